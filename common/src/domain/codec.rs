@@ -1,0 +1,299 @@
+//! Tails and chunks: ledger entries as one compact binary, the version byte first (design.md §7).
+//!
+//! Layout of version 1: `1`, then per entry: a flag word, and the fields that it says are there, integers as
+//! LEB128 varints (signed ones zigzag), texts with a length before them. `seq` of the first entry is written once;
+//! the others follow it. Times are differences from the entry before.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::{CommandId, Cost, Entry, EntryKind, Quantity, Reason, Timestamp};
+
+/// Why bytes could not be read as entries.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    /// The version byte is not one this program reads.
+    #[error("ledger entries of version {0}; this program reads version 1")]
+    Version(u8),
+    /// The bytes break off or contradict themselves.
+    #[error("ledger entries are damaged at byte {0}")]
+    Damaged(usize),
+}
+
+const VERSION: u8 = 1;
+
+const LATE: u64 = 1 << 4;
+const CLOCK_AHEAD: u64 = 1 << 5;
+const COUNTERPART: u64 = 1 << 6;
+const UNIT_COST: u64 = 1 << 7;
+const REASON: u64 = 1 << 8;
+const NOTE: u64 = 1 << 9;
+const REFERENCE: u64 = 1 << 10;
+const DEVICE: u64 = 1 << 11;
+const OPERATOR: u64 = 1 << 12;
+/// `submitted_by` is that of the entry before.
+const SAME_SUBMITTER: u64 = 1 << 13;
+const KIND_MASK: u64 = 0xf;
+const ALL_FLAGS: u64 = (1 << 14) - 1;
+
+const KINDS: [EntryKind; 7] = [
+    EntryKind::Receive,
+    EntryKind::Sell,
+    EntryKind::Return,
+    EntryKind::Adjust,
+    EntryKind::Count,
+    EntryKind::TransferOut,
+    EntryKind::TransferIn,
+];
+
+/// Writes entries, oldest first, whose `seq` follow each other. Empty in, empty out.
+pub fn encode_entries(entries: &[Entry]) -> Vec<u8> {
+    let Some(first) = entries.first() else {
+        return Vec::new();
+    };
+    let mut out = Vec::with_capacity(entries.len() * 64 + 16);
+    out.push(VERSION);
+    put_unsigned(&mut out, first.seq);
+    let (mut recorded, mut submitter): (i64, &str) = (0, "");
+    for entry in entries {
+        put_entry(&mut out, entry, recorded, entry.submitted_by.as_ref() == submitter);
+        recorded = entry.recorded_at.as_millis();
+        submitter = &entry.submitted_by;
+    }
+    out
+}
+
+fn put_entry(out: &mut Vec<u8>, entry: &Entry, recorded_before: i64, same_submitter: bool) {
+    let kind = KINDS.iter().position(|kind| *kind == entry.kind).unwrap_or(0) as u64;
+    let flag = |set: bool, bit: u64| if set { bit } else { 0 };
+    let flags = kind
+        | flag(entry.late, LATE)
+        | flag(entry.clock_ahead, CLOCK_AHEAD)
+        | flag(entry.counterpart.is_some(), COUNTERPART)
+        | flag(entry.unit_cost.is_some(), UNIT_COST)
+        | flag(entry.reason.is_some(), REASON)
+        | flag(entry.note.is_some(), NOTE)
+        | flag(entry.reference.is_some(), REFERENCE)
+        | flag(entry.device_id.is_some(), DEVICE)
+        | flag(entry.operator.is_some(), OPERATOR)
+        | flag(same_submitter, SAME_SUBMITTER);
+    put_unsigned(out, flags);
+    out.extend_from_slice(entry.command_id.0.as_bytes());
+    put_signed(out, entry.quantity.raw());
+    put_signed(out, entry.delta.raw());
+    put_signed(out, entry.after.raw());
+    put_signed(out, entry.recorded_at.as_millis().wrapping_sub(recorded_before));
+    put_signed(out, entry.recorded_at.as_millis().wrapping_sub(entry.occurred_at.as_millis()));
+    if !same_submitter {
+        put_text(out, &entry.submitted_by);
+    }
+    if let Some(counterpart) = &entry.counterpart {
+        put_text(out, counterpart.as_str());
+    }
+    if let Some(cost) = entry.unit_cost {
+        put_signed(out, cost.raw());
+    }
+    if let Some(reason) = entry.reason {
+        put_unsigned(out, Reason::ALL.iter().position(|r| *r == reason).unwrap_or(0) as u64);
+    }
+    for text in [&entry.note, &entry.reference, &entry.device_id, &entry.operator].into_iter().flatten() {
+        put_text(out, text);
+    }
+}
+
+/// Reads what [`encode_entries`] wrote.
+pub fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
+    let Some((&version, _)) = bytes.split_first() else {
+        return Ok(Vec::new());
+    };
+    if version != VERSION {
+        return Err(CodecError::Version(version));
+    }
+    let mut reader = Reader { bytes, at: 1 };
+    let mut seq = reader.unsigned()?;
+    let mut entries: Vec<Entry> = Vec::new();
+    while reader.at < bytes.len() {
+        let entry = reader.entry(seq, entries.last())?;
+        entries.push(entry);
+        seq = seq.checked_add(1).ok_or(CodecError::Damaged(reader.at))?;
+    }
+    Ok(entries)
+}
+
+fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+fn put_signed(out: &mut Vec<u8>, value: i64) {
+    put_unsigned(out, ((value << 1) ^ (value >> 63)) as u64);
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_unsigned(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    const fn damaged(&self) -> CodecError {
+        CodecError::Damaged(self.at)
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], CodecError> {
+        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len()).ok_or(self.damaged())?;
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn unsigned(&mut self) -> Result<u64, CodecError> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.take(1)?[0];
+            let part = u64::from(byte & 0x7f);
+            if shift == 63 && part > 1 {
+                return Err(self.damaged());
+            }
+            value |= part << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(self.damaged())
+    }
+
+    fn signed(&mut self) -> Result<i64, CodecError> {
+        let value = self.unsigned()?;
+        Ok(((value >> 1) as i64) ^ -((value & 1) as i64))
+    }
+
+    fn text(&mut self) -> Result<&'a str, CodecError> {
+        let len = usize::try_from(self.unsigned()?).map_err(|_| self.damaged())?;
+        let bytes = self.take(len)?;
+        std::str::from_utf8(bytes).map_err(|_| self.damaged())
+    }
+
+    fn some_text(&mut self, there: bool) -> Result<Option<String>, CodecError> {
+        there.then(|| self.text().map(str::to_owned)).transpose()
+    }
+
+    fn entry(&mut self, seq: u64, before: Option<&Entry>) -> Result<Entry, CodecError> {
+        let flags = self.unsigned()?;
+        let kind = *KINDS.get((flags & KIND_MASK) as usize).ok_or(self.damaged())?;
+        if flags & !ALL_FLAGS != 0 {
+            return Err(self.damaged());
+        }
+        let has = |bit: u64| flags & bit != 0;
+        let id = Uuid::from_slice(self.take(16)?).map_err(|_| self.damaged())?;
+        let (quantity, delta, after) = (self.signed()?, self.signed()?, self.signed()?);
+        let recorded_before = before.map_or(0, |entry| entry.recorded_at.as_millis());
+        let recorded = recorded_before.wrapping_add(self.signed()?);
+        let occurred = recorded.wrapping_sub(self.signed()?);
+        let submitted_by = match before {
+            Some(before) if has(SAME_SUBMITTER) => before.submitted_by.clone(),
+            _ if has(SAME_SUBMITTER) => Arc::from(""),
+            _ => Arc::from(self.text()?),
+        };
+        let counterpart = match has(COUNTERPART) {
+            true => Some(self.text()?.parse().map_err(|_| self.damaged())?),
+            false => None,
+        };
+        let unit_cost = if has(UNIT_COST) { Some(Cost::from_raw(self.signed()?)) } else { None };
+        let reason = match has(REASON) {
+            true => Some(*Reason::ALL.get(self.unsigned()? as usize).ok_or(self.damaged())?),
+            false => None,
+        };
+        Ok(Entry {
+            seq,
+            kind,
+            command_id: CommandId(id),
+            quantity: Quantity::from_raw(quantity),
+            delta: Quantity::from_raw(delta),
+            after: Quantity::from_raw(after),
+            occurred_at: Timestamp::from_millis(occurred),
+            recorded_at: Timestamp::from_millis(recorded),
+            late: has(LATE),
+            clock_ahead: has(CLOCK_AHEAD),
+            submitted_by,
+            counterpart,
+            unit_cost,
+            reason,
+            note: self.some_text(has(NOTE))?,
+            reference: self.some_text(has(REFERENCE))?,
+            device_id: self.some_text(has(DEVICE))?,
+            operator: self.some_text(has(OPERATOR))?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries() -> Vec<Entry> {
+        let plain = |seq: u64, kind, delta: i64, after: i64| Entry {
+            seq,
+            kind,
+            command_id: CommandId(Uuid::from_u128(seq.into())),
+            quantity: Quantity::from_raw(delta.abs()),
+            delta: Quantity::from_raw(delta),
+            after: Quantity::from_raw(after),
+            occurred_at: Timestamp::from_millis(1_769_847_300_000),
+            recorded_at: Timestamp::from_millis(1_769_847_300_000 + seq as i64 * 7),
+            late: false,
+            clock_ahead: false,
+            submitted_by: "till-1".into(),
+            counterpart: None,
+            unit_cost: None,
+            reason: None,
+            note: None,
+            reference: None,
+            device_id: None,
+            operator: None,
+        };
+        let mut full = plain(43, EntryKind::TransferIn, 500, -1500);
+        full.late = true;
+        full.clock_ahead = true;
+        full.submitted_by = "till-2".into();
+        full.counterpart = Some("shop-1".parse().unwrap());
+        full.unit_cost = Some(Cost::from_raw(4100));
+        full.reason = Some(Reason::Other);
+        full.note = Some("ünïcode\n".into());
+        full.reference = Some("PO-1".into());
+        full.device_id = Some("d".into());
+        full.operator = Some("o".into());
+        vec![plain(41, EntryKind::Receive, 2000, 2000), plain(42, EntryKind::Sell, -4000, -2000), full]
+    }
+
+    #[test]
+    fn golden_bytes_of_version_1_still_read() {
+        let hex: String = encode_entries(&entries()).iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, include_str!("codec.golden"));
+        assert_eq!(decode_entries(&encode_entries(&entries())), Ok(entries()));
+    }
+
+    #[test]
+    fn damaged_bytes_are_an_error_and_never_a_panic() {
+        let good = encode_entries(&entries());
+        assert_eq!(decode_entries(&[2, 0]), Err(CodecError::Version(2)));
+        assert_eq!(decode_entries(&[]), Ok(vec![]));
+        let whole_entries = (2..good.len()).filter(|cut| decode_entries(&good[..*cut]).is_ok()).count();
+        assert_eq!(whole_entries, 3, "only cuts between entries read");
+        for at in 0..good.len() {
+            for bit in 0..8 {
+                let mut bytes = good.clone();
+                bytes[at] ^= 1 << bit;
+                let _ = decode_entries(&bytes);
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+use super::super::{
+    Action, Catalogue, CataloguePatch, Claim, Item, LocationId, Quantity, Queued, Rejection, RejectionCode,
+};
+use super::draft::{Applied, Decision, Draft, reject};
+use super::movements::{fractional, unknown_item, unknown_location};
+
+impl Draft<'_> {
+    /// Judges a command on the catalogue or a threshold, and applies it.
+    pub(super) fn catalogue_command(&mut self, queued: &Queued) -> Decision {
+        if let Action::RegisterItem(catalogue) = &queued.command.action {
+            return self.register(queued, catalogue);
+        }
+        let Some(item) = self.item.clone() else {
+            return Err(Box::new(unknown_item(self.item_id.as_str())));
+        };
+        match &queued.command.action {
+            Action::UpdateItem(patch) => self.update(queued, item, patch),
+            Action::ArchiveItem => {
+                let archived_at = item.archived_at.or(Some(queued.accepted_at));
+                Ok(self.change(queued, Item { archived_at, ..item }))
+            }
+            Action::RestoreItem => {
+                let alert_epoch = item.alert_epoch + u64::from(item.is_archived());
+                Ok(self.change(queued, Item { archived_at: None, alert_epoch, ..item }))
+            }
+            Action::SetThreshold { location_id: Some(location_id), low_stock_threshold } => {
+                self.set_level_threshold(queued, &item, location_id, *low_stock_threshold)
+            }
+            Action::SetThreshold { location_id: None, low_stock_threshold } => {
+                self.check_threshold(&item, *low_stock_threshold)?;
+                let mut item = item;
+                let changed = set_default_threshold(&mut item, *low_stock_threshold);
+                Ok(Applied { ends_fold: changed, ..self.change(queued, item) })
+            }
+            _ => Ok(Applied::default()),
+        }
+    }
+
+    /// Puts the changed record with its next version.
+    fn change(&mut self, queued: &Queued, item: Item) -> Applied {
+        let updated_at = self.now.max(queued.accepted_at).max(item.updated_at);
+        self.put_item(Item { version: item.version + 1, updated_at, ..item });
+        Applied::default()
+    }
+
+    fn register(&mut self, queued: &Queued, catalogue: &Catalogue) -> Decision {
+        let item_id = self.item_id.clone();
+        let key = Claim::ItemKey(item_id.lower_case());
+        let exists = |held_by| {
+            let detail = format!("item {held_by} is registered already (ids that differ only in case are one)");
+            Rejection { held_by: Some(held_by), ..reject(RejectionCode::ItemExists, detail) }
+        };
+        if self.item.is_some() {
+            return Err(Box::new(exists(item_id)));
+        }
+        if let Some(holder) = self.holder(&key).filter(|holder| **holder != item_id) {
+            return Err(Box::new(exists(holder.clone())));
+        }
+        self.check_barcodes(&catalogue.barcodes)?;
+        let at = self.now.max(queued.accepted_at);
+        let item = Item {
+            item_id,
+            catalogue: catalogue.clone(),
+            archived_at: None,
+            version: 1,
+            threshold_version: 1,
+            alert_epoch: 1,
+            created_at: at,
+            updated_at: at,
+        };
+        self.check_threshold(&item, catalogue.low_stock_threshold)?;
+        self.set_claim(key, true);
+        for barcode in &catalogue.barcodes {
+            self.set_claim(Claim::Barcode(barcode.clone()), true);
+        }
+        self.put_item(item);
+        Ok(Applied::default())
+    }
+
+    fn update(&mut self, queued: &Queued, item: Item, patch: &CataloguePatch) -> Decision {
+        if let Some(barcodes) = &patch.barcodes {
+            self.check_barcodes(barcodes)?;
+        }
+        let old_barcodes = item.catalogue.barcodes.clone();
+        let mut item = item;
+        let ends_fold = self.patch(&mut item, patch)?;
+        if patch.barcodes.is_some() {
+            for barcode in old_barcodes.iter().filter(|old| !item.catalogue.barcodes.contains(old)) {
+                self.set_claim(Claim::Barcode(barcode.clone()), false);
+            }
+            for barcode in item.catalogue.barcodes.iter().filter(|new| !old_barcodes.contains(new)) {
+                self.set_claim(Claim::Barcode(barcode.clone()), true);
+            }
+        }
+        Ok(Applied { ends_fold, ..self.change(queued, item) })
+    }
+
+    /// Applies a patch to the record; true where the default threshold changed.
+    fn patch(&self, item: &mut Item, patch: &CataloguePatch) -> Result<bool, Box<Rejection>> {
+        let catalogue = &mut item.catalogue;
+        let lower = patch.decimals.filter(|decimals| *decimals < catalogue.decimals);
+        if let Some(decimals) = lower {
+            self.check_decimals_unused(catalogue, patch, decimals)?;
+        }
+        if let Some(name) = &patch.name {
+            catalogue.name.clone_from(name);
+        }
+        if let Some(unit) = &patch.unit {
+            catalogue.unit.clone_from(unit);
+        }
+        if let Some(decimals) = patch.decimals {
+            catalogue.decimals = decimals;
+        }
+        if let Some(barcodes) = &patch.barcodes {
+            catalogue.barcodes.clone_from(barcodes);
+        }
+        if let Some(category) = &patch.category {
+            catalogue.category.clone_from(category);
+        }
+        if let Some(policy) = patch.shortage_policy {
+            catalogue.shortage_policy = policy;
+        }
+        if let Some(unit_cost) = patch.unit_cost {
+            catalogue.unit_cost = unit_cost;
+        }
+        match patch.low_stock_threshold {
+            Some(threshold) => {
+                self.check_threshold(item, threshold)?;
+                Ok(set_default_threshold(item, threshold))
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn set_level_threshold(
+        &mut self,
+        queued: &Queued,
+        item: &Item,
+        location_id: &LocationId,
+        threshold: Option<Quantity>,
+    ) -> Decision {
+        if !self.loaded.locations.contains_key(location_id) {
+            return Err(Box::new(unknown_location(location_id)));
+        }
+        self.check_threshold(item, threshold)?;
+        let at = self.now.max(queued.accepted_at);
+        let draft = self.level(location_id);
+        draft.level.enter_epoch(item);
+        draft.touch(at);
+        draft.level.low_stock_threshold = threshold;
+        let raised_at = draft.level.updated_at;
+        let alerts = draft.level.judge(item, raised_at, queued.command.command_id).into_iter().collect();
+        Ok(Applied { alerts, ..Applied::default() })
+    }
+
+    fn check_barcodes(&self, barcodes: &[String]) -> Result<(), Box<Rejection>> {
+        for barcode in barcodes {
+            if let Some(holder) = self.holder(&Claim::Barcode(barcode.clone())).filter(|h| *h != self.item_id) {
+                let detail = format!("barcode {barcode} belongs to item {holder}");
+                let rejection = reject(RejectionCode::BarcodeTaken, detail);
+                return Err(Box::new(Rejection { held_by: Some(holder.clone()), ..rejection }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Fewer decimals are refused while a balance or a threshold needs more.
+    fn check_decimals_unused(
+        &self,
+        catalogue: &Catalogue,
+        patch: &CataloguePatch,
+        decimals: u8,
+    ) -> Result<(), Box<Rejection>> {
+        let refuse = |what: String| {
+            let detail = format!("{what} needs more than {decimals} decimals");
+            Err(Box::new(reject(RejectionCode::DecimalsInUse, detail)))
+        };
+        for level in self.balances() {
+            if !level.on_hand.fits_decimals(decimals) {
+                return refuse(format!("the balance {} at {}", level.on_hand, level.location_id));
+            }
+            if let Some(threshold) = level.low_stock_threshold.filter(|t| !t.fits_decimals(decimals)) {
+                return refuse(format!("the threshold {threshold} at {}", level.location_id));
+            }
+        }
+        let default = patch.low_stock_threshold.is_none().then_some(catalogue.low_stock_threshold).flatten();
+        match default.filter(|threshold| !threshold.fits_decimals(decimals)) {
+            Some(threshold) => refuse(format!("the default threshold {threshold}")),
+            None => Ok(()),
+        }
+    }
+
+    fn check_threshold(&self, item: &Item, threshold: Option<Quantity>) -> Result<(), Box<Rejection>> {
+        match threshold.filter(|threshold| !threshold.fits_decimals(item.catalogue.decimals)) {
+            Some(threshold) => {
+                let detail = fractional(item, "low_stock_threshold", threshold);
+                Err(Box::new(reject(RejectionCode::FractionalQuantity, detail)))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Sets the default threshold; true where that is a change.
+fn set_default_threshold(item: &mut Item, threshold: Option<Quantity>) -> bool {
+    if item.catalogue.low_stock_threshold == threshold {
+        return false;
+    }
+    item.catalogue.low_stock_threshold = threshold;
+    item.threshold_version += 1;
+    true
+}

@@ -1,0 +1,143 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    Command, CommandId, DeadLetter, ItemId, Json, ParseContext, Queued, Record, Resubmits, Slot, Timestamp, parse,
+    parse_command,
+};
+
+/// The most commands of one message (design.md §6).
+pub const MAX_PACK_COMMANDS: usize = 100;
+
+/// The most bytes of one message, so that it bills as one request (design.md §6).
+pub const MAX_PACK_BYTES: usize = 60 * 1024;
+
+const VERSION: i64 = 1;
+
+/// A message as a whole that this version must not touch.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// Written by a later version: not poison. It is returned, and this worker stops receiving.
+    #[error("message version {0} is newer than this worker reads (1): deploy workers before ingress")]
+    Newer(i64),
+}
+
+#[derive(Serialize)]
+struct EnvelopeOut<'a> {
+    command: &'a Command,
+    accepted_at: Timestamp,
+    by: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resubmits: Option<&'a Resubmits>,
+}
+
+#[derive(Serialize)]
+struct MessageOut<'a> {
+    v: i64,
+    item_id: &'a ItemId,
+    commands: Vec<EnvelopeOut<'a>>,
+}
+
+/// Writes commands of one item as the body of one message.
+///
+/// The caller keeps to [`MAX_PACK_COMMANDS`] and [`MAX_PACK_BYTES`].
+pub fn encode_message<'a>(item_id: &ItemId, commands: impl IntoIterator<Item = &'a Queued>) -> String {
+    let commands = commands
+        .into_iter()
+        .map(|queued| EnvelopeOut {
+            command: &queued.command,
+            accepted_at: queued.accepted_at,
+            by: &queued.submitted_by,
+            retry: (queued.retry > 0).then_some(queued.retry),
+            resubmits: queued.resubmits.as_ref(),
+        })
+        .collect();
+    // These types have no map with other keys than strings and no failing Serialize.
+    serde_json::to_string(&MessageOut { v: VERSION, item_id, commands }).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+struct Head {
+    v: i64,
+}
+
+#[derive(Deserialize)]
+struct MessageIn<'a> {
+    #[serde(borrow)]
+    commands: Vec<&'a serde_json::value::RawValue>,
+}
+
+#[derive(Deserialize)]
+struct EnvelopeIn<'a> {
+    #[serde(borrow)]
+    command: Json<'a>,
+    accepted_at: Timestamp,
+    #[serde(borrow)]
+    by: Cow<'a, str>,
+    #[serde(default)]
+    retry: u32,
+    resubmits: Option<Resubmits>,
+}
+
+/// Reads a message command by command: what can't be decoded becomes a dead letter in its place, and harms only
+/// itself (P8). `group` is the queue's key, the item that the message is for; `message_id` names the message in
+/// the ids made for commands that have none; `now` dates those.
+pub fn decode_message(group: &ItemId, message_id: &str, body: &str, now: Timestamp) -> Result<Vec<Slot>, MessageError> {
+    if let Ok(head) = serde_json::from_str::<Head>(body) {
+        if head.v > VERSION {
+            return Err(MessageError::Newer(head.v));
+        }
+        if head.v == VERSION
+            && let Ok(message) = serde_json::from_str::<MessageIn<'_>>(body)
+        {
+            return Ok(message
+                .commands
+                .iter()
+                .enumerate()
+                .map(|(index, raw)| decode_command(group, message_id, index, raw.get(), now))
+                .collect());
+        }
+    }
+    Ok(vec![poison(group, message_id, 0, body, "the message is not one of Stockline's".into(), now)])
+}
+
+fn decode_command(group: &ItemId, message_id: &str, index: usize, raw: &str, now: Timestamp) -> Slot {
+    let envelope = match serde_json::from_str::<EnvelopeIn<'_>>(raw) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            return poison(group, message_id, index, raw, format!("the command can't be read: {error}"), now);
+        }
+    };
+    match parse_command(&envelope.command, &ParseContext::stored()) {
+        Ok(command) if command.item_id == *group => Slot::Command(Box::new(Queued {
+            command,
+            accepted_at: envelope.accepted_at,
+            submitted_by: Arc::from(envelope.by),
+            retry: envelope.retry,
+            resubmits: envelope.resubmits,
+        })),
+        Ok(command) => {
+            let reason = format!("the command is for item {}, its message for {group}", command.item_id);
+            poison(group, message_id, index, raw, reason, now)
+        }
+        Err(faults) => {
+            let reason = format!("the command is not valid: {}", parse::describe(&faults));
+            poison(group, message_id, index, raw, reason, now)
+        }
+    }
+}
+
+/// The command's own id where it can be read; else UUIDv5 of message id and index (design.md §6).
+fn poison(group: &ItemId, message_id: &str, index: usize, raw: &str, reason: String, now: Timestamp) -> Slot {
+    let own_id = serde_json::from_str::<serde_json::Value>(raw)
+        .ok()
+        .and_then(|value| value.pointer("/command/command_id")?.as_str()?.parse::<CommandId>().ok());
+    let made_id = || CommandId(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{message_id}/{index}").as_bytes()));
+    let letter = DeadLetter { reason, body: raw.to_owned(), discarded_at: None };
+    Slot::Dead(Box::new(Record::dead_letter(None, letter, (group.clone(), own_id.unwrap_or_else(made_id)), now)))
+}

@@ -1,0 +1,150 @@
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::{CommandId, Fingerprint, ItemId, Timestamp};
+
+/// What a receipt proves: that this command, with this payload, was accepted at this time (design.md §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Of what was accepted.
+    pub fingerprint: Fingerprint,
+}
+
+/// Why a receipt was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptError {
+    /// Not a receipt at all: `receipt_invalid`.
+    #[error("is not a receipt; send it as it came in status_url")]
+    Malformed,
+    /// Well formed, but of another command or signed with a key not configured here: as if it were not there.
+    #[error("was not issued for this command by this installation")]
+    Foreign,
+}
+
+/// The keys that sign receipts: all verify, the first signs, so they can be rotated.
+#[derive(Clone)]
+pub struct ReceiptKeys(Vec<Hmac<Sha256>>);
+
+const VERSION: u8 = 1;
+const TAG_BYTES: usize = 16;
+const BODY_BYTES: usize = 1 + 8 + 16;
+
+impl ReceiptKeys {
+    /// The fewest bytes of a key.
+    pub const MIN_KEY_BYTES: usize = 32;
+
+    /// From secret keys, the signing one first; `None` when there is none or one is shorter than
+    /// [`ReceiptKeys::MIN_KEY_BYTES`].
+    pub fn new<K: AsRef<[u8]>>(keys: &[K]) -> Option<Self> {
+        let long = keys.iter().all(|key| key.as_ref().len() >= Self::MIN_KEY_BYTES);
+        let macs: Vec<_> = keys.iter().filter_map(|key| Hmac::new_from_slice(key.as_ref()).ok()).collect();
+        (long && !macs.is_empty()).then_some(Self(macs))
+    }
+
+    /// Signs; the token is 55 characters of base64url.
+    pub fn sign(&self, item_id: &ItemId, command_id: CommandId, receipt: Receipt) -> String {
+        let mut bytes = [0; BODY_BYTES + TAG_BYTES];
+        bytes[0] = VERSION;
+        bytes[1..9].copy_from_slice(&receipt.accepted_at.as_millis().to_be_bytes());
+        bytes[9..BODY_BYTES].copy_from_slice(receipt.fingerprint.as_bytes());
+        let tag = mac(&self.0[0], &bytes[..BODY_BYTES], item_id, command_id).finalize().into_bytes();
+        bytes[BODY_BYTES..].copy_from_slice(&tag[..TAG_BYTES]);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a receipt for this command; compares in constant time.
+    pub fn verify(&self, item_id: &ItemId, command_id: CommandId, token: &str) -> Result<Receipt, ReceiptError> {
+        let mut bytes = [0; BODY_BYTES + TAG_BYTES];
+        match URL_SAFE_NO_PAD.decode_slice(token, &mut bytes) {
+            Ok(len) if len == bytes.len() && bytes[0] == VERSION => {}
+            _ => return Err(ReceiptError::Malformed),
+        }
+        let (body, tag) = bytes.split_at(BODY_BYTES);
+        let known = self.0.iter().any(|key| mac(key, body, item_id, command_id).verify_truncated_left(tag).is_ok());
+        if !known {
+            return Err(ReceiptError::Foreign);
+        }
+        let (mut millis, mut fingerprint) = ([0; 8], [0; 16]);
+        millis.copy_from_slice(&body[1..9]);
+        fingerprint.copy_from_slice(&body[9..]);
+        Ok(Receipt {
+            accepted_at: Timestamp::from_millis(i64::from_be_bytes(millis)),
+            fingerprint: Fingerprint::from_bytes(fingerprint),
+        })
+    }
+}
+
+fn mac(key: &Hmac<Sha256>, body: &[u8], item_id: &ItemId, command_id: CommandId) -> Hmac<Sha256> {
+    let mut mac = key.clone();
+    mac.update(body);
+    mac.update(command_id.0.as_bytes());
+    mac.update(item_id.as_str().as_bytes());
+    mac
+}
+
+impl fmt::Debug for ReceiptKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReceiptKeys({} redacted)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture() -> (ItemId, CommandId, Receipt) {
+        let receipt = Receipt {
+            accepted_at: "2026-01-31T08:15:00Z".parse().unwrap(),
+            fingerprint: Fingerprint::from_bytes([7; 16]),
+        };
+        ("cola".parse().unwrap(), "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse().unwrap(), receipt)
+    }
+
+    #[test]
+    fn a_receipt_of_version_1_still_reads() {
+        let (item, id, receipt) = fixture();
+        let keys = ReceiptKeys::new(&[[1_u8; 32]]).unwrap();
+        let golden = keys.sign(&item, id, receipt);
+        assert_eq!(golden, include_str!("receipt.golden"));
+        assert_eq!(keys.verify(&item, id, include_str!("receipt.golden")), Ok(receipt));
+    }
+
+    #[test]
+    fn all_keys_verify_and_the_first_signs() {
+        let (item, id, receipt) = fixture();
+        let old = ReceiptKeys::new(&[[1_u8; 32]]).unwrap();
+        let rotated = ReceiptKeys::new(&[[2_u8; 32], [1; 32]]).unwrap();
+        assert_eq!(rotated.verify(&item, id, &old.sign(&item, id, receipt)), Ok(receipt));
+        assert_eq!(old.verify(&item, id, &rotated.sign(&item, id, receipt)), Err(ReceiptError::Foreign));
+    }
+
+    #[test]
+    fn a_receipt_holds_for_its_own_command_only() {
+        let (item, id, receipt) = fixture();
+        let keys = ReceiptKeys::new(&[[1_u8; 32]]).unwrap();
+        let token = keys.sign(&item, id, receipt);
+        let other: ItemId = "Cola".parse().unwrap();
+        assert_eq!(keys.verify(&other, id, &token), Err(ReceiptError::Foreign));
+        assert_eq!(keys.verify(&item, id.of_resubmission(), &token), Err(ReceiptError::Foreign));
+        for i in 1..token.len() {
+            let mut forged = token.clone().into_bytes();
+            forged[i] = if forged[i] == b'A' { b'B' } else { b'A' };
+            assert!(keys.verify(&item, id, std::str::from_utf8(&forged).unwrap()).is_err(), "{i}");
+        }
+        for bad in ["", "x", &token[1..], &format!("{token}A"), "é"] {
+            assert_eq!(keys.verify(&item, id, bad), Err(ReceiptError::Malformed), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_short_key_is_refused() {
+        assert!(ReceiptKeys::new(&[[1_u8; 31]]).is_none());
+        assert!(ReceiptKeys::new::<[u8; 32]>(&[]).is_none());
+    }
+}

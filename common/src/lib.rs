@@ -1,0 +1,12 @@
+//! Stockline's core: the rules of stock ([`domain`]), the contracts of what surrounds them ([`ports`]) and the
+//! adapters that keep those contracts.
+//!
+//! Arrows go one way: `domain ← ports ← {sqlite}`; `service` stands beside.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
+
+pub mod domain;
+pub mod ports;
+pub mod service;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;

@@ -1,0 +1,34 @@
+use std::time::Duration;
+
+use backoff::ExponentialBackoff;
+use backoff::backoff::Backoff;
+
+/// Growing, jittered pauses between attempts. The one place that names the `backoff` crate.
+#[derive(Debug)]
+pub struct Retry(ExponentialBackoff);
+
+impl Retry {
+    /// Pauses that begin at `first`, double, and stay at or below `most` (each ± 50 %). They never end: the caller
+    /// decides when to give up.
+    pub fn new(first: Duration, most: Duration) -> Self {
+        Self(ExponentialBackoff {
+            current_interval: first,
+            initial_interval: first,
+            multiplier: 2.0,
+            randomization_factor: 0.5,
+            max_interval: most,
+            max_elapsed_time: None,
+            ..ExponentialBackoff::default()
+        })
+    }
+
+    /// How long to wait before the next attempt.
+    pub fn next_pause(&mut self) -> Duration {
+        self.0.next_backoff().unwrap_or(self.0.max_interval)
+    }
+
+    /// After a success.
+    pub fn reset(&mut self) {
+        self.0.reset();
+    }
+}
