@@ -1,0 +1,73 @@
+//! The smallest HTTP/1.1 client that keeps a connection: the generator shares two cores with what it measures.
+
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// One keep-alive connection.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    request: Vec<u8>,
+}
+
+/// What of a response the generator looks at.
+pub(crate) struct Response<'a> {
+    /// The status code.
+    pub(crate) status: u16,
+    /// The body.
+    pub(crate) body: &'a [u8],
+}
+
+impl Connection {
+    pub(crate) async fn open(address: &str) -> Result<Self> {
+        let stream = TcpStream::connect(address).await.with_context(|| format!("can't connect to {address}"))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { stream, buffer: Vec::with_capacity(64 * 1024), request: Vec::with_capacity(64 * 1024) })
+    }
+
+    /// Sends a request whose head (without `Content-Length`) is prepared, and reads the response.
+    pub(crate) async fn send(&mut self, head: &str, body: &[u8]) -> Result<Response<'_>> {
+        self.request.clear();
+        self.request.extend_from_slice(head.as_bytes());
+        self.request.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
+        self.request.extend_from_slice(body);
+        self.stream.write_all(&self.request).await?;
+        self.read_response().await
+    }
+
+    async fn read_response(&mut self) -> Result<Response<'_>> {
+        self.buffer.clear();
+        let head_len = loop {
+            if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                bail!("the server closed the connection");
+            }
+        };
+        let head = std::str::from_utf8(&self.buffer[..head_len])?;
+        let status = head.get(9..12).context("no status line")?.parse()?;
+        let mut body_len = 0;
+        for line in head.lines() {
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                body_len = value.trim().parse()?;
+            }
+        }
+        while self.buffer.len() < head_len + body_len {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                bail!("the server closed the connection");
+            }
+        }
+        Ok(Response { status, body: &self.buffer[head_len..head_len + body_len] })
+    }
+}
+
+/// A request head up to, not including, `content-length`.
+pub(crate) fn head(method: &str, path: &str, token: &str, extra: &str) -> String {
+    format!(
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n{extra}"
+    )
+}

@@ -1,0 +1,135 @@
+//! The measured server as a process of its own, and what the kernel says of it.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// A running server; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    /// `host:port` of the API.
+    pub(crate) address: String,
+    /// `host:port` of `/metrics`.
+    pub(crate) metrics: String,
+}
+
+/// The `stockline` binary beside this one.
+pub(crate) fn stockline_binary() -> Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name("stockline");
+    if !path.exists() {
+        bail!("build the server first: cargo build --release -p stockline");
+    }
+    Ok(path)
+}
+
+/// A port that was free a moment ago.
+fn free_address() -> Result<String> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+}
+
+impl Server {
+    /// Starts `stockline serve` on a folder; returns when it is ready.
+    pub(crate) fn start(data: &Path) -> Result<Self> {
+        let (address, metrics) = (free_address()?, free_address()?);
+        let child = Command::new(stockline_binary()?)
+            .arg("serve")
+            .args(["--listen", &address, "--metrics-listen", &metrics, "--data"])
+            .arg(data)
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .context("can't start stockline")?;
+        let server = Self { child, address, metrics };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while server.get(&server.address, "/readyz").is_none_or(|(status, _)| status != 200) {
+            if Instant::now() > deadline {
+                bail!("stockline was not ready within 60 s");
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(server)
+    }
+
+    /// This program itself as the server that only parses.
+    pub(crate) fn start_parse_only() -> Result<Self> {
+        let address = free_address()?;
+        let child = Command::new(std::env::current_exe()?)
+            .args(["parse-only-server", "--listen", &address])
+            .stdout(Stdio::null())
+            .spawn()?;
+        let server = Self { child, address, metrics: String::new() };
+        while server.get(&server.address, "/readyz").is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(server)
+    }
+
+    /// A plain GET without any runtime; `None` where nothing answers.
+    pub(crate) fn get(&self, address: &str, path: &str) -> Option<(u16, String)> {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(address).ok()?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        let status = text.get(9..12)?.parse().ok()?;
+        let body = text.split_once("\r\n\r\n")?.1.to_owned();
+        Some((status, body))
+    }
+
+    /// The sum of a counter over its labels; 0 where it is not there.
+    pub(crate) fn counter(&self, name: &str) -> f64 {
+        let text = self.get(&self.metrics, "/metrics").map(|(_, body)| body).unwrap_or_default();
+        let value = |line: &str| -> Option<f64> {
+            let rest = line.strip_prefix(name)?;
+            let labelled = rest.starts_with('{') || rest.starts_with(' ');
+            labelled.then(|| line.rsplit(' ').next()?.parse().ok()).flatten()
+        };
+        text.lines().filter_map(value).sum()
+    }
+
+    /// CPU time used so far, in seconds, of all its threads.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        let fields: Vec<&str> = text.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+        let ticks = |at: usize| fields.get(at).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+        const TICKS_PER_SECOND: f64 = 100.0;
+        (ticks(11) + ticks(12)) / TICKS_PER_SECOND
+    }
+
+    /// Memory held now, in MB.
+    pub(crate) fn rss_mb(&self) -> f64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(f64::NAN) / 1024.0
+    }
+
+    /// SIGTERM, then waits.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status()?;
+        let status = self.child.wait()?;
+        if !status.success() {
+            bail!("stockline ended with {status}");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A token from the command line tool.
+pub(crate) fn token(data: &Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(stockline_binary()?).arg("token").args(arguments).arg("--data").arg(data).output()?;
+    if !output.status.success() {
+        bail!("stockline token failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let text = BufReader::new(&output.stdout[..]).lines().next().context("no token")??;
+    Ok(text)
+}
