@@ -1,1 +1,111 @@
-fn main() {}
+//! Measures Stockline on this machine, beside references in the same run.
+//!
+//! `cargo run --release -p stockline-bench` after `cargo build --release -p stockline`.
+#![expect(clippy::print_stdout, reason = "the report is this program's output")]
+
+mod http;
+mod load;
+mod prefill;
+mod reference;
+mod report;
+mod rows;
+mod server;
+mod till;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use stockline_common::ports::Clock;
+use stockline_common::service::SystemClock;
+use stockline_common::sqlite::{DataFolder, SqliteStore};
+
+/// Measures Stockline on this machine, beside references in the same run.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Commands that the store holds already, with random ids (0: an empty store).
+    #[arg(long, default_value_t = 5_000_000)]
+    commands: usize,
+    /// Items that are sold, uniformly.
+    #[arg(long, default_value_t = 10_000)]
+    items: usize,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Keep-alive connections for single commands.
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// Where the store is made, or found again if it is there; a temporary folder unless given.
+    #[arg(long)]
+    data: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// The reference server: parses the JSON, answers 202, keeps nothing.
+    #[command(hide = true)]
+    ParseOnlyServer {
+        /// Where it listens.
+        #[arg(long)]
+        listen: String,
+    },
+    /// Real till data as files for `stockline load`: items.csv, stores.csv, receive.csv.
+    TillPrepare {
+        /// A folder with sales-*.csv.gz and products.csv.gz.
+        source: PathBuf,
+        /// Where the files go.
+        out: PathBuf,
+    },
+    /// A small made-up set of till data, of the same shape and mess.
+    TillMakeUp {
+        /// Where the files go.
+        out: PathBuf,
+        /// Sale lines.
+        #[arg(long, default_value_t = 5_000)]
+        lines: usize,
+    },
+    /// Does every pair of item and store stand at received − Σ sold?
+    TillCheck {
+        /// A folder with sales-*.csv.gz.
+        source: PathBuf,
+        /// What `stockline stock --json` printed.
+        stock: PathBuf,
+    },
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    match &cli.what {
+        Some(What::ParseOnlyServer { listen }) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            return runtime.block_on(reference::serve_parse_only(listen));
+        }
+        Some(What::TillPrepare { source, out }) => return till::prepare(source, out),
+        Some(What::TillMakeUp { out, lines }) => return till::make_up(out, *lines),
+        Some(What::TillCheck { source, stock }) => return till::check(source, stock),
+        None => {}
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let temporary = tempfile::tempdir()?;
+    let data = cli.data.clone().unwrap_or_else(|| temporary.path().join("data"));
+    if !prefill::is_filled(&data) {
+        runtime.block_on(fill(&data, cli.items, cli.commands))?;
+    }
+    let settings = report::Settings {
+        commands: cli.commands,
+        items: cli.items,
+        duration: Duration::from_secs(cli.seconds),
+        connections: cli.connections,
+    };
+    println!("store: {} commands with random ids, {} items\n", cli.commands, cli.items);
+    runtime.block_on(report::run(&data, &settings))
+}
+
+async fn fill(data: &Path, items: usize, commands: usize) -> Result<()> {
+    let folder = DataFolder::open(data)?;
+    let store = SqliteStore::open(&folder, Default::default())?;
+    prefill::fill(&store, items, commands, SystemClock.now()).await
+}

@@ -1,0 +1,189 @@
+//! The real `stockline` binary as a process: started, spoken to, killed.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// How long anything may take before the test fails; generous, since it is never reached when all is well.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `target/…/stockline`, built by `cargo test --workspace` because its package has integration tests.
+pub fn stockline_binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().and_then(Path::parent).unwrap().join("stockline");
+    assert!(path.exists(), "no {}: run cargo build -p stockline first", path.display());
+    path
+}
+
+/// Runs a subcommand to its end.
+pub fn stockline(arguments: &[&str], data: &Path) -> Output {
+    Command::new(stockline_binary()).args(arguments).arg("--data").arg(data).output().unwrap()
+}
+
+/// As [`stockline`], and it must succeed; its standard output.
+pub fn stockline_ok(arguments: &[&str], data: &Path) -> String {
+    let output = stockline(arguments, data);
+    assert!(
+        output.status.success(),
+        "stockline {arguments:?} ended with {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A running `stockline serve`; killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// `http://host:port`
+    pub url: String,
+    /// The data folder.
+    pub data: PathBuf,
+    http: reqwest::Client,
+    /// A Manager's token.
+    pub manager: String,
+}
+
+fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+impl Server {
+    /// Starts on a folder and waits until it is ready.
+    pub async fn start(data: &Path, arguments: &[&str]) -> Self {
+        Self::start_by(Command::new(stockline_binary()), data, arguments).await
+    }
+
+    /// As [`Server::start`], by a command that ends in the binary (a shell that sets limits first).
+    pub async fn start_by(mut command: Command, data: &Path, arguments: &[&str]) -> Self {
+        let address = free_address();
+        let child = command
+            .args(["serve", "--listen", &address, "--metrics-listen", &free_address()])
+            .args(arguments)
+            .arg("--data")
+            .arg(data)
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+        let mut server =
+            Self { child, url: format!("http://{address}"), data: data.to_owned(), http, manager: String::new() };
+        server.wait_until_ready().await;
+        server.manager = server.token(&["--role", "manager"]);
+        server
+    }
+
+    async fn wait_until_ready(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(response) = self.http.get(format!("{}/readyz", self.url)).send().await
+                && response.status().is_success()
+            {
+                return;
+            }
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("stockline ended with {status} before it was ready");
+            }
+            assert!(Instant::now() < deadline, "stockline was not ready in time");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// A token from the command line tool.
+    pub fn token(&self, arguments: &[&str]) -> String {
+        let mut all = vec!["token"];
+        all.extend(arguments);
+        stockline_ok(&all, &self.data).trim().to_owned()
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a request as the Manager.
+    pub async fn request(&self, method: &str, path: &str, body: Option<&Value>) -> reqwest::Result<(u16, Value)> {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.manager);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        Ok((status, serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null)))
+    }
+
+    /// Sends one command and waits for its outcome.
+    pub async fn settle(&self, command: Value) -> Value {
+        let response = self
+            .http
+            .post(format!("{}/v1/commands", self.url))
+            .bearer_auth(&self.manager)
+            .header("prefer", "wait=20")
+            .json(&with_id(command))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 200, "{}", response.text().await.unwrap());
+        response.json().await.unwrap()
+    }
+
+    /// A GET that must succeed.
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.request("GET", path, None).await.unwrap();
+        assert_eq!(status, 200, "GET {path}: {body}");
+        body
+    }
+
+    /// Registers an item and receives `quantity` of it at `main`.
+    pub async fn stock_up(&self, item_id: &str, quantity: &str) {
+        let item = json!({"type": "register_item", "item_id": item_id, "name": item_id});
+        assert_eq!(self.settle(item).await["status"], "applied");
+        let receive = json!({"type": "receive", "item_id": item_id, "quantity": quantity});
+        assert_eq!(self.settle(receive).await["status"], "applied");
+    }
+
+    /// SIGKILL: no chance to finish anything.
+    pub fn kill(mut self) -> PathBuf {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.data.clone()
+    }
+
+    /// SIGTERM; it must end with exit code 0.
+    pub fn stop(mut self) -> PathBuf {
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "stockline ended with {status} after SIGTERM");
+        self.data.clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already ended where it was stopped or killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The command with a fresh id, unless it has one.
+#[expect(clippy::disallowed_methods, reason = "a client makes its own ids")]
+pub fn with_id(mut command: Value) -> Value {
+    if command.get("command_id").is_none() {
+        command["command_id"] = json!(Uuid::now_v7());
+    }
+    command
+}
+
+/// The store's own audit must find nothing.
+pub fn audit(data: &Path) {
+    stockline_ok(&["audit"], data);
+}
