@@ -187,7 +187,7 @@ impl FromStr for Fingerprint {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match u128::from_str_radix(text, 16) {
-            Ok(bits) if text.len() == 32 => Ok(Self(bits.to_be_bytes())),
+            Ok(bits) if text.len() == 32 && !text.starts_with('+') => Ok(Self(bits.to_be_bytes())),
             _ => Err("a fingerprint is 32 hexadecimal digits"),
         }
     }

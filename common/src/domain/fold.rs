@@ -13,6 +13,7 @@ mod catalogue_commands;
 mod draft;
 mod movements;
 mod occurrence;
+mod room;
 
 use draft::Draft;
 use occurrence::Occurrence;
@@ -158,7 +159,8 @@ impl LoadRequest {
 pub struct LoadedLevel {
     /// The level with its tail; its `version` is the condition of the commit.
     pub level: Level,
-    /// Entries before the tail, oldest first, back to the asked time.
+    /// Entries before the tail, oldest first, without gaps up to it, back to the asked time; where there are more
+    /// than the bound, the newest.
     pub history: Vec<Entry>,
     /// Does `history` reach back to the asked time (or none was asked)? `false` where the bound was met.
     pub history_complete: bool,
@@ -168,6 +170,12 @@ impl LoadedLevel {
     /// Without history.
     pub const fn bare(level: Level) -> Self {
         Self { level, history: Vec::new(), history_complete: true }
+    }
+
+    /// Is every entry here that was recorded after `time`? A count asks for itself, whatever was asked for others.
+    fn reaches_back_to(&self, time: Timestamp) -> bool {
+        let oldest = self.history.first().or(self.level.tail.first());
+        self.history_complete || oldest.is_some_and(|entry| entry.seq == 1 || entry.recorded_at <= time)
     }
 }
 
@@ -297,18 +305,12 @@ pub fn fold(
     let mut rejudge = None;
     for slot in slots {
         let id = slot.command_id();
-        let earlier = decided.get(&id).or_else(|| draft.record(id));
-        if let Some(record) = earlier {
-            if !record.decides(slot.retry()) && draft.record(id).is_some() {
-                // A retry of what this very fold sets aside: it must meet the stored record.
-                break;
-            }
-            if record.decides(slot.retry()) {
-                taken += 1;
-                continue;
-            }
+        let earlier = draft.record(id).or_else(|| decided.get(&id));
+        if earlier.is_some_and(|record| record.decides(slot.retry())) {
+            taken += 1;
+            continue;
         }
-        if !draft.has_room(slot, limits) {
+        if draft.rewrites_own_row(slot) || !draft.has_room(slot, limits) {
             break;
         }
         taken += 1;

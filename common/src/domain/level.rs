@@ -147,7 +147,7 @@ impl Level {
 
     /// Judges the balance as it stands now; on a crossing that is to be told, the alert.
     ///
-    /// A level of an older epoch (its item was restored since) starts over first, silently.
+    /// Call [`Level::enter_epoch`] first.
     pub fn judge(&mut self, item: &Item, raised_at: Timestamp, command_id: CommandId) -> Option<Alert> {
         let threshold = self.threshold(item);
         let state = StockState::judge(self.on_hand, threshold);
@@ -181,12 +181,14 @@ impl Level {
         })
     }
 
-    /// Starts the alert state over, silently, where the item was restored since this level was judged.
-    pub fn enter_epoch(&mut self, item: &Item) {
+    /// Begins a new episode, silently, where the item was restored since this level was judged.
+    ///
+    /// The state stays as last judged: while the item was archived every entry and threshold was judged too. (Judging
+    /// it anew here, by a default threshold that has just changed, would swallow that change's crossing.)
+    pub const fn enter_epoch(&mut self, item: &Item) {
         if self.alert_epoch != item.alert_epoch {
             self.alert_epoch = item.alert_epoch;
             self.alerted = 0;
-            self.state = StockState::judge(self.on_hand, self.threshold(item));
         }
     }
 }

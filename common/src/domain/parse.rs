@@ -5,9 +5,11 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::{
-    Action, Catalogue, CataloguePatch, Command, CommandId, CommandKind, Cost, Facts, Fixed, FixedError, ItemId, Json,
-    LocationId, MAIN_LOCATION, MAX_BARCODES, MAX_COMMAND_QUANTITY, Quantity, Reason, ShortagePolicy, Timestamp,
+    Action, Catalogue, CataloguePatch, Command, CommandId, CommandKind, Cost, Facts, ItemId, Json, LocationId,
+    MAIN_LOCATION, Reason, Timestamp,
 };
+
+mod values;
 
 /// One thing that is wrong with a submitted command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,12 +51,12 @@ pub(super) fn describe(faults: &[Fault]) -> String {
 const MAX_NAME_CHARS: usize = 200;
 const MAX_UNIT_CHARS: usize = 16;
 const MAX_CATEGORY_CHARS: usize = 64;
-const MAX_BARCODE_CHARS: usize = 64;
 const MAX_NOTE_CHARS: usize = 500;
 const MAX_REFERENCE_CHARS: usize = 200;
 const MAX_CODE_CHARS: usize = 64;
 const DEFAULT_UNIT: &str = "piece";
-const MAX_DECIMALS: i64 = 3;
+/// The most members of a command: every known field and room for mistakes. More is one fault, not thousands.
+const MAX_MEMBERS: usize = 64;
 
 const MOVEMENT_FIELDS: &[&str] =
     &["occurred_at", "expected_on_hand", "reason", "note", "reference", "device_id", "operator"];
@@ -97,6 +99,10 @@ pub fn parse_command(json: &Json<'_>, context: &ParseContext) -> Result<Command,
             detail: format!("a command is an object, not {}", json.kind()),
         }]);
     };
+    if members.len() > MAX_MEMBERS {
+        let detail = format!("has {} fields; a command has at most {MAX_MEMBERS}", members.len());
+        return Err(vec![Fault { pointer: context.pointer.clone(), code: "too_many_fields", detail }]);
+    }
     let mut reader = Reader { members, context, faults: Vec::new() };
     reader.repeated_fields();
     let command_id = reader.command_id();
@@ -118,10 +124,15 @@ pub fn parse_command(json: &Json<'_>, context: &ParseContext) -> Result<Command,
 }
 
 impl<'a> Reader<'a> {
-    fn fault(&mut self, field: &str, code: &'static str, detail: impl Into<String>) {
-        let escaped = field.replace('~', "~0").replace('/', "~1");
-        let pointer = format!("{}/{escaped}", self.context.pointer);
+    /// `path` is a known field, or an element of one (`barcodes/2`).
+    fn fault(&mut self, path: &str, code: &'static str, detail: impl Into<String>) {
+        let pointer = format!("{}/{path}", self.context.pointer);
         self.faults.push(Fault { pointer, code, detail: detail.into() });
+    }
+
+    /// A fault of a field whose name is the client's own.
+    fn key_fault(&mut self, key: &str, code: &'static str, detail: impl Into<String>) {
+        self.fault(&key.replace('~', "~0").replace('/', "~1"), code, detail);
     }
 
     fn get(&self, field: &str) -> Option<&'a Json<'a>> {
@@ -132,7 +143,7 @@ impl<'a> Reader<'a> {
         let members = self.members;
         for (index, (key, _)) in members.iter().enumerate() {
             if members[..index].iter().any(|(earlier, _)| earlier == key) {
-                self.fault(key, "duplicate_field", "is given more than once");
+                self.key_fault(key, "duplicate_field", "is given more than once");
             }
         }
     }
@@ -150,7 +161,7 @@ impl<'a> Reader<'a> {
                 } else {
                     format!("is not a field of {}; it takes {}", kind.as_str(), known.join(", "))
                 };
-                self.fault(key, "unknown_field", detail);
+                self.key_fault(key, "unknown_field", detail);
             }
         }
     }
@@ -225,181 +236,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn str(&mut self, field: &str, json: &'a Json<'a>) -> Option<&'a str> {
-        if let Json::Str(text) = json {
-            return Some(text);
-        }
-        self.fault(field, "wrong_type", format!("must be a string, not {}", json.kind()));
-        None
-    }
-
-    fn id<T: std::str::FromStr>(&mut self, field: &str, json: &'a Json<'a>) -> Option<T>
-    where
-        T::Err: std::fmt::Display,
-    {
-        let text = self.str(field, json)?;
-        text.parse().map_err(|error: T::Err| self.fault(field, "invalid_value", error.to_string())).ok()
-    }
-
-    fn time(&mut self, field: &str, json: &'a Json<'a>) -> Option<Timestamp> {
-        self.id(field, json)
-    }
-
-    /// A text of 1 to `max` characters, without control characters (line breaks and tabs where `lines`).
-    fn text(&mut self, field: &str, json: &'a Json<'a>, max: usize, lines: bool) -> Option<String> {
-        let text = self.str(field, json)?;
-        let allowed_break = |c: char| lines && matches!(c, '\n' | '\r' | '\t');
-        if text.chars().any(|c| c.is_control() && !allowed_break(c)) {
-            self.fault(field, "invalid_value", "has a control character");
-            return None;
-        }
-        let chars = text.chars().count();
-        if text.trim().is_empty() || chars > max {
-            self.fault(field, "invalid_value", format!("must be 1 to {max} characters, not {chars}"));
-            return None;
-        }
-        Some(text.to_owned())
-    }
-
-    fn fixed<const P: u32>(&mut self, field: &str, json: &'a Json<'a>) -> Option<Fixed<P>> {
-        let range = |reader: &mut Self| {
-            reader.fault(field, "out_of_range", "is out of range");
-            None
-        };
-        match json {
-            Json::Int(units) => Fixed::from_units(*units).map_or_else(|| range(self), Some),
-            Json::Str(text) => match text.parse() {
-                Ok(number) => Some(number),
-                Err(FixedError::Range) => range(self),
-                Err(error) => {
-                    self.fault(field, "invalid_value", error.to_string());
-                    None
-                }
-            },
-            Json::Float(number) => {
-                let detail = format!("must be a decimal string, because a JSON float is not exact: write \"{number}\"");
-                self.fault(field, "float", detail);
-                None
-            }
-            other => {
-                self.fault(
-                    field,
-                    "wrong_type",
-                    format!("must be a decimal string such as \"2\", not {}", other.kind()),
-                );
-                None
-            }
-        }
-    }
-
-    /// A quantity within what one command may move, either way.
-    fn quantity(&mut self, field: &str, json: &'a Json<'a>) -> Option<Quantity> {
-        let before = self.faults.len();
-        let quantity = self.fixed(field, json);
-        if let Some(fault) = self.faults.get_mut(before).filter(|fault| fault.code == "out_of_range") {
-            fault.code = "quantity_too_large";
-        }
-        let quantity: Quantity = quantity?;
-        if quantity > MAX_COMMAND_QUANTITY || quantity < Quantity::from_raw(-MAX_COMMAND_QUANTITY.raw()) {
-            let detail =
-                format!("is more than one command moves ({MAX_COMMAND_QUANTITY}); was a barcode scanned into it?");
-            self.fault(field, "quantity_too_large", detail);
-            return None;
-        }
-        Some(quantity)
-    }
-
-    fn checked_quantity(&mut self, field: &str, ok: fn(Quantity) -> bool, rule: &str) -> Option<Quantity> {
-        let quantity = self.required(field, Self::quantity)?;
-        if !ok(quantity) {
-            self.fault(field, "invalid_value", format!("must be {rule}, not {quantity}"));
-            return None;
-        }
-        Some(quantity)
-    }
-
-    fn positive_quantity(&mut self) -> Option<Quantity> {
-        self.checked_quantity("quantity", Quantity::is_positive, "above 0")
-    }
-
-    fn not_negative<const P: u32>(&mut self, field: &str, json: &'a Json<'a>) -> Option<Fixed<P>> {
-        let number: Fixed<P> = self.fixed(field, json)?;
-        if number.is_negative() || number.raw() > MAX_COMMAND_QUANTITY.raw() {
-            self.fault(
-                field,
-                "invalid_value",
-                format!("must be from 0 to {}", Fixed::<P>::from_raw(MAX_COMMAND_QUANTITY.raw())),
-            );
-            return None;
-        }
-        Some(number)
-    }
-
-    fn location(&mut self, field: &str) -> Option<LocationId> {
-        match (self.get(field), &self.context.default_location) {
-            (None | Some(Json::Null), Some(default)) => Some(default.clone()),
-            _ => self.required(field, Self::id),
-        }
-    }
-
-    fn word<T>(&mut self, field: &str, json: &'a Json<'a>, words: &[(&str, T)]) -> Option<T>
-    where
-        T: Copy,
-    {
-        let text = self.str(field, json)?;
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-        if found.is_none() {
-            let list: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            self.fault(field, "invalid_value", format!("must be one of {}", list.join(", ")));
-        }
-        found
-    }
-
-    fn policy(&mut self, field: &str, json: &'a Json<'a>) -> Option<ShortagePolicy> {
-        let words = [ShortagePolicy::Allow, ShortagePolicy::Reject].map(|policy| (policy.as_str(), policy));
-        self.word(field, json, &words)
-    }
-
-    fn reason(&mut self, field: &str, json: &'a Json<'a>) -> Option<Reason> {
-        self.word(field, json, &Reason::ALL.map(|reason| (reason.as_str(), reason)))
-    }
-
-    fn decimals(&mut self, field: &str, json: &'a Json<'a>) -> Option<u8> {
-        match json {
-            Json::Int(n @ 0..=MAX_DECIMALS) => u8::try_from(*n).ok(),
-            other => {
-                let code = if matches!(other, Json::Int(_) | Json::Float(_)) { "invalid_value" } else { "wrong_type" };
-                self.fault(field, code, format!("must be a whole number from 0 to {MAX_DECIMALS}"));
-                None
-            }
-        }
-    }
-
-    fn barcodes(&mut self, field: &str, json: &'a Json<'a>) -> Option<Vec<String>> {
-        let Json::Array(values) = json else {
-            self.fault(field, "wrong_type", format!("must be an array of strings, not {}", json.kind()));
-            return None;
-        };
-        if values.len() > MAX_BARCODES {
-            self.fault(
-                field,
-                "invalid_value",
-                format!("has {} entries; an item has at most {MAX_BARCODES}", values.len()),
-            );
-            return None;
-        }
-        let mut barcodes: Vec<String> = Vec::with_capacity(values.len());
-        for value in values {
-            let barcode = self.text(field, value, MAX_BARCODE_CHARS, false)?;
-            if barcodes.contains(&barcode) {
-                self.fault(field, "invalid_value", format!("names {barcode} twice"));
-                return None;
-            }
-            barcodes.push(barcode);
-        }
-        Some(barcodes)
-    }
-
     fn action(&mut self, kind: CommandKind) -> Option<Action> {
         match kind {
             CommandKind::RegisterItem => self.catalogue().map(Action::RegisterItem),
@@ -467,6 +303,7 @@ impl<'a> Reader<'a> {
     }
 
     fn patch(&mut self) -> Option<CataloguePatch> {
+        let faults_before = self.faults.len();
         let patch = CataloguePatch {
             name: self.optional("name", |r, f, j| r.text(f, j, MAX_NAME_CHARS, false)),
             unit: self.optional("unit", |r, f, j| r.text(f, j, MAX_UNIT_CHARS, false)),
@@ -477,7 +314,7 @@ impl<'a> Reader<'a> {
             shortage_policy: self.optional("shortage_policy", Self::policy),
             unit_cost: self.clearable("unit_cost", Self::not_negative::<4>),
         };
-        if patch == CataloguePatch::default() && self.faults.is_empty() {
+        if patch == CataloguePatch::default() && self.faults.len() == faults_before {
             self.fault("name", "missing_field", "update_item needs at least one field to change");
             return None;
         }

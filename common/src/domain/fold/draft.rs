@@ -1,12 +1,13 @@
 use std::collections::btree_map;
 use std::collections::{BTreeMap, HashMap};
 
-use super::super::{
-    Action, Claim, Command, CommandId, Effect, Fingerprint, Item, ItemId, Outcome, Queued, Record, Rejection,
-    RejectionCode, Resubmits, Status, Timestamp,
-};
 use super::super::{Alert, Entry, Level, LocationId, codec};
-use super::{Chunk, ClaimChange, Commit, FoldLimits, ItemPut, LevelPut, Loaded, LoadedLevel, Rules, Slot};
+use super::super::{
+    Claim, CommandId, Effect, Fingerprint, Item, ItemId, Outcome, Queued, Record, Rejection, RejectionCode, Resubmits,
+    Status, Timestamp,
+};
+use super::room;
+use super::{Chunk, ClaimChange, Commit, FoldLimits, ItemPut, LevelPut, Loaded, LoadedLevel, Rules};
 
 /// What deciding one command gave.
 pub(super) type Decision = Result<Applied, Box<Rejection>>;
@@ -25,8 +26,9 @@ pub(super) struct DraftLevel {
     pub(super) level: Level,
     loaded_version: Option<u64>,
     pub(super) history: Vec<Entry>,
-    changed: bool,
-    new_entries_bytes: usize,
+    pub(super) changed: bool,
+    /// Of the entries made by this fold, estimated from above.
+    pub(super) new_entries_bytes: usize,
 }
 
 /// The state of a fold under way.
@@ -36,25 +38,14 @@ pub(super) struct Draft<'a> {
     pub(super) now: Timestamp,
     pub(super) rules: &'a Rules,
     pub(super) item: Option<Item>,
-    item_changed: bool,
-    levels: BTreeMap<LocationId, DraftLevel>,
-    claims: BTreeMap<Claim, bool>,
-    records: Vec<Record>,
+    pub(super) item_changed: bool,
+    pub(super) levels: BTreeMap<LocationId, DraftLevel>,
+    pub(super) claims: BTreeMap<Claim, bool>,
+    pub(super) records: Vec<Record>,
     by_id: HashMap<CommandId, usize>,
-    resubmitted: Vec<(Resubmits, CommandId)>,
-    bytes: usize,
-}
-
-/// What a record, its level and its alerts take besides texts, estimated from above.
-const RECORD_BASE_BYTES: usize = 1_500;
-
-fn text_bytes(command: &Command) -> usize {
-    let facts = &command.facts;
-    [&facts.note, &facts.reference, &facts.device_id, &facts.operator]
-        .into_iter()
-        .flatten()
-        .map(String::len)
-        .sum::<usize>()
+    pub(super) resubmitted: Vec<(Resubmits, CommandId)>,
+    /// Of all rows so far, estimated from above.
+    pub(super) bytes: usize,
 }
 
 impl<'a> Draft<'a> {
@@ -80,49 +71,11 @@ impl<'a> Draft<'a> {
         self.by_id.get(&id).map(|index| &self.records[*index])
     }
 
-    /// Does one more command fit? The first always does.
-    pub(super) fn has_room(&self, slot: &Slot, limits: &FoldLimits) -> bool {
-        if self.records.is_empty() {
-            return true;
-        }
-        let (new_actions, new_bytes) = match slot {
-            Slot::Dead(record) => (1, record.outcome.dead_letter.as_ref().map_or(0, |letter| letter.body.len())),
-            Slot::Command(queued) => (self.actions_of(queued), 3 * text_bytes(&queued.command)),
-        };
-        let levels = 2 * self.levels.values().filter(|level| level.changed).count();
-        let actions = self.records.len()
-            + levels
-            + usize::from(self.item_changed)
-            + self.claims.len()
-            + self.resubmitted.len()
-            + new_actions;
-        let fullest = self.levels.values().map(|level| level.new_entries_bytes).max().unwrap_or(0);
-        actions <= limits.max_actions
-            && self.bytes + RECORD_BASE_BYTES + new_bytes <= limits.max_bytes
-            && fullest + RECORD_BASE_BYTES + new_bytes <= limits.max_level_bytes
-    }
-
-    /// The most rows that a command adds: its record, a level and a chunk for each location that is new to this
-    /// fold, the item, its claims, its mark.
-    fn actions_of(&self, queued: &Queued) -> usize {
-        let new_level = |location: &&LocationId| self.levels.get(*location).is_none_or(|level| !level.changed);
-        let levels = queued.command.action.locations().filter(new_level).count();
-        let claims = match &queued.command.action {
-            Action::RegisterItem(catalogue) => 1 + catalogue.barcodes.len(),
-            Action::UpdateItem(patch) => patch.barcodes.as_ref().map_or(0, |barcodes| {
-                barcodes.len() + self.item.as_ref().map_or(0, |item| item.catalogue.barcodes.len())
-            }),
-            _ => 0,
-        };
-        let item = !self.item_changed && !queued.command.kind().is_movement();
-        1 + 2 * levels + claims + usize::from(item) + usize::from(queued.resubmits.is_some())
-    }
-
     /// Records a dead letter in its place.
     pub(super) fn set_aside(&mut self, record: &Record) {
         let mut record = record.clone();
         record.outcome.settled_at = self.now.max(record.outcome.accepted_at);
-        self.bytes += RECORD_BASE_BYTES + record.outcome.dead_letter.as_ref().map_or(0, |letter| letter.body.len());
+        self.bytes += room::record_bytes(&record);
         self.push(record);
     }
 
@@ -140,7 +93,7 @@ impl<'a> Draft<'a> {
             Ok(applied) => (Status::Applied, applied, None),
             Err(rejection) => (Status::Rejected, Applied::default(), Some(*rejection)),
         };
-        self.bytes += RECORD_BASE_BYTES + 3 * text_bytes(&queued.command);
+        self.bytes += room::command_bytes(queued, self.item.as_ref());
         let settled_at =
             applied.effects.iter().map(|e| e.recorded_at).max().unwrap_or(self.now.max(queued.accepted_at));
         self.push(Record {
@@ -176,7 +129,7 @@ impl<'a> Draft<'a> {
             let detail = format!("command {} of item {} {detail}", old.command_id, old.item_id);
             Err(Box::new(reject(RejectionCode::PreconditionFailed, detail)))
         };
-        match self.loaded.records.get(old) {
+        match self.loaded.records.get(old).filter(|_| *old != me) {
             None => refuse("is not known, so it can't be resubmitted"),
             Some(record) if record.outcome.status == Status::Applied => refuse("was applied in the meantime"),
             Some(record) if record.resubmitted_as.as_ref().is_some_and(|other| *other != me) => {
@@ -261,12 +214,7 @@ impl DraftLevel {
     /// Appends an entry and moves the balance; the caller has checked for overflow.
     pub(super) fn append(&mut self, entry: Entry) {
         self.changed = true;
-        self.new_entries_bytes += 128
-            + [&entry.note, &entry.reference, &entry.device_id, &entry.operator]
-                .into_iter()
-                .flatten()
-                .map(String::len)
-                .sum::<usize>();
+        self.new_entries_bytes += room::entry_bytes(&entry);
         self.level.on_hand = entry.after;
         self.level.seq = entry.seq;
         self.level.updated_at = entry.recorded_at;

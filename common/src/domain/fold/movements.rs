@@ -95,7 +95,7 @@ impl Draft<'_> {
         }
         if let Action::Count { location_id, .. } = &queued.command.action
             && at.explicit
-            && self.loaded.levels.get(location_id).is_some_and(|loaded| !loaded.history_complete)
+            && self.loaded.levels.get(location_id).is_some_and(|loaded| !loaded.reaches_back_to(at.occurred_at))
         {
             let detail = "too many movements were recorded since it was counted; count again".to_owned();
             return refuse(RejectionCode::CountTooLate, detail);
@@ -234,11 +234,12 @@ fn judge(draft: &DraftLevel, leg: &Leg<'_>, at: &Occurrence) -> Result<Judged, B
     }
     let after = match leg.change {
         Change::By(delta) => {
-            let after = on_hand.checked_add(delta).ok_or_else(overflow)?;
-            if leg.reject_shortage && after.is_negative() {
+            let after = on_hand.checked_add(delta);
+            // A sum below the range is short too, and `insufficient_stock` comes before `quantity_overflow`.
+            if leg.reject_shortage && delta.is_negative() && after.is_none_or(Quantity::is_negative) {
                 return Err(Box::new(insufficient(leg.location_id, on_hand, delta)));
             }
-            after
+            after.ok_or_else(overflow)?
         }
         Change::To(counted) if at.explicit => {
             moved_since(draft, at).and_then(|moved| counted.checked_add(moved)).ok_or_else(overflow)?

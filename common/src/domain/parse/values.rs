@@ -1,0 +1,196 @@
+use super::super::{
+    Fixed, FixedError, Json, LocationId, MAX_BARCODES, MAX_COMMAND_QUANTITY, Quantity, Reason, ShortagePolicy,
+    Timestamp,
+};
+use super::Reader;
+
+const MAX_BARCODE_CHARS: usize = 64;
+const MAX_DECIMALS: i64 = 3;
+/// 2^63, the first float beyond an `i64`.
+const MAX_INTEGER: f64 = 9_223_372_036_854_775_808.0;
+
+/// Readers of single values: each names what is wrong with its field and gives `None`.
+impl<'a> Reader<'a> {
+    pub(super) fn str(&mut self, field: &str, json: &'a Json<'a>) -> Option<&'a str> {
+        if let Json::Str(text) = json {
+            return Some(text);
+        }
+        self.fault(field, "wrong_type", format!("must be a string, not {}", json.kind()));
+        None
+    }
+
+    pub(super) fn id<T: std::str::FromStr>(&mut self, field: &str, json: &'a Json<'a>) -> Option<T>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let text = self.str(field, json)?;
+        text.parse().map_err(|error: T::Err| self.fault(field, "invalid_value", error.to_string())).ok()
+    }
+
+    pub(super) fn time(&mut self, field: &str, json: &'a Json<'a>) -> Option<Timestamp> {
+        self.id(field, json)
+    }
+
+    /// A text of 1 to `max` characters, without control characters (line breaks and tabs where `lines`).
+    pub(super) fn text(&mut self, field: &str, json: &'a Json<'a>, max: usize, lines: bool) -> Option<String> {
+        let text = self.str(field, json)?;
+        let allowed_break = |c: char| lines && matches!(c, '\n' | '\r' | '\t');
+        if text.chars().any(|c| c.is_control() && !allowed_break(c)) {
+            self.fault(field, "invalid_value", "has a control character");
+            return None;
+        }
+        let chars = text.chars().count();
+        if chars > 0 && text.trim().is_empty() {
+            self.fault(field, "invalid_value", "is blank");
+            return None;
+        }
+        if chars == 0 || chars > max {
+            self.fault(field, "invalid_value", format!("must be 1 to {max} characters, not {chars}"));
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    pub(super) fn fixed<const P: u32>(&mut self, field: &str, json: &'a Json<'a>) -> Option<Fixed<P>> {
+        let range = |reader: &mut Self| {
+            reader.fault(field, "out_of_range", "is out of range");
+            None
+        };
+        match json {
+            Json::Int(units) => Fixed::from_units(*units).map_or_else(|| range(self), Some),
+            Json::Str(text) => match text.parse() {
+                Ok(number) => Some(number),
+                Err(FixedError::Range) => range(self),
+                Err(error) => {
+                    self.fault(field, "invalid_value", error.to_string());
+                    None
+                }
+            },
+            // What has no fraction at this size is an integer beyond 64 bits, such as two barcodes in one field.
+            Json::Float(number) if number.abs() >= MAX_INTEGER => range(self),
+            Json::Float(number) => {
+                let detail = format!("must be a decimal string, because a JSON float is not exact: write \"{number}\"");
+                self.fault(field, "float", detail);
+                None
+            }
+            other => {
+                self.fault(
+                    field,
+                    "wrong_type",
+                    format!("must be a decimal string such as \"2\", not {}", other.kind()),
+                );
+                None
+            }
+        }
+    }
+
+    /// A quantity within what one command may move, either way.
+    pub(super) fn quantity(&mut self, field: &str, json: &'a Json<'a>) -> Option<Quantity> {
+        let before = self.faults.len();
+        let quantity = self.fixed(field, json);
+        if let Some(fault) = self.faults.get_mut(before).filter(|fault| fault.code == "out_of_range") {
+            fault.code = "quantity_too_large";
+        }
+        let quantity: Quantity = quantity?;
+        if quantity > MAX_COMMAND_QUANTITY || quantity < Quantity::from_raw(-MAX_COMMAND_QUANTITY.raw()) {
+            let detail =
+                format!("is more than one command moves ({MAX_COMMAND_QUANTITY}); was a barcode scanned into it?");
+            self.fault(field, "quantity_too_large", detail);
+            return None;
+        }
+        Some(quantity)
+    }
+
+    pub(super) fn checked_quantity(&mut self, field: &str, ok: fn(Quantity) -> bool, rule: &str) -> Option<Quantity> {
+        let quantity = self.required(field, Self::quantity)?;
+        if !ok(quantity) {
+            self.fault(field, "invalid_value", format!("must be {rule}, not {quantity}"));
+            return None;
+        }
+        Some(quantity)
+    }
+
+    pub(super) fn positive_quantity(&mut self) -> Option<Quantity> {
+        self.checked_quantity("quantity", Quantity::is_positive, "above 0")
+    }
+
+    pub(super) fn not_negative<const P: u32>(&mut self, field: &str, json: &'a Json<'a>) -> Option<Fixed<P>> {
+        let number: Fixed<P> = self.fixed(field, json)?;
+        if number.is_negative() || number.raw() > MAX_COMMAND_QUANTITY.raw() {
+            self.fault(
+                field,
+                "invalid_value",
+                format!("must be from 0 to {}", Fixed::<P>::from_raw(MAX_COMMAND_QUANTITY.raw())),
+            );
+            return None;
+        }
+        Some(number)
+    }
+
+    pub(super) fn location(&mut self, field: &str) -> Option<LocationId> {
+        match (self.get(field), &self.context.default_location) {
+            (None | Some(Json::Null), Some(default)) => Some(default.clone()),
+            _ => self.required(field, Self::id),
+        }
+    }
+
+    pub(super) fn word<T>(&mut self, field: &str, json: &'a Json<'a>, words: &[(&str, T)]) -> Option<T>
+    where
+        T: Copy,
+    {
+        let text = self.str(field, json)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let list: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            self.fault(field, "invalid_value", format!("must be one of {}", list.join(", ")));
+        }
+        found
+    }
+
+    pub(super) fn policy(&mut self, field: &str, json: &'a Json<'a>) -> Option<ShortagePolicy> {
+        let words = [ShortagePolicy::Allow, ShortagePolicy::Reject].map(|policy| (policy.as_str(), policy));
+        self.word(field, json, &words)
+    }
+
+    pub(super) fn reason(&mut self, field: &str, json: &'a Json<'a>) -> Option<Reason> {
+        self.word(field, json, &Reason::ALL.map(|reason| (reason.as_str(), reason)))
+    }
+
+    pub(super) fn decimals(&mut self, field: &str, json: &'a Json<'a>) -> Option<u8> {
+        match json {
+            Json::Int(n @ 0..=MAX_DECIMALS) => u8::try_from(*n).ok(),
+            other => {
+                let code = if matches!(other, Json::Int(_) | Json::Float(_)) { "invalid_value" } else { "wrong_type" };
+                self.fault(field, code, format!("must be a whole number from 0 to {MAX_DECIMALS}"));
+                None
+            }
+        }
+    }
+
+    pub(super) fn barcodes(&mut self, field: &str, json: &'a Json<'a>) -> Option<Vec<String>> {
+        let Json::Array(values) = json else {
+            self.fault(field, "wrong_type", format!("must be an array of strings, not {}", json.kind()));
+            return None;
+        };
+        if values.len() > MAX_BARCODES {
+            self.fault(
+                field,
+                "invalid_value",
+                format!("has {} entries; an item has at most {MAX_BARCODES}", values.len()),
+            );
+            return None;
+        }
+        let mut barcodes: Vec<String> = Vec::with_capacity(values.len());
+        for (index, value) in values.iter().enumerate() {
+            let path = format!("{field}/{index}");
+            match self.text(&path, value, MAX_BARCODE_CHARS, false) {
+                Some(barcode) if barcodes.contains(&barcode) => {
+                    self.fault(&path, "invalid_value", format!("names {barcode} twice"));
+                }
+                Some(barcode) => barcodes.push(barcode),
+                None => {}
+            }
+        }
+        (barcodes.len() == values.len()).then_some(barcodes)
+    }
+}
