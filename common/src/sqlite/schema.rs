@@ -68,6 +68,14 @@ pub enum SchemaError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The file's writer could not be started.
+    #[error("can't start the writer of {}: {source}; let this user run more threads", .path.display())]
+    Thread {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Anything else that SQLite reports.
     #[error("can't open {}: {source}; {}", .path.display(), advice(.source))]
     Sqlite {
@@ -197,7 +205,8 @@ fn migrate(connection: &mut Connection, what: Schema, from: i64) -> rusqlite::Re
 }
 
 impl SchemaError {
-    fn of(path: &Path, source: rusqlite::Error) -> Self {
+    /// What SQLite reports of a file while it is opened.
+    pub(super) fn of(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match source.sqlite_error_code() {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::NotADatabase { path },
