@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::in_flight::{DeliveryNo, InFlight, read_handle, take_in_time, write_handle};
-use super::queue::{QueueFile, QueueJob, Table};
+use super::queue::{QueueFile, QueueWrite, Table};
 use crate::domain::Alert;
 use crate::ports::{AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, QueueError};
 
@@ -48,7 +48,7 @@ impl AlertPublisher for SqliteAlertQueue {
     async fn publish(&self, alerts: &[Alert]) -> Vec<Result<(), QueueError>> {
         let bodies: Result<Vec<String>, _> = alerts.iter().map(serde_json::to_string).collect();
         let result = match bodies {
-            Ok(bodies) => self.file.write(|reply| QueueJob::Publish { bodies, reply }).await,
+            Ok(bodies) => self.file.write(QueueWrite::Publish(bodies)).await,
             Err(error) => Err(QueueError::Unavailable(format!("an alert can't be written as JSON: {error}"))),
         };
         vec![result; alerts.len()]

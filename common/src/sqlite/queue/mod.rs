@@ -6,19 +6,20 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::file::Job;
 use self::messages::{Messages, Taken};
 use super::alert_queue::SqliteAlertQueue;
 use super::in_flight::{read_handle, take_in_time, write_handle};
 use super::{DataFolder, OpenOptions, SchemaError};
 use crate::ports::{Clock, CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
 
+mod batches;
 mod file;
 mod messages;
 #[cfg(test)]
 mod tests;
 
-pub(super) use file::{Job as QueueJob, QueueFile, Table};
+pub(super) use batches::{Table, Write as QueueWrite};
+pub(super) use file::QueueFile;
 
 /// The most packs of one send: bounds how long one transaction gets.
 const MAX_SEND_PACKS: usize = 500;
@@ -109,7 +110,7 @@ impl SqliteQueue {
         if receives.is_empty() {
             return;
         }
-        if let Err(error) = self.file.write(|reply| Job::Record { receives, reply }).await {
+        if let Err(error) = self.file.write(QueueWrite::Record(receives)).await {
             // Work goes on: the count only guards against a message that kills the process, and memory has it.
             tracing::warn!(%error, "deliveries were not counted");
         }
@@ -133,7 +134,7 @@ impl CommandSender for SqliteQueue {
     async fn send(&self, packs: Vec<Pack>) -> Vec<Result<(), QueueError>> {
         let count = packs.len();
         let sent_at = self.clock.now();
-        let result = self.file.write(|reply| Job::Send { packs, sent_at, reply }).await;
+        let result = self.file.write(QueueWrite::Send { packs, sent_at }).await;
         vec![result; count]
     }
 

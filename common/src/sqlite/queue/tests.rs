@@ -9,6 +9,9 @@ use crate::ports::FixedClock;
 const VISIBILITY: Duration = Duration::from_secs(30);
 const NO_WAIT: Duration = Duration::ZERO;
 
+/// By group: the number that comes next, and whether a receiver has it.
+type Held = HashMap<Arc<str>, (usize, bool)>;
+
 fn open_with(folder: &tempfile::TempDir, options: QueueOptions) -> SqliteQueue {
     let folder = DataFolder::open(folder.path()).unwrap();
     let clock = Arc::new(FixedClock::at("2026-01-31T08:00:00Z".parse::<Timestamp>().unwrap()));
@@ -61,7 +64,7 @@ async fn eight_racing_receivers_see_each_group_in_order_and_never_two_of_them_on
         tokio::spawn(async move { send(&queue, &format!("g{group}"), 0..EACH).await })
     });
     let senders: Vec<_> = senders.collect();
-    let held: Arc<Mutex<HashMap<Arc<str>, (usize, bool)>>> = Arc::default();
+    let held: Arc<Mutex<Held>> = Arc::default();
     let left = Arc::new(AtomicUsize::new(GROUPS * EACH));
     let receivers = (0..8).map(|_| {
         let (queue, held, left) = (Arc::clone(&queue), Arc::clone(&held), Arc::clone(&left));
