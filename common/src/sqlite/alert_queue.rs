@@ -3,10 +3,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::in_flight::{DeliveryNo, InFlight, read_handle, take_in_time, write_handle};
+use super::in_flight::{Arrivals, DeliveryNo, InFlight, read_handle, write_handle};
 use super::queue::{QueueFile, QueueWrite, Table};
 use crate::domain::Alert;
 use crate::ports::{AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, QueueError};
@@ -62,10 +61,12 @@ impl AlertReceiver for SqliteAlertQueue {
             return Ok(Vec::new());
         }
         let shared = &self.file.alerts;
-        let taken = take_in_time(&shared.arrived, wait, |now| {
-            shared.change(now, |alerts| (alerts.take(now, max), alerts.in_flight.next_deadline()))
-        })
-        .await;
+        let taken = shared
+            .arrivals
+            .take_in_time(wait, |now| {
+                shared.change(now, |alerts| (alerts.take(now, max), alerts.in_flight.next_deadline()))
+            })
+            .await;
         if taken.is_empty() {
             return Ok(Vec::new());
         }
@@ -95,8 +96,6 @@ impl AlertReceiver for SqliteAlertQueue {
             let held = |handle: &&AlertHandle| read_handle(&handle.0).is_some_and(|no| alerts.hide(no, now, delay));
             handles.iter().filter(held).count() == handles.len()
         });
-        // A receiver that waits may have to wake sooner than it thought.
-        shared.arrived.notify_one();
         if all_held { Ok(()) } else { Err(QueueError::HandleExpired) }
     }
 }
@@ -138,32 +137,30 @@ impl Alerts {
 #[derive(Debug)]
 pub(super) struct SharedAlerts {
     alerts: Mutex<Alerts>,
-    arrived: Notify,
+    arrivals: Arrivals,
 }
 
 impl SharedAlerts {
     /// With what the file holds.
     pub(super) fn new(visible: VecDeque<i64>) -> Self {
-        Self { alerts: Mutex::new(Alerts { visible, in_flight: InFlight::new() }), arrived: Notify::new() }
+        Self { alerts: Mutex::new(Alerts { visible, in_flight: InFlight::new() }), arrivals: Arrivals::default() }
     }
 
     /// Shows alerts that are durable now.
     pub(super) fn arrive(&self, rows: &[i64]) {
         if !rows.is_empty() {
-            self.alerts.lock().unwrap_or_else(PoisonError::into_inner).visible.extend(rows);
-            self.arrived.notify_one();
+            self.change(Instant::now(), |alerts| alerts.visible.extend(rows));
         }
     }
 
     fn change<T>(&self, now: Instant, change: impl FnOnce(&mut Alerts) -> T) -> T {
         let mut alerts = self.alerts.lock().unwrap_or_else(PoisonError::into_inner);
+        let deadline_before = alerts.in_flight.next_deadline();
         alerts.expire(now);
         let answer = change(&mut alerts);
-        let some_wait = !alerts.visible.is_empty();
+        let (some_wait, deadline) = (!alerts.visible.is_empty(), alerts.in_flight.next_deadline());
         drop(alerts);
-        if some_wait {
-            self.arrived.notify_one();
-        }
+        self.arrivals.changed(some_wait, deadline_before, deadline);
         answer
     }
 }

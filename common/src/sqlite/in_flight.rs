@@ -85,25 +85,45 @@ pub(super) fn read_handle(text: &str) -> Option<DeliveryNo> {
     u64::from_str_radix(text, 16).ok()
 }
 
-/// Takes until there is something, `wait` is over (then nothing), or the future is dropped. `take` is asked at first,
-/// whenever something arrived, and when a delivery expires (it also answers when the next one does).
-pub(super) async fn take_in_time<T>(
-    arrived: &Notify,
-    wait: Duration,
-    mut take: impl FnMut(Instant) -> (Vec<T>, Option<Instant>),
-) -> Vec<T> {
-    let give_up = Instant::now() + wait.min(MAX_RECEIVE_WAIT);
-    loop {
-        let now = Instant::now();
-        let (taken, next_deadline) = take(now);
-        if !taken.is_empty() || now >= give_up {
-            return taken;
+/// Wakes receivers that wait.
+#[derive(Debug, Default)]
+pub(super) struct Arrivals(Notify);
+
+impl Arrivals {
+    /// To be told after a change: does something wait to be taken, and when did and does the next delivery expire?
+    pub(super) fn changed(&self, some_wait: bool, deadline_before: Option<Instant>, deadline: Option<Instant>) {
+        if some_wait {
+            // One is enough: should it leave some behind, it wakes the next.
+            self.0.notify_one();
         }
-        let wake_at = next_deadline.map_or(give_up, |deadline| deadline.min(give_up));
-        // Nothing is held here: either side of the wait may be dropped.
-        tokio::select! {
-            () = arrived.notified() => {}
-            () = tokio::time::sleep_until(wake_at) => {}
+        if deadline.is_some_and(|deadline| deadline_before.is_none_or(|before| deadline < before)) {
+            // Each sleeps until the deadline that it knew of.
+            self.0.notify_waiters();
+        }
+    }
+
+    /// Takes until there is something, `wait` is over (then nothing), or the future is dropped. `take` is asked at
+    /// first, whenever something arrived, and when a delivery expires (it also answers when the next one does).
+    pub(super) async fn take_in_time<T>(
+        &self,
+        wait: Duration,
+        mut take: impl FnMut(Instant) -> (Vec<T>, Option<Instant>),
+    ) -> Vec<T> {
+        let give_up = Instant::now() + wait.min(MAX_RECEIVE_WAIT);
+        loop {
+            // Before the look: what changes after it is not missed.
+            let arrived = self.0.notified();
+            let now = Instant::now();
+            let (taken, next_deadline) = take(now);
+            if !taken.is_empty() || now >= give_up {
+                return taken;
+            }
+            let wake_at = next_deadline.map_or(give_up, |deadline| deadline.min(give_up));
+            // Nothing is held here: either side of the wait may be dropped.
+            tokio::select! {
+                () = arrived => {}
+                () = tokio::time::sleep_until(wake_at) => {}
+            }
         }
     }
 }

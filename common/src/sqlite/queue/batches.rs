@@ -103,8 +103,10 @@ impl Batches {
         match &result {
             Ok(()) => self.show(added),
             Err(error) => {
-                tracing::warn!(%error, "a batch of the queue was not written");
                 self.recent.forget_since(sent_before);
+                if replies.is_empty() {
+                    tracing::warn!(%error, "acknowledged messages were not deleted from queue.db; the next write tries again");
+                }
             }
         }
         let result = result.map_err(|error| unavailable(&error));

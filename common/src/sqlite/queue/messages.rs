@@ -1,15 +1,14 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::QueueOptions;
 use crate::domain::Timestamp;
 use crate::ports::QueueDepth;
-use crate::sqlite::in_flight::{DeliveryNo, InFlight};
+use crate::sqlite::in_flight::{Arrivals, DeliveryNo, InFlight};
 
 /// Bodies kept in memory, in bytes; what is beyond is read from the file when its turn comes.
 const MAX_CACHED_BODY_BYTES: usize = 32 * 1024 * 1024;
@@ -303,29 +302,22 @@ impl Ages {
 #[derive(Debug)]
 pub(super) struct SharedMessages {
     messages: Mutex<Messages>,
-    /// Told once whenever a group may have become ready.
-    pub(super) arrived: Notify,
+    pub(super) arrivals: Arrivals,
 }
 
 impl SharedMessages {
     pub(super) fn new(messages: Messages) -> Self {
-        Self { messages: Mutex::new(messages), arrived: Notify::new() }
+        Self { messages: Mutex::new(messages), arrivals: Arrivals::default() }
     }
 
-    /// Changes the messages. Where some are ready afterwards, a receiver that waits is woken; one that leaves some
-    /// behind wakes the next.
+    /// Looks at the messages or changes them, and wakes who waits for that.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Messages) -> T) -> T {
-        let mut messages = self.lock();
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let deadline_before = messages.next_deadline();
         let answer = change(&mut messages);
-        let ready = !messages.ready.is_empty();
+        let (ready, deadline) = (!messages.ready.is_empty(), messages.next_deadline());
         drop(messages);
-        if ready {
-            self.arrived.notify_one();
-        }
+        self.arrivals.changed(ready, deadline_before, deadline);
         answer
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Messages> {
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

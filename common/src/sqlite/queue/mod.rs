@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use self::messages::{Messages, Taken};
 use super::alert_queue::SqliteAlertQueue;
-use super::in_flight::{read_handle, take_in_time, write_handle};
+use super::in_flight::{read_handle, write_handle};
 use super::{DataFolder, OpenOptions, SchemaError};
 use crate::ports::{Clock, CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
 
@@ -103,6 +103,16 @@ impl SqliteQueue {
         Ok(())
     }
 
+    /// Leaves out what has no row any more: acknowledged meanwhile by another holder of the same delivery, or taken
+    /// out of the file by another program, where waiting for it would lock its group for good.
+    fn forget_lost(&self, taken: &mut Vec<Taken>) {
+        for lost in taken.extract_if(.., |taken| taken.body.is_none()) {
+            if self.file.messages.change(|messages| messages.ack(Instant::now(), lost.delivery)).is_some() {
+                tracing::error!(row = lost.n, group = %lost.group, "a message is gone from queue.db: was that file edited?");
+            }
+        }
+    }
+
     /// Counts deliveries in the file.
     async fn record(&self, taken: &[Taken]) {
         let receives: Vec<(i64, u32)> =
@@ -121,7 +131,6 @@ impl SqliteQueue {
             handle: Handle(write_handle(taken.delivery)),
             message_id: (&*taken.id.hyphenated().encode_lower(&mut Uuid::encode_buffer())).into(),
             group: taken.group,
-            // Without one it was acknowledged by another holder of this delivery meanwhile.
             body: taken.body?,
             receives: taken.receives,
             set_aside: taken.receives > self.options.max_receive_count,
@@ -132,6 +141,9 @@ impl SqliteQueue {
 #[async_trait]
 impl CommandSender for SqliteQueue {
     async fn send(&self, packs: Vec<Pack>) -> Vec<Result<(), QueueError>> {
+        if packs.is_empty() {
+            return Vec::new();
+        }
         let count = packs.len();
         let sent_at = self.clock.now();
         let result = self.file.write(QueueWrite::Send { packs, sent_at }).await;
@@ -150,14 +162,17 @@ impl CommandReceiver for SqliteQueue {
             return Ok(Vec::new());
         }
         let shared = &self.file.messages;
-        let mut taken = take_in_time(&shared.arrived, wait, |now| {
-            shared.change(|messages| (messages.receive(now, max, attempt), messages.next_deadline()))
-        })
-        .await;
+        let mut taken = shared
+            .arrivals
+            .take_in_time(wait, |now| {
+                shared.change(|messages| (messages.receive(now, max, attempt), messages.next_deadline()))
+            })
+            .await;
         if let Err(error) = self.fill_bodies(&mut taken).await {
             shared.change(|messages| taken.iter().for_each(|taken| messages.undo(taken.delivery)));
             return Err(error);
         }
+        self.forget_lost(&mut taken);
         self.record(&taken).await;
         Ok(taken.into_iter().filter_map(|taken| self.deliver(taken)).collect())
     }
@@ -181,8 +196,6 @@ impl CommandReceiver for SqliteQueue {
             };
             handles.iter().map(|(handle, held_for)| change(handle, *held_for)).collect()
         });
-        // A receiver that waits may have to wake sooner than it thought.
-        shared.arrived.notify_one();
         held.into_iter().map(|held| if held { Ok(()) } else { Err(QueueError::HandleExpired) }).collect()
     }
 

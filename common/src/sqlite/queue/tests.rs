@@ -256,6 +256,34 @@ async fn a_receiver_that_waits_is_woken_by_a_send() {
     assert_eq!(bodies(&receiver.await.unwrap()), [1]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_waits_is_woken_when_a_delivery_expires_sooner_than_it_knew() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = Arc::new(open(&folder));
+    send(&queue, "a", [1]).await;
+    let first = receive(&queue).await.remove(0);
+    let started = Instant::now();
+    let waiting = Arc::clone(&queue);
+    let receiver = tokio::spawn(async move { waiting.receive(1, Duration::from_secs(20), fresh()).await.unwrap() });
+    tokio::task::yield_now().await;
+    assert!(queue.change_visibility(&[(first.handle, Duration::from_secs(5))]).await[0].is_ok());
+    assert_eq!(bodies(&receiver.await.unwrap()), [1]);
+    assert_eq!(started.elapsed(), Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_message_that_another_program_took_out_of_the_file_locks_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    send(&open(&folder), "a", 0..3).await;
+    let queue = open(&folder);
+    let other = rusqlite::Connection::open(folder.path().join("queue.db")).unwrap();
+    other.execute("DELETE FROM message WHERE n = 2", []).unwrap();
+    let deliveries = receive(&queue).await;
+    assert_eq!(bodies(&deliveries), [0, 2]);
+    ack(&queue, &deliveries).await;
+    assert_eq!(queue.depth().await.unwrap(), QueueDepth::default());
+}
+
 #[tokio::test]
 async fn the_depth_counts_what_waits_and_how_long() {
     let folder = tempfile::tempdir().unwrap();
