@@ -133,11 +133,7 @@ impl Alerter {
             let unmarked = lock(&self.unmarked);
             alerts.into_iter().partition(|(id, _)| unmarked.contains_key(id))
         };
-        for (id, alert) in mailed {
-            let sent_at = lock(&self.unmarked).get(&id).copied().unwrap_or_else(|| self.adapters.clock.now());
-            let marked = self.mark(&[&alert], sent_at).await;
-            told.insert(id, marked);
-        }
+        self.mark_mailed(mailed, &mut told).await;
 
         // Recipients before claims: when the locations can't be read, nothing is left claimed.
         let places = self.places(new.iter().map(|(_, alert)| &alert.location_id)).await;
@@ -152,20 +148,39 @@ impl Alerter {
         }
         let (ours, term) = self.claim(ready, &mut told, stop).await;
 
-        let mut mails: BTreeMap<&[String], Vec<(Alert, &Place)>> = BTreeMap::new();
+        let mut mails: BTreeMap<Vec<String>, Vec<(Alert, &Place)>> = BTreeMap::new();
         for (alert, place) in ours {
-            mails.entry(&place.recipients).or_default().push((alert, place));
+            let same = place.recipients.iter().map(|address| address.to_lowercase()).collect();
+            mails.entry(same).or_default().push((alert, place));
         }
-        for (to, mut alerts) in mails {
+        for mut alerts in mails.into_values() {
             alerts.sort_by(|(a, _), (b, _)| {
                 (&a.location_id, b.kind, &a.item_id, a.alert_no).cmp(&(&b.location_id, a.kind, &b.item_id, b.alert_no))
             });
             for part in alerts.chunks(ALERTS_PER_MAIL_MAX) {
+                let to = part.first().map_or(&[][..], |(_, place)| &place.recipients);
                 let result = if to.is_empty() { without_recipient(part) } else { self.mail(to, part, term).await };
                 told.extend(part.iter().map(|(alert, _)| (alert.id(), result)));
             }
         }
         told
+    }
+
+    /// Marks what an earlier attempt mailed; each mail's alerts together.
+    async fn mark_mailed(&self, mailed: Vec<(String, Alert)>, told: &mut BTreeMap<String, Told>) {
+        let mut mails: BTreeMap<Timestamp, Vec<(String, Alert)>> = BTreeMap::new();
+        {
+            let unmarked = lock(&self.unmarked);
+            for (id, alert) in mailed {
+                let sent_at = unmarked.get(&id).copied().unwrap_or_else(|| self.adapters.clock.now());
+                mails.entry(sent_at).or_default().push((id, alert));
+            }
+        }
+        for (sent_at, mail) in mails {
+            let alerts: Vec<&Alert> = mail.iter().map(|(_, alert)| alert).collect();
+            let marked = self.mark(&alerts, sent_at).await;
+            told.extend(mail.into_iter().map(|(id, _)| (id, marked)));
+        }
     }
 
     /// The places that could be read.
