@@ -3,9 +3,11 @@
 
 mod folder;
 mod schema;
+mod stock;
 mod writer;
 
 pub use folder::{DataFolder, FolderError};
 #[doc(hidden)]
 pub use schema::OpenOptions;
 pub use schema::SchemaError;
+pub use stock::{SqliteStore, StoreOptions};
