@@ -27,7 +27,7 @@ fn heavy(kind: usize, index: usize) -> Slot {
         ["sell 9999999.999", "move 9999999.999 to:shop", "update policy:allow", "archive", "sell 1 dead"][kind % 5];
     let mut spec = read(script).remove(0);
     spec.id = index as u32 + 10;
-    if kind % 7 == 0 {
+    if kind.is_multiple_of(7) {
         return spec.slot();
     }
     let mut queued = spec.queued();
