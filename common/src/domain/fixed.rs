@@ -112,7 +112,7 @@ impl<const PLACES: u32> fmt::Display for Fixed<PLACES> {
         let mut part = magnitude % scale;
         if part != 0 {
             let mut width = PLACES as usize;
-            while part % 10 == 0 {
+            while part.is_multiple_of(10) {
                 part /= 10;
                 width -= 1;
             }

@@ -1,0 +1,145 @@
+use super::script::{alerts, run, tells};
+use super::spec::item_id;
+
+#[test]
+fn a_worsening_alerts_once_per_kind_and_episode() {
+    tells(&[
+        ("falling below the threshold", "low 5 | receive 9 | sell 5", "low main 4"),
+        ("at the threshold is not below", "low 5 | receive 9 | sell 4", ""),
+        ("reaching zero", "low 5 | receive 9 | sell 9", "out main 0"),
+        ("below zero", "low 5 | receive 9 | sell 10", "oversold main -1"),
+        ("step by step", "low 5 | receive 9 | sell 5 | sell 4 | sell 1", "low main 4, out main 0, oversold main -1"),
+        ("lower still is no crossing", "low 5 | receive 9 | sell 5 | sell 1", "low main 4"),
+        ("each kind once in an episode", "low 5 | receive 9 | sell 9 | receive 2 | sell 2", "out main 0"),
+        (
+            "a milder kind later in the episode is an improvement",
+            "low 5 | receive 9 | sell 9 | receive 2",
+            "out main 0",
+        ),
+        (
+            "normal again begins a new episode",
+            "low 5 | receive 9 | sell 5 | receive 5 | sell 5",
+            "low main 4, low main 4",
+        ),
+        (
+            "exactly the threshold is normal again",
+            "low 5 | receive 9 | sell 5 | receive 1 | sell 1",
+            "low main 4, low main 4",
+        ),
+        (
+            "fuel below zero is one episode",
+            "low 5 | receive 9 | sell 10 | receive 2 | sell 2 | sell 9",
+            "oversold main -1",
+        ),
+        ("a count may cross", "low 5 | receive 9 | count 3", "low main 3"),
+        ("an adjustment may cross", "low 5 | receive 9 | adjust -9", "out main 0"),
+        ("a transfer may cross at the giving side", "low 5 | receive 9 | move 5 to:shop", "low main 4"),
+        ("what is late crosses nothing", "low 5 | receive 9 | count 9 | sell 9 @-15s", ""),
+        (
+            "both sides at once",
+            "low 5 | receive 9 | low 9 at:shop | receive 9 at:shop | sell 11 at:shop | move 1 from:shop to:main",
+            "oversold shop -2",
+        ),
+    ]);
+}
+
+#[test]
+fn no_crossing_hides_inside_a_batch() {
+    tells(&[
+        ("down and up again", "low 5 | receive 9 | sell 9 | receive 9", "out main 0"),
+        ("twice", "low 5 | receive 9 | sell 9 | receive 9 | sell 5 | receive 5", "out main 0, low main 4"),
+    ]);
+}
+
+#[test]
+fn a_new_level_starts_out_silently() {
+    tells(&[
+        ("opening stock below the threshold mails nobody", "register low:5 | receive 3", ""),
+        ("and is judged from there", "register low:5 | receive 3 | sell 3", "out main 0"),
+        ("a first sale oversells", "register low:5 | sell 3", "oversold main -3"),
+        ("a threshold on an empty level", "low 5", ""),
+        ("and lifted to low is an improvement", "low 5 | receive 3 | sell 1", ""),
+    ]);
+}
+
+#[test]
+fn without_a_threshold_only_oversold_alerts() {
+    tells(&[
+        ("out is silent", "receive 9 | sell 9", ""),
+        ("oversold is not", "receive 9 | sell 10", "oversold main -1"),
+        ("once", "receive 9 | sell 10 | receive 1 | sell 2", "oversold main -1"),
+        ("again after normal", "sell 1 | receive 2 | sell 2", "oversold main -1, oversold main -1"),
+        ("a threshold of zero means only when out", "low 0 | receive 9 | sell 8 | sell 1", "out main 0"),
+        ("what was silent may be told later", "receive 9 | sell 9 | low 5 | receive 1 | sell 1", "out main 0"),
+    ]);
+}
+
+#[test]
+fn setting_a_threshold_judges_the_level_anew() {
+    tells(&[
+        ("raised above the balance", "receive 4 | low 5", "low main 4"),
+        ("raised within the same state", "receive 4 | low 5 | low 6", "low main 4"),
+        ("set, cleared and set again", "receive 4 | low 5 | low none | low 5", "low main 4, low main 4"),
+        ("lowered ends the episode", "receive 4 | low 5 | low 4 | low 5", "low main 4, low main 4"),
+        ("a default crosses everywhere", "receive 4 | receive 3 at:shop | default 5", "low main 4, low shop 3"),
+        ("but not where the level has its own", "receive 4 | low 2 | default 5", ""),
+        ("clearing the own one falls back", "receive 4 | low 2 | default 5 | low none", "low main 4"),
+        ("setting the own one over the default", "receive 4 | default 2 | low 5", "low main 4"),
+        ("by an update of the item", "receive 4 | update low:5", "low main 4"),
+        ("the same default again is no change", "receive 4 | default 5 | default 5", "low main 4"),
+        ("set, cleared and set again", "receive 4 | default 5 | default none | default 5", "low main 4, low main 4"),
+        ("a registered default holds", "register low:5 | receive 9 | sell 5", "low main 4"),
+        ("before the next command is judged", "receive 4 | default 5 | sell 1", "low main 4"),
+        ("oversold is told already", "sell 1 | default 5", "oversold main -1"),
+    ]);
+}
+
+#[test]
+fn an_archived_item_alerts_nothing_and_starts_over_when_restored() {
+    tells(&[
+        ("archived", "low 5 | receive 9 | archive | sell 5 @-25s", ""),
+        ("a threshold while archived", "receive 4 | archive | low 5", ""),
+        ("a default while archived", "receive 4 | archive | default 5", ""),
+        ("restoring tells nothing", "receive 9 | low 5 | archive | sell 5 @-25s | restore", ""),
+        (
+            "what crossed while archived stays silent",
+            "low 5 | receive 9 | archive | sell 5 @-15s | restore | sell 1",
+            "",
+        ),
+        ("but worse is told", "low 5 | receive 9 | archive | sell 5 @-15s | restore | sell 4", "out main 0"),
+        (
+            "told before, told again",
+            "low 5 | receive 9 | sell 9 | archive | restore | receive 1 | sell 1",
+            "out main 0, out main 0",
+        ),
+        ("not archived, not started over", "low 5 | receive 9 | sell 9 | restore | receive 1 | sell 1", "out main 0"),
+        ("the first default after a restore may cross", "receive 4 | archive | restore | default 5", "low main 4"),
+        ("and the first own threshold", "receive 4 | archive | restore | low 5", "low main 4"),
+        (
+            "a default changed while archived crossed silently",
+            "receive 4 | archive | default 5 | restore | default 6",
+            "",
+        ),
+        ("in one batch too", "low 5 | receive 9 | sell 5 | archive | restore | sell 4", "low main 4, out main 0"),
+    ]);
+}
+
+#[test]
+fn an_alert_says_what_was_found() {
+    let worker = run("low 5 | receive 9 | sell 5");
+    let alert = &worker.published[0];
+    assert_eq!(alert.id(), "cola:main:1");
+    assert_eq!((alert.on_hand.to_string(), alert.seq), ("4".to_owned(), 2));
+    assert_eq!(alert.low_stock_threshold.unwrap().to_string(), "5");
+    assert_eq!((alert.item_name.as_str(), alert.unit.as_str()), ("Cola", "bottle"));
+    assert_eq!(alert.command_id, super::spec::command_id(3));
+    assert_eq!(alert.raised_at, worker.store.ledger(&item_id(), "main")[1].recorded_at);
+}
+
+#[test]
+fn alert_numbers_count_up_without_the_ledger_moving() {
+    let worker = run("receive 4 | low 5 | low none | low 5 | sell 4");
+    let ids: Vec<_> = worker.published.iter().map(|alert| (alert.alert_no, alert.seq)).collect();
+    assert_eq!(ids, [(1, 1), (2, 1), (3, 2)]);
+    assert_eq!(alerts(&worker).len(), 3);
+}
