@@ -21,7 +21,7 @@ const PROBE_MOST: Duration = Duration::from_secs(20);
 pub(crate) enum Mode {
     /// Receive.
     Open,
-    /// The outage seems over: receive one message, and see.
+    /// The outage seems over: receive one message, keep it, and see. (A store may read and not write.)
     Trial,
     /// Don't receive; probe.
     Outage,
@@ -36,7 +36,7 @@ struct State {
     item_id: Option<ItemId>,
     /// An alert that could not be published: publishing it, harmless as often as one likes, is the probe.
     alert: Option<Alert>,
-    /// Goes on growing over trials that fail, so that a store that reads and can't write burns few receives.
+    /// Goes on growing over trials that fail.
     pauses: Retry,
 }
 
@@ -76,14 +76,27 @@ impl Gate {
     }
 
     fn fail(&self, state: &mut State, error: &impl std::fmt::Display) {
-        match state.mode {
-            Mode::Open => tracing::warn!(%error, "an outage: no more messages are received until it is over"),
-            Mode::Trial => tracing::debug!(%error, "the outage is not over"),
-            Mode::Outage | Mode::Closed => return,
+        if state.mode != Mode::Open {
+            tracing::debug!(%error, "the outage is not over");
+            return;
         }
+        tracing::warn!(%error, "an outage: no more messages are received until it is over");
         state.mode = Mode::Outage;
         self.meters.outage.set(1.0);
         self.health.set(Condition::Outage);
+    }
+
+    /// How long to wait before the next probe or the next attempt of a trial.
+    pub(crate) fn next_pause(&self) -> Duration {
+        self.state().pauses.next_pause()
+    }
+
+    /// A trial ended, and the outage had not.
+    pub(crate) fn trial_failed(&self) {
+        let mut state = self.state();
+        if state.mode == Mode::Trial {
+            state.mode = Mode::Outage;
+        }
     }
 
     /// A round ended well.
@@ -115,8 +128,7 @@ impl Gate {
     pub(crate) async fn probe_until_back(&self, adapters: &Adapters, shutdown: &Shutdown) {
         let probing = async {
             while self.mode() == Mode::Outage {
-                let pause = self.state().pauses.next_pause();
-                tokio::time::sleep(pause).await;
+                tokio::time::sleep(self.next_pause()).await;
                 self.probe(adapters).await;
             }
         };
@@ -147,8 +159,7 @@ impl Gate {
         let mut state = self.state();
         if state.mode == Mode::Outage {
             state.mode = Mode::Trial;
-            state.item_id = None;
-            state.alert = None;
+            (state.item_id, state.alert) = (None, None);
         }
     }
 }

@@ -55,7 +55,8 @@ async fn receive_rounds(worker: &Arc<Worker>, shutdown: &Shutdown, drain: &Drain
         while let Some(ended) = rounds.try_join_next() {
             report(worker, ended);
         }
-        let max = match worker.gate.mode() {
+        let mode = worker.gate.mode();
+        let max = match mode {
             Mode::Open => worker.config.receive_max,
             Mode::Trial => 1,
             Mode::Outage => {
@@ -76,8 +77,8 @@ async fn receive_rounds(worker: &Arc<Worker>, shutdown: &Shutdown, drain: &Drain
         if deliveries.is_empty() {
             continue;
         }
-        let round = work(worker.clone(), deliveries, received, drain.clone(), permit);
-        if worker.gate.mode() == Mode::Trial {
+        let round = work(worker.clone(), deliveries, received, drain.clone(), permit, mode == Mode::Trial);
+        if mode == Mode::Trial {
             let mut trial = JoinSet::new();
             trial.spawn(round);
             while let Some(ended) = trial.join_next().await {
@@ -127,12 +128,13 @@ async fn work(
     received: Instant,
     drain: DrainUntil,
     _permit: OwnedSemaphorePermit,
+    trial: bool,
 ) {
     let handles = deliveries.iter().map(|delivery| delivery.handle.clone());
     let held = Held::new(worker.adapters.queue.clone(), handles, received);
     let in_time = tokio::select! {
         biased;
-        () = round::work(&worker, deliveries, &held) => true,
+        () = round::work(&worker, deliveries, &held, trial) => true,
         never = held.keep() => match never {},
         () = passed(drain) => false,
     };

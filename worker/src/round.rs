@@ -21,6 +21,9 @@ use crate::{Adapters, Config, Health};
 /// The most commands of one wave, so that one commit call stays small; the other groups take the next wave.
 const WAVE_COMMANDS_MAX: usize = 4_000;
 
+/// Failed attempts of a trial after which its message is given back; with their pauses, a few minutes.
+const TRIAL_ATTEMPTS_MAX: u32 = 10;
+
 /// After so many commands of pure work other tasks get their turn.
 pub(crate) const YIELD_COMMANDS: usize = 256;
 
@@ -44,12 +47,14 @@ impl Worker {
     }
 }
 
-/// Works through deliveries until each is acknowledged, given back, or lost to another.
-pub(crate) async fn work(worker: &Worker, deliveries: Vec<Delivery>, held: &Held) {
+/// Works through deliveries until each is acknowledged, given back, or lost to another. A `trial`, whether an outage
+/// is over, keeps its one message over some failed attempts: an outage must burn no receives.
+pub(crate) async fn work(worker: &Worker, deliveries: Vec<Delivery>, held: &Held, trial: bool) {
     let (waiting, returned) = group::sort(worker, deliveries).await;
     worker.meters.given_back.increment(returned.len() as u64);
     held.give_back(&returned).await;
-    let mut round = Round { worker, held, waiting, sound: true };
+    let attempts_left = if trial { TRIAL_ATTEMPTS_MAX } else { 0 };
+    let mut round = Round { worker, held, waiting, sound: true, attempts_left };
     loop {
         let mut steps = round.next_wave().await;
         if steps.is_empty() {
@@ -64,6 +69,8 @@ pub(crate) async fn work(worker: &Worker, deliveries: Vec<Delivery>, held: &Held
     }
     if round.sound {
         worker.gate.proved();
+    } else if trial {
+        worker.gate.trial_failed();
     }
 }
 
@@ -73,6 +80,8 @@ struct Round<'a> {
     waiting: VecDeque<Group>,
     /// Neither store nor topic failed.
     sound: bool,
+    /// How often what failed may be tried again in place.
+    attempts_left: u32,
 }
 
 impl Round<'_> {
@@ -220,7 +229,10 @@ impl Round<'_> {
         }
         self.sound = false;
         for (index, owner) in owners.iter().enumerate() {
-            steps[*owner].failed |= !matches!(answers.get(index), Some(Ok(())));
+            if !matches!(answers.get(index), Some(Ok(()))) {
+                steps[*owner].failed = true;
+                steps[*owner].unanswered = true;
+            }
         }
         match answers.iter().find_map(|answer| answer.as_ref().err()) {
             Some(error) if published == 0 => self.worker.gate.alerts_failed(&alerts[0], error),
@@ -234,6 +246,13 @@ impl Round<'_> {
         let mut settled = Vec::new();
         let mut returned = Vec::new();
         for mut step in steps {
+            if step.unanswered && self.attempts_left > 0 {
+                self.attempts_left -= 1;
+                self.sound = true;
+                step.group.ready_at = Some(tokio::time::Instant::now() + self.worker.gate.next_pause());
+                self.waiting.push_back(step.group);
+                continue;
+            }
             if step.failed {
                 returned.extend(step.group.into_returned());
                 continue;
@@ -272,6 +291,7 @@ impl<T> Answers<T> {
     /// The group stops; whether the store is down is told by [`Answers::report`].
     pub(crate) fn failed(&mut self, step: &mut Step, error: StoreError) {
         step.failed = true;
+        step.unanswered |= matches!(error, StoreError::Unavailable(_));
         self.failures += 1;
         let first_is_outage = matches!(self.first, Some((_, StoreError::Unavailable(_))));
         if self.first.is_none() || !first_is_outage {

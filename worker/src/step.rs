@@ -21,6 +21,8 @@ pub(crate) struct Step {
     pub(crate) rejudges: VecDeque<CommandId>,
     /// It stops here: what is left of it goes back.
     pub(crate) failed: bool,
+    /// It stops because store or topic did not answer.
+    pub(crate) unanswered: bool,
 }
 
 /// A fold whose commit is under way.
@@ -59,6 +61,7 @@ impl Step {
             alerts: Vec::new(),
             rejudges: VecDeque::new(),
             failed: false,
+            unanswered: false,
         }
     }
 
