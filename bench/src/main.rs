@@ -106,6 +106,6 @@ fn main() -> Result<()> {
 
 async fn fill(data: &Path, items: usize, commands: usize) -> Result<()> {
     let folder = DataFolder::open(data)?;
-    let store = SqliteStore::open(&folder, Default::default())?;
+    let store = SqliteStore::open(&folder.stock_db(), Default::default(), &Default::default())?;
     prefill::fill(&store, items, commands, SystemClock.now()).await
 }

@@ -30,7 +30,7 @@ struct Home {
 
 fn open(folder: &Path, options: &OpenOptions) -> Home {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let queue = SqliteQueue::open_with(&folder.join("queue.db"), QueueOptions::default(), clock, options).unwrap();
+    let queue = SqliteQueue::open_with(folder, QueueOptions::default(), clock, options).unwrap();
     let store = SqliteStore::open(&folder.join("stock.db"), StoreOptions::default(), options).unwrap();
     Home { queue: Arc::new(queue), store: Arc::new(store) }
 }
@@ -140,7 +140,7 @@ async fn lost_in_a_cut(seed: u64, options: OpenOptions) -> usize {
         record.as_ref().is_some_and(|record| record.outcome.status == Status::Applied)
     };
     let lost = records.iter().filter(|record| !applied(record)).count();
-    let report = stockline_worker::audit::audit(&*home.store, |_| {}).await.unwrap();
+    let report = stockline_worker::audit::audit(&*home.store, &*home.store, &mut |_| {}).await.unwrap();
     assert!(report.faults.is_empty(), "seed {seed}: {:?}", report.faults);
     drop(trigger);
     worker.await.unwrap();

@@ -102,7 +102,7 @@ impl Digest {
 struct Audit<'a> {
     reader: &'a dyn AuditReader,
     queries: &'a dyn Queries,
-    progress: &'a mut (dyn FnMut(&Progress) + Send),
+    progress: &'a mut (dyn FnMut(&Progress) + Send + Sync),
     report: AuditReport,
     seen: HashMap<ItemId, Vec<Seen>>,
     /// To be looked at closely.
@@ -119,7 +119,7 @@ struct Audit<'a> {
 pub async fn audit(
     reader: &dyn AuditReader,
     queries: &dyn Queries,
-    progress: &mut (dyn FnMut(&Progress) + Send),
+    progress: &mut (dyn FnMut(&Progress) + Send + Sync),
 ) -> Result<AuditReport, StoreError> {
     let (seen, suspects) = (HashMap::new(), BTreeSet::new());
     let mut audit = Audit { reader, queries, progress, report: AuditReport::default(), seen, suspects };
