@@ -184,7 +184,7 @@ impl Runner {
     /// As SIGTERM.
     pub(crate) async fn stop(self) {
         self.shutdown.request();
-        self.task.await.unwrap();
+        tokio::time::timeout(FOREVER, self.task).await.expect("the worker stops").unwrap();
     }
 
     /// As `kill -9`.

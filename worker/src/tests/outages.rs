@@ -54,7 +54,7 @@ async fn a_store_that_does_not_answer_is_probed_by_loading_not_by_receiving() {
 
 #[tokio::test(start_paused = true)]
 async fn messages_of_a_failed_group_never_come_back_at_once() {
-    let world = World::new();
+    let world = World::with(|world| world.config.permits = 1);
     stocked(&world, "cola");
     let plan = Arc::new(Plan::with(&[(Point::Commit, 1, Kind::Fail)]));
     let runner = world.start(&plan);
