@@ -6,6 +6,7 @@ mod folder;
 mod in_flight;
 mod queue;
 mod schema;
+mod stock;
 mod writer;
 
 pub use alert_queue::SqliteAlertQueue;
@@ -14,3 +15,4 @@ pub use queue::{QueueOptions, SqliteQueue};
 #[doc(hidden)]
 pub use schema::OpenOptions;
 pub use schema::SchemaError;
+pub use stock::{SqliteStore, StoreOptions};
