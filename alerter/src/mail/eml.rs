@@ -1,0 +1,122 @@
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use stockline_common::ports::{Clock, Mail, MailError, Mailer};
+use uuid::Uuid;
+
+use super::message::{self, Sender};
+
+/// The longest file name without its ending, in bytes; file systems take 255 with it.
+const NAME_MAX_BYTES: usize = 200;
+
+/// Puts each mail into a folder as `<id>.eml`, which mail programs open. `Ok` means that it survives a power loss.
+///
+/// The same id replaces its file, so a mail sent twice is there once. Files are never deleted: that is the
+/// operator's to do.
+#[derive(Debug)]
+pub struct EmlMailer {
+    folder: PathBuf,
+    sender: Sender,
+    clock: Arc<dyn Clock>,
+    /// One file at a time: two writers of one id would share its temporary file.
+    writing: Arc<Mutex<()>>,
+}
+
+impl EmlMailer {
+    /// Into this folder, which is created where it is missing.
+    ///
+    /// # Errors
+    /// Where the folder can't be created.
+    pub fn new(folder: impl Into<PathBuf>, sender: Sender, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let folder = folder.into();
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self { folder, sender, clock, writing: Arc::default() })
+    }
+
+    /// Where the mail of this id is.
+    pub fn path_of(&self, mail_id: &str) -> PathBuf {
+        self.folder.join(format!("{}.eml", file_name(mail_id)))
+    }
+}
+
+#[async_trait]
+impl Mailer for EmlMailer {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        let bytes = message::build(mail, &self.sender, self.clock.now())?.formatted();
+        let path = self.path_of(&mail.id);
+        let writing = Arc::clone(&self.writing);
+        let written = tokio::task::spawn_blocking(move || {
+            let _one_at_a_time = writing.lock().unwrap_or_else(PoisonError::into_inner);
+            replace(&path, &bytes).map_err(|error| (path, error))
+        });
+        match written.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err((path, error))) => Err(MailError::Unavailable(format!(
+                "{} can't be written: {error}; make room or correct the folder's permissions",
+                path.display()
+            ))),
+            Err(_) => Err(MailError::Unavailable("the write was given up: the process is ending".into())),
+        }
+    }
+}
+
+/// Whole or not at all, and durable: temporary file, fsync, rename, fsync of the folder.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension(format!("eml.{}.tmp", std::process::id()));
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    write().inspect_err(|_| {
+        // What is left of it would only take room; the first error is the one to tell.
+        let _ = std::fs::remove_file(&temporary);
+    })
+}
+
+/// A file name of a mail id: different ids have different names. `:` becomes `~`, other unsafe bytes `%XX`.
+fn file_name(mail_id: &str) -> String {
+    let mut name = String::with_capacity(mail_id.len());
+    for (index, byte) in mail_id.bytes().enumerate() {
+        match byte {
+            b':' => name.push('~'),
+            b'.' if index == 0 => name.push_str("%2E"),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' | b'+' => name.push(char::from(byte)),
+            _ => {
+                let _ = write!(name, "%{byte:02X}");
+            }
+        }
+    }
+    if name.is_empty() {
+        name.push_str("%00");
+    }
+    if name.len() > NAME_MAX_BYTES {
+        name.truncate(NAME_MAX_BYTES - 40);
+        let _ = write!(name, "~~{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, mail_id.as_bytes()));
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_id_names_a_file_in_the_folder_and_no_other() {
+        assert_eq!(file_name("SKU-1.5:main:4"), "SKU-1.5~main~4");
+        assert_eq!(file_name("../../etc/passwd"), "%2E.%2F..%2Fetc%2Fpasswd");
+        assert_eq!(file_name(""), "%00");
+        let ids = ["a:b", "a~b", "a%7Eb", "a/b", "a_b", "a b", ".a", "a+2", "é"];
+        let names: std::collections::BTreeSet<String> = ids.iter().map(|id| file_name(id)).collect();
+        assert_eq!(names.len(), ids.len());
+        let (long, other) = ("x".repeat(400), format!("{}y", "x".repeat(400)));
+        assert!(file_name(&long).len() <= NAME_MAX_BYTES);
+        assert_ne!(file_name(&long), file_name(&other));
+    }
+}

@@ -1,0 +1,200 @@
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lettre::transport::smtp::Error;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use stockline_common::ports::{Clock, Mail, MailError, Mailer};
+
+use super::message::{self, Sender};
+
+/// How long the server may take for one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The longest server answer that an error repeats, in characters.
+const ANSWER_MAX_CHARS: usize = 200;
+
+/// 5xx codes that speak of the session, not of the mail (RFC 5321 §4.2.3, RFC 4954 §6): commands, authentication,
+/// a host that takes no mail.
+const SESSION_CODES: [u16; 11] = [500, 501, 502, 503, 504, 521, 523, 530, 534, 535, 538];
+
+/// Where mails go: `smtps://user:password@host:465`, or `smtp://user:password@host:587?tls=required`. Reserved
+/// characters in user and password are percent-encoded. Without TLS (`smtp://host:25?tls=none`) no password is
+/// taken; on the loopback `tls` may be left out. Shows no password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SmtpUrl {
+    /// As lettre reads it.
+    url: String,
+    shown: String,
+}
+
+/// Why a text is not an [`SmtpUrl`]; never holds the text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SmtpUrlError {
+    /// Not an address of this form.
+    #[error("is not like \"smtps://user:password@host:465\" or \"smtp://user:password@host:587?tls=required\": {0}")]
+    Syntax(String),
+    /// Mails, or a password, would cross the network readable.
+    #[error(
+        "would send {0} unencrypted: use smtps://, or add ?tls=required (or, without a password, ?tls=none in a \
+         network that you trust)"
+    )]
+    Unencrypted(&'static str),
+}
+
+impl FromStr for SmtpUrl {
+    type Err = SmtpUrlError;
+
+    fn from_str(text: &str) -> Result<Self, SmtpUrlError> {
+        let syntax = |what: &str| SmtpUrlError::Syntax(what.to_owned());
+        let text = text.trim();
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| syntax("it has no scheme"))?;
+        let (before_query, query) = rest.split_once('?').map_or((rest, None), |(a, b)| (a, Some(b)));
+        let authority = before_query.split('/').next().unwrap_or_default();
+        let (user, server) = authority.rsplit_once('@').map_or((None, authority), |(a, b)| (Some(a), b));
+        if user.is_some_and(|user| !user.contains(':')) {
+            return Err(syntax("it has a user without a password"));
+        }
+        let tls = match (scheme, query) {
+            ("smtps", None) => "wrapped",
+            ("smtp", Some("tls=required")) => "required",
+            ("smtp", Some("tls=none")) => "none",
+            ("smtp", None) if is_loopback(server) => "none",
+            ("smtp", None) => return Err(SmtpUrlError::Unencrypted("mails")),
+            ("smtp" | "smtps", Some(_)) => {
+                return Err(syntax("after \"?\" only tls=required or tls=none may stand, and only with smtp://"));
+            }
+            _ => return Err(syntax("the scheme must be smtps or smtp")),
+        };
+        if tls == "none" && user.is_some() && !is_loopback(server) {
+            return Err(SmtpUrlError::Unencrypted("the password"));
+        }
+        let url = if tls == "none" { format!("{scheme}://{before_query}") } else { text.to_owned() };
+        AsyncSmtpTransport::<Tokio1Executor>::from_url(&url)
+            .map_err(|_| syntax("host, port or an encoded character can't be read"))?;
+        let hidden = if user.is_some() { "***@" } else { "" };
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        Ok(Self { url, shown: format!("{scheme}://{hidden}{server}{query}") })
+    }
+}
+
+fn is_loopback(server: &str) -> bool {
+    let host = match server.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => server.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+impl fmt::Display for SmtpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for SmtpUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+/// Hands mails to an SMTP server, one connection each.
+pub struct SmtpMailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    server: SmtpUrl,
+    sender: Sender,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for SmtpMailer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmtpMailer").field("server", &self.server).field("sender", &self.sender).finish_non_exhaustive()
+    }
+}
+
+impl SmtpMailer {
+    /// To this server. Connects only when a mail is sent.
+    ///
+    /// # Errors
+    /// Where TLS can't be set up for this host.
+    pub fn new(server: SmtpUrl, sender: Sender, clock: Arc<dyn Clock>) -> Result<Self, SmtpUrlError> {
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&server.url)
+            .map_err(|_| SmtpUrlError::Syntax("TLS can't be set up for this host".into()))?
+            .timeout(Some(ANSWER_TIMEOUT))
+            .build();
+        Ok(Self { transport, server, sender, clock })
+    }
+}
+
+#[async_trait]
+impl Mailer for SmtpMailer {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        let message = message::build(mail, &self.sender, self.clock.now())?;
+        match self.transport.send(message.clone()).await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let non_ascii = message.envelope().to().iter().any(|to| !to.to_string().is_ascii());
+                Err(classify(&error, non_ascii))
+            }
+        }
+    }
+}
+
+/// Does the answer speak of this mail for good, or may it pass?
+fn classify(error: &Error, non_ascii_address: bool) -> MailError {
+    let code = error.status().map(u16::from);
+    let text = without_addresses(&error.to_string());
+    let of_mail = error.is_permanent() && code.is_some_and(|code| !SESSION_CODES.contains(&code));
+    if of_mail {
+        MailError::Refused(text)
+    } else if error.is_client() && non_ascii_address {
+        MailError::Refused("an address is not ASCII and the server does not take those".into())
+    } else {
+        MailError::Unavailable(text)
+    }
+}
+
+/// Servers repeat addresses in their answers, and errors are logged: bounded, on one line, without them.
+fn without_addresses(text: &str) -> String {
+    let words: Vec<&str> =
+        text.split_whitespace().map(|word| if word.contains('@') { "(address)" } else { word }).collect();
+    words.join(" ").chars().take(ANSWER_MAX_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown_and_never_sent_unencrypted() {
+        let url: SmtpUrl = "smtps://me:s%40cret@mail.example.com:465".parse().unwrap();
+        assert_eq!(format!("{url} {url:?}"), "smtps://***@mail.example.com:465 smtps://***@mail.example.com:465");
+        for good in [
+            "smtp://me:pw@mail.example.com:587?tls=required",
+            "smtp://mail.lan:25?tls=none",
+            "smtp://127.0.0.1:2525",
+            "smtp://[::1]:2525",
+            "smtp://me:pw@localhost:2525",
+        ] {
+            assert!(good.parse::<SmtpUrl>().is_ok(), "{good}");
+        }
+        for bad in ["smtp://me:pw@mail.example.com:587", "smtp://mail.lan:25", "smtp://me:pw@mail.lan?tls=none"] {
+            assert!(matches!(bad.parse::<SmtpUrl>(), Err(SmtpUrlError::Unencrypted(_))), "{bad}");
+        }
+        for bad in ["", "mail.example.com", "http://x", "smtp://x?tls=opportunistic", "smtps://me@x", "smtps://a:pw@:1"]
+        {
+            let error = bad.parse::<SmtpUrl>().unwrap_err();
+            assert!(matches!(error, SmtpUrlError::Syntax(_)), "{bad}");
+            assert!(!error.to_string().contains("pw@"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_address_in_a_servers_answer_is_not_repeated() {
+        let text = without_addresses("permanent error (550): 5.1.1 <eve@example.com>: no\r\nsuch user");
+        assert_eq!(text, "permanent error (550): 5.1.1 (address) no such user");
+    }
+}

@@ -1,0 +1,234 @@
+use stockline_alerter::{Config, RecordFailure, metrics as names};
+use stockline_common::ports::{AlertBook, Claimed, Clock};
+
+use crate::world::{HELD, LEASE_MS, MAIL, REFUSED, STORE, World, alert, body, config, handle};
+
+#[tokio::test]
+async fn a_redelivered_alert_is_mailed_once() {
+    let world = World::new().await;
+    let low = alert("SKU-1", "main");
+    assert_eq!(handle(&world.alerter(), &[&low]).await, [Ok(())]);
+    assert_eq!(world.store.sent_at(&low), Some(world.clock.now()));
+    assert_eq!(handle(&world.alerter(), &[&low]).await, [Ok(())]);
+    world.clock.advance_ms(10 * LEASE_MS);
+    assert_eq!(handle(&world.alerter(), &[&low, &low]).await, [Ok(()), Ok(())]);
+    let mails = world.smtp.received();
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].to, ["all@example.com"]);
+    assert_eq!(mails[0].header("X-Stockline-Id"), "SKU-1:main:1");
+    assert!(mails[0].header("Subject").ends_with("[SKU-1:main:1]"), "{}", mails[0].header("Subject"));
+}
+
+#[tokio::test]
+async fn the_same_alert_twice_in_a_batch_is_one_mail_and_two_successes() {
+    let world = World::new().await;
+    let low = alert("SKU-1", "main");
+    assert_eq!(handle(&world.alerter(), &[&low, &low]).await, [Ok(()), Ok(())]);
+    assert_eq!(world.mails(), 1);
+}
+
+#[tokio::test]
+async fn a_crash_between_claim_and_mail_delays_the_alert_until_the_lease_ends_and_loses_nothing() {
+    let world = World::new().await;
+    let low = alert("SKU-1", "main");
+    let now = world.clock.now();
+    let dead = world.store.claim(std::slice::from_ref(&low), now, now.plus_millis(LEASE_MS)).await;
+    assert!(matches!(dead[0], Ok(Claimed::Ours)));
+
+    let alerter = world.alerter();
+    assert_eq!(handle(&alerter, &[&low]).await, [HELD]);
+    world.clock.advance_ms(LEASE_MS - 1);
+    assert_eq!(handle(&alerter, &[&low]).await, [HELD], "a moment before the lease ends it is still held");
+    assert_eq!(world.mails(), 0);
+    world.clock.advance_ms(1);
+    assert_eq!(handle(&alerter, &[&low]).await, [Ok(())]);
+    assert_eq!(world.mails(), 1);
+}
+
+#[tokio::test]
+async fn a_crash_before_the_providers_answer_does_not_lose_the_alert() {
+    let world = World::new().await;
+    let low = alert("SKU-1", "main");
+    world.smtp.answers.forget_permits(usize::MAX);
+    let alerter = world.alerter();
+    let batch = [&low];
+    tokio::select! {
+        _ = handle(&alerter, &batch) => panic!("it must wait for the server's answer"),
+        arrived = world.smtp.arrived.acquire() => arrived.unwrap().forget(),
+    }
+    drop(alerter);
+    assert_eq!(world.store.sent_at(&low), None);
+    world.smtp.answers.add_permits(100);
+    world.clock.advance_ms(LEASE_MS);
+    assert_eq!(handle(&world.alerter(), &[&low]).await, [Ok(())]);
+    assert!(world.mails() >= 1);
+}
+
+#[tokio::test]
+async fn only_a_crash_between_mail_and_mark_mails_twice() {
+    let world = World::new().await;
+    let low = alert("SKU-1", "main");
+    world.store.marks.forget_permits(usize::MAX);
+    let alerter = world.alerter();
+    let batch = [&low];
+    tokio::select! {
+        _ = handle(&alerter, &batch) => panic!("it must wait for the mark"),
+        begun = world.store.marks_begun.acquire() => begun.unwrap().forget(),
+    }
+    drop(alerter);
+    assert_eq!(world.mails(), 1);
+    world.store.marks.add_permits(100);
+    world.clock.advance_ms(LEASE_MS);
+    assert_eq!(handle(&world.alerter(), &[&low]).await, [Ok(())]);
+    assert_eq!(world.mails(), 2, "the one case that the promise allows");
+}
+
+#[tokio::test]
+async fn a_failed_mark_is_made_up_for_without_a_second_mail() {
+    let world = World::new().await;
+    let low = alert("SKU-1", "main");
+    let alerter = world.alerter();
+    world.store.state().failing_marks = 3;
+    assert_eq!(handle(&alerter, &[&low]).await, [STORE]);
+    assert_eq!(world.store.sent_at(&low), None);
+    world.clock.advance_ms(2 * LEASE_MS);
+    assert_eq!(handle(&alerter, &[&low]).await, [Ok(())], "marked by the redelivery, after the lease has ended");
+    assert!(world.store.sent_at(&low).is_some());
+    assert_eq!(world.mails(), 1);
+}
+
+#[tokio::test]
+async fn alerts_to_the_same_recipients_are_one_mail_and_others_their_own() {
+    let world = World::new().await;
+    world.location("a", "UTC", &["x@example.com", "y@example.com"]).await;
+    world.location("b", "UTC", &["Y@example.com ", "x@example.com"]).await;
+    world.location("c", "UTC", &["z@example.com"]).await;
+    let alerts = [alert("SKU-1", "a"), alert("SKU-2", "b"), alert("SKU-3", "c"), alert("SKU-4", "nowhere")];
+    let results = handle(&world.alerter(), &alerts.each_ref()).await;
+    assert_eq!(results, [Ok(()); 4]);
+    let mut mails = world.smtp.received();
+    mails.sort_by_key(|mail| mail.to.clone());
+    let to: Vec<Vec<String>> = mails.iter().map(|mail| mail.to.clone()).collect();
+    assert_eq!(to[0], ["all@example.com"], "a location that nobody registered: the configured list");
+    assert_eq!(to[1].len(), 2);
+    assert_eq!(to[2], ["z@example.com"]);
+    assert_eq!(to.len(), 3);
+    for item in ["SKU-1", "SKU-2"] {
+        assert!(mails[1].data.contains(&format!("Item {item} ({item})")), "{}", mails[1].data);
+    }
+    assert!(!mails[1].data.contains("SKU-3"));
+}
+
+#[tokio::test]
+async fn an_undecodable_record_fails_alone() {
+    let world = World::new().await;
+    let low = body(&alert("SKU-1", "main"));
+    let records = [("m1", "{\"item_id\":"), ("m2", low.as_str()), ("m3", "")];
+    let results = world.alerter().handle(&records).await;
+    assert_eq!(results, [Err(RecordFailure::Undecodable), Ok(()), Err(RecordFailure::Undecodable)]);
+    assert_eq!(world.mails(), 1);
+}
+
+#[tokio::test]
+async fn while_mail_is_down_alerts_come_back_and_none_is_lost() {
+    let world = World::new().await;
+    let low = alert("SKU-1", "main");
+    world.smtp.answer_mail_with(Some("451 4.3.0 try later"));
+    let alerter = world.alerter();
+    assert_eq!(handle(&alerter, &[&low]).await, [MAIL]);
+    world.smtp.answer_mail_with(None);
+    assert_eq!(handle(&alerter, &[&low]).await, [HELD]);
+    world.clock.advance_ms(LEASE_MS);
+    assert_eq!(handle(&alerter, &[&low]).await, [Ok(())]);
+    assert_eq!(world.mails(), 1);
+}
+
+#[tokio::test]
+async fn while_the_store_is_down_nothing_is_mailed_or_claimed() {
+    let world = World::new().await;
+    let low = alert("SKU-1", "main");
+    world.store.state().down = true;
+    assert_eq!(handle(&world.alerter(), &[&low]).await, [STORE]);
+    world.store.state().down = false;
+    assert!(!world.store.is_claimed(&low));
+    assert_eq!(handle(&world.alerter(), &[&low]).await, [Ok(())]);
+    assert_eq!(world.mails(), 1);
+}
+
+#[tokio::test]
+async fn a_refused_address_silences_nobody_else() {
+    let world = World::new().await;
+    world.location("a", "UTC", &["good@example.com", "gone@example.com"]).await;
+    world.location("b", "UTC", &["gone@example.com"]).await;
+    world.smtp.refuse("gone@example.com", "550 5.1.1 no such user");
+    let alerts = [alert("SKU-1", "a"), alert("SKU-2", "b"), alert("SKU-3", "main")];
+    let results = handle(&world.alerter(), &alerts.each_ref()).await;
+    assert_eq!(results, [Ok(()), REFUSED, Ok(())]);
+    let mut to: Vec<Vec<String>> = world.smtp.received().into_iter().map(|mail| mail.to).collect();
+    to.sort();
+    assert_eq!(to, [["all@example.com"], ["good@example.com"]]);
+    assert_eq!(world.store.sent_at(&alerts[1]), None, "it waits for a corrected address");
+}
+
+#[tokio::test]
+async fn a_failed_login_is_an_outage_and_no_refusal_of_the_mail() {
+    let world = World::new().await;
+    world.smtp.answer_mail_with(Some("530 5.7.0 authentication required"));
+    assert_eq!(handle(&world.alerter(), &[&alert("SKU-1", "main")]).await, [MAIL]);
+}
+
+#[tokio::test]
+async fn an_alert_for_nobody_is_handled_and_stays_unsent_in_the_history() {
+    let world = World::new().await;
+    let alerter = world.alerter_with(Config { recipients: vec![" ".into()], ..config() });
+    assert!(!alerter.has_recipient().await.unwrap());
+    let low = alert("SKU-1", "main");
+    assert_eq!(handle(&alerter, &[&low]).await, [Ok(())]);
+    assert!(world.store.is_claimed(&low));
+    assert_eq!(world.store.sent_at(&low), None);
+    world.location("a", "UTC", &["x@example.com"]).await;
+    assert!(alerter.has_recipient().await.unwrap());
+}
+
+#[tokio::test]
+async fn more_recipients_than_a_mail_takes_get_several() {
+    let world = World::new().await;
+    let recipients = (0..120).map(|n| format!("r{n}@example.com")).collect();
+    let alerter = world.alerter_with(Config { recipients, ..config() });
+    assert_eq!(handle(&alerter, &[&alert("SKU-1", "main")]).await, [Ok(())]);
+    let sizes: Vec<usize> = world.smtp.received().iter().map(|mail| mail.to.len()).collect();
+    assert_eq!(sizes, [50, 50, 20]);
+}
+
+#[tokio::test]
+async fn a_subject_can_not_add_headers() {
+    let world = World::new().await;
+    let mut evil = alert("SKU-1", "main");
+    evil.item_name = "Milk\r\nBcc: eve@example.com\r\n\r\nhello".into();
+    assert_eq!(handle(&world.alerter(), &[&evil]).await, [Ok(())]);
+    let mail = world.smtp.received().remove(0);
+    assert_eq!(mail.to, ["all@example.com"]);
+    assert_eq!(mail.header("Bcc"), "");
+    assert!(mail.header("Subject").contains("Milk Bcc: eve@example.com hello"), "{}", mail.header("Subject"));
+}
+
+#[tokio::test]
+async fn every_metric_shows_before_anything_happened() {
+    let rendered = stockline_common::service::install_metrics().unwrap();
+    let world = World::new().await;
+    let _alerter = world.alerter();
+    let text = rendered.render();
+    for name in [
+        names::ALERTS_MAILED,
+        names::MAILS_SENT,
+        names::UNDECODABLE,
+        names::WITHOUT_RECIPIENT,
+        names::NOTICES_MAILED,
+        names::ALERT_AGE_SECONDS,
+    ] {
+        assert!(text.contains(name), "{name} is missing in {text}");
+    }
+    for kind in ["refused", "unavailable"] {
+        assert!(text.contains(&format!("{}{{kind=\"{kind}\"}}", names::MAIL_FAILURES)), "{kind} is missing in {text}");
+    }
+}

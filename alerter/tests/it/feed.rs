@@ -1,0 +1,230 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stockline_alerter::mail::EmlMailer;
+use stockline_alerter::run;
+use stockline_common::domain::{Alert, Timestamp};
+use stockline_common::ports::{AlertDelivery, AlertHandle, AlertReceiver, Clock, QueueError};
+use stockline_common::service::Shutdown;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::store::MemoryStore;
+use crate::world::{LEASE, adapters, alert, body, config, refused};
+
+/// A clock that goes with tokio's, which the tests pause and which then runs on by itself.
+#[derive(Debug)]
+struct TokioClock {
+    began: Instant,
+    at: Timestamp,
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        self.at.plus_millis(i64::try_from(self.began.elapsed().as_millis()).unwrap())
+    }
+}
+
+#[derive(Debug)]
+struct Message {
+    body: String,
+    visible_at: Instant,
+}
+
+/// A queue in memory; what is received stays invisible for ten minutes.
+#[derive(Debug)]
+struct MemoryQueue {
+    messages: Mutex<Vec<Message>>,
+    receives: watch::Sender<usize>,
+    left: watch::Sender<usize>,
+    down: Mutex<bool>,
+}
+
+/// Of the paused clock: what never comes fails the test instead of hanging it.
+async fn within_a_day<T>(awaited: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(86_400), awaited).await.expect("it has not come within a day")
+}
+
+impl MemoryQueue {
+    fn with(bodies: Vec<String>) -> Arc<Self> {
+        let left = watch::Sender::new(bodies.len());
+        let messages = bodies.into_iter().map(|body| Message { body, visible_at: Instant::now() }).collect();
+        let receives = watch::Sender::new(0);
+        Arc::new(Self { messages: Mutex::new(messages), receives, left, down: Mutex::new(false) })
+    }
+
+    fn take(&self, max: usize) -> Vec<AlertDelivery> {
+        let now = Instant::now();
+        let mut messages = self.messages.lock().unwrap();
+        let visible = messages.iter_mut().filter(|message| message.visible_at <= now).take(max);
+        visible
+            .map(|message| {
+                message.visible_at = now + Duration::from_secs(600);
+                let id: Arc<str> = message.body.as_str().into();
+                AlertDelivery { handle: AlertHandle(id.clone()), message_id: id.clone(), body: id }
+            })
+            .collect()
+    }
+
+    async fn is_empty(&self) {
+        within_a_day(self.left.subscribe().wait_for(|left| *left == 0)).await.unwrap();
+    }
+
+    async fn received(&self, times: usize) {
+        within_a_day(self.receives.subscribe().wait_for(|receives| *receives >= times)).await.unwrap();
+    }
+}
+
+#[async_trait]
+impl AlertReceiver for MemoryQueue {
+    async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<AlertDelivery>, QueueError> {
+        self.receives.send_modify(|receives| *receives += 1);
+        if *self.down.lock().unwrap() {
+            return Err(QueueError::Unavailable("down".into()));
+        }
+        let taken = self.take(max);
+        if taken.is_empty() {
+            tokio::time::sleep(wait).await;
+            return Ok(self.take(max));
+        }
+        Ok(taken)
+    }
+
+    async fn ack(&self, handles: &[AlertHandle]) -> Result<(), QueueError> {
+        let mut messages = self.messages.lock().unwrap();
+        messages.retain(|message| !handles.iter().any(|handle| *handle.0 == *message.body));
+        self.left.send_replace(messages.len());
+        Ok(())
+    }
+
+    async fn release(&self, handles: &[AlertHandle], delay: Duration) -> Result<(), QueueError> {
+        for message in self.messages.lock().unwrap().iter_mut() {
+            if handles.iter().any(|handle| *handle.0 == *message.body) {
+                message.visible_at = Instant::now() + delay;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Running {
+    store: Arc<MemoryStore>,
+    folder: tempfile::TempDir,
+    queue: Arc<MemoryQueue>,
+    clock: Arc<TokioClock>,
+    trigger: stockline_common::service::ShutdownTrigger,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(store: Arc<MemoryStore>, queue: Arc<MemoryQueue>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(TokioClock { began: Instant::now(), at: "2026-01-31T08:15:00Z".parse().unwrap() });
+        let sender = "alerts@example.com".parse().unwrap();
+        let mailer = EmlMailer::new(folder.path(), sender, clock.clone()).unwrap();
+        let (trigger, shutdown) = Shutdown::new();
+        let adapters = adapters(&store, Arc::new(mailer), clock.clone());
+        let task = tokio::spawn(run(config(), adapters, queue.clone(), shutdown));
+        Self { store, folder, queue, clock, trigger, task }
+    }
+
+    async fn stop(self) -> usize {
+        self.trigger.request();
+        self.task.await.unwrap();
+        std::fs::read_dir(self.folder.path()).unwrap().count()
+    }
+}
+
+fn alerts(n: usize) -> Vec<Alert> {
+    (0..n).map(|n| alert(&format!("SKU-{n}"), "main")).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_queued_alert_is_mailed_and_what_is_no_alert_is_dropped() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let alerts = alerts(250);
+    let mut bodies: Vec<String> = alerts.iter().map(body).collect();
+    bodies.insert(7, "not an alert".into());
+    let running = Running::start(store.clone(), MemoryQueue::with(bodies));
+    running.queue.is_empty().await;
+    assert_eq!(running.stop().await, 3, "100 messages a receive, one mail each");
+    assert!(alerts.iter().all(|alert| store.sent_at(alert).is_some()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_held_by_another_that_died_comes_back_and_is_mailed() {
+    use stockline_common::ports::AlertBook;
+    let store: Arc<MemoryStore> = Arc::default();
+    let low = alert("SKU-1", "main");
+    let now: Timestamp = "2026-01-31T08:15:00Z".parse().unwrap();
+    let lease_until = now.plus_millis(i64::try_from(LEASE.as_millis()).unwrap());
+    store.claim(std::slice::from_ref(&low), now, lease_until).await[0].as_ref().unwrap();
+    let running = Running::start(store, MemoryQueue::with(vec![body(&low)]));
+    running.queue.is_empty().await;
+    assert!(running.clock.now() >= lease_until);
+    assert!(running.clock.now() <= lease_until.plus_millis(60_000), "soon after: {:?}", running.clock.now());
+    assert_eq!(running.stop().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_outage_stops_receiving_and_loses_nothing() {
+    let store: Arc<MemoryStore> = Arc::default();
+    store.state().down = true;
+    let low = alert("SKU-1", "main");
+    let running = Running::start(store, MemoryQueue::with(vec![body(&low)]));
+    running.queue.received(20).await;
+    let elapsed = running.clock.began.elapsed();
+    assert!(elapsed > Duration::from_secs(120), "20 receives within {elapsed:?}: it spins");
+    running.store.state().down = false;
+    running.queue.is_empty().await;
+    assert_eq!(running.stop().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_outage_is_waited_out_with_growing_pauses() {
+    let low = alert("SKU-1", "main");
+    let queue = MemoryQueue::with(vec![body(&low)]);
+    *queue.down.lock().unwrap() = true;
+    let running = Running::start(Arc::default(), queue);
+    running.queue.received(10).await;
+    let elapsed = running.clock.began.elapsed();
+    assert!(elapsed > Duration::from_secs(60), "10 receives within {elapsed:?}: it spins");
+    *running.queue.down.lock().unwrap() = false;
+    running.queue.is_empty().await;
+    assert_eq!(running.stop().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mail_outage_holds_up_only_what_could_not_be_mailed() {
+    let low = alert("SKU-1", "main");
+    let running = Running::start(Arc::default(), MemoryQueue::with(vec![body(&low)]));
+    let path = running.folder.path().to_owned();
+    std::fs::remove_dir(&path).unwrap();
+    running.queue.received(5).await;
+    assert_eq!(running.store.sent_at(&low), None);
+    std::fs::create_dir(&path).unwrap();
+    running.queue.is_empty().await;
+    assert!(running.store.sent_at(&low).is_some());
+    assert_eq!(running.stop().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_notice_of_refused_commands_goes_out_by_itself() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let running = Running::start(store.clone(), MemoryQueue::with(Vec::new()));
+    running.queue.received(3).await;
+    store.state().refused = vec![refused(1, Some("main"), "2026-01-31T08:14:00Z")];
+    within_a_day(store.marks_begun.acquire()).await.unwrap().forget();
+    assert_eq!(running.stop().await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_ends_an_idle_alerter_within_a_receive() {
+    let running = Running::start(Arc::default(), MemoryQueue::with(Vec::new()));
+    running.queue.received(2).await;
+    let asked = Instant::now();
+    assert_eq!(running.stop().await, 0);
+    assert!(asked.elapsed() <= Duration::from_secs(1), "{:?}", asked.elapsed());
+}

@@ -1,0 +1,131 @@
+use std::sync::Arc;
+
+use stockline_alerter::mail::{EmlMailer, Sender, SmtpMailer};
+use stockline_alerter::test_mail;
+use stockline_common::ports::{Clock, FixedClock, Mail, MailError, Mailer};
+
+use crate::smtp_server::SmtpServer;
+
+fn clock() -> Arc<FixedClock> {
+    Arc::new(FixedClock::at("2026-01-31T08:15:00Z".parse().unwrap()))
+}
+
+fn sender() -> Sender {
+    "Stockline <alerts@stock.example.com>".parse().unwrap()
+}
+
+fn mail(id: &str, text: &str) -> Mail {
+    Mail {
+        id: id.into(),
+        to: vec!["a@example.com".into(), "Bea <b@example.com>".into()],
+        subject: "Käse is low".into(),
+        text: text.into(),
+        html: format!("<p>{text}</p>"),
+    }
+}
+
+fn files(folder: &std::path::Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_mail_becomes_one_file_whatever_its_id_and_the_same_id_replaces_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mailer = EmlMailer::new(folder.path().join("mail"), sender(), clock()).unwrap();
+    mailer.send(&mail("SKU-1:main:4", "first")).await.unwrap();
+    mailer.send(&mail("SKU-1:main:4", "second")).await.unwrap();
+    mailer.send(&mail("../escape", "other")).await.unwrap();
+    assert_eq!(files(&folder.path().join("mail")), ["%2E.%2Fescape.eml", "SKU-1~main~4.eml"]);
+    let text = std::fs::read_to_string(mailer.path_of("SKU-1:main:4")).unwrap();
+    for part in [
+        "From: Stockline <alerts@stock.example.com>\r\n",
+        "To: a@example.com, Bea <b@example.com>\r\n",
+        "Date: Sat, 31 Jan 2026 08:15:00 +0000\r\n",
+        "X-Stockline-Id: SKU-1:main:4\r\n",
+        "@stock.example.com>\r\n",
+        "Content-Type: multipart/alternative;",
+        "Content-Type: text/plain; charset=utf-8\r\n",
+        "Content-Type: text/html; charset=utf-8\r\n",
+        "second",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in {text}");
+    }
+    assert!(!text.contains("first"));
+    assert!(text.is_ascii(), "headers and bodies are encoded");
+}
+
+#[tokio::test]
+async fn a_folder_that_can_not_be_written_is_an_outage_that_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mail");
+    let mailer = EmlMailer::new(&path, sender(), clock()).unwrap();
+    std::fs::remove_dir(&path).unwrap();
+    let error = mailer.send(&mail("a", "x")).await.unwrap_err();
+    assert!(matches!(&error, MailError::Unavailable(text) if text.contains("a.eml")), "{error}");
+    std::fs::create_dir(&path).unwrap();
+    mailer.send(&mail("a", "x")).await.unwrap();
+    assert_eq!(files(&path), ["a.eml"]);
+}
+
+#[tokio::test]
+async fn an_address_that_can_not_be_read_is_refused_without_being_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mailer = EmlMailer::new(folder.path(), sender(), clock()).unwrap();
+    let mut bad = mail("a", "x");
+    bad.to[1] = "eve@example.com\r\nBcc: eve@example.com".into();
+    let error = mailer.send(&bad).await.unwrap_err();
+    assert_eq!(error.to_string(), "the mail was refused: recipient 2 of 2 is not a mail address");
+    assert_eq!(files(folder.path()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn smtp_answers_are_told_apart() {
+    let server = SmtpServer::start().await;
+    let url = format!("smtp://{}", server.address).parse().unwrap();
+    let mailer = SmtpMailer::new(url, sender(), clock()).unwrap();
+    mailer.send(&mail("a", "x")).await.unwrap();
+    assert_eq!(server.received()[0].to, ["a@example.com", "b@example.com"]);
+
+    server.refuse("b@example.com", "550 5.1.1 <b@example.com>: no such user");
+    let error = mailer.send(&mail("a", "x")).await.unwrap_err();
+    assert!(matches!(&error, MailError::Refused(_)), "{error}");
+    assert!(!error.to_string().contains('@') && error.to_string().contains("550"), "{error}");
+
+    server.refuse("b@example.com", "450 4.2.1 mailbox busy");
+    let error = mailer.send(&mail("a", "x")).await.unwrap_err();
+    assert!(matches!(&error, MailError::Unavailable(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_an_outage() {
+    let gone = {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap()
+    };
+    let mailer = SmtpMailer::new(format!("smtp://{gone}").parse().unwrap(), sender(), clock()).unwrap();
+    let error = mailer.send(&mail("a", "x")).await.unwrap_err();
+    assert!(matches!(&error, MailError::Unavailable(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_required_encryption_is_not_done_without() {
+    let server = SmtpServer::start().await;
+    let url = format!("smtp://me:secret@{}?tls=required", server.address).parse().unwrap();
+    let mailer = SmtpMailer::new(url, sender(), clock()).unwrap();
+    assert!(!format!("{mailer:?}").contains("secret"), "{mailer:?}");
+    let error = mailer.send(&mail("a", "x")).await.unwrap_err();
+    assert!(matches!(&error, MailError::Unavailable(_)), "{error}");
+    assert_eq!(server.received().len(), 0);
+}
+
+#[tokio::test]
+async fn a_test_mail_arrives() {
+    let folder = tempfile::tempdir().unwrap();
+    let mailer = EmlMailer::new(folder.path(), sender(), clock()).unwrap();
+    let mail = test_mail(vec!["a@example.com".into()], clock().now(), None);
+    mailer.send(&mail).await.unwrap();
+    assert_eq!(files(folder.path()).len(), 1);
+}

@@ -1,0 +1,160 @@
+use stockline_alerter::Config;
+use stockline_common::domain::LocationId;
+use stockline_common::ports::{AlertBook, Clock};
+
+use crate::world::{LEASE_MS, World, config, refused};
+
+async fn berlin(now: &str) -> World {
+    let world = World::at(now).await;
+    world.location("shop", "Europe/Berlin", &["shop@example.com"]).await;
+    world
+}
+
+#[tokio::test]
+async fn refused_commands_are_told_once_a_day_from_six_local_time() {
+    let world = berlin("2026-01-31T04:59:00Z").await;
+    let alerter = world.alerter();
+    world.store.state().refused =
+        vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z"), refused(2, Some("shop"), "2026-01-30T16:00:00Z")];
+    assert_eq!(alerter.daily_notices(world.clock.now()).await, 0, "05:59 in Berlin");
+    world.set("2026-01-31T05:00:00Z");
+    assert_eq!(alerter.daily_notices(world.clock.now()).await, 1, "06:00 in Berlin");
+    let mail = world.smtp.received().remove(0);
+    assert_eq!(mail.to, ["shop@example.com"]);
+    assert_eq!(mail.header("Subject"), "2 commands refused at Shop shop [refused:shop:2026-01-31]");
+    assert!(mail.data.contains("2026-01-30 17:00 CET  SKU-1  sell 2 at shop"), "{}", mail.data);
+
+    world.store.state().refused.push(refused(3, Some("shop"), "2026-01-31T08:00:00Z"));
+    world.set("2026-01-31T22:00:00Z");
+    assert_eq!(alerter.daily_notices(world.clock.now()).await, 0, "the same day");
+    world.set("2026-02-01T05:30:00Z");
+    assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 1, "the next day, after a restart");
+    let next = world.smtp.received().remove(1);
+    assert!(next.header("Subject").starts_with("1 command refused"), "only what is new: {}", next.header("Subject"));
+    world.set("2026-02-02T05:30:00Z");
+    assert_eq!(alerter.daily_notices(world.clock.now()).await, 0, "nothing new, no mail");
+    assert_eq!(world.mails(), 2);
+}
+
+#[tokio::test]
+async fn six_local_time_moves_with_summer_time() {
+    let world = berlin("2026-03-29T03:59:00Z").await;
+    world.store.state().refused = vec![refused(1, Some("shop"), "2026-03-28T15:00:00Z")];
+    assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 0, "05:59 CEST");
+    world.set("2026-03-29T04:00:00Z");
+    assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 1, "06:00 CEST");
+}
+
+#[tokio::test]
+async fn two_racing_alerters_mail_one_notice() {
+    let world = berlin("2026-01-31T09:00:00Z").await;
+    world.store.state().refused = vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z")];
+    let (one, other) = (world.alerter(), world.alerter());
+    // The mail waits for the server until both have looked, so that their claims really meet.
+    world.smtp.answers.forget_permits(usize::MAX);
+    let now = world.clock.now();
+    let release = async {
+        world.smtp.arrived.acquire().await.unwrap().forget();
+        let late = world.alerter().daily_notices(now).await;
+        assert_eq!(late, 0, "claimed, not yet mailed");
+        world.smtp.answers.add_permits(10);
+    };
+    let (a, b, ()) = tokio::join!(one.daily_notices(now), other.daily_notices(now), release);
+    assert_eq!(a + b, 1);
+    assert_eq!(world.mails(), 1);
+}
+
+#[tokio::test]
+async fn a_notice_whose_mail_failed_comes_after_the_lease() {
+    let world = berlin("2026-01-31T09:00:00Z").await;
+    world.store.state().refused = vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z")];
+    let alerter = world.alerter();
+    world.smtp.answer_mail_with(Some("451 try later"));
+    assert_eq!(alerter.daily_notices(world.clock.now()).await, 0);
+    world.smtp.answer_mail_with(None);
+    assert_eq!(alerter.daily_notices(world.clock.now()).await, 0, "still claimed");
+    world.clock.advance_ms(LEASE_MS);
+    assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
+}
+
+#[tokio::test]
+async fn a_notice_that_could_not_be_marked_is_marked_later_and_not_mailed_again() {
+    let world = berlin("2026-01-31T09:00:00Z").await;
+    world.store.state().refused = vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z")];
+    world.store.state().failing_marks = 1;
+    let alerter = world.alerter();
+    let shop: LocationId = "shop".parse().unwrap();
+    assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
+    assert_eq!(world.store.told_until(&shop).await.unwrap(), None);
+    world.clock.advance_ms(2 * LEASE_MS);
+    assert_eq!(alerter.daily_notices(world.clock.now()).await, 0);
+    assert!(world.store.told_until(&shop).await.unwrap().is_some());
+    assert_eq!(world.mails(), 1);
+}
+
+#[tokio::test]
+async fn what_settles_while_a_notice_is_made_is_in_the_next_one() {
+    let world = berlin("2026-01-31T09:00:00Z").await;
+    let alerter = world.alerter();
+    world.store.state().refused =
+        vec![refused(1, Some("shop"), "2026-01-31T08:00:00Z"), refused(2, Some("shop"), "2026-01-31T08:59:59Z")];
+    assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
+    assert!(world.smtp.received()[0].header("Subject").starts_with("1 command refused"));
+    // Settled before the notice, visible only after it.
+    world.store.state().refused.push(refused(3, Some("shop"), "2026-01-31T08:59:30Z"));
+    world.set("2026-02-01T09:00:00Z");
+    assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
+    assert!(world.smtp.received()[1].header("Subject").starts_with("2 commands refused"));
+}
+
+#[tokio::test]
+async fn refused_commands_of_no_registered_location_are_told_with_main() {
+    let world = berlin("2026-01-31T09:00:00Z").await;
+    world.store.state().refused = vec![
+        refused(1, Some("shop"), "2026-01-30T15:00:00Z"),
+        refused(2, Some("misspelt"), "2026-01-30T15:00:00Z"),
+        refused(3, None, "2026-01-30T15:00:00Z"),
+        refused(4, Some("main"), "2026-01-30T15:00:00Z"),
+    ];
+    assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 2);
+    let mut subjects: Vec<String> = world.smtp.received().iter().map(|mail| mail.header("Subject")).collect();
+    subjects.sort();
+    assert_eq!(
+        subjects,
+        [
+            "1 command refused at Shop shop [refused:shop:2026-01-31]",
+            "3 commands refused at Main [refused:main:2026-01-31]"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_long_list_is_cut_and_counted() {
+    let world = berlin("2026-01-31T09:00:00Z").await;
+    world.store.state().refused = (1..=10_500).map(|n| refused(n, Some("shop"), "2026-01-30T15:00:00Z")).collect();
+    assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 1);
+    let mail = world.smtp.received().remove(0);
+    assert!(mail.header("Subject").starts_with("at least 10000 commands refused"), "{}", mail.header("Subject"));
+    assert!(mail.data.contains("the newest 100; at least 9900 older ones are not listed"));
+}
+
+#[tokio::test]
+async fn without_recipients_a_notice_is_not_taken_for_told() {
+    let world = World::at("2026-01-31T09:00:00Z").await;
+    world.location("shop", "UTC", &[]).await;
+    world.store.state().refused = vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z")];
+    let nobody = world.alerter_with(Config { recipients: Vec::new(), ..config() });
+    assert_eq!(nobody.daily_notices(world.clock.now()).await, 0);
+    assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 1, "once somebody is configured");
+}
+
+#[tokio::test]
+async fn while_the_store_is_down_notices_wait() {
+    let world = berlin("2026-01-31T09:00:00Z").await;
+    world.store.state().refused = vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z")];
+    let alerter = world.alerter();
+    world.store.state().down = true;
+    assert_eq!(alerter.daily_notices(world.clock.now()).await, 0);
+    world.store.state().down = false;
+    assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
+}
