@@ -1,4 +1,9 @@
 //! The worker: load → fold → commit → publish alerts → ack (design.md §7).
+//!
+//! It works over the ports and names no adapter. A *round* is what becomes of one receive; several overlap, one per
+//! permit. Crash anywhere: the message comes again, and what is stored tells how far it got.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,6 +11,24 @@ use std::time::Duration;
 use stockline_common::domain::{FoldLimits, Rules};
 use stockline_common::ports::{AlertPublisher, Clock, CommandReceiver, Store};
 use stockline_common::service::Shutdown;
+
+pub mod audit;
+pub mod dead_letters;
+mod gate;
+mod group;
+mod health;
+mod held;
+mod intake;
+pub mod metrics;
+mod rejudge;
+mod round;
+mod step;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use health::{Condition, Health};
 
 /// How the worker runs.
 #[derive(Debug, Clone)]
@@ -41,6 +64,15 @@ pub struct Adapters {
 }
 
 /// Works until shutdown is asked for, then drains and gives back what is left.
-pub async fn run(_config: Config, _adapters: Adapters, shutdown: Shutdown) {
-    shutdown.requested().await;
+///
+/// One receive runs at a time; rounds run beside it and beside each other. Where one receive's latency bounds the
+/// throughput, run several workers over the same adapters. Returns at most `receive_wait + drain` (and the time of
+/// one give-back) after shutdown was asked for.
+pub async fn run(config: Config, adapters: Adapters, shutdown: Shutdown) {
+    run_with_health(config, adapters, Arc::new(Health::default()), shutdown).await;
+}
+
+/// As [`run`], telling `health` whether it can work, for `/readyz`.
+pub async fn run_with_health(config: Config, adapters: Adapters, health: Arc<Health>, shutdown: Shutdown) {
+    intake::run(Arc::new(round::Worker::new(config, adapters, health)), shutdown).await;
 }

@@ -1,0 +1,259 @@
+//! Proves P4 for a whole store: the ledger explains the stock, and the outcomes explain the ledger (design.md §2).
+//!
+//! Three passes. The first checks each level against its ledger and keeps a digest of the entries it saw. The second
+//! goes through all outcomes and builds the same digests from their effects. The third looks closely at the items
+//! that failed or disagree, as they are by then, so that stock that changes meanwhile is no fault.
+
+use std::collections::{BTreeSet, HashMap};
+
+use stockline_common::domain::{Item, ItemId, Level, LocationId, Outcome, Record, Status, StockState};
+use stockline_common::ports::{AuditReader, Queries, StoreError};
+
+mod chain;
+mod closely;
+mod outcomes;
+
+use chain::Chain;
+
+/// Items, records or entries of one read.
+const PAGE: usize = 1_000;
+
+/// The most faults that a report lists; all are counted.
+pub const FAULTS_LISTED_MAX: usize = 1_000;
+
+/// The most items that the third pass looks at; the others are reported by what the first two found.
+const CLOSE_ITEMS_MAX: usize = 10_000;
+
+/// Something that should not be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// Of which item.
+    pub item_id: ItemId,
+    /// At which location, where it is about one.
+    pub location_id: Option<LocationId>,
+    /// What was found, and what should have been.
+    pub what: String,
+}
+
+/// How far an audit is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Items read.
+    pub items: u64,
+    /// Levels read.
+    pub levels: u64,
+    /// Ledger entries read.
+    pub entries: u64,
+    /// Outcomes read.
+    pub records: u64,
+}
+
+/// What an audit found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditReport {
+    /// How much was read.
+    pub read: Progress,
+    /// At most [`FAULTS_LISTED_MAX`].
+    pub faults: Vec<Fault>,
+    /// All of them.
+    pub fault_count: u64,
+}
+
+impl AuditReport {
+    /// Is everything as it should be?
+    pub const fn is_sound(&self) -> bool {
+        self.fault_count == 0
+    }
+
+    fn fault(&mut self, item_id: &ItemId, location_id: Option<&LocationId>, what: String) {
+        self.fault_count += 1;
+        if self.faults.len() < FAULTS_LISTED_MAX {
+            self.faults.push(Fault { item_id: item_id.clone(), location_id: location_id.cloned(), what });
+        }
+    }
+}
+
+/// What the first two passes know of one level: some 100 bytes.
+struct Seen {
+    location_id: LocationId,
+    /// Entries up to this seq are in the ledger's digest.
+    seq: u64,
+    alert_no: u64,
+    ledger: Digest,
+    outcomes: Digest,
+    alerts: u64,
+    alert_no_max: u64,
+}
+
+/// A sum of hashes: the same for the same entries in any order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Digest {
+    entries: u64,
+    sum: u64,
+}
+
+impl Digest {
+    fn add(&mut self, hash: u64) {
+        self.entries += 1;
+        self.sum = self.sum.wrapping_add(hash);
+    }
+}
+
+struct Audit<'a> {
+    reader: &'a dyn AuditReader,
+    queries: &'a dyn Queries,
+    progress: &'a mut (dyn FnMut(&Progress) + Send),
+    report: AuditReport,
+    seen: HashMap<ItemId, Vec<Seen>>,
+    /// To be looked at closely.
+    suspects: BTreeSet<ItemId>,
+}
+
+/// Audits the whole store; `progress` is called once a page.
+///
+/// Memory: a few hundred bytes an item and level, and the outcomes of the items that are off. Stock may change
+/// meanwhile.
+///
+/// # Errors
+/// Where the store can't be read. A single level that can't be read is a fault, not an error.
+pub async fn audit(
+    reader: &dyn AuditReader,
+    queries: &dyn Queries,
+    progress: &mut (dyn FnMut(&Progress) + Send),
+) -> Result<AuditReport, StoreError> {
+    let (seen, suspects) = (HashMap::new(), BTreeSet::new());
+    let mut audit = Audit { reader, queries, progress, report: AuditReport::default(), seen, suspects };
+    audit.levels_against_ledgers().await?;
+    audit.outcomes_against_ledgers().await?;
+    audit.suspects_closely().await?;
+    Ok(audit.report)
+}
+
+impl Audit<'_> {
+    async fn levels_against_ledgers(&mut self) -> Result<(), StoreError> {
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.reader.audit_items(cursor.as_deref(), PAGE).await?;
+            for view in page.entries {
+                self.report.read.items += 1;
+                let mut seen = Vec::with_capacity(view.levels.len());
+                for level in &view.levels {
+                    let chain = Chain::read(self.reader, &view.item.item_id, level).await?;
+                    self.report.read.levels += 1;
+                    self.report.read.entries += chain.digest.entries;
+                    if !chain.faults.is_empty() || !level_faults(&view.item, level, &chain).is_empty() {
+                        self.suspects.insert(view.item.item_id.clone());
+                    }
+                    seen.push(Seen {
+                        location_id: level.location_id.clone(),
+                        seq: level.seq,
+                        alert_no: level.alert_no,
+                        ledger: chain.digest,
+                        outcomes: Digest::default(),
+                        alerts: 0,
+                        alert_no_max: 0,
+                    });
+                }
+                self.seen.insert(view.item.item_id, seen);
+            }
+            (self.progress)(&self.report.read);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn outcomes_against_ledgers(&mut self) -> Result<(), StoreError> {
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.reader.audit_records(cursor.as_deref(), PAGE).await?;
+            self.report.read.records += page.entries.len() as u64;
+            for record in &page.entries {
+                self.outcome(record);
+            }
+            (self.progress)(&self.report.read);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        for (item_id, levels) in &self.seen {
+            if levels.iter().any(|seen| seen.ledger != seen.outcomes || seen.alerts_are_off()) {
+                self.suspects.insert(item_id.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn outcome(&mut self, record: &Record) {
+        let outcome = &record.outcome;
+        for what in outcomes::faults(record) {
+            self.report.fault(&outcome.item_id, None, format!("command {}: {what}", outcome.command_id));
+        }
+        if outcome.status != Status::Applied {
+            return;
+        }
+        let known = self.seen.get_mut(&outcome.item_id).is_some_and(|levels| tally(levels, outcome, record));
+        if !known {
+            self.suspects.insert(outcome.item_id.clone());
+        }
+    }
+}
+
+/// Adds an outcome's effects and alerts to what is known of the levels; `false` where one names a level that the
+/// first pass did not see.
+fn tally(levels: &mut [Seen], outcome: &Outcome, record: &Record) -> bool {
+    let mut known = true;
+    for (location_id, entry) in outcomes::entries(outcome) {
+        match levels.iter_mut().find(|seen| seen.location_id == location_id) {
+            Some(seen) if entry.seq <= seen.seq => seen.outcomes.add(chain::hash(&location_id, &entry)),
+            Some(_) => {}
+            None => known = false,
+        }
+    }
+    for alert in &record.alerts {
+        if let Some(seen) = levels.iter_mut().find(|seen| seen.location_id == alert.location_id) {
+            seen.alerts += 1;
+            seen.alert_no_max = seen.alert_no_max.max(alert.alert_no);
+        }
+    }
+    known
+}
+
+impl Seen {
+    /// Alerts are numbered 1, 2, 3 …; those of re-judging are not in outcomes, so numbers may be missing here.
+    const fn alerts_are_off(&self) -> bool {
+        self.alert_no_max > self.alert_no || self.alerts > self.alert_no_max
+    }
+}
+
+/// What is wrong between a level, its item and the end of its ledger.
+fn level_faults(item: &Item, level: &Level, chain: &Chain) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut check = |holds: bool, what: &dyn Fn() -> String| {
+        if !holds {
+            faults.push(what());
+        }
+    };
+    let (on_hand, seq) = (level.on_hand, level.seq);
+    check(chain.seq == seq, &|| format!("the level is at seq {seq}, its ledger ends at {}", chain.seq));
+    check(chain.after == on_hand, &|| format!("the level says {on_hand} on hand, its ledger {}", chain.after));
+    check(level.tail.last().is_none_or(|entry| entry.seq == seq), &|| {
+        format!("the level is at seq {seq}, its tail ends elsewhere")
+    });
+    check(level.updated_at >= chain.recorded_at, &|| {
+        format!("the level was last changed at {}, before its last entry at {}", level.updated_at, chain.recorded_at)
+    });
+    if level.alert_epoch == item.alert_epoch {
+        let judged = StockState::judge(on_hand, level.threshold(item));
+        check(level.state == judged, &|| {
+            let (state, judged) = (level.state.as_str(), judged.as_str());
+            format!("the alert state is {state}, by balance and threshold it is {judged}")
+        });
+    }
+    check(level.state != StockState::Normal || level.alerted == 0, &|| {
+        "the level is normal, and alerts of an episode are marked as told".to_owned()
+    });
+    faults
+}

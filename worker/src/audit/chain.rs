@@ -1,0 +1,80 @@
+//! One level's ledger, read from its beginning.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use stockline_common::domain::{Entry, ItemId, Level, LocationId, Quantity, Timestamp};
+use stockline_common::ports::{AuditReader, StoreError};
+
+use super::{Digest, PAGE};
+
+/// Faults of one ledger that are told; the rest follows from them.
+const CHAIN_FAULTS_MAX: usize = 5;
+
+/// A ledger's end, its digest, and what is wrong inside.
+pub(super) struct Chain {
+    pub(super) seq: u64,
+    pub(super) after: Quantity,
+    pub(super) recorded_at: Timestamp,
+    pub(super) digest: Digest,
+    pub(super) faults: Vec<String>,
+}
+
+impl Chain {
+    /// Reads the ledger up to the level's seq; what lies above was recorded after the level was read.
+    pub(super) async fn read(reader: &dyn AuditReader, item_id: &ItemId, level: &Level) -> Result<Self, StoreError> {
+        let (seq, after, recorded_at) = (0, Quantity::ZERO, Timestamp::EPOCH);
+        let mut chain = Self { seq, after, recorded_at, digest: Digest::default(), faults: Vec::new() };
+        let mut from_seq = Some(1);
+        while let Some(from) = from_seq {
+            let page = match reader.audit_ledger(item_id, &level.location_id, from, PAGE).await {
+                Ok(page) => page,
+                Err(StoreError::Unreadable(what)) => {
+                    chain.fault(format!("the ledger can't be read from entry {from}: {what}"));
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            for entry in page.entries.iter().filter(|entry| entry.seq <= level.seq) {
+                chain.append(&level.location_id, entry);
+            }
+            from_seq = page.next_seq.filter(|next| *next > from && *next <= level.seq);
+        }
+        Ok(chain)
+    }
+
+    fn append(&mut self, location_id: &LocationId, entry: &Entry) {
+        let seq = entry.seq;
+        if seq != self.seq + 1 {
+            self.fault(format!("entry {seq} comes after entry {}", self.seq));
+        }
+        if entry.before() != self.after {
+            self.fault(format!("entry {seq} begins at {}, the one before it ends at {}", entry.before(), self.after));
+        }
+        if entry.recorded_at < self.recorded_at {
+            self.fault(format!("entry {seq} was recorded before the one before it"));
+        }
+        if entry.late && entry.delta != Quantity::ZERO {
+            self.fault(format!("entry {seq} is late and moves the balance by {}", entry.delta));
+        }
+        self.seq = seq;
+        self.after = entry.after;
+        self.recorded_at = entry.recorded_at;
+        self.digest.add(hash(location_id, entry));
+    }
+
+    fn fault(&mut self, what: String) {
+        if self.faults.len() < CHAIN_FAULTS_MAX {
+            self.faults.push(what);
+        }
+    }
+}
+
+/// Of everything an entry says and where it stands.
+pub(super) fn hash(location_id: &LocationId, entry: &Entry) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let e = entry;
+    (location_id, e.seq, e.kind, e.command_id, e.quantity, e.delta, e.after).hash(&mut hasher);
+    (e.occurred_at, e.recorded_at, e.late, e.clock_ahead, &e.submitted_by, &e.counterpart).hash(&mut hasher);
+    (e.unit_cost, e.reason, &e.note, &e.reference, &e.device_id, &e.operator).hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,159 @@
+//! The third pass: the items that are off, entry by entry, as they are now.
+
+use std::collections::{BTreeSet, HashMap};
+
+use stockline_common::domain::{CommandId, ItemId, Level, LocationId, Status};
+use stockline_common::ports::{CommandState, ItemView, StoreError};
+
+use super::{Audit, CLOSE_ITEMS_MAX, Chain, PAGE, chain, level_faults, outcomes};
+
+/// The most effects of suspect items kept in memory, some 100 bytes each; items beyond wait for another audit.
+const CLOSE_EFFECTS_MAX: usize = 2_000_000;
+
+/// What the outcomes of one item say its ledgers hold.
+#[derive(Default)]
+struct Claims {
+    entries: HashMap<(LocationId, u64), (CommandId, u64)>,
+    alert_nos: HashMap<LocationId, BTreeSet<u64>>,
+    twice: Vec<(LocationId, String)>,
+}
+
+impl Audit<'_> {
+    pub(super) async fn suspects_closely(&mut self) -> Result<(), StoreError> {
+        let mut suspects = std::mem::take(&mut self.suspects);
+        while suspects.len() > CLOSE_ITEMS_MAX {
+            if let Some(item_id) = suspects.pop_last() {
+                self.report.fault(&item_id, None, "it is off; too many items are, so it was not looked at".into());
+            }
+        }
+        if suspects.is_empty() {
+            return Ok(());
+        }
+        // Outcomes first: whatever they say is in the ledgers that are read after them.
+        let mut claims = self.claims_of(&suspects).await?;
+        for item_id in suspects {
+            self.item_closely(&item_id, claims.remove(&item_id)).await?;
+        }
+        Ok(())
+    }
+
+    async fn claims_of(&self, suspects: &BTreeSet<ItemId>) -> Result<HashMap<ItemId, Claims>, StoreError> {
+        let mut claims: HashMap<ItemId, Claims> = HashMap::new();
+        let mut kept = 0;
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.reader.audit_records(cursor.as_deref(), PAGE).await?;
+            let applied = page.entries.iter().filter(|record| record.outcome.status == Status::Applied);
+            for record in applied.filter(|record| suspects.contains(&record.outcome.item_id)) {
+                let claims = claims.entry(record.outcome.item_id.clone()).or_default();
+                let command_id = record.outcome.command_id;
+                for (location_id, entry) in outcomes::entries(&record.outcome) {
+                    let claim = (command_id, chain::hash(&location_id, &entry));
+                    let before = claims.entries.insert((location_id.clone(), entry.seq), claim);
+                    if let Some((other, _)) = before {
+                        let what = format!("commands {other} and {command_id} both say they made entry {}", entry.seq);
+                        claims.twice.push((location_id, what));
+                    }
+                    kept += 1;
+                }
+                for alert in &record.alerts {
+                    let numbers = claims.alert_nos.entry(alert.location_id.clone()).or_default();
+                    if !numbers.insert(alert.alert_no) {
+                        let what = format!("alert {} was raised twice", alert.alert_no);
+                        claims.twice.push((alert.location_id.clone(), what));
+                    }
+                }
+            }
+            cursor = page.next_cursor;
+            if cursor.is_none() || kept >= CLOSE_EFFECTS_MAX {
+                return Ok(claims);
+            }
+        }
+    }
+
+    async fn item_closely(&mut self, item_id: &ItemId, claims: Option<Claims>) -> Result<(), StoreError> {
+        let was_applied = claims.is_some();
+        let mut claims = claims.unwrap_or_default();
+        for (location_id, what) in std::mem::take(&mut claims.twice) {
+            self.report.fault(item_id, Some(&location_id), what);
+        }
+        let levels = match self.queries.item(item_id).await {
+            Ok(Some(view)) => {
+                for level in &view.levels {
+                    self.level_closely(&view, level, &mut claims).await?;
+                }
+                view.levels
+            }
+            Ok(None) => {
+                if was_applied {
+                    self.report.fault(item_id, None, "it has applied commands, and there is no such item".into());
+                }
+                Vec::new()
+            }
+            Err(StoreError::Unreadable(what)) => {
+                self.report.fault(item_id, None, format!("the item can't be read: {what}"));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for (location_id, numbers) in &claims.alert_nos {
+            let raised = numbers.last().copied().unwrap_or(0);
+            let known = levels.iter().find(|level| level.location_id == *location_id).map_or(0, |l| l.alert_no);
+            if raised > known {
+                let what = format!("alert {raised} was raised, the level has counted {known}");
+                self.report.fault(item_id, Some(location_id), what);
+            }
+        }
+        for ((location_id, seq), (command_id, _)) in claims.entries {
+            let what = format!("command {command_id} is applied, and its entry {seq} is not in the ledger");
+            self.report.fault(item_id, Some(&location_id), what);
+        }
+        Ok(())
+    }
+
+    /// Checks a level again, and takes from the claims what its ledger bears out.
+    async fn level_closely(&mut self, view: &ItemView, level: &Level, claims: &mut Claims) -> Result<(), StoreError> {
+        let item_id = &view.item.item_id;
+        let location_id = &level.location_id;
+        let found = Chain::read(self.reader, item_id, level).await?;
+        let level_faults = level_faults(&view.item, level, &found);
+        for what in found.faults.into_iter().chain(level_faults) {
+            self.report.fault(item_id, Some(location_id), what);
+        }
+        let mut from_seq = Some(1);
+        while let Some(from) = from_seq {
+            let Ok(page) = self.reader.audit_ledger(item_id, location_id, from, PAGE).await else {
+                return Ok(());
+            };
+            for entry in page.entries {
+                let hash = chain::hash(location_id, &entry);
+                let says = |what: &str| format!("entry {} of command {} {what}", entry.seq, entry.command_id);
+                match claims.entries.remove(&(location_id.clone(), entry.seq)) {
+                    Some((_, claimed)) if claimed == hash => {}
+                    Some(_) => self.report.fault(item_id, Some(location_id), says("is not as the outcome says")),
+                    None if self.is_borne_out(item_id, location_id, entry.command_id, hash).await? => {}
+                    None => self.report.fault(item_id, Some(location_id), says("has no applied outcome")),
+                }
+            }
+            from_seq = page.next_seq.filter(|next| *next > from);
+        }
+        Ok(())
+    }
+
+    /// Is there by now an applied outcome with this very entry?
+    async fn is_borne_out(
+        &self,
+        item_id: &ItemId,
+        location_id: &LocationId,
+        command_id: CommandId,
+        hash: u64,
+    ) -> Result<bool, StoreError> {
+        let state = CommandState { item_id: item_id.clone(), command_id };
+        let record = self.queries.records(std::slice::from_ref(&state)).await?.into_iter().next().flatten();
+        Ok(record.is_some_and(|record| {
+            record.outcome.status == Status::Applied
+                && outcomes::entries(&record.outcome)
+                    .any(|(place, entry)| place == *location_id && chain::hash(&place, &entry) == hash)
+        }))
+    }
+}

@@ -1,0 +1,144 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{sell, stocked};
+use crate::testing::{Kind, Plan, Point, World};
+
+#[tokio::test(start_paused = true)]
+async fn a_retried_receive_keeps_its_attempt_and_the_next_one_has_its_own() {
+    let world = World::new();
+    stocked(&world, "cola");
+    let plan = Arc::new(Plan::with(&[(Point::Receive, 1, Kind::LoseAnswer), (Point::Receive, 2, Kind::LoseAnswer)]));
+    let runner = world.start(&plan);
+    world.drained().await;
+    runner.stop().await;
+    let attempts = world.queue.receives.lock().unwrap().clone();
+    assert!(attempts[0] == attempts[1] && attempts[1] == attempts[2]);
+    assert!(attempts[3..].iter().all(|attempt| *attempt != attempts[0]));
+    world.check().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_message_is_received_without_a_permit() {
+    let world = World::with(|world| world.config.permits = 1);
+    stocked(&world, "cola");
+    let plan = Arc::new(Plan::with(&[(Point::Commit, 1, Kind::PauseBefore)]));
+    let runner = world.start(&plan);
+    plan.stopped.notified().await;
+    stocked(&world, "tea");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(world.queue.left(), [1, 0]);
+    plan.resume.notify_one();
+    world.drained().await;
+    runner.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_several_permits_a_slow_round_does_not_hold_up_the_next() {
+    let world = World::new();
+    stocked(&world, "cola");
+    let plan = Arc::new(Plan::with(&[(Point::Commit, 1, Kind::PauseBefore)]));
+    let runner = world.start(&plan);
+    plan.stopped.notified().await;
+    stocked(&world, "tea");
+    let mut count = world.queue.count.subscribe();
+    count.wait_for(|count| *count == 1).await.unwrap();
+    assert_eq!(world.on_hand("tea", "main"), "10");
+    plan.resume.notify_one();
+    world.drained().await;
+    runner.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_worker_stops_within_one_receive() {
+    let world = World::new();
+    let runner = world.start(&Arc::new(Plan::default()));
+    tokio::task::yield_now().await;
+    let asked = Instant::now();
+    runner.stop().await;
+    assert!(asked.elapsed() <= world.config.receive_wait);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_arrives_during_shutdown_is_given_back_at_once() {
+    let world = World::new();
+    let runner = world.start(&Arc::new(Plan::default()));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    runner.shutdown.request();
+    stocked(&world, "cola");
+    runner.stop().await;
+    assert_eq!(world.queue.left(), [1]);
+    assert_eq!(world.queue.visible_in(), [Duration::ZERO]);
+    assert!(world.record("cola", 1).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_in_hand_is_finished_under_the_drain() {
+    let world = World::new();
+    stocked(&world, "cola");
+    let plan = Arc::new(Plan::with(&[(Point::Commit, 1, Kind::PauseBefore)]));
+    let runner = world.start(&plan);
+    plan.stopped.notified().await;
+    runner.shutdown.request();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    plan.resume.notify_one();
+    runner.stop().await;
+    assert!(world.queue.left().is_empty());
+    world.check().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_drain_does_not_finish_is_given_back_and_finished_by_another() {
+    let world = World::new();
+    stocked(&world, "cola");
+    world.work().await;
+    world.send(&[sell(3, "cola", "main", 1)]);
+    let plan = Arc::new(Plan::with(&[(Point::Commit, 1, Kind::DieAfter)]));
+    let runner = world.start(&plan);
+    plan.stopped.notified().await;
+    let asked = Instant::now();
+    runner.stop().await;
+    assert!(asked.elapsed() <= world.config.drain + world.config.receive_wait, "{:?}", asked.elapsed());
+    assert_eq!(world.queue.visible_in(), [Duration::ZERO]);
+    world.work().await;
+    world.check().await;
+    assert_eq!(world.on_hand("cola", "main"), "9");
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_work_keeps_its_messages() {
+    let world = World::new();
+    stocked(&world, "cola");
+    let plan = Arc::new(Plan::with(&[(Point::Commit, 1, Kind::PauseBefore)]));
+    let runner = world.start(&plan);
+    plan.stopped.notified().await;
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    assert_eq!(world.queue.left(), [1], "nobody else got it");
+    plan.resume.notify_one();
+    world.drained().await;
+    let extensions = plan.calls(Point::Visibility);
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    assert_eq!(plan.calls(Point::Visibility), extensions, "the heartbeat outlived its round");
+    runner.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_visibility_has_run_out_begins_no_further_attempt() {
+    let world = World::with(|world| world.config.permits = 1);
+    stocked(&world, "cola");
+    let sales: Vec<_> = (3..40).map(|n| sell(n, "cola", "main", 1)).collect();
+    world.send(&sales);
+    let plan = Arc::new(Plan::with(&[(Point::Commit, 1, Kind::PauseBefore)]));
+    plan.set_down(Point::Visibility, true);
+    let slow = world.start(&plan);
+    plan.stopped.notified().await;
+    tokio::time::sleep(Duration::from_secs(31)).await;
+    slow.shutdown.request();
+    plan.resume.notify_one();
+    slow.stop().await;
+    assert_eq!((plan.calls(Point::Load), plan.calls(Point::Commit)), (1, 1));
+    world.work().await;
+    world.check().await;
+}

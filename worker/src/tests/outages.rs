@@ -1,0 +1,100 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{sell, stocked};
+use crate::Condition;
+use crate::testing::{Kind, Plan, Point, World, item};
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_stops_receiving_and_burns_no_receives() {
+    for point in [Point::Load, Point::Commit, Point::Publish] {
+        let world = World::new();
+        stocked(&world, "cola");
+        world.work().await;
+        for n in 3..23 {
+            world.send(&[sell(n, "cola", "main", 1)]);
+            stocked(&world, &format!("item-{n}"));
+        }
+        let plan = Arc::new(Plan::default());
+        plan.set_down(point, true);
+        let runner = world.start(&plan);
+        if point == Point::Publish {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        runner.health.subscribe().wait_for(|c| *c == Condition::Outage).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        let most = world.queue.left().into_iter().max().unwrap();
+        let total: u32 = world.queue.left().into_iter().sum();
+        assert!(most <= 20, "{point:?}: a message was received {most} times in an hour");
+        assert!(total <= 2 * 40 + 20, "{point:?}: {total} receives in an hour");
+        assert!(!runner.health.is_ready());
+        plan.set_down(point, false);
+        world.drained().await;
+        assert!(runner.health.is_ready());
+        runner.stop().await;
+        world.check().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_is_probed_by_loading_not_by_receiving() {
+    // With more permits a receive that is under way could still bring one more message.
+    let world = World::with(|world| world.config.permits = 1);
+    stocked(&world, "cola");
+    let plan = Arc::new(Plan::default());
+    plan.set_down(Point::Load, true);
+    let runner = world.start(&plan);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(world.queue.left(), [1], "received once in an hour");
+    assert!(plan.calls(Point::Load) > 100, "probed {} times in an hour", plan.calls(Point::Load));
+    plan.set_down(Point::Load, false);
+    world.drained().await;
+    runner.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_of_a_failed_group_never_come_back_at_once() {
+    let world = World::with(|world| world.config.permits = 1);
+    stocked(&world, "cola");
+    let plan = Arc::new(Plan::with(&[(Point::Commit, 1, Kind::Fail)]));
+    let runner = world.start(&plan);
+    runner.health.subscribe().wait_for(|c| *c == Condition::Outage).await.unwrap();
+    // The group is given back right after the outage is told.
+    while plan.calls(Point::Visibility) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let visible_in = world.queue.visible_in();
+    assert!(visible_in.iter().all(|after| !after.is_zero() && *after <= Duration::from_secs(60)), "{visible_in:?}");
+    world.drained().await;
+    runner.stop().await;
+    world.check().await;
+}
+
+#[test]
+fn the_time_away_grows_with_the_receives_up_to_a_minute() {
+    for receives in [0, 1, 2, 5, 8, 1_000] {
+        let after = crate::held::give_back_after(receives);
+        assert!(after >= Duration::from_millis(500) && after <= Duration::from_secs(60), "{receives}: {after:?}");
+    }
+    assert!(crate::held::give_back_after(1) <= Duration::from_millis(1_500));
+    assert!(crate::held::give_back_after(9) >= Duration::from_secs(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_damaged_item_stops_only_itself() {
+    let world = World::new();
+    stocked(&world, "cola");
+    stocked(&world, "tea");
+    world.store.stock().unreadable = Some(item("cola"));
+    let runner = world.start(&Arc::new(Plan::default()));
+    let mut count = world.queue.count.subscribe();
+    count.wait_for(|count| *count == 1).await.unwrap();
+    stocked(&world, "coffee");
+    count.wait_for(|count| *count == 1).await.unwrap();
+    assert!(runner.health.is_ready());
+    assert_eq!(world.on_hand("tea", "main"), "10");
+    world.store.stock().unreadable = None;
+    world.drained().await;
+    runner.stop().await;
+    world.check().await;
+}

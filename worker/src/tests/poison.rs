@@ -1,0 +1,114 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use stockline_common::domain::{Status, encode_message};
+use uuid::Uuid;
+
+use super::{noted, register, sell, stocked};
+use crate::Condition;
+use crate::group::item_of_group;
+use crate::testing::{Plan, World, item};
+
+fn statuses(world: &World, item_id: &str, ids: impl IntoIterator<Item = u128>) -> Vec<Status> {
+    ids.into_iter().map(|n| world.record(item_id, n).unwrap().outcome.status).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbage_is_set_aside_in_its_place_and_its_neighbours_are_applied() {
+    let world = World::new();
+    stocked(&world, "cola");
+    let good = encode_message(&item("cola"), &[sell(3, "cola", "main", 1), sell(4, "cola", "main", 1)]);
+    let own_id = Uuid::from_u128(3);
+    let body = good.replacen(r#""type":"sell""#, r#""type":"swallow""#, 1);
+    world.queue.send("cola", &body, false);
+    world.queue.send("cola", "{\"v\":1", false);
+    world.work().await;
+    world.check().await;
+    assert_eq!(world.on_hand("cola", "main"), "9");
+    let dead = world.record("cola", own_id.as_u128()).unwrap();
+    assert_eq!(dead.outcome.status, Status::DeadLettered);
+    assert!(dead.outcome.dead_letter.unwrap().body.contains("swallow"), "the body is kept");
+    let made_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, b"m3/0").as_u128();
+    assert_eq!(world.record("cola", made_id).unwrap().outcome.status, Status::DeadLettered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_no_item_is_kept_under_a_made_item() {
+    for group in ["", "..", "a/b", "ä", &"x".repeat(128)] {
+        let world = World::new();
+        let body = encode_message(&item("cola"), &[sell(3, "cola", "main", 1)]);
+        world.queue.send(group, &body, false);
+        world.work().await;
+        let made = item_of_group(group);
+        assert!(made.as_str().starts_with("not-an-item-"), "{made}");
+        assert_eq!(statuses(&world, made.as_str(), [3]), [Status::DeadLettered]);
+    }
+    assert_eq!(item_of_group("cola"), item("cola"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_one_command_that_panics_is_found_by_halving() {
+    for poison in 3..=40 {
+        let world = World::with(|world| world.explosive = true);
+        stocked(&world, "cola");
+        let commands: Vec<_> = (3..=40)
+            .map(
+                |n| if n == poison { noted(sell(n, "cola", "main", 1), "explode") } else { sell(n, "cola", "main", 1) },
+            )
+            .collect();
+        world.send(&commands);
+        world.work().await;
+        world.check().await;
+        let expected: Vec<_> =
+            (3..=40).map(|n| if n == poison { Status::DeadLettered } else { Status::Applied }).collect();
+        assert_eq!(statuses(&world, "cola", 3..=40), expected);
+        assert!(world.record("cola", poison).unwrap().outcome.dead_letter.unwrap().reason.contains("panicked"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_store_refuses_alone_is_set_aside_and_can_be_read() {
+    let world = World::new();
+    stocked(&world, "cola");
+    world.store.stock().refused_note = Some("huge".into());
+    let commands: Vec<_> = (3..=40)
+        .map(|n| if n % 11 == 0 { noted(sell(n, "cola", "main", 1), "huge") } else { sell(n, "cola", "main", 1) })
+        .collect();
+    world.send(&commands);
+    world.work().await;
+    world.check().await;
+    let expected: Vec<_> = (3..=40).map(|n| if n % 11 == 0 { Status::DeadLettered } else { Status::Applied }).collect();
+    assert_eq!(statuses(&world, "cola", 3..=40), expected);
+    let letter = world.record("cola", 11).unwrap().outcome.dead_letter.unwrap();
+    assert!(letter.reason.contains("the row is invalid"), "{}", letter.reason);
+    assert!(letter.body.contains("huge"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_message_is_acknowledged() {
+    let world = World::new();
+    world.queue.send("cola", r#"{"v":1,"item_id":"cola","commands":[]}"#, false);
+    world.work().await;
+    assert_eq!(world.store.stock().records.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_version_is_returned_and_stops_the_worker_not_the_work_in_hand() {
+    // With more permits a receive that is under way could still bring one more message.
+    let world = World::with(|world| world.config.permits = 1);
+    stocked(&world, "cola");
+    let newer = encode_message(&item("cola"), &[sell(3, "cola", "main", 1)]).replacen(r#""v":1"#, r#""v":2"#, 1);
+    world.queue.send("cola", &newer, false);
+    world.send(&[sell(4, "cola", "main", 1)]);
+    world.send(&[register(1, "tea")]);
+    let runner = world.start(&Arc::new(Plan::default()));
+    let mut condition = runner.health.subscribe();
+    condition.wait_for(|c| *c == Condition::NewerMessages(2)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(world.queue.left(), [1, 1], "both are returned, and never received again");
+    assert_eq!(world.on_hand("cola", "main"), "10");
+    assert!(world.record("tea", 1).is_some());
+    assert!(world.record("cola", 4).is_none(), "what stands behind it must wait");
+    assert!(!runner.health.is_ready());
+    runner.stop().await;
+}

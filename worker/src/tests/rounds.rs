@@ -1,0 +1,163 @@
+use std::sync::Arc;
+
+use stockline_common::domain::{Alert, AlertKind, Status};
+
+use super::{receive, register, sell, stocked, threshold};
+use crate::testing::{Kind, Plan, Point, World};
+
+#[tokio::test(start_paused = true)]
+async fn a_redelivered_sale_takes_stock_once_and_publishes_its_alert_again() {
+    let world = World::new();
+    stocked(&world, "cola");
+    world.send(&[sell(3, "cola", "main", 11)]);
+    world.work().await;
+    world.send(&[sell(3, "cola", "main", 11)]);
+    world.work().await;
+    world.check().await;
+    assert_eq!(world.on_hand("cola", "main"), "-1");
+    let kinds: Vec<_> = world.published.lock().unwrap().iter().map(|alert: &Alert| alert.kind).collect();
+    assert_eq!(kinds, [AlertKind::Oversold, AlertKind::Oversold], "one id, told twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_from_before_the_retention_publishes_nothing() {
+    let world = World::new();
+    stocked(&world, "cola");
+    world.send(&[sell(3, "cola", "main", 11)]);
+    world.work().await;
+    world.clock.advance_ms(world.config.retention_ms + 1);
+    world.send(&[sell(3, "cola", "main", 11)]);
+    world.work().await;
+    assert_eq!(world.published.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_of_two_with_the_same_id_counts() {
+    let world = World::new();
+    stocked(&world, "cola");
+    world.send(&[sell(3, "cola", "main", 1), sell(3, "cola", "main", 5), sell(4, "cola", "main", 2)]);
+    world.send(&[sell(4, "cola", "main", 2), sell(3, "cola", "main", 1)]);
+    world.work().await;
+    world.check().await;
+    assert_eq!(world.on_hand("cola", "main"), "7");
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_share_one_call_of_each_port() {
+    let world = World::new();
+    for n in 0..30 {
+        stocked(&world, &format!("item-{n}"));
+    }
+    let plan = Arc::new(Plan::default());
+    let runner = world.start(&plan);
+    world.drained().await;
+    runner.stop().await;
+    let calls = [Point::Load, Point::Commit, Point::Ack].map(|point| plan.calls(point));
+    assert_eq!(calls, [1, 1, 1], "one wave for thirty items");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_is_out_before_the_next_fold_and_before_any_acknowledgement() {
+    let world = World::new();
+    stocked(&world, "cola");
+    world.work().await;
+    world.send(&[sell(3, "cola", "main", 11)]);
+    let later: Vec<_> = (4..30).map(|n| sell(n, "cola", "main", 1)).collect();
+    world.send(&later);
+    let plan = Arc::new(Plan::with(&[(Point::Publish, 1, Kind::DieBefore)]));
+    let runner = world.start(&plan);
+    plan.stopped.notified().await;
+    runner.kill().await;
+    assert!(world.record("cola", 3).is_some());
+    assert!(world.record("cola", 29).is_none(), "the next fold was committed before the alert was out");
+    assert_eq!(plan.calls(Point::Ack), 0);
+    world.work().await;
+    world.check().await;
+    assert_eq!(world.published_ids().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn re_judging_finishes_from_its_marks_before_the_next_sale() {
+    // Commit 1 is the threshold, 2 and 3 the levels, 4 the sale.
+    for nth in 1..=4 {
+        for kind in [Kind::DieBefore, Kind::DieAfter, Kind::LoseAnswer, Kind::Fail] {
+            let world = World::new();
+            stocked(&world, "cola");
+            world.send(&[receive(3, "cola", "north", 4)]);
+            world.work().await;
+            world.send(&[threshold(4, "cola", "20"), sell(5, "cola", "main", 10)]);
+            let plan = Arc::new(Plan::with(&[(Point::Commit, nth, kind)]));
+            let runner = world.start(&plan);
+            tokio::select! {
+                () = world.drained() => {}
+                () = plan.stopped.notified() => {}
+            }
+            runner.kill().await;
+            world.work().await;
+            world.check().await;
+            let published = world.published.lock().unwrap().clone();
+            let mut told: Vec<_> = published.iter().map(|a| (a.location_id.as_str(), a.alert_no, a.kind)).collect();
+            told.dedup();
+            let first_of_main = told.iter().find(|alert| alert.0 == "main").unwrap();
+            assert_eq!(*first_of_main, ("main", 1, AlertKind::Low), "{kind:?} at commit {nth}");
+            assert!(told.contains(&("north", 1, AlertKind::Low)), "{kind:?} at commit {nth}: {told:?}");
+            assert!(told.contains(&("main", 2, AlertKind::Out)), "{kind:?} at commit {nth}: {told:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn re_judging_starts_anew_where_another_changed_a_level() {
+    let world = World::new();
+    stocked(&world, "cola");
+    world.work().await;
+    world.send(&[threshold(4, "cola", "20")]);
+    let plan = Arc::new(Plan::with(&[(Point::Commit, 2, Kind::PauseBefore)]));
+    let runner = world.start(&plan);
+    plan.stopped.notified().await;
+    let moved = {
+        let mut stock = world.store.stock();
+        let level = stock.levels.values_mut().next().unwrap();
+        level.version += 1;
+        level.version
+    };
+    plan.resume.notify_one();
+    world.drained().await;
+    runner.stop().await;
+    assert_eq!(world.store.stock().levels.values().next().unwrap().version, moved + 1);
+    assert_eq!(world.published_ids().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_level_that_cant_be_re_judged_stops_neither_its_item_nor_the_others() {
+    let world = World::new();
+    stocked(&world, "cola");
+    world.send(&[receive(3, "cola", "north", 4)]);
+    world.work().await;
+    world.store.stock().refused_mark = Some("main".parse().unwrap());
+    world.send(&[threshold(4, "cola", "20"), sell(5, "cola", "main", 1)]);
+    world.work().await;
+    assert_eq!(world.on_hand("cola", "main"), "9");
+    assert!(world.published_ids().contains("cola:north:1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resubmission_replaces_its_refused_command_once() {
+    let world = World::new();
+    world.send(&[sell(3, "cola", "main", 2)]);
+    stocked(&world, "cola");
+    world.work().await;
+    let old = sell(3, "cola", "main", 2).command;
+    let mut again = sell(4, "cola", "main", 2);
+    again.resubmits =
+        Some(stockline_common::domain::Resubmits { item_id: old.item_id.clone(), command_id: old.command_id });
+    let mut other = again.clone();
+    other.command.command_id = register(9, "cola").command.command_id;
+    world.send(&[again]);
+    world.work().await;
+    world.send(&[other]);
+    world.work().await;
+    world.check().await;
+    assert_eq!(world.on_hand("cola", "main"), "8");
+    assert_eq!(world.record("cola", 9).unwrap().outcome.status, Status::Rejected);
+}
