@@ -1,0 +1,158 @@
+//! Tokens that were verified, so that a request costs a hash and not an RSA operation.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+use stockline_common::domain::Timestamp;
+
+use super::Principal;
+use super::keyset::VerifyingKey;
+
+/// Tokens remembered at once; beyond it the expired go first, then the oldest.
+pub const CACHE_TOKENS: usize = 10_000;
+
+/// SHA-256 of a token: names it without being it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl TokenHash {
+    /// Of a token as it was sent.
+    pub fn of(token: &[u8]) -> Self {
+        Self(Sha256::digest(token).into())
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    /// The first four bytes: enough to tell tokens apart in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A token whose signature and claims were found good.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) principal: Principal,
+    pub(super) jti: Option<Box<str>>,
+    /// Past this the token is refused (its `exp` with the leeway).
+    pub(super) usable_until: Timestamp,
+    pub(super) key: Arc<VerifyingKey>,
+}
+
+#[derive(Debug)]
+pub(super) struct TokenCache {
+    most: usize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    tokens: HashMap<TokenHash, Arc<Verified>>,
+    /// In order of arrival; holds every key of `tokens`, and may hold some that are gone.
+    order: VecDeque<TokenHash>,
+    /// No remembered token expires before this.
+    first_expiry: Timestamp,
+}
+
+impl TokenCache {
+    pub(super) fn new(most: usize) -> Self {
+        let inner =
+            Inner { tokens: HashMap::new(), order: VecDeque::new(), first_expiry: Timestamp::from_millis(i64::MAX) };
+        Self { most, inner: Mutex::new(inner) }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        // Every change below leaves the maps usable, whatever panicked elsewhere.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A token that is known and has not expired.
+    pub(super) fn get(&self, token: &TokenHash, now: Timestamp) -> Option<Arc<Verified>> {
+        self.lock().tokens.get(token).filter(|verified| now <= verified.usable_until).cloned()
+    }
+
+    pub(super) fn put(&self, token: TokenHash, verified: Arc<Verified>, now: Timestamp) {
+        let mut inner = self.lock();
+        inner.make_room(self.most, now);
+        inner.first_expiry = inner.first_expiry.min(verified.usable_until);
+        if inner.tokens.insert(token, verified).is_none() {
+            inner.order.push_back(token);
+        }
+    }
+
+    /// Forgets the tokens whose key is not to be trusted any more.
+    pub(super) fn retain_keys(&self, trusted: impl Fn(&Arc<VerifyingKey>) -> bool) {
+        self.lock().retain(|verified| trusted(&verified.key));
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().tokens.len()
+    }
+}
+
+impl Inner {
+    fn make_room(&mut self, most: usize, now: Timestamp) {
+        if self.tokens.len() >= most && self.first_expiry < now {
+            self.retain(|verified| now <= verified.usable_until);
+            let expiries = self.tokens.values().map(|verified| verified.usable_until);
+            self.first_expiry = expiries.min().unwrap_or(Timestamp::from_millis(i64::MAX));
+        }
+        while self.tokens.len() >= most {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.tokens.remove(&oldest);
+        }
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Verified) -> bool) {
+        self.tokens.retain(|_, verified| keep(verified));
+        let tokens = &self.tokens;
+        self.order.retain(|token| tokens.contains_key(token));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Rights;
+    use super::*;
+
+    fn verified(until_ms: i64) -> Arc<Verified> {
+        let token_hash = TokenHash([0; 32]);
+        let expires_at = Timestamp::from_millis(until_ms);
+        Arc::new(Verified {
+            principal: Principal { submitted_by: "a".into(), rights: Rights::STAFF, expires_at, token_hash },
+            jti: None,
+            usable_until: expires_at,
+            key: Arc::new(VerifyingKey::of_components("k", vec![1; 256], vec![1, 0, 1])),
+        })
+    }
+
+    #[test]
+    fn a_full_cache_drops_the_expired_first_and_then_the_oldest() {
+        let (cache, now) = (TokenCache::new(3), Timestamp::from_millis);
+        let token = |n: u8| TokenHash([n; 32]);
+        cache.put(token(1), verified(900), now(0));
+        cache.put(token(2), verified(100), now(0));
+        cache.put(token(3), verified(900), now(0));
+        assert!(cache.get(&token(2), now(100)).is_some());
+        assert!(cache.get(&token(2), now(101)).is_none(), "an expired token is not served");
+
+        cache.put(token(4), verified(900), now(101));
+        assert!(cache.get(&token(1), now(101)).is_some(), "the expired one made room");
+        cache.put(token(5), verified(900), now(101));
+        assert!(cache.get(&token(1), now(101)).is_none(), "nothing had expired, so the oldest went");
+        assert_eq!(cache.len(), 3);
+        for n in 3..=5 {
+            assert!(cache.get(&token(n), now(101)).is_some());
+        }
+        cache.retain_keys(|_| false);
+        assert_eq!(cache.len(), 0);
+    }
+
+    #[test]
+    fn a_token_hash_never_shows_itself_whole() {
+        assert_eq!(format!("{:?}", TokenHash::of(b"abc")), "ba7816bf");
+    }
+}

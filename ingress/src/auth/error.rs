@@ -1,0 +1,112 @@
+//! Why a request was not let in.
+
+use axum::http::{HeaderValue, StatusCode};
+
+macro_rules! auth_codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal;)*) => {
+        /// The stable names of [`AuthError`]s.
+        pub mod codes {
+            $($(#[doc = $doc])+ pub const $name: &str = $code;)*
+            /// Every code.
+            pub const ALL: &[&str] = &[$($name),*];
+        }
+    };
+}
+
+auth_codes! {
+    /// No `Authorization` header, or not a Bearer one.
+    TOKEN_MISSING = "token_missing";
+    /// Not a signed JWT of bounded size with the claims that are needed.
+    TOKEN_MALFORMED = "token_malformed";
+    /// Past its `exp`.
+    TOKEN_EXPIRED = "token_expired";
+    /// Before its `nbf`.
+    TOKEN_NOT_YET_VALID = "token_not_yet_valid";
+    /// The signature does not fit.
+    TOKEN_INVALID_SIGNATURE = "token_invalid_signature";
+    /// Another `iss`.
+    TOKEN_WRONG_ISSUER = "token_wrong_issuer";
+    /// A `client_id` that is not configured here.
+    TOKEN_WRONG_CLIENT = "token_wrong_client";
+    /// Not an access token.
+    TOKEN_WRONG_USE = "token_wrong_use";
+    /// Signed with anything but RS256.
+    TOKEN_ALGORITHM = "token_algorithm";
+    /// Signed with a key that the issuer does not publish.
+    TOKEN_UNKNOWN_KEY = "token_unknown_key";
+    /// Taken back by its `jti`.
+    TOKEN_REVOKED = "token_revoked";
+    /// The keys that verify tokens can't be had now: 503, worth another try.
+    AUTH_UNAVAILABLE = "auth_unavailable";
+}
+
+/// Why a request was not let in: 401, or 503 where that could not be told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct AuthError {
+    /// One of [`codes`].
+    pub code: &'static str,
+    /// What was wrong and what to do. Never holds a part of the token.
+    pub detail: String,
+    /// For `auth_unavailable`: when to try again, in seconds.
+    pub retry_after_s: Option<u64>,
+}
+
+impl AuthError {
+    pub(crate) fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), retry_after_s: None }
+    }
+
+    pub(crate) fn unavailable(detail: impl Into<String>, retry_after_s: u64) -> Self {
+        Self { code: codes::AUTH_UNAVAILABLE, detail: detail.into(), retry_after_s: Some(retry_after_s) }
+    }
+
+    /// 401, or 503 for `auth_unavailable`.
+    pub fn status(&self) -> StatusCode {
+        if self.code == codes::AUTH_UNAVAILABLE { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNAUTHORIZED }
+    }
+
+    /// The `WWW-Authenticate` of a 401 (RFC 6750, section 3: no error is named where no token was sent); `None` for 503.
+    pub fn www_authenticate(&self) -> Option<HeaderValue> {
+        if self.code == codes::AUTH_UNAVAILABLE {
+            return None;
+        }
+        let bare = HeaderValue::from_static("Bearer realm=\"stockline\"");
+        if self.code == codes::TOKEN_MISSING {
+            return Some(bare);
+        }
+        let described = format!(
+            "Bearer realm=\"stockline\", error=\"invalid_token\", error_description=\"{}: {}\"",
+            self.code,
+            self.detail.chars().map(quotable).collect::<String>()
+        );
+        Some(HeaderValue::try_from(described).unwrap_or(bare))
+    }
+}
+
+/// What RFC 6750 allows in `error_description`.
+const fn quotable(char: char) -> char {
+    match char {
+        '"' | '\\' => '\'',
+        ' '..='~' => char,
+        _ => '?',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_401_says_how_to_authenticate_and_a_503_does_not() {
+        let missing = AuthError::new(codes::TOKEN_MISSING, "send one");
+        assert_eq!(missing.www_authenticate().unwrap(), "Bearer realm=\"stockline\"");
+        let expired = AuthError::new(codes::TOKEN_EXPIRED, "at \"noon\"\\\n");
+        assert_eq!(
+            expired.www_authenticate().unwrap(),
+            "Bearer realm=\"stockline\", error=\"invalid_token\", error_description=\"token_expired: at 'noon''?\""
+        );
+        let unavailable = AuthError::unavailable("soon", 3);
+        assert_eq!((unavailable.status().as_u16(), unavailable.www_authenticate()), (503, None));
+    }
+}

@@ -1,0 +1,117 @@
+//! The keys that are trusted now, and where they come from.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use stockline_common::domain::Timestamp;
+
+use super::error::{AuthError, codes};
+use super::keyset::{KEY_SET_BYTES, KeySet, VerifyingKey};
+use super::remote::{Asked, Remote};
+use super::watched::WatchedFile;
+use crate::IngressError;
+
+#[derive(Debug)]
+pub(super) enum Source {
+    File(KeyFile),
+    Url(Arc<Remote>),
+}
+
+/// A JWK set in a file, read again when it changes.
+#[derive(Debug)]
+pub(super) struct KeyFile {
+    file: WatchedFile,
+    failing: AtomicBool,
+    /// Looks one after the other, however many tokens name unknown keys.
+    pub(super) looking: tokio::sync::Mutex<()>,
+}
+
+/// The set in use; replaced whole.
+#[derive(Debug, Default)]
+pub(super) struct Trusted(RwLock<Arc<KeySet>>);
+
+impl Trusted {
+    pub(super) fn set(&self) -> Arc<KeySet> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn get(&self, kid: &str) -> Option<Arc<VerifyingKey>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(kid).cloned()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.set().is_empty()
+    }
+
+    pub(super) fn replace(&self, set: KeySet) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(set);
+    }
+}
+
+impl KeyFile {
+    /// # Errors
+    /// The file is missing or holds no usable key.
+    pub(super) fn open(path: std::path::PathBuf, trusted: &Trusted) -> Result<Self, IngressError> {
+        let file = WatchedFile::new(path, KEY_SET_BYTES as u64);
+        let failed = |why: String| {
+            IngressError::Config(format!(
+                "the key file {} {why}; it must be a JWK set with the RSA keys that sign tokens",
+                file.path().display()
+            ))
+        };
+        match file.read_if_changed() {
+            Ok(content) => trusted.replace(KeySet::parse(&content.unwrap_or_default()).map_err(failed)?),
+            Err(error) => return Err(failed(format!("can't be read: {error}"))),
+        }
+        Ok(Self { file, failing: AtomicBool::new(false), looking: tokio::sync::Mutex::new(()) })
+    }
+
+    /// Reads it again if it changed, and says whether the keys are others now; blocks. A file that can't be read or
+    /// used leaves the keys as they are.
+    pub(super) fn look(&self, trusted: &Trusted) -> bool {
+        let read = match self.file.read_if_changed() {
+            Ok(None) => return false,
+            Ok(Some(content)) => KeySet::parse(&content),
+            Err(error) => Err(format!("can't be read: {error}")),
+        };
+        match read {
+            Ok(set) => {
+                trusted.replace(set);
+                self.failing.store(false, Ordering::Relaxed);
+                tracing::info!(path = %self.file.path().display(), "read the key file, which had changed");
+                true
+            }
+            Err(why) => {
+                if !self.failing.swap(true, Ordering::Relaxed) {
+                    tracing::error!(path = %self.file.path().display(), "the key file {why}; the keys read before stay in use");
+                }
+                false
+            }
+        }
+    }
+}
+
+pub(super) fn unknown_key() -> AuthError {
+    AuthError::new(
+        codes::TOKEN_UNKNOWN_KEY,
+        "the token is signed with a key that this installation's issuer does not publish; get a new token",
+    )
+}
+
+/// 401 only where the keys were fetched after the token arrived, or after it was issued: the issuer publishes a key
+/// before it signs with it. Anything else may be a rotation that was not seen yet, and the client should try again.
+pub(super) fn not_found(asked: Asked, issued_at: Option<Timestamp>, now: Timestamp) -> AuthError {
+    let issued_at = issued_at.unwrap_or(Timestamp::EPOCH);
+    let latest_skewed = issued_at.plus_millis(super::token::LEEWAY_S * 1_000);
+    match asked.fetched_at {
+        Some(at) if at >= now || at > latest_skewed => unknown_key(),
+        Some(_) => AuthError::unavailable(
+            "the key of this token is not known yet, and the issuer's keys were fetched a moment ago; send the request again",
+            asked.retry_after_s,
+        ),
+        None => AuthError::unavailable(
+            "the keys that verify tokens could not be fetched from the issuer yet; send the request again",
+            asked.retry_after_s,
+        ),
+    }
+}

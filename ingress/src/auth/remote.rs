@@ -1,0 +1,255 @@
+//! A JWK set that is fetched: in the background, one fetch at a time, seldom.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::ACCEPT;
+use stockline_common::domain::Timestamp;
+use stockline_common::ports::Clock;
+use stockline_common::service::Retry;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
+
+use super::keyset::{KEY_SET_BYTES, KeySet};
+use crate::IngressError;
+
+/// Time to connect to the issuer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time for a whole fetch.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a request may wait for a fetch.
+const WAIT: Duration = Duration::from_secs(6);
+/// Requests that wait for a fetch at once; more are told to try again, so that they can't use up the server.
+const WAITING: usize = 64;
+/// Pauses after failed fetches, from and to.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+/// How often keys are fetched.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// In the background.
+    pub(super) refresh: Duration,
+    /// At most once in this time because of unknown keys.
+    pub(super) unknown_key: Duration,
+}
+
+impl Default for Pace {
+    /// 15 minutes, and the 10 s that Cognito's documentation asks for.
+    fn default() -> Self {
+        Self { refresh: Duration::from_mins(15), unknown_key: Duration::from_secs(10) }
+    }
+}
+
+/// What looking for an unknown key came to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    /// When the newest successful fetch began.
+    pub(super) fetched_at: Option<Timestamp>,
+    /// When another try is worth it.
+    pub(super) retry_after_s: u64,
+}
+
+/// The issuer's address and what is known of fetches from it.
+#[derive(Debug)]
+pub(super) struct Remote {
+    url: reqwest::Url,
+    client: reqwest::Client,
+    pace: Pace,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    wanted: Notify,
+    finished: watch::Sender<()>,
+    waiting: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    in_flight: bool,
+    wanted: bool,
+    began: Option<Instant>,
+    fetched_at: Option<Timestamp>,
+}
+
+impl Remote {
+    /// # Errors
+    /// Not an http or https address, or no client can be made.
+    pub(super) fn new(url: &str, pace: Pace, clock: Arc<dyn Clock>) -> Result<Self, IngressError> {
+        let failed = |why: &dyn std::fmt::Display| {
+            IngressError::Config(format!(
+                "the address of the issuer's keys can't be used: {why}; it must be like https://issuer.example/.well-known/jwks.json"
+            ))
+        };
+        let url = reqwest::Url::parse(url).map_err(|error| failed(&error))?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(failed(&"it is not http or https"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(failed(&"it holds a user or password"));
+        }
+        // No proxy: it would come from the environment, which only `service::Env` reads. No redirects: they could
+        // leave https or the issuer.
+        let client = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(FETCH_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .https_only(url.scheme() == "https")
+            .no_proxy()
+            .build()
+            .map_err(|error| failed(&error))?;
+        Ok(Self {
+            url,
+            client,
+            pace,
+            clock,
+            state: Mutex::default(),
+            wanted: Notify::new(),
+            finished: watch::Sender::new(()),
+            waiting: Semaphore::new(WAITING),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Plain values: they stay sound whatever panicked.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for a fetch because a key is unknown, and waits for it where one may begin now or is on its way.
+    pub(super) async fn ask(&self) -> Asked {
+        if let Some(mut finished) = self.want()
+            && let Ok(_place) = self.waiting.try_acquire()
+        {
+            // When it takes too long, or the fetching has ended, the state below tells.
+            let _ = tokio::time::timeout(WAIT, finished.changed()).await;
+        }
+        let state = self.state();
+        let cooling = state.began.map_or(Duration::ZERO, |began| self.pace.unknown_key.saturating_sub(began.elapsed()));
+        Asked { fetched_at: state.fetched_at, retry_after_s: cooling.as_secs() + 1 }
+    }
+
+    /// Asks for a fetch as soon as one is allowed; `Some` where waiting for it makes sense.
+    fn want(&self) -> Option<watch::Receiver<()>> {
+        let mut state = self.state();
+        if !state.in_flight {
+            if !state.wanted {
+                state.wanted = true;
+                self.wanted.notify_one();
+            }
+            if state.began.is_some_and(|began| began.elapsed() < self.pace.unknown_key) {
+                return None;
+            }
+        }
+        Some(self.finished.subscribe())
+    }
+
+    /// Fetches now and then, for ever; `found` takes each new set.
+    pub(super) async fn keep_fetching(self: Arc<Self>, found: impl Fn(KeySet)) {
+        let mut retry = Retry::new(RETRY.0, RETRY.1);
+        loop {
+            let pause = match self.fetch_once().await {
+                Ok(set) => {
+                    found(set);
+                    retry.reset();
+                    self.pace.refresh
+                }
+                Err(why) => {
+                    let pause = retry.next_pause();
+                    tracing::warn!(
+                        url = %self.url, ?pause,
+                        "the keys that verify tokens could not be fetched ({why}); those known stay in use"
+                    );
+                    pause
+                }
+            };
+            // Those who waited find the new keys in place.
+            self.finished.send_replace(());
+            self.until_due(pause).await;
+        }
+    }
+
+    /// The pause, or shorter where a key was asked for; but that at most once in [`Pace::unknown_key`].
+    async fn until_due(&self, pause: Duration) {
+        let due = Instant::now() + pause;
+        while !self.state().wanted {
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => return,
+                () = self.wanted.notified() => {}
+            }
+        }
+        let cooled = self.state().began.map_or(due, |began| began + self.pace.unknown_key);
+        tokio::time::sleep_until(cooled).await;
+    }
+
+    async fn fetch_once(&self) -> Result<KeySet, String> {
+        let began_at = self.clock.now();
+        self.begin();
+        let fetched = self.fetch().await;
+        let mut state = self.state();
+        state.in_flight = false;
+        if fetched.is_ok() {
+            state.fetched_at = Some(began_at);
+        }
+        fetched
+    }
+
+    fn begin(&self) {
+        let mut state = self.state();
+        state.in_flight = true;
+        state.wanted = false;
+        state.began = Some(Instant::now());
+    }
+
+    async fn fetch(&self) -> Result<KeySet, String> {
+        let request = self.client.get(self.url.clone()).header(ACCEPT, "application/json");
+        let mut response = request.send().await.map_err(describe)?;
+        if response.status() != reqwest::StatusCode::OK {
+            return Err(format!("the issuer answered {}", response.status()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(describe)? {
+            if body.len() + chunk.len() > KEY_SET_BYTES {
+                return Err(format!("the answer is larger than {KEY_SET_BYTES} bytes"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        KeySet::parse(&body).map_err(|why| format!("the answer {why}"))
+    }
+}
+
+/// An error with its causes, which reqwest keeps to itself.
+fn describe(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::clock;
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn however_many_ask_a_fetch_is_due_once_in_ten_seconds() {
+        let remote = Remote::new("http://127.0.0.1:1/", Pace::default(), clock()).unwrap();
+        let start = Instant::now();
+        for round in 0..3 {
+            remote.begin();
+            remote.state().in_flight = false;
+            for _ in 0..1_000 {
+                assert!(remote.want().is_none(), "nobody waits out the pause");
+            }
+            assert_eq!(start.elapsed(), Duration::from_secs(10) * round);
+            remote.until_due(Pace::default().refresh).await;
+        }
+        remote.begin();
+        assert!(remote.want().is_some(), "a fetch on its way is waited for");
+        remote.state().in_flight = false;
+        remote.until_due(Pace::default().refresh).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(30) + Pace::default().refresh, "nobody asked: the refresh");
+    }
+}

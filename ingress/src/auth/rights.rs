@@ -1,0 +1,313 @@
+//! What a token may do (design.md §4, "Rights").
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use stockline_common::domain::{Action, Command, CommandKind, LocationId};
+
+use crate::StaffMay;
+
+/// Scopes are accepted with this before them, as Cognito writes those of a resource server.
+pub const RESOURCE_SERVER_PREFIX: &str = "stockline/";
+/// A group or scope that begins so binds the token to the location named after it.
+pub const LOCATION_PREFIX: &str = "location.";
+
+/// As whom a token submits commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SubmitAs {
+    /// It may not submit.
+    Nobody,
+    /// `receive`, `sell`, `return`, `transfer`, and what [`StaffMay`] adds.
+    Staff,
+    /// Every command.
+    Manager,
+}
+
+/// As whom a token reads; each includes the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReadAs {
+    /// It may not read.
+    Nobody,
+    /// The status of commands only.
+    CommandStatus,
+    /// Everything except `unit_cost`, analytics and settings.
+    Staff,
+    /// Everything.
+    Manager,
+}
+
+/// A right that is missing: HTTP 403.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Forbidden {
+    /// One of [`Forbidden::CODES`].
+    pub code: &'static str,
+    /// What is missing, and who can give it.
+    pub detail: String,
+}
+
+impl Forbidden {
+    /// The token is good, but names no role at all.
+    pub const NO_ROLE: &'static str = "no_role";
+    /// The role may not submit this type of command.
+    pub const COMMAND: &'static str = "forbidden_command";
+    /// The token is bound to other locations.
+    pub const LOCATION: &'static str = "forbidden_location";
+    /// The role may not do this.
+    pub const OTHER: &'static str = "forbidden";
+
+    /// Every code.
+    pub const CODES: [&'static str; 4] = [Self::NO_ROLE, Self::COMMAND, Self::LOCATION, Self::OTHER];
+
+    fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    /// The `WWW-Authenticate` of the answer (RFC 6750, section 3).
+    pub const fn www_authenticate(&self) -> &'static str {
+        "Bearer realm=\"stockline\", error=\"insufficient_scope\""
+    }
+}
+
+/// What a token may do, and where. Made from its groups and scopes; several unite. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rights {
+    /// As whom it submits.
+    pub submit: SubmitAs,
+    /// As whom it reads.
+    pub read: ReadAs,
+    /// Where; `None` is everywhere, an empty set nowhere.
+    pub locations: Option<Arc<BTreeSet<LocationId>>>,
+}
+
+impl Rights {
+    /// Of a token that names no role.
+    pub const NONE: Self = Self { submit: SubmitAs::Nobody, read: ReadAs::Nobody, locations: None };
+    /// Of the group `Staff`.
+    pub const STAFF: Self = Self { submit: SubmitAs::Staff, read: ReadAs::Staff, locations: None };
+    /// Of the group `Manager`.
+    pub const MANAGER: Self = Self { submit: SubmitAs::Manager, read: ReadAs::Manager, locations: None };
+
+    /// From a token's `cognito:groups` and the words of its `scope`. What is not known is ignored; a location that
+    /// can't be an id still binds the token (to nothing), so that a typing error never widens it.
+    pub fn from_token<'a>(
+        groups: impl IntoIterator<Item = &'a str>,
+        scopes: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let mut rights = Self::NONE;
+        let mut locations: Option<BTreeSet<LocationId>> = None;
+        let mut bind = |name: &str| {
+            let Some(id) = name.strip_prefix(LOCATION_PREFIX) else { return };
+            locations.get_or_insert_default().extend(id.parse().ok());
+        };
+        for group in groups {
+            match group {
+                "Manager" => rights.unite(SubmitAs::Manager, ReadAs::Manager),
+                "Staff" => rights.unite(SubmitAs::Staff, ReadAs::Staff),
+                other => bind(other),
+            }
+        }
+        for scope in scopes {
+            match scope.strip_prefix(RESOURCE_SERVER_PREFIX) {
+                Some("commands") => rights.unite(SubmitAs::Staff, ReadAs::CommandStatus),
+                Some("read") => rights.unite(SubmitAs::Nobody, ReadAs::Staff),
+                Some("manage") => rights.unite(SubmitAs::Manager, ReadAs::CommandStatus),
+                Some(other) => bind(other),
+                None => bind(scope),
+            }
+        }
+        rights.locations = locations.map(Arc::new);
+        rights
+    }
+
+    /// The same, bound to these locations.
+    #[must_use]
+    pub fn only_at(self, locations: impl IntoIterator<Item = LocationId>) -> Self {
+        Self { locations: Some(Arc::new(locations.into_iter().collect())), ..self }
+    }
+
+    fn unite(&mut self, submit: SubmitAs, read: ReadAs) {
+        self.submit = self.submit.max(submit);
+        self.read = self.read.max(read);
+    }
+
+    /// Does it name any role?
+    ///
+    /// # Errors
+    /// `no_role`, which every other question answers too in that case.
+    pub fn has_role(&self) -> Result<(), Forbidden> {
+        if self.submit == SubmitAs::Nobody && self.read == ReadAs::Nobody {
+            return Err(Forbidden::new(
+                Forbidden::NO_ROLE,
+                "the token names no role; it needs the group Manager or Staff, or the scope stockline/commands, \
+                 stockline/read or stockline/manage",
+            ));
+        }
+        Ok(())
+    }
+
+    /// May it submit this command? Movements are judged at their location, transfers at the giving side's. What
+    /// concerns an item everywhere (its catalogue record, its default threshold) takes a Manager without a binding.
+    ///
+    /// # Errors
+    /// `no_role`, `forbidden_command`, `forbidden_location`.
+    pub fn may_submit(&self, command: &Command, staff_may: &StaffMay) -> Result<(), Forbidden> {
+        self.has_role()?;
+        if !self.role_may_submit(command, staff_may) {
+            return Err(self.command_refused(command));
+        }
+        match acts_at(&command.action) {
+            Some(location) => self.may_act_at(location),
+            None if self.locations.is_none() => Ok(()),
+            None => Err(Forbidden::new(
+                Forbidden::LOCATION,
+                format!(
+                    "{} concerns the item at every location, and this token is bound to {}",
+                    command.kind().as_str(),
+                    self.bound_to()
+                ),
+            )),
+        }
+    }
+
+    fn role_may_submit(&self, command: &Command, staff_may: &StaffMay) -> bool {
+        match self.submit {
+            SubmitAs::Nobody => false,
+            SubmitAs::Manager => true,
+            SubmitAs::Staff => match command.kind() {
+                CommandKind::Receive | CommandKind::Sell | CommandKind::Return | CommandKind::Transfer => true,
+                CommandKind::Count => staff_may.count,
+                CommandKind::Adjust => command.facts.reason.is_some_and(|reason| staff_may.adjust.contains(&reason)),
+                CommandKind::RegisterItem
+                | CommandKind::UpdateItem
+                | CommandKind::ArchiveItem
+                | CommandKind::RestoreItem
+                | CommandKind::SetThreshold => false,
+            },
+        }
+    }
+
+    fn command_refused(&self, command: &Command) -> Forbidden {
+        let kind = command.kind().as_str();
+        let detail = match (self.submit, command.facts.reason) {
+            (SubmitAs::Nobody, _) => format!(
+                "the token only reads; to submit {kind} it needs the group Manager or Staff, or the scope \
+                 stockline/commands or stockline/manage"
+            ),
+            (_, Some(reason)) if command.kind() == CommandKind::Adjust => {
+                format!("Staff may not submit {kind} with the reason {}; a Manager may", reason.as_str())
+            }
+            _ => format!("Staff may not submit {kind}; a Manager may"),
+        };
+        Forbidden::new(Forbidden::COMMAND, detail)
+    }
+
+    /// May it read stock, items, movements, alerts, refused commands? Which locations is another question:
+    /// [`Rights::visible_locations`].
+    ///
+    /// # Errors
+    /// `no_role`, `forbidden`.
+    pub fn may_read(&self) -> Result<(), Forbidden> {
+        self.reads_as(ReadAs::Staff, "reading takes the group Manager or Staff, or the scope stockline/read")
+    }
+
+    /// May it read the status of commands?
+    ///
+    /// # Errors
+    /// `no_role`.
+    pub fn may_read_status(&self) -> Result<(), Forbidden> {
+        self.reads_as(ReadAs::CommandStatus, "reading the status of commands takes a role")
+    }
+
+    /// May it see `unit_cost` and analytics?
+    ///
+    /// # Errors
+    /// `no_role`, `forbidden`.
+    pub fn may_read_costs(&self) -> Result<(), Forbidden> {
+        self.reads_as(ReadAs::Manager, "costs and analytics are for the group Manager")
+    }
+
+    /// May it read and change settings that hold everywhere, and register locations?
+    ///
+    /// # Errors
+    /// `no_role`, `forbidden`, `forbidden_location` for a Manager who is bound to locations.
+    pub fn may_manage_settings(&self) -> Result<(), Forbidden> {
+        self.manages()?;
+        if self.locations.is_some() {
+            return Err(Forbidden::new(
+                Forbidden::LOCATION,
+                format!("this concerns the whole installation, and the token is bound to {}", self.bound_to()),
+            ));
+        }
+        Ok(())
+    }
+
+    /// May it read and change the settings of this location? (Registering one is [`Rights::may_manage_settings`].)
+    ///
+    /// # Errors
+    /// `no_role`, `forbidden`, `forbidden_location`.
+    pub fn may_manage_location(&self, location: &LocationId) -> Result<(), Forbidden> {
+        self.manages()?;
+        self.may_act_at(location)
+    }
+
+    /// May it read what belongs to this location?
+    ///
+    /// # Errors
+    /// `no_role`, `forbidden`, `forbidden_location`.
+    pub fn may_read_location(&self, location: &LocationId) -> Result<(), Forbidden> {
+        self.may_read()?;
+        self.may_act_at(location)
+    }
+
+    /// The locations that lists are narrowed to; `None`: all.
+    pub fn visible_locations(&self) -> Option<&BTreeSet<LocationId>> {
+        self.locations.as_deref()
+    }
+
+    fn reads_as(&self, least: ReadAs, detail: &str) -> Result<(), Forbidden> {
+        self.has_role()?;
+        if self.read >= least { Ok(()) } else { Err(Forbidden::new(Forbidden::OTHER, detail)) }
+    }
+
+    fn manages(&self) -> Result<(), Forbidden> {
+        self.has_role()?;
+        if self.submit == SubmitAs::Manager {
+            return Ok(());
+        }
+        Err(Forbidden::new(Forbidden::OTHER, "settings are for the group Manager or the scope stockline/manage"))
+    }
+
+    fn may_act_at(&self, location: &LocationId) -> Result<(), Forbidden> {
+        match &self.locations {
+            Some(bound) if !bound.contains(location) => Err(Forbidden::new(
+                Forbidden::LOCATION,
+                format!("the token is bound to {} and may not act at {location}", self.bound_to()),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn bound_to(&self) -> String {
+        /// Locations named in a refusal.
+        const NAMED: usize = 5;
+        let Some(bound) = &self.locations else { return "every location".into() };
+        if bound.is_empty() {
+            return "no location that can exist (its location.<id> is not an id)".into();
+        }
+        let mut text = bound.iter().take(NAMED).map(LocationId::as_str).collect::<Vec<_>>().join(", ");
+        if bound.len() > NAMED {
+            text.push_str(", …");
+        }
+        text
+    }
+}
+
+/// Where a command acts, as far as rights go: a transfer at its giving side. `None`: on the item everywhere.
+fn acts_at(action: &Action) -> Option<&LocationId> {
+    action.locations().next()
+}
+
+#[cfg(test)]
+#[path = "rights_tests.rs"]
+mod tests;

@@ -1,0 +1,184 @@
+use serde_json::{Value, json};
+use stockline_common::domain::Reason;
+
+use super::*;
+
+fn command(text: &Value) -> Command {
+    let mut json = text.clone();
+    json["command_id"] = json!("01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b");
+    json["item_id"] = json!("COLA");
+    serde_json::from_str(&json.to_string()).unwrap()
+}
+
+fn at(location: &str) -> LocationId {
+    location.parse().unwrap()
+}
+
+fn token(groups: &[&str], scope: &str) -> Rights {
+    Rights::from_token(groups.iter().copied(), scope.split_ascii_whitespace())
+}
+
+/// A command of every kind (and of `set_threshold` and `transfer` both sorts), where it acts, and the least role.
+fn commands() -> Vec<(Value, Option<&'static str>, SubmitAs)> {
+    use SubmitAs::{Manager, Staff};
+    vec![
+        (json!({"type": "register_item", "name": "Cola"}), None, Manager),
+        (json!({"type": "update_item", "name": "Cola"}), None, Manager),
+        (json!({"type": "archive_item"}), None, Manager),
+        (json!({"type": "restore_item"}), None, Manager),
+        (json!({"type": "set_threshold", "low_stock_threshold": "1"}), None, Manager),
+        (json!({"type": "set_threshold", "location_id": "north", "low_stock_threshold": "1"}), Some("north"), Manager),
+        (json!({"type": "receive", "location_id": "north", "quantity": "1"}), Some("north"), Staff),
+        (json!({"type": "sell", "location_id": "north", "quantity": "1"}), Some("north"), Staff),
+        (json!({"type": "sell", "quantity": "1"}), Some("main"), Staff),
+        (json!({"type": "return", "location_id": "north", "quantity": "1"}), Some("north"), Staff),
+        (
+            json!({"type": "adjust", "location_id": "north", "quantity": "-1", "reason": "theft"}),
+            Some("north"),
+            Manager,
+        ),
+        (json!({"type": "count", "location_id": "north", "counted": "1"}), Some("north"), Manager),
+        (
+            json!({"type": "transfer", "from_location_id": "north", "to_location_id": "south", "quantity": "1"}),
+            Some("north"),
+            Staff,
+        ),
+        (
+            json!({"type": "transfer", "from_location_id": "south", "to_location_id": "north", "quantity": "1"}),
+            Some("south"),
+            Staff,
+        ),
+    ]
+}
+
+#[test]
+fn every_role_may_submit_what_the_table_says_and_only_where_it_is_bound() {
+    let covered: BTreeSet<_> = commands().iter().map(|(text, ..)| command(text).kind()).collect();
+    assert_eq!(covered.len(), CommandKind::ALL.len(), "the table has every kind");
+
+    let everywhere = [
+        (token(&[], ""), SubmitAs::Nobody, false),
+        (token(&["Staff"], ""), SubmitAs::Staff, true),
+        (token(&["Manager"], ""), SubmitAs::Manager, true),
+        (token(&["Staff", "Manager"], ""), SubmitAs::Manager, true),
+        (token(&[], "stockline/commands"), SubmitAs::Staff, true),
+        (token(&[], "stockline/manage"), SubmitAs::Manager, true),
+        (token(&[], "stockline/read"), SubmitAs::Nobody, true),
+        (token(&[], "stockline/read stockline/commands"), SubmitAs::Staff, true),
+    ];
+    let bindings: [Option<&[&str]>; 5] =
+        [None, Some(&[]), Some(&["north"]), Some(&["south"]), Some(&["main", "north"])];
+    for (rights, role, has_role) in &everywhere {
+        for binding in bindings {
+            let rights = match binding {
+                None => rights.clone(),
+                Some(bound) => rights.clone().only_at(bound.iter().map(|id| at(id))),
+            };
+            for (text, location, least) in commands() {
+                let expected = if !has_role {
+                    Err("no_role")
+                } else if *role < least {
+                    Err("forbidden_command")
+                } else {
+                    match (binding, location) {
+                        (None, _) => Ok(()),
+                        (Some(bound), Some(location)) if bound.contains(&location) => Ok(()),
+                        (Some(_), _) => Err("forbidden_location"),
+                    }
+                };
+                let found = rights.may_submit(&command(&text), &StaffMay::default()).map_err(|error| error.code);
+                assert_eq!(found, expected, "{role:?} bound to {binding:?}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn staff_may_adds_counts_and_named_reasons() {
+    let count = command(&json!({"type": "count", "counted": "1"}));
+    let adjust = |reason: Reason| command(&json!({"type": "adjust", "quantity": "1", "reason": reason.as_str()}));
+    let none = StaffMay::default();
+    let counts = StaffMay { count: true, ..StaffMay::default() };
+    let breakage = StaffMay { adjust: vec![Reason::Damaged, Reason::Expired], ..StaffMay::default() };
+    assert!(Rights::STAFF.may_submit(&count, &none).is_err());
+    assert!(Rights::STAFF.may_submit(&count, &counts).is_ok());
+    assert!(Rights::STAFF.may_submit(&count, &breakage).is_err());
+    for reason in Reason::ALL {
+        let named = breakage.adjust.contains(&reason);
+        assert_eq!(Rights::STAFF.may_submit(&adjust(reason), &breakage).is_ok(), named, "{reason:?}");
+        assert!(Rights::STAFF.may_submit(&adjust(reason), &counts).is_err());
+        assert!(Rights::MANAGER.may_submit(&adjust(reason), &none).is_ok());
+    }
+    let elsewhere = Rights::STAFF.only_at([at("north")]);
+    assert_eq!(elsewhere.may_submit(&count, &counts).unwrap_err().code, "forbidden_location");
+    let reader = token(&[], "stockline/read");
+    assert_eq!(reader.may_submit(&count, &counts).unwrap_err().code, "forbidden_command");
+}
+
+#[test]
+fn every_role_reads_what_the_design_says() {
+    // status, stock, costs, settings
+    for (rights, expected) in [
+        (token(&[], ""), [Err("no_role"); 4]),
+        (token(&["Everyone", "manager", "STAFF"], "openid email"), [Err("no_role"); 4]),
+        (token(&["Staff"], ""), [Ok(()), Ok(()), Err("forbidden"), Err("forbidden")]),
+        (token(&["Manager"], ""), [Ok(()); 4]),
+        (token(&[], "stockline/commands"), [Ok(()), Err("forbidden"), Err("forbidden"), Err("forbidden")]),
+        (token(&[], "stockline/read"), [Ok(()), Ok(()), Err("forbidden"), Err("forbidden")]),
+        (token(&[], "stockline/manage"), [Ok(()), Err("forbidden"), Err("forbidden"), Ok(())]),
+        (token(&[], "stockline/manage stockline/read"), [Ok(()), Ok(()), Err("forbidden"), Ok(())]),
+        (token(&["Staff"], "stockline/manage"), [Ok(()), Ok(()), Err("forbidden"), Ok(())]),
+    ] {
+        let found =
+            [rights.may_read_status(), rights.may_read(), rights.may_read_costs(), rights.may_manage_settings()]
+                .map(|answer| answer.map_err(|error| error.code));
+        assert_eq!(found, expected, "{rights:?}");
+    }
+}
+
+#[test]
+fn a_binding_narrows_reads_and_settings_and_is_read_from_groups_and_scopes() {
+    for rights in [
+        token(&["Manager", "location.north", "location.south"], ""),
+        token(&["Manager"], "stockline/location.north location.south"),
+        token(&["Manager", "location.north"], "stockline/location.south"),
+    ] {
+        assert_eq!(rights.visible_locations(), Some(&[at("north"), at("south")].into()));
+        assert!(rights.may_read_location(&at("north")).is_ok());
+        assert_eq!(rights.may_read_location(&at("main")).unwrap_err().code, "forbidden_location");
+        assert!(rights.may_manage_location(&at("south")).is_ok());
+        assert_eq!(rights.may_manage_location(&at("main")).unwrap_err().code, "forbidden_location");
+        assert_eq!(rights.may_manage_settings().unwrap_err().code, "forbidden_location");
+        assert!(rights.may_read_costs().is_ok());
+    }
+    assert_eq!(Rights::MANAGER.visible_locations(), None);
+    assert!(Rights::MANAGER.may_manage_location(&at("main")).is_ok());
+    assert_eq!(Rights::STAFF.may_manage_location(&at("main")).unwrap_err().code, "forbidden");
+    let commands = token(&[], "stockline/commands");
+    assert_eq!(commands.may_read_location(&at("main")).unwrap_err().code, "forbidden");
+}
+
+#[test]
+fn a_location_that_cannot_be_one_binds_to_nothing_and_never_widens() {
+    for name in ["location.", "location.a/b", "location.*", "location..."] {
+        let rights = token(&["Manager", name], "");
+        assert_eq!(rights.visible_locations().map(BTreeSet::len), Some(0), "{name}");
+        let error = rights.may_read_location(&at("main")).unwrap_err();
+        assert!(error.code == "forbidden_location" && error.detail.contains("not an id"), "{error}");
+    }
+    assert!(token(&["Manager", "locations.north", "Location.north"], "other/location.north").locations.is_none());
+    for scope in ["commands", "stockline/", "stockline/commands/x", "Stockline/commands", "other/commands"] {
+        assert_eq!(token(&[], scope), Rights::NONE, "{scope}");
+    }
+}
+
+#[test]
+fn a_refusal_names_what_was_tried_and_where_it_is_allowed() {
+    let many = Rights::STAFF.only_at((1..=9).map(|n| at(&format!("shop-{n}"))));
+    let sale = command(&json!({"type": "sell", "quantity": "1"}));
+    let detail = many.may_submit(&sale, &StaffMay::default()).unwrap_err().detail;
+    assert!(detail.contains("shop-5, …") && detail.contains("may not act at main"), "{detail}");
+    let theft = command(&json!({"type": "adjust", "quantity": "1", "reason": "theft"}));
+    let detail = Rights::STAFF.may_submit(&theft, &StaffMay::default()).unwrap_err().detail;
+    assert!(detail.contains("reason theft"), "{detail}");
+}

@@ -1,0 +1,43 @@
+mod attacks;
+mod rotation;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use stockline_common::ports::FixedClock;
+
+use super::testing::{CLIENT, ISSUER, TestKey, bearer, clock, jwks};
+use super::*;
+
+/// An authenticator over a key file with the first key, and what it stands on.
+struct OnFile {
+    folder: tempfile::TempDir,
+    clock: Arc<FixedClock>,
+    auth: Arc<Authenticator>,
+}
+
+impl OnFile {
+    fn new() -> Self {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
+        std::fs::write(folder.path().join("jwks.json"), jwks(&[TestKey::first()])).unwrap();
+        let jwks = JwksSource::File(folder.path().join("jwks.json"));
+        let auth = Authenticator::start(config(jwks, Some(folder.path().join("revoked"))), clock.clone()).unwrap();
+        Self { folder, clock, auth }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    async fn judge(&self, token: &str) -> Result<Principal, &'static str> {
+        judge(&self.auth, token).await
+    }
+}
+
+fn config(jwks: JwksSource, revoked_file: Option<PathBuf>) -> AuthConfig {
+    AuthConfig { issuer: ISSUER.into(), client_ids: vec!["other-client".into(), CLIENT.into()], jwks, revoked_file }
+}
+
+async fn judge(auth: &Authenticator, token: &str) -> Result<Principal, &'static str> {
+    auth.authenticate(Some(&bearer(token))).await.map_err(|error| error.code)
+}

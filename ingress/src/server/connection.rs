@@ -1,0 +1,177 @@
+//! A connection that may not be held without use.
+
+use std::future::Future as _;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::http::Version;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+/// How long a connection may be quiet between requests, or while its client takes an answer. Longer than the 60 s
+/// after which load balancers let go, so that they never send a request into a connection that we close.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// The requests of one connection, as its input and output need to know them.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    in_work: AtomicUsize,
+    begun: AtomicUsize,
+    http2: AtomicBool,
+}
+
+/// A request in work, from its head to the head of its answer.
+#[derive(Debug)]
+pub(super) struct InWork(Arc<Requests>);
+
+impl Requests {
+    pub(super) fn begin(self: &Arc<Self>, version: Version) -> InWork {
+        self.in_work.fetch_add(1, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        if version == Version::HTTP_2 {
+            self.http2.store(true, Ordering::Relaxed);
+        }
+        InWork(Arc::clone(self))
+    }
+}
+
+impl Drop for InWork {
+    fn drop(&mut self) {
+        self.0.in_work.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Input and output of a connection, ended with an error when a request's head takes longer than `header_timeout`, or
+/// nothing moves for [`IDLE_TIMEOUT`] while no request is in work. (How long requests take, and their bodies, is
+/// limited by the routes.) Hyper's own timeout would count the quiet between requests as a slow head, and does not
+/// cover the first bytes, by which it tells HTTP/2 from HTTP/1.
+#[derive(Debug)]
+pub(super) struct TimedIo<S> {
+    inner: S,
+    requests: Arc<Requests>,
+    header_timeout: Duration,
+    /// When bytes last moved, or the connection began.
+    moved: Instant,
+    /// When the head of the request that is being read began.
+    head: Option<Instant>,
+    /// Requests whose head is behind us.
+    begun: usize,
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> TimedIo<S> {
+    pub(super) fn new(inner: S, requests: Arc<Requests>, header_timeout: Duration) -> Self {
+        let now = Instant::now();
+        Self { inner, requests, header_timeout, moved: now, head: Some(now), begun: 0, alarm: None }
+    }
+
+    fn deadline(&self) -> Instant {
+        // A client of HTTP/2 also sends what is no request, so only its first one is timed.
+        let http2 = self.requests.http2.load(Ordering::Relaxed);
+        match self.head {
+            Some(began) if !http2 => began + self.header_timeout,
+            _ => self.moved + IDLE_TIMEOUT,
+        }
+    }
+
+    /// Is a request in work? Also notes whether the head that was being read became one.
+    fn is_working(&mut self) -> bool {
+        let begun = self.requests.begun.load(Ordering::Relaxed);
+        if begun != self.begun {
+            self.begun = begun;
+            self.head = None;
+        }
+        self.requests.in_work.load(Ordering::Relaxed) > 0
+    }
+
+    /// Called where nothing can be read or written now: is the time over? Otherwise sees to being called again.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.is_working() {
+            // Its answer will move bytes, and the next read comes here again.
+            return Poll::Pending;
+        }
+        let deadline = self.deadline();
+        if deadline <= Instant::now() {
+            return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client was quiet for too long"));
+        }
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        // One that is too early only looks again: setting it back after every request would cost more.
+        if alarm.deadline() > deadline {
+            alarm.as_mut().reset(deadline);
+        }
+        while alarm.as_mut().poll(cx).is_ready() {
+            alarm.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+
+    fn has_moved(&mut self, read: bool) {
+        let now = Instant::now();
+        self.moved = now;
+        if !self.is_working() && read {
+            self.head.get_or_insert(now);
+        }
+    }
+
+    fn or_deadline<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match poll {
+            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Pending => self.poll_deadline(cx).map(Err),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for TimedIo<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.has_moved(true);
+        }
+        self.or_deadline(cx, poll)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimedIo<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.wrote(&poll);
+        self.or_deadline(cx, poll)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.wrote(&poll);
+        self.or_deadline(cx, poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.inner).poll_flush(cx);
+        self.or_deadline(cx, poll)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let poll = Pin::new(&mut self.inner).poll_shutdown(cx);
+        self.or_deadline(cx, poll)
+    }
+}
+
+impl<S> TimedIo<S> {
+    fn wrote(&mut self, poll: &Poll<io::Result<usize>>) {
+        if matches!(poll, Poll::Ready(Ok(1..))) {
+            self.has_moved(false);
+        }
+    }
+}

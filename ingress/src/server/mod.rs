@@ -1,0 +1,211 @@
+//! Serves HTTP/1.1 and HTTP/2, plain or over TLS, with every connection bounded in number and in time.
+
+mod connection;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use stockline_common::service::Shutdown;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tower::Service as _;
+
+pub use connection::IDLE_TIMEOUT;
+pub use tls::tls_config;
+
+use self::connection::{Requests, TimedIo};
+use crate::{IngressError, TlsFiles};
+
+/// Time for a TLS handshake.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a request's head, and of what is read ahead of a body.
+pub const HEAD_BYTES: usize = 64 * 1024;
+/// Requests in work at once on one HTTP/2 connection.
+pub const HTTP2_STREAMS: u32 = 100;
+/// How long connections may take to be closed once the drain is over.
+const CLOSE: Duration = Duration::from_secs(1);
+/// Pause after an accept that failed for want of files or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How connections are served.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// Serve HTTPS with these files.
+    pub tls: Option<TlsFiles>,
+    /// Open connections, at least 1; more wait in the listener's backlog.
+    pub connections: usize,
+    /// Time to send a request's head.
+    pub header_timeout: Duration,
+    /// How long requests in work may take after shutdown was asked for.
+    pub drain: Duration,
+}
+
+/// What connections do: goes forward only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Serving,
+    /// Finish the request in work, take no other.
+    Draining,
+    /// The drain is over.
+    Closed,
+}
+
+/// Serves until shutdown is asked for; then accepts no more, lets requests in work finish for [`ServeOptions::drain`],
+/// and closes what is left. Failing accepts and connections never end it.
+///
+/// # Errors
+/// [`IngressError::Config`] where the TLS files can't be used.
+pub async fn serve(
+    router: Router,
+    listener: TcpListener,
+    options: ServeOptions,
+    shutdown: Shutdown,
+) -> Result<(), IngressError> {
+    let tls = options.tls.as_ref().map(tls_config).transpose()?.map(TlsAcceptor::from);
+    let most = u32::try_from(options.connections.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
+    let permits = Arc::new(Semaphore::new(most as usize));
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let server = Arc::new(Server {
+        http: http(),
+        // So that routes are put together once and not for every request.
+        router: router.with_state(()),
+        tls,
+        header_timeout: options.header_timeout,
+    });
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shutdown.requested() => break,
+            accepted = accept(&listener, &permits) => accepted,
+        };
+        if let Some((stream, permit)) = accepted {
+            let (server, phases) = (Arc::clone(&server), phases.clone());
+            tokio::spawn(async move {
+                server.connection(stream, phases).await;
+                drop(permit);
+            });
+        }
+    }
+    drop(listener);
+    phase.send_replace(Phase::Draining);
+    if tokio::time::timeout(options.drain, permits.acquire_many(most)).await.is_err() {
+        let open = most as usize - permits.available_permits();
+        tracing::warn!(connections = open, drain = ?options.drain, "requests in work did not finish in time and are cut off");
+        phase.send_replace(Phase::Closed);
+        // They only have to be dropped; one that hangs is left to the end of the process.
+        let _ = tokio::time::timeout(CLOSE, permits.acquire_many(most)).await;
+    }
+    Ok(())
+}
+
+/// The next connection, once there is room for it; `None` after a failure that is over. Safe to drop.
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    // Never closed, so this can't fail.
+    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, permit)),
+        Err(error) => {
+            if !is_of_one_connection(&error) {
+                tracing::error!(%error, "connections can't be accepted now");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+            None
+        }
+    }
+}
+
+/// Errors of a connection that ended before it was accepted; others (too many open files, no memory) stay for a while.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+fn http() -> Builder<TokioExecutor> {
+    let mut http = Builder::new(TokioExecutor::new());
+    // Slow heads are seen to by `TimedIo`.
+    http.http1().header_read_timeout(None).max_buf_size(HEAD_BYTES);
+    http.http2().max_concurrent_streams(HTTP2_STREAMS).max_header_list_size(HEAD_BYTES as u32);
+    http
+}
+
+/// What all connections share.
+struct Server {
+    http: Builder<TokioExecutor>,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    header_timeout: Duration,
+}
+
+impl Server {
+    async fn connection(&self, stream: TcpStream, phases: watch::Receiver<Phase>) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "the connection was gone before it was served");
+            return;
+        }
+        let Some(tls) = &self.tls else { return self.http(stream, phases).await };
+        match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.http(stream, phases).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        }
+    }
+
+    async fn http<S>(&self, stream: S, mut phases: watch::Receiver<Phase>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let requests = Arc::new(Requests::default());
+        let io = TokioIo::new(TimedIo::new(stream, Arc::clone(&requests), self.header_timeout));
+        let service = service_fn(|request: Request<Incoming>| {
+            let in_work = requests.begin(request.version());
+            let answer = self.router.clone().call(request);
+            async move {
+                let answer = answer.await;
+                drop(in_work);
+                answer
+            }
+        });
+        let connection = self.http.serve_connection(io, service);
+        tokio::pin!(connection);
+        loop {
+            let phase = *phases.borrow_and_update();
+            match phase {
+                Phase::Serving => {}
+                Phase::Draining => connection.as_mut().graceful_shutdown(),
+                Phase::Closed => return,
+            }
+            tokio::select! {
+                biased;
+                result = connection.as_mut() => {
+                    if let Err(error) = result {
+                        tracing::debug!(%error, "a connection ended early");
+                    }
+                    return;
+                }
+                changed = phases.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
