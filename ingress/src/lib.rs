@@ -1,18 +1,35 @@
 //! The HTTP side: authenticates, parses, packs commands into the queue, answers reads.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
-pub mod auth;
-pub mod rate;
-pub mod server;
-
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use stockline_common::domain::{Reason, ReceiptKeys};
+use stockline_common::domain::{LocationSettings, Reason, ReceiptKeys};
 use stockline_common::ports::{Clock, CommandSender, Queries};
 use stockline_common::service::Shutdown;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+mod access;
+mod answer;
+mod app;
+pub mod auth;
+mod body;
+pub mod metrics;
+mod openapi;
+mod packer;
+mod params;
+mod problem;
+pub mod rate;
+mod receipt;
+mod routes;
+pub mod server;
+mod view;
+mod wait;
+
+pub use metrics::metrics_router;
 
 /// Where the keys that sign tokens come from.
 #[derive(Debug, Clone)]
@@ -146,16 +163,47 @@ pub enum IngressError {
     Listen(#[from] std::io::Error),
 }
 
-/// Serves until shutdown is asked for, then drains.
+/// Serves until shutdown is asked for; then takes no more connections, finishes requests in work and queues what it
+/// took in.
 ///
 /// # Errors
-/// Where it can't start.
+/// Where it can't start: keys, revocations or certificates that can't be read; where the listener fails.
 pub async fn run(
-    _config: Config,
-    _adapters: Adapters,
-    _listener: TcpListener,
+    config: Config,
+    adapters: Adapters,
+    listener: TcpListener,
     shutdown: Shutdown,
 ) -> Result<(), IngressError> {
-    shutdown.requested().await;
-    Ok(())
+    metrics::begin();
+    let Config { auth, receipt_keys, require_location, staff_may, limits, tls, retention_ms, drain } = config;
+    let Adapters { queue, queries, clock } = adapters;
+    let auth = auth::Authenticator::start(auth, Arc::clone(&clock))?;
+    let (packer, packing) = packer::Packer::start(queue, limits.buffered_commands);
+    let app = Arc::new(app::App {
+        in_work: Semaphore::new(limits.concurrent_requests),
+        waiting: wait::Waiting::start(Arc::clone(&queries), limits.waiters),
+        gate: access::Gate::new(auth, &limits),
+        default_location: (!require_location).then(|| LocationSettings::main().location_id),
+        draining: AtomicBool::new(false),
+        receipt_keys,
+        retention_ms,
+        staff_may,
+        queries,
+        clock,
+        packer,
+        limits,
+    });
+    let header_timeout = Duration::from_secs(app.limits.header_timeout_s);
+    let options = server::ServeOptions { tls, connections: app.limits.connections, header_timeout, drain };
+    let unready = tokio::spawn({
+        let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
+        async move {
+            shutdown.requested().await;
+            app.draining.store(true, Ordering::Release);
+        }
+    });
+    let served = server::serve(app::router(app), listener, options, shutdown).await;
+    unready.abort();
+    packing.drain(drain).await;
+    served
 }

@@ -36,29 +36,48 @@ struct EnvelopeOut<'a> {
     resubmits: Option<&'a Resubmits>,
 }
 
-#[derive(Serialize)]
-struct MessageOut<'a> {
-    v: i64,
-    item_id: &'a ItemId,
-    commands: Vec<EnvelopeOut<'a>>,
+/// Writes one command as it stands in a message, for [`join_message`].
+pub fn encode_command(queued: &Queued) -> String {
+    let envelope = EnvelopeOut {
+        command: &queued.command,
+        accepted_at: queued.accepted_at,
+        by: &queued.submitted_by,
+        retry: (queued.retry > 0).then_some(queued.retry),
+        resubmits: queued.resubmits.as_ref(),
+    };
+    // These types have no map with other keys than strings and no failing Serialize.
+    serde_json::to_string(&envelope).unwrap_or_default()
+}
+
+/// The bytes of a message besides its commands and one comma after each, from above.
+pub const MESSAGE_FRAME_BYTES: usize = 40 + ItemId::MAX_LEN;
+
+/// Joins commands of one item, each written by [`encode_command`], into the body of one message.
+///
+/// The caller keeps to [`MAX_PACK_COMMANDS`] and [`MAX_PACK_BYTES`].
+pub fn join_message<S: AsRef<str>>(item_id: &ItemId, commands: &[S]) -> String {
+    let bytes: usize = commands.iter().map(|command| command.as_ref().len() + 1).sum();
+    let mut body = String::with_capacity(MESSAGE_FRAME_BYTES + bytes);
+    // An item id has no character that JSON escapes.
+    body.push_str(r#"{"v":1,"item_id":""#);
+    body.push_str(item_id.as_str());
+    body.push_str(r#"","commands":["#);
+    for (index, command) in commands.iter().enumerate() {
+        if index > 0 {
+            body.push(',');
+        }
+        body.push_str(command.as_ref());
+    }
+    body.push_str("]}");
+    body
 }
 
 /// Writes commands of one item as the body of one message.
 ///
 /// The caller keeps to [`MAX_PACK_COMMANDS`] and [`MAX_PACK_BYTES`].
 pub fn encode_message<'a>(item_id: &ItemId, commands: impl IntoIterator<Item = &'a Queued>) -> String {
-    let commands = commands
-        .into_iter()
-        .map(|queued| EnvelopeOut {
-            command: &queued.command,
-            accepted_at: queued.accepted_at,
-            by: &queued.submitted_by,
-            retry: (queued.retry > 0).then_some(queued.retry),
-            resubmits: queued.resubmits.as_ref(),
-        })
-        .collect();
-    // These types have no map with other keys than strings and no failing Serialize.
-    serde_json::to_string(&MessageOut { v: VERSION, item_id, commands }).unwrap_or_default()
+    let commands: Vec<_> = commands.into_iter().map(encode_command).collect();
+    join_message(item_id, &commands)
 }
 
 #[derive(Deserialize)]

@@ -34,7 +34,10 @@ pub use fold::{
 pub use ids::{CommandId, IdError, ItemId, LocationId};
 pub use json::{Json, JsonObject};
 pub use level::{Entry, EntryKind, Level};
-pub use message::{MAX_PACK_BYTES, MAX_PACK_COMMANDS, MessageError, decode_message, encode_message};
+pub use message::{
+    MAX_PACK_BYTES, MAX_PACK_COMMANDS, MESSAGE_FRAME_BYTES, MessageError, decode_message, encode_command,
+    encode_message, join_message,
+};
 pub use outcome::{DeadLetter, Effect, Outcome, Record, Rejection, RejectionCode, Status};
 pub use parse::{Fault, ParseContext, parse_command};
 pub use receipt::{Receipt, ReceiptError, ReceiptKeys};

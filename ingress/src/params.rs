@@ -1,0 +1,116 @@
+//! Query parameters, strictly: unknown and repeated ones are refused, so that a typing error can't widen a list.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use axum::extract::Query;
+use axum::http::Uri;
+use stockline_common::domain::Fault;
+
+use crate::problem::{Problem, codes};
+
+/// The parameters of a request and what was wrong with them so far.
+#[derive(Debug)]
+pub(crate) struct Params {
+    pairs: Vec<(String, String)>,
+    faults: Vec<Fault>,
+}
+
+/// Which page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Paging {
+    pub(crate) cursor: Option<String>,
+    pub(crate) limit: usize,
+}
+
+/// Entries of a page where `limit` is not given.
+pub(crate) const DEFAULT_PAGE: usize = 100;
+/// The longest cursor and free text, in bytes.
+const MAX_VALUE_BYTES: usize = 1_024;
+
+impl Params {
+    /// Of a request that takes no parameters but `known`.
+    pub(crate) fn of(uri: &Uri, known: &[&str]) -> Self {
+        let mut params = Self { pairs: Vec::new(), faults: Vec::new() };
+        let pairs = match Query::<Vec<(String, String)>>::try_from_uri(uri) {
+            Ok(Query(pairs)) => pairs,
+            Err(_) => {
+                params.fault("", "invalid_value", "the query is not name=value pairs joined by &");
+                Vec::new()
+            }
+        };
+        for (index, (name, value)) in pairs.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                let takes = if known.is_empty() { "no parameters".to_owned() } else { known.join(", ") };
+                params.fault(name, "unknown_parameter", format!("is not known here; this path takes {takes}"));
+            } else if pairs[..index].iter().any(|(earlier, _)| earlier == name) {
+                params.fault(name, "duplicate_parameter", "is given more than once");
+            } else if value.len() > MAX_VALUE_BYTES {
+                params.fault(name, "invalid_value", format!("must be at most {MAX_VALUE_BYTES} bytes"));
+            }
+        }
+        params.pairs = pairs;
+        params
+    }
+
+    fn fault(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {
+        self.faults.push(Fault { pointer: format!("?{name}"), code, detail: detail.into() });
+    }
+
+    /// A parameter as text.
+    pub(crate) fn text(&mut self, name: &str) -> Option<String> {
+        let (_, value) = self.pairs.iter().find(|(key, _)| key == name)?;
+        if value.is_empty() {
+            self.fault(name, "invalid_value", "is empty; leave the parameter out");
+            return None;
+        }
+        Some(value.clone())
+    }
+
+    /// A parameter that parses.
+    pub(crate) fn parsed<T: FromStr>(&mut self, name: &str) -> Option<T>
+    where
+        T::Err: Display,
+    {
+        let text = self.text(name)?;
+        text.parse().map_err(|error: T::Err| self.fault(name, "invalid_value", error.to_string())).ok()
+    }
+
+    /// A parameter that is one of some words.
+    pub(crate) fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(name)?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let list: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            self.fault(name, "invalid_value", format!("must be one of {}", list.join(", ")));
+        }
+        found
+    }
+
+    /// `true` or `false`; false where it is not given.
+    pub(crate) fn flag(&mut self, name: &str) -> bool {
+        self.word(name, &[("true", true), ("false", false)]).unwrap_or(false)
+    }
+
+    /// `cursor` and `limit` (1 to `most`).
+    pub(crate) fn paging(&mut self, most: usize) -> Paging {
+        let cursor = self.text("cursor");
+        let limit = match self.text("limit") {
+            None => DEFAULT_PAGE.min(most),
+            Some(text) => text.parse().ok().filter(|limit| (1..=most).contains(limit)).unwrap_or_else(|| {
+                self.fault("limit", "invalid_value", format!("must be a whole number from 1 to {most}"));
+                1
+            }),
+        };
+        Paging { cursor, limit }
+    }
+
+    /// Every fault at once, or nothing.
+    pub(crate) fn finish(self) -> Result<(), Problem> {
+        if self.faults.is_empty() {
+            return Ok(());
+        }
+        let detail = "the request was not answered, because its query has faults; errors names each";
+        Err(Problem::new(codes::INVALID_PARAMETER, detail).with_faults(self.faults))
+    }
+}

@@ -1,0 +1,178 @@
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use stockline_common::domain::{CommandKind, ItemId};
+use stockline_common::ports::{ItemFilter, MovementFilter};
+
+use crate::access::Caller;
+use crate::answer;
+use crate::app::Shared;
+use crate::params::Params;
+use crate::problem::{Problem, codes};
+use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeView};
+
+/// Items with their levels, by name.
+///
+/// The list may lag a little. A token bound to locations sees every item with only its own levels, and `on_hand` sums those.
+#[utoipa::path(
+    get,
+    path = "/v1/items",
+    tag = "Stock",
+    params(
+        ("barcode" = Option<String>, Query, description = "The item that has this barcode", example = "4006381333931"),
+        ("name_prefix" = Option<String>, Query, description = "Items whose name begins so, whatever its case", example = "cola"),
+        ("category" = Option<String>, Query, description = "Items of this category", example = "drinks"),
+        ("archived" = Option<bool>, Query, description = "`true`: archived items instead of those in use"),
+        ("updated_since" = Option<String>, Query, description = "Items whose catalogue record changed at or after this time", format = DateTime),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = ItemPage<'static>),
+        (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
+        (status = 400, description = "`invalid_parameter`"),
+    ),
+)]
+pub(crate) async fn items(
+    State(app): Shared,
+    caller: Caller,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let known = ["barcode", "name_prefix", "category", "archived", "updated_since", "cursor", "limit"];
+    let mut params = Params::of(&uri, &known);
+    let filter = ItemFilter {
+        barcode: params.text("barcode"),
+        name_prefix: params.text("name_prefix"),
+        category: params.text("category"),
+        archived: params.flag("archived"),
+        updated_since: params.parsed("updated_since"),
+    };
+    let paging = params.paging(app.limits.page);
+    params.finish()?;
+    let page = app.queries.items(&filter, paging.cursor.as_deref(), paging.limit).await;
+    let page = page.map_err(|error| super::store(&error))?;
+    let viewer = caller.viewer();
+    let items = page.entries.iter().map(|item| ItemView::of(item, &viewer)).collect();
+    answer::read(&headers, &ItemPage { items, next_cursor: page.next_cursor.as_deref() })
+}
+
+/// One item with all its levels, read in one transaction.
+///
+/// Once a command is `applied`, this shows it. A token bound to locations sees only its own levels, and `on_hand` sums those.
+#[utoipa::path(
+    get,
+    path = "/v1/items/{item_id}",
+    tag = "Stock",
+    params(("item_id" = String, Path, description = "The item", example = "cola-033")),
+    responses(
+        (status = 200, description = "The item", body = ItemView<'static>),
+        (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
+        (status = 400, description = "`invalid_id`"),
+        (status = 404, description = "`item_not_found`"),
+    ),
+)]
+pub(crate) async fn item(
+    State(app): Shared,
+    caller: Caller,
+    Path(item_id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    Params::of(&uri, &[]).finish()?;
+    let item_id: ItemId = super::id("item id", &item_id)?;
+    let item = app.queries.item(&item_id).await.map_err(|error| super::store(&error))?;
+    let item = item.ok_or_else(|| no_item(&item_id))?;
+    answer::read(&headers, &ItemView::of(&item, &caller.viewer()))
+}
+
+/// The movements of an item, newest first.
+///
+/// For a token bound to several locations a page may be shorter than `limit`; go on while there is a `next_cursor`.
+#[utoipa::path(
+    get,
+    path = "/v1/items/{item_id}/movements",
+    tag = "Stock",
+    params(
+        ("item_id" = String, Path, description = "The item", example = "cola-033"),
+        ("location_id" = Option<String>, Query, description = "Only there", example = "shop-1"),
+        ("from" = Option<String>, Query, description = "Recorded at or after this time", format = DateTime),
+        ("to" = Option<String>, Query, description = "Recorded before this time", format = DateTime),
+        ("type" = Option<String>, Query, description = "Only of this command type", example = "sell"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given"),
+    ),
+    responses(
+        (status = 200, description = "A page; empty for an item that does not exist", body = MovementPage<'static>),
+        (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
+        (status = 400, description = "`invalid_id`, `invalid_parameter`"),
+        (status = 403, description = "`forbidden_location`"),
+    ),
+)]
+pub(crate) async fn movements(
+    State(app): Shared,
+    caller: Caller,
+    Path(item_id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let item_id: ItemId = super::id("item id", &item_id)?;
+    let mut params = Params::of(&uri, &["location_id", "from", "to", "type", "cursor", "limit"]);
+    let kinds: Vec<_> =
+        CommandKind::ALL.into_iter().filter(|kind| kind.is_movement()).map(|kind| (kind.as_str(), kind)).collect();
+    let mut filter = MovementFilter {
+        location_id: params.parsed("location_id"),
+        from: params.parsed("from"),
+        to: params.parsed("to"),
+        kind: params.word("type", &kinds),
+    };
+    let paging = params.paging(app.limits.page);
+    params.finish()?;
+    let viewer = caller.viewer();
+    filter.location_id = super::narrowed(&caller, &viewer, filter.location_id)?;
+    let page = app.queries.movements(&item_id, &filter, paging.cursor.as_deref(), paging.limit).await;
+    let page = page.map_err(|error| super::store(&error))?;
+    let seen = page.entries.into_iter().filter(|movement| viewer.sees(&movement.location_id));
+    let movements = seen.map(|movement| MovementView::of(movement, &viewer)).collect();
+    answer::read(&headers, &MovementPage { movements, next_cursor: page.next_cursor.as_deref() })
+}
+
+/// The stock of an item at a point in time: after the last movement recorded at or before it.
+#[utoipa::path(
+    get,
+    path = "/v1/items/{item_id}/stock",
+    tag = "Stock",
+    params(
+        ("item_id" = String, Path, description = "The item", example = "cola-033"),
+        ("as_of" = Option<String>, Query, description = "The time; now unless given", format = DateTime, example = "2026-01-31T08:15:00Z"),
+    ),
+    responses(
+        (status = 200, description = "The balances then", body = PointInTimeView<'static>),
+        (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
+        (status = 400, description = "`invalid_id`, `invalid_parameter`"),
+        (status = 404, description = "`item_not_found`"),
+    ),
+)]
+pub(crate) async fn stock_as_of(
+    State(app): Shared,
+    caller: Caller,
+    Path(item_id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let item_id: ItemId = super::id("item id", &item_id)?;
+    let mut params = Params::of(&uri, &["as_of"]);
+    let as_of = params.parsed("as_of").unwrap_or_else(|| app.clock.now());
+    params.finish()?;
+    let balances = app.queries.stock_as_of(&item_id, as_of).await.map_err(|error| super::store(&error))?;
+    let balances = balances.ok_or_else(|| no_item(&item_id))?;
+    answer::read(&headers, &PointInTimeView::of(&item_id, as_of, &balances, &caller.viewer()))
+}
+
+fn no_item(item_id: &ItemId) -> Problem {
+    Problem::new(codes::ITEM_NOT_FOUND, format!("no item {item_id} is registered; ids are case-sensitive"))
+}

@@ -1,0 +1,201 @@
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use stockline_common::domain::{Json, LocationId, LocationSettings, Timestamp};
+
+use crate::access::Caller;
+use crate::answer;
+use crate::app::Shared;
+use crate::body::{self, Members};
+use crate::params::Params;
+use crate::problem::{Problem, codes};
+use crate::view::{LocationPage, LocationView};
+
+const MAX_NAME_CHARS: usize = 200;
+/// Addresses of one location.
+const MAX_ALERT_EMAILS: usize = 20;
+/// RFC 5321, section 4.5.3.1.3, without the angle brackets.
+const MAX_EMAIL_BYTES: usize = 254;
+
+/// All locations, by id.
+///
+/// `alert_emails` is shown to Managers only.
+#[utoipa::path(
+    get,
+    path = "/v1/locations",
+    tag = "Locations",
+    params(
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = LocationPage<'static>),
+        (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
+        (status = 400, description = "`invalid_parameter`"),
+    ),
+)]
+pub(crate) async fn locations(
+    State(app): Shared,
+    caller: Caller,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let mut params = Params::of(&uri, &["cursor", "limit"]);
+    let paging = params.paging(app.limits.page);
+    params.finish()?;
+    let viewer = caller.viewer();
+    let all = app.queries.locations().await.map_err(|error| super::store(&error))?;
+    let after = paging.cursor.as_deref().unwrap_or_default();
+    let mut rest: Vec<_> = all
+        .iter()
+        .filter(|settings| settings.location_id.as_str() > after && viewer.sees(&settings.location_id))
+        .collect();
+    let more = rest.len() > paging.limit;
+    rest.truncate(paging.limit);
+    let next_cursor = rest.last().filter(|_| more).map(|settings| settings.location_id.as_str());
+    let locations = rest.iter().map(|settings| LocationView::of(settings, &viewer)).collect();
+    answer::read(&headers, &LocationPage { locations, next_cursor })
+}
+
+/// One location.
+#[utoipa::path(
+    get,
+    path = "/v1/locations/{location_id}",
+    tag = "Locations",
+    params(("location_id" = String, Path, description = "The location", example = "shop-1")),
+    responses(
+        (status = 200, description = "The location", body = LocationView<'static>),
+        (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
+        (status = 400, description = "`invalid_id`"),
+        (status = 403, description = "`forbidden_location`"),
+        (status = 404, description = "`location_not_found`"),
+    ),
+)]
+pub(crate) async fn location(
+    State(app): Shared,
+    caller: Caller,
+    Path(location_id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let location_id: LocationId = super::id("location id", &location_id)?;
+    caller.may_read_location(&location_id)?;
+    Params::of(&uri, &[]).finish()?;
+    let settings = app.queries.location(&location_id).await.map_err(|error| super::store(&error))?;
+    let Some(settings) = settings else {
+        return Err(Problem::new(codes::LOCATION_NOT_FOUND, format!("no location {location_id} is registered")));
+    };
+    answer::read(&headers, &LocationView::of(&settings, &caller.viewer()))
+}
+
+/// Registers a location, or replaces its settings.
+///
+/// For Managers. A Manager bound to locations may change those and register none.
+#[utoipa::path(
+    put,
+    path = "/v1/locations/{location_id}",
+    tag = "Locations",
+    params(("location_id" = String, Path, description = "The location", example = "shop-1")),
+    request_body(content = inline(crate::openapi::LocationSchema), content_type = "application/json"),
+    responses(
+        (status = 200, description = "Replaced", body = LocationView<'static>),
+        (status = 201, description = "Registered", body = LocationView<'static>),
+        (status = 400, description = "`invalid_id`, `malformed_json`"),
+        (status = 403, description = "`forbidden`, `forbidden_location`"),
+        (status = 422, description = "`invalid_body`: every fault is named"),
+    ),
+)]
+pub(crate) async fn put_location(
+    State(app): Shared,
+    caller: Caller,
+    Path(location_id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+    request: Body,
+) -> Result<Response, Problem> {
+    let location_id: LocationId = super::id("location id", &location_id)?;
+    caller.may_manage_location(&location_id, true)?;
+    Params::of(&uri, &[]).finish()?;
+    let bytes = body::read(&headers, request, &app.limits).await?;
+    let settings = parse(&body::parse(&bytes)?, location_id, app.clock.now())?;
+    let found = app.queries.location(&settings.location_id).await.map_err(|error| super::store(&error))?;
+    caller.may_manage_location(&settings.location_id, found.is_some())?;
+    app.queries.put_location(&settings).await.map_err(|error| super::store(&error))?;
+    let status = if found.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    let viewer = crate::view::Viewer { settings: true, ..caller.viewer() };
+    answer::json(status, &LocationView::of(&settings, &viewer))
+}
+
+fn parse(json: &Json<'_>, location_id: LocationId, now: Timestamp) -> Result<LocationSettings, Problem> {
+    let known = ["name", "time_zone", "alert_emails", "closed"];
+    let mut members = Members::of(json, String::new(), &known).map_err(|fault| Problem::invalid_body(vec![fault]))?;
+    let name = members.required("name").and_then(|value| members.text("name", value)).unwrap_or_default();
+    let chars = name.chars().count();
+    if members.faults.is_empty()
+        && (name.trim().is_empty() || chars > MAX_NAME_CHARS || name.chars().any(char::is_control))
+    {
+        members.fault(
+            "name",
+            "invalid_value",
+            format!("must be 1 to {MAX_NAME_CHARS} characters without control characters"),
+        );
+    }
+    let time_zone = members.get("time_zone").and_then(|value| members.text("time_zone", value)).unwrap_or("UTC");
+    if !Timestamp::knows_zone(time_zone) {
+        members.fault("time_zone", "invalid_value", "is not an IANA time zone such as \"Europe/Berlin\"");
+    }
+    let alert_emails = emails(&mut members);
+    let closed = match members.get("closed") {
+        None => false,
+        Some(Json::Bool(closed)) => *closed,
+        Some(other) => {
+            members.fault("closed", "wrong_type", format!("must be true or false, not {}", other.kind()));
+            false
+        }
+    };
+    if !members.faults.is_empty() {
+        return Err(Problem::invalid_body(members.faults));
+    }
+    let (name, time_zone) = (name.to_owned(), time_zone.to_owned());
+    Ok(LocationSettings { location_id, name, time_zone, alert_emails, closed, updated_at: now })
+}
+
+fn emails(members: &mut Members<'_>) -> Vec<String> {
+    let values = members.get("alert_emails").and_then(|value| members.array("alert_emails", value)).unwrap_or_default();
+    if values.len() > MAX_ALERT_EMAILS {
+        members.fault("alert_emails", "invalid_value", format!("may have at most {MAX_ALERT_EMAILS} addresses"));
+        return Vec::new();
+    }
+    let mut emails: Vec<String> = Vec::with_capacity(values.len());
+    for (index, value) in values.iter().enumerate() {
+        match value {
+            Json::Str(text) if is_email(text) => {
+                if !emails.iter().any(|earlier| earlier == text) {
+                    emails.push(text.clone().into_owned());
+                }
+            }
+            _ => members.faults.push(stockline_common::domain::Fault {
+                pointer: format!("/alert_emails/{index}"),
+                code: "invalid_value",
+                detail: "must be one mail address such as \"shop-1@example.com\"".into(),
+            }),
+        }
+    }
+    emails
+}
+
+/// One plain address: enough to keep header injection and typing errors out; the mail provider judges the rest.
+fn is_email(text: &str) -> bool {
+    let plain = |c: char| {
+        c.is_ascii_graphic() && !matches!(c, '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"' | '\\' | '[' | ']')
+    };
+    let Some((local, domain)) = text.split_once('@') else { return false };
+    text.len() <= MAX_EMAIL_BYTES
+        && text.chars().all(plain)
+        && !local.is_empty()
+        && !domain.contains('@')
+        && domain.contains('.')
+        && domain.split('.').all(|label| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-'))
+}

@@ -1,0 +1,63 @@
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use stockline_common::domain::{RejectionCode, Status};
+use stockline_common::ports::CommandFilter;
+
+use crate::access::Caller;
+use crate::answer;
+use crate::app::Shared;
+use crate::params::Params;
+use crate::problem::Problem;
+use crate::view::{CommandPage, OutcomeView};
+
+/// Commands that were refused or set aside, newest first.
+///
+/// Nobody's refused sales vanish: what is listed here can be resubmitted. The list may lag a little. For a token bound to several
+/// locations a page may be shorter than `limit`; go on while there is a `next_cursor`.
+#[utoipa::path(
+    get,
+    path = "/v1/commands",
+    tag = "Commands",
+    params(
+        ("status" = Option<String>, Query, description = "`rejected` (the default) or `dead_lettered`", example = "rejected"),
+        ("code" = Option<String>, Query, description = "Only rejections of this code", example = "insufficient_stock"),
+        ("location_id" = Option<String>, Query, description = "Only commands that name this location (the giving side of a transfer)", example = "shop-1"),
+        ("since" = Option<String>, Query, description = "Only those settled at or after this time", format = DateTime),
+        ("all" = Option<bool>, Query, description = "`true`: those that were resubmitted or discarded too"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = CommandPage<'static>),
+        (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
+        (status = 400, description = "`invalid_parameter`"),
+    ),
+)]
+pub(crate) async fn commands(
+    State(app): Shared,
+    caller: Caller,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let known = ["status", "code", "location_id", "since", "all", "cursor", "limit"];
+    let mut params = Params::of(&uri, &known);
+    let statuses = [Status::Rejected, Status::DeadLettered].map(|status| (status.as_str(), status));
+    let mut filter = CommandFilter {
+        status: params.word("status", &statuses).unwrap_or(Status::Rejected),
+        code: params.word("code", &RejectionCode::ALL.map(|code| (code.as_str(), code))),
+        location_id: params.parsed("location_id"),
+        since: params.parsed("since"),
+        settled_otherwise: params.flag("all"),
+    };
+    let paging = params.paging(app.limits.page);
+    params.finish()?;
+    let viewer = caller.viewer();
+    filter.location_id = super::narrowed(&caller, &viewer, filter.location_id)?;
+    let page = app.queries.commands(&filter, paging.cursor.as_deref(), paging.limit).await;
+    let page = page.map_err(|error| super::store(&error))?;
+    let seen = page.entries.iter().filter(|record| viewer.sees_record(record));
+    let commands = seen.map(|record| OutcomeView::of(record, &viewer)).collect();
+    answer::read(&headers, &CommandPage { commands, next_cursor: page.next_cursor.as_deref() })
+}

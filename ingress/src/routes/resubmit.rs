@@ -1,0 +1,174 @@
+use std::str::FromStr;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use stockline_common::domain::{
+    Action, Command, Facts, Fault, ItemId, Json, LocationId, Outcome, Record, Resubmits, ShortagePolicy, Status,
+};
+use stockline_common::ports::CommandState;
+
+use super::submit::accept;
+use crate::access::Caller;
+use crate::app::Shared;
+use crate::body::{self, Members};
+use crate::params::Params;
+use crate::problem::{Problem, codes};
+use crate::receipt::status_url;
+use crate::view::{OutcomeView, QueuedView};
+
+/// What a resubmission corrects.
+#[derive(Debug, Default)]
+struct Correction {
+    item_id: Option<ItemId>,
+    location_id: Option<LocationId>,
+    on_shortage: Option<ShortagePolicy>,
+}
+
+/// Sends a refused command again, corrected.
+///
+/// For Managers. It is queued under a new id, the UUIDv5 of the old one, so that doing this twice does it once. A movement keeps the time at
+/// which it occurred: one that named none occurred when it was first accepted. The new command's outcome names the
+/// old one, and the old one is then marked as resubmitted.
+#[utoipa::path(
+    post,
+    path = "/v1/items/{item_id}/commands/{command_id}/resubmit",
+    tag = "Commands",
+    params(
+        ("item_id" = String, Path, description = "The refused command's item", example = "cola-033"),
+        ("command_id" = String, Path, description = "The refused command", format = "uuid", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds (at most 20) for the outcome", example = "wait=5"),
+    ),
+    request_body(content = inline(Option<crate::openapi::CorrectionSchema>), content_type = "application/json"),
+    responses(
+        (status = 200, description = "With `Prefer: wait`: the outcome came in time", body = OutcomeView<'static>),
+        (status = 202, description = "Durable in the queue, under a new id", body = QueuedView<'static>),
+        (status = 404, description = "`command_not_found`"),
+        (status = 409, description = "`already_applied`, `already_resubmitted`, `not_resubmittable`; with `Prefer: wait` also `command_id_reused`: it was resubmitted before with another correction"),
+        (status = 422, description = "`invalid_body`: every fault is named"),
+        (status = 503, description = "`store_unavailable`, `queue_unavailable`, `overloaded`"),
+    ),
+)]
+pub(crate) async fn resubmit(
+    State(app): Shared,
+    caller: Caller,
+    Path((item_id, command_id)): Path<(String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+    request: Body,
+) -> Result<Response, Problem> {
+    caller.may_resubmit()?;
+    Params::of(&uri, &[]).finish()?;
+    let state =
+        CommandState { item_id: super::id("item id", &item_id)?, command_id: super::id("command id", &command_id)? };
+    let bytes = body::read(&headers, request, &app.limits).await?;
+    let found = app.queries.records(std::slice::from_ref(&state)).await.map_err(|error| super::store(&error))?;
+    let viewer = caller.viewer();
+    let Some(record) = found.into_iter().next().flatten().filter(|record| viewer.sees_record(record)) else {
+        return Err(Problem::new(codes::COMMAND_NOT_FOUND, "no command with an outcome is known under this id"));
+    };
+    let command = refused(&record)?;
+    let correction = if bytes.is_empty() { Correction::default() } else { correction(&body::parse(&bytes)?, command)? };
+    let command = corrected(command, &record.outcome, correction);
+    caller.may_submit(&command, &app.staff_may)?;
+    let resubmits = Resubmits { item_id: state.item_id, command_id: state.command_id };
+    accept(&app, &caller, command, Some(resubmits), &headers).await
+}
+
+/// The command of a record that may be resubmitted.
+fn refused(record: &Record) -> Result<&Command, Problem> {
+    if record.outcome.status == Status::Applied {
+        return Err(Problem::new(codes::ALREADY_APPLIED, "the command took effect; there is nothing to resubmit"));
+    }
+    if let Some(later) = &record.resubmitted_as {
+        let problem = Problem::new(
+            codes::ALREADY_RESUBMITTED,
+            "the command was resubmitted; see status_url for what became of that",
+        );
+        return Err(problem.with_status_url(status_url(&later.item_id, later.command_id, "")));
+    }
+    let letter = record.outcome.dead_letter.as_ref();
+    if letter.is_some_and(|letter| letter.discarded_at.is_some()) {
+        return Err(Problem::new(
+            codes::NOT_RESUBMITTABLE,
+            "the command was discarded for good; submit a new one instead",
+        ));
+    }
+    record.outcome.command.as_ref().ok_or_else(|| {
+        Problem::new(codes::NOT_RESUBMITTABLE, "the command could not be decoded; submit a new one instead")
+    })
+}
+
+fn correction(json: &Json<'_>, command: &Command) -> Result<Correction, Problem> {
+    let known = ["item_id", "location_id", "on_shortage"];
+    let mut members = Members::of(json, String::new(), &known).map_err(|fault| Problem::invalid_body(vec![fault]))?;
+    let correction = Correction {
+        item_id: members.parsed("item_id"),
+        location_id: members.parsed("location_id"),
+        on_shortage: members.parsed::<Policy>("on_shortage").map(|policy| policy.0),
+    };
+    let kind = command.kind().as_str();
+    let one_location = command.action.locations().count() == 1;
+    if correction.location_id.is_some() && !one_location {
+        members.fault(
+            "location_id",
+            "invalid_value",
+            format!("a {kind} does not have one location to correct; submit a new command"),
+        );
+    }
+    if correction.on_shortage.is_some() && !matches!(command.action, Action::Sell { .. }) {
+        members.fault("on_shortage", "invalid_value", format!("belongs to sell, and this is a {kind}"));
+    }
+    let faults: Vec<Fault> = members.faults;
+    if faults.is_empty() { Ok(correction) } else { Err(Problem::invalid_body(faults)) }
+}
+
+/// A policy by its word.
+struct Policy(ShortagePolicy);
+
+impl FromStr for Policy {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let policies = [ShortagePolicy::Allow, ShortagePolicy::Reject];
+        policies.into_iter().find(|policy| policy.as_str() == word).map(Self).ok_or("must be one of allow, reject")
+    }
+}
+
+/// The new command. What the old one's clock said is fixed with the old acceptance: `sent_at` would be wrong with a
+/// new one, and a movement without `occurred_at` occurred when it was first accepted.
+fn corrected(old: &Command, outcome: &Outcome, correction: Correction) -> Command {
+    let mut command = old.clone();
+    command.command_id = old.command_id.of_resubmission();
+    if let Some(item_id) = correction.item_id {
+        command.item_id = item_id;
+    }
+    match &mut command.action {
+        Action::Sell { location_id, on_shortage, .. } => {
+            *on_shortage = correction.on_shortage.or(*on_shortage);
+            replace(location_id, correction.location_id);
+        }
+        Action::Receive { location_id, .. }
+        | Action::Return { location_id, .. }
+        | Action::Adjust { location_id, .. }
+        | Action::Count { location_id, .. } => replace(location_id, correction.location_id),
+        Action::SetThreshold { location_id: Some(location_id), .. } => replace(location_id, correction.location_id),
+        _ => {}
+    }
+    let Facts { occurred_at, sent_at, .. } = old.facts;
+    let accepted_at = outcome.accepted_at;
+    command.facts.sent_at = None;
+    if old.kind().is_movement() {
+        let behind_ms = sent_at.map_or(0, |sent_at| accepted_at.millis_since(sent_at));
+        let occurred_at = occurred_at.map_or(accepted_at, |claimed| claimed.plus_millis(behind_ms).min(accepted_at));
+        command.facts.occurred_at = Some(occurred_at);
+    }
+    command
+}
+
+fn replace(location_id: &mut LocationId, corrected: Option<LocationId>) {
+    if let Some(corrected) = corrected {
+        *location_id = corrected;
+    }
+}

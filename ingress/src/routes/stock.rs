@@ -1,0 +1,95 @@
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use stockline_common::domain::{LocationId, StockState};
+use stockline_common::ports::LevelFilter;
+
+use crate::access::Caller;
+use crate::answer;
+use crate::app::Shared;
+use crate::params::Params;
+use crate::problem::Problem;
+use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
+
+/// Levels, by item and location: what is where, and what runs out.
+///
+/// The list may lag a little. For a token bound to several locations a page may be shorter than `limit`; go on while there is a
+/// `next_cursor`.
+#[utoipa::path(
+    get,
+    path = "/v1/stock",
+    tag = "Stock",
+    params(
+        ("location_id" = Option<String>, Query, description = "Only there", example = "shop-1"),
+        ("state" = Option<String>, Query, description = "`low`, `out` or `oversold`", example = "low"),
+        ("archived" = Option<bool>, Query, description = "`true`: levels of archived items too"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = LevelPage<'static>),
+        (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
+        (status = 400, description = "`invalid_parameter`"),
+        (status = 403, description = "`forbidden_location`"),
+    ),
+)]
+pub(crate) async fn levels(
+    State(app): Shared,
+    caller: Caller,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let mut params = Params::of(&uri, &["location_id", "state", "archived", "cursor", "limit"]);
+    let states = [StockState::Low, StockState::Out, StockState::Oversold].map(|state| (state.as_str(), state));
+    let mut filter = LevelFilter {
+        location_id: params.parsed("location_id"),
+        state: params.word("state", &states),
+        archived: params.flag("archived"),
+    };
+    let paging = params.paging(app.limits.page);
+    params.finish()?;
+    let viewer = caller.viewer();
+    filter.location_id = super::narrowed(&caller, &viewer, filter.location_id)?;
+    let page = app.queries.levels(&filter, paging.cursor.as_deref(), paging.limit).await;
+    let page = page.map_err(|error| super::store(&error))?;
+    let seen = page.entries.iter().filter(|view| viewer.sees(&view.level.location_id));
+    let levels = seen.map(|view| LevelView::of(&view.item, &view.level)).collect();
+    answer::read(&headers, &LevelPage { levels, next_cursor: page.next_cursor.as_deref() })
+}
+
+/// Alerts, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/alerts",
+    tag = "Stock",
+    params(
+        ("location_id" = Option<String>, Query, description = "Only there", example = "shop-1"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = AlertPage<'static>),
+        (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
+        (status = 400, description = "`invalid_parameter`"),
+        (status = 403, description = "`forbidden_location`"),
+    ),
+)]
+pub(crate) async fn alerts(
+    State(app): Shared,
+    caller: Caller,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let mut params = Params::of(&uri, &["location_id", "cursor", "limit"]);
+    let location_id = params.parsed::<LocationId>("location_id");
+    let paging = params.paging(app.limits.page);
+    params.finish()?;
+    let viewer = caller.viewer();
+    let location_id = super::narrowed(&caller, &viewer, location_id)?;
+    let page = app.queries.alerts(location_id.as_ref(), paging.cursor.as_deref(), paging.limit).await;
+    let page = page.map_err(|error| super::store(&error))?;
+    let alerts = page.entries.iter().filter(|record| viewer.sees(&record.alert.location_id)).map(AlertView).collect();
+    answer::read(&headers, &AlertPage { alerts, next_cursor: page.next_cursor.as_deref() })
+}

@@ -1,0 +1,202 @@
+use serde::Serialize;
+use stockline_common::domain::{
+    Cost, Item, ItemId, Level, LocationId, Quantity, ShortagePolicy, StockState, Timestamp,
+};
+use stockline_common::ports;
+use utoipa::ToSchema;
+
+use super::Viewer;
+
+/// The stock of one item at one location.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Level)]
+pub(crate) struct LevelView<'a> {
+    /// The item.
+    #[schema(value_type = String, example = "cola-033")]
+    item_id: &'a ItemId,
+    /// The location.
+    #[schema(value_type = String, example = "shop-1")]
+    location_id: &'a LocationId,
+    /// The balance; below zero when oversold.
+    #[schema(value_type = String, example = "22")]
+    on_hand: Quantity,
+    /// The threshold that holds here: the level's own, else the item's default.
+    #[schema(value_type = Option<String>, example = "6")]
+    low_stock_threshold: Option<Quantity>,
+    /// `normal`, `low`, `out` or `oversold`, from the balance and the threshold as they are now.
+    #[schema(value_type = String, example = "normal")]
+    state: StockState,
+    /// The number of its last ledger entry.
+    #[schema(example = 3)]
+    seq: u64,
+    /// +1 with every change.
+    #[schema(example = 3)]
+    version: u64,
+    /// When the last count was taken.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    counted_at: Option<Timestamp>,
+    /// When it last changed.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+impl<'a> LevelView<'a> {
+    pub(crate) fn of(item: &'a Item, level: &'a Level) -> Self {
+        let threshold = level.threshold(item);
+        Self {
+            item_id: &item.item_id,
+            location_id: &level.location_id,
+            on_hand: level.on_hand,
+            low_stock_threshold: threshold,
+            state: StockState::judge(level.on_hand, threshold),
+            seq: level.seq,
+            version: level.version,
+            counted_at: level.counted_at,
+            updated_at: level.updated_at,
+        }
+    }
+}
+
+/// An item with its levels.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Item)]
+pub(crate) struct ItemView<'a> {
+    /// The SKU.
+    #[schema(value_type = String, example = "cola-033")]
+    item_id: &'a ItemId,
+    /// What people call it.
+    #[schema(example = "Cola 0.33 l")]
+    name: &'a str,
+    /// What one is.
+    #[schema(example = "bottle")]
+    unit: &'a str,
+    /// How many decimals a quantity of it may have, 0 to 3.
+    #[schema(example = 0)]
+    decimals: u8,
+    /// Each belongs to this item only.
+    #[schema(example = json!(["4006381333931"]))]
+    barcodes: &'a [String],
+    /// A free grouping.
+    #[schema(example = "drinks")]
+    category: Option<&'a str>,
+    /// For levels that have none of their own.
+    #[schema(value_type = Option<String>, example = "6")]
+    low_stock_threshold: Option<Quantity>,
+    /// `allow` or `reject`: what a sale does when there is not enough and it does not say.
+    #[schema(value_type = String, example = "allow")]
+    shortage_policy: ShortagePolicy,
+    /// What one costs the company. Managers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "0.41", nullable)]
+    unit_cost: Option<Option<Cost>>,
+    /// Out of use?
+    #[schema(example = false)]
+    archived: bool,
+    /// +1 with every change of the catalogue record.
+    #[schema(example = 1)]
+    version: u64,
+    /// When the catalogue record last changed.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+    /// The sum of `levels`. For a token bound to locations these are only its own.
+    #[schema(value_type = String, example = "22")]
+    on_hand: Quantity,
+    /// By location.
+    levels: Vec<LevelView<'a>>,
+}
+
+impl<'a> ItemView<'a> {
+    pub(crate) fn of(view: &'a ports::ItemView, viewer: &Viewer) -> Self {
+        let item = &view.item;
+        let seen: Vec<_> = view.levels.iter().filter(|level| viewer.sees(&level.location_id)).collect();
+        Self {
+            item_id: &item.item_id,
+            name: &item.catalogue.name,
+            unit: &item.catalogue.unit,
+            decimals: item.catalogue.decimals,
+            barcodes: &item.catalogue.barcodes,
+            category: item.catalogue.category.as_deref(),
+            low_stock_threshold: item.catalogue.low_stock_threshold,
+            shortage_policy: item.catalogue.shortage_policy,
+            unit_cost: viewer.costs.then_some(item.catalogue.unit_cost),
+            archived: item.is_archived(),
+            version: item.version,
+            updated_at: item.updated_at,
+            on_hand: sum(seen.iter().map(|level| level.on_hand)),
+            levels: seen.into_iter().map(|level| LevelView::of(item, level)).collect(),
+        }
+    }
+}
+
+/// The sum of balances; at the bound of 64 bits where it is beyond.
+fn sum(balances: impl Iterator<Item = Quantity>) -> Quantity {
+    let total: i128 = balances.map(|balance| i128::from(balance.raw())).sum();
+    let bound = if total < 0 { i64::MIN } else { i64::MAX };
+    Quantity::from_raw(i64::try_from(total).unwrap_or(bound))
+}
+
+/// A page of items.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ItemPage<'a> {
+    /// By name.
+    pub(crate) items: Vec<ItemView<'a>>,
+    /// Where the next page begins; null at the end.
+    pub(crate) next_cursor: Option<&'a str>,
+}
+
+/// A page of levels.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LevelPage<'a> {
+    /// By item, then location.
+    pub(crate) levels: Vec<LevelView<'a>>,
+    /// Where the next page begins; null at the end.
+    pub(crate) next_cursor: Option<&'a str>,
+}
+
+/// One balance at a point in time.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Balance)]
+pub(crate) struct BalanceView<'a> {
+    /// The location.
+    #[schema(value_type = String, example = "shop-1")]
+    pub(crate) location_id: &'a LocationId,
+    /// The balance then.
+    #[schema(value_type = String, example = "24")]
+    pub(crate) on_hand: Quantity,
+    /// The last ledger entry recorded by then; 0 when there was none.
+    #[schema(example = 2)]
+    pub(crate) seq: u64,
+}
+
+/// The stock of an item at a point in time.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PointInTime)]
+pub(crate) struct PointInTimeView<'a> {
+    /// The item.
+    #[schema(value_type = String, example = "cola-033")]
+    item_id: &'a ItemId,
+    /// The time that was asked for.
+    #[schema(value_type = String, format = DateTime)]
+    as_of: Timestamp,
+    /// The sum of `levels`.
+    #[schema(value_type = String, example = "24")]
+    on_hand: Quantity,
+    /// By location.
+    levels: Vec<BalanceView<'a>>,
+}
+
+impl<'a> PointInTimeView<'a> {
+    pub(crate) fn of(
+        item_id: &'a ItemId,
+        as_of: Timestamp,
+        balances: &'a [(LocationId, Quantity, u64)],
+        viewer: &Viewer,
+    ) -> Self {
+        let levels: Vec<_> = balances
+            .iter()
+            .filter(|(location_id, ..)| viewer.sees(location_id))
+            .map(|(location_id, on_hand, seq)| BalanceView { location_id, on_hand: *on_hand, seq: *seq })
+            .collect();
+        Self { item_id, as_of, on_hand: sum(levels.iter().map(|level| level.on_hand)), levels }
+    }
+}

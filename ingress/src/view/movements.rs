@@ -1,0 +1,108 @@
+use std::sync::Arc;
+
+use serde::Serialize;
+use stockline_common::domain::{CommandId, CommandKind, Cost, LocationId, Quantity, Reason, Timestamp};
+use stockline_common::ports::Movement;
+use utoipa::ToSchema;
+
+use super::Viewer;
+
+/// One ledger entry with its place.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Movement)]
+pub(crate) struct MovementView {
+    /// Where.
+    #[schema(value_type = String, example = "shop-1")]
+    location_id: LocationId,
+    /// The other side of a transfer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    counterpart_location_id: Option<LocationId>,
+    /// 1, 2, 3 … per item and location, without gaps.
+    #[schema(example = 3)]
+    seq: u64,
+    /// The command's type; both legs of a transfer are `transfer`, and `delta` tells them apart.
+    #[serde(rename = "type")]
+    #[schema(value_type = String, example = "sell")]
+    kind: CommandKind,
+    /// The command.
+    #[schema(value_type = String, format = "uuid")]
+    command_id: CommandId,
+    /// As submitted: what was moved, or counted.
+    #[schema(value_type = String, example = "2")]
+    quantity: Quantity,
+    /// What it changed the balance by; 0 when late.
+    #[schema(value_type = String, example = "-2")]
+    delta: Quantity,
+    /// The balance before it.
+    #[schema(value_type = String, example = "24")]
+    before: Quantity,
+    /// The balance after it.
+    #[schema(value_type = String, example = "22")]
+    after: Quantity,
+    /// What one cost, of a receive. Managers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "0.41")]
+    unit_cost: Option<Cost>,
+    /// When it happened, corrected and clamped.
+    #[schema(value_type = String, format = DateTime)]
+    occurred_at: Timestamp,
+    /// When it was committed.
+    #[schema(value_type = String, format = DateTime)]
+    recorded_at: Timestamp,
+    /// The last count already saw it, so it moved nothing.
+    late: bool,
+    /// It claimed to come from the future and was dated to its acceptance.
+    clock_ahead: bool,
+    /// The token's `sub` or `client_id`.
+    #[schema(value_type = String)]
+    submitted_by: Arc<str>,
+    /// The till.
+    device_id: Option<String>,
+    /// The person at the till, as a code.
+    operator: Option<String>,
+    /// Why.
+    #[schema(value_type = Option<String>)]
+    reason: Option<Reason>,
+    /// Free text.
+    note: Option<String>,
+    /// A receipt, an order, a document's address.
+    reference: Option<String>,
+}
+
+impl MovementView {
+    pub(crate) fn of(movement: Movement, viewer: &Viewer) -> Self {
+        let Movement { location_id, entry } = movement;
+        Self {
+            location_id,
+            seq: entry.seq,
+            kind: entry.kind.command_kind(),
+            command_id: entry.command_id,
+            quantity: entry.quantity,
+            delta: entry.delta,
+            before: entry.before(),
+            after: entry.after,
+            unit_cost: entry.unit_cost.filter(|_| viewer.costs),
+            occurred_at: entry.occurred_at,
+            recorded_at: entry.recorded_at,
+            late: entry.late,
+            clock_ahead: entry.clock_ahead,
+            counterpart_location_id: entry.counterpart,
+            submitted_by: entry.submitted_by,
+            device_id: entry.device_id,
+            operator: entry.operator,
+            reason: entry.reason,
+            note: entry.note,
+            reference: entry.reference,
+        }
+    }
+}
+
+/// A page of movements.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct MovementPage<'a> {
+    /// Newest first.
+    pub(crate) movements: Vec<MovementView>,
+    /// Where the next page begins; null at the end.
+    pub(crate) next_cursor: Option<&'a str>,
+}

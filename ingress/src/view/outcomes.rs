@@ -1,0 +1,236 @@
+use std::borrow::Cow;
+
+use serde::Serialize;
+use stockline_common::domain::{
+    Command, CommandId, CommandKind, ItemId, Outcome, Record, Rejection, Resubmits, Timestamp,
+};
+use stockline_common::ports::Movement;
+use utoipa::ToSchema;
+
+use super::{MovementView, Viewer};
+use crate::problem::Problem;
+
+/// A command as submitted.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct CommandView<'a>(Cow<'a, Command>);
+
+/// Why a command was refused, and what was found.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct RejectionView<'a>(&'a Rejection);
+
+/// A command set aside.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeadLetter)]
+pub(crate) struct DeadLetterView<'a> {
+    /// Why.
+    reason: &'a str,
+    /// As it came. Managers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a str>,
+    /// When it was discarded for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    discarded_at: Option<Timestamp>,
+}
+
+/// Another command that this one replaces or is replaced by.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CommandRef)]
+pub(crate) struct ResubmitsView<'a> {
+    /// Its item.
+    #[schema(value_type = String)]
+    item_id: &'a ItemId,
+    /// Its id.
+    #[schema(value_type = String, format = "uuid")]
+    command_id: CommandId,
+}
+
+impl<'a> ResubmitsView<'a> {
+    fn of(resubmits: &'a Resubmits) -> Self {
+        Self { item_id: &resubmits.item_id, command_id: resubmits.command_id }
+    }
+}
+
+/// What became of a command. A stored outcome never changes, save that a dead letter may be retried.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Outcome)]
+pub(crate) struct OutcomeView<'a> {
+    /// The command.
+    #[schema(value_type = String, format = "uuid", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b")]
+    command_id: CommandId,
+    /// The item.
+    #[schema(value_type = String, example = "cola-033")]
+    item_id: &'a ItemId,
+    /// Its type; absent where it could not be decoded.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "sell")]
+    kind: Option<CommandKind>,
+    /// `applied`, `rejected` or `dead_lettered`.
+    #[schema(example = "applied")]
+    status: &'static str,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    accepted_at: Timestamp,
+    /// When this was decided.
+    #[schema(value_type = String, format = DateTime)]
+    settled_at: Timestamp,
+    /// The token's `sub` or `client_id`.
+    submitted_by: &'a str,
+    /// As submitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<crate::openapi::CommandSchema>)]
+    command: Option<CommandView<'a>>,
+    /// The ledger entries it made, the giving side first. For a token bound to locations only those there.
+    effects: Vec<MovementView>,
+    /// Set when rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<crate::openapi::RejectionSchema>)]
+    rejection: Option<RejectionView<'a>>,
+    /// Set when dead-lettered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dead_letter: Option<DeadLetterView<'a>>,
+    /// The refused command that this one replaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resubmits: Option<ResubmitsView<'a>>,
+    /// The command that replaces this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resubmitted_as: Option<ResubmitsView<'a>>,
+}
+
+impl<'a> OutcomeView<'a> {
+    pub(crate) fn of(record: &'a Record, viewer: &Viewer) -> Self {
+        let outcome: &Outcome = &record.outcome;
+        let seen = outcome.effects.iter().filter(|effect| viewer.sees(&effect.location_id));
+        let effects = seen
+            .filter_map(|effect| Movement::of_effect(outcome, effect))
+            .map(|movement| MovementView::of(movement, viewer))
+            .collect();
+        Self {
+            command_id: outcome.command_id,
+            item_id: &outcome.item_id,
+            kind: outcome.command.as_ref().map(Command::kind),
+            status: outcome.status.as_str(),
+            accepted_at: outcome.accepted_at,
+            settled_at: outcome.settled_at,
+            submitted_by: &outcome.submitted_by,
+            command: outcome.command.as_ref().map(|command| CommandView(viewer.command(command))),
+            effects,
+            rejection: outcome.rejection.as_ref().map(RejectionView),
+            dead_letter: outcome.dead_letter.as_ref().map(|letter| DeadLetterView {
+                reason: &letter.reason,
+                body: viewer.costs.then_some(letter.body.as_str()),
+                discarded_at: letter.discarded_at,
+            }),
+            resubmits: record.resubmits.as_ref().map(ResubmitsView::of),
+            resubmitted_as: record.resubmitted_as.as_ref().map(ResubmitsView::of),
+        }
+    }
+}
+
+/// A command that is durable in the queue and has no outcome yet.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Queued)]
+pub(crate) struct QueuedView<'a> {
+    /// The command.
+    #[schema(value_type = String, format = "uuid", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b")]
+    pub(crate) command_id: CommandId,
+    /// The item.
+    #[schema(value_type = String, example = "cola-033")]
+    pub(crate) item_id: &'a ItemId,
+    /// `queued`
+    #[schema(example = "queued")]
+    pub(crate) status: &'static str,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) accepted_at: Timestamp,
+    /// Where to look for the outcome, with the receipt.
+    #[schema(example = "/v1/items/cola-033/commands/01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b?receipt=AQAAAZ…")]
+    pub(crate) status_url: &'a str,
+}
+
+/// One line's answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BatchLine<'a> {
+    /// Which line, from 0.
+    #[schema(example = 0)]
+    pub(crate) index: usize,
+    /// Its id, where it can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid")]
+    pub(crate) command_id: Option<CommandId>,
+    /// `queued`; `invalid`: the line's own fault; `failed`: it did not reach the queue and may be sent again under
+    /// the same id. With `Prefer: wait` also `applied`, `rejected` or `dead_lettered`.
+    #[schema(example = "queued")]
+    pub(crate) status: &'static str,
+    /// Where to look for the outcome, with the receipt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status_url: Option<&'a str>,
+    /// What was wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<crate::problem::ProblemBody<'static>>)]
+    pub(crate) problem: Option<&'a Problem>,
+    /// With `Prefer: wait`: what became of it, where that came in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<OutcomeView<'a>>,
+}
+
+/// The answer to a batch.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct BatchAnswer<'a> {
+    /// One a line, in order.
+    pub(crate) results: Vec<BatchLine<'a>>,
+    /// Lines that are durable in the queue without an outcome yet.
+    #[schema(example = 1)]
+    pub(crate) queued: usize,
+    /// Lines that can't be commands, or may not be.
+    #[schema(example = 0)]
+    pub(crate) invalid: usize,
+    /// Lines that did not reach the queue.
+    #[schema(example = 0)]
+    pub(crate) failed: usize,
+    /// With `Prefer: wait`: lines whose outcome came in time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) settled: Option<usize>,
+}
+
+/// The status of one command of several.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StatusLine<'a> {
+    /// Which line, from 0.
+    #[schema(example = 0)]
+    pub(crate) index: usize,
+    /// The item.
+    #[schema(value_type = String)]
+    pub(crate) item_id: &'a ItemId,
+    /// The command.
+    #[schema(value_type = String, format = "uuid")]
+    pub(crate) command_id: CommandId,
+    /// `queued`, `applied`, `rejected` or `dead_lettered`; `unknown` where there is a problem.
+    #[schema(example = "applied")]
+    pub(crate) status: &'static str,
+    /// What became of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<OutcomeView<'a>>,
+    /// Why nothing can be said: `command_not_found`, `command_id_reused`, `receipt_invalid`, `outcome_missing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<crate::problem::ProblemBody<'static>>)]
+    pub(crate) problem: Option<&'a Problem>,
+}
+
+/// The status of several commands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StatusAnswer<'a> {
+    /// One a line, in order.
+    pub(crate) results: Vec<StatusLine<'a>>,
+    /// Lines with an outcome.
+    #[schema(example = 1)]
+    pub(crate) settled: usize,
+    /// Lines still queued.
+    #[schema(example = 0)]
+    pub(crate) queued: usize,
+    /// Lines of which nothing can be said.
+    #[schema(example = 0)]
+    pub(crate) unknown: usize,
+}

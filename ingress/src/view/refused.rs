@@ -1,0 +1,77 @@
+use serde::Serialize;
+use stockline_common::domain::{LocationId, LocationSettings, Timestamp};
+use stockline_common::ports::AlertRecord;
+use utoipa::ToSchema;
+
+use super::{OutcomeView, Viewer};
+
+/// A page of refused commands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CommandPage<'a> {
+    /// Newest first.
+    pub(crate) commands: Vec<OutcomeView<'a>>,
+    /// Where the next page begins; null at the end.
+    pub(crate) next_cursor: Option<&'a str>,
+}
+
+/// An alert.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct AlertView<'a>(pub(crate) &'a AlertRecord);
+
+/// A page of alerts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AlertPage<'a> {
+    /// Newest first.
+    #[schema(value_type = Vec<crate::openapi::AlertSchema>)]
+    pub(crate) alerts: Vec<AlertView<'a>>,
+    /// Where the next page begins; null at the end.
+    pub(crate) next_cursor: Option<&'a str>,
+}
+
+/// The settings of a location.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Location)]
+pub(crate) struct LocationView<'a> {
+    /// The location.
+    #[schema(value_type = String, example = "shop-1")]
+    location_id: &'a LocationId,
+    /// What people call it.
+    #[schema(example = "Shop 1, High Street")]
+    name: &'a str,
+    /// IANA name; mails give local time in it.
+    #[schema(example = "Europe/Berlin")]
+    time_zone: &'a str,
+    /// Who gets this location's alerts; empty: the configured list. Managers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["shop-1@example.com"]))]
+    alert_emails: Option<&'a [String]>,
+    /// A closed location takes no new movements.
+    #[schema(example = false)]
+    closed: bool,
+    /// When it last changed.
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Timestamp,
+}
+
+impl<'a> LocationView<'a> {
+    pub(crate) fn of(settings: &'a LocationSettings, viewer: &Viewer) -> Self {
+        Self {
+            location_id: &settings.location_id,
+            name: &settings.name,
+            time_zone: &settings.time_zone,
+            alert_emails: viewer.settings.then_some(settings.alert_emails.as_slice()),
+            closed: settings.closed,
+            updated_at: settings.updated_at,
+        }
+    }
+}
+
+/// A page of locations.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LocationPage<'a> {
+    /// By id.
+    pub(crate) locations: Vec<LocationView<'a>>,
+    /// Where the next page begins; null at the end.
+    pub(crate) next_cursor: Option<&'a str>,
+}

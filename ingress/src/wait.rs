@@ -1,0 +1,156 @@
+//! `Prefer: wait=N` (RFC 7240): one task looks for the outcomes that all waiting requests want.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use stockline_common::domain::Record;
+use stockline_common::ports::{CommandState, Queries};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::metrics;
+
+/// The first look after a command was queued; each later pause is half as long again.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+/// Looks that are due this soon join the one that is made.
+const JOIN: Duration = Duration::from_millis(1);
+/// Records of one query.
+const RECORDS_PER_QUERY: usize = 500;
+
+/// How long the request prefers to wait, at most `most_s`; `None` where it does not say (RFC 7240 ignores what it
+/// can't read).
+pub(crate) fn preference(headers: &HeaderMap, most_s: u64) -> Option<u64> {
+    headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .find_map(|preference| {
+            let (name, seconds) = preference.split(';').next()?.split_once('=')?;
+            let seconds = seconds.trim().trim_matches('"').parse::<u64>().ok()?;
+            name.trim().eq_ignore_ascii_case("wait").then_some(seconds.min(most_s))
+        })
+        .filter(|seconds| *seconds > 0)
+}
+
+/// A request that waits.
+struct Waiter {
+    commands: Vec<CommandState>,
+    found: Vec<Option<Record>>,
+    deadline: Instant,
+    due: Instant,
+    pause: Duration,
+    reply: oneshot::Sender<Vec<Option<Record>>>,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// Where requests wait. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    sender: mpsc::UnboundedSender<Waiter>,
+    slots: Arc<Semaphore>,
+    most: usize,
+}
+
+impl Waiting {
+    /// Starts the task; it ends when the last clone is gone.
+    pub(crate) fn start(queries: Arc<dyn Queries>, most: usize) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let slots = Arc::new(Semaphore::new(most));
+        tokio::spawn(look(queries, receiver));
+        Self { sender, slots, most }
+    }
+
+    /// Waits until all are settled or the time is over: what was found, in order. `None` where too many wait
+    /// already: the request is then answered at once.
+    pub(crate) async fn outcomes(&self, commands: Vec<CommandState>, seconds: u64) -> Option<Vec<Option<Record>>> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        metrics::waiters(self.most - self.slots.available_permits());
+        let now = Instant::now();
+        let deadline = now + Duration::from_secs(seconds);
+        let (reply, answer) = oneshot::channel();
+        let waiter = Waiter {
+            found: vec![None; commands.len()],
+            commands,
+            deadline,
+            due: now + FIRST_PAUSE,
+            pause: FIRST_PAUSE,
+            reply,
+            _slot: slot,
+        };
+        self.sender.send(waiter).ok()?;
+        // The task answers by the deadline, unless a read of the store hangs.
+        let found = tokio::time::timeout_at(deadline + LONGEST_PAUSE, answer).await.ok().and_then(Result::ok);
+        metrics::waiters(self.most - self.slots.available_permits());
+        found
+    }
+}
+
+async fn look(queries: Arc<dyn Queries>, mut receiver: mpsc::UnboundedReceiver<Waiter>) {
+    let mut waiters: Vec<Waiter> = Vec::new();
+    let mut failing = false;
+    loop {
+        let next = waiters.iter().map(|waiter| waiter.due).min();
+        tokio::select! {
+            arrived = receiver.recv() => match arrived {
+                Some(waiter) => waiters.push(waiter),
+                None => return,
+            },
+            () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
+                let healthy = look_once(queries.as_ref(), &mut waiters, failing).await;
+                failing = !healthy;
+                settle(&mut waiters);
+            }
+        }
+    }
+}
+
+/// Asks for what the due ones miss. `false` where the store failed; they look again later.
+async fn look_once(queries: &dyn Queries, waiters: &mut [Waiter], failing: bool) -> bool {
+    let due_by = Instant::now() + JOIN;
+    let mut places = Vec::new();
+    let mut wanted = Vec::new();
+    for (w, waiter) in waiters.iter_mut().enumerate().filter(|(_, waiter)| waiter.due <= due_by) {
+        waiter.due = due_by + waiter.pause;
+        waiter.pause = (waiter.pause * 3 / 2).min(LONGEST_PAUSE);
+        for (c, command) in waiter.commands.iter().enumerate().filter(|(c, _)| waiter.found[*c].is_none()) {
+            places.push((w, c));
+            wanted.push(command.clone());
+        }
+    }
+    for (places, wanted) in places.chunks(RECORDS_PER_QUERY).zip(wanted.chunks(RECORDS_PER_QUERY)) {
+        match queries.records(wanted).await {
+            Ok(records) => {
+                for ((w, c), record) in places.iter().zip(records) {
+                    waiters[*w].found[*c] = record;
+                }
+            }
+            Err(error) => {
+                if !failing {
+                    tracing::warn!(%error, "outcomes that requests wait for can't be read; looking again");
+                }
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Answers those that have everything, have waited long enough, or have gone.
+fn settle(waiters: &mut Vec<Waiter>) {
+    let now = Instant::now();
+    let mut index = 0;
+    while let Some(waiter) = waiters.get_mut(index) {
+        let settled = waiter.found.iter().all(Option::is_some);
+        if settled || waiter.deadline <= now || waiter.reply.is_closed() {
+            let waiter = waiters.swap_remove(index);
+            // One that has gone needs no answer.
+            let _ = waiter.reply.send(waiter.found);
+        } else {
+            waiter.due = waiter.due.min(waiter.deadline);
+            index += 1;
+        }
+    }
+}
