@@ -9,6 +9,7 @@ use stockline_common::domain::{
 
 use super::model::{Model, Moved, Told, Verdict};
 use super::spec::{Act, Spec, T0, command_id, item_id};
+use super::store::Refusal;
 use super::worker::Worker;
 
 /// Small, so that random times fall on both sides and on the edge.
@@ -207,6 +208,12 @@ fn verdict(worker: &Worker, id: u32) -> Verdict {
 
 fn agrees_with_the_model(found: [Option<i64>; 2], first: &Spec, sequence: &[Spec], cuts: &Cuts) {
     let mut worker = system(found, first, cuts);
+    deliver(&mut worker, sequence, cuts);
+    check(&worker, found, first, sequence);
+}
+
+/// Compares what the store holds and what was published with what the model makes of the same commands.
+fn check(worker: &Worker, found: [Option<i64>; 2], first: &Spec, sequence: &[Spec]) {
     let mut model = Model::new(RULES.max_age_ms, RULES.late_count_max_age_ms);
     model.decide(first);
     for (place, on_hand) in ["main", "shop"].into_iter().zip(found) {
@@ -216,9 +223,8 @@ fn agrees_with_the_model(found: [Option<i64>; 2], first: &Spec, sequence: &[Spec
     for spec in sequence {
         expected.extend(model.decide(spec).map(|verdict| (spec.id, verdict)));
     }
-    deliver(&mut worker, sequence, cuts);
     for (id, expected) in &expected {
-        assert_eq!(verdict(&worker, *id), *expected, "command {id}");
+        assert_eq!(verdict(worker, *id), *expected, "command {id}");
     }
     for (place, found) in ["main", "shop"].into_iter().zip(found) {
         let on_hand = worker.store.level(&item_id(), place).map_or(0, |level| level.on_hand.raw());
@@ -228,7 +234,7 @@ fn agrees_with_the_model(found: [Option<i64>; 2], first: &Spec, sequence: &[Spec
         let sum = ledger.iter().map(|entry| i128::from(entry.delta.raw())).sum::<i128>();
         assert_eq!(i128::from(found.unwrap_or(0)) + sum, i128::from(on_hand), "the ledger explains {place}");
     }
-    every_alert_was_published(&worker, &expected);
+    every_alert_was_published(worker, &expected);
 }
 
 fn every_alert_was_published(worker: &Worker, expected: &std::collections::BTreeMap<u32, Verdict>) {
@@ -283,7 +289,7 @@ fn random_sequences_meet_every_rule() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let mut met = std::collections::BTreeSet::new();
-    for _ in 0..600 {
+    for _ in 0..300 {
         let (found, first, sequence) = (found(), register(), sequence()).new_tree(&mut runner).unwrap().current();
         let mut model = Model::new(RULES.max_age_ms, RULES.late_count_max_age_ms);
         model.decide(&first);
@@ -334,13 +340,31 @@ fn random_sequences_meet_every_rule() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 700, failure_persistence: None, max_shrink_iters: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 320, failure_persistence: None, max_shrink_iters: 1000, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sequence_however_it_is_cut_ends_as_the_model_says(
         found in found(), first in register(), sequence in sequence(), cuts in cuts(),
     ) {
         agrees_with_the_model(found, &first, &sequence, &cuts);
+    }
+
+    #[test]
+    fn a_worker_that_was_paused_before_its_commit_writes_nothing(
+        first in register(), sequence in sequence(), seen in any::<prop::sample::Index>(), held in any::<prop::sample::Index>(),
+        cuts in cuts(),
+    ) {
+        let mut worker = system([None, None], &first, &cuts);
+        let (done, held_slots) = sequence.split_at(seen.index(sequence.len()));
+        deliver(&mut worker, done, &cuts);
+        let slots: Vec<_> = held_slots.iter().map(Spec::slot).collect();
+        let paused = worker.fold_of(&item_id(), &slots);
+        let folds = worker.folds;
+        worker.run(&item_id(), &slots[..=held.index(slots.len())]);
+        let zombie = worker.store.after(&paused.commit);
+        prop_assert!(worker.folds == folds || matches!(zombie, Err(Refusal::Decided(_))));
+        worker.run(&item_id(), &slots);
+        check(&worker, [None, None], &first, &sequence);
     }
 
     #[test]

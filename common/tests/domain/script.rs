@@ -5,7 +5,7 @@
 //! `default 5` for the item's, `none` clears; `register`, `update`, `archive`, `restore`, `barcodes A,B`), and then
 //! `at:shop` `from:main` `to:shop` for places (main unless said), `@-30s` for `occurred_at` and `sent:-2s` for
 //! `sent_at`, both against the moment of acceptance, `expect:4`, `on:reject`, `policy:reject`, `dec:0`, `low:5`,
-//! `id:7`, `retry:1`, `dead`.
+//! `id:7`, `retry:1`, `dead`; `skew:-10s` moves the moment of acceptance, as another ingress's clock would.
 
 use std::collections::BTreeSet;
 
@@ -97,7 +97,7 @@ pub fn read(script: &str) -> Vec<Spec> {
     let commands = script.split('|').map(str::trim).filter(|text| !text.is_empty());
     let spec = |(index, text): (usize, &str)| {
         let words = Words(text.split_whitespace().collect());
-        let accepted = T0 + index as i64 * STEP_MS;
+        let accepted = T0 + index as i64 * STEP_MS + words.get("skew").map_or(0, duration_ms);
         let after = |text: &str| accepted + duration_ms(text);
         Spec {
             id: words.get("id").map_or(index as u32 + 1, |id| id.parse().unwrap()),

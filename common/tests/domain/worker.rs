@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use stockline_common::domain::{
-    Alert, CommandId, Commit, FoldLimits, ItemId, LoadRequest, Rules, Slot, Timestamp, encode_entries, fold, rejudge,
+    Alert, CommandId, Commit, Fold, FoldLimits, ItemId, LoadRequest, Record, Rules, Slot, Timestamp, encode_entries,
+    fold, rejudge,
 };
 
 use super::store::{Refusal, TestStore};
@@ -40,8 +41,7 @@ impl Worker {
         while !rest.is_empty() {
             attempts += 1;
             assert!(attempts <= 3 * slots.len() + 10, "the worker gets nowhere with {rest:?}");
-            let loaded = self.store.load(&LoadRequest::for_slots(item_id.clone(), rest, &self.rules));
-            let fold = fold(&loaded, item_id, rest, &decided, self.now, &self.rules, &self.limits);
+            let fold = self.fold_with(item_id, rest, &decided);
             assert!(fold.taken >= 1);
             if !fold.commit.is_empty() {
                 match self.commit(&fold.commit) {
@@ -59,6 +59,16 @@ impl Worker {
             }
             rest = &rest[fold.taken..];
         }
+    }
+
+    /// Loads and folds, and goes no further.
+    pub fn fold_of(&self, item_id: &ItemId, slots: &[Slot]) -> Fold {
+        self.fold_with(item_id, slots, &BTreeMap::new())
+    }
+
+    fn fold_with(&self, item_id: &ItemId, slots: &[Slot], decided: &BTreeMap<CommandId, Record>) -> Fold {
+        let loaded = self.store.load(&LoadRequest::for_slots(item_id.clone(), slots, &self.rules));
+        fold(&loaded, item_id, slots, decided, self.now, &self.rules, &self.limits)
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<(), Refusal> {

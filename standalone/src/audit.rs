@@ -1,0 +1,94 @@
+//! `audit`: proves that the ledger explains the stock, level by level (P4), also while the server runs.
+
+use std::sync::Arc;
+
+use indicatif::ProgressBar;
+use stockline_common::sqlite::{OpenOptions, SqliteStore, StoreOptions};
+use stockline_worker::audit::{Progress, audit};
+
+use crate::backup;
+use crate::cli::AuditArgs;
+use crate::exit::{self, Unavailable};
+use crate::folder::Folder;
+use crate::serve::{self, Stores};
+
+/// What is audited.
+#[derive(Debug)]
+enum Audited {
+    /// The folder itself: no server uses it.
+    Folder(Stores),
+    /// A copy as of now, in the folder and removed afterwards: a server writes the original.
+    Copy { store: Arc<SqliteStore>, _removed_after: backup::Temporary },
+}
+
+impl Audited {
+    fn open(folder: &Folder, bar: &ProgressBar) -> anyhow::Result<Self> {
+        match Stores::open_existing(folder) {
+            Ok(stores) => Ok(Self::Folder(stores)),
+            Err(error) if error.is::<serve::InUse>() => {
+                let copy = backup::copy(&folder.stock_db(), &folder.stock_db(), "audit", bar)?;
+                let store = SqliteStore::open(copy.path(), StoreOptions::default(), &OpenOptions::default())?;
+                Ok(Self::Copy { store: Arc::new(store), _removed_after: copy })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn store(&self) -> &SqliteStore {
+        match self {
+            Self::Folder(stores) => &stores.store,
+            Self::Copy { store, .. } => store,
+        }
+    }
+}
+
+/// `stockline audit`
+pub(crate) async fn run(args: &AuditArgs) -> anyhow::Result<u8> {
+    let folder = Folder::at(&args.data.data);
+    let bar = ProgressBar::new_spinner();
+    let audited = Audited::open(&folder, &bar)?;
+    let store = audited.store();
+    let mut progress = |read: &Progress| {
+        bar.set_message(format!("{} items, {} ledger entries, {} outcomes", read.items, read.entries, read.records));
+        bar.tick();
+    };
+    let report = audit(store, store, &mut progress).await.map_err(|error| Unavailable(error.to_string()))?;
+    bar.finish_and_clear();
+    let read = report.read;
+    if args.json {
+        let faults: Vec<_> = report
+            .faults
+            .iter()
+            .map(|fault| serde_json::json!({"item_id": fault.item_id, "location_id": fault.location_id, "what": fault.what}))
+            .collect();
+        let text = serde_json::json!({
+            "sound": report.is_sound(),
+            "items": read.items,
+            "levels": read.levels,
+            "entries": read.entries,
+            "outcomes": read.records,
+            "fault_count": report.fault_count,
+            "faults": faults,
+        });
+        println!("{}", serde_json::to_string_pretty(&text)?);
+    } else {
+        println!(
+            "{} items, {} levels, {} ledger entries, {} outcomes read",
+            read.items, read.levels, read.entries, read.records
+        );
+        for fault in &report.faults {
+            let place = fault.location_id.as_ref().map(|id| format!(" at {id}")).unwrap_or_default();
+            println!("  {}{place}: {}", fault.item_id, fault.what);
+        }
+        let listed = report.faults.len() as u64;
+        if report.fault_count > listed {
+            println!("  … and {} more", report.fault_count - listed);
+        }
+        if report.is_sound() {
+            println!("the ledger explains the stock");
+        } else {
+            println!("{} fault(s): keep this folder as it is, take a backup, and report it", report.fault_count);
+        }
+    }
+    Ok(if report.is_sound() { exit::OK } else { exit::FOUND })
+}

@@ -1,0 +1,327 @@
+//! Talks to a Stockline server: the one of the data folder, or any by its address.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use reqwest::{Method, StatusCode, Url};
+use serde::Deserialize;
+use serde_json::Value;
+use stockline_common::ports::Clock as _;
+use stockline_common::service::{Retry, SystemClock};
+use tokio::time::Instant;
+
+use crate::cli::{ClientArgs, DEFAULT_LISTEN};
+use crate::exit::{Unavailable, Usage};
+use crate::files;
+use crate::folder::Folder;
+use crate::keys::Keys;
+use crate::tokens::{self, Token};
+
+/// The longest a single request may take, `Prefer: wait` included.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(45);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The first and the longest pause between attempts.
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+const RETRY_MOST: Duration = Duration::from_secs(2);
+/// The longest `Retry-After` that is honoured; a server that asks for more is down for us.
+const RETRY_AFTER_MOST: Duration = Duration::from_secs(30);
+/// An own token is made anew when less than this is left of it.
+const RENEW_BEFORE_MS: i64 = 60_000;
+
+/// RFC 9457, as the server sends it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Problem {
+    pub(crate) title: String,
+    pub(crate) status: u16,
+    pub(crate) detail: String,
+    pub(crate) code: String,
+    pub(crate) errors: Vec<ProblemFault>,
+}
+
+/// One thing that is wrong with what was sent.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ProblemFault {
+    pub(crate) pointer: String,
+    pub(crate) code: String,
+    pub(crate) detail: String,
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = if self.detail.is_empty() { &self.title } else { &self.detail };
+        write!(f, "{text}")?;
+        if !self.code.is_empty() {
+            write!(f, " [{}]", self.code)?;
+        }
+        for fault in &self.errors {
+            write!(f, "\n  {} {}", fault.pointer, fault.detail)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// An answer of the server that is not a refusal.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// 2xx.
+    pub(crate) status: StatusCode,
+    /// Where to look further.
+    pub(crate) location: Option<String>,
+    /// The body; `null` where there is none.
+    pub(crate) body: Value,
+}
+
+/// As [`Answer`], the body not yet read.
+#[derive(Debug)]
+pub(crate) struct RawAnswer {
+    status: StatusCode,
+    location: Option<String>,
+    /// The server's clock.
+    pub(crate) date: Option<String>,
+    /// The body.
+    pub(crate) bytes: bytes::Bytes,
+}
+
+/// One request, as it is sent and sent again.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    body: Option<bytes::Bytes>,
+    wait_s: Option<u64>,
+}
+
+impl Request {
+    /// A read.
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self { method: Method::GET, path: path.into(), query: Vec::new(), body: None, wait_s: None }
+    }
+
+    /// A submission. Everything that is posted carries ids, so that sending it again is safe.
+    pub(crate) fn post(path: impl Into<String>, body: impl Into<bytes::Bytes>) -> Self {
+        Self { method: Method::POST, body: Some(body.into()), ..Self::get(path) }
+    }
+
+    /// A replacement.
+    pub(crate) fn put(path: impl Into<String>, body: impl Into<bytes::Bytes>) -> Self {
+        Self { method: Method::PUT, ..Self::post(path, body) }
+    }
+
+    /// Adds a parameter where it is set.
+    pub(crate) fn query(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
+        self.query.extend(value.map(|value| (name, value.to_string())));
+        self
+    }
+
+    /// Asks the server to wait for the outcome, so many seconds.
+    pub(crate) const fn wait(mut self, seconds: u64) -> Self {
+        self.wait_s = Some(seconds);
+        self
+    }
+}
+
+#[derive(Debug)]
+enum Credentials {
+    Given(String),
+    Own { keys: Keys, current: Mutex<Option<Token>> },
+}
+
+/// A client of one server.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    credentials: Credentials,
+}
+
+impl Client {
+    /// By the arguments: no address means the data folder's server, no token means one of its own.
+    pub(crate) fn new(args: &ClientArgs) -> anyhow::Result<Self> {
+        let folder = Folder::at(&args.data.data);
+        let base = match &args.url {
+            Some(url) => url.clone(),
+            None => files::read_if_there(&folder.address())?
+                .map_or_else(|| format!("http://{DEFAULT_LISTEN}"), |text| text.trim().to_owned()),
+        };
+        let base = Url::parse(&base)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
+            .ok_or_else(|| Usage(format!("{base:?} is not an address such as https://stock.example.com")))?;
+        let credentials = match &args.token {
+            Some(token) => Credentials::Given(token.trim().to_owned()),
+            None if !is_here(&base) => {
+                return Err(Usage(format!(
+                    "{base} is another machine: give its token with --token or STOCKLINE_TOKEN"
+                ))
+                .into());
+            }
+            None => Credentials::Own {
+                keys: Keys::open(&folder).context("no --token is given, and none can be made")?,
+                current: Mutex::new(None),
+            },
+        };
+        let mut http = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).connect_timeout(CONNECT_TIMEOUT).no_proxy();
+        if base.scheme() == "http" {
+            // Reading the system's certificates takes longer than a whole request to this machine.
+            http = http.tls_certs_only([]);
+        }
+        if let Some(path) = &args.ca_cert {
+            let pem = std::fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
+            let certs = reqwest::Certificate::from_pem_bundle(&pem)
+                .with_context(|| format!("{} holds no certificate in PEM", path.display()))?;
+            http = http.tls_certs_merge(certs);
+        }
+        Ok(Self { http: http.build().context("can't set up the HTTP client")?, base, credentials })
+    }
+
+    /// Is the server on this machine, so that its clock is ours?
+    pub(crate) fn is_here(&self) -> bool {
+        is_here(&self.base)
+    }
+
+    /// Sends a request once; only what a person should know comes back as an error.
+    pub(crate) async fn send(&self, request: &Request) -> anyhow::Result<Answer> {
+        self.send_until(request, Duration::ZERO).await
+    }
+
+    /// Sends a request again and again while the server can't be reached or asks for patience, for so long.
+    pub(crate) async fn send_until(&self, request: &Request, patience: Duration) -> anyhow::Result<Answer> {
+        let raw = self.send_raw(request, patience).await?;
+        let body =
+            if raw.bytes.is_empty() { Value::Null } else { serde_json::from_slice(&raw.bytes).unwrap_or_default() };
+        Ok(Answer { status: raw.status, location: raw.location, body })
+    }
+
+    /// As [`Client::send_until`], for answers that are read into types of their own.
+    pub(crate) async fn send_raw(&self, request: &Request, patience: Duration) -> anyhow::Result<RawAnswer> {
+        let give_up = Instant::now() + patience;
+        let mut pauses = Retry::new(RETRY_FIRST, RETRY_MOST);
+        loop {
+            let (error, asked_pause) = match self.attempt(request).await? {
+                Attempt::Answer(answer) => return Ok(answer),
+                Attempt::Later(error, pause) => (error, pause),
+            };
+            let pause = asked_pause.unwrap_or_default().min(RETRY_AFTER_MOST).max(pauses.next_pause());
+            if Instant::now() + pause > give_up {
+                return Err(error.into());
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self, request: &Request) -> anyhow::Result<Attempt> {
+        let mut url = self.base.join(&request.path).with_context(|| format!("{} is not a path", request.path))?;
+        if url.origin() != self.base.origin() {
+            // A token goes to the server it is meant for, wherever an answer points.
+            return Err(anyhow::anyhow!("the server points to another one ({})", url.origin().ascii_serialization()));
+        }
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        let mut http = self.http.request(request.method.clone(), url).bearer_auth(self.token()?);
+        if let Some(body) = &request.body {
+            http = http.header("content-type", "application/json").body(body.clone());
+        }
+        if let Some(seconds) = request.wait_s {
+            http = http.header("prefer", format!("wait={seconds}"));
+        }
+        let response = match http.send().await {
+            Ok(response) => response,
+            Err(error) => return Ok(Attempt::Later(self.unreachable(&error), None)),
+        };
+        let status = response.status();
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (location, retry_after, date) = (header("location"), header("retry-after"), header("date"));
+        let bytes = match response.bytes().await {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Attempt::Later(self.unreachable(&error), None)),
+        };
+        if status.is_success() {
+            return Ok(Attempt::Answer(RawAnswer { status, location, date, bytes }));
+        }
+        let problem = problem_of(status, &bytes);
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY) {
+            let pause = retry_after.and_then(|text| text.parse().ok()).map(Duration::from_secs);
+            return Ok(Attempt::Later(Unavailable(format!("{} answers {status}: {problem}", self.base)), pause));
+        }
+        Err(problem.into())
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Unavailable {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        Unavailable(format!("can't reach {} ({cause}); is the server running? `stockline` starts it", self.base))
+    }
+
+    fn token(&self) -> anyhow::Result<String> {
+        match &self.credentials {
+            Credentials::Given(token) => Ok(token.clone()),
+            Credentials::Own { keys, current } => {
+                let now = SystemClock.now();
+                let mut current = current.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let usable = current.take().filter(|token| token.expires_at.millis_since(now) > RENEW_BEFORE_MS);
+                let token = match usable {
+                    Some(token) => token,
+                    None => tokens::own(keys, now)?,
+                };
+                let jwt = token.jwt.clone();
+                *current = Some(token);
+                Ok(jwt)
+            }
+        }
+    }
+}
+
+/// Is it this machine? A token made here goes nowhere else.
+fn is_here(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback() || address.is_unspecified())
+}
+
+enum Attempt {
+    Answer(RawAnswer),
+    Later(Unavailable, Option<Duration>),
+}
+
+fn problem_of(status: StatusCode, body: &[u8]) -> Problem {
+    let mut problem: Problem = serde_json::from_slice(body).unwrap_or_default();
+    problem.status = status.as_u16();
+    if problem.title.is_empty() && problem.detail.is_empty() {
+        problem.title = format!("the server answers {status}");
+    }
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_made_here_is_sent_to_this_machine_only() {
+        for here in ["http://127.0.0.1:8080", "http://[::1]:1", "https://localhost"] {
+            assert!(is_here(&Url::parse(here).unwrap()), "{here}");
+        }
+        for there in ["http://10.0.0.1", "https://stock.example.com", "http://localhost.example.com"] {
+            assert!(!is_here(&Url::parse(there).unwrap()), "{there}");
+        }
+    }
+
+    #[test]
+    fn a_problem_is_told_with_every_fault() {
+        let body = br#"{"type":"about:blank","title":"Invalid","status":422,"detail":"the command is not valid","code":"invalid_command",
+            "retryable":false,"errors":[{"pointer":"/quantity","code":"float","detail":"write \"2\""}]}"#;
+        let text = problem_of(StatusCode::UNPROCESSABLE_ENTITY, body).to_string();
+        assert_eq!(text, "the command is not valid [invalid_command]\n  /quantity write \"2\"");
+        let other = problem_of(StatusCode::NOT_FOUND, b"<html>");
+        assert_eq!(other.to_string(), "the server answers 404 Not Found");
+    }
+}

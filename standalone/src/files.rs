@@ -1,0 +1,92 @@
+//! Files that are whole or not there: written beside, synced, renamed.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+/// Only the owner reads it.
+pub(crate) const SECRET: u32 = 0o600;
+/// Anyone may read it.
+pub(crate) const PUBLIC: u32 = 0o644;
+
+/// Puts `bytes` at `path`, durably, in one step: a reader or a crash sees the old file or the new one.
+pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+    replace_atomic(path, mode, |file| Ok(file.write_all(bytes)?))
+}
+
+/// As [`write_atomic`], for what is written piece by piece.
+pub(crate) fn replace_atomic(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&mut File) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let temporary = beside(path, "tmp");
+    let done = (|| {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+        write(&mut file)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        sync_folder_of(path)
+    })();
+    if done.is_err() {
+        // The first error is the one to tell.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    done.with_context(|| format!("can't write {}", path.display()))
+}
+
+/// Adds a line to the end, durably.
+pub(crate) fn append_line(path: &Path, line: &str, mode: u32) -> anyhow::Result<()> {
+    let done = (|| {
+        let mut file = OpenOptions::new().append(true).create(true).mode(mode).open(path)?;
+        file.write_all(format!("{line}\n").as_bytes())?;
+        file.sync_all()?;
+        sync_folder_of(path)
+    })();
+    done.with_context(|| format!("can't write {}", path.display()))
+}
+
+/// The text of a file; `None` where there is none.
+pub(crate) fn read_if_there(path: &Path) -> anyhow::Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),
+    }
+}
+
+/// A name beside `path` that no other process uses.
+pub(crate) fn beside(path: &Path, what: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.{what}", std::process::id()))
+}
+
+/// Makes a rename durable.
+pub(crate) fn sync_folder_of(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(File::open(folder)?.sync_all()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_keeps_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        write_atomic(&path, b"one", SECRET).unwrap();
+        write_atomic(&path, b"two", SECRET).unwrap();
+        assert_eq!(read_if_there(&path).unwrap().unwrap(), "two");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, SECRET);
+        let failed = replace_atomic(&path, SECRET, |_| anyhow::bail!("disk full")).unwrap_err();
+        assert!(format!("{failed:#}").contains("disk full"));
+        assert_eq!(read_if_there(&path).unwrap().unwrap(), "two", "a failed write leaves the old file");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "and nothing beside it");
+    }
+}

@@ -1,0 +1,84 @@
+use crate::server::Server;
+
+/// A server with one item in stock.
+fn with_cola(options: &[&str]) -> Server {
+    let server = Server::start(options);
+    let words = ["submit", "register_item", "--item", "cola", "--name", "Cola 0.33 l", "--shortage-policy", "reject"];
+    server.run(&words).ok();
+    server.run(&["submit", "receive", "--item", "cola", "--quantity", "10"]).ok();
+    server
+}
+
+#[test]
+fn a_sale_takes_stock_once_however_often_it_is_sent() {
+    let server = with_cola(&[]);
+    let id = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b";
+    for _ in 0..3 {
+        let sold = server.run(&["submit", "sell", "--item", "cola", "--quantity", "2", "--id", id]).ok();
+        assert!(sold.stdout.contains("main: -2 → 8 on hand"), "{sold:?}");
+    }
+    assert_eq!(server.on_hand("cola", "main"), "8");
+    let other = server.run(&["submit", "sell", "--item", "cola", "--quantity", "3", "--id", id]);
+    other.refused(1, "command_id_reused");
+    assert_eq!(server.run(&["status", "cola", id, "--json"]).ok().json()["status"], "applied");
+    let history = server.run(&["history", "cola"]).ok().stdout;
+    assert_eq!(history.lines().count(), 3, "headings, the sale, the delivery: {history}");
+    assert!(history.lines().nth(1).unwrap().contains("sell"), "the newest first: {history}");
+    let audit = server.run(&["audit"]).ok();
+    assert!(audit.stdout.contains("the ledger explains the stock"), "{audit:?}");
+}
+
+#[test]
+fn a_refused_sale_is_listed_and_can_be_sent_again_corrected() {
+    let server = with_cola(&[]);
+    let refused = server.run(&["submit", "sell", "--item", "cola", "--quantity", "11"]);
+    refused.refused(1, "insufficient_stock");
+    let list = server.run(&["refused"]).ok().stdout;
+    assert!(list.lines().nth(1).unwrap().contains("insufficient_stock"), "{list}");
+    server.run(&["refused", "--code", "insufficient_stock", "--resubmit", "--on-shortage", "allow"]).ok();
+    assert_eq!(server.on_hand("cola", "main"), "-1");
+    let again = server.run(&["refused", "--json"]).ok().json();
+    assert_eq!(again, serde_json::json!([]), "what was resubmitted is no longer open");
+    let alerts = server.run(&["alerts"]).ok().stdout;
+    assert!(alerts.contains("oversold") || alerts.lines().count() == 1, "{alerts}");
+}
+
+#[test]
+fn what_cant_be_a_command_is_told_with_every_fault() {
+    let server = with_cola(&[]);
+    let wrong = server.run(&["submit", "sell", "--item", "cola", "--quantity", "1.5.0", "--counted", "3"]);
+    wrong.refused(1, "/quantity").refused(1, "/counted");
+    assert_eq!(server.on_hand("cola", "main"), "10");
+}
+
+#[test]
+fn locations_are_put_and_listed() {
+    let server = with_cola(&[]);
+    server
+        .run(&["submit", "receive", "--item", "cola", "--quantity", "1", "--location", "a"])
+        .refused(1, "unknown_location");
+    server.run(&["locations", "put", "a", "b", "--time-zone", "Europe/Berlin"]).ok();
+    let list = server.run(&["locations", "list"]).ok().stdout;
+    assert!(list.contains("Europe/Berlin") && list.contains("main"), "{list}");
+    let words = ["submit", "transfer", "--item", "cola", "--quantity", "4", "--from", "main", "--to", "b"];
+    server.run(&words).ok();
+    assert_eq!((server.on_hand("cola", "main"), server.on_hand("cola", "b")), ("6".into(), "4".into()));
+}
+
+#[test]
+fn a_dead_letter_that_is_none_is_refused_by_the_running_server_and_without_it() {
+    let mut server = with_cola(&[]);
+    let id = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b";
+    server.run(&["dead-letters", "retry", "cola", id]).refused(1, "no command of this item and id");
+    server.run(&["dead-letters", "discard", "cola", id]).refused(1, "no dead letter");
+    server.run(&["dead-letters", "list"]).ok();
+    assert!(server.terminate().success());
+    server.run(&["dead-letters", "retry", "cola", id]).refused(1, "no command of this item and id");
+}
+
+#[test]
+fn without_a_server_the_client_says_how_to_start_one() {
+    let mut server = with_cola(&[]);
+    assert!(server.terminate().success());
+    server.run(&["stock"]).refused(3, "is the server running?");
+}

@@ -1,0 +1,179 @@
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use crate::server::{Server, stockline};
+
+const STORES: usize = 3;
+const ITEMS: usize = 20;
+
+/// Sales of `lines` lines, gzipped; what each (item, store) pair must end at when it began at 1,000.
+struct Sales {
+    path: PathBuf,
+    expected: std::collections::BTreeMap<(String, String), i64>,
+}
+
+fn sales(home: &Path, lines: usize) -> Sales {
+    let mut expected = std::collections::BTreeMap::new();
+    let mut text = String::from("sold_at,store_id,basket_id,product_id,quantity\n");
+    for n in 0..lines {
+        let (item, store) = (format!("p{}", n * 7 % ITEMS), format!("s{}", n * 5 % STORES));
+        let quantity = if n % 50 == 13 { 0 } else { n % 4 + 1 };
+        let (minute, second) = (n / 60 % 60, n % 60);
+        text.push_str(&format!("2017-01-01T08:{minute:02}:{second:02}Z,{store},{},{item},{quantity}\n", n / 3));
+        *expected.entry((item, store)).or_insert(1_000) -= i64::try_from(quantity).unwrap();
+    }
+    let path = home.join("sales.csv.gz");
+    let file = std::fs::File::create(&path).unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    gzip.finish().unwrap();
+    Sales { path, expected }
+}
+
+/// A server with the items, the stores and 1,000 of each item in each.
+fn stocked() -> Server {
+    let server = Server::start(&["--max-age-days", "5000"]);
+    let put: Vec<String> = (0..STORES).map(|n| format!("s{n}")).collect();
+    let words: Vec<&str> = ["locations", "put"].into_iter().chain(put.iter().map(String::as_str)).collect();
+    server.run(&words).ok();
+    let mut pairs = String::from("item,store\n");
+    for item in 0..ITEMS {
+        for store in &put {
+            pairs.push_str(&format!("p{item},{store}\n"));
+        }
+    }
+    let path = server.home().join("pairs.csv");
+    std::fs::write(&path, pairs).unwrap();
+    let path = path.to_str().unwrap();
+    let items = server.run(&[
+        "load",
+        path,
+        "--type",
+        "register_item",
+        "--map",
+        "item_id=item,name=item",
+        "--id",
+        "item",
+        "--distinct",
+        "--json",
+    ]);
+    assert_eq!(items.ok().json()["applied"], ITEMS);
+    let opening = server.run(&[
+        "load",
+        path,
+        "--type",
+        "receive",
+        "--map",
+        "item_id=item,location_id=store",
+        "--set",
+        "quantity=1000",
+        "--id",
+        "item,store",
+        "--json",
+    ]);
+    assert_eq!(opening.ok().json()["applied"], ITEMS * STORES);
+    server
+}
+
+const MAP: &str = "item_id=product_id,location_id=store_id,quantity=quantity,occurred_at=sold_at";
+
+fn load<'a>(path: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let words = ["load", path, "--type", "sell", "--map", MAP, "--id", "basket_id,product_id", "--json"];
+    words.into_iter().chain(more.iter().copied()).collect()
+}
+
+fn assert_stock(server: &Server, sales: &Sales) {
+    let levels = server.run(&["stock", "--json", "--limit", "1000"]).ok().json();
+    let found: std::collections::BTreeMap<_, i64> = levels
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|level| {
+            let text = |name: &str| level[name].as_str().unwrap().to_owned();
+            ((text("item_id"), text("location_id")), text("on_hand").parse().unwrap())
+        })
+        .collect();
+    for (pair, expected) in &sales.expected {
+        assert_eq!(found.get(pair), Some(expected), "{pair:?}");
+    }
+}
+
+#[test]
+fn a_file_is_loaded_once_its_refused_lines_are_told_and_a_second_run_changes_nothing() {
+    let server = stocked();
+    let sales = sales(server.home(), 2_000);
+    let path = sales.path.to_str().unwrap();
+    let first = server.run(&load(path, &[])).refused(1, "").json();
+    assert_eq!((&first["lines"], &first["refused"], &first["applied"]), (&2_000.into(), &40.into(), &1_960.into()));
+    assert_eq!(first["unknown"], 0);
+    assert_stock(&server, &sales);
+    let refused = std::fs::read_to_string(server.home().join("sales.refused.csv")).unwrap();
+    assert_eq!(refused.lines().count(), 41);
+    let line = refused.lines().nth(1).unwrap();
+    assert!(line.starts_with("15,invalid_value,") && line.contains("above 0"), "the line of the file: {line}");
+
+    let second = server.run(&load(path, &[])).refused(1, "").json();
+    assert_eq!((&second["already_applied"], &second["applied"]), (&1_960.into(), &0.into()));
+    assert_stock(&server, &sales);
+    server.run(&["audit"]).ok();
+}
+
+#[test]
+fn a_server_killed_in_the_middle_loses_and_doubles_nothing() {
+    let mut server = stocked();
+    let sales = sales(server.home(), 6_000);
+    let path = sales.path.to_str().unwrap();
+    let data = server.data();
+    let loading = stockline(&load(path, &["--data", data.to_str().unwrap(), "--batch", "50", "--retry-for", "1s"]))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // In the middle: some of it is applied.
+    while server.on_hand("p0", "s0") == "1000" {}
+    server.kill();
+    let ended = loading.wait_with_output().unwrap();
+    server.start_again();
+    let again = server.run(&load(path, &[])).refused(1, "").json();
+    assert_eq!(again["unknown"], 0, "{again}; the killed run ended with {:?}", ended.status);
+    assert_stock(&server, &sales);
+    server.run(&["audit"]).ok();
+}
+
+#[test]
+fn a_file_that_cant_be_meant_so_sends_nothing() {
+    let server = stocked();
+    let file = |name: &str, content: &str| {
+        let path = server.home().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    const HEADINGS: &str = "sold_at,store_id,basket_id,product_id,quantity\n";
+    const SALE: &str = "2017-01-01T08:00:00Z,s0,1,p0,1\n";
+    let twice = file("twice.csv", &format!("{HEADINGS}{SALE}{SALE}"));
+    server.run(&load(&twice, &[])).refused(1, "line 3 repeats line 2").refused(1, "#");
+    let column = file("column.csv", "a,b\n1,2\n");
+    server.run(&load(&column, &[])).refused(2, "has no column");
+    let local = file("local.csv", &format!("{HEADINGS}2017-01-01T08:00:00,s0,1,p0,1\n"));
+    server.run(&load(&local, &[])).refused(2, "--time-zone");
+    let short = file("short.csv", &format!("{HEADINGS}{SALE}2017-01-01T08:00:00Z,s0\n"));
+    server.run(&load(&short, &[])).refused(1, "line 3: 2 fields");
+    server.run(&load("/nonexistent.csv", &[])).refused(1, "can't read /nonexistent.csv");
+    assert_eq!(server.on_hand("p0", "s0"), "1000");
+    server.run(&load(&local, &["--time-zone", "America/New_York"])).ok();
+    assert_eq!(server.on_hand("p0", "s0"), "999");
+}
+
+#[test]
+fn repeated_lines_are_events_of_their_own_with_the_occurrence_number() {
+    let server = stocked();
+    let path = server.home().join("twice.csv");
+    std::fs::write(&path, "sold_at,store_id,basket_id,product_id,quantity\n,s0,1,p0,1\n,s0,1,p0,1\n").unwrap();
+    let words =
+        ["load", path.to_str().unwrap(), "--type", "sell", "--map", MAP, "--id", "basket_id,product_id,#", "--json"];
+    for applied in [2, 0] {
+        assert_eq!(server.run(&words).ok().json()["applied"], applied);
+    }
+    assert_eq!(server.on_hand("p0", "s0"), "998");
+}

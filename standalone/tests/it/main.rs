@@ -1,0 +1,10 @@
+//! The real binary, as people start it: one process on one folder, and the command line beside it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod backup;
+mod commands;
+mod life;
+mod load;
+mod server;
+mod tokens;

@@ -1,0 +1,154 @@
+//! Starts the binary and talks to it.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_stockline");
+
+/// The binary with these arguments and none of the caller's settings.
+pub(crate) fn stockline(arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.env_clear().args(arguments);
+    command
+}
+
+/// What a run printed and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// Runs to the end.
+    pub(crate) fn of(arguments: &[&str]) -> Self {
+        Self::from(stockline(arguments).output().unwrap())
+    }
+
+    /// It must have ended well.
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+
+    /// It must have ended with this code, saying this.
+    pub(crate) fn refused(self, code: i32, part: &str) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        assert!(self.stderr.contains(part) || self.stdout.contains(part), "{part}: {self:?}");
+        self
+    }
+
+    /// Its output as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// A folder and the server on it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Option<Child>,
+    arguments: Vec<String>,
+    /// What it said when it was ready.
+    pub(crate) welcome: String,
+    home: TempDir,
+}
+
+impl Server {
+    /// On a new folder, with these options besides.
+    pub(crate) fn start(options: &[&str]) -> Self {
+        let arguments = options.iter().map(ToString::to_string).collect();
+        let mut server = Self { child: None, arguments, welcome: String::new(), home: tempfile::tempdir().unwrap() };
+        server.start_again();
+        server
+    }
+
+    /// Where tests may put files.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    /// Starts on the same folder; returns when it is ready.
+    pub(crate) fn start_again(&mut self) {
+        let data = self.data();
+        let mut child = stockline(&["--data", data.to_str().unwrap()])
+            .args(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--log", "warn"])
+            .args(&self.arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        self.welcome.clear();
+        // The address stands in the line after which it is served; the next command is printed last.
+        while !line.contains("token --data") {
+            line.clear();
+            let read = out.read_line(&mut line).unwrap();
+            assert!(read > 0, "the server ended: {} {:?}", self.welcome, child.wait());
+            self.welcome.push_str(&line);
+        }
+        std::thread::spawn(move || out.read_to_end(&mut Vec::new()));
+        self.child = Some(child);
+    }
+
+    /// What follows a label in the welcome.
+    pub(crate) fn said(&self, label: &str) -> String {
+        let line = self.welcome.lines().find(|line| line.trim_start().starts_with(label)).unwrap();
+        line.trim_start().trim_start_matches(label).trim().to_owned()
+    }
+
+    /// Runs a subcommand on this folder.
+    pub(crate) fn run(&self, words: &[&str]) -> Ran {
+        let data = self.data();
+        let arguments: Vec<&str> = words.iter().copied().chain(["--data", data.to_str().unwrap()]).collect();
+        Ran::of(&arguments)
+    }
+
+    /// One level's balance.
+    pub(crate) fn on_hand(&self, item: &str, location: &str) -> String {
+        let levels = self.run(&["stock", item, "--location", location, "--json"]).ok().json();
+        levels[0]["on_hand"].as_str().unwrap_or_else(|| panic!("{levels}")).to_owned()
+    }
+
+    /// SIGTERM, and how it ended.
+    pub(crate) fn terminate(&mut self) -> ExitStatus {
+        let mut child = self.child.take().unwrap();
+        let kill = Command::new("/bin/sh").args(["-c", &format!("kill -TERM {}", child.id())]).status().unwrap();
+        assert!(kill.success());
+        child.wait().unwrap()
+    }
+
+    /// SIGKILL, in the middle of whatever it does.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
