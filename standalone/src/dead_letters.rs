@@ -6,7 +6,7 @@ use crate::cli::{DeadLetterArgs, DeadLettersCommand};
 use crate::client::{Client, Request};
 use crate::control::{self, Op, Operator, Order};
 use crate::folder::Folder;
-use crate::{exit, serve, show};
+use crate::{exit, refused, serve};
 
 /// The most dead letters that are listed.
 const LISTED_MAX: u64 = 1_000;
@@ -23,7 +23,7 @@ pub(crate) async fn run(command: &DeadLettersCommand) -> anyhow::Result<u8> {
             if *json {
                 println!("{}", serde_json::to_string_pretty(letters)?);
             } else {
-                show::refused_table(letters).print();
+                refused::refused_table(letters).print();
             }
             Ok(exit::OK)
         }

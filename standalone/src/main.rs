@@ -21,10 +21,14 @@ mod files;
 mod folder;
 mod keys;
 mod load;
+mod locations;
 mod mail;
+mod parts;
+mod refused;
 mod restore;
 mod serve;
 mod show;
+mod side_work;
 mod submit;
 mod table;
 mod tokens;
@@ -67,9 +71,9 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Stock(args) => show::stock(&args).await,
         Command::Status(args) => show::status(&args).await,
         Command::History(args) => show::history(&args).await,
-        Command::Refused(args) => show::refused(&args).await,
+        Command::Refused(args) => refused::refused(&args).await,
         Command::Alerts(args) => show::alerts(&args).await,
-        Command::Locations(command) => show::locations(&command).await,
+        Command::Locations(command) => locations::run(&command).await,
         Command::Audit(args) => audit::run(&args).await,
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),

@@ -4,27 +4,25 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use stockline_common::domain::{FoldLimits, Reason, Rules};
-use stockline_common::ports::{Clock, CommandReceiver as _};
-use stockline_common::service::{
-    LogFormat, Shutdown, ShutdownTrigger, SystemClock, init_logs, install_metrics, on_termination,
-};
+use stockline_common::ports::Clock;
+use stockline_common::service::{LogFormat, SystemClock, init_logs, install_metrics, on_termination};
 use stockline_common::sqlite::{
     DataFolder, FolderError, OpenOptions, QueueOptions, SqliteAlertQueue, SqliteQueue, SqliteStore, StoreOptions,
 };
 use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, TlsFiles};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
 use crate::cli::ServeArgs;
-use crate::control::{self, Operator};
 use crate::exit::{self, Unavailable, Usage};
 use crate::files::{self, PUBLIC};
 use crate::folder::Folder;
 use crate::keys::Keys;
+use crate::parts::Parts;
 use crate::tokens::{CLI_CLIENT, TILL_CLIENT};
-use crate::{mail, welcome};
+use crate::{mail, side_work, welcome};
 
 const HOUR_MS: i64 = 3_600_000;
 /// How long a command may wait in queue and dead letter queue together (design.md §6).
@@ -41,15 +39,6 @@ const WORKER_RECEIVE_WAIT: Duration = Duration::from_millis(500);
 const ALERT_LEASE: Duration = Duration::from_secs(300);
 /// The port of Prometheus exporters that have no other.
 const METRICS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_464);
-/// How often the queue's depth is measured.
-const DEPTH_INTERVAL: Duration = Duration::from_secs(5);
-
-/// Messages that wait in the queue.
-const QUEUE_VISIBLE: &str = "stockline_queue_visible";
-/// Messages that the worker holds.
-const QUEUE_IN_FLIGHT: &str = "stockline_queue_in_flight";
-/// How long the oldest message has waited.
-const QUEUE_OLDEST_AGE: &str = "stockline_queue_oldest_age_seconds";
 
 /// The adapters of a data folder; while they live the folder is ours.
 #[derive(Debug)]
@@ -96,6 +85,12 @@ fn take(folder: &Folder) -> anyhow::Result<DataFolder> {
 
 /// `stockline serve`
 pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
+    // From here on a signal ends the server in order, also while it starts.
+    let mut signal = Box::pin(on_termination());
+    if let Some(came) = (&mut signal).now_or_never() {
+        came.context("can't wait for signals")?;
+        return Ok(exit::OK);
+    }
     refuse_open_http(&args)?;
     let staff_may = staff_may(&args.staff_may)?;
     mail::check_addresses(&args.mail.alert_emails)?;
@@ -162,12 +157,10 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         };
         async move { Ok(stockline_ingress::run(config, adapters, listener, shutdown).await?) }
     });
-    let side = start_side_work(&stores, &folder, metrics, metrics_listener);
-    files::write_atomic(
-        &folder.address(),
-        format!("{}\n", args.public_url.as_ref().filter(|_| args.tls_cert.is_some()).unwrap_or(&base)).as_bytes(),
-        PUBLIC,
-    )?;
+    let side = side_work::start(&stores, &folder, metrics, metrics_listener);
+    // A certificate is for the name that others use.
+    let found_at = if args.tls_cert.is_some() { &public } else { &base };
+    files::write_atomic(&folder.address(), format!("{found_at}\n").as_bytes(), PUBLIC)?;
 
     let has_location_mail = location_mail(&stores).await;
     welcome::print(&welcome::Facts {
@@ -179,7 +172,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         has_location_mail,
         keys_made: keys.1,
     });
-    let ended = parts.run_until_asked_to_end().await;
+    let ended = parts.run_until(signal).await;
     side.end().await;
     ended?;
     tracing::info!("stopped; everything accepted is in {}", folder.path().display());
@@ -300,147 +293,5 @@ async fn listen_for_metrics(named: Option<SocketAddr>) -> anyhow::Result<TcpList
             tracing::warn!("metrics can't listen at {METRICS_LISTEN} ({error}); they take a free port");
             listen(SocketAddr::new(METRICS_LISTEN.ip(), 0), "--metrics-listen").await
         }
-    }
-}
-
-/// A part of the process, in order of starting; the last one started ends first.
-#[derive(Debug)]
-struct Part {
-    name: &'static str,
-    trigger: ShutdownTrigger,
-    task: JoinHandle<anyhow::Result<()>>,
-}
-
-#[derive(Debug, Default)]
-struct Parts(Vec<Part>);
-
-impl Parts {
-    fn start<F>(&mut self, name: &'static str, begin: impl FnOnce(Shutdown) -> F)
-    where
-        F: Future<Output = anyhow::Result<()>> + Send + 'static,
-    {
-        let (trigger, shutdown) = Shutdown::new();
-        self.0.push(Part { name, trigger, task: tokio::spawn(begin(shutdown)) });
-    }
-
-    /// Until a signal comes or a part fails. Then ends the parts one after the other, so that what one hands on finds
-    /// the next one alive.
-    async fn run_until_asked_to_end(mut self) -> anyhow::Result<()> {
-        let failed = tokio::select! {
-            signal = on_termination() => { signal.context("can't wait for signals")?; None }
-            failed = first_ended(&mut self.0) => Some(failed),
-        };
-        let (ended, failure) = match failed {
-            Some((name, error)) => (Some(name), Err(error.context(format!("{name} stopped by itself")))),
-            None => (None, Ok(())),
-        };
-        tracing::info!("stopping");
-        let ending = async {
-            while let Some(part) = self.0.pop() {
-                part.trigger.request();
-                if Some(part.name) != ended {
-                    part.task.await.with_context(|| format!("{} failed while stopping", part.name))??;
-                }
-            }
-            anyhow::Ok(())
-        };
-        tokio::select! {
-            ended = ending => failure.and(ended),
-            _ = on_termination() => Err(anyhow!("stopped at once by a second signal; nothing accepted is lost")),
-        }
-    }
-}
-
-/// The first part that ends although nobody asked it to.
-async fn first_ended(parts: &mut [Part]) -> (&'static str, anyhow::Error) {
-    let waiting = parts.iter_mut().map(|part| {
-        let name = part.name;
-        Box::pin(async move { (name, (&mut part.task).await) })
-    });
-    let ((name, result), _, _) = futures_util::future::select_all(waiting).await;
-    let error = match result {
-        Ok(Ok(())) => anyhow!("it ended without being asked to"),
-        Ok(Err(error)) => error,
-        Err(panic) => panic.into(),
-    };
-    (name, error)
-}
-
-/// What runs beside and may fail without harm: metrics, the control socket.
-#[derive(Debug)]
-struct SideWork {
-    trigger: ShutdownTrigger,
-    control: Option<JoinHandle<()>>,
-    others: Vec<JoinHandle<()>>,
-}
-
-impl SideWork {
-    async fn end(self) {
-        self.trigger.request();
-        if let Some(control) = self.control {
-            // A panic of the task was reported where it happened.
-            let _ = control.await;
-        }
-        for task in self.others {
-            task.abort();
-        }
-    }
-}
-
-fn start_side_work<R>(stores: &Stores, folder: &Folder, metrics: R, listener: TcpListener) -> SideWork
-where
-    R: MetricsText,
-{
-    let (trigger, shutdown) = Shutdown::new();
-    let operator = Operator {
-        queries: stores.store.clone(),
-        store: stores.store.clone(),
-        sender: stores.queue.clone(),
-        clock: Arc::clone(&stores.clock),
-    };
-    let control = match control::listen(&folder.control_socket()) {
-        Ok(listener) => Some(tokio::spawn(control::serve(listener, operator, shutdown))),
-        Err(error) => {
-            let path = folder.control_socket();
-            tracing::warn!("no orders at {} ({error}): dead-letters needs the server stopped", path.display());
-            None
-        }
-    };
-    let queue = stores.queue.clone();
-    let upkeep = metrics.clone();
-    let measure = tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(DEPTH_INTERVAL);
-        loop {
-            ticks.tick().await;
-            upkeep.upkeep();
-            if let Ok(depth) = queue.depth().await {
-                metrics::gauge!(QUEUE_VISIBLE).set(depth.visible as f64);
-                metrics::gauge!(QUEUE_IN_FLIGHT).set(depth.in_flight as f64);
-                metrics::gauge!(QUEUE_OLDEST_AGE).set(depth.oldest_age_ms as f64 / 1_000.0);
-            }
-        }
-    });
-    let router = axum::Router::new().route("/metrics", axum::routing::get(move || async move { metrics.text() }));
-    let serve = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::warn!("metrics are no longer served: {error}");
-        }
-    });
-    SideWork { trigger, control, others: vec![measure, serve] }
-}
-
-/// What the metrics recorder gives.
-trait MetricsText: Clone + Send + Sync + 'static {
-    fn text(&self) -> String;
-    fn upkeep(&self);
-}
-
-impl MetricsText for metrics_exporter_prometheus::PrometheusHandle {
-    fn text(&self) -> String {
-        self.render()
-    }
-
-    fn upkeep(&self) {
-        self.run_upkeep();
     }
 }

@@ -17,6 +17,8 @@ use crate::exit::{self, Unavailable};
 
 /// `Prefer: wait` of one request, in seconds.
 const WAIT_S: u64 = 20;
+/// How long to try to reach the server: a person waits.
+const REACH: Duration = Duration::from_secs(10);
 /// The pause between polls where the server would not wait.
 const POLL: Duration = Duration::from_millis(200);
 
@@ -194,7 +196,7 @@ pub(crate) async fn submit(args: &SubmitArgs) -> anyhow::Result<u8> {
     let give_up = Instant::now() + args.timeout.0;
     let wait_s = WAIT_S.min(args.timeout.seconds());
     let request = Request::post("/v1/commands", body).wait(wait_s);
-    let answer = client.send_until(&request, args.timeout.0).await?;
+    let answer = client.send_until(&request, REACH.min(args.timeout.0)).await?;
     let outcome = settled(&client, answer, give_up).await.with_context(|| {
         let id = command["command_id"].as_str().unwrap_or_default();
         format!("command {id} of {} was accepted, and its outcome is not known yet", args.item_id)

@@ -2,7 +2,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use crate::server::{Server, stockline};
+use crate::server::{Ran, Server, stockline};
 
 const STORES: usize = 3;
 const ITEMS: usize = 20;
@@ -32,8 +32,9 @@ fn sales(home: &Path, lines: usize) -> Sales {
 }
 
 /// A server with the items, the stores and 1,000 of each item in each.
-fn stocked() -> Server {
-    let server = Server::start(&["--max-age-days", "5000"]);
+fn stocked(options: &[&str]) -> Server {
+    let options: Vec<&str> = ["--max-age-days", "5000"].into_iter().chain(options.iter().copied()).collect();
+    let server = Server::start(&options);
     let put: Vec<String> = (0..STORES).map(|n| format!("s{n}")).collect();
     let words: Vec<&str> = ["locations", "put"].into_iter().chain(put.iter().map(String::as_str)).collect();
     server.run(&words).ok();
@@ -101,7 +102,7 @@ fn assert_stock(server: &Server, sales: &Sales) {
 
 #[test]
 fn a_file_is_loaded_once_its_refused_lines_are_told_and_a_second_run_changes_nothing() {
-    let server = stocked();
+    let server = stocked(&[]);
     let sales = sales(server.home(), 2_000);
     let path = sales.path.to_str().unwrap();
     let first = server.run(&load(path, &[])).refused(1, "").json();
@@ -121,7 +122,7 @@ fn a_file_is_loaded_once_its_refused_lines_are_told_and_a_second_run_changes_not
 
 #[test]
 fn a_server_killed_in_the_middle_loses_and_doubles_nothing() {
-    let mut server = stocked();
+    let mut server = stocked(&[]);
     let sales = sales(server.home(), 6_000);
     let path = sales.path.to_str().unwrap();
     let data = server.data();
@@ -142,8 +143,54 @@ fn a_server_killed_in_the_middle_loses_and_doubles_nothing() {
 }
 
 #[test]
+fn a_load_goes_on_by_itself_when_the_server_comes_back() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut server = stocked(&["--listen", &free]);
+    let sales = sales(server.home(), 6_000);
+    let data = server.data();
+    let words = ["--data", data.to_str().unwrap(), "--batch", "50", "--retry-for", "2m"];
+    let loading = stockline(&load(sales.path.to_str().unwrap(), &words))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while server.on_hand("p0", "s0") == "1000" {}
+    server.kill();
+    server.start_again();
+    let summary = Ran::from(loading.wait_with_output().unwrap()).refused(1, "").json();
+    assert_eq!((&summary["applied"], &summary["unknown"]), (&5_880.into(), &0.into()), "{summary}");
+    assert_stock(&server, &sales);
+}
+
+#[test]
+fn a_backup_taken_under_load_and_loaded_again_ends_at_the_same_stock() {
+    let server = stocked(&[]);
+    let sales = sales(server.home(), 6_000);
+    let (path, data) = (sales.path.to_str().unwrap(), server.data());
+    let loading = stockline(&load(path, &["--data", data.to_str().unwrap(), "--batch", "50"]))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while server.on_hand("p0", "s0") == "1000" {}
+    let file = server.home().join("backup.tar");
+    server.run(&["backup", file.to_str().unwrap()]).ok();
+    assert_eq!(loading.wait_with_output().unwrap().status.code(), Some(1));
+    assert_stock(&server, &sales);
+
+    let mut restored = Server::start(&["--max-age-days", "5000"]);
+    restored.terminate();
+    std::fs::remove_dir_all(restored.data()).unwrap();
+    restored.run(&["restore", file.to_str().unwrap()]).ok();
+    restored.start_again();
+    let again = restored.run(&load(path, &[])).refused(1, "").json();
+    assert_eq!(again["unknown"], 0, "{again}");
+    assert_stock(&restored, &sales);
+    restored.run(&["audit"]).ok();
+}
+
+#[test]
 fn a_file_that_cant_be_meant_so_sends_nothing() {
-    let server = stocked();
+    let server = stocked(&[]);
     let file = |name: &str, content: &str| {
         let path = server.home().join(name);
         std::fs::write(&path, content).unwrap();
@@ -167,7 +214,7 @@ fn a_file_that_cant_be_meant_so_sends_nothing() {
 
 #[test]
 fn repeated_lines_are_events_of_their_own_with_the_occurrence_number() {
-    let server = stocked();
+    let server = stocked(&[]);
     let path = server.home().join("twice.csv");
     std::fs::write(&path, "sold_at,store_id,basket_id,product_id,quantity\n,s0,1,p0,1\n,s0,1,p0,1\n").unwrap();
     let words =

@@ -89,8 +89,10 @@ impl Server {
     /// Starts on the same folder; returns when it is ready.
     pub(crate) fn start_again(&mut self) {
         let data = self.data();
+        let chosen = self.arguments.iter().any(|argument| argument == "--listen");
         let mut child = stockline(&["--data", data.to_str().unwrap()])
-            .args(["--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--log", "warn"])
+            .args(["--metrics-listen", "127.0.0.1:0", "--log", "error"])
+            .args(if chosen { &[] as &[&str] } else { &["--listen", "127.0.0.1:0"] })
             .args(&self.arguments)
             .stdout(Stdio::piped())
             .spawn()
