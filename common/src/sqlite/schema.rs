@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::backup::Backup;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 
 /// What a database file is meant to hold.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +68,14 @@ pub enum SchemaError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The file's writer could not be started.
+    #[error("can't start the writer of {}: {source}; let this user run more threads", .path.display())]
+    Thread {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Anything else that SQLite reports.
     #[error("can't open {}: {source}; {}", .path.display(), advice(.source))]
     Sqlite {
@@ -96,6 +104,10 @@ pub(super) fn open(path: &Path, what: Schema, options: &OpenOptions) -> Result<C
     let failed = |source| SchemaError::of(path, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = connect(path, flags, options).map_err(failed)?;
+    // SQLite makes do with reading where it may not write.
+    if connection.is_readonly("main").map_err(failed)? {
+        return Err(failed(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), None)));
+    }
     // Nothing is written to the file before it is known to be ours.
     let version = check(path, &connection, what)?;
     configure(&connection, options).map_err(failed)?;
@@ -197,7 +209,8 @@ fn migrate(connection: &mut Connection, what: Schema, from: i64) -> rusqlite::Re
 }
 
 impl SchemaError {
-    fn of(path: &Path, source: rusqlite::Error) -> Self {
+    /// What SQLite reports of a file while it is opened.
+    pub(super) fn of(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match source.sqlite_error_code() {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Self::NotADatabase { path },
@@ -277,6 +290,17 @@ mod tests {
         let same = open_default(&path, V1).unwrap();
         assert_eq!(number(&same, "PRAGMA user_version"), 1);
         assert_eq!(number(&same, "SELECT count(*) FROM sqlite_schema WHERE name = 'b'"), 0);
+    }
+
+    #[test]
+    fn a_file_that_can_not_be_written_is_named_with_what_to_do() {
+        let (folder, path) = file();
+        // SQLite opens a folder as it opens a file it has no right to: not.
+        let text = open_default(folder.path(), V1).unwrap_err().to_string();
+        assert!(text.contains(&folder.path().display().to_string()) && text.contains("write access"), "{text}");
+        let code = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+        assert!(SchemaError::of(&path, code(ffi::SQLITE_READONLY)).to_string().contains("write access"));
+        assert!(SchemaError::of(&path, code(ffi::SQLITE_FULL)).to_string().contains("free some space"));
     }
 
     #[test]
