@@ -8,8 +8,7 @@ use super::keys::{KeyBook, id_key};
 use super::names::{ItemFacts, ItemNames, LocationNames};
 use super::rows;
 use crate::domain::{
-    Claim, ClaimChange, CommandId, Commit, Item, ItemId, Level, Quantity, Record, RejudgeMark, Resubmits, Status,
-    StockState, encode_entries,
+    Claim, ClaimChange, CommandId, Commit, ItemId, Quantity, Record, RejudgeMark, Resubmits, Status, encode_entries,
 };
 use crate::ports::CommitOutcome;
 
