@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 
 use super::commit::{self, Desk, Prepared};
 use super::fault::Fault;
+use super::write;
 use crate::ports::{CommitOutcome, StoreError};
 
 /// What a commit came to.
@@ -177,7 +178,7 @@ fn transaction(
 /// One commit; on a fault, whether it may have written already.
 fn one(connection: &Connection, desk: &mut Desk, prepared: &Prepared) -> Result<CommitOutcome, (Fault, bool)> {
     match commit::check(connection, desk, prepared) {
-        Ok(Ok(checked)) => commit::write(connection, desk, prepared, checked)
+        Ok(Ok(checked)) => write::write(connection, desk, prepared, checked)
             .map(|()| CommitOutcome::Committed)
             .map_err(|fault| (fault, true)),
         Ok(Err(outcome)) => Ok(outcome),

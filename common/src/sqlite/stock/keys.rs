@@ -113,7 +113,7 @@ impl KeyBook {
     /// Reads the logs back, and goes on with the round where its last transaction left it. Keys that were moved since
     /// they were logged wait once more, which does no harm.
     pub(super) fn open(connection: &Connection, pending_max: usize) -> Result<Self, Fault> {
-        let mut pending = BTreeSet::new();
+        let mut logged = Vec::new();
         let mut round = Round { log: 0, log_no: 1, position: None };
         for (log, sql) in READ.into_iter().enumerate() {
             let mut statement = connection.prepare(sql)?;
@@ -124,7 +124,7 @@ impl KeyBook {
                     let position = row.get::<_, Option<i64>>(1)?.zip(row.get(2)?);
                     round = Round { log, log_no: log_no + 1, position };
                 }
-                read_keys(row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?, &mut pending)?;
+                read_keys(row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?, &mut logged)?;
             }
         }
         if round.position.is_none() {
@@ -132,7 +132,7 @@ impl KeyBook {
             round.log = 1 - round.log;
         }
         Ok(Self {
-            pending: Arc::new(PendingKeys(RwLock::new(pending))),
+            pending: Arc::new(PendingKeys(RwLock::new(logged.into_iter().collect()))),
             fresh: BTreeSet::new(),
             moved: Vec::new(),
             round,
@@ -217,14 +217,14 @@ impl KeyBook {
     }
 }
 
-fn read_keys(bytes: &[u8], keys: &mut BTreeSet<Key>) -> Result<(), Fault> {
+fn read_keys(bytes: &[u8], keys: &mut Vec<Key>) -> Result<(), Fault> {
     let (pairs, rest) = bytes.as_chunks::<KEY_BYTES>();
     if !rest.is_empty() {
         return Err(Fault::Unreadable("the log of record keys is damaged".into()));
     }
     for pair in pairs {
         let both = u128::from_le_bytes(*pair);
-        keys.insert(((both as u64).cast_signed(), ((both >> 64) as u64).cast_signed()));
+        keys.push(((both as u64).cast_signed(), ((both >> 64) as u64).cast_signed()));
     }
     Ok(())
 }

@@ -2,6 +2,11 @@
 //!
 //! Reading goes on while the writer writes (WAL); each call reads in one transaction. What commits together is synced
 //! together ([`group`]).
+//!
+//! Measured on a file with 5 million records of random ids: a random page that is written costs the writer three times
+//! what appending a whole record does. So records and chunks are appended, their keys go in by order ([`keys`]), and a
+//! movement writes one such page, its level's. Pages of 1 and 2 KB, a mapped file and a larger cache made no difference
+//! that stood out of the noise.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -38,6 +43,7 @@ mod readers;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use commit::{Desk, Prepared};
 use fault::Fault;
@@ -175,7 +181,7 @@ impl Store for SqliteStore {
                 Some(DeadLetter { discarded_at: discarded @ None, .. }) if open => *discarded = Some(at),
                 _ => return Ok(false),
             }
-            commit::rewrite_record(connection, record_no, &record)?;
+            write::rewrite_record(connection, record_no, &record)?;
             Ok(true)
         })
         .await

@@ -15,7 +15,7 @@ async fn what_a_fold_wrote_is_loaded_as_it_was() {
     let register = shop.fold("cola", &[slot], at(0)).await.commit;
     assert_eq!(shop.commit(register.clone()).await, CommitOutcome::Committed);
     let slot = shop.slot("receive", "cola", r#","quantity":3,"note":"n","unit_cost":"1.5""#, at(1));
-    let receive = shop.fold("cola", &[slot.clone()], at(1)).await.commit;
+    let receive = shop.fold("cola", std::slice::from_ref(&slot), at(1)).await.commit;
     assert_eq!(shop.commit(receive.clone()).await, CommitOutcome::Committed);
 
     let loaded = shop.load("cola", &[slot]).await;

@@ -19,7 +19,7 @@ async fn busy_shop() -> (Shop, Vec<Movement>) {
         let outcome = &record.outcome;
         expected.extend(outcome.effects.iter().filter_map(|effect| Movement::of_effect(outcome, effect)));
     }
-    expected.sort_by(|a, b| newest_first(a).cmp(&newest_first(b)));
+    expected.sort_by_cached_key(newest_first);
     (shop, expected)
 }
 
