@@ -90,14 +90,16 @@ impl<S> TimedIo<S> {
 
     /// Called where nothing can be read or written now: is the time over? Otherwise sees to being called again.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        if self.is_working() {
-            // Its answer will move bytes, and the next read comes here again.
-            return Poll::Pending;
+        let now = Instant::now();
+        let working = self.is_working();
+        if working {
+            self.moved = now;
         }
         let deadline = self.deadline();
-        if deadline <= Instant::now() {
+        if !working && deadline <= now {
             return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client was quiet for too long"));
         }
+        // Also while a request is in work: Hyper may not read again after it, since it was told to wait.
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         // One that is too early only looks again: setting it back after every request would cost more.
         if alarm.deadline() > deadline {
@@ -175,3 +177,7 @@ impl<S> TimedIo<S> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

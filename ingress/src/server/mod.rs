@@ -155,13 +155,18 @@ struct Server {
 }
 
 impl Server {
-    async fn connection(&self, stream: TcpStream, phases: watch::Receiver<Phase>) {
+    async fn connection(&self, stream: TcpStream, mut phases: watch::Receiver<Phase>) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "the connection was gone before it was served");
             return;
         }
         let Some(tls) = &self.tls else { return self.http(stream, phases).await };
-        match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+        let shaken = tokio::select! {
+            shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => shaken,
+            // It has not sent a request yet.
+            _ = phases.wait_for(|phase| *phase != Phase::Serving) => return,
+        };
+        match shaken {
             Ok(Ok(stream)) => self.http(stream, phases).await,
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),

@@ -223,6 +223,19 @@ async fn a_known_token_expires_and_can_be_revoked() {
 }
 
 #[tokio::test]
+async fn a_token_seen_before_needs_no_key() {
+    let on = OnFile::new();
+    let token = TestKey::first().token(&claims());
+    let first = on.judge(&token).await.unwrap();
+    // Without the cache being told, which a rotation does.
+    on.auth.state.trusted.replace(keyset::KeySet::default());
+    assert_eq!(on.judge(&token).await.unwrap(), first);
+    assert!(!on.auth.is_ready());
+    let other = TestKey::first().token(&claims_with("sub", json!("bob")));
+    assert_eq!(on.judge(&other).await.unwrap_err(), "token_unknown_key");
+}
+
+#[tokio::test]
 async fn a_refusal_shows_nothing_of_the_token() {
     let on = OnFile::new();
     for (name, value) in [("iss", "https://secret.test"), ("client_id", "secret.test"), ("sub", "secret.test\n")] {

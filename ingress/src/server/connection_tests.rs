@@ -1,0 +1,160 @@
+//! Time on a connection, over a pipe and a clock that jumps: no network, no waiting.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::routing::{get, post};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::advance;
+
+use super::super::{Phase, Server, http};
+use super::*;
+
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+const SECOND: Duration = Duration::from_secs(1);
+const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+/// Bytes that the pipe holds.
+const PIPE_BYTES: usize = 1024;
+
+struct Client {
+    stream: DuplexStream,
+    phase: watch::Sender<Phase>,
+    served: JoinHandle<Duration>,
+}
+
+/// A connection that is served until it ends; the task answers how long that was.
+fn connect() -> Client {
+    let router = Router::new()
+        .route("/hello", get(async || "hello"))
+        .route("/large", get(async || "x".repeat(100 * PIPE_BYTES)))
+        .route("/long", get(async || tokio::time::sleep(10 * IDLE_TIMEOUT).await))
+        .route(
+            "/body",
+            post(async |request: Request<Body>| {
+                axum::body::to_bytes(request.into_body(), PIPE_BYTES)
+                    .await
+                    .map(|_| "hello")
+                    .map_err(|error| error.to_string())
+            }),
+        );
+    let server = Server { http: http(), router, tls: None, header_timeout: HEADER_TIMEOUT };
+    let (stream, theirs) = tokio::io::duplex(PIPE_BYTES);
+    let (phase, phases) = watch::channel(Phase::Serving);
+    let began = Instant::now();
+    let served = tokio::spawn(async move {
+        server.http(theirs, phases).await;
+        began.elapsed()
+    });
+    Client { stream, phase, served }
+}
+
+impl Client {
+    async fn request(&mut self) {
+        self.stream.write_all(REQUEST).await.unwrap();
+        self.hello().await;
+    }
+
+    async fn hello(&mut self) {
+        let mut text = Vec::new();
+        while !text.ends_with(b"hello") {
+            assert_ne!(self.stream.read_buf(&mut text).await.unwrap(), 0, "{}", String::from_utf8_lossy(&text));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_without_a_request_ends_with_the_header_timeout() {
+    assert_eq!(connect().served.await.unwrap().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_kept_longer_than_a_load_balancer_does() {
+    let mut client = connect();
+    for _ in 0..3 {
+        client.request().await;
+        advance(IDLE_TIMEOUT - SECOND).await;
+    }
+    client.request().await;
+    let idle_from = 3 * (IDLE_TIMEOUT - SECOND);
+    assert_eq!(client.served.await.unwrap().as_secs(), (idle_from + IDLE_TIMEOUT).as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_is_timed_from_its_first_byte() {
+    let mut client = connect();
+    client.request().await;
+    advance(60 * SECOND).await;
+    for byte in b"GET /he" {
+        client.stream.write_all(&[*byte]).await.unwrap();
+        tokio::time::sleep(SECOND).await;
+    }
+    assert!(!client.served.is_finished());
+    assert_eq!(client.served.await.unwrap().as_secs(), 70);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_in_work_is_not_cut_off_nor_its_slow_body() {
+    let mut client = connect();
+    client.stream.write_all(b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut head = [0; 15];
+    client.stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+
+    let mut client = connect();
+    client.stream.write_all(b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n").await.unwrap();
+    for byte in b"body" {
+        tokio::time::sleep(2 * HEADER_TIMEOUT).await;
+        client.stream.write_all(&[*byte]).await.unwrap();
+    }
+    client.hello().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_no_answer_is_cut_off() {
+    let mut client = connect();
+    client.stream.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut some = [0; PIPE_BYTES];
+    for _ in 0..5 {
+        tokio::time::sleep(IDLE_TIMEOUT - SECOND).await;
+        client.stream.read_exact(&mut some).await.unwrap();
+    }
+    let slow = 5 * (IDLE_TIMEOUT - SECOND);
+    assert_eq!(client.served.await.unwrap().as_secs(), (slow + IDLE_TIMEOUT).as_secs());
+}
+
+/// `GET /hello` as HTTP/2 frames: the preface, empty settings, headers that end the stream.
+fn http2_request() -> Vec<u8> {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    let block = [&[0x82, 0x86, 0x04, 0x06][..], b"/hello", &[0x01, 0x01], b"a"].concat();
+    bytes.extend([0, 0, block.len() as u8, 1, 0x05, 0, 0, 0, 1]);
+    bytes.extend(block);
+    bytes
+}
+
+#[tokio::test(start_paused = true)]
+async fn http2_is_served_and_its_chatter_is_no_slow_head() {
+    let mut client = connect();
+    client.stream.write_all(&http2_request()).await.unwrap();
+    client.hello().await;
+    let settings_ack = [0, 0, 0, 4, 1, 0, 0, 0, 0];
+    client.stream.write_all(&settings_ack).await.unwrap();
+    tokio::time::sleep(2 * HEADER_TIMEOUT).await;
+    assert!(!client.served.is_finished());
+    assert_eq!(client.served.await.unwrap().as_secs(), IDLE_TIMEOUT.as_secs());
+
+    let mut client = connect();
+    client.stream.write_all(&http2_request()).await.unwrap();
+    client.hello().await;
+    client.phase.send_replace(Phase::Draining);
+    let mut rest = Vec::new();
+    client.stream.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.windows(2).any(|pair| pair == [7, 0]), "a GOAWAY frame: {rest:?}");
+    client.served.await.unwrap();
+
+    let mut partial = connect();
+    partial.stream.write_all(&http2_request()[..30]).await.unwrap();
+    assert_eq!(partial.served.await.unwrap().as_secs(), 10, "a preface is no request");
+}
