@@ -90,7 +90,8 @@ impl Modify for TokenScheme {
 /// Gives every problem its body, and every operation the answers that any request may get.
 struct CommonAnswers;
 
-const ANY: &[(&str, &str)] = &[("500", "`internal_error`, which was logged"), ("503", "`overloaded`, `timeout`")];
+const ANY: &[(&str, &str)] =
+    &[("500", "`internal_error`, `store_unreadable`; both were logged"), ("503", "`overloaded`, `timeout`")];
 const WITH_TOKEN: &[(&str, &str)] = &[
     ("400", "`invalid_parameter`"),
     ("401", "`token_missing`, `token_expired` and the other `token_…` codes"),

@@ -4,7 +4,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 use axum::routing::{get, post};
+use serde::de::DeserializeOwned;
 use stockline_common::domain::LocationId;
 use stockline_common::ports::StoreError;
 
@@ -44,6 +47,19 @@ pub(crate) fn all() -> Router<Arc<App>> {
         .route("/readyz", get(meta::readyz))
         .route("/openapi.json", get(meta::openapi_json))
         .route("/docs", get(meta::docs))
+}
+
+/// The ids of the path as text; what is not UTF-8 is refused like any other that is none.
+pub(crate) struct InPath<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<App>> for InPath<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let path = Path::from_request_parts(parts, app).await;
+        let Path(ids) = path.map_err(|_| Problem::new(codes::INVALID_ID, "an id in the path is not UTF-8"))?;
+        Ok(Self(ids))
+    }
 }
 
 /// An id from the path.

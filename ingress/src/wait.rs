@@ -43,7 +43,7 @@ struct Waiter {
     due: Instant,
     pause: Duration,
     reply: oneshot::Sender<Vec<Option<Record>>>,
-    _slot: OwnedSemaphorePermit,
+    slot: OwnedSemaphorePermit,
 }
 
 /// Where requests wait. Cheap to clone.
@@ -78,7 +78,7 @@ impl Waiting {
             due: now + FIRST_PAUSE,
             pause: FIRST_PAUSE,
             reply,
-            _slot: slot,
+            slot,
         };
         self.sender.send(waiter).ok()?;
         // The task answers by the deadline, unless a read of the store hangs.
@@ -145,9 +145,10 @@ fn settle(waiters: &mut Vec<Waiter>) {
     while let Some(waiter) = waiters.get_mut(index) {
         let settled = waiter.found.iter().all(Option::is_some);
         if settled || waiter.deadline <= now || waiter.reply.is_closed() {
-            let waiter = waiters.swap_remove(index);
+            let Waiter { reply, found, slot, .. } = waiters.swap_remove(index);
+            drop(slot);
             // One that has gone needs no answer.
-            let _ = waiter.reply.send(waiter.found);
+            let _ = reply.send(found);
         } else {
             waiter.due = waiter.due.min(waiter.deadline);
             index += 1;

@@ -232,7 +232,8 @@ impl Actor {
     }
 
     fn settle(&mut self, lines: &[LineOf], queued: bool) {
-        self.buffered.fetch_sub(lines.len(), Ordering::AcqRel);
+        let before = self.buffered.fetch_sub(lines.len(), Ordering::AcqRel);
+        metrics::buffered_commands(before.saturating_sub(lines.len()));
         for of in lines {
             let MapEntry::Occupied(mut request) = self.requests.entry(of.request) else { continue };
             if let Some(place) = request.get_mut().queued.get_mut(of.line as usize) {

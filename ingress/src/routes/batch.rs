@@ -49,7 +49,7 @@ enum Judged {
     request_body(content = inline(crate::openapi::BatchSchema), content_type = "application/json"),
     responses(
         (status = 200, description = "With `Prefer: wait`: every queued line has its outcome", body = BatchAnswer<'static>),
-        (status = 202, description = "At least one line is queued, or every line is invalid", body = BatchAnswer<'static>),
+        (status = 202, description = "At least one line is queued, or none could be. A line that is `invalid` has its problem: `invalid_command`, `forbidden_command`, `forbidden_location`, `duplicate_in_request`, with `Prefer: wait` also `command_id_reused`; one that is `failed` has `queue_unavailable`", body = BatchAnswer<'static>),
         (status = 422, description = "`invalid_body`, `too_many_commands`: nothing was queued"),
         (status = 503, description = "`queue_unavailable`: no line reached the queue; `overloaded`: nothing was taken"),
     ),

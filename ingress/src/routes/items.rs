@@ -1,9 +1,10 @@
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use stockline_common::domain::{CommandKind, ItemId};
 use stockline_common::ports::{ItemFilter, MovementFilter};
 
+use super::InPath;
 use crate::access::Caller;
 use crate::answer;
 use crate::app::Shared;
@@ -76,7 +77,7 @@ pub(crate) async fn items(
 pub(crate) async fn item(
     State(app): Shared,
     caller: Caller,
-    Path(item_id): Path<String>,
+    InPath(item_id): InPath<String>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -114,7 +115,7 @@ pub(crate) async fn item(
 pub(crate) async fn movements(
     State(app): Shared,
     caller: Caller,
-    Path(item_id): Path<String>,
+    InPath(item_id): InPath<String>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -159,7 +160,7 @@ pub(crate) async fn movements(
 pub(crate) async fn stock_as_of(
     State(app): Shared,
     caller: Caller,
-    Path(item_id): Path<String>,
+    InPath(item_id): InPath<String>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

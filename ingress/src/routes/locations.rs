@@ -1,9 +1,10 @@
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use stockline_common::domain::{Json, LocationId, LocationSettings, Timestamp};
 
+use super::InPath;
 use crate::access::Caller;
 use crate::answer;
 use crate::app::Shared;
@@ -76,7 +77,7 @@ pub(crate) async fn locations(
 pub(crate) async fn location(
     State(app): Shared,
     caller: Caller,
-    Path(location_id): Path<String>,
+    InPath(location_id): InPath<String>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -110,7 +111,7 @@ pub(crate) async fn location(
 pub(crate) async fn put_location(
     State(app): Shared,
     caller: Caller,
-    Path(location_id): Path<String>,
+    InPath(location_id): InPath<String>,
     uri: Uri,
     headers: HeaderMap,
     request: Body,
@@ -131,16 +132,10 @@ pub(crate) async fn put_location(
 fn parse(json: &Json<'_>, location_id: LocationId, now: Timestamp) -> Result<LocationSettings, Problem> {
     let known = ["name", "time_zone", "alert_emails", "closed"];
     let mut members = Members::of(json, String::new(), &known).map_err(|fault| Problem::invalid_body(vec![fault]))?;
-    let name = members.required("name").and_then(|value| members.text("name", value)).unwrap_or_default();
-    let chars = name.chars().count();
-    if members.faults.is_empty()
-        && (name.trim().is_empty() || chars > MAX_NAME_CHARS || name.chars().any(char::is_control))
-    {
-        members.fault(
-            "name",
-            "invalid_value",
-            format!("must be 1 to {MAX_NAME_CHARS} characters without control characters"),
-        );
+    let name = members.required("name").and_then(|value| members.text("name", value));
+    if name.is_some_and(|name| !is_name(name)) {
+        let detail = format!("must be 1 to {MAX_NAME_CHARS} characters without control characters");
+        members.fault("name", "invalid_value", detail);
     }
     let time_zone = members.get("time_zone").and_then(|value| members.text("time_zone", value)).unwrap_or("UTC");
     if !Timestamp::knows_zone(time_zone) {
@@ -158,8 +153,12 @@ fn parse(json: &Json<'_>, location_id: LocationId, now: Timestamp) -> Result<Loc
     if !members.faults.is_empty() {
         return Err(Problem::invalid_body(members.faults));
     }
-    let (name, time_zone) = (name.to_owned(), time_zone.to_owned());
+    let (name, time_zone) = (name.unwrap_or_default().to_owned(), time_zone.to_owned());
     Ok(LocationSettings { location_id, name, time_zone, alert_emails, closed, updated_at: now })
+}
+
+fn is_name(text: &str) -> bool {
+    !text.trim().is_empty() && text.chars().count() <= MAX_NAME_CHARS && !text.chars().any(char::is_control)
 }
 
 fn emails(members: &mut Members<'_>) -> Vec<String> {

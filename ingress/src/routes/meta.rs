@@ -1,5 +1,7 @@
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -159,7 +161,7 @@ fn fixed(headers: &HeaderMap, kind: &'static str, page: &openapi::Page, policy: 
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
     let policy = policy.map(|policy| [(CONTENT_SECURITY_POLICY, policy.to_owned())]);
-    let kind = [(CONTENT_TYPE, kind)];
+    let kind = [(CONTENT_TYPE, kind), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
     match policy {
         Some(policy) => (common, kind, policy, page.body.clone()).into_response(),
         None => (common, kind, page.body.clone()).into_response(),

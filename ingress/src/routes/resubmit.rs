@@ -1,7 +1,7 @@
 use std::str::FromStr;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use stockline_common::domain::{
@@ -9,6 +9,7 @@ use stockline_common::domain::{
 };
 use stockline_common::ports::CommandState;
 
+use super::InPath;
 use super::submit::accept;
 use crate::access::Caller;
 use crate::app::Shared;
@@ -53,7 +54,7 @@ struct Correction {
 pub(crate) async fn resubmit(
     State(app): Shared,
     caller: Caller,
-    Path((item_id, command_id)): Path<(String, String)>,
+    InPath((item_id, command_id)): InPath<(String, String)>,
     uri: Uri,
     headers: HeaderMap,
     request: Body,

@@ -1,11 +1,12 @@
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use stockline_common::domain::{CommandId, Fault, ItemId, Json};
 use stockline_common::ports::CommandState;
 
+use super::InPath;
 use super::submit::preference_applied;
 use crate::access::Caller;
 use crate::app::Shared;
@@ -44,7 +45,7 @@ use crate::{answer, wait};
 pub(crate) async fn status(
     State(app): Shared,
     caller: Caller,
-    Path((item_id, command_id)): Path<(String, String)>,
+    InPath((item_id, command_id)): InPath<(String, String)>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

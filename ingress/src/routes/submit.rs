@@ -38,6 +38,7 @@ use crate::{answer, body, metrics, wait};
             ("Location" = String, description = "Where to look for the outcome, with the receipt"),
             ("Retry-After" = u64, description = "Seconds until a first look is worth it"),
         )),
+        (status = 400, description = "`malformed_json`: detail names line and column; `invalid_header`: the `Idempotency-Key` is no UUID"),
         (status = 409, description = "With `Prefer: wait`: `command_id_reused`, with the command that holds the id"),
         (status = 422, description = "`invalid_command`: every fault is named"),
     ),
@@ -106,9 +107,7 @@ pub(crate) async fn accept(
                 let viewer = caller.viewer();
                 let mut response = match found {
                     None => queued_response(&receipted)?,
-                    some => {
-                        settled_response(app, &viewer, &receipted, judge(app, &viewer, Some(receipted.receipt), some))?
-                    }
+                    some => settled_response(&viewer, &receipted, judge(app, &viewer, Some(receipted.receipt), some))?,
                 };
                 preference_applied(&mut response, seconds);
                 response
@@ -145,12 +144,7 @@ fn queued_response(receipted: &Receipted) -> Result<Response, Problem> {
     located(answer::json(StatusCode::ACCEPTED, &view)?, receipted)
 }
 
-fn settled_response(
-    _app: &App,
-    viewer: &Viewer,
-    receipted: &Receipted,
-    standing: Standing,
-) -> Result<Response, Problem> {
+fn settled_response(viewer: &Viewer, receipted: &Receipted, standing: Standing) -> Result<Response, Problem> {
     match standing {
         Standing::Settled(record) => {
             located(answer::json(StatusCode::OK, &OutcomeView::of(&record, viewer))?, receipted)

@@ -1,0 +1,127 @@
+//! The description of the API is the API.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use stockline_common::domain::{Json, ParseContext, parse_command};
+
+use crate::server::Server;
+
+const METHODS: [&str; 7] = ["get", "post", "put", "delete", "patch", "head", "options"];
+
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            assert!(METHODS.contains(&method.as_str()));
+            operations.push((method.clone(), path.clone(), operation.clone()));
+        }
+    }
+    operations
+}
+
+/// What the router's source registers.
+fn routed() -> BTreeSet<(String, String)> {
+    let source = include_str!("../../src/routes.rs");
+    let mut routed = BTreeSet::new();
+    for line in source.split(".route(").skip(1) {
+        let path = line.split('"').nth(1).unwrap();
+        let handlers = line.split(".route(").next().unwrap();
+        for method in METHODS {
+            if handlers.contains(&format!("{method}(")) {
+                routed.insert((method.to_owned(), path.to_owned()));
+            }
+        }
+    }
+    routed
+}
+
+#[tokio::test]
+async fn the_document_lists_exactly_the_routes_that_are_served() {
+    let server = Server::start().await;
+    let document = server.nobody().get("/openapi.json").await.body;
+    assert_eq!(document["openapi"], "3.1.0");
+    let described: BTreeSet<_> = operations(&document).into_iter().map(|(method, path, _)| (method, path)).collect();
+    assert_eq!(described, routed());
+    for (method, path, _) in operations(&document) {
+        let path = path
+            .replace("{item_id}", "cola")
+            .replace("{location_id}", "main")
+            .replace("{command_id}", &crate::server::id(1));
+        let client = server.manager();
+        let answer = client.send(client.request(method.to_uppercase().parse().unwrap(), &path)).await;
+        assert!(!["not_found", "method_not_allowed"].contains(&answer.code()), "{method} {path}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn every_operation_says_what_may_come_and_every_reference_leads_somewhere() {
+    let server = Server::start().await;
+    let document = server.nobody().get("/openapi.json").await.body;
+    for (method, path, operation) in operations(&document) {
+        let answers = operation["responses"].as_object().unwrap();
+        assert!(operation["summary"].is_string(), "{method} {path}");
+        for (status, answer) in answers {
+            assert!(answer["description"].as_str().is_some_and(|text| !text.is_empty()), "{method} {path} {status}");
+            if status.as_str() >= "400" {
+                assert!(answer["content"]["application/problem+json"].is_object(), "{method} {path} {status}");
+            }
+        }
+        let needs_token = operation.get("security").is_none();
+        if needs_token {
+            for status in ["400", "401", "403", "429", "500", "503"] {
+                assert!(answers.contains_key(status), "{method} {path} {status}");
+            }
+        }
+        if operation.get("requestBody").is_some() {
+            for status in ["400", "408", "413", "415"] {
+                assert!(answers.contains_key(status), "{method} {path} {status}");
+            }
+        }
+    }
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let text = document.to_string();
+    for reference in text.split("#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(schemas.contains_key(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_examples_are_commands() {
+    let server = Server::start().await;
+    let document = server.nobody().get("/openapi.json").await.body;
+    let mut examples = vec![document["components"]["schemas"]["Command"]["example"].clone()];
+    let batch =
+        &document["paths"]["/v1/commands/batch"]["post"]["requestBody"]["content"]["application/json"]["schema"];
+    examples.extend(batch["example"]["commands"].as_array().unwrap().clone());
+    for example in examples {
+        let text = example.to_string();
+        let json: Json<'_> = serde_json::from_str(&text).unwrap();
+        parse_command(&json, &ParseContext::stored()).unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
+    }
+}
+
+#[tokio::test]
+async fn the_page_loads_nothing_from_elsewhere_and_names_every_code() {
+    let server = Server::start().await;
+    let nobody = server.nobody();
+    let page = nobody.get("/docs").await;
+    assert_eq!(page.status, 200);
+    let policy = page.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    for loading in ["<script", "src=", "<link", "@import", "url(", "http://", "https://"] {
+        assert!(!page.text.contains(loading), "{loading}");
+    }
+    for shown in ["/v1/commands/batch", "Ids and retries", "id=\"problem-command_id_reused\"", "1048576", "Prefer"] {
+        assert!(page.text.contains(shown), "{shown}");
+    }
+    let document = nobody.get("/openapi.json").await.body.to_string();
+    for code in page.text.split("id=\"problem-").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        let of_no_operation = ["not_found", "method_not_allowed"].contains(&code) || code.starts_with("token_");
+        assert!(of_no_operation || document.contains(&format!("`{code}`")), "{code} is described where it may come");
+    }
+    let again =
+        nobody.send(nobody.request(reqwest::Method::GET, "/docs").header("if-none-match", page.header("etag"))).await;
+    assert_eq!(again.status, 304);
+}

@@ -1,0 +1,121 @@
+//! Bounds, readiness, shutdown.
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::server::{Server, sale, streamed};
+
+#[tokio::test]
+async fn the_limits_are_published_as_configured() {
+    let server = Server::with(|config| config.limits.batch_commands = 7).await;
+    let limits = server.nobody().get("/v1/limits").await.body;
+    assert_eq!(
+        (&limits["batch_commands"], &limits["body_bytes"], &limits["rate_per_s"]),
+        (&json!(7), &json!(1_048_576), &json!(null))
+    );
+    let many: Vec<_> = (0..8).map(|n| sale(n, "main", "1")).collect();
+    assert_eq!(
+        server.staff().post("/v1/commands/batch", json!({ "commands": many })).await.code(),
+        "too_many_commands"
+    );
+}
+
+#[tokio::test]
+async fn more_commands_than_the_buffer_holds_are_shed_whole() {
+    let server = Server::with(|config| config.limits.buffered_commands = 2).await;
+    let three: Vec<_> = (0..3).map(|n| sale(n, "main", "1")).collect();
+    let answer = server.staff().post("/v1/commands/batch", json!({ "commands": three })).await;
+    assert_eq!((answer.status, answer.code()), (503, "overloaded"));
+    assert_eq!(server.staff().post("/v1/commands", sale(1, "main", "1")).await.status, 202);
+}
+
+#[tokio::test]
+async fn more_requests_than_may_be_in_work_are_shed_and_health_is_not() {
+    let server = Server::with(|config| config.limits.concurrent_requests = 1).await;
+    server.hold_workers();
+    let staff = server.staff();
+    let waiting = tokio::spawn({
+        let staff = staff.clone();
+        async move { staff.post_waiting("/v1/commands", sale(1, "main", "1")).await }
+    });
+    while server.memory.waiting().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let answer = staff.get("/v1/items").await;
+    assert_eq!((answer.status, answer.code()), (503, "overloaded"));
+    assert_eq!(staff.get("/healthz").await.status, 200);
+    server.memory.apply();
+    assert_eq!(waiting.await.unwrap().status, 200);
+    assert_eq!(staff.get("/v1/items").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_request_that_finds_no_place_to_wait_is_answered_at_once() {
+    let server = Server::with(|config| config.limits.waiters = 0).await;
+    server.hold_workers();
+    let answer = server.staff().post_waiting("/v1/commands", sale(1, "main", "1")).await;
+    assert_eq!((answer.status, answer.header("preference-applied")), (202, ""));
+}
+
+#[tokio::test]
+async fn a_token_faster_than_its_rate_is_429() {
+    let server = Server::with(|config| {
+        config.limits.rate_per_s = Some(1);
+        config.limits.rate_burst = 2;
+    })
+    .await;
+    let staff = server.staff();
+    let statuses =
+        [staff.get("/v1/items").await.status, staff.get("/v1/items").await.status, staff.get("/v1/items").await.status];
+    assert_eq!(statuses, [200, 200, 429]);
+    assert_eq!(server.manager().get("/v1/items").await.status, 200, "each token has its own");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_408() {
+    let server = Server::with(|config| config.limits.request_timeout_s = 1).await;
+    let staff = server.staff();
+    let body = streamed(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let request = staff.request(Method::POST, "/v1/commands").header("content-type", "application/json").body(body);
+    let answer = staff.send(request).await;
+    assert_eq!((answer.status, answer.code()), (408, "request_timeout"));
+}
+
+#[tokio::test]
+async fn a_shutdown_finishes_what_is_in_work() {
+    let server = Server::start().await;
+    server.hold_workers();
+    let staff = server.staff();
+    assert_eq!(staff.get("/readyz").await.status, 200);
+    let waiting = tokio::spawn({
+        let staff = staff.clone();
+        async move { staff.post_waiting("/v1/commands", sale(1, "main", "1")).await }
+    });
+    while server.memory.waiting().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    server.request_shutdown();
+    server.memory.apply();
+    assert_eq!(waiting.await.unwrap().status, 200);
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn metrics_begin_at_zero_and_count_by_route_and_code() {
+    let handle = stockline_common::service::install_metrics().unwrap();
+    let metrics = stockline_ingress::metrics_router(move || handle.render());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, metrics).await });
+    let server = Server::start().await;
+    let read = || async { reqwest::get(&url).await.unwrap().text().await.unwrap() };
+    let begun = read().await;
+    for code in ["outcome_missing", "queue_unavailable", "internal_error"] {
+        assert!(begun.contains(&format!("stockline_ingress_problems_total{{code=\"{code}\"}}")), "{code} in {begun}");
+    }
+    assert!(begun.contains("stockline_ingress_outcome_missing_total "));
+    server.staff().get("/v1/items/cola").await;
+    let after = read().await;
+    let counted = after.contains("route=\"/v1/items/{item_id}\",status=\"4xx\"");
+    assert!(counted && !after.contains("cola"), "{after}");
+}

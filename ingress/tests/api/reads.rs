@@ -1,0 +1,122 @@
+//! Items, stock, movements, alerts, locations.
+
+use serde_json::{Value, json};
+
+use crate::server::Server;
+
+fn column(rows: &Value, key: &str) -> Vec<Value> {
+    rows.as_array().unwrap().iter().map(|row| row[key].clone()).collect()
+}
+
+#[tokio::test]
+async fn an_item_shows_its_levels_and_their_sum() {
+    let server = Server::stocked().await;
+    let manager = server.manager();
+    manager.sell(1, "shop-2", "6").await;
+    let item = manager.get("/v1/items/cola").await.body;
+    assert_eq!(item["on_hand"], "28");
+    assert_eq!(item["unit_cost"], "0.41");
+    assert_eq!(column(&item["levels"], "location_id"), ["shop-1", "shop-2"]);
+    assert_eq!(column(&item["levels"], "state"), ["normal", "low"]);
+    assert_eq!(column(&item["levels"], "low_stock_threshold"), ["6", "6"]);
+    let found = manager.get("/v1/items?barcode=4006381333931").await.body;
+    assert_eq!(column(&found["items"], "item_id"), ["cola"]);
+    assert_eq!(found["next_cursor"], Value::Null);
+    let missing = manager.get("/v1/items/Cola").await;
+    assert_eq!((missing.status, missing.code()), (404, "item_not_found"));
+}
+
+#[tokio::test]
+async fn movements_page_newest_first_and_filter() {
+    let server = Server::stocked().await;
+    let staff = server.staff();
+    for n in 1..=3 {
+        server.clock.advance_ms(1_000);
+        staff.sell(n, "shop-1", "1").await;
+    }
+    let first = staff.get("/v1/items/cola/movements?type=sell&limit=2").await.body;
+    assert_eq!(column(&first["movements"], "seq"), [4, 3]);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = staff.get(&format!("/v1/items/cola/movements?type=sell&limit=2&cursor={cursor}")).await.body;
+    assert_eq!((column(&second["movements"], "seq"), &second["next_cursor"]), (vec![json!(2)], &Value::Null));
+    let there = staff.get("/v1/items/cola/movements?location_id=shop-2").await.body;
+    assert_eq!(column(&there["movements"], "type"), ["receive"]);
+}
+
+#[tokio::test]
+async fn stock_is_known_at_any_time() {
+    let server = Server::stocked().await;
+    let staff = server.staff();
+    server.clock.advance_ms(60_000);
+    staff.sell(1, "shop-1", "4").await;
+    let then = staff.get("/v1/items/cola/stock?as_of=2027-01-15T08:00:30Z").await.body;
+    assert_eq!((&then["on_hand"], &then["as_of"]), (&json!("34"), &json!("2027-01-15T08:00:30.000Z")));
+    assert_eq!(staff.get("/v1/items/cola/stock").await.body["on_hand"], "30");
+    assert_eq!(staff.get("/v1/items/nothing/stock").await.code(), "item_not_found");
+}
+
+#[tokio::test]
+async fn what_runs_out_is_listed_and_alerted() {
+    let server = Server::stocked().await;
+    let staff = server.staff();
+    staff.sell(1, "shop-2", "12").await;
+    let oversold = staff.get("/v1/stock?state=oversold").await.body;
+    assert_eq!(column(&oversold["levels"], "on_hand"), ["-2"]);
+    assert_eq!(column(&staff.get("/v1/stock?state=low").await.body["levels"], "on_hand"), Vec::<Value>::new());
+    let alerts = staff.get("/v1/alerts?location_id=shop-2").await.body;
+    assert_eq!(column(&alerts["alerts"], "alert_id"), ["cola:shop-2:1"]);
+    assert_eq!(column(&alerts["alerts"], "kind"), ["oversold"]);
+}
+
+#[tokio::test]
+async fn an_unchanged_read_is_304() {
+    let server = Server::stocked().await;
+    let staff = server.staff();
+    let first = staff.get("/v1/items/cola").await;
+    let tag = first.header("etag").to_owned();
+    let again = |tag: String| staff.request(reqwest::Method::GET, "/v1/items/cola").header("if-none-match", tag);
+    for given in [tag.clone(), format!("\"x\", W/{tag}"), "*".into()] {
+        let answer = staff.send(again(given)).await;
+        assert_eq!((answer.status, answer.text.as_str(), answer.header("etag")), (304, "", tag.as_str()));
+    }
+    staff.sell(1, "shop-1", "1").await;
+    let changed = staff.send(again(tag.clone())).await;
+    assert_eq!(changed.status, 200);
+    assert_ne!(changed.header("etag"), tag);
+    assert_ne!(server.manager().get("/v1/items/cola").await.header("etag"), changed.header("etag"), "who sees more");
+}
+
+#[tokio::test]
+async fn locations_are_put_by_managers_and_listed() {
+    let server = Server::start().await;
+    let manager = server.manager();
+    let settings =
+        json!({"name": "Shop 9", "time_zone": "Europe/Berlin", "alert_emails": ["nine@example.com"], "closed": false});
+    let created = manager.put("/v1/locations/shop-9", settings.clone()).await;
+    assert_eq!((created.status, &created.body["time_zone"]), (201, &json!("Europe/Berlin")));
+    assert_eq!(manager.put("/v1/locations/shop-9", settings.clone()).await.status, 200);
+    let list = manager.get("/v1/locations?limit=1").await.body;
+    assert_eq!(
+        (column(&list["locations"], "location_id"), &list["next_cursor"]),
+        (vec![json!("main")], &json!("main"))
+    );
+    let rest = server.staff().get("/v1/locations?cursor=main").await.body;
+    assert_eq!(column(&rest["locations"], "location_id"), ["shop-9"]);
+    assert!(rest["locations"][0].get("alert_emails").is_none(), "whom mails go to is a setting");
+    assert_eq!(manager.get("/v1/locations/shop-9").await.body["alert_emails"], settings["alert_emails"]);
+    assert_eq!(server.staff().put("/v1/locations/shop-9", settings).await.status, 403);
+    assert_eq!(manager.get("/v1/locations/nowhere").await.code(), "location_not_found");
+    let bad = json!({"name": "", "time_zone": "Mars/Base", "alert_emails": ["a@b", "x@example.com\r\nBcc: y@example.com"], "closed": "no", "colour": 1});
+    let answer = manager.put("/v1/locations/shop-9", bad).await;
+    let mut faults = answer.faults();
+    faults.sort();
+    let expected = [
+        "/alert_emails/0 invalid_value",
+        "/alert_emails/1 invalid_value",
+        "/closed wrong_type",
+        "/colour unknown_field",
+        "/name invalid_value",
+        "/time_zone invalid_value",
+    ];
+    assert_eq!(faults, expected);
+}

@@ -1,0 +1,78 @@
+//! Refused commands: listed, corrected, sent again.
+
+use serde_json::json;
+
+use crate::server::{Client, Server, command_id, id, sale};
+
+/// A sale of an item that nobody registered.
+async fn refused(client: &Client, n: u32) -> String {
+    let command =
+        json!({"type": "sell", "command_id": id(n), "item_id": "coal", "location_id": "shop-1", "quantity": "2"});
+    let answer = client.post_waiting("/v1/commands", command).await;
+    assert_eq!(answer.body["rejection"]["code"], "unknown_item");
+    format!("/v1/items/coal/commands/{}", id(n))
+}
+
+#[tokio::test]
+async fn a_refused_sale_is_listed_and_resubmitted_once_with_its_own_time() {
+    let server = Server::stocked().await;
+    let (staff, manager) = (server.staff(), server.manager());
+    let old = refused(&staff, 1).await;
+    let listed = staff.get("/v1/commands?status=rejected&code=unknown_item").await;
+    assert_eq!(listed.body["commands"][0]["command_id"], id(1));
+    server.clock.advance_ms(60_000);
+    let answer = manager.post_waiting(&format!("{old}/resubmit"), json!({"item_id": "cola"})).await;
+    assert_eq!((answer.status, &answer.body["status"]), (200, &json!("applied")), "{}", answer.text);
+    let new_id = command_id(1).of_resubmission().to_string();
+    assert_eq!(answer.body["command_id"], new_id);
+    assert_eq!(answer.body["item_id"], "cola");
+    assert_eq!(answer.body["resubmits"], json!({"item_id": "coal", "command_id": id(1)}));
+    assert_eq!(answer.body["effects"][0]["occurred_at"], "2027-01-15T08:00:00.000Z", "when it was first accepted");
+    let marked = manager.get(&old).await;
+    assert_eq!(marked.body["resubmitted_as"], json!({"item_id": "cola", "command_id": new_id}));
+    assert_eq!(staff.get("/v1/commands").await.body["commands"], json!([]), "nothing is left to do");
+    assert_eq!(staff.get("/v1/commands?all=true").await.body["commands"].as_array().unwrap().len(), 1);
+    let again = manager.post(&format!("{old}/resubmit"), json!({"item_id": "cola"})).await;
+    assert_eq!((again.status, again.code()), (409, "already_resubmitted"));
+    assert_eq!(again.body["status_url"], format!("/v1/items/cola/commands/{new_id}"));
+}
+
+#[tokio::test]
+async fn what_was_applied_or_is_unknown_is_not_resubmitted() {
+    let server = Server::stocked().await;
+    let manager = server.manager();
+    manager.sell(1, "shop-1", "1").await;
+    let answer = manager.post(&format!("/v1/items/cola/commands/{}/resubmit", id(1)), json!({})).await;
+    assert_eq!((answer.status, answer.code()), (409, "already_applied"));
+    let answer = manager.post(&format!("/v1/items/cola/commands/{}/resubmit", id(2)), json!({})).await;
+    assert_eq!((answer.status, answer.code()), (404, "command_not_found"));
+}
+
+#[tokio::test]
+async fn a_correction_names_every_fault_and_takes_a_manager() {
+    let server = Server::stocked().await;
+    let old = refused(&server.staff(), 1).await;
+    let path = format!("{old}/resubmit");
+    let answer = server.staff().post(&path, json!({})).await;
+    assert_eq!((answer.status, answer.code()), (403, "forbidden"));
+    let answer = server.manager().post(&path, json!({"quantity": "3", "item_id": "..", "on_shortage": "x"})).await;
+    let expected = ["/quantity unknown_field", "/item_id invalid_value", "/on_shortage invalid_value"];
+    assert_eq!((answer.status, answer.faults()), (422, expected.map(str::to_owned).to_vec()));
+    let bare = server.manager();
+    let answer = bare.send(bare.request(reqwest::Method::POST, &path)).await;
+    assert_eq!(answer.status, 202, "without a body it goes as it was");
+}
+
+#[tokio::test]
+async fn the_tills_clock_is_corrected_by_its_first_acceptance() {
+    let server = Server::stocked().await;
+    let mut command = sale(1, "shop-1", "1");
+    command["item_id"] = json!("coal");
+    command["occurred_at"] = json!("2027-01-15T07:00:00Z");
+    command["sent_at"] = json!("2027-01-15T07:30:00Z");
+    server.staff().post_waiting("/v1/commands", command).await;
+    server.clock.advance_ms(3_600_000);
+    let path = format!("/v1/items/coal/commands/{}/resubmit", id(1));
+    let answer = server.manager().post_waiting(&path, json!({"item_id": "cola"})).await;
+    assert_eq!(answer.body["effects"][0]["occurred_at"], "2027-01-15T07:30:00.000Z");
+}

@@ -1,0 +1,123 @@
+//! Who may do and see what.
+
+use serde_json::{Value, json};
+
+use crate::server::{Server, id, sale};
+
+#[tokio::test]
+async fn without_a_good_token_there_is_nothing_but_the_description() {
+    let server = Server::start().await;
+    let nobody = server.nobody();
+    let answer = nobody.post("/v1/commands", sale(1, "main", "1")).await;
+    assert_eq!((answer.status, answer.code()), (401, "token_missing"));
+    assert!(answer.header("www-authenticate").starts_with("Bearer"));
+    for path in ["/v1/items", "/v1/stock", "/v1/alerts", "/v1/commands", "/v1/locations"] {
+        assert_eq!(nobody.get(path).await.status, 401, "{path}");
+        let answer = server.client(&[]).get(path).await;
+        assert_eq!((answer.status, answer.code()), (403, "no_role"), "{path}");
+    }
+    for path in ["/healthz", "/readyz", "/openapi.json", "/docs", "/v1/limits"] {
+        assert_eq!(nobody.get(path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn staff_never_see_a_cost() {
+    let server = Server::stocked().await;
+    let (staff, manager) = (server.staff(), server.manager());
+    let command =
+        json!({"type": "receive", "command_id": id(1), "item_id": "coal", "quantity": "1", "unit_cost": "0.41"});
+    manager.post_waiting("/v1/commands", command).await;
+    let paths = [
+        "/v1/items".to_owned(),
+        "/v1/items/cola".into(),
+        "/v1/items/cola/movements".into(),
+        "/v1/commands".into(),
+        format!("/v1/items/cola/commands/{}", id(9_000)),
+        format!("/v1/items/cola/commands/{}", id(9_001)),
+    ];
+    for path in paths {
+        assert!(manager.get(&path).await.text.contains("0.41"), "{path}");
+        let seen = staff.get(&path).await;
+        assert_eq!(seen.status, 200);
+        assert!(!seen.text.contains("unit_cost") && !seen.text.contains("0.41"), "{path}: {}", seen.text);
+    }
+    let lines = json!({"commands": [{"item_id": "cola", "command_id": id(9_001)}]});
+    assert!(!staff.post("/v1/commands/status", lines).await.text.contains("unit_cost"));
+}
+
+#[tokio::test]
+async fn a_token_bound_to_a_location_acts_only_there() {
+    let server = Server::stocked().await;
+    let bound = server.client(&["Staff", "location.shop-1"]);
+    assert_eq!(bound.post("/v1/commands", sale(1, "shop-1", "1")).await.status, 202);
+    let answer = bound.post("/v1/commands", sale(2, "shop-2", "1")).await;
+    assert_eq!((answer.status, answer.code()), (403, "forbidden_location"));
+    let away = |from: &str, to: &str, n: u32| json!({"type": "transfer", "command_id": id(n), "item_id": "cola", "from_location_id": from, "to_location_id": to, "quantity": "1"});
+    assert_eq!(bound.post("/v1/commands", away("shop-1", "shop-2", 3)).await.status, 202);
+    assert_eq!(bound.post("/v1/commands", away("shop-2", "shop-1", 4)).await.code(), "forbidden_location");
+    let batch =
+        bound.post("/v1/commands/batch", json!({"commands": [sale(5, "shop-1", "1"), sale(6, "shop-2", "1")]})).await;
+    assert_eq!(batch.body["results"][1]["problem"]["code"], "forbidden_location");
+}
+
+#[tokio::test]
+async fn a_token_bound_to_a_location_sees_only_what_is_there() {
+    let server = Server::stocked().await;
+    let manager = server.manager();
+    manager.sell(1, "shop-2", "12").await;
+    let refused = json!({"type": "sell", "command_id": id(2), "item_id": "cola", "location_id": "shop-2", "quantity": "1", "on_shortage": "reject"});
+    manager.post_waiting("/v1/commands", refused).await;
+    let transfer = json!({"type": "transfer", "command_id": id(3), "item_id": "cola", "from_location_id": "shop-2", "to_location_id": "shop-1", "quantity": "1"});
+    manager.post_waiting("/v1/commands", transfer).await;
+    for groups in [&["Staff", "location.shop-1"][..], &["Staff", "location.shop-1", "location.shop-7"]] {
+        let bound = server.client(groups);
+        let item = bound.get("/v1/items/cola").await.body;
+        assert_eq!((&item["on_hand"], item["levels"].as_array().unwrap().len()), (&json!("25"), 1));
+        for path in [
+            "/v1/items",
+            "/v1/stock",
+            "/v1/items/cola/movements",
+            "/v1/alerts",
+            "/v1/commands",
+            "/v1/locations",
+            "/v1/items/cola/stock",
+        ] {
+            let text = bound.get(path).await.text;
+            assert!(!text.contains("\"location_id\":\"shop-2\""), "{path}: {text}");
+        }
+        for path in [
+            "/v1/stock?location_id=shop-2",
+            "/v1/alerts?location_id=shop-2",
+            "/v1/commands?location_id=shop-2",
+            "/v1/locations/shop-2",
+            "/v1/items/cola/movements?location_id=shop-2",
+        ] {
+            let answer = bound.get(path).await;
+            assert_eq!((answer.status, answer.code()), (403, "forbidden_location"), "{path}");
+        }
+        assert_eq!(bound.get(&format!("/v1/items/cola/commands/{}", id(1))).await.code(), "command_not_found");
+        let arrived = bound.get(&format!("/v1/items/cola/commands/{}", id(3))).await.body;
+        let effects: Vec<_> =
+            arrived["effects"].as_array().unwrap().iter().map(|effect| &effect["location_id"]).collect();
+        assert_eq!(effects, [&json!("shop-1")]);
+    }
+}
+
+#[tokio::test]
+async fn the_holder_of_a_reused_id_is_not_shown_to_who_may_not_see_it() {
+    let server = Server::stocked().await;
+    server.manager().sell(1, "shop-2", "1").await;
+    let bound = server.client(&["Staff", "location.shop-1"]);
+    let answer = bound.post_waiting("/v1/commands", sale(1, "shop-1", "1")).await;
+    assert_eq!((answer.status, answer.code(), &answer.body["holder"]), (409, "command_id_reused", &Value::Null));
+}
+
+#[tokio::test]
+async fn what_staff_may_besides_is_configured() {
+    let server = Server::with(|config| config.staff_may.count = true).await;
+    let count = json!({"type": "count", "command_id": id(1), "item_id": "cola", "counted": "1"});
+    assert_eq!(server.staff().post("/v1/commands", count).await.status, 202);
+    let adjust = json!({"type": "adjust", "command_id": id(2), "item_id": "cola", "quantity": "1", "reason": "found"});
+    assert_eq!(server.staff().post("/v1/commands", adjust).await.code(), "forbidden_command");
+}

@@ -1,0 +1,279 @@
+//! A server on loopback, and clients with tokens.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use futures_util::TryStreamExt as _;
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
+use jsonwebtoken::{Algorithm, EncodingKey};
+use reqwest::{Method, Response, StatusCode};
+use serde_json::{Value, json};
+use stockline_common::domain::{CommandId, ReceiptKeys, Timestamp};
+use stockline_common::ports::FixedClock;
+use stockline_common::service::{Shutdown, ShutdownTrigger};
+use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, Limits, StaffMay, run};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::memory::Memory;
+
+const NOW_S: i64 = 1_800_000_000;
+const ISSUER: &str = "https://issuer.test/pool";
+const CLIENT: &str = "till-client";
+pub const DAY_MS: i64 = 24 * 3_600_000;
+
+fn key() -> &'static EncodingKey {
+    static KEY: OnceLock<EncodingKey> = OnceLock::new();
+    KEY.get_or_init(|| {
+        let der = KeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap().as_ref().to_vec();
+        let lines = STANDARD.encode(der);
+        EncodingKey::from_rsa_pem(
+            format!("-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----\n").as_bytes(),
+        )
+        .unwrap()
+    })
+}
+
+fn jwks() -> String {
+    let AlgorithmParameters::RSA(rsa) = Jwk::from_encoding_key(key(), Algorithm::RS256).unwrap().algorithm else {
+        panic!("an RSA key")
+    };
+    json!({"keys": [{"kty": "RSA", "kid": "k", "use": "sig", "alg": "RS256", "n": rsa.n, "e": rsa.e}]}).to_string()
+}
+
+/// A token with these groups.
+pub fn token(groups: &[&str]) -> String {
+    let claims = json!({
+        "iss": ISSUER, "token_use": "access", "client_id": CLIENT, "sub": "ann", "jti": groups.join("+"),
+        "iat": NOW_S - 60, "exp": NOW_S + 400 * 24 * 3_600, "cognito:groups": groups,
+    });
+    let header = json!({"alg": "RS256", "typ": "JWT", "kid": "k"}).to_string();
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key(), Algorithm::RS256).unwrap();
+    format!("{message}.{signature}")
+}
+
+/// The n-th command id.
+pub fn id(n: u32) -> String {
+    format!("01936b2e-7c4a-7f10-8a5b-{n:012}")
+}
+
+pub fn command_id(n: u32) -> CommandId {
+    id(n).parse().unwrap()
+}
+
+pub struct Server {
+    pub url: String,
+    pub memory: Arc<Memory>,
+    pub clock: Arc<FixedClock>,
+    trigger: ShutdownTrigger,
+    running: JoinHandle<Result<(), IngressError>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let clock = Arc::new(FixedClock::at(Timestamp::from_millis(NOW_S * 1_000)));
+        let memory = Memory::new(Arc::clone(&clock));
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join("jwks.json");
+        std::fs::write(&keys, jwks()).unwrap();
+        let mut config = Config {
+            auth: AuthConfig {
+                issuer: ISSUER.into(),
+                client_ids: vec![CLIENT.into()],
+                jwks: JwksSource::File(keys),
+                revoked_file: None,
+            },
+            receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
+            require_location: false,
+            staff_may: StaffMay::default(),
+            limits: Limits::default(),
+            tls: None,
+            retention_ms: 28 * DAY_MS,
+            drain: Duration::from_secs(5),
+        };
+        change(&mut config);
+        let adapters = Adapters { queue: memory.clone() as _, queries: memory.clone() as _, clock: clock.clone() as _ };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (trigger, shutdown) = Shutdown::new();
+        let running = tokio::spawn(run(config, adapters, listener, shutdown));
+        Self { url, memory, clock, trigger, running, _folder: folder }
+    }
+
+    /// With an item `cola` (default threshold 6, cost 0.41), 24 of it at `shop-1` and 10 at `shop-2`.
+    pub async fn stocked() -> Self {
+        let server = Self::start().await;
+        let manager = server.manager();
+        for shop in ["shop-1", "shop-2"] {
+            let settings = json!({"name": shop, "alert_emails": ["a@example.com"]});
+            assert_eq!(manager.put(&format!("/v1/locations/{shop}"), settings).await.status, 201);
+        }
+        let commands = json!({"commands": [
+            {"type": "register_item", "command_id": id(9_000), "item_id": "cola", "name": "Cola", "unit": "bottle",
+             "barcodes": ["4006381333931"], "low_stock_threshold": "6", "unit_cost": "0.41"},
+            {"type": "receive", "command_id": id(9_001), "item_id": "cola", "location_id": "shop-1", "quantity": "24", "unit_cost": "0.41"},
+            {"type": "receive", "command_id": id(9_002), "item_id": "cola", "location_id": "shop-2", "quantity": "10"},
+        ]});
+        let answer = manager.post("/v1/commands/batch", commands).await;
+        assert_eq!(answer.body["queued"], 3, "{answer:?}");
+        server
+    }
+
+    pub fn client(&self, groups: &[&str]) -> Client {
+        Client { url: self.url.clone(), token: Some(token(groups)), http: reqwest::Client::new() }
+    }
+
+    pub fn manager(&self) -> Client {
+        self.client(&["Manager"])
+    }
+
+    pub fn staff(&self) -> Client {
+        self.client(&["Staff"])
+    }
+
+    pub fn nobody(&self) -> Client {
+        Client { token: None, ..self.staff() }
+    }
+
+    /// Nothing is applied until [`Memory::apply`].
+    pub fn hold_workers(&self) {
+        self.memory.applies.store(false, Ordering::SeqCst);
+    }
+
+    pub fn request_shutdown(&self) {
+        self.trigger.request();
+    }
+
+    pub async fn ended(self) {
+        self.running.await.unwrap().unwrap();
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub url: String,
+    pub token: Option<String>,
+    pub http: reqwest::Client,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Value,
+    pub text: String,
+}
+
+impl Answer {
+    async fn of(response: Response) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        let answer = Self { status, headers, body, text };
+        if status >= 400 {
+            answer.assert_is_problem();
+        }
+        answer
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Every answer that is not a success has the whole shape.
+    fn assert_is_problem(&self) {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        for (name, ok) in [
+            ("type", self.body["type"].is_string()),
+            ("title", self.body["title"].is_string()),
+            ("detail", self.body["detail"].is_string()),
+            ("code", self.body["code"].is_string()),
+            ("retryable", self.body["retryable"].is_boolean()),
+            ("errors", self.body["errors"].is_array()),
+        ] {
+            assert!(ok, "{name} in {}", self.text);
+        }
+        assert_eq!(self.body["status"], self.status);
+        assert_eq!(self.body["type"], format!("/docs#problem-{}", self.code()));
+        if self.status == 503 || self.status == 429 {
+            assert!(self.header("retry-after").parse::<u64>().unwrap() >= 1);
+        }
+    }
+
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// `pointer code` of each fault.
+    pub fn faults(&self) -> Vec<String> {
+        let text = |fault: &Value, key: &str| fault[key].as_str().unwrap().to_owned();
+        let faults = self.body["errors"].as_array().unwrap();
+        faults.iter().map(|fault| format!("{} {}", text(fault, "pointer"), text(fault, "code"))).collect()
+    }
+}
+
+impl Client {
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        Answer::of(request.send().await.unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub async fn post_waiting(&self, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::POST, path).header("prefer", "wait=10").json(&body)).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.send(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    /// A body as it is, said to be JSON.
+    pub async fn post_text(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
+        self.send(self.request(Method::POST, path).header("content-type", "application/json").body(body)).await
+    }
+
+    /// Sells; waits for the outcome.
+    pub async fn sell(&self, n: u32, location: &str, quantity: &str) -> Answer {
+        let answer = self.post_waiting("/v1/commands", sale(n, location, quantity)).await;
+        assert_eq!(answer.status, StatusCode::OK.as_u16(), "{answer:?}");
+        answer
+    }
+}
+
+/// A body whose length is not announced.
+pub fn streamed(
+    chunks: impl futures_util::Stream<Item = Result<Vec<u8>, std::io::Error>> + Send + Sync + 'static,
+) -> reqwest::Body {
+    let frames = chunks.map_ok(|chunk| hyper::body::Frame::data(bytes::Bytes::from(chunk)));
+    reqwest::Body::wrap(http_body_util::StreamBody::new(frames))
+}
+
+pub fn sale(n: u32, location: &str, quantity: &str) -> Value {
+    json!({"type": "sell", "command_id": id(n), "item_id": "cola", "location_id": location, "quantity": quantity})
+}
