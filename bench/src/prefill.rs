@@ -22,9 +22,8 @@ const FOLDS_PER_CALL: usize = 100;
 /// Registers `items` items with opening stock and adds sales until the store holds `commands` commands.
 pub(crate) async fn fill(store: &dyn Store, items: usize, commands: usize, now: Timestamp) -> Result<()> {
     let mut dice = Dice::new(7);
-    let bar = ProgressBar::new(commands as u64).with_style(ProgressStyle::with_template(
-        "filling {bar:40} {human_pos}/{human_len} {per_sec} {eta}",
-    )?);
+    let bar = ProgressBar::new(commands as u64)
+        .with_style(ProgressStyle::with_template("filling {bar:40} {human_pos}/{human_len} {per_sec} {eta}")?);
     let mut opening = Vec::new();
     for index in 0..items {
         let item_id: ItemId = format!("item-{index}").parse()?;

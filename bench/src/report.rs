@@ -42,7 +42,11 @@ struct Measured {
 /// Runs everything and prints it.
 pub(crate) async fn run(data: &Path, settings: &Settings) -> Result<()> {
     let fsync = reference::fsync_times_us(data)?;
-    println!("fsync of 4 KB       p50 {:.2} ms   p99 {:.2} ms", percentile_ms(&fsync, 50.0), percentile_ms(&fsync, 99.0));
+    println!(
+        "fsync of 4 KB       p50 {:.2} ms   p99 {:.2} ms",
+        percentile_ms(&fsync, 50.0),
+        percentile_ms(&fsync, 99.0)
+    );
 
     // The first start makes the keys.
     Server::start(data)?.stop()?;
@@ -97,7 +101,7 @@ pub(crate) async fn run(data: &Path, settings: &Settings) -> Result<()> {
 /// The load, then the backlog to its end; beside it one connection that waits for its outcomes.
 async fn measure(server: &Server, load: &Load, seed: u64) -> Result<Measured> {
     let (applied_before, cpu_before, started) = (server.counter(APPLIED), server.cpu_seconds(), Instant::now());
-    let sampler = settle_times(load);
+    let sampler = settle_times(load, seed);
     let (accepted, settle_us) = tokio::join!(load::run(load, seed), sampler);
     let (accepted, mut settle_us) = (accepted?, settle_us?);
     let goal = applied_before + (accepted.commands + settle_us.len() as u64) as f64;
@@ -120,10 +124,10 @@ async fn measure(server: &Server, load: &Load, seed: u64) -> Result<Measured> {
 }
 
 /// How long a command takes from sending to its outcome, sampled by `Prefer: wait` on a connection of its own.
-async fn settle_times(load: &Load) -> Result<Vec<u32>> {
+async fn settle_times(load: &Load, seed: u64) -> Result<Vec<u32>> {
     let head = head("POST", "/v1/commands", &load.token, "prefer: wait=20\r\n");
     let mut http = Connection::open(&load.address).await?;
-    let (mut dice, mut times, mut body) = (Dice::new(99), Vec::new(), Vec::new());
+    let (mut dice, mut times, mut body) = (Dice::new(900_000 + seed), Vec::new(), Vec::new());
     let end = Instant::now() + load.duration;
     while Instant::now() < end {
         body.clear();

@@ -87,7 +87,11 @@ fn fill(stock: &mut Connection, ids: usize, items: usize) -> Result<()> {
     keys.sort_unstable();
     let transaction = stock.transaction()?;
     for (n, id) in keys.iter().enumerate() {
-        transaction.prepare_cached("INSERT INTO id VALUES (?1, ?2, ?3)")?.execute(params![id.as_bytes(), n % items, n])?;
+        transaction.prepare_cached("INSERT INTO id VALUES (?1, ?2, ?3)")?.execute(params![
+            id.as_bytes(),
+            n % items,
+            n
+        ])?;
     }
     for item in 0..items {
         let mut put = transaction.prepare_cached("INSERT INTO level VALUES (?1, 0, zeroblob(?2))")?;

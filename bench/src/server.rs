@@ -35,7 +35,7 @@ impl Server {
     pub(crate) fn start(data: &Path) -> Result<Self> {
         let (address, metrics) = (free_address()?, free_address()?);
         let child = Command::new(stockline_binary()?)
-            .arg("serve")
+            .args(["serve", "--log", "error"])
             .args(["--listen", &address, "--metrics-listen", &metrics, "--data"])
             .arg(data)
             .stdout(Stdio::null())

@@ -41,9 +41,8 @@ fn reader(path: &Path) -> Result<csv::Reader<MultiGzDecoder<BufReader<File>>>> {
 fn sales_file(source: &Path) -> Result<PathBuf> {
     let entries = std::fs::read_dir(source).with_context(|| format!("can't read {}", source.display()))?;
     let mut files = entries.collect::<std::io::Result<Vec<_>>>()?.into_iter().map(|entry| entry.path());
-    let is_sales = |path: &PathBuf| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("sales-"))
-    };
+    let is_sales =
+        |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("sales-"));
     files.find(is_sales).with_context(|| format!("no sales-*.csv.gz in {}", source.display()))
 }
 
@@ -153,9 +152,21 @@ pub(crate) fn make_up(out: &Path, lines: usize) -> Result<()> {
             (_, 0) => 0,
             (_, n) => 1 + n / 60,
         };
-        let sold_at =
-            format!("2017-01-{:02}T{:02}:{:02}:{:02}Z", 1 + seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-        let row = [sold_at, (300 + dice.below(20)).to_string(), (50_000 + line).to_string(), product.to_string(), quantity.to_string(), "1.00".into()];
+        let sold_at = format!(
+            "2017-01-{:02}T{:02}:{:02}:{:02}Z",
+            1 + seconds / 86_400,
+            seconds / 3_600 % 24,
+            seconds / 60 % 60,
+            seconds % 60
+        );
+        let row = [
+            sold_at,
+            (300 + dice.below(20)).to_string(),
+            (50_000 + line).to_string(),
+            product.to_string(),
+            quantity.to_string(),
+            "1.00".into(),
+        ];
         sales.write_record(&row)?;
     }
     sales.into_inner().map_err(|error| anyhow::anyhow!("{error}"))?.finish()?;

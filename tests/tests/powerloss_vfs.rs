@@ -1,5 +1,7 @@
 //! The power-loss VFS itself: it must lose what is not synced, and nothing else.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use rusqlite::{Connection, OpenFlags};
 use stockline_tests::powerloss;
 

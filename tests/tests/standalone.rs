@@ -50,7 +50,8 @@ async fn falling_below_the_threshold_mails_once() {
         server.settle(json!({"type": "sell", "item_id": "cola", "quantity": "1"})).await;
     }
     let deadline = std::time::Instant::now() + stockline_tests::process::PATIENCE;
-    let told = |alerts: &Value| alerts["alerts"].as_array().is_some_and(|a| a.len() == 1 && a[0]["sent_at"].is_string());
+    let told =
+        |alerts: &Value| alerts["alerts"].as_array().is_some_and(|a| a.len() == 1 && a[0]["sent_at"].is_string());
     while !told(&server.get("/v1/alerts").await) {
         assert!(std::time::Instant::now() < deadline, "{}", server.get("/v1/alerts").await);
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -75,9 +76,8 @@ async fn what_was_accepted_survives_a_kill_at_any_moment() {
     let mut sold = 0;
     for round in 0..ROUNDS {
         let server = std::sync::Arc::new(Server::start(&folder, &[]).await);
-        let sales: Vec<Value> = (0..SALES)
-            .map(|_| with_id(json!({"type": "sell", "item_id": "cola", "quantity": "1"})))
-            .collect();
+        let sales: Vec<Value> =
+            (0..SALES).map(|_| with_id(json!({"type": "sell", "item_id": "cola", "quantity": "1"}))).collect();
         // Killed in the middle of sending, each round a little later.
         let kill_after = SALES as u64 / 4 + round * 400;
         let mut accepted = 0;
