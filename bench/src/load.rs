@@ -60,8 +60,15 @@ pub(crate) fn percentile_ms(sorted_us: &[u32], percentile: f64) -> f64 {
 pub(crate) struct Dice(u64);
 
 impl Dice {
+    /// The same numbers for the same seed.
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// Numbers of its own: a store that was measured before must meet new ids.
+    #[expect(clippy::disallowed_methods, reason = "a client makes its own ids")]
+    pub(crate) fn fresh() -> Self {
+        Self(Uuid::new_v4().as_u64_pair().0 | 1)
     }
 
     pub(crate) fn next(&mut self) -> u64 {
@@ -109,17 +116,17 @@ fn body(dice: &mut Dice, load: &Load, out: &mut Vec<u8>) {
 }
 
 /// Runs the loop on this thread's runtime.
-pub(crate) async fn run(load: &Load, seed: u64) -> Result<Accepted> {
+pub(crate) async fn run(load: &Load) -> Result<Accepted> {
     let path = if load.batch == 1 { "/v1/commands" } else { "/v1/commands/batch" };
     let head = Rc::new(head("POST", path, &load.token, ""));
     let started = Instant::now();
     let sent = Rc::new(Cell::new(0_u64));
     let local = LocalSet::new();
     let mut tasks = Vec::new();
-    for connection in 0..load.connections {
+    for _ in 0..load.connections {
         let (load, head, sent) = (load.clone(), head.clone(), sent.clone());
         tasks.push(local.spawn_local(async move {
-            let mut dice = Dice::new(seed * 1_000 + connection as u64 + 1);
+            let mut dice = Dice::fresh();
             let mut http = Connection::open(&load.address).await?;
             let (mut request, mut latencies, mut accepted) = (Vec::new(), Vec::new(), 0_u64);
             while started.elapsed() < load.duration {

@@ -71,22 +71,22 @@ pub(crate) async fn run(data: &Path, settings: &Settings) -> Result<()> {
         "{:<22} {:>11} {:>11} {:>9} {:>9} {:>11} {:>11} {:>8} {:>7}",
         "load", "accepted/s", "applied/s", "p50 ms", "p99 ms", "settle p50", "settle p99", "CPU µs", "RSS MB"
     );
-    let single = measure(&server, &base, 1).await?;
+    let single = measure(&server, &base).await?;
     line("single POSTs", &single);
     let half = Load { rate: Some(single.accepted.per_second() / 2.0), ..base.clone() };
-    let halved = measure(&server, &half, 2).await?;
+    let halved = measure(&server, &half).await?;
     line("single, half load", &halved);
     let batches = Load { batch: BATCH, connections: BATCH_CONNECTIONS, ..base.clone() };
-    let batched = measure(&server, &batches, 3).await?;
+    let batched = measure(&server, &batches).await?;
     line("batches of 100", &batched);
-    let hot = measure(&server, &Load { items: 1, ..base.clone() }, 4).await?;
+    let hot = measure(&server, &Load { items: 1, ..base.clone() }).await?;
     line("one hot item", &hot);
     server.stop()?;
 
     let parse_only = Server::start_parse_only()?;
-    let alone = load::run(&Load { address: parse_only.address.clone(), ..base.clone() }, 5).await?;
+    let alone = load::run(&Load { address: parse_only.address.clone(), ..base.clone() }).await?;
     reference_line("parse only, single", &alone);
-    let alone = load::run(&Load { address: parse_only.address.clone(), ..batches }, 6).await?;
+    let alone = load::run(&Load { address: parse_only.address.clone(), ..batches }).await?;
     reference_line("parse only, batches", &alone);
     drop(parse_only);
 
@@ -99,10 +99,10 @@ pub(crate) async fn run(data: &Path, settings: &Settings) -> Result<()> {
 }
 
 /// The load, then the backlog to its end; beside it one connection that waits for its outcomes.
-async fn measure(server: &Server, load: &Load, seed: u64) -> Result<Measured> {
+async fn measure(server: &Server, load: &Load) -> Result<Measured> {
     let (applied_before, cpu_before, started) = (server.counter(APPLIED), server.cpu_seconds(), Instant::now());
-    let sampler = settle_times(load, seed);
-    let (accepted, settle_us) = tokio::join!(load::run(load, seed), sampler);
+    let sampler = settle_times(load);
+    let (accepted, settle_us) = tokio::join!(load::run(load), sampler);
     let (accepted, mut settle_us) = (accepted?, settle_us?);
     let goal = applied_before + (accepted.commands + settle_us.len() as u64) as f64;
     while server.counter(APPLIED) < goal {
@@ -124,10 +124,10 @@ async fn measure(server: &Server, load: &Load, seed: u64) -> Result<Measured> {
 }
 
 /// How long a command takes from sending to its outcome, sampled by `Prefer: wait` on a connection of its own.
-async fn settle_times(load: &Load, seed: u64) -> Result<Vec<u32>> {
+async fn settle_times(load: &Load) -> Result<Vec<u32>> {
     let head = head("POST", "/v1/commands", &load.token, "prefer: wait=20\r\n");
     let mut http = Connection::open(&load.address).await?;
-    let (mut dice, mut times, mut body) = (Dice::new(900_000 + seed), Vec::new(), Vec::new());
+    let (mut dice, mut times, mut body) = (Dice::fresh(), Vec::new(), Vec::new());
     let end = Instant::now() + load.duration;
     while Instant::now() < end {
         body.clear();
@@ -149,7 +149,7 @@ async fn start_to_first_202(data: &Path, token: &str) -> Result<Duration> {
     let server = Server::start(data)?;
     let mut http = Connection::open(&server.address).await?;
     let mut body = Vec::new();
-    load::sale(&mut Dice::new(1), 1, &mut body);
+    load::sale(&mut Dice::fresh(), 1, &mut body);
     let response = http.send(&head("POST", "/v1/commands", token, ""), &body).await.context("the first command")?;
     if response.status != 202 {
         bail!("the first command was answered {}", response.status);

@@ -115,5 +115,5 @@ async fn a_second_process_on_the_same_folder_is_refused() {
     let second = stockline(&["serve", "--listen", "127.0.0.1:0"], data.path());
     assert!(!second.status.success());
     let text = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(text.contains(&server.pid().to_string()) && text.contains("in use"), "{text}");
+    assert!(text.contains(&server.pid().to_string()) && text.contains("uses the data folder"), "{text}");
 }
