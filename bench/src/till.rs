@@ -103,12 +103,13 @@ pub(crate) fn prepare(source: &Path, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Compares `stockline stock --json` (one level per line) with received − Σ sold for every pair.
+/// Compares what `stockline stock --json` printed with received − Σ sold for every pair.
 pub(crate) fn check(source: &Path, stock: &Path) -> Result<()> {
     let pairs = sold_by_pair(source)?;
     let mut found: BTreeMap<Pair, String> = BTreeMap::new();
-    for line in std::fs::read_to_string(stock)?.lines() {
-        let level: serde_json::Value = serde_json::from_str(line).context("a line is not JSON")?;
+    let levels: Vec<serde_json::Value> =
+        serde_json::from_str(&std::fs::read_to_string(stock)?).context("the stock is not a JSON list")?;
+    for level in levels {
         let text = |key: &str| level.get(key).and_then(|v| v.as_str()).map(str::to_owned).context(key.to_owned());
         found.insert((text("item_id")?, text("location_id")?), text("on_hand")?);
     }
