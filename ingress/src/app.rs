@@ -117,6 +117,6 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 impl App {
     /// Is it to be sent requests?
     pub(crate) fn is_ready(&self) -> bool {
-        !self.draining.load(Ordering::Acquire) && self.gate.is_ready()
+        !self.draining.load(Ordering::Acquire) && self.gate.is_ready() && self.packer.is_running()
     }
 }

@@ -110,6 +110,9 @@ pub(crate) struct Members<'a> {
     pub(crate) faults: Vec<Fault>,
 }
 
+/// The most members of an object that are looked at: bounds the search for repeats and the faults.
+const MAX_MEMBERS: usize = 64;
+
 impl<'a> Members<'a> {
     /// Of an object that has no members but `known`.
     pub(crate) fn of(json: &'a Json<'a>, pointer: String, known: &[&str]) -> Result<Self, Fault> {
@@ -117,6 +120,10 @@ impl<'a> Members<'a> {
             let detail = format!("must be an object with {}, not {}", known.join(", "), json.kind());
             return Err(Fault { pointer, code: "wrong_type", detail });
         };
+        if members.len() > MAX_MEMBERS {
+            let detail = format!("has {} members; at most {MAX_MEMBERS} are read", members.len());
+            return Err(Fault { pointer, code: "too_many_fields", detail });
+        }
         let mut reader = Self { members, pointer, faults: Vec::new() };
         for (index, (key, _)) in members.iter().enumerate() {
             if members[..index].iter().any(|(earlier, _)| earlier == key) {

@@ -78,6 +78,11 @@ pub(crate) struct PackerTask {
 }
 
 impl Packer {
+    /// Does its task still take commands?
+    pub(crate) fn is_running(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
     /// Starts the task; at most `most` commands wait at once.
     pub(crate) fn start(queue: Arc<dyn CommandSender>, most: usize) -> (Self, PackerTask) {
         let (sender, receiver) = mpsc::unbounded_channel();

@@ -28,6 +28,9 @@ pub(crate) const DEFAULT_PAGE: usize = 100;
 /// The longest cursor and free text, in bytes.
 const MAX_VALUE_BYTES: usize = 1_024;
 
+/// The most parameters that are looked at: bounds the search for repeats and the faults.
+const MAX_PARAMETERS: usize = 64;
+
 impl Params {
     /// Of a request that takes no parameters but `known`.
     pub(crate) fn of(uri: &Uri, known: &[&str]) -> Self {
@@ -39,6 +42,10 @@ impl Params {
                 Vec::new()
             }
         };
+        if pairs.len() > MAX_PARAMETERS {
+            params.fault("", "invalid_value", format!("has {} parameters; at most {MAX_PARAMETERS}", pairs.len()));
+            return params;
+        }
         for (index, (name, value)) in pairs.iter().enumerate() {
             if !known.contains(&name.as_str()) {
                 let takes = if known.is_empty() { "no parameters".to_owned() } else { known.join(", ") };

@@ -16,6 +16,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// Looks that are due this soon join the one that is made.
 const JOIN: Duration = Duration::from_millis(1);
+/// The most commands that all requests together wait for; with more, a request is answered at once.
+const WAITED_COMMANDS_MAX: usize = 20_000;
 /// Records of one query.
 const RECORDS_PER_QUERY: usize = 500;
 
@@ -43,7 +45,8 @@ struct Waiter {
     due: Instant,
     pause: Duration,
     reply: oneshot::Sender<Vec<Option<Record>>>,
-    slot: OwnedSemaphorePermit,
+    /// Its own, and one for each of its commands; given back when it is answered.
+    slots: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
 /// Where requests wait. Cheap to clone.
@@ -51,6 +54,7 @@ struct Waiter {
 pub(crate) struct Waiting {
     sender: mpsc::UnboundedSender<Waiter>,
     slots: Arc<Semaphore>,
+    commands: Arc<Semaphore>,
     most: usize,
 }
 
@@ -60,13 +64,15 @@ impl Waiting {
         let (sender, receiver) = mpsc::unbounded_channel();
         let slots = Arc::new(Semaphore::new(most));
         tokio::spawn(look(queries, receiver));
-        Self { sender, slots, most }
+        Self { sender, slots, commands: Arc::new(Semaphore::new(WAITED_COMMANDS_MAX)), most }
     }
 
     /// Waits until all are settled or the time is over: what was found, in order. `None` where too many wait
     /// already: the request is then answered at once.
     pub(crate) async fn outcomes(&self, commands: Vec<CommandState>, seconds: u64) -> Option<Vec<Option<Record>>> {
         let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        let weight = u32::try_from(commands.len()).ok()?;
+        let share = Arc::clone(&self.commands).try_acquire_many_owned(weight).ok()?;
         metrics::waiters(self.most - self.slots.available_permits());
         let now = Instant::now();
         let deadline = now + Duration::from_secs(seconds);
@@ -78,7 +84,7 @@ impl Waiting {
             due: now + FIRST_PAUSE,
             pause: FIRST_PAUSE,
             reply,
-            slot,
+            slots: (slot, share),
         };
         self.sender.send(waiter).ok()?;
         // The task answers by the deadline, unless a read of the store hangs.
@@ -120,6 +126,7 @@ async fn look_once(queries: &dyn Queries, waiters: &mut [Waiter], failing: bool)
             wanted.push(command.clone());
         }
     }
+    let mut healthy = true;
     for (places, wanted) in places.chunks(RECORDS_PER_QUERY).zip(wanted.chunks(RECORDS_PER_QUERY)) {
         match queries.records(wanted).await {
             Ok(records) => {
@@ -128,14 +135,15 @@ async fn look_once(queries: &dyn Queries, waiters: &mut [Waiter], failing: bool)
                 }
             }
             Err(error) => {
-                if !failing {
+                if healthy && !failing {
                     tracing::warn!(%error, "outcomes that requests wait for can't be read; looking again");
                 }
-                return false;
+                // The others' outcomes may be readable.
+                healthy = false;
             }
         }
     }
-    true
+    healthy
 }
 
 /// Answers those that have everything, have waited long enough, or have gone.
@@ -145,8 +153,8 @@ fn settle(waiters: &mut Vec<Waiter>) {
     while let Some(waiter) = waiters.get_mut(index) {
         let settled = waiter.found.iter().all(Option::is_some);
         if settled || waiter.deadline <= now || waiter.reply.is_closed() {
-            let Waiter { reply, found, slot, .. } = waiters.swap_remove(index);
-            drop(slot);
+            let Waiter { reply, found, slots, .. } = waiters.swap_remove(index);
+            drop(slots);
             // One that has gone needs no answer.
             let _ = reply.send(found);
         } else {

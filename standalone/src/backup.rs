@@ -3,8 +3,9 @@
 //! The queue is copied before the stock. So a command that the copied queue still holds was applied in the copied
 //! stock or was not, and either way its id decides once it is delivered again; none is in neither.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -72,10 +73,10 @@ pub(crate) fn run(args: &BackupArgs) -> anyhow::Result<u8> {
     let bar = ProgressBar::new(0);
     let queue = copy(&folder.queue_db(), &args.file, "queue", &bar)?;
     let stock = copy(&folder.stock_db(), &args.file, "stock", &bar)?;
-    let mut sources = vec![("queue.db".to_owned(), queue.0.clone()), ("stock.db".to_owned(), stock.0.clone())];
-    sources.extend(key_files(&folder)?);
+    let databases = [("queue.db", queue.path()), ("stock.db", stock.path())];
+    let keys = key_files(&folder)?;
     bar.set_message("writing");
-    let bytes = write(&args.file, &sources, created_at)?;
+    let bytes = write(&args.file, &databases, &keys, created_at)?;
     bar.finish_and_clear();
     println!("{} written: {} bytes, as of {created_at}", args.file.display(), bytes);
     Ok(exit::OK)
@@ -90,7 +91,9 @@ pub(crate) fn copy(database: &Path, beside: &Path, what: &'static str, bar: &Pro
         // One read transaction around all steps: without it every commit of the server would begin the copy anew.
         source.execute_batch("BEGIN")?;
         source.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-        File::create(&target.0)?;
+        // It holds what the folder holds: nobody else's to read. One left by a killed process keeps its mode, so it goes.
+        drop(Temporary(target.0.clone()));
+        OpenOptions::new().write(true).create_new(true).mode(SECRET).open(&target.0)?;
         let mut copy = Connection::open(&target.0)?;
         // It is synced when it is part of the backup; until then it is worth nothing.
         copy.pragma_update(None, "synchronous", "OFF")?;
@@ -113,15 +116,16 @@ pub(crate) fn copy(database: &Path, beside: &Path, what: &'static str, bar: &Pro
     Ok(target)
 }
 
-fn key_files(folder: &Folder) -> anyhow::Result<Vec<(String, PathBuf)>> {
-    // Nobody rotates meanwhile, so the private key fits the public ones.
+/// The files of the keys with their bytes, as they are at one moment: nobody rotates or revokes meanwhile.
+fn key_files(folder: &Folder) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let _lock = crate::keys::lock(folder)?;
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder.keys())? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_file() && !name.starts_with('.') {
-            found.push((format!("keys/{name}"), path));
+            let bytes = std::fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
+            found.push((format!("keys/{name}"), bytes));
         }
     }
     found.sort();
@@ -132,11 +136,17 @@ fn key_files(folder: &Folder) -> anyhow::Result<Vec<(String, PathBuf)>> {
 }
 
 /// Writes the tar file in one step; answers its size in bytes.
-fn write(target: &Path, sources: &[(String, PathBuf)], created_at: Timestamp) -> anyhow::Result<u64> {
+fn write(
+    target: &Path,
+    databases: &[(&str, &Path)],
+    keys: &[(String, Vec<u8>)],
+    created_at: Timestamp,
+) -> anyhow::Result<u64> {
     let mut listed = Vec::new();
-    for (name, path) in sources {
-        listed.push((name.clone(), std::fs::metadata(path).with_context(|| name.clone())?.len()));
+    for (name, path) in databases {
+        listed.push(((*name).to_owned(), std::fs::metadata(path).with_context(|| (*name).to_owned())?.len()));
     }
+    listed.extend(keys.iter().map(|(name, bytes)| (name.clone(), bytes.len() as u64)));
     let manifest = serde_json::to_vec_pretty(&Manifest { version: VERSION, created_at, files: listed })?;
     files::replace_atomic(target, SECRET, |file| {
         let mut tar = tar::Builder::new(std::io::BufWriter::new(file));
@@ -148,9 +158,12 @@ fn write(target: &Path, sources: &[(String, PathBuf)], created_at: Timestamp) ->
             header
         };
         tar.append_data(&mut header(manifest.len() as u64), MANIFEST, manifest.as_slice())?;
-        for (name, path) in sources {
+        for (name, path) in databases {
             let file = File::open(path)?;
             tar.append_data(&mut header(file.metadata()?.len()), name, file)?;
+        }
+        for (name, bytes) in keys {
+            tar.append_data(&mut header(bytes.len() as u64), name, bytes.as_slice())?;
         }
         tar.into_inner()?.flush()?;
         Ok(())

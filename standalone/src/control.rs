@@ -100,6 +100,9 @@ pub(crate) fn listen(path: &Path) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// After a failed accept.
+const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Takes orders one after the other until shutdown is asked for.
 pub(crate) async fn serve(listener: UnixListener, operator: Operator, shutdown: Shutdown) {
     loop {
@@ -110,7 +113,11 @@ pub(crate) async fn serve(listener: UnixListener, operator: Operator, shutdown: 
         };
         let answered = match accepted {
             Ok((stream, _)) => tokio::time::timeout(EXCHANGE_TIMEOUT, answer(stream, &operator)).await,
-            Err(error) => Ok(Err(error.into())),
+            Err(error) => {
+                // Out of descriptors, most likely: asking again at once would spin.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                Ok(Err(error.into()))
+            }
         };
         match answered {
             Ok(Ok(())) => {}

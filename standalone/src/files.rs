@@ -1,7 +1,7 @@
 //! Files that are whole or not there: written beside, synced, renamed.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -38,10 +38,17 @@ pub(crate) fn replace_atomic(
     done.with_context(|| format!("can't write {}", path.display()))
 }
 
-/// Adds a line to the end, durably.
+/// Adds a line to the end, durably. A line that was cut off when it was written (power, a full disk) is dropped, so
+/// that it can't swallow this one. Callers hold the lock of the folder's keys.
 pub(crate) fn append_line(path: &Path, line: &str, mode: u32) -> anyhow::Result<()> {
     let done = (|| {
-        let mut file = OpenOptions::new().append(true).create(true).mode(mode).open(path)?;
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(mode).open(path)?;
+        let mut present = Vec::new();
+        file.read_to_end(&mut present)?;
+        let whole = present.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        if whole < present.len() {
+            file.set_len(whole as u64)?;
+        }
         file.write_all(format!("{line}\n").as_bytes())?;
         file.sync_all()?;
         sync_folder_of(path)
@@ -75,6 +82,16 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn a_line_that_was_cut_off_does_not_swallow_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("revoked");
+        append_line(&path, "one", PUBLIC).unwrap();
+        std::fs::write(&path, "one\ntw").unwrap();
+        append_line(&path, "three", PUBLIC).unwrap();
+        assert_eq!(read_if_there(&path).unwrap().unwrap(), "one\nthree\n");
+    }
 
     #[test]
     fn a_file_is_replaced_whole_and_keeps_its_mode() {

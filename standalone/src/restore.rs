@@ -35,6 +35,8 @@ pub(crate) fn run(args: &RestoreArgs) -> anyhow::Result<u8> {
         std::fs::create_dir_all(parent).with_context(|| format!("can't make {}", parent.display()))?;
     }
     let unfinished = Unfinished(files::beside(data, "restoring"));
+    // What a killed process of the same number left.
+    let _ = std::fs::remove_dir_all(&unfinished.0);
     for folder in [unfinished.0.clone(), unfinished.0.join("keys")] {
         DirBuilder::new().mode(0o700).create(&folder).with_context(|| format!("can't make {}", folder.display()))?;
     }

@@ -142,6 +142,8 @@ pub async fn retry_all(queries: &dyn Queries, sender: &dyn CommandSender) -> Res
     let mut waiting: VecDeque<VecDeque<Queued>> = by_item
         .into_values()
         .map(|mut of_item| {
+            // They are listed newest first, and commands of one request share the time of acceptance.
+            of_item.reverse();
             of_item.sort_by_key(|queued| queued.accepted_at);
             of_item.into()
         })

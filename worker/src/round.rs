@@ -249,6 +249,8 @@ impl Round<'_> {
             if step.unanswered && self.attempts_left > 0 {
                 self.attempts_left -= 1;
                 self.sound = true;
+                // What this attempt met must be met again: its alerts and re-judgings are not out.
+                step.group.decided.clear();
                 step.group.ready_at = Some(tokio::time::Instant::now() + self.worker.gate.next_pause());
                 self.waiting.push_back(step.group);
                 continue;

@@ -80,11 +80,11 @@ impl Step {
     }
 
     /// Stored outcomes were met. Whoever decided them may have died before their alerts were out: publishes them
-    /// again, unless they are of commands accepted before `retained_since`, of which no message can be left.
+    /// again, unless they were decided before `retained_since`: no message of then can be left.
     pub(crate) fn met(&mut self, mut records: Vec<Record>, retained_since: Timestamp) {
         for record in &mut records {
             let alerts = std::mem::take(&mut record.alerts);
-            if record.outcome.accepted_at >= retained_since {
+            if record.outcome.settled_at >= retained_since {
                 self.alerts.extend(alerts);
                 self.rejudges.extend(sets_default_threshold(record).then_some(record.outcome.command_id));
             }

@@ -56,8 +56,14 @@ pub(crate) async fn locations(
     let more = rest.len() > paging.limit;
     rest.truncate(paging.limit);
     let next_cursor = rest.last().filter(|_| more).map(|settings| settings.location_id.as_str());
-    let locations = rest.iter().map(|settings| LocationView::of(settings, &viewer)).collect();
+    let locations =
+        rest.iter().map(|settings| LocationView::of(settings, &viewer_of(&caller, &settings.location_id))).collect();
     answer::read(&headers, &LocationPage { locations, next_cursor })
+}
+
+/// Who may change a location sees all of its settings, so that what was read can be changed and put back.
+fn viewer_of(caller: &Caller, location_id: &LocationId) -> crate::view::Viewer {
+    crate::view::Viewer { settings: caller.may_manage_location(location_id, true).is_ok(), ..caller.viewer() }
 }
 
 /// One location.
@@ -88,7 +94,7 @@ pub(crate) async fn location(
     let Some(settings) = settings else {
         return Err(Problem::new(codes::LOCATION_NOT_FOUND, format!("no location {location_id} is registered")));
     };
-    answer::read(&headers, &LocationView::of(&settings, &caller.viewer()))
+    answer::read(&headers, &LocationView::of(&settings, &viewer_of(&caller, &location_id)))
 }
 
 /// Registers a location, or replaces its settings.

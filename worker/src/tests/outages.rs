@@ -98,3 +98,24 @@ async fn one_damaged_item_stops_only_itself() {
     runner.stop().await;
     world.check().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn alerts_that_a_trial_could_not_publish_are_published_by_its_next_attempt() {
+    let world = World::with(|world| world.config.permits = 1);
+    stocked(&world, "cola");
+    world.work().await;
+    let threshold = r#"{"type":"set_threshold","location_id":"main","low_stock_threshold":"5""#;
+    let on_hand: u32 = world.on_hand("cola", "main").parse().unwrap();
+    world.send(&[
+        crate::testing::queued(50, &format!(r#"{threshold},"item_id":"cola"}}"#)),
+        sell(51, "cola", "main", on_hand - 1),
+        sell(52, "cola", "main", 1),
+    ]);
+    // The round fails, the probe gets through, the trial fails once: by then every command is known as decided.
+    let plan = Arc::new(Plan::with(&[(Point::Publish, 1, Kind::Fail), (Point::Publish, 3, Kind::Fail)]));
+    let runner = world.start(&plan);
+    world.drained().await;
+    runner.stop().await;
+    let told = world.published_ids();
+    assert!(told.contains("cola:main:1") && told.contains("cola:main:2"), "{told:?}");
+}

@@ -91,6 +91,9 @@ impl Batches {
         for job in jobs {
             match job {
                 Job::Delete(table, rows) => self.deletes.push((table, rows)),
+                // Its sender gave up, and sends the same pack again where it still wants to: what piles up while the
+                // disk stalls is dropped, not written.
+                Job::Write(Write::Send { .. }, reply) if reply.is_closed() => {}
                 Job::Write(write, reply) => {
                     writes.push(write);
                     replies.push(reply);
