@@ -30,9 +30,9 @@ const RETENTION_MS: i64 = 28 * 24 * HOUR_MS;
 /// How long requests and work in hand may take after the signal.
 const DRAIN: Duration = Duration::from_secs(20);
 /// Receives in work at once: the store commits folds of all of them in one transaction.
-const WORKER_PERMITS: usize = 4;
+const WORKER_PERMITS: usize = 2;
 /// Messages of one receive.
-const WORKER_RECEIVE_MAX: usize = 256;
+const WORKER_RECEIVE_MAX: usize = 512;
 /// How long an empty receive waits. The queue wakes it at once; this bounds how long an idle worker takes to stop.
 const WORKER_RECEIVE_WAIT: Duration = Duration::from_millis(500);
 /// How long a claim on an alert holds: longer than handing a batch of mails to a slow server takes.
