@@ -125,6 +125,13 @@ impl Mapping {
         Ok(())
     }
 
+    /// May a cell of this column hold line breaks? Only a note does; elsewhere one means that a closing quote is missing.
+    pub(crate) fn is_note(&self, column: usize) -> bool {
+        self.fields
+            .iter()
+            .any(|(field, source)| field == "note" && matches!(source, Source::Column(index) if *index == column))
+    }
+
     /// The column of a time that can't be sent as it is: it has no offset, and no `--time-zone` says which is meant.
     pub(crate) fn time_without_offset(&self, record: &csv::ByteRecord) -> Option<usize> {
         if self.zone.is_some() {

@@ -108,6 +108,9 @@ pub(super) fn scan(path: &Path, mapping: &Mapping, mut recipe: Recipe, bar: &Pro
             if std::str::from_utf8(value).is_err() {
                 bail!("{}: is not UTF-8; convert the file, e.g. with: iconv -f latin1 -t utf-8", at(column));
             }
+            if value.contains(&b'\n') && !mapping.is_note(column) {
+                bail!("{}: holds a line break; is its closing quote missing?", at(column));
+            }
         }
         if let Some(column) = mapping.time_without_offset(&record) {
             let value = String::from_utf8_lossy(record.get(column).unwrap_or_default());
@@ -166,6 +169,12 @@ mod tests {
         let scan = scanned(format!("{HEADINGS}1,a,1,\n1,b,1,\n1,a,2,\n\n2,a,1,\n1,a,1,\n").as_bytes()).unwrap();
         assert_eq!((scan.lines, scan.repeated_count), (5, 2));
         assert_eq!(scan.repeated, [(4, 2), (7, 2)]);
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_swallows_no_lines() {
+        let refused = refusal("1,a,1,\"\n2,b,1,\n3,c,1,\n");
+        assert!(refused.contains("line 2") && refused.contains("closing quote"), "{refused}");
     }
 
     #[test]
