@@ -43,7 +43,7 @@ pub struct Config {
     pub rules: Rules,
     /// Bounds of one commit.
     pub fold_limits: FoldLimits,
-    /// Alerts of commands accepted longer ago are not published again for a duplicate: the retention of queue and
+    /// Alerts of commands decided longer ago are not published again for a duplicate: the retention of queue and
     /// dead letter queue together, in milliseconds.
     pub retention_ms: i64,
     /// How long work in hand may take after shutdown was asked for.

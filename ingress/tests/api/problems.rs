@@ -164,6 +164,27 @@ async fn unknown_paths_methods_and_ids_are_problems() {
 }
 
 #[tokio::test]
+async fn a_flood_of_fields_or_parameters_is_one_fault() {
+    let server = Server::stocked().await;
+    let staff = server.staff();
+    let flood: serde_json::Map<String, serde_json::Value> = (0..50_000).map(|n| (format!("f{n}"), json!(0))).collect();
+    let mut sale = flood.clone();
+    sale.insert("type".into(), json!("sell"));
+    for (path, body) in
+        [("/v1/commands", sale), ("/v1/commands/batch", flood.clone()), ("/v1/commands/status", flood.clone())]
+    {
+        let answer = staff.post(path, body.into()).await;
+        assert_eq!(answer.status, 422, "{path}: {}", answer.code());
+        let errors = answer.body["errors"].as_array().unwrap();
+        assert!(errors.iter().any(|error| error["code"] == "too_many_fields"), "{path}: {}", errors.len());
+        assert!(errors.len() <= 4, "{path}: {} faults", errors.len());
+    }
+    let query: Vec<String> = (0..1_000).map(|n| format!("p{n}=1")).collect();
+    let answer = staff.get(&format!("/v1/items?{}", query.join("&"))).await;
+    assert_eq!((answer.status, answer.body["errors"].as_array().unwrap().len()), (400, 1), "{}", answer.text);
+}
+
+#[tokio::test]
 async fn query_parameters_are_strict() {
     let server = Server::stocked().await;
     let staff = server.staff();

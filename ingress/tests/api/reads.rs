@@ -104,6 +104,13 @@ async fn locations_are_put_by_managers_and_listed() {
     assert_eq!(column(&rest["locations"], "location_id"), ["shop-9"]);
     assert!(rest["locations"][0].get("alert_emails").is_none(), "whom mails go to is a setting");
     assert_eq!(manager.get("/v1/locations/shop-9").await.body["alert_emails"], settings["alert_emails"]);
+    let bound = server.client(&["Manager", "location.shop-9"]);
+    assert_eq!(
+        bound.get("/v1/locations/shop-9").await.body["alert_emails"],
+        settings["alert_emails"],
+        "may put it back"
+    );
+    assert_eq!(bound.get("/v1/locations").await.body["locations"][0]["alert_emails"], settings["alert_emails"]);
     assert_eq!(server.staff().put("/v1/locations/shop-9", settings).await.status, 403);
     assert_eq!(manager.get("/v1/locations/nowhere").await.code(), "location_not_found");
     let bad = json!({"name": "", "time_zone": "Mars/Base", "alert_emails": ["a@b", "x@example.com\r\nBcc: y@example.com"], "closed": "no", "colour": 1});

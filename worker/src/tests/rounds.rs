@@ -3,7 +3,7 @@ use std::sync::Arc;
 use stockline_common::domain::{Alert, AlertKind, Status};
 
 use super::{receive, register, sell, stocked, threshold};
-use crate::testing::{Kind, Plan, Point, World};
+use crate::testing::{Kind, Plan, Point, World, queued};
 
 #[tokio::test(start_paused = true)]
 async fn a_redelivered_sale_takes_stock_once_and_publishes_its_alert_again() {
@@ -29,6 +29,24 @@ async fn a_duplicate_from_before_the_retention_publishes_nothing() {
     world.send(&[sell(3, "cola", "main", 11)]);
     world.work().await;
     assert_eq!(world.published.lock().unwrap().len(), 1);
+}
+
+/// A dead letter keeps its first `accepted_at`; what counts is when it was decided.
+#[tokio::test(start_paused = true)]
+async fn alerts_of_an_old_command_decided_just_now_are_published_again() {
+    let world = World::with(|world| world.config.permits = 1);
+    stocked(&world, "cola");
+    world.work().await;
+    world.clock.advance_ms(world.config.retention_ms + 1);
+    let threshold = r#"{"type":"set_threshold","item_id":"cola","location_id":"main","low_stock_threshold":"5"}"#;
+    world.send(&[queued(50, threshold), sell(51, "cola", "main", 9), sell(52, "cola", "main", 1)]);
+    // The first publish fails; the probe takes the first alert along, the second only the duplicate can bring.
+    let plan = Arc::new(Plan::with(&[(Point::Publish, 1, Kind::Fail)]));
+    let runner = world.start(&plan);
+    world.drained().await;
+    runner.stop().await;
+    let told = world.published_ids();
+    assert!(told.contains("cola:main:1") && told.contains("cola:main:2"), "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -327,6 +327,21 @@ mod tests {
     }
 
     #[test]
+    fn a_pack_that_nobody_waits_for_any_more_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue.db");
+        let mut connection = schema::open(&path, QUEUE, &OpenOptions::default()).unwrap();
+        let mut batches = batches();
+        let (reply, answer) = oneshot::channel();
+        drop(answer);
+        let given_up = Job::Write(Write::Send { packs: vec![pack(1, 10)], sent_at: Timestamp::EPOCH }, reply);
+        batches.apply(&mut connection, vec![given_up]);
+        assert_eq!((count(&connection), visible(&batches)), (0, 0));
+        assert!(send(&mut batches, &mut connection, &[pack(1, 10)])[0].is_ok());
+        assert_eq!((count(&connection), visible(&batches)), (1, 1), "sent again under the same id, it is queued");
+    }
+
+    #[test]
     fn a_deletion_that_failed_goes_with_the_next_batch() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queue.db");
