@@ -30,7 +30,6 @@ use crate::ports::{
 mod alert_book;
 mod audit;
 mod commit;
-mod cursor;
 mod fault;
 mod group;
 mod keys;

@@ -1,10 +1,10 @@
 use std::cmp::Reverse;
 
-use super::cursor;
 use super::fault::Fault;
 use super::ledger::{Backwards, Place};
 use super::load;
 use super::readers::{View, parts};
+use crate::cursor;
 use crate::domain::{ItemId, LocationId, Timestamp};
 use crate::ports::{Movement, MovementFilter, Page};
 

@@ -5,10 +5,11 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::fault::Fault;
 use super::ledger::{self, Place};
+use super::load;
 use super::names::LocationNames;
 use super::readers::{View, parts};
 use super::rows::{self, level_columns};
-use super::{cursor, load};
+use crate::cursor;
 use crate::domain::{
     Claim, ItemId, LocationId, LocationSettings, MAIN_LOCATION, Quantity, Record, StockState, Timestamp,
 };

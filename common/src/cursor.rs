@@ -14,19 +14,19 @@ fn encode<K: Serialize>(list: &str, key: &K) -> Option<String> {
 }
 
 /// Reads a cursor; `None` where it is absent or not this list's, which is the first page.
-pub(super) fn decode<K: DeserializeOwned>(list: &str, cursor: Option<&str>) -> Option<K> {
+pub(crate) fn decode<K: DeserializeOwned>(list: &str, cursor: Option<&str>) -> Option<K> {
     let json = URL_SAFE_NO_PAD.decode(cursor?).ok()?;
     let (of, key): (String, K) = serde_json::from_slice(&json).ok()?;
     (of == list).then_some(key)
 }
 
 /// A limit within its bounds.
-pub(super) fn clamp(limit: usize) -> usize {
+pub(crate) fn clamp(limit: usize) -> usize {
     limit.clamp(1, LIMIT_MAX)
 }
 
 /// A page of what was read with one entry more than `limit`.
-pub(super) fn page<T, K: Serialize>(list: &str, mut entries: Vec<T>, limit: usize, key: impl Fn(&T) -> K) -> Page<T> {
+pub(crate) fn page<T, K: Serialize>(list: &str, mut entries: Vec<T>, limit: usize, key: impl Fn(&T) -> K) -> Page<T> {
     let more = entries.len() > limit;
     entries.truncate(limit);
     let next_cursor = entries.last().filter(|_| more).and_then(|last| encode(list, &key(last)));
@@ -34,6 +34,6 @@ pub(super) fn page<T, K: Serialize>(list: &str, mut entries: Vec<T>, limit: usiz
 }
 
 /// A page that ends at `last`, whatever comes after it.
-pub(super) fn page_until<T, K: Serialize>(list: &str, entries: Vec<T>, last: Option<K>) -> Page<T> {
+pub(crate) fn page_until<T, K: Serialize>(list: &str, entries: Vec<T>, last: Option<K>) -> Page<T> {
     Page { entries, next_cursor: last.and_then(|key| encode(list, &key)) }
 }

@@ -1,0 +1,95 @@
+//! The table: its keys and indexes. What is written where is in `row.rs`.
+//!
+//! | pk | sk | what |
+//! |---|---|---|
+//! | `ITEM#{item}` | `ITEM` | catalogue record, version, threshold version |
+//! | `ITEM#{item}` | `LEVEL#{location}` | the level, its version, its tail |
+//! | `LEDGER#{item}#{location}` | first seq, 20 digits | an immutable chunk of ledger entries |
+//! | `CMD#{item}#{command id}` | `CMD` | the outcome |
+//! | `CMD#{item}#{command id}` | `AT#{location}` | that a level was re-judged for this command |
+//! | `BARCODE#{code}`, `ITEMKEY#{lower-cased item id}` | same | who holds it |
+//! | `LOCATION` | `{location}` | location settings |
+//! | `ALERT#{yyyy-mm}` | `{raised_at, 13 digits}#{alert id}` | alert history and claims |
+//! | `ALERT` | `{yyyy-mm}` | that this month has alerts |
+//! | `NOTICE#{location}` | `{yyyy-mm-dd}` | the daily notice of refused commands: its claim, how far it told |
+//!
+//! The indexes hold keys only, and their keys don't change with stock, so a movement pays nothing for them.
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType,
+};
+
+/// A global secondary index: its name, partition key and sort key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Index {
+    /// Its name in the table.
+    pub name: &'static str,
+    /// The attribute that is its partition key.
+    pub partition: &'static str,
+    /// The attribute that is its sort key.
+    pub sort: &'static str,
+}
+
+/// The table's partition key.
+pub const PK: &str = "pk";
+/// The table's sort key.
+pub const SK: &str = "sk";
+
+/// Items by lower-cased name, then id, in [`SHARDS`] shards. On ITEM rows: `item_shard`, `name_key`.
+pub const BY_NAME: Index = Index { name: "by_name", partition: "item_shard", sort: "name_key" };
+/// Items by id, in [`SHARDS`] shards. On ITEM rows: `item_shard`.
+pub const BY_ID: Index = Index { name: "by_id", partition: "item_shard", sort: PK };
+/// Levels of a location by item. On LEVEL rows: `location`.
+pub const BY_LOCATION: Index = Index { name: "by_location", partition: "location", sort: PK };
+/// Levels that are low, out or oversold, of a location by item; sparse. On LEVEL rows: `unwell`, the location.
+pub const UNWELL: Index = Index { name: "unwell", partition: "unwell", sort: PK };
+/// Refused commands by time, in [`SHARDS`] shards per status; sparse. On CMD rows: `refused`
+/// (`{status}#{shard}`), `refused_at` (`{settled_at, 13 digits}#{item}#{command id}`).
+pub const REFUSED: Index = Index { name: "refused", partition: "refused", sort: "refused_at" };
+
+/// All indexes.
+pub const INDEXES: [Index; 5] = [BY_NAME, BY_ID, BY_LOCATION, UNWELL, REFUSED];
+
+/// Into how many partitions an index is spread that has no natural one: each takes 1,000 writes a second. It is
+/// part of stored keys and must never change.
+pub const SHARDS: u8 = 8;
+
+/// Key attributes, all strings.
+pub fn attribute_definitions() -> Vec<AttributeDefinition> {
+    let mut names = vec![PK, SK];
+    for index in INDEXES {
+        names.extend([index.partition, index.sort]);
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+        .into_iter()
+        .filter_map(|name| {
+            AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build().ok()
+        })
+        .collect()
+}
+
+/// The key of the table or of an index.
+pub fn key_schema(partition: &str, sort: &str) -> Vec<KeySchemaElement> {
+    [(partition, KeyType::Hash), (sort, KeyType::Range)]
+        .into_iter()
+        .filter_map(|(name, kind)| KeySchemaElement::builder().attribute_name(name).key_type(kind).build().ok())
+        .collect()
+}
+
+/// The indexes as `CreateTable` takes them: keys only.
+pub fn indexes() -> Vec<GlobalSecondaryIndex> {
+    INDEXES
+        .into_iter()
+        .filter_map(|index| {
+            GlobalSecondaryIndex::builder()
+                .index_name(index.name)
+                .set_key_schema(Some(key_schema(index.partition, index.sort)))
+                .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+                .build()
+                .ok()
+        })
+        .collect()
+}

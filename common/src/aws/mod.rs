@@ -1,0 +1,18 @@
+//! The AWS adapters: SQS FIFO, DynamoDB, SNS and SES behind the ports. The only place that names an AWS SDK crate.
+//!
+//! Calls are repeated in one layer only, inside the SDK ([`Clients`]): a few attempts, growing and jittered pauses,
+//! a deadline on each attempt and on the whole. What still fails goes back to the queue.
+
+mod clients;
+pub mod dynamodb;
+mod ses;
+mod sns;
+mod sqs;
+mod start;
+
+pub use clients::Clients;
+pub use dynamodb::{DynamoOptions, DynamoStore};
+pub use ses::SesMailer;
+pub use sns::SnsPublisher;
+pub use sqs::{SqsOptions, SqsQueue};
+pub use start::StartError;
