@@ -54,7 +54,7 @@ pub struct Plan {
     fault: Option<(Point, usize, Kind)>,
     down: Mutex<Vec<Point>>,
     calls: Mutex<BTreeMap<Point, usize>>,
-    /// A death or a pause came about.
+    /// A death, a pause or an error came about.
     pub stopped: Notify,
     /// Ends a pause.
     pub resume: Notify,
@@ -95,14 +95,20 @@ impl Plan {
     async fn around<T>(&self, point: Point, work: impl Future<Output = T>) -> Option<T> {
         let fault = self.next(point);
         match fault {
-            Some(Kind::Fail) => return None,
+            Some(Kind::Fail) => {
+                self.stopped.notify_one();
+                return None;
+            }
             Some(Kind::DieBefore) => return self.die().await,
             Some(Kind::PauseBefore) => self.pause().await,
             _ => {}
         }
         let done = work.await;
         match fault {
-            Some(Kind::LoseAnswer) => None,
+            Some(Kind::LoseAnswer) => {
+                self.stopped.notify_one();
+                None
+            }
             Some(Kind::DieAfter) => self.die().await,
             Some(Kind::PauseAfter) => {
                 self.pause().await;

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use stockline_common::sqlite::{OpenOptions, SqliteStore, StoreOptions};
 use stockline_tests::contract::store::{Home, Ports};
 
+#[derive(Debug)]
 struct Folder(tempfile::TempDir);
 
 #[async_trait]

@@ -47,7 +47,7 @@ impl Ports {
 
 /// Where one store is.
 #[async_trait]
-pub trait Home: Send + Sync {
+pub trait Home: Send + Sync + std::fmt::Debug {
     /// Opens it; all ports of before are dropped. A late count looks back over so many entries.
     async fn open(&self, late_count_entries_max: usize) -> Ports;
 }
@@ -91,6 +91,7 @@ pub fn slot_of(queued: Queued) -> Slot {
 }
 
 /// A store, used as the worker and the ingress use it.
+#[derive(Debug)]
 pub struct Shop {
     home: Box<dyn Home>,
     ports: Option<Ports>,
