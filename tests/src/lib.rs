@@ -8,3 +8,4 @@ pub mod fifo;
 pub mod inject;
 pub mod powerloss;
 pub mod process;
+pub mod running;

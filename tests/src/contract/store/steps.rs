@@ -3,21 +3,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use futures_util::future::join_all;
-use stockline_common::domain::{Alert, CommandId, FoldLimits, Queued, Rules, Status};
+use stockline_common::domain::{Alert, CommandId, FoldLimits, Queued, Status};
 use stockline_common::ports::{Clock, CommandState, FixedClock};
-use stockline_common::service::{Shutdown, ShutdownTrigger};
 use stockline_worker::{Adapters, Config};
-use tokio::task::JoinHandle;
 
 use super::{Ports, Shop, at, id, item_id, queued};
 use crate::faulty::{Faulty, Kind, Plan, Point};
 use crate::fifo::Fifo;
-
-/// Longer than any step of these takes; what is not done by then hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::running::{PATIENCE, RunningWorker, worker_config};
 
 const STEPS: [Point; 4] = [Point::Load, Point::Commit, Point::Publish, Point::Ack];
 
@@ -37,24 +32,6 @@ struct End {
     statuses: Vec<Option<Status>>,
     /// Location and number.
     alerts: BTreeSet<(String, u64)>,
-}
-
-struct Running {
-    task: JoinHandle<()>,
-    shutdown: ShutdownTrigger,
-}
-
-impl Running {
-    /// As `kill -9`.
-    async fn kill(self) {
-        self.task.abort();
-        assert!(self.task.await.unwrap_err().is_cancelled());
-    }
-
-    async fn stop(self) {
-        self.shutdown.request();
-        tokio::time::timeout(PATIENCE, self.task).await.expect("the worker stops").unwrap();
-    }
 }
 
 /// The commands' ids are 1, 2, 3 … in order; the last message repeats an old one.
@@ -92,18 +69,13 @@ impl<'a> World<'a> {
         Self { ports, item, queue, published: Arc::default() }
     }
 
-    fn start(&self, plan: &Arc<Plan>) -> Running {
+    fn start(&self, plan: &Arc<Plan>) -> RunningWorker {
         let config = Config {
-            permits: 1,
-            receivers: 1,
             // Two receives, so that a group is left in the middle.
             receive_max: 3,
-            receive_wait: Duration::from_millis(50),
-            rules: Rules::default(),
             // Folds of a few commands, and tails that become chunks.
             fold_limits: FoldLimits { max_actions: 7, max_tail_bytes: 100, ..FoldLimits::default() },
-            retention_ms: 28 * 24 * 3_600_000,
-            drain: PATIENCE,
+            ..worker_config()
         };
         let ports = Arc::new(Faulty {
             plan: plan.clone(),
@@ -113,8 +85,7 @@ impl<'a> World<'a> {
         });
         let clock: Arc<dyn Clock> = Arc::new(FixedClock::at(at(1_000)));
         let adapters = Adapters { queue: ports.clone(), store: ports.clone(), alerts: ports, clock };
-        let (trigger, shutdown) = Shutdown::new();
-        Running { task: tokio::spawn(stockline_worker::run(config, adapters, shutdown)), shutdown: trigger }
+        RunningWorker::start(config, adapters)
     }
 
     async fn drained(&self) {
