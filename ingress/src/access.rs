@@ -66,6 +66,7 @@ impl Caller {
     pub(crate) fn viewer(&self) -> Viewer {
         let rights = &self.0.rights;
         Viewer {
+            submits_as: self.submitted_by(),
             costs: rights.may_read_costs().is_ok(),
             settings: rights.may_manage_settings().is_ok(),
             locations: rights.visible_locations().cloned(),

@@ -22,13 +22,15 @@ use crate::packer::Packer;
 use crate::problem::{Problem, codes};
 use crate::routes;
 use crate::wait::Waiting;
-use crate::{Limits, StaffMay, metrics};
+use crate::{Limits, LoginConfig, StaffMay, metrics};
 
 /// What every request shares.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) staff_may: StaffMay,
+    /// `None`: people can't log in here.
+    pub(crate) login: Option<LoginConfig>,
     pub(crate) receipt_keys: ReceiptKeys,
     pub(crate) retention_ms: i64,
     /// Meant where a movement names none; `None` where it must name one.

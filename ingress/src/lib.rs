@@ -17,6 +17,7 @@ mod answer;
 mod app;
 pub mod auth;
 mod body;
+mod login;
 pub mod metrics;
 mod openapi;
 mod packer;
@@ -29,6 +30,7 @@ pub mod server;
 mod view;
 mod wait;
 
+pub use login::{LoginAddressError, LoginConfig};
 pub use metrics::metrics_router;
 
 /// Where the keys that sign tokens come from.
@@ -71,6 +73,8 @@ pub struct Limits {
     pub batch_commands: usize,
     /// Requests waiting for outcomes at once.
     pub waiters: usize,
+    /// Commands that all waiting requests together wait for.
+    pub waited_commands: usize,
     /// The longest `Prefer: wait`, in seconds.
     pub wait_s: u64,
     /// Commands accepted but not yet in the queue; more is 503.
@@ -97,6 +101,7 @@ impl Default for Limits {
             body_bytes: 1024 * 1024,
             batch_commands: 500,
             waiters: 1_000,
+            waited_commands: 20_000,
             wait_s: 20,
             buffered_commands: 20_000,
             concurrent_requests: 2_000,
@@ -124,6 +129,8 @@ pub struct TlsFiles {
 pub struct Config {
     /// Tokens.
     pub auth: AuthConfig,
+    /// Where people get theirs; `None`: `/v1/login` says that there is nothing of the kind.
+    pub login: Option<LoginConfig>,
     /// Receipts.
     pub receipt_keys: ReceiptKeys,
     /// Movements must name a location.
@@ -175,16 +182,17 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> Result<(), IngressError> {
     metrics::begin();
-    let Config { auth, receipt_keys, require_location, staff_may, limits, tls, retention_ms, drain } = config;
+    let Config { auth, login, receipt_keys, require_location, staff_may, limits, tls, retention_ms, drain } = config;
     let Adapters { queue, queries, clock } = adapters;
     let auth = auth::Authenticator::start(auth, Arc::clone(&clock))?;
     let (packer, packing) = packer::Packer::start(queue, limits.buffered_commands);
     let app = Arc::new(app::App {
         in_work: Semaphore::new(limits.concurrent_requests),
-        waiting: wait::Waiting::start(Arc::clone(&queries), limits.waiters),
+        waiting: wait::Waiting::start(Arc::clone(&queries), limits.waiters, limits.waited_commands),
         gate: access::Gate::new(auth, &limits),
         default_location: (!require_location).then(|| LocationSettings::main().location_id),
         draining: AtomicBool::new(false),
+        login,
         receipt_keys,
         retention_ms,
         staff_may,

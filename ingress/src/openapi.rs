@@ -46,6 +46,7 @@ const TAG_BYTES: usize = 16;
         routes::locations::location,
         routes::locations::put_location,
         routes::meta::limits,
+        routes::meta::login,
         routes::meta::healthz,
         routes::meta::readyz,
         routes::meta::openapi_json,

@@ -58,10 +58,13 @@ pub(crate) enum Standing {
     Unknown(Problem),
 }
 
-/// Judges what a consistent read found.
+/// Judges what a consistent read found. Where the caller may not compare the two, the record is shown as if there
+/// were no receipt.
 pub(crate) fn judge(app: &App, viewer: &Viewer, receipt: Option<Receipt>, found: Option<Record>) -> Standing {
     match (found, receipt) {
-        (Some(record), Some(receipt)) if record.fingerprint.is_some_and(|print| print != receipt.fingerprint) => {
+        (Some(record), Some(receipt))
+            if record.fingerprint.is_some_and(|print| print != receipt.fingerprint) && viewer.may_compare(&record) =>
+        {
             Standing::Unknown(reused(&record, viewer))
         }
         (Some(record), _) if viewer.sees_record(&record) => Standing::Settled(Box::new(record)),

@@ -43,6 +43,7 @@ pub(crate) fn all() -> Router<Arc<App>> {
         .route("/v1/locations", get(locations::locations))
         .route("/v1/locations/{location_id}", get(locations::location).put(locations::put_location))
         .route("/v1/limits", get(meta::limits))
+        .route("/v1/login", get(meta::login))
         .route("/healthz", get(meta::healthz))
         .route("/readyz", get(meta::readyz))
         .route("/openapi.json", get(meta::openapi_json))

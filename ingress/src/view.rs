@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use stockline_common::domain::{Action, Command, LocationId, Outcome, Record};
 
@@ -20,6 +21,8 @@ pub(crate) use refused::{AlertPage, AlertView, CommandPage, LocationPage, Locati
 /// What a caller may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Viewer {
+    /// As whom it submits.
+    pub(crate) submits_as: Arc<str>,
     /// `unit_cost` and what may hold it.
     pub(crate) costs: bool,
     /// Settings: who gets a location's mails.
@@ -56,15 +59,16 @@ impl Viewer {
         self.sees_outcome(&record.outcome)
     }
 
+    /// May it learn whether this record is of the very command that it submitted? Not where another's cost would be
+    /// confirmed by it: the id could be submitted again with one guess after the other.
+    pub(crate) fn may_compare(&self, record: &Record) -> bool {
+        let outcome = &record.outcome;
+        self.costs || outcome.submitted_by == self.submits_as || !outcome.command.as_ref().is_some_and(has_cost)
+    }
+
     /// The command as this caller sees it: without `unit_cost` where that is not for them.
     pub(crate) fn command<'a>(&self, command: &'a Command) -> Cow<'a, Command> {
-        let has_cost = match &command.action {
-            Action::RegisterItem(catalogue) => catalogue.unit_cost.is_some(),
-            Action::UpdateItem(patch) => patch.unit_cost.is_some(),
-            Action::Receive { unit_cost, .. } => unit_cost.is_some(),
-            _ => false,
-        };
-        if self.costs || !has_cost {
+        if self.costs || !has_cost(command) {
             return Cow::Borrowed(command);
         }
         let mut command = command.clone();
@@ -75,5 +79,14 @@ impl Viewer {
             _ => {}
         }
         Cow::Owned(command)
+    }
+}
+
+fn has_cost(command: &Command) -> bool {
+    match &command.action {
+        Action::RegisterItem(catalogue) => catalogue.unit_cost.is_some(),
+        Action::UpdateItem(patch) => patch.unit_cost.is_some(),
+        Action::Receive { unit_cost, .. } => unit_cost.is_some(),
+        _ => false,
     }
 }

@@ -16,8 +16,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// Looks that are due this soon join the one that is made.
 const JOIN: Duration = Duration::from_millis(1);
-/// The most commands that all requests together wait for; with more, a request is answered at once.
-const WAITED_COMMANDS_MAX: usize = 20_000;
 /// Records of one query.
 const RECORDS_PER_QUERY: usize = 500;
 
@@ -59,12 +57,13 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// Starts the task; it ends when the last clone is gone.
-    pub(crate) fn start(queries: Arc<dyn Queries>, most: usize) -> Self {
+    /// Starts the task; it ends when the last clone is gone. At most `most` requests wait at once, and for at most
+    /// `most_commands` commands together; with more, a request is answered at once.
+    pub(crate) fn start(queries: Arc<dyn Queries>, most: usize, most_commands: usize) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         let slots = Arc::new(Semaphore::new(most));
         tokio::spawn(look(queries, receiver));
-        Self { sender, slots, commands: Arc::new(Semaphore::new(WAITED_COMMANDS_MAX)), most }
+        Self { sender, slots, commands: Arc::new(Semaphore::new(most_commands)), most }
     }
 
     /// Waits until all are settled or the time is over: what was found, in order. `None` where too many wait

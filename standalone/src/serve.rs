@@ -221,6 +221,7 @@ fn ingress_config(
             jwks: JwksSource::File(folder.jwks()),
             revoked_file: Some(folder.revoked()),
         },
+        login: None,
         receipt_keys: keys.receipt_keys()?,
         require_location: args.require_location,
         staff_may,

@@ -79,6 +79,8 @@ codes! {
         "A manager registers it with PUT /v1/locations/{location_id}.";
     COMMAND_NOT_FOUND = "command_not_found", 404, false, "There is no such command",
         "Nothing is known under this id, and no receipt proves that it was accepted. Sending the same command with the same id again is safe.";
+    LOGIN_NOT_CONFIGURED = "login_not_configured", 404, false, "Nobody can log in here",
+        "Use a token: in standalone `stockline token` makes one; on AWS the ingress names the login by STOCKLINE_LOGIN_URL and STOCKLINE_LOGIN_CLIENT_ID.";
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, false, "The path does not take this method",
         "The Allow header names those it takes.";
     REQUEST_TIMEOUT = "request_timeout", 408, true, "The body did not arrive in time",

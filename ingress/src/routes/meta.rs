@@ -11,7 +11,7 @@ use crate::answer;
 use crate::app::Shared;
 use crate::params::Params;
 use crate::problem::{Problem, codes};
-use crate::{Limits, openapi};
+use crate::{Limits, LoginConfig, openapi};
 
 /// The bounds of this installation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -32,6 +32,9 @@ pub(crate) struct LimitsView {
     /// Requests waiting for outcomes at once; more are answered without waiting.
     #[schema(example = 1_000)]
     waiters: usize,
+    /// Commands that waiting requests together wait for; a request with more is answered without waiting.
+    #[schema(example = 20_000)]
+    waited_commands: usize,
     /// Commands taken in and not yet in the queue; more is `overloaded`.
     #[schema(example = 20_000)]
     buffered_commands: usize,
@@ -64,6 +67,7 @@ impl From<&Limits> for LimitsView {
             page_entries: limits.page,
             wait_s: limits.wait_s,
             waiters: limits.waiters,
+            waited_commands: limits.waited_commands,
             buffered_commands: limits.buffered_commands,
             concurrent_requests: limits.concurrent_requests,
             connections: limits.connections,
@@ -87,6 +91,53 @@ impl From<&Limits> for LimitsView {
 pub(crate) async fn limits(State(app): Shared, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     Params::of(&uri, &[]).finish()?;
     answer::read(&headers, &LimitsView::from(&app.limits))
+}
+
+/// Where people log in: OAuth 2, authorization code with PKCE (`S256`); the client has no secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Login)]
+pub(crate) struct LoginView<'a> {
+    /// Where the browser is sent.
+    authorization_endpoint: &'a str,
+    /// Where codes and refresh tokens become access tokens.
+    token_endpoint: &'a str,
+    /// The client to log in with.
+    #[schema(example = "1h57kf5cpq17m0eml12EXAMPLE")]
+    client_id: &'a str,
+    /// What to ask for.
+    #[schema(example = "openid")]
+    scope: &'a str,
+}
+
+impl<'a> From<&'a LoginConfig> for LoginView<'a> {
+    fn from(login: &'a LoginConfig) -> Self {
+        Self {
+            authorization_endpoint: &login.authorization_endpoint,
+            token_endpoint: &login.token_endpoint,
+            client_id: &login.client_id,
+            scope: &login.scope,
+        }
+    }
+}
+
+/// Where people get a token. `stockline login` begins here. Needs no token.
+#[utoipa::path(
+    get,
+    path = "/v1/login",
+    tag = "About",
+    security(()),
+    responses(
+        (status = 200, description = "The endpoints and the client", body = LoginView<'static>),
+        (status = 400, description = "`invalid_parameter`"),
+        (status = 404, description = "`login_not_configured`: this installation's tokens come another way"),
+    ),
+)]
+pub(crate) async fn login(State(app): Shared, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    Params::of(&uri, &[]).finish()?;
+    match &app.login {
+        Some(login) => answer::read(&headers, &LoginView::from(login)),
+        None => Err(Problem::new(codes::LOGIN_NOT_CONFIGURED, "nobody can log in here; ask a manager for a token")),
+    }
 }
 
 /// How this process is.

@@ -1,5 +1,7 @@
 //! Bounds, readiness, shutdown.
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use reqwest::Method;
 use serde_json::json;
 
@@ -7,8 +9,13 @@ use crate::server::{Server, sale, streamed};
 
 #[tokio::test]
 async fn the_limits_are_published_as_configured() {
-    let server = Server::with(|config| config.limits.batch_commands = 7).await;
+    let server = Server::with(|config| {
+        config.limits.batch_commands = 7;
+        config.limits.waited_commands = 9;
+    })
+    .await;
     let limits = server.nobody().get("/v1/limits").await.body;
+    assert_eq!(limits["waited_commands"], 9);
     assert_eq!(
         (&limits["batch_commands"], &limits["body_bytes"], &limits["rate_per_s"]),
         (&json!(7), &json!(1_048_576), &json!(null))
@@ -55,6 +62,32 @@ async fn a_request_that_finds_no_place_to_wait_is_answered_at_once() {
     server.hold_workers();
     let answer = server.staff().post_waiting("/v1/commands", sale(1, "main", "1")).await;
     assert_eq!((answer.status, answer.header("preference-applied")), (202, ""));
+}
+
+#[tokio::test]
+async fn more_commands_than_may_be_waited_for_are_answered_at_once_and_give_their_place_back() {
+    let server = Server::with(|config| config.limits.waited_commands = 2).await;
+    let staff = server.staff();
+    let batch = |from: u32, to: u32| json!({"commands": (from..to).map(|n| sale(n, "main", "1")).collect::<Vec<_>>()});
+    server.hold_workers();
+    let three = staff.post_waiting("/v1/commands/batch", batch(0, 3)).await;
+    assert_eq!((three.status, three.header("preference-applied")), (202, ""), "no place for three");
+    server.memory.lookups.store(0, SeqCst);
+    let waiting = tokio::spawn({
+        let (staff, two) = (staff.clone(), batch(3, 5));
+        async move { staff.post_waiting("/v1/commands/batch", two).await }
+    });
+    // The two have their places once their outcomes are looked for.
+    while server.memory.lookups.load(SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let one = staff.post_waiting("/v1/commands", sale(5, "main", "1")).await;
+    assert_eq!((one.status, one.header("preference-applied")), (202, ""), "both places are taken");
+    server.memory.apply();
+    assert_eq!(waiting.await.unwrap().status, 200);
+    server.memory.applies.store(true, SeqCst);
+    let after = staff.post_waiting("/v1/commands", sale(6, "main", "1")).await;
+    assert_eq!((after.status, after.header("preference-applied")), (200, "wait=10"), "they were given back");
 }
 
 #[tokio::test]

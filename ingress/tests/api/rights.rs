@@ -46,6 +46,69 @@ async fn staff_never_see_a_cost() {
     assert!(!staff.post("/v1/commands/status", lines).await.text.contains("unit_cost"));
 }
 
+/// What staff are answered who submit `receive` under an id that is taken, with this cost: at once, by the receipt,
+/// and in a list.
+async fn guess(server: &Server, n: u32, cost: &str) -> [(u16, Value); 3] {
+    let staff = server.staff();
+    let command = json!({"type": "receive", "command_id": id(n), "item_id": "cola", "location_id": "shop-1", "quantity": "24", "unit_cost": cost});
+    let waited = staff.post_waiting("/v1/commands", command.clone()).await;
+    let queued = staff.post("/v1/commands", command).await;
+    let url = queued.body["status_url"].as_str().unwrap();
+    let looked = staff.get(url).await;
+    let receipt = url.split_once('=').unwrap().1;
+    let lines = json!({"commands": [{"item_id": "cola", "command_id": id(n), "receipt": receipt}]});
+    let listed = staff.post("/v1/commands/status", lines).await;
+    [waited, looked, listed].map(|answer| (answer.status, answer.body))
+}
+
+#[tokio::test]
+async fn staff_cant_guess_a_cost_by_submitting_it_under_the_id_that_holds_it() {
+    let server = Server::stocked().await;
+    server.memory.rename_submitter(9_001, "the-manager");
+    let (right, wrong) = (guess(&server, 9_001, "0.41").await, guess(&server, 9_001, "0.42").await);
+    assert_eq!(right, wrong, "a right guess is answered as a wrong one");
+    for (status, body) in right {
+        let outcome = body["results"][0].get("outcome").unwrap_or(&body);
+        assert_eq!(
+            (status, &outcome["status"], &outcome["submitted_by"]),
+            (200, &json!("applied"), &json!("the-manager"))
+        );
+        assert!(!body.to_string().contains("unit_cost"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_compare_costs_is_told_that_an_id_is_reused() {
+    let server = Server::stocked().await;
+    let codes = |answers: [(u16, Value); 3]| {
+        answers.map(|(_, body)| body["results"][0].get("problem").unwrap_or(&body)["code"].clone())
+    };
+    assert_eq!(codes(guess(&server, 9_001, "0.41").await), [Value::Null, Value::Null, Value::Null], "their own");
+    assert_eq!(codes(guess(&server, 9_001, "0.42").await), ["command_id_reused"; 3].map(Value::from), "their own");
+    server.memory.rename_submitter(9_001, "the-manager");
+    let dearer = json!({"type": "receive", "command_id": id(9_001), "item_id": "cola", "location_id": "shop-1", "quantity": "24", "unit_cost": "0.42"});
+    let manager = server.manager();
+    assert_eq!(manager.post_waiting("/v1/commands", dearer).await.code(), "command_id_reused", "a manager sees costs");
+    server.memory.rename_submitter(9_002, "the-manager");
+    let answer = server.staff().post_waiting("/v1/commands", sale(9_002, "shop-2", "10")).await;
+    assert_eq!(answer.code(), "command_id_reused", "there is no cost in it");
+}
+
+#[tokio::test]
+async fn who_may_log_in_where_is_told_to_everybody() {
+    let login = stockline_ingress::LoginConfig::cognito("https://acme.example.com", "people").unwrap();
+    let server = Server::with(|config| config.login = Some(login)).await;
+    let answer = server.nobody().get("/v1/login").await;
+    let expected = json!({
+        "authorization_endpoint": "https://acme.example.com/oauth2/authorize",
+        "token_endpoint": "https://acme.example.com/oauth2/token",
+        "client_id": "people", "scope": "openid",
+    });
+    assert_eq!((answer.status, &answer.body), (200, &expected));
+    let answer = Server::start().await.nobody().get("/v1/login").await;
+    assert_eq!((answer.status, answer.code()), (404, "login_not_configured"));
+}
+
 #[tokio::test]
 async fn a_token_bound_to_a_location_acts_only_there() {
     let server = Server::stocked().await;

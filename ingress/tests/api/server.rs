@@ -94,6 +94,7 @@ impl Server {
                 jwks: JwksSource::File(keys),
                 revoked_file: None,
             },
+            login: None,
             receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
             require_location: false,
             staff_may: StaffMay::default(),

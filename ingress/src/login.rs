@@ -1,0 +1,87 @@
+use reqwest::Url;
+
+/// What Cognito puts into a token besides the groups: the name of who logged in.
+const COGNITO_SCOPE: &str = "openid";
+
+/// Where people log in: OAuth 2, authorization code with PKCE (RFC 6749, RFC 7636), a public client. Answered at
+/// `/v1/login`, so that a client needs this installation's address only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginConfig {
+    /// Where the browser is sent.
+    pub authorization_endpoint: String,
+    /// Where codes and refresh tokens become access tokens.
+    pub token_endpoint: String,
+    /// The client that people log in with; it has no secret. One of [`crate::AuthConfig::client_ids`].
+    pub client_id: String,
+    /// What is asked for.
+    pub scope: String,
+}
+
+/// An address that people can't log in at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not the address of a login such as https://acme.auth.eu-central-1.amazoncognito.com: https (http on this machine only), without a path"
+)]
+pub struct LoginAddressError(String);
+
+impl LoginConfig {
+    /// Of a Cognito user pool's domain, `https://…` without a path; `http` only on this machine.
+    ///
+    /// # Errors
+    /// Where it is no such address: tokens must not cross a network readable.
+    pub fn cognito(domain: &str, client_id: &str) -> Result<Self, LoginAddressError> {
+        let refused = || LoginAddressError(domain.to_owned());
+        let url = Url::parse(domain).map_err(|_| refused())?;
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        let safe = url.scheme() == "https" || url.scheme() == "http" && is_here(&url);
+        if !bare || !safe || !url.has_host() {
+            return Err(refused());
+        }
+        let base = url.as_str().trim_end_matches('/');
+        Ok(Self {
+            authorization_endpoint: format!("{base}/oauth2/authorize"),
+            token_endpoint: format!("{base}/oauth2/token"),
+            client_id: client_id.to_owned(),
+            scope: COGNITO_SCOPE.to_owned(),
+        })
+    }
+}
+
+fn is_here(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cognito_domain_names_both_endpoints() {
+        for domain in ["https://acme.auth.eu-central-1.amazoncognito.com", "https://login.example.com/"] {
+            let login = LoginConfig::cognito(domain, "c").unwrap();
+            let base = domain.trim_end_matches('/');
+            assert_eq!(login.authorization_endpoint, format!("{base}/oauth2/authorize"));
+            assert_eq!(login.token_endpoint, format!("{base}/oauth2/token"));
+            assert_eq!((login.client_id.as_str(), login.scope.as_str()), ("c", "openid"));
+        }
+        assert!(LoginConfig::cognito("http://127.0.0.1:4566", "c").is_ok());
+    }
+
+    #[test]
+    fn a_login_that_others_could_read_or_that_is_none_is_refused() {
+        for wrong in [
+            "http://login.example.com",
+            "http://localhost.example.com",
+            "login.example.com",
+            "ftp://login.example.com",
+            "https://login.example.com/oauth2/authorize",
+            "https://login.example.com?x=1",
+            "https://user@login.example.com",
+            "",
+        ] {
+            let error = LoginConfig::cognito(wrong, "c").unwrap_err().to_string();
+            assert!(error.contains(&format!("{wrong:?}")), "{error}");
+        }
+    }
+}
