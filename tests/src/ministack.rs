@@ -54,6 +54,7 @@ pub struct Ministack {
     pub url: String,
     /// Its log, and what it unpacks functions to.
     folder: TempDir,
+    python: PathBuf,
 }
 
 impl Ministack {
@@ -100,7 +101,7 @@ impl Ministack {
             .process_group(0)
             .spawn()
             .unwrap();
-        let mut server = Self { child, url, folder };
+        let mut server = Self { child, url, folder, python: python.to_owned() };
         let deadline = Instant::now() + START_WITHIN;
         loop {
             if let Ok(health) = server.get("/_ministack/health").await {
@@ -147,6 +148,20 @@ impl Ministack {
     /// Clients of this server, with the SDK's defaults.
     pub fn clients(&self) -> Clients {
         clients_at(&self.url)
+    }
+
+    /// A zip with one file of this text in it, to be run as a program.
+    pub async fn zip(&self, name: &str, text: &str) -> Vec<u8> {
+        const ZIP: &str = "import sys, zipfile\n\
+            file = zipfile.ZipInfo(sys.argv[2])\n\
+            file.external_attr = 0o755 << 16\n\
+            zipfile.ZipFile(sys.argv[1], 'w').writestr(file, sys.argv[3])";
+        let path = self.folder.path().join(format!("{}.zip", random_id()));
+        let mut command = Command::new(&self.python);
+        command.args(["-c", ZIP]).arg(&path).args([name, text]);
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        assert_ran(&output, "zipping");
+        std::fs::read(path).unwrap()
     }
 
     /// What it logged: the functions' own logs are in it too.
