@@ -137,7 +137,7 @@ async fn a_chunk_is_never_overwritten() {
 async fn a_tail_over_its_bound_moves_into_a_chunk_with_the_commit_that_shortens_it() {
     let mut shop = cola().await;
     let mut expected = Vec::new();
-    for n in 0..40 {
+    for n in 0..60 {
         let slot = shop.slot("sell", "cola", r#","quantity":1,"reference":"R-1""#, at(2 + n));
         let commit = shop.fold("cola", &[slot], at(2 + n)).await.commit;
         expected.extend(commit.records[0].outcome.effects.iter().map(|effect| effect.seq));
@@ -148,8 +148,8 @@ async fn a_tail_over_its_bound_moves_into_a_chunk_with_the_commit_that_shortens_
     let mut entries: Vec<_> = chunks.iter().flat_map(|chunk| row::chunk(chunk).unwrap()).collect();
     assert!(chunks.len() >= 2, "{} chunks", chunks.len());
     entries.extend(loaded.levels[&place("main")].level.tail.clone());
-    assert_eq!(entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=41).collect::<Vec<_>>());
-    assert_eq!(expected, (2..=41).collect::<Vec<_>>());
+    assert_eq!(entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), (1..=61).collect::<Vec<_>>());
+    assert_eq!(expected, (2..=61).collect::<Vec<_>>());
 }
 
 #[tokio::test]
