@@ -17,7 +17,10 @@ use crate::ports::{FixedClock, Locations};
 mod alerts;
 mod answers;
 mod commits;
+mod lists;
 mod loading;
+mod one_item;
+mod reading;
 mod refused;
 mod rows;
 
