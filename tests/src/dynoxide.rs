@@ -1,9 +1,12 @@
 //! DynamoDB in this process: an engine on a loopback port, with Stockline's table.
 
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use aws_sdk_dynamodb::types::BillingMode;
 use stockline_common::aws::dynamodb::table;
+use stockline_common::aws::{DynamoOptions, DynamoStore};
+use stockline_common::ports::Clock;
 use tokio::sync::oneshot;
 
 use crate::inject::{Script, sdk_config};
@@ -52,6 +55,11 @@ impl Dynoxide {
     /// A client, with `script` in its way.
     pub fn client(&self, script: &Script) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&sdk_config(&self.url, script))
+    }
+
+    /// The store over [`TABLE`], with `script` in its way.
+    pub fn store(&self, script: &Script, options: DynamoOptions, clock: Arc<dyn Clock>) -> DynamoStore {
+        DynamoStore::new(self.client(script), TABLE.to_owned(), options, clock)
     }
 }
 

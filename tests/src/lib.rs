@@ -1,6 +1,8 @@
 //! What the tests of the whole share: real files, real processes, and power that fails.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+pub mod aws;
+pub mod aws_queues;
 pub mod cognito;
 pub mod contract;
 pub mod dynoxide;

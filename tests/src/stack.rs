@@ -14,6 +14,9 @@ pub const MAIL_FROM: &str = "stock@example.com";
 /// Who gets the alerts of locations that name nobody.
 pub const ALERT_EMAILS: &str = "manager@example.com";
 
+/// For how long workers hold a message; short, so that what a killed one held comes back soon.
+pub const STACK_VISIBILITY_S: u32 = 10;
+
 const STACK: &str = "stockline";
 const CODE_BUCKET: &str = "code";
 const ALERTER_KEY: &str = "alerter.zip";
@@ -42,6 +45,7 @@ impl Stack {
             ("CodeBucket", CODE_BUCKET),
             ("AlerterKey", ALERTER_KEY),
             ("PasswordSignIn", "true"),
+            ("VisibilityS", &STACK_VISIBILITY_S.to_string()),
         ];
         let mut form = vec![
             ("StackName".to_owned(), STACK.to_owned()),
