@@ -3,7 +3,13 @@
 
 pub mod aws;
 pub mod cognito;
+pub mod contract;
+pub mod dynoxide;
+pub mod faulty;
+pub mod fifo;
+pub mod inject;
 pub mod ministack;
 pub mod powerloss;
 pub mod process;
+pub mod running;
 pub mod stack;
