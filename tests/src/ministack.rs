@@ -228,8 +228,9 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// For names of a test's own.
 #[expect(clippy::disallowed_methods, reason = "a test's own names")]
-fn random_id() -> Uuid {
+pub fn random_id() -> Uuid {
     Uuid::new_v4()
 }
 

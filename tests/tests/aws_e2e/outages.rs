@@ -13,8 +13,7 @@ const RECEIVES_MAX: u64 = 5;
 /// acknowledged unpublished. Workers stop receiving, and catch up after. Answers the alert that was held up.
 pub(crate) async fn p9_an_outage_stops_work_not_correctness(home: &Installation, fleet: &Fleet) -> String {
     home.stock_up("rice", "12", Some("5")).await;
-    let sale =
-        || with_id(json!({"type": "sell", "item_id": "rice", "location_id": "main", "quantity": "1"}));
+    let sale = || with_id(json!({"type": "sell", "item_id": "rice", "location_id": "main", "quantity": "1"}));
 
     home.store.shut();
     let mut accepted = Vec::new();

@@ -12,8 +12,7 @@ pub(crate) async fn p5_no_oversell_where_the_policy_says_reject(home: &Installat
     let outcomes = join_all((0..120).map(|_| home.settle(&home.till, sale.clone()))).await;
     let count = |status: &str| outcomes.iter().filter(|outcome| outcome["status"] == status).count();
     assert_eq!((count("applied"), count("rejected")), (4, 116));
-    let refused_rightly =
-        |o: &Value| o["status"] == "applied" || o["rejection"]["code"] == "insufficient_stock";
+    let refused_rightly = |o: &Value| o["status"] == "applied" || o["rejection"]["code"] == "insufficient_stock";
     assert!(outcomes.iter().all(refused_rightly), "{outcomes:#?}");
     assert_eq!(home.get("/v1/items/print").await["on_hand"], "0");
     let refused = home.get("/v1/commands?status=rejected&code=insufficient_stock&limit=1000").await;
@@ -24,8 +23,7 @@ pub(crate) async fn p5_no_oversell_where_the_policy_says_reject(home: &Installat
 /// under it is refused with the command that holds it.
 pub(crate) async fn p2_p7_a_replay_takes_stock_once_and_answers_as_the_first(home: &Installation) {
     home.stock_up("cola", "10", None).await;
-    let sale =
-        with_id(json!({"type": "sell", "item_id": "cola", "location_id": "main", "quantity": "1"}));
+    let sale = with_id(json!({"type": "sell", "item_id": "cola", "location_id": "main", "quantity": "1"}));
     let first = home.settle(&home.till, sale.clone()).await;
     let again = join_all((0..10).map(|_| home.settle(&home.till, sale.clone()))).await;
     assert!(again.iter().all(|outcome| *outcome == first), "{first} {again:#?}");
@@ -37,7 +35,8 @@ pub(crate) async fn p2_p7_a_replay_takes_stock_once_and_answers_as_the_first(hom
     let (status, problem) = home.send(&home.till, "GET", path, None).await.unwrap();
     assert_eq!((status, &problem["code"]), (409, &json!("command_id_reused")), "{problem}");
     // Behind all of them in the queue.
-    let last = home.settle(&home.till, json!({"type": "return", "item_id": "cola", "location_id": "main", "quantity": "1"}));
+    let last =
+        home.settle(&home.till, json!({"type": "return", "item_id": "cola", "location_id": "main", "quantity": "1"}));
     assert_eq!(last.await["effects"][0]["after"], "10");
     assert_eq!(home.ledger("cola").await.len(), 3);
 }
@@ -57,7 +56,8 @@ pub(crate) async fn p8_one_bad_command_harms_only_itself(home: &Installation) {
     assert_eq!(lines, ["queued", "invalid", "queued"]);
 
     // What no ingress of ours would send.
-    let enveloped = |command: Value| json!({"command": command, "accepted_at": "2026-01-31T08:15:00Z", "by": "somebody"});
+    let enveloped =
+        |command: Value| json!({"command": command, "accepted_at": "2026-01-31T08:15:00Z", "by": "somebody"});
     let mixed = json!({
         "v": 1, "item_id": "bread", "commands": [enveloped(sale()), {"nonsense": true}, enveloped(sale())],
     });
