@@ -102,7 +102,7 @@ impl DynamoStore {
     /// The key of the last chunk that begins at or before a seq.
     async fn chunk_before(&self, pk: &str, seq: u64) -> Result<Option<u64>, StoreError> {
         let query = self.chunks(pk, "<=", &seq).scan_index_forward(false).limit(1);
-        let keys = query.projection_expression(format!("#{PK}, #{SK}"));
+        let keys = query.projection_expression(format!("{PK}, {SK}"));
         let found = self.page(keys, None).await?.rows;
         Ok(found.first().and_then(Key::of).and_then(|key| key.sk.parse().ok()))
     }
