@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::cognito;
-use crate::ministack::{Ministack, free_port};
+use crate::ministack::{Ministack, free_port, random_id};
 use crate::process::{PATIENCE, with_id};
 use crate::stack::{STACK_VISIBILITY_S, Stack};
 
@@ -295,13 +295,20 @@ impl Installation {
         body
     }
 
-    /// Registers an item with a policy and receives `quantity` of it at `main`.
+    /// Puts any body into the command queue, as the group of an item.
+    pub async fn queue(&self, item_id: &str, body: &str) {
+        let sqs = self.server.clients().sqs;
+        let message = sqs.send_message().queue_url(self.stack.output("QueueUrl")).message_group_id(item_id);
+        message.message_deduplication_id(random_id().to_string()).message_body(body).send().await.unwrap();
+    }
+
+    /// Registers an item and receives `quantity` of it at `main`.
     pub async fn stock_up(&self, item_id: &str, quantity: &str, threshold: Option<&str>) {
         let register = json!({
             "type": "register_item", "item_id": item_id, "name": item_id,
             "low_stock_threshold": threshold, "unit_cost": "1.25",
         });
-        let receive = json!({"type": "receive", "item_id": item_id, "quantity": quantity});
+        let receive = json!({"type": "receive", "item_id": item_id, "location_id": "main", "quantity": quantity});
         for command in [register, receive] {
             let outcome = self.settle(&self.manager, command).await;
             assert_eq!(outcome["status"], "applied", "{outcome}");
@@ -323,4 +330,11 @@ impl Installation {
         movements.reverse();
         movements
     }
+}
+
+/// A quantity of the API in thousandths.
+pub fn decimal(quantity: &Value) -> i64 {
+    let text = quantity.as_str().unwrap();
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    format!("{whole}{part:0<3}").parse().unwrap()
 }

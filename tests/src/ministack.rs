@@ -130,6 +130,21 @@ impl Ministack {
         by_account.values().flat_map(|mails| mails.as_array().cloned().unwrap_or_default()).collect()
     }
 
+    /// The messages that a queue holds, as ministack shows them; looking delivers nothing.
+    pub async fn queue_messages(&self, queue_url: &str) -> Vec<Value> {
+        fn collect(value: &Value, found: &mut Vec<Value>) {
+            match value {
+                Value::Object(fields) if fields.contains_key("ReceiveCount") => found.push(value.clone()),
+                Value::Object(fields) => fields.values().for_each(|value| collect(value, found)),
+                Value::Array(values) => values.iter().for_each(|value| collect(value, found)),
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        collect(&self.get(&format!("/_ministack/sqs/messages?QueueUrl={queue_url}")).await.unwrap(), &mut found);
+        found
+    }
+
     async fn get(&self, path: &str) -> reqwest::Result<Value> {
         reqwest::get(format!("{}{path}", self.url)).await?.error_for_status()?.json().await
     }
@@ -213,8 +228,9 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// For names of a test's own.
 #[expect(clippy::disallowed_methods, reason = "a test's own names")]
-fn random_id() -> Uuid {
+pub fn random_id() -> Uuid {
     Uuid::new_v4()
 }
 

@@ -77,12 +77,12 @@ async fn the_queues_are_fifo_and_keep_what_they_get(sqs: &aws_sdk_sqs::Client, s
 }
 
 async fn tokens_carry_groups_and_scopes(server: &Ministack, stack: &Stack) {
-    let manager = claims(&cognito::person(server, stack, "m@example.com", &["Manager"]).await);
+    let manager = cognito::claims(&cognito::person(server, stack, "m@example.com", &["Manager"]).await);
     assert_eq!(manager["cognito:groups"], serde_json::json!(["Manager"]));
     assert_eq!(manager["iss"], stack.output("Issuer"));
     assert_eq!(manager["client_id"], stack.output("PeopleClient"));
 
-    let till = claims(&cognito::machine(server, stack, &["stockline/commands"]).await);
+    let till = cognito::claims(&cognito::machine(server, stack, &["stockline/commands"]).await);
     assert_eq!(till["scope"], "stockline/commands");
     assert_eq!(till["client_id"], stack.output("TillsClient"));
 
@@ -91,11 +91,4 @@ async fn tokens_carry_groups_and_scopes(server: &Ministack, stack: &Stack) {
     }
     let keys: serde_json::Value = reqwest::get(cognito::jwks_url(server, stack)).await.unwrap().json().await.unwrap();
     assert_eq!(keys["keys"][0]["alg"], "RS256");
-}
-
-/// A token's claims, unverified.
-fn claims(token: &str) -> serde_json::Value {
-    use base64::Engine as _;
-    let middle = token.split('.').nth(1).unwrap();
-    serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(middle).unwrap()).unwrap()
 }

@@ -20,6 +20,7 @@ mod health;
 mod held;
 mod intake;
 pub mod metrics;
+pub mod operator;
 mod rejudge;
 mod round;
 mod step;

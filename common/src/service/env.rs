@@ -9,6 +9,7 @@ use std::str::FromStr;
 pub struct Env {
     values: BTreeMap<String, String>,
     stand_ins: Vec<String>,
+    lambda: Vec<&'static str>,
     asked: Vec<&'static str>,
     faults: Vec<String>,
 }
@@ -74,6 +75,14 @@ const PREFIX: &str = "STOCKLINE_";
 /// What sends the AWS SDK to another address than AWS's, for all services or for one.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 
+/// What AWS Lambda sets for every function, and its runtime library needs.
+const LAMBDA: [&str; 4] = [
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+];
+
 impl Env {
     /// The process's variables.
     pub fn of_process() -> Self {
@@ -81,23 +90,36 @@ impl Env {
         Self::from_pairs(std::env::vars())
     }
 
-    /// From given pairs; of others than `STOCKLINE_*` only those are noted that put a stand-in in AWS's place.
+    /// From given pairs; of others than `STOCKLINE_*` it is only noted which put a stand-in in AWS's place, and
+    /// whether AWS Lambda runs this.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
-        let (mut values, mut stand_ins) = (BTreeMap::new(), Vec::new());
+        let (mut values, mut stand_ins, mut lambda) = (BTreeMap::new(), Vec::new(), Vec::new());
         for (name, value) in pairs {
             if name.starts_with(PREFIX) {
                 values.insert(name, value);
             } else if name.starts_with(ENDPOINT) && !value.is_empty() {
                 stand_ins.push(name);
+            } else {
+                lambda.extend(LAMBDA.into_iter().filter(|of_lambda| *of_lambda == name));
             }
         }
         stand_ins.sort_unstable();
-        Self { values, stand_ins, asked: Vec::new(), faults: Vec::new() }
+        Self { values, stand_ins, lambda, asked: Vec::new(), faults: Vec::new() }
     }
 
     /// The names of the set variables that send the AWS SDK to another address than AWS's.
     pub fn stand_ins(&self) -> &[String] {
         &self.stand_ins
+    }
+
+    /// Remembers a fault where AWS Lambda does not run this.
+    pub fn require_lambda(&mut self) {
+        let missing: Vec<_> = LAMBDA.into_iter().filter(|name| !self.lambda.contains(name)).collect();
+        if !missing.is_empty() {
+            let missing = missing.join(", ");
+            self.faults
+                .push(format!("{missing} must be set, as AWS Lambda does: this program is a function that it runs"));
+        }
     }
 
     /// The value of a variable, parsed; a bad one is remembered as a fault naming the variable, not its value.
@@ -161,6 +183,16 @@ impl Env {
     /// A list with commas, each part as `parse` reads it; empty where there is none.
     pub fn list<T, E: Display>(&mut self, variable: &Variable, parse: impl Fn(&str) -> Result<T, E>) -> Option<Vec<T>> {
         self.read(variable, |text| text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(parse).collect())
+    }
+
+    /// `settings` as the caller read them, or all faults, unknown variables among them. `settings` is `None` only where
+    /// a fault was remembered.
+    ///
+    /// # Errors
+    /// Where there is any fault.
+    pub fn finish_with<T>(self, settings: Option<T>) -> Result<T, EnvError> {
+        self.finish()?;
+        settings.ok_or_else(|| EnvError { faults: vec!["a value is missing: a defect, please report it".into()] })
     }
 
     /// Adds a fault found by the caller.

@@ -2,6 +2,8 @@
 //! real clock, retries.
 
 mod clock;
+#[cfg(feature = "aws")]
+pub mod deployed;
 mod emf;
 mod env;
 mod prometheus;

@@ -18,13 +18,18 @@ pub enum LogFormat {
     Json,
 }
 
+/// Reads what [`init_logs`] takes as its filter.
+pub(super) fn log_filter(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(filter).map_err(|error| format!("the log filter can't be read: {error}"))
+}
+
 /// Sends logs to standard error. `filter` is e.g. `info` or `stockline_worker=debug,info`.
 ///
 /// # Errors
 /// Where the filter can't be parsed, or logs were set up before.
 pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), String> {
     use std::io::IsTerminal;
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("the log filter can't be read: {error}"))?;
+    let filter = log_filter(filter)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let done = match format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
