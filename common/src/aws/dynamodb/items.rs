@@ -65,7 +65,8 @@ impl DynamoStore {
 
     async fn item_keys(&self, item_id: &ItemId) -> Result<Vec<Key>, StoreError> {
         let query = self.query_partition(Key::item_pk(item_id), None).consistent_read(true);
-        let rows = self.pages(query.projection_expression(format!("#{PK}, #{SK}"))).await?;
+        let keys = query.expression_attribute_names(format!("#{SK}"), SK);
+        let rows = self.pages(keys.projection_expression(format!("#{PK}, #{SK}"))).await?;
         Ok(rows.iter().filter_map(Key::of).collect())
     }
 
