@@ -15,6 +15,9 @@ use crate::domain::{
 use crate::ports::{FixedClock, Locations};
 
 mod commits;
+mod lists;
+mod one_item;
+mod reading;
 
 const TABLE: &str = "stockline";
 
