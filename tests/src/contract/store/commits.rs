@@ -89,6 +89,7 @@ pub async fn a_stale_level_or_item_is_a_conflict(shop: Shop) {
     let again = shop.slot("register_item", "water", r#","name":"Water""#, at(3));
     let mut absent = shop.fold("water", &[again], at(3)).await.commit;
     absent.item_id = item_id("cola");
+    absent.item.as_mut().unwrap().item.item_id = item_id("cola");
     absent.claims.clear();
     assert_eq!(shop.commit(absent).await, CommitOutcome::Conflict, "it was to be absent");
     assert_eq!(shop.on_hand("cola").await, [("main".into(), 9, 2)]);

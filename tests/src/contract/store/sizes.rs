@@ -118,31 +118,22 @@ fn large_level(location: &str) -> Level {
 }
 
 pub async fn more_than_sixteen_megabytes_are_loaded_whole(shop: Shop) {
-    let put = |item: &str, location: &str| {
-        let mut commit = Commit::new(item_id(item));
-        commit.levels = vec![LevelPut { loaded_version: None, level: large_level(location) }];
-        commit
-    };
     let bytes = encode_entries(&large_level("main").tail).len() as u64 * LARGE_ROWS;
     assert!(bytes > 17_000_000, "{bytes} bytes are not enough");
-    let mut requests = Vec::new();
+    let mut named = LoadRequest { all_levels: false, ..LoadRequest::for_rejudge(item_id("cola")) };
     for n in 0..LARGE_ROWS {
-        // Of many items, and, at many places, of one.
-        let (item, location) = (format!("item-{n}"), format!("shop-{n}"));
-        assert_eq!(shop.commit(put(&item, "main")).await, CommitOutcome::Committed);
-        assert_eq!(shop.commit(put("cola", &location)).await, CommitOutcome::Committed);
-        let mut request = LoadRequest { all_levels: false, ..LoadRequest::for_rejudge(item_id(&item)) };
-        request.locations.insert(place("main"));
-        requests.push(request);
+        let location = format!("shop-{n}");
+        let mut commit = Commit::new(item_id("cola"));
+        commit.levels = vec![LevelPut { loaded_version: None, level: large_level(&location) }];
+        assert_eq!(shop.commit(commit).await, CommitOutcome::Committed);
+        named.locations.insert(place(&location));
     }
-    requests.push(LoadRequest::for_rejudge(item_id("cola")));
-    let mut answers = shop.ports().store.load(&requests).await;
-    let cola = answers.pop().unwrap().unwrap();
-    assert_eq!(cola.levels.len() as u64, LARGE_ROWS);
-    assert_eq!(answers.len() as u64, LARGE_ROWS);
-    for loaded in cola.levels.into_values().chain(answers.into_iter().flat_map(|a| a.unwrap().levels.into_values())) {
-        let expected = large_level(loaded.level.location_id.as_str());
-        assert!(loaded.level == expected, "the level at {} is not as it was put", expected.location_id);
+    for request in [named, LoadRequest::for_rejudge(item_id("cola"))] {
+        let loaded = shop.ports().store.load(&[request]).await.remove(0).unwrap();
+        assert_eq!(loaded.levels.len() as u64, LARGE_ROWS);
+        for (location, loaded) in loaded.levels {
+            assert!(loaded.level == large_level(location.as_str()), "the level at {location} is not as it was put");
+        }
     }
 }
 
