@@ -2,15 +2,24 @@
 //!
 //! `cargo run --release -p stockline-bench` after `cargo build --release -p stockline`.
 #![expect(clippy::print_stdout, reason = "the report is this program's output")]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test fails by panicking; units are whole"))]
 
+mod api;
+mod engine;
 mod http;
+mod item_size;
 mod load;
+mod meter;
 mod prefill;
+mod prices;
 mod reference;
 mod report;
 mod rows;
 mod server;
+mod side;
+mod stub;
 mod till;
+mod usual;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
