@@ -5,7 +5,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test fails by panicking; units are whole"))]
 
 mod api;
+mod cost;
+mod cpu;
 mod engine;
+mod hot;
 mod http;
 mod item_size;
 mod load;
@@ -15,8 +18,10 @@ mod prices;
 mod reference;
 mod report;
 mod rows;
+mod scale;
 mod server;
 mod side;
+mod stage;
 mod stub;
 mod till;
 mod usual;
@@ -83,6 +88,14 @@ enum What {
         /// What `stockline stock --json` printed.
         stock: PathBuf,
     },
+    /// What a million commands cost on AWS, counted, beside the usual design.
+    Cost(cost::CostOptions),
+    /// How much faster two workers are than one, where the store takes its time.
+    ScaleOut(scale::ScaleOptions),
+    /// How many commands a second one item takes.
+    HotItem(hot::HotOptions),
+    /// CPU time per command of worker and ingress with the AWS adapters.
+    Cpu(cpu::CpuOptions),
 }
 
 fn main() -> Result<()> {
@@ -93,8 +106,16 @@ fn main() -> Result<()> {
             return runtime.block_on(reference::serve_parse_only(listen));
         }
         Some(What::TillPrepare { source, out }) => return till::prepare(source, out),
-        Some(What::TillMakeUp { out, lines }) => return till::make_up(out, *lines),
+        Some(What::TillMakeUp { out, lines }) => {
+            till::make_up(out, *lines)?;
+            println!("{lines} made-up sale lines");
+            return Ok(());
+        }
         Some(What::TillCheck { source, stock }) => return till::check(source, stock),
+        Some(What::Cost(options)) => return aws_runtime()?.block_on(cost::run(options)),
+        Some(What::ScaleOut(options)) => return aws_runtime()?.block_on(scale::run(options)),
+        Some(What::HotItem(options)) => return aws_runtime()?.block_on(hot::run(options)),
+        Some(What::Cpu(options)) => return cpu::run(options),
         None => {}
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -111,6 +132,10 @@ fn main() -> Result<()> {
     };
     println!("store: {} commands with random ids, {} items\n", cli.commands, cli.items);
     runtime.block_on(report::run(&data, &settings))
+}
+
+fn aws_runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
 async fn fill(data: &Path, items: usize, commands: usize) -> Result<()> {

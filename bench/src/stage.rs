@@ -25,6 +25,9 @@ use crate::stub::{Stub, VISIBILITY};
 /// Who the ingress says sends: a Cognito `sub`, as long as they are.
 pub(crate) const TILL: &str = "4c9b1ad4-90d1-70f5-0b3c-6a2f6cb0a001";
 
+/// How many sales make a chunk, about: so many lie in the tail of an item in use.
+pub(crate) const SALES_PER_CHUNK: usize = 12;
+
 /// Folds of one call while items are opened.
 const FOLDS_PER_CALL: usize = 50;
 
@@ -175,8 +178,7 @@ fn slots(opening: &Opening, dice: &mut Dice, now: Timestamp) -> Result<Vec<Slot>
     Ok(slots)
 }
 
-/// A sale as [`crate::cost`]'s tills send it.
-pub(crate) fn sold(item_id: &ItemId, location_id: &LocationId, dice: &mut Dice, now: Timestamp) -> Result<Slot> {
+fn sold(item_id: &ItemId, location_id: &LocationId, dice: &mut Dice, now: Timestamp) -> Result<Slot> {
     let action = Action::Sell { location_id: location_id.clone(), quantity: quantity(1)?, on_shortage: None };
     Ok(slot(item_id, dice, action, now))
 }
