@@ -192,6 +192,7 @@ fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
     };
     stockline_worker::Config {
         permits: WORKER_PERMITS,
+        receivers: 1,
         receive_max: WORKER_RECEIVE_MAX,
         receive_wait: WORKER_RECEIVE_WAIT,
         rules,

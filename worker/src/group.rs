@@ -13,6 +13,7 @@ use stockline_common::service::Retry;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::gate::Newer;
 use crate::held::give_back_after;
 use crate::round::{Worker, YIELD_COMMANDS};
 
@@ -92,7 +93,7 @@ pub(crate) async fn sort(worker: &Worker, deliveries: Vec<Delivery>) -> (VecDequ
                     continue;
                 }
                 Err(MessageError::Newer(version)) => {
-                    worker.gate.close(version);
+                    worker.gate.close(&Newer::Message(version));
                     group.blocked = true;
                 }
             }

@@ -1,7 +1,17 @@
 //! The stock store on DynamoDB: one table (design.md §7).
+//!
+//! Every condition of a commit stands in its one transaction, so what was read decides nothing by itself. Calls are
+//! repeated inside the SDK only; here, nothing but unprocessed keys is asked for again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::ports::Clock;
+
+mod call;
+mod fault;
+mod key;
+mod row;
 pub mod table;
 
 /// How the store is set up.
@@ -23,5 +33,15 @@ impl Default for DynamoOptions {
 /// The stock, its ledger, outcomes, locations and alert history, in one DynamoDB table.
 #[derive(Debug)]
 pub struct DynamoStore {
-    _client: aws_sdk_dynamodb::Client,
+    client: aws_sdk_dynamodb::Client,
+    table: String,
+    options: DynamoOptions,
+    clock: Arc<dyn Clock>,
+}
+
+impl DynamoStore {
+    /// On this table. It calls nothing yet.
+    pub fn new(client: aws_sdk_dynamodb::Client, table: String, options: DynamoOptions, clock: Arc<dyn Clock>) -> Self {
+        Self { client, table, options, clock }
+    }
 }
