@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test fails by panicking; units are whole"))]
 
 mod api;
+mod canned;
 mod cost;
 mod cpu;
 mod engine;
@@ -21,6 +22,7 @@ mod rows;
 mod scale;
 mod server;
 mod side;
+mod slow;
 mod stage;
 mod stub;
 mod till;

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use stockline_common::aws::{DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
 use stockline_common::domain::{
     Action, Alert, Catalogue, Command, CommandId, Facts, FoldLimits, ItemId, LoadRequest, LocationId, Quantity,
-    Queued, Rules, ShortagePolicy, Slot, Timestamp, fold,
+    Queued, Rules, ShortagePolicy, Slot, fold,
 };
 use stockline_common::ports::{AlertPublisher, Clock, CommandReceiver, CommitOutcome, QueueError, Store};
 use stockline_common::service::{Shutdown, ShutdownTrigger, SystemClock};
@@ -95,6 +95,7 @@ impl Working {
 pub(crate) fn start_worker(permits: usize, queue: Arc<dyn CommandReceiver>, store: Arc<dyn Store>) -> Working {
     let config = Config {
         permits,
+        receivers: 1,
         receive_max: 10,
         receive_wait: Duration::from_secs(1),
         rules: rules(),
@@ -135,25 +136,26 @@ pub(crate) struct Opening {
 
 /// Registers items, gives them stock and has them sold, straight through the store.
 pub(crate) async fn open(store: &dyn Store, openings: &[Opening]) -> Result<()> {
-    let (mut dice, now) = (Dice::new(7), SystemClock.now());
+    let mut dice = Dice::fresh();
     for some in openings.chunks(FOLDS_PER_CALL) {
         let mut work = Vec::with_capacity(some.len());
         for opening in some {
-            work.push((opening.item_id.clone(), slots(opening, &mut dice, now)?));
+            work.push((opening.item_id.clone(), slots(opening, &mut dice)?));
         }
         while !work.is_empty() {
             let step = work.iter_mut().map(|(item_id, slots)| {
                 let first = slots.drain(..slots.len().min(COMMANDS_PER_FOLD)).collect();
                 (item_id.clone(), first)
             });
-            settle(store, step.collect(), now).await?;
+            settle(store, step.collect()).await?;
             work.retain(|(_, slots)| !slots.is_empty());
         }
     }
     Ok(())
 }
 
-fn slots(opening: &Opening, dice: &mut Dice, now: Timestamp) -> Result<Vec<Slot>> {
+fn slots(opening: &Opening, dice: &mut Dice) -> Result<Vec<Slot>> {
+    let slot = |queued| Slot::Command(Box::new(queued));
     let item_id = &opening.item_id;
     let catalogue = Catalogue {
         name: format!("Item {item_id}"),
@@ -165,42 +167,43 @@ fn slots(opening: &Opening, dice: &mut Dice, now: Timestamp) -> Result<Vec<Slot>
         shortage_policy: ShortagePolicy::Allow,
         unit_cost: None,
     };
-    let mut slots = vec![slot(item_id, dice, Action::RegisterItem(catalogue), now)];
+    let mut slots = vec![slot(queued(item_id, dice, Action::RegisterItem(catalogue)))];
     for location_id in &opening.locations {
         let (quantity, location_id) = (quantity(1_000_000)?, location_id.clone());
-        slots.push(slot(item_id, dice, Action::Receive { location_id, quantity, unit_cost: None }, now));
+        slots.push(slot(queued(item_id, dice, Action::Receive { location_id, quantity, unit_cost: None })));
     }
     for location_id in &opening.locations {
         for _ in 0..opening.sales {
-            slots.push(sold(item_id, location_id, dice, now)?);
+            slots.push(slot(sold(item_id, location_id, dice)?));
         }
     }
     Ok(slots)
 }
 
-fn sold(item_id: &ItemId, location_id: &LocationId, dice: &mut Dice, now: Timestamp) -> Result<Slot> {
+/// A till's sale of one piece, accepted now.
+pub(crate) fn sold(item_id: &ItemId, location_id: &LocationId, dice: &mut Dice) -> Result<Queued> {
     let action = Action::Sell { location_id: location_id.clone(), quantity: quantity(1)?, on_shortage: None };
-    Ok(slot(item_id, dice, action, now))
+    Ok(queued(item_id, dice, action))
 }
 
 fn quantity(units: i64) -> Result<Quantity> {
     Quantity::from_units(units).ok_or_else(|| anyhow::anyhow!("{units} is no quantity"))
 }
 
-fn slot(item_id: &ItemId, dice: &mut Dice, action: Action, now: Timestamp) -> Slot {
+fn queued(item_id: &ItemId, dice: &mut Dice, action: Action) -> Queued {
     let facts = Facts {
         reference: Some("31198570044".into()),
         device_id: Some("till-1".into()),
         ..Facts::default()
     };
     let command = Command { command_id: CommandId(dice.uuid()), item_id: item_id.clone(), action, facts };
-    let submitted_by = Arc::from(TILL);
-    Slot::Command(Box::new(Queued { command, accepted_at: now, submitted_by, retry: 0, resubmits: None }))
+    let (accepted_at, submitted_by) = (SystemClock.now(), Arc::from(TILL));
+    Queued { command, accepted_at, submitted_by, retry: 0, resubmits: None }
 }
 
 /// Loads, folds and commits each item's slots.
-async fn settle(store: &dyn Store, work: Vec<(ItemId, Vec<Slot>)>, now: Timestamp) -> Result<()> {
-    let rules = rules();
+async fn settle(store: &dyn Store, work: Vec<(ItemId, Vec<Slot>)>) -> Result<()> {
+    let (rules, now) = (rules(), SystemClock.now());
     let requests: Vec<_> =
         work.iter().map(|(item_id, slots)| LoadRequest::for_slots(item_id.clone(), slots, &rules)).collect();
     let mut commits = Vec::with_capacity(work.len());
