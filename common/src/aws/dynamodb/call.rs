@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream;
+use futures_util::{FutureExt, StreamExt};
 
 use super::DynamoStore;
 use super::fault::unavailable;
@@ -20,7 +21,7 @@ use crate::service::Retry;
 const BATCH_KEYS_MAX: usize = 100;
 
 /// So many calls of one operation of the store are under way at once.
-pub(super) const CALLS_AT_ONCE: usize = 32;
+const CALLS_AT_ONCE: usize = 32;
 
 /// After so many answers in a row that left every key unprocessed, the read has failed.
 const UNPROCESSED_ANSWERS_MAX: u32 = 6;
@@ -76,6 +77,11 @@ pub(super) fn names(expression: &str) -> HashMap<String, String> {
     names
 }
 
+/// Runs calls side by side, [`CALLS_AT_ONCE`] at once; the answers come in input order.
+pub(super) async fn side_by_side<T>(calls: Vec<BoxFuture<'_, T>>) -> Vec<T> {
+    stream::iter(calls).buffered(CALLS_AT_ONCE).collect().await
+}
+
 impl DynamoStore {
     /// One row.
     pub(super) async fn get(&self, key: &Key, consistent: bool) -> Result<Option<Row>, StoreError> {
@@ -88,17 +94,12 @@ impl DynamoStore {
     pub(super) async fn get_many(&self, keys: impl IntoIterator<Item = Key>, consistent: bool) -> Found {
         let keys: Vec<Key> = keys.into_iter().collect::<HashSet<_>>().into_iter().collect();
         let batches: Vec<Vec<Key>> = keys.chunks(BATCH_KEYS_MAX).map(<[Key]>::to_vec).collect();
-        let mut reads = stream::iter(batches)
-            .map(|batch| async {
-                let read = self.get_batch(&batch, consistent).await;
-                (batch, read)
-            })
-            .buffer_unordered(CALLS_AT_ONCE);
+        let reads = batches.iter().map(|batch| self.get_batch(batch, consistent).boxed()).collect();
         let mut found = Found::default();
-        while let Some((batch, read)) = reads.next().await {
+        for (batch, read) in batches.iter().zip(side_by_side(reads).await) {
             match read {
                 Ok(rows) => found.rows.extend(rows.into_iter().filter_map(|row| Some((Key::of(&row)?, row)))),
-                Err(error) => found.failed.extend(batch.into_iter().map(|key| (key, error.clone()))),
+                Err(error) => found.failed.extend(batch.iter().map(|key| (key.clone(), error.clone()))),
             }
         }
         found

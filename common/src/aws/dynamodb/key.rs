@@ -196,6 +196,6 @@ mod tests {
             ]
         );
         assert_eq!(millis(Timestamp::from_millis(7)), "0000000000007");
-        assert_eq!(["cola", "fanta", "4006381333931", ""].map(|id| shard(id.as_bytes())), [0, 0, 0, 5]);
+        assert_eq!(["cola", "fanta", "4006381333931", ""].map(|id| shard(id.as_bytes())), [0, 1, 5, 5]);
     }
 }

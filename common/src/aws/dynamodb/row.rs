@@ -16,16 +16,16 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use super::key::{self, Key};
 use super::table::{BY_LOCATION, BY_NAME, REFUSED, UNWELL};
 use crate::domain::{
-    Alert, Chunk, CodecError, DeadLetter, Entry, Item, ItemId, Level, LocationSettings, Record, RejudgeMark, Resubmits,
-    Status, StockState, Timestamp, decode_entries, encode_entries,
+    Alert, Chunk, DeadLetter, Entry, Item, ItemId, Level, LocationSettings, Record, RecordError, RejudgeMark,
+    Resubmits, Status, StockState, Timestamp, decode_entries, encode_entries,
 };
-use crate::ports::{AlertRecord, StoreError};
+use crate::ports::{AlertRecord, RefusedNotice, StoreError};
 
 /// A row as the SDK has it.
 pub(super) type Row = HashMap<String, AttributeValue>;
@@ -157,6 +157,11 @@ pub(super) fn of_mark(item_id: &ItemId, mark: &RejudgeMark) -> Result<Row, Store
     Ok(row(&Key::mark(item_id, mark.command_id, &mark.location_id), [(MARK, json(mark)?)]))
 }
 
+/// Writes who holds a claim.
+pub(super) fn of_holder(claim: &Key, item_id: &ItemId) -> Row {
+    row(claim, [(ITEM_ID, text(item_id.as_str()))])
+}
+
 /// Writes a location's settings.
 pub(super) fn of_settings(settings: &LocationSettings) -> Result<Row, StoreError> {
     Ok(row(&Key::location(&settings.location_id), [(SETTINGS, json(settings)?)]))
@@ -168,6 +173,19 @@ pub(super) fn of_alert(alert: &Alert, lease_until: Timestamp) -> Result<Row, Sto
         &Key::alert(alert),
         [(ALERT, json(alert)?), (LOCATION_ID, text(alert.location_id.as_str())), (LEASE_UNTIL, moment(lease_until))],
     ))
+}
+
+/// Writes a day's notice that is claimed.
+pub(super) fn of_notice(notice: &RefusedNotice, lease_until: Timestamp) -> Row {
+    row(&Key::notice(&notice.location_id, &notice.day), [(LEASE_UNTIL, moment(lease_until))])
+}
+
+/// Writes a day's notice that was mailed; its list reached up to `until`.
+pub(super) fn of_sent_notice(notice: &RefusedNotice, until: Timestamp) -> Row {
+    row(
+        &Key::notice(&notice.location_id, &notice.day),
+        [(LEASE_UNTIL, moment(until)), (SENT_AT, moment(until)), (TOLD_UNTIL, moment(until))],
+    )
 }
 
 /// Reads a catalogue record.
@@ -191,22 +209,10 @@ pub(super) fn chunk(row: &Row) -> Result<Vec<Entry>, StoreError> {
 
 /// Reads an outcome, with what was set later laid over it.
 pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
-    #[derive(Deserialize)]
-    struct Layout {
-        v: u8,
-    }
-    let body = read_text(row, RECORD)?;
-    let read = serde_json::from_str::<Record>(body);
-    // A later layout may not read at all, so its version is looked at by itself.
-    let v = match &read {
-        Ok(record) => record.v,
-        Err(_) => serde_json::from_str::<Layout>(body).map_or(0, |layout| layout.v),
-    };
-    if v > Record::VERSION {
-        let reads = Record::VERSION;
-        return Err(newer(row, format!("a record of version {v}; this program reads version {reads}")));
-    }
-    let mut record = read.map_err(|error| unreadable(row, RECORD, error))?;
+    let mut record = Record::from_json(read_text(row, RECORD)?).map_err(|error| match error {
+        RecordError::Newer(_) => newer(row, RECORD, error),
+        RecordError::Damaged(_) => unreadable(row, RECORD, error),
+    })?;
     if row.contains_key(RESUBMITTED_AS) {
         record.resubmitted_as = Some(read_json::<Resubmits>(row, RESUBMITTED_AS)?);
     }
@@ -262,11 +268,8 @@ fn read_entries(row: &Row, name: &str) -> Result<Vec<Entry>, StoreError> {
     let Some(AttributeValue::B(bytes)) = row.get(name) else {
         return Err(unreadable(row, name, "is not there, or is no binary"));
     };
-    decode_entries(bytes.as_ref()).map_err(|error| match error {
-        // 0 was never a version: it is damage.
-        CodecError::Version(1..) => newer(row, error.to_string()),
-        _ => unreadable(row, name, error),
-    })
+    decode_entries(bytes.as_ref())
+        .map_err(|error| if error.is_newer() { newer(row, name, error) } else { unreadable(row, name, error) })
 }
 
 /// What of which row can't be read, and why.
@@ -275,8 +278,8 @@ fn unreadable(row: &Row, attribute: &str, why: impl std::fmt::Display) -> StoreE
 }
 
 /// It was written by a later version of this program.
-fn newer(row: &Row, what: String) -> StoreError {
-    StoreError::Unreadable(format!("{} holds {what}", name_of(row)))
+fn newer(row: &Row, attribute: &str, why: impl std::fmt::Display) -> StoreError {
+    StoreError::Newer(format!("{attribute} of {}: {why}", name_of(row)))
 }
 
 fn name_of(row: &Row) -> String {
