@@ -8,8 +8,8 @@ use super::call::{CALLS_AT_ONCE, NextKey, names};
 use super::fault::unavailable;
 use super::key::{self, Key, RECORD_PK_PREFIX, RECORD_SK};
 use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
-use super::table::{BY_ID, PK, SK};
 use super::row::Row;
+use super::table::{BY_ID, PK, SK};
 use super::{DynamoStore, items, row};
 use crate::cursor;
 use crate::domain::{Entry, ItemId, LocationId, Record};
@@ -108,8 +108,7 @@ impl DynamoStore {
     }
 
     fn chunks(&self, pk: &str, compare: &str, first_seq: &u64) -> QueryFluentBuilder {
-        let values =
-            [(":pk", AttributeValue::S(pk.into())), (":first", AttributeValue::S(Key::chunk_sk(*first_seq)))];
+        let values = [(":pk", AttributeValue::S(pk.into())), (":first", AttributeValue::S(Key::chunk_sk(*first_seq)))];
         self.query(&format!("#{PK} = :pk AND #{SK} {compare} :first"), &values).consistent_read(true)
     }
 

@@ -21,7 +21,7 @@ use crate::service::Retry;
 const BATCH_KEYS_MAX: usize = 100;
 
 /// So many calls of one operation of the store are under way at once.
-const CALLS_AT_ONCE: usize = 32;
+pub(super) const CALLS_AT_ONCE: usize = 32;
 
 /// After so many answers in a row that left every key unprocessed, the read has failed.
 const UNPROCESSED_ANSWERS_MAX: u32 = 6;

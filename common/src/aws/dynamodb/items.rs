@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{Get, TransactGetItem};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
+use super::DynamoStore;
 use super::call::CALLS_AT_ONCE;
 use super::fault::unavailable;
 use super::key::{self, ITEM_SK, Key, LEVEL_SK_PREFIX};
 use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
 use super::row::{self, Row};
 use super::table::{BY_NAME, PK, SK};
-use super::DynamoStore;
 use crate::cursor;
 use crate::domain::{Claim, Item, ItemId, Level};
 use crate::ports::{ItemFilter, ItemView, Page, StoreError};

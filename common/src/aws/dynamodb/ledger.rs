@@ -39,8 +39,7 @@ impl<'a> Ledger<'a> {
     async fn back_from(&self, seq: u64, count: i32) -> Result<Vec<Vec<Entry>>, StoreError> {
         let mut consistent = self.consistent;
         loop {
-            let values =
-                [(":pk", AttributeValue::S(self.pk.clone())), (":seq", AttributeValue::S(Key::chunk_sk(seq)))];
+            let values = [(":pk", AttributeValue::S(self.pk.clone())), (":seq", AttributeValue::S(Key::chunk_sk(seq)))];
             let query = self
                 .store
                 .query(&format!("#{PK} = :pk AND #{SK} <= :seq"), &values)
@@ -129,7 +128,8 @@ pub(super) struct Backwards<'a> {
 impl<'a> Backwards<'a> {
     /// From the entry before this seq on.
     pub(super) fn below(ledger: Ledger<'a>, level: &Level, seq: u64) -> Self {
-        let mut walk = Self { ledger, piece: VecDeque::new(), below: seq.min(level.seq + 1), chunks_next: CHUNKS_FIRST };
+        let mut walk =
+            Self { ledger, piece: VecDeque::new(), below: seq.min(level.seq + 1), chunks_next: CHUNKS_FIRST };
         walk.add_older(level.tail.clone());
         walk
     }

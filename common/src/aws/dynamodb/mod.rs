@@ -14,15 +14,24 @@ use crate::domain::{Commit, LoadRequest, Loaded, Timestamp};
 use crate::ports::{Clock, CommandState, CommitOutcome, Store, StoreError};
 
 mod alert_book;
+mod alerts;
+mod audit;
 mod call;
 mod cancel;
 mod check;
+mod commands;
 mod commit;
 mod fault;
+mod items;
 mod key;
 mod ledger;
+mod levels;
+mod lists;
 mod load;
 mod locations;
+mod merge;
+mod movements;
+mod queries;
 mod row;
 pub mod table;
 #[cfg(test)]

@@ -14,7 +14,12 @@ use crate::domain::{
 };
 use crate::ports::{FixedClock, Locations};
 
+mod alerts;
+mod answers;
 mod commits;
+mod loading;
+mod refused;
+mod rows;
 
 const TABLE: &str = "stockline";
 
