@@ -204,7 +204,8 @@ fn sum_up(
     one_item: bool,
 ) -> Counted {
     let all = commands as f64;
-    let sqs: u64 = billed.iter().filter(|(action, _)| **action != EMPTY_RECEIVE).map(|(_, billed)| billed.requests).sum();
+    let sqs: u64 =
+        billed.iter().filter(|(action, _)| **action != EMPTY_RECEIVE).map(|(_, billed)| billed.requests).sum();
     let units = Units {
         commands: all,
         wru: counts.rule_wru(),
@@ -249,5 +250,28 @@ fn sum_up(
         hottest_row_wcu_per_s: row.1,
         hottest_partition: partition.0,
         hottest_partition_wcu_per_s: partition.1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn one_sale_is_two_rows_two_reads_and_three_requests() {
+        let counted = count(&scenarios::one_sale().unwrap(), true).await.unwrap();
+        assert_eq!((counted.wru_per_command, counted.wru_per_command_as_engine_says), (4.0, 4.0));
+        assert_eq!((counted.rru_per_command, counted.index_wru_per_command_as_engine_says), (2.0, 0.0));
+        assert_eq!((counted.sqs_requests_per_command, counted.commands_per_transaction), (3.0, 1.0));
+        assert_eq!(counted.rows.keys().collect::<Vec<_>>(), ["CMD", "LEVEL"]);
+        assert_eq!(counted.hottest_row, "ITEM#item-0 LEVEL#main");
+        // 4 × 0.625 + 2 × 0.125 + 3 × 0.50
+        assert_eq!(counted.dollars_per_million, 4.25);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_status_poll_is_one_read() {
+        let (calls, rru) = count_status_poll().await.unwrap();
+        assert_eq!((calls, rru), (BTreeMap::from([("GetItem".to_owned(), 1)]), 1.0));
     }
 }

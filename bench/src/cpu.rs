@@ -100,8 +100,7 @@ fn measure_worker(
     let (cpu, started) = (cpu_time()?, Instant::now());
     stub.hold(false);
     beside.block_on(stub.drained(PATIENCE))?;
-    let measured =
-        Measured { commands: (messages * pack) as u64, elapsed: started.elapsed(), cpu: cpu_time()? - cpu };
+    let measured = Measured { commands: (messages * pack) as u64, elapsed: started.elapsed(), cpu: cpu_time()? - cpu };
     beside.block_on(worker.stop())?;
     Ok(measured)
 }
@@ -110,9 +109,8 @@ fn measure_worker(
 #[expect(clippy::disallowed_methods, reason = "each pack is a new one")]
 async fn prepare_worker(pack: usize, items: usize, messages: usize) -> Result<(Stub, Canned)> {
     let stage = Stage::set().await?;
-    let opening = |item| {
-        Ok(Opening { item_id: format!("item-{item}").parse()?, locations: vec!["main".parse()?], sales: 6 })
-    };
+    let opening =
+        |item| Ok(Opening { item_id: format!("item-{item}").parse()?, locations: vec!["main".parse()?], sales: 6 });
     let openings = (0..items).map(opening).collect::<Result<Vec<_>>>()?;
     open(&*stage.store, &openings).await?;
     let canned = Canned::copy_of(&stage.engine).await?;

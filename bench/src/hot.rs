@@ -12,9 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use async_trait::async_trait;
 use stockline_common::domain::{CommandId, ItemId, LocationId, MAX_PACK_COMMANDS, encode_message};
-use stockline_common::ports::{
-    AuditReader, CommandReceiver, Delivery, Handle, Queries, QueueDepth, QueueError,
-};
+use stockline_common::ports::{AuditReader, CommandReceiver, Delivery, Handle, Queries, QueueDepth, QueueError};
 use uuid::Uuid;
 
 use crate::load::Dice;
@@ -101,7 +99,8 @@ impl CommandReceiver for HotQueue {
         }
         tokio::time::sleep(self.cycle).await;
         let mut state = self.state();
-        let messages = (0..max.min(MESSAGES_PER_CYCLE)).map(|_| self.next_message(&mut state)).collect::<Result<Vec<_>>>();
+        let messages =
+            (0..max.min(MESSAGES_PER_CYCLE)).map(|_| self.next_message(&mut state)).collect::<Result<Vec<_>>>();
         let messages = messages.map_err(|error| QueueError::Unavailable(error.to_string()))?;
         self.delivered.fetch_add((messages.len() * self.pack) as u64, Ordering::Relaxed);
         Ok(messages)
@@ -142,13 +141,7 @@ pub(crate) async fn run(options: &HotOptions) -> Result<()> {
         pack: options.pack.clamp(1, MAX_PACK_COMMANDS),
         cycle: Duration::from_millis(options.cycle_ms),
         until: started + Duration::from_secs(options.seconds),
-        state: Mutex::new(State {
-            dice: Dice::fresh(),
-            messages: 0,
-            out: Vec::new(),
-            sent: Vec::new(),
-            failed: None,
-        }),
+        state: Mutex::new(State { dice: Dice::fresh(), messages: 0, out: Vec::new(), sent: Vec::new(), failed: None }),
         delivered: AtomicU64::new(0),
     });
     let transaction = Duration::from_millis(options.transaction_ms);

@@ -32,9 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Measures and prints.
 pub(crate) async fn run(options: &ScaleOptions) -> Result<()> {
     let stage = Stage::set().await?;
-    let opening = |item| {
-        Ok(Opening { item_id: format!("item-{item}").parse()?, locations: vec!["main".parse()?], sales: 0 })
-    };
+    let opening =
+        |item| Ok(Opening { item_id: format!("item-{item}").parse()?, locations: vec!["main".parse()?], sales: 0 });
     let openings = (0..options.commands).map(opening).collect::<Result<Vec<_>>>()?;
     open(&*stage.store, &openings).await?;
     let delay = Duration::from_millis(options.delay_ms);
@@ -54,20 +53,13 @@ pub(crate) async fn run(options: &ScaleOptions) -> Result<()> {
 }
 
 /// One sale of each item, queued beforehand; commands per second until the last is settled.
-async fn drain(
-    stage: &Stage,
-    openings: &[Opening],
-    workers: usize,
-    permits: usize,
-    delay: Duration,
-) -> Result<f64> {
+async fn drain(stage: &Stage, openings: &[Opening], workers: usize, permits: usize, delay: Duration) -> Result<f64> {
     stage.stub.hold(true);
     send(stage, openings).await?;
     let store = Arc::new(SlowStore::new(stage.store.clone(), delay, delay));
     // Each worker is a process with clients of its own.
-    let working: Vec<_> = (0..workers)
-        .map(|_| start_worker(permits, Arc::new(queue_of(&stage.stub)), store.clone()))
-        .collect();
+    let working: Vec<_> =
+        (0..workers).map(|_| start_worker(permits, Arc::new(queue_of(&stage.stub)), store.clone())).collect();
     let started = Instant::now();
     stage.stub.hold(false);
     stage.stub.drained(PATIENCE).await?;

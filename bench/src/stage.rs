@@ -9,8 +9,8 @@ use anyhow::{Result, bail};
 use async_trait::async_trait;
 use stockline_common::aws::{DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
 use stockline_common::domain::{
-    Action, Alert, Catalogue, Command, CommandId, Facts, FoldLimits, ItemId, LoadRequest, LocationId, Quantity,
-    Queued, Rules, ShortagePolicy, Slot, fold,
+    Action, Alert, Catalogue, Command, CommandId, Facts, FoldLimits, ItemId, LoadRequest, LocationId, Quantity, Queued,
+    Rules, ShortagePolicy, Slot, fold,
 };
 use stockline_common::ports::{AlertPublisher, Clock, CommandReceiver, CommitOutcome, QueueError, Store};
 use stockline_common::service::{Shutdown, ShutdownTrigger, SystemClock};
@@ -191,11 +191,7 @@ fn quantity(units: i64) -> Result<Quantity> {
 }
 
 fn queued(item_id: &ItemId, dice: &mut Dice, action: Action) -> Queued {
-    let facts = Facts {
-        reference: Some("31198570044".into()),
-        device_id: Some("till-1".into()),
-        ..Facts::default()
-    };
+    let facts = Facts { reference: Some("31198570044".into()), device_id: Some("till-1".into()), ..Facts::default() };
     let command = Command { command_id: CommandId(dice.uuid()), item_id: item_id.clone(), action, facts };
     let (accepted_at, submitted_by) = (SystemClock.now(), Arc::from(TILL));
     Queued { command, accepted_at, submitted_by, retry: 0, resubmits: None }

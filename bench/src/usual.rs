@@ -119,9 +119,8 @@ fn number(name: &str, value: &str) -> (String, AttributeValue) {
 }
 
 async fn create_table(dynamodb: &aws_sdk_dynamodb::Client) -> Result<()> {
-    let attribute = |name: &str| {
-        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()
-    };
+    let attribute =
+        |name: &str| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();
     let history = GlobalSecondaryIndex::builder()
         .index_name(HISTORY)
         .set_key_schema(Some(key_schema("item", "recorded_at")))

@@ -31,28 +31,38 @@ pub(super) fn table(counted: &[Counted], poll: &Poll) -> Result<()> {
         LIST.wru, LIST.rru, LIST.sqs_request
     );
     println!(
-        "{:<10} {:>9} {:>9} {:>9} {:>8} {:>8} {:>10} {:>10} {:>9} {:>8}",
-        "", "commands", "$/million", "× usual", "WRU", "RRU", "SQS req.", "per fold", "index WRU", "failed"
+        "{:<10} {:>9} {:>9} {:>9} {:>11} {:>9} {:>8} {:>8} {:>9} {:>9} {:>7}",
+        "", "commands", "$/million", "× usual", "with index", "× usual", "WRU", "RRU", "SQS req.", "per fold", "failed"
     );
     let usual = counted.iter().find(|one| one.name == "usual");
     for one in counted {
-        let ratio = usual.map(|usual| format!("{:.2}", one.dollars_per_million / usual.dollars_per_million));
+        let ratio = |dollars: fn(&Counted) -> f64| {
+            usual.map(|usual| format!("{:.2}", dollars(one) / dollars(usual))).unwrap_or_default()
+        };
         println!(
-            "{:<10} {:>9} {:>9.2} {:>9} {:>8.3} {:>8.3} {:>10.3} {:>10.1} {:>9.3} {:>8}",
+            "{:<10} {:>9} {:>9.2} {:>9} {:>11.2} {:>9} {:>8.3} {:>8.3} {:>9.3} {:>9.1} {:>7}",
             one.name,
             one.commands,
             one.dollars_per_million,
-            ratio.unwrap_or_default(),
+            ratio(|of| of.dollars_per_million),
+            one.dollars_per_million_with_indexes,
+            ratio(|of| of.dollars_per_million_with_indexes),
             one.wru_per_command,
             one.rru_per_command,
             one.sqs_requests_per_command,
             one.commands_per_transaction,
-            one.index_wru_per_command_as_engine_says,
             one.failed_calls,
         );
     }
-    println!("\nper command; polls that brought nothing are not counted, nor is opening the items. WRU by AWS's rule,");
-    println!("2 for each begun KB of each row; dollars without the indexes, which engines count differently.");
+    println!(
+        "\nunits per command; polls that brought nothing are not counted, nor is opening the items. WRU of the table by"
+    );
+    println!(
+        "AWS's rule, 2 for each begun KB of each row. Index units as the engine counts them: one for each begun KB, the"
+    );
+    println!(
+        "least that any engine counts; a movement of Stockline's changes no index, the usual design's history is one."
+    );
     for one in counted {
         detail(one);
     }
@@ -63,8 +73,8 @@ pub(super) fn table(counted: &[Counted], poll: &Poll) -> Result<()> {
 fn detail(one: &Counted) {
     println!("\n{}: {}", one.name, one.what);
     println!(
-        "  WRU as the engine says {:.3}; with its index units ${:.2} / million",
-        one.wru_per_command_as_engine_says, one.dollars_per_million_with_indexes
+        "  as the engine says: {:.3} WRU of the table, {:.3} WRU of indexes",
+        one.wru_per_command_as_engine_says, one.index_wru_per_command_as_engine_says
     );
     for (kind, rows) in &one.rows {
         println!(
@@ -77,6 +87,9 @@ fn detail(one: &Counted) {
     if !one.hottest_row.is_empty() {
         println!("  at {COMMANDS_PER_S} commands/s:");
         println!("    {} takes {:.0} WCU/s", one.hottest_row, one.hottest_row_wcu_per_s);
-        println!("    {} takes {:.0} WCU/s, the most of all partition keys", one.hottest_partition, one.hottest_partition_wcu_per_s);
+        println!(
+            "    {} takes {:.0} WCU/s, the most of all partition keys",
+            one.hottest_partition, one.hottest_partition_wcu_per_s
+        );
     }
 }

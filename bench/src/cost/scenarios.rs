@@ -15,8 +15,6 @@ use crate::till;
 const LOCATION: &str = "main";
 /// Requests of the hot item that gather, so that receives are full.
 const HOT_GATHER: usize = 4;
-/// Requests of the uniform load that gather: few enough that no two sales of an item wait at once.
-const UNIFORM_GATHER: usize = 10;
 
 /// The scenario of this name.
 pub(super) fn make(name: &str, options: &CostOptions) -> Result<Scenario> {
@@ -32,8 +30,11 @@ pub(super) fn make(name: &str, options: &CostOptions) -> Result<Scenario> {
 /// Each item once a round, in another order each time: one command per message and fold, the dearest case.
 fn uniform(items: usize, rounds: usize) -> Result<Scenario> {
     let requests = uniform_sales(items, rounds);
-    let what = format!("{items} items, each sold {rounds} times in shuffled order, one command a message, full batches");
-    Ok(Scenario { name: "uniform", what, openings: openings(items)?, requests, gather: UNIFORM_GATHER })
+    let what =
+        format!("{items} items, each sold {rounds} times in shuffled order, one command a message, full batches");
+    // A round is settled before the next begins: no two sales of an item wait at once.
+    let gather = items.div_ceil(BATCH);
+    Ok(Scenario { name: "uniform", what, openings: openings(items)?, requests, gather })
 }
 
 /// The sales of the uniform load, by request.
@@ -45,7 +46,6 @@ pub(super) fn uniform_sales(items: usize, rounds: usize) -> Vec<Vec<String>> {
         for at in (1..items).rev() {
             order.swap(at, dice.below(at + 1));
         }
-        // The last of a round and the first of the next must not meet in one request.
         let round: Vec<_> = order.iter().map(|item| sale(&mut dice, &format!("item-{item}"), LOCATION, "1")).collect();
         sales.extend(round.chunks(BATCH).map(<[String]>::to_vec));
     }
