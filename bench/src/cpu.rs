@@ -170,3 +170,19 @@ fn cpu_time() -> Result<Duration> {
 fn name_of(thread: &Path) -> Option<String> {
     Some(std::fs::read_to_string(thread.join("comm")).ok()?.trim_end().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_the_measured_threads_is_told() {
+        let beside = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let options = CpuOptions { messages: 20, seconds: 1, permits: 2 };
+        let worker = measure_worker(&beside, &options, 2, 5, 20).unwrap();
+        assert_eq!(worker.commands, 40);
+        assert!(worker.cpu > Duration::ZERO && worker.cpu < 2 * worker.elapsed, "{:?}", worker.cpu);
+        let ingress = measure_ingress(&beside, &options, 1, 2).unwrap();
+        assert!(ingress.commands > 0 && ingress.cpu > Duration::ZERO);
+    }
+}

@@ -207,3 +207,14 @@ async fn prove(stage: &Stage, item_id: &ItemId, location_id: &LocationId, sent: 
     println!("all {at} commands are in the ledger once, in order; the audit finds no fault");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_hot_item_takes_all_that_is_delivered_in_order() {
+        let options = HotOptions { seconds: 1, cycle_ms: 1, transaction_ms: 1, pack: 10 };
+        run(&options).await.unwrap();
+    }
+}

@@ -155,7 +155,8 @@ pub(crate) async fn open(store: &dyn Store, openings: &[Opening]) -> Result<()> 
 }
 
 fn slots(opening: &Opening, dice: &mut Dice) -> Result<Vec<Slot>> {
-    let slot = |queued| Slot::Command(Box::new(queued));
+    let mut slots = Vec::new();
+    let mut add = |queued| slots.push(Slot::Command(Box::new(queued)));
     let item_id = &opening.item_id;
     let catalogue = Catalogue {
         name: format!("Item {item_id}"),
@@ -167,14 +168,15 @@ fn slots(opening: &Opening, dice: &mut Dice) -> Result<Vec<Slot>> {
         shortage_policy: ShortagePolicy::Allow,
         unit_cost: None,
     };
-    let mut slots = vec![slot(queued(item_id, dice, Action::RegisterItem(catalogue)))];
+    add(queued(item_id, dice, Action::RegisterItem(catalogue), Facts::default()));
     for location_id in &opening.locations {
         let (quantity, location_id) = (quantity(1_000_000)?, location_id.clone());
-        slots.push(slot(queued(item_id, dice, Action::Receive { location_id, quantity, unit_cost: None })));
+        let action = Action::Receive { location_id, quantity, unit_cost: None };
+        add(queued(item_id, dice, action, Facts::default()));
     }
     for location_id in &opening.locations {
         for _ in 0..opening.sales {
-            slots.push(slot(sold(item_id, location_id, dice)?));
+            add(sold(item_id, location_id, dice)?);
         }
     }
     Ok(slots)
@@ -183,15 +185,15 @@ fn slots(opening: &Opening, dice: &mut Dice) -> Result<Vec<Slot>> {
 /// A till's sale of one piece, accepted now.
 pub(crate) fn sold(item_id: &ItemId, location_id: &LocationId, dice: &mut Dice) -> Result<Queued> {
     let action = Action::Sell { location_id: location_id.clone(), quantity: quantity(1)?, on_shortage: None };
-    Ok(queued(item_id, dice, action))
+    let facts = Facts { reference: Some("31198570044".into()), device_id: Some("till-1".into()), ..Facts::default() };
+    Ok(queued(item_id, dice, action, facts))
 }
 
 fn quantity(units: i64) -> Result<Quantity> {
     Quantity::from_units(units).ok_or_else(|| anyhow::anyhow!("{units} is no quantity"))
 }
 
-fn queued(item_id: &ItemId, dice: &mut Dice, action: Action) -> Queued {
-    let facts = Facts { reference: Some("31198570044".into()), device_id: Some("till-1".into()), ..Facts::default() };
+fn queued(item_id: &ItemId, dice: &mut Dice, action: Action, facts: Facts) -> Queued {
     let command = Command { command_id: CommandId(dice.uuid()), item_id: item_id.clone(), action, facts };
     let (accepted_at, submitted_by) = (SystemClock.now(), Arc::from(TILL));
     Queued { command, accepted_at, submitted_by, retry: 0, resubmits: None }
