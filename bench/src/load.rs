@@ -57,6 +57,7 @@ pub(crate) fn percentile_ms(sorted_us: &[u32], percentile: f64) -> f64 {
 }
 
 /// A small, fast generator of numbers (xorshift); which item is sold next needs no better.
+#[derive(Debug)]
 pub(crate) struct Dice(u64);
 
 impl Dice {

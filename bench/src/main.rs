@@ -2,15 +2,31 @@
 //!
 //! `cargo run --release -p stockline-bench` after `cargo build --release -p stockline`.
 #![expect(clippy::print_stdout, reason = "the report is this program's output")]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test fails by panicking; units are whole"))]
 
+mod api;
+mod canned;
+mod cost;
+mod cpu;
+mod engine;
+mod hot;
 mod http;
+mod item_size;
 mod load;
+mod meter;
 mod prefill;
+mod prices;
 mod reference;
 mod report;
 mod rows;
+mod scale;
 mod server;
+mod side;
+mod slow;
+mod stage;
+mod stub;
 mod till;
+mod usual;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -74,6 +90,14 @@ enum What {
         /// What `stockline stock --json` printed.
         stock: PathBuf,
     },
+    /// What a million commands cost on AWS, counted, beside the usual design.
+    Cost(cost::CostOptions),
+    /// How much faster two workers are than one, where the store takes its time.
+    ScaleOut(scale::ScaleOptions),
+    /// How many commands a second one item takes.
+    HotItem(hot::HotOptions),
+    /// CPU time per command of worker and ingress with the AWS adapters.
+    Cpu(cpu::CpuOptions),
 }
 
 fn main() -> Result<()> {
@@ -84,8 +108,16 @@ fn main() -> Result<()> {
             return runtime.block_on(reference::serve_parse_only(listen));
         }
         Some(What::TillPrepare { source, out }) => return till::prepare(source, out),
-        Some(What::TillMakeUp { out, lines }) => return till::make_up(out, *lines),
+        Some(What::TillMakeUp { out, lines }) => {
+            till::make_up(out, *lines)?;
+            println!("{lines} made-up sale lines");
+            return Ok(());
+        }
         Some(What::TillCheck { source, stock }) => return till::check(source, stock),
+        Some(What::Cost(options)) => return aws_runtime()?.block_on(cost::run(options)),
+        Some(What::ScaleOut(options)) => return aws_runtime()?.block_on(scale::run(options)),
+        Some(What::HotItem(options)) => return aws_runtime()?.block_on(hot::run(options)),
+        Some(What::Cpu(options)) => return cpu::run(options),
         None => {}
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -102,6 +134,10 @@ fn main() -> Result<()> {
     };
     println!("store: {} commands with random ids, {} items\n", cli.commands, cli.items);
     runtime.block_on(report::run(&data, &settings))
+}
+
+fn aws_runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
 async fn fill(data: &Path, items: usize, commands: usize) -> Result<()> {

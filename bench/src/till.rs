@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use uuid::Uuid;
 
 use crate::load::Dice;
 
@@ -130,6 +131,45 @@ pub(crate) fn check(source: &Path, stock: &Path) -> Result<()> {
     Ok(())
 }
 
+/// A line of a till.
+#[derive(Debug, Clone)]
+pub(crate) struct SaleLine {
+    sold_at: String,
+    basket: String,
+    quantity: String,
+    /// Where.
+    pub(crate) store: String,
+    /// What.
+    pub(crate) product: String,
+}
+
+impl SaleLine {
+    /// As a command, as JSON.
+    pub(crate) fn to_command(&self, id: Uuid) -> String {
+        let Self { sold_at, basket, quantity, store, product } = self;
+        format!(
+            r#"{{"type":"sell","command_id":"{id}","item_id":"{product}","location_id":"{store}","quantity":"{quantity}","on_shortage":"allow","occurred_at":"{sold_at}","reference":"{basket}"}}"#
+        )
+    }
+}
+
+/// The first `most` lines that sell something, in their order.
+pub(crate) fn sale_lines(source: &Path, most: usize) -> Result<Vec<SaleLine>> {
+    let mut sales = reader(&sales_file(source)?)?;
+    let names = ["sold_at", "basket_id", "quantity", "store_id", "product_id"];
+    let [sold_at, basket, quantity, store, product] = columns(sales.headers()?, names)?;
+    let mut lines = Vec::new();
+    for record in sales.records() {
+        let record = record?;
+        if lines.len() < most && &record[quantity] != "0" {
+            let text = |at: usize| record[at].to_owned();
+            let (sold_at, basket, quantity) = (text(sold_at), text(basket), text(quantity));
+            lines.push(SaleLine { sold_at, basket, quantity, store: text(store), product: text(product) });
+        }
+    }
+    Ok(lines)
+}
+
 /// A small set of the same shape and mess as real tills: coupons of quantity 0, fuel, a product nobody listed.
 pub(crate) fn make_up(out: &Path, lines: usize) -> Result<()> {
     std::fs::create_dir_all(out)?;
@@ -171,6 +211,5 @@ pub(crate) fn make_up(out: &Path, lines: usize) -> Result<()> {
         sales.write_record(&row)?;
     }
     sales.into_inner().map_err(|error| anyhow::anyhow!("{error}"))?.finish()?;
-    println!("{lines} made-up sale lines");
     Ok(())
 }

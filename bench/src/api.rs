@@ -1,0 +1,139 @@
+//! The real ingress in this process, with keys made for this run, and a till's token for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
+use jsonwebtoken::{Algorithm, EncodingKey};
+use serde_json::json;
+use stockline_common::domain::ReceiptKeys;
+use stockline_common::ports::{Clock, CommandSender, Queries};
+use stockline_common::service::{Shutdown, ShutdownTrigger, SystemClock};
+use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, Limits, StaffMay};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::http::{Connection, head};
+
+const ISSUER: &str = "https://issuer.bench/pool";
+const CLIENT: &str = "bench";
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// A running ingress.
+#[derive(Debug)]
+pub(crate) struct Api {
+    /// `host:port`.
+    pub(crate) address: String,
+    /// A till's.
+    pub(crate) token: String,
+    trigger: ShutdownTrigger,
+    running: JoinHandle<Result<(), IngressError>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Api {
+    /// Starts it on the current runtime.
+    pub(crate) async fn start(queue: Arc<dyn CommandSender>, queries: Arc<dyn Queries>) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let keys = folder.path().join("jwks.json");
+        let (jwks, token) = keys_and_token()?;
+        std::fs::write(&keys, jwks)?;
+        let config = Config {
+            auth: AuthConfig {
+                issuer: ISSUER.into(),
+                client_ids: vec![CLIENT.into()],
+                jwks: JwksSource::File(keys),
+                revoked_file: None,
+            },
+            receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).context("receipt keys")?,
+            require_location: true,
+            staff_may: StaffMay::default(),
+            limits: Limits::default(),
+            tls: None,
+            retention_ms: 28 * DAY_MS,
+            drain: Duration::from_secs(5),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?.to_string();
+        let (trigger, shutdown) = Shutdown::new();
+        let adapters = Adapters { queue, queries, clock: Arc::new(SystemClock) };
+        let running = tokio::spawn(stockline_ingress::run(config, adapters, listener, shutdown));
+        Ok(Self { address, token, trigger, running, _folder: folder })
+    }
+
+    /// A connection to it.
+    pub(crate) async fn connect(&self) -> Result<Till> {
+        Ok(Till {
+            http: Connection::open(&self.address).await?,
+            single: head("POST", "/v1/commands", &self.token, ""),
+            batch: head("POST", "/v1/commands/batch", &self.token, ""),
+            body: Vec::new(),
+        })
+    }
+
+    /// Ends it.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.trigger.request();
+        self.running.await??;
+        Ok(())
+    }
+}
+
+/// Sends commands over one connection.
+pub(crate) struct Till {
+    http: Connection,
+    single: String,
+    batch: String,
+    body: Vec<u8>,
+}
+
+impl Till {
+    /// One command, which must be accepted.
+    pub(crate) async fn submit(&mut self, command: &str) -> Result<()> {
+        let response = self.http.send(&self.single, command.as_bytes()).await?;
+        ensure!(response.status == 202, "answered {}: {}", response.status, String::from_utf8_lossy(response.body));
+        Ok(())
+    }
+
+    /// Commands of one request, which must all be accepted.
+    pub(crate) async fn submit_batch(&mut self, commands: &[String]) -> Result<()> {
+        self.body.clear();
+        self.body.extend_from_slice(br#"{"commands":["#);
+        self.body.extend_from_slice(commands.join(",").as_bytes());
+        self.body.extend_from_slice(b"]}");
+        let response = self.http.send(&self.batch, &self.body).await?;
+        let text = String::from_utf8_lossy(response.body);
+        ensure!(response.status == 202, "answered {}: {text}", response.status);
+        let answer: serde_json::Value = serde_json::from_str(&text)?;
+        if answer["queued"].as_u64() != Some(commands.len() as u64) {
+            bail!("not all of a batch was queued: {text}");
+        }
+        Ok(())
+    }
+}
+
+/// A JWKS, and a token of it with a till's rights.
+fn keys_and_token() -> Result<(String, String)> {
+    let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow!("no key could be made"))?;
+    let der = pair.as_der().map_err(|_| anyhow!("the key can't be written"))?.as_ref().to_vec();
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der));
+    let key = EncodingKey::from_rsa_pem(pem.as_bytes())?;
+    let AlgorithmParameters::RSA(rsa) = Jwk::from_encoding_key(&key, Algorithm::RS256)?.algorithm else {
+        bail!("an RSA key was made and another came out");
+    };
+    let jwk = json!({"kty": "RSA", "kid": "k", "use": "sig", "alg": "RS256", "n": rsa.n, "e": rsa.e});
+    let now_s = SystemClock.now().as_millis() / 1_000;
+    let claims = json!({
+        "iss": ISSUER, "token_use": "access", "client_id": CLIENT, "sub": "4c9b1ad4-90d1-70f5-0b3c-6a2f6cb0a001",
+        "jti": "bench", "iat": now_s - 60, "exp": now_s + 24 * 3_600, "cognito:groups": ["Staff"],
+    });
+    let header = json!({"alg": "RS256", "typ": "JWT", "kid": "k"}).to_string();
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::RS256)?;
+    Ok((json!({"keys": [jwk]}).to_string(), format!("{message}.{signature}")))
+}

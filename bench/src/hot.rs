@@ -1,0 +1,220 @@
+//! How many commands a second one item takes, sustained, and what bounds it.
+//!
+//! The queue is modelled: ten messages a cycle, a time per cycle, full packs. The store is the real adapter over the
+//! engine, with a time added to each transaction. Afterwards the ledger must hold every command that was delivered,
+//! in order.
+#![expect(clippy::print_stdout, reason = "the report is this program's output")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use async_trait::async_trait;
+use stockline_common::domain::{CommandId, ItemId, LocationId, MAX_PACK_COMMANDS, encode_message};
+use stockline_common::ports::{AuditReader, CommandReceiver, Delivery, Handle, Queries, QueueDepth, QueueError};
+use uuid::Uuid;
+
+use crate::load::Dice;
+use crate::slow::SlowStore;
+use crate::stage::{Opening, Stage, open, sold, start_worker};
+
+/// How to measure.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct HotOptions {
+    /// How long messages are delivered.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Of a receive and a delete of SQS together, in milliseconds.
+    #[arg(long, default_value_t = 28)]
+    cycle_ms: u64,
+    /// Added to each transaction, in milliseconds.
+    #[arg(long, default_value_t = 10)]
+    transaction_ms: u64,
+    /// Commands of a message.
+    #[arg(long, default_value_t = MAX_PACK_COMMANDS)]
+    pack: usize,
+}
+
+/// Messages of a group that SQS delivers until they are deleted.
+const MESSAGES_PER_CYCLE: usize = 10;
+/// Entries of one read of the ledger.
+const LEDGER_PAGE: usize = 10_000;
+const VISIBILITY: Duration = Duration::from_secs(120);
+
+/// The queue, as one hot group sees it.
+#[derive(Debug)]
+struct HotQueue {
+    item_id: ItemId,
+    location_id: LocationId,
+    pack: usize,
+    cycle: Duration,
+    until: Instant,
+    state: Mutex<State>,
+    delivered: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    dice: Dice,
+    messages: u64,
+    out: Vec<Handle>,
+    /// In order of delivery.
+    sent: Vec<CommandId>,
+    failed: Option<String>,
+}
+
+impl HotQueue {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_message(&self, state: &mut State) -> Result<Delivery> {
+        let mut commands = Vec::with_capacity(self.pack);
+        for _ in 0..self.pack {
+            let queued = sold(&self.item_id, &self.location_id, &mut state.dice)?;
+            state.sent.push(queued.command.command_id);
+            commands.push(queued);
+        }
+        state.messages += 1;
+        let name: Arc<str> = state.messages.to_string().into();
+        state.out.push(Handle(name.clone()));
+        Ok(Delivery {
+            handle: Handle(name.clone()),
+            message_id: name,
+            group: self.item_id.as_str().into(),
+            body: encode_message(&self.item_id, &commands).into(),
+            receives: 1,
+            set_aside: false,
+        })
+    }
+}
+
+#[async_trait]
+impl CommandReceiver for HotQueue {
+    async fn receive(&self, max: usize, wait: Duration, _: Uuid) -> Result<Vec<Delivery>, QueueError> {
+        if Instant::now() >= self.until || !self.state().out.is_empty() {
+            tokio::time::sleep(wait.min(Duration::from_millis(1))).await;
+            return Ok(Vec::new());
+        }
+        tokio::time::sleep(self.cycle).await;
+        let mut state = self.state();
+        let messages =
+            (0..max.min(MESSAGES_PER_CYCLE)).map(|_| self.next_message(&mut state)).collect::<Result<Vec<_>>>();
+        let messages = messages.map_err(|error| QueueError::Unavailable(error.to_string()))?;
+        self.delivered.fetch_add((messages.len() * self.pack) as u64, Ordering::Relaxed);
+        Ok(messages)
+    }
+
+    async fn ack(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
+        self.state().out.retain(|out| !handles.contains(out));
+        vec![Ok(()); handles.len()]
+    }
+
+    async fn change_visibility(&self, handles: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
+        if handles.iter().any(|(_, time)| *time < VISIBILITY) {
+            self.state().failed = Some("messages were given back: the measurement is void".into());
+        }
+        vec![Ok(()); handles.len()]
+    }
+
+    fn visibility_timeout(&self) -> Duration {
+        VISIBILITY
+    }
+
+    async fn depth(&self) -> Result<QueueDepth, QueueError> {
+        Ok(QueueDepth::default())
+    }
+}
+
+/// Measures, proves that nothing was lost or turned round, and prints.
+pub(crate) async fn run(options: &HotOptions) -> Result<()> {
+    let stage = Stage::set().await?;
+    let (item_id, location_id): (ItemId, LocationId) = ("item-0".parse()?, "main".parse()?);
+    let opening = Opening { item_id: item_id.clone(), locations: vec![location_id.clone()], sales: 0 };
+    open(&*stage.store, &[opening]).await?;
+    stage.meter.reset();
+    let started = Instant::now();
+    let queue = Arc::new(HotQueue {
+        item_id: item_id.clone(),
+        location_id: location_id.clone(),
+        pack: options.pack.clamp(1, MAX_PACK_COMMANDS),
+        cycle: Duration::from_millis(options.cycle_ms),
+        until: started + Duration::from_secs(options.seconds),
+        state: Mutex::new(State { dice: Dice::fresh(), messages: 0, out: Vec::new(), sent: Vec::new(), failed: None }),
+        delivered: AtomicU64::new(0),
+    });
+    let transaction = Duration::from_millis(options.transaction_ms);
+    let store = Arc::new(SlowStore::new(stage.store.clone(), Duration::ZERO, transaction));
+    let worker = start_worker(1, queue.clone(), store.clone());
+    while Instant::now() < queue.until || !queue.state().out.is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let elapsed = started.elapsed();
+    worker.stop().await?;
+    if let Some(failed) = queue.state().failed.take() {
+        anyhow::bail!(failed);
+    }
+    let sent = std::mem::take(&mut queue.state().sent);
+    print_rates(options, &queue, &store, sent.len(), elapsed);
+    prove(&stage, &item_id, &location_id, &sent).await
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn print_rates(options: &HotOptions, queue: &HotQueue, store: &SlowStore, commands: usize, elapsed: Duration) {
+    let wall_ms = elapsed.as_secs_f64() * 1_000.0;
+    println!(
+        "one item: {commands} commands in {:.1} s, {:.0} commands/s",
+        elapsed.as_secs_f64(),
+        commands as f64 / elapsed.as_secs_f64()
+    );
+    let cycles = queue.state().messages as f64 / MESSAGES_PER_CYCLE as f64;
+    let (loads, commits) = (store.loads.calls() as f64, store.commits.calls() as f64);
+    let waited = commits * options.transaction_ms as f64;
+    let queued = cycles * options.cycle_ms as f64;
+    println!("{:.1} commands a transaction, {:.1} transactions a cycle", commands as f64 / commits, commits / cycles);
+    println!("where the time goes, per transaction:");
+    let rest = wall_ms - queued - waited - store.loads.millis() - store.commits.millis();
+    for (what, millis) in [
+        ("queue cycle, as modelled", queued),
+        ("added to the transaction", waited),
+        ("load: adapter, SDK and engine", store.loads.millis()),
+        ("commit: adapter, SDK and engine", store.commits.millis()),
+        ("worker: decoding, folding, waiting", rest),
+    ] {
+        println!("  {what:<36} {:>7.2} ms  {:>4.0} %", millis / commits, millis / wall_ms * 100.0);
+    }
+    println!("  ({loads:.0} loads, {commits:.0} commits)");
+}
+
+/// Every delivered command is in the ledger once, in the order of delivery; and the audit finds nothing.
+async fn prove(stage: &Stage, item_id: &ItemId, location_id: &LocationId, sent: &[CommandId]) -> Result<()> {
+    // The opening stock is entry 1.
+    let (mut next_seq, mut at) = (Some(2), 0);
+    while let Some(from_seq) = next_seq {
+        let page = stage.store.audit_ledger(item_id, location_id, from_seq, LEDGER_PAGE).await?;
+        for entry in &page.entries {
+            ensure!(entry.seq == at as u64 + 2, "entry {} stands where {} should", entry.seq, at + 2);
+            ensure!(sent.get(at) == Some(&entry.command_id), "entry {} is of another command than was sent", entry.seq);
+            at += 1;
+        }
+        next_seq = page.next_seq;
+    }
+    ensure!(at == sent.len(), "{} commands were sent and {at} are in the ledger", sent.len());
+    let queries: &dyn Queries = &*stage.store;
+    let report = stockline_worker::audit::audit(&*stage.store, queries, &mut |_| {}).await?;
+    ensure!(report.is_sound(), "the audit found faults: {:?}", report.faults);
+    println!("all {at} commands are in the ledger once, in order; the audit finds no fault");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_hot_item_takes_all_that_is_delivered_in_order() {
+        let options = HotOptions { seconds: 1, cycle_ms: 1, transaction_ms: 1, pack: 10 };
+        run(&options).await.unwrap();
+    }
+}

@@ -1,0 +1,81 @@
+//! How large DynamoDB takes a row to be: names and values, as its developer guide says ("item sizes and formats").
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use stockline_common::aws::dynamodb::table::{PK, SK};
+
+/// A written row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    /// Its partition key.
+    pub(crate) pk: String,
+    /// Its sort key.
+    pub(crate) sk: String,
+    /// Its size.
+    pub(crate) bytes: usize,
+}
+
+impl Row {
+    pub(crate) fn of(attributes: &HashMap<String, AttributeValue>, bytes: usize) -> Self {
+        let text = |name| attributes.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
+        Self { pk: text(PK), sk: text(SK), bytes }
+    }
+
+    /// What it is for: the key's words without its ids.
+    pub(crate) fn kind(&self) -> String {
+        let word = |key: &str| key.split('#').next().unwrap_or_default().to_owned();
+        match word(&self.pk).as_str() {
+            "ITEM" => word(&self.sk),
+            other => other.to_owned(),
+        }
+    }
+}
+
+/// Bytes of all attributes: the UTF-8 of the name, and the value.
+pub(crate) fn item_bytes(attributes: &HashMap<String, AttributeValue>) -> usize {
+    attributes.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+}
+
+fn value_bytes(value: &AttributeValue) -> usize {
+    /// Of a list or map itself, and of each of its members.
+    const CONTAINER_BYTES: usize = 3;
+    const MEMBER_BYTES: usize = 1;
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(number) => number_bytes(number),
+        AttributeValue::B(blob) => blob.as_ref().len(),
+        AttributeValue::Ss(texts) => texts.iter().map(String::len).sum(),
+        AttributeValue::Ns(numbers) => numbers.iter().map(|number| number_bytes(number)).sum(),
+        AttributeValue::Bs(blobs) => blobs.iter().map(|blob| blob.as_ref().len()).sum(),
+        AttributeValue::L(list) => {
+            CONTAINER_BYTES + list.iter().map(|value| MEMBER_BYTES + value_bytes(value)).sum::<usize>()
+        }
+        AttributeValue::M(map) => CONTAINER_BYTES + MEMBER_BYTES * map.len() + item_bytes(map),
+        _ => 1,
+    }
+}
+
+/// About a byte for two significant digits and one more.
+fn number_bytes(number: &str) -> usize {
+    let digits: String = number.chars().filter(char::is_ascii_digit).collect();
+    digits.trim_matches('0').len().div_ceil(2) + 1 + usize::from(number.starts_with('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_its_names_and_values() {
+        let row = HashMap::from([
+            (PK.to_owned(), AttributeValue::S("ITEM#cola".into())),
+            (SK.to_owned(), AttributeValue::S("LEVEL#main".into())),
+            ("version".to_owned(), AttributeValue::N("1200".into())),
+            ("tail".to_owned(), AttributeValue::B(vec![0; 100].into())),
+        ]);
+        assert_eq!(item_bytes(&row), (2 + 9) + (2 + 10) + (7 + 2) + (4 + 100));
+        let row = Row::of(&row, 1);
+        assert_eq!((row.pk.as_str(), row.sk.as_str(), row.kind().as_str()), ("ITEM#cola", "LEVEL#main", "LEVEL"));
+    }
+}
