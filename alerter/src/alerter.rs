@@ -104,7 +104,7 @@ impl Alerter {
     }
 
     /// As [`Alerter::handle`]; once `stop` is requested no further mail begins.
-    pub(crate) async fn handle_until(
+    pub async fn handle_until(
         &self,
         bodies: &[(&str, &str)],
         stop: Option<&Shutdown>,

@@ -1,1 +1,30 @@
-fn main() {}
+//! The binary `alerter`, deployed on AWS as a Lambda function.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
+
+use std::process::ExitCode;
+
+use stockline_common::service::Env;
+use stockline_common::service::deployed::{answer_arguments, exit_code};
+
+mod deployed;
+
+const ABOUT: &str = "Stockline's alerter: mails alerts and daily notices; runs as a function of AWS Lambda.";
+
+fn main() -> ExitCode {
+    if let Some(code) = answer_arguments(std::env::args(), "alerter", ABOUT, deployed::VARIABLES) {
+        return code;
+    }
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit_code(error.chain())
+        }
+    }
+}
+
+fn start() -> anyhow::Result<()> {
+    let settings = deployed::Settings::read(Env::of_process())?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(deployed::run(settings))
+}

@@ -66,7 +66,8 @@ impl Alerter {
         self.daily_notices_until(now, None).await
     }
 
-    pub(crate) async fn daily_notices_until(&self, now: Timestamp, stop: Option<&Shutdown>) -> usize {
+    /// As [`Alerter::daily_notices`]; once `stop` is requested no further mail begins.
+    pub async fn daily_notices_until(&self, now: Timestamp, stop: Option<&Shutdown>) -> usize {
         self.mark_mailed_notices().await;
         let mut locations = match self.adapters.locations.locations().await {
             Ok(locations) => locations,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use stockline_common::domain::{LocationSettings, Reason, ReceiptKeys};
+use stockline_common::domain::{LocationSettings, ReceiptKeys};
 use stockline_common::ports::{Clock, CommandSender, Queries};
 use stockline_common::service::Shutdown;
 use tokio::net::TcpListener;
@@ -27,11 +27,13 @@ pub mod rate;
 mod receipt;
 mod routes;
 pub mod server;
+mod staff_may;
 mod view;
 mod wait;
 
 pub use login::{LoginAddressError, LoginConfig};
 pub use metrics::metrics_router;
+pub use staff_may::{StaffMay, StaffMayError};
 
 /// Where the keys that sign tokens come from.
 #[derive(Debug, Clone)]
@@ -53,15 +55,6 @@ pub struct AuthConfig {
     pub jwks: JwksSource,
     /// One `jti` a line: tokens taken back. Read again when it changes.
     pub revoked_file: Option<PathBuf>,
-}
-
-/// What Staff may do beyond design.md §4.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StaffMay {
-    /// `count`
-    pub count: bool,
-    /// `adjust` for these reasons.
-    pub adjust: Vec<Reason>,
 }
 
 /// Every bound of the API, published at `/v1/limits`.

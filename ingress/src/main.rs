@@ -1,1 +1,30 @@
-fn main() {}
+//! The binary `ingress`, deployed on AWS.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
+
+use std::process::ExitCode;
+
+use stockline_common::service::Env;
+use stockline_common::service::deployed::{answer_arguments, exit_code};
+
+mod deployed;
+
+const ABOUT: &str = "Stockline's HTTP side: takes commands into the queue and answers reads.";
+
+fn main() -> ExitCode {
+    if let Some(code) = answer_arguments(std::env::args(), "ingress", ABOUT, deployed::VARIABLES) {
+        return code;
+    }
+    match start() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            exit_code(error.chain())
+        }
+    }
+}
+
+fn start() -> anyhow::Result<()> {
+    let settings = deployed::Settings::read(Env::of_process())?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(deployed::run(settings))
+}

@@ -119,6 +119,10 @@ impl Problem {
             StoreError::Unavailable(_) => {
                 Self::new(codes::STORE_UNAVAILABLE, "the stock store can't be read now; try again")
             }
+            StoreError::Newer(_) => Self::new(
+                codes::STORE_UNAVAILABLE,
+                "this answer was stored by a later version than the one that read it; try again",
+            ),
             StoreError::Unreadable(_) => Self::new(
                 codes::STORE_UNREADABLE,
                 "the stock store holds something this version can't read; tell the operator",

@@ -54,41 +54,10 @@ pub(crate) async fn run(args: &AuditArgs) -> anyhow::Result<u8> {
     };
     let report = audit(store, store, &mut progress).await.map_err(|error| Unavailable(error.to_string()))?;
     bar.finish_and_clear();
-    let read = report.read;
     if args.json {
-        let faults: Vec<_> = report
-            .faults
-            .iter()
-            .map(|fault| serde_json::json!({"item_id": fault.item_id, "location_id": fault.location_id, "what": fault.what}))
-            .collect();
-        let text = serde_json::json!({
-            "sound": report.is_sound(),
-            "items": read.items,
-            "levels": read.levels,
-            "entries": read.entries,
-            "outcomes": read.records,
-            "fault_count": report.fault_count,
-            "faults": faults,
-        });
-        println!("{}", serde_json::to_string_pretty(&text)?);
+        println!("{}", serde_json::to_string_pretty(&report.to_json())?);
     } else {
-        println!(
-            "{} items, {} levels, {} ledger entries, {} outcomes read",
-            read.items, read.levels, read.entries, read.records
-        );
-        for fault in &report.faults {
-            let place = fault.location_id.as_ref().map(|id| format!(" at {id}")).unwrap_or_default();
-            println!("  {}{place}: {}", fault.item_id, fault.what);
-        }
-        let listed = report.faults.len() as u64;
-        if report.fault_count > listed {
-            println!("  … and {} more", report.fault_count - listed);
-        }
-        if report.is_sound() {
-            println!("the ledger explains the stock");
-        } else {
-            println!("{} fault(s): keep this folder as it is, take a backup, and report it", report.fault_count);
-        }
+        print!("{}", report.to_text("keep this folder as it is, take a backup, and report it"));
     }
     Ok(if report.is_sound() { exit::OK } else { exit::FOUND })
 }

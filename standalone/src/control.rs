@@ -3,15 +3,12 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use stockline_common::domain::{CommandId, ItemId};
-use stockline_common::ports::{Clock, CommandSender, CommandState, Queries, Store};
 use stockline_common::service::Shutdown;
-use stockline_worker::dead_letters::{self, Retried};
+use stockline_worker::operator::{Ended, Operator, Order};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -22,24 +19,6 @@ use crate::files::SECRET;
 const MAX_LINE_BYTES: u64 = 4 * 1024;
 /// How long an order may take to come, and its answer to be read.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What can be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Op {
-    /// Queue a dead letter again.
-    Retry,
-    /// Mark a dead letter as never to be applied.
-    Discard,
-}
-
-/// An order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Order {
-    pub(crate) op: Op,
-    pub(crate) item_id: ItemId,
-    pub(crate) command_id: CommandId,
-}
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,37 +35,15 @@ impl Done {
     }
 }
 
-/// Carries out orders.
-#[derive(Debug, Clone)]
-pub(crate) struct Operator {
-    pub(crate) queries: Arc<dyn Queries>,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) sender: Arc<dyn CommandSender>,
-    pub(crate) clock: Arc<dyn Clock>,
-}
-
-impl Operator {
-    /// Does it, and says what became of it.
-    pub(crate) async fn carry_out(&self, order: &Order) -> Done {
-        let command = CommandState { item_id: order.item_id.clone(), command_id: order.command_id };
-        let result = match order.op {
-            Op::Retry => {
-                dead_letters::retry(&*self.queries, &*self.sender, &command).await.map(|retried| match retried {
-                    Retried::Queued(n) => Done::new(exit::OK, format!("queued again, as retry {n}")),
-                    Retried::Refused(refusal) => Done::new(exit::FOUND, refusal.to_string()),
-                    Retried::Failed(error) => Done::new(exit::UNAVAILABLE, error.to_string()),
-                })
-            }
-            Op::Discard => dead_letters::discard(&*self.store, &command, self.clock.now()).await.map(|done| {
-                if done {
-                    Done::new(exit::OK, "discarded; it is kept and will not be applied")
-                } else {
-                    Done::new(exit::FOUND, "there is no dead letter of this item and id that waits for a decision")
-                }
-            }),
-        };
-        result.unwrap_or_else(|error| Done::new(exit::UNAVAILABLE, error.to_string()))
-    }
+/// Carries out an order, and says what became of it.
+pub(crate) async fn carry_out(operator: &Operator, order: &Order) -> Done {
+    let (ended, text) = operator.carry_out(order).await;
+    let code = match ended {
+        Ended::Done => exit::OK,
+        Ended::Refused => exit::FOUND,
+        Ended::Unavailable => exit::UNAVAILABLE,
+    };
+    Done::new(code, text)
 }
 
 /// Listens for orders. The caller holds the folder's lock, so a socket that is there is a dead one's.
@@ -132,7 +89,7 @@ async fn answer(stream: UnixStream, operator: &Operator) -> anyhow::Result<()> {
     let mut line = String::new();
     BufReader::new(read.take(MAX_LINE_BYTES)).read_line(&mut line).await?;
     let done = match serde_json::from_str::<Order>(&line) {
-        Ok(order) => operator.carry_out(&order).await,
+        Ok(order) => carry_out(operator, &order).await,
         Err(error) => Done::new(exit::USAGE, format!("the server does not understand this order: {error}")),
     };
     let mut text = serde_json::to_vec(&done)?;

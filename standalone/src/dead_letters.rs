@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use stockline_worker::operator::{Op, Operator, Order};
+
 use crate::cli::{DeadLetterArgs, DeadLettersCommand};
 use crate::client::{Client, Request};
-use crate::control::{self, Op, Operator, Order};
+use crate::control;
 use crate::folder::Folder;
 use crate::{exit, refused, serve};
 
@@ -46,7 +48,7 @@ async fn order(op: Op, args: &DeadLetterArgs) -> anyhow::Result<u8> {
                 sender: stores.queue.clone(),
                 clock: Arc::clone(&stores.clock),
             };
-            operator.carry_out(&order).await
+            control::carry_out(&operator, &order).await
         }
     };
     if done.code == exit::OK {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
-use stockline_common::domain::{FoldLimits, Reason, Rules};
+use stockline_common::domain::{FoldLimits, Rules};
 use stockline_common::ports::Clock;
 use stockline_common::service::{LogFormat, SystemClock, init_logs, install_metrics, on_termination};
 use stockline_common::sqlite::{
@@ -192,6 +192,7 @@ fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
     };
     stockline_worker::Config {
         permits: WORKER_PERMITS,
+        receivers: 1,
         receive_max: WORKER_RECEIVE_MAX,
         receive_wait: WORKER_RECEIVE_WAIT,
         rules,
@@ -246,19 +247,7 @@ fn refuse_open_http(args: &ServeArgs) -> Result<(), Usage> {
 
 /// `count`, `adjust:damaged`, …
 fn staff_may(words: &[String]) -> Result<StaffMay, Usage> {
-    let mut may = StaffMay::default();
-    for word in words {
-        let reason = word.strip_prefix("adjust:").and_then(Reason::from_word);
-        match (word.as_str(), reason) {
-            ("count", _) => may.count = true,
-            (_, Some(reason)) => may.adjust.push(reason),
-            _ => {
-                let reasons = Reason::ALL.map(|reason| format!("adjust:{}", reason.as_str())).join(", ");
-                return Err(Usage(format!("--staff-may {word:?}: it takes count, {reasons}")));
-            }
-        }
-    }
-    Ok(may)
+    words.join(",").parse().map_err(|error| Usage(format!("--staff-may {error}")))
 }
 
 /// What a client on this machine connects to.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use stockline_common::ports::CommandReceiver as _;
 use stockline_common::service::{Shutdown, ShutdownTrigger};
+use stockline_worker::operator::Operator;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::control::{self, Operator};
+use crate::control;
 use crate::folder::Folder;
 use crate::serve::Stores;
 

@@ -3,16 +3,31 @@
 
 use std::process::Command;
 
-/// The names of all packages that a package is built from.
-fn built_from(package: &str) -> Vec<String> {
+/// The names of all packages that a package is built from, with these features.
+fn built_with(package: &str, features: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none", "--package", package])
+        .args(["tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none"])
+        .args(["--package", package, "--features", features])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+/// The same without any.
+fn built_from(package: &str) -> Vec<String> {
+    built_with(package, "")
+}
+
+#[test]
+fn what_is_deployed_on_aws_builds_with_the_sdk_and_without_sqlite() {
+    for package in ["stockline-ingress", "stockline-worker", "stockline-alerter"] {
+        let packages = built_with(package, "aws");
+        assert!(packages.iter().any(|name| name == "aws-sdk-dynamodb"), "{package}: {packages:?}");
+        assert!(!packages.iter().any(|name| name.contains("sqlite")), "{package} is built from SQLite");
+    }
 }
 
 #[test]

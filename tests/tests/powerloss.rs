@@ -39,6 +39,7 @@ fn open(folder: &Path, options: &OpenOptions) -> Home {
 fn work(home: &Home, shutdown: Shutdown) -> tokio::task::JoinHandle<()> {
     let config = stockline_worker::Config {
         permits: 2,
+        receivers: 1,
         receive_max: 16,
         receive_wait: Duration::from_millis(50),
         rules: Rules::default(),

@@ -12,6 +12,7 @@ use stockline_common::ports::{AuditReader, Queries, StoreError};
 mod chain;
 mod closely;
 mod outcomes;
+mod report;
 
 use chain::Chain;
 

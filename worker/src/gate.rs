@@ -29,6 +29,15 @@ pub(crate) enum Mode {
     Closed,
 }
 
+/// What a later version wrote.
+#[derive(Debug)]
+pub(crate) enum Newer {
+    /// A message of this version.
+    Message(i64),
+    /// A row of the store.
+    Stored(StoreError),
+}
+
 #[derive(Debug)]
 struct State {
     mode: Mode,
@@ -111,16 +120,25 @@ impl Gate {
         }
     }
 
-    /// A message of a later version came: this worker must not touch it, nor get in the way of those that can.
-    pub(crate) fn close(&self, version: i64) {
+    /// Something of a later version came: this worker must not touch it, nor get in the way of those that can.
+    pub(crate) fn close(&self, newer: &Newer) {
         let mut state = self.state();
-        if state.mode != Mode::Closed {
-            tracing::error!(
-                version,
-                "a message is of a later version: this worker receives no more; deploy a later one"
-            );
-            state.mode = Mode::Closed;
-            self.health.set(Condition::NewerMessages(version));
+        if state.mode == Mode::Closed {
+            return;
+        }
+        state.mode = Mode::Closed;
+        match newer {
+            Newer::Message(version) => {
+                tracing::error!(
+                    version,
+                    "a message is of a later version: this worker receives no more; deploy a later one"
+                );
+                self.health.set(Condition::NewerMessages(*version));
+            }
+            Newer::Stored(error) => {
+                tracing::error!(%error, "this worker receives no more; deploy a later one");
+                self.health.set(Condition::NewerStore);
+            }
         }
     }
 
@@ -146,8 +164,10 @@ impl Gate {
         if let Some(item_id) = item_id {
             let request = LoadRequest { all_levels: false, ..LoadRequest::for_rejudge(item_id) };
             let answers = adapters.store.load(std::slice::from_ref(&request)).await;
-            if answers.iter().any(|answer| matches!(answer, Err(StoreError::Unavailable(_)))) {
-                return;
+            match answers.into_iter().next() {
+                Some(Err(StoreError::Unavailable(_))) => return,
+                Some(Err(error @ StoreError::Newer(_))) => return self.close(&Newer::Stored(error)),
+                _ => {}
             }
         }
         if let Some(alert) = alert {

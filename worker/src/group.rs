@@ -14,6 +14,7 @@ use stockline_common::service::Retry;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::gate::Newer;
 use crate::held::give_back_after;
 use crate::round::{Worker, YIELD_COMMANDS};
 
@@ -90,7 +91,7 @@ pub(crate) async fn sort(worker: &Worker, deliveries: Vec<Delivery>) -> (VecDequ
                     continue;
                 }
                 Err(MessageError::Newer(version)) => {
-                    worker.gate.close(version);
+                    worker.gate.close(&Newer::Message(version));
                     group.blocked = true;
                 }
             }

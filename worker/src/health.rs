@@ -10,6 +10,8 @@ pub enum Condition {
     Outage,
     /// It met a message of this later version: it receives no more, until a later worker is deployed.
     NewerMessages(i64),
+    /// It met stock that a later version wrote: it receives no more, until that version is deployed.
+    NewerStore,
 }
 
 /// Shows a worker's [`Condition`] to the process around it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stockline_common::ports::Delivery;
 use stockline_common::service::{Retry, Shutdown};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -29,64 +29,116 @@ pub(crate) type DrainUntil = watch::Receiver<Option<Instant>>;
 /// Receives and works until shutdown is asked for, then drains.
 pub(crate) async fn run(worker: Arc<Worker>, shutdown: Shutdown) {
     let (until, drain) = watch::channel(None);
-    let note_shutdown = async {
-        shutdown.requested().await;
-        until.send_replace(Some(Instant::now() + worker.config.drain));
+    let receiver = Receiver {
+        permits: Arc::new(Semaphore::new(worker.config.permits.max(1))),
+        alone: Arc::default(),
+        drain,
+        shutdown,
+        worker,
     };
-    let mut rounds = JoinSet::new();
-    tokio::join!(note_shutdown, receive_rounds(&worker, &shutdown, &drain, &mut rounds));
-    while let Some(ended) = rounds.join_next().await {
-        report(&worker, ended);
+    let mut receivers = JoinSet::new();
+    for _ in 0..receiver.worker.config.receivers.max(1) {
+        receivers.spawn(receiver.clone().run());
+    }
+    receiver.shutdown.requested().await;
+    until.send_replace(Some(Instant::now() + receiver.worker.config.drain));
+    while let Some(ended) = receivers.join_next().await {
+        if let Err(error) = ended
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
     }
 }
 
-/// One permit a round, taken before polling: back-pressure, and the bound of what is in flight.
-async fn receive_rounds(worker: &Arc<Worker>, shutdown: &Shutdown, drain: &DrainUntil, rounds: &mut JoinSet<()>) {
-    let permits = Arc::new(Semaphore::new(worker.config.permits.max(1)));
-    loop {
+/// One of those that receive side by side; all of them share the permits and the gate.
+#[derive(Debug, Clone)]
+struct Receiver {
+    worker: Arc<Worker>,
+    permits: Arc<Semaphore>,
+    /// Held by the one that probes and tries while there is an outage: the others wait for it.
+    alone: Arc<Mutex<()>>,
+    drain: DrainUntil,
+    shutdown: Shutdown,
+}
+
+impl Receiver {
+    /// Receives until shutdown is asked for, then waits for its rounds.
+    async fn run(self) {
+        let mut rounds = JoinSet::new();
+        while !self.shutdown.is_requested() {
+            self.receive_round(&mut rounds).await;
+            while let Some(ended) = rounds.try_join_next() {
+                report(&self.worker, ended);
+            }
+        }
+        while let Some(ended) = rounds.join_next().await {
+            report(&self.worker, ended);
+        }
+    }
+
+    /// One permit a round, taken before polling: back-pressure, and the bound of what is in flight.
+    async fn receive_round(&self, rounds: &mut JoinSet<()>) {
         let permit = tokio::select! {
             biased;
-            () = shutdown.requested() => return,
-            permit = permits.clone().acquire_owned() => permit,
+            () = self.shutdown.requested() => return,
+            permit = self.permits.clone().acquire_owned() => permit,
         };
         let Ok(permit) = permit else {
             return;
         };
-        while let Some(ended) = rounds.try_join_next() {
-            report(worker, ended);
+        match self.worker.gate.mode() {
+            Mode::Open => {
+                if let Some(round) = self.next_round(self.worker.config.receive_max, permit, false).await {
+                    rounds.spawn(round);
+                }
+            }
+            Mode::Trial | Mode::Outage => self.end_outage(permit).await,
+            Mode::Closed => self.shutdown.requested().await,
         }
-        let mode = worker.gate.mode();
-        let max = match mode {
-            Mode::Open => worker.config.receive_max,
-            Mode::Trial => 1,
-            Mode::Outage => {
-                worker.gate.probe_until_back(&worker.adapters, shutdown).await;
-                continue;
-            }
-            Mode::Closed => {
-                shutdown.requested().await;
-                return;
-            }
+    }
+
+    /// Probes, or works through the one message of a trial; one receiver at a time, so that an outage burns the
+    /// receives of one message and no more.
+    async fn end_outage(&self, permit: OwnedSemaphorePermit) {
+        let _alone = tokio::select! {
+            biased;
+            () = self.shutdown.requested() => return,
+            alone = self.alone.lock() => alone,
         };
-        let deliveries = receive(worker, max, shutdown).await;
+        // Another may have ended it meanwhile.
+        match self.worker.gate.mode() {
+            Mode::Outage => self.worker.gate.probe_until_back(&self.worker.adapters, &self.shutdown).await,
+            Mode::Trial => {
+                if let Some(round) = self.next_round(1, permit, true).await {
+                    let mut trial = JoinSet::new();
+                    trial.spawn(round);
+                    while let Some(ended) = trial.join_next().await {
+                        report(&self.worker, ended);
+                    }
+                }
+            }
+            Mode::Open | Mode::Closed => {}
+        }
+    }
+
+    /// What becomes of the next receive; `None` where it brings nothing, or shutdown comes first.
+    async fn next_round(
+        &self,
+        max: usize,
+        permit: OwnedSemaphorePermit,
+        trial: bool,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let deliveries = receive(&self.worker, max, &self.shutdown).await;
         let received = Instant::now();
-        if shutdown.is_requested() {
-            give_back_now(worker, &deliveries, received).await;
-            return;
+        if self.shutdown.is_requested() {
+            give_back_now(&self.worker, &deliveries, received).await;
+            return None;
         }
         if deliveries.is_empty() {
-            continue;
+            return None;
         }
-        let round = work(worker.clone(), deliveries, received, drain.clone(), permit, mode == Mode::Trial);
-        if mode == Mode::Trial {
-            let mut trial = JoinSet::new();
-            trial.spawn(round);
-            while let Some(ended) = trial.join_next().await {
-                report(worker, ended);
-            }
-        } else {
-            rounds.spawn(round);
-        }
+        Some(work(self.worker.clone(), deliveries, received, self.drain.clone(), permit, trial))
     }
 }
 

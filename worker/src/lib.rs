@@ -20,6 +20,7 @@ mod health;
 mod held;
 mod intake;
 pub mod metrics;
+pub mod operator;
 mod rejudge;
 mod round;
 mod step;
@@ -33,8 +34,11 @@ pub use health::{Condition, Health};
 /// How the worker runs.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Receives in work at once; a permit is taken before polling.
+    /// Receives under way and in work at once; a permit is taken before polling.
     pub permits: usize,
+    /// Receives that wait for messages side by side, where one receive's latency or size bounds the throughput; each
+    /// holds a permit while it waits, so there should be more permits.
+    pub receivers: usize,
     /// Messages of one receive.
     pub receive_max: usize,
     /// How long a receive waits for messages.
@@ -65,8 +69,7 @@ pub struct Adapters {
 
 /// Works until shutdown is asked for, then drains and gives back what is left.
 ///
-/// One receive runs at a time; rounds run beside it and beside each other. Where one receive's latency bounds the
-/// throughput, run several workers over the same adapters. Returns at most `receive_wait + drain` (and the time of
+/// [`Config::receivers`] receives run at a time; rounds run beside them and beside each other. Returns at most `receive_wait + drain` (and the time of
 /// one give-back) after shutdown was asked for.
 pub async fn run(config: Config, adapters: Adapters, shutdown: Shutdown) {
     run_with_health(config, adapters, Arc::new(Health::default()), shutdown).await;

@@ -11,7 +11,7 @@ use stockline_common::domain::{
 };
 use stockline_common::ports::{CommitOutcome, Delivery, StoreError};
 
-use crate::gate::Gate;
+use crate::gate::{Gate, Newer};
 use crate::group::{self, Group};
 use crate::held::Held;
 use crate::metrics::Meters;
@@ -280,12 +280,21 @@ pub(crate) struct Answers<T> {
     answers: std::vec::IntoIter<Result<T, StoreError>>,
     answered: bool,
     failures: u32,
-    first: Option<(ItemId, StoreError)>,
+    worst: Option<(ItemId, StoreError)>,
+}
+
+/// Which of several errors says what is to be done.
+const fn gravity(error: &StoreError) -> u8 {
+    match error {
+        StoreError::Unreadable(_) => 0,
+        StoreError::Unavailable(_) => 1,
+        StoreError::Newer(_) => 2,
+    }
 }
 
 impl<T> Answers<T> {
     pub(crate) fn new(answers: Vec<Result<T, StoreError>>) -> Self {
-        Self { answers: answers.into_iter(), answered: false, failures: 0, first: None }
+        Self { answers: answers.into_iter(), answered: false, failures: 0, worst: None }
     }
 
     pub(crate) fn next(&mut self) -> Result<T, StoreError> {
@@ -295,23 +304,26 @@ impl<T> Answers<T> {
         answer
     }
 
-    /// The group stops; whether the store is down is told by [`Answers::report`].
+    /// The group stops; what that says about the store is told by [`Answers::report`].
     pub(crate) fn failed(&mut self, step: &mut Step, error: StoreError) {
         step.failed = true;
         step.unanswered |= matches!(error, StoreError::Unavailable(_));
         self.failures += 1;
-        let first_is_outage = matches!(self.first, Some((_, StoreError::Unavailable(_))));
-        if self.first.is_none() || !first_is_outage {
-            self.first = Some((step.group.item_id.clone(), error));
+        if self.worst.as_ref().is_none_or(|(_, worst)| gravity(worst) < gravity(&error)) {
+            self.worst = Some((step.group.item_id.clone(), error));
         }
     }
 
-    /// Where the store answered for nobody, that is an outage; where only for some, those groups wait. `true` where
-    /// the store is well.
+    /// Where the store answered for nobody, that is an outage; where only for some, the others' groups wait; what a
+    /// later version stored ends this worker's receiving. `true` where the store is well.
     pub(crate) fn report(self, worker: &Worker, what: &str) -> bool {
-        let Some((item_id, error)) = self.first else {
+        let Some((item_id, error)) = self.worst else {
             return true;
         };
+        if matches!(error, StoreError::Newer(_)) {
+            worker.gate.close(&Newer::Stored(error));
+            return false;
+        }
         if !self.answered {
             worker.gate.store_failed(&item_id, &error);
             return false;

@@ -23,6 +23,13 @@ pub enum CodecError {
 
 const VERSION: u8 = 1;
 
+impl CodecError {
+    /// Did a later version of this program write them?
+    pub const fn is_newer(&self) -> bool {
+        matches!(self, Self::Version(version) if *version > VERSION)
+    }
+}
+
 const LATE: u64 = 1 << 4;
 const CLOCK_AHEAD: u64 = 1 << 5;
 const COUNTERPART: u64 = 1 << 6;

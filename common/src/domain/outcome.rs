@@ -221,9 +221,42 @@ fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
+/// Why a stored record could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// A later version of this program wrote it.
+    #[error("the record of a command has version {0}; this program reads version {version}", version = Record::VERSION)]
+    Newer(u64),
+    /// It is no record.
+    #[error("the record of a command: {0}")]
+    Damaged(#[from] serde_json::Error),
+}
+
+/// What every version of a record has.
+#[derive(Deserialize)]
+struct RecordHead {
+    v: u64,
+}
+
 impl Record {
     /// The layout version that is written.
     pub const VERSION: u8 = 1;
+
+    /// Reads a record from the JSON that it is stored as.
+    ///
+    /// # Errors
+    /// [`RecordError::Newer`] wherever the version is a later one, whether or not the rest could be read.
+    pub fn from_json(text: &str) -> Result<Self, RecordError> {
+        let error = match serde_json::from_str::<Self>(text) {
+            Ok(record) if record.v <= Self::VERSION => return Ok(record),
+            Ok(record) => return Err(RecordError::Newer(record.v.into())),
+            Err(error) => error,
+        };
+        match serde_json::from_str::<RecordHead>(text) {
+            Ok(head) if head.v > u64::from(Self::VERSION) => Err(RecordError::Newer(head.v)),
+            _ => Err(error.into()),
+        }
+    }
 
     /// Does this record settle a message with `retry`? A dead letter of fewer tries does not, unless it was
     /// discarded or resubmitted: then it is final.

@@ -12,6 +12,9 @@ pub enum StoreError {
     /// What is stored can't be read by this version, or is damaged. Retrying does not help; a person must look.
     #[error("the stock store holds what this version can't read: {0}")]
     Unreadable(String),
+    /// A later version of Stockline wrote it. It is sound: that version reads it, and this one must keep its hands off.
+    #[error("the stock store holds what a later version of Stockline wrote, which must be deployed here too: {0}")]
+    Newer(String),
 }
 
 /// What a commit came to. Only [`CommitOutcome::Committed`] wrote anything.

@@ -1,4 +1,6 @@
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// `STOCKLINE_*` variables, read once. Everything that is asked for is remembered, so that what nobody asked for can
@@ -6,6 +8,8 @@ use std::str::FromStr;
 #[derive(Debug)]
 pub struct Env {
     values: BTreeMap<String, String>,
+    stand_ins: Vec<String>,
+    lambda: Vec<&'static str>,
     asked: Vec<&'static str>,
     faults: Vec<String>,
 }
@@ -17,8 +21,67 @@ pub struct EnvError {
     faults: Vec<String>,
 }
 
+/// A variable: how it is read, and how `--help` tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says, for people.
+    pub what: &'static str,
+    absent: Absent,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    IsAFault,
+    IsNone,
+    Means(&'static str),
+}
+
+impl Variable {
+    /// One that must be set.
+    pub const fn required(name: &'static str, what: &'static str) -> Self {
+        Self { name, what, absent: Absent::IsAFault }
+    }
+
+    /// One that may be left out.
+    pub const fn optional(name: &'static str, what: &'static str) -> Self {
+        Self { name, what, absent: Absent::IsNone }
+    }
+
+    /// One that stands for `default` where it is left out.
+    pub const fn with_default(name: &'static str, default: &'static str, what: &'static str) -> Self {
+        Self { name, what, absent: Absent::Means(default) }
+    }
+
+    /// All of a program's as a list for its `--help`.
+    pub fn describe(variables: &[Self]) -> String {
+        let width = variables.iter().map(|variable| variable.name.len()).max().unwrap_or(0);
+        let line = |variable: &Self| {
+            let note = match variable.absent {
+                Absent::IsAFault => " (required)".to_owned(),
+                Absent::IsNone => String::new(),
+                Absent::Means(default) => format!(" [default: {default}]"),
+            };
+            format!("  {:width$}  {}{note}\n", variable.name, variable.what)
+        };
+        variables.iter().map(line).collect()
+    }
+}
+
 /// What every variable of ours begins with.
 const PREFIX: &str = "STOCKLINE_";
+
+/// What sends the AWS SDK to another address than AWS's, for all services or for one.
+const ENDPOINT: &str = "AWS_ENDPOINT_URL";
+
+/// What AWS Lambda sets for every function, and its runtime library needs.
+const LAMBDA: [&str; 4] = [
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+];
 
 impl Env {
     /// The process's variables.
@@ -27,39 +90,109 @@ impl Env {
         Self::from_pairs(std::env::vars())
     }
 
-    /// From given pairs; others than `STOCKLINE_*` are left out.
+    /// From given pairs; of others than `STOCKLINE_*` it is only noted which put a stand-in in AWS's place, and
+    /// whether AWS Lambda runs this.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
-        let values = pairs.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
-        Self { values, asked: Vec::new(), faults: Vec::new() }
+        let (mut values, mut stand_ins, mut lambda) = (BTreeMap::new(), Vec::new(), Vec::new());
+        for (name, value) in pairs {
+            if name.starts_with(PREFIX) {
+                values.insert(name, value);
+            } else if name.starts_with(ENDPOINT) && !value.is_empty() {
+                stand_ins.push(name);
+            } else {
+                lambda.extend(LAMBDA.into_iter().filter(|of_lambda| *of_lambda == name));
+            }
+        }
+        stand_ins.sort_unstable();
+        Self { values, stand_ins, lambda, asked: Vec::new(), faults: Vec::new() }
+    }
+
+    /// The names of the set variables that send the AWS SDK to another address than AWS's.
+    pub fn stand_ins(&self) -> &[String] {
+        &self.stand_ins
+    }
+
+    /// Remembers a fault where AWS Lambda does not run this.
+    pub fn require_lambda(&mut self) {
+        let missing: Vec<_> = LAMBDA.into_iter().filter(|name| !self.lambda.contains(name)).collect();
+        if !missing.is_empty() {
+            let missing = missing.join(", ");
+            self.faults
+                .push(format!("{missing} must be set, as AWS Lambda does: this program is a function that it runs"));
+        }
     }
 
     /// The value of a variable, parsed; a bad one is remembered as a fault naming the variable, not its value.
     pub fn optional<T: FromStr>(&mut self, name: &'static str) -> Option<T>
     where
-        T::Err: std::fmt::Display,
+        T::Err: Display,
     {
         self.asked.push(name);
-        let text = self.values.get(name)?;
-        match text.parse() {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.faults.push(format!("{name} {error}"));
-                None
-            }
-        }
+        let parsed = self.values.get(name)?.parse();
+        parsed.map_err(|error: T::Err| self.faults.push(format!("{name} {error}"))).ok()
     }
 
-    /// As [`Env::optional`], with a fault where the variable is missing.
-    pub fn required<T: FromStr>(&mut self, name: &'static str, what: &str) -> Option<T>
+    /// A variable's value as `parse` reads it. One that is set to nothing counts as not set: templates do so. `None`
+    /// where there is none, or a fault was found and remembered; `parse` says what is wrong in words that follow the
+    /// name, and must not repeat a secret.
+    pub fn read<T, E: Display>(&mut self, variable: &Variable, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+        let name = variable.name;
+        self.asked.push(name);
+        let set = self.values.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+        let text = match (set, variable.absent) {
+            (Some(text), _) | (None, Absent::Means(text)) => text,
+            (None, Absent::IsNone) => return None,
+            (None, Absent::IsAFault) => {
+                self.faults.push(format!("{name} is required: {}", variable.what));
+                return None;
+            }
+        };
+        let parsed = parse(text);
+        parsed.map_err(|error| self.faults.push(format!("{name} {error}"))).ok()
+    }
+
+    /// A variable that parses itself.
+    pub fn value<T: FromStr>(&mut self, variable: &Variable) -> Option<T>
     where
-        T::Err: std::fmt::Display,
+        T::Err: Display,
     {
-        if !self.values.contains_key(name) {
-            self.asked.push(name);
-            self.faults.push(format!("{name} is required: {what}"));
-            return None;
-        }
-        self.optional(name)
+        self.read(variable, T::from_str)
+    }
+
+    /// A text.
+    pub fn text(&mut self, variable: &Variable) -> Option<String> {
+        self.value(variable)
+    }
+
+    /// A whole number within bounds.
+    pub fn number(&mut self, variable: &Variable, within: RangeInclusive<u32>) -> Option<u32> {
+        let fault = format!("must be a whole number from {} to {}", within.start(), within.end());
+        self.read(variable, |text| text.parse().ok().filter(|number| within.contains(number)).ok_or(fault))
+    }
+
+    /// `true` or `false`.
+    pub fn switch(&mut self, variable: &Variable) -> Option<bool> {
+        self.read(variable, |text| text.parse().map_err(|_| "must be true or false"))
+    }
+
+    /// Where to listen.
+    pub fn address(&mut self, variable: &Variable) -> Option<std::net::SocketAddr> {
+        self.read(variable, |text| text.parse().map_err(|_| "must be an address and a port, such as 0.0.0.0:8080"))
+    }
+
+    /// A list with commas, each part as `parse` reads it; empty where there is none.
+    pub fn list<T, E: Display>(&mut self, variable: &Variable, parse: impl Fn(&str) -> Result<T, E>) -> Option<Vec<T>> {
+        self.read(variable, |text| text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(parse).collect())
+    }
+
+    /// `settings` as the caller read them, or all faults, unknown variables among them. `settings` is `None` only where
+    /// a fault was remembered.
+    ///
+    /// # Errors
+    /// Where there is any fault.
+    pub fn finish_with<T>(self, settings: Option<T>) -> Result<T, EnvError> {
+        self.finish()?;
+        settings.ok_or_else(|| EnvError { faults: vec!["a value is missing: a defect, please report it".into()] })
     }
 
     /// Adds a fault found by the caller.
@@ -68,6 +201,9 @@ impl Env {
     }
 
     /// All faults, unknown variables among them, or nothing.
+    ///
+    /// # Errors
+    /// Where there is any.
     pub fn finish(mut self) -> Result<(), EnvError> {
         for name in self.values.keys() {
             if !self.asked.contains(&name.as_str()) {
@@ -82,16 +218,43 @@ impl Env {
 mod tests {
     use super::*;
 
+    fn env(pairs: &[(&str, &str)]) -> Env {
+        Env::from_pairs(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
     #[test]
     fn every_fault_is_named_and_no_value_is_shown() {
-        let pairs = [("STOCKLINE_A", "x1"), ("STOCKLINE_TYPO", "secret"), ("HOME", "/")];
-        let mut env = Env::from_pairs(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        assert_eq!(env.optional::<u32>("STOCKLINE_A"), None);
-        assert_eq!(env.required::<u32>("STOCKLINE_B", "the number of things"), None);
+        let mut env = env(&[("STOCKLINE_A", "x1"), ("STOCKLINE_TYPO", "secret"), ("HOME", "/")]);
+        assert_eq!(env.number(&Variable::optional("STOCKLINE_A", "a number"), 1..=9), None);
+        assert_eq!(env.text(&Variable::required("STOCKLINE_B", "the number of things")), None);
         let text = env.finish().unwrap_err().to_string();
-        assert!(text.contains("STOCKLINE_A invalid digit"), "{text}");
+        assert!(text.contains("STOCKLINE_A must be a whole number from 1 to 9"), "{text}");
         assert!(text.contains("STOCKLINE_B is required: the number of things"), "{text}");
         assert!(text.contains("STOCKLINE_TYPO is not a variable"), "{text}");
         assert!(!text.contains("secret") && !text.contains("HOME"), "{text}");
+    }
+
+    #[test]
+    fn what_is_set_to_nothing_counts_as_not_set() {
+        let mut env = env(&[("STOCKLINE_A", " "), ("STOCKLINE_B", ""), ("STOCKLINE_C", " a, b ,,c ")]);
+        assert_eq!(env.number(&Variable::with_default("STOCKLINE_A", "7", "a number"), 1..=9), Some(7));
+        assert_eq!(env.switch(&Variable::optional("STOCKLINE_B", "a switch")), None);
+        let list = env.list(&Variable::optional("STOCKLINE_C", "a list"), |part| part.parse::<char>());
+        assert_eq!(list, Some(vec!['a', 'b', 'c']));
+        env.finish().unwrap();
+    }
+
+    #[test]
+    fn what_stands_in_for_aws_is_named() {
+        let pairs = [("AWS_ENDPOINT_URL_SQS", "http://x"), ("AWS_ENDPOINT_URL", ""), ("AWS_REGION", "eu-central-1")];
+        assert_eq!(env(&pairs).stand_ins(), ["AWS_ENDPOINT_URL_SQS"]);
+    }
+
+    #[test]
+    fn help_says_what_is_required_and_what_is_meant_without() {
+        let variables =
+            [Variable::required("STOCKLINE_A", "this"), Variable::with_default("STOCKLINE_LONG", "7", "that")];
+        let text = "  STOCKLINE_A     this (required)\n  STOCKLINE_LONG  that [default: 7]\n";
+        assert_eq!(Variable::describe(&variables), text);
     }
 }

@@ -2,13 +2,18 @@
 //! real clock, retries.
 
 mod clock;
+#[cfg(feature = "aws")]
+pub mod deployed;
+mod emf;
 mod env;
+mod prometheus;
 mod retry;
 mod shutdown;
 mod telemetry;
 
 pub use clock::SystemClock;
-pub use env::{Env, EnvError};
+pub use emf::{Emf, NAMESPACE};
+pub use env::{Env, EnvError, Variable};
 pub use retry::Retry;
 pub use shutdown::{Shutdown, ShutdownTrigger, on_termination};
-pub use telemetry::{LogFormat, init_logs, install_metrics};
+pub use telemetry::{LogFormat, MetricsTeller, init_logs, install_metrics};

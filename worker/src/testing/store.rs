@@ -23,6 +23,8 @@ pub(crate) struct Stock {
     pub(crate) refused_mark: Option<LocationId>,
     /// Loading this item is answered with [`StoreError::Unreadable`].
     pub(crate) unreadable: Option<ItemId>,
+    /// Loading this item is answered with [`StoreError::Newer`].
+    pub(crate) newer: Option<ItemId>,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +40,10 @@ impl Stock {
     pub(crate) fn load(&self, request: &LoadRequest) -> Result<Loaded, StoreError> {
         let item_id = &request.item_id;
         if self.unreadable.as_ref() == Some(item_id) {
-            return Err(StoreError::Unreadable("a tail of version 9".into()));
+            return Err(StoreError::Unreadable("a tail that breaks off".into()));
+        }
+        if self.newer.as_ref() == Some(item_id) {
+            return Err(StoreError::Newer("a tail of version 9".into()));
         }
         let of_item = self.levels.iter().filter(|((item, _), _)| item == item_id);
         let levels = of_item

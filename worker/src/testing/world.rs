@@ -68,9 +68,20 @@ impl World {
         Self::with(|_| {})
     }
 
+    /// Whose workers receive side by side, a few messages each.
+    pub(crate) fn of_receivers(receivers: usize) -> Arc<Self> {
+        Self::with(|world| {
+            world.config.receivers = receivers;
+            if receivers > 1 {
+                (world.config.permits, world.config.receive_max) = (2 * receivers, 3);
+            }
+        })
+    }
+
     pub(crate) fn with(change: impl FnOnce(&mut Self)) -> Arc<Self> {
         let config = Config {
             permits: 2,
+            receivers: 1,
             receive_max: 40,
             receive_wait: Duration::from_secs(2),
             rules: Rules::default(),

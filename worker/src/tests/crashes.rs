@@ -31,14 +31,14 @@ async fn work_through(world: &Arc<World>, plans: Vec<Plan>) {
 #[tokio::test(start_paused = true)]
 async fn a_fault_at_any_step_ends_at_the_same_stock() {
     let expected = ending_without_faults().await;
-    for point in STEPS {
+    for (receivers, point) in [1, 3].into_iter().flat_map(|receivers| STEPS.map(|point| (receivers, point))) {
         for nth in 1..=12 {
             for kind in [Kind::Fail, Kind::LoseAnswer, Kind::DieBefore, Kind::DieAfter] {
-                let world = World::new();
+                let world = World::of_receivers(receivers);
                 send_everything(&world);
                 work_through(&world, vec![Plan::with(&[(point, nth, kind)])]).await;
                 world.check().await;
-                assert_eq!(ending(&world), expected, "{kind:?} at {point:?} {nth}");
+                assert_eq!(ending(&world), expected, "{receivers} receivers, {kind:?} at {point:?} {nth}");
             }
         }
     }

@@ -1,9 +1,11 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{sell, stocked};
+use crate::Condition;
 use crate::testing::{Kind, Plan, Point, World};
 
 #[tokio::test(start_paused = true)]
@@ -140,5 +142,47 @@ async fn a_worker_whose_visibility_has_run_out_begins_no_further_attempt() {
     slow.stop().await;
     assert_eq!((plan.calls(Point::Load), plan.calls(Point::Commit)), (1, 1));
     world.work().await;
+    world.check().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_receivers_wait_side_by_side_and_each_has_its_own_attempt() {
+    let world = World::of_receivers(3);
+    let runner = world.start(&Arc::new(Plan::default()));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let attempts: BTreeSet<_> = world.queue.receives.lock().unwrap().iter().copied().collect();
+    assert_eq!(attempts.len(), 3);
+    runner.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn receivers_share_the_permits() {
+    let world = World::with(|world| (world.config.permits, world.config.receivers) = (2, 5));
+    let runner = world.start(&Arc::new(Plan::default()));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.queue.receives.lock().unwrap().len(), 2);
+    runner.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_receivers_one_tries_whether_an_outage_is_over() {
+    let world = World::of_receivers(4);
+    for n in 0..40 {
+        stocked(&world, &format!("item-{n}"));
+    }
+    let plan = Arc::new(Plan::default());
+    plan.set_down(Point::Commit, true);
+    let runner = world.start(&plan);
+    runner.health.subscribe().wait_for(|condition| *condition == Condition::Outage).await.unwrap();
+    // What the others had received comes back; from here on only trials receive.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let received = |world: &World| world.queue.left().into_iter().sum::<u32>();
+    let before = received(&world);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let trials = received(&world) - before;
+    assert!((1..=10).contains(&trials), "{trials} messages were received in ten minutes of an outage");
+    plan.set_down(Point::Commit, false);
+    world.drained().await;
+    runner.stop().await;
     world.check().await;
 }

@@ -7,8 +7,8 @@ use crate::testing::{Kind, Plan, Point, World, item};
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_stops_receiving_and_burns_no_receives() {
-    for point in [Point::Load, Point::Commit, Point::Publish] {
-        let world = World::new();
+    for (point, receivers) in [Point::Load, Point::Commit, Point::Publish].into_iter().flat_map(|p| [(p, 1), (p, 3)]) {
+        let world = World::of_receivers(receivers);
         stocked(&world, "cola");
         world.work().await;
         for n in 3..23 {

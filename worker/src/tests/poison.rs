@@ -162,3 +162,25 @@ async fn a_later_version_is_returned_and_stops_the_worker_not_the_work_in_hand()
     assert!(!runner.health.is_ready());
     runner.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn stock_of_a_later_version_is_left_alone_and_its_commands_wait_for_a_later_worker() {
+    let world = World::with(|world| world.config.permits = 1);
+    stocked(&world, "cola");
+    world.work().await;
+    world.store.stock().newer = Some(item("cola"));
+    world.send(&[sell(3, "cola", "main", 1)]);
+    world.send(&[register(1, "tea")]);
+    let runner = world.start(&Arc::new(Plan::default()));
+    runner.health.subscribe().wait_for(|condition| *condition == Condition::NewerStore).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(world.queue.left(), [1], "it is given back, and never received again");
+    assert!(world.record("cola", 3).is_none(), "it is not set aside");
+    assert!(world.record("tea", 1).is_some(), "its neighbour is applied");
+    assert!(!runner.health.is_ready());
+    runner.stop().await;
+    world.store.stock().newer = None;
+    world.work().await;
+    world.check().await;
+    assert_eq!(world.on_hand("cola", "main"), "9");
+}

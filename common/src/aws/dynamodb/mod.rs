@@ -1,8 +1,44 @@
 //! The stock store on DynamoDB: one table (design.md §7).
+//!
+//! Every condition of a commit stands in its one transaction, so what was read decides nothing by itself. Calls are
+//! repeated inside the SDK only; here, nothing but unprocessed keys is asked for again.
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
+use futures_util::FutureExt;
+
+use crate::domain::{Commit, LoadRequest, Loaded, Timestamp};
+use crate::ports::{Clock, CommandState, CommitOutcome, Store, StoreError};
+
+mod alert_book;
+mod alerts;
+mod audit;
+mod call;
+mod cancel;
+mod check;
+mod commands;
+mod commit;
+mod fault;
+mod items;
+mod key;
+mod ledger;
+mod levels;
+mod lists;
+mod load;
+mod locations;
+mod merge;
+mod movements;
+mod queries;
+mod row;
 pub mod table;
+#[cfg(test)]
+mod tests;
+
+use call::side_by_side;
+use locations::KeptLocations;
 
 /// How the store is set up.
 #[derive(Debug, Clone, Copy)]
@@ -23,5 +59,33 @@ impl Default for DynamoOptions {
 /// The stock, its ledger, outcomes, locations and alert history, in one DynamoDB table.
 #[derive(Debug)]
 pub struct DynamoStore {
-    _client: aws_sdk_dynamodb::Client,
+    client: aws_sdk_dynamodb::Client,
+    table: String,
+    options: DynamoOptions,
+    clock: Arc<dyn Clock>,
+    kept_locations: KeptLocations,
+    /// Months whose alerts this process has made findable.
+    noted_months: Mutex<HashSet<String>>,
+}
+
+impl DynamoStore {
+    /// On this table. It calls nothing yet.
+    pub fn new(client: aws_sdk_dynamodb::Client, table: String, options: DynamoOptions, clock: Arc<dyn Clock>) -> Self {
+        Self { client, table, options, clock, kept_locations: KeptLocations::default(), noted_months: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl Store for DynamoStore {
+    async fn load(&self, requests: &[LoadRequest]) -> Vec<Result<Loaded, StoreError>> {
+        self.load_all(requests).await
+    }
+
+    async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<CommitOutcome, StoreError>> {
+        side_by_side(commits.iter().map(|commit| self.commit_one(commit).boxed()).collect()).await
+    }
+
+    async fn discard(&self, command: &CommandState, at: Timestamp) -> Result<bool, StoreError> {
+        self.discard_one(command, at).await
+    }
 }

@@ -1,6 +1,6 @@
 use rusqlite::ErrorCode;
 
-use crate::domain::CodecError;
+use crate::domain::{CodecError, RecordError};
 use crate::ports::StoreError;
 
 /// What went wrong inside: SQLite's word, or bytes that don't read.
@@ -8,6 +8,7 @@ use crate::ports::StoreError;
 pub(super) enum Fault {
     Sql(rusqlite::Error),
     Unreadable(String),
+    Newer(String),
 }
 
 impl Fault {
@@ -18,13 +19,13 @@ impl Fault {
                 error.sqlite_error_code(),
                 Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
             ),
-            Self::Unreadable(_) => false,
+            Self::Unreadable(_) | Self::Newer(_) => false,
         }
     }
 
     /// Is it about one row, so that others can go on?
     pub(super) const fn is_of_one_row(&self) -> bool {
-        matches!(self, Self::Unreadable(_))
+        matches!(self, Self::Unreadable(_) | Self::Newer(_))
     }
 
     pub(super) fn record(item: &str, error: &serde_json::Error) -> Self {
@@ -49,7 +50,16 @@ impl From<rusqlite::Error> for Fault {
 
 impl From<CodecError> for Fault {
     fn from(error: CodecError) -> Self {
-        Self::Unreadable(error.to_string())
+        if error.is_newer() { Self::Newer(error.to_string()) } else { Self::Unreadable(error.to_string()) }
+    }
+}
+
+impl From<RecordError> for Fault {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Newer(_) => Self::Newer(error.to_string()),
+            RecordError::Damaged(_) => Self::Unreadable(error.to_string()),
+        }
     }
 }
 
@@ -57,6 +67,7 @@ impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Unreadable(what) => Self::Unreadable(what),
+            Fault::Newer(what) => Self::Newer(what),
             Fault::Sql(error) => Self::Unavailable(match error.sqlite_error_code() {
                 Some(ErrorCode::DiskFull) => format!("{error}: free some disk space for the data folder"),
                 _ => error.to_string(),

@@ -103,7 +103,7 @@ impl SqliteStore {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         let keys = KeyBook::open(&connection, keys::PENDING_KEYS_MAX).map_err(|fault| match fault {
             Fault::Sql(source) => failed(source),
-            Fault::Unreadable(_) => SchemaError::NotADatabase { path: path.to_owned() },
+            Fault::Unreadable(_) | Fault::Newer(_) => SchemaError::NotADatabase { path: path.to_owned() },
         })?;
         let pending = keys.pending();
         let mut connections = Vec::new();

@@ -94,7 +94,7 @@ pub(super) fn find_record(
 /// Reads a record from its body.
 pub(super) fn record(row: &Row<'_>, at: usize) -> Result<Record, Fault> {
     let body = row.get_ref(at)?.as_str().map_err(rusqlite::Error::from)?;
-    serde_json::from_str(body).map_err(|error| Fault::Unreadable(format!("the record of a command: {error}")))
+    Ok(Record::from_json(body)?)
 }
 
 /// The settings of a location by their row; `main` always has some.

@@ -63,7 +63,7 @@ async fn a_damaged_row_is_unreadable_and_its_neighbours_are_not() {
     shop.store
         .write(|connection, _| {
             Ok(connection.execute_batch(
-                "UPDATE level SET tail = x'07' WHERE item_no = (SELECT item_no FROM item WHERE item_id = 'a')",
+                "UPDATE level SET tail = x'01ff' WHERE item_no = (SELECT item_no FROM item WHERE item_id = 'a')",
             )?)
         })
         .await
@@ -72,4 +72,24 @@ async fn a_damaged_row_is_unreadable_and_its_neighbours_are_not() {
     let mut loaded = shop.store.load(&requests).await;
     assert!(matches!(loaded.remove(0), Err(StoreError::Unreadable(_))));
     assert_eq!(loaded.remove(0).unwrap().levels.len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_later_version_wrote_is_told_apart_from_damage() {
+    let mut shop = Shop::new();
+    shop.register("a", "").await;
+    let record = shop.receive("a", "main", 1, at(1)).await;
+    shop.store
+        .write(|connection, _| {
+            Ok(connection.execute_batch(
+                "UPDATE level SET tail = x'0200'; UPDATE record SET body = json_set(body, '$.v', 2, '$.status', 'pledged')",
+            )?)
+        })
+        .await
+        .unwrap();
+    let loaded = shop.store.load(&[LoadRequest::for_rejudge(item_id("a"))]).await.remove(0);
+    assert!(matches!(&loaded, Err(StoreError::Newer(what)) if what.contains("version 2")), "{loaded:?}");
+    let command = CommandState { item_id: item_id("a"), command_id: record.outcome.command_id };
+    let read = shop.store.records(&[command]).await;
+    assert!(matches!(&read, Err(StoreError::Newer(what)) if what.contains("version 2")), "{read:?}");
 }

@@ -1,0 +1,72 @@
+//! The alerter on AWS: a Lambda function behind the alert queue, DynamoDB and SES.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
+use stockline_alerter::{Adapters, Alerter, Config, MIN_LEASE};
+use stockline_common::aws::{Clients, DynamoOptions, DynamoStore, SesMailer};
+use stockline_common::domain::Timestamp;
+use stockline_common::ports::Clock;
+use stockline_common::service::deployed::{self, StartChecks};
+use stockline_common::service::{LogFormat, MetricsTeller, SystemClock, init_logs, install_metrics};
+use tokio::sync::Mutex;
+
+mod function;
+mod settings;
+
+pub(crate) use settings::{Settings, VARIABLES};
+
+/// How long a claim on an alert holds. The function's timeout is to be shorter, so that a claim is retaken only when
+/// its holder is gone; whatever it is, no mail begins that could outlast the claim.
+const LEASE: Duration = MIN_LEASE;
+
+/// Serves invocations until Lambda ends the process.
+pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
+    let logs = init_logs(LogFormat::Json, &settings.log);
+    logs.map_err(anyhow::Error::msg).context("can't set up logs")?;
+    let metrics = install_metrics().context("can't set up metrics")?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let alerter = connect(settings, &clock).await?;
+    match alerter.has_recipient().await {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!(
+            "nobody gets alerts: set STOCKLINE_ALERT_EMAILS, or alert_emails of a location (PUT /v1/locations/{{id}})"
+        ),
+        Err(error) => tracing::warn!(%error, "it can't be told whether anybody gets alerts"),
+    }
+    let teller = Mutex::new(MetricsTeller::new("alerter", metrics));
+    let (alerter, clock, teller) = (&alerter, &clock, &teller);
+    let invoked = service_fn(async |event: LambdaEvent<Value>| {
+        let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
+        let answer = function::handle(alerter, clock, event.payload, Timestamp::from_millis(deadline)).await;
+        // Between invocations the process stands still: what is not told now may never be.
+        teller.lock().await.tell();
+        answer
+            .inspect_err(|error| tracing::error!("an invocation failed: {error:#}"))
+            .map_err(|error| error.to_string())
+    });
+    lambda_runtime::run(invoked).await.map_err(|error| anyhow::anyhow!("the Lambda runtime ended: {error}"))
+}
+
+/// Makes the adapters, and looks whether what they name is there and right.
+async fn connect(settings: Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Alerter> {
+    let clients = Clients::connect().await;
+    let options = DynamoOptions::default();
+    let store = Arc::new(DynamoStore::new(clients.dynamodb, settings.table, options, Arc::clone(clock)));
+    let mut checks = StartChecks::default();
+    checks.add(&deployed::TABLE, store.check().await);
+    checks.finish()?;
+    let mailer = SesMailer::new(clients.ses, settings.mail_from, settings.mail_configuration_set);
+    let config = Config { recipients: settings.recipients, lease: LEASE, public_url: settings.public_url };
+    let adapters = Adapters {
+        book: store.clone(),
+        locations: store.clone(),
+        queries: store,
+        mailer: Arc::new(mailer),
+        clock: Arc::clone(clock),
+    };
+    Ok(Alerter::new(config, adapters))
+}

@@ -1,0 +1,51 @@
+//! What the SDK reports, as the ports say it.
+
+use std::error::Error;
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+use crate::ports::StoreError;
+
+/// A call that failed, after the SDK's own attempts: it may pass, and whether a write took effect is unknown.
+pub(super) fn unavailable<E>(operation: &str, error: &SdkError<E>) -> StoreError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    StoreError::Unavailable(format!("{operation}: {}", describe(error)))
+}
+
+/// The failure in one line, with what to do where that is known.
+pub(super) fn describe<E>(error: &SdkError<E>) -> String
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(service) => {
+            let code = service.err().code().unwrap_or("an error without a code");
+            let message = service.err().message().unwrap_or("no message");
+            format!("{code}: {message}{}", advice(code))
+        }
+        SdkError::TimeoutError(_) => "no answer in time".into(),
+        other => DisplayErrorContext(other).to_string(),
+    }
+}
+
+fn advice(code: &str) -> &'static str {
+    match code {
+        "ResourceNotFoundException" => " (is the table there, in this account and region?)",
+        "AccessDeniedException" => " (allow it in the role that this program runs under)",
+        "ExpiredTokenException" | "ExpiredToken" | "UnrecognizedClientException" => " (renew the credentials)",
+        _ => "",
+    }
+}
+
+/// Does DynamoDB refuse this very request as invalid or too large, and will again? Never throttling or a conflict.
+pub(super) fn is_refusal<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    const CONTENT_TOO_LARGE: u16 = 413;
+    let SdkError::ServiceError(service) = error else {
+        return false;
+    };
+    let code = service.err().code();
+    matches!(code, Some("ValidationException" | "SerializationException" | "ItemCollectionSizeLimitExceededException"))
+        || service.raw().status().as_u16() == CONTENT_TOO_LARGE
+}

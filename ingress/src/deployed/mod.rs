@@ -1,0 +1,102 @@
+//! The ingress on AWS: SQS and DynamoDB behind it, a load balancer before it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use stockline_common::aws::{Clients, DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
+use stockline_common::ports::Clock;
+use stockline_common::service::deployed::{self, StartChecks};
+use stockline_common::service::{
+    LogFormat, MetricsTeller, Shutdown, SystemClock, init_logs, install_metrics, on_termination,
+};
+use stockline_ingress::{Adapters, Config};
+use tokio::net::TcpListener;
+
+mod settings;
+
+pub(crate) use settings::{Settings, VARIABLES};
+
+/// How long requests in work may take after SIGTERM, and then the packs made of them.
+const DRAIN: Duration = Duration::from_secs(12);
+
+/// After so long ECS kills a task that it asked to stop (its `stopTimeout`, unless that is set).
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+const _: () = assert!(2 * DRAIN.as_secs() < STOP_TIMEOUT.as_secs());
+
+/// How long a command may wait in queue and dead letter queue together, in milliseconds: each keeps 14 days
+/// (design.md §6).
+const RETENTION_MS: i64 = 28 * 24 * 3_600_000;
+
+/// Serves until SIGTERM.
+pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
+    // From here on a signal ends the program in order, also while it starts.
+    let mut signal = tokio::spawn(on_termination());
+    let logs = init_logs(LogFormat::Json, &settings.log);
+    logs.map_err(anyhow::Error::msg).context("can't set up logs")?;
+    let metrics = install_metrics().context("can't set up metrics")?;
+    let adapters = tokio::select! {
+        adapters = connect(&settings) => adapters?,
+        signal = &mut signal => return signal?.context("can't wait for signals"),
+    };
+    let listener = listen(settings.listen, "STOCKLINE_LISTEN").await?;
+    if let Some(address) = settings.metrics_listen {
+        let listener = listen(address, "STOCKLINE_METRICS_LISTEN").await?;
+        let metrics = metrics.clone();
+        let router = stockline_ingress::metrics_router(move || metrics.render());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+    }
+    tracing::info!(address = %listener.local_addr()?, "the API listens");
+
+    let (teller_ends, told) = Shutdown::new();
+    let teller = tokio::spawn(MetricsTeller::new("ingress", metrics).run(told));
+    let (trigger, shutdown) = Shutdown::new();
+    let mut serving = tokio::spawn(stockline_ingress::run(config(settings), adapters, listener, shutdown));
+    let ended = tokio::select! {
+        ended = &mut serving => ended,
+        signal = signal => {
+            signal?.context("can't wait for signals")?;
+            tracing::info!("stopping");
+            trigger.request();
+            serving.await
+        }
+    };
+    teller_ends.request();
+    teller.await?;
+    ended??;
+    tracing::info!("stopped; everything accepted is in the queue");
+    Ok(())
+}
+
+async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clients = Clients::connect().await;
+    let queue = SqsQueue::new(clients.sqs, settings.queue_url.clone(), None, SqsOptions::default());
+    let options = DynamoOptions::default();
+    let store = DynamoStore::new(clients.dynamodb, settings.table.clone(), options, Arc::clone(&clock));
+    let (queue_found, store_found) = tokio::join!(queue.check(), store.check());
+    let mut checks = StartChecks::default();
+    checks.add(&deployed::QUEUE_URL, queue_found);
+    // A store that can't be reached is no fault: accepting needs only the queue (P9).
+    checks.add(&deployed::TABLE, store_found);
+    checks.finish()?;
+    Ok(Adapters { queue: Arc::new(queue), queries: Arc::new(store), clock })
+}
+
+fn config(settings: Settings) -> Config {
+    Config {
+        auth: settings.auth,
+        receipt_keys: settings.receipt_keys,
+        require_location: settings.require_location,
+        staff_may: settings.staff_may,
+        limits: settings.limits,
+        tls: None,
+        retention_ms: RETENTION_MS,
+        drain: DRAIN,
+    }
+}
+
+async fn listen(address: std::net::SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{variable}: can't listen at {address}"))
+}

@@ -1,0 +1,188 @@
+//! How the ingress is configured on AWS.
+
+use std::net::SocketAddr;
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use stockline_common::domain::ReceiptKeys;
+use stockline_common::service::deployed::{self, Deployment};
+use stockline_common::service::{Env, EnvError, Variable};
+use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay};
+
+const LISTEN: Variable = Variable::with_default(
+    "STOCKLINE_LISTEN",
+    "0.0.0.0:8080",
+    "address and port of the API; plain HTTP, for the load balancer before it does TLS",
+);
+const ISSUER: Variable = Variable::required(
+    "STOCKLINE_ISSUER",
+    "who signs tokens, as in iss: https://cognito-idp.REGION.amazonaws.com/POOL",
+);
+const JWKS_URL: Variable = Variable::optional(
+    "STOCKLINE_JWKS_URL",
+    "address of the issuer's keys, where it is not the issuer's /.well-known/jwks.json",
+);
+const CLIENT_IDS: Variable =
+    Variable::required("STOCKLINE_CLIENT_IDS", "client ids whose tokens are taken, with commas between them");
+const RECEIPT_KEYS: Variable = Variable::required(
+    "STOCKLINE_RECEIPT_KEYS",
+    "secret keys of receipts as base64 of at least 32 bytes, with commas between them: the first signs, all verify",
+);
+const REQUIRE_LOCATION: Variable = Variable::with_default(
+    "STOCKLINE_REQUIRE_LOCATION",
+    "true",
+    "true or false: must movements name their location? Else main is meant",
+);
+const STAFF_MAY: Variable =
+    Variable::optional("STOCKLINE_STAFF_MAY", "what Staff may do besides, e.g. count,adjust:damaged");
+const RATE_PER_S: Variable = Variable::optional(
+    "STOCKLINE_RATE_PER_S",
+    "requests per second that one token may make, twice as many at once; not limited where it is left out",
+);
+
+/// All of them, as `--help` tells.
+pub(crate) const VARIABLES: &[Variable] = &[
+    deployed::DEPLOYMENT,
+    LISTEN,
+    deployed::TABLE,
+    deployed::QUEUE_URL,
+    ISSUER,
+    JWKS_URL,
+    CLIENT_IDS,
+    RECEIPT_KEYS,
+    REQUIRE_LOCATION,
+    STAFF_MAY,
+    RATE_PER_S,
+    deployed::LOG,
+    deployed::METRICS_LISTEN,
+];
+
+/// The configuration, read.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    pub(crate) table: String,
+    pub(crate) queue_url: String,
+    pub(crate) auth: AuthConfig,
+    pub(crate) receipt_keys: ReceiptKeys,
+    pub(crate) require_location: bool,
+    pub(crate) staff_may: StaffMay,
+    pub(crate) limits: Limits,
+    pub(crate) log: String,
+}
+
+impl Settings {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub(crate) fn read(mut env: Env) -> Result<Self, EnvError> {
+        let env_ref = &mut env;
+        let deployment = Deployment::read(env_ref);
+        let listen = env_ref.address(&LISTEN);
+        let metrics_listen = env_ref.address(&deployed::METRICS_LISTEN);
+        let table = env_ref.text(&deployed::TABLE);
+        let queue_url = deployment.url(env_ref, &deployed::QUEUE_URL);
+        let auth = auth(env_ref, deployment);
+        let receipt_keys = receipt_keys(env_ref);
+        let require_location = env_ref.switch(&REQUIRE_LOCATION);
+        let staff_may = env_ref.value(&STAFF_MAY).unwrap_or_default();
+        let rate = env_ref.number(&RATE_PER_S, 1..=1_000_000);
+        let log = deployed::log(env_ref);
+        let settings = || {
+            Some(Self {
+                listen: listen?,
+                metrics_listen,
+                table: table?,
+                queue_url: queue_url?,
+                auth: auth?,
+                receipt_keys: receipt_keys?,
+                require_location: require_location?,
+                staff_may,
+                limits: limits(rate),
+                log: log?,
+            })
+        };
+        env.finish_with(settings())
+    }
+}
+
+fn auth(env: &mut Env, deployment: Deployment) -> Option<AuthConfig> {
+    let issuer = deployment.url(env, &ISSUER);
+    let jwks_url = deployment.url(env, &JWKS_URL);
+    let client_ids = env.list(&CLIENT_IDS, |id| Ok::<_, String>(id.to_owned()));
+    let issuer = issuer?;
+    let jwks_url = jwks_url.unwrap_or_else(|| format!("{issuer}/.well-known/jwks.json"));
+    Some(AuthConfig { issuer, client_ids: client_ids?, jwks: JwksSource::Url(jwks_url), revoked_file: None })
+}
+
+fn receipt_keys(env: &mut Env) -> Option<ReceiptKeys> {
+    // Whoever makes a key may leave its padding out, or leave bits over: it stays the same key for all readers.
+    let lenient = GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let base64 = GeneralPurpose::new(&STANDARD, lenient);
+    const FAULT: &str = "must be keys of at least 32 bytes each as base64, with commas between them: \
+                         openssl rand -base64 32 makes one";
+    env.read(&RECEIPT_KEYS, |text| {
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let keys: Result<Vec<Vec<u8>>, _> = parts.map(|part| base64.decode(part)).collect();
+        keys.ok().and_then(|keys| ReceiptKeys::new(&keys)).ok_or(FAULT)
+    })
+}
+
+fn limits(rate_per_s: Option<u32>) -> Limits {
+    let standard = Limits::default();
+    let rate_burst = rate_per_s.map_or(standard.rate_burst, |per_s| per_s.saturating_mul(2));
+    Limits { rate_per_s, rate_burst, ..standard }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    fn env(change: &[(&str, &str)]) -> Env {
+        let mut pairs = vec![
+            ("STOCKLINE_TABLE", "stock"),
+            ("STOCKLINE_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/commands.fifo"),
+            ("STOCKLINE_ISSUER", "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_x"),
+            ("STOCKLINE_CLIENT_IDS", "tills, people"),
+            ("STOCKLINE_RECEIPT_KEYS", KEY),
+        ];
+        pairs.extend(change);
+        Env::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())))
+    }
+
+    #[test]
+    fn what_is_required_is_enough() {
+        let settings = Settings::read(env(&[])).unwrap();
+        assert_eq!(settings.auth.client_ids, ["tills", "people"]);
+        let JwksSource::Url(url) = &settings.auth.jwks else { panic!("{:?}", settings.auth.jwks) };
+        assert_eq!(url, "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_x/.well-known/jwks.json");
+        assert!(settings.require_location);
+        assert_eq!(settings.limits.rate_per_s, None);
+        assert!(!format!("{settings:?}").contains("AAAA"), "a secret shows");
+    }
+
+    #[test]
+    fn a_generated_secret_of_letters_and_digits_is_a_key_and_a_short_one_is_none() {
+        let generated = "Zk3".repeat(22);
+        Settings::read(env(&[("STOCKLINE_RECEIPT_KEYS", &format!("{generated},{KEY}"))])).unwrap();
+        for bad in ["c2hvcnQ=", "§", &format!("{KEY},short")] {
+            let text = Settings::read(env(&[("STOCKLINE_RECEIPT_KEYS", bad)])).unwrap_err().to_string();
+            assert!(text.contains("STOCKLINE_RECEIPT_KEYS must be keys") && !text.contains(bad), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_variable_that_help_tells_of_is_read() {
+        let empty = VARIABLES.iter().map(|variable| (variable.name, ""));
+        let empty: Vec<_> = empty.collect();
+        let text = Settings::read(env(&empty)).unwrap_err().to_string();
+        assert!(!text.contains("is not a variable"), "{text}");
+    }
+}

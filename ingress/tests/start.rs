@@ -1,0 +1,96 @@
+//! How the deployed binary starts, or does not.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::{Command, Output};
+
+const REQUIRED: &[&str] =
+    &["STOCKLINE_TABLE", "STOCKLINE_QUEUE_URL", "STOCKLINE_ISSUER", "STOCKLINE_CLIENT_IDS", "STOCKLINE_RECEIPT_KEYS"];
+
+/// What the second test spoils.
+const BAD_NAMED: &[&str] = &[
+    "STOCKLINE_RECEIPT_KEYS must be keys of at least 32 bytes",
+    "STOCKLINE_LISTEN must be an address and a port",
+    "STOCKLINE_STAFF_MAY ",
+    "STOCKLINE_RATE_PER_S must be a whole number from 1",
+    "STOCKLINE_REQUIRE_LOCATION must be true or false",
+    "STOCKLINE_JWKS_URL must begin with https:// in production",
+];
+
+/// Everything that must be set, with values that could be meant.
+const GOOD: &[(&str, &str)] = &[
+    ("STOCKLINE_TABLE", "stock"),
+    ("STOCKLINE_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/commands.fifo"),
+    ("STOCKLINE_ISSUER", "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_x"),
+    ("STOCKLINE_CLIENT_IDS", "tills"),
+    ("STOCKLINE_RECEIPT_KEYS", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+];
+
+fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ingress"));
+    command.args(arguments).env_clear().envs(variables.iter().copied()).output().unwrap()
+}
+
+/// What is said on standard error by a start that the configuration does not allow.
+fn refused(variables: &[(&str, &str)]) -> String {
+    let output = start(&[], variables);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(output.stdout.is_empty());
+    text
+}
+
+fn with(change: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    GOOD.iter().chain(change).copied().collect()
+}
+
+#[test]
+fn with_nothing_configured_every_required_variable_is_named() {
+    let text = refused(&[]);
+    for name in REQUIRED {
+        assert!(text.contains(&format!("{name} is required: ")), "{name}: {text}");
+    }
+}
+
+#[test]
+fn bad_values_and_unknown_variables_are_named_all_at_once_and_never_shown() {
+    let mut variables = with(&[("STOCKLINE_TABEL", "s3cret"), ("STOCKLINE_LOG", "no=such=s3cret")]);
+    variables.extend([
+        ("STOCKLINE_RECEIPT_KEYS", "s3cret"),
+        ("STOCKLINE_LISTEN", "s3cret"),
+        ("STOCKLINE_STAFF_MAY", "everything"),
+        ("STOCKLINE_RATE_PER_S", "0"),
+        ("STOCKLINE_REQUIRE_LOCATION", "s3cret"),
+        ("STOCKLINE_JWKS_URL", "http://127.0.0.1:1/s3cret"),
+    ]);
+    let text = refused(&variables);
+    for name in ["STOCKLINE_TABEL is not a variable", "STOCKLINE_LOG "].iter().chain(BAD_NAMED) {
+        assert!(text.contains(name), "{name}: {text}");
+    }
+    assert!(!text.contains("s3cret"), "{text}");
+}
+
+#[test]
+fn production_refuses_stand_ins_by_name() {
+    let text = refused(&with(&[
+        ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+    ]));
+    assert!(text.contains("AWS_ENDPOINT_URL_DYNAMODB is set: production takes no stand-in"), "{text}");
+    assert!(text.contains("AWS_ENDPOINT_URL is set: production takes no stand-in"), "{text}");
+}
+
+#[test]
+fn help_tells_of_every_variable() {
+    let output = start(&["--help"], &[]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for name in REQUIRED.iter().chain(&["STOCKLINE_ENV", "STOCKLINE_LOG"]) {
+        assert!(text.contains(name), "{name}: {text}");
+    }
+}
+
+#[test]
+fn an_argument_that_means_nothing_is_refused() {
+    let output = start(&["--no-such-thing"], GOOD);
+    assert_eq!(output.status.code(), Some(2));
+}

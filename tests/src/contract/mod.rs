@@ -1,0 +1,4 @@
+//! What every adapter of a port must keep, as public functions over the ports: one suite, run over each adapter.
+
+pub mod hostile;
+pub mod store;

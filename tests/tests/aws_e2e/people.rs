@@ -1,0 +1,56 @@
+use serde_json::{Value, json};
+use stockline_tests::aws::Installation;
+use stockline_tests::cognito;
+use stockline_tests::process::with_id;
+
+/// P10: rights come from Cognito's groups and scopes, and every entry names who did it.
+pub(crate) async fn p10_nobody_acts_beyond_their_role(home: &Installation) {
+    home.stock_up("apples", "10", None).await;
+    let adjust = with_id(json!({
+        "type": "adjust", "item_id": "apples", "location_id": "main", "quantity": "-1", "reason": "damaged",
+    }));
+    let sale = with_id(json!({"type": "sell", "item_id": "apples", "location_id": "main", "quantity": "1"}));
+    let visitor = cognito::person(&home.server, &home.stack, "visitor@example.com", &[]).await;
+    let bound = cognito::person(&home.server, &home.stack, "far@example.com", &["Staff", "location.far"]).await;
+    let reader = cognito::machine(&home.server, &home.stack, &["stockline/read"]).await;
+
+    for (who, token, command, expected) in [
+        ("Staff may not adjust", &home.staff, &adjust, 403),
+        ("a till may not adjust", &home.till, &adjust, 403),
+        ("a token with neither group may nothing", &visitor, &sale, 403),
+        ("Staff of another place may not sell here", &bound, &sale, 403),
+        ("a reader may not sell", &reader, &sale, 403),
+        ("nobody's token is taken", &"eyJ.eyJ.sig".to_owned(), &sale, 401),
+    ] {
+        let (status, answer) = home.send(token, "POST", "/v1/commands", Some(command)).await.unwrap();
+        assert_eq!(status, expected, "{who}: {answer}");
+    }
+
+    let mut expected = Vec::new();
+    for (token, command) in [(&home.manager, &adjust), (&home.staff, &sale), (&home.till, &with_id(again(&sale)))] {
+        let outcome = home.settle(token, command.clone()).await;
+        assert_eq!(outcome["status"], "applied", "{outcome}");
+        expected.push(subject(token));
+    }
+    let ledger = home.ledger("apples").await;
+    let named: Vec<&Value> = ledger[1..].iter().map(|entry| &entry["submitted_by"]).collect();
+    assert_eq!(named, expected.iter().collect::<Vec<_>>());
+
+    let (_, seen_by_staff) = home.send(&home.staff, "GET", "/v1/items/apples", None).await.unwrap();
+    assert_eq!(seen_by_staff["on_hand"], "7");
+    assert_eq!(seen_by_staff.get("unit_cost").filter(|cost| !cost.is_null()), None, "costs are the Manager's");
+    assert_eq!(home.get("/v1/items/apples").await["unit_cost"], "1.25");
+}
+
+/// The same command without its id.
+fn again(command: &Value) -> Value {
+    let mut command = command.clone();
+    command.as_object_mut().unwrap().remove("command_id");
+    command
+}
+
+/// Whom a token names: a person's `sub`, a machine's `client_id`.
+fn subject(token: &str) -> Value {
+    let claims = cognito::claims(token);
+    if claims.get("cognito:groups").is_some() { claims["sub"].clone() } else { claims["client_id"].clone() }
+}

@@ -1,0 +1,43 @@
+use serde_json::{Value, json};
+
+use super::AuditReport;
+
+impl AuditReport {
+    /// As programs read it.
+    pub fn to_json(&self) -> Value {
+        let fault = |fault: &super::Fault| json!({"item_id": fault.item_id, "location_id": fault.location_id, "what": fault.what});
+        json!({
+            "sound": self.is_sound(),
+            "items": self.read.items,
+            "levels": self.read.levels,
+            "entries": self.read.entries,
+            "outcomes": self.read.records,
+            "fault_count": self.fault_count,
+            "faults": self.faults.iter().map(fault).collect::<Vec<_>>(),
+        })
+    }
+
+    /// As people read it, each line ended. `advice` says what to do about faults.
+    pub fn to_text(&self, advice: &str) -> String {
+        let read = self.read;
+        let mut lines = vec![format!(
+            "{} items, {} levels, {} ledger entries, {} outcomes read",
+            read.items, read.levels, read.entries, read.records
+        )];
+        lines.extend(self.faults.iter().map(|fault| {
+            let place = fault.location_id.as_ref().map(|id| format!(" at {id}")).unwrap_or_default();
+            format!("  {}{place}: {}", fault.item_id, fault.what)
+        }));
+        let listed = self.faults.len() as u64;
+        if self.fault_count > listed {
+            lines.push(format!("  … and {} more", self.fault_count - listed));
+        }
+        lines.push(if self.is_sound() {
+            "the ledger explains the stock".to_owned()
+        } else {
+            format!("{} fault(s): {advice}", self.fault_count)
+        });
+        lines.push(String::new());
+        lines.join("\n")
+    }
+}

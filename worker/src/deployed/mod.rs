@@ -1,0 +1,143 @@
+//! The worker on AWS: SQS, DynamoDB and SNS.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use stockline_common::aws::{Clients, DynamoOptions, DynamoStore, SnsPublisher, SqsOptions, SqsQueue};
+use stockline_common::domain::FoldLimits;
+use stockline_common::ports::Clock;
+use stockline_common::service::deployed::{self, StartChecks};
+use stockline_common::service::{
+    LogFormat, MetricsTeller, Shutdown, SystemClock, init_logs, install_metrics, on_termination,
+};
+use stockline_worker::{Adapters, Config, Health};
+use tokio::net::TcpListener;
+
+mod cli;
+mod health;
+mod operate;
+mod settings;
+
+pub(crate) use cli::{Cli, Command};
+pub(crate) use settings::Settings;
+
+/// Messages of one receive: the most that SQS answers.
+const RECEIVE_MAX: usize = 10;
+
+/// How long an empty receive waits. SQS takes up to 20 s; this also bounds how long an idle worker takes to stop.
+const RECEIVE_WAIT: Duration = Duration::from_secs(10);
+
+/// How long work in hand may take after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// What the end of a receive and giving messages back may take beyond that.
+const STOP_ROOM: Duration = Duration::from_secs(6);
+
+/// After so long ECS kills a task that it asked to stop (its `stopTimeout`, unless that is set).
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+const _: () = assert!(DRAIN.as_secs() + STOP_ROOM.as_secs() < STOP_TIMEOUT.as_secs());
+const _: () = assert!(RECEIVE_WAIT.as_secs() + STOP_ROOM.as_secs() < STOP_TIMEOUT.as_secs());
+
+/// How long a command may wait in queue and dead letter queue together, in milliseconds: each keeps 14 days
+/// (design.md §6).
+const RETENTION_MS: i64 = 28 * 24 * 3_600_000;
+
+/// The adapters, looked at and found well.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    store: Arc<DynamoStore>,
+    queue: Arc<SqsQueue>,
+    alerts: Arc<SnsPublisher>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Does what the command line says; the exit code.
+pub(crate) async fn run(command: Command, settings: Settings) -> anyhow::Result<u8> {
+    let logs = init_logs(LogFormat::Json, &settings.log);
+    logs.map_err(anyhow::Error::msg).context("can't set up logs")?;
+    match command {
+        Command::Run => work(settings).await.map(|()| 0),
+        Command::Audit { json } => operate::run_audit(&connect(&settings).await?, json).await,
+        Command::DeadLetters(command) => operate::run_dead_letters(&connect(&settings).await?, command).await,
+    }
+}
+
+/// Works until SIGTERM.
+async fn work(settings: Settings) -> anyhow::Result<()> {
+    // From here on a signal ends the program in order, also while it starts.
+    let mut signal = tokio::spawn(on_termination());
+    let metrics = install_metrics().context("can't set up metrics")?;
+    let connected = tokio::select! {
+        connected = connect(&settings) => connected?,
+        signal = &mut signal => return signal?.context("can't wait for signals"),
+    };
+    let health = Arc::new(Health::default());
+    let (trigger, shutdown) = Shutdown::new();
+    serve(settings.health_listen, "STOCKLINE_HEALTH_LISTEN", health::router(health.clone(), shutdown.clone())).await?;
+    if let Some(address) = settings.metrics_listen {
+        let metrics = metrics.clone();
+        serve(address, "STOCKLINE_METRICS_LISTEN", health::metrics(move || metrics.render())).await?;
+    }
+    let (teller_ends, told) = Shutdown::new();
+    let teller = tokio::spawn(MetricsTeller::new("worker", metrics).run(told));
+    let Connected { store, queue, alerts, clock } = connected;
+    let adapters = Adapters { queue, store, alerts, clock };
+    let mut working = tokio::spawn(stockline_worker::run_with_health(config(&settings), adapters, health, shutdown));
+    tracing::info!(permits = settings.permits, receivers = settings.receivers, "the worker receives");
+    let ended = tokio::select! {
+        ended = &mut working => ended,
+        signal = signal => {
+            signal?.context("can't wait for signals")?;
+            tracing::info!("stopping");
+            trigger.request();
+            working.await
+        }
+    };
+    teller_ends.request();
+    teller.await?;
+    ended.context("the worker stopped by itself")?;
+    tracing::info!("stopped; what was in hand is done or given back");
+    Ok(())
+}
+
+/// Makes the adapters, and looks whether what they name is there and right.
+async fn connect(settings: &Settings) -> anyhow::Result<Connected> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clients = Clients::connect().await;
+    let options = SqsOptions { visibility_timeout: settings.visibility, ..SqsOptions::default() };
+    let queue = SqsQueue::new(clients.sqs, settings.queue_url.clone(), Some(settings.dlq_url.clone()), options);
+    let options = DynamoOptions::default();
+    let store = DynamoStore::new(clients.dynamodb, settings.table.clone(), options, Arc::clone(&clock));
+    let alerts = SnsPublisher::new(clients.sns, settings.topic_arn.clone());
+    let (store_found, queue_found, topic_found) = tokio::join!(store.check(), queue.check(), alerts.check());
+    let mut checks = StartChecks::default();
+    checks.add(&deployed::TABLE, store_found);
+    checks.add(&deployed::QUEUE_URL, queue_found);
+    checks.add(settings::TOPIC, topic_found);
+    checks.finish()?;
+    Ok(Connected { store: Arc::new(store), queue: Arc::new(queue), alerts: Arc::new(alerts), clock })
+}
+
+fn config(settings: &Settings) -> Config {
+    Config {
+        permits: settings.permits,
+        receivers: settings.receivers,
+        receive_max: RECEIVE_MAX,
+        receive_wait: RECEIVE_WAIT,
+        rules: settings.rules,
+        fold_limits: FoldLimits::default(),
+        retention_ms: RETENTION_MS,
+        drain: DRAIN,
+    }
+}
+
+async fn serve(address: SocketAddr, variable: &str, router: axum::Router) -> anyhow::Result<()> {
+    let bound = TcpListener::bind(address).await;
+    let listener = bound.with_context(|| format!("{variable}: can't listen at {address}"))?;
+    tracing::info!(address = %listener.local_addr()?, variable, "listening");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! `audit` and `dead-letters`: one-off tasks beside the running fleet.
+
+use std::sync::Arc;
+
+use indicatif::ProgressBar;
+use serde_json::json;
+use stockline_common::domain::Record;
+use stockline_common::ports::{Queries, StoreError};
+use stockline_worker::audit::{Progress, audit};
+use stockline_worker::dead_letters::{self, Retried};
+use stockline_worker::operator::{Ended, Op, Operator, Order};
+
+use super::Connected;
+use super::cli::DeadLettersCommand;
+
+/// All is well.
+const OK: u8 = 0;
+/// Something was found wrong, or refused.
+const FOUND: u8 = 1;
+/// Store or queue can't be reached now.
+const UNAVAILABLE: u8 = 3;
+
+/// Dead letters of one read.
+const PAGE: usize = 1_000;
+
+/// `worker audit`
+pub(crate) async fn run_audit(connected: &Connected, json: bool) -> anyhow::Result<u8> {
+    let bar = ProgressBar::new_spinner();
+    let mut progress = |read: &Progress| {
+        bar.set_message(format!("{} items, {} ledger entries, {} outcomes", read.items, read.entries, read.records));
+        bar.tick();
+    };
+    let report = match audit(&*connected.store, &*connected.store, &mut progress).await {
+        Ok(report) => report,
+        Err(error) => return Ok(unavailable(&error)),
+    };
+    bar.finish_and_clear();
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report.to_json())?);
+    } else {
+        print!("{}", report.to_text("stop the workers, make a backup of the table, and report it"));
+    }
+    Ok(if report.is_sound() { OK } else { FOUND })
+}
+
+/// `worker dead-letters`
+pub(crate) async fn run_dead_letters(connected: &Connected, command: DeadLettersCommand) -> anyhow::Result<u8> {
+    match command {
+        DeadLettersCommand::List { json } => list(&*connected.store, json).await,
+        DeadLettersCommand::Retry { all: true, .. } => retry_all(connected).await,
+        DeadLettersCommand::Retry { which, .. } => match (which.item_id, which.command_id) {
+            (Some(item_id), Some(command_id)) => {
+                Ok(order(connected, &Order { op: Op::Retry, item_id, command_id }).await)
+            }
+            _ => anyhow::bail!("which one? its item and its id, or --all"),
+        },
+        DeadLettersCommand::Discard { item_id, command_id } => {
+            Ok(order(connected, &Order { op: Op::Discard, item_id, command_id }).await)
+        }
+    }
+}
+
+async fn order(connected: &Connected, order: &Order) -> u8 {
+    let operator = Operator {
+        queries: connected.store.clone(),
+        store: connected.store.clone(),
+        sender: connected.queue.clone(),
+        clock: Arc::clone(&connected.clock),
+    };
+    let (ended, text) = operator.carry_out(order).await;
+    match ended {
+        Ended::Done => {
+            println!("{text}");
+            OK
+        }
+        Ended::Refused => {
+            eprintln!("error: {text}");
+            FOUND
+        }
+        Ended::Unavailable => {
+            eprintln!("error: {text}");
+            UNAVAILABLE
+        }
+    }
+}
+
+async fn list(queries: &dyn Queries, json: bool) -> anyhow::Result<u8> {
+    let mut cursor: Option<String> = None;
+    let mut listed = Vec::new();
+    loop {
+        let page = match dead_letters::list(queries, false, cursor.as_deref(), PAGE).await {
+            Ok(page) => page,
+            Err(error) => return Ok(unavailable(&error)),
+        };
+        for record in page.entries {
+            if json {
+                listed.push(json!({"retry": record.retry, "outcome": record.outcome}));
+            } else {
+                println!("{}", line(&record));
+            }
+        }
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&listed)?);
+    }
+    Ok(OK)
+}
+
+/// When, which, of what kind, and why; what was stored may not steer a terminal.
+fn line(record: &Record) -> String {
+    let outcome = &record.outcome;
+    let kind = outcome.command.as_ref().map_or("unreadable", |command| command.kind().as_str());
+    let reason = outcome.dead_letter.as_ref().map_or("", |letter| letter.reason.as_str());
+    let reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("{}  {}  {}  {kind}  {reason}", outcome.settled_at, outcome.item_id, outcome.command_id)
+}
+
+async fn retry_all(connected: &Connected) -> anyhow::Result<u8> {
+    let lines = match dead_letters::retry_all(&*connected.store, &*connected.queue).await {
+        Ok(lines) => lines,
+        Err(error) => return Ok(unavailable(&error)),
+    };
+    let mut code = OK;
+    for line in &lines {
+        let said = match &line.retried {
+            Retried::Queued(n) => format!("queued again, as retry {n}"),
+            Retried::Refused(refusal) => {
+                code = code.max(FOUND);
+                refusal.to_string()
+            }
+            Retried::Failed(error) => {
+                code = code.max(UNAVAILABLE);
+                error.to_string()
+            }
+        };
+        println!("{}  {}  {said}", line.item_id, line.command_id);
+    }
+    if lines.len() >= dead_letters::RETRY_ALL_MAX {
+        println!("there may be more: run it again");
+    }
+    Ok(code)
+}
+
+fn unavailable(error: &StoreError) -> u8 {
+    eprintln!("error: {error}");
+    UNAVAILABLE
+}

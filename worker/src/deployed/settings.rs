@@ -1,0 +1,155 @@
+//! How the worker is configured on AWS.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use stockline_common::domain::Rules;
+use stockline_common::service::deployed::{self, Deployment};
+use stockline_common::service::{Env, EnvError, Variable};
+
+const TOPIC_ARN: Variable = Variable::required("STOCKLINE_TOPIC_ARN", "ARN of the alert topic (SNS, standard)");
+const HEALTH_LISTEN: Variable =
+    Variable::with_default("STOCKLINE_HEALTH_LISTEN", "0.0.0.0:8081", "address and port of /healthz and /readyz");
+const PERMITS: Variable = Variable::with_default("STOCKLINE_PERMITS", "16", "receives under way and in work at once");
+const RECEIVERS: Variable = Variable::with_default(
+    "STOCKLINE_RECEIVERS",
+    "4",
+    "receives that wait for messages side by side, each of up to 10; not more than the permits",
+);
+const VISIBILITY_S: Variable = Variable::with_default(
+    "STOCKLINE_VISIBILITY_S",
+    "60",
+    "seconds for which a received message is held unless that is extended",
+);
+const MAX_AGE_DAYS: Variable =
+    Variable::with_default("STOCKLINE_MAX_AGE_DAYS", "30", "refuse movements that occurred longer ago, in days");
+const LATE_COUNT_HOURS: Variable =
+    Variable::with_default("STOCKLINE_LATE_COUNT_HOURS", "72", "refuse counts that were taken longer ago, in hours");
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// The longest time for which SQS holds a message, in seconds; the shortest leaves an extension time to be made.
+const VISIBILITY_BOUNDS_S: std::ops::RangeInclusive<u32> = 10..=43_200;
+
+/// All of them, as `--help` tells.
+pub(crate) const VARIABLES: &[Variable] = &[
+    deployed::DEPLOYMENT,
+    deployed::TABLE,
+    deployed::QUEUE_URL,
+    deployed::DLQ_URL,
+    TOPIC_ARN,
+    HEALTH_LISTEN,
+    PERMITS,
+    RECEIVERS,
+    VISIBILITY_S,
+    MAX_AGE_DAYS,
+    LATE_COUNT_HOURS,
+    deployed::LOG,
+    deployed::METRICS_LISTEN,
+];
+
+/// What the alert topic's variable is called.
+pub(crate) const TOPIC: &Variable = &TOPIC_ARN;
+
+/// The configuration, read.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) table: String,
+    pub(crate) queue_url: String,
+    pub(crate) dlq_url: String,
+    pub(crate) topic_arn: String,
+    pub(crate) health_listen: SocketAddr,
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    pub(crate) permits: usize,
+    pub(crate) receivers: usize,
+    pub(crate) visibility: Duration,
+    pub(crate) rules: Rules,
+    pub(crate) log: String,
+}
+
+impl Settings {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// Every fault at once.
+    pub(crate) fn read(mut env: Env) -> Result<Self, EnvError> {
+        let env_ref = &mut env;
+        let deployment = Deployment::read(env_ref);
+        let table = env_ref.text(&deployed::TABLE);
+        let queue_url = deployment.url(env_ref, &deployed::QUEUE_URL);
+        let dlq_url = deployment.url(env_ref, &deployed::DLQ_URL);
+        let topic_arn = env_ref.read(&TOPIC_ARN, |text| {
+            if text.starts_with("arn:") { Ok(text.to_owned()) } else { Err("must be an ARN such as arn:aws:sns:…") }
+        });
+        let health_listen = env_ref.address(&HEALTH_LISTEN);
+        let metrics_listen = env_ref.address(&deployed::METRICS_LISTEN);
+        let permits = env_ref.number(&PERMITS, 1..=256);
+        let receivers = env_ref.number(&RECEIVERS, 1..=64);
+        if receivers > permits && permits.is_some() {
+            env_ref.fault(
+                "STOCKLINE_RECEIVERS must not be more than STOCKLINE_PERMITS: each holds a permit while it waits",
+            );
+        }
+        let visibility = env_ref.number(&VISIBILITY_S, VISIBILITY_BOUNDS_S);
+        let max_age_days = env_ref.number(&MAX_AGE_DAYS, 1..=36_500);
+        let late_count_hours = env_ref.number(&LATE_COUNT_HOURS, 1..=8_760);
+        let log = deployed::log(env_ref);
+        let settings = || {
+            Some(Self {
+                table: table?,
+                queue_url: queue_url?,
+                dlq_url: dlq_url?,
+                topic_arn: topic_arn?,
+                health_listen: health_listen?,
+                metrics_listen,
+                permits: permits? as usize,
+                receivers: receivers? as usize,
+                visibility: Duration::from_secs(visibility?.into()),
+                rules: Rules {
+                    max_age_ms: i64::from(max_age_days?) * 24 * HOUR_MS,
+                    late_count_max_age_ms: i64::from(late_count_hours?) * HOUR_MS,
+                },
+                log: log?,
+            })
+        };
+        env.finish_with(settings())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(change: &[(&str, &str)]) -> Env {
+        let mut pairs = vec![
+            ("STOCKLINE_TABLE", "stock"),
+            ("STOCKLINE_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/commands.fifo"),
+            ("STOCKLINE_DLQ_URL", "https://sqs.eu-central-1.amazonaws.com/1/dead.fifo"),
+            ("STOCKLINE_TOPIC_ARN", "arn:aws:sns:eu-central-1:1:alerts"),
+        ];
+        pairs.extend(change);
+        Env::from_pairs(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())))
+    }
+
+    #[test]
+    fn what_is_required_is_enough() {
+        let settings = Settings::read(env(&[])).unwrap();
+        assert_eq!((settings.permits, settings.receivers, settings.visibility.as_secs()), (16, 4, 60));
+        assert_eq!(settings.rules, Rules::default());
+    }
+
+    #[test]
+    fn limits_that_contradict_each_other_are_refused() {
+        let text = Settings::read(env(&[("STOCKLINE_RECEIVERS", "8"), ("STOCKLINE_PERMITS", "7")])).unwrap_err();
+        assert!(text.to_string().contains("STOCKLINE_RECEIVERS must not be more than STOCKLINE_PERMITS"), "{text}");
+        let text = Settings::read(env(&[("STOCKLINE_VISIBILITY_S", "5")])).unwrap_err().to_string();
+        assert!(text.contains("STOCKLINE_VISIBILITY_S must be a whole number from 10 to 43200"), "{text}");
+    }
+
+    #[test]
+    fn every_variable_that_help_tells_of_is_read() {
+        let empty: Vec<_> = VARIABLES.iter().map(|variable| (variable.name, "")).collect();
+        let text = Settings::read(env(&empty)).unwrap_err().to_string();
+        assert!(!text.contains("is not a variable"), "{text}");
+    }
+}

@@ -1,0 +1,102 @@
+//! How the deployed binary starts, or does not.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::{Command, Output};
+
+const REQUIRED: &[&str] = &["STOCKLINE_TABLE", "STOCKLINE_QUEUE_URL", "STOCKLINE_DLQ_URL", "STOCKLINE_TOPIC_ARN"];
+
+/// What the second test spoils.
+const BAD_NAMED: &[&str] = &[
+    "STOCKLINE_TOPIC_ARN must be an ARN",
+    "STOCKLINE_PERMITS must be a whole number from 1 to 256",
+    "STOCKLINE_VISIBILITY_S must be a whole number from 10",
+    "STOCKLINE_ENV must be production or test",
+    "STOCKLINE_DLQ_URL must begin with https:// in production",
+];
+
+/// Everything that must be set, with values that could be meant.
+const GOOD: &[(&str, &str)] = &[
+    ("STOCKLINE_TABLE", "stock"),
+    ("STOCKLINE_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/commands.fifo"),
+    ("STOCKLINE_DLQ_URL", "https://sqs.eu-central-1.amazonaws.com/1/dead.fifo"),
+    ("STOCKLINE_TOPIC_ARN", "arn:aws:sns:eu-central-1:1:alerts"),
+];
+
+fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_worker"));
+    command.args(arguments).env_clear().envs(variables.iter().copied()).output().unwrap()
+}
+
+/// What is said on standard error by a start that the configuration does not allow.
+fn refused(variables: &[(&str, &str)]) -> String {
+    let output = start(&[], variables);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(output.stdout.is_empty());
+    text
+}
+
+fn with(change: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    GOOD.iter().chain(change).copied().collect()
+}
+
+#[test]
+fn with_nothing_configured_every_required_variable_is_named() {
+    let text = refused(&[]);
+    for name in REQUIRED {
+        assert!(text.contains(&format!("{name} is required: ")), "{name}: {text}");
+    }
+}
+
+#[test]
+fn bad_values_and_unknown_variables_are_named_all_at_once_and_never_shown() {
+    let mut variables = with(&[("STOCKLINE_TABEL", "s3cret"), ("STOCKLINE_LOG", "no=such=s3cret")]);
+    variables.extend([
+        ("STOCKLINE_TOPIC_ARN", "s3cret"),
+        ("STOCKLINE_PERMITS", "0"),
+        ("STOCKLINE_VISIBILITY_S", "1"),
+        ("STOCKLINE_ENV", "s3cret"),
+        ("STOCKLINE_DLQ_URL", "http://127.0.0.1:1/s3cret"),
+    ]);
+    let text = refused(&variables);
+    for name in ["STOCKLINE_TABEL is not a variable", "STOCKLINE_LOG "].iter().chain(BAD_NAMED) {
+        assert!(text.contains(name), "{name}: {text}");
+    }
+    assert!(!text.contains("s3cret"), "{text}");
+}
+
+#[test]
+fn production_refuses_stand_ins_by_name() {
+    let text = refused(&with(&[
+        ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+    ]));
+    assert!(text.contains("AWS_ENDPOINT_URL_DYNAMODB is set: production takes no stand-in"), "{text}");
+    assert!(text.contains("AWS_ENDPOINT_URL is set: production takes no stand-in"), "{text}");
+}
+
+#[test]
+fn help_tells_of_every_variable() {
+    let output = start(&["--help"], &[]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for name in REQUIRED.iter().chain(&["STOCKLINE_ENV", "STOCKLINE_LOG"]) {
+        assert!(text.contains(name), "{name}: {text}");
+    }
+}
+
+#[test]
+fn an_argument_that_means_nothing_is_refused() {
+    let output = start(&["--no-such-thing"], GOOD);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn operations_need_the_same_configuration() {
+    for arguments in [&["audit"][..], &["dead-letters", "list"], &["dead-letters", "retry", "--all"]] {
+        let output = start(arguments, &[]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("STOCKLINE_TABLE is required"), "{text}");
+    }
+}
