@@ -7,6 +7,7 @@ use stockline_common::domain::{CommandId, ItemId, LocationId, Timestamp};
 
 use crate::duration::Span;
 use crate::load::LoadArgs;
+use crate::login::{LoginArgs, ServerArgs};
 use crate::refused::RefusedArgs;
 use crate::show::{AlertsArgs, HistoryArgs, StatusArgs, StockArgs};
 use crate::submit::SubmitArgs;
@@ -46,6 +47,10 @@ pub(crate) enum Command {
     /// Make an access token and print it, or list and revoke those that were made
     #[command(after_help = TOKEN_EXAMPLES, args_conflicts_with_subcommands = true)]
     Token(TokenArgs),
+    /// Log in to a server of another machine, in the browser; the other subcommands then find the token
+    Login(LoginArgs),
+    /// Forget a login
+    Logout(ServerArgs),
     /// The keys that sign tokens and receipts
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -94,9 +99,16 @@ pub(crate) struct ClientArgs {
     /// The server's address [default: that of the server of the data folder, else http://127.0.0.1:8080]
     #[arg(long, value_name = "URL", env = "STOCKLINE_URL")]
     pub(crate) url: Option<String>,
-    /// An access token [default: a manager's for 15 minutes, made with the keys of the data folder]
+    /// An access token [default: that of `stockline login`; for the data folder's server, a manager's for 15 minutes,
+    /// made with the keys of the folder]
     #[arg(long, value_name = "JWT", env = "STOCKLINE_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+    /// A file that holds an access token
+    #[arg(long, value_name = "FILE", env = "STOCKLINE_TOKEN_FILE", conflicts_with = "token")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The folder that `stockline login` keeps logins in [default: ~/.config/stockline/logins]
+    #[arg(long, value_name = "FOLDER", env = "STOCKLINE_LOGINS")]
+    pub(crate) logins: Option<PathBuf>,
     /// A certificate (PEM) to trust besides the system's, for a server with a certificate of its own
     #[arg(long, value_name = "PEM", env = "STOCKLINE_CA_CERT")]
     pub(crate) ca_cert: Option<PathBuf>,
@@ -292,7 +304,7 @@ pub(crate) fn with_default_subcommand(mut arguments: Vec<std::ffi::OsString>) ->
 }
 
 /// The variables that this program reads: one that begins like them and is none of them is a slip.
-pub(crate) const VARIABLES: [&str; 20] = [
+pub(crate) const VARIABLES: [&str; 22] = [
     "STOCKLINE_ALERT_EMAIL",
     "STOCKLINE_CA_CERT",
     "STOCKLINE_DATA",
@@ -300,6 +312,7 @@ pub(crate) const VARIABLES: [&str; 20] = [
     "STOCKLINE_LATE_COUNT_HOURS",
     "STOCKLINE_LISTEN",
     "STOCKLINE_LOG",
+    "STOCKLINE_LOGINS",
     "STOCKLINE_LOG_JSON",
     "STOCKLINE_MAIL_FROM",
     "STOCKLINE_MAX_AGE_DAYS",
@@ -312,6 +325,7 @@ pub(crate) const VARIABLES: [&str; 20] = [
     "STOCKLINE_TLS_CERT",
     "STOCKLINE_TLS_KEY",
     "STOCKLINE_TOKEN",
+    "STOCKLINE_TOKEN_FILE",
     "STOCKLINE_URL",
 ];
 

@@ -1,9 +1,11 @@
 //! Talks to a Stockline server: the one of the data folder, or any by its address.
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,14 +15,14 @@ use tokio::time::Instant;
 
 use crate::cli::{ClientArgs, DEFAULT_LISTEN};
 use crate::exit::{Unavailable, Usage};
-use crate::files;
 use crate::folder::Folder;
 use crate::keys::Keys;
+use crate::login::{NoToken, Session};
 use crate::tokens::{self, Token};
+use crate::{files, http};
 
-/// The longest a single request may take, `Prefer: wait` included.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(45);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many redirects are followed.
+const REDIRECTS_MAX: usize = 3;
 /// The first and the longest pause between attempts.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MOST: Duration = Duration::from_secs(2);
@@ -126,22 +128,54 @@ impl Request {
     }
 }
 
-#[derive(Debug)]
 enum Credentials {
     Given(String),
+    Login(Session),
     Own { keys: Keys, current: Mutex<Option<Token>> },
 }
 
+impl Credentials {
+    /// A token that is given; else the login to a server that is named; else, on this machine, the data folder's keys.
+    fn of(args: &ClientArgs, base: &Url, folder: &Folder) -> anyhow::Result<Self> {
+        if let Some(token) = &args.token {
+            return Ok(Self::Given(token.trim().to_owned()));
+        }
+        if let Some(path) = &args.token_file {
+            let token = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+            return Ok(Self::Given(token.trim().to_owned()));
+        }
+        if args.url.is_some()
+            && let Some(session) = Session::find(base, args)?
+        {
+            return Ok(Self::Login(session));
+        }
+        if !http::is_here(base) {
+            let text = format!(
+                "{base} is another machine: log in with stockline login --url {base}, or give a token with --token, --token-file or STOCKLINE_TOKEN"
+            );
+            return Err(Usage(text).into());
+        }
+        let keys = Keys::open(folder).context("no --token is given, and none can be made")?;
+        Ok(Self::Own { keys, current: Mutex::new(None) })
+    }
+}
+
 /// A client of one server.
-#[derive(Debug)]
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     credentials: Credentials,
 }
 
+impl std::fmt::Debug for Client {
+    /// Without its token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
 impl Client {
-    /// By the arguments: no address means the data folder's server, no token means one of its own.
+    /// By the arguments: no address means the data folder's server.
     pub(crate) fn new(args: &ClientArgs) -> anyhow::Result<Self> {
         let folder = Folder::at(&args.data.data);
         let base = match &args.url {
@@ -149,40 +183,24 @@ impl Client {
             None => files::read_if_there(&folder.address())?
                 .map_or_else(|| format!("http://{DEFAULT_LISTEN}"), |text| text.trim().to_owned()),
         };
-        let base = Url::parse(&base)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
-            .ok_or_else(|| Usage(format!("{base:?} is not an address such as https://stock.example.com")))?;
-        let credentials = match &args.token {
-            Some(token) => Credentials::Given(token.trim().to_owned()),
-            None if !is_here(&base) => {
-                return Err(Usage(format!(
-                    "{base} is another machine: give its token with --token or STOCKLINE_TOKEN"
-                ))
-                .into());
-            }
-            None => Credentials::Own {
-                keys: Keys::open(&folder).context("no --token is given, and none can be made")?,
-                current: Mutex::new(None),
-            },
-        };
-        let mut http = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).connect_timeout(CONNECT_TIMEOUT).no_proxy();
-        if base.scheme() == "http" {
-            // Reading the system's certificates takes longer than a whole request to this machine.
-            http = http.tls_certs_only([]);
-        }
-        if let Some(path) = &args.ca_cert {
-            let pem = std::fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
-            let certs = reqwest::Certificate::from_pem_bundle(&pem)
-                .with_context(|| format!("{} holds no certificate in PEM", path.display()))?;
-            http = http.tls_certs_merge(certs);
-        }
-        Ok(Self { http: http.build().context("can't set up the HTTP client")?, base, credentials })
+        let base = http::address(&base)?;
+        let credentials = Credentials::of(args, &base, &folder)?;
+        Self::with(&base, credentials, args.ca_cert.as_deref())
+    }
+
+    /// Of one server, with a token.
+    pub(crate) fn with_token(base: &Url, token: String, ca_cert: Option<&Path>) -> anyhow::Result<Self> {
+        Self::with(base, Credentials::Given(token), ca_cert)
+    }
+
+    fn with(base: &Url, credentials: Credentials, ca_cert: Option<&Path>) -> anyhow::Result<Self> {
+        let http = http::client(base, ca_cert, Policy::limited(REDIRECTS_MAX))?;
+        Ok(Self { http, base: base.clone(), credentials })
     }
 
     /// Is the server on this machine, so that its clock is ours?
     pub(crate) fn is_here(&self) -> bool {
-        is_here(&self.base)
+        http::is_here(&self.base)
     }
 
     /// Sends a request once; only what a person should know comes back as an error.
@@ -224,7 +242,12 @@ impl Client {
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
-        let mut http = self.http.request(request.method.clone(), url).bearer_auth(self.token()?);
+        let token = match self.token().await {
+            Ok(token) => token,
+            Err(NoToken::Later(error)) => return Ok(Attempt::Later(error, None)),
+            Err(NoToken::Ended(error)) => return Err(error),
+        };
+        let mut http = self.http.request(request.method.clone(), url).bearer_auth(token);
         if let Some(body) = &request.body {
             http = http.header("content-type", "application/json").body(body.clone());
         }
@@ -250,41 +273,38 @@ impl Client {
             let pause = retry_after.and_then(|text| text.parse().ok()).map(Duration::from_secs);
             return Ok(Attempt::Later(Unavailable(format!("{} answers {status}: {problem}", self.base)), pause));
         }
-        Err(problem.into())
+        let error = anyhow::Error::from(problem);
+        Err(match &self.credentials {
+            Credentials::Login(session) if status == StatusCode::UNAUTHORIZED => error.context(session.advice()),
+            _ => error,
+        })
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Unavailable {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(inner) = cause.source() {
-            cause = inner;
-        }
+        let cause = http::cause(error);
         Unavailable(format!("can't reach {} ({cause}); is the server running? `stockline` starts it", self.base))
     }
 
-    fn token(&self) -> anyhow::Result<String> {
+    async fn token(&self) -> Result<String, NoToken> {
         match &self.credentials {
             Credentials::Given(token) => Ok(token.clone()),
-            Credentials::Own { keys, current } => {
-                let now = SystemClock.now();
-                let mut current = current.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                let usable = current.take().filter(|token| token.expires_at.millis_since(now) > RENEW_BEFORE_MS);
-                let token = match usable {
-                    Some(token) => token,
-                    None => tokens::own(keys, now)?,
-                };
-                let jwt = token.jwt.clone();
-                *current = Some(token);
-                Ok(jwt)
-            }
+            Credentials::Login(session) => session.token().await,
+            Credentials::Own { keys, current } => own_token(keys, current).map_err(NoToken::Ended),
         }
     }
 }
 
-/// Is it this machine? A token made here goes nowhere else.
-fn is_here(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost"
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback() || address.is_unspecified())
+fn own_token(keys: &Keys, current: &Mutex<Option<Token>>) -> anyhow::Result<String> {
+    let now = SystemClock.now();
+    let mut current = current.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let usable = current.take().filter(|token| token.expires_at.millis_since(now) > RENEW_BEFORE_MS);
+    let token = match usable {
+        Some(token) => token,
+        None => tokens::own(keys, now)?,
+    };
+    let jwt = token.jwt.clone();
+    *current = Some(token);
+    Ok(jwt)
 }
 
 enum Attempt {
@@ -304,16 +324,6 @@ fn problem_of(status: StatusCode, body: &[u8]) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_token_made_here_is_sent_to_this_machine_only() {
-        for here in ["http://127.0.0.1:8080", "http://[::1]:1", "https://localhost"] {
-            assert!(is_here(&Url::parse(here).unwrap()), "{here}");
-        }
-        for there in ["http://10.0.0.1", "https://stock.example.com", "http://localhost.example.com"] {
-            assert!(!is_here(&Url::parse(there).unwrap()), "{there}");
-        }
-    }
 
     #[test]
     fn a_problem_is_told_with_every_fault() {

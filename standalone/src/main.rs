@@ -19,9 +19,11 @@ mod duration;
 mod exit;
 mod files;
 mod folder;
+mod http;
 mod keys;
 mod load;
 mod locations;
+mod login;
 mod mail;
 mod parts;
 mod refused;
@@ -65,6 +67,8 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Serve(args) => serve::serve(*args).await,
         Command::Token(args) => token(args),
+        Command::Login(args) => login::login(&args).await,
+        Command::Logout(args) => login::logout(&args),
         Command::Keys(KeysCommand::Rotate { drop_old, data }) => rotate(&Folder::at(data.data), drop_old),
         Command::Submit(args) => submit::submit(&args).await,
         Command::Load(args) => load::load(*args).await,

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Range;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stockline_common::domain::{
-    CommandId, DeadLetter, ItemId, MessageError, Record, Slot, Timestamp, decode_message, encode_message,
+    CommandId, DeadLetter, ItemId, MessageError, Record, Slot, Timestamp, encode_message, set_message_aside,
 };
 use stockline_common::ports::{Delivery, Handle};
 use stockline_common::service::Retry;
@@ -25,9 +26,6 @@ const CONFLICT_PAUSE_FIRST: Duration = Duration::from_millis(5);
 
 /// The longest pause after a conflict, before jitter.
 const CONFLICT_PAUSE_MOST: Duration = Duration::from_millis(200);
-
-/// A body that the store refuses even as a dead letter is kept up to this many bytes.
-const DEAD_BODY_MAX_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
 struct Message {
@@ -81,7 +79,7 @@ pub(crate) async fn sort(worker: &Worker, deliveries: Vec<Delivery>) -> (VecDequ
         });
         let group = &mut groups[index];
         if !group.blocked {
-            match decode_message(&group.item_id, &delivery.message_id, &delivery.body, now) {
+            match decode(worker, &group.item_id, &delivery, now) {
                 Ok(slots) => {
                     count_undecodable(worker, &delivery, &group.item_id, &slots);
                     since_yield += slots.len();
@@ -102,6 +100,15 @@ pub(crate) async fn sort(worker: &Worker, deliveries: Vec<Delivery>) -> (VecDequ
     }
     groups.retain(|group| !group.messages.is_empty());
     (groups.into(), returned)
+}
+
+/// As [`decode_message`](stockline_common::domain::decode_message); a message on which that panics is set aside whole.
+fn decode(worker: &Worker, item_id: &ItemId, delivery: &Delivery, now: Timestamp) -> Result<Vec<Slot>, MessageError> {
+    let (decode, message_id, body) = (worker.decode, &*delivery.message_id, &*delivery.body);
+    catch_unwind(|| decode(item_id, message_id, body, now)).unwrap_or_else(|_| {
+        let reason = "reading the message panicked: a defect, please report it";
+        Ok(vec![set_message_aside(item_id, message_id, body, reason, now)])
+    })
 }
 
 fn count_undecodable(worker: &Worker, delivery: &Delivery, item_id: &ItemId, slots: &[Slot]) {
@@ -241,20 +248,12 @@ impl Group {
                 let command_id = queued.command.command_id;
                 tracing::error!(%item_id, %command_id, reason, "a command is set aside");
                 let body = encode_message(item_id, [&**queued]);
-                let letter = DeadLetter { reason: reason.to_owned(), body, discarded_at: None };
+                let letter = DeadLetter::of(reason.to_owned(), body);
                 let record = Record::dead_letter(Some(queued), letter, (item_id.clone(), command_id), now);
                 self.slots[index] = Slot::Dead(Box::new(record));
                 true
             }
-            Slot::Dead(record) => match &mut record.outcome.dead_letter {
-                Some(letter) if letter.body.len() > DEAD_BODY_MAX_BYTES => {
-                    let cut = letter.body.floor_char_boundary(DEAD_BODY_MAX_BYTES);
-                    letter.reason = format!("{}; its body had {} bytes and is cut", letter.reason, letter.body.len());
-                    letter.body.truncate(cut);
-                    true
-                }
-                _ => false,
-            },
+            Slot::Dead(_) => false,
         }
     }
 }

@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use stockline_common::domain::{
-    Alert, CommandId, Commit, Fold, FoldLimits, ItemId, LoadRequest, Loaded, Record, Rules, Slot, Timestamp, fold,
+    Alert, CommandId, Commit, Fold, FoldLimits, ItemId, LoadRequest, Loaded, MessageError, Record, Rules, Slot,
+    Timestamp, decode_message, fold,
 };
 use stockline_common::ports::{CommitOutcome, Delivery, StoreError};
 
@@ -29,6 +30,8 @@ pub(crate) const YIELD_COMMANDS: usize = 256;
 
 type Judge = fn(&Loaded, &ItemId, &[Slot], &BTreeMap<CommandId, Record>, Timestamp, &Rules, &FoldLimits) -> Fold;
 
+type Decode = fn(&ItemId, &str, &str, Timestamp) -> Result<Vec<Slot>, MessageError>;
+
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) config: Config,
@@ -37,13 +40,15 @@ pub(crate) struct Worker {
     pub(crate) meters: Meters,
     /// [`fold`]; tests put one that panics.
     pub(crate) judge: Judge,
+    /// [`decode_message`]; tests put one that panics.
+    pub(crate) decode: Decode,
 }
 
 impl Worker {
     pub(crate) fn new(config: Config, adapters: Adapters, health: Arc<Health>) -> Self {
         let meters = Meters::new();
         let gate = Gate::new(health, meters.clone());
-        Self { config, adapters, gate, meters, judge: fold }
+        Self { config, adapters, gate, meters, judge: fold, decode: decode_message }
     }
 }
 

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use stockline_common::domain::{
-    CommandId, Fold, FoldLimits, ItemId, Loaded, Queued, Record, Rules, Slot, Timestamp, fold,
+    CommandId, Fold, FoldLimits, ItemId, Loaded, MessageError, Queued, Record, Rules, Slot, Timestamp, decode_message,
+    fold,
 };
 
 use crate::testing::{World, queued};
@@ -30,6 +31,17 @@ pub(crate) fn explosive(
     };
     assert!(slots.iter().all(|slot| note(slot).as_deref() != Some("explode")), "a planned panic");
     fold(loaded, item_id, slots, decided, now, rules, limits)
+}
+
+/// The decoder of tests: as `domain::decode_message`, but it panics where a body says `shatter`.
+pub(crate) fn explosive_decoder(
+    group: &ItemId,
+    message_id: &str,
+    body: &str,
+    now: Timestamp,
+) -> Result<Vec<Slot>, MessageError> {
+    assert!(!body.contains("shatter"), "a planned panic");
+    decode_message(group, message_id, body, now)
 }
 
 fn register(n: u128, item_id: &str) -> Queued {

@@ -15,6 +15,16 @@ pub const MAX_PACK_COMMANDS: usize = 100;
 /// The most bytes of one message, so that it bills as one request (design.md §6).
 pub const MAX_PACK_BYTES: usize = 60 * 1024;
 
+/// The most bytes of a body that a dead letter keeps. Even where JSON writes each as six (`\u0001`), the record stays
+/// under the 400 KB of a DynamoDB item.
+pub const DEAD_BODY_MAX_BYTES: usize = 60 * 1024;
+
+/// The most bytes of a dead letter's reason, which may quote what came.
+pub const DEAD_REASON_MAX_BYTES: usize = 2 * 1024;
+
+/// The longest `by` of a command in a message, in bytes: more than any token names.
+const MAX_BY_BYTES: usize = 1024;
+
 const VERSION: i64 = 1;
 
 /// A message as a whole that this version must not touch.
@@ -132,6 +142,10 @@ fn decode_command(group: &ItemId, message_id: &str, index: usize, raw: &str, now
             return poison(group, message_id, index, raw, format!("the command can't be read: {error}"), now);
         }
     };
+    if envelope.by.len() > MAX_BY_BYTES {
+        let reason = format!("by is longer than {MAX_BY_BYTES} bytes");
+        return poison(group, message_id, index, raw, reason, now);
+    }
     match parse_command(&envelope.command, &ParseContext::stored()) {
         Ok(command) if command.item_id == *group => Slot::Command(Box::new(Queued {
             command,
@@ -156,7 +170,16 @@ fn poison(group: &ItemId, message_id: &str, index: usize, raw: &str, reason: Str
     let own_id = serde_json::from_str::<serde_json::Value>(raw)
         .ok()
         .and_then(|value| value.pointer("/command/command_id")?.as_str()?.parse::<CommandId>().ok());
-    let made_id = || CommandId(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{message_id}/{index}").as_bytes()));
-    let letter = DeadLetter { reason, body: raw.to_owned(), discarded_at: None };
-    Slot::Dead(Box::new(Record::dead_letter(None, letter, (group.clone(), own_id.unwrap_or_else(made_id)), now)))
+    let id = own_id.unwrap_or_else(|| made_id(message_id, index));
+    Slot::Dead(Box::new(Record::dead_letter(None, DeadLetter::of(reason, raw.to_owned()), (group.clone(), id), now)))
+}
+
+fn made_id(message_id: &str, index: usize) -> CommandId {
+    CommandId(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{message_id}/{index}").as_bytes()))
+}
+
+/// A whole message as one dead letter, under the id made for its first command: nothing in it is looked at.
+pub fn set_message_aside(group: &ItemId, message_id: &str, body: &str, reason: &str, now: Timestamp) -> Slot {
+    let letter = DeadLetter::of(reason.to_owned(), body.to_owned());
+    Slot::Dead(Box::new(Record::dead_letter(None, letter, (group.clone(), made_id(message_id, 0)), now)))
 }

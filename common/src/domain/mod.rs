@@ -35,8 +35,8 @@ pub use ids::{CommandId, IdError, ItemId, LocationId};
 pub use json::{Json, JsonObject};
 pub use level::{Entry, EntryKind, Level};
 pub use message::{
-    MAX_PACK_BYTES, MAX_PACK_COMMANDS, MESSAGE_FRAME_BYTES, MessageError, decode_message, encode_command,
-    encode_message, join_message,
+    DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, MAX_PACK_BYTES, MAX_PACK_COMMANDS, MESSAGE_FRAME_BYTES, MessageError,
+    decode_message, encode_command, encode_message, join_message, set_message_aside,
 };
 pub use outcome::{DeadLetter, Effect, Outcome, Record, RecordError, Rejection, RejectionCode, Status};
 pub use parse::{Fault, ParseContext, parse_command};

@@ -3,7 +3,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, Command, CommandId, EntryKind, Fingerprint, ItemId, LocationId, Quantity, Queued, Resubmits, Timestamp,
+    Alert, Command, CommandId, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, EntryKind, Fingerprint, ItemId, LocationId,
+    Quantity, Queued, Resubmits, Timestamp,
 };
 
 /// Where a command stands. `queued` is never stored: it is what a receipt proves while no record exists.
@@ -138,11 +139,27 @@ pub struct Effect {
 pub struct DeadLetter {
     /// Why it was set aside, for people.
     pub reason: String,
-    /// The body as it came, lossily as text where it was not UTF-8.
+    /// The body as it came, lossily as text where it was not UTF-8; cut where it is long.
     pub body: String,
     /// Set by `dead-letters discard`: final, the status stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discarded_at: Option<Timestamp>,
+}
+
+impl DeadLetter {
+    /// A new one. What is longer than [`DEAD_BODY_MAX_BYTES`] or [`DEAD_REASON_MAX_BYTES`] is cut, and the reason says
+    /// so: a record that no store takes would block its item.
+    pub fn of(mut reason: String, mut body: String) -> Self {
+        if reason.len() > DEAD_REASON_MAX_BYTES {
+            reason.truncate(reason.floor_char_boundary(DEAD_REASON_MAX_BYTES));
+            reason.push('…');
+        }
+        if body.len() > DEAD_BODY_MAX_BYTES {
+            reason.push_str(&format!("; its body had {} bytes and is cut", body.len()));
+            body.truncate(body.floor_char_boundary(DEAD_BODY_MAX_BYTES));
+        }
+        Self { reason, body, discarded_at: None }
+    }
 }
 
 /// What became of a command.

@@ -17,7 +17,7 @@ pub use clock::{Clock, FixedClock};
 pub use mail::{Mail, MailError, Mailer};
 pub use queries::{
     AuditReader, CommandFilter, CommandState, ItemFilter, ItemView, LedgerPage, LevelFilter, LevelView, Locations,
-    Movement, MovementFilter, Page, Queries,
+    Movement, MovementFilter, PAGE_LEVELS_MAX, Page, Queries,
 };
 pub use queue::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
 pub use store::{CommitOutcome, Store, StoreError};

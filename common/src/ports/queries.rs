@@ -9,6 +9,10 @@ use crate::domain::{
     Record, RejectionCode, Status, StockState, Timestamp,
 };
 
+/// The most levels that a page of items holds, unless its first item alone has more: an item of a chain has a level at
+/// each of its locations, and a page is built in memory.
+pub const PAGE_LEVELS_MAX: usize = 10_000;
+
 /// A page of a list and where the next one begins. Cursors are opaque texts of the adapter's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
@@ -186,7 +190,8 @@ pub trait Queries: Locations {
     /// An item with its levels, in one transaction.
     async fn item(&self, item_id: &ItemId) -> Result<Option<ItemView>, StoreError>;
 
-    /// Items by lower-cased name, then id.
+    /// Items by lower-cased name, then id. A page ends early, with a cursor, before the item whose levels would take
+    /// it past [`PAGE_LEVELS_MAX`]; it holds one item at least.
     async fn items(
         &self,
         filter: &ItemFilter,
@@ -250,7 +255,7 @@ pub struct LedgerPage {
 /// Reads a whole store, for `audit`. What it reads must not change meanwhile, or the audit of an item is repeated.
 #[async_trait]
 pub trait AuditReader: Send + Sync + std::fmt::Debug {
-    /// All items, archived ones too, by id.
+    /// All items, archived ones too, by id. Pages end early as those of [`Queries::items`].
     async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemView>, StoreError>;
 
     /// The ledger of one level from `from_seq`, chunks and tail as stored; duplicates and gaps are *not* mended.

@@ -26,7 +26,7 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
         ("archived" = Option<bool>, Query, description = "`true`: archived items instead of those in use"),
         ("updated_since" = Option<String>, Query, description = "Items whose catalogue record changed at or after this time", format = DateTime),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given. A page ends earlier where its items have many levels: it is the last where there is no `next_cursor`"),
     ),
     responses(
         (status = 200, description = "A page", body = ItemPage<'static>),

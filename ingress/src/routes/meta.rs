@@ -5,6 +5,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use stockline_common::ports::PAGE_LEVELS_MAX;
 use utoipa::ToSchema;
 
 use crate::answer;
@@ -26,6 +27,9 @@ pub(crate) struct LimitsView {
     /// Entries of a list page.
     #[schema(example = 1_000)]
     page_entries: usize,
+    /// Levels of a page of items, unless its first item alone has more: such a page ends early.
+    #[schema(example = 10_000)]
+    page_levels: usize,
     /// The longest `Prefer: wait`, in seconds.
     #[schema(example = 20)]
     wait_s: u64,
@@ -65,6 +69,7 @@ impl From<&Limits> for LimitsView {
             body_bytes: limits.body_bytes,
             batch_commands: limits.batch_commands,
             page_entries: limits.page,
+            page_levels: PAGE_LEVELS_MAX,
             wait_s: limits.wait_s,
             waiters: limits.waiters,
             waited_commands: limits.waited_commands,

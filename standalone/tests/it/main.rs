@@ -4,7 +4,9 @@
 
 mod backup;
 mod commands;
+mod issuer;
 mod life;
 mod load;
+mod login;
 mod server;
 mod tokens;

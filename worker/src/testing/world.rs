@@ -31,7 +31,7 @@ pub(crate) struct World {
     pub(crate) published: Mutex<Vec<Alert>>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) config: Config,
-    /// Puts a judge in the place of `domain::fold`.
+    /// Puts a judge in the place of `domain::fold`, and a decoder in that of `domain::decode_message`.
     pub(crate) explosive: bool,
     sent: Mutex<Vec<(ItemId, CommandId)>>,
 }
@@ -122,6 +122,7 @@ impl World {
         let mut worker = Worker::new(self.config.clone(), adapters, health.clone());
         if self.explosive {
             worker.judge = crate::tests::explosive;
+            worker.decode = crate::tests::explosive_decoder;
         }
         let (trigger, shutdown) = Shutdown::new();
         let task = tokio::spawn(intake::run(Arc::new(worker), shutdown));

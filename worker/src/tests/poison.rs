@@ -1,13 +1,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockline_common::domain::{Status, encode_message};
+use stockline_common::domain::{DEAD_BODY_MAX_BYTES, Status, encode_message};
 use uuid::Uuid;
 
 use super::{noted, register, sell, stocked};
 use crate::Condition;
 use crate::group::item_of_group;
 use crate::testing::{Plan, World, item};
+
+/// The most that DynamoDB takes as one item: its documented 400 KB.
+const DYNAMODB_ITEM_BYTES: usize = 400 * 1024;
 
 fn statuses(world: &World, item_id: &str, ids: impl IntoIterator<Item = u128>) -> Vec<Status> {
     ids.into_iter().map(|n| world.record(item_id, n).unwrap().outcome.status).collect()
@@ -63,6 +66,53 @@ async fn the_one_command_that_panics_is_found_by_halving() {
             (3..=40).map(|n| if n == poison { Status::DeadLettered } else { Status::Applied }).collect();
         assert_eq!(statuses(&world, "cola", 3..=40), expected);
         assert!(world.record("cola", poison).unwrap().outcome.dead_letter.unwrap().reason.contains("panicked"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_reading_panics_is_set_aside_whole_and_its_group_goes_on() {
+    let world = World::with(|world| world.explosive = true);
+    stocked(&world, "cola");
+    world.send(&[sell(3, "cola", "main", 1)]);
+    let bad = encode_message(&item("cola"), &[noted(sell(4, "cola", "main", 1), "shatter")]);
+    world.queue.send("cola", &bad, false);
+    world.send(&[sell(5, "cola", "main", 1)]);
+    world.work().await;
+    world.check().await;
+    assert_eq!(world.on_hand("cola", "main"), "8");
+    let records = &world.store.stock().records;
+    let dead: Vec<_> = records.values().filter(|r| r.outcome.status == Status::DeadLettered).collect();
+    let [record] = dead[..] else { panic!("{dead:?}") };
+    assert_eq!(record.outcome.command_id.0, Uuid::new_v5(&Uuid::NAMESPACE_OID, b"m3/0"));
+    let letter = record.outcome.dead_letter.as_ref().unwrap();
+    assert!(letter.reason.contains("panicked") && letter.body == bad, "{letter:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_large_to_keep_whole_is_cut_and_says_so() {
+    let world = World::new();
+    stocked(&world, "cola");
+    let cola = item("cola");
+    let huge = "\u{1}ä".repeat(1_000_000 / 3);
+    let by = encode_message(&cola, &[sell(3, "cola", "main", 1)]).replace("till-1", &"x".repeat(1_000_000));
+    let kind = encode_message(&cola, &[sell(4, "cola", "main", 1)])
+        .replace(r#""sell""#, &format!("{:?}", "y".repeat(1_000_000)));
+    for body in [&huge, &by, &kind] {
+        world.queue.send("cola", body, false);
+    }
+    world.send(&[sell(5, "cola", "main", 1)]);
+    world.work().await;
+    world.check().await;
+    assert_eq!(world.on_hand("cola", "main"), "9", "only what could be read took effect");
+    let stock = world.store.stock();
+    let dead: Vec<_> = stock.records.values().filter(|r| r.outcome.status == Status::DeadLettered).collect();
+    assert_eq!(dead.len(), 3);
+    for record in dead {
+        let letter = record.outcome.dead_letter.as_ref().unwrap();
+        assert!(letter.body.len() > DEAD_BODY_MAX_BYTES - 4 && letter.body.len() <= DEAD_BODY_MAX_BYTES);
+        assert!(letter.reason.contains(" bytes and is cut"), "{}", letter.reason);
+        let stored = serde_json::to_string(record).unwrap().len();
+        assert!(stored < DYNAMODB_ITEM_BYTES * 98 / 100, "{stored}, and the attributes beside it");
     }
 }
 

@@ -23,8 +23,8 @@ use crate::domain::{
 };
 use crate::ports::{
     AlertBook, AlertRecord, AuditReader, Claimed, CommandFilter, CommandState, CommitOutcome, ItemFilter, ItemView,
-    LedgerPage, LevelFilter, LevelView, Locations, Movement, MovementFilter, Page, Queries, RefusedNotice, Store,
-    StoreError,
+    LedgerPage, LevelFilter, LevelView, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, Page, Queries,
+    RefusedNotice, Store, StoreError,
 };
 
 mod alert_book;
@@ -48,6 +48,7 @@ use commit::{Desk, Prepared};
 use fault::Fault;
 use group::{Call, Job};
 use keys::KeyBook;
+use queries::PageOf;
 use readers::{Readers, View};
 
 const SCHEMA: Schema = Schema { name: "stock", application_id: 0x5354_4f4b, migrations: &[include_str!("tables.sql")] };
@@ -59,11 +60,13 @@ pub struct StoreOptions {
     pub late_count_entries_max: usize,
     /// Reading connections: that many reads run at once.
     pub readers: usize,
+    /// The most levels of a page of items.
+    pub page_levels_max: usize,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { late_count_entries_max: 10_000, readers: 2 }
+        Self { late_count_entries_max: 10_000, readers: 2, page_levels_max: PAGE_LEVELS_MAX }
     }
 }
 
@@ -232,7 +235,8 @@ impl Queries for SqliteStore {
         limit: usize,
     ) -> Result<Page<ItemView>, StoreError> {
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
-        self.read(move |view| queries::items(view, &filter, cursor.as_deref(), limit)).await
+        let most = PageOf { entries: limit, levels: self.options.page_levels_max };
+        self.read(move |view| queries::items(view, &filter, cursor.as_deref(), most)).await
     }
 
     async fn movements(
@@ -294,7 +298,8 @@ impl Queries for SqliteStore {
 impl AuditReader for SqliteStore {
     async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemView>, StoreError> {
         let cursor = cursor.map(str::to_owned);
-        self.read(move |view| queries::audit_items(view, cursor.as_deref(), limit)).await
+        let most = PageOf { entries: limit, levels: self.options.page_levels_max };
+        self.read(move |view| queries::audit_items(view, cursor.as_deref(), most)).await
     }
 
     async fn audit_ledger(

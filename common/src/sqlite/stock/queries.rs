@@ -70,9 +70,9 @@ pub(super) fn items(
     view: &mut View<'_>,
     filter: &ItemFilter,
     cursor: Option<&str>,
-    limit: usize,
+    most: PageOf,
 ) -> Result<Page<ItemView>, Fault> {
-    let (limit, (connection, names)) = (cursor::clamp(limit), parts(view));
+    let (limit, (connection, names)) = (cursor::clamp(most.entries), parts(view));
     let mut query = Query::new("SELECT item_no, body FROM item");
     query.and("name_key IS NOT NULL AND archived = ?", [Value::Integer(filter.archived.into())]);
     if let Some(barcode) = &filter.barcode {
@@ -95,33 +95,54 @@ pub(super) fn items(
         query.and("(name_key, item_id) > (?, ?)", [text(&name_key), text(&item_id)]);
     }
     query.order("name_key, item_id", limit);
-    let views = item_views(connection, names, &query)?;
+    let (views, limit) = item_views(connection, names, &query, PageOf { entries: limit, ..most })?;
     Ok(cursor::page(ITEMS, views, limit, |view| (view.item.catalogue.name.to_lowercase(), view.item.item_id.clone())))
 }
 
-fn item_views(connection: &Connection, names: &mut LocationNames, query: &Query) -> Result<Vec<ItemView>, Fault> {
+/// The bounds of a page of items.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PageOf {
+    pub(super) entries: usize,
+    /// Of all its items together.
+    pub(super) levels: usize,
+}
+
+/// The items of a page and one more where there is one, and how many of them are the page.
+fn item_views(
+    connection: &Connection,
+    names: &mut LocationNames,
+    query: &Query,
+    most: PageOf,
+) -> Result<(Vec<ItemView>, usize), Fault> {
     let mut statement = connection.prepare_cached(&query.sql)?;
     let mut rows = statement.query(params_from_iter(&query.values))?;
     let mut views = Vec::new();
+    let mut level_count = 0;
     while let Some(row) = rows.next()? {
         let item = rows::item(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
-        views.push(ItemView { item, levels: load::levels(connection, names, row.get(0)?)? });
+        let levels = load::levels(connection, names, row.get(0)?)?;
+        level_count += levels.len();
+        views.push(ItemView { item, levels });
+        if level_count > most.levels && views.len() > 1 {
+            let before = views.len() - 1;
+            return Ok((views, before));
+        }
     }
-    Ok(views)
+    Ok((views, most.entries))
 }
 
 const AUDIT_ITEMS: &str = "audit_items";
 
 /// All items, by id.
-pub(super) fn audit_items(view: &mut View<'_>, cursor: Option<&str>, limit: usize) -> Result<Page<ItemView>, Fault> {
-    let (limit, (connection, names)) = (cursor::clamp(limit), parts(view));
+pub(super) fn audit_items(view: &mut View<'_>, cursor: Option<&str>, most: PageOf) -> Result<Page<ItemView>, Fault> {
+    let (limit, (connection, names)) = (cursor::clamp(most.entries), parts(view));
     let mut query = Query::new("SELECT item_no, body FROM item");
     query.and("body IS NOT NULL", []);
     if let Some(item_id) = cursor::decode::<String>(AUDIT_ITEMS, cursor) {
         query.and("item_id > ?", [text(&item_id)]);
     }
     query.order("item_id", limit);
-    let views = item_views(connection, names, &query)?;
+    let (views, limit) = item_views(connection, names, &query, PageOf { entries: limit, ..most })?;
     Ok(cursor::page(AUDIT_ITEMS, views, limit, |view| view.item.item_id.clone()))
 }
 
