@@ -3,8 +3,10 @@
 //! Calls are repeated in one layer only, inside the SDK ([`Clients`]): a few attempts, growing and jittered pauses,
 //! a deadline on each attempt and on the whole. What still fails goes back to the queue.
 
+mod batch;
 mod clients;
 pub mod dynamodb;
+mod sdk_error;
 mod ses;
 mod sns;
 mod sqs;

@@ -266,7 +266,10 @@ impl Record {
 async fn a_start_without_its_table_says_what_to_do() {
     let failed = async |answer: (u16, Value)| Canned::store([answer]).0.check().await.unwrap_err();
     let error = failed(fails("ResourceNotFoundException")).await;
-    assert!(matches!(&error, StartError::Missing(text) if text.contains("no table stockline")), "{error}");
+    assert!(
+        matches!(&error, StartError::Missing(text) if text.contains("the table stockline is not there")),
+        "{error}"
+    );
     let error = failed(fails("AccessDeniedException")).await;
     assert!(matches!(&error, StartError::Credentials(text) if text.contains("dynamodb:DescribeTable")), "{error}");
     let error = failed(fails("ExpiredTokenException")).await;

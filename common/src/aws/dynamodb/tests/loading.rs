@@ -91,7 +91,6 @@ async fn the_write_path_keeps_settings_that_were_found_for_a_moment_and_never_th
     shop.open_location("north").await;
     assert!(settings_in_a_fold(&shop, "north").await.is_some_and(|north| !north.closed), "its own put counts at once");
     shop.clock.advance_ms(-3_600_000);
-    shop.engine.client.delete_item().table_name(TABLE).set_key(Some(Key::location(&place("north")).attributes()));
     let row = row::of_settings(&closed).unwrap();
     shop.engine.client.put_item().table_name(TABLE).set_item(Some(row)).send().await.unwrap();
     assert_eq!(settings_in_a_fold(&shop, "north").await, Some(closed), "a clock that went back ends it");

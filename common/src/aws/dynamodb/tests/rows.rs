@@ -105,10 +105,8 @@ async fn what_can_not_be_read_names_its_row_and_what_is_newer_says_so() {
     damaged(row::record(&named(&cmd, "resubmitted_as", row::text("x"))).unwrap_err());
     damaged(row::chunk(&cmd).unwrap_err());
     damaged(row::holder(&named(&cmd, "item_id", row::text("no id"))).unwrap_err());
-    assert_eq!(row::settings(&HashMap::new()).unwrap_err().to_string(), {
-        let what = "the settings of a row without a key: is not there";
-        format!("the stock store holds what this version can't read: {}", &what["the ".len()..])
-    });
+    let error = row::settings(&HashMap::new()).unwrap_err();
+    assert!(error.to_string().ends_with("settings of a row without a key: is not there"), "{error}");
 }
 
 #[tokio::test]

@@ -1,0 +1,326 @@
+//! The AWS home as it runs: the deployed stack, real `ingress` and `worker` processes, the real alerter as its function.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::cognito;
+use crate::ministack::{Ministack, free_port};
+use crate::process::{PATIENCE, with_id};
+use crate::stack::{STACK_VISIBILITY_S, Stack};
+
+/// How often something is looked at that is waited for.
+pub const POLL_EVERY: Duration = Duration::from_millis(50);
+/// Signs the receipts; 32 bytes in hexadecimal.
+const RECEIPT_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// A deployed program, built by `cargo test --workspace` because its package has integration tests.
+pub fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(path.exists(), "no {}: run cargo build --workspace first", path.display());
+    path
+}
+
+/// A way to a service that can be shut: an outage of just that service.
+#[derive(Debug)]
+pub struct Valve {
+    /// `http://127.0.0.1:port`
+    pub url: String,
+    open: watch::Sender<bool>,
+}
+
+impl Valve {
+    /// An open way to the server at this address.
+    pub async fn to(url: &str) -> Self {
+        let target: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (open, state) = watch::channel(true);
+        tokio::spawn(async move {
+            while let Ok((inward, _)) = listener.accept().await {
+                tokio::spawn(carry(inward, target, state.clone()));
+            }
+        });
+        Self { url, open }
+    }
+
+    /// Breaks every connection and takes no new one.
+    pub fn shut(&self) {
+        self.open.send_replace(false);
+    }
+
+    /// As before the outage.
+    pub fn open(&self) {
+        self.open.send_replace(true);
+    }
+}
+
+async fn carry(mut inward: TcpStream, target: SocketAddr, mut open: watch::Receiver<bool>) {
+    let carried = async {
+        let mut outward = TcpStream::connect(target).await?;
+        tokio::io::copy_bidirectional(&mut inward, &mut outward).await
+    };
+    tokio::select! {
+        biased;
+        _ = open.wait_for(|open| !open) => {}
+        _ = carried => {}
+    }
+}
+
+/// A running program; killed when dropped.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    child: Child,
+    /// `http://127.0.0.1:port`: the API of the ingress, the health of a worker.
+    pub url: String,
+    log: PathBuf,
+}
+
+impl Program {
+    /// Starts it and waits until it says that it is ready.
+    async fn start(name: &str, port: u16, variables: &[(&str, String)], folder: &Path) -> Self {
+        let log = folder.join(format!("{name}-{port}.log"));
+        let file = File::options().create(true).append(true).open(&log).unwrap();
+        let child = Command::new(binary(name))
+            .env_clear()
+            .envs(variables.iter().map(|(variable, value)| (*variable, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        let mut program = Self { name: name.to_owned(), child, url: format!("http://127.0.0.1:{port}"), log };
+        let deadline = Instant::now() + PATIENCE;
+        while program.ready().await != Some(true) {
+            if let Some(status) = program.child.try_wait().unwrap() {
+                panic!("{name} ended with {status} before it was ready:\n{}", program.log());
+            }
+            assert!(Instant::now() < deadline, "{name} was not ready in time:\n{}", program.log());
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+        program
+    }
+
+    /// What `/readyz` says; `None` where nobody answers.
+    pub async fn ready(&self) -> Option<bool> {
+        let answer = reqwest::get(format!("{}/readyz", self.url)).await.ok()?;
+        Some(answer.status().is_success())
+    }
+
+    /// SIGKILL: no chance to finish anything.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; it must end with exit code 0.
+    pub async fn stop(mut self) {
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "{} did not end in time:\n{}", self.name, self.log());
+            tokio::time::sleep(POLL_EVERY).await;
+        };
+        assert!(status.success(), "{} ended with {status} after SIGTERM:\n{}", self.name, self.log());
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Already ended where it was stopped or killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stderr(), "log of {} at {}:\n{}", self.name, self.url, self.log());
+        }
+    }
+}
+
+/// Everything that a company has on AWS, and tokens of those who use it.
+#[derive(Debug)]
+pub struct Installation {
+    /// The stand-in.
+    pub server: Ministack,
+    /// What is deployed on it.
+    pub stack: Stack,
+    /// The way of ingress and workers to the store.
+    pub store: Valve,
+    /// The way of the workers to the alert topic.
+    pub topic: Valve,
+    /// `http://127.0.0.1:port` of the API, the same after a restart.
+    pub api: String,
+    /// An access token in the group Manager.
+    pub manager: String,
+    /// An access token in the group Staff.
+    pub staff: String,
+    /// An access token of the tills, with scopes `stockline/commands` and `stockline/read`.
+    pub till: String,
+    api_port: u16,
+    http: reqwest::Client,
+}
+
+impl Installation {
+    /// Deploys the stack and signs everybody in; no process runs yet.
+    pub async fn deploy() -> Self {
+        let server = Ministack::start().await;
+        let stack = Stack::deploy(&server, Some(&binary("alerter"))).await;
+        let store = Valve::to(&server.url).await;
+        let topic = Valve::to(&server.url).await;
+        let manager = cognito::person(&server, &stack, "manager@example.com", &["Manager"]).await;
+        let staff = cognito::person(&server, &stack, "staff@example.com", &["Staff"]).await;
+        let till = cognito::machine(&server, &stack, &["stockline/commands", "stockline/read"]).await;
+        let api_port = free_port();
+        let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+        let api = format!("http://127.0.0.1:{api_port}");
+        Self { server, stack, store, topic, api, manager, staff, till, api_port, http }
+    }
+
+    /// Starts an ingress at [`Installation::api`].
+    pub async fn ingress(&self) -> Program {
+        let mut variables = self.variables();
+        variables.extend([
+            ("STOCKLINE_LISTEN", format!("127.0.0.1:{}", self.api_port)),
+            ("STOCKLINE_ISSUER", self.stack.output("Issuer").to_owned()),
+            ("STOCKLINE_JWKS_URL", cognito::jwks_url(&self.server, &self.stack)),
+            ("STOCKLINE_CLIENT_IDS", self.stack.output("ClientIds").to_owned()),
+            ("STOCKLINE_RECEIPT_KEYS", RECEIPT_KEY.to_owned()),
+        ]);
+        Program::start("ingress", self.api_port, &variables, self.server.folder()).await
+    }
+
+    /// Starts a worker.
+    pub async fn worker(&self) -> Program {
+        let port = free_port();
+        let mut variables = self.worker_variables();
+        variables.push(("STOCKLINE_HEALTH_LISTEN", format!("127.0.0.1:{port}")));
+        Program::start("worker", port, &variables, self.server.folder()).await
+    }
+
+    /// Runs a subcommand of the worker to its end.
+    pub async fn worker_command(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(binary("worker"));
+        command.args(arguments).env_clear().envs(self.worker_variables());
+        tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
+    }
+
+    fn worker_variables(&self) -> Vec<(&'static str, String)> {
+        let mut variables = self.variables();
+        variables.extend([
+            ("STOCKLINE_TOPIC_ARN", self.stack.output("TopicArn").to_owned()),
+            ("STOCKLINE_DLQ_URL", self.stack.output("DlqUrl").to_owned()),
+            ("STOCKLINE_VISIBILITY_S", STACK_VISIBILITY_S.to_string()),
+        ]);
+        variables
+    }
+
+    fn variables(&self) -> Vec<(&'static str, String)> {
+        let mut variables = self.server.environment();
+        variables.extend([
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.store.url.clone()),
+            ("AWS_ENDPOINT_URL_SNS", self.topic.url.clone()),
+            ("STOCKLINE_ENV", "test".to_owned()),
+            ("STOCKLINE_TABLE", self.stack.output("Table").to_owned()),
+            ("STOCKLINE_QUEUE_URL", self.stack.output("QueueUrl").to_owned()),
+        ]);
+        variables
+    }
+
+    /// One request with a token: status and body, or that the connection failed.
+    pub async fn send(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> reqwest::Result<(u16, Value)> {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.http.request(method, format!("{}{path}", self.api)).bearer_auth(token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        Ok((status, serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null)))
+    }
+
+    /// Sends a command that must be accepted; the answer of the 202.
+    pub async fn accept(&self, token: &str, command: &Value) -> Value {
+        let (status, answer) = self.send(token, "POST", "/v1/commands", Some(command)).await.unwrap();
+        assert_eq!(status, 202, "{answer}");
+        answer
+    }
+
+    /// Sends a command and waits for its outcome.
+    pub async fn settle(&self, token: &str, command: Value) -> Value {
+        let accepted = self.accept(token, &with_id(command)).await;
+        self.outcome(token, accepted["status_url"].as_str().unwrap()).await
+    }
+
+    /// Waits at a status address for the outcome.
+    pub async fn outcome(&self, token: &str, status_url: &str) -> Value {
+        let path = status_url.strip_prefix(&self.api).unwrap_or(status_url);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (status, answer) = self.send(token, "GET", path, None).await.unwrap();
+            assert!(matches!(status, 200 | 503), "GET {path}: {status} {answer}");
+            if status == 200 && answer["status"] != "queued" {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "no outcome in time: {answer}");
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+    }
+
+    /// A GET by the Manager that must succeed.
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.send(&self.manager, "GET", path, None).await.unwrap();
+        assert_eq!(status, 200, "GET {path}: {body}");
+        body
+    }
+
+    /// Registers an item with a policy and receives `quantity` of it at `main`.
+    pub async fn stock_up(&self, item_id: &str, quantity: &str, threshold: Option<&str>) {
+        let register = json!({
+            "type": "register_item", "item_id": item_id, "name": item_id,
+            "low_stock_threshold": threshold, "unit_cost": "1.25",
+        });
+        let receive = json!({"type": "receive", "item_id": item_id, "quantity": quantity});
+        for command in [register, receive] {
+            let outcome = self.settle(&self.manager, command).await;
+            assert_eq!(outcome["status"], "applied", "{outcome}");
+        }
+    }
+
+    /// The whole ledger of an item, oldest first.
+    pub async fn ledger(&self, item_id: &str) -> Vec<Value> {
+        let mut movements = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = self.get(&format!("/v1/items/{item_id}/movements?limit=1000{cursor}")).await;
+            movements.extend(page["movements"].as_array().unwrap().iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        movements.reverse();
+        movements
+    }
+}

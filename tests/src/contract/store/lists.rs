@@ -1,0 +1,207 @@
+//! Items, levels, refused commands, locations: order, filters, cursors.
+
+use stockline_common::domain::{Commit, LocationSettings, RejectionCode, Resubmits, Status, StockState};
+use stockline_common::ports::{CommandFilter, CommitOutcome, ItemFilter, LevelFilter, MovementFilter};
+
+use super::{Shop, all_pages, at, item_id, place};
+
+async fn item_ids(shop: &Shop, filter: &ItemFilter, limit: usize) -> Vec<String> {
+    let read = async |cursor: Option<&str>| shop.ports().queries.items(filter, cursor, limit).await.unwrap();
+    all_pages(limit, read).await.into_iter().map(|view| view.item.item_id.to_string()).collect()
+}
+
+pub async fn items_are_listed_by_name_whatever_its_case_and_by_every_filter(shop: Shop) {
+    for (item, name, more) in [
+        ("z", "apfel", r#","category":"fruit","barcodes":["1"]"#),
+        ("y", "Äpfel", r#","category":"fruit""#),
+        ("x", "Apfelsaft", r#","category":"drinks","barcodes":["2","3"]"#),
+        ("b", "birne", r#","category":"fruit""#),
+        ("a", "Birne", r#","category":"fruit""#),
+    ] {
+        shop.run("register_item", item, &format!(r#","name":"{name}"{more}"#), at(0)).await;
+    }
+    shop.run("archive_item", "b", "", at(500)).await;
+    shop.run("update_item", "a", r#","unit":"kg""#, at(900)).await;
+    for limit in [1, 2, 10] {
+        assert_eq!(item_ids(&shop, &ItemFilter::default(), limit).await, ["z", "x", "a", "y"]);
+    }
+    let filter = |change: fn(&mut ItemFilter)| {
+        let mut filter = ItemFilter::default();
+        change(&mut filter);
+        filter
+    };
+    for (filter, expected) in [
+        (filter(|f| f.name_prefix = Some("APF".into())), vec!["z", "x"]),
+        (filter(|f| f.name_prefix = Some("ä".into())), vec!["y"]),
+        (filter(|f| f.name_prefix = Some("c".into())), vec![]),
+        (filter(|f| f.category = Some("fruit".into())), vec!["z", "a", "y"]),
+        (filter(|f| f.barcode = Some("3".into())), vec!["x"]),
+        (filter(|f| f.barcode = Some("9".into())), vec![]),
+        (filter(|f| (f.barcode, f.category) = (Some("3".into()), Some("fruit".into()))), vec![]),
+        (filter(|f| f.archived = true), vec!["b"]),
+        (filter(|f| f.updated_since = Some(at(900))), vec!["a"]),
+    ] {
+        assert_eq!(item_ids(&shop, &filter, 1).await, expected, "{filter:?}");
+    }
+    // A new name is a new place in the list.
+    shop.run("update_item", "z", r#","name":"Zitrone""#, at(950)).await;
+    assert_eq!(item_ids(&shop, &ItemFilter::default(), 2).await, ["x", "a", "z", "y"]);
+    let listed = shop.ports().queries.items(&ItemFilter::default(), None, 1).await.unwrap().entries.remove(0);
+    assert_eq!(Some(listed), shop.ports().queries.item(&item_id("x")).await.unwrap());
+}
+
+pub async fn a_barcode_that_moved_is_found_where_it_is(shop: Shop) {
+    shop.register("cola", r#","barcodes":["1","2"]"#).await;
+    shop.register("fanta", "").await;
+    shop.run("update_item", "cola", r#","barcodes":["2"]"#, at(1)).await;
+    shop.run("update_item", "fanta", r#","barcodes":["1"]"#, at(2)).await;
+    for (barcode, item) in [("1", "fanta"), ("2", "cola")] {
+        let filter = ItemFilter { barcode: Some(barcode.into()), ..ItemFilter::default() };
+        assert_eq!(item_ids(&shop, &filter, 10).await, [item]);
+    }
+}
+
+async fn level_ids(shop: &Shop, filter: &LevelFilter, limit: usize) -> Vec<String> {
+    let read = async |cursor: Option<&str>| shop.ports().queries.levels(filter, cursor, limit).await.unwrap();
+    let views = all_pages(limit, read).await;
+    let shown = |view: &stockline_common::ports::LevelView| {
+        assert!(filter.state.is_none_or(|state| view.state() == state), "{view:?}");
+        format!("{}:{}", view.item.item_id, view.level.location_id)
+    };
+    views.iter().map(shown).collect()
+}
+
+fn by_state(state: StockState) -> LevelFilter {
+    LevelFilter { state: Some(state), ..LevelFilter::default() }
+}
+
+pub async fn levels_are_listed_by_item_then_location_and_by_the_state_that_reads_show(shop: Shop) {
+    shop.open_location("north").await;
+    // Registered in another order than listed.
+    for (item, main, north) in [("c", 5, -1), ("a", 0, 3), ("b", 9, 9)] {
+        shop.register(item, "").await;
+        for (location, on_hand) in [("north", north), ("main", main)] {
+            shop.receive(item, location, 10, at(1)).await;
+            let fields = format!(r#","location_id":"{location}","quantity":{}"#, 10 - on_hand);
+            shop.run("sell", item, &fields, at(2)).await;
+        }
+    }
+    let everything = ["a:main", "a:north", "b:main", "b:north", "c:main", "c:north"];
+    for limit in [1, 2, 5, 6, 7] {
+        assert_eq!(level_ids(&shop, &LevelFilter::default(), limit).await, everything);
+    }
+    let north = LevelFilter { location_id: Some(place("north")), ..LevelFilter::default() };
+    assert_eq!(level_ids(&shop, &north, 1).await, ["a:north", "b:north", "c:north"]);
+    let oversold = LevelFilter { state: Some(StockState::Oversold), ..north };
+    assert_eq!(level_ids(&shop, &oversold, 1).await, ["c:north"]);
+    assert_eq!(level_ids(&shop, &by_state(StockState::Out), 1).await, ["a:main"]);
+    assert_eq!(level_ids(&shop, &by_state(StockState::Oversold), 1).await, ["c:north"]);
+    assert!(level_ids(&shop, &by_state(StockState::Low), 1).await.is_empty());
+
+    // Thresholds of levels' own.
+    shop.run("set_threshold", "b", r#","location_id":"north","low_stock_threshold":10"#, at(3)).await;
+    shop.run("set_threshold", "c", r#","location_id":"main","low_stock_threshold":6"#, at(3)).await;
+    assert_eq!(level_ids(&shop, &by_state(StockState::Low), 1).await, ["b:north", "c:main"]);
+    assert_eq!(level_ids(&shop, &by_state(StockState::Normal), 1).await, ["a:north", "b:main"]);
+    shop.run("set_threshold", "b", r#","location_id":"north","low_stock_threshold":null"#, at(4)).await;
+    shop.run("sell", "c", r#","quantity":5"#, at(4)).await;
+    assert_eq!(level_ids(&shop, &by_state(StockState::Low), 1).await, Vec::<String>::new());
+    assert_eq!(level_ids(&shop, &by_state(StockState::Out), 1).await, ["a:main", "c:main"]);
+
+    shop.run("archive_item", "c", "", at(5)).await;
+    assert_eq!(level_ids(&shop, &by_state(StockState::Out), 9).await, ["a:main"]);
+    assert_eq!(level_ids(&shop, &LevelFilter::default(), 9).await, everything[..4]);
+    let archived_too = LevelFilter { archived: true, ..by_state(StockState::Out) };
+    assert_eq!(level_ids(&shop, &archived_too, 9).await, ["a:main", "c:main"]);
+}
+
+pub async fn refused_commands_are_listed_newest_first_until_they_are_settled_otherwise(shop: Shop) {
+    shop.open_location("north").await;
+    shop.register("cola", "").await;
+    let mut refused = Vec::new();
+    for n in 0..9 {
+        let location = if n % 3 == 0 { "north" } else { "main" };
+        let fields = format!(r#","location_id":"{location}","quantity":5,"on_shortage":"reject""#);
+        refused.push(shop.run("sell", "cola", &fields, at(10 + n)).await);
+    }
+    shop.run("sell", "nothing", r#","quantity":5"#, at(90)).await;
+    refused.reverse();
+    let filter = CommandFilter {
+        status: Status::Rejected,
+        code: Some(RejectionCode::InsufficientStock),
+        location_id: None,
+        since: None,
+        settled_otherwise: false,
+    };
+    let list = async |filter: &CommandFilter, limit| {
+        let read = async |cursor: Option<&str>| shop.ports().queries.commands(filter, cursor, limit).await.unwrap();
+        all_pages(limit, read).await
+    };
+    for limit in [1, 4, 9, 100] {
+        assert_eq!(list(&filter, limit).await, refused);
+    }
+    assert_eq!(list(&CommandFilter { code: None, ..filter.clone() }, 3).await.len(), 10);
+    let since = CommandFilter { since: Some(at(15)), ..filter.clone() };
+    assert_eq!(list(&since, 2).await, refused[..4]);
+    let north = CommandFilter { location_id: Some(place("north")), ..filter.clone() };
+    assert_eq!(list(&north, 2).await.len(), 3);
+    assert!(list(&CommandFilter { status: Status::DeadLettered, ..filter.clone() }, 2).await.is_empty());
+
+    let old = Resubmits { item_id: item_id("cola"), command_id: refused[0].outcome.command_id };
+    let mut commit = Commit::new(item_id("cola"));
+    commit.resubmitted = vec![(old, shop.fresh_id())];
+    assert_eq!(shop.commit(commit).await, CommitOutcome::Committed);
+    assert_eq!(list(&filter, 4).await, refused[1..]);
+    assert_eq!(list(&CommandFilter { settled_otherwise: true, ..filter }, 4).await.len(), 9);
+}
+
+pub async fn main_is_a_location_before_and_after_it_is_put(shop: Shop) {
+    let queries = &shop.ports().queries;
+    assert_eq!(queries.locations().await.unwrap(), [LocationSettings::main()]);
+    assert_eq!(queries.location(&place("main")).await.unwrap(), Some(LocationSettings::main()));
+    assert_eq!(queries.location(&place("north")).await.unwrap(), None);
+    shop.open_location("north").await;
+    let closed = LocationSettings { closed: true, updated_at: at(7), ..LocationSettings::main() };
+    queries.put_location(&closed).await.unwrap();
+    assert_eq!(queries.location(&place("main")).await.unwrap(), Some(closed));
+    let ids: Vec<_> = queries.locations().await.unwrap().into_iter().map(|l| l.location_id).collect();
+    assert_eq!(ids, [place("main"), place("north")]);
+    queries.ping().await.unwrap();
+}
+
+pub async fn settings_that_were_put_hold_for_the_next_load(shop: Shop) {
+    shop.register("cola", "").await;
+    let unknown = shop.receive("cola", "north", 1, at(1)).await;
+    assert_eq!(unknown.outcome.rejection.unwrap().code, RejectionCode::UnknownLocation);
+    shop.open_location("north").await;
+    assert_eq!(shop.receive("cola", "north", 1, at(2)).await.outcome.status, Status::Applied);
+    let closed = LocationSettings { location_id: place("north"), closed: true, ..LocationSettings::main() };
+    shop.ports().queries.put_location(&closed).await.unwrap();
+    let refused = shop.receive("cola", "north", 1, at(3)).await;
+    assert_eq!(refused.outcome.rejection.unwrap().code, RejectionCode::LocationClosed);
+}
+
+pub async fn a_foreign_cursor_is_the_first_page(shop: Shop) {
+    for item in ["a", "b", "c"] {
+        shop.register(item, "").await;
+        shop.receive(item, "main", 1, at(1)).await;
+        shop.receive(item, "main", 1, at(2)).await;
+    }
+    let queries = &shop.ports().queries;
+    let of_items = queries.items(&ItemFilter::default(), None, 1).await.unwrap().next_cursor.unwrap();
+    for cursor in ["", "¿", "AAAA", "e30", of_items.as_str()] {
+        let levels = queries.levels(&LevelFilter::default(), Some(cursor), 2).await.unwrap();
+        assert_eq!(levels.entries[0].item.item_id, item_id("a"), "{cursor}");
+        let filter = MovementFilter::default();
+        let movements = queries.movements(&item_id("a"), &filter, Some(cursor), 1).await.unwrap();
+        assert_eq!(movements.entries[0].entry.seq, 2, "{cursor}");
+    }
+    for cursor in ["", "¿", "AAAA", "e30"] {
+        let items = queries.items(&ItemFilter::default(), Some(cursor), 1).await.unwrap();
+        assert_eq!(items.entries[0].item.item_id, item_id("a"), "{cursor}");
+        assert!(queries.alerts(None, Some(cursor), 1).await.unwrap().entries.is_empty());
+    }
+    // Limits out of range are brought into it.
+    assert_eq!(queries.items(&ItemFilter::default(), None, 0).await.unwrap().entries.len(), 1);
+    assert_eq!(queries.items(&ItemFilter::default(), None, usize::MAX).await.unwrap().entries.len(), 3);
+}

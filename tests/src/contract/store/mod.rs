@@ -1,0 +1,309 @@
+//! The stock store: [`Store`], [`Queries`], [`AuditReader`] and [`AlertBook`] over one place.
+//!
+//! Each claim takes a [`Shop`] over an empty store. [`store_contract`](crate::store_contract) makes a test of each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use stockline_common::domain::{
+    Command, CommandId, Commit, Fold, FoldLimits, ItemId, Level, LoadRequest, Loaded, LocationId, LocationSettings,
+    Queued, Record, Rules, Slot, Timestamp, fold,
+};
+use stockline_common::ports::{AlertBook, AuditReader, CommandState, CommitOutcome, Page, Queries, Store, StoreError};
+use stockline_worker::audit::audit;
+use uuid::Uuid;
+
+pub mod alerts;
+pub mod commits;
+pub mod dead_letters;
+pub mod lists;
+pub mod racing;
+pub mod reading;
+pub mod sizes;
+pub mod steps;
+
+/// One store by its ports.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// As the worker uses it.
+    pub store: Arc<dyn Store>,
+    /// As the ingress uses it.
+    pub queries: Arc<dyn Queries>,
+    /// As the audit uses it.
+    pub audit: Arc<dyn AuditReader>,
+    /// As the alerter uses it.
+    pub alerts: Arc<dyn AlertBook>,
+}
+
+impl Ports {
+    /// All of one adapter.
+    pub fn of<S: Store + Queries + AuditReader + AlertBook + 'static>(adapter: S) -> Self {
+        let all = Arc::new(adapter);
+        Self { store: all.clone(), queries: all.clone(), audit: all.clone(), alerts: all }
+    }
+}
+
+/// Where one store is.
+#[async_trait]
+pub trait Home: Send + Sync + std::fmt::Debug {
+    /// Opens it; all ports of before are dropped. A late count looks back over so many entries.
+    async fn open(&self, late_count_entries_max: usize) -> Ports;
+}
+
+/// The most entries that late counts look back over, unless a claim is about that.
+const LATE_COUNT_ENTRIES_MAX: usize = 10_000;
+
+/// 2026-01-31T08:15:00Z
+const NOON: i64 = 1_769_847_300_000;
+
+/// So many milliseconds after noon.
+pub fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(NOON + millis)
+}
+
+/// An item's id.
+pub fn item_id(id: &str) -> ItemId {
+    id.parse().unwrap()
+}
+
+/// A location's id.
+pub fn place(id: &str) -> LocationId {
+    id.parse().unwrap()
+}
+
+/// A command's id.
+pub fn id(n: u128) -> CommandId {
+    CommandId(Uuid::from_u128(n))
+}
+
+/// A command from `{"type":…,"item_id":…}` and more fields, waiting since `now`.
+pub fn queued(id: CommandId, kind: &str, item: &str, fields: &str, now: Timestamp) -> Queued {
+    let json = format!(r#"{{"command_id":"{id}","type":"{kind}","item_id":"{item}"{fields}}}"#);
+    let command: Command = serde_json::from_str(&json).unwrap();
+    Queued { command, accepted_at: now, submitted_by: "till-1".into(), retry: 0, resubmits: None }
+}
+
+/// A slot that holds a command.
+pub fn slot_of(queued: Queued) -> Slot {
+    Slot::Command(Box::new(queued))
+}
+
+/// A store, used as the worker and the ingress use it.
+#[derive(Debug)]
+pub struct Shop {
+    home: Box<dyn Home>,
+    ports: Option<Ports>,
+    next_id: AtomicU64,
+    /// Bounds of the folds.
+    pub limits: FoldLimits,
+}
+
+impl Shop {
+    /// Over an empty store.
+    pub async fn new(home: Box<dyn Home>) -> Self {
+        let ports = Some(home.open(LATE_COUNT_ENTRIES_MAX).await);
+        Self { home, ports, next_id: AtomicU64::new(1), limits: FoldLimits::default() }
+    }
+
+    /// Its ports.
+    pub fn ports(&self) -> &Ports {
+        self.ports.as_ref().unwrap()
+    }
+
+    /// The store's ports dropped and opened again.
+    pub async fn reopened(mut self, late_count_entries_max: usize) -> Self {
+        self.ports = None;
+        self.ports = Some(self.home.open(late_count_entries_max).await);
+        self
+    }
+
+    /// An id that no other command has.
+    pub fn fresh_id(&self) -> CommandId {
+        id(self.next_id.fetch_add(1, Ordering::Relaxed).into())
+    }
+
+    /// A slot under a fresh id; see [`queued`].
+    pub fn slot(&self, kind: &str, item: &str, fields: &str, now: Timestamp) -> Slot {
+        slot_of(queued(self.fresh_id(), kind, item, fields, now))
+    }
+
+    /// Loads what these slots need.
+    pub async fn load(&self, item: &str, slots: &[Slot]) -> Loaded {
+        let request = LoadRequest::for_slots(item_id(item), slots, &Rules::default());
+        self.ports().store.load(&[request]).await.remove(0).unwrap()
+    }
+
+    /// Loads and folds.
+    pub async fn fold(&self, item: &str, slots: &[Slot], now: Timestamp) -> Fold {
+        let loaded = self.load(item, slots).await;
+        fold(&loaded, &item_id(item), slots, &BTreeMap::new(), now, &Rules::default(), &self.limits)
+    }
+
+    /// Commits one fold.
+    pub async fn commit(&self, commit: Commit) -> CommitOutcome {
+        self.try_commit(commit).await.unwrap()
+    }
+
+    /// Commits one fold, which may fail.
+    pub async fn try_commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
+        let mut answers = self.ports().store.commit(vec![commit]).await;
+        assert_eq!(answers.len(), 1);
+        answers.remove(0)
+    }
+
+    /// One command through load, fold and commit; its record.
+    pub async fn run(&self, kind: &str, item: &str, fields: &str, now: Timestamp) -> Record {
+        self.settle(item, vec![self.slot(kind, item, fields, now)], now).await.remove(0)
+    }
+
+    /// All of these through as many folds as they need; their records.
+    pub async fn settle(&self, item: &str, slots: Vec<Slot>, now: Timestamp) -> Vec<Record> {
+        let mut records = Vec::new();
+        let mut left = &slots[..];
+        while !left.is_empty() {
+            let fold = self.fold(item, left, now).await;
+            records.extend(fold.commit.records.clone());
+            assert_eq!(self.commit(fold.commit).await, CommitOutcome::Committed);
+            left = &left[fold.taken..];
+        }
+        assert_eq!(records.len(), slots.len());
+        records
+    }
+
+    /// Registers an item.
+    pub async fn register(&self, item: &str, fields: &str) -> Record {
+        self.run("register_item", item, &format!(r#","name":"Item {item}"{fields}"#), at(0)).await
+    }
+
+    /// Receives so many.
+    pub async fn receive(&self, item: &str, location: &str, quantity: i64, now: Timestamp) -> Record {
+        self.run("receive", item, &format!(r#","location_id":"{location}","quantity":{quantity}"#), now).await
+    }
+
+    /// A slot that sells so many at `main`.
+    pub fn sale(&self, item: &str, quantity: i64, now: Timestamp) -> Slot {
+        self.slot("sell", item, &format!(r#","quantity":{quantity}"#), now)
+    }
+
+    /// Puts a location.
+    pub async fn open_location(&self, location: &str) {
+        let settings = LocationSettings { location_id: place(location), ..LocationSettings::main() };
+        self.ports().queries.put_location(&settings).await.unwrap();
+    }
+
+    /// The record of a command.
+    pub async fn record(&self, item: &str, command_id: CommandId) -> Option<Record> {
+        let state = CommandState { item_id: item_id(item), command_id };
+        self.ports().queries.records(&[state]).await.unwrap().remove(0)
+    }
+
+    /// An item's levels.
+    pub async fn levels(&self, item: &str) -> Vec<Level> {
+        self.ports().queries.item(&item_id(item)).await.unwrap().unwrap().levels
+    }
+
+    /// Location, whole units on hand and seq of each level.
+    pub async fn on_hand(&self, item: &str) -> Vec<(String, i64, u64)> {
+        let levels = self.levels(item).await;
+        levels.iter().map(|level| (level.location_id.to_string(), level.on_hand.raw() / 1_000, level.seq)).collect()
+    }
+
+    /// The seqs of a level's ledger as the audit reads them, in pages of `limit`.
+    pub async fn ledger_seqs(&self, item: &str, location: &str, limit: usize) -> Vec<u64> {
+        let (mut seqs, mut next) = (Vec::new(), Some(1));
+        while let Some(from) = next {
+            let reader = &self.ports().audit;
+            let page = reader.audit_ledger(&item_id(item), &place(location), from, limit).await.unwrap();
+            seqs.extend(page.entries.iter().map(|entry| entry.seq));
+            next = page.next_seq;
+        }
+        seqs
+    }
+
+    /// The audit must find nothing.
+    pub async fn audit(&self) {
+        let report = audit(&*self.ports().audit, &*self.ports().queries, &mut |_| {}).await.unwrap();
+        assert!(report.is_sound(), "{:?}", report.faults);
+    }
+}
+
+/// All pages of a list.
+pub async fn all_pages<T>(limit: usize, mut read: impl AsyncFnMut(Option<&str>) -> Page<T>) -> Vec<T> {
+    let (mut seen, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let page = read(cursor.as_deref()).await;
+        assert!(page.entries.len() <= limit, "{} entries of at most {limit}", page.entries.len());
+        assert!(page.next_cursor != cursor || cursor.is_none(), "the cursor stands");
+        seen.extend(page.entries);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return seen;
+        }
+    }
+}
+
+/// Makes a test of every claim, over the home that `$home` makes: an async expression of a `Box<dyn Home>`.
+#[macro_export]
+macro_rules! store_contract {
+    ($home:expr) => {
+        $crate::store_contract! { @claims $home;
+            alerts: a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped
+                a_claim_that_is_mixed_answers_each_alert_in_order
+                the_history_pages_newest_first_by_location_or_all
+                a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told;
+            commits: what_a_fold_wrote_is_loaded_as_it_was
+                a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did
+                a_duplicate_is_named_whatever_else_failed_and_nothing_is_written
+                a_stale_level_or_item_is_a_conflict
+                a_transfer_is_all_or_nothing
+                a_chunk_is_written_with_its_level_or_not_at_all
+                a_rejection_needs_no_version
+                commits_of_one_call_are_answered_each_by_itself
+                a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine
+                a_level_is_rejudged_once_and_only_by_the_threshold_that_holds
+                every_level_has_a_mark_of_its_own
+                a_load_answers_each_request_by_itself;
+            dead_letters: a_dead_letter_gives_way_to_a_later_retry_only
+                a_dead_letter_is_discarded_once_and_then_final
+                a_refused_command_is_replaced_by_one_resubmission
+                a_discarded_dead_letter_is_not_resubmitted
+                a_resubmitted_dead_letter_is_final;
+            lists: items_are_listed_by_name_whatever_its_case_and_by_every_filter
+                a_barcode_that_moved_is_found_where_it_is
+                levels_are_listed_by_item_then_location_and_by_the_state_that_reads_show
+                refused_commands_are_listed_newest_first_until_they_are_settled_otherwise
+                main_is_a_location_before_and_after_it_is_put
+                settings_that_were_put_hold_for_the_next_load
+                a_foreign_cursor_is_the_first_page;
+            racing: many_buyers_never_oversell
+                an_item_is_never_shown_in_the_middle_of_a_transfer
+                movements_page_rightly_while_the_ledger_moves
+                the_past_stays_as_it_was_while_the_ledger_moves;
+            reading: movements_page_newest_first_across_chunks_tails_and_locations
+                a_page_goes_on_rightly_while_the_tail_moves_into_chunks
+                the_stock_at_any_time_is_the_balance_after_its_last_entry
+                a_late_count_gets_the_history_back_to_its_time_and_no_further_than_the_bound
+                the_audit_reads_every_entry_and_record_once
+                records_answer_in_input_order_and_absence_is_told;
+            sizes: a_fold_over_many_levels_is_one_commit
+                a_thousand_commands_with_long_notes_keep_every_word
+                a_level_near_its_bound_reads_back
+                more_than_sixteen_megabytes_are_loaded_whole
+                more_than_sixteen_megabytes_of_records_are_read_whole
+                an_item_at_more_places_than_one_transaction_reads_is_shown_whole;
+            steps: a_death_or_a_lost_answer_at_any_step_takes_every_effect_once
+                a_zombie_at_any_step_changes_nothing;
+        }
+    };
+    (@claims $home:expr; $($module:ident: $($claim:ident)+;)+) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $claim() {
+                let shop = $crate::contract::store::Shop::new($home.await).await;
+                $crate::contract::store::$module::$claim(shop).await;
+            }
+        )+)+
+    };
+}

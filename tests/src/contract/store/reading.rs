@@ -1,0 +1,172 @@
+//! The ledger: movements, points in time, history for late counts, the audit's reading.
+
+use stockline_common::domain::{CommandKind, Entry, LoadRequest, LocationId, Quantity, Timestamp};
+use stockline_common::ports::{CommandState, Movement, MovementFilter};
+
+use super::{Shop, all_pages, at, id, item_id, place};
+
+/// Two levels of `cola` with some hundred entries in chunks and tails, recorded a few in the same millisecond; its
+/// movements, newest first.
+pub async fn busy(shop: &Shop) -> Vec<Movement> {
+    shop.open_location("north").await;
+    shop.register("cola", "").await;
+    let mut expected = Vec::new();
+    for n in 0..120_i64 {
+        let now = at(10 + n / 4);
+        let record = match n % 5 {
+            4 => {
+                let legs = r#","from_location_id":"main","to_location_id":"north","quantity":1"#;
+                shop.run("transfer", "cola", legs, now).await
+            }
+            n => shop.receive("cola", if n % 2 == 0 { "main" } else { "north" }, n + 1, now).await,
+        };
+        let outcome = &record.outcome;
+        expected.extend(outcome.effects.iter().filter_map(|effect| Movement::of_effect(outcome, effect)));
+    }
+    expected.sort_by_cached_key(newest_first);
+    expected
+}
+
+fn newest_first(movement: &Movement) -> (std::cmp::Reverse<(Timestamp, u64)>, LocationId) {
+    (std::cmp::Reverse((movement.entry.recorded_at, movement.entry.seq)), movement.location_id.clone())
+}
+
+/// All movements of `cola`.
+pub async fn movements(shop: &Shop, filter: &MovementFilter, limit: usize) -> Vec<Movement> {
+    let queries = &shop.ports().queries;
+    let read = async |cursor: Option<&str>| queries.movements(&item_id("cola"), filter, cursor, limit).await.unwrap();
+    all_pages(limit, read).await
+}
+
+pub async fn movements_page_newest_first_across_chunks_tails_and_locations(shop: Shop) {
+    let expected = busy(&shop).await;
+    for limit in [1, 7, 1_000] {
+        assert_eq!(movements(&shop, &MovementFilter::default(), limit).await, expected, "{limit}");
+    }
+    let only = |keep: &dyn Fn(&Movement) -> bool| expected.iter().filter(|m| keep(m)).cloned().collect::<Vec<_>>();
+    let north = MovementFilter { location_id: Some(place("north")), ..MovementFilter::default() };
+    assert_eq!(movements(&shop, &north, 5).await, only(&|m| m.location_id == place("north")));
+    let legs = MovementFilter { kind: Some(CommandKind::Transfer), ..MovementFilter::default() };
+    assert_eq!(movements(&shop, &legs, 3).await, only(&|m| m.entry.counterpart.is_some()));
+    let between = MovementFilter { from: Some(at(15)), to: Some(at(30)), ..MovementFilter::default() };
+    let inside = |m: &Movement| m.entry.recorded_at >= at(15) && m.entry.recorded_at < at(30);
+    assert_eq!(movements(&shop, &between, 3).await, only(&inside));
+    let nowhere = MovementFilter { location_id: Some(place("south")), ..MovementFilter::default() };
+    assert!(movements(&shop, &nowhere, 3).await.is_empty());
+    shop.audit().await;
+}
+
+pub async fn a_page_goes_on_rightly_while_the_tail_moves_into_chunks(shop: Shop) {
+    let expected = busy(&shop).await;
+    let filter = MovementFilter::default();
+    let queries = &shop.ports().queries;
+    let first = queries.movements(&item_id("cola"), &filter, None, 3).await.unwrap();
+    let (mut seen, mut cursor) = (first.entries, first.next_cursor);
+    while let Some(at_cursor) = cursor {
+        for _ in 0..9 {
+            shop.receive("cola", "main", 1, at(500)).await;
+        }
+        let page = queries.movements(&item_id("cola"), &filter, Some(&at_cursor), 11).await.unwrap();
+        seen.extend(page.entries);
+        cursor = page.next_cursor;
+    }
+    assert_eq!(seen, expected);
+}
+
+/// What [`stockline_common::ports::Queries::stock_as_of`] should say, by these movements.
+pub fn balances(movements: &[Movement], time: Timestamp) -> Vec<(LocationId, Quantity, u64)> {
+    let mut balances = Vec::new();
+    for location in ["main", "north"] {
+        let mut there = movements.iter().filter(|m| m.location_id == place(location));
+        if let Some(last) = there.find(|m| m.entry.recorded_at <= time) {
+            balances.push((place(location), last.entry.after, last.entry.seq));
+        }
+    }
+    balances
+}
+
+pub async fn the_stock_at_any_time_is_the_balance_after_its_last_entry(shop: Shop) {
+    let movements = busy(&shop).await;
+    for millis in 0..45 {
+        let found = shop.ports().queries.stock_as_of(&item_id("cola"), at(millis)).await.unwrap();
+        assert_eq!(found, Some(balances(&movements, at(millis))), "{millis}");
+    }
+    assert_eq!(shop.ports().queries.stock_as_of(&item_id("fanta"), at(9)).await.unwrap(), None);
+}
+
+async fn history(shop: &Shop, since: Timestamp) -> (Vec<Entry>, bool, u64) {
+    let mut request = LoadRequest::for_rejudge(item_id("cola"));
+    request.since.insert(place("main"), since);
+    let loaded = shop.ports().store.load(&[request]).await.remove(0).unwrap();
+    let level = &loaded.levels[&place("main")];
+    (level.history.clone(), level.history_complete, level.level.seq - level.level.tail.len() as u64)
+}
+
+pub async fn a_late_count_gets_the_history_back_to_its_time_and_no_further_than_the_bound(shop: Shop) {
+    let movements = busy(&shop).await;
+    let mut ledger: Vec<_> =
+        movements.into_iter().filter(|m| m.location_id == place("main")).map(|m| m.entry).collect();
+    ledger.reverse();
+    for since in [-1, 10, 17, 25, 99] {
+        let (found, complete, before_tail) = history(&shop, at(since)).await;
+        let expected = ledger.iter().filter(|e| e.recorded_at > at(since) && e.seq <= before_tail);
+        assert!(complete);
+        assert_eq!(found, expected.cloned().collect::<Vec<_>>(), "{since}");
+    }
+    let shop = shop.reopened(20).await;
+    let (found, complete, before_tail) = history(&shop, at(-1)).await;
+    assert!(!complete && found.len() <= 20, "{complete}, {} entries", found.len());
+    assert_eq!(found.last().map(|e| e.seq), Some(before_tail));
+    assert!(found.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq));
+}
+
+pub async fn the_audit_reads_every_entry_and_record_once(shop: Shop) {
+    let movements = busy(&shop).await;
+    for location in ["main", "north"] {
+        let count = movements.iter().filter(|m| m.location_id == place(location)).count() as u64;
+        for limit in [5, 1_000] {
+            assert_eq!(shop.ledger_seqs("cola", location, limit).await, (1..=count).collect::<Vec<_>>());
+        }
+        let reader = &shop.ports().audit;
+        let late = reader.audit_ledger(&item_id("cola"), &place(location), count - 1, 5).await.unwrap();
+        assert_eq!(late.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [count - 1, count]);
+    }
+    for item in ["apple", "zebra"] {
+        shop.register(item, "").await;
+    }
+    shop.run("archive_item", "apple", "", at(1)).await;
+    let audit = &shop.ports().audit;
+    for limit in [1, 2, 50] {
+        let read = async |cursor: Option<&str>| audit.audit_items(cursor, limit).await.unwrap();
+        let items = all_pages(limit, read).await;
+        let ids: Vec<_> = items.iter().map(|view| (view.item.item_id.as_str(), view.levels.len())).collect();
+        assert_eq!(ids, [("apple", 0), ("cola", 2), ("zebra", 0)]);
+    }
+    let read = async |cursor: Option<&str>| audit.audit_records(cursor, 50).await.unwrap();
+    let mut ids: Vec<_> = all_pages(50, read).await.iter().map(|record| record.outcome.command_id).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (1..=124).map(id).collect::<Vec<_>>());
+    shop.audit().await;
+}
+
+pub async fn records_answer_in_input_order_and_absence_is_told(shop: Shop) {
+    shop.register("cola", "").await;
+    let mut states = Vec::new();
+    for n in 0..130_u32 {
+        if n % 2 == 0 {
+            shop.receive("cola", "main", 1, at(n.into())).await;
+        }
+        let command_id = if n % 2 == 0 { id(u128::from(n / 2) + 2) } else { id(u128::from(n) + 1_000) };
+        states.push(CommandState { item_id: item_id("cola"), command_id });
+    }
+    states.reverse();
+    // The same one twice, and one's id under another item.
+    states.extend([states[1].clone(), CommandState { item_id: item_id("Cola"), ..states[1].clone() }]);
+    let records = shop.ports().queries.records(&states).await.unwrap();
+    assert_eq!(records.len(), states.len());
+    for (n, (state, record)) in states.iter().zip(&records).enumerate() {
+        let there = n == 130 || (n < 130 && n % 2 == 1);
+        assert_eq!(record.as_ref().map(|r| r.outcome.command_id), there.then_some(state.command_id), "{n}");
+    }
+    assert!(shop.ports().queries.records(&[]).await.unwrap().is_empty());
+}

@@ -1,0 +1,88 @@
+//! DynamoDB in this process: an engine on a loopback port, with Stockline's table.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use aws_sdk_dynamodb::types::BillingMode;
+use stockline_common::aws::dynamodb::table;
+use stockline_common::aws::{DynamoOptions, DynamoStore};
+use stockline_common::ports::Clock;
+use tokio::sync::oneshot;
+
+use crate::inject::{Script, sdk_config};
+
+/// The table's name.
+pub const TABLE: &str = "stockline";
+
+/// An engine with an empty table; it ends when dropped.
+#[derive(Debug)]
+pub struct Dynoxide {
+    /// `http://127.0.0.1:port`
+    pub url: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Dynoxide {
+    /// Starts one and creates [`TABLE`].
+    pub async fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel::<()>();
+        // A runtime of its own: a test that pauses its clock or blocks its thread must not stop the engine.
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let serve = async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let database = dynoxide::Database::memory().unwrap();
+            tokio::select! {
+                served = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()) => {
+                    served.unwrap();
+                }
+                // Also where the sender is gone. Connections that clients keep open are cut, not waited for.
+                _ = stopped => {}
+            }
+        };
+        let thread = std::thread::Builder::new().name("dynoxide".into()).spawn(move || {
+            runtime.block_on(serve);
+            runtime.shutdown_background();
+        });
+        let engine = Self { url, stop: Some(stop), thread: Some(thread.unwrap()) };
+        create_table(&engine.client(&Script::new()), TABLE).await;
+        engine
+    }
+
+    /// A client, with `script` in its way.
+    pub fn client(&self, script: &Script) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&sdk_config(&self.url, script))
+    }
+
+    /// The store over [`TABLE`], with `script` in its way.
+    pub fn store(&self, script: &Script, options: DynamoOptions, clock: Arc<dyn Clock>) -> DynamoStore {
+        DynamoStore::new(self.client(script), TABLE.to_owned(), options, clock)
+    }
+}
+
+impl Drop for Dynoxide {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic there was printed where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Creates Stockline's table.
+pub async fn create_table(client: &aws_sdk_dynamodb::Client, name: &str) {
+    client
+        .create_table()
+        .table_name(name)
+        .set_attribute_definitions(Some(table::attribute_definitions()))
+        .set_key_schema(Some(table::key_schema(table::PK, table::SK)))
+        .set_global_secondary_indexes(Some(table::indexes()))
+        .billing_mode(BillingMode::PayPerRequest)
+        .send()
+        .await
+        .unwrap();
+}

@@ -1,0 +1,153 @@
+//! `deploy/template.yaml` on the AWS stand-in, through CloudFormation as on AWS.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::ministack::{ACCESS_KEY_ID, Ministack, REGION};
+use crate::process::PATIENCE;
+
+/// The template that is deployed.
+pub const TEMPLATE: &str = include_str!("../../deploy/template.yaml");
+/// Who the mails come from.
+pub const MAIL_FROM: &str = "stock@example.com";
+/// Who gets the alerts of locations that name nobody.
+pub const ALERT_EMAILS: &str = "manager@example.com";
+
+/// For how long workers hold a message; short, so that what a killed one held comes back soon.
+pub const STACK_VISIBILITY_S: u32 = 10;
+
+const STACK: &str = "stockline";
+const CODE_BUCKET: &str = "code";
+const ALERTER_KEY: &str = "alerter.zip";
+const POLL_EVERY: Duration = Duration::from_millis(20);
+
+/// A deployed stack.
+#[derive(Debug)]
+pub struct Stack {
+    outputs: BTreeMap<String, String>,
+}
+
+impl Stack {
+    /// Deploys it with this program as the alerter. `None` for tests that raise no alert: then the function does
+    /// nothing but fail.
+    pub async fn deploy(server: &Ministack, alerter: Option<&Path>) -> Self {
+        // The program stays where it was built; what is uploaded starts it.
+        let program = alerter.map_or_else(|| "false".into(), |path| format!("'{}'", path.display()));
+        let code = server.zip("bootstrap", &format!("#!/bin/sh\nexec {program}\n")).await;
+        upload(server, CODE_BUCKET, ALERTER_KEY, code).await;
+
+        let parameters = [
+            ("Environment", "test"),
+            ("Keep", "Delete"),
+            ("MailFrom", MAIL_FROM),
+            ("AlertEmails", ALERT_EMAILS),
+            ("CodeBucket", CODE_BUCKET),
+            ("AlerterKey", ALERTER_KEY),
+            ("PasswordSignIn", "true"),
+            ("VisibilityS", &STACK_VISIBILITY_S.to_string()),
+        ];
+        let mut form = vec![
+            ("StackName".to_owned(), STACK.to_owned()),
+            ("TemplateBody".to_owned(), TEMPLATE.to_owned()),
+            ("Capabilities.member.1".to_owned(), "CAPABILITY_IAM".to_owned()),
+            ("Capabilities.member.2".to_owned(), "CAPABILITY_AUTO_EXPAND".to_owned()),
+        ];
+        for (index, (name, value)) in (1..).zip(parameters) {
+            form.push((format!("Parameters.member.{index}.ParameterKey"), name.to_owned()));
+            form.push((format!("Parameters.member.{index}.ParameterValue"), value.to_owned()));
+        }
+        cloudformation(server, "CreateStack", form).await;
+        Self { outputs: outputs_when_created(server).await }
+    }
+
+    /// One of the template's outputs.
+    pub fn output(&self, name: &str) -> &str {
+        self.outputs.get(name).unwrap_or_else(|| panic!("the template has no output {name}"))
+    }
+}
+
+async fn outputs_when_created(server: &Ministack) -> BTreeMap<String, String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let stack = cloudformation(server, "DescribeStacks", named()).await;
+        let status = first_between(&stack, "<StackStatus>", "</StackStatus>").unwrap_or_default();
+        if status == "CREATE_COMPLETE" {
+            return all_between(&stack, "<OutputKey>", "</OutputKey>")
+                .into_iter()
+                .zip(all_between(&stack, "<OutputValue>", "</OutputValue>"))
+                .collect();
+        }
+        if status != "CREATE_IN_PROGRESS" {
+            let events = cloudformation(server, "DescribeStackEvents", named()).await;
+            panic!("the stack is {status}: {:#?}", all_between(&events, "<ResourceStatusReason>", "<"));
+        }
+        assert!(Instant::now() < deadline, "the stack was not there in time");
+        tokio::time::sleep(POLL_EVERY).await;
+    }
+}
+
+fn named() -> Vec<(String, String)> {
+    vec![("StackName".to_owned(), STACK.to_owned())]
+}
+
+/// Calls CloudFormation; answers its XML.
+async fn cloudformation(server: &Ministack, action: &str, mut form: Vec<(String, String)>) -> String {
+    form.push(("Action".to_owned(), action.to_owned()));
+    form.push(("Version".to_owned(), "2010-05-15".to_owned()));
+    let body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
+    let response = reqwest::Client::new()
+        .post(&server.url)
+        .header("authorization", authorization("cloudformation"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body.join("&"))
+        .send()
+        .await
+        .unwrap();
+    let status = response.status();
+    let text = response.text().await.unwrap();
+    assert!(status.is_success(), "{action}: {status} {text}");
+    text
+}
+
+/// Puts an object, in a bucket that is made for it.
+async fn upload(server: &Ministack, bucket: &str, key: &str, body: Vec<u8>) {
+    for (path, body) in [(bucket.to_owned(), Vec::new()), (format!("{bucket}/{key}"), body)] {
+        let response = reqwest::Client::new()
+            .put(format!("{}/{path}", server.url))
+            .header("authorization", authorization("s3"))
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        assert!(response.status().is_success(), "PUT {path}: {}", response.status());
+    }
+}
+
+/// Says whose service is meant; the stand-in verifies no signature.
+pub(crate) fn authorization(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential={ACCESS_KEY_ID}/20260101/{REGION}/{service}/aws4_request, \
+         SignedHeaders=host, Signature=0"
+    )
+}
+
+/// For a form: everything but letters and digits is encoded.
+pub(crate) fn percent_encoded(text: &str) -> String {
+    let encoded = |byte: u8| {
+        if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    text.bytes().map(encoded).collect()
+}
+
+fn first_between(text: &str, before: &str, after: &str) -> Option<String> {
+    all_between(text, before, after).into_iter().next()
+}
+
+fn all_between(text: &str, before: &str, after: &str) -> Vec<String> {
+    text.split(before)
+        .skip(1)
+        .filter_map(|rest| rest.split_once(after))
+        .map(|(value, _)| value.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&"))
+        .collect()
+}
