@@ -196,7 +196,7 @@ async fn entries_in_the_tail_and_in_a_chunk_come_once() {
     // A level read before its tail moved: it still holds what is in a chunk by now, and not what is above it.
     let mut level = shop.store.levels_of(&item_id("cola"), true).await.unwrap().remove(0);
     let last_chunk = row::chunk(chunk_rows(&shop).await.last().unwrap()).unwrap();
-    level.tail = last_chunk[..2].to_vec();
+    level.tail = last_chunk[1..3].to_vec();
     level.seq = level.tail[1].seq;
     let ledger = ledger::Ledger::new(&shop.store, &item_id("cola"), &level.location_id, false);
     let mut walk = ledger::Backwards::below(ledger, &level, u64::MAX);
