@@ -154,15 +154,12 @@ async fn a_transfer_is_never_half_seen_where_no_transaction_can_read() {
     let slot = shop.transfer(1);
     settle_at(&shop.store, slot).await;
     let (store, traffic) = shop.watched(true);
-    let mut reads = 0;
-    for _ in 0..20 {
+    for _ in 0..8 {
         let slot = shop.transfer(1);
         *traffic.deed.lock().unwrap() = Some(("Query", Box::new(shop.settle_elsewhere(slot))));
         let view = store.item(&item_id("cola")).await.unwrap().unwrap();
         assert_eq!(units(&view).iter().sum::<i64>(), 10, "{view:?}");
-        reads += 1;
     }
-    assert_eq!(reads, 20);
 }
 
 #[tokio::test]
