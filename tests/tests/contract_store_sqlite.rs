@@ -16,8 +16,8 @@ impl Home for Folder {
     }
 }
 
-async fn home() -> Box<dyn Home> {
-    Box::new(Folder(tempfile::tempdir().unwrap()))
+async fn home() -> Option<Box<dyn Home>> {
+    Some(Box::new(Folder(tempfile::tempdir().unwrap())))
 }
 
 stockline_tests::store_contract!(home());

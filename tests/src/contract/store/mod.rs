@@ -244,7 +244,8 @@ pub async fn all_pages<T>(limit: usize, mut read: impl AsyncFnMut(Option<&str>) 
     }
 }
 
-/// Makes a test of every claim, over the home that `$home` makes: an async expression of a `Box<dyn Home>`.
+/// Makes a test of every claim, over the home that `$home` makes: an async expression of an
+/// `Option<Box<dyn Home>>`, `None` where the tests of that home are left out (which it says itself).
 #[macro_export]
 macro_rules! store_contract {
     ($home:expr) => {
@@ -301,8 +302,10 @@ macro_rules! store_contract {
         $($(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $claim() {
-                let shop = $crate::contract::store::Shop::new($home.await).await;
-                $crate::contract::store::$module::$claim(shop).await;
+                if let Some(home) = $home.await {
+                    let shop = $crate::contract::store::Shop::new(home).await;
+                    $crate::contract::store::$module::$claim(shop).await;
+                }
             }
         )+)+
     };
