@@ -4,6 +4,8 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -34,6 +36,7 @@ pub struct Valve {
     /// `http://127.0.0.1:port`
     pub url: String,
     open: watch::Sender<bool>,
+    broken: Arc<AtomicUsize>,
 }
 
 impl Valve {
@@ -43,12 +46,19 @@ impl Valve {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (open, state) = watch::channel(true);
+        let broken = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&broken);
         tokio::spawn(async move {
             while let Ok((inward, _)) = listener.accept().await {
-                tokio::spawn(carry(inward, target, state.clone()));
+                tokio::spawn(carry(inward, target, state.clone(), Arc::clone(&count)));
             }
         });
-        Self { url, open }
+        Self { url, open, broken }
+    }
+
+    /// How many connections an outage broke or did not take.
+    pub fn broken(&self) -> usize {
+        self.broken.load(Ordering::SeqCst)
     }
 
     /// Breaks every connection and takes no new one.
@@ -62,14 +72,16 @@ impl Valve {
     }
 }
 
-async fn carry(mut inward: TcpStream, target: SocketAddr, mut open: watch::Receiver<bool>) {
+async fn carry(mut inward: TcpStream, target: SocketAddr, mut open: watch::Receiver<bool>, broken: Arc<AtomicUsize>) {
     let carried = async {
         let mut outward = TcpStream::connect(target).await?;
         tokio::io::copy_bidirectional(&mut inward, &mut outward).await
     };
     tokio::select! {
         biased;
-        _ = open.wait_for(|open| !open) => {}
+        _ = open.wait_for(|open| !open) => {
+            broken.fetch_add(1, Ordering::SeqCst);
+        }
         _ = carried => {}
     }
 }

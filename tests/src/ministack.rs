@@ -90,7 +90,8 @@ impl Ministack {
                 ("MINISTACK_HOST", "127.0.0.1"),
                 ("MINISTACK_REGION", REGION),
                 ("MINISTACK_EDITION", &mark),
-                ("LOG_LEVEL", "WARNING"),
+                // So that its functions' logs are in its own.
+                ("LOG_LEVEL", "INFO"),
                 ("TMPDIR", folder.path().to_str().unwrap()),
                 ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
                 ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),

@@ -58,6 +58,11 @@ impl Stack {
             form.push((format!("Parameters.member.{index}.ParameterValue"), value.to_owned()));
         }
         cloudformation(server, "CreateStack", form).await;
+        // An account in SES's sandbox, as a new one is: both ends of a mail are verified.
+        let ses = server.clients().ses;
+        for address in [MAIL_FROM, ALERT_EMAILS] {
+            ses.create_email_identity().email_identity(address).send().await.unwrap();
+        }
         Self { outputs: outputs_when_created(server).await }
     }
 

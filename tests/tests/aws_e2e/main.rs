@@ -4,6 +4,7 @@
 
 use std::time::Instant;
 
+use futures_util::future::join_all;
 use stockline_tests::aws::{Installation, Program};
 use stockline_tests::ministack::aws_tests;
 
@@ -52,10 +53,7 @@ async fn the_aws_home_keeps_its_promises() {
     timed("P6: mails", alerts::p6_every_crossing_was_mailed_once(&home, alerts)).await;
     timed("P4", promises::p4_the_ledger_explains_the_stock(&home)).await;
     timed("the fleet drains and ends", async {
-        fleet.ingress.stop().await;
-        for worker in fleet.workers {
-            worker.stop().await;
-        }
+        join_all(fleet.workers.into_iter().chain([fleet.ingress]).map(Program::stop)).await;
     })
     .await;
     println!("{:>7.1} s  in all", begun.elapsed().as_secs_f64());

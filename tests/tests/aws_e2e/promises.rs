@@ -70,7 +70,7 @@ pub(crate) async fn p8_one_bad_command_harms_only_itself(home: &Installation) {
     let set_aside = dead_letters(home).await;
     assert_eq!(set_aside.len(), 2, "{set_aside:#?}");
     for letter in &set_aside {
-        let id = letter["command_id"].as_str().unwrap();
+        let id = letter["outcome"]["command_id"].as_str().unwrap();
         let output = home.worker_command(&["dead-letters", "discard", "bread", id]).await;
         assert!(output.status.success(), "{output:?}");
     }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use stockline_common::aws::{Clients, DynamoOptions, DynamoStore, SnsPublisher, SqsOptions, SqsQueue};
+use stockline_common::aws::{Clients, DynamoOptions, DynamoStore, SnsPublisher, SqsOptions, SqsQueue, StartError};
 use stockline_common::domain::FoldLimits;
 use stockline_common::ports::Clock;
 use stockline_common::service::deployed::{self, StartChecks};
 use stockline_common::service::{
-    LogFormat, MetricsTeller, Shutdown, SystemClock, init_logs, install_metrics, on_termination,
+    LogFormat, MetricsTeller, Shutdown, SystemClock, Variable, init_logs, install_metrics, on_termination,
 };
 use stockline_worker::{Adapters, Config, Health};
 use tokio::net::TcpListener;
@@ -115,10 +115,16 @@ async fn connect(settings: &Settings) -> anyhow::Result<Connected> {
     let (store_found, queue_found, topic_found) = tokio::join!(store.check(), queue.check(), alerts.check());
     let mut checks = StartChecks::default();
     checks.add(&deployed::TABLE, store_found);
-    checks.add(&deployed::QUEUE_URL, queue_found);
+    checks.add(queue_variable(settings, &queue_found), queue_found);
     checks.add(settings::TOPIC, topic_found);
     checks.finish()?;
     Ok(Connected { store: Arc::new(store), queue: Arc::new(queue), alerts: Arc::new(alerts), clock })
+}
+
+/// The variable that a fault of the queues is about: where both are named, the main one.
+fn queue_variable(settings: &Settings, found: &Result<(), StartError>) -> &'static Variable {
+    let names = |url: &str| found.as_ref().is_err_and(|error| error.to_string().contains(url));
+    if names(&settings.dlq_url) && !names(&settings.queue_url) { &deployed::DLQ_URL } else { &deployed::QUEUE_URL }
 }
 
 fn config(settings: &Settings) -> Config {

@@ -8,8 +8,8 @@ use super::call::{CALLS_AT_ONCE, NextKey, names};
 use super::fault::unavailable;
 use super::key::{self, Key, RECORD_PK_PREFIX, RECORD_SK};
 use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
-use super::table::{BY_ID, PK, SK};
 use super::row::Row;
+use super::table::{BY_ID, PK, SK};
 use super::{DynamoStore, items, row};
 use crate::cursor;
 use crate::domain::{Entry, ItemId, LocationId, Record};
@@ -102,14 +102,13 @@ impl DynamoStore {
     /// The key of the last chunk that begins at or before a seq.
     async fn chunk_before(&self, pk: &str, seq: u64) -> Result<Option<u64>, StoreError> {
         let query = self.chunks(pk, "<=", &seq).scan_index_forward(false).limit(1);
-        let keys = query.projection_expression(format!("#{PK}, #{SK}"));
+        let keys = query.projection_expression(format!("{PK}, {SK}"));
         let found = self.page(keys, None).await?.rows;
         Ok(found.first().and_then(Key::of).and_then(|key| key.sk.parse().ok()))
     }
 
     fn chunks(&self, pk: &str, compare: &str, first_seq: &u64) -> QueryFluentBuilder {
-        let values =
-            [(":pk", AttributeValue::S(pk.into())), (":first", AttributeValue::S(Key::chunk_sk(*first_seq)))];
+        let values = [(":pk", AttributeValue::S(pk.into())), (":first", AttributeValue::S(Key::chunk_sk(*first_seq)))];
         self.query(&format!("#{PK} = :pk AND #{SK} {compare} :first"), &values).consistent_read(true)
     }
 

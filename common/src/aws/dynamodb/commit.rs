@@ -181,7 +181,7 @@ impl Actions {
             .set_key(Some(Key::record(&old.item_id, old.command_id).attributes()))
             .update_expression(MARK_RESUBMITTED)
             .condition_expression(RESUBMITTABLE)
-            .set_expression_attribute_names(Some(names(&[MARK_RESUBMITTED, RESUBMITTABLE].concat())))
+            .set_expression_attribute_names(Some(names(&[MARK_RESUBMITTED, RESUBMITTABLE].join(" "))))
             .expression_attribute_values(":me", row::json(me)?)
             .build()?;
         self.push(Stands::AsLoaded, TransactWriteItem::builder().update(update).build());

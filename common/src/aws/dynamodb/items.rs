@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{Get, TransactGetItem};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
+use super::DynamoStore;
 use super::call::CALLS_AT_ONCE;
 use super::fault::unavailable;
 use super::key::{self, ITEM_SK, Key, LEVEL_SK_PREFIX};
 use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
 use super::row::{self, Row};
 use super::table::{BY_NAME, PK, SK};
-use super::DynamoStore;
 use crate::cursor;
 use crate::domain::{Claim, Item, ItemId, Level};
 use crate::ports::{ItemFilter, ItemView, Page, StoreError};
@@ -65,7 +65,7 @@ impl DynamoStore {
 
     async fn item_keys(&self, item_id: &ItemId) -> Result<Vec<Key>, StoreError> {
         let query = self.query_partition(Key::item_pk(item_id), None).consistent_read(true);
-        let rows = self.pages(query.projection_expression(format!("#{PK}, #{SK}"))).await?;
+        let rows = self.pages(query.projection_expression(format!("{PK}, {SK}"))).await?;
         Ok(rows.iter().filter_map(Key::of).collect())
     }
 
@@ -224,4 +224,38 @@ impl DynamoStore {
 fn names_from(prefix: &str) -> Range {
     let prefix = &prefix[..prefix.floor_char_boundary(PREFIX_BYTES_MAX)];
     Range { from: Some(prefix.to_owned()), to: Some(format!("{prefix}{}", char::MAX)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(versions: &[u64]) -> Vec<Row> {
+        let row = |(sk, version): (String, &u64)| {
+            Row::from([(SK.into(), row::text(sk)), (row::VERSION.into(), row::number(version))])
+        };
+        versions.iter().zip('a'..).map(|(version, sk)| row((sk.into(), version))).collect()
+    }
+
+    #[test]
+    fn reads_prove_one_moment_only_where_every_other_row_stood_still_around_it() {
+        for (older, old, new, expected) in [
+            (None, &[1, 1][..], &[1, 1][..], true),
+            (None, &[1, 1], &[2, 1], false),
+            (None, &[1], &[1, 1], false),
+            (Some(&[1, 1][..]), &[2, 2], &[2, 2], true),
+            (Some(&[1, 1]), &[2, 1], &[3, 1], true),
+            (Some(&[1, 1]), &[1, 1], &[2, 1], true),
+            (Some(&[1]), &[1, 1], &[1, 2], true),
+            // The moment of one row is not that of another.
+            (Some(&[1, 1]), &[2, 1], &[2, 2], false),
+            (Some(&[1, 1]), &[2, 2], &[2, 3], false),
+            (Some(&[1, 1]), &[1, 1], &[2, 2], false),
+            (Some(&[1]), &[2], &[2, 1], false),
+        ] {
+            let older = older.map(rows);
+            let found = is_one_moment(older.as_deref(), &rows(old), &rows(new));
+            assert_eq!(found, expected, "{older:?} {old:?} {new:?}");
+        }
+    }
 }

@@ -39,8 +39,7 @@ impl<'a> Ledger<'a> {
     async fn back_from(&self, seq: u64, count: i32) -> Result<Vec<Vec<Entry>>, StoreError> {
         let mut consistent = self.consistent;
         loop {
-            let values =
-                [(":pk", AttributeValue::S(self.pk.clone())), (":seq", AttributeValue::S(Key::chunk_sk(seq)))];
+            let values = [(":pk", AttributeValue::S(self.pk.clone())), (":seq", AttributeValue::S(Key::chunk_sk(seq)))];
             let query = self
                 .store
                 .query(&format!("#{PK} = :pk AND #{SK} <= :seq"), &values)
@@ -129,7 +128,8 @@ pub(super) struct Backwards<'a> {
 impl<'a> Backwards<'a> {
     /// From the entry before this seq on.
     pub(super) fn below(ledger: Ledger<'a>, level: &Level, seq: u64) -> Self {
-        let mut walk = Self { ledger, piece: VecDeque::new(), below: seq.min(level.seq + 1), chunks_next: CHUNKS_FIRST };
+        let mut walk =
+            Self { ledger, piece: VecDeque::new(), below: seq.min(level.seq + 1), chunks_next: CHUNKS_FIRST };
         walk.add_older(level.tail.clone());
         walk
     }
@@ -256,5 +256,75 @@ impl DynamoStore {
         let mut walk = Backwards::from_time(ledger, &level, at).await?;
         let last = walk.peek().await?.map(|entry| (entry.after, entry.seq));
         Ok(last.map(|(on_hand, seq)| (level.location_id, on_hand, seq)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Searches chunks of (first seq, last seq, when the first was recorded); the seq of the found one and how many
+    /// were looked at.
+    fn search(chunks: &[(u64, u64, i64)], at: i64) -> (Option<u64>, usize) {
+        let mut search = TimeSearch::below(chunks.last().map_or(1, |(_, last, _)| last + 1));
+        let (mut best, mut looked_at) = (None, 0);
+        while let Some(probe) = search.probe() {
+            let (first, last, recorded_at) = *chunks.iter().find(|c| (c.0..=c.1).contains(&probe)).unwrap();
+            looked_at += 1;
+            search.learn(first, last, recorded_at <= at);
+            best = if recorded_at <= at { Some(first) } else { best };
+        }
+        (best, looked_at)
+    }
+
+    #[test]
+    fn the_last_chunk_that_begins_early_enough_is_found_in_few_reads() {
+        let mut chunks = Vec::new();
+        for n in 0_u64..5_000 {
+            let first = chunks.last().map_or(1, |(_, last, _)| last + 1);
+            // Some chunks begin at the same moment.
+            chunks.push((first, first + n % 13, (n / 3 * 10).cast_signed()));
+        }
+        for at in (-1..17_000).step_by(7) {
+            let expected = chunks.iter().rev().find(|chunk| chunk.2 <= at).map(|chunk| chunk.0);
+            let (found, looked_at) = search(&chunks, at);
+            assert_eq!(found, expected, "{at}");
+            assert!(looked_at <= 24, "{at}: {looked_at}");
+        }
+        assert_eq!(search(&chunks, 20_000).1, 1, "the newest is looked at first");
+        assert_eq!(search(&[], 5), (None, 0));
+    }
+
+    #[test]
+    fn chunks_that_do_not_reach_back_without_gaps_are_told() {
+        let chunk = |seqs: std::ops::RangeInclusive<u64>| {
+            let entry = crate::domain::Entry {
+                seq: 0,
+                kind: crate::domain::EntryKind::Sell,
+                command_id: crate::domain::CommandId(uuid::Uuid::nil()),
+                quantity: Quantity::ZERO,
+                delta: Quantity::ZERO,
+                after: Quantity::ZERO,
+                occurred_at: Timestamp::EPOCH,
+                recorded_at: Timestamp::EPOCH,
+                late: false,
+                clock_ahead: false,
+                submitted_by: "".into(),
+                counterpart: None,
+                unit_cost: None,
+                reason: None,
+                note: None,
+                reference: None,
+                device_id: None,
+                operator: None,
+            };
+            seqs.map(|seq| Entry { seq, ..entry.clone() }).collect::<Vec<_>>()
+        };
+        assert_eq!(gap(&[chunk(7..=9), chunk(4..=6)], 9), None);
+        assert_eq!(gap(&[chunk(7..=12), chunk(4..=8)], 9), None, "what overlaps is no gap");
+        assert_eq!(gap(&[chunk(7..=9), chunk(3..=5)], 9), Some(6));
+        assert_eq!(gap(&[chunk(7..=8)], 9), Some(9));
+        assert_eq!(gap(&[chunk(10..=12)], 9), Some(9), "its key is not its first seq");
+        assert_eq!(gap(&[], 9), Some(9));
     }
 }

@@ -101,7 +101,7 @@ impl Source {
 
     /// The receipt handle, where it is of this queue.
     fn receipt(self, handle: &Handle) -> Option<&str> {
-        handle.0.strip_prefix(self.mark())
+        handle.0.strip_prefix(self.mark()).filter(|receipt| !receipt.is_empty())
     }
 }
 
@@ -188,5 +188,6 @@ mod tests {
         let handle = Source::DeadLetters.handle("AQEB:x");
         assert_eq!(Source::DeadLetters.receipt(&handle), Some("AQEB:x"));
         assert_eq!(Source::Main.receipt(&handle), None);
+        assert_eq!(Source::Main.receipt(&Handle("q:".into())), None);
     }
 }
