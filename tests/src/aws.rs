@@ -212,6 +212,8 @@ impl Installation {
             ("STOCKLINE_ISSUER", self.stack.output("Issuer").to_owned()),
             ("STOCKLINE_JWKS_URL", cognito::jwks_url(&self.server, &self.stack)),
             ("STOCKLINE_CLIENT_IDS", self.stack.output("ClientIds").to_owned()),
+            ("STOCKLINE_LOGIN_URL", self.server.url.clone()),
+            ("STOCKLINE_LOGIN_CLIENT_ID", self.stack.output("PeopleClient").to_owned()),
             ("STOCKLINE_RECEIPT_KEYS", RECEIPT_KEY.to_owned()),
         ]);
         Program::start("ingress", self.api_port, &variables, self.server.folder()).await

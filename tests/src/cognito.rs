@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::ministack::Ministack;
 use crate::stack::{Stack, authorization, percent_encoded};
 
-const PASSWORD: &str = "Correct-Horse-7";
+/// The password of everybody.
+pub const PASSWORD: &str = "Correct-Horse-7";
 
 /// Where the keys of a stack's tokens are; their issuer stays AWS's.
 pub fn jwks_url(server: &Ministack, stack: &Stack) -> String {

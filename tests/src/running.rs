@@ -135,6 +135,7 @@ impl RunningIngress {
         };
         let config = stockline_ingress::Config {
             auth,
+            login: None,
             receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
             require_location: false,
             staff_may: StaffMay::default(),

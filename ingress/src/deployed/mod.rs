@@ -87,6 +87,7 @@ async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
 fn config(settings: Settings) -> Config {
     Config {
         auth: settings.auth,
+        login: settings.login,
         receipt_keys: settings.receipt_keys,
         require_location: settings.require_location,
         staff_may: settings.staff_may,

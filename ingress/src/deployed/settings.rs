@@ -8,7 +8,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use stockline_common::domain::ReceiptKeys;
 use stockline_common::service::deployed::{self, Deployment};
 use stockline_common::service::{Env, EnvError, Variable};
-use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay};
+use stockline_ingress::{AuthConfig, JwksSource, Limits, LoginConfig, StaffMay};
 
 const LISTEN: Variable = Variable::with_default(
     "STOCKLINE_LISTEN",
@@ -25,6 +25,14 @@ const JWKS_URL: Variable = Variable::optional(
 );
 const CLIENT_IDS: Variable =
     Variable::required("STOCKLINE_CLIENT_IDS", "client ids whose tokens are taken, with commas between them");
+const LOGIN_URL: Variable = Variable::optional(
+    "STOCKLINE_LOGIN_URL",
+    "address of the user pool's sign-in pages, for `stockline login`; with STOCKLINE_LOGIN_CLIENT_ID",
+);
+const LOGIN_CLIENT_ID: Variable = Variable::optional(
+    "STOCKLINE_LOGIN_CLIENT_ID",
+    "the client that people log in with, one of STOCKLINE_CLIENT_IDS; with STOCKLINE_LOGIN_URL",
+);
 const RECEIPT_KEYS: Variable = Variable::required(
     "STOCKLINE_RECEIPT_KEYS",
     "secret keys of receipts as base64 of at least 32 bytes, with commas between them: the first signs, all verify",
@@ -50,6 +58,8 @@ pub(crate) const VARIABLES: &[Variable] = &[
     ISSUER,
     JWKS_URL,
     CLIENT_IDS,
+    LOGIN_URL,
+    LOGIN_CLIENT_ID,
     RECEIPT_KEYS,
     REQUIRE_LOCATION,
     STAFF_MAY,
@@ -66,6 +76,7 @@ pub(crate) struct Settings {
     pub(crate) table: String,
     pub(crate) queue_url: String,
     pub(crate) auth: AuthConfig,
+    pub(crate) login: Option<LoginConfig>,
     pub(crate) receipt_keys: ReceiptKeys,
     pub(crate) require_location: bool,
     pub(crate) staff_may: StaffMay,
@@ -86,6 +97,7 @@ impl Settings {
         let table = env_ref.text(&deployed::TABLE);
         let queue_url = deployment.url(env_ref, &deployed::QUEUE_URL);
         let auth = auth(env_ref, deployment);
+        let login = login(env_ref, deployment, auth.as_ref());
         let receipt_keys = receipt_keys(env_ref);
         let require_location = env_ref.switch(&REQUIRE_LOCATION);
         let staff_may = env_ref.value(&STAFF_MAY).unwrap_or_default();
@@ -98,6 +110,7 @@ impl Settings {
                 table: table?,
                 queue_url: queue_url?,
                 auth: auth?,
+                login,
                 receipt_keys: receipt_keys?,
                 require_location: require_location?,
                 staff_may,
@@ -116,6 +129,23 @@ fn auth(env: &mut Env, deployment: Deployment) -> Option<AuthConfig> {
     let issuer = issuer?;
     let jwks_url = jwks_url.unwrap_or_else(|| format!("{issuer}/.well-known/jwks.json"));
     Some(AuthConfig { issuer, client_ids: client_ids?, jwks: JwksSource::Url(jwks_url), revoked_file: None })
+}
+
+/// `None` where people can't log in here, or where a fault was found.
+fn login(env: &mut Env, deployment: Deployment, auth: Option<&AuthConfig>) -> Option<LoginConfig> {
+    let client_id = match (env.text(&LOGIN_URL), env.text(&LOGIN_CLIENT_ID)) {
+        (Some(_), Some(client_id)) => client_id,
+        (None, None) => return None,
+        _ => {
+            env.fault(format!("{} and {} must both be set, or neither", LOGIN_URL.name, LOGIN_CLIENT_ID.name));
+            return None;
+        }
+    };
+    let url = deployment.url(env, &LOGIN_URL)?;
+    if auth.is_some_and(|auth| !auth.client_ids.contains(&client_id)) {
+        env.fault(format!("{} must be one of {}", LOGIN_CLIENT_ID.name, CLIENT_IDS.name));
+    }
+    LoginConfig::cognito(&url, &client_id).map_err(|error| env.fault(format!("{} {error}", LOGIN_URL.name))).ok()
 }
 
 fn receipt_keys(env: &mut Env) -> Option<ReceiptKeys> {
@@ -175,6 +205,26 @@ mod tests {
         for bad in ["c2hvcnQ=", "§", &format!("{KEY},short")] {
             let text = Settings::read(env(&[("STOCKLINE_RECEIPT_KEYS", bad)])).unwrap_err().to_string();
             assert!(text.contains("STOCKLINE_RECEIPT_KEYS must be keys") && !text.contains(bad), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_login_is_told_whole_or_not_at_all() {
+        let domain = ("STOCKLINE_LOGIN_URL", "https://acme.auth.eu-central-1.amazoncognito.com");
+        assert_eq!(Settings::read(env(&[])).unwrap().login, None);
+        let login = Settings::read(env(&[domain, ("STOCKLINE_LOGIN_CLIENT_ID", "people")])).unwrap().login.unwrap();
+        assert_eq!(login.token_endpoint, format!("{}/oauth2/token", domain.1));
+        for (change, fault) in [
+            (vec![domain], "must both be set"),
+            (vec![("STOCKLINE_LOGIN_CLIENT_ID", "people")], "must both be set"),
+            (vec![domain, ("STOCKLINE_LOGIN_CLIENT_ID", "strangers")], "must be one of STOCKLINE_CLIENT_IDS"),
+            (
+                vec![("STOCKLINE_LOGIN_URL", "https://s3cret/a"), ("STOCKLINE_LOGIN_CLIENT_ID", "people")],
+                "STOCKLINE_LOGIN_URL must be an address such as",
+            ),
+        ] {
+            let text = Settings::read(env(&change)).unwrap_err().to_string();
+            assert!(text.contains(fault) && !text.contains("s3cret"), "{fault}: {text}");
         }
     }
 
