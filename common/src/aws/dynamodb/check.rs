@@ -1,12 +1,10 @@
 //! Is the table there, and is it the one that this program was written for?
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{
     IndexStatus, KeySchemaElement, KeyType, ScalarAttributeType, TableDescription, TableStatus,
 };
 
 use super::DynamoStore;
-use super::fault::describe;
 use super::table::{INDEXES, Index, PK, SK};
 use crate::aws::StartError;
 
@@ -19,54 +17,13 @@ impl DynamoStore {
     /// Credentials, a missing table or index, other keys, a table that is still being made, or no answer.
     pub async fn check(&self) -> Result<(), StartError> {
         let answer = self.client.describe_table().table_name(&self.table).send().await;
-        let answer = answer.map_err(|error| self.not_described(&error))?;
+        let what = format!("the table {}", self.table);
+        let answer = answer.map_err(|error| StartError::of_call(&what, "dynamodb:DescribeTable", &error))?;
         let table = answer.table.ok_or_else(|| {
-            StartError::Unreachable(format!("DynamoDB did not describe the table {}; try again", self.table))
+            StartError::Unreachable(format!("{what} was not described; is the endpoint one of DynamoDB?"))
         })?;
         compare(&self.table, &table)
     }
-
-    fn not_described<E>(&self, error: &SdkError<E>) -> StartError
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        let (table, why) = (&self.table, describe(error));
-        let code = match error {
-            SdkError::ServiceError(service) => service.err().code().unwrap_or_default(),
-            _ => "",
-        };
-        match code {
-            "ResourceNotFoundException" => StartError::Missing(format!(
-                "there is no table {table} in this account and region: {TEMPLATE}, or name another"
-            )),
-            "AccessDeniedException" => {
-                StartError::Credentials(format!("allow dynamodb:DescribeTable on the table {table} ({why})"))
-            }
-            "ExpiredTokenException"
-            | "ExpiredToken"
-            | "UnrecognizedClientException"
-            | "InvalidSignatureException"
-            | "MissingAuthenticationTokenException"
-            | "IncompleteSignatureException" => {
-                StartError::Credentials(format!("renew the AWS credentials of this program ({why})"))
-            }
-            _ if no_credentials(error) => StartError::Credentials(format!(
-                "give this program AWS credentials: a task role, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY ({why})"
-            )),
-            _ => StartError::Unreachable(format!(
-                "DynamoDB could not be asked for the table {table}: check the network, the region and AWS_ENDPOINT_URL ({why})"
-            )),
-        }
-    }
-}
-
-/// Did the SDK find none to sign with? It says so only in its text.
-fn no_credentials<E>(error: &SdkError<E>) -> bool
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    matches!(error, SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_))
-        && describe(error).to_ascii_lowercase().contains("credential")
 }
 
 fn compare(name: &str, table: &TableDescription) -> Result<(), StartError> {

@@ -2,8 +2,9 @@
 
 use std::error::Error;
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
+use crate::aws::sdk_error;
 use crate::ports::StoreError;
 
 /// A call that failed, after the SDK's own attempts: it may pass, and whether a write took effect is unknown.
@@ -19,15 +20,8 @@ pub(super) fn describe<E>(error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    match error {
-        SdkError::ServiceError(service) => {
-            let code = service.err().code().unwrap_or("an error without a code");
-            let message = service.err().message().unwrap_or("no message");
-            format!("{code}: {message}{}", advice(code))
-        }
-        SdkError::TimeoutError(_) => "no answer in time".into(),
-        other => DisplayErrorContext(other).to_string(),
-    }
+    let advice = sdk_error::code(error).map_or("", advice);
+    format!("{}{advice}", sdk_error::text(error))
 }
 
 fn advice(code: &str) -> &'static str {

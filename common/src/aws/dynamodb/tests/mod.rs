@@ -14,10 +14,15 @@ use crate::domain::{
 };
 use crate::ports::{FixedClock, Locations};
 
+mod alerts;
+mod answers;
 mod commits;
 mod lists;
+mod loading;
 mod one_item;
 mod reading;
+mod refused;
+mod rows;
 
 const TABLE: &str = "stockline";
 
