@@ -4,7 +4,6 @@ use super::key::{Key, MONTHS_PK};
 use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, TABLE, Walk};
 use super::merge::Merge;
 use super::{DynamoStore, row};
-use crate::cursor;
 use crate::domain::LocationId;
 use crate::ports::{AlertRecord, Page, StoreError};
 
@@ -43,8 +42,7 @@ impl DynamoStore {
     ) -> Result<Page<AlertRecord>, StoreError> {
         let after = Place::of_cursor(LIST, cursor);
         let after = after.as_ref();
-        let range = Range::default().beginning(after, Order::Descending);
-        let scope = Scope { index: TABLE, range, order: Order::Descending, limit: cursor::clamp(limit) };
+        let scope = Scope::new(TABLE, Range::default(), Order::Descending, after, limit);
         let months = self.pages(self.query_partition(MONTHS_PK, None).scan_index_forward(false)).await?;
         let months = months.iter().filter_map(Key::of).map(|month| Key::alerts_pk(&month.sk));
         let months = months.skip_while(|month| after.is_some_and(|after| *month > after.partition));

@@ -54,9 +54,7 @@ impl DynamoStore {
     /// All items, by id.
     pub(super) async fn all_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemView>, StoreError> {
         let after = Place::of_cursor(ITEMS, cursor);
-        let (index, order) = (BY_ID, Order::Ascending);
-        let range = Range::default().beginning(after.as_ref(), order);
-        let scope = Scope { index, range, order, limit: cursor::clamp(limit) };
+        let scope = Scope::new(BY_ID, Range::default(), Order::Ascending, after.as_ref(), limit);
         let mut spots = Walk::merged(self, &scope, key::item_shards());
         lists::page(&Items(self), &mut spots, &scope, after.as_ref()).await
     }

@@ -4,7 +4,6 @@ use super::key::{self, Key};
 use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
 use super::table::{REFUSED, SHARDS};
 use super::{DynamoStore, row};
-use crate::cursor;
 use crate::domain::{Record, Status};
 use crate::ports::{CommandFilter, CommandState, Page, StoreError};
 
@@ -75,8 +74,7 @@ impl DynamoStore {
         }
         let after = Place::of_cursor(LIST, cursor);
         let range = Range { from: filter.since.map(key::millis), to: None };
-        let range = range.beginning(after.as_ref(), Order::Descending);
-        let scope = Scope { index: REFUSED, range, order: Order::Descending, limit: cursor::clamp(limit) };
+        let scope = Scope::new(REFUSED, range, Order::Descending, after.as_ref(), limit);
         let partitions = (0..SHARDS).map(|shard| row::refused_partition(filter.status, shard));
         let mut spots = Walk::merged(self, &scope, partitions);
         lists::page(&Refused { store: self, filter }, &mut spots, &scope, after.as_ref()).await

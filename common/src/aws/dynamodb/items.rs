@@ -12,7 +12,6 @@ use super::key::{self, ITEM_SK, Key, LEVEL_SK_PREFIX};
 use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
 use super::row::{self, Row};
 use super::table::{BY_NAME, PK, SK};
-use crate::cursor;
 use crate::domain::{Claim, Item, ItemId, Level};
 use crate::ports::{ItemFilter, ItemView, Page, StoreError};
 
@@ -199,8 +198,7 @@ impl DynamoStore {
         }
         let after = Place::of_cursor(LIST, cursor);
         let range = listing.name_prefix.as_deref().map(names_from).unwrap_or_default();
-        let range = range.beginning(after.as_ref(), Order::Ascending);
-        let scope = Scope { index: BY_NAME, range, order: Order::Ascending, limit: cursor::clamp(limit) };
+        let scope = Scope::new(BY_NAME, range, Order::Ascending, after.as_ref(), limit);
         let mut spots = Walk::merged(self, &scope, key::item_shards());
         lists::page(&listing, &mut spots, &scope, after.as_ref()).await
     }

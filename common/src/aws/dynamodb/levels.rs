@@ -12,7 +12,6 @@ use super::key::{self, Key};
 use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
 use super::row;
 use super::table::{BY_ID, BY_LOCATION, Index, UNWELL};
-use crate::cursor;
 use crate::domain::{Item, Level, StockState};
 use crate::ports::{LevelFilter, LevelView, Locations, Page, StoreError};
 
@@ -60,9 +59,9 @@ impl Listing for Named<'_> {
 }
 
 /// All levels of each item.
-struct OfItems<'a> {
-    store: &'a DynamoStore,
-    filter: &'a LevelFilter,
+pub(super) struct OfItems<'a> {
+    pub(super) store: &'a DynamoStore,
+    pub(super) filter: &'a LevelFilter,
 }
 
 impl OfItems<'_> {
@@ -112,9 +111,7 @@ impl DynamoStore {
     ) -> Result<Page<LevelView>, StoreError> {
         let after = Place::of_cursor(LIST, cursor);
         let after = after.as_ref();
-        let order = Order::Ascending;
-        let range = Range::default().beginning(after, order);
-        let scope = |index: Index| Scope { index, range: range.clone(), order, limit: cursor::clamp(limit) };
+        let scope = |index: Index| Scope::new(index, Range::default(), Order::Ascending, after, limit);
         let unwell = filter.state.is_some_and(|state| state != StockState::Normal);
         if filter.location_id.is_none() && !unwell {
             let scope = scope(BY_ID);

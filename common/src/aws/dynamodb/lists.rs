@@ -68,7 +68,7 @@ pub(super) struct Range {
 
 impl Range {
     /// What of it is at the place or behind it.
-    pub(super) fn beginning(mut self, at: Option<&Place>, order: Order) -> Self {
+    fn beginning(mut self, at: Option<&Place>, order: Order) -> Self {
         let Some(at) = at.map(|place| place.sort.clone()) else {
             return self;
         };
@@ -98,13 +98,25 @@ impl Range {
     }
 }
 
-/// What one list reads: an index (or [`TABLE`]), a range of it, a way to go, and how many entries are wanted.
+/// What one page of a list reads.
 #[derive(Debug, Clone)]
 pub(super) struct Scope {
+    /// An index, or [`TABLE`].
     pub(super) index: Index,
     pub(super) range: Range,
     pub(super) order: Order,
+    /// How many entries are wanted.
     pub(super) limit: usize,
+    /// How many rows are looked at, about.
+    pub(super) look_at: usize,
+}
+
+impl Scope {
+    /// The part of an index that is in `range` and at `after` or behind it.
+    pub(super) fn new(index: Index, range: Range, order: Order, after: Option<&Place>, limit: usize) -> Self {
+        let range = range.beginning(after, order);
+        Self { index, range, order, limit: cursor::clamp(limit), look_at: SPOTS_PER_PAGE_MAX }
+    }
 }
 
 /// Keys of some partitions, one partition after the other.
@@ -242,16 +254,13 @@ pub(super) async fn page<L: Listing>(
         (Some(after), Order::Ascending) => place > after,
         (Some(after), Order::Descending) => place < after,
     };
-    let (mut found, mut looked_at, mut ended) = (Vec::new(), 0, None);
-    while found.len() <= limit && looked_at < SPOTS_PER_PAGE_MAX {
+    let (mut found, mut looked_at, mut ended) = (Vec::new(), 0, Some(Place::default()));
+    while found.len() <= limit && looked_at < scope.look_at && ended.is_some() {
         // Where few match, each batch is as large as all before it.
-        let wanted = (limit + 1 - found.len()).max(looked_at).max(SPOTS_AT_ONCE_MIN);
-        let batch = spots.take(wanted.min(L::SPOTS_AT_ONCE_MAX)).await?;
-        let Some(last) = batch.last() else {
-            ended = None;
-            break;
-        };
-        ended = Some(L::end(last));
+        let wanted = (limit + 1 - found.len()).max(looked_at).max(SPOTS_AT_ONCE_MIN).min(L::SPOTS_AT_ONCE_MAX);
+        let batch = spots.take(wanted).await?;
+        // Fewer than wanted are the last.
+        ended = batch.last().filter(|_| batch.len() == wanted).map(L::end);
         looked_at += batch.len();
         found.extend(listing.read(batch).await?.into_iter().filter(|(place, _)| behind(place)));
     }

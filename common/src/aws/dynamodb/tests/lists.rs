@@ -1,3 +1,5 @@
+use super::super::lists::{self, Order, Place, Range, Scope, Walk};
+use super::table::BY_ID;
 use super::*;
 use crate::domain::{Alert, AlertKind, RejectionCode, StockState};
 use crate::ports::{AlertBook, Claimed, CommandFilter, ItemFilter, LevelFilter, Page, Queries, StoreError};
@@ -146,7 +148,7 @@ async fn levels_are_listed_by_item_then_location_and_by_the_state_that_reads_sho
 async fn lists_go_on_over_many_reads_of_every_shard() {
     let mut shop = Shop::new().await;
     let (mut expected, mut commits) = (Vec::new(), Vec::new());
-    for n in 0..300 {
+    for n in 0..240 {
         let item = format!("i{n:03}");
         let slot = shop.slot("register_item", &item, &format!(r#","name":"Item {item}""#), at(0));
         let (none, rules, limits) = (BTreeMap::new(), Rules::default(), FoldLimits::default());
@@ -160,6 +162,36 @@ async fn lists_go_on_over_many_reads_of_every_shard() {
     // Nothing matches: one page looks at all of them.
     let page = shop.store.items(&ItemFilter { archived: true, ..Default::default() }, None, 1).await.unwrap();
     assert_eq!((page.entries.len(), page.next_cursor), (0, None));
+}
+
+#[tokio::test]
+async fn a_page_that_looked_at_enough_ends_early_and_goes_on_behind_it() {
+    let mut shop = Shop::new().await;
+    shop.open_location("north").await;
+    for n in 0..60 {
+        shop.register(&format!("i{n:02}"), "").await;
+    }
+    for (item, location) in [("i00", "main"), ("i30", "north"), ("i59", "main"), ("i59", "north")] {
+        shop.receive(item, location, 1, at(1)).await;
+    }
+    let (filter, mut after) = (LevelFilter::default(), None);
+    let (mut pages, mut found) = (Vec::new(), Vec::new());
+    // More than three would mean that a page does not go on.
+    for _ in 0..4 {
+        let scope = Scope { look_at: 1, ..Scope::new(BY_ID, Range::default(), Order::Ascending, after.as_ref(), 9) };
+        let mut spots = Walk::merged(&shop.store, &scope, key::item_shards());
+        let listing = levels::OfItems { store: &shop.store, filter: &filter };
+        let page = lists::page(&listing, &mut spots, &scope, after.as_ref()).await.unwrap();
+        pages.push(page.entries.len());
+        found.extend(page.entries.iter().map(|v| format!("{}:{}", v.item.item_id, v.level.location_id)));
+        after = Place::of_cursor("levels", page.next_cursor.as_deref());
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, ["i00:main", "i30:north", "i59:main", "i59:north"]);
+    // Each page looks at 25 items, the first of them the last one of the page before.
+    assert_eq!(pages, [1, 1, 2]);
 }
 
 #[tokio::test]
@@ -225,8 +257,8 @@ fn alert(n: u64, location: &str, raised_at: Timestamp) -> Alert {
 async fn alerts_are_listed_newest_first_over_months_and_by_location() {
     const DAY_MS: i64 = 86_400_000;
     let shop = Shop::new().await;
-    // Two a day over four months, one month of them left out.
-    let days = (0..120_i64).filter(|day| !(30..60).contains(day));
+    // Two a day, every fifth day over four months, one month of them left out.
+    let days = (0..120_i64).step_by(5).filter(|day| !(30..60).contains(day));
     let alerts: Vec<_> = days
         .flat_map(|day| [(day, 0, "main"), (day, 7, "north")])
         .zip(1..)

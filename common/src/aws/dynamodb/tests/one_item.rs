@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::body::SdkBody;
 
 use super::*;
-use crate::ports::{CommandState, ItemView, Queries};
+use crate::ports::{CommandState, ItemView, Queries, StoreError};
 
 /// What is done just before a call goes out.
 type Deed = Box<dyn FnOnce() + Send>;
@@ -18,8 +18,8 @@ type Deed = Box<dyn FnOnce() + Send>;
 #[derive(Default)]
 struct Traffic {
     calls: Mutex<Vec<String>>,
-    /// Before the next call of this operation.
-    deed: Mutex<Option<(&'static str, Deed)>>,
+    /// Before the call of this number.
+    deeds: Mutex<BTreeMap<usize, Deed>>,
     /// Every read by transaction meets a write under way.
     conflicts: bool,
 }
@@ -50,9 +50,13 @@ impl Intercept for Watch {
     ) -> Result<(), BoxError> {
         let target = context.request().headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        let deed = self.0.deed.lock().unwrap().take_if(|(before, _)| *before == operation);
-        self.0.calls.lock().unwrap().push(operation);
-        if let Some((_, deed)) = deed {
+        let number = {
+            let mut calls = self.0.calls.lock().unwrap();
+            calls.push(operation);
+            calls.len()
+        };
+        let deed = self.0.deeds.lock().unwrap().remove(&number);
+        if let Some(deed) = deed {
             deed();
         }
         Ok(())
@@ -143,26 +147,56 @@ async fn a_level_that_comes_while_its_item_is_read_is_read_too() {
     let (store, traffic) = shop.watched(false);
     let slot = shop.transfer(4);
     // After the keys are known, before the rows are read.
-    *traffic.deed.lock().unwrap() = Some(("TransactGetItems", Box::new(shop.settle_elsewhere(slot))));
+    traffic.deeds.lock().unwrap().insert(2, Box::new(shop.settle_elsewhere(slot)));
     let view = store.item(&item_id("cola")).await.unwrap().unwrap();
     assert_eq!(units(&view), [6, 4]);
+    let calls = ["Query", "TransactGetItems", "Query", "TransactGetItems", "Query"];
+    assert_eq!(*traffic.calls.lock().unwrap(), calls);
 }
 
 #[tokio::test]
-async fn a_transfer_is_never_half_seen_where_no_transaction_can_read() {
+async fn what_changes_while_no_transaction_can_read_is_read_until_nothing_does() {
     let mut shop = shop_with_ten_colas().await;
     let slot = shop.transfer(1);
     settle_at(&shop.store, slot).await;
     let (store, traffic) = shop.watched(true);
-    let mut reads = 0;
-    for _ in 0..20 {
+    // After the first read of the rows and after the second: two levels change with each.
+    for number in [4, 5] {
         let slot = shop.transfer(1);
-        *traffic.deed.lock().unwrap() = Some(("Query", Box::new(shop.settle_elsewhere(slot))));
-        let view = store.item(&item_id("cola")).await.unwrap().unwrap();
-        assert_eq!(units(&view).iter().sum::<i64>(), 10, "{view:?}");
-        reads += 1;
+        traffic.deeds.lock().unwrap().insert(number, Box::new(shop.settle_elsewhere(slot)));
     }
-    assert_eq!(reads, 20);
+    let view = store.item(&item_id("cola")).await.unwrap().unwrap();
+    assert_eq!(units(&view), [7, 3]);
+    assert_eq!(*traffic.calls.lock().unwrap(), ["Query", "TransactGetItems", "Query", "Query", "Query", "Query"]);
+}
+
+#[tokio::test]
+async fn one_level_that_never_stands_still_does_not_keep_its_item_from_being_read() {
+    let mut shop = shop_with_ten_colas().await;
+    let slot = shop.transfer(1);
+    settle_at(&shop.store, slot).await;
+    let (store, traffic) = shop.watched(true);
+    for number in 3..20 {
+        let slot = shop.slot("receive", "cola", r#","location_id":"main","quantity":1"#, at(5));
+        traffic.deeds.lock().unwrap().insert(number, Box::new(shop.settle_elsewhere(slot)));
+    }
+    let view = store.item(&item_id("cola")).await.unwrap().unwrap();
+    assert_eq!(units(&view), [11, 1], "as the second of three reads found it");
+    assert_eq!(*traffic.calls.lock().unwrap(), ["Query", "TransactGetItems", "Query", "Query", "Query"]);
+}
+
+#[tokio::test]
+async fn an_item_whose_levels_all_change_all_the_time_is_unavailable() {
+    let mut shop = shop_with_ten_colas().await;
+    let slot = shop.transfer(1);
+    settle_at(&shop.store, slot).await;
+    let (store, traffic) = shop.watched(true);
+    for number in 3..20 {
+        let slot = shop.transfer(1);
+        traffic.deeds.lock().unwrap().insert(number, Box::new(shop.settle_elsewhere(slot)));
+    }
+    let found = store.item(&item_id("cola")).await;
+    assert!(matches!(&found, Err(StoreError::Unavailable(why)) if why.contains("cola")), "{found:?}");
 }
 
 #[tokio::test]
