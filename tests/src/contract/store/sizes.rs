@@ -36,7 +36,6 @@ pub async fn a_fold_over_many_levels_is_one_commit(shop: Shop) {
         assert_eq!((units, seq), (n + 1, 1));
     }
     // The last one is stale: nothing at all is written.
-    let mut slots = slots;
     slots.iter_mut().for_each(|slot| {
         if let Slot::Command(queued) = slot {
             queued.command.command_id = shop.fresh_id();
