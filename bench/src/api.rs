@@ -56,6 +56,7 @@ impl Api {
             staff_may: StaffMay::default(),
             limits: Limits::default(),
             tls: None,
+            login: None,
             retention_ms: 28 * DAY_MS,
             drain: Duration::from_secs(5),
         };
