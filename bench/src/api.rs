@@ -50,7 +50,6 @@ impl Api {
                 jwks: JwksSource::File(keys),
                 revoked_file: None,
             },
-            login: None,
             receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).context("receipt keys")?,
             require_location: true,
             staff_may: StaffMay::default(),

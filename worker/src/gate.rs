@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stockline_common::domain::{Alert, ItemId, LoadRequest};
-use stockline_common::ports::StoreError;
+use stockline_common::ports::{CommandReceiver, QueueDepth, StoreError};
 use stockline_common::service::{Retry, Shutdown};
 
 use crate::metrics::Meters;
@@ -91,8 +91,7 @@ impl Gate {
         }
         tracing::warn!(%error, "an outage: no more messages are received until it is over");
         state.mode = Mode::Outage;
-        self.meters.outage.set(1.0);
-        self.health.set(Condition::Outage);
+        self.tell_outage();
     }
 
     /// How long to wait before the next probe or the next attempt of a trial.
@@ -105,7 +104,26 @@ impl Gate {
         let mut state = self.state();
         if state.mode == Mode::Trial {
             state.mode = Mode::Outage;
+            self.tell_outage();
         }
+    }
+
+    /// Before a trial: where the queue holds nothing at all, given-back messages counted, no more can be known until a
+    /// message comes, which is then tried alone; a worker without work is not unready for that.
+    pub(crate) async fn nothing_to_try(&self, queue: &dyn CommandReceiver) {
+        if self.mode() != Mode::Trial || self.health.is_ready() {
+            return;
+        }
+        if let Ok(QueueDepth { visible: 0, in_flight: 0, .. }) = queue.depth().await {
+            tracing::info!("store and topic answer again; the next message tells whether the outage is over");
+            self.meters.outage.set(0.0);
+            self.health.set(Condition::Ready);
+        }
+    }
+
+    fn tell_outage(&self) {
+        self.meters.outage.set(1.0);
+        self.health.set(Condition::Outage);
     }
 
     /// A round ended well.

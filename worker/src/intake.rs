@@ -110,6 +110,7 @@ impl Receiver {
         match self.worker.gate.mode() {
             Mode::Outage => self.worker.gate.probe_until_back(&self.worker.adapters, &self.shutdown).await,
             Mode::Trial => {
+                self.worker.gate.nothing_to_try(self.worker.adapters.queue.as_ref()).await;
                 if let Some(round) = self.next_round(1, permit, true).await {
                     let mut trial = JoinSet::new();
                     trial.spawn(round);

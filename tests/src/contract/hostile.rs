@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use stockline_common::domain::{ItemId, Record, Status, encode_message};
+use stockline_common::domain::{DEAD_BODY_MAX_BYTES, ItemId, Record, Status, encode_message};
 use stockline_common::ports::{AlertPublisher, CommandFilter, CommandReceiver, CommandSender, FixedClock, Pack};
 use stockline_common::service::install_metrics;
 use stockline_worker::{Adapters, metrics};
@@ -138,7 +138,7 @@ pub async fn a_message_no_one_wrote_harms_only_itself(
         assert!(letter.body.contains(SECRET) && !letter.reason.is_empty(), "{}", letter.reason);
     }
     let largest = dead.iter().map(|record| record.outcome.dead_letter.as_ref().unwrap().body.len()).max();
-    assert!(largest >= Some(64 * 1024), "{largest:?}");
+    assert_eq!(largest, Some(DEAD_BODY_MAX_BYTES), "a body is kept up to its bound");
     let depth = receiver.depth().await.unwrap();
     assert_eq!((depth.visible, depth.in_flight), (0, 0), "all are acknowledged");
 

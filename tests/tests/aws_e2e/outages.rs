@@ -37,6 +37,7 @@ pub(crate) async fn p9_an_outage_stops_work_not_correctness(home: &Installation,
         let outcome = home.outcome(&home.till, answer["status_url"].as_str().unwrap()).await;
         balances.push(outcome["effects"][0]["after"].clone());
     }
+    all_workers_are_ready(fleet).await;
     assert_eq!(balances, ["11", "10", "9", "8", "7", "6"].map(Value::from), "in the order of acceptance");
 
     // 12 − 8 < 5: the second crosses; it commits and can't be told.
@@ -62,6 +63,17 @@ async fn one_worker_is_unready(fleet: &Fleet) {
             unready |= worker.ready().await == Some(false);
         }
         unready
+    })
+    .await;
+}
+
+async fn all_workers_are_ready(fleet: &Fleet) {
+    until(async || {
+        let mut ready = true;
+        for worker in &fleet.workers {
+            ready &= worker.ready().await == Some(true);
+        }
+        ready
     })
     .await;
 }

@@ -36,6 +36,27 @@ async fn an_outage_stops_receiving_and_burns_no_receives() {
     }
 }
 
+/// A receive that was under way when the outage began brings the last message after it: no trial finds any.
+#[tokio::test(start_paused = true)]
+async fn a_worker_is_ready_again_after_an_outage_that_left_it_nothing_to_try() {
+    let world = World::of_receivers(3);
+    stocked(&world, "cola");
+    let plan = Arc::new(Plan::default());
+    plan.set_down(Point::Load, true);
+    let runner = world.start(&plan);
+    let mut conditions = runner.health.subscribe();
+    conditions.wait_for(|c| *c == Condition::Outage).await.unwrap();
+    world.work().await;
+    assert_eq!(world.on_hand("cola", "main"), "10", "another worker, whose store answers, did the work");
+    plan.set_down(Point::Load, false);
+    let ready = conditions.wait_for(|c| *c == Condition::Ready);
+    tokio::time::timeout(Duration::from_secs(120), ready).await.expect("it stays unready").unwrap();
+    world.send(&[sell(3, "cola", "main", 1)]);
+    world.drained().await;
+    runner.stop().await;
+    world.check().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_answer_is_probed_by_loading_not_by_receiving() {
     // With more permits a receive that is under way could still bring one more message.
