@@ -16,8 +16,7 @@ use stockline_tests::ministack::{Ministack, aws_tests};
 use tokio::sync::OnceCell;
 
 mod sqlite {
-    use super::{AlertReceiver, async_trait};
-    use super::{Arc, Arrivals, DataFolder, QueueOptions, SqliteAlertQueue, SqliteQueue, SystemClock, TAKE_WAIT, Way};
+    use super::*;
 
     #[derive(Debug)]
     struct OfFile(SqliteAlertQueue, #[expect(dead_code, reason = "deletes the folder at the end")] tempfile::TempDir);
@@ -43,8 +42,7 @@ mod sqlite {
 }
 
 mod sns {
-    use super::{Arc, Arrivals, HashMap, Ministack, OnceCell, SnsPublisher, TAKE_WAIT, Way, async_trait, aws_tests};
-    use super::{create_queue, unique_name};
+    use super::*;
 
     static SERVER: OnceCell<Ministack> = OnceCell::const_new();
 

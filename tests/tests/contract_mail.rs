@@ -14,7 +14,7 @@ use stockline_tests::ministack::{Ministack, aws_tests};
 const SENDER: &str = "Stockline <alerts@stock.example.com>";
 
 mod eml {
-    use super::{Arc, EmlMailer, Mailer, Outbox, SENDER, SystemClock, Taken, async_trait};
+    use super::*;
 
     #[derive(Debug)]
     struct Folder {
@@ -63,7 +63,7 @@ mod eml {
 }
 
 mod ses {
-    use super::{Mailer, Ministack, Outbox, SENDER, SesMailer, Taken, async_trait, aws_tests};
+    use super::*;
 
     /// A server of its own: its mails are the account's.
     #[derive(Debug)]

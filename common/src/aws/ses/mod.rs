@@ -22,10 +22,9 @@ const ID_MAX_CHARS: usize = 900;
 const CHARSET: &str = "UTF-8";
 
 /// Codes that speak of this one mail; all others speak of the account, or of now.
-const REFUSALS: [&str; 6] = [
+const REFUSALS: [&str; 5] = [
     "MessageRejected",
     "BadRequestException",
-    "LimitExceededException",
     "ValidationException",
     "InvalidParameterValue",
     "InvalidParameterValueException",

@@ -58,8 +58,11 @@ fn places(batch: &[Held<'_>]) -> Vec<usize> {
     batch.iter().map(|held| held.place).collect()
 }
 
+/// The places of a call's messages in the caller's list, and their results.
+type Settled = (Vec<usize>, Vec<Result<(), QueueError>>);
+
 /// Puts the results of all calls at their places. A handle of neither queue is nobody's.
-fn in_order(count: usize, calls: Vec<(Vec<usize>, Vec<Result<(), QueueError>>)>) -> Vec<Result<(), QueueError>> {
+fn in_order(count: usize, calls: Vec<Settled>) -> Vec<Result<(), QueueError>> {
     let mut results = vec![Err(QueueError::HandleExpired); count];
     for (place, result) in calls.into_iter().flat_map(|(places, results)| places.into_iter().zip(results)) {
         results[place] = result;
