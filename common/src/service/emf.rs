@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::prometheus::{Sample, Series, parse};
+use super::prometheus::{Key, Labels, Sample, Series, parse};
 use crate::domain::Timestamp;
 
 /// Under which the metrics stand in CloudWatch.
@@ -28,7 +28,7 @@ const SERVICE: &str = "Service";
 pub struct Emf {
     service: &'static str,
     /// By series: what its parts stood at.
-    told: BTreeMap<(String, Vec<(String, String)>), Vec<f64>>,
+    told: BTreeMap<Key, Vec<f64>>,
 }
 
 /// A metric's unit and its value in a line.
@@ -46,7 +46,7 @@ impl Emf {
     /// A counter without labels is told also when nothing was added, so that an alarm has data; one with labels only
     /// when something was, since each set of labels is a metric that is paid for.
     pub fn lines(&mut self, text: &str, now: Timestamp) -> Vec<String> {
-        let mut by_labels: BTreeMap<Vec<(String, String)>, Vec<(String, Told)>> = BTreeMap::new();
+        let mut by_labels: BTreeMap<Labels, Vec<(String, Told)>> = BTreeMap::new();
         for series in parse(text) {
             if let Some(told) = self.told(&series) {
                 by_labels.entry(series.labels).or_default().push((series.name, told));

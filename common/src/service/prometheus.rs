@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
+/// Names and values, sorted by name.
+pub(super) type Labels = Vec<(String, String)>;
+
+/// A metric's name and labels.
+pub(super) type Key = (String, Labels);
+
 /// One metric with one set of labels.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Series {
     pub(super) name: String,
-    /// Sorted by name.
-    pub(super) labels: Vec<(String, String)>,
+    pub(super) labels: Labels,
     pub(super) sample: Sample,
 }
 
@@ -26,7 +31,7 @@ pub(super) enum Sample {
 /// histogram of ours has buckets.
 pub(super) fn parse(text: &str) -> Vec<Series> {
     let mut kinds: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut found: BTreeMap<(String, Vec<(String, String)>), Sample> = BTreeMap::new();
+    let mut found: BTreeMap<Key, Sample> = BTreeMap::new();
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
             kinds.extend(rest.split_once(' '));
@@ -40,13 +45,7 @@ pub(super) fn parse(text: &str) -> Vec<Series> {
     series.map(own_counts).collect()
 }
 
-fn add(
-    found: &mut BTreeMap<(String, Vec<(String, String)>), Sample>,
-    kinds: &BTreeMap<&str, &str>,
-    name: &str,
-    mut labels: Vec<(String, String)>,
-    value: f64,
-) {
+fn add(found: &mut BTreeMap<Key, Sample>, kinds: &BTreeMap<&str, &str>, name: &str, mut labels: Labels, value: f64) {
     match kinds.get(name) {
         Some(&"counter") => {
             found.insert((name.to_owned(), labels), Sample::Counter(value));
@@ -90,7 +89,7 @@ fn own_counts(mut series: Series) -> Series {
 }
 
 /// `name{label="value",…} 1`
-fn sample_line(line: &str) -> Option<(&str, Vec<(String, String)>, f64)> {
+fn sample_line(line: &str) -> Option<(&str, Labels, f64)> {
     let name_end = line.find(['{', ' '])?;
     let (name, rest) = line.split_at(name_end);
     let (labels, rest) = match rest.strip_prefix('{') {
@@ -101,7 +100,7 @@ fn sample_line(line: &str) -> Option<(&str, Vec<(String, String)>, f64)> {
 }
 
 /// Labels up to the closing brace, and what follows it.
-fn labels(mut rest: &str) -> Option<(Vec<(String, String)>, &str)> {
+fn labels(mut rest: &str) -> Option<(Labels, &str)> {
     let mut labels = Vec::new();
     loop {
         rest = rest.trim_start_matches(',');
