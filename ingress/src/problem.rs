@@ -116,7 +116,7 @@ impl Problem {
     /// The stock store can't be asked.
     pub(crate) fn store(error: &StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => {
+            StoreError::Unavailable(_) | StoreError::Busy(_) => {
                 Self::new(codes::STORE_UNAVAILABLE, "the stock store can't be read now; try again")
             }
             StoreError::Newer(_) => Self::new(

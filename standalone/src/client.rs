@@ -67,6 +67,13 @@ impl std::fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+impl Problem {
+    /// Does it say that the caller may not, and not only that the server can't now?
+    pub(crate) const fn is_of_rights(&self) -> bool {
+        matches!(self.status, 401 | 403)
+    }
+}
+
 /// An answer of the server that is not a refusal.
 #[derive(Debug)]
 pub(crate) struct Answer {

@@ -18,7 +18,8 @@ struct Engine(Dynoxide);
 impl Home for Engine {
     async fn open(&self, late_count_entries_max: usize) -> Ports {
         // Settings are not kept: the claims ask that what was put holds for the next load.
-        let options = DynamoOptions { late_count_entries_max, locations_kept: Duration::ZERO };
+        let options =
+            DynamoOptions { late_count_entries_max, locations_kept: Duration::ZERO, ..DynamoOptions::default() };
         Ports::of(self.0.store(&Script::new(), options, Arc::new(FixedClock::at(at(0)))))
     }
 }

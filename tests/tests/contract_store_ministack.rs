@@ -26,7 +26,8 @@ struct Table {
 #[async_trait]
 impl Home for Table {
     async fn open(&self, late_count_entries_max: usize) -> Ports {
-        let options = DynamoOptions { late_count_entries_max, locations_kept: Duration::ZERO };
+        let options =
+            DynamoOptions { late_count_entries_max, locations_kept: Duration::ZERO, ..DynamoOptions::default() };
         let clock = Arc::new(FixedClock::at(at(0)));
         Ports::of(DynamoStore::new(self.client.clone(), self.name.clone(), options, clock))
     }

@@ -115,6 +115,10 @@ impl Gate {
             return;
         }
         if let Ok(QueueDepth { visible: 0, in_flight: 0, .. }) = queue.depth().await {
+            let state = self.state();
+            if state.mode != Mode::Trial {
+                return;
+            }
             tracing::info!("store and topic answer again; the next message tells whether the outage is over");
             self.meters.outage.set(0.0);
             self.health.set(Condition::Ready);

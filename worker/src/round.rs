@@ -59,12 +59,13 @@ pub(crate) async fn work(worker: &Worker, deliveries: Vec<Delivery>, held: &Held
     worker.meters.given_back.increment(returned.len() as u64);
     held.give_back(&returned).await;
     let attempts_left = if trial { TRIAL_ATTEMPTS_MAX } else { 0 };
-    let mut round = Round { worker, held, waiting, sound: true, attempts_left };
+    let mut round = Round { worker, held, waiting, sound: true, tries_again: false, attempts_left };
     loop {
         let mut steps = round.next_wave().await;
         if steps.is_empty() {
             break;
         }
+        round.sound |= std::mem::take(&mut round.tries_again);
         round.load(&mut steps).await;
         let commits = round.fold(&mut steps).await;
         round.commit(&mut steps, commits).await;
@@ -85,6 +86,8 @@ struct Round<'a> {
     waiting: VecDeque<Group>,
     /// Neither store nor topic failed.
     sound: bool,
+    /// What failed was kept and is tried again: only an attempt that ends well makes the round sound.
+    tries_again: bool,
     /// How often what failed may be tried again in place.
     attempts_left: u32,
 }
@@ -189,6 +192,7 @@ impl Round<'_> {
         }
         if self.held.has_run_out() {
             steps.iter_mut().filter(|step| step.folded.is_some()).for_each(|step| step.failed = true);
+            self.sound = false;
             return;
         }
         let mut answers = Answers::new(self.worker.adapters.store.commit(commits).await);
@@ -253,7 +257,7 @@ impl Round<'_> {
         for mut step in steps {
             if step.unanswered && self.attempts_left > 0 {
                 self.attempts_left -= 1;
-                self.sound = true;
+                self.tries_again = true;
                 // What this attempt met must be met again: its alerts and re-judgings are not out.
                 step.group.decided.clear();
                 step.group.ready_at = Some(tokio::time::Instant::now() + self.worker.gate.next_pause());
@@ -287,8 +291,9 @@ pub(crate) struct Answers<T> {
 const fn gravity(error: &StoreError) -> u8 {
     match error {
         StoreError::Unreadable(_) => 0,
-        StoreError::Unavailable(_) => 1,
-        StoreError::Newer(_) => 2,
+        StoreError::Busy(_) => 1,
+        StoreError::Unavailable(_) => 2,
+        StoreError::Newer(_) => 3,
     }
 }
 
@@ -307,7 +312,7 @@ impl<T> Answers<T> {
     /// The group stops; what that says about the store is told by [`Answers::report`].
     pub(crate) fn failed(&mut self, step: &mut Step, error: StoreError) {
         step.failed = true;
-        step.unanswered |= matches!(error, StoreError::Unavailable(_));
+        step.unanswered |= matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_));
         self.failures += 1;
         if self.worst.as_ref().is_none_or(|(_, worst)| gravity(worst) < gravity(&error)) {
             self.worst = Some((step.group.item_id.clone(), error));

@@ -19,12 +19,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const DYNAMODB_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(8));
 const SQS_TIMEOUTS: (Duration, Duration) = (Duration::from_millis(1_200), Duration::from_millis(2_800));
 const SNS_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(8));
-const SES_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(8), Duration::from_secs(25));
+const SES_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(25), Duration::from_secs(25));
 
 /// The SDK's clients, made once per process and shared.
 ///
 /// They are where calls are repeated: three attempts with growing, jittered pauses, a deadline on each attempt and on
-/// the whole call. A receive, which waits long, brings deadlines of its own.
+/// the whole call. A receive, which waits long, brings deadlines of its own. A mail is tried once, since trying it again
+/// after a lost answer would send it twice; the alert comes back through its queue.
 #[derive(Debug, Clone)]
 pub struct Clients {
     /// DynamoDB.
@@ -58,9 +59,13 @@ impl Clients {
             dynamodb: aws_sdk_dynamodb::Client::new(&within(found, DYNAMODB_TIMEOUTS)),
             sqs: aws_sdk_sqs::Client::new(&within(found, SQS_TIMEOUTS)),
             sns: aws_sdk_sns::Client::new(&within(found, SNS_TIMEOUTS)),
-            ses: aws_sdk_sesv2::Client::new(&within(found, SES_TIMEOUTS)),
+            ses: aws_sdk_sesv2::Client::new(&once(within(found, SES_TIMEOUTS))),
         }
     }
+}
+
+fn once(found: SdkConfig) -> SdkConfig {
+    found.into_builder().retry_config(RetryConfig::disabled()).build()
 }
 
 fn within(found: &SdkConfig, (attempt, call): (Duration, Duration)) -> SdkConfig {

@@ -92,12 +92,23 @@ impl StartError {
                 "{what} can't be looked at: there are no credentials ({text}); give the task a role, or set \
                  AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             ))
+        } else if text.contains("Missing Region") {
+            Self::WrongKind(format!("{what} can't be looked at: no region is set; set AWS_REGION"))
+        } else if is_final(error, code) {
+            Self::WrongKind(format!("{what} is refused ({text}); correct its name, its region and AWS_REGION"))
         } else {
             Self::Unreachable(format!(
                 "{what} can't be reached ({text}); check the network, AWS_REGION and AWS_ENDPOINT_URL"
             ))
         }
     }
+}
+
+/// Will the service answer so again? A request that it calls wrong, and not one that came too often or too late.
+fn is_final<E>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {
+    const PASSING: [&str; 6] = ["Throttl", "TooMany", "Exceeded", "Timeout", "InProgress", "SlowDown"];
+    let wrong = error.raw_response().is_some_and(|response| (400..429).contains(&response.status().as_u16()));
+    wrong && !code.is_empty() && !PASSING.iter().any(|passing| code.contains(passing))
 }
 
 /// The SDK tells the lack of credentials as a request that was never sent.

@@ -9,6 +9,9 @@ pub enum StoreError {
     /// It may pass: throttled, timed out, in conflict, unreachable, disk full.
     #[error("the stock store is unavailable: {0}")]
     Unavailable(String),
+    /// The store answers, but rows of this one item are contended or over their rate; it may pass.
+    #[error("the stock store is busy with this item: {0}")]
+    Busy(String),
     /// What is stored can't be read by this version, or is damaged. Retrying does not help; a person must look.
     #[error("the stock store holds what this version can't read: {0}")]
     Unreadable(String),

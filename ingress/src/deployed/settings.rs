@@ -44,9 +44,10 @@ const REQUIRE_LOCATION: Variable = Variable::with_default(
 );
 const STAFF_MAY: Variable =
     Variable::optional("STOCKLINE_STAFF_MAY", "what Staff may do besides, e.g. count,adjust:damaged");
-const RATE_PER_S: Variable = Variable::optional(
+const RATE_PER_S: Variable = Variable::with_default(
     "STOCKLINE_RATE_PER_S",
-    "requests per second that one token may make, twice as many at once; not limited where it is left out",
+    "200",
+    "requests per second that one token may make, twice as many at once; 0: not limited",
 );
 
 /// All of them, as `--help` tells.
@@ -101,7 +102,7 @@ impl Settings {
         let receipt_keys = receipt_keys(env_ref);
         let require_location = env_ref.switch(&REQUIRE_LOCATION);
         let staff_may = env_ref.value(&STAFF_MAY).unwrap_or_default();
-        let rate = env_ref.number(&RATE_PER_S, 1..=1_000_000);
+        let rate = env_ref.number(&RATE_PER_S, 0..=1_000_000);
         let log = deployed::log(env_ref);
         let settings = || {
             Some(Self {
@@ -114,7 +115,7 @@ impl Settings {
                 receipt_keys: receipt_keys?,
                 require_location: require_location?,
                 staff_may,
-                limits: limits(rate),
+                limits: limits(rate.filter(|per_s| *per_s > 0)),
                 log: log?,
             })
         };
@@ -194,7 +195,7 @@ mod tests {
         let JwksSource::Url(url) = &settings.auth.jwks else { panic!("{:?}", settings.auth.jwks) };
         assert_eq!(url, "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_x/.well-known/jwks.json");
         assert!(settings.require_location);
-        assert_eq!(settings.limits.rate_per_s, None);
+        assert_eq!((settings.limits.rate_per_s, settings.limits.rate_burst), (Some(200), 400));
         assert!(!format!("{settings:?}").contains("AAAA"), "a secret shows");
     }
 

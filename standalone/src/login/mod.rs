@@ -113,7 +113,7 @@ pub(crate) async fn login(args: &LoginArgs) -> anyhow::Result<u8> {
 async fn prove(server: &Url, login: &Login, ca_cert: Option<&std::path::Path>) -> anyhow::Result<()> {
     let client = Client::with_token(server, login.access_token.clone(), ca_cert)?;
     match client.send(&Request::get("/v1/stock").query("limit", Some(1))).await {
-        Err(error) if error.is::<Problem>() => {
+        Err(error) if error.downcast_ref::<Problem>().is_some_and(Problem::is_of_rights) => {
             Err(error).with_context(|| format!("you are known to the login, but not welcome at {server}"))
         }
         _ => Ok(()),

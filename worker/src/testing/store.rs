@@ -23,6 +23,8 @@ pub(crate) struct Stock {
     pub(crate) refused_mark: Option<LocationId>,
     /// Loading this item is answered with [`StoreError::Unreadable`].
     pub(crate) unreadable: Option<ItemId>,
+    /// Loading this item is answered with [`StoreError::Busy`].
+    pub(crate) busy: Option<ItemId>,
     /// Loading this item is answered with [`StoreError::Newer`].
     pub(crate) newer: Option<ItemId>,
 }
@@ -41,6 +43,9 @@ impl Stock {
         let item_id = &request.item_id;
         if self.unreadable.as_ref() == Some(item_id) {
             return Err(StoreError::Unreadable("a tail that breaks off".into()));
+        }
+        if self.busy.as_ref() == Some(item_id) {
+            return Err(StoreError::Busy("its rows are in conflict".into()));
         }
         if self.newer.as_ref() == Some(item_id) {
             return Err(StoreError::Newer("a tail of version 9".into()));

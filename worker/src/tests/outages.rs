@@ -91,6 +91,25 @@ async fn messages_of_a_failed_group_never_come_back_at_once() {
     world.check().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_item_that_is_contended_alone_in_its_round_is_no_outage() {
+    let world = World::new();
+    stocked(&world, "cola");
+    world.work().await;
+    world.store.stock().busy = Some(item("cola"));
+    world.send(&[sell(3, "cola", "main", 1)]);
+    let runner = world.start(&Arc::new(Plan::default()));
+    let mut conditions = runner.health.subscribe();
+    let outage = tokio::time::timeout(Duration::from_secs(300), conditions.wait_for(|c| *c != Condition::Ready));
+    assert!(outage.await.is_err(), "one item's conflict stopped the worker");
+    stocked(&world, "tea");
+    world.queue.count.subscribe().wait_for(|count| *count == 1).await.unwrap();
+    world.store.stock().busy = None;
+    world.drained().await;
+    runner.stop().await;
+    world.check().await;
+}
+
 #[test]
 fn the_time_away_grows_with_the_receives_up_to_a_minute() {
     for receives in [0, 1, 2, 5, 8, 1_000] {

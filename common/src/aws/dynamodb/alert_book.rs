@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use futures_util::FutureExt;
+use uuid::Uuid;
 
 use super::DynamoStore;
 use super::call::{names, side_by_side};
@@ -20,6 +21,14 @@ use crate::ports::{AlertBook, Claimed, RefusedNotice, StoreError};
 /// Absent, or unsent and past its lease.
 const CLAIMABLE: &str = "attribute_not_exists(#pk) OR (attribute_not_exists(#sent_at) AND #lease_until <= :now)";
 
+/// The attribute that names a claim.
+const CLAIM: &str = "claim";
+
+#[expect(clippy::disallowed_methods, reason = "it names one put, it is no id of the domain")]
+fn fresh_claim() -> String {
+    Uuid::new_v4().to_string()
+}
+
 /// What a claim left out is put beside the mark: it may have been lost with a table that was restored.
 const MARK_SENT: &str = "SET #sent_at = if_not_exists(#sent_at, :at), \
      #lease_until = if_not_exists(#lease_until, :at), #alert = if_not_exists(#alert, :alert), \
@@ -29,8 +38,11 @@ const MARK_SENT: &str = "SET #sent_at = if_not_exists(#sent_at, :at), \
 const NOTICES_READ: i32 = 32;
 
 impl DynamoStore {
-    /// Puts a row where it may be claimed.
-    async fn claim_row(&self, row: Row, now: Timestamp) -> Result<Claimed, StoreError> {
+    /// Puts a row where it may be claimed. The row names this claim: where the SDK repeats a put whose answer was lost,
+    /// the second one meets the first.
+    async fn claim_row(&self, mut row: Row, now: Timestamp) -> Result<Claimed, StoreError> {
+        let claim = row::text(&fresh_claim());
+        row.insert(CLAIM.to_owned(), claim.clone());
         let put = self
             .client
             .put_item()
@@ -48,8 +60,14 @@ impl DynamoStore {
             && let PutItemError::ConditionalCheckFailedException(failed) = service.err()
         {
             // Without the row nobody knows that it was sent: held, so it comes back.
-            let sent = failed.item().is_some_and(|stored| stored.contains_key(row::SENT_AT));
-            return Ok(if sent { Claimed::Sent } else { Claimed::Held });
+            let stored = failed.item();
+            return Ok(if stored.is_some_and(|stored| stored.contains_key(row::SENT_AT)) {
+                Claimed::Sent
+            } else if stored.is_some_and(|stored| stored.get(CLAIM) == Some(&claim)) {
+                Claimed::Ours
+            } else {
+                Claimed::Held
+            });
         }
         Err(unavailable("PutItem", &error))
     }

@@ -39,6 +39,10 @@ impl Listing for Items<'_> {
     const SPOTS_AT_ONCE_MAX: usize = 64;
     type Entry = ItemView;
 
+    fn levels(view: &ItemView) -> usize {
+        view.levels.len()
+    }
+
     async fn read(&self, spots: Vec<Spot>) -> Result<Vec<(Place, ItemView)>, StoreError> {
         let keys = spots.into_iter().filter_map(|spot| Some((spot.place, Key::of(&spot.row)?)));
         let reads: Vec<_> = keys.map(|(place, key)| self.one(place, key.pk)).collect();
@@ -54,7 +58,8 @@ impl DynamoStore {
     /// All items, by id.
     pub(super) async fn all_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemView>, StoreError> {
         let after = Place::of_cursor(ITEMS, cursor);
-        let scope = Scope::new(BY_ID, Range::default(), Order::Ascending, after.as_ref(), limit);
+        let mut scope = Scope::new(BY_ID, Range::default(), Order::Ascending, after.as_ref(), limit);
+        scope.levels_max = self.options.page_levels_max;
         let mut spots = Walk::merged(self, &scope, key::item_shards());
         lists::page(&Items(self), &mut spots, &scope, after.as_ref()).await
     }

@@ -54,8 +54,9 @@ pub(super) fn classify(actions: &[Stands], reasons: &[CancellationReason]) -> Re
     }
     match (passing, refused) {
         (None, Some(why)) => Ok(CommitOutcome::Refused(why)),
-        (Some(why), _) => Err(StoreError::Unavailable(format!("TransactWriteItems: {why}"))),
-        (None, None) => Err(StoreError::Unavailable("TransactWriteItems: cancelled without a reason".into())),
+        // Of one row: it says nothing about the others.
+        (Some(why), _) => Err(StoreError::Busy(format!("TransactWriteItems: {why}"))),
+        (None, None) => Err(StoreError::Busy("TransactWriteItems: cancelled without a reason".into())),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::error::{BuildError, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
@@ -227,12 +228,20 @@ impl DynamoStore {
             .update_expression(MARK_DISCARDED)
             .condition_expression(OPEN_DEAD_LETTER)
             .set_expression_attribute_names(Some(names(MARK_DISCARDED)))
-            .expression_attribute_values(":at", row::moment(at));
-        match update.send().await {
-            Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(error)) if error.err().is_conditional_check_failed_exception() => Ok(false),
-            Err(error) => Err(unavailable("UpdateItem", &error)),
+            .expression_attribute_values(":at", row::moment(at))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let error = match update.send().await {
+            Ok(_) => return Ok(true),
+            Err(error) => error,
+        };
+        if let SdkError::ServiceError(service) = &error
+            && let UpdateItemError::ConditionalCheckFailedException(failed) = service.err()
+        {
+            // The SDK repeats a call whose answer was lost: then it meets its own mark.
+            let mine = failed.item().is_some_and(|stored| stored.get(row::DISCARDED_AT) == Some(&row::moment(at)));
+            return Ok(mine);
         }
+        Err(unavailable("UpdateItem", &error))
     }
 }
 

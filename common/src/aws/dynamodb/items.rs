@@ -164,7 +164,13 @@ impl Items<'_> {
 
 impl Listing for Items<'_> {
     const LIST: &'static str = LIST;
+    /// Each that is kept is a read of its own, of as many levels as there are locations.
+    const SPOTS_AT_ONCE_MAX: usize = 64;
     type Entry = ItemView;
+
+    fn levels(view: &ItemView) -> usize {
+        view.levels.len()
+    }
 
     async fn read(&self, spots: Vec<Spot>) -> Result<Vec<(Place, ItemView)>, StoreError> {
         let found = self.store.get_many(spots.iter().filter_map(|spot| Key::of(&spot.row)), false).await;
@@ -198,7 +204,8 @@ impl DynamoStore {
         }
         let after = Place::of_cursor(LIST, cursor);
         let range = listing.name_prefix.as_deref().map(names_from).unwrap_or_default();
-        let scope = Scope::new(BY_NAME, range, Order::Ascending, after.as_ref(), limit);
+        let mut scope = Scope::new(BY_NAME, range, Order::Ascending, after.as_ref(), limit);
+        scope.levels_max = self.options.page_levels_max;
         let mut spots = Walk::merged(self, &scope, key::item_shards());
         lists::page(&listing, &mut spots, &scope, after.as_ref()).await
     }

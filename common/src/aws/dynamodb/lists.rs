@@ -14,7 +14,7 @@ use super::merge::{Merge, Source};
 use super::row::Row;
 use super::table::{Index, PK, SK};
 use crate::cursor;
-use crate::ports::{Page, StoreError};
+use crate::ports::{PAGE_LEVELS_MAX, Page, StoreError};
 
 /// How many rows one page looks at, whether they match or not; then it ends early and says where to go on.
 const SPOTS_PER_PAGE_MAX: usize = 5_000;
@@ -109,13 +109,22 @@ pub(super) struct Scope {
     pub(super) limit: usize,
     /// How many rows are looked at, about.
     pub(super) look_at: usize,
+    /// How many levels the entries of a page have together; the first may have more by itself.
+    pub(super) levels_max: usize,
 }
 
 impl Scope {
     /// The part of an index that is in `range` and at `after` or behind it.
     pub(super) fn new(index: Index, range: Range, order: Order, after: Option<&Place>, limit: usize) -> Self {
         let range = range.beginning(after, order);
-        Self { index, range, order, limit: cursor::clamp(limit), look_at: SPOTS_PER_PAGE_MAX }
+        Self {
+            index,
+            range,
+            order,
+            limit: cursor::clamp(limit),
+            look_at: SPOTS_PER_PAGE_MAX,
+            levels_max: PAGE_LEVELS_MAX,
+        }
     }
 }
 
@@ -235,6 +244,11 @@ pub(super) trait Listing: Sync {
     /// Reads what stands at these spots and keeps what matches, each with its place, in the order of the spots.
     fn read(&self, spots: Vec<Spot>) -> impl Future<Output = Result<Vec<(Place, Self::Entry)>, StoreError>> + Send;
 
+    /// How many levels an entry brings along.
+    fn levels(_entry: &Self::Entry) -> usize {
+        0
+    }
+
     /// The last place that belongs to a spot.
     fn end(spot: &Spot) -> Place {
         spot.place.clone()
@@ -255,7 +269,8 @@ pub(super) async fn page<L: Listing>(
         (Some(after), Order::Descending) => place < after,
     };
     let (mut found, mut looked_at, mut ended) = (Vec::new(), 0, Some(Place::default()));
-    while found.len() <= limit && looked_at < scope.look_at && ended.is_some() {
+    let levels = |found: &[(Place, L::Entry)]| found.iter().map(|(_, entry)| L::levels(entry)).sum::<usize>();
+    while found.len() <= limit && looked_at < scope.look_at && ended.is_some() && levels(&found) <= scope.levels_max {
         // Where few match, each batch is as large as all before it.
         let wanted = (limit + 1 - found.len()).max(looked_at).max(SPOTS_AT_ONCE_MIN).min(L::SPOTS_AT_ONCE_MAX);
         let batch = spots.take(wanted).await?;
@@ -264,6 +279,8 @@ pub(super) async fn page<L: Listing>(
         looked_at += batch.len();
         found.extend(listing.read(batch).await?.into_iter().filter(|(place, _)| behind(place)));
     }
+    let fits = |count: &usize| levels(&found[..*count]) <= scope.levels_max;
+    let limit = (1..=found.len().min(limit)).rev().find(fits).unwrap_or(1).min(limit);
     let whole = if found.len() <= limit && ended.is_some() {
         cursor::page_until(L::LIST, found, ended)
     } else {

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 
 use crate::domain::{Commit, LoadRequest, Loaded, Timestamp};
-use crate::ports::{Clock, CommandState, CommitOutcome, Store, StoreError};
+use crate::ports::{Clock, CommandState, CommitOutcome, PAGE_LEVELS_MAX, Store, StoreError};
 
 mod alert_book;
 mod alerts;
@@ -48,11 +48,17 @@ pub struct DynamoOptions {
     /// For how long settings of a location that was found are used again by the write path. What was not found is
     /// looked up each time.
     pub locations_kept: Duration,
+    /// The most levels that a page of items holds; its first item may have more.
+    pub page_levels_max: usize,
 }
 
 impl Default for DynamoOptions {
     fn default() -> Self {
-        Self { late_count_entries_max: 10_000, locations_kept: Duration::from_secs(5) }
+        Self {
+            late_count_entries_max: 10_000,
+            locations_kept: Duration::from_secs(5),
+            page_levels_max: PAGE_LEVELS_MAX,
+        }
     }
 }
 

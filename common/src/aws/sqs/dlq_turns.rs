@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,16 +38,21 @@ struct State {
     next: Option<Next>,
     /// The attempt whose answer was lost: it may hold messages, which the same attempt gets again.
     lost: Option<Uuid>,
+    /// Attempts at the main queue whose answers were lost: they go there again.
+    main_lost: HashSet<Uuid>,
 }
 
 impl DlqTurns {
     pub(super) fn new(interval: Duration) -> Self {
-        Self { interval, state: Mutex::new(State { next: None, lost: None }) }
+        Self { interval, state: Mutex::new(State { next: None, lost: None, main_lost: HashSet::new() }) }
     }
 
     /// Decides for one receive. `attempt` is the receive's own.
     pub(super) fn take(&self, now: Instant, attempt: Uuid) -> Turn {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.main_lost.remove(&attempt) {
+            return Turn::Main;
+        }
         match state.next {
             Some(Next::AfterMain) => {
                 state.next = Some(Next::At(now));
@@ -64,6 +70,12 @@ impl DlqTurns {
     /// The dead letter queue gave as much as was asked for.
     pub(super) fn had_more(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).next = Some(Next::AfterMain);
+    }
+
+    /// The main queue did not answer this attempt, or its answer was lost: it may hold messages, which only the main
+    /// queue gives to a repetition.
+    pub(super) fn main_failed(&self, attempt: Uuid) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).main_lost.insert(attempt);
     }
 
     /// It did not answer, or its answer was lost.
@@ -91,6 +103,15 @@ mod tests {
         assert_eq!(turns.take(start + INTERVAL / 2, attempt(3)), Turn::Main);
         assert!(matches!(turns.take(start + INTERVAL, attempt(4)), Turn::DeadLetters(_)));
         assert_eq!(turns.take(start + INTERVAL, attempt(5)), Turn::Main);
+    }
+
+    #[test]
+    fn a_lost_answer_of_the_main_queue_is_asked_for_there_again() {
+        let (turns, start) = (DlqTurns::new(INTERVAL), Instant::now());
+        assert!(matches!(turns.take(start, attempt(1)), Turn::DeadLetters(_)));
+        turns.main_failed(attempt(1));
+        assert_eq!(turns.take(start + INTERVAL, attempt(1)), Turn::Main);
+        assert!(matches!(turns.take(start + INTERVAL, attempt(1)), Turn::DeadLetters(_)), "once");
     }
 
     #[test]

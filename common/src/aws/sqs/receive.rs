@@ -40,7 +40,11 @@ pub(super) async fn receive(
             wait
         }
     };
-    receive_from(queue, Source::Main, max, wait, attempt).await
+    let received = receive_from(queue, Source::Main, max, wait, attempt).await;
+    if received.is_err() {
+        queue.dlq_turns.main_failed(attempt);
+    }
+    received
 }
 
 /// A failure here is no failure of the receive: the main queue must not stop for it.

@@ -111,7 +111,7 @@ async fn a_transaction_with_a_conflict_may_pass_and_no_answer_is_taken_for_an_ou
         cancelled(json!([{ "Code": "ValidationError", "Message": "Item size has exceeded" }])),
     ]);
     let error = store.commit(vec![rejection()]).await.remove(0).unwrap_err();
-    assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("TransactionConflict: busy")), "{error}");
+    assert!(matches!(&error, StoreError::Busy(why) if why.contains("TransactionConflict: busy")), "{error}");
     let refused = store.commit(vec![rejection()]).await.remove(0).unwrap();
     assert_eq!(refused, CommitOutcome::Refused("ValidationError: Item size has exceeded".into()));
 }
@@ -247,7 +247,7 @@ fn each_reason_is_read_by_the_action_it_stands_for() {
     for (line, (whys, expected)) in table.into_iter().enumerate() {
         match (read(whys), expected) {
             (Ok(outcome), Ok(expected)) => assert_eq!(outcome, expected, "line {line}"),
-            (Err(StoreError::Unavailable(why)), Err(part)) => assert!(why.contains(&part), "line {line}: {why}"),
+            (Err(StoreError::Busy(why)), Err(part)) => assert!(why.contains(&part), "line {line}: {why}"),
             (outcome, expected) => panic!("line {line}: {outcome:?}, not {expected:?}"),
         }
     }

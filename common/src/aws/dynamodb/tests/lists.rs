@@ -2,7 +2,9 @@ use super::super::lists::{self, Order, Place, Range, Scope, Walk};
 use super::table::BY_ID;
 use super::*;
 use crate::domain::{Alert, AlertKind, RejectionCode, StockState};
-use crate::ports::{AlertBook, Claimed, CommandFilter, ItemFilter, LevelFilter, Page, Queries, StoreError};
+use crate::ports::{
+    AlertBook, AuditReader, Claimed, CommandFilter, ItemFilter, ItemView, LevelFilter, Page, Queries, StoreError,
+};
 
 /// All entries of a list, page by page.
 async fn whole<T>(limit: usize, page: impl AsyncFn(Option<String>) -> Result<Page<T>, StoreError>) -> Vec<T> {
@@ -65,6 +67,39 @@ async fn items_are_listed_by_name_whatever_its_case_and_by_every_filter() {
     let page = shop.store.items(&saft, None, 5).await.unwrap();
     assert_eq!(page.entries[0].levels[0].seq, 1);
     assert_eq!(page.entries[0], shop.store.item(&item_id("x")).await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn a_page_of_items_ends_before_it_holds_too_many_levels_and_the_next_goes_on() {
+    let mut shop = Shop::with(DynamoOptions { page_levels_max: 4, ..DynamoOptions::default() }).await;
+    let locations = ["main", "l1", "l2", "l3", "l4", "l5"];
+    for location in &locations[1..] {
+        shop.open_location(location).await;
+    }
+    for (item, levels) in [("a", 2), ("b", 2), ("c", 1), ("d", 6), ("e", 0), ("f", 4)] {
+        shop.register(item, "").await;
+        for location in &locations[..levels] {
+            shop.receive(item, location, 1, at(1)).await;
+        }
+    }
+    let (mut pages, mut audited) = (Vec::new(), Vec::new());
+    let (mut cursor, mut audit_cursor) = (None, None);
+    loop {
+        let page = shop.store.items(&ItemFilter::default(), cursor.as_deref(), 100).await.unwrap();
+        let audit = shop.store.audit_items(audit_cursor.as_deref(), 100).await.unwrap();
+        let text = |page: &Page<ItemView>| {
+            page.entries.iter().map(|view| format!("{}{}", view.item.item_id, view.levels.len())).collect::<String>()
+        };
+        pages.push(text(&page));
+        audited.push(text(&audit));
+        (cursor, audit_cursor) = (page.next_cursor, audit.next_cursor);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, ["a2b2", "c1", "d6", "e0f4"]);
+    assert_eq!((audited, audit_cursor), (pages, None));
+    assert_eq!(item_ids(&shop, &ItemFilter::default(), 1).await, ["a", "b", "c", "d", "e", "f"]);
 }
 
 #[tokio::test]
