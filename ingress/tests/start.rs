@@ -11,7 +11,7 @@ const BAD_NAMED: &[&str] = &[
     "STOCKLINE_RECEIPT_KEYS must be keys of at least 32 bytes",
     "STOCKLINE_LISTEN must be an address and a port",
     "STOCKLINE_STAFF_MAY ",
-    "STOCKLINE_RATE_PER_S must be a whole number from 1",
+    "STOCKLINE_RATE_PER_S must be a whole number from 0",
     "STOCKLINE_REQUIRE_LOCATION must be true or false",
     "STOCKLINE_JWKS_URL must begin with https:// in production",
 ];
@@ -58,7 +58,7 @@ fn bad_values_and_unknown_variables_are_named_all_at_once_and_never_shown() {
         ("STOCKLINE_RECEIPT_KEYS", "s3cret"),
         ("STOCKLINE_LISTEN", "s3cret"),
         ("STOCKLINE_STAFF_MAY", "everything"),
-        ("STOCKLINE_RATE_PER_S", "0"),
+        ("STOCKLINE_RATE_PER_S", "-1"),
         ("STOCKLINE_REQUIRE_LOCATION", "s3cret"),
         ("STOCKLINE_JWKS_URL", "http://127.0.0.1:1/s3cret"),
     ]);

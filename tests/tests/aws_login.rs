@@ -1,6 +1,6 @@
 //! `stockline login` on the AWS home: the user pool of the deployed stack, its sign-in page filled in as a person does,
 //! and the command line against the deployed ingress.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};

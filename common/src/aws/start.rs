@@ -106,7 +106,8 @@ impl StartError {
 
 /// Will the service answer so again? A request that it calls wrong, and not one that came too often or too late.
 fn is_final<E>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {
-    const PASSING: [&str; 6] = ["Throttl", "TooMany", "Exceeded", "Timeout", "InProgress", "SlowDown"];
+    const PASSING: [&str; 8] =
+        ["Throttl", "TooMany", "Exceeded", "Timeout", "InProgress", "SlowDown", "Internal", "Unavailable"];
     let wrong = error.raw_response().is_some_and(|response| (400..429).contains(&response.status().as_u16()));
     wrong && !code.is_empty() && !PASSING.iter().any(|passing| code.contains(passing))
 }

@@ -269,7 +269,9 @@ impl CommandReceiver for Faulty {
     }
 
     async fn depth(&self) -> Result<QueueDepth, QueueError> {
-        Ok(QueueDepth::default())
+        let in_flight = self.world.queue.visible_in().iter().filter(|after| !after.is_zero()).count() as u64;
+        let visible = self.world.queue.left().len() as u64 - in_flight;
+        Ok(QueueDepth { visible, in_flight, oldest_age_ms: 0 })
     }
 }
 

@@ -41,7 +41,7 @@ impl DynamoStore {
     /// Puts a row where it may be claimed. The row names this claim: where the SDK repeats a put whose answer was lost,
     /// the second one meets the first.
     async fn claim_row(&self, mut row: Row, now: Timestamp) -> Result<Claimed, StoreError> {
-        let claim = row::text(&fresh_claim());
+        let claim = row::text(fresh_claim());
         row.insert(CLAIM.to_owned(), claim.clone());
         let put = self
             .client
