@@ -19,7 +19,7 @@ use crate::api::Api;
 use crate::canned::Canned;
 use crate::engine::{TABLE, dynamodb_client};
 use crate::load::{self, Dice, Load};
-use crate::stage::{Opening, Stage, open, queue_of, sold, start_worker};
+use crate::stage::{Opening, RECEIVE_MAX, Stage, open, queue_of, sold, start_worker};
 use crate::stub::Stub;
 
 /// How to measure.
@@ -95,7 +95,7 @@ fn measure_worker(
     let worker = runtime.block_on(async {
         let client = dynamodb_client(canned.url(), None);
         let store = DynamoStore::new(client, TABLE.into(), DynamoOptions::default(), Arc::new(SystemClock));
-        start_worker(options.permits, Arc::new(queue_of(&stub)), Arc::new(store))
+        start_worker(options.permits, RECEIVE_MAX, Arc::new(queue_of(&stub)), Arc::new(store))
     });
     let (cpu, started) = (cpu_time()?, Instant::now());
     stub.hold(false);

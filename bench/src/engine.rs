@@ -1,12 +1,12 @@
 //! A DynamoDB engine in this process on a thread of its own, and clients of it.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, anyhow};
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::BillingMode;
+use stockline_common::aws::Clients;
 use stockline_common::aws::dynamodb::table;
 
 use crate::meter::Meter;
@@ -14,9 +14,6 @@ use crate::side::SideServer;
 
 /// The table's name.
 pub(crate) const TABLE: &str = "stockline";
-
-/// How long one attempt of a call may take.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running engine; it ends when dropped.
 #[derive(Debug)]
@@ -52,34 +49,30 @@ impl Engine {
     }
 }
 
-/// A DynamoDB client of an endpoint on this machine.
+/// A DynamoDB client of an endpoint on this machine, with the deadlines of the deployed programs.
 pub(crate) fn dynamodb_client(url: &str, meter: Option<Meter>) -> aws_sdk_dynamodb::Client {
-    let mut config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(credentials())
-        .endpoint_url(url)
-        .retry_config(RetryConfig::standard())
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build());
-    if let Some(meter) = meter {
-        config = config.interceptor(meter);
+    let client = clients(url).dynamodb;
+    match meter {
+        Some(meter) => aws_sdk_dynamodb::Client::from_conf(client.config().to_builder().interceptor(meter).build()),
+        None => client,
     }
-    aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
-/// An SQS client of an endpoint on this machine.
+/// As [`dynamodb_client`], of SQS.
 pub(crate) fn sqs_client(url: &str) -> aws_sdk_sqs::Client {
-    let config = aws_sdk_sqs::Config::builder()
-        .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
-        .region(aws_sdk_sqs::config::Region::new("us-east-1"))
-        .credentials_provider(credentials())
+    clients(url).sqs
+}
+
+fn clients(url: &str) -> Clients {
+    // Nobody checks the credentials.
+    let credentials = Credentials::new("bench", "bench", None, None, "bench");
+    let found = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(url)
         .retry_config(RetryConfig::standard())
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build());
-    aws_sdk_sqs::Client::from_conf(config.build())
-}
-
-/// Nobody checks these.
-fn credentials() -> Credentials {
-    Credentials::new("bench", "bench", None, None, "bench")
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .build();
+    Clients::from_sdk_config(&found)
 }

@@ -5,7 +5,6 @@
 //! in order.
 #![expect(clippy::print_stdout, reason = "the report is this program's output")]
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ use uuid::Uuid;
 
 use crate::load::Dice;
 use crate::slow::SlowStore;
-use crate::stage::{Opening, Stage, open, sold, start_worker};
+use crate::stage::{Opening, RECEIVE_MAX, Stage, open, sold, start_worker};
 
 /// How to measure.
 #[derive(Debug, Clone, clap::Args)]
@@ -51,7 +50,6 @@ struct HotQueue {
     cycle: Duration,
     until: Instant,
     state: Mutex<State>,
-    delivered: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -59,6 +57,8 @@ struct State {
     dice: Dice,
     messages: u64,
     out: Vec<Handle>,
+    /// A receive waits for its messages.
+    cycling: bool,
     /// In order of delivery.
     sent: Vec<CommandId>,
     failed: Option<String>,
@@ -67,6 +67,20 @@ struct State {
 impl HotQueue {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Is a cycle due? What is out must be settled, and the time not over.
+    fn begins_cycle(&self) -> bool {
+        let mut state = self.state();
+        let due = Instant::now() < self.until && !state.cycling && state.out.is_empty();
+        state.cycling |= due;
+        due
+    }
+
+    /// Nothing is out, and nothing will be.
+    fn is_over(&self) -> bool {
+        let state = self.state();
+        Instant::now() >= self.until && !state.cycling && state.out.is_empty()
     }
 
     fn next_message(&self, state: &mut State) -> Result<Delivery> {
@@ -93,7 +107,7 @@ impl HotQueue {
 #[async_trait]
 impl CommandReceiver for HotQueue {
     async fn receive(&self, max: usize, wait: Duration, _: Uuid) -> Result<Vec<Delivery>, QueueError> {
-        if Instant::now() >= self.until || !self.state().out.is_empty() {
+        if !self.begins_cycle() {
             tokio::time::sleep(wait.min(Duration::from_millis(1))).await;
             return Ok(Vec::new());
         }
@@ -101,9 +115,8 @@ impl CommandReceiver for HotQueue {
         let mut state = self.state();
         let messages =
             (0..max.min(MESSAGES_PER_CYCLE)).map(|_| self.next_message(&mut state)).collect::<Result<Vec<_>>>();
-        let messages = messages.map_err(|error| QueueError::Unavailable(error.to_string()))?;
-        self.delivered.fetch_add((messages.len() * self.pack) as u64, Ordering::Relaxed);
-        Ok(messages)
+        state.cycling = false;
+        messages.map_err(|error| QueueError::Unavailable(error.to_string()))
     }
 
     async fn ack(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
@@ -141,13 +154,19 @@ pub(crate) async fn run(options: &HotOptions) -> Result<()> {
         pack: options.pack.clamp(1, MAX_PACK_COMMANDS),
         cycle: Duration::from_millis(options.cycle_ms),
         until: started + Duration::from_secs(options.seconds),
-        state: Mutex::new(State { dice: Dice::fresh(), messages: 0, out: Vec::new(), sent: Vec::new(), failed: None }),
-        delivered: AtomicU64::new(0),
+        state: Mutex::new(State {
+            dice: Dice::fresh(),
+            messages: 0,
+            out: Vec::new(),
+            cycling: false,
+            sent: Vec::new(),
+            failed: None,
+        }),
     });
     let transaction = Duration::from_millis(options.transaction_ms);
     let store = Arc::new(SlowStore::new(stage.store.clone(), Duration::ZERO, transaction));
-    let worker = start_worker(1, queue.clone(), store.clone());
-    while Instant::now() < queue.until || !queue.state().out.is_empty() {
+    let worker = start_worker(1, RECEIVE_MAX, queue.clone(), store.clone());
+    while !queue.is_over() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let elapsed = started.elapsed();

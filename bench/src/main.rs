@@ -34,7 +34,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use stockline_common::ports::Clock;
-use stockline_common::service::SystemClock;
+use stockline_common::service::{LogFormat, SystemClock, init_logs};
 use stockline_common::sqlite::{DataFolder, SqliteStore};
 
 /// Measures Stockline on this machine, beside references in the same run.
@@ -136,7 +136,9 @@ fn main() -> Result<()> {
     runtime.block_on(report::run(&data, &settings))
 }
 
+/// What goes wrong beside a measurement is told.
 fn aws_runtime() -> Result<tokio::runtime::Runtime> {
+    init_logs(LogFormat::Text, "warn").map_err(anyhow::Error::msg)?;
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 

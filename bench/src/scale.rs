@@ -16,11 +16,14 @@ use crate::stage::{Opening, Stage, open, queue_of, sold, start_worker};
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ScaleOptions {
     /// Commands of each run, each of an item of its own.
-    #[arg(long, default_value_t = 4_000)]
+    #[arg(long, default_value_t = 2_400)]
     commands: usize,
     /// Receives in work at once, of each worker.
     #[arg(long, default_value_t = 8)]
     permits: usize,
+    /// Messages of one receive: few, so that the engine, one thread on this machine, is not what is measured.
+    #[arg(long, default_value_t = 4)]
+    receive_max: usize,
     /// Added to every call of the store, in milliseconds.
     #[arg(long, default_value_t = 100)]
     delay_ms: u64,
@@ -37,14 +40,15 @@ pub(crate) async fn run(options: &ScaleOptions) -> Result<()> {
     let openings = (0..options.commands).map(opening).collect::<Result<Vec<_>>>()?;
     open(&*stage.store, &openings).await?;
     let delay = Duration::from_millis(options.delay_ms);
-    println!("{} commands of as many items, {} permits a worker", options.commands, options.permits);
+    let ScaleOptions { commands, permits, receive_max, .. } = options;
+    println!("{commands} commands of as many items; {permits} permits a worker, {receive_max} messages a receive");
     let mut rates = Vec::new();
     for (what, workers, delay) in [
         ("one worker", 1, delay),
         ("two workers", 2, delay),
         ("two workers, no delay: the engine's ceiling", 2, Duration::ZERO),
     ] {
-        let rate = drain(&stage, &openings, workers, options.permits, delay).await?;
+        let rate = drain(&stage, &openings, workers, options, delay).await?;
         println!("{what:<44} {rate:>8.0} commands/s   {} ms added per store call", delay.as_millis());
         rates.push(rate);
     }
@@ -53,13 +57,20 @@ pub(crate) async fn run(options: &ScaleOptions) -> Result<()> {
 }
 
 /// One sale of each item, queued beforehand; commands per second until the last is settled.
-async fn drain(stage: &Stage, openings: &[Opening], workers: usize, permits: usize, delay: Duration) -> Result<f64> {
+async fn drain(
+    stage: &Stage,
+    openings: &[Opening],
+    workers: usize,
+    options: &ScaleOptions,
+    delay: Duration,
+) -> Result<f64> {
     stage.stub.hold(true);
     send(stage, openings).await?;
     let store = Arc::new(SlowStore::new(stage.store.clone(), delay, delay));
     // Each worker is a process with clients of its own.
-    let working: Vec<_> =
-        (0..workers).map(|_| start_worker(permits, Arc::new(queue_of(&stage.stub)), store.clone())).collect();
+    let working: Vec<_> = (0..workers)
+        .map(|_| start_worker(options.permits, options.receive_max, Arc::new(queue_of(&stage.stub)), store.clone()))
+        .collect();
     let started = Instant::now();
     stage.stub.hold(false);
     stage.stub.drained(PATIENCE).await?;

@@ -28,11 +28,14 @@ pub(crate) const TILL: &str = "4c9b1ad4-90d1-70f5-0b3c-6a2f6cb0a001";
 /// How many sales make a chunk, about: so many lie in the tail of an item in use.
 pub(crate) const SALES_PER_CHUNK: usize = 12;
 
+/// Messages of one receive: the most that SQS gives.
+pub(crate) const RECEIVE_MAX: usize = 10;
+
 /// Folds of one call while items are opened.
 const FOLDS_PER_CALL: usize = 50;
 
-/// Commands of one fold while items are opened.
-const COMMANDS_PER_FOLD: usize = 40;
+/// Commands of one fold while items are opened: each may need three rows, and 100 is the most.
+const COMMANDS_PER_FOLD: usize = 30;
 
 /// How long sales may lie back: the till data are of 2017.
 const MAX_AGE_MS: i64 = 20 * 365 * 24 * 3_600_000;
@@ -65,7 +68,7 @@ impl Stage {
 
     /// The worker on this store.
     pub(crate) fn start_worker(&self, permits: usize) -> Working {
-        start_worker(permits, self.queue.clone(), self.store.clone())
+        start_worker(permits, RECEIVE_MAX, self.queue.clone(), self.store.clone())
     }
 }
 
@@ -92,11 +95,16 @@ impl Working {
 }
 
 /// The real worker over any queue and store.
-pub(crate) fn start_worker(permits: usize, queue: Arc<dyn CommandReceiver>, store: Arc<dyn Store>) -> Working {
+pub(crate) fn start_worker(
+    permits: usize,
+    receive_max: usize,
+    queue: Arc<dyn CommandReceiver>,
+    store: Arc<dyn Store>,
+) -> Working {
     let config = Config {
         permits,
         receivers: 1,
-        receive_max: 10,
+        receive_max,
         receive_wait: Duration::from_secs(1),
         rules: rules(),
         fold_limits: FoldLimits::default(),
