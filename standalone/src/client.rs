@@ -137,7 +137,7 @@ impl Request {
 
 enum Credentials {
     Given(String),
-    Login(Session),
+    Login(Box<Session>),
     Own { keys: Keys, current: Mutex<Option<Token>> },
 }
 
@@ -154,7 +154,7 @@ impl Credentials {
         if args.url.is_some()
             && let Some(session) = Session::find(base, args)?
         {
-            return Ok(Self::Login(session));
+            return Ok(Self::Login(Box::new(session)));
         }
         if !http::is_here(base) {
             let text = format!(
