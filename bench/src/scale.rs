@@ -21,8 +21,8 @@ pub(crate) struct ScaleOptions {
     /// Receives in work at once, of each worker.
     #[arg(long, default_value_t = 8)]
     permits: usize,
-    /// Messages of one receive: few, so that the engine, one thread on this machine, is not what is measured.
-    #[arg(long, default_value_t = 4)]
+    /// Messages of one receive. On a busy machine fewer keep the engine, one thread here, from being what is measured.
+    #[arg(long, default_value_t = 10)]
     receive_max: usize,
     /// Added to every call of the store, in milliseconds.
     #[arg(long, default_value_t = 100)]
