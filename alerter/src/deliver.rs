@@ -3,7 +3,7 @@ use std::time::Duration;
 use metrics::counter;
 use stockline_common::domain::Timestamp;
 use stockline_common::ports::{Mail, MailError};
-use stockline_common::service::Shutdown;
+use stockline_common::service::{Retry, Shutdown};
 
 use crate::alerter::{Alerter, RetryReason};
 use crate::metrics::{KIND, MAIL_FAILURES, MAILS_SENT, REFUSED, UNAVAILABLE};
@@ -18,6 +18,12 @@ const _: () = assert!(MIN_LEASE.as_millis() >= 2 * MAIL_TIMEOUT.as_millis());
 
 /// The most addresses of one mail; SES takes 50.
 const RECIPIENTS_MAX: usize = 50;
+
+/// How often parts of a mail are tried again once another part was taken: from then on nothing brings them back.
+const PARTS_AGAIN_MAX: usize = 4;
+
+/// The pauses before that: the first, and the longest.
+const PART_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
 
 /// Until when claims are ours, and who may ask us to end before.
 #[derive(Debug, Clone, Copy)]
@@ -38,10 +44,11 @@ impl Term<'_> {
 impl Alerter {
     /// Sends a mail to all its recipients. `Ok` as soon as one of them was taken: from then on sending all of it
     /// again would be a second mail. A refusal is tried address by address, so that one bad address silences
-    /// nobody else.
+    /// nobody else; what is unavailable after that is tried again here.
     pub(crate) async fn deliver(&self, mail: &Mail, term: Term<'_>) -> Result<(), RetryReason> {
         let mut parts: Vec<&[String]> = mail.to.chunks(RECIPIENTS_MAX).rev().collect();
-        let (mut attempts, mut taken, mut failed) = (0_usize, 0_usize, None);
+        let (mut attempts, mut taken, mut again, mut failed) = (0_usize, 0_usize, 0_usize, None);
+        let mut pauses = Retry::new(PART_PAUSES.0, PART_PAUSES.1);
         while let Some(to) = parts.pop() {
             if !term.allows_mail(self.adapters.clock.now()) {
                 failed = Some(RetryReason::Held);
@@ -54,6 +61,11 @@ impl Alerter {
                 Ok(()) => taken += 1,
                 Err(MailError::Refused(_)) if to.len() > 1 => parts.extend(to.chunks(1).rev()),
                 Err(MailError::Refused(_)) => failed = Some(RetryReason::Refused),
+                Err(MailError::Unavailable(_)) if taken > 0 && again < PARTS_AGAIN_MAX => {
+                    again += 1;
+                    parts.push(to);
+                    tokio::time::sleep(pauses.next_pause()).await;
+                }
                 Err(MailError::Unavailable(_)) => {
                     failed = Some(RetryReason::Mail);
                     if taken == 0 {
@@ -65,7 +77,7 @@ impl Alerter {
         match failed {
             Some(reason) if taken == 0 => Err(reason),
             Some(reason) => {
-                tracing::warn!(mail = mail.id, %reason, "some recipients did not get this mail: check their addresses");
+                tracing::warn!(mail = mail.id, %reason, "some recipients did not get this mail");
                 Ok(())
             }
             None => Ok(()),

@@ -108,6 +108,7 @@ impl HotQueue {
 impl CommandReceiver for HotQueue {
     async fn receive(&self, max: usize, wait: Duration, _: Uuid) -> Result<Vec<Delivery>, QueueError> {
         if !self.begins_cycle() {
+            // Only one cycle runs at a time; an empty receive answers soon, and the worker asks again.
             tokio::time::sleep(wait.min(Duration::from_millis(1))).await;
             return Ok(Vec::new());
         }

@@ -55,6 +55,7 @@ pub(crate) async fn run(data: &Path, settings: &Settings) -> Result<()> {
     println!("start to first 202  {:.0} ms", cold.as_secs_f64() * 1_000.0);
 
     let server = Server::start(data)?;
+    // What starting took is given back; no signal tells when.
     tokio::time::sleep(Duration::from_secs(2)).await;
     println!("idle RSS            {:.0} MB\n", server.rss_mb());
 
@@ -138,6 +139,7 @@ async fn settle_times(load: &Load) -> Result<Vec<u32>> {
             bail!("no outcome within 20 s: {} {}", response.status, String::from_utf8_lossy(response.body));
         }
         times.push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
+        // A sample must not be a load.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(times)

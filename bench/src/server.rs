@@ -43,13 +43,7 @@ impl Server {
             .spawn()
             .context("can't start stockline")?;
         let server = Self { child, address, metrics };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while server.get(&server.address, "/readyz").is_none_or(|(status, _)| status != 200) {
-            if Instant::now() > deadline {
-                bail!("stockline was not ready within 60 s");
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        server.until_ready()?;
         Ok(server)
     }
 
@@ -61,10 +55,20 @@ impl Server {
             .stdout(Stdio::null())
             .spawn()?;
         let server = Self { child, address, metrics: String::new() };
-        while server.get(&server.address, "/readyz").is_none() {
+        server.until_ready()?;
+        Ok(server)
+    }
+
+    /// Asks until it answers: another process tells its readiness in no other way.
+    fn until_ready(&self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.get(&self.address, "/readyz").is_none_or(|(status, _)| status != 200) {
+            if Instant::now() > deadline {
+                bail!("the server was not ready within 60 s");
+            }
             std::thread::sleep(Duration::from_millis(2));
         }
-        Ok(server)
+        Ok(())
     }
 
     /// A plain GET without any runtime; `None` where nothing answers.

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use stockline_common::aws::DynamoOptions;
-use stockline_common::domain::{Alert, AlertKind, Commit, LoadRequest, Quantity, Slot, Status};
+use stockline_common::domain::{Alert, AlertKind, Commit, DeadLetter, LoadRequest, Quantity, Record, Slot, Status};
 use stockline_common::ports::{
-    CommandFilter, CommandState, CommitOutcome, FixedClock, ItemFilter, LevelFilter, MovementFilter, RefusedNotice,
-    StoreError,
+    Claimed, CommandFilter, CommandState, CommitOutcome, FixedClock, ItemFilter, LevelFilter, MovementFilter,
+    RefusedNotice, StoreError,
 };
 use stockline_tests::contract::store::{Home, Ports, Shop, at, id, item_id, place};
 use stockline_tests::dynoxide::Dynoxide;
@@ -46,7 +46,12 @@ async fn sale(shop: &Shop) -> (Slot, Commit) {
 }
 
 fn is_unavailable<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> bool {
-    matches!(answer, Err(StoreError::Unavailable(_) | StoreError::Busy(_)))
+    matches!(answer, Err(StoreError::Unavailable(_)))
+}
+
+/// Of this item alone: no outage.
+fn is_busy<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> bool {
+    matches!(answer, Err(StoreError::Busy(_)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,6 +65,30 @@ async fn a_commit_whose_answer_was_lost_is_repeated_under_its_token_and_takes_st
     assert!(tokens.len() == 2 && tokens[0] == tokens[1] && tokens[0].is_string(), "{tokens:?}");
     assert_eq!(shop.on_hand("cola").await, [("main".into(), 9, 2)]);
     shop.audit().await;
+}
+
+/// The SDK repeats the call, and the repetition meets the first one's write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_and_a_discard_whose_answers_were_lost_are_known_as_ones_own() {
+    let (shop, script) = cola().await;
+    let alerts = &shop.ports().alerts;
+    let raised = alert();
+    script.next("PutItem", [Fault::None, Fault::DropAfter]);
+    let claimed = alerts.claim(std::slice::from_ref(&raised), at(0), at(100)).await.remove(0).unwrap();
+    assert_eq!(claimed, Claimed::Ours);
+    assert!(script.is_played());
+    let again = alerts.claim(std::slice::from_ref(&raised), at(1), at(100)).await.remove(0).unwrap();
+    assert_eq!(again, Claimed::Held, "another claim is not that one");
+
+    let dead_id = shop.fresh_id();
+    let letter = DeadLetter { reason: "why".into(), body: "{}".into(), discarded_at: None };
+    let record = Record::dead_letter(None, letter, (item_id("cola"), dead_id), at(5));
+    shop.settle("cola", vec![Slot::Dead(Box::new(record))], at(5)).await;
+    let state = CommandState { item_id: item_id("cola"), command_id: dead_id };
+    script.next("UpdateItem", [Fault::DropAfter]);
+    assert!(shop.ports().store.discard(&state, at(9)).await.unwrap());
+    assert!(script.is_played());
+    assert!(!shop.ports().store.discard(&state, at(10)).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,7 +132,7 @@ async fn cancellation_reasons_are_told_apart_in_any_mixture() {
     for code in passing {
         for reasons in [[code, "None"], ["None", code], [code, "ValidationError"], ["ValidationError", code]] {
             let answer = commit_under(canceled(&reasons)).await;
-            assert!(is_unavailable(answer.clone()), "{reasons:?}: {answer:?}");
+            assert!(is_busy(answer.clone()), "{reasons:?}: {answer:?}");
         }
     }
     for code in ["ValidationError", "ItemCollectionSizeLimitExceeded"] {
@@ -113,7 +142,7 @@ async fn cancellation_reasons_are_told_apart_in_any_mixture() {
         }
     }
     for strange in [canceled(&[]), canceled(&["None", "None"]), canceled(&["SomethingNew", "None"])] {
-        assert!(is_unavailable(commit_under(strange).await), "an answer of a later API may pass");
+        assert!(is_busy(commit_under(strange).await), "an answer of a later API may pass");
     }
     assert_eq!(shop.commit(commit).await, CommitOutcome::Committed, "none of them wrote anything");
     shop.audit().await;
@@ -249,10 +278,7 @@ async fn what_may_pass_is_an_error_of_every_call_and_writes_nothing() {
     for fault in faults {
         script.always("*", fault.clone());
         for (call, error) in errors(&shop, &commit).await {
-            assert!(
-                matches!(error, Some(StoreError::Unavailable(_) | StoreError::Busy(_))),
-                "{call} under {fault:?}: {error:?}"
-            );
+            assert!(matches!(error, Some(StoreError::Unavailable(_))), "{call} under {fault:?}: {error:?}");
         }
         script.clear();
     }

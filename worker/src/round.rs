@@ -312,7 +312,7 @@ impl<T> Answers<T> {
     /// The group stops; what that says about the store is told by [`Answers::report`].
     pub(crate) fn failed(&mut self, step: &mut Step, error: StoreError) {
         step.failed = true;
-        step.unanswered |= matches!(error, StoreError::Unavailable(_) | StoreError::Busy(_));
+        step.unanswered |= matches!(error, StoreError::Unavailable(_));
         self.failures += 1;
         if self.worst.as_ref().is_none_or(|(_, worst)| gravity(worst) < gravity(&error)) {
             self.worst = Some((step.group.item_id.clone(), error));
@@ -339,6 +339,7 @@ impl<T> Answers<T> {
             return true;
         }
         tracing::warn!(%item_id, %error, what, failures = self.failures, "the store failed for some items");
-        false
+        // A store that is busy with an item is well: a trial that meets one ends the outage.
+        matches!(error, StoreError::Busy(_))
     }
 }

@@ -1,7 +1,10 @@
-use stockline_alerter::{Config, RecordFailure, metrics as names};
-use stockline_common::ports::{AlertBook, Claimed, Clock};
+use std::sync::{Arc, Mutex};
 
-use crate::world::{HELD, LEASE_MS, MAIL, REFUSED, STORE, World, alert, body, config, handle};
+use async_trait::async_trait;
+use stockline_alerter::{Alerter, Config, RecordFailure, metrics as names};
+use stockline_common::ports::{AlertBook, Claimed, Clock, Mail, MailError, Mailer};
+
+use crate::world::{HELD, LEASE_MS, MAIL, REFUSED, STORE, World, adapters, alert, body, config, handle};
 
 #[tokio::test]
 async fn a_redelivered_alert_is_mailed_once() {
@@ -198,6 +201,33 @@ async fn more_recipients_than_a_mail_takes_get_several() {
     assert_eq!(handle(&alerter, &[&alert("SKU-1", "main")]).await, [Ok(())]);
     let sizes: Vec<usize> = world.smtp.received().iter().map(|mail| mail.to.len()).collect();
     assert_eq!(sizes, [50, 50, 20]);
+}
+
+/// Takes everything but one send, which finds it unavailable.
+#[derive(Debug)]
+struct AwayOnce {
+    sends: Mutex<Vec<usize>>,
+    away_at: usize,
+}
+
+#[async_trait]
+impl Mailer for AwayOnce {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        let mut sends = self.sends.lock().unwrap();
+        sends.push(mail.to.len());
+        if sends.len() == self.away_at { Err(MailError::Unavailable("too many requests".into())) } else { Ok(()) }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_is_unavailable_after_another_was_taken_is_tried_again() {
+    let world = World::new().await;
+    let mailer = Arc::new(AwayOnce { sends: Mutex::default(), away_at: 2 });
+    let recipients = (0..60).map(|n| format!("r{n}@example.com")).collect();
+    let adapters = adapters(&world.store, mailer.clone(), world.clock.clone());
+    let alerter = Alerter::new(Config { recipients, ..config() }, adapters);
+    assert_eq!(handle(&alerter, &[&alert("SKU-1", "main")]).await, [Ok(())]);
+    assert_eq!(*mailer.sends.lock().unwrap(), [50, 10, 10]);
 }
 
 #[tokio::test]

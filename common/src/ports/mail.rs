@@ -26,7 +26,8 @@ pub enum MailError {
     Refused(String),
 }
 
-/// Takes mails. `Ok` means that the provider has it (or the file is durable). The adapter retries nothing.
+/// Takes mails. `Ok` means that the provider has it (or the file is durable). Nothing below repeats it: a lost answer
+/// would be a second mail.
 #[async_trait]
 pub trait Mailer: Send + Sync + std::fmt::Debug {
     /// Sends one mail.

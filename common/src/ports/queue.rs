@@ -34,7 +34,8 @@ pub struct Pack {
 ///   was acknowledged before this call began.
 /// - Packs answer one by one, in input order; one that fails does not fail its neighbours.
 /// - After `Err` the pack may still have been queued. The caller decides whether to send again, with the same
-///   `dedup_id`; the adapter itself retries nothing.
+///   `dedup_id`; below the port a call is repeated as it is at most (same id), within its
+///   deadline.
 /// - Packs of one call are of different items.
 #[async_trait]
 pub trait CommandSender: Send + Sync + std::fmt::Debug {
@@ -86,7 +87,7 @@ pub struct QueueDepth {
 /// - A handle whose visibility has run out neither acknowledges nor extends ([`QueueError::HandleExpired`]).
 /// - What was delivered more often than the queue's limit is set aside, and delivered by the same `receive` with
 ///   [`Delivery::set_aside`].
-/// - The adapter retries nothing by itself.
+/// - A call may be repeated below the port, as it is and under the same attempt id, within its deadline.
 #[async_trait]
 pub trait CommandReceiver: Send + Sync + std::fmt::Debug {
     /// Waits up to `wait` for messages and returns at most `max`. `attempt` is one per logical receive, reused by

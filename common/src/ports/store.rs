@@ -43,7 +43,8 @@ pub enum CommitOutcome {
 ///   *no record [decides](Record::decides) this retry*, claims under *absent or mine*, marks under absent,
 ///   `threshold_check` as found. `Decided` takes precedence over `Conflict`.
 /// - Both take many items and answer one by one in input order; one that fails does not fail its neighbours.
-/// - The adapter retries nothing by itself.
+/// - A call may be repeated below the port, as it is, within its deadline: a repetition that meets its own write
+///   answers as the first would have.
 #[async_trait]
 pub trait Store: Send + Sync + std::fmt::Debug {
     /// Loads what folds need.

@@ -110,6 +110,27 @@ async fn an_item_that_is_contended_alone_in_its_round_is_no_outage() {
     world.check().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_meets_a_contended_item_ends_the_outage() {
+    let world = World::with(|world| world.config.permits = 1);
+    stocked(&world, "cola");
+    world.work().await;
+    world.send(&[sell(3, "cola", "main", 1)]);
+    let plan = Arc::new(Plan::default());
+    plan.set_down(Point::Load, true);
+    let runner = world.start(&plan);
+    let mut conditions = runner.health.subscribe();
+    conditions.wait_for(|c| *c == Condition::Outage).await.unwrap();
+    world.store.stock().busy = Some(item("cola"));
+    plan.set_down(Point::Load, false);
+    let ready = conditions.wait_for(|c| *c == Condition::Ready);
+    tokio::time::timeout(Duration::from_secs(180), ready).await.expect("one item holds the worker").unwrap();
+    world.store.stock().busy = None;
+    world.drained().await;
+    runner.stop().await;
+    world.check().await;
+}
+
 #[test]
 fn the_time_away_grows_with_the_receives_up_to_a_minute() {
     for receives in [0, 1, 2, 5, 8, 1_000] {
