@@ -211,7 +211,10 @@ impl Installation {
             ("STOCKLINE_LISTEN", format!("127.0.0.1:{}", self.api_port)),
             ("STOCKLINE_ISSUER", self.stack.output("Issuer").to_owned()),
             ("STOCKLINE_JWKS_URL", cognito::jwks_url(&self.server, &self.stack)),
-            ("STOCKLINE_CLIENT_IDS", self.stack.output("ClientIds").to_owned()),
+            (
+                "STOCKLINE_CLIENT_IDS",
+                format!("{},{}", self.stack.output("PeopleClient"), self.stack.output("TillsClient")),
+            ),
             ("STOCKLINE_LOGIN_URL", self.server.url.clone()),
             ("STOCKLINE_LOGIN_CLIENT_ID", self.stack.output("PeopleClient").to_owned()),
             ("STOCKLINE_RECEIPT_KEYS", RECEIPT_KEY.to_owned()),

@@ -12,5 +12,7 @@ pub mod inject;
 pub mod ministack;
 pub mod powerloss;
 pub mod process;
+pub mod python;
 pub mod running;
 pub mod stack;
+pub mod templates;

@@ -1,14 +1,17 @@
-//! `deploy/template.yaml` on the AWS stand-in, through CloudFormation as on AWS.
+//! `deploy/template.yaml` on the AWS stand-in, through CloudFormation as on AWS: what holds data, who may sign in, and the
+//! alerter. The programs run as processes of the test, so network, services and scaling are left out; the stand-in has
+//! not all of their resources.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::ministack::{ACCESS_KEY_ID, Ministack, REGION};
 use crate::process::PATIENCE;
+use crate::templates;
 
-/// The template that is deployed.
-pub const TEMPLATE: &str = include_str!("../../deploy/template.yaml");
 /// Who the mails come from.
 pub const MAIL_FROM: &str = "stock@example.com";
 /// Who gets the alerts of locations that name nobody.
@@ -18,6 +21,8 @@ pub const ALERT_EMAILS: &str = "manager@example.com";
 pub const STACK_VISIBILITY_S: u32 = 10;
 
 const STACK: &str = "stockline";
+/// Of the root's parts, those that are deployed.
+const PARTS: [&str; 3] = ["Data", "People", "Alerts"];
 const CODE_BUCKET: &str = "code";
 const ALERTER_KEY: &str = "alerter.zip";
 const POLL_EVERY: Duration = Duration::from_millis(20);
@@ -36,20 +41,23 @@ impl Stack {
         let program = alerter.map_or_else(|| "false".into(), |path| format!("'{}'", path.display()));
         let code = server.zip("bootstrap", &format!("#!/bin/sh\nexec {program}\n")).await;
         upload(server, CODE_BUCKET, ALERTER_KEY, code).await;
+        let root = packaged(server).await;
 
         let parameters = [
+            ("IngressImage", "none"),
+            ("WorkerImage", "none"),
+            ("DomainName", "stock.example.com"),
+            ("CertificateArn", "arn:aws:acm:us-east-1:000000000000:certificate/none"),
             ("Environment", "test"),
-            ("Keep", "Delete"),
             ("MailFrom", MAIL_FROM),
+            ("MailIdentity", MAIL_FROM),
             ("AlertEmails", ALERT_EMAILS),
-            ("CodeBucket", CODE_BUCKET),
-            ("AlerterKey", ALERTER_KEY),
             ("PasswordSignIn", "true"),
             ("VisibilityS", &STACK_VISIBILITY_S.to_string()),
         ];
         let mut form = vec![
             ("StackName".to_owned(), STACK.to_owned()),
-            ("TemplateBody".to_owned(), TEMPLATE.to_owned()),
+            ("TemplateBody".to_owned(), root.to_string()),
             ("Capabilities.member.1".to_owned(), "CAPABILITY_IAM".to_owned()),
             ("Capabilities.member.2".to_owned(), "CAPABILITY_AUTO_EXPAND".to_owned()),
         ];
@@ -58,11 +66,9 @@ impl Stack {
             form.push((format!("Parameters.member.{index}.ParameterValue"), value.to_owned()));
         }
         cloudformation(server, "CreateStack", form).await;
-        // An account in SES's sandbox, as a new one is: both ends of a mail are verified.
+        // An account in SES's sandbox, as a new one is: both ends of a mail are verified. The sender is by the template.
         let ses = server.clients().ses;
-        for address in [MAIL_FROM, ALERT_EMAILS] {
-            ses.create_email_identity().email_identity(address).send().await.unwrap();
-        }
+        ses.create_email_identity().email_identity(ALERT_EMAILS).send().await.unwrap();
         Self { outputs: outputs_when_created(server).await }
     }
 
@@ -70,6 +76,26 @@ impl Stack {
     pub fn output(&self, name: &str) -> &str {
         self.outputs.get(name).unwrap_or_else(|| panic!("the template has no output {name}"))
     }
+}
+
+/// The root with its parts where CloudFormation finds them, as `sam deploy` packages it.
+async fn packaged(server: &Ministack) -> Value {
+    let mut root = templates::read("template.yaml");
+    let resources = root["Resources"].as_object_mut().unwrap();
+    resources.retain(|name, _| PARTS.contains(&name.as_str()));
+    for part in resources.values_mut() {
+        let file = part["Properties"]["TemplateURL"].as_str().unwrap().to_owned();
+        // Transformed here, since the stand-in transforms only the root.
+        let template = templates::transformed(&file, CODE_BUCKET, ALERTER_KEY);
+        upload(server, CODE_BUCKET, &file, template.to_string().into_bytes()).await;
+        part["Properties"]["TemplateURL"] = json!(format!("{}/{CODE_BUCKET}/{file}", server.url));
+    }
+    let outputs = root["Outputs"].as_object_mut().unwrap();
+    outputs.retain(|_, output| {
+        let part = output["Value"]["Fn::GetAtt"][0].as_str();
+        part.is_some_and(|part| PARTS.contains(&part))
+    });
+    root
 }
 
 async fn outputs_when_created(server: &Ministack) -> BTreeMap<String, String> {
