@@ -69,7 +69,7 @@ impl Stack {
         // An account in SES's sandbox, as a new one is: both ends of a mail are verified. The sender is by the template.
         let ses = server.clients().ses;
         ses.create_email_identity().email_identity(ALERT_EMAILS).send().await.unwrap();
-        Self { outputs: outputs_when_created(server).await }
+        Self { outputs: outputs_when_created(server, STACK).await }
     }
 
     /// One of the template's outputs.
@@ -92,16 +92,24 @@ async fn packaged(server: &Ministack) -> Value {
     }
     let outputs = root["Outputs"].as_object_mut().unwrap();
     outputs.retain(|_, output| {
-        let part = output["Value"]["Fn::GetAtt"][0].as_str();
-        part.is_some_and(|part| PARTS.contains(&part))
+        let mentioned = all_between(&output.to_string(), "{\"Fn::GetAtt\":[\"", "\"");
+        !mentioned.is_empty() && mentioned.iter().all(|part| PARTS.contains(&part.as_str()))
     });
     root
 }
 
-async fn outputs_when_created(server: &Ministack) -> BTreeMap<String, String> {
+/// Creates a stack of any template; its outputs.
+pub async fn create(server: &Ministack, name: &str, template: &Value) -> BTreeMap<String, String> {
+    let mut form = named(name);
+    form.push(("TemplateBody".to_owned(), template.to_string()));
+    cloudformation(server, "CreateStack", form).await;
+    outputs_when_created(server, name).await
+}
+
+async fn outputs_when_created(server: &Ministack, name: &str) -> BTreeMap<String, String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let stack = cloudformation(server, "DescribeStacks", named()).await;
+        let stack = cloudformation(server, "DescribeStacks", named(name)).await;
         let status = first_between(&stack, "<StackStatus>", "</StackStatus>").unwrap_or_default();
         if status == "CREATE_COMPLETE" {
             return all_between(&stack, "<OutputKey>", "</OutputKey>")
@@ -110,7 +118,7 @@ async fn outputs_when_created(server: &Ministack) -> BTreeMap<String, String> {
                 .collect();
         }
         if status != "CREATE_IN_PROGRESS" {
-            let events = cloudformation(server, "DescribeStackEvents", named()).await;
+            let events = cloudformation(server, "DescribeStackEvents", named(name)).await;
             panic!("the stack is {status}: {:#?}", all_between(&events, "<ResourceStatusReason>", "<"));
         }
         assert!(Instant::now() < deadline, "the stack was not there in time");
@@ -118,8 +126,8 @@ async fn outputs_when_created(server: &Ministack) -> BTreeMap<String, String> {
     }
 }
 
-fn named() -> Vec<(String, String)> {
-    vec![("StackName".to_owned(), STACK.to_owned())]
+fn named(name: &str) -> Vec<(String, String)> {
+    vec![("StackName".to_owned(), name.to_owned())]
 }
 
 /// Calls CloudFormation; answers its XML.
@@ -142,17 +150,28 @@ async fn cloudformation(server: &Ministack, action: &str, mut form: Vec<(String,
 }
 
 /// Puts an object, in a bucket that is made for it.
-async fn upload(server: &Ministack, bucket: &str, key: &str, body: Vec<u8>) {
-    for (path, body) in [(bucket.to_owned(), Vec::new()), (format!("{bucket}/{key}"), body)] {
-        let response = reqwest::Client::new()
-            .put(format!("{}/{path}", server.url))
-            .header("authorization", authorization("s3"))
-            .body(body)
-            .send()
-            .await
-            .unwrap();
-        assert!(response.status().is_success(), "PUT {path}: {}", response.status());
-    }
+async fn upload(server: &Ministack, name: &str, key: &str, body: Vec<u8>) {
+    bucket(server, name).await;
+    put(server, &format!("{name}/{key}"), body).await;
+}
+
+/// Makes a bucket; one that is there stays.
+pub async fn bucket(server: &Ministack, name: &str) {
+    put(server, name, Vec::new()).await;
+}
+
+async fn put(server: &Ministack, path: &str, body: Vec<u8>) {
+    let request = reqwest::Client::new().put(format!("{}/{path}", server.url));
+    let response = request.header("authorization", authorization("s3")).body(body).send().await.unwrap();
+    assert!(response.status().is_success(), "PUT {path}: {}", response.status());
+}
+
+/// An object's text.
+pub async fn object(server: &Ministack, bucket: &str, key: &str) -> String {
+    let request = reqwest::Client::new().get(format!("{}/{bucket}/{key}", server.url));
+    let response = request.header("authorization", authorization("s3")).send().await.unwrap();
+    assert!(response.status().is_success(), "GET {bucket}/{key}: {}", response.status());
+    response.text().await.unwrap()
 }
 
 /// Says whose service is meant; the stand-in verifies no signature.
