@@ -5,14 +5,15 @@
 use std::process::ExitCode;
 
 use stockline_common::service::Env;
-use stockline_common::service::deployed::{answer_arguments, exit_code};
+use stockline_common::service::deployed::{Program, answer_arguments, exit_code};
 
 mod deployed;
 
 const ABOUT: &str = "Stockline's alerter: mails alerts and daily notices; runs as a function of AWS Lambda.";
 
 fn main() -> ExitCode {
-    if let Some(code) = answer_arguments(std::env::args(), "alerter", ABOUT, deployed::VARIABLES) {
+    let program = Program { name: "alerter", about: ABOUT, variables: deployed::VARIABLES, health: None };
+    if let Some(code) = answer_arguments(std::env::args(), program) {
         return code;
     }
     match start() {

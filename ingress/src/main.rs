@@ -5,14 +5,16 @@
 use std::process::ExitCode;
 
 use stockline_common::service::Env;
-use stockline_common::service::deployed::{answer_arguments, exit_code};
+use stockline_common::service::deployed::{Program, answer_arguments, exit_code};
 
 mod deployed;
 
 const ABOUT: &str = "Stockline's HTTP side: takes commands into the queue and answers reads.";
 
 fn main() -> ExitCode {
-    if let Some(code) = answer_arguments(std::env::args(), "ingress", ABOUT, deployed::VARIABLES) {
+    let program =
+        Program { name: "ingress", about: ABOUT, variables: deployed::VARIABLES, health: Some(&deployed::LISTEN) };
+    if let Some(code) = answer_arguments(std::env::args(), program) {
         return code;
     }
     match start() {

@@ -94,3 +94,14 @@ fn an_argument_that_means_nothing_is_refused() {
     let output = start(&["--no-such-thing"], GOOD);
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn a_probe_of_nobody_fails_and_needs_no_configuration_but_the_address() {
+    for (address, why) in [("127.0.0.1:9", "127.0.0.1:9 does not answer"), ("9", "STOCKLINE_LISTEN must be an address")]
+    {
+        let output = start(&["probe"], &[("STOCKLINE_LISTEN", address), ("STOCKLINE_TABEL", "x")]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(why), "{text}");
+    }
+}

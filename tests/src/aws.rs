@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::cognito;
+use crate::images::Images;
 use crate::ministack::{Ministack, free_port, random_id};
 use crate::process::{PATIENCE, with_id};
 use crate::stack::{STACK_VISIBILITY_S, Stack};
@@ -97,11 +98,11 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts it and waits until it says that it is ready.
-    async fn start(name: &str, port: u16, variables: &[(&str, String)], folder: &Path) -> Self {
+    /// Starts it by this command and waits until it says that it is ready.
+    async fn start(name: &str, mut command: Command, port: u16, variables: &[(&str, String)], folder: &Path) -> Self {
         let log = folder.join(format!("{name}-{port}.log"));
         let file = File::options().create(true).append(true).open(&log).unwrap();
-        let child = Command::new(binary(name))
+        let child = command
             .env_clear()
             .envs(variables.iter().map(|(variable, value)| (*variable, value)))
             .stdin(Stdio::null())
@@ -125,6 +126,11 @@ impl Program {
     pub async fn ready(&self) -> Option<bool> {
         let answer = reqwest::get(format!("{}/readyz", self.url)).await.ok()?;
         Some(answer.status().is_success())
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL: no chance to finish anything.
@@ -165,6 +171,32 @@ impl Drop for Program {
     }
 }
 
+/// Where the programs come from.
+#[derive(Debug, Default)]
+pub enum Programs {
+    /// As `cargo test` builds them.
+    #[default]
+    Tested,
+    /// From their images.
+    Images(Images),
+}
+
+impl Programs {
+    fn command(&self, name: &str) -> Command {
+        match self {
+            Self::Tested => Command::new(binary(name)),
+            Self::Images(images) => images.command(name, &format!("/{name}")),
+        }
+    }
+
+    fn alerter(&self) -> PathBuf {
+        match self {
+            Self::Tested => binary("alerter"),
+            Self::Images(images) => images.root("alerter").join("bootstrap"),
+        }
+    }
+}
+
 /// Everything that a company has on AWS, and tokens of those who use it.
 #[derive(Debug)]
 pub struct Installation {
@@ -186,13 +218,19 @@ pub struct Installation {
     pub till: String,
     api_port: u16,
     http: reqwest::Client,
+    programs: Programs,
 }
 
 impl Installation {
     /// Deploys the stack and signs everybody in; no process runs yet.
     pub async fn deploy() -> Self {
+        Self::deploy_with(Programs::Tested).await
+    }
+
+    /// As [`Installation::deploy`], with these programs.
+    pub async fn deploy_with(programs: Programs) -> Self {
         let server = Ministack::start().await;
-        let stack = Stack::deploy(&server, Some(&binary("alerter"))).await;
+        let stack = Stack::deploy(&server, Some(&programs.alerter())).await;
         let store = Valve::to(&server.url).await;
         let topic = Valve::to(&server.url).await;
         let manager = cognito::person(&server, &stack, "manager@example.com", &["Manager"]).await;
@@ -201,11 +239,16 @@ impl Installation {
         let api_port = free_port();
         let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
         let api = format!("http://127.0.0.1:{api_port}");
-        Self { server, stack, store, topic, api, manager, staff, till, api_port, http }
+        Self { server, stack, store, topic, api, manager, staff, till, api_port, http, programs }
     }
 
     /// Starts an ingress at [`Installation::api`].
     pub async fn ingress(&self) -> Program {
+        self.ingress_with(&[]).await
+    }
+
+    /// As [`Installation::ingress`], with these variables besides or instead.
+    pub async fn ingress_with(&self, change: &[(&'static str, String)]) -> Program {
         let mut variables = self.variables();
         variables.extend([
             ("STOCKLINE_LISTEN", format!("127.0.0.1:{}", self.api_port)),
@@ -219,7 +262,9 @@ impl Installation {
             ("STOCKLINE_LOGIN_CLIENT_ID", self.stack.output("PeopleClient").to_owned()),
             ("STOCKLINE_RECEIPT_KEYS", RECEIPT_KEY.to_owned()),
         ]);
-        Program::start("ingress", self.api_port, &variables, self.server.folder()).await
+        variables.extend_from_slice(change);
+        let command = self.programs.command("ingress");
+        Program::start("ingress", command, self.api_port, &variables, self.server.folder()).await
     }
 
     /// Starts a worker.
@@ -227,13 +272,28 @@ impl Installation {
         let port = free_port();
         let mut variables = self.worker_variables();
         variables.push(("STOCKLINE_HEALTH_LISTEN", format!("127.0.0.1:{port}")));
-        Program::start("worker", port, &variables, self.server.folder()).await
+        Program::start("worker", self.programs.command("worker"), port, &variables, self.server.folder()).await
     }
 
     /// Runs a subcommand of the worker to its end.
     pub async fn worker_command(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(binary("worker"));
-        command.args(arguments).env_clear().envs(self.worker_variables());
+        self.worker_command_with(arguments, &[]).await
+    }
+
+    /// As [`Installation::worker_command`], with these variables besides or instead.
+    pub async fn worker_command_with(&self, arguments: &[&str], change: &[(&'static str, String)]) -> Output {
+        let mut variables = self.worker_variables();
+        variables.extend_from_slice(change);
+        let mut command = self.programs.command("worker");
+        command.args(arguments).env_clear().envs(variables);
+        tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
+    }
+
+    /// What its container's health check says of the program of this name at this address.
+    pub async fn probe(&self, name: &str, url: &str) -> Output {
+        let variable = if name == "ingress" { "STOCKLINE_LISTEN" } else { "STOCKLINE_HEALTH_LISTEN" };
+        let mut command = self.programs.command(name);
+        command.arg("probe").env_clear().env(variable, url.trim_start_matches("http://"));
         tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
     }
 

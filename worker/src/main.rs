@@ -6,13 +6,19 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use stockline_common::service::Env;
-use stockline_common::service::deployed::exit_code;
+use stockline_common::service::deployed::{exit_code, probe};
 
 mod deployed;
 
+use deployed::{Command, Operation};
+
 fn main() -> ExitCode {
-    let cli = deployed::Cli::parse();
-    match start(cli.command.unwrap_or(deployed::Command::Run)) {
+    let operation = match deployed::Cli::parse().command {
+        Some(Command::Probe) => return probe(Env::of_process(), &deployed::HEALTH_LISTEN),
+        Some(Command::Operation(operation)) => operation,
+        None => Operation::Run,
+    };
+    match start(operation) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -21,7 +27,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(command: deployed::Command) -> anyhow::Result<u8> {
+fn start(operation: Operation) -> anyhow::Result<u8> {
     let settings = deployed::Settings::read(Env::of_process())?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(deployed::run(command, settings))
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(deployed::run(operation, settings))
 }

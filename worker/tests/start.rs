@@ -100,3 +100,15 @@ fn operations_need_the_same_configuration() {
         assert!(text.contains("STOCKLINE_TABLE is required"), "{text}");
     }
 }
+
+#[test]
+fn a_probe_of_nobody_fails_and_needs_no_configuration_but_the_address() {
+    for (address, why) in
+        [("127.0.0.1:9", "127.0.0.1:9 does not answer"), ("9", "STOCKLINE_HEALTH_LISTEN must be an address")]
+    {
+        let output = start(&["probe"], &[("STOCKLINE_HEALTH_LISTEN", address), ("STOCKLINE_TABEL", "x")]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(why), "{text}");
+    }
+}

@@ -8,6 +8,10 @@ use super::telemetry::log_filter;
 use super::{Env, EnvError, Variable};
 use crate::aws::StartError;
 
+mod probe;
+
+pub use probe::{PROBE_WITHIN, probe};
+
 /// The exit code of a configuration that can't work: starting again does not help.
 pub const EXIT_CONFIGURATION: u8 = 2;
 
@@ -134,20 +138,36 @@ impl StartChecks {
     }
 }
 
-/// Answers `--help` and `--version`, and refuses every other argument; `None` where there is none.
-pub fn answer_arguments(
-    mut arguments: impl Iterator<Item = String>,
-    name: &str,
-    about: &str,
-    variables: &[Variable],
-) -> Option<ExitCode> {
+/// A program without commands of its own, as it tells of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Program<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it is, in a sentence.
+    pub about: &'a str,
+    /// All that it reads.
+    pub variables: &'a [Variable],
+    /// Which of them says where `/healthz` answers; `None` where nothing does.
+    pub health: Option<&'a Variable>,
+}
+
+/// Answers `--help`, `--version` and `probe`, and refuses every other argument; `None` where there is none.
+pub fn answer_arguments(mut arguments: impl Iterator<Item = String>, program: Program<'_>) -> Option<ExitCode> {
+    let Program { name, about, variables, health } = program;
     let argument = arguments.nth(1)?;
-    match argument.as_str() {
-        "--help" | "-h" => {
-            println!("{about}\n\nUsage: {name} [--help | --version]\n\n{}", describe(variables));
+    match (argument.as_str(), health) {
+        ("--help" | "-h", _) => {
+            let (word, what) = match health {
+                Some(_) => {
+                    (" | probe", "probe: asks the one that runs here for /healthz; 0 it is well, 1 it is not\n\n")
+                }
+                None => ("", ""),
+            };
+            println!("{about}\n\nUsage: {name} [--help | --version{word}]\n\n{what}{}", describe(variables));
             Some(ExitCode::SUCCESS)
         }
-        "--version" | "-V" => {
+        ("probe", Some(listen)) => Some(probe(Env::of_process(), listen)),
+        ("--version" | "-V", _) => {
             println!("{name} {}", env!("CARGO_PKG_VERSION"));
             Some(ExitCode::SUCCESS)
         }

@@ -200,6 +200,16 @@ impl Env {
         self.faults.push(fault.into());
     }
 
+    /// `settings` as the caller read them, or all faults found in them. For what reads only some of the variables: it
+    /// leaves the others to the program that they are meant for.
+    ///
+    /// # Errors
+    /// Where there is any fault.
+    pub fn finish_some<T>(mut self, settings: Option<T>) -> Result<T, EnvError> {
+        self.values.clear();
+        self.finish_with(settings)
+    }
+
     /// All faults, unknown variables among them, or nothing.
     ///
     /// # Errors
@@ -232,6 +242,21 @@ mod tests {
         assert!(text.contains("STOCKLINE_B is required: the number of things"), "{text}");
         assert!(text.contains("STOCKLINE_TYPO is not a variable"), "{text}");
         assert!(!text.contains("secret") && !text.contains("HOME"), "{text}");
+    }
+
+    #[test]
+    fn what_reads_some_of_the_variables_leaves_the_others_alone() {
+        const PORT: Variable = Variable::with_default("STOCKLINE_LISTEN", "0.0.0.0:1", "where");
+        let pairs = [("STOCKLINE_TYPO", "x"), ("STOCKLINE_LISTEN", "127.0.0.1:2")];
+        let read = |pairs: &[(&str, &str)]| {
+            let mut env = env(pairs);
+            let address = env.address(&PORT);
+            env.finish_some(address)
+        };
+        assert_eq!(read(&pairs).unwrap().port(), 2);
+        assert_eq!(read(&pairs[..1]).unwrap().port(), 1);
+        let text = read(&[("STOCKLINE_LISTEN", "s3cret")]).unwrap_err().to_string();
+        assert!(text.contains("STOCKLINE_LISTEN must be an address") && !text.contains("s3cret"), "{text}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 mod settings;
 
-pub(crate) use settings::{Settings, VARIABLES};
+pub(crate) use settings::{LISTEN, Settings, VARIABLES};
 
 /// How long requests in work may take after SIGTERM, and then the packs made of them.
 const DRAIN: Duration = Duration::from_secs(12);

@@ -10,7 +10,7 @@ use stockline_common::service::deployed::{self, Deployment};
 use stockline_common::service::{Env, EnvError, Variable};
 use stockline_ingress::{AuthConfig, JwksSource, Limits, LoginConfig, StaffMay};
 
-const LISTEN: Variable = Variable::with_default(
+pub(crate) const LISTEN: Variable = Variable::with_default(
     "STOCKLINE_LISTEN",
     "0.0.0.0:8080",
     "address and port of the API; plain HTTP, for the load balancer before it does TLS",

@@ -25,6 +25,15 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    Operation(Operation),
+    /// Ask the worker that runs here for /healthz: 0 it is well, 1 it is not
+    Probe,
+}
+
+/// What takes the whole configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Operation {
     /// Work until SIGTERM (also without any command)
     Run,
     /// Prove that the ledger explains the stock, level by level; workers may go on meanwhile

@@ -20,8 +20,8 @@ mod health;
 mod operate;
 mod settings;
 
-pub(crate) use cli::{Cli, Command};
-pub(crate) use settings::Settings;
+pub(crate) use cli::{Cli, Command, Operation};
+pub(crate) use settings::{HEALTH_LISTEN, Settings};
 
 /// Messages of one receive: the most that SQS answers.
 const RECEIVE_MAX: usize = 10;
@@ -55,13 +55,13 @@ pub(crate) struct Connected {
 }
 
 /// Does what the command line says; the exit code.
-pub(crate) async fn run(command: Command, settings: Settings) -> anyhow::Result<u8> {
+pub(crate) async fn run(operation: Operation, settings: Settings) -> anyhow::Result<u8> {
     let logs = init_logs(LogFormat::Json, &settings.log);
     logs.map_err(anyhow::Error::msg).context("can't set up logs")?;
-    match command {
-        Command::Run => work(settings).await.map(|()| 0),
-        Command::Audit { json } => operate::run_audit(&connect(&settings).await?, json).await,
-        Command::DeadLetters(command) => operate::run_dead_letters(&connect(&settings).await?, command).await,
+    match operation {
+        Operation::Run => work(settings).await.map(|()| 0),
+        Operation::Audit { json } => operate::run_audit(&connect(&settings).await?, json).await,
+        Operation::DeadLetters(command) => operate::run_dead_letters(&connect(&settings).await?, command).await,
     }
 }
 

@@ -8,7 +8,7 @@ use stockline_common::service::deployed::{self, Deployment};
 use stockline_common::service::{Env, EnvError, Variable};
 
 const TOPIC_ARN: Variable = Variable::required("STOCKLINE_TOPIC_ARN", "ARN of the alert topic (SNS, standard)");
-const HEALTH_LISTEN: Variable =
+pub(crate) const HEALTH_LISTEN: Variable =
     Variable::with_default("STOCKLINE_HEALTH_LISTEN", "0.0.0.0:8081", "address and port of /healthz and /readyz");
 const PERMITS: Variable = Variable::with_default("STOCKLINE_PERMITS", "16", "receives under way and in work at once");
 const RECEIVERS: Variable = Variable::with_default(

@@ -1,0 +1,111 @@
+//! The images as `deploy/image-root` assembles them from the Dockerfiles, and their programs run as in a container.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::python::{assert_ran, target_folder};
+
+/// Are the tests of the images to run? `STOCKLINE_TEST_IMAGES=0` leaves them out, and each one says so.
+#[expect(clippy::disallowed_methods, reason = "a switch of the test run, not of the product")]
+pub fn image_tests() -> bool {
+    let left_out = std::env::var("STOCKLINE_TEST_IMAGES").is_ok_and(|value| value == "0");
+    if left_out {
+        let test = std::thread::current().name().unwrap_or("a test").to_owned();
+        // Written past the capture of a passing test's output.
+        let _ = writeln!(std::io::stderr(), "LEFT OUT: {test} needs the images, and STOCKLINE_TEST_IMAGES=0");
+    }
+    !left_out
+}
+
+/// The images, each with a folder that is its root.
+#[derive(Debug)]
+pub struct Images(TempDir);
+
+impl Images {
+    /// Builds the programs, where that is not done yet, and assembles both images and the alerter's folder. The first
+    /// time takes minutes: it is a release build of its own.
+    pub fn assemble() -> Self {
+        let images = Self(tempfile::tempdir_in(target_folder()).unwrap());
+        // The image's user must get there.
+        assert_ran(&Command::new("chmod").arg("755").arg(images.0.path()).output().unwrap(), "chmod");
+        for (file, name, stage) in [
+            ("Dockerfile.ingress", "ingress", None),
+            ("Dockerfile.worker", "worker", None),
+            ("Dockerfile.worker", "alerter", Some("alerter")),
+        ] {
+            let mut command = Command::new(repository().join("deploy/image-root"));
+            command.arg(repository().join(file)).arg(images.root(name)).args(stage);
+            // As from a shell: cargo tells its tests things that would have everything compiled anew.
+            for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_cargo(&name.to_string_lossy())) {
+                command.env_remove(name);
+            }
+            let output = command.output().unwrap();
+            assert_ran(&output, &format!("image-root {file}"));
+            print!("{name}:\n{}", String::from_utf8_lossy(&output.stdout));
+        }
+        images
+    }
+
+    /// The root of an image: `ingress` or `worker`; or the folder of `alerter`.
+    pub fn root(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// The files of an image with their sizes in bytes, in order.
+    pub fn files(&self, name: &str) -> Vec<(String, u64)> {
+        let root = self.root(name);
+        let mut found = Vec::new();
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                } else {
+                    let path = entry.path().strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                    found.push((path, entry.metadata().unwrap().len()));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    /// A program as a container runs it: in its image's root, which it can't write, as the image's user.
+    pub fn command(&self, name: &str, program: &str) -> Command {
+        let mut command = Command::new(repository().join("deploy/image-run"));
+        command.arg(self.root(name)).arg(program);
+        command
+    }
+}
+
+/// The top of the repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn is_of_cargo(variable: &str) -> bool {
+    let kept = ["CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_NET_OFFLINE", "CARGO_BUILD_JOBS"];
+    variable.starts_with("CARGO") && !kept.contains(&variable)
+}
+
+/// Does this program need nothing but the kernel? A 64-bit ELF file without an interpreter, which would be the dynamic
+/// linker.
+pub fn is_static(path: &Path) -> bool {
+    const INTERPRETER: u32 = 3;
+    let mut file = File::open(path).unwrap();
+    let mut head = [0; 64];
+    file.read_exact(&mut head).unwrap();
+    assert_eq!(&head[..6], b"\x7fELF\x02\x01", "{} is no 64-bit little-endian ELF file", path.display());
+    let number = |at: usize| usize::from(u16::from_le_bytes([head[at], head[at + 1]]));
+    let table = u64::from_le_bytes(head[32..40].try_into().unwrap());
+    let (size, count) = (number(54), number(56));
+    let mut headers = vec![0; size * count];
+    file.seek(SeekFrom::Start(table)).unwrap();
+    file.read_exact(&mut headers).unwrap();
+    headers.chunks(size).all(|header| u32::from_le_bytes(header[..4].try_into().unwrap()) != INTERPRETER)
+}
