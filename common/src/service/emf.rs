@@ -184,8 +184,8 @@ took_seconds_count{route="/v1/items/{item}"} 5
         assert_eq!(
             parsed,
             [
-                json!({"_aws": aws(&["Service"], &[("sold_total", "Count"), ("waiters", "None")]), "Service": "ingress",
-                "sold_total": 3, "waiters": 1.5}),
+                json!({"_aws": aws(&["Service"], &[("problems_total", "Count"), ("sold_total", "Count"), ("waiters", "None")]),
+                "Service": "ingress", "problems_total": 2, "sold_total": 3, "waiters": 1.5}),
                 json!({"_aws": aws(&["Service", "code"], &[("problems_total", "Count")]), "Service": "ingress",
                 "code": "overloaded", "problems_total": 2}),
                 json!({"_aws": aws(&["Service", "route"], &[("took_seconds", "Seconds")]), "Service": "ingress",
@@ -207,6 +207,22 @@ took_seconds_count{route="/v1/items/{item}"} 5
             sum += told(&lines, "sold_total");
         }
         assert_eq!(sum, 11.0);
+    }
+
+    #[test]
+    fn a_counter_with_labels_is_told_in_all_under_the_service_alone_and_from_zero_on() {
+        let text = |a: u32, b: u32| {
+            format!("# TYPE refused_total counter\nrefused_total{{code=\"a\"}} {a}\nrefused_total{{code=\"b\"}} {b}\n")
+        };
+        let mut emf = Emf::new("worker");
+        let mut in_all = Vec::new();
+        for (a, b) in [(0, 0), (2, 3), (2, 3), (4, 3)] {
+            let lines = emf.lines(&text(a, b), now());
+            let line: Value = serde_json::from_str(&lines[0]).unwrap();
+            assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Service"]]));
+            in_all.push((line["refused_total"].clone(), lines.len() - 1));
+        }
+        assert_eq!(in_all, [(json!(0), 0), (json!(5), 2), (json!(0), 0), (json!(2), 1)]);
     }
 
     #[test]
