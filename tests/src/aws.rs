@@ -16,7 +16,7 @@ use crate::cognito;
 use crate::images::Images;
 use crate::ministack::{Ministack, free_port, random_id};
 use crate::process::{PATIENCE, with_id};
-use crate::stack::{STACK_VISIBILITY_S, Stack};
+use crate::stack::{self, STACK_VISIBILITY_S, Stack};
 
 /// How often something is looked at that is waited for.
 pub const POLL_EVERY: Duration = Duration::from_millis(50);
@@ -101,13 +101,14 @@ impl Program {
     /// Starts it by this command and waits until it says that it is ready.
     async fn start(name: &str, mut command: Command, port: u16, variables: &[(&str, String)], folder: &Path) -> Self {
         let log = folder.join(format!("{name}-{port}.log"));
-        let file = File::options().create(true).append(true).open(&log).unwrap();
+        let append = |path: &Path| File::options().create(true).append(true).open(path).unwrap();
+        let told = append(&log.with_extension(stack::TOLD));
         let child = command
             .env_clear()
             .envs(variables.iter().map(|(variable, value)| (*variable, value)))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(file)
+            .stdout(told)
+            .stderr(append(&log))
             .spawn()
             .unwrap();
         let mut program = Self { name: name.to_owned(), child, url: format!("http://127.0.0.1:{port}"), log };
@@ -390,6 +391,14 @@ impl Installation {
             let outcome = self.settle(&self.manager, command).await;
             assert_eq!(outcome["status"], "applied", "{outcome}");
         }
+    }
+
+    /// The lines that programs and alerter wrote to standard output: their metrics.
+    pub fn told(&self) -> Vec<String> {
+        let files = std::fs::read_dir(self.server.folder()).unwrap().map(|file| file.unwrap().path());
+        let told = files.filter(|file| file.extension().is_some_and(|extension| extension == stack::TOLD));
+        told.flat_map(|file| std::fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect()
     }
 
     /// The whole ledger of an item, oldest first.

@@ -17,6 +17,9 @@ pub const MAIL_FROM: &str = "stock@example.com";
 /// Who gets the alerts of locations that name nobody.
 pub const ALERT_EMAILS: &str = "manager@example.com";
 
+/// The extension of the files, in the stand-in's folder, with what programs and alerter wrote to standard output.
+pub(crate) const TOLD: &str = "told";
+
 /// For how long workers hold a message; short, so that what a killed one held comes back soon.
 pub const STACK_VISIBILITY_S: u32 = 10;
 
@@ -38,7 +41,9 @@ impl Stack {
     /// nothing but fail.
     pub async fn deploy(server: &Ministack, alerter: Option<&Path>) -> Self {
         // The program stays where it was built; what is uploaded starts it.
-        let program = alerter.map_or_else(|| "false".into(), |path| format!("'{}'", path.display()));
+        let told = server.folder().join("alerter").with_extension(TOLD);
+        let program =
+            alerter.map_or_else(|| "false".into(), |path| format!("'{}' >>'{}'", path.display(), told.display()));
         let code = server.zip("bootstrap", &format!("#!/bin/sh\nexec {program}\n")).await;
         upload(server, CODE_BUCKET, ALERTER_KEY, code).await;
         let root = packaged(server).await;
@@ -55,21 +60,11 @@ impl Stack {
             ("PasswordSignIn", "true"),
             ("VisibilityS", &STACK_VISIBILITY_S.to_string()),
         ];
-        let mut form = vec![
-            ("StackName".to_owned(), STACK.to_owned()),
-            ("TemplateBody".to_owned(), root.to_string()),
-            ("Capabilities.member.1".to_owned(), "CAPABILITY_IAM".to_owned()),
-            ("Capabilities.member.2".to_owned(), "CAPABILITY_AUTO_EXPAND".to_owned()),
-        ];
-        for (index, (name, value)) in (1..).zip(parameters) {
-            form.push((format!("Parameters.member.{index}.ParameterKey"), name.to_owned()));
-            form.push((format!("Parameters.member.{index}.ParameterValue"), value.to_owned()));
-        }
-        cloudformation(server, "CreateStack", form).await;
+        let outputs = create(server, STACK, &root, &parameters).await;
         // An account in SES's sandbox, as a new one is: both ends of a mail are verified. The sender is by the template.
         let ses = server.clients().ses;
         ses.create_email_identity().email_identity(ALERT_EMAILS).send().await.unwrap();
-        Self { outputs: outputs_when_created(server, STACK).await }
+        Self { outputs }
     }
 
     /// One of the template's outputs.
@@ -98,18 +93,32 @@ async fn packaged(server: &Ministack) -> Value {
     root
 }
 
-/// Creates a stack of any template; its outputs.
-pub async fn create(server: &Ministack, name: &str, template: &Value) -> BTreeMap<String, String> {
-    let mut form = named(name);
-    form.push(("TemplateBody".to_owned(), template.to_string()));
+/// Makes a stack of a template in which nothing is left to package; its outputs.
+pub async fn create(
+    server: &Ministack,
+    stack: &str,
+    template: &Value,
+    parameters: &[(&str, &str)],
+) -> BTreeMap<String, String> {
+    let mut form = vec![
+        ("StackName".to_owned(), stack.to_owned()),
+        ("TemplateBody".to_owned(), template.to_string()),
+        ("Capabilities.member.1".to_owned(), "CAPABILITY_IAM".to_owned()),
+        ("Capabilities.member.2".to_owned(), "CAPABILITY_AUTO_EXPAND".to_owned()),
+    ];
+    for (index, (name, value)) in (1..).zip(parameters) {
+        form.push((format!("Parameters.member.{index}.ParameterKey"), (*name).to_owned()));
+        form.push((format!("Parameters.member.{index}.ParameterValue"), (*value).to_owned()));
+    }
     cloudformation(server, "CreateStack", form).await;
-    outputs_when_created(server, name).await
+    outputs_when_created(server, stack).await
 }
 
 async fn outputs_when_created(server: &Ministack, name: &str) -> BTreeMap<String, String> {
+    let named = || vec![("StackName".to_owned(), name.to_owned())];
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let stack = cloudformation(server, "DescribeStacks", named(name)).await;
+        let stack = cloudformation(server, "DescribeStacks", named()).await;
         let status = first_between(&stack, "<StackStatus>", "</StackStatus>").unwrap_or_default();
         if status == "CREATE_COMPLETE" {
             return all_between(&stack, "<OutputKey>", "</OutputKey>")
@@ -118,7 +127,7 @@ async fn outputs_when_created(server: &Ministack, name: &str) -> BTreeMap<String
                 .collect();
         }
         if status != "CREATE_IN_PROGRESS" {
-            let events = cloudformation(server, "DescribeStackEvents", named(name)).await;
+            let events = cloudformation(server, "DescribeStackEvents", named()).await;
             panic!("the stack is {status}: {:#?}", all_between(&events, "<ResourceStatusReason>", "<"));
         }
         assert!(Instant::now() < deadline, "the stack was not there in time");
@@ -126,18 +135,24 @@ async fn outputs_when_created(server: &Ministack, name: &str) -> BTreeMap<String
     }
 }
 
-fn named(name: &str) -> Vec<(String, String)> {
-    vec![("StackName".to_owned(), name.to_owned())]
+async fn cloudformation(server: &Ministack, action: &str, form: Vec<(String, String)>) -> String {
+    query(server, "cloudformation", "2010-05-15", action, form).await
 }
 
-/// Calls CloudFormation; answers its XML.
-async fn cloudformation(server: &Ministack, action: &str, mut form: Vec<(String, String)>) -> String {
+/// Calls a service that speaks AWS's query protocol, in this version of its API; answers its XML.
+pub async fn query(
+    server: &Ministack,
+    service: &str,
+    version: &str,
+    action: &str,
+    mut form: Vec<(String, String)>,
+) -> String {
     form.push(("Action".to_owned(), action.to_owned()));
-    form.push(("Version".to_owned(), "2010-05-15".to_owned()));
+    form.push(("Version".to_owned(), version.to_owned()));
     let body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
     let response = reqwest::Client::new()
         .post(&server.url)
-        .header("authorization", authorization("cloudformation"))
+        .header("authorization", authorization(service))
         .header("content-type", "application/x-www-form-urlencoded")
         .body(body.join("&"))
         .send()
@@ -190,11 +205,13 @@ pub(crate) fn percent_encoded(text: &str) -> String {
     text.bytes().map(encoded).collect()
 }
 
-fn first_between(text: &str, before: &str, after: &str) -> Option<String> {
+/// The text of an XML element, of the first one of its kind.
+pub fn first_between(text: &str, before: &str, after: &str) -> Option<String> {
     all_between(text, before, after).into_iter().next()
 }
 
-fn all_between(text: &str, before: &str, after: &str) -> Vec<String> {
+/// As [`first_between`], of all of them.
+pub fn all_between(text: &str, before: &str, after: &str) -> Vec<String> {
     text.split(before)
         .skip(1)
         .filter_map(|rest| rest.split_once(after))

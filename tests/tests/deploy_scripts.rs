@@ -69,6 +69,7 @@ fn receipt_keys_rotate_so_that_every_task_verifies_a_key_before_one_signs_with_i
                 "IngressService": {"Value": {"Fn::GetAtt": ["Service", "Name"]}},
             },
         }),
+        &[],
     ));
     let secret = &stack["ReceiptKeys"];
 

@@ -2,7 +2,8 @@
 //! both show the same names (CloudWatch Logs user guide, "Specification: Embedded metric format").
 //!
 //! Counters and histograms are written as what was added since the last time. A line is of one set of labels, which
-//! are its dimensions beside `Service`.
+//! are its dimensions beside `Service`. CloudWatch adds nothing up over dimensions, so that what a counter with labels
+//! counted in all stands with what has no labels.
 
 use std::collections::BTreeMap;
 
@@ -43,28 +44,36 @@ impl Emf {
     /// The lines that tell what happened since the last call, each one JSON object without its line break. `text` is
     /// what the recorder renders.
     ///
-    /// A counter without labels is told also when nothing was added, so that an alarm has data; one with labels only
-    /// when something was, since each set of labels is a metric that is paid for.
+    /// What a counter counted in all is told also when nothing was added, so that an alarm has data; what it counted
+    /// under labels only when something was, since each set of labels is a metric that is paid for.
     pub fn lines(&mut self, text: &str, now: Timestamp) -> Vec<String> {
-        let mut by_labels: BTreeMap<Labels, Vec<(String, Told)>> = BTreeMap::new();
+        let mut by_labels: BTreeMap<Labels, BTreeMap<String, Told>> = BTreeMap::new();
+        let mut counted: BTreeMap<String, f64> = BTreeMap::new();
         for series in parse(text) {
-            if let Some(told) = self.told(&series) {
-                by_labels.entry(series.labels).or_default().push((series.name, told));
+            if let Sample::Counter(value) = series.sample {
+                let added = self.added(&series, vec![value]).first().copied().unwrap_or(0.0);
+                *counted.entry(series.name.clone()).or_default() += added;
+                if added > 0.0 && !series.labels.is_empty() {
+                    by_labels.entry(series.labels).or_default().insert(series.name, ("Count", number(added)));
+                }
+            } else if let Some(told) = self.told(&series) {
+                by_labels.entry(series.labels).or_default().insert(series.name, told);
             }
         }
-        let parts = by_labels
-            .iter()
-            .flat_map(|(labels, metrics)| metrics.chunks(LINE_METRICS_MAX).map(move |metrics| (labels, metrics)));
-        parts.map(|(labels, metrics)| self.line(labels, metrics, now)).collect()
+        let counted = counted.into_iter().map(|(name, added)| (name, ("Count", number(added))));
+        by_labels.entry(Labels::new()).or_default().extend(counted);
+        let mut lines = Vec::new();
+        for (labels, metrics) in by_labels {
+            let metrics: Vec<_> = metrics.into_iter().collect();
+            lines.extend(metrics.chunks(LINE_METRICS_MAX).map(|metrics| self.line(&labels, metrics, now)));
+        }
+        lines
     }
 
     fn told(&mut self, series: &Series) -> Option<Told> {
         match &series.sample {
             Sample::Gauge(value) => value.is_finite().then(|| ("None", number(*value))),
-            Sample::Counter(value) => {
-                let added = self.added(series, vec![*value]).first().copied().unwrap_or(0.0);
-                (added > 0.0 || series.labels.is_empty()).then(|| ("Count", number(added)))
-            }
+            Sample::Counter(_) => None,
             Sample::Histogram { sum, buckets } => {
                 let mut parts = vec![*sum];
                 parts.extend(buckets.iter().map(|(_, count)| *count));
@@ -175,8 +184,8 @@ took_seconds_count{route="/v1/items/{item}"} 5
         assert_eq!(
             parsed,
             [
-                json!({"_aws": aws(&["Service"], &[("sold_total", "Count"), ("waiters", "None")]), "Service": "ingress",
-                "sold_total": 3, "waiters": 1.5}),
+                json!({"_aws": aws(&["Service"], &[("problems_total", "Count"), ("sold_total", "Count"), ("waiters", "None")]),
+                "Service": "ingress", "problems_total": 2, "sold_total": 3, "waiters": 1.5}),
                 json!({"_aws": aws(&["Service", "code"], &[("problems_total", "Count")]), "Service": "ingress",
                 "code": "overloaded", "problems_total": 2}),
                 json!({"_aws": aws(&["Service", "route"], &[("took_seconds", "Seconds")]), "Service": "ingress",
@@ -198,6 +207,22 @@ took_seconds_count{route="/v1/items/{item}"} 5
             sum += told(&lines, "sold_total");
         }
         assert_eq!(sum, 11.0);
+    }
+
+    #[test]
+    fn a_counter_with_labels_is_told_in_all_under_the_service_alone_and_from_zero_on() {
+        let text = |a: u32, b: u32| {
+            format!("# TYPE refused_total counter\nrefused_total{{code=\"a\"}} {a}\nrefused_total{{code=\"b\"}} {b}\n")
+        };
+        let mut emf = Emf::new("worker");
+        let mut in_all = Vec::new();
+        for (a, b) in [(0, 0), (2, 3), (2, 3), (4, 3)] {
+            let lines = emf.lines(&text(a, b), now());
+            let line: Value = serde_json::from_str(&lines[0]).unwrap();
+            assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Service"]]));
+            in_all.push((line["refused_total"].clone(), lines.len() - 1));
+        }
+        assert_eq!(in_all, [(json!(0), 0), (json!(5), 2), (json!(0), 0), (json!(2), 1)]);
     }
 
     #[test]

@@ -38,9 +38,11 @@ pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), String> {
     done.map_err(|error| error.to_string())
 }
 
-/// The buckets of every `*_seconds` histogram, in seconds.
-const SECONDS_BUCKETS: [f64; 14] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+/// The buckets of every `*_seconds` histogram, in seconds; the last ones for what waited through an outage.
+const SECONDS_BUCKETS: [f64; 19] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 900.0, 3_600.0,
+    21_600.0, 86_400.0,
+];
 
 /// The buckets of every other histogram, e.g. commands of a fold.
 const COUNT_BUCKETS: [f64; 16] = [
