@@ -111,6 +111,10 @@ impl Bill<'_> {
             };
             row(&format!("  client per {client_per}, tokens of {token_hours} h"), months.iter().map(pair));
         }
+        println!(
+            "(Cognito's pricing of 2024 asks for each client; its newer developer guide, \"Monitoring and managing costs\",\n\
+             names only tokens. Where that holds, the first of each pair falls away, and with it as much of the sum above.)"
+        );
     }
 
     fn notes(&self) {

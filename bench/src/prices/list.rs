@@ -70,7 +70,7 @@ prices! {
     DASHBOARD = 3.0 per 1.0, "month", "CloudWatch dashboard", "Amazon CloudWatch pricing";
     SECRET = 0.40 per 1.0, "month", "secret in Secrets Manager", "AWS Secrets Manager pricing";
     IMAGES = 0.10 per 1.0, "GB-month", "images in ECR", "Amazon ECR pricing";
-    CLIENT = 6.0 per 1.0, "month", "Cognito machine client (see the note on tokens)", "Amazon Cognito pricing, machine-to-machine";
+    CLIENT = 6.0 per 1.0, "month", "Cognito machine client (newer guides name only tokens)", "Amazon Cognito pricing, machine-to-machine";
     TOKEN = 2.25 per THOUSAND, "tokens", "Cognito tokens of machines", "Amazon Cognito pricing, machine-to-machine";
     PERSON = 0.015 per 1.0, "person-month", "Cognito active people, tier Essentials", "Amazon Cognito pricing";
 }
