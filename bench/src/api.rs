@@ -18,7 +18,7 @@ use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::http::{Connection, head};
+use crate::http::{Bytes, Connection, head};
 
 const ISSUER: &str = "https://issuer.bench/pool";
 const CLIENT: &str = "bench";
@@ -71,6 +71,7 @@ impl Api {
     pub(crate) async fn connect(&self) -> Result<Till> {
         Ok(Till {
             http: Connection::open(&self.address).await?,
+            token: self.token.clone(),
             single: head("POST", "/v1/commands", &self.token, ""),
             batch: head("POST", "/v1/commands/batch", &self.token, ""),
             body: Vec::new(),
@@ -88,6 +89,7 @@ impl Api {
 /// Sends commands over one connection.
 pub(crate) struct Till {
     http: Connection,
+    token: String,
     single: String,
     batch: String,
     body: Vec<u8>,
@@ -115,6 +117,22 @@ impl Till {
             bail!("not all of a batch was queued: {text}");
         }
         Ok(())
+    }
+}
+
+/// What reads, and what is counted.
+impl Till {
+    /// The answer to a GET, which must be 200.
+    pub(crate) async fn get(&mut self, path: &str) -> Result<String> {
+        let response = self.http.send(&head("GET", path, &self.token, ""), &[]).await?;
+        let text = String::from_utf8_lossy(response.body);
+        ensure!(response.status == 200, "{path} answered {}: {text}", response.status);
+        Ok(text.into_owned())
+    }
+
+    /// Begins to count anew; what was counted.
+    pub(crate) fn reset_bytes(&mut self) -> Bytes {
+        self.http.reset_bytes()
     }
 }
 

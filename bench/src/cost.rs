@@ -16,6 +16,7 @@ mod scenarios;
 
 use crate::api::Api;
 use crate::engine::Engine;
+use crate::http::Bytes;
 use crate::meter::{Counts, Meter};
 use crate::prices::{LIST, Units};
 use crate::stage::{Opening, Stage, open};
@@ -51,7 +52,7 @@ pub(crate) struct CostOptions {
 /// Commands a second of the hottest key, for which its write units are told.
 const COMMANDS_PER_S: f64 = 5_000.0;
 /// Lines of one request to the API.
-const BATCH: usize = 500;
+pub(crate) const BATCH: usize = 500;
 /// Sales at low load.
 const LOW_LOAD_COMMANDS: usize = 300;
 /// Sales by the usual design.
@@ -81,19 +82,22 @@ pub(crate) struct Scenario {
 pub(crate) struct Counted {
     name: String,
     what: String,
-    commands: u64,
-    dollars_per_million: f64,
+    pub(crate) commands: u64,
+    pub(crate) dollars_per_million: f64,
     dollars_per_million_with_indexes: f64,
-    wru_per_command: f64,
+    pub(crate) wru_per_command: f64,
     wru_per_command_as_engine_says: f64,
     index_wru_per_command_as_engine_says: f64,
-    rru_per_command: f64,
-    sqs_requests_per_command: f64,
-    sqs_requests: BTreeMap<String, u64>,
+    pub(crate) rru_per_command: f64,
+    pub(crate) sqs_requests_per_command: f64,
+    pub(crate) sqs_requests: BTreeMap<String, u64>,
+    pub(crate) sqs_bytes_per_command: f64,
+    pub(crate) request_bytes_per_command: f64,
+    pub(crate) response_bytes_per_command: f64,
     commands_per_transaction: f64,
     failed_calls: u64,
     calls: BTreeMap<String, u64>,
-    rows: BTreeMap<String, RowsCounted>,
+    pub(crate) rows: BTreeMap<String, RowsCounted>,
     hottest_row: String,
     hottest_row_wcu_per_s: f64,
     hottest_partition: String,
@@ -102,10 +106,11 @@ pub(crate) struct Counted {
 
 /// Rows of one kind.
 #[derive(Debug, Clone, Serialize)]
-struct RowsCounted {
-    per_command: f64,
-    mean_bytes: f64,
+pub(crate) struct RowsCounted {
+    pub(crate) per_command: f64,
+    pub(crate) mean_bytes: f64,
     max_bytes: u64,
+    pub(crate) mean_index_bytes: f64,
     wru_per_command: f64,
 }
 
@@ -124,6 +129,20 @@ pub(crate) async fn run(options: &CostOptions) -> Result<()> {
     }
     let poll = count_status_poll().await?;
     if options.json { print::json(&counted, &poll) } else { print::table(&counted, &poll) }
+}
+
+/// Counts one scenario, not many commands of it.
+pub(crate) async fn count_some(name: &str) -> Result<Counted> {
+    let options = CostOptions {
+        items: 1_000,
+        rounds: 2,
+        hot_commands: 4_000,
+        till: None,
+        till_lines: 2_000,
+        only: Vec::new(),
+        json: false,
+    };
+    count(&scenarios::make(name, &options)?, name == "hot").await
 }
 
 /// Runs one scenario through everything.
@@ -148,13 +167,13 @@ async fn count(scenario: &Scenario, one_item: bool) -> Result<Counted> {
         stage.stub.hold(false);
         stage.stub.drained(PATIENCE).await?;
     }
-    let (counts, billed) = (stage.meter.reset(), stage.stub.reset());
+    let (counts, billed, http) = (stage.meter.reset(), stage.stub.reset(), till.reset_bytes());
     worker.stop().await?;
     api.stop().await?;
     let commands: usize = scenario.requests.iter().map(Vec::len).sum();
     let recorded = counts.written.get("CMD").map_or(0, |written| written.rows);
     ensure!(recorded >= commands as u64, "{commands} commands were sent and {recorded} outcomes written");
-    Ok(sum_up(scenario.name, &scenario.what, commands, &counts, &billed, one_item))
+    Ok(sum_up(scenario.name, &scenario.what, commands, &counts, &billed, http, one_item))
 }
 
 /// The same sales by the usual design.
@@ -164,7 +183,7 @@ async fn count_usual() -> Result<Counted> {
     let begin = || drop((meter.reset(), stub.reset()));
     usual::run(&engine, &meter, &stub, USUAL_COMMANDS, &sales, begin).await?;
     let what = "one message and one transaction of three rows per command; received and deleted by ten";
-    Ok(sum_up("usual", what, sales.len(), &meter.reset(), &stub.reset(), false))
+    Ok(sum_up("usual", what, sales.len(), &meter.reset(), &stub.reset(), Bytes::default(), false))
 }
 
 /// A poll of a settled command's status: its calls and read units.
@@ -201,6 +220,7 @@ fn sum_up(
     commands: usize,
     counts: &Counts,
     billed: &BilledByAction,
+    http: Bytes,
     one_item: bool,
 ) -> Counted {
     let all = commands as f64;
@@ -219,6 +239,7 @@ fn sum_up(
             per_command: written.rows as f64 / all,
             mean_bytes: written.bytes as f64 / written.rows.max(1) as f64,
             max_bytes: written.max_bytes,
+            mean_index_bytes: written.index_bytes as f64 / written.rows.max(1) as f64,
             wru_per_command: written.wru / all,
         };
         (kind.clone(), of_kind)
@@ -242,6 +263,9 @@ fn sum_up(
         rru_per_command: one.rru,
         sqs_requests_per_command: one.sqs_requests,
         sqs_requests: billed.iter().map(|(action, billed)| ((*action).to_owned(), billed.requests)).collect(),
+        sqs_bytes_per_command: billed.values().map(|billed| billed.bytes).sum::<u64>() as f64 / all,
+        request_bytes_per_command: http.sent as f64 / all,
+        response_bytes_per_command: http.received as f64 / all,
         commands_per_transaction: all / transactions as f64,
         failed_calls: counts.failed,
         calls: calls(counts),

@@ -19,7 +19,7 @@ use crate::api::Api;
 use crate::canned::Canned;
 use crate::engine::{TABLE, dynamodb_client};
 use crate::load::{self, Dice, Load};
-use crate::stage::{Opening, RECEIVE_MAX, Stage, open, queue_of, sold, start_worker};
+use crate::stage::{Opening, Pace, Stage, open, queue_of, sold, start_worker};
 use crate::stub::Stub;
 
 /// How to measure.
@@ -57,12 +57,42 @@ pub(crate) fn run(options: &CpuOptions) -> Result<()> {
         print_line(what, &measured);
     }
     for (what, batch, connections) in
-        [("ingress, single POSTs, 64 connections", 1, 64), ("ingress, batches of 100, 16 connections", 100, 16)]
+        [("ingress, single POSTs, 64 connections", 1, 64), ("ingress, batches of 100, 16 connections", BATCH, 16)]
     {
         let measured = measure_ingress(&beside, options, batch, connections)?;
         print_line(what, &measured);
     }
     Ok(())
+}
+
+/// CPU seconds per command.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub(crate) struct CpuFigures {
+    /// Worker, one command a message and ten messages a receive.
+    pub(crate) worker_single_s: f64,
+    /// Worker, a hundred a message, all of one item.
+    pub(crate) worker_packed_s: f64,
+    /// Ingress, one command a request.
+    pub(crate) ingress_single_s: f64,
+    /// Ingress, [`BATCH`] commands a request.
+    pub(crate) ingress_batch_s: f64,
+}
+
+/// Commands of a request where they come in batches.
+pub(crate) const BATCH: usize = 100;
+
+/// Measures for a few seconds.
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+pub(crate) fn figures() -> Result<CpuFigures> {
+    let options = CpuOptions { messages: 3_000, seconds: 3, permits: 8 };
+    let beside = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let per_command = |measured: Measured| measured.cpu.as_secs_f64() / (measured.commands.max(1) as f64);
+    Ok(CpuFigures {
+        worker_single_s: per_command(measure_worker(&beside, &options, 1, ITEMS, options.messages)?),
+        worker_packed_s: per_command(measure_worker(&beside, &options, 100, 1, options.messages / 10)?),
+        ingress_single_s: per_command(measure_ingress(&beside, &options, 1, 64)?),
+        ingress_batch_s: per_command(measure_ingress(&beside, &options, BATCH, 16)?),
+    })
 }
 
 struct Measured {
@@ -95,7 +125,7 @@ fn measure_worker(
     let worker = runtime.block_on(async {
         let client = dynamodb_client(canned.url(), None);
         let store = DynamoStore::new(client, TABLE.into(), DynamoOptions::default(), Arc::new(SystemClock));
-        start_worker(options.permits, RECEIVE_MAX, Arc::new(queue_of(&stub)), Arc::new(store))
+        start_worker(Pace::of(options.permits), Arc::new(queue_of(&stub)), Arc::new(store))
     });
     let (cpu, started) = (cpu_time()?, Instant::now());
     stub.hold(false);

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::load::Dice;
 use crate::slow::SlowStore;
-use crate::stage::{Opening, RECEIVE_MAX, Stage, open, sold, start_worker};
+use crate::stage::{Opening, Pace, Stage, open, sold, start_worker};
 
 /// How to measure.
 #[derive(Debug, Clone, clap::Args)]
@@ -166,7 +166,7 @@ pub(crate) async fn run(options: &HotOptions) -> Result<()> {
     });
     let transaction = Duration::from_millis(options.transaction_ms);
     let store = Arc::new(SlowStore::new(stage.store.clone(), Duration::ZERO, transaction));
-    let worker = start_worker(1, RECEIVE_MAX, queue.clone(), store.clone());
+    let worker = start_worker(Pace::of(1), queue.clone(), store.clone());
     while !queue.is_over() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

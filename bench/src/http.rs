@@ -9,6 +9,16 @@ pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
     request: Vec<u8>,
+    bytes: Bytes,
+}
+
+/// What went over a connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Bytes {
+    /// Requests, heads and bodies.
+    pub(crate) sent: u64,
+    /// Answers, likewise.
+    pub(crate) received: u64,
 }
 
 /// What of a response the generator looks at.
@@ -23,7 +33,13 @@ impl Connection {
     pub(crate) async fn open(address: &str) -> Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| format!("can't connect to {address}"))?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(64 * 1024), request: Vec::with_capacity(64 * 1024) })
+        let room = || Vec::with_capacity(64 * 1024);
+        Ok(Self { stream, buffer: room(), request: room(), bytes: Bytes::default() })
+    }
+
+    /// Begins to count anew; what was counted.
+    pub(crate) fn reset_bytes(&mut self) -> Bytes {
+        std::mem::take(&mut self.bytes)
     }
 
     /// Sends a request whose head (without `Content-Length`) is prepared, and reads the response.
@@ -33,6 +49,7 @@ impl Connection {
         self.request.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
         self.request.extend_from_slice(body);
         self.stream.write_all(&self.request).await?;
+        self.bytes.sent += self.request.len() as u64;
         self.read_response().await
     }
 
@@ -61,6 +78,7 @@ impl Connection {
                 bail!("the server closed the connection");
             }
         }
+        self.bytes.received += (head_len + body_len) as u64;
         Ok(Response { status, body: &self.buffer[head_len..head_len + body_len] })
     }
 }

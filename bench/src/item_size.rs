@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use stockline_common::aws::dynamodb::table::{PK, SK};
+use stockline_common::aws::dynamodb::table::{INDEXES, PK, SK};
+
+use crate::prices::STORED_OVERHEAD_BYTES;
 
 /// A written row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,12 +16,14 @@ pub(crate) struct Row {
     pub(crate) sk: String,
     /// Its size.
     pub(crate) bytes: usize,
+    /// What its entries in the indexes take.
+    pub(crate) index_bytes: usize,
 }
 
 impl Row {
     pub(crate) fn of(attributes: &HashMap<String, AttributeValue>, bytes: usize) -> Self {
         let text = |name| attributes.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
-        Self { pk: text(PK), sk: text(SK), bytes }
+        Self { pk: text(PK), sk: text(SK), bytes, index_bytes: index_bytes(attributes) }
     }
 
     /// What it is for: the key's words without its ids.
@@ -35,6 +39,18 @@ impl Row {
 /// Bytes of all attributes: the UTF-8 of the name, and the value.
 pub(crate) fn item_bytes(attributes: &HashMap<String, AttributeValue>) -> usize {
     attributes.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+}
+
+/// Bytes that are stored for a row in the indexes, which hold keys only; a row is in an index whose keys it has.
+fn index_bytes(attributes: &HashMap<String, AttributeValue>) -> usize {
+    let entry_bytes = |mut names: Vec<&str>| {
+        names.sort_unstable();
+        names.dedup();
+        let bytes = |name: &str| attributes.get(name).map(|value| name.len() + value_bytes(value));
+        let all: Option<usize> = names.into_iter().map(bytes).sum();
+        all.map(|all| all + STORED_OVERHEAD_BYTES)
+    };
+    INDEXES.iter().filter_map(|index| entry_bytes(vec![PK, SK, index.partition, index.sort])).sum()
 }
 
 fn value_bytes(value: &AttributeValue) -> usize {
@@ -77,5 +93,16 @@ mod tests {
         assert_eq!(item_bytes(&row), (2 + 9) + (2 + 10) + (7 + 2) + (4 + 100));
         let row = Row::of(&row, 1);
         assert_eq!((row.pk.as_str(), row.sk.as_str(), row.kind().as_str()), ("ITEM#cola", "LEVEL#main", "LEVEL"));
+        assert_eq!(row.index_bytes, 0);
+    }
+
+    #[test]
+    fn an_index_keeps_the_keys_of_the_rows_that_have_them() {
+        let text = |name: &str, value: &str| (name.to_owned(), AttributeValue::S(value.into()));
+        let mut row = HashMap::from([text(PK, "ITEM#cola"), text(SK, "LEVEL#main"), text("location", "main")]);
+        let keys = (2 + 9) + (2 + 10);
+        assert_eq!(index_bytes(&row), keys + (8 + 4) + 100);
+        row.extend([text("unwell", "main")]);
+        assert_eq!(index_bytes(&row), keys + (8 + 4) + 100 + keys + (6 + 4) + 100);
     }
 }

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test fails by panicking; units are whole"))]
 
 mod api;
+mod bill;
 mod canned;
 mod cost;
 mod cpu;
@@ -92,6 +93,8 @@ enum What {
     },
     /// What a million commands cost on AWS, counted, beside the usual design.
     Cost(cost::CostOptions),
+    /// What a month costs on AWS, by service: measured units times list prices.
+    Bill(bill::BillOptions),
     /// How much faster two workers are than one, where the store takes its time.
     ScaleOut(scale::ScaleOptions),
     /// How many commands a second one item takes.
@@ -115,6 +118,7 @@ fn main() -> Result<()> {
         }
         Some(What::TillCheck { source, stock }) => return till::check(source, stock),
         Some(What::Cost(options)) => return aws_runtime()?.block_on(cost::run(options)),
+        Some(What::Bill(options)) => return bill::run(options),
         Some(What::ScaleOut(options)) => return aws_runtime()?.block_on(scale::run(options)),
         Some(What::HotItem(options)) => return aws_runtime()?.block_on(hot::run(options)),
         Some(What::Cpu(options)) => return cpu::run(options),
@@ -137,7 +141,7 @@ fn main() -> Result<()> {
 }
 
 /// What goes wrong beside a measurement is told.
-fn aws_runtime() -> Result<tokio::runtime::Runtime> {
+pub(crate) fn aws_runtime() -> Result<tokio::runtime::Runtime> {
     init_logs(LogFormat::Text, "warn").map_err(anyhow::Error::msg)?;
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }

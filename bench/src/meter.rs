@@ -37,6 +37,8 @@ pub(crate) struct Written {
     pub(crate) bytes: u64,
     /// Of the largest.
     pub(crate) max_bytes: u64,
+    /// Of their entries in the indexes, as stored.
+    pub(crate) index_bytes: u64,
     /// By AWS's rules.
     pub(crate) wru: f64,
 }
@@ -76,6 +78,7 @@ impl Counts {
         written.rows += 1;
         written.bytes += bytes;
         written.max_bytes = written.max_bytes.max(bytes);
+        written.index_bytes += row.index_bytes as u64;
         written.wru += wru;
         *self.by_partition.entry(row.pk.clone()).or_default() += wru;
         *self.by_row.entry(format!("{} {}", row.pk, row.sk)).or_default() += wru;

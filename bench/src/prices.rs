@@ -1,5 +1,7 @@
 //! What AWS asks for the units that the meter counts.
 
+pub(crate) mod list;
+
 /// List prices, in dollars per million units.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Prices {
@@ -12,13 +14,18 @@ pub(crate) struct Prices {
 }
 
 /// us-east-1, without free tiers or discounts.
-pub(crate) const LIST: Prices = Prices { wru: 0.625, rru: 0.125, sqs_request: 0.50 };
+pub(crate) const LIST: Prices =
+    Prices { wru: list::WRU.dollars, rru: list::RRU.dollars, sqs_request: list::SQS_FIFO.dollars };
 
 /// Where and when [`LIST`] held.
 pub(crate) const LIST_IS_OF: &str = "us-east-1, 2026-11";
 
 /// SQS bills each part of a payload of so many bytes as one request.
 pub(crate) const SQS_CHUNK_BYTES: usize = 64 * 1024;
+
+/// DynamoDB bills storage of each row and of each entry of an index with so many bytes more (its developer guide, "item
+/// sizes and formats").
+pub(crate) const STORED_OVERHEAD_BYTES: usize = 100;
 
 /// DynamoDB bills writes by so many bytes.
 pub(crate) const WRITE_UNIT_BYTES: usize = 1024;

@@ -10,7 +10,7 @@ use stockline_common::ports::{CommandSender, Pack};
 
 use crate::load::Dice;
 use crate::slow::SlowStore;
-use crate::stage::{Opening, Stage, open, queue_of, sold, start_worker};
+use crate::stage::{Opening, Pace, Stage, open, queue_of, sold, start_worker};
 
 /// How to measure.
 #[derive(Debug, Clone, clap::Args)]
@@ -21,6 +21,9 @@ pub(crate) struct ScaleOptions {
     /// Receives in work at once, of each worker.
     #[arg(long, default_value_t = 8)]
     permits: usize,
+    /// Receives that wait side by side, of each worker.
+    #[arg(long, default_value_t = 1)]
+    receivers: usize,
     /// Messages of one receive. On a busy machine fewer keep the engine, one thread here, from being what is measured.
     #[arg(long, default_value_t = 10)]
     receive_max: usize,
@@ -40,16 +43,23 @@ pub(crate) async fn run(options: &ScaleOptions) -> Result<()> {
     let openings = (0..options.commands).map(opening).collect::<Result<Vec<_>>>()?;
     open(&*stage.store, &openings).await?;
     let delay = Duration::from_millis(options.delay_ms);
-    let ScaleOptions { commands, permits, receive_max, .. } = options;
-    println!("{commands} commands of as many items; {permits} permits a worker, {receive_max} messages a receive");
+    let ScaleOptions { commands, permits, receivers, receive_max, .. } = options;
+    println!(
+        "{commands} commands of as many items, one a message; a worker has {permits} permits and {receivers} receivers \
+         of {receive_max} messages"
+    );
     let mut rates = Vec::new();
     for (what, workers, delay) in [
-        ("one worker", 1, delay),
+        ("one worker", 1_u32, delay),
         ("two workers", 2, delay),
         ("two workers, no delay: the engine's ceiling", 2, Duration::ZERO),
     ] {
         let rate = drain(&stage, &openings, workers, options, delay).await?;
-        println!("{what:<44} {rate:>8.0} commands/s   {} ms added per store call", delay.as_millis());
+        let message_ms = 1_000.0 * f64::from(workers) / rate;
+        println!(
+            "{what:<44} {rate:>8.0} commands/s, {message_ms:>6.2} ms of a worker per message   {} ms added per store call",
+            delay.as_millis()
+        );
         rates.push(rate);
     }
     println!("\ntwo ÷ one: {:.2}; two ÷ ceiling: {:.2}", rates[1] / rates[0], rates[1] / rates[2]);
@@ -60,7 +70,7 @@ pub(crate) async fn run(options: &ScaleOptions) -> Result<()> {
 async fn drain(
     stage: &Stage,
     openings: &[Opening],
-    workers: usize,
+    workers: u32,
     options: &ScaleOptions,
     delay: Duration,
 ) -> Result<f64> {
@@ -68,9 +78,9 @@ async fn drain(
     send(stage, openings).await?;
     let store = Arc::new(SlowStore::new(stage.store.clone(), delay, delay));
     // Each worker is a process with clients of its own.
-    let working: Vec<_> = (0..workers)
-        .map(|_| start_worker(options.permits, options.receive_max, Arc::new(queue_of(&stage.stub)), store.clone()))
-        .collect();
+    let pace = Pace { permits: options.permits, receivers: options.receivers, receive_max: options.receive_max };
+    let working: Vec<_> =
+        (0..workers).map(|_| start_worker(pace, Arc::new(queue_of(&stage.stub)), store.clone())).collect();
     let started = Instant::now();
     stage.stub.hold(false);
     stage.stub.drained(PATIENCE).await?;

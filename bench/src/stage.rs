@@ -68,7 +68,7 @@ impl Stage {
 
     /// The worker on this store.
     pub(crate) fn start_worker(&self, permits: usize) -> Working {
-        start_worker(permits, RECEIVE_MAX, self.queue.clone(), self.store.clone())
+        start_worker(Pace::of(permits), self.queue.clone(), self.store.clone())
     }
 }
 
@@ -94,16 +94,33 @@ impl Working {
     }
 }
 
+/// How a worker receives.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// Receives in work at once.
+    pub(crate) permits: usize,
+    /// Receives that wait side by side.
+    pub(crate) receivers: usize,
+    /// Messages of one receive.
+    pub(crate) receive_max: usize,
+}
+
+impl Pace {
+    /// One receive waits, for full receives.
+    pub(crate) const fn of(permits: usize) -> Self {
+        Self { permits, receivers: 1, receive_max: RECEIVE_MAX }
+    }
+}
+
 /// The real worker over any queue and store.
 pub(crate) fn start_worker(
-    permits: usize,
-    receive_max: usize,
+    Pace { permits, receivers, receive_max }: Pace,
     queue: Arc<dyn CommandReceiver>,
     store: Arc<dyn Store>,
 ) -> Working {
     let config = Config {
         permits,
-        receivers: 1,
+        receivers,
         receive_max,
         receive_wait: Duration::from_secs(1),
         rules: rules(),

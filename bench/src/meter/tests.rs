@@ -32,7 +32,7 @@ async fn a_transaction_takes_two_units_for_each_begun_kilobyte_of_each_row() {
     let counts = meter.reset();
     assert_eq!((counts.rule_wru(), counts.engine_wru, counts.engine_index_wru), (8.0, 8.0, 0.0));
     assert_eq!(counts.engine_rru, 1.0);
-    assert_eq!(counts.written["CMD"], Written { rows: 2, bytes: 1_725, max_bytes: 1_025, wru: 6.0 });
+    assert_eq!(counts.written["CMD"], Written { rows: 2, bytes: 1_725, max_bytes: 1_025, index_bytes: 0, wru: 6.0 });
     assert_eq!(counts.by_partition["CMD#cola#2"], 4.0);
     assert_eq!(counts.by_row["ITEM#cola LEVEL#main"], 2.0);
     assert_eq!(counts.calls, BTreeMap::from([("GetItem", 1), ("TransactWriteItems", 1)]));

@@ -1,0 +1,263 @@
+//! The units that are measured: by the cost meter, by the threads' CPU time, and from the programs' own metrics.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use async_trait::async_trait;
+use stockline_alerter::Alerter;
+use stockline_common::domain::{Alert, AlertKind, CommandId, Quantity};
+use stockline_common::ports::{Clock, Mail, MailError, Mailer};
+use stockline_common::service::{Emf, SystemClock};
+
+use super::storage::Stored;
+use crate::api::Api;
+use crate::cost::{Counted, count_some};
+use crate::cpu::{self, CpuFigures};
+use crate::load::{Dice, sale};
+use crate::stage::{Opening, Stage, open};
+
+/// A queue in which nothing moved for so long is stuck.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Units of one command.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub(crate) struct PerCommand {
+    pub(crate) wru: f64,
+    pub(crate) rru: f64,
+    /// As billed, receives that bring nothing left out.
+    pub(crate) sqs_requests: f64,
+    /// Receives that bring something.
+    pub(crate) receives: f64,
+    /// Message bytes, sent and received.
+    pub(crate) sqs_bytes: f64,
+    /// HTTP, heads and bodies.
+    pub(crate) http: Http,
+}
+
+/// Bytes of requests and answers.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub(crate) struct Http {
+    pub(crate) request_bytes: f64,
+    pub(crate) answer_bytes: f64,
+}
+
+/// A program's metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Metrics {
+    pub(crate) program: &'static str,
+    /// Sets of labels, those at zero too; each is a metric of CloudWatch once something is counted under it.
+    pub(crate) series: usize,
+    /// Of the lines that tell all that was counted in this run, as each minute.
+    pub(crate) line_bytes: usize,
+}
+
+/// Everything measured.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct Measured {
+    /// One command a message, one message a call.
+    pub(crate) alone: PerCommand,
+    /// One command a message, ten messages a call.
+    pub(crate) full: PerCommand,
+    /// Full packs of one item.
+    pub(crate) hot: PerCommand,
+    pub(crate) stored_per_command: Stored,
+    pub(crate) stored_per_level: Stored,
+    /// A status poll: read units, and its request and answer.
+    pub(crate) poll_rru: f64,
+    pub(crate) poll_http: Http,
+    /// An alert: the alerter's write and read units.
+    pub(crate) alert_wru: f64,
+    pub(crate) alert_rru: f64,
+    pub(crate) metrics: Vec<Metrics>,
+    pub(crate) cpu: CpuFigures,
+}
+
+/// Runs everything; `render` gives the metrics of this process, which are those of all three programs.
+pub(super) fn measure(render: &dyn Fn() -> String) -> Result<Measured> {
+    let runtime = crate::aws_runtime()?;
+    let (alone, full, hot, poll, alert) = runtime.block_on(async {
+        let (alone, full, hot) =
+            (count_some("low-load").await?, count_some("uniform").await?, count_some("hot").await?);
+        anyhow::Ok((alone, full, hot, poll().await?, alert().await?))
+    })?;
+    drop(runtime);
+    let metrics = metrics(&render());
+    let row = |kind: &str| full.rows.get(kind).with_context(|| format!("no row of {kind} was written"));
+    let stored = |kind: &str| row(kind).map(|rows| Stored::row(rows.mean_bytes, rows.mean_index_bytes));
+    let of_each = |kind: &str| Ok::<_, anyhow::Error>(stored(kind)?.times(row(kind)?.per_command));
+    Ok(Measured {
+        stored_per_command: of_each("CMD")?.plus(of_each("LEDGER")?),
+        stored_per_level: stored("LEVEL")?,
+        alone: per_command(&alone),
+        full: per_command(&full),
+        hot: per_command(&hot),
+        poll_rru: poll.0,
+        poll_http: poll.1,
+        alert_wru: alert.0,
+        alert_rru: alert.1,
+        metrics,
+        cpu: cpu::figures()?,
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+fn per_command(counted: &Counted) -> PerCommand {
+    let receives = counted.sqs_requests.get("ReceiveMessage").copied().unwrap_or_default();
+    PerCommand {
+        wru: counted.wru_per_command,
+        rru: counted.rru_per_command,
+        sqs_requests: counted.sqs_requests_per_command,
+        receives: receives as f64 / counted.commands as f64,
+        sqs_bytes: counted.sqs_bytes_per_command,
+        http: Http {
+            request_bytes: counted.request_bytes_per_command,
+            answer_bytes: counted.response_bytes_per_command,
+        },
+    }
+}
+
+/// A poll of a settled command over HTTP. The checks of load balancer and container are asked for too: they have
+/// metrics of their own.
+#[expect(clippy::cast_precision_loss, reason = "bytes of one answer")]
+async fn poll() -> Result<(f64, Http)> {
+    let stage = Stage::set().await?;
+    open(&*stage.store, &[Opening { item_id: "item-0".parse()?, locations: vec!["main".parse()?], sales: 0 }]).await?;
+    let api = Api::start(stage.queue.clone(), stage.store.clone()).await?;
+    let worker = stage.start_worker(1);
+    let mut till = api.connect().await?;
+    let mut body = Vec::new();
+    sale(&mut Dice::fresh(), 1, &mut body);
+    till.submit(std::str::from_utf8(&body)?).await?;
+    stage.stub.drained(PATIENCE).await?;
+    worker.stop().await?;
+    let json: serde_json::Value = serde_json::from_slice(&body)?;
+    let id = json["command_id"].as_str().context("command_id")?;
+    till.reset_bytes();
+    stage.meter.reset();
+    let answer = till.get(&format!("/v1/items/item-0/commands/{id}")).await?;
+    let (bytes, counts) = (till.reset_bytes(), stage.meter.reset());
+    ensure!(answer.contains(r#""status":"applied""#), "the settled command answers {answer}");
+    for check in ["/healthz", "/readyz"] {
+        till.get(check).await?;
+    }
+    api.stop().await?;
+    Ok((counts.engine_rru, Http { request_bytes: bytes.sent as f64, answer_bytes: bytes.received as f64 }))
+}
+
+/// Takes every mail.
+#[derive(Debug)]
+struct Provider;
+
+#[async_trait]
+impl Mailer for Provider {
+    async fn send(&self, _: &Mail) -> Result<(), MailError> {
+        Ok(())
+    }
+}
+
+/// What one alert's way to its mail writes and reads.
+async fn alert() -> Result<(f64, f64)> {
+    let stage = Stage::set().await?;
+    let store = &stage.store;
+    let adapters = stockline_alerter::Adapters {
+        book: store.clone(),
+        locations: store.clone(),
+        queries: store.clone(),
+        mailer: Arc::new(Provider),
+        clock: Arc::new(SystemClock),
+    };
+    let config = stockline_alerter::Config {
+        recipients: vec!["manager@example.com".into()],
+        lease: stockline_alerter::MIN_LEASE,
+        public_url: None,
+    };
+    let alert = Alert {
+        item_id: "cola".parse()?,
+        location_id: "main".parse()?,
+        alert_no: 1,
+        kind: AlertKind::Out,
+        on_hand: Quantity::ZERO,
+        low_stock_threshold: None,
+        seq: 7,
+        raised_at: SystemClock.now(),
+        command_id: CommandId(Dice::fresh().uuid()),
+        item_name: "Cola 0.5 l".into(),
+        unit: "piece".into(),
+    };
+    stage.meter.reset();
+    let told = Alerter::new(config, adapters).handle(&[("m", &serde_json::to_string(&alert)?)]).await;
+    ensure!(told == [Ok(())], "the alert was not mailed: {told:?}");
+    let counts = stage.meter.reset();
+    Ok((counts.engine_wru + counts.engine_index_wru, counts.engine_rru))
+}
+
+/// By program.
+fn metrics(rendered: &str) -> Vec<Metrics> {
+    let of = |program, is_its: &dyn Fn(&str) -> bool| {
+        let mut text = String::new();
+        for line in rendered.lines() {
+            let name = line.trim_start_matches("# HELP ").trim_start_matches("# TYPE ");
+            if line.is_empty() || is_its(name) {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        let lines = Emf::new(program).lines(&text, SystemClock.now());
+        Metrics { program, series: series(&text), line_bytes: lines.iter().map(|line| line.len() + 1).sum() }
+    };
+    let ingress = |name: &str| name.starts_with("stockline_ingress_");
+    let worker = |name: &str| name.starts_with("stockline_worker_");
+    vec![
+        of("ingress", &ingress),
+        of("worker", &worker),
+        of("alerter", &|name| name.starts_with("stockline_") && !ingress(name) && !worker(name)),
+    ]
+}
+
+/// Sets of labels; a histogram is one, whatever its buckets.
+fn series(text: &str) -> usize {
+    let name = |line: &str| line.split(['{', ' ']).next().unwrap_or_default().to_owned();
+    let samples = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    samples.filter(|line| !name(line).ends_with("_bucket") && !name(line).ends_with("_sum")).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"# HELP stockline_ingress_packs_total Messages
+# TYPE stockline_ingress_packs_total counter
+stockline_ingress_packs_total 3
+
+# TYPE stockline_ingress_problems_total counter
+stockline_ingress_problems_total{code="no_role"} 0
+stockline_ingress_problems_total{code="overloaded"} 2
+
+# TYPE stockline_worker_fold_commands histogram
+stockline_worker_fold_commands_bucket{le="1"} 1
+stockline_worker_fold_commands_bucket{le="+Inf"} 1
+stockline_worker_fold_commands_sum 1
+stockline_worker_fold_commands_count 1
+
+# TYPE stockline_mails_sent_total counter
+stockline_mails_sent_total 1
+"#;
+
+    #[test]
+    fn each_set_of_labels_is_a_metric_of_its_program() {
+        let metrics = metrics(TEXT);
+        let series: Vec<_> = metrics.iter().map(|one| (one.program, one.series)).collect();
+        assert_eq!(series, [("ingress", 3), ("worker", 1), ("alerter", 1)]);
+        assert!(metrics.iter().all(|one| one.line_bytes > 100), "{metrics:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_poll_reads_one_unit_and_an_alert_writes_its_claim_and_its_mark() {
+        let (rru, http) = poll().await.unwrap();
+        assert_eq!(rru, 1.0);
+        assert!(http.request_bytes > 500.0 && http.answer_bytes > 300.0, "{http:?}");
+        let (wru, _) = alert().await.unwrap();
+        assert!(wru >= 2.0, "{wru}");
+    }
+}
