@@ -58,8 +58,8 @@ pub(crate) struct Assumptions {
     /// Availability zones with tasks.
     #[arg(long, default_value_t = 2.0)]
     pub(crate) zones: f64,
-    /// Metrics that alarms look at.
-    #[arg(long, default_value_t = 25.0)]
+    /// Metrics that alarms look at: those of deploy/watch.yaml and scaling.yaml, and of the scaling's own.
+    #[arg(long, default_value_t = 68.0)]
     pub(crate) alarm_metrics: f64,
     /// Metrics of Container Insights, for a cluster of two services.
     #[arg(long, default_value_t = 60.0)]

@@ -76,7 +76,7 @@ pub(super) fn month(rate: f64, measured: &Measured, assumed: &Assumptions) -> Mo
         line("Fargate, ingress", fargate(ingress_tasks, assumed)),
         line("Fargate, worker", fargate(worker_tasks, assumed)),
         line("Load balancer", balancer(rate * (http_bytes.0 + http_bytes.1), shops * assumed.tills)),
-        line("Public addresses", list::IPV4.of(assumed.zones * HOURS * if assumed.nat { 2.0 } else { 1.0 })),
+        line("Public addresses", list::IPV4.of((assumed.zones + gateways(assumed)) * HOURS)),
         line("Private network", network((commands * unit.sqs_bytes + log_bytes) / GB, assumed)),
         line("Data out", list::TRANSFER_OUT.of(commands * http_bytes.1 / GB)),
         line("CloudWatch", watching(log_bytes / GB, measured, assumed)),
@@ -165,12 +165,19 @@ fn balancer(bytes_per_s: f64, connections: f64) -> f64 {
     list::ALB.of(HOURS) + list::LCU.of(units * HOURS)
 }
 
+/// NAT gateways, each with an address: one in each zone, or beside endpoints a single one, by which ingress fetches
+/// Cognito's keys (a user pool with sign-in pages has no endpoint).
+const fn gateways(assumed: &Assumptions) -> f64 {
+    if assumed.nat { assumed.zones } else { 1.0 }
+}
+
 /// The queue's and the logs' data go through it; DynamoDB and the images' layers have gateway endpoints, which are free.
 fn network(gb: f64, assumed: &Assumptions) -> f64 {
+    let gateways = list::NAT.of(gateways(assumed) * HOURS);
     if assumed.nat {
-        list::NAT.of(assumed.zones * HOURS) + list::NAT_GB.of(gb)
+        gateways + list::NAT_GB.of(gb)
     } else {
-        list::ENDPOINT.of(assumed.endpoints * assumed.zones * HOURS) + list::ENDPOINT_GB.of(gb)
+        gateways + list::ENDPOINT.of(assumed.endpoints * assumed.zones * HOURS) + list::ENDPOINT_GB.of(gb)
     }
 }
 
