@@ -30,7 +30,7 @@ async fn images() -> Images {
     tokio::task::spawn_blocking(Images::assemble).await.unwrap()
 }
 
-/// It runs as nobody, can gain no privilege, and has a root that it can't write and nothing beside it.
+/// It runs as nobody, can gain no privilege, and has a root that it can't write and only devices beside it.
 fn confined(program: &Program) {
     let process = Path::new("/proc").join(program.pid().to_string());
     let status = std::fs::read_to_string(process.join("status")).unwrap();
@@ -48,9 +48,14 @@ fn confined(program: &Program) {
     }
     assert_eq!((field("NoNewPrivs"), field("CapEff")), (vec!["1"], vec!["0000000000000000"]));
     let mounts = std::fs::read_to_string(process.join("mountinfo")).unwrap();
-    let root = mounts.lines().find(|line| line.split(' ').nth(4) == Some("/")).unwrap();
-    assert!(root.split(' ').nth(5).unwrap().split(',').any(|option| option == "ro"), "{root}");
-    assert_eq!(mounts.lines().count(), 1, "nothing else is mounted: {mounts}");
+    let mounts: Vec<Vec<&str>> = mounts.lines().map(|line| line.split(' ').collect()).collect();
+    let read_only = |place: &str| {
+        let mount = mounts.iter().find(|mount| mount[4] == place).unwrap();
+        mount[5].split(',').any(|option| option == "ro")
+    };
+    assert!(read_only("/") && read_only("/dev"), "{mounts:?}");
+    let mut others = mounts.iter().filter(|mount| mount[4] != "/" && mount[4] != "/dev");
+    assert!(others.all(|mount| mount[4].starts_with("/dev/")), "nothing else is mounted: {mounts:?}");
 }
 
 #[tokio::test]
@@ -103,7 +108,7 @@ async fn the_images_serve_work_and_mail_and_a_store_outage_makes_no_container_un
 
     home.stock_up("cola", "8", Some("5")).await;
     let sale = json!({"type": "sell", "item_id": "cola", "location_id": "main", "quantity": "4"});
-    let outcome = home.settle(&home.staff, sale).await;
+    let outcome = home.settle(&home.staff, sale.clone()).await;
     assert_eq!((&outcome["status"], &outcome["effects"][0]["after"]), (&json!("applied"), &json!("4")), "{outcome}");
     let deadline = Instant::now() + PATIENCE;
     while home.server.ses_messages().await.is_empty() {
@@ -112,6 +117,7 @@ async fn the_images_serve_work_and_mail_and_a_store_outage_makes_no_container_un
     }
 
     home.store.shut();
+    let held_up = home.accept(&home.staff, &with_id(sale)).await;
     let deadline = Instant::now() + PATIENCE;
     while worker.ready().await != Some(false) {
         assert!(Instant::now() < deadline, "the worker did not notice the outage");
@@ -122,6 +128,8 @@ async fn the_images_serve_work_and_mail_and_a_store_outage_makes_no_container_un
         assert!(output.status.success(), "{name}: {output:?}");
     }
     home.store.open();
+    let outcome = home.outcome(&home.staff, held_up["status_url"].as_str().unwrap()).await;
+    assert_eq!(outcome["effects"][0]["after"], "0", "{outcome}");
 
     for (name, program) in [("ingress", ingress), ("worker", worker)] {
         let url = program.url.clone();
@@ -165,8 +173,8 @@ async fn in_the_images_names_are_found_and_certificates_checked() {
     let keys = cognito::jwks_url(&home.server, &home.stack).replace(&home.server.url, &front.url);
     let mut change = by_name.to_vec();
     change.push(("STOCKLINE_JWKS_URL", keys));
-    let ingress = home.ingress_with(&change).await;
     let before = front.carried();
+    let ingress = home.ingress_with(&change).await;
     let item = json!({"type": "register_item", "item_id": "cola", "name": "Cola"});
     home.accept(&home.manager, &with_id(item)).await;
     assert!(front.carried() > before, "keys and queue are behind the name");
