@@ -27,6 +27,15 @@ pub(crate) async fn a_refused_mail_is_counted_as_such(home: &Installation) {
     }
 }
 
+/// What a killed worker counted since it last told, within a minute, went with it; so a sale is refused after all kills.
+pub(crate) async fn a_refused_sale_is_counted_by_who_lives(home: &Installation) {
+    home.stock_up("mustard", "1", None).await;
+    let sale = json!({
+        "type": "sell", "item_id": "mustard", "location_id": "main", "quantity": "2", "on_shortage": "reject",
+    });
+    assert_eq!(home.settle(&home.till, sale).await["rejection"]["code"], "insufficient_stock");
+}
+
 /// Every metric of ours that alarms, scaling and dashboard name was told by these very processes, under those dimensions;
 /// and they told none that the list of `told.rs` lacks. (What did not happen was told as 0, from the start on.)
 pub(crate) fn what_is_watched_was_told(home: &Installation) {
