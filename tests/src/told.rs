@@ -198,6 +198,12 @@ impl Told {
                 .all(|(name, value)| value.as_ref().is_none_or(|v| self.dimensions[name] == *v))
     }
 
+    /// Did this program tell it, under this label?
+    pub fn is_under(&self, program: &str, label: &str, value: &str) -> bool {
+        let is = |name: &str, value: &str| self.dimensions.get(name).is_some_and(|found| found == value);
+        is(SERVICE, program) && is(label, value)
+    }
+
     /// As the template would name it.
     pub fn reference(&self) -> Reference {
         let dimensions = self.dimensions.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();

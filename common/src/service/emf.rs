@@ -109,7 +109,8 @@ impl Emf {
 }
 
 /// What came into a histogram's buckets; each counts with its upper bound, and what is above all of them with the
-/// highest. The sum is exact.
+/// highest. The sum is exact. The specification knows numbers and arrays of numbers only; values with their counts are
+/// what OpenTelemetry's exporter for CloudWatch writes for its histograms (`awsemf`, `cWMetricHistogram`).
 fn distribution(buckets: &[(f64, f64)], added: &[f64]) -> Option<Value> {
     let (sum, counts) = added.split_first()?;
     let highest = buckets.iter().map(|(bound, _)| *bound).filter(|bound| bound.is_finite()).fold(0.0, f64::max);

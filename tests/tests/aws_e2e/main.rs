@@ -53,6 +53,7 @@ async fn the_aws_home_keeps_its_promises() {
     alerts.push(timed("P9", outages::p9_an_outage_stops_work_not_correctness(&home, &fleet)).await);
     timed("P6: mails", alerts::p6_every_crossing_was_mailed_once(&home, alerts)).await;
     timed("P4", promises::p4_the_ledger_explains_the_stock(&home)).await;
+    timed("a sale is refused", metrics::a_refused_sale_is_counted_by_who_lives(&home)).await;
     timed("a mail is refused", metrics::a_refused_mail_is_counted_as_such(&home)).await;
     timed("the fleet drains and ends", async {
         join_all(fleet.workers.into_iter().chain([fleet.ingress]).map(Program::stop)).await;
