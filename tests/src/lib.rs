@@ -16,3 +16,4 @@ pub mod python;
 pub mod running;
 pub mod stack;
 pub mod templates;
+pub mod wiring;
