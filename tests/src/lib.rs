@@ -22,3 +22,4 @@ pub mod stack;
 pub mod templates;
 pub mod told;
 pub mod watched;
+pub mod wiring;

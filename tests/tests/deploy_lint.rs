@@ -87,7 +87,7 @@ fn cfn_lint_finds_nothing_in_the_templates_and_something_in_wrong_ones() {
     let mistakes: [Mistake; 5] = [
         ("services.yaml", "StopTimeout: 40", "StopTimeouts: 40", "E3002"),
         ("services.yaml", "!GetAtt IngressRole.Arn", "!GetAtt IngressRol.Arn", "E1010"),
-        ("data.yaml", "KeyType: RANGE", "KeyType: ORDER", "E3030"),
+        ("data.yaml", "KeyType: RANGE", "KeyType: ORDER", "E3002"),
         ("template.yaml", "Cidr: !Ref Cidr\n", "Cider: !Ref Cidr\n", "E3043"),
         ("network.yaml", "!Ref PublicRoutes }", "!Ref PublicRoads }", "E1020"),
     ];

@@ -16,5 +16,5 @@ pub use clients::Clients;
 pub use dynamodb::{DynamoOptions, DynamoStore};
 pub use ses::SesMailer;
 pub use sns::SnsPublisher;
-pub use sqs::{SqsOptions, SqsQueue};
+pub use sqs::{QUEUE_MAX_RECEIVES, QUEUE_RETENTION_S, SqsOptions, SqsQueue};
 pub use start::StartError;

@@ -3,10 +3,11 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::telemetry::log_filter;
 use super::{Env, EnvError, Variable};
-use crate::aws::StartError;
+use crate::aws::{QUEUE_RETENTION_S, StartError};
 
 mod probe;
 
@@ -17,6 +18,12 @@ pub const EXIT_CONFIGURATION: u8 = 2;
 
 /// The exit code of everything else that ends a program: starting again may help.
 pub const EXIT_FAILURE: u8 = 1;
+
+/// After so long ECS kills a task that it asked to stop (its `stopTimeout`, unless that is set longer).
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a command may wait in queue and dead letter queue together, in milliseconds.
+pub const RETENTION_MS: i64 = 2 * QUEUE_RETENTION_S.cast_signed() * 1_000;
 
 /// Whether stand-ins for AWS are taken.
 pub const DEPLOYMENT: Variable = Variable::with_default(

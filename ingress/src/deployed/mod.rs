@@ -20,14 +20,7 @@ pub(crate) use settings::{LISTEN, Settings, VARIABLES};
 /// How long requests in work may take after SIGTERM, and then the packs made of them.
 const DRAIN: Duration = Duration::from_secs(12);
 
-/// After so long ECS kills a task that it asked to stop (its `stopTimeout`, unless that is set).
-const STOP_TIMEOUT: Duration = Duration::from_secs(30);
-
-const _: () = assert!(2 * DRAIN.as_secs() < STOP_TIMEOUT.as_secs());
-
-/// How long a command may wait in queue and dead letter queue together, in milliseconds: each keeps 14 days
-/// (design.md §6).
-const RETENTION_MS: i64 = 28 * 24 * 3_600_000;
+const _: () = assert!(2 * DRAIN.as_secs() < deployed::STOP_TIMEOUT.as_secs());
 
 /// Serves until SIGTERM.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
@@ -93,7 +86,7 @@ fn config(settings: Settings) -> Config {
         staff_may: settings.staff_may,
         limits: settings.limits,
         tls: None,
-        retention_ms: RETENTION_MS,
+        retention_ms: deployed::RETENTION_MS,
         drain: DRAIN,
     }
 }

@@ -35,15 +35,8 @@ const DRAIN: Duration = Duration::from_secs(20);
 /// What the end of a receive and giving messages back may take beyond that.
 const STOP_ROOM: Duration = Duration::from_secs(6);
 
-/// After so long ECS kills a task that it asked to stop (its `stopTimeout`, unless that is set).
-const STOP_TIMEOUT: Duration = Duration::from_secs(30);
-
-const _: () = assert!(DRAIN.as_secs() + STOP_ROOM.as_secs() < STOP_TIMEOUT.as_secs());
-const _: () = assert!(RECEIVE_WAIT.as_secs() + STOP_ROOM.as_secs() < STOP_TIMEOUT.as_secs());
-
-/// How long a command may wait in queue and dead letter queue together, in milliseconds: each keeps 14 days
-/// (design.md §6).
-const RETENTION_MS: i64 = 28 * 24 * 3_600_000;
+const _: () = assert!(DRAIN.as_secs() + STOP_ROOM.as_secs() < deployed::STOP_TIMEOUT.as_secs());
+const _: () = assert!(RECEIVE_WAIT.as_secs() + STOP_ROOM.as_secs() < deployed::STOP_TIMEOUT.as_secs());
 
 /// The adapters, looked at and found well.
 #[derive(Debug)]
@@ -135,7 +128,7 @@ fn config(settings: &Settings) -> Config {
         receive_wait: RECEIVE_WAIT,
         rules: settings.rules,
         fold_limits: FoldLimits::default(),
-        retention_ms: RETENTION_MS,
+        retention_ms: deployed::RETENTION_MS,
         drain: DRAIN,
     }
 }

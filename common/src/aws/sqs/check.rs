@@ -12,11 +12,12 @@ use crate::domain::MAX_PACK_BYTES;
 /// The permission that is needed.
 const NEEDS: &str = "sqs:GetQueueAttributes";
 
-/// How long both queues are to keep messages: the most that SQS offers, 14 days (design.md §6).
-const RETENTION_S: u64 = 14 * 86_400;
+/// How long queue and dead letter queue are each to keep messages, in seconds: the most that SQS offers, 14 days
+/// (design.md §6).
+pub const QUEUE_RETENTION_S: u64 = 14 * 86_400;
 
 /// After how many receives SQS is to set a message aside: the most that it offers (design.md §6).
-const MAX_RECEIVES: u64 = 1_000;
+pub const QUEUE_MAX_RECEIVES: u64 = 1_000;
 
 type Attributes = HashMap<QueueAttributeName, String>;
 
@@ -51,9 +52,9 @@ async fn check_queue(queue: &SqsQueue, source: Source) -> Result<Attributes, Sta
         check_main(&what, &attributes)?;
     }
     match number(&attributes, &QueueAttributeName::MessageRetentionPeriod) {
-        Some(seconds) if seconds < RETENTION_S => tracing::warn!(
+        Some(seconds) if seconds < QUEUE_RETENTION_S => tracing::warn!(
             "{what} keeps messages for {seconds} s only: an outage that is longer loses accepted commands; set \
-             MessageRetentionPeriod to {RETENTION_S}"
+             MessageRetentionPeriod to {QUEUE_RETENTION_S}"
         ),
         _ => {}
     }
@@ -91,7 +92,7 @@ fn check_redrive(main_url: &str, main: &Attributes, dlq_url: &str, dlq: &Attribu
     let Some(policy) = main.get(&QueueAttributeName::RedrivePolicy) else {
         return Err(StartError::WrongKind(format!(
             "the queue {main_url} has no RedrivePolicy: a message that can't be worked on would block its item until \
-             SQS drops it; set one to {dlq_url} with maxReceiveCount {MAX_RECEIVES}"
+             SQS drops it; set one to {dlq_url} with maxReceiveCount {QUEUE_MAX_RECEIVES}"
         )));
     };
     let policy: RedrivePolicy = serde_json::from_str(policy).map_err(|error| {
@@ -106,9 +107,9 @@ fn check_redrive(main_url: &str, main: &Attributes, dlq_url: &str, dlq: &Attribu
     }
     let count = &policy.max_receive_count;
     match count.as_u64().or_else(|| count.as_str()?.parse().ok()) {
-        Some(receives) if receives < MAX_RECEIVES => tracing::warn!(
+        Some(receives) if receives < QUEUE_MAX_RECEIVES => tracing::warn!(
             "the queue {main_url} sets messages aside after {receives} receives: a long outage may set aside commands \
-             that nothing is wrong with, out of their order; set maxReceiveCount to {MAX_RECEIVES}"
+             that nothing is wrong with, out of their order; set maxReceiveCount to {QUEUE_MAX_RECEIVES}"
         ),
         _ => {}
     }

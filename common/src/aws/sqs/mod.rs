@@ -15,6 +15,8 @@ mod receive;
 mod send;
 mod settle;
 
+pub use check::{QUEUE_MAX_RECEIVES, QUEUE_RETENTION_S};
+
 /// The most messages of one receive (SQS quotas).
 const MAX_RECEIVE: usize = 10;
 

@@ -1,0 +1,46 @@
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::{KeySchemaElement, KeyType};
+use serde_json::{Value, json};
+use stockline_common::aws::dynamodb::table;
+
+use super::Faults;
+use super::programs::{DATA, Deployment};
+
+pub(crate) fn is_as_the_code_has_it(deployment: &Deployment) -> Faults {
+    let mut faults = Faults::new();
+    let properties = &deployment.templates.resource(DATA, "Table")["Properties"];
+    let mut differs = |what: &str, found: Value, wanted: Value| {
+        if found != wanted {
+            faults.push(format!("{what}: {found}, and the code has {wanted}"));
+        }
+    };
+    let attributes: Vec<Value> = table::attribute_definitions()
+        .iter()
+        .map(|a| json!({"AttributeName": a.attribute_name(), "AttributeType": a.attribute_type().as_str()}))
+        .collect();
+    differs("the key attributes", properties["AttributeDefinitions"].clone(), attributes.into());
+    differs("the key", properties["KeySchema"].clone(), key(&table::key_schema(table::PK, table::SK)));
+
+    let found: BTreeMap<&str, &Value> = properties["GlobalSecondaryIndexes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|index| (index["IndexName"].as_str().unwrap_or_default(), index))
+        .collect();
+    let wanted: BTreeMap<&str, Value> = table::INDEXES
+        .into_iter()
+        .map(|index| {
+            let key = key(&table::key_schema(index.partition, index.sort));
+            let projection = json!({"ProjectionType": "KEYS_ONLY"});
+            (index.name, json!({"IndexName": index.name, "KeySchema": key, "Projection": projection}))
+        })
+        .collect();
+    differs("the indexes", json!(found), json!(wanted));
+    faults
+}
+
+fn key(schema: &[KeySchemaElement]) -> Value {
+    let kind = |element: &KeySchemaElement| if element.key_type() == &KeyType::Hash { "HASH" } else { "RANGE" };
+    schema.iter().map(|e| json!({"AttributeName": e.attribute_name(), "KeyType": kind(e)})).collect()
+}
