@@ -1,5 +1,5 @@
 //! The templates of `deploy/` before checkers of others: cfn-lint, `sam validate --lint`, `sam package`, checkov.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

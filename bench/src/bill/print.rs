@@ -163,7 +163,11 @@ impl Bill<'_> {
             assumed.tasks_min,
             assumed.receivers,
             assumed.zones,
-            if assumed.nat { "NAT gateways".to_owned() } else { format!("{} interface endpoints and a NAT gateway", assumed.endpoints) },
+            if assumed.nat {
+                "NAT gateways".to_owned()
+            } else {
+                format!("{} interface endpoints and a NAT gateway", assumed.endpoints)
+            },
             assumed.alarm_metrics,
             assumed.insights_metrics,
         );

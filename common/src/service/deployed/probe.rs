@@ -93,8 +93,11 @@ mod tests {
                 stream.write_all(part.as_bytes()).unwrap();
                 stream.flush().unwrap();
             }
-            while holds {
-                thread::park();
+            if holds {
+                // A thread that parks may wake by itself.
+                loop {
+                    thread::park();
+                }
             }
         });
         address
