@@ -52,7 +52,7 @@ impl Wiring {
 
     /// What a value in a template stands for, in words: `${data.yaml/Table.Arn}/index/unwell` for an attribute of a
     /// resource and a text behind it, `${VisibilityS}` for a parameter of the root, `${AWS::Region}` for what AWS knows.
-    /// What can't be followed stands there as JSON.
+    /// A choice is followed as the root's defaults decide it. What can't be followed stands there as JSON.
     pub fn origin(&self, file: &str, value: &Value) -> String {
         match value {
             Value::String(text) => return text.clone(),
@@ -73,7 +73,24 @@ impl Wiring {
             let parts: Vec<String> = parts.iter().map(|part| self.origin(file, part)).collect();
             return parts.join(between);
         }
+        if let [Value::String(condition), yes, no] = items(&value["Fn::If"])
+            && let Some(holds) = self.holds(&self.of(file)["Conditions"][condition])
+        {
+            return self.origin(file, if holds { yes } else { no });
+        }
         value.to_string()
+    }
+
+    /// Whether a condition of the root holds as long as its parameters have their defaults; `None` for one that has none.
+    fn holds(&self, condition: &Value) -> Option<bool> {
+        if let [condition] = items(&condition["Fn::Not"]) {
+            return self.holds(condition).map(|holds| !holds);
+        }
+        let [parameter, value] = items(&condition["Fn::Equals"]) else {
+            return None;
+        };
+        let default = &self.of(ROOT)["Parameters"][parameter["Ref"].as_str()?]["Default"];
+        default.as_str().map(|default| value == default)
     }
 
     fn named(&self, file: &str, name: &str) -> String {
