@@ -10,7 +10,9 @@ pub mod faulty;
 pub mod fifo;
 pub mod inject;
 pub mod ministack;
-pub mod powerloss;
 pub mod process;
+pub mod python;
 pub mod running;
 pub mod stack;
+
+pub use stockline_powerloss as powerloss;

@@ -4,18 +4,19 @@
 //! standard dead letter queue, and it never throttles nor answers `TransactionConflict`.
 
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use stockline_common::aws::Clients;
 use tempfile::TempDir;
 use uuid::Uuid;
+
+use crate::python;
 
 /// The region that everything is in.
 pub const REGION: &str = "us-east-1";
@@ -176,7 +177,7 @@ impl Ministack {
         let mut command = Command::new(&self.python);
         command.args(["-c", ZIP]).arg(&path).args([name, text]);
         let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
-        assert_ran(&output, "zipping");
+        python::assert_ran(&output, "zipping");
         std::fs::read(path).unwrap()
     }
 
@@ -235,59 +236,7 @@ pub fn random_id() -> Uuid {
     Uuid::new_v4()
 }
 
-/// The Python of the environment that ministack is installed in. Installs it where it is not, in one process at a
-/// time.
+/// The Python of the environment that ministack is installed in.
 fn installed_python() -> PathBuf {
-    let target = target_folder();
-    let mut hash = DefaultHasher::new();
-    REQUIREMENTS.hash(&mut hash);
-    let name = format!("ministack-{:016x}", hash.finish());
-    let environment = target.join(&name);
-    let python = environment.join("bin/python");
-    let complete = environment.join("complete");
-
-    let lock = File::create(target.join(format!("{name}.lock"))).unwrap();
-    lock.lock().unwrap();
-    if !complete.exists() {
-        // Half an installation, where one was interrupted.
-        let _ = std::fs::remove_dir_all(&environment);
-        install(&environment, &python);
-        File::create(complete).unwrap();
-    }
-    python
-}
-
-fn install(environment: &Path, python: &Path) {
-    let made = Command::new("python3").args(["-m", "venv"]).arg(environment).output();
-    let made = made.unwrap_or_else(|error| {
-        panic!(
-            "python3 can't be started ({error}). The tests of the AWS home need Python 3.10 or later with its venv \
-             module (Debian and Ubuntu: apt install python3 python3-venv), or STOCKLINE_TEST_AWS=0 to leave them out"
-        )
-    });
-    assert_ran(&made, "python3 -m venv (Debian and Ubuntu: apt install python3-venv)");
-    let requirements = environment.join("requirements.txt");
-    std::fs::write(&requirements, REQUIREMENTS).unwrap();
-    let installed = Command::new(python)
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"])
-        .arg(&requirements)
-        .output()
-        .unwrap();
-    assert_ran(&installed, "pip install ministack (it needs the network once)");
-}
-
-fn assert_ran(output: &Output, what: &str) {
-    assert!(
-        output.status.success(),
-        "{what} ended with {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-/// `target/`, from the test's own place in it: `target/{profile}/deps/{test}`.
-fn target_folder() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(3).unwrap().to_owned()
+    python::installed("ministack", REQUIREMENTS).join("python")
 }

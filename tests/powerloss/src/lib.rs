@@ -1,4 +1,4 @@
-//! Power loss for SQLite files: a VFS that forgets what was not synced (`powerloss/vfs.c`).
+//! Power loss for SQLite files: a VFS that forgets what was not synced (`vfs.c`).
 #![expect(unsafe_code, reason = "the three functions of a C file of ours; they take and return plain numbers")]
 
 use std::ffi::{c_int, c_ulonglong};
