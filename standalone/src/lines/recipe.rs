@@ -10,13 +10,13 @@ use stockline_common::domain::{CommandId, CommandKind};
 use uuid::Uuid;
 
 /// UUIDv5 of the DNS namespace and `load.stockline`.
-pub(crate) const NAMESPACE: Uuid = Uuid::from_u128(0x15a9_5a60_cecd_5982_83cc_cd13_9f06_2b83);
+pub const NAMESPACE: Uuid = Uuid::from_u128(0x15a9_5a60_cecd_5982_83cc_cd13_9f06_2b83);
 
 const SEPARATOR: u8 = 0x1f;
 
 /// One part of an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub enum Part {
     /// The value of this column.
     Column(usize),
     /// `#`: the how-manieth line it is with the same other values.
@@ -25,7 +25,7 @@ pub(crate) enum Part {
 
 /// Makes the ids of a file, line by line from its first.
 #[derive(Debug, Clone)]
-pub(crate) struct Recipe {
+pub struct Recipe {
     namespace: Uuid,
     kind: CommandKind,
     parts: Vec<Part>,
@@ -36,12 +36,12 @@ pub(crate) struct Recipe {
 
 impl Recipe {
     /// For commands of a type.
-    pub(crate) fn new(namespace: Uuid, kind: CommandKind, parts: Vec<Part>) -> Self {
+    pub fn new(namespace: Uuid, kind: CommandKind, parts: Vec<Part>) -> Self {
         Self { namespace, kind, parts, occurrences: HashMap::new(), name: Vec::new() }
     }
 
     /// The id of the next line.
-    pub(crate) fn next(&mut self, record: &csv::ByteRecord) -> CommandId {
+    pub fn next(&mut self, record: &csv::ByteRecord) -> CommandId {
         let occurrence = if self.parts.contains(&Part::Occurrence) {
             self.write_name(record, None);
             let key = first_64_bits(Uuid::new_v5(&self.namespace, &self.name));
@@ -75,7 +75,7 @@ impl Recipe {
 }
 
 /// Enough of an id to find repetitions: among 10 million lines two different ids meet with odds of 1 to 370,000.
-pub(crate) fn first_64_bits(id: Uuid) -> u64 {
+pub fn first_64_bits(id: Uuid) -> u64 {
     id.as_u64_pair().0 ^ id.as_u64_pair().1.rotate_left(17)
 }
 

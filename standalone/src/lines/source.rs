@@ -9,9 +9,9 @@ use anyhow::{Context as _, bail};
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
 
-use super::mapping::Mapping;
-use super::recipe::{Recipe, first_64_bits};
-use crate::exit::Usage;
+use crate::Usage;
+use crate::mapping::Mapping;
+use crate::recipe::{Recipe, first_64_bits};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -20,10 +20,10 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 const REPEATED_LISTED_MAX: usize = 100;
 
 /// The lines of a CSV file.
-pub(super) type Lines = csv::Reader<Box<dyn Read + Send>>;
+pub type Lines = csv::Reader<Box<dyn Read + Send>>;
 
 /// Opens a file at its first line; `bar` follows how far it is read, in bytes.
-pub(super) fn open(path: &Path, bar: Option<&ProgressBar>) -> anyhow::Result<(csv::ByteRecord, Lines)> {
+pub fn open(path: &Path, bar: Option<&ProgressBar>) -> anyhow::Result<(csv::ByteRecord, Lines)> {
     let at = || format!("can't read {}", path.display());
     let mut file = File::open(path).with_context(at)?;
     let mut magic = Vec::with_capacity(GZIP_MAGIC.len());
@@ -48,12 +48,12 @@ pub(super) fn open(path: &Path, bar: Option<&ProgressBar>) -> anyhow::Result<(cs
 }
 
 /// The next line into `record`; `false` at the end.
-pub(super) fn next(path: &Path, lines: &mut Lines, record: &mut csv::ByteRecord) -> anyhow::Result<bool> {
+pub fn next(path: &Path, lines: &mut Lines, record: &mut csv::ByteRecord) -> anyhow::Result<bool> {
     lines.read_byte_record(record).map_err(|error| explained(path, &error, lines.position().line()))
 }
 
 /// The number of a line in the file; the headings are line 1.
-pub(super) fn number(record: &csv::ByteRecord) -> u64 {
+pub fn number(record: &csv::ByteRecord) -> u64 {
     record.position().map_or(0, csv::Position::line)
 }
 
@@ -84,18 +84,18 @@ fn explained(path: &Path, error: &csv::Error, line: u64) -> anyhow::Error {
 
 /// What the first pass found.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
+pub struct Scan {
     /// Lines besides the headings.
-    pub(super) lines: u64,
+    pub lines: u64,
     /// Lines whose id an earlier line has: this one, the earlier one. At most [`REPEATED_LISTED_MAX`].
-    pub(super) repeated: Vec<(u64, u64)>,
+    pub repeated: Vec<(u64, u64)>,
     /// All of them.
-    pub(super) repeated_count: u64,
+    pub repeated_count: u64,
 }
 
 /// Goes through the whole file before anything is sent: every line whole and in UTF-8, every time with an offset, and
 /// the lines whose ids repeat. Takes about 20 bytes of memory a line.
-pub(super) fn scan(path: &Path, mapping: &Mapping, mut recipe: Recipe, bar: &ProgressBar) -> anyhow::Result<Scan> {
+pub fn scan(path: &Path, mapping: &Mapping, mut recipe: Recipe, bar: &ProgressBar) -> anyhow::Result<Scan> {
     let (headers, mut lines) = open(path, Some(bar))?;
     let name = |column: usize| String::from_utf8_lossy(headers.get(column).unwrap_or_default()).into_owned();
     let mut first_lines: HashMap<u64, u64> = HashMap::new();
@@ -138,8 +138,8 @@ mod tests {
 
     use stockline_common::domain::CommandKind;
 
-    use super::super::recipe::{NAMESPACE, Part};
     use super::*;
+    use crate::recipe::{NAMESPACE, Part};
 
     fn scanned(content: &[u8]) -> anyhow::Result<Scan> {
         let folder = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use stockline_common::domain::{CommandId, CommandKind, Json, ParseContext, Timestamp, parse_command};
 
-use crate::exit::Usage;
+use crate::Usage;
 
 /// Separates the barcodes of one cell.
 const BARCODE_SEPARATOR: char = ';';
@@ -21,7 +21,7 @@ enum Source {
 
 /// Makes commands from lines.
 #[derive(Debug, Clone)]
-pub(crate) struct Mapping {
+pub struct Mapping {
     kind: CommandKind,
     fields: Vec<(String, Source)>,
     item: Source,
@@ -29,7 +29,7 @@ pub(crate) struct Mapping {
 }
 
 /// The columns of a file by name.
-pub(crate) fn column(headers: &csv::ByteRecord, name: &str) -> anyhow::Result<usize> {
+pub fn column(headers: &csv::ByteRecord, name: &str) -> anyhow::Result<usize> {
     let mut found = headers.iter().enumerate().filter(|(_, header)| *header == name.as_bytes());
     match (found.next(), found.next()) {
         (Some((index, _)), None) => Ok(index),
@@ -50,7 +50,7 @@ fn pair(text: &str) -> anyhow::Result<(&str, &str)> {
 }
 
 /// An IANA name or an offset such as `+01:00`.
-pub(crate) fn zone(text: &str) -> Result<TimeZone, String> {
+pub fn zone(text: &str) -> Result<TimeZone, String> {
     let wrong = || format!("{text:?} is neither a time zone such as Europe/Berlin nor an offset such as +01:00");
     if text == "Z" {
         return Ok(TimeZone::UTC);
@@ -67,7 +67,7 @@ pub(crate) fn zone(text: &str) -> Result<TimeZone, String> {
 
 impl Mapping {
     /// Checks what can be checked before a line is read: fields, columns.
-    pub(crate) fn new(
+    pub fn new(
         kind: CommandKind,
         map: &[String],
         set: &[String],
@@ -126,14 +126,14 @@ impl Mapping {
     }
 
     /// May a cell of this column hold line breaks? Only a note does; elsewhere one means that a closing quote is missing.
-    pub(crate) fn is_note(&self, column: usize) -> bool {
+    pub fn is_note(&self, column: usize) -> bool {
         self.fields
             .iter()
             .any(|(field, source)| field == "note" && matches!(source, Source::Column(index) if *index == column))
     }
 
     /// The column of a time that can't be sent as it is: it has no offset, and no `--time-zone` says which is meant.
-    pub(crate) fn time_without_offset(&self, record: &csv::ByteRecord) -> Option<usize> {
+    pub fn time_without_offset(&self, record: &csv::ByteRecord) -> Option<usize> {
         if self.zone.is_some() {
             return None;
         }
@@ -147,7 +147,7 @@ impl Mapping {
     }
 
     /// The item of a line.
-    pub(crate) fn item<'a>(&'a self, record: &'a csv::ByteRecord) -> Cow<'a, str> {
+    pub fn item<'a>(&'a self, record: &'a csv::ByteRecord) -> Cow<'a, str> {
         self.value(&self.item, record)
     }
 
@@ -159,7 +159,7 @@ impl Mapping {
     }
 
     /// Writes the command of a line as JSON. Empty cells are fields left out.
-    pub(crate) fn write(&self, record: &csv::ByteRecord, command_id: CommandId, body: &mut Vec<u8>) {
+    pub fn write(&self, record: &csv::ByteRecord, command_id: CommandId, body: &mut Vec<u8>) {
         body.extend_from_slice(b"{\"type\":\"");
         body.extend_from_slice(self.kind.as_str().as_bytes());
         body.extend_from_slice(b"\",\"command_id\":\"");
