@@ -109,7 +109,6 @@ pub(crate) struct BatchSchema {
 /// A command to look up.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
-#[serde(deny_unknown_fields)]
 #[schema(as = StatusRequestLine)]
 #[expect(dead_code, reason = "describes what routes::status reads")]
 pub(crate) struct StatusesLineSchema {

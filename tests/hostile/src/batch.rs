@@ -1,12 +1,12 @@
 //! A batch as JSON, through the API's own handler.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use stockline_common::domain::{CommandId, ItemId, Slot, Timestamp, decode_message};
+use stockline_common::domain::{Command, ItemId, ParseContext, Slot, Timestamp, decode_message, parse_command};
 use stockline_common::ports::Pack;
 
 use crate::api::{self, World};
@@ -16,6 +16,7 @@ const ALONE_MAX: usize = 4;
 
 #[derive(Deserialize)]
 struct Batch<'a> {
+    sent_at: Option<Timestamp>,
     #[serde(borrow)]
     commands: Vec<&'a RawValue>,
 }
@@ -40,27 +41,42 @@ fn judge(world: &World, bytes: &[u8]) -> bool {
     assert!(lines.iter().enumerate().all(|(at, line)| line["index"] == at), "in input order");
     is_queued(&batch, lines, &packs);
     for (at, (line, raw)) in lines.iter().zip(&batch.commands).enumerate().take(ALONE_MAX) {
+        assert_eq!(line["problem"]["code"] == "duplicate_in_request", has_a_twin(&batch, at), "{line}");
         is_judged_as_alone(world, at, line, raw.get());
     }
     count("queued") > 0
 }
 
-/// What is said to be queued is in the queue, each item's commands in the order in which they came; nothing else is.
+/// What is said to be queued is in the queue as it would be without its neighbours, each item's commands in the order in
+/// which they came; nothing else is.
 fn is_queued(batch: &Batch<'_>, lines: &[Value], packs: &[Pack]) {
-    let mut said: BTreeMap<ItemId, Vec<CommandId>> = BTreeMap::new();
+    let context = ParseContext { sent_at: batch.sent_at, ..ParseContext::stored() };
+    let mut said: BTreeMap<ItemId, Vec<Command>> = BTreeMap::new();
+    let mut ids = BTreeSet::new();
     for (line, raw) in lines.iter().zip(&batch.commands).filter(|(line, _)| line["status"] == "queued") {
-        let command: Value = serde_json::from_str(raw.get()).unwrap();
-        let id = |field: &str| command[field].as_str().unwrap().to_owned();
-        assert_eq!(line["command_id"].as_str().unwrap().parse::<CommandId>(), id("command_id").parse());
-        said.entry(id("item_id").parse().unwrap()).or_default().push(id("command_id").parse().unwrap());
+        let command = parse_command(&serde_json::from_str(raw.get()).unwrap(), &context).unwrap();
+        assert_eq!(line["command_id"], command.command_id.to_string());
+        assert!(ids.insert((command.item_id.clone(), command.command_id)), "one of two with the same id was queued");
+        said.entry(command.item_id.clone()).or_default().push(command);
     }
-    let mut queued: BTreeMap<ItemId, Vec<CommandId>> = BTreeMap::new();
+    let mut queued: BTreeMap<ItemId, Vec<Command>> = BTreeMap::new();
     for pack in packs {
-        let slots = decode_message(&pack.item_id, "m", &pack.body, Timestamp::EPOCH).unwrap();
-        assert!(slots.iter().all(|slot| matches!(slot, Slot::Command(_))), "a worker reads what the API wrote");
-        queued.entry(pack.item_id.clone()).or_default().extend(slots.iter().map(Slot::command_id));
+        for slot in decode_message(&pack.item_id, "m", &pack.body, Timestamp::EPOCH).unwrap() {
+            let Slot::Command(read) = slot else { panic!("a worker can't read what the API wrote: {slot:?}") };
+            queued.entry(pack.item_id.clone()).or_default().push(read.command);
+        }
     }
     assert_eq!(said, queued);
+}
+
+/// Does another line have its item and id?
+fn has_a_twin(batch: &Batch<'_>, at: usize) -> bool {
+    let key = |raw: &RawValue| {
+        let command = parse_command(&serde_json::from_str(raw.get()).ok()?, &ParseContext::stored()).ok()?;
+        Some((command.item_id, command.command_id))
+    };
+    let own = key(batch.commands[at]);
+    own.is_some() && batch.commands.iter().enumerate().any(|(other, raw)| other != at && key(raw) == own)
 }
 
 /// P8: a line is answered as it would be without its neighbours.
