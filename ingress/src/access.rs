@@ -35,7 +35,7 @@ impl Gate {
     }
 }
 
-/// The caller of a request: a handler that takes one is reached only with a good token.
+/// The caller of a request: a handler that takes one is reached only with a good token that names a role.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller(Principal);
 
@@ -52,6 +52,8 @@ impl FromRequestParts<Arc<App>> for Caller {
             let detail = format!("a token may make {per_s} requests a second here; send it again in {wait_s} s");
             return Err(Problem::new(codes::RATE_LIMITED, detail).with_retry_after(wait_s));
         }
+        // Before anything of the request is looked at: a token without a role learns nothing, line by line neither.
+        principal.rights.has_role().map_err(Problem::forbidden)?;
         Ok(Self(principal))
     }
 }

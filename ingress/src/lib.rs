@@ -163,6 +163,47 @@ pub enum IngressError {
     Listen(#[from] std::io::Error),
 }
 
+/// The API without a listener.
+#[derive(Debug)]
+pub struct Api {
+    app: Arc<app::App>,
+    packing: packer::PackerTask,
+}
+
+impl Api {
+    /// Reads or begins to fetch the keys, and starts to pack; must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`IngressError::Config`]: keys or revocations that can't be read.
+    pub fn start(config: Config, adapters: Adapters) -> Result<Self, IngressError> {
+        let Config { auth, login, receipt_keys, require_location, staff_may, limits, retention_ms, .. } = config;
+        let Adapters { queue, queries, clock } = adapters;
+        let auth = auth::Authenticator::start(auth, Arc::clone(&clock))?;
+        let (packer, packing) = packer::Packer::start(queue, limits.buffered_commands);
+        let app = Arc::new(app::App {
+            in_work: Semaphore::new(limits.concurrent_requests),
+            waiting: wait::Waiting::start(Arc::clone(&queries), limits.waiters, limits.waited_commands),
+            gate: access::Gate::new(auth, &limits),
+            default_location: (!require_location).then(|| LocationSettings::main().location_id),
+            draining: AtomicBool::new(false),
+            login,
+            receipt_keys,
+            retention_ms,
+            staff_may,
+            queries,
+            clock,
+            packer,
+            limits,
+        });
+        Ok(Self { app, packing })
+    }
+
+    /// Answers requests, with everything that stands around each.
+    pub fn router(&self) -> axum::Router {
+        app::router(Arc::clone(&self.app))
+    }
+}
+
 /// Serves until shutdown is asked for; then takes no more connections, finishes requests in work and queues what it
 /// took in.
 ///
@@ -175,36 +216,20 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> Result<(), IngressError> {
     metrics::begin();
-    let Config { auth, login, receipt_keys, require_location, staff_may, limits, tls, retention_ms, drain } = config;
-    let Adapters { queue, queries, clock } = adapters;
-    let auth = auth::Authenticator::start(auth, Arc::clone(&clock))?;
-    let (packer, packing) = packer::Packer::start(queue, limits.buffered_commands);
-    let app = Arc::new(app::App {
-        in_work: Semaphore::new(limits.concurrent_requests),
-        waiting: wait::Waiting::start(Arc::clone(&queries), limits.waiters, limits.waited_commands),
-        gate: access::Gate::new(auth, &limits),
-        default_location: (!require_location).then(|| LocationSettings::main().location_id),
-        draining: AtomicBool::new(false),
-        login,
-        receipt_keys,
-        retention_ms,
-        staff_may,
-        queries,
-        clock,
-        packer,
-        limits,
-    });
+    let (tls, drain) = (config.tls.clone(), config.drain);
+    let api = Api::start(config, adapters)?;
+    let app = Arc::clone(&api.app);
     let header_timeout = Duration::from_secs(app.limits.header_timeout_s);
     let options = server::ServeOptions { tls, connections: app.limits.connections, header_timeout, drain };
     let unready = tokio::spawn({
-        let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
+        let shutdown = shutdown.clone();
         async move {
             shutdown.requested().await;
             app.draining.store(true, Ordering::Release);
         }
     });
-    let served = server::serve(app::router(app), listener, options, shutdown).await;
+    let served = server::serve(api.router(), listener, options, shutdown).await;
     unready.abort();
-    packing.drain(drain).await;
+    api.packing.drain(drain).await;
     served
 }

@@ -16,6 +16,7 @@ use crate::{routes, view};
 mod markdown;
 mod page;
 mod schemas;
+mod values;
 
 pub(crate) use schemas::{
     AlertSchema, BatchSchema, CommandSchema, CorrectionSchema, LocationSchema, RejectionSchema, StatusSchema,
@@ -27,7 +28,7 @@ const TAG_BYTES: usize = 16;
 
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Stockline", description = include_str!("openapi/overview.md"), license(name = "MIT OR Apache-2.0")),
+    info(title = "Stockline", description = include_str!("openapi/overview.md"), license(name = "MIT", identifier = "MIT")),
     servers((url = "/", description = "This server")),
     paths(
         routes::submit::submit,
@@ -71,7 +72,7 @@ const TAG_BYTES: usize = 16;
         (name = "About", description = "This installation"),
     ),
     security(("token" = [])),
-    modifiers(&TokenScheme, &CommonAnswers),
+    modifiers(&TokenScheme, &CommonAnswers, &ParameterValues),
 )]
 struct Description;
 
@@ -131,6 +132,23 @@ impl Modify for CommonAnswers {
                     if let utoipa::openapi::RefOr::T(answer) = answer {
                         complete(status, answer);
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Says of each parameter what it can be.
+struct ParameterValues;
+
+impl Modify for ParameterValues {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        for item in openapi.paths.paths.values_mut() {
+            let operations = [&mut item.get, &mut item.post, &mut item.put];
+            let parameters = operations.into_iter().flatten().filter_map(|operation| operation.parameters.as_mut());
+            for parameter in parameters.flatten() {
+                if let Some(values) = values::of_parameter(&parameter.name) {
+                    parameter.schema = Some(values.into());
                 }
             }
         }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+pub(crate) use stockline_lines::Usage;
+
 /// All is well.
 pub(crate) const OK: u8 = 0;
 /// Something was found wrong, or refused.
@@ -10,11 +12,6 @@ pub(crate) const FOUND: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// What it needs can't be reached now; the same again may work.
 pub(crate) const UNAVAILABLE: u8 = 3;
-
-/// The arguments contradict each other or the files they name.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Usage(pub(crate) String);
 
 /// The server, the queue or the mail provider does not answer.
 #[derive(Debug, thiserror::Error)]

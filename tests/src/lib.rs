@@ -14,7 +14,6 @@ pub mod images;
 pub mod inject;
 pub mod metric_math;
 pub mod ministack;
-pub mod powerloss;
 pub mod process;
 pub mod python;
 pub mod running;
@@ -23,3 +22,5 @@ pub mod templates;
 pub mod told;
 pub mod watched;
 pub mod wiring;
+
+pub use stockline_powerloss as powerloss;

@@ -31,8 +31,8 @@ fn install(environment: &Path, python: &Path, requirements: &str) {
     let made = Command::new("python3").args(["-m", "venv"]).arg(environment).output();
     let made = made.unwrap_or_else(|error| {
         panic!(
-            "python3 can't be started ({error}). The tests of the AWS home need Python 3.10 or later with its venv \
-             module (Debian and Ubuntu: apt install python3 python3-venv), or STOCKLINE_TEST_AWS=0 to leave them out"
+            "python3 can't be started ({error}). Some tests run tools that are Python packages: they need Python 3.10 \
+             or later with its venv module (Debian and Ubuntu: apt install python3 python3-venv)"
         )
     });
     assert_ran(&made, "python3 -m venv (Debian and Ubuntu: apt install python3-venv)");

@@ -9,9 +9,15 @@ use stockline_tests::metric_math::{Figures, Rule};
 use stockline_tests::ministack::aws_tests;
 use stockline_tests::templates;
 
-/// The root template's defaults.
-const PARAMETERS: [(&str, f64); 4] =
-    [("RefusedPercent", 20.0), ("AlarmDelayS", 300.0), ("SecondsPerMessage", 0.002), ("WorkerMin", 2.0)];
+/// The root template's defaults of what the alarms are given.
+fn defaults() -> BTreeMap<&'static str, f64> {
+    let root = templates::read("template.yaml");
+    let number = |name: &str| {
+        let default = &root["Parameters"][name]["Default"];
+        default.as_f64().or_else(|| default.as_str()?.parse().ok()).unwrap()
+    };
+    ["RefusedPercent", "AlarmDelayS", "SecondsPerMessage", "WorkerMin"].map(|name| (name, number(name))).into()
+}
 
 /// So many periods with the same figures.
 fn times(periods: usize, figures: &[(&'static str, f64)]) -> Vec<Figures> {
@@ -182,7 +188,7 @@ fn alarms_go_off_when_they_should_and_only_then() {
         return;
     }
     let template = templates::read("watch.yaml");
-    let parameters = PARAMETERS.into_iter().collect();
+    let parameters = defaults();
     let cases = [of_commands(), of_the_store_and_the_api(), of_alerts_and_fleets()].concat();
     for (what, alarm, told, expected) in &cases {
         let rule = Rule::of(&template, alarm, &parameters);
@@ -200,7 +206,7 @@ fn workers_that_scale_to_zero_may_fall_silent() {
         return;
     }
     let template = templates::read("watch.yaml");
-    let mut parameters: BTreeMap<&str, f64> = PARAMETERS.into_iter().collect();
+    let mut parameters = defaults();
     parameters.insert("WorkerMin", 0.0);
     assert!(!Rule::of(&template, "WorkerSilent", &parameters).goes_off(&[]));
 }
@@ -213,7 +219,7 @@ fn alarms_on_the_store_have_a_value_while_a_worker_lives() {
     }
     let template: Value = templates::read("watch.yaml");
     for alarm in ["Throttles", "StoreErrors"] {
-        let rule = Rule::of(&template, alarm, &PARAMETERS.into_iter().collect());
+        let rule = Rule::of(&template, alarm, &defaults());
         assert_eq!(rule.value(&Figures::from([("told", 7.0)])), Some(0.0), "{alarm}");
     }
 }
@@ -226,7 +232,7 @@ fn the_first_worker_is_started_by_what_waits_alone() {
     let mut template = templates::read("scaling.yaml");
     // It does not say how many of its periods: then all.
     template["Resources"]["NobodyReceives"]["Properties"]["DatapointsToAlarm"] = 2.into();
-    let rule = Rule::of(&template, "NobodyReceives", &PARAMETERS.into_iter().collect());
+    let rule = Rule::of(&template, "NobodyReceives", &defaults());
     assert!(rule.goes_off(&times(2, &[("visible", 1.0), ("received", 0.0)])));
     assert!(rule.goes_off(&times(2, &[("visible", 1.0)])));
     assert!(!rule.goes_off(&times(2, &[("visible", 9.0), ("received", 9.0)])));

@@ -109,7 +109,7 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry, recorded_before: i64, same_submit
     }
 }
 
-/// Reads what [`encode_entries`] wrote.
+/// Reads what [`encode_entries`] wrote, and nothing that it would have written otherwise.
 pub fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
     let Some((&version, _)) = bytes.split_first() else {
         return Ok(Vec::new());
@@ -120,12 +120,14 @@ pub fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
     let mut reader = Reader { bytes, at: 1 };
     let mut seq = reader.unsigned()?;
     let mut entries: Vec<Entry> = Vec::new();
-    while reader.at < bytes.len() {
+    loop {
         let entry = reader.entry(seq, entries.last())?;
         entries.push(entry);
-        seq = seq.checked_add(1).ok_or(CodecError::Damaged(reader.at))?;
+        if reader.at == bytes.len() {
+            return Ok(entries);
+        }
+        seq = seq.checked_add(1).ok_or(reader.damaged())?;
     }
-    Ok(entries)
 }
 
 fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
@@ -172,7 +174,8 @@ impl<'a> Reader<'a> {
             }
             value |= part << shift;
             if byte < 0x80 {
-                return Ok(value);
+                // A last byte of nothing would make the number longer than it has to be.
+                return if byte == 0 && shift > 0 { Err(self.damaged()) } else { Ok(value) };
             }
         }
         Err(self.damaged())
@@ -181,6 +184,12 @@ impl<'a> Reader<'a> {
     fn signed(&mut self) -> Result<i64, CodecError> {
         let value = self.unsigned()?;
         Ok(((value >> 1) as i64) ^ -((value & 1) as i64))
+    }
+
+    /// A time that there is; others would be read as the nearest one.
+    fn time(&self, millis: i64) -> Result<Timestamp, CodecError> {
+        let time = Timestamp::from_millis(millis);
+        if time.as_millis() == millis { Ok(time) } else { Err(self.damaged()) }
     }
 
     fn text(&mut self) -> Result<&'a str, CodecError> {
@@ -205,11 +214,11 @@ impl<'a> Reader<'a> {
         let recorded_before = before.map_or(0, |entry| entry.recorded_at.as_millis());
         let recorded = recorded_before.wrapping_add(self.signed()?);
         let occurred = recorded.wrapping_sub(self.signed()?);
-        let submitted_by = match before {
-            Some(before) if has(SAME_SUBMITTER) => before.submitted_by.clone(),
-            _ if has(SAME_SUBMITTER) => Arc::from(""),
-            _ => Arc::from(self.text()?),
-        };
+        let submitter_before = before.map_or_else(|| Arc::from(""), |before| before.submitted_by.clone());
+        let submitted_by = if has(SAME_SUBMITTER) { submitter_before.clone() } else { Arc::from(self.text()?) };
+        if !has(SAME_SUBMITTER) && submitted_by == submitter_before {
+            return Err(self.damaged());
+        }
         let counterpart = match has(COUNTERPART) {
             true => Some(self.text()?.parse().map_err(|_| self.damaged())?),
             false => None,
@@ -226,8 +235,8 @@ impl<'a> Reader<'a> {
             quantity: Quantity::from_raw(quantity),
             delta: Quantity::from_raw(delta),
             after: Quantity::from_raw(after),
-            occurred_at: Timestamp::from_millis(occurred),
-            recorded_at: Timestamp::from_millis(recorded),
+            occurred_at: self.time(occurred)?,
+            recorded_at: self.time(recorded)?,
             late: has(LATE),
             clock_ahead: has(CLOCK_AHEAD),
             submitted_by,
@@ -289,12 +298,31 @@ mod tests {
     }
 
     #[test]
+    fn what_could_be_written_shorter_is_damaged() {
+        let one = encode_entries(&entries()[..1]);
+        assert_eq!(decode_entries(&one).as_deref(), Ok(&entries()[..1]));
+        let longer_number = [&one[..1], &[one[1] | 0x80, 0], &one[2..]].concat();
+        assert!(decode_entries(&longer_number).is_err());
+
+        let mut two = entries();
+        two.truncate(2);
+        let mut other = two.clone();
+        other[1].submitted_by = "till-2".into();
+        let named_again = encode_entries(&other);
+        let at = named_again.windows(6).rposition(|bytes| bytes == b"till-2").unwrap();
+        let named_again = [&named_again[..at], b"till-1", &named_again[at + 6..]].concat();
+        assert_ne!(named_again, encode_entries(&two));
+        assert!(decode_entries(&named_again).is_err(), "the submitter of the entry before is not written again");
+    }
+
+    #[test]
     fn damaged_bytes_are_an_error_and_never_a_panic() {
         let good = encode_entries(&entries());
         assert_eq!(decode_entries(&[2, 0]), Err(CodecError::Version(2)));
         assert_eq!(decode_entries(&[]), Ok(vec![]));
+        assert!(decode_entries(&[1, 41]).is_err(), "no entries are no bytes");
         let whole_entries = (2..good.len()).filter(|cut| decode_entries(&good[..*cut]).is_ok()).count();
-        assert_eq!(whole_entries, 3, "only cuts between entries read");
+        assert_eq!(whole_entries, 2, "only cuts between entries read");
         for at in 0..good.len() {
             for bit in 0..8 {
                 let mut bytes = good.clone();

@@ -60,13 +60,26 @@ pub(super) struct Unverified<'a> {
     pub(super) signature: &'a str,
 }
 
-/// `jwk`, `jku`, `x5c` and `x5u` are ignored: a token does not bring its own key.
+/// `jwk`, `jku`, `x5c` and `x5u` are ignored: a token does not bring its own key. What would change how the rest is to
+/// be read is refused: critical extensions, a payload that is not encoded (RFC 7797), compressed or encrypted.
 #[derive(Deserialize)]
 struct Header<'a> {
     #[serde(borrow)]
     alg: Cow<'a, str>,
     kid: Option<String>,
-    crit: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
+    crit: bool,
+    #[serde(default, deserialize_with = "present")]
+    b64: bool,
+    #[serde(default, deserialize_with = "present")]
+    zip: bool,
+    #[serde(default, deserialize_with = "present")]
+    enc: bool,
+}
+
+/// That a field is there, whatever it holds; null too.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 #[derive(Deserialize)]
@@ -115,8 +128,10 @@ impl<'a> Unverified<'a> {
                 "the token is not signed with RS256, the only algorithm that is accepted; get one from this installation's issuer",
             ));
         }
-        if header.crit.is_some() {
-            return Err(malformed("the token's header has critical extensions (crit), of which none is known here"));
+        if header.crit || header.b64 || header.zip || header.enc {
+            return Err(malformed(
+                "the token's header has extensions (crit, b64, zip, enc) of which none is known here",
+            ));
         }
         let kid = header.kid.ok_or_else(|| malformed("the token's header does not name its key (kid)"))?;
         let claims = parse(&decode(payload, "payload")?, "payload")?;

@@ -2,8 +2,11 @@
 
 use utoipa::ToSchema;
 
+use super::values;
+
 /// A command. Which fields it takes depends on its `type`.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Command, example = json!({
     "type": "sell",
     "command_id": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b",
@@ -15,12 +18,11 @@ use utoipa::ToSchema;
 }))]
 #[expect(dead_code, reason = "describes what domain::parse_command reads")]
 pub(crate) struct CommandSchema {
-    /// `register_item`, `update_item`, `archive_item`, `restore_item`, `set_threshold`, `receive`, `sell`, `return`, `adjust`, `count` or `transfer`.
-    #[schema(rename = "type", example = "sell")]
+    #[schema(schema_with = values::command_type)]
     r#type: String,
-    /// Made by you, once per command, and sent again on every retry (version 7 recommended). May come as `Idempotency-Key` instead.
+    /// Required, here or (of a single command) as `Idempotency-Key`: made by you, once per command, and sent again on every retry (version 7 recommended).
     #[schema(format = "uuid")]
-    command_id: String,
+    command_id: Option<String>,
     /// The SKU: 1 to 64 of `A-Za-z0-9._-`, beginning with a letter or digit; case-sensitive.
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     item_id: String,
@@ -28,31 +30,37 @@ pub(crate) struct CommandSchema {
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
     location_id: Option<String>,
     /// `transfer`: the giving side.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
     from_location_id: Option<String>,
     /// `transfer`: the receiving side.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
     to_location_id: Option<String>,
-    /// `receive`, `sell`, `return`, `transfer`: above 0; `adjust`: other than 0. A decimal string, or an integer; never a float.
-    #[schema(example = "2")]
+    #[schema(schema_with = values::quantity)]
     quantity: Option<String>,
-    /// `count`: what is there, 0 or more.
+    #[schema(schema_with = values::counted)]
     counted: Option<String>,
-    /// `sell`: `allow` or `reject`, instead of the item's policy.
+    #[schema(schema_with = values::on_shortage)]
     on_shortage: Option<String>,
-    /// `register_item`, `update_item`, `receive`: what one costs, a decimal string with at most 4 decimals.
+    #[schema(schema_with = values::unit_cost)]
     unit_cost: Option<String>,
     /// `register_item` (required), `update_item`: 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
     /// `register_item`, `update_item`: what one is; `piece` unless given.
+    #[schema(min_length = 1, max_length = 16)]
     unit: Option<String>,
     /// `register_item`, `update_item`: how many decimals a quantity may have, 0 (unless given) to 3.
+    #[schema(maximum = 3)]
     decimals: Option<u8>,
     /// `register_item`, `update_item`: at most 20; each belongs to one item.
+    #[schema(max_items = 20)]
     barcodes: Option<Vec<String>>,
     /// `register_item`, `update_item` (null clears): at most 64 characters.
+    #[schema(min_length = 1, max_length = 64)]
     category: Option<String>,
-    /// `register_item`, `update_item`, `set_threshold` (required there; null clears).
+    #[schema(schema_with = values::low_stock_threshold)]
     low_stock_threshold: Option<String>,
-    /// `register_item`, `update_item`: `allow` (unless given) or `reject`.
+    #[schema(schema_with = values::shortage_policy)]
     shortage_policy: Option<String>,
     /// Movements: when it happened, RFC 3339 with an offset. Without it, when it was accepted.
     #[schema(format = DateTime)]
@@ -60,22 +68,27 @@ pub(crate) struct CommandSchema {
     /// Your clock when you send it: corrects `occurred_at`.
     #[schema(format = DateTime)]
     sent_at: Option<String>,
-    /// Movements: the balance that must be found when it is applied (in a transfer the giving side's).
+    #[schema(schema_with = values::expected_on_hand)]
     expected_on_hand: Option<String>,
-    /// Movements: `damaged`, `expired`, `theft`, `found`, `correction`, `sample` or `other`; required for `adjust`.
+    #[schema(schema_with = values::reason)]
     reason: Option<String>,
     /// Movements: at most 500 characters.
+    #[schema(min_length = 1, max_length = 500)]
     note: Option<String>,
     /// Movements: a receipt, an order, a document's address; at most 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
     reference: Option<String>,
     /// Movements: the till, a code of at most 64 characters.
+    #[schema(min_length = 1, max_length = 64)]
     device_id: Option<String>,
     /// Movements: the person at the till, a code of at most 64 characters, not a name.
+    #[schema(min_length = 1, max_length = 64)]
     operator: Option<String>,
 }
 
 /// Several commands.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Batch, example = json!({
     "sent_at": "2026-01-31T08:15:02Z",
     "commands": [
@@ -95,6 +108,7 @@ pub(crate) struct BatchSchema {
 
 /// A command to look up.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = StatusRequestLine)]
 #[expect(dead_code, reason = "describes what routes::status reads")]
 pub(crate) struct StatusesLineSchema {
@@ -109,6 +123,7 @@ pub(crate) struct StatusesLineSchema {
 
 /// Commands to look up.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = StatusRequest, example = json!({
     "commands": [{"item_id": "cola-033", "command_id": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b"}]
 }))]
@@ -133,6 +148,7 @@ pub(crate) enum StatusSchema {
 
 /// What to correct; nothing where the body is left out.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Correction, example = json!({"on_shortage": "allow"}))]
 #[expect(dead_code, reason = "describes what routes::resubmit reads")]
 pub(crate) struct CorrectionSchema {
@@ -140,7 +156,7 @@ pub(crate) struct CorrectionSchema {
     item_id: Option<String>,
     /// The location that was meant; not for transfers.
     location_id: Option<String>,
-    /// `sell`: `allow` or `reject`.
+    #[schema(schema_with = values::on_shortage)]
     on_shortage: Option<String>,
 }
 
@@ -208,6 +224,7 @@ pub(crate) struct AlertSchema {
 
 /// The settings of a location.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = LocationSettings, example = json!({
     "name": "Shop 1, High Street", "time_zone": "Europe/Berlin", "alert_emails": ["shop-1@example.com"], "closed": false
 }))]

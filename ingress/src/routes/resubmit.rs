@@ -70,7 +70,13 @@ pub(crate) async fn resubmit(
         return Err(Problem::new(codes::COMMAND_NOT_FOUND, "no command with an outcome is known under this id"));
     };
     let command = refused(&record)?;
-    let correction = if bytes.is_empty() { Correction::default() } else { correction(&body::parse(&bytes)?, command)? };
+    let correction = match bytes.is_empty() {
+        true => Correction::default(),
+        false => match body::parse(&bytes)? {
+            Json::Null => Correction::default(),
+            json => correction(&json, command)?,
+        },
+    };
     let command = corrected(command, &record.outcome, correction);
     caller.may_submit(&command, &app.staff_may)?;
     let resubmits = Resubmits { item_id: state.item_id, command_id: state.command_id };

@@ -22,39 +22,66 @@ use tokio::task::JoinHandle;
 
 use crate::memory::Memory;
 
-const NOW_S: i64 = 1_800_000_000;
-const ISSUER: &str = "https://issuer.test/pool";
-const CLIENT: &str = "till-client";
+pub const NOW_S: i64 = 1_800_000_000;
+pub const ISSUER: &str = "https://issuer.test/pool";
+pub const CLIENT: &str = "till-client";
 pub const DAY_MS: i64 = 24 * 3_600_000;
 
-fn key() -> &'static EncodingKey {
-    static KEY: OnceLock<EncodingKey> = OnceLock::new();
-    KEY.get_or_init(|| {
-        let der = KeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap().as_ref().to_vec();
-        let lines = STANDARD.encode(der);
-        EncodingKey::from_rsa_pem(
-            format!("-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----\n").as_bytes(),
-        )
-        .unwrap()
-    })
+/// A key that signs tokens.
+pub struct Key {
+    pub private: EncodingKey,
+    pub public_pem: String,
+}
+
+impl Key {
+    pub fn generate() -> Self {
+        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+        let private = pem("PRIVATE KEY", pair.as_der().unwrap().as_ref());
+        let public = aws_lc_rs::signature::KeyPair::public_key(&pair).as_der().unwrap();
+        Self {
+            private: EncodingKey::from_rsa_pem(private.as_bytes()).unwrap(),
+            public_pem: pem("PUBLIC KEY", public.as_ref()),
+        }
+    }
+
+    /// What an issuer publishes of it, by this name.
+    pub fn jwk(&self, kid: &str) -> Value {
+        let AlgorithmParameters::RSA(rsa) = Jwk::from_encoding_key(&self.private, Algorithm::RS256).unwrap().algorithm
+        else {
+            panic!("an RSA key")
+        };
+        json!({"kty": "RSA", "kid": kid, "use": "sig", "alg": "RS256", "n": rsa.n, "e": rsa.e})
+    }
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+}
+
+/// Every server's issuer.
+fn key() -> &'static Key {
+    static KEY: OnceLock<Key> = OnceLock::new();
+    KEY.get_or_init(Key::generate)
 }
 
 fn jwks() -> String {
-    let AlgorithmParameters::RSA(rsa) = Jwk::from_encoding_key(key(), Algorithm::RS256).unwrap().algorithm else {
-        panic!("an RSA key")
-    };
-    json!({"keys": [{"kty": "RSA", "kid": "k", "use": "sig", "alg": "RS256", "n": rsa.n, "e": rsa.e}]}).to_string()
+    json!({"keys": [key().jwk("k")]}).to_string()
 }
 
 /// A token with these groups.
 pub fn token(groups: &[&str]) -> String {
+    token_with(groups, &[])
+}
+
+/// A token with these groups and scopes.
+pub fn token_with(groups: &[&str], scopes: &[&str]) -> String {
     let claims = json!({
         "iss": ISSUER, "token_use": "access", "client_id": CLIENT, "sub": "ann", "jti": groups.join("+"),
-        "iat": NOW_S - 60, "exp": NOW_S + 400 * 24 * 3_600, "cognito:groups": groups,
+        "iat": NOW_S - 60, "exp": NOW_S + 400 * 24 * 3_600, "cognito:groups": groups, "scope": scopes.join(" "),
     });
     let header = json!({"alg": "RS256", "typ": "JWT", "kid": "k"}).to_string();
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()));
-    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key(), Algorithm::RS256).unwrap();
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key().private, Algorithm::RS256).unwrap();
     format!("{message}.{signature}")
 }
 
@@ -114,7 +141,12 @@ impl Server {
 
     /// With an item `cola` (default threshold 6, cost 0.41), 24 of it at `shop-1` and 10 at `shop-2`.
     pub async fn stocked() -> Self {
-        let server = Self::start().await;
+        Self::stocked_with(|_| {}).await
+    }
+
+    /// The same, otherwise configured.
+    pub async fn stocked_with(change: impl FnOnce(&mut Config)) -> Self {
+        let server = Self::with(change).await;
         let manager = server.manager();
         for shop in ["shop-1", "shop-2"] {
             let settings = json!({"name": shop, "alert_emails": ["a@example.com"]});

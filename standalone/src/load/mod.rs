@@ -14,6 +14,9 @@ use jiff::tz::TimeZone;
 use stockline_common::domain::Timestamp;
 use stockline_common::ports::Clock as _;
 use stockline_common::service::SystemClock;
+use stockline_lines::mapping::{self, Mapping};
+use stockline_lines::recipe::{self, Part, Recipe};
+use stockline_lines::source;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -24,14 +27,9 @@ use crate::duration::Span;
 use crate::exit::{self, Usage};
 use crate::submit::Kind;
 
-mod mapping;
-mod recipe;
 mod report;
 mod send;
-mod source;
 
-use mapping::Mapping;
-use recipe::{Part, Recipe};
 use report::{RefusedFile, Tally};
 use send::{Line, Sender};
 

@@ -177,6 +177,69 @@ async fn a_key_rotated_at_the_address_is_fetched_when_it_is_met() {
     assert!(judge(&auth, &new).await.is_ok(), "a broken issuer takes no key away");
 }
 
+/// Runs with the real time, from the moment of the tests.
+#[derive(Debug)]
+struct Running(std::time::Instant);
+
+impl Clock for Running {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(NOW_S * 1_000).plus_millis(self.0.elapsed().as_millis() as i64)
+    }
+}
+
+/// A token that no key can be found for, in little time and without a fetch of its own.
+fn strange(n: usize) -> String {
+    let part = |value: serde_json::Value| crate::auth::testing::encode(value.to_string());
+    let header = part(json!({"alg": "RS256", "kid": format!("../kid-{n}")}));
+    format!("{header}.{}.AAAA", part(claims_with("iat", json!(NOW_S - 3_600))))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_amid_a_flood_of_unknown_keys_costs_no_good_token_a_401() {
+    const PAUSE: Duration = Duration::from_millis(200);
+    let issuer = Issuer::start((StatusCode::OK, jwks(&[TestKey::first()]))).await;
+    let clock = Arc::new(Running(std::time::Instant::now()));
+    let config = config(JwksSource::Url(issuer.url.clone()), None);
+    let pace = Pace { unknown_key: PAUSE, ..Pace::default() };
+    let auth = Authenticator::start_at_pace(config, clock.clone(), pace).unwrap();
+    ready(&auth).await;
+    let mut flood = tokio::task::JoinSet::new();
+    for task in 0..4 {
+        let auth = Arc::clone(&auth);
+        flood.spawn(async move {
+            for n in 0.. {
+                let code = judge(&auth, &strange(n * 4 + task)).await.unwrap_err();
+                assert!(["token_unknown_key", "auth_unavailable"].contains(&code), "{code}");
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+
+    issuer.publish(&[TestKey::first(), TestKey::second()]);
+    // Others than the cache knows, each time.
+    let fresh = |key: &TestKey, n: u32| {
+        let mut claims = claims_with("iat", json!(clock.now().as_millis() / 1_000));
+        claims["jti"] = json!(n.to_string());
+        key.token(&claims)
+    };
+    let mut waited = 0;
+    while let Err(code) = judge(&auth, &fresh(TestKey::second(), waited)).await {
+        assert_eq!(code, "auth_unavailable", "a key that was published before it signed");
+        waited += 1;
+        assert!(judge(&auth, &fresh(TestKey::first(), waited)).await.is_ok(), "a key that was known all the time");
+    }
+    for n in 0..20 {
+        assert!(judge(&auth, &fresh(TestKey::first(), 1_000 + n)).await.is_ok());
+        assert!(judge(&auth, &fresh(TestKey::second(), 1_000 + n)).await.is_ok());
+    }
+    flood.abort_all();
+    while let Some(ended) = flood.join_next().await {
+        assert!(ended.unwrap_err().is_cancelled(), "the flood was answered to its end");
+    }
+    let allowed = clock.0.elapsed().as_millis() / PAUSE.as_millis() + 1;
+    assert!(issuer.fetches() as u128 <= allowed, "{} fetches, {allowed} allowed", issuer.fetches());
+}
+
 #[tokio::test]
 async fn an_issuer_that_is_down_at_the_start_is_tried_until_it_is_up() {
     let broken = (StatusCode::OK, "<html>starting</html>".to_owned());

@@ -1,0 +1,210 @@
+//! The API without a network: its own router, over a queue that remembers and a store that is down.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use http_body_util::BodyExt as _;
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
+use jsonwebtoken::{Algorithm, EncodingKey};
+use serde_json::{Value, json};
+use stockline_common::domain::{ItemId, LocationId, LocationSettings, Quantity, ReceiptKeys, Record, Timestamp};
+use stockline_common::ports::{
+    AlertRecord, CommandFilter, CommandSender, CommandState, FixedClock, ItemFilter, ItemView, LevelFilter, LevelView,
+    Locations, Movement, MovementFilter, Pack, Page, Queries, QueueError, StoreError,
+};
+use stockline_ingress::auth::Authenticator;
+use stockline_ingress::{Adapters, Api, AuthConfig, Config, JwksSource, Limits, StaffMay};
+use tokio::runtime::Runtime;
+use tower::ServiceExt as _;
+
+const NOW_S: i64 = 1_800_000_000;
+const ISSUER: &str = "https://issuer.test/pool";
+const CLIENT: &str = "till-client";
+
+/// The header of the good token.
+pub(crate) const HEADER: &str = r#"{"alg":"RS256","typ":"JWT","kid":"first"}"#;
+
+/// What was queued since it was last asked.
+#[derive(Debug, Default)]
+struct Remembering(Mutex<Vec<Pack>>);
+
+#[async_trait]
+impl CommandSender for Remembering {
+    async fn send(&self, packs: Vec<Pack>) -> Vec<Result<(), QueueError>> {
+        let results = vec![Ok(()); packs.len()];
+        self.0.lock().unwrap().extend(packs);
+        results
+    }
+
+    fn max_batch(&self) -> usize {
+        10
+    }
+}
+
+/// One world a thread.
+pub(crate) struct World {
+    runtime: Runtime,
+    router: Router,
+    queue: Arc<Remembering>,
+    pub(crate) auth: Arc<Authenticator>,
+    /// A Manager's token: header, payload, signature.
+    pub(crate) token: [String; 3],
+    /// The good token's claims.
+    pub(crate) claims: String,
+    // They end with it.
+    _api: Api,
+    _keys: tempfile::TempDir,
+}
+
+/// Runs something in this thread's world.
+pub(crate) fn with<T>(run: impl FnOnce(&World) -> T) -> T {
+    thread_local!(static WORLD: RefCell<Option<World>> = const { RefCell::new(None) });
+    WORLD.with(|world| run(world.borrow_mut().get_or_insert_with(World::new)))
+}
+
+impl World {
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let keys = tempfile::tempdir().unwrap();
+        let key = private_key();
+        let file = keys.path().join("jwks.json");
+        std::fs::write(&file, json!({"keys": [jwk(&key)]}).to_string()).unwrap();
+        let auth = AuthConfig {
+            issuer: ISSUER.into(),
+            client_ids: vec![CLIENT.into()],
+            jwks: JwksSource::File(file),
+            revoked_file: None,
+        };
+        let clock = Arc::new(FixedClock::at(Timestamp::from_millis(NOW_S * 1_000)));
+        let queue = Arc::new(Remembering::default());
+        let config = Config {
+            auth: auth.clone(),
+            login: None,
+            receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
+            require_location: false,
+            staff_may: StaffMay::default(),
+            limits: Limits::default(),
+            tls: None,
+            retention_ms: i64::MAX,
+            drain: Duration::ZERO,
+        };
+        let adapters = Adapters { queue: queue.clone(), queries: Arc::new(Down), clock: clock.clone() };
+        let (api, auth) = runtime
+            .block_on(async { (Api::start(config, adapters).unwrap(), Authenticator::start(auth, clock).unwrap()) });
+        let claims = json!({
+            "iss": ISSUER, "token_use": "access", "client_id": CLIENT, "sub": "ann", "iat": NOW_S - 60,
+            "exp": NOW_S + 3_600, "cognito:groups": ["Manager"],
+        });
+        let claims = claims.to_string();
+        let [header, payload] = [HEADER, &claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+        let message = format!("{header}.{payload}");
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::RS256).unwrap();
+        let token = [header, payload, signature];
+        Self { router: api.router(), runtime, queue, auth, token, claims, _api: api, _keys: keys }
+    }
+
+    /// What the API answers to a body, and what it queued.
+    pub(crate) fn post(&self, path: &str, body: impl Into<Body>) -> (u16, Value, Vec<Pack>) {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(path)
+            .header("authorization", format!("Bearer {}", self.token.join(".")))
+            .header("content-type", "application/json")
+            .body(body.into())
+            .unwrap();
+        let (status, text) = self.runtime.block_on(async {
+            let response = self.router.clone().oneshot(request).await.unwrap();
+            (response.status().as_u16(), response.into_body().collect().await.unwrap().to_bytes())
+        });
+        let body = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{error} in {status} {text:?}"));
+        (status, body, std::mem::take(&mut self.queue.0.lock().unwrap()))
+    }
+
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+}
+
+fn private_key() -> EncodingKey {
+    let der = KeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap().as_ref().to_vec();
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der));
+    EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap()
+}
+
+fn jwk(key: &EncodingKey) -> Value {
+    let AlgorithmParameters::RSA(rsa) = Jwk::from_encoding_key(key, Algorithm::RS256).unwrap().algorithm else {
+        panic!("an RSA key")
+    };
+    json!({"kty": "RSA", "kid": "first", "use": "sig", "alg": "RS256", "n": rsa.n, "e": rsa.e})
+}
+
+/// A store that answers nobody: submitting must not need it.
+#[derive(Debug)]
+struct Down;
+
+fn down<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable("told to be down".into()))
+}
+
+#[async_trait]
+impl Locations for Down {
+    async fn location(&self, _: &LocationId) -> Result<Option<LocationSettings>, StoreError> {
+        down()
+    }
+    async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError> {
+        down()
+    }
+    async fn put_location(&self, _: &LocationSettings) -> Result<(), StoreError> {
+        down()
+    }
+}
+
+#[async_trait]
+impl Queries for Down {
+    async fn records(&self, _: &[CommandState]) -> Result<Vec<Option<Record>>, StoreError> {
+        down()
+    }
+    async fn item(&self, _: &ItemId) -> Result<Option<ItemView>, StoreError> {
+        down()
+    }
+    async fn items(&self, _: &ItemFilter, _: Option<&str>, _: usize) -> Result<Page<ItemView>, StoreError> {
+        down()
+    }
+    async fn movements(
+        &self,
+        _: &ItemId,
+        _: &MovementFilter,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<Page<Movement>, StoreError> {
+        down()
+    }
+    async fn stock_as_of(
+        &self,
+        _: &ItemId,
+        _: Timestamp,
+    ) -> Result<Option<Vec<(LocationId, Quantity, u64)>>, StoreError> {
+        down()
+    }
+    async fn levels(&self, _: &LevelFilter, _: Option<&str>, _: usize) -> Result<Page<LevelView>, StoreError> {
+        down()
+    }
+    async fn commands(&self, _: &CommandFilter, _: Option<&str>, _: usize) -> Result<Page<Record>, StoreError> {
+        down()
+    }
+    async fn alerts(&self, _: Option<&LocationId>, _: Option<&str>, _: usize) -> Result<Page<AlertRecord>, StoreError> {
+        down()
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        down()
+    }
+}

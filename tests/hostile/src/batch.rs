@@ -1,0 +1,99 @@
+//! A batch as JSON, through the API's own handler.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::body::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use stockline_common::domain::{Command, ItemId, ParseContext, Slot, Timestamp, decode_message, parse_command};
+use stockline_common::ports::Pack;
+
+use crate::api::{self, World};
+
+/// Lines of a batch that are also sent alone.
+const ALONE_MAX: usize = 4;
+
+#[derive(Deserialize)]
+struct Batch<'a> {
+    sent_at: Option<Timestamp>,
+    #[serde(borrow)]
+    commands: Vec<&'a RawValue>,
+}
+
+pub(crate) fn run(bytes: &[u8]) -> bool {
+    api::with(|world| judge(world, bytes))
+}
+
+fn judge(world: &World, bytes: &[u8]) -> bool {
+    let (status, answer, packs) = world.post("/v1/commands/batch", Bytes::copy_from_slice(bytes));
+    if status != 202 {
+        assert!([400, 413, 422].contains(&status), "{status} {answer}");
+        assert!(packs.is_empty() && answer["code"].is_string() && answer["status"] == status, "{answer}");
+        return false;
+    }
+    let batch: Batch<'_> = serde_json::from_slice(bytes).unwrap();
+    let lines = answer["results"].as_array().unwrap();
+    assert_eq!(lines.len(), batch.commands.len());
+    let count = |status: &str| lines.iter().filter(|line| line["status"] == status).count();
+    assert_eq!((&answer["queued"], &answer["invalid"]), (&count("queued").into(), &count("invalid").into()));
+    assert_eq!(answer["failed"], 0, "the queue is up");
+    assert!(lines.iter().enumerate().all(|(at, line)| line["index"] == at), "in input order");
+    is_queued(&batch, lines, &packs);
+    for (at, (line, raw)) in lines.iter().zip(&batch.commands).enumerate().take(ALONE_MAX) {
+        assert_eq!(line["problem"]["code"] == "duplicate_in_request", has_a_twin(&batch, at), "{line}");
+        is_judged_as_alone(world, at, line, raw.get());
+    }
+    count("queued") > 0
+}
+
+/// What is said to be queued is in the queue as it would be without its neighbours, each item's commands in the order in
+/// which they came; nothing else is.
+fn is_queued(batch: &Batch<'_>, lines: &[Value], packs: &[Pack]) {
+    let context = ParseContext { sent_at: batch.sent_at, ..ParseContext::stored() };
+    let mut said: BTreeMap<ItemId, Vec<Command>> = BTreeMap::new();
+    let mut ids = BTreeSet::new();
+    for (line, raw) in lines.iter().zip(&batch.commands).filter(|(line, _)| line["status"] == "queued") {
+        let command = parse_command(&serde_json::from_str(raw.get()).unwrap(), &context).unwrap();
+        assert_eq!(line["command_id"], command.command_id.to_string());
+        assert!(ids.insert((command.item_id.clone(), command.command_id)), "one of two with the same id was queued");
+        said.entry(command.item_id.clone()).or_default().push(command);
+    }
+    let mut queued: BTreeMap<ItemId, Vec<Command>> = BTreeMap::new();
+    for pack in packs {
+        for slot in decode_message(&pack.item_id, "m", &pack.body, Timestamp::EPOCH).unwrap() {
+            let Slot::Command(read) = slot else { panic!("a worker can't read what the API wrote: {slot:?}") };
+            queued.entry(pack.item_id.clone()).or_default().push(read.command);
+        }
+    }
+    assert_eq!(said, queued);
+}
+
+/// Does another line have its item and id?
+fn has_a_twin(batch: &Batch<'_>, at: usize) -> bool {
+    let key = |raw: &RawValue| {
+        let command = parse_command(&serde_json::from_str(raw.get()).ok()?, &ParseContext::stored()).ok()?;
+        Some((command.item_id, command.command_id))
+    };
+    let own = key(batch.commands[at]);
+    own.is_some() && batch.commands.iter().enumerate().any(|(other, raw)| other != at && key(raw) == own)
+}
+
+/// P8: a line is answered as it would be without its neighbours.
+fn is_judged_as_alone(world: &World, at: usize, line: &Value, raw: &str) {
+    let (status, alone, _) = world.post("/v1/commands", raw.to_owned());
+    let problem = &line["problem"];
+    match (line["status"].as_str().unwrap(), problem["code"].as_str()) {
+        ("queued", None) | ("invalid", Some("duplicate_in_request")) => assert_eq!(status, 202, "{alone}"),
+        ("invalid", Some("invalid_command")) => {
+            assert_eq!((status, &alone["code"]), (422, &problem["code"]));
+            let mut faults = problem["errors"].clone();
+            for fault in faults.as_array_mut().unwrap() {
+                let within = fault["pointer"].as_str().unwrap().strip_prefix(&format!("/commands/{at}")).unwrap();
+                fault["pointer"] = within.into();
+            }
+            assert_eq!(faults, alone["errors"]);
+        }
+        (status, code) => panic!("a Manager's line is {status} {code:?}"),
+    }
+}

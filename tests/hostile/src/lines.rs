@@ -1,0 +1,58 @@
+//! A CSV file, as `stockline load` reads it.
+
+use std::cell::RefCell;
+
+use indicatif::ProgressBar;
+use stockline_common::domain::{CommandKind, Json, ParseContext, parse_command};
+use stockline_lines::mapping::{self, Mapping};
+use stockline_lines::recipe::{NAMESPACE, Part, Recipe};
+use stockline_lines::source;
+use tempfile::NamedTempFile;
+
+use crate::faults;
+
+pub(crate) fn run(bytes: &[u8]) -> bool {
+    thread_local!(static FILE: RefCell<NamedTempFile> = RefCell::new(NamedTempFile::new().unwrap()));
+    FILE.with_borrow(|file| {
+        std::fs::write(file.path(), bytes).unwrap();
+        read(file.path()).unwrap_or_else(|error| {
+            assert!(!format!("{error:#}").is_empty());
+            false
+        })
+    })
+}
+
+/// Whether a line became a command. What is wrong with the file is an error, and never half of it read.
+fn read(path: &std::path::Path) -> Result<bool, Box<dyn std::error::Error>> {
+    let (headers, _) = source::open(path, None)?;
+    let names: Vec<_> = headers.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    let fields = ["item_id", "quantity", "location_id", "occurred_at", "note"];
+    let map: Vec<_> = fields.iter().zip(&names).map(|(field, name)| format!("{field}={name}")).collect();
+    let zone = (headers.len() % 2 == 0).then(|| mapping::zone("Europe/Berlin").unwrap());
+    let mapping = Mapping::new(CommandKind::Sell, &map, &[], zone, &headers)?;
+    let parts: Vec<_> = (0..headers.len()).map(Part::Column).chain([Part::Occurrence]).collect();
+    let mut recipe = Recipe::new(NAMESPACE, CommandKind::Sell, parts);
+    let scan = source::scan(path, &mapping, recipe.clone(), &ProgressBar::hidden())?;
+    assert_eq!((scan.repeated_count, scan.repeated.len()), (0, 0), "repeated lines are told apart by their number");
+
+    // The second pass must find nothing that the first did not.
+    let (_, mut lines) = source::open(path, None)?;
+    let (mut record, mut count, mut commands) = (csv::ByteRecord::new(), 0, 0);
+    while source::next(path, &mut lines, &mut record).expect("the first pass read it") {
+        let mut body = Vec::new();
+        let command_id = recipe.next(&record);
+        mapping.write(&record, command_id, &mut body);
+        let json: Json<'_> = serde_json::from_slice(&body).expect("a line becomes JSON, whatever is in its cells");
+        match parse_command(&json, &ParseContext::stored()) {
+            Ok(command) => {
+                assert_eq!(command.item_id.as_str(), mapping.item(&record));
+                assert_eq!(command.command_id, command_id);
+                commands += 1;
+            }
+            Err(found) => faults::check(&json, "", &found),
+        }
+        count += 1;
+    }
+    assert_eq!(count, scan.lines);
+    Ok(commands > 0)
+}
