@@ -46,6 +46,8 @@ impl Rule {
         let figures =
             metrics.iter().filter(|metric| metric["MetricStat"].is_object()).map(|metric| text(&metric["Id"]));
         let figures: Vec<String> = figures.collect();
+        let count = |name: &str| properties[name].as_u64().and_then(|count| usize::try_from(count).ok());
+        let periods = count("EvaluationPeriods").unwrap();
         let threshold = &properties["Threshold"];
         let missing = &properties["TreatMissingData"];
         // The only condition is that workers stay.
@@ -55,8 +57,8 @@ impl Rule {
             formulas,
             comparison: text(&properties["ComparisonOperator"]),
             threshold: threshold.as_f64().unwrap_or_else(|| parameters[threshold["Ref"].as_str().unwrap()]),
-            periods: usize::try_from(properties["EvaluationPeriods"].as_u64().unwrap()).unwrap(),
-            to_alarm: usize::try_from(properties["DatapointsToAlarm"].as_u64().unwrap()).unwrap(),
+            periods,
+            to_alarm: count("DatapointsToAlarm").unwrap_or(periods),
             missing_breaches: missing.as_str().or_else(|| chosen.as_str()) == Some("breaching"),
         }
     }
@@ -157,7 +159,11 @@ impl Reader<'_> {
         let mut value = self.term();
         while let Some(operator) = self.next_of(&["*", "/"]) {
             let right = self.term();
-            value = both(value, right, |a, b| if operator == "*" { Some(a * b) } else { (b != 0.0).then(|| a / b) });
+            value = both(value, right, |a, b| match operator.as_str() {
+                "*" => Some(a * b),
+                _ if b == 0.0 => None,
+                _ => Some(a / b),
+            });
         }
         value
     }

@@ -68,16 +68,16 @@ pub fn watched(template: &Value) -> Result<Watched, String> {
 fn of_resource(place: &str, properties: &Value, watched: &mut Watched) {
     match properties {
         Value::Object(fields) => {
-            if let (Some(namespace), Some(name)) = (text(&fields.get("Namespace")), text(&fields.get("MetricName"))) {
+            if let (Some(namespace), Some(name)) = (text(fields.get("Namespace")), text(fields.get("MetricName"))) {
                 let dimensions = fields.get("Dimensions").and_then(Value::as_array).into_iter().flatten();
                 let dimensions = dimensions
-                    .map(|dimension| (text(&dimension.get("Name")).unwrap(), text(&dimension.get("Value"))))
+                    .map(|dimension| (text(dimension.get("Name")).unwrap(), text(dimension.get("Value"))))
                     .collect();
                 watched.references.push(Reference { place: place.to_owned(), namespace, name, dimensions });
             }
             if let Some(figures) = fields.get("Metrics").and_then(Value::as_array) {
-                let ids: BTreeSet<String> = figures.iter().filter_map(|figure| text(&figure.get("Id"))).collect();
-                for text in figures.iter().filter_map(|figure| text(&figure.get("Expression"))) {
+                let ids: BTreeSet<String> = figures.iter().filter_map(|figure| text(figure.get("Id"))).collect();
+                for text in figures.iter().filter_map(|figure| text(figure.get("Expression"))) {
                     watched.formulas.push(Formula { place: place.to_owned(), text, ids: ids.clone() });
                 }
             }
@@ -89,7 +89,7 @@ fn of_resource(place: &str, properties: &Value, watched: &mut Watched) {
 }
 
 /// A text, or what `!Ref` and `!Sub` make of it.
-fn text(value: &Option<&Value>) -> Option<String> {
+fn text(value: Option<&Value>) -> Option<String> {
     match value {
         Some(Value::String(text)) => Some(text.clone()),
         Some(Value::Object(function)) => function
@@ -106,10 +106,10 @@ fn of_graph(dashboard: &str, properties: &Value, watched: &mut Watched) -> Resul
     let place = format!("{dashboard}, {:?}", properties["title"].as_str().unwrap_or_default());
     let lines: Vec<&Value> = properties["metrics"].as_array().into_iter().flatten().collect();
     let options = |line: &Value| line.as_array().and_then(|line| line.last()).filter(|last| last.is_object()).cloned();
-    let ids: BTreeSet<String> = lines.iter().filter_map(|line| text(&options(line)?.get("id"))).collect();
+    let ids: BTreeSet<String> = lines.iter().filter_map(|line| text(options(line)?.get("id"))).collect();
     for line in lines {
         let fields: Vec<&str> = line.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        if let Some(formula) = options(line).and_then(|options| text(&options.get("expression"))) {
+        if let Some(formula) = options(line).and_then(|options| text(options.get("expression"))) {
             match search(&place, &formula)? {
                 Some(found) => watched.references.push(found),
                 None => watched.formulas.push(Formula { place: place.clone(), text: formula, ids: ids.clone() }),
