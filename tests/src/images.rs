@@ -37,12 +37,8 @@ impl Images {
             ("Dockerfile.worker", "worker", None),
             ("Dockerfile.worker", "alerter", Some("alerter")),
         ] {
-            let mut command = Command::new(repository().join("deploy/image-root"));
+            let mut command = script("image-root");
             command.arg(repository().join(file)).arg(images.root(name)).args(stage);
-            // As from a shell: cargo tells its tests things that would have everything compiled anew.
-            for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_cargo(&name.to_string_lossy())) {
-                command.env_remove(name);
-            }
             let output = command.output().unwrap();
             assert_ran(&output, &format!("image-root {file}"));
             print!("{name}:\n{}", String::from_utf8_lossy(&output.stdout));
@@ -77,7 +73,7 @@ impl Images {
 
     /// A program as a container runs it: in its image's root, which it can't write, as the image's user.
     pub fn command(&self, name: &str, program: &str) -> Command {
-        let mut command = Command::new(repository().join("deploy/image-run"));
+        let mut command = script("image-run");
         command.arg(self.root(name)).arg(program);
         command
     }
@@ -86,6 +82,15 @@ impl Images {
 /// The top of the repository.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// A script of `deploy/`, as from a shell: cargo tells its tests things that would have everything compiled anew.
+pub fn script(name: &str) -> Command {
+    let mut command = Command::new(repository().join("deploy").join(name));
+    for (variable, _) in std::env::vars_os().filter(|(variable, _)| is_of_cargo(&variable.to_string_lossy())) {
+        command.env_remove(variable);
+    }
+    command
 }
 
 fn is_of_cargo(variable: &str) -> bool {

@@ -12,14 +12,17 @@ use serde_json::json;
 use stockline_tests::aws::{Installation, POLL_EVERY, Program, Programs};
 use stockline_tests::cognito;
 use stockline_tests::front::Front;
-use stockline_tests::images::{Images, image_tests, is_static};
+use stockline_tests::images::{Images, image_tests, is_static, repository, script};
 use stockline_tests::ministack::aws_tests;
 use stockline_tests::process::{PATIENCE, with_id};
+use stockline_tests::python::assert_ran;
 
 /// The most that an image may have; an image in a registry is compressed, and smaller.
 const IMAGE_BYTES_MAX: u64 = 30_000_000;
 /// The most that AWS Lambda unpacks (its quota: 250 MB) is far more than a start should have to read.
 const ALERTER_BYTES_MAX: u64 = 30_000_000;
+/// The most that AWS Lambda takes when a zip is uploaded to it directly.
+const ZIP_BYTES_MAX: usize = 50_000_000;
 const USER: &str = "65532";
 
 fn text(bytes: &[u8]) -> String {
@@ -92,6 +95,22 @@ async fn an_image_is_one_small_static_program_for_nobody_and_nothing_else() {
     assert_eq!(text(&version.stdout), format!("alerter {}\n", env!("CARGO_PKG_VERSION")));
     // The check itself: what cargo test builds is linked as usual.
     assert!(!is_static(&std::env::current_exe().unwrap()));
+}
+
+#[test]
+fn the_alerter_is_zipped_to_the_same_bytes_each_time() {
+    if !image_tests() {
+        return;
+    }
+    let zipped = || {
+        let output = script("build-alerter").arg("--zip").output().unwrap();
+        assert_ran(&output, "build-alerter");
+        std::fs::read(repository().join("deploy/.build/alerter.zip")).unwrap()
+    };
+    let first = zipped();
+    assert!(first == zipped(), "two zips of one program differ");
+    assert!(first.len() <= ZIP_BYTES_MAX, "{} bytes", first.len());
+    assert!(is_static(&repository().join("deploy/.build/alerter/bootstrap")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

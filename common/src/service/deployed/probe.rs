@@ -94,7 +94,6 @@ mod tests {
                 stream.flush().unwrap();
             }
             if holds {
-                // A thread that parks may wake by itself.
                 loop {
                     thread::park();
                 }
