@@ -8,6 +8,7 @@ pub mod contract;
 pub mod dynoxide;
 pub mod faulty;
 pub mod fifo;
+pub mod iam;
 pub mod inject;
 pub mod ministack;
 pub mod powerloss;

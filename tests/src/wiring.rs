@@ -51,8 +51,8 @@ impl Wiring {
     }
 
     /// What a value in a template stands for, in words: `${data.yaml/Table.Arn}/index/unwell` for an attribute of a
-    /// resource and a text behind it, `${VisibilityS}` for a parameter of the root, `${AWS::Region}` for what AWS knows.
-    /// What can't be followed stands there as JSON.
+    /// resource and a text behind it, `${VisibilityS}` for a parameter of the root, `${AWS::Region}` for what AWS
+    /// knows. What can't be followed stands there as JSON.
     pub fn origin(&self, file: &str, value: &Value) -> String {
         match value {
             Value::String(text) => return text.clone(),
