@@ -13,8 +13,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::cognito;
+use crate::iam::Guard;
 use crate::images::Images;
-use crate::ministack::{Ministack, free_port, random_id};
+use crate::ministack::{self, Ministack, free_port, random_id};
 use crate::process::{PATIENCE, with_id};
 use crate::stack::{self, STACK_VISIBILITY_S, Stack};
 
@@ -205,6 +206,8 @@ pub struct Installation {
     pub server: Ministack,
     /// What is deployed on it.
     pub stack: Stack,
+    /// Before it: lets each program do what its role allows.
+    pub guard: Guard,
     /// The way of ingress and workers to the store.
     pub store: Valve,
     /// The way of the workers to the alert topic.
@@ -231,16 +234,25 @@ impl Installation {
     /// As [`Installation::deploy`], with these programs.
     pub async fn deploy_with(programs: Programs) -> Self {
         let server = Ministack::start().await;
-        let stack = Stack::deploy(&server, Some(&programs.alerter())).await;
-        let store = Valve::to(&server.url).await;
-        let topic = Valve::to(&server.url).await;
+        let guard = Guard::before(&server.url).await;
+        let told = server.folder().join("alerter").with_extension(stack::TOLD);
+        let alerter = format!(
+            "export AWS_ENDPOINT_URL='{}' AWS_ACCESS_KEY_ID=alerter\nexec '{}' >>'{}'",
+            guard.url,
+            programs.alerter().display(),
+            told.display()
+        );
+        let stack = Stack::deploy(&server, Some(&alerter)).await;
+        guard.enforce(stack.roles());
+        let store = Valve::to(&guard.url).await;
+        let topic = Valve::to(&guard.url).await;
         let manager = cognito::person(&server, &stack, "manager@example.com", &["Manager"]).await;
         let staff = cognito::person(&server, &stack, "staff@example.com", &["Staff"]).await;
         let till = cognito::machine(&server, &stack, &["stockline/commands", "stockline/read"]).await;
         let api_port = free_port();
         let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
         let api = format!("http://127.0.0.1:{api_port}");
-        Self { server, stack, store, topic, api, manager, staff, till, api_port, http, programs }
+        Self { server, stack, guard, store, topic, api, manager, staff, till, api_port, http, programs }
     }
 
     /// Starts an ingress at [`Installation::api`].
@@ -250,7 +262,7 @@ impl Installation {
 
     /// As [`Installation::ingress`], with these variables besides or instead.
     pub async fn ingress_with(&self, change: &[(&'static str, String)]) -> Program {
-        let mut variables = self.variables();
+        let mut variables = self.variables("ingress");
         variables.extend([
             ("STOCKLINE_LISTEN", format!("127.0.0.1:{}", self.api_port)),
             ("STOCKLINE_ISSUER", self.stack.output("Issuer").to_owned()),
@@ -299,7 +311,7 @@ impl Installation {
     }
 
     fn worker_variables(&self) -> Vec<(&'static str, String)> {
-        let mut variables = self.variables();
+        let mut variables = self.variables("worker");
         variables.extend([
             ("STOCKLINE_TOPIC_ARN", self.stack.output("TopicArn").to_owned()),
             ("STOCKLINE_DLQ_URL", self.stack.output("DlqUrl").to_owned()),
@@ -308,8 +320,9 @@ impl Installation {
         variables
     }
 
-    fn variables(&self) -> Vec<(&'static str, String)> {
-        let mut variables = self.server.environment();
+    /// In the name of this program.
+    fn variables(&self, program: &str) -> Vec<(&'static str, String)> {
+        let mut variables = ministack::environment(&self.guard.url, program);
         variables.extend([
             ("AWS_ENDPOINT_URL_DYNAMODB", self.store.url.clone()),
             ("AWS_ENDPOINT_URL_SNS", self.topic.url.clone()),
@@ -375,8 +388,13 @@ impl Installation {
 
     /// Puts any body into the command queue, as the group of an item.
     pub async fn queue(&self, item_id: &str, body: &str) {
+        self.queue_at(self.stack.output("QueueUrl"), item_id, body).await;
+    }
+
+    /// Puts any body into that queue.
+    pub async fn queue_at(&self, queue_url: &str, item_id: &str, body: &str) {
         let sqs = self.server.clients().sqs;
-        let message = sqs.send_message().queue_url(self.stack.output("QueueUrl")).message_group_id(item_id);
+        let message = sqs.send_message().queue_url(queue_url).message_group_id(item_id);
         message.message_deduplication_id(random_id().to_string()).message_body(body).send().await.unwrap();
     }
 

@@ -10,6 +10,7 @@ pub mod dynoxide;
 pub mod faulty;
 pub mod fifo;
 pub mod front;
+pub mod iam;
 pub mod images;
 pub mod inject;
 pub mod metric_math;

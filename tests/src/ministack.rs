@@ -158,18 +158,12 @@ impl Ministack {
 
     /// What a program needs in its environment to speak to this server.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("AWS_ENDPOINT_URL", self.url.clone()),
-            ("AWS_REGION", REGION.to_owned()),
-            ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
-            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-        ]
+        environment(&self.url, ACCESS_KEY_ID)
     }
 
     /// Clients of this server, with the SDK's defaults.
     pub fn clients(&self) -> Clients {
-        clients_at(&self.url)
+        clients_at(&self.url, ACCESS_KEY_ID)
     }
 
     /// A zip with one file of this text in it, to be run as a program.
@@ -208,15 +202,26 @@ impl Drop for Ministack {
     }
 }
 
-/// Clients of a stand-in at this address, with the SDK's defaults and nobody's credentials.
-pub fn clients_at(url: &str) -> Clients {
+/// What a program needs in its environment to speak to a stand-in at this address, in this name.
+pub fn environment(url: &str, access_key_id: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("AWS_ENDPOINT_URL", url.to_owned()),
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_ACCESS_KEY_ID", access_key_id.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+    ]
+}
+
+/// Clients of a stand-in at this address in this name, with the SDK's defaults.
+pub fn clients_at(url: &str, access_key_id: &str) -> Clients {
     macro_rules! client {
         ($sdk:ident) => {{
             use $sdk::config::{BehaviorVersion, Credentials, Region};
             let config = $sdk::Config::builder()
                 .behavior_version(BehaviorVersion::latest())
                 .region(Region::from_static(REGION))
-                .credentials_provider(Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "test"))
+                .credentials_provider(Credentials::new(access_key_id, SECRET_ACCESS_KEY, None, None, "test"))
                 .endpoint_url(url)
                 .build();
             $sdk::Client::from_conf(config)

@@ -3,14 +3,15 @@
 //! not all of their resources.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::iam::{ACCOUNT, Roles, arn};
 use crate::ministack::{ACCESS_KEY_ID, Ministack, REGION};
 use crate::process::PATIENCE;
 use crate::templates;
+use crate::wiring::Wiring;
 
 /// Who the mails come from.
 pub const MAIL_FROM: &str = "stock@example.com";
@@ -19,6 +20,8 @@ pub const ALERT_EMAILS: &str = "manager@example.com";
 
 /// The extension of the files, in the stand-in's folder, with what programs and alerter wrote to standard output.
 pub(crate) const TOLD: &str = "told";
+/// The mails' configuration set.
+pub const MAIL_CONFIGURATION_SET: &str = "stockline-mails";
 
 /// For how long workers hold a message; short, so that what a killed one held comes back soon.
 pub const STACK_VISIBILITY_S: u32 = 10;
@@ -37,14 +40,10 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Deploys it with this program as the alerter. `None` for tests that raise no alert: then the function does
-    /// nothing but fail.
-    pub async fn deploy(server: &Ministack, alerter: Option<&Path>) -> Self {
-        // The program stays where it was built; what is uploaded starts it.
-        let told = server.folder().join("alerter").with_extension(TOLD);
-        let program =
-            alerter.map_or_else(|| "false".into(), |path| format!("'{}' >>'{}'", path.display(), told.display()));
-        let code = server.zip("bootstrap", &format!("#!/bin/sh\nexec {program}\n")).await;
+    /// Deploys it with an alerter that a shell starts so: the program stays where it was built, and what is uploaded
+    /// starts it. `None` for tests that raise no alert: then the function does nothing but fail.
+    pub async fn deploy(server: &Ministack, alerter: Option<&str>) -> Self {
+        let code = server.zip("bootstrap", &format!("#!/bin/sh\n{}\n", alerter.unwrap_or("exec false"))).await;
         upload(server, CODE_BUCKET, ALERTER_KEY, code).await;
         let root = packaged(server).await;
 
@@ -57,6 +56,7 @@ impl Stack {
             ("MailFrom", MAIL_FROM),
             ("MailIdentity", MAIL_FROM),
             ("AlertEmails", ALERT_EMAILS),
+            ("MailConfigurationSet", MAIL_CONFIGURATION_SET),
             ("PasswordSignIn", "true"),
             ("VisibilityS", &STACK_VISIBILITY_S.to_string()),
         ];
@@ -64,12 +64,30 @@ impl Stack {
         // An account in SES's sandbox, as a new one is: both ends of a mail are verified. The sender is by the template.
         let ses = server.clients().ses;
         ses.create_email_identity().email_identity(ALERT_EMAILS).send().await.unwrap();
+        ses.create_configuration_set().configuration_set_name(MAIL_CONFIGURATION_SET).send().await.unwrap();
         Self { outputs }
     }
 
     /// One of the template's outputs.
     pub fn output(&self, name: &str) -> &str {
         self.outputs.get(name).unwrap_or_else(|| panic!("the template has no output {name}"))
+    }
+
+    /// What the templates allow the programs, here.
+    pub fn roles(&self) -> Roles {
+        let queue = |output| arn("sqs", self.output(output).rsplit('/').next().unwrap_or_default());
+        let names = [
+            ("AWS::Partition", "aws".to_owned()),
+            ("AWS::Region", REGION.to_owned()),
+            ("AWS::AccountId", ACCOUNT.to_owned()),
+            ("data.yaml/Table.Arn", arn("dynamodb", &format!("table/{}", self.output("Table")))),
+            ("data.yaml/CommandQueue.Arn", queue("QueueUrl")),
+            ("data.yaml/CommandDlq.Arn", queue("DlqUrl")),
+            ("data.yaml/AlertTopic", self.output("TopicArn").to_owned()),
+            ("MailFrom", MAIL_FROM.to_owned()),
+            ("MailConfigurationSet", MAIL_CONFIGURATION_SET.to_owned()),
+        ];
+        Roles::new(&Wiring::read(), &names)
     }
 }
 

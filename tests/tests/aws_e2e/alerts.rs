@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde_json::json;
+use stockline_common::domain::Alert;
 use stockline_tests::aws::{Installation, POLL_EVERY};
 use stockline_tests::process::PATIENCE;
 use stockline_tests::stack::{ALERT_EMAILS, MAIL_FROM};
@@ -27,8 +28,7 @@ pub(crate) async fn p6_each_kind_of_crossing(home: &Installation) -> Vec<String>
 /// P6: when all is quiet, every crossing is in exactly one mail, to the right people, and nothing else is in any.
 pub(crate) async fn p6_every_crossing_was_mailed_once(home: &Installation, mut expected: Vec<String>) {
     let deadline = Instant::now() + PATIENCE;
-    let alert_queue = home.stack.output("AlertQueueUrl");
-    while !home.server.queue_messages(alert_queue).await.is_empty() {
+    while !nothing_waits(home).await {
         assert!(Instant::now() < deadline, "alerts are left in their queue:\n{}", home.server.log());
         tokio::time::sleep(POLL_EVERY).await;
     }
@@ -46,13 +46,24 @@ pub(crate) async fn p6_every_crossing_was_mailed_once(home: &Installation, mut e
     assert_eq!(mailed, expected.iter().map(|id| (id.clone(), 1)).collect());
 
     let history = home.get("/v1/alerts?limit=1000").await;
-    let mut told: Vec<&str> = history["alerts"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .inspect(|alert| assert!(alert["sent_at"].is_string(), "{alert}"))
-        .filter_map(|alert| alert["alert_id"].as_str())
-        .collect();
+    let alerts = history["alerts"].as_array().unwrap();
+    assert!(alerts.iter().all(|alert| alert["sent_at"].is_string()), "{history}");
+    let mut told: Vec<&str> = alerts.iter().filter_map(|alert| alert["alert_id"].as_str()).collect();
     told.sort_unstable();
     assert_eq!(told, expected);
+}
+
+/// What is left in the alert queue are second copies: an alert may be published twice, and the copy that comes while
+/// the first is being mailed is held back for the visibility of that queue, longer than this test takes.
+async fn nothing_waits(home: &Installation) -> bool {
+    let history = home.get("/v1/alerts?limit=1000").await;
+    let is_sent = |id: &str| {
+        let mut alerts = history["alerts"].as_array().unwrap().iter();
+        alerts.any(|alert| alert["alert_id"] == id && alert["sent_at"].is_string())
+    };
+    let left = home.server.queue_messages(home.stack.output("AlertQueueUrl")).await;
+    left.iter().all(|message| {
+        let alert: Alert = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
+        message["ReceiveCount"].as_u64() > Some(0) && is_sent(&alert.id())
+    })
 }

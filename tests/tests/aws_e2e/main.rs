@@ -13,6 +13,7 @@ mod load;
 mod metrics;
 mod outages;
 mod people;
+mod privilege;
 mod promises;
 
 /// The processes of an installation.
@@ -46,12 +47,16 @@ async fn the_aws_home_keeps_its_promises() {
     timed("P5", promises::p5_no_oversell_where_the_policy_says_reject(&home)).await;
     timed("P2, P7", promises::p2_p7_a_replay_takes_stock_once_and_answers_as_the_first(&home)).await;
     timed("P8", promises::p8_one_bad_command_harms_only_itself(&home)).await;
+    timed("SQS sets a message aside", privilege::set_aside_by_sqs(&home)).await;
     let mut alerts = timed("P6: episodes", alerts::p6_each_kind_of_crossing(&home)).await;
     let (fleet, crossed) =
         timed("P1, P2, P3, P6, P7 under kills", load::p1_p2_p3_p7_under_kills_and_duplicates(&home, fleet)).await;
     alerts.extend(crossed);
     alerts.push(timed("P9", outages::p9_an_outage_stops_work_not_correctness(&home, &fleet)).await);
     timed("P6: mails", alerts::p6_every_crossing_was_mailed_once(&home, alerts)).await;
+    timed("the rest of the API", privilege::the_rest_of_the_api(&home)).await;
+    timed("dead letters again", privilege::dead_letters_are_tried_again(&home)).await;
+    timed("the schedule", privilege::the_schedule_is_understood(&home)).await;
     timed("P4", promises::p4_the_ledger_explains_the_stock(&home)).await;
     timed("a sale is refused", metrics::a_refused_sale_is_counted_by_who_lives(&home)).await;
     timed("a mail is refused", metrics::a_refused_mail_is_counted_as_such(&home)).await;
@@ -60,5 +65,7 @@ async fn the_aws_home_keeps_its_promises() {
     })
     .await;
     metrics::what_is_watched_was_told(&home);
+    timed("what takes longer", privilege::what_takes_longer(&home)).await;
+    timed("least privilege", async { privilege::least_privilege(&home) }).await;
     println!("{:>7.1} s  in all", begun.elapsed().as_secs_f64());
 }

@@ -11,7 +11,9 @@ const FARGATE_STOP_S: u64 = 120;
 
 pub(crate) fn are_run_as_the_programs_need_it(deployment: &Deployment) -> Faults {
     let mut faults = Faults::new();
-    for program in ["ingress", "worker"] {
+    for (program, named) in [("ingress", "Ingress"), ("worker", "Worker")] {
+        let task = &deployment.templates.resource(SERVICES, &format!("{named}Task"))["Properties"];
+        let role = deployment.templates.origin(SERVICES, &task["TaskRoleArn"]);
         let container = deployment.container(program);
         let mut wants = |what: &str, holds: bool| {
             if !holds {
@@ -27,6 +29,7 @@ pub(crate) fn are_run_as_the_programs_need_it(deployment: &Deployment) -> Faults
         wants("may write to its image", container["ReadonlyRootFilesystem"] == json!(true));
         wants("keeps capabilities", container["LinuxParameters"]["Capabilities"]["Drop"] == json!(["ALL"]));
         let user = container["User"].as_str().and_then(|user| user.split(':').next()).unwrap_or("0");
+        wants("acts in another role than is looked at", role == format!("${{services.yaml/{named}Role.Arn}}"));
         wants("runs as root", user.parse::<u32>().is_ok_and(|user| user > 0));
     }
     faults

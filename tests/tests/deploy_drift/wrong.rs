@@ -220,6 +220,12 @@ fn of_tasks() -> Vec<Line> {
         ),
         (SERVICES, "Resources/WorkerTask/Properties/ContainerDefinitions/0/ReadonlyRootFilesystem", None, run),
         (SERVICES, "Resources/IngressTask/Properties/ContainerDefinitions/0/User", Some(json!("0:0")), run),
+        (
+            SERVICES,
+            "Resources/IngressTask/Properties/TaskRoleArn",
+            Some(json!({"Fn::GetAtt": ["WorkerRole", "Arn"]})),
+            run,
+        ),
         (SERVICES, "Resources/IngressTargets/Properties/HealthCheckPath", Some(json!("/healthz")), waits),
         (
             SERVICES,
