@@ -76,6 +76,9 @@ fn builds(all: &[Instruction], faults: &mut Vec<String>) {
         if !words.contains(&"--locked") && !command.starts_with("cargo chef prepare") {
             faults.push(format!("{command}: is not locked"));
         }
+        if words.windows(2).any(|pair| pair == ["--target", "host-tuple"]) {
+            faults.push(format!("{command}: cargo chef looks for a folder target/host-tuple, and cargo makes none"));
+        }
         if words.contains(&"install") && !words.contains(&"--version") {
             faults.push(format!("{command}: takes any version"));
         }

@@ -71,6 +71,7 @@ fn each_of_our_rules_refuses_what_it_is_against() {
         ("FROM scratch", "FROM build", "is not made from scratch"),
         ("cargo build --locked", "cargo build", "is not locked"),
         ("cargo chef cook --locked", "cargo chef cook", "is not locked"),
+        ("--target \"$(rustc --print host-tuple)\"", "--target host-tuple", "and cargo makes none"),
         ("cargo-chef --version 0.1.78 --locked", "cargo-chef --version 0.1.78", "is not locked"),
         ("cargo-chef --version 0.1.78", "cargo-chef", "takes any version"),
         ("cook --locked --profile image", "cook --locked --release", "must be told the same"),
