@@ -96,7 +96,7 @@ impl Forge {
         let header =
             entry.header.as_deref().map_or_else(|| r#"{"alg":"RS256","typ":"JWT","kid":"first"}"#.into(), fill);
         let payload = entry.payload.as_deref().map_or_else(|| format!("{{{}}}", fill(&claims)), fill);
-        let [h, p] = [&header, &payload].map(|part| encode(part));
+        let [h, p] = [&header, &payload].map(encode);
         let s = self.signature(entry.sign.as_deref(), &format!("{h}.{p}"));
         let template = entry.token.as_deref().unwrap_or("{h}.{p}.{s}");
         // A blank more makes its length one that leaves bits over.
