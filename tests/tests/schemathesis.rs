@@ -1,6 +1,6 @@
 //! The API against its own description: schemathesis makes requests from the OpenAPI document of a running server, and
 //! checks that every answer is described there: no 5xx, no status, type, header or field that the document does not name.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,5 +1,5 @@
 //! What Stockline is built from: licences, sources and second versions by `deny.toml`, and no unsafe code of our own.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,5 +1,5 @@
 //! Each target over its seeds and a fixed number of seeded mutations: what libFuzzer does for hours, in seconds.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
