@@ -10,7 +10,7 @@ use stockline_tests::told::{fault, told};
 use stockline_tests::{templates, watched::watched};
 
 /// The account falls back into SES's sandbox and a recipient is no longer verified. The alert is tried for as long as its
-/// queue keeps it, so this comes last.
+/// queue keeps it, so this comes after all that alerts.
 pub(crate) async fn a_refused_mail_is_counted_as_such(home: &Installation) {
     let ses = home.server.clients().ses;
     let sandbox = ses.put_account_details().mail_type(MailType::Transactional).website_url("https://example.com");

@@ -157,6 +157,9 @@ pub(crate) async fn the_schedule_is_understood(home: &Installation) {
 /// What a run of a minute can't come to, with the adapters as the programs have them: a day that ends, so that what it
 /// refused is told, and a message in the dead letter queue that must wait.
 pub(crate) async fn what_takes_longer(home: &Installation) {
+    // It was taken away so that a mail is refused.
+    let ses = home.server.clients().ses;
+    ses.create_email_identity().email_identity(ALERT_EMAILS).send().await.unwrap();
     let clients = clients_at(&home.guard.url, "alerter");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (table, options) = (home.stack.output("Table").to_owned(), DynamoOptions::default());
