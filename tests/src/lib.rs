@@ -18,6 +18,7 @@ pub mod ministack;
 pub mod process;
 pub mod python;
 pub mod running;
+pub mod sim;
 pub mod stack;
 pub mod templates;
 pub mod told;
