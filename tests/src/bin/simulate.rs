@@ -4,7 +4,7 @@
 //! simulate --seeds 100000 [--from 3000] [--tamper NAME]
 //! simulate --seed 17 [--faults 3,5] [--requests 0,12] [--without skews,poisons] [--tamper NAME] [--trace]
 //! ```
-#![allow(clippy::unwrap_used, reason = "a test tool fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test tool fails by panicking")]
 
 use std::process::ExitCode;
 use std::time::Instant;
