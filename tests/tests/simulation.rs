@@ -32,7 +32,7 @@ fn every_promise_holds_on_every_seed_and_every_fault_met_every_step() {
 fn a_rule_that_is_taken_away_is_missed_within_500_seeds() {
     let mut unnoticed = Vec::new();
     for tamper in Tamper::ALL {
-        let watch = Watch { tamper: Some(tamper), traced: false };
+        let watch = Watch { tamper: Some(tamper), ..Watch::default() };
         let (coverage, failures) = sweep(0..ABLATION_SEEDS, watch, 1);
         match failures.first() {
             Some(failure) => println!("| {tamper:?} | {} | {} |", coverage.runs, failure.faults[0]),
@@ -44,11 +44,11 @@ fn a_rule_that_is_taken_away_is_missed_within_500_seeds() {
 
 #[test]
 fn the_same_seed_gives_the_same_trace_byte_for_byte() {
-    let traced = |seed| run(&Scenario::of(seed), Watch { tamper: None, traced: true }).trace;
+    let traced = |seed| run(&Scenario::of(seed), Watch { traced: true, ..Watch::default() }).trace;
     for seed in 0..25 {
         let first = traced(seed);
         let second = std::thread::spawn(move || traced(seed)).join().unwrap();
-        assert!(first.lines().count() > 500, "seed {seed} is no run");
+        assert!(first.lines().count() > 200, "seed {seed} is no run");
         if let Some((line, (one, other))) =
             first.lines().zip(second.lines()).enumerate().find(|(_, (one, other))| one != other)
         {
@@ -61,7 +61,7 @@ fn the_same_seed_gives_the_same_trace_byte_for_byte() {
 #[test]
 fn other_seeds_are_other_runs() {
     let traces: Vec<_> =
-        (0..5).map(|seed| run(&Scenario::of(seed), Watch { tamper: None, traced: true }).trace).collect();
+        (0..5).map(|seed| run(&Scenario::of(seed), Watch { traced: true, ..Watch::default() }).trace).collect();
     for (index, trace) in traces.iter().enumerate() {
         assert!(!traces[..index].contains(trace), "seed {index}");
     }
@@ -69,7 +69,7 @@ fn other_seeds_are_other_runs() {
 
 #[test]
 fn a_failing_seed_is_shrunk_to_what_it_needs_and_named_in_one_line() {
-    let watch = Watch { tamper: Some(Tamper::PublishUnchecked), traced: false };
+    let watch = Watch { tamper: Some(Tamper::PublishUnchecked), ..Watch::default() };
     let (_, failures) = sweep(0..ABLATION_SEEDS, watch, 1);
     let smallest = shrink(&Cut::whole(failures[0].seed), watch);
     let again: Cut = smallest.to_string().parse().unwrap();

@@ -1,7 +1,7 @@
 //! The simulation for nights and for a failing seed.
 //!
 //! ```text
-//! simulate --seeds 100000 [--from 3000] [--tamper NAME]
+//! simulate --seeds 100000 [--from 3000] [--tamper NAME] [--set-aside]
 //! simulate --seed 17 [--faults 3,5] [--requests 0,12] [--without skews,poisons] [--tamper NAME] [--trace]
 //! ```
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test tool fails by panicking")]
@@ -20,11 +20,12 @@ const FAILURES_MAX: usize = 5;
 fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let traced = words.iter().position(|word| word == "--trace").map(|at| words.remove(at)).is_some();
+    let set_aside = words.iter().position(|word| word == "--set-aside").map(|at| words.remove(at)).is_some();
     let tamper = take(&mut words, "--tamper").map(|name| {
         let named = Tamper::ALL.into_iter().find(|tamper| format!("{tamper:?}") == name);
         named.unwrap_or_else(|| panic!("{name} is none of {:?}", Tamper::ALL))
     });
-    let watch = Watch { tamper, traced };
+    let watch = Watch { tamper, set_aside, traced };
     let number = |text: Option<String>| text.map_or(0, |text| text.parse::<u64>().unwrap());
     match take(&mut words, "--seeds") {
         Some(count) => many(number(take(&mut words, "--from")), number(Some(count)), watch),

@@ -77,14 +77,9 @@ pub struct Scenario {
     pub(crate) skews: Vec<(u64, usize, i64)>,
     /// When the location `late` is registered.
     pub(crate) late_location_ms: u64,
-    /// Received more often than this, a message is moved to the dead letter queue.
-    pub(crate) receives_max: u32,
     /// Weeks pass, and old commands come again.
     pub(crate) weeks: bool,
 }
-
-/// As it is deployed: no fault may use it up.
-const RECEIVES_MAX: u32 = 1_000;
 
 const LOCATIONS: [&str; 6] = ["main", "main", "main", "a", "a", "b"];
 
@@ -118,7 +113,6 @@ impl Scenario {
             deploys: (0..rng.below(3)).map(|_| (rng.between(2_000, 40_000), rng.below(2) as usize)).collect(),
             skews: skews(&mut rng, workers + 2),
             late_location_ms: rng.between(3_000, 30_000),
-            receives_max: if rng.percent(25) { rng.between(1, 3) as u32 } else { RECEIVES_MAX },
             weeks,
         }
     }

@@ -10,16 +10,10 @@ use super::table::key_of_action;
 pub enum Tamper {
     /// An outcome is put whether or not the id is decided.
     IdsUnconditional,
-    /// A level is put whatever its version.
-    LevelUnconditional,
-    /// The item's record is put whatever its version.
-    ItemUnconditional,
     /// The mark of a re-judging is put whether or not there is one.
     MarkUnconditional,
     /// Claims are put and deleted whoever holds them.
     ClaimUnconditional,
-    /// The threshold that a re-judging judged by is not checked.
-    ThresholdUnchecked,
     /// Actions whose conditions hold are done, although others' don't.
     NotAtomic,
     /// Chunks are written beside the transaction, whatever becomes of it.
@@ -54,13 +48,10 @@ pub enum Tamper {
 
 impl Tamper {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 18] = [
         Self::IdsUnconditional,
-        Self::LevelUnconditional,
-        Self::ItemUnconditional,
         Self::MarkUnconditional,
         Self::ClaimUnconditional,
-        Self::ThresholdUnchecked,
         Self::NotAtomic,
         Self::ChunkOutside,
         Self::RejectionOutside,
@@ -88,15 +79,12 @@ impl Tamper {
             let (pk, sk) = key_of_action(action);
             let bare = match self {
                 Self::IdsUnconditional => sk == "CMD",
-                Self::LevelUnconditional => sk.starts_with("LEVEL#"),
-                Self::ItemUnconditional => sk == "ITEM",
                 Self::MarkUnconditional => sk.starts_with("AT#"),
                 Self::ClaimUnconditional => pk.starts_with("BARCODE#") || pk.starts_with("ITEMKEY#"),
                 Self::ChunkOutside => pk.starts_with("LEDGER#"),
                 _ => false,
             };
             match self {
-                Self::ThresholdUnchecked if action.condition_check().is_some() => {}
                 _ if bare => kept.push(without_condition(action)),
                 _ => kept.push(action.clone()),
             }
