@@ -18,7 +18,6 @@ pub mod ministack;
 pub mod process;
 pub mod python;
 pub mod running;
-pub mod sim;
 pub mod stack;
 pub mod templates;
 pub mod told;

@@ -9,10 +9,10 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use stockline_tests::sim::run::{Watch, run};
-use stockline_tests::sim::shrink::Cut;
-use stockline_tests::sim::sweep::sweep;
-use stockline_tests::sim::tamper::Tamper;
+use stockline_sim::run::{Watch, run};
+use stockline_sim::shrink::Cut;
+use stockline_sim::sweep::sweep;
+use stockline_sim::tamper::Tamper;
 
 /// So many failures end a night.
 const FAILURES_MAX: usize = 5;

@@ -27,8 +27,8 @@ impl Failure {
         let faults = run(&smallest.scenario(), watch).faults;
         let by = watch.tamper.map_or_else(String::new, |tamper| format!(" --tamper {tamper:?}"));
         format!(
-            "seed {} fails:\n  {}\nagain: cargo run -p stockline-tests --bin simulate -- --seed {}{by}\n\
-             smaller: cargo run -p stockline-tests --bin simulate -- {smallest}{by}\n  {}",
+            "seed {} fails:\n  {}\nagain: cargo run -p stockline-sim --bin simulate -- --seed {}{by}\n\
+             smaller: cargo run -p stockline-sim --bin simulate -- {smallest}{by}\n  {}",
             self.seed,
             self.faults.join("\n  "),
             self.seed,

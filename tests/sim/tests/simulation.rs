@@ -1,12 +1,12 @@
-//! The whole write path of Stockline in one thread and under a virtual clock, from seeds: see `stockline_tests::sim`.
+//! The whole write path of Stockline in one thread and under a virtual clock, from seeds: see `stockline_sim`.
 
 use std::time::Instant;
 
-use stockline_tests::sim::run::{Watch, run};
-use stockline_tests::sim::scenario::Scenario;
-use stockline_tests::sim::shrink::{Cut, shrink};
-use stockline_tests::sim::sweep::sweep;
-use stockline_tests::sim::tamper::Tamper;
+use stockline_sim::run::{Watch, run};
+use stockline_sim::scenario::Scenario;
+use stockline_sim::shrink::{Cut, shrink};
+use stockline_sim::sweep::sweep;
+use stockline_sim::tamper::Tamper;
 
 /// Seeds of the normal test run; `simulate --seeds N` takes more.
 const SEEDS: u64 = 3_000;
