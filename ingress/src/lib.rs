@@ -20,7 +20,7 @@ mod body;
 mod login;
 pub mod metrics;
 mod openapi;
-mod packer;
+pub mod packer;
 mod params;
 mod problem;
 pub mod rate;

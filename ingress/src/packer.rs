@@ -39,16 +39,16 @@ pub(crate) const QUIET: Duration = Duration::from_millis(1);
 
 /// One command to be queued.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub struct Line {
     /// Its item.
-    pub(crate) item_id: ItemId,
+    pub item_id: ItemId,
     /// From [`stockline_common::domain::encode_command`].
-    pub(crate) envelope: String,
+    pub envelope: String,
 }
 
 /// What came of the lines of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Submitted {
+pub enum Submitted {
     /// One answer a line, in order: is it durable in the queue? What is not may be sent again under the same id.
     Lines(Vec<bool>),
     /// More than `limits.buffered_commands` wait: nothing of it was taken.
@@ -64,7 +64,7 @@ struct Submission {
 
 /// Hands commands to the packing task. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Packer {
+pub struct Packer {
     sender: mpsc::UnboundedSender<Submission>,
     buffered: Arc<AtomicUsize>,
     most: usize,
@@ -72,19 +72,19 @@ pub(crate) struct Packer {
 
 /// The packing task.
 #[derive(Debug)]
-pub(crate) struct PackerTask {
+pub struct PackerTask {
     stop: oneshot::Sender<()>,
     handle: JoinHandle<()>,
 }
 
 impl Packer {
     /// Does its task still take commands?
-    pub(crate) fn is_running(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         !self.sender.is_closed()
     }
 
     /// Starts the task; at most `most` commands wait at once.
-    pub(crate) fn start(queue: Arc<dyn CommandSender>, most: usize) -> (Self, PackerTask) {
+    pub fn start(queue: Arc<dyn CommandSender>, most: usize) -> (Self, PackerTask) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let buffered = Arc::new(AtomicUsize::new(0));
@@ -96,7 +96,7 @@ impl Packer {
     /// Queues the lines of one request and answers when each is durable or has failed.
     ///
     /// Dropping the future leaves the lines with the task: they may still be queued.
-    pub(crate) async fn submit(&self, lines: Vec<Line>) -> Submitted {
+    pub async fn submit(&self, lines: Vec<Line>) -> Submitted {
         let count = lines.len();
         let room = self.buffered.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
             now.checked_add(count).filter(|sum| *sum <= self.most)
@@ -117,7 +117,7 @@ impl Packer {
 
 impl PackerTask {
     /// Takes nothing more, sends what waits, and ends; gives up after `within`.
-    pub(crate) async fn drain(self, within: Duration) {
+    pub async fn drain(self, within: Duration) {
         drop(self.stop);
         if tokio::time::timeout(within, self.handle).await.is_err() {
             tracing::warn!("commands still waited for the queue when the drain ended; their callers were not told 202");

@@ -173,6 +173,7 @@ impl Gate {
             }
         };
         tokio::select! {
+            biased;
             () = probing => {}
             () = shutdown.requested() => {}
         }

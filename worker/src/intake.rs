@@ -162,6 +162,7 @@ async fn receive(worker: &Worker, max: usize, shutdown: &Shutdown) -> Vec<Delive
             return Vec::new();
         }
         tokio::select! {
+            biased;
             () = tokio::time::sleep(pauses.next_pause()) => {}
             () = shutdown.requested() => {}
         }

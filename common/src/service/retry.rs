@@ -4,6 +4,8 @@ use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 
 /// Growing, jittered pauses between attempts. The one place that names the `backoff` crate.
+///
+/// The jitter is drawn from `fastrand`, the SDK's own source of it: it can be seeded, so that a simulation replays.
 #[derive(Debug)]
 pub struct Retry(ExponentialBackoff);
 
@@ -15,7 +17,7 @@ impl Retry {
             current_interval: first,
             initial_interval: first,
             multiplier: 2.0,
-            randomization_factor: 0.5,
+            randomization_factor: 0.0,
             max_interval: most,
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
@@ -24,7 +26,7 @@ impl Retry {
 
     /// How long to wait before the next attempt.
     pub fn next_pause(&mut self) -> Duration {
-        self.0.next_backoff().unwrap_or(self.0.max_interval)
+        self.0.next_backoff().unwrap_or(self.0.max_interval).mul_f64(0.5 + fastrand::f64())
     }
 
     /// After a success.

@@ -74,6 +74,7 @@ impl Actor {
         while open || !self.groups.is_empty() {
             let wake = self.timers.peek().map(|Reverse((due, _))| *due);
             tokio::select! {
+                biased;
                 Some(landing) = self.flights.next(), if !self.flights.is_empty() => self.landed(landing),
                 count = receiver.recv_many(&mut turn, SUBMISSIONS_PER_TURN), if open => open = count > 0,
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}

@@ -6,6 +6,8 @@ use std::sync::{MutexGuard, PoisonError};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemInputBuilder;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use futures_util::FutureExt;
 use uuid::Uuid;
@@ -43,16 +45,14 @@ impl DynamoStore {
     async fn claim_row(&self, mut row: Row, now: Timestamp) -> Result<Claimed, StoreError> {
         let claim = row::text(fresh_claim());
         row.insert(CLAIM.to_owned(), claim.clone());
-        let put = self
-            .client
-            .put_item()
+        let put = PutItemInputBuilder::default()
             .table_name(&self.table)
             .set_item(Some(row))
             .condition_expression(CLAIMABLE)
             .set_expression_attribute_names(Some(names(CLAIMABLE)))
             .expression_attribute_values(":now", row::moment(now))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match put.send().await {
+        let error = match self.wire.put_item(put).await {
             Ok(_) => return Ok(Claimed::Ours),
             Err(error) => error,
         };
@@ -84,17 +84,15 @@ impl DynamoStore {
                 continue;
             }
             let row = Key::month(&month).attributes();
-            let put = self.client.put_item().table_name(&self.table).set_item(Some(row));
-            put.send().await.map_err(|error| unavailable("PutItem", &error))?;
+            let put = PutItemInputBuilder::default().table_name(&self.table).set_item(Some(row));
+            self.wire.put_item(put).await.map_err(|error| unavailable("PutItem", &error))?;
             self.noted_months().insert(month);
         }
         Ok(())
     }
 
     async fn mark_one_sent(&self, alert: &Alert, sent_at: Timestamp) -> Result<(), StoreError> {
-        let update = self
-            .client
-            .update_item()
+        let update = UpdateItemInputBuilder::default()
             .table_name(&self.table)
             .set_key(Some(Key::alert(alert).attributes()))
             .update_expression(MARK_SENT)
@@ -102,7 +100,7 @@ impl DynamoStore {
             .expression_attribute_values(":at", row::moment(sent_at))
             .expression_attribute_values(":alert", row::json(alert)?)
             .expression_attribute_values(":location_id", row::text(alert.location_id.as_str()));
-        update.send().await.map(drop).map_err(|error| unavailable("UpdateItem", &error))
+        self.wire.update_item(update).await.map(drop).map_err(|error| unavailable("UpdateItem", &error))
     }
 }
 
@@ -139,8 +137,8 @@ impl AlertBook for DynamoStore {
 
     async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError> {
         let row = row::of_sent_notice(notice, until);
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(row));
-        put.send().await.map(drop).map_err(|error| unavailable("PutItem", &error))
+        let put = PutItemInputBuilder::default().table_name(&self.table).set_item(Some(row));
+        self.wire.put_item(put).await.map(drop).map_err(|error| unavailable("PutItem", &error))
     }
 
     async fn told_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {

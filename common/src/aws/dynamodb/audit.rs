@@ -1,6 +1,7 @@
 //! The audit's reads: everything, as it is stored, consistently.
 
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::query::builders::QueryInputBuilder;
+use aws_sdk_dynamodb::operation::scan::builders::ScanInputBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
@@ -110,7 +111,7 @@ impl DynamoStore {
         Ok(found.first().and_then(Key::of).and_then(|key| key.sk.parse().ok()))
     }
 
-    fn chunks(&self, pk: &str, compare: &str, first_seq: &u64) -> QueryFluentBuilder {
+    fn chunks(&self, pk: &str, compare: &str, first_seq: &u64) -> QueryInputBuilder {
         let values = [(":pk", AttributeValue::S(pk.into())), (":first", AttributeValue::S(Key::chunk_sk(*first_seq)))];
         self.query(&format!("#{PK} = :pk AND #{SK} {compare} :first"), &values).consistent_read(true)
     }
@@ -140,9 +141,7 @@ impl DynamoStore {
         look_at: usize,
     ) -> Result<(Vec<Row>, Option<NextKey>), StoreError> {
         let filter = format!("begins_with(#{PK}, :pk) AND #{SK} = :sk");
-        let answer = self
-            .client
-            .scan()
+        let scan = ScanInputBuilder::default()
             .table_name(&self.table)
             .consistent_read(true)
             .set_expression_attribute_names(Some(names(&filter)))
@@ -150,10 +149,8 @@ impl DynamoStore {
             .expression_attribute_values(":sk", AttributeValue::S(RECORD_SK.into()))
             .filter_expression(filter)
             .limit(i32::try_from(look_at).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(from)
-            .send()
-            .await
-            .map_err(|error| unavailable("Scan", &error))?;
+            .set_exclusive_start_key(from);
+        let answer = self.wire.scan(scan).await.map_err(|error| unavailable("Scan", &error))?;
         Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.filter(|key| !key.is_empty())))
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::batch_get_item::builders::BatchGetItemInputBuilder;
+use aws_sdk_dynamodb::operation::get_item::builders::GetItemInputBuilder;
+use aws_sdk_dynamodb::operation::query::builders::QueryInputBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::future::BoxFuture;
 use futures_util::stream;
@@ -85,8 +87,9 @@ pub(super) async fn side_by_side<T>(calls: Vec<BoxFuture<'_, T>>) -> Vec<T> {
 impl DynamoStore {
     /// One row.
     pub(super) async fn get(&self, key: &Key, consistent: bool) -> Result<Option<Row>, StoreError> {
-        let get = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes()));
-        let answer = get.consistent_read(consistent).send().await.map_err(|error| unavailable("GetItem", &error))?;
+        let get = GetItemInputBuilder::default().table_name(&self.table).set_key(Some(key.attributes()));
+        let answer = self.wire.get_item(get.consistent_read(consistent)).await;
+        let answer = answer.map_err(|error| unavailable("GetItem", &error))?;
         Ok(answer.item)
     }
 
@@ -115,8 +118,9 @@ impl DynamoStore {
             let asked = waiting.len();
             let wanted = KeysAndAttributes::builder().set_keys(Some(waiting)).consistent_read(consistent).build();
             let wanted = wanted.map_err(|error| StoreError::Unavailable(format!("BatchGetItem: {error}")))?;
-            let call = self.client.batch_get_item().request_items(&self.table, wanted);
-            let mut answer = call.send().await.map_err(|error| unavailable("BatchGetItem", &error))?;
+            let call = BatchGetItemInputBuilder::default().request_items(&self.table, wanted);
+            let mut answer =
+                self.wire.batch_get_item(call).await.map_err(|error| unavailable("BatchGetItem", &error))?;
             rows.extend(answer.responses.iter_mut().filter_map(|tables| tables.remove(&self.table)).flatten());
             let left = answer.unprocessed_keys.as_mut().and_then(|tables| tables.remove(&self.table));
             waiting = left.map(|left| left.keys).unwrap_or_default();
@@ -140,10 +144,9 @@ impl DynamoStore {
     }
 
     /// A query of this table, to be filled and given to [`DynamoStore::page`] or [`DynamoStore::pages`].
-    pub(super) fn query(&self, condition: &str, values: &[(&str, AttributeValue)]) -> QueryFluentBuilder {
+    pub(super) fn query(&self, condition: &str, values: &[(&str, AttributeValue)]) -> QueryInputBuilder {
         let values = values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        self.client
-            .query()
+        QueryInputBuilder::default()
             .table_name(&self.table)
             .key_condition_expression(condition)
             .set_expression_attribute_names(Some(names(condition)))
@@ -151,7 +154,7 @@ impl DynamoStore {
     }
 
     /// A query of a whole partition, or of those sort keys that begin with `prefix`.
-    pub(super) fn query_partition(&self, pk: impl Into<String>, prefix: Option<&str>) -> QueryFluentBuilder {
+    pub(super) fn query_partition(&self, pk: impl Into<String>, prefix: Option<&str>) -> QueryInputBuilder {
         let pk = (":pk", AttributeValue::S(pk.into()));
         match prefix {
             None => self.query(&format!("#{PK} = :pk"), &[pk]),
@@ -163,15 +166,15 @@ impl DynamoStore {
     }
 
     /// One page of a query; it begins at `from`.
-    pub(super) async fn page(&self, query: QueryFluentBuilder, from: Option<NextKey>) -> Result<RowPage, StoreError> {
+    pub(super) async fn page(&self, query: QueryInputBuilder, from: Option<NextKey>) -> Result<RowPage, StoreError> {
         let query = query.set_exclusive_start_key(from);
-        let answer = query.send().await.map_err(|error| unavailable("Query", &error))?;
+        let answer = self.wire.query(query).await.map_err(|error| unavailable("Query", &error))?;
         let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
         Ok(RowPage { rows: answer.items.unwrap_or_default(), next })
     }
 
     /// All pages of a query. For what is bounded by itself: the levels of an item, the locations.
-    pub(super) async fn pages(&self, query: QueryFluentBuilder) -> Result<Vec<Row>, StoreError> {
+    pub(super) async fn pages(&self, query: QueryInputBuilder) -> Result<Vec<Row>, StoreError> {
         let (mut rows, mut from) = (Vec::new(), None);
         loop {
             let page = self.page(query.clone(), from).await?;

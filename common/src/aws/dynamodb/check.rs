@@ -1,5 +1,6 @@
 //! Is the table there, and is it the one that this program was written for?
 
+use aws_sdk_dynamodb::operation::describe_table::builders::DescribeTableInputBuilder;
 use aws_sdk_dynamodb::types::{
     IndexStatus, KeySchemaElement, KeyType, ScalarAttributeType, TableDescription, TableStatus,
 };
@@ -16,7 +17,7 @@ impl DynamoStore {
     /// # Errors
     /// Credentials, a missing table or index, other keys, a table that is still being made, or no answer.
     pub async fn check(&self) -> Result<(), StartError> {
-        let answer = self.client.describe_table().table_name(&self.table).send().await;
+        let answer = self.wire.describe_table(DescribeTableInputBuilder::default().table_name(&self.table)).await;
         let what = format!("the table {}", self.table);
         let answer = answer.map_err(|error| StartError::of_call(&what, "dynamodb:DescribeTable", &error))?;
         let table = answer.table.ok_or_else(|| {

@@ -2,7 +2,9 @@
 
 use aws_sdk_dynamodb::error::{BuildError, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::transact_write_items::builders::TransactWriteItemsInputBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
@@ -211,8 +213,8 @@ impl DynamoStore {
             }
         }
         // The SDK adds a token, so its own repetition of a transaction that succeeded answers as the first.
-        let call = self.client.transact_write_items().set_transact_items(Some(actions.items));
-        match call.send().await {
+        let call = TransactWriteItemsInputBuilder::default().set_transact_items(Some(actions.items));
+        match self.wire.transact_write_items(call).await {
             Ok(_) => Ok(CommitOutcome::Committed),
             Err(error) => not_committed(&actions.stands, &error),
         }
@@ -220,9 +222,7 @@ impl DynamoStore {
 
     /// See [`crate::ports::Store::discard`].
     pub(super) async fn discard_one(&self, command: &CommandState, at: Timestamp) -> Result<bool, StoreError> {
-        let update = self
-            .client
-            .update_item()
+        let update = UpdateItemInputBuilder::default()
             .table_name(&self.table)
             .set_key(Some(Key::record(&command.item_id, command.command_id).attributes()))
             .update_expression(MARK_DISCARDED)
@@ -230,7 +230,7 @@ impl DynamoStore {
             .set_expression_attribute_names(Some(names(MARK_DISCARDED)))
             .expression_attribute_values(":at", row::moment(at))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match update.send().await {
+        let error = match self.wire.update_item(update).await {
             Ok(_) => return Ok(true),
             Err(error) => error,
         };

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::operation::transact_get_items::builders::TransactGetItemsInputBuilder;
 use aws_sdk_dynamodb::types::{Get, TransactGetItem};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
@@ -74,7 +75,8 @@ impl DynamoStore {
             let get = Get::builder().table_name(&self.table).set_key(Some(key.attributes())).build().ok()?;
             Some(TransactGetItem::builder().get(get).build())
         });
-        match self.client.transact_get_items().set_transact_items(Some(gets.collect())).send().await {
+        let gets = TransactGetItemsInputBuilder::default().set_transact_items(Some(gets.collect()));
+        match self.wire.transact_get_items(gets).await {
             Ok(answer) => Ok(Some(answer.responses.unwrap_or_default().into_iter().filter_map(|r| r.item).collect())),
             Err(error) if error.as_service_error().is_some_and(|e| e.is_transaction_canceled_exception()) => Ok(None),
             Err(error) => Err(unavailable("TransactGetItems", &error)),

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemInputBuilder;
 
 use super::call::Found;
 use super::fault::unavailable;
@@ -122,7 +123,8 @@ impl Locations for DynamoStore {
 
     async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
         let row = row::of_settings(settings)?;
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(row)).send().await;
+        let put = PutItemInputBuilder::default().table_name(&self.table).set_item(Some(row));
+        let put = self.wire.put_item(put).await;
         // After it, whatever came of it: a read beside it may have kept the old ones.
         self.kept_locations.forget(&settings.location_id);
         put.map(drop).map_err(|error| unavailable("PutItem", &error))

@@ -36,9 +36,11 @@ mod row;
 pub mod table;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use call::side_by_side;
 use locations::KeptLocations;
+pub use wire::Wire;
 
 /// How the store is set up.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +67,7 @@ impl Default for DynamoOptions {
 /// The stock, its ledger, outcomes, locations and alert history, in one DynamoDB table.
 #[derive(Debug)]
 pub struct DynamoStore {
-    client: aws_sdk_dynamodb::Client,
+    wire: Arc<dyn Wire>,
     table: String,
     options: DynamoOptions,
     clock: Arc<dyn Clock>,
@@ -77,7 +79,12 @@ pub struct DynamoStore {
 impl DynamoStore {
     /// On this table. It calls nothing yet.
     pub fn new(client: aws_sdk_dynamodb::Client, table: String, options: DynamoOptions, clock: Arc<dyn Clock>) -> Self {
-        Self { client, table, options, clock, kept_locations: KeptLocations::default(), noted_months: Mutex::default() }
+        Self::over(Arc::new(client), table, options, clock)
+    }
+
+    /// As [`DynamoStore::new`], over any wire.
+    pub fn over(wire: Arc<dyn Wire>, table: String, options: DynamoOptions, clock: Arc<dyn Clock>) -> Self {
+        Self { wire, table, options, clock, kept_locations: KeptLocations::default(), noted_months: Mutex::default() }
     }
 }
 

@@ -1,0 +1,162 @@
+//! What goes wrong, where, and which of it came about.
+
+use std::collections::BTreeMap;
+
+/// A call that crosses the process's border.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// The ingress sends packs.
+    Send,
+    /// A worker receives messages.
+    Receive,
+    /// A worker reads the levels of a fold.
+    LoadLevels,
+    /// A worker reads the item, locations and claims of a fold.
+    LoadItem,
+    /// A worker reads chunks for a late count.
+    History,
+    /// A worker reads all levels of an item, to re-judge them.
+    LoadAll,
+    /// A worker commits a fold.
+    Commit,
+    /// A worker commits one re-judging.
+    Rejudge,
+    /// A worker publishes alerts.
+    Publish,
+    /// A worker acknowledges messages.
+    Ack,
+    /// A worker extends or gives back messages.
+    Visibility,
+}
+
+impl Step {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Send,
+        Self::Receive,
+        Self::LoadLevels,
+        Self::LoadItem,
+        Self::History,
+        Self::LoadAll,
+        Self::Commit,
+        Self::Rejudge,
+        Self::Publish,
+        Self::Ack,
+        Self::Visibility,
+    ];
+}
+
+/// What goes wrong with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// It never arrives, however often it is repeated.
+    Drop,
+    /// It is done, and no answer comes.
+    LoseAnswer,
+    /// It is done, its answer is lost, and the call is repeated as it is.
+    Repeat,
+    /// The caller gives up; it is done long after.
+    Late,
+    /// The process dies before it is sent.
+    CrashBefore,
+    /// The process dies after it is done.
+    CrashAfter,
+    /// The process dies; what it had sent arrives long after.
+    CrashLate,
+    /// The process is paused past the visibility before it is sent.
+    PauseBefore,
+    /// The process is paused past the visibility before it sees the answer.
+    PauseAfter,
+    /// The service is over its rate.
+    Throttle,
+    /// Another transaction has the rows.
+    Conflict,
+    /// Some entries fail, or stay unprocessed.
+    Partial,
+    /// What is received is delivered to another at once.
+    Duplicate,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Drop,
+        Self::LoseAnswer,
+        Self::Repeat,
+        Self::Late,
+        Self::CrashBefore,
+        Self::CrashAfter,
+        Self::CrashLate,
+        Self::PauseBefore,
+        Self::PauseAfter,
+        Self::Throttle,
+        Self::Conflict,
+        Self::Partial,
+        Self::Duplicate,
+    ];
+
+    /// Can this go wrong with such a call?
+    pub const fn can_meet(self, step: Step) -> bool {
+        let write =
+            matches!(step, Step::Send | Step::Commit | Step::Rejudge | Step::Publish | Step::Ack | Step::Visibility);
+        match self {
+            Self::Drop
+            | Self::LoseAnswer
+            | Self::CrashBefore
+            | Self::CrashAfter
+            | Self::PauseBefore
+            | Self::PauseAfter => true,
+            Self::Repeat => !matches!(step, Step::Visibility),
+            Self::Late | Self::CrashLate => write,
+            Self::Throttle => !matches!(step, Step::Receive | Step::Ack | Step::Visibility),
+            Self::Conflict => matches!(step, Step::Commit | Step::Rejudge),
+            Self::Partial => matches!(
+                step,
+                Step::Send | Step::LoadLevels | Step::LoadItem | Step::Publish | Step::Ack | Step::Visibility
+            ),
+            Self::Duplicate => matches!(step, Step::Receive),
+        }
+    }
+}
+
+/// Something that is to go wrong: the first such call after a moment meets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fault {
+    /// Milliseconds after the start.
+    pub from_ms: u64,
+    /// Which call.
+    pub step: Step,
+    /// What.
+    pub kind: Kind,
+}
+
+/// How often what met which call.
+pub type Met = BTreeMap<(Kind, Step), u64>;
+
+/// The faults of a run that wait for their call, and those that found it.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    waiting: Vec<Fault>,
+    pub(crate) met: Met,
+    /// No call of these steps is answered, until then.
+    outages: Vec<(Vec<Step>, u64, u64)>,
+    pub(crate) refused_by_outage: u64,
+}
+
+impl Faults {
+    pub(crate) fn new(waiting: Vec<Fault>, outages: Vec<(Vec<Step>, u64, u64)>) -> Self {
+        Self { waiting, outages, ..Self::default() }
+    }
+
+    /// What this call meets.
+    pub(crate) fn meet(&mut self, step: Step, now_ms: u64) -> Option<Kind> {
+        if self.outages.iter().any(|(steps, from, until)| steps.contains(&step) && (*from..*until).contains(&now_ms)) {
+            self.refused_by_outage += 1;
+            return Some(Kind::Drop);
+        }
+        let index = self.waiting.iter().position(|fault| fault.step == step && fault.from_ms <= now_ms)?;
+        let fault = self.waiting.remove(index);
+        *self.met.entry((fault.kind, step)).or_default() += 1;
+        Some(fault.kind)
+    }
+}

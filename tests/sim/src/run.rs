@@ -1,0 +1,282 @@
+//! One run: everything is started, the tills send, faults come, and in the end all must have come to rest.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use stockline_common::aws::dynamodb::{DynamoOptions, DynamoStore};
+use stockline_common::domain::{FoldLimits, LocationSettings, Rules};
+use stockline_common::ports::{Clock, Locations};
+use stockline_common::service::Shutdown;
+use stockline_worker::{Adapters, Config};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::auditor;
+use super::faults::{Faults, Met};
+use super::queue::{Queue, QueueEnd, Sent};
+use super::scenario::Scenario;
+use super::submit::{Ingress, Shop, Told};
+use super::table::Table;
+use super::tamper::Tamper;
+use super::topic::{Topic, TopicEnd};
+use super::wire::{SimWire, TABLE};
+use super::world::{Process, SkewedClock, World};
+
+/// When all faults are over, everything must have come to rest after so long.
+const REST: Duration = Duration::from_secs(4 * 3_600);
+
+/// The retention of queue and dead letter queue together, in milliseconds.
+const RETENTION_MS: i64 = 28 * 86_400_000;
+
+/// Received more often than this, a message is moved to the dead letter queue: as it is deployed, where no fault may use
+/// it up, and so that it happens.
+const RECEIVES_MAX: u32 = 1_000;
+const RECEIVES_FEW: u32 = 2;
+
+/// Weeks, during which nothing runs.
+const WEEKS: Duration = Duration::from_secs(20 * 86_400);
+
+/// How a run is watched.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Watch {
+    /// A rule of the protocol that is taken away.
+    pub tamper: Option<Tamper>,
+    /// The queue sets messages aside after few receives. The auditor does not judge all of that yet: some seeds are
+    /// called faulty that are not.
+    pub set_aside: bool,
+    /// Every call is written down.
+    pub traced: bool,
+}
+
+/// What there is to judge when a run is over.
+#[derive(Debug)]
+pub(crate) struct Story {
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) table: Table,
+    pub(crate) topic: Vec<Value>,
+    pub(crate) told: Told,
+    pub(crate) requests: Vec<super::scenario::Request>,
+    pub(crate) tills_done: bool,
+    pub(crate) drained: bool,
+    pub(crate) crashes: u64,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Report {
+    /// What should not be; empty where every promise was kept.
+    pub faults: Vec<String>,
+    /// What went wrong on purpose.
+    pub met: Met,
+    /// Beside it, by name.
+    pub counts: Vec<(&'static str, u64)>,
+    /// Every call, where it was asked for.
+    pub trace: String,
+}
+
+/// Plays a scenario in this thread, and judges it.
+pub fn run(scenario: &Scenario, watch: Watch) -> Report {
+    fastrand::seed(scenario.seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let (story, world) = runtime.block_on(play(scenario, watch));
+    drop(runtime);
+    let trace = world.take_trace();
+    let faults = auditor::judge(&story);
+    let met = world.faults().met.clone();
+    let counts = vec![
+        ("messages", story.sent.len() as u64),
+        (
+            "most receives of a message in any run",
+            story.sent.iter().map(|sent| u64::from(sent.receives)).max().unwrap_or_default(),
+        ),
+        ("redeliveries", story.sent.iter().map(|sent| u64::from(sent.receives.saturating_sub(1))).sum()),
+        ("lines sent again", story.told.resent),
+        ("lines sent with another body", story.told.changed),
+        ("lines sent weeks later", story.told.weeks_later),
+        ("calls refused by an outage", world.faults().refused_by_outage),
+        ("runs with an outage", u64::from(!scenario.outages.is_empty())),
+        ("alerts published", story.topic.len() as u64),
+        ("messages that are no commands", scenario.poisons.len() as u64),
+        ("clocks that jumped", scenario.skews.len() as u64),
+        ("locations registered meanwhile", 1),
+        ("workers replaced", scenario.deploys.len() as u64),
+        ("processes that died", story.crashes),
+    ];
+    Report { faults, met, counts, trace }
+}
+
+struct Installation {
+    world: Arc<World>,
+    table: Arc<Mutex<Table>>,
+    queue: Arc<Queue>,
+    topic: Topic,
+    skews: Vec<Arc<AtomicI64>>,
+    crashes: Arc<AtomicI64>,
+}
+
+async fn play(scenario: &Scenario, watch: Watch) -> (Story, Arc<World>) {
+    let faults = Faults::new(scenario.faults.clone(), scenario.outages.clone());
+    let visibility = Duration::from_millis(scenario.visibility_ms);
+    let world = World::new(scenario.seed, faults, visibility, watch.tamper, watch.traced);
+    let queue = Queue::new(&world, if watch.set_aside { RECEIVES_FEW } else { RECEIVES_MAX });
+    let skews = (0..scenario.workers + scenario.ingresses).map(|_| Arc::default()).collect();
+    let crashes = Arc::default();
+    let all = Arc::new(Installation { world, table: Arc::default(), queue, topic: Arc::default(), skews, crashes });
+    for (place, closed) in [("a", false), ("b", false), ("shut", true)] {
+        all.register(place, closed).await;
+    }
+    let mut running = JoinSet::new();
+    let shop = all.clone().start_ingresses(scenario, &mut running);
+    all.clone().start_side_events(scenario, &mut running);
+    let mut workers = all.clone().start_workers(scenario, true);
+    let mut tills = JoinSet::new();
+    for till in 0..scenario.tills {
+        let requests = scenario.requests.iter().filter(|request| request.till == till).cloned().collect();
+        tills.spawn(shop.clone().till(till, requests));
+    }
+    let over = all.over(scenario);
+    let mut tills_done = timeout(REST, async { while tills.join_next().await.is_some() {} }).await.is_ok();
+    sleep_until(over).await;
+    let mut drained = all.rest().await;
+    if scenario.weeks && drained {
+        workers.shutdown().await;
+        sleep(WEEKS).await;
+        all.world.note(|| "weeks have passed".to_owned());
+        let _workers = all.clone().start_workers(scenario, false);
+        let late = scenario.requests.iter().filter_map(|request| Some((request, request.again?)));
+        for (request, again) in late.filter(|(_, again)| again.weeks_later) {
+            shop.told.lock().unwrap().weeks_later += request.lines.len() as u64;
+            tills_done &= timeout(REST, shop.send(request, "till-late", again.changed)).await.is_ok();
+        }
+        drained = all.rest().await;
+    }
+    let story = Story {
+        sent: all.queue.sent(),
+        table: std::mem::take(&mut *all.table.lock().unwrap()),
+        topic: all.topic.lock().unwrap().clone(),
+        told: std::mem::take(&mut *shop.told.lock().unwrap()),
+        requests: scenario.requests.clone(),
+        tills_done,
+        drained,
+        crashes: u64::try_from(all.crashes.load(Ordering::SeqCst)).unwrap(),
+    };
+    (story, all.world.clone())
+}
+
+impl Installation {
+    /// When nothing goes wrong any more by plan: outages are over, and requests that come again have come.
+    fn over(&self, scenario: &Scenario) -> Instant {
+        let outages = scenario.outages.iter().map(|outage| outage.2).max().unwrap_or_default();
+        self.world.started + Duration::from_millis(outages.max(60_000))
+    }
+
+    /// Waits until the queue is empty and nothing is under way that could fill it again: false where that never comes.
+    async fn rest(&self) -> bool {
+        self.world.all_arrived().await;
+        let drained = self.queue.drained(Instant::now() + REST).await;
+        self.world.all_arrived().await;
+        drained && self.queue.drained(Instant::now() + REST).await
+    }
+
+    async fn register(&self, place: &str, closed: bool) {
+        let manager = Process::new("manager".into(), &self.world);
+        let store = self.store(&manager, Arc::default());
+        let settings = LocationSettings { location_id: place.parse().unwrap(), closed, ..LocationSettings::main() };
+        store.put_location(&settings).await.unwrap();
+    }
+
+    fn store(&self, process: &Arc<Process>, skew_ms: Arc<AtomicI64>) -> DynamoStore {
+        let wire = SimWire::new(process.clone(), self.table.clone());
+        let clock = SkewedClock { world: self.world.clone(), skew_ms };
+        DynamoStore::over(Arc::new(wire), TABLE.into(), DynamoOptions::default(), Arc::new(clock))
+    }
+
+    fn start_ingresses(self: Arc<Self>, scenario: &Scenario, running: &mut JoinSet<()>) -> Shop {
+        let ingresses: Vec<_> = (0..scenario.ingresses).map(|_| Ingress::new()).collect();
+        for (index, ingress) in ingresses.iter().enumerate() {
+            let skew = self.skews[scenario.workers + index].clone();
+            let name = format!("ingress-{index}");
+            running.spawn(ingress.clone().keep(name, self.world.clone(), self.queue.clone(), skew));
+        }
+        Shop { world: self.world.clone(), ingresses, told: Arc::default(), bodies: Arc::default() }
+    }
+
+    fn start_side_events(self: Arc<Self>, scenario: &Scenario, running: &mut JoinSet<()>) {
+        let at = |ms: u64| self.world.started + Duration::from_millis(ms);
+        for (ms, whose, error) in &scenario.skews {
+            let (at, clock, error) = (at(*ms), self.skews[*whose].clone(), *error);
+            running.spawn(async move {
+                sleep_until(at).await;
+                clock.store(error, Ordering::SeqCst);
+            });
+        }
+        for poison in scenario.poisons.clone() {
+            let (at, queue) = (at(poison.at_ms), self.queue.clone());
+            running.spawn(async move {
+                sleep_until(at).await;
+                queue.put(&poison.item, &poison.body, None);
+            });
+        }
+        let (at, all) = (at(scenario.late_location_ms), self.clone());
+        running.spawn(async move {
+            sleep_until(at).await;
+            all.register("late", false).await;
+        });
+    }
+
+    fn start_workers(self: Arc<Self>, scenario: &Scenario, with_deploys: bool) -> JoinSet<()> {
+        let mut workers = JoinSet::new();
+        for index in 0..scenario.workers {
+            let deploys = scenario.deploys.iter().filter(|(_, whose)| with_deploys && *whose == index);
+            let deploys = deploys.map(|(ms, _)| self.world.started + Duration::from_millis(*ms)).collect();
+            workers.spawn(self.clone().keep_worker(index, config(scenario), deploys));
+        }
+        workers
+    }
+
+    /// Runs a worker, and again when it has died or was stopped.
+    async fn keep_worker(self: Arc<Self>, index: usize, config: Config, mut deploys: Vec<Instant>) {
+        deploys.sort_unstable_by(|a, b| b.cmp(a));
+        for generation in 1.. {
+            let skew = self.skews[index].clone();
+            let process = Process::new(format!("worker-{index}.{generation}"), &self.world);
+            let queue = Arc::new(QueueEnd { process: process.clone(), queue: self.queue.clone() });
+            let store = Arc::new(self.store(&process, skew.clone()));
+            let alerts = Arc::new(TopicEnd { process: process.clone(), topic: self.topic.clone() });
+            let clock: Arc<dyn Clock> = Arc::new(SkewedClock { world: self.world.clone(), skew_ms: skew });
+            let (trigger, shutdown) = Shutdown::new();
+            let mut task = JoinSet::new();
+            task.spawn(stockline_worker::run(config.clone(), Adapters { queue, store, alerts, clock }, shutdown));
+            let deploy = deploys.last().copied();
+            tokio::select! {
+                biased;
+                () = process.died.notified() => drop(self.crashes.fetch_add(1, Ordering::SeqCst)),
+                () = sleep_until(deploy.unwrap_or_else(Instant::now)), if deploy.is_some() => {
+                    deploys.pop();
+                    self.world.note(|| format!("{} is stopped", process.name));
+                    trigger.request();
+                    // It may hang where its process has died meanwhile.
+                    let _ = timeout(Duration::from_secs(120), task.join_next()).await;
+                }
+            }
+            task.shutdown().await;
+            let down = self.world.rng().between(200, 10_000);
+            sleep(Duration::from_millis(down)).await;
+        }
+    }
+}
+
+fn config(scenario: &Scenario) -> Config {
+    Config {
+        permits: 3,
+        receivers: scenario.receivers,
+        receive_max: 10,
+        receive_wait: Duration::from_secs(20),
+        rules: Rules::default(),
+        fold_limits: FoldLimits { max_tail_bytes: scenario.tail_bytes, ..FoldLimits::default() },
+        retention_ms: RETENTION_MS,
+        drain: Duration::from_secs(20),
+    }
+}

@@ -1,0 +1,76 @@
+//! Many seeds, on all processors.
+
+use std::ops::Range;
+use std::panic::catch_unwind;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use super::coverage::Coverage;
+use super::run::{Report, Watch, run};
+use super::scenario::Scenario;
+use super::shrink::{Cut, shrink};
+
+/// A seed that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which.
+    pub seed: u64,
+    /// What should not be.
+    pub faults: Vec<String>,
+}
+
+impl Failure {
+    /// For people: what was found, and how to see it again.
+    pub fn told(&self, watch: Watch) -> String {
+        let smallest = shrink(&Cut::whole(self.seed), watch);
+        let faults = run(&smallest.scenario(), watch).faults;
+        let by = watch.tamper.map_or_else(String::new, |tamper| format!(" --tamper {tamper:?}"));
+        format!(
+            "seed {} fails:\n  {}\nagain: cargo run -p stockline-sim --bin simulate -- --seed {}{by}\n\
+             smaller: cargo run -p stockline-sim --bin simulate -- {smallest}{by}\n  {}",
+            self.seed,
+            self.faults.join("\n  "),
+            self.seed,
+            faults.join("\n  ")
+        )
+    }
+}
+
+fn play(seed: u64, watch: Watch) -> Report {
+    catch_unwind(|| run(&Scenario::of(seed), watch)).unwrap_or_else(|_| Report {
+        faults: vec!["the run itself panicked".to_owned()],
+        met: super::faults::Met::new(),
+        counts: Vec::new(),
+        trace: String::new(),
+    })
+}
+
+/// Runs seeds until `failures_max` have failed; what was covered, and the failures by seed.
+pub fn sweep(seeds: Range<u64>, watch: Watch, failures_max: usize) -> (Coverage, Vec<Failure>) {
+    let next = AtomicU64::new(seeds.start);
+    let found: Mutex<(Coverage, Vec<Failure>)> = Mutex::default();
+    let threads = thread::available_parallelism().map_or(2, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut coverage = Coverage::default();
+                loop {
+                    let seed = next.fetch_add(1, Ordering::SeqCst);
+                    if seed >= seeds.end || found.lock().unwrap().1.len() >= failures_max {
+                        break;
+                    }
+                    let report = play(seed, watch);
+                    coverage.add(&report);
+                    if !report.faults.is_empty() {
+                        found.lock().unwrap().1.push(Failure { seed, faults: report.faults });
+                    }
+                }
+                found.lock().unwrap().0.join(coverage);
+            });
+        }
+    });
+    let (coverage, mut failures) = found.into_inner().unwrap();
+    failures.sort_by_key(|failure| failure.seed);
+    (coverage, failures)
+}

@@ -1,0 +1,134 @@
+//! Rules of the protocol, each of which can be taken away between the adapter and the model: if the simulation is
+//! worth anything, it finds that.
+
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Delete, Put, TransactWriteItem};
+
+use super::table::key_of_action;
+
+/// What is taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tamper {
+    /// An outcome is put whether or not the id is decided.
+    IdsUnconditional,
+    /// The mark of a re-judging is put whether or not there is one.
+    MarkUnconditional,
+    /// Claims are put and deleted whoever holds them.
+    ClaimUnconditional,
+    /// Actions whose conditions hold are done, although others' don't.
+    NotAtomic,
+    /// Chunks are written beside the transaction, whatever becomes of it.
+    ChunkOutside,
+    /// Rejections are written by a put of their own, under absence only.
+    RejectionOutside,
+    /// Keys that stay unprocessed count as absent.
+    UnprocessedIgnored,
+    /// The write path reads what may be old.
+    StaleReads,
+    /// The item is read before its levels.
+    ItemFirst,
+    /// A failed condition does not hand back what is stored.
+    NoProof,
+    /// A conflict is taken for a refusal.
+    ConflictRefused,
+    /// A stored outcome does not carry its alerts.
+    AlertsForgotten,
+    /// A stored mark does not carry its alert.
+    MarkAlertForgotten,
+    /// Alerts that the topic did not take count as published.
+    PublishUnchecked,
+    /// Messages are deleted as they are received.
+    AckFirst,
+    /// Groups are delivered in any order.
+    GroupUnordered,
+    /// A group is delivered on while some of it is in flight.
+    GroupUnlocked,
+    /// A pack that was not acknowledged counts as queued.
+    FailedEntriesIgnored,
+}
+
+impl Tamper {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::IdsUnconditional,
+        Self::MarkUnconditional,
+        Self::ClaimUnconditional,
+        Self::NotAtomic,
+        Self::ChunkOutside,
+        Self::RejectionOutside,
+        Self::UnprocessedIgnored,
+        Self::StaleReads,
+        Self::ItemFirst,
+        Self::NoProof,
+        Self::ConflictRefused,
+        Self::AlertsForgotten,
+        Self::MarkAlertForgotten,
+        Self::PublishUnchecked,
+        Self::AckFirst,
+        Self::GroupUnordered,
+        Self::GroupUnlocked,
+        Self::FailedEntriesIgnored,
+    ];
+}
+
+impl Tamper {
+    /// The actions of a transaction without this rule, and those that are written beside it.
+    pub(crate) fn apart(self, actions: &[TransactWriteItem]) -> (Vec<TransactWriteItem>, Vec<TransactWriteItem>) {
+        let mut outside = Vec::new();
+        let mut kept = Vec::new();
+        for action in actions {
+            let (pk, sk) = key_of_action(action);
+            let bare = match self {
+                Self::IdsUnconditional => sk == "CMD",
+                Self::MarkUnconditional => sk.starts_with("AT#"),
+                Self::ClaimUnconditional => pk.starts_with("BARCODE#") || pk.starts_with("ITEMKEY#"),
+                Self::ChunkOutside => pk.starts_with("LEDGER#"),
+                _ => false,
+            };
+            match self {
+                _ if bare => kept.push(without_condition(action)),
+                _ => kept.push(action.clone()),
+            }
+            match self {
+                Self::ChunkOutside if bare => outside.push(without_condition(action)),
+                Self::RejectionOutside if is_rejection(action) => outside.push(action.clone()),
+                _ => {}
+            }
+        }
+        (kept, outside)
+    }
+
+    /// A reason of a cancelled transaction as the adapter gets to see it.
+    pub(crate) fn retold(self, mut reason: CancellationReason) -> CancellationReason {
+        let (attribute, field) = match self {
+            Self::AlertsForgotten => ("record", "alerts"),
+            Self::MarkAlertForgotten => ("mark", "alert"),
+            _ => return reason,
+        };
+        let stored = reason.item.as_mut().and_then(|row| row.get_mut(attribute));
+        if let Some(AttributeValue::S(text)) = stored {
+            let mut json: serde_json::Value = serde_json::from_str(text).unwrap();
+            json.as_object_mut().unwrap().remove(field);
+            *text = json.to_string();
+        }
+        reason
+    }
+}
+
+fn without_condition(action: &TransactWriteItem) -> TransactWriteItem {
+    if let Some(put) = action.put() {
+        let put = Put::builder().table_name(put.table_name()).set_item(Some(put.item().clone()));
+        return TransactWriteItem::builder().put(put.build().unwrap()).build();
+    }
+    match action.delete() {
+        Some(delete) => {
+            let delete = Delete::builder().table_name(delete.table_name()).set_key(Some(delete.key().clone()));
+            TransactWriteItem::builder().delete(delete.build().unwrap()).build()
+        }
+        None => action.clone(),
+    }
+}
+
+fn is_rejection(action: &TransactWriteItem) -> bool {
+    let record = action.put().and_then(|put| put.item().get("record"));
+    record.is_some_and(|record| record.as_s().unwrap().contains(r#""status":"rejected""#))
+}

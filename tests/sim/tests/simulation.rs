@@ -1,0 +1,81 @@
+//! The whole write path of Stockline in one thread and under a virtual clock, from seeds: see `stockline_sim`.
+
+use std::time::Instant;
+
+use stockline_sim::run::{Watch, run};
+use stockline_sim::scenario::Scenario;
+use stockline_sim::shrink::{Cut, shrink};
+use stockline_sim::sweep::sweep;
+use stockline_sim::tamper::Tamper;
+
+/// Seeds of the normal test run; `simulate --seeds N` takes more.
+const SEEDS: u64 = 3_000;
+
+/// Within so many seeds a rule that is taken away must be missed.
+const ABLATION_SEEDS: u64 = 500;
+
+#[test]
+fn every_promise_holds_on_every_seed_and_every_fault_met_every_step() {
+    let started = Instant::now();
+    let watch = Watch::default();
+    let (coverage, failures) = sweep(0..SEEDS, watch, 1);
+    println!("{}", coverage.table());
+    println!("{:.1} seeds a second", coverage.runs as f64 / started.elapsed().as_secs_f64());
+    for failure in &failures {
+        println!("{}", failure.told(watch));
+    }
+    assert!(failures.is_empty(), "a seed failed");
+    assert_eq!(coverage.empty(), Vec::<String>::new(), "never met");
+}
+
+#[test]
+fn a_rule_that_is_taken_away_is_missed_within_500_seeds() {
+    let mut unnoticed = Vec::new();
+    for tamper in Tamper::ALL {
+        let watch = Watch { tamper: Some(tamper), ..Watch::default() };
+        let (coverage, failures) = sweep(0..ABLATION_SEEDS, watch, 1);
+        match failures.first() {
+            Some(failure) => println!("| {tamper:?} | {} | {} |", coverage.runs, failure.faults[0]),
+            None => unnoticed.push(tamper),
+        }
+    }
+    assert_eq!(unnoticed, []);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_byte_for_byte() {
+    let traced = |seed| run(&Scenario::of(seed), Watch { traced: true, ..Watch::default() }).trace;
+    for seed in 0..25 {
+        let first = traced(seed);
+        let second = std::thread::spawn(move || traced(seed)).join().unwrap();
+        assert!(first.lines().count() > 200, "seed {seed} is no run");
+        if let Some((line, (one, other))) =
+            first.lines().zip(second.lines()).enumerate().find(|(_, (one, other))| one != other)
+        {
+            panic!("seed {seed}, line {line}:\n{one}\n{other}");
+        }
+        assert_eq!(first.len(), second.len(), "seed {seed}");
+    }
+}
+
+#[test]
+fn other_seeds_are_other_runs() {
+    let traces: Vec<_> =
+        (0..5).map(|seed| run(&Scenario::of(seed), Watch { traced: true, ..Watch::default() }).trace).collect();
+    for (index, trace) in traces.iter().enumerate() {
+        assert!(!traces[..index].contains(trace), "seed {index}");
+    }
+}
+
+#[test]
+fn a_failing_seed_is_shrunk_to_what_it_needs_and_named_in_one_line() {
+    let watch = Watch { tamper: Some(Tamper::PublishUnchecked), ..Watch::default() };
+    let (_, failures) = sweep(0..ABLATION_SEEDS, watch, 1);
+    let smallest = shrink(&Cut::whole(failures[0].seed), watch);
+    let again: Cut = smallest.to_string().parse().unwrap();
+    assert_eq!(again, smallest);
+    assert!(!run(&again.scenario(), watch).faults.is_empty(), "{smallest} does not fail");
+    let left = again.scenario();
+    assert!(left.faults.len() <= 2, "{smallest}");
+    assert!(left.requests.len() <= 20, "{smallest}");
+}
