@@ -4,6 +4,7 @@
 //! Time is tokio's, paused: it moves when nobody has anything to do, so hours cost nothing and everything that happens
 //! is decided by the seed. After a run the [`auditor`] predicts from the order in the queue what must be stored, and
 //! compares.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod auditor;
 pub mod coverage;

@@ -281,7 +281,7 @@ impl Writer {
             0 => "mars",
             1 => "shut",
             2 | 3 => "late",
-            _ => *self.rng.pick(&LOCATIONS),
+            _ => self.rng.pick::<&str>(&LOCATIONS),
         }
     }
 

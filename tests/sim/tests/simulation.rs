@@ -1,4 +1,5 @@
 //! The whole write path of Stockline in one thread and under a virtual clock, from seeds: see `stockline_sim`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::time::Instant;
 

@@ -12,6 +12,9 @@ use super::level::{Entry, Item, Level};
 use super::predict::{Decided, Predictor, Verdict};
 use super::read::{Place, places};
 
+/// By item and id: where each of its messages stands, and its try.
+type Waiting = BTreeMap<(String, Uuid), Vec<(Place, Option<u64>)>>;
+
 /// An item and its levels after a decision.
 struct Moment {
     at_ms: u64,
@@ -122,7 +125,7 @@ impl Predictor<'_> {
     }
 
     /// The places of these items by id, and of which message they are where that kept its order.
-    fn waiting(&self, story: &Story) -> BTreeMap<(String, Uuid), Vec<(Place, Option<u64>)>> {
+    fn waiting(&self, story: &Story) -> Waiting {
         let mut waiting: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for sent in story.sent.iter().filter(|sent| self.by_decision.contains(&*sent.group)) {
             for place in places(sent) {
