@@ -224,6 +224,23 @@ fn alarms_on_the_store_have_a_value_while_a_worker_lives() {
     }
 }
 
+/// Else the alarm would call a delay too long that the scaling does not see.
+#[test]
+fn the_scaling_and_the_alarm_reckon_the_same_delay() {
+    if !aws_tests() {
+        return;
+    }
+    let (scaling, watch) = (templates::read("scaling.yaml"), templates::read("watch.yaml"));
+    let policy = &scaling["Resources"]["WorkerByBacklog"]["Properties"]["TargetTrackingScalingPolicyConfiguration"];
+    let formulas = |metrics: &Value| -> BTreeMap<String, Value> {
+        let all = metrics.as_array().unwrap().iter().filter(|metric| metric["Expression"] != Value::Null);
+        all.map(|metric| (metric["Id"].to_string(), metric["Expression"].clone())).collect()
+    };
+    let tracked = formulas(&policy["CustomizedMetricSpecification"]["Metrics"]);
+    assert_eq!(tracked.len(), 2);
+    assert_eq!(tracked, formulas(&watch["Resources"]["Backlog"]["Properties"]["Metrics"]));
+}
+
 #[test]
 fn the_first_worker_is_started_by_what_waits_alone() {
     if !aws_tests() {
