@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use stockline_common::domain::{Action, Alert, CommandId, Fold, Loaded, Record, Status, Timestamp};
+use stockline_common::domain::{Alert, CommandId, Fold, Loaded, Record, Timestamp};
 
 use crate::group::Group;
 use crate::metrics::{Meters, Tally};
@@ -86,7 +86,7 @@ impl Step {
             let alerts = std::mem::take(&mut record.alerts);
             if record.outcome.settled_at >= retained_since {
                 self.alerts.extend(alerts);
-                self.rejudges.extend(sets_default_threshold(record).then_some(record.outcome.command_id));
+                self.rejudges.extend(record.rejudges.then_some(record.outcome.command_id));
             }
         }
         if !self.group.keep_decided(records) {
@@ -106,13 +106,4 @@ impl Step {
             self.failed = true;
         }
     }
-}
-
-fn sets_default_threshold(record: &Record) -> bool {
-    record.outcome.status == Status::Applied
-        && match record.outcome.command.as_ref().map(|command| &command.action) {
-            Some(Action::SetThreshold { location_id, .. }) => location_id.is_none(),
-            Some(Action::UpdateItem(patch)) => patch.low_stock_threshold.is_some(),
-            _ => false,
-        }
 }

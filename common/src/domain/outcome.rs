@@ -208,6 +208,10 @@ pub struct Record {
     /// The alerts its command raised, published after the commit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<Alert>,
+    /// It changed the default threshold, so every level is re-judged after it: also by whoever meets this record, for
+    /// its decider may have died before that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rejudges: bool,
     /// The refused command that this one replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resubmits: Option<Resubmits>,
@@ -286,6 +290,7 @@ impl Record {
             fingerprint: queued.map(|q| Fingerprint::of(&q.command)),
             retry: queued.map_or(0, |q| q.retry),
             alerts: Vec::new(),
+            rejudges: false,
             resubmits: queued.and_then(|q| q.resubmits.clone()),
             resubmitted_as: None,
         }

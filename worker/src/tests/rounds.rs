@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use stockline_common::domain::{Alert, AlertKind, Status};
+use stockline_common::domain::{Alert, AlertKind, CommandId, Status};
+use uuid::Uuid;
 
 use super::{receive, register, sell, stocked, threshold};
 use crate::testing::{Kind, Plan, Point, World, queued};
@@ -122,6 +123,27 @@ async fn re_judging_finishes_from_its_marks_before_the_next_sale() {
             assert!(told.contains(&("main", 2, AlertKind::Out)), "{kind:?} at commit {nth}: {told:?}");
         }
     }
+}
+
+/// The change's alert names the change, though the worker that made it died before it re-judged.
+#[tokio::test(start_paused = true)]
+async fn setting_the_threshold_that_stands_does_not_take_the_alert_of_the_change_after_it() {
+    let world = World::new();
+    stocked(&world, "cola");
+    world.work().await;
+    world.send(&[threshold(3, "cola", "null"), threshold(4, "cola", "20")]);
+    // Commit 1 is the fold of both, 2 the re-judging of the level.
+    let plan = Arc::new(Plan::with(&[(Point::Commit, 2, Kind::DieBefore)]));
+    let first = world.start(&plan);
+    plan.stopped.notified().await;
+    first.kill().await;
+    world.work().await;
+    world.check().await;
+    let told: Vec<_> = world.published.lock().unwrap().iter().map(|alert| alert.command_id).collect();
+    let change = CommandId(Uuid::from_u128(4));
+    assert_eq!(told, [change]);
+    let judged_for: Vec<_> = world.store.stock().marks.keys().map(|(_, id, _)| *id).collect();
+    assert_eq!(judged_for, [change]);
 }
 
 #[tokio::test(start_paused = true)]
