@@ -1,0 +1,236 @@
+//! The rules of the domain, all of them pure.
+
+use super::edit;
+use crate::{Mutation, Suite};
+
+const DOMAIN: &Suite =
+    &Suite { arguments: &["-p", "stockline-common", "--test", "domain"], sources: "common/tests/domain" };
+
+const FOLD: &str = "common/src/domain/fold.rs";
+const DRAFT: &str = "common/src/domain/fold/draft.rs";
+const MOVEMENTS: &str = "common/src/domain/fold/movements.rs";
+const OCCURRENCE: &str = "common/src/domain/fold/occurrence.rs";
+const LEVEL: &str = "common/src/domain/level.rs";
+const OUTCOME: &str = "common/src/domain/outcome.rs";
+const CATALOGUE: &str = "common/src/domain/fold/catalogue_commands.rs";
+
+pub(super) const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        name: "a-fold-is-netted-instead-of-judged-entry-by-entry",
+        edits: &[
+            edit(
+                MOVEMENTS,
+                "applied.alerts.extend(draft.level.judge(item, recorded_at, queued.command.command_id));",
+                "let _ = &applied.alerts;",
+            ),
+            edit(DRAFT, "fn into_commit(self,", "fn into_commit(mut self,"),
+            edit(
+                DRAFT,
+                "            let mut level = draft.level;\n            level.version += 1;",
+                "            let mut level = draft.level;\n            level.version += 1;
+            if let (Some(item), Some(last)) = (self.loaded.item.as_ref(), self.records.last_mut()) {
+                let alert = level.judge(item, level.updated_at, last.outcome.command_id);
+                last.alerts.extend(alert);
+            }",
+            ),
+        ],
+        suite: DOMAIN,
+        killed_by: "alert_tables::no_crossing_hides_inside_a_batch",
+    },
+    Mutation {
+        name: "a-fold-takes-its-commands-from-the-end",
+        edits: &[edit(
+            FOLD,
+            "    for slot in slots {\n        let id",
+            "    for slot in slots.iter().rev() {\n        let id",
+        )],
+        suite: DOMAIN,
+        killed_by: "properties::any_sequence_however_it_is_cut_ends_as_the_model_says",
+    },
+    Mutation {
+        name: "the-second-of-two-with-one-id-in-a-fold-counts-too",
+        edits: &[
+            edit(
+                FOLD,
+                "let earlier = draft.record(id).or_else(|| decided.get(&id));",
+                "let earlier = decided.get(&id);",
+            ),
+            edit(
+                FOLD,
+                "if draft.rewrites_own_row(slot) || !draft.has_room(slot, limits) {",
+                "if !draft.has_room(slot, limits) {",
+            ),
+        ],
+        suite: DOMAIN,
+        killed_by: "properties::any_sequence_however_it_is_cut_ends_as_the_model_says",
+    },
+    Mutation {
+        name: "a-stored-outcome-decides-nothing",
+        edits: &[edit(
+            FOLD,
+            "let earlier = draft.record(id).or_else(|| decided.get(&id));",
+            "let earlier = draft.record(id).or_else(|| decided.get(&id).filter(|_| false));",
+        )],
+        suite: DOMAIN,
+        killed_by: "movement_tables::the_same_id_counts_once_wherever_it_comes_again",
+    },
+    Mutation {
+        name: "a-chunk-leaves-out-the-first-entry-of-the-tail",
+        edits: &[edit(
+            DRAFT,
+            "entries: std::mem::take(&mut level.tail) });",
+            "entries: std::mem::take(&mut level.tail).split_off(1) });",
+        )],
+        suite: DOMAIN,
+        killed_by: "properties::any_sequence_however_it_is_cut_ends_as_the_model_says",
+    },
+    Mutation {
+        name: "a-chunk-leaves-its-last-entry-in-the-tail-too",
+        edits: &[edit(
+            DRAFT,
+            "commit.chunks.push(Chunk { location_id, entries: std::mem::take(&mut level.tail) });",
+            "commit.chunks.push(Chunk { location_id, entries: level.tail.clone() });
+                level.tail.drain(..level.tail.len() - 1);",
+        )],
+        suite: DOMAIN,
+        killed_by: "properties::any_sequence_however_it_is_cut_ends_as_the_model_says",
+    },
+    Mutation {
+        name: "an-alert-id-is-used-again",
+        edits: &[edit(LEVEL, "self.alert_no += 1;", "self.alert_no = 1;")],
+        suite: DOMAIN,
+        killed_by: "alert_tables::alert_numbers_count_up_without_the_ledger_moving",
+    },
+    Mutation {
+        name: "alert-ids-come-from-the-ledgers-seq",
+        edits: &[edit(LEVEL, "self.alert_no += 1;", "self.alert_no = self.seq;")],
+        suite: DOMAIN,
+        killed_by: "alert_tables::alert_numbers_count_up_without_the_ledger_moving",
+    },
+    Mutation {
+        name: "an-episode-never-ends",
+        edits: &[edit(LEVEL, "if state == StockState::Normal {", "if false {")],
+        suite: DOMAIN,
+        killed_by: "alert_tables::a_worsening_alerts_once_per_kind_and_episode",
+    },
+    Mutation {
+        name: "each-kind-alerts-again-and-again-in-an-episode",
+        edits: &[edit(LEVEL, "self.alerted |= kind.bit();", "")],
+        suite: DOMAIN,
+        killed_by: "alert_tables::a_worsening_alerts_once_per_kind_and_episode",
+    },
+    Mutation {
+        name: "an-archived-item-alerts",
+        edits: &[edit(LEVEL, "item.is_archived() || state <= was", "state <= was")],
+        suite: DOMAIN,
+        killed_by: "alert_tables::an_archived_item_alerts_nothing_and_starts_over_when_restored",
+    },
+    Mutation {
+        name: "a-default-threshold-does-not-end-its-fold",
+        edits: &[edit(
+            FOLD,
+            "                    rejudge = Some(id);\n                    break;",
+            "                    rejudge = None;",
+        )],
+        suite: DOMAIN,
+        killed_by: "catalogue_tables::a_default_threshold_ends_its_fold_and_only_a_change_does",
+    },
+    Mutation {
+        name: "a-threshold-of-a-location-does-not-judge-the-level",
+        edits: &[edit(
+            CATALOGUE,
+            "let alerts = draft.level.judge(item, raised_at, queued.command.command_id).into_iter().collect();",
+            "let _ = raised_at;\n        let alerts = Vec::new();",
+        )],
+        suite: DOMAIN,
+        killed_by: "alert_tables::setting_a_threshold_judges_the_level_anew",
+    },
+    Mutation {
+        name: "nothing-is-late",
+        edits: &[edit(MOVEMENTS, "let late = at.explicit\n", "let late = false && at.explicit\n")],
+        suite: DOMAIN,
+        killed_by: "time_tables::what_the_last_count_saw_is_late_and_moves_nothing",
+    },
+    Mutation {
+        name: "what-occurred-at-the-moment-of-a-count-is-not-late",
+        edits: &[edit(
+            MOVEMENTS,
+            "Change::By(_) => at.occurred_at <= counted_at,",
+            "Change::By(_) => at.occurred_at < counted_at,",
+        )],
+        suite: DOMAIN,
+        killed_by: "time_tables::what_the_last_count_saw_is_late_and_moves_nothing",
+    },
+    Mutation {
+        name: "what-does-not-say-when-it-occurred-can-be-late",
+        edits: &[edit(MOVEMENTS, "let late = at.explicit\n        && level", "let late = level")],
+        suite: DOMAIN,
+        killed_by: "time_tables::what_the_last_count_saw_is_late_and_moves_nothing",
+    },
+    Mutation {
+        name: "a-late-count-undoes-what-occurred-after-it",
+        edits: &[edit(
+            MOVEMENTS,
+            "try_fold(Quantity::ZERO, |sum, entry| sum.checked_add(entry.delta))",
+            "try_fold(Quantity::ZERO, |sum, _| Some(sum))",
+        )],
+        suite: DOMAIN,
+        killed_by: "time_tables::a_count_that_arrives_late_keeps_what_occurred_after_it",
+    },
+    Mutation {
+        name: "the-clients-clock-is-not-corrected",
+        edits: &[edit(OCCURRENCE, "claimed.plus_millis(correction)", "claimed.plus_millis(correction * 0)")],
+        suite: DOMAIN,
+        killed_by: "time_tables::the_clock_of_the_client_is_corrected_by_when_it_sent",
+    },
+    Mutation {
+        name: "the-clients-clock-is-corrected-the-wrong-way",
+        edits: &[edit(OCCURRENCE, "accepted_at.millis_since(sent_at)", "sent_at.millis_since(accepted_at)")],
+        suite: DOMAIN,
+        killed_by: "time_tables::the_clock_of_the_client_is_corrected_by_when_it_sent",
+    },
+    Mutation {
+        name: "a-time-ahead-is-not-clamped",
+        edits: &[edit(OCCURRENCE, "occurred_at: corrected.min(accepted_at)", "occurred_at: corrected")],
+        suite: DOMAIN,
+        killed_by: "time_tables::the_clock_of_the_client_is_corrected_by_when_it_sent",
+    },
+    Mutation {
+        name: "recorded-at-runs-behind-the-entry-before",
+        edits: &[edit(
+            MOVEMENTS,
+            "now.max(queued.accepted_at).max(draft.level.updated_at)",
+            "now.max(queued.accepted_at)",
+        )],
+        suite: DOMAIN,
+        killed_by: "time_tables::recorded_at_never_runs_behind_acceptance_or_the_entry_before",
+    },
+    Mutation {
+        name: "a-shortage-is-never-refused",
+        edits: &[edit(MOVEMENTS, "if leg.reject_shortage && delta.is_negative()", "if false && delta.is_negative()")],
+        suite: DOMAIN,
+        killed_by: "movement_tables::one_hundred_and_twenty_buyers_of_four_units_leave_none_and_116_refusals",
+    },
+    Mutation {
+        name: "a-precondition-is-not-judged",
+        edits: &[edit(MOVEMENTS, "if found == expected {", "if found == expected || true {")],
+        suite: DOMAIN,
+        killed_by: "movement_tables::a_precondition_is_judged_when_applied",
+    },
+    Mutation {
+        name: "a-dead-letter-blocks-its-own-retry",
+        edits: &[edit(
+            OUTCOME,
+            "!(open_dead_letter && self.retry < retry)",
+            "!(open_dead_letter && self.retry < retry && false)",
+        )],
+        suite: DOMAIN,
+        killed_by: "protocol_tables::a_record_decides_by_status_tries_and_finality",
+    },
+    Mutation {
+        name: "a-barcode-of-another-item-is-taken",
+        edits: &[edit(CATALOGUE, "self.check_barcodes(&catalogue.barcodes)?;", "")],
+        suite: DOMAIN,
+        killed_by: "catalogue_tables::ids_that_differ_only_in_case_are_one_and_barcodes_move_between_items",
+    },
+];

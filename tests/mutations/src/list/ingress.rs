@@ -1,0 +1,131 @@
+//! Who may do what, what is answered, and the order of packs.
+
+use super::edit;
+use crate::{Mutation, Suite};
+
+const LIBRARY: &Suite = &Suite { arguments: &["-p", "stockline-ingress", "--lib"], sources: "ingress/src" };
+const API: &Suite = &Suite { arguments: &["-p", "stockline-ingress", "--test", "api"], sources: "ingress/tests/api" };
+
+const RIGHTS: &str = "ingress/src/auth/rights.rs";
+const TOKEN: &str = "ingress/src/auth/token.rs";
+const ACTOR: &str = "ingress/src/packer/actor.rs";
+const RECEIPT: &str = "ingress/src/receipt.rs";
+
+pub(super) const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        name: "a-role-may-submit-everything",
+        edits: &[edit(
+            RIGHTS,
+            "if !self.role_may_submit(command, staff_may) {",
+            "if !self.role_may_submit(command, staff_may) && false {",
+        )],
+        suite: LIBRARY,
+        killed_by: "auth::rights::tests::every_role_may_submit_what_the_table_says_and_only_where_it_is_bound",
+    },
+    Mutation {
+        name: "a-token-acts-at-every-location",
+        edits: &[edit(
+            RIGHTS,
+            "Some(bound) if !bound.contains(location) =>",
+            "Some(bound) if !bound.contains(location) && false =>",
+        )],
+        suite: LIBRARY,
+        killed_by: "auth::rights::tests::every_role_may_submit_what_the_table_says_and_only_where_it_is_bound",
+    },
+    Mutation {
+        name: "a-token-of-any-client-is-good",
+        edits: &[edit(
+            TOKEN,
+            "if !self.client_id.as_ref().is_some_and(|id| expected.client_ids.contains(id)) {",
+            "if !self.client_id.as_ref().is_some_and(|id| expected.client_ids.contains(id)) && false {",
+        )],
+        suite: LIBRARY,
+        killed_by: "auth::tests::attacks::claims_that_do_not_fit_are_refused_by_name",
+    },
+    Mutation {
+        name: "a-token-of-any-issuer-is-good",
+        edits: &[edit(
+            TOKEN,
+            "if self.iss.as_deref() != Some(&expected.issuer) {",
+            "if self.iss.as_deref() != Some(&expected.issuer) && false {",
+        )],
+        suite: LIBRARY,
+        killed_by: "auth::tests::attacks::claims_that_do_not_fit_are_refused_by_name",
+    },
+    Mutation {
+        name: "an-id-token-is-taken-for-an-access-token",
+        edits: &[edit(
+            TOKEN,
+            "if self.token_use.as_deref() != Some(\"access\") {",
+            "if self.token_use.as_deref() != Some(\"access\") && false {",
+        )],
+        suite: LIBRARY,
+        killed_by: "auth::tests::attacks::claims_that_do_not_fit_are_refused_by_name",
+    },
+    Mutation {
+        name: "an-expired-token-is-good",
+        edits: &[edit(TOKEN, "if now > usable_until(exp) {", "if now > usable_until(exp) && false {")],
+        suite: LIBRARY,
+        killed_by: "auth::tests::attacks::claims_that_do_not_fit_are_refused_by_name",
+    },
+    Mutation {
+        name: "a-pack-that-failed-counts-as-queued",
+        edits: &[edit(
+            ACTOR,
+            "                    let failed = self.not_acknowledged(item, now);",
+            "                    let failed = { self.acknowledged(item, now); 0 };",
+        )],
+        suite: LIBRARY,
+        killed_by: "packer::tests::when_a_line_fails_the_later_ones_of_its_item_in_the_request_fail_unsent",
+    },
+    Mutation {
+        name: "a-pack-sent-again-has-another-id",
+        edits: &[edit(
+            ACTOR,
+            "            return Some(flying.pack.clone());",
+            "            return Some(Pack { dedup_id: Uuid::new_v4(), ..flying.pack.clone() });",
+        )],
+        suite: LIBRARY,
+        killed_by: "packer::tests::an_ambiguous_pack_goes_again_under_its_id_before_anything_later_of_its_item",
+    },
+    Mutation {
+        name: "after-a-failed-line-the-later-ones-of-its-item-are-sent",
+        edits: &[edit(
+            ACTOR,
+            "group.remove(|entry| failed.contains(&entry.of.request));",
+            "group.remove(|entry| failed.contains(&entry.of.request) && false);",
+        )],
+        suite: LIBRARY,
+        killed_by: "packer::tests::when_a_line_fails_the_later_ones_of_its_item_in_the_request_fail_unsent",
+    },
+    Mutation {
+        name: "the-fingerprint-is-ignored",
+        edits: &[edit(
+            RECEIPT,
+            "record.fingerprint.is_some_and(|print| print != receipt.fingerprint)",
+            "record.fingerprint.is_some_and(|print| print != receipt.fingerprint && false)",
+        )],
+        suite: API,
+        killed_by: "status::the_status_of_a_reused_id_shows_the_command_that_holds_it",
+    },
+    Mutation {
+        name: "queued-is-answered-without-a-receipt",
+        edits: &[edit(
+            RECEIPT,
+            "        (None, None) => Standing::Unknown(not_found()),",
+            "        (None, None) => Standing::Queued(Receipt { accepted_at: app.clock.now(), fingerprint: Fingerprint::from_bytes([0; 16]) }),",
+        )],
+        suite: API,
+        killed_by: "status::without_a_receipt_an_unknown_id_is_404_and_says_that_sending_again_is_safe",
+    },
+    Mutation {
+        name: "what-was-lost-is-queued-for-ever",
+        edits: &[edit(
+            RECEIPT,
+            "app.clock.now().millis_since(receipt.accepted_at) > app.retention_ms =>",
+            "app.clock.now().millis_since(receipt.accepted_at) > app.retention_ms && false =>",
+        )],
+        suite: API,
+        killed_by: "status::a_receipt_older_than_the_retention_without_an_outcome_is_410",
+    },
+];

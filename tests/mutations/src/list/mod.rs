@@ -1,0 +1,15 @@
+use crate::{Edit, Mutation};
+
+mod alerter;
+mod fold;
+mod ingress;
+mod stores;
+mod worker;
+
+/// Every mutation, those of one suite together.
+pub const ALL: &[&[Mutation]] =
+    &[fold::MUTATIONS, stores::DYNAMODB, stores::SQLITE, worker::MUTATIONS, ingress::MUTATIONS, alerter::MUTATIONS];
+
+const fn edit(file: &'static str, from: &'static str, to: &'static str) -> Edit {
+    Edit { file, from, to }
+}

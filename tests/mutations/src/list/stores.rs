@@ -1,0 +1,232 @@
+//! The conditions of the commit, in both stores, and what their services' answers say.
+
+use super::edit;
+use crate::{Mutation, Suite};
+
+const COMMON: &Suite =
+    &Suite { arguments: &["-p", "stockline-common", "--lib", "--features", "aws,sqlite"], sources: "common/src" };
+
+const COMMIT: &str = "common/src/aws/dynamodb/commit.rs";
+const CALL: &str = "common/src/aws/dynamodb/call.rs";
+const CANCEL: &str = "common/src/aws/dynamodb/cancel.rs";
+const LOAD: &str = "common/src/aws/dynamodb/load.rs";
+
+pub(super) const DYNAMODB: &[Mutation] = &[
+    Mutation {
+        name: "dynamodb-ids-are-put-under-no-condition",
+        edits: &[edit(
+            COMMIT,
+            "\"attribute_not_exists(#pk) OR #dead < :retry\"",
+            "\"attribute_not_exists(#pk) OR attribute_exists(#pk) OR #dead < :retry\"",
+        )],
+        suite: COMMON,
+        killed_by: "aws::dynamodb::tests::commits::a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did",
+    },
+    Mutation {
+        name: "dynamodb-a-version-is-put-over-any-other",
+        edits: &[edit(COMMIT, "\"#version = :version\"", "\"#version = :version OR attribute_exists(#version)\"")],
+        suite: COMMON,
+        killed_by: "aws::dynamodb::tests::commits::a_level_is_put_only_over_the_version_that_was_loaded",
+    },
+    Mutation {
+        name: "dynamodb-an-item-is-put-over-any-version",
+        edits: &[edit(
+            COMMIT,
+            "                conditions.push(AT_VERSION);\n                values.push((\":version\", row::number(version)));",
+            "                let _ = version;\n                conditions.push(\"attribute_exists(#pk)\");",
+        )],
+        suite: COMMON,
+        killed_by: "aws::dynamodb::tests::commits::an_item_is_put_only_over_the_version_that_was_loaded",
+    },
+    Mutation {
+        name: "dynamodb-a-level-is-re-judged-by-an-old-threshold",
+        edits: &[edit(COMMIT, "None => actions.check_threshold(commit, table)?,", "None => {}")],
+        suite: COMMON,
+        killed_by: "aws::dynamodb::tests::commits::a_level_is_rejudged_once_and_only_by_the_threshold_that_holds",
+    },
+    Mutation {
+        name: "dynamodb-a-claim-of-another-is-taken",
+        edits: &[edit(
+            COMMIT,
+            "\"attribute_not_exists(#pk) OR #item_id = :me\"",
+            "\"attribute_not_exists(#pk) OR attribute_exists(#pk) OR #item_id = :me\"",
+        )],
+        suite: COMMON,
+        killed_by: "aws::dynamodb::tests::commits::a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine",
+    },
+    Mutation {
+        name: "dynamodb-a-chunk-is-overwritten",
+        edits: &[edit(
+            COMMIT,
+            "row::of_chunk(&commit.item_id, chunk), ABSENT, &[], table)?;",
+            "row::of_chunk(&commit.item_id, chunk), \"attribute_not_exists(#pk) OR attribute_exists(#pk)\", &[], table)?;",
+        )],
+        suite: COMMON,
+        killed_by: "aws::dynamodb::tests::commits::a_chunk_is_never_overwritten",
+    },
+    Mutation {
+        name: "dynamodb-a-failed-id-is-a-conflict-and-not-a-duplicate",
+        edits: &[edit(
+            CANCEL,
+            "if stored.decides(*retry) { decided.push(stored) } else { conflict = true }",
+            "let _ = (stored.decides(*retry), &mut decided as &mut Vec<crate::domain::Record>);\n                    conflict = true;",
+        )],
+        suite: COMMON,
+        killed_by: "aws::dynamodb::tests::commits::duplicates_are_named_whatever_else_failed_and_nothing_is_written",
+    },
+    Mutation {
+        name: "dynamodb-a-conflict-of-transactions-is-an-outcome",
+        edits: &[edit(
+            CANCEL,
+            "Some(code) => passing = Some(told(code, reason)),",
+            "Some(code) => refused = Some(told(code, reason)),",
+        )],
+        suite: COMMON,
+        killed_by: "aws::dynamodb::tests::answers::a_transaction_with_a_conflict_may_pass_and_no_answer_is_taken_for_an_outcome",
+    },
+    Mutation {
+        name: "dynamodb-unprocessed-keys-are-taken-for-absent",
+        edits: &[edit(
+            CALL,
+            "waiting = left.map(|left| left.keys).unwrap_or_default();",
+            "waiting = left.map(|_| Vec::new()).unwrap_or_default();",
+        )],
+        suite: COMMON,
+        killed_by: "aws::dynamodb::tests::answers::what_was_left_unprocessed_is_asked_for_again_until_it_comes",
+    },
+    Mutation {
+        name: "dynamodb-the-write-path-reads-what-may-be-old",
+        edits: &[edit(
+            LOAD,
+            "future::join(self.get_many(named, true), side_by_side(whole)).await;",
+            "future::join(self.get_many(named, false), side_by_side(whole)).await;",
+        )],
+        suite: COMMON,
+        killed_by: "aws::dynamodb::tests::answers::the_levels_are_read_before_the_item_and_all_of_it_consistently",
+    },
+    Mutation {
+        name: "sqs-an-entry-that-failed-counts-as-sent",
+        edits: &[edit(
+            "common/src/aws/sqs/entries.rs",
+            "(entry.id(), Err(queue_error(entry.code(), entry.message().unwrap_or_default())))",
+            "(entry.id(), { let _ = queue_error(entry.code(), \"\"); Ok(()) })",
+        )],
+        suite: COMMON,
+        killed_by: "aws::sqs::entries::tests::each_entry_has_its_own_result_and_what_is_not_named_has_failed",
+    },
+    Mutation {
+        name: "an-entry-that-the-answer-does-not-name-counts-as-done",
+        edits: &[edit(
+            "common/src/aws/batch.rs",
+            "let mut results = vec![Err(unnamed); count];",
+            "let _ = unnamed;\n    let mut results = vec![Ok(()); count];",
+        )],
+        suite: COMMON,
+        killed_by: "aws::batch::tests::an_entry_that_the_answer_does_not_name_has_failed",
+    },
+    Mutation {
+        name: "a-receipt-of-any-key-is-good",
+        edits: &[edit(
+            "common/src/domain/receipt.rs",
+            "verify_truncated_left(tag).is_ok());",
+            "verify_truncated_left(tag).is_ok() || true);",
+        )],
+        suite: COMMON,
+        killed_by: "domain::receipt::tests::a_receipt_holds_for_its_own_command_only",
+    },
+];
+
+const POWER: &Suite = &Suite { arguments: &["-p", "stockline-tests", "--test", "powerloss"], sources: "tests/tests" };
+
+const SQLITE_COMMIT: &str = "common/src/sqlite/stock/commit.rs";
+const MESSAGES: &str = "common/src/sqlite/queue/messages.rs";
+
+pub(super) const SQLITE: &[Mutation] = &[
+    Mutation {
+        name: "sqlite-ids-are-put-under-no-condition",
+        edits: &[edit(
+            SQLITE_COMMIT,
+            "Some((_, stored)) if stored.decides(record.retry) => decided.push(stored),",
+            "Some((_, stored)) if stored.decides(record.retry) && false => decided.push(stored),",
+        )],
+        suite: COMMON,
+        killed_by: "sqlite::stock::tests::commits::a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did",
+    },
+    Mutation {
+        name: "sqlite-a-level-is-put-over-any-version",
+        edits: &[edit(
+            SQLITE_COMMIT,
+            "if stored.map(|stored| stored.version) != put.loaded_version {",
+            "if stored.map(|stored| stored.version) != put.loaded_version && false {",
+        )],
+        suite: COMMON,
+        killed_by: "sqlite::stock::tests::commits::a_stale_level_or_item_is_a_conflict",
+    },
+    Mutation {
+        name: "sqlite-an-item-is-put-over-any-version",
+        edits: &[edit(
+            SQLITE_COMMIT,
+            "commit.item.as_ref().is_none_or(|put| put.loaded_version == facts.and_then(|f| f.version))",
+            "commit.item.as_ref().is_none_or(|put| put.loaded_version == facts.and_then(|f| f.version) || true)",
+        )],
+        suite: COMMON,
+        killed_by: "sqlite::stock::tests::commits::a_stale_level_or_item_is_a_conflict",
+    },
+    Mutation {
+        name: "sqlite-a-level-is-re-judged-by-an-old-threshold",
+        edits: &[edit(
+            SQLITE_COMMIT,
+            "facts.version.is_some() && facts.threshold_version == version",
+            "facts.version.is_some() && (facts.threshold_version == version || true)",
+        )],
+        suite: COMMON,
+        killed_by: "sqlite::stock::tests::commits::a_level_is_rejudged_once_and_only_by_the_threshold_that_holds",
+    },
+    Mutation {
+        name: "sqlite-a-claim-of-another-is-taken",
+        edits: &[edit(SQLITE_COMMIT, "(holder, _) => holder == mine,", "(holder, _) => holder == mine || true,")],
+        suite: COMMON,
+        killed_by: "sqlite::stock::tests::commits::a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine",
+    },
+    Mutation {
+        name: "sqlite-a-group-is-delivered-while-it-is-in-flight",
+        edits: &[edit(
+            MESSAGES,
+            "        group.in_flight = group.held.len();\n    }\n\n    fn taken_before",
+            "        group.in_flight = group.held.len();
+        if !group.waiting.is_empty() {
+            self.ready.push_back(Arc::clone(name));
+        }
+    }\n\n    fn taken_before",
+        )],
+        suite: COMMON,
+        killed_by: "sqlite::queue::tests::a_group_is_locked_while_any_of_its_messages_is_in_flight",
+    },
+    Mutation {
+        name: "sqlite-an-expired-handle-acknowledges",
+        edits: &[edit(
+            MESSAGES,
+            "    pub(super) fn ack(&mut self, now: Instant, delivery: DeliveryNo) -> Option<i64> {\n        self.expire(now);",
+            "    pub(super) fn ack(&mut self, _now: Instant, delivery: DeliveryNo) -> Option<i64> {",
+        )],
+        suite: COMMON,
+        killed_by: "sqlite::queue::tests::an_expired_handle_neither_acknowledges_nor_extends",
+    },
+    Mutation {
+        name: "sqlite-what-is-accepted-is-not-synced",
+        edits: &[
+            edit(
+                "common/src/sqlite/schema.rs",
+                "if options.synchronous_off { \"OFF\" } else { \"FULL\" })?;",
+                "if options.synchronous_off { \"OFF\" } else { \"OFF\" })?;",
+            ),
+            edit(
+                "common/src/sqlite/queue/batches.rs",
+                "\"synchronous\", if durable { \"FULL\" } else { \"NORMAL\" })?;",
+                "\"synchronous\", if durable { \"OFF\" } else { \"OFF\" })?;",
+            ),
+        ],
+        suite: POWER,
+        killed_by: "an_accepted_command_survives_a_power_cut_and_without_syncs_it_does_not",
+    },
+];

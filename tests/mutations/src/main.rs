@@ -1,0 +1,89 @@
+//! Takes the rules of Stockline away one at a time, and runs the test that must notice.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is this program's output")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use stockline_mutations::{ALL, Ending, Mutation, Tree};
+
+/// Takes the rules of Stockline away one at a time, and runs the test that must notice.
+///
+/// Exit code 0: every mutation is noticed by its test. 1: some are not.
+#[derive(Debug, Parser)]
+#[command(
+    after_help = "Examples:\n  stockline-mutations                  all of them (about half an hour on two cores)\n  \
+                        stockline-mutations --only alert     those whose name has \"alert\" in it\n  \
+                        stockline-mutations --list           what there is, without running it"
+)]
+struct Cli {
+    /// Only those whose name contains this.
+    #[arg(long)]
+    only: Option<String>,
+    /// Prints what there is, without running it.
+    #[arg(long)]
+    list: bool,
+    /// Where the copy of the workspace and its builds are kept.
+    #[arg(long, default_value = "target/mutations")]
+    folder: PathBuf,
+}
+
+fn main() -> Result<ExitCode> {
+    let cli = Cli::parse();
+    let wanted = |mutation: &&Mutation| cli.only.as_ref().is_none_or(|part| mutation.name.contains(part.as_str()));
+    let mutations: Vec<&Mutation> = ALL.iter().copied().flatten().filter(wanted).collect();
+    if cli.list {
+        table(mutations.iter().map(|mutation| (*mutation, String::new())));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let workspace = std::env::current_dir()?;
+    let tree = Tree::of(&workspace, &workspace.join(&cli.folder)).context("copying the workspace")?;
+    let bar = ProgressBar::new(mutations.len() as u64)
+        .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")?);
+    let started = Instant::now();
+    let (mut rows, mut noticed) = (Vec::new(), 0);
+    for of_suite in mutations.chunk_by(|one, next| one.suite == next.suite) {
+        let suite = of_suite[0].suite;
+        bar.set_message(suite.arguments.join(" "));
+        let mut unfit = tree.unfit(suite, of_suite.iter().map(|mutation| mutation.killed_by))?;
+        for mutation in of_suite {
+            bar.set_message(mutation.name);
+            let ending = match unfit.remove(mutation.killed_by) {
+                None => tree.try_out(mutation)?,
+                Some(ending) => Ending::Broken(format!("without it the test does not pass: {}", told(&ending))),
+            };
+            noticed += usize::from(matches!(ending, Ending::Killed | Ending::Hung));
+            bar.suspend(|| eprintln!("{}: {}", mutation.name, told(&ending)));
+            rows.push((*mutation, ending));
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    table(rows.iter().map(|(mutation, ending)| (*mutation, short(ending))));
+    println!("\n{noticed} of {} noticed in {} s", rows.len(), started.elapsed().as_secs());
+    Ok(if noticed == rows.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn table(rows: impl Iterator<Item = (&'static Mutation, String)>) {
+    println!("| what is taken away | where | ending | noticed by |\n|---|---|---|---|");
+    for (mutation, ending) in rows {
+        let file = mutation.edits.first().map_or("", |edit| edit.file);
+        println!("| {} | `{file}` | {ending} | `{}` |", mutation.name.replace('-', " "), mutation.killed_by);
+    }
+}
+
+fn short(ending: &Ending) -> String {
+    told(ending).lines().next().unwrap_or_default().to_owned()
+}
+
+fn told(ending: &Ending) -> String {
+    match ending {
+        Ending::Killed => "killed".into(),
+        Ending::Hung => "killed: its test does not end".into(),
+        Ending::Survived => "SURVIVED".into(),
+        Ending::Broken(why) => format!("NOT TRIED: {why}"),
+    }
+}
