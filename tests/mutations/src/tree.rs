@@ -147,12 +147,12 @@ impl Tree {
         if !built.status.success() {
             return Ok(Err(format!("it does not build:\n{}", String::from_utf8_lossy(&built.stderr))));
         }
-        let programs = built.stdout.split(|byte| *byte == b'\n').filter_map(|line| {
+        let mut programs = built.stdout.split(|byte| *byte == b'\n').filter_map(|line| {
             let message: Value = serde_json::from_slice(line).ok()?;
             let is_test = message["profile"]["test"] == true;
             message["executable"].as_str().filter(|_| is_test).map(PathBuf::from)
         });
-        Ok(programs.last().ok_or_else(|| "cargo built no test".to_owned()))
+        Ok(programs.next_back().ok_or_else(|| "cargo built no test".to_owned()))
     }
 }
 
