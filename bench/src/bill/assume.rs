@@ -4,8 +4,8 @@ pub(crate) struct Assumptions {
     /// From this rate on queue calls carry ten messages; below, each message travels alone.
     #[arg(long, default_value_t = 1_000.0)]
     pub(crate) full_calls_from: f64,
-    /// At such rates, the share of commands that are of items so hot that their packs are full.
-    #[arg(long, default_value_t = 0.0)]
+    /// At such rates, the share of commands that are of items so hot that their packs are full: 0 to 1.
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
     pub(crate) hot_share: f64,
     /// Commands of one request to the API.
     #[arg(long, default_value_t = 1.0)]
@@ -37,8 +37,8 @@ pub(crate) struct Assumptions {
     /// Memory of a task, in GB.
     #[arg(long, default_value_t = 1.0)]
     pub(crate) task_gb: f64,
-    /// The share of a task's CPU that is used on average. A vCPU counts as a core of the measuring machine.
-    #[arg(long, default_value_t = 0.5)]
+    /// The share of a task's CPU that is used on average, 0 to 1. A vCPU counts as a core of the measuring machine.
+    #[arg(long, default_value_t = 0.5, value_parser = share)]
     pub(crate) busy: f64,
     /// The fewest tasks of ingress, and of the worker.
     #[arg(long, default_value_t = 2.0)]
@@ -78,6 +78,11 @@ impl Assumptions {
     }
 }
 
+fn share(text: &str) -> Result<f64, String> {
+    let value = text.parse().map_err(|error| format!("{error}"))?;
+    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err("a share is from 0 to 1".into()) }
+}
+
 #[cfg(test)]
 impl Default for Assumptions {
     fn default() -> Self {
@@ -95,6 +100,12 @@ mod tests {
     use stockline_common::aws::SqsOptions;
 
     use super::*;
+
+    #[test]
+    fn a_share_is_no_percentage() {
+        assert_eq!(share("1"), Ok(1.0));
+        assert!(share("100").is_err() && share("-0.1").is_err() && share("NaN").is_err());
+    }
 
     #[test]
     fn what_is_assumed_of_the_worker_is_how_it_is_set() {
