@@ -237,7 +237,7 @@ pub struct Commit {
     pub item_id: ItemId,
     /// Its record, where a catalogue command changed it.
     pub item: Option<ItemPut>,
-    /// The item's `threshold_version` that must be found (re-judging).
+    /// The item's `threshold_version` that must be found: re-judging, and a level that is new.
     pub threshold_check: Option<u64>,
     /// Levels, each at most once.
     pub levels: Vec<LevelPut>,

@@ -175,3 +175,17 @@ fn a_dead_letter_keeps_the_body_and_what_could_be_read() {
     );
     assert!(stored.outcome.settled_at >= stored.outcome.accepted_at);
 }
+
+#[test]
+fn a_new_level_is_bound_to_the_threshold_that_it_was_judged_by() {
+    for (claim, meanwhile, stands) in [
+        ("nothing changed", "sell 1 id:20", true),
+        ("another field changed", "update policy:reject id:20", true),
+        ("the threshold changed, and nobody re-judged what was not there", "default 8 id:20", false),
+    ] {
+        let mut worker = world("");
+        let fold = worker.fold_of(&item_id(), &slots(&read("receive 9 at:shop | sell 2 at:shop")));
+        worker.run(&item_id(), &slots(&read(meanwhile)));
+        assert_eq!(worker.store.commit(&fold.commit).is_ok(), stands, "{claim}");
+    }
+}

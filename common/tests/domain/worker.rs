@@ -105,7 +105,7 @@ pub fn assert_within(commit: &Commit, limits: &FoldLimits) {
         + commit.chunks.len()
         + commit.claims.len()
         + commit.resubmitted.len()
-        + usize::from(commit.item.is_some());
+        + usize::from(commit.item.is_some() || commit.threshold_check.is_some());
     assert!(actions <= limits.max_actions, "{actions} actions of {}", limits.max_actions);
     const KEY_BYTES: usize = 140;
     let json = |len: usize| len + KEY_BYTES;

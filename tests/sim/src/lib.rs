@@ -10,6 +10,7 @@ pub mod auditor;
 pub mod coverage;
 mod expression;
 pub mod faults;
+pub mod kept;
 mod queue;
 mod rng;
 pub mod run;

@@ -325,7 +325,15 @@ impl CommandReceiver for QueueEnd {
         // The worker keeps them in a set: their order is nothing that a run may depend on.
         let mut order: Vec<usize> = (0..changes.len()).collect();
         order.sort_by(|a, b| changes[*a].0.0.cmp(&changes[*b].0.0));
-        let asked: Arc<Vec<_>> = Arc::new(order.iter().map(|index| changes[*index].clone()).collect());
+        let mut asked: Vec<_> = order.iter().map(|index| changes[*index].clone()).collect();
+        if self.queue.world.is(Tamper::BackAtOnce) {
+            // What is no extension is a return.
+            asked
+                .iter_mut()
+                .filter(|(_, time)| *time != self.visibility_timeout())
+                .for_each(|(_, t)| *t = Duration::ZERO);
+        }
+        let asked = Arc::new(asked);
         let serve = |kind: Option<Kind>| {
             let (asked, queue) = (asked.clone(), self.queue.clone());
             async move {

@@ -30,11 +30,6 @@ const REST: Duration = Duration::from_secs(4 * 3_600);
 /// The retention of queue and dead letter queue together, in milliseconds.
 const RETENTION_MS: i64 = 28 * 86_400_000;
 
-/// Received more often than this, a message is moved to the dead letter queue: as it is deployed, where no fault may use
-/// it up, and so that it happens.
-const RECEIVES_MAX: u32 = 1_000;
-const RECEIVES_FEW: u32 = 2;
-
 /// Weeks, during which nothing runs.
 const WEEKS: Duration = Duration::from_secs(20 * 86_400);
 
@@ -43,9 +38,6 @@ const WEEKS: Duration = Duration::from_secs(20 * 86_400);
 pub struct Watch {
     /// A rule of the protocol that is taken away.
     pub tamper: Option<Tamper>,
-    /// The queue sets messages aside after few receives. The auditor does not judge all of that yet: some seeds are
-    /// called faulty that are not.
-    pub set_aside: bool,
     /// Every call is written down.
     pub traced: bool,
 }
@@ -97,8 +89,11 @@ pub fn run(scenario: &Scenario, watch: Watch) -> Report {
         ("lines sent weeks later", story.told.weeks_later),
         ("calls refused by an outage", world.faults().refused_by_outage),
         ("runs with an outage", u64::from(!scenario.outages.is_empty())),
+        ("messages that the queue set aside", story.sent.iter().filter(|sent| sent.set_aside).count() as u64),
+        ("transactions refused to a busy item", world.busy_refused()),
         ("alerts published", story.topic.len() as u64),
         ("messages that are no commands", scenario.poisons.len() as u64),
+        ("commands that the store refuses", scenario.refused()),
         ("clocks that jumped", scenario.skews.len() as u64),
         ("locations registered meanwhile", 1),
         ("workers replaced", scenario.deploys.len() as u64),
@@ -118,9 +113,8 @@ struct Installation {
 
 async fn play(scenario: &Scenario, watch: Watch) -> (Story, Arc<World>) {
     let faults = Faults::new(scenario.faults.clone(), scenario.outages.clone());
-    let visibility = Duration::from_millis(scenario.visibility_ms);
-    let world = World::new(scenario.seed, faults, visibility, watch.tamper, watch.traced);
-    let queue = Queue::new(&world, if watch.set_aside { RECEIVES_FEW } else { RECEIVES_MAX });
+    let world = World::new(scenario, faults, watch);
+    let queue = Queue::new(&world, scenario.receives_max);
     let skews = (0..scenario.workers + scenario.ingresses).map(|_| Arc::default()).collect();
     let crashes = Arc::default();
     let all = Arc::new(Installation { world, table: Arc::default(), queue, topic: Arc::default(), skews, crashes });
@@ -168,8 +162,9 @@ async fn play(scenario: &Scenario, watch: Watch) -> (Story, Arc<World>) {
 impl Installation {
     /// When nothing goes wrong any more by plan: outages are over, and requests that come again have come.
     fn over(&self, scenario: &Scenario) -> Instant {
-        let outages = scenario.outages.iter().map(|outage| outage.2).max().unwrap_or_default();
-        self.world.started + Duration::from_millis(outages.max(60_000))
+        let outages = scenario.outages.iter().map(|outage| outage.2);
+        let last = outages.chain(scenario.busy.iter().map(|busy| busy.2)).max().unwrap_or_default();
+        self.world.started + Duration::from_millis(last.max(60_000))
     }
 
     /// Waits until the queue is empty and nothing is under way that could fill it again: false where that never comes.

@@ -1,5 +1,6 @@
 //! What a seed stands for: plain data, so that a failing run can be made smaller.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -12,7 +13,7 @@ pub const COMMANDS_MIN: usize = 200;
 pub const FAULTS_MIN: usize = 7;
 
 /// A command that a till means to send.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Line {
     pub(crate) item: String,
     pub(crate) id: Uuid,
@@ -25,7 +26,7 @@ pub(crate) struct Line {
 }
 
 /// Lines that are sent together, and again until they are accepted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Request {
     pub(crate) till: usize,
     /// After the till's last request.
@@ -36,7 +37,7 @@ pub struct Request {
 }
 
 /// A request that comes once more.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Again {
     pub(crate) after_ms: u64,
     /// With another body under the same ids.
@@ -46,7 +47,7 @@ pub(crate) struct Again {
 }
 
 /// A message that no ingress wrote.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Poison {
     pub(crate) at_ms: u64,
     pub(crate) item: String,
@@ -54,7 +55,7 @@ pub(crate) struct Poison {
 }
 
 /// All of a run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Scenario {
     /// The seed.
     pub seed: u64,
@@ -79,11 +80,30 @@ pub struct Scenario {
     pub(crate) late_location_ms: u64,
     /// Weeks pass, and old commands come again.
     pub(crate) weeks: bool,
+    /// Received more often than this, a message is moved to the dead letter queue.
+    pub(crate) receives_max: u32,
+    /// An item of which the store takes nothing, from when, until when: its partition is over its rate of writes.
+    pub(crate) busy: Option<(String, u64, u64)>,
 }
+
+/// As it is deployed: no fault may use it up.
+pub(crate) const RECEIVES_MAX: u32 = 1_000;
+
+/// So that the queue sets messages aside.
+const RECEIVES_FEW: u32 = 2;
+
+/// The store takes no outcome of a command with this note, unless it is set aside.
+pub(crate) const REFUSED_NOTE: &str = "what no store takes";
 
 const LOCATIONS: [&str; 6] = ["main", "main", "main", "a", "a", "b"];
 
 impl Scenario {
+    /// Commands that the store refuses, whatever they come to.
+    pub(crate) fn refused(&self) -> u64 {
+        let lines = self.requests.iter().flat_map(|request| &request.lines);
+        lines.filter(|line| line.body["note"] == REFUSED_NOTE).count() as u64
+    }
+
     /// Of this seed.
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed, 1);
@@ -97,6 +117,7 @@ impl Scenario {
         let Writer { mut rng, items, .. } = writer;
         let faults = (0..rng.between(FAULTS_MIN as u64, 16)).map(|_| fault(&mut rng)).collect();
         let workers = rng.between(2, 3) as usize;
+        let busy = busy(&mut rng, &items);
         let weeks = requests.iter().any(|request| request.again.is_some_and(|again| again.weeks_later));
         Self {
             seed,
@@ -114,6 +135,8 @@ impl Scenario {
             skews: skews(&mut rng, workers + 2),
             late_location_ms: rng.between(3_000, 30_000),
             weeks,
+            receives_max: if rng.percent(40) { RECEIVES_FEW } else { RECEIVES_MAX },
+            busy,
         }
     }
 }
@@ -166,6 +189,11 @@ fn outages(rng: &mut Rng) -> Vec<(Vec<Step>, u64, u64)> {
     };
     let from = rng.between(2_000, 15_000);
     vec![(steps, from, from + rng.between(20 * 60_000, 3 * 3_600_000))]
+}
+
+fn busy(rng: &mut Rng, items: &[String]) -> Option<(String, u64, u64)> {
+    let from = rng.between(1_000, 15_000);
+    rng.percent(8).then(|| (rng.pick(items).clone(), from, from + rng.between(60_000, 20 * 60_000)))
 }
 
 fn skews(rng: &mut Rng, clocks: usize) -> Vec<(u64, usize, i64)> {
@@ -340,6 +368,9 @@ impl Writer {
         let precondition = body.get("quantity").is_some() && self.rng.percent(4);
         if precondition {
             body["expected_on_hand"] = json!(self.rng.below(12).to_string());
+        }
+        if body.get("quantity").is_some() && self.rng.percent(1) {
+            body["note"] = json!(REFUSED_NOTE);
         }
         body
     }

@@ -10,7 +10,7 @@ use super::scenario::Scenario;
 const RUNS_MAX: usize = 600;
 
 /// What of a scenario beside faults and requests can be left out.
-const SIDE_EVENTS: [&str; 6] = ["poisons", "outages", "deploys", "skews", "again", "receivers"];
+const SIDE_EVENTS: [&str; 8] = ["poisons", "outages", "busy", "deploys", "skews", "again", "receivers", "aside"];
 
 /// Which part of a seed's scenario is played; as text, what `simulate` takes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,6 +47,8 @@ impl Cut {
                 "deploys" => scenario.deploys.clear(),
                 "skews" => scenario.skews.clear(),
                 "receivers" => scenario.receivers = 1,
+                "busy" => scenario.busy = None,
+                "aside" => scenario.receives_max = super::scenario::RECEIVES_MAX,
                 _ => {
                     scenario.weeks = false;
                     scenario.requests.iter_mut().for_each(|request| request.again = None);

@@ -27,6 +27,8 @@ struct Versions {
 #[derive(Debug, Clone)]
 pub(crate) struct Written {
     pub(crate) at_ms: u64,
+    /// What was written together has the same.
+    pub(crate) transaction: u64,
     pub(crate) key: Key,
     /// `None`: it was deleted.
     pub(crate) row: Option<Arc<Row>>,
@@ -39,6 +41,7 @@ pub(crate) struct Table {
     /// Rows of transactions under way.
     locked: HashMap<Key, u64>,
     tokens: HashMap<u64, u64>,
+    transactions: u64,
     /// Every write, in order.
     pub(crate) log: Vec<Written>,
 }
@@ -85,13 +88,15 @@ impl Table {
 
     fn set(&mut self, key: Key, row: Option<Row>, now_ms: u64) {
         let row = row.map(Arc::new);
-        self.log.push(Written { at_ms: now_ms, key: key.clone(), row: row.clone() });
+        let transaction = self.transactions;
+        self.log.push(Written { at_ms: now_ms, transaction, key: key.clone(), row: row.clone() });
         let old = self.rows.get(&key).and_then(|versions| versions.now.clone());
         self.rows.insert(key, Versions { now: row, before: old, changed_ms: now_ms });
     }
 
     /// Puts a row whatever is there.
     pub(crate) fn put(&mut self, row: Row, now_ms: u64) {
+        self.begin();
         self.set(key_of(&row), Some(row), now_ms);
     }
 
@@ -137,6 +142,11 @@ impl Table {
             (update.condition_expression(), update.expression_attribute_names(), update.expression_attribute_values())
         };
         condition.is_none_or(|condition| holds(condition, Bound { names, values }, row))
+    }
+
+    /// What is applied from now on is written together, and apart from what was written before.
+    pub(crate) fn begin(&mut self) {
+        self.transactions += 1;
     }
 
     /// Does what an action says.

@@ -1,12 +1,13 @@
 //! Rules of the protocol, each of which can be taken away between the adapter and the model: if the simulation is
 //! worth anything, it finds that.
 
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem};
+use serde::{Deserialize, Serialize};
 
 use super::table::key_of_action;
 
 /// What is taken away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Tamper {
     /// An outcome is put whether or not the id is decided.
     IdsUnconditional,
@@ -14,6 +15,12 @@ pub enum Tamper {
     MarkUnconditional,
     /// Claims are put and deleted whoever holds them.
     ClaimUnconditional,
+    /// A level is put whatever its version.
+    LevelUnconditional,
+    /// An item's record is put whatever its version.
+    ItemUnconditional,
+    /// A level is judged anew whatever the item's threshold has become.
+    ThresholdUnchecked,
     /// Actions whose conditions hold are done, although others' don't.
     NotAtomic,
     /// Chunks are written beside the transaction, whatever becomes of it.
@@ -44,14 +51,19 @@ pub enum Tamper {
     GroupUnlocked,
     /// A pack that was not acknowledged counts as queued.
     FailedEntriesIgnored,
+    /// After an error messages come again at once.
+    BackAtOnce,
 }
 
 impl Tamper {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::IdsUnconditional,
         Self::MarkUnconditional,
         Self::ClaimUnconditional,
+        Self::LevelUnconditional,
+        Self::ItemUnconditional,
+        Self::ThresholdUnchecked,
         Self::NotAtomic,
         Self::ChunkOutside,
         Self::RejectionOutside,
@@ -67,6 +79,7 @@ impl Tamper {
         Self::GroupUnordered,
         Self::GroupUnlocked,
         Self::FailedEntriesIgnored,
+        Self::BackAtOnce,
     ];
 }
 
@@ -81,6 +94,9 @@ impl Tamper {
                 Self::IdsUnconditional => sk == "CMD",
                 Self::MarkUnconditional => sk.starts_with("AT#"),
                 Self::ClaimUnconditional => pk.starts_with("BARCODE#") || pk.starts_with("ITEMKEY#"),
+                Self::LevelUnconditional => sk.starts_with("LEVEL#"),
+                Self::ItemUnconditional => pk.starts_with("ITEM#") && sk == "ITEM" && action.put().is_some(),
+                Self::ThresholdUnchecked => action.condition_check().is_some(),
                 Self::ChunkOutside => pk.starts_with("LEDGER#"),
                 _ => false,
             };
@@ -118,6 +134,13 @@ fn without_condition(action: &TransactWriteItem) -> TransactWriteItem {
     if let Some(put) = action.put() {
         let put = Put::builder().table_name(put.table_name()).set_item(Some(put.item().clone()));
         return TransactWriteItem::builder().put(put.build().unwrap()).build();
+    }
+    if let Some(check) = action.condition_check() {
+        // It must be there, for the reasons stand in the order of the actions: one that always holds.
+        let check = ConditionCheck::builder().table_name(check.table_name()).set_key(Some(check.key().clone()));
+        let check =
+            check.condition_expression("attribute_not_exists(#never)").expression_attribute_names("#never", "never");
+        return TransactWriteItem::builder().condition_check(check.build().unwrap()).build();
     }
     match action.delete() {
         Some(delete) => {

@@ -33,6 +33,7 @@ use tokio::time::sleep;
 
 use super::expression::{Bound, Row, holds};
 use super::faults::{Kind, Step};
+use super::scenario::REFUSED_NOTE;
 use super::table::{Key, Table, key_of, key_of_action};
 use super::tamper::Tamper;
 use super::world::{Answer, Process, World};
@@ -209,6 +210,7 @@ impl Wire for SimWire {
         for action in &outside {
             let mut table = self.table.lock().unwrap();
             if table.allows(action) {
+                table.begin();
                 table.apply(action, self.world().now_ms());
             }
         }
@@ -271,9 +273,19 @@ impl Wire for SimWire {
 }
 
 fn conflict(taken: &[bool], as_refusal: bool) -> Vec<CancellationReason> {
-    let code = if as_refusal { "ValidationError" } else { "TransactionConflict" };
-    let reason = |taken: &bool| CancellationReason::builder().code(if *taken { code } else { "None" }).build();
-    taken.iter().map(reason).collect()
+    cancelled(taken, if as_refusal { "ValidationError" } else { "TransactionConflict" })
+}
+
+/// The reasons of a cancelled transaction: this code for each action that it concerns.
+fn cancelled(concerned: &[bool], code: &str) -> Vec<CancellationReason> {
+    let reason = |concerned: &bool| CancellationReason::builder().code(if *concerned { code } else { "None" }).build();
+    concerned.iter().map(reason).collect()
+}
+
+/// An outcome that the store takes only as a dead letter.
+fn is_refused(action: &TransactWriteItem) -> bool {
+    let record = action.put().and_then(|put| put.item().get("record")).and_then(|record| record.as_s().ok());
+    record.is_some_and(|text| text.contains(REFUSED_NOTE) && !text.contains(r#""status":"dead_lettered""#))
 }
 
 /// A transaction: it takes its rows, and a moment later all of it is done or nothing.
@@ -287,6 +299,14 @@ async fn transact(
     if table.lock().unwrap().knows(token, world.now_ms()) {
         return Ok(());
     }
+    let busy: Vec<_> = actions.iter().map(|action| world.is_busy(&key_of_action(action).0)).collect();
+    if busy.contains(&true) {
+        return Err(cancelled(&busy, "ThrottlingError"));
+    }
+    let refused: Vec<_> = actions.iter().map(is_refused).collect();
+    if refused.contains(&true) {
+        return Err(cancelled(&refused, "ValidationError"));
+    }
     let locked = table.lock().unwrap().lock(&actions, transaction);
     locked.map_err(|taken| conflict(&taken, world.is(Tamper::ConflictRefused)))?;
     let takes = world.rng().between(1, 3);
@@ -295,6 +315,7 @@ async fn transact(
     table.unlock(transaction);
     let now_ms = world.now_ms();
     let refusal = table.refusal(&actions, !world.is(Tamper::NoProof));
+    table.begin();
     for action in actions.iter() {
         let may = refusal.is_none() || (world.is(Tamper::NotAtomic) && table.allows(action));
         if may {

@@ -13,6 +13,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::faults::{Faults, Kind, Step};
 use super::rng::Rng;
+use super::run::Watch;
+use super::scenario::Scenario;
 use super::tamper::Tamper;
 
 /// When every run begins, in milliseconds since 1970.
@@ -38,26 +40,24 @@ pub(crate) struct World {
     pub(crate) visibility: Duration,
     rng: Mutex<Rng>,
     faults: Mutex<Faults>,
+    busy: Option<(String, u64, u64)>,
+    busy_refused: AtomicU64,
     trace: Mutex<Option<String>>,
     /// When the last call that was sent arrives.
     last_arrival_ms: AtomicU64,
 }
 
 impl World {
-    pub(crate) fn new(
-        seed: u64,
-        faults: Faults,
-        visibility: Duration,
-        tamper: Option<Tamper>,
-        traced: bool,
-    ) -> Arc<Self> {
+    pub(crate) fn new(scenario: &Scenario, faults: Faults, watch: Watch) -> Arc<Self> {
         Arc::new(Self {
             started: Instant::now(),
-            tamper,
-            visibility,
-            rng: Mutex::new(Rng::new(seed, 2)),
+            tamper: watch.tamper,
+            visibility: Duration::from_millis(scenario.visibility_ms),
+            rng: Mutex::new(Rng::new(scenario.seed, 2)),
             faults: Mutex::new(faults),
-            trace: Mutex::new(traced.then(String::new)),
+            busy: scenario.busy.clone(),
+            busy_refused: AtomicU64::new(0),
+            trace: Mutex::new(watch.traced.then(String::new)),
             last_arrival_ms: AtomicU64::new(0),
         })
     }
@@ -72,6 +72,20 @@ impl World {
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap()
+    }
+
+    /// Is the partition of this row over its rate?
+    pub(crate) fn is_busy(&self, pk: &str) -> bool {
+        let now_ms = self.now_ms();
+        let busy = self.busy.as_ref().is_some_and(|(item, from, until)| {
+            (*from..*until).contains(&now_ms) && pk.strip_prefix("ITEM#").is_some_and(|of| of == item)
+        });
+        self.busy_refused.fetch_add(u64::from(busy), Ordering::SeqCst);
+        busy
+    }
+
+    pub(crate) fn busy_refused(&self) -> u64 {
+        self.busy_refused.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is(&self, tamper: Tamper) -> bool {

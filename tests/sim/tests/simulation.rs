@@ -35,6 +35,7 @@ fn a_rule_that_is_taken_away_is_missed_within_500_seeds() {
     for tamper in Tamper::ALL {
         let watch = Watch { tamper: Some(tamper), ..Watch::default() };
         let (coverage, failures) = sweep(0..ABLATION_SEEDS, watch, 1);
+        println!("{tamper:?}: {} seeds", coverage.runs);
         match failures.first() {
             Some(failure) => println!("| {tamper:?} | {} | {} |", coverage.runs, failure.faults[0]),
             None => unnoticed.push(tamper),

@@ -204,6 +204,11 @@ impl<'a> Draft<'a> {
             }
             commit.levels.push(LevelPut { loaded_version: draft.loaded_version, level });
         }
+        // A level that is new is in nobody's re-judging: the threshold that it was judged by must be the item's still.
+        // (Where the item is put, its version says so.)
+        if commit.item.is_none() && commit.levels.iter().any(|put| put.loaded_version.is_none()) {
+            commit.threshold_check = self.loaded.item.as_ref().map(|item| item.threshold_version);
+        }
         commit.claims = self.claims.into_iter().map(|(claim, held)| ClaimChange { claim, held }).collect();
         commit.records = self.records;
         commit.resubmitted = self.resubmitted;
@@ -220,6 +225,11 @@ impl DraftLevel {
         self.level.seq = entry.seq;
         self.level.updated_at = entry.recorded_at;
         self.level.tail.push(entry);
+    }
+
+    /// Is it to be put under absent?
+    pub(super) const fn is_new(&self) -> bool {
+        self.loaded_version.is_none()
     }
 
     /// Marks a change that is not an entry.

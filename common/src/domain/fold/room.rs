@@ -130,7 +130,7 @@ impl Draft<'_> {
         let levels = 2 * self.levels.values().filter(|level| level.changed).count();
         let actions = self.records.len()
             + levels
-            + usize::from(self.item_changed)
+            + usize::from(self.item_changed || self.levels.values().any(|level| level.changed && level.is_new()))
             + self.claims.len()
             + self.resubmitted.len()
             + new_actions;
@@ -143,11 +143,12 @@ impl Draft<'_> {
     }
 
     /// The most rows that a command adds: its record, a level and a chunk for each location that is new to this
-    /// fold, the item, its claims, its mark.
+    /// fold, the item (put, or checked for a level that is new), its claims, its mark.
     fn actions_of(&self, queued: &Queued) -> usize {
         let new_level = |location: &&LocationId| self.levels.get(*location).is_none_or(|level| !level.changed);
         let levels = queued.command.action.locations().filter(new_level).count();
-        let item = !self.item_changed && !queued.command.kind().is_movement();
+        let makes_level = queued.command.action.locations().any(|location| !self.loaded.levels.contains_key(location));
+        let item = !self.item_changed && (makes_level || !queued.command.kind().is_movement());
         1 + 2 * levels
             + claims_of(&queued.command.action, self.item.as_ref())
             + usize::from(item)

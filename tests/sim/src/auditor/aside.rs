@@ -1,5 +1,9 @@
 //! Items of which the queue set messages aside: beside what comes in order, they are decided whenever a worker has
-//! them.
+//! them (design.md §2, P3).
+//!
+//! So two workers may be at one item, and the order is that of the store's transactions. What a transaction writes is
+//! bound to be as it was read; what it only read (the record of the item, levels that a refusal stands on) may be older,
+//! but not older than the receive, and the item not older than the levels, which are read before it.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +11,16 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::run::Story;
-use super::check::outcome_faults;
-use super::level::{Entry, Item, Level};
+use super::super::table::Written;
+use super::check::{alert, level_pair, outcome_faults};
+use super::level::{Alert, Item, Level};
 use super::predict::{Decided, Predictor, Verdict};
-use super::read::{Place, places};
+use super::read::{Place, json, places};
 
-/// By item and id: where each of its messages stands, and its try.
+/// By item and id: where each of its messages stands, and in which message that kept its order.
 type Waiting = BTreeMap<(String, Uuid), Vec<(Place, Option<u64>)>>;
 
-/// An item and its levels after a decision.
+/// An item and its levels after a transaction.
 struct Moment {
     at_ms: u64,
     item: Option<Item>,
@@ -23,95 +28,212 @@ struct Moment {
 }
 
 impl Moment {
-    fn level(&self, entry: &Entry) -> Option<&Level> {
-        self.levels.iter().find(|level| level.location == entry.location)
+    const fn first() -> Self {
+        Self { at_ms: 0, item: None, levels: Vec::new() }
+    }
+
+    fn level(&self, location: &str) -> Option<&Level> {
+        self.levels.iter().find(|level| level.location == location)
     }
 }
 
-type Past = BTreeMap<String, Vec<Moment>>;
+/// What was written of one item in one transaction.
+struct Fold {
+    at_ms: u64,
+    item_id: String,
+    /// Outcomes, in order.
+    outcomes: Vec<(Uuid, Value)>,
+    /// A level that was judged anew, and what that raised.
+    judged: Option<(String, String, Option<Alert>)>,
+    /// The levels as they were written.
+    levels: BTreeMap<String, Value>,
+    writes_item: bool,
+}
+
+impl Fold {
+    /// `None` where nothing was decided.
+    fn of(transaction: &[Written]) -> Option<Self> {
+        let (mut outcomes, mut judged) = (Vec::new(), None);
+        let mut item_id = None;
+        for written in transaction.iter().filter(|written| written.key.0.starts_with("CMD#")) {
+            let mut parts = written.key.0.splitn(3, '#').skip(1);
+            item_id = Some(parts.next()?.to_owned());
+            let id = parts.next()?;
+            let row = written.row.as_ref()?;
+            match written.key.1.strip_prefix("AT#") {
+                Some(location) => {
+                    let mark = json(row, "mark");
+                    let raised = mark.get("alert").filter(|alert| !alert.is_null()).map(alert);
+                    judged = Some((id.to_owned(), location.to_owned(), raised));
+                }
+                None => outcomes.push((id.parse().ok()?, json(row, "record"))),
+            }
+        }
+        let rows = || transaction.iter().filter(|written| written.key.0.starts_with("ITEM#"));
+        let level = |written: &Written| {
+            let location = written.key.1.strip_prefix("LEVEL#")?.to_owned();
+            Some((location, json(written.row.as_ref()?, "level")))
+        };
+        Some(Self {
+            at_ms: transaction[0].at_ms,
+            item_id: item_id?,
+            outcomes,
+            judged,
+            levels: rows().filter_map(level).collect(),
+            writes_item: rows().any(|written| written.key.1 == "ITEM"),
+        })
+    }
+}
+
+impl Fold {
+    fn wrote(&self, level: &Level) -> bool {
+        self.levels.get(&level.location).is_some_and(|row| {
+            let (must, is) = level_pair(level, row);
+            must == is
+        })
+    }
+}
 
 impl Predictor<'_> {
-    /// Items of which the queue set messages aside: what was set aside takes its place when it is decided, all else
-    /// keeps its order (P3).
+    /// What was set aside takes its place when it is decided, all else keeps its order.
     pub(super) fn decide_by_decision(&mut self, story: &Story, decided: &mut Decided, faults: &mut Vec<String>) {
-        let (stored, mut waiting) = (self.stored, self.waiting(story));
+        let mut waiting = self.waiting(story);
         let mut last: BTreeMap<String, u64> = BTreeMap::new();
-        let begin = || vec![Moment { at_ms: 0, item: None, levels: Vec::new() }];
-        let mut past = Past::new();
-        for written in &story.table.log {
-            let mut parts = written.key.0.splitn(3, '#');
-            let (Some("CMD"), Some(item), Some(id)) = (parts.next(), parts.next(), parts.next()) else {
+        let mut past: BTreeMap<String, Vec<Moment>> = BTreeMap::new();
+        for transaction in story.table.log.chunk_by(|one, next| one.transaction == next.transaction) {
+            let Some(fold) = Fold::of(transaction).filter(|fold| self.by_decision.contains(&fold.item_id)) else {
                 continue;
             };
-            if !self.by_decision.contains(item) {
-                continue;
+            let past = past.entry(fold.item_id.clone()).or_insert_with(|| vec![Moment::first()]);
+            if let Some((id, location, raised)) = &fold.judged {
+                let raises = self.look_meanwhile(&fold, location, raised.as_ref(), past);
+                let of = |location: &str| (fold.item_id.clone(), id.clone(), location.to_owned());
+                if self.looked.contains_key(&of("")) {
+                    self.looked.insert(of(location), raises);
+                }
+            } else {
+                let mut folded = Vec::new();
+                for (id, record) in &fold.outcomes {
+                    let Some(mut of_id) = waiting.remove(&(fold.item_id.clone(), *id)) else {
+                        continue;
+                    };
+                    if let (true, Some(at)) = (of_id.iter().all(|(_, in_order)| in_order.is_some()), of_id[0].1)
+                        && last.insert(fold.item_id.clone(), at).is_some_and(|before| before > at)
+                    {
+                        let item_id = &fold.item_id;
+                        faults.push(format!("P3: {item_id} {id} was decided after what was queued behind it"));
+                    }
+                    let index = of_id.iter().position(|(place, _)| place.is_of(record)).unwrap_or_default();
+                    folded.push((of_id.swap_remove(index).0, record));
+                }
+                for (verdict, (place, _)) in self.decide_meanwhile(&fold, &folded, past).into_iter().zip(folded) {
+                    decided.insert((place.item.clone(), place.id), (verdict, place.command.ok()));
+                }
             }
-            if let Some(location) = written.key.1.strip_prefix("AT#") {
-                self.look(item, location);
-                past.entry(item.to_owned()).or_insert_with(begin).push(self.moment(item, written.at_ms));
-                continue;
-            }
-            let Some(mut of_id) = waiting.remove(&(item.to_owned(), id.parse().unwrap())) else {
-                continue;
-            };
-            if let (true, Some(at)) = (of_id.iter().all(|(_, in_order)| in_order.is_some()), of_id[0].1)
-                && last.insert(item.to_owned(), at).is_some_and(|before| before > at)
-            {
-                faults.push(format!("P3: {item} {id} was decided after what was queued behind it"));
-            }
-            let record = &stored[&(item.to_owned(), of_id[0].0.id)].record;
-            let index = of_id.iter().position(|(place, _)| place.is_of(record)).unwrap_or_default();
-            let (place, _) = of_id.swap_remove(index);
-            let verdict = self.decide_meanwhile(&place, record, &past);
-            past.entry(place.item.clone()).or_insert_with(begin).push(self.moment(&place.item, written.at_ms));
-            decided.insert((place.item.clone(), place.id), (verdict, place.command.ok()));
+            past.push(self.moment(&fold));
         }
         decided.extend(waiting.into_keys().map(|key| (key, (Verdict::Rejected("undecided"), None))));
     }
 
-    /// What is set aside is decided beside what comes in order. A refusal writes nothing but itself, so it may stand on
-    /// an older state; a movement is bound to its levels, and may be judged by an older record of the item. Both must
-    /// be right for moments since the message was in a worker's hand.
-    fn decide_meanwhile(&mut self, place: &Place, record: &Value, past: &Past) -> Verdict {
-        let now = self.moment(&place.item, u64::MAX);
-        let verdict = self.decide(place);
-        let after = self.moment(&place.item, u64::MAX);
-        if outcome_faults(record, &verdict, place.id).is_empty() || after.item != now.item {
-            return verdict;
-        }
-        let past = past.get(&place.item).map(Vec::as_slice).unwrap_or_default();
+    /// Finds what the fold may have read under which it decided as is stored; where there is nothing, what was there.
+    fn decide_meanwhile(&mut self, fold: &Fold, folded: &[(Place, &Value)], past: &[Moment]) -> Vec<Verdict> {
+        let received_ms = folded.iter().map(|(place, _)| place.received_ms).max().unwrap_or_default();
         // The state at the receive is the last one before it.
-        let since = past.partition_point(|moment| moment.at_ms < place.received_ms).saturating_sub(1);
-        let past = &past[since..];
-        for (index, levels) in past.iter().map(|moment| &moment.levels).chain([&now.levels]).enumerate() {
-            let is_now = index == past.len();
-            // Levels are read before the item: what a movement changes was then as it is now.
-            for moment in past.iter().skip(if is_now { 0 } else { index }).chain([&now]) {
-                self.restore(&place.item, moment.item.as_ref(), levels);
-                let other = self.decide(place);
-                let may = match &other {
-                    Verdict::Applied { entries, .. } => {
-                        is_now && entries.iter().all(|entry| moment.level(entry) == now.level(entry))
-                    }
-                    Verdict::Rejected(_) | Verdict::Dead(_) => true,
-                };
-                if may && outcome_faults(record, &other, place.id).is_empty() {
-                    let levels = if is_now { self.levels_of(&place.item) } else { now.levels.clone() };
-                    self.restore(&place.item, now.item.as_ref(), &levels);
-                    return other;
+        let since = past.partition_point(|moment| moment.at_ms < received_ms).saturating_sub(1);
+        for levels in (since..past.len()).rev() {
+            for item in (levels..past.len()).rev().filter(|item| !fold.writes_item || *item + 1 == past.len()) {
+                if let Some(verdicts) =
+                    self.fold(fold, folded, (&past[levels], &past[item], past.last().unwrap()), true)
+                {
+                    return verdicts;
                 }
             }
         }
-        self.restore(&place.item, after.item.as_ref(), &after.levels);
-        verdict
+        let now = past.last().unwrap();
+        self.fold(fold, folded, (now, now, now), false).unwrap()
+    }
+
+    /// Decides a fold's commands by what was read; `None` where that is not what is stored, and nothing is changed then.
+    fn fold(
+        &mut self,
+        fold: &Fold,
+        folded: &[(Place, &Value)],
+        (levels, item, now): (&Moment, &Moment, &Moment),
+        only_as_stored: bool,
+    ) -> Option<Vec<Verdict>> {
+        let (barcodes, taken) = (self.barcodes.clone(), self.taken.len());
+        let written = fold.levels.keys().filter_map(|location| now.level(location));
+        let unwritten = levels.levels.iter().filter(|level| !fold.levels.contains_key(&level.location));
+        let read: Vec<Level> = unwritten.chain(written).cloned().collect();
+        self.restore(&fold.item_id, item.item.as_ref(), &read);
+        // A level that is new is in nobody's re-judging: it must be judged by the threshold that is the item's still.
+        let is_new = fold.levels.keys().any(|location| now.level(location).is_none());
+        let thresholds = |moment: &Moment| moment.item.as_ref().map(|item| item.thresholds);
+        let may_be = !is_new || fold.writes_item || thresholds(item) == thresholds(now);
+        let mut verdicts = Vec::new();
+        for (place, record) in folded {
+            let verdict = self.decide(place);
+            if only_as_stored && !outcome_faults(record, &verdict, place.id).is_empty() {
+                break;
+            }
+            verdicts.push(verdict);
+        }
+        let (item_after, after) = (self.items.get(&fold.item_id).cloned(), self.levels_of(&fold.item_id));
+        let (changed, unchanged): (Vec<_>, Vec<_>) =
+            after.into_iter().partition(|level| fold.levels.contains_key(&level.location));
+        let is_bound = unchanged.iter().all(|level| levels.level(&level.location) == Some(level))
+            && changed.iter().all(|level| fold.wrote(level))
+            && (fold.writes_item || item_after == item.item);
+        if only_as_stored && (verdicts.len() < folded.len() || !is_bound || !may_be) {
+            self.barcodes = barcodes;
+            self.taken.truncate(taken);
+            self.looked.retain(|(of, id, _), _| {
+                *of != fold.item_id || !folded.iter().any(|(place, _)| place.id.to_string() == *id)
+            });
+            self.restore(&fold.item_id, now.item.as_ref(), &now.levels);
+            return None;
+        }
+        if only_as_stored {
+            let kept = now.levels.iter().filter(|level| !fold.levels.contains_key(&level.location)).cloned();
+            let item = if fold.writes_item { item_after } else { now.item.clone() };
+            self.restore(&fold.item_id, item.as_ref(), &kept.chain(changed).collect::<Vec<_>>());
+        }
+        Some(verdicts)
+    }
+
+    /// A level is judged anew by the threshold that is the item's still; else the item may be older.
+    fn look_meanwhile(
+        &mut self,
+        fold: &Fold,
+        location: &str,
+        raised: Option<&Alert>,
+        past: &[Moment],
+    ) -> Option<Alert> {
+        let now = past.last().unwrap();
+        let thresholds = now.item.as_ref().map(|item| item.thresholds);
+        let items =
+            past.iter().rev().take_while(|moment| moment.item.as_ref().map(|item| item.thresholds) == thresholds);
+        let mut raises = None;
+        for moment in items.chain([now]) {
+            self.restore(&fold.item_id, moment.item.as_ref(), &now.levels);
+            raises = self.look_at(&fold.item_id, location);
+            let level = self.levels.get(&(fold.item_id.clone(), location.to_owned()));
+            if raises.as_ref() == raised && level.is_some_and(|level| fold.wrote(level)) {
+                break;
+            }
+        }
+        let levels = self.levels_of(&fold.item_id);
+        self.restore(&fold.item_id, now.item.as_ref(), &levels);
+        raises
     }
 
     fn levels_of(&self, item_id: &str) -> Vec<Level> {
         self.levels.iter().filter(|((of, _), _)| of == item_id).map(|(_, level)| level.clone()).collect()
     }
 
-    fn moment(&self, item_id: &str, at_ms: u64) -> Moment {
-        Moment { at_ms, item: self.items.get(item_id).cloned(), levels: self.levels_of(item_id) }
+    fn moment(&self, fold: &Fold) -> Moment {
+        let item = self.items.get(&fold.item_id).cloned();
+        Moment { at_ms: fold.at_ms, item, levels: self.levels_of(&fold.item_id) }
     }
 
     fn restore(&mut self, item_id: &str, item: Option<&Item>, levels: &[Level]) {

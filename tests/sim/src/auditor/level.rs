@@ -5,6 +5,8 @@
 pub(crate) struct Item {
     pub(crate) decimals: u32,
     pub(crate) threshold: Option<i128>,
+    /// How often that changed.
+    pub(crate) thresholds: u32,
     pub(crate) rejects: bool,
     pub(crate) archived_at: Option<i64>,
     /// How often it was restored: alerts start over then.

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
 use uuid::Uuid;
 
 use super::super::run::Story;
+use super::super::scenario::REFUSED_NOTE;
 use super::level::{Alert, Ask, Entry, Item, Level, When};
 use super::read::{Command, Place, Stored, outcomes, places};
 
@@ -31,11 +33,10 @@ const PRECEDENCE: [&str; 12] = [
 /// What a command must have come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// These entries and alerts; and the levels at these locations are re-judged.
+    /// These entries and alerts.
     Applied {
         entries: Vec<Entry>,
         alerts: Vec<Alert>,
-        rejudged: Vec<String>,
     },
     Rejected(&'static str),
     /// The body that is kept.
@@ -48,10 +49,12 @@ pub(crate) struct Predicted {
     pub(crate) outcomes: BTreeMap<(String, Uuid), (Verdict, Option<Command>)>,
     pub(crate) items: BTreeMap<String, Item>,
     pub(crate) levels: BTreeMap<(String, String), Level>,
-    /// What re-judging raised, by item.
-    pub(crate) looked: Vec<(String, Alert)>,
+    /// What each re-judging raised: by item, command, location; and under no location, of which commands there are any.
+    pub(crate) looked: Looked,
     pub(crate) stored: BTreeMap<(String, Uuid), Stored>,
 }
+
+type Looked = BTreeMap<(String, String, String), Option<Alert>>;
 
 pub(super) type Decided = BTreeMap<(String, Uuid), (Verdict, Option<Command>)>;
 
@@ -61,15 +64,16 @@ pub(super) struct Predictor<'a> {
     late_ms: u64,
     pub(super) items: BTreeMap<String, Item>,
     pub(super) levels: BTreeMap<(String, String), Level>,
-    barcodes: Vec<Hold>,
-    taken: Vec<(String, Vec<String>, u64, u64)>,
-    looked: Vec<(String, Alert)>,
+    pub(super) barcodes: Vec<Hold>,
+    pub(super) taken: Vec<(String, Vec<String>, u64, u64)>,
+    pub(super) looked: Looked,
     /// Items whose order is that of their decisions, since the queue set some of their messages aside.
     pub(super) by_decision: BTreeSet<String>,
 }
 
 /// An item has a barcode, from and until then.
-struct Hold {
+#[derive(Clone)]
+pub(super) struct Hold {
     item: String,
     barcode: String,
     from_ms: u64,
@@ -88,7 +92,7 @@ pub(crate) fn predict(story: &Story, faults: &mut Vec<String>) -> Predicted {
         levels: BTreeMap::new(),
         barcodes: Vec::new(),
         taken: Vec::new(),
-        looked: Vec::new(),
+        looked: Looked::new(),
         by_decision: story.sent.iter().filter(|sent| sent.set_aside).map(|sent| sent.group.to_string()).collect(),
     };
     let mut decided = BTreeMap::new();
@@ -112,6 +116,10 @@ impl Predictor<'_> {
             Ok(command) => command,
             Err(body) => return Verdict::Dead(body.clone()),
         };
+        if command.text("note") == Some(REFUSED_NOTE) {
+            let message = json!({"v": 1, "item_id": place.item, "commands": [command.envelope]});
+            return Verdict::Dead(message.to_string());
+        }
         let refusals = self.refusals(place, command);
         match PRECEDENCE.into_iter().find(|code| refusals.contains(code)) {
             Some("barcode_taken") => {
@@ -241,15 +249,14 @@ impl Predictor<'_> {
             entries.push(entry);
             alerts.extend(alert);
         }
-        let mut rejudged = Vec::new();
         match command.kind() {
             "register_item" => {
                 self.items.insert(place.item.clone(), Item::default());
                 self.change(place, command);
             }
-            "update_item" => rejudged = self.change(place, command),
+            "update_item" => self.change(place, command),
             "set_threshold" => match command.text("location_id") {
-                None => rejudged = self.set_default(place, command.amount("low_stock_threshold")),
+                None => self.set_default(place, command.amount("low_stock_threshold")),
                 Some(location) => {
                     let item = &self.items[&place.item];
                     let level = self.levels.entry((place.item.clone(), location.to_owned()));
@@ -268,11 +275,11 @@ impl Predictor<'_> {
             }
             _ => {}
         }
-        Verdict::Applied { entries, alerts, rejudged }
+        Verdict::Applied { entries, alerts }
     }
 
     /// Changes catalogue fields; where that is the default threshold, every level is judged anew.
-    fn change(&mut self, place: &Place, command: &Command) -> Vec<String> {
+    fn change(&mut self, place: &Place, command: &Command) {
         let at_ms = self.written_ms(place);
         let item = self.items.get_mut(&place.item).unwrap();
         if let Some(decimals) = command.body["decimals"].as_u64() {
@@ -294,31 +301,33 @@ impl Predictor<'_> {
             }
             item.barcodes = barcodes;
         }
-        if command.body.get("low_stock_threshold").is_none() {
-            return Vec::new();
+        if command.body.get("low_stock_threshold").is_some() {
+            self.set_default(place, command.amount("low_stock_threshold"));
         }
-        self.set_default(place, command.amount("low_stock_threshold"))
     }
 
-    fn set_default(&mut self, place: &Place, threshold: Option<i128>) -> Vec<String> {
+    fn set_default(&mut self, place: &Place, threshold: Option<i128>) {
         let item = self.items.get_mut(&place.item).unwrap();
         if std::mem::replace(&mut item.threshold, threshold) == threshold {
-            return Vec::new();
+            return;
         }
-        if self.by_decision.contains(&place.item) {
-            return Vec::new();
-        }
+        item.thresholds += 1;
+        // Under no location: that it is to be done at all.
+        self.looked.insert((place.item.clone(), place.id.to_string(), String::new()), None);
         let levels = self.levels.keys().filter(|(of, _)| *of == place.item);
         let locations: Vec<String> = levels.map(|(_, location)| location.clone()).collect();
-        locations.iter().for_each(|location| self.look(&place.item, location));
-        locations
+        for location in locations {
+            // By decision, each is judged where its mark was written.
+            let in_order = !self.by_decision.contains(&place.item);
+            let raised = in_order.then(|| self.look_at(&place.item, &location)).flatten();
+            self.looked.insert((place.item.clone(), place.id.to_string(), location), raised);
+        }
     }
 
-    pub(super) fn look(&mut self, item_id: &str, location: &str) {
-        let item = &self.items[item_id];
-        let level = self.levels.get_mut(&(item_id.to_owned(), location.to_owned()));
-        let raised = level.and_then(|level| level.look(item));
-        self.looked.extend(raised.map(|alert| (item_id.to_owned(), alert)));
+    /// What judging a level anew raises.
+    pub(super) fn look_at(&mut self, item_id: &str, location: &str) -> Option<Alert> {
+        let item = self.items.get(item_id)?;
+        self.levels.get_mut(&(item_id.to_owned(), location.to_owned()))?.look(item)
     }
 
     /// No barcode is held by two items at once, and none is refused that nobody else held.

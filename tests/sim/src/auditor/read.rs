@@ -39,6 +39,8 @@ pub(crate) struct Command {
     pub(crate) body: Value,
     pub(crate) accepted: i64,
     pub(crate) by: String,
+    /// The command with what the ingress knew of it.
+    pub(crate) envelope: Value,
 }
 
 impl Command {
@@ -97,7 +99,7 @@ pub(crate) fn places(sent: &Sent) -> Vec<Place> {
         }
         let accepted = millis(envelope["accepted_at"].as_str().unwrap());
         let by = envelope["by"].as_str().unwrap().to_owned();
-        place(id, Ok(Command { body: body.clone(), accepted, by }))
+        place(id, Ok(Command { body: body.clone(), accepted, by, envelope: envelope.clone() }))
     };
     commands.iter().enumerate().map(read).collect()
 }

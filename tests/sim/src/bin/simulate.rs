@@ -1,35 +1,47 @@
 //! The simulation for nights and for a failing seed.
 //!
 //! ```text
-//! simulate --seeds 100000 [--from 3000] [--tamper NAME] [--set-aside]
-//! simulate --seed 17 [--faults 3,5] [--requests 0,12] [--without skews,poisons] [--tamper NAME] [--trace]
+//! simulate --seeds 100000 [--from 3000] [--failures 5] [--whole] [--tamper NAME]
+//! simulate --seed 17 [--faults 3,5] [--requests 0,12] [--without skews,poisons] [--tamper NAME] [--trace] [--keep FILE]
+//! simulate --replay FILE [--trace]
 //! ```
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test tool fails by panicking")]
 
+use std::ops::Range;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use stockline_sim::run::{Watch, run};
-use stockline_sim::shrink::Cut;
+use stockline_sim::kept::Kept;
+use stockline_sim::run::{Report, Watch, run};
+use stockline_sim::shrink::{Cut, shrink};
 use stockline_sim::sweep::sweep;
 use stockline_sim::tamper::Tamper;
 
-/// So many failures end a night.
-const FAILURES_MAX: usize = 5;
+/// So many failures end a night, where nothing else is said.
+const FAILURES_MAX: u64 = 5;
 
 fn main() -> ExitCode {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let traced = words.iter().position(|word| word == "--trace").map(|at| words.remove(at)).is_some();
-    let set_aside = words.iter().position(|word| word == "--set-aside").map(|at| words.remove(at)).is_some();
     let tamper = take(&mut words, "--tamper").map(|name| {
         let named = Tamper::ALL.into_iter().find(|tamper| format!("{tamper:?}") == name);
         named.unwrap_or_else(|| panic!("{name} is none of {:?}", Tamper::ALL))
     });
-    let watch = Watch { tamper, set_aside, traced };
-    let number = |text: Option<String>| text.map_or(0, |text| text.parse::<u64>().unwrap());
+    let watch = Watch { tamper, traced };
+    let whole = words.iter().position(|word| word == "--whole").map(|at| words.remove(at)).is_some();
+    let number = |text: Option<String>, otherwise| text.map_or(otherwise, |text| text.parse::<u64>().unwrap());
+    let failures_max = number(take(&mut words, "--failures"), FAILURES_MAX) as usize;
+    let keep = take(&mut words, "--keep");
+    if let Some(file) = take(&mut words, "--replay") {
+        return told(&Kept::read(Path::new(&file)).play(false, traced));
+    }
     match take(&mut words, "--seeds") {
-        Some(count) => many(number(take(&mut words, "--from")), number(Some(count)), watch),
-        None => one(&words.join(" "), watch),
+        Some(count) => {
+            let from = number(take(&mut words, "--from"), 0);
+            many(from..from + number(Some(count), 0), watch, failures_max, whole)
+        }
+        None => one(&words.join(" "), watch, keep),
     }
 }
 
@@ -38,20 +50,33 @@ fn take(words: &mut Vec<String>, name: &str) -> Option<String> {
     words.drain(at..at + 2).next_back()
 }
 
-fn many(from: u64, count: u64, watch: Watch) -> ExitCode {
+fn many(seeds: Range<u64>, watch: Watch, failures_max: usize, whole: bool) -> ExitCode {
     let started = Instant::now();
-    let (coverage, failures) = sweep(from..from + count, watch, FAILURES_MAX);
+    let (coverage, failures) = sweep(seeds, watch, failures_max);
     println!("{}", coverage.table());
     println!("{:.1} seeds a second", coverage.runs as f64 / started.elapsed().as_secs_f64());
     for failure in &failures {
-        println!("{}", failure.told(watch));
+        match whole {
+            true => println!("seed {}:\n  {}", failure.seed, failure.faults.join("\n  ")),
+            false => println!("{}", failure.told(watch)),
+        }
     }
     ExitCode::from(u8::from(!failures.is_empty()))
 }
 
-fn one(cut: &str, watch: Watch) -> ExitCode {
-    let cut: Cut = cut.parse().unwrap_or_else(|error| panic!("{error}"));
-    let report = run(&cut.scenario(), watch);
+/// Plays one; where it is to be kept, what is left of it when it is as small as it gets.
+fn one(cut: &str, watch: Watch, keep: Option<String>) -> ExitCode {
+    let mut cut: Cut = cut.parse().unwrap_or_else(|error| panic!("{error}"));
+    if let Some(file) = &keep {
+        cut = shrink(&cut, watch);
+        println!("{cut}");
+        let found = run(&cut.scenario(), watch).faults.join("; ");
+        Kept { found, without: watch.tamper, scenario: cut.scenario() }.write(Path::new(file));
+    }
+    told(&run(&cut.scenario(), watch))
+}
+
+fn told(report: &Report) -> ExitCode {
     print!("{}", report.trace);
     report.faults.iter().for_each(|fault| println!("{fault}"));
     println!("{} faults found", report.faults.len());
