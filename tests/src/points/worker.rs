@@ -318,7 +318,8 @@ pub async fn two_deaths_one_after_the_other_take_every_effect_once(shop: Shop) {
         let (pairs, calls) = (played.iter().sum::<usize>(), stage.calls.len());
         println!("worker, {}: {pairs} pairs of deaths, the first at one of {} calls", script.name, firsts.len());
         // After the first receive everything is left, and so much at least is called for it.
-        assert!(played.contains(&calls) && pairs > firsts.len() * calls / 3, "{played:?} of {calls}");
+        let most = played.iter().max().copied().unwrap_or(0);
+        assert!(most >= calls && pairs > firsts.len() * calls / 3, "{played:?} of {calls}");
     }
     in_real_time(shop.audit()).await;
 }
