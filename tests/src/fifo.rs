@@ -22,6 +22,7 @@ struct Message {
     receives: u32,
     handle: Option<Handle>,
     visible_at: Instant,
+    set_aside: bool,
 }
 
 /// FIFO groups with visibility and handles.
@@ -32,6 +33,8 @@ pub struct Fifo {
     /// What is given back is visible at once, however long it was to stay away.
     pub hurried: bool,
     messages: Mutex<BTreeMap<u64, Message>>,
+    /// The latest attempt of a receive that brought something, and what that was.
+    latest: Mutex<Option<(Uuid, Vec<Handle>)>>,
     changed: Notify,
     count: watch::Sender<usize>,
 }
@@ -40,20 +43,30 @@ impl Fifo {
     /// Empty.
     pub fn new(visibility: Duration, hurried: bool) -> Arc<Self> {
         let (messages, changed, count) = (Mutex::default(), Notify::new(), watch::channel(0).0);
-        Arc::new(Self { visibility, hurried, messages, changed, count })
+        Arc::new(Self { visibility, hurried, messages, latest: Mutex::default(), changed, count })
     }
 
     fn messages(&self) -> MutexGuard<'_, BTreeMap<u64, Message>> {
         self.messages.lock().unwrap()
     }
 
-    /// Queues any body under any group.
-    pub fn put(&self, group: &str, body: &str) {
+    /// Queues any body under any group; the message's id.
+    pub fn put(&self, group: &str, body: &str) -> String {
+        self.add(group, body, false)
+    }
+
+    /// As [`Fifo::put`]; it comes as one that the queue itself set aside.
+    pub fn put_aside(&self, group: &str, body: &str) -> String {
+        self.add(group, body, true)
+    }
+
+    fn add(&self, group: &str, body: &str, set_aside: bool) -> String {
         let mut messages = self.messages();
         let n = messages.last_key_value().map_or(1, |(last, _)| last + 1);
-        let (group, body) = (group.into(), body.into());
-        messages.insert(n, Message { group, body, receives: 0, handle: None, visible_at: Instant::now() });
+        let (group, body, visible_at) = (group.into(), body.into(), Instant::now());
+        messages.insert(n, Message { group, body, receives: 0, handle: None, visible_at, set_aside });
         self.tell(&messages);
+        message_id(n)
     }
 
     /// Queues commands of one item as one message.
@@ -87,9 +100,16 @@ impl Fifo {
         self.count.subscribe().wait_for(|count| *count == 0).await.unwrap();
     }
 
-    fn take(&self, max: usize) -> Vec<Delivery> {
+    fn take(&self, max: usize, attempt: Uuid) -> Vec<Delivery> {
         let now = Instant::now();
         let mut messages = self.messages();
+        let mut latest = self.latest.lock().unwrap();
+        if let Some((_, handles)) = latest.as_ref().filter(|(of, _)| *of == attempt) {
+            let again: Vec<_> = handles.iter().filter_map(|handle| held(&messages, handle).ok()).collect();
+            if !again.is_empty() {
+                return again.into_iter().filter_map(|n| Some(messages.get(&n)?.delivery(n))).collect();
+            }
+        }
         let busy: HashSet<_> = messages.values().filter(|m| m.visible_at > now).map(|m| m.group.clone()).collect();
         let mut of_group: HashMap<Arc<str>, usize> = HashMap::new();
         let mut taken = Vec::new();
@@ -101,18 +121,31 @@ impl Fifo {
             *count += 1;
             message.receives += 1;
             let handle = Handle(format!("{n}#{}", message.receives).into());
-            message.handle = Some(handle.clone());
+            message.handle = Some(handle);
             message.visible_at = now + self.visibility;
-            taken.push(Delivery {
-                handle,
-                message_id: format!("message-{n}").into(),
-                group: message.group.clone(),
-                body: message.body.clone(),
-                receives: message.receives,
-                set_aside: false,
-            });
+            taken.push(message.delivery(*n));
+        }
+        if !taken.is_empty() {
+            *latest = Some((attempt, taken.iter().map(|delivery| delivery.handle.clone()).collect()));
         }
         taken
+    }
+}
+
+fn message_id(n: u64) -> String {
+    format!("message-{n}")
+}
+
+impl Message {
+    fn delivery(&self, n: u64) -> Delivery {
+        Delivery {
+            handle: self.handle.clone().unwrap(),
+            message_id: message_id(n).into(),
+            group: self.group.clone(),
+            body: self.body.clone(),
+            receives: self.receives,
+            set_aside: self.set_aside,
+        }
     }
 }
 
@@ -126,7 +159,7 @@ fn held(messages: &BTreeMap<u64, Message>, handle: &Handle) -> Result<u64, Queue
 #[async_trait]
 impl CommandSender for Fifo {
     async fn send(&self, packs: Vec<Pack>) -> Vec<Result<(), QueueError>> {
-        packs.iter().for_each(|pack| self.put(pack.item_id.as_str(), &pack.body));
+        packs.iter().for_each(|pack| _ = self.put(pack.item_id.as_str(), &pack.body));
         vec![Ok(()); packs.len()]
     }
 
@@ -137,11 +170,11 @@ impl CommandSender for Fifo {
 
 #[async_trait]
 impl CommandReceiver for Fifo {
-    async fn receive(&self, max: usize, wait: Duration, _attempt: Uuid) -> Result<Vec<Delivery>, QueueError> {
+    async fn receive(&self, max: usize, wait: Duration, attempt: Uuid) -> Result<Vec<Delivery>, QueueError> {
         let until = Instant::now() + wait;
         loop {
             let changed = self.changed.notified();
-            let taken = self.take(max);
+            let taken = self.take(max, attempt);
             let now = Instant::now();
             if !taken.is_empty() || now >= until {
                 return Ok(taken);

@@ -15,6 +15,7 @@ pub mod images;
 pub mod inject;
 pub mod metric_math;
 pub mod ministack;
+pub mod points;
 pub mod process;
 pub mod python;
 pub mod running;

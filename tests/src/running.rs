@@ -62,6 +62,11 @@ impl RunningWorker {
         assert!(self.task.await.unwrap_err().is_cancelled());
     }
 
+    /// As SIGTERM, not waiting for what becomes of it.
+    pub fn ask_to_stop(&self) {
+        self.shutdown.request();
+    }
+
     /// As SIGTERM.
     pub async fn stop(self) {
         self.shutdown.request();

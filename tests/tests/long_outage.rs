@@ -27,8 +27,7 @@ const PROBES_MAX: usize = MINUTES as usize * 6 + 60;
 const RECEIVES_MAX: u32 = 2 * WORKERS as u32;
 
 fn start(plan: &Arc<Plan>, queue: &Arc<Fifo>, ports: &Ports, clock: &Arc<FixedClock>) -> RunningWorker {
-    let store = ports.store.clone();
-    let faulty = Arc::new(Faulty { plan: plan.clone(), queue: queue.clone(), store, published: Arc::default() });
+    let faulty = Faulty::new(plan, queue.clone(), &ports.store);
     let clock: Arc<dyn Clock> = clock.clone();
     let adapters = Adapters { queue: faulty.clone(), store: faulty.clone(), alerts: faulty, clock };
     let config = stockline_worker::Config { receive_wait: Duration::from_secs(20), ..worker_config() };
@@ -58,7 +57,7 @@ async fn three_hours_without_the_store_lose_nothing_burn_nothing_and_end_without
     let workers: Vec<_> = plans.iter().map(|plan| start(plan, &queue, &ports, &clock)).collect();
     queue.drained().await;
 
-    let calls = |point| plans.iter().map(|plan| plan.calls(point)).collect::<Vec<_>>();
+    let calls = |point| plans.iter().map(|plan| plan.count(point)).collect::<Vec<_>>();
     let (loads, commits) = (calls(Point::Load), calls(Point::Commit));
     let set_down = |down| {
         for plan in &plans {

@@ -112,8 +112,7 @@ fn receipts_of_version_1_still_verify() {
 
 /// A worker over this queue and this shop, which is stopped by `then`.
 fn worker(queue: &Arc<Fifo>, ports: &Ports) -> RunningWorker {
-    let (plan, queue, store) = (Plan::none(), queue.clone(), ports.store.clone());
-    let faulty = Arc::new(Faulty { plan, queue, store, published: Arc::default() });
+    let faulty = Faulty::new(&Plan::none(), queue.clone(), &ports.store);
     let clock = Arc::new(FixedClock::at(at(9_000)));
     let adapters = Adapters { queue: faulty.clone(), store: faulty.clone(), alerts: faulty, clock };
     RunningWorker::start(worker_config(), adapters)

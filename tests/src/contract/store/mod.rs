@@ -22,7 +22,6 @@ pub mod lists;
 pub mod racing;
 pub mod reading;
 pub mod sizes;
-pub mod steps;
 
 /// One store by its ports.
 #[derive(Debug, Clone)]
@@ -50,6 +49,14 @@ impl Ports {
 pub trait Home: Send + Sync + std::fmt::Debug {
     /// Opens it; all ports of before are dropped. A late count looks back over so many entries.
     async fn open(&self, late_count_entries_max: usize) -> Ports;
+}
+
+/// A store that is open already.
+#[async_trait]
+impl Home for Ports {
+    async fn open(&self, _late_count_entries_max: usize) -> Ports {
+        self.clone()
+    }
 }
 
 /// The most entries that late counts look back over, unless a claim is about that.
@@ -294,8 +301,6 @@ macro_rules! store_contract {
                 more_than_sixteen_megabytes_are_loaded_whole
                 more_than_sixteen_megabytes_of_records_are_read_whole
                 an_item_at_more_places_than_one_transaction_reads_is_shown_whole;
-            steps: a_death_or_a_lost_answer_at_any_step_takes_every_effect_once
-                a_zombie_at_any_step_changes_nothing;
         }
     };
     (@claims $home:expr; $($module:ident: $($claim:ident)+;)+) => {

@@ -1,0 +1,268 @@
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stockline_common::domain::{Alert, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp};
+use stockline_common::ports::{
+    AlertBook, AlertDelivery, AlertHandle, AlertReceiver, AlertRecord, Claimed, CommandFilter, CommandState,
+    ItemFilter, ItemView, LevelFilter, LevelView, Locations, Mail, MailError, Mailer, Movement, MovementFilter, Page,
+    Queries, QueueError, RefusedNotice, StoreError,
+};
+use tokio::sync::watch;
+
+use super::{Edge, Plan, Point, in_real_time};
+
+/// How often an alert queue that is empty is looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// What alerters left behind.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    mails: Mutex<Vec<Mail>>,
+    /// How many alert messages were acknowledged.
+    pub acknowledged: watch::Sender<usize>,
+    /// How often a daily notice was marked.
+    pub notices_marked: watch::Sender<usize>,
+    /// The first look at this location finds the store away.
+    pub away_once: Mutex<Option<LocationId>>,
+}
+
+impl Outbox {
+    /// What the mail provider took, in order.
+    pub fn mails(&self) -> MutexGuard<'_, Vec<Mail>> {
+        self.mails.lock().unwrap()
+    }
+
+    /// In how many mails this id is named: an alert's, or a notice's.
+    pub fn count(&self, id: &str) -> usize {
+        let names = |mail: &&Mail| mail.subject.split([' ', '[', ']']).any(|word| word == id);
+        self.mails().iter().filter(names).count()
+    }
+}
+
+/// What one alerter sees of store, mail and its queue.
+#[derive(Debug, Clone)]
+pub struct FaultyAlerter {
+    /// What goes wrong.
+    pub plan: Arc<Plan>,
+    /// History and claims.
+    pub book: Arc<dyn AlertBook>,
+    /// Settings and refused commands.
+    pub queries: Arc<dyn Queries>,
+    /// The standalone home's alert queue.
+    pub queue: Option<Arc<dyn AlertReceiver>>,
+    /// What is left behind.
+    pub outbox: Arc<Outbox>,
+}
+
+fn store_down() -> StoreError {
+    StoreError::Unavailable("as planned".into())
+}
+
+fn queue_down() -> QueueError {
+    QueueError::Unavailable("as planned".into())
+}
+
+impl FaultyAlerter {
+    async fn stored<T>(
+        &self,
+        point: Point,
+        edge: Edge,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.plan.around(point, vec![edge], in_real_time(work)).await.unwrap_or_else(|| Err(store_down()))
+    }
+
+    /// Acknowledges alert messages by any means, and counts them.
+    pub async fn settle(&self, edge: Edge, work: impl Future<Output = usize>) -> Option<()> {
+        let work = async {
+            let settled = in_real_time(work).await;
+            self.outbox.acknowledged.send_modify(|all| *all += settled);
+        };
+        self.plan.around(Point::Alerts, vec![edge], work).await
+    }
+
+    fn queue(&self) -> &dyn AlertReceiver {
+        &**self.queue.as_ref().unwrap()
+    }
+}
+
+#[async_trait]
+impl AlertBook for FaultyAlerter {
+    async fn claim(
+        &self,
+        alerts: &[Alert],
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Vec<Result<Claimed, StoreError>> {
+        let work = in_real_time(self.book.claim(alerts, now, lease_until));
+        let answers = self.plan.around(Point::Claim, vec!["claim alerts"], work).await;
+        answers.unwrap_or_else(|| alerts.iter().map(|_| Err(store_down())).collect())
+    }
+
+    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
+        self.stored(Point::Mark, "mark alerts as sent", self.book.mark_sent(alerts, sent_at)).await
+    }
+
+    async fn claim_notice(
+        &self,
+        notice: &RefusedNotice,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Claimed, StoreError> {
+        let work = self.book.claim_notice(notice, now, lease_until);
+        self.stored(Point::ClaimNotice, "claim the notice", work).await
+    }
+
+    async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError> {
+        let work = async {
+            self.book.mark_notice_sent(notice, until).await?;
+            self.outbox.notices_marked.send_modify(|all| *all += 1);
+            Ok(())
+        };
+        self.stored(Point::MarkNotice, "mark the notice as sent", work).await
+    }
+
+    async fn told_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
+        self.stored(Point::Notice, "read how far was told", self.book.told_until(location_id)).await
+    }
+}
+
+#[async_trait]
+impl Mailer for FaultyAlerter {
+    /// What the provider was given it may take long after the caller stopped waiting.
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        let (plan, outbox, mail) = (self.plan.clone(), self.outbox.clone(), mail.clone());
+        let edge = if mail.id.starts_with("refused:") { "mail the notice" } else { "mail alerts" };
+        let sent = tokio::spawn(async move {
+            let work = async { outbox.mails().push(mail) };
+            plan.around(Point::Mail, vec![edge], work).await
+        });
+        sent.await.unwrap().ok_or_else(|| MailError::Unavailable("as planned".into()))
+    }
+}
+
+#[async_trait]
+impl AlertReceiver for FaultyAlerter {
+    /// Waits as long as it takes, so that an alerter's calls can be numbered.
+    async fn receive(&self, max: usize, _wait: Duration) -> Result<Vec<AlertDelivery>, QueueError> {
+        let work = async {
+            loop {
+                let received = in_real_time(self.queue().receive(max, Duration::ZERO)).await?;
+                if !received.is_empty() {
+                    return Ok(received);
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let received = self.plan.around(Point::Alerts, vec!["receive alerts"], work).await;
+        received.unwrap_or_else(|| Err(queue_down()))
+    }
+
+    async fn ack(&self, handles: &[AlertHandle]) -> Result<(), QueueError> {
+        let mut acked = Ok(());
+        let work = async {
+            acked = self.queue().ack(handles).await;
+            if acked.is_ok() { handles.len() } else { 0 }
+        };
+        self.settle("acknowledge alerts", work).await.ok_or_else(queue_down)?;
+        acked
+    }
+
+    async fn release(&self, handles: &[AlertHandle], delay: Duration) -> Result<(), QueueError> {
+        let work = in_real_time(self.queue().release(handles, delay));
+        let released = self.plan.around(Point::Alerts, vec!["give alerts back"], work).await;
+        released.unwrap_or_else(|| Err(queue_down()))
+    }
+}
+
+#[async_trait]
+impl Locations for FaultyAlerter {
+    async fn location(&self, location_id: &LocationId) -> Result<Option<LocationSettings>, StoreError> {
+        let away = {
+            let mut away_once = self.outbox.away_once.lock().unwrap();
+            away_once.take_if(|away| away == location_id).is_some()
+        };
+        let work = async { if away { Err(store_down()) } else { self.queries.location(location_id).await } };
+        self.stored(Point::Location, "read a location", work).await
+    }
+
+    async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError> {
+        self.stored(Point::Notice, "read all locations", self.queries.locations()).await
+    }
+
+    async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
+        self.queries.put_location(settings).await
+    }
+}
+
+/// The alerter reads refused commands; the rest is there because the port has it.
+#[async_trait]
+impl Queries for FaultyAlerter {
+    async fn commands(
+        &self,
+        filter: &CommandFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Record>, StoreError> {
+        let work = self.queries.commands(filter, cursor, limit);
+        self.stored(Point::Notice, "read refused commands", work).await
+    }
+
+    async fn records(&self, commands: &[CommandState]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.queries.records(commands).await
+    }
+
+    async fn item(&self, item_id: &ItemId) -> Result<Option<ItemView>, StoreError> {
+        self.queries.item(item_id).await
+    }
+
+    async fn items(
+        &self,
+        filter: &ItemFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<ItemView>, StoreError> {
+        self.queries.items(filter, cursor, limit).await
+    }
+
+    async fn movements(
+        &self,
+        item_id: &ItemId,
+        filter: &MovementFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Movement>, StoreError> {
+        self.queries.movements(item_id, filter, cursor, limit).await
+    }
+
+    async fn stock_as_of(
+        &self,
+        item_id: &ItemId,
+        at: Timestamp,
+    ) -> Result<Option<Vec<(LocationId, Quantity, u64)>>, StoreError> {
+        self.queries.stock_as_of(item_id, at).await
+    }
+
+    async fn levels(
+        &self,
+        filter: &LevelFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LevelView>, StoreError> {
+        self.queries.levels(filter, cursor, limit).await
+    }
+
+    async fn alerts(
+        &self,
+        location_id: Option<&LocationId>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<AlertRecord>, StoreError> {
+        self.queries.alerts(location_id, cursor, limit).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.queries.ping().await
+    }
+}

@@ -1,0 +1,20 @@
+//! The ports of one worker or one alerter, with faults at chosen calls: errors, lost answers, deaths, pauses.
+
+mod alerter;
+mod plan;
+mod worker;
+
+pub use alerter::{FaultyAlerter, Outbox};
+pub use plan::{Call, Edge, Kind, Plan, Point};
+pub use worker::{Faulty, GIVE_BACK_AT_SHUTDOWN, Oddities, SLOW_COMMIT, Traces};
+
+/// Does `work` while a paused clock stands: an engine's threads and sockets are nothing that such a clock waits for, so
+/// it would run on to the next timer. What works so must not wait for a timer itself.
+pub async fn in_real_time<T>(work: impl Future<Output = T>) -> T {
+    // A clock stands while a blocking task of its runtime runs.
+    let (done, wait) = std::sync::mpsc::channel::<()>();
+    let _stands = tokio::task::spawn_blocking(move || _ = wait.recv());
+    let answer = work.await;
+    drop(done);
+    answer
+}

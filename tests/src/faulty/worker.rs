@@ -1,0 +1,253 @@
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stockline_common::domain::{Alert, CommandId, Commit, LoadRequest, Loaded, LocationId, Record, Status, Timestamp};
+use stockline_common::ports::{
+    AlertPublisher, CommandReceiver, CommandState, CommitOutcome, Delivery, Handle, QueueDepth, QueueError, Store,
+    StoreError,
+};
+use uuid::Uuid;
+
+use super::{Edge, Plan, Point, in_real_time};
+
+/// The commit that [`Oddities::slow`] makes long.
+pub const SLOW_COMMIT: Edge = "commit for long";
+
+/// All that is held becomes visible at once.
+pub const GIVE_BACK_AT_SHUTDOWN: Edge = "give back at shutdown";
+
+/// What the store does with certain commands, whoever asks: the answers that no engine gives by itself.
+#[derive(Debug, Clone, Default)]
+pub struct Oddities {
+    /// The first commit of this command is answered [`StoreError::Busy`].
+    pub busy: Option<CommandId>,
+    /// The first commit of this command takes so long.
+    pub slow: Option<(CommandId, Duration)>,
+    /// This command is refused as invalid, unless it is retried.
+    pub refused: Option<CommandId>,
+}
+
+/// What the workers of one queue left behind.
+#[derive(Debug, Default)]
+pub struct Traces {
+    /// What was published, in order.
+    pub published: Mutex<Vec<Alert>>,
+    /// How many messages were acknowledged.
+    pub acknowledged: tokio::sync::watch::Sender<usize>,
+    /// The slow commit began.
+    pub slow_begun: tokio::sync::Notify,
+    decided: Mutex<BTreeSet<(CommandId, u32)>>,
+    judged: Mutex<BTreeSet<(CommandId, LocationId)>>,
+    odd: Mutex<BTreeSet<CommandId>>,
+}
+
+impl Traces {
+    /// What was published, in order.
+    pub fn published(&self) -> MutexGuard<'_, Vec<Alert>> {
+        self.published.lock().unwrap()
+    }
+
+    /// Is it the first time that something odd happens to this command?
+    fn is_first(&self, command_id: CommandId) -> bool {
+        self.odd.lock().unwrap().insert(command_id)
+    }
+
+    fn committed(&self, commit: &Commit) {
+        let ids = commit.records.iter().map(|record| (record.outcome.command_id, record.retry));
+        self.decided.lock().unwrap().extend(ids);
+        let mark = commit.mark.iter().map(|mark| (mark.command_id, mark.location_id.clone()));
+        self.judged.lock().unwrap().extend(mark);
+    }
+
+    fn edges_of_commit(&self, commit: &Commit) -> Vec<Edge> {
+        if let Some(mark) = &commit.mark {
+            let again = self.judged.lock().unwrap().contains(&(mark.command_id, mark.location_id.clone()));
+            return vec![if again { "re-judge what is judged" } else { "re-judge a level" }];
+        }
+        let decided = self.decided.lock().unwrap();
+        let is_decided = |record: &Record| decided.contains(&(record.outcome.command_id, record.retry));
+        let all = [
+            ("commit what is decided", commit.records.iter().any(is_decided)),
+            ("commit a chunk", !commit.chunks.is_empty()),
+            ("commit the item", commit.item.is_some()),
+            ("commit a rejection", commit.records.iter().any(|r| r.outcome.status == Status::Rejected)),
+            ("commit a dead letter", commit.records.iter().any(|r| r.outcome.dead_letter.is_some())),
+            ("commit a retry", commit.records.iter().any(|record| record.retry > 0)),
+            ("commit a resubmission", !commit.resubmitted.is_empty()),
+            ("commit", true),
+        ];
+        all.into_iter().filter(|(_, is)| *is).map(|(edge, _)| edge).collect()
+    }
+}
+
+fn edges_of_load(request: &LoadRequest) -> Vec<Edge> {
+    let all = [
+        ("load to re-judge", request.all_levels),
+        ("load the history", !request.since.is_empty()),
+        ("load a refused command", !request.records.is_empty()),
+        ("load", true),
+    ];
+    all.into_iter().filter(|(_, is)| *is).map(|(edge, _)| edge).collect()
+}
+
+/// What one worker sees of queue, store and topic.
+#[derive(Debug)]
+pub struct Faulty {
+    /// What goes wrong.
+    pub plan: Arc<Plan>,
+    /// Where commands come from.
+    pub queue: Arc<dyn CommandReceiver>,
+    /// Where stock is kept.
+    pub store: Arc<dyn Store>,
+    /// What is left behind.
+    pub traces: Arc<Traces>,
+    /// What the store answers by itself.
+    pub oddities: Oddities,
+}
+
+impl Faulty {
+    /// Over these, without oddities.
+    pub fn new(plan: &Arc<Plan>, queue: Arc<dyn CommandReceiver>, store: &Arc<dyn Store>) -> Arc<Self> {
+        let (plan, store) = (plan.clone(), store.clone());
+        Arc::new(Self { plan, queue, store, traces: Arc::default(), oddities: Oddities::default() })
+    }
+
+    /// Is it the commit that takes long?
+    fn is_slow(&self, commits: &[Commit]) -> bool {
+        let mut ids = commits.iter().flat_map(|commit| &commit.records).map(|record| record.outcome.command_id);
+        self.oddities
+            .slow
+            .is_some_and(|(slow, _)| !self.traces.odd.lock().unwrap().contains(&slow) && ids.any(|id| id == slow))
+    }
+
+    /// Does the store refuse it as invalid?
+    fn refuses(&self, commit: &Commit) -> bool {
+        commit.records.iter().any(|record| {
+            Some(record.outcome.command_id) == self.oddities.refused
+                && record.retry == 0
+                && record.outcome.dead_letter.is_none()
+        })
+    }
+
+    /// The answer that the store gives by itself.
+    fn odd_answer(&self, commit: &Commit) -> Option<Result<CommitOutcome, StoreError>> {
+        let has = |id: CommandId| commit.records.iter().any(|record| record.outcome.command_id == id);
+        if self.oddities.busy.is_some_and(|id| has(id) && self.traces.is_first(id)) {
+            return Some(Err(StoreError::Busy("as planned".into())));
+        }
+        self.refuses(commit).then(|| Ok(CommitOutcome::Refused("as planned".into())))
+    }
+
+    async fn commit_all(&self, commits: Vec<Commit>) -> Vec<Result<CommitOutcome, StoreError>> {
+        if let Some((id, takes)) = self.oddities.slow
+            && self.is_slow(&commits)
+            && self.traces.is_first(id)
+        {
+            self.traces.slow_begun.notify_one();
+            tokio::time::sleep(takes).await;
+        }
+        if let [commit] = &commits[..]
+            && let Some(answer) = self.odd_answer(commit)
+        {
+            return vec![answer];
+        }
+        let answers = in_real_time(self.store.commit(commits.clone())).await;
+        for (commit, answer) in commits.iter().zip(&answers) {
+            if matches!(answer, Ok(CommitOutcome::Committed)) {
+                self.traces.committed(commit);
+            }
+        }
+        answers
+    }
+}
+
+fn down() -> StoreError {
+    StoreError::Unavailable("as planned".into())
+}
+
+fn queue_down() -> QueueError {
+    QueueError::Unavailable("as planned".into())
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn load(&self, requests: &[LoadRequest]) -> Vec<Result<Loaded, StoreError>> {
+        let edges = requests.first().map(edges_of_load).unwrap_or_default();
+        let answers = self.plan.around(Point::Load, edges, in_real_time(self.store.load(requests))).await;
+        answers.unwrap_or_else(|| requests.iter().map(|_| Err(down())).collect())
+    }
+
+    async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<CommitOutcome, StoreError>> {
+        let count = commits.len();
+        let mut edges = commits.first().map(|commit| self.traces.edges_of_commit(commit)).unwrap_or_default();
+        edges.extend(commits.iter().any(|commit| self.refuses(commit)).then_some("commit what is refused"));
+        edges.extend(self.is_slow(&commits).then_some(SLOW_COMMIT));
+        let answers = self.plan.around(Point::Commit, edges, self.commit_all(commits)).await;
+        answers.unwrap_or_else(|| vec![Err(down()); count])
+    }
+
+    async fn discard(&self, command: &CommandState, at: Timestamp) -> Result<bool, StoreError> {
+        self.store.discard(command, at).await
+    }
+}
+
+#[async_trait]
+impl AlertPublisher for Faulty {
+    async fn publish(&self, alerts: &[Alert]) -> Vec<Result<(), QueueError>> {
+        let again = {
+            let published = self.traces.published();
+            alerts.iter().all(|alert| published.contains(alert))
+        };
+        let edges = vec![if again { "publish again" } else { "publish" }];
+        let work = async { self.traces.published().extend_from_slice(alerts) };
+        let done = self.plan.around(Point::Publish, edges, work).await;
+        alerts.iter().map(|_| done.ok_or_else(queue_down)).collect()
+    }
+}
+
+#[async_trait]
+impl CommandReceiver for Faulty {
+    async fn receive(&self, max: usize, wait: Duration, attempt: Uuid) -> Result<Vec<Delivery>, QueueError> {
+        let work = self.queue.receive(max, wait, attempt);
+        let received =
+            self.plan.around(Point::Receive, vec!["receive"], work).await.unwrap_or_else(|| Err(queue_down()));
+        if received.iter().flatten().any(|delivery| delivery.set_aside) {
+            self.plan.tell(Point::Receive, "receive what was set aside");
+        }
+        received
+    }
+
+    async fn ack(&self, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
+        let work = async {
+            let answers = in_real_time(self.queue.ack(handles)).await;
+            let acknowledged = answers.iter().filter(|answer| answer.is_ok()).count();
+            self.traces.acknowledged.send_modify(|all| *all += acknowledged);
+            answers
+        };
+        let answers = self.plan.around(Point::Ack, vec!["ack"], work).await;
+        answers.unwrap_or_else(|| handles.iter().map(|_| Err(queue_down())).collect())
+    }
+
+    async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
+        let extends = changes.iter().all(|(_, held_for)| *held_for == self.queue.visibility_timeout());
+        let at_once = changes.iter().all(|(_, held_for)| held_for.is_zero());
+        let edge = match (extends, at_once) {
+            (true, _) => "hold longer",
+            (_, true) => GIVE_BACK_AT_SHUTDOWN,
+            _ => "give back",
+        };
+        let work = in_real_time(self.queue.change_visibility(changes));
+        let answers = self.plan.around(Point::Visibility, vec![edge], work).await;
+        answers.unwrap_or_else(|| changes.iter().map(|_| Err(queue_down())).collect())
+    }
+
+    fn visibility_timeout(&self) -> Duration {
+        self.queue.visibility_timeout()
+    }
+
+    async fn depth(&self) -> Result<QueueDepth, QueueError> {
+        self.queue.depth().await
+    }
+}
