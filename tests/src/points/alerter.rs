@@ -182,7 +182,11 @@ impl World {
         let plan = Plan::with(self.work.points(), &[]);
         let alerter = self.start(&plan);
         self.done().await;
-        let calls = plan.calls();
+        let mut calls = plan.calls();
+        // The last receive finds nothing, for ever: nothing can go wrong after it.
+        while calls.last().is_some_and(|call| call.edges == ["receive alerts"]) {
+            calls.pop();
+        }
         tokio::time::sleep(LATER).await;
         end(alerter).await;
         calls

@@ -325,7 +325,7 @@ pub async fn two_deaths_one_after_the_other_take_every_effect_once(shop: Shop) {
 }
 
 /// How many calls after an error are disturbed.
-const SOON: usize = 3;
+const SOON: usize = 6;
 
 /// An error or a lost answer, and a second fault at each of the calls that follow from it: the give-back, the probes of
 /// an outage, the trial after it, the work done again.

@@ -49,6 +49,13 @@ pub(super) struct Found {
     failed: HashMap<Key, StoreError>,
 }
 
+/// What one batch gave.
+struct Batch {
+    rows: Vec<Row>,
+    /// The keys that stayed unprocessed.
+    left: Vec<(Key, StoreError)>,
+}
+
 impl Found {
     /// The row of a key that was asked for; `None` where there is none.
     pub(super) fn row(&self, key: &Key) -> Result<Option<&Row>, StoreError> {
@@ -101,15 +108,19 @@ impl DynamoStore {
         let mut found = Found::default();
         for (batch, read) in batches.iter().zip(side_by_side(reads).await) {
             match read {
-                Ok(rows) => found.rows.extend(rows.into_iter().filter_map(|row| Some((Key::of(&row)?, row)))),
+                Ok(Batch { rows, left }) => {
+                    found.rows.extend(rows.into_iter().filter_map(|row| Some((Key::of(&row)?, row))));
+                    found.failed.extend(left);
+                }
                 Err(error) => found.failed.extend(batch.iter().map(|key| (key.clone(), error.clone()))),
             }
         }
         found
     }
 
-    /// Asks again for what DynamoDB left unprocessed: it answers at most 16 MB at once, and less when throttled.
-    async fn get_batch(&self, keys: &[Key], consistent: bool) -> Result<Vec<Row>, StoreError> {
+    /// Asks again for what DynamoDB left unprocessed: it answers at most 16 MB at once, and less when throttled. What
+    /// stays unprocessed has failed, and nothing else: one busy partition is not the others' matter.
+    async fn get_batch(&self, keys: &[Key], consistent: bool) -> Result<Batch, StoreError> {
         let mut waiting: Vec<_> = keys.iter().map(Key::attributes).collect();
         let mut rows = Vec::new();
         let mut retry = Retry::new(UNPROCESSED_PAUSE_FIRST, UNPROCESSED_PAUSE_MOST);
@@ -125,7 +136,7 @@ impl DynamoStore {
             let left = answer.unprocessed_keys.as_mut().and_then(|tables| tables.remove(&self.table));
             waiting = left.map(|left| left.keys).unwrap_or_default();
             if waiting.is_empty() {
-                return Ok(rows);
+                return Ok(Batch { rows, left: Vec::new() });
             }
             if waiting.len() < asked {
                 fruitless = 0;
@@ -134,10 +145,11 @@ impl DynamoStore {
                 fruitless += 1;
             }
             if fruitless == UNPROCESSED_ANSWERS_MAX {
-                return Err(StoreError::Unavailable(format!(
-                    "BatchGetItem: {} keys stay unprocessed (is the table throttled?)",
-                    waiting.len()
-                )));
+                let count = waiting.len();
+                let why = format!("BatchGetItem: {count} keys stay unprocessed (is the table throttled?)");
+                let error = StoreError::Unavailable(why);
+                let left: Option<_> = waiting.iter().map(|key| Some((Key::of(key)?, error.clone()))).collect();
+                return left.map(|left| Batch { rows, left }).ok_or(error);
             }
             tokio::time::sleep(retry.next_pause()).await;
         }

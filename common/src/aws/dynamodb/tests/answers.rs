@@ -168,6 +168,19 @@ async fn what_was_left_unprocessed_is_asked_for_again_until_it_comes() {
     assert_eq!(canned.requests().len(), 6, "and not for ever");
 }
 
+/// Else a level that is sold too fast for its partition would be taken for an outage of the table.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_stays_unprocessed_fails_alone() {
+    let left = json!({ TABLE: { "Keys": [{ "pk": { "S": "ITEM#cola" }, "sk": { "S": "LEVEL#main" } }] } });
+    let answer = || (200, json!({ "Responses": { TABLE: [] }, "UnprocessedKeys": left }));
+    let (store, _) = Canned::store((0..99).map(|_| answer()));
+    let request = sale_request();
+    let found = store.get_many(request.locations.iter().map(|l| Key::level(&request.item_id, l)), true).await;
+    let row = |location| found.row(&Key::level(&request.item_id, &place(location)));
+    assert!(matches!(row("main"), Err(StoreError::Unavailable(_))));
+    assert!(matches!(row("north"), Ok(None)));
+}
+
 #[tokio::test]
 async fn a_read_that_fails_is_an_error_and_never_an_absent_row() {
     let (store, _) = Canned::store([fails("ThrottlingException"), (200, json!({ "Responses": {} }))]);
