@@ -7,6 +7,7 @@
 mod api;
 mod bill;
 mod canned;
+mod chaos;
 mod cost;
 mod cpu;
 mod engine;
@@ -99,6 +100,8 @@ enum What {
     ScaleOut(scale::ScaleOptions),
     /// How many commands a second one item takes.
     HotItem(hot::HotOptions),
+    /// The standalone server killed again and again under load; fails where a promise was broken.
+    Chaos(chaos::ChaosOptions),
     /// CPU time per command of worker and ingress with the AWS adapters.
     Cpu(cpu::CpuOptions),
 }
@@ -121,6 +124,7 @@ fn main() -> Result<()> {
         Some(What::Bill(options)) => return bill::run(options),
         Some(What::ScaleOut(options)) => return aws_runtime()?.block_on(scale::run(options)),
         Some(What::HotItem(options)) => return aws_runtime()?.block_on(hot::run(options)),
+        Some(What::Chaos(options)) => return aws_runtime()?.block_on(chaos::run(options)),
         Some(What::Cpu(options)) => return cpu::run(options),
         None => {}
     }

@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod aws_queues;
+pub mod chaos;
 pub mod cognito;
 pub mod contract;
 pub mod dockerfile;
