@@ -11,11 +11,13 @@ mod chaos;
 mod cost;
 mod cpu;
 mod engine;
+mod flood;
 mod hot;
 mod http;
 mod item_size;
 mod load;
 mod meter;
+mod overload;
 mod prefill;
 mod prices;
 mod reference;
@@ -102,6 +104,8 @@ enum What {
     HotItem(hot::HotOptions),
     /// The standalone server killed again and again under load; fails where a promise was broken.
     Chaos(chaos::ChaosOptions),
+    /// Ten times what the standalone server can take: what it still does, and how it comes back.
+    Overload(overload::OverloadOptions),
     /// CPU time per command of worker and ingress with the AWS adapters.
     Cpu(cpu::CpuOptions),
 }
@@ -125,6 +129,10 @@ fn main() -> Result<()> {
         Some(What::ScaleOut(options)) => return aws_runtime()?.block_on(scale::run(options)),
         Some(What::HotItem(options)) => return aws_runtime()?.block_on(hot::run(options)),
         Some(What::Chaos(options)) => return aws_runtime()?.block_on(chaos::run(options)),
+        Some(What::Overload(options)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            return runtime.block_on(overload::run(options));
+        }
         Some(What::Cpu(options)) => return cpu::run(options),
         None => {}
     }

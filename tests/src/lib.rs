@@ -23,6 +23,7 @@ pub mod stack;
 pub mod templates;
 pub mod told;
 pub mod watched;
+pub mod weather;
 pub mod wiring;
 
 pub use stockline_powerloss as powerloss;

@@ -83,8 +83,7 @@ impl Door {
     async fn ask(&self, memory: &Memory, commands: &[Value]) {
         for asked in commands.chunks(ASKED_MAX) {
             // One that does not come through is asked again, or misses its deadline.
-            if let Ok((200, answer)) =
-                self.send("POST", "/v1/commands/status", Some(&json!({"commands": asked}))).await
+            if let Ok((200, answer)) = self.send("POST", "/v1/commands/status", Some(&json!({"commands": asked}))).await
             {
                 answer["results"].as_array().into_iter().flatten().for_each(|line| memory.told(line));
             }
@@ -101,7 +100,8 @@ impl Door {
                 let expected = levels.get(place).copied().unwrap_or_default();
                 let found = (crate::aws::decimal(&shown["on_hand"]), shown["seq"].as_u64().unwrap_or_default());
                 if found != expected {
-                    faults.push(format!("P4: {item_id} at {place} has (on_hand, seq) {found:?}, reckoned {expected:?}"));
+                    faults
+                        .push(format!("P4: {item_id} at {place} has (on_hand, seq) {found:?}, reckoned {expected:?}"));
                 }
             }
         }

@@ -15,6 +15,6 @@ pub use door::Door;
 pub use ledger::{Reckoned, reckon};
 pub use mails::MailFolder;
 pub use memory::Memory;
-pub use plan::{LOCATIONS, Plan, items, opening};
+pub use plan::items;
 pub use rounds::{Options, Report, Round, run};
-pub use till::Tills;
+pub use till::{Tills, open_shop};

@@ -1,12 +1,16 @@
+use std::time::Duration;
+
 use fastrand::Rng;
 use serde_json::{Value, json};
 
 /// Where goods are, each with alerts of its own.
-pub const LOCATIONS: [&str; 2] = ["main", "back"];
+const LOCATIONS: [&str; 2] = ["main", "back"];
 /// Each item's default threshold, in units.
 pub(super) const THRESHOLD_UNITS: i64 = 30;
 /// What each level begins with, in units.
 const OPENED_WITH_UNITS: u32 = 60;
+/// The longest pause of a till: a queue that only grew would show nothing more.
+const PAUSE_MAX_MS: u64 = 40;
 /// Commands of one batch.
 const BATCH_MAX: usize = 20;
 
@@ -16,7 +20,7 @@ pub fn items(count: usize) -> Vec<String> {
 }
 
 /// What opens the shop, in this order: each item is registered and received at each location.
-pub fn opening(seed: u64, items: &[String]) -> Vec<Value> {
+pub(super) fn opening(seed: u64, items: &[String]) -> Vec<Value> {
     let mut plan = Plan::new(seed, usize::MAX, items);
     let mut commands = Vec::new();
     for item_id in items {
@@ -44,7 +48,7 @@ pub(super) enum Errand {
 
 /// What one till sends, from a seed.
 #[derive(Debug)]
-pub struct Plan {
+pub(super) struct Plan {
     dice: Rng,
     items: Vec<String>,
     sent: Vec<Value>,
@@ -52,7 +56,7 @@ pub struct Plan {
 
 impl Plan {
     /// Of this till.
-    pub fn new(seed: u64, till: usize, items: &[String]) -> Self {
+    pub(super) fn new(seed: u64, till: usize, items: &[String]) -> Self {
         let dice = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ till as u64);
         Self { dice, items: items.to_vec(), sent: Vec::new() }
     }
@@ -76,6 +80,11 @@ impl Plan {
             Errand::Batch(commands) => self.sent.extend(commands.iter().cloned()),
         }
         errand
+    }
+
+    /// Until the next errand.
+    pub(super) fn pause(&mut self) -> Duration {
+        Duration::from_millis(self.dice.u64(..PAUSE_MAX_MS))
     }
 
     /// Sales mostly, so that levels fall below their thresholds, and deliveries enough that they come back.

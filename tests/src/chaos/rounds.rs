@@ -3,14 +3,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use serde_json::json;
 
 use super::door::Door;
 use super::ledger::reckon;
 use super::mails::MailFolder;
 use super::memory::Memory;
-use super::plan::{Errand, items, opening};
-use super::till::{Tills, deliver};
+use super::plan::items;
+use super::till::{Tills, open_shop};
 use crate::process::{Server, free_address, stockline, stockline_binary};
 
 /// A life ends this long after it was ready, at most.
@@ -101,7 +100,7 @@ pub async fn run(options: &Options, mut tell: impl FnMut(&Round)) -> Report {
     server.be_ready().await;
     let door = Door::new(&server.url, &server.manager);
     let goods = items(options.items);
-    home.open_shop(&door, options.seed, &goods).await;
+    open_shop(&door, &home.memory, options.seed, &goods).await;
     let tills = Tills::open(&door, &home.memory, options.seed, options.tills, &goods);
     let mut dice = Rng::with_seed(options.seed);
     for number in 1..=options.rounds {
@@ -122,16 +121,6 @@ impl Home {
     fn spawn(&self) -> Server {
         let arguments = ["--alert-email", "owner@example.com", "--log", "error"];
         Server::spawn(Command::new(stockline_binary()), &self.address, self.data.path(), &arguments)
-    }
-
-    async fn open_shop(&self, door: &Door, seed: u64, goods: &[String]) {
-        let back = json!({"name": "Back room"});
-        let (status, answer) = door.send("PUT", "/v1/locations/back", Some(&back)).await.unwrap();
-        assert!(matches!(status, 200 | 201), "{answer}");
-        for commands in opening(seed, goods).chunks(90) {
-            deliver(door, &self.memory, &Errand::Batch(commands.to_vec())).await;
-        }
-        door.settle(&self.memory).await;
     }
 
     /// Lives, is killed, is looked at, and starts again.

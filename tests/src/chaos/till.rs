@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::door::Door;
 use super::memory::Memory;
-use super::plan::{Errand, Plan};
+use super::plan::{Errand, Plan, opening};
 
 /// The pause of a till before it sends again what was not answered.
 const AGAIN_AFTER: Duration = Duration::from_millis(10);
@@ -31,6 +31,8 @@ impl Tills {
             tokio::spawn(async move {
                 while *open.borrow() {
                     deliver(&door, &memory, &plan.next()).await;
+                    // The next customer.
+                    tokio::time::sleep(plan.pause()).await;
                 }
             })
         };
@@ -47,8 +49,22 @@ impl Tills {
     }
 }
 
+/// Commands of one request that opens the shop.
+const OPENING_BATCH: usize = 90;
+
+/// Makes the second location, and registers and receives the goods.
+pub async fn open_shop(door: &Door, memory: &Memory, seed: u64, goods: &[String]) {
+    let back = json!({"name": "Back room"});
+    let (status, answer) = door.send("PUT", "/v1/locations/back", Some(&back)).await.unwrap();
+    assert!(matches!(status, 200 | 201), "{answer}");
+    for commands in opening(seed, goods).chunks(OPENING_BATCH) {
+        deliver(door, memory, &Errand::Batch(commands.to_vec())).await;
+    }
+    door.settle(memory).await;
+}
+
 /// Sends it, and again as it is until it is accepted: what a client has to do.
-pub(super) async fn deliver(door: &Door, memory: &Memory, errand: &Errand) {
+async fn deliver(door: &Door, memory: &Memory, errand: &Errand) {
     let deadline = Instant::now() + GIVE_UP;
     while !is_accepted(door, memory, errand).await {
         memory.unanswered();

@@ -112,7 +112,8 @@ impl SqliteStore {
             reader.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
             connections.push(reader);
         }
-        let mut desk = Desk { items: Default::default(), locations: Default::default(), keys, claims: Default::default() };
+        let mut desk =
+            Desk { items: Default::default(), locations: Default::default(), keys, claims: Default::default() };
         let apply = move |connection: &mut Connection, jobs| group::apply(connection, &mut desk, jobs);
         let writer = Writer::start("stock-writer", connection, apply)
             .map_err(|error| failed(rusqlite::Error::ToSqlConversionFailure(error.into())))?;
