@@ -46,8 +46,8 @@ pub(crate) struct OverloadOptions {
     /// Connections of the overload: more than the server works on at once.
     #[arg(long, default_value_t = 4_000)]
     connections: usize,
-    /// Connections of the peak, each a closed loop.
-    #[arg(long, default_value_t = 64)]
+    /// Connections of the peak, each a closed loop: so many that more would not make it higher.
+    #[arg(long, default_value_t = 1_000)]
     peak_connections: usize,
     /// Items that are sold.
     #[arg(long, default_value_t = 10_000)]
