@@ -25,6 +25,8 @@ pub(crate) struct Bytes {
 pub(crate) struct Response<'a> {
     /// The status code.
     pub(crate) status: u16,
+    /// Does it say when to come again?
+    pub(crate) retry_after: bool,
     /// The body.
     pub(crate) body: &'a [u8],
 }
@@ -65,12 +67,13 @@ impl Connection {
         };
         let head = std::str::from_utf8(&self.buffer[..head_len])?;
         let status = head.get(9..12).context("no status line")?.parse()?;
-        let mut body_len = 0;
+        let (mut body_len, mut retry_after) = (0, false);
         for line in head.lines() {
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                body_len = value.trim().parse()?;
+            if let Some((name, value)) = line.split_once(':') {
+                if name.eq_ignore_ascii_case("content-length") {
+                    body_len = value.trim().parse()?;
+                }
+                retry_after |= name.eq_ignore_ascii_case("retry-after");
             }
         }
         while self.buffer.len() < head_len + body_len {
@@ -79,7 +82,7 @@ impl Connection {
             }
         }
         self.bytes.received += (head_len + body_len) as u64;
-        Ok(Response { status, body: &self.buffer[head_len..head_len + body_len] })
+        Ok(Response { status, retry_after, body: &self.buffer[head_len..head_len + body_len] })
     }
 }
 

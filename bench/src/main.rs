@@ -7,14 +7,17 @@
 mod api;
 mod bill;
 mod canned;
+mod chaos;
 mod cost;
 mod cpu;
 mod engine;
+mod flood;
 mod hot;
 mod http;
 mod item_size;
 mod load;
 mod meter;
+mod overload;
 mod prefill;
 mod prices;
 mod reference;
@@ -99,6 +102,10 @@ enum What {
     ScaleOut(scale::ScaleOptions),
     /// How many commands a second one item takes.
     HotItem(hot::HotOptions),
+    /// The standalone server killed again and again under load; fails where a promise was broken.
+    Chaos(chaos::ChaosOptions),
+    /// Ten times what the standalone server can take: what it still does, and how it comes back.
+    Overload(overload::OverloadOptions),
     /// CPU time per command of worker and ingress with the AWS adapters.
     Cpu(cpu::CpuOptions),
 }
@@ -121,6 +128,11 @@ fn main() -> Result<()> {
         Some(What::Bill(options)) => return bill::run(options),
         Some(What::ScaleOut(options)) => return aws_runtime()?.block_on(scale::run(options)),
         Some(What::HotItem(options)) => return aws_runtime()?.block_on(hot::run(options)),
+        Some(What::Chaos(options)) => return aws_runtime()?.block_on(chaos::run(options)),
+        Some(What::Overload(options)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            return runtime.block_on(overload::run(options));
+        }
         Some(What::Cpu(options)) => return cpu::run(options),
         None => {}
     }

@@ -72,9 +72,10 @@ pub struct Limits {
     pub wait_s: u64,
     /// Commands accepted but not yet in the queue; more is 503.
     pub buffered_commands: usize,
-    /// Requests in work at once; more is 503.
+    /// Requests in work at once; more wait for a second, as many as there may be connections, and are 503 then.
     pub concurrent_requests: usize,
-    /// Open connections; more wait to be accepted.
+    /// Open connections, or as many as the process may have files for; more wait to be accepted, and connections
+    /// without use give way to them.
     pub connections: usize,
     /// Time to send a request's head, in seconds.
     pub header_timeout_s: u64,
@@ -182,6 +183,7 @@ impl Api {
         let (packer, packing) = packer::Packer::start(queue, limits.buffered_commands);
         let app = Arc::new(app::App {
             in_work: Semaphore::new(limits.concurrent_requests),
+            in_line: Semaphore::new(limits.connections),
             waiting: wait::Waiting::start(Arc::clone(&queries), limits.waiters, limits.waited_commands),
             gate: access::Gate::new(auth, &limits),
             default_location: (!require_location).then(|| LocationSettings::main().location_id),
@@ -210,13 +212,14 @@ impl Api {
 /// # Errors
 /// Where it can't start: keys, revocations or certificates that can't be read; where the listener fails.
 pub async fn run(
-    config: Config,
+    mut config: Config,
     adapters: Adapters,
     listener: TcpListener,
     shutdown: Shutdown,
 ) -> Result<(), IngressError> {
     metrics::begin();
     let (tls, drain) = (config.tls.clone(), config.drain);
+    config.limits.connections = server::connections_that_fit(config.limits.connections);
     let api = Api::start(config, adapters)?;
     let app = Arc::clone(&api.app);
     let header_timeout = Duration::from_secs(app.limits.header_timeout_s);

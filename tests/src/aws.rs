@@ -16,8 +16,9 @@ use crate::cognito;
 use crate::iam::Guard;
 use crate::images::Images;
 use crate::ministack::{self, Ministack, free_port, random_id};
-use crate::process::{PATIENCE, with_id};
+use crate::process::{PATIENCE, signal, with_id};
 use crate::stack::{self, STACK_VISIBILITY_S, Stack};
+use crate::weather::Weather;
 
 /// How often something is looked at that is waited for.
 pub const POLL_EVERY: Duration = Duration::from_millis(50);
@@ -135,6 +136,11 @@ impl Program {
         self.child.id()
     }
 
+    /// Sends a signal by its name, `STOP` or `CONT`.
+    pub fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
     /// SIGKILL: no chance to finish anything.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -208,6 +214,8 @@ pub struct Installation {
     pub stack: Stack,
     /// Before it: lets each program do what its role allows.
     pub guard: Guard,
+    /// Before that, where it was asked for: may be rough to whatever calls.
+    pub weather: Option<Weather>,
     /// The way of ingress and workers to the store.
     pub store: Valve,
     /// The way of the workers to the alert topic.
@@ -223,6 +231,8 @@ pub struct Installation {
     api_port: u16,
     http: reqwest::Client,
     programs: Programs,
+    /// Where the programs find AWS.
+    endpoint: String,
 }
 
 impl Installation {
@@ -233,26 +243,55 @@ impl Installation {
 
     /// As [`Installation::deploy`], with these programs.
     pub async fn deploy_with(programs: Programs) -> Self {
+        Self::deploy_under(programs, None).await
+    }
+
+    /// As [`Installation::deploy`], and what the programs call may meet a weather of this seed, which begins calm.
+    pub async fn deploy_under_weather(seed: u64) -> Self {
+        Self::deploy_under(Programs::Tested, Some(seed)).await
+    }
+
+    async fn deploy_under(programs: Programs, weather: Option<u64>) -> Self {
         let server = Ministack::start().await;
         let guard = Guard::before(&server.url).await;
+        let weather = match weather {
+            Some(seed) => Some(Weather::before(&guard.url, seed).await),
+            None => None,
+        };
+        let endpoint = weather.as_ref().map_or(&guard.url, |weather| &weather.url).clone();
         let told = server.folder().join("alerter").with_extension(stack::TOLD);
         let alerter = format!(
             "export AWS_ENDPOINT_URL='{}' AWS_ACCESS_KEY_ID=alerter\nexec '{}' >>'{}'",
-            guard.url,
+            endpoint,
             programs.alerter().display(),
             told.display()
         );
         let stack = Stack::deploy(&server, Some(&alerter)).await;
         guard.enforce(stack.roles());
-        let store = Valve::to(&guard.url).await;
-        let topic = Valve::to(&guard.url).await;
+        let store = Valve::to(&endpoint).await;
+        let topic = Valve::to(&endpoint).await;
         let manager = cognito::person(&server, &stack, "manager@example.com", &["Manager"]).await;
         let staff = cognito::person(&server, &stack, "staff@example.com", &["Staff"]).await;
         let till = cognito::machine(&server, &stack, &["stockline/commands", "stockline/read"]).await;
         let api_port = free_port();
         let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
         let api = format!("http://127.0.0.1:{api_port}");
-        Self { server, stack, guard, store, topic, api, manager, staff, till, api_port, http, programs }
+        Self {
+            server,
+            stack,
+            guard,
+            weather,
+            store,
+            topic,
+            api,
+            manager,
+            staff,
+            till,
+            api_port,
+            http,
+            programs,
+            endpoint,
+        }
     }
 
     /// Starts an ingress at [`Installation::api`].
@@ -322,7 +361,7 @@ impl Installation {
 
     /// In the name of this program.
     fn variables(&self, program: &str) -> Vec<(&'static str, String)> {
-        let mut variables = ministack::environment(&self.guard.url, program);
+        let mut variables = ministack::environment(&self.endpoint, program);
         variables.extend([
             ("AWS_ENDPOINT_URL_DYNAMODB", self.store.url.clone()),
             ("AWS_ENDPOINT_URL_SNS", self.topic.url.clone()),

@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod aws_queues;
+pub mod chaos;
 pub mod cognito;
 pub mod contract;
 pub mod dockerfile;
@@ -23,6 +24,7 @@ pub mod stack;
 pub mod templates;
 pub mod told;
 pub mod watched;
+pub mod weather;
 pub mod wiring;
 
 pub use stockline_powerloss as powerloss;

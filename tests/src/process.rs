@@ -11,10 +11,15 @@ use uuid::Uuid;
 /// How long anything may take before the test fails; generous, since it is never reached when all is well.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `target/…/stockline`, built by `cargo test --workspace` because its package has integration tests.
+/// `target/…/stockline`, built by `cargo test --workspace` because its package has integration tests: beside the
+/// program that runs, or above it where that is a test.
 pub fn stockline_binary() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(Path::parent).unwrap().join("stockline");
+    let running = std::env::current_exe().unwrap();
+    let beside = running.with_file_name("stockline");
+    if beside.exists() {
+        return beside;
+    }
+    let path = running.parent().and_then(Path::parent).unwrap().join("stockline");
     assert!(path.exists(), "no {}: run cargo build -p stockline first", path.display());
     path
 }
@@ -50,7 +55,8 @@ pub struct Server {
     pub manager: String,
 }
 
-fn free_address() -> String {
+/// `127.0.0.1:port`, of a port that was free a moment ago.
+pub fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
@@ -61,10 +67,16 @@ impl Server {
     }
 
     /// As [`Server::start`], by a command that ends in the binary (a shell that sets limits first).
-    pub async fn start_by(mut command: Command, data: &Path, arguments: &[&str]) -> Self {
-        let address = free_address();
+    pub async fn start_by(command: Command, data: &Path, arguments: &[&str]) -> Self {
+        let mut server = Self::spawn(command, &free_address(), data, arguments);
+        server.be_ready().await;
+        server
+    }
+
+    /// Starts at this address and waits for nothing.
+    pub fn spawn(mut command: Command, address: &str, data: &Path, arguments: &[&str]) -> Self {
         let child = command
-            .args(["serve", "--listen", &address, "--metrics-listen", &free_address()])
+            .args(["serve", "--listen", address, "--metrics-listen", &free_address()])
             .args(arguments)
             .arg("--data")
             .arg(data)
@@ -73,11 +85,13 @@ impl Server {
             .spawn()
             .unwrap();
         let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
-        let mut server =
-            Self { child, url: format!("http://{address}"), data: data.to_owned(), http, manager: String::new() };
-        server.wait_until_ready().await;
-        server.manager = server.token(&["--role", "manager"]);
-        server
+        Self { child, url: format!("http://{address}"), data: data.to_owned(), http, manager: String::new() }
+    }
+
+    /// Waits until it is ready, and makes the Manager's token.
+    pub async fn be_ready(&mut self) {
+        self.wait_until_ready().await;
+        self.manager = self.token(&["--role", "manager"]);
     }
 
     async fn wait_until_ready(&mut self) {
@@ -150,6 +164,11 @@ impl Server {
         assert_eq!(self.settle(receive).await["status"], "applied");
     }
 
+    /// Sends a signal by its name, `STOP` or `CONT`.
+    pub fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
     /// SIGKILL: no chance to finish anything.
     pub fn kill(mut self) -> PathBuf {
         self.child.kill().unwrap();
@@ -172,6 +191,12 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a process a signal by its name.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status().unwrap();
+    assert!(sent.success(), "SIG{name} did not reach {pid}");
 }
 
 /// The command with a fresh id, unless it has one.

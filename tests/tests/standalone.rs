@@ -131,4 +131,8 @@ async fn a_second_process_on_the_same_folder_is_refused() {
     assert!(!second.status.success());
     let text = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(text.contains(&server.pid().to_string()) && text.contains("uses the data folder"), "{text}");
+    // The first is none the worse for it.
+    server.stock_up("cola", "10").await;
+    assert_eq!(server.get("/v1/items/cola").await["on_hand"], "10");
+    audit(&server.stop());
 }

@@ -42,10 +42,10 @@ pub(crate) struct LimitsView {
     /// Commands taken in and not yet in the queue; more is `overloaded`.
     #[schema(example = 20_000)]
     buffered_commands: usize,
-    /// Requests in work at once; more is `overloaded`.
+    /// Requests in work at once; more wait for a second, and are `overloaded` then.
     #[schema(example = 2_000)]
     concurrent_requests: usize,
-    /// Open connections; more wait to be accepted.
+    /// Open connections; more wait to be accepted, and connections without use give way to them.
     #[schema(example = 10_000)]
     connections: usize,
     /// Time to send a request's head, in seconds.

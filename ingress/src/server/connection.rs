@@ -4,7 +4,7 @@ use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,11 +17,14 @@ use tokio::time::{Instant, Sleep};
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// The requests of one connection, as its input and output need to know them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Requests {
     in_work: AtomicUsize,
     begun: AtomicUsize,
     http2: AtomicBool,
+    connected: Instant,
+    /// Since when it has been of no use, in milliseconds after it connected.
+    useless_since_ms: AtomicU64,
 }
 
 /// A request in work, from its head to the head of its answer.
@@ -29,6 +32,25 @@ pub(super) struct Requests {
 pub(super) struct InWork(Arc<Requests>);
 
 impl Requests {
+    pub(super) fn new() -> Self {
+        Self {
+            in_work: AtomicUsize::new(0),
+            begun: AtomicUsize::new(0),
+            http2: AtomicBool::new(false),
+            connected: Instant::now(),
+            useless_since_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// For how long it has served nobody: no request in work, and nothing moved or a head on its way.
+    pub(super) fn of_no_use_for(&self) -> Duration {
+        if self.in_work.load(Ordering::Relaxed) > 0 {
+            return Duration::ZERO;
+        }
+        let since = Duration::from_millis(self.useless_since_ms.load(Ordering::Relaxed));
+        self.connected.elapsed().saturating_sub(since)
+    }
+
     pub(super) fn begin(self: &Arc<Self>, version: Version) -> InWork {
         self.in_work.fetch_add(1, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
@@ -69,13 +91,20 @@ impl<S> TimedIo<S> {
         Self { inner, requests, header_timeout, moved: now, head: Some(now), begun: 0, alarm: None }
     }
 
+    /// When the head that is on its way began. A client of HTTP/2 also sends what is no request, so only its first one
+    /// is timed.
+    fn timed_head(&self) -> Option<Instant> {
+        self.head.filter(|_| !self.requests.http2.load(Ordering::Relaxed))
+    }
+
     fn deadline(&self) -> Instant {
-        // A client of HTTP/2 also sends what is no request, so only its first one is timed.
-        let http2 = self.requests.http2.load(Ordering::Relaxed);
-        match self.head {
-            Some(began) if !http2 => began + self.header_timeout,
-            _ => self.moved + IDLE_TIMEOUT,
-        }
+        self.timed_head().map_or(self.moved + IDLE_TIMEOUT, |began| began + self.header_timeout)
+    }
+
+    fn note_use(&self) {
+        let since = self.timed_head().unwrap_or(self.moved) - self.requests.connected;
+        let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        self.requests.useless_since_ms.store(since_ms, Ordering::Relaxed);
     }
 
     /// Is a request in work? Also notes whether the head that was being read became one.
@@ -117,6 +146,7 @@ impl<S> TimedIo<S> {
         if !self.is_working() && read {
             self.head.get_or_insert(now);
         }
+        self.note_use();
     }
 
     fn or_deadline<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {

@@ -39,7 +39,8 @@ fn connect() -> Client {
                     .map_err(|error| error.to_string())
             }),
         );
-    let server = Server { http: http(), router, tls: None, header_timeout: HEADER_TIMEOUT };
+    let server =
+        Server { http: http(), router, tls: None, header_timeout: HEADER_TIMEOUT, crowd: watch::Sender::new(()) };
     let (stream, theirs) = tokio::io::duplex(PIPE_BYTES);
     let (phase, phases) = watch::channel(Phase::Serving);
     let began = Instant::now();

@@ -1,6 +1,7 @@
 //! Serves HTTP/1.1 and HTTP/2, plain or over TLS, with every connection bounded in number and in time.
 
 mod connection;
+mod room;
 mod tls;
 
 #[cfg(test)]
@@ -24,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
 
 pub use connection::IDLE_TIMEOUT;
+pub use room::connections_that_fit;
 pub use tls::tls_config;
 
 use self::connection::{Requests, TimedIo};
@@ -37,6 +39,11 @@ pub const HEAD_BYTES: usize = 64 * 1024;
 pub const HTTP2_STREAMS: u32 = 100;
 /// How long connections may take to be closed once the drain is over.
 const CLOSE: Duration = Duration::from_secs(1);
+/// While all connections are taken, those give way that were of no use for so long: no request in work, nothing moved, or
+/// the head of a request begun and not ended.
+pub const GIVE_WAY_AFTER: Duration = Duration::from_secs(2);
+/// How often they are asked to.
+const GIVE_WAY_EVERY: Duration = Duration::from_millis(500);
 /// Pause after an accept that failed for want of files or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -45,7 +52,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct ServeOptions {
     /// Serve HTTPS with these files.
     pub tls: Option<TlsFiles>,
-    /// Open connections, at least 1; more wait in the listener's backlog.
+    /// Open connections, at least 1; more wait in the listener's backlog, and who is of no use gives way to them.
     pub connections: usize,
     /// Time to send a request's head.
     pub header_timeout: Duration,
@@ -84,12 +91,13 @@ pub async fn serve(
         router: router.with_state(()),
         tls,
         header_timeout: options.header_timeout,
+        crowd: watch::Sender::new(()),
     });
     loop {
         let accepted = tokio::select! {
             biased;
             () = shutdown.requested() => break,
-            accepted = accept(&listener, &permits) => accepted,
+            accepted = accept(&listener, &permits, &server.crowd) => accepted,
         };
         if let Some((stream, permit)) = accepted {
             let (server, phases) = (Arc::clone(&server), phases.clone());
@@ -112,9 +120,18 @@ pub async fn serve(
 }
 
 /// The next connection, once there is room for it; `None` after a failure that is over. Safe to drop.
-async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    // Never closed, so this can't fail.
-    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+async fn accept(
+    listener: &TcpListener,
+    permits: &Arc<Semaphore>,
+    crowd: &watch::Sender<()>,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = loop {
+        match tokio::time::timeout(GIVE_WAY_EVERY, Arc::clone(permits).acquire_owned()).await {
+            // Never closed, so this can't fail.
+            Ok(permit) => break permit.ok()?,
+            Err(_) => crowd.send_replace(()),
+        }
+    };
     match listener.accept().await {
         Ok((stream, _)) => Some((stream, permit)),
         Err(error) => {
@@ -152,6 +169,8 @@ struct Server {
     router: Router,
     tls: Option<TlsAcceptor>,
     header_timeout: Duration,
+    /// Says that somebody waits for a connection.
+    crowd: watch::Sender<()>,
 }
 
 impl Server {
@@ -177,7 +196,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let requests = Arc::new(Requests::default());
+        let requests = Arc::new(Requests::new());
         let io = TokioIo::new(TimedIo::new(stream, Arc::clone(&requests), self.header_timeout));
         let service = service_fn(|request: Request<Incoming>| {
             let in_work = requests.begin(request.version());
@@ -190,6 +209,7 @@ impl Server {
         });
         let connection = self.http.serve_connection(io, service);
         tokio::pin!(connection);
+        let mut crowd = self.crowd.subscribe();
         loop {
             let phase = *phases.borrow_and_update();
             match phase {
@@ -204,6 +224,12 @@ impl Server {
                         tracing::debug!(%error, "a connection ended early");
                     }
                     return;
+                }
+                Ok(()) = crowd.changed() => {
+                    if requests.of_no_use_for() >= GIVE_WAY_AFTER {
+                        tracing::debug!("a connection of no use gives way");
+                        return;
+                    }
                 }
                 changed = phases.changed() => {
                     if changed.is_err() {

@@ -166,6 +166,36 @@ async fn connections_beyond_the_bound_wait_their_turn() {
     assert!(answered.await.unwrap().ends_with("hello"));
 }
 
+/// Idle or slow on purpose, they would hold every place for longer than a client waits.
+#[tokio::test]
+async fn connections_of_no_use_give_way_when_all_are_taken() {
+    let running = start(ServeOptions { connections: 3, ..options() }).await;
+    let mut idle = TcpStream::connect(running.address).await.unwrap();
+    idle.write_all(REQUEST).await.unwrap();
+    answer(&mut idle).await;
+    let mut loris = TcpStream::connect(running.address).await.unwrap();
+    loris.write_all(b"GET /hello").await.unwrap();
+    let mut busy = TcpStream::connect(running.address).await.unwrap();
+    busy.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    running.slow.0.notified().await;
+
+    let mut next = TcpStream::connect(running.address).await.unwrap();
+    next.write_all(REQUEST).await.unwrap();
+    let trickle = async {
+        let mut drip = tokio::time::interval(Duration::from_millis(50));
+        while loris.write_all(b"G").await.is_ok() {
+            drip.tick().await;
+        }
+    };
+    let (answered, ()) = tokio::join!(answer(&mut next), trickle);
+    assert!(answered.ends_with("hello"));
+    rest(&mut idle).await;
+    running.slow.1.notify_one();
+    let mut text = [0; 12];
+    busy.read_exact(&mut text).await.unwrap();
+    assert_eq!(text, *b"HTTP/1.1 200", "a request in work is never given up");
+}
+
 fn sender_is_done(answered: &oneshot::Receiver<String>) -> bool {
     !answered.is_empty()
 }

@@ -44,7 +44,7 @@ struct Gate {
 impl Guard {
     /// Before the server at this address. It refuses everything until it knows the roles.
     pub async fn before(server: &str) -> Self {
-        let http = reqwest::Client::builder().pool_idle_timeout(IDLE).build().unwrap();
+        let http = client();
         let gate = Gate { server: server.to_owned(), http, roles: OnceLock::new(), recorded: Mutex::default() };
         let gate = Arc::new(gate);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -70,6 +70,11 @@ impl Guard {
     }
 }
 
+/// What requests are sent on by.
+pub(crate) fn client() -> reqwest::Client {
+    reqwest::Client::builder().pool_idle_timeout(IDLE).build().unwrap()
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -85,7 +90,7 @@ async fn pass(State(gate): State<Arc<Gate>>, method: Method, uri: Uri, headers: 
     let line = format!("{method} {}", uri.path());
     let call = Call { service, target: header("x-amz-target"), line: &line, body: &body };
     match gate.judge(program, &call) {
-        Ok(()) => forward(&gate, method, &uri, headers, body).await,
+        Ok(()) => forward(&gate.http, &gate.server, method, &uri, headers, body).await,
         Err(why) => {
             gate.recorded.lock().unwrap().refused.insert(why.clone());
             refusal(service, &why)
@@ -94,7 +99,7 @@ async fn pass(State(gate): State<Arc<Gate>>, method: Method, uri: Uri, headers: 
 }
 
 /// The access key, and the service that the call is for.
-fn signed_by(authorization: &str) -> (&str, &str) {
+pub(crate) fn signed_by(authorization: &str) -> (&str, &str) {
     let scope = authorization.split_once("Credential=").map_or("", |(_, rest)| rest);
     let mut parts = scope.split(['/', ',']);
     (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default())
@@ -119,12 +124,20 @@ impl Gate {
     }
 }
 
-async fn forward(gate: &Gate, method: Method, uri: &Uri, mut headers: HeaderMap, body: Bytes) -> Response {
+/// Sends the request on as it is to the server at this address, and its answer back.
+pub(crate) async fn forward(
+    http: &reqwest::Client,
+    server: &str,
+    method: Method,
+    uri: &Uri,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     for of_the_connection in [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
         headers.remove(of_the_connection);
     }
-    let request = gate.http.request(method, format!("{}{path}", gate.server)).headers(headers).body(body);
+    let request = http.request(method, format!("{server}{path}")).headers(headers).body(body);
     let Ok(answer) = request.send().await else {
         return StatusCode::BAD_GATEWAY.into_response();
     };

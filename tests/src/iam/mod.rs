@@ -12,5 +12,6 @@ mod roles;
 
 pub use access::{Access, Call, UnknownCall};
 pub use guard::{Guard, Recorded};
+pub(crate) use guard::{client, forward, signed_by};
 pub use policy::{Grant, Policy};
 pub use roles::{ACCOUNT, PROGRAMS, Roles, arn};

@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
@@ -7,18 +9,36 @@ use crate::ports::{Claimed, RefusedNotice};
 /// What a claim row says: held until when, sent or not.
 type Held = Option<(i64, Option<i64>)>;
 
-/// May it be taken? Yes where it is absent, or unsent and past its lease.
-fn judge(held: Held, now: Timestamp) -> Claimed {
-    match held {
-        Some((_, Some(_))) => Claimed::Sent,
-        Some((lease_until, None)) if lease_until > now.as_millis() => Claimed::Held,
-        _ => Claimed::Ours,
+/// Expired claims are forgotten when there are more than these.
+const CLAIMS_KEPT: usize = 1_000;
+
+/// The claims that were taken since the file was opened, until when. One process has the file, so whoever took any
+/// other has ended: it is not waited for.
+#[derive(Debug, Default)]
+pub(super) struct Claims(HashMap<String, i64>);
+
+impl Claims {
+    /// May this one be taken? Yes where it is absent, or unsent and past its lease or of a process that has ended.
+    fn judge(&self, name: &str, held: Held, now: Timestamp) -> Claimed {
+        match held {
+            Some((_, Some(_))) => Claimed::Sent,
+            Some((lease_until, None)) if lease_until > now.as_millis() && self.0.contains_key(name) => Claimed::Held,
+            _ => Claimed::Ours,
+        }
+    }
+
+    fn take(&mut self, name: String, now: Timestamp, lease_until: Timestamp) {
+        if self.0.len() >= CLAIMS_KEPT {
+            self.0.retain(|_, until| *until > now.as_millis());
+        }
+        self.0.insert(name, lease_until.as_millis());
     }
 }
 
 /// Takes a claim on an alert, which enters the history with it.
 pub(super) fn claim(
     connection: &Connection,
+    claims: &mut Claims,
     alert: &Alert,
     now: Timestamp,
     lease_until: Timestamp,
@@ -28,15 +48,17 @@ pub(super) fn claim(
         .prepare_cached("SELECT lease_until, sent_at FROM alert WHERE alert_id = ?1")?
         .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let claimed = judge(held, now);
-    match (claimed, held) {
-        (Claimed::Ours, None) => put(connection, alert, lease_until, None)?,
-        (Claimed::Ours, Some(_)) => {
-            connection
-                .prepare_cached("UPDATE alert SET lease_until = ?2 WHERE alert_id = ?1")?
-                .execute((&id, lease_until.as_millis()))?;
+    let claimed = claims.judge(&id, held, now);
+    if claimed == Claimed::Ours {
+        match held {
+            None => put(connection, alert, lease_until, None)?,
+            Some(_) => {
+                connection
+                    .prepare_cached("UPDATE alert SET lease_until = ?2 WHERE alert_id = ?1")?
+                    .execute((&id, lease_until.as_millis()))?;
+            }
         }
-        _ => {}
+        claims.take(id, now, lease_until);
     }
     Ok(claimed)
 }
@@ -78,6 +100,7 @@ fn put(
 /// Takes the claim on a day's notice.
 pub(super) fn claim_notice(
     connection: &Connection,
+    claims: &mut Claims,
     notice: &RefusedNotice,
     now: Timestamp,
     lease_until: Timestamp,
@@ -86,11 +109,14 @@ pub(super) fn claim_notice(
         .prepare_cached("SELECT lease_until, sent_at FROM notice WHERE location_id = ?1 AND day = ?2")?
         .query_row((notice.location_id.as_str(), &notice.day), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let claimed = judge(held, now);
+    // No alert has such a name: an item's has no slash.
+    let name = format!("{}/{}", notice.location_id, notice.day);
+    let claimed = claims.judge(&name, held, now);
     if claimed == Claimed::Ours {
         connection
             .prepare_cached("INSERT OR REPLACE INTO notice (location_id, day, lease_until) VALUES (?1, ?2, ?3)")?
             .execute((notice.location_id.as_str(), &notice.day, lease_until.as_millis()))?;
+        claims.take(name, now, lease_until);
     }
     Ok(claimed)
 }

@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::alert_book::Claims;
 use super::fault::Fault;
 use super::keys::{KeyBook, id_key};
 use super::names::{ItemFacts, ItemNames, LocationNames};
@@ -18,6 +19,7 @@ pub(super) struct Desk {
     pub(super) items: ItemNames,
     pub(super) locations: LocationNames,
     pub(super) keys: KeyBook,
+    pub(super) claims: Claims,
 }
 
 impl Desk {
@@ -26,6 +28,7 @@ impl Desk {
         self.items.forget();
         self.locations.forget();
         self.keys.rolled_back();
+        // A claim that is not there is nobody's, whatever this says.
     }
 
     /// The stored record of a command, as the transaction under way sees it.

@@ -112,7 +112,8 @@ impl SqliteStore {
             reader.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
             connections.push(reader);
         }
-        let mut desk = Desk { items: Default::default(), locations: Default::default(), keys };
+        let mut desk =
+            Desk { items: Default::default(), locations: Default::default(), keys, claims: Default::default() };
         let apply = move |connection: &mut Connection, jobs| group::apply(connection, &mut desk, jobs);
         let writer = Writer::start("stock-writer", connection, apply)
             .map_err(|error| failed(rusqlite::Error::ToSqlConversionFailure(error.into())))?;
@@ -328,8 +329,9 @@ impl AlertBook for SqliteStore {
         lease_until: Timestamp,
     ) -> Vec<Result<Claimed, StoreError>> {
         let (count, alerts) = (alerts.len(), alerts.to_vec());
-        let claimed = self.write(move |connection, _| {
-            alerts.iter().map(|alert| alert_book::claim(connection, alert, now, lease_until)).collect()
+        let claimed = self.write(move |connection, desk| {
+            let claims = &mut desk.claims;
+            alerts.iter().map(|alert| alert_book::claim(connection, claims, alert, now, lease_until)).collect()
         });
         match claimed.await {
             Ok(claimed) => Vec::into_iter(claimed).map(Ok).collect(),
@@ -352,7 +354,10 @@ impl AlertBook for SqliteStore {
         lease_until: Timestamp,
     ) -> Result<Claimed, StoreError> {
         let notice = notice.clone();
-        self.write(move |connection, _| alert_book::claim_notice(connection, &notice, now, lease_until)).await
+        self.write(move |connection, desk| {
+            alert_book::claim_notice(connection, &mut desk.claims, &notice, now, lease_until)
+        })
+        .await
     }
 
     async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError> {

@@ -35,6 +35,23 @@ async fn a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped() {
     );
 }
 
+/// Else an alert that was being mailed when the machine lost power would wait for its lease.
+#[tokio::test]
+async fn a_claim_of_a_process_that_ended_is_not_waited_for() {
+    let shop = Shop::new();
+    let notice = RefusedNotice { location_id: place("main"), day: "2026-01-31".into() };
+    let both = [alert(1, "main", 0), alert(2, "main", 0)];
+    assert!(shop.store.claim(&both, at(0), at(100)).await.iter().all(|claimed| *claimed == Ok(Claimed::Ours)));
+    shop.store.mark_sent(&both[1..], at(10)).await.unwrap();
+    assert_eq!(shop.store.claim_notice(&notice, at(0), at(100)).await.unwrap(), Claimed::Ours);
+
+    let shop = shop.reopened();
+    for expected in [Claimed::Ours, Claimed::Held] {
+        assert_eq!(shop.store.claim(&both, at(20), at(100)).await, [Ok(expected), Ok(Claimed::Sent)]);
+        assert_eq!(shop.store.claim_notice(&notice, at(20), at(100)).await.unwrap(), expected);
+    }
+}
+
 #[tokio::test]
 async fn the_history_pages_newest_first_by_location_or_all() {
     let shop = Shop::new();

@@ -1,0 +1,289 @@
+//! Ten times the standalone server's capacity, which is found in the same run.
+#![expect(clippy::print_stdout, reason = "the report is this program's output")]
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use stockline_common::ports::Clock as _;
+use stockline_common::service::SystemClock;
+use stockline_common::sqlite::{DataFolder, SqliteStore};
+
+use crate::flood::{self, Flood, Flooded};
+use crate::http::{Connection, head};
+use crate::load::{self, Dice, Load, percentile_ms};
+use crate::prefill;
+use crate::server::{Server, rss_mb, token};
+
+/// The counter of commands that reached an outcome.
+const APPLIED: &str = "stockline_worker_applied_total";
+/// So many times the capacity is offered.
+const TIMES: f64 = 10.0;
+/// The targets.
+const GOODPUT_MIN: f64 = 0.9;
+const RECOVERY_MAX: Duration = Duration::from_secs(10);
+const RSS_MAX_MB: f64 = 512.0;
+const LATENCY_MAX: Duration = Duration::from_secs(5);
+/// Samples of the usual latency, and how many in a row must be as usual after the overload.
+const USUAL_SAMPLES: usize = 100;
+const USUAL_IN_A_ROW: usize = 10;
+/// A sample is usual up to so many times the usual p99, and never less than this.
+const USUAL_TIMES: u32 = 2;
+const USUAL_MIN: Duration = Duration::from_millis(50);
+
+/// How much, and how long.
+#[derive(Debug, Args)]
+pub(crate) struct OverloadOptions {
+    /// Seconds of overload.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+    /// Seconds in which the capacity is found.
+    #[arg(long, default_value_t = 15)]
+    peak_seconds: u64,
+    /// Connections of the overload: more than the server works on at once.
+    #[arg(long, default_value_t = 4_000)]
+    connections: usize,
+    /// Connections of the peak, each a closed loop: so many that more would not make it higher.
+    #[arg(long, default_value_t = 1_000)]
+    peak_connections: usize,
+    /// Items that are sold.
+    #[arg(long, default_value_t = 10_000)]
+    items: usize,
+}
+
+/// Finds the peak, floods, waits until all is as usual, and tells.
+pub(crate) async fn run(options: &OverloadOptions) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data");
+    {
+        let folder = DataFolder::open(&data)?;
+        let store = SqliteStore::open(&folder.stock_db(), Default::default(), &Default::default())?;
+        prefill::fill(&store, options.items, 0, SystemClock.now()).await?;
+    }
+    let server = Arc::new(Server::start(&data)?);
+    let till = token(&data, &["--till", "bench", "--ttl", "1d"])?;
+    apart(server.pid());
+    let usual = usual(&server, &till, options.items).await?;
+    println!("usual: settled p50 {:.1} ms, p99 {:.1} ms", ms(&usual, 50.0), ms(&usual, 99.0));
+
+    let load = Load {
+        address: server.address.clone(),
+        token: till.clone(),
+        connections: options.peak_connections,
+        batch: 1,
+        items: options.items,
+        duration: Duration::from_secs(options.peak_seconds),
+        rate: None,
+    };
+    let (before, begun) = (server.counter(APPLIED), Instant::now());
+    let peak = load::run(&load).await?;
+    let peak_per_s = (server.counter(APPLIED) - before) / begun.elapsed().as_secs_f64();
+    println!(
+        "peak: {} connections, {:.0} accepted/s, {peak_per_s:.0} settled/s, p50 {:.1} ms, p99 {:.1} ms",
+        options.peak_connections,
+        peak.per_second(),
+        peak.percentile_ms(50.0),
+        peak.percentile_ms(99.0)
+    );
+
+    let flood = Flood {
+        address: server.address.clone(),
+        token: till.clone(),
+        rate: TIMES * peak_per_s,
+        connections: options.connections,
+        items: options.items,
+        duration: Duration::from_secs(options.seconds),
+    };
+    let (before, begun) = (server.counter(APPLIED), Instant::now());
+    let memory = Memory::watch(server.pid());
+    let flooded = flood::run(&flood).await?;
+    let settled_per_s = (server.counter(APPLIED) - before) / begun.elapsed().as_secs_f64();
+    let ended = Instant::now();
+    let recovered = recovery(&server, &till, options.items, &usual, ended).await?;
+    let rss = memory.end();
+    told(&flood, &flooded, begun.elapsed());
+    verdicts(&Measured { peak_per_s, settled_per_s, recovered, rss, flooded: &flooded })
+}
+
+/// The server on one core and this generator on another, where there are two: else what is measured is how they share.
+fn apart(server: u32) {
+    for (core, pid) in [("0", server), ("1", std::process::id())] {
+        let mut command = Command::new("taskset");
+        command.args(["-a", "-c", "-p", core, &pid.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+        if !command.status().is_ok_and(|status| status.success()) {
+            println!("(server and generator share their cores)");
+            return;
+        }
+    }
+    println!("server on core 0, generator on core 1");
+}
+
+/// From sending to the outcome, one after the other, in µs, sorted.
+async fn usual(server: &Server, till: &str, items: usize) -> Result<Vec<u32>> {
+    let mut till = Settling::open(server, till, items).await?;
+    let mut times = Vec::new();
+    for _ in 0..USUAL_SAMPLES {
+        times.push(u32::try_from(till.settle().await?.as_micros()).unwrap_or(u32::MAX));
+    }
+    times.sort_unstable();
+    Ok(times)
+}
+
+/// How long after the overload commands are settled as usual again: the first of so many in a row.
+async fn recovery(server: &Server, till: &str, items: usize, usual: &[u32], ended: Instant) -> Result<Duration> {
+    let p99 = Duration::from_micros(usual[usual.len() * 99 / 100].into());
+    let bound = (p99 * USUAL_TIMES).max(USUAL_MIN);
+    let mut till = Settling::open(server, till, items).await?;
+    let (mut in_a_row, mut since) = (0, ended.elapsed());
+    while in_a_row < USUAL_IN_A_ROW {
+        let began = ended.elapsed();
+        if till.settle().await? > bound {
+            in_a_row = 0;
+        } else {
+            if in_a_row == 0 {
+                since = began;
+            }
+            in_a_row += 1;
+        }
+    }
+    Ok(since)
+}
+
+/// One till that waits for each outcome.
+struct Settling {
+    http: Connection,
+    head: String,
+    dice: Dice,
+    items: usize,
+}
+
+impl Settling {
+    async fn open(server: &Server, till: &str, items: usize) -> Result<Self> {
+        let head = head("POST", "/v1/commands", till, "prefer: wait=20\r\n");
+        Ok(Self { http: Connection::open(&server.address).await?, head, dice: Dice::fresh(), items })
+    }
+
+    /// However it is answered, how long it took until a command was settled.
+    async fn settle(&mut self) -> Result<Duration> {
+        let began = Instant::now();
+        let mut body = Vec::new();
+        load::sale(&mut self.dice, self.items, &mut body);
+        loop {
+            match self.http.send(&self.head, &body).await?.status {
+                200 => return Ok(began.elapsed()),
+                202 | 429 | 503 => {}
+                status => bail!("a till is answered {status}"),
+            }
+        }
+    }
+}
+
+/// Watches what the server holds, by a thread of its own.
+struct Memory {
+    over: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<Vec<f64>>,
+}
+
+impl Memory {
+    fn watch(pid: u32) -> Self {
+        const EVERY: Duration = Duration::from_millis(500);
+        let over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&over);
+        let thread = std::thread::spawn(move || {
+            let mut rss = Vec::new();
+            while !seen.load(Ordering::Relaxed) {
+                rss.push(rss_mb(pid));
+                std::thread::sleep(EVERY);
+            }
+            rss
+        });
+        Self { over, thread }
+    }
+
+    /// In MB, from the beginning of the overload to the end of the recovery.
+    fn end(self) -> Vec<f64> {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+struct Measured<'a> {
+    peak_per_s: f64,
+    settled_per_s: f64,
+    recovered: Duration,
+    rss: Vec<f64>,
+    flooded: &'a Flooded,
+}
+
+fn told(flood: &Flood, flooded: &Flooded, took: Duration) {
+    let per_s = |count: u64| count as f64 / took.as_secs_f64();
+    println!(
+        "overload: {:.0} due/s for {} s on {} connections: {:.0} sent/s, {:.0}/s found no connection free",
+        flood.rate,
+        flood.duration.as_secs(),
+        flood.connections,
+        per_s(flooded.sent),
+        per_s(flooded.unsent)
+    );
+    println!(
+        "answers: {:.0} accepted/s, {:.0}/s told to come again, {} anything else, {} connections broken\n",
+        per_s(flooded.accepted),
+        per_s(flooded.shed),
+        flooded.wrong,
+        flooded.broken
+    );
+}
+
+/// The table; an error where a target is missed.
+fn verdicts(measured: &Measured<'_>) -> Result<()> {
+    let latencies = &measured.flooded.latencies_us;
+    let share = measured.settled_per_s / measured.peak_per_s;
+    let most = measured.rss.iter().copied().fold(0.0, f64::max);
+    let at = |part: usize| measured.rss.get(measured.rss.len() * part / 4).copied().unwrap_or(f64::NAN);
+    let rows = [
+        (
+            "goodput",
+            format!("{:.0} settled/s, {:.0} % of the peak", measured.settled_per_s, share * 100.0),
+            "≥ 90 %".to_owned(),
+            share >= GOODPUT_MIN,
+        ),
+        (
+            "latency of the accepted",
+            format!("p50 {:.0} ms, p99 {:.0} ms", ms(latencies, 50.0), ms(latencies, 99.0)),
+            format!("p99 ≤ {} s", LATENCY_MAX.as_secs()),
+            ms(latencies, 99.0) <= LATENCY_MAX.as_secs_f64() * 1_000.0,
+        ),
+        (
+            "memory",
+            format!("{:.0}, {:.0}, {:.0} MB at 0, ¼, ½; at most {most:.0}", at(0), at(1), at(2)),
+            format!("≤ {RSS_MAX_MB} MB"),
+            most <= RSS_MAX_MB,
+        ),
+        (
+            "recovery",
+            format!("{:.1} s", measured.recovered.as_secs_f64()),
+            format!("≤ {} s", RECOVERY_MAX.as_secs()),
+            measured.recovered <= RECOVERY_MAX,
+        ),
+        (
+            "every refusal says when to come again",
+            measured.flooded.wrong.to_string(),
+            "0 others".to_owned(),
+            measured.flooded.wrong == 0,
+        ),
+    ];
+    for (name, found, target, met) in &rows {
+        println!("{name:<40} {found:<45} {target:<12} {}", if *met { "met" } else { "MISSED" });
+    }
+    if rows.iter().any(|(.., met)| !met) {
+        bail!("a target was missed");
+    }
+    Ok(())
+}
+
+fn ms(sorted_us: &[u32], percentile: f64) -> f64 {
+    percentile_ms(sorted_us, percentile)
+}

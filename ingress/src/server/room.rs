@@ -1,0 +1,34 @@
+/// Files that the process opens besides connections: databases, keys, its own calls.
+const OTHER_FILES: usize = 128;
+
+/// How many connections this process may have open of those that are wanted: each is a file, and a server that has none
+/// left can't even open its database. At least 1.
+pub fn connections_that_fit(wanted: usize) -> usize {
+    let fit = std::fs::read_to_string("/proc/self/limits").ok().and_then(|limits| open_files(&limits));
+    let fit = fit.map_or(wanted, |files| files.saturating_sub(OTHER_FILES).max(1));
+    if fit < wanted {
+        tracing::info!(connections = fit, wanted, "fewer connections: raise the limit of open files for more");
+    }
+    fit.min(wanted)
+}
+
+/// The soft limit; `None` where there is none.
+fn open_files(limits: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soft_limit_of_open_files_is_read_and_no_limit_is_none() {
+        let limits =
+            |soft: &str| format!("Limit  Soft Limit  Hard Limit  Units\nMax open files  {soft}  1048576  files\n");
+        assert_eq!(open_files(&limits("1024")), Some(1_024));
+        assert_eq!(open_files(&limits("unlimited")), None);
+        assert_eq!(open_files(""), None);
+        assert_eq!(connections_that_fit(1), 1);
+    }
+}

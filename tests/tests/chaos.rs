@@ -1,0 +1,21 @@
+//! Chaos on the standalone home: the real process is killed under load, at moments that a seed decides, and started
+//! again. `stockline-bench chaos` does the same for longer.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use stockline_tests::chaos::{Options, run};
+
+const SEED: u64 = 1;
+
+/// P1, P2, P4, P5, P6, P7 across `kill -9`: every accepted command has its one outcome, the balances are those that the
+/// outcomes add up to, the audit is sound, and every crossing was mailed; again only where the kill came between a
+/// mail and its mark.
+#[tokio::test(flavor = "multi_thread")]
+async fn three_kills_under_load_lose_nothing_and_do_nothing_twice() {
+    println!("seed {SEED}");
+    let options = Options { rounds: 3, seed: SEED, tills: 8, items: 12, stopped: None };
+    let report = run(&options, |round| println!("{round:?}")).await;
+    println!("{report:?}");
+    assert_eq!(report.faults, Vec::<String>::new(), "seed {SEED}");
+    assert!(report.accepted > 300 && report.replays > 10 && report.sent_again > 0, "too little happened: {report:?}");
+    assert!(report.alerts > 20 && report.rejected > 0, "too little happened: {report:?}");
+}

@@ -1,0 +1,159 @@
+//! Connections that are held to no use, on the real process: they end at their bounds, and a till is served meanwhile.
+//! `stockline-bench overload` offers more work than the server can do.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde_json::json;
+use stockline_tests::process::{PATIENCE, Server, audit, stockline_binary, with_id};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+
+/// Connections that never send a byte, where the machine has files for as many.
+const IDLE: usize = 10_000;
+/// Heads, and bodies, that come byte by byte.
+const SLOW: usize = 100;
+const DRIP: Duration = Duration::from_millis(200);
+/// Files that this process opens besides.
+const OTHER_FILES: usize = 1_000;
+/// What a till may wait for one outcome, with a connection of its own for each: some give way to it first.
+const SERVED_WITHIN: Duration = Duration::from_secs(5);
+/// How much later than its bound a connection may end on a busy machine.
+const SLACK: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_half_open_and_ten_thousand_idle_connections_do_not_stop_service() {
+    let files = most_files();
+    let data = tempfile::tempdir().unwrap();
+    let server = start_with_files(data.path(), files).await;
+    server.stock_up("cola", "1000000").await;
+    let limits = server.get("/v1/limits").await;
+    let head_within = Duration::from_secs(limits["header_timeout_s"].as_u64().unwrap());
+    // A body has half of a request's time.
+    let body_within = Duration::from_secs(limits["request_timeout_s"].as_u64().unwrap() / 2);
+
+    let idle = IDLE.min(files.saturating_sub(OTHER_FILES));
+    let mut held = Vec::new();
+    for number in 0..idle {
+        let mut stream = connect(&server).await;
+        // Half of them said that they would send no more; to the others nothing happens any more, as after a lost cable.
+        if number % 2 == 0 {
+            stream.shutdown().await.unwrap();
+        }
+        held.push(tokio::spawn(until_closed(stream)));
+    }
+    println!("{idle} idle connections");
+    let heads =
+        (0..SLOW).map(|_| tokio::spawn(trickle(server.url.clone(), "GET /healthz HTTP/1.1\r\nX-Slow: ".into())));
+    let heads: Vec<_> = heads.collect();
+    let body = format!(
+        "POST /v1/commands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n",
+        server.manager
+    );
+    let bodies: Vec<_> = (0..SLOW).map(|_| tokio::spawn(trickle(server.url.clone(), body.clone()))).collect();
+
+    let sales = serve_until(&server, |_| [&held, &heads, &bodies].iter().all(|tasks| all_done(tasks))).await;
+    println!("{sales} sales meanwhile");
+    assert!(sales > 20, "only {sales} sales");
+    for (what, tasks, within) in
+        [("idle", held, head_within), ("head", heads, head_within), ("body", bodies, body_within)]
+    {
+        let longest = join_all(tasks).await.into_iter().map(Result::unwrap).max().unwrap();
+        println!("{what}: closed after {longest:?} at most");
+        assert!(longest <= within + SLACK, "{what}: a connection was held for {longest:?}");
+    }
+    audit(&server.stop());
+}
+
+/// A process that may have few files open takes as few connections, and keeps files for its own work.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_connections_than_files_do_not_stop_service() {
+    const FILES: usize = 250;
+    let data = tempfile::tempdir().unwrap();
+    let server = start_with_files(data.path(), FILES).await;
+    server.stock_up("cola", "1000000").await;
+    let mut held = Vec::new();
+    for _ in 0..2 * FILES {
+        held.push(tokio::spawn(until_closed(connect(&server).await)));
+    }
+    const SALES: usize = 20;
+    serve_until(&server, |sales| sales == SALES).await;
+    assert!(!all_done(&held), "they were gone before the till came");
+    audit(&server.stop());
+}
+
+/// What this process and its children may open, which is raised to that.
+fn most_files() -> usize {
+    let output = Command::new("sh").args(["-c", "ulimit -H -n"]).output().unwrap();
+    let hard = String::from_utf8(output.stdout).unwrap();
+    let files = hard.trim().parse().unwrap_or(2 * IDLE).min(2 * IDLE);
+    let (pid, limit) = (std::process::id().to_string(), format!("--nofile={files}:"));
+    assert!(Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap().success());
+    files
+}
+
+async fn start_with_files(data: &std::path::Path, files: usize) -> Server {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(format!("ulimit -S -n {files}; exec \"$0\" \"$@\"")).arg(stockline_binary());
+    Server::start_by(shell, data, &["--log", "error"]).await
+}
+
+async fn connect(server: &Server) -> TcpStream {
+    TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap()
+}
+
+/// How long the server leaves it open.
+async fn until_closed(mut stream: TcpStream) -> Duration {
+    let begun = Instant::now();
+    let mut rest = Vec::new();
+    // However it ends.
+    let _ = stream.read_to_end(&mut rest).await;
+    begun.elapsed()
+}
+
+/// Sends this, and a byte from time to time; how long the server puts up with it.
+async fn trickle(url: String, beginning: String) -> Duration {
+    let stream = TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
+    let begun = Instant::now();
+    let (mut read, mut write) = stream.into_split();
+    let drip = async {
+        let mut drips = tokio::time::interval(DRIP);
+        let mut sent = write.write_all(beginning.as_bytes()).await;
+        while sent.is_ok() {
+            drips.tick().await;
+            sent = write.write_all(b" ").await;
+        }
+    };
+    let mut answer = [0; 1];
+    tokio::select! {
+        () = drip => {}
+        // The answer that it took too long, or the end.
+        _ = read.read(&mut answer) => {}
+    }
+    begun.elapsed()
+}
+
+fn all_done(tasks: &[JoinHandle<Duration>]) -> bool {
+    tasks.iter().all(JoinHandle::is_finished)
+}
+
+/// A till sells, each time over a new connection, until this holds; how many sales. Each must be settled in time.
+async fn serve_until(server: &Server, over: impl Fn(usize) -> bool) -> usize {
+    let till = reqwest::Client::builder().pool_max_idle_per_host(0).timeout(PATIENCE).build().unwrap();
+    let begun = Instant::now();
+    let mut sales = 0;
+    while !over(sales) {
+        assert!(begun.elapsed() < PATIENCE, "connections are still open");
+        let sale = with_id(json!({"type": "sell", "item_id": "cola", "quantity": "1"}));
+        let sent = Instant::now();
+        let request = till.post(format!("{}/v1/commands", server.url)).bearer_auth(&server.manager);
+        let answer = request.header("prefer", "wait=20").json(&sale).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert!(sent.elapsed() <= SERVED_WITHIN, "a sale took {:?}", sent.elapsed());
+        sales += 1;
+    }
+    sales
+}
