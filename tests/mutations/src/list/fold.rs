@@ -228,6 +228,16 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "protocol_tables::a_record_decides_by_status_tries_and_finality",
     },
     Mutation {
+        name: "a-new-level-is-bound-to-no-threshold",
+        edits: &[edit(
+            DRAFT,
+            "if commit.item.is_none() && commit.levels.iter().any(|put| put.loaded_version.is_none()) {",
+            "if commit.item.is_none() && commit.levels.iter().any(|put| put.loaded_version.is_none() && false) {",
+        )],
+        suite: DOMAIN,
+        killed_by: "protocol_tables::a_new_level_is_bound_to_the_threshold_that_it_was_judged_by",
+    },
+    Mutation {
         name: "a-barcode-of-another-item-is-taken",
         edits: &[edit(CATALOGUE, "self.check_barcodes(&catalogue.barcodes)?;", "")],
         suite: DOMAIN,

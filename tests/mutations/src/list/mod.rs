@@ -3,12 +3,20 @@ use crate::{Edit, Mutation};
 mod alerter;
 mod fold;
 mod ingress;
+mod points;
 mod stores;
 mod worker;
 
 /// Every mutation, those of one suite together.
-pub const ALL: &[&[Mutation]] =
-    &[fold::MUTATIONS, stores::DYNAMODB, stores::SQLITE, worker::MUTATIONS, ingress::MUTATIONS, alerter::MUTATIONS];
+pub const ALL: &[&[Mutation]] = &[
+    fold::MUTATIONS,
+    stores::DYNAMODB,
+    stores::SQLITE,
+    worker::MUTATIONS,
+    ingress::MUTATIONS,
+    alerter::MUTATIONS,
+    points::MUTATIONS,
+];
 
 const fn edit(file: &'static str, from: &'static str, to: &'static str) -> Edit {
     Edit { file, from, to }

@@ -95,6 +95,22 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "aws::dynamodb::tests::answers::what_was_left_unprocessed_is_asked_for_again_until_it_comes",
     },
     Mutation {
+        name: "dynamodb-keys-that-stay-unprocessed-are-absent",
+        edits: &[edit(CALL, "                    found.failed.extend(left);", "                    drop(left);")],
+        suite: COMMON,
+        killed_by: "aws::dynamodb::tests::answers::a_key_that_stays_unprocessed_fails_alone",
+    },
+    Mutation {
+        name: "sqlite-a-claim-of-a-process-that-ended-is-waited-for",
+        edits: &[edit(
+            "common/src/sqlite/stock/alert_book.rs",
+            "lease_until > now.as_millis() && self.0.contains_key(name) => Claimed::Held,",
+            "lease_until > now.as_millis() => Claimed::Held,",
+        )],
+        suite: COMMON,
+        killed_by: "sqlite::stock::tests::alerts::a_claim_of_a_process_that_ended_is_not_waited_for",
+    },
+    Mutation {
         name: "dynamodb-the-write-path-reads-what-may-be-old",
         edits: &[edit(
             LOAD,
