@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -59,11 +59,12 @@ impl Tree {
             bail!("git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
         }
         let root = folder.join("tree");
-        for name in String::from_utf8(listed.stdout)?.split('\0').filter(|name| !name.is_empty()) {
+        let listed = String::from_utf8(listed.stdout)?;
+        let names: BTreeSet<&str> = listed.split('\0').filter(|name| workspace.join(name).is_file()).collect();
+        fs::create_dir_all(&root)?;
+        remove_others(&root, &root, &names)?;
+        for name in names {
             let (from, to) = (workspace.join(name), root.join(name));
-            if !from.is_file() {
-                continue;
-            }
             let text = fs::read(&from).with_context(|| format!("reading {name}"))?;
             if fs::read(&to).is_ok_and(|there| there == text) {
                 continue;
@@ -154,6 +155,19 @@ impl Tree {
         });
         Ok(programs.next_back().ok_or_else(|| "cargo built no test".to_owned()))
     }
+}
+
+/// Removes the files below `folder` that are none of `names`, which begin at `root`: an earlier copy's.
+fn remove_others(root: &Path, folder: &Path, names: &BTreeSet<&str>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_others(root, &path, names)?;
+        } else if !path.strip_prefix(root)?.to_str().is_some_and(|name| names.contains(name)) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 fn run(program: &Path, root: &Path, suite: &Suite, test: &str) -> Result<Ending> {

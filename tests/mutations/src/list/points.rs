@@ -34,16 +34,6 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: WORKER,
     },
     Mutation {
-        name: "at-every-point-a-level-put-over-any-version",
-        edits: &[edit(
-            "common/src/sqlite/stock/commit.rs",
-            "if stored.map(|stored| stored.version) != put.loaded_version {",
-            "if stored.map(|stored| stored.version) != put.loaded_version && false {",
-        )],
-        suite: POINTS,
-        killed_by: WORKER,
-    },
-    Mutation {
         name: "at-every-point-ids-put-under-no-condition",
         edits: &[edit(
             "common/src/sqlite/stock/commit.rs",
