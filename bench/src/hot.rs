@@ -112,6 +112,7 @@ impl CommandReceiver for HotQueue {
             tokio::time::sleep(wait.min(Duration::from_millis(1))).await;
             return Ok(Vec::new());
         }
+        // The round trip of SQS that is modelled.
         tokio::time::sleep(self.cycle).await;
         let mut state = self.state();
         let messages =
@@ -167,6 +168,7 @@ pub(crate) async fn run(options: &HotOptions) -> Result<()> {
     let transaction = Duration::from_millis(options.transaction_ms);
     let store = Arc::new(SlowStore::new(stage.store.clone(), Duration::ZERO, transaction));
     let worker = start_worker(Pace::of(1), queue.clone(), store.clone());
+    // A look now and then takes nothing from what is measured.
     while !queue.is_over() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -196,6 +196,7 @@ impl Memory {
             let mut rss = Vec::new();
             while !seen.load(Ordering::Relaxed) {
                 rss.push(rss_mb(pid));
+                // Between two samples: another process tells its memory only when it is asked.
                 std::thread::sleep(EVERY);
             }
             rss

@@ -110,6 +110,7 @@ async fn measure(server: &Server, load: &Load) -> Result<Measured> {
         if started.elapsed() > load.duration + DRAIN {
             bail!("{} of {goal} commands applied: some never settled", server.counter(APPLIED));
         }
+        // Another process counts; it is asked, up to the end above.
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let elapsed = started.elapsed().as_secs_f64();

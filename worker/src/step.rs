@@ -86,7 +86,7 @@ impl Step {
             let alerts = std::mem::take(&mut record.alerts);
             if record.outcome.settled_at >= retained_since {
                 self.alerts.extend(alerts);
-                self.rejudges.extend(record.rejudges.then_some(record.outcome.command_id));
+                self.rejudges.extend(record.rejudges().then_some(record.outcome.command_id));
             }
         }
         if !self.group.keep_decided(records) {

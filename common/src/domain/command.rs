@@ -207,6 +207,15 @@ impl Action {
         }
     }
 
+    /// Does it set the item's default threshold, changed or not?
+    pub fn sets_default(&self) -> bool {
+        match self {
+            Self::SetThreshold { location_id, .. } => location_id.is_none(),
+            Self::UpdateItem(patch) => patch.low_stock_threshold.is_some(),
+            _ => false,
+        }
+    }
+
     /// The locations it names, the giving side first.
     pub fn locations(&self) -> impl Iterator<Item = &LocationId> {
         let (first, second) = match self {

@@ -208,10 +208,9 @@ pub struct Record {
     /// The alerts its command raised, published after the commit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<Alert>,
-    /// It changed the default threshold, so every level is re-judged after it: also by whoever meets this record, for
-    /// its decider may have died before that.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub rejudges: bool,
+    /// Of a command that sets the default threshold: did it change it? See [`Record::rejudges`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_default: Option<bool>,
     /// The refused command that this one replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resubmits: Option<Resubmits>,
@@ -271,6 +270,14 @@ impl Record {
         !(open_dead_letter && self.retry < retry)
     }
 
+    /// Is every level re-judged after it: also by whoever meets this record, for its decider may have died before that?
+    /// Records of before [`Record::changed_default`] do not say whether it was a change; one re-judging too many loses
+    /// nothing.
+    pub fn rejudges(&self) -> bool {
+        let sets_default = || self.outcome.command.as_ref().is_some_and(|command| command.action.sets_default());
+        self.outcome.status == Status::Applied && self.changed_default.unwrap_or_else(sets_default)
+    }
+
     /// A record of a command set aside.
     pub fn dead_letter(queued: Option<&Queued>, letter: DeadLetter, id: (ItemId, CommandId), now: Timestamp) -> Self {
         Self {
@@ -290,7 +297,7 @@ impl Record {
             fingerprint: queued.map(|q| Fingerprint::of(&q.command)),
             retry: queued.map_or(0, |q| q.retry),
             alerts: Vec::new(),
-            rejudges: false,
+            changed_default: None,
             resubmits: queued.and_then(|q| q.resubmits.clone()),
             resubmitted_as: None,
         }

@@ -146,6 +146,25 @@ async fn setting_the_threshold_that_stands_does_not_take_the_alert_of_the_change
     assert_eq!(judged_for, [change]);
 }
 
+/// Its worker was replaced between the commit and the re-judging.
+#[tokio::test(start_paused = true)]
+async fn a_change_that_an_earlier_version_recorded_is_re_judged_all_the_same() {
+    let world = World::new();
+    stocked(&world, "cola");
+    world.work().await;
+    world.send(&[threshold(3, "cola", "20")]);
+    let plan = Arc::new(Plan::with(&[(Point::Commit, 2, Kind::DieBefore)]));
+    let first = world.start(&plan);
+    plan.stopped.notified().await;
+    first.kill().await;
+    for record in world.store.stock().records.values_mut() {
+        record.changed_default = None;
+    }
+    world.work().await;
+    world.check().await;
+    assert_eq!(world.published_ids().len(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn re_judging_starts_anew_where_another_changed_a_level() {
     let world = World::new();

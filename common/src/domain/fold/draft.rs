@@ -113,7 +113,7 @@ impl<'a> Draft<'a> {
             fingerprint: Some(Fingerprint::of(&queued.command)),
             retry: queued.retry,
             alerts: applied.alerts,
-            rejudges: applied.ends_fold,
+            changed_default: queued.command.action.sets_default().then_some(applied.ends_fold),
             resubmits: queued.resubmits.clone(),
             resubmitted_as: None,
         });

@@ -130,7 +130,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "re-judging-is-not-finished-by-who-meets-the-change",
-        edits: &[edit(STEP, "self.rejudges.extend(record.rejudges.then_some(record.outcome.command_id));", "")],
+        edits: &[edit(STEP, "self.rejudges.extend(record.rejudges().then_some(record.outcome.command_id));", "")],
         suite: WORKER,
         killed_by: "tests::rounds::re_judging_finishes_from_its_marks_before_the_next_sale",
     },
@@ -138,11 +138,21 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "a-threshold-that-stands-already-re-judges",
         edits: &[edit(
             "common/src/domain/fold/draft.rs",
-            "rejudges: applied.ends_fold,",
-            "rejudges: applied.ends_fold || matches!(queued.command.action, super::super::Action::SetThreshold { location_id: None, .. }),",
+            "changed_default: queued.command.action.sets_default().then_some(applied.ends_fold),",
+            "changed_default: queued.command.action.sets_default().then_some(true),",
         )],
         suite: WORKER,
         killed_by: "tests::rounds::setting_the_threshold_that_stands_does_not_take_the_alert_of_the_change_after_it",
+    },
+    Mutation {
+        name: "a-change-that-an-earlier-version-recorded-judges-no-level",
+        edits: &[edit(
+            "common/src/domain/outcome.rs",
+            "self.changed_default.unwrap_or_else(sets_default)",
+            "self.changed_default.unwrap_or_else(|| sets_default() && false)",
+        )],
+        suite: WORKER,
+        killed_by: "tests::rounds::a_change_that_an_earlier_version_recorded_is_re_judged_all_the_same",
     },
     Mutation {
         name: "a-message-is-acknowledged-before-its-last-command",
