@@ -20,6 +20,7 @@ mod meter;
 mod overload;
 mod prefill;
 mod prices;
+mod quota;
 mod reference;
 mod report;
 mod rows;

@@ -16,6 +16,7 @@ use crate::flood::{self, Flood, Flooded};
 use crate::http::{Connection, head};
 use crate::load::{self, Dice, Load, percentile_ms};
 use crate::prefill;
+use crate::quota::Quota;
 use crate::server::{Server, rss_mb, token};
 
 /// The counter of commands that reached an outcome.
@@ -52,6 +53,10 @@ pub(crate) struct OverloadOptions {
     /// Items that are sold.
     #[arg(long, default_value_t = 10_000)]
     items: usize,
+    /// Gives the server so much of a core (0.1: a tenth), so that this machine can send it all that is due; needs
+    /// control groups that may be written.
+    #[arg(long)]
+    server_cpu: Option<f64>,
 }
 
 /// Finds the peak, floods, waits until all is as usual, and tells.
@@ -63,9 +68,15 @@ pub(crate) async fn run(options: &OverloadOptions) -> Result<()> {
         let store = SqliteStore::open(&folder.stock_db(), Default::default(), &Default::default())?;
         prefill::fill(&store, options.items, 0, SystemClock.now()).await?;
     }
-    let server = Arc::new(Server::start(&data)?);
+    // Dropped after the server.
+    let quota = options.server_cpu.map(Quota::of).transpose()?;
+    let server = Server::start(&data)?;
     let till = token(&data, &["--till", "bench", "--ttl", "1d"])?;
     apart(server.pid());
+    if let (Some(quota), Some(share)) = (&quota, options.server_cpu) {
+        quota.take_in(server.pid())?;
+        println!("the server has {share} of its core");
+    }
     let usual = usual(&server, &till, options.items).await?;
     println!("usual: settled p50 {:.1} ms, p99 {:.1} ms", ms(&usual, 50.0), ms(&usual, 99.0));
 

@@ -14,18 +14,15 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use stockline_common::domain::{LocationId, ReceiptKeys};
 use stockline_common::ports::{Clock, Queries};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::access::Gate;
 use crate::packer::Packer;
 use crate::problem::{Problem, codes};
+use crate::room::Room;
 use crate::routes;
 use crate::wait::Waiting;
 use crate::{Limits, LoginConfig, StaffMay, metrics};
-
-/// How long a request waits for room among those in work before it is refused.
-pub(crate) const ROOM_WAIT: Duration = Duration::from_secs(1);
 
 /// What every request shares.
 #[derive(Debug)]
@@ -44,9 +41,7 @@ pub(crate) struct App {
     pub(crate) waiting: Waiting,
     pub(crate) gate: Gate,
     pub(crate) draining: AtomicBool,
-    pub(crate) in_work: Semaphore,
-    /// Places to wait for one of those.
-    pub(crate) in_line: Semaphore,
+    pub(crate) room: Room,
 }
 
 /// How handlers get at it.
@@ -83,7 +78,7 @@ async fn around(State(app): Shared, matched: Option<MatchedPath>, request: Reque
 }
 
 async fn bounded(app: &App, request: Request, next: Next) -> Response {
-    let Some(_permit) = room(app).await else {
+    let Some(_place) = app.room.enter().await else {
         let detail = "too many requests are in work; nothing of this one was taken, send it again";
         return Problem::new(codes::OVERLOADED, detail).into_response();
     };
@@ -97,16 +92,6 @@ async fn bounded(app: &App, request: Request, next: Next) -> Response {
             Problem::new(codes::TIMEOUT, detail).into_response()
         }
     }
-}
-
-/// Room for one more request. A refusal costs a quarter of what a sale does: were it given at once, clients that
-/// come again at once would have it given so often that little else was done.
-async fn room(app: &App) -> Option<SemaphorePermit<'_>> {
-    if let Ok(permit) = app.in_work.try_acquire() {
-        return Some(permit);
-    }
-    let _place = app.in_line.try_acquire().ok()?;
-    tokio::time::timeout(ROOM_WAIT, app.in_work.acquire()).await.ok()?.ok()
 }
 
 /// How long a request may take: what `Prefer: wait` may ask for comes on top.

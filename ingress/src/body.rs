@@ -1,5 +1,6 @@
 //! Request bodies: bounded, JSON only, every failure a problem.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -11,19 +12,40 @@ use stockline_common::domain::{Fault, Json, JsonObject};
 
 use crate::Limits;
 use crate::problem::{Problem, codes};
+use crate::room::Room;
 
 /// What is read and thrown away of a body that is too large, in bytes, so that its sender reads the answer.
 const DISCARD_BYTES: usize = 16 * 1024 * 1024;
 
-/// Reads a JSON body of at most `limits.body_bytes`, within half of the time that a request may take.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Bytes, Problem> {
-    let within = Duration::from_secs(limits.request_timeout_s) / 2;
-    let read = tokio::time::timeout(within, read_bounded(headers, body, limits.body_bytes)).await.map_err(|_| {
-        let detail = format!("the body did not arrive within {} s; send it again", within.as_secs());
-        Problem::new(codes::REQUEST_TIMEOUT, detail)
-    })??;
+/// A body that is not here by then is slow.
+const SLOW_AFTER: Duration = Duration::from_millis(250);
+
+/// Reads a JSON body of at most `limits.body_bytes`, within half of the time that a request may take. Slow ones have a
+/// share of the requests in work, so that the others have the rest.
+pub(crate) async fn read(headers: &HeaderMap, body: Body, limits: &Limits, room: &Room) -> Result<Bytes, Problem> {
+    let mut reading = pin!(read_bounded(headers, body, limits.body_bytes));
+    let read = match tokio::time::timeout(SLOW_AFTER, &mut reading).await {
+        Ok(read) => read?,
+        Err(_) => slow(reading, limits, room).await?,
+    };
     is_json(headers, read.is_empty())?;
     Ok(read)
+}
+
+async fn slow(
+    reading: impl Future<Output = Result<Bytes, Problem>>,
+    limits: &Limits,
+    room: &Room,
+) -> Result<Bytes, Problem> {
+    let Some(_place) = room.slow_body() else {
+        let detail = "too many bodies are arriving slowly; nothing of this one was taken, send it again";
+        return Err(Problem::new(codes::OVERLOADED, detail));
+    };
+    let within = Duration::from_secs(limits.request_timeout_s) / 2;
+    tokio::time::timeout(within.saturating_sub(SLOW_AFTER), reading).await.map_err(|_| {
+        let detail = format!("the body did not arrive within {} s; send it again", within.as_secs());
+        Problem::new(codes::REQUEST_TIMEOUT, detail)
+    })?
 }
 
 fn is_json(headers: &HeaderMap, empty: bool) -> Result<(), Problem> {

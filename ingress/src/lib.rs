@@ -10,7 +10,6 @@ use stockline_common::domain::{LocationSettings, ReceiptKeys};
 use stockline_common::ports::{Clock, CommandSender, Queries};
 use stockline_common::service::Shutdown;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
 mod access;
 mod answer;
@@ -25,6 +24,7 @@ mod params;
 mod problem;
 pub mod rate;
 mod receipt;
+mod room;
 mod routes;
 pub mod server;
 mod staff_may;
@@ -72,7 +72,8 @@ pub struct Limits {
     pub wait_s: u64,
     /// Commands accepted but not yet in the queue; more is 503.
     pub buffered_commands: usize,
-    /// Requests in work at once; more wait for a second, as many as there may be connections, and are 503 then.
+    /// Requests in work at once; more wait, as many as there may be connections, and are 503 after 1 to 10 s. So are
+    /// slow bodies beyond a quarter of them, at once.
     pub concurrent_requests: usize,
     /// Open connections, or as many as the process may have files for; more wait to be accepted, and connections
     /// without use give way to them.
@@ -182,8 +183,7 @@ impl Api {
         let auth = auth::Authenticator::start(auth, Arc::clone(&clock))?;
         let (packer, packing) = packer::Packer::start(queue, limits.buffered_commands);
         let app = Arc::new(app::App {
-            in_work: Semaphore::new(limits.concurrent_requests),
-            in_line: Semaphore::new(limits.connections),
+            room: room::Room::new(&limits),
             waiting: wait::Waiting::start(Arc::clone(&queries), limits.waiters, limits.waited_commands),
             gate: access::Gate::new(auth, &limits),
             default_location: (!require_location).then(|| LocationSettings::main().location_id),

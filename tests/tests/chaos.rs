@@ -2,6 +2,9 @@
 //! again. `stockline-bench chaos` does the same for longer.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
+use stockline_common::sqlite::QueueOptions;
 use stockline_tests::chaos::{Options, run};
 
 const SEED: u64 = 1;
@@ -18,4 +21,16 @@ async fn three_kills_under_load_lose_nothing_and_do_nothing_twice() {
     assert_eq!(report.faults, Vec::<String>::new(), "seed {SEED}");
     assert!(report.accepted > 300 && report.replays > 10 && report.sent_again > 0, "too little happened: {report:?}");
     assert!(report.alerts > 20 && report.rejected > 0, "too little happened: {report:?}");
+}
+
+/// What it held runs out while it is stopped, so that what it had begun goes on beside the next delivery.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_stopped_past_its_visibility_loses_nothing_and_does_nothing_twice() {
+    let seed = SEED + 1;
+    println!("seed {seed}");
+    let stopped = Some(QueueOptions::default().visibility_timeout + Duration::from_secs(3));
+    let report = run(&Options { rounds: 1, seed, tills: 8, items: 12, stopped }, |round| println!("{round:?}")).await;
+    println!("{report:?}");
+    assert_eq!(report.faults, Vec::<String>::new(), "seed {seed}");
+    assert!(report.accepted > 100 && report.alerts > 0, "too little happened: {report:?}");
 }

@@ -14,8 +14,10 @@ use tokio::task::JoinHandle;
 
 /// Connections that never send a byte, where the machine has files for as many.
 const IDLE: usize = 10_000;
-/// Heads, and bodies, that come byte by byte.
-const SLOW: usize = 100;
+/// Heads that come byte by byte.
+const SLOW_HEADS: usize = 100;
+/// Bodies that come byte by byte: more than there may be requests in work.
+const SLOW_BODIES: usize = 2_500;
 const DRIP: Duration = Duration::from_millis(200);
 /// Files that this process opens besides.
 const OTHER_FILES: usize = 1_000;
@@ -47,13 +49,13 @@ async fn slow_half_open_and_ten_thousand_idle_connections_do_not_stop_service() 
     }
     println!("{idle} idle connections");
     let heads =
-        (0..SLOW).map(|_| tokio::spawn(trickle(server.url.clone(), "GET /healthz HTTP/1.1\r\nX-Slow: ".into())));
+        (0..SLOW_HEADS).map(|_| tokio::spawn(trickle(server.url.clone(), "GET /healthz HTTP/1.1\r\nX-Slow: ".into())));
     let heads: Vec<_> = heads.collect();
     let body = format!(
         "POST /v1/commands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n",
         server.manager
     );
-    let bodies: Vec<_> = (0..SLOW).map(|_| tokio::spawn(trickle(server.url.clone(), body.clone()))).collect();
+    let bodies: Vec<_> = (0..SLOW_BODIES).map(|_| tokio::spawn(trickle(server.url.clone(), body.clone()))).collect();
 
     let sales = serve_until(&server, |_| [&held, &heads, &bodies].iter().all(|tasks| all_done(tasks))).await;
     println!("{sales} sales meanwhile");

@@ -62,7 +62,7 @@ pub(crate) async fn submit_batch(
     request: Body,
 ) -> Result<Response, Problem> {
     Params::of(&uri, &[]).finish()?;
-    let bytes = body::read(&headers, request, &app.limits).await?;
+    let bytes = body::read(&headers, request, &app.limits, &app.room).await?;
     let mut lines = parse_lines(&app, &caller, &bytes)?;
     drop(bytes);
     refuse_duplicates(&mut lines);

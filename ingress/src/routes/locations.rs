@@ -125,7 +125,7 @@ pub(crate) async fn put_location(
     let location_id: LocationId = super::id("location id", &location_id)?;
     caller.may_manage_location(&location_id, true)?;
     Params::of(&uri, &[]).finish()?;
-    let bytes = body::read(&headers, request, &app.limits).await?;
+    let bytes = body::read(&headers, request, &app.limits, &app.room).await?;
     let settings = parse(&body::parse(&bytes)?, location_id, app.clock.now())?;
     let found = app.queries.location(&settings.location_id).await.map_err(|error| super::store(&error))?;
     caller.may_manage_location(&settings.location_id, found.is_some())?;

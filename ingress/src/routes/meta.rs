@@ -42,7 +42,7 @@ pub(crate) struct LimitsView {
     /// Commands taken in and not yet in the queue; more is `overloaded`.
     #[schema(example = 20_000)]
     buffered_commands: usize,
-    /// Requests in work at once; more wait for a second, and are `overloaded` then.
+    /// Requests in work at once; more wait, and are `overloaded` after 1 to 10 s.
     #[schema(example = 2_000)]
     concurrent_requests: usize,
     /// Open connections; more wait to be accepted, and connections without use give way to them.

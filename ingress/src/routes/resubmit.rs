@@ -63,7 +63,7 @@ pub(crate) async fn resubmit(
     Params::of(&uri, &[]).finish()?;
     let state =
         CommandState { item_id: super::id("item id", &item_id)?, command_id: super::id("command id", &command_id)? };
-    let bytes = body::read(&headers, request, &app.limits).await?;
+    let bytes = body::read(&headers, request, &app.limits, &app.room).await?;
     let found = app.queries.records(std::slice::from_ref(&state)).await.map_err(|error| super::store(&error))?;
     let viewer = caller.viewer();
     let Some(record) = found.into_iter().next().flatten().filter(|record| viewer.sees_record(record)) else {

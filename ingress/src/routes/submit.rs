@@ -51,7 +51,7 @@ pub(crate) async fn submit(
     request: Body,
 ) -> Result<Response, Problem> {
     Params::of(&uri, &[]).finish()?;
-    let bytes = body::read(&headers, request, &app.limits).await?;
+    let bytes = body::read(&headers, request, &app.limits, &app.room).await?;
     let context = ParseContext {
         pointer: String::new(),
         default_location: app.default_location.clone(),
