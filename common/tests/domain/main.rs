@@ -15,6 +15,7 @@ mod properties;
 mod protocol_tables;
 mod rejection_tables;
 mod script;
+mod small_rules;
 mod spec;
 mod store;
 mod time_tables;
