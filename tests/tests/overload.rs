@@ -14,10 +14,8 @@ use tokio::task::JoinHandle;
 
 /// Connections that never send a byte, where the machine has files for as many.
 const IDLE: usize = 10_000;
-/// Heads that come byte by byte.
-const SLOW_HEADS: usize = 100;
-/// Bodies that come byte by byte: more than there may be requests in work.
-const SLOW_BODIES: usize = 2_500;
+/// Heads, and bodies, that come byte by byte.
+const SLOW: usize = 100;
 const DRIP: Duration = Duration::from_millis(200);
 /// Files that this process opens besides.
 const OTHER_FILES: usize = 1_000;
@@ -48,14 +46,8 @@ async fn slow_half_open_and_ten_thousand_idle_connections_do_not_stop_service() 
         held.push(tokio::spawn(until_closed(stream)));
     }
     println!("{idle} idle connections");
-    let heads =
-        (0..SLOW_HEADS).map(|_| tokio::spawn(trickle(server.url.clone(), "GET /healthz HTTP/1.1\r\nX-Slow: ".into())));
-    let heads: Vec<_> = heads.collect();
-    let body = format!(
-        "POST /v1/commands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n",
-        server.manager
-    );
-    let bodies: Vec<_> = (0..SLOW_BODIES).map(|_| tokio::spawn(trickle(server.url.clone(), body.clone()))).collect();
+    let heads = trickles(&server, SLOW, "GET /healthz HTTP/1.1\r\nX-Slow: ").await;
+    let bodies = trickles(&server, SLOW, &slow_body(&server)).await;
 
     let sales = serve_until(&server, |_| [&held, &heads, &bodies].iter().all(|tasks| all_done(tasks))).await;
     println!("{sales} sales meanwhile");
@@ -67,6 +59,22 @@ async fn slow_half_open_and_ten_thousand_idle_connections_do_not_stop_service() 
         println!("{what}: closed after {longest:?} at most");
         assert!(longest <= within + SLACK, "{what}: a connection was held for {longest:?}");
     }
+    audit(&server.stop());
+}
+
+/// Of those who may submit, more than there may be requests in work send their bodies byte by byte.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_bodies_leave_room_for_a_till() {
+    let files = most_files();
+    let data = tempfile::tempdir().unwrap();
+    let server = start_with_files(data.path(), files).await;
+    server.stock_up("cola", "1000000").await;
+    let in_work = server.get("/v1/limits").await["concurrent_requests"].as_u64().unwrap();
+    let bodies = usize::try_from(in_work + in_work / 4).unwrap();
+    assert!(bodies + OTHER_FILES <= files, "too few files for {bodies} connections");
+    let bodies = trickles(&server, bodies, &slow_body(&server)).await;
+    let sales = serve_until(&server, |_| all_done(&bodies)).await;
+    println!("{sales} sales meanwhile");
     audit(&server.stop());
 }
 
@@ -116,9 +124,24 @@ async fn until_closed(mut stream: TcpStream) -> Duration {
     begun.elapsed()
 }
 
+fn slow_body(server: &Server) -> String {
+    format!(
+        "POST /v1/commands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n",
+        server.manager
+    )
+}
+
+/// One connection after the other, so that none waits to be accepted.
+async fn trickles(server: &Server, count: usize, beginning: &str) -> Vec<JoinHandle<Duration>> {
+    let mut tasks = Vec::new();
+    for _ in 0..count {
+        tasks.push(tokio::spawn(trickle(connect(server).await, beginning.to_owned())));
+    }
+    tasks
+}
+
 /// Sends this, and a byte from time to time; how long the server puts up with it.
-async fn trickle(url: String, beginning: String) -> Duration {
-    let stream = TcpStream::connect(url.trim_start_matches("http://")).await.unwrap();
+async fn trickle(stream: TcpStream, beginning: String) -> Duration {
     let begun = Instant::now();
     let (mut read, mut write) = stream.into_split();
     let drip = async {
