@@ -5,8 +5,6 @@
 
 mod alerts;
 mod feed;
-#[cfg(feature = "aws")]
-mod invocations;
 mod mailers;
 mod notices;
 mod smtp_server;
