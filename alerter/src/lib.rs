@@ -15,6 +15,8 @@ mod alerter;
 mod compose;
 mod deliver;
 mod feed;
+#[cfg(feature = "aws")]
+pub mod function;
 pub mod mail;
 pub mod metrics;
 mod notices;

@@ -152,7 +152,7 @@ impl Script {
     }
 }
 
-fn operation_of(request: &HttpRequest) -> String {
+pub(crate) fn operation_of(request: &HttpRequest) -> String {
     if let Some((_, operation)) = request.headers().get("x-amz-target").and_then(|target| target.split_once('.')) {
         return operation.to_owned();
     }
@@ -239,6 +239,11 @@ impl HttpConnector for ScriptedConnector {
 /// them, and `script` in the way.
 pub fn sdk_config(url: &str, script: &Script) -> SdkConfig {
     let inner = aws_smithy_http_client::Builder::new().build_http();
+    sdk_config_over(url, SharedHttpClient::new(Scripted { inner, script: script.clone() }))
+}
+
+/// As [`sdk_config`], over any HTTP client.
+pub(crate) fn sdk_config_over(url: &str, http_client: SharedHttpClient) -> SdkConfig {
     let credentials = Credentials::new("test", "test", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -251,7 +256,7 @@ pub fn sdk_config(url: &str, script: &Script) -> SdkConfig {
                 .with_initial_backoff(Duration::from_millis(1)),
         )
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(30)).build())
-        .http_client(SharedHttpClient::new(Scripted { inner, script: script.clone() }))
+        .http_client(http_client)
         .build()
 }
 

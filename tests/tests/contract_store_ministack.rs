@@ -1,47 +1,31 @@
-//! The store's contract, held by DynamoDB as ministack understands it: one server, a table a claim.
+//! The store's contract, held by DynamoDB as ministack understands it: one server, a table a claim. And the worker's
+//! five steps, which come to the same on every engine.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
-use async_trait::async_trait;
-use stockline_common::aws::{DynamoOptions, DynamoStore};
-use stockline_common::ports::FixedClock;
-use stockline_tests::contract::store::{Home, Ports, at};
-use stockline_tests::dynoxide::create_table;
-use stockline_tests::inject::{Script, sdk_config};
-use stockline_tests::ministack::{Ministack, aws_tests};
-use tokio::sync::OnceCell;
-
-static SERVER: OnceCell<Ministack> = OnceCell::const_new();
-static TABLES: AtomicU32 = AtomicU32::new(0);
-
-#[derive(Debug)]
-struct Table {
-    client: aws_sdk_dynamodb::Client,
-    name: String,
-}
-
-#[async_trait]
-impl Home for Table {
-    async fn open(&self, late_count_entries_max: usize) -> Ports {
-        let options =
-            DynamoOptions { late_count_entries_max, locations_kept: Duration::ZERO, ..DynamoOptions::default() };
-        let clock = Arc::new(FixedClock::at(at(0)));
-        Ports::of(DynamoStore::new(self.client.clone(), self.name.clone(), options, clock))
-    }
-}
+use stockline_tests::contract::store::homes::{Folder, Table};
+use stockline_tests::contract::store::{Home, Shop};
+use stockline_tests::points::worker::{Place, both_scripts};
+use tokio::runtime::Builder;
 
 async fn home() -> Option<Box<dyn Home>> {
-    if !aws_tests() {
-        return None;
-    }
-    let server = SERVER.get_or_init(Ministack::start).await;
-    let client = aws_sdk_dynamodb::Client::new(&sdk_config(&server.url, &Script::new()));
-    let name = format!("stockline-{}", TABLES.fetch_add(1, Ordering::Relaxed));
-    create_table(&client, &name).await;
-    Some(Box::new(Table { client, name }))
+    Some(Box::new(Arc::new(Table::stand_in().await?)))
 }
 
 stockline_tests::store_contract!(home());
+
+#[test]
+fn the_workers_five_steps_come_to_the_same_on_every_engine() {
+    // The server starts by the real clock, the worker goes by a paused one.
+    let Some(stand_in) = Builder::new_multi_thread().enable_all().build().unwrap().block_on(home()) else {
+        return;
+    };
+    Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(async {
+        let stand_in = both_scripts(Place::ports(Shop::new(stand_in).await).await).await;
+        let engine = both_scripts(Place::wire(Table::direct().await).await).await;
+        let sqlite = both_scripts(Place::ports(Shop::new(Box::new(Folder::new())).await).await).await;
+        assert_eq!(stand_in, engine);
+        assert_eq!(stand_in, sqlite);
+    });
+}

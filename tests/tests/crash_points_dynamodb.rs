@@ -1,58 +1,63 @@
-//! Every crash point over DynamoDB on an engine in this process. `--nocapture` shows what was played.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! Every crash point over DynamoDB on an engine in this process: each call of its API is disturbed, and each call of
+//! the other ports; two faults, at calls of the ports. `--nocapture` shows what was played.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
-use stockline_common::aws::DynamoOptions;
-use stockline_common::ports::FixedClock;
-use stockline_tests::contract::store::{Home, Ports, Shop, at};
-use stockline_tests::dynoxide::Dynoxide;
-use stockline_tests::faulty::in_real_time;
-use stockline_tests::inject::Script;
-use stockline_tests::points::alerter;
+use stockline_tests::contract::store::Shop;
+use stockline_tests::contract::store::homes::Table;
 use stockline_tests::points::homes::Tables;
-use stockline_tests::points::worker::{self, Queue};
+use stockline_tests::points::script::{STOCK, TROUBLE};
+use stockline_tests::points::worker::{self, Place, Queue};
+use stockline_tests::points::{alerter, pairs};
 
-#[derive(Debug)]
-struct Engine(Dynoxide);
+/// Of the pairs of faults so many are one that is played: SQLite plays them all.
+const EVERY: usize = 4;
 
-#[async_trait]
-impl Home for Engine {
-    async fn open(&self, late_count_entries_max: usize) -> Ports {
-        // Settings are not kept: each look is a call.
-        let options =
-            DynamoOptions { late_count_entries_max, locations_kept: Duration::ZERO, ..DynamoOptions::default() };
-        Ports::of(self.0.store(&Script::new(), options, Arc::new(FixedClock::at(at(0)))))
-    }
+async fn wire() -> Place {
+    Place::wire(Table::direct().await).await
 }
 
-async fn shop() -> Shop {
-    Shop::new(Box::new(Engine(in_real_time(Dynoxide::start()).await))).await
+async fn ports() -> Place {
+    Place::ports(Shop::new(Box::new(Arc::new(Table::direct().await))).await).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_fault_at_any_call_of_a_worker_takes_every_effect_once() {
-    worker::one_fault_at_any_call_of_a_worker_takes_every_effect_once(shop().await, Queue::Memory).await;
+    worker::one_fault_at_any_call_of_a_worker_takes_every_effect_once(wire().await, &STOCK, Queue::Memory).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_fault_at_any_call_of_a_worker_in_trouble_takes_every_effect_once() {
+    worker::one_fault_at_any_call_of_a_worker_takes_every_effect_once(wire().await, &TROUBLE, Queue::Memory).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_deaths_one_after_the_other_take_every_effect_once() {
+    pairs::two_deaths_one_after_the_other_take_every_effect_once(ports().await, &STOCK, EVERY).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_deaths_one_after_the_other_in_trouble_take_every_effect_once() {
+    pairs::two_deaths_one_after_the_other_take_every_effect_once(ports().await, &TROUBLE, EVERY).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_fault_soon_after_an_error_takes_every_effect_once() {
+    pairs::a_second_fault_soon_after_an_error_takes_every_effect_once(ports().await, EVERY).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_of_the_give_back_at_shutdown_takes_every_effect_once() {
-    worker::a_fault_of_the_give_back_at_shutdown_takes_every_effect_once(shop().await).await;
-}
-
-async fn tables() -> Tables {
-    Tables::new(in_real_time(Dynoxide::start()).await)
+    worker::a_fault_of_the_give_back_at_shutdown_takes_every_effect_once(ports().await).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_fault_at_any_call_for_alerts_mails_each_once_but_where_its_mark_is_missing() {
-    let (tables, edges) = (tables().await, ["answer the batch"]);
-    alerter::one_fault_at_any_call_for_alerts_mails_each_once_but_where_its_mark_is_missing(&tables, &edges).await;
+    let edges = ["answer the batch"];
+    alerter::one_fault_at_any_call_for_alerts_mails_each_once_but_where_its_mark_is_missing(&Tables, &edges).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_fault_at_any_call_for_a_notice_mails_it_once_but_where_its_mark_is_missing() {
-    alerter::one_fault_at_any_call_for_a_notice_mails_it_once_but_where_its_mark_is_missing(&tables().await).await;
+    alerter::one_fault_at_any_call_for_a_notice_mails_it_once_but_where_its_mark_is_missing(&Tables).await;
 }

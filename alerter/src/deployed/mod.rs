@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
-use stockline_alerter::{Adapters, Alerter, Config, MIN_LEASE};
+use stockline_alerter::{Adapters, Alerter, Config, MIN_LEASE, function};
 use stockline_common::aws::{Clients, DynamoOptions, DynamoStore, SesMailer};
 use stockline_common::domain::Timestamp;
 use stockline_common::ports::Clock;
@@ -14,7 +14,6 @@ use stockline_common::service::deployed::{self, StartChecks};
 use stockline_common::service::{LogFormat, MetricsTeller, SystemClock, init_logs, install_metrics};
 use tokio::sync::Mutex;
 
-mod function;
 mod settings;
 
 pub(crate) use settings::{Settings, VARIABLES};
@@ -44,9 +43,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         let answer = function::handle(alerter, clock, event.payload, Timestamp::from_millis(deadline)).await;
         // Between invocations the process stands still: what is not told now may never be.
         teller.lock().await.tell();
-        answer
-            .inspect_err(|error| tracing::error!("an invocation failed: {error:#}"))
-            .map_err(|error| error.to_string())
+        answer.inspect_err(|error| tracing::error!("an invocation failed: {error}")).map_err(|error| error.to_string())
     });
     lambda_runtime::run(invoked).await.map_err(|error| anyhow::anyhow!("the Lambda runtime ended: {error}"))
 }

@@ -10,7 +10,8 @@ use stockline_common::ports::{
 };
 use tokio::sync::watch;
 
-use super::{Edge, Plan, Point, in_real_time};
+use super::wire::Purpose;
+use super::{Edge, Kind, Plan, Point, in_real_time};
 
 /// How often an alert queue that is empty is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
@@ -49,6 +50,8 @@ pub struct FaultyAlerter {
     pub book: Arc<dyn AlertBook>,
     /// Settings and refused commands.
     pub queries: Arc<dyn Queries>,
+    /// The store is the DynamoDB adapter over a [`FaultyWire`](super::FaultyWire).
+    pub through_wire: bool,
     /// The standalone home's alert queue.
     pub queue: Option<Arc<dyn AlertReceiver>>,
     /// What is left behind.
@@ -70,11 +73,20 @@ impl FaultyAlerter {
         edge: Edge,
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        self.plan.around(point, vec![edge], in_real_time(work)).await.unwrap_or_else(|| Err(store_down()))
+        self.plan.around(point, vec![edge], self.ask(edge, None, work)).await.unwrap_or_else(|_| Err(store_down()))
+    }
+
+    /// Asks the store for this. Behind a wire nothing takes real time, and faults take time of the paused clock.
+    async fn ask<T>(&self, edge: Edge, answer: Option<&'static str>, work: impl Future<Output = T>) -> T {
+        if self.through_wire {
+            Purpose { edges: vec![edge], answer, done: None }.of(work).await
+        } else {
+            in_real_time(work).await
+        }
     }
 
     /// Acknowledges alert messages by any means, and counts them.
-    pub async fn settle(&self, edge: Edge, work: impl Future<Output = usize>) -> Option<()> {
+    pub async fn settle(&self, edge: Edge, work: impl Future<Output = usize>) -> Result<(), Kind> {
         let work = async {
             let settled = in_real_time(work).await;
             self.outbox.acknowledged.send_modify(|all| *all += settled);
@@ -95,9 +107,9 @@ impl AlertBook for FaultyAlerter {
         now: Timestamp,
         lease_until: Timestamp,
     ) -> Vec<Result<Claimed, StoreError>> {
-        let work = in_real_time(self.book.claim(alerts, now, lease_until));
+        let work = self.ask("claim alerts", None, self.book.claim(alerts, now, lease_until));
         let answers = self.plan.around(Point::Claim, vec!["claim alerts"], work).await;
-        answers.unwrap_or_else(|| alerts.iter().map(|_| Err(store_down())).collect())
+        answers.unwrap_or_else(|_| alerts.iter().map(|_| Err(store_down())).collect())
     }
 
     async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
@@ -115,12 +127,14 @@ impl AlertBook for FaultyAlerter {
     }
 
     async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError> {
-        let work = async {
-            self.book.mark_notice_sent(notice, until).await?;
-            self.outbox.notices_marked.send_modify(|all| *all += 1);
-            Ok(())
-        };
-        self.stored(Point::MarkNotice, "mark the notice as sent", work).await
+        let (edge, outbox) = ("mark the notice as sent", self.outbox.clone());
+        let marked = move || outbox.notices_marked.send_modify(|all| *all += 1);
+        let mark = self.book.mark_notice_sent(notice, until);
+        if self.through_wire {
+            return Purpose { edges: vec![edge], answer: None, done: Some(Arc::new(marked)) }.of(mark).await;
+        }
+        let work = async { mark.await.inspect(|()| marked()) };
+        self.stored(Point::MarkNotice, edge, work).await
     }
 
     async fn told_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
@@ -138,7 +152,7 @@ impl Mailer for FaultyAlerter {
             let work = async { outbox.mails().push(mail) };
             plan.around(Point::Mail, vec![edge], work).await
         });
-        sent.await.unwrap().ok_or_else(|| MailError::Unavailable("as planned".into()))
+        sent.await.unwrap().map_err(|_| MailError::Unavailable("as planned".into()))
     }
 }
 
@@ -156,7 +170,7 @@ impl AlertReceiver for FaultyAlerter {
             }
         };
         let received = self.plan.around(Point::Alerts, vec!["receive alerts"], work).await;
-        received.unwrap_or_else(|| Err(queue_down()))
+        received.unwrap_or_else(|_| Err(queue_down()))
     }
 
     async fn ack(&self, handles: &[AlertHandle]) -> Result<(), QueueError> {
@@ -165,14 +179,14 @@ impl AlertReceiver for FaultyAlerter {
             acked = self.queue().ack(handles).await;
             if acked.is_ok() { handles.len() } else { 0 }
         };
-        self.settle("acknowledge alerts", work).await.ok_or_else(queue_down)?;
+        self.settle("acknowledge alerts", work).await.map_err(|_| queue_down())?;
         acked
     }
 
     async fn release(&self, handles: &[AlertHandle], delay: Duration) -> Result<(), QueueError> {
         let work = in_real_time(self.queue().release(handles, delay));
         let released = self.plan.around(Point::Alerts, vec!["give alerts back"], work).await;
-        released.unwrap_or_else(|| Err(queue_down()))
+        released.unwrap_or_else(|_| Err(queue_down()))
     }
 }
 
@@ -183,8 +197,14 @@ impl Locations for FaultyAlerter {
             let mut away_once = self.outbox.away_once.lock().unwrap();
             away_once.take_if(|away| away == location_id).is_some()
         };
-        let work = async { if away { Err(store_down()) } else { self.queries.location(location_id).await } };
-        self.stored(Point::Location, "read a location", work).await
+        let edge = "read a location";
+        let work = async {
+            match away {
+                true if !self.through_wire => Err(store_down()),
+                _ => self.ask(edge, away.then_some("away"), self.queries.location(location_id)).await,
+            }
+        };
+        self.plan.around(Point::Location, vec![edge], work).await.unwrap_or_else(|_| Err(store_down()))
     }
 
     async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError> {

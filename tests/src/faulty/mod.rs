@@ -2,10 +2,12 @@
 
 mod alerter;
 mod plan;
+mod wire;
 mod worker;
 
 pub use alerter::{FaultyAlerter, Outbox};
 pub use plan::{Call, Edge, Kind, Plan, Point};
+pub use wire::FaultyWire;
 pub use worker::{Faulty, GIVE_BACK_AT_SHUTDOWN, Oddities, SLOW_COMMIT, Traces};
 
 /// Does `work` while a paused clock stands: an engine's threads and sockets are nothing that such a clock waits for, so

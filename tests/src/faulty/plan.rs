@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, watch};
 
-/// A call of a port.
+/// A call of a port, or of the service behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Point {
     /// The worker's `receive`.
@@ -33,6 +33,25 @@ pub enum Point {
     ClaimNotice,
     /// The mark of a daily notice that was mailed.
     MarkNotice,
+    /// A call of DynamoDB's API, by its name.
+    Api(&'static str),
+}
+
+impl Point {
+    /// Among the points that are numbered: every call of the API.
+    pub const ANY_API: Self = Self::Api("");
+
+    /// What it calls below the ports; empty where it calls a port.
+    pub const fn api(self) -> &'static str {
+        match self {
+            Self::Api(name) => name,
+            _ => "",
+        }
+    }
+
+    fn is_among(self, points: &[Self]) -> bool {
+        points.contains(&self) || (matches!(self, Self::Api(_)) && points.contains(&Self::ANY_API))
+    }
 }
 
 /// What a call is for, in words: a row of the tables.
@@ -74,7 +93,7 @@ impl Kind {
 /// One call that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// Of which port.
+    /// Of what.
     pub point: Point,
     /// What it was for.
     pub edges: Vec<Edge>,
@@ -160,7 +179,7 @@ impl Plan {
     fn next(&self, point: Point, edges: Vec<Edge>) -> Option<Kind> {
         let mut state = self.state.lock().unwrap();
         let down = state.down.contains(&point).then_some(Kind::Fail);
-        if !self.numbered.is_empty() && !self.numbered.contains(&point) {
+        if !self.numbered.is_empty() && !point.is_among(self.numbered) {
             return down;
         }
         state.calls.push(Call { point, edges });
@@ -170,15 +189,20 @@ impl Plan {
         planned.or(down)
     }
 
-    /// Does `work` as planned; `None` where an error is to be answered. A process that is paused or dead calls nothing
-    /// and hears nothing, whichever of its tasks it is.
-    pub(super) async fn around<T>(&self, point: Point, edges: Vec<Edge>, work: impl Future<Output = T>) -> Option<T> {
+    /// Does `work` as planned; `Err` where an error is to be answered, and why. A process that is paused or dead calls
+    /// nothing and hears nothing, whichever of its tasks it is.
+    pub(super) async fn around<T>(
+        &self,
+        point: Point,
+        edges: Vec<Edge>,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Kind> {
         self.awake().await;
         let fault = self.next(point, edges);
         match fault {
             Some(Kind::Fail) => {
                 self.faults_met.add_permits(1);
-                return None;
+                return Err(Kind::Fail);
             }
             Some(Kind::DieBefore | Kind::PauseBefore) => self.sleep().await,
             _ => {}
@@ -187,12 +211,12 @@ impl Plan {
         match fault {
             Some(Kind::LoseAnswer) => {
                 self.faults_met.add_permits(1);
-                return None;
+                return Err(Kind::LoseAnswer);
             }
             Some(Kind::DieAfter | Kind::PauseAfter) => self.sleep().await,
             _ => self.awake().await,
         }
-        Some(done)
+        Ok(done)
     }
 
     async fn awake(&self) {

@@ -10,6 +10,7 @@ use stockline_common::ports::{
 };
 use uuid::Uuid;
 
+use super::wire::Purpose;
 use super::{Edge, Plan, Point, in_real_time};
 
 /// The commit that [`Oddities::slow`] makes long.
@@ -17,6 +18,12 @@ pub const SLOW_COMMIT: Edge = "commit for long";
 
 /// All that is held becomes visible at once.
 pub const GIVE_BACK_AT_SHUTDOWN: Edge = "give back at shutdown";
+
+/// Another transaction had the same rows.
+const CONFLICT: &str = "TransactionConflict";
+
+/// The store will never take it.
+const INVALID: &str = "ValidationError";
 
 /// What the store does with certain commands, whoever asks: the answers that no engine gives by itself.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +61,8 @@ impl Traces {
         self.odd.lock().unwrap().insert(command_id)
     }
 
-    fn committed(&self, commit: &Commit) {
+    /// A commit was done.
+    pub(super) fn committed(&self, commit: &Commit) {
         let ids = commit.records.iter().map(|record| (record.outcome.command_id, record.retry));
         self.decided.lock().unwrap().extend(ids);
         let mark = commit.mark.iter().map(|mark| (mark.command_id, mark.location_id.clone()));
@@ -101,6 +109,8 @@ pub struct Faulty {
     pub queue: Arc<dyn CommandReceiver>,
     /// Where stock is kept.
     pub store: Arc<dyn Store>,
+    /// The store is the DynamoDB adapter over a [`FaultyWire`](super::FaultyWire): what the store does by itself is done there.
+    pub through_wire: bool,
     /// What is left behind.
     pub traces: Arc<Traces>,
     /// What the store answers by itself.
@@ -111,7 +121,8 @@ impl Faulty {
     /// Over these, without oddities.
     pub fn new(plan: &Arc<Plan>, queue: Arc<dyn CommandReceiver>, store: &Arc<dyn Store>) -> Arc<Self> {
         let (plan, store) = (plan.clone(), store.clone());
-        Arc::new(Self { plan, queue, store, traces: Arc::default(), oddities: Oddities::default() })
+        let (traces, oddities) = (Arc::default(), Oddities::default());
+        Arc::new(Self { plan, queue, store, through_wire: false, traces, oddities })
     }
 
     /// Is it the commit that takes long?
@@ -131,16 +142,21 @@ impl Faulty {
         })
     }
 
-    /// The answer that the store gives by itself.
-    fn odd_answer(&self, commit: &Commit) -> Option<Result<CommitOutcome, StoreError>> {
+    /// The answer that the store gives by itself, as DynamoDB names it.
+    fn odd_answer(&self, commit: &Commit) -> Option<&'static str> {
         let has = |id: CommandId| commit.records.iter().any(|record| record.outcome.command_id == id);
         if self.oddities.busy.is_some_and(|id| has(id) && self.traces.is_first(id)) {
-            return Some(Err(StoreError::Busy("as planned".into())));
+            return Some(CONFLICT);
         }
-        self.refuses(commit).then(|| Ok(CommitOutcome::Refused("as planned".into())))
+        self.refuses(commit).then_some(INVALID)
     }
 
-    async fn commit_all(&self, commits: Vec<Commit>) -> Vec<Result<CommitOutcome, StoreError>> {
+    /// Asks the store for this. Behind a wire nothing takes real time, and faults take time of the paused clock.
+    async fn ask<T>(&self, purpose: Purpose, work: impl Future<Output = T>) -> T {
+        if self.through_wire { purpose.of(work).await } else { in_real_time(work).await }
+    }
+
+    async fn commit_all(&self, commits: Vec<Commit>, edges: Vec<Edge>) -> Vec<Result<CommitOutcome, StoreError>> {
         if let Some((id, takes)) = self.oddities.slow
             && self.is_slow(&commits)
             && self.traces.is_first(id)
@@ -148,12 +164,20 @@ impl Faulty {
             self.traces.slow_begun.notify_one();
             tokio::time::sleep(takes).await;
         }
-        if let [commit] = &commits[..]
-            && let Some(answer) = self.odd_answer(commit)
-        {
-            return vec![answer];
+        let only = match &commits[..] {
+            [commit] => Some(commit.clone()),
+            _ => None,
+        };
+        let answer = only.as_ref().and_then(|commit| self.odd_answer(commit));
+        match answer {
+            Some(CONFLICT) if !self.through_wire => return vec![Err(StoreError::Busy("as planned".into()))],
+            Some(_) if !self.through_wire => return vec![Ok(CommitOutcome::Refused("as planned".into()))],
+            _ => {}
         }
-        let answers = in_real_time(self.store.commit(commits.clone())).await;
+        let traces = self.traces.clone();
+        let done = only.map(|commit| -> Arc<dyn Fn() + Send + Sync> { Arc::new(move || traces.committed(&commit)) });
+        let purpose = Purpose { edges, answer, done };
+        let answers = self.ask(purpose, self.store.commit(commits.clone())).await;
         for (commit, answer) in commits.iter().zip(&answers) {
             if matches!(answer, Ok(CommitOutcome::Committed)) {
                 self.traces.committed(commit);
@@ -175,8 +199,9 @@ fn queue_down() -> QueueError {
 impl Store for Faulty {
     async fn load(&self, requests: &[LoadRequest]) -> Vec<Result<Loaded, StoreError>> {
         let edges = requests.first().map(edges_of_load).unwrap_or_default();
-        let answers = self.plan.around(Point::Load, edges, in_real_time(self.store.load(requests))).await;
-        answers.unwrap_or_else(|| requests.iter().map(|_| Err(down())).collect())
+        let work = self.ask(Purpose { edges: edges.clone(), ..Purpose::default() }, self.store.load(requests));
+        let answers = self.plan.around(Point::Load, edges, work).await;
+        answers.unwrap_or_else(|_| requests.iter().map(|_| Err(down())).collect())
     }
 
     async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<CommitOutcome, StoreError>> {
@@ -184,8 +209,8 @@ impl Store for Faulty {
         let mut edges = commits.first().map(|commit| self.traces.edges_of_commit(commit)).unwrap_or_default();
         edges.extend(commits.iter().any(|commit| self.refuses(commit)).then_some("commit what is refused"));
         edges.extend(self.is_slow(&commits).then_some(SLOW_COMMIT));
-        let answers = self.plan.around(Point::Commit, edges, self.commit_all(commits)).await;
-        answers.unwrap_or_else(|| vec![Err(down()); count])
+        let answers = self.plan.around(Point::Commit, edges.clone(), self.commit_all(commits, edges)).await;
+        answers.unwrap_or_else(|_| vec![Err(down()); count])
     }
 
     async fn discard(&self, command: &CommandState, at: Timestamp) -> Result<bool, StoreError> {
@@ -203,7 +228,7 @@ impl AlertPublisher for Faulty {
         let edges = vec![if again { "publish again" } else { "publish" }];
         let work = async { self.traces.published().extend_from_slice(alerts) };
         let done = self.plan.around(Point::Publish, edges, work).await;
-        alerts.iter().map(|_| done.ok_or_else(queue_down)).collect()
+        alerts.iter().map(|_| done.map_err(|_| queue_down())).collect()
     }
 }
 
@@ -212,7 +237,7 @@ impl CommandReceiver for Faulty {
     async fn receive(&self, max: usize, wait: Duration, attempt: Uuid) -> Result<Vec<Delivery>, QueueError> {
         let work = self.queue.receive(max, wait, attempt);
         let received =
-            self.plan.around(Point::Receive, vec!["receive"], work).await.unwrap_or_else(|| Err(queue_down()));
+            self.plan.around(Point::Receive, vec!["receive"], work).await.unwrap_or_else(|_| Err(queue_down()));
         if received.iter().flatten().any(|delivery| delivery.set_aside) {
             self.plan.tell(Point::Receive, "receive what was set aside");
         }
@@ -227,7 +252,7 @@ impl CommandReceiver for Faulty {
             answers
         };
         let answers = self.plan.around(Point::Ack, vec!["ack"], work).await;
-        answers.unwrap_or_else(|| handles.iter().map(|_| Err(queue_down())).collect())
+        answers.unwrap_or_else(|_| handles.iter().map(|_| Err(queue_down())).collect())
     }
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
@@ -240,7 +265,7 @@ impl CommandReceiver for Faulty {
         };
         let work = in_real_time(self.queue.change_visibility(changes));
         let answers = self.plan.around(Point::Visibility, vec![edge], work).await;
-        answers.unwrap_or_else(|| changes.iter().map(|_| Err(queue_down())).collect())
+        answers.unwrap_or_else(|_| changes.iter().map(|_| Err(queue_down())).collect())
     }
 
     fn visibility_timeout(&self) -> Duration {

@@ -5,23 +5,22 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockline_alerter::{Alerter, Config};
-use stockline_common::aws::{DynamoOptions, DynamoStore};
+use serde_json::{Value, json};
+use stockline_alerter::{Alerter, Config, function};
 use stockline_common::domain::Alert;
-use stockline_common::ports::{AlertPublisher as _, Clock, CommandReceiver as _, FixedClock, Handle};
+use stockline_common::ports::{AlertPublisher as _, Clock, CommandReceiver as _, Delivery, FixedClock, Handle};
 use stockline_common::service::Shutdown;
 use stockline_common::sqlite::{
     DataFolder, OpenOptions, QueueOptions, SqliteAlertQueue, SqliteQueue, SqliteStore, StoreOptions,
 };
 use uuid::Uuid;
 
-use super::alerter::{Home, Homes, adapters};
+use super::alerter::{Home, Homes, Work, adapters};
 use super::line::{VISIBILITY, let_go};
+use crate::contract::store::homes::Table as DynamoTable;
 use crate::contract::store::{Ports, at};
-use crate::dynoxide::{Dynoxide, create_table};
-use crate::faulty::{FaultyAlerter, Outbox, Plan};
+use crate::faulty::{FaultyAlerter, FaultyWire, Outbox, Plan, Point};
 use crate::fifo::Fifo;
-use crate::inject::Script;
 
 /// The standalone home: store and alert queue in a folder; a process's death is a restart of both.
 #[derive(Debug)]
@@ -53,12 +52,20 @@ impl Home for Folder {
         self.queue().publish(alerts).await.into_iter().for_each(|answer| answer.unwrap());
     }
 
-    fn alerter(&self, plan: &Arc<Plan>, outbox: &Arc<Outbox>) -> FaultyAlerter {
-        let Ports { queries, alerts: book, .. } = self.ports();
-        FaultyAlerter { plan: plan.clone(), book, queries, queue: Some(self.queue()), outbox: outbox.clone() }
+    fn points(&self, work: Work) -> &'static [Point] {
+        match work {
+            Work::Alerts => &[Point::Alerts, Point::Location, Point::Claim, Point::Mail, Point::Mark],
+            Work::Notice => &[Point::Notice, Point::ClaimNotice, Point::Mail, Point::MarkNotice],
+        }
     }
 
-    async fn run(&self, ports: FaultyAlerter, config: Config, clock: Arc<dyn Clock>) {
+    fn alerter(&self, plan: &Arc<Plan>, outbox: &Arc<Outbox>) -> FaultyAlerter {
+        let Ports { queries, alerts: book, .. } = self.ports();
+        let (plan, outbox) = (plan.clone(), outbox.clone());
+        FaultyAlerter { plan, book, queries, through_wire: false, queue: Some(self.queue()), outbox }
+    }
+
+    async fn run(&self, ports: FaultyAlerter, config: Config, clock: Arc<dyn Clock>, _work: Work) {
         let (_never, shutdown) = Shutdown::new();
         let queue = Arc::new(ports.clone());
         stockline_alerter::run(config, adapters(ports, clock), queue, shutdown).await;
@@ -84,12 +91,11 @@ impl Homes for Folders {
     }
 }
 
-/// A table, and a queue that hands batches to a function and takes its answers: which of them must come again. Those
-/// come when their visibility has run out, as do all of a batch whose answer never came.
+/// A table, and a queue that hands batches to the function as Lambda does, and takes its answers: which of them must
+/// come again. Those come when their visibility has run out, as do all of a batch whose answer never came.
 #[derive(Debug)]
-struct Table {
-    client: aws_sdk_dynamodb::Client,
-    name: String,
+struct OnLambda {
+    table: DynamoTable,
     queue: Arc<Fifo>,
     receives: AtomicU64,
 }
@@ -97,26 +103,41 @@ struct Table {
 /// The most messages of a batch.
 const BATCH_MAX: usize = 10;
 
+/// How long an invocation may take; `deploy/alerter.yaml` says it.
+const INVOCATION_MS: i64 = 45_000;
+
 /// How often the schedule asks for daily notices.
 const SCHEDULE: Duration = Duration::from_secs(3_600);
 
-impl Table {
-    /// As a process that has just begun has it.
-    fn store(&self) -> DynamoStore {
-        let clock = Arc::new(FixedClock::at(at(0)));
-        DynamoStore::new(self.client.clone(), self.name.clone(), DynamoOptions::default(), clock)
-    }
+/// Messages as SQS hands them to Lambda. SNS put them there raw: a body is an alert.
+fn event(batch: &[Delivery]) -> Value {
+    let record = |message: &Delivery| {
+        json!({
+            "messageId": &*message.message_id, "receiptHandle": &*message.handle.0, "body": &*message.body,
+            "attributes": { "ApproximateReceiveCount": message.receives.to_string() }, "messageAttributes": {},
+            "md5OfBody": "", "eventSource": "aws:sqs", "awsRegion": "us-east-1",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:alerts",
+        })
+    };
+    json!({ "Records": batch.iter().map(record).collect::<Vec<_>>() })
+}
 
-    async fn invoke(&self, alerter: &Alerter, ports: &FaultyAlerter) {
+async fn invoke(alerter: &Alerter, clock: &Arc<dyn Clock>, event: Value) -> Value {
+    function::handle(alerter, clock, event, clock.now().plus_millis(INVOCATION_MS)).await.unwrap()
+}
+
+impl OnLambda {
+    async fn hand_over(&self, alerter: &Alerter, ports: &FaultyAlerter, clock: &Arc<dyn Clock>) {
         let attempt = Uuid::from_u128(self.receives.fetch_add(1, Ordering::Relaxed).into());
         let batch = self.queue.receive(BATCH_MAX, VISIBILITY, attempt).await.unwrap();
         if batch.is_empty() {
             return;
         }
-        let bodies: Vec<_> = batch.iter().map(|message| (&*message.message_id, &*message.body)).collect();
-        let results = alerter.handle(&bodies).await;
-        let handled = batch.iter().zip(results).filter(|(_, result)| result.is_ok());
-        let handled: Vec<Handle> = handled.map(|(message, _)| message.handle.clone()).collect();
+        let answer = invoke(alerter, clock, event(&batch)).await;
+        let failures = answer["batchItemFailures"].as_array().unwrap().iter();
+        let failed: Vec<&str> = failures.map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect();
+        let handled = batch.iter().filter(|message| !failed.contains(&&*message.message_id));
+        let handled: Vec<Handle> = handled.map(|message| message.handle.clone()).collect();
         let delete = async { self.queue.ack(&handled).await.into_iter().filter(Result::is_ok).count() };
         // Where the answer is lost the batch comes again, as a whole.
         let _ = ports.settle("answer the batch", delete).await;
@@ -124,9 +145,9 @@ impl Table {
 }
 
 #[async_trait]
-impl Home for Table {
+impl Home for OnLambda {
     fn ports(&self) -> Ports {
-        Ports::of(self.store())
+        Ports::of(self.table.over(Arc::new(self.table.client().clone())))
     }
 
     async fn publish(&self, alerts: &[Alert]) {
@@ -135,51 +156,46 @@ impl Home for Table {
         }
     }
 
-    fn alerter(&self, plan: &Arc<Plan>, outbox: &Arc<Outbox>) -> FaultyAlerter {
-        let Ports { queries, alerts: book, .. } = self.ports();
-        FaultyAlerter { plan: plan.clone(), book, queries, queue: None, outbox: outbox.clone() }
+    fn points(&self, work: Work) -> &'static [Point] {
+        match work {
+            Work::Alerts => &[Point::Alerts, Point::Mail, Point::ANY_API],
+            Work::Notice => &[Point::Mail, Point::ANY_API],
+        }
     }
 
-    async fn run(&self, ports: FaultyAlerter, config: Config, clock: Arc<dyn Clock>) {
+    fn alerter(&self, plan: &Arc<Plan>, outbox: &Arc<Outbox>) -> FaultyAlerter {
+        let client = Arc::new(self.table.client().clone());
+        let store = self.table.over(Arc::new(FaultyWire { plan: plan.clone(), client }));
+        let Ports { queries, alerts: book, .. } = Ports::of(store);
+        let (plan, outbox) = (plan.clone(), outbox.clone());
+        FaultyAlerter { plan, book, queries, through_wire: true, queue: None, outbox }
+    }
+
+    /// Each invocation is of one kind, and its calls are numbered by themselves.
+    async fn run(&self, ports: FaultyAlerter, config: Config, clock: Arc<dyn Clock>, work: Work) {
         let alerter = Alerter::new(config, adapters(ports.clone(), clock.clone()));
-        let alerts = async {
-            loop {
-                self.invoke(&alerter, &ports).await;
+        loop {
+            match work {
+                Work::Alerts => self.hand_over(&alerter, &ports, &clock).await,
+                Work::Notice => {
+                    invoke(&alerter, &clock, json!({ "stockline": "daily_notices" })).await;
+                    tokio::time::sleep(SCHEDULE).await;
+                }
             }
-        };
-        let notices = async {
-            loop {
-                alerter.daily_notices(clock.now()).await;
-                tokio::time::sleep(SCHEDULE).await;
-            }
-        };
-        tokio::join!(alerts, notices);
+        }
     }
 
     async fn restart(&self) {}
 }
 
-/// Homes on AWS, each with a table of its own on one engine.
-#[derive(Debug)]
-pub struct Tables {
-    client: aws_sdk_dynamodb::Client,
-    _engine: Dynoxide,
-    made: AtomicU64,
-}
-
-impl Tables {
-    /// On this engine.
-    pub fn new(engine: Dynoxide) -> Self {
-        Self { client: engine.client(&Script::new()), _engine: engine, made: AtomicU64::new(0) }
-    }
-}
+/// Homes on AWS, each with an engine of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Tables;
 
 #[async_trait]
 impl Homes for Tables {
     async fn open(&self) -> Arc<dyn Home> {
-        let name = format!("stockline-{}", self.made.fetch_add(1, Ordering::Relaxed));
-        crate::faulty::in_real_time(create_table(&self.client, &name)).await;
-        let queue = Fifo::new(VISIBILITY, false);
-        Arc::new(Table { client: self.client.clone(), name, queue, receives: AtomicU64::new(1) })
+        let (table, queue) = (DynamoTable::direct().await, Fifo::new(VISIBILITY, false));
+        Arc::new(OnLambda { table, queue, receives: AtomicU64::new(1) })
     }
 }

@@ -18,6 +18,7 @@ use uuid::Uuid;
 pub mod alerts;
 pub mod commits;
 pub mod dead_letters;
+pub mod homes;
 pub mod lists;
 pub mod racing;
 pub mod reading;

@@ -12,18 +12,17 @@ use super::{Shop, all_pages, at, id, item_id, place};
 const LARGE_ROW_BYTES: usize = 190_000;
 const LARGE_ROWS: u64 = 95;
 
+/// So much cola for a location that is new.
+async fn received_at(shop: &Shop, location: &str, quantity: i64) -> Slot {
+    shop.open_location(location).await;
+    shop.slot("receive", "cola", &format!(r#","location_id":"{location}","quantity":{quantity}"#), at(1))
+}
+
 pub async fn a_fold_over_many_levels_is_one_commit(shop: Shop) {
     shop.register("cola", "").await;
     let mut slots = Vec::new();
     for n in 0..33 {
-        let location = format!("shop-{n}");
-        shop.open_location(&location).await;
-        slots.push(shop.slot(
-            "receive",
-            "cola",
-            &format!(r#","location_id":"{location}","quantity":{}"#, n + 1),
-            at(1),
-        ));
+        slots.push(received_at(&shop, &format!("shop-{n}"), n + 1).await);
     }
     let fold = shop.fold("cola", &slots, at(1)).await;
     assert!(fold.taken >= 30 && fold.commit.levels.len() == fold.taken, "{}", fold.taken);
@@ -167,14 +166,7 @@ pub async fn an_item_at_more_places_than_one_transaction_reads_is_shown_whole(sh
     shop.register("cola", "").await;
     let mut slots = Vec::new();
     for n in 0..230 {
-        let location = format!("shop-{n:03}");
-        shop.open_location(&location).await;
-        slots.push(shop.slot(
-            "receive",
-            "cola",
-            &format!(r#","location_id":"{location}","quantity":{}"#, n + 1),
-            at(1),
-        ));
+        slots.push(received_at(&shop, &format!("shop-{n:03}"), n + 1).await);
     }
     shop.settle("cola", slots, at(1)).await;
     let on_hand = shop.on_hand("cola").await;

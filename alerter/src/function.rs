@@ -1,21 +1,35 @@
-//! One invocation of the function: alerts from the queue, or the hourly look for daily notices.
+//! One invocation of the function on AWS Lambda: alerts from the queue, or the hourly look for daily notices.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde_json::{Value, json};
-use stockline_alerter::{Alerter, MAIL_TIMEOUT};
 use stockline_common::domain::Timestamp;
 use stockline_common::ports::Clock;
 use stockline_common::service::Shutdown;
+
+use crate::{Alerter, MAIL_TIMEOUT};
 
 /// What a mail's mark and the answer may take after the mail itself.
 const MARK_ROOM: Duration = Duration::from_secs(2);
 
 /// What the schedule's input names as its order.
 const DAILY_NOTICES: &str = "daily_notices";
+
+/// Why an invocation failed as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum InvocationError {
+    /// The event is of no kind that the function takes. What reading it says may quote it, so it is not told.
+    #[error(
+        "the event is none of this function's: it takes messages of the alert queue, and a schedule whose input is \
+         {{\"stockline\": \"{DAILY_NOTICES}\"}}"
+    )]
+    Foreign,
+    /// The answer can't be written.
+    #[error("the answer can't be written")]
+    Answer(#[from] serde_json::Error),
+}
 
 /// An event of this function.
 #[derive(Debug)]
@@ -29,12 +43,12 @@ enum Event {
 ///
 /// # Errors
 /// Where the event is none of this function's.
-pub(crate) async fn handle(
+pub async fn handle(
     alerter: &Alerter,
     clock: &Arc<dyn Clock>,
     event: Value,
     deadline: Timestamp,
-) -> anyhow::Result<Value> {
+) -> Result<Value, InvocationError> {
     let event = read(event)?;
     let (trigger, stop) = Shutdown::new();
     let work = async {
@@ -71,23 +85,16 @@ fn time_for_new_mails(now: Timestamp, deadline: Timestamp) -> Duration {
 }
 
 /// The schedule's input is `{"stockline": "daily_notices"}`; messages come as SQS hands them to Lambda.
-fn read(event: Value) -> anyhow::Result<Event> {
+fn read(event: Value) -> Result<Event, InvocationError> {
     if event.get("stockline").and_then(Value::as_str) == Some(DAILY_NOTICES) {
         return Ok(Event::DailyNotices);
     }
-    match serde_json::from_value(event) {
-        Ok(event) => Ok(Event::Alerts(event)),
-        // The error's own text may quote the event.
-        Err(_) => bail!(
-            "the event is none of this function's: it takes messages of the alert queue, and a schedule whose input is \
-             {{\"stockline\": \"{DAILY_NOTICES}\"}}"
-        ),
-    }
+    serde_json::from_value(event).map(Event::Alerts).map_err(|_| InvocationError::Foreign)
 }
 
 /// Mails; a record that failed is named, so that it alone comes again, one that is no alert too: the queue moves it
 /// to its dead letter queue in time.
-async fn alerts(alerter: &Alerter, event: &SqsEvent, stop: &Shutdown) -> anyhow::Result<Value> {
+async fn alerts(alerter: &Alerter, event: &SqsEvent, stop: &Shutdown) -> Result<Value, InvocationError> {
     let records: Vec<(&str, &str)> = event
         .records
         .iter()

@@ -1,4 +1,4 @@
-//! DynamoDB in this process: an engine on a loopback port, with Stockline's table.
+//! DynamoDB in this process: an engine with Stockline's table, on a loopback port or without one.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -10,6 +10,10 @@ use stockline_common::ports::Clock;
 use tokio::sync::oneshot;
 
 use crate::inject::{Script, sdk_config};
+
+mod direct;
+
+pub use direct::Direct;
 
 /// The table's name.
 pub const TABLE: &str = "stockline";

@@ -1,0 +1,103 @@
+//! Where stores are kept that the contract and the crash points are about.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stockline_common::aws::dynamodb::Wire;
+use stockline_common::aws::{DynamoOptions, DynamoStore};
+use stockline_common::ports::FixedClock;
+use stockline_common::sqlite::{OpenOptions, SqliteStore, StoreOptions};
+use tokio::sync::OnceCell;
+
+use super::{Home, LATE_COUNT_ENTRIES_MAX, Ports, at};
+use crate::dynoxide::{Direct, Dynoxide, TABLE, create_table};
+use crate::inject::{Script, sdk_config};
+use crate::ministack::{Ministack, aws_tests};
+
+/// SQLite, in a folder of its own.
+#[derive(Debug)]
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    /// Empty.
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl Home for Folder {
+    async fn open(&self, late_count_entries_max: usize) -> Ports {
+        let options = StoreOptions { late_count_entries_max, ..StoreOptions::default() };
+        Ports::of(SqliteStore::open(&self.0.path().join("stock.db"), options, &OpenOptions::default()).unwrap())
+    }
+}
+
+/// A table of DynamoDB.
+#[derive(Debug)]
+pub struct Table {
+    client: aws_sdk_dynamodb::Client,
+    name: String,
+    _engine: Option<Dynoxide>,
+}
+
+impl Table {
+    /// On an engine of its own, which is called over HTTP.
+    pub async fn served() -> Self {
+        let engine = Dynoxide::start().await;
+        Self { client: engine.client(&Script::new()), name: TABLE.to_owned(), _engine: Some(engine) }
+    }
+
+    /// On an engine of its own, which is called on the spot.
+    pub async fn direct() -> Self {
+        let client = Direct::new().client();
+        create_table(&client, TABLE).await;
+        Self { client, name: TABLE.to_owned(), _engine: None }
+    }
+
+    /// On the stand-in, which all tests of a process share; `None` where its tests are left out.
+    pub async fn stand_in() -> Option<Self> {
+        static SERVER: OnceCell<Ministack> = OnceCell::const_new();
+        static TABLES: AtomicU32 = AtomicU32::new(0);
+        if !aws_tests() {
+            return None;
+        }
+        let server = SERVER.get_or_init(Ministack::start).await;
+        let client = aws_sdk_dynamodb::Client::new(&sdk_config(&server.url, &Script::new()));
+        let name = format!("stockline-{}", TABLES.fetch_add(1, Ordering::Relaxed));
+        create_table(&client, &name).await;
+        Some(Self { client, name, _engine: None })
+    }
+
+    /// Its client.
+    pub fn client(&self) -> &aws_sdk_dynamodb::Client {
+        &self.client
+    }
+
+    /// The store over any way to it.
+    pub fn over(&self, wire: Arc<dyn Wire>) -> DynamoStore {
+        self.over_looking_back(wire, LATE_COUNT_ENTRIES_MAX)
+    }
+
+    fn over_looking_back(&self, wire: Arc<dyn Wire>, late_count_entries_max: usize) -> DynamoStore {
+        // Settings are not kept: what was put holds for the next load, and each look is a call.
+        let options =
+            DynamoOptions { late_count_entries_max, locations_kept: Duration::ZERO, ..DynamoOptions::default() };
+        DynamoStore::over(wire, self.name.clone(), options, Arc::new(FixedClock::at(at(0))))
+    }
+}
+
+#[async_trait]
+impl Home for Arc<Table> {
+    async fn open(&self, late_count_entries_max: usize) -> Ports {
+        Ports::of(self.over_looking_back(Arc::new(self.client.clone()), late_count_entries_max))
+    }
+}
