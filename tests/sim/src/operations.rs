@@ -82,7 +82,7 @@ impl Office {
         });
         // Most of them are refusals: dead letters are taken more often than they are met.
         found.sort_by_key(|record| record.outcome.status != Status::DeadLettered);
-        let nth = operation.nth % found.len().min(6).max(1);
+        let nth = operation.nth % found.len().clamp(1, 6);
         let outcome = &found.get(nth)?.outcome;
         Some(CommandState { item_id: outcome.item_id.clone(), command_id: outcome.command_id })
     }

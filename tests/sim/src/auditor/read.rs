@@ -103,7 +103,7 @@ pub(crate) fn places(sent: &Sent) -> Vec<Place> {
         }
         let accepted = millis(envelope["accepted_at"].as_str().unwrap());
         let by = envelope["by"].as_str().unwrap().to_owned();
-        let resubmits = envelope.get("resubmits").map(|old| reference(old));
+        let resubmits = envelope.get("resubmits").map(reference);
         let command = Command { body: body.clone(), accepted, by, envelope: envelope.clone(), resubmits };
         Place { retry: envelope["retry"].as_u64().unwrap_or_default(), ..place(id, Ok(command)) }
     };
