@@ -29,11 +29,25 @@ pub enum Step {
     Ack,
     /// A worker extends or gives back messages.
     Visibility,
+    /// A manager or an operator reads an outcome.
+    Find,
+    /// An operator discards a dead letter.
+    Discard,
+    /// The alerter reads a location.
+    Location,
+    /// The alerter claims an alert, or notes that its month has some.
+    Claim,
+    /// The alerter hands a mail to the provider.
+    Mail,
+    /// The alerter marks an alert as sent.
+    Mark,
+    /// The alerter's function answers which messages it has handled.
+    Reply,
 }
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 18] = [
         Self::Send,
         Self::Receive,
         Self::LoadLevels,
@@ -45,7 +59,24 @@ impl Step {
         Self::Publish,
         Self::Ack,
         Self::Visibility,
+        Self::Find,
+        Self::Discard,
+        Self::Location,
+        Self::Claim,
+        Self::Mail,
+        Self::Mark,
+        Self::Reply,
     ];
+
+    /// Is it the alerter's?
+    pub(crate) const fn is_alerters(self) -> bool {
+        matches!(self, Self::Location | Self::Claim | Self::Mail | Self::Mark | Self::Reply)
+    }
+
+    /// Is it repeated by its client? A mail is not: a lost answer would be a second mail.
+    pub(crate) const fn is_repeated(self) -> bool {
+        !matches!(self, Self::Mail | Self::Reply)
+    }
 }
 
 /// What goes wrong with one call.
@@ -65,15 +96,15 @@ pub enum Kind {
     CrashAfter,
     /// The process dies; what it had sent arrives long after.
     CrashLate,
-    /// The process is paused past the visibility before it is sent.
+    /// The process is paused past the visibility, or past a claim's lease, before it is sent.
     PauseBefore,
-    /// The process is paused past the visibility before it sees the answer.
+    /// The process is paused so long before it sees the answer.
     PauseAfter,
     /// The service is over its rate.
     Throttle,
     /// Another transaction has the rows.
     Conflict,
-    /// Some entries fail, or stay unprocessed.
+    /// Some entries fail, or stay unprocessed; of a mail, an address is refused.
     Partial,
     /// What is received is delivered to another at once.
     Duplicate,
@@ -99,8 +130,17 @@ impl Kind {
 
     /// Can this go wrong with such a call?
     pub const fn can_meet(self, step: Step) -> bool {
-        let write =
-            matches!(step, Step::Send | Step::Commit | Step::Rejudge | Step::Publish | Step::Ack | Step::Visibility);
+        let write = !matches!(
+            step,
+            Step::Receive
+                | Step::LoadLevels
+                | Step::LoadItem
+                | Step::History
+                | Step::LoadAll
+                | Step::Find
+                | Step::Location
+                | Step::Reply
+        );
         match self {
             Self::Drop
             | Self::LoseAnswer
@@ -108,13 +148,19 @@ impl Kind {
             | Self::CrashAfter
             | Self::PauseBefore
             | Self::PauseAfter => true,
-            Self::Repeat => !matches!(step, Step::Visibility),
+            Self::Repeat => step.is_repeated() && !matches!(step, Step::Visibility),
             Self::Late | Self::CrashLate => write,
-            Self::Throttle => !matches!(step, Step::Receive | Step::Ack | Step::Visibility),
+            Self::Throttle => !matches!(step, Step::Receive | Step::Ack | Step::Visibility | Step::Reply),
             Self::Conflict => matches!(step, Step::Commit | Step::Rejudge),
             Self::Partial => matches!(
                 step,
-                Step::Send | Step::LoadLevels | Step::LoadItem | Step::Publish | Step::Ack | Step::Visibility
+                Step::Send
+                    | Step::LoadLevels
+                    | Step::LoadItem
+                    | Step::Publish
+                    | Step::Ack
+                    | Step::Visibility
+                    | Step::Mail
             ),
             Self::Duplicate => matches!(step, Step::Receive),
         }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
+use stockline_alerter::{Alerter, MIN_LEASE};
 use stockline_common::aws::dynamodb::{DynamoOptions, DynamoStore};
 use stockline_common::domain::{FoldLimits, LocationSettings, Rules};
 use stockline_common::ports::{Clock, Locations};
@@ -15,6 +16,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::auditor;
 use super::faults::{Faults, Met};
+use super::mail::{AlertQueue, MailEnd, Posted, Provider, invoke_for_ever};
+use super::operations::{self, Office};
 use super::queue::{Queue, QueueEnd, Sent};
 use super::scenario::Scenario;
 use super::submit::{Ingress, Shop, Told};
@@ -29,6 +32,9 @@ const REST: Duration = Duration::from_secs(4 * 3_600);
 
 /// The retention of queue and dead letter queue together, in milliseconds.
 const RETENTION_MS: i64 = 28 * 86_400_000;
+
+/// So many of the alerter's functions run side by side.
+const ALERTERS: usize = 2;
 
 /// Weeks, during which nothing runs.
 const WEEKS: Duration = Duration::from_secs(20 * 86_400);
@@ -51,7 +57,12 @@ pub(crate) struct Story {
     pub(crate) told: Told,
     pub(crate) requests: Vec<super::scenario::Request>,
     pub(crate) tills_done: bool,
+    pub(crate) refused_until_ms: u64,
     pub(crate) drained: bool,
+    /// What the mail provider was asked.
+    pub(crate) mails: Vec<Posted>,
+    pub(crate) alerts_drained: bool,
+    pub(crate) alerts_doubled: u64,
     pub(crate) crashes: u64,
 }
 
@@ -92,8 +103,14 @@ pub fn run(scenario: &Scenario, watch: Watch) -> Report {
         ("messages that the queue set aside", story.sent.iter().filter(|sent| sent.set_aside).count() as u64),
         ("transactions refused to a busy item", world.busy_refused()),
         ("alerts published", story.topic.len() as u64),
+        ("alerts that the alert queue delivered twice", story.alerts_doubled),
+        ("mails", story.mails.iter().filter(|mail| mail.taken_ms.is_some()).count() as u64),
+        ("alerts mailed twice, as they may be", auditor::mailed_twice(&story)),
         ("messages that are no commands", scenario.poisons.len() as u64),
         ("commands that the store refuses", scenario.refused()),
+        ("dead letters that were tried again", story.told.retried),
+        ("dead letters that were discarded", story.told.discarded),
+        ("commands that were resubmitted", story.told.resubmitted),
         ("clocks that jumped", scenario.skews.len() as u64),
         ("locations registered meanwhile", 1),
         ("workers replaced", scenario.deploys.len() as u64),
@@ -107,6 +124,8 @@ struct Installation {
     table: Arc<Mutex<Table>>,
     queue: Arc<Queue>,
     topic: Topic,
+    alerts: Arc<AlertQueue>,
+    provider: Provider,
     skews: Vec<Arc<AtomicI64>>,
     crashes: Arc<AtomicI64>,
 }
@@ -117,20 +136,30 @@ async fn play(scenario: &Scenario, watch: Watch) -> (Story, Arc<World>) {
     let queue = Queue::new(&world, scenario.receives_max);
     let skews = (0..scenario.workers + scenario.ingresses).map(|_| Arc::default()).collect();
     let crashes = Arc::default();
-    let all = Arc::new(Installation { world, table: Arc::default(), queue, topic: Arc::default(), skews, crashes });
-    for (place, closed) in [("a", false), ("b", false), ("shut", true)] {
-        all.register(place, closed).await;
+    let (alerts, provider) = (AlertQueue::new(&world), Provider::default());
+    let (table, topic) = (Arc::default(), Arc::default());
+    let all = Arc::new(Installation { world, table, queue, topic, alerts, provider, skews, crashes });
+    for place in ["a", "b", "shut"] {
+        all.register(place, place == "shut").await;
     }
     let mut running = JoinSet::new();
     let shop = all.clone().start_ingresses(scenario, &mut running);
     all.clone().start_side_events(scenario, &mut running);
     let mut workers = all.clone().start_workers(scenario, true);
+    for index in 0..ALERTERS {
+        running.spawn(all.clone().keep_alerter(index));
+    }
     let mut tills = JoinSet::new();
     for till in 0..scenario.tills {
         let requests = scenario.requests.iter().filter(|request| request.till == till).cloned().collect();
         tills.spawn(shop.clone().till(till, requests));
     }
-    let over = all.over(scenario);
+    let Installation { world, table, queue, .. } = &*all;
+    let office = Office { world: world.clone(), table: table.clone(), queue: queue.clone(), shop: shop.clone() };
+    for operation in &scenario.operations {
+        tills.spawn(office.clone().perform(*operation));
+    }
+    let over = all.over(scenario).max(operations::over(&scenario.operations, all.world.started));
     let mut tills_done = timeout(REST, async { while tills.join_next().await.is_some() {} }).await.is_ok();
     sleep_until(over).await;
     let mut drained = all.rest().await;
@@ -146,6 +175,9 @@ async fn play(scenario: &Scenario, watch: Watch) -> (Story, Arc<World>) {
         }
         drained = all.rest().await;
     }
+    let mut alerts_drained = all.alerts.drained(Instant::now() + REST).await;
+    all.world.all_arrived().await;
+    alerts_drained &= all.alerts.drained(Instant::now() + REST).await;
     let story = Story {
         sent: all.queue.sent(),
         table: std::mem::take(&mut *all.table.lock().unwrap()),
@@ -153,7 +185,11 @@ async fn play(scenario: &Scenario, watch: Watch) -> (Story, Arc<World>) {
         told: std::mem::take(&mut *shop.told.lock().unwrap()),
         requests: scenario.requests.clone(),
         tills_done,
+        refused_until_ms: scenario.refused_until_ms,
         drained,
+        mails: all.provider.lock().unwrap().clone(),
+        alerts_drained,
+        alerts_doubled: all.alerts.doubled(),
         crashes: u64::try_from(all.crashes.load(Ordering::SeqCst)).unwrap(),
     };
     (story, all.world.clone())
@@ -178,7 +214,9 @@ impl Installation {
     async fn register(&self, place: &str, closed: bool) {
         let manager = Process::new("manager".into(), &self.world);
         let store = self.store(&manager, Arc::default());
-        let settings = LocationSettings { location_id: place.parse().unwrap(), closed, ..LocationSettings::main() };
+        let location_id = place.parse().unwrap();
+        let alert_emails = if place == "a" { vec!["a@example.com".to_owned()] } else { Vec::new() };
+        let settings = LocationSettings { location_id, closed, alert_emails, ..LocationSettings::main() };
         store.put_location(&settings).await.unwrap();
     }
 
@@ -239,7 +277,8 @@ impl Installation {
             let process = Process::new(format!("worker-{index}.{generation}"), &self.world);
             let queue = Arc::new(QueueEnd { process: process.clone(), queue: self.queue.clone() });
             let store = Arc::new(self.store(&process, skew.clone()));
-            let alerts = Arc::new(TopicEnd { process: process.clone(), topic: self.topic.clone() });
+            let (topic, alerts) = (self.topic.clone(), self.alerts.clone());
+            let alerts = Arc::new(TopicEnd { process: process.clone(), topic, queue: alerts });
             let clock: Arc<dyn Clock> = Arc::new(SkewedClock { world: self.world.clone(), skew_ms: skew });
             let (trigger, shutdown) = Shutdown::new();
             let mut task = JoinSet::new();
@@ -256,6 +295,29 @@ impl Installation {
                     let _ = timeout(Duration::from_secs(120), task.join_next()).await;
                 }
             }
+            task.shutdown().await;
+            let down = self.world.rng().between(200, 10_000);
+            sleep(Duration::from_millis(down)).await;
+        }
+    }
+}
+
+impl Installation {
+    /// Runs the alerter's function, and again when it has died.
+    async fn keep_alerter(self: Arc<Self>, index: usize) {
+        for generation in 1.. {
+            let process = Process::new(format!("alerter-{index}.{generation}"), &self.world);
+            let store = Arc::new(self.store(&process, Arc::default()));
+            let mailer = Arc::new(MailEnd { process: process.clone(), provider: self.provider.clone() });
+            let clock = Arc::new(SkewedClock { world: self.world.clone(), skew_ms: Arc::default() });
+            let recipients = ["day@example.com", "night@example.com"].map(str::to_owned).to_vec();
+            let config = stockline_alerter::Config { recipients, lease: MIN_LEASE, public_url: None };
+            let (book, locations, queries) = (store.clone(), store.clone(), store);
+            let adapters = stockline_alerter::Adapters { book, locations, queries, mailer, clock };
+            let mut task = JoinSet::new();
+            task.spawn(invoke_for_ever(self.alerts.clone(), process.clone(), Alerter::new(config, adapters)));
+            process.died.notified().await;
+            self.crashes.fetch_add(1, Ordering::SeqCst);
             task.shutdown().await;
             let down = self.world.rng().between(200, 10_000);
             sleep(Duration::from_millis(down)).await;

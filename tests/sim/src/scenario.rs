@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::faults::{Fault, Kind, Step};
+use super::operations::{Act, Operation};
 use super::rng::Rng;
+use super::writer::Writer;
 
 /// At least so many commands a run.
 pub const COMMANDS_MIN: usize = 200;
@@ -84,6 +86,16 @@ pub struct Scenario {
     pub(crate) receives_max: u32,
     /// An item of which the store takes nothing, from when, until when: its partition is over its rate of writes.
     pub(crate) busy: Option<(String, u64, u64)>,
+    /// What people do with commands that took no effect.
+    #[serde(default)]
+    pub(crate) operations: Vec<Operation>,
+    /// Until then the store refuses outcomes of commands with the note.
+    #[serde(default = "for_ever")]
+    pub(crate) refused_until_ms: u64,
+}
+
+const fn for_ever() -> u64 {
+    u64::MAX
 }
 
 /// As it is deployed: no fault may use it up.
@@ -94,8 +106,6 @@ const RECEIVES_FEW: u32 = 2;
 
 /// The store takes no outcome of a command with this note, unless it is set aside.
 pub(crate) const REFUSED_NOTE: &str = "what no store takes";
-
-const LOCATIONS: [&str; 6] = ["main", "main", "main", "a", "a", "b"];
 
 impl Scenario {
     /// Commands that the store refuses, whatever they come to.
@@ -112,12 +122,13 @@ impl Scenario {
             .map(|item| (*item).to_owned())
             .collect();
         let tills = rng.between(4, 8) as usize;
-        let mut writer = Writer { rng, seed, items, made: 0 };
+        let mut writer = Writer::new(rng, seed, items);
         let requests = writer.requests(tills);
         let Writer { mut rng, items, .. } = writer;
-        let faults = (0..rng.between(FAULTS_MIN as u64, 16)).map(|_| fault(&mut rng)).collect();
+        let faults = (0..rng.between(FAULTS_MIN as u64, 20)).map(|_| fault(&mut rng)).collect();
         let workers = rng.between(2, 3) as usize;
         let busy = busy(&mut rng, &items);
+        let operations = operations(&mut rng);
         let weeks = requests.iter().any(|request| request.again.is_some_and(|again| again.weeks_later));
         Self {
             seed,
@@ -137,12 +148,14 @@ impl Scenario {
             weeks,
             receives_max: if rng.percent(40) { RECEIVES_FEW } else { RECEIVES_MAX },
             busy,
+            operations,
+            refused_until_ms: rng.between(8_000, 60_000),
         }
     }
 }
 
 fn fault(rng: &mut Rng) -> Fault {
-    const STEPS: [Step; 23] = [
+    const STEPS: [Step; 33] = [
         Step::Commit,
         Step::Commit,
         Step::Commit,
@@ -166,6 +179,16 @@ fn fault(rng: &mut Rng) -> Fault {
         Step::Publish,
         Step::Ack,
         Step::Visibility,
+        Step::Find,
+        Step::Discard,
+        Step::Location,
+        Step::Claim,
+        Step::Claim,
+        Step::Mail,
+        Step::Mail,
+        Step::Mark,
+        Step::Mark,
+        Step::Reply,
     ];
     loop {
         let (step, kind) = (*rng.pick(&STEPS), *rng.pick(&Kind::ALL));
@@ -179,16 +202,26 @@ fn outages(rng: &mut Rng) -> Vec<(Vec<Step>, u64, u64)> {
     if !rng.percent(8) {
         return Vec::new();
     }
-    let store = vec![Step::LoadLevels, Step::LoadItem, Step::History, Step::LoadAll, Step::Commit, Step::Rejudge];
+    let mut store = vec![Step::LoadLevels, Step::LoadItem, Step::History, Step::LoadAll, Step::Commit, Step::Rejudge];
+    store.extend([Step::Find, Step::Discard, Step::Location, Step::Claim, Step::Mark]);
     let topic = vec![Step::Publish];
-    let steps = match rng.below(4) {
+    let steps = match rng.below(5) {
         0 => topic,
         1 => vec![Step::Commit, Step::Rejudge],
         2 => [store, topic].concat(),
+        3 => vec![Step::Mail],
         _ => store,
     };
     let from = rng.between(2_000, 15_000);
     vec![(steps, from, from + rng.between(20 * 60_000, 3 * 3_600_000))]
+}
+
+fn operations(rng: &mut Rng) -> Vec<Operation> {
+    let mut one = |_| {
+        let act = *rng.pick(&[Act::Retry, Act::Discard, Act::Resubmit, Act::Retry, Act::Resubmit]);
+        Operation { at_ms: rng.between(4_000, 90_000), act, nth: rng.below(1_000) as usize }
+    };
+    (0..6).map(&mut one).collect()
 }
 
 fn busy(rng: &mut Rng, items: &[String]) -> Option<(String, u64, u64)> {
@@ -214,178 +247,4 @@ fn poison(rng: &mut Rng, items: &[String], seed: u64, n: u64) -> Poison {
         _ => json!({"v": 1, "item_id": item, "commands": [17]}).to_string(),
     };
     Poison { at_ms: rng.between(1_000, 25_000), item, body }
-}
-
-struct Writer {
-    rng: Rng,
-    seed: u64,
-    items: Vec<String>,
-    made: u64,
-}
-
-impl Writer {
-    fn requests(&mut self, tills: usize) -> Vec<Request> {
-        let mut requests = vec![self.registration()];
-        let mut lines = 0;
-        let wanted = COMMANDS_MIN + self.rng.below(40) as usize;
-        while lines < wanted {
-            let request = self.request(tills);
-            lines += request.lines.len();
-            requests.push(request);
-        }
-        requests
-    }
-
-    /// The manager's first request.
-    fn registration(&mut self) -> Request {
-        let mut lines = Vec::new();
-        for item in self.items.clone() {
-            let body = self.catalogue("register_item");
-            lines.push(self.line(&item, body));
-            let quantity = self.rng.between(5, 40).to_string();
-            lines.push(self.line(&item, json!({"type": "receive", "location_id": "main", "quantity": quantity})));
-        }
-        Request { till: 0, after_ms: 0, lines, again: None }
-    }
-
-    fn request(&mut self, tills: usize) -> Request {
-        let count = if self.rng.percent(60) { 1 } else { self.rng.between(2, 8) };
-        let hot = self.items[0].clone();
-        let one_item = self.rng.percent(50).then(|| self.rng.pick(&self.items).clone());
-        let mut lines = Vec::new();
-        for _ in 0..count {
-            let item = match &one_item {
-                Some(item) => item.clone(),
-                None if self.rng.percent(40) => hot.clone(),
-                None => self.rng.pick(&self.items).clone(),
-            };
-            let body = self.command();
-            lines.push(self.line(&item, body));
-        }
-        let again = self.rng.percent(12).then(|| Again {
-            after_ms: self.rng.between(1, 20_000),
-            changed: self.rng.percent(40),
-            weeks_later: self.rng.percent(6),
-        });
-        let till = self.rng.below(tills as u64) as usize;
-        let after_ms = if self.rng.percent(50) { self.rng.below(20) } else { self.rng.below(3_000) };
-        Request { till, after_ms, lines, again }
-    }
-
-    fn line(&mut self, item: &str, mut body: Value) -> Line {
-        self.made += 1;
-        let id = Uuid::from_u128(u128::from(self.seed) << 64 | u128::from(self.made));
-        body["command_id"] = json!(id);
-        body["item_id"] = json!(item);
-        let kind = body["type"].as_str().unwrap_or_default();
-        let moves = ["receive", "sell", "return", "adjust", "count", "transfer"].contains(&kind);
-        let tells = moves && self.rng.percent(if kind == "count" { 50 } else { 20 });
-        let occurred_ago_ms = tells.then(|| self.age());
-        Line { item: item.to_owned(), id, body, occurred_ago_ms, says_sent: self.rng.percent(30) }
-    }
-
-    fn age(&mut self) -> i64 {
-        const DAY_MS: u64 = 86_400_000;
-        let ago = match self.rng.below(20) {
-            0 => return -i64::try_from(self.rng.below(600_000)).unwrap(),
-            1 => self.rng.between(2 * DAY_MS, 4 * DAY_MS),
-            2 => self.rng.between(29 * DAY_MS, 31 * DAY_MS),
-            _ => self.rng.below(20_000),
-        };
-        i64::try_from(ago).unwrap()
-    }
-
-    fn quantity(&mut self) -> String {
-        match self.rng.below(12) {
-            0 => "0.5".into(),
-            1 => "0.125".into(),
-            2 => self.rng.between(10, 60).to_string(),
-            _ => self.rng.between(1, 6).to_string(),
-        }
-    }
-
-    fn place(&mut self) -> &'static str {
-        match self.rng.below(25) {
-            0 => "mars",
-            1 => "shut",
-            2 | 3 => "late",
-            _ => self.rng.pick::<&str>(&LOCATIONS),
-        }
-    }
-
-    fn threshold(&mut self) -> Value {
-        if self.rng.percent(15) { Value::Null } else { json!(self.rng.below(15).to_string()) }
-    }
-
-    fn catalogue(&mut self, kind: &str) -> Value {
-        let policy = *self.rng.pick(&["allow", "reject"]);
-        let mut body = json!({"type": kind, "name": "An item", "shortage_policy": policy,
-            "decimals": *self.rng.pick(&[0, 1, 3, 3]), "low_stock_threshold": self.threshold()});
-        if self.rng.percent(50) {
-            let count = self.rng.below(3);
-            let codes: Vec<_> = (0..count).map(|n| format!("40063{}", n * 7 + self.rng.below(5))).collect();
-            body["barcodes"] = json!(codes);
-        }
-        body
-    }
-
-    fn command(&mut self) -> Value {
-        let location = self.place();
-        let quantity = self.quantity();
-        let mut body = match self.rng.below(100) {
-            0..45 => {
-                let mut body = json!({"type": "sell", "location_id": location, "quantity": quantity});
-                match self.rng.below(4) {
-                    0 => body["on_shortage"] = json!("allow"),
-                    1 => body["on_shortage"] = json!("reject"),
-                    _ => {}
-                }
-                body
-            }
-            45..59 => json!({"type": "receive", "location_id": location, "quantity": quantity}),
-            59..63 => json!({"type": "return", "location_id": location, "quantity": quantity}),
-            63..69 => {
-                let sign = if self.rng.percent(50) { "-" } else { "" };
-                json!({"type": "adjust", "location_id": location, "quantity": format!("{sign}{quantity}"),
-                    "reason": "correction"})
-            }
-            69..77 => {
-                json!({"type": "count", "location_id": location, "counted": self.rng.below(30).to_string()})
-            }
-            77..84 => {
-                let to = if location == "main" { "a" } else { "main" };
-                json!({"type": "transfer", "from_location_id": location, "to_location_id": to, "quantity": quantity})
-            }
-            84..89 => {
-                json!({"type": "set_threshold", "location_id": location, "low_stock_threshold": self.threshold()})
-            }
-            89..93 => json!({"type": "set_threshold", "low_stock_threshold": self.threshold()}),
-            93..97 => self.update(),
-            97 => json!({"type": "archive_item"}),
-            98 => json!({"type": "restore_item"}),
-            _ => self.catalogue("register_item"),
-        };
-        let precondition = body.get("quantity").is_some() && self.rng.percent(4);
-        if precondition {
-            body["expected_on_hand"] = json!(self.rng.below(12).to_string());
-        }
-        if body.get("quantity").is_some() && self.rng.percent(1) {
-            body["note"] = json!(REFUSED_NOTE);
-        }
-        body
-    }
-
-    fn update(&mut self) -> Value {
-        let full = self.catalogue("update_item");
-        let mut body = json!({"type": "update_item"});
-        for field in ["shortage_policy", "decimals", "low_stock_threshold", "barcodes", "name"] {
-            if self.rng.percent(40) && full.get(field).is_some() {
-                body[field] = full[field].clone();
-            }
-        }
-        if body.as_object().unwrap().len() == 1 {
-            body["shortage_policy"] = full["shortage_policy"].clone();
-        }
-        body
-    }
 }

@@ -10,7 +10,8 @@ use super::scenario::Scenario;
 const RUNS_MAX: usize = 600;
 
 /// What of a scenario beside faults and requests can be left out.
-const SIDE_EVENTS: [&str; 8] = ["poisons", "outages", "busy", "deploys", "skews", "again", "receivers", "aside"];
+const SIDE_EVENTS: [&str; 9] =
+    ["poisons", "outages", "busy", "deploys", "skews", "again", "receivers", "aside", "operations"];
 
 /// Which part of a seed's scenario is played; as text, what `simulate` takes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,6 +49,7 @@ impl Cut {
                 "skews" => scenario.skews.clear(),
                 "receivers" => scenario.receivers = 1,
                 "busy" => scenario.busy = None,
+                "operations" => scenario.operations.clear(),
                 "aside" => scenario.receives_max = super::scenario::RECEIVES_MAX,
                 _ => {
                     scenario.weeks = false;

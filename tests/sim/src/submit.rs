@@ -66,15 +66,23 @@ impl Ingress {
     /// Which lines are queued; `None` where no answer came.
     async fn submit(&self, lines: &[String], by: &str) -> Option<Vec<bool>> {
         let live = self.live.lock().unwrap().clone()?;
-        let envelope = |body: &String| {
+        let read = |body: &String| {
             let json: Json<'_> = serde_json::from_str(body).unwrap();
             let command = parse_command(&json, &ParseContext::stored()).unwrap();
-            let item_id: ItemId = command.item_id.clone();
             let accepted_at = live.clock.now();
-            let queued = Queued { command, accepted_at, submitted_by: by.into(), retry: 0, resubmits: None };
-            PackLine { item_id, envelope: encode_command(&queued) }
+            Queued { command, accepted_at, submitted_by: by.into(), retry: 0, resubmits: None }
         };
-        let lines = lines.iter().map(envelope).collect();
+        self.queue(lines.iter().map(read).collect()).await
+    }
+
+    /// Which commands are queued; `None` where no answer came.
+    pub(crate) async fn queue(&self, commands: Vec<Queued>) -> Option<Vec<bool>> {
+        let live = self.live.lock().unwrap().clone()?;
+        let line = |queued: &Queued| {
+            let item_id: ItemId = queued.command.item_id.clone();
+            PackLine { item_id, envelope: encode_command(queued) }
+        };
+        let lines = commands.iter().map(line).collect();
         match timeout(PATIENCE, live.packer.submit(lines)).await {
             Ok(Submitted::Lines(queued)) => Some(queued),
             Ok(Submitted::Overloaded) | Err(_) => None,
@@ -91,6 +99,9 @@ pub(crate) struct Told {
     pub(crate) resent: u64,
     pub(crate) changed: u64,
     pub(crate) weeks_later: u64,
+    pub(crate) retried: u64,
+    pub(crate) discarded: u64,
+    pub(crate) resubmitted: u64,
 }
 
 /// All that a till needs.

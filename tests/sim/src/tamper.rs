@@ -1,9 +1,10 @@
 //! Rules of the protocol, each of which can be taken away between the adapter and the model: if the simulation is
 //! worth anything, it finds that.
 
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConditionCheck, Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 
+use super::expression::Row;
 use super::table::key_of_action;
 
 /// What is taken away.
@@ -53,11 +54,27 @@ pub enum Tamper {
     FailedEntriesIgnored,
     /// After an error messages come again at once.
     BackAtOnce,
+    /// A retry replaces whatever outcome there is.
+    RetryUnconditional,
+    /// A resubmission leaves the command that it replaces as it was.
+    ResubmittedUnmarked,
+    /// Whatever outcome there is can be discarded.
+    DiscardUnconditional,
+    /// A dead letter that was discarded is still open.
+    DiscardLeavesOpen,
+    /// An alert is claimed whoever has claimed it.
+    AlertClaimUnconditional,
+    /// An alert that another has claimed counts as mailed.
+    ClaimTakenForMail,
+    /// An alert that was sent can be claimed again.
+    SentClaimedAgain,
+    /// An alert is marked as sent when it is claimed.
+    MarkedBeforeMail,
 }
 
 impl Tamper {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 30] = [
         Self::IdsUnconditional,
         Self::MarkUnconditional,
         Self::ClaimUnconditional,
@@ -80,6 +97,14 @@ impl Tamper {
         Self::GroupUnlocked,
         Self::FailedEntriesIgnored,
         Self::BackAtOnce,
+        Self::RetryUnconditional,
+        Self::ResubmittedUnmarked,
+        Self::DiscardUnconditional,
+        Self::DiscardLeavesOpen,
+        Self::AlertClaimUnconditional,
+        Self::ClaimTakenForMail,
+        Self::SentClaimedAgain,
+        Self::MarkedBeforeMail,
     ];
 }
 
@@ -97,11 +122,13 @@ impl Tamper {
                 Self::LevelUnconditional => sk.starts_with("LEVEL#"),
                 Self::ItemUnconditional => pk.starts_with("ITEM#") && sk == "ITEM" && action.put().is_some(),
                 Self::ThresholdUnchecked => action.condition_check().is_some(),
+                Self::RetryUnconditional => sk == "CMD" && is_retry(action),
                 Self::ChunkOutside => pk.starts_with("LEDGER#"),
                 _ => false,
             };
             match self {
                 _ if bare => kept.push(without_condition(action)),
+                Self::ResubmittedUnmarked if action.update().is_some() => kept.push(without_effect(action)),
                 _ => kept.push(action.clone()),
             }
             match self {
@@ -111,6 +138,49 @@ impl Tamper {
             }
         }
         (kept, outside)
+    }
+
+    /// The put of an alert's claim without this rule.
+    pub(crate) fn claims(self, mut put: Put) -> Put {
+        if put.condition_expression.is_none() {
+            return put;
+        }
+        match self {
+            Self::AlertClaimUnconditional => put.condition_expression = None,
+            Self::SentClaimedAgain => {
+                put.condition_expression = Some("attribute_not_exists(#pk) OR #lease_until <= :now".into());
+            }
+            Self::MarkedBeforeMail => {
+                let now = put.expression_attribute_values.as_ref().map(|values| values[":now"].clone());
+                put.item.insert("sent_at".into(), now.unwrap());
+            }
+            _ => {}
+        }
+        put
+    }
+
+    /// What is stored where an alert can't be claimed, as the adapter gets to see it.
+    pub(crate) fn claimed(self, mut stored: Row) -> Row {
+        if self == Self::ClaimTakenForMail {
+            stored.entry("sent_at".into()).or_insert_with(|| AttributeValue::N("0".into()));
+        }
+        stored
+    }
+
+    /// An update of one row without this rule.
+    pub(crate) fn updates(self, action: &TransactWriteItem) -> TransactWriteItem {
+        let mut action = action.clone();
+        let change = action.update.as_mut().filter(|change| change.key["pk"].as_s().unwrap().starts_with("CMD#"));
+        if let Some(change) = change {
+            match self {
+                Self::DiscardUnconditional => change.condition_expression = None,
+                Self::DiscardLeavesOpen => {
+                    change.update_expression = change.update_expression.replace(" REMOVE #dead", "");
+                }
+                _ => {}
+            }
+        }
+        action
     }
 
     /// A reason of a cancelled transaction as the adapter gets to see it.
@@ -131,10 +201,6 @@ impl Tamper {
 }
 
 fn without_condition(action: &TransactWriteItem) -> TransactWriteItem {
-    if let Some(put) = action.put() {
-        let put = Put::builder().table_name(put.table_name()).set_item(Some(put.item().clone()));
-        return TransactWriteItem::builder().put(put.build().unwrap()).build();
-    }
     if let Some(check) = action.condition_check() {
         // It must be there, for the reasons stand in the order of the actions: one that always holds.
         let check = ConditionCheck::builder().table_name(check.table_name()).set_key(Some(check.key().clone()));
@@ -142,13 +208,28 @@ fn without_condition(action: &TransactWriteItem) -> TransactWriteItem {
             check.condition_expression("attribute_not_exists(#never)").expression_attribute_names("#never", "never");
         return TransactWriteItem::builder().condition_check(check.build().unwrap()).build();
     }
-    match action.delete() {
-        Some(delete) => {
-            let delete = Delete::builder().table_name(delete.table_name()).set_key(Some(delete.key().clone()));
-            TransactWriteItem::builder().delete(delete.build().unwrap()).build()
-        }
-        None => action.clone(),
+    let mut bare = action.clone();
+    if let Some(put) = &mut bare.put {
+        put.condition_expression = None;
     }
+    if let Some(delete) = &mut bare.delete {
+        delete.condition_expression = None;
+    }
+    bare
+}
+
+/// An update whose condition is judged, and that changes nothing.
+fn without_effect(action: &TransactWriteItem) -> TransactWriteItem {
+    let mut bare = action.clone();
+    if let Some(change) = &mut bare.update {
+        change.update_expression = String::new();
+    }
+    bare
+}
+
+fn is_retry(action: &TransactWriteItem) -> bool {
+    let values = action.put().and_then(|put| put.expression_attribute_values());
+    values.and_then(|values| values.get(":retry")).is_some_and(|retry| *retry != AttributeValue::N("0".into()))
 }
 
 fn is_rejection(action: &TransactWriteItem) -> bool {

@@ -7,6 +7,7 @@ use stockline_common::domain::Alert;
 use stockline_common::ports::{AlertPublisher, QueueError};
 
 use super::faults::{Kind, Step};
+use super::mail::AlertQueue;
 use super::tamper::Tamper;
 use super::world::{Answer, Process};
 
@@ -18,6 +19,8 @@ pub(crate) type Topic = Arc<Mutex<Vec<serde_json::Value>>>;
 pub(crate) struct TopicEnd {
     pub(crate) process: Arc<Process>,
     pub(crate) topic: Topic,
+    /// Where it hands on what it took.
+    pub(crate) queue: Arc<AlertQueue>,
 }
 
 #[async_trait]
@@ -25,13 +28,14 @@ impl AlertPublisher for TopicEnd {
     async fn publish(&self, alerts: &[Alert]) -> Vec<Result<(), QueueError>> {
         let told: Arc<Vec<_>> = Arc::new(alerts.iter().map(|alert| serde_json::to_value(alert).unwrap()).collect());
         let serve = |kind: Option<Kind>| {
-            let (told, topic) = (told.clone(), self.topic.clone());
+            let (told, topic, queue) = (told.clone(), self.topic.clone(), self.queue.clone());
             async move {
                 let take = |(index, alert): (usize, &serde_json::Value)| {
                     if kind == Some(Kind::Partial) && index.is_multiple_of(2) {
                         return Err(QueueError::Unavailable("this entry failed".into()));
                     }
                     topic.lock().unwrap().push(alert.clone());
+                    queue.put(&alert.to_string());
                     Ok(())
                 };
                 told.iter().enumerate().map(take).collect::<Vec<_>>()

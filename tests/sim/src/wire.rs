@@ -1,4 +1,4 @@
-//! The wire between one worker's DynamoDB adapter and the table.
+//! The wire between one process's DynamoDB adapter and the table.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -33,6 +33,7 @@ use tokio::time::sleep;
 
 use super::expression::{Bound, Row, holds};
 use super::faults::{Kind, Step};
+use super::one_row::failed;
 use super::scenario::REFUSED_NOTE;
 use super::table::{Key, Table, key_of, key_of_action};
 use super::tamper::Tamper;
@@ -239,36 +240,48 @@ impl Wire for SimWire {
         Err(refused(TransactWriteItemsError::TransactionCanceledException(cancelled)))
     }
 
-    async fn get_item(&self, _: GetItemInputBuilder) -> Result<GetItemOutput, SdkError<GetItemError>> {
-        unreachable!("the worker's five steps don't")
+    async fn get_item(&self, input: GetItemInputBuilder) -> Result<GetItemOutput, SdkError<GetItemError>> {
+        match self.find(&input).await {
+            Answer::Came(row) => Ok(GetItemOutput::builder().set_item(row).build()),
+            Answer::Throttled => Err(refused(GetItemError::ProvisionedThroughputExceededException(throttled()))),
+            Answer::Lost | Answer::Conflict => Err(lost()),
+        }
     }
 
     async fn scan(&self, _: ScanInputBuilder) -> Result<ScanOutput, SdkError<ScanError>> {
-        unreachable!("the worker's five steps don't")
+        unreachable!("nothing here does")
     }
 
-    /// Only the manager's location settings: at once, under no condition.
     async fn put_item(&self, input: PutItemInputBuilder) -> Result<PutItemOutput, SdkError<PutItemError>> {
-        self.table.lock().unwrap().put(input.get_item().clone().unwrap(), self.world().now_ms());
-        Ok(PutItemOutput::builder().build())
+        match self.put(&input).await {
+            Answer::Came(Ok(())) => Ok(PutItemOutput::builder().build()),
+            Answer::Came(Err(stored)) => Err(refused(PutItemError::ConditionalCheckFailedException(failed(stored)))),
+            Answer::Throttled => Err(refused(PutItemError::ProvisionedThroughputExceededException(throttled()))),
+            Answer::Lost | Answer::Conflict => Err(lost()),
+        }
     }
 
-    async fn update_item(&self, _: UpdateItemInputBuilder) -> Result<UpdateItemOutput, SdkError<UpdateItemError>> {
-        unreachable!("the worker's five steps don't")
+    async fn update_item(&self, input: UpdateItemInputBuilder) -> Result<UpdateItemOutput, SdkError<UpdateItemError>> {
+        match self.update(&input).await {
+            Answer::Came(Ok(())) => Ok(UpdateItemOutput::builder().build()),
+            Answer::Came(Err(stored)) => Err(refused(UpdateItemError::ConditionalCheckFailedException(failed(stored)))),
+            Answer::Throttled => Err(refused(UpdateItemError::ProvisionedThroughputExceededException(throttled()))),
+            Answer::Lost | Answer::Conflict => Err(lost()),
+        }
     }
 
     async fn transact_get_items(
         &self,
         _: TransactGetItemsInputBuilder,
     ) -> Result<TransactGetItemsOutput, SdkError<TransactGetItemsError>> {
-        unreachable!("the worker's five steps don't")
+        unreachable!("nothing here does")
     }
 
     async fn describe_table(
         &self,
         _: DescribeTableInputBuilder,
     ) -> Result<DescribeTableOutput, SdkError<DescribeTableError>> {
-        unreachable!("the worker's five steps don't")
+        unreachable!("nothing here does")
     }
 }
 
@@ -303,7 +316,12 @@ async fn transact(
     if busy.contains(&true) {
         return Err(cancelled(&busy, "ThrottlingError"));
     }
-    let refused: Vec<_> = actions.iter().map(is_refused).collect();
+    let keys: Vec<_> = actions.iter().map(key_of_action).collect();
+    // One transaction may name a row once.
+    let is_twice = |key: &Key| keys.iter().filter(|other| *other == key).count() > 1;
+    let refuses = world.refuses();
+    let refused: Vec<_> =
+        actions.iter().zip(&keys).map(|(action, key)| is_twice(key) || (refuses && is_refused(action))).collect();
     if refused.contains(&true) {
         return Err(cancelled(&refused, "ValidationError"));
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::future::{Future, pending};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -28,6 +29,7 @@ const fn patience(step: Step) -> Duration {
     Duration::from_millis(match step {
         Step::Send => 900,
         Step::Receive => 25_000,
+        Step::Mail => 20_000,
         _ => 2_600,
     })
 }
@@ -42,6 +44,7 @@ pub(crate) struct World {
     faults: Mutex<Faults>,
     busy: Option<(String, u64, u64)>,
     busy_refused: AtomicU64,
+    refused_until_ms: u64,
     trace: Mutex<Option<String>>,
     /// When the last call that was sent arrives.
     last_arrival_ms: AtomicU64,
@@ -57,6 +60,7 @@ impl World {
             faults: Mutex::new(faults),
             busy: scenario.busy.clone(),
             busy_refused: AtomicU64::new(0),
+            refused_until_ms: scenario.refused_until_ms,
             trace: Mutex::new(watch.traced.then(String::new)),
             last_arrival_ms: AtomicU64::new(0),
         })
@@ -82,6 +86,11 @@ impl World {
         });
         self.busy_refused.fetch_add(u64::from(busy), Ordering::SeqCst);
         busy
+    }
+
+    /// Does the store still refuse what it is to refuse?
+    pub(crate) fn refuses(&self) -> bool {
+        self.now_ms() < self.refused_until_ms
     }
 
     pub(crate) fn busy_refused(&self) -> u64 {
@@ -131,9 +140,13 @@ impl World {
         sleep_until(self.started + Duration::from_millis(self.last_arrival_ms.load(Ordering::SeqCst) + 1_000)).await;
     }
 
-    fn past_visibility(&self) -> Duration {
+    /// Milliseconds past the visibility of commands; of the alerter, past the lease of a claim.
+    fn long_pause(&self, step: Step) -> u64 {
+        if step.is_alerters() {
+            return self.rng().between(60_000, 600_000);
+        }
         let visibility = u64::try_from(self.visibility.as_millis()).unwrap();
-        Duration::from_millis(self.rng().between(visibility, 4 * visibility))
+        self.rng().between(visibility, 4 * visibility)
     }
 }
 
@@ -145,13 +158,15 @@ pub(crate) struct Process {
     dead: AtomicBool,
     /// Milliseconds after the start.
     paused_until: AtomicU64,
+    /// When something went wrong with one of its calls, in milliseconds after the start.
+    troubles: Mutex<Vec<u64>>,
     pub(crate) died: Notify,
 }
 
 impl Process {
     pub(crate) fn new(name: String, world: &Arc<World>) -> Arc<Self> {
         let (dead, paused_until, died) = (AtomicBool::new(false), AtomicU64::new(0), Notify::new());
-        Arc::new(Self { name, world: world.clone(), dead, paused_until, died })
+        Arc::new(Self { name, world: world.clone(), dead, paused_until, troubles: Mutex::default(), died })
     }
 
     pub(crate) fn kill(&self) {
@@ -174,8 +189,17 @@ impl Process {
         }
     }
 
-    async fn pause(&self) {
-        let until = self.world.now_ms() + u64::try_from(self.world.past_visibility().as_millis()).unwrap();
+    /// Did something go wrong with one of its calls then?
+    pub(crate) fn had_trouble(&self, then: RangeInclusive<u64>) -> bool {
+        self.troubles.lock().unwrap().iter().any(|at| then.contains(at))
+    }
+
+    fn is_in_trouble(&self) {
+        self.troubles.lock().unwrap().push(self.world.now_ms());
+    }
+
+    async fn pause(&self, step: Step) {
+        let until = self.world.now_ms() + self.world.long_pause(step);
         self.world.note(|| format!("{} is paused until {until}", self.name));
         self.paused_until.fetch_max(until, Ordering::SeqCst);
         self.goes_on().await;
@@ -193,8 +217,12 @@ impl Process {
         let kind = self.world.faults().meet(step, self.world.now_ms());
         if let Some(kind) = kind {
             self.world.note(|| format!("{} {step:?} meets {kind:?}", self.name));
+            self.is_in_trouble();
         }
         let answer = self.travel(step, kind, serve).await;
+        if !matches!(answer, Answer::Came(_)) {
+            self.is_in_trouble();
+        }
         self.goes_on().await;
         answer
     }
@@ -242,15 +270,15 @@ impl Process {
                 drop(self.post(world.long_after(), kind, &serve));
                 self.kill();
             }
-            Some(Kind::PauseBefore) => self.pause().await,
+            Some(Kind::PauseBefore) => self.pause(step).await,
             Some(Kind::PauseAfter) => {
                 let answer = self.post(world.latency(), kind, &serve).await;
-                self.pause().await;
+                self.pause(step).await;
                 return answer.map_or(Answer::Lost, |answer| Answer::Came(answer));
             }
         }
         self.goes_on().await;
-        for _ in 0..ATTEMPTS {
+        for _ in 0..if step.is_repeated() { ATTEMPTS } else { 1 } {
             if let Ok(Ok(answer)) = timeout(patience(step), self.post(world.latency(), kind, &serve)).await {
                 return Answer::Came(answer);
             }

@@ -33,10 +33,36 @@ kept! {
     a_new_level_judged_by_the_threshold_of_before
     a_new_level_judged_while_the_threshold_changes
     judged_again_for_a_command_that_changed_nothing
+    without_ack_first
+    without_alert_claim_unconditional
+    without_alerts_forgotten
+    without_back_at_once
+    without_chunk_outside
+    without_claim_taken_for_mail
     without_claim_unconditional
+    without_conflict_refused
+    without_discard_leaves_open
+    without_discard_unconditional
+    without_failed_entries_ignored
+    without_group_unlocked
+    without_group_unordered
     without_ids_unconditional
+    without_item_first
+    without_item_unconditional
     without_level_unconditional
+    without_mark_alert_forgotten
     without_mark_unconditional
+    without_marked_before_mail
+    without_no_proof
+    without_not_atomic
+    without_publish_unchecked
+    without_rejection_outside
+    without_resubmitted_unmarked
+    without_retry_unconditional
+    without_sent_claimed_again
+    without_stale_reads
+    without_threshold_unchecked
+    without_unprocessed_ignored
 }
 
 #[test]

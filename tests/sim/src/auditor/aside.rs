@@ -15,7 +15,7 @@ use super::super::table::Written;
 use super::check::{alert, level_pair, outcome_faults};
 use super::level::{Alert, Item, Level};
 use super::predict::{Decided, Predictor, Verdict};
-use super::read::{Place, json, places};
+use super::read::{Outcomes, Place, json, places};
 
 /// By item and id: where each of its messages stands, and in which message that kept its order.
 type Waiting = BTreeMap<(String, Uuid), Vec<(Place, Option<u64>)>>;
@@ -52,7 +52,7 @@ struct Fold {
 
 impl Fold {
     /// `None` where nothing was decided.
-    fn of(transaction: &[Written]) -> Option<Self> {
+    fn of(transaction: &[Written], stored: &Outcomes) -> Option<Self> {
         let (mut outcomes, mut judged) = (Vec::new(), None);
         let mut item_id = None;
         for written in transaction.iter().filter(|written| written.key.0.starts_with("CMD#")) {
@@ -66,7 +66,13 @@ impl Fold {
                     let raised = mark.get("alert").filter(|alert| !alert.is_null()).map(alert);
                     judged = Some((id.to_owned(), location.to_owned(), raised));
                 }
-                None => outcomes.push((id.parse().ok()?, json(row, "record"))),
+                None => {
+                    let key = (item_id.clone()?, id.parse().ok()?);
+                    let of_id = stored.get(&key)?;
+                    if of_id.iter().any(|stored| stored.transaction == written.transaction && !stored.is_mark) {
+                        outcomes.push((key.1, json(row, "record")));
+                    }
+                }
             }
         }
         let rows = || transaction.iter().filter(|written| written.key.0.starts_with("ITEM#"));
@@ -101,7 +107,8 @@ impl Predictor<'_> {
         let mut last: BTreeMap<String, u64> = BTreeMap::new();
         let mut past: BTreeMap<String, Vec<Moment>> = BTreeMap::new();
         for transaction in story.table.log.chunk_by(|one, next| one.transaction == next.transaction) {
-            let Some(fold) = Fold::of(transaction).filter(|fold| self.by_decision.contains(&fold.item_id)) else {
+            let Some(fold) = Fold::of(transaction, self.stored).filter(|fold| self.by_decision.contains(&fold.item_id))
+            else {
                 continue;
             };
             let past = past.entry(fold.item_id.clone()).or_insert_with(|| vec![Moment::first()]);
@@ -114,7 +121,8 @@ impl Predictor<'_> {
             } else {
                 let mut folded = Vec::new();
                 for (id, record) in &fold.outcomes {
-                    let Some(mut of_id) = waiting.remove(&(fold.item_id.clone(), *id)) else {
+                    let Some(of_id) = waiting.get_mut(&(fold.item_id.clone(), *id)).filter(|of_id| !of_id.is_empty())
+                    else {
                         continue;
                     };
                     if let (true, Some(at)) = (of_id.iter().all(|(_, in_order)| in_order.is_some()), of_id[0].1)
@@ -123,7 +131,9 @@ impl Predictor<'_> {
                         let item_id = &fold.item_id;
                         faults.push(format!("P3: {item_id} {id} was decided after what was queued behind it"));
                     }
-                    let index = of_id.iter().position(|(place, _)| place.is_of(record)).unwrap_or_default();
+                    let retry = record["retry"].as_u64().unwrap_or_default();
+                    let is_of = |(place, _): &(Place, Option<u64>)| place.is_of(record) && place.retry == retry;
+                    let index = of_id.iter().position(is_of).unwrap_or_default();
                     folded.push((of_id.swap_remove(index).0, record));
                 }
                 for (verdict, (place, _)) in self.decide_meanwhile(&fold, &folded, past).into_iter().zip(folded) {
@@ -132,7 +142,9 @@ impl Predictor<'_> {
             }
             past.push(self.moment(&fold));
         }
-        decided.extend(waiting.into_keys().map(|key| (key, (Verdict::Rejected("undecided"), None))));
+        for key in waiting.into_keys() {
+            decided.entry(key).or_insert((Verdict::Rejected("undecided"), None));
+        }
     }
 
     /// Finds what the fold may have read under which it decided as is stored; where there is nothing, what was there.
@@ -251,7 +263,7 @@ impl Predictor<'_> {
         let mut waiting: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for sent in story.sent.iter().filter(|sent| self.by_decision.contains(&*sent.group)) {
             for place in places(sent) {
-                let in_order = (!sent.set_aside).then_some(sent.id);
+                let in_order = (!sent.set_aside && place.retry == 0).then_some(sent.id);
                 waiting.entry((place.item.clone(), place.id)).or_default().push((place, in_order));
             }
         }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::super::run::Story;
 use super::level::{Alert, Entry, Item, Level};
+use super::mails;
 use super::predict::{Predicted, Verdict};
 use super::read::{Command, json as attribute, key, millis, places, thousandths};
 
@@ -60,7 +61,7 @@ fn in_order(story: &Story, faults: &mut Vec<String>) {
 
 fn outcomes(predicted: &Predicted, faults: &mut Vec<String>) {
     for ((item, id), (verdict, command)) in &predicted.outcomes {
-        let Some(stored) = predicted.stored.get(&(item.clone(), *id)) else {
+        let Some(stored) = predicted.stored.get(&(item.clone(), *id)).and_then(|of_id| of_id.last()) else {
             faults.push(format!("P1: {item} {id} has no outcome"));
             continue;
         };
@@ -69,6 +70,16 @@ fn outcomes(predicted: &Predicted, faults: &mut Vec<String>) {
         outcome_faults(record, verdict, *id).into_iter().for_each(&mut tell);
         if let Some(command) = command {
             as_submitted(record, command, &mut tell);
+            if !matches!(verdict, Verdict::Dead(_))
+                && let Some(old) = command.resubmits.as_ref().and_then(|old| predicted.stored.get(old))
+            {
+                let is_marked = old.iter().any(|old| old.resubmitted_as == Some((item.clone(), *id)));
+                if is_marked
+                    == (*verdict == Verdict::Rejected("precondition_failed") && record["rejection"]["found"].is_null())
+                {
+                    tell("the command that it replaces must say so, and does not, or the other way round".to_owned());
+                }
+            }
         }
     }
     for (item, id) in predicted.stored.keys().filter(|of| !predicted.outcomes.contains_key(of)) {
@@ -236,12 +247,21 @@ fn marks(story: &Story, predicted: &Predicted, faults: &mut Vec<String>) {
     for of in predicted.looked.keys().filter(|of| !of.2.is_empty() && !found.contains_key(of)) {
         faults.push(format!("the level of {of:?} was not re-judged"));
     }
+    // A change that is met again may judge a level before a later change does, which is stored already: then the alert of
+    // that one is told by the mark of this one, once all the same.
+    let raised_at = |marks: &BTreeMap<(String, String, String), Option<Alert>>, of: &(String, String, String)| {
+        let same = marks.iter().filter(|(other, _)| other.0 == of.0 && other.2 == of.2);
+        let mut raised: Vec<Alert> = same.filter_map(|(_, alert)| alert.clone()).collect();
+        raised.sort_by_key(|alert| alert.number);
+        raised
+    };
     for (of, is) in &found {
         let is_of_change = predicted.looked.contains_key(&(of.0.clone(), of.1.clone(), String::new()));
         match predicted.looked.get(of) {
             Some(must) if must == is => {}
             // A change that is met again later judges also the levels that are new since: they raise nothing.
             None if is_of_change && is.is_none() => {}
+            _ if is_of_change && raised_at(&found, of) == raised_at(&predicted.looked, of) => {}
             must => faults.push(format!("re-judging {of:?} must raise {must:?}, and raised {is:?}")),
         }
     }
@@ -275,4 +295,5 @@ fn alerts(story: &Story, predicted: &Predicted, faults: &mut Vec<String>) {
     for of in told.keys().filter(|of| !wanted.contains_key(of)) {
         faults.push(format!("P6: alert {of:?} was told, and is none"));
     }
+    mails::check(story, &wanted, faults);
 }

@@ -7,10 +7,12 @@
 mod aside;
 mod check;
 mod level;
+mod mails;
 mod predict;
 mod read;
 
 use super::run::Story;
+pub(crate) use mails::mailed_twice;
 
 /// What should not be; empty where every promise was kept.
 pub(crate) fn judge(story: &Story) -> Vec<String> {

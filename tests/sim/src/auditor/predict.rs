@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::super::queue::Sent;
 use super::super::run::Story;
 use super::super::scenario::REFUSED_NOTE;
 use super::level::{Alert, Ask, Entry, Item, Level, When};
-use super::read::{Command, Place, Stored, outcomes, places};
+use super::read::{Command, Outcomes, Place, Stored, outcomes, places};
 
 const DAY_MS: i64 = 86_400_000;
 const MAX_AGE_MS: i64 = 30 * DAY_MS;
@@ -51,7 +52,7 @@ pub(crate) struct Predicted {
     pub(crate) levels: BTreeMap<(String, String), Level>,
     /// What each re-judging raised: by item, command, location; and under no location, of which commands there are any.
     pub(crate) looked: Looked,
-    pub(crate) stored: BTreeMap<(String, Uuid), Stored>,
+    pub(crate) stored: Outcomes,
 }
 
 type Looked = BTreeMap<(String, String, String), Option<Alert>>;
@@ -59,7 +60,8 @@ type Looked = BTreeMap<(String, String, String), Option<Alert>>;
 pub(super) type Decided = BTreeMap<(String, Uuid), (Verdict, Option<Command>)>;
 
 pub(super) struct Predictor<'a> {
-    pub(super) stored: &'a BTreeMap<(String, Uuid), Stored>,
+    pub(super) stored: &'a Outcomes,
+    refused_until_ms: u64,
     /// When `late` was registered.
     late_ms: u64,
     pub(super) items: BTreeMap<String, Item>,
@@ -87,13 +89,14 @@ pub(crate) fn predict(story: &Story, faults: &mut Vec<String>) -> Predicted {
     let late = story.table.log.iter().find(|written| written.key == ("LOCATION".into(), "late".into()));
     let mut predictor = Predictor {
         stored: &stored,
+        refused_until_ms: story.refused_until_ms,
         late_ms: late.map_or(u64::MAX, |written| written.at_ms),
         items: BTreeMap::new(),
         levels: BTreeMap::new(),
         barcodes: Vec::new(),
         taken: Vec::new(),
         looked: Looked::new(),
-        by_decision: story.sent.iter().filter(|sent| sent.set_aside).map(|sent| sent.group.to_string()).collect(),
+        by_decision: by_decision(story),
     };
     let mut decided = BTreeMap::new();
     for place in story.sent.iter().flat_map(places) {
@@ -110,15 +113,25 @@ pub(crate) fn predict(story: &Story, faults: &mut Vec<String>) -> Predicted {
     Predicted { outcomes: decided, items, levels, looked, stored }
 }
 
+/// Items of which a message was set aside by the queue, or a dead letter was tried again: these take their place when
+/// they are decided.
+fn by_decision(story: &Story) -> BTreeSet<String> {
+    let is_out_of_order = |sent: &&Sent| sent.set_aside || places(sent).iter().any(|place| place.retry > 0);
+    story.sent.iter().filter(is_out_of_order).map(|sent| sent.group.to_string()).collect()
+}
+
 impl Predictor<'_> {
     pub(super) fn decide(&mut self, place: &Place) -> Verdict {
         let command = match &place.command {
             Ok(command) => command,
             Err(body) => return Verdict::Dead(body.clone()),
         };
-        if command.text("note") == Some(REFUSED_NOTE) {
+        if command.text("note") == Some(REFUSED_NOTE) && self.is_refused(place) {
             let message = json!({"v": 1, "item_id": place.item, "commands": [command.envelope]});
             return Verdict::Dead(message.to_string());
+        }
+        if command.resubmits.as_ref().is_some_and(|old| self.is_final(old, place)) {
+            return Verdict::Rejected("precondition_failed");
         }
         let refusals = self.refusals(place, command);
         match PRECEDENCE.into_iter().find(|code| refusals.contains(code)) {
@@ -132,14 +145,35 @@ impl Predictor<'_> {
         }
     }
 
+    /// What was decided at this place, or for it at another.
+    fn stored(&self, place: &Place) -> Option<&Stored> {
+        let of_id = self.stored.get(&(place.item.clone(), place.id))?;
+        of_id.iter().find(|stored| !stored.is_mark && stored.retry() == place.retry).or(of_id.first())
+    }
+
+    /// Nothing may replace a command any more that took effect, was discarded, or was replaced by another.
+    fn is_final(&self, old: &(String, Uuid), place: &Place) -> bool {
+        let decided = self.stored(place).map_or(u64::MAX, |stored| stored.transaction);
+        let of_old = self.stored.get(old).map(Vec::as_slice).unwrap_or_default();
+        of_old.iter().rfind(|before| before.transaction < decided).is_none_or(|before| {
+            let other = before.resubmitted_as.as_ref().is_some_and(|by| *by != (place.item.clone(), place.id));
+            before.is("applied") || before.discarded || other
+        })
+    }
+
+    /// The store refuses this command: for a time; whoever had it in hand then may set it aside later.
+    fn is_refused(&self, place: &Place) -> bool {
+        let set_aside = self.stored(place).is_some_and(|stored| stored.is("dead_lettered"));
+        self.written_ms(place) < self.refused_until_ms || (set_aside && place.received_ms <= self.refused_until_ms)
+    }
+
     fn written_ms(&self, place: &Place) -> u64 {
-        self.stored.get(&(place.item.clone(), place.id)).map_or(u64::MAX, |stored| stored.at_ms)
+        self.stored(place).map_or(u64::MAX, |stored| stored.at_ms)
     }
 
     /// What the store says the command was refused for: only where two orders are both right.
     fn was_refused_for(&self, place: &Place, code: &str) -> bool {
-        let stored = self.stored.get(&(place.item.clone(), place.id));
-        stored.is_some_and(|stored| stored.record["rejection"]["code"] == code)
+        self.stored(place).is_some_and(|stored| stored.record["rejection"]["code"] == code)
     }
 
     /// A location is no part of the queue's order: while it is being registered, both are right.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::expression::Row;
 use super::super::queue::Sent;
-use super::super::table::{Key, Table};
+use super::super::table::{Key, Table, Written};
 
 /// A place in the queue.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Place {
     pub(crate) command: Result<Command, String>,
     /// When a worker first had it in hand.
     pub(crate) received_ms: u64,
+    /// The how-manieth retry of a dead letter.
+    pub(crate) retry: u64,
 }
 
 impl Place {
@@ -41,6 +43,8 @@ pub(crate) struct Command {
     pub(crate) by: String,
     /// The command with what the ingress knew of it.
     pub(crate) envelope: Value,
+    /// The command that it replaces.
+    pub(crate) resubmits: Option<(String, Uuid)>,
 }
 
 impl Command {
@@ -87,7 +91,7 @@ pub(crate) fn places(sent: &Sent) -> Vec<Place> {
     let commands = message.as_ref().and_then(|message| message["commands"].as_array());
     let received_ms = sent.received_ms.unwrap_or(u64::MAX);
     let made = |index: usize| Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("m{}/{index}", sent.id).as_bytes());
-    let place = |id, command| Place { item: sent.group.to_string(), id, command, received_ms };
+    let place = |id, command| Place { item: sent.group.to_string(), id, command, received_ms, retry: 0 };
     let Some(commands) = commands else {
         return vec![place(made(0), Err(sent.body.to_string()))];
     };
@@ -99,7 +103,9 @@ pub(crate) fn places(sent: &Sent) -> Vec<Place> {
         }
         let accepted = millis(envelope["accepted_at"].as_str().unwrap());
         let by = envelope["by"].as_str().unwrap().to_owned();
-        place(id, Ok(Command { body: body.clone(), accepted, by, envelope: envelope.clone() }))
+        let resubmits = envelope.get("resubmits").map(reference);
+        let command = Command { body: body.clone(), accepted, by, envelope: envelope.clone(), resubmits };
+        Place { retry: envelope["retry"].as_u64().unwrap_or_default(), ..place(id, Ok(command)) }
     };
     commands.iter().enumerate().map(read).collect()
 }
@@ -109,25 +115,78 @@ pub(crate) fn json(row: &Row, name: &str) -> Value {
     row.get(name).and_then(|value| value.as_s().ok()).map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
 }
 
-/// An outcome as stored, and when it was first written.
-#[derive(Debug)]
+/// An item and the id of one of its commands, as JSON names them.
+fn reference(of: &Value) -> (String, Uuid) {
+    (of["item_id"].as_str().unwrap().to_owned(), of["command_id"].as_str().unwrap().parse().unwrap())
+}
+
+/// An outcome as it was written once: decided, or marked.
+#[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) record: Value,
     pub(crate) at_ms: u64,
+    pub(crate) transaction: u64,
+    pub(crate) discarded: bool,
+    pub(crate) resubmitted_as: Option<(String, Uuid)>,
+    /// It is the same decision as before, marked.
+    pub(crate) is_mark: bool,
 }
 
-/// All outcomes, by item and id; and those that were written more than once.
-pub(crate) fn outcomes(table: &Table) -> (BTreeMap<(String, Uuid), Stored>, Vec<String>) {
-    let (mut found, mut twice) = (BTreeMap::new(), Vec::new());
+impl Stored {
+    fn of(written: &Written, before: Option<&Self>) -> Self {
+        let row = written.row.as_ref();
+        let record = row.map_or(Value::Null, |row| json(row, "record"));
+        let resubmitted_as = row.map(|row| json(row, "resubmitted_as")).filter(|by| !by.is_null());
+        let discarded = row.is_some_and(|row| row.contains_key("discarded_at"));
+        let is_mark = before.is_some_and(|before| before.record == record) && (discarded || resubmitted_as.is_some());
+        Self {
+            record,
+            at_ms: written.at_ms,
+            transaction: written.transaction,
+            discarded,
+            resubmitted_as: resubmitted_as.as_ref().map(reference),
+            is_mark,
+        }
+    }
+
+    pub(crate) fn is(&self, status: &str) -> bool {
+        self.record["status"] == status
+    }
+
+    pub(crate) fn retry(&self) -> u64 {
+        self.record["retry"].as_u64().unwrap_or_default()
+    }
+
+    /// May this stand where that stood (P2, P7)?
+    fn may_follow(&self, before: &Self) -> bool {
+        let is_open = before.is("dead_lettered") && !before.discarded && before.resubmitted_as.is_none();
+        match self.is_mark {
+            true if self.discarded => is_open,
+            true => {
+                let other = before.resubmitted_as.is_some() && before.resubmitted_as != self.resubmitted_as;
+                !before.is("applied") && !before.discarded && !other
+            }
+            false => is_open && self.retry() > before.retry(),
+        }
+    }
+}
+
+/// All that was ever stored of each command, by item and id.
+pub(crate) type Outcomes = BTreeMap<(String, Uuid), Vec<Stored>>;
+
+/// All outcomes; and those that were written where another stood for good.
+pub(crate) fn outcomes(table: &Table) -> (Outcomes, Vec<String>) {
+    let (mut found, mut twice) = (Outcomes::new(), Vec::new());
     for written in table.log.iter().filter(|written| written.key.1 == "CMD") {
         let mut parts = written.key.0.splitn(3, '#').skip(1);
-        let (item, id) = (parts.next().unwrap().to_owned(), parts.next().unwrap().parse().unwrap());
-        let record = written.row.as_ref().map_or(Value::Null, |row| json(row, "record"));
-        if found.contains_key(&(item.clone(), id)) {
+        let (item, id): (_, Uuid) = (parts.next().unwrap().to_owned(), parts.next().unwrap().parse().unwrap());
+        let of_id = found.entry((item.clone(), id)).or_default();
+        let stored = Stored::of(written, of_id.last());
+        if of_id.last().is_some_and(|before| !stored.may_follow(before)) {
             twice.push(format!("P7: the outcome of {item} {id} was written again"));
             continue;
         }
-        found.insert((item, id), Stored { record, at_ms: written.at_ms });
+        of_id.push(stored);
     }
     (found, twice)
 }

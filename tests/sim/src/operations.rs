@@ -1,0 +1,163 @@
+//! What people do with commands that took no effect: try a dead letter again, discard it, submit a refused command
+//! anew.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use stockline_common::aws::dynamodb::{DynamoOptions, DynamoStore};
+use stockline_common::domain::{Action, Queued, Record, Resubmits, ShortagePolicy, Status};
+use stockline_common::ports::{Clock, CommandState, Queries};
+use stockline_worker::dead_letters::{self, Retried};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::queue::{Queue, QueueEnd};
+use super::submit::Shop;
+use super::table::Table;
+use super::wire::{SimWire, TABLE};
+use super::world::{Process, SkewedClock, World};
+
+/// So often somebody tries.
+const TRIES_MAX: u32 = 30;
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Act {
+    /// A dead letter is queued again.
+    Retry,
+    /// A dead letter is given up.
+    Discard,
+    /// A command that took no effect is queued anew under another id.
+    Resubmit,
+}
+
+/// When what is done, with the how-manieth command that took no effect.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Operation {
+    pub(crate) at_ms: u64,
+    pub(crate) act: Act,
+    pub(crate) nth: usize,
+}
+
+/// Where it is done.
+#[derive(Debug, Clone)]
+pub(crate) struct Office {
+    pub(crate) world: Arc<World>,
+    pub(crate) table: Arc<Mutex<Table>>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) shop: Shop,
+}
+
+impl Office {
+    /// Does one thing, and again where it failed or the process died.
+    pub(crate) async fn perform(self, operation: Operation) {
+        sleep_until(self.world.started + Duration::from_millis(operation.at_ms)).await;
+        let Some(state) = self.choose(operation) else {
+            return;
+        };
+        for generation in 0..TRIES_MAX {
+            let process = Process::new(format!("operator-{:?}.{generation}", operation.act), &self.world);
+            let done = tokio::select! {
+                biased;
+                () = process.died.notified() => false,
+                done = self.act(&process, operation.act, &state) => done,
+            };
+            if done {
+                return;
+            }
+            let pause = self.world.rng().between(500, 20_000);
+            sleep(Duration::from_millis(pause)).await;
+        }
+    }
+
+    /// As somebody finds it in a list.
+    fn choose(&self, operation: Operation) -> Option<CommandState> {
+        let table = self.table.lock().unwrap();
+        let texts = table.all().filter(|((_, sk), _)| sk == "CMD").filter_map(|(_, row)| row["record"].as_s().ok());
+        let mut found: Vec<Record> = texts.filter_map(|text| Record::from_json(text).ok()).collect();
+        found.retain(|record| match (operation.act, record.outcome.status) {
+            (_, Status::Applied) => false,
+            (Act::Resubmit, _) => record.outcome.command.is_some(),
+            (_, status) => status == Status::DeadLettered,
+        });
+        // Most of them are refusals: dead letters are taken more often than they are met.
+        found.sort_by_key(|record| record.outcome.status != Status::DeadLettered);
+        let nth = operation.nth % found.len().clamp(1, 6);
+        let outcome = &found.get(nth)?.outcome;
+        Some(CommandState { item_id: outcome.item_id.clone(), command_id: outcome.command_id })
+    }
+
+    async fn act(&self, process: &Arc<Process>, act: Act, state: &CommandState) -> bool {
+        let wire = SimWire::new(process.clone(), self.table.clone());
+        let clock = Arc::new(SkewedClock { world: self.world.clone(), skew_ms: Arc::default() });
+        let store = DynamoStore::over(Arc::new(wire), TABLE.into(), DynamoOptions::default(), clock.clone());
+        match act {
+            Act::Retry => {
+                let queue = QueueEnd { process: process.clone(), queue: self.queue.clone() };
+                match dead_letters::retry(&store, &queue, state).await {
+                    Ok(Retried::Queued(_)) => {
+                        self.shop.told.lock().unwrap().retried += 1;
+                        true
+                    }
+                    Ok(Retried::Refused(_)) => true,
+                    Ok(Retried::Failed(_)) | Err(_) => false,
+                }
+            }
+            Act::Discard => match dead_letters::discard(&store, state, clock.now()).await {
+                Ok(done) => {
+                    self.shop.told.lock().unwrap().discarded += u64::from(done);
+                    true
+                }
+                Err(_) => false,
+            },
+            Act::Resubmit => match store.records(std::slice::from_ref(state)).await {
+                Ok(found) => match found.into_iter().flatten().next().as_ref().and_then(|old| self.anew(old)) {
+                    Some(queued) => self.submit(queued).await,
+                    None => true,
+                },
+                Err(_) => false,
+            },
+        }
+    }
+
+    /// As `POST …/resubmit` does it: under an id made of the old one, a movement with the time at which it occurred.
+    fn anew(&self, old: &Record) -> Option<Queued> {
+        let outcome = &old.outcome;
+        let discarded = outcome.dead_letter.as_ref().is_some_and(|letter| letter.discarded_at.is_some());
+        if outcome.status == Status::Applied || old.resubmitted_as.is_some() || discarded {
+            return None;
+        }
+        let mut command = outcome.command.clone()?;
+        command.command_id = outcome.command_id.of_resubmission();
+        if let Action::Sell { on_shortage, .. } = &mut command.action {
+            *on_shortage = Some(ShortagePolicy::Allow);
+        }
+        let behind_ms = command.facts.sent_at.take().map_or(0, |sent_at| outcome.accepted_at.millis_since(sent_at));
+        if command.kind().is_movement() {
+            let occurred = command.facts.occurred_at.map(|at| at.plus_millis(behind_ms).min(outcome.accepted_at));
+            command.facts.occurred_at = occurred.or(Some(outcome.accepted_at));
+        }
+        let resubmits = Some(Resubmits { item_id: outcome.item_id.clone(), command_id: outcome.command_id });
+        let accepted_at = SkewedClock { world: self.world.clone(), skew_ms: Arc::default() }.now();
+        Some(Queued { command, accepted_at, submitted_by: "manager".into(), retry: 0, resubmits })
+    }
+
+    async fn submit(&self, queued: Queued) -> bool {
+        let index = self.world.rng().below(self.shop.ingresses.len() as u64) as usize;
+        let of = (queued.command.item_id.to_string(), queued.command.command_id.0);
+        let Some(accepted) = self.shop.ingresses[index].queue(vec![queued]).await else {
+            return false;
+        };
+        let mut told = self.shop.told.lock().unwrap();
+        if accepted[0] {
+            told.accepted.push(of);
+            told.resubmitted += 1;
+        }
+        accepted[0]
+    }
+}
+
+/// The last moment of these.
+pub(crate) fn over(operations: &[Operation], started: Instant) -> Instant {
+    started + Duration::from_millis(operations.iter().map(|operation| operation.at_ms).max().unwrap_or_default())
+}
