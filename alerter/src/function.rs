@@ -61,6 +61,10 @@ pub async fn handle(
         }
     };
     let time = time_for_new_mails(clock.now(), deadline);
+    if time.is_zero() {
+        // The task below may come too late for that.
+        trigger.request();
+    }
     let stopping = tokio::spawn(async move {
         tokio::time::sleep(time).await;
         trigger.request();

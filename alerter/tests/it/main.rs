@@ -5,6 +5,8 @@
 
 mod alerts;
 mod feed;
+#[cfg(feature = "aws")]
+mod invocations;
 mod mailers;
 mod notices;
 mod smtp_server;

@@ -1,0 +1,117 @@
+//! The function as Lambda invokes it: events and answers are JSON. The topic's subscription is raw, so a body is an
+//! alert, and an SNS envelope is none.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use stockline_alerter::{Alerter, function};
+use stockline_common::ports::Clock;
+
+use crate::world::{LEASE_MS, World, alert, body, refused};
+
+/// What `deploy/alerter.yaml` gives an invocation, in milliseconds.
+const TIMEOUT_MS: i64 = 45_000;
+
+fn record(message_id: &str, body: &str) -> Value {
+    json!({
+        "messageId": message_id, "receiptHandle": format!("handle of {message_id}"), "body": body,
+        "attributes": {
+            "ApproximateReceiveCount": "1", "SentTimestamp": "1769847300000", "SenderId": "AIDAEXAMPLE",
+            "ApproximateFirstReceiveTimestamp": "1769847300001",
+        },
+        "messageAttributes": {}, "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3", "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:alerts", "awsRegion": "eu-central-1",
+    })
+}
+
+async fn invoke_within(world: &World, alerter: &Alerter, event: Value, left_ms: i64) -> Value {
+    let clock: Arc<dyn Clock> = world.clock.clone();
+    function::handle(alerter, &clock, event, clock.now().plus_millis(left_ms)).await.unwrap()
+}
+
+async fn invoke(world: &World, alerter: &Alerter, records: &[Value]) -> Value {
+    invoke_within(world, alerter, json!({ "Records": records }), TIMEOUT_MS).await
+}
+
+/// The answer that names these messages.
+fn failed(message_ids: &[&str]) -> Value {
+    let failures: Vec<_> = message_ids.iter().map(|id| json!({ "itemIdentifier": id })).collect();
+    json!({ "batchItemFailures": failures })
+}
+
+#[tokio::test]
+async fn each_message_that_failed_is_named_and_no_other() {
+    let world = World::new().await;
+    let low = body(&alert("SKU-1", "main"));
+    let envelope = json!({
+        "Type": "Notification", "MessageId": "m", "TopicArn": "arn:aws:sns:eu-central-1:123456789012:alerts",
+        "Message": body(&alert("SKU-2", "main")), "Timestamp": "2026-01-31T08:14:59.000Z",
+    });
+    let mut without_body = record("m5", "");
+    without_body.as_object_mut().unwrap().remove("body");
+    let batch = [
+        record("m1", "{\"item_id\":"),
+        record("m2", &low),
+        record("m3", &envelope.to_string()),
+        record("m4", "not JSON"),
+        without_body,
+        record("m6", &body(&alert("SKU-3", "main"))),
+    ];
+    assert_eq!(invoke(&world, &world.alerter(), &batch).await, failed(&["m1", "m3", "m4", "m5"]));
+    let mails = world.smtp.received();
+    assert_eq!(mails.len(), 1);
+    for (item, is_in) in [("SKU-1", true), ("SKU-2", false), ("SKU-3", true)] {
+        assert_eq!(mails[0].data.contains(item), is_in, "{item}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_batch_is_answered_with_nothing_failed() {
+    let world = World::new().await;
+    assert_eq!(invoke(&world, &world.alerter(), &[]).await, failed(&[]));
+    assert_eq!(world.mails(), 0);
+}
+
+#[tokio::test]
+async fn a_batch_whose_answer_was_lost_comes_again_and_mails_nothing_twice() {
+    let world = World::new().await;
+    let batch = [record("m1", &body(&alert("SKU-1", "main"))), record("m2", &body(&alert("SKU-2", "main")))];
+    assert_eq!(invoke(&world, &world.alerter(), &batch).await, failed(&[]));
+    assert_eq!(invoke(&world, &world.alerter(), &batch).await, failed(&[]));
+    assert_eq!(world.mails(), 1);
+}
+
+#[tokio::test]
+async fn while_mail_is_down_every_message_is_named_until_it_is_mailed() {
+    let world = World::new().await;
+    let batch = [record("m1", &body(&alert("SKU-1", "main"))), record("m2", &body(&alert("SKU-2", "main")))];
+    let alerter = world.alerter();
+    world.smtp.answer_mail_with(Some("451 4.3.0 try later"));
+    assert_eq!(invoke(&world, &alerter, &batch).await, failed(&["m1", "m2"]));
+    world.smtp.answer_mail_with(None);
+    assert_eq!(invoke(&world, &alerter, &batch).await, failed(&["m1", "m2"]), "the claim is held");
+    world.clock.advance_ms(LEASE_MS);
+    assert_eq!(invoke(&world, &alerter, &batch).await, failed(&[]));
+    assert_eq!(world.mails(), 1);
+}
+
+#[tokio::test]
+async fn an_invocation_with_too_little_time_left_begins_no_mail_and_names_its_messages() {
+    let world = World::new().await;
+    let batch = json!({ "Records": [record("m1", &body(&alert("SKU-1", "main")))] });
+    // The schedule's look needs time too.
+    let answer = invoke_within(&world, &world.alerter(), batch, 0).await;
+    assert_eq!(answer, failed(&["m1"]));
+    assert_eq!(world.mails(), 0);
+}
+
+#[tokio::test]
+async fn the_schedule_mails_what_was_refused_and_answers_how_many() {
+    let world = World::new().await;
+    world.store.state().refused.push(refused(1, Some("main"), "2026-01-31T07:00:00Z"));
+    let event = json!({ "stockline": "daily_notices" });
+    let alerter = world.alerter();
+    assert_eq!(invoke_within(&world, &alerter, event.clone(), TIMEOUT_MS).await, json!({ "mailed": 1 }));
+    assert_eq!(invoke_within(&world, &alerter, event, TIMEOUT_MS).await, json!({ "mailed": 0 }));
+    assert_eq!(world.mails(), 1);
+}
