@@ -272,6 +272,7 @@ impl Alerter {
                 Err(error) if attempt == MARK_ATTEMPTS => {
                     tracing::warn!(alerts = alerts.len(), %error, "mailed alerts can't be marked; tried again later");
                 }
+                // A store that failed is asked again after a growing pause, a bounded number of times.
                 Err(_) => tokio::time::sleep(pauses.next_pause()).await,
             }
         }

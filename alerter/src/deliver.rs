@@ -64,6 +64,7 @@ impl Alerter {
                 Err(MailError::Unavailable(_)) if taken > 0 && again < PARTS_AGAIN_MAX => {
                     again += 1;
                     parts.push(to);
+                    // A provider that failed is asked again after a growing pause, a bounded number of times.
                     tokio::time::sleep(pauses.next_pause()).await;
                 }
                 Err(MailError::Unavailable(_)) => {

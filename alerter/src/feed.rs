@@ -145,6 +145,7 @@ async fn release(queue: &dyn AlertReceiver, handles: &[AlertHandle], delay: Dura
     }
 }
 
+/// Between tries of a queue that failed; ends at shutdown.
 async fn pause(length: Duration, shutdown: &Shutdown) {
     tokio::select! {
         () = shutdown.requested() => {}

@@ -27,7 +27,7 @@ pub enum InvocationError {
     )]
     Foreign,
     /// The answer can't be written.
-    #[error("the answer can't be written")]
+    #[error("the answer can't be written: {0}")]
     Answer(#[from] serde_json::Error),
 }
 
@@ -66,6 +66,7 @@ pub async fn handle(
         trigger.request();
     }
     let stopping = tokio::spawn(async move {
+        // From then on a mail could outlast the invocation.
         tokio::time::sleep(time).await;
         trigger.request();
     });

@@ -106,6 +106,7 @@ impl Stub {
     pub(crate) async fn drained(&self, patience: Duration) -> Result<()> {
         let (mut depth, mut since) = (self.depth(), Instant::now());
         while depth > 0 {
+            // The worker's calls tell nobody when the last message is gone; `patience` bounds the asking.
             tokio::time::sleep(Duration::from_millis(2)).await;
             let now = self.depth();
             if now != depth {

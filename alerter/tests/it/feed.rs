@@ -86,6 +86,7 @@ impl AlertReceiver for MemoryQueue {
         }
         let taken = self.take(max);
         if taken.is_empty() {
+            // A long poll that finds nothing.
             tokio::time::sleep(wait).await;
             return Ok(self.take(max));
         }
