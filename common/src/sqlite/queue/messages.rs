@@ -224,6 +224,11 @@ impl Messages {
         self.in_flight.next_deadline()
     }
 
+    /// All that is not acknowledged.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
     pub(super) fn depth(&mut self, now: Instant, time_of_day: Timestamp) -> QueueDepth {
         self.expire(now);
         let age_ms = self.ages.oldest().map_or(0, |oldest| time_of_day.millis_since(oldest));

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::messages::{Messages, Taken};
+use self::pace::Pace;
 use super::alert_queue::SqliteAlertQueue;
 use super::in_flight::{read_handle, write_handle};
 use super::{DataFolder, OpenOptions, SchemaError};
@@ -15,6 +16,7 @@ use crate::ports::{Clock, CommandReceiver, CommandSender, Delivery, Handle, Pack
 mod batches;
 mod file;
 mod messages;
+mod pace;
 #[cfg(test)]
 mod tests;
 
@@ -53,6 +55,7 @@ pub struct SqliteQueue {
     file: Arc<QueueFile>,
     options: QueueOptions,
     clock: Arc<dyn Clock>,
+    pace: Pace,
 }
 
 impl SqliteQueue {
@@ -79,7 +82,7 @@ impl SqliteQueue {
         open: &OpenOptions,
     ) -> Result<Self, SchemaError> {
         let file = QueueFile::open(folder, Messages::new(options), &*clock, open)?;
-        Ok(Self { file: Arc::new(file), options, clock })
+        Ok(Self { file: Arc::new(file), options, clock, pace: Pace::default() })
     }
 
     /// The alert queue, which shares this one's file and its writer.
@@ -145,6 +148,7 @@ impl CommandSender for SqliteQueue {
             return Vec::new();
         }
         let count = packs.len();
+        let _sending = self.pace.keep(count, || self.file.messages.change(|messages| messages.count())).await;
         let sent_at = self.clock.now();
         let result = self.file.write(QueueWrite::Send { packs, sent_at }).await;
         vec![result; count]
@@ -183,6 +187,7 @@ impl CommandReceiver for SqliteQueue {
             .file
             .messages
             .change(|messages| handles.iter().map(|handle| messages.ack(now, read_handle(&handle.0)?)).collect());
+        self.pace.acked(acked.iter().flatten().count());
         self.file.delete(Table::Message, acked.iter().flatten().copied().collect());
         acked.into_iter().map(|row| row.map(drop).ok_or(QueueError::HandleExpired)).collect()
     }
