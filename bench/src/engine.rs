@@ -5,7 +5,6 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
-use aws_sdk_dynamodb::types::BillingMode;
 use stockline_common::aws::Clients;
 use stockline_common::aws::dynamodb::table;
 
@@ -37,14 +36,7 @@ impl Engine {
 
     /// Makes Stockline's table.
     pub(crate) async fn create_table(&self) -> Result<()> {
-        let request = self.client(None).create_table().table_name(TABLE).billing_mode(BillingMode::PayPerRequest);
-        request
-            .set_attribute_definitions(Some(table::attribute_definitions()))
-            .set_key_schema(Some(table::key_schema(table::PK, table::SK)))
-            .set_global_secondary_indexes(Some(table::indexes()))
-            .send()
-            .await
-            .context("the table can't be made")?;
+        table::creation(&self.client(None), TABLE).send().await.context("the table can't be made")?;
         Ok(())
     }
 }

@@ -3,8 +3,8 @@
 
 use std::process::{Command, Output};
 
+use stockline_common::aws::dynamodb::table;
 use stockline_tests::aws::binary;
-use stockline_tests::dynoxide::create_table;
 use stockline_tests::ministack::{Ministack, aws_tests};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -79,7 +79,7 @@ async fn a_standard_queue_is_the_wrong_kind() {
     }
     let server = Ministack::start().await;
     let clients = server.clients();
-    create_table(&clients.dynamodb, "stock").await;
+    table::creation(&clients.dynamodb, "stock").send().await.unwrap();
     let queue = clients.sqs.create_queue().queue_name("standard").send().await.unwrap();
     let mut variables = variables(&server, false);
     let queue_url = queue.queue_url().unwrap().to_owned();

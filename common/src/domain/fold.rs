@@ -39,9 +39,10 @@ impl Default for Rules {
 pub struct FoldLimits {
     /// Rows written or checked; DynamoDB takes 100 in a transaction.
     pub max_actions: usize,
-    /// Bytes of all rows, estimated from above; DynamoDB takes 4 MB in a transaction.
+    /// Bytes of all rows, estimated from above: 20,000 an action and the texts of dead letters, so that without these
+    /// the actions are the limit; DynamoDB takes 4 MB in a transaction.
     pub max_bytes: usize,
-    /// Bytes of one level's new entries; DynamoDB takes 400 KB a row.
+    /// Bytes of one level's entries in binary, estimated from above; DynamoDB takes 400 KB a row.
     pub max_level_bytes: usize,
     /// Bytes of a tail above which it is moved into a chunk, so that a level stays under 1 KB.
     pub max_tail_bytes: usize,

@@ -22,8 +22,8 @@ pub const DEAD_BODY_MAX_BYTES: usize = 60 * 1024;
 /// The most bytes of a dead letter's reason, which may quote what came.
 pub const DEAD_REASON_MAX_BYTES: usize = 2 * 1024;
 
-/// The longest `by` of a command in a message, in bytes: more than any token names.
-const MAX_BY_BYTES: usize = 1024;
+/// The longest `by` of a command in a message, in bytes: the ingress takes 128 characters from a token.
+pub(super) const MAX_BY_BYTES: usize = 512;
 
 const VERSION: i64 = 1;
 

@@ -119,7 +119,7 @@ fn sequence() -> impl Strategy<Value = Vec<Spec>> {
 }
 
 fn cuts() -> impl Strategy<Value = Cuts> {
-    let limits = (3..40_usize, 3_000..60_000_usize, 800..4_000_usize, 0..500_usize);
+    let limits = (3..40_usize, 60_000..800_000_usize, 4_200..6_000_usize, 0..500_usize);
     let limits = limits.prop_map(|(max_actions, max_bytes, max_level_bytes, max_tail_bytes)| FoldLimits {
         max_actions,
         max_bytes,

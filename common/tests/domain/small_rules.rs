@@ -119,8 +119,8 @@ fn who_submitted_may_have_so_many_bytes() {
         let item_id = &queued.command.item_id;
         decode_message(item_id, "m", &encode_message(item_id, [queued]), Timestamp::EPOCH).unwrap().remove(0)
     };
-    assert!(matches!(read(&by(1024)), Slot::Command(_)));
-    assert!(matches!(read(&by(1025)), Slot::Dead(_)));
+    assert!(matches!(read(&by(512)), Slot::Command(_)));
+    assert!(matches!(read(&by(513)), Slot::Dead(_)));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use stockline_common::domain::{
-    Alert, CommandId, Commit, Fold, FoldLimits, ItemId, LoadRequest, Record, Rules, Slot, Timestamp, encode_entries,
-    fold, rejudge,
+    Alert, Claim, CommandId, Commit, Fold, FoldLimits, ItemId, LoadRequest, Record, Rules, Slot, Timestamp,
+    encode_entries, fold, rejudge,
 };
 
 use super::store::{Refusal, TestStore};
@@ -100,29 +100,45 @@ pub fn assert_within(commit: &Commit, limits: &FoldLimits) {
     if commit.records.len() <= 1 {
         return;
     }
-    let actions = commit.records.len()
-        + commit.levels.len()
-        + commit.chunks.len()
-        + commit.claims.len()
-        + commit.resubmitted.len()
-        + usize::from(commit.item.is_some() || commit.threshold_check.is_some());
+    let actions = rows(commit);
     assert!(actions <= limits.max_actions, "{actions} actions of {}", limits.max_actions);
-    const KEY_BYTES: usize = 140;
-    let json = |len: usize| len + KEY_BYTES;
-    let records: usize = commit.records.iter().map(|r| json(serde_json::to_string(r).unwrap().len())).sum();
-    let item = commit.item.as_ref().map_or(0, |put| json(serde_json::to_string(&put.item).unwrap().len()));
-    let claims: usize = commit.claims.iter().map(|change| json(format!("{:?}", change.claim).len())).sum();
-    let mut levels = 0;
     for put in &commit.levels {
         let tail = encode_entries(&put.level.tail).len();
         assert!(tail <= limits.max_tail_bytes, "a tail of {tail} bytes");
-        levels += json(serde_json::to_string(&put.level).unwrap().len()) + tail;
     }
     for chunk in &commit.chunks {
         let bytes = encode_entries(&chunk.entries).len();
         assert!(bytes <= limits.max_level_bytes, "a chunk of {bytes} bytes of {}", limits.max_level_bytes);
-        levels += json(bytes);
     }
-    let bytes = records + item + claims + levels;
+    let bytes = weigh(commit);
     assert!(bytes <= limits.max_bytes, "{bytes} bytes of {}", limits.max_bytes);
+}
+
+/// Rows that a commit writes or checks.
+pub fn rows(commit: &Commit) -> usize {
+    commit.records.len()
+        + commit.levels.len()
+        + commit.chunks.len()
+        + commit.claims.len()
+        + commit.resubmitted.len()
+        + usize::from(commit.item.is_some() || commit.threshold_check.is_some())
+}
+
+/// Bytes of all rows of a commit, from above: values as they are written, and for names, keys and keys of indexes the
+/// most that a row has.
+pub fn weigh(commit: &Commit) -> usize {
+    const KEYS_BYTES: usize = 300;
+    const NAME_KEY_BYTES: usize = 1_000;
+    fn json(value: &impl serde::Serialize) -> usize {
+        serde_json::to_string(value).unwrap().len() + KEYS_BYTES
+    }
+    let records: usize = commit.records.iter().map(json).sum();
+    let item = commit.item.as_ref().map_or(0, |put| json(&put.item) + NAME_KEY_BYTES);
+    let levels: usize = commit.levels.iter().map(|put| json(&put.level) + encode_entries(&put.level.tail).len()).sum();
+    let chunks: usize = commit.chunks.iter().map(|chunk| encode_entries(&chunk.entries).len() + KEYS_BYTES).sum();
+    let code = |claim: &Claim| match claim {
+        Claim::Barcode(code) | Claim::ItemKey(code) => 2 * code.len(),
+    };
+    let claims: usize = commit.claims.iter().map(|change| code(&change.claim) + KEYS_BYTES).sum();
+    records + item + levels + chunks + claims + commit.resubmitted.len() * KEYS_BYTES
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use aws_sdk_dynamodb::types::BillingMode;
 use stockline_common::aws::dynamodb::table;
 use stockline_common::aws::{DynamoOptions, DynamoStore};
 use stockline_common::ports::Clock;
@@ -52,7 +51,7 @@ impl Dynoxide {
             runtime.shutdown_background();
         });
         let engine = Self { url, stop: Some(stop), thread: Some(thread.unwrap()) };
-        create_table(&engine.client(&Script::new()), TABLE).await;
+        table::creation(&engine.client(&Script::new()), TABLE).send().await.unwrap();
         engine
     }
 
@@ -75,18 +74,4 @@ impl Drop for Dynoxide {
             let _ = thread.join();
         }
     }
-}
-
-/// Creates Stockline's table.
-pub async fn create_table(client: &aws_sdk_dynamodb::Client, name: &str) {
-    client
-        .create_table()
-        .table_name(name)
-        .set_attribute_definitions(Some(table::attribute_definitions()))
-        .set_key_schema(Some(table::key_schema(table::PK, table::SK)))
-        .set_global_secondary_indexes(Some(table::indexes()))
-        .billing_mode(BillingMode::PayPerRequest)
-        .send()
-        .await
-        .unwrap();
 }

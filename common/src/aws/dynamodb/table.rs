@@ -15,8 +15,10 @@
 //!
 //! The indexes hold keys only, and their keys don't change with stock, so a movement pays nothing for them.
 
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType,
 };
 
@@ -54,6 +56,17 @@ pub const INDEXES: [Index; 5] = [BY_NAME, BY_ID, BY_LOCATION, UNWELL, REFUSED];
 /// Into how many partitions an index is spread that has no natural one: each takes 1,000 writes a second. It is
 /// part of stored keys and must never change.
 pub const SHARDS: u8 = 8;
+
+/// The request that makes the table under this name, as `deploy/template.yaml` does.
+pub fn creation(client: &Client, name: &str) -> CreateTableFluentBuilder {
+    client
+        .create_table()
+        .table_name(name)
+        .set_attribute_definitions(Some(attribute_definitions()))
+        .set_key_schema(Some(key_schema(PK, SK)))
+        .set_global_secondary_indexes(Some(indexes()))
+        .billing_mode(BillingMode::PayPerRequest)
+}
 
 /// Key attributes, all strings.
 pub fn attribute_definitions() -> Vec<AttributeDefinition> {

@@ -69,29 +69,38 @@ impl Draft<'_> {
             updated_at: at,
         };
         self.check_threshold(&item, catalogue.low_stock_threshold)?;
-        self.set_claim(key, true);
-        for barcode in &catalogue.barcodes {
-            self.set_claim(Claim::Barcode(barcode.clone()), true);
-        }
+        let changes = self.claim_changes(&queued.command.action);
+        self.claims.extend(changes);
         self.put_item(item);
         Ok(Applied::default())
+    }
+
+    /// The claims that a command takes (true) or gives up (false) where it is applied to the item as it is now.
+    pub(super) fn claim_changes(&self, action: &Action) -> Vec<(Claim, bool)> {
+        let change = |held| move |code: &String| (Claim::Barcode(code.clone()), held);
+        match (action, &self.item) {
+            (Action::RegisterItem(catalogue), None) => {
+                let key = Claim::ItemKey(self.item_id.lower_case());
+                catalogue.barcodes.iter().map(change(true)).chain([(key, true)]).collect()
+            }
+            (Action::UpdateItem(CataloguePatch { barcodes: Some(new), .. }), Some(item)) => {
+                let old = &item.catalogue.barcodes;
+                let given_up = old.iter().filter(|code| !new.contains(code)).map(change(false));
+                let taken = new.iter().filter(|code| !old.contains(code)).map(change(true));
+                given_up.chain(taken).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn update(&mut self, queued: &Queued, item: Item, patch: &CataloguePatch) -> Decision {
         if let Some(barcodes) = &patch.barcodes {
             self.check_barcodes(barcodes)?;
         }
-        let old_barcodes = item.catalogue.barcodes.clone();
         let mut item = item;
         let ends_fold = self.patch(&mut item, patch)?;
-        if patch.barcodes.is_some() {
-            for barcode in old_barcodes.iter().filter(|old| !item.catalogue.barcodes.contains(old)) {
-                self.set_claim(Claim::Barcode(barcode.clone()), false);
-            }
-            for barcode in item.catalogue.barcodes.iter().filter(|new| !old_barcodes.contains(new)) {
-                self.set_claim(Claim::Barcode(barcode.clone()), true);
-            }
-        }
+        let changes = self.claim_changes(&queued.command.action);
+        self.claims.extend(changes);
         Ok(Applied { ends_fold, ..self.change(queued, item) })
     }
 

@@ -44,8 +44,8 @@ pub(super) struct Draft<'a> {
     pub(super) records: Vec<Record>,
     by_id: HashMap<CommandId, usize>,
     pub(super) resubmitted: Vec<(Resubmits, CommandId)>,
-    /// Of all rows so far, estimated from above.
-    pub(super) bytes: usize,
+    /// Of the dead letters' texts so far, estimated from above.
+    pub(super) letter_bytes: usize,
 }
 
 impl<'a> Draft<'a> {
@@ -62,7 +62,7 @@ impl<'a> Draft<'a> {
             records: Vec::new(),
             by_id: HashMap::new(),
             resubmitted: Vec::new(),
-            bytes: 0,
+            letter_bytes: 0,
         }
     }
 
@@ -75,7 +75,7 @@ impl<'a> Draft<'a> {
     pub(super) fn set_aside(&mut self, record: &Record) {
         let mut record = record.clone();
         record.outcome.settled_at = self.now.max(record.outcome.accepted_at);
-        self.bytes += room::record_bytes(&record);
+        self.letter_bytes += room::letter_bytes(&record);
         self.push(record);
     }
 
@@ -93,7 +93,6 @@ impl<'a> Draft<'a> {
             Ok(applied) => (Status::Applied, applied, None),
             Err(rejection) => (Status::Rejected, Applied::default(), Some(*rejection)),
         };
-        self.bytes += room::command_bytes(queued, self.item.as_ref());
         let settled_at =
             applied.effects.iter().map(|e| e.recorded_at).max().unwrap_or(self.now.max(queued.accepted_at));
         self.push(Record {
@@ -180,11 +179,6 @@ impl<'a> Draft<'a> {
             Some(false) => None,
             None => self.loaded.holders.get(claim),
         }
-    }
-
-    /// Takes or gives up a claim.
-    pub(super) fn set_claim(&mut self, claim: Claim, held: bool) {
-        self.claims.insert(claim, held);
     }
 
     pub(super) fn into_commit(self, limits: &FoldLimits) -> Commit {

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockline_common::aws::dynamodb::Wire;
+use stockline_common::aws::dynamodb::{Wire, table};
 use stockline_common::aws::{DynamoOptions, DynamoStore};
 use stockline_common::ports::FixedClock;
 use stockline_common::sqlite::{OpenOptions, SqliteStore, StoreOptions};
 use tokio::sync::OnceCell;
 
 use super::{Home, LATE_COUNT_ENTRIES_MAX, Ports, at};
-use crate::dynoxide::{Direct, Dynoxide, TABLE, create_table};
+use crate::dynoxide::{Direct, Dynoxide, TABLE};
 use crate::inject::{Script, sdk_config};
 use crate::ministack::{Ministack, aws_tests};
 
@@ -59,7 +59,7 @@ impl Table {
     /// On an engine of its own, which is called on the spot.
     pub async fn direct() -> Self {
         let client = Direct::new().client();
-        create_table(&client, TABLE).await;
+        table::creation(&client, TABLE).send().await.unwrap();
         Self { client, name: TABLE.to_owned(), _engine: None }
     }
 
@@ -73,7 +73,7 @@ impl Table {
         let server = SERVER.get_or_init(Ministack::start).await;
         let client = aws_sdk_dynamodb::Client::new(&sdk_config(&server.url, &Script::new()));
         let name = format!("stockline-{}", TABLES.fetch_add(1, Ordering::Relaxed));
-        create_table(&client, &name).await;
+        table::creation(&client, &name).send().await.unwrap();
         Some(Self { client, name, _engine: None })
     }
 

@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_dynamodb::types::BillingMode;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -89,19 +88,6 @@ impl Engine {
         let client = aws_sdk_dynamodb::Client::from_conf(config);
         Self { client, stop: Some(stop), thread: Some(thread) }
     }
-
-    async fn create_table(&self) {
-        self.client
-            .create_table()
-            .table_name(TABLE)
-            .set_attribute_definitions(Some(table::attribute_definitions()))
-            .set_key_schema(Some(table::key_schema(table::PK, table::SK)))
-            .set_global_secondary_indexes(Some(table::indexes()))
-            .billing_mode(BillingMode::PayPerRequest)
-            .send()
-            .await
-            .unwrap();
-    }
 }
 
 impl Drop for Engine {
@@ -128,7 +114,7 @@ impl Shop {
 
     async fn with(options: DynamoOptions) -> Self {
         let engine = Engine::start().await;
-        engine.create_table().await;
+        table::creation(&engine.client, TABLE).send().await.unwrap();
         let clock = Arc::new(FixedClock::at(at(0)));
         let store = DynamoStore::new(engine.client.clone(), TABLE.into(), options, clock.clone());
         Self { engine, store, clock, next_id: 1 }

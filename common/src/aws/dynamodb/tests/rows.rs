@@ -47,6 +47,26 @@ async fn the_rows_of_a_tills_sale_are_one_write_unit_each() {
     assert!(chunks <= 60 / 7, "{chunks} chunks: a tail holds at least 7 entries");
 }
 
+/// The fold leaves room for these (`ACTION_MAX_BYTES` in `fold/room.rs`; `weigh` in the domain's tests).
+#[test]
+fn names_keys_and_keys_of_indexes_have_300_bytes_a_row_at_most() {
+    let (item_id, place) = (item_id(&"x".repeat(ItemId::MAX_LEN)), place(&"x".repeat(LocationId::MAX_LEN)));
+    let letter = DeadLetter::of("why".into(), "{".into());
+    let record = Record::dead_letter(None, letter, (item_id.clone(), id(u128::MAX)), at(1));
+    let level = crate::domain::Level::new(place.clone(), 1);
+    let chunk = crate::domain::Chunk { location_id: place, entries: Vec::new() };
+    let claim = Key::claim(&crate::domain::Claim::ItemKey(String::new()));
+    let beside = [
+        ("a record", bytes(&row::of_record(&record).unwrap()) - serde_json::to_string(&record).unwrap().len()),
+        ("a level", bytes(&row::of_level(&item_id, &level).unwrap()) - serde_json::to_string(&level).unwrap().len()),
+        ("a chunk", bytes(&row::of_chunk(&item_id, &chunk))),
+        ("a claim", bytes(&row::of_holder(&claim, &item_id))),
+    ];
+    for (what, bytes) in beside {
+        assert!((60..=300).contains(&bytes), "{what}: {bytes}");
+    }
+}
+
 #[tokio::test]
 async fn a_movement_pays_for_no_index_while_its_level_is_well() {
     let mut shop = Shop::new().await;

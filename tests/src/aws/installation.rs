@@ -1,0 +1,188 @@
+use std::process::Output;
+
+use super::{Program, Programs, Valve};
+use crate::cognito;
+use crate::iam::Guard;
+use crate::ministack::{self, Ministack, free_port};
+use crate::process::PATIENCE;
+use crate::stack::{self, STACK_VISIBILITY_S, Stack};
+use crate::weather::Weather;
+
+/// Signs the receipts; 32 bytes in hexadecimal.
+const RECEIPT_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// Everything that a company has on AWS, and tokens of those who use it.
+#[derive(Debug)]
+pub struct Installation {
+    /// The stand-in.
+    pub server: Ministack,
+    /// What is deployed on it.
+    pub stack: Stack,
+    /// Before it: lets each program do what its role allows.
+    pub guard: Guard,
+    /// Before that, where it was asked for: may be rough to whatever calls.
+    pub weather: Option<Weather>,
+    /// The way of ingress and workers to the store.
+    pub store: Valve,
+    /// The way of the workers to the alert topic.
+    pub topic: Valve,
+    /// `http://127.0.0.1:port` of the API, the same after a restart.
+    pub api: String,
+    /// An access token in the group Manager.
+    pub manager: String,
+    /// An access token in the group Staff.
+    pub staff: String,
+    /// An access token of the tills, with scopes `stockline/commands` and `stockline/read`.
+    pub till: String,
+    api_port: u16,
+    pub(super) http: reqwest::Client,
+    programs: Programs,
+    /// Where the programs find AWS.
+    endpoint: String,
+}
+
+impl Installation {
+    /// Deploys the stack and signs everybody in; no process runs yet.
+    pub async fn deploy() -> Self {
+        Self::deploy_with(Programs::Tested).await
+    }
+
+    /// As [`Installation::deploy`], with these programs.
+    pub async fn deploy_with(programs: Programs) -> Self {
+        Self::deploy_under(programs, None).await
+    }
+
+    /// As [`Installation::deploy`], and what the programs call may meet a weather of this seed, which begins calm.
+    pub async fn deploy_under_weather(seed: u64) -> Self {
+        Self::deploy_under(Programs::Tested, Some(seed)).await
+    }
+
+    async fn deploy_under(programs: Programs, weather: Option<u64>) -> Self {
+        let server = Ministack::start().await;
+        let guard = Guard::before(&server.url).await;
+        let weather = match weather {
+            Some(seed) => Some(Weather::before(&guard.url, seed).await),
+            None => None,
+        };
+        let endpoint = weather.as_ref().map_or(&guard.url, |weather| &weather.url).clone();
+        let told = server.folder().join("alerter").with_extension(stack::TOLD);
+        let alerter = format!(
+            "export AWS_ENDPOINT_URL='{}' AWS_ACCESS_KEY_ID=alerter\nexec '{}' >>'{}'",
+            endpoint,
+            programs.alerter().display(),
+            told.display()
+        );
+        let stack = Stack::deploy(&server, Some(&alerter)).await;
+        guard.enforce(stack.roles());
+        let store = Valve::to(&endpoint).await;
+        let topic = Valve::to(&endpoint).await;
+        let manager = cognito::person(&server, &stack, "manager@example.com", &["Manager"]).await;
+        let staff = cognito::person(&server, &stack, "staff@example.com", &["Staff"]).await;
+        let till = cognito::machine(&server, &stack, &["stockline/commands", "stockline/read"]).await;
+        let api_port = free_port();
+        let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+        let api = format!("http://127.0.0.1:{api_port}");
+        Self {
+            server,
+            stack,
+            guard,
+            weather,
+            store,
+            topic,
+            api,
+            manager,
+            staff,
+            till,
+            api_port,
+            http,
+            programs,
+            endpoint,
+        }
+    }
+
+    /// Starts an ingress at [`Installation::api`].
+    pub async fn ingress(&self) -> Program {
+        self.ingress_with(&[]).await
+    }
+
+    /// As [`Installation::ingress`], with these variables besides or instead.
+    pub async fn ingress_with(&self, change: &[(&'static str, String)]) -> Program {
+        let mut variables = self.variables("ingress");
+        variables.extend([
+            ("STOCKLINE_LISTEN", format!("127.0.0.1:{}", self.api_port)),
+            ("STOCKLINE_ISSUER", self.stack.output("Issuer").to_owned()),
+            ("STOCKLINE_JWKS_URL", cognito::jwks_url(&self.server, &self.stack)),
+            (
+                "STOCKLINE_CLIENT_IDS",
+                format!("{},{}", self.stack.output("PeopleClient"), self.stack.output("TillsClient")),
+            ),
+            ("STOCKLINE_LOGIN_URL", self.server.url.clone()),
+            ("STOCKLINE_LOGIN_CLIENT_ID", self.stack.output("PeopleClient").to_owned()),
+            ("STOCKLINE_RECEIPT_KEYS", RECEIPT_KEY.to_owned()),
+        ]);
+        variables.extend_from_slice(change);
+        let command = self.programs.command("ingress");
+        Program::start("ingress", command, self.api_port, &variables, self.server.folder()).await
+    }
+
+    /// Starts a worker.
+    pub async fn worker(&self) -> Program {
+        let port = free_port();
+        let mut variables = self.worker_variables();
+        variables.push(("STOCKLINE_HEALTH_LISTEN", format!("127.0.0.1:{port}")));
+        Program::start("worker", self.programs.command("worker"), port, &variables, self.server.folder()).await
+    }
+
+    /// Runs a subcommand of the worker to its end.
+    pub async fn worker_command(&self, arguments: &[&str]) -> Output {
+        self.worker_command_with(arguments, &[]).await
+    }
+
+    /// As [`Installation::worker_command`], with these variables besides or instead.
+    pub async fn worker_command_with(&self, arguments: &[&str], change: &[(&'static str, String)]) -> Output {
+        let mut variables = self.worker_variables();
+        variables.extend_from_slice(change);
+        let mut command = self.programs.command("worker");
+        command.args(arguments).env_clear().envs(variables);
+        tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
+    }
+
+    /// What its container's health check says of the program of this name at this address.
+    pub async fn probe(&self, name: &str, url: &str) -> Output {
+        let variable = if name == "ingress" { "STOCKLINE_LISTEN" } else { "STOCKLINE_HEALTH_LISTEN" };
+        let mut command = self.programs.command(name);
+        command.arg("probe").env_clear().env(variable, url.trim_start_matches("http://"));
+        tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
+    }
+
+    fn worker_variables(&self) -> Vec<(&'static str, String)> {
+        let mut variables = self.variables("worker");
+        variables.extend([
+            ("STOCKLINE_TOPIC_ARN", self.stack.output("TopicArn").to_owned()),
+            ("STOCKLINE_DLQ_URL", self.stack.output("DlqUrl").to_owned()),
+            ("STOCKLINE_VISIBILITY_S", STACK_VISIBILITY_S.to_string()),
+        ]);
+        variables
+    }
+
+    /// In the name of this program.
+    fn variables(&self, program: &str) -> Vec<(&'static str, String)> {
+        let mut variables = ministack::environment(&self.endpoint, program);
+        variables.extend([
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.store.url.clone()),
+            ("AWS_ENDPOINT_URL_SNS", self.topic.url.clone()),
+            ("STOCKLINE_ENV", "test".to_owned()),
+            ("STOCKLINE_TABLE", self.stack.output("Table").to_owned()),
+            ("STOCKLINE_QUEUE_URL", self.stack.output("QueueUrl").to_owned()),
+        ]);
+        variables
+    }
+
+    /// The lines that programs and alerter wrote to standard output: their metrics.
+    pub fn told(&self) -> Vec<String> {
+        let files = std::fs::read_dir(self.server.folder()).unwrap().map(|file| file.unwrap().path());
+        let told = files.filter(|file| file.extension().is_some_and(|extension| extension == stack::TOLD));
+        told.flat_map(|file| std::fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect()
+    }
+}

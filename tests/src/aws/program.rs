@@ -1,0 +1,139 @@
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use super::POLL_EVERY;
+use crate::images::Images;
+use crate::process::{PATIENCE, signal};
+use crate::stack;
+
+/// Where the programs come from.
+#[derive(Debug, Default)]
+pub enum Programs {
+    /// As `cargo test` builds them.
+    #[default]
+    Tested,
+    /// From their images.
+    Images(Images),
+}
+
+impl Programs {
+    pub(super) fn command(&self, name: &str) -> Command {
+        match self {
+            Self::Tested => Command::new(binary(name)),
+            Self::Images(images) => images.command(name, &format!("/{name}")),
+        }
+    }
+
+    pub(super) fn alerter(&self) -> PathBuf {
+        match self {
+            Self::Tested => binary("alerter"),
+            Self::Images(images) => images.root("alerter").join("bootstrap"),
+        }
+    }
+}
+
+/// A deployed program, built by `cargo test --workspace` because its package has integration tests.
+pub fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(path.exists(), "no {}: run cargo build --workspace first", path.display());
+    path
+}
+
+/// A running program; killed when dropped.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    child: Child,
+    /// `http://127.0.0.1:port`: the API of the ingress, the health of a worker.
+    pub url: String,
+    log: PathBuf,
+}
+
+impl Program {
+    /// Starts it by this command and waits until it says that it is ready.
+    pub(super) async fn start(
+        name: &str,
+        mut command: Command,
+        port: u16,
+        variables: &[(&str, String)],
+        folder: &Path,
+    ) -> Self {
+        let log = folder.join(format!("{name}-{port}.log"));
+        let append = |path: &Path| File::options().create(true).append(true).open(path).unwrap();
+        let told = append(&log.with_extension(stack::TOLD));
+        let child = command
+            .env_clear()
+            .envs(variables.iter().map(|(variable, value)| (*variable, value)))
+            .stdin(Stdio::null())
+            .stdout(told)
+            .stderr(append(&log))
+            .spawn()
+            .unwrap();
+        let mut program = Self { name: name.to_owned(), child, url: format!("http://127.0.0.1:{port}"), log };
+        let deadline = Instant::now() + PATIENCE;
+        while program.ready().await != Some(true) {
+            if let Some(status) = program.child.try_wait().unwrap() {
+                panic!("{name} ended with {status} before it was ready:\n{}", program.log());
+            }
+            assert!(Instant::now() < deadline, "{name} was not ready in time:\n{}", program.log());
+            tokio::time::sleep(POLL_EVERY).await;
+        }
+        program
+    }
+
+    /// What `/readyz` says; `None` where nobody answers.
+    pub async fn ready(&self) -> Option<bool> {
+        let answer = reqwest::get(format!("{}/readyz", self.url)).await.ok()?;
+        Some(answer.status().is_success())
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal by its name, `STOP` or `CONT`.
+    pub fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
+    /// SIGKILL: no chance to finish anything.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM; it must end with exit code 0.
+    pub async fn stop(mut self) {
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "{} did not end in time:\n{}", self.name, self.log());
+            tokio::time::sleep(POLL_EVERY).await;
+        };
+        assert!(status.success(), "{} ended with {status} after SIGTERM:\n{}", self.name, self.log());
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Already ended where it was stopped or killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            use std::io::Write as _;
+            let _ = writeln!(std::io::stderr(), "log of {} at {}:\n{}", self.name, self.url, self.log());
+        }
+    }
+}
