@@ -148,6 +148,7 @@ fn a_fold_ends_where_one_action_more_would_be_too_many() {
         ("a dead letter is a record", "", "sell 1 dead | sell 1 dead | sell 1 dead", 3),
         ("a sale is a record; the level and its chunk count once", "receive 9", "sell 1 | sell 1 | sell 1", 5),
         ("a level that is new checks the item, once", "", "sell 1 | sell 1 | sell 1", 6),
+        ("a level that is new checks the item, whatever follows", "", "sell 1 | sell 1 dead", 5),
         ("a level is new where one is not", "receive 9", "sell 1 | receive 1 at:shop", 7),
         ("a transfer between levels that change", "", "sell 1 | sell 1 at:shop | move 1 to:shop", 8),
         ("a transfer to one more", "receive 9 | receive 9 at:shop", "sell 1 | move 1 to:shop", 6),
