@@ -2,7 +2,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// Messages that may wait before sends are held back: a few receives of the worker, so that it never runs dry.
 const FREE_MESSAGES: usize = 2_048;
@@ -66,7 +66,7 @@ impl Pace {
         if let Ok(_turn) = timeout_at(give_up, self.line.lock()).await {
             while !self.may_go(messages, waiting()) && Instant::now() < give_up {
                 // What was acknowledged since the look has left a permit: nothing is missed.
-                let _ = timeout(AT_WORK, self.acked.notified()).await;
+                let _ = timeout_at(give_up.min(Instant::now() + AT_WORK), self.acked.notified()).await;
             }
         }
         self.state().sending += messages;
@@ -142,7 +142,7 @@ mod tests {
     async fn what_is_on_its_way_counts_as_waiting() {
         let pace = Pace::default();
         pace.acked(1);
-        let sending = pace.keep(FREE_MESSAGES, || 0).await;
+        let sending = pace.keep(FREE_MESSAGES + 1, || 0).await;
         assert!(!pace.may_go(2, 0));
         drop(sending);
         assert!(pace.may_go(2, 0));
