@@ -5,13 +5,13 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 /// Messages that may wait before sends are held back: a few receives of the worker, so that it never runs dry.
-const FREE_MESSAGES: usize = 2_048;
+pub(super) const FREE_MESSAGES: usize = 2_048;
 
 /// Sends that were earned and are kept for later, in messages: no less than the largest send.
 const EARNED_MAX: usize = 2_048;
 
 /// While nothing was acknowledged for so long nobody works on the queue, and nothing is held back (P9).
-const AT_WORK: Duration = Duration::from_secs(1);
+pub(super) const AT_WORK: Duration = Duration::from_secs(1);
 
 /// The longest that a send is held back; senders wait for longer than this.
 const HELD_MAX: Duration = Duration::from_secs(2);

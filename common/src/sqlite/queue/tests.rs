@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::pace::{AT_WORK, FREE_MESSAGES};
 use super::*;
 use crate::domain::Timestamp;
 use crate::ports::FixedClock;
@@ -310,4 +311,29 @@ async fn the_folder_stays_locked_while_its_queue_lives() {
     assert!(DataFolder::open(folder.path()).is_err());
     drop(alerts);
     DataFolder::open(folder.path()).unwrap();
+}
+
+#[tokio::test]
+async fn once_much_waits_and_is_worked_off_a_send_is_held_back_until_it_is_earned() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = open(&folder);
+    let packs = |count: usize| (0..count).map(|n| pack(&format!("item-{n}"), "0")).collect::<Vec<_>>();
+    let sent = |results: Vec<Result<(), QueueError>>| assert!(results.iter().all(Result::is_ok));
+    // Nobody is at work yet.
+    sent(queue.send(packs(FREE_MESSAGES + 300)).await);
+    let waiting = receive(&queue).await;
+    assert_eq!(waiting.len(), 100);
+    for delivery in &waiting {
+        ack(&queue, std::slice::from_ref(delivery)).await;
+        let acked_at = Instant::now();
+        let held_back = tokio::time::timeout(Duration::from_millis(20), queue.send(packs(150))).await.is_err();
+        // On a machine that stood still for so long, the worker may have ended.
+        if acked_at.elapsed() < AT_WORK {
+            assert!(held_back);
+            break;
+        }
+    }
+    ack(&queue, &receive(&queue).await).await;
+    ack(&queue, &receive(&queue).await).await;
+    sent(queue.send(packs(150)).await);
 }
