@@ -12,7 +12,7 @@ use stockline_common::service::{LogFormat, SystemClock, init_logs, install_metri
 use stockline_common::sqlite::{
     DataFolder, FolderError, OpenOptions, QueueOptions, SqliteAlertQueue, SqliteQueue, SqliteStore, StoreOptions,
 };
-use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, TlsFiles};
+use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, TlsFiles, server};
 use tokio::net::TcpListener;
 
 use crate::cli::ServeArgs;
@@ -108,9 +108,9 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         tokio::task::spawn_blocking(move || Keys::open_or_make(&folder, now)).await??
     };
     let (mailer, mail_goes) = mail::mailer(&args.mail, &folder)?;
-    let listener = listen(args.listen, "--listen").await?;
+    let listener = listen(args.listen, "--listen")?;
     let address = listener.local_addr().context("can't read the listening address")?;
-    let metrics_listener = listen_for_metrics(args.metrics_listen).await?;
+    let metrics_listener = listen_for_metrics(args.metrics_listen)?;
     let metrics_address = metrics_listener.local_addr().context("can't read the metrics address")?;
     let base = base_url(address, args.tls_cert.is_some());
     let public = args.public_url.clone().unwrap_or_else(|| base.clone());
@@ -261,8 +261,8 @@ fn base_url(address: SocketAddr, tls: bool) -> String {
     format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
 }
 
-async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
+fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+    server::listen(address).map_err(|error| {
         let advice = match error.kind() {
             std::io::ErrorKind::AddrInUse => "another program listens there; stop it, or choose another",
             std::io::ErrorKind::PermissionDenied => "this user may not listen there; choose a port above 1023",
@@ -273,15 +273,15 @@ async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener
 }
 
 /// At the named address, or near the usual one: metrics alone are no reason not to start.
-async fn listen_for_metrics(named: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
+fn listen_for_metrics(named: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
     if let Some(address) = named {
-        return listen(address, "--metrics-listen").await;
+        return listen(address, "--metrics-listen");
     }
-    match TcpListener::bind(METRICS_LISTEN).await {
+    match server::listen(METRICS_LISTEN) {
         Ok(listener) => Ok(listener),
         Err(error) => {
             tracing::warn!("metrics can't listen at {METRICS_LISTEN} ({error}); they take a free port");
-            listen(SocketAddr::new(METRICS_LISTEN.ip(), 0), "--metrics-listen").await
+            listen(SocketAddr::new(METRICS_LISTEN.ip(), 0), "--metrics-listen")
         }
     }
 }

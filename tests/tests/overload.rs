@@ -2,6 +2,7 @@
 //! `stockline-bench overload` offers more work than the server can do.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::io;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,25 @@ async fn slow_bodies_leave_room_for_a_till() {
     audit(&server.stop());
 }
 
+/// The tills of a chain whose network was away all come back in the same moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_tills_that_come_at_once_are_all_served() {
+    const TILLS: usize = 2_000;
+    let files = most_files();
+    assert!(TILLS + OTHER_FILES <= files, "too few files for {TILLS} connections");
+    let data = tempfile::tempdir().unwrap();
+    let server = start_with_files(data.path(), files).await;
+    server.stock_up("cola", "1000000").await;
+    let begun = Instant::now();
+    let answers = join_all((0..TILLS).map(|_| tokio::spawn(sell_once(connect_to(&server), request_of_sale(&server)))));
+    for answer in answers.await {
+        let answer = answer.unwrap().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    }
+    println!("{TILLS} sales in {:?}", begun.elapsed());
+    audit(&server.stop());
+}
+
 /// A process that may have few files open takes as few connections, and keeps files for its own work.
 #[tokio::test(flavor = "multi_thread")]
 async fn more_connections_than_files_do_not_stop_service() {
@@ -112,7 +132,29 @@ async fn start_with_files(data: &std::path::Path, files: usize) -> Server {
 }
 
 async fn connect(server: &Server) -> TcpStream {
-    TcpStream::connect(server.url.trim_start_matches("http://")).await.unwrap()
+    connect_to(server).await.unwrap()
+}
+
+fn connect_to(server: &Server) -> impl Future<Output = io::Result<TcpStream>> + use<> {
+    TcpStream::connect(server.url.trim_start_matches("http://").to_owned())
+}
+
+fn request_of_sale(server: &Server) -> String {
+    let sale = with_id(json!({"type": "sell", "item_id": "cola", "quantity": "1"})).to_string();
+    format!(
+        "POST /v1/commands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{sale}",
+        server.manager,
+        sale.len()
+    )
+}
+
+/// The answer to this request, over a connection of its own.
+async fn sell_once(stream: impl Future<Output = io::Result<TcpStream>>, request: String) -> io::Result<String> {
+    let mut stream = stream.await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 /// How long the server leaves it open.

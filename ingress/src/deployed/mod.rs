@@ -10,7 +10,7 @@ use stockline_common::service::deployed::{self, StartChecks};
 use stockline_common::service::{
     LogFormat, MetricsTeller, Shutdown, SystemClock, init_logs, install_metrics, on_termination,
 };
-use stockline_ingress::{Adapters, Config};
+use stockline_ingress::{Adapters, Config, server};
 use tokio::net::TcpListener;
 
 mod settings;
@@ -33,9 +33,9 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         adapters = connect(&settings) => adapters?,
         signal = &mut signal => return signal?.context("can't wait for signals"),
     };
-    let listener = listen(settings.listen, "STOCKLINE_LISTEN").await?;
+    let listener = listen(settings.listen, "STOCKLINE_LISTEN")?;
     if let Some(address) = settings.metrics_listen {
-        let listener = listen(address, "STOCKLINE_METRICS_LISTEN").await?;
+        let listener = listen(address, "STOCKLINE_METRICS_LISTEN")?;
         let metrics = metrics.clone();
         let router = stockline_ingress::metrics_router(move || metrics.render());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -91,6 +91,6 @@ fn config(settings: Settings) -> Config {
     }
 }
 
-async fn listen(address: std::net::SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("{variable}: can't listen at {address}"))
+fn listen(address: std::net::SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
+    server::listen(address).with_context(|| format!("{variable}: can't listen at {address}"))
 }

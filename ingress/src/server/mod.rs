@@ -8,6 +8,7 @@ mod tls;
 mod tests;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use stockline_common::service::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::Service as _;
@@ -37,6 +38,8 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HEAD_BYTES: usize = 64 * 1024;
 /// Requests in work at once on one HTTP/2 connection.
 pub const HTTP2_STREAMS: u32 = 100;
+/// Connections that may wait to be accepted; the system may allow fewer (Linux 4,096, by `net.core.somaxconn`).
+const BACKLOG: u32 = 4_096;
 /// How long connections may take to be closed once the drain is over.
 const CLOSE: Duration = Duration::from_secs(1);
 /// While all connections are taken, those give way that were of no use for so long: no request in work, nothing moved, or
@@ -46,6 +49,18 @@ pub const GIVE_WAY_AFTER: Duration = Duration::from_secs(2);
 const GIVE_WAY_EVERY: Duration = Duration::from_millis(500);
 /// Pause after an accept that failed for want of files or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Listens, with room for all tills of a chain to come back at once.
+///
+/// # Errors
+/// An address that is taken, not ours, or not allowed to this user.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Connections of a process that ended are no reason not to start the next one; elsewhere it would share the port.
+    socket.set_reuseaddr(cfg!(unix))?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// How connections are served.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ const COMMON: &Suite =
 const COMMIT: &str = "common/src/aws/dynamodb/commit.rs";
 const CALL: &str = "common/src/aws/dynamodb/call.rs";
 const CANCEL: &str = "common/src/aws/dynamodb/cancel.rs";
+const PACE: &str = "common/src/sqlite/queue/pace.rs";
 const LOAD: &str = "common/src/aws/dynamodb/load.rs";
 
 pub(super) const DYNAMODB: &[Mutation] = &[
@@ -109,6 +110,16 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         )],
         suite: COMMON,
         killed_by: "sqlite::stock::tests::alerts::a_claim_of_a_process_that_ended_is_not_waited_for",
+    },
+    Mutation {
+        name: "sqlite-sends-run-ahead-of-what-is-worked-off",
+        edits: &[edit(
+            PACE,
+            "if !at_work || waiting + state.sending <= FREE_MESSAGES {",
+            "if !at_work || waiting + state.sending < usize::MAX {",
+        )],
+        suite: COMMON,
+        killed_by: "sqlite::queue::tests::once_much_waits_and_is_worked_off_a_send_is_held_back_until_it_is_earned",
     },
     Mutation {
         name: "dynamodb-the-write-path-reads-what-may-be-old",
