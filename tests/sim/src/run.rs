@@ -16,10 +16,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::auditor;
 use super::faults::{Faults, Met};
+use super::judge::judge;
 use super::mail::{AlertQueue, MailEnd, Posted, Provider, invoke_for_ever};
 use super::operations::{self, Office};
 use super::queue::{Queue, QueueEnd, Sent};
-use super::scenario::Scenario;
+use super::scenario::{MENDED_NOTE, PANIC_NOTE, REFUSED_NOTE, Scenario};
 use super::submit::{Ingress, Shop, Told};
 use super::table::Table;
 use super::tamper::Tamper;
@@ -107,7 +108,10 @@ pub fn run(scenario: &Scenario, watch: Watch) -> Report {
         ("mails", story.mails.iter().filter(|mail| mail.taken_ms.is_some()).count() as u64),
         ("alerts mailed twice, as they may be", auditor::mailed_twice(&story)),
         ("messages that are no commands", scenario.poisons.len() as u64),
-        ("commands that the store refuses", scenario.refused()),
+        ("commands that the store refuses", scenario.noted(REFUSED_NOTE)),
+        ("commands on which the fold panics", scenario.noted(PANIC_NOTE)),
+        ("commands on which the fold panics until it is mended", scenario.noted(MENDED_NOTE)),
+        ("of these, applied when they were tried again", auditor::mended(&story)),
         ("dead letters that were tried again", story.told.retried),
         ("dead letters that were discarded", story.told.discarded),
         ("commands that were resubmitted", story.told.resubmitted),
@@ -282,7 +286,9 @@ impl Installation {
             let clock: Arc<dyn Clock> = Arc::new(SkewedClock { world: self.world.clone(), skew_ms: skew });
             let (trigger, shutdown) = Shutdown::new();
             let mut task = JoinSet::new();
-            task.spawn(stockline_worker::run(config.clone(), Adapters { queue, store, alerts, clock }, shutdown));
+            let adapters = Adapters { queue, store, alerts, clock };
+            let judge = judge(self.world.tamper);
+            task.spawn(stockline_worker::run_judged_by(judge, config.clone(), adapters, shutdown));
             let deploy = deploys.last().copied();
             tokio::select! {
                 biased;

@@ -107,11 +107,17 @@ const RECEIVES_FEW: u32 = 2;
 /// The store takes no outcome of a command with this note, unless it is set aside.
 pub(crate) const REFUSED_NOTE: &str = "what no store takes";
 
+/// The fold panics when it judges a command with this note.
+pub(crate) const PANIC_NOTE: &str = "what no fold can judge";
+
+/// The fold panics when it judges a command with this note; whoever tries it again has mended the fold before.
+pub(crate) const MENDED_NOTE: &str = "what the next fold can judge";
+
 impl Scenario {
-    /// Commands that the store refuses, whatever they come to.
-    pub(crate) fn refused(&self) -> u64 {
+    /// Commands with this note.
+    pub(crate) fn noted(&self, note: &str) -> u64 {
         let lines = self.requests.iter().flat_map(|request| &request.lines);
-        lines.filter(|line| line.body["note"] == REFUSED_NOTE).count() as u64
+        lines.filter(|line| line.body["note"] == note).count() as u64
     }
 
     /// Of this seed.

@@ -1,5 +1,5 @@
-//! Rules of the protocol, each of which can be taken away between the adapter and the model: if the simulation is
-//! worth anything, it finds that.
+//! Rules of the protocol, each of which can be taken away, between the adapter and the model or in the fold: if the
+//! simulation is worth anything, it finds that.
 
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConditionCheck, Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
@@ -70,11 +70,13 @@ pub enum Tamper {
     SentClaimedAgain,
     /// An alert is marked as sent when it is claimed.
     MarkedBeforeMail,
+    /// A fold that panics takes the command's neighbours along.
+    PanicTakesNeighbours,
 }
 
 impl Tamper {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::IdsUnconditional,
         Self::MarkUnconditional,
         Self::ClaimUnconditional,
@@ -105,6 +107,7 @@ impl Tamper {
         Self::ClaimTakenForMail,
         Self::SentClaimedAgain,
         Self::MarkedBeforeMail,
+        Self::PanicTakesNeighbours,
     ];
 }
 

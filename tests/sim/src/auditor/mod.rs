@@ -12,6 +12,7 @@ mod predict;
 mod read;
 
 use super::run::Story;
+use super::scenario::MENDED_NOTE;
 pub(crate) use mails::mailed_twice;
 
 /// What should not be; empty where every promise was kept.
@@ -26,4 +27,10 @@ pub(crate) fn judge(story: &Story) -> Vec<String> {
     let predicted = predict::predict(story, &mut faults);
     check::check(story, &predicted, &mut faults);
     faults
+}
+
+/// Commands that a fold without its defect applied.
+pub(crate) fn mended(story: &Story) -> u64 {
+    let records = story.table.all().filter(|((_, sk), _)| sk == "CMD").map(|(_, row)| read::json(row, "record"));
+    records.filter(|record| record["status"] == "applied" && record["command"]["note"] == MENDED_NOTE).count() as u64
 }
