@@ -111,10 +111,12 @@ pub fn run(scenario: &Scenario, watch: Watch) -> Report {
         ("commands that the store refuses", scenario.noted(REFUSED_NOTE)),
         ("commands on which the fold panics", scenario.noted(PANIC_NOTE)),
         ("commands on which the fold panics until it is mended", scenario.noted(MENDED_NOTE)),
-        ("of these, applied when they were tried again", auditor::mended(&story)),
+        ("commands on which the mended fold did not panic", auditor::mended(&story)),
         ("dead letters that were tried again", story.told.retried),
         ("dead letters that were discarded", story.told.discarded),
         ("commands that were resubmitted", story.told.resubmitted),
+        ("commands that were resubmitted under another item", story.told.corrected),
+        ("commands of which two resubmissions were decided", auditor::resubmitted_twice(&story)),
         ("clocks that jumped", scenario.skews.len() as u64),
         ("locations registered meanwhile", 1),
         ("workers replaced", scenario.deploys.len() as u64),
@@ -161,7 +163,7 @@ async fn play(scenario: &Scenario, watch: Watch) -> (Story, Arc<World>) {
     let Installation { world, table, queue, .. } = &*all;
     let office = Office { world: world.clone(), table: table.clone(), queue: queue.clone(), shop: shop.clone() };
     for operation in &scenario.operations {
-        tills.spawn(office.clone().perform(*operation));
+        tills.spawn(office.clone().perform(operation.clone()));
     }
     let over = all.over(scenario).max(operations::over(&scenario.operations, all.world.started));
     let mut tills_done = timeout(REST, async { while tills.join_next().await.is_some() {} }).await.is_ok();

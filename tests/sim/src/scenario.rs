@@ -134,7 +134,8 @@ impl Scenario {
         let faults = (0..rng.between(FAULTS_MIN as u64, 20)).map(|_| fault(&mut rng)).collect();
         let workers = rng.between(2, 3) as usize;
         let busy = busy(&mut rng, &items);
-        let operations = operations(&mut rng);
+        let mut operations = operations(&mut rng);
+        operations.extend(corrections(&mut Rng::new(seed, 3), &items));
         let weeks = requests.iter().any(|request| request.again.is_some_and(|again| again.weeks_later));
         Self {
             seed,
@@ -225,9 +226,28 @@ fn outages(rng: &mut Rng) -> Vec<(Vec<Step>, u64, u64)> {
 fn operations(rng: &mut Rng) -> Vec<Operation> {
     let mut one = |_| {
         let act = *rng.pick(&[Act::Retry, Act::Discard, Act::Resubmit, Act::Retry, Act::Resubmit]);
-        Operation { at_ms: rng.between(4_000, 90_000), act, nth: rng.below(1_000) as usize }
+        Operation { at_ms: rng.between(4_000, 90_000), act, nth: rng.below(1_000) as usize, item: None }
     };
     (0..6).map(&mut one).collect()
+}
+
+/// In two of three runs, commands that name a wrong item are resubmitted under another: by two people at once, who mostly
+/// mean two.
+fn corrections(rng: &mut Rng, items: &[String]) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    if rng.percent(35) {
+        return operations;
+    }
+    for _ in 0..3 {
+        let (at_ms, nth) = (rng.between(4_000, 60_000), rng.below(1_000) as usize);
+        let mut one = || {
+            // Registered by none but a resubmission.
+            let item = if rng.percent(8) { "mint".to_owned() } else { rng.pick(items).clone() };
+            Operation { at_ms, act: Act::Resubmit, nth, item: Some(item) }
+        };
+        operations.extend([one(), one()]);
+    }
+    operations
 }
 
 fn busy(rng: &mut Rng, items: &[String]) -> Option<(String, u64, u64)> {

@@ -58,6 +58,8 @@ pub enum Tamper {
     RetryUnconditional,
     /// A resubmission leaves the command that it replaces as it was.
     ResubmittedUnmarked,
+    /// A command can be replaced whatever became of it, also by another before.
+    ResubmittedUnconditional,
     /// Whatever outcome there is can be discarded.
     DiscardUnconditional,
     /// A dead letter that was discarded is still open.
@@ -76,7 +78,7 @@ pub enum Tamper {
 
 impl Tamper {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::IdsUnconditional,
         Self::MarkUnconditional,
         Self::ClaimUnconditional,
@@ -101,6 +103,7 @@ impl Tamper {
         Self::BackAtOnce,
         Self::RetryUnconditional,
         Self::ResubmittedUnmarked,
+        Self::ResubmittedUnconditional,
         Self::DiscardUnconditional,
         Self::DiscardLeavesOpen,
         Self::AlertClaimUnconditional,
@@ -125,6 +128,7 @@ impl Tamper {
                 Self::LevelUnconditional => sk.starts_with("LEVEL#"),
                 Self::ItemUnconditional => pk.starts_with("ITEM#") && sk == "ITEM" && action.put().is_some(),
                 Self::ThresholdUnchecked => action.condition_check().is_some(),
+                Self::ResubmittedUnconditional => action.update().is_some(),
                 Self::RetryUnconditional => sk == "CMD" && is_retry(action),
                 Self::ChunkOutside => pk.starts_with("LEDGER#"),
                 _ => false,
@@ -217,6 +221,9 @@ fn without_condition(action: &TransactWriteItem) -> TransactWriteItem {
     }
     if let Some(delete) = &mut bare.delete {
         delete.condition_expression = None;
+    }
+    if let Some(change) = &mut bare.update {
+        change.condition_expression = None;
     }
     bare
 }

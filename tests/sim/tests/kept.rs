@@ -58,6 +58,7 @@ kept! {
     without_panic_takes_neighbours
     without_publish_unchecked
     without_rejection_outside
+    without_resubmitted_unconditional
     without_resubmitted_unmarked
     without_retry_unconditional
     without_sent_claimed_again
