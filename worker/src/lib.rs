@@ -31,6 +31,10 @@ mod tests;
 
 pub use health::{Condition, Health};
 
+/// The type of [`fold`](stockline_common::domain::fold).
+#[cfg(feature = "simulation")]
+pub type Judge = round::Judge;
+
 /// How the worker runs.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -78,4 +82,11 @@ pub async fn run(config: Config, adapters: Adapters, shutdown: Shutdown) {
 /// As [`run`], telling `health` whether it can work, for `/readyz`.
 pub async fn run_with_health(config: Config, adapters: Adapters, health: Arc<Health>, shutdown: Shutdown) {
     intake::run(Arc::new(round::Worker::new(config, adapters, health)), shutdown).await;
+}
+
+/// As [`run`], with `judge` in the place of [`fold`](stockline_common::domain::fold): one that has defects.
+#[cfg(feature = "simulation")]
+pub async fn run_judged_by(judge: Judge, config: Config, adapters: Adapters, shutdown: Shutdown) {
+    let worker = round::Worker { judge, ..round::Worker::new(config, adapters, Arc::default()) };
+    intake::run(Arc::new(worker), shutdown).await;
 }

@@ -28,7 +28,8 @@ const TRIAL_ATTEMPTS_MAX: u32 = 10;
 /// After so many commands of pure work other tasks get their turn.
 pub(crate) const YIELD_COMMANDS: usize = 256;
 
-type Judge = fn(&Loaded, &ItemId, &[Slot], &BTreeMap<CommandId, Record>, Timestamp, &Rules, &FoldLimits) -> Fold;
+pub(crate) type Judge =
+    fn(&Loaded, &ItemId, &[Slot], &BTreeMap<CommandId, Record>, Timestamp, &Rules, &FoldLimits) -> Fold;
 
 type Decode = fn(&ItemId, &str, &str, Timestamp) -> Result<Vec<Slot>, MessageError>;
 

@@ -10,6 +10,7 @@ pub mod auditor;
 pub mod coverage;
 mod expression;
 pub mod faults;
+mod judge;
 pub mod kept;
 mod mail;
 mod one_row;

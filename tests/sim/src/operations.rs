@@ -32,11 +32,14 @@ pub(crate) enum Act {
 }
 
 /// When what is done, with the how-manieth command that took no effect.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Operation {
     pub(crate) at_ms: u64,
     pub(crate) act: Act,
     pub(crate) nth: usize,
+    /// The corrected item of a command that is resubmitted; `None`: it keeps its own.
+    #[serde(default)]
+    pub(crate) item: Option<String>,
 }
 
 /// Where it is done.
@@ -52,7 +55,7 @@ impl Office {
     /// Does one thing, and again where it failed or the process died.
     pub(crate) async fn perform(self, operation: Operation) {
         sleep_until(self.world.started + Duration::from_millis(operation.at_ms)).await;
-        let Some(state) = self.choose(operation) else {
+        let Some(state) = self.choose(&operation) else {
             return;
         };
         for generation in 0..TRIES_MAX {
@@ -60,7 +63,7 @@ impl Office {
             let done = tokio::select! {
                 biased;
                 () = process.died.notified() => false,
-                done = self.act(&process, operation.act, &state) => done,
+                done = self.act(&process, &operation, &state) => done,
             };
             if done {
                 return;
@@ -71,7 +74,7 @@ impl Office {
     }
 
     /// As somebody finds it in a list.
-    fn choose(&self, operation: Operation) -> Option<CommandState> {
+    fn choose(&self, operation: &Operation) -> Option<CommandState> {
         let table = self.table.lock().unwrap();
         let texts = table.all().filter(|((_, sk), _)| sk == "CMD").filter_map(|(_, row)| row["record"].as_s().ok());
         let mut found: Vec<Record> = texts.filter_map(|text| Record::from_json(text).ok()).collect();
@@ -80,18 +83,20 @@ impl Office {
             (Act::Resubmit, _) => record.outcome.command.is_some(),
             (_, status) => status == Status::DeadLettered,
         });
-        // Most of them are refusals: dead letters are taken more often than they are met.
+        // Most of them are refusals: dead letters are taken more often than they are met. Who corrects an item
+        // takes any.
         found.sort_by_key(|record| record.outcome.status != Status::DeadLettered);
-        let nth = operation.nth % found.len().clamp(1, 6);
+        let among = if operation.item.is_some() { found.len() } else { found.len().min(6) };
+        let nth = operation.nth % among.max(1);
         let outcome = &found.get(nth)?.outcome;
         Some(CommandState { item_id: outcome.item_id.clone(), command_id: outcome.command_id })
     }
 
-    async fn act(&self, process: &Arc<Process>, act: Act, state: &CommandState) -> bool {
+    async fn act(&self, process: &Arc<Process>, operation: &Operation, state: &CommandState) -> bool {
         let wire = SimWire::new(process.clone(), self.table.clone());
         let clock = Arc::new(SkewedClock { world: self.world.clone(), skew_ms: Arc::default() });
         let store = DynamoStore::over(Arc::new(wire), TABLE.into(), DynamoOptions::default(), clock.clone());
-        match act {
+        match operation.act {
             Act::Retry => {
                 let queue = QueueEnd { process: process.clone(), queue: self.queue.clone() };
                 match dead_letters::retry(&store, &queue, state).await {
@@ -111,17 +116,21 @@ impl Office {
                 Err(_) => false,
             },
             Act::Resubmit => match store.records(std::slice::from_ref(state)).await {
-                Ok(found) => match found.into_iter().flatten().next().as_ref().and_then(|old| self.anew(old)) {
-                    Some(queued) => self.submit(queued).await,
-                    None => true,
-                },
+                Ok(found) => {
+                    let old = found.into_iter().flatten().next();
+                    match old.as_ref().and_then(|old| self.anew(old, operation.item.as_deref())) {
+                        Some(queued) => self.submit(queued).await,
+                        None => true,
+                    }
+                }
                 Err(_) => false,
             },
         }
     }
 
-    /// As `POST …/resubmit` does it: under an id made of the old one, a movement with the time at which it occurred.
-    fn anew(&self, old: &Record) -> Option<Queued> {
+    /// As `POST …/resubmit` does it: under an id made of the old one, a movement with the time at which it occurred, and
+    /// under this item where there is one.
+    fn anew(&self, old: &Record, item: Option<&str>) -> Option<Queued> {
         let outcome = &old.outcome;
         let discarded = outcome.dead_letter.as_ref().is_some_and(|letter| letter.discarded_at.is_some());
         if outcome.status == Status::Applied || old.resubmitted_as.is_some() || discarded {
@@ -129,6 +138,9 @@ impl Office {
         }
         let mut command = outcome.command.clone()?;
         command.command_id = outcome.command_id.of_resubmission();
+        if let Some(item) = item {
+            command.item_id = item.parse().unwrap();
+        }
         if let Action::Sell { on_shortage, .. } = &mut command.action {
             *on_shortage = Some(ShortagePolicy::Allow);
         }
@@ -145,6 +157,7 @@ impl Office {
     async fn submit(&self, queued: Queued) -> bool {
         let index = self.world.rng().below(self.shop.ingresses.len() as u64) as usize;
         let of = (queued.command.item_id.to_string(), queued.command.command_id.0);
+        let is_corrected = queued.resubmits.as_ref().is_some_and(|old| old.item_id != queued.command.item_id);
         let Some(accepted) = self.shop.ingresses[index].queue(vec![queued]).await else {
             return false;
         };
@@ -152,6 +165,7 @@ impl Office {
         if accepted[0] {
             told.accepted.push(of);
             told.resubmitted += 1;
+            told.corrected += u64::from(is_corrected);
         }
         accepted[0]
     }

@@ -16,10 +16,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::auditor;
 use super::faults::{Faults, Met};
+use super::judge::judge;
 use super::mail::{AlertQueue, MailEnd, Posted, Provider, invoke_for_ever};
 use super::operations::{self, Office};
 use super::queue::{Queue, QueueEnd, Sent};
-use super::scenario::Scenario;
+use super::scenario::{MENDED_NOTE, PANIC_NOTE, REFUSED_NOTE, Scenario};
 use super::submit::{Ingress, Shop, Told};
 use super::table::Table;
 use super::tamper::Tamper;
@@ -107,10 +108,15 @@ pub fn run(scenario: &Scenario, watch: Watch) -> Report {
         ("mails", story.mails.iter().filter(|mail| mail.taken_ms.is_some()).count() as u64),
         ("alerts mailed twice, as they may be", auditor::mailed_twice(&story)),
         ("messages that are no commands", scenario.poisons.len() as u64),
-        ("commands that the store refuses", scenario.refused()),
+        ("commands that the store refuses", scenario.noted(REFUSED_NOTE)),
+        ("commands on which the fold panics", scenario.noted(PANIC_NOTE)),
+        ("commands on which the fold panics until it is mended", scenario.noted(MENDED_NOTE)),
+        ("commands on which the mended fold did not panic", auditor::mended(&story)),
         ("dead letters that were tried again", story.told.retried),
         ("dead letters that were discarded", story.told.discarded),
         ("commands that were resubmitted", story.told.resubmitted),
+        ("commands that were resubmitted under another item", story.told.corrected),
+        ("commands of which two resubmissions were decided", auditor::resubmitted_twice(&story)),
         ("clocks that jumped", scenario.skews.len() as u64),
         ("locations registered meanwhile", 1),
         ("workers replaced", scenario.deploys.len() as u64),
@@ -157,7 +163,7 @@ async fn play(scenario: &Scenario, watch: Watch) -> (Story, Arc<World>) {
     let Installation { world, table, queue, .. } = &*all;
     let office = Office { world: world.clone(), table: table.clone(), queue: queue.clone(), shop: shop.clone() };
     for operation in &scenario.operations {
-        tills.spawn(office.clone().perform(*operation));
+        tills.spawn(office.clone().perform(operation.clone()));
     }
     let over = all.over(scenario).max(operations::over(&scenario.operations, all.world.started));
     let mut tills_done = timeout(REST, async { while tills.join_next().await.is_some() {} }).await.is_ok();
@@ -282,7 +288,9 @@ impl Installation {
             let clock: Arc<dyn Clock> = Arc::new(SkewedClock { world: self.world.clone(), skew_ms: skew });
             let (trigger, shutdown) = Shutdown::new();
             let mut task = JoinSet::new();
-            task.spawn(stockline_worker::run(config.clone(), Adapters { queue, store, alerts, clock }, shutdown));
+            let adapters = Adapters { queue, store, alerts, clock };
+            let judge = judge(self.world.tamper);
+            task.spawn(stockline_worker::run_judged_by(judge, config.clone(), adapters, shutdown));
             let deploy = deploys.last().copied();
             tokio::select! {
                 biased;

@@ -107,11 +107,17 @@ const RECEIVES_FEW: u32 = 2;
 /// The store takes no outcome of a command with this note, unless it is set aside.
 pub(crate) const REFUSED_NOTE: &str = "what no store takes";
 
+/// The fold panics when it judges a command with this note.
+pub(crate) const PANIC_NOTE: &str = "what no fold can judge";
+
+/// The fold panics when it judges a command with this note; whoever tries it again has mended the fold before.
+pub(crate) const MENDED_NOTE: &str = "what the next fold can judge";
+
 impl Scenario {
-    /// Commands that the store refuses, whatever they come to.
-    pub(crate) fn refused(&self) -> u64 {
+    /// Commands with this note.
+    pub(crate) fn noted(&self, note: &str) -> u64 {
         let lines = self.requests.iter().flat_map(|request| &request.lines);
-        lines.filter(|line| line.body["note"] == REFUSED_NOTE).count() as u64
+        lines.filter(|line| line.body["note"] == note).count() as u64
     }
 
     /// Of this seed.
@@ -128,7 +134,8 @@ impl Scenario {
         let faults = (0..rng.between(FAULTS_MIN as u64, 20)).map(|_| fault(&mut rng)).collect();
         let workers = rng.between(2, 3) as usize;
         let busy = busy(&mut rng, &items);
-        let operations = operations(&mut rng);
+        let mut operations = operations(&mut rng);
+        operations.extend(corrections(&mut Rng::new(seed, 3), &items));
         let weeks = requests.iter().any(|request| request.again.is_some_and(|again| again.weeks_later));
         Self {
             seed,
@@ -219,9 +226,28 @@ fn outages(rng: &mut Rng) -> Vec<(Vec<Step>, u64, u64)> {
 fn operations(rng: &mut Rng) -> Vec<Operation> {
     let mut one = |_| {
         let act = *rng.pick(&[Act::Retry, Act::Discard, Act::Resubmit, Act::Retry, Act::Resubmit]);
-        Operation { at_ms: rng.between(4_000, 90_000), act, nth: rng.below(1_000) as usize }
+        Operation { at_ms: rng.between(4_000, 90_000), act, nth: rng.below(1_000) as usize, item: None }
     };
     (0..6).map(&mut one).collect()
+}
+
+/// In two of three runs, commands that name a wrong item are resubmitted under another: by two people at once, who mostly
+/// mean two.
+fn corrections(rng: &mut Rng, items: &[String]) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    if rng.percent(35) {
+        return operations;
+    }
+    for _ in 0..3 {
+        let (at_ms, nth) = (rng.between(4_000, 60_000), rng.below(1_000) as usize);
+        let mut one = || {
+            // Registered by none but a resubmission.
+            let item = if rng.percent(8) { "mint".to_owned() } else { rng.pick(items).clone() };
+            Operation { at_ms, act: Act::Resubmit, nth, item: Some(item) }
+        };
+        operations.extend([one(), one()]);
+    }
+    operations
 }
 
 fn busy(rng: &mut Rng, items: &[String]) -> Option<(String, u64, u64)> {

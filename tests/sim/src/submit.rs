@@ -102,6 +102,8 @@ pub(crate) struct Told {
     pub(crate) retried: u64,
     pub(crate) discarded: u64,
     pub(crate) resubmitted: u64,
+    /// Of these, under another item.
+    pub(crate) corrected: u64,
 }
 
 /// All that a till needs.

@@ -1,5 +1,5 @@
-//! Rules of the protocol, each of which can be taken away between the adapter and the model: if the simulation is
-//! worth anything, it finds that.
+//! Rules of the protocol, each of which can be taken away, between the adapter and the model or in the fold: if the
+//! simulation is worth anything, it finds that.
 
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConditionCheck, Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,8 @@ pub enum Tamper {
     RetryUnconditional,
     /// A resubmission leaves the command that it replaces as it was.
     ResubmittedUnmarked,
+    /// A command can be replaced whatever became of it, also by another before.
+    ResubmittedUnconditional,
     /// Whatever outcome there is can be discarded.
     DiscardUnconditional,
     /// A dead letter that was discarded is still open.
@@ -70,11 +72,13 @@ pub enum Tamper {
     SentClaimedAgain,
     /// An alert is marked as sent when it is claimed.
     MarkedBeforeMail,
+    /// A fold that panics takes the command's neighbours along.
+    PanicTakesNeighbours,
 }
 
 impl Tamper {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::IdsUnconditional,
         Self::MarkUnconditional,
         Self::ClaimUnconditional,
@@ -99,12 +103,14 @@ impl Tamper {
         Self::BackAtOnce,
         Self::RetryUnconditional,
         Self::ResubmittedUnmarked,
+        Self::ResubmittedUnconditional,
         Self::DiscardUnconditional,
         Self::DiscardLeavesOpen,
         Self::AlertClaimUnconditional,
         Self::ClaimTakenForMail,
         Self::SentClaimedAgain,
         Self::MarkedBeforeMail,
+        Self::PanicTakesNeighbours,
     ];
 }
 
@@ -122,6 +128,7 @@ impl Tamper {
                 Self::LevelUnconditional => sk.starts_with("LEVEL#"),
                 Self::ItemUnconditional => pk.starts_with("ITEM#") && sk == "ITEM" && action.put().is_some(),
                 Self::ThresholdUnchecked => action.condition_check().is_some(),
+                Self::ResubmittedUnconditional => action.update().is_some(),
                 Self::RetryUnconditional => sk == "CMD" && is_retry(action),
                 Self::ChunkOutside => pk.starts_with("LEDGER#"),
                 _ => false,
@@ -214,6 +221,9 @@ fn without_condition(action: &TransactWriteItem) -> TransactWriteItem {
     }
     if let Some(delete) = &mut bare.delete {
         delete.condition_expression = None;
+    }
+    if let Some(change) = &mut bare.update {
+        change.condition_expression = None;
     }
     bare
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::rng::Rng;
-use super::scenario::{Again, COMMANDS_MIN, Line, REFUSED_NOTE, Request};
+use super::scenario::{Again, COMMANDS_MIN, Line, MENDED_NOTE, PANIC_NOTE, REFUSED_NOTE, Request};
 
 const LOCATIONS: [&str; 6] = ["main", "main", "main", "a", "a", "b"];
 
@@ -165,8 +165,13 @@ impl Writer {
         if precondition {
             body["expected_on_hand"] = json!(self.rng.below(12).to_string());
         }
-        if body.get("quantity").is_some() && self.rng.percent(1) {
-            body["note"] = json!(REFUSED_NOTE);
+        if body.get("quantity").is_some() {
+            match self.rng.below(100) {
+                0 => body["note"] = json!(REFUSED_NOTE),
+                1 => body["note"] = json!(PANIC_NOTE),
+                2 => body["note"] = json!(MENDED_NOTE),
+                _ => {}
+            }
         }
         body
     }

@@ -55,8 +55,10 @@ kept! {
     without_marked_before_mail
     without_no_proof
     without_not_atomic
+    without_panic_takes_neighbours
     without_publish_unchecked
     without_rejection_outside
+    without_resubmitted_unconditional
     without_resubmitted_unmarked
     without_retry_unconditional
     without_sent_claimed_again

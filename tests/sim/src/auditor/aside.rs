@@ -57,19 +57,21 @@ impl Fold {
         let mut item_id = None;
         for written in transaction.iter().filter(|written| written.key.0.starts_with("CMD#")) {
             let mut parts = written.key.0.splitn(3, '#').skip(1);
-            item_id = Some(parts.next()?.to_owned());
-            let id = parts.next()?;
+            let (item, id) = (parts.next()?, parts.next()?);
             let row = written.row.as_ref()?;
             match written.key.1.strip_prefix("AT#") {
                 Some(location) => {
+                    item_id = Some(item.to_owned());
                     let mark = json(row, "mark");
                     let raised = mark.get("alert").filter(|alert| !alert.is_null()).map(alert);
                     judged = Some((id.to_owned(), location.to_owned(), raised));
                 }
                 None => {
-                    let key = (item_id.clone()?, id.parse().ok()?);
+                    let key = (item.to_owned(), id.parse().ok()?);
                     let of_id = stored.get(&key)?;
+                    // What is only marked may be another item's.
                     if of_id.iter().any(|stored| stored.transaction == written.transaction && !stored.is_mark) {
+                        item_id = Some(key.0);
                         outcomes.push((key.1, json(row, "record")));
                     }
                 }

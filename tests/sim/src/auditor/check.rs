@@ -70,20 +70,42 @@ fn outcomes(predicted: &Predicted, faults: &mut Vec<String>) {
         outcome_faults(record, verdict, *id).into_iter().for_each(&mut tell);
         if let Some(command) = command {
             as_submitted(record, command, &mut tell);
-            if !matches!(verdict, Verdict::Dead(_))
-                && let Some(old) = command.resubmits.as_ref().and_then(|old| predicted.stored.get(old))
-            {
-                let is_marked = old.iter().any(|old| old.resubmitted_as == Some((item.clone(), *id)));
-                if is_marked
-                    == (*verdict == Verdict::Rejected("precondition_failed") && record["rejection"]["found"].is_null())
-                {
-                    tell("the command that it replaces must say so, and does not, or the other way round".to_owned());
+            if let Some(old) = &command.resubmits {
+                let comes_too_late =
+                    *verdict == Verdict::Rejected("precondition_failed") && record["rejection"]["found"].is_null();
+                let marks = !comes_too_late && !matches!(verdict, Verdict::Dead(_));
+                let mark = predicted.stored.get(old).and_then(|of_old| of_old.last()?.resubmitted_as.as_ref());
+                if marks != mark.is_some_and(|by| by == &(item.clone(), *id)) {
+                    tell(format!("marking {old:?} as replaced by it must be {marks}, and it is marked {mark:?}"));
                 }
             }
         }
     }
+    replaced(predicted, faults);
     for (item, id) in predicted.stored.keys().filter(|of| !predicted.outcomes.contains_key(of)) {
         faults.push(format!("{item} {id} has an outcome and was never queued"));
+    }
+}
+
+/// Whatever is marked as replaced is so by what was to replace it; and of a command and all that were to replace it, under
+/// whichever items, at most one took effect (P2).
+fn replaced(predicted: &Predicted, faults: &mut Vec<String>) {
+    let is_applied =
+        |of| predicted.stored.get(of).and_then(|of_id| of_id.last()).is_some_and(|last| last.is("applied"));
+    let mut in_effect: BTreeMap<&(String, Uuid), Vec<&(String, Uuid)>> = BTreeMap::new();
+    let commands = predicted.outcomes.iter().filter_map(|(of, (_, command))| Some((of, command.as_ref()?)));
+    for (of, old) in commands.filter_map(|(of, command)| Some((of, command.resubmits.as_ref()?))) {
+        let others = in_effect.entry(old).or_insert_with(|| Vec::from_iter(is_applied(old).then_some(old)));
+        others.extend(is_applied(of).then_some(of));
+    }
+    for (old, applied) in in_effect.iter().filter(|(_, applied)| applied.len() > 1) {
+        faults.push(format!("P2: of {old:?} and what was to replace it, all of these took effect: {applied:?}"));
+    }
+    let replaces = |by| predicted.outcomes.get(by).and_then(|(_, command)| command.as_ref()?.resubmits.as_ref());
+    for (of, last) in predicted.stored.iter().filter_map(|(of, of_id)| Some((of, of_id.last()?))) {
+        if let Some(by) = last.resubmitted_as.as_ref().filter(|by| replaces(by) != Some(of)) {
+            faults.push(format!("{of:?} is marked as replaced by {by:?}, which does not replace it"));
+        }
     }
 }
 
@@ -122,6 +144,9 @@ fn as_submitted(record: &Value, command: &Command, tell: &mut impl FnMut(String)
     let settled = record["settled_at"].as_str().map(millis);
     if record["command"] != command.body || record["submitted_by"] != command.by.as_str() {
         tell(format!("it is not as the first of its id was submitted: {}", record["command"]));
+    }
+    if record["resubmits"] != command.envelope["resubmits"] {
+        tell(format!("it must replace {}, and says {}", command.envelope["resubmits"], record["resubmits"]));
     }
     if accepted != Some(command.accepted) || settled < accepted {
         tell(format!("accepted {accepted:?} and settled {settled:?} are not right"));

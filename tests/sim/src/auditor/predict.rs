@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::queue::Sent;
 use super::super::run::Story;
-use super::super::scenario::REFUSED_NOTE;
+use super::super::scenario::{MENDED_NOTE, PANIC_NOTE, REFUSED_NOTE};
 use super::level::{Alert, Ask, Entry, Item, Level, When};
 use super::read::{Command, Outcomes, Place, Stored, outcomes, places};
 
@@ -126,7 +126,13 @@ impl Predictor<'_> {
             Ok(command) => command,
             Err(body) => return Verdict::Dead(body.clone()),
         };
-        if command.text("note") == Some(REFUSED_NOTE) && self.is_refused(place) {
+        let is_set_aside = match command.text("note") {
+            Some(REFUSED_NOTE) => self.is_refused(place),
+            Some(PANIC_NOTE) => true,
+            Some(MENDED_NOTE) => place.retry == 0,
+            _ => false,
+        };
+        if is_set_aside {
             let message = json!({"v": 1, "item_id": place.item, "commands": [command.envelope]});
             return Verdict::Dead(message.to_string());
         }
