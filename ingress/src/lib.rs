@@ -73,7 +73,7 @@ pub struct Limits {
     /// Commands accepted but not yet in the queue; more is 503.
     pub buffered_commands: usize,
     /// Requests in work at once; more wait, as many as there may be connections, and are 503 after 1 to 10 s. So are
-    /// slow bodies beyond a quarter of them, at once.
+    /// slow bodies beyond an eighth of them, at once.
     pub concurrent_requests: usize,
     /// Open connections, or as many as the process may have files for; more wait to be accepted, and connections
     /// without use give way to them.
@@ -99,7 +99,7 @@ impl Default for Limits {
             waited_commands: 20_000,
             wait_s: 20,
             buffered_commands: 20_000,
-            concurrent_requests: 2_000,
+            concurrent_requests: 4_000,
             connections: 10_000,
             header_timeout_s: 10,
             request_timeout_s: 30,

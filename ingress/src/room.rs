@@ -44,7 +44,7 @@ impl Room {
         Self {
             in_work: Semaphore::new(limits.concurrent_requests),
             in_line: Semaphore::new(limits.connections),
-            slow_bodies: Semaphore::new(limits.concurrent_requests.div_ceil(4)),
+            slow_bodies: Semaphore::new(limits.concurrent_requests.div_ceil(8)),
             worked_off: AtomicU64::new(0),
             refusals: Semaphore::new(REFUSALS_KEPT),
         }
@@ -77,7 +77,7 @@ impl Room {
         }
     }
 
-    /// A place among the slow bodies, a quarter of those in work; `None` where there is none.
+    /// A place among the slow bodies, an eighth of those in work; `None` where there is none.
     pub(crate) fn slow_body(&self) -> Option<SemaphorePermit<'_>> {
         self.slow_bodies.try_acquire().ok()
     }

@@ -43,7 +43,7 @@ pub(crate) struct LimitsView {
     #[schema(example = 20_000)]
     buffered_commands: usize,
     /// Requests in work at once; more wait, and are `overloaded` after 1 to 10 s.
-    #[schema(example = 2_000)]
+    #[schema(example = 4_000)]
     concurrent_requests: usize,
     /// Open connections; more wait to be accepted, and connections without use give way to them.
     #[schema(example = 10_000)]

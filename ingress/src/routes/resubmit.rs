@@ -12,7 +12,7 @@ use stockline_common::ports::CommandState;
 use super::InPath;
 use super::submit::accept;
 use crate::access::Caller;
-use crate::app::Shared;
+use crate::app::{App, Shared};
 use crate::body::{self, Members};
 use crate::params::Params;
 use crate::problem::{Problem, codes};
@@ -46,7 +46,7 @@ struct Correction {
         (status = 200, description = "With `Prefer: wait`: the outcome came in time", body = OutcomeView<'static>),
         (status = 202, description = "Durable in the queue, under a new id", body = QueuedView<'static>),
         (status = 404, description = "`command_not_found`"),
-        (status = 409, description = "`already_applied`, `already_resubmitted`, `not_resubmittable`; with `Prefer: wait` also `command_id_reused`: it was resubmitted before with another correction"),
+        (status = 409, description = "`already_applied`; `already_resubmitted`, also of one that came too late to replace another; `not_resubmittable`; with `Prefer: wait` also `command_id_reused`: it was resubmitted before with another correction"),
         (status = 422, description = "`invalid_body`: every fault is named"),
         (status = 503, description = "`store_unavailable`, `queue_unavailable`, `overloaded`"),
     ),
@@ -70,6 +70,9 @@ pub(crate) async fn resubmit(
         return Err(Problem::new(codes::COMMAND_NOT_FOUND, "no command with an outcome is known under this id"));
     };
     let command = refused(&record)?;
+    if let Some(old) = record.resubmits.as_ref().filter(|_| record.outcome.status == Status::Rejected) {
+        took_its_place(&app, old, &state).await?;
+    }
     let correction = match bytes.is_empty() {
         true => Correction::default(),
         false => match body::parse(&bytes)? {
@@ -105,6 +108,20 @@ fn refused(record: &Record) -> Result<&Command, Problem> {
     record.outcome.command.as_ref().ok_or_else(|| {
         Problem::new(codes::NOT_RESUBMITTABLE, "the command could not be decoded; submit a new one instead")
     })
+}
+
+/// A resubmission that was refused because another was faster, or the command was applied after all, never took that
+/// command's place: sent again it could take the same effect a second time.
+async fn took_its_place(app: &App, old: &Resubmits, it: &CommandState) -> Result<(), Problem> {
+    let of_old = CommandState { item_id: old.item_id.clone(), command_id: old.command_id };
+    let found = app.queries.records(&[of_old]).await.map_err(|error| super::store(&error))?;
+    let mark = found.into_iter().flatten().next().and_then(|record| record.resubmitted_as);
+    if mark.is_some_and(|by| by.item_id == it.item_id && by.command_id == it.command_id) {
+        return Ok(());
+    }
+    let detail = "the command was to replace another and came too late; see status_url for what became of that one";
+    let problem = Problem::new(codes::ALREADY_RESUBMITTED, detail);
+    Err(problem.with_status_url(status_url(&old.item_id, old.command_id, "")))
 }
 
 fn correction(json: &Json<'_>, command: &Command) -> Result<Correction, Problem> {

@@ -76,3 +76,33 @@ async fn the_tills_clock_is_corrected_by_its_first_acceptance() {
     let answer = server.manager().post_waiting(&path, json!({"item_id": "cola"})).await;
     assert_eq!(answer.body["effects"][0]["occurred_at"], "2027-01-15T07:30:00.000Z");
 }
+
+#[tokio::test]
+async fn of_two_resubmissions_at_once_the_later_one_is_not_sent_again() {
+    let server = Server::stocked().await;
+    let manager = server.manager();
+    let old = refused(&server.staff(), 1).await;
+    server.hold_workers();
+    for item in ["cola", "mint"] {
+        let answer = manager.post(&format!("{old}/resubmit"), json!({"item_id": item})).await;
+        assert_eq!(answer.status, 202, "{}", answer.text);
+    }
+    server.memory.apply();
+    let later = format!("/v1/items/mint/commands/{}", command_id(1).of_resubmission());
+    assert_eq!(manager.get(&later).await.body["rejection"]["code"], "precondition_failed");
+    let again = manager.post(&format!("{later}/resubmit"), json!({"item_id": "cola"})).await;
+    assert_eq!((again.status, again.code()), (409, "already_resubmitted"));
+    assert_eq!(again.body["status_url"], old);
+}
+
+#[tokio::test]
+async fn a_resubmission_that_was_refused_itself_is_resubmitted() {
+    let server = Server::stocked().await;
+    let manager = server.manager();
+    let old = refused(&server.staff(), 1).await;
+    let answer = manager.post_waiting(&format!("{old}/resubmit"), json!({"item_id": "mint"})).await;
+    assert_eq!(answer.body["rejection"]["code"], "unknown_item");
+    let path = format!("/v1/items/mint/commands/{}/resubmit", command_id(1).of_resubmission());
+    let answer = manager.post_waiting(&path, json!({"item_id": "cola"})).await;
+    assert_eq!(answer.body["status"], "applied", "{}", answer.text);
+}

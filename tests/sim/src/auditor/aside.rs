@@ -136,7 +136,8 @@ impl Predictor<'_> {
                     let retry = record["retry"].as_u64().unwrap_or_default();
                     let is_of = |(place, _): &(Place, Option<u64>)| place.is_of(record) && place.retry == retry;
                     let index = of_id.iter().position(is_of).unwrap_or_default();
-                    folded.push((of_id.swap_remove(index).0, record));
+                    // Of equal ones the first: it was there when the others were not.
+                    folded.push((of_id.remove(index).0, record));
                 }
                 for (verdict, (place, _)) in self.decide_meanwhile(&fold, &folded, past).into_iter().zip(folded) {
                     decided.insert((place.item.clone(), place.id), (verdict, place.command.ok()));
