@@ -10,6 +10,7 @@ const RIGHTS: &str = "ingress/src/auth/rights.rs";
 const TOKEN: &str = "ingress/src/auth/token.rs";
 const ACTOR: &str = "ingress/src/packer/actor.rs";
 const RECEIPT: &str = "ingress/src/receipt.rs";
+const RESUBMIT: &str = "ingress/src/routes/resubmit.rs";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
@@ -127,5 +128,15 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         )],
         suite: API,
         killed_by: "status::a_receipt_older_than_the_retention_without_an_outcome_is_410",
+    },
+    Mutation {
+        name: "a-resubmission-that-came-too-late-is-sent-again",
+        edits: &[edit(
+            RESUBMIT,
+            "if mark.is_some_and(|by| by.item_id == it.item_id && by.command_id == it.command_id) {",
+            "if mark.is_some_and(|by| by.command_id == it.command_id) {",
+        )],
+        suite: API,
+        killed_by: "resubmit::of_two_resubmissions_at_once_the_later_one_is_not_sent_again",
     },
 ];
