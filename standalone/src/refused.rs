@@ -8,7 +8,7 @@ use stockline_common::domain::{CommandId, ItemId, LocationId, Timestamp};
 use tokio::time::Instant;
 
 use crate::cli::time;
-use crate::client::{Client, Request};
+use crate::client::{Client, Problem, Request};
 use crate::exit::{self, Usage};
 use crate::show::{ListArgs, list, print, text};
 use crate::submit;
@@ -123,8 +123,19 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
     let mut code = exit::OK;
     let mut outcomes = Vec::new();
     for command in commands {
-        let path = format!("/v1/items/{}/commands/{}/resubmit", text(command, "item_id"), text(command, "command_id"));
-        let accepted = client.send_until(&Request::post(path, body.clone()), RESUBMIT_PATIENCE).await?;
+        let (item, id) = (text(command, "item_id"), text(command, "command_id"));
+        let request = Request::post(format!("/v1/items/{item}/commands/{id}/resubmit"), body.clone());
+        let accepted = match client.send_until(&request, RESUBMIT_PATIENCE).await.map_err(anyhow::Error::downcast) {
+            Ok(accepted) => accepted,
+            // What was settled otherwise meanwhile is no reason to leave the others.
+            Err(Ok(Problem { status: 409, detail, .. })) => {
+                eprintln!("{item} {id}: {detail}");
+                code = exit::FOUND;
+                continue;
+            }
+            Err(Ok(problem)) => return Err(problem.into()),
+            Err(Err(error)) => return Err(error),
+        };
         let outcome = submit::settled(client, accepted, Instant::now() + RESUBMIT_PATIENCE).await?;
         if outcome["status"] != "applied" {
             code = exit::FOUND;

@@ -1,4 +1,10 @@
-use crate::server::Server;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::json;
+
+use crate::server::{Ran, Server};
 
 /// A server with one item in stock.
 fn with_cola(options: &[&str]) -> Server {
@@ -41,6 +47,29 @@ fn a_refused_sale_is_listed_and_can_be_sent_again_corrected() {
     assert_eq!(again, serde_json::json!([]), "what was resubmitted is no longer open");
     let alerts = server.run(&["alerts"]).ok().stdout;
     assert!(alerts.contains("oversold") || alerts.lines().count() == 1, "{alerts}");
+}
+
+#[test]
+fn a_refused_command_that_was_settled_otherwise_does_not_hold_up_the_others() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let command =
+        |id: &str, status: &str| json!({"command_id": id, "item_id": "coal", "type": "sell", "status": status});
+    let listed = json!({"commands": [command("late", "rejected"), command("good", "rejected")]});
+    let resubmit = move |Path(id): Path<String>| async move {
+        match id.as_str() {
+            "late" => (StatusCode::CONFLICT, Json(json!({"status": 409, "detail": "it came too late"}))),
+            _ => (StatusCode::OK, Json(command("new", "applied"))),
+        }
+    };
+    let router = Router::new()
+        .route("/v1/commands", get(move || async move { Json(listed) }))
+        .route("/v1/items/coal/commands/{id}/resubmit", post(resubmit));
+    runtime.spawn(axum::serve(listener, router).into_future());
+    let ran = Ran::of(&["refused", "--resubmit", "--to-item", "cola", "--json", "--url", &url, "--token", "any"]);
+    assert_eq!(ran.json()[0]["command_id"], "new", "{ran:?}");
+    ran.refused(1, "coal late: it came too late");
 }
 
 #[test]
