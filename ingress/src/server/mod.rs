@@ -59,7 +59,10 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     // Connections of a process that ended are no reason not to start the next one; elsewhere it would share the port.
     socket.set_reuseaddr(cfg!(unix))?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    // No more than may be open: behind a longer line of connections of no use, a till would wait for several times
+    // [`GIVE_WAY_AFTER`].
+    let fit = room::files_for_connections().and_then(|fit| u32::try_from(fit).ok());
+    socket.listen(fit.map_or(BACKLOG, |fit| fit.min(BACKLOG)))
 }
 
 /// How connections are served.

@@ -4,12 +4,17 @@ const OTHER_FILES: usize = 128;
 /// How many connections this process may have open of those that are wanted: each is a file, and a server that has none
 /// left can't even open its database. At least 1.
 pub fn connections_that_fit(wanted: usize) -> usize {
-    let fit = std::fs::read_to_string("/proc/self/limits").ok().and_then(|limits| open_files(&limits));
-    let fit = fit.map_or(wanted, |files| files.saturating_sub(OTHER_FILES).max(1));
+    let fit = files_for_connections().unwrap_or(wanted);
     if fit < wanted {
         tracing::info!(connections = fit, wanted, "fewer connections: raise the limit of open files for more");
     }
     fit.min(wanted)
+}
+
+/// At least 1; `None` where there is no limit.
+pub(super) fn files_for_connections() -> Option<usize> {
+    let files = std::fs::read_to_string("/proc/self/limits").ok().and_then(|limits| open_files(&limits))?;
+    Some(files.saturating_sub(OTHER_FILES).max(1))
 }
 
 /// The soft limit; `None` where there is none.
