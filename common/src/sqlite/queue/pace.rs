@@ -4,7 +4,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-/// Messages that may wait before sends are held back: a few receives of the worker, so that it never runs dry.
+/// Messages that may wait before sends are held back, or as many as a second works off where that is more: the more
+/// wait, the more of an item are settled in one commit. A few receives of the worker, so that it never runs dry.
 pub(super) const FREE_MESSAGES: usize = 2_048;
 
 /// Sends that were earned and are kept for later, in messages: no less than the largest send.
@@ -13,13 +14,15 @@ const EARNED_MAX: usize = 2_048;
 /// While nothing was acknowledged for so long nobody works on the queue, and nothing is held back (P9).
 pub(super) const AT_WORK: Duration = Duration::from_secs(1);
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// The longest that a send is held back; senders wait for longer than this.
 const HELD_MAX: Duration = Duration::from_secs(2);
 
 /// Sends that go no faster than what waits is worked off.
 ///
 /// Ingress and worker share one machine here: what is accepted ahead of settling is taken from settling. Once more
-/// than [`FREE_MESSAGES`] wait, each acknowledged message earns the sending of another, so that goodput holds under
+/// wait than [`FREE_MESSAGES`] or a second's work, each acknowledged message earns the sending of another, so that goodput holds under
 /// any load; a long queue that is being worked off after an outage holds nobody back who sends less than that.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
@@ -35,6 +38,10 @@ struct State {
     sending: usize,
     earned: usize,
     acked_at: Option<Instant>,
+    /// What was acknowledged since the beginning of this second, and in the one before.
+    second: Option<Instant>,
+    acked_now: usize,
+    acked_before: usize,
 }
 
 /// Messages on their way into the queue, until dropped.
@@ -52,9 +59,14 @@ impl Pace {
     /// Takes note of acknowledged messages.
     pub(super) fn acked(&self, messages: usize) {
         if messages > 0 {
+            let now = Instant::now();
             let mut state = self.state();
-            state.acked_at = Some(Instant::now());
+            state.acked_at = Some(now);
             state.earned = (state.earned + messages).min(EARNED_MAX);
+            if state.second.is_none_or(|begun| now - begun >= SECOND) {
+                (state.second, state.acked_before, state.acked_now) = (Some(now), state.acked_now, 0);
+            }
+            state.acked_now += messages;
             drop(state);
             self.acked.notify_one();
         }
@@ -76,7 +88,8 @@ impl Pace {
     fn may_go(&self, messages: usize, waiting: usize) -> bool {
         let mut state = self.state();
         let at_work = state.acked_at.is_some_and(|acked_at| acked_at.elapsed() < AT_WORK);
-        if !at_work || waiting + state.sending <= FREE_MESSAGES {
+        let free = FREE_MESSAGES.max(state.acked_before);
+        if !at_work || waiting + state.sending <= free {
             return true;
         }
         let earned = state.earned >= messages.min(EARNED_MAX);
@@ -136,6 +149,19 @@ mod tests {
         };
         pace.acked(1);
         assert_eq!(tokio::join!(first, second, worker), (300, 300, ()), "31 were acknowledged");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn as_much_may_wait_as_a_second_works_off() {
+        let pace = Pace::default();
+        for _ in 0..20 {
+            pace.acked(1_000);
+            tokio::time::sleep(SECOND / 10).await;
+        }
+        pace.acked(1);
+        assert!(pace.may_go(EARNED_MAX, 10_000));
+        assert!(pace.may_go(EARNED_MAX, 10_001), "earned");
+        assert!(!pace.may_go(EARNED_MAX, 10_001));
     }
 
     #[tokio::test(start_paused = true)]

@@ -115,7 +115,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         name: "sqlite-sends-run-ahead-of-what-is-worked-off",
         edits: &[edit(
             PACE,
-            "if !at_work || waiting + state.sending <= FREE_MESSAGES {",
+            "if !at_work || waiting + state.sending <= free {",
             "if !at_work || waiting + state.sending < usize::MAX {",
         )],
         suite: COMMON,
