@@ -14,6 +14,7 @@ const EARNED_MAX: usize = 2_048;
 /// While nothing was acknowledged for so long nobody works on the queue, and nothing is held back (P9).
 pub(super) const AT_WORK: Duration = Duration::from_secs(1);
 
+/// What is worked off is counted over at least so long.
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The longest that a send is held back; senders wait for longer than this.
@@ -22,8 +23,9 @@ const HELD_MAX: Duration = Duration::from_secs(2);
 /// Sends that go no faster than what waits is worked off.
 ///
 /// Ingress and worker share one machine here: what is accepted ahead of settling is taken from settling. Once more
-/// wait than [`FREE_MESSAGES`] or a second's work, each acknowledged message earns the sending of another, so that goodput holds under
-/// any load; a long queue that is being worked off after an outage holds nobody back who sends less than that.
+/// wait than [`FREE_MESSAGES`] or a second's work, each acknowledged message earns the sending of another, so that
+/// goodput holds under any load; a long queue that is being worked off after an outage holds nobody back who sends less
+/// than that.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
     state: Mutex<State>,
