@@ -111,6 +111,10 @@ enum What {
     Cpu(cpu::CpuOptions),
 }
 
+/// As in the programs that are measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Result<()> {
     let cli = Cli::parse();
     match &cli.what {

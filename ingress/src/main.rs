@@ -9,6 +9,10 @@ use stockline_common::service::deployed::{Program, answer_arguments, exit_code};
 
 mod deployed;
 
+/// A tenth to a fifth of the CPU under load was the system's allocator (docs/proof.md, Overload).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ABOUT: &str = "Stockline's HTTP side: takes commands into the queue and answers reads.";
 
 fn main() -> ExitCode {

@@ -40,6 +40,10 @@ use cli::{Cli, Command, KeysCommand, TokenArgs, TokenCommand};
 use folder::Folder;
 use keys::Keys;
 
+/// A tenth to a fifth of the CPU under load was the system's allocator (docs/proof.md, Overload).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = cli::with_default_subcommand(std::env::args_os().collect());
     let cli = Cli::parse_from(arguments);

@@ -12,6 +12,10 @@ mod deployed;
 
 use deployed::{Command, Operation};
 
+/// A tenth to a fifth of the CPU under load was the system's allocator (docs/proof.md, Overload).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let operation = match deployed::Cli::parse().command {
         Some(Command::Probe) => return probe(Env::of_process(), &deployed::HEALTH_LISTEN),
