@@ -103,6 +103,7 @@ pub fn run(scenario: &Scenario, watch: Watch) -> Report {
         ("runs with an outage", u64::from(!scenario.outages.is_empty())),
         ("messages that the queue set aside", story.sent.iter().filter(|sent| sent.set_aside).count() as u64),
         ("transactions refused to a busy item", world.busy_refused()),
+        ("new levels refused for a threshold that had changed", world.threshold_refused()),
         ("alerts published", story.topic.len() as u64),
         ("alerts that the alert queue delivered twice", story.alerts_doubled),
         ("mails", story.mails.iter().filter(|mail| mail.taken_ms.is_some()).count() as u64),

@@ -104,6 +104,9 @@ pub(crate) const RECEIVES_MAX: u32 = 1_000;
 /// So that the queue sets messages aside.
 const RECEIVES_FEW: u32 = 2;
 
+/// No other till knows it.
+const NEW_ITEM: &str = "salt";
+
 /// The store takes no outcome of a command with this note, unless it is set aside.
 pub(crate) const REFUSED_NOTE: &str = "what no store takes";
 
@@ -128,7 +131,7 @@ impl Scenario {
             .map(|item| (*item).to_owned())
             .collect();
         let tills = rng.between(4, 8) as usize;
-        let mut writer = Writer::new(rng, seed, items);
+        let mut writer = Writer::new(rng, seed, items, 0);
         let requests = writer.requests(tills);
         let Writer { mut rng, items, .. } = writer;
         let faults = (0..rng.between(FAULTS_MIN as u64, 20)).map(|_| fault(&mut rng)).collect();
@@ -137,7 +140,7 @@ impl Scenario {
         let mut operations = operations(&mut rng);
         operations.extend(corrections(&mut Rng::new(seed, 3), &items));
         let weeks = requests.iter().any(|request| request.again.is_some_and(|again| again.weeks_later));
-        Self {
+        let mut scenario = Self {
             seed,
             workers,
             ingresses: 2,
@@ -157,7 +160,23 @@ impl Scenario {
             busy,
             operations,
             refused_until_ms: rng.between(8_000, 60_000),
+        };
+        scenario.add_first_movements(Rng::new(seed, 4));
+        scenario
+    }
+
+    /// Where the queue sets messages aside: a new item's partition is over its rate for about as long as it takes until
+    /// its first movements are set aside, so that they are decided beside the changes of its threshold behind them.
+    fn add_first_movements(&mut self, mut rng: Rng) {
+        if self.receives_max != RECEIVES_FEW || self.busy.is_some() {
+            return;
         }
+        let from_ms = rng.between(2_000, 20_000);
+        let until_ms = from_ms + rng.between(1_200, 2_400);
+        self.busy = Some((NEW_ITEM.to_owned(), from_ms, until_ms));
+        let mut writer = Writer::new(rng, self.seed, vec![NEW_ITEM.to_owned()], 500_000);
+        self.requests.extend(writer.first_movements(self.tills, from_ms));
+        self.tills += 1;
     }
 }
 

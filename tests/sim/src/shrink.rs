@@ -1,17 +1,18 @@
 //! Makes a failing run smaller: without the faults, requests and side events that it does not need.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use super::run::{Watch, run};
-use super::scenario::Scenario;
+use super::scenario::{Request, Scenario};
 
 /// At most so many runs are tried.
 const RUNS_MAX: usize = 600;
 
 /// What of a scenario beside faults and requests can be left out.
-const SIDE_EVENTS: [&str; 9] =
-    ["poisons", "outages", "busy", "deploys", "skews", "again", "receivers", "aside", "operations"];
+const SIDE_EVENTS: [&str; 10] =
+    ["poisons", "outages", "busy", "deploys", "skews", "again", "receivers", "aside", "operations", "delays"];
 
 /// Which part of a seed's scenario is played; as text, what `simulate` takes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,7 +40,7 @@ impl Cut {
             scenario.faults = kept.iter().filter_map(|index| scenario.faults.get(*index).copied()).collect();
         }
         if let Some(kept) = &self.requests {
-            scenario.requests = kept.iter().filter_map(|index| scenario.requests.get(*index).cloned()).collect();
+            scenario.requests = requests_of(scenario.requests, kept);
         }
         for what in &self.without {
             match what.as_str() {
@@ -50,6 +51,8 @@ impl Cut {
                 "receivers" => scenario.receivers = 1,
                 "busy" => scenario.busy = None,
                 "operations" => scenario.operations.clear(),
+                // Each fault meets the first call that it can: none is kept only to bring others up to its time.
+                "delays" => scenario.faults.iter_mut().for_each(|fault| fault.from_ms = 0),
                 "aside" => scenario.receives_max = super::scenario::RECEIVES_MAX,
                 _ => {
                     scenario.weeks = false;
@@ -59,6 +62,21 @@ impl Cut {
         }
         scenario
     }
+}
+
+/// Those that are kept, at the time at which they came: a till waits for what it leaves out.
+fn requests_of(all: Vec<Request>, kept: &[usize]) -> Vec<Request> {
+    let mut waited: BTreeMap<usize, u64> = BTreeMap::new();
+    let mut requests = Vec::new();
+    for (index, mut request) in all.into_iter().enumerate() {
+        let waited = waited.entry(request.till).or_default();
+        *waited += request.after_ms;
+        if kept.contains(&index) {
+            request.after_ms = std::mem::take(waited);
+            requests.push(request);
+        }
+    }
+    requests
 }
 
 impl fmt::Display for Cut {
@@ -111,24 +129,30 @@ pub fn shrink(cut: &Cut, watch: Watch) -> Cut {
     };
     let mut left = RUNS_MAX;
     let mut fails = |cut: &Cut| {
+        let may_run = left > 0;
         left = left.saturating_sub(1);
-        left > 0 && !run(&cut.scenario(), watch).faults.is_empty()
+        may_run && !run(&cut.scenario(), watch).faults.is_empty()
     };
-    for what in SIDE_EVENTS {
-        let mut tried = smallest.clone();
-        tried.without.push(what.to_owned());
-        if fails(&tried) {
-            smallest = tried;
-        }
-    }
     loop {
         let before = smallest.clone();
+        smallest = without_side_events(smallest, &mut fails);
         smallest = without_parts(smallest, |cut| cut.requests.as_mut().unwrap(), 1, &mut fails);
         smallest = without_parts(smallest, |cut| cut.faults.as_mut().unwrap(), 0, &mut fails);
         if smallest == before {
             return smallest;
         }
     }
+}
+
+fn without_side_events(mut smallest: Cut, fails: &mut impl FnMut(&Cut) -> bool) -> Cut {
+    for what in SIDE_EVENTS.map(str::to_owned) {
+        let mut tried = smallest.clone();
+        tried.without.push(what.clone());
+        if !smallest.without.contains(&what) && fails(&tried) {
+            smallest = tried;
+        }
+    }
+    smallest
 }
 
 /// Leaves out ever smaller parts of a list, except its first `kept`.

@@ -333,6 +333,10 @@ async fn transact(
     table.unlock(transaction);
     let now_ms = world.now_ms();
     let refusal = table.refusal(&actions, !world.is(Tamper::NoProof));
+    let is_rejudging = keys.iter().any(|(_, sk)| sk.starts_with("AT#"));
+    if !is_rejudging && actions.iter().any(|action| action.condition_check().is_some() && !table.allows(action)) {
+        world.refused_for_threshold();
+    }
     table.begin();
     for action in actions.iter() {
         let may = refusal.is_none() || (world.is(Tamper::NotAtomic) && table.allows(action));

@@ -44,6 +44,7 @@ pub(crate) struct World {
     faults: Mutex<Faults>,
     busy: Option<(String, u64, u64)>,
     busy_refused: AtomicU64,
+    threshold_refused: AtomicU64,
     refused_until_ms: u64,
     trace: Mutex<Option<String>>,
     /// When the last call that was sent arrives.
@@ -60,6 +61,7 @@ impl World {
             faults: Mutex::new(faults),
             busy: scenario.busy.clone(),
             busy_refused: AtomicU64::new(0),
+            threshold_refused: AtomicU64::new(0),
             refused_until_ms: scenario.refused_until_ms,
             trace: Mutex::new(watch.traced.then(String::new)),
             last_arrival_ms: AtomicU64::new(0),
@@ -95,6 +97,15 @@ impl World {
 
     pub(crate) fn busy_refused(&self) -> u64 {
         self.busy_refused.load(Ordering::SeqCst)
+    }
+
+    /// A new level was judged by a threshold that was the item's no more.
+    pub(crate) fn refused_for_threshold(&self) {
+        self.threshold_refused.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn threshold_refused(&self) -> u64 {
+        self.threshold_refused.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is(&self, tamper: Tamper) -> bool {

@@ -8,6 +8,10 @@ use super::scenario::{Again, COMMANDS_MIN, Line, MENDED_NOTE, PANIC_NOTE, REFUSE
 
 const LOCATIONS: [&str; 6] = ["main", "main", "main", "a", "a", "b"];
 
+/// How a new item's default threshold of 9 changes behind first movements, of 5 each: a level that a change from or to 2
+/// has missed tells, after the next, an alert too many or too few.
+const CHANGES: [&str; 6] = ["2", "9", "12", "2", "9", "12"];
+
 pub(crate) struct Writer {
     pub(crate) rng: Rng,
     seed: u64,
@@ -16,8 +20,9 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) const fn new(rng: Rng, seed: u64, items: Vec<String>) -> Self {
-        Self { rng, seed, items, made: 0 }
+    /// Its first command's id is the one after `made`.
+    pub(crate) const fn new(rng: Rng, seed: u64, items: Vec<String>, made: u64) -> Self {
+        Self { rng, seed, items, made }
     }
 
     pub(crate) fn requests(&mut self, tills: usize) -> Vec<Request> {
@@ -66,6 +71,23 @@ impl Writer {
         let till = self.rng.below(tills as u64) as usize;
         let after_ms = if self.rng.percent(50) { self.rng.below(20) } else { self.rng.below(3_000) };
         Request { till, after_ms, lines, again }
+    }
+
+    /// A new item; a second later its first movements; and behind them changes of its default threshold.
+    pub(crate) fn first_movements(&mut self, till: usize, from_ms: u64) -> Vec<Request> {
+        let item = self.items[0].clone();
+        let registration = json!({"type": "register_item", "name": "An item", "shortage_policy": "allow", "decimals": 0,
+            "low_stock_threshold": "9"});
+        let receive = |location: &str| json!({"type": "receive", "location_id": location, "quantity": "5"});
+        let mut sent = vec![(from_ms - 1_000, vec![registration]), (1_000, ["main", "a", "b"].map(receive).to_vec())];
+        for threshold in CHANGES {
+            sent.push((self.rng.below(800), vec![json!({"type": "set_threshold", "low_stock_threshold": threshold})]));
+        }
+        let request = |(after_ms, bodies): (u64, Vec<Value>)| {
+            let lines = bodies.into_iter().map(|body| self.line(&item, body)).collect();
+            Request { till, after_ms, lines, again: None }
+        };
+        sent.into_iter().map(request).collect()
     }
 
     fn line(&mut self, item: &str, mut body: Value) -> Line {
