@@ -92,7 +92,7 @@ codes! {
     ALREADY_RESUBMITTED = "already_resubmitted", 409, false, "The command was resubmitted",
         "Look at the resubmission under status_url; if it was refused too, resubmit that one.";
     NOT_RESUBMITTABLE = "not_resubmittable", 409, false, "The command can't be resubmitted",
-        "detail says why: it could not be decoded, or was discarded. Submit a new command instead.";
+        "detail says why, and what to do instead: submit a new command, or retry one that was itself a resubmission and was set aside.";
     OUTCOME_MISSING = "outcome_missing", 410, false, "The command was accepted and has no outcome",
         "It is older than the queue keeps messages. This is counted and must be looked into; sending it again under the same id is safe.";
     BODY_TOO_LARGE = "body_too_large", 413, false, "The body is too large",

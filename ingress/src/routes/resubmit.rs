@@ -70,8 +70,8 @@ pub(crate) async fn resubmit(
         return Err(Problem::new(codes::COMMAND_NOT_FOUND, "no command with an outcome is known under this id"));
     };
     let command = refused(&record)?;
-    if let Some(old) = record.resubmits.as_ref().filter(|_| record.outcome.status == Status::Rejected) {
-        took_its_place(&app, old, &state).await?;
+    if let Some(old) = &record.resubmits {
+        took_its_place(&app, old, &state, record.outcome.status).await?;
     }
     let correction = match bytes.is_empty() {
         true => Correction::default(),
@@ -110,17 +110,23 @@ fn refused(record: &Record) -> Result<&Command, Problem> {
     })
 }
 
-/// A resubmission that was refused because another was faster, or the command was applied after all, never took that
-/// command's place: sent again it could take the same effect a second time.
-async fn took_its_place(app: &App, old: &Resubmits, it: &CommandState) -> Result<(), Problem> {
+/// A resubmission that was refused because another was faster, or the command was applied after all, or that was set
+/// aside, never took that command's place: sent again it could take the same effect a second time.
+async fn took_its_place(app: &App, old: &Resubmits, it: &CommandState, status: Status) -> Result<(), Problem> {
     let of_old = CommandState { item_id: old.item_id.clone(), command_id: old.command_id };
     let found = app.queries.records(&[of_old]).await.map_err(|error| super::store(&error))?;
     let mark = found.into_iter().flatten().next().and_then(|record| record.resubmitted_as);
     if mark.is_some_and(|by| by.item_id == it.item_id && by.command_id == it.command_id) {
         return Ok(());
     }
-    let detail = "the command was to replace another and came too late; see status_url for what became of that one";
-    let problem = Problem::new(codes::ALREADY_RESUBMITTED, detail);
+    let problem = if status == Status::DeadLettered {
+        let detail = "the command was to replace the one under status_url and was set aside before it could: retry it \
+            with `dead-letters retry` once the cause is mended";
+        Problem::new(codes::NOT_RESUBMITTABLE, detail)
+    } else {
+        let detail = "the command was to replace another and came too late; see status_url for what became of that one";
+        Problem::new(codes::ALREADY_RESUBMITTED, detail)
+    };
     Err(problem.with_status_url(status_url(&old.item_id, old.command_id, "")))
 }
 

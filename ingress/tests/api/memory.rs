@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use stockline_common::domain::{
-    Alert, CommandId, CommandKind, Entry, FoldLimits, Item, ItemId, Level, Loaded, LoadedLevel, LocationId,
-    LocationSettings, Quantity, Record, Resubmits, Rules, StockState, Timestamp, decode_message, fold,
+    Alert, CommandId, CommandKind, DeadLetter, Entry, FoldLimits, Item, ItemId, Level, Loaded, LoadedLevel, LocationId,
+    LocationSettings, Quantity, Record, Resubmits, Rules, Slot, StockState, Timestamp, decode_message, fold,
 };
 use stockline_common::ports::{
     AlertRecord, Clock, CommandFilter, CommandSender, CommandState, FixedClock, ItemFilter, ItemView, LevelFilter,
@@ -64,6 +64,20 @@ impl Memory {
         let mut state = self.state.lock().unwrap();
         for pack in std::mem::take(&mut state.waiting) {
             state.apply(&pack, self.clock.now());
+        }
+    }
+
+    /// Sets everything aside that is queued, as a worker does with what it can't decide.
+    pub fn set_aside(&self) {
+        let mut state = self.state.lock().unwrap();
+        let now = self.clock.now();
+        for pack in std::mem::take(&mut state.waiting) {
+            for slot in decode_message(&pack.item_id, "message", &pack.body, now).unwrap() {
+                let Slot::Command(queued) = slot else { panic!("{slot:?}") };
+                let of = (pack.item_id.clone(), queued.command.command_id);
+                let letter = DeadLetter::of("judging it panicked".into(), pack.body.to_string());
+                state.records.insert(of.clone(), Record::dead_letter(Some(&queued), letter, of, now));
+            }
         }
     }
 

@@ -96,6 +96,21 @@ async fn of_two_resubmissions_at_once_the_later_one_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn a_resubmission_that_was_set_aside_is_retried_and_not_resubmitted() {
+    let server = Server::stocked().await;
+    let manager = server.manager();
+    let old = refused(&server.staff(), 1).await;
+    server.hold_workers();
+    manager.post(&format!("{old}/resubmit"), json!({"item_id": "cola"})).await;
+    server.memory.set_aside();
+    let later = format!("/v1/items/cola/commands/{}", command_id(1).of_resubmission());
+    assert_eq!(manager.get(&later).await.body["status"], "dead_lettered");
+    let again = manager.post(&format!("{later}/resubmit"), json!({})).await;
+    assert_eq!((again.status, again.code()), (409, "not_resubmittable"), "{}", again.text);
+    assert_eq!(again.body["status_url"], old);
+}
+
+#[tokio::test]
 async fn a_resubmission_that_was_refused_itself_is_resubmitted() {
     let server = Server::stocked().await;
     let manager = server.manager();

@@ -133,7 +133,7 @@ impl Office {
     fn anew(&self, old: &Record, item: Option<&str>) -> Option<Queued> {
         let outcome = &old.outcome;
         let discarded = outcome.dead_letter.as_ref().is_some_and(|letter| letter.discarded_at.is_some());
-        if outcome.status == Status::Applied || old.resubmitted_as.is_some() || discarded {
+        if outcome.status == Status::Applied || old.resubmitted_as.is_some() || discarded || !self.took_its_place(old) {
             return None;
         }
         let mut command = outcome.command.clone()?;
@@ -152,6 +152,14 @@ impl Office {
         let resubmits = Some(Resubmits { item_id: outcome.item_id.clone(), command_id: outcome.command_id });
         let accepted_at = SkewedClock { world: self.world.clone(), skew_ms: Arc::default() }.now();
         Some(Queued { command, accepted_at, submitted_by: "manager".into(), retry: 0, resubmits })
+    }
+
+    /// What was to replace another command and did not is not sent again: that one is not marked with it.
+    fn took_its_place(&self, old: &Record) -> bool {
+        let me = Resubmits { item_id: old.outcome.item_id.clone(), command_id: old.outcome.command_id };
+        let table = self.table.lock().unwrap();
+        let mut marks = table.all().filter_map(|(_, row)| row.get("resubmitted_as")?.as_s().ok());
+        old.resubmits.is_none() || marks.any(|by| serde_json::from_str::<Resubmits>(by).unwrap() == me)
     }
 
     async fn submit(&self, queued: Queued) -> bool {

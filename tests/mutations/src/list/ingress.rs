@@ -139,4 +139,14 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         suite: API,
         killed_by: "resubmit::of_two_resubmissions_at_once_the_later_one_is_not_sent_again",
     },
+    Mutation {
+        name: "a-resubmission-that-was-set-aside-is-sent-again",
+        edits: &[edit(
+            RESUBMIT,
+            "if let Some(old) = &record.resubmits {",
+            "if let Some(old) = record.resubmits.as_ref().filter(|_| record.outcome.status == Status::Rejected) {",
+        )],
+        suite: API,
+        killed_by: "resubmit::a_resubmission_that_was_set_aside_is_retried_and_not_resubmitted",
+    },
 ];

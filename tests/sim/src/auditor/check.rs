@@ -87,21 +87,20 @@ fn outcomes(predicted: &Predicted, faults: &mut Vec<String>) {
     }
 }
 
-/// Whatever is marked as replaced is so by what was to replace it; and of a command and all that were to replace it, under
-/// whichever items, at most one took effect (P2).
+/// Whatever is marked as replaced is so by what was to replace it; and of a command, all that were to replace it, under
+/// whichever items, and all that were to replace those, at most one took effect (P2).
 fn replaced(predicted: &Predicted, faults: &mut Vec<String>) {
     let is_applied =
         |of| predicted.stored.get(of).and_then(|of_id| of_id.last()).is_some_and(|last| last.is("applied"));
-    let mut in_effect: BTreeMap<&(String, Uuid), Vec<&(String, Uuid)>> = BTreeMap::new();
-    let commands = predicted.outcomes.iter().filter_map(|(of, (_, command))| Some((of, command.as_ref()?)));
-    for (of, old) in commands.filter_map(|(of, command)| Some((of, command.resubmits.as_ref()?))) {
-        let others = in_effect.entry(old).or_insert_with(|| Vec::from_iter(is_applied(old).then_some(old)));
-        others.extend(is_applied(of).then_some(of));
-    }
-    for (old, applied) in in_effect.iter().filter(|(_, applied)| applied.len() > 1) {
-        faults.push(format!("P2: of {old:?} and what was to replace it, all of these took effect: {applied:?}"));
-    }
     let replaces = |by| predicted.outcomes.get(by).and_then(|(_, command)| command.as_ref()?.resubmits.as_ref());
+    let mut in_effect: BTreeMap<&(String, Uuid), Vec<&(String, Uuid)>> = BTreeMap::new();
+    for of in predicted.outcomes.keys().filter(|of| is_applied(of)) {
+        let first = std::iter::successors(Some(of), |by| replaces(by)).last().unwrap();
+        in_effect.entry(first).or_default().push(of);
+    }
+    for (first, applied) in in_effect.iter().filter(|(_, applied)| applied.len() > 1) {
+        faults.push(format!("P2: of {first:?} and what was to replace it, all of these took effect: {applied:?}"));
+    }
     for (of, last) in predicted.stored.iter().filter_map(|(of, of_id)| Some((of, of_id.last()?))) {
         if let Some(by) = last.resubmitted_as.as_ref().filter(|by| replaces(by) != Some(of)) {
             faults.push(format!("{of:?} is marked as replaced by {by:?}, which does not replace it"));
