@@ -91,6 +91,6 @@ fn not_found() -> Problem {
 fn reused(record: &Record, viewer: &Viewer) -> Problem {
     let holder = viewer.sees_record(record).then(|| OutcomeView::of(record, viewer));
     let holder = holder.and_then(|holder| serde_json::value::to_raw_value(&holder).ok());
-    let detail = "another command took effect under this id and yours did not; give yours an id of its own";
+    let detail = "another command holds this id and yours did not take effect; give yours an id of its own";
     Problem::new(codes::COMMAND_ID_REUSED, detail).with_holder(holder)
 }

@@ -63,15 +63,23 @@ pub(crate) async fn refused(args: &RefusedArgs) -> anyhow::Result<u8> {
         .query("code", args.code.as_ref())
         .query("location_id", args.location_id.as_ref())
         .query("since", args.since);
-    let mut commands = list(&client, request, "commands", args.list.limit as usize).await?;
+    let limit = if args.ids.is_empty() { args.list.limit as usize } else { usize::MAX };
+    let mut commands = list(&client, request, "commands", limit).await?;
+    let mut code = exit::OK;
     if !args.ids.is_empty() {
         let ids: Vec<String> = args.ids.iter().map(ToString::to_string).collect();
         commands.retain(|command| ids.contains(&text(command, "command_id")));
+        for id in ids.iter().filter(|id| commands.iter().all(|command| text(command, "command_id") != **id)) {
+            eprintln!("{id} is not among them");
+            code = exit::FOUND;
+        }
     }
-    if args.resubmit {
-        return resubmit(&client, args, &commands).await;
-    }
-    print(&commands, &args.list, refused_table)
+    let done = if args.resubmit {
+        resubmit(&client, args, &commands).await?
+    } else {
+        print(&commands, &args.list, refused_table)?
+    };
+    Ok(code.max(done))
 }
 
 /// Refused commands as a table.
@@ -104,7 +112,7 @@ pub(crate) fn refused_table(commands: &[Value]) -> Table {
     table
 }
 
-/// Sends refused commands again, one after the other, and tells what became of each.
+/// Sends refused commands again, the oldest first, one after the other, and tells what became of each.
 async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> anyhow::Result<u8> {
     if commands.is_empty() {
         return Err(Usage("nothing is listed that could be resubmitted".into()).into());
@@ -122,34 +130,42 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
     let body = serde_json::to_vec(&corrections)?;
     let mut code = exit::OK;
     let mut outcomes = Vec::new();
-    for command in commands {
+    let mut failed = None;
+    for command in commands.iter().rev() {
         let (item, id) = (text(command, "item_id"), text(command, "command_id"));
         let request = Request::post(format!("/v1/items/{item}/commands/{id}/resubmit"), body.clone());
-        let accepted = match client.send_until(&request, RESUBMIT_PATIENCE).await.map_err(anyhow::Error::downcast) {
-            Ok(accepted) => accepted,
-            // What was settled otherwise meanwhile is no reason to leave the others.
-            Err(Ok(Problem { status: 409, detail, .. })) => {
-                eprintln!("{item} {id}: {detail}");
-                code = exit::FOUND;
-                continue;
-            }
-            Err(Ok(problem)) => return Err(problem.into()),
-            Err(Err(error)) => return Err(error),
+        let sent = async {
+            let accepted = client.send_until(&request, RESUBMIT_PATIENCE).await?;
+            submit::settled(client, accepted, Instant::now() + RESUBMIT_PATIENCE).await
         };
-        let outcome = submit::settled(client, accepted, Instant::now() + RESUBMIT_PATIENCE).await?;
-        if outcome["status"] != "applied" {
-            code = exit::FOUND;
-        }
-        if args.list.json {
-            outcomes.push(outcome);
-        } else {
-            print!("{}", submit::readable(&outcome));
+        match sent.await {
+            Ok(outcome) => {
+                if outcome["status"] != "applied" {
+                    code = exit::FOUND;
+                }
+                if args.list.json {
+                    outcomes.push(outcome);
+                } else {
+                    print!("{}", submit::readable(&outcome));
+                }
+            }
+            // What was settled otherwise meanwhile, or can't be corrected so, is no reason to leave the others.
+            Err(error)
+                if error.downcast_ref().is_some_and(|problem: &Problem| [404, 409, 422].contains(&problem.status)) =>
+            {
+                eprintln!("{item} {id}: {error:#}");
+                code = exit::FOUND;
+            }
+            Err(error) => {
+                failed = Some(error.context(format!("{item} {id}, and those after it")));
+                break;
+            }
         }
     }
     if args.list.json {
         println!("{}", serde_json::to_string_pretty(&outcomes)?);
     }
-    Ok(code)
+    failed.map_or(Ok(code), Err)
 }
 
 #[cfg(test)]

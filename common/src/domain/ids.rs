@@ -104,9 +104,10 @@ impl ItemId {
 pub struct CommandId(pub Uuid);
 
 impl CommandId {
-    /// The id under which a refused command is sent again (UUIDv5 of its own id).
-    pub fn of_resubmission(self) -> Self {
-        Self(Uuid::new_v5(&self.0, b"resubmit"))
+    /// The id under which this item's refused command is sent again, maybe for another item: the UUIDv5 of its own id and
+    /// the item, for an id is unique within its item only.
+    pub fn of_resubmission(self, item_id: &ItemId) -> Self {
+        Self(Uuid::new_v5(&self.0, format!("resubmit {item_id}").as_bytes()))
     }
 }
 

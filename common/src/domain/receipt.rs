@@ -131,7 +131,7 @@ mod tests {
         let token = keys.sign(&item, id, receipt);
         let other: ItemId = "Cola".parse().unwrap();
         assert_eq!(keys.verify(&other, id, &token), Err(ReceiptError::Foreign));
-        assert_eq!(keys.verify(&item, id.of_resubmission(), &token), Err(ReceiptError::Foreign));
+        assert_eq!(keys.verify(&item, id.of_resubmission(&item), &token), Err(ReceiptError::Foreign));
         for i in 1..token.len() {
             let mut forged = token.clone().into_bytes();
             forged[i] = if forged[i] == b'A' { b'B' } else { b'A' };

@@ -86,13 +86,13 @@ codes! {
     REQUEST_TIMEOUT = "request_timeout", 408, true, "The body did not arrive in time",
         "Send it again; commands under the same ids.";
     COMMAND_ID_REUSED = "command_id_reused", 409, false, "The id belongs to another command",
-        "Another payload took effect under this id; holder shows it. Give the new command an id of its own.";
+        "Another payload was decided under this id; holder shows it. Give the new command an id of its own.";
     ALREADY_APPLIED = "already_applied", 409, false, "The command took effect",
         "There is nothing to resubmit.";
     ALREADY_RESUBMITTED = "already_resubmitted", 409, false, "The command was resubmitted",
         "Look at the resubmission under status_url; if it was refused too, resubmit that one.";
     NOT_RESUBMITTABLE = "not_resubmittable", 409, false, "The command can't be resubmitted",
-        "detail says why, and what to do instead: submit a new command, or retry one that was itself a resubmission and was set aside.";
+        "detail says why, and what to do instead: submit a new command, or retry a resubmission that was set aside.";
     OUTCOME_MISSING = "outcome_missing", 410, false, "The command was accepted and has no outcome",
         "It is older than the queue keeps messages. This is counted and must be looked into; sending it again under the same id is safe.";
     BODY_TOO_LARGE = "body_too_large", 413, false, "The body is too large",

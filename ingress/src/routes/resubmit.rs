@@ -29,7 +29,7 @@ struct Correction {
 
 /// Sends a refused command again, corrected.
 ///
-/// For Managers. It is queued under a new id, the UUIDv5 of the old one, so that doing this twice does it once. A movement keeps the time at
+/// For Managers. It is queued under a new id, the UUIDv5 of the old one and its item, so that doing this twice does it once. A movement keeps the time at
 /// which it occurred: one that named none occurred when it was first accepted. The new command's outcome names the
 /// old one, and the old one is then marked as resubmitted.
 #[utoipa::path(
@@ -82,6 +82,7 @@ pub(crate) async fn resubmit(
     };
     let command = corrected(command, &record.outcome, correction);
     caller.may_submit(&command, &app.staff_may)?;
+    was_not_set_aside(&app, &command).await?;
     let resubmits = Resubmits { item_id: state.item_id, command_id: state.command_id };
     accept(&app, &caller, command, Some(resubmits), &headers).await
 }
@@ -130,6 +131,23 @@ async fn took_its_place(app: &App, old: &Resubmits, it: &CommandState, status: S
     Err(problem.with_status_url(status_url(&old.item_id, old.command_id, "")))
 }
 
+/// A resubmission that was set aside holds its id: queued again it would count as done.
+async fn was_not_set_aside(app: &App, command: &Command) -> Result<(), Problem> {
+    let state = CommandState { item_id: command.item_id.clone(), command_id: command.command_id };
+    let found = app.queries.records(std::slice::from_ref(&state)).await.map_err(|error| super::store(&error))?;
+    let Some(letter) = found.into_iter().flatten().next().and_then(|record| record.outcome.dead_letter) else {
+        return Ok(());
+    };
+    let detail = match letter.discarded_at {
+        None => {
+            "its resubmission, under status_url, was set aside: retry that with `dead-letters retry` once the cause is mended"
+        }
+        Some(_) => "its resubmission, under status_url, was set aside and discarded for good; submit a new one instead",
+    };
+    let problem = Problem::new(codes::NOT_RESUBMITTABLE, detail);
+    Err(problem.with_status_url(status_url(&state.item_id, state.command_id, "")))
+}
+
 fn correction(json: &Json<'_>, command: &Command) -> Result<Correction, Problem> {
     let known = ["item_id", "location_id", "on_shortage"];
     let mut members = Members::of(json, String::new(), &known).map_err(|fault| Problem::invalid_body(vec![fault]))?;
@@ -170,7 +188,7 @@ impl FromStr for Policy {
 /// new one, and a movement without `occurred_at` occurred when it was first accepted.
 fn corrected(old: &Command, outcome: &Outcome, correction: Correction) -> Command {
     let mut command = old.clone();
-    command.command_id = old.command_id.of_resubmission();
+    command.command_id = old.command_id.of_resubmission(&old.item_id);
     if let Some(item_id) = correction.item_id {
         command.item_id = item_id;
     }

@@ -1,6 +1,7 @@
 //! Refused commands: listed, corrected, sent again.
 
 use serde_json::json;
+use stockline_common::domain::CommandId;
 
 use crate::server::{Client, Server, command_id, id, sale};
 
@@ -13,6 +14,11 @@ async fn refused(client: &Client, n: u32) -> String {
     format!("/v1/items/coal/commands/{}", id(n))
 }
 
+/// The id under which a refused sale of coal is sent again.
+fn resubmission(n: u32) -> CommandId {
+    command_id(n).of_resubmission(&"coal".parse().unwrap())
+}
+
 #[tokio::test]
 async fn a_refused_sale_is_listed_and_resubmitted_once_with_its_own_time() {
     let server = Server::stocked().await;
@@ -23,7 +29,7 @@ async fn a_refused_sale_is_listed_and_resubmitted_once_with_its_own_time() {
     server.clock.advance_ms(60_000);
     let answer = manager.post_waiting(&format!("{old}/resubmit"), json!({"item_id": "cola"})).await;
     assert_eq!((answer.status, &answer.body["status"]), (200, &json!("applied")), "{}", answer.text);
-    let new_id = command_id(1).of_resubmission().to_string();
+    let new_id = resubmission(1).to_string();
     assert_eq!(answer.body["command_id"], new_id);
     assert_eq!(answer.body["item_id"], "cola");
     assert_eq!(answer.body["resubmits"], json!({"item_id": "coal", "command_id": id(1)}));
@@ -88,7 +94,7 @@ async fn of_two_resubmissions_at_once_the_later_one_is_not_sent_again() {
         assert_eq!(answer.status, 202, "{}", answer.text);
     }
     server.memory.apply();
-    let later = format!("/v1/items/mint/commands/{}", command_id(1).of_resubmission());
+    let later = format!("/v1/items/mint/commands/{}", resubmission(1));
     assert_eq!(manager.get(&later).await.body["rejection"]["code"], "precondition_failed");
     let again = manager.post(&format!("{later}/resubmit"), json!({"item_id": "cola"})).await;
     assert_eq!((again.status, again.code()), (409, "already_resubmitted"));
@@ -103,11 +109,32 @@ async fn a_resubmission_that_was_set_aside_is_retried_and_not_resubmitted() {
     server.hold_workers();
     manager.post(&format!("{old}/resubmit"), json!({"item_id": "cola"})).await;
     server.memory.set_aside();
-    let later = format!("/v1/items/cola/commands/{}", command_id(1).of_resubmission());
+    let later = format!("/v1/items/cola/commands/{}", resubmission(1));
     assert_eq!(manager.get(&later).await.body["status"], "dead_lettered");
     let again = manager.post(&format!("{later}/resubmit"), json!({})).await;
     assert_eq!((again.status, again.code()), (409, "not_resubmittable"), "{}", again.text);
     assert_eq!(again.body["status_url"], old);
+    let again = manager.post(&format!("{old}/resubmit"), json!({"item_id": "cola"})).await;
+    assert_eq!((again.status, again.code()), (409, "not_resubmittable"), "{}", again.text);
+    assert_eq!(again.body["status_url"], later);
+    assert!(server.memory.waiting().is_empty());
+}
+
+#[tokio::test]
+async fn refused_commands_of_two_items_with_one_id_are_both_resubmitted_for_a_third() {
+    let server = Server::stocked().await;
+    let manager = server.manager();
+    for item in ["coal", "kohle"] {
+        let mut command = sale(1, "shop-1", "1");
+        command["item_id"] = json!(item);
+        server.staff().post_waiting("/v1/commands", command).await;
+    }
+    for (item, left) in [("coal", "-1"), ("kohle", "-1")] {
+        let path = format!("/v1/items/{item}/commands/{}/resubmit", id(1));
+        let answer = manager.post_waiting(&path, json!({"item_id": "cola"})).await;
+        assert_eq!(answer.body["resubmits"]["item_id"], item, "{}", answer.text);
+        assert_eq!(answer.body["effects"][0]["delta"], left, "{}", answer.text);
+    }
 }
 
 #[tokio::test]
@@ -117,7 +144,7 @@ async fn a_resubmission_that_was_refused_itself_is_resubmitted() {
     let old = refused(&server.staff(), 1).await;
     let answer = manager.post_waiting(&format!("{old}/resubmit"), json!({"item_id": "mint"})).await;
     assert_eq!(answer.body["rejection"]["code"], "unknown_item");
-    let path = format!("/v1/items/mint/commands/{}/resubmit", command_id(1).of_resubmission());
+    let path = format!("/v1/items/mint/commands/{}/resubmit", resubmission(1));
     let answer = manager.post_waiting(&path, json!({"item_id": "cola"})).await;
     assert_eq!(answer.body["status"], "applied", "{}", answer.text);
 }

@@ -41,6 +41,8 @@ fn a_refused_sale_is_listed_and_can_be_sent_again_corrected() {
     refused.refused(1, "insufficient_stock");
     let list = server.run(&["refused"]).ok().stdout;
     assert!(list.lines().nth(1).unwrap().contains("insufficient_stock"), "{list}");
+    let unknown = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b";
+    server.run(&["refused", "--id", unknown]).refused(1, &format!("{unknown} is not among them"));
     server.run(&["refused", "--code", "insufficient_stock", "--resubmit", "--on-shortage", "allow"]).ok();
     assert_eq!(server.on_hand("cola", "main"), "-1");
     let again = server.run(&["refused", "--json"]).ok().json();
@@ -56,10 +58,12 @@ fn a_refused_command_that_was_settled_otherwise_does_not_hold_up_the_others() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let command =
         |id: &str, status: &str| json!({"command_id": id, "item_id": "coal", "type": "sell", "status": status});
-    let listed = json!({"commands": [command("late", "rejected"), command("good", "rejected")]});
+    let listed = ["good", "late", "other"].map(|id| command(id, "rejected"));
+    let listed = json!({"commands": listed});
     let resubmit = move |Path(id): Path<String>| async move {
         match id.as_str() {
             "late" => (StatusCode::CONFLICT, Json(json!({"status": 409, "detail": "it came too late"}))),
+            "other" => (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"status": 422, "detail": "it is no sale"}))),
             _ => (StatusCode::OK, Json(command("new", "applied"))),
         }
     };
@@ -69,7 +73,7 @@ fn a_refused_command_that_was_settled_otherwise_does_not_hold_up_the_others() {
     runtime.spawn(axum::serve(listener, router).into_future());
     let ran = Ran::of(&["refused", "--resubmit", "--to-item", "cola", "--json", "--url", &url, "--token", "any"]);
     assert_eq!(ran.json()[0]["command_id"], "new", "{ran:?}");
-    ran.refused(1, "coal late: it came too late");
+    ran.refused(1, "coal other: it is no sale\ncoal late: it came too late");
 }
 
 #[test]

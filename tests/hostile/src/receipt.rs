@@ -27,7 +27,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
         let receipt = Receipt { accepted_at, fingerprint: Fingerprint::from_bytes(*print) };
         let token = keys.sign(&item_id, command_id, receipt);
         assert_eq!(keys.verify(&item_id, command_id, &token), Ok(receipt));
-        assert!(keys.verify(&item_id, command_id.of_resubmission(), &token).is_err());
+        assert!(keys.verify(&item_id, command_id.of_resubmission(&item_id), &token).is_err());
     }
     taken
 }

@@ -137,7 +137,7 @@ impl Office {
             return None;
         }
         let mut command = outcome.command.clone()?;
-        command.command_id = outcome.command_id.of_resubmission();
+        command.command_id = outcome.command_id.of_resubmission(&outcome.item_id);
         if let Some(item) = item {
             command.item_id = item.parse().unwrap();
         }

@@ -149,4 +149,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         suite: API,
         killed_by: "resubmit::a_resubmission_that_was_set_aside_is_retried_and_not_resubmitted",
     },
+    Mutation {
+        name: "commands-of-two-items-are-resubmitted-under-one-id",
+        edits: &[edit("common/src/domain/ids.rs", "format!(\"resubmit {item_id}\")", "\"resubmit\"")],
+        suite: API,
+        killed_by: "resubmit::refused_commands_of_two_items_with_one_id_are_both_resubmitted_for_a_third",
+    },
 ];

@@ -106,7 +106,7 @@ async fn a_dead_letter_is_discarded_or_resubmitted_or_retried_and_never_two_of_t
     let mut shop = cola().await;
     let (discarded, resubmitted) = (dead(&mut shop), dead(&mut shop));
     shop.settle("cola", vec![set_aside(discarded, 0), set_aside(resubmitted, 0)], at(5)).await;
-    let resubmit = |old: CommandId| sale(old.of_resubmission(), 0, Some(cola_command(old)));
+    let resubmit = |old: CommandId| sale(old.of_resubmission(&cola_command(old).item_id), 0, Some(cola_command(old)));
 
     let late = shop.fold("cola", &[resubmit(discarded)], at(6)).await.commit;
     assert_eq!(late.resubmitted.len(), 1);
