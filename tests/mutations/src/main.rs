@@ -15,7 +15,7 @@ use stockline_mutations::{ALL, Ending, Mutation, Tree};
 /// Exit code 0: every mutation is noticed by its test. 1: some are not.
 #[derive(Debug, Parser)]
 #[command(
-    after_help = "Examples:\n  stockline-mutations                  all of them (about half an hour on two cores)\n  \
+    after_help = "Examples:\n  stockline-mutations                  all of them (about twenty minutes on two cores)\n  \
                         stockline-mutations --only alert     those whose name has \"alert\" in it\n  \
                         stockline-mutations --list           what there is, without running it"
 )]
