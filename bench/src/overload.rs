@@ -19,10 +19,6 @@ use crate::prefill;
 use crate::quota::Quota;
 use crate::server::{Server, rss_mb, token};
 
-/// The counter of commands that reached an outcome.
-const APPLIED: &str = "stockline_worker_applied_total";
-/// What is accepted is settled within this after the last answer.
-const DRAIN: Duration = Duration::from_secs(60);
 /// So many times the capacity is offered.
 const TIMES: f64 = 10.0;
 /// The targets.
@@ -91,11 +87,11 @@ pub(crate) async fn run(options: &OverloadOptions) -> Result<()> {
         items: options.items,
         duration: Duration::from_secs(options.seconds),
     };
-    let (before, begun) = (server.counter(APPLIED), Instant::now());
+    let (before, begun) = (server.applied(), Instant::now());
     let memory = Memory::watch(server.pid());
     let flooded = flood::run(&flood).await?;
     let took = begun.elapsed();
-    let settled_per_s = (server.counter(APPLIED) - before) / took.as_secs_f64();
+    let settled_per_s = (server.applied() - before) / took.as_secs_f64();
     let ended = Instant::now();
     let recovered = recovery(&server, &till, options.items, &usual, ended).await?;
     let rss = memory.end();
@@ -123,17 +119,10 @@ async fn peak(server: &Server, till: &str, options: &OverloadOptions) -> Result<
         duration: Duration::from_secs(options.peak_seconds),
         rate: None,
     };
-    let (before, begun) = (server.counter(APPLIED), Instant::now());
+    let (before, begun) = (server.applied(), Instant::now());
     let accepted = load::run(&load).await?;
-    let all = before + accepted.commands as f64;
-    while server.counter(APPLIED) < all {
-        if begun.elapsed() > load.duration + DRAIN {
-            bail!("{} of {all} commands applied: some never settled", server.counter(APPLIED));
-        }
-        // Another process counts; it is asked, up to the end above.
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let settled_s = (server.counter(APPLIED) - before) / begun.elapsed().as_secs_f64();
+    server.until_applied(before + accepted.commands as f64).await?;
+    let settled_s = (server.applied() - before) / begun.elapsed().as_secs_f64();
     println!(
         "peak: {} connections, {:.0} accepted/s, {settled_s:.0} settled/s, p50 {:.1} ms, p99 {:.1} ms",
         options.peak_connections,

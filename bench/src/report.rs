@@ -25,10 +25,6 @@ pub(crate) struct Settings {
 const BATCH: usize = 100;
 /// Connections for batches: their latency is longer, so fewer keep the server busy.
 const BATCH_CONNECTIONS: usize = 16;
-/// The counter of commands that reached an outcome.
-const APPLIED: &str = "stockline_worker_applied_total";
-/// How long the backlog may take after the load ended.
-const DRAIN: Duration = Duration::from_secs(120);
 
 /// One measured load.
 struct Measured {
@@ -101,18 +97,12 @@ pub(crate) async fn run(data: &Path, settings: &Settings) -> Result<()> {
 
 /// The load, then the backlog to its end; beside it one connection that waits for its outcomes.
 async fn measure(server: &Server, load: &Load) -> Result<Measured> {
-    let (applied_before, cpu_before, started) = (server.counter(APPLIED), server.cpu_seconds(), Instant::now());
+    let (applied_before, cpu_before, started) = (server.applied(), server.cpu_seconds(), Instant::now());
     let sampler = settle_times(load);
     let (accepted, settle_us) = tokio::join!(load::run(load), sampler);
     let (accepted, mut settle_us) = (accepted?, settle_us?);
     let goal = applied_before + (accepted.commands + settle_us.len() as u64) as f64;
-    while server.counter(APPLIED) < goal {
-        if started.elapsed() > load.duration + DRAIN {
-            bail!("{} of {goal} commands applied: some never settled", server.counter(APPLIED));
-        }
-        // Another process counts; it is asked, up to the end above.
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    server.until_applied(goal).await?;
     let elapsed = started.elapsed().as_secs_f64();
     let commands = goal - applied_before;
     settle_us.sort_unstable();

@@ -7,6 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+/// The counter of commands that reached an outcome.
+const APPLIED: &str = "stockline_worker_applied_total";
+/// How long the backlog may take after the load ended.
+const DRAIN: Duration = Duration::from_secs(120);
+
 /// A running server; killed when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -66,6 +71,7 @@ impl Server {
             if Instant::now() > deadline {
                 bail!("the server was not ready within 60 s");
             }
+            // Asked again soon, or the wait would be measured as the start.
             std::thread::sleep(Duration::from_millis(2));
         }
         Ok(())
@@ -83,8 +89,26 @@ impl Server {
         Some((status, body))
     }
 
+    /// Commands that reached an outcome since it was started.
+    pub(crate) fn applied(&self) -> f64 {
+        self.counter(APPLIED)
+    }
+
+    /// Waits until so many commands reached an outcome.
+    pub(crate) async fn until_applied(&self, goal: f64) -> Result<()> {
+        let deadline = Instant::now() + DRAIN;
+        while self.applied() < goal {
+            if Instant::now() > deadline {
+                bail!("{} of {goal} commands applied: some never settled", self.applied());
+            }
+            // Another process counts; it is asked, up to the end above.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
     /// The sum of a counter over its labels; 0 where it is not there.
-    pub(crate) fn counter(&self, name: &str) -> f64 {
+    fn counter(&self, name: &str) -> f64 {
         let text = self.get(&self.metrics, "/metrics").map(|(_, body)| body).unwrap_or_default();
         let value = |line: &str| -> Option<f64> {
             let rest = line.strip_prefix(name)?;

@@ -53,6 +53,7 @@ impl SlowStore {
 /// No timer for no delay: it would add its own granularity.
 async fn pause(delay: Duration) {
     if !delay.is_zero() {
+        // The latency that is modelled.
         tokio::time::sleep(delay).await;
     }
 }

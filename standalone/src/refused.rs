@@ -36,7 +36,7 @@ pub(crate) struct RefusedArgs {
     /// Settled at or after
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
-    /// Only these commands; may be given several times
+    /// Only these commands, wherever in the list they are; may be given several times
     #[arg(long = "id", value_name = "UUID")]
     ids: Vec<CommandId>,
     /// Send all that are listed again, under new ids that name the old ones
