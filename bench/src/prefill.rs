@@ -78,6 +78,7 @@ fn slot(item_id: &ItemId, dice: &mut Dice, action: Action, now: Timestamp) -> Sl
         submitted_by: Arc::from("till-1"),
         retry: 0,
         resubmits: None,
+        first_accepted_at: None,
     }))
 }
 

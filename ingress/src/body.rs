@@ -1,6 +1,6 @@
 //! Request bodies: bounded, JSON only, every failure a problem.
 
-use std::pin::pin;
+use std::ops::Deref;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -9,43 +9,78 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
 use serde_json::error::Category;
 use stockline_common::domain::{Fault, Json, JsonObject};
+use tokio::sync::SemaphorePermit;
 
 use crate::Limits;
 use crate::problem::{Problem, codes};
-use crate::room::Room;
+use crate::room::{LargeBody, Room, SMALL_BODY_BYTES};
 
-/// What is read and thrown away of a body that is too large, in bytes, so that its sender reads the answer.
+/// What is read and thrown away of a body that is not taken, in bytes, so that its sender reads the answer.
 const DISCARD_BYTES: usize = 16 * 1024 * 1024;
+
+/// And for so long, of one that is slow.
+const DISCARD_WITHIN: Duration = Duration::from_secs(2);
 
 /// A body that is not here by then is slow.
 const SLOW_AFTER: Duration = Duration::from_millis(250);
 
-/// Reads a JSON body of at most `limits.body_bytes`, within half of the time that a request may take. Slow ones have a
-/// share of the requests in work, so that the others have the rest.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, limits: &Limits, room: &Room) -> Result<Bytes, Problem> {
-    let mut reading = pin!(read_bounded(headers, body, limits.body_bytes));
-    let read = match tokio::time::timeout(SLOW_AFTER, &mut reading).await {
-        Ok(read) => read?,
-        Err(_) => slow(reading, limits, room).await?,
-    };
-    is_json(headers, read.is_empty())?;
-    Ok(read)
+/// A body, with the room that it takes until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    bytes: Bytes,
+    _large: Option<LargeBody<'a>>,
 }
 
-async fn slow(
-    reading: impl Future<Output = Result<Bytes, Problem>>,
+impl Deref for Held<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Reads a JSON body of at most `limits.body_bytes`, within half of the time that a request may take. Slow ones have a
+/// share of the requests in work, so that the others have the rest; large ones have so many bytes in all.
+pub(crate) async fn read<'a>(
+    headers: &HeaderMap,
+    body: Body,
     limits: &Limits,
-    room: &Room,
-) -> Result<Bytes, Problem> {
+    room: &'a Room,
+) -> Result<Held<'a>, Problem> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+    let mut reader = Reader::new(body, limits.body_bytes, announced, room);
+    if let Some(bytes) = announced {
+        reader.make_room(bytes, bytes).await;
+    }
+    match tokio::time::timeout(SLOW_AFTER, reader.read()).await {
+        Ok(read) => read?,
+        Err(_) => slow(&mut reader, limits, room).await?,
+    }
+    let held = reader.held()?;
+    is_json(headers, held.is_empty())?;
+    Ok(held)
+}
+
+async fn slow(reader: &mut Reader<'_>, limits: &Limits, room: &Room) -> Result<(), Problem> {
     let Some(_place) = room.slow_body() else {
-        let detail = "too many bodies are arriving slowly; nothing of this one was taken, send it again";
-        return Err(Problem::new(codes::OVERLOADED, detail));
+        return Err(reader.refusal.take().unwrap_or_else(too_many_slow));
     };
+    reader.is_slow = true;
+    reader.take_slow_share();
+    if reader.refusal.is_some() {
+        // For those who read the answer only when they have sent all.
+        return tokio::time::timeout(DISCARD_WITHIN, reader.read()).await.unwrap_or(Ok(()));
+    }
     let within = Duration::from_secs(limits.request_timeout_s) / 2;
-    tokio::time::timeout(within.saturating_sub(SLOW_AFTER), reading).await.map_err(|_| {
+    tokio::time::timeout(within.saturating_sub(SLOW_AFTER), reader.read()).await.map_err(|_| {
         let detail = format!("the body did not arrive within {} s; send it again", within.as_secs());
-        Problem::new(codes::REQUEST_TIMEOUT, detail)
+        reader.refusal.take().unwrap_or_else(|| Problem::new(codes::REQUEST_TIMEOUT, detail))
     })?
+}
+
+fn too_many_slow() -> Problem {
+    let detail = "too many bodies are arriving slowly; nothing of this one was taken, send it again";
+    Problem::new(codes::OVERLOADED, detail)
 }
 
 fn is_json(headers: &HeaderMap, empty: bool) -> Result<(), Problem> {
@@ -74,39 +109,108 @@ fn is_json(headers: &HeaderMap, empty: bool) -> Result<(), Problem> {
     Err(Problem::new(codes::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json"))
 }
 
-async fn read_bounded(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Bytes, Problem> {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
-    let mut first = Bytes::new();
-    let mut more = Vec::new();
-    let mut total = 0_usize;
-    let mut too_large = announced.is_some_and(|bytes| bytes > limit);
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Problem::new(codes::MALFORMED_JSON, "the body ended before its end"))?;
-        let Ok(bytes) = frame.into_data() else { continue };
-        total += bytes.len();
-        too_large |= total > limit;
-        if too_large {
-            (first, more) = (Bytes::new(), Vec::new());
-            if total > limit.saturating_add(DISCARD_BYTES) {
-                break;
+struct Reader<'a> {
+    body: Body,
+    limit: usize,
+    announced: Option<usize>,
+    room: &'a Room,
+    large: Option<LargeBody<'a>>,
+    is_slow: bool,
+    slow_share: Option<SemaphorePermit<'a>>,
+    /// Why nothing of the body is kept.
+    refusal: Option<Problem>,
+    /// What came first, and from the second piece on all of it.
+    first: Bytes,
+    more: Vec<u8>,
+    total: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn new(body: Body, limit: usize, announced: Option<usize>, room: &'a Room) -> Self {
+        let (large, slow_share, refusal) = (None, None, None);
+        let (first, more, total) = (Bytes::new(), Vec::new(), 0);
+        Self { body, limit, announced, room, large, is_slow: false, slow_share, refusal, first, more, total }
+    }
+
+    /// Room for a body that has `known` bytes at least, and may have `most`.
+    async fn make_room(&mut self, known: usize, most: usize) {
+        if self.refusal.is_some() {
+            return;
+        }
+        if known > self.limit {
+            let detail = format!("the body must be at most {} bytes; nothing of it was taken", self.limit);
+            self.refuse(Problem::new(codes::BODY_TOO_LARGE, detail));
+        } else if known > SMALL_BODY_BYTES && self.large.is_none() {
+            self.large = self.room.large_body(most).await;
+            if self.large.is_none() {
+                let detail = "too many large bodies are being read; nothing of this one was taken, send it again";
+                self.refuse(Problem::new(codes::OVERLOADED, detail));
+            } else if self.is_slow {
+                self.take_slow_share();
             }
-        } else if first.is_empty() && more.is_empty() {
-            first = bytes;
-        } else {
-            if more.is_empty() {
-                more.reserve(announced.unwrap_or(0).max(first.len() + bytes.len()));
-                more.extend_from_slice(&first);
-            }
-            more.extend_from_slice(&bytes);
         }
     }
-    if too_large {
-        return Err(Problem::new(
-            codes::BODY_TOO_LARGE,
-            format!("the body must be at most {limit} bytes; nothing of it was taken"),
-        ));
+
+    fn take_slow_share(&mut self) {
+        if let Some(large) = &self.large {
+            self.slow_share = self.room.slow_large_body(large);
+            if self.slow_share.is_none() {
+                self.refuse(too_many_slow());
+            }
+        }
     }
-    Ok(if more.is_empty() { first } else { more.into() })
+
+    fn refuse(&mut self, refusal: Problem) {
+        (self.first, self.more) = (Bytes::new(), Vec::new());
+        (self.large, self.slow_share) = (None, None);
+        self.refusal = Some(refusal);
+    }
+
+    /// Reads to the end, or as far as is discarded. Goes on where it was dropped.
+    async fn read(&mut self) -> Result<(), Problem> {
+        loop {
+            // Who did not say how long it is may go on to the limit.
+            self.make_room(self.total, self.limit).await;
+            if self.refusal.is_some() && self.total > self.limit.saturating_add(DISCARD_BYTES) {
+                return Ok(());
+            }
+            let Some(frame) = self.body.frame().await else { return Ok(()) };
+            let Ok(frame) = frame else {
+                let problem = Problem::new(codes::MALFORMED_JSON, "the body ended before its end");
+                return Err(self.refusal.take().unwrap_or(problem));
+            };
+            if let Ok(bytes) = frame.into_data() {
+                self.total += bytes.len();
+                self.keep(bytes);
+            }
+        }
+    }
+
+    fn keep(&mut self, bytes: Bytes) {
+        if self.refusal.is_some() {
+            return;
+        }
+        if self.first.is_empty() && self.more.is_empty() {
+            self.first = bytes;
+            return;
+        }
+        if self.more.is_empty() {
+            self.more.reserve(self.announced.unwrap_or(0).max(self.first.len() + bytes.len()));
+            self.more.extend_from_slice(&self.first);
+            self.first = Bytes::new();
+        }
+        self.more.extend_from_slice(&bytes);
+    }
+
+    fn held(self) -> Result<Held<'a>, Problem> {
+        match self.refusal {
+            Some(refusal) => Err(refusal),
+            None => {
+                let bytes = if self.more.is_empty() { self.first } else { self.more.into() };
+                Ok(Held { bytes, _large: self.large })
+            }
+        }
+    }
 }
 
 /// Parses a body; the text must outlive the value.

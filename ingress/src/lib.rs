@@ -62,6 +62,9 @@ pub struct AuthConfig {
 pub struct Limits {
     /// Bytes of a request body.
     pub body_bytes: usize,
+    /// Bytes of all bodies over 16 KiB that are being read, at least two of the largest; more wait, and are 503 after 1 s.
+    /// Slow ones have half of it.
+    pub large_bodies_bytes: usize,
     /// Commands of one batch.
     pub batch_commands: usize,
     /// Requests waiting for outcomes at once.
@@ -94,6 +97,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body_bytes: 1024 * 1024,
+            large_bodies_bytes: 64 * 1024 * 1024,
             batch_commands: 500,
             waiters: 1_000,
             waited_commands: 20_000,

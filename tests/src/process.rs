@@ -117,6 +117,13 @@ impl Server {
         stockline_ok(&all, &self.data).trim().to_owned()
     }
 
+    /// Memory held now, in MB.
+    pub fn rss_mb(&self) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
+    }
+
     /// The process id.
     pub fn pid(&self) -> u32 {
         self.child.id()

@@ -4,6 +4,8 @@
 
 use std::io;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -76,6 +78,46 @@ async fn slow_bodies_leave_room_for_a_till() {
     let bodies = trickles(&server, bodies, &slow_body(&server)).await;
     let sales = serve_until(&server, |_| all_done(&bodies)).await;
     println!("{sales} sales meanwhile");
+    audit(&server.stop());
+}
+
+/// As many send bodies of the largest size and keep the last byte back: most of them are refused, and kept nowhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_bodies_have_bounded_memory_and_leave_room_for_a_till() {
+    const BODIES: usize = 600;
+    /// What is held, as much again twice for the allocator, and what is read ahead for each connection.
+    const MORE_MB_MAX: u64 = 3 * 64 + BODIES as u64 / 10;
+    let files = most_files();
+    let data = tempfile::tempdir().unwrap();
+    let server = start_with_files(data.path(), files).await;
+    server.stock_up("cola", "1000000").await;
+    let bytes = server.get("/v1/limits").await["body_bytes"].as_u64().unwrap();
+    let body: Arc<str> = (head_of_body(&server, bytes) + &" ".repeat(usize::try_from(bytes).unwrap() - 1)).into();
+    let (before, refused) = (server.rss_mb(), Arc::new(AtomicUsize::new(0)));
+    let mut held = Vec::new();
+    for _ in 0..BODIES {
+        let (stream, body, refused) = (connect(&server).await, body.clone(), refused.clone());
+        held.push(tokio::spawn(async move {
+            let begun = Instant::now();
+            let (mut read, mut write) = stream.into_split();
+            let mut answer = Vec::new();
+            // A refused one may be closed before its end.
+            let _ = tokio::join!(read.read_to_end(&mut answer), write.write_all(body.as_bytes()));
+            refused.fetch_add(usize::from(answer.starts_with(b"HTTP/1.1 503")), Ordering::Relaxed);
+            begun.elapsed()
+        }));
+    }
+    let most = AtomicU64::new(before);
+    let sales = serve_until(&server, |_| {
+        most.fetch_max(server.rss_mb(), Ordering::Relaxed);
+        all_done(&held)
+    })
+    .await;
+    let more = most.into_inner() - before;
+    let refused = refused.load(Ordering::Relaxed);
+    println!("{sales} sales meanwhile, {more} MB more than {before} MB, {refused} bodies refused");
+    assert!(more <= MORE_MB_MAX, "{BODIES} bodies took {more} MB");
+    assert!(refused > BODIES / 2, "only {refused} were refused");
     audit(&server.stop());
 }
 
@@ -167,8 +209,12 @@ async fn until_closed(mut stream: TcpStream) -> Duration {
 }
 
 fn slow_body(server: &Server) -> String {
+    head_of_body(server, 5_000)
+}
+
+fn head_of_body(server: &Server, bytes: u64) -> String {
     format!(
-        "POST /v1/commands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n",
+        "POST /v1/commands HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {bytes}\r\n\r\n",
         server.manager
     )
 }

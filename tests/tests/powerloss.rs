@@ -64,7 +64,14 @@ fn item(number: usize) -> ItemId {
 fn queued(item_id: &ItemId, action: Action) -> Queued {
     let command =
         Command { command_id: CommandId(Uuid::new_v4()), item_id: item_id.clone(), action, facts: Facts::default() };
-    Queued { command, accepted_at: SystemClock.now(), submitted_by: "till".into(), retry: 0, resubmits: None }
+    Queued {
+        command,
+        accepted_at: SystemClock.now(),
+        submitted_by: "till".into(),
+        retry: 0,
+        resubmits: None,
+        first_accepted_at: None,
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a sender makes its own ids")]

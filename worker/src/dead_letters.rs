@@ -100,6 +100,7 @@ pub fn next_retry(record: &Record) -> Result<Queued, Refusal> {
         submitted_by: outcome.submitted_by.clone(),
         retry: record.retry + 1,
         resubmits: record.resubmits.clone(),
+        first_accepted_at: record.first_accepted_at,
     })
 }
 

@@ -295,6 +295,8 @@ pub struct Queued {
     pub retry: u32,
     /// Set on a resubmission.
     pub resubmits: Option<Resubmits>,
+    /// Set on a resubmission: when the command that nobody had sent before was accepted. Its age is judged by that.
+    pub first_accepted_at: Option<Timestamp>,
 }
 
 fn set<M: SerializeMap, T: Serialize>(map: &mut M, key: &'static str, value: Option<&T>) -> Result<(), M::Error> {

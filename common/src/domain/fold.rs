@@ -21,9 +21,9 @@ use occurrence::Occurrence;
 /// The rules that an installation sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
-    /// A movement that occurred longer before it was accepted is refused, in milliseconds; 30 days.
+    /// A movement that occurred longer before it was first accepted is refused, in milliseconds; 30 days.
     pub max_age_ms: i64,
-    /// A count that was taken longer before it was accepted is refused, in milliseconds; 72 hours.
+    /// A count that was taken longer before it was first accepted is refused, in milliseconds; 72 hours.
     pub late_count_max_age_ms: i64,
 }
 

@@ -44,6 +44,8 @@ struct EnvelopeOut<'a> {
     retry: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resubmits: Option<&'a Resubmits>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_accepted_at: Option<Timestamp>,
 }
 
 /// Writes one command as it stands in a message, for [`join_message`].
@@ -54,6 +56,7 @@ pub fn encode_command(queued: &Queued) -> String {
         by: &queued.submitted_by,
         retry: (queued.retry > 0).then_some(queued.retry),
         resubmits: queued.resubmits.as_ref(),
+        first_accepted_at: queued.first_accepted_at,
     };
     // These types have no map with other keys than strings and no failing Serialize.
     serde_json::to_string(&envelope).unwrap_or_default()
@@ -111,6 +114,7 @@ struct EnvelopeIn<'a> {
     #[serde(default)]
     retry: u32,
     resubmits: Option<Resubmits>,
+    first_accepted_at: Option<Timestamp>,
 }
 
 /// Reads a message command by command: what can't be decoded becomes a dead letter in its place, and harms only
@@ -153,6 +157,7 @@ fn decode_command(group: &ItemId, message_id: &str, index: usize, raw: &str, now
             submitted_by: Arc::from(envelope.by),
             retry: envelope.retry,
             resubmits: envelope.resubmits,
+            first_accepted_at: envelope.first_accepted_at,
         })),
         Ok(command) => {
             let reason = format!("the command is for item {}, its message for {group}", command.item_id);

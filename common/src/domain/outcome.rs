@@ -214,6 +214,9 @@ pub struct Record {
     /// The refused command that this one replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resubmits: Option<Resubmits>,
+    /// Of a resubmission (see [`super::Queued::first_accepted_at`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_accepted_at: Option<Timestamp>,
     /// The command that replaces this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resubmitted_as: Option<Resubmits>,
@@ -261,6 +264,16 @@ impl Record {
         }
     }
 
+    /// The command, as one that replaces it names it.
+    pub fn reference(&self) -> Resubmits {
+        Resubmits { item_id: self.outcome.item_id.clone(), command_id: self.outcome.command_id }
+    }
+
+    /// When the command was accepted; a resubmission, when the command that nobody had sent before was.
+    pub fn first_accepted_at(&self) -> Timestamp {
+        self.first_accepted_at.unwrap_or(self.outcome.accepted_at)
+    }
+
     /// Does this record settle a message with `retry`? A dead letter of fewer tries does not, unless it was
     /// discarded or resubmitted: then it is final.
     pub fn decides(&self, retry: u32) -> bool {
@@ -299,6 +312,7 @@ impl Record {
             alerts: Vec::new(),
             changed_default: None,
             resubmits: queued.and_then(|q| q.resubmits.clone()),
+            first_accepted_at: queued.and_then(|q| q.first_accepted_at),
             resubmitted_as: None,
         }
     }

@@ -81,7 +81,14 @@ fn registration(item: &str, id: u128, barcodes: &[&str]) -> Slot {
         facts: Facts::default(),
     };
     let accepted_at = Timestamp::from_millis(T0);
-    Slot::Command(Box::new(Queued { command, accepted_at, submitted_by: "m".into(), retry: 0, resubmits: None }))
+    Slot::Command(Box::new(Queued {
+        command,
+        accepted_at,
+        submitted_by: "m".into(),
+        retry: 0,
+        resubmits: None,
+        first_accepted_at: None,
+    }))
 }
 
 #[test]

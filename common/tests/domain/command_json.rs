@@ -147,13 +147,10 @@ pub fn command() -> impl Strategy<Value = Command> {
 pub fn queued() -> impl Strategy<Value = Queued> {
     let resubmits = (item(), any::<u128>())
         .prop_map(|(item_id, id)| Resubmits { item_id, command_id: CommandId(Uuid::from_u128(id)) });
-    (command(), time(), ".{0,20}", 0..3_u32, weighted(0.2, resubmits)).prop_map(
-        |(command, accepted_at, by, retry, resubmits)| Queued {
-            command,
-            accepted_at,
-            submitted_by: by.into(),
-            retry,
-            resubmits,
+    (command(), time(), ".{0,20}", 0..3_u32, weighted(0.2, (resubmits, time()))).prop_map(
+        |(command, accepted_at, by, retry, replaced)| {
+            let (resubmits, first_accepted_at) = replaced.unzip();
+            Queued { command, accepted_at, submitted_by: by.into(), retry, resubmits, first_accepted_at }
         },
     )
 }

@@ -108,6 +108,32 @@ fn a_resubmission_replaces_what_took_no_effect_once() {
 }
 
 #[test]
+fn however_late_a_refused_command_is_corrected_its_age_is_judged_by_when_it_first_came() {
+    const HOUR_MS: i64 = 3_600_000;
+    for (claim, script, first_came_h_ago, expected) in [
+        ("a sale of 31 days ago that came then", "sell 1 id:8 @-744h", 744, "main -1 =-1"),
+        ("that came 30 days later", "sell 1 id:8 @-744h", 24, "main -1 =-1"),
+        ("that came 31 days later", "sell 1 id:8 @-744h", 0, "occurred_at_out_of_range"),
+        ("a count of four days ago that came then", "count 1 id:8 @-96h", 96, "main +1 =1"),
+        ("that came three days later", "count 1 id:8 @-96h", 24, "main +1 =1"),
+        ("that came four days later", "count 1 id:8 @-96h", 0, "count_too_late"),
+    ] {
+        let mut worker = world("");
+        worker.run(&item_id(), &slots(&read("sell 1 id:7 dead")));
+        let Slot::Command(mut queued) = resubmission(script, 7) else { unreachable!() };
+        queued.first_accepted_at = Some(queued.accepted_at.plus_millis(-first_came_h_ago * HOUR_MS));
+        worker.run(&item_id(), &[Slot::Command(queued.clone())]);
+        assert_eq!(became(&worker, 8), expected, "{claim}");
+        let record = worker.store.record(&item_id(), command_id(8)).unwrap();
+        assert_eq!(
+            record.first_accepted_at(),
+            queued.first_accepted_at.unwrap(),
+            "{claim}: known to who corrects it again"
+        );
+    }
+}
+
+#[test]
 fn a_dead_letter_is_retried_or_resubmitted_but_never_both() {
     let retry = || slots(&read("sell 1 id:7 retry:1")).remove(0);
     let again = || resubmission("sell 1 id:8", 7);

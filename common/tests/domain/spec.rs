@@ -116,6 +116,7 @@ impl Spec {
             submitted_by: "till-1".into(),
             retry: self.retry,
             resubmits: None,
+            first_accepted_at: None,
         }
     }
 

@@ -178,7 +178,14 @@ async fn queue(app: &App, caller: &Caller, lines: Vec<Judged>) -> Result<Vec<Jud
             Judged::Valid(command) => {
                 let receipted = Receipted::of(app, &command, accepted_at);
                 let by = submitted_by.clone();
-                let queued = Queued { command: *command, accepted_at, submitted_by: by, retry: 0, resubmits: None };
+                let queued = Queued {
+                    command: *command,
+                    accepted_at,
+                    submitted_by: by,
+                    retry: 0,
+                    resubmits: None,
+                    first_accepted_at: None,
+                };
                 let envelope = encode_command(&queued);
                 packing.push(Line { item_id: queued.command.item_id, envelope });
                 Judged::Queued(Box::new(receipted))

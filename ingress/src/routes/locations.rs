@@ -127,6 +127,7 @@ pub(crate) async fn put_location(
     Params::of(&uri, &[]).finish()?;
     let bytes = body::read(&headers, request, &app.limits, &app.room).await?;
     let settings = parse(&body::parse(&bytes)?, location_id, app.clock.now())?;
+    drop(bytes);
     let found = app.queries.location(&settings.location_id).await.map_err(|error| super::store(&error))?;
     caller.may_manage_location(&settings.location_id, found.is_some())?;
     app.queries.put_location(&settings).await.map_err(|error| super::store(&error))?;

@@ -21,6 +21,9 @@ pub(crate) struct LimitsView {
     /// Bytes of a request body.
     #[schema(example = 1_048_576)]
     body_bytes: usize,
+    /// Bytes of all bodies over 16 KiB that are being read; more wait, and are `overloaded` after 1 s.
+    #[schema(example = 67_108_864)]
+    large_bodies_bytes: usize,
     /// Commands of one batch, and of one status request.
     #[schema(example = 500)]
     batch_commands: usize,
@@ -67,6 +70,7 @@ impl From<&Limits> for LimitsView {
     fn from(limits: &Limits) -> Self {
         Self {
             body_bytes: limits.body_bytes,
+            large_bodies_bytes: limits.large_bodies_bytes,
             batch_commands: limits.batch_commands,
             page_entries: limits.page,
             page_levels: PAGE_LEVELS_MAX,

@@ -30,8 +30,8 @@ struct Correction {
 /// Sends a refused command again, corrected.
 ///
 /// For Managers. It is queued under a new id, the UUIDv5 of the old one and its item, so that doing this twice does it once. A movement keeps the time at
-/// which it occurred: one that named none occurred when it was first accepted. The new command's outcome names the
-/// old one, and the old one is then marked as resubmitted.
+/// which it occurred: one that named none occurred when it was first accepted, and by that its age is judged, however
+/// late it is corrected. The new command's outcome names the old one, and the old one is then marked as resubmitted.
 #[utoipa::path(
     post,
     path = "/v1/items/{item_id}/commands/{command_id}/resubmit",
@@ -80,11 +80,11 @@ pub(crate) async fn resubmit(
             json => correction(&json, command)?,
         },
     };
+    drop(bytes);
     let command = corrected(command, &record.outcome, correction);
     caller.may_submit(&command, &app.staff_may)?;
     was_not_set_aside(&app, &command).await?;
-    let resubmits = Resubmits { item_id: state.item_id, command_id: state.command_id };
-    accept(&app, &caller, command, Some(resubmits), &headers).await
+    accept(&app, &caller, command, Some(&record), &headers).await
 }
 
 /// The command of a record that may be resubmitted.

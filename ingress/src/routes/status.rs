@@ -131,6 +131,7 @@ pub(crate) async fn statuses(
     Params::of(&uri, &[]).finish()?;
     let bytes = body::read(&headers, request, &app.limits, &app.room).await?;
     let wanted = parse_wanted(&body::parse(&bytes)?, app.limits.batch_commands)?;
+    drop(bytes);
     let states: Vec<_> = wanted.iter().map(|wanted| wanted.state.clone()).collect();
     let records = app.queries.records(&states).await.map_err(|error| super::store(&error))?;
     let viewer = caller.viewer();

@@ -6,7 +6,7 @@ use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use stockline_common::domain::{
-    Command, CommandId, Fault, ParseContext, Queued, Resubmits, encode_command, parse_command,
+    Command, CommandId, Fault, ParseContext, Queued, Record, encode_command, parse_command,
 };
 
 use crate::access::Caller;
@@ -59,6 +59,7 @@ pub(crate) async fn submit(
         command_id: idempotency_key(&headers)?,
     };
     let command = parse_command(&body::parse(&bytes)?, &context).map_err(Problem::invalid_command)?;
+    drop(bytes);
     caller.may_submit(&command, &app.staff_may)?;
     accept(&app, &caller, command, None, &headers).await
 }
@@ -82,12 +83,19 @@ pub(crate) async fn accept(
     app: &Arc<App>,
     caller: &Caller,
     command: Command,
-    resubmits: Option<Resubmits>,
+    replaced: Option<&Record>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let accepted_at = app.clock.now();
     let receipted = Receipted::of(app, &command, accepted_at);
-    let queued = Queued { command, accepted_at, submitted_by: caller.submitted_by(), retry: 0, resubmits };
+    let queued = Queued {
+        command,
+        accepted_at,
+        submitted_by: caller.submitted_by(),
+        retry: 0,
+        resubmits: replaced.map(Record::reference),
+        first_accepted_at: replaced.map(Record::first_accepted_at),
+    };
     let line = Line { item_id: queued.command.item_id.clone(), envelope: encode_command(&queued) };
     drop(queued);
     match app.packer.submit(vec![line]).await {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::advance;
 
-use super::super::{Phase, Server, http};
+use super::super::{HEAD_BYTES, Phase, Server, http};
 use super::*;
 
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -158,4 +158,30 @@ async fn http2_is_served_and_its_chatter_is_no_slow_head() {
     let mut partial = connect();
     partial.stream.write_all(&http2_request()[..30]).await.unwrap();
     assert_eq!(partial.served.await.unwrap().as_secs(), 10, "a preface is no request");
+}
+
+/// What a request may send before a handler takes any of it, by the server's own settings (RFC 9113, 6.5 and 6.9).
+#[tokio::test(start_paused = true)]
+async fn http2_reads_no_more_ahead_of_a_body_than_http1() {
+    let mut client = connect();
+    client.stream.write_all(&http2_request()).await.unwrap();
+    let (mut of_stream, mut of_connection) = (65_535, 65_535);
+    let mut head = [0; 9];
+    loop {
+        client.stream.read_exact(&mut head).await.unwrap();
+        let mut payload = vec![0; usize::from(u16::from_be_bytes([head[1], head[2]]))];
+        client.stream.read_exact(&mut payload).await.unwrap();
+        let number = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap()) as usize;
+        match (head[3], head[4]) {
+            (4, 0) => {
+                for setting in payload.chunks(6).filter(|setting| setting[..2] == [0, 4]) {
+                    of_stream = number(&setting[2..]);
+                }
+            }
+            (8, _) => of_connection += number(&payload),
+            (1, _) => break,
+            _ => {}
+        }
+    }
+    assert_eq!((of_stream, of_connection), (HEAD_BYTES, 2 * HEAD_BYTES));
 }

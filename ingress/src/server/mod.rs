@@ -9,6 +9,7 @@ mod tests;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,9 @@ use stockline_common::service::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::Service as _;
 
 pub use connection::IDLE_TIMEOUT;
@@ -43,7 +46,7 @@ const BACKLOG: u32 = 4_096;
 /// How long connections may take to be closed once the drain is over.
 const CLOSE: Duration = Duration::from_secs(1);
 /// While all connections are taken, those give way that were of no use for so long: no request in work, nothing moved, or
-/// the head of a request begun and not ended.
+/// the handshake or the head of a request begun and not ended.
 pub const GIVE_WAY_AFTER: Duration = Duration::from_secs(2);
 /// How often they are asked to.
 const GIVE_WAY_EVERY: Duration = Duration::from_millis(500);
@@ -178,6 +181,8 @@ fn http() -> Builder<TokioExecutor> {
     // Slow heads are seen to by `TimedIo`.
     http.http1().header_read_timeout(None).max_buf_size(HEAD_BYTES);
     http.http2().max_concurrent_streams(HTTP2_STREAMS).max_header_list_size(HEAD_BYTES as u32);
+    // What is read ahead of bodies that wait for room: of one request, and of all of a connection.
+    http.http2().initial_stream_window_size(HEAD_BYTES as u32).initial_connection_window_size(2 * HEAD_BYTES as u32);
     http
 }
 
@@ -198,15 +203,46 @@ impl Server {
             return;
         }
         let Some(tls) = &self.tls else { return self.http(stream, phases).await };
-        let shaken = tokio::select! {
-            shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => shaken,
-            // It has not sent a request yet.
-            _ = phases.wait_for(|phase| *phase != Phase::Serving) => return,
-        };
-        match shaken {
-            Ok(Ok(stream)) => self.http(stream, phases).await,
-            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
-            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        if let Some(stream) = self.shake(tls, stream, &mut phases).await {
+            self.http(stream, phases).await;
+        }
+    }
+
+    /// The TLS handshake of a connection; `None` where it came to nothing.
+    async fn shake(
+        &self,
+        tls: &TlsAcceptor,
+        stream: TcpStream,
+        phases: &mut watch::Receiver<Phase>,
+    ) -> Option<TlsStream<TcpStream>> {
+        let begun = Instant::now();
+        let mut crowd = self.crowd.subscribe();
+        let mut shaking = pin!(tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)));
+        loop {
+            tokio::select! {
+                biased;
+                shaken = &mut shaking => {
+                    return match shaken {
+                        Ok(Ok(stream)) => Some(stream),
+                        Ok(Err(error)) => {
+                            tracing::debug!(%error, "a TLS handshake failed");
+                            None
+                        }
+                        Err(_) => {
+                            tracing::debug!("a TLS handshake took too long");
+                            None
+                        }
+                    };
+                }
+                Ok(()) = crowd.changed() => {
+                    if begun.elapsed() >= GIVE_WAY_AFTER {
+                        tracing::debug!("a TLS handshake gives way");
+                        return None;
+                    }
+                }
+                // It has not sent a request yet.
+                _ = phases.wait_for(|phase| *phase != Phase::Serving) => return None,
+            }
         }
     }
 

@@ -226,6 +226,38 @@ impl Certificate {
     fn files(&self) -> TlsFiles {
         TlsFiles { cert: self.folder.path().join("cert.pem"), key: self.folder.path().join("key.pem") }
     }
+
+    /// A client's connection that has agreed on a protocol.
+    async fn connect(&self, address: SocketAddr, alpn: &[u8]) -> tokio_rustls::client::TlsStream<TcpStream> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.cert_pem.as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![alpn.to_vec()];
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = "localhost".try_into().unwrap();
+        tokio_rustls::TlsConnector::from(Arc::new(tls)).connect(name, stream).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn handshakes_that_say_nothing_give_way_when_all_connections_are_taken() {
+    let certificate = Certificate::new();
+    let running = start(ServeOptions { tls: Some(certificate.files()), connections: 2, ..options() }).await;
+    let began = Instant::now();
+    let mut silent =
+        [TcpStream::connect(running.address).await.unwrap(), TcpStream::connect(running.address).await.unwrap()];
+    let mut next = certificate.connect(running.address, b"http/1.1").await;
+    next.write_all(REQUEST).await.unwrap();
+    answer(&mut next).await;
+    assert!(began.elapsed() < HANDSHAKE_TIMEOUT, "after {:?}", began.elapsed());
+    for stream in &mut silent {
+        rest(stream).await;
+    }
 }
 
 #[tokio::test]
@@ -246,18 +278,7 @@ async fn tls_serves_http1_and_http2() {
     assert_eq!(echoed.text().await.unwrap(), large);
 
     for (alpn, version) in [(&b"h2"[..], "h2"), (b"http/1.1", "http/1.1")] {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(certificate.cert_pem.as_bytes()).unwrap()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![alpn.to_vec()];
-        let stream = TcpStream::connect(running.address).await.unwrap();
-        let name = "localhost".try_into().unwrap();
-        let stream = tokio_rustls::TlsConnector::from(Arc::new(tls)).connect(name, stream).await.unwrap();
+        let stream = certificate.connect(running.address, alpn).await;
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(alpn), "{version}");
     }
 

@@ -94,6 +94,11 @@ pub(crate) struct OutcomeView<'a> {
     /// The refused command that this one replaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     resubmits: Option<ResubmitsView<'a>>,
+    /// Set on a resubmission: when the first of the commands that replaced each other was accepted. Its age is judged by
+    /// that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    first_accepted_at: Option<Timestamp>,
     /// The command that replaces this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     resubmitted_as: Option<ResubmitsView<'a>>,
@@ -124,6 +129,7 @@ impl<'a> OutcomeView<'a> {
                 discarded_at: letter.discarded_at,
             }),
             resubmits: record.resubmits.as_ref().map(ResubmitsView::of),
+            first_accepted_at: record.first_accepted_at,
             resubmitted_as: record.resubmitted_as.as_ref().map(ResubmitsView::of),
         }
     }

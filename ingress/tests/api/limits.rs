@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
+use futures_util::future::{Either, select};
+use futures_util::stream::{self, StreamExt as _};
 use reqwest::Method;
 use serde_json::json;
 
@@ -114,6 +116,29 @@ async fn a_body_that_does_not_come_is_408() {
     let request = staff.request(Method::POST, "/v1/commands").header("content-type", "application/json").body(body);
     let answer = staff.send(request).await;
     assert_eq!((answer.status, answer.code()), (408, "request_timeout"));
+}
+
+#[tokio::test]
+async fn slow_large_bodies_leave_room_for_others() {
+    let server = Server::with(|config| {
+        // Room for two.
+        (config.limits.body_bytes, config.limits.large_bodies_bytes) = (30_000, 0);
+    })
+    .await;
+    let staff = server.staff();
+    let slow = || {
+        let begun = stream::iter([Ok::<_, std::io::Error>(vec![b' '; 20_000])]);
+        let body = streamed(begun.chain(stream::pending()));
+        let request = staff.request(Method::POST, "/v1/commands").header("content-type", "application/json");
+        Box::pin(staff.send(request.body(body)))
+    };
+    let (Either::Left((refused, held)) | Either::Right((refused, held))) = select(slow(), slow()).await;
+    assert_eq!((refused.status, refused.code()), (503, "overloaded"), "{}", refused.text);
+    let large = sale(1, "main", "1").to_string() + &" ".repeat(20_000);
+    let request = staff.request(Method::POST, "/v1/commands").header("content-type", "application/json");
+    assert_eq!(staff.send(request.body(large)).await.status, 202);
+    assert_eq!(staff.post("/v1/commands", sale(2, "main", "1")).await.status, 202);
+    drop(held);
 }
 
 #[tokio::test]

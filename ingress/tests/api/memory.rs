@@ -81,6 +81,14 @@ impl Memory {
         }
     }
 
+    /// Discards what was set aside, as an operator does.
+    pub fn discard(&self) {
+        let now = self.clock.now();
+        let mut state = self.state.lock().unwrap();
+        let letters = state.records.values_mut().filter_map(|record| record.outcome.dead_letter.as_mut());
+        letters.for_each(|letter| letter.discarded_at = Some(now));
+    }
+
     /// Makes the record of the n-th command another's.
     pub fn rename_submitter(&self, n: u32, by: &str) {
         let mut state = self.state.lock().unwrap();

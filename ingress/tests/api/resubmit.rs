@@ -117,7 +117,29 @@ async fn a_resubmission_that_was_set_aside_is_retried_and_not_resubmitted() {
     let again = manager.post(&format!("{old}/resubmit"), json!({"item_id": "cola"})).await;
     assert_eq!((again.status, again.code()), (409, "not_resubmittable"), "{}", again.text);
     assert_eq!(again.body["status_url"], later);
+    assert!(again.text.contains("dead-letters retry"), "{}", again.text);
+    server.memory.discard();
+    for of_command in [&old, &later] {
+        let again = manager.post(&format!("{of_command}/resubmit"), json!({"item_id": "cola"})).await;
+        assert_eq!((again.status, again.code()), (409, "not_resubmittable"), "{}", again.text);
+        assert!(again.text.contains("discarded for good; submit a new one"), "{}", again.text);
+    }
     assert!(server.memory.waiting().is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_sale_can_be_corrected_more_than_a_month_later_and_again() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    let server = Server::stocked().await;
+    let manager = server.manager();
+    let old = refused(&server.staff(), 1).await;
+    server.clock.advance_ms(35 * DAY_MS);
+    let answer = manager.post_waiting(&format!("{old}/resubmit"), json!({"item_id": "kohle"})).await;
+    assert_eq!(answer.body["rejection"]["code"], "unknown_item", "{}", answer.text);
+    server.clock.advance_ms(35 * DAY_MS);
+    let path = format!("/v1/items/kohle/commands/{}/resubmit", resubmission(1));
+    let answer = manager.post_waiting(&path, json!({"item_id": "cola"})).await;
+    assert_eq!(answer.body["effects"][0]["occurred_at"], "2027-01-15T08:00:00.000Z", "{}", answer.text);
 }
 
 #[tokio::test]

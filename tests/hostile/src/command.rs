@@ -34,7 +34,14 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
         assert!(moved.parse::<Quantity>().unwrap().raw().abs() <= MAX_COMMAND_QUANTITY.raw(), "{moved}");
     }
     let item_id = command.item_id.clone();
-    let queued = Queued { command, accepted_at: Timestamp::EPOCH, submitted_by: "x".into(), retry: 0, resubmits: None };
+    let queued = Queued {
+        command,
+        accepted_at: Timestamp::EPOCH,
+        submitted_by: "x".into(),
+        retry: 0,
+        resubmits: None,
+        first_accepted_at: None,
+    };
     let body = encode_message(&item_id, [&queued]);
     let slots = decode_message(&item_id, "m", &body, Timestamp::EPOCH).unwrap();
     assert!(matches!(&slots[..], [Slot::Command(read)] if **read == queued), "{body}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use stockline_common::aws::dynamodb::{DynamoOptions, DynamoStore};
-use stockline_common::domain::{Action, Queued, Record, Resubmits, ShortagePolicy, Status};
+use stockline_common::domain::{Action, LocationId, Queued, Record, Resubmits, ShortagePolicy, Status};
 use stockline_common::ports::{Clock, CommandState, Queries};
 use stockline_worker::dead_letters::{self, Retried};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -16,6 +16,8 @@ use super::submit::Shop;
 use super::table::Table;
 use super::wire::{SimWire, TABLE};
 use super::world::{Process, SkewedClock, World};
+
+const MONTH_MS: i64 = 30 * 24 * 3_600_000;
 
 /// So often somebody tries.
 const TRIES_MAX: u32 = 30;
@@ -40,6 +42,9 @@ pub(crate) struct Operation {
     /// The corrected item of a command that is resubmitted; `None`: it keeps its own.
     #[serde(default)]
     pub(crate) item: Option<String>,
+    /// Its corrected location, where it has one.
+    #[serde(default)]
+    pub(crate) location: Option<String>,
 }
 
 /// Where it is done.
@@ -118,7 +123,7 @@ impl Office {
             Act::Resubmit => match store.records(std::slice::from_ref(state)).await {
                 Ok(found) => {
                     let old = found.into_iter().flatten().next();
-                    match old.as_ref().and_then(|old| self.anew(old, operation.item.as_deref())) {
+                    match old.as_ref().and_then(|old| self.anew(old, operation)) {
                         Some(queued) => self.submit(queued).await,
                         None => true,
                     }
@@ -129,8 +134,8 @@ impl Office {
     }
 
     /// As `POST …/resubmit` does it: under an id made of the old one, a movement with the time at which it occurred, and
-    /// under this item where there is one.
-    fn anew(&self, old: &Record, item: Option<&str>) -> Option<Queued> {
+    /// for this item and location where there are such.
+    fn anew(&self, old: &Record, operation: &Operation) -> Option<Queued> {
         let outcome = &old.outcome;
         let discarded = outcome.dead_letter.as_ref().is_some_and(|letter| letter.discarded_at.is_some());
         if outcome.status == Status::Applied || old.resubmitted_as.is_some() || discarded || !self.took_its_place(old) {
@@ -138,8 +143,11 @@ impl Office {
         }
         let mut command = outcome.command.clone()?;
         command.command_id = outcome.command_id.of_resubmission(&outcome.item_id);
-        if let Some(item) = item {
+        if let Some(item) = &operation.item {
             command.item_id = item.parse().unwrap();
+        }
+        if let (Some(corrected), Some(location_id)) = (&operation.location, location_of(&mut command.action)) {
+            *location_id = corrected.parse().unwrap();
         }
         if let Action::Sell { on_shortage, .. } = &mut command.action {
             *on_shortage = Some(ShortagePolicy::Allow);
@@ -149,14 +157,14 @@ impl Office {
             let occurred = command.facts.occurred_at.map(|at| at.plus_millis(behind_ms).min(outcome.accepted_at));
             command.facts.occurred_at = occurred.or(Some(outcome.accepted_at));
         }
-        let resubmits = Some(Resubmits { item_id: outcome.item_id.clone(), command_id: outcome.command_id });
+        let (resubmits, first_accepted_at) = (Some(old.reference()), Some(old.first_accepted_at()));
         let accepted_at = SkewedClock { world: self.world.clone(), skew_ms: Arc::default() }.now();
-        Some(Queued { command, accepted_at, submitted_by: "manager".into(), retry: 0, resubmits })
+        Some(Queued { command, accepted_at, submitted_by: "manager".into(), retry: 0, resubmits, first_accepted_at })
     }
 
     /// What was to replace another command and did not is not sent again: that one is not marked with it.
     fn took_its_place(&self, old: &Record) -> bool {
-        let me = Resubmits { item_id: old.outcome.item_id.clone(), command_id: old.outcome.command_id };
+        let me = old.reference();
         let table = self.table.lock().unwrap();
         let mut marks = table.all().filter_map(|(_, row)| row.get("resubmitted_as")?.as_s().ok());
         old.resubmits.is_none() || marks.any(|by| serde_json::from_str::<Resubmits>(by).unwrap() == me)
@@ -166,6 +174,7 @@ impl Office {
         let index = self.world.rng().below(self.shop.ingresses.len() as u64) as usize;
         let of = (queued.command.item_id.to_string(), queued.command.command_id.0);
         let is_corrected = queued.resubmits.as_ref().is_some_and(|old| old.item_id != queued.command.item_id);
+        let is_old = queued.first_accepted_at.is_some_and(|first| queued.accepted_at.millis_since(first) > MONTH_MS);
         let Some(accepted) = self.shop.ingresses[index].queue(vec![queued]).await else {
             return false;
         };
@@ -174,8 +183,22 @@ impl Office {
             told.accepted.push(of);
             told.resubmitted += 1;
             told.corrected += u64::from(is_corrected);
+            told.months_later += u64::from(is_old);
         }
         accepted[0]
+    }
+}
+
+/// The location of a command that has one.
+const fn location_of(action: &mut Action) -> Option<&mut LocationId> {
+    match action {
+        Action::Sell { location_id, .. }
+        | Action::Receive { location_id, .. }
+        | Action::Return { location_id, .. }
+        | Action::Adjust { location_id, .. }
+        | Action::Count { location_id, .. }
+        | Action::SetThreshold { location_id: Some(location_id), .. } => Some(location_id),
+        _ => None,
     }
 }
 

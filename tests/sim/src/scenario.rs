@@ -245,13 +245,13 @@ fn outages(rng: &mut Rng) -> Vec<(Vec<Step>, u64, u64)> {
 fn operations(rng: &mut Rng) -> Vec<Operation> {
     let mut one = |_| {
         let act = *rng.pick(&[Act::Retry, Act::Discard, Act::Resubmit, Act::Retry, Act::Resubmit]);
-        Operation { at_ms: rng.between(4_000, 90_000), act, nth: rng.below(1_000) as usize, item: None }
+        Operation { at_ms: rng.between(4_000, 90_000), act, nth: rng.below(1_000) as usize, item: None, location: None }
     };
     (0..6).map(&mut one).collect()
 }
 
-/// In two of three runs, commands that name a wrong item are resubmitted under another: by two people at once, who mostly
-/// mean two.
+/// In two of three runs, commands that name a wrong item are resubmitted under another, some also at another location: by
+/// two people at once, who mostly mean two.
 fn corrections(rng: &mut Rng, items: &[String]) -> Vec<Operation> {
     let mut operations = Vec::new();
     if rng.percent(35) {
@@ -262,7 +262,8 @@ fn corrections(rng: &mut Rng, items: &[String]) -> Vec<Operation> {
         let mut one = || {
             // Registered by none but a resubmission.
             let item = if rng.percent(8) { "mint".to_owned() } else { rng.pick(items).clone() };
-            Operation { at_ms, act: Act::Resubmit, nth, item: Some(item) }
+            let location = rng.percent(40).then(|| (*rng.pick(&["main", "a", "b", "late", "shut"])).to_owned());
+            Operation { at_ms, act: Act::Resubmit, nth, item: Some(item), location }
         };
         operations.extend([one(), one()]);
     }

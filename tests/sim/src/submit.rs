@@ -70,7 +70,7 @@ impl Ingress {
             let json: Json<'_> = serde_json::from_str(body).unwrap();
             let command = parse_command(&json, &ParseContext::stored()).unwrap();
             let accepted_at = live.clock.now();
-            Queued { command, accepted_at, submitted_by: by.into(), retry: 0, resubmits: None }
+            Queued { command, accepted_at, submitted_by: by.into(), retry: 0, resubmits: None, first_accepted_at: None }
         };
         self.queue(lines.iter().map(read).collect()).await
     }
@@ -104,6 +104,8 @@ pub(crate) struct Told {
     pub(crate) resubmitted: u64,
     /// Of these, under another item.
     pub(crate) corrected: u64,
+    /// Of these that were resubmitted, more than a month after they first came.
+    pub(crate) months_later: u64,
 }
 
 /// All that a till needs.

@@ -114,6 +114,7 @@ impl<'a> Draft<'a> {
             alerts: applied.alerts,
             changed_default: queued.command.action.sets_default().then_some(applied.ends_fold),
             resubmits: queued.resubmits.clone(),
+            first_accepted_at: queued.first_accepted_at,
             resubmitted_as: None,
         });
         applied.ends_fold

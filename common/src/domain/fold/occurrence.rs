@@ -22,8 +22,9 @@ impl Occurrence {
         Self { occurred_at: corrected.min(accepted_at), explicit: true, clock_ahead: corrected > accepted_at }
     }
 
-    /// How long before it was accepted, in milliseconds.
+    /// How long before it was first accepted, in milliseconds: however late a refused command is corrected, it came in
+    /// time or it did not.
     pub(super) fn age_ms(&self, queued: &Queued) -> i64 {
-        queued.accepted_at.millis_since(self.occurred_at)
+        queued.first_accepted_at.unwrap_or(queued.accepted_at).millis_since(self.occurred_at)
     }
 }

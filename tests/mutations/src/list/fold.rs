@@ -168,6 +168,16 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "time_tables::what_the_last_count_saw_is_late_and_moves_nothing",
     },
     Mutation {
+        name: "a-resubmission-grows-older-while-it-is-not-corrected",
+        edits: &[edit(
+            "common/src/domain/fold/occurrence.rs",
+            "queued.first_accepted_at.unwrap_or(queued.accepted_at)",
+            "queued.accepted_at",
+        )],
+        suite: DOMAIN,
+        killed_by: "protocol_tables::however_late_a_refused_command_is_corrected_its_age_is_judged_by_when_it_first_came",
+    },
+    Mutation {
         name: "a-late-count-undoes-what-occurred-after-it",
         edits: &[edit(
             MOVEMENTS,

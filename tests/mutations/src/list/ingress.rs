@@ -10,6 +10,7 @@ const RIGHTS: &str = "ingress/src/auth/rights.rs";
 const TOKEN: &str = "ingress/src/auth/token.rs";
 const ACTOR: &str = "ingress/src/packer/actor.rs";
 const RECEIPT: &str = "ingress/src/receipt.rs";
+const ROOM: &str = "ingress/src/room.rs";
 const RESUBMIT: &str = "ingress/src/routes/resubmit.rs";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
@@ -146,6 +147,50 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             "if let Some(old) = &record.resubmits {",
             "if let Some(old) = record.resubmits.as_ref().filter(|_| record.outcome.status == Status::Rejected) {",
         )],
+        suite: API,
+        killed_by: "resubmit::a_resubmission_that_was_set_aside_is_retried_and_not_resubmitted",
+    },
+    Mutation {
+        name: "large-bodies-are-not-counted",
+        edits: &[edit(ROOM, "self.large_bodies.acquire_many(units)", "self.large_bodies.acquire_many(0)")],
+        suite: LIBRARY,
+        killed_by: "room::tests::large_bodies_have_so_much_room_and_no_more",
+    },
+    Mutation {
+        name: "slow-large-bodies-take-all-room",
+        edits: &[edit(ROOM, "large_slow: Semaphore::new(large / 2)", "large_slow: Semaphore::new(large)")],
+        suite: API,
+        killed_by: "limits::slow_large_bodies_leave_room_for_others",
+    },
+    Mutation {
+        name: "handshakes-never-give-way",
+        edits: &[edit(
+            "ingress/src/server/mod.rs",
+            "if begun.elapsed() >= GIVE_WAY_AFTER {",
+            "if begun.elapsed() >= HANDSHAKE_TIMEOUT {",
+        )],
+        suite: LIBRARY,
+        killed_by: "server::tests::handshakes_that_say_nothing_give_way_when_all_connections_are_taken",
+    },
+    Mutation {
+        name: "the-age-of-a-resubmission-is-judged-by-its-own-acceptance",
+        edits: &[edit("ingress/src/routes/submit.rs", "replaced.map(Record::first_accepted_at)", "None")],
+        suite: API,
+        killed_by: "resubmit::a_refused_sale_can_be_corrected_more_than_a_month_later_and_again",
+    },
+    Mutation {
+        name: "the-age-of-a-resubmission-is-judged-by-the-one-before",
+        edits: &[edit(
+            "common/src/domain/outcome.rs",
+            "self.first_accepted_at.unwrap_or(self.outcome.accepted_at)",
+            "self.outcome.accepted_at",
+        )],
+        suite: API,
+        killed_by: "resubmit::a_refused_sale_can_be_corrected_more_than_a_month_later_and_again",
+    },
+    Mutation {
+        name: "what-blocks-a-discarded-resubmission-is-not-looked-at",
+        edits: &[edit(RESUBMIT, "was_not_set_aside(&app, &command).await?;", "let _ = was_not_set_aside;")],
         suite: API,
         killed_by: "resubmit::a_resubmission_that_was_set_aside_is_retried_and_not_resubmitted",
     },

@@ -71,6 +71,10 @@ fn outcomes(predicted: &Predicted, faults: &mut Vec<String>) {
         if let Some(command) = command {
             as_submitted(record, command, &mut tell);
             if let Some(old) = &command.resubmits {
+                let of_old = predicted.outcomes.get(old).and_then(|(_, of_old)| of_old.as_ref());
+                if of_old.is_none_or(|of_old| of_old.first_accepted != command.first_accepted) {
+                    tell(format!("{} is not when {old:?} was first accepted", command.first_accepted));
+                }
                 let comes_too_late =
                     *verdict == Verdict::Rejected("precondition_failed") && record["rejection"]["found"].is_null();
                 let marks = !comes_too_late && !matches!(verdict, Verdict::Dead(_));
@@ -143,6 +147,9 @@ fn as_submitted(record: &Value, command: &Command, tell: &mut impl FnMut(String)
     let settled = record["settled_at"].as_str().map(millis);
     if record["command"] != command.body || record["submitted_by"] != command.by.as_str() {
         tell(format!("it is not as the first of its id was submitted: {}", record["command"]));
+    }
+    if record["first_accepted_at"] != command.envelope["first_accepted_at"] {
+        tell(format!("it says that it was first accepted at {}", record["first_accepted_at"]));
     }
     if record["resubmits"] != command.envelope["resubmits"] {
         tell(format!("it must replace {}, and says {}", command.envelope["resubmits"], record["resubmits"]));

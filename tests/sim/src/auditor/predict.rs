@@ -246,7 +246,7 @@ impl Predictor<'_> {
         if item.archived_at.is_some_and(|archived| !explicit || occurred > archived) {
             found.push("item_archived");
         }
-        let age = command.accepted - occurred;
+        let age = command.first_accepted - occurred;
         if age > MAX_AGE_MS {
             found.push("occurred_at_out_of_range");
         }

@@ -45,6 +45,8 @@ pub(crate) struct Command {
     pub(crate) envelope: Value,
     /// The command that it replaces.
     pub(crate) resubmits: Option<(String, Uuid)>,
+    /// When the first command of those that replaced each other was accepted: what its age is judged by.
+    pub(crate) first_accepted: i64,
 }
 
 impl Command {
@@ -104,7 +106,10 @@ pub(crate) fn places(sent: &Sent) -> Vec<Place> {
         let accepted = millis(envelope["accepted_at"].as_str().unwrap());
         let by = envelope["by"].as_str().unwrap().to_owned();
         let resubmits = envelope.get("resubmits").map(reference);
-        let command = Command { body: body.clone(), accepted, by, envelope: envelope.clone(), resubmits };
+        let first_accepted =
+            envelope.get("first_accepted_at").map_or(accepted, |first| millis(first.as_str().unwrap()));
+        let command =
+            Command { body: body.clone(), accepted, by, envelope: envelope.clone(), resubmits, first_accepted };
         Place { retry: envelope["retry"].as_u64().unwrap_or_default(), ..place(id, Ok(command)) }
     };
     commands.iter().enumerate().map(read).collect()

@@ -90,7 +90,14 @@ pub fn id(n: u128) -> CommandId {
 pub fn queued(id: CommandId, kind: &str, item: &str, fields: &str, now: Timestamp) -> Queued {
     let json = format!(r#"{{"command_id":"{id}","type":"{kind}","item_id":"{item}"{fields}}}"#);
     let command: Command = serde_json::from_str(&json).unwrap();
-    Queued { command, accepted_at: now, submitted_by: "till-1".into(), retry: 0, resubmits: None }
+    Queued {
+        command,
+        accepted_at: now,
+        submitted_by: "till-1".into(),
+        retry: 0,
+        resubmits: None,
+        first_accepted_at: None,
+    }
 }
 
 /// A slot that holds a command.

@@ -36,7 +36,7 @@ fn command(json: &str) -> Command {
 }
 
 fn queued(command: Command, accepted_at: Timestamp) -> Queued {
-    Queued { command, accepted_at, submitted_by: "till-1".into(), retry: 0, resubmits: None }
+    Queued { command, accepted_at, submitted_by: "till-1".into(), retry: 0, resubmits: None, first_accepted_at: None }
 }
 
 /// A store in a folder of its own, used as the worker uses it.
