@@ -12,7 +12,7 @@ use stockline_common::ports::{
     Claimed, CommandFilter, CommandState, CommitOutcome, FixedClock, ItemFilter, LevelFilter, MovementFilter,
     RefusedNotice, StoreError,
 };
-use stockline_tests::contract::store::{Home, Ports, Shop, at, id, item_id, place};
+use stockline_tests::contract::store::{Bounds, Home, Ports, Shop, at, id, item_id, place};
 use stockline_tests::dynoxide::Dynoxide;
 use stockline_tests::inject::{ATTEMPTS, Fault, Hold, Script, canceled, error};
 
@@ -24,8 +24,9 @@ struct Engine(Dynoxide, Script);
 
 #[async_trait]
 impl Home for Engine {
-    async fn open(&self, late_count_entries_max: usize) -> Ports {
-        let options = DynamoOptions { late_count_entries_max, ..DynamoOptions::default() };
+    async fn open(&self, bounds: Bounds) -> Ports {
+        let Bounds { late_count_entries_max, page_levels_max } = bounds;
+        let options = DynamoOptions { late_count_entries_max, page_levels_max, ..DynamoOptions::default() };
         Ports::of(self.0.store(&self.1, options, Arc::new(FixedClock::at(at(0)))))
     }
 }

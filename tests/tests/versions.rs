@@ -11,7 +11,7 @@ use stockline_common::domain::{
 };
 use stockline_common::ports::{FixedClock, StoreError};
 use stockline_common::sqlite::{OpenOptions, SqliteStore, StoreOptions};
-use stockline_tests::contract::store::{Home, Ports, Shop, at, id, item_id, place, queued};
+use stockline_tests::contract::store::{Bounds, Home, Ports, Shop, at, id, item_id, place, queued};
 use stockline_tests::faulty::{Faulty, Plan};
 use stockline_tests::fifo::Fifo;
 use stockline_tests::running::{PATIENCE, RunningWorker, worker_config};
@@ -28,7 +28,7 @@ struct Folder(tempfile::TempDir);
 
 #[async_trait]
 impl Home for Folder {
-    async fn open(&self, _late_count_entries_max: usize) -> Ports {
+    async fn open(&self, _bounds: Bounds) -> Ports {
         Ports::of(open(self.0.path()))
     }
 }

@@ -6,6 +6,15 @@ use crate::{Mutation, Suite};
 const COMMON: &Suite =
     &Suite { arguments: &["-p", "stockline-common", "--lib", "--features", "aws,sqlite"], sources: "common/src" };
 
+const CONTRACT_ON_DYNAMODB: &Suite = &Suite {
+    arguments: &["-p", "stockline-tests", "--test", "contract_store_dynamodb"],
+    sources: "tests/src/contract/store",
+};
+const CONTRACT_ON_SQLITE: &Suite = &Suite {
+    arguments: &["-p", "stockline-tests", "--test", "contract_store_sqlite"],
+    sources: "tests/src/contract/store",
+};
+
 const COMMIT: &str = "common/src/aws/dynamodb/commit.rs";
 const CALL: &str = "common/src/aws/dynamodb/call.rs";
 const CANCEL: &str = "common/src/aws/dynamodb/cancel.rs";
@@ -20,14 +29,14 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "\"attribute_not_exists(#pk) OR #dead < :retry\"",
             "\"attribute_not_exists(#pk) OR attribute_exists(#pk) OR #dead < :retry\"",
         )],
-        suite: COMMON,
-        killed_by: "aws::dynamodb::tests::commits::a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did",
+        suite: CONTRACT_ON_DYNAMODB,
+        killed_by: "a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did",
     },
     Mutation {
         name: "dynamodb-a-version-is-put-over-any-other",
         edits: &[edit(COMMIT, "\"#version = :version\"", "\"#version = :version OR attribute_exists(#version)\"")],
-        suite: COMMON,
-        killed_by: "aws::dynamodb::tests::commits::a_level_is_put_only_over_the_version_that_was_loaded",
+        suite: CONTRACT_ON_DYNAMODB,
+        killed_by: "a_stale_level_or_item_is_a_conflict",
     },
     Mutation {
         name: "dynamodb-an-item-is-put-over-any-version",
@@ -42,8 +51,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
     Mutation {
         name: "dynamodb-a-level-is-re-judged-by-an-old-threshold",
         edits: &[edit(COMMIT, "None => actions.check_threshold(commit, table)?,", "None => {}")],
-        suite: COMMON,
-        killed_by: "aws::dynamodb::tests::commits::a_level_is_rejudged_once_and_only_by_the_threshold_that_holds",
+        suite: CONTRACT_ON_DYNAMODB,
+        killed_by: "a_level_is_rejudged_once_and_only_by_the_threshold_that_holds",
     },
     Mutation {
         name: "dynamodb-a-claim-of-another-is-taken",
@@ -52,8 +61,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "\"attribute_not_exists(#pk) OR #item_id = :me\"",
             "\"attribute_not_exists(#pk) OR attribute_exists(#pk) OR #item_id = :me\"",
         )],
-        suite: COMMON,
-        killed_by: "aws::dynamodb::tests::commits::a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine",
+        suite: CONTRACT_ON_DYNAMODB,
+        killed_by: "a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine",
     },
     Mutation {
         name: "dynamodb-a-chunk-is-overwritten",
@@ -72,8 +81,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "if stored.decides(*retry) { decided.push(stored) } else { conflict = true }",
             "let _ = (stored.decides(*retry), &mut decided as &mut Vec<crate::domain::Record>);\n                    conflict = true;",
         )],
-        suite: COMMON,
-        killed_by: "aws::dynamodb::tests::commits::duplicates_are_named_whatever_else_failed_and_nothing_is_written",
+        suite: CONTRACT_ON_DYNAMODB,
+        killed_by: "a_duplicate_is_named_whatever_else_failed_and_nothing_is_written",
     },
     Mutation {
         name: "dynamodb-a-conflict-of-transactions-is-an-outcome",
@@ -176,8 +185,8 @@ pub(super) const SQLITE: &[Mutation] = &[
             "Some((_, stored)) if stored.decides(record.retry) => decided.push(stored),",
             "Some((_, stored)) if stored.decides(record.retry) && false => decided.push(stored),",
         )],
-        suite: COMMON,
-        killed_by: "sqlite::stock::tests::commits::a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did",
+        suite: CONTRACT_ON_SQLITE,
+        killed_by: "a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did",
     },
     Mutation {
         name: "sqlite-a-level-is-put-over-any-version",
@@ -186,8 +195,8 @@ pub(super) const SQLITE: &[Mutation] = &[
             "if stored.map(|stored| stored.version) != put.loaded_version {",
             "if stored.map(|stored| stored.version) != put.loaded_version && false {",
         )],
-        suite: COMMON,
-        killed_by: "sqlite::stock::tests::commits::a_stale_level_or_item_is_a_conflict",
+        suite: CONTRACT_ON_SQLITE,
+        killed_by: "a_stale_level_or_item_is_a_conflict",
     },
     Mutation {
         name: "sqlite-an-item-is-put-over-any-version",
@@ -196,8 +205,8 @@ pub(super) const SQLITE: &[Mutation] = &[
             "commit.item.as_ref().is_none_or(|put| put.loaded_version == facts.and_then(|f| f.version))",
             "commit.item.as_ref().is_none_or(|put| put.loaded_version == facts.and_then(|f| f.version) || true)",
         )],
-        suite: COMMON,
-        killed_by: "sqlite::stock::tests::commits::a_stale_level_or_item_is_a_conflict",
+        suite: CONTRACT_ON_SQLITE,
+        killed_by: "a_stale_level_or_item_is_a_conflict",
     },
     Mutation {
         name: "sqlite-a-level-is-re-judged-by-an-old-threshold",
@@ -206,14 +215,14 @@ pub(super) const SQLITE: &[Mutation] = &[
             "facts.version.is_some() && facts.threshold_version == version",
             "facts.version.is_some() && (facts.threshold_version == version || true)",
         )],
-        suite: COMMON,
-        killed_by: "sqlite::stock::tests::commits::a_level_is_rejudged_once_and_only_by_the_threshold_that_holds",
+        suite: CONTRACT_ON_SQLITE,
+        killed_by: "a_level_is_rejudged_once_and_only_by_the_threshold_that_holds",
     },
     Mutation {
         name: "sqlite-a-claim-of-another-is-taken",
         edits: &[edit(SQLITE_COMMIT, "(holder, _) => holder == mine,", "(holder, _) => holder == mine || true,")],
-        suite: COMMON,
-        killed_by: "sqlite::stock::tests::commits::a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine",
+        suite: CONTRACT_ON_SQLITE,
+        killed_by: "a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine",
     },
     Mutation {
         name: "sqlite-a-group-is-delivered-while-it-is-in-flight",

@@ -33,6 +33,8 @@ pub async fn a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped(shop: 
     let listed = shop.ports().queries.alerts(None, None, 10).await.unwrap().entries;
     assert_eq!(listed.iter().map(|a| a.sent_at).collect::<Vec<_>>(), [None]);
     book.mark_sent(&[alert(1, "main", 0)], at(160)).await.unwrap();
+    // The first mark stays.
+    book.mark_sent(&[alert(1, "main", 0)], at(170)).await.unwrap();
     assert_eq!(claim(1_000, 2_000).await, Claimed::Sent);
     let listed = shop.ports().queries.alerts(None, None, 10).await.unwrap().entries;
     let shown: Vec<_> = listed.iter().map(|a| (a.alert_id.as_str(), &a.alert, a.sent_at)).collect();
@@ -96,4 +98,9 @@ pub async fn a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told(sho
     book.mark_notice_sent(&notice("2026-02-01"), at(110)).await.unwrap();
     assert_eq!(book.told_until(&place("main")).await.unwrap(), Some(at(110)));
     assert_eq!(book.told_until(&place("north")).await.unwrap(), None);
+    for day in 1..=40 {
+        let unsent = notice(&format!("2026-03-{day:02}"));
+        assert_eq!(book.claim_notice(&unsent, at(200), at(220)).await.unwrap(), Claimed::Ours);
+    }
+    assert_eq!(book.told_until(&place("main")).await.unwrap(), Some(at(110)), "behind many unsent ones");
 }

@@ -6,7 +6,7 @@ use stockline_common::domain::{
 };
 use stockline_common::ports::CommitOutcome;
 
-use super::{Shop, at, id, item_id, place};
+use super::{Bounds, Shop, at, id, item_id, place};
 
 /// Registered with a barcode, 10 at main.
 pub async fn cola(shop: &Shop) {
@@ -22,7 +22,7 @@ pub async fn what_a_fold_wrote_is_loaded_as_it_was(shop: Shop) {
     let receive = shop.fold("cola", std::slice::from_ref(&slot), at(1)).await.commit;
     assert_eq!(shop.commit(receive.clone()).await, CommitOutcome::Committed);
 
-    let shop = shop.reopened(10_000).await;
+    let shop = shop.reopened(Bounds::default()).await;
     let loaded = shop.load("cola", &[slot]).await;
     assert_eq!(loaded.item, register.item.map(|put| put.item));
     assert_eq!(loaded.levels[&place("main")], LoadedLevel::bare(receive.levels[0].level.clone()));
@@ -178,11 +178,11 @@ pub async fn a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine(shop: S
     cola(&shop).await;
     let other = shop.slot("register_item", "fanta", r#","name":"Fanta","barcodes":["7"]"#, at(1));
     let mut commit = shop.fold("fanta", &[other], at(1)).await.commit;
-    commit.claims.push(ClaimChange { claim: Claim::Barcode("4006381333931".into()), held: true });
-    assert_eq!(shop.commit(commit.clone()).await, CommitOutcome::Conflict);
-    commit.claims.last_mut().unwrap().held = false;
-    assert_eq!(shop.commit(commit.clone()).await, CommitOutcome::Conflict);
-    commit.claims.pop();
+    for (code, held) in [("4006381333931", true), ("4006381333931", false), ("nobody's", false)] {
+        commit.claims.push(ClaimChange { claim: Claim::Barcode(code.into()), held });
+        assert_eq!(shop.commit(commit.clone()).await, CommitOutcome::Conflict, "{code} {held}");
+        commit.claims.pop();
+    }
     assert_eq!(shop.commit(commit).await, CommitOutcome::Committed);
 
     let mut mine_again = shop.fold("fanta", &[shop.slot("archive_item", "fanta", "", at(2))], at(2)).await.commit;

@@ -40,6 +40,9 @@ pub async fn a_dead_letter_gives_way_to_a_later_retry_only(shop: Shop) {
     assert_eq!(shop.record("cola", id).await.as_ref(), second.first());
     assert_eq!(dead_letters(&shop, false).await, [id], "listed once");
     let same_retry = shop.fold("cola", &[dead(id, 1)], at(6)).await.commit;
+    assert_eq!(shop.commit(same_retry).await, CommitOutcome::Decided(second.clone()));
+    let same_retry = Queued { retry: 1, ..queued(id, "sell", "cola", r#","quantity":1"#, at(1)) };
+    let same_retry = shop.fold("cola", &[slot_of(same_retry)], at(7)).await.commit;
     assert_eq!(shop.commit(same_retry).await, CommitOutcome::Decided(second));
 
     let retry = Queued { retry: 2, ..queued(id, "sell", "cola", r#","quantity":1"#, at(1)) };
@@ -67,9 +70,12 @@ pub async fn a_dead_letter_is_discarded_once_and_then_final(shop: Shop) {
     assert_eq!(shop.commit(retry).await, CommitOutcome::Decided(vec![record]));
     assert!(dead_letters(&shop, false).await.is_empty());
     assert_eq!(dead_letters(&shop, true).await, [dead_id]);
-    let sale = shop.sale("cola", 1, at(12));
-    shop.settle("cola", vec![sale.clone()], at(12)).await;
-    assert!(!shop.ports().store.discard(&state(sale.command_id()), at(13)).await.unwrap());
+    for (quantity, status) in [(1, Status::Applied), (99, Status::Rejected)] {
+        let fields = format!(r#","quantity":{quantity},"on_shortage":"reject""#);
+        let sale = shop.run("sell", "cola", &fields, at(12)).await;
+        assert_eq!(sale.outcome.status, status);
+        assert!(!shop.ports().store.discard(&state(sale.outcome.command_id), at(13)).await.unwrap());
+    }
 }
 
 pub async fn a_refused_command_is_replaced_by_one_resubmission(shop: Shop) {
@@ -81,6 +87,7 @@ pub async fn a_refused_command_is_replaced_by_one_resubmission(shop: Shop) {
     let (a, b) = (shop.fold("cola", &[a], at(3)).await.commit, shop.fold("cola", &[b], at(3)).await.commit);
     let b_without_levels = Commit { levels: Vec::new(), ..b.clone() };
     let a_id = a.records[0].outcome.command_id;
+    let a_without_levels = Commit { levels: Vec::new(), ..a.clone() };
     assert_eq!(shop.commit(a).await, CommitOutcome::Committed);
     assert_eq!(shop.commit(b_without_levels).await, CommitOutcome::Conflict);
     let marked = shop.record("cola", old.command_id).await.unwrap();
@@ -94,7 +101,11 @@ pub async fn a_refused_command_is_replaced_by_one_resubmission(shop: Shop) {
         assert_eq!(shop.commit(commit).await, CommitOutcome::Conflict);
     }
     assert_eq!(shop.record("cola", b.records[0].outcome.command_id).await, None);
-    shop.audit().await;
+    let third = shop.run("sell", "nothing", r#","quantity":1"#, at(4)).await;
+    let mut of_another = third.clone();
+    of_another.outcome.command_id = shop.fresh_id();
+    let mark_again = Commit { records: vec![of_another], ..a_without_levels };
+    assert_eq!(shop.commit(mark_again).await, CommitOutcome::Committed, "its own mark is no hindrance");
 }
 
 pub async fn a_discarded_dead_letter_is_not_resubmitted(shop: Shop) {

@@ -11,7 +11,7 @@ use stockline_common::ports::FixedClock;
 use stockline_common::sqlite::{OpenOptions, SqliteStore, StoreOptions};
 use tokio::sync::OnceCell;
 
-use super::{Home, LATE_COUNT_ENTRIES_MAX, Ports, at};
+use super::{Bounds, Home, Ports, at};
 use crate::dynoxide::{Direct, Dynoxide, TABLE};
 use crate::inject::{Script, sdk_config};
 use crate::ministack::{Ministack, aws_tests};
@@ -35,8 +35,9 @@ impl Default for Folder {
 
 #[async_trait]
 impl Home for Folder {
-    async fn open(&self, late_count_entries_max: usize) -> Ports {
-        let options = StoreOptions { late_count_entries_max, ..StoreOptions::default() };
+    async fn open(&self, bounds: Bounds) -> Ports {
+        let Bounds { late_count_entries_max, page_levels_max } = bounds;
+        let options = StoreOptions { late_count_entries_max, page_levels_max, ..StoreOptions::default() };
         Ports::of(SqliteStore::open(&self.0.path().join("stock.db"), options, &OpenOptions::default()).unwrap())
     }
 }
@@ -84,20 +85,21 @@ impl Table {
 
     /// The store over any way to it.
     pub fn over(&self, wire: Arc<dyn Wire>) -> DynamoStore {
-        self.over_looking_back(wire, LATE_COUNT_ENTRIES_MAX)
+        self.over_within(wire, Bounds::default())
     }
 
-    fn over_looking_back(&self, wire: Arc<dyn Wire>, late_count_entries_max: usize) -> DynamoStore {
+    fn over_within(&self, wire: Arc<dyn Wire>, bounds: Bounds) -> DynamoStore {
+        let Bounds { late_count_entries_max, page_levels_max } = bounds;
         // Settings are not kept: what was put holds for the next load, and each look is a call.
-        let options =
-            DynamoOptions { late_count_entries_max, locations_kept: Duration::ZERO, ..DynamoOptions::default() };
+        let locations_kept = Duration::ZERO;
+        let options = DynamoOptions { late_count_entries_max, page_levels_max, locations_kept };
         DynamoStore::over(wire, self.name.clone(), options, Arc::new(FixedClock::at(at(0))))
     }
 }
 
 #[async_trait]
 impl Home for Arc<Table> {
-    async fn open(&self, late_count_entries_max: usize) -> Ports {
-        Ports::of(self.over_looking_back(Arc::new(self.client.clone()), late_count_entries_max))
+    async fn open(&self, bounds: Bounds) -> Ports {
+        Ports::of(self.over_within(Arc::new(self.client.clone()), bounds))
     }
 }

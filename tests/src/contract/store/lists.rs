@@ -1,9 +1,11 @@
 //! Items, levels, refused commands, locations: order, filters, cursors.
 
-use stockline_common::domain::{Commit, LocationSettings, RejectionCode, Resubmits, Status, StockState};
-use stockline_common::ports::{CommandFilter, CommitOutcome, ItemFilter, LevelFilter, MovementFilter};
+use stockline_common::domain::{
+    Commit, LoadRequest, LocationSettings, RejectionCode, Resubmits, Status, StockState, rejudge,
+};
+use stockline_common::ports::{CommandFilter, CommitOutcome, ItemFilter, ItemView, LevelFilter, MovementFilter, Page};
 
-use super::{Shop, all_pages, at, item_id, place};
+use super::{Bounds, Shop, all_pages, at, item_id, place};
 
 async fn item_ids(shop: &Shop, filter: &ItemFilter, limit: usize) -> Vec<String> {
     let read = async |cursor: Option<&str>| shop.ports().queries.items(filter, cursor, limit).await.unwrap();
@@ -22,6 +24,7 @@ pub async fn items_are_listed_by_name_whatever_its_case_and_by_every_filter(shop
     }
     shop.run("archive_item", "b", "", at(500)).await;
     shop.run("update_item", "a", r#","unit":"kg""#, at(900)).await;
+    shop.receive("x", "main", 2, at(901)).await;
     for limit in [1, 2, 10] {
         assert_eq!(item_ids(&shop, &ItemFilter::default(), limit).await, ["z", "x", "a", "y"]);
     }
@@ -34,9 +37,12 @@ pub async fn items_are_listed_by_name_whatever_its_case_and_by_every_filter(shop
         (filter(|f| f.name_prefix = Some("APF".into())), vec!["z", "x"]),
         (filter(|f| f.name_prefix = Some("ä".into())), vec!["y"]),
         (filter(|f| f.name_prefix = Some("c".into())), vec![]),
+        (filter(|f| f.name_prefix = Some("apfelsaft ".into())), vec![]),
+        (filter(|f| f.name_prefix = Some("ä".repeat(2_000))), vec![]),
         (filter(|f| f.category = Some("fruit".into())), vec!["z", "a", "y"]),
         (filter(|f| f.barcode = Some("3".into())), vec!["x"]),
         (filter(|f| f.barcode = Some("9".into())), vec![]),
+        (filter(|f| f.barcode = Some("9".repeat(3_000))), vec![]),
         (filter(|f| (f.barcode, f.category) = (Some("3".into()), Some("fruit".into()))), vec![]),
         (filter(|f| f.archived = true), vec!["b"]),
         (filter(|f| f.updated_since = Some(at(900))), vec!["a"]),
@@ -47,7 +53,40 @@ pub async fn items_are_listed_by_name_whatever_its_case_and_by_every_filter(shop
     shop.run("update_item", "z", r#","name":"Zitrone""#, at(950)).await;
     assert_eq!(item_ids(&shop, &ItemFilter::default(), 2).await, ["x", "a", "z", "y"]);
     let listed = shop.ports().queries.items(&ItemFilter::default(), None, 1).await.unwrap().entries.remove(0);
+    assert_eq!(listed.levels[0].seq, 1);
     assert_eq!(Some(listed), shop.ports().queries.item(&item_id("x")).await.unwrap());
+}
+
+pub async fn a_page_of_items_ends_before_it_holds_too_many_levels_and_the_next_goes_on(shop: Shop) {
+    let shop = shop.reopened(Bounds { page_levels_max: 4, ..Bounds::default() }).await;
+    let locations = ["main", "l1", "l2", "l3", "l4", "l5"];
+    for location in &locations[1..] {
+        shop.open_location(location).await;
+    }
+    for (item, levels) in [("a", 2), ("b", 2), ("c", 1), ("d", 6), ("e", 0), ("f", 4)] {
+        shop.register(item, "").await;
+        for location in &locations[..levels] {
+            shop.receive(item, location, 1, at(1)).await;
+        }
+    }
+    let (mut pages, mut audited) = (Vec::new(), Vec::new());
+    let (mut cursor, mut audit_cursor) = (None, None);
+    loop {
+        let page = shop.ports().queries.items(&ItemFilter::default(), cursor.as_deref(), 100).await.unwrap();
+        let audit = shop.ports().audit.audit_items(audit_cursor.as_deref(), 100).await.unwrap();
+        let text = |page: &Page<ItemView>| {
+            page.entries.iter().map(|view| format!("{}{}", view.item.item_id, view.levels.len())).collect::<String>()
+        };
+        pages.push(text(&page));
+        audited.push(text(&audit));
+        (cursor, audit_cursor) = (page.next_cursor, audit.next_cursor);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, ["a2b2", "c1", "d6", "e0f4"]);
+    assert_eq!((audited, audit_cursor), (pages, None));
+    assert_eq!(item_ids(&shop, &ItemFilter::default(), 1).await, ["a", "b", "c", "d", "e", "f"]);
 }
 
 pub async fn a_barcode_that_moved_is_found_where_it_is(shop: Shop) {
@@ -75,6 +114,16 @@ fn by_state(state: StockState) -> LevelFilter {
     LevelFilter { state: Some(state), ..LevelFilter::default() }
 }
 
+/// Judges every level of an item by its default threshold, as the worker does after it changed.
+async fn rejudge_all(shop: &Shop, item: &str) {
+    let command_id = shop.fresh_id();
+    let loaded = shop.ports().store.load(&[LoadRequest::for_rejudge(item_id(item))]).await.remove(0).unwrap();
+    for level in loaded.levels.values() {
+        let commit = rejudge(loaded.item.as_ref().unwrap(), &level.level, command_id, at(3));
+        assert_eq!(shop.commit(commit).await, CommitOutcome::Committed);
+    }
+}
+
 pub async fn levels_are_listed_by_item_then_location_and_by_the_state_that_reads_show(shop: Shop) {
     shop.open_location("north").await;
     // Registered in another order than listed.
@@ -98,12 +147,18 @@ pub async fn levels_are_listed_by_item_then_location_and_by_the_state_that_reads
     assert_eq!(level_ids(&shop, &by_state(StockState::Oversold), 1).await, ["c:north"]);
     assert!(level_ids(&shop, &by_state(StockState::Low), 1).await.is_empty());
 
-    // Thresholds of levels' own.
-    shop.run("set_threshold", "b", r#","location_id":"north","low_stock_threshold":10"#, at(3)).await;
+    let nowhere = LevelFilter { location_id: Some(place("south")), ..LevelFilter::default() };
+    assert!(level_ids(&shop, &nowhere, 1).await.is_empty());
+
+    // A default, and levels' own.
+    shop.run("set_threshold", "b", r#","low_stock_threshold":10"#, at(3)).await;
+    rejudge_all(&shop, "b").await;
+    shop.run("set_threshold", "b", r#","location_id":"north","low_stock_threshold":2"#, at(3)).await;
     shop.run("set_threshold", "c", r#","location_id":"main","low_stock_threshold":6"#, at(3)).await;
-    assert_eq!(level_ids(&shop, &by_state(StockState::Low), 1).await, ["b:north", "c:main"]);
-    assert_eq!(level_ids(&shop, &by_state(StockState::Normal), 1).await, ["a:north", "b:main"]);
-    shop.run("set_threshold", "b", r#","location_id":"north","low_stock_threshold":null"#, at(4)).await;
+    assert_eq!(level_ids(&shop, &by_state(StockState::Low), 1).await, ["b:main", "c:main"]);
+    assert_eq!(level_ids(&shop, &by_state(StockState::Normal), 1).await, ["a:north", "b:north"]);
+    // Not yet re-judged: an index may still name it, what is read does not show it.
+    shop.run("set_threshold", "b", r#","low_stock_threshold":null"#, at(4)).await;
     shop.run("sell", "c", r#","quantity":5"#, at(4)).await;
     assert_eq!(level_ids(&shop, &by_state(StockState::Low), 1).await, Vec::<String>::new());
     assert_eq!(level_ids(&shop, &by_state(StockState::Out), 1).await, ["a:main", "c:main"]);
@@ -122,9 +177,10 @@ pub async fn refused_commands_are_listed_newest_first_until_they_are_settled_oth
     for n in 0..9 {
         let location = if n % 3 == 0 { "north" } else { "main" };
         let fields = format!(r#","location_id":"{location}","quantity":5,"on_shortage":"reject""#);
-        refused.push(shop.run("sell", "cola", &fields, at(10 + n)).await);
+        refused.push(shop.run("sell", "cola", &fields, at(10 + n / 2)).await);
     }
     shop.run("sell", "nothing", r#","quantity":5"#, at(90)).await;
+    // Of one moment: by id.
     refused.reverse();
     let filter = CommandFilter {
         status: Status::Rejected,
@@ -141,11 +197,13 @@ pub async fn refused_commands_are_listed_newest_first_until_they_are_settled_oth
         assert_eq!(list(&filter, limit).await, refused);
     }
     assert_eq!(list(&CommandFilter { code: None, ..filter.clone() }, 3).await.len(), 10);
-    let since = CommandFilter { since: Some(at(15)), ..filter.clone() };
-    assert_eq!(list(&since, 2).await, refused[..4]);
+    let since = CommandFilter { since: Some(at(13)), ..filter.clone() };
+    assert_eq!(list(&since, 2).await, refused[..3]);
     let north = CommandFilter { location_id: Some(place("north")), ..filter.clone() };
     assert_eq!(list(&north, 2).await.len(), 3);
-    assert!(list(&CommandFilter { status: Status::DeadLettered, ..filter.clone() }, 2).await.is_empty());
+    for status in [Status::DeadLettered, Status::Applied] {
+        assert!(list(&CommandFilter { status, ..filter.clone() }, 2).await.is_empty());
+    }
 
     let old = Resubmits { item_id: item_id("cola"), command_id: refused[0].outcome.command_id };
     let mut commit = Commit::new(item_id("cola"));
@@ -160,12 +218,18 @@ pub async fn main_is_a_location_before_and_after_it_is_put(shop: Shop) {
     assert_eq!(queries.locations().await.unwrap(), [LocationSettings::main()]);
     assert_eq!(queries.location(&place("main")).await.unwrap(), Some(LocationSettings::main()));
     assert_eq!(queries.location(&place("north")).await.unwrap(), None);
-    shop.open_location("north").await;
+    for location in ["north", "a", "Z"] {
+        shop.open_location(location).await;
+    }
+    let names = async || {
+        let all = queries.locations().await.unwrap();
+        all.iter().map(|settings| settings.location_id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names().await, ["Z", "a", "main", "north"]);
     let closed = LocationSettings { closed: true, updated_at: at(7), ..LocationSettings::main() };
     queries.put_location(&closed).await.unwrap();
     assert_eq!(queries.location(&place("main")).await.unwrap(), Some(closed));
-    let ids: Vec<_> = queries.locations().await.unwrap().into_iter().map(|l| l.location_id).collect();
-    assert_eq!(ids, [place("main"), place("north")]);
+    assert_eq!(names().await, ["Z", "a", "main", "north"]);
     queries.ping().await.unwrap();
 }
 

@@ -11,7 +11,9 @@ use stockline_common::domain::{
     Command, CommandId, Commit, Fold, FoldLimits, ItemId, Level, LoadRequest, Loaded, LocationId, LocationSettings,
     Queued, Record, Rules, Slot, Timestamp, fold,
 };
-use stockline_common::ports::{AlertBook, AuditReader, CommandState, CommitOutcome, Page, Queries, Store, StoreError};
+use stockline_common::ports::{
+    AlertBook, AuditReader, CommandState, CommitOutcome, PAGE_LEVELS_MAX, Page, Queries, Store, StoreError,
+};
 use stockline_worker::audit::audit;
 use uuid::Uuid;
 
@@ -45,23 +47,35 @@ impl Ports {
     }
 }
 
+/// Bounds that a claim may be about.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Entries that a late count looks back over.
+    pub late_count_entries_max: usize,
+    /// Levels of a page of items.
+    pub page_levels_max: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { late_count_entries_max: 10_000, page_levels_max: PAGE_LEVELS_MAX }
+    }
+}
+
 /// Where one store is.
 #[async_trait]
 pub trait Home: Send + Sync + std::fmt::Debug {
-    /// Opens it; all ports of before are dropped. A late count looks back over so many entries.
-    async fn open(&self, late_count_entries_max: usize) -> Ports;
+    /// Opens it; all ports of before are dropped.
+    async fn open(&self, bounds: Bounds) -> Ports;
 }
 
 /// A store that is open already.
 #[async_trait]
 impl Home for Ports {
-    async fn open(&self, _late_count_entries_max: usize) -> Ports {
+    async fn open(&self, _bounds: Bounds) -> Ports {
         self.clone()
     }
 }
-
-/// The most entries that late counts look back over, unless a claim is about that.
-const LATE_COUNT_ENTRIES_MAX: usize = 10_000;
 
 /// 2026-01-31T08:15:00Z
 const NOON: i64 = 1_769_847_300_000;
@@ -118,7 +132,7 @@ pub struct Shop {
 impl Shop {
     /// Over an empty store.
     pub async fn new(home: Box<dyn Home>) -> Self {
-        let ports = Some(home.open(LATE_COUNT_ENTRIES_MAX).await);
+        let ports = Some(home.open(Bounds::default()).await);
         Self { home, ports, next_id: AtomicU64::new(1), limits: FoldLimits::default() }
     }
 
@@ -128,9 +142,9 @@ impl Shop {
     }
 
     /// The store's ports dropped and opened again.
-    pub async fn reopened(mut self, late_count_entries_max: usize) -> Self {
+    pub async fn reopened(mut self, bounds: Bounds) -> Self {
         self.ports = None;
-        self.ports = Some(self.home.open(late_count_entries_max).await);
+        self.ports = Some(self.home.open(bounds).await);
         self
     }
 
@@ -287,6 +301,7 @@ macro_rules! store_contract {
                 a_discarded_dead_letter_is_not_resubmitted
                 a_resubmitted_dead_letter_is_final;
             lists: items_are_listed_by_name_whatever_its_case_and_by_every_filter
+                a_page_of_items_ends_before_it_holds_too_many_levels_and_the_next_goes_on
                 a_barcode_that_moved_is_found_where_it_is
                 levels_are_listed_by_item_then_location_and_by_the_state_that_reads_show
                 refused_commands_are_listed_newest_first_until_they_are_settled_otherwise

@@ -3,7 +3,7 @@
 use stockline_common::domain::{CommandKind, Entry, LoadRequest, LocationId, Quantity, Timestamp};
 use stockline_common::ports::{CommandState, Movement, MovementFilter};
 
-use super::{Shop, all_pages, at, id, item_id, place};
+use super::{Bounds, Shop, all_pages, at, id, item_id, place};
 
 /// Two levels of `cola` with some hundred entries in chunks and tails, recorded a few in the same millisecond; its
 /// movements, newest first.
@@ -48,11 +48,18 @@ pub async fn movements_page_newest_first_across_chunks_tails_and_locations(shop:
     assert_eq!(movements(&shop, &north, 5).await, only(&|m| m.location_id == place("north")));
     let legs = MovementFilter { kind: Some(CommandKind::Transfer), ..MovementFilter::default() };
     assert_eq!(movements(&shop, &legs, 3).await, only(&|m| m.entry.counterpart.is_some()));
-    let between = MovementFilter { from: Some(at(15)), to: Some(at(30)), ..MovementFilter::default() };
-    let inside = |m: &Movement| m.entry.recorded_at >= at(15) && m.entry.recorded_at < at(30);
-    assert_eq!(movements(&shop, &between, 3).await, only(&inside));
+    for (from, to) in [(15, 30), (0, 11), (12, 13), (39, 90), (50, 60)] {
+        let between = MovementFilter { from: Some(at(from)), to: Some(at(to)), ..MovementFilter::default() };
+        let inside = |m: &Movement| m.entry.recorded_at >= at(from) && m.entry.recorded_at < at(to);
+        assert_eq!(movements(&shop, &between, 3).await, only(&inside), "{from} {to}");
+    }
+    let before_all = MovementFilter { to: Some(Timestamp::EPOCH), ..MovementFilter::default() };
+    assert!(movements(&shop, &before_all, 3).await.is_empty());
     let nowhere = MovementFilter { location_id: Some(place("south")), ..MovementFilter::default() };
     assert!(movements(&shop, &nowhere, 3).await.is_empty());
+    let queries = &shop.ports().queries;
+    let unknown = queries.movements(&item_id("fanta"), &MovementFilter::default(), None, 3).await.unwrap();
+    assert_eq!((unknown.entries.len(), unknown.next_cursor), (0, None));
     shop.audit().await;
 }
 
@@ -113,7 +120,7 @@ pub async fn a_late_count_gets_the_history_back_to_its_time_and_no_further_than_
         assert!(complete);
         assert_eq!(found, expected.cloned().collect::<Vec<_>>(), "{since}");
     }
-    let shop = shop.reopened(20).await;
+    let shop = shop.reopened(Bounds { late_count_entries_max: 20, ..Bounds::default() }).await;
     let (found, complete, before_tail) = history(&shop, at(-1)).await;
     assert!(!complete && found.len() <= 20, "{complete}, {} entries", found.len());
     assert_eq!(found.last().map(|e| e.seq), Some(before_tail));

@@ -1,6 +1,6 @@
 use super::*;
 use crate::domain::{Alert, AlertKind, Quantity};
-use crate::ports::{AlertBook, Claimed, RefusedNotice};
+use crate::ports::{AlertBook, Claimed};
 
 fn alert(no: u64, raised_at: Timestamp) -> Alert {
     Alert {
@@ -16,24 +16,6 @@ fn alert(no: u64, raised_at: Timestamp) -> Alert {
         item_name: "Cola".into(),
         unit: "piece".into(),
     }
-}
-
-#[tokio::test]
-async fn a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped() {
-    let shop = Shop::new().await;
-    let one = [alert(1, at(0))];
-    let claim = async |now, until| shop.store.claim(&one, at(now), at(until)).await.remove(0).unwrap();
-    assert_eq!(claim(0, 100).await, Claimed::Ours);
-    assert_eq!(claim(99, 200).await, Claimed::Held);
-    assert_eq!(claim(100, 200).await, Claimed::Ours);
-    assert_eq!(claim(150, 300).await, Claimed::Held);
-    shop.store.mark_sent(&one, at(160)).await.unwrap();
-    shop.store.mark_sent(&one, at(170)).await.unwrap();
-    assert_eq!(claim(1_000, 2_000).await, Claimed::Sent);
-    let row = shop.row(&Key::alert(&one[0])).await.unwrap();
-    let record = row::alert(&row).unwrap();
-    assert_eq!((record.alert_id.as_str(), record.sent_at), ("cola:main:1", Some(at(160))), "the first mark stays");
-    assert_eq!(record.alert, one[0]);
 }
 
 #[tokio::test]
@@ -60,26 +42,4 @@ async fn many_claims_answer_one_by_one_and_their_months_can_be_found() {
     let months = shop.store.pages(shop.store.query_partition("ALERT", None)).await.unwrap();
     let months: Vec<_> = months.iter().map(|row| row["sk"].as_s().unwrap().as_str()).collect();
     assert_eq!(months, ["2026-01", "2026-03", "2026-04"]);
-}
-
-#[tokio::test]
-async fn a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told() {
-    let shop = Shop::new().await;
-    let notice = |day: &str| RefusedNotice { location_id: place("main"), day: day.into() };
-    let store = &shop.store;
-    assert_eq!(store.told_until(&place("main")).await.unwrap(), None);
-    assert_eq!(store.claim_notice(&notice("2026-01-31"), at(0), at(10)).await.unwrap(), Claimed::Ours);
-    assert_eq!(store.claim_notice(&notice("2026-01-31"), at(9), at(20)).await.unwrap(), Claimed::Held);
-    assert_eq!(store.claim_notice(&notice("2026-01-31"), at(10), at(20)).await.unwrap(), Claimed::Ours);
-    assert_eq!(store.told_until(&place("main")).await.unwrap(), None);
-    store.mark_notice_sent(&notice("2026-01-31"), at(15)).await.unwrap();
-    assert_eq!(store.claim_notice(&notice("2026-01-31"), at(99), at(120)).await.unwrap(), Claimed::Sent);
-    assert_eq!(store.claim_notice(&notice("2026-02-01"), at(99), at(120)).await.unwrap(), Claimed::Ours);
-    assert_eq!(store.told_until(&place("main")).await.unwrap(), Some(at(15)));
-    assert_eq!(store.told_until(&place("north")).await.unwrap(), None);
-    for day in 1..=40 {
-        let unsent = notice(&format!("2026-03-{day:02}"));
-        assert_eq!(store.claim_notice(&unsent, at(200), at(220)).await.unwrap(), Claimed::Ours);
-    }
-    assert_eq!(store.told_until(&place("main")).await.unwrap(), Some(at(15)), "behind a page of unsent ones");
 }

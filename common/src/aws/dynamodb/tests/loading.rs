@@ -30,38 +30,6 @@ async fn a_load_finds_what_is_there_and_nothing_else() {
     assert_eq!(all.item.map(|item| item.version), Some(1));
 }
 
-#[tokio::test]
-async fn more_keys_than_one_batch_takes_answer_in_input_order() {
-    let mut shop = Shop::new().await;
-    let items: Vec<_> = (0..130).map(|n| format!("i{n}")).collect();
-    let mut commits = Vec::new();
-    for item in &items {
-        let slot = shop.slot("register_item", item, r#","name":"x""#, at(0));
-        commits.push(shop.fold(item, &[slot], at(0)).await.commit);
-    }
-    assert!(shop.store.commit(commits).await.into_iter().all(|outcome| outcome.unwrap() == CommitOutcome::Committed));
-    let requests: Vec<_> =
-        items.iter().map(|item| LoadRequest { all_levels: false, ..LoadRequest::for_rejudge(item_id(item)) }).collect();
-    let loaded = shop.store.load(&requests).await;
-    let found: Vec<_> = loaded.into_iter().map(|loaded| loaded.unwrap().item.unwrap().item_id.to_string()).collect();
-    assert_eq!(found, items);
-}
-
-#[tokio::test]
-async fn a_late_count_gets_the_history_before_the_tail() {
-    let mut shop = Shop::new().await;
-    shop.register("cola", "").await;
-    for n in 0..40 {
-        shop.receive("cola", "main", 1, at(n)).await;
-    }
-    let mut request = LoadRequest::for_rejudge(item_id("cola"));
-    request.since.insert(place("main"), at(9));
-    let loaded = shop.store.load(&[request]).await.remove(0).unwrap();
-    let level = &loaded.levels[&place("main")];
-    let seqs: Vec<_> = level.history.iter().chain(&level.level.tail).map(|entry| entry.seq).collect();
-    assert_eq!((seqs, level.history_complete), ((11..=40).collect(), true));
-}
-
 async fn settings_in_a_fold(shop: &Shop, location: &str) -> Option<LocationSettings> {
     let request = LoadRequest {
         locations: [place(location)].into(),
@@ -94,22 +62,4 @@ async fn the_write_path_keeps_settings_that_were_found_for_a_moment_and_never_th
     let row = row::of_settings(&closed).unwrap();
     shop.engine.client.put_item().table_name(TABLE).set_item(Some(row)).send().await.unwrap();
     assert_eq!(settings_in_a_fold(&shop, "north").await, Some(closed), "a clock that went back ends it");
-}
-
-#[tokio::test]
-async fn main_is_there_before_anyone_has_put_it() {
-    let shop = Shop::new().await;
-    assert_eq!(shop.store.location(&place("main")).await.unwrap(), Some(LocationSettings::main()));
-    assert_eq!(shop.store.location(&place("north")).await.unwrap(), None);
-    assert_eq!(settings_in_a_fold(&shop, "main").await, Some(LocationSettings::main()));
-    for location in ["north", "a", "Z"] {
-        shop.open_location(location).await;
-    }
-    let names = async || {
-        let all = shop.store.locations().await.unwrap();
-        all.iter().map(|settings| settings.location_id.to_string()).collect::<Vec<_>>()
-    };
-    assert_eq!(names().await, ["Z", "a", "main", "north"]);
-    shop.open_location("main").await;
-    assert_eq!(names().await, ["Z", "a", "main", "north"]);
 }

@@ -9,7 +9,7 @@ use super::row::Row;
 use super::*;
 use crate::domain::{
     Command, CommandId, DeadLetter, Fold, FoldLimits, ItemId, LocationId, LocationSettings, Queued, Record, Resubmits,
-    Rules, Slot, Status, fold, rejudge,
+    Rules, Slot, fold,
 };
 use crate::ports::{FixedClock, Locations};
 
@@ -175,11 +175,6 @@ impl Shop {
         self.store.get(key, true).await.unwrap()
     }
 
-    async fn record(&self, item: &str, command_id: CommandId) -> Option<Record> {
-        let row = self.row(&Key::record(&item_id(item), command_id)).await;
-        row.as_ref().map(row::record).transpose().unwrap()
-    }
-
     /// Every row of the table: what a commit that wrote nothing leaves as it was.
     async fn rows(&self) -> BTreeMap<String, Row> {
         let (mut rows, mut from) = (BTreeMap::new(), None);
@@ -194,12 +189,5 @@ impl Shop {
                 return rows;
             }
         }
-    }
-
-    async fn on_hand(&self, item: &str) -> Vec<(String, i64, u64)> {
-        let request = LoadRequest::for_rejudge(item_id(item));
-        let loaded = self.store.load(&[request]).await.remove(0).unwrap();
-        let units = |level: &crate::domain::Level| level.on_hand.raw() / 1_000;
-        loaded.levels.values().map(|l| (l.level.location_id.to_string(), units(&l.level), l.level.seq)).collect()
     }
 }

@@ -93,3 +93,23 @@ async fn what_a_later_version_wrote_is_told_apart_from_damage() {
     let read = shop.store.records(&[command]).await;
     assert!(matches!(&read, Err(StoreError::Newer(what)) if what.contains("version 2")), "{read:?}");
 }
+
+#[tokio::test]
+async fn the_audit_mends_nothing() {
+    let mut shop = Shop::new();
+    shop.register("cola", "").await;
+    for n in 0..120 {
+        shop.receive("cola", "main", 1, at(n)).await;
+    }
+    shop.store
+        .write(|connection, _| {
+            Ok(connection.execute_batch(
+                "DELETE FROM chunk WHERE chunk_no = 3;
+         UPDATE chunk SET entries = (SELECT entries FROM chunk WHERE chunk_no = 1) WHERE chunk_no = 5;",
+            )?)
+        })
+        .await
+        .unwrap();
+    let page = shop.store.audit_ledger(&item_id("cola"), &place("main"), 1, 1_000).await.unwrap();
+    assert!(page.entries.iter().zip(1..).any(|(entry, n)| entry.seq != n));
+}

@@ -4,13 +4,11 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::{Command, CommandId, Fold, FoldLimits, Queued, Resubmits, Rules, Slot, fold, rejudge};
+use crate::domain::{Command, CommandId, Fold, FoldLimits, Queued, Rules, Slot, fold};
 
 mod alerts;
 mod commits;
 mod durability;
-mod lists;
-mod reading;
 
 /// 2026-01-31T08:15:00Z
 const NOON: i64 = 1_769_847_300_000;
