@@ -11,13 +11,14 @@ use clap::Args;
 use stockline_common::ports::Clock as _;
 use stockline_common::service::SystemClock;
 use stockline_common::sqlite::{DataFolder, SqliteStore};
+use stockline_tests::process::rss_mb;
 
 use crate::flood::{self, Flood, Flooded};
 use crate::http::{Connection, head};
 use crate::load::{self, Dice, Load, percentile_ms};
 use crate::prefill;
 use crate::quota::Quota;
-use crate::server::{Server, rss_mb, token};
+use crate::server::{Server, token};
 
 /// So many times the capacity is offered.
 const TIMES: f64 = 10.0;

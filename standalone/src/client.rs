@@ -39,8 +39,6 @@ pub(crate) struct Problem {
     pub(crate) status: u16,
     pub(crate) detail: String,
     pub(crate) code: String,
-    /// What became of the command that stands in the way.
-    pub(crate) status_url: String,
     pub(crate) errors: Vec<ProblemFault>,
 }
 

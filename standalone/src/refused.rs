@@ -133,7 +133,12 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
     let mut failed = None;
     for command in commands.iter().rev() {
         let (item, id) = (text(command, "item_id"), text(command, "command_id"));
-        match resubmit_one(client, args, (&item, &id), body.clone()).await {
+        let request = Request::post(format!("/v1/items/{item}/commands/{id}/resubmit"), body.clone());
+        let sent = async {
+            let accepted = client.send_until(&request, RESUBMIT_PATIENCE).await?;
+            submit::settled(client, accepted, Instant::now() + RESUBMIT_PATIENCE).await
+        };
+        match sent.await {
             Ok(outcome) => {
                 if outcome["status"] != "applied" {
                     code = exit::FOUND;
@@ -161,50 +166,6 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
         println!("{}", serde_json::to_string_pretty(&outcomes)?);
     }
     failed.map_or(Ok(code), Err)
-}
-
-/// Sends one again; what became of it.
-async fn resubmit_one(
-    client: &Client,
-    args: &RefusedArgs,
-    (item, id): (&str, &str),
-    body: Vec<u8>,
-) -> anyhow::Result<Value> {
-    let request = Request::post(format!("/v1/items/{item}/commands/{id}/resubmit"), body);
-    let answer = match client.send_until(&request, RESUBMIT_PATIENCE).await {
-        Ok(answer) => answer,
-        Err(error) => return sent_before(client, args, (item, id), error).await,
-    };
-    submit::settled(client, answer, Instant::now() + RESUBMIT_PATIENCE).await
-}
-
-/// Where it is this very resubmission that stands in the way, the answer to it was lost: what became of it.
-async fn sent_before(
-    client: &Client,
-    args: &RefusedArgs,
-    (item, id): (&str, &str),
-    error: anyhow::Error,
-) -> anyhow::Result<Value> {
-    let Some(address) = address(item, id, args.to_item.as_ref()).filter(|address| {
-        let problem = error.downcast_ref::<Problem>();
-        problem.is_some_and(|it| it.code == "already_resubmitted" && it.status_url == *address)
-    }) else {
-        return Err(error);
-    };
-    let outcome = client.send_until(&Request::get(address), RESUBMIT_PATIENCE).await?.body;
-    let is_so = |name: &str, asked: Option<&str>| asked.is_none_or(|asked| outcome["command"][name] == asked);
-    let location_id = args.to_location.as_ref().map(LocationId::as_str);
-    match is_so("location_id", location_id) && is_so("on_shortage", args.on_shortage.as_deref()) {
-        true => Ok(outcome),
-        // Somebody else's, corrected otherwise.
-        false => Err(error),
-    }
-}
-
-/// Where the outcome of a resubmission is, known before it is sent.
-fn address(item: &str, id: &str, to_item: Option<&ItemId>) -> Option<String> {
-    let (item, id): (ItemId, CommandId) = (item.parse().ok()?, id.parse().ok()?);
-    Some(format!("/v1/items/{}/commands/{}", to_item.unwrap_or(&item), id.of_resubmission(&item)))
 }
 
 #[cfg(test)]

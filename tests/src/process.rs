@@ -60,6 +60,13 @@ pub fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
+/// Memory that a process holds now, in MB; not a number where there is none.
+pub fn rss_mb(pid: u32) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse::<f64>().unwrap_or(f64::NAN) / 1024.0
+}
+
 impl Server {
     /// Starts on a folder and waits until it is ready.
     pub async fn start(data: &Path, arguments: &[&str]) -> Self {
@@ -115,13 +122,6 @@ impl Server {
         let mut all = vec!["token"];
         all.extend(arguments);
         stockline_ok(&all, &self.data).trim().to_owned()
-    }
-
-    /// Memory held now, in MB.
-    pub fn rss_mb(&self) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1_024
     }
 
     /// The process id.

@@ -29,9 +29,10 @@ struct Correction {
 
 /// Sends a refused command again, corrected.
 ///
-/// For Managers. It is queued under a new id, the UUIDv5 of the old one and its item, so that doing this twice does it once. A movement keeps the time at
-/// which it occurred: one that named none occurred when it was first accepted, and by that its age is judged, however
-/// late it is corrected. The new command's outcome names the old one, and the old one is then marked as resubmitted.
+/// For Managers. It is queued under a new id, the UUIDv5 of the old one and its item, so that doing this twice does it once
+/// and answers as the first time. A movement keeps the time at which it occurred: one that named none occurred when it
+/// was first accepted, and by that its age is judged, however late it is corrected. The new command's outcome names the
+/// old one, and the old one is then marked as resubmitted.
 #[utoipa::path(
     post,
     path = "/v1/items/{item_id}/commands/{command_id}/resubmit",
@@ -46,7 +47,7 @@ struct Correction {
         (status = 200, description = "With `Prefer: wait`: the outcome came in time", body = OutcomeView<'static>),
         (status = 202, description = "Durable in the queue, under a new id", body = QueuedView<'static>),
         (status = 404, description = "`command_not_found`"),
-        (status = 409, description = "`already_applied`; `already_resubmitted`, also of one that came too late to replace another; `not_resubmittable`; with `Prefer: wait` also `command_id_reused`: it was resubmitted before with another correction"),
+        (status = 409, description = "`already_applied`; `already_resubmitted`: for another item, also one that came too late to replace another; `not_resubmittable`; with `Prefer: wait` also `command_id_reused`: it was resubmitted before with another correction"),
         (status = 422, description = "`invalid_body`: every fault is named"),
         (status = 503, description = "`store_unavailable`, `queue_unavailable`, `overloaded`"),
     ),
@@ -83,6 +84,7 @@ pub(crate) async fn resubmit(
     drop(bytes);
     let command = corrected(command, &record.outcome, correction);
     caller.may_submit(&command, &app.staff_may)?;
+    was_not_replaced(&record, &command)?;
     was_not_set_aside(&app, &command).await?;
     accept(&app, &caller, command, Some(&record), &headers).await
 }
@@ -91,13 +93,6 @@ pub(crate) async fn resubmit(
 fn refused(record: &Record) -> Result<&Command, Problem> {
     if record.outcome.status == Status::Applied {
         return Err(Problem::new(codes::ALREADY_APPLIED, "the command took effect; there is nothing to resubmit"));
-    }
-    if let Some(later) = &record.resubmitted_as {
-        let problem = Problem::new(
-            codes::ALREADY_RESUBMITTED,
-            "the command was resubmitted; see status_url for what became of that",
-        );
-        return Err(problem.with_status_url(status_url(&later.item_id, later.command_id, "")));
     }
     let letter = record.outcome.dead_letter.as_ref();
     if letter.is_some_and(|letter| letter.discarded_at.is_some()) {
@@ -109,6 +104,18 @@ fn refused(record: &Record) -> Result<&Command, Problem> {
     record.outcome.command.as_ref().ok_or_else(|| {
         Problem::new(codes::NOT_RESUBMITTABLE, "the command could not be decoded; submit a new one instead")
     })
+}
+
+/// A command that was replaced is not sent again, save as that very resubmission: it answers as the first time did (P7).
+fn was_not_replaced(record: &Record, command: &Command) -> Result<(), Problem> {
+    match &record.resubmitted_as {
+        Some(by) if by.item_id != command.item_id || by.command_id != command.command_id => {
+            let detail = "the command was resubmitted; see status_url for what became of that";
+            let problem = Problem::new(codes::ALREADY_RESUBMITTED, detail);
+            Err(problem.with_status_url(status_url(&by.item_id, by.command_id, "")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A resubmission that was refused because another was faster, or the command was applied after all, or that was set

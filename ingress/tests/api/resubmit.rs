@@ -38,9 +38,15 @@ async fn a_refused_sale_is_listed_and_resubmitted_once_with_its_own_time() {
     assert_eq!(marked.body["resubmitted_as"], json!({"item_id": "cola", "command_id": new_id}));
     assert_eq!(staff.get("/v1/commands").await.body["commands"], json!([]), "nothing is left to do");
     assert_eq!(staff.get("/v1/commands?all=true").await.body["commands"].as_array().unwrap().len(), 1);
-    let again = manager.post(&format!("{old}/resubmit"), json!({"item_id": "cola"})).await;
-    assert_eq!((again.status, again.code()), (409, "already_resubmitted"));
-    assert_eq!(again.body["status_url"], format!("/v1/items/cola/commands/{new_id}"));
+    let again = manager.post_waiting(&format!("{old}/resubmit"), json!({"item_id": "cola"})).await;
+    assert_eq!((again.status, again.body), (200, answer.body), "as the first time, whose answer may be lost");
+    assert_eq!(staff.get("/v1/items/cola/movements?type=sell").await.body["movements"].as_array().unwrap().len(), 1);
+    let elsewhere = json!({"item_id": "cola", "location_id": "main"});
+    let other = manager.post_waiting(&format!("{old}/resubmit"), elsewhere).await;
+    assert_eq!((other.status, other.code()), (409, "command_id_reused"));
+    let other = manager.post(&format!("{old}/resubmit"), json!({"item_id": "mint"})).await;
+    assert_eq!((other.status, other.code()), (409, "already_resubmitted"));
+    assert_eq!(other.body["status_url"], format!("/v1/items/cola/commands/{new_id}"));
 }
 
 #[tokio::test]

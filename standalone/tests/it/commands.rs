@@ -3,7 +3,6 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::json;
-use stockline_common::domain::CommandId;
 
 use crate::server::{Ran, Server};
 
@@ -75,38 +74,6 @@ fn a_refused_command_that_was_settled_otherwise_does_not_hold_up_the_others() {
     let ran = Ran::of(&["refused", "--resubmit", "--to-item", "cola", "--json", "--url", &url, "--token", "any"]);
     assert_eq!(ran.json()[0]["command_id"], "new", "{ran:?}");
     ran.refused(1, "coal other: it is no sale\ncoal late: it came too late");
-}
-
-#[test]
-fn a_resubmission_whose_answer_was_lost_is_no_conflict_and_that_of_another_is() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let old: CommandId = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse().unwrap();
-    let new = old.of_resubmission(&"coal".parse().unwrap());
-    let listed = json!({"commands": [{"command_id": old, "item_id": "coal", "type": "sell", "status": "rejected"}]});
-    let before = json!({"status": 409, "code": "already_resubmitted", "detail": "it was resubmitted",
-        "status_url": format!("/v1/items/cola/commands/{new}")});
-    let outcome = json!({"command_id": new, "item_id": "cola", "type": "sell", "status": "applied",
-        "command": {"location_id": "a", "on_shortage": "allow"}});
-    let router = Router::new()
-        .route("/v1/commands", get(move || async move { Json(listed) }))
-        .route(
-            &format!("/v1/items/coal/commands/{old}/resubmit"),
-            post(move || async move { (StatusCode::CONFLICT, Json(before)) }),
-        )
-        .route(&format!("/v1/items/cola/commands/{new}"), get(move || async move { Json(outcome) }));
-    runtime.spawn(axum::serve(listener, router).into_future());
-    let resubmit = |corrected: &[&str]| {
-        Ran::of(&[&["refused", "--resubmit", "--url", &url, "--token", "any"], corrected].concat())
-    };
-    resubmit(&["--to-item", "cola"]).refused(0, "applied  sell cola");
-    resubmit(&["--to-item", "cola", "--to-location", "a", "--on-shortage", "allow"]).refused(0, "applied  sell cola");
-    for other in [["--to-item", "mint"], ["--to-location", "a"]] {
-        resubmit(&other).refused(1, "it was resubmitted");
-    }
-    resubmit(&["--to-item", "cola", "--to-location", "b"]).refused(1, "it was resubmitted");
-    resubmit(&["--to-item", "cola", "--on-shortage", "reject"]).refused(1, "it was resubmitted");
 }
 
 #[test]

@@ -151,6 +151,26 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "resubmit::a_resubmission_that_was_set_aside_is_retried_and_not_resubmitted",
     },
     Mutation {
+        name: "a-resubmission-sent-again-is-a-conflict",
+        edits: &[edit(
+            RESUBMIT,
+            "if by.item_id != command.item_id || by.command_id != command.command_id =>",
+            "if true =>",
+        )],
+        suite: API,
+        killed_by: "resubmit::a_refused_sale_is_listed_and_resubmitted_once_with_its_own_time",
+    },
+    Mutation {
+        name: "a-replaced-command-is-sent-again-for-another-item",
+        edits: &[edit(
+            RESUBMIT,
+            "if by.item_id != command.item_id || by.command_id != command.command_id =>",
+            "if false =>",
+        )],
+        suite: API,
+        killed_by: "resubmit::a_refused_sale_is_listed_and_resubmitted_once_with_its_own_time",
+    },
+    Mutation {
         name: "large-bodies-are-not-counted",
         edits: &[edit(ROOM, "self.large_bodies.acquire_many(units)", "self.large_bodies.acquire_many(0)")],
         suite: LIBRARY,
