@@ -3,9 +3,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::{counter, histogram};
-use stockline_common::domain::{Alert, LocationId, Timestamp};
-use stockline_common::ports::{Claimed, StoreError};
-use stockline_common::service::{Retry, Shutdown};
+use stockline_core::domain::{Alert, LocationId, Timestamp};
+use stockline_core::ports::{Claimed, StoreError};
+use stockline_service::{Retry, Shutdown};
 
 use crate::deliver::{MIN_LEASE, Term};
 use crate::metrics::{ALERT_AGE_SECONDS, ALERTS_MAILED, UNDECODABLE, WITHOUT_RECIPIENT, start_at_zero};

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use metrics::counter;
-use stockline_common::domain::Timestamp;
-use stockline_common::ports::{Mail, MailError};
-use stockline_common::service::{Retry, Shutdown};
+use stockline_core::domain::Timestamp;
+use stockline_core::ports::{Mail, MailError};
+use stockline_service::{Retry, Shutdown};
 
 use crate::alerter::{Alerter, RetryReason};
 use crate::metrics::{KIND, MAIL_FAILURES, MAILS_SENT, REFUSED, UNAVAILABLE};

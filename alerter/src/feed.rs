@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockline_common::ports::{AlertDelivery, AlertHandle, AlertReceiver};
-use stockline_common::service::{Retry, Shutdown};
+use stockline_core::ports::{AlertDelivery, AlertHandle, AlertReceiver};
+use stockline_service::{Retry, Shutdown};
 
 use crate::alerter::{Alerter, RecordFailure, RetryReason};
 use crate::{Adapters, Config};

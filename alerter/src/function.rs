@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde_json::{Value, json};
-use stockline_common::domain::Timestamp;
-use stockline_common::ports::Clock;
-use stockline_common::service::Shutdown;
+use stockline_core::domain::Timestamp;
+use stockline_core::ports::Clock;
+use stockline_service::Shutdown;
 
 use crate::{Alerter, MAIL_TIMEOUT};
 

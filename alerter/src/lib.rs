@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockline_common::ports::{AlertBook, Clock, Locations, Mailer, Queries};
+use stockline_core::ports::{AlertBook, Clock, Locations, Mailer, Queries};
 
 mod alerter;
 mod compose;

@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use metrics::counter;
-use stockline_common::domain::{LocationId, LocationSettings, Record, Status, Timestamp};
-use stockline_common::ports::{Claimed, CommandFilter, RefusedNotice, StoreError};
-use stockline_common::service::Shutdown;
+use stockline_core::domain::{LocationId, LocationSettings, Record, Status, Timestamp};
+use stockline_core::ports::{Claimed, CommandFilter, RefusedNotice, StoreError};
+use stockline_service::Shutdown;
 
 use crate::alerter::{Alerter, lock};
 use crate::compose::{NOTICE_LINES_MAX, Refused, notice_mail};
@@ -111,8 +111,8 @@ impl Alerter {
         if hour_in_zone(now, &settings.time_zone) < DUE_FROM_HOUR || self.is_done(&notice) {
             return Ok(false);
         }
-        let told_until = self.adapters.book.told_until(&settings.location_id).await?;
-        let since = told_until.max(lock(&self.notices).nothing_until.get(&settings.location_id).copied());
+        let notified_until = self.adapters.book.notified_until(&settings.location_id).await?;
+        let since = notified_until.max(lock(&self.notices).nothing_until.get(&settings.location_id).copied());
         let until = now.plus_millis(-LIST_LAG_MS);
         let refused = self.refused(&settings.location_id, elsewhere, since, until).await?;
         if refused.count == 0 {

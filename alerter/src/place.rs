@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use stockline_common::domain::{LocationId, LocationSettings};
+use stockline_core::domain::{LocationId, LocationSettings};
 
 /// A location as mails need it.
 #[derive(Debug, Clone)]

@@ -11,10 +11,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::json;
-use stockline_common::domain::ReceiptKeys;
-use stockline_common::ports::{Clock, CommandSender, Queries};
-use stockline_common::service::{Shutdown, ShutdownTrigger, SystemClock};
+use stockline_core::domain::ReceiptKeys;
+use stockline_core::ports::{Clock, CommandSender, Queries};
 use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, Limits, StaffMay};
+use stockline_service::{Shutdown, ShutdownTrigger, SystemClock};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -22,7 +22,6 @@ use crate::http::{Bytes, Connection, head};
 
 const ISSUER: &str = "https://issuer.bench/pool";
 const CLIENT: &str = "bench";
-const DAY_MS: i64 = 24 * 3_600_000;
 
 /// A running ingress.
 #[derive(Debug)]
@@ -56,7 +55,7 @@ impl Api {
             limits: Limits::default(),
             tls: None,
             login: None,
-            retention_ms: 28 * DAY_MS,
+            retention_ms: stockline_core::ports::RETENTION_MS,
             drain: Duration::from_secs(5),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await?;

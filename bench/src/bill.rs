@@ -1,7 +1,7 @@
 //! What a month costs on AWS: units per command measured here, list prices, and a few assumptions that are printed.
 
 use anyhow::Result;
-use stockline_common::service::install_metrics;
+use stockline_service::install_metrics;
 
 mod assume;
 mod measure;

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use stockline_common::aws::dynamodb::table::{PK, SK};
+use stockline_aws::dynamodb::table::{PK, SK};
 
 use crate::engine::{Engine, TABLE};
 use crate::side::SideServer;

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+use stockline_core::domain::CommandKey;
 
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
@@ -188,7 +189,7 @@ async fn count_usual() -> Result<Counted> {
 
 /// A poll of a settled command's status: its calls and read units.
 async fn count_status_poll() -> Result<(BTreeMap<String, u64>, f64)> {
-    use stockline_common::ports::{CommandState, Queries};
+    use stockline_core::ports::Queries;
     let stage = Stage::set().await?;
     let scenario = scenarios::one_sale()?;
     open(&*stage.store, &scenario.openings).await?;
@@ -201,7 +202,7 @@ async fn count_status_poll() -> Result<(BTreeMap<String, u64>, f64)> {
     stage.meter.reset();
     let sale: serde_json::Value = serde_json::from_str(&sale)?;
     let text = |name: &str| sale[name].as_str().context(name.to_owned());
-    let state = CommandState { item_id: text("item_id")?.parse()?, command_id: text("command_id")?.parse()? };
+    let state = CommandKey { item_id: text("item_id")?.parse()?, command_id: text("command_id")?.parse()? };
     let found = stage.store.records(&[state]).await?;
     ensure!(found.iter().all(Option::is_some), "the settled command was not found");
     let counts = stage.meter.reset();

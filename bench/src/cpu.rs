@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use stockline_common::aws::{DynamoOptions, DynamoStore};
-use stockline_common::domain::encode_message;
-use stockline_common::ports::{CommandSender, Pack};
-use stockline_common::service::SystemClock;
+use stockline_aws::{DynamoOptions, DynamoStore};
+use stockline_core::domain::encode_message;
+use stockline_core::ports::{CommandSender, Pack};
+use stockline_service::SystemClock;
 use tokio::runtime::Runtime;
 
 use crate::api::Api;

@@ -5,8 +5,8 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
-use stockline_common::aws::Clients;
-use stockline_common::aws::dynamodb::table;
+use stockline_aws::Clients;
+use stockline_aws::dynamodb::table;
 
 use crate::meter::Meter;
 use crate::side::SideServer;

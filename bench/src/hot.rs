@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use async_trait::async_trait;
-use stockline_common::domain::{CommandId, ItemId, LocationId, MAX_PACK_COMMANDS, encode_message};
-use stockline_common::ports::{AuditReader, CommandReceiver, Delivery, Handle, Queries, QueueDepth, QueueError};
+use stockline_core::domain::{CommandId, ItemId, LocationId, MAX_PACK_COMMANDS, encode_message};
+use stockline_core::ports::{AuditReader, CommandReceiver, Delivery, Handle, Queries, QueueDepth, QueueError};
 use uuid::Uuid;
 
 use crate::load::Dice;

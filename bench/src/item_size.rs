@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use stockline_common::aws::dynamodb::table::{INDEXES, PK, SK};
+use stockline_aws::dynamodb::table::{INDEXES, PK, SK};
 
 use crate::prices::STORED_OVERHEAD_BYTES;
 

@@ -38,9 +38,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use stockline_common::ports::Clock;
-use stockline_common::service::{LogFormat, SystemClock, init_logs};
-use stockline_common::sqlite::{DataFolder, SqliteStore};
+use stockline_core::ports::Clock;
+use stockline_service::{LogFormat, SystemClock, init_logs};
+use stockline_sqlite::{DataFolder, SqliteStore};
 
 /// Measures Stockline on this machine, beside references in the same run.
 #[derive(Debug, Parser)]

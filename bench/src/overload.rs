@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use stockline_common::ports::Clock as _;
-use stockline_common::service::SystemClock;
-use stockline_common::sqlite::{DataFolder, SqliteStore};
+use stockline_core::ports::Clock as _;
+use stockline_service::SystemClock;
+use stockline_sqlite::{DataFolder, SqliteStore};
 use stockline_tests::process::rss_mb;
 
 use crate::flood::{self, Flood, Flooded};

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use stockline_common::domain::{
-    Action, Catalogue, Command, CommandId, Facts, FoldLimits, ItemId, LoadRequest, MAIN_LOCATION, Quantity, Queued,
-    Rules, ShortagePolicy, Slot, Timestamp, fold,
+use stockline_core::domain::{
+    Action, Catalogue, Command, CommandId, FoldLimits, ItemId, LoadRequest, MAIN_LOCATION, MovementDetails, Quantity,
+    Queued, Rules, ShortagePolicy, Slot, Timestamp, fold,
 };
-use stockline_common::ports::{CommitOutcome, Store};
+use stockline_core::ports::{CommitOutcome, Store};
 
 use crate::load::Dice;
 
@@ -70,8 +70,12 @@ async fn settle(store: &dyn Store, work: Vec<(ItemId, Vec<Slot>)>, now: Timestam
 }
 
 fn slot(item_id: &ItemId, dice: &mut Dice, action: Action, now: Timestamp) -> Slot {
-    let command =
-        Command { command_id: CommandId(dice.uuid()), item_id: item_id.clone(), action, facts: Facts::default() };
+    let command = Command {
+        command_id: CommandId(dice.uuid()),
+        item_id: item_id.clone(),
+        action,
+        details: MovementDetails::default(),
+    };
     Slot::Command(Box::new(Queued {
         command,
         accepted_at: now,

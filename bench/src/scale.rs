@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use stockline_common::domain::encode_message;
-use stockline_common::ports::{CommandSender, Pack};
+use stockline_core::domain::encode_message;
+use stockline_core::ports::{CommandSender, Pack};
 
 use crate::load::Dice;
 use crate::slow::SlowStore;

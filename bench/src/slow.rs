@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use stockline_common::domain::{Commit, LoadRequest, Loaded, Timestamp};
-use stockline_common::ports::{CommandState, CommitOutcome, Store, StoreError};
+use stockline_core::domain::{CommandKey, Commit, LoadRequest, Loaded, Timestamp};
+use stockline_core::ports::{CommitOutcome, Store, StoreError};
 
 /// A store that takes its time, and keeps count of it: a distance to the store, put before each call.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Store for SlowStore {
         outcomes
     }
 
-    async fn discard(&self, command: &CommandState, at: Timestamp) -> Result<bool, StoreError> {
+    async fn discard(&self, command: &CommandKey, at: Timestamp) -> Result<bool, StoreError> {
         self.inner.discard(command, at).await
     }
 }

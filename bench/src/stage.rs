@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use async_trait::async_trait;
-use stockline_common::aws::{DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
-use stockline_common::domain::{
-    Action, Alert, Catalogue, Command, CommandId, Facts, FoldLimits, ItemId, LoadRequest, LocationId, Quantity, Queued,
-    Rules, ShortagePolicy, Slot, fold,
+use stockline_aws::{DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
+use stockline_core::domain::{
+    Action, Alert, Catalogue, Command, CommandId, FoldLimits, ItemId, LoadRequest, LocationId, MovementDetails,
+    Quantity, Queued, Rules, ShortagePolicy, Slot, fold,
 };
-use stockline_common::ports::{AlertPublisher, Clock, CommandReceiver, CommitOutcome, QueueError, Store};
-use stockline_common::service::{Shutdown, ShutdownTrigger, SystemClock};
+use stockline_core::ports::{AlertPublisher, Clock, CommandReceiver, CommitOutcome, QueueError, Store};
+use stockline_service::{Shutdown, ShutdownTrigger, SystemClock};
 use stockline_worker::{Adapters, Config};
 use tokio::task::JoinHandle;
 
@@ -125,7 +125,7 @@ pub(crate) fn start_worker(
         receive_wait: Duration::from_secs(1),
         rules: rules(),
         fold_limits: FoldLimits::default(),
-        retention_ms: 28 * 24 * 3_600_000,
+        retention_ms: stockline_core::ports::RETENTION_MS,
         drain: Duration::from_secs(10),
     };
     let adapters = Adapters { queue, store, alerts: Arc::new(Nobody), clock: Arc::new(SystemClock) };
@@ -193,11 +193,11 @@ fn slots(opening: &Opening, dice: &mut Dice) -> Result<Vec<Slot>> {
         shortage_policy: ShortagePolicy::Allow,
         unit_cost: None,
     };
-    add(queued(item_id, dice, Action::RegisterItem(catalogue), Facts::default()));
+    add(queued(item_id, dice, Action::RegisterItem(catalogue), MovementDetails::default()));
     for location_id in &opening.locations {
         let (quantity, location_id) = (quantity(1_000_000)?, location_id.clone());
         let action = Action::Receive { location_id, quantity, unit_cost: None };
-        add(queued(item_id, dice, action, Facts::default()));
+        add(queued(item_id, dice, action, MovementDetails::default()));
     }
     for location_id in &opening.locations {
         for _ in 0..opening.sales {
@@ -210,16 +210,20 @@ fn slots(opening: &Opening, dice: &mut Dice) -> Result<Vec<Slot>> {
 /// A till's sale of one piece, accepted now.
 pub(crate) fn sold(item_id: &ItemId, location_id: &LocationId, dice: &mut Dice) -> Result<Queued> {
     let action = Action::Sell { location_id: location_id.clone(), quantity: quantity(1)?, on_shortage: None };
-    let facts = Facts { reference: Some("31198570044".into()), device_id: Some("till-1".into()), ..Facts::default() };
-    Ok(queued(item_id, dice, action, facts))
+    let details = MovementDetails {
+        reference: Some("31198570044".into()),
+        device_id: Some("till-1".into()),
+        ..MovementDetails::default()
+    };
+    Ok(queued(item_id, dice, action, details))
 }
 
 fn quantity(units: i64) -> Result<Quantity> {
     Quantity::from_units(units).ok_or_else(|| anyhow::anyhow!("{units} is no quantity"))
 }
 
-fn queued(item_id: &ItemId, dice: &mut Dice, action: Action, facts: Facts) -> Queued {
-    let command = Command { command_id: CommandId(dice.uuid()), item_id: item_id.clone(), action, facts };
+fn queued(item_id: &ItemId, dice: &mut Dice, action: Action, details: MovementDetails) -> Queued {
+    let command = Command { command_id: CommandId(dice.uuid()), item_id: item_id.clone(), action, details };
     let (accepted_at, submitted_by) = (SystemClock.now(), Arc::from(TILL));
     Queued { command, accepted_at, submitted_by, retry: 0, resubmits: None, first_accepted_at: None }
 }

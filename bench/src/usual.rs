@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
 use futures_util::future::try_join_all;
 use serde_json::Value;
-use stockline_common::aws::dynamodb::table::{PK, SK, key_schema};
+use stockline_aws::dynamodb::table::{PK, SK, key_schema};
 
 use crate::engine::{Engine, sqs_client};
 use crate::load::Dice;

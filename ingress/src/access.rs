@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use stockline_common::domain::{Command, LocationId};
+use stockline_core::domain::{Command, LocationId};
 
 use crate::app::App;
 use crate::auth::{Authenticator, Principal};

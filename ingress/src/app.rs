@@ -12,8 +12,8 @@ use axum::http::{HeaderMap, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use stockline_common::domain::{LocationId, ReceiptKeys};
-use stockline_common::ports::{Clock, Queries};
+use stockline_core::domain::{LocationId, ReceiptKeys};
+use stockline_core::ports::{Clock, Queries};
 use tokio::time::Instant;
 
 use crate::access::Gate;

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
 use serde_json::error::Category;
-use stockline_common::domain::{Fault, Json, JsonObject};
+use stockline_core::domain::{Fault, Json, JsonObject};
 use tokio::sync::SemaphorePermit;
 
 use crate::Limits;

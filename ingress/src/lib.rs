@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use stockline_common::domain::{LocationSettings, ReceiptKeys};
-use stockline_common::ports::{Clock, CommandSender, Queries};
-use stockline_common::service::Shutdown;
+use stockline_core::domain::{LocationSettings, ReceiptKeys};
+use stockline_core::ports::{Clock, CommandSender, Queries};
+use stockline_service::Shutdown;
 use tokio::net::TcpListener;
 
 mod access;

@@ -4,8 +4,8 @@
 
 use std::process::ExitCode;
 
-use stockline_common::service::Env;
-use stockline_common::service::deployed::{Program, answer_arguments, exit_code};
+use stockline_aws::deployed::{Program, answer_arguments, exit_code};
+use stockline_service::Env;
 
 mod deployed;
 

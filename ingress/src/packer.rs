@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use stockline_common::domain::ItemId;
-use stockline_common::ports::CommandSender;
+use stockline_core::domain::ItemId;
+use stockline_core::ports::CommandSender;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -42,7 +42,7 @@ pub(crate) const QUIET: Duration = Duration::from_millis(1);
 pub struct Line {
     /// Its item.
     pub item_id: ItemId,
-    /// From [`stockline_common::domain::encode_command`].
+    /// From [`stockline_core::domain::encode_command`].
     pub envelope: String,
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use axum::extract::Query;
 use axum::http::Uri;
-use stockline_common::domain::Fault;
+use stockline_core::domain::Fault;
 
 use crate::problem::{Problem, codes};
 

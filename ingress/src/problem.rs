@@ -8,8 +8,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use stockline_common::domain::Fault;
-use stockline_common::ports::StoreError;
+use stockline_core::domain::Fault;
+use stockline_core::ports::StoreError;
 use utoipa::ToSchema;
 
 mod table;

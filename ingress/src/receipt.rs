@@ -1,7 +1,8 @@
 //! What a command's id, receipt and record come to: the status rules of design.md §5.
 
-use stockline_common::domain::{Command, CommandId, Fingerprint, ItemId, Receipt, ReceiptError, Record, Timestamp};
-use stockline_common::ports::CommandState;
+use stockline_core::domain::{
+    Command, CommandId, CommandKey, Fingerprint, ItemId, Receipt, ReceiptError, Record, Timestamp,
+};
 
 use crate::app::App;
 use crate::metrics;
@@ -10,19 +11,19 @@ use crate::view::{OutcomeView, Viewer};
 
 /// What an accepted command is shown with.
 #[derive(Debug, Clone)]
-pub(crate) struct Receipted {
-    pub(crate) state: CommandState,
+pub(crate) struct Accepted {
+    pub(crate) state: CommandKey,
     pub(crate) receipt: Receipt,
     pub(crate) status_url: String,
 }
 
-impl Receipted {
+impl Accepted {
     /// For a command accepted now.
     pub(crate) fn of(app: &App, command: &Command, accepted_at: Timestamp) -> Self {
         let receipt = Receipt { accepted_at, fingerprint: Fingerprint::of(command) };
         let token = app.receipt_keys.sign(&command.item_id, command.command_id, receipt);
         let status_url = status_url(&command.item_id, command.command_id, &token);
-        let state = CommandState { item_id: command.item_id.clone(), command_id: command.command_id };
+        let state = CommandKey { item_id: command.item_id.clone(), command_id: command.command_id };
         Self { state, receipt, status_url }
     }
 }
@@ -36,7 +37,7 @@ pub(crate) fn status_url(item_id: &ItemId, command_id: CommandId, receipt: &str)
 }
 
 /// Reads a receipt. A foreign one is as if it were not there.
-pub(crate) fn read(app: &App, state: &CommandState, token: Option<&str>) -> Result<Option<Receipt>, Problem> {
+pub(crate) fn read(app: &App, state: &CommandKey, token: Option<&str>) -> Result<Option<Receipt>, Problem> {
     let Some(token) = token else { return Ok(None) };
     match app.receipt_keys.verify(&state.item_id, state.command_id, token) {
         Ok(receipt) => Ok(Some(receipt)),

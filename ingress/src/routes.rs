@@ -8,8 +8,8 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
-use stockline_common::domain::LocationId;
-use stockline_common::ports::StoreError;
+use stockline_core::domain::LocationId;
+use stockline_core::ports::StoreError;
 
 use crate::access::Caller;
 use crate::app::App;

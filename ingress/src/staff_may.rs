@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use stockline_common::domain::Reason;
+use stockline_core::domain::Reason;
 
 /// What Staff may do beyond design.md §4.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

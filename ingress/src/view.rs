@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use stockline_common::domain::{Action, Command, LocationId, Outcome, Record};
+use stockline_core::domain::{Action, Command, LocationId, Outcome, Record};
 
 mod levels;
 mod movements;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
-use stockline_common::domain::Record;
-use stockline_common::ports::{CommandState, Queries};
+use stockline_core::domain::{CommandKey, Record};
+use stockline_core::ports::Queries;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -37,7 +37,7 @@ pub(crate) fn preference(headers: &HeaderMap, most_s: u64) -> Option<u64> {
 
 /// A request that waits.
 struct Waiter {
-    commands: Vec<CommandState>,
+    commands: Vec<CommandKey>,
     found: Vec<Option<Record>>,
     deadline: Instant,
     due: Instant,
@@ -68,7 +68,7 @@ impl Waiting {
 
     /// Waits until all are settled or the time is over: what was found, in order. `None` where too many wait
     /// already: the request is then answered at once.
-    pub(crate) async fn outcomes(&self, commands: Vec<CommandState>, seconds: u64) -> Option<Vec<Option<Record>>> {
+    pub(crate) async fn outcomes(&self, commands: Vec<CommandKey>, seconds: u64) -> Option<Vec<Option<Record>>> {
         let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
         let weight = u32::try_from(commands.len()).ok()?;
         let share = Arc::clone(&self.commands).try_acquire_many_owned(weight).ok()?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
-use stockline_common::sqlite::{OpenOptions, SqliteStore, StoreOptions};
+use stockline_sqlite::{OpenOptions, SqliteStore, StoreOptions};
 use stockline_worker::audit::{Progress, audit};
 
 use crate::backup;

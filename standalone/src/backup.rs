@@ -13,9 +13,9 @@ use indicatif::ProgressBar;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 use serde::{Deserialize, Serialize};
-use stockline_common::domain::Timestamp;
-use stockline_common::ports::Clock as _;
-use stockline_common::service::SystemClock;
+use stockline_core::domain::Timestamp;
+use stockline_core::ports::Clock as _;
+use stockline_service::SystemClock;
 
 use crate::cli::BackupArgs;
 use crate::exit::{self, Unavailable};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use stockline_common::domain::{CommandId, ItemId, LocationId, Timestamp};
+use stockline_core::domain::{CommandId, ItemId, LocationId, Timestamp};
 
 use crate::duration::Span;
 use crate::load::LoadArgs;

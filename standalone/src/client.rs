@@ -9,8 +9,8 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::Value;
-use stockline_common::ports::Clock as _;
-use stockline_common::service::{Retry, SystemClock};
+use stockline_core::ports::Clock as _;
+use stockline_service::{Retry, SystemClock};
 use tokio::time::Instant;
 
 use crate::cli::{ClientArgs, DEFAULT_LISTEN};

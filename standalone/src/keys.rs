@@ -16,7 +16,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey};
-use stockline_common::domain::{ReceiptKeys, Timestamp};
+use stockline_core::domain::{ReceiptKeys, Timestamp};
 use uuid::Uuid;
 
 use crate::exit::Unavailable;
@@ -333,9 +333,9 @@ mod tests {
         let (keys, _) = Keys::open_or_make(&folder, at(0)).unwrap();
         let item = "cola".parse().unwrap();
         let id = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse().unwrap();
-        let receipt = stockline_common::domain::Receipt {
+        let receipt = stockline_core::domain::Receipt {
             accepted_at: at(0),
-            fingerprint: stockline_common::domain::Fingerprint::from_bytes([1; 16]),
+            fingerprint: stockline_core::domain::Fingerprint::from_bytes([1; 16]),
         };
         let token = keys.receipt_keys().unwrap().sign(&item, id, receipt);
         keys.rotate(at(1), false, |_| false).unwrap();

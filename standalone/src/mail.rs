@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use stockline_alerter::mail::{EmlMailer, Sender, SmtpMailer, SmtpUrl};
-use stockline_common::ports::{Clock, MailError, Mailer};
-use stockline_common::service::SystemClock;
+use stockline_core::ports::{Clock, MailError, Mailer};
+use stockline_service::SystemClock;
 
 use crate::cli::{MailArgs, MailCommand};
 use crate::exit::{self, Unavailable, Usage};

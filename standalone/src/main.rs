@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use stockline_common::ports::Clock as _;
-use stockline_common::service::{Env, SystemClock};
+use stockline_core::ports::Clock as _;
+use stockline_service::{Env, SystemClock};
 
 mod audit;
 mod backup;

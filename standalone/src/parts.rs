@@ -1,7 +1,7 @@
 //! The parts of the process: started one by one, ended in the opposite order.
 
 use anyhow::{Context as _, anyhow};
-use stockline_common::service::{Shutdown, ShutdownTrigger, on_termination};
+use stockline_service::{Shutdown, ShutdownTrigger, on_termination};
 use tokio::task::JoinHandle;
 
 /// A part of the process, in order of starting; the last one started ends first.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
-use stockline_common::domain::{CommandId, ItemId, LocationId, Timestamp};
+use stockline_core::domain::{CommandId, ItemId, LocationId, Timestamp};
 use tokio::time::Instant;
 
 use crate::cli::time;

@@ -140,7 +140,7 @@ mod tests {
     /// A folder with keys and two small databases.
     fn folder_at(path: &Path) -> Folder {
         let folder = Folder::at(path);
-        Keys::open_or_make(&folder, stockline_common::domain::Timestamp::from_millis(1)).unwrap();
+        Keys::open_or_make(&folder, stockline_core::domain::Timestamp::from_millis(1)).unwrap();
         for database in [folder.queue_db(), folder.stock_db()] {
             let connection = Connection::open(database).unwrap();
             connection

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
-use stockline_common::domain::{FoldLimits, Rules};
-use stockline_common::ports::Clock;
-use stockline_common::service::{LogFormat, SystemClock, init_logs, install_metrics, on_termination};
-use stockline_common::sqlite::{
+use stockline_core::domain::{FoldLimits, Rules};
+use stockline_core::ports::Clock;
+use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, TlsFiles, server};
+use stockline_service::{LogFormat, SystemClock, init_logs, install_metrics, on_termination};
+use stockline_sqlite::{
     DataFolder, FolderError, OpenOptions, QueueOptions, SqliteAlertQueue, SqliteQueue, SqliteStore, StoreOptions,
 };
-use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, TlsFiles, server};
 use tokio::net::TcpListener;
 
 use crate::cli::ServeArgs;
@@ -25,8 +25,6 @@ use crate::tokens::{CLI_CLIENT, TILL_CLIENT};
 use crate::{mail, side_work, welcome};
 
 const HOUR_MS: i64 = 3_600_000;
-/// How long a command may wait in queue and dead letter queue together (design.md §6).
-const RETENTION_MS: i64 = 28 * 24 * HOUR_MS;
 /// How long requests and work in hand may take after the signal.
 const DRAIN: Duration = Duration::from_secs(20);
 /// Receives in work at once: the store commits folds of all of them in one transaction.
@@ -181,7 +179,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
 
 /// Does any location have addresses of its own?
 async fn location_mail(stores: &Stores) -> bool {
-    use stockline_common::ports::Locations as _;
+    use stockline_core::ports::Locations as _;
     stores.store.locations().await.is_ok_and(|locations| locations.iter().any(|l| !l.alert_emails.is_empty()))
 }
 
@@ -197,7 +195,7 @@ fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
         receive_wait: WORKER_RECEIVE_WAIT,
         rules,
         fold_limits: FoldLimits::default(),
-        retention_ms: RETENTION_MS,
+        retention_ms: stockline_core::ports::RETENTION_MS,
         drain: DRAIN,
     }
 }
@@ -227,7 +225,7 @@ fn ingress_config(
         staff_may,
         limits,
         tls,
-        retention_ms: RETENTION_MS,
+        retention_ms: stockline_core::ports::RETENTION_MS,
         drain: DRAIN,
     })
 }

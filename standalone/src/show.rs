@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
-use stockline_common::domain::{CommandId, ItemId, LocationId, Timestamp};
+use stockline_core::domain::{CommandId, ItemId, LocationId, Timestamp};
 
 use crate::cli::{ClientArgs, time};
 use crate::client::{Client, Request};

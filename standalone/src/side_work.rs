@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockline_common::ports::CommandReceiver as _;
-use stockline_common::service::{Shutdown, ShutdownTrigger};
+use stockline_core::ports::CommandReceiver as _;
+use stockline_service::{Shutdown, ShutdownTrigger};
 use stockline_worker::operator::Operator;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use reqwest::StatusCode;
 use serde_json::{Map, Value, json};
-use stockline_common::domain::{CommandId, CommandKind, ItemId, LocationId, Timestamp};
+use stockline_core::domain::{CommandId, CommandKind, ItemId, LocationId, Timestamp};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn flags_become_the_command_that_the_domain_reads() {
-        use stockline_common::domain::{Json, ParseContext, parse_command};
+        use stockline_core::domain::{Json, ParseContext, parse_command};
         let cases: [&[&str]; 6] = [
             &[
                 "register_item",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
-use stockline_common::domain::{LocationId, Timestamp};
+use stockline_core::domain::{LocationId, Timestamp};
 use uuid::Uuid;
 
 use crate::exit::{self, Usage};

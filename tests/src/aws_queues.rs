@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use serde_json::json;
-use stockline_common::aws::Clients;
+use stockline_aws::Clients;
 use uuid::Uuid;
 
 /// What Stockline's queues are set to, as `deploy/template.yaml` does.

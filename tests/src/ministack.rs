@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use stockline_common::aws::Clients;
+use stockline_aws::Clients;
 use tempfile::TempDir;
 use uuid::Uuid;
 

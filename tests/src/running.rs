@@ -10,19 +10,16 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
-use stockline_common::domain::{FoldLimits, ReceiptKeys, Rules};
-use stockline_common::ports::{Clock, CommandSender, Queries};
-use stockline_common::service::{Shutdown, ShutdownTrigger};
+use stockline_core::domain::{FoldLimits, ReceiptKeys, Rules};
+use stockline_core::ports::{Clock, CommandSender, Queries};
 use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay};
+use stockline_service::{Shutdown, ShutdownTrigger};
 use stockline_worker::Health;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// Longer than anything that a test waits for; what is not done by then hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long commands can wait in the queue and its dead letter queue.
-const RETENTION_MS: i64 = 28 * 24 * 3_600_000;
 
 /// A worker's configuration for tests: one receive at a time, which ends soon where nothing comes.
 pub fn worker_config() -> stockline_worker::Config {
@@ -33,7 +30,7 @@ pub fn worker_config() -> stockline_worker::Config {
         receive_wait: Duration::from_millis(50),
         rules: Rules::default(),
         fold_limits: FoldLimits::default(),
-        retention_ms: RETENTION_MS,
+        retention_ms: stockline_core::ports::RETENTION_MS,
         drain: PATIENCE,
     }
 }
@@ -146,7 +143,7 @@ impl RunningIngress {
             staff_may: StaffMay::default(),
             limits: Limits::default(),
             tls: None,
-            retention_ms: RETENTION_MS,
+            retention_ms: stockline_core::ports::RETENTION_MS,
             drain: Duration::from_secs(5),
         };
         let token = manager(clock.now().as_millis() / 1_000);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use stockline_common::service::NAMESPACE;
+use stockline_service::NAMESPACE;
 
 use crate::watched::Reference;
 

@@ -16,6 +16,17 @@ fn built_with(package: &str, features: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
+/// The crates of this workspace that each crate of `common` is built from: the arrows of ARCHITECTURE.md.
+const ARROWS: [(&str, &[&str]); 4] = [
+    ("stockline-core", &[]),
+    ("stockline-service", &["stockline-core"]),
+    ("stockline-sqlite", &["stockline-core"]),
+    ("stockline-aws", &["stockline-core", "stockline-service"]),
+];
+
+const MANIFESTS: [&str; 8] =
+    ["common/core", "common/service", "common/sqlite", "common/aws", "ingress", "worker", "alerter", "standalone"];
+
 /// The same without any.
 fn built_from(package: &str) -> Vec<String> {
     built_with(package, "")
@@ -34,7 +45,8 @@ fn what_is_deployed_on_aws_builds_with_the_sdk_and_without_sqlite() {
 fn ingress_worker_and_alerter_build_without_sqlite() {
     for package in ["stockline-ingress", "stockline-worker", "stockline-alerter"] {
         let packages = built_from(package);
-        assert!(packages.iter().any(|name| name == "stockline-common"), "{package}: {packages:?}");
+        assert!(packages.iter().any(|name| name == "stockline-core"), "{package}: {packages:?}");
+        assert!(!packages.iter().any(|name| name == "stockline-aws"), "{package} names an adapter");
         assert!(!packages.iter().any(|name| name.contains("sqlite")), "{package} is built from SQLite");
     }
 }
@@ -47,9 +59,34 @@ fn the_standalone_binary_builds_without_any_aws_sdk() {
 }
 
 #[test]
-fn the_core_knows_no_server_and_no_client() {
-    let packages = built_from("stockline-common");
-    for above in ["axum", "hyper", "reqwest", "lettre", "clap"] {
-        assert!(!packages.iter().any(|name| name == above), "the core is built from {above}");
+fn the_crates_of_common_are_built_from_each_other_as_the_map_says() {
+    for (package, expected) in ARROWS {
+        let mut below: Vec<_> = built_from(package).into_iter().filter(|name| name.starts_with("stockline")).collect();
+        below.sort();
+        below.dedup();
+        below.retain(|name| name != package);
+        assert_eq!(below, expected, "{package}");
+    }
+}
+
+#[test]
+fn only_the_mains_and_the_simulation_have_features() {
+    for manifest in MANIFESTS {
+        let text = std::fs::read_to_string(format!("{}/../{manifest}/Cargo.toml", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let features = text.split_once("[features]").map_or("", |(_, rest)| rest.split("\n[").next().unwrap_or(rest));
+        for line in features.lines().filter(|line| !line.trim_start().starts_with('#')) {
+            let name = line.split_once(" = ").map(|(name, _)| name.trim());
+            assert!(name.is_none_or(|name| ["aws", "simulation"].contains(&name)), "{manifest}: {line}");
+        }
+    }
+}
+
+#[test]
+fn the_core_and_the_services_know_no_server_and_no_client() {
+    for package in ["stockline-core", "stockline-service"] {
+        let packages = built_from(package);
+        for above in ["axum", "hyper", "lettre", "clap", "rusqlite"] {
+            assert!(!packages.iter().any(|name| name == above), "{package} is built from {above}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{BillingMode, KeySchemaElement, ProjectionType, TableDescription};
 use aws_sdk_sqs::types::QueueAttributeName;
-use stockline_common::aws::dynamodb::table;
+use stockline_aws::dynamodb::table;
 use stockline_tests::cognito;
 use stockline_tests::ministack::{Ministack, aws_tests};
 use stockline_tests::stack::Stack;

@@ -5,9 +5,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stockline_common::aws::{Clients, SesMailer, SnsPublisher, SqsOptions, SqsQueue, StartError};
-use stockline_common::domain::Alert;
-use stockline_common::ports::{
+use stockline_aws::{Clients, SesMailer, SnsPublisher, SqsOptions, SqsQueue, StartError};
+use stockline_core::domain::Alert;
+use stockline_core::ports::{
     AlertPublisher, CommandReceiver, CommandSender, Handle, Mail, MailError, Mailer, Pack, QueueError,
 };
 use stockline_tests::aws_queues::create_command_queues;

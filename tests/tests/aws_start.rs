@@ -3,7 +3,7 @@
 
 use std::process::{Command, Output};
 
-use stockline_common::aws::dynamodb::table;
+use stockline_aws::dynamodb::table;
 use stockline_tests::aws::binary;
 use stockline_tests::ministack::{Ministack, aws_tests};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

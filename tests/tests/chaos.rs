@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use stockline_common::sqlite::QueueOptions;
+use stockline_sqlite::QueueOptions;
 use stockline_tests::chaos::{Options, run};
 
 const SEED: u64 = 1;

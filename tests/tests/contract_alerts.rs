@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stockline_common::aws::SnsPublisher;
-use stockline_common::ports::AlertReceiver;
-use stockline_common::service::SystemClock;
-use stockline_common::sqlite::{DataFolder, QueueOptions, SqliteAlertQueue, SqliteQueue};
+use stockline_aws::SnsPublisher;
+use stockline_core::ports::AlertReceiver;
+use stockline_service::SystemClock;
+use stockline_sqlite::{DataFolder, QueueOptions, SqliteAlertQueue, SqliteQueue};
 use stockline_tests::aws_queues::{create_queue, unique_name};
 use stockline_tests::contract::alerts::{Arrivals, TAKE_WAIT, Way};
 use stockline_tests::ministack::{Ministack, aws_tests};

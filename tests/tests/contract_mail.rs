@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stockline_alerter::mail::EmlMailer;
-use stockline_common::aws::SesMailer;
-use stockline_common::ports::Mailer;
-use stockline_common::service::SystemClock;
+use stockline_aws::SesMailer;
+use stockline_core::ports::Mailer;
+use stockline_service::SystemClock;
 use stockline_tests::contract::mail::{Outbox, Taken};
 use stockline_tests::ministack::{Ministack, aws_tests};
 

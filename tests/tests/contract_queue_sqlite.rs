@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockline_common::service::SystemClock;
-use stockline_common::sqlite::{DataFolder, QueueOptions, SqliteQueue};
-use stockline_tests::contract::queue::{Home, Manners, Queue};
+use stockline_service::SystemClock;
+use stockline_sqlite::{DataFolder, QueueOptions, SqliteQueue};
+use stockline_tests::contract::queue::{Capabilities, Home, Queue};
 
 #[derive(Debug)]
 struct Folder(tempfile::TempDir);
@@ -19,7 +19,7 @@ impl Home for Folder {
             QueueOptions { visibility_timeout: visibility, max_receive_count: max_receives, ..QueueOptions::default() };
         let folder = DataFolder::open(self.0.path()).unwrap();
         let queue = Arc::new(SqliteQueue::open(&folder, options, Arc::new(SystemClock)).unwrap());
-        let manners = Manners { refuses_expired: true, remembers_attempts: true };
+        let manners = Capabilities { refuses_expired: true, remembers_attempts: true };
         Queue { sender: queue.clone(), receiver: queue, manners }
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockline_common::aws::{SqsOptions, SqsQueue};
+use stockline_aws::{SqsOptions, SqsQueue};
 use stockline_tests::aws_queues::create_command_queues;
-use stockline_tests::contract::queue::{Home, Manners, Queue};
+use stockline_tests::contract::queue::{Capabilities, Home, Queue};
 use stockline_tests::ministack::{Ministack, aws_tests};
 use tokio::sync::OnceCell;
 
@@ -27,7 +27,7 @@ impl Home for Sqs {
         let queue = Arc::new(SqsQueue::new(clients.sqs, url, Some(dlq_url), options));
         queue.check().await.unwrap();
         // Both are SQS's; the stand-in lacks them.
-        let manners = Manners { refuses_expired: false, remembers_attempts: false };
+        let manners = Capabilities { refuses_expired: false, remembers_attempts: false };
         Queue { sender: queue.clone(), receiver: queue, manners }
     }
 }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockline_common::aws::{DynamoOptions, SnsPublisher, SqsOptions, SqsQueue};
-use stockline_common::ports::FixedClock;
+use stockline_aws::{DynamoOptions, SnsPublisher, SqsOptions, SqsQueue};
+use stockline_core::ports::FixedClock;
 use stockline_tests::aws_queues::{create_command_queues, unique_name};
 use stockline_tests::contract::hostile;
 use stockline_tests::contract::store::{Ports, at};

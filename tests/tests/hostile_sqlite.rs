@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use stockline_common::ports::FixedClock;
-use stockline_common::sqlite::{DataFolder, OpenOptions, QueueOptions, SqliteQueue, SqliteStore, StoreOptions};
+use stockline_core::ports::FixedClock;
+use stockline_sqlite::{DataFolder, OpenOptions, QueueOptions, SqliteQueue, SqliteStore, StoreOptions};
 use stockline_tests::contract::hostile;
 use stockline_tests::contract::store::{Ports, at};
 

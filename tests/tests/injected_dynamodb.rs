@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use stockline_common::aws::DynamoOptions;
-use stockline_common::domain::{Alert, AlertKind, Commit, DeadLetter, LoadRequest, Quantity, Record, Slot, Status};
-use stockline_common::ports::{
-    Claimed, CommandFilter, CommandState, CommitOutcome, FixedClock, ItemFilter, LevelFilter, MovementFilter,
-    RefusedNotice, StoreError,
+use stockline_aws::DynamoOptions;
+use stockline_core::domain::{
+    Alert, AlertKind, CommandKey, Commit, DeadLetter, LoadRequest, Quantity, Record, Slot, Status,
+};
+use stockline_core::ports::{
+    Claimed, CommandFilter, CommitOutcome, FixedClock, ItemFilter, LevelFilter, MovementFilter, RefusedNotice,
+    StoreError,
 };
 use stockline_tests::contract::store::{Bounds, Home, Ports, Shop, at, id, item_id, place};
 use stockline_tests::dynoxide::Dynoxide;
@@ -85,7 +87,7 @@ async fn a_claim_and_a_discard_whose_answers_were_lost_are_known_as_ones_own() {
     let letter = DeadLetter { reason: "why".into(), body: "{}".into(), discarded_at: None };
     let record = Record::dead_letter(None, letter, (item_id("cola"), dead_id), at(5));
     shop.settle("cola", vec![Slot::Dead(Box::new(record))], at(5)).await;
-    let state = CommandState { item_id: item_id("cola"), command_id: dead_id };
+    let state = CommandKey { item_id: item_id("cola"), command_id: dead_id };
     script.next("UpdateItem", [Fault::DropAfter]);
     assert!(shop.ports().store.discard(&state, at(9)).await.unwrap());
     assert!(script.is_played());
@@ -216,7 +218,7 @@ fn alert() -> Alert {
 async fn errors(shop: &Shop, commit: &Commit) -> Vec<(&'static str, Option<StoreError>)> {
     let Ports { store, queries, audit, alerts } = shop.ports();
     let cola = item_id("cola");
-    let state = CommandState { item_id: cola.clone(), command_id: id(2) };
+    let state = CommandKey { item_id: cola.clone(), command_id: id(2) };
     let notice = RefusedNotice { location_id: place("main"), day: "2026-01-31".into() };
     let refused = CommandFilter {
         status: Status::Rejected,
@@ -225,9 +227,9 @@ async fn errors(shop: &Shop, commit: &Commit) -> Vec<(&'static str, Option<Store
         since: None,
         settled_otherwise: false,
     };
-    let mut named = LoadRequest { all_levels: false, ..LoadRequest::for_rejudge(cola.clone()) };
+    let mut named = LoadRequest { all_levels: false, ..LoadRequest::of(cola.clone()) };
     named.locations.insert(place("north"));
-    let both = [named, LoadRequest::for_rejudge(cola.clone())];
+    let both = [named, LoadRequest::of(cola.clone())];
     let mut loads = store.load(&both).await.into_iter();
     vec![
         ("load", loads.next().unwrap().err()),
@@ -235,7 +237,7 @@ async fn errors(shop: &Shop, commit: &Commit) -> Vec<(&'static str, Option<Store
         ("commit", store.commit(vec![commit.clone()]).await.remove(0).err()),
         ("discard", store.discard(&state, at(1)).await.err()),
         ("record", queries.records(std::slice::from_ref(&state)).await.err()),
-        ("records", queries.records(&[state.clone(), CommandState { command_id: id(1), ..state }]).await.err()),
+        ("records", queries.records(&[state.clone(), CommandKey { command_id: id(1), ..state }]).await.err()),
         ("item", queries.item(&cola).await.err()),
         ("items", queries.items(&ItemFilter::default(), None, 10).await.err()),
         ("movements", queries.movements(&cola, &MovementFilter::default(), None, 10).await.err()),
@@ -246,7 +248,7 @@ async fn errors(shop: &Shop, commit: &Commit) -> Vec<(&'static str, Option<Store
         ("ping", queries.ping().await.err()),
         ("location", queries.location(&place("main")).await.err()),
         ("locations", queries.locations().await.err()),
-        ("put_location", queries.put_location(&stockline_common::domain::LocationSettings::main()).await.err()),
+        ("put_location", queries.put_location(&stockline_core::domain::LocationSettings::main()).await.err()),
         ("audit_items", audit.audit_items(None, 10).await.err()),
         ("audit_ledger", audit.audit_ledger(&cola, &place("main"), 1, 10).await.err()),
         ("audit_records", audit.audit_records(None, 10).await.err()),
@@ -254,7 +256,7 @@ async fn errors(shop: &Shop, commit: &Commit) -> Vec<(&'static str, Option<Store
         ("mark_sent", alerts.mark_sent(&[alert()], at(0)).await.err()),
         ("claim_notice", alerts.claim_notice(&notice, at(0), at(1)).await.err()),
         ("mark_notice_sent", alerts.mark_notice_sent(&notice, at(0)).await.err()),
-        ("told_until", alerts.told_until(&place("main")).await.err()),
+        ("notified_until", alerts.notified_until(&place("main")).await.err()),
     ]
 }
 
@@ -327,14 +329,14 @@ fn leave_unprocessed(mut answer: Value) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn unprocessed_keys_are_asked_for_again_until_all_are_there() {
     let (shop, script) = cola().await;
-    let mut request = LoadRequest { all_levels: false, ..LoadRequest::for_rejudge(item_id("cola")) };
+    let mut request = LoadRequest { all_levels: false, ..LoadRequest::of(item_id("cola")) };
     request.locations.insert(place("main"));
-    let mut states = vec![CommandState { item_id: item_id("cola"), command_id: id(9_999) }];
+    let mut states = vec![CommandKey { item_id: item_id("cola"), command_id: id(9_999) }];
     for n in 0..8 {
         shop.open_location(&format!("shop-{n}")).await;
         let record = shop.receive("cola", &format!("shop-{n}"), n + 1, at(n)).await;
         request.locations.insert(place(&format!("shop-{n}")));
-        states.push(CommandState { item_id: item_id("cola"), command_id: record.outcome.command_id });
+        states.push(CommandKey { item_id: item_id("cola"), command_id: record.outcome.command_id });
     }
     let (reads, whole) = (script.count(READ), shop.ports().store.load(std::slice::from_ref(&request)).await.remove(0));
     let undisturbed = script.count(READ) - reads;
@@ -370,7 +372,7 @@ async fn a_table_that_processes_nothing_is_unavailable_after_a_bounded_number_of
     let (shop, script) = cola().await;
     script.always(READ, Fault::Rewrite(process_nothing));
     let before = script.count(READ);
-    let mut request = LoadRequest { all_levels: false, ..LoadRequest::for_rejudge(item_id("cola")) };
+    let mut request = LoadRequest { all_levels: false, ..LoadRequest::of(item_id("cola")) };
     request.locations.insert(place("main"));
     assert!(is_unavailable(shop.ports().store.load(&[request]).await.remove(0)));
     assert!(script.count(READ) - before <= 20, "{}", script.count(READ) - before);
@@ -381,7 +383,7 @@ async fn the_item_is_read_only_after_its_levels_are_in() {
     let (shop, script) = cola().await;
     let hold = Hold::new();
     let before = script.count("*");
-    let mut request = LoadRequest { all_levels: false, ..LoadRequest::for_rejudge(item_id("cola")) };
+    let mut request = LoadRequest { all_levels: false, ..LoadRequest::of(item_id("cola")) };
     request.locations.insert(place("main"));
     script.next(READ, [Fault::Hold(hold.clone())]);
     let shop = Arc::new(shop);

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use stockline_common::aws::DynamoOptions;
-use stockline_common::aws::DynamoStore;
-use stockline_common::domain::Status;
-use stockline_common::ports::{Clock, CommandState, FixedClock, Queries};
-use stockline_common::sqlite::{OpenOptions, SqliteStore, StoreOptions};
+use stockline_aws::DynamoOptions;
+use stockline_aws::DynamoStore;
+use stockline_core::domain::{CommandKey, Status};
+use stockline_core::ports::{Clock, FixedClock, Queries};
+use stockline_sqlite::{OpenOptions, SqliteStore, StoreOptions};
 use stockline_tests::contract::store::{Ports, at, id, item_id, queued};
 use stockline_tests::faulty::{Faulty, Plan, Point};
 use stockline_tests::fifo::Fifo;
@@ -105,7 +105,7 @@ async fn three_hours_without_the_store_lose_nothing_burn_nothing_and_end_without
     }
     for minute in 0..MINUTES {
         let item = if minute % 2 == 0 { "cola".to_owned() } else { format!("tea-{minute}") };
-        let state = CommandState { item_id: item_id(&item), command_id: id(minute) };
+        let state = CommandKey { item_id: item_id(&item), command_id: id(minute) };
         let record = ports.queries.records(&[state]).await.unwrap().remove(0).unwrap();
         let expected = if minute % 2 == 0 { Status::Applied } else { Status::Rejected };
         assert_eq!(record.outcome.status, expected, "{:?}", record.outcome.dead_letter);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use stockline_common::aws::{Clients, DynamoOptions, SqsOptions, SqsQueue};
-use stockline_common::ports::{CommandSender, FixedClock};
+use stockline_aws::{Clients, DynamoOptions, SqsOptions, SqsQueue};
+use stockline_core::ports::{CommandSender, FixedClock};
 use stockline_tests::contract::store::{at, id};
 use stockline_tests::dynoxide::Dynoxide;
 use stockline_tests::fifo::Fifo;

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use stockline_common::domain::{
-    Action, Catalogue, Command, CommandId, Facts, FoldLimits, ItemId, MAIN_LOCATION, Quantity, Queued, Rules,
-    ShortagePolicy, Status, encode_message,
+use stockline_core::domain::{
+    Action, Catalogue, Command, CommandId, CommandKey, FoldLimits, ItemId, MAIN_LOCATION, MovementDetails, Quantity,
+    Queued, Rules, ShortagePolicy, Status, encode_message,
 };
-use stockline_common::ports::{Clock, CommandReceiver, CommandSender, CommandState, Pack, Queries, QueueDepth};
-use stockline_common::service::{Shutdown, SystemClock};
-use stockline_common::sqlite::{OpenOptions, QueueOptions, SqliteQueue, SqliteStore, StoreOptions};
+use stockline_core::ports::{Clock, CommandReceiver, CommandSender, Pack, Queries, QueueDepth};
+use stockline_service::{Shutdown, SystemClock};
+use stockline_sqlite::{OpenOptions, QueueOptions, SqliteQueue, SqliteStore, StoreOptions};
 use stockline_tests::powerloss;
 use uuid::Uuid;
 
@@ -62,8 +62,12 @@ fn item(number: usize) -> ItemId {
 
 #[expect(clippy::disallowed_methods, reason = "a client makes its own ids")]
 fn queued(item_id: &ItemId, action: Action) -> Queued {
-    let command =
-        Command { command_id: CommandId(Uuid::new_v4()), item_id: item_id.clone(), action, facts: Facts::default() };
+    let command = Command {
+        command_id: CommandId(Uuid::new_v4()),
+        item_id: item_id.clone(),
+        action,
+        details: MovementDetails::default(),
+    };
     Queued {
         command,
         accepted_at: SystemClock.now(),
@@ -110,7 +114,7 @@ async fn lost_in_a_cut(seed: u64, options: OpenOptions) -> usize {
     let home = open(folder.path(), &options);
     let (trigger, shutdown) = Shutdown::new();
     let worker = work(&home, shutdown);
-    let mut accepted: Vec<CommandState> = Vec::new();
+    let mut accepted: Vec<CommandKey> = Vec::new();
     let cut_after = 5 + (seed as usize * 7) % (PACKS - 10);
     let sent = AtomicUsize::new(0);
     for number in 0..PACKS {
@@ -119,7 +123,7 @@ async fn lost_in_a_cut(seed: u64, options: OpenOptions) -> usize {
         commands.extend((0..COMMANDS_PER_PACK).map(|_| sale(&item_id)));
         let answered = home.queue.send(vec![pack(&commands)]).await.remove(0);
         if answered.is_ok() {
-            let state = |q: &Queued| CommandState { item_id: item_id.clone(), command_id: q.command.command_id };
+            let state = |q: &Queued| CommandKey { item_id: item_id.clone(), command_id: q.command.command_id };
             accepted.extend(commands.iter().map(state));
         }
         if sent.fetch_add(1, Ordering::SeqCst) == cut_after {
@@ -144,7 +148,7 @@ async fn lost_in_a_cut(seed: u64, options: OpenOptions) -> usize {
     .await
     .unwrap();
     let records = home.store.records(&accepted).await.unwrap();
-    let applied = |record: &Option<stockline_common::domain::Record>| {
+    let applied = |record: &Option<stockline_core::domain::Record>| {
         record.as_ref().is_some_and(|record| record.outcome.status == Status::Applied)
     };
     let lost = records.iter().filter(|record| !applied(record)).count();

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stockline_common::domain::{
+use stockline_core::domain::{
     Entry, Fingerprint, FoldLimits, LoadRequest, Receipt, ReceiptKeys, Slot, Timestamp, decode_entries, decode_message,
     encode_entries, encode_message,
 };
-use stockline_common::ports::{FixedClock, StoreError};
-use stockline_common::sqlite::{OpenOptions, SqliteStore, StoreOptions};
+use stockline_core::ports::{FixedClock, StoreError};
+use stockline_sqlite::{OpenOptions, SqliteStore, StoreOptions};
 use stockline_tests::contract::store::{Bounds, Home, Ports, Shop, at, id, item_id, place, queued};
 use stockline_tests::faulty::{Faulty, Plan};
 use stockline_tests::fifo::Fifo;
@@ -164,7 +164,7 @@ async fn an_old_worker_keeps_its_hands_off_stock_that_a_later_version_wrote() {
         let connection = rusqlite::Connection::open(folder.join("stock.db")).unwrap();
         assert!(connection.execute(sql, []).unwrap() > 0);
         drop(connection);
-        let mut request = LoadRequest::for_rejudge(item_id("cola"));
+        let mut request = LoadRequest::of(item_id("cola"));
         request.since.insert(place("main"), Timestamp::EPOCH);
         let answer = shop.ports().store.load(&[request]).await.remove(0);
         assert!(matches!(answer, Err(StoreError::Newer(_))), "{answer:?}");

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use stockline_common::domain::{Item, ItemId, Level, LocationId, Outcome, Record, Status, StockState};
-use stockline_common::ports::{AuditReader, Queries, StoreError};
+use stockline_core::domain::{Item, ItemId, Level, LocationId, Outcome, Record, Status, StockState};
+use stockline_core::ports::{AuditReader, Queries, StoreError};
 
 mod chain;
 mod closely;

@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use stockline_common::domain::{CommandId, ItemId, Queued, Record, Status, Timestamp, encode_message};
-use stockline_common::ports::{
-    CommandFilter, CommandSender, CommandState, Pack, Page, Queries, QueueError, Store, StoreError,
-};
+use stockline_core::domain::{CommandId, CommandKey, ItemId, Queued, Record, Status, Timestamp, encode_message};
+use stockline_core::ports::{CommandFilter, CommandSender, Pack, Page, Queries, QueueError, Store, StoreError};
 use uuid::Uuid;
 
 /// Records of one read, where all are gone through.
@@ -111,7 +109,7 @@ pub fn next_retry(record: &Record) -> Result<Queued, Refusal> {
 pub async fn retry(
     queries: &dyn Queries,
     sender: &dyn CommandSender,
-    command: &CommandState,
+    command: &CommandKey,
 ) -> Result<Retried, StoreError> {
     let record = queries.records(std::slice::from_ref(command)).await?.into_iter().next().flatten();
     let queued = match record.as_ref().ok_or(Refusal::Unknown).and_then(next_retry) {
@@ -176,7 +174,7 @@ pub async fn retry_all(queries: &dyn Queries, sender: &dyn CommandSender) -> Res
 ///
 /// # Errors
 /// Where the store can't write; whether it did is unknown, and trying again is safe.
-pub async fn discard(store: &dyn Store, command: &CommandState, now: Timestamp) -> Result<bool, StoreError> {
+pub async fn discard(store: &dyn Store, command: &CommandKey, now: Timestamp) -> Result<bool, StoreError> {
     store.discard(command, now).await
 }
 

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stockline_common::domain::{Alert, ItemId, LoadRequest};
-use stockline_common::ports::{CommandReceiver, QueueDepth, StoreError};
-use stockline_common::service::{Retry, Shutdown};
+use stockline_core::domain::{Alert, ItemId, LoadRequest};
+use stockline_core::ports::{CommandReceiver, QueueDepth, StoreError};
+use stockline_service::{Retry, Shutdown};
 
 use crate::metrics::Meters;
 use crate::{Adapters, Condition, Health};
@@ -185,7 +185,7 @@ impl Gate {
             (state.item_id.clone(), state.alert.clone())
         };
         if let Some(item_id) = item_id {
-            let request = LoadRequest { all_levels: false, ..LoadRequest::for_rejudge(item_id) };
+            let request = LoadRequest { all_levels: false, ..LoadRequest::of(item_id) };
             let answers = adapters.store.load(std::slice::from_ref(&request)).await;
             match answers.into_iter().next() {
                 Some(Err(StoreError::Unavailable(_))) => return,

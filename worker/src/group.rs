@@ -6,11 +6,11 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockline_common::domain::{
+use stockline_core::domain::{
     CommandId, DeadLetter, ItemId, MessageError, Record, Slot, Timestamp, encode_message, set_message_aside,
 };
-use stockline_common::ports::{Delivery, Handle};
-use stockline_common::service::Retry;
+use stockline_core::ports::{Delivery, Handle};
+use stockline_service::Retry;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -102,7 +102,7 @@ pub(crate) async fn sort(worker: &Worker, deliveries: Vec<Delivery>) -> (VecDequ
     (groups.into(), returned)
 }
 
-/// As [`decode_message`](stockline_common::domain::decode_message); a message on which that panics is set aside whole.
+/// As [`decode_message`](stockline_core::domain::decode_message); a message on which that panics is set aside whole.
 fn decode(worker: &Worker, item_id: &ItemId, delivery: &Delivery, now: Timestamp) -> Result<Vec<Slot>, MessageError> {
     let (decode, message_id, body) = (worker.decode, &*delivery.message_id, &*delivery.body);
     catch_unwind(|| decode(item_id, message_id, body, now)).unwrap_or_else(|_| {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::{Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 
-use stockline_common::ports::{CommandReceiver, Handle, QueueError};
-use stockline_common::service::Retry;
+use stockline_core::ports::{CommandReceiver, Handle, QueueError};
+use stockline_service::Retry;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 

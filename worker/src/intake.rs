@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockline_common::ports::Delivery;
-use stockline_common::service::{Retry, Shutdown};
+use stockline_core::ports::Delivery;
+use stockline_service::{Retry, Shutdown};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;

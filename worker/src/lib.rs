@@ -8,9 +8,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockline_common::domain::{FoldLimits, Rules};
-use stockline_common::ports::{AlertPublisher, Clock, CommandReceiver, Store};
-use stockline_common::service::Shutdown;
+use stockline_core::domain::{FoldLimits, Rules};
+use stockline_core::ports::{AlertPublisher, Clock, CommandReceiver, Store};
+use stockline_service::Shutdown;
 
 pub mod audit;
 pub mod dead_letters;
@@ -31,7 +31,7 @@ mod tests;
 
 pub use health::{Condition, Health};
 
-/// The type of [`fold`](stockline_common::domain::fold).
+/// The type of [`fold`](stockline_core::domain::fold).
 #[cfg(feature = "simulation")]
 pub type Judge = round::Judge;
 
@@ -84,7 +84,7 @@ pub async fn run_with_health(config: Config, adapters: Adapters, health: Arc<Hea
     intake::run(Arc::new(round::Worker::new(config, adapters, health)), shutdown).await;
 }
 
-/// As [`run`], with `judge` in the place of [`fold`](stockline_common::domain::fold): one that has defects.
+/// As [`run`], with `judge` in the place of [`fold`](stockline_core::domain::fold): one that has defects.
 #[cfg(feature = "simulation")]
 pub async fn run_judged_by(judge: Judge, config: Config, adapters: Adapters, shutdown: Shutdown) {
     let worker = round::Worker { judge, ..round::Worker::new(config, adapters, Arc::default()) };

@@ -5,8 +5,8 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use stockline_common::service::Env;
-use stockline_common::service::deployed::{exit_code, probe};
+use stockline_aws::deployed::{exit_code, probe};
+use stockline_service::Env;
 
 mod deployed;
 

@@ -1,7 +1,7 @@
 //! What the worker counts. Every counter stands at zero from the start, so that the first failure shows.
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use stockline_common::domain::{RejectionCode, Status, Timestamp};
+use stockline_core::domain::{RejectionCode, Status, Timestamp};
 
 /// Commands that took effect.
 pub const APPLIED: &str = "stockline_worker_applied_total";
@@ -67,7 +67,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn add(&mut self, outcome: &stockline_common::domain::Outcome) {
+    pub(crate) fn add(&mut self, outcome: &stockline_core::domain::Outcome) {
         match (outcome.status, &outcome.rejection) {
             (Status::Applied, _) => self.applied.push(outcome.accepted_at),
             (Status::Rejected, rejection) => self.rejected.extend(rejection.as_ref().map(|r| r.code)),

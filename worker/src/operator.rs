@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use stockline_common::domain::{CommandId, ItemId};
-use stockline_common::ports::{Clock, CommandSender, CommandState, Queries, Store};
+use stockline_core::domain::{CommandId, CommandKey, ItemId};
+use stockline_core::ports::{Clock, CommandSender, Queries, Store};
 
 use crate::dead_letters::{self, Retried};
 
@@ -56,7 +56,7 @@ pub struct Operator {
 impl Operator {
     /// Does it; how it ended, and what to tell the operator.
     pub async fn carry_out(&self, order: &Order) -> (Ended, String) {
-        let command = CommandState { item_id: order.item_id.clone(), command_id: order.command_id };
+        let command = CommandKey { item_id: order.item_id.clone(), command_id: order.command_id };
         let result = match order.op {
             Op::Retry => {
                 dead_letters::retry(&*self.queries, &*self.sender, &command).await.map(|retried| match retried {

@@ -4,9 +4,9 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use stockline_common::domain::{Commit, Item, Level, LoadRequest, LocationId, Timestamp, rejudge};
-use stockline_common::ports::CommitOutcome;
-use stockline_common::service::Retry;
+use stockline_core::domain::{Commit, Item, Level, LoadRequest, LocationId, Timestamp, rejudge};
+use stockline_core::ports::CommitOutcome;
+use stockline_service::Retry;
 
 use crate::held::Held;
 use crate::round::{Answers, Worker};
@@ -57,7 +57,7 @@ pub(crate) async fn rejudge_levels(worker: &Worker, held: &Held, steps: &mut [St
 }
 
 async fn load(worker: &Worker, tasks: &mut [Task<'_>]) -> bool {
-    let request = |task: &Task<'_>| LoadRequest::for_rejudge(task.step.group.item_id.clone());
+    let request = |task: &Task<'_>| LoadRequest::of(task.step.group.item_id.clone());
     let requests: Vec<_> = tasks.iter().filter(|task| task.loaded.is_none()).map(request).collect();
     if requests.is_empty() {
         return true;

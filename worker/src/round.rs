@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use stockline_common::domain::{
+use stockline_core::domain::{
     Alert, CommandId, Commit, Fold, FoldLimits, ItemId, LoadRequest, Loaded, MessageError, Record, Rules, Slot,
     Timestamp, decode_message, fold,
 };
-use stockline_common::ports::{CommitOutcome, Delivery, StoreError};
+use stockline_core::ports::{CommitOutcome, Delivery, StoreError};
 
 use crate::gate::{Gate, Newer};
 use crate::group::{self, Group};

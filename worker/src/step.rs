@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use stockline_common::domain::{Alert, CommandId, Fold, Loaded, Record, Timestamp};
+use stockline_core::domain::{Alert, CommandId, Fold, Loaded, Record, Timestamp};
 
 use crate::group::Group;
 use crate::metrics::{Meters, Tally};

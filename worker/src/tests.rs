@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use stockline_common::domain::{
+use stockline_core::domain::{
     CommandId, Fold, FoldLimits, ItemId, Loaded, MessageError, Queued, Record, Rules, Slot, Timestamp, decode_message,
     fold,
 };
@@ -26,7 +26,7 @@ pub(crate) fn explosive(
     limits: &FoldLimits,
 ) -> Fold {
     let note = |slot: &Slot| match slot {
-        Slot::Command(queued) => queued.command.facts.note.clone(),
+        Slot::Command(queued) => queued.command.details.note.clone(),
         Slot::Dead(_) => None,
     };
     assert!(slots.iter().all(|slot| note(slot).as_deref() != Some("explode")), "a planned panic");
@@ -65,7 +65,7 @@ fn moved(n: u128, kind: &str, item_id: &str, location: &str, quantity: u32) -> Q
 }
 
 fn noted(mut queued: Queued, note: &str) -> Queued {
-    queued.command.facts.note = Some(note.to_owned());
+    queued.command.details.note = Some(note.to_owned());
     queued
 }
 

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
-use stockline_common::domain::{Alert, AlertKind, Quantity};
-use stockline_common::ports::Mail;
+use stockline_core::domain::{Alert, AlertKind, Quantity};
+use stockline_core::ports::Mail;
 use uuid::Uuid;
 
 use super::{SUBJECT_NAME_MAX_CHARS, escape, foot, name, one_line, page, subject};

@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use stockline_common::domain::Timestamp;
-use stockline_common::ports::Mail;
+use stockline_core::domain::Timestamp;
+use stockline_core::ports::Mail;
 
 mod alerts;
 mod notice;

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
-use stockline_common::domain::{Action, Command, LocationId, MAIN_LOCATION, Quantity, Record};
-use stockline_common::ports::{Mail, RefusedNotice};
+use stockline_core::domain::{Action, Command, LocationId, MAIN_LOCATION, Quantity, Record};
+use stockline_core::ports::{Mail, RefusedNotice};
 
 use super::{escape, foot, link, name, one_line, page, subject};
 use crate::place::Place;

@@ -1,6 +1,6 @@
 use serde_json::json;
-use stockline_common::domain::{Alert, LocationSettings, Record};
-use stockline_common::ports::RefusedNotice;
+use stockline_core::domain::{Alert, LocationSettings, Record};
+use stockline_core::ports::RefusedNotice;
 
 use super::*;
 use crate::place::Place;

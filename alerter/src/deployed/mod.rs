@@ -7,11 +7,11 @@ use anyhow::Context as _;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use stockline_alerter::{Adapters, Alerter, Config, MIN_LEASE, function};
-use stockline_common::aws::{Clients, DynamoOptions, DynamoStore, SesMailer};
-use stockline_common::domain::Timestamp;
-use stockline_common::ports::Clock;
-use stockline_common::service::deployed::{self, StartChecks};
-use stockline_common::service::{LogFormat, MetricsTeller, SystemClock, init_logs, install_metrics};
+use stockline_aws::deployed::{self, StartChecks};
+use stockline_aws::{Clients, DynamoOptions, DynamoStore, SesMailer};
+use stockline_core::domain::Timestamp;
+use stockline_core::ports::Clock;
+use stockline_service::{EmfEmitter, LogFormat, SystemClock, init_logs, install_metrics};
 use tokio::sync::Mutex;
 
 mod settings;
@@ -36,7 +36,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         ),
         Err(error) => tracing::warn!(%error, "it can't be told whether anybody gets alerts"),
     }
-    let teller = Mutex::new(MetricsTeller::new("alerter", metrics));
+    let teller = Mutex::new(EmfEmitter::new("alerter", metrics));
     let (alerter, clock, teller) = (&alerter, &clock, &teller);
     let invoked = service_fn(async |event: LambdaEvent<Value>| {
         let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
@@ -50,7 +50,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 
 /// Makes the adapters, and looks whether what they name is there and right.
 async fn connect(settings: Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Alerter> {
-    let clients = Clients::connect().await;
+    let clients = Clients::from_env().await;
     let options = DynamoOptions::default();
     let store = Arc::new(DynamoStore::new(clients.dynamodb, settings.table, options, Arc::clone(clock)));
     let mut checks = StartChecks::default();

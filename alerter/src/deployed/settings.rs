@@ -1,8 +1,8 @@
 //! How the alerter is configured on AWS.
 
 use stockline_alerter::mail::Sender;
-use stockline_common::service::deployed::{self, Deployment};
-use stockline_common::service::{Env, EnvError, Variable};
+use stockline_aws::deployed::{self, Deployment};
+use stockline_service::{Env, EnvError, Variable};
 
 const ALERT_EMAILS: Variable = Variable::optional(
     "STOCKLINE_ALERT_EMAILS",

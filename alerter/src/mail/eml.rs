@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use stockline_common::ports::{Clock, Mail, MailError, Mailer};
+use stockline_core::ports::{Clock, Mail, MailError, Mailer};
 use uuid::Uuid;
 
 use super::message::{self, Sender};

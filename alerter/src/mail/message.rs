@@ -5,8 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use lettre::Message;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
-use stockline_common::domain::Timestamp;
-use stockline_common::ports::{Mail, MailError};
+use stockline_core::domain::Timestamp;
+use stockline_core::ports::{Mail, MailError};
 use uuid::Uuid;
 
 /// The header that names a mail everywhere.

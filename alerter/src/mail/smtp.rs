@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lettre::transport::smtp::Error;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
-use stockline_common::ports::{Clock, Mail, MailError, Mailer};
+use stockline_core::ports::{Clock, Mail, MailError, Mailer};
 
 use super::message::{self, Sender};
 

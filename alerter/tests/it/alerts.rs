@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use stockline_alerter::{Alerter, Config, RecordFailure, metrics as names};
-use stockline_common::ports::{AlertBook, Claimed, Clock, Mail, MailError, Mailer};
+use stockline_core::ports::{AlertBook, Claimed, Clock, Mail, MailError, Mailer};
 
 use crate::world::{HELD, LEASE_MS, MAIL, REFUSED, STORE, World, adapters, alert, body, config, handle};
 
@@ -244,7 +244,7 @@ async fn a_subject_can_not_add_headers() {
 
 #[tokio::test]
 async fn every_metric_shows_before_anything_happened() {
-    let rendered = stockline_common::service::install_metrics().unwrap();
+    let rendered = stockline_service::install_metrics().unwrap();
     let world = World::new().await;
     let _alerter = world.alerter();
     let text = rendered.render();

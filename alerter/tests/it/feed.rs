@@ -4,9 +4,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stockline_alerter::mail::EmlMailer;
 use stockline_alerter::run;
-use stockline_common::domain::{Alert, Timestamp};
-use stockline_common::ports::{AlertDelivery, AlertHandle, AlertReceiver, Clock, QueueError};
-use stockline_common::service::Shutdown;
+use stockline_core::domain::{Alert, Timestamp};
+use stockline_core::ports::{AlertDelivery, AlertHandle, AlertReceiver, Clock, QueueError};
+use stockline_service::Shutdown;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -115,7 +115,7 @@ struct Running {
     folder: tempfile::TempDir,
     queue: Arc<MemoryQueue>,
     clock: Arc<TokioClock>,
-    trigger: stockline_common::service::ShutdownTrigger,
+    trigger: stockline_service::ShutdownTrigger,
     task: JoinHandle<()>,
 }
 
@@ -156,7 +156,7 @@ async fn every_queued_alert_is_mailed_and_what_is_no_alert_is_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn an_alert_held_by_another_that_died_comes_back_and_is_mailed() {
-    use stockline_common::ports::AlertBook;
+    use stockline_core::ports::AlertBook;
     let store: Arc<MemoryStore> = Arc::default();
     let low = alert("SKU-1", "main");
     let now: Timestamp = "2026-01-31T08:15:00Z".parse().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stockline_alerter::{Alerter, function};
-use stockline_common::ports::Clock;
+use stockline_core::ports::Clock;
 
 use crate::world::{LEASE_MS, World, alert, body, refused};
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use stockline_alerter::mail::{EmlMailer, Sender, SmtpMailer};
 use stockline_alerter::test_mail;
-use stockline_common::ports::{Clock, FixedClock, Mail, MailError, Mailer};
+use stockline_core::ports::{Clock, FixedClock, Mail, MailError, Mailer};
 
 use crate::smtp_server::SmtpServer;
 

@@ -1,6 +1,6 @@
 use stockline_alerter::Config;
-use stockline_common::domain::LocationId;
-use stockline_common::ports::{AlertBook, Clock};
+use stockline_core::domain::LocationId;
+use stockline_core::ports::{AlertBook, Clock};
 
 use crate::world::{LEASE_MS, World, config, refused};
 
@@ -85,10 +85,10 @@ async fn a_notice_that_could_not_be_marked_is_marked_later_and_not_mailed_again(
     let alerter = world.alerter();
     let shop: LocationId = "shop".parse().unwrap();
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
-    assert_eq!(world.store.told_until(&shop).await.unwrap(), None);
+    assert_eq!(world.store.notified_until(&shop).await.unwrap(), None);
     world.clock.advance_ms(2 * LEASE_MS);
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 0);
-    assert!(world.store.told_until(&shop).await.unwrap().is_some());
+    assert!(world.store.notified_until(&shop).await.unwrap().is_some());
     assert_eq!(world.mails(), 1);
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use stockline_common::domain::{Alert, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp};
-use stockline_common::ports::{
-    AlertBook, AlertRecord, Claimed, CommandFilter, CommandState, ItemFilter, ItemView, LevelFilter, LevelView,
-    Locations, Movement, MovementFilter, Page, Queries, RefusedNotice, StoreError,
+use stockline_core::domain::{Alert, CommandKey, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp};
+use stockline_core::ports::{
+    AlertBook, AlertRecord, Claimed, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Locations,
+    Movement, MovementFilter, Page, Queries, RefusedNotice, StoreError,
 };
 use tokio::sync::Semaphore;
 
@@ -21,7 +21,7 @@ struct Claim {
 pub(crate) struct State {
     alerts: BTreeMap<String, Claim>,
     notices: BTreeMap<(LocationId, String), Claim>,
-    told_until: BTreeMap<LocationId, Timestamp>,
+    notified_until: BTreeMap<LocationId, Timestamp>,
     pub(crate) locations: BTreeMap<LocationId, LocationSettings>,
     pub(crate) refused: Vec<Record>,
     /// Every call fails.
@@ -122,12 +122,12 @@ impl AlertBook for MemoryStore {
         let mut state = self.may_mark().await?;
         let key = (notice.location_id.clone(), notice.day.clone());
         state.notices.entry(key).or_default().sent_at = Some(until);
-        state.told_until.insert(notice.location_id.clone(), until);
+        state.notified_until.insert(notice.location_id.clone(), until);
         Ok(())
     }
 
-    async fn told_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.up()?.told_until.get(location_id).copied())
+    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.up()?.notified_until.get(location_id).copied())
     }
 }
 
@@ -178,15 +178,15 @@ impl Queries for MemoryStore {
         Ok(Page { entries, next_cursor: (seen < all.len()).then(|| seen.to_string()) })
     }
 
-    async fn records(&self, commands: &[CommandState]) -> Result<Vec<Option<Record>>, StoreError> {
+    async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
         Ok(vec![None; commands.len()])
     }
 
-    async fn item(&self, _: &ItemId) -> Result<Option<ItemView>, StoreError> {
+    async fn item(&self, _: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
         Ok(None)
     }
 
-    async fn items(&self, _: &ItemFilter, _: Option<&str>, _: usize) -> Result<Page<ItemView>, StoreError> {
+    async fn items(&self, _: &ItemFilter, _: Option<&str>, _: usize) -> Result<Page<ItemWithLevels>, StoreError> {
         Ok(nothing())
     }
 
@@ -208,7 +208,7 @@ impl Queries for MemoryStore {
         Ok(None)
     }
 
-    async fn levels(&self, _: &LevelFilter, _: Option<&str>, _: usize) -> Result<Page<LevelView>, StoreError> {
+    async fn levels(&self, _: &LevelFilter, _: Option<&str>, _: usize) -> Result<Page<LevelWithItem>, StoreError> {
         Ok(nothing())
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use stockline_alerter::mail::SmtpMailer;
 use stockline_alerter::{Adapters, Alerter, Config, RecordFailure, RetryReason};
-use stockline_common::domain::{Alert, LocationSettings, Record, Timestamp};
-use stockline_common::ports::{Clock, FixedClock, Locations, Mailer};
+use stockline_core::domain::{Alert, LocationSettings, Record, Timestamp};
+use stockline_core::ports::{Clock, FixedClock, Locations, Mailer};
 
 use crate::smtp_server::SmtpServer;
 use crate::store::MemoryStore;

@@ -97,7 +97,7 @@ impl Default for Assumptions {
 
 #[cfg(test)]
 mod tests {
-    use stockline_common::aws::SqsOptions;
+    use stockline_aws::SqsOptions;
 
     use super::*;
 

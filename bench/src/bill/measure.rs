@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use async_trait::async_trait;
 use stockline_alerter::Alerter;
-use stockline_common::domain::{Alert, AlertKind, CommandId, Quantity};
-use stockline_common::ports::{Clock, Mail, MailError, Mailer};
-use stockline_common::service::{Emf, SystemClock};
+use stockline_core::domain::{Alert, AlertKind, CommandId, Quantity};
+use stockline_core::ports::{Clock, Mail, MailError, Mailer};
+use stockline_service::{Emf, SystemClock};
 
 use super::storage::Stored;
 use crate::api::Api;

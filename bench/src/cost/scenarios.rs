@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
-use stockline_common::domain::{ItemId, LocationId, LocationSettings};
-use stockline_common::ports::Locations;
+use stockline_core::domain::{ItemId, LocationId, LocationSettings};
+use stockline_core::ports::Locations;
 
 use super::{BATCH, CostOptions, LOW_LOAD_COMMANDS, Scenario};
 use crate::load::Dice;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
-use stockline_common::domain::Timestamp;
+use stockline_core::domain::Timestamp;
 
 use super::Principal;
 use super::keyset::VerifyingKey;

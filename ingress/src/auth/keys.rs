@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use stockline_common::domain::Timestamp;
+use stockline_core::domain::Timestamp;
 
 use super::error::{AuthError, codes};
 use super::keyset::{KEY_SET_BYTES, KeySet, VerifyingKey};

@@ -21,8 +21,8 @@ mod tests;
 use std::sync::Arc;
 
 use axum::http::HeaderValue;
-use stockline_common::domain::Timestamp;
-use stockline_common::ports::Clock;
+use stockline_core::domain::Timestamp;
+use stockline_core::ports::Clock;
 use tokio::task::JoinHandle;
 
 pub use cache::{CACHE_TOKENS, TokenHash};

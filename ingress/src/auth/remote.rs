@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::ACCEPT;
-use stockline_common::domain::Timestamp;
-use stockline_common::ports::Clock;
-use stockline_common::service::Retry;
+use stockline_core::domain::Timestamp;
+use stockline_core::ports::Clock;
+use stockline_service::Retry;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 

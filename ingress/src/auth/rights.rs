@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use stockline_common::domain::{Action, Command, CommandKind, LocationId};
+use stockline_core::domain::{Action, Command, CommandKind, LocationId};
 
 use crate::StaffMay;
 
@@ -177,7 +177,7 @@ impl Rights {
             SubmitAs::Staff => match command.kind() {
                 CommandKind::Receive | CommandKind::Sell | CommandKind::Return | CommandKind::Transfer => true,
                 CommandKind::Count => staff_may.count,
-                CommandKind::Adjust => command.facts.reason.is_some_and(|reason| staff_may.adjust.contains(&reason)),
+                CommandKind::Adjust => command.details.reason.is_some_and(|reason| staff_may.adjust.contains(&reason)),
                 CommandKind::RegisterItem
                 | CommandKind::UpdateItem
                 | CommandKind::ArchiveItem
@@ -189,7 +189,7 @@ impl Rights {
 
     fn command_refused(&self, command: &Command) -> Forbidden {
         let kind = command.kind().as_str();
-        let detail = match (self.submit, command.facts.reason) {
+        let detail = match (self.submit, command.details.reason) {
             (SubmitAs::Nobody, _) => format!(
                 "the token only reads; to submit {kind} it needs the group Manager or Staff, or the scope \
                  stockline/commands or stockline/manage"

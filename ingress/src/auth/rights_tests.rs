@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use stockline_common::domain::Reason;
+use stockline_core::domain::Reason;
 
 use super::*;
 

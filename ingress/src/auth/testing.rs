@@ -10,8 +10,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
-use stockline_common::domain::Timestamp;
-use stockline_common::ports::FixedClock;
+use stockline_core::domain::Timestamp;
+use stockline_core::ports::FixedClock;
 
 pub(crate) const ISSUER: &str = "https://issuer.test/pool";
 pub(crate) const CLIENT: &str = "till-client";

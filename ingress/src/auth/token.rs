@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
-use stockline_common::domain::Timestamp;
+use stockline_core::domain::Timestamp;
 
 use super::error::{AuthError, codes};
 use super::rights::Rights;

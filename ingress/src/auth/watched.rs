@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use stockline_common::domain::Timestamp;
+use stockline_core::domain::Timestamp;
 
 /// Lets one caller through per period.
 #[derive(Debug)]

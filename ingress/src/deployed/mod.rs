@@ -4,13 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use stockline_common::aws::{Clients, DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
-use stockline_common::ports::Clock;
-use stockline_common::service::deployed::{self, StartChecks};
-use stockline_common::service::{
-    LogFormat, MetricsTeller, Shutdown, SystemClock, init_logs, install_metrics, on_termination,
-};
+use stockline_aws::deployed::{self, StartChecks};
+use stockline_aws::{Clients, DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
+use stockline_core::ports::Clock;
 use stockline_ingress::{Adapters, Config, server};
+use stockline_service::{EmfEmitter, LogFormat, Shutdown, SystemClock, init_logs, install_metrics, on_termination};
 use tokio::net::TcpListener;
 
 mod settings;
@@ -43,7 +41,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     tracing::info!(address = %listener.local_addr()?, "the API listens");
 
     let (teller_ends, told) = Shutdown::new();
-    let teller = tokio::spawn(MetricsTeller::new("ingress", metrics).run(told));
+    let teller = tokio::spawn(EmfEmitter::new("ingress", metrics).run(told));
     let (trigger, shutdown) = Shutdown::new();
     let mut serving = tokio::spawn(stockline_ingress::run(config(settings), adapters, listener, shutdown));
     let ended = tokio::select! {
@@ -64,7 +62,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 
 async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let clients = Clients::connect().await;
+    let clients = Clients::from_env().await;
     let queue = SqsQueue::new(clients.sqs, settings.queue_url.clone(), None, SqsOptions::default());
     let options = DynamoOptions::default();
     let store = DynamoStore::new(clients.dynamodb, settings.table.clone(), options, Arc::clone(&clock));
@@ -86,7 +84,7 @@ fn config(settings: Settings) -> Config {
         staff_may: settings.staff_may,
         limits: settings.limits,
         tls: None,
-        retention_ms: deployed::RETENTION_MS,
+        retention_ms: stockline_core::ports::RETENTION_MS,
         drain: DRAIN,
     }
 }

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use stockline_common::domain::ReceiptKeys;
-use stockline_common::service::deployed::{self, Deployment};
-use stockline_common::service::{Env, EnvError, Variable};
+use stockline_aws::deployed::{self, Deployment};
+use stockline_core::domain::ReceiptKeys;
 use stockline_ingress::{AuthConfig, JwksSource, Limits, LoginConfig, StaffMay};
+use stockline_service::{Env, EnvError, Variable};
 
 pub(crate) const LISTEN: Variable = Variable::with_default(
     "STOCKLINE_LISTEN",

@@ -1,7 +1,7 @@
 //! Schemas of a command's values: words from the domain's own lists, numbers that are strings or integers.
 
 use serde_json::Value;
-use stockline_common::domain::{CommandKind, Reason, RejectionCode, ShortagePolicy, Status, StockState};
+use stockline_core::domain::{CommandKind, Reason, RejectionCode, ShortagePolicy, Status, StockState};
 use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use stockline_common::domain::{ItemId, join_message};
-use stockline_common::ports::{CommandSender, Pack, QueueError};
-use stockline_common::service::Retry;
+use stockline_core::domain::{ItemId, join_message};
+use stockline_core::ports::{CommandSender, Pack, QueueError};
+use stockline_service::Retry;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;

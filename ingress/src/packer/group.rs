@@ -1,8 +1,8 @@
 use std::collections::VecDeque;
 
-use stockline_common::domain::{MAX_PACK_BYTES, MAX_PACK_COMMANDS, MESSAGE_FRAME_BYTES};
-use stockline_common::ports::Pack;
-use stockline_common::service::Retry;
+use stockline_core::domain::{MAX_PACK_BYTES, MAX_PACK_COMMANDS, MESSAGE_FRAME_BYTES};
+use stockline_core::ports::Pack;
+use stockline_service::Retry;
 use tokio::time::{Duration, Instant};
 
 use super::{MAX_LINGER, QUIET};

@@ -2,8 +2,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use stockline_common::domain::MAX_PACK_BYTES;
-use stockline_common::ports::{CommandSender, Pack, QueueError};
+use stockline_core::domain::MAX_PACK_BYTES;
+use stockline_core::ports::{CommandSender, Pack, QueueError};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 

@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
-use stockline_common::domain::{
+use stockline_core::domain::{
     Command, CommandId, Fault, ItemId, Json, ParseContext, Queued, Record, Timestamp, encode_command, parse_command,
 };
 
@@ -16,7 +16,7 @@ use crate::body::{self, Members};
 use crate::packer::{Line, Submitted};
 use crate::params::Params;
 use crate::problem::{Problem, codes};
-use crate::receipt::{Receipted, Standing, judge};
+use crate::receipt::{Accepted, Standing, judge};
 use crate::view::{BatchAnswer, BatchLine, OutcomeView, Viewer};
 use crate::{answer, metrics, wait};
 
@@ -25,9 +25,9 @@ enum Judged {
     /// To be queued.
     Valid(Box<Command>),
     /// Durable in the queue.
-    Queued(Box<Receipted>),
+    Queued(Box<Accepted>),
     /// It has an outcome.
-    Settled(Box<Receipted>, Box<Record>),
+    Settled(Box<Accepted>, Box<Record>),
     /// The line's own fault.
     Invalid(Option<CommandId>, Problem),
     /// It did not reach the queue.
@@ -176,7 +176,7 @@ async fn queue(app: &App, caller: &Caller, lines: Vec<Judged>) -> Result<Vec<Jud
         .into_iter()
         .map(|line| match line {
             Judged::Valid(command) => {
-                let receipted = Receipted::of(app, &command, accepted_at);
+                let receipted = Accepted::of(app, &command, accepted_at);
                 let by = submitted_by.clone();
                 let queued = Queued {
                     command: *command,

@@ -1,8 +1,8 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use stockline_common::domain::{CommandKind, ItemId};
-use stockline_common::ports::{ItemFilter, MovementFilter};
+use stockline_core::domain::{CommandKind, ItemId};
+use stockline_core::ports::{ItemFilter, MovementFilter};
 
 use super::InPath;
 use crate::access::Caller;

@@ -2,7 +2,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
-use stockline_common::domain::{Json, LocationId, LocationSettings, Timestamp};
+use stockline_core::domain::{Json, LocationId, LocationSettings, Timestamp};
 
 use super::InPath;
 use crate::access::Caller;
@@ -182,7 +182,7 @@ fn emails(members: &mut Members<'_>) -> Vec<String> {
                     emails.push(text.clone().into_owned());
                 }
             }
-            _ => members.faults.push(stockline_common::domain::Fault {
+            _ => members.faults.push(stockline_core::domain::Fault {
                 pointer: format!("/alert_emails/{index}"),
                 code: "invalid_value",
                 detail: "must be one mail address such as \"shop-1@example.com\"".into(),

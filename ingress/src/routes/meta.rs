@@ -5,7 +5,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use stockline_common::ports::PAGE_LEVELS_MAX;
+use stockline_core::ports::PAGE_LEVELS_MAX;
 use utoipa::ToSchema;
 
 use crate::answer;
@@ -84,7 +84,7 @@ impl From<&Limits> for LimitsView {
             request_timeout_s: limits.request_timeout_s,
             rate_per_s: limits.rate_per_s,
             rate_burst: limits.rate_per_s.map(|_| limits.rate_burst),
-            command_quantity: stockline_common::domain::MAX_COMMAND_QUANTITY.to_string(),
+            command_quantity: stockline_core::domain::MAX_COMMAND_QUANTITY.to_string(),
         }
     }
 }

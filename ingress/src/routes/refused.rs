@@ -1,8 +1,8 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use stockline_common::domain::{RejectionCode, Status};
-use stockline_common::ports::CommandFilter;
+use stockline_core::domain::{RejectionCode, Status};
+use stockline_core::ports::CommandFilter;
 
 use crate::access::Caller;
 use crate::answer;

@@ -4,10 +4,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use stockline_common::domain::{
-    Action, Command, Facts, Fault, ItemId, Json, LocationId, Outcome, Record, Resubmits, ShortagePolicy, Status,
+use stockline_core::domain::{
+    Action, Command, CommandKey, Fault, ItemId, Json, LocationId, MovementDetails, Outcome, Record, ShortagePolicy,
+    Status,
 };
-use stockline_common::ports::CommandState;
 
 use super::InPath;
 use super::submit::accept;
@@ -63,7 +63,7 @@ pub(crate) async fn resubmit(
     caller.may_resubmit()?;
     Params::of(&uri, &[]).finish()?;
     let state =
-        CommandState { item_id: super::id("item id", &item_id)?, command_id: super::id("command id", &command_id)? };
+        CommandKey { item_id: super::id("item id", &item_id)?, command_id: super::id("command id", &command_id)? };
     let bytes = body::read(&headers, request, &app.limits, &app.room).await?;
     let found = app.queries.records(std::slice::from_ref(&state)).await.map_err(|error| super::store(&error))?;
     let viewer = caller.viewer();
@@ -120,8 +120,8 @@ fn was_not_replaced(record: &Record, command: &Command) -> Result<(), Problem> {
 
 /// A resubmission that was refused because another was faster, or the command was applied after all, or that was set
 /// aside, never took that command's place: sent again it could take the same effect a second time.
-async fn took_its_place(app: &App, old: &Resubmits, it: &CommandState, status: Status) -> Result<(), Problem> {
-    let of_old = CommandState { item_id: old.item_id.clone(), command_id: old.command_id };
+async fn took_its_place(app: &App, old: &CommandKey, it: &CommandKey, status: Status) -> Result<(), Problem> {
+    let of_old = CommandKey { item_id: old.item_id.clone(), command_id: old.command_id };
     let found = app.queries.records(&[of_old]).await.map_err(|error| super::store(&error))?;
     let mark = found.into_iter().flatten().next().and_then(|record| record.resubmitted_as);
     if mark.is_some_and(|by| by.item_id == it.item_id && by.command_id == it.command_id) {
@@ -140,7 +140,7 @@ async fn took_its_place(app: &App, old: &Resubmits, it: &CommandState, status: S
 
 /// A resubmission that was set aside holds its id: queued again it would count as done.
 async fn was_not_set_aside(app: &App, command: &Command) -> Result<(), Problem> {
-    let state = CommandState { item_id: command.item_id.clone(), command_id: command.command_id };
+    let state = CommandKey { item_id: command.item_id.clone(), command_id: command.command_id };
     let found = app.queries.records(std::slice::from_ref(&state)).await.map_err(|error| super::store(&error))?;
     let Some(letter) = found.into_iter().flatten().next().and_then(|record| record.outcome.dead_letter) else {
         return Ok(());
@@ -211,13 +211,13 @@ fn corrected(old: &Command, outcome: &Outcome, correction: Correction) -> Comman
         Action::SetThreshold { location_id: Some(location_id), .. } => replace(location_id, correction.location_id),
         _ => {}
     }
-    let Facts { occurred_at, sent_at, .. } = old.facts;
+    let MovementDetails { occurred_at, sent_at, .. } = old.details;
     let accepted_at = outcome.accepted_at;
-    command.facts.sent_at = None;
+    command.details.sent_at = None;
     if old.kind().is_movement() {
         let behind_ms = sent_at.map_or(0, |sent_at| accepted_at.millis_since(sent_at));
         let occurred_at = occurred_at.map_or(accepted_at, |claimed| claimed.plus_millis(behind_ms).min(accepted_at));
-        command.facts.occurred_at = Some(occurred_at);
+        command.details.occurred_at = Some(occurred_at);
     }
     command
 }

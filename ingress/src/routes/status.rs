@@ -3,8 +3,7 @@ use axum::extract::State;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
-use stockline_common::domain::{CommandId, Fault, ItemId, Json};
-use stockline_common::ports::CommandState;
+use stockline_core::domain::{CommandId, CommandKey, Fault, ItemId, Json};
 
 use super::InPath;
 use super::submit::preference_applied;
@@ -51,7 +50,7 @@ pub(crate) async fn status(
 ) -> Result<Response, Problem> {
     caller.may_read_status()?;
     let state =
-        CommandState { item_id: super::id("item id", &item_id)?, command_id: super::id("command id", &command_id)? };
+        CommandKey { item_id: super::id("item id", &item_id)?, command_id: super::id("command id", &command_id)? };
     let mut params = Params::of(&uri, &["receipt"]);
     let token = params.text("receipt");
     params.finish()?;
@@ -95,14 +94,14 @@ pub(crate) async fn status(
     Ok(response)
 }
 
-async fn one(app: &crate::app::App, state: &CommandState) -> Result<Option<stockline_common::domain::Record>, Problem> {
+async fn one(app: &crate::app::App, state: &CommandKey) -> Result<Option<stockline_core::domain::Record>, Problem> {
     let records = app.queries.records(std::slice::from_ref(state)).await;
     Ok(records.map_err(|error| super::store(&error))?.pop().flatten())
 }
 
 /// A line of the request.
 struct Wanted {
-    state: CommandState,
+    state: CommandKey,
     receipt: Option<String>,
 }
 
@@ -193,7 +192,7 @@ fn parse_line(json: &Json<'_>, index: usize) -> Result<Wanted, Vec<Fault>> {
     let receipt = members.get("receipt").and_then(|value| members.text("receipt", value)).map(str::to_owned);
     match (item_id, command_id) {
         (Some(item_id), Some(command_id)) if members.faults.is_empty() => {
-            Ok(Wanted { state: CommandState { item_id, command_id }, receipt })
+            Ok(Wanted { state: CommandKey { item_id, command_id }, receipt })
         }
         _ => Err(members.faults),
     }

@@ -1,8 +1,8 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use stockline_common::domain::{LocationId, StockState};
-use stockline_common::ports::LevelFilter;
+use stockline_core::domain::{LocationId, StockState};
+use stockline_core::ports::LevelFilter;
 
 use crate::access::Caller;
 use crate::answer;

@@ -5,16 +5,14 @@ use axum::extract::State;
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
-use stockline_common::domain::{
-    Command, CommandId, Fault, ParseContext, Queued, Record, encode_command, parse_command,
-};
+use stockline_core::domain::{Command, CommandId, Fault, ParseContext, Queued, Record, encode_command, parse_command};
 
 use crate::access::Caller;
 use crate::app::{App, Shared};
 use crate::packer::{Line, Submitted};
 use crate::params::Params;
 use crate::problem::{Problem, codes};
-use crate::receipt::{Receipted, Standing, judge};
+use crate::receipt::{Accepted, Standing, judge};
 use crate::view::{OutcomeView, QueuedView, Viewer};
 use crate::{answer, body, metrics, wait};
 
@@ -87,7 +85,7 @@ pub(crate) async fn accept(
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let accepted_at = app.clock.now();
-    let receipted = Receipted::of(app, &command, accepted_at);
+    let receipted = Accepted::of(app, &command, accepted_at);
     let queued = Queued {
         command,
         accepted_at,
@@ -141,7 +139,7 @@ pub(crate) fn preference_applied(response: &mut Response, seconds: u64) {
     }
 }
 
-fn queued_response(receipted: &Receipted) -> Result<Response, Problem> {
+fn queued_response(receipted: &Accepted) -> Result<Response, Problem> {
     let view = QueuedView {
         command_id: receipted.state.command_id,
         item_id: &receipted.state.item_id,
@@ -152,7 +150,7 @@ fn queued_response(receipted: &Receipted) -> Result<Response, Problem> {
     located(answer::json(StatusCode::ACCEPTED, &view)?, receipted)
 }
 
-fn settled_response(viewer: &Viewer, receipted: &Receipted, standing: Standing) -> Result<Response, Problem> {
+fn settled_response(viewer: &Viewer, receipted: &Accepted, standing: Standing) -> Result<Response, Problem> {
     match standing {
         Standing::Settled(record) => {
             located(answer::json(StatusCode::OK, &OutcomeView::of(&record, viewer))?, receipted)
@@ -162,7 +160,7 @@ fn settled_response(viewer: &Viewer, receipted: &Receipted, standing: Standing) 
     }
 }
 
-fn located(mut response: Response, receipted: &Receipted) -> Result<Response, Problem> {
+fn located(mut response: Response, receipted: &Accepted) -> Result<Response, Problem> {
     // Ids and receipts have no character that a header refuses.
     if let Ok(value) = HeaderValue::from_str(&receipted.status_url) {
         response.headers_mut().insert(LOCATION, value);

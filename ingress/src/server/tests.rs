@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use axum::routing::{get, post};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use stockline_common::service::ShutdownTrigger;
+use stockline_service::ShutdownTrigger;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;

@@ -1,8 +1,6 @@
 use serde::Serialize;
-use stockline_common::domain::{
-    Cost, Item, ItemId, Level, LocationId, Quantity, ShortagePolicy, StockState, Timestamp,
-};
-use stockline_common::ports;
+use stockline_core::domain::{Cost, Item, ItemId, Level, LocationId, Quantity, ShortagePolicy, StockState, Timestamp};
+use stockline_core::ports;
 use utoipa::ToSchema;
 
 use super::Viewer;
@@ -106,7 +104,7 @@ pub(crate) struct ItemView<'a> {
 }
 
 impl<'a> ItemView<'a> {
-    pub(crate) fn of(view: &'a ports::ItemView, viewer: &Viewer) -> Self {
+    pub(crate) fn of(view: &'a ports::ItemWithLevels, viewer: &Viewer) -> Self {
         let item = &view.item;
         let seen: Vec<_> = view.levels.iter().filter(|level| viewer.sees(&level.location_id)).collect();
         Self {

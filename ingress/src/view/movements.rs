@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use stockline_common::domain::{CommandId, CommandKind, Cost, LocationId, Quantity, Reason, Timestamp};
-use stockline_common::ports::Movement;
+use stockline_core::domain::{CommandId, CommandKind, Cost, LocationId, Quantity, Reason, Timestamp};
+use stockline_core::ports::Movement;
 use utoipa::ToSchema;
 
 use super::Viewer;

@@ -1,10 +1,10 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use stockline_common::domain::{
-    Command, CommandId, CommandKind, ItemId, Outcome, Record, Rejection, Resubmits, Timestamp,
+use stockline_core::domain::{
+    Command, CommandId, CommandKey, CommandKind, ItemId, Outcome, Record, Rejection, Timestamp,
 };
-use stockline_common::ports::Movement;
+use stockline_core::ports::Movement;
 use utoipa::ToSchema;
 
 use super::{MovementView, Viewer};
@@ -48,7 +48,7 @@ pub(crate) struct ResubmitsView<'a> {
 }
 
 impl<'a> ResubmitsView<'a> {
-    fn of(resubmits: &'a Resubmits) -> Self {
+    fn of(resubmits: &'a CommandKey) -> Self {
         Self { item_id: &resubmits.item_id, command_id: resubmits.command_id }
     }
 }

@@ -1,6 +1,6 @@
 use serde::Serialize;
-use stockline_common::domain::{LocationId, LocationSettings, Timestamp};
-use stockline_common::ports::AlertRecord;
+use stockline_core::domain::{LocationId, LocationSettings, Timestamp};
+use stockline_core::ports::AlertRecord;
 use utoipa::ToSchema;
 
 use super::{OutcomeView, Viewer};

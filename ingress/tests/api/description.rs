@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use stockline_common::domain::{Json, ParseContext, parse_command};
+use stockline_core::domain::{Json, ParseContext, parse_command};
 
 use crate::server::Server;
 

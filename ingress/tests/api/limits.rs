@@ -162,7 +162,7 @@ async fn a_shutdown_finishes_what_is_in_work() {
 
 #[tokio::test]
 async fn metrics_begin_at_zero_and_count_by_route_and_code() {
-    let handle = stockline_common::service::install_metrics().unwrap();
+    let handle = stockline_service::install_metrics().unwrap();
     let metrics = stockline_ingress::metrics_router(move || handle.render());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/metrics", listener.local_addr().unwrap());

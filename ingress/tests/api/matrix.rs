@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stockline_common::domain::Reason;
+use stockline_core::domain::Reason;
 use stockline_ingress::{LoginConfig, StaffMay};
 
 use crate::server::{Answer, Client, Server, id, token_with};

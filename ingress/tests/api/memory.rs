@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use stockline_common::domain::{
-    Alert, CommandId, CommandKind, DeadLetter, Entry, FoldLimits, Item, ItemId, Level, Loaded, LoadedLevel, LocationId,
-    LocationSettings, Quantity, Record, Resubmits, Rules, Slot, StockState, Timestamp, decode_message, fold,
+use stockline_core::domain::{
+    Alert, CommandId, CommandKey, CommandKind, DeadLetter, Entry, FoldLimits, Item, ItemId, Level, Loaded, LoadedLevel,
+    LocationId, LocationSettings, Quantity, Record, Rules, Slot, StockState, Timestamp, decode_message, fold,
 };
-use stockline_common::ports::{
-    AlertRecord, Clock, CommandFilter, CommandSender, CommandState, FixedClock, ItemFilter, ItemView, LevelFilter,
-    LevelView, Locations, Movement, MovementFilter, Pack, Page, Queries, QueueError, StoreError,
+use stockline_core::ports::{
+    AlertRecord, Clock, CommandFilter, CommandSender, FixedClock, ItemFilter, ItemWithLevels, LevelFilter,
+    LevelWithItem, Locations, Movement, MovementFilter, Pack, Page, Queries, QueueError, StoreError,
 };
 
 #[derive(Debug, Default)]
@@ -106,8 +106,8 @@ impl Memory {
     }
 }
 
-fn named((item_id, command_id): &(ItemId, CommandId)) -> Resubmits {
-    Resubmits { item_id: item_id.clone(), command_id: *command_id }
+fn named((item_id, command_id): &(ItemId, CommandId)) -> CommandKey {
+    CommandKey { item_id: item_id.clone(), command_id: *command_id }
 }
 
 impl State {
@@ -144,7 +144,7 @@ impl State {
         }
     }
 
-    fn commit(&mut self, item_id: &ItemId, commit: stockline_common::domain::Commit) {
+    fn commit(&mut self, item_id: &ItemId, commit: stockline_core::domain::Commit) {
         if let Some(put) = commit.item {
             self.items.insert(item_id.clone(), put.item);
         }
@@ -172,9 +172,9 @@ impl State {
         ledger.extend(entries.iter().filter(|entry| entry.seq > last).cloned());
     }
 
-    fn view(&self, item: &Item) -> ItemView {
+    fn view(&self, item: &Item) -> ItemWithLevels {
         let levels = self.levels.iter().filter(|((of, _), _)| *of == item.item_id);
-        ItemView { item: item.clone(), levels: levels.map(|(_, level)| level.clone()).collect() }
+        ItemWithLevels { item: item.clone(), levels: levels.map(|(_, level)| level.clone()).collect() }
     }
 }
 
@@ -224,14 +224,14 @@ impl Locations for Memory {
 
 #[async_trait]
 impl Queries for Memory {
-    async fn records(&self, commands: &[CommandState]) -> Result<Vec<Option<Record>>, StoreError> {
+    async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
         self.lookups.fetch_add(1, Ordering::SeqCst);
         let state = self.up()?;
-        let find = |c: &CommandState| state.records.get(&(c.item_id.clone(), c.command_id)).cloned();
+        let find = |c: &CommandKey| state.records.get(&(c.item_id.clone(), c.command_id)).cloned();
         Ok(commands.iter().map(find).collect())
     }
 
-    async fn item(&self, item_id: &ItemId) -> Result<Option<ItemView>, StoreError> {
+    async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
         let state = self.up()?;
         Ok(state.items.get(item_id).map(|item| state.view(item)))
     }
@@ -241,7 +241,7 @@ impl Queries for Memory {
         filter: &ItemFilter,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Result<Page<ItemView>, StoreError> {
+    ) -> Result<Page<ItemWithLevels>, StoreError> {
         let state = self.up()?;
         let wanted = |item: &&Item| {
             item.is_archived() == filter.archived
@@ -295,13 +295,13 @@ impl Queries for Memory {
         filter: &LevelFilter,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Result<Page<LevelView>, StoreError> {
+    ) -> Result<Page<LevelWithItem>, StoreError> {
         let state = self.up()?;
         let all = state.levels.iter().filter_map(|((item_id, _), level)| {
             let item = Arc::new(state.items.get(item_id)?.clone());
-            Some(LevelView { item, level: level.clone() })
+            Some(LevelWithItem { item, level: level.clone() })
         });
-        let wanted = |view: &LevelView| {
+        let wanted = |view: &LevelWithItem| {
             filter.location_id.as_ref().is_none_or(|wanted| *wanted == view.level.location_id)
                 && filter.state.is_none_or(|wanted: StockState| wanted == view.state())
         };

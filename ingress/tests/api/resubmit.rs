@@ -1,7 +1,7 @@
 //! Refused commands: listed, corrected, sent again.
 
 use serde_json::json;
-use stockline_common::domain::CommandId;
+use stockline_core::domain::CommandId;
 
 use crate::server::{Client, Server, command_id, id, sale};
 

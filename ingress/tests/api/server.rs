@@ -13,10 +13,10 @@ use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use stockline_common::domain::{CommandId, ReceiptKeys, Timestamp};
-use stockline_common::ports::FixedClock;
-use stockline_common::service::{Shutdown, ShutdownTrigger};
+use stockline_core::domain::{CommandId, ReceiptKeys, Timestamp};
+use stockline_core::ports::FixedClock;
 use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, Limits, StaffMay, run};
+use stockline_service::{Shutdown, ShutdownTrigger};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -127,7 +127,7 @@ impl Server {
             staff_may: StaffMay::default(),
             limits: Limits::default(),
             tls: None,
-            retention_ms: 28 * DAY_MS,
+            retention_ms: stockline_core::ports::RETENTION_MS,
             drain: Duration::from_secs(5),
         };
         change(&mut config);

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use anyhow::bail;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use stockline_common::domain::{CommandId, CommandKind, Json, ParseContext, Timestamp, parse_command};
+use stockline_core::domain::{CommandId, CommandKind, Json, ParseContext, Timestamp, parse_command};
 
 use crate::Usage;
 

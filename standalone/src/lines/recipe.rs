@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use stockline_common::domain::{CommandId, CommandKind};
+use stockline_core::domain::{CommandId, CommandKind};
 use uuid::Uuid;
 
 /// UUIDv5 of the DNS namespace and `load.stockline`.

@@ -136,7 +136,7 @@ pub fn scan(path: &Path, mapping: &Mapping, mut recipe: Recipe, bar: &ProgressBa
 mod tests {
     use std::io::Write as _;
 
-    use stockline_common::domain::CommandKind;
+    use stockline_core::domain::CommandKind;
 
     use super::*;
     use crate::recipe::{NAMESPACE, Part};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use serde_json::json;
-use stockline_common::domain::CommandId;
+use stockline_core::domain::CommandId;
 
 use crate::exit::{self, Usage};
 use crate::files::{self, PUBLIC};

@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
-use stockline_common::domain::{CommandId, Timestamp};
-use stockline_common::service::Retry;
+use stockline_core::domain::{CommandId, Timestamp};
+use stockline_service::Retry;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use stockline_common::domain::Timestamp;
+use stockline_core::domain::Timestamp;
 
 use crate::exit::Usage;
 use crate::files::{self, SECRET};

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use clap::Args;
 use reqwest::Url;
 use reqwest::redirect::Policy;
-use stockline_common::ports::Clock as _;
-use stockline_common::service::SystemClock;
+use stockline_core::ports::Clock as _;
+use stockline_service::SystemClock;
 
 use crate::client::{Client, Problem, Request};
 use crate::duration::Span;

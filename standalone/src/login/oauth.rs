@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use reqwest::{Response, StatusCode, Url};
 use serde::Deserialize;
-use stockline_common::domain::Timestamp;
+use stockline_core::domain::Timestamp;
 
 use super::proof::Proof;
 use crate::exit::{Unavailable, Usage};

@@ -2,9 +2,9 @@
 
 use reqwest::Url;
 use reqwest::redirect::Policy;
-use stockline_common::domain::Timestamp;
-use stockline_common::ports::Clock as _;
-use stockline_common::service::SystemClock;
+use stockline_core::domain::Timestamp;
+use stockline_core::ports::Clock as _;
+use stockline_service::SystemClock;
 use tokio::sync::Mutex;
 
 use super::kept::{Login, Logins};

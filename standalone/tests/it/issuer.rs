@@ -20,11 +20,11 @@ use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use reqwest::Url;
 use serde_json::{Value, json};
-use stockline_common::domain::ReceiptKeys;
-use stockline_common::ports::Clock as _;
-use stockline_common::service::{Shutdown, SystemClock};
-use stockline_common::sqlite::{DataFolder, OpenOptions, QueueOptions, SqliteQueue, SqliteStore, StoreOptions};
+use stockline_core::domain::ReceiptKeys;
+use stockline_core::ports::Clock as _;
 use stockline_ingress::{Adapters, AuthConfig, Config, JwksSource, Limits, LoginConfig, StaffMay};
+use stockline_service::{Shutdown, SystemClock};
+use stockline_sqlite::{DataFolder, OpenOptions, QueueOptions, SqliteQueue, SqliteStore, StoreOptions};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -163,7 +163,7 @@ pub(crate) struct Installation {
     home: TempDir,
     _folder: DataFolder,
     // Its end is the server's.
-    _trigger: stockline_common::service::ShutdownTrigger,
+    _trigger: stockline_service::ShutdownTrigger,
 }
 
 impl Installation {
@@ -216,7 +216,7 @@ impl Installation {
             staff_may: StaffMay::default(),
             limits: Limits::default(),
             tls: None,
-            retention_ms: 28 * 24 * 3_600_000,
+            retention_ms: stockline_core::ports::RETENTION_MS,
             drain: Duration::from_secs(1),
         };
         let adapters = Adapters { queue: Arc::new(queue), queries: Arc::new(store), clock };

@@ -16,9 +16,11 @@ use http_body_util::BodyExt as _;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
-use stockline_common::domain::{ItemId, LocationId, LocationSettings, Quantity, ReceiptKeys, Record, Timestamp};
-use stockline_common::ports::{
-    AlertRecord, CommandFilter, CommandSender, CommandState, FixedClock, ItemFilter, ItemView, LevelFilter, LevelView,
+use stockline_core::domain::{
+    CommandKey, ItemId, LocationId, LocationSettings, Quantity, ReceiptKeys, Record, Timestamp,
+};
+use stockline_core::ports::{
+    AlertRecord, CommandFilter, CommandSender, FixedClock, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem,
     Locations, Movement, MovementFilter, Pack, Page, Queries, QueueError, StoreError,
 };
 use stockline_ingress::auth::Authenticator;
@@ -170,13 +172,13 @@ impl Locations for Down {
 
 #[async_trait]
 impl Queries for Down {
-    async fn records(&self, _: &[CommandState]) -> Result<Vec<Option<Record>>, StoreError> {
+    async fn records(&self, _: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
         down()
     }
-    async fn item(&self, _: &ItemId) -> Result<Option<ItemView>, StoreError> {
+    async fn item(&self, _: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
         down()
     }
-    async fn items(&self, _: &ItemFilter, _: Option<&str>, _: usize) -> Result<Page<ItemView>, StoreError> {
+    async fn items(&self, _: &ItemFilter, _: Option<&str>, _: usize) -> Result<Page<ItemWithLevels>, StoreError> {
         down()
     }
     async fn movements(
@@ -195,7 +197,7 @@ impl Queries for Down {
     ) -> Result<Option<Vec<(LocationId, Quantity, u64)>>, StoreError> {
         down()
     }
-    async fn levels(&self, _: &LevelFilter, _: Option<&str>, _: usize) -> Result<Page<LevelView>, StoreError> {
+    async fn levels(&self, _: &LevelFilter, _: Option<&str>, _: usize) -> Result<Page<LevelWithItem>, StoreError> {
         down()
     }
     async fn commands(&self, _: &CommandFilter, _: Option<&str>, _: usize) -> Result<Page<Record>, StoreError> {

@@ -6,8 +6,8 @@ use axum::body::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use stockline_common::domain::{Command, ItemId, ParseContext, Slot, Timestamp, decode_message, parse_command};
-use stockline_common::ports::Pack;
+use stockline_core::domain::{Command, ItemId, ParseContext, Slot, Timestamp, decode_message, parse_command};
+use stockline_core::ports::Pack;
 
 use crate::api::{self, World};
 

@@ -1,7 +1,7 @@
 //! A command as JSON.
 
 use serde_json::Value;
-use stockline_common::domain::{
+use stockline_core::domain::{
     Fingerprint, Json, LocationSettings, MAX_COMMAND_QUANTITY, ParseContext, Quantity, Queued, Slot, Timestamp,
     decode_message, encode_message, parse_command,
 };

@@ -1,6 +1,6 @@
 //! What holds of every list of faults.
 
-use stockline_common::domain::{Fault, Json};
+use stockline_core::domain::{Fault, Json};
 
 /// More can't be wrong with one command: each of its members may be unknown and repeated, each field missing.
 const FAULTS_MAX: usize = 200;

@@ -1,6 +1,6 @@
 //! A tail or a chunk of the ledger: damaged bytes in the store.
 
-use stockline_common::domain::{decode_entries, encode_entries};
+use stockline_core::domain::{decode_entries, encode_entries};
 
 pub(crate) fn run(bytes: &[u8]) -> bool {
     let Ok(entries) = decode_entries(bytes) else { return false };

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use indicatif::ProgressBar;
-use stockline_common::domain::{CommandKind, Json, ParseContext, parse_command};
+use stockline_core::domain::{CommandKind, Json, ParseContext, parse_command};
 use stockline_lines::mapping::{self, Mapping};
 use stockline_lines::recipe::{NAMESPACE, Part, Recipe};
 use stockline_lines::source;

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use stockline_common::domain::{DEAD_BODY_MAX_BYTES, ItemId, Queued, Slot, Timestamp, decode_message, encode_message};
+use stockline_core::domain::{DEAD_BODY_MAX_BYTES, ItemId, Queued, Slot, Timestamp, decode_message, encode_message};
 
 /// Commands of a message that are also read alone.
 const ALONE_MAX: usize = 8;

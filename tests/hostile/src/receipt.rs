@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use stockline_common::domain::{CommandId, Fingerprint, ItemId, Receipt, ReceiptKeys, Timestamp};
+use stockline_core::domain::{CommandId, Fingerprint, ItemId, Receipt, ReceiptKeys, Timestamp};
 
 pub(crate) fn run(bytes: &[u8]) -> bool {
     let keys = ReceiptKeys::new(&[[2_u8; 32], [1; 32]]).unwrap();

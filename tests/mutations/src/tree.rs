@@ -16,7 +16,7 @@ const TEST_TIMEOUT_S: u64 = 120;
 /// What is built once and run once is best built fast.
 const PROFILE: [&str; 6] = [
     "--config",
-    "profile.dev.package.stockline-common.opt-level=0",
+    "profile.dev.package.stockline-core.opt-level=0",
     "--config",
     "profile.dev.package.stockline-worker.opt-level=0",
     "--config",

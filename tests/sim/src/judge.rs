@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 
-use stockline_common::domain::{
+use stockline_core::domain::{
     CommandId, DeadLetter, Fold, FoldLimits, ItemId, Loaded, Queued, Record, Rules, Slot, Timestamp, encode_message,
     fold,
 };
@@ -25,7 +25,7 @@ fn defect(slot: &Slot) -> Option<&Queued> {
     let Slot::Command(queued) = slot else {
         return None;
     };
-    let panics = match queued.command.facts.note.as_deref() {
+    let panics = match queued.command.details.note.as_deref() {
         Some(PANIC_NOTE) => true,
         Some(MENDED_NOTE) => queued.retry == 0,
         _ => false,

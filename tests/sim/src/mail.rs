@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stockline_alerter::{Alerter, MAIL_TIMEOUT};
-use stockline_common::ports::{Mail, MailError, Mailer};
-use stockline_common::service::Shutdown;
+use stockline_core::ports::{Mail, MailError, Mailer};
+use stockline_service::Shutdown;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 

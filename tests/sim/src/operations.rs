@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stockline_common::aws::dynamodb::{DynamoOptions, DynamoStore};
-use stockline_common::domain::{Action, LocationId, Queued, Record, Resubmits, ShortagePolicy, Status};
-use stockline_common::ports::{Clock, CommandState, Queries};
+use stockline_aws::dynamodb::{DynamoOptions, DynamoStore};
+use stockline_core::domain::{Action, CommandKey, LocationId, Queued, Record, ShortagePolicy, Status};
+use stockline_core::ports::{Clock, Queries};
 use stockline_worker::dead_letters::{self, Retried};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -79,7 +79,7 @@ impl Office {
     }
 
     /// As somebody finds it in a list.
-    fn choose(&self, operation: &Operation) -> Option<CommandState> {
+    fn choose(&self, operation: &Operation) -> Option<CommandKey> {
         let table = self.table.lock().unwrap();
         let texts = table.all().filter(|((_, sk), _)| sk == "CMD").filter_map(|(_, row)| row["record"].as_s().ok());
         let mut found: Vec<Record> = texts.filter_map(|text| Record::from_json(text).ok()).collect();
@@ -94,10 +94,10 @@ impl Office {
         let among = if operation.item.is_some() { found.len() } else { found.len().min(6) };
         let nth = operation.nth % among.max(1);
         let outcome = &found.get(nth)?.outcome;
-        Some(CommandState { item_id: outcome.item_id.clone(), command_id: outcome.command_id })
+        Some(CommandKey { item_id: outcome.item_id.clone(), command_id: outcome.command_id })
     }
 
-    async fn act(&self, process: &Arc<Process>, operation: &Operation, state: &CommandState) -> bool {
+    async fn act(&self, process: &Arc<Process>, operation: &Operation, state: &CommandKey) -> bool {
         let wire = SimWire::new(process.clone(), self.table.clone());
         let clock = Arc::new(SkewedClock { world: self.world.clone(), skew_ms: Arc::default() });
         let store = DynamoStore::over(Arc::new(wire), TABLE.into(), DynamoOptions::default(), clock.clone());
@@ -152,10 +152,10 @@ impl Office {
         if let Action::Sell { on_shortage, .. } = &mut command.action {
             *on_shortage = Some(ShortagePolicy::Allow);
         }
-        let behind_ms = command.facts.sent_at.take().map_or(0, |sent_at| outcome.accepted_at.millis_since(sent_at));
+        let behind_ms = command.details.sent_at.take().map_or(0, |sent_at| outcome.accepted_at.millis_since(sent_at));
         if command.kind().is_movement() {
-            let occurred = command.facts.occurred_at.map(|at| at.plus_millis(behind_ms).min(outcome.accepted_at));
-            command.facts.occurred_at = occurred.or(Some(outcome.accepted_at));
+            let occurred = command.details.occurred_at.map(|at| at.plus_millis(behind_ms).min(outcome.accepted_at));
+            command.details.occurred_at = occurred.or(Some(outcome.accepted_at));
         }
         let (resubmits, first_accepted_at) = (Some(old.reference()), Some(old.first_accepted_at()));
         let accepted_at = SkewedClock { world: self.world.clone(), skew_ms: Arc::default() }.now();
@@ -167,7 +167,7 @@ impl Office {
         let me = old.reference();
         let table = self.table.lock().unwrap();
         let mut marks = table.all().filter_map(|(_, row)| row.get("resubmitted_as")?.as_s().ok());
-        old.resubmits.is_none() || marks.any(|by| serde_json::from_str::<Resubmits>(by).unwrap() == me)
+        old.resubmits.is_none() || marks.any(|by| serde_json::from_str::<CommandKey>(by).unwrap() == me)
     }
 
     async fn submit(&self, queued: Queued) -> bool {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockline_common::ports::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
+use stockline_core::ports::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use uuid::Uuid;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use stockline_alerter::{Alerter, MIN_LEASE};
-use stockline_common::aws::dynamodb::{DynamoOptions, DynamoStore};
-use stockline_common::domain::{FoldLimits, LocationSettings, Rules};
-use stockline_common::ports::{Clock, Locations};
-use stockline_common::service::Shutdown;
+use stockline_aws::dynamodb::{DynamoOptions, DynamoStore};
+use stockline_core::domain::{FoldLimits, LocationSettings, Rules};
+use stockline_core::ports::{Clock, Locations};
+use stockline_service::Shutdown;
 use stockline_worker::{Adapters, Config};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -30,9 +30,6 @@ use super::world::{Process, SkewedClock, World};
 
 /// When all faults are over, everything must have come to rest after so long.
 const REST: Duration = Duration::from_secs(4 * 3_600);
-
-/// The retention of queue and dead letter queue together, in milliseconds.
-const RETENTION_MS: i64 = 28 * 86_400_000;
 
 /// So many of the alerter's functions run side by side.
 const ALERTERS: usize = 2;
@@ -346,7 +343,7 @@ fn config(scenario: &Scenario) -> Config {
         receive_wait: Duration::from_secs(20),
         rules: Rules::default(),
         fold_limits: FoldLimits { max_tail_bytes: scenario.tail_bytes, ..FoldLimits::default() },
-        retention_ms: RETENTION_MS,
+        retention_ms: stockline_core::ports::RETENTION_MS,
         drain: Duration::from_secs(20),
     }
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stockline_common::domain::{ItemId, Json, ParseContext, Queued, encode_command, parse_command};
-use stockline_common::ports::Clock;
+use stockline_core::domain::{ItemId, Json, ParseContext, Queued, encode_command, parse_command};
+use stockline_core::ports::Clock;
 use stockline_ingress::packer::{Line as PackLine, Packer, PackerTask, Submitted};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -190,5 +190,5 @@ impl Shop {
 }
 
 fn time(ms: i64) -> Value {
-    json!(stockline_common::domain::Timestamp::from_millis(ms))
+    json!(stockline_core::domain::Timestamp::from_millis(ms))
 }

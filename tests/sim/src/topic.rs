@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use stockline_common::domain::Alert;
-use stockline_common::ports::{AlertPublisher, QueueError};
+use stockline_core::domain::Alert;
+use stockline_core::ports::{AlertPublisher, QueueError};
 
 use super::faults::{Kind, Step};
 use super::mail::AlertQueue;

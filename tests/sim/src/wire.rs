@@ -28,7 +28,7 @@ use aws_sdk_dynamodb::types::error::{ProvisionedThroughputExceededException, Tra
 use aws_sdk_dynamodb::types::{CancellationReason, KeysAndAttributes, TransactWriteItem};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::body::SdkBody;
-use stockline_common::aws::dynamodb::Wire;
+use stockline_aws::dynamodb::Wire;
 use tokio::time::sleep;
 
 use super::expression::{Bound, Row, holds};

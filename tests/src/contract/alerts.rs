@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use stockline_common::domain::{Alert, AlertKind, CommandId, Timestamp};
-use stockline_common::ports::AlertPublisher;
+use stockline_core::domain::{Alert, AlertKind, CommandId, Timestamp};
+use stockline_core::ports::AlertPublisher;
 use uuid::Uuid;
 
 use crate::process::PATIENCE;

@@ -5,9 +5,9 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use stockline_common::domain::{DEAD_BODY_MAX_BYTES, ItemId, Record, Status, encode_message};
-use stockline_common::ports::{AlertPublisher, CommandFilter, CommandReceiver, CommandSender, FixedClock, Pack};
-use stockline_common::service::install_metrics;
+use stockline_core::domain::{CommandKey, DEAD_BODY_MAX_BYTES, ItemId, Record, Status, encode_message};
+use stockline_core::ports::{AlertPublisher, CommandFilter, CommandReceiver, CommandSender, FixedClock, Pack};
+use stockline_service::install_metrics;
 use stockline_worker::{Adapters, metrics};
 use uuid::Uuid;
 
@@ -34,7 +34,7 @@ impl Log {
         let log = Self::default();
         let writer = log.clone();
         tracing_subscriber::fmt()
-            .with_env_filter("stockline_worker=trace,stockline_common=trace")
+            .with_env_filter("stockline_worker=trace,stockline_core=trace,stockline_sqlite=trace,stockline_aws=trace")
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .init();
@@ -117,8 +117,7 @@ pub async fn a_message_no_one_wrote_harms_only_itself(
     let clock = Arc::new(FixedClock::at(at(1_000)));
     let adapters = Adapters { queue: receiver.clone(), store: ports.store.clone(), alerts, clock };
     let worker = RunningWorker::start(worker_config(), adapters);
-    let last =
-        stockline_common::ports::CommandState { item_id: item_id("cola"), command_id: id(hostile.len() as u128 + 1) };
+    let last = CommandKey { item_id: item_id("cola"), command_id: id(hostile.len() as u128 + 1) };
     let decided = async {
         while ports.queries.records(std::slice::from_ref(&last)).await.unwrap()[0].is_none() {
             tokio::task::yield_now().await;

@@ -1,7 +1,7 @@
 //! What a [`Mailer`] must keep. (What is SMTP's own is tested with the alerter.)
 
 use async_trait::async_trait;
-use stockline_common::ports::{Mail, MailError, Mailer};
+use stockline_core::ports::{Mail, MailError, Mailer};
 
 /// A mail as it was handed over, as far as the provider shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

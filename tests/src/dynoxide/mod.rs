@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use stockline_common::aws::dynamodb::table;
-use stockline_common::aws::{DynamoOptions, DynamoStore};
-use stockline_common::ports::Clock;
+use stockline_aws::dynamodb::table;
+use stockline_aws::{DynamoOptions, DynamoStore};
+use stockline_core::ports::Clock;
 use tokio::sync::oneshot;
 
 use crate::inject::{Script, sdk_config};

@@ -2,10 +2,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockline_common::domain::{Alert, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp};
-use stockline_common::ports::{
-    AlertBook, AlertDelivery, AlertHandle, AlertReceiver, AlertRecord, Claimed, CommandFilter, CommandState,
-    ItemFilter, ItemView, LevelFilter, LevelView, Locations, Mail, MailError, Mailer, Movement, MovementFilter, Page,
+use stockline_core::domain::{Alert, CommandKey, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp};
+use stockline_core::ports::{
+    AlertBook, AlertDelivery, AlertHandle, AlertReceiver, AlertRecord, Claimed, CommandFilter, ItemFilter,
+    ItemWithLevels, LevelFilter, LevelWithItem, Locations, Mail, MailError, Mailer, Movement, MovementFilter, Page,
     Queries, QueueError, RefusedNotice, StoreError,
 };
 use tokio::sync::watch;
@@ -137,8 +137,8 @@ impl AlertBook for FaultyAlerter {
         self.stored(Point::MarkNotice, edge, work).await
     }
 
-    async fn told_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
-        self.stored(Point::Notice, "read how far was told", self.book.told_until(location_id)).await
+    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
+        self.stored(Point::Notice, "read how far was told", self.book.notified_until(location_id)).await
     }
 }
 
@@ -229,11 +229,11 @@ impl Queries for FaultyAlerter {
         self.stored(Point::Notice, "read refused commands", work).await
     }
 
-    async fn records(&self, commands: &[CommandState]) -> Result<Vec<Option<Record>>, StoreError> {
+    async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
         self.queries.records(commands).await
     }
 
-    async fn item(&self, item_id: &ItemId) -> Result<Option<ItemView>, StoreError> {
+    async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
         self.queries.item(item_id).await
     }
 
@@ -242,7 +242,7 @@ impl Queries for FaultyAlerter {
         filter: &ItemFilter,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Result<Page<ItemView>, StoreError> {
+    ) -> Result<Page<ItemWithLevels>, StoreError> {
         self.queries.items(filter, cursor, limit).await
     }
 
@@ -269,7 +269,7 @@ impl Queries for FaultyAlerter {
         filter: &LevelFilter,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Result<Page<LevelView>, StoreError> {
+    ) -> Result<Page<LevelWithItem>, StoreError> {
         self.queries.levels(filter, cursor, limit).await
     }
 

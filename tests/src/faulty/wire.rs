@@ -24,7 +24,7 @@ use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_types::body::SdkBody;
-use stockline_common::aws::dynamodb::{Wire, table};
+use stockline_aws::dynamodb::{Wire, table};
 
 use super::{Edge, Kind, Plan, Point};
 

@@ -3,10 +3,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockline_common::domain::{Alert, CommandId, Commit, LoadRequest, Loaded, LocationId, Record, Status, Timestamp};
-use stockline_common::ports::{
-    AlertPublisher, CommandReceiver, CommandState, CommitOutcome, Delivery, Handle, QueueDepth, QueueError, Store,
-    StoreError,
+use stockline_core::domain::{
+    Alert, CommandId, CommandKey, Commit, LoadRequest, Loaded, LocationId, Record, Status, Timestamp,
+};
+use stockline_core::ports::{
+    AlertPublisher, CommandReceiver, CommitOutcome, Delivery, Handle, QueueDepth, QueueError, Store, StoreError,
 };
 use uuid::Uuid;
 
@@ -213,7 +214,7 @@ impl Store for Faulty {
         answers.unwrap_or_else(|_| vec![Err(down()); count])
     }
 
-    async fn discard(&self, command: &CommandState, at: Timestamp) -> Result<bool, StoreError> {
+    async fn discard(&self, command: &CommandKey, at: Timestamp) -> Result<bool, StoreError> {
         self.store.discard(command, at).await
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use stockline_common::aws::dynamodb::table;
+use stockline_aws::dynamodb::table;
 
 use super::roles::arn;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use serde_json::json;
-use stockline_common::domain::{Alert, LocationSettings, Timestamp};
-use stockline_common::ports::Clock;
+use stockline_core::domain::{Alert, LocationSettings, Timestamp};
+use stockline_core::ports::Clock;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -194,7 +194,7 @@ impl World {
                     let page = ports.queries.alerts(None, None, 100).await.unwrap();
                     page.entries.iter().filter(|record| record.sent_at.is_some()).count()
                 }
-                Work::Notice => usize::from(ports.alerts.told_until(&place("north")).await.unwrap().is_some()),
+                Work::Notice => usize::from(ports.alerts.notified_until(&place("north")).await.unwrap().is_some()),
             }
         });
         let ids = self.work.ids();

@@ -7,10 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use stockline_alerter::{Alerter, Config, function};
-use stockline_common::domain::Alert;
-use stockline_common::ports::{AlertPublisher as _, Clock, CommandReceiver as _, Delivery, FixedClock, Handle};
-use stockline_common::service::Shutdown;
-use stockline_common::sqlite::{
+use stockline_core::domain::Alert;
+use stockline_core::ports::{AlertPublisher as _, Clock, CommandReceiver as _, Delivery, FixedClock, Handle};
+use stockline_service::Shutdown;
+use stockline_sqlite::{
     DataFolder, OpenOptions, QueueOptions, SqliteAlertQueue, SqliteQueue, SqliteStore, StoreOptions,
 };
 use uuid::Uuid;

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockline_common::domain::ItemId;
-use stockline_common::ports::QueueError;
-use stockline_common::ports::{CommandReceiver, CommandSender as _, Delivery, FixedClock, Handle, Pack, QueueDepth};
-use stockline_common::sqlite::{DataFolder, QueueOptions, SqliteQueue};
+use stockline_core::domain::ItemId;
+use stockline_core::ports::QueueError;
+use stockline_core::ports::{CommandReceiver, CommandSender as _, Delivery, FixedClock, Handle, Pack, QueueDepth};
+use stockline_sqlite::{DataFolder, QueueOptions, SqliteQueue};
 use uuid::Uuid;
 
 use crate::contract::store::at;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stockline_common::domain::{
-    CommandId, ItemId, Queued, Resubmits, Slot, decode_message, encode_command, join_message,
+use stockline_core::domain::{
+    CommandId, CommandKey, ItemId, Queued, Slot, decode_message, encode_command, join_message,
 };
 
 use crate::contract::store::{at, id, item_id, queued};
@@ -154,7 +154,7 @@ fn trouble(item: &str) -> Vec<Message> {
         next("sell", r#","quantity":2,"occurred_at":"2026-01-31T06:15:00Z""#),
     ];
     let mut resubmission = next("sell", r#","quantity":60,"on_shortage":"allow""#);
-    resubmission.resubmits = Some(Resubmits { item_id: item_id(item), command_id: id(3) });
+    resubmission.resubmits = Some(CommandKey { item_id: item_id(item), command_id: id(3) });
     let refused =
         [next("receive", r#","quantity":40"#), next("sell", r#","quantity":5"#), next("sell", r#","quantity":6"#)];
     let retried = Queued { retry: 1, ..refused[1].clone() };

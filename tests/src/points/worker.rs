@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use stockline_common::domain::{CommandId, FoldLimits};
-use stockline_common::ports::{Clock, CommandState, FixedClock, QueueDepth, Store};
+use stockline_core::domain::{CommandId, CommandKey, FoldLimits};
+use stockline_core::ports::{Clock, FixedClock, QueueDepth, Store};
 use stockline_worker::{Adapters, Config};
 
 use super::line::{FileQueue, Line, VISIBILITY};
@@ -175,7 +175,7 @@ impl<'a> World<'a> {
                 let page = reader.audit_ledger(&view.item.item_id, &level.location_id, 1, 100).await.unwrap();
                 levels.push(format!("{} {} {:?}", level.location_id, level.on_hand, page.entries));
             }
-            let state = |command_id: &CommandId| CommandState { item_id: item_id(&self.item), command_id: *command_id };
+            let state = |command_id: &CommandId| CommandKey { item_id: item_id(&self.item), command_id: *command_id };
             let states: Vec<_> = self.ids.iter().map(state).collect();
             let mut records = ports.queries.records(&states).await.unwrap();
             // It is of the item too.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde_json::json;
-use stockline_common::domain::Alert;
+use stockline_core::domain::Alert;
 use stockline_tests::aws::{Installation, POLL_EVERY};
 use stockline_tests::process::PATIENCE;
 use stockline_tests::stack::{ALERT_EMAILS, MAIL_FROM};

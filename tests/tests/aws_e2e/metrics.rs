@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use aws_sdk_sesv2::types::MailType;
 use serde_json::json;
-use stockline_common::service::NAMESPACE;
+use stockline_service::NAMESPACE;
 use stockline_tests::aws::{Installation, POLL_EVERY};
 use stockline_tests::process::PATIENCE;
 use stockline_tests::stack::ALERT_EMAILS;

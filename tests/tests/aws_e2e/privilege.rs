@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stockline_alerter::{Adapters, Alerter, Config, MIN_LEASE};
-use stockline_common::aws::{DynamoOptions, DynamoStore, SesMailer, SqsOptions, SqsQueue};
-use stockline_common::domain::{Commit, DeadLetter, ItemId, Record, Slot, decode_message};
-use stockline_common::ports::{Clock, CommandReceiver as _, CommitOutcome, Store as _};
-use stockline_common::service::SystemClock;
+use stockline_aws::{DynamoOptions, DynamoStore, SesMailer, SqsOptions, SqsQueue};
+use stockline_core::domain::{Commit, DeadLetter, ItemId, Record, Slot, decode_message};
+use stockline_core::ports::{Clock, CommandReceiver as _, CommitOutcome, Store as _};
+use stockline_service::SystemClock;
 use stockline_tests::aws::{Installation, POLL_EVERY};
 use stockline_tests::iam::{Access, Grant, PROGRAMS, Policy};
 use stockline_tests::ministack::{clients_at, random_id};

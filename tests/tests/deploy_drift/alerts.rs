@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 use stockline_alerter::MIN_LEASE;
-use stockline_common::aws::QUEUE_RETENTION_S;
+use stockline_core::ports::QUEUE_RETENTION_S;
 
 use super::Faults;
 use super::programs::{ALERTER, DATA, Deployment};

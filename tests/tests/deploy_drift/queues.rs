@@ -1,12 +1,12 @@
 use serde_json::{Value, json};
-use stockline_common::aws::{QUEUE_MAX_RECEIVES, QUEUE_RETENTION_S};
-use stockline_common::domain::MAX_PACK_BYTES;
-use stockline_common::service::deployed::RETENTION_MS;
+use stockline_aws::QUEUE_MAX_RECEIVES;
+use stockline_core::domain::MAX_PACK_BYTES;
+use stockline_core::ports::{QUEUE_RETENTION_S, RETENTION_MS};
 
 use super::Faults;
 use super::programs::{DATA, Deployment};
 
-/// As the adapter looks at them when a program starts (common/src/aws/sqs/check.rs), and more strictly: what is only
+/// As the adapter looks at them when a program starts (common/aws/src/sqs/check.rs), and more strictly: what is only
 /// warned of there is a fault of a template.
 pub(crate) fn are_as_the_adapter_wants_them(deployment: &Deployment) -> Faults {
     let mut faults = Faults::new();

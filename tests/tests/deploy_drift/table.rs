@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::{KeySchemaElement, KeyType};
 use serde_json::{Value, json};
-use stockline_common::aws::dynamodb::table;
+use stockline_aws::dynamodb::table;
 
 use super::Faults;
 use super::programs::{DATA, Deployment};

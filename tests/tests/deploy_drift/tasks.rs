@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use stockline_common::service::deployed::STOP_TIMEOUT;
+use stockline_aws::deployed::STOP_TIMEOUT;
 use stockline_ingress::Limits;
 use stockline_ingress::server::IDLE_TIMEOUT;
 

@@ -2,8 +2,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use stockline_common::domain::{Entry, ItemId, Level, LocationId, Quantity, Timestamp};
-use stockline_common::ports::{AuditReader, StoreError};
+use stockline_core::domain::{Entry, ItemId, Level, LocationId, Quantity, Timestamp};
+use stockline_core::ports::{AuditReader, StoreError};
 
 use super::{Digest, PAGE};
 

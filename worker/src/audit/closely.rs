@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use stockline_common::domain::{CommandId, ItemId, Level, LocationId, Status};
-use stockline_common::ports::{CommandState, ItemView, StoreError};
+use stockline_core::domain::{CommandId, CommandKey, ItemId, Level, LocationId, Status};
+use stockline_core::ports::{ItemWithLevels, StoreError};
 
 use super::{Audit, CLOSE_ITEMS_MAX, Chain, PAGE, chain, level_faults, outcomes};
 
@@ -112,7 +112,12 @@ impl Audit<'_> {
     }
 
     /// Checks a level again, and takes from the claims what its ledger bears out.
-    async fn level_closely(&mut self, view: &ItemView, level: &Level, claims: &mut Claims) -> Result<(), StoreError> {
+    async fn level_closely(
+        &mut self,
+        view: &ItemWithLevels,
+        level: &Level,
+        claims: &mut Claims,
+    ) -> Result<(), StoreError> {
         let item_id = &view.item.item_id;
         let location_id = &level.location_id;
         let found = Chain::read(self.reader, item_id, level).await?;
@@ -148,7 +153,7 @@ impl Audit<'_> {
         command_id: CommandId,
         hash: u64,
     ) -> Result<bool, StoreError> {
-        let state = CommandState { item_id: item_id.clone(), command_id };
+        let state = CommandKey { item_id: item_id.clone(), command_id };
         let record = self.queries.records(std::slice::from_ref(&state)).await?.into_iter().next().flatten();
         Ok(record.is_some_and(|record| {
             record.outcome.status == Status::Applied

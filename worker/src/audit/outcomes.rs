@@ -1,7 +1,7 @@
 //! What an outcome says of the ledger, and whether it can be.
 
-use stockline_common::domain::{Action, Effect, Entry, EntryKind, LocationId, Outcome, Record, Status};
-use stockline_common::ports::Movement;
+use stockline_core::domain::{Action, Effect, Entry, EntryKind, LocationId, Outcome, Record, Status};
+use stockline_core::ports::Movement;
 
 /// The ledger entries that an outcome's effects stand for.
 pub(super) fn entries(outcome: &Outcome) -> impl Iterator<Item = (LocationId, Entry)> + '_ {

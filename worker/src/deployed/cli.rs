@@ -1,8 +1,8 @@
 //! The command line of the deployed worker.
 
 use clap::{Args, Parser, Subcommand};
-use stockline_common::domain::{CommandId, ItemId};
-use stockline_common::service::deployed;
+use stockline_aws::deployed;
+use stockline_core::domain::{CommandId, ItemId};
 
 use super::settings::VARIABLES;
 

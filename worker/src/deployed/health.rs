@@ -6,7 +6,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use stockline_common::service::Shutdown;
+use stockline_service::Shutdown;
 use stockline_worker::{Condition, Health};
 
 /// `/healthz` answers while the process lives; `/readyz` says whether it works, in words.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use stockline_common::aws::{Clients, DynamoOptions, DynamoStore, SnsPublisher, SqsOptions, SqsQueue, StartError};
-use stockline_common::domain::FoldLimits;
-use stockline_common::ports::Clock;
-use stockline_common::service::deployed::{self, StartChecks};
-use stockline_common::service::{
-    LogFormat, MetricsTeller, Shutdown, SystemClock, Variable, init_logs, install_metrics, on_termination,
+use stockline_aws::deployed::{self, StartChecks};
+use stockline_aws::{Clients, DynamoOptions, DynamoStore, SnsPublisher, SqsOptions, SqsQueue, StartError};
+use stockline_core::domain::FoldLimits;
+use stockline_core::ports::Clock;
+use stockline_service::{
+    EmfEmitter, LogFormat, Shutdown, SystemClock, Variable, init_logs, install_metrics, on_termination,
 };
 use stockline_worker::{Adapters, Config, Health};
 use tokio::net::TcpListener;
@@ -75,7 +75,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         serve(address, "STOCKLINE_METRICS_LISTEN", health::metrics(move || metrics.render())).await?;
     }
     let (teller_ends, told) = Shutdown::new();
-    let teller = tokio::spawn(MetricsTeller::new("worker", metrics).run(told));
+    let teller = tokio::spawn(EmfEmitter::new("worker", metrics).run(told));
     let Connected { store, queue, alerts, clock } = connected;
     let adapters = Adapters { queue, store, alerts, clock };
     let mut working = tokio::spawn(stockline_worker::run_with_health(config(&settings), adapters, health, shutdown));
@@ -99,7 +99,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
 /// Makes the adapters, and looks whether what they name is there and right.
 async fn connect(settings: &Settings) -> anyhow::Result<Connected> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let clients = Clients::connect().await;
+    let clients = Clients::from_env().await;
     let options = SqsOptions { visibility_timeout: settings.visibility, ..SqsOptions::default() };
     let queue = SqsQueue::new(clients.sqs, settings.queue_url.clone(), Some(settings.dlq_url.clone()), options);
     let options = DynamoOptions::default();
@@ -128,7 +128,7 @@ fn config(settings: &Settings) -> Config {
         receive_wait: RECEIVE_WAIT,
         rules: settings.rules,
         fold_limits: FoldLimits::default(),
-        retention_ms: deployed::RETENTION_MS,
+        retention_ms: stockline_core::ports::RETENTION_MS,
         drain: DRAIN,
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use serde_json::json;
-use stockline_common::domain::Record;
-use stockline_common::ports::{Queries, StoreError};
+use stockline_core::domain::Record;
+use stockline_core::ports::{Queries, StoreError};
 use stockline_worker::audit::{Progress, audit};
 use stockline_worker::dead_letters::{self, Retried};
 use stockline_worker::operator::{Ended, Op, Operator, Order};

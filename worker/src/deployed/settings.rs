@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use stockline_common::domain::Rules;
-use stockline_common::service::deployed::{self, Deployment};
-use stockline_common::service::{Env, EnvError, Variable};
+use stockline_aws::deployed::{self, Deployment};
+use stockline_core::domain::Rules;
+use stockline_service::{Env, EnvError, Variable};
 
 const TOPIC_ARN: Variable = Variable::required("STOCKLINE_TOPIC_ARN", "ARN of the alert topic (SNS, standard)");
 pub(crate) const HEALTH_LISTEN: Variable =

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
-use stockline_common::domain::{
-    Claim, CommandId, Commit, Entry, Item, ItemId, Level, LoadRequest, Loaded, LoadedLevel, LocationId,
-    LocationSettings, Record, RejudgeMark, Resubmits, Status, Timestamp,
+use stockline_core::domain::{
+    Claim, CommandId, CommandKey, Commit, Entry, Item, ItemId, Level, LoadRequest, Loaded, LoadedLevel, LocationId,
+    LocationSettings, Record, RejudgeMark, Status, Timestamp,
 };
-use stockline_common::ports::{CommitOutcome, ItemView, StoreError};
+use stockline_core::ports::{CommitOutcome, ItemWithLevels, StoreError};
 
 /// The stock, as the port's contract says; everything public is for tests to look at and to damage.
 #[derive(Debug, Default)]
@@ -76,7 +76,7 @@ impl Stock {
         entries.filter(|entry| entry.recorded_at > since).cloned().collect()
     }
 
-    fn record(&self, of: &Resubmits) -> Option<&Record> {
+    fn record(&self, of: &CommandKey) -> Option<&Record> {
         self.records.get(&(of.item_id.clone(), of.command_id))
     }
 
@@ -121,7 +121,7 @@ impl Stock {
         }
         for (old, by) in &commit.resubmitted {
             let old = self.records.get_mut(&(old.item_id.clone(), old.command_id)).unwrap();
-            old.resubmitted_as = Some(Resubmits { item_id: item_id.clone(), command_id: *by });
+            old.resubmitted_as = Some(CommandKey { item_id: item_id.clone(), command_id: *by });
         }
         if let Some(mark) = &commit.mark {
             self.marks.insert(mark_key(mark), mark.clone());
@@ -157,7 +157,7 @@ impl Stock {
     }
 
     fn refuses(&self, commit: &Commit) -> bool {
-        let note = |record: &Record| record.outcome.command.as_ref().and_then(|command| command.facts.note.clone());
+        let note = |record: &Record| record.outcome.command.as_ref().and_then(|command| command.details.note.clone());
         let bad_record = self.refused_note.is_some()
             && commit
                 .records
@@ -168,9 +168,9 @@ impl Stock {
         bad_record || bad_mark
     }
 
-    pub(crate) fn view(&self, item: &Item) -> ItemView {
+    pub(crate) fn view(&self, item: &Item) -> ItemWithLevels {
         let of_item = self.levels.iter().filter(|((item_id, _), _)| *item_id == item.item_id);
-        ItemView { item: item.clone(), levels: of_item.map(|(_, level)| level.clone()).collect() }
+        ItemWithLevels { item: item.clone(), levels: of_item.map(|(_, level)| level.clone()).collect() }
     }
 
     /// Chunks, then the tail.

@@ -3,16 +3,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockline_common::domain::{
-    Alert, Command, CommandId, Commit, FoldLimits, ItemId, LoadRequest, Loaded, LocationId, LocationSettings, Queued,
-    Record, Rules, Timestamp, encode_message,
+use stockline_core::domain::{
+    Alert, Command, CommandId, CommandKey, Commit, FoldLimits, ItemId, LoadRequest, Loaded, LocationId,
+    LocationSettings, Queued, Record, Rules, Timestamp, encode_message,
 };
-use stockline_common::ports::{
-    AlertPublisher, AlertRecord, AuditReader, Clock, CommandFilter, CommandReceiver, CommandState, CommitOutcome,
-    Delivery, FixedClock, Handle, ItemFilter, ItemView, LedgerPage, LevelFilter, LevelView, Locations, Movement,
+use stockline_core::ports::{
+    AlertPublisher, AlertRecord, AuditReader, Clock, CommandFilter, CommandReceiver, CommitOutcome, Delivery,
+    FixedClock, Handle, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter, LevelWithItem, Locations, Movement,
     MovementFilter, Page, Queries, QueueDepth, QueueError, Store, StoreError,
 };
-use stockline_common::service::{Shutdown, ShutdownTrigger};
+use stockline_service::{Shutdown, ShutdownTrigger};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -86,7 +86,7 @@ impl World {
             receive_wait: Duration::from_secs(2),
             rules: Rules::default(),
             fold_limits: FoldLimits { max_actions: 9, max_tail_bytes: 200, ..FoldLimits::default() },
-            retention_ms: 28 * 24 * 3_600_000,
+            retention_ms: stockline_core::ports::RETENTION_MS,
             drain: Duration::from_secs(5),
         };
         let mut world = Self {
@@ -230,7 +230,7 @@ impl Store for Faulty {
         answer.unwrap_or_else(|| commits.iter().map(|_| down()).collect())
     }
 
-    async fn discard(&self, command: &CommandState, at: Timestamp) -> Result<bool, StoreError> {
+    async fn discard(&self, command: &CommandKey, at: Timestamp) -> Result<bool, StoreError> {
         let mut stock = self.world.store.stock();
         let record = stock.records.get_mut(&(command.item_id.clone(), command.command_id));
         let letter = record.and_then(|record| record.outcome.dead_letter.as_mut());
@@ -277,7 +277,7 @@ impl CommandReceiver for Faulty {
 
 #[async_trait]
 impl AuditReader for Faulty {
-    async fn audit_items(&self, _cursor: Option<&str>, _limit: usize) -> Result<Page<ItemView>, StoreError> {
+    async fn audit_items(&self, _cursor: Option<&str>, _limit: usize) -> Result<Page<ItemWithLevels>, StoreError> {
         let stock = self.world.store.stock();
         Ok(Page { entries: stock.items.values().map(|item| stock.view(item)).collect(), next_cursor: None })
     }
@@ -323,18 +323,18 @@ fn not_simulated<T>() -> Result<T, StoreError> {
 
 #[async_trait]
 impl Queries for Faulty {
-    async fn records(&self, commands: &[CommandState]) -> Result<Vec<Option<Record>>, StoreError> {
+    async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
         let stock = self.world.store.stock();
-        let find = |c: &CommandState| stock.records.get(&(c.item_id.clone(), c.command_id)).cloned();
+        let find = |c: &CommandKey| stock.records.get(&(c.item_id.clone(), c.command_id)).cloned();
         Ok(commands.iter().map(find).collect())
     }
 
-    async fn item(&self, item_id: &ItemId) -> Result<Option<ItemView>, StoreError> {
+    async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
         let stock = self.world.store.stock();
         Ok(stock.items.get(item_id).map(|item| stock.view(item)))
     }
 
-    async fn items(&self, _: &ItemFilter, _: Option<&str>, _: usize) -> Result<Page<ItemView>, StoreError> {
+    async fn items(&self, _: &ItemFilter, _: Option<&str>, _: usize) -> Result<Page<ItemWithLevels>, StoreError> {
         not_simulated()
     }
 
@@ -352,11 +352,11 @@ impl Queries for Faulty {
         &self,
         _: &ItemId,
         _: Timestamp,
-    ) -> Result<Option<Vec<(LocationId, stockline_common::domain::Quantity, u64)>>, StoreError> {
+    ) -> Result<Option<Vec<(LocationId, stockline_core::domain::Quantity, u64)>>, StoreError> {
         not_simulated()
     }
 
-    async fn levels(&self, _: &LevelFilter, _: Option<&str>, _: usize) -> Result<Page<LevelView>, StoreError> {
+    async fn levels(&self, _: &LevelFilter, _: Option<&str>, _: usize) -> Result<Page<LevelWithItem>, StoreError> {
         not_simulated()
     }
 

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use stockline_common::domain::{CommandId, Quantity, Status, StockState};
+use stockline_core::domain::{CommandId, Quantity, Status, StockState};
 use uuid::Uuid;
 
 use super::send_everything;
@@ -22,11 +22,11 @@ async fn world() -> Arc<World> {
     world
 }
 
-fn cola() -> (stockline_common::domain::ItemId, stockline_common::domain::LocationId) {
+fn cola() -> (stockline_core::domain::ItemId, stockline_core::domain::LocationId) {
     (item("cola"), "main".parse().unwrap())
 }
 
-fn of_cola(n: u128) -> (stockline_common::domain::ItemId, CommandId) {
+fn of_cola(n: u128) -> (stockline_core::domain::ItemId, CommandId) {
     (item("cola"), CommandId(Uuid::from_u128(n)))
 }
 
@@ -51,7 +51,7 @@ async fn each_damage_is_found_and_named() {
         ("its ledger ends at", |s| s.levels.get_mut(&cola()).unwrap().seq += 1),
         ("the alert state is", |s| s.levels.get_mut(&cola()).unwrap().state = StockState::Normal),
         ("before its last entry", |s| {
-            s.levels.get_mut(&cola()).unwrap().updated_at = stockline_common::domain::Timestamp::EPOCH;
+            s.levels.get_mut(&cola()).unwrap().updated_at = stockline_core::domain::Timestamp::EPOCH;
         }),
         ("comes after entry", |s| {
             let key = s.chunks.keys().find(|key| key.0 == item("cola")).unwrap().clone();

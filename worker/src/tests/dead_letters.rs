@@ -1,8 +1,8 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use stockline_common::domain::{CommandId, Status};
-use stockline_common::ports::{Clock, CommandSender, CommandState, Pack, QueueError};
+use stockline_core::domain::{CommandId, CommandKey, Status};
+use stockline_core::ports::{Clock, CommandSender, Pack, QueueError};
 use uuid::Uuid;
 
 use super::{noted, sell, stocked};
@@ -39,8 +39,8 @@ fn sender(world: &Arc<World>) -> Sender {
     Sender { world: world.clone(), fail: false, calls: Mutex::default() }
 }
 
-fn state(n: u128) -> CommandState {
-    CommandState { item_id: item("cola"), command_id: CommandId(Uuid::from_u128(n)) }
+fn state(n: u128) -> CommandKey {
+    CommandKey { item_id: item("cola"), command_id: CommandId(Uuid::from_u128(n)) }
 }
 
 /// Commands 3 and 4 are refused by the store and set aside, garbage is 99.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockline_common::domain::{DEAD_BODY_MAX_BYTES, Status, encode_message};
+use stockline_core::domain::{DEAD_BODY_MAX_BYTES, Status, encode_message};
 use uuid::Uuid;
 
 use super::{noted, register, sell, stocked};

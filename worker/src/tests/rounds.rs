@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use stockline_common::domain::{Alert, AlertKind, CommandId, Status};
+use stockline_core::domain::{Alert, AlertKind, CommandId, Status};
 use uuid::Uuid;
 
 use super::{receive, register, sell, stocked, threshold};
@@ -209,7 +209,7 @@ async fn a_resubmission_replaces_its_refused_command_once() {
     let old = sell(3, "cola", "main", 2).command;
     let mut again = sell(4, "cola", "main", 2);
     again.resubmits =
-        Some(stockline_common::domain::Resubmits { item_id: old.item_id.clone(), command_id: old.command_id });
+        Some(stockline_core::domain::CommandKey { item_id: old.item_id.clone(), command_id: old.command_id });
     let mut other = again.clone();
     other.command.command_id = register(9, "cola").command.command_id;
     world.send(&[again]);

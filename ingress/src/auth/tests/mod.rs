@@ -4,7 +4,7 @@ mod rotation;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use stockline_common::ports::FixedClock;
+use stockline_core::ports::FixedClock;
 
 use super::testing::{CLIENT, ISSUER, TestKey, bearer, clock, jwks};
 use super::*;

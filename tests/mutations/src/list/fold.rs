@@ -4,15 +4,15 @@ use super::edit;
 use crate::{Mutation, Suite};
 
 const DOMAIN: &Suite =
-    &Suite { arguments: &["-p", "stockline-common", "--test", "domain"], sources: "common/tests/domain" };
+    &Suite { arguments: &["-p", "stockline-core", "--test", "domain"], sources: "common/core/tests/domain" };
 
-const FOLD: &str = "common/src/domain/fold.rs";
-const DRAFT: &str = "common/src/domain/fold/draft.rs";
-const MOVEMENTS: &str = "common/src/domain/fold/movements.rs";
-const OCCURRENCE: &str = "common/src/domain/fold/occurrence.rs";
-const LEVEL: &str = "common/src/domain/level.rs";
-const OUTCOME: &str = "common/src/domain/outcome.rs";
-const CATALOGUE: &str = "common/src/domain/fold/catalogue_commands.rs";
+const FOLD: &str = "common/core/src/domain/fold.rs";
+const DRAFT: &str = "common/core/src/domain/fold/draft.rs";
+const MOVEMENTS: &str = "common/core/src/domain/fold/movements.rs";
+const OCCURRENCE: &str = "common/core/src/domain/fold/occurrence.rs";
+const LEVEL: &str = "common/core/src/domain/level.rs";
+const OUTCOME: &str = "common/core/src/domain/outcome.rs";
+const CATALOGUE: &str = "common/core/src/domain/fold/catalogue_commands.rs";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
@@ -170,7 +170,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a-resubmission-grows-older-while-it-is-not-corrected",
         edits: &[edit(
-            "common/src/domain/fold/occurrence.rs",
+            "common/core/src/domain/fold/occurrence.rs",
             "queued.first_accepted_at.unwrap_or(queued.accepted_at)",
             "queued.accepted_at",
         )],

@@ -201,7 +201,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "the-age-of-a-resubmission-is-judged-by-the-one-before",
         edits: &[edit(
-            "common/src/domain/outcome.rs",
+            "common/core/src/domain/outcome.rs",
             "self.first_accepted_at.unwrap_or(self.outcome.accepted_at)",
             "self.outcome.accepted_at",
         )],
@@ -216,7 +216,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "commands-of-two-items-are-resubmitted-under-one-id",
-        edits: &[edit("common/src/domain/ids.rs", "format!(\"resubmit {item_id}\")", "\"resubmit\"")],
+        edits: &[edit("common/core/src/domain/ids.rs", "format!(\"resubmit {item_id}\")", "\"resubmit\"")],
         suite: API,
         killed_by: "resubmit::refused_commands_of_two_items_with_one_id_are_both_resubmitted_for_a_third",
     },

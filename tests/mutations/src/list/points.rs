@@ -42,7 +42,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "at-every-point-ids-put-under-no-condition",
         edits: &[edit(
-            "common/src/sqlite/stock/commit.rs",
+            "common/sqlite/src/stock/commit.rs",
             "Some((_, stored)) if stored.decides(record.retry) => decided.push(stored),",
             "Some((_, stored)) if stored.decides(record.retry) && false => decided.push(stored),",
         )],
@@ -84,7 +84,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "at-every-call-of-dynamodb-ids-put-under-no-condition",
         edits: &[edit(
-            "common/src/aws/dynamodb/commit.rs",
+            "common/aws/src/dynamodb/commit.rs",
             "\"attribute_not_exists(#pk) OR #dead < :retry\"",
             "\"attribute_not_exists(#pk) OR attribute_exists(#pk) OR #dead < :retry\"",
         )],

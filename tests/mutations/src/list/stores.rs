@@ -3,8 +3,9 @@
 use super::edit;
 use crate::{Mutation, Suite};
 
-const COMMON: &Suite =
-    &Suite { arguments: &["-p", "stockline-common", "--lib", "--features", "aws,sqlite"], sources: "common/src" };
+const AWS: &Suite = &Suite { arguments: &["-p", "stockline-aws", "--lib"], sources: "common/aws/src" };
+const CORE: &Suite = &Suite { arguments: &["-p", "stockline-core", "--lib"], sources: "common/core/src" };
+const SQLITE: &Suite = &Suite { arguments: &["-p", "stockline-sqlite", "--lib"], sources: "common/sqlite/src" };
 
 const CONTRACT_ON_DYNAMODB: &Suite = &Suite {
     arguments: &["-p", "stockline-tests", "--test", "contract_store_dynamodb"],
@@ -15,11 +16,11 @@ const CONTRACT_ON_SQLITE: &Suite = &Suite {
     sources: "tests/src/contract/store",
 };
 
-const COMMIT: &str = "common/src/aws/dynamodb/commit.rs";
-const CALL: &str = "common/src/aws/dynamodb/call.rs";
-const CANCEL: &str = "common/src/aws/dynamodb/cancel.rs";
-const PACE: &str = "common/src/sqlite/queue/pace.rs";
-const LOAD: &str = "common/src/aws/dynamodb/load.rs";
+const COMMIT: &str = "common/aws/src/dynamodb/commit.rs";
+const CALL: &str = "common/aws/src/dynamodb/call.rs";
+const CANCEL: &str = "common/aws/src/dynamodb/cancel.rs";
+const PACE: &str = "common/sqlite/src/queue/pace.rs";
+const LOAD: &str = "common/aws/src/dynamodb/load.rs";
 
 pub(super) const DYNAMODB: &[Mutation] = &[
     Mutation {
@@ -45,8 +46,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "                conditions.push(AT_VERSION);\n                values.push((\":version\", row::number(version)));",
             "                let _ = version;\n                conditions.push(\"attribute_exists(#pk)\");",
         )],
-        suite: COMMON,
-        killed_by: "aws::dynamodb::tests::commits::an_item_is_put_only_over_the_version_that_was_loaded",
+        suite: AWS,
+        killed_by: "dynamodb::tests::commits::an_item_is_put_only_over_the_version_that_was_loaded",
     },
     Mutation {
         name: "dynamodb-a-level-is-re-judged-by-an-old-threshold",
@@ -71,8 +72,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "row::of_chunk(&commit.item_id, chunk), ABSENT, &[], table)?;",
             "row::of_chunk(&commit.item_id, chunk), \"attribute_not_exists(#pk) OR attribute_exists(#pk)\", &[], table)?;",
         )],
-        suite: COMMON,
-        killed_by: "aws::dynamodb::tests::commits::a_chunk_is_never_overwritten",
+        suite: AWS,
+        killed_by: "dynamodb::tests::commits::a_chunk_is_never_overwritten",
     },
     Mutation {
         name: "dynamodb-a-failed-id-is-a-conflict-and-not-a-duplicate",
@@ -91,8 +92,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "Some(code) => passing = Some(told(code, reason)),",
             "Some(code) => refused = Some(told(code, reason)),",
         )],
-        suite: COMMON,
-        killed_by: "aws::dynamodb::tests::answers::a_transaction_with_a_conflict_may_pass_and_no_answer_is_taken_for_an_outcome",
+        suite: AWS,
+        killed_by: "dynamodb::tests::answers::a_transaction_with_a_conflict_may_pass_and_no_answer_is_taken_for_an_outcome",
     },
     Mutation {
         name: "dynamodb-unprocessed-keys-are-taken-for-absent",
@@ -101,24 +102,24 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "waiting = left.map(|left| left.keys).unwrap_or_default();",
             "waiting = left.map(|_| Vec::new()).unwrap_or_default();",
         )],
-        suite: COMMON,
-        killed_by: "aws::dynamodb::tests::answers::what_was_left_unprocessed_is_asked_for_again_until_it_comes",
+        suite: AWS,
+        killed_by: "dynamodb::tests::answers::what_was_left_unprocessed_is_asked_for_again_until_it_comes",
     },
     Mutation {
         name: "dynamodb-keys-that-stay-unprocessed-are-absent",
         edits: &[edit(CALL, "                    found.failed.extend(left);", "                    drop(left);")],
-        suite: COMMON,
-        killed_by: "aws::dynamodb::tests::answers::a_key_that_stays_unprocessed_fails_alone",
+        suite: AWS,
+        killed_by: "dynamodb::tests::answers::a_key_that_stays_unprocessed_fails_alone",
     },
     Mutation {
         name: "sqlite-a-claim-of-a-process-that-ended-is-waited-for",
         edits: &[edit(
-            "common/src/sqlite/stock/alert_book.rs",
+            "common/sqlite/src/stock/alert_book.rs",
             "lease_until > now.as_millis() && self.0.contains_key(name) => Claimed::Held,",
             "lease_until > now.as_millis() => Claimed::Held,",
         )],
-        suite: COMMON,
-        killed_by: "sqlite::stock::tests::alerts::a_claim_of_a_process_that_ended_is_not_waited_for",
+        suite: SQLITE,
+        killed_by: "stock::tests::alerts::a_claim_of_a_process_that_ended_is_not_waited_for",
     },
     Mutation {
         name: "sqlite-sends-run-ahead-of-what-is-worked-off",
@@ -127,8 +128,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "if !at_work || waiting + state.sending <= free {",
             "if !at_work || waiting + state.sending < usize::MAX {",
         )],
-        suite: COMMON,
-        killed_by: "sqlite::queue::tests::once_much_waits_and_is_worked_off_a_send_is_held_back_until_it_is_earned",
+        suite: SQLITE,
+        killed_by: "queue::tests::once_much_waits_and_is_worked_off_a_send_is_held_back_until_it_is_earned",
     },
     Mutation {
         name: "dynamodb-the-write-path-reads-what-may-be-old",
@@ -137,45 +138,45 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "future::join(self.get_many(named, true), side_by_side(whole)).await;",
             "future::join(self.get_many(named, false), side_by_side(whole)).await;",
         )],
-        suite: COMMON,
-        killed_by: "aws::dynamodb::tests::answers::the_levels_are_read_before_the_item_and_all_of_it_consistently",
+        suite: AWS,
+        killed_by: "dynamodb::tests::answers::the_levels_are_read_before_the_item_and_all_of_it_consistently",
     },
     Mutation {
         name: "sqs-an-entry-that-failed-counts-as-sent",
         edits: &[edit(
-            "common/src/aws/sqs/entries.rs",
+            "common/aws/src/sqs/entries.rs",
             "(entry.id(), Err(queue_error(entry.code(), entry.message().unwrap_or_default())))",
             "(entry.id(), { let _ = queue_error(entry.code(), \"\"); Ok(()) })",
         )],
-        suite: COMMON,
-        killed_by: "aws::sqs::entries::tests::each_entry_has_its_own_result_and_what_is_not_named_has_failed",
+        suite: AWS,
+        killed_by: "sqs::entries::tests::each_entry_has_its_own_result_and_what_is_not_named_has_failed",
     },
     Mutation {
         name: "an-entry-that-the-answer-does-not-name-counts-as-done",
         edits: &[edit(
-            "common/src/aws/batch.rs",
+            "common/aws/src/batch.rs",
             "let mut results = vec![Err(unnamed); count];",
             "let _ = unnamed;\n    let mut results = vec![Ok(()); count];",
         )],
-        suite: COMMON,
-        killed_by: "aws::batch::tests::an_entry_that_the_answer_does_not_name_has_failed",
+        suite: AWS,
+        killed_by: "batch::tests::an_entry_that_the_answer_does_not_name_has_failed",
     },
     Mutation {
         name: "a-receipt-of-any-key-is-good",
         edits: &[edit(
-            "common/src/domain/receipt.rs",
+            "common/core/src/domain/receipt.rs",
             "verify_truncated_left(tag).is_ok());",
             "verify_truncated_left(tag).is_ok() || true);",
         )],
-        suite: COMMON,
+        suite: CORE,
         killed_by: "domain::receipt::tests::a_receipt_holds_for_its_own_command_only",
     },
 ];
 
 const POWER: &Suite = &Suite { arguments: &["-p", "stockline-tests", "--test", "powerloss"], sources: "tests/tests" };
 
-const SQLITE_COMMIT: &str = "common/src/sqlite/stock/commit.rs";
-const MESSAGES: &str = "common/src/sqlite/queue/messages.rs";
+const SQLITE_COMMIT: &str = "common/sqlite/src/stock/commit.rs";
+const MESSAGES: &str = "common/sqlite/src/queue/messages.rs";
 
 pub(super) const SQLITE: &[Mutation] = &[
     Mutation {
@@ -235,8 +236,8 @@ pub(super) const SQLITE: &[Mutation] = &[
         }
     }\n\n    fn taken_before",
         )],
-        suite: COMMON,
-        killed_by: "sqlite::queue::tests::a_group_is_locked_while_any_of_its_messages_is_in_flight",
+        suite: SQLITE,
+        killed_by: "queue::tests::a_group_is_locked_while_any_of_its_messages_is_in_flight",
     },
     Mutation {
         name: "sqlite-an-expired-handle-acknowledges",
@@ -245,19 +246,19 @@ pub(super) const SQLITE: &[Mutation] = &[
             "    pub(super) fn ack(&mut self, now: Instant, delivery: DeliveryNo) -> Option<i64> {\n        self.expire(now);",
             "    pub(super) fn ack(&mut self, _now: Instant, delivery: DeliveryNo) -> Option<i64> {",
         )],
-        suite: COMMON,
-        killed_by: "sqlite::queue::tests::an_expired_handle_neither_acknowledges_nor_extends",
+        suite: SQLITE,
+        killed_by: "queue::tests::an_expired_handle_neither_acknowledges_nor_extends",
     },
     Mutation {
         name: "sqlite-what-is-accepted-is-not-synced",
         edits: &[
             edit(
-                "common/src/sqlite/schema.rs",
+                "common/sqlite/src/schema.rs",
                 "if options.synchronous_off { \"OFF\" } else { \"FULL\" })?;",
                 "if options.synchronous_off { \"OFF\" } else { \"OFF\" })?;",
             ),
             edit(
-                "common/src/sqlite/queue/batches.rs",
+                "common/sqlite/src/queue/batches.rs",
                 "\"synchronous\", if durable { \"FULL\" } else { \"NORMAL\" })?;",
                 "\"synchronous\", if durable { \"OFF\" } else { \"OFF\" })?;",
             ),

@@ -88,7 +88,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             edit(
                 GROUP,
                 "    /// Not to be attempted before.",
-                "    pub(crate) stale: Option<stockline_common::domain::Loaded>,\n    pub(crate) keep: bool,\n    /// Not to be attempted before.",
+                "    pub(crate) stale: Option<stockline_core::domain::Loaded>,\n    pub(crate) keep: bool,\n    /// Not to be attempted before.",
             ),
             edit(
                 GROUP,
@@ -137,7 +137,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a-threshold-that-stands-already-re-judges",
         edits: &[edit(
-            "common/src/domain/fold/draft.rs",
+            "common/core/src/domain/fold/draft.rs",
             "changed_default: queued.command.action.sets_default().then_some(applied.ends_fold),",
             "changed_default: queued.command.action.sets_default().then_some(true),",
         )],
@@ -147,7 +147,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a-change-that-an-earlier-version-recorded-judges-no-level",
         edits: &[edit(
-            "common/src/domain/outcome.rs",
+            "common/core/src/domain/outcome.rs",
             "self.changed_default.unwrap_or_else(sets_default)",
             "self.changed_default.unwrap_or_else(|| sets_default() && false)",
         )],

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use stockline_common::domain::decode_entries;
+use stockline_core::domain::decode_entries;
 use uuid::Uuid;
 
 use super::super::run::Story;

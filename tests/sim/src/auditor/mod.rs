@@ -1,7 +1,7 @@
 //! The auditor: predicts from the order in the queue what must be stored and told, and compares (design.md §2).
 //!
 //! It is written from design.md §3 to §8 and shares nothing with the fold: it reads the queue's messages and the
-//! table's rows as plain JSON. Of the product it uses only [`decode_entries`](stockline_common::domain::decode_entries),
+//! table's rows as plain JSON. Of the product it uses only [`decode_entries`](stockline_core::domain::decode_entries),
 //! to read the ledger's binary, and the clock's text form.
 
 mod aside;

@@ -84,7 +84,7 @@ pub(crate) fn thousandths(text: &str) -> i128 {
 
 /// `2026-01-01T00:00:00.000Z` as milliseconds since 1970.
 pub(crate) fn millis(text: &str) -> i64 {
-    text.parse::<stockline_common::domain::Timestamp>().unwrap().as_millis()
+    text.parse::<stockline_core::domain::Timestamp>().unwrap().as_millis()
 }
 
 /// The places of a message, in order.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stockline_common::ports::Handle;
+use stockline_core::ports::Handle;
 
 use super::{Home, LONG, NEVER_SET_ASIDE, NO_WAIT, SHORT, bodies, fresh, handles, is_expired};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use stockline_common::ports::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
+use stockline_core::ports::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
 use uuid::Uuid;
 
 use crate::process::PATIENCE;
@@ -24,7 +24,7 @@ pub const NO_WAIT: Duration = Duration::ZERO;
 
 /// What the queues of different homes do differently, each within the contract or a known fault of a stand-in.
 #[derive(Debug, Clone, Copy)]
-pub struct Manners {
+pub struct Capabilities {
     /// A handle whose time has run out is refused before the message is delivered again.
     pub refuses_expired: bool,
     /// The attempt of a receive is remembered.
@@ -39,7 +39,7 @@ pub struct Queue {
     /// What the worker has of it.
     pub receiver: Arc<dyn CommandReceiver>,
     /// How it differs from others.
-    pub manners: Manners,
+    pub manners: Capabilities,
 }
 
 /// Makes queues.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use stockline_common::ports::Delivery;
+use stockline_core::ports::Delivery;
 
 use super::{Home, LONG, NEVER_SET_ASIDE, Queue, SHORT, bodies, fresh};
 use crate::process::PATIENCE;

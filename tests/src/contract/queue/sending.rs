@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use stockline_common::domain::MAX_PACK_BYTES;
+use stockline_core::domain::MAX_PACK_BYTES;
 
 use super::{Home, LONG, NEVER_SET_ASIDE, bodies, fresh, pack};
 use crate::process::PATIENCE;

@@ -1,7 +1,7 @@
 //! The alert history and the alerter's claims.
 
-use stockline_common::domain::{Alert, AlertKind, Quantity};
-use stockline_common::ports::{Claimed, RefusedNotice};
+use stockline_core::domain::{Alert, AlertKind, Quantity};
+use stockline_core::ports::{Claimed, RefusedNotice};
 
 use super::{Shop, all_pages, at, id, item_id, place};
 
@@ -86,21 +86,21 @@ pub async fn the_history_pages_newest_first_by_location_or_all(shop: Shop) {
 pub async fn a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told(shop: Shop) {
     let notice = |day: &str| RefusedNotice { location_id: place("main"), day: day.into() };
     let book = &shop.ports().alerts;
-    assert_eq!(book.told_until(&place("main")).await.unwrap(), None);
+    assert_eq!(book.notified_until(&place("main")).await.unwrap(), None);
     assert_eq!(book.claim_notice(&notice("2026-01-31"), at(0), at(10)).await.unwrap(), Claimed::Ours);
     assert_eq!(book.claim_notice(&notice("2026-01-31"), at(9), at(20)).await.unwrap(), Claimed::Held);
     assert_eq!(book.claim_notice(&notice("2026-01-31"), at(10), at(20)).await.unwrap(), Claimed::Ours);
-    assert_eq!(book.told_until(&place("main")).await.unwrap(), None);
+    assert_eq!(book.notified_until(&place("main")).await.unwrap(), None);
     book.mark_notice_sent(&notice("2026-01-31"), at(15)).await.unwrap();
     assert_eq!(book.claim_notice(&notice("2026-01-31"), at(99), at(120)).await.unwrap(), Claimed::Sent);
     assert_eq!(book.claim_notice(&notice("2026-02-01"), at(99), at(120)).await.unwrap(), Claimed::Ours);
-    assert_eq!(book.told_until(&place("main")).await.unwrap(), Some(at(15)), "an unsent one tells nothing");
+    assert_eq!(book.notified_until(&place("main")).await.unwrap(), Some(at(15)), "an unsent one tells nothing");
     book.mark_notice_sent(&notice("2026-02-01"), at(110)).await.unwrap();
-    assert_eq!(book.told_until(&place("main")).await.unwrap(), Some(at(110)));
-    assert_eq!(book.told_until(&place("north")).await.unwrap(), None);
+    assert_eq!(book.notified_until(&place("main")).await.unwrap(), Some(at(110)));
+    assert_eq!(book.notified_until(&place("north")).await.unwrap(), None);
     for day in 1..=40 {
         let unsent = notice(&format!("2026-03-{day:02}"));
         assert_eq!(book.claim_notice(&unsent, at(200), at(220)).await.unwrap(), Claimed::Ours);
     }
-    assert_eq!(book.told_until(&place("main")).await.unwrap(), Some(at(110)), "behind many unsent ones");
+    assert_eq!(book.notified_until(&place("main")).await.unwrap(), Some(at(110)), "behind many unsent ones");
 }

@@ -1,10 +1,10 @@
 //! Conditions, duplicates, claims, marks.
 
-use stockline_common::domain::{
-    Claim, ClaimChange, Commit, FoldLimits, LoadRequest, LoadedLevel, LocationSettings, RejudgeMark, Resubmits, Status,
-    rejudge,
+use stockline_core::domain::{
+    Claim, ClaimChange, CommandKey, Commit, FoldLimits, LoadRequest, LoadedLevel, LocationSettings, RejudgeMark,
+    Status, rejudge,
 };
-use stockline_common::ports::CommitOutcome;
+use stockline_core::ports::CommitOutcome;
 
 use super::{Bounds, Shop, at, id, item_id, place};
 
@@ -52,7 +52,7 @@ pub async fn a_duplicate_is_named_whatever_else_failed_and_nothing_is_written(sh
     // Beside the stale level: another's claim, an item that is no longer so, a record that is not there to be marked.
     stale.claims = vec![ClaimChange { claim: Claim::Barcode("7".into()), held: true }];
     stale.threshold_check = Some(99);
-    let nowhere = Resubmits { item_id: item_id("nowhere"), command_id: id(1) };
+    let nowhere = CommandKey { item_id: item_id("nowhere"), command_id: id(1) };
     stale.resubmitted = vec![(nowhere, new.command_id())];
     let CommitOutcome::Decided(mut named) = shop.commit(stale).await else { panic!("not decided") };
     named.sort_by_key(|record| record.outcome.command_id);
@@ -202,7 +202,7 @@ pub async fn a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine(shop: S
 pub async fn a_level_is_rejudged_once_and_only_by_the_threshold_that_holds(shop: Shop) {
     cola(&shop).await;
     let threshold = shop.run("set_threshold", "cola", r#","low_stock_threshold":20"#, at(2)).await;
-    let loaded = shop.ports().store.load(&[LoadRequest::for_rejudge(item_id("cola"))]).await.remove(0).unwrap();
+    let loaded = shop.ports().store.load(&[LoadRequest::of(item_id("cola"))]).await.remove(0).unwrap();
     let (item, level) = (loaded.item.unwrap(), &loaded.levels[&place("main")].level);
     let judged = rejudge(&item, level, threshold.outcome.command_id, at(3));
     let by_an_old_threshold = Commit { threshold_check: Some(item.threshold_version - 1), ..judged.clone() };
@@ -223,7 +223,7 @@ pub async fn every_level_has_a_mark_of_its_own(shop: Shop) {
     shop.open_location("north").await;
     shop.receive("cola", "north", 30, at(1)).await;
     let threshold = shop.run("set_threshold", "cola", r#","low_stock_threshold":20"#, at(2)).await;
-    let loaded = shop.ports().store.load(&[LoadRequest::for_rejudge(item_id("cola"))]).await.remove(0).unwrap();
+    let loaded = shop.ports().store.load(&[LoadRequest::of(item_id("cola"))]).await.remove(0).unwrap();
     assert_eq!(loaded.levels.len(), 2);
     let item = loaded.item.unwrap();
     for (location, level) in &loaded.levels {
@@ -243,7 +243,7 @@ pub async fn every_level_has_a_mark_of_its_own(shop: Shop) {
 pub async fn a_load_answers_each_request_by_itself(shop: Shop) {
     let requests: Vec<_> = (0..150_u32)
         .map(|n| {
-            let mut request = LoadRequest::for_rejudge(item_id(&format!("item-{n}")));
+            let mut request = LoadRequest::of(item_id(&format!("item-{n}")));
             request.all_levels = n % 2 == 0;
             request.locations.extend([place("main"), place("nowhere")]);
             request.claims.insert(Claim::ItemKey(format!("item-{n}")));

@@ -1,7 +1,7 @@
 //! Dead letters, their retries, resubmissions.
 
-use stockline_common::domain::{CommandId, Commit, DeadLetter, Queued, Record, Resubmits, Slot, Status, Timestamp};
-use stockline_common::ports::{CommandFilter, CommandState, CommitOutcome};
+use stockline_core::domain::{CommandId, CommandKey, Commit, DeadLetter, Queued, Record, Slot, Status, Timestamp};
+use stockline_core::ports::{CommandFilter, CommitOutcome};
 
 use super::commits::cola;
 use super::{Shop, at, id, item_id, queued, slot_of};
@@ -12,11 +12,11 @@ fn dead(id: CommandId, retry: u32) -> Slot {
     Slot::Dead(Box::new(Record { retry, ..record }))
 }
 
-fn state(command_id: CommandId) -> CommandState {
-    CommandState { item_id: item_id("cola"), command_id }
+fn state(command_id: CommandId) -> CommandKey {
+    CommandKey { item_id: item_id("cola"), command_id }
 }
 
-fn resubmission(shop: &Shop, old: &Resubmits, now: Timestamp) -> Slot {
+fn resubmission(shop: &Shop, old: &CommandKey, now: Timestamp) -> Slot {
     let sale = queued(shop.fresh_id(), "sell", "cola", r#","quantity":1"#, now);
     slot_of(Queued { resubmits: Some(old.clone()), ..sale })
 }
@@ -81,7 +81,7 @@ pub async fn a_dead_letter_is_discarded_once_and_then_final(shop: Shop) {
 pub async fn a_refused_command_is_replaced_by_one_resubmission(shop: Shop) {
     cola(&shop).await;
     let refused = shop.run("sell", "cola", r#","quantity":99,"on_shortage":"reject""#, at(2)).await;
-    let old = Resubmits { item_id: item_id("cola"), command_id: refused.outcome.command_id };
+    let old = CommandKey { item_id: item_id("cola"), command_id: refused.outcome.command_id };
     let (a, b) = (resubmission(&shop, &old, at(3)), resubmission(&shop, &old, at(3)));
     assert!(shop.load("cola", std::slice::from_ref(&a)).await.records.contains_key(&old));
     let (a, b) = (shop.fold("cola", &[a], at(3)).await.commit, shop.fold("cola", &[b], at(3)).await.commit);
@@ -91,11 +91,11 @@ pub async fn a_refused_command_is_replaced_by_one_resubmission(shop: Shop) {
     assert_eq!(shop.commit(a).await, CommitOutcome::Committed);
     assert_eq!(shop.commit(b_without_levels).await, CommitOutcome::Conflict);
     let marked = shop.record("cola", old.command_id).await.unwrap();
-    assert_eq!(marked.resubmitted_as, Some(Resubmits { item_id: item_id("cola"), command_id: a_id }));
+    assert_eq!(marked.resubmitted_as, Some(CommandKey { item_id: item_id("cola"), command_id: a_id }));
     assert_eq!(marked.outcome, refused.outcome);
 
-    let unknown = Resubmits { item_id: item_id("nothing"), command_id: old.command_id };
-    let applied = Resubmits { item_id: item_id("cola"), command_id: a_id };
+    let unknown = CommandKey { item_id: item_id("nothing"), command_id: old.command_id };
+    let applied = CommandKey { item_id: item_id("cola"), command_id: a_id };
     for old in [unknown, applied] {
         let commit = Commit { resubmitted: vec![(old, b.records[0].outcome.command_id)], levels: vec![], ..b.clone() };
         assert_eq!(shop.commit(commit).await, CommitOutcome::Conflict);
@@ -112,7 +112,7 @@ pub async fn a_discarded_dead_letter_is_not_resubmitted(shop: Shop) {
     cola(&shop).await;
     let old = shop.fresh_id();
     shop.settle("cola", vec![dead(old, 0)], at(5)).await;
-    let slot = resubmission(&shop, &Resubmits { item_id: item_id("cola"), command_id: old }, at(3));
+    let slot = resubmission(&shop, &CommandKey { item_id: item_id("cola"), command_id: old }, at(3));
     let commit = shop.fold("cola", &[slot], at(6)).await.commit;
     assert_eq!(commit.resubmitted.len(), 1);
     assert!(shop.ports().store.discard(&state(old), at(7)).await.unwrap());
@@ -124,7 +124,7 @@ pub async fn a_resubmitted_dead_letter_is_final(shop: Shop) {
     cola(&shop).await;
     let old = shop.fresh_id();
     shop.settle("cola", vec![dead(old, 0)], at(5)).await;
-    let slot = resubmission(&shop, &Resubmits { item_id: item_id("cola"), command_id: old }, at(6));
+    let slot = resubmission(&shop, &CommandKey { item_id: item_id("cola"), command_id: old }, at(6));
     shop.settle("cola", vec![slot], at(6)).await;
     assert!(dead_letters(&shop, false).await.is_empty());
     assert!(!shop.ports().store.discard(&state(old), at(7)).await.unwrap());

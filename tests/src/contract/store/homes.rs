@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockline_common::aws::dynamodb::{Wire, table};
-use stockline_common::aws::{DynamoOptions, DynamoStore};
-use stockline_common::ports::FixedClock;
-use stockline_common::sqlite::{OpenOptions, SqliteStore, StoreOptions};
+use stockline_aws::dynamodb::{Wire, table};
+use stockline_aws::{DynamoOptions, DynamoStore};
+use stockline_core::ports::FixedClock;
+use stockline_sqlite::{OpenOptions, SqliteStore, StoreOptions};
 use tokio::sync::OnceCell;
 
 use super::{Bounds, Home, Ports, at};

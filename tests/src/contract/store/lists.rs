@@ -1,9 +1,11 @@
 //! Items, levels, refused commands, locations: order, filters, cursors.
 
-use stockline_common::domain::{
-    Commit, LoadRequest, LocationSettings, RejectionCode, Resubmits, Status, StockState, rejudge,
+use stockline_core::domain::{
+    CommandKey, Commit, LoadRequest, LocationSettings, RejectionCode, Status, StockState, rejudge,
 };
-use stockline_common::ports::{CommandFilter, CommitOutcome, ItemFilter, ItemView, LevelFilter, MovementFilter, Page};
+use stockline_core::ports::{
+    CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, LevelFilter, MovementFilter, Page,
+};
 
 use super::{Bounds, Shop, all_pages, at, item_id, place};
 
@@ -74,7 +76,7 @@ pub async fn a_page_of_items_ends_before_it_holds_too_many_levels_and_the_next_g
     loop {
         let page = shop.ports().queries.items(&ItemFilter::default(), cursor.as_deref(), 100).await.unwrap();
         let audit = shop.ports().audit.audit_items(audit_cursor.as_deref(), 100).await.unwrap();
-        let text = |page: &Page<ItemView>| {
+        let text = |page: &Page<ItemWithLevels>| {
             page.entries.iter().map(|view| format!("{}{}", view.item.item_id, view.levels.len())).collect::<String>()
         };
         pages.push(text(&page));
@@ -103,7 +105,7 @@ pub async fn a_barcode_that_moved_is_found_where_it_is(shop: Shop) {
 async fn level_ids(shop: &Shop, filter: &LevelFilter, limit: usize) -> Vec<String> {
     let read = async |cursor: Option<&str>| shop.ports().queries.levels(filter, cursor, limit).await.unwrap();
     let views = all_pages(limit, read).await;
-    let shown = |view: &stockline_common::ports::LevelView| {
+    let shown = |view: &stockline_core::ports::LevelWithItem| {
         assert!(filter.state.is_none_or(|state| view.state() == state), "{view:?}");
         format!("{}:{}", view.item.item_id, view.level.location_id)
     };
@@ -117,7 +119,7 @@ fn by_state(state: StockState) -> LevelFilter {
 /// Judges every level of an item by its default threshold, as the worker does after it changed.
 async fn rejudge_all(shop: &Shop, item: &str) {
     let command_id = shop.fresh_id();
-    let loaded = shop.ports().store.load(&[LoadRequest::for_rejudge(item_id(item))]).await.remove(0).unwrap();
+    let loaded = shop.ports().store.load(&[LoadRequest::of(item_id(item))]).await.remove(0).unwrap();
     for level in loaded.levels.values() {
         let commit = rejudge(loaded.item.as_ref().unwrap(), &level.level, command_id, at(3));
         assert_eq!(shop.commit(commit).await, CommitOutcome::Committed);
@@ -205,7 +207,7 @@ pub async fn refused_commands_are_listed_newest_first_until_they_are_settled_oth
         assert!(list(&CommandFilter { status, ..filter.clone() }, 2).await.is_empty());
     }
 
-    let old = Resubmits { item_id: item_id("cola"), command_id: refused[0].outcome.command_id };
+    let old = CommandKey { item_id: item_id("cola"), command_id: refused[0].outcome.command_id };
     let mut commit = Commit::new(item_id("cola"));
     commit.resubmitted = vec![(old, shop.fresh_id())];
     assert_eq!(shop.commit(commit).await, CommitOutcome::Committed);

@@ -7,13 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use stockline_common::domain::{
-    Command, CommandId, Commit, Fold, FoldLimits, ItemId, Level, LoadRequest, Loaded, LocationId, LocationSettings,
-    Queued, Record, Rules, Slot, Timestamp, fold,
+use stockline_core::domain::{
+    Command, CommandId, CommandKey, Commit, Fold, FoldLimits, ItemId, Level, LoadRequest, Loaded, LocationId,
+    LocationSettings, Queued, Record, Rules, Slot, Timestamp, fold,
 };
-use stockline_common::ports::{
-    AlertBook, AuditReader, CommandState, CommitOutcome, PAGE_LEVELS_MAX, Page, Queries, Store, StoreError,
-};
+use stockline_core::ports::{AlertBook, AuditReader, CommitOutcome, PAGE_LEVELS_MAX, Page, Queries, Store, StoreError};
 use stockline_worker::audit::audit;
 use uuid::Uuid;
 
@@ -224,7 +222,7 @@ impl Shop {
 
     /// The record of a command.
     pub async fn record(&self, item: &str, command_id: CommandId) -> Option<Record> {
-        let state = CommandState { item_id: item_id(item), command_id };
+        let state = CommandKey { item_id: item_id(item), command_id };
         self.ports().queries.records(&[state]).await.unwrap().remove(0)
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use stockline_common::domain::{FoldLimits, Slot, Status, Timestamp};
-use stockline_common::ports::{CommitOutcome, MovementFilter};
+use stockline_core::domain::{FoldLimits, Slot, Status, Timestamp};
+use stockline_core::ports::{CommitOutcome, MovementFilter};
 use tokio::sync::oneshot;
 
 use super::{Shop, at, item_id, reading};
@@ -85,7 +85,7 @@ pub async fn an_item_is_never_shown_in_the_middle_of_a_transfer(shop: Shop) {
 }
 
 /// A busy shop whose tails move into chunks every few entries.
-async fn moving(mut shop: Shop) -> (Arc<Shop>, Vec<stockline_common::ports::Movement>) {
+async fn moving(mut shop: Shop) -> (Arc<Shop>, Vec<stockline_core::ports::Movement>) {
     shop.limits = FoldLimits { max_tail_bytes: 150, ..FoldLimits::default() };
     let expected = reading::busy(&shop).await;
     (Arc::new(shop), expected)

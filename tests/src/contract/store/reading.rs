@@ -1,7 +1,7 @@
 //! The ledger: movements, points in time, history for late counts, the audit's reading.
 
-use stockline_common::domain::{CommandKind, Entry, LoadRequest, LocationId, Quantity, Timestamp};
-use stockline_common::ports::{CommandState, Movement, MovementFilter};
+use stockline_core::domain::{CommandKey, CommandKind, Entry, LoadRequest, LocationId, Quantity, Timestamp};
+use stockline_core::ports::{Movement, MovementFilter};
 
 use super::{Bounds, Shop, all_pages, at, id, item_id, place};
 
@@ -80,7 +80,7 @@ pub async fn a_page_goes_on_rightly_while_the_tail_moves_into_chunks(shop: Shop)
     assert_eq!(seen, expected);
 }
 
-/// What [`stockline_common::ports::Queries::stock_as_of`] should say, by these movements.
+/// What [`stockline_core::ports::Queries::stock_as_of`] should say, by these movements.
 pub fn balances(movements: &[Movement], time: Timestamp) -> Vec<(LocationId, Quantity, u64)> {
     let mut balances = Vec::new();
     for location in ["main", "north"] {
@@ -102,7 +102,7 @@ pub async fn the_stock_at_any_time_is_the_balance_after_its_last_entry(shop: Sho
 }
 
 async fn history(shop: &Shop, since: Timestamp) -> (Vec<Entry>, bool, u64) {
-    let mut request = LoadRequest::for_rejudge(item_id("cola"));
+    let mut request = LoadRequest::of(item_id("cola"));
     request.since.insert(place("main"), since);
     let loaded = shop.ports().store.load(&[request]).await.remove(0).unwrap();
     let level = &loaded.levels[&place("main")];
@@ -164,11 +164,11 @@ pub async fn records_answer_in_input_order_and_absence_is_told(shop: Shop) {
             shop.receive("cola", "main", 1, at(n.into())).await;
         }
         let command_id = if n % 2 == 0 { id(u128::from(n / 2) + 2) } else { id(u128::from(n) + 1_000) };
-        states.push(CommandState { item_id: item_id("cola"), command_id });
+        states.push(CommandKey { item_id: item_id("cola"), command_id });
     }
     states.reverse();
     // The same one twice, and one's id under another item.
-    states.extend([states[1].clone(), CommandState { item_id: item_id("Cola"), ..states[1].clone() }]);
+    states.extend([states[1].clone(), CommandKey { item_id: item_id("Cola"), ..states[1].clone() }]);
     let records = shop.ports().queries.records(&states).await.unwrap();
     assert_eq!(records.len(), states.len());
     for (n, (state, record)) in states.iter().zip(&records).enumerate() {

@@ -1,10 +1,10 @@
 //! Many levels, many commands, large rows.
 
-use stockline_common::domain::{
-    CommandId, Commit, DeadLetter, Entry, EntryKind, FoldLimits, Level, LevelPut, LoadRequest, Quantity, Record,
-    Resubmits, Slot, StockState, encode_entries,
+use stockline_core::domain::{
+    CommandId, CommandKey, Commit, DeadLetter, Entry, EntryKind, FoldLimits, Level, LevelPut, LoadRequest, Quantity,
+    Record, Slot, StockState, encode_entries,
 };
-use stockline_common::ports::{CommandState, CommitOutcome, MovementFilter};
+use stockline_core::ports::{CommitOutcome, MovementFilter};
 
 use super::{Shop, all_pages, at, id, item_id, place};
 
@@ -65,7 +65,7 @@ pub async fn a_thousand_commands_with_long_notes_keep_every_word(shop: Shop) {
     }
     let states: Vec<_> = records
         .iter()
-        .map(|record| CommandState { item_id: item_id("cola"), command_id: record.outcome.command_id })
+        .map(|record| CommandKey { item_id: item_id("cola"), command_id: record.outcome.command_id })
         .collect();
     let stored = shop.ports().queries.records(&states).await.unwrap();
     assert!(stored.into_iter().flatten().eq(records));
@@ -118,7 +118,7 @@ fn large_level(location: &str) -> Level {
 pub async fn more_than_sixteen_megabytes_are_loaded_whole(shop: Shop) {
     let bytes = encode_entries(&large_level("main").tail).len() as u64 * LARGE_ROWS;
     assert!(bytes > 17_000_000, "{bytes} bytes are not enough");
-    let mut named = LoadRequest { all_levels: false, ..LoadRequest::for_rejudge(item_id("cola")) };
+    let mut named = LoadRequest { all_levels: false, ..LoadRequest::of(item_id("cola")) };
     for n in 0..LARGE_ROWS {
         let location = format!("shop-{n}");
         let mut commit = Commit::new(item_id("cola"));
@@ -126,7 +126,7 @@ pub async fn more_than_sixteen_megabytes_are_loaded_whole(shop: Shop) {
         assert_eq!(shop.commit(commit).await, CommitOutcome::Committed);
         named.locations.insert(place(&location));
     }
-    for request in [named, LoadRequest::for_rejudge(item_id("cola"))] {
+    for request in [named, LoadRequest::of(item_id("cola"))] {
         let loaded = shop.ports().store.load(&[request]).await.remove(0).unwrap();
         assert_eq!(loaded.levels.len() as u64, LARGE_ROWS);
         for (location, loaded) in loaded.levels {
@@ -144,7 +144,7 @@ pub async fn more_than_sixteen_megabytes_of_records_are_read_whole(shop: Shop) {
         let mut commit = Commit::new(item_id("cola"));
         commit.records = vec![Record::dead_letter(None, letter, (item_id("cola"), command_id), at(1))];
         assert_eq!(shop.commit(commit).await, CommitOutcome::Committed);
-        states.push(CommandState { item_id: item_id("cola"), command_id });
+        states.push(CommandKey { item_id: item_id("cola"), command_id });
     }
     let whole = |n: usize, record: &Record| {
         let body = &record.outcome.dead_letter.as_ref().unwrap().body;
@@ -154,8 +154,8 @@ pub async fn more_than_sixteen_megabytes_of_records_are_read_whole(shop: Shop) {
     assert_eq!(records.len() as u64, LARGE_ROWS);
     records.iter().enumerate().for_each(|(n, record)| whole(n, record.as_ref().unwrap()));
 
-    let mut request = LoadRequest { all_levels: false, ..LoadRequest::for_rejudge(item_id("cola")) };
-    let resubmits = |state: &CommandState| Resubmits { item_id: state.item_id.clone(), command_id: state.command_id };
+    let mut request = LoadRequest { all_levels: false, ..LoadRequest::of(item_id("cola")) };
+    let resubmits = |state: &CommandKey| CommandKey { item_id: state.item_id.clone(), command_id: state.command_id };
     request.records = states.iter().map(resubmits).collect();
     let loaded = shop.ports().store.load(&[request]).await.remove(0).unwrap();
     assert_eq!(loaded.records.len() as u64, LARGE_ROWS);
@@ -172,7 +172,7 @@ pub async fn an_item_at_more_places_than_one_transaction_reads_is_shown_whole(sh
     let on_hand = shop.on_hand("cola").await;
     let expected: Vec<_> = (0..230).map(|n| (format!("shop-{n:03}"), n + 1, 1)).collect();
     assert_eq!(on_hand, expected);
-    let loaded = shop.ports().store.load(&[LoadRequest::for_rejudge(item_id("cola"))]).await.remove(0).unwrap();
+    let loaded = shop.ports().store.load(&[LoadRequest::of(item_id("cola"))]).await.remove(0).unwrap();
     assert_eq!(loaded.levels.len(), 230);
     let at_noon = shop.ports().queries.stock_as_of(&item_id("cola"), at(1)).await.unwrap().unwrap();
     assert_eq!(at_noon.len(), 230);

@@ -1,0 +1,53 @@
+//! The alert history, newest first: one month after the other.
+
+use super::key::{Key, MONTHS_PK};
+use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, TABLE, Walk};
+use super::merge::Merge;
+use super::{DynamoStore, row};
+use stockline_core::domain::LocationId;
+use stockline_core::ports::{AlertRecord, Page, StoreError};
+
+const LIST: &str = "alerts";
+
+/// The most alerts of one read; they are whole rows of some 500 bytes.
+const ALERTS_PER_READ_MAX: usize = 500;
+
+struct Alerts<'a> {
+    location_id: Option<&'a LocationId>,
+}
+
+impl Listing for Alerts<'_> {
+    const LIST: &'static str = LIST;
+    type Entry = AlertRecord;
+
+    async fn read(&self, spots: Vec<Spot>) -> Result<Vec<(Place, AlertRecord)>, StoreError> {
+        let mut kept = Vec::new();
+        for Spot { place, row } in spots {
+            let record = row::alert(&row)?;
+            if self.location_id.is_none_or(|location_id| record.alert.location_id == *location_id) {
+                kept.push((place, record));
+            }
+        }
+        Ok(kept)
+    }
+}
+
+impl DynamoStore {
+    /// Alerts, newest first.
+    pub(super) async fn list_alerts(
+        &self,
+        location_id: Option<&LocationId>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<AlertRecord>, StoreError> {
+        let after = Place::of_cursor(LIST, cursor);
+        let after = after.as_ref();
+        let scope = Scope::new(TABLE, Range::default(), Order::Descending, after, limit);
+        let months = self.pages(self.query_partition(MONTHS_PK, None).scan_index_forward(false)).await?;
+        let months = months.iter().filter_map(Key::of).map(|month| Key::alerts_pk(&month.sk));
+        let months = months.skip_while(|month| after.is_some_and(|after| *month > after.partition));
+        let per_read = (scope.limit + 1).min(ALERTS_PER_READ_MAX);
+        let mut spots = Merge::new(vec![Walk::along(self, &scope, months, per_read)]);
+        lists::page(&Alerts { location_id }, &mut spots, &scope, after).await
+    }
+}

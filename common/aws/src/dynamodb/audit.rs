@@ -1,0 +1,160 @@
+//! The audit's reads: everything, as it is stored, consistently.
+
+use aws_sdk_dynamodb::operation::query::builders::QueryInputBuilder;
+use aws_sdk_dynamodb::operation::scan::builders::ScanInputBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::call::{CALLS_AT_ONCE, NextKey, names};
+use super::fault::unavailable;
+use super::key::{self, Key, RECORD_PK_PREFIX, RECORD_SK};
+use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
+use super::row::Row;
+use super::table::{BY_ID, PK, SK};
+use super::{DynamoStore, items, row};
+use stockline_core::domain::{Entry, ItemId, LocationId, Record};
+use stockline_core::ports::cursor;
+use stockline_core::ports::{ItemWithLevels, LedgerPage, Page, StoreError};
+
+const ITEMS: &str = "audit_items";
+const RECORDS: &str = "audit_records";
+
+/// How many chunks one read takes.
+const CHUNKS_PER_READ: i32 = 64;
+
+/// How many answers of a scan one page takes, whatever is in them; then it ends early. Each is at most 1 MB.
+const SCANS_PER_PAGE_MAX: usize = 32;
+
+/// All items by id. An item's rows are read one by one: what changes meanwhile is audited again.
+struct Items<'a>(&'a DynamoStore);
+
+impl Items<'_> {
+    async fn one(&self, place: Place, pk: String) -> Result<Option<(Place, ItemWithLevels)>, StoreError> {
+        let view = items::view(&self.0.item_rows(pk).await?)?;
+        Ok(view.map(|view| (place, view)))
+    }
+}
+
+impl Listing for Items<'_> {
+    const LIST: &'static str = ITEMS;
+    const SPOTS_AT_ONCE_MAX: usize = 64;
+    type Entry = ItemWithLevels;
+
+    fn levels(view: &ItemWithLevels) -> usize {
+        view.levels.len()
+    }
+
+    async fn read(&self, spots: Vec<Spot>) -> Result<Vec<(Place, ItemWithLevels)>, StoreError> {
+        let keys = spots.into_iter().filter_map(|spot| Some((spot.place, Key::of(&spot.row)?)));
+        let reads: Vec<_> = keys.map(|(place, key)| self.one(place, key.pk)).collect();
+        let views: Vec<_> = stream::iter(reads).buffered(CALLS_AT_ONCE).try_collect().await?;
+        Ok(views.into_iter().flatten().collect())
+    }
+}
+
+/// The position of a scan: the key of the last row it looked at.
+type ScannedTo = (String, String);
+
+impl DynamoStore {
+    /// All items, by id.
+    pub(super) async fn all_items(
+        &self,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<ItemWithLevels>, StoreError> {
+        let after = Place::of_cursor(ITEMS, cursor);
+        let mut scope = Scope::new(BY_ID, Range::default(), Order::Ascending, after.as_ref(), limit);
+        scope.levels_max = self.options.page_levels_max;
+        let mut spots = Walk::merged(self, &scope, key::item_shards());
+        lists::page(&Items(self), &mut spots, &scope, after.as_ref()).await
+    }
+
+    /// The ledger of one level, whole pieces as they are stored: a page ends with the chunk that reaches `limit`, and
+    /// the last page has the tail.
+    pub(super) async fn ledger_page(
+        &self,
+        item_id: &ItemId,
+        location_id: &LocationId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<LedgerPage, StoreError> {
+        // The level first: what leaves its tail afterwards is in both, what left it before is in a chunk.
+        let level = self.get(&Key::level(item_id, location_id), true).await?;
+        let tail = level.as_ref().map(row::level).transpose()?.map(|level| level.tail).unwrap_or_default();
+        let pk = Key::ledger_pk(item_id, location_id);
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut first = self.chunk_before(&pk, from_seq).await?.unwrap_or_default();
+        loop {
+            let query = self.chunks(&pk, ">=", &first).limit(CHUNKS_PER_READ);
+            let page = self.page(query, None).await?;
+            for row in &page.rows {
+                let Some(first_seq) = Key::of(row).and_then(|key| key.sk.parse::<u64>().ok()) else {
+                    continue;
+                };
+                if entries.len() >= limit.max(1) {
+                    return Ok(LedgerPage { entries, next_seq: Some(first_seq) });
+                }
+                // The first piece may begin before `from_seq`.
+                let piece = row::chunk(row)?.into_iter();
+                entries.extend(piece.filter(|entry| first_seq >= from_seq || entry.seq >= from_seq));
+                first = first_seq + 1;
+            }
+            if page.next.is_none() {
+                break;
+            }
+        }
+        entries.extend(tail.into_iter().filter(|entry| entry.seq >= from_seq));
+        Ok(LedgerPage { entries, next_seq: None })
+    }
+
+    /// The key of the last chunk that begins at or before a seq.
+    async fn chunk_before(&self, pk: &str, seq: u64) -> Result<Option<u64>, StoreError> {
+        let query = self.chunks(pk, "<=", &seq).scan_index_forward(false).limit(1);
+        let keys = query.projection_expression(format!("{PK}, {SK}"));
+        let found = self.page(keys, None).await?.rows;
+        Ok(found.first().and_then(Key::of).and_then(|key| key.sk.parse().ok()))
+    }
+
+    fn chunks(&self, pk: &str, compare: &str, first_seq: &u64) -> QueryInputBuilder {
+        let values = [(":pk", AttributeValue::S(pk.into())), (":first", AttributeValue::S(Key::chunk_sk(*first_seq)))];
+        self.query(&format!("#{PK} = :pk AND #{SK} {compare} :first"), &values).consistent_read(true)
+    }
+
+    /// All records, in the table's own order.
+    pub(super) async fn all_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
+        let limit = cursor::clamp(limit);
+        let at = cursor::decode::<ScannedTo>(RECORDS, cursor).filter(|(pk, sk)| !pk.is_empty() && !sk.is_empty());
+        let mut next = at.map(|(pk, sk)| Key { pk, sk }.attributes());
+        let mut entries = Vec::new();
+        for _ in 0..SCANS_PER_PAGE_MAX {
+            let (rows, further) = self.scan_records(next, limit - entries.len()).await?;
+            entries.extend(rows.iter().map(row::record).collect::<Result<Vec<_>, _>>()?);
+            next = further;
+            if next.is_none() || entries.len() >= limit {
+                break;
+            }
+        }
+        let scanned_to: Option<ScannedTo> = next.as_ref().and_then(Key::of).map(|key| (key.pk, key.sk));
+        Ok(cursor::page_until(RECORDS, entries, scanned_to))
+    }
+
+    /// Looks at some rows, and gives those that are records.
+    async fn scan_records(
+        &self,
+        from: Option<NextKey>,
+        look_at: usize,
+    ) -> Result<(Vec<Row>, Option<NextKey>), StoreError> {
+        let filter = format!("begins_with(#{PK}, :pk) AND #{SK} = :sk");
+        let scan = ScanInputBuilder::default()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .set_expression_attribute_names(Some(names(&filter)))
+            .expression_attribute_values(":pk", AttributeValue::S(RECORD_PK_PREFIX.into()))
+            .expression_attribute_values(":sk", AttributeValue::S(RECORD_SK.into()))
+            .filter_expression(filter)
+            .limit(i32::try_from(look_at).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(from);
+        let answer = self.wire.scan(scan).await.map_err(|error| unavailable("Scan", &error))?;
+        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.filter(|key| !key.is_empty())))
+    }
+}

@@ -1,0 +1,82 @@
+//! Outcomes: by id, and the refused ones newest first.
+
+use super::key::{self, Key};
+use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
+use super::table::{REFUSED, SHARDS};
+use super::{DynamoStore, row};
+use stockline_core::domain::{CommandKey, Record, Status};
+use stockline_core::ports::{CommandFilter, Page, StoreError};
+
+const LIST: &str = "commands";
+
+/// The list of refused commands.
+struct Refused<'a> {
+    store: &'a DynamoStore,
+    filter: &'a CommandFilter,
+}
+
+impl Refused<'_> {
+    fn keeps(&self, record: &Record) -> bool {
+        let Record { outcome, resubmitted_as, .. } = record;
+        let discarded = outcome.dead_letter.as_ref().is_some_and(|letter| letter.discarded_at.is_some());
+        let code = outcome.rejection.as_ref().map(|rejection| rejection.code);
+        let location = outcome.command.as_ref().and_then(|command| command.action.locations().next());
+        outcome.status == self.filter.status
+            && (self.filter.settled_otherwise || !(discarded || resubmitted_as.is_some()))
+            && self.filter.code.is_none_or(|wanted| code == Some(wanted))
+            && self.filter.location_id.as_ref().is_none_or(|wanted| location == Some(wanted))
+    }
+}
+
+impl Listing for Refused<'_> {
+    const LIST: &'static str = LIST;
+    type Entry = Record;
+
+    async fn read(&self, spots: Vec<Spot>) -> Result<Vec<(Place, Record)>, StoreError> {
+        let found = self.store.get_many(spots.iter().filter_map(|spot| Key::of(&spot.row)), false).await;
+        let mut kept = Vec::new();
+        for Spot { place, row } in spots {
+            let Some(key) = Key::of(&row) else {
+                continue;
+            };
+            if let Some(record) = found.read(&key, row::record)?
+                // A dead letter that failed again is listed by its last failure, and once.
+                && place.sort.starts_with(&key::millis(record.outcome.settled_at))
+                && self.keeps(&record)
+            {
+                kept.push((place, record));
+            }
+        }
+        Ok(kept)
+    }
+}
+
+impl DynamoStore {
+    /// Outcomes by item and id, in input order.
+    pub(super) async fn find_records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
+        let key = |command: &CommandKey| Key::record(&command.item_id, command.command_id);
+        if let [command] = commands {
+            return Ok(vec![self.get(&key(command), true).await?.as_ref().map(row::record).transpose()?]);
+        }
+        let found = self.get_many(commands.iter().map(key), true).await;
+        commands.iter().map(|command| found.read(&key(command), row::record)).collect()
+    }
+
+    /// Refused commands, newest first.
+    pub(super) async fn list_commands(
+        &self,
+        filter: &CommandFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Record>, StoreError> {
+        if filter.status == Status::Applied {
+            return Ok(Page { entries: Vec::new(), next_cursor: None });
+        }
+        let after = Place::of_cursor(LIST, cursor);
+        let range = Range { from: filter.since.map(key::millis), to: None };
+        let scope = Scope::new(REFUSED, range, Order::Descending, after.as_ref(), limit);
+        let partitions = (0..SHARDS).map(|shard| row::refused_partition(filter.status, shard));
+        let mut spots = Walk::merged(self, &scope, partitions);
+        lists::page(&Refused { store: self, filter }, &mut spots, &scope, after.as_ref()).await
+    }
+}

@@ -1,0 +1,268 @@
+//! Items: one with its levels, read as one; and the list by name.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::transact_get_items::builders::TransactGetItemsInputBuilder;
+use aws_sdk_dynamodb::types::{Get, TransactGetItem};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::DynamoStore;
+use super::call::CALLS_AT_ONCE;
+use super::fault::unavailable;
+use super::key::{self, ITEM_SK, Key, LEVEL_SK_PREFIX};
+use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
+use super::row::{self, Row};
+use super::table::{BY_NAME, PK, SK};
+use stockline_core::domain::{Claim, Item, ItemId, Level};
+use stockline_core::ports::{ItemFilter, ItemWithLevels, Page, StoreError};
+
+/// The most rows of one `TransactGetItems` (its documented limit).
+const TRANSACTION_ROWS_MAX: usize = 100;
+
+/// How often an item that changes meanwhile is read; then it is unavailable.
+const ROUNDS_MAX: usize = 10;
+
+/// The longest prefix of a name that is looked for in the index, in bytes; what is longer is compared in full with
+/// what was found. A sort key has at most 1,024 bytes.
+const PREFIX_BYTES_MAX: usize = 900;
+
+const LIST: &str = "items";
+
+impl DynamoStore {
+    /// The levels of an item, by location.
+    pub(super) async fn levels_of(&self, item_id: &ItemId, consistent: bool) -> Result<Vec<Level>, StoreError> {
+        let query = self.query_partition(Key::item_pk(item_id), Some(LEVEL_SK_PREFIX)).consistent_read(consistent);
+        self.pages(query).await?.iter().map(row::level).collect()
+    }
+
+    /// All rows of an item, each as it is at some moment of the read.
+    pub(super) async fn item_rows(&self, item_pk: String) -> Result<Vec<Row>, StoreError> {
+        self.pages(self.query_partition(item_pk, None).consistent_read(true)).await
+    }
+
+    /// An item with all its levels as they were at one moment.
+    ///
+    /// One transaction reads all rows of which the keys are known. The keys are read again after it: a level that
+    /// came meanwhile may hold the other half of a transfer.
+    pub(super) async fn item_view(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
+        let mut keys = self.item_keys(item_id).await?;
+        for _ in 0..ROUNDS_MAX {
+            if keys.is_empty() {
+                return Ok(None);
+            }
+            let rows = if keys.len() > TRANSACTION_ROWS_MAX { None } else { self.transaction(&keys).await? };
+            let Some(rows) = rows else {
+                return view(&self.settled_rows(item_id).await?);
+            };
+            let again = self.item_keys(item_id).await?;
+            if again.len() == keys.len() {
+                return view(&rows);
+            }
+            keys = again;
+        }
+        Err(too_busy(item_id))
+    }
+
+    async fn item_keys(&self, item_id: &ItemId) -> Result<Vec<Key>, StoreError> {
+        let query = self.query_partition(Key::item_pk(item_id), None).consistent_read(true);
+        let rows = self.pages(query.projection_expression(format!("{PK}, {SK}"))).await?;
+        Ok(rows.iter().filter_map(Key::of).collect())
+    }
+
+    /// Rows as they are at one moment; `None` where a write of any of them is under way, which cancels the read.
+    async fn transaction(&self, keys: &[Key]) -> Result<Option<Vec<Row>>, StoreError> {
+        let gets = keys.iter().filter_map(|key| {
+            let get = Get::builder().table_name(&self.table).set_key(Some(key.attributes())).build().ok()?;
+            Some(TransactGetItem::builder().get(get).build())
+        });
+        let gets = TransactGetItemsInputBuilder::default().set_transact_items(Some(gets.collect()));
+        match self.wire.transact_get_items(gets).await {
+            Ok(answer) => Ok(Some(answer.responses.unwrap_or_default().into_iter().filter_map(|r| r.item).collect())),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_transaction_canceled_exception()) => Ok(None),
+            Err(error) => Err(unavailable("TransactGetItems", &error)),
+        }
+    }
+
+    /// All rows of an item as they were at one moment, for what one transaction can't read: more rows than it takes,
+    /// or rows that are written all the time. Plain reads, until the versions prove such a moment.
+    async fn settled_rows(&self, item_id: &ItemId) -> Result<Vec<Row>, StoreError> {
+        let (mut older, mut old) = (None, self.item_rows(Key::item_pk(item_id)).await?);
+        for _ in 1..ROUNDS_MAX {
+            let new = self.item_rows(Key::item_pk(item_id)).await?;
+            if is_one_moment(older.as_deref(), &old, &new) {
+                return Ok(old);
+            }
+            older = Some(std::mem::replace(&mut old, new));
+        }
+        Err(too_busy(item_id))
+    }
+}
+
+fn too_busy(item_id: &ItemId) -> StoreError {
+    StoreError::Unavailable(format!("item {item_id} changes faster than all its levels can be read"))
+}
+
+/// An item with its levels, from all its rows.
+pub(super) fn view(rows: &[Row]) -> Result<Option<ItemWithLevels>, StoreError> {
+    let (mut item, mut levels) = (None, Vec::new());
+    for row in rows {
+        match Key::of(row) {
+            Some(key) if key.sk == ITEM_SK => item = Some(row::item(row)?),
+            _ => levels.push(row::level(row)?),
+        }
+    }
+    levels.sort_unstable_by(|a, b| a.location_id.cmp(&b.location_id));
+    Ok(item.map(|item| ItemWithLevels { item, levels }))
+}
+
+/// Of consecutive reads of the same rows: were the rows of `old` all there at one moment?
+///
+/// A row with the same version before and after a moment had it at that moment, since versions only grow. So they
+/// were where `old` and `new` agree (the moment between them); and where `older`, `old` and `new` agree but for one
+/// row: the moment at which `old` read that one.
+fn is_one_moment(older: Option<&[Row]>, old: &[Row], new: &[Row]) -> bool {
+    let mut changed = changed_rows(old, new);
+    if changed.is_empty() {
+        return true;
+    }
+    let Some(older) = older else {
+        return false;
+    };
+    changed.extend(changed_rows(older, old));
+    changed.iter().all(|sk| *sk == changed[0])
+}
+
+/// Sort keys of the rows that came or changed from one read to the next. None ever goes.
+fn changed_rows<'a>(before: &'a [Row], after: &'a [Row]) -> Vec<&'a str> {
+    let of = |row: &'a Row| Some((row.get(SK)?.as_s().ok()?.as_str(), row.get(row::VERSION)?.as_n().ok()));
+    let versions: HashMap<_, _> = before.iter().filter_map(of).collect();
+    let changed = after.iter().filter_map(of).filter(|(sk, version)| versions.get(sk) != Some(version));
+    changed.map(|(sk, _)| sk).collect()
+}
+
+/// The list of items by name.
+struct Items<'a> {
+    store: &'a DynamoStore,
+    filter: &'a ItemFilter,
+    /// Lower-cased.
+    name_prefix: Option<String>,
+}
+
+impl Items<'_> {
+    fn keeps(&self, item: &Item) -> bool {
+        let Self { filter, name_prefix, .. } = self;
+        item.is_archived() == filter.archived
+            && name_prefix.as_ref().is_none_or(|prefix| item.catalogue.name.to_lowercase().starts_with(prefix))
+            && filter.barcode.as_ref().is_none_or(|barcode| item.catalogue.barcodes.contains(barcode))
+            && filter.category.as_ref().is_none_or(|category| item.catalogue.category.as_ref() == Some(category))
+            && filter.updated_since.is_none_or(|since| item.updated_at >= since)
+    }
+
+    async fn with_levels(&self, place: Place, item: Item) -> Result<(Place, ItemWithLevels), StoreError> {
+        let levels = self.store.levels_of(&item.item_id, false).await?;
+        Ok((place, ItemWithLevels { item, levels }))
+    }
+}
+
+impl Listing for Items<'_> {
+    const LIST: &'static str = LIST;
+    /// Each that is kept is a read of its own, of as many levels as there are locations.
+    const SPOTS_AT_ONCE_MAX: usize = 64;
+    type Entry = ItemWithLevels;
+
+    fn levels(view: &ItemWithLevels) -> usize {
+        view.levels.len()
+    }
+
+    async fn read(&self, spots: Vec<Spot>) -> Result<Vec<(Place, ItemWithLevels)>, StoreError> {
+        let found = self.store.get_many(spots.iter().filter_map(|spot| Key::of(&spot.row)), false).await;
+        let mut kept = Vec::new();
+        for Spot { place, row } in spots {
+            let Some(key) = Key::of(&row) else {
+                continue;
+            };
+            if let Some(item) = found.read(&key, row::item)?
+                && self.keeps(&item)
+            {
+                kept.push(self.with_levels(place, item));
+            }
+        }
+        stream::iter(kept).buffered(CALLS_AT_ONCE).try_collect().await
+    }
+}
+
+impl DynamoStore {
+    /// Items by lower-cased name, then id.
+    pub(super) async fn list_items(
+        &self,
+        filter: &ItemFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<ItemWithLevels>, StoreError> {
+        let listing = Items { store: self, filter, name_prefix: filter.name_prefix.as_ref().map(|p| p.to_lowercase()) };
+        if let Some(barcode) = &filter.barcode {
+            let entries = self.item_of_barcode(&listing, barcode).await?;
+            return Ok(Page { entries, next_cursor: None });
+        }
+        let after = Place::of_cursor(LIST, cursor);
+        let range = listing.name_prefix.as_deref().map(names_from).unwrap_or_default();
+        let mut scope = Scope::new(BY_NAME, range, Order::Ascending, after.as_ref(), limit);
+        scope.levels_max = self.options.page_levels_max;
+        let mut spots = Walk::merged(self, &scope, key::item_shards());
+        lists::page(&listing, &mut spots, &scope, after.as_ref()).await
+    }
+
+    /// The item that holds a barcode, where the rest of the filter keeps it.
+    async fn item_of_barcode(&self, listing: &Items<'_>, barcode: &str) -> Result<Vec<ItemWithLevels>, StoreError> {
+        let claim = Key::claim(&Claim::Barcode(barcode.to_owned()));
+        // It is the sort key too.
+        if claim.sk.len() > lists::SORT_KEY_BYTES_MAX {
+            return Ok(Vec::new());
+        }
+        let Some(holder) = self.get(&claim, false).await?.as_ref().map(row::holder).transpose()? else {
+            return Ok(Vec::new());
+        };
+        let spot = Spot { place: Place::default(), row: Key::item(&holder).attributes() };
+        Ok(listing.read(vec![spot]).await?.into_iter().map(|(_, view)| view).collect())
+    }
+}
+
+/// The keys of names that begin so.
+fn names_from(prefix: &str) -> Range {
+    let prefix = &prefix[..prefix.floor_char_boundary(PREFIX_BYTES_MAX)];
+    Range { from: Some(prefix.to_owned()), to: Some(format!("{prefix}{}", char::MAX)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(versions: &[u64]) -> Vec<Row> {
+        let row = |(sk, version): (String, &u64)| {
+            Row::from([(SK.into(), row::text(sk)), (row::VERSION.into(), row::number(version))])
+        };
+        versions.iter().zip('a'..).map(|(version, sk)| row((sk.into(), version))).collect()
+    }
+
+    #[test]
+    fn reads_prove_one_moment_only_where_every_other_row_stood_still_around_it() {
+        for (older, old, new, expected) in [
+            (None, &[1, 1][..], &[1, 1][..], true),
+            (None, &[1, 1], &[2, 1], false),
+            (None, &[1], &[1, 1], false),
+            (Some(&[1, 1][..]), &[2, 2], &[2, 2], true),
+            (Some(&[1, 1]), &[2, 1], &[3, 1], true),
+            (Some(&[1, 1]), &[1, 1], &[2, 1], true),
+            (Some(&[1]), &[1, 1], &[1, 2], true),
+            // The moment of one row is not that of another.
+            (Some(&[1, 1]), &[2, 1], &[2, 2], false),
+            (Some(&[1, 1]), &[2, 2], &[2, 3], false),
+            (Some(&[1, 1]), &[1, 1], &[2, 2], false),
+            (Some(&[1]), &[2], &[2, 1], false),
+        ] {
+            let older = older.map(rows);
+            let found = is_one_moment(older.as_deref(), &rows(old), &rows(new));
+            assert_eq!(found, expected, "{older:?} {old:?} {new:?}");
+        }
+    }
+}

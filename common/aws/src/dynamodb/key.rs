@@ -1,0 +1,201 @@
+//! Keys of rows. They are stored: they must never change. `#` stands in no id, so no two keys run into each other.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::table::{PK, SHARDS, SK};
+use stockline_core::domain::{Alert, Claim, CommandId, ItemId, LocationId, Timestamp};
+
+/// The sort key of an item's catalogue record.
+pub(super) const ITEM_SK: &str = "ITEM";
+/// What the sort keys of an item's levels begin with.
+pub(super) const LEVEL_SK_PREFIX: &str = "LEVEL#";
+/// What the partition keys of outcomes begin with.
+pub(super) const RECORD_PK_PREFIX: &str = "CMD#";
+/// The sort key of an outcome.
+pub(super) const RECORD_SK: &str = "CMD";
+/// The partition key of all location settings.
+pub(super) const LOCATION_PK: &str = "LOCATION";
+/// The partition key of the months that have alerts.
+pub(super) const MONTHS_PK: &str = "ALERT";
+
+/// Where a row is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) pk: String,
+    pub(super) sk: String,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} / {}", self.pk, self.sk)
+    }
+}
+
+impl Key {
+    /// The partition of an item: its catalogue record and its levels.
+    pub(super) fn item_pk(item_id: &ItemId) -> String {
+        format!("ITEM#{item_id}")
+    }
+
+    /// The partition of a level's chunks.
+    pub(super) fn ledger_pk(item_id: &ItemId, location_id: &LocationId) -> String {
+        format!("LEDGER#{item_id}#{location_id}")
+    }
+
+    /// The sort key of a chunk; in text the order is that of the numbers.
+    pub(super) fn chunk_sk(first_seq: u64) -> String {
+        format!("{first_seq:020}")
+    }
+
+    fn record_pk(item_id: &ItemId, command_id: CommandId) -> String {
+        format!("{RECORD_PK_PREFIX}{item_id}#{command_id}")
+    }
+
+    /// The partition of a location's notices of refused commands.
+    pub(super) fn notices_pk(location_id: &LocationId) -> String {
+        format!("NOTICE#{location_id}")
+    }
+
+    /// The partition of a month's alerts.
+    pub(super) fn alerts_pk(month: &str) -> String {
+        format!("ALERT#{month}")
+    }
+
+    /// A catalogue record.
+    pub(super) fn item(item_id: &ItemId) -> Self {
+        Self { pk: Self::item_pk(item_id), sk: ITEM_SK.into() }
+    }
+
+    /// A level.
+    pub(super) fn level(item_id: &ItemId, location_id: &LocationId) -> Self {
+        Self { pk: Self::item_pk(item_id), sk: format!("{LEVEL_SK_PREFIX}{location_id}") }
+    }
+
+    /// A chunk of the ledger.
+    pub(super) fn chunk(item_id: &ItemId, location_id: &LocationId, first_seq: u64) -> Self {
+        Self { pk: Self::ledger_pk(item_id, location_id), sk: Self::chunk_sk(first_seq) }
+    }
+
+    /// An outcome.
+    pub(super) fn record(item_id: &ItemId, command_id: CommandId) -> Self {
+        Self { pk: Self::record_pk(item_id, command_id), sk: RECORD_SK.into() }
+    }
+
+    /// The mark that a level was re-judged for a command.
+    pub(super) fn mark(item_id: &ItemId, command_id: CommandId, location_id: &LocationId) -> Self {
+        Self { pk: Self::record_pk(item_id, command_id), sk: format!("AT#{location_id}") }
+    }
+
+    /// Who holds a barcode or an item's lower-cased id.
+    pub(super) fn claim(claim: &Claim) -> Self {
+        let pk = match claim {
+            Claim::Barcode(code) => format!("BARCODE#{code}"),
+            Claim::ItemKey(key) => format!("ITEMKEY#{key}"),
+        };
+        Self { sk: pk.clone(), pk }
+    }
+
+    /// The settings of a location.
+    pub(super) fn location(location_id: &LocationId) -> Self {
+        Self { pk: LOCATION_PK.into(), sk: location_id.to_string() }
+    }
+
+    /// An alert in the history.
+    pub(super) fn alert(alert: &Alert) -> Self {
+        Self { pk: Self::alerts_pk(&month(alert.raised_at)), sk: format!("{}#{}", millis(alert.raised_at), alert.id()) }
+    }
+
+    /// That a month has alerts.
+    pub(super) fn month(month: &str) -> Self {
+        Self { pk: MONTHS_PK.into(), sk: month.into() }
+    }
+
+    /// A day's notice of refused commands.
+    pub(super) fn notice(location_id: &LocationId, day: &str) -> Self {
+        Self { pk: Self::notices_pk(location_id), sk: day.into() }
+    }
+
+    /// As the SDK takes it.
+    pub(super) fn attributes(&self) -> HashMap<String, AttributeValue> {
+        HashMap::from([
+            (PK.into(), AttributeValue::S(self.pk.clone())),
+            (SK.into(), AttributeValue::S(self.sk.clone())),
+        ])
+    }
+
+    /// Of a row that was read.
+    pub(super) fn of(row: &HashMap<String, AttributeValue>) -> Option<Self> {
+        let text = |name| row.get(name)?.as_s().ok().cloned();
+        Some(Self { pk: text(PK)?, sk: text(SK)? })
+    }
+}
+
+/// The month of a moment in UTC, `2026-01`.
+pub(super) fn month(at: Timestamp) -> String {
+    let mut text = at.to_string();
+    text.truncate("2026-01".len());
+    text
+}
+
+/// A moment as 13 digits: in text the order is that of time (until the year 2286).
+pub(super) fn millis(at: Timestamp) -> String {
+    format!("{:013}", at.as_millis())
+}
+
+/// The shard of an index that something falls into: FNV-1a modulo [`SHARDS`].
+pub(super) fn shard(of: &[u8]) -> u8 {
+    let hash = of
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    (hash % u64::from(SHARDS)) as u8
+}
+
+/// The partitions of [`super::table::BY_NAME`] and [`super::table::BY_ID`].
+pub(super) fn item_shards() -> impl Iterator<Item = String> {
+    (0..SHARDS).map(|shard| shard.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_stored_and_never_change() {
+        let (item, place): (ItemId, LocationId) = ("Cola".parse().unwrap(), "main".parse().unwrap());
+        let id = CommandId(Uuid::from_u128(0x9c5b_94b1_35ad_49bb_b118_8e8f_c24a_bf80));
+        let keys = [
+            Key::item(&item),
+            Key::level(&item, &place),
+            Key::chunk(&item, &place, 41),
+            Key::record(&item, id),
+            Key::mark(&item, id, &place),
+            Key::claim(&Claim::Barcode("40".into())),
+            Key::claim(&Claim::ItemKey(item.lower_case())),
+            Key::location(&place),
+            Key::month(&month(Timestamp::from_millis(1_769_847_300_000))),
+            Key::notice(&place, "2026-01-31"),
+        ];
+        assert_eq!(
+            keys.map(|key| key.to_string()),
+            [
+                "ITEM#Cola / ITEM",
+                "ITEM#Cola / LEVEL#main",
+                "LEDGER#Cola#main / 00000000000000000041",
+                "CMD#Cola#9c5b94b1-35ad-49bb-b118-8e8fc24abf80 / CMD",
+                "CMD#Cola#9c5b94b1-35ad-49bb-b118-8e8fc24abf80 / AT#main",
+                "BARCODE#40 / BARCODE#40",
+                "ITEMKEY#cola / ITEMKEY#cola",
+                "LOCATION / main",
+                "ALERT / 2026-01",
+                "NOTICE#main / 2026-01-31",
+            ]
+        );
+        assert_eq!(millis(Timestamp::from_millis(7)), "0000000000007");
+        assert_eq!(["cola", "fanta", "4006381333931", ""].map(|id| shard(id.as_bytes())), [0, 1, 5, 5]);
+    }
+}

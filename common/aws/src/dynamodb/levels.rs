@@ -1,0 +1,129 @@
+//! Levels by item, then location. What is low, out or oversold is found by a sparse index, which follows a level's
+//! state as it was last judged; everything else by the location's index or, over all locations, item by item.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
+use super::DynamoStore;
+use super::call::CALLS_AT_ONCE;
+use super::key::{self, Key};
+use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
+use super::row;
+use super::table::{BY_ID, BY_LOCATION, Index, UNWELL};
+use stockline_core::domain::{Item, Level, StockState};
+use stockline_core::ports::{LevelFilter, LevelWithItem, Locations, Page, StoreError};
+
+const LIST: &str = "levels";
+
+fn keeps(filter: &LevelFilter, view: &LevelWithItem) -> bool {
+    (filter.archived || !view.item.is_archived())
+        && filter.location_id.as_ref().is_none_or(|location_id| view.level.location_id == *location_id)
+        && filter.state.is_none_or(|state| view.state() == state)
+}
+
+/// Levels that an index of levels names.
+struct Named<'a> {
+    store: &'a DynamoStore,
+    filter: &'a LevelFilter,
+}
+
+impl Listing for Named<'_> {
+    const LIST: &'static str = LIST;
+    type Entry = LevelWithItem;
+
+    async fn read(&self, spots: Vec<Spot>) -> Result<Vec<(Place, LevelWithItem)>, StoreError> {
+        let item_of = |level: &Key| Key { pk: level.pk.clone(), sk: key::ITEM_SK.into() };
+        let places: Vec<_> = spots.into_iter().filter_map(|spot| Some((Key::of(&spot.row)?, spot.place))).collect();
+        let keys = places.iter().flat_map(|(key, _)| [key.clone(), item_of(key)]);
+        let found = self.store.get_many(keys, false).await;
+        let mut items: HashMap<String, Option<Arc<Item>>> = HashMap::new();
+        let mut views = Vec::new();
+        for (key, place) in places {
+            let item = match items.get(&key.pk) {
+                Some(item) => item.clone(),
+                None => {
+                    let item = found.read(&item_of(&key), row::item)?.map(Arc::new);
+                    items.entry(key.pk.clone()).or_insert(item).clone()
+                }
+            };
+            let (Some(item), Some(level)) = (item, found.read(&key, row::level)?) else {
+                continue;
+            };
+            views.push((place, LevelWithItem { item, level }));
+        }
+        views.retain(|(_, view)| keeps(self.filter, view));
+        Ok(views)
+    }
+}
+
+/// All levels of each item.
+pub(super) struct OfItems<'a> {
+    pub(super) store: &'a DynamoStore,
+    pub(super) filter: &'a LevelFilter,
+}
+
+impl OfItems<'_> {
+    async fn of(&self, pk: &str, item: Item) -> Result<Vec<(Place, LevelWithItem)>, StoreError> {
+        let levels = self.store.levels_of(&item.item_id, false).await?;
+        let item = Arc::new(item);
+        let views = levels.into_iter().map(|level| LevelWithItem { item: item.clone(), level });
+        let place = |level: &Level| Place { sort: pk.to_owned(), partition: level.location_id.to_string() };
+        Ok(views.filter(|view| keeps(self.filter, view)).map(|view| (place(&view.level), view)).collect())
+    }
+}
+
+impl Listing for OfItems<'_> {
+    const LIST: &'static str = LIST;
+    /// Each of them is a read of its own, of as many levels as there are locations.
+    const SPOTS_AT_ONCE_MAX: usize = 64;
+    type Entry = LevelWithItem;
+
+    async fn read(&self, spots: Vec<Spot>) -> Result<Vec<(Place, LevelWithItem)>, StoreError> {
+        let keys: Vec<_> = spots.iter().filter_map(|spot| Key::of(&spot.row)).collect();
+        let found = self.store.get_many(keys.iter().cloned(), false).await;
+        let mut reads = Vec::new();
+        for key in &keys {
+            if let Some(item) = found.read(key, row::item)?
+                && (self.filter.archived || !item.is_archived())
+            {
+                reads.push(self.of(&key.pk, item));
+            }
+        }
+        let views: Vec<_> = stream::iter(reads).buffered(CALLS_AT_ONCE).try_collect().await?;
+        Ok(views.into_iter().flatten().collect())
+    }
+
+    fn end(spot: &Spot) -> Place {
+        // No location's id is greater.
+        Place { partition: char::MAX.into(), ..spot.place.clone() }
+    }
+}
+
+impl DynamoStore {
+    /// Levels by item, then location. Every way to find them gives the same order, so a cursor fits all.
+    pub(super) async fn list_levels(
+        &self,
+        filter: &LevelFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LevelWithItem>, StoreError> {
+        let after = Place::of_cursor(LIST, cursor);
+        let after = after.as_ref();
+        let scope = |index: Index| Scope::new(index, Range::default(), Order::Ascending, after, limit);
+        let unwell = filter.state.is_some_and(|state| state != StockState::Normal);
+        if filter.location_id.is_none() && !unwell {
+            let scope = scope(BY_ID);
+            let mut spots = Walk::merged(self, &scope, key::item_shards());
+            return lists::page(&OfItems { store: self, filter }, &mut spots, &scope, after).await;
+        }
+        let partitions = match &filter.location_id {
+            Some(location_id) => vec![location_id.to_string()],
+            None => self.locations().await?.into_iter().map(|settings| settings.location_id.to_string()).collect(),
+        };
+        let scope = scope(if unwell { UNWELL } else { BY_LOCATION });
+        let mut spots = Walk::merged(self, &scope, partitions);
+        lists::page(&Named { store: self, filter }, &mut spots, &scope, after).await
+    }
+}

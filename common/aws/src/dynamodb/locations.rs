@@ -1,0 +1,132 @@
+//! Settings of locations, and those that the write path keeps for a moment.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemInputBuilder;
+
+use super::call::Found;
+use super::fault::unavailable;
+use super::key::{Key, LOCATION_PK};
+use super::{DynamoStore, row};
+use stockline_core::domain::{LocationId, LocationSettings, MAIN_LOCATION, Timestamp};
+use stockline_core::ports::{Locations, StoreError};
+
+/// So many locations are kept at most; more than that are looked up each time.
+const KEPT_MAX: usize = 10_000;
+
+/// Settings that were found and when they were asked for. What is not there is never kept: a location that was just
+/// registered must not refuse a sale for good.
+#[derive(Debug, Default)]
+pub(super) struct KeptLocations(Mutex<HashMap<LocationId, (LocationSettings, Timestamp)>>);
+
+impl KeptLocations {
+    fn kept(&self) -> MutexGuard<'_, HashMap<LocationId, (LocationSettings, Timestamp)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was asked for less than `keep` ago. A clock that went back counts as too old.
+    fn find(&self, location_id: &LocationId, now: Timestamp, keep: Duration) -> Option<LocationSettings> {
+        let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+        let kept = self.kept();
+        let (settings, asked_at) = kept.get(location_id)?;
+        (0..keep_ms).contains(&now.millis_since(*asked_at)).then(|| settings.clone())
+    }
+
+    fn keep(&self, settings: &LocationSettings, asked_at: Timestamp) {
+        let mut kept = self.kept();
+        if kept.len() < KEPT_MAX || kept.contains_key(&settings.location_id) {
+            kept.insert(settings.location_id.clone(), (settings.clone(), asked_at));
+        }
+    }
+
+    fn forget(&self, location_id: &LocationId) {
+        self.kept().remove(location_id);
+    }
+}
+
+/// Which settings a load has, and which it must still read.
+#[derive(Debug)]
+pub(super) struct WantedLocations {
+    kept: BTreeMap<LocationId, LocationSettings>,
+    missing: BTreeSet<LocationId>,
+    asked_at: Timestamp,
+}
+
+impl WantedLocations {
+    /// The rows to read.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.missing.iter().map(Key::location)
+    }
+
+    /// The settings of one, from what was kept or read.
+    pub(super) fn settings(
+        &self,
+        location_id: &LocationId,
+        found: &Found,
+    ) -> Result<Option<LocationSettings>, StoreError> {
+        match self.kept.get(location_id) {
+            Some(settings) => Ok(Some(settings.clone())),
+            None => Ok(found.read(&Key::location(location_id), row::settings)?.or_else(|| unset(location_id))),
+        }
+    }
+}
+
+/// `main` is there before anyone has put it.
+fn unset(location_id: &LocationId) -> Option<LocationSettings> {
+    (location_id.as_str() == MAIN_LOCATION).then(LocationSettings::main)
+}
+
+impl DynamoStore {
+    /// Looks up which settings are kept.
+    pub(super) fn want_locations<'a>(&self, wanted: impl Iterator<Item = &'a LocationId>) -> WantedLocations {
+        let asked_at = self.clock.now();
+        let (mut kept, mut missing) = (BTreeMap::new(), BTreeSet::new());
+        for location_id in wanted.collect::<BTreeSet<_>>() {
+            match self.kept_locations.find(location_id, asked_at, self.options.locations_kept) {
+                Some(settings) => drop(kept.insert(location_id.clone(), settings)),
+                None => drop(missing.insert(location_id.clone())),
+            }
+        }
+        WantedLocations { kept, missing, asked_at }
+    }
+
+    /// Keeps what was read.
+    pub(super) fn keep_locations(&self, wanted: &WantedLocations, found: &Found) {
+        for location_id in &wanted.missing {
+            if let Ok(Some(settings)) = wanted.settings(location_id, found) {
+                self.kept_locations.keep(&settings, wanted.asked_at);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Locations for DynamoStore {
+    async fn location(&self, location_id: &LocationId) -> Result<Option<LocationSettings>, StoreError> {
+        let row = self.get(&Key::location(location_id), true).await?;
+        Ok(row.as_ref().map(row::settings).transpose()?.or_else(|| unset(location_id)))
+    }
+
+    async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError> {
+        let rows = self.pages(self.query_partition(LOCATION_PK, None)).await?;
+        let main = LocationSettings::main();
+        let mut all = BTreeMap::from([(main.location_id.clone(), main)]);
+        for row in &rows {
+            let settings = row::settings(row)?;
+            all.insert(settings.location_id.clone(), settings);
+        }
+        Ok(all.into_values().collect())
+    }
+
+    async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
+        let row = row::of_settings(settings)?;
+        let put = PutItemInputBuilder::default().table_name(&self.table).set_item(Some(row));
+        let put = self.wire.put_item(put).await;
+        // After it, whatever came of it: a read beside it may have kept the old ones.
+        self.kept_locations.forget(&settings.location_id);
+        put.map(drop).map_err(|error| unavailable("PutItem", &error))
+    }
+}

@@ -1,0 +1,160 @@
+//! Movements of an item: its ledgers, walked from the newest entry back and merged.
+
+use std::cmp::Reverse;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde::{Deserialize, Serialize};
+
+use super::call::CALLS_AT_ONCE;
+use super::key::Key;
+use super::ledger::{Backwards, Ledger};
+use super::merge::{Merge, Source};
+use super::{DynamoStore, row};
+use stockline_core::domain::{Entry, ItemId, Level, LocationId, Timestamp};
+use stockline_core::ports::cursor;
+use stockline_core::ports::{Movement, MovementFilter, Page, StoreError};
+
+/// How many entries one page looks at, matching or not; then it ends early and says where to go on.
+const ENTRIES_PER_PAGE_MAX: usize = 50_000;
+
+const LIST: &str = "movements";
+
+/// The last movement of a page. It stays right when entries move from the tail into a chunk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct After {
+    recorded_at: i64,
+    seq: u64,
+    location_id: LocationId,
+}
+
+/// The greatest comes first.
+type Rank<'a> = (Timestamp, u64, Reverse<&'a LocationId>);
+
+impl After {
+    fn rank(&self) -> Rank<'_> {
+        (Timestamp::from_millis(self.recorded_at), self.seq, Reverse(&self.location_id))
+    }
+}
+
+/// One level's ledger.
+#[derive(Debug)]
+struct Walk<'a> {
+    location_id: LocationId,
+    entries: Backwards<'a>,
+}
+
+impl Walk<'_> {
+    fn rank_of<'a>(&'a self, entry: &Entry) -> Rank<'a> {
+        (entry.recorded_at, entry.seq, Reverse(&self.location_id))
+    }
+}
+
+impl Source for Walk<'_> {
+    type Rank<'a>
+        = Rank<'a>
+    where
+        Self: 'a;
+    type Entry = Movement;
+
+    fn head(&self) -> Option<Rank<'_>> {
+        self.entries.head().map(|entry| self.rank_of(entry))
+    }
+
+    fn is_dry(&self) -> bool {
+        self.entries.is_dry()
+    }
+
+    async fn fill(&mut self) -> Result<(), StoreError> {
+        self.entries.fill().await
+    }
+
+    fn take(&mut self) -> Option<Movement> {
+        Some(Movement { entry: self.entries.take()?, location_id: self.location_id.clone() })
+    }
+}
+
+impl DynamoStore {
+    /// Movements of an item over all its levels, newest recorded first.
+    pub(super) async fn list_movements(
+        &self,
+        item_id: &ItemId,
+        filter: &MovementFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Movement>, StoreError> {
+        let limit = cursor::clamp(limit);
+        let nothing_more = |entries| Ok(Page { entries, next_cursor: None });
+        if filter.to == Some(Timestamp::EPOCH) {
+            return nothing_more(Vec::new());
+        }
+        let after: Option<After> = cursor::decode(LIST, cursor);
+        let levels = self.levels_with_movements(item_id, filter.location_id.as_ref()).await?;
+        let walks: Vec<_> = levels.iter().map(|level| self.walk(item_id, level, filter, after.as_ref())).collect();
+        let mut walks = Merge::new(stream::iter(walks).buffered(CALLS_AT_ONCE).try_collect().await?);
+        let (mut entries, mut last) = (Vec::new(), None);
+        for _ in 0..ENTRIES_PER_PAGE_MAX {
+            let Some(walk) = walks.peek().await? else {
+                return nothing_more(entries);
+            };
+            if walk.head().is_some_and(|(recorded_at, ..)| filter.from.is_some_and(|from| recorded_at < from)) {
+                return nothing_more(entries);
+            }
+            if entries.len() == limit {
+                break;
+            }
+            if let Some(movement) = walk.take() {
+                let Movement { location_id, entry } = &movement;
+                let recorded_at = entry.recorded_at.as_millis();
+                last = Some(After { recorded_at, seq: entry.seq, location_id: location_id.clone() });
+                if filter.kind.is_none_or(|kind| entry.kind.command_kind() == kind) {
+                    entries.push(movement);
+                }
+            }
+        }
+        Ok(cursor::page_until(LIST, entries, last))
+    }
+
+    async fn levels_with_movements(
+        &self,
+        item_id: &ItemId,
+        only: Option<&LocationId>,
+    ) -> Result<Vec<Level>, StoreError> {
+        match only {
+            None => self.levels_of(item_id, false).await,
+            Some(location_id) => {
+                let found = self.get(&Key::level(item_id, location_id), false).await?;
+                found.iter().map(row::level).collect()
+            }
+        }
+    }
+
+    /// A level's ledger, standing behind the cursor and before the end of the asked time.
+    async fn walk(
+        &self,
+        item_id: &ItemId,
+        level: &Level,
+        filter: &MovementFilter,
+        after: Option<&After>,
+    ) -> Result<Walk<'_>, StoreError> {
+        let ledger = Ledger::new(self, item_id, &level.location_id, false);
+        let location_id = level.location_id.clone();
+        let to = filter.to.map(|to| to.plus_millis(-1));
+        let Some(after) = after else {
+            let latest = to.unwrap_or(Timestamp::from_millis(i64::MAX));
+            return Ok(Walk { location_id, entries: Backwards::from_time(ledger, level, latest).await? });
+        };
+        let (recorded_at, ..) = after.rank();
+        let latest = to.unwrap_or(recorded_at).min(recorded_at);
+        let entries = if latest == recorded_at && after.location_id == location_id {
+            Backwards::below(ledger, level, after.seq)
+        } else {
+            Backwards::from_time(ledger, level, latest).await?
+        };
+        let mut walk = Walk { location_id, entries };
+        // Of those recorded at the cursor's own time, some have been shown.
+        while walk.entries.peek().await?.is_some() && walk.head() >= Some(after.rank()) {
+            walk.entries.take();
+        }
+        Ok(walk)
+    }
+}

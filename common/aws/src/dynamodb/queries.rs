@@ -1,0 +1,104 @@
+//! The read side: which list is where. Lists read what may lag a moment; single records, items and the stock at a
+//! time are read consistently.
+
+use async_trait::async_trait;
+
+use super::DynamoStore;
+use super::key::Key;
+use super::ledger::Balance;
+use stockline_core::domain::{CommandKey, ItemId, LocationId, MAIN_LOCATION, Record, Timestamp};
+use stockline_core::ports::{
+    AlertRecord, AuditReader, CommandFilter, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter, LevelWithItem,
+    Movement, MovementFilter, Page, Queries, StoreError,
+};
+
+#[async_trait]
+impl Queries for DynamoStore {
+    async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.find_records(commands).await
+    }
+
+    async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
+        self.item_view(item_id).await
+    }
+
+    async fn items(
+        &self,
+        filter: &ItemFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<ItemWithLevels>, StoreError> {
+        self.list_items(filter, cursor, limit).await
+    }
+
+    async fn movements(
+        &self,
+        item_id: &ItemId,
+        filter: &MovementFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Movement>, StoreError> {
+        self.list_movements(item_id, filter, cursor, limit).await
+    }
+
+    async fn stock_as_of(&self, item_id: &ItemId, at: Timestamp) -> Result<Option<Vec<Balance>>, StoreError> {
+        match self.item_view(item_id).await? {
+            Some(view) => self.balances(item_id, view.levels, at).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn levels(
+        &self,
+        filter: &LevelFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LevelWithItem>, StoreError> {
+        self.list_levels(filter, cursor, limit).await
+    }
+
+    async fn commands(
+        &self,
+        filter: &CommandFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Record>, StoreError> {
+        self.list_commands(filter, cursor, limit).await
+    }
+
+    async fn alerts(
+        &self,
+        location_id: Option<&LocationId>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<AlertRecord>, StoreError> {
+        self.list_alerts(location_id, cursor, limit).await
+    }
+
+    /// One small row, whether it is there or not.
+    async fn ping(&self) -> Result<(), StoreError> {
+        let main = Key { pk: super::key::LOCATION_PK.into(), sk: MAIN_LOCATION.into() };
+        self.get(&main, false).await.map(|_| ())
+    }
+}
+
+#[async_trait]
+impl AuditReader for DynamoStore {
+    async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemWithLevels>, StoreError> {
+        self.all_items(cursor, limit).await
+    }
+
+    async fn audit_ledger(
+        &self,
+        item_id: &ItemId,
+        location_id: &LocationId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<LedgerPage, StoreError> {
+        self.ledger_page(item_id, location_id, from_seq, limit).await
+    }
+
+    async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
+        self.all_records(cursor, limit).await
+    }
+}

@@ -1,0 +1,287 @@
+//! Rows and what they mean. Attribute names are stored: they must never change.
+//!
+//! | row | attributes beside `pk` and `sk` |
+//! |---|---|
+//! | item | `item` (JSON), `version`, `threshold_version`, `item_shard`, `name_key` |
+//! | level | `level` (JSON), `version`, `tail` (entries; absent when empty), `location`, `unwell` (unless normal) |
+//! | chunk | `entries` |
+//! | outcome | `record` (JSON); `dead` while it is an open dead letter: the retry that made it; `refused` and `refused_at` unless applied; `resubmitted_as` (JSON) and `discarded_at`, set later and laid over the record |
+//! | re-judging | `mark` (JSON) |
+//! | claim | `item_id` |
+//! | location | `settings` (JSON) |
+//! | alert | `alert` (JSON), `location_id`, `lease_until`, `sent_at` |
+//! | notice | `lease_until`, `sent_at`, `notified_until` |
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::key::{self, Key};
+use super::table::{BY_LOCATION, BY_NAME, REFUSED, UNWELL};
+use stockline_core::domain::{
+    Alert, Chunk, CommandKey, DeadLetter, Entry, Item, ItemId, Level, LocationSettings, Record, RecordError,
+    RejudgeMark, Status, StockState, Timestamp, decode_entries, encode_entries,
+};
+use stockline_core::ports::{AlertRecord, RefusedNotice, StoreError};
+
+/// A row as the SDK has it.
+pub(super) type Row = HashMap<String, AttributeValue>;
+
+pub(super) const ITEM: &str = "item";
+pub(super) const VERSION: &str = "version";
+pub(super) const THRESHOLD_VERSION: &str = "threshold_version";
+pub(super) const LEVEL: &str = "level";
+pub(super) const TAIL: &str = "tail";
+pub(super) const ENTRIES: &str = "entries";
+pub(super) const RECORD: &str = "record";
+pub(super) const DEAD: &str = "dead";
+pub(super) const RESUBMITTED_AS: &str = "resubmitted_as";
+pub(super) const DISCARDED_AT: &str = "discarded_at";
+pub(super) const MARK: &str = "mark";
+pub(super) const ITEM_ID: &str = "item_id";
+pub(super) const SETTINGS: &str = "settings";
+pub(super) const ALERT: &str = "alert";
+pub(super) const LOCATION_ID: &str = "location_id";
+pub(super) const LEASE_UNTIL: &str = "lease_until";
+pub(super) const SENT_AT: &str = "sent_at";
+pub(super) const TOLD_UNTIL: &str = "notified_until";
+
+/// The longest key of [`BY_NAME`], in bytes; DynamoDB takes 1,024.
+const NAME_KEY_BYTES_MAX: usize = 1_000;
+
+/// A text attribute.
+pub(super) fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
+/// A number attribute.
+pub(super) fn number(number: impl ToString) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+/// A moment: milliseconds since 1970.
+pub(super) fn moment(at: Timestamp) -> AttributeValue {
+    number(at.as_millis())
+}
+
+/// Anything as JSON. It fails only where a value can't be written as JSON at all.
+pub(super) fn json<T: Serialize>(value: &T) -> Result<AttributeValue, StoreError> {
+    serde_json::to_string(value)
+        .map(AttributeValue::S)
+        .map_err(|error| StoreError::Unreadable(format!("what was to be written is no JSON: {error}")))
+}
+
+fn bytes(entries: &[Entry]) -> AttributeValue {
+    AttributeValue::B(Blob::new(encode_entries(entries)))
+}
+
+fn row<const N: usize>(key: &Key, attributes: [(&str, AttributeValue); N]) -> Row {
+    let mut row = key.attributes();
+    row.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+    row
+}
+
+/// Writes a catalogue record.
+pub(super) fn of_item(item: &Item) -> Result<Row, StoreError> {
+    Ok(row(
+        &Key::item(&item.item_id),
+        [
+            (ITEM, json(item)?),
+            (VERSION, number(item.version)),
+            (THRESHOLD_VERSION, number(item.threshold_version)),
+            (BY_NAME.partition, text(key::shard(item.item_id.as_str().as_bytes()).to_string())),
+            (BY_NAME.sort, text(name_key(item))),
+        ],
+    ))
+}
+
+fn name_key(item: &Item) -> String {
+    let mut key = format!("{}\u{0}{}", item.catalogue.name.to_lowercase(), item.item_id);
+    key.truncate(key.floor_char_boundary(NAME_KEY_BYTES_MAX));
+    key
+}
+
+/// Writes a level.
+pub(super) fn of_level(item_id: &ItemId, level: &Level) -> Result<Row, StoreError> {
+    let place = level.location_id.as_str();
+    let mut row = row(
+        &Key::level(item_id, &level.location_id),
+        [(LEVEL, json(level)?), (VERSION, number(level.version)), (BY_LOCATION.partition, text(place))],
+    );
+    if !level.tail.is_empty() {
+        row.insert(TAIL.into(), bytes(&level.tail));
+    }
+    if level.state != StockState::Normal {
+        row.insert(UNWELL.partition.into(), text(place));
+    }
+    Ok(row)
+}
+
+/// Writes a chunk.
+pub(super) fn of_chunk(item_id: &ItemId, chunk: &Chunk) -> Row {
+    let first_seq = chunk.entries.first().map_or(0, |entry| entry.seq);
+    row(&Key::chunk(item_id, &chunk.location_id, first_seq), [(ENTRIES, bytes(&chunk.entries))])
+}
+
+/// Writes an outcome.
+pub(super) fn of_record(record: &Record) -> Result<Row, StoreError> {
+    let outcome = &record.outcome;
+    let mut row = row(&Key::record(&outcome.item_id, outcome.command_id), [(RECORD, json(record)?)]);
+    if outcome.status != Status::Applied {
+        let id = outcome.command_id.to_string();
+        // By its id, not its item: one item may be refused all at once.
+        let refused = refused_partition(outcome.status, key::shard(id.as_bytes()));
+        row.insert(REFUSED.partition.into(), text(refused));
+        let sort = format!("{}#{}#{id}", key::millis(outcome.settled_at), outcome.item_id);
+        row.insert(REFUSED.sort.into(), text(sort));
+    }
+    let discarded = |letter: &DeadLetter| letter.discarded_at.is_some();
+    let settled_otherwise =
+        record.resubmitted_as.is_some() || record.outcome.dead_letter.as_ref().is_some_and(discarded);
+    if outcome.status == Status::DeadLettered && !settled_otherwise {
+        row.insert(DEAD.into(), number(record.retry));
+    }
+    Ok(row)
+}
+
+/// A partition of [`REFUSED`].
+pub(super) fn refused_partition(status: Status, shard: u8) -> String {
+    format!("{}#{shard}", status.as_str())
+}
+
+/// Writes the mark of a re-judging.
+pub(super) fn of_mark(item_id: &ItemId, mark: &RejudgeMark) -> Result<Row, StoreError> {
+    Ok(row(&Key::mark(item_id, mark.command_id, &mark.location_id), [(MARK, json(mark)?)]))
+}
+
+/// Writes who holds a claim.
+pub(super) fn of_holder(claim: &Key, item_id: &ItemId) -> Row {
+    row(claim, [(ITEM_ID, text(item_id.as_str()))])
+}
+
+/// Writes a location's settings.
+pub(super) fn of_settings(settings: &LocationSettings) -> Result<Row, StoreError> {
+    Ok(row(&Key::location(&settings.location_id), [(SETTINGS, json(settings)?)]))
+}
+
+/// Writes an alert that is claimed.
+pub(super) fn of_alert(alert: &Alert, lease_until: Timestamp) -> Result<Row, StoreError> {
+    Ok(row(
+        &Key::alert(alert),
+        [(ALERT, json(alert)?), (LOCATION_ID, text(alert.location_id.as_str())), (LEASE_UNTIL, moment(lease_until))],
+    ))
+}
+
+/// Writes a day's notice that is claimed.
+pub(super) fn of_notice(notice: &RefusedNotice, lease_until: Timestamp) -> Row {
+    row(&Key::notice(&notice.location_id, &notice.day), [(LEASE_UNTIL, moment(lease_until))])
+}
+
+/// Writes a day's notice that was mailed; its list reached up to `until`.
+pub(super) fn of_sent_notice(notice: &RefusedNotice, until: Timestamp) -> Row {
+    row(
+        &Key::notice(&notice.location_id, &notice.day),
+        [(LEASE_UNTIL, moment(until)), (SENT_AT, moment(until)), (TOLD_UNTIL, moment(until))],
+    )
+}
+
+/// Reads a catalogue record.
+pub(super) fn item(row: &Row) -> Result<Item, StoreError> {
+    read_json(row, ITEM)
+}
+
+/// Reads a level with its tail.
+pub(super) fn level(row: &Row) -> Result<Level, StoreError> {
+    let mut level: Level = read_json(row, LEVEL)?;
+    if row.contains_key(TAIL) {
+        level.tail = read_entries(row, TAIL)?;
+    }
+    Ok(level)
+}
+
+/// Reads a chunk.
+pub(super) fn chunk(row: &Row) -> Result<Vec<Entry>, StoreError> {
+    read_entries(row, ENTRIES)
+}
+
+/// Reads an outcome, with what was set later laid over it.
+pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
+    let mut record = Record::from_json(read_text(row, RECORD)?).map_err(|error| match error {
+        RecordError::Newer(_) => newer(row, RECORD, error),
+        RecordError::Damaged(_) => unreadable(row, RECORD, error),
+    })?;
+    if row.contains_key(RESUBMITTED_AS) {
+        record.resubmitted_as = Some(read_json::<CommandKey>(row, RESUBMITTED_AS)?);
+    }
+    if let (Some(at), Some(letter)) = (read_moment(row, DISCARDED_AT)?, &mut record.outcome.dead_letter) {
+        letter.discarded_at = Some(at);
+    }
+    Ok(record)
+}
+
+/// Reads the mark of a re-judging.
+pub(super) fn mark(row: &Row) -> Result<RejudgeMark, StoreError> {
+    read_json(row, MARK)
+}
+
+/// Reads who holds a claim.
+pub(super) fn holder(row: &Row) -> Result<ItemId, StoreError> {
+    read_text(row, ITEM_ID)?.parse().map_err(|error| unreadable(row, ITEM_ID, error))
+}
+
+/// Reads a location's settings.
+pub(super) fn settings(row: &Row) -> Result<LocationSettings, StoreError> {
+    read_json(row, SETTINGS)
+}
+
+/// Reads an alert of the history.
+pub(super) fn alert(row: &Row) -> Result<AlertRecord, StoreError> {
+    let alert: Alert = read_json(row, ALERT)?;
+    Ok(AlertRecord { alert_id: alert.id(), sent_at: read_moment(row, SENT_AT)?, alert })
+}
+
+/// Reads a moment; `None` where the attribute is absent.
+pub(super) fn read_moment(row: &Row, name: &str) -> Result<Option<Timestamp>, StoreError> {
+    let Some(value) = row.get(name) else {
+        return Ok(None);
+    };
+    let millis = value.as_n().ok().and_then(|digits| digits.parse().ok());
+    millis.map(|millis| Some(Timestamp::from_millis(millis))).ok_or_else(|| unreadable(row, name, "is no whole number"))
+}
+
+fn read_text<'a>(row: &'a Row, name: &str) -> Result<&'a str, StoreError> {
+    match row.get(name) {
+        Some(AttributeValue::S(text)) => Ok(text),
+        Some(_) => Err(unreadable(row, name, "is no text")),
+        None => Err(unreadable(row, name, "is not there")),
+    }
+}
+
+fn read_json<T: DeserializeOwned>(row: &Row, name: &str) -> Result<T, StoreError> {
+    serde_json::from_str(read_text(row, name)?).map_err(|error| unreadable(row, name, error))
+}
+
+fn read_entries(row: &Row, name: &str) -> Result<Vec<Entry>, StoreError> {
+    let Some(AttributeValue::B(bytes)) = row.get(name) else {
+        return Err(unreadable(row, name, "is not there, or is no binary"));
+    };
+    decode_entries(bytes.as_ref())
+        .map_err(|error| if error.is_newer() { newer(row, name, error) } else { unreadable(row, name, error) })
+}
+
+/// What of which row can't be read, and why.
+fn unreadable(row: &Row, attribute: &str, why: impl std::fmt::Display) -> StoreError {
+    StoreError::Unreadable(format!("{attribute} of {}: {why}", name_of(row)))
+}
+
+/// It was written by a later version of this program.
+fn newer(row: &Row, attribute: &str, why: impl std::fmt::Display) -> StoreError {
+    StoreError::Newer(format!("{attribute} of {}: {why}", name_of(row)))
+}
+
+fn name_of(row: &Row) -> String {
+    Key::of(row).map_or_else(|| "a row without a key".into(), |key| key.to_string())
+}

@@ -1,0 +1,23 @@
+//! The AWS adapters: SQS FIFO, DynamoDB, SNS and SES behind the ports. The only place that names an AWS SDK crate.
+//!
+//! Calls are repeated in one layer only, inside the SDK ([`Clients`]): a few attempts, growing and jittered pauses,
+//! a deadline on each attempt and on the whole. What still fails goes back to the queue.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
+
+mod batch;
+mod clients;
+pub mod deployed;
+pub mod dynamodb;
+mod sdk_error;
+mod ses;
+mod sns;
+mod sqs;
+mod start;
+
+pub use clients::Clients;
+pub use dynamodb::{DynamoOptions, DynamoStore};
+pub use ses::SesMailer;
+pub use sns::SnsPublisher;
+pub use sqs::{QUEUE_MAX_RECEIVES, SqsOptions, SqsQueue};
+pub use start::StartError;

@@ -1,0 +1,384 @@
+use std::sync::Arc;
+
+use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
+
+use super::{Catalogue, CataloguePatch, CommandId, Cost, ItemId, LocationId, Quantity, ShortagePolicy, Timestamp};
+
+/// The types of command (design.md §4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandKind {
+    /// Creates an item.
+    RegisterItem,
+    /// Changes catalogue fields.
+    UpdateItem,
+    /// Takes an item out of use.
+    ArchiveItem,
+    /// Puts an archived item back in use.
+    RestoreItem,
+    /// Sets the default or a location's threshold.
+    SetThreshold,
+    /// Goods came in.
+    Receive,
+    /// Goods were sold.
+    Sell,
+    /// A customer brought goods back.
+    Return,
+    /// A correction with a reason.
+    Adjust,
+    /// What was counted on the shelf.
+    Count,
+    /// From one location to another.
+    Transfer,
+}
+
+impl CommandKind {
+    /// All of them, in the order of design.md §4.
+    pub const ALL: [Self; 11] = [
+        Self::RegisterItem,
+        Self::UpdateItem,
+        Self::ArchiveItem,
+        Self::RestoreItem,
+        Self::SetThreshold,
+        Self::Receive,
+        Self::Sell,
+        Self::Return,
+        Self::Adjust,
+        Self::Count,
+        Self::Transfer,
+    ];
+
+    /// The word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RegisterItem => "register_item",
+            Self::UpdateItem => "update_item",
+            Self::ArchiveItem => "archive_item",
+            Self::RestoreItem => "restore_item",
+            Self::SetThreshold => "set_threshold",
+            Self::Receive => "receive",
+            Self::Sell => "sell",
+            Self::Return => "return",
+            Self::Adjust => "adjust",
+            Self::Count => "count",
+            Self::Transfer => "transfer",
+        }
+    }
+
+    /// The kind of a word, if it is one.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
+    /// Does it move stock (and so carry [`MovementDetails`])?
+    pub const fn is_movement(self) -> bool {
+        matches!(self, Self::Receive | Self::Sell | Self::Return | Self::Adjust | Self::Count | Self::Transfer)
+    }
+}
+
+/// Why stock was adjusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Broken goods.
+    Damaged,
+    /// Past their date.
+    Expired,
+    /// Stolen.
+    Theft,
+    /// Turned up again.
+    Found,
+    /// The figure was wrong.
+    Correction,
+    /// Given away or tasted.
+    Sample,
+    /// Anything else; say what in the note.
+    Other,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Damaged, Self::Expired, Self::Theft, Self::Found, Self::Correction, Self::Sample, Self::Other];
+
+    /// The word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Damaged => "damaged",
+            Self::Expired => "expired",
+            Self::Theft => "theft",
+            Self::Found => "found",
+            Self::Correction => "correction",
+            Self::Sample => "sample",
+            Self::Other => "other",
+        }
+    }
+
+    /// The reason of a word, if it is one.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+/// What a command does, with the fields of its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// See [`CommandKind::RegisterItem`].
+    RegisterItem(Catalogue),
+    /// See [`CommandKind::UpdateItem`].
+    UpdateItem(CataloguePatch),
+    /// See [`CommandKind::ArchiveItem`].
+    ArchiveItem,
+    /// See [`CommandKind::RestoreItem`].
+    RestoreItem,
+    /// `None` as location is the item's default; `None` as threshold clears it.
+    SetThreshold {
+        /// Whose threshold.
+        location_id: Option<LocationId>,
+        /// The new one.
+        low_stock_threshold: Option<Quantity>,
+    },
+    /// See [`CommandKind::Receive`].
+    Receive {
+        /// Where.
+        location_id: LocationId,
+        /// How much, above zero.
+        quantity: Quantity,
+        /// What one cost.
+        unit_cost: Option<Cost>,
+    },
+    /// See [`CommandKind::Sell`].
+    Sell {
+        /// Where.
+        location_id: LocationId,
+        /// How much, above zero.
+        quantity: Quantity,
+        /// Overrides the item's policy.
+        on_shortage: Option<ShortagePolicy>,
+    },
+    /// See [`CommandKind::Return`].
+    Return {
+        /// Where.
+        location_id: LocationId,
+        /// How much, above zero.
+        quantity: Quantity,
+    },
+    /// The reason is in [`MovementDetails::reason`], which is always set here.
+    Adjust {
+        /// Where.
+        location_id: LocationId,
+        /// How much, not zero.
+        quantity: Quantity,
+    },
+    /// See [`CommandKind::Count`].
+    Count {
+        /// Where.
+        location_id: LocationId,
+        /// What is there, zero or more.
+        counted: Quantity,
+    },
+    /// See [`CommandKind::Transfer`].
+    Transfer {
+        /// The giving side.
+        from_location_id: LocationId,
+        /// The receiving side, another one.
+        to_location_id: LocationId,
+        /// How much, above zero.
+        quantity: Quantity,
+    },
+}
+
+impl Action {
+    /// Its type.
+    pub const fn kind(&self) -> CommandKind {
+        match self {
+            Self::RegisterItem(_) => CommandKind::RegisterItem,
+            Self::UpdateItem(_) => CommandKind::UpdateItem,
+            Self::ArchiveItem => CommandKind::ArchiveItem,
+            Self::RestoreItem => CommandKind::RestoreItem,
+            Self::SetThreshold { .. } => CommandKind::SetThreshold,
+            Self::Receive { .. } => CommandKind::Receive,
+            Self::Sell { .. } => CommandKind::Sell,
+            Self::Return { .. } => CommandKind::Return,
+            Self::Adjust { .. } => CommandKind::Adjust,
+            Self::Count { .. } => CommandKind::Count,
+            Self::Transfer { .. } => CommandKind::Transfer,
+        }
+    }
+
+    /// Does it set the item's default threshold, changed or not?
+    pub fn sets_default(&self) -> bool {
+        match self {
+            Self::SetThreshold { location_id, .. } => location_id.is_none(),
+            Self::UpdateItem(patch) => patch.low_stock_threshold.is_some(),
+            _ => false,
+        }
+    }
+
+    /// The locations it names, the giving side first.
+    pub fn locations(&self) -> impl Iterator<Item = &LocationId> {
+        let (first, second) = match self {
+            Self::SetThreshold { location_id, .. } => (location_id.as_ref(), None),
+            Self::Receive { location_id, .. }
+            | Self::Sell { location_id, .. }
+            | Self::Return { location_id, .. }
+            | Self::Adjust { location_id, .. }
+            | Self::Count { location_id, .. } => (Some(location_id), None),
+            Self::Transfer { from_location_id, to_location_id, .. } => (Some(from_location_id), Some(to_location_id)),
+            Self::RegisterItem(_) | Self::UpdateItem(_) | Self::ArchiveItem | Self::RestoreItem => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+}
+
+/// What any movement may say beside its own fields; all unset on catalogue commands, save `sent_at`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MovementDetails {
+    /// When it happened, by the client's clock; without it, when it was accepted.
+    pub occurred_at: Option<Timestamp>,
+    /// The client's clock at sending; corrects `occurred_at`. Not part of the fingerprint.
+    pub sent_at: Option<Timestamp>,
+    /// The balance that must be found when it is applied (the giving side's in a transfer).
+    pub expected_on_hand: Option<Quantity>,
+    /// Why; always set for `adjust`.
+    pub reason: Option<Reason>,
+    /// Free text, at most 500 characters.
+    pub note: Option<String>,
+    /// A receipt, an order, a document's address; at most 200 characters.
+    pub reference: Option<String>,
+    /// The till, as a code of at most 64 characters.
+    pub device_id: Option<String>,
+    /// The person at the till, as a code of at most 64 characters, not a name.
+    pub operator: Option<String>,
+}
+
+/// A request to change something, as submitted, parsed. Serialises to the JSON it can be parsed from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Its id, unique within the item.
+    pub command_id: CommandId,
+    /// The item.
+    pub item_id: ItemId,
+    /// What it does.
+    pub action: Action,
+    /// What it says beside.
+    pub details: MovementDetails,
+}
+
+impl Command {
+    /// Its type.
+    pub const fn kind(&self) -> CommandKind {
+        self.action.kind()
+    }
+}
+
+/// What a command is found by: its id is unique within its item only.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CommandKey {
+    /// Its item.
+    pub item_id: ItemId,
+    /// Its id.
+    pub command_id: CommandId,
+}
+
+/// A command as it waits in the queue: with what the ingress knows of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Queued {
+    /// The command.
+    pub command: Command,
+    /// When the ingress accepted it.
+    pub accepted_at: Timestamp,
+    /// The token's `sub` or `client_id`.
+    pub submitted_by: Arc<str>,
+    /// Counts the retries of a dead letter: 0 on the first submission, n on the nth retry.
+    pub retry: u32,
+    /// On a resubmission: the refused command that it replaces, which may be of another item.
+    pub resubmits: Option<CommandKey>,
+    /// Set on a resubmission: when the command that nobody had sent before was accepted. Its age is judged by that.
+    pub first_accepted_at: Option<Timestamp>,
+}
+
+fn set<M: SerializeMap, T: Serialize>(map: &mut M, key: &'static str, value: Option<&T>) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| map.serialize_entry(key, value))
+}
+
+impl Serialize for Command {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("type", self.kind().as_str())?;
+        map.serialize_entry("command_id", &self.command_id)?;
+        map.serialize_entry("item_id", &self.item_id)?;
+        match &self.action {
+            Action::RegisterItem(c) => {
+                map.serialize_entry("name", &c.name)?;
+                map.serialize_entry("unit", &c.unit)?;
+                map.serialize_entry("decimals", &c.decimals)?;
+                if !c.barcodes.is_empty() {
+                    map.serialize_entry("barcodes", &c.barcodes)?;
+                }
+                set(&mut map, "category", c.category.as_ref())?;
+                set(&mut map, "low_stock_threshold", c.low_stock_threshold.as_ref())?;
+                map.serialize_entry("shortage_policy", &c.shortage_policy)?;
+                set(&mut map, "unit_cost", c.unit_cost.as_ref())?;
+            }
+            Action::UpdateItem(p) => {
+                set(&mut map, "name", p.name.as_ref())?;
+                set(&mut map, "unit", p.unit.as_ref())?;
+                set(&mut map, "decimals", p.decimals.as_ref())?;
+                set(&mut map, "barcodes", p.barcodes.as_ref())?;
+                set(&mut map, "category", p.category.as_ref())?;
+                set(&mut map, "low_stock_threshold", p.low_stock_threshold.as_ref())?;
+                set(&mut map, "shortage_policy", p.shortage_policy.as_ref())?;
+                set(&mut map, "unit_cost", p.unit_cost.as_ref())?;
+            }
+            Action::ArchiveItem | Action::RestoreItem => {}
+            Action::SetThreshold { location_id, low_stock_threshold } => {
+                set(&mut map, "location_id", location_id.as_ref())?;
+                map.serialize_entry("low_stock_threshold", low_stock_threshold)?;
+            }
+            Action::Receive { location_id, quantity, unit_cost } => {
+                map.serialize_entry("location_id", location_id)?;
+                map.serialize_entry("quantity", quantity)?;
+                set(&mut map, "unit_cost", unit_cost.as_ref())?;
+            }
+            Action::Sell { location_id, quantity, on_shortage } => {
+                map.serialize_entry("location_id", location_id)?;
+                map.serialize_entry("quantity", quantity)?;
+                set(&mut map, "on_shortage", on_shortage.as_ref())?;
+            }
+            Action::Return { location_id, quantity } | Action::Adjust { location_id, quantity } => {
+                map.serialize_entry("location_id", location_id)?;
+                map.serialize_entry("quantity", quantity)?;
+            }
+            Action::Count { location_id, counted } => {
+                map.serialize_entry("location_id", location_id)?;
+                map.serialize_entry("counted", counted)?;
+            }
+            Action::Transfer { from_location_id, to_location_id, quantity } => {
+                map.serialize_entry("from_location_id", from_location_id)?;
+                map.serialize_entry("to_location_id", to_location_id)?;
+                map.serialize_entry("quantity", quantity)?;
+            }
+        }
+        let details = &self.details;
+        set(&mut map, "occurred_at", details.occurred_at.as_ref())?;
+        set(&mut map, "sent_at", details.sent_at.as_ref())?;
+        set(&mut map, "expected_on_hand", details.expected_on_hand.as_ref())?;
+        set(&mut map, "reason", details.reason.as_ref())?;
+        set(&mut map, "note", details.note.as_ref())?;
+        set(&mut map, "reference", details.reference.as_ref())?;
+        set(&mut map, "device_id", details.device_id.as_ref())?;
+        set(&mut map, "operator", details.operator.as_ref())?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Command {
+    /// Through the one parser, so that a stored command obeys the same rules as a submitted one.
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = super::Json::deserialize(deserializer)?;
+        super::parse_command(&json, &super::ParseContext::stored())
+            .map_err(|faults| serde::de::Error::custom(super::parse::describe(&faults)))
+    }
+}

@@ -1,0 +1,304 @@
+use super::super::{
+    Action, Cost, Effect, Entry, EntryKind, Item, LocationId, Quantity, Queued, Rejection, RejectionCode,
+    ShortagePolicy,
+};
+use super::draft::{Applied, Decision, Draft, DraftLevel, reject};
+use super::occurrence::Occurrence;
+
+/// One leg of a movement: what it does to one level.
+struct Leg<'q> {
+    location_id: &'q LocationId,
+    kind: EntryKind,
+    change: Change,
+    counterpart: Option<&'q LocationId>,
+    unit_cost: Option<Cost>,
+    /// Refuse it where it takes more than there is.
+    reject_shortage: bool,
+}
+
+/// What a leg asks of the balance.
+#[derive(Clone, Copy)]
+enum Change {
+    By(Quantity),
+    To(Quantity),
+}
+
+/// A leg judged: what it will do.
+struct Judged {
+    delta: Quantity,
+    after: Quantity,
+    late: bool,
+}
+
+impl Draft<'_> {
+    /// Judges a movement in the order of precedence of design.md §4, then applies it: all legs or none.
+    pub(super) fn movement(&mut self, queued: &Queued) -> Decision {
+        let Some(item) = self.item.clone() else {
+            return Err(Box::new(unknown_item(self.item_id.as_str())));
+        };
+        let at = Occurrence::of(queued);
+        self.admit(queued, &item, &at)?;
+        let legs = legs(queued, &item)?;
+        let mut judged = Vec::with_capacity(legs.len());
+        self.precondition(queued, &legs)?;
+        for leg in &legs {
+            judged.push(judge(self.level(leg.location_id), leg, &at)?);
+        }
+        let mut applied = Applied::default();
+        for (leg, judged) in legs.iter().zip(&judged) {
+            self.apply(queued, &item, &at, leg, judged, &mut applied);
+        }
+        Ok(applied)
+    }
+
+    /// Everything that is judged before the balance.
+    fn admit(&self, queued: &Queued, item: &Item, at: &Occurrence) -> Result<(), Box<Rejection>> {
+        let refuse = |code, detail: String| Err(Box::new(reject(code, detail)));
+        if let Some(archived_at) = item.archived_at
+            && (!at.explicit || at.occurred_at > archived_at)
+        {
+            return refuse(
+                RejectionCode::ItemArchived,
+                format!("item {} is archived since {archived_at}", item.item_id),
+            );
+        }
+        for location in queued.command.action.locations() {
+            if !self.loaded.locations.contains_key(location) {
+                return Err(Box::new(unknown_location(location)));
+            }
+        }
+        for location in queued.command.action.locations() {
+            if self.loaded.locations.get(location).is_some_and(|settings| settings.closed) {
+                let rejection = reject(RejectionCode::LocationClosed, format!("location {location} is closed"));
+                return Err(Box::new(Rejection { location_id: Some(location.clone()), ..rejection }));
+            }
+        }
+        let quantity = quantity(&queued.command.action);
+        let decimals = item.catalogue.decimals;
+        if !quantity.fits_decimals(decimals) {
+            return refuse(RejectionCode::FractionalQuantity, fractional(item, "quantity", quantity));
+        }
+        let age_ms = at.age_ms(queued);
+        if at.explicit && age_ms > self.rules.max_age_ms {
+            let days = self.rules.max_age_ms / 86_400_000;
+            let detail = format!("occurred at {}, more than {days} days before it was accepted", at.occurred_at);
+            return refuse(RejectionCode::OccurredAtOutOfRange, detail);
+        }
+        if let Action::Count { .. } = &queued.command.action
+            && at.explicit
+            && age_ms > self.rules.late_count_max_age_ms
+        {
+            let hours = self.rules.late_count_max_age_ms / 3_600_000;
+            let detail =
+                format!("counted at {}, more than {hours} hours before it was accepted; count again", at.occurred_at);
+            return refuse(RejectionCode::CountTooLate, detail);
+        }
+        if let Action::Count { location_id, .. } = &queued.command.action
+            && at.explicit
+            && self.loaded.levels.get(location_id).is_some_and(|loaded| !loaded.reaches_back_to(at.occurred_at))
+        {
+            let detail = "too many movements were recorded since it was counted; count again".to_owned();
+            return refuse(RejectionCode::CountTooLate, detail);
+        }
+        Ok(())
+    }
+
+    /// `expected_on_hand` is the first leg's: the giving side's in a transfer.
+    fn precondition(&mut self, queued: &Queued, legs: &[Leg<'_>]) -> Result<(), Box<Rejection>> {
+        let (Some(expected), Some(leg)) = (queued.command.details.expected_on_hand, legs.first()) else {
+            return Ok(());
+        };
+        let found = self.level(leg.location_id).level.on_hand;
+        if found == expected {
+            return Ok(());
+        }
+        let detail = format!("expected {expected} on hand at {}, found {found}", leg.location_id);
+        let rejection = reject(RejectionCode::PreconditionFailed, detail);
+        Err(Box::new(Rejection { found: Some(found), location_id: Some(leg.location_id.clone()), ..rejection }))
+    }
+
+    fn apply(
+        &mut self,
+        queued: &Queued,
+        item: &Item,
+        at: &Occurrence,
+        leg: &Leg<'_>,
+        judged: &Judged,
+        applied: &mut Applied,
+    ) {
+        let now = self.now;
+        let details = &queued.command.details;
+        let draft = self.level(leg.location_id);
+        draft.level.enter_epoch(item);
+        let recorded_at = now.max(queued.accepted_at).max(draft.level.updated_at);
+        let entry = Entry {
+            seq: draft.level.seq + 1,
+            kind: leg.kind,
+            command_id: queued.command.command_id,
+            quantity: quantity(&queued.command.action),
+            delta: judged.delta,
+            after: judged.after,
+            occurred_at: at.occurred_at,
+            recorded_at,
+            late: judged.late,
+            clock_ahead: at.clock_ahead,
+            submitted_by: queued.submitted_by.clone(),
+            counterpart: leg.counterpart.cloned(),
+            unit_cost: leg.unit_cost,
+            reason: details.reason,
+            note: details.note.clone(),
+            reference: details.reference.clone(),
+            device_id: details.device_id.clone(),
+            operator: details.operator.clone(),
+        };
+        applied.effects.push(Effect {
+            location_id: leg.location_id.clone(),
+            seq: entry.seq,
+            kind: entry.kind,
+            delta: entry.delta,
+            after: entry.after,
+            occurred_at: entry.occurred_at,
+            recorded_at,
+            late: entry.late,
+            clock_ahead: entry.clock_ahead,
+        });
+        draft.append(entry);
+        if leg.kind == EntryKind::Count && !judged.late {
+            draft.level.counted_at = draft.level.counted_at.max(Some(at.occurred_at));
+        }
+        applied.alerts.extend(draft.level.judge(item, recorded_at, queued.command.command_id));
+    }
+}
+
+/// The legs of a movement, the giving side first.
+fn legs<'q>(queued: &'q Queued, item: &Item) -> Result<Vec<Leg<'q>>, Box<Rejection>> {
+    let overflow = || Box::new(reject(RejectionCode::QuantityOverflow, "the quantity can't be negated"));
+    let single = |location_id, kind, change| Leg {
+        location_id,
+        kind,
+        change,
+        counterpart: None,
+        unit_cost: None,
+        reject_shortage: false,
+    };
+    let policy = item.catalogue.shortage_policy;
+    Ok(match &queued.command.action {
+        Action::Receive { location_id, quantity, unit_cost } => {
+            vec![Leg { unit_cost: *unit_cost, ..single(location_id, EntryKind::Receive, Change::By(*quantity)) }]
+        }
+        Action::Sell { location_id, quantity, on_shortage } => {
+            let taken = quantity.checked_neg().ok_or_else(overflow)?;
+            let reject_shortage = on_shortage.unwrap_or(policy) == ShortagePolicy::Reject;
+            vec![Leg { reject_shortage, ..single(location_id, EntryKind::Sell, Change::By(taken)) }]
+        }
+        Action::Return { location_id, quantity } => {
+            vec![single(location_id, EntryKind::Return, Change::By(*quantity))]
+        }
+        Action::Adjust { location_id, quantity } => {
+            vec![single(location_id, EntryKind::Adjust, Change::By(*quantity))]
+        }
+        Action::Count { location_id, counted } => vec![single(location_id, EntryKind::Count, Change::To(*counted))],
+        Action::Transfer { from_location_id: from, to_location_id: to, quantity } => {
+            let taken = quantity.checked_neg().ok_or_else(overflow)?;
+            let reject_shortage = policy == ShortagePolicy::Reject;
+            let out = single(from, EntryKind::TransferOut, Change::By(taken));
+            let into = single(to, EntryKind::TransferIn, Change::By(*quantity));
+            vec![Leg { counterpart: Some(to), reject_shortage, ..out }, Leg { counterpart: Some(from), ..into }]
+        }
+        Action::RegisterItem(_)
+        | Action::UpdateItem(_)
+        | Action::ArchiveItem
+        | Action::RestoreItem
+        | Action::SetThreshold { .. } => Vec::new(),
+    })
+}
+
+/// Judges one leg against the balance; late, short, overflowing, or fine.
+fn judge(draft: &DraftLevel, leg: &Leg<'_>, at: &Occurrence) -> Result<Judged, Box<Rejection>> {
+    let level = &draft.level;
+    let on_hand = level.on_hand;
+    let overflow = || {
+        let detail = format!("the balance at {} would leave the range that is kept", leg.location_id);
+        Box::new(Rejection {
+            location_id: Some(leg.location_id.clone()),
+            ..reject(RejectionCode::QuantityOverflow, detail)
+        })
+    };
+    let late = at.explicit
+        && level.counted_at.is_some_and(|counted_at| match leg.change {
+            Change::By(_) => at.occurred_at <= counted_at,
+            Change::To(_) => at.occurred_at < counted_at,
+        });
+    if late {
+        return Ok(Judged { delta: Quantity::ZERO, after: on_hand, late });
+    }
+    let after = match leg.change {
+        Change::By(delta) => {
+            let after = on_hand.checked_add(delta);
+            // A sum below the range is short too, and `insufficient_stock` comes before `quantity_overflow`.
+            if leg.reject_shortage && delta.is_negative() && after.is_none_or(Quantity::is_negative) {
+                return Err(Box::new(insufficient(leg.location_id, on_hand, delta)));
+            }
+            after.ok_or_else(overflow)?
+        }
+        Change::To(counted) if at.explicit => {
+            moved_since(draft, at).and_then(|moved| counted.checked_add(moved)).ok_or_else(overflow)?
+        }
+        Change::To(counted) => counted,
+    };
+    let delta = after.checked_sub(on_hand).ok_or_else(overflow)?;
+    Ok(Judged { delta, after, late })
+}
+
+/// The sum of what moved after a count was taken: a late count keeps it.
+fn moved_since(draft: &DraftLevel, at: &Occurrence) -> Option<Quantity> {
+    let entries = draft.history.iter().chain(&draft.level.tail);
+    entries
+        .filter(|entry| entry.occurred_at > at.occurred_at)
+        .try_fold(Quantity::ZERO, |sum, entry| sum.checked_add(entry.delta))
+}
+
+fn quantity(action: &Action) -> Quantity {
+    match action {
+        Action::Receive { quantity, .. }
+        | Action::Sell { quantity, .. }
+        | Action::Return { quantity, .. }
+        | Action::Adjust { quantity, .. }
+        | Action::Transfer { quantity, .. } => *quantity,
+        Action::Count { counted, .. } => *counted,
+        Action::RegisterItem(_)
+        | Action::UpdateItem(_)
+        | Action::ArchiveItem
+        | Action::RestoreItem
+        | Action::SetThreshold { .. } => Quantity::ZERO,
+    }
+}
+
+fn insufficient(location_id: &LocationId, on_hand: Quantity, delta: Quantity) -> Rejection {
+    let available = on_hand.max(Quantity::ZERO);
+    let wanted = delta.checked_neg().unwrap_or(delta);
+    let detail = format!("{wanted} wanted at {location_id}, {available} available");
+    Rejection {
+        available: Some(available),
+        location_id: Some(location_id.clone()),
+        ..reject(RejectionCode::InsufficientStock, detail)
+    }
+}
+
+pub(super) fn fractional(item: &Item, field: &str, quantity: Quantity) -> String {
+    let (id, decimals) = (&item.item_id, item.catalogue.decimals);
+    format!("{field} {quantity} has more decimals than the {decimals} of item {id}")
+}
+
+pub(super) fn unknown_item(item_id: &str) -> Rejection {
+    reject(
+        RejectionCode::UnknownItem,
+        format!("item {item_id} is not registered; a manager registers it with register_item"),
+    )
+}
+
+pub(super) fn unknown_location(location: &LocationId) -> Rejection {
+    let detail =
+        format!("location {location} is not registered; a manager registers it with PUT /v1/locations/{location}");
+    Rejection { location_id: Some(location.clone()), ..reject(RejectionCode::UnknownLocation, detail) }
+}

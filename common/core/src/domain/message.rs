@@ -1,0 +1,190 @@
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    Command, CommandId, CommandKey, DeadLetter, ItemId, Json, ParseContext, Queued, Record, Slot, Timestamp, parse,
+    parse_command,
+};
+
+/// The most commands of one message (design.md §6).
+pub const MAX_PACK_COMMANDS: usize = 100;
+
+/// The most bytes of one message, so that it bills as one request (design.md §6).
+pub const MAX_PACK_BYTES: usize = 60 * 1024;
+
+/// The most bytes of a body that a dead letter keeps. Even where JSON writes each as six (`\u0001`), the record stays
+/// under the 400 KB of a DynamoDB item.
+pub const DEAD_BODY_MAX_BYTES: usize = 60 * 1024;
+
+/// The most bytes of a dead letter's reason, which may quote what came.
+pub const DEAD_REASON_MAX_BYTES: usize = 2 * 1024;
+
+/// The longest `by` of a command in a message, in bytes: the ingress takes 128 characters from a token.
+pub(super) const MAX_BY_BYTES: usize = 512;
+
+const VERSION: i64 = 1;
+
+/// A message as a whole that this version must not touch.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// Written by a later version: not poison. It is returned, and this worker stops receiving.
+    #[error("message version {0} is newer than this worker reads (1): deploy workers before ingress")]
+    Newer(i64),
+}
+
+#[derive(Serialize)]
+struct EnvelopeOut<'a> {
+    command: &'a Command,
+    accepted_at: Timestamp,
+    by: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resubmits: Option<&'a CommandKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_accepted_at: Option<Timestamp>,
+}
+
+/// Writes one command as it stands in a message, for [`join_message`].
+pub fn encode_command(queued: &Queued) -> String {
+    let envelope = EnvelopeOut {
+        command: &queued.command,
+        accepted_at: queued.accepted_at,
+        by: &queued.submitted_by,
+        retry: (queued.retry > 0).then_some(queued.retry),
+        resubmits: queued.resubmits.as_ref(),
+        first_accepted_at: queued.first_accepted_at,
+    };
+    // These types have no map with other keys than strings and no failing Serialize.
+    serde_json::to_string(&envelope).unwrap_or_default()
+}
+
+/// The bytes of a message besides its commands and one comma after each, from above.
+pub const MESSAGE_FRAME_BYTES: usize = 40 + ItemId::MAX_LEN;
+
+/// Joins commands of one item, each written by [`encode_command`], into the body of one message.
+///
+/// The caller keeps to [`MAX_PACK_COMMANDS`] and [`MAX_PACK_BYTES`].
+pub fn join_message<S: AsRef<str>>(item_id: &ItemId, commands: &[S]) -> String {
+    let bytes: usize = commands.iter().map(|command| command.as_ref().len() + 1).sum();
+    let mut body = String::with_capacity(MESSAGE_FRAME_BYTES + bytes);
+    // An item id has no character that JSON escapes.
+    body.push_str(r#"{"v":1,"item_id":""#);
+    body.push_str(item_id.as_str());
+    body.push_str(r#"","commands":["#);
+    for (index, command) in commands.iter().enumerate() {
+        if index > 0 {
+            body.push(',');
+        }
+        body.push_str(command.as_ref());
+    }
+    body.push_str("]}");
+    body
+}
+
+/// Writes commands of one item as the body of one message.
+///
+/// The caller keeps to [`MAX_PACK_COMMANDS`] and [`MAX_PACK_BYTES`].
+pub fn encode_message<'a>(item_id: &ItemId, commands: impl IntoIterator<Item = &'a Queued>) -> String {
+    let commands: Vec<_> = commands.into_iter().map(encode_command).collect();
+    join_message(item_id, &commands)
+}
+
+#[derive(Deserialize)]
+struct Head {
+    v: i64,
+}
+
+#[derive(Deserialize)]
+struct MessageIn<'a> {
+    #[serde(borrow)]
+    commands: Vec<&'a serde_json::value::RawValue>,
+}
+
+#[derive(Deserialize)]
+struct EnvelopeIn<'a> {
+    #[serde(borrow)]
+    command: Json<'a>,
+    accepted_at: Timestamp,
+    #[serde(borrow)]
+    by: Cow<'a, str>,
+    #[serde(default)]
+    retry: u32,
+    resubmits: Option<CommandKey>,
+    first_accepted_at: Option<Timestamp>,
+}
+
+/// Reads a message command by command: what can't be decoded becomes a dead letter in its place, and harms only
+/// itself (P8). `group` is the queue's key, the item that the message is for; `message_id` names the message in
+/// the ids made for commands that have none; `now` dates those.
+pub fn decode_message(group: &ItemId, message_id: &str, body: &str, now: Timestamp) -> Result<Vec<Slot>, MessageError> {
+    if let Ok(head) = serde_json::from_str::<Head>(body) {
+        if head.v > VERSION {
+            return Err(MessageError::Newer(head.v));
+        }
+        if head.v == VERSION
+            && let Ok(message) = serde_json::from_str::<MessageIn<'_>>(body)
+        {
+            return Ok(message
+                .commands
+                .iter()
+                .enumerate()
+                .map(|(index, raw)| decode_command(group, message_id, index, raw.get(), now))
+                .collect());
+        }
+    }
+    Ok(vec![poison(group, message_id, 0, body, "the message is not one of Stockline's".into(), now)])
+}
+
+fn decode_command(group: &ItemId, message_id: &str, index: usize, raw: &str, now: Timestamp) -> Slot {
+    let envelope = match serde_json::from_str::<EnvelopeIn<'_>>(raw) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            return poison(group, message_id, index, raw, format!("the command can't be read: {error}"), now);
+        }
+    };
+    if envelope.by.len() > MAX_BY_BYTES {
+        let reason = format!("by is longer than {MAX_BY_BYTES} bytes");
+        return poison(group, message_id, index, raw, reason, now);
+    }
+    match parse_command(&envelope.command, &ParseContext::stored()) {
+        Ok(command) if command.item_id == *group => Slot::Command(Box::new(Queued {
+            command,
+            accepted_at: envelope.accepted_at,
+            submitted_by: Arc::from(envelope.by),
+            retry: envelope.retry,
+            resubmits: envelope.resubmits,
+            first_accepted_at: envelope.first_accepted_at,
+        })),
+        Ok(command) => {
+            let reason = format!("the command is for item {}, its message for {group}", command.item_id);
+            poison(group, message_id, index, raw, reason, now)
+        }
+        Err(faults) => {
+            let reason = format!("the command is not valid: {}", parse::describe(&faults));
+            poison(group, message_id, index, raw, reason, now)
+        }
+    }
+}
+
+/// The command's own id where it can be read; else UUIDv5 of message id and index (design.md §6).
+fn poison(group: &ItemId, message_id: &str, index: usize, raw: &str, reason: String, now: Timestamp) -> Slot {
+    let own_id = serde_json::from_str::<serde_json::Value>(raw)
+        .ok()
+        .and_then(|value| value.pointer("/command/command_id")?.as_str()?.parse::<CommandId>().ok());
+    let id = own_id.unwrap_or_else(|| made_id(message_id, index));
+    Slot::Dead(Box::new(Record::dead_letter(None, DeadLetter::of(reason, raw.to_owned()), (group.clone(), id), now)))
+}
+
+fn made_id(message_id: &str, index: usize) -> CommandId {
+    CommandId(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{message_id}/{index}").as_bytes()))
+}
+
+/// A whole message as one dead letter, under the id made for its first command: nothing in it is looked at.
+pub fn set_message_aside(group: &ItemId, message_id: &str, body: &str, reason: &str, now: Timestamp) -> Slot {
+    let letter = DeadLetter::of(reason.to_owned(), body.to_owned());
+    Slot::Dead(Box::new(Record::dead_letter(None, letter, (group.clone(), made_id(message_id, 0)), now)))
+}

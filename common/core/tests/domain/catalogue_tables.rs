@@ -1,0 +1,139 @@
+use stockline_core::domain::{Action, Claim, Command, CommandId, ItemId, MovementDetails, Queued, Slot, Timestamp};
+use uuid::Uuid;
+
+use super::script::{holds, last, run, run_with, show};
+use super::spec::{T0, catalogue, item_id};
+use super::worker::Worker;
+
+#[test]
+fn an_item_is_registered_once_and_changed_by_its_own_fields() {
+    holds(&[
+        ("registered", "register", "ok"),
+        ("once", "register | register", "item_exists"),
+        ("changed", "update dec:2 policy:reject", "ok"),
+        ("unregistered", "update dec:2 | sell 1", "main -1 =-1"),
+        ("a threshold must fit the decimals", "register dec:0 low:1.5", "fractional_quantity"),
+        ("also by a change", "register dec:0 | update low:1.5", "fractional_quantity"),
+        ("also of the change itself", "update dec:0 low:1.5", "fractional_quantity"),
+        ("or with more of them", "register dec:0 | update dec:1 low:1.5", "ok"),
+        ("also of a location", "register dec:0 | low 1.5", "fractional_quantity"),
+        ("a closed location has thresholds", "low 5 at:closed", "ok"),
+        ("an unknown one has none", "low 5 at:mars", "unknown_location"),
+        ("a refused change changes nothing", "register dec:0 | update low:1.5 policy:reject | sell 1", "main -1 =-1"),
+        ("whole numbers sell", "register dec:0 | sell 1", "main -1 =-1"),
+        ("fractions do not", "register dec:0 | sell 0.5", "fractional_quantity"),
+        ("nor too fine ones", "register dec:2 | sell 0.125", "fractional_quantity"),
+    ]);
+}
+
+#[test]
+fn decimals_in_use_stay() {
+    holds(&[
+        ("of a balance", "receive 0.5 | update dec:0", "decimals_in_use"),
+        ("of a balance elsewhere", "receive 1 | receive 0.5 at:shop | update dec:0", "decimals_in_use"),
+        ("no longer", "receive 0.5 | sell 0.5 | update dec:0", "ok"),
+        ("enough remain", "receive 0.5 | update dec:1", "ok"),
+        ("of a location's threshold", "low 0.5 at:shop | update dec:0", "decimals_in_use"),
+        ("cleared before", "low 0.5 at:shop | low none at:shop | update dec:0", "ok"),
+        ("of the default threshold", "default 0.5 | update dec:0", "decimals_in_use"),
+        ("that goes with it", "default 0.5 | update dec:0 low:none", "ok"),
+        ("that is replaced with it", "default 0.5 | update dec:0 low:1", "ok"),
+        ("more are always fine", "register dec:0 | receive 1 | update dec:3", "ok"),
+    ]);
+}
+
+#[test]
+fn barcodes_belong_to_one_item() {
+    let held_elsewhere = |worker: &mut Worker| {
+        worker.store.holders.insert(Claim::Barcode("B".into()), "beer".parse().unwrap());
+    };
+    for (claim, script, expected, held) in [
+        ("taken", "barcodes A,C", "ok", "AC"),
+        ("another's", "barcodes A,B", "barcode_taken", ""),
+        ("before decimals", "receive 0.5 | barcodes B", "barcode_taken", ""),
+        ("given up", "barcodes A,C | barcodes C", "ok", "C"),
+        ("taken and given up in one batch", "barcodes A | barcodes D", "ok", "D"),
+        ("given up and taken again in one batch", "barcodes A | barcodes D | barcodes A", "ok", "A"),
+        ("kept", "barcodes A | barcodes A,C", "ok", "AC"),
+        ("a refused change gives nothing up", "barcodes A | barcodes B | receive 1", "main +1 =1", "A"),
+    ] {
+        let worker = run_with(script, held_elsewhere);
+        assert_eq!(last(script, &worker), expected, "{claim}: {script}");
+        let mine = worker.store.holders.iter().filter(|(_, holder)| **holder == item_id());
+        let codes =
+            mine.filter_map(|(claim, _)| if let Claim::Barcode(code) = claim { Some(code.as_str()) } else { None });
+        assert_eq!(codes.collect::<String>(), held, "{claim}: {script}");
+        let item = &worker.store.items[&item_id()];
+        assert_eq!(item.catalogue.barcodes.concat(), held, "{claim}: {script}");
+    }
+    let rejection = run_with("barcodes B", held_elsewhere);
+    let record = rejection.store.record(&item_id(), super::spec::command_id(1)).unwrap();
+    assert_eq!(record.outcome.rejection.as_ref().unwrap().held_by, Some("beer".parse().unwrap()));
+}
+
+fn registration(item: &str, id: u128, barcodes: &[&str]) -> Slot {
+    let mut fields = catalogue(0, None, false);
+    fields.barcodes = barcodes.iter().map(|code| (*code).to_owned()).collect();
+    let command = Command {
+        command_id: CommandId(Uuid::from_u128(id)),
+        item_id: item.parse().unwrap(),
+        action: Action::RegisterItem(fields),
+        details: MovementDetails::default(),
+    };
+    let accepted_at = Timestamp::from_millis(T0);
+    Slot::Command(Box::new(Queued {
+        command,
+        accepted_at,
+        submitted_by: "m".into(),
+        retry: 0,
+        resubmits: None,
+        first_accepted_at: None,
+    }))
+}
+
+#[test]
+fn ids_that_differ_only_in_case_are_one_and_barcodes_move_between_items() {
+    let mut worker = Worker::new(Timestamp::from_millis(T0));
+    let mut register = |item: &str, id: u128, barcodes: &[&str]| {
+        let item_id: ItemId = item.parse().unwrap();
+        worker.run(&item_id, &[registration(item, id, barcodes)]);
+        let outcome = worker.store.record(&item_id, CommandId(Uuid::from_u128(id))).unwrap().outcome.clone();
+        (show(&outcome), outcome.rejection.and_then(|rejection| rejection.held_by).map(|holder| holder.to_string()))
+    };
+    assert_eq!(register("Cola", 1, &["X"]), ("ok".into(), None));
+    assert_eq!(register("cola", 2, &[]), ("item_exists".into(), Some("Cola".into())));
+    assert_eq!(register("COLA", 3, &["X"]), ("item_exists".into(), Some("Cola".into())), "before barcode_taken");
+    assert_eq!(register("Cola", 4, &[]), ("item_exists".into(), Some("Cola".into())));
+    assert_eq!(register("beer", 5, &["Y", "X"]), ("barcode_taken".into(), Some("Cola".into())));
+    assert!(
+        !worker.store.holders.contains_key(&Claim::ItemKey("beer".into())),
+        "nothing of a refused registration stays"
+    );
+    let mut give_up = match registration("Cola", 6, &[]) {
+        Slot::Command(queued) => queued,
+        Slot::Dead(_) => unreachable!(),
+    };
+    let patch = stockline_core::domain::CataloguePatch { barcodes: Some(Vec::new()), ..Default::default() };
+    give_up.command.action = Action::UpdateItem(patch);
+    worker.run(&"Cola".parse().unwrap(), &[Slot::Command(give_up)]);
+    worker.run(&"beer".parse().unwrap(), &[registration("beer", 7, &["Y", "X"])]);
+    assert_eq!(worker.store.holders[&Claim::Barcode("X".into())].as_str(), "beer");
+    assert_eq!(worker.store.holders[&Claim::ItemKey("beer".into())].as_str(), "beer");
+}
+
+#[test]
+fn a_default_threshold_ends_its_fold_and_only_a_change_does() {
+    for (script, folds) in [
+        ("receive 4 | default 5 | sell 1", 4),
+        ("receive 4 | update low:5 | sell 1", 4),
+        ("receive 4 | default none | sell 1", 2),
+        ("receive 4 | update policy:reject | sell 1", 2),
+        ("receive 4 | low 5 | sell 1", 2),
+    ] {
+        // One of them registers the item; the re-judging of the level is one.
+        assert_eq!(run(script).folds, folds, "{script}");
+    }
+    let worker = run("receive 4 | default 5 | default 6");
+    assert_eq!(worker.store.items[&item_id()].threshold_version, 3);
+    assert_eq!(worker.store.marks.len(), 2, "a record per level and change");
+}

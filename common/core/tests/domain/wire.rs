@@ -1,0 +1,206 @@
+//! Messages, ledger entries and records as bytes.
+
+use proptest::collection::vec;
+use proptest::option::weighted;
+use proptest::prelude::*;
+use stockline_core::domain::{
+    CodecError, CommandId, Cost, DeadLetter, Entry, EntryKind, ItemId, MessageError, Quantity, Reason, Record, Slot,
+    Status, Timestamp, decode_entries, decode_message, encode_entries, encode_message,
+};
+use uuid::Uuid;
+
+use super::command_json::queued;
+
+fn decode(group: &ItemId, body: &str) -> Vec<Slot> {
+    decode_message(group, "message-1", body, Timestamp::EPOCH).unwrap()
+}
+
+fn cola() -> ItemId {
+    "cola".parse().unwrap()
+}
+
+fn dead(slot: &Slot) -> &Record {
+    match slot {
+        Slot::Dead(record) => record,
+        Slot::Command(queued) => panic!("{queued:?} was read"),
+    }
+}
+
+const GOOD: &str = r#"{"command":{"type":"sell","command_id":"01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b","item_id":"cola","location_id":"main","quantity":"1"},"accepted_at":"2026-01-31T08:15:00.000Z","by":"till-1"}"#;
+
+#[test]
+fn poison_harms_only_itself_and_keeps_its_place_and_its_body() {
+    let deep = "[".repeat(5_000) + &"]".repeat(5_000);
+    let own_id = GOOD.replace("\"1\"", "\"x\"");
+    let other_item = GOOD.replace("cola", "beer");
+    let no_time = GOOD.replace("accepted_at", "accepted");
+    let surrogate = GOOD.replace("till-1", "\\ud800");
+    for poison in [
+        "7",
+        "null",
+        "{}",
+        "\"\"",
+        &deep,
+        &own_id,
+        &other_item,
+        &no_time,
+        &surrogate,
+        "{\"command\":{\"command_id\":1e999}}",
+    ] {
+        let body = format!("{{\"v\":1,\"item_id\":\"cola\",\"commands\":[{GOOD},{poison},{GOOD}]}}");
+        let slots = decode(&cola(), &body);
+        let [Slot::Command(_), set_aside, Slot::Command(_)] = &slots[..] else { panic!("{poison}: {slots:?}") };
+        let record = dead(set_aside);
+        assert_eq!((record.outcome.status, &record.outcome.item_id), (Status::DeadLettered, &cola()));
+        assert_eq!(record.outcome.dead_letter.as_ref().unwrap().body, poison);
+        let readable = [&own_id, &other_item, &no_time].into_iter().any(|text| text == poison);
+        let own = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse::<CommandId>().unwrap();
+        let made = CommandId(Uuid::new_v5(&Uuid::NAMESPACE_OID, b"message-1/1"));
+        assert_eq!(record.outcome.command_id, if readable { own } else { made }, "{poison}");
+    }
+}
+
+#[test]
+fn a_body_that_is_no_message_is_one_dead_letter_with_the_same_id_every_time() {
+    for body in [
+        "",
+        "{",
+        "[]",
+        "7",
+        "{\"v\":1}",
+        "{\"v\":1,\"commands\":7}",
+        "{\"v\":0,\"commands\":[]}",
+        "{\"v\":\"1\"}",
+        "\u{0}",
+    ] {
+        let first = decode(&cola(), body);
+        let later = decode_message(&cola(), "message-1", body, Timestamp::from_millis(9)).unwrap();
+        assert_eq!((first.len(), first[0].command_id()), (1, later[0].command_id()), "{body:?}");
+        assert_eq!(dead(&first[0]).outcome.dead_letter.as_ref().unwrap().body, body);
+        let other = decode_message(&cola(), "message-2", body, Timestamp::EPOCH).unwrap();
+        assert_ne!(first[0].command_id(), other[0].command_id());
+    }
+}
+
+#[test]
+fn a_newer_message_is_returned_whatever_else_is_in_it() {
+    for body in ["{\"v\":2}", "{\"v\":2,\"commands\":{}}", "{\"item\":[],\"v\":3,\"commands\":[7]}"] {
+        let newer = decode_message(&cola(), "m", body, Timestamp::EPOCH);
+        assert!(matches!(newer, Err(MessageError::Newer(2..=3))), "{body}");
+    }
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    (0..=253_402_300_799_999_i64).prop_map(Timestamp::from_millis)
+}
+
+const KINDS: [EntryKind; 7] = [
+    EntryKind::Receive,
+    EntryKind::Sell,
+    EntryKind::Return,
+    EntryKind::Adjust,
+    EntryKind::Count,
+    EntryKind::TransferOut,
+    EntryKind::TransferIn,
+];
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let amount = || any::<i64>().prop_map(Quantity::from_raw);
+    let texts = || weighted(0.3, ".{0,30}");
+    let reason = prop::sample::select(Reason::ALL.to_vec());
+    (
+        (prop::sample::select(KINDS.to_vec()), any::<u128>(), amount(), amount(), amount(), time(), time()),
+        (any::<bool>(), any::<bool>(), prop::sample::select(vec!["", "till-1", "tïll-2"])),
+        (weighted(0.3, "[a-z][a-z0-9]{0,31}"), weighted(0.3, any::<i64>()), weighted(0.3, reason)),
+        (texts(), texts(), texts(), texts()),
+    )
+        .prop_map(|(what, (late, clock_ahead, by), (counterpart, cost, reason), texts)| Entry {
+            seq: 0,
+            kind: what.0,
+            command_id: CommandId(Uuid::from_u128(what.1)),
+            quantity: what.2,
+            delta: what.3,
+            after: what.4,
+            occurred_at: what.5,
+            recorded_at: what.6,
+            late,
+            clock_ahead,
+            submitted_by: by.into(),
+            counterpart: counterpart.map(|text| text.parse().unwrap()),
+            unit_cost: cost.map(Cost::from_raw),
+            reason,
+            note: texts.0,
+            reference: texts.1,
+            device_id: texts.2,
+            operator: texts.3,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_entries_read_back(first in 1..u64::MAX / 2, entries in vec(entry(), 0..20)) {
+        let number = |(index, entry): (usize, Entry)| Entry { seq: first + index as u64, ..entry };
+        let entries: Vec<_> = entries.into_iter().enumerate().map(number).collect();
+        let bytes = encode_entries(&entries);
+        prop_assert_eq!(decode_entries(&bytes), Ok(entries));
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_entries_or_an_error(mut bytes in vec(any::<u8>(), 0..200), versioned: bool) {
+        if versioned && !bytes.is_empty() {
+            bytes[0] = 1;
+        }
+        match decode_entries(&bytes) {
+            Err(CodecError::Version(version)) => prop_assert_eq!(version, bytes[0]),
+            Err(CodecError::Damaged(at)) => prop_assert!(at <= bytes.len()),
+            Ok(entries) => prop_assert!(entries.len() <= bytes.len() / 22),
+        }
+    }
+
+    #[test]
+    fn a_cut_never_invents_entries(entries in vec(entry(), 1..6), cut in any::<prop::sample::Index>()) {
+        let number = |(index, entry): (usize, Entry)| Entry { seq: 1 + index as u64, ..entry };
+        let entries: Vec<_> = entries.into_iter().enumerate().map(number).collect();
+        let bytes = encode_entries(&entries);
+        if let Ok(read) = decode_entries(&bytes[..cut.index(bytes.len())]) {
+            prop_assert!(read.len() < entries.len() && entries.starts_with(&read));
+        }
+    }
+
+    #[test]
+    fn any_commands_read_back_from_their_message(commands in vec(queued(), 1..6)) {
+        let item = commands[0].command.item_id.clone();
+        let mut commands = commands;
+        commands.iter_mut().for_each(|queued| queued.command.item_id = item.clone());
+        let slots = decode(&item, &encode_message(&item, &commands));
+        let expected: Vec<_> = commands.into_iter().map(|queued| Slot::Command(Box::new(queued))).collect();
+        prop_assert_eq!(slots, expected);
+    }
+
+    #[test]
+    fn an_arbitrary_body_never_panics_and_never_vanishes(body in ".{0,200}", inner in ".{0,50}") {
+        prop_assert_eq!(decode(&cola(), &body).len(), 1);
+        let message = serde_json::json!({ "v": 1, "commands": [inner, { "command": inner }] }).to_string();
+        prop_assert_eq!(decode(&cola(), &message).len(), 2);
+    }
+
+    #[test]
+    fn a_damaged_message_keeps_every_command_it_can(at in any::<prop::sample::Index>(), byte in 0x20..0x7f_u8) {
+        let mut body = format!("{{\"v\":1,\"item_id\":\"cola\",\"commands\":[{GOOD},{GOOD}]}}").into_bytes();
+        let at = at.index(body.len());
+        body[at] = byte;
+        let slots = decode_message(&cola(), "m", std::str::from_utf8(&body).unwrap(), Timestamp::EPOCH);
+        prop_assert!(slots.map_or(true, |slots| !slots.is_empty()));
+    }
+
+    #[test]
+    fn any_record_reads_back(queued in queued(), body in ".{0,100}", retry in 0..3_u32) {
+        let letter = DeadLetter { reason: "why".into(), body, discarded_at: None };
+        let id = (queued.command.item_id.clone(), queued.command.command_id);
+        let record = Record { retry, ..Record::dead_letter(Some(&queued), letter, id, Timestamp::EPOCH) };
+        let json = serde_json::to_string(&record).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
+    }
+}

@@ -1,0 +1,19 @@
+//! What every process needs around the core: configuration from the environment, logs and metrics, shutdown, the
+//! real clock, retries.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
+
+mod clock;
+mod emf;
+mod env;
+mod prometheus;
+mod retry;
+mod shutdown;
+mod telemetry;
+
+pub use clock::SystemClock;
+pub use emf::{Emf, NAMESPACE};
+pub use env::{Env, EnvError, Variable};
+pub use retry::Retry;
+pub use shutdown::{Shutdown, ShutdownTrigger, on_termination};
+pub use telemetry::{EmfEmitter, LogFormat, init_logs, install_metrics, log_filter};

@@ -1,0 +1,111 @@
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use super::emf::{Emf, METRIC_VALUES_MAX};
+use super::{Shutdown, SystemClock};
+use stockline_core::ports::Clock;
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people; coloured on a terminal.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Reads what [`init_logs`] takes as its filter.
+pub fn log_filter(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(filter).map_err(|error| format!("the log filter can't be read: {error}"))
+}
+
+/// Sends logs to standard error. `filter` is e.g. `info` or `stockline_worker=debug,info`.
+///
+/// # Errors
+/// Where the filter can't be parsed, or logs were set up before.
+pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), String> {
+    use std::io::IsTerminal;
+    let filter = log_filter(filter)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let done = match format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    done.map_err(|error| error.to_string())
+}
+
+/// The buckets of every `*_seconds` histogram, in seconds; the last ones for what waited through an outage.
+const SECONDS_BUCKETS: [f64; 19] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 900.0, 3_600.0,
+    21_600.0, 86_400.0,
+];
+
+/// The buckets of every other histogram, e.g. commands of a fold.
+const COUNT_BUCKETS: [f64; 16] = [
+    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0, 10_000.0, 20_000.0, 50_000.0,
+    100_000.0,
+];
+
+// One more is for what lies above.
+const _: () = assert!(SECONDS_BUCKETS.len() < METRIC_VALUES_MAX && COUNT_BUCKETS.len() < METRIC_VALUES_MAX);
+
+pub(super) fn recorder() -> Result<PrometheusBuilder, BuildError> {
+    let seconds = metrics_exporter_prometheus::Matcher::Suffix("_seconds".into());
+    PrometheusBuilder::new().set_buckets(&COUNT_BUCKETS)?.set_buckets_for_metric(seconds, &SECONDS_BUCKETS)
+}
+
+/// Installs the process's metrics recorder; the handle renders the Prometheus text format.
+///
+/// # Errors
+/// Where a recorder was installed before.
+pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
+    recorder()?.install_recorder()
+}
+
+/// How often metrics are told: CloudWatch keeps one value a minute.
+const TELL_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Tells the recorder's metrics on standard output, in CloudWatch's embedded metric format.
+#[derive(Debug)]
+pub struct EmfEmitter {
+    handle: PrometheusHandle,
+    emf: Emf,
+    clock: Arc<dyn Clock>,
+}
+
+impl EmfEmitter {
+    /// For the program of this name, which becomes a dimension.
+    pub fn new(service: &'static str, handle: PrometheusHandle) -> Self {
+        Self { handle, emf: Emf::new(service), clock: Arc::new(SystemClock) }
+    }
+
+    /// Tells what happened since the last time.
+    pub fn tell(&mut self) {
+        self.handle.run_upkeep();
+        let mut text = String::new();
+        for line in self.emf.lines(&self.handle.render(), self.clock.now()) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        let mut out = std::io::stdout().lock();
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            tracing::warn!(%error, "metrics could not be written to standard output");
+        }
+    }
+
+    /// Tells every minute until shutdown is asked for, and once more then.
+    pub async fn run(mut self, shutdown: Shutdown) {
+        let mut ticks = tokio::time::interval(TELL_INTERVAL);
+        loop {
+            tokio::select! {
+                () = shutdown.requested() => break,
+                _ = ticks.tick() => self.tell(),
+            }
+        }
+        self.tell();
+    }
+}

@@ -1,0 +1,380 @@
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::messages::{Message, SharedMessages};
+use crate::alert_queue::SharedAlerts;
+use stockline_core::domain::Timestamp;
+use stockline_core::ports::{Pack, QueueError};
+
+/// For so long a pack that is sent again is recognised, in milliseconds (as on SQS) …
+const DEDUP_WINDOW_MS: i64 = 5 * 60 * 1_000;
+
+/// … while no more than so many were sent since. Senders retry within seconds; a later one costs a redelivery, which
+/// the store recognises.
+const MAX_DEDUP_IDS: usize = 250_000;
+
+/// A table with bodies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Table {
+    Message,
+    Alert,
+}
+
+/// What the writer thread is asked to do; all that waits goes into one transaction.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// Write, and answer when that is done.
+    Write(Write, oneshot::Sender<Result<(), QueueError>>),
+    /// Delete rows, soon.
+    Delete(Table, Vec<i64>),
+}
+
+/// What someone waits for.
+#[derive(Debug)]
+pub(crate) enum Write {
+    /// Queue packs, durably.
+    Send { packs: Vec<Pack>, sent_at: Timestamp },
+    /// Queue alerts, durably.
+    Publish(Vec<String>),
+    /// Note how often messages were delivered, so that it survives the process.
+    Record(Vec<(i64, u32)>),
+}
+
+/// The writer thread's side.
+#[derive(Debug)]
+pub(super) struct Batches {
+    messages: Arc<SharedMessages>,
+    alerts: Arc<SharedAlerts>,
+    recent: RecentIds,
+    next_n: i64,
+    /// Asked for and not yet done: those of a batch that failed go with the next.
+    deletes: Vec<(Table, Vec<i64>)>,
+    /// Does a commit sync? `None`: never, whatever is asked.
+    syncs: Option<bool>,
+}
+
+/// What a batch added, to be shown to receivers once it is durable.
+#[derive(Debug, Default)]
+struct Added {
+    messages: Vec<(Pack, Message)>,
+    alerts: Vec<i64>,
+}
+
+impl Batches {
+    /// Over an empty queue.
+    pub(super) fn new(messages: Arc<SharedMessages>, alerts: Arc<SharedAlerts>, sync: bool) -> Self {
+        Self {
+            messages,
+            alerts,
+            recent: RecentIds::default(),
+            next_n: 1,
+            deletes: Vec::new(),
+            syncs: sync.then_some(true),
+        }
+    }
+
+    /// Takes note of a row that an earlier process left; rows come in order.
+    pub(super) fn recovered(&mut self, n: i64, id: Uuid, sent_at: Timestamp, now: Timestamp) {
+        self.next_n = n + 1;
+        self.recent.add(id, sent_at);
+        self.recent.prune(now);
+    }
+
+    /// One transaction for all jobs; it stands or falls for all of them.
+    pub(super) fn apply(&mut self, connection: &mut Connection, jobs: Vec<Job>) {
+        let mut replies = Vec::with_capacity(jobs.len());
+        let mut writes = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            match job {
+                Job::Delete(table, rows) => self.deletes.push((table, rows)),
+                // Its sender gave up, and sends the same pack again where it still wants to: what piles up while the
+                // disk stalls is dropped, not written.
+                Job::Write(Write::Send { .. }, reply) if reply.is_closed() => {}
+                Job::Write(write, reply) => {
+                    writes.push(write);
+                    replies.push(reply);
+                }
+            }
+        }
+        let mut added = Added::default();
+        let sent_before = self.recent.sent;
+        let result = self.write(connection, writes, &mut added);
+        match &result {
+            Ok(()) => self.show(added),
+            Err(error) => {
+                self.recent.forget_since(sent_before);
+                if replies.is_empty() {
+                    tracing::warn!(%error, "acknowledged messages were not deleted from queue.db; the next write tries again");
+                }
+            }
+        }
+        let result = result.map_err(|error| unavailable(&error));
+        for reply in replies {
+            // The caller may be gone; what it sent is queued all the same.
+            let _ = reply.send(result.clone());
+        }
+    }
+
+    fn write(&mut self, connection: &mut Connection, writes: Vec<Write>, added: &mut Added) -> rusqlite::Result<()> {
+        // What someone waits for as durable needs a sync. Deletions and counts don't: they survive the process, and the
+        // next sync covers them.
+        let durable = writes.iter().any(|write| matches!(write, Write::Send { .. } | Write::Publish(_)));
+        self.sync_commits(connection, durable)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for write in writes {
+            match write {
+                Write::Send { packs, sent_at } => self.insert_messages(&transaction, packs, sent_at, added)?,
+                Write::Publish(bodies) => insert_alerts(&transaction, &bodies, added)?,
+                Write::Record(receives) => record_receives(&transaction, &receives)?,
+            }
+        }
+        for (table, rows) in &mut self.deletes {
+            delete_rows(&transaction, *table, rows)?;
+        }
+        transaction.commit()?;
+        self.deletes.clear();
+        Ok(())
+    }
+
+    fn sync_commits(&mut self, connection: &Connection, durable: bool) -> rusqlite::Result<()> {
+        if self.syncs.is_some_and(|syncs| syncs != durable) {
+            // In WAL mode NORMAL is FULL without the sync at commit; the order of writes is kept.
+            connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
+            self.syncs = Some(durable);
+        }
+        Ok(())
+    }
+
+    fn insert_messages(
+        &mut self,
+        transaction: &Connection,
+        packs: Vec<Pack>,
+        sent_at: Timestamp,
+        added: &mut Added,
+    ) -> rusqlite::Result<()> {
+        let mut insert = transaction.prepare_cached(
+            "INSERT INTO message (n, grp, dedup_id, sent_at, receives, body) VALUES (?1, ?2, ?3, ?4, 0, ?5)",
+        )?;
+        self.recent.prune(sent_at);
+        for pack in packs {
+            if !self.recent.add(pack.dedup_id, sent_at) {
+                continue;
+            }
+            let n = self.next_n;
+            self.next_n += 1;
+            let id = pack.dedup_id;
+            insert.execute(params![n, pack.item_id.as_str(), id.as_bytes(), sent_at.as_millis(), &*pack.body])?;
+            let body = Some(Arc::clone(&pack.body));
+            added.messages.push((pack, Message { n, id, sent_at, body, receives: 0, recovered: false }));
+        }
+        Ok(())
+    }
+
+    fn show(&self, added: Added) {
+        if !added.messages.is_empty() {
+            self.messages.change(|messages| {
+                for (pack, message) in added.messages {
+                    messages.push(pack.item_id.as_str(), message);
+                }
+            });
+        }
+        self.alerts.arrive(&added.alerts);
+    }
+}
+
+fn insert_alerts(transaction: &Connection, bodies: &[String], added: &mut Added) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached("INSERT INTO alert (body) VALUES (?1)")?;
+    for body in bodies {
+        added.alerts.push(insert.insert([body])?);
+    }
+    Ok(())
+}
+
+fn record_receives(transaction: &Connection, receives: &[(i64, u32)]) -> rusqlite::Result<()> {
+    let mut update = transaction.prepare_cached("UPDATE message SET receives = ?2 WHERE n = ?1")?;
+    for (n, receives) in receives {
+        update.execute([*n, i64::from(*receives)])?;
+    }
+    Ok(())
+}
+
+/// One statement per run of consecutive rows.
+fn delete_rows(transaction: &Connection, table: Table, rows: &mut [i64]) -> rusqlite::Result<()> {
+    let mut delete = transaction.prepare_cached(match table {
+        Table::Message => "DELETE FROM message WHERE n BETWEEN ?1 AND ?2",
+        Table::Alert => "DELETE FROM alert WHERE n BETWEEN ?1 AND ?2",
+    })?;
+    rows.sort_unstable();
+    for run in rows.chunk_by(|n, next| next - n == 1) {
+        delete.execute([run[0], run[run.len() - 1]])?;
+    }
+    Ok(())
+}
+
+/// As the port tells it.
+pub(super) fn unavailable(error: &rusqlite::Error) -> QueueError {
+    let advice = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "; free some space on its disk",
+        _ => "",
+    };
+    QueueError::Unavailable(format!("queue.db: {error}{advice}"))
+}
+
+/// The ids of what was sent lately.
+#[derive(Debug, Default)]
+struct RecentIds {
+    known: HashSet<Uuid>,
+    order: VecDeque<(Uuid, Timestamp)>,
+    /// How many were ever added.
+    sent: u64,
+}
+
+impl RecentIds {
+    /// `false` where it is known.
+    fn add(&mut self, id: Uuid, sent_at: Timestamp) -> bool {
+        let new = self.known.insert(id);
+        if new {
+            self.order.push_back((id, sent_at));
+            self.sent += 1;
+        }
+        new
+    }
+
+    /// Forgets the last ones, which were not written after all.
+    fn forget_since(&mut self, sent: u64) {
+        for _ in sent..self.sent {
+            if let Some((id, _)) = self.order.pop_back() {
+                self.known.remove(&id);
+            }
+        }
+        self.sent = sent;
+    }
+
+    fn prune(&mut self, now: Timestamp) {
+        while let Some((id, sent_at)) = self.order.front()
+            && (self.order.len() > MAX_DEDUP_IDS || now.millis_since(*sent_at) > DEDUP_WINDOW_MS)
+        {
+            self.known.remove(id);
+            self.order.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::QueueOptions;
+    use crate::queue::file::QUEUE;
+    use crate::queue::messages::Messages;
+    use crate::schema::{self, OpenOptions};
+
+    fn batches() -> Batches {
+        let messages = Arc::new(SharedMessages::new(Messages::new(QueueOptions::default())));
+        Batches::new(messages, Arc::new(SharedAlerts::new(VecDeque::new())), true)
+    }
+
+    fn pack(number: u128, bytes: usize) -> Pack {
+        Pack { item_id: "a".parse().unwrap(), dedup_id: Uuid::from_u128(number), body: "x".repeat(bytes).into() }
+    }
+
+    fn send(batches: &mut Batches, connection: &mut Connection, packs: &[Pack]) -> Vec<Result<(), QueueError>> {
+        let (jobs, answers): (Vec<_>, Vec<_>) = packs
+            .iter()
+            .map(|pack| {
+                let (reply, answer) = oneshot::channel();
+                (Job::Write(Write::Send { packs: vec![pack.clone()], sent_at: Timestamp::EPOCH }, reply), answer)
+            })
+            .unzip();
+        batches.apply(connection, jobs);
+        answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect()
+    }
+
+    fn count(connection: &Connection) -> i64 {
+        connection.query_row("SELECT count(*) FROM message", [], |row| row.get(0)).unwrap()
+    }
+
+    fn visible(batches: &Batches) -> u64 {
+        let now = tokio::time::Instant::now();
+        batches.messages.change(|messages| messages.depth(now, Timestamp::EPOCH).visible)
+    }
+
+    #[test]
+    fn on_a_full_disk_all_callers_of_the_batch_are_told_and_the_queue_works_when_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue.db");
+        let mut connection = schema::open(&path, QUEUE, &OpenOptions::default()).unwrap();
+        let mut batches = batches();
+        assert!(send(&mut batches, &mut connection, &[pack(1, 10)])[0].is_ok());
+
+        connection.pragma_update(None, "max_page_count", 20).unwrap();
+        let packs = [pack(2, 10), pack(3, 200_000), pack(4, 10)];
+        batches.apply(&mut connection, vec![Job::Delete(Table::Message, vec![99])]);
+        for result in send(&mut batches, &mut connection, &packs) {
+            let text = result.unwrap_err().to_string();
+            assert!(text.contains("full") && text.contains("free some space"), "{text}");
+        }
+        assert_eq!((count(&connection), visible(&batches)), (1, 1), "nothing half done");
+
+        connection.pragma_update(None, "max_page_count", 1_000_000).unwrap();
+        assert!(send(&mut batches, &mut connection, &packs).iter().all(Result::is_ok));
+        assert_eq!((count(&connection), visible(&batches)), (4, 4), "a retry under the same ids is no duplicate");
+        assert!(send(&mut batches, &mut connection, &packs).iter().all(Result::is_ok));
+        assert_eq!((count(&connection), visible(&batches)), (4, 4));
+    }
+
+    #[test]
+    fn a_pack_that_nobody_waits_for_any_more_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue.db");
+        let mut connection = schema::open(&path, QUEUE, &OpenOptions::default()).unwrap();
+        let mut batches = batches();
+        let (reply, answer) = oneshot::channel();
+        drop(answer);
+        let given_up = Job::Write(Write::Send { packs: vec![pack(1, 10)], sent_at: Timestamp::EPOCH }, reply);
+        batches.apply(&mut connection, vec![given_up]);
+        assert_eq!((count(&connection), visible(&batches)), (0, 0));
+        assert!(send(&mut batches, &mut connection, &[pack(1, 10)])[0].is_ok());
+        assert_eq!((count(&connection), visible(&batches)), (1, 1), "sent again under the same id, it is queued");
+    }
+
+    #[test]
+    fn a_deletion_that_failed_goes_with_the_next_batch() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue.db");
+        let mut connection = schema::open(&path, QUEUE, &OpenOptions::default()).unwrap();
+        let mut batches = batches();
+        let packs: Vec<Pack> = (1..=5).map(|number| pack(number, 10)).collect();
+        send(&mut batches, &mut connection, &packs);
+        connection.pragma_update(None, "query_only", true).unwrap();
+        batches.apply(&mut connection, vec![Job::Delete(Table::Message, vec![5, 1, 2])]);
+        connection.pragma_update(None, "query_only", false).unwrap();
+        assert_eq!(count(&connection), 5);
+        batches.apply(&mut connection, vec![Job::Delete(Table::Message, vec![3])]);
+        assert_eq!(count(&connection), 1);
+    }
+
+    #[test]
+    fn a_commit_that_someone_waits_for_is_synced_whatever_came_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue.db");
+        let mut connection = schema::open(&path, QUEUE, &OpenOptions::default()).unwrap();
+        let mut batches = batches();
+        let level = |connection: &Connection| {
+            connection.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        batches.apply(&mut connection, vec![Job::Delete(Table::Message, vec![1])]);
+        assert_eq!(level(&connection), 1);
+        send(&mut batches, &mut connection, &[pack(1, 10)]);
+        assert_eq!(level(&connection), 2);
+        batches.apply(&mut connection, vec![Job::Delete(Table::Message, vec![1])]);
+        let (reply, mut answer) = oneshot::channel();
+        let publish = Job::Write(Write::Publish(vec!["{}".to_owned()]), reply);
+        batches.apply(&mut connection, vec![Job::Delete(Table::Message, vec![2]), publish]);
+        assert!(answer.try_recv().unwrap().is_ok());
+        assert_eq!(level(&connection), 2);
+    }
+}

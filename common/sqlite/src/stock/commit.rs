@@ -1,0 +1,237 @@
+//! One commit: first every condition is checked by reading, then everything is written (`write.rs`). Nothing has to be
+//! undone unless SQLite itself fails.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::alert_book::Claims;
+use super::fault::Fault;
+use super::keys::{RecordIndex, id_key};
+use super::names::{ItemFacts, ItemNames, LocationNames};
+use super::rows;
+use stockline_core::domain::{
+    Claim, ClaimChange, CommandId, CommandKey, Commit, ItemId, Quantity, Record, RejudgeMark, Status, encode_entries,
+};
+use stockline_core::ports::CommitOutcome;
+
+/// What the writer's thread knows beside its connection.
+#[derive(Debug)]
+pub(super) struct WriterState {
+    pub(super) items: ItemNames,
+    pub(super) locations: LocationNames,
+    pub(super) keys: RecordIndex,
+    pub(super) claims: Claims,
+}
+
+impl WriterState {
+    /// After a rollback: nothing of the transaction is true.
+    pub(super) fn rolled_back(&mut self) {
+        self.items.forget();
+        self.locations.forget();
+        self.keys.rolled_back();
+        // A claim that is not there is nobody's, whatever this says.
+    }
+
+    /// The stored record of a command, as the transaction under way sees it.
+    pub(super) fn find_record(
+        &self,
+        connection: &Connection,
+        item_id: &ItemId,
+        command_id: CommandId,
+        key: i64,
+    ) -> Result<Option<(i64, Record)>, Fault> {
+        let mut candidates = Vec::new();
+        self.keys.find(connection, key, &mut candidates)?;
+        rows::find_record(connection, &candidates, item_id, command_id)
+    }
+}
+
+/// A commit with its rows written out, by the caller: the writer's one thread has less to do.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) commit: Commit,
+    pub(super) item: Option<String>,
+    pub(super) tails: Vec<Vec<u8>>,
+    pub(super) chunks: Vec<Vec<u8>>,
+    pub(super) records: Vec<(i64, String)>,
+    pub(super) mark: Option<String>,
+}
+
+impl Prepared {
+    /// Writes the rows out.
+    pub(super) fn new(commit: Commit) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            item: commit.item.as_ref().map(|put| serde_json::to_string(&put.item)).transpose()?,
+            tails: commit.levels.iter().map(|put| encode_entries(&put.level.tail)).collect(),
+            chunks: commit.chunks.iter().map(|chunk| encode_entries(&chunk.entries)).collect(),
+            records: commit
+                .records
+                .iter()
+                .map(|record| {
+                    let key = id_key(&commit.item_id, record.outcome.command_id);
+                    serde_json::to_string(record).map(|body| (key, body))
+                })
+                .collect::<Result<_, _>>()?,
+            mark: commit.mark.as_ref().map(serde_json::to_string).transpose()?,
+            commit,
+        })
+    }
+}
+
+/// What checking found, for writing.
+pub(super) struct Checked {
+    pub(super) facts: Option<ItemFacts>,
+    pub(super) levels: Vec<FoundLevel>,
+    /// By record: the open dead letter that it replaces.
+    pub(super) replaced: Vec<Option<i64>>,
+    pub(super) marked: Vec<(i64, Record)>,
+}
+
+/// A level that is put, as it is stored.
+pub(super) struct FoundLevel {
+    pub(super) location_no: i64,
+    pub(super) stored: Option<StoredLevel>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct StoredLevel {
+    version: u64,
+    pub(super) on_hand: Quantity,
+    pub(super) low_stock_threshold: Option<Quantity>,
+}
+
+/// Checks every condition (see [`stockline_core::ports::Store`]) and writes nothing but numbers for new names.
+pub(super) fn check(
+    connection: &Connection,
+    desk: &mut WriterState,
+    prepared: &Prepared,
+) -> Result<Result<Checked, CommitOutcome>, Fault> {
+    let commit = &prepared.commit;
+    let facts = desk.items.facts(connection, &commit.item_id)?;
+    let mut decided = Vec::new();
+    let mut replaced = Vec::with_capacity(commit.records.len());
+    for (record, (key, _)) in commit.records.iter().zip(&prepared.records) {
+        match desk.find_record(connection, &commit.item_id, record.outcome.command_id, *key)? {
+            Some((_, stored)) if stored.decides(record.retry) => decided.push(stored),
+            stored => replaced.push(stored.map(|(record_no, _)| record_no)),
+        }
+    }
+    if !decided.is_empty() {
+        return Ok(Err(CommitOutcome::Decided(decided)));
+    }
+    if let Some(mark) = &commit.mark
+        && let Some(found) = find_mark(connection, desk, facts, mark)?
+    {
+        return Ok(Err(CommitOutcome::Judged(Box::new(found))));
+    }
+    let as_loaded = commit.item.as_ref().is_none_or(|put| put.loaded_version == facts.and_then(|f| f.version))
+        && commit.threshold_check.is_none_or(|version| {
+            facts.is_some_and(|facts| facts.version.is_some() && facts.threshold_version == version)
+        });
+    if !as_loaded || !claims_hold(connection, facts, &commit.claims)? {
+        return Ok(Err(CommitOutcome::Conflict));
+    }
+    let Some(marked) = find_resubmitted(connection, desk, commit)? else {
+        return Ok(Err(CommitOutcome::Conflict));
+    };
+    let mut levels = Vec::with_capacity(commit.levels.len());
+    for put in &commit.levels {
+        let location_no = desk.locations.no_or_new(connection, &put.level.location_id)?;
+        let stored = find_level(connection, facts, location_no)?;
+        if stored.map(|stored| stored.version) != put.loaded_version {
+            return Ok(Err(CommitOutcome::Conflict));
+        }
+        levels.push(FoundLevel { location_no, stored });
+    }
+    Ok(Ok(Checked { facts, levels, replaced, marked }))
+}
+
+fn find_level(
+    connection: &Connection,
+    facts: Option<ItemFacts>,
+    location_no: i64,
+) -> Result<Option<StoredLevel>, Fault> {
+    let Some(facts) = facts else {
+        return Ok(None);
+    };
+    let mut statement = connection.prepare_cached(
+        "SELECT version, on_hand, low_stock_threshold FROM level WHERE item_no = ?1 AND location_no = ?2",
+    )?;
+    let found = statement.query_row((facts.item_no, location_no), |row| {
+        Ok(StoredLevel {
+            version: row.get::<_, i64>(0)?.cast_unsigned(),
+            on_hand: Quantity::from_raw(row.get(1)?),
+            low_stock_threshold: row.get::<_, Option<i64>>(2)?.map(Quantity::from_raw),
+        })
+    });
+    Ok(found.optional()?)
+}
+
+fn find_mark(
+    connection: &Connection,
+    desk: &mut WriterState,
+    facts: Option<ItemFacts>,
+    mark: &RejudgeMark,
+) -> Result<Option<RejudgeMark>, Fault> {
+    let (Some(facts), Some(location_no)) = (facts, desk.locations.no(connection, &mark.location_id)?) else {
+        return Ok(None);
+    };
+    let mut statement = connection
+        .prepare_cached("SELECT mark FROM rejudged WHERE item_no = ?1 AND command_id = ?2 AND location_no = ?3")?;
+    let text: Option<String> =
+        statement.query_row((facts.item_no, mark.command_id.0.as_bytes(), location_no), |row| row.get(0)).optional()?;
+    text.map(|text| serde_json::from_str(&text))
+        .transpose()
+        .map_err(|error| Fault::Unreadable(format!("the mark of a re-judging: {error}")))
+}
+
+fn claims_hold(connection: &Connection, facts: Option<ItemFacts>, claims: &[ClaimChange]) -> Result<bool, Fault> {
+    if claims.is_empty() {
+        return Ok(true);
+    }
+    let mine = facts.map(|facts| facts.item_no);
+    let mut statement = connection.prepare_cached("SELECT item_no FROM claim WHERE kind = ?1 AND claimed = ?2")?;
+    for change in claims {
+        let holder: Option<i64> = statement.query_row(claim_key(&change.claim), |row| row.get(0)).optional()?;
+        let holds = match (holder, change.held) {
+            (None, held) => held,
+            (holder, _) => holder == mine,
+        };
+        if !holds {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// How a claim is stored: the kind's number must never change.
+pub(super) fn claim_key(claim: &Claim) -> (i64, &str) {
+    match claim {
+        Claim::Barcode(code) => (0, code),
+        Claim::ItemKey(key) => (1, key),
+    }
+}
+
+/// The old records to be marked; `None` where one can't be.
+fn find_resubmitted(
+    connection: &Connection,
+    desk: &WriterState,
+    commit: &Commit,
+) -> Result<Option<Vec<(i64, Record)>>, Fault> {
+    let mut marked = Vec::with_capacity(commit.resubmitted.len());
+    for (old, command_id) in &commit.resubmitted {
+        let key = id_key(&old.item_id, old.command_id);
+        let Some((record_no, mut record)) = desk.find_record(connection, &old.item_id, old.command_id, key)? else {
+            return Ok(None);
+        };
+        let new = CommandKey { item_id: commit.item_id.clone(), command_id: *command_id };
+        let open = record.outcome.status != Status::Applied
+            && record.outcome.dead_letter.as_ref().is_none_or(|letter| letter.discarded_at.is_none())
+            && record.resubmitted_as.as_ref().is_none_or(|other| *other == new);
+        if !open {
+            return Ok(None);
+        }
+        record.resubmitted_as = Some(new);
+        marked.push((record_no, record));
+    }
+    Ok(Some(marked))
+}

@@ -1,0 +1,77 @@
+use rusqlite::ErrorCode;
+
+use stockline_core::domain::{CodecError, RecordError};
+use stockline_core::ports::StoreError;
+
+/// What went wrong inside: SQLite's word, or bytes that don't read.
+#[derive(Debug)]
+pub(super) enum Fault {
+    Sql(rusqlite::Error),
+    Unreadable(String),
+    Newer(String),
+}
+
+impl Fault {
+    /// Does SQLite refuse this very write, and will again (too large, or it breaks a constraint)?
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Sql(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
+            ),
+            Self::Unreadable(_) | Self::Newer(_) => false,
+        }
+    }
+
+    /// Is it about one row, so that others can go on?
+    pub(super) const fn is_of_one_row(&self) -> bool {
+        matches!(self, Self::Unreadable(_) | Self::Newer(_))
+    }
+
+    pub(super) fn record(item: &str, error: &serde_json::Error) -> Self {
+        Self::Unreadable(format!("a record of item {item}: {error}"))
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error as E;
+        match &error {
+            E::FromSqlConversionFailure(..) | E::IntegralValueOutOfRange(..) | E::InvalidColumnType(..) => {
+                Self::Unreadable(error.to_string())
+            }
+            _ => match error.sqlite_error_code() {
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Unreadable(error.to_string()),
+                _ => Self::Sql(error),
+            },
+        }
+    }
+}
+
+impl From<CodecError> for Fault {
+    fn from(error: CodecError) -> Self {
+        if error.is_newer() { Self::Newer(error.to_string()) } else { Self::Unreadable(error.to_string()) }
+    }
+}
+
+impl From<RecordError> for Fault {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Newer(_) => Self::Newer(error.to_string()),
+            RecordError::Damaged(_) => Self::Unreadable(error.to_string()),
+        }
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Unreadable(what) => Self::Unreadable(what),
+            Fault::Newer(what) => Self::Newer(what),
+            Fault::Sql(error) => Self::Unavailable(match error.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) => format!("{error}: free some disk space for the data folder"),
+                _ => error.to_string(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, Transaction};
+use tokio::sync::Semaphore;
+
+use super::fault::Fault;
+use super::keys::{PendingKeys, find_in_table, id_key};
+use super::names::LocationNames;
+use super::rows;
+use stockline_core::domain::{CommandId, ItemId, Record};
+use stockline_core::ports::StoreError;
+
+/// Read-only connections, lent to one call at a time; each call is one transaction.
+#[derive(Debug)]
+pub(super) struct Readers {
+    idle: Mutex<Vec<Reader>>,
+    permits: Arc<Semaphore>,
+    pending: Arc<PendingKeys>,
+}
+
+#[derive(Debug)]
+struct Reader {
+    connection: Connection,
+    names: LocationNames,
+}
+
+/// A reader on loan; it goes back when this is dropped, after a panic too.
+struct Lent<'a> {
+    readers: &'a Readers,
+    reader: Option<Reader>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let mut idle = self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.extend(self.reader.take());
+    }
+}
+
+/// One call's view: everything that was committed before the call, and nothing after.
+pub(super) struct View<'a> {
+    pub(super) connection: Transaction<'a>,
+    pub(super) names: &'a mut LocationNames,
+    pending: &'a PendingKeys,
+}
+
+impl Deref for View<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl Readers {
+    pub(super) fn new(connections: Vec<Connection>, pending: Arc<PendingKeys>) -> Self {
+        let permits = Arc::new(Semaphore::new(connections.len()));
+        let reader = |connection| Reader { connection, names: LocationNames::default() };
+        Self { idle: Mutex::new(connections.into_iter().map(reader).collect()), permits, pending }
+    }
+
+    /// Runs a read on a thread that may block, in one transaction.
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&mut View<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let closed = |what: &str| StoreError::Unavailable(format!("the read was not finished: {what}"));
+        let permit = self.permits.clone().acquire_owned().await.map_err(|_| closed("the store is closed"))?;
+        let readers = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            readers.read_now(read)
+        });
+        done.await.map_err(|error| closed(&error.to_string()))?.map_err(StoreError::from)
+    }
+
+    fn read_now<T>(&self, read: impl FnOnce(&mut View<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        let reader = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut lent = Lent { readers: self, reader };
+        // There are as many permits as readers, so there is one.
+        let Some(Reader { connection, names }) = lent.reader.as_mut() else {
+            return Err(Fault::Unreadable("no reader is idle".into()));
+        };
+        // The snapshot is taken by the first statement, not here.
+        let connection = connection.unchecked_transaction()?;
+        read(&mut View { connection, names, pending: &self.pending })
+    }
+}
+
+impl View<'_> {
+    /// Records by item and id, in input order. To be called before any other read of this view: what waits in memory
+    /// is asked before the snapshot is taken (see [`PendingKeys`]).
+    pub(super) fn records_first(
+        &self,
+        commands: impl Iterator<Item = (ItemId, CommandId)>,
+    ) -> Result<Vec<Option<Record>>, Fault> {
+        let mut wanted: Vec<_> = commands
+            .map(|(item_id, command_id)| {
+                let (key, mut candidates) = (id_key(&item_id, command_id), Vec::new());
+                self.pending.find(key, &mut candidates);
+                (item_id, command_id, key, candidates)
+            })
+            .collect();
+        let mut records = Vec::with_capacity(wanted.len());
+        for (item_id, command_id, key, candidates) in &mut wanted {
+            find_in_table(&self.connection, *key, candidates)?;
+            let found = rows::find_record(&self.connection, candidates, item_id, *command_id)?;
+            records.push(found.map(|(_, record)| record));
+        }
+        Ok(records)
+    }
+}
+
+/// A view's two parts, to be used together.
+pub(super) fn parts<'v>(view: &'v mut View<'_>) -> (&'v Connection, &'v mut LocationNames) {
+    (&view.connection, view.names)
+}

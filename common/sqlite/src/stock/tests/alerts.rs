@@ -1,0 +1,36 @@
+use super::*;
+use stockline_core::domain::AlertKind;
+
+fn alert(no: u64, location: &str, raised_at: i64) -> Alert {
+    Alert {
+        item_id: item_id("cola"),
+        location_id: place(location),
+        alert_no: no,
+        kind: AlertKind::Low,
+        on_hand: Quantity::from_raw(1),
+        low_stock_threshold: None,
+        seq: no,
+        raised_at: at(raised_at),
+        command_id: id(1),
+        item_name: "Cola".into(),
+        unit: "piece".into(),
+    }
+}
+
+/// Else an alert that was being mailed when the machine lost power would wait for its lease.
+#[tokio::test]
+async fn a_claim_of_a_process_that_ended_is_not_waited_for() {
+    let shop = Shop::new();
+    let notice = RefusedNotice { location_id: place("main"), day: "2026-01-31".into() };
+    let both = [alert(1, "main", 0), alert(2, "main", 0)];
+    assert!(shop.store.claim(&both, at(0), at(100)).await.iter().all(|claimed| matches!(claimed, Ok(Claimed::Ours))));
+    shop.store.mark_sent(&both[1..], at(10)).await.unwrap();
+    assert_eq!(shop.store.claim_notice(&notice, at(0), at(100)).await.unwrap(), Claimed::Ours);
+
+    let shop = shop.reopened();
+    for expected in [Claimed::Ours, Claimed::Held] {
+        let claimed: Result<Vec<_>, _> = shop.store.claim(&both, at(20), at(100)).await.into_iter().collect();
+        assert_eq!(claimed.unwrap(), [expected, Claimed::Sent]);
+        assert_eq!(shop.store.claim_notice(&notice, at(20), at(100)).await.unwrap(), expected);
+    }
+}

@@ -1,0 +1,220 @@
+use rusqlite::{Connection, params};
+
+use super::commit::{Checked, FoundLevel, Prepared, WriterState, claim_key};
+use super::fault::Fault;
+use super::names::ItemFacts;
+use super::rows;
+use stockline_core::domain::{ClaimChange, Item, Level, Quantity, Record, Status, StockState};
+
+/// Writes a commit whose conditions hold.
+pub(super) fn write(
+    connection: &Connection,
+    desk: &mut WriterState,
+    prepared: &Prepared,
+    checked: Checked,
+) -> Result<(), Fault> {
+    let commit = &prepared.commit;
+    let mut facts = match checked.facts {
+        Some(facts) => facts,
+        None => {
+            connection.prepare_cached("INSERT INTO item (item_id) VALUES (?1)")?.execute([commit.item_id.as_str()])?;
+            let facts = ItemFacts::unregistered(connection.last_insert_rowid());
+            desk.items.remember(&commit.item_id, facts);
+            facts
+        }
+    };
+    if let (Some(put), Some(body)) = (&commit.item, &prepared.item) {
+        let rejudge = facts.low_stock_threshold != put.item.catalogue.low_stock_threshold;
+        facts = put_item(connection, facts.item_no, &put.item, body)?;
+        desk.items.remember(&commit.item_id, facts);
+        if rejudge {
+            refresh_unwell(connection, facts)?;
+        }
+    }
+    for ((put, tail), found) in commit.levels.iter().zip(&prepared.tails).zip(&checked.levels) {
+        put_level(connection, facts, found, &put.level, tail)?;
+    }
+    for (chunk, entries) in commit.chunks.iter().zip(&prepared.chunks) {
+        let location_no = desk.locations.no_or_new(connection, &chunk.location_id)?;
+        if let Some(first) = chunk.entries.first() {
+            connection
+                .prepare_cached(
+                    "INSERT INTO chunk (item_no, location_no, first_seq, first_recorded_at, entries) \
+                     VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute(params![
+                    facts.item_no,
+                    location_no,
+                    first.seq.cast_signed(),
+                    first.recorded_at.as_millis(),
+                    entries
+                ])?;
+        }
+    }
+    put_claims(connection, facts.item_no, &commit.claims)?;
+    for ((record, (key, body)), replaced) in commit.records.iter().zip(&prepared.records).zip(checked.replaced) {
+        match replaced {
+            Some(record_no) => replace_record(connection, record_no, record, body)?,
+            None => {
+                let record_no = append_record(connection, facts.item_no, record, body)?;
+                desk.keys.add(*key, record_no);
+            }
+        }
+    }
+    for (record_no, record) in &checked.marked {
+        rewrite_record(connection, *record_no, record)?;
+    }
+    if let (Some(mark), Some(text)) = (&commit.mark, &prepared.mark) {
+        let location_no = desk.locations.no_or_new(connection, &mark.location_id)?;
+        connection
+            .prepare_cached("INSERT INTO rejudged (item_no, command_id, location_no, mark) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![facts.item_no, mark.command_id.0.as_bytes(), location_no, text])?;
+    }
+    Ok(())
+}
+
+fn put_item(connection: &Connection, item_no: i64, item: &Item, body: &str) -> Result<ItemFacts, Fault> {
+    let catalogue = &item.catalogue;
+    connection
+        .prepare_cached(
+            "UPDATE item SET name_key = ?2, category = ?3, archived = ?4, low_stock_threshold = ?5, updated_at = ?6, \
+             body = ?7 WHERE item_no = ?1",
+        )?
+        .execute(params![
+            item_no,
+            catalogue.name.to_lowercase(),
+            catalogue.category,
+            item.is_archived(),
+            catalogue.low_stock_threshold.map(Quantity::raw),
+            item.updated_at.as_millis(),
+            body
+        ])?;
+    Ok(ItemFacts {
+        item_no,
+        version: Some(item.version),
+        threshold_version: item.threshold_version,
+        low_stock_threshold: catalogue.low_stock_threshold,
+    })
+}
+
+fn put_level(
+    connection: &Connection,
+    facts: ItemFacts,
+    found: &FoundLevel,
+    level: &Level,
+    tail: &[u8],
+) -> Result<(), Fault> {
+    let sql = match found.stored {
+        Some(_) => {
+            "UPDATE level SET on_hand = ?3, seq = ?4, version = ?5, low_stock_threshold = ?6, state = ?7, \
+             alerted = ?8, alert_no = ?9, alert_epoch = ?10, counted_at = ?11, updated_at = ?12, tail = ?13 \
+             WHERE item_no = ?1 AND location_no = ?2"
+        }
+        None => {
+            "INSERT INTO level (item_no, location_no, on_hand, seq, version, low_stock_threshold, state, alerted, \
+             alert_no, alert_epoch, counted_at, updated_at, tail) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+        }
+    };
+    connection.prepare_cached(sql)?.execute(params![
+        facts.item_no,
+        found.location_no,
+        level.on_hand.raw(),
+        level.seq.cast_signed(),
+        level.version.cast_signed(),
+        level.low_stock_threshold.map(Quantity::raw),
+        rows::state_no(level.state),
+        level.alerted,
+        level.alert_no.cast_signed(),
+        level.alert_epoch.cast_signed(),
+        level.counted_at.map(|at| at.as_millis()),
+        level.updated_at.as_millis(),
+        tail
+    ])?;
+    let unwell = |on_hand, threshold: Option<Quantity>| {
+        StockState::judge(on_hand, threshold.or(facts.low_stock_threshold)) != StockState::Normal
+    };
+    let was = found.stored.is_some_and(|stored| unwell(stored.on_hand, stored.low_stock_threshold));
+    let is = unwell(level.on_hand, level.low_stock_threshold);
+    let sql = match (was, is) {
+        (false, true) => "INSERT OR IGNORE INTO unwell (item_no, location_no) VALUES (?1, ?2)",
+        (true, false) => "DELETE FROM unwell WHERE item_no = ?1 AND location_no = ?2",
+        _ => return Ok(()),
+    };
+    connection.prepare_cached(sql)?.execute((facts.item_no, found.location_no))?;
+    Ok(())
+}
+
+/// After the default threshold changed: which of the item's levels are low, out or oversold by it.
+fn refresh_unwell(connection: &Connection, facts: ItemFacts) -> Result<(), Fault> {
+    connection.prepare_cached("DELETE FROM unwell WHERE item_no = ?1")?.execute([facts.item_no])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO unwell (item_no, location_no) SELECT item_no, location_no FROM level \
+             WHERE item_no = ?1 AND (on_hand <= 0 OR on_hand < coalesce(low_stock_threshold, ?2))",
+        )?
+        .execute((facts.item_no, facts.low_stock_threshold.map(Quantity::raw)))?;
+    Ok(())
+}
+
+fn put_claims(connection: &Connection, item_no: i64, claims: &[ClaimChange]) -> Result<(), Fault> {
+    for change in claims {
+        let (kind, claimed) = claim_key(&change.claim);
+        if change.held {
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO claim (kind, claimed, item_no) VALUES (?1, ?2, ?3)")?
+                .execute((kind, claimed, item_no))?;
+        } else {
+            connection
+                .prepare_cached("DELETE FROM claim WHERE kind = ?1 AND claimed = ?2")?
+                .execute((kind, claimed))?;
+        }
+    }
+    Ok(())
+}
+
+fn append_record(connection: &Connection, item_no: i64, record: &Record, body: &str) -> Result<i64, Fault> {
+    connection
+        .prepare_cached("INSERT INTO record (command_id, item_no, body) VALUES (?1, ?2, ?3)")?
+        .execute(params![record.outcome.command_id.0.as_bytes(), item_no, body])?;
+    let record_no = connection.last_insert_rowid();
+    put_refused(connection, record_no, record)?;
+    Ok(record_no)
+}
+
+/// Puts a record in the place of an open dead letter.
+fn replace_record(connection: &Connection, record_no: i64, record: &Record, body: &str) -> Result<(), Fault> {
+    connection.prepare_cached("UPDATE record SET body = ?2 WHERE record_no = ?1")?.execute((record_no, body))?;
+    connection.prepare_cached("DELETE FROM refused WHERE record_no = ?1")?.execute([record_no])?;
+    put_refused(connection, record_no, record)
+}
+
+/// Writes a record again that was marked or discarded.
+pub(super) fn rewrite_record(connection: &Connection, record_no: i64, record: &Record) -> Result<(), Fault> {
+    let body = serde_json::to_string(record).map_err(|error| Fault::record(record.outcome.item_id.as_str(), &error))?;
+    replace_record(connection, record_no, record, &body)
+}
+
+/// The sparse index of refused commands.
+fn put_refused(connection: &Connection, record_no: i64, record: &Record) -> Result<(), Fault> {
+    let outcome = &record.outcome;
+    if outcome.status == Status::Applied {
+        return Ok(());
+    }
+    let discarded = outcome.dead_letter.as_ref().is_some_and(|letter| letter.discarded_at.is_some());
+    let location = outcome.command.as_ref().and_then(|command| command.action.locations().next());
+    connection
+        .prepare_cached(
+            "INSERT INTO refused (record_no, settled_at, status, code, location_id, settled_otherwise) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            record_no,
+            outcome.settled_at.as_millis(),
+            outcome.status.as_str(),
+            outcome.rejection.as_ref().map(|rejection| rejection.code.as_str()),
+            location.map(|location| location.as_str()),
+            discarded || record.resubmitted_as.is_some()
+        ])?;
+    Ok(())
+}
