@@ -3,9 +3,9 @@
 use super::edit;
 use crate::{Mutation, Suite};
 
-const AWS: &Suite = &Suite { arguments: &["-p", "stockline-aws", "--lib"], sources: "common/aws/src" };
-const CORE: &Suite = &Suite { arguments: &["-p", "stockline-core", "--lib"], sources: "common/core/src" };
-const SQLITE: &Suite = &Suite { arguments: &["-p", "stockline-sqlite", "--lib"], sources: "common/sqlite/src" };
+const AWS_CRATE: &Suite = &Suite { arguments: &["-p", "stockline-aws", "--lib"], sources: "common/aws/src" };
+const CORE_CRATE: &Suite = &Suite { arguments: &["-p", "stockline-core", "--lib"], sources: "common/core/src" };
+const SQLITE_CRATE: &Suite = &Suite { arguments: &["-p", "stockline-sqlite", "--lib"], sources: "common/sqlite/src" };
 
 const CONTRACT_ON_DYNAMODB: &Suite = &Suite {
     arguments: &["-p", "stockline-tests", "--test", "contract_store_dynamodb"],
@@ -46,7 +46,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "                conditions.push(AT_VERSION);\n                values.push((\":version\", row::number(version)));",
             "                let _ = version;\n                conditions.push(\"attribute_exists(#pk)\");",
         )],
-        suite: AWS,
+        suite: AWS_CRATE,
         killed_by: "dynamodb::tests::commits::an_item_is_put_only_over_the_version_that_was_loaded",
     },
     Mutation {
@@ -72,7 +72,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "row::of_chunk(&commit.item_id, chunk), ABSENT, &[], table)?;",
             "row::of_chunk(&commit.item_id, chunk), \"attribute_not_exists(#pk) OR attribute_exists(#pk)\", &[], table)?;",
         )],
-        suite: AWS,
+        suite: AWS_CRATE,
         killed_by: "dynamodb::tests::commits::a_chunk_is_never_overwritten",
     },
     Mutation {
@@ -92,7 +92,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "Some(code) => passing = Some(told(code, reason)),",
             "Some(code) => refused = Some(told(code, reason)),",
         )],
-        suite: AWS,
+        suite: AWS_CRATE,
         killed_by: "dynamodb::tests::answers::a_transaction_with_a_conflict_may_pass_and_no_answer_is_taken_for_an_outcome",
     },
     Mutation {
@@ -102,13 +102,13 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "waiting = left.map(|left| left.keys).unwrap_or_default();",
             "waiting = left.map(|_| Vec::new()).unwrap_or_default();",
         )],
-        suite: AWS,
+        suite: AWS_CRATE,
         killed_by: "dynamodb::tests::answers::what_was_left_unprocessed_is_asked_for_again_until_it_comes",
     },
     Mutation {
         name: "dynamodb-keys-that-stay-unprocessed-are-absent",
         edits: &[edit(CALL, "                    found.failed.extend(left);", "                    drop(left);")],
-        suite: AWS,
+        suite: AWS_CRATE,
         killed_by: "dynamodb::tests::answers::a_key_that_stays_unprocessed_fails_alone",
     },
     Mutation {
@@ -118,7 +118,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "lease_until > now.as_millis() && self.0.contains_key(name) => Claimed::Held,",
             "lease_until > now.as_millis() => Claimed::Held,",
         )],
-        suite: SQLITE,
+        suite: SQLITE_CRATE,
         killed_by: "stock::tests::alerts::a_claim_of_a_process_that_ended_is_not_waited_for",
     },
     Mutation {
@@ -128,7 +128,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "if !at_work || waiting + state.sending <= free {",
             "if !at_work || waiting + state.sending < usize::MAX {",
         )],
-        suite: SQLITE,
+        suite: SQLITE_CRATE,
         killed_by: "queue::tests::once_much_waits_and_is_worked_off_a_send_is_held_back_until_it_is_earned",
     },
     Mutation {
@@ -138,7 +138,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "future::join(self.get_many(named, true), side_by_side(whole)).await;",
             "future::join(self.get_many(named, false), side_by_side(whole)).await;",
         )],
-        suite: AWS,
+        suite: AWS_CRATE,
         killed_by: "dynamodb::tests::answers::the_levels_are_read_before_the_item_and_all_of_it_consistently",
     },
     Mutation {
@@ -148,7 +148,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "(entry.id(), Err(queue_error(entry.code(), entry.message().unwrap_or_default())))",
             "(entry.id(), { let _ = queue_error(entry.code(), \"\"); Ok(()) })",
         )],
-        suite: AWS,
+        suite: AWS_CRATE,
         killed_by: "sqs::entries::tests::each_entry_has_its_own_result_and_what_is_not_named_has_failed",
     },
     Mutation {
@@ -158,7 +158,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "let mut results = vec![Err(unnamed); count];",
             "let _ = unnamed;\n    let mut results = vec![Ok(()); count];",
         )],
-        suite: AWS,
+        suite: AWS_CRATE,
         killed_by: "batch::tests::an_entry_that_the_answer_does_not_name_has_failed",
     },
     Mutation {
@@ -168,7 +168,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "verify_truncated_left(tag).is_ok());",
             "verify_truncated_left(tag).is_ok() || true);",
         )],
-        suite: CORE,
+        suite: CORE_CRATE,
         killed_by: "domain::receipt::tests::a_receipt_holds_for_its_own_command_only",
     },
 ];
@@ -236,7 +236,7 @@ pub(super) const SQLITE: &[Mutation] = &[
         }
     }\n\n    fn taken_before",
         )],
-        suite: SQLITE,
+        suite: SQLITE_CRATE,
         killed_by: "queue::tests::a_group_is_locked_while_any_of_its_messages_is_in_flight",
     },
     Mutation {
@@ -246,7 +246,7 @@ pub(super) const SQLITE: &[Mutation] = &[
             "    pub(super) fn ack(&mut self, now: Instant, delivery: DeliveryNo) -> Option<i64> {\n        self.expire(now);",
             "    pub(super) fn ack(&mut self, _now: Instant, delivery: DeliveryNo) -> Option<i64> {",
         )],
-        suite: SQLITE,
+        suite: SQLITE_CRATE,
         killed_by: "queue::tests::an_expired_handle_neither_acknowledges_nor_extends",
     },
     Mutation {
