@@ -83,6 +83,7 @@ fn slot(item_id: &ItemId, dice: &mut Dice, action: Action, now: Timestamp) -> Sl
         retry: 0,
         resubmits: None,
         first_accepted_at: None,
+        trace: None,
     }))
 }
 

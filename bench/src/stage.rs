@@ -225,7 +225,7 @@ fn quantity(units: i64) -> Result<Quantity> {
 fn queued(item_id: &ItemId, dice: &mut Dice, action: Action, details: MovementDetails) -> Queued {
     let command = Command { command_id: CommandId(dice.uuid()), item_id: item_id.clone(), action, details };
     let (accepted_at, submitted_by) = (SystemClock.now(), Arc::from(TILL));
-    Queued { command, accepted_at, submitted_by, retry: 0, resubmits: None, first_accepted_at: None }
+    Queued { command, accepted_at, submitted_by, retry: 0, resubmits: None, first_accepted_at: None, trace: None }
 }
 
 /// Loads, folds and commits each item's slots.

@@ -211,6 +211,7 @@ fn alert() -> Alert {
         command_id: id(1),
         item_name: "Cola".into(),
         unit: "piece".into(),
+        trace: None,
     }
 }
 

@@ -99,6 +99,7 @@ pub fn next_retry(record: &Record) -> Result<Queued, Refusal> {
         retry: record.retry + 1,
         resubmits: record.resubmits.clone(),
         first_accepted_at: record.first_accepted_at,
+        trace: None,
     })
 }
 

@@ -184,6 +184,7 @@ async fn alert() -> Result<(f64, f64)> {
         command_id: CommandId(Dice::fresh().uuid()),
         item_name: "Cola 0.5 l".into(),
         unit: "piece".into(),
+        trace: None,
     };
     stage.meter.reset();
     let told = Alerter::new(config, adapters).handle(&[("m", &serde_json::to_string(&alert)?)]).await;

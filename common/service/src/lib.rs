@@ -10,10 +10,11 @@ mod prometheus;
 mod retry;
 mod shutdown;
 mod telemetry;
+pub mod trace;
 
 pub use clock::SystemClock;
 pub use emf::{Emf, NAMESPACE};
 pub use env::{Env, EnvError, Variable};
 pub use retry::Retry;
 pub use shutdown::{Shutdown, ShutdownTrigger, on_termination};
-pub use telemetry::{EmfEmitter, LogFormat, init_logs, install_metrics, log_filter};
+pub use telemetry::{EmfEmitter, LogFormat, init_logs, init_logs_and_traces, install_metrics, log_filter};

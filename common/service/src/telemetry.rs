@@ -3,9 +3,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use super::emf::{Emf, METRIC_VALUES_MAX};
+use super::trace::{self, SpanExport, SpanExporting};
 use super::{Shutdown, SystemClock};
 use stockline_core::ports::Clock;
 
@@ -26,7 +29,7 @@ pub fn log_filter(filter: &str) -> Result<EnvFilter, String> {
 /// Sends logs to standard error. `filter` is e.g. `info` or `stockline_worker=debug,info`.
 ///
 /// # Errors
-/// Where the filter can't be parsed, or logs were set up before.
+/// If the filter can't be parsed, or if logs were set up before.
 pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), String> {
     use std::io::IsTerminal;
     let filter = log_filter(filter)?;
@@ -36,6 +39,24 @@ pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), String> {
         LogFormat::Json => builder.json().try_init(),
     };
     done.map_err(|error| error.to_string())
+}
+
+/// As [`init_logs`], and exports spans for as long as the returned value lives.
+///
+/// # Errors
+/// Those of [`init_logs`], and an address that is none.
+pub fn init_logs_and_traces(format: LogFormat, filter: &str, export: SpanExport<'_>) -> Result<SpanExporting, String> {
+    use std::io::IsTerminal;
+    let filter = log_filter(filter)?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    let (spans, exporting) = trace::export(export)?;
+    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans);
+    subscriber.try_init().map_err(|error| error.to_string())?;
+    Ok(exporting)
 }
 
 /// The buckets of every `*_seconds` histogram, in seconds; the last ones for what waited through an outage.

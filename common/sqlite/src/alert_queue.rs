@@ -185,6 +185,7 @@ mod tests {
             command_id: CommandId(uuid::Uuid::nil()),
             item_name: "Cola 0.33 l".into(),
             unit: "piece".into(),
+            trace: None,
         }
     }
 

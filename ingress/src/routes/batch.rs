@@ -185,6 +185,7 @@ async fn queue(app: &App, caller: &Caller, lines: Vec<Judged>) -> Result<Vec<Jud
                     retry: 0,
                     resubmits: None,
                     first_accepted_at: None,
+                    trace: None,
                 };
                 let envelope = encode_command(&queued);
                 packing.push(Line { item_id: queued.command.item_id, envelope });

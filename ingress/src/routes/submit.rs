@@ -93,6 +93,7 @@ pub(crate) async fn accept(
         retry: 0,
         resubmits: replaced.map(Record::reference),
         first_accepted_at: replaced.map(Record::first_accepted_at),
+        trace: None,
     };
     let line = Line { item_id: queued.command.item_id.clone(), envelope: encode_command(&queued) };
     drop(queued);

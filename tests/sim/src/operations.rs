@@ -159,7 +159,15 @@ impl Office {
         }
         let (resubmits, first_accepted_at) = (Some(old.reference()), Some(old.first_accepted_at()));
         let accepted_at = SkewedClock { world: self.world.clone(), skew_ms: Arc::default() }.now();
-        Some(Queued { command, accepted_at, submitted_by: "manager".into(), retry: 0, resubmits, first_accepted_at })
+        Some(Queued {
+            command,
+            accepted_at,
+            submitted_by: "manager".into(),
+            retry: 0,
+            resubmits,
+            first_accepted_at,
+            trace: None,
+        })
     }
 
     /// What was to replace another command and did not is not sent again: that one is not marked with it.

@@ -70,7 +70,15 @@ impl Ingress {
             let json: Json<'_> = serde_json::from_str(body).unwrap();
             let command = parse_command(&json, &ParseContext::stored()).unwrap();
             let accepted_at = live.clock.now();
-            Queued { command, accepted_at, submitted_by: by.into(), retry: 0, resubmits: None, first_accepted_at: None }
+            Queued {
+                command,
+                accepted_at,
+                submitted_by: by.into(),
+                retry: 0,
+                resubmits: None,
+                first_accepted_at: None,
+                trace: None,
+            }
         };
         self.queue(lines.iter().map(read).collect()).await
     }

@@ -43,6 +43,7 @@ fn alert(alert_no: u64, item_name: &str) -> Alert {
         command_id: CommandId(Uuid::from_u128(u128::from(alert_no))),
         item_name: item_name.to_owned(),
         unit: "piece".into(),
+        trace: None,
     }
 }
 

@@ -60,7 +60,15 @@ pub(crate) fn queued(n: u128, json: &str) -> Queued {
     value["command_id"] = Uuid::from_u128(n).to_string().into();
     let command: Command = serde_json::from_value(value).unwrap();
     let accepted_at = Timestamp::from_millis(1_700_000_000_000);
-    Queued { command, accepted_at, submitted_by: "till-1".into(), retry: 0, resubmits: None, first_accepted_at: None }
+    Queued {
+        command,
+        accepted_at,
+        submitted_by: "till-1".into(),
+        retry: 0,
+        resubmits: None,
+        first_accepted_at: None,
+        trace: None,
+    }
 }
 
 impl World {

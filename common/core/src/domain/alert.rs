@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{CommandId, ItemId, LocationId, Quantity, Timestamp};
+use super::{CommandId, ItemId, LocationId, Quantity, Timestamp, Trace};
 
 /// How well stocked a level is; ordered from good to bad, so a greater state is a worsening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -109,6 +109,10 @@ pub struct Alert {
     pub item_name: String,
     /// The item's unit then.
     pub unit: String,
+    /// The request that the command came with; unset where a default threshold's change judged the level anew. It
+    /// decides nothing.
+    #[serde(default, deserialize_with = "super::trace::lenient", skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Trace>,
 }
 
 impl Alert {

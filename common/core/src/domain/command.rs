@@ -3,7 +3,9 @@ use std::sync::Arc;
 use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
-use super::{Catalogue, CataloguePatch, CommandId, Cost, ItemId, LocationId, Quantity, ShortagePolicy, Timestamp};
+use super::{
+    Catalogue, CataloguePatch, CommandId, Cost, ItemId, LocationId, Quantity, ShortagePolicy, Timestamp, Trace,
+};
 
 /// The types of command (design.md §4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -297,6 +299,8 @@ pub struct Queued {
     pub resubmits: Option<CommandKey>,
     /// Set on a resubmission: when the command that nobody had sent before was accepted. Its age is judged by that.
     pub first_accepted_at: Option<Timestamp>,
+    /// The request that it came with. It decides nothing.
+    pub trace: Option<Trace>,
 }
 
 fn set<M: SerializeMap, T: Serialize>(map: &mut M, key: &'static str, value: Option<&T>) -> Result<(), M::Error> {

@@ -90,6 +90,18 @@ code_id!(
     LocationId,
     32
 );
+code_id!(
+    /// Names one request, by its client or by the ingress: the logs of a command are found by it.
+    RequestId,
+    64
+);
+
+impl RequestId {
+    /// Makes an id of 16 hexadecimal digits.
+    pub fn from_number(number: u64) -> Self {
+        Self(format!("{number:016x}").into())
+    }
+}
 
 impl ItemId {
     /// Under this key no two items may differ only in case.

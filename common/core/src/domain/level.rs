@@ -167,6 +167,7 @@ impl Level {
         self.alerted |= kind.bit();
         self.alert_no += 1;
         Some(Alert {
+            trace: None,
             item_id: item.item_id.clone(),
             location_id: self.location_id.clone(),
             alert_no: self.alert_no,

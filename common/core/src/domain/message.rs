@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Command, CommandId, CommandKey, DeadLetter, ItemId, Json, ParseContext, Queued, Record, Slot, Timestamp, parse,
-    parse_command,
+    Command, CommandId, CommandKey, DeadLetter, ItemId, Json, ParseContext, Queued, Record, Slot, Timestamp, Trace,
+    parse, parse_command, trace,
 };
 
 /// The most commands of one message (design.md §6).
@@ -46,6 +46,8 @@ struct EnvelopeOut<'a> {
     resubmits: Option<&'a CommandKey>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_accepted_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<&'a Trace>,
 }
 
 /// Writes one command as it stands in a message, for [`join_message`].
@@ -57,6 +59,7 @@ pub fn encode_command(queued: &Queued) -> String {
         retry: (queued.retry > 0).then_some(queued.retry),
         resubmits: queued.resubmits.as_ref(),
         first_accepted_at: queued.first_accepted_at,
+        trace: queued.trace.as_ref(),
     };
     // These types have no map with other keys than strings and no failing Serialize.
     serde_json::to_string(&envelope).unwrap_or_default()
@@ -115,6 +118,8 @@ struct EnvelopeIn<'a> {
     retry: u32,
     resubmits: Option<CommandKey>,
     first_accepted_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "trace::lenient")]
+    trace: Option<Trace>,
 }
 
 /// Reads a message command by command: what can't be decoded becomes a dead letter in its place, and harms only
@@ -158,6 +163,7 @@ fn decode_command(group: &ItemId, message_id: &str, index: usize, raw: &str, now
             retry: envelope.retry,
             resubmits: envelope.resubmits,
             first_accepted_at: envelope.first_accepted_at,
+            trace: envelope.trace,
         })),
         Ok(command) => {
             let reason = format!("the command is for item {}, its message for {group}", command.item_id);

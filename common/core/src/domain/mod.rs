@@ -18,6 +18,7 @@ mod parse;
 mod receipt;
 mod rejudge;
 mod time;
+mod trace;
 
 pub use alert::{Alert, AlertKind, StockState};
 pub use catalogue::{
@@ -31,7 +32,7 @@ pub use fold::{
     Chunk, ClaimChange, Commit, Fold, FoldLimits, ItemPut, LevelPut, LoadRequest, Loaded, LoadedLevel, Rules, Slot,
     fold,
 };
-pub use ids::{CommandId, IdError, ItemId, LocationId};
+pub use ids::{CommandId, IdError, ItemId, LocationId, RequestId};
 pub use json::{Json, JsonObject};
 pub use level::{Entry, EntryKind, Level};
 pub use message::{
@@ -43,3 +44,4 @@ pub use parse::{Fault, ParseContext, parse_command};
 pub use receipt::{Receipt, ReceiptError, ReceiptKeys};
 pub use rejudge::{RejudgeMark, rejudge};
 pub use time::{TimeError, Timestamp};
+pub use trace::Trace;

@@ -157,7 +157,7 @@ pub fn queued() -> impl Strategy<Value = Queued> {
     (command(), time(), ".{0,20}", 0..3_u32, weighted(0.2, (resubmits, time()))).prop_map(
         |(command, accepted_at, by, retry, replaced)| {
             let (resubmits, first_accepted_at) = replaced.unzip();
-            Queued { command, accepted_at, submitted_by: by.into(), retry, resubmits, first_accepted_at }
+            Queued { command, accepted_at, submitted_by: by.into(), retry, resubmits, first_accepted_at, trace: None }
         },
     )
 }

@@ -117,6 +117,7 @@ impl Spec {
             retry: self.retry,
             resubmits: None,
             first_accepted_at: None,
+            trace: None,
         }
     }
 

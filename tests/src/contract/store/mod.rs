@@ -109,6 +109,7 @@ pub fn queued(id: CommandId, kind: &str, item: &str, fields: &str, now: Timestam
         retry: 0,
         resubmits: None,
         first_accepted_at: None,
+        trace: None,
     }
 }
 

@@ -15,6 +15,7 @@ fn alert(no: u64, raised_at: Timestamp) -> Alert {
         command_id: id(1),
         item_name: "Cola".into(),
         unit: "piece".into(),
+        trace: None,
     }
 }
 

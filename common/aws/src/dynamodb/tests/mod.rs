@@ -49,7 +49,15 @@ fn command(json: &str) -> Command {
 }
 
 fn queued(command: Command, accepted_at: Timestamp) -> Queued {
-    Queued { command, accepted_at, submitted_by: "till-1".into(), retry: 0, resubmits: None, first_accepted_at: None }
+    Queued {
+        command,
+        accepted_at,
+        submitted_by: "till-1".into(),
+        retry: 0,
+        resubmits: None,
+        first_accepted_at: None,
+        trace: None,
+    }
 }
 
 /// DynamoDB in this process, on a loopback port; it ends when dropped.

@@ -111,7 +111,7 @@ impl<'a> Draft<'a> {
             },
             fingerprint: Some(Fingerprint::of(&queued.command)),
             retry: queued.retry,
-            alerts: applied.alerts,
+            alerts: applied.alerts.into_iter().map(|alert| Alert { trace: queued.trace.clone(), ..alert }).collect(),
             changed_default: queued.command.action.sets_default().then_some(applied.ends_fold),
             resubmits: queued.resubmits.clone(),
             first_accepted_at: queued.first_accepted_at,

@@ -14,6 +14,7 @@ fn alert(no: u64, location: &str, raised_at: i64) -> Alert {
         command_id: id(1),
         item_name: "Cola".into(),
         unit: "piece".into(),
+        trace: None,
     }
 }
 
