@@ -2,19 +2,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// The longest that a message can be hidden in one go, as on SQS.
 const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 3_600);
 
-/// The longest that one receive waits, as on SQS.
-const MAX_RECEIVE_WAIT: Duration = Duration::from_secs(20);
-
-/// Names one delivery. Never used again, in this process or a later one on the same file.
+/// The number of one delivery. It is never used again, in this process or a later one on the same file.
 pub(super) type DeliveryNo = u64;
 
-/// What is delivered and until when, in the order in which it expires.
+/// The open deliveries with their deadlines, in the order in which they expire.
 #[derive(Debug)]
 pub(super) struct InFlight<T> {
     deliveries: HashMap<DeliveryNo, (T, Instant)>,
@@ -23,9 +19,9 @@ pub(super) struct InFlight<T> {
 }
 
 impl<T> InFlight<T> {
-    /// Empty. It begins to count at random, so that a handle of an earlier process names nothing here.
+    /// Starts without deliveries. Numbers begin at random, so a handle of an earlier process names no delivery here.
     pub(super) fn new() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "only says that two processes are not the same")]
+        #[expect(clippy::disallowed_methods, reason = "only tells two processes apart")]
         let (_, random) = uuid::Uuid::new_v4().as_u64_pair();
         Self { deliveries: HashMap::new(), deadlines: BTreeSet::new(), next: random }
     }
@@ -34,12 +30,12 @@ impl<T> InFlight<T> {
         self.deliveries.len()
     }
 
-    /// When the next one expires.
+    /// Returns when the next delivery expires.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    /// A new delivery, held for so long.
+    /// Opens a delivery for `held_for`.
     pub(super) fn add(&mut self, value: T, now: Instant, held_for: Duration) -> DeliveryNo {
         let delivery = self.next;
         self.next = self.next.wrapping_add(1);
@@ -59,7 +55,7 @@ impl<T> InFlight<T> {
         Some(value)
     }
 
-    /// Holds it for so long from now; `false` where it isn't held.
+    /// Sets the deadline to `held_for` from now. Returns `false` if the delivery is not open.
     pub(super) fn extend(&mut self, delivery: DeliveryNo, now: Instant, held_for: Duration) -> bool {
         let Some((_, deadline)) = self.deliveries.get_mut(&delivery) else { return false };
         self.deadlines.remove(&(*deadline, delivery));
@@ -68,62 +64,19 @@ impl<T> InFlight<T> {
         true
     }
 
-    /// Removes one whose time has run out.
+    /// Removes one expired delivery.
     pub(super) fn pop_expired(&mut self, now: Instant) -> Option<(DeliveryNo, T)> {
         let (_, delivery) = *self.deadlines.first().filter(|(deadline, _)| *deadline <= now)?;
         self.remove(delivery).map(|value| (delivery, value))
     }
 }
 
-/// A delivery's name as text.
+/// Writes the number of a delivery as a handle.
 pub(super) fn write_handle(delivery: DeliveryNo) -> Arc<str> {
     format!("{delivery:016x}").into()
 }
 
-/// `None`: not one of ours.
+/// Reads a handle. Returns `None` if this queue did not write it.
 pub(super) fn read_handle(text: &str) -> Option<DeliveryNo> {
     u64::from_str_radix(text, 16).ok()
-}
-
-/// Wakes receivers that wait.
-#[derive(Debug, Default)]
-pub(super) struct Arrivals(Notify);
-
-impl Arrivals {
-    /// To be told after a change: does something wait to be taken, and when did and does the next delivery expire?
-    pub(super) fn changed(&self, some_wait: bool, deadline_before: Option<Instant>, deadline: Option<Instant>) {
-        if some_wait {
-            // One is enough: should it leave some behind, it wakes the next.
-            self.0.notify_one();
-        }
-        if deadline.is_some_and(|deadline| deadline_before.is_none_or(|before| deadline < before)) {
-            // Each sleeps until the deadline that it knew of.
-            self.0.notify_waiters();
-        }
-    }
-
-    /// Takes until there is something, `wait` is over (then nothing), or the future is dropped. `take` is asked at
-    /// first, whenever something arrived, and when a delivery expires (it also answers when the next one does).
-    pub(super) async fn take_in_time<T>(
-        &self,
-        wait: Duration,
-        mut take: impl FnMut(Instant) -> (Vec<T>, Option<Instant>),
-    ) -> Vec<T> {
-        let give_up = Instant::now() + wait.min(MAX_RECEIVE_WAIT);
-        loop {
-            // Before the look: what changes after it is not missed.
-            let arrived = self.0.notified();
-            let now = Instant::now();
-            let (taken, next_deadline) = take(now);
-            if !taken.is_empty() || now >= give_up {
-                return taken;
-            }
-            let wake_at = next_deadline.map_or(give_up, |deadline| deadline.min(give_up));
-            // Nothing is held here: either side of the wait may be dropped.
-            tokio::select! {
-                () = arrived => {}
-                () = tokio::time::sleep_until(wake_at) => {}
-            }
-        }
-    }
 }

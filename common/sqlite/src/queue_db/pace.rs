@@ -4,43 +4,42 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-/// Messages that may wait before sends are held back, or as many as a second works off where that is more: the more
-/// wait, the more of an item are settled in one commit. A few receives of the worker, so that it never runs dry.
+/// How many messages may wait before sends are delayed, unless a second's work is more. It is a few receives of the worker,
+/// so that the worker never runs dry; with more waiting messages, one commit settles more of an item.
 pub(super) const FREE_MESSAGES: usize = 2_048;
 
-/// Sends that were earned and are kept for later, in messages: no less than the largest send.
-const EARNED_MAX: usize = 2_048;
+/// The most send credits that are kept, in messages; at least the largest send.
+const MAX_CREDITS: usize = 2_048;
 
-/// While nothing was acknowledged for so long nobody works on the queue, and nothing is held back (P9).
-pub(super) const AT_WORK: Duration = Duration::from_secs(1);
+/// If nothing was acknowledged for this long, no worker is running, and no send is delayed (P9).
+pub(super) const IDLE_WORKER_AFTER: Duration = Duration::from_secs(1);
 
-/// What is worked off is counted over at least so long.
+/// The shortest period over which acknowledgements are counted.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The longest that a send is held back; senders wait for longer than this.
-const HELD_MAX: Duration = Duration::from_secs(2);
+/// The longest delay of a send. Senders wait longer than this.
+const MAX_DELAY: Duration = Duration::from_secs(2);
 
-/// Sends that go no faster than what waits is worked off.
+/// Backpressure: limits sends to the rate at which the worker acknowledges messages.
 ///
-/// Ingress and worker share one machine here: what is accepted ahead of settling is taken from settling. Once more
-/// wait than [`FREE_MESSAGES`] or a second's work, each acknowledged message earns the sending of another, so that
-/// goodput holds under any load; a long queue that is being worked off after an outage holds nobody back who sends less
-/// than that.
+/// Ingress and worker share one machine, so accepting ahead of settling slows settling down. If more messages wait than
+/// [`FREE_MESSAGES`] or a second's work, each acknowledged message earns the credit to send one. So goodput holds under any
+/// load. While a worker catches up after an outage, slower senders are not delayed.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct SendPace {
     state: Mutex<State>,
     acked: Notify,
-    /// Sends that are held back, in order.
-    line: tokio::sync::Mutex<()>,
+    /// The delayed sends, in order.
+    queue: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// Messages on their way into the queue.
     sending: usize,
-    earned: usize,
+    credits: usize,
     acked_at: Option<Instant>,
-    /// What was acknowledged since the beginning of this second, and in the one before.
+    /// The beginning of this second, and how many messages were acknowledged in it and in the one before.
     second: Option<Instant>,
     acked_now: usize,
     acked_before: usize,
@@ -49,22 +48,22 @@ struct State {
 /// Messages on their way into the queue, until dropped.
 #[derive(Debug)]
 pub(super) struct Sending<'a> {
-    pace: &'a Pace,
+    pace: &'a SendPace,
     messages: usize,
 }
 
-impl Pace {
+impl SendPace {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of acknowledged messages.
+    /// Counts acknowledged messages.
     pub(super) fn acked(&self, messages: usize) {
         if messages > 0 {
             let now = Instant::now();
             let mut state = self.state();
             state.acked_at = Some(now);
-            state.earned = (state.earned + messages).min(EARNED_MAX);
+            state.credits = (state.credits + messages).min(MAX_CREDITS);
             if state.second.is_none_or(|begun| now - begun >= SECOND) {
                 (state.second, state.acked_before, state.acked_now) = (Some(now), state.acked_now, 0);
             }
@@ -74,13 +73,13 @@ impl Pace {
         }
     }
 
-    /// Waits until so many messages may be sent. `waiting` says how many are in the queue.
+    /// Waits until `messages` may be sent. `waiting` returns how many are in the queue.
     pub(super) async fn keep(&self, messages: usize, waiting: impl Fn() -> usize) -> Sending<'_> {
-        let give_up = Instant::now() + HELD_MAX;
-        if let Ok(_turn) = timeout_at(give_up, self.line.lock()).await {
-            while !self.may_go(messages, waiting()) && Instant::now() < give_up {
-                // What was acknowledged since the look has left a permit: nothing is missed.
-                let _ = timeout_at(give_up.min(Instant::now() + AT_WORK), self.acked.notified()).await;
+        let deadline = Instant::now() + MAX_DELAY;
+        if let Ok(_turn) = timeout_at(deadline, self.queue.lock()).await {
+            while !self.may_go(messages, waiting()) && Instant::now() < deadline {
+                // An acknowledgement since the check has left a permit, so none is missed.
+                let _ = timeout_at(deadline.min(Instant::now() + IDLE_WORKER_AFTER), self.acked.notified()).await;
             }
         }
         self.state().sending += messages;
@@ -89,14 +88,14 @@ impl Pace {
 
     fn may_go(&self, messages: usize, waiting: usize) -> bool {
         let mut state = self.state();
-        let at_work = state.acked_at.is_some_and(|acked_at| acked_at.elapsed() < AT_WORK);
+        let worker_runs = state.acked_at.is_some_and(|acked_at| acked_at.elapsed() < IDLE_WORKER_AFTER);
         let free = FREE_MESSAGES.max(state.acked_before);
-        if !at_work || waiting + state.sending <= free {
+        if !worker_runs || waiting + state.sending <= free {
             return true;
         }
-        let earned = state.earned >= messages.min(EARNED_MAX);
+        let earned = state.credits >= messages.min(MAX_CREDITS);
         if earned {
-            state.earned = state.earned.saturating_sub(messages);
+            state.credits = state.credits.saturating_sub(messages);
         }
         earned
     }
@@ -114,26 +113,26 @@ mod tests {
 
     const LONG: usize = 100_000;
 
-    /// How long a send is held back.
-    async fn held(pace: &Pace, messages: usize, waiting: usize) -> Duration {
+    /// Returns how long a send is delayed.
+    async fn delay(pace: &SendPace, messages: usize, waiting: usize) -> Duration {
         let begun = Instant::now();
         drop(pace.keep(messages, || waiting).await);
         begun.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_send_goes_at_once_while_little_waits_or_nobody_works() {
-        let pace = Pace::default();
-        assert_eq!(held(&pace, 500, LONG).await, Duration::ZERO, "nothing was acknowledged yet");
+    async fn a_send_is_not_delayed_while_few_messages_wait_or_no_worker_runs() {
+        let pace = SendPace::default();
+        assert_eq!(delay(&pace, 500, LONG).await, Duration::ZERO, "nothing was acknowledged yet");
         pace.acked(1);
-        assert_eq!(held(&pace, 48, FREE_MESSAGES - 48).await, Duration::ZERO, "little waits");
-        tokio::time::sleep(AT_WORK).await;
-        assert_eq!(held(&pace, 500, LONG).await, Duration::ZERO, "an outage");
+        assert_eq!(delay(&pace, 48, FREE_MESSAGES - 48).await, Duration::ZERO, "little waits");
+        tokio::time::sleep(IDLE_WORKER_AFTER).await;
+        assert_eq!(delay(&pace, 500, LONG).await, Duration::ZERO, "an outage");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn once_much_waits_what_is_acknowledged_earns_sends_in_order() {
-        let pace = Pace::default();
+    async fn once_many_messages_wait_acknowledgements_earn_sends_in_order() {
+        let pace = SendPace::default();
         let begun = Instant::now();
         let first = async {
             drop(pace.keep(30, || LONG).await);
@@ -154,21 +153,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn as_much_may_wait_as_a_second_works_off() {
-        let pace = Pace::default();
+    async fn as_many_messages_may_wait_as_are_acknowledged_in_a_second() {
+        let pace = SendPace::default();
         for _ in 0..20 {
             pace.acked(1_000);
             tokio::time::sleep(SECOND / 10).await;
         }
         pace.acked(1);
-        assert!(pace.may_go(EARNED_MAX, 10_000));
-        assert!(pace.may_go(EARNED_MAX, 10_001), "earned");
-        assert!(!pace.may_go(EARNED_MAX, 10_001));
+        assert!(pace.may_go(MAX_CREDITS, 10_000));
+        assert!(pace.may_go(MAX_CREDITS, 10_001), "earned");
+        assert!(!pace.may_go(MAX_CREDITS, 10_001));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_on_its_way_counts_as_waiting() {
-        let pace = Pace::default();
+    async fn a_message_being_sent_counts_as_waiting() {
+        let pace = SendPace::default();
         pace.acked(1);
         let sending = pace.keep(FREE_MESSAGES + 1, || 0).await;
         assert!(!pace.may_go(2, 0));
@@ -177,18 +176,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_send_is_held_back_for_a_bounded_time_and_what_is_kept_of_the_earned_is_bounded() {
-        let pace = Pace::default();
-        pace.acked(10 * EARNED_MAX);
-        assert_eq!(held(&pace, 2 * EARNED_MAX, LONG).await, Duration::ZERO, "larger than can be earned");
+    async fn the_delay_of_a_send_and_the_credits_kept_are_bounded() {
+        let pace = SendPace::default();
+        pace.acked(10 * MAX_CREDITS);
+        assert_eq!(delay(&pace, 2 * MAX_CREDITS, LONG).await, Duration::ZERO, "larger than can be earned");
         let worker = async {
             for _ in 0..40 {
                 pace.acked(1);
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
-        let sends = async { (held(&pace, 500, LONG).await, held(&pace, 500, LONG).await) };
-        let (held, ()) = tokio::join!(sends, worker);
-        assert_eq!(held, (HELD_MAX, HELD_MAX));
+        let sends = async { (delay(&pace, 500, LONG).await, delay(&pace, 500, LONG).await) };
+        let (delays, ()) = tokio::join!(sends, worker);
+        assert_eq!(delays, (MAX_DELAY, MAX_DELAY));
     }
 }
