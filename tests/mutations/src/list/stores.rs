@@ -89,8 +89,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         name: "dynamodb-a-conflict-of-transactions-is-an-outcome",
         edits: &[edit(
             CANCEL,
-            "Some(code) => passing = Some(told(code, reason)),",
-            "Some(code) => refused = Some(told(code, reason)),",
+            "Some(code) => transient = Some(describe(code, reason)),",
+            "Some(code) => refused = Some(describe(code, reason)),",
         )],
         suite: AWS_CRATE,
         killed_by: "dynamodb::tests::answers::a_transaction_with_a_conflict_may_pass_and_no_answer_is_taken_for_an_outcome",
@@ -149,7 +149,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "(entry.id(), { let _ = queue_error(entry.code(), \"\"); Ok(()) })",
         )],
         suite: AWS_CRATE,
-        killed_by: "sqs::entries::tests::each_entry_has_its_own_result_and_what_is_not_named_has_failed",
+        killed_by: "sqs::entries::tests::each_entry_has_its_own_result_and_an_unnamed_entry_has_failed",
     },
     Mutation {
         name: "an-entry-that-the-answer-does-not-name-counts-as-done",
