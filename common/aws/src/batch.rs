@@ -1,4 +1,4 @@
-//! What the batch calls of SQS and SNS have in common.
+//! Batches of SQS and SNS, which both services limit in the same way.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// The most entries of one call (SQS and SNS quotas).
 pub(super) const MAX_ENTRIES: usize = 10;
 
-/// Which messages go into one call. One that is too large for any goes alone, for the service to refuse.
+/// Divides messages into calls. A message that is too large for any call goes alone, and the service refuses it.
 pub(super) fn calls(lengths: &[usize], max_bytes: usize) -> Vec<Range<usize>> {
     let mut calls = Vec::new();
     let (mut start, mut bytes) = (0, 0_usize);
@@ -23,7 +23,7 @@ pub(super) fn calls(lengths: &[usize], max_bytes: usize) -> Vec<Range<usize>> {
     calls
 }
 
-/// The results of a call's `count` entries in order, from those that the answer names. The others have `unnamed`.
+/// Orders the results of a call's `count` entries. An entry that the answer does not name gets the error `unnamed`.
 pub(super) fn results<'a, E: Clone>(
     count: usize,
     unnamed: E,
@@ -38,8 +38,8 @@ pub(super) fn results<'a, E: Clone>(
     results
 }
 
-/// A body of JSON as both services take it. They take the characters of XML 1.0 only and refuse the others; in JSON
-/// only these two can stand unescaped.
+/// Escapes a JSON body for both services, which accept only the characters of XML 1.0. Only these two others can be unescaped
+/// in JSON.
 pub(super) fn sendable(json: &str) -> Arc<str> {
     if json.contains(['\u{fffe}', '\u{ffff}']) {
         json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff").into()
@@ -67,11 +67,11 @@ mod tests {
     }
 
     #[test]
-    fn what_the_services_refuse_is_escaped_and_reads_the_same() {
+    fn refused_characters_are_escaped_and_read_the_same() {
         let json = serde_json::to_string("a\u{fffe}\u{ffff}\u{1}\u{7f}\u{85}é\u{1f4e6}").unwrap();
         let sent = sendable(&json);
-        let taken = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
-        assert!(sent.chars().all(taken), "{sent}");
+        let accepted = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+        assert!(sent.chars().all(accepted), "{sent}");
         assert_eq!(serde_json::from_str::<String>(&sent).unwrap(), serde_json::from_str::<String>(&json).unwrap());
         assert_eq!(&*sendable("{}"), "{}");
     }

@@ -5,17 +5,17 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 
-/// How often the SDK tries a call, the first time included.
+/// The most attempts of a call, the first included.
 const ATTEMPTS: u32 = 3;
 
-/// The SDK's first pause between attempts, and its longest; both are multiplied by a random number up to 1.
+/// The first and the longest pause between attempts. The SDK multiplies each by a random number up to 1.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
-/// How long a connection may take to be made.
+/// The deadline for making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long one attempt may take, and all of a call. The packer gives a send 3 s and the alerter a mail 30 s: a call
-/// ends before, so that its own error is the one that is told.
+/// The deadlines of one attempt and of the whole call. The packer waits 3 s for a send and the alerter 30 s for a mail. A
+/// call ends before that, so its own error is the one reported.
 const DYNAMODB_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(8));
 const SQS_TIMEOUTS: (Duration, Duration) = (Duration::from_millis(1_200), Duration::from_millis(2_800));
 const SNS_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(8));
@@ -23,9 +23,9 @@ const SES_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(25), Duration::f
 
 /// The SDK's clients, made once per process and shared.
 ///
-/// They are where calls are repeated: three attempts with growing, jittered pauses, a deadline on each attempt and on
-/// the whole call. A receive, which waits long, brings deadlines of its own. A mail is tried once, since trying it again
-/// after a lost answer would send it twice; the alert comes back through its queue.
+/// The clients repeat calls: three attempts with growing, jittered pauses and a deadline on each attempt and on the whole
+/// call. A receive waits long, so it sets its own deadlines. A mail has one attempt, because a repetition after a lost answer
+/// would send it twice; its alert returns through the queue.
 #[derive(Debug, Clone)]
 pub struct Clients {
     /// DynamoDB.
@@ -39,13 +39,13 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// From the environment: region, credentials, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>`. Asks nobody
-    /// yet: what is wrong with them shows at the first call, so let every adapter `check()` at start.
+    /// Reads region, credentials, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` from the environment. It makes no call,
+    /// so wrong values show at the first call: let every adapter `check()` at start.
     pub async fn from_env() -> Self {
         let pauses = RetryConfig::standard().with_initial_backoff(PAUSES.0).with_max_backoff(PAUSES.1);
         let found = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .retry_config(pauses.with_max_attempts(ATTEMPTS))
-            // Every call has a deadline and a short answer; a slow stream is no case of its own.
+            // Every call has a deadline and a short answer, so slow streams need no separate protection.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
             .load()
@@ -53,7 +53,7 @@ impl Clients {
         Self::from_sdk_config(&found)
     }
 
-    /// From a given configuration. Deadlines that it leaves open are set; all else is as given.
+    /// Makes clients from a configuration, with the deadlines that it does not set.
     pub fn from_sdk_config(found: &SdkConfig) -> Self {
         Self {
             dynamodb: aws_sdk_dynamodb::Client::new(&within(found, DYNAMODB_TIMEOUTS)),

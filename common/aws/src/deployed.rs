@@ -1,5 +1,8 @@
-//! What the programs deployed on AWS share around their start: variables that mean the same in each, what production
-//! refuses, checks of what the variables name, exit codes.
+//! The start of the three programs that are deployed on AWS: ingress, worker and alerter.
+//!
+//! It holds the environment variables that mean the same in each, the rule that production accepts no stand-in for AWS, the
+//! checks of the named resources, `--help`, the health probe and the exit codes. It is here because only a deployed program needs
+//! it; the standalone program has a command line of its own.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -13,55 +16,55 @@ mod probe;
 
 pub use probe::{PROBE_WITHIN, probe};
 
-/// The exit code of a configuration that can't work: starting again does not help.
+/// The exit code for a wrong configuration. Starting again does not help.
 pub const EXIT_CONFIGURATION: u8 = 2;
 
-/// The exit code of everything else that ends a program: starting again may help.
+/// The exit code for every other failure. Starting again may help.
 pub const EXIT_FAILURE: u8 = 1;
 
-/// After so long ECS kills a task that it asked to stop (its `stopTimeout`, unless that is set longer).
+/// How long after its SIGTERM ECS kills a task (the default `stopTimeout`).
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Whether stand-ins for AWS are taken.
+/// Selects production or test.
 pub const DEPLOYMENT: Variable = Variable::with_default(
     "STOCKLINE_ENV",
     "production",
-    "production, or test: only then may stand-ins take AWS's place (AWS_ENDPOINT_URL…, http addresses)",
+    "production or test; only test accepts stand-ins for AWS (AWS_ENDPOINT_URL…, http addresses)",
 );
-/// The table.
+/// The name of the DynamoDB table.
 pub const TABLE: Variable = Variable::required("STOCKLINE_TABLE", "name of the DynamoDB table");
-/// The command queue.
+/// The address of the command queue.
 pub const QUEUE_URL: Variable = Variable::required("STOCKLINE_QUEUE_URL", "address of the command queue (SQS FIFO)");
-/// Where SQS sets messages aside.
+/// The address of the command queue's dead letter queue.
 pub const DLQ_URL: Variable =
     Variable::required("STOCKLINE_DLQ_URL", "address of the command queue's dead letter queue (SQS FIFO)");
-/// What to log.
+/// The log filter.
 pub const LOG: Variable =
     Variable::with_default("STOCKLINE_LOG", "info", "what to log, e.g. info or stockline_worker=debug,info");
-/// Metrics for Prometheus.
+/// The listening address of `/metrics`.
 pub const METRICS_LISTEN: Variable = Variable::optional(
     "STOCKLINE_METRICS_LISTEN",
-    "address and port of /metrics for Prometheus; besides, metrics go to standard output for CloudWatch",
+    "address and port of /metrics for Prometheus; CloudWatch gets its metrics from standard output in any case",
 );
 
-/// Whether stand-ins for AWS are taken.
+/// Whether the program accepts stand-ins for AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deployment {
-    /// No.
+    /// It refuses them.
     Production,
-    /// Yes.
+    /// It accepts them.
     Test,
 }
 
 impl Deployment {
-    /// Reads [`DEPLOYMENT`]; in production every variable that puts a stand-in in AWS's place is a fault.
+    /// Reads [`DEPLOYMENT`]. In production, every variable that names a stand-in for AWS is a fault.
     pub fn read(env: &mut Env) -> Self {
         let deployment = env.read(&DEPLOYMENT, |text| match text {
             "production" => Ok(Self::Production),
             "test" => Ok(Self::Test),
             _ => Err("must be production or test"),
         });
-        // What can't be read is a fault already; the stricter reading finds the others.
+        // An unreadable value is a fault already. The stricter choice then finds the other faults.
         let deployment = deployment.unwrap_or(Self::Production);
         if deployment == Self::Production {
             for name in env.stand_ins().to_vec() {
@@ -93,18 +96,18 @@ pub fn log(env: &mut Env) -> Option<String> {
     env.read(&LOG, |text| log_filter(text).map(|_| text.to_owned()))
 }
 
-/// The exit code that an error and its causes mean.
+/// Returns the exit code for an error and its causes.
 pub fn exit_code<'a>(mut causes: impl Iterator<Item = &'a (dyn std::error::Error + 'static)>) -> ExitCode {
     let configuration = causes.any(|cause| cause.is::<EnvError>() || cause.is::<Misconfigured>());
     ExitCode::from(if configuration { EXIT_CONFIGURATION } else { EXIT_FAILURE })
 }
 
-/// A program can't work as it is configured: [`EXIT_CONFIGURATION`].
+/// The program can't work with its configuration; see [`EXIT_CONFIGURATION`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Misconfigured(pub String);
 
-/// What looking at everything that the variables name came to.
+/// The results of checking every resource that the variables name.
 #[derive(Debug, Default)]
 pub struct StartChecks {
     faults: Vec<String>,
@@ -112,7 +115,7 @@ pub struct StartChecks {
 }
 
 impl StartChecks {
-    /// Adds what was found under a variable.
+    /// Adds the result for the resource that a variable names.
     pub fn add(&mut self, variable: &Variable, found: Result<(), StartError>) {
         let Err(error) = found else {
             return;
@@ -121,11 +124,11 @@ impl StartChecks {
         list.push(format!("{}: {error}", variable.name));
     }
 
-    /// What starting again can't mend is an error; what can't be reached now is only told: the program waits for it,
-    /// as it does when that goes away later.
+    /// Ends the checks. An unreachable resource is only logged, because the program waits for it, as it does during a later
+    /// outage.
     ///
     /// # Errors
-    /// Every fault at once.
+    /// Names all faults that another start can't mend.
     pub fn finish(self) -> Result<(), Misconfigured> {
         for outage in &self.outages {
             tracing::warn!("{outage}");
@@ -133,7 +136,7 @@ impl StartChecks {
         if self.faults.is_empty() {
             return Ok(());
         }
-        let mut text = "the program can't work as it is configured:".to_owned();
+        let mut text = "the program can't work with this configuration:".to_owned();
         for fault in &self.faults {
             // Writing to a String does not fail.
             let _ = write!(text, "\n  {fault}");
@@ -142,29 +145,30 @@ impl StartChecks {
     }
 }
 
-/// A program without commands of its own, as it tells of itself.
+/// The description of a program without subcommands.
 #[derive(Debug, Clone, Copy)]
 pub struct Program<'a> {
-    /// Its name.
+    /// The name.
     pub name: &'a str,
-    /// What it is, in a sentence.
+    /// One sentence about the program.
     pub about: &'a str,
-    /// All that it reads.
+    /// The variables that it reads.
     pub variables: &'a [Variable],
-    /// Which of them says where `/healthz` answers; `None` where nothing does.
+    /// The variable with the listening address of `/healthz`; `None` if the program has no such endpoint.
     pub health: Option<&'a Variable>,
 }
 
-/// Answers `--help`, `--version` and `probe`, and refuses every other argument; `None` where there is none.
+/// Answers `--help`, `--version` and `probe`, and refuses every other argument. Returns `None` if there is no argument.
 pub fn answer_arguments(mut arguments: impl Iterator<Item = String>, program: Program<'_>) -> Option<ExitCode> {
     let Program { name, about, variables, health } = program;
     let argument = arguments.nth(1)?;
     match (argument.as_str(), health) {
         ("--help" | "-h", _) => {
             let (word, what) = match health {
-                Some(_) => {
-                    (" | probe", "probe: asks the one that runs here for /healthz; 0 it is well, 1 it is not\n\n")
-                }
+                Some(_) => (
+                    " | probe",
+                    "probe: asks the program that runs here for /healthz; exits with 0 if it is healthy, else with 1\n\n",
+                ),
                 None => ("", ""),
             };
             println!("{about}\n\nUsage: {name} [--help | --version{word}]\n\n{what}{}", describe(variables));
@@ -176,18 +180,20 @@ pub fn answer_arguments(mut arguments: impl Iterator<Item = String>, program: Pr
             Some(ExitCode::SUCCESS)
         }
         _ => {
-            eprintln!("error: {name} takes no argument {argument:?}: it is configured by variables, see {name} --help");
+            eprintln!(
+                "error: {name} has no argument {argument:?}; it is configured by environment variables, see {name} --help"
+            );
             Some(ExitCode::from(EXIT_CONFIGURATION))
         }
     }
 }
 
-/// The part of `--help` that tells how a program is configured.
+/// Describes the configuration of a program, for `--help`.
 pub fn describe(variables: &[Variable]) -> String {
     format!(
-        "Configured by variables of the environment:\n{}\nRegion, credentials and endpoints are the AWS SDK's: \
-         AWS_REGION, the role of the task or AWS_ACCESS_KEY_ID and others.\n\nExit codes: 0 ended when asked to, \
-         {EXIT_CONFIGURATION} the configuration can't work, {EXIT_FAILURE} anything else.",
+        "Environment variables:\n{}\nThe AWS SDK reads region, credentials and endpoints: \
+         AWS_REGION, the role of the task or AWS_ACCESS_KEY_ID and others.\n\nExit codes: 0 stopped on request, \
+         {EXIT_CONFIGURATION} wrong configuration, {EXIT_FAILURE} any other failure.",
         Variable::describe(variables)
     )
 }
@@ -203,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn production_is_meant_without_a_word_and_takes_no_stand_in() {
+    fn production_is_the_default_and_accepts_no_stand_in() {
         let mut env =
             env(&[("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:1"), ("STOCKLINE_ISSUER", "http://127.0.0.1:1")]);
         let deployment = Deployment::read(&mut env);
@@ -215,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_takes_stand_ins() {
+    fn a_test_accepts_stand_ins() {
         let pairs = [
             ("STOCKLINE_ENV", "test"),
             ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
@@ -228,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_of_the_checks_is_told_at_once_and_an_outage_is_none() {
+    fn all_faults_of_the_checks_are_reported_at_once_and_an_outage_is_no_fault() {
         let mut checks = StartChecks::default();
         checks.add(&TABLE, Err(StartError::Missing("no table \"x\"".into())));
         checks.add(&QUEUE_URL, Err(StartError::WrongKind("a standard queue".into())));

@@ -1,4 +1,4 @@
-//! What the SDK's errors say, told shortly, on one line.
+//! The text of an SDK error, short and on one line.
 
 use std::error::Error;
 
@@ -9,7 +9,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 /// The most characters of an error's text.
 const TEXT_MAX_CHARS: usize = 500;
 
-/// The service's code for it, without what older protocols put around it
+/// Returns the service's error code without the prefixes of older protocols
 /// (`AWS.SimpleQueueService.NonExistentQueue`, `com.amazonaws.sqs#QueueDoesNotExist`).
 pub(super) fn code<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Option<&str> {
     error.as_service_error().and_then(ProvideErrorMetadata::code).map(bare_code)
@@ -19,7 +19,7 @@ pub(super) fn bare_code(code: &str) -> &str {
     code.rsplit(['.', '#']).next().unwrap_or(code)
 }
 
-/// What went wrong: the service's own words, or what happened on the way.
+/// Describes the failure in the service's own words, or the failure of the connection.
 pub(super) fn text<E>(error: &SdkError<E, HttpResponse>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -33,7 +33,7 @@ where
                 (None, _) => format!("HTTP status {}", status(error)),
             }
         }
-        SdkError::ResponseError(_) => format!("an answer that can't be read, HTTP status {}", status(error)),
+        SdkError::ResponseError(_) => format!("unreadable answer, HTTP status {}", status(error)),
         SdkError::TimeoutError(_) => "no answer in time".to_owned(),
         _ => chain(error),
     };
@@ -44,7 +44,7 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> String {
     error.raw_response().map_or_else(|| "unknown".to_owned(), |response| response.status().as_u16().to_string())
 }
 
-/// An error and its causes, each said once.
+/// Joins the texts of an error and its causes, without repetitions.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);
@@ -58,7 +58,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     texts.join(": ")
 }
 
-/// On one line and bounded.
+/// Puts a text on one line and limits its length.
 pub(super) fn short(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").chars().take(TEXT_MAX_CHARS).collect()

@@ -9,7 +9,7 @@ use super::{StartError, batch, sdk_error};
 use stockline_core::domain::Alert;
 use stockline_core::ports::{AlertPublisher, QueueError};
 
-/// The most bytes of all messages of one call (SNS quotas: 256 KiB, the entries' frames left room for).
+/// The most bytes of all messages of one call (SNS quotas: 256 KiB, less the frames of the entries).
 const MAX_CALL_BYTES: usize = 250 * 1024;
 
 /// Publishes alerts to an SNS standard topic, whose subscription delivers them raw to the alerter's queue.
@@ -20,12 +20,12 @@ pub struct SnsPublisher {
 }
 
 impl SnsPublisher {
-    /// To this topic.
+    /// Makes a publisher for a topic.
     pub fn new(client: aws_sdk_sns::Client, topic_arn: String) -> Self {
         Self { client, topic_arn }
     }
 
-    /// Looks whether the topic is there and a standard one; a topic that nobody subscribed to is warned of.
+    /// Checks that the topic exists and is a standard topic. A topic without subscriptions is logged as a warning.
     ///
     /// # Errors
     /// See [`StartError`]; needs the permission `sns:GetTopicAttributes`.
@@ -37,11 +37,11 @@ impl SnsPublisher {
         if self.topic_arn.ends_with(".fifo") || attribute("FifoTopic") == Some("true") {
             return Err(StartError::WrongKind(format!(
                 "{what} is a FIFO topic: alerts need no order and are sent without a group; create a standard topic \
-                 and name that"
+                 and name it"
             )));
         }
         if attribute("SubscriptionsConfirmed") == Some("0") {
-            tracing::warn!("{what} has no subscription: alerts go nowhere; subscribe the alerter's queue to it");
+            tracing::warn!("{what} has no subscription, so no alert is delivered; subscribe the alerter's queue to it");
         }
         Ok(())
     }

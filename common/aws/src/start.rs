@@ -6,25 +6,25 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::sdk_error;
 
-/// Why a program can't start on what its configuration names. The text names what was wrong and what to do; the
-/// caller puts the variable before it.
+/// Why a program can't start with a resource of its configuration. The text names the problem and the remedy; the caller
+/// puts the variable before it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
-    /// Credentials are missing, expired or not allowed to do what is needed.
+    /// Credentials are missing or expired, or lack a permission.
     #[error("{0}")]
     Credentials(String),
-    /// What is named is not there.
+    /// The resource does not exist.
     #[error("{0}")]
     Missing(String),
-    /// It is there and of the wrong kind: a standard queue, a table with other keys.
+    /// The resource is of the wrong kind: a standard queue, a table with other keys.
     #[error("{0}")]
     WrongKind(String),
-    /// It could not be reached.
+    /// The resource can't be reached now.
     #[error("{0}")]
     Unreachable(String),
 }
 
-/// Codes of what is not there, of all services that are used.
+/// The codes for a missing resource, of all services in use.
 const MISSING: [&str; 8] = [
     "QueueDoesNotExist",
     "NonExistentQueue",
@@ -36,10 +36,10 @@ const MISSING: [&str; 8] = [
     "InvalidTopic",
 ];
 
-/// Codes of credentials that were good once.
+/// The codes for expired credentials.
 const EXPIRED: [&str; 3] = ["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
 
-/// Codes of credentials that nobody knows, or of a signature that can't be right.
+/// The codes for unknown credentials or a wrong signature.
 const UNKNOWN: [&str; 9] = [
     "InvalidClientTokenId",
     "UnrecognizedClientException",
@@ -52,7 +52,7 @@ const UNKNOWN: [&str; 9] = [
     "MissingAuthenticationTokenException",
 ];
 
-/// Codes of a permission that is missing.
+/// The codes for a missing permission.
 const DENIED: [&str; 7] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -64,7 +64,7 @@ const DENIED: [&str; 7] = [
 ];
 
 impl StartError {
-    /// Of the call that looked at `what` (`the queue https://…`), which needs the permission `needs`.
+    /// Explains a failed call that checked `what` (`the queue https://…`) and needs the permission `needs`.
     pub(super) fn of_call<E>(what: &str, needs: &str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -73,27 +73,25 @@ impl StartError {
         let text = sdk_error::text(error);
         if MISSING.contains(&code) {
             Self::Missing(format!(
-                "{what} is not there ({code}): create it with deploy/template.yaml, or correct its name, account and \
+                "{what} does not exist ({code}): create it with deploy/template.yaml, or correct its name, account and \
                  region"
             ))
         } else if EXPIRED.contains(&code) {
-            Self::Credentials(format!("{what} can't be looked at: the credentials have expired ({code}); renew them"))
+            Self::Credentials(format!("{what} can't be checked: the credentials have expired ({code}); renew them"))
         } else if UNKNOWN.contains(&code) {
             Self::Credentials(format!(
-                "{what} can't be looked at: the credentials are not valid ({text}); correct them, and check this \
+                "{what} can't be checked: the credentials are not valid ({text}); correct them, and check this \
                  machine's clock"
             ))
         } else if DENIED.contains(&code) {
-            Self::Credentials(format!(
-                "{what} can't be looked at: {needs} is not allowed ({text}); allow it to the role"
-            ))
+            Self::Credentials(format!("{what} can't be checked: {needs} is not allowed ({text}); allow it in the role"))
         } else if is_without_credentials(error, &text) {
             Self::Credentials(format!(
-                "{what} can't be looked at: there are no credentials ({text}); give the task a role, or set \
+                "{what} can't be checked: there are no credentials ({text}); give the task a role, or set \
                  AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
             ))
         } else if text.contains("Missing Region") {
-            Self::WrongKind(format!("{what} can't be looked at: no region is set; set AWS_REGION"))
+            Self::WrongKind(format!("{what} can't be checked: no region is set; set AWS_REGION"))
         } else if is_final(error, code) {
             Self::WrongKind(format!("{what} is refused ({text}); correct its name, its region and AWS_REGION"))
         } else {
@@ -104,7 +102,7 @@ impl StartError {
     }
 }
 
-/// Will the service answer so again? A request that it calls wrong, and not one that came too often or too late.
+/// Returns whether the service will give the same answer again: it calls the request wrong, not too frequent or too late.
 fn is_final<E>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {
     const PASSING: [&str; 8] =
         ["Throttl", "TooMany", "Exceeded", "Timeout", "InProgress", "SlowDown", "Internal", "Unavailable"];

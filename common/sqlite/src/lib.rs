@@ -1,19 +1,18 @@
-//! The standalone home's adapters: product code, not mocks. Two files (`queue.db`, `stock.db`), one writer each, WAL,
-//! `synchronous=FULL`; what is answered as durable was synced.
+//! The adapters of the standalone home: product code, not mocks.
+//!
+//! They keep two files, `queue.db` and `stock.db`, in WAL mode with one writer each. An answer that promises durability follows a
+//! sync (`synchronous=FULL`).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
-mod alert_queue;
 mod folder;
-mod in_flight;
-mod queue;
+mod queue_db;
 mod schema;
 mod stock;
 mod writer;
 
-pub use alert_queue::SqliteAlertQueue;
 pub use folder::{DataFolder, FolderError};
-pub use queue::{QueueOptions, SqliteQueue};
+pub use queue_db::{QueueOptions, SqliteAlertQueue, SqliteQueue};
 #[doc(hidden)]
 pub use schema::OpenOptions;
 pub use schema::SchemaError;

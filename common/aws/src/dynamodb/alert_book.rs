@@ -1,4 +1,4 @@
-//! The alert history and the alerter's claims. A claim is one conditional put.
+//! The alert history with the alerter's claims. A claim is one conditional put.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{MutexGuard, PoisonError};
@@ -26,22 +26,22 @@ const CLAIMABLE: &str = "attribute_not_exists(#pk) OR (attribute_not_exists(#sen
 /// The attribute that names a claim.
 const CLAIM: &str = "claim";
 
-#[expect(clippy::disallowed_methods, reason = "it names one put, it is no id of the domain")]
+#[expect(clippy::disallowed_methods, reason = "it names one put and is not an id of the domain")]
 fn fresh_claim() -> String {
     Uuid::new_v4().to_string()
 }
 
-/// What a claim left out is put beside the mark: it may have been lost with a table that was restored.
+/// Marks an alert as sent and writes the claim's attributes if they are missing, as in a table restored from a backup.
 const MARK_SENT: &str = "SET #sent_at = if_not_exists(#sent_at, :at), \
      #lease_until = if_not_exists(#lease_until, :at), #alert = if_not_exists(#alert, :alert), \
      #location_id = if_not_exists(#location_id, :location_id)";
 
-/// So many notices of a location are read at once, the newest first, to find the last that was sent.
+/// How many notices of a location one read returns, newest first, to find the last one sent.
 const NOTICES_READ: i32 = 32;
 
 impl DynamoStore {
-    /// Puts a row where it may be claimed. The row names this claim: where the SDK repeats a put whose answer was lost,
-    /// the second one meets the first.
+    /// Puts a row if it can be claimed. The row names this claim, so a put that the SDK repeats after a lost answer recognises
+    /// the first.
     async fn claim_row(&self, mut row: Row, now: Timestamp) -> Result<Claimed, StoreError> {
         let claim = row::text(fresh_claim());
         row.insert(CLAIM.to_owned(), claim.clone());
@@ -59,7 +59,7 @@ impl DynamoStore {
         if let SdkError::ServiceError(service) = &error
             && let PutItemError::ConditionalCheckFailedException(failed) = service.err()
         {
-            // Without the row nobody knows that it was sent: held, so it comes back.
+            // Without the row it is unknown whether the alert was sent, so it must be delivered again: held.
             let stored = failed.item();
             return Ok(if stored.is_some_and(|stored| stored.contains_key(row::SENT_AT)) {
                 Claimed::Sent
@@ -76,7 +76,7 @@ impl DynamoStore {
         self.noted_months.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes the months of alerts, so that lists find them: before the alerts, and once per process.
+    /// Writes the months of alerts before the alerts, once per process, so that lists find them.
     async fn note_months(&self, alerts: &[Alert]) -> Result<(), StoreError> {
         let months: BTreeSet<_> = alerts.iter().map(|alert| key::month(alert.raised_at)).collect();
         for month in months {
@@ -122,7 +122,7 @@ impl AlertBook for DynamoStore {
     async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
         self.note_months(alerts).await?;
         let marks = alerts.iter().map(|alert| self.mark_one_sent(alert, sent_at).boxed()).collect();
-        // All are tried, whatever became of the first: what is not marked is mailed again.
+        // Every mark is tried, even if one fails, because an unmarked alert is mailed again.
         side_by_side(marks).await.into_iter().collect()
     }
 
@@ -150,11 +150,11 @@ impl AlertBook for DynamoStore {
         let mut from = None;
         loop {
             let page = self.page(newest_first.clone(), from).await?;
-            let told = page.rows.iter().map(|row| row::read_moment(row, row::TOLD_UNTIL));
-            let told: Vec<_> = told.collect::<Result<_, _>>()?;
-            let told = told.into_iter().flatten().max();
-            if told.is_some() || page.next.is_none() {
-                return Ok(told);
+            let ends = page.rows.iter().map(|row| row::read_moment(row, row::NOTIFIED_UNTIL));
+            let ends: Vec<_> = ends.collect::<Result<_, _>>()?;
+            let latest = ends.into_iter().flatten().max();
+            if latest.is_some() || page.next.is_none() {
+                return Ok(latest);
             }
             from = page.next;
         }

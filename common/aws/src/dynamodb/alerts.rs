@@ -1,4 +1,4 @@
-//! The alert history, newest first: one month after the other.
+//! Lists the alert history, newest first and month by month.
 
 use super::key::{Key, MONTHS_PK};
 use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, TABLE, Walk};
@@ -9,7 +9,7 @@ use stockline_core::ports::{AlertRecord, Page, StoreError};
 
 const LIST: &str = "alerts";
 
-/// The most alerts of one read; they are whole rows of some 500 bytes.
+/// The most alerts of one read. They are whole rows of about 500 bytes.
 const ALERTS_PER_READ_MAX: usize = 500;
 
 struct Alerts<'a> {
@@ -33,7 +33,7 @@ impl Listing for Alerts<'_> {
 }
 
 impl DynamoStore {
-    /// Alerts, newest first.
+    /// Lists alerts, newest first.
     pub(super) async fn list_alerts(
         &self,
         location_id: Option<&LocationId>,

@@ -1,4 +1,4 @@
-//! The audit's reads: everything, as it is stored, consistently.
+//! The reads of the audit: everything as it is stored, consistently.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryInputBuilder;
 use aws_sdk_dynamodb::operation::scan::builders::ScanInputBuilder;
@@ -19,13 +19,13 @@ use stockline_core::ports::{ItemWithLevels, LedgerPage, Page, StoreError};
 const ITEMS: &str = "audit_items";
 const RECORDS: &str = "audit_records";
 
-/// How many chunks one read takes.
+/// How many chunks one read returns.
 const CHUNKS_PER_READ: i32 = 64;
 
-/// How many answers of a scan one page takes, whatever is in them; then it ends early. Each is at most 1 MB.
+/// How many answers of a scan one page reads before it ends early. Each is at most 1 MB.
 const SCANS_PER_PAGE_MAX: usize = 32;
 
-/// All items by id. An item's rows are read one by one: what changes meanwhile is audited again.
+/// All items by id. An item's rows are read one by one; an item that changes meanwhile is audited again.
 struct Items<'a>(&'a DynamoStore);
 
 impl Items<'_> {
@@ -52,11 +52,11 @@ impl Listing for Items<'_> {
     }
 }
 
-/// The position of a scan: the key of the last row it looked at.
+/// The position of a scan: the key of the last row it read.
 type ScannedTo = (String, String);
 
 impl DynamoStore {
-    /// All items, by id.
+    /// Lists all items by id.
     pub(super) async fn all_items(
         &self,
         cursor: Option<&str>,
@@ -69,7 +69,7 @@ impl DynamoStore {
         lists::page(&Items(self), &mut spots, &scope, after.as_ref()).await
     }
 
-    /// The ledger of one level, whole pieces as they are stored: a page ends with the chunk that reaches `limit`, and
+    /// Reads the ledger of one level in whole pieces as they are stored. A page ends with the chunk that reaches `limit`, and
     /// the last page has the tail.
     pub(super) async fn ledger_page(
         &self,
@@ -78,7 +78,7 @@ impl DynamoStore {
         from_seq: u64,
         limit: usize,
     ) -> Result<LedgerPage, StoreError> {
-        // The level first: what leaves its tail afterwards is in both, what left it before is in a chunk.
+        // The level is read first. An entry that leaves its tail later is in both; one that left before is in a chunk.
         let level = self.get(&Key::level(item_id, location_id), true).await?;
         let tail = level.as_ref().map(row::level).transpose()?.map(|level| level.tail).unwrap_or_default();
         let pk = Key::ledger_pk(item_id, location_id);
@@ -107,7 +107,7 @@ impl DynamoStore {
         Ok(LedgerPage { entries, next_seq: None })
     }
 
-    /// The key of the last chunk that begins at or before a seq.
+    /// Returns the key of the last chunk that begins at or before a seq.
     async fn chunk_before(&self, pk: &str, seq: u64) -> Result<Option<u64>, StoreError> {
         let query = self.chunks(pk, "<=", &seq).scan_index_forward(false).limit(1);
         let keys = query.projection_expression(format!("{PK}, {SK}"));
@@ -120,7 +120,7 @@ impl DynamoStore {
         self.query(&format!("#{PK} = :pk AND #{SK} {compare} :first"), &values).consistent_read(true)
     }
 
-    /// All records, in the table's own order.
+    /// Lists all records, in the order of the table.
     pub(super) async fn all_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
         let limit = cursor::clamp(limit);
         let at = cursor::decode::<ScannedTo>(RECORDS, cursor).filter(|(pk, sk)| !pk.is_empty() && !sk.is_empty());
@@ -138,7 +138,7 @@ impl DynamoStore {
         Ok(cursor::page_until(RECORDS, entries, scanned_to))
     }
 
-    /// Looks at some rows, and gives those that are records.
+    /// Scans up to `look_at` rows and returns the records among them.
     async fn scan_records(
         &self,
         from: Option<NextKey>,

@@ -22,16 +22,16 @@ use stockline_service::Retry;
 /// The most keys of one `BatchGetItem` (its documented limit).
 const BATCH_KEYS_MAX: usize = 100;
 
-/// So many calls of one operation of the store are under way at once.
+/// The most concurrent calls of one operation of the store.
 pub(super) const CALLS_AT_ONCE: usize = 32;
 
-/// After so many answers in a row that left every key unprocessed, the read has failed.
+/// How many answers in a row may leave every key unprocessed before the read fails.
 const UNPROCESSED_ANSWERS_MAX: u32 = 6;
 
 const UNPROCESSED_PAUSE_FIRST: Duration = Duration::from_millis(20);
 const UNPROCESSED_PAUSE_MOST: Duration = Duration::from_millis(500);
 
-/// Where a query's next page begins.
+/// The start of a query's next page.
 pub(super) type NextKey = HashMap<String, AttributeValue>;
 
 /// One answer of a query.
@@ -42,22 +42,22 @@ pub(super) struct RowPage {
     pub(super) next: Option<NextKey>,
 }
 
-/// What a read of many keys gave: each key answers by itself.
+/// The result of a read of many keys. Each key succeeds or fails alone.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     rows: HashMap<Key, Row>,
     failed: HashMap<Key, StoreError>,
 }
 
-/// What one batch gave.
+/// The result of one batch.
 struct Batch {
     rows: Vec<Row>,
-    /// The keys that stayed unprocessed.
+    /// The keys that stayed unprocessed, with the error.
     left: Vec<(Key, StoreError)>,
 }
 
 impl Found {
-    /// The row of a key that was asked for; `None` where there is none.
+    /// Returns the row of a requested key; `None` if it does not exist.
     pub(super) fn row(&self, key: &Key) -> Result<Option<&Row>, StoreError> {
         match self.failed.get(key) {
             Some(error) => Err(error.clone()),
@@ -65,7 +65,7 @@ impl Found {
         }
     }
 
-    /// Like [`Found::row`], read by `read`.
+    /// Returns the row of a requested key, converted by `read`.
     pub(super) fn read<T>(
         &self,
         key: &Key,
@@ -75,8 +75,8 @@ impl Found {
     }
 }
 
-/// The names of an expression: every `#name` in it stands for the attribute of that name. So no attribute can clash
-/// with DynamoDB's reserved words.
+/// Returns the attribute names of an expression. Every `#name` in it means the attribute `name`, so no attribute can clash with
+/// DynamoDB's reserved words.
 pub(super) fn names(expression: &str) -> HashMap<String, String> {
     let mut names = HashMap::new();
     for part in expression.split('#').skip(1) {
@@ -86,13 +86,13 @@ pub(super) fn names(expression: &str) -> HashMap<String, String> {
     names
 }
 
-/// Runs calls side by side, [`CALLS_AT_ONCE`] at once; the answers come in input order.
+/// Runs calls side by side, at most [`CALLS_AT_ONCE`] at once, and returns the answers in input order.
 pub(super) async fn side_by_side<T>(calls: Vec<BoxFuture<'_, T>>) -> Vec<T> {
     stream::iter(calls).buffered(CALLS_AT_ONCE).collect().await
 }
 
 impl DynamoStore {
-    /// One row.
+    /// Reads one row.
     pub(super) async fn get(&self, key: &Key, consistent: bool) -> Result<Option<Row>, StoreError> {
         let get = GetItemInputBuilder::default().table_name(&self.table).set_key(Some(key.attributes()));
         let answer = self.wire.get_item(get.consistent_read(consistent)).await;
@@ -100,7 +100,7 @@ impl DynamoStore {
         Ok(answer.item)
     }
 
-    /// Many rows, in batches side by side. A key that comes twice is read once.
+    /// Reads many rows, in batches side by side. A repeated key is read once.
     pub(super) async fn get_many(&self, keys: impl IntoIterator<Item = Key>, consistent: bool) -> Found {
         let keys: Vec<Key> = keys.into_iter().collect::<HashSet<_>>().into_iter().collect();
         let batches: Vec<Vec<Key>> = keys.chunks(BATCH_KEYS_MAX).map(<[Key]>::to_vec).collect();
@@ -118,8 +118,8 @@ impl DynamoStore {
         found
     }
 
-    /// Asks again for what DynamoDB left unprocessed: it answers at most 16 MB at once, and less when throttled. What
-    /// stays unprocessed has failed, and nothing else: one busy partition is not the others' matter.
+    /// Reads one batch and repeats its unprocessed keys: DynamoDB returns at most 16 MB at once, and less when it throttles. Only
+    /// the keys that stay unprocessed fail, so that one busy partition does not fail the others.
     async fn get_batch(&self, keys: &[Key], consistent: bool) -> Result<Batch, StoreError> {
         let mut waiting: Vec<_> = keys.iter().map(Key::attributes).collect();
         let mut rows = Vec::new();
@@ -155,7 +155,7 @@ impl DynamoStore {
         }
     }
 
-    /// A query of this table, to be filled and given to [`DynamoStore::page`] or [`DynamoStore::pages`].
+    /// Starts a query of this table, for [`DynamoStore::page`] or [`DynamoStore::pages`].
     pub(super) fn query(&self, condition: &str, values: &[(&str, AttributeValue)]) -> QueryInputBuilder {
         let values = values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         QueryInputBuilder::default()
@@ -165,7 +165,7 @@ impl DynamoStore {
             .set_expression_attribute_values(Some(values))
     }
 
-    /// A query of a whole partition, or of those sort keys that begin with `prefix`.
+    /// Starts a query of a partition, or of its sort keys with `prefix`.
     pub(super) fn query_partition(&self, pk: impl Into<String>, prefix: Option<&str>) -> QueryInputBuilder {
         let pk = (":pk", AttributeValue::S(pk.into()));
         match prefix {
@@ -177,7 +177,7 @@ impl DynamoStore {
         }
     }
 
-    /// One page of a query; it begins at `from`.
+    /// Reads the page of a query that begins at `from`.
     pub(super) async fn page(&self, query: QueryInputBuilder, from: Option<NextKey>) -> Result<RowPage, StoreError> {
         let query = query.set_exclusive_start_key(from);
         let answer = self.wire.query(query).await.map_err(|error| unavailable("Query", &error))?;
@@ -185,7 +185,7 @@ impl DynamoStore {
         Ok(RowPage { rows: answer.items.unwrap_or_default(), next })
     }
 
-    /// All pages of a query. For what is bounded by itself: the levels of an item, the locations.
+    /// Reads all pages of a query. Only for short lists: the levels of an item, the locations.
     pub(super) async fn pages(&self, query: QueryInputBuilder) -> Result<Vec<Row>, StoreError> {
         let (mut rows, mut from) = (Vec::new(), None);
         loop {
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_of_an_expression_stands_for_itself() {
+    fn every_name_of_an_expression_means_the_attribute_of_that_name() {
         let found = names("attribute_not_exists(#pk) OR (#dead < :retry AND #dead>:x)");
         assert_eq!(found, HashMap::from([("#pk".into(), "pk".into()), ("#dead".into(), "dead".into())]));
         assert!(names("a = :b").is_empty());

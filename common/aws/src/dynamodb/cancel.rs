@@ -1,46 +1,47 @@
-//! Why a transaction was cancelled, and what that means for the commit: pure.
+//! Translates the reasons of a cancelled transaction into the outcome of the commit, purely.
 
 use aws_sdk_dynamodb::types::CancellationReason;
 
 use super::row;
 use stockline_core::ports::{CommitOutcome, StoreError};
 
-/// What an action of a commit stands for: a failed condition means something else for each.
+/// The kind of an action in a commit. A failed condition has a different meaning for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stands {
-    /// An outcome, put by this retry. Its failed condition is proof that the command was decided.
+pub(super) enum ActionKind {
+    /// The outcome of this retry. Its failed condition proves that the command was decided.
     Record { retry: u32 },
-    /// That a level was re-judged. Its failed condition is proof that it was done before.
+    /// The mark of a re-judging. Its failed condition proves that the level was re-judged before.
     Mark,
-    /// A version, a chunk, a claim or an old record was not as loaded.
+    /// A version, a chunk, a claim or an old record. Its failed condition means that the row is not as loaded.
     AsLoaded,
 }
 
 /// Reads the reasons, one for each action, in the order of the actions.
 ///
-/// What is proved goes first: a decided command, then a re-judging that was done. A failed condition is next, for
-/// loading again mends it whatever else happened; then what may pass. A refusal counts only where nothing else stands
-/// beside it, since it sets the command aside.
-pub(super) fn classify(actions: &[Stands], reasons: &[CancellationReason]) -> Result<CommitOutcome, StoreError> {
+/// Proofs have precedence: a decided command, then a finished re-judging. A failed condition comes next, because loading again
+/// mends it; then a transient fault. A refusal counts only without any other reason, because it sets the command aside.
+pub(super) fn classify(actions: &[ActionKind], reasons: &[CancellationReason]) -> Result<CommitOutcome, StoreError> {
     let (mut decided, mut judged, mut conflict) = (Vec::new(), None, false);
-    let (mut passing, mut refused) = (None, None);
+    let (mut transient, mut refused) = (None, None);
     for (index, reason) in reasons.iter().enumerate() {
         match reason.code() {
             None | Some("None") => {}
             Some("ConditionalCheckFailed") => match (actions.get(index), reason.item()) {
-                (Some(Stands::Record { retry }), Some(stored)) => {
+                (Some(ActionKind::Record { retry }), Some(stored)) => {
                     let stored = row::record(stored)?;
-                    // One that does not decide changed between the check and the answer: load again.
+                    // A record that does not decide changed between the check and the answer, so load again.
                     if stored.decides(*retry) { decided.push(stored) } else { conflict = true }
                 }
-                (Some(Stands::Mark), Some(stored)) => judged = Some(row::mark(stored)?),
-                (Some(Stands::Record { .. } | Stands::Mark), None) => {
-                    passing = Some("DynamoDB did not send the row that proves a duplicate".to_owned());
+                (Some(ActionKind::Mark), Some(stored)) => judged = Some(row::mark(stored)?),
+                (Some(ActionKind::Record { .. } | ActionKind::Mark), None) => {
+                    transient = Some("DynamoDB did not send the row that proves a duplicate".to_owned());
                 }
-                (Some(Stands::AsLoaded) | None, _) => conflict = true,
+                (Some(ActionKind::AsLoaded) | None, _) => conflict = true,
             },
-            Some(code @ ("ValidationError" | "ItemCollectionSizeLimitExceeded")) => refused = Some(told(code, reason)),
-            Some(code) => passing = Some(told(code, reason)),
+            Some(code @ ("ValidationError" | "ItemCollectionSizeLimitExceeded")) => {
+                refused = Some(describe(code, reason))
+            }
+            Some(code) => transient = Some(describe(code, reason)),
         }
     }
     if !decided.is_empty() {
@@ -52,14 +53,14 @@ pub(super) fn classify(actions: &[Stands], reasons: &[CancellationReason]) -> Re
     if conflict {
         return Ok(CommitOutcome::Conflict);
     }
-    match (passing, refused) {
+    match (transient, refused) {
         (None, Some(why)) => Ok(CommitOutcome::Refused(why)),
-        // Of one row: it says nothing about the others.
+        // The fault concerns one row and says nothing about the others.
         (Some(why), _) => Err(StoreError::Busy(format!("TransactWriteItems: {why}"))),
         (None, None) => Err(StoreError::Busy("TransactWriteItems: cancelled without a reason".into())),
     }
 }
 
-fn told(code: &str, reason: &CancellationReason) -> String {
+fn describe(code: &str, reason: &CancellationReason) -> String {
     format!("{code}: {}", reason.message().unwrap_or("no message"))
 }

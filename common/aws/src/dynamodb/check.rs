@@ -1,4 +1,4 @@
-//! Is the table there, and is it the one that this program was written for?
+//! Checks that the table exists and has the keys and indexes that this program needs.
 
 use aws_sdk_dynamodb::operation::describe_table::builders::DescribeTableInputBuilder;
 use aws_sdk_dynamodb::types::{
@@ -15,13 +15,15 @@ impl DynamoStore {
     /// Compares the table with [`super::table`].
     ///
     /// # Errors
-    /// Credentials, a missing table or index, other keys, a table that is still being made, or no answer.
+    /// Reports missing credentials, a missing table or index, other keys, a table in creation, or no answer.
     pub async fn check(&self) -> Result<(), StartError> {
         let answer = self.wire.describe_table(DescribeTableInputBuilder::default().table_name(&self.table)).await;
         let what = format!("the table {}", self.table);
         let answer = answer.map_err(|error| StartError::of_call(&what, "dynamodb:DescribeTable", &error))?;
         let table = answer.table.ok_or_else(|| {
-            StartError::Unreachable(format!("{what} was not described; is the endpoint one of DynamoDB?"))
+            StartError::Unreachable(format!(
+                "DescribeTable returned nothing for {what}; is the endpoint one of DynamoDB?"
+            ))
         })?;
         compare(&self.table, &table)
     }
@@ -29,7 +31,7 @@ impl DynamoStore {
 
 fn compare(name: &str, table: &TableDescription) -> Result<(), StartError> {
     match table.table_status() {
-        // An update goes on beside reads and writes.
+        // The table accepts reads and writes during an update.
         None | Some(TableStatus::Active | TableStatus::Updating) => {}
         Some(status @ TableStatus::Creating) => {
             return Err(StartError::Unreachable(format!("the table {name} is {status}: wait until it is ACTIVE")));
@@ -52,7 +54,7 @@ fn compare(name: &str, table: &TableDescription) -> Result<(), StartError> {
         .map(|attribute| attribute.attribute_name());
     if let Some(attribute) = not_text {
         return Err(StartError::WrongKind(format!(
-            "the key attribute {attribute} of the table {name} is no string (S): {TEMPLATE}"
+            "the key attribute {attribute} of the table {name} is not a string (S): {TEMPLATE}"
         )));
     }
     INDEXES.iter().try_for_each(|index| compare_index(name, table, index))
@@ -63,13 +65,13 @@ fn compare_index(name: &str, table: &TableDescription, index: &Index) -> Result<
     let found = table.global_secondary_indexes().iter().find(|found| found.index_name() == Some(index_name));
     let Some(found) = found else {
         return Err(StartError::Missing(format!(
-            "the table {name} has no index {index_name} ({partition}, {sort}): add it as deploy/template.yaml has it"
+            "the table {name} has no index {index_name} ({partition}, {sort}): add it as in deploy/template.yaml"
         )));
     };
     let keys = keyed_by(found.key_schema());
     if keys != (Some(partition), Some(sort)) {
         return Err(StartError::WrongKind(format!(
-            "the index {index_name} of the table {name} has the keys {}, not {partition} and {sort}: make it anew",
+            "the index {index_name} of the table {name} has the keys {}, not {partition} and {sort}: delete it and create it again",
             shown(keys)
         )));
     }

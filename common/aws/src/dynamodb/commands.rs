@@ -1,4 +1,4 @@
-//! Outcomes: by id, and the refused ones newest first.
+//! Reads outcomes by id, and lists refused commands, newest first.
 
 use super::key::{self, Key};
 use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
@@ -52,7 +52,7 @@ impl Listing for Refused<'_> {
 }
 
 impl DynamoStore {
-    /// Outcomes by item and id, in input order.
+    /// Reads outcomes by item and id, in input order.
     pub(super) async fn find_records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
         let key = |command: &CommandKey| Key::record(&command.item_id, command.command_id);
         if let [command] = commands {
@@ -62,7 +62,7 @@ impl DynamoStore {
         commands.iter().map(|command| found.read(&key(command), row::record)).collect()
     }
 
-    /// Refused commands, newest first.
+    /// Lists refused commands, newest first.
     pub(super) async fn list_commands(
         &self,
         filter: &CommandFilter,

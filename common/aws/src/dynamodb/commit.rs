@@ -1,4 +1,4 @@
-//! One commit is one `TransactWriteItems`: all rows under all their conditions, or nothing (design.md §7).
+//! Writes one commit as one `TransactWriteItems`: all rows under all their conditions, or nothing (design.md §7).
 
 use aws_sdk_dynamodb::error::{BuildError, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -11,14 +11,14 @@ use aws_sdk_dynamodb::types::{
 
 use super::DynamoStore;
 use super::call::names;
-use super::cancel::{Stands, classify};
+use super::cancel::{ActionKind, classify};
 use super::fault::{describe, is_refusal, unavailable};
 use super::key::Key;
 use super::row::{self, Row};
 use stockline_core::domain::{ClaimChange, CommandKey, Commit, ItemPut, LevelPut, Timestamp};
 use stockline_core::ports::{CommitOutcome, StoreError};
 
-/// The most actions of one transaction (its documented limit). Folds are cut to it.
+/// The most actions of one transaction (its documented limit). Folds respect it.
 const ACTIONS_MAX: usize = 100;
 
 const ABSENT: &str = "attribute_not_exists(#pk)";
@@ -27,14 +27,14 @@ const AT_VERSION: &str = "#version = :version";
 const JUDGED_BY: &str = "#threshold_version = :threshold_version";
 const FREE_OR_MINE: &str = "attribute_not_exists(#pk) OR #item_id = :me";
 const MINE: &str = "#item_id = :me";
-/// Not applied (only what was refused is in the index), not discarded, not resubmitted as another.
+/// Not applied (only refused commands are in the index), not discarded, and not resubmitted as another command.
 const RESUBMITTABLE: &str = "attribute_exists(#refused) AND attribute_not_exists(#discarded_at) \
      AND (attribute_not_exists(#resubmitted_as) OR #resubmitted_as = :me)";
 const MARK_RESUBMITTED: &str = "SET #resubmitted_as = :me REMOVE #dead";
 const OPEN_DEAD_LETTER: &str = "attribute_exists(#dead)";
 const MARK_DISCARDED: &str = "SET #discarded_at = :at REMOVE #dead";
 
-/// Why a commit can't even be sent: it stays so.
+/// The reason why a commit can never be sent.
 #[derive(Debug)]
 struct Unsendable(String);
 
@@ -50,11 +50,11 @@ impl From<StoreError> for Unsendable {
     }
 }
 
-/// The actions of a commit and what each stands for, in the same order.
+/// The actions of a commit and their kinds, in the same order.
 #[derive(Debug, Default)]
 struct Actions {
     items: Vec<TransactWriteItem>,
-    stands: Vec<Stands>,
+    kinds: Vec<ActionKind>,
 }
 
 type Values<'a> = &'a [(&'a str, AttributeValue)];
@@ -62,7 +62,7 @@ type Values<'a> = &'a [(&'a str, AttributeValue)];
 impl Actions {
     fn put(
         &mut self,
-        stands: Stands,
+        kind: ActionKind,
         row: Row,
         condition: &str,
         values: Values<'_>,
@@ -74,36 +74,36 @@ impl Actions {
             .condition_expression(condition)
             .set_expression_attribute_names(Some(names(condition)))
             .set_expression_attribute_values(bound(values));
-        let put = match stands {
-            Stands::Record { .. } | Stands::Mark => {
+        let put = match kind {
+            ActionKind::Record { .. } | ActionKind::Mark => {
                 put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             }
-            Stands::AsLoaded => put,
+            ActionKind::AsLoaded => put,
         };
-        self.push(stands, TransactWriteItem::builder().put(put.build()?).build());
+        self.push(kind, TransactWriteItem::builder().put(put.build()?).build());
         Ok(())
     }
 
-    fn push(&mut self, stands: Stands, item: TransactWriteItem) {
-        self.stands.push(stands);
+    fn push(&mut self, kind: ActionKind, item: TransactWriteItem) {
+        self.kinds.push(kind);
         self.items.push(item);
     }
 
     fn of(commit: &Commit, table: &str) -> Result<Self, Unsendable> {
         let mut actions = Self::default();
         for record in &commit.records {
-            let stands = Stands::Record { retry: record.retry };
+            let kind = ActionKind::Record { retry: record.retry };
             let retry = (":retry", row::number(record.retry));
-            actions.put(stands, row::of_record(record)?, UNDECIDED, &[retry], table)?;
+            actions.put(kind, row::of_record(record)?, UNDECIDED, &[retry], table)?;
         }
         if let Some(mark) = &commit.mark {
-            actions.put(Stands::Mark, row::of_mark(&commit.item_id, mark)?, ABSENT, &[], table)?;
+            actions.put(ActionKind::Mark, row::of_mark(&commit.item_id, mark)?, ABSENT, &[], table)?;
         }
         for put in &commit.levels {
             actions.put_level(commit, put, table)?;
         }
         for chunk in &commit.chunks {
-            actions.put(Stands::AsLoaded, row::of_chunk(&commit.item_id, chunk), ABSENT, &[], table)?;
+            actions.put(ActionKind::AsLoaded, row::of_chunk(&commit.item_id, chunk), ABSENT, &[], table)?;
         }
         match &commit.item {
             Some(put) => actions.put_item(put, commit.threshold_check, table)?,
@@ -122,12 +122,14 @@ impl Actions {
     fn put_level(&mut self, commit: &Commit, put: &LevelPut, table: &str) -> Result<(), Unsendable> {
         let row = row::of_level(&commit.item_id, &put.level)?;
         match put.loaded_version {
-            None => self.put(Stands::AsLoaded, row, ABSENT, &[], table),
-            Some(version) => self.put(Stands::AsLoaded, row, AT_VERSION, &[(":version", row::number(version))], table),
+            None => self.put(ActionKind::AsLoaded, row, ABSENT, &[], table),
+            Some(version) => {
+                self.put(ActionKind::AsLoaded, row, AT_VERSION, &[(":version", row::number(version))], table)
+            }
         }
     }
 
-    /// One transaction names a row once, so a threshold that is to be checked is checked by the put.
+    /// Puts the item. A transaction names a row once, so the put also checks the threshold.
     fn put_item(&mut self, put: &ItemPut, threshold_check: Option<u64>, table: &str) -> Result<(), Unsendable> {
         let row = row::of_item(&put.item)?;
         let (mut conditions, mut values) = (Vec::new(), Vec::new());
@@ -142,7 +144,7 @@ impl Actions {
             conditions.push(JUDGED_BY);
             values.push((":threshold_version", row::number(version)));
         }
-        self.put(Stands::AsLoaded, row, &conditions.join(" AND "), &values, table)
+        self.put(ActionKind::AsLoaded, row, &conditions.join(" AND "), &values, table)
     }
 
     fn check_threshold(&mut self, commit: &Commit, table: &str) -> Result<(), Unsendable> {
@@ -156,7 +158,7 @@ impl Actions {
             .set_expression_attribute_names(Some(names(JUDGED_BY)))
             .expression_attribute_values(":threshold_version", row::number(version))
             .build()?;
-        self.push(Stands::AsLoaded, TransactWriteItem::builder().condition_check(check).build());
+        self.push(ActionKind::AsLoaded, TransactWriteItem::builder().condition_check(check).build());
         Ok(())
     }
 
@@ -165,7 +167,7 @@ impl Actions {
         let me = row::text(commit.item_id.as_str());
         if change.held {
             let row = row::of_holder(&key, &commit.item_id);
-            return self.put(Stands::AsLoaded, row, FREE_OR_MINE, &[(":me", me)], table);
+            return self.put(ActionKind::AsLoaded, row, FREE_OR_MINE, &[(":me", me)], table);
         }
         let delete = Delete::builder()
             .table_name(table)
@@ -174,7 +176,7 @@ impl Actions {
             .set_expression_attribute_names(Some(names(MINE)))
             .expression_attribute_values(":me", me)
             .build()?;
-        self.push(Stands::AsLoaded, TransactWriteItem::builder().delete(delete).build());
+        self.push(ActionKind::AsLoaded, TransactWriteItem::builder().delete(delete).build());
         Ok(())
     }
 
@@ -187,18 +189,18 @@ impl Actions {
             .set_expression_attribute_names(Some(names(&[MARK_RESUBMITTED, RESUBMITTABLE].join(" "))))
             .expression_attribute_values(":me", row::json(me)?)
             .build()?;
-        self.push(Stands::AsLoaded, TransactWriteItem::builder().update(update).build());
+        self.push(ActionKind::AsLoaded, TransactWriteItem::builder().update(update).build());
         Ok(())
     }
 }
 
-/// DynamoDB takes no empty map.
+/// Returns `None` for no values, because DynamoDB accepts no empty map.
 fn bound(values: Values<'_>) -> Option<Row> {
     (!values.is_empty()).then(|| values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
 }
 
 impl DynamoStore {
-    /// Writes all of one commit or nothing.
+    /// Writes one commit, whole or not at all.
     pub(super) async fn commit_one(&self, commit: &Commit) -> Result<CommitOutcome, StoreError> {
         let actions = match Actions::of(commit, &self.table) {
             Ok(actions) => actions,
@@ -208,15 +210,15 @@ impl DynamoStore {
             0 => return Ok(CommitOutcome::Committed),
             1..=ACTIONS_MAX => {}
             count => {
-                let why = format!("it writes {count} rows; one transaction takes {ACTIONS_MAX}");
+                let why = format!("the commit has {count} rows, but one transaction allows {ACTIONS_MAX}");
                 return Ok(CommitOutcome::Refused(why));
             }
         }
-        // The SDK adds a token, so its own repetition of a transaction that succeeded answers as the first.
+        // The SDK adds a token, so its repetition of a successful transaction returns the first answer.
         let call = TransactWriteItemsInputBuilder::default().set_transact_items(Some(actions.items));
         match self.wire.transact_write_items(call).await {
             Ok(_) => Ok(CommitOutcome::Committed),
-            Err(error) => not_committed(&actions.stands, &error),
+            Err(error) => not_committed(&actions.kinds, &error),
         }
     }
 
@@ -237,7 +239,7 @@ impl DynamoStore {
         if let SdkError::ServiceError(service) = &error
             && let UpdateItemError::ConditionalCheckFailedException(failed) = service.err()
         {
-            // The SDK repeats a call whose answer was lost: then it meets its own mark.
+            // If the SDK repeated the call after a lost answer, it finds its own mark.
             let mine = failed.item().is_some_and(|stored| stored.get(row::DISCARDED_AT) == Some(&row::moment(at)));
             return Ok(mine);
         }
@@ -245,11 +247,11 @@ impl DynamoStore {
     }
 }
 
-fn not_committed(stands: &[Stands], error: &SdkError<TransactWriteItemsError>) -> Result<CommitOutcome, StoreError> {
+fn not_committed(kinds: &[ActionKind], error: &SdkError<TransactWriteItemsError>) -> Result<CommitOutcome, StoreError> {
     if let SdkError::ServiceError(service) = error
         && let TransactWriteItemsError::TransactionCanceledException(cancelled) = service.err()
     {
-        return classify(stands, cancelled.cancellation_reasons());
+        return classify(kinds, cancelled.cancellation_reasons());
     }
     if is_refusal(error) {
         return Ok(CommitOutcome::Refused(describe(error)));

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use crate::sdk_error;
 use stockline_core::ports::StoreError;
 
-/// A call that failed, after the SDK's own attempts: it may pass, and whether a write took effect is unknown.
+/// Makes the error of a call that failed in all of the SDK's attempts. Whether a write took effect is unknown.
 pub(super) fn unavailable<E>(operation: &str, error: &SdkError<E>) -> StoreError
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -15,7 +15,7 @@ where
     StoreError::Unavailable(format!("{operation}: {}", describe(error)))
 }
 
-/// The failure in one line, with what to do where that is known.
+/// Describes the failure in one line, with the remedy if it is known.
 pub(super) fn describe<E>(error: &SdkError<E>) -> String
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -26,14 +26,14 @@ where
 
 fn advice(code: &str) -> &'static str {
     match code {
-        "ResourceNotFoundException" => " (is the table there, in this account and region?)",
+        "ResourceNotFoundException" => " (does the table exist in this account and region?)",
         "AccessDeniedException" => " (allow it in the role that this program runs under)",
         "ExpiredTokenException" | "ExpiredToken" | "UnrecognizedClientException" => " (renew the credentials)",
         _ => "",
     }
 }
 
-/// Does DynamoDB refuse this very request as invalid or too large, and will again? Never throttling or a conflict.
+/// Returns whether DynamoDB refuses this request for ever as invalid or too large; never for throttling or a conflict.
 pub(super) fn is_refusal<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     const CONTENT_TOO_LARGE: u16 = 413;
     let SdkError::ServiceError(service) = error else {

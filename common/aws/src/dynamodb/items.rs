@@ -1,4 +1,4 @@
-//! Items: one with its levels, read as one; and the list by name.
+//! Reads an item with its levels as of one moment, and lists items by name.
 
 use std::collections::HashMap;
 
@@ -19,31 +19,31 @@ use stockline_core::ports::{ItemFilter, ItemWithLevels, Page, StoreError};
 /// The most rows of one `TransactGetItems` (its documented limit).
 const TRANSACTION_ROWS_MAX: usize = 100;
 
-/// How often an item that changes meanwhile is read; then it is unavailable.
+/// How often a changing item is read before it counts as unavailable.
 const ROUNDS_MAX: usize = 10;
 
-/// The longest prefix of a name that is looked for in the index, in bytes; what is longer is compared in full with
-/// what was found. A sort key has at most 1,024 bytes.
+/// The longest prefix of a name that the index search uses, in bytes; a sort key has at most 1,024. A longer prefix is compared
+/// with the items found.
 const PREFIX_BYTES_MAX: usize = 900;
 
 const LIST: &str = "items";
 
 impl DynamoStore {
-    /// The levels of an item, by location.
+    /// Reads the levels of an item, by location.
     pub(super) async fn levels_of(&self, item_id: &ItemId, consistent: bool) -> Result<Vec<Level>, StoreError> {
         let query = self.query_partition(Key::item_pk(item_id), Some(LEVEL_SK_PREFIX)).consistent_read(consistent);
         self.pages(query).await?.iter().map(row::level).collect()
     }
 
-    /// All rows of an item, each as it is at some moment of the read.
+    /// Reads all rows of an item, each as of some moment of the read.
     pub(super) async fn item_rows(&self, item_pk: String) -> Result<Vec<Row>, StoreError> {
         self.pages(self.query_partition(item_pk, None).consistent_read(true)).await
     }
 
-    /// An item with all its levels as they were at one moment.
+    /// Reads an item with all its levels as of one moment.
     ///
-    /// One transaction reads all rows of which the keys are known. The keys are read again after it: a level that
-    /// came meanwhile may hold the other half of a transfer.
+    /// One transaction reads all rows whose keys are known. Then the keys are read again, because a new level may hold the other
+    /// half of a transfer.
     pub(super) async fn item_view(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
         let mut keys = self.item_keys(item_id).await?;
         for _ in 0..ROUNDS_MAX {
@@ -69,7 +69,7 @@ impl DynamoStore {
         Ok(rows.iter().filter_map(Key::of).collect())
     }
 
-    /// Rows as they are at one moment; `None` where a write of any of them is under way, which cancels the read.
+    /// Reads rows as of one moment. Returns `None` if a write to any of them cancels the read.
     async fn transaction(&self, keys: &[Key]) -> Result<Option<Vec<Row>>, StoreError> {
         let gets = keys.iter().filter_map(|key| {
             let get = Get::builder().table_name(&self.table).set_key(Some(key.attributes())).build().ok()?;
@@ -83,8 +83,8 @@ impl DynamoStore {
         }
     }
 
-    /// All rows of an item as they were at one moment, for what one transaction can't read: more rows than it takes,
-    /// or rows that are written all the time. Plain reads, until the versions prove such a moment.
+    /// Reads all rows of an item as of one moment without a transaction, which can't read too many rows or rows that are written
+    /// constantly. It repeats plain reads until the versions prove such a moment.
     async fn settled_rows(&self, item_id: &ItemId) -> Result<Vec<Row>, StoreError> {
         let (mut older, mut old) = (None, self.item_rows(Key::item_pk(item_id)).await?);
         for _ in 1..ROUNDS_MAX {
@@ -102,7 +102,7 @@ fn too_busy(item_id: &ItemId) -> StoreError {
     StoreError::Unavailable(format!("item {item_id} changes faster than all its levels can be read"))
 }
 
-/// An item with its levels, from all its rows.
+/// Builds an item with its levels from all its rows.
 pub(super) fn view(rows: &[Row]) -> Result<Option<ItemWithLevels>, StoreError> {
     let (mut item, mut levels) = (None, Vec::new());
     for row in rows {
@@ -115,11 +115,10 @@ pub(super) fn view(rows: &[Row]) -> Result<Option<ItemWithLevels>, StoreError> {
     Ok(item.map(|item| ItemWithLevels { item, levels }))
 }
 
-/// Of consecutive reads of the same rows: were the rows of `old` all there at one moment?
+/// Returns whether the rows of `old` existed together at one moment, from consecutive reads of the same rows.
 ///
-/// A row with the same version before and after a moment had it at that moment, since versions only grow. So they
-/// were where `old` and `new` agree (the moment between them); and where `older`, `old` and `new` agree but for one
-/// row: the moment at which `old` read that one.
+/// Versions only grow, so a row with the same version before and after a moment had it at that moment. Such a moment lies between
+/// `old` and `new` if they agree. If `older`, `old` and `new` differ in one row only, it is the moment when `old` read that row.
 fn is_one_moment(older: Option<&[Row]>, old: &[Row], new: &[Row]) -> bool {
     let mut changed = changed_rows(old, new);
     if changed.is_empty() {
@@ -132,7 +131,7 @@ fn is_one_moment(older: Option<&[Row]>, old: &[Row], new: &[Row]) -> bool {
     changed.iter().all(|sk| *sk == changed[0])
 }
 
-/// Sort keys of the rows that came or changed from one read to the next. None ever goes.
+/// Returns the sort keys of the new or changed rows between two reads. Rows are never deleted.
 fn changed_rows<'a>(before: &'a [Row], after: &'a [Row]) -> Vec<&'a str> {
     let of = |row: &'a Row| Some((row.get(SK)?.as_s().ok()?.as_str(), row.get(row::VERSION)?.as_n().ok()));
     let versions: HashMap<_, _> = before.iter().filter_map(of).collect();
@@ -144,7 +143,7 @@ fn changed_rows<'a>(before: &'a [Row], after: &'a [Row]) -> Vec<&'a str> {
 struct Items<'a> {
     store: &'a DynamoStore,
     filter: &'a ItemFilter,
-    /// Lower-cased.
+    /// The prefix in lower case.
     name_prefix: Option<String>,
 }
 
@@ -166,7 +165,7 @@ impl Items<'_> {
 
 impl Listing for Items<'_> {
     const LIST: &'static str = LIST;
-    /// Each that is kept is a read of its own, of as many levels as there are locations.
+    /// Each item found needs a read of its own, of as many levels as there are locations.
     const SPOTS_AT_ONCE_MAX: usize = 64;
     type Entry = ItemWithLevels;
 
@@ -192,7 +191,7 @@ impl Listing for Items<'_> {
 }
 
 impl DynamoStore {
-    /// Items by lower-cased name, then id.
+    /// Lists items by lower-cased name, then id.
     pub(super) async fn list_items(
         &self,
         filter: &ItemFilter,
@@ -212,10 +211,10 @@ impl DynamoStore {
         lists::page(&listing, &mut spots, &scope, after.as_ref()).await
     }
 
-    /// The item that holds a barcode, where the rest of the filter keeps it.
+    /// Finds the item that holds a barcode, if the rest of the filter accepts it.
     async fn item_of_barcode(&self, listing: &Items<'_>, barcode: &str) -> Result<Vec<ItemWithLevels>, StoreError> {
         let claim = Key::claim(&Claim::Barcode(barcode.to_owned()));
-        // It is the sort key too.
+        // The claim's key is the sort key too.
         if claim.sk.len() > lists::SORT_KEY_BYTES_MAX {
             return Ok(Vec::new());
         }
@@ -227,7 +226,7 @@ impl DynamoStore {
     }
 }
 
-/// The keys of names that begin so.
+/// Returns the range of names with a prefix.
 fn names_from(prefix: &str) -> Range {
     let prefix = &prefix[..prefix.floor_char_boundary(PREFIX_BYTES_MAX)];
     Range { from: Some(prefix.to_owned()), to: Some(format!("{prefix}{}", char::MAX)) }

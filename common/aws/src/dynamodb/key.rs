@@ -1,4 +1,4 @@
-//! Keys of rows. They are stored: they must never change. `#` stands in no id, so no two keys run into each other.
+//! Keys of rows. They are stored, so they must never change. No id contains `#`, so keys never collide.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,9 +10,9 @@ use stockline_core::domain::{Alert, Claim, CommandId, ItemId, LocationId, Timest
 
 /// The sort key of an item's catalogue record.
 pub(super) const ITEM_SK: &str = "ITEM";
-/// What the sort keys of an item's levels begin with.
+/// The prefix of the sort keys of an item's levels.
 pub(super) const LEVEL_SK_PREFIX: &str = "LEVEL#";
-/// What the partition keys of outcomes begin with.
+/// The prefix of the partition keys of outcomes.
 pub(super) const RECORD_PK_PREFIX: &str = "CMD#";
 /// The sort key of an outcome.
 pub(super) const RECORD_SK: &str = "CMD";
@@ -21,7 +21,7 @@ pub(super) const LOCATION_PK: &str = "LOCATION";
 /// The partition key of the months that have alerts.
 pub(super) const MONTHS_PK: &str = "ALERT";
 
-/// Where a row is.
+/// The key of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) pk: String,
@@ -35,17 +35,17 @@ impl fmt::Display for Key {
 }
 
 impl Key {
-    /// The partition of an item: its catalogue record and its levels.
+    /// Returns the partition of an item, with its catalogue record and its levels.
     pub(super) fn item_pk(item_id: &ItemId) -> String {
         format!("ITEM#{item_id}")
     }
 
-    /// The partition of a level's chunks.
+    /// Returns the partition of a level's chunks.
     pub(super) fn ledger_pk(item_id: &ItemId, location_id: &LocationId) -> String {
         format!("LEDGER#{item_id}#{location_id}")
     }
 
-    /// The sort key of a chunk; in text the order is that of the numbers.
+    /// Returns the sort key of a chunk. The order of the texts is the order of the numbers.
     pub(super) fn chunk_sk(first_seq: u64) -> String {
         format!("{first_seq:020}")
     }
@@ -54,42 +54,42 @@ impl Key {
         format!("{RECORD_PK_PREFIX}{item_id}#{command_id}")
     }
 
-    /// The partition of a location's notices of refused commands.
+    /// Returns the partition of a location's notices of refused commands.
     pub(super) fn notices_pk(location_id: &LocationId) -> String {
         format!("NOTICE#{location_id}")
     }
 
-    /// The partition of a month's alerts.
+    /// Returns the partition of a month's alerts.
     pub(super) fn alerts_pk(month: &str) -> String {
         format!("ALERT#{month}")
     }
 
-    /// A catalogue record.
+    /// Returns the key of a catalogue record.
     pub(super) fn item(item_id: &ItemId) -> Self {
         Self { pk: Self::item_pk(item_id), sk: ITEM_SK.into() }
     }
 
-    /// A level.
+    /// Returns the key of a level.
     pub(super) fn level(item_id: &ItemId, location_id: &LocationId) -> Self {
         Self { pk: Self::item_pk(item_id), sk: format!("{LEVEL_SK_PREFIX}{location_id}") }
     }
 
-    /// A chunk of the ledger.
+    /// Returns the key of a chunk.
     pub(super) fn chunk(item_id: &ItemId, location_id: &LocationId, first_seq: u64) -> Self {
         Self { pk: Self::ledger_pk(item_id, location_id), sk: Self::chunk_sk(first_seq) }
     }
 
-    /// An outcome.
+    /// Returns the key of an outcome.
     pub(super) fn record(item_id: &ItemId, command_id: CommandId) -> Self {
         Self { pk: Self::record_pk(item_id, command_id), sk: RECORD_SK.into() }
     }
 
-    /// The mark that a level was re-judged for a command.
+    /// Returns the key of the mark that a level was re-judged for a command.
     pub(super) fn mark(item_id: &ItemId, command_id: CommandId, location_id: &LocationId) -> Self {
         Self { pk: Self::record_pk(item_id, command_id), sk: format!("AT#{location_id}") }
     }
 
-    /// Who holds a barcode or an item's lower-cased id.
+    /// Returns the key of a claim on a barcode or on an item's lower-cased id.
     pub(super) fn claim(claim: &Claim) -> Self {
         let pk = match claim {
             Claim::Barcode(code) => format!("BARCODE#{code}"),
@@ -98,27 +98,27 @@ impl Key {
         Self { sk: pk.clone(), pk }
     }
 
-    /// The settings of a location.
+    /// Returns the key of a location's settings.
     pub(super) fn location(location_id: &LocationId) -> Self {
         Self { pk: LOCATION_PK.into(), sk: location_id.to_string() }
     }
 
-    /// An alert in the history.
+    /// Returns the key of an alert in the history.
     pub(super) fn alert(alert: &Alert) -> Self {
         Self { pk: Self::alerts_pk(&month(alert.raised_at)), sk: format!("{}#{}", millis(alert.raised_at), alert.id()) }
     }
 
-    /// That a month has alerts.
+    /// Returns the key of the mark that a month has alerts.
     pub(super) fn month(month: &str) -> Self {
         Self { pk: MONTHS_PK.into(), sk: month.into() }
     }
 
-    /// A day's notice of refused commands.
+    /// Returns the key of a day's notice of refused commands.
     pub(super) fn notice(location_id: &LocationId, day: &str) -> Self {
         Self { pk: Self::notices_pk(location_id), sk: day.into() }
     }
 
-    /// As the SDK takes it.
+    /// Returns the key in the SDK's form.
     pub(super) fn attributes(&self) -> HashMap<String, AttributeValue> {
         HashMap::from([
             (PK.into(), AttributeValue::S(self.pk.clone())),
@@ -126,26 +126,26 @@ impl Key {
         ])
     }
 
-    /// Of a row that was read.
+    /// Reads the key of a row.
     pub(super) fn of(row: &HashMap<String, AttributeValue>) -> Option<Self> {
         let text = |name| row.get(name)?.as_s().ok().cloned();
         Some(Self { pk: text(PK)?, sk: text(SK)? })
     }
 }
 
-/// The month of a moment in UTC, `2026-01`.
+/// Returns the month of a time in UTC, `2026-01`.
 pub(super) fn month(at: Timestamp) -> String {
     let mut text = at.to_string();
     text.truncate("2026-01".len());
     text
 }
 
-/// A moment as 13 digits: in text the order is that of time (until the year 2286).
+/// Writes a time as 13 digits, whose order as texts is the order of time (until the year 2286).
 pub(super) fn millis(at: Timestamp) -> String {
     format!("{:013}", at.as_millis())
 }
 
-/// The shard of an index that something falls into: FNV-1a modulo [`SHARDS`].
+/// Returns the shard of a key in an index: FNV-1a modulo [`SHARDS`].
 pub(super) fn shard(of: &[u8]) -> u8 {
     let hash = of
         .iter()
@@ -153,7 +153,7 @@ pub(super) fn shard(of: &[u8]) -> u8 {
     (hash % u64::from(SHARDS)) as u8
 }
 
-/// The partitions of [`super::table::BY_NAME`] and [`super::table::BY_ID`].
+/// Returns the partitions of [`super::table::BY_NAME`] and [`super::table::BY_ID`].
 pub(super) fn item_shards() -> impl Iterator<Item = String> {
     (0..SHARDS).map(|shard| shard.to_string())
 }

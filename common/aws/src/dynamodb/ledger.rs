@@ -1,5 +1,5 @@
-//! The ledger of one level: chunks in order of seq, then the tail in the level's own row. The level is read first:
-//! then every entry below its tail stands in a chunk, and what stands above its seq is left out.
+//! The ledger of one level: chunks in order of seq, then the tail in the level's own row. The level is read first, so every entry
+//! below its tail is in a chunk, and later entries are ignored.
 
 use std::collections::VecDeque;
 
@@ -13,15 +13,15 @@ use super::{DynamoStore, row};
 use stockline_core::domain::{Entry, ItemId, Level, LocationId, Quantity, Timestamp};
 use stockline_core::ports::StoreError;
 
-/// How many chunks a walk reads first; each further read takes four times as many.
+/// How many chunks the first read of a walk returns. Each further read returns four times as many.
 const CHUNKS_FIRST: i32 = 4;
-/// The most chunks of one read; DynamoDB also ends it at 1 MB.
+/// The most chunks of one read. DynamoDB also ends a read at 1 MB.
 const CHUNKS_MOST: i32 = 256;
 
-/// A balance: where, how much, after which entry.
+/// A balance: the location, the quantity and the last entry's seq.
 pub(super) type Balance = (LocationId, Quantity, u64);
 
-/// Which ledger, and how it is read.
+/// The ledger of one level and the way to read it.
 #[derive(Debug)]
 pub(super) struct Ledger<'a> {
     store: &'a DynamoStore,
@@ -34,8 +34,8 @@ impl<'a> Ledger<'a> {
         Self { store, pk: Key::ledger_pk(item_id, location_id), consistent }
     }
 
-    /// The chunks that hold `seq` and what is before it, newest first, at most `count`. A gap is read once more,
-    /// consistently, since a chunk may be younger than what a cheap read sees; then it is damage.
+    /// Reads at most `count` chunks from the one that holds `seq` back, newest first. After a gap it reads once more,
+    /// consistently, because an eventually consistent read may miss a new chunk. A gap in that read is damage.
     async fn back_from(&self, seq: u64, count: i32) -> Result<Vec<Vec<Entry>>, StoreError> {
         let mut consistent = self.consistent;
         loop {
@@ -62,7 +62,7 @@ impl<'a> Ledger<'a> {
     }
 }
 
-/// The entry that is missing where chunks, newest first, should reach back from `seq` without gaps.
+/// Returns the first missing entry of chunks that should reach back from `seq` without gaps, newest first.
 fn gap(chunks: &[Vec<Entry>], seq: u64) -> Option<u64> {
     let mut expected = seq;
     for chunk in chunks {
@@ -77,15 +77,21 @@ fn gap(chunks: &[Vec<Entry>], seq: u64) -> Option<u64> {
 /// The first step back of a [`TimeSearch`], in entries.
 const STEP_FIRST: u64 = 64;
 
-/// Which entry to look at next on the way to the last chunk that begins at or before a time. `recorded_at` never
-/// falls along a ledger, so it is found in growing steps back from the newest, then by halving.
+/// The search for the last chunk that begins at or before a time. `recorded_at` never decreases along a ledger, so the search goes
+/// back from the newest entry in growing steps, then halves the range.
+///
+/// ```text
+///  stepping back (step: Some) ──an early enough chunk──► halving (step: None) ──low > high──► end
+///      │    ▲
+///      └────┘ a later chunk: the step grows fourfold
+/// ```
 #[derive(Debug)]
 struct TimeSearch {
-    /// What is below is early enough.
+    /// Every entry below is early enough.
     low: u64,
-    /// What is above is too young.
+    /// Every entry above is too late.
     high: u64,
-    /// The next step back; `None` once something early enough was found.
+    /// The next step back; `None` after the first early enough chunk.
     step: Option<u64>,
 }
 
@@ -94,7 +100,7 @@ impl TimeSearch {
         Self { low: 1, high: seq.saturating_sub(1), step: Some(0) }
     }
 
-    /// The seq to look at; `None` at the end.
+    /// Returns the seq to read next; `None` at the end.
     fn probe(&self) -> Option<u64> {
         let probe = match self.step {
             Some(step) => self.high.saturating_sub(step).max(self.low),
@@ -103,7 +109,7 @@ impl TimeSearch {
         (self.low <= self.high).then_some(probe)
     }
 
-    /// The chunk that holds `probe` goes from `first` to `last`, and begins early enough or too late.
+    /// Notes that the chunk with the probe spans `first` to `last` and begins early enough or too late.
     fn learn(&mut self, first: u64, last: u64, early_enough: bool) {
         if early_enough {
             (self.low, self.step) = (last + 1, None);
@@ -114,19 +120,19 @@ impl TimeSearch {
     }
 }
 
-/// Entries from the newest back; what the tail and a chunk both hold comes once.
+/// A walk over entries from the newest back. An entry that is in the tail and in a chunk appears once.
 #[derive(Debug)]
 pub(super) struct Backwards<'a> {
     ledger: Ledger<'a>,
-    /// Oldest first; taken from the end.
+    /// The buffered entries, oldest first; they are taken from the end.
     piece: VecDeque<Entry>,
-    /// Everything from this seq on was taken, left out, or is in `piece`.
+    /// Every entry from this seq on was taken, skipped, or is in `piece`.
     below: u64,
     chunks_next: i32,
 }
 
 impl<'a> Backwards<'a> {
-    /// From the entry before this seq on.
+    /// Walks from the entry before this seq.
     pub(super) fn below(ledger: Ledger<'a>, level: &Level, seq: u64) -> Self {
         let mut walk =
             Self { ledger, piece: VecDeque::new(), below: seq.min(level.seq + 1), chunks_next: CHUNKS_FIRST };
@@ -134,7 +140,7 @@ impl<'a> Backwards<'a> {
         walk
     }
 
-    /// From the last entry recorded at or before this time on.
+    /// Walks from the last entry recorded at or before this time.
     pub(super) async fn from_time(ledger: Ledger<'a>, level: &Level, at: Timestamp) -> Result<Self, StoreError> {
         let mut walk = Self::below(ledger, level, u64::MAX);
         if level.updated_at <= at || walk.piece.front().is_some_and(|first| first.recorded_at <= at) {
@@ -163,7 +169,7 @@ impl<'a> Backwards<'a> {
         Ok(walk)
     }
 
-    /// Puts older entries before those in hand.
+    /// Puts older entries before the buffered ones.
     fn add_older(&mut self, older: Vec<Entry>) {
         let below = self.below;
         for entry in older.into_iter().rev().skip_while(|entry| entry.seq >= below) {
@@ -172,12 +178,12 @@ impl<'a> Backwards<'a> {
         }
     }
 
-    /// Is nothing in hand though there is more?
+    /// Returns whether the buffer is empty though there are more entries.
     pub(super) fn is_dry(&self) -> bool {
         self.piece.is_empty() && self.below > 1
     }
 
-    /// Reads the next chunks back.
+    /// Reads the next older chunks.
     pub(super) async fn fill(&mut self) -> Result<(), StoreError> {
         let chunks = self.ledger.back_from(self.below - 1, self.chunks_next).await?;
         self.chunks_next = (self.chunks_next * 4).min(CHUNKS_MOST);
@@ -187,12 +193,12 @@ impl<'a> Backwards<'a> {
         Ok(())
     }
 
-    /// The next one in hand, left in its place.
+    /// Returns the next buffered entry without taking it.
     pub(super) fn head(&self) -> Option<&Entry> {
         self.piece.back()
     }
 
-    /// The next one, left in its place.
+    /// Returns the next entry without taking it.
     pub(super) async fn peek(&mut self) -> Result<Option<&Entry>, StoreError> {
         while self.is_dry() {
             self.fill().await?;
@@ -200,15 +206,15 @@ impl<'a> Backwards<'a> {
         Ok(self.head())
     }
 
-    /// Takes the next one in hand.
+    /// Takes the next buffered entry.
     pub(super) fn take(&mut self) -> Option<Entry> {
         self.piece.pop_back()
     }
 }
 
 impl DynamoStore {
-    /// Entries before the tail that were recorded after `since`, oldest first: at most `max`, the newest. `false`
-    /// where there were more.
+    /// Reads the entries before the tail that were recorded after `since`, oldest first. Returns at most the `max` newest, and
+    /// whether these are all.
     pub(super) async fn history_since(
         &self,
         item_id: &ItemId,
@@ -239,7 +245,7 @@ impl DynamoStore {
         Ok((history, complete))
     }
 
-    /// The balances of an item at a point in time, by location: what its levels, read as one, and their ledgers say.
+    /// Returns the balances of an item as of a time, by location.
     pub(super) async fn balances(
         &self,
         item_id: &ItemId,
@@ -263,8 +269,8 @@ impl DynamoStore {
 mod tests {
     use super::*;
 
-    /// Searches chunks of (first seq, last seq, when the first was recorded); the seq of the found one and how many
-    /// were looked at.
+    /// Searches chunks of (first seq, last seq, recording time of the first). Returns the first seq of the chunk found and the
+    /// number of chunks read.
     fn search(chunks: &[(u64, u64, i64)], at: i64) -> (Option<u64>, usize) {
         let mut search = TimeSearch::below(chunks.last().map_or(1, |(_, last, _)| last + 1));
         let (mut best, mut looked_at) = (None, 0);
@@ -296,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_that_do_not_reach_back_without_gaps_are_told() {
+    fn a_gap_between_chunks_is_reported() {
         let chunk = |seqs: std::ops::RangeInclusive<u64>| {
             let entry = stockline_core::domain::Entry {
                 seq: 0,

@@ -1,5 +1,5 @@
-//! Levels by item, then location. What is low, out or oversold is found by a sparse index, which follows a level's
-//! state as it was last judged; everything else by the location's index or, over all locations, item by item.
+//! Lists levels by item, then location. A sparse index finds the low, out and oversold levels by the state that was last judged.
+//! The index of the location finds all others or, for all locations, the list goes item by item.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::call::CALLS_AT_ONCE;
 use super::key::{self, Key};
 use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
 use super::row;
-use super::table::{BY_ID, BY_LOCATION, Index, UNWELL};
+use super::table::{BY_ID, BY_LOCATION, Index, LOW_LEVELS};
 use stockline_core::domain::{Item, Level, StockState};
 use stockline_core::ports::{LevelFilter, LevelWithItem, Locations, Page, StoreError};
 
@@ -23,7 +23,7 @@ fn keeps(filter: &LevelFilter, view: &LevelWithItem) -> bool {
         && filter.state.is_none_or(|state| view.state() == state)
 }
 
-/// Levels that an index of levels names.
+/// The levels in an index of levels.
 struct Named<'a> {
     store: &'a DynamoStore,
     filter: &'a LevelFilter,
@@ -58,7 +58,7 @@ impl Listing for Named<'_> {
     }
 }
 
-/// All levels of each item.
+/// All levels of each item in an index of items.
 pub(super) struct OfItems<'a> {
     pub(super) store: &'a DynamoStore,
     pub(super) filter: &'a LevelFilter,
@@ -76,7 +76,7 @@ impl OfItems<'_> {
 
 impl Listing for OfItems<'_> {
     const LIST: &'static str = LIST;
-    /// Each of them is a read of its own, of as many levels as there are locations.
+    /// Each item needs a read of its own, of as many levels as there are locations.
     const SPOTS_AT_ONCE_MAX: usize = 64;
     type Entry = LevelWithItem;
 
@@ -96,13 +96,13 @@ impl Listing for OfItems<'_> {
     }
 
     fn end(spot: &Spot) -> Place {
-        // No location's id is greater.
+        // No location id is greater.
         Place { partition: char::MAX.into(), ..spot.place.clone() }
     }
 }
 
 impl DynamoStore {
-    /// Levels by item, then location. Every way to find them gives the same order, so a cursor fits all.
+    /// Lists levels by item, then location. All ways to find them have the same order, so a cursor works with each.
     pub(super) async fn list_levels(
         &self,
         filter: &LevelFilter,
@@ -112,8 +112,8 @@ impl DynamoStore {
         let after = Place::of_cursor(LIST, cursor);
         let after = after.as_ref();
         let scope = |index: Index| Scope::new(index, Range::default(), Order::Ascending, after, limit);
-        let unwell = filter.state.is_some_and(|state| state != StockState::Normal);
-        if filter.location_id.is_none() && !unwell {
+        let not_normal = filter.state.is_some_and(|state| state != StockState::Normal);
+        if filter.location_id.is_none() && !not_normal {
             let scope = scope(BY_ID);
             let mut spots = Walk::merged(self, &scope, key::item_shards());
             return lists::page(&OfItems { store: self, filter }, &mut spots, &scope, after).await;
@@ -122,7 +122,7 @@ impl DynamoStore {
             Some(location_id) => vec![location_id.to_string()],
             None => self.locations().await?.into_iter().map(|settings| settings.location_id.to_string()).collect(),
         };
-        let scope = scope(if unwell { UNWELL } else { BY_LOCATION });
+        let scope = scope(if not_normal { LOW_LEVELS } else { BY_LOCATION });
         let mut spots = Walk::merged(self, &scope, partitions);
         lists::page(&Named { store: self, filter }, &mut spots, &scope, after).await
     }

@@ -1,5 +1,5 @@
-//! Lists that follow an index: keys in order, over all partitions of the index; then the rows that they name, in
-//! batches; then what the filter keeps of them. An index may lag behind its rows, so the rows decide.
+//! Lists that follow an index: the keys in order over all partitions of the index, then the rows in batches, then the filter. An
+//! index may lag behind its rows, so the rows decide.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
@@ -16,22 +16,22 @@ use super::table::{Index, PK, SK};
 use stockline_core::ports::cursor;
 use stockline_core::ports::{PAGE_LEVELS_MAX, Page, StoreError};
 
-/// How many rows one page looks at, whether they match or not; then it ends early and says where to go on.
+/// How many rows one page reads, matching or not, before it ends early with a cursor.
 const SPOTS_PER_PAGE_MAX: usize = 5_000;
 
-/// The fewest rows that are looked at together.
+/// The fewest rows in one batch.
 const SPOTS_AT_ONCE_MIN: usize = 25;
 
 /// The most keys of one read of one partition.
 const KEYS_PER_READ_MAX: usize = 1_000;
 
-/// The longest sort key that DynamoDB takes, in bytes.
+/// The longest sort key that DynamoDB allows, in bytes.
 pub(super) const SORT_KEY_BYTES_MAX: usize = 1_024;
 
-/// The table by itself, in the form of an index.
+/// The table itself, in the form of an index.
 pub(super) const TABLE: Index = Index { name: "", partition: PK, sort: SK };
 
-/// Where something stands in a list: by sort key, then by partition.
+/// A place in a list: by sort key, then by partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Place {
     pub(super) sort: String,
@@ -39,27 +39,27 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Where the last page of this list ended.
+    /// Reads the end of the last page from this list's cursor.
     pub(super) fn of_cursor(list: &str, cursor: Option<&str>) -> Option<Self> {
         cursor::decode::<Self>(list, cursor).filter(|place| (1..=SORT_KEY_BYTES_MAX).contains(&place.sort.len()))
     }
 }
 
-/// What an index holds of a row (of the table itself: the row).
+/// An entry of an index; for the table itself, the whole row.
 #[derive(Debug)]
 pub(super) struct Spot {
     pub(super) place: Place,
     pub(super) row: Row,
 }
 
-/// Which way a list goes along the sort key.
+/// The direction of a list along the sort key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     Ascending,
     Descending,
 }
 
-/// A range of sort keys, both ends included; `None` is open.
+/// A range of sort keys with both ends included; `None` is open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Range {
     pub(super) from: Option<String>,
@@ -67,7 +67,7 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// What of it is at the place or behind it.
+    /// Returns the part of the range at the place or behind it.
     fn beginning(mut self, at: Option<&Place>, order: Order) -> Self {
         let Some(at) = at.map(|place| place.sort.clone()) else {
             return self;
@@ -79,12 +79,12 @@ impl Range {
         self
     }
 
-    /// DynamoDB refuses a range whose ends are the wrong way round.
+    /// Returns whether the range is empty. DynamoDB refuses a query of an empty range.
     fn is_empty(&self) -> bool {
         matches!((&self.from, &self.to), (Some(from), Some(to)) if from > to)
     }
 
-    /// As a condition beside that of the partition, with its values.
+    /// Returns the condition on the sort key, with its values.
     fn condition(&self, sort: &str) -> (String, Vec<(&'static str, AttributeValue)>) {
         let from = || self.from.clone().map(|from| (":from", AttributeValue::S(from)));
         let to = || self.to.clone().map(|to| (":to", AttributeValue::S(to)));
@@ -98,23 +98,23 @@ impl Range {
     }
 }
 
-/// What one page of a list reads.
+/// The scope of one page of a list.
 #[derive(Debug, Clone)]
 pub(super) struct Scope {
     /// An index, or [`TABLE`].
     pub(super) index: Index,
     pub(super) range: Range,
     pub(super) order: Order,
-    /// How many entries are wanted.
+    /// The most entries of the page.
     pub(super) limit: usize,
-    /// How many rows are looked at, about.
+    /// About how many rows the page reads.
     pub(super) look_at: usize,
-    /// How many levels the entries of a page have together; the first may have more by itself.
+    /// The most levels in all entries of the page. The first entry alone may have more.
     pub(super) levels_max: usize,
 }
 
 impl Scope {
-    /// The part of an index that is in `range` and at `after` or behind it.
+    /// Returns the part of an index in `range` at `after` or behind it.
     pub(super) fn new(index: Index, range: Range, order: Order, after: Option<&Place>, limit: usize) -> Self {
         let range = range.beginning(after, order);
         Self {
@@ -128,20 +128,20 @@ impl Scope {
     }
 }
 
-/// Keys of some partitions, one partition after the other.
+/// The keys of some partitions, one partition after the other.
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
     store: &'a DynamoStore,
     scope: Scope,
     keys_per_read: usize,
-    /// Those not read to their end.
+    /// The partitions that are not read to their end.
     partitions: VecDeque<String>,
     next: Option<NextKey>,
     in_hand: VecDeque<Spot>,
 }
 
 impl<'a> Walk<'a> {
-    /// Through partitions that follow each other in the list's order.
+    /// Walks partitions that follow each other in the list's order.
     pub(super) fn along(
         store: &'a DynamoStore,
         scope: &Scope,
@@ -153,7 +153,7 @@ impl<'a> Walk<'a> {
         Self { store, scope, keys_per_read, partitions, next: None, in_hand: VecDeque::new() }
     }
 
-    /// Through partitions side by side.
+    /// Walks partitions side by side.
     pub(super) fn merged(
         store: &'a DynamoStore,
         scope: &Scope,
@@ -176,7 +176,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// In a list all ranks are of one kind.
+/// The rank of a place. All ranks of a list are of one kind.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank<'a> {
     Ascending(Reverse<&'a Place>),
@@ -232,30 +232,30 @@ impl Source for Walk<'_> {
     }
 }
 
-/// What a list makes of what an index holds.
+/// Turns the entries of an index into the entries of a list.
 pub(super) trait Listing: Sync {
     /// The list's name in cursors.
     const LIST: &'static str;
-    /// The most rows that are looked at together.
+    /// The most rows in one batch.
     const SPOTS_AT_ONCE_MAX: usize = KEYS_PER_READ_MAX;
-    /// What it is a list of.
+    /// The entries of the list.
     type Entry: Send;
 
-    /// Reads what stands at these spots and keeps what matches, each with its place, in the order of the spots.
+    /// Reads the rows of these spots and keeps the matching entries with their places, in the order of the spots.
     fn read(&self, spots: Vec<Spot>) -> impl Future<Output = Result<Vec<(Place, Self::Entry)>, StoreError>> + Send;
 
-    /// How many levels an entry brings along.
+    /// Returns how many levels an entry has.
     fn levels(_entry: &Self::Entry) -> usize {
         0
     }
 
-    /// The last place that belongs to a spot.
+    /// Returns the last place that belongs to a spot.
     fn end(spot: &Spot) -> Place {
         spot.place.clone()
     }
 }
 
-/// One page of a list, behind `after`.
+/// Reads one page of a list, behind `after`.
 pub(super) async fn page<L: Listing>(
     listing: &L,
     spots: &mut Merge<Walk<'_>>,
@@ -271,10 +271,10 @@ pub(super) async fn page<L: Listing>(
     let (mut found, mut looked_at, mut ended) = (Vec::new(), 0, Some(Place::default()));
     let levels = |found: &[(Place, L::Entry)]| found.iter().map(|(_, entry)| L::levels(entry)).sum::<usize>();
     while found.len() <= limit && looked_at < scope.look_at && ended.is_some() && levels(&found) <= scope.levels_max {
-        // Where few match, each batch is as large as all before it.
+        // If few rows match, each batch is as large as all before it.
         let wanted = (limit + 1 - found.len()).max(looked_at).max(SPOTS_AT_ONCE_MIN).min(L::SPOTS_AT_ONCE_MAX);
         let batch = spots.take(wanted).await?;
-        // Fewer than wanted are the last.
+        // A short batch is the last.
         ended = batch.last().filter(|_| batch.len() == wanted).map(L::end);
         looked_at += batch.len();
         found.extend(listing.read(batch).await?.into_iter().filter(|(place, _)| behind(place)));

@@ -1,5 +1,5 @@
-//! What folds need. First all levels; only after they are in, everything else: so an item is never older than the
-//! levels that are judged by it (design.md §7).
+//! Loads what folds need: first all levels, and only then the rest. So an item is never older than the levels that are judged
+//! by it (design.md §7).
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use stockline_core::domain::{Level, LoadRequest, Loaded, LoadedLevel, LocationId
 use stockline_core::ports::StoreError;
 
 impl DynamoStore {
-    /// Loads many items side by side; each answers by itself, in input order.
+    /// Loads many items side by side. Each succeeds or fails alone, in input order.
     pub(super) async fn load_all(&self, requests: &[LoadRequest]) -> Vec<Result<Loaded, StoreError>> {
         let levels = self.load_levels(requests).await;
         let wanted = self.want_locations(requests.iter().flat_map(|request| &request.locations));

@@ -1,4 +1,4 @@
-//! Settings of locations, and those that the write path keeps for a moment.
+//! The settings of locations, with a short-lived cache for the write path.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,11 +14,11 @@ use super::{DynamoStore, row};
 use stockline_core::domain::{LocationId, LocationSettings, MAIN_LOCATION, Timestamp};
 use stockline_core::ports::{Locations, StoreError};
 
-/// So many locations are kept at most; more than that are looked up each time.
+/// The most locations in the cache. Others are read each time.
 const KEPT_MAX: usize = 10_000;
 
-/// Settings that were found and when they were asked for. What is not there is never kept: a location that was just
-/// registered must not refuse a sale for good.
+/// The cached settings with the time of their request. A missing location is never cached, because a location that was just
+/// registered must not refuse a sale.
 #[derive(Debug, Default)]
 pub(super) struct KeptLocations(Mutex<HashMap<LocationId, (LocationSettings, Timestamp)>>);
 
@@ -27,7 +27,7 @@ impl KeptLocations {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was asked for less than `keep` ago. A clock that went back counts as too old.
+    /// Returns settings that were requested less than `keep` ago. If the clock went back, they are too old.
     fn find(&self, location_id: &LocationId, now: Timestamp, keep: Duration) -> Option<LocationSettings> {
         let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
         let kept = self.kept();
@@ -47,7 +47,7 @@ impl KeptLocations {
     }
 }
 
-/// Which settings a load has, and which it must still read.
+/// The settings that a load has from the cache, and those that it must read.
 #[derive(Debug)]
 pub(super) struct WantedLocations {
     kept: BTreeMap<LocationId, LocationSettings>,
@@ -56,12 +56,12 @@ pub(super) struct WantedLocations {
 }
 
 impl WantedLocations {
-    /// The rows to read.
+    /// Returns the keys of the rows to read.
     pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
         self.missing.iter().map(Key::location)
     }
 
-    /// The settings of one, from what was kept or read.
+    /// Returns the settings of a location from the cache or the rows read.
     pub(super) fn settings(
         &self,
         location_id: &LocationId,
@@ -74,13 +74,13 @@ impl WantedLocations {
     }
 }
 
-/// `main` is there before anyone has put it.
+/// Returns the settings of `main`, which exists before anyone writes it.
 fn unset(location_id: &LocationId) -> Option<LocationSettings> {
     (location_id.as_str() == MAIN_LOCATION).then(LocationSettings::main)
 }
 
 impl DynamoStore {
-    /// Looks up which settings are kept.
+    /// Looks settings up in the cache.
     pub(super) fn want_locations<'a>(&self, wanted: impl Iterator<Item = &'a LocationId>) -> WantedLocations {
         let asked_at = self.clock.now();
         let (mut kept, mut missing) = (BTreeMap::new(), BTreeSet::new());
@@ -93,7 +93,7 @@ impl DynamoStore {
         WantedLocations { kept, missing, asked_at }
     }
 
-    /// Keeps what was read.
+    /// Puts the settings read into the cache.
     pub(super) fn keep_locations(&self, wanted: &WantedLocations, found: &Found) {
         for location_id in &wanted.missing {
             if let Ok(Some(settings)) = wanted.settings(location_id, found) {
@@ -125,7 +125,7 @@ impl Locations for DynamoStore {
         let row = row::of_settings(settings)?;
         let put = PutItemInputBuilder::default().table_name(&self.table).set_item(Some(row));
         let put = self.wire.put_item(put).await;
-        // After it, whatever came of it: a read beside it may have kept the old ones.
+        // After the put, even if it failed: a concurrent read may have cached the old settings.
         self.kept_locations.forget(&settings.location_id);
         put.map(drop).map_err(|error| unavailable("PutItem", &error))
     }

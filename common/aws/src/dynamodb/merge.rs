@@ -1,4 +1,4 @@
-//! One list out of many: sources that are each in order, read piece by piece and only as far as the list is taken.
+//! Merges ordered sources into one list. Each source is read piece by piece, only as far as the list needs.
 
 use std::future::Future;
 
@@ -7,29 +7,29 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use super::call::CALLS_AT_ONCE;
 use stockline_core::ports::StoreError;
 
-/// An ordered list that is read piece by piece. The greatest rank comes first.
+/// An ordered list that is read piece by piece, the greatest rank first.
 pub(super) trait Source: Send {
-    /// Where an entry stands in the list.
+    /// The place of an entry in the list.
     type Rank<'a>: Ord
     where
         Self: 'a;
-    /// What it is a list of.
+    /// The entries of the list.
     type Entry: Send;
 
-    /// The rank of the next entry in hand.
+    /// Returns the rank of the next buffered entry.
     fn head(&self) -> Option<Self::Rank<'_>>;
 
-    /// Is nothing in hand though there may be more?
+    /// Returns whether the buffer is empty though the source may have more.
     fn is_dry(&self) -> bool;
 
-    /// Reads the next piece. It may find nothing and leave the source dry.
+    /// Reads the next piece, which may be empty.
     fn fill(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Takes the next entry in hand.
+    /// Takes the next buffered entry.
     fn take(&mut self) -> Option<Self::Entry>;
 }
 
-/// The sources of one list. Of equal ranks the earlier source comes first.
+/// The sources of one list. Among equal ranks, the earlier source comes first.
 #[derive(Debug)]
 pub(super) struct Merge<S>(Vec<S>);
 
@@ -38,7 +38,7 @@ impl<S: Source> Merge<S> {
         Self(sources)
     }
 
-    /// The source that has the next entry; `None` at the end of the list. Its entry stays in its place.
+    /// Returns the source with the next entry, without taking it; `None` at the end of the list.
     pub(super) async fn peek(&mut self) -> Result<Option<&mut S>, StoreError> {
         while self.0.iter().any(Source::is_dry) {
             let fills: Vec<_> = self.0.iter_mut().filter(|source| source.is_dry()).map(Source::fill).collect();
@@ -56,12 +56,12 @@ impl<S: Source> Merge<S> {
         Ok(first.and_then(|at| self.0.get_mut(at)))
     }
 
-    /// Takes the next entry; `None` at the end of the list.
+    /// Takes the next entry. Returns `None` at the end of the list.
     pub(super) async fn next(&mut self) -> Result<Option<S::Entry>, StoreError> {
         Ok(self.peek().await?.and_then(Source::take))
     }
 
-    /// Takes up to `count` entries; fewer only at the end of the list.
+    /// Takes `count` entries, or fewer at the end of the list.
     pub(super) async fn take(&mut self, count: usize) -> Result<Vec<S::Entry>, StoreError> {
         let mut taken = Vec::new();
         while taken.len() < count {
@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    /// Pieces of numbers, some of them empty, and a count of how many were read.
+    /// Pieces of numbers, some of them empty, with the number of pieces read.
     #[derive(Debug)]
     struct Pieces {
         in_hand: VecDeque<u32>,

@@ -1,7 +1,7 @@
 //! The stock store on DynamoDB: one table (design.md §7).
 //!
-//! Every condition of a commit stands in its one transaction, so what was read decides nothing by itself. Calls are
-//! repeated inside the SDK only; here, nothing but unprocessed keys is asked for again.
+//! Every condition of a commit is part of its one transaction, so no read decides anything alone. Only the SDK repeats calls;
+//! this module repeats only the unprocessed keys of a batch read.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -42,15 +42,14 @@ use call::side_by_side;
 use locations::KeptLocations;
 pub use wire::Wire;
 
-/// How the store is set up.
+/// The settings of the store.
 #[derive(Debug, Clone, Copy)]
 pub struct DynamoOptions {
-    /// The most ledger entries that a late count looks back over; beyond that it is `count_too_late`.
+    /// The most ledger entries that a late count reads. With more, the count is `count_too_late`.
     pub late_count_entries_max: usize,
-    /// For how long settings of a location that was found are used again by the write path. What was not found is
-    /// looked up each time.
+    /// How long the write path reuses the settings of a location. A location that was not found is read again each time.
     pub locations_kept: Duration,
-    /// The most levels that a page of items holds; its first item may have more.
+    /// The most levels in a page of items. Its first item may have more.
     pub page_levels_max: usize,
 }
 
@@ -72,17 +71,17 @@ pub struct DynamoStore {
     options: DynamoOptions,
     clock: Arc<dyn Clock>,
     kept_locations: KeptLocations,
-    /// Months whose alerts this process has made findable.
+    /// Months that this process has listed as having alerts.
     noted_months: Mutex<HashSet<String>>,
 }
 
 impl DynamoStore {
-    /// On this table. It calls nothing yet.
+    /// Makes a store on a table. It makes no call.
     pub fn new(client: aws_sdk_dynamodb::Client, table: String, options: DynamoOptions, clock: Arc<dyn Clock>) -> Self {
         Self::over(Arc::new(client), table, options, clock)
     }
 
-    /// As [`DynamoStore::new`], over any wire.
+    /// Makes a store over any [`Wire`]; see [`DynamoStore::new`].
     pub fn over(wire: Arc<dyn Wire>, table: String, options: DynamoOptions, clock: Arc<dyn Clock>) -> Self {
         Self { wire, table, options, clock, kept_locations: KeptLocations::default(), noted_months: Mutex::default() }
     }

@@ -1,4 +1,4 @@
-//! Movements of an item: its ledgers, walked from the newest entry back and merged.
+//! Lists the movements of an item by walking its ledgers from the newest entry back and merging them.
 
 use std::cmp::Reverse;
 
@@ -14,12 +14,12 @@ use stockline_core::domain::{Entry, ItemId, Level, LocationId, Timestamp};
 use stockline_core::ports::cursor;
 use stockline_core::ports::{Movement, MovementFilter, Page, StoreError};
 
-/// How many entries one page looks at, matching or not; then it ends early and says where to go on.
+/// How many entries one page reads, matching or not, before it ends early with a cursor.
 const ENTRIES_PER_PAGE_MAX: usize = 50_000;
 
 const LIST: &str = "movements";
 
-/// The last movement of a page. It stays right when entries move from the tail into a chunk.
+/// The last movement of a page. It stays valid when entries move from the tail into a chunk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct After {
     recorded_at: i64,
@@ -27,7 +27,7 @@ struct After {
     location_id: LocationId,
 }
 
-/// The greatest comes first.
+/// The rank of a movement; the greatest comes first.
 type Rank<'a> = (Timestamp, u64, Reverse<&'a LocationId>);
 
 impl After {
@@ -74,7 +74,7 @@ impl Source for Walk<'_> {
 }
 
 impl DynamoStore {
-    /// Movements of an item over all its levels, newest recorded first.
+    /// Lists movements of an item over all its levels, newest recorded first.
     pub(super) async fn list_movements(
         &self,
         item_id: &ItemId,
@@ -128,7 +128,7 @@ impl DynamoStore {
         }
     }
 
-    /// A level's ledger, standing behind the cursor and before the end of the asked time.
+    /// Positions the walk of a level's ledger behind the cursor and before the end of the requested period.
     async fn walk(
         &self,
         item_id: &ItemId,
@@ -151,7 +151,7 @@ impl DynamoStore {
             Backwards::from_time(ledger, level, latest).await?
         };
         let mut walk = Walk { location_id, entries };
-        // Of those recorded at the cursor's own time, some have been shown.
+        // Earlier pages showed some of the entries recorded at the cursor's own time.
         while walk.entries.peek().await?.is_some() && walk.head() >= Some(after.rank()) {
             walk.entries.take();
         }

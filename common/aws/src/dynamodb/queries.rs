@@ -1,5 +1,4 @@
-//! The read side: which list is where. Lists read what may lag a moment; single records, items and the stock at a
-//! time are read consistently.
+//! The read side. Lists may lag; single records, items and the stock as of a time are read consistently.
 
 use async_trait::async_trait;
 
@@ -75,7 +74,7 @@ impl Queries for DynamoStore {
         self.list_alerts(location_id, cursor, limit).await
     }
 
-    /// One small row, whether it is there or not.
+    /// Reads one small row, which may be missing.
     async fn ping(&self) -> Result<(), StoreError> {
         let main = Key { pk: super::key::LOCATION_PK.into(), sk: MAIN_LOCATION.into() };
         self.get(&main, false).await.map(|_| ())

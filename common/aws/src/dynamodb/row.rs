@@ -1,16 +1,16 @@
-//! Rows and what they mean. Attribute names are stored: they must never change.
+//! Writes and reads rows. Attribute names are stored, so they must never change.
 //!
 //! | row | attributes beside `pk` and `sk` |
 //! |---|---|
 //! | item | `item` (JSON), `version`, `threshold_version`, `item_shard`, `name_key` |
 //! | level | `level` (JSON), `version`, `tail` (entries; absent when empty), `location`, `unwell` (unless normal) |
 //! | chunk | `entries` |
-//! | outcome | `record` (JSON); `dead` while it is an open dead letter: the retry that made it; `refused` and `refused_at` unless applied; `resubmitted_as` (JSON) and `discarded_at`, set later and laid over the record |
+//! | outcome | `record` (JSON); `dead`, the retry that made an open dead letter; `refused` and `refused_at` unless applied; `resubmitted_as` (JSON) and `discarded_at`, which are set later and override the record |
 //! | re-judging | `mark` (JSON) |
 //! | claim | `item_id` |
 //! | location | `settings` (JSON) |
 //! | alert | `alert` (JSON), `location_id`, `lease_until`, `sent_at` |
-//! | notice | `lease_until`, `sent_at`, `notified_until` |
+//! | notice | `lease_until`, `sent_at`, `told_until` |
 
 use std::collections::HashMap;
 
@@ -20,14 +20,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::key::{self, Key};
-use super::table::{BY_LOCATION, BY_NAME, REFUSED, UNWELL};
+use super::table::{BY_LOCATION, BY_NAME, LOW_LEVELS, REFUSED};
 use stockline_core::domain::{
     Alert, Chunk, CommandKey, DeadLetter, Entry, Item, ItemId, Level, LocationSettings, Record, RecordError,
     RejudgeMark, Status, StockState, Timestamp, decode_entries, encode_entries,
 };
 use stockline_core::ports::{AlertRecord, RefusedNotice, StoreError};
 
-/// A row as the SDK has it.
+/// A row in the SDK's form.
 pub(super) type Row = HashMap<String, AttributeValue>;
 
 pub(super) const ITEM: &str = "item";
@@ -47,31 +47,32 @@ pub(super) const ALERT: &str = "alert";
 pub(super) const LOCATION_ID: &str = "location_id";
 pub(super) const LEASE_UNTIL: &str = "lease_until";
 pub(super) const SENT_AT: &str = "sent_at";
-pub(super) const TOLD_UNTIL: &str = "notified_until";
+/// The end of the period that a notice covers. The stored name is older than the constant's.
+pub(super) const NOTIFIED_UNTIL: &str = "told_until";
 
-/// The longest key of [`BY_NAME`], in bytes; DynamoDB takes 1,024.
+/// The longest key of [`BY_NAME`], in bytes. DynamoDB allows 1,024.
 const NAME_KEY_BYTES_MAX: usize = 1_000;
 
-/// A text attribute.
+/// Makes a text attribute.
 pub(super) fn text(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
-/// A number attribute.
+/// Makes a number attribute.
 pub(super) fn number(number: impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// A moment: milliseconds since 1970.
+/// Makes an attribute of a time: milliseconds since 1970.
 pub(super) fn moment(at: Timestamp) -> AttributeValue {
     number(at.as_millis())
 }
 
-/// Anything as JSON. It fails only where a value can't be written as JSON at all.
+/// Makes an attribute of a value in JSON. It fails only if the value has no JSON form.
 pub(super) fn json<T: Serialize>(value: &T) -> Result<AttributeValue, StoreError> {
     serde_json::to_string(value)
         .map(AttributeValue::S)
-        .map_err(|error| StoreError::Unreadable(format!("what was to be written is no JSON: {error}")))
+        .map_err(|error| StoreError::Unreadable(format!("a value can't be written as JSON: {error}")))
 }
 
 fn bytes(entries: &[Entry]) -> AttributeValue {
@@ -115,7 +116,7 @@ pub(super) fn of_level(item_id: &ItemId, level: &Level) -> Result<Row, StoreErro
         row.insert(TAIL.into(), bytes(&level.tail));
     }
     if level.state != StockState::Normal {
-        row.insert(UNWELL.partition.into(), text(place));
+        row.insert(LOW_LEVELS.partition.into(), text(place));
     }
     Ok(row)
 }
@@ -132,7 +133,7 @@ pub(super) fn of_record(record: &Record) -> Result<Row, StoreError> {
     let mut row = row(&Key::record(&outcome.item_id, outcome.command_id), [(RECORD, json(record)?)]);
     if outcome.status != Status::Applied {
         let id = outcome.command_id.to_string();
-        // By its id, not its item: one item may be refused all at once.
+        // The shard depends on the command, because many commands of one item may be refused at once.
         let refused = refused_partition(outcome.status, key::shard(id.as_bytes()));
         row.insert(REFUSED.partition.into(), text(refused));
         let sort = format!("{}#{}#{id}", key::millis(outcome.settled_at), outcome.item_id);
@@ -147,7 +148,7 @@ pub(super) fn of_record(record: &Record) -> Result<Row, StoreError> {
     Ok(row)
 }
 
-/// A partition of [`REFUSED`].
+/// Returns a partition of [`REFUSED`].
 pub(super) fn refused_partition(status: Status, shard: u8) -> String {
     format!("{}#{shard}", status.as_str())
 }
@@ -157,7 +158,7 @@ pub(super) fn of_mark(item_id: &ItemId, mark: &RejudgeMark) -> Result<Row, Store
     Ok(row(&Key::mark(item_id, mark.command_id, &mark.location_id), [(MARK, json(mark)?)]))
 }
 
-/// Writes who holds a claim.
+/// Writes the holder of a claim.
 pub(super) fn of_holder(claim: &Key, item_id: &ItemId) -> Row {
     row(claim, [(ITEM_ID, text(item_id.as_str()))])
 }
@@ -167,7 +168,7 @@ pub(super) fn of_settings(settings: &LocationSettings) -> Result<Row, StoreError
     Ok(row(&Key::location(&settings.location_id), [(SETTINGS, json(settings)?)]))
 }
 
-/// Writes an alert that is claimed.
+/// Writes a claimed alert.
 pub(super) fn of_alert(alert: &Alert, lease_until: Timestamp) -> Result<Row, StoreError> {
     Ok(row(
         &Key::alert(alert),
@@ -175,16 +176,16 @@ pub(super) fn of_alert(alert: &Alert, lease_until: Timestamp) -> Result<Row, Sto
     ))
 }
 
-/// Writes a day's notice that is claimed.
+/// Writes a day's claimed notice.
 pub(super) fn of_notice(notice: &RefusedNotice, lease_until: Timestamp) -> Row {
     row(&Key::notice(&notice.location_id, &notice.day), [(LEASE_UNTIL, moment(lease_until))])
 }
 
-/// Writes a day's notice that was mailed; its list reached up to `until`.
+/// Writes a day's mailed notice, which covers refusals up to `until`.
 pub(super) fn of_sent_notice(notice: &RefusedNotice, until: Timestamp) -> Row {
     row(
         &Key::notice(&notice.location_id, &notice.day),
-        [(LEASE_UNTIL, moment(until)), (SENT_AT, moment(until)), (TOLD_UNTIL, moment(until))],
+        [(LEASE_UNTIL, moment(until)), (SENT_AT, moment(until)), (NOTIFIED_UNTIL, moment(until))],
     )
 }
 
@@ -207,7 +208,7 @@ pub(super) fn chunk(row: &Row) -> Result<Vec<Entry>, StoreError> {
     read_entries(row, ENTRIES)
 }
 
-/// Reads an outcome, with what was set later laid over it.
+/// Reads an outcome with the attributes that override its record.
 pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
     let mut record = Record::from_json(read_text(row, RECORD)?).map_err(|error| match error {
         RecordError::Newer(_) => newer(row, RECORD, error),
@@ -227,7 +228,7 @@ pub(super) fn mark(row: &Row) -> Result<RejudgeMark, StoreError> {
     read_json(row, MARK)
 }
 
-/// Reads who holds a claim.
+/// Reads the holder of a claim.
 pub(super) fn holder(row: &Row) -> Result<ItemId, StoreError> {
     read_text(row, ITEM_ID)?.parse().map_err(|error| unreadable(row, ITEM_ID, error))
 }
@@ -237,26 +238,28 @@ pub(super) fn settings(row: &Row) -> Result<LocationSettings, StoreError> {
     read_json(row, SETTINGS)
 }
 
-/// Reads an alert of the history.
+/// Reads an alert from the history.
 pub(super) fn alert(row: &Row) -> Result<AlertRecord, StoreError> {
     let alert: Alert = read_json(row, ALERT)?;
     Ok(AlertRecord { alert_id: alert.id(), sent_at: read_moment(row, SENT_AT)?, alert })
 }
 
-/// Reads a moment; `None` where the attribute is absent.
+/// Reads a time; `None` if the attribute is absent.
 pub(super) fn read_moment(row: &Row, name: &str) -> Result<Option<Timestamp>, StoreError> {
     let Some(value) = row.get(name) else {
         return Ok(None);
     };
     let millis = value.as_n().ok().and_then(|digits| digits.parse().ok());
-    millis.map(|millis| Some(Timestamp::from_millis(millis))).ok_or_else(|| unreadable(row, name, "is no whole number"))
+    millis
+        .map(|millis| Some(Timestamp::from_millis(millis)))
+        .ok_or_else(|| unreadable(row, name, "is not a whole number"))
 }
 
 fn read_text<'a>(row: &'a Row, name: &str) -> Result<&'a str, StoreError> {
     match row.get(name) {
         Some(AttributeValue::S(text)) => Ok(text),
-        Some(_) => Err(unreadable(row, name, "is no text")),
-        None => Err(unreadable(row, name, "is not there")),
+        Some(_) => Err(unreadable(row, name, "is not a text")),
+        None => Err(unreadable(row, name, "is missing")),
     }
 }
 
@@ -266,18 +269,18 @@ fn read_json<T: DeserializeOwned>(row: &Row, name: &str) -> Result<T, StoreError
 
 fn read_entries(row: &Row, name: &str) -> Result<Vec<Entry>, StoreError> {
     let Some(AttributeValue::B(bytes)) = row.get(name) else {
-        return Err(unreadable(row, name, "is not there, or is no binary"));
+        return Err(unreadable(row, name, "is missing or not binary"));
     };
     decode_entries(bytes.as_ref())
         .map_err(|error| if error.is_newer() { newer(row, name, error) } else { unreadable(row, name, error) })
 }
 
-/// What of which row can't be read, and why.
+/// Names the attribute and the row that can't be read, and why.
 fn unreadable(row: &Row, attribute: &str, why: impl std::fmt::Display) -> StoreError {
     StoreError::Unreadable(format!("{attribute} of {}: {why}", name_of(row)))
 }
 
-/// It was written by a later version of this program.
+/// Names an attribute that a later version of this program wrote.
 fn newer(row: &Row, attribute: &str, why: impl std::fmt::Display) -> StoreError {
     StoreError::Newer(format!("{attribute} of {}: {why}", name_of(row)))
 }

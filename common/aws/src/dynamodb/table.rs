@@ -1,19 +1,19 @@
-//! The table: its keys and indexes. What is written where is in `row.rs`.
+//! The table with its keys and indexes. `row.rs` lists the attributes of each row.
 //!
-//! | pk | sk | what |
+//! | pk | sk | row |
 //! |---|---|---|
 //! | `ITEM#{item}` | `ITEM` | catalogue record, version, threshold version |
 //! | `ITEM#{item}` | `LEVEL#{location}` | the level, its version, its tail |
 //! | `LEDGER#{item}#{location}` | first seq, 20 digits | an immutable chunk of ledger entries |
 //! | `CMD#{item}#{command id}` | `CMD` | the outcome |
-//! | `CMD#{item}#{command id}` | `AT#{location}` | that a level was re-judged for this command |
-//! | `BARCODE#{code}`, `ITEMKEY#{lower-cased item id}` | same | who holds it |
+//! | `CMD#{item}#{command id}` | `AT#{location}` | the mark that a level was re-judged for this command |
+//! | `BARCODE#{code}`, `ITEMKEY#{lower-cased item id}` | same | the item that holds the claim |
 //! | `LOCATION` | `{location}` | location settings |
 //! | `ALERT#{yyyy-mm}` | `{raised_at, 13 digits}#{alert id}` | alert history and claims |
-//! | `ALERT` | `{yyyy-mm}` | that this month has alerts |
-//! | `NOTICE#{location}` | `{yyyy-mm-dd}` | the daily notice of refused commands: its claim, how far it told |
+//! | `ALERT` | `{yyyy-mm}` | the mark that this month has alerts |
+//! | `NOTICE#{location}` | `{yyyy-mm-dd}` | the daily notice of refused commands: its claim and the end of its period |
 //!
-//! The indexes hold keys only, and their keys don't change with stock, so a movement pays nothing for them.
+//! The indexes hold keys only. Their keys don't change with the balance, so a movement pays nothing for them.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
@@ -22,14 +22,14 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType,
 };
 
-/// A global secondary index: its name, partition key and sort key.
+/// A global secondary index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Index {
-    /// Its name in the table.
+    /// The name in the table.
     pub name: &'static str,
-    /// The attribute that is its partition key.
+    /// The attribute of the partition key.
     pub partition: &'static str,
-    /// The attribute that is its sort key.
+    /// The attribute of the sort key.
     pub sort: &'static str,
 }
 
@@ -44,20 +44,21 @@ pub const BY_NAME: Index = Index { name: "by_name", partition: "item_shard", sor
 pub const BY_ID: Index = Index { name: "by_id", partition: "item_shard", sort: PK };
 /// Levels of a location by item. On LEVEL rows: `location`.
 pub const BY_LOCATION: Index = Index { name: "by_location", partition: "location", sort: PK };
-/// Levels that are low, out or oversold, of a location by item; sparse. On LEVEL rows: `unwell`, the location.
-pub const UNWELL: Index = Index { name: "unwell", partition: "unwell", sort: PK };
+/// The low, out and oversold levels of a location by item; sparse. On LEVEL rows: `unwell`, the location. The stored name stays
+/// `unwell`, because a live table would have to build a renamed index again.
+pub const LOW_LEVELS: Index = Index { name: "unwell", partition: "unwell", sort: PK };
 /// Refused commands by time, in [`SHARDS`] shards per status; sparse. On CMD rows: `refused`
 /// (`{status}#{shard}`), `refused_at` (`{settled_at, 13 digits}#{item}#{command id}`).
 pub const REFUSED: Index = Index { name: "refused", partition: "refused", sort: "refused_at" };
 
-/// All indexes.
-pub const INDEXES: [Index; 5] = [BY_NAME, BY_ID, BY_LOCATION, UNWELL, REFUSED];
+/// All indexes of the table.
+pub const INDEXES: [Index; 5] = [BY_NAME, BY_ID, BY_LOCATION, LOW_LEVELS, REFUSED];
 
-/// Into how many partitions an index is spread that has no natural one: each takes 1,000 writes a second. It is
-/// part of stored keys and must never change.
+/// The number of partitions of an index without a natural partition key. Each accepts 1,000 writes a second. Stored keys depend
+/// on it, so it must never change.
 pub const SHARDS: u8 = 8;
 
-/// The request that makes the table under this name, as `deploy/template.yaml` does.
+/// Returns the request that creates the table, as `deploy/template.yaml` does.
 pub fn creation(client: &Client, name: &str) -> CreateTableFluentBuilder {
     client
         .create_table()
@@ -68,7 +69,7 @@ pub fn creation(client: &Client, name: &str) -> CreateTableFluentBuilder {
         .billing_mode(BillingMode::PayPerRequest)
 }
 
-/// Key attributes, all strings.
+/// Returns the key attributes, all of them strings.
 pub fn attribute_definitions() -> Vec<AttributeDefinition> {
     let mut names = vec![PK, SK];
     for index in INDEXES {
@@ -84,7 +85,7 @@ pub fn attribute_definitions() -> Vec<AttributeDefinition> {
         .collect()
 }
 
-/// The key of the table or of an index.
+/// Returns the key of the table or of an index.
 pub fn key_schema(partition: &str, sort: &str) -> Vec<KeySchemaElement> {
     [(partition, KeyType::Hash), (sort, KeyType::Range)]
         .into_iter()
@@ -92,7 +93,7 @@ pub fn key_schema(partition: &str, sort: &str) -> Vec<KeySchemaElement> {
         .collect()
 }
 
-/// The indexes as `CreateTable` takes them: keys only.
+/// Returns the indexes for `CreateTable`, with keys only.
 pub fn indexes() -> Vec<GlobalSecondaryIndex> {
     INDEXES
         .into_iter()

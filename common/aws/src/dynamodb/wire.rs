@@ -1,7 +1,7 @@
-//! Where the store's protocol meets DynamoDB.
+//! The boundary between the store's protocol and DynamoDB.
 //!
-//! What the store asks for is built as the SDK's own inputs; who answers is behind [`Wire`]: the SDK's client, or, in
-//! the simulation, a table in memory. So what is simulated is all of the protocol and none of HTTP.
+//! The store builds the SDK's own inputs. Behind [`Wire`] is the SDK's client or, in the simulation, a table in memory. So the
+//! simulation runs the whole protocol, without HTTP.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
@@ -27,8 +27,8 @@ use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput
 
 macro_rules! wire {
     ($($call:ident($input:ident) -> $output:ident, $error:ident;)*) => {
-        /// The calls that the store makes. A call may be repeated below, as it is and with the same token, within
-        /// its deadline.
+        /// The calls of the store. An implementation may repeat a call unchanged, with the same token and within its
+        /// deadline.
         #[async_trait]
         pub trait Wire: Send + Sync + std::fmt::Debug {
             $(

@@ -1,11 +1,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// The most bytes of one encoded word's text: with its frame it stays below the 75 characters of RFC 2047 §2.
+/// The most bytes in one encoded word, so that it stays below the 75 characters of RFC 2047 §2.
 const ENCODED_WORD_BYTES: usize = 45;
 
-/// `address` or `Name <address>` as SES takes it: the address in ASCII, the name quoted or, where it is not ASCII, in
-/// encoded words. `None`: not an address, or one that SES does not take.
+/// Encodes `address` or `Name <address>` for SES: the address in ASCII, the name quoted, or in encoded words if it is not ASCII.
+/// Returns `None` for a text that is no address or that SES does not accept.
 pub(super) fn encode(text: &str) -> Option<String> {
     let text = text.trim();
     if text.chars().any(char::is_control) {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_taken_with_and_without_a_name() {
+    fn addresses_are_accepted_with_and_without_a_name() {
         for (given, sent) in [
             (" a@example.com ", "a@example.com"),
             ("<a@example.com>", "a@example.com"),
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_another_header_or_another_recipient_is_no_address() {
+    fn a_text_that_could_be_another_header_or_recipient_is_no_address() {
         for bad in [
             "",
             "a",
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_is_cut_into_words_of_whole_characters() {
+    fn a_long_name_is_split_into_words_of_whole_characters() {
         let name = "é\u{1f4e6}".repeat(40);
         let sent = encode(&format!("{name} <a@example.com>")).unwrap();
         let words: Vec<&str> = sent.split(' ').filter(|word| word.starts_with("=?")).collect();

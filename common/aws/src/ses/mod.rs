@@ -13,15 +13,15 @@ use stockline_core::ports::{Mail, MailError, Mailer};
 
 mod mailbox;
 
-/// The header that names a mail everywhere.
+/// The header with the id of a mail.
 const ID_HEADER: &str = "X-Stockline-Id";
 
-/// The most characters of a header's value that SES takes, name included, is 996; ids are far shorter.
+/// The longest id in a header. SES allows 996 characters for the name and the value together.
 const ID_MAX_CHARS: usize = 900;
 
 const CHARSET: &str = "UTF-8";
 
-/// Codes that speak of this one mail; all others speak of the account, or of now.
+/// The codes that refuse this one mail. All others concern the account or pass.
 const REFUSALS: [&str; 5] = [
     "MessageRejected",
     "BadRequestException",
@@ -30,9 +30,9 @@ const REFUSALS: [&str; 5] = [
     "InvalidParameterValueException",
 ];
 
-/// Sends mails by SES v2, text and HTML as alternatives.
+/// Sends mails by SES v2, with text and HTML as alternatives.
 ///
-/// Only ASCII addresses (a domain in another script as Punycode); names may be in any script. Needs the permission
+/// Addresses must be ASCII, with a domain in another script as Punycode. Names may be in any script. It needs the permission
 /// `ses:SendEmail`.
 pub struct SesMailer {
     client: aws_sdk_sesv2::Client,
@@ -50,7 +50,7 @@ impl fmt::Debug for SesMailer {
 }
 
 impl SesMailer {
-    /// From this address, or `Name <address>`; it, or its domain, is an identity that SES has verified.
+    /// Makes a mailer for a sender, `address` or `Name <address>`. SES must have verified the address or its domain.
     pub fn new(client: aws_sdk_sesv2::Client, from: String, configuration_set: Option<String>) -> Self {
         Self { client, from, configuration_set }
     }
@@ -60,9 +60,9 @@ impl SesMailer {
 impl Mailer for SesMailer {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let from = encode(&self.from)
-            .ok_or_else(|| MailError::Refused("the sender is not a mail address that SES takes".into()))?;
+            .ok_or_else(|| MailError::Refused("the sender is not a mail address that SES accepts".into()))?;
         let destination = Destination::builder().set_to_addresses(Some(recipients(mail)?)).build();
-        let message = message(mail).map_err(|error| MailError::Refused(format!("it can't be built: {error}")))?;
+        let message = message(mail).map_err(|error| MailError::Refused(format!("the mail can't be built: {error}")))?;
         self.client
             .send_email()
             .from_email_address(from)
@@ -76,12 +76,12 @@ impl Mailer for SesMailer {
     }
 }
 
-/// None is named in an error, since errors are logged.
+/// Encodes the recipients. An error names no address, because errors are logged.
 fn recipients(mail: &Mail) -> Result<Vec<String>, MailError> {
     let count = mail.to.len();
     let encoded = mail.to.iter().enumerate().map(|(index, address)| {
         encode(address).ok_or_else(|| {
-            MailError::Refused(format!("recipient {} of {count} is not a mail address that SES takes", index + 1))
+            MailError::Refused(format!("recipient {} of {count} is not a mail address that SES accepts", index + 1))
         })
     });
     encoded.collect()
@@ -94,17 +94,17 @@ fn message(mail: &Mail) -> Result<Message, BuildError> {
     Ok(Message::builder().subject(content(&single_line(&mail.subject))?).body(body).headers(id).build())
 }
 
-/// Headers are one line, whoever wrote the mail.
+/// Replaces control characters, because a header is one line.
 fn single_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// SES takes printable ASCII.
+/// Replaces characters that SES does not accept in a header: it accepts printable ASCII.
 fn header_value(text: &str) -> String {
     text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).take(ID_MAX_CHARS).collect()
 }
 
-/// Does the answer speak of this mail for good, or may it pass?
+/// Decides whether SES refuses this mail for good or may accept it later.
 fn classify(error: &SdkError<SendEmailError, HttpResponse>) -> MailError {
     let text = without_addresses(&sdk_error::text(error));
     match sdk_error::code(error) {
@@ -113,7 +113,7 @@ fn classify(error: &SdkError<SendEmailError, HttpResponse>) -> MailError {
     }
 }
 
-/// SES repeats addresses in its answers, and errors are logged.
+/// Removes addresses, which SES repeats in its answers, because errors are logged.
 fn without_addresses(text: &str) -> String {
     let words: Vec<&str> =
         text.split_whitespace().map(|word| if word.contains('@') { "(address)" } else { word }).collect();

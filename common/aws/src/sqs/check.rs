@@ -1,4 +1,4 @@
-//! Are the queues such that the promises hold on them?
+//! Checks that the queues have the settings that the promises need.
 
 use std::collections::HashMap;
 
@@ -10,15 +10,15 @@ use crate::StartError;
 use stockline_core::domain::MAX_PACK_BYTES;
 use stockline_core::ports::QUEUE_RETENTION_S;
 
-/// The permission that is needed.
+/// The permission that the check needs.
 const NEEDS: &str = "sqs:GetQueueAttributes";
 
-/// After how many receives SQS is to set a message aside: the most that it offers (design.md §6).
+/// The `maxReceiveCount` of the queue: the most that SQS offers (design.md §6).
 pub const QUEUE_MAX_RECEIVES: u64 = 1_000;
 
 type Attributes = HashMap<QueueAttributeName, String>;
 
-/// The main queue's `RedrivePolicy`; SQS writes the number as a number or as a text.
+/// The main queue's `RedrivePolicy`. SQS writes the count as a number or as a text.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RedrivePolicy {
@@ -50,7 +50,7 @@ async fn check_queue(queue: &SqsQueue, source: Source) -> Result<Attributes, Sta
     }
     match number(&attributes, &QueueAttributeName::MessageRetentionPeriod) {
         Some(seconds) if seconds < QUEUE_RETENTION_S => tracing::warn!(
-            "{what} keeps messages for {seconds} s only: an outage that is longer loses accepted commands; set \
+            "{what} keeps messages for {seconds} s only, and a longer outage loses accepted commands; set \
              MessageRetentionPeriod to {QUEUE_RETENTION_S}"
         ),
         _ => {}
@@ -63,7 +63,7 @@ fn check_kind(what: &str, url: &str, attributes: &Attributes) -> Result<(), Star
         return Ok(());
     }
     Err(StartError::WrongKind(format!(
-        "{what} is a standard queue, which keeps no order: create a FIFO queue (its name ends in .fifo) and name that"
+        "{what} is a standard queue, which keeps no order: create a FIFO queue (its name ends in .fifo) and name it"
     )))
 }
 
@@ -78,7 +78,7 @@ fn check_main(what: &str, attributes: &Attributes) -> Result<(), StartError> {
     }
     match number(attributes, &QueueAttributeName::MaximumMessageSize) {
         Some(bytes) if bytes < MAX_PACK_BYTES as u64 => Err(StartError::WrongKind(format!(
-            "{what} takes messages of {bytes} bytes, and packs of commands have up to {MAX_PACK_BYTES}: set \
+            "{what} accepts messages of up to {bytes} bytes, but a pack of commands may have {MAX_PACK_BYTES}; set \
              MaximumMessageSize to {MAX_PACK_BYTES} or more"
         ))),
         _ => Ok(()),
@@ -88,7 +88,7 @@ fn check_main(what: &str, attributes: &Attributes) -> Result<(), StartError> {
 fn check_redrive(main_url: &str, main: &Attributes, dlq_url: &str, dlq: &Attributes) -> Result<(), StartError> {
     let Some(policy) = main.get(&QueueAttributeName::RedrivePolicy) else {
         return Err(StartError::WrongKind(format!(
-            "the queue {main_url} has no RedrivePolicy: a message that can't be worked on would block its item until \
+            "the queue {main_url} has no RedrivePolicy, so a message that can't be processed would block its item until \
              SQS drops it; set one to {dlq_url} with maxReceiveCount {QUEUE_MAX_RECEIVES}"
         )));
     };
@@ -97,7 +97,7 @@ fn check_redrive(main_url: &str, main: &Attributes, dlq_url: &str, dlq: &Attribu
     })?;
     if dlq.get(&QueueAttributeName::QueueArn) != Some(&policy.dead_letter_target_arn) {
         return Err(StartError::WrongKind(format!(
-            "the queue {main_url} sets messages aside to {}, and not to {dlq_url}: nobody would read them; correct \
+            "the queue {main_url} sets messages aside to {}, not to {dlq_url}, and no program would read them; correct \
              its RedrivePolicy, or name that queue",
             policy.dead_letter_target_arn
         )));
@@ -105,8 +105,8 @@ fn check_redrive(main_url: &str, main: &Attributes, dlq_url: &str, dlq: &Attribu
     let count = &policy.max_receive_count;
     match count.as_u64().or_else(|| count.as_str()?.parse().ok()) {
         Some(receives) if receives < QUEUE_MAX_RECEIVES => tracing::warn!(
-            "the queue {main_url} sets messages aside after {receives} receives: a long outage may set aside commands \
-             that nothing is wrong with, out of their order; set maxReceiveCount to {QUEUE_MAX_RECEIVES}"
+            "the queue {main_url} sets messages aside after {receives} receives: a long outage may set healthy commands aside, \
+             out of their order; set maxReceiveCount to {QUEUE_MAX_RECEIVES}"
         ),
         _ => {}
     }

@@ -5,27 +5,36 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// When the dead letter queue is next.
+/// When a receive reads the dead letter queue next.
+///
+/// ```text
+///  First ──receive──► At(now + interval) ──due: receive──► At(now + interval)
+///                        ▲       │ the dead letter queue filled a whole receive
+///                        │       ▼
+///       At(now), so the  └── AfterMain ──receive of the main queue──► At(now)
+///       next receive is due
+/// ```
 #[derive(Debug, Clone, Copy)]
 enum Next {
+    First,
     At(Instant),
-    /// It had more than one receive takes: again, after one receive of the main queue.
+    /// After one receive of the main queue, because the dead letter queue has more messages.
     AfterMain,
 }
 
-/// What the next receive is to read.
+/// What a receive reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     /// The main queue.
     Main,
-    /// The main queue without waiting: more dead letters are to be read.
+    /// The main queue without waiting, because more dead letters can be read.
     MainAtOnce,
-    /// The dead letter queue under this attempt.
+    /// The dead letter queue under this attempt id.
     DeadLetters(Uuid),
 }
 
-/// Shares the receives between the two queues: the dead letter queue gets one in each interval, and every other one
-/// while it has more. The main queue never waits for more than one receive.
+/// Shares the receives between the two queues. The dead letter queue gets one in each interval, and every second one while it
+/// has more messages. The main queue never waits for more than one receive.
 #[derive(Debug)]
 pub(super) struct DlqTurns {
     interval: Duration,
@@ -34,51 +43,49 @@ pub(super) struct DlqTurns {
 
 #[derive(Debug)]
 struct State {
-    /// `None` before the first receive.
-    next: Option<Next>,
-    /// The attempt whose answer was lost: it may hold messages, which the same attempt gets again.
+    next: Next,
+    /// The attempt at the dead letter queue whose answer was lost. The same attempt id receives its messages again.
     lost: Option<Uuid>,
-    /// Attempts at the main queue whose answers were lost: they go there again.
+    /// The attempts at the main queue whose answers were lost. They must go there again.
     main_lost: HashSet<Uuid>,
 }
 
 impl DlqTurns {
     pub(super) fn new(interval: Duration) -> Self {
-        Self { interval, state: Mutex::new(State { next: None, lost: None, main_lost: HashSet::new() }) }
+        Self { interval, state: Mutex::new(State { next: Next::First, lost: None, main_lost: HashSet::new() }) }
     }
 
-    /// Decides for one receive. `attempt` is the receive's own.
+    /// Decides which queue a receive reads. `attempt` is the receive's own id.
     pub(super) fn take(&self, now: Instant, attempt: Uuid) -> Turn {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.main_lost.remove(&attempt) {
             return Turn::Main;
         }
         match state.next {
-            Some(Next::AfterMain) => {
-                state.next = Some(Next::At(now));
+            Next::AfterMain => {
+                state.next = Next::At(now);
                 Turn::MainAtOnce
             }
-            Some(Next::At(due)) if now < due => Turn::Main,
-            Some(Next::At(_)) | None => {
-                state.next = Some(Next::At(now + self.interval));
-                // Another spelling than the main queue's, so that logs tell the two apart.
+            Next::At(due) if now < due => Turn::Main,
+            Next::At(_) | Next::First => {
+                state.next = Next::At(now + self.interval);
+                // Another id than the main queue's, so that logs tell the two apart.
                 Turn::DeadLetters(state.lost.take().unwrap_or_else(|| Uuid::new_v5(&attempt, b"dead letters")))
             }
         }
     }
 
-    /// The dead letter queue gave as much as was asked for.
+    /// Notes that the dead letter queue filled a whole receive.
     pub(super) fn had_more(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).next = Some(Next::AfterMain);
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).next = Next::AfterMain;
     }
 
-    /// The main queue did not answer this attempt, or its answer was lost: it may hold messages, which only the main
-    /// queue gives to a repetition.
+    /// Notes that the main queue's answer to this attempt was lost. Only the main queue returns its messages to a repetition.
     pub(super) fn main_failed(&self, attempt: Uuid) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).main_lost.insert(attempt);
     }
 
-    /// It did not answer, or its answer was lost.
+    /// Notes that the dead letter queue's answer to this attempt was lost.
     pub(super) fn failed(&self, attempt: Uuid) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).lost = Some(attempt);
     }
@@ -106,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_answer_of_the_main_queue_is_asked_for_there_again() {
+    fn a_lost_answer_of_the_main_queue_is_requested_there_again() {
         let (turns, start) = (DlqTurns::new(INTERVAL), Instant::now());
         assert!(matches!(turns.take(start, attempt(1)), Turn::DeadLetters(_)));
         turns.main_failed(attempt(1));
@@ -125,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_answer_is_asked_for_again_by_the_same_attempt_once() {
+    fn a_lost_answer_is_requested_once_more_under_the_same_attempt() {
         let (turns, now) = (DlqTurns::new(INTERVAL), Instant::now());
         let Turn::DeadLetters(first) = turns.take(now, attempt(1)) else { panic!("at the start") };
         turns.failed(first);

@@ -1,4 +1,4 @@
-//! Batch calls answer entry by entry.
+//! The results of batch calls, entry by entry.
 
 use std::error::Error;
 
@@ -10,25 +10,25 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use crate::{batch, sdk_error};
 use stockline_core::ports::QueueError;
 
-/// The id of an entry in its call.
+/// Returns the id of an entry in its call.
 pub(super) fn entry_id(place: usize) -> String {
     place.to_string()
 }
 
-/// The results of a call's `count` entries in order. What the answer does not name has failed.
+/// Orders the results of a call's `count` entries. An entry that the answer does not name has failed.
 pub(super) fn results<'a>(
     count: usize,
     successful: impl IntoIterator<Item = &'a str>,
     failed: &[BatchResultErrorEntry],
 ) -> Vec<Result<(), QueueError>> {
-    let unnamed = QueueError::Unavailable("SQS did not answer for this message".into());
+    let unnamed = QueueError::Unavailable("SQS returned no result for this message".into());
     let successful = successful.into_iter().map(|id| (id, Ok(())));
     let failed =
         failed.iter().map(|entry| (entry.id(), Err(queue_error(entry.code(), entry.message().unwrap_or_default()))));
     batch::results(count, unnamed, successful.chain(failed))
 }
 
-/// The results where the whole call failed.
+/// Returns the results of a call that failed as a whole.
 pub(super) fn all_failed<E>(count: usize, error: &SdkError<E, HttpResponse>) -> Vec<Result<(), QueueError>>
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -36,7 +36,7 @@ where
     vec![Err(call_error(error)); count]
 }
 
-/// Why a whole call failed.
+/// Translates the error of a call that failed as a whole.
 pub(super) fn call_error<E>(error: &SdkError<E, HttpResponse>) -> QueueError
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -57,8 +57,8 @@ fn queue_error(code: &str, message: &str) -> QueueError {
     }
 }
 
-/// FIFO queues tell an expired handle as an invalid parameter and name the reason in words (seen by many in answers
-/// of AWS; its documentation has only the codes).
+/// Recognises an expired handle. FIFO queues report it as an invalid parameter, with the reason only in words; AWS documents the
+/// codes, and the words are from its answers.
 fn is_handle_expired(code: &str, message: &str) -> bool {
     match code {
         "ReceiptHandleIsInvalid" | "MessageNotInflight" => true,
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn each_entry_has_its_own_result_and_what_is_not_named_has_failed() {
+    fn each_entry_has_its_own_result_and_an_unnamed_entry_has_failed() {
         let expired = "Value AQEB for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.";
         let answers = results(
             5,
@@ -89,13 +89,13 @@ mod tests {
         );
         assert!(matches!(answers[0], Err(QueueError::HandleExpired)));
         assert!(matches!(&answers[1], Err(QueueError::Unavailable(text)) if text == "InternalError: try again"));
-        assert!(matches!(&answers[2], Err(QueueError::Unavailable(text)) if text.contains("did not answer")));
+        assert!(matches!(&answers[2], Err(QueueError::Unavailable(text)) if text.contains("returned no result")));
         assert!(answers[3].is_ok());
         assert!(answers[4].is_err());
     }
 
     #[test]
-    fn every_spelling_of_an_expired_handle_is_known_and_no_other_fault() {
+    fn every_spelling_of_an_expired_handle_is_recognised_and_no_other_fault() {
         let not_in_flight = "Value AQEB for parameter ReceiptHandle is invalid. Reason: Message does not exist or is \
                              not available for visibility timeout change.";
         for (code, message) in [

@@ -23,18 +23,18 @@ const MAX_RECEIVE: usize = 10;
 /// The longest that SQS hides a message, in seconds, counted from its first receive.
 const MAX_VISIBILITY_S: u64 = 12 * 3_600;
 
-/// How the queue is used.
+/// The settings of the queue.
 #[derive(Debug, Clone)]
 pub struct SqsOptions {
-    /// For how long a delivery is held unless that is changed; told to SQS with every receive, so the queue's own
-    /// setting does not matter. Whole seconds, at most 12 hours.
+    /// How long a delivery stays open unless the receiver changes it: whole seconds, at most 12 hours. Every receive sends it
+    /// to SQS, so the queue's own setting does not matter.
     pub visibility_timeout: Duration,
     /// How often a receive reads the dead letter queue instead.
     pub dlq_interval: Duration,
 }
 
 impl Default for SqsOptions {
-    /// Held for 60 s, as in the standalone home; the dead letter queue is looked at every 30 s.
+    /// A visibility timeout of 60 s, as in the standalone home, and a look at the dead letter queue every 30 s.
     fn default() -> Self {
         Self { visibility_timeout: Duration::from_secs(60), dlq_interval: Duration::from_secs(30) }
     }
@@ -42,9 +42,9 @@ impl Default for SqsOptions {
 
 /// The command queue on SQS FIFO, with its dead letter queue.
 ///
-/// A receive answers at most 10 messages; for more speed run several receivers. What SQS itself moved to the dead
-/// letter queue comes by the same `receive`, marked [`Delivery::set_aside`]: now and then one receive reads that queue
-/// and, where it is empty, goes on to the main one. Handles remember which queue they are of.
+/// A receive returns at most 10 messages; several receivers make it faster. From time to time a receive reads the dead letter
+/// queue first, and marks its messages [`Delivery::set_aside`]. If that queue is empty, it reads the main queue. Every handle
+/// names its queue.
 #[derive(Debug)]
 pub struct SqsQueue {
     client: aws_sdk_sqs::Client,
@@ -54,7 +54,7 @@ pub struct SqsQueue {
     dlq_turns: DlqTurns,
 }
 
-/// Which of the two queues.
+/// One of the two queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     Main,
@@ -62,14 +62,14 @@ enum Source {
 }
 
 impl SqsQueue {
-    /// On these queues. A program that only sends names no dead letter queue.
+    /// Makes an adapter for these queues. A program that only sends names no dead letter queue.
     pub fn new(client: aws_sdk_sqs::Client, queue_url: String, dlq_url: Option<String>, options: SqsOptions) -> Self {
         let dlq_turns = DlqTurns::new(options.dlq_interval);
         Self { client, main_url: queue_url, dlq_url, options, dlq_turns }
     }
 
-    /// Looks whether the queues are there and such that Stockline keeps its promises on them. What weakens a promise
-    /// without breaking it is logged as a warning.
+    /// Checks that the queues exist and that Stockline can keep its promises on them. A setting that weakens a promise is
+    /// logged as a warning.
     ///
     /// # Errors
     /// See [`StartError`]; needs the permission `sqs:GetQueueAttributes` on both.
@@ -86,7 +86,7 @@ impl SqsQueue {
 }
 
 impl Source {
-    /// Each of them.
+    /// Both queues.
     const ALL: [Self; 2] = [Self::Main, Self::DeadLetters];
 
     fn mark(self) -> &'static str {
@@ -96,12 +96,12 @@ impl Source {
         }
     }
 
-    /// A delivery's name: SQS's receipt handle and where it is valid.
+    /// Makes the handle of a delivery from SQS's receipt handle and the queue where it is valid.
     fn handle(self, receipt: &str) -> Handle {
         Handle(format!("{}{receipt}", self.mark()).into())
     }
 
-    /// The receipt handle, where it is of this queue.
+    /// Returns the receipt handle if it belongs to this queue.
     fn receipt(self, handle: &Handle) -> Option<&str> {
         handle.0.strip_prefix(self.mark()).filter(|receipt| !receipt.is_empty())
     }
@@ -120,8 +120,7 @@ impl CommandSender for SqsQueue {
 
 #[async_trait]
 impl CommandReceiver for SqsQueue {
-    /// `wait` is rounded up to whole seconds, at most 20. One attempt id is used for both queues, each in its own
-    /// spelling.
+    /// `wait` is rounded up to whole seconds, at most 20. The dead letter queue gets an attempt id derived from `attempt`.
     async fn receive(&self, max: usize, wait: Duration, attempt: Uuid) -> Result<Vec<Delivery>, QueueError> {
         receive::receive(self, max, wait, attempt).await
     }
@@ -139,8 +138,8 @@ impl CommandReceiver for SqsQueue {
         self.options.visibility_timeout
     }
 
-    /// Of the main queue. SQS tells no age by this call: `oldest_age_ms` is 0 (its CloudWatch metric is
-    /// `ApproximateAgeOfOldestMessage`).
+    /// Returns the depth of the main queue. This call reports no age, so `oldest_age_ms` is 0; CloudWatch has the metric
+    /// `ApproximateAgeOfOldestMessage`.
     async fn depth(&self) -> Result<QueueDepth, QueueError> {
         let (visible, in_flight) = (
             QueueAttributeName::ApproximateNumberOfMessages,
@@ -156,7 +155,7 @@ impl CommandReceiver for SqsQueue {
             .await
             .map_err(|error| QueueError::Unavailable(sdk_error::text(&error)))?;
         let number = |name| answer.attributes()?.get(name)?.parse::<u64>().ok();
-        let unreadable = || QueueError::Unavailable("SQS did not say how many messages wait".into());
+        let unreadable = || QueueError::Unavailable("SQS did not report the number of messages".into());
         Ok(QueueDepth {
             visible: number(&visible).ok_or_else(unreadable)?,
             in_flight: number(&in_flight).ok_or_else(unreadable)?,
@@ -165,7 +164,7 @@ impl CommandReceiver for SqsQueue {
     }
 }
 
-/// Whole seconds, rounded up, as far as `most`.
+/// Rounds up to whole seconds, at most `most`.
 fn whole_seconds(duration: Duration, most: u64) -> i32 {
     let seconds = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0)).min(most);
     i32::try_from(seconds).unwrap_or(i32::MAX)
@@ -176,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_never_cut_short() {
+    fn a_duration_is_never_shortened() {
         let seconds = |duration| whole_seconds(duration, MAX_VISIBILITY_S);
         assert_eq!(seconds(Duration::ZERO), 0);
         assert_eq!(seconds(Duration::from_nanos(1)), 1);
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_is_of_the_queue_that_it_came_from() {
+    fn a_handle_belongs_to_the_queue_that_made_it() {
         let handle = Source::DeadLetters.handle("AQEB:x");
         assert_eq!(Source::DeadLetters.receipt(&handle), Some("AQEB:x"));
         assert_eq!(Source::Main.receipt(&handle), None);

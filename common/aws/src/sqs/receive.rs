@@ -10,10 +10,10 @@ use super::dlq_turns::Turn;
 use super::{MAX_RECEIVE, MAX_VISIBILITY_S, Source, SqsQueue, entries, whole_seconds};
 use stockline_core::ports::{Delivery, QueueError};
 
-/// The longest that a receive waits at SQS, in seconds (SQS quotas).
+/// The longest wait of a receive at SQS, in seconds (SQS quotas).
 const MAX_WAIT_S: u64 = 20;
 
-/// How long an attempt may take beyond its waiting, and all attempts of a receive.
+/// The deadlines of one attempt and of all attempts of a receive, beyond its wait.
 const ANSWER_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(6));
 
 pub(super) async fn receive(
@@ -47,7 +47,7 @@ pub(super) async fn receive(
     received
 }
 
-/// A failure here is no failure of the receive: the main queue must not stop for it.
+/// Reads the dead letter queue. Its failure must not stop the main queue, so it is only logged.
 async fn receive_dead_letters(queue: &SqsQueue, max: usize, attempt: Uuid) -> Vec<Delivery> {
     match receive_from(queue, Source::DeadLetters, max, Duration::ZERO, attempt).await {
         Ok(deliveries) => {
@@ -57,7 +57,7 @@ async fn receive_dead_letters(queue: &SqsQueue, max: usize, attempt: Uuid) -> Ve
             deliveries
         }
         Err(error) => {
-            tracing::warn!(%error, "the dead letter queue can't be received from; the main queue goes on");
+            tracing::warn!(%error, "can't receive from the dead letter queue; the main queue goes on");
             queue.dlq_turns.failed(attempt);
             Vec::new()
         }
@@ -85,7 +85,7 @@ async fn receive_from(
         .max_number_of_messages(i32::try_from(max.min(MAX_RECEIVE)).unwrap_or(1))
         .wait_time_seconds(wait_s)
         .visibility_timeout(whole_seconds(queue.options.visibility_timeout, MAX_VISIBILITY_S))
-        // What a lost answer holds comes again to the same attempt, so the SDK may repeat the call.
+        // The same attempt id returns the messages of a lost answer again, so the SDK may repeat the call.
         .receive_request_attempt_id(attempt.to_string())
         .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
         .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
@@ -100,13 +100,16 @@ async fn receive_from(
 fn delivery(message: Message, source: Source) -> Option<Delivery> {
     let attribute = |name| message.attributes.as_ref().and_then(|attributes| attributes.get(name)).map(String::as_str);
     let Some(receipt) = &message.receipt_handle else {
-        tracing::error!(id = message.message_id, "SQS delivered a message without a receipt handle; it comes again");
+        tracing::error!(
+            id = message.message_id,
+            "SQS delivered a message without a receipt handle; it will deliver it again"
+        );
         return None;
     };
     let receives = attribute(&MessageSystemAttributeName::ApproximateReceiveCount).and_then(|text| text.parse().ok());
     Some(Delivery {
         handle: source.handle(receipt),
-        // Only a standard queue, which `check` refuses, has no groups.
+        // Only a standard queue has no groups, and `check` refuses it.
         group: attribute(&MessageSystemAttributeName::MessageGroupId).unwrap_or_default().into(),
         receives: receives.unwrap_or(1),
         message_id: Arc::from(message.message_id.unwrap_or_default()),

@@ -10,8 +10,7 @@ use stockline_core::ports::{Pack, QueueError};
 /// The most bytes of all bodies of one call (SQS quotas: 1 MiB).
 const MAX_CALL_BYTES: usize = 1024 * 1024;
 
-/// Sends packs in as few calls as can be, side by side: packs of one call are of different items, so no order is to
-/// be kept among them.
+/// Sends packs in as few calls as possible, side by side. They are of different items, so they have no order to keep.
 pub(super) async fn send(queue: &SqsQueue, packs: &[Pack]) -> Vec<Result<(), QueueError>> {
     let bodies: Vec<Arc<str>> = packs.iter().map(|pack| sendable(&pack.body)).collect();
     let lengths: Vec<usize> = bodies.iter().map(|body| body.len()).collect();

@@ -1,4 +1,4 @@
-//! Acknowledging, extending, giving back: batches per queue, side by side.
+//! Acknowledging, extending and returning messages, in batches for each queue that run side by side.
 
 use std::time::Duration;
 
@@ -9,31 +9,33 @@ use super::{MAX_VISIBILITY_S, Source, SqsQueue, entries, whole_seconds};
 use crate::batch::MAX_ENTRIES;
 use stockline_core::ports::{Handle, QueueError};
 
-/// A held message: its place in the caller's list, its receipt handle, and for how long to hold it.
-struct Held<'a> {
+/// One handle of a call: its place in the caller's list, its receipt handle, and the new visibility timeout.
+struct HandleEntry<'a> {
     place: usize,
     receipt: &'a str,
-    for_s: i32,
+    visibility_s: i32,
 }
 
 pub(super) async fn ack(queue: &SqsQueue, handles: &[Handle]) -> Vec<Result<(), QueueError>> {
-    let held = |source: Source| {
+    let entries = |source: Source| {
         let handles = handles.iter().enumerate();
-        handles.filter_map(move |(place, handle)| Some(Held { place, receipt: source.receipt(handle)?, for_s: 0 }))
+        handles.filter_map(move |(place, handle)| {
+            Some(HandleEntry { place, receipt: source.receipt(handle)?, visibility_s: 0 })
+        })
     };
-    let batches = Source::ALL.map(|source| batches(queue, source, held(source))).into_iter().flatten();
+    let batches = Source::ALL.map(|source| batches(queue, source, entries(source))).into_iter().flatten();
     let calls = batches.map(|(url, batch)| async move { (places(&batch), delete(queue, url, &batch).await) });
     in_order(handles.len(), join_all(calls).await)
 }
 
 pub(super) async fn change_visibility(queue: &SqsQueue, handles: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
-    let held = |source: Source| {
+    let entries = |source: Source| {
         handles.iter().enumerate().filter_map(move |(place, (handle, held_for))| {
-            let for_s = whole_seconds(*held_for, MAX_VISIBILITY_S);
-            Some(Held { place, receipt: source.receipt(handle)?, for_s })
+            let visibility_s = whole_seconds(*held_for, MAX_VISIBILITY_S);
+            Some(HandleEntry { place, receipt: source.receipt(handle)?, visibility_s })
         })
     };
-    let batches = Source::ALL.map(|source| batches(queue, source, held(source))).into_iter().flatten();
+    let batches = Source::ALL.map(|source| batches(queue, source, entries(source))).into_iter().flatten();
     let calls = batches.map(|(url, batch)| async move { (places(&batch), hide(queue, url, &batch).await) });
     in_order(handles.len(), join_all(calls).await)
 }
@@ -41,27 +43,27 @@ pub(super) async fn change_visibility(queue: &SqsQueue, handles: &[(Handle, Dura
 fn batches<'a>(
     queue: &'a SqsQueue,
     source: Source,
-    held: impl Iterator<Item = Held<'a>>,
-) -> Vec<(&'a str, Vec<Held<'a>>)> {
+    entries: impl Iterator<Item = HandleEntry<'a>>,
+) -> Vec<(&'a str, Vec<HandleEntry<'a>>)> {
     let Some(url) = queue.url(source) else { return Vec::new() };
-    let mut batches: Vec<(&str, Vec<Held<'_>>)> = Vec::new();
-    for held in held {
+    let mut batches: Vec<(&str, Vec<HandleEntry<'_>>)> = Vec::new();
+    for entry in entries {
         match batches.last_mut() {
-            Some((_, batch)) if batch.len() < MAX_ENTRIES => batch.push(held),
-            _ => batches.push((url, vec![held])),
+            Some((_, batch)) if batch.len() < MAX_ENTRIES => batch.push(entry),
+            _ => batches.push((url, vec![entry])),
         }
     }
     batches
 }
 
-fn places(batch: &[Held<'_>]) -> Vec<usize> {
-    batch.iter().map(|held| held.place).collect()
+fn places(batch: &[HandleEntry<'_>]) -> Vec<usize> {
+    batch.iter().map(|entry| entry.place).collect()
 }
 
 /// The places of a call's messages in the caller's list, and their results.
 type Settled = (Vec<usize>, Vec<Result<(), QueueError>>);
 
-/// Puts the results of all calls at their places. A handle of neither queue is nobody's.
+/// Puts the results of all calls in the caller's order. A handle of neither queue has expired.
 fn in_order(count: usize, calls: Vec<Settled>) -> Vec<Result<(), QueueError>> {
     let mut results = vec![Err(QueueError::HandleExpired); count];
     for (place, result) in calls.into_iter().flat_map(|(places, results)| places.into_iter().zip(results)) {
@@ -70,9 +72,9 @@ fn in_order(count: usize, calls: Vec<Settled>) -> Vec<Result<(), QueueError>> {
     results
 }
 
-async fn delete(queue: &SqsQueue, url: &str, batch: &[Held<'_>]) -> Vec<Result<(), QueueError>> {
-    let entries = batch.iter().enumerate().map(|(place, held)| {
-        DeleteMessageBatchRequestEntry::builder().id(entries::entry_id(place)).receipt_handle(held.receipt).build()
+async fn delete(queue: &SqsQueue, url: &str, batch: &[HandleEntry<'_>]) -> Vec<Result<(), QueueError>> {
+    let entries = batch.iter().enumerate().map(|(place, entry)| {
+        DeleteMessageBatchRequestEntry::builder().id(entries::entry_id(place)).receipt_handle(entry.receipt).build()
     });
     let entries = match entries.collect() {
         Ok(entries) => entries,
@@ -86,12 +88,12 @@ async fn delete(queue: &SqsQueue, url: &str, batch: &[Held<'_>]) -> Vec<Result<(
     }
 }
 
-async fn hide(queue: &SqsQueue, url: &str, batch: &[Held<'_>]) -> Vec<Result<(), QueueError>> {
-    let entries = batch.iter().enumerate().map(|(place, held)| {
+async fn hide(queue: &SqsQueue, url: &str, batch: &[HandleEntry<'_>]) -> Vec<Result<(), QueueError>> {
+    let entries = batch.iter().enumerate().map(|(place, entry)| {
         ChangeMessageVisibilityBatchRequestEntry::builder()
             .id(entries::entry_id(place))
-            .receipt_handle(held.receipt)
-            .visibility_timeout(held.for_s)
+            .receipt_handle(entry.receipt)
+            .visibility_timeout(entry.visibility_s)
             .build()
     });
     let entries = match entries.collect() {
@@ -106,6 +108,6 @@ async fn hide(queue: &SqsQueue, url: &str, batch: &[Held<'_>]) -> Vec<Result<(),
     }
 }
 
-fn cant_be_built(batch: &[Held<'_>], error: &impl std::fmt::Display) -> Vec<Result<(), QueueError>> {
+fn cant_be_built(batch: &[HandleEntry<'_>], error: &impl std::fmt::Display) -> Vec<Result<(), QueueError>> {
     vec![Err(QueueError::Unavailable(error.to_string())); batch.len()]
 }

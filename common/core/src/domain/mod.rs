@@ -1,22 +1,27 @@
-//! The rules of stock: pure, no I/O, no clock, no randomness, no async.
+//! The rules of stock. This code is pure: no I/O, no clock, no randomness, no async.
 //!
-//! Time and ids come in as arguments. A business refusal is a value ([`Rejection`]), never an error.
+//! Time and ids are arguments. A business refusal is a value ([`Rejection`]), never an error.
 
 mod alert;
 mod catalogue;
 mod codec;
 mod command;
+mod commit;
 mod fingerprint;
 mod fixed;
 mod fold;
 mod ids;
 mod json;
 mod level;
+mod load;
 mod message;
+mod occurrence;
 mod outcome;
 mod parse;
 mod receipt;
 mod rejudge;
+mod rules;
+mod slot;
 mod time;
 mod trace;
 
@@ -26,15 +31,14 @@ pub use catalogue::{
 };
 pub use codec::{CodecError, decode_entries, encode_entries};
 pub use command::{Action, Command, CommandKey, CommandKind, MovementDetails, Queued, Reason};
+pub use commit::{Chunk, ClaimChange, Commit, ItemPut, LevelPut, RejudgeMark};
 pub use fingerprint::Fingerprint;
 pub use fixed::{Cost, Fixed, FixedError, MAX_COMMAND_QUANTITY, Quantity};
-pub use fold::{
-    Chunk, ClaimChange, Commit, Fold, FoldLimits, ItemPut, LevelPut, LoadRequest, Loaded, LoadedLevel, Rules, Slot,
-    fold,
-};
+pub use fold::{Fold, fold};
 pub use ids::{CommandId, IdError, ItemId, LocationId, RequestId};
 pub use json::{Json, JsonObject};
 pub use level::{Entry, EntryKind, Level};
+pub use load::{LoadRequest, Loaded, LoadedLevel};
 pub use message::{
     DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, MAX_PACK_BYTES, MAX_PACK_COMMANDS, MESSAGE_FRAME_BYTES, MessageError,
     decode_message, encode_command, encode_message, join_message, set_message_aside,
@@ -42,6 +46,8 @@ pub use message::{
 pub use outcome::{DeadLetter, Effect, Outcome, Record, RecordError, Rejection, RejectionCode, Status};
 pub use parse::{Fault, ParseContext, parse_command};
 pub use receipt::{Receipt, ReceiptError, ReceiptKeys};
-pub use rejudge::{RejudgeMark, rejudge};
+pub use rejudge::rejudge;
+pub use rules::{FoldLimits, Rules};
+pub use slot::Slot;
 pub use time::{TimeError, Timestamp};
 pub use trace::Trace;

@@ -55,7 +55,7 @@ const MAX_NOTE_CHARS: usize = 500;
 const MAX_REFERENCE_CHARS: usize = 200;
 const MAX_CODE_CHARS: usize = 64;
 /// The most bytes of a movement's free texts, in UTF-8.
-pub(super) const MAX_FACTS_BYTES: usize = 4 * (MAX_NOTE_CHARS + MAX_REFERENCE_CHARS + 2 * MAX_CODE_CHARS);
+pub(super) const MAX_DETAILS_BYTES: usize = 4 * (MAX_NOTE_CHARS + MAX_REFERENCE_CHARS + 2 * MAX_CODE_CHARS);
 const DEFAULT_UNIT: &str = "piece";
 /// The most members of a command: every known field and room for mistakes. More is one fault, not thousands.
 const MAX_MEMBERS: usize = 64;

@@ -1,22 +1,8 @@
-//! Re-judging every level after a default threshold changed (design.md §7).
+//! Judges every level of an item again after its default threshold changed (design.md §7).
 
-use serde::{Deserialize, Serialize};
+use super::{CommandId, Commit, Item, Level, LevelPut, RejudgeMark, Timestamp};
 
-use super::{Alert, CommandId, Commit, Item, Level, LevelPut, LocationId, Timestamp};
-
-/// That one level was re-judged for one command, and what it raised: a run that finds it takes its alerts from here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RejudgeMark {
-    /// The command that changed the default threshold.
-    pub command_id: CommandId,
-    /// The level that was judged.
-    pub location_id: LocationId,
-    /// The crossing, if it was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alert: Option<Alert>,
-}
-
-/// Judges one level by the item's threshold as it is now. The level must have been read before the item.
+/// Judges one level by the item's present threshold. The caller must have read the level before the item.
 pub fn rejudge(item: &Item, level: &Level, command_id: CommandId, now: Timestamp) -> Commit {
     let mut judged = level.clone();
     judged.enter_epoch(item);

@@ -5,8 +5,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::alert_book::Claims;
 use super::fault::Fault;
-use super::keys::{RecordIndex, id_key};
-use super::names::{ItemFacts, ItemNames, LocationNames};
+use super::item_summaries::{ItemSummaries, ItemSummary};
+use super::names::LocationNames;
+use super::record_index::{RecordIndex, id_key};
 use super::rows;
 use stockline_core::domain::{
     Claim, ClaimChange, CommandId, CommandKey, Commit, ItemId, Quantity, Record, RejudgeMark, Status, encode_entries,
@@ -16,7 +17,7 @@ use stockline_core::ports::CommitOutcome;
 /// What the writer's thread knows beside its connection.
 #[derive(Debug)]
 pub(super) struct WriterState {
-    pub(super) items: ItemNames,
+    pub(super) items: ItemSummaries,
     pub(super) locations: LocationNames,
     pub(super) keys: RecordIndex,
     pub(super) claims: Claims,
@@ -79,7 +80,7 @@ impl Prepared {
 
 /// What checking found, for writing.
 pub(super) struct Checked {
-    pub(super) facts: Option<ItemFacts>,
+    pub(super) summary: Option<ItemSummary>,
     pub(super) levels: Vec<FoundLevel>,
     /// By record: the open dead letter that it replaces.
     pub(super) replaced: Vec<Option<i64>>,
@@ -102,15 +103,15 @@ pub(super) struct StoredLevel {
 /// Checks every condition (see [`stockline_core::ports::Store`]) and writes nothing but numbers for new names.
 pub(super) fn check(
     connection: &Connection,
-    desk: &mut WriterState,
+    state: &mut WriterState,
     prepared: &Prepared,
 ) -> Result<Result<Checked, CommitOutcome>, Fault> {
     let commit = &prepared.commit;
-    let facts = desk.items.facts(connection, &commit.item_id)?;
+    let summary = state.items.get(connection, &commit.item_id)?;
     let mut decided = Vec::new();
     let mut replaced = Vec::with_capacity(commit.records.len());
     for (record, (key, _)) in commit.records.iter().zip(&prepared.records) {
-        match desk.find_record(connection, &commit.item_id, record.outcome.command_id, *key)? {
+        match state.find_record(connection, &commit.item_id, record.outcome.command_id, *key)? {
             Some((_, stored)) if stored.decides(record.retry) => decided.push(stored),
             stored => replaced.push(stored.map(|(record_no, _)| record_no)),
         }
@@ -119,44 +120,45 @@ pub(super) fn check(
         return Ok(Err(CommitOutcome::Decided(decided)));
     }
     if let Some(mark) = &commit.mark
-        && let Some(found) = find_mark(connection, desk, facts, mark)?
+        && let Some(found) = find_mark(connection, state, summary, mark)?
     {
         return Ok(Err(CommitOutcome::Judged(Box::new(found))));
     }
-    let as_loaded = commit.item.as_ref().is_none_or(|put| put.loaded_version == facts.and_then(|f| f.version))
-        && commit.threshold_check.is_none_or(|version| {
-            facts.is_some_and(|facts| facts.version.is_some() && facts.threshold_version == version)
-        });
-    if !as_loaded || !claims_hold(connection, facts, &commit.claims)? {
+    let as_loaded =
+        commit.item.as_ref().is_none_or(|put| put.loaded_version == summary.and_then(|summary| summary.version))
+            && commit.threshold_check.is_none_or(|version| {
+                summary.is_some_and(|summary| summary.version.is_some() && summary.threshold_version == version)
+            });
+    if !as_loaded || !claims_hold(connection, summary, &commit.claims)? {
         return Ok(Err(CommitOutcome::Conflict));
     }
-    let Some(marked) = find_resubmitted(connection, desk, commit)? else {
+    let Some(marked) = find_resubmitted(connection, state, commit)? else {
         return Ok(Err(CommitOutcome::Conflict));
     };
     let mut levels = Vec::with_capacity(commit.levels.len());
     for put in &commit.levels {
-        let location_no = desk.locations.no_or_new(connection, &put.level.location_id)?;
-        let stored = find_level(connection, facts, location_no)?;
+        let location_no = state.locations.no_or_new(connection, &put.level.location_id)?;
+        let stored = find_level(connection, summary, location_no)?;
         if stored.map(|stored| stored.version) != put.loaded_version {
             return Ok(Err(CommitOutcome::Conflict));
         }
         levels.push(FoundLevel { location_no, stored });
     }
-    Ok(Ok(Checked { facts, levels, replaced, marked }))
+    Ok(Ok(Checked { summary, levels, replaced, marked }))
 }
 
 fn find_level(
     connection: &Connection,
-    facts: Option<ItemFacts>,
+    summary: Option<ItemSummary>,
     location_no: i64,
 ) -> Result<Option<StoredLevel>, Fault> {
-    let Some(facts) = facts else {
+    let Some(summary) = summary else {
         return Ok(None);
     };
     let mut statement = connection.prepare_cached(
         "SELECT version, on_hand, low_stock_threshold FROM level WHERE item_no = ?1 AND location_no = ?2",
     )?;
-    let found = statement.query_row((facts.item_no, location_no), |row| {
+    let found = statement.query_row((summary.item_no, location_no), |row| {
         Ok(StoredLevel {
             version: row.get::<_, i64>(0)?.cast_unsigned(),
             on_hand: Quantity::from_raw(row.get(1)?),
@@ -168,27 +170,28 @@ fn find_level(
 
 fn find_mark(
     connection: &Connection,
-    desk: &mut WriterState,
-    facts: Option<ItemFacts>,
+    state: &mut WriterState,
+    summary: Option<ItemSummary>,
     mark: &RejudgeMark,
 ) -> Result<Option<RejudgeMark>, Fault> {
-    let (Some(facts), Some(location_no)) = (facts, desk.locations.no(connection, &mark.location_id)?) else {
+    let (Some(summary), Some(location_no)) = (summary, state.locations.no(connection, &mark.location_id)?) else {
         return Ok(None);
     };
     let mut statement = connection
         .prepare_cached("SELECT mark FROM rejudged WHERE item_no = ?1 AND command_id = ?2 AND location_no = ?3")?;
-    let text: Option<String> =
-        statement.query_row((facts.item_no, mark.command_id.0.as_bytes(), location_no), |row| row.get(0)).optional()?;
+    let text: Option<String> = statement
+        .query_row((summary.item_no, mark.command_id.0.as_bytes(), location_no), |row| row.get(0))
+        .optional()?;
     text.map(|text| serde_json::from_str(&text))
         .transpose()
         .map_err(|error| Fault::Unreadable(format!("the mark of a re-judging: {error}")))
 }
 
-fn claims_hold(connection: &Connection, facts: Option<ItemFacts>, claims: &[ClaimChange]) -> Result<bool, Fault> {
+fn claims_hold(connection: &Connection, summary: Option<ItemSummary>, claims: &[ClaimChange]) -> Result<bool, Fault> {
     if claims.is_empty() {
         return Ok(true);
     }
-    let mine = facts.map(|facts| facts.item_no);
+    let mine = summary.map(|summary| summary.item_no);
     let mut statement = connection.prepare_cached("SELECT item_no FROM claim WHERE kind = ?1 AND claimed = ?2")?;
     for change in claims {
         let holder: Option<i64> = statement.query_row(claim_key(&change.claim), |row| row.get(0)).optional()?;
@@ -214,13 +217,13 @@ pub(super) fn claim_key(claim: &Claim) -> (i64, &str) {
 /// The old records to be marked; `None` where one can't be.
 fn find_resubmitted(
     connection: &Connection,
-    desk: &WriterState,
+    state: &WriterState,
     commit: &Commit,
 ) -> Result<Option<Vec<(i64, Record)>>, Fault> {
     let mut marked = Vec::with_capacity(commit.resubmitted.len());
     for (old, command_id) in &commit.resubmitted {
         let key = id_key(&old.item_id, old.command_id);
-        let Some((record_no, mut record)) = desk.find_record(connection, &old.item_id, old.command_id, key)? else {
+        let Some((record_no, mut record)) = state.find_record(connection, &old.item_id, old.command_id, key)? else {
             return Ok(None);
         };
         let new = CommandKey { item_id: commit.item_id.clone(), command_id: *command_id };

@@ -1,10 +1,10 @@
 //! The stock store of the standalone home: `stock.db`, one writing connection, a few readers.
 //!
 //! Reading goes on while the writer writes (WAL); each call reads in one transaction. What commits together is synced
-//! together ([`group`]).
+//! together ([`group_commit`]).
 //!
 //! Measured on a file with 5 million records of random ids: a random page that is written costs the writer three times
-//! what appending a whole record does. So records and chunks are appended, their keys go in by order ([`keys`]), and a
+//! what appending a whole record does. So records and chunks are appended, their keys go in by order ([`record_index`]), and a
 //! movement writes one such page, its level's. Pages of 1 and 2 KB, a mapped file and a larger cache made no difference
 //! that stood out of the noise.
 
@@ -31,14 +31,15 @@ mod alert_book;
 mod audit;
 mod commit;
 mod fault;
-mod group;
-mod keys;
+mod group_commit;
+mod item_summaries;
 mod ledger;
 mod load;
 mod movements;
 mod names;
 mod queries;
 mod readers;
+mod record_index;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -46,12 +47,16 @@ mod write;
 
 use commit::{Prepared, WriterState};
 use fault::Fault;
-use group::{Call, Job};
-use keys::RecordIndex;
+use group_commit::{Call, Job};
 use queries::PageOf;
 use readers::{Readers, View};
+use record_index::RecordIndex;
 
-const SCHEMA: Schema = Schema { name: "stock", application_id: 0x5354_4f4b, migrations: &[include_str!("tables.sql")] };
+const SCHEMA: Schema = Schema {
+    name: "stock",
+    application_id: 0x5354_4f4b,
+    migrations: &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql")],
+};
 
 /// How the store is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +106,7 @@ impl SqliteStore {
         connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB).map_err(failed)?;
         connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES_MAX).map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-        let keys = RecordIndex::open(&connection, keys::PENDING_KEYS_MAX).map_err(|fault| match fault {
+        let keys = RecordIndex::open(&connection, record_index::PENDING_KEYS_MAX).map_err(|fault| match fault {
             Fault::Sql(source) => failed(source),
             Fault::Unreadable(_) | Fault::Newer(_) => SchemaError::NotADatabase { path: path.to_owned() },
         })?;
@@ -112,9 +117,9 @@ impl SqliteStore {
             reader.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
             connections.push(reader);
         }
-        let mut desk =
+        let mut state =
             WriterState { items: Default::default(), locations: Default::default(), keys, claims: Default::default() };
-        let apply = move |connection: &mut Connection, jobs| group::apply(connection, &mut desk, jobs);
+        let apply = move |connection: &mut Connection, jobs| group_commit::apply(connection, &mut state, jobs);
         let writer = Writer::start("stock-writer", connection, apply)
             .map_err(|error| failed(rusqlite::Error::ToSqlConversionFailure(error.into())))?;
         Ok(Self { readers: Arc::new(Readers::new(connections, pending)), writer, options })
@@ -174,9 +179,9 @@ impl Store for SqliteStore {
 
     async fn discard(&self, command: &CommandKey, at: Timestamp) -> Result<bool, StoreError> {
         let CommandKey { item_id, command_id } = command.clone();
-        self.write(move |connection, desk| {
-            let key = keys::id_key(&item_id, command_id);
-            let Some((record_no, mut record)) = desk.find_record(connection, &item_id, command_id, key)? else {
+        self.write(move |connection, state| {
+            let key = record_index::id_key(&item_id, command_id);
+            let Some((record_no, mut record)) = state.find_record(connection, &item_id, command_id, key)? else {
                 return Ok(false);
             };
             let open = record.outcome.status == Status::DeadLettered && record.resubmitted_as.is_none();
@@ -206,8 +211,8 @@ impl Locations for SqliteStore {
         let text = serde_json::to_string(settings)
             .map_err(|error| StoreError::Unreadable(format!("the settings can't be written: {error}")))?;
         let location_id = settings.location_id.clone();
-        self.write(move |connection, desk| {
-            let location_no = desk.locations.no_or_new(connection, &location_id)?;
+        self.write(move |connection, state| {
+            let location_no = state.locations.no_or_new(connection, &location_id)?;
             connection
                 .prepare_cached("UPDATE location SET settings = ?2 WHERE location_no = ?1")?
                 .execute((location_no, &text))?;
@@ -329,8 +334,8 @@ impl AlertBook for SqliteStore {
         lease_until: Timestamp,
     ) -> Vec<Result<Claimed, StoreError>> {
         let (count, alerts) = (alerts.len(), alerts.to_vec());
-        let claimed = self.write(move |connection, desk| {
-            let claims = &mut desk.claims;
+        let claimed = self.write(move |connection, state| {
+            let claims = &mut state.claims;
             alerts.iter().map(|alert| alert_book::claim(connection, claims, alert, now, lease_until)).collect()
         });
         match claimed.await {
@@ -354,8 +359,8 @@ impl AlertBook for SqliteStore {
         lease_until: Timestamp,
     ) -> Result<Claimed, StoreError> {
         let notice = notice.clone();
-        self.write(move |connection, desk| {
-            alert_book::claim_notice(connection, &mut desk.claims, &notice, now, lease_until)
+        self.write(move |connection, state| {
+            alert_book::claim_notice(connection, &mut state.claims, &notice, now, lease_until)
         })
         .await
     }

@@ -172,7 +172,7 @@ pub(super) fn stock_as_of(view: &mut View<'_>, item_id: &ItemId, at: Timestamp) 
 
 const LEVELS: &str = "levels";
 
-/// Levels by item, then location. What is not `normal` is found by the sparse table `unwell`.
+/// Levels by item, then location. What is not `normal` is found by the sparse table `low_levels`.
 pub(super) fn levels(
     view: &mut View<'_>,
     filter: &LevelFilter,
@@ -180,13 +180,13 @@ pub(super) fn levels(
     limit: usize,
 ) -> Result<Page<LevelWithItem>, Fault> {
     let (limit, (connection, names)) = (cursor::clamp(limit), parts(view));
-    let unwell = filter.state.is_some_and(|state| state != StockState::Normal);
+    let not_normal = filter.state.is_some_and(|state| state != StockState::Normal);
     let mut query = Query::new(&format!(
         "SELECT body, item.item_no, {} FROM item {} CROSS JOIN level USING (item_no{}) CROSS JOIN location \
          USING (location_no)",
         level_columns!(),
-        if unwell { "CROSS JOIN unwell USING (item_no)" } else { "" },
-        if unwell { ", location_no" } else { "" },
+        if not_normal { "CROSS JOIN low_levels USING (item_no)" } else { "" },
+        if not_normal { ", location_no" } else { "" },
     ));
     query.and("body IS NOT NULL", []);
     if !filter.archived {

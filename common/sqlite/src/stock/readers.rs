@@ -5,8 +5,8 @@ use rusqlite::{Connection, Transaction};
 use tokio::sync::Semaphore;
 
 use super::fault::Fault;
-use super::keys::{PendingKeys, find_in_table, id_key};
 use super::names::LocationNames;
+use super::record_index::{PendingKeys, find_in_table, id_key};
 use super::rows;
 use stockline_core::domain::{CommandId, ItemId, Record};
 use stockline_core::ports::StoreError;

@@ -2,40 +2,40 @@ use rusqlite::{Connection, params};
 
 use super::commit::{Checked, FoundLevel, Prepared, WriterState, claim_key};
 use super::fault::Fault;
-use super::names::ItemFacts;
+use super::item_summaries::ItemSummary;
 use super::rows;
 use stockline_core::domain::{ClaimChange, Item, Level, Quantity, Record, Status, StockState};
 
 /// Writes a commit whose conditions hold.
 pub(super) fn write(
     connection: &Connection,
-    desk: &mut WriterState,
+    state: &mut WriterState,
     prepared: &Prepared,
     checked: Checked,
 ) -> Result<(), Fault> {
     let commit = &prepared.commit;
-    let mut facts = match checked.facts {
-        Some(facts) => facts,
+    let mut summary = match checked.summary {
+        Some(summary) => summary,
         None => {
             connection.prepare_cached("INSERT INTO item (item_id) VALUES (?1)")?.execute([commit.item_id.as_str()])?;
-            let facts = ItemFacts::unregistered(connection.last_insert_rowid());
-            desk.items.remember(&commit.item_id, facts);
-            facts
+            let summary = ItemSummary::unregistered(connection.last_insert_rowid());
+            state.items.remember(&commit.item_id, summary);
+            summary
         }
     };
     if let (Some(put), Some(body)) = (&commit.item, &prepared.item) {
-        let rejudge = facts.low_stock_threshold != put.item.catalogue.low_stock_threshold;
-        facts = put_item(connection, facts.item_no, &put.item, body)?;
-        desk.items.remember(&commit.item_id, facts);
+        let rejudge = summary.low_stock_threshold != put.item.catalogue.low_stock_threshold;
+        summary = put_item(connection, summary.item_no, &put.item, body)?;
+        state.items.remember(&commit.item_id, summary);
         if rejudge {
-            refresh_unwell(connection, facts)?;
+            refresh_low_levels(connection, summary)?;
         }
     }
     for ((put, tail), found) in commit.levels.iter().zip(&prepared.tails).zip(&checked.levels) {
-        put_level(connection, facts, found, &put.level, tail)?;
+        put_level(connection, summary, found, &put.level, tail)?;
     }
     for (chunk, entries) in commit.chunks.iter().zip(&prepared.chunks) {
-        let location_no = desk.locations.no_or_new(connection, &chunk.location_id)?;
+        let location_no = state.locations.no_or_new(connection, &chunk.location_id)?;
         if let Some(first) = chunk.entries.first() {
             connection
                 .prepare_cached(
@@ -43,7 +43,7 @@ pub(super) fn write(
                      VALUES (?1, ?2, ?3, ?4, ?5)",
                 )?
                 .execute(params![
-                    facts.item_no,
+                    summary.item_no,
                     location_no,
                     first.seq.cast_signed(),
                     first.recorded_at.as_millis(),
@@ -51,13 +51,13 @@ pub(super) fn write(
                 ])?;
         }
     }
-    put_claims(connection, facts.item_no, &commit.claims)?;
+    put_claims(connection, summary.item_no, &commit.claims)?;
     for ((record, (key, body)), replaced) in commit.records.iter().zip(&prepared.records).zip(checked.replaced) {
         match replaced {
             Some(record_no) => replace_record(connection, record_no, record, body)?,
             None => {
-                let record_no = append_record(connection, facts.item_no, record, body)?;
-                desk.keys.add(*key, record_no);
+                let record_no = append_record(connection, summary.item_no, record, body)?;
+                state.keys.add(*key, record_no);
             }
         }
     }
@@ -65,15 +65,15 @@ pub(super) fn write(
         rewrite_record(connection, *record_no, record)?;
     }
     if let (Some(mark), Some(text)) = (&commit.mark, &prepared.mark) {
-        let location_no = desk.locations.no_or_new(connection, &mark.location_id)?;
+        let location_no = state.locations.no_or_new(connection, &mark.location_id)?;
         connection
             .prepare_cached("INSERT INTO rejudged (item_no, command_id, location_no, mark) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![facts.item_no, mark.command_id.0.as_bytes(), location_no, text])?;
+            .execute(params![summary.item_no, mark.command_id.0.as_bytes(), location_no, text])?;
     }
     Ok(())
 }
 
-fn put_item(connection: &Connection, item_no: i64, item: &Item, body: &str) -> Result<ItemFacts, Fault> {
+fn put_item(connection: &Connection, item_no: i64, item: &Item, body: &str) -> Result<ItemSummary, Fault> {
     let catalogue = &item.catalogue;
     connection
         .prepare_cached(
@@ -89,7 +89,7 @@ fn put_item(connection: &Connection, item_no: i64, item: &Item, body: &str) -> R
             item.updated_at.as_millis(),
             body
         ])?;
-    Ok(ItemFacts {
+    Ok(ItemSummary {
         item_no,
         version: Some(item.version),
         threshold_version: item.threshold_version,
@@ -99,7 +99,7 @@ fn put_item(connection: &Connection, item_no: i64, item: &Item, body: &str) -> R
 
 fn put_level(
     connection: &Connection,
-    facts: ItemFacts,
+    summary: ItemSummary,
     found: &FoundLevel,
     level: &Level,
     tail: &[u8],
@@ -117,7 +117,7 @@ fn put_level(
         }
     };
     connection.prepare_cached(sql)?.execute(params![
-        facts.item_no,
+        summary.item_no,
         found.location_no,
         level.on_hand.raw(),
         level.seq.cast_signed(),
@@ -131,29 +131,29 @@ fn put_level(
         level.updated_at.as_millis(),
         tail
     ])?;
-    let unwell = |on_hand, threshold: Option<Quantity>| {
-        StockState::judge(on_hand, threshold.or(facts.low_stock_threshold)) != StockState::Normal
+    let is_low = |on_hand, threshold: Option<Quantity>| {
+        StockState::judge(on_hand, threshold.or(summary.low_stock_threshold)) != StockState::Normal
     };
-    let was = found.stored.is_some_and(|stored| unwell(stored.on_hand, stored.low_stock_threshold));
-    let is = unwell(level.on_hand, level.low_stock_threshold);
+    let was = found.stored.is_some_and(|stored| is_low(stored.on_hand, stored.low_stock_threshold));
+    let is = is_low(level.on_hand, level.low_stock_threshold);
     let sql = match (was, is) {
-        (false, true) => "INSERT OR IGNORE INTO unwell (item_no, location_no) VALUES (?1, ?2)",
-        (true, false) => "DELETE FROM unwell WHERE item_no = ?1 AND location_no = ?2",
+        (false, true) => "INSERT OR IGNORE INTO low_levels (item_no, location_no) VALUES (?1, ?2)",
+        (true, false) => "DELETE FROM low_levels WHERE item_no = ?1 AND location_no = ?2",
         _ => return Ok(()),
     };
-    connection.prepare_cached(sql)?.execute((facts.item_no, found.location_no))?;
+    connection.prepare_cached(sql)?.execute((summary.item_no, found.location_no))?;
     Ok(())
 }
 
 /// After the default threshold changed: which of the item's levels are low, out or oversold by it.
-fn refresh_unwell(connection: &Connection, facts: ItemFacts) -> Result<(), Fault> {
-    connection.prepare_cached("DELETE FROM unwell WHERE item_no = ?1")?.execute([facts.item_no])?;
+fn refresh_low_levels(connection: &Connection, summary: ItemSummary) -> Result<(), Fault> {
+    connection.prepare_cached("DELETE FROM low_levels WHERE item_no = ?1")?.execute([summary.item_no])?;
     connection
         .prepare_cached(
-            "INSERT INTO unwell (item_no, location_no) SELECT item_no, location_no FROM level \
+            "INSERT INTO low_levels (item_no, location_no) SELECT item_no, location_no FROM level \
              WHERE item_no = ?1 AND (on_hand <= 0 OR on_hand < coalesce(low_stock_threshold, ?2))",
         )?
-        .execute((facts.item_no, facts.low_stock_threshold.map(Quantity::raw)))?;
+        .execute((summary.item_no, summary.low_stock_threshold.map(Quantity::raw)))?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ const DOMAIN: &Suite =
 const FOLD: &str = "common/core/src/domain/fold.rs";
 const DRAFT: &str = "common/core/src/domain/fold/draft.rs";
 const MOVEMENTS: &str = "common/core/src/domain/fold/movements.rs";
-const OCCURRENCE: &str = "common/core/src/domain/fold/occurrence.rs";
+const OCCURRENCE: &str = "common/core/src/domain/occurrence.rs";
 const LEVEL: &str = "common/core/src/domain/level.rs";
 const OUTCOME: &str = "common/core/src/domain/outcome.rs";
 const CATALOGUE: &str = "common/core/src/domain/fold/catalogue_commands.rs";
@@ -170,7 +170,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a-resubmission-grows-older-while-it-is-not-corrected",
         edits: &[edit(
-            "common/core/src/domain/fold/occurrence.rs",
+            "common/core/src/domain/occurrence.rs",
             "queued.first_accepted_at.unwrap_or(queued.accepted_at)",
             "queued.accepted_at",
         )],

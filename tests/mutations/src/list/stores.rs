@@ -19,7 +19,7 @@ const CONTRACT_ON_SQLITE: &Suite = &Suite {
 const COMMIT: &str = "common/aws/src/dynamodb/commit.rs";
 const CALL: &str = "common/aws/src/dynamodb/call.rs";
 const CANCEL: &str = "common/aws/src/dynamodb/cancel.rs";
-const PACE: &str = "common/sqlite/src/queue/pace.rs";
+const PACE: &str = "common/sqlite/src/queue_db/pace.rs";
 const LOAD: &str = "common/aws/src/dynamodb/load.rs";
 
 pub(super) const DYNAMODB: &[Mutation] = &[
@@ -89,8 +89,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         name: "dynamodb-a-conflict-of-transactions-is-an-outcome",
         edits: &[edit(
             CANCEL,
-            "Some(code) => passing = Some(told(code, reason)),",
-            "Some(code) => refused = Some(told(code, reason)),",
+            "Some(code) => transient = Some(describe(code, reason)),",
+            "Some(code) => refused = Some(describe(code, reason)),",
         )],
         suite: AWS_CRATE,
         killed_by: "dynamodb::tests::answers::a_transaction_with_a_conflict_may_pass_and_no_answer_is_taken_for_an_outcome",
@@ -125,11 +125,11 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         name: "sqlite-sends-run-ahead-of-what-is-worked-off",
         edits: &[edit(
             PACE,
-            "if !at_work || waiting + state.sending <= free {",
-            "if !at_work || waiting + state.sending < usize::MAX {",
+            "if !worker_runs || waiting + state.sending <= free {",
+            "if !worker_runs || waiting + state.sending < usize::MAX {",
         )],
         suite: SQLITE_CRATE,
-        killed_by: "queue::tests::once_much_waits_and_is_worked_off_a_send_is_held_back_until_it_is_earned",
+        killed_by: "queue_db::tests::once_much_waits_and_is_worked_off_a_send_is_held_back_until_it_is_earned",
     },
     Mutation {
         name: "dynamodb-the-write-path-reads-what-may-be-old",
@@ -149,7 +149,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "(entry.id(), { let _ = queue_error(entry.code(), \"\"); Ok(()) })",
         )],
         suite: AWS_CRATE,
-        killed_by: "sqs::entries::tests::each_entry_has_its_own_result_and_what_is_not_named_has_failed",
+        killed_by: "sqs::entries::tests::each_entry_has_its_own_result_and_an_unnamed_entry_has_failed",
     },
     Mutation {
         name: "an-entry-that-the-answer-does-not-name-counts-as-done",
@@ -176,7 +176,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
 const POWER: &Suite = &Suite { arguments: &["-p", "stockline-tests", "--test", "powerloss"], sources: "tests/tests" };
 
 const SQLITE_COMMIT: &str = "common/sqlite/src/stock/commit.rs";
-const MESSAGES: &str = "common/sqlite/src/queue/messages.rs";
+const MESSAGES: &str = "common/sqlite/src/queue_db/messages.rs";
 
 pub(super) const SQLITE: &[Mutation] = &[
     Mutation {
@@ -203,8 +203,8 @@ pub(super) const SQLITE: &[Mutation] = &[
         name: "sqlite-an-item-is-put-over-any-version",
         edits: &[edit(
             SQLITE_COMMIT,
-            "commit.item.as_ref().is_none_or(|put| put.loaded_version == facts.and_then(|f| f.version))",
-            "commit.item.as_ref().is_none_or(|put| put.loaded_version == facts.and_then(|f| f.version) || true)",
+            "commit.item.as_ref().is_none_or(|put| put.loaded_version == summary.and_then(|summary| summary.version))",
+            "commit.item.as_ref().is_none_or(|put| put.loaded_version == summary.and_then(|summary| summary.version) || true)",
         )],
         suite: CONTRACT_ON_SQLITE,
         killed_by: "a_stale_level_or_item_is_a_conflict",
@@ -213,8 +213,8 @@ pub(super) const SQLITE: &[Mutation] = &[
         name: "sqlite-a-level-is-re-judged-by-an-old-threshold",
         edits: &[edit(
             SQLITE_COMMIT,
-            "facts.version.is_some() && facts.threshold_version == version",
-            "facts.version.is_some() && (facts.threshold_version == version || true)",
+            "summary.version.is_some() && summary.threshold_version == version",
+            "summary.version.is_some() && (summary.threshold_version == version || true)",
         )],
         suite: CONTRACT_ON_SQLITE,
         killed_by: "a_level_is_rejudged_once_and_only_by_the_threshold_that_holds",
@@ -229,15 +229,15 @@ pub(super) const SQLITE: &[Mutation] = &[
         name: "sqlite-a-group-is-delivered-while-it-is-in-flight",
         edits: &[edit(
             MESSAGES,
-            "        group.in_flight = group.held.len();\n    }\n\n    fn taken_before",
-            "        group.in_flight = group.held.len();
-        if !group.waiting.is_empty() {
+            "        item.in_flight = item.delivered.len();\n    }\n\n    fn taken_before",
+            "        item.in_flight = item.delivered.len();
+        if !item.waiting.is_empty() {
             self.ready.push_back(Arc::clone(name));
         }
     }\n\n    fn taken_before",
         )],
         suite: SQLITE_CRATE,
-        killed_by: "queue::tests::a_group_is_locked_while_any_of_its_messages_is_in_flight",
+        killed_by: "queue_db::tests::a_group_is_locked_while_any_of_its_messages_is_in_flight",
     },
     Mutation {
         name: "sqlite-an-expired-handle-acknowledges",
@@ -247,7 +247,7 @@ pub(super) const SQLITE: &[Mutation] = &[
             "    pub(super) fn ack(&mut self, _now: Instant, delivery: DeliveryNo) -> Option<i64> {",
         )],
         suite: SQLITE_CRATE,
-        killed_by: "queue::tests::an_expired_handle_neither_acknowledges_nor_extends",
+        killed_by: "queue_db::tests::an_expired_handle_neither_acknowledges_nor_extends",
     },
     Mutation {
         name: "sqlite-what-is-accepted-is-not-synced",
@@ -258,7 +258,7 @@ pub(super) const SQLITE: &[Mutation] = &[
                 "if options.synchronous_off { \"OFF\" } else { \"OFF\" })?;",
             ),
             edit(
-                "common/sqlite/src/queue/batches.rs",
+                "common/sqlite/src/queue_db/batches.rs",
                 "\"synchronous\", if durable { \"FULL\" } else { \"NORMAL\" })?;",
                 "\"synchronous\", if durable { \"OFF\" } else { \"OFF\" })?;",
             ),

@@ -137,7 +137,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a-threshold-that-stands-already-re-judges",
         edits: &[edit(
-            "common/core/src/domain/fold/draft.rs",
+            "common/core/src/domain/fold/decide.rs",
             "changed_default: queued.command.action.sets_default().then_some(applied.ends_fold),",
             "changed_default: queued.command.action.sets_default().then_some(true),",
         )],

@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
-use super::super::cancel::{Stands, classify};
+use super::super::cancel::{ActionKind, classify};
 use super::*;
 use crate::StartError;
 use stockline_core::domain::{Claim, RejudgeMark};
@@ -191,7 +191,7 @@ async fn a_read_that_fails_is_an_error_and_never_an_absent_row() {
     assert!(store.location(&place("main")).await.is_err());
 }
 
-/// What stands in a reason.
+/// The reason that one action of a transaction failed.
 #[derive(Clone, Copy)]
 enum Why {
     Nothing,
@@ -201,13 +201,14 @@ enum Why {
 }
 
 #[test]
-fn each_reason_is_read_by_the_action_it_stands_for() {
+fn each_reason_is_read_by_the_kind_of_its_action() {
     use Why::{Failed, FailedWith, Is, Nothing};
     let letter = |n| Record { retry: 3, ..with_id(rejection().records.remove(0), n) };
     let mark = RejudgeMark { command_id: id(1), location_id: place("main"), alert: None };
     let marked = row::of_mark(&item_id("cola"), &mark).unwrap();
     // Two outcomes (the second of a later retry than what may be stored), a mark, a level.
-    let stands = [Stands::Record { retry: 0 }, Stands::Record { retry: 5 }, Stands::Mark, Stands::AsLoaded];
+    let kinds =
+        [ActionKind::Record { retry: 0 }, ActionKind::Record { retry: 5 }, ActionKind::Mark, ActionKind::AsLoaded];
     let read = |whys: [Why; 4]| {
         let reasons: Vec<_> = whys
             .iter()
@@ -225,7 +226,7 @@ fn each_reason_is_read_by_the_action_it_stands_for() {
                 }
             })
             .collect();
-        classify(&stands, &reasons)
+        classify(&kinds, &reasons)
     };
     let decided = |n| Ok::<_, String>(CommitOutcome::Decided(vec![letter(n)]));
     let judged = || Ok(CommitOutcome::Judged(Box::new(mark.clone())));
@@ -265,7 +266,7 @@ fn each_reason_is_read_by_the_action_it_stands_for() {
         }
     }
     let unreadable = CancellationReason::builder().code("ConditionalCheckFailed").set_item(Some(marked.clone()));
-    assert!(matches!(classify(&stands, &[unreadable.build()]), Err(StoreError::Unreadable(_))));
+    assert!(matches!(classify(&kinds, &[unreadable.build()]), Err(StoreError::Unreadable(_))));
 }
 
 fn with_id(mut record: Record, n: u128) -> Record {
@@ -278,7 +279,7 @@ async fn a_start_without_its_table_says_what_to_do() {
     let failed = async |answer: (u16, Value)| Canned::store([answer]).0.check().await.unwrap_err();
     let error = failed(fails("ResourceNotFoundException")).await;
     assert!(
-        matches!(&error, StartError::Missing(text) if text.contains("the table stockline is not there")),
+        matches!(&error, StartError::Missing(text) if text.contains("the table stockline does not exist")),
         "{error}"
     );
     let error = failed(fails("AccessDeniedException")).await;

@@ -47,7 +47,7 @@ async fn the_rows_of_a_tills_sale_are_one_write_unit_each() {
     assert!(chunks <= 60 / 7, "{chunks} chunks: a tail holds at least 7 entries");
 }
 
-/// The fold leaves room for these (`ACTION_MAX_BYTES` in `fold/room.rs`; `weigh` in the domain's tests).
+/// The fold leaves room for these (`ACTION_MAX_BYTES` in `fold/size.rs`; `weigh` in the domain's tests).
 #[test]
 fn names_keys_and_keys_of_indexes_have_300_bytes_a_row_at_most() {
     let (item_id, place) = (item_id(&"x".repeat(ItemId::MAX_LEN)), place(&"x".repeat(LocationId::MAX_LEN)));
@@ -68,7 +68,7 @@ fn names_keys_and_keys_of_indexes_have_300_bytes_a_row_at_most() {
 }
 
 #[tokio::test]
-async fn a_movement_pays_for_no_index_while_its_level_is_well() {
+async fn a_movement_pays_for_no_index_while_its_level_is_normal() {
     let mut shop = Shop::new().await;
     shop.register("cola", r#","low_stock_threshold":5"#).await;
     let level = Key::level(&item_id("cola"), &place("main"));
@@ -126,7 +126,7 @@ async fn what_can_not_be_read_names_its_row_and_what_is_newer_says_so() {
     damaged(row::chunk(&cmd).unwrap_err());
     damaged(row::holder(&named(&cmd, "item_id", row::text("no id"))).unwrap_err());
     let error = row::settings(&HashMap::new()).unwrap_err();
-    assert!(error.to_string().ends_with("settings of a row without a key: is not there"), "{error}");
+    assert!(error.to_string().ends_with("settings of a row without a key: is missing"), "{error}");
 }
 
 #[tokio::test]

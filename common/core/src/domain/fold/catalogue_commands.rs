@@ -1,8 +1,8 @@
 use super::super::{
     Action, Catalogue, CataloguePatch, Claim, Item, LocationId, Quantity, Queued, Rejection, RejectionCode,
 };
-use super::draft::{Applied, Decision, Draft, reject};
-use super::movements::{fractional, unknown_item, unknown_location};
+use super::decision::{Applied, Decision, fractional, reject, unknown_item, unknown_location};
+use super::draft::Draft;
 
 impl Draft<'_> {
     /// Judges a command on the catalogue or a threshold, and applies it.

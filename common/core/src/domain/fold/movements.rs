@@ -1,9 +1,10 @@
+use super::super::occurrence::Occurrence;
 use super::super::{
     Action, Cost, Effect, Entry, EntryKind, Item, LocationId, Quantity, Queued, Rejection, RejectionCode,
     ShortagePolicy,
 };
-use super::draft::{Applied, Decision, Draft, DraftLevel, reject};
-use super::occurrence::Occurrence;
+use super::decision::{Applied, Decision, fractional, reject, unknown_item, unknown_location};
+use super::draft::{Draft, DraftLevel};
 
 /// One leg of a movement: what it does to one level.
 struct Leg<'q> {
@@ -283,22 +284,4 @@ fn insufficient(location_id: &LocationId, on_hand: Quantity, delta: Quantity) ->
         location_id: Some(location_id.clone()),
         ..reject(RejectionCode::InsufficientStock, detail)
     }
-}
-
-pub(super) fn fractional(item: &Item, field: &str, quantity: Quantity) -> String {
-    let (id, decimals) = (&item.item_id, item.catalogue.decimals);
-    format!("{field} {quantity} has more decimals than the {decimals} of item {id}")
-}
-
-pub(super) fn unknown_item(item_id: &str) -> Rejection {
-    reject(
-        RejectionCode::UnknownItem,
-        format!("item {item_id} is not registered; a manager registers it with register_item"),
-    )
-}
-
-pub(super) fn unknown_location(location: &LocationId) -> Rejection {
-    let detail =
-        format!("location {location} is not registered; a manager registers it with PUT /v1/locations/{location}");
-    Rejection { location_id: Some(location.clone()), ..reject(RejectionCode::UnknownLocation, detail) }
 }

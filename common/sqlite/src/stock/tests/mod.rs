@@ -9,6 +9,7 @@ use stockline_core::domain::{Command, CommandId, Fold, FoldLimits, Queued, Rules
 mod alerts;
 mod commits;
 mod durability;
+mod migration;
 
 /// 2026-01-31T08:15:00Z
 const NOON: i64 = 1_769_847_300_000;

@@ -6,17 +6,17 @@ use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::alerts::SharedAlerts;
 use super::batches::{Batches, Job, Table, Write, unavailable};
 use super::messages::{Message, Messages, SharedMessages};
-use crate::alert_queue::SharedAlerts;
 use crate::schema::{self, OpenOptions, Schema, SchemaError};
 use crate::writer::Writer;
 use crate::{DataFolder, folder};
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::{Clock, QueueError};
 
-/// Rows come in order of their keys and leave in about that order: no index but the table itself, which is what keeps
-/// an append cheap however many wait.
+/// The tables of `queue.db`. Rows arrive in the order of their keys and leave in about that order. They have no index, so an
+/// append stays cheap however many rows wait.
 pub(super) const QUEUE: Schema = Schema {
     name: "queue",
     application_id: 0x534C_5155,
@@ -36,14 +36,15 @@ pub(super) const QUEUE: Schema = Schema {
     "],
 };
 
-/// `queue.db`: one writing connection on a thread of its own, one for reading bodies, and what waits in it.
+/// An open `queue.db`: a writing connection on a thread of its own, a connection that reads bodies, and the waiting messages
+/// and alerts.
 #[derive(Debug)]
-pub(crate) struct QueueFile {
-    /// Closed before the writer, whose close then writes the WAL back.
+pub(super) struct QueueFile {
+    /// Closed before the writer, so that closing the writer carries the WAL back.
     reader: Mutex<Connection>,
     writer: Writer<Job>,
     pub(super) messages: Arc<SharedMessages>,
-    pub(crate) alerts: Arc<SharedAlerts>,
+    pub(super) alerts: Arc<SharedAlerts>,
     _folder: Option<DataFolder>,
 }
 
@@ -67,25 +68,25 @@ impl QueueFile {
         Ok(Self { reader, writer, messages, alerts, _folder: folder.1 })
     }
 
-    /// Has the writer write, and waits for its answer.
-    pub(crate) async fn write(&self, write: Write) -> Result<(), QueueError> {
+    /// Passes a write to the writer and waits for its answer.
+    pub(super) async fn write(&self, write: Write) -> Result<(), QueueError> {
         let (reply, answer) = oneshot::channel();
-        let gone = || QueueError::Unavailable("the writer of queue.db has ended; restart stockline".to_owned());
+        let gone = || QueueError::Unavailable("the writer of queue.db has stopped; restart stockline".to_owned());
         if !self.writer.submit(Job::Write(write, reply)) {
             return Err(gone());
         }
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
-    /// Deletes rows with what is written next; where that fails, they come again after a restart.
-    pub(crate) fn delete(&self, table: Table, rows: Vec<i64>) {
+    /// Deletes rows with the next write. If that never happens, they are delivered again after a restart.
+    pub(super) fn delete(&self, table: Table, rows: Vec<i64>) {
         if !rows.is_empty() {
             self.writer.submit(Job::Delete(table, rows));
         }
     }
 
-    /// Reads bodies, each `None` where its row is gone. Blocks on the disk.
-    pub(crate) fn read_bodies(&self, table: Table, rows: &[i64]) -> Result<Vec<Option<String>>, QueueError> {
+    /// Reads bodies; `None` for a row that no longer exists. Blocks on the disk.
+    pub(super) fn read_bodies(&self, table: Table, rows: &[i64]) -> Result<Vec<Option<String>>, QueueError> {
         let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let sql = match table {
             Table::Message => "SELECT body FROM message WHERE n = ?1",
@@ -100,7 +101,7 @@ impl QueueFile {
     }
 }
 
-/// Puts all that an earlier process left into memory, visible.
+/// Reads the messages of an earlier process into memory, all of them visible.
 fn recover(
     connection: &Connection,
     messages: &mut Messages,
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bodies_beyond_the_bound_of_memory_are_read_from_the_file() {
+    async fn bodies_beyond_the_memory_limit_are_read_from_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let clock = FixedClock::at(Timestamp::EPOCH);
         let messages = Messages::new(QueueOptions::default());

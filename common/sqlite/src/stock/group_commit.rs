@@ -33,7 +33,7 @@ impl std::fmt::Debug for Job {
 
 /// A small write, then its answer once it is durable or has failed.
 pub(super) trait Task: Send {
-    fn run(&mut self, connection: &Connection, desk: &mut WriterState) -> Result<(), Fault>;
+    fn run(&mut self, connection: &Connection, state: &mut WriterState) -> Result<(), Fault>;
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
@@ -45,8 +45,8 @@ pub(super) struct Call<T, F> {
 }
 
 impl<T: Send, F: FnMut(&Connection, &mut WriterState) -> Result<T, Fault> + Send> Task for Call<T, F> {
-    fn run(&mut self, connection: &Connection, desk: &mut WriterState) -> Result<(), Fault> {
-        self.value = Some(Ok((self.write)(connection, desk)?));
+    fn run(&mut self, connection: &Connection, state: &mut WriterState) -> Result<(), Fault> {
+        self.value = Some(Ok((self.write)(connection, state)?));
         Ok(())
     }
 
@@ -77,7 +77,7 @@ enum Stop {
 }
 
 /// Does everything that waits.
-pub(super) fn apply(connection: &mut Connection, desk: &mut WriterState, jobs: Vec<Job>) {
+pub(super) fn apply(connection: &mut Connection, state: &mut WriterState, jobs: Vec<Job>) {
     let (mut calls, mut tasks, mut close) = (Vec::new(), Vec::new(), false);
     for job in jobs {
         match job {
@@ -90,7 +90,7 @@ pub(super) fn apply(connection: &mut Connection, desk: &mut WriterState, jobs: V
         }
     }
     if !(calls.is_empty() && tasks.is_empty()) {
-        let committed = run(connection, desk, &mut calls, &mut tasks);
+        let committed = run(connection, state, &mut calls, &mut tasks);
         answer(calls, tasks, &committed);
     }
     if close && let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
@@ -102,21 +102,21 @@ type Tasks = Vec<(Box<dyn Task>, Result<(), StoreError>)>;
 
 fn run(
     connection: &mut Connection,
-    desk: &mut WriterState,
+    state: &mut WriterState,
     calls: &mut [CommitCall],
     tasks: &mut Tasks,
 ) -> Result<(), StoreError> {
     let left_out: usize = calls.iter().map(|call| call.prepared.len()).sum();
     // Each round leaves at least one commit out.
     for _ in 0..=left_out {
-        match transaction(connection, desk, calls, tasks) {
+        match transaction(connection, state, calls, tasks) {
             Ok(()) => return Ok(()),
             Err(Stop::All(fault)) => {
-                desk.rolled_back();
+                state.rolled_back();
                 return Err(fault.into());
             }
             Err(Stop::LeaveOut { call, commit, settled }) => {
-                desk.rolled_back();
+                state.rolled_back();
                 for call in calls.iter_mut() {
                     for (settled, prepared) in call.settled.iter_mut().zip(&call.prepared) {
                         if prepared.is_ok() && !matches!(settled, Some(Ok(CommitOutcome::Refused(_)) | Err(_))) {
@@ -133,7 +133,7 @@ fn run(
 
 fn transaction(
     connection: &mut Connection,
-    desk: &mut WriterState,
+    state: &mut WriterState,
     calls: &mut [CommitCall],
     tasks: &mut Tasks,
 ) -> Result<(), Stop> {
@@ -145,7 +145,7 @@ fn transaction(
                 continue;
             }
             let settled = match prepared {
-                Ok(prepared) => match one(&transaction, desk, prepared) {
+                Ok(prepared) => match one(&transaction, state, prepared) {
                     Ok(outcome) => Ok(outcome),
                     Err((fault, wrote)) => {
                         let settled = if fault.is_refusal() {
@@ -167,18 +167,18 @@ fn transaction(
         }
     }
     for (task, result) in tasks.iter_mut() {
-        *result = savepoint(&transaction, desk, task.as_mut()).map_err(Stop::All)?;
+        *result = savepoint(&transaction, state, task.as_mut()).map_err(Stop::All)?;
     }
-    desk.keys.write(&transaction).map_err(Stop::All)?;
+    state.keys.write(&transaction).map_err(Stop::All)?;
     transaction.commit().map_err(all)?;
-    desk.keys.committed();
+    state.keys.committed();
     Ok(())
 }
 
 /// One commit; on a fault, whether it may have written already.
-fn one(connection: &Connection, desk: &mut WriterState, prepared: &Prepared) -> Result<CommitOutcome, (Fault, bool)> {
-    match commit::check(connection, desk, prepared) {
-        Ok(Ok(checked)) => write::write(connection, desk, prepared, checked)
+fn one(connection: &Connection, state: &mut WriterState, prepared: &Prepared) -> Result<CommitOutcome, (Fault, bool)> {
+    match commit::check(connection, state, prepared) {
+        Ok(Ok(checked)) => write::write(connection, state, prepared, checked)
             .map(|()| CommitOutcome::Committed)
             .map_err(|fault| (fault, true)),
         Ok(Err(outcome)) => Ok(outcome),
@@ -189,16 +189,16 @@ fn one(connection: &Connection, desk: &mut WriterState, prepared: &Prepared) -> 
 /// A task in a savepoint of its own: its failure is its own, unless the disk is full.
 fn savepoint(
     connection: &Connection,
-    desk: &mut WriterState,
+    state: &mut WriterState,
     task: &mut dyn Task,
 ) -> Result<Result<(), StoreError>, Fault> {
     connection.execute_batch("SAVEPOINT task")?;
-    let result = match task.run(connection, desk) {
+    let result = match task.run(connection, state) {
         Ok(()) => Ok(()),
         Err(fault) if fault.is_refusal() || fault.is_of_one_row() => {
             connection.execute_batch("ROLLBACK TO task")?;
-            desk.items.forget();
-            desk.locations.forget();
+            state.items.forget();
+            state.locations.forget();
             Err(fault.into())
         }
         Err(fault) => return Err(fault),

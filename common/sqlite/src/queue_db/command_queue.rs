@@ -6,65 +6,41 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use self::messages::{Messages, Taken};
-use self::pace::Pace;
 use super::alert_queue::SqliteAlertQueue;
+use super::batches::{Table, Write};
+use super::file::QueueFile;
 use super::in_flight::{read_handle, write_handle};
-use super::{DataFolder, OpenOptions, SchemaError};
+use super::messages::{Messages, Taken};
+use super::options::QueueOptions;
+use super::pace::SendPace;
+use crate::DataFolder;
+use crate::schema::{OpenOptions, SchemaError};
 use stockline_core::ports::{Clock, CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
 
-mod batches;
-mod file;
-mod messages;
-mod pace;
-#[cfg(test)]
-mod tests;
-
-pub(super) use batches::{Table, Write as QueueWrite};
-pub(super) use file::QueueFile;
-
-/// The most packs of one send: bounds how long one transaction gets.
+/// The most packs of one send. It bounds the length of one transaction.
 const MAX_SEND_PACKS: usize = 500;
-
-/// How the command queue behaves.
-#[derive(Debug, Clone, Copy)]
-pub struct QueueOptions {
-    /// For how long a delivery is held unless that is changed.
-    pub visibility_timeout: Duration,
-    /// What was delivered more often is set aside.
-    pub max_receive_count: u32,
-    /// The most messages of one group in flight.
-    pub messages_per_group_receive: usize,
-}
-
-impl Default for QueueOptions {
-    /// As the AWS template sets its queue (design.md §6).
-    fn default() -> Self {
-        Self { visibility_timeout: Duration::from_secs(60), max_receive_count: 1_000, messages_per_group_receive: 10 }
-    }
-}
 
 /// The standalone home's command queue, in `queue.db`.
 ///
-/// Sends that wait together share one transaction and one sync; `Ok` comes after it. Who holds what lives in memory,
-/// so after a restart all that is not acknowledged is visible again, in order. The first delivery of a message is
-/// counted in memory only, every other in the file before it is made: one that kills the process each time reaches
-/// the limit of receives.
+/// Sends that wait at the same time share one transaction and one sync, and return `Ok` after it. Deliveries are kept in
+/// memory, so after a restart every unacknowledged message is visible again, in order. The first delivery of a message is
+/// counted in memory only. Every other is counted in the file before it is made, so a message that kills the process each
+/// time reaches the limit.
 #[derive(Debug)]
 pub struct SqliteQueue {
     file: Arc<QueueFile>,
     options: QueueOptions,
     clock: Arc<dyn Clock>,
-    pace: Pace,
+    pace: SendPace,
 }
 
 impl SqliteQueue {
-    /// Opens the folder's queue, and creates it where it is absent. The folder stays locked while the queue lives.
+    /// Opens the queue of a folder, or creates it. The folder stays locked while the queue lives.
     pub fn open(folder: &DataFolder, options: QueueOptions, clock: Arc<dyn Clock>) -> Result<Self, SchemaError> {
         Self::open_in((folder.path(), Some(folder.clone())), options, clock, &OpenOptions::default())
     }
 
-    /// For tests of power loss: no lock, another file system, no sync.
+    /// Opens the queue without a lock and with special file options, for tests of power loss.
     #[doc(hidden)]
     pub fn open_with(
         folder: &Path,
@@ -82,15 +58,15 @@ impl SqliteQueue {
         open: &OpenOptions,
     ) -> Result<Self, SchemaError> {
         let file = QueueFile::open(folder, Messages::new(options), &*clock, open)?;
-        Ok(Self { file: Arc::new(file), options, clock, pace: Pace::default() })
+        Ok(Self { file: Arc::new(file), options, clock, pace: SendPace::default() })
     }
 
-    /// The alert queue, which shares this one's file and its writer.
+    /// Returns the alert queue, which shares the file and its writer.
     pub fn alerts(&self) -> SqliteAlertQueue {
         SqliteAlertQueue::new(Arc::clone(&self.file))
     }
 
-    /// Reads the bodies that memory had no room for.
+    /// Reads the bodies that are not in memory.
     async fn fill_bodies(&self, taken: &mut [Taken]) -> Result<(), QueueError> {
         let rows: Vec<i64> = taken.iter().filter(|taken| taken.body.is_none()).map(|taken| taken.n).collect();
         if rows.is_empty() {
@@ -99,33 +75,33 @@ impl SqliteQueue {
         let file = Arc::clone(&self.file);
         let bodies = tokio::task::spawn_blocking(move || file.read_bodies(Table::Message, &rows))
             .await
-            .map_err(|error| QueueError::Unavailable(format!("queue.db could not be read: {error}")))??;
+            .map_err(|error| QueueError::Unavailable(format!("queue.db can't be read: {error}")))??;
         for (taken, body) in taken.iter_mut().filter(|taken| taken.body.is_none()).zip(bodies) {
             taken.body = body.map(Arc::from);
         }
         Ok(())
     }
 
-    /// Leaves out what has no row any more: acknowledged meanwhile by another holder of the same delivery, or taken
-    /// out of the file by another program, where waiting for it would lock its group for good.
+    /// Leaves out messages without a row. Another holder of the same delivery has acknowledged the message, or another
+    /// program deleted the row; then waiting for it would lock its item for ever.
     fn forget_lost(&self, taken: &mut Vec<Taken>) {
         for lost in taken.extract_if(.., |taken| taken.body.is_none()) {
             if self.file.messages.change(|messages| messages.ack(Instant::now(), lost.delivery)).is_some() {
-                tracing::error!(row = lost.n, group = %lost.group, "a message is gone from queue.db: was that file edited?");
+                tracing::error!(row = lost.n, group = %lost.group, "a message has disappeared from queue.db: was that file edited?");
             }
         }
     }
 
-    /// Counts deliveries in the file.
+    /// Counts deliveries in the file, where they must survive the process.
     async fn record(&self, taken: &[Taken]) {
         let receives: Vec<(i64, u32)> =
             taken.iter().filter(|taken| taken.to_be_recorded).map(|taken| (taken.n, taken.receives)).collect();
         if receives.is_empty() {
             return;
         }
-        if let Err(error) = self.file.write(QueueWrite::Record(receives)).await {
-            // Work goes on: the count only guards against a message that kills the process, and memory has it.
-            tracing::warn!(%error, "deliveries were not counted");
+        if let Err(error) = self.file.write(Write::Record(receives)).await {
+            // The count only guards against a message that kills the process, and memory still has it.
+            tracing::warn!(%error, "deliveries can't be counted in queue.db");
         }
     }
 
@@ -150,7 +126,7 @@ impl CommandSender for SqliteQueue {
         let count = packs.len();
         let _sending = self.pace.keep(count, || self.file.messages.change(|messages| messages.count())).await;
         let sent_at = self.clock.now();
-        let result = self.file.write(QueueWrite::Send { packs, sent_at }).await;
+        let result = self.file.write(Write::Send { packs, sent_at }).await;
         vec![result; count]
     }
 

@@ -1,10 +1,22 @@
-//! How a record is found by item and command id.
+//! The index that finds a record by item and command id.
 //!
-//! Command ids are random (v4, v5), and a random insert into a large B-tree writes a whole page for a few bytes: with
-//! 5 million records that alone took as long as all the rest of a commit. So keys are collected in memory
-//! ([`PendingKeys`]) and logged by appending; each commit moves as many as came in, *in key order*, into `record_key`,
-//! going round and round, so that several keys share each page written. At a start the log is read back.
-//! Ids with a time in front (v6, v7) keep their order in the key, so they share pages anyway.
+//! Command ids are random (v4, v5). A random insert into a large B-tree writes a whole page for a few bytes: with
+//! 5 million records, such inserts took as long as the rest of the commit. So new keys wait in memory
+//! ([`PendingKeys`]) and are appended to a log. Each commit moves as many keys as it added, *in key order*, into the
+//! table `record_key`, so that several keys share each page written. A start reads the log back.
+//! Ids that begin with a time (v6, v7) keep their order in the key, so they share pages anyway.
+//!
+//! ```text
+//!  add ──► fresh ──write──► key_log and PendingKeys ──sweep──► record_key
+//!
+//!  One round of the sweep, over all pending keys in ascending order:
+//!
+//!  position: None ──keys were moved──► Some(last key moved) ──┐
+//!              ▲                          │        ▲  keys    │
+//!              │                          │        └──moved───┘
+//!              └──no key above position───┘
+//!                 (log rows from before the round are deleted: their keys are in the table)
+//! ```
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -15,17 +27,17 @@ use rusqlite::Connection;
 use super::fault::Fault;
 use stockline_core::domain::{CommandId, ItemId};
 
-/// Where a record is: its key, which a few may share, and its number.
+/// The key of a record, which several records may share, and the record's number.
 type Key = (i64, i64);
 
-/// How many keys wait in memory (about 3 MB): as many as make several land on each page of a table of millions.
+/// How many keys wait in memory (about 3 MB): enough that several fall on each page of a table of millions.
 pub(super) const PENDING_KEYS_MAX: usize = 131_072;
 
-/// Bits of the key that are a hash where the rest is a time: what comes in within 256 ms lies together, and
-/// millions within that time still have few keys in common.
+/// How many bits of a time-ordered key are a hash. Ids made within the same 256 ms lie together, and millions of them still
+/// share few keys.
 const HASH_BITS: u32 = 24;
 
-/// The key of a command: not unique, so what it finds is compared with the record itself.
+/// Returns the key of a command. Keys are not unique, so the caller compares the records found with the command.
 pub(super) fn id_key(item_id: &ItemId, command_id: CommandId) -> i64 {
     let id = command_id.0;
     let hash = hash(item_id, id.as_bytes());
@@ -39,7 +51,7 @@ pub(super) fn id_key(item_id: &ItemId, command_id: CommandId) -> i64 {
     key.cast_signed()
 }
 
-/// FNV-1a with a finish that spreads it to the high bits. It is stored: it must never change.
+/// FNV-1a with a final mix that spreads it to the high bits. Keys are stored, so this must never change.
 fn hash(item_id: &ItemId, id: &[u8; 16]) -> u64 {
     let bytes = id.iter().chain(item_id.as_str().as_bytes());
     let fnv =
@@ -50,19 +62,19 @@ fn hash(item_id: &ItemId, id: &[u8; 16]) -> u64 {
 
 /// Committed keys that are not in `record_key` yet.
 ///
-/// Readers ask here *before* they open their snapshot: a key leaves only after the commit that put it into the table.
+/// Readers ask here *before* they open their snapshot: a key leaves only after the commit that moved it into the table.
 #[derive(Debug, Default)]
 pub(super) struct PendingKeys(RwLock<BTreeSet<Key>>);
 
 impl PendingKeys {
-    /// Numbers of the records with this key.
+    /// Appends the numbers of the records with this key to `found`.
     pub(super) fn find(&self, key: i64, found: &mut Vec<i64>) {
         let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
         found.extend(keys.range((key, i64::MIN)..=(key, i64::MAX)).map(|(_, record_no)| record_no));
     }
 }
 
-/// Numbers of the records with this key in the table.
+/// Appends the numbers of the records that the table has under this key to `found`.
 pub(super) fn find_in_table(connection: &Connection, key: i64, found: &mut Vec<i64>) -> Result<(), Fault> {
     let mut statement = connection.prepare_cached("SELECT record_no FROM record_key WHERE id_key = ?1")?;
     let mut rows = statement.query([key])?;
@@ -72,93 +84,77 @@ pub(super) fn find_in_table(connection: &Connection, key: i64, found: &mut Vec<i
     Ok(())
 }
 
-/// The writer's side.
+/// The writer's side of the index.
 #[derive(Debug)]
 pub(super) struct RecordIndex {
     pending: Arc<PendingKeys>,
-    /// Of the transaction under way.
+    /// Keys that the open transaction added.
     fresh: BTreeSet<Key>,
-    /// Moved into the table by the transaction under way.
+    /// Keys that the open transaction moved into the table.
     moved: Vec<Key>,
-    round: Round,
-    /// As it is when the transaction under way commits.
-    next_round: Round,
+    sweep: Sweep,
+    /// The sweep once the open transaction commits.
+    next_sweep: Sweep,
     pending_max: usize,
 }
 
-/// A round through all keys, in order.
+/// The state of the sweep between two transactions. Every row of the log keeps it.
 #[derive(Debug, Clone, Copy)]
-struct Round {
-    /// The log that it appends to.
-    log: usize,
-    /// The number of its next row.
+struct Sweep {
+    /// The number of the log's next row.
     log_no: i64,
-    /// The last key that was moved; `None` at the beginning.
+    /// The first log row of this round. The keys of earlier rows were pending when the round began.
+    round_from: i64,
+    /// The last key that this round moved; `None` at its beginning.
     position: Option<Key>,
 }
-
-const APPEND: [&str; 2] = [
-    "INSERT INTO key_log_0 (log_no, keys, position_key, position_record_no) VALUES (?1, ?2, ?3, ?4)",
-    "INSERT INTO key_log_1 (log_no, keys, position_key, position_record_no) VALUES (?1, ?2, ?3, ?4)",
-];
-const EMPTY: [&str; 2] = ["DELETE FROM key_log_0", "DELETE FROM key_log_1"];
-const READ: [&str; 2] = [
-    "SELECT log_no, position_key, position_record_no, keys FROM key_log_0 ORDER BY log_no",
-    "SELECT log_no, position_key, position_record_no, keys FROM key_log_1 ORDER BY log_no",
-];
 
 const KEY_BYTES: usize = 16;
 
 impl RecordIndex {
-    /// Reads the logs back, and goes on with the round where its last transaction left it. Keys that were moved since
-    /// they were logged wait once more, which does no harm.
+    /// Reads the log back and continues the sweep after its last transaction. Keys that were moved after they were logged
+    /// are pending once more, which does no harm.
     pub(super) fn open(connection: &Connection, pending_max: usize) -> Result<Self, Fault> {
         let mut logged = Vec::new();
-        let mut round = Round { log: 0, log_no: 1, position: None };
-        for (log, sql) in READ.into_iter().enumerate() {
-            let mut statement = connection.prepare(sql)?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let log_no: i64 = row.get(0)?;
-                if log_no >= round.log_no {
-                    let position = row.get::<_, Option<i64>>(1)?.zip(row.get(2)?);
-                    round = Round { log, log_no: log_no + 1, position };
-                }
-                read_keys(row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?, &mut logged)?;
-            }
-        }
-        if round.position.is_none() {
-            // The round was over, or had moved nothing: either log will do for the next.
-            round.log = 1 - round.log;
+        let mut sweep = Sweep { log_no: 1, round_from: 1, position: None };
+        let mut statement = connection.prepare(
+            "SELECT log_no, round_from, position_key, position_record_no, keys FROM key_log ORDER BY log_no",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let log_no: i64 = row.get(0)?;
+            let position = row.get::<_, Option<i64>>(2)?.zip(row.get(3)?);
+            sweep = Sweep { log_no: log_no + 1, round_from: row.get(1)?, position };
+            read_keys(row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?, &mut logged)?;
         }
         Ok(Self {
             pending: Arc::new(PendingKeys(RwLock::new(logged.into_iter().collect()))),
             fresh: BTreeSet::new(),
             moved: Vec::new(),
-            round,
-            next_round: round,
+            sweep,
+            next_sweep: sweep,
             pending_max,
         })
     }
 
-    /// What readers ask.
+    /// Returns the pending keys, for readers.
     pub(super) fn pending(&self) -> Arc<PendingKeys> {
         self.pending.clone()
     }
 
-    /// Numbers of the records with this key, those of the transaction under way included.
+    /// Appends the numbers of all records with this key to `found`, with those of the open transaction.
     pub(super) fn find(&self, connection: &Connection, key: i64, found: &mut Vec<i64>) -> Result<(), Fault> {
         found.extend(self.fresh.range((key, i64::MIN)..=(key, i64::MAX)).map(|(_, record_no)| record_no));
         self.pending.find(key, found);
         find_in_table(connection, key, found)
     }
 
-    /// Adds a record of the transaction under way.
+    /// Adds a record of the open transaction.
     pub(super) fn add(&mut self, key: i64, record_no: i64) {
         self.fresh.insert((key, record_no));
     }
 
-    /// Logs what came in and moves as much into the table: the last step before the commit.
+    /// Logs the new keys and moves as many pending ones into the table. This is the last step before the commit.
     pub(super) fn write(&mut self, connection: &Connection) -> Result<(), Fault> {
         if self.fresh.is_empty() {
             return Ok(());
@@ -169,27 +165,32 @@ impl RecordIndex {
             bytes.extend_from_slice(&key.to_le_bytes());
             bytes.extend_from_slice(&record_no.to_le_bytes());
         }
-        let (key, record_no) = self.next_round.position.unzip();
-        connection.prepare_cached(APPEND[self.round.log])?.execute((self.round.log_no, bytes, key, record_no))?;
+        let Sweep { round_from, position, .. } = self.next_sweep;
+        let (key, record_no) = position.unzip();
+        connection
+            .prepare_cached(
+                "INSERT INTO key_log (log_no, round_from, position_key, position_record_no, keys) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute((self.sweep.log_no, round_from, key, record_no, bytes))?;
         Ok(())
     }
 
     fn sweep(&mut self, connection: &Connection) -> Result<(), Fault> {
         let pending = self.pending.0.read().unwrap_or_else(PoisonError::into_inner);
         let over = (pending.len() + self.fresh.len()).saturating_sub(self.pending_max);
-        // Where more waits than should (after a start), it gets less step by step: no commit pays for all of it.
+        // After a start, more keys than the limit may be pending. They shrink step by step: no commit pays for all.
         let over = over.min(2 * self.fresh.len());
-        let from = self.round.position.map_or(Bound::Unbounded, Bound::Excluded);
+        let from = self.sweep.position.map_or(Bound::Unbounded, Bound::Excluded);
         self.moved.extend(pending.range((from, Bound::Unbounded)).take(over).copied());
         drop(pending);
-        self.next_round.log_no = self.round.log_no + 1;
+        self.next_sweep.log_no = self.sweep.log_no + 1;
         if self.moved.len() < over {
-            // The round is over: what the other log holds was pending when it began, and is in the table now.
-            let other = 1 - self.round.log;
-            connection.prepare_cached(EMPTY[other])?.execute([])?;
-            (self.next_round.position, self.next_round.log) = (None, other);
+            // The round is complete, so every key that was pending at its beginning is in the table.
+            connection.prepare_cached("DELETE FROM key_log WHERE log_no < ?1")?.execute([self.sweep.round_from])?;
+            (self.next_sweep.round_from, self.next_sweep.position) = (self.next_sweep.log_no, None);
         } else if let Some(last) = self.moved.last() {
-            self.next_round.position = Some(*last);
+            self.next_sweep.position = Some(*last);
         }
         let mut insert =
             connection.prepare_cached("INSERT OR IGNORE INTO record_key (id_key, record_no) VALUES (?1, ?2)")?;
@@ -199,21 +200,21 @@ impl RecordIndex {
         Ok(())
     }
 
-    /// After the commit.
+    /// Takes over the state of the transaction after its commit.
     pub(super) fn committed(&mut self) {
         let mut pending = self.pending.0.write().unwrap_or_else(PoisonError::into_inner);
         for key in self.moved.drain(..) {
             pending.remove(&key);
         }
         pending.extend(std::mem::take(&mut self.fresh));
-        self.round = self.next_round;
+        self.sweep = self.next_sweep;
     }
 
-    /// After a rollback.
+    /// Drops the state of the transaction after a rollback.
     pub(super) fn rolled_back(&mut self) {
         self.moved.clear();
         self.fresh.clear();
-        self.next_round = self.round;
+        self.next_sweep = self.sweep;
     }
 }
 
@@ -233,6 +234,7 @@ fn read_keys(bytes: &[u8], keys: &mut Vec<Key>) -> Result<(), Fault> {
 mod tests {
     use uuid::Uuid;
 
+    use super::super::SCHEMA;
     use super::*;
 
     fn key(n: u64) -> i64 {
@@ -243,20 +245,20 @@ mod tests {
         RecordIndex::open(connection, 40).unwrap()
     }
 
-    fn commit(connection: &mut Connection, book: &mut RecordIndex, records: std::ops::Range<u64>) {
+    fn commit(connection: &mut Connection, index: &mut RecordIndex, records: std::ops::Range<u64>) {
         let transaction = connection.transaction().unwrap();
         for n in records {
-            book.add(key(n), n as i64);
+            index.add(key(n), n as i64);
         }
-        book.write(&transaction).unwrap();
+        index.write(&transaction).unwrap();
         transaction.commit().unwrap();
-        book.committed();
+        index.committed();
     }
 
-    fn assert_finds(connection: &Connection, book: &RecordIndex, records: std::ops::Range<u64>) {
+    fn assert_finds(connection: &Connection, index: &RecordIndex, records: std::ops::Range<u64>) {
         for n in records {
             let mut found = Vec::new();
-            book.find(connection, key(n), &mut found).unwrap();
+            index.find(connection, key(n), &mut found).unwrap();
             found.dedup();
             assert_eq!(found, [n as i64], "{n}");
         }
@@ -265,28 +267,26 @@ mod tests {
     #[test]
     fn every_key_is_found_while_it_waits_once_it_is_moved_and_after_a_restart_at_any_commit() {
         let mut connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(include_str!("tables.sql")).unwrap();
-        let mut book = open(&connection);
+        SCHEMA.migrations.iter().for_each(|migration| connection.execute_batch(migration).unwrap());
+        let mut index = open(&connection);
         for step in 0..200 {
-            commit(&mut connection, &mut book, step * 7..step * 7 + 7);
+            commit(&mut connection, &mut index, step * 7..step * 7 + 7);
             if step % 13 == 5 {
-                book.add(key(99_999), 99_999);
-                book.rolled_back();
+                index.add(key(99_999), 99_999);
+                index.rolled_back();
             }
             if step % 11 == 0 {
-                book = open(&connection);
-                assert_finds(&connection, &book, 0..step * 7 + 7);
+                index = open(&connection);
+                assert_finds(&connection, &index, 0..step * 7 + 7);
             }
         }
-        assert_finds(&connection, &book, 0..1_400);
-        let waiting = book.pending.0.read().unwrap().len();
+        assert_finds(&connection, &index, 0..1_400);
+        let waiting = index.pending.0.read().unwrap().len();
         assert!((30..=240).contains(&waiting), "{waiting}");
-        let logged: i64 = connection
-            .query_row("SELECT (SELECT count(*) FROM key_log_0) + (SELECT count(*) FROM key_log_1)", [], |r| r.get(0))
-            .unwrap();
-        assert!(logged < 60, "the logs are emptied: {logged} rows");
+        let logged: i64 = connection.query_row("SELECT count(*) FROM key_log", [], |row| row.get(0)).unwrap();
+        assert!(logged < 60, "the log is emptied: {logged} rows");
         let mut none = Vec::new();
-        book.find(&connection, key(99_999), &mut none).unwrap();
+        index.find(&connection, key(99_999), &mut none).unwrap();
         assert!(none.is_empty());
     }
 

@@ -1,17 +1,24 @@
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use super::pace::{AT_WORK, FREE_MESSAGES};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::pace::{FREE_MESSAGES, IDLE_WORKER_AFTER};
 use super::*;
+use crate::DataFolder;
 use stockline_core::domain::Timestamp;
-use stockline_core::ports::FixedClock;
+use stockline_core::ports::{
+    Clock, CommandReceiver, CommandSender, Delivery, FixedClock, Handle, Pack, QueueDepth, QueueError,
+};
 
 const VISIBILITY: Duration = Duration::from_secs(30);
 const NO_WAIT: Duration = Duration::ZERO;
 
-/// By group: the number that comes next, and whether a receiver has it.
-type Held = HashMap<Arc<str>, (usize, bool)>;
+/// By group: the next number to deliver, and whether a receiver has the group.
+type GroupLocks = HashMap<Arc<str>, (usize, bool)>;
 
 fn open_with(folder: &tempfile::TempDir, options: QueueOptions) -> SqliteQueue {
     let folder = DataFolder::open(folder.path()).unwrap();
@@ -65,7 +72,7 @@ async fn eight_racing_receivers_see_each_group_in_order_and_never_two_of_them_on
         tokio::spawn(async move { send(&queue, &format!("g{group}"), 0..EACH).await })
     });
     let senders: Vec<_> = senders.collect();
-    let held: Arc<Mutex<Held>> = Arc::default();
+    let held: Arc<Mutex<GroupLocks>> = Arc::default();
     let left = Arc::new(AtomicUsize::new(GROUPS * EACH));
     let receivers = (0..8).map(|_| {
         let (queue, held, left) = (Arc::clone(&queue), Arc::clone(&held), Arc::clone(&left));
@@ -328,7 +335,7 @@ async fn once_much_waits_and_is_worked_off_a_send_is_held_back_until_it_is_earne
         let acked_at = Instant::now();
         let held_back = tokio::time::timeout(Duration::from_millis(20), queue.send(packs(150))).await.is_err();
         // On a machine that stood still for so long, the worker may have ended.
-        if acked_at.elapsed() < AT_WORK {
+        if acked_at.elapsed() < IDLE_WORKER_AFTER {
             assert!(held_back);
             break;
         }

@@ -1,13 +1,13 @@
-use super::super::{Queued, Timestamp};
+use super::{Queued, Timestamp};
 
-/// When a movement happened, after correction and clamping (design.md §4, honest time).
+/// The time of a movement after correction and clamping (design.md §4, honest time).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Occurrence {
-    /// Corrected by the client's clock at sending, never after `accepted_at`.
+    /// The time, corrected by the client's clock at sending and never after `accepted_at`.
     pub(super) occurred_at: Timestamp,
-    /// Did the command say so itself? What did not is never late: queue order decides.
+    /// Whether the command named a time. A movement without one is never late, because queue order decides.
     pub(super) explicit: bool,
-    /// It claimed to come from the future.
+    /// Whether the command claimed a time in the future.
     pub(super) clock_ahead: bool,
 }
 
@@ -22,8 +22,8 @@ impl Occurrence {
         Self { occurred_at: corrected.min(accepted_at), explicit: true, clock_ahead: corrected > accepted_at }
     }
 
-    /// How long before it was first accepted, in milliseconds: however late a refused command is corrected, it came in
-    /// time or it did not.
+    /// Returns the age at first acceptance, in milliseconds. A resubmission does not grow older while its correction
+    /// waits.
     pub(super) fn age_ms(&self, queued: &Queued) -> i64 {
         queued.first_accepted_at.unwrap_or(queued.accepted_at).millis_since(self.occurred_at)
     }

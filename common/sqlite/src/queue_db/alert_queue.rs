@@ -1,20 +1,17 @@
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::in_flight::{Arrivals, DeliveryNo, InFlight, read_handle, write_handle};
-use super::queue::{QueueFile, QueueWrite, Table};
+use super::batches::{Table, Write};
+use super::file::QueueFile;
+use super::in_flight::{DeliveryNo, read_handle, write_handle};
 use stockline_core::domain::Alert;
 use stockline_core::ports::{AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, QueueError};
 
-/// For how long a delivered alert stays invisible.
-const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The standalone home's alert queue: a table of `queue.db`, written by that file's one writer
-/// ([`SqliteQueue::alerts`](super::SqliteQueue::alerts)). Every alert is delivered at least once, after a restart too.
+/// The standalone home's alert queue, a table of `queue.db` ([`SqliteQueue::alerts`](crate::SqliteQueue::alerts)).
+/// Every alert is delivered at least once, also across a restart.
 #[derive(Debug, Clone)]
 pub struct SqliteAlertQueue {
     file: Arc<QueueFile>,
@@ -30,7 +27,7 @@ impl SqliteAlertQueue {
         let file = Arc::clone(&self.file);
         let bodies = tokio::task::spawn_blocking(move || file.read_bodies(Table::Alert, &rows))
             .await
-            .map_err(|error| QueueError::Unavailable(format!("queue.db could not be read: {error}")))??;
+            .map_err(|error| QueueError::Unavailable(format!("queue.db can't be read: {error}")))??;
         let deliveries = taken.iter().zip(bodies).filter_map(|((delivery, row), body)| {
             Some(AlertDelivery {
                 handle: AlertHandle(write_handle(*delivery)),
@@ -47,7 +44,7 @@ impl AlertPublisher for SqliteAlertQueue {
     async fn publish(&self, alerts: &[Alert]) -> Vec<Result<(), QueueError>> {
         let bodies: Result<Vec<String>, _> = alerts.iter().map(serde_json::to_string).collect();
         let result = match bodies {
-            Ok(bodies) => self.file.write(QueueWrite::Publish(bodies)).await,
+            Ok(bodies) => self.file.write(Write::Publish(bodies)).await,
             Err(error) => Err(QueueError::Unavailable(format!("an alert can't be written as JSON: {error}"))),
         };
         vec![result; alerts.len()]
@@ -63,9 +60,7 @@ impl AlertReceiver for SqliteAlertQueue {
         let shared = &self.file.alerts;
         let taken = shared
             .arrivals
-            .take_in_time(wait, |now| {
-                shared.change(now, |alerts| (alerts.take(now, max), alerts.in_flight.next_deadline()))
-            })
+            .take_in_time(wait, |now| shared.change(now, |alerts| (alerts.take(now, max), alerts.next_deadline())))
             .await;
         if taken.is_empty() {
             return Ok(Vec::new());
@@ -82,7 +77,7 @@ impl AlertReceiver for SqliteAlertQueue {
 
     async fn ack(&self, handles: &[AlertHandle]) -> Result<(), QueueError> {
         let rows: Vec<i64> = self.file.alerts.change(Instant::now(), |alerts| {
-            handles.iter().filter_map(|handle| alerts.in_flight.remove(read_handle(&handle.0)?)).collect()
+            handles.iter().filter_map(|handle| alerts.ack(read_handle(&handle.0)?)).collect()
         });
         let all_held = rows.len() == handles.len();
         self.file.delete(Table::Alert, rows);
@@ -100,73 +95,9 @@ impl AlertReceiver for SqliteAlertQueue {
     }
 }
 
-/// Which alerts wait and which are held: their rows' numbers, 8 bytes each; bodies stay in the file.
-#[derive(Debug)]
-struct Alerts {
-    visible: VecDeque<i64>,
-    in_flight: InFlight<i64>,
-}
-
-impl Alerts {
-    fn take(&mut self, now: Instant, max: usize) -> Vec<(DeliveryNo, i64)> {
-        let many = max.min(self.visible.len());
-        let rows = self.visible.drain(..many);
-        rows.map(|row| (self.in_flight.add(row, now, VISIBILITY_TIMEOUT), row)).collect()
-    }
-
-    /// Ends a delivery: the alert comes again after `delay`. `false` where it is no longer held.
-    fn hide(&mut self, delivery: DeliveryNo, now: Instant, delay: Duration) -> bool {
-        let Some(row) = self.in_flight.remove(delivery) else { return false };
-        if delay.is_zero() {
-            self.visible.push_back(row);
-        } else {
-            // Under a name that nobody knows.
-            self.in_flight.add(row, now, delay);
-        }
-        true
-    }
-
-    fn expire(&mut self, now: Instant) {
-        while let Some((_, row)) = self.in_flight.pop_expired(now) {
-            self.visible.push_back(row);
-        }
-    }
-}
-
-/// The alerts, shared by the writer thread and all that receive.
-#[derive(Debug)]
-pub(super) struct SharedAlerts {
-    alerts: Mutex<Alerts>,
-    arrivals: Arrivals,
-}
-
-impl SharedAlerts {
-    /// With what the file holds.
-    pub(super) fn new(visible: VecDeque<i64>) -> Self {
-        Self { alerts: Mutex::new(Alerts { visible, in_flight: InFlight::new() }), arrivals: Arrivals::default() }
-    }
-
-    /// Shows alerts that are durable now.
-    pub(super) fn arrive(&self, rows: &[i64]) {
-        if !rows.is_empty() {
-            self.change(Instant::now(), |alerts| alerts.visible.extend(rows));
-        }
-    }
-
-    fn change<T>(&self, now: Instant, change: impl FnOnce(&mut Alerts) -> T) -> T {
-        let mut alerts = self.alerts.lock().unwrap_or_else(PoisonError::into_inner);
-        let deadline_before = alerts.in_flight.next_deadline();
-        alerts.expire(now);
-        let answer = change(&mut alerts);
-        let (some_wait, deadline) = (!alerts.visible.is_empty(), alerts.in_flight.next_deadline());
-        drop(alerts);
-        self.arrivals.changed(some_wait, deadline_before, deadline);
-        answer
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::alerts::VISIBILITY_TIMEOUT;
     use super::*;
     use crate::{DataFolder, QueueOptions, SqliteQueue};
     use stockline_core::domain::{AlertKind, CommandId, Quantity, Timestamp};
@@ -222,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_released_alert_comes_again_after_the_delay_and_its_handle_is_dead() {
+    async fn a_released_alert_is_delivered_again_after_the_delay_and_its_handle_has_expired() {
         let folder = tempfile::tempdir().unwrap();
         let queue = open(&folder);
         queue.publish(&[alert(1)]).await[0].clone().unwrap();
@@ -236,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_not_acknowledged_comes_again_after_a_restart() {
+    async fn an_unacknowledged_alert_is_delivered_again_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let queue = open(&folder);
         queue.publish(&[alert(1), alert(2)]).await[0].clone().unwrap();

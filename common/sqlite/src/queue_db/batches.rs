@@ -5,59 +5,75 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::alerts::SharedAlerts;
 use super::messages::{Message, SharedMessages};
-use crate::alert_queue::SharedAlerts;
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::{Pack, QueueError};
 
-/// For so long a pack that is sent again is recognised, in milliseconds (as on SQS) …
+/// How long a repeated pack is recognised, in milliseconds, as on SQS.
 const DEDUP_WINDOW_MS: i64 = 5 * 60 * 1_000;
 
-/// … while no more than so many were sent since. Senders retry within seconds; a later one costs a redelivery, which
-/// the store recognises.
+/// How many sent packs are remembered. Senders retry within seconds. A repetition that is not recognised costs a
+/// redelivery, which the store recognises.
 const MAX_DEDUP_IDS: usize = 250_000;
 
-/// A table with bodies.
+/// A table of bodies.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Table {
+pub(super) enum Table {
     Message,
     Alert,
 }
 
-/// What the writer thread is asked to do; all that waits goes into one transaction.
+/// A job for the writer thread. Jobs that wait at the same time share one transaction.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// Write, and answer when that is done.
+    /// Write, then answer.
     Write(Write, oneshot::Sender<Result<(), QueueError>>),
-    /// Delete rows, soon.
+    /// Delete rows with the next transaction.
     Delete(Table, Vec<i64>),
 }
 
-/// What someone waits for.
+/// A write that its caller waits for.
 #[derive(Debug)]
-pub(crate) enum Write {
-    /// Queue packs, durably.
+pub(super) enum Write {
+    /// Queue packs durably.
     Send { packs: Vec<Pack>, sent_at: Timestamp },
-    /// Queue alerts, durably.
+    /// Queue alerts durably.
     Publish(Vec<String>),
-    /// Note how often messages were delivered, so that it survives the process.
+    /// Store how often messages were delivered.
     Record(Vec<(i64, u32)>),
 }
 
-/// The writer thread's side.
+/// The state of the writer thread.
 #[derive(Debug)]
 pub(super) struct Batches {
     messages: Arc<SharedMessages>,
     alerts: Arc<SharedAlerts>,
     recent: RecentIds,
     next_n: i64,
-    /// Asked for and not yet done: those of a batch that failed go with the next.
+    /// The deletions to do. After a failed batch they go with the next.
     deletes: Vec<(Table, Vec<i64>)>,
-    /// Does a commit sync? `None`: never, whatever is asked.
-    syncs: Option<bool>,
+    sync: CommitSync,
 }
 
-/// What a batch added, to be shown to receivers once it is durable.
+/// When the file's commits reach the disk.
+///
+/// ```text
+///          durable write        deletions or counts only
+///  Later ───────────────► Now ───────────────────────────► Later
+///  Never (tests of power loss) stays as it is.
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CommitSync {
+    /// Each commit syncs.
+    Now,
+    /// A later sync covers the commits.
+    Later,
+    /// No commit syncs.
+    Never,
+}
+
+/// The rows that a batch added. Receivers see them once the batch is durable.
 #[derive(Debug, Default)]
 struct Added {
     messages: Vec<(Pack, Message)>,
@@ -65,7 +81,7 @@ struct Added {
 }
 
 impl Batches {
-    /// Over an empty queue.
+    /// Starts over an empty queue.
     pub(super) fn new(messages: Arc<SharedMessages>, alerts: Arc<SharedAlerts>, sync: bool) -> Self {
         Self {
             messages,
@@ -73,26 +89,26 @@ impl Batches {
             recent: RecentIds::default(),
             next_n: 1,
             deletes: Vec::new(),
-            syncs: sync.then_some(true),
+            sync: if sync { CommitSync::Now } else { CommitSync::Never },
         }
     }
 
-    /// Takes note of a row that an earlier process left; rows come in order.
+    /// Notes a row of an earlier process. Call it in the order of rows.
     pub(super) fn recovered(&mut self, n: i64, id: Uuid, sent_at: Timestamp, now: Timestamp) {
         self.next_n = n + 1;
         self.recent.add(id, sent_at);
         self.recent.prune(now);
     }
 
-    /// One transaction for all jobs; it stands or falls for all of them.
+    /// Runs all jobs in one transaction, which succeeds or fails for all of them.
     pub(super) fn apply(&mut self, connection: &mut Connection, jobs: Vec<Job>) {
         let mut replies = Vec::with_capacity(jobs.len());
         let mut writes = Vec::with_capacity(jobs.len());
         for job in jobs {
             match job {
                 Job::Delete(table, rows) => self.deletes.push((table, rows)),
-                // Its sender gave up, and sends the same pack again where it still wants to: what piles up while the
-                // disk stalls is dropped, not written.
+                // Its sender has stopped waiting, and sends the same pack again if it still wants to. So packs that pile
+                // up while the disk stalls are not written.
                 Job::Write(Write::Send { .. }, reply) if reply.is_closed() => {}
                 Job::Write(write, reply) => {
                     writes.push(write);
@@ -108,20 +124,20 @@ impl Batches {
             Err(error) => {
                 self.recent.forget_since(sent_before);
                 if replies.is_empty() {
-                    tracing::warn!(%error, "acknowledged messages were not deleted from queue.db; the next write tries again");
+                    tracing::warn!(%error, "acknowledged messages can't be deleted from queue.db; the next write tries again");
                 }
             }
         }
         let result = result.map_err(|error| unavailable(&error));
         for reply in replies {
-            // The caller may be gone; what it sent is queued all the same.
+            // The caller may be gone. Its packs are queued all the same.
             let _ = reply.send(result.clone());
         }
     }
 
     fn write(&mut self, connection: &mut Connection, writes: Vec<Write>, added: &mut Added) -> rusqlite::Result<()> {
-        // What someone waits for as durable needs a sync. Deletions and counts don't: they survive the process, and the
-        // next sync covers them.
+        // Packs and alerts must be durable before the answer. Deletions and counts survive the process without a sync,
+        // and the next sync covers them.
         let durable = writes.iter().any(|write| matches!(write, Write::Send { .. } | Write::Publish(_)));
         self.sync_commits(connection, durable)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -141,10 +157,11 @@ impl Batches {
     }
 
     fn sync_commits(&mut self, connection: &Connection, durable: bool) -> rusqlite::Result<()> {
-        if self.syncs.is_some_and(|syncs| syncs != durable) {
+        let wanted = if durable { CommitSync::Now } else { CommitSync::Later };
+        if self.sync != CommitSync::Never && self.sync != wanted {
             // In WAL mode NORMAL is FULL without the sync at commit; the order of writes is kept.
             connection.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
-            self.syncs = Some(durable);
+            self.sync = wanted;
         }
         Ok(())
     }
@@ -202,7 +219,7 @@ fn record_receives(transaction: &Connection, receives: &[(i64, u32)]) -> rusqlit
     Ok(())
 }
 
-/// One statement per run of consecutive rows.
+/// Deletes rows, with one statement for each run of consecutive rows.
 fn delete_rows(transaction: &Connection, table: Table, rows: &mut [i64]) -> rusqlite::Result<()> {
     let mut delete = transaction.prepare_cached(match table {
         Table::Message => "DELETE FROM message WHERE n BETWEEN ?1 AND ?2",
@@ -215,7 +232,7 @@ fn delete_rows(transaction: &Connection, table: Table, rows: &mut [i64]) -> rusq
     Ok(())
 }
 
-/// As the port tells it.
+/// Translates an error of SQLite for the port.
 pub(super) fn unavailable(error: &rusqlite::Error) -> QueueError {
     let advice = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "; free some space on its disk",
@@ -224,17 +241,17 @@ pub(super) fn unavailable(error: &rusqlite::Error) -> QueueError {
     QueueError::Unavailable(format!("queue.db: {error}{advice}"))
 }
 
-/// The ids of what was sent lately.
+/// The ids of the packs sent lately.
 #[derive(Debug, Default)]
 struct RecentIds {
     known: HashSet<Uuid>,
     order: VecDeque<(Uuid, Timestamp)>,
-    /// How many were ever added.
+    /// How many ids were ever added.
     sent: u64,
 }
 
 impl RecentIds {
-    /// `false` where it is known.
+    /// Adds an id. Returns `false` if it is known.
     fn add(&mut self, id: Uuid, sent_at: Timestamp) -> bool {
         let new = self.known.insert(id);
         if new {
@@ -244,7 +261,7 @@ impl RecentIds {
         new
     }
 
-    /// Forgets the last ones, which were not written after all.
+    /// Forgets the ids added since `sent`, after their batch failed.
     fn forget_since(&mut self, sent: u64) {
         for _ in sent..self.sent {
             if let Some((id, _)) = self.order.pop_back() {
@@ -266,10 +283,10 @@ impl RecentIds {
 
 #[cfg(test)]
 mod tests {
+    use super::super::file::QUEUE;
+    use super::super::messages::Messages;
     use super::*;
     use crate::QueueOptions;
-    use crate::queue::file::QUEUE;
-    use crate::queue::messages::Messages;
     use crate::schema::{self, OpenOptions};
 
     fn batches() -> Batches {
@@ -303,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_full_disk_all_callers_of_the_batch_are_told_and_the_queue_works_when_there_is_room() {
+    fn on_a_full_disk_all_callers_of_the_batch_get_the_error_and_the_queue_works_once_there_is_room() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queue.db");
         let mut connection = schema::open(&path, QUEUE, &OpenOptions::default()).unwrap();
@@ -327,22 +344,22 @@ mod tests {
     }
 
     #[test]
-    fn a_pack_that_nobody_waits_for_any_more_is_not_written() {
+    fn a_pack_whose_sender_has_gone_is_not_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queue.db");
         let mut connection = schema::open(&path, QUEUE, &OpenOptions::default()).unwrap();
         let mut batches = batches();
         let (reply, answer) = oneshot::channel();
         drop(answer);
-        let given_up = Job::Write(Write::Send { packs: vec![pack(1, 10)], sent_at: Timestamp::EPOCH }, reply);
-        batches.apply(&mut connection, vec![given_up]);
+        let abandoned = Job::Write(Write::Send { packs: vec![pack(1, 10)], sent_at: Timestamp::EPOCH }, reply);
+        batches.apply(&mut connection, vec![abandoned]);
         assert_eq!((count(&connection), visible(&batches)), (0, 0));
         assert!(send(&mut batches, &mut connection, &[pack(1, 10)])[0].is_ok());
         assert_eq!((count(&connection), visible(&batches)), (1, 1), "sent again under the same id, it is queued");
     }
 
     #[test]
-    fn a_deletion_that_failed_goes_with_the_next_batch() {
+    fn a_failed_deletion_is_repeated_with_the_next_batch() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queue.db");
         let mut connection = schema::open(&path, QUEUE, &OpenOptions::default()).unwrap();
@@ -358,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_that_someone_waits_for_is_synced_whatever_came_before() {
+    fn a_commit_with_a_waiting_caller_is_synced_whatever_came_before() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("queue.db");
         let mut connection = schema::open(&path, QUEUE, &OpenOptions::default()).unwrap();

@@ -1,5 +1,7 @@
--- Ids of items and locations are long and come in every row: they are numbered once, and rows carry the number.
--- An item has a number, and no body, from the first record that names it, registered or not.
+-- Version 1 of stock.db. Later files in this folder change it (see SCHEMA in mod.rs).
+
+-- Ids of items and locations are long and occur in every row, so rows hold a number instead.
+-- The first record that names an item gives it a number. Without a body the item is not registered.
 CREATE TABLE item (
     item_no INTEGER PRIMARY KEY,
     item_id TEXT NOT NULL UNIQUE,
@@ -36,14 +38,14 @@ CREATE TABLE level (
     PRIMARY KEY (item_no, location_no)
 ) STRICT, WITHOUT ROWID;
 
--- Which levels are low, out or oversold by on_hand and threshold as they are; kept in the same commit.
+-- The levels that are low, out or oversold by their present balance and threshold. Each commit keeps it up to date.
 CREATE TABLE unwell (
     item_no INTEGER NOT NULL,
     location_no INTEGER NOT NULL,
     PRIMARY KEY (item_no, location_no)
 ) STRICT, WITHOUT ROWID;
 
--- Chunks are appended; only the small index is written at a random place.
+-- Chunks are appended. Only the small index is written at a random place.
 CREATE TABLE chunk (
     chunk_no INTEGER PRIMARY KEY,
     item_no INTEGER NOT NULL,
@@ -54,7 +56,7 @@ CREATE TABLE chunk (
 ) STRICT;
 CREATE UNIQUE INDEX chunk_by_place ON chunk (item_no, location_no, first_seq);
 
--- Records are appended; record_key finds them (see keys.rs).
+-- Records are appended. record_key finds them (see record_index.rs).
 CREATE TABLE record (
     record_no INTEGER PRIMARY KEY,
     command_id BLOB NOT NULL,
@@ -67,8 +69,8 @@ CREATE TABLE record_key (
     PRIMARY KEY (id_key, record_no)
 ) STRICT, WITHOUT ROWID;
 
--- Keys not yet in record_key, one row per transaction, appended, with how far the round has come (see keys.rs). Two
--- logs, used in turn, numbered through: one is emptied whole.
+-- Keys that are not in record_key yet: one row per transaction, appended, with the position of the sweep (see
+-- record_index.rs). The two logs are used in turn, and log_no counts through both.
 CREATE TABLE key_log_0 (
     log_no INTEGER PRIMARY KEY,
     keys BLOB NOT NULL,

@@ -5,38 +5,39 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::QueueOptions;
-use crate::in_flight::{Arrivals, DeliveryNo, InFlight};
+use super::arrivals::Arrivals;
+use super::in_flight::{DeliveryNo, InFlight};
+use super::options::QueueOptions;
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::QueueDepth;
 
-/// Bodies kept in memory, in bytes; what is beyond is read from the file when its turn comes.
+/// Bodies kept in memory, in bytes. Other bodies are read from the file on delivery.
 const MAX_CACHED_BODY_BYTES: usize = 32 * 1024 * 1024;
 
-/// Receives whose answer can be asked for again; the oldest is forgotten first.
+/// How many receives can be repeated. The oldest is forgotten first.
 const MAX_ATTEMPTS: usize = 256;
 
-/// Messages queued within the same 2^7 ms are counted together.
+/// Messages queued within the same 2^7 ms share a bucket.
 const AGE_BUCKET_BITS: u32 = 7;
 
-/// What is known in memory of a message: some 60 bytes, and the body where there is room.
+/// A message in memory: about 60 bytes, and the body if there is room.
 #[derive(Debug)]
 pub(super) struct Message {
-    /// Its row, and its place in the order.
+    /// Its row number, which is its place in the order.
     pub(super) n: i64,
-    /// The sender's id of it, which is the message id.
+    /// The sender's id, which is the message id.
     pub(super) id: Uuid,
     /// When it was queued.
     pub(super) sent_at: Timestamp,
-    /// Where it is not here, it is in the file.
+    /// `None` if the body is only in the file.
     pub(super) body: Option<Arc<str>>,
     /// How often it was delivered.
     pub(super) receives: u32,
-    /// Was it queued by an earlier process?
+    /// Whether an earlier process queued it.
     pub(super) recovered: bool,
 }
 
-/// A message that was taken for delivery.
+/// A message taken for delivery.
 #[derive(Debug)]
 pub(super) struct Taken {
     pub(super) delivery: DeliveryNo,
@@ -45,35 +46,40 @@ pub(super) struct Taken {
     pub(super) group: Arc<str>,
     pub(super) body: Option<Arc<str>>,
     pub(super) receives: u32,
-    /// The file must know of this delivery before it is made. The first one in the process that queued the message
-    /// goes unrecorded: it costs a write each time and could only be missed once.
+    /// Whether the file must count this delivery before it is made. The first delivery by the process that queued the
+    /// message is not counted: that would cost a write each time, and only one delivery can be missed.
     pub(super) to_be_recorded: bool,
 }
 
 /// The messages of one item.
+///
+/// ```text
+///  absent ──push──► ready ──receive──► locked ──last delivery acked or returned──► ready, or absent if empty
+///                                      (in_flight > 0: nothing of the item is delivered)
+/// ```
 #[derive(Debug, Default)]
-struct Group {
-    /// In order, none of them delivered.
+struct ItemQueue {
+    /// Messages that are not delivered, in order.
     waiting: VecDeque<Message>,
-    /// In order, before all that wait: delivered together. While any is in flight the group is locked.
-    held: Vec<Held>,
-    /// How many of `held` are in flight.
+    /// Messages that were delivered together, in order, before all that wait.
+    delivered: Vec<DeliveredMessage>,
+    /// How many of `delivered` are in flight.
     in_flight: usize,
 }
 
 #[derive(Debug)]
-struct Held {
+struct DeliveredMessage {
     message: Message,
-    /// `None`: it came back, and waits for the others.
+    /// `None` once it came back and waits for the others.
     delivery: Option<DeliveryNo>,
 }
 
-/// Order, locks and deliveries of the command queue: all in memory, since one process owns the file. What is in here
-/// is durable there.
+/// The order, locks and deliveries of the command queue. They are in memory only, because one process owns the file. Every
+/// message here is durable there.
 #[derive(Debug)]
 pub(super) struct Messages {
-    groups: HashMap<Arc<str>, Group>,
-    /// Groups that wait and are not locked, each once, the longest waiting first.
+    items: HashMap<Arc<str>, ItemQueue>,
+    /// Items with messages that are not locked, each once, the longest waiting first.
     ready: VecDeque<Arc<str>>,
     in_flight: InFlight<Arc<str>>,
     attempts: Attempts,
@@ -86,7 +92,7 @@ pub(super) struct Messages {
 impl Messages {
     pub(super) fn new(options: QueueOptions) -> Self {
         Self {
-            groups: HashMap::new(),
+            items: HashMap::new(),
             ready: VecDeque::new(),
             in_flight: InFlight::new(),
             attempts: Attempts::default(),
@@ -97,7 +103,7 @@ impl Messages {
         }
     }
 
-    /// Adds a message that is durable now, behind all of its group.
+    /// Adds a durable message behind all others of its item.
     pub(super) fn push(&mut self, group: &str, mut message: Message) {
         let bytes = message.body.as_ref().map_or(0, |body| body.len());
         if self.cached_bytes + bytes <= MAX_CACHED_BODY_BYTES {
@@ -107,17 +113,17 @@ impl Messages {
         }
         self.count += 1;
         self.ages.add(message.sent_at);
-        if let Some(known) = self.groups.get_mut(group) {
-            // A group that is known is locked, or ready already.
+        if let Some(known) = self.items.get_mut(group) {
+            // An item that is present is locked or ready already.
             known.waiting.push_back(message);
         } else {
             let name: Arc<str> = group.into();
             self.ready.push_back(Arc::clone(&name));
-            self.groups.insert(name, Group { waiting: VecDeque::from([message]), ..Group::default() });
+            self.items.insert(name, ItemQueue { waiting: VecDeque::from([message]), ..ItemQueue::default() });
         }
     }
 
-    /// Takes up to `max` messages; under a known `attempt` the same ones again, as far as they are still held.
+    /// Takes up to `max` messages. A known `attempt` returns its messages again, as far as they are still in flight.
     pub(super) fn receive(&mut self, now: Instant, max: usize, attempt: Uuid) -> Vec<Taken> {
         self.expire(now);
         let again: Vec<Taken> = self.attempts.get(attempt).iter().filter_map(|no| self.taken_before(*no)).collect();
@@ -128,7 +134,7 @@ impl Messages {
         while taken.len() < max
             && let Some(name) = self.ready.pop_front()
         {
-            self.take_group(&name, now, max, &mut taken);
+            self.take_item(&name, now, max, &mut taken);
         }
         if !taken.is_empty() {
             self.attempts.remember(attempt, taken.iter().map(|taken| taken.delivery).collect());
@@ -136,32 +142,32 @@ impl Messages {
         taken
     }
 
-    fn take_group(&mut self, name: &Arc<str>, now: Instant, max: usize, taken: &mut Vec<Taken>) {
-        let Some(group) = self.groups.get_mut(name) else { return };
-        let many = self.options.messages_per_group_receive.max(1).min(max - taken.len()).min(group.waiting.len());
-        for mut message in group.waiting.drain(..many) {
+    fn take_item(&mut self, name: &Arc<str>, now: Instant, max: usize, taken: &mut Vec<Taken>) {
+        let Some(item) = self.items.get_mut(name) else { return };
+        let many = self.options.messages_per_group_receive.max(1).min(max - taken.len()).min(item.waiting.len());
+        for mut message in item.waiting.drain(..many) {
             message.receives = message.receives.saturating_add(1);
             let delivery = self.in_flight.add(Arc::clone(name), now, self.options.visibility_timeout);
             taken.push(Taken::of(name, &message, delivery));
-            group.held.push(Held { message, delivery: Some(delivery) });
+            item.delivered.push(DeliveredMessage { message, delivery: Some(delivery) });
         }
-        group.in_flight = group.held.len();
+        item.in_flight = item.delivered.len();
     }
 
     fn taken_before(&self, delivery: DeliveryNo) -> Option<Taken> {
         let name = self.in_flight.get(delivery)?;
-        let held = self.groups.get(name)?.held.iter().find(|held| held.delivery == Some(delivery))?;
-        Some(Taken::of(name, &held.message, delivery))
+        let found = self.items.get(name)?.delivered.iter().find(|found| found.delivery == Some(delivery))?;
+        Some(Taken::of(name, &found.message, delivery))
     }
 
-    /// Forgets a delivered message; its row's number, or `None` where the delivery is no longer held.
+    /// Forgets a delivered message and returns its row number; `None` if the delivery has expired.
     pub(super) fn ack(&mut self, now: Instant, delivery: DeliveryNo) -> Option<i64> {
         self.expire(now);
         let name = self.in_flight.remove(delivery)?;
-        let group = self.groups.get_mut(&name)?;
-        let at = group.held.iter().position(|held| held.delivery == Some(delivery))?;
-        let Held { message, .. } = group.held.remove(at);
-        group.in_flight -= 1;
+        let item = self.items.get_mut(&name)?;
+        let at = item.delivered.iter().position(|found| found.delivery == Some(delivery))?;
+        let DeliveredMessage { message, .. } = item.delivered.remove(at);
+        item.in_flight -= 1;
         self.count -= 1;
         self.cached_bytes -= message.body.as_ref().map_or(0, |body| body.len());
         self.ages.remove(message.sent_at);
@@ -169,52 +175,52 @@ impl Messages {
         Some(message.n)
     }
 
-    /// Holds a delivery for so long from now, or gives it back; `false` where it is no longer held.
+    /// Keeps a delivery open for `held_for` from now, or ends it if that is zero. Returns `false` if it has expired.
     pub(super) fn change_visibility(&mut self, now: Instant, delivery: DeliveryNo, held_for: Duration) -> bool {
         self.expire(now);
         if !held_for.is_zero() {
             return self.in_flight.extend(delivery, now, held_for);
         }
         self.in_flight.remove(delivery).is_some_and(|name| {
-            self.come_back(&name, delivery);
+            self.return_message(&name, delivery);
             true
         })
     }
 
-    /// Takes back a delivery that was never made.
+    /// Undoes a delivery that was never made.
     pub(super) fn undo(&mut self, delivery: DeliveryNo) {
         let Some(name) = self.in_flight.remove(delivery) else { return };
-        if let Some(group) = self.groups.get_mut(&name)
-            && let Some(held) = group.held.iter_mut().find(|held| held.delivery == Some(delivery))
+        if let Some(item) = self.items.get_mut(&name)
+            && let Some(found) = item.delivered.iter_mut().find(|found| found.delivery == Some(delivery))
         {
-            held.message.receives = held.message.receives.saturating_sub(1);
+            found.message.receives = found.message.receives.saturating_sub(1);
         }
-        self.come_back(&name, delivery);
+        self.return_message(&name, delivery);
     }
 
     fn expire(&mut self, now: Instant) {
         while let Some((delivery, name)) = self.in_flight.pop_expired(now) {
-            self.come_back(&name, delivery);
+            self.return_message(&name, delivery);
         }
     }
 
-    fn come_back(&mut self, name: &Arc<str>, delivery: DeliveryNo) {
-        let Some(group) = self.groups.get_mut(name) else { return };
-        if let Some(held) = group.held.iter_mut().find(|held| held.delivery == Some(delivery)) {
-            held.delivery = None;
-            group.in_flight -= 1;
+    fn return_message(&mut self, name: &Arc<str>, delivery: DeliveryNo) {
+        let Some(item) = self.items.get_mut(name) else { return };
+        if let Some(found) = item.delivered.iter_mut().find(|found| found.delivery == Some(delivery)) {
+            found.delivery = None;
+            item.in_flight -= 1;
         }
         self.unlock(name);
     }
 
-    /// Once nothing of the group is in flight, what came back is first again.
+    /// Once nothing of the item is in flight, puts the returned messages in front again.
     fn unlock(&mut self, name: &Arc<str>) {
-        let Some(group) = self.groups.get_mut(name).filter(|group| group.in_flight == 0) else { return };
-        for held in group.held.drain(..).rev() {
-            group.waiting.push_front(held.message);
+        let Some(item) = self.items.get_mut(name).filter(|item| item.in_flight == 0) else { return };
+        for returned in item.delivered.drain(..).rev() {
+            item.waiting.push_front(returned.message);
         }
-        if group.waiting.is_empty() {
-            self.groups.remove(name);
+        if item.waiting.is_empty() {
+            self.items.remove(name);
         } else {
             self.ready.push_back(Arc::clone(name));
         }
@@ -224,7 +230,7 @@ impl Messages {
         self.in_flight.next_deadline()
     }
 
-    /// All that is not acknowledged.
+    /// Returns how many messages are not acknowledged.
     pub(super) fn count(&self) -> usize {
         self.count
     }
@@ -254,7 +260,7 @@ impl Taken {
     }
 }
 
-/// What recent receives answered.
+/// The deliveries of recent receives.
 #[derive(Debug, Default)]
 struct Attempts {
     order: VecDeque<Uuid>,
@@ -279,7 +285,7 @@ impl Attempts {
     }
 }
 
-/// How many messages were queued when, in steps of 128 ms: the oldest is found without a look at all.
+/// How many messages were queued when, in steps of 128 ms. It finds the oldest age without a scan.
 #[derive(Debug, Default)]
 struct Ages(BTreeMap<i64, (Timestamp, usize)>);
 
@@ -303,7 +309,7 @@ impl Ages {
     }
 }
 
-/// The messages, shared by the writer thread and all that receive.
+/// The messages, shared by the writer thread and the receivers.
 #[derive(Debug)]
 pub(super) struct SharedMessages {
     messages: Mutex<Messages>,
@@ -315,7 +321,7 @@ impl SharedMessages {
         Self { messages: Mutex::new(messages), arrivals: Arrivals::default() }
     }
 
-    /// Looks at the messages or changes them, and wakes who waits for that.
+    /// Reads or changes the messages, then wakes the receivers that the change concerns.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Messages) -> T) -> T {
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         let deadline_before = messages.next_deadline();
