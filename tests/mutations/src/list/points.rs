@@ -14,8 +14,8 @@ const ALERTS: &str = "one_fault_at_any_call_for_alerts_mails_each_once_but_where
 
 const COMMITTED: &str = "        round.commit(&mut steps, commits).await;";
 const ACKNOWLEDGED_BEFORE: &str = "        let folded = steps.iter().filter(|step| step.folded.is_some());
-        let early: Vec<_> = folded.filter_map(|step| step.group.first_handle().cloned()).collect();
-        round.held.ack(&early).await;
+        let early: Vec<_> = folded.filter_map(|step| step.work.first_handle().cloned()).collect();
+        round.leases.ack(&early).await;
         round.commit(&mut steps, commits).await;";
 const MAILED: &str = "        self.deliver(&mail, term).await?;";
 const MARKED_BEFORE: &str = "        let early: Vec<&Alert> = alerts.iter().map(|(alert, _)| alert).collect();
