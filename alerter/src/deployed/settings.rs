@@ -1,7 +1,7 @@
 //! The alerter's configuration on AWS.
 
-use stockline_alerter::mail::Sender;
 use stockline_aws::deployed::{self, Deployment};
+use stockline_aws::is_mailbox;
 use stockline_service::{Env, EnvError, Variable};
 
 const ALERT_EMAILS: Variable = Variable::optional(
@@ -65,8 +65,13 @@ impl Settings {
     }
 }
 
-fn mail_address(text: &str) -> Result<String, stockline_alerter::mail::SenderError> {
-    text.parse::<Sender>().map(|_| text.to_owned())
+/// Checks a sender or a recipient as the mailer does.
+fn mail_address(text: &str) -> Result<String, &'static str> {
+    if is_mailbox(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("is not a mail address such as \"Stockline <alerts@example.com>\"")
+    }
 }
 
 #[cfg(test)]
