@@ -1,84 +1,58 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockline_core::ports::{AlertDelivery, AlertHandle, AlertReceiver};
+use stockline_core::ports::{AlertDelivery, AlertHandle, AlertReceiver, Clock};
 use stockline_service::{Retry, Shutdown};
 
-use crate::alerter::{Alerter, RecordFailure, RetryReason};
-use crate::{Adapters, Config};
+use crate::alerter::Alerter;
+use crate::config::{Adapters, Config, MIN_LEASE};
+use crate::failure::{RecordFailure, RetryReason};
 
-/// Messages of one receive: alerts that come together are one mail.
+/// The most messages of one receive. Alerts that are received together are one mail.
 const RECEIVE_MAX: usize = 100;
 
 /// How long an empty receive waits. A receive is never dropped, so shutdown waits this long for it.
 const RECEIVE_WAIT: Duration = Duration::from_secs(1);
 
-/// Pauses after a failure of store, queue or mail: the first and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// The first and the longest pause after a failure of store, queue or mail.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// A mail refused for every recipient comes back after this long: a person has to correct addresses.
+/// The pause of an alert whose mail was refused for every recipient: a person must correct the addresses.
 const REFUSED_DELAY: Duration = Duration::from_secs(15 * 60);
 
-/// A claim held by another is looked at again after this part of the lease.
-const HELD_PART: u32 = 4;
+/// An alert with another alerter's claim is looked at again after this fraction of the lease.
+const HELD_FRACTION: u32 = 4;
 
-/// How often it is looked whether a daily notice is due.
+/// How often the feed looks for daily notices that are due.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// Feeds the alerter from a queue and mails the daily notices until shutdown is asked for: the standalone home's
-/// event source. Shutdown waits for the mail being sent, at most [`crate::MAIL_TIMEOUT`] and its mark.
+/// Feeds the alerter from a queue and mails the daily notices until shutdown is requested. It is the event source of the
+/// standalone home.
 ///
-/// What is handled is acknowledged; what failed is given back with a delay; what is no alert is dropped (it was
-/// logged and counted). While the store is down it stops receiving.
+/// Handled messages are acknowledged, failed ones are released with a delay, and messages that are no alerts are dropped
+/// (they are logged and counted). While the store is down, it does not receive. Shutdown waits for the mail in flight, at
+/// most [`crate::MAIL_TIMEOUT`], and for its mark.
 pub async fn run(config: Config, adapters: Adapters, queue: Arc<dyn AlertReceiver>, shutdown: Shutdown) {
-    let alerter = Alerter::new(config, adapters);
-    match alerter.has_recipient().await {
+    let (clock, held_delay) = (adapters.clock.clone(), config.lease.max(MIN_LEASE) / HELD_FRACTION);
+    let feed = Feed { alerter: Alerter::new(config, adapters), queue, held_delay, shutdown };
+    match feed.alerter.has_recipient().await {
         Ok(true) => {}
         Ok(false) => tracing::warn!(
-            "nobody gets alerts: configure recipients, or set alert_emails of a location (PUT /v1/locations/{{id}})"
+            "alerts have no recipient: configure recipients, or set alert_emails of a location (PUT /v1/locations/{{id}})"
         ),
-        Err(error) => tracing::warn!(%error, "it can't be told whether anybody gets alerts"),
+        Err(error) => tracing::warn!(%error, "the recipients of alerts can't be checked"),
     }
-    tokio::join!(feed_alerts(&alerter, &*queue, &shutdown), tell_refused(&alerter, &shutdown));
+    tokio::join!(feed.alerts(), feed.notices(&*clock));
 }
 
-async fn tell_refused(alerter: &Alerter, shutdown: &Shutdown) {
-    let mut ticks = tokio::time::interval(NOTICE_INTERVAL);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    while !shutdown.is_requested() {
-        tokio::select! {
-            () = shutdown.requested() => return,
-            _ = ticks.tick() => {}
-        }
-        alerter.daily_notices_until(alerter.adapters.clock.now(), Some(shutdown)).await;
-    }
+struct Feed {
+    alerter: Alerter,
+    queue: Arc<dyn AlertReceiver>,
+    held_delay: Duration,
+    shutdown: Shutdown,
 }
 
-async fn feed_alerts(alerter: &Alerter, queue: &dyn AlertReceiver, shutdown: &Shutdown) {
-    let mut pauses = Retry::new(PAUSE.0, PAUSE.1);
-    while !shutdown.is_requested() {
-        let deliveries = match queue.receive(RECEIVE_MAX, RECEIVE_WAIT).await {
-            Ok(deliveries) => deliveries,
-            Err(error) => {
-                tracing::warn!(%error, "the alert queue can't be received from");
-                pause(pauses.next_pause(), shutdown).await;
-                continue;
-            }
-        };
-        if deliveries.is_empty() {
-            continue;
-        }
-        if shutdown.is_requested() {
-            let handles: Vec<AlertHandle> = deliveries.into_iter().map(|delivery| delivery.handle).collect();
-            release(queue, &handles, Duration::ZERO).await;
-            return;
-        }
-        let sorted = sort(alerter, &deliveries, shutdown).await;
-        settle(alerter, queue, &sorted, &mut pauses, shutdown).await;
-    }
-}
-
-/// The handles of one receive by what is to be done with them.
+/// The handles of one receive, by the result of their alerts.
 #[derive(Debug, Default)]
 struct Sorted {
     done: Vec<AlertHandle>,
@@ -88,67 +62,99 @@ struct Sorted {
     store: Vec<AlertHandle>,
 }
 
-async fn sort(alerter: &Alerter, deliveries: &[AlertDelivery], shutdown: &Shutdown) -> Sorted {
-    let bodies: Vec<(&str, &str)> = deliveries.iter().map(|d| (&*d.message_id, &*d.body)).collect();
-    let results = alerter.handle_until(&bodies, Some(shutdown)).await;
-    let mut sorted = Sorted::default();
-    for (delivery, result) in deliveries.iter().zip(results) {
-        let place = match result {
-            Ok(()) | Err(RecordFailure::Undecodable) => &mut sorted.done,
-            Err(RecordFailure::Retry(RetryReason::Held)) => &mut sorted.held,
-            Err(RecordFailure::Retry(RetryReason::Refused)) => &mut sorted.refused,
-            Err(RecordFailure::Retry(RetryReason::Mail)) => &mut sorted.mail,
-            Err(RecordFailure::Retry(RetryReason::Store)) => &mut sorted.store,
-        };
-        place.push(delivery.handle.clone());
-    }
-    sorted
-}
-
-/// Acknowledges and gives back; after trouble with the store, pauses.
-async fn settle(
-    alerter: &Alerter,
-    queue: &dyn AlertReceiver,
-    sorted: &Sorted,
-    pauses: &mut Retry,
-    shutdown: &Shutdown,
-) {
-    if !sorted.done.is_empty()
-        && let Err(error) = queue.ack(&sorted.done).await
-    {
-        // They come again, are found sent, and are acknowledged then.
-        tracing::warn!(%error, "handled alerts can't be acknowledged");
-    }
-    release(queue, &sorted.held, alerter.config.lease / HELD_PART).await;
-    release(queue, &sorted.refused, REFUSED_DELAY).await;
-    if sorted.mail.is_empty() && sorted.store.is_empty() {
-        if !sorted.done.is_empty() {
-            pauses.reset();
+impl Feed {
+    async fn notices(&self, clock: &dyn Clock) {
+        let mut ticks = tokio::time::interval(NOTICE_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while !self.shutdown.is_requested() {
+            tokio::select! {
+                () = self.shutdown.requested() => return,
+                _ = ticks.tick() => {}
+            }
+            self.alerter.daily_notices_until(clock.now(), Some(&self.shutdown)).await;
         }
-        return;
     }
-    let delay = pauses.next_pause();
-    release(queue, &sorted.mail, delay).await;
-    release(queue, &sorted.store, delay).await;
-    if !sorted.store.is_empty() {
-        pause(delay, shutdown).await;
-    }
-}
 
-async fn release(queue: &dyn AlertReceiver, handles: &[AlertHandle], delay: Duration) {
-    if handles.is_empty() {
-        return;
+    async fn alerts(&self) {
+        let mut pauses = Retry::new(PAUSES.0, PAUSES.1);
+        while !self.shutdown.is_requested() {
+            let deliveries = match self.queue.receive(RECEIVE_MAX, RECEIVE_WAIT).await {
+                Ok(deliveries) => deliveries,
+                Err(error) => {
+                    tracing::warn!(%error, "the alert queue can't be received from");
+                    self.pause(pauses.next_pause()).await;
+                    continue;
+                }
+            };
+            if deliveries.is_empty() {
+                continue;
+            }
+            if self.shutdown.is_requested() {
+                let handles: Vec<AlertHandle> = deliveries.into_iter().map(|delivery| delivery.handle).collect();
+                self.release(&handles, Duration::ZERO).await;
+                return;
+            }
+            let sorted = self.handle(&deliveries).await;
+            self.settle(&sorted, &mut pauses).await;
+        }
     }
-    if let Err(error) = queue.release(handles, delay).await {
-        // They come again when their visibility runs out.
-        tracing::warn!(%error, "alerts can't be given back");
-    }
-}
 
-/// Between tries of a queue that failed; ends at shutdown.
-async fn pause(length: Duration, shutdown: &Shutdown) {
-    tokio::select! {
-        () = shutdown.requested() => {}
-        () = tokio::time::sleep(length) => {}
+    async fn handle(&self, deliveries: &[AlertDelivery]) -> Sorted {
+        let bodies: Vec<(&str, &str)> = deliveries.iter().map(|d| (&*d.message_id, &*d.body)).collect();
+        let results = self.alerter.handle_until(&bodies, Some(&self.shutdown)).await;
+        let mut sorted = Sorted::default();
+        for (delivery, result) in deliveries.iter().zip(results) {
+            let handles = match result {
+                Ok(()) | Err(RecordFailure::Undecodable) => &mut sorted.done,
+                Err(RecordFailure::Retry(RetryReason::Held)) => &mut sorted.held,
+                Err(RecordFailure::Retry(RetryReason::Refused)) => &mut sorted.refused,
+                Err(RecordFailure::Retry(RetryReason::Mail)) => &mut sorted.mail,
+                Err(RecordFailure::Retry(RetryReason::Store)) => &mut sorted.store,
+            };
+            handles.push(delivery.handle.clone());
+        }
+        sorted
+    }
+
+    /// Acknowledges and releases. Pauses after a failure of the store.
+    async fn settle(&self, sorted: &Sorted, pauses: &mut Retry) {
+        if !sorted.done.is_empty()
+            && let Err(error) = self.queue.ack(&sorted.done).await
+        {
+            // They are delivered again, are found sent, and are acknowledged then.
+            tracing::warn!(%error, "handled alerts can't be acknowledged");
+        }
+        self.release(&sorted.held, self.held_delay).await;
+        self.release(&sorted.refused, REFUSED_DELAY).await;
+        if sorted.mail.is_empty() && sorted.store.is_empty() {
+            if !sorted.done.is_empty() {
+                pauses.reset();
+            }
+            return;
+        }
+        let delay = pauses.next_pause();
+        self.release(&sorted.mail, delay).await;
+        self.release(&sorted.store, delay).await;
+        if !sorted.store.is_empty() {
+            self.pause(delay).await;
+        }
+    }
+
+    async fn release(&self, handles: &[AlertHandle], delay: Duration) {
+        if handles.is_empty() {
+            return;
+        }
+        if let Err(error) = self.queue.release(handles, delay).await {
+            // They are delivered again when their visibility timeout ends.
+            tracing::warn!(%error, "alerts can't be released");
+        }
+    }
+
+    /// Pauses between attempts after a failure. Shutdown ends the pause.
+    async fn pause(&self, length: Duration) {
+        tokio::select! {
+            () = self.shutdown.requested() => {}
+            () = tokio::time::sleep(length) => {}
+        }
     }
 }

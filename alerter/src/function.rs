@@ -1,4 +1,4 @@
-//! One invocation of the function on AWS Lambda: alerts from the queue, or the hourly look for daily notices.
+//! One invocation of the function on AWS Lambda: alerts from the queue, or the hourly check for daily notices.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,25 +9,26 @@ use stockline_core::domain::Timestamp;
 use stockline_core::ports::Clock;
 use stockline_service::Shutdown;
 
-use crate::{Alerter, MAIL_TIMEOUT};
+use crate::alerter::Alerter;
+use crate::config::MAIL_TIMEOUT;
 
-/// What a mail's mark and the answer may take after the mail itself.
-const MARK_ROOM: Duration = Duration::from_secs(2);
+/// How long the mark of a mail and the answer may take after the mail itself.
+const MARK_TIME: Duration = Duration::from_secs(2);
 
-/// What the schedule's input names as its order.
+/// The value of `stockline` in the schedule's input.
 const DAILY_NOTICES: &str = "daily_notices";
 
 /// Why an invocation failed as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum InvocationError {
-    /// The event is of no kind that the function takes. What reading it says may quote it, so it is not told.
+    /// The event is neither of the function's two kinds. A decoding error may quote the event, so it is not shown.
     #[error(
-        "the event is none of this function's: it takes messages of the alert queue, and a schedule whose input is \
+        "the event is not for this function: it handles messages of the alert queue, and a schedule whose input is \
          {{\"stockline\": \"{DAILY_NOTICES}\"}}"
     )]
     Foreign,
-    /// The answer can't be written.
-    #[error("the answer can't be written: {0}")]
+    /// The answer can't be encoded.
+    #[error("the answer can't be encoded: {0}")]
     Answer(#[from] serde_json::Error),
 }
 
@@ -38,11 +39,11 @@ enum Event {
     DailyNotices,
 }
 
-/// Handles one invocation, which must be over at `deadline`; no mail begins that could outlast it. Answers Lambda:
-/// for messages, which of them must come again.
+/// Handles one invocation, which must end by `deadline`: no mail begins that could outlast it. Returns the answer for
+/// Lambda, which names the messages that must be delivered again.
 ///
 /// # Errors
-/// Where the event is none of this function's.
+/// Fails if the event is not for this function.
 pub async fn handle(
     alerter: &Alerter,
     clock: &Arc<dyn Clock>,
@@ -62,11 +63,11 @@ pub async fn handle(
     };
     let time = time_for_new_mails(clock.now(), deadline);
     if time.is_zero() {
-        // The task below may come too late for that.
+        // The task below may start too late for that.
         trigger.request();
     }
     let stopping = tokio::spawn(async move {
-        // From then on a mail could outlast the invocation.
+        // After that a mail could outlast the invocation.
         tokio::time::sleep(time).await;
         trigger.request();
     });
@@ -75,21 +76,21 @@ pub async fn handle(
     answer
 }
 
-/// For how long mails may begin.
+/// Returns how long from now mails may begin.
 fn time_for_new_mails(now: Timestamp, deadline: Timestamp) -> Duration {
     let left = Duration::from_millis(u64::try_from(deadline.millis_since(now)).unwrap_or(0));
-    let time = left.saturating_sub(MAIL_TIMEOUT + MARK_ROOM);
+    let time = left.saturating_sub(MAIL_TIMEOUT + MARK_TIME);
     if time.is_zero() {
         tracing::error!(
             left_s = left.as_secs(),
-            needed_s = (MAIL_TIMEOUT + MARK_ROOM).as_secs(),
-            "the function's timeout is too short for any mail: make it longer"
+            needed_s = (MAIL_TIMEOUT + MARK_TIME).as_secs(),
+            "the function's timeout is too short for any mail: increase it"
         );
     }
     time
 }
 
-/// The schedule's input is `{"stockline": "daily_notices"}`; messages come as SQS hands them to Lambda.
+/// Decodes an event: the schedule's input `{"stockline": "daily_notices"}`, or messages as SQS passes them to Lambda.
 fn read(event: Value) -> Result<Event, InvocationError> {
     if event.get("stockline").and_then(Value::as_str) == Some(DAILY_NOTICES) {
         return Ok(Event::DailyNotices);
@@ -97,8 +98,8 @@ fn read(event: Value) -> Result<Event, InvocationError> {
     serde_json::from_value(event).map(Event::Alerts).map_err(|_| InvocationError::Foreign)
 }
 
-/// Mails; a record that failed is named, so that it alone comes again, one that is no alert too: the queue moves it
-/// to its dead letter queue in time.
+/// Mails alerts. The answer names each failed record, so that it alone is delivered again. It also names messages that are
+/// no alerts: the queue moves them to its dead letter queue in time.
 async fn alerts(alerter: &Alerter, event: &SqsEvent, stop: &Shutdown) -> Result<Value, InvocationError> {
     let records: Vec<(&str, &str)> = event
         .records
@@ -117,17 +118,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_event_is_told_from_the_others() {
+    fn each_kind_of_event_is_recognised() {
         assert!(matches!(read(json!({"stockline": "daily_notices"})), Ok(Event::DailyNotices)));
         assert!(matches!(read(json!({"Records": []})), Ok(Event::Alerts(_))));
         for other in [json!({}), json!({"stockline": "x"}), json!({"Records": 1, "secret": "s3"}), json!([1])] {
             let text = read(other).unwrap_err().to_string();
-            assert!(text.contains("none of this function's") && !text.contains("s3"), "{text}");
+            assert!(text.contains("not for this function") && !text.contains("s3"), "{text}");
         }
     }
 
     #[test]
-    fn mails_stop_beginning_before_the_deadline() {
+    fn no_mail_begins_shortly_before_the_deadline() {
         let now = Timestamp::from_millis(1_000_000);
         assert_eq!(time_for_new_mails(now, now.plus_millis(45_000)), Duration::from_secs(13));
         assert_eq!(time_for_new_mails(now, now.plus_millis(10_000)), Duration::ZERO);

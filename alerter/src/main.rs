@@ -1,4 +1,4 @@
-//! The binary `alerter`, deployed on AWS as a Lambda function.
+//! The binary `alerter`, a function on AWS Lambda.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
@@ -9,7 +9,7 @@ use stockline_service::Env;
 
 mod deployed;
 
-const ABOUT: &str = "Stockline's alerter: mails alerts and daily notices; runs as a function of AWS Lambda.";
+const ABOUT: &str = "Stockline's alerter: mails alerts and daily notices. It runs as a function on AWS Lambda.";
 
 fn main() -> ExitCode {
     let program = Program { name: "alerter", about: ABOUT, variables: deployed::VARIABLES, health: None };

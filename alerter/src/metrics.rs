@@ -1,42 +1,70 @@
-//! The alerter's metrics: names as constants, all at zero from the start so that the first failure shows.
+//! The alerter's metrics. Every metric starts at zero, so that the first failure shows.
 
-use metrics::{counter, describe_counter, describe_histogram, histogram};
+use std::fmt;
 
-/// Alerts that a mail provider has taken (or that are durable as files).
+use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
+
+/// Alerts that the mail provider accepted, or that are durable as files.
 pub const ALERTS_MAILED: &str = "stockline_alerts_mailed_total";
-/// Mails taken, alerts and notices together.
+/// Mails accepted by the provider, alerts and notices together.
 pub const MAILS_SENT: &str = "stockline_mails_sent_total";
-/// Mails not taken; label `kind`: `refused` or `unavailable`.
+/// Mails not accepted; label `kind`: `refused` or `unavailable`.
 pub const MAIL_FAILURES: &str = "stockline_mail_failures_total";
 /// Messages that are no alerts.
 pub const UNDECODABLE: &str = "stockline_alerts_undecodable_total";
-/// Alerts and notices that nobody is configured to get.
+/// Alerts and notices without a configured recipient.
 pub const WITHOUT_RECIPIENT: &str = "stockline_alerts_without_recipient_total";
-/// From the crossing to the mail, in seconds.
+/// Seconds from the crossing to the mail.
 pub const ALERT_AGE_SECONDS: &str = "stockline_alert_age_seconds";
 /// Daily notices of refused commands mailed.
 pub const NOTICES_MAILED: &str = "stockline_refused_notices_mailed_total";
 
 /// The label of [`MAIL_FAILURES`].
-pub(crate) const KIND: &str = "kind";
-/// Value of [`KIND`]: the provider refuses this mail.
-pub(crate) const REFUSED: &str = "refused";
-/// Value of [`KIND`]: it may pass.
-pub(crate) const UNAVAILABLE: &str = "unavailable";
+const KIND: &str = "kind";
 
-pub(crate) fn start_at_zero() {
-    describe_counter!(ALERTS_MAILED, "Alerts mailed");
-    describe_counter!(MAILS_SENT, "Mails taken by the provider, alerts and notices");
-    describe_counter!(MAIL_FAILURES, "Mails not taken, by kind");
-    describe_counter!(UNDECODABLE, "Messages that are no alerts");
-    describe_counter!(WITHOUT_RECIPIENT, "Alerts and notices that nobody is configured to get");
-    describe_counter!(NOTICES_MAILED, "Daily notices of refused commands mailed");
-    describe_histogram!(ALERT_AGE_SECONDS, metrics::Unit::Seconds, "From the crossing to the mail");
-    for name in [ALERTS_MAILED, MAILS_SENT, UNDECODABLE, WITHOUT_RECIPIENT, NOTICES_MAILED] {
-        counter!(name).absolute(0);
+/// The metric handles, looked up once.
+#[derive(Clone)]
+pub(crate) struct Meters {
+    pub(crate) alerts_mailed: Counter,
+    pub(crate) mails_sent: Counter,
+    pub(crate) mails_refused: Counter,
+    pub(crate) mails_unavailable: Counter,
+    pub(crate) undecodable: Counter,
+    pub(crate) without_recipient: Counter,
+    pub(crate) alert_age_seconds: Histogram,
+    pub(crate) notices_mailed: Counter,
+}
+
+impl Meters {
+    pub(crate) fn new() -> Self {
+        describe_counter!(ALERTS_MAILED, "Alerts mailed");
+        describe_counter!(MAILS_SENT, "Mails accepted by the provider, alerts and notices");
+        describe_counter!(MAIL_FAILURES, "Mails not accepted, by kind");
+        describe_counter!(UNDECODABLE, "Messages that are no alerts");
+        describe_counter!(WITHOUT_RECIPIENT, "Alerts and notices without a configured recipient");
+        describe_counter!(NOTICES_MAILED, "Daily notices of refused commands mailed");
+        describe_histogram!(ALERT_AGE_SECONDS, metrics::Unit::Seconds, "From the crossing to the mail");
+        Self {
+            alerts_mailed: zero(counter!(ALERTS_MAILED)),
+            mails_sent: zero(counter!(MAILS_SENT)),
+            mails_refused: zero(counter!(MAIL_FAILURES, KIND => "refused")),
+            mails_unavailable: zero(counter!(MAIL_FAILURES, KIND => "unavailable")),
+            undecodable: zero(counter!(UNDECODABLE)),
+            without_recipient: zero(counter!(WITHOUT_RECIPIENT)),
+            alert_age_seconds: histogram!(ALERT_AGE_SECONDS),
+            notices_mailed: zero(counter!(NOTICES_MAILED)),
+        }
     }
-    for kind in [REFUSED, UNAVAILABLE] {
-        counter!(MAIL_FAILURES, KIND => kind).absolute(0);
+}
+
+/// Registers a counter, so that it shows before its first event.
+fn zero(counter: Counter) -> Counter {
+    counter.absolute(0);
+    counter
+}
+
+impl fmt::Debug for Meters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Meters")
     }
-    let _registered = histogram!(ALERT_AGE_SECONDS);
 }

@@ -1,74 +1,52 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use metrics::counter;
-use stockline_core::domain::{LocationId, LocationSettings, Record, Status, Timestamp};
-use stockline_core::ports::{Claimed, CommandFilter, RefusedNotice, StoreError};
+use stockline_core::domain::{LocationId, LocationSettings, Timestamp};
+use stockline_core::ports::{Claimed, RefusedNotice, StoreError};
 use stockline_service::Shutdown;
 
-use crate::alerter::{Alerter, lock};
-use crate::compose::{NOTICE_LINES_MAX, Refused, notice_mail};
-use crate::deliver::Term;
-use crate::metrics::{NOTICES_MAILED, WITHOUT_RECIPIENT};
-use crate::place::Place;
+use crate::compose::notice_mail;
+use crate::config::{Adapters, Config};
+use crate::contact::Contact;
+use crate::deliveries::{Deliveries, SendWindow};
+use crate::metrics::Meters;
+use crate::refused::refused_commands;
 
-/// A day's notice is due from this hour on, by the location's wall clock.
+/// A day's notice is due from this hour of the location's local time.
 const DUE_FROM_HOUR: i8 = 6;
 
-/// Commands settled within this time may not show in lists yet: they are told next time, in milliseconds.
+/// Commands settled within this time, in milliseconds, may not be in lists yet. They wait for the next notice.
 const LIST_LAG_MS: i64 = 60_000;
 
-/// Refused commands of one page.
-const PAGE_LIMIT: usize = 1_000;
+/// Mails the daily notices of refused commands, one per location and day.
+#[derive(Debug)]
+pub(crate) struct Notices {
+    config: Config,
+    adapters: Adapters,
+    deliveries: Deliveries,
+    meters: Meters,
+    memory: Mutex<Memory>,
+}
 
-/// The most pages that are read to count the refused commands of one kind.
-const PAGES_MAX: usize = 10;
-
-/// What is known of notices without asking the store.
+/// What is known about notices without asking the store.
 #[derive(Debug, Default)]
-pub(crate) struct NoticeMemory {
-    /// The day each location needs no further look: told, or nobody to tell.
+struct Memory {
+    /// The day on which each location needs no further look: its notice is mailed, or it has no recipient.
     done: BTreeMap<LocationId, String>,
-    /// Up to when each location was found to have nothing to tell: the next look begins there.
-    nothing_until: BTreeMap<LocationId, Timestamp>,
-    /// Mailed notices whose mark failed, with how far they reached: only to be marked.
+    /// The time up to which each location had no refused commands. The next look begins there.
+    none_until: BTreeMap<LocationId, Timestamp>,
+    /// Mailed notices that could not be marked, with the time they reach to. They only need their mark.
     unmarked: Vec<(RefusedNotice, Timestamp)>,
 }
 
-/// Which refused commands a listing keeps.
-#[derive(Debug, Clone, Copy)]
-enum Scope<'a> {
-    /// Those of one location.
-    Of(&'a LocationId),
-    /// Those that name no registered location (catalogue commands, misspelt locations, unreadable ones): nobody
-    /// else would tell them.
-    Elsewhere(&'a BTreeSet<LocationId>),
-}
-
-impl Scope<'_> {
-    fn keeps(self, record: &Record) -> bool {
-        match self {
-            Self::Of(_) => true,
-            Self::Elsewhere(registered) => record
-                .outcome
-                .command
-                .as_ref()
-                .and_then(|command| command.action.locations().next())
-                .is_none_or(|location| !registered.contains(location)),
-        }
-    }
-}
-
-impl Alerter {
-    /// Mails the notices of refused commands that are due: once a day per location, from 06:00 of its wall clock on,
-    /// when something was refused since the last notice. Refused commands that name no registered location are told
-    /// with `main`. Answers how many notices were mailed; failures are logged, and tried again by the next call.
-    pub async fn daily_notices(&self, now: Timestamp) -> usize {
-        self.daily_notices_until(now, None).await
+impl Notices {
+    pub(crate) fn new(config: Config, adapters: Adapters, deliveries: Deliveries, meters: Meters) -> Self {
+        Self { config, adapters, deliveries, meters, memory: Mutex::default() }
     }
 
-    /// As [`Alerter::daily_notices`]; once `stop` is requested no further mail begins.
-    pub async fn daily_notices_until(&self, now: Timestamp, stop: Option<&Shutdown>) -> usize {
-        self.mark_mailed_notices().await;
+    /// Mails the notices that are due. See [`Alerter::daily_notices`](crate::Alerter::daily_notices).
+    pub(crate) async fn mail_due(&self, now: Timestamp, stop: Option<&Shutdown>) -> usize {
+        self.mark_mailed().await;
         let mut locations = match self.adapters.locations.locations().await {
             Ok(locations) => locations,
             Err(error) => {
@@ -86,8 +64,8 @@ impl Alerter {
             if stop.is_some_and(Shutdown::is_requested) {
                 break;
             }
-            let elsewhere = (settings.location_id == main.location_id).then_some(&registered);
-            match self.daily_notice(settings, elsewhere, now, stop).await {
+            let registered = (settings.location_id == main.location_id).then_some(&registered);
+            match self.mail_location(settings, registered, now, stop).await {
                 Ok(sent) => mailed += usize::from(sent),
                 Err(error) => tracing::warn!(
                     location = %settings.location_id, %error,
@@ -98,11 +76,11 @@ impl Alerter {
         mailed
     }
 
-    /// One location's notice; was it mailed?
-    async fn daily_notice(
+    /// Mails one location's notice if it is due. Returns whether it was mailed.
+    async fn mail_location(
         &self,
         settings: &LocationSettings,
-        elsewhere: Option<&BTreeSet<LocationId>>,
+        registered: Option<&BTreeSet<LocationId>>,
         now: Timestamp,
         stop: Option<&Shutdown>,
     ) -> Result<bool, StoreError> {
@@ -112,27 +90,28 @@ impl Alerter {
             return Ok(false);
         }
         let notified_until = self.adapters.book.notified_until(&settings.location_id).await?;
-        let since = notified_until.max(lock(&self.notices).nothing_until.get(&settings.location_id).copied());
+        let since = notified_until.max(self.memory().none_until.get(&settings.location_id).copied());
         let until = now.plus_millis(-LIST_LAG_MS);
-        let refused = self.refused(&settings.location_id, elsewhere, since, until).await?;
+        let queries = self.adapters.queries.as_ref();
+        let refused = refused_commands(queries, &settings.location_id, registered, since, until).await?;
         if refused.count == 0 {
             if !refused.more {
-                lock(&self.notices).nothing_until.insert(notice.location_id, until);
+                self.memory().none_until.insert(notice.location_id, until);
             }
             return Ok(false);
         }
-        let place = Place::new(&settings.location_id, Some(settings), &self.config.recipients);
-        if place.recipients.is_empty() {
-            counter!(WITHOUT_RECIPIENT).increment(1);
+        let contact = Contact::new(&settings.location_id, Some(settings), &self.config.recipients);
+        if contact.recipients.is_empty() {
+            self.meters.without_recipient.increment(1);
             tracing::warn!(
                 location = %settings.location_id, refused = refused.count,
-                "commands were refused and nobody gets the notice: set the location's alert_emails or the configured recipients"
+                "a notice of refused commands has no recipient: set the location's alert_emails or the configured recipients"
             );
             self.set_done(notice);
             return Ok(false);
         }
         let claimed_at = self.adapters.clock.now();
-        let lease_until = self.lease_from(claimed_at);
+        let lease_until = self.config.lease_from(claimed_at);
         match self.adapters.book.claim_notice(&notice, claimed_at, lease_until).await? {
             Claimed::Ours => {}
             Claimed::Held => return Ok(false),
@@ -141,96 +120,51 @@ impl Alerter {
                 return Ok(false);
             }
         }
-        let mail = notice_mail(&notice, &refused, &place, self.config.public_url.as_deref());
-        if self.deliver(&mail, Term { lease_until, stop }).await.is_err() {
+        let mail = notice_mail(&notice, &refused, &contact, self.config.public_url.as_deref());
+        if self.deliveries.deliver(&mail, SendWindow { lease_until, stop }).await.is_err() {
             return Ok(false);
         }
-        counter!(NOTICES_MAILED).increment(1);
+        self.meters.notices_mailed.increment(1);
         tracing::info!(location = %notice.location_id, day = notice.day, refused = refused.count, "notice mailed");
-        lock(&self.notices).unmarked.push((notice, until));
-        self.mark_mailed_notices().await;
+        self.memory().unmarked.push((notice, until));
+        self.mark_mailed().await;
         Ok(true)
     }
 
-    /// Marks notices that were mailed; those that can't be marked are kept for the next time.
-    async fn mark_mailed_notices(&self) {
-        let unmarked = lock(&self.notices).unmarked.clone();
+    /// Marks mailed notices. Notices that can't be marked are kept for the next call.
+    async fn mark_mailed(&self) {
+        let unmarked = self.memory().unmarked.clone();
         for (notice, until) in unmarked {
             match self.adapters.book.mark_notice_sent(&notice, until).await {
                 Ok(()) => {
-                    lock(&self.notices).unmarked.retain(|(mailed, _)| *mailed != notice);
+                    self.memory().unmarked.retain(|(mailed, _)| *mailed != notice);
                     self.set_done(notice);
                 }
                 Err(error) => tracing::warn!(
                     location = %notice.location_id, day = notice.day, %error,
-                    "a mailed notice can't be marked; tried again"
+                    "a mailed notice can't be marked; this is retried later"
                 ),
             }
         }
     }
 
     fn is_done(&self, notice: &RefusedNotice) -> bool {
-        let memory = lock(&self.notices);
+        let memory = self.memory();
         memory.done.get(&notice.location_id) == Some(&notice.day)
             || memory.unmarked.iter().any(|(mailed, _)| mailed.location_id == notice.location_id)
     }
 
     fn set_done(&self, notice: RefusedNotice) {
-        lock(&self.notices).done.insert(notice.location_id, notice.day);
+        self.memory().done.insert(notice.location_id, notice.day);
     }
 
-    /// What was refused at a location from `since` to before `until`.
-    async fn refused(
-        &self,
-        location_id: &LocationId,
-        elsewhere: Option<&BTreeSet<LocationId>>,
-        since: Option<Timestamp>,
-        until: Timestamp,
-    ) -> Result<Refused, StoreError> {
-        let mut refused = Refused::default();
-        for status in [Status::Rejected, Status::DeadLettered] {
-            self.list(Scope::Of(location_id), status, since, until, &mut refused).await?;
-            if let Some(registered) = elsewhere {
-                self.list(Scope::Elsewhere(registered), status, since, until, &mut refused).await?;
-            }
-        }
-        Ok(refused)
-    }
-
-    async fn list(
-        &self,
-        scope: Scope<'_>,
-        status: Status,
-        since: Option<Timestamp>,
-        until: Timestamp,
-        refused: &mut Refused,
-    ) -> Result<(), StoreError> {
-        let location_id = match scope {
-            Scope::Of(location_id) => Some(location_id.clone()),
-            Scope::Elsewhere(_) => None,
-        };
-        let filter = CommandFilter { status, code: None, location_id, since, settled_otherwise: false };
-        let mut cursor = None;
-        for _ in 0..PAGES_MAX {
-            let page = self.adapters.queries.commands(&filter, cursor.as_deref(), PAGE_LIMIT).await?;
-            let kept = page.entries.into_iter().filter(|r| r.outcome.settled_at < until && scope.keeps(r));
-            for record in kept {
-                refused.count += 1;
-                refused.newest.push(record);
-            }
-            refused.newest.sort_by_key(|record| std::cmp::Reverse(record.outcome.settled_at));
-            refused.newest.truncate(NOTICE_LINES_MAX);
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                return Ok(());
-            }
-        }
-        refused.more = true;
-        Ok(())
+    /// No thread can leave the memory half changed when it panics.
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The hour of the wall clock at a place, 0 to 23; in UTC where the zone is not known.
+/// Returns the hour of the local time, 0 to 23. An unknown zone counts as UTC.
 fn hour_in_zone(now: Timestamp, time_zone: &str) -> i8 {
     let zone = jiff::tz::TimeZone::get(time_zone).unwrap_or(jiff::tz::TimeZone::UTC);
     let time = jiff::Timestamp::from_millisecond(now.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);

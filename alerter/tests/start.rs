@@ -1,15 +1,15 @@
-//! How the deployed binary starts, or does not.
+//! How the deployed binary starts, or refuses to.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::{Command, Output};
 
 const REQUIRED: &[&str] = &["STOCKLINE_TABLE", "STOCKLINE_MAIL_FROM"];
 
-/// What the second test spoils.
+/// The errors of the values that the second test sets.
 const BAD_NAMED: &[&str] =
     &["STOCKLINE_ALERT_EMAILS is not a mail address", "STOCKLINE_PUBLIC_URL must be an address such as"];
 
-/// Everything that must be set, with values that could be meant.
+/// All required variables, with valid values.
 const GOOD: &[(&str, &str)] = &[
     ("STOCKLINE_TABLE", "stock"),
     ("STOCKLINE_MAIL_FROM", "stock@example.com"),
@@ -24,7 +24,7 @@ fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     command.args(arguments).env_clear().envs(variables.iter().copied()).output().unwrap()
 }
 
-/// What is said on standard error by a start that the configuration does not allow.
+/// Returns the standard error of a start that the configuration does not allow.
 fn refused(variables: &[(&str, &str)]) -> String {
     let output = start(&[], variables);
     let text = String::from_utf8(output.stderr).unwrap();
@@ -67,7 +67,7 @@ fn production_refuses_stand_ins_by_name() {
 }
 
 #[test]
-fn help_tells_of_every_variable() {
+fn help_lists_every_variable() {
     let output = start(&["--help"], &[]);
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
@@ -77,13 +77,13 @@ fn help_tells_of_every_variable() {
 }
 
 #[test]
-fn an_argument_that_means_nothing_is_refused() {
+fn an_unknown_argument_is_refused() {
     let output = start(&["--no-such-thing"], GOOD);
     assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]
-fn outside_of_lambda_it_says_what_it_is() {
+fn outside_lambda_it_says_that_it_is_a_function() {
     let text = refused(&GOOD[..2]);
     assert!(text.contains("AWS_LAMBDA_RUNTIME_API"), "{text}");
     assert!(text.contains("a function that it runs"), "{text}");

@@ -1,8 +1,9 @@
-//! Proves P4 for a whole store: the ledger explains the stock, and the outcomes explain the ledger (design.md §2).
+//! The audit proves P4 for a whole store: the ledger explains the stock, and the outcomes explain the ledger
+//! (design.md §2).
 //!
-//! Three passes. The first checks each level against its ledger and keeps a digest of the entries it saw. The second
-//! goes through all outcomes and builds the same digests from their effects. The third looks closely at the items
-//! that failed or disagree, as they are by then, so that stock that changes meanwhile is no fault.
+//! It has three passes. The first checks each level against its ledger and keeps a digest of its entries. The second
+//! reads all outcomes and builds the same digests from their effects. The third examines the items that failed or
+//! disagree once more, entry by entry, so that stock that changes during the audit is no fault.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,33 +11,33 @@ use stockline_core::domain::{Item, ItemId, Level, LocationId, Outcome, Record, S
 use stockline_core::ports::{AuditReader, Queries, StoreError};
 
 mod chain;
-mod closely;
+mod examine;
 mod outcomes;
 mod report;
 
 use chain::Chain;
 
-/// Items, records or entries of one read.
+/// The most items, records or entries of one read.
 const PAGE: usize = 1_000;
 
-/// The most faults that a report lists; all are counted.
+/// The most faults that a report lists. All are counted.
 pub const FAULTS_LISTED_MAX: usize = 1_000;
 
-/// The most items that the third pass looks at; the others are reported by what the first two found.
+/// The most items that the third pass examines. The others are reported as they are.
 const CLOSE_ITEMS_MAX: usize = 10_000;
 
-/// Something that should not be.
+/// A contradiction in the store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
-    /// Of which item.
+    /// The item.
     pub item_id: ItemId,
-    /// At which location, where it is about one.
+    /// The location, if the fault is about one level.
     pub location_id: Option<LocationId>,
-    /// What was found, and what should have been.
+    /// What was found, and what was expected.
     pub what: String,
 }
 
-/// How far an audit is.
+/// The progress of an audit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Items read.
@@ -49,19 +50,19 @@ pub struct Progress {
     pub records: u64,
 }
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditReport {
-    /// How much was read.
+    /// The number of rows read.
     pub read: Progress,
-    /// At most [`FAULTS_LISTED_MAX`].
+    /// The first faults, at most [`FAULTS_LISTED_MAX`].
     pub faults: Vec<Fault>,
-    /// All of them.
+    /// The number of all faults.
     pub fault_count: u64,
 }
 
 impl AuditReport {
-    /// Is everything as it should be?
+    /// Returns whether there is no fault.
     pub const fn is_sound(&self) -> bool {
         self.fault_count == 0
     }
@@ -74,7 +75,7 @@ impl AuditReport {
     }
 }
 
-/// What the first two passes know of one level: some 100 bytes.
+/// What the first two passes learn about one level, in some 100 bytes.
 struct Seen {
     location_id: LocationId,
     /// Entries up to this seq are in the ledger's digest.
@@ -86,7 +87,7 @@ struct Seen {
     alert_no_max: u64,
 }
 
-/// A sum of hashes: the same for the same entries in any order.
+/// A sum of hashes, which is the same for the same entries in any order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Digest {
     entries: u64,
@@ -106,17 +107,17 @@ struct Audit<'a> {
     progress: &'a mut (dyn FnMut(&Progress) + Send + Sync),
     report: AuditReport,
     seen: HashMap<ItemId, Vec<Seen>>,
-    /// To be looked at closely.
+    /// The items for the third pass.
     suspects: BTreeSet<ItemId>,
 }
 
-/// Audits the whole store; `progress` is called once a page.
+/// Audits the whole store, and calls `progress` once a page.
 ///
-/// Memory: a few hundred bytes an item and level, and the outcomes of the items that are off. Stock may change
+/// It needs a few hundred bytes of memory for each item and level, and the outcomes of suspect items. Stock may change
 /// meanwhile.
 ///
 /// # Errors
-/// Where the store can't be read. A single level that can't be read is a fault, not an error.
+/// Fails if the store can't be read. A single unreadable level is a fault, not an error.
 pub async fn audit(
     reader: &dyn AuditReader,
     queries: &dyn Queries,
@@ -126,7 +127,7 @@ pub async fn audit(
     let mut audit = Audit { reader, queries, progress, report: AuditReport::default(), seen, suspects };
     audit.levels_against_ledgers().await?;
     audit.outcomes_against_ledgers().await?;
-    audit.suspects_closely().await?;
+    audit.examine_suspects().await?;
     Ok(audit.report)
 }
 
@@ -180,7 +181,7 @@ impl Audit<'_> {
             }
         }
         for (item_id, levels) in &self.seen {
-            if levels.iter().any(|seen| seen.ledger != seen.outcomes || seen.alerts_are_off()) {
+            if levels.iter().any(|seen| seen.ledger != seen.outcomes || seen.alerts_contradict()) {
                 self.suspects.insert(item_id.clone());
             }
         }
@@ -202,8 +203,8 @@ impl Audit<'_> {
     }
 }
 
-/// Adds an outcome's effects and alerts to what is known of the levels; `false` where one names a level that the
-/// first pass did not see.
+/// Adds an outcome's effects and alerts to the levels. Returns `false` if an effect names a level that the first pass did
+/// not see.
 fn tally(levels: &mut [Seen], outcome: &Outcome, record: &Record) -> bool {
     let mut known = true;
     for (location_id, entry) in outcomes::entries(outcome) {
@@ -223,13 +224,14 @@ fn tally(levels: &mut [Seen], outcome: &Outcome, record: &Record) -> bool {
 }
 
 impl Seen {
-    /// Alerts are numbered 1, 2, 3 …; those of re-judging are not in outcomes, so numbers may be missing here.
-    const fn alerts_are_off(&self) -> bool {
+    /// Returns whether the alert numbers contradict the level. Alerts are numbered 1, 2, 3 …; alerts of re-judging are not
+    /// in outcomes, so numbers may be missing here.
+    const fn alerts_contradict(&self) -> bool {
         self.alert_no_max > self.alert_no || self.alerts > self.alert_no_max
     }
 }
 
-/// What is wrong between a level, its item and the end of its ledger.
+/// Returns the contradictions between a level, its item and the end of its ledger.
 fn level_faults(item: &Item, level: &Level, chain: &Chain) -> Vec<String> {
     let mut faults = Vec::new();
     let mut check = |holds: bool, what: &dyn Fn() -> String| {
@@ -241,7 +243,7 @@ fn level_faults(item: &Item, level: &Level, chain: &Chain) -> Vec<String> {
     check(chain.seq == seq, &|| format!("the level is at seq {seq}, its ledger ends at {}", chain.seq));
     check(chain.after == on_hand, &|| format!("the level says {on_hand} on hand, its ledger {}", chain.after));
     check(level.tail.last().is_none_or(|entry| entry.seq == seq), &|| {
-        format!("the level is at seq {seq}, its tail ends elsewhere")
+        format!("the level is at seq {seq}, its tail ends at another seq")
     });
     check(level.updated_at >= chain.recorded_at, &|| {
         format!("the level was last changed at {}, before its last entry at {}", level.updated_at, chain.recorded_at)
@@ -250,11 +252,11 @@ fn level_faults(item: &Item, level: &Level, chain: &Chain) -> Vec<String> {
         let judged = StockState::judge(on_hand, level.threshold(item));
         check(level.state == judged, &|| {
             let (state, judged) = (level.state.as_str(), judged.as_str());
-            format!("the alert state is {state}, by balance and threshold it is {judged}")
+            format!("the alert state is {state}, balance and threshold make it {judged}")
         });
     }
     check(level.state != StockState::Normal || level.alerted == 0, &|| {
-        "the level is normal, and alerts of an episode are marked as told".to_owned()
+        "the level is normal, yet alerts of an episode are marked as raised".to_owned()
     });
     faults
 }

@@ -1,4 +1,4 @@
-//! Dead letters are outcomes (design.md §6): they are listed, tried again and discarded by their records.
+//! Dead letters are outcomes (design.md §6): they are listed, retried and discarded by their records.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -7,58 +7,60 @@ use stockline_core::domain::{CommandId, CommandKey, ItemId, Queued, Record, Stat
 use stockline_core::ports::{CommandFilter, CommandSender, Pack, Page, Queries, QueueError, Store, StoreError};
 use uuid::Uuid;
 
-/// Records of one read, where all are gone through.
+/// The records of one read.
 const PAGE: usize = 1_000;
 
-/// The most dead letters that one [`retry_all`] queues; run it again for the rest.
+/// The most dead letters that one [`retry_all`] queues. Run it again for the rest.
 pub const RETRY_ALL_MAX: usize = 100_000;
 
 /// Why a dead letter is not queued again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No such record.
-    #[error("no command of this item and id is known")]
+    /// There is no such record.
+    #[error("no command with this item and id is known")]
     Unknown,
-    /// Applied or rejected.
-    #[error("the command is not dead-lettered: it was decided, and that is final")]
+    /// It was applied or rejected.
+    #[error("the command is not dead-lettered: it was applied or rejected, and that is final")]
     Decided,
-    /// What came was no command.
-    #[error("the body could not be decoded, so there is no command to try again; submit a corrected one, then discard")]
+    /// Its body is not a command.
+    #[error(
+        "the body can't be decoded, so there is no command to retry; submit a corrected command, then discard this one"
+    )]
     Undecodable,
     /// See [`discard`].
-    #[error("it was discarded, which is final; submit a new command")]
+    #[error("it was discarded, and that is final; submit a new command")]
     Discarded,
-    /// A manager resubmitted it.
-    #[error("it was resubmitted as another command; trying it again could do the work twice")]
+    /// It was resubmitted as another command.
+    #[error("it was resubmitted as another command; a retry could apply it twice")]
     Resubmitted,
 }
 
-/// What became of one retry.
+/// The result of one retry.
 #[derive(Debug, Clone)]
 pub enum Retried {
-    /// It is durable in the queue, as this retry; its outcome will replace the dead letter.
+    /// It is durable in the queue, with this retry number. Its outcome will replace the dead letter.
     Queued(u32),
     /// It stays as it is.
     Refused(Refusal),
-    /// It may or may not be queued; trying again is safe, for it takes effect at most once.
+    /// It may or may not be queued. Retrying again is safe, because it takes effect at most once.
     Failed(QueueError),
 }
 
 /// One line of [`retry_all`].
 #[derive(Debug, Clone)]
 pub struct RetriedLine {
-    /// Of which item.
+    /// The dead letter's item.
     pub item_id: ItemId,
-    /// Which command.
+    /// The dead letter's command id.
     pub command_id: CommandId,
-    /// What became of it.
+    /// The result of its retry.
     pub retried: Retried,
 }
 
-/// Dead letters, newest first; with `settled`, also those that were discarded or resubmitted. `limit` is 1 to 1,000.
+/// Returns dead letters, newest first; with `settled`, also discarded and resubmitted ones. `limit` is 1 to 1,000.
 ///
 /// # Errors
-/// Where the store can't be read.
+/// Fails if the store can't be read.
 pub async fn list(
     queries: &dyn Queries,
     settled: bool,
@@ -75,11 +77,11 @@ pub async fn list(
     queries.commands(&filter, cursor, limit).await
 }
 
-/// The command of a dead letter as its next retry, or why there is none. It keeps the time it was accepted, so that
-/// its age is judged as it was.
+/// Returns the command of a dead letter as its next retry. It keeps its time of acceptance, so that its age is judged as
+/// before.
 ///
 /// # Errors
-/// A [`Refusal`]; no infrastructure is involved.
+/// Fails with a [`Refusal`]; no infrastructure is involved.
 pub fn next_retry(record: &Record) -> Result<Queued, Refusal> {
     let outcome = &record.outcome;
     if outcome.status != Status::DeadLettered {
@@ -103,16 +105,12 @@ pub fn next_retry(record: &Record) -> Result<Queued, Refusal> {
     })
 }
 
-/// Queues one dead letter again. It takes its place in its item's order when it is decided.
+/// Queues one dead letter again. Its place in the item's order is where the retry is decided.
 ///
 /// # Errors
-/// Where the store can't be read; a queue that fails is [`Retried::Failed`].
-pub async fn retry(
-    queries: &dyn Queries,
-    sender: &dyn CommandSender,
-    command: &CommandKey,
-) -> Result<Retried, StoreError> {
-    let record = queries.records(std::slice::from_ref(command)).await?.into_iter().next().flatten();
+/// Fails if the store can't be read. If the queue fails, the result is [`Retried::Failed`].
+pub async fn retry(queries: &dyn Queries, sender: &dyn CommandSender, key: &CommandKey) -> Result<Retried, StoreError> {
+    let record = queries.records(std::slice::from_ref(key)).await?.into_iter().next().flatten();
     let queued = match record.as_ref().ok_or(Refusal::Unknown).and_then(next_retry) {
         Ok(queued) => queued,
         Err(refusal) => return Ok(Retried::Refused(refusal)),
@@ -122,11 +120,11 @@ pub async fn retry(
 }
 
 /// Queues all dead letters again that are neither discarded nor resubmitted, the oldest of each item first, at most
-/// [`RETRY_ALL_MAX`]. Safe to run again.
+/// [`RETRY_ALL_MAX`]. It is safe to run it again.
 ///
 /// # Errors
-/// Where the store can't be read; nothing is queued then. A queue that fails is told line by line, and a command whose
-/// earlier one of the same item failed is not sent.
+/// Fails if the store can't be read; then nothing is queued. A failure of the queue is reported line by line. If one
+/// command of an item fails, its later ones are not sent.
 pub async fn retry_all(queries: &dyn Queries, sender: &dyn CommandSender) -> Result<Vec<RetriedLine>, StoreError> {
     let mut lines = Vec::new();
     let mut by_item: BTreeMap<ItemId, Vec<Queued>> = BTreeMap::new();
@@ -142,14 +140,14 @@ pub async fn retry_all(queries: &dyn Queries, sender: &dyn CommandSender) -> Res
     let mut waiting: VecDeque<VecDeque<Queued>> = by_item
         .into_values()
         .map(|mut of_item| {
-            // They are listed newest first, and commands of one request share the time of acceptance.
+            // They are listed newest first, and the commands of one request share their time of acceptance.
             of_item.reverse();
             of_item.sort_by_key(|queued| queued.accepted_at);
             of_item.into()
         })
         .collect();
     while !waiting.is_empty() {
-        // Packs of one call are of different items.
+        // The packs of one call must be of different items.
         let turn: Vec<_> = waiting.drain(..waiting.len().min(sender.max_batch().max(1))).collect();
         let packs = turn.iter().filter_map(|of_item| of_item.front()).map(pack).collect();
         let mut answers = sender.send(packs).await.into_iter();
@@ -171,12 +169,13 @@ pub async fn retry_all(queries: &dyn Queries, sender: &dyn CommandSender) -> Res
     Ok(lines)
 }
 
-/// Marks a dead letter as discarded: final. It stays in the records, whole. `false` where there is no open one.
+/// Marks a dead letter as discarded, which is final; its record is kept whole. Returns `false` if no open dead letter has
+/// this key.
 ///
 /// # Errors
-/// Where the store can't write; whether it did is unknown, and trying again is safe.
-pub async fn discard(store: &dyn Store, command: &CommandKey, now: Timestamp) -> Result<bool, StoreError> {
-    store.discard(command, now).await
+/// Fails if the store does not confirm the write. It may have written; discarding again is safe.
+pub async fn discard(store: &dyn Store, key: &CommandKey, now: Timestamp) -> Result<bool, StoreError> {
+    store.discard(key, now).await
 }
 
 async fn all_open(queries: &dyn Queries) -> Result<Vec<Record>, StoreError> {
@@ -199,7 +198,7 @@ fn pack(queued: &Queued) -> Pack {
     Pack { item_id, dedup_id: fresh_dedup_id(), body }
 }
 
-#[expect(clippy::disallowed_methods, reason = "it names one send, it is no id of the domain")]
+#[expect(clippy::disallowed_methods, reason = "it names one send; it is no id of the domain")]
 fn fresh_dedup_id() -> Uuid {
     Uuid::new_v4()
 }
@@ -208,7 +207,7 @@ fn retried(retry: u32, answer: Option<Result<(), QueueError>>) -> Retried {
     match answer {
         Some(Ok(())) => Retried::Queued(retry),
         Some(Err(error)) => Retried::Failed(error),
-        None => Retried::Failed(QueueError::Unavailable("the adapter gave no answer".into())),
+        None => Retried::Failed(QueueError::Unavailable("the adapter returned no answer".into())),
     }
 }
 

@@ -1,16 +1,16 @@
 use tokio::sync::watch;
 
-/// Can the worker work?
+/// Whether the worker can work, and if not, why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Condition {
     /// It receives.
     #[default]
     Ready,
-    /// The store or the alert topic is down: it does not receive, and probes until they are back (P9).
+    /// The store or the alert topic is down. It does not receive, and probes until they are back (P9).
     Outage,
-    /// It met a message of this later version: it receives no more, until a later worker is deployed.
+    /// It met a message of this later version. It has stopped receiving until a later worker is deployed.
     NewerMessages(i64),
-    /// It met stock that a later version wrote: it receives no more, until that version is deployed.
+    /// It met stock that a later version wrote. It has stopped receiving until that version is deployed.
     NewerStore,
 }
 
@@ -19,17 +19,17 @@ pub enum Condition {
 pub struct Health(watch::Sender<Condition>);
 
 impl Health {
-    /// As it is now.
+    /// Returns the current condition.
     pub fn condition(&self) -> Condition {
         *self.0.borrow()
     }
 
-    /// Should this process count as ready?
+    /// Returns whether this process counts as ready.
     pub fn is_ready(&self) -> bool {
         self.condition() == Condition::Ready
     }
 
-    /// To wait for a change.
+    /// Returns a receiver that waits for changes.
     pub fn subscribe(&self) -> watch::Receiver<Condition> {
         self.0.subscribe()
     }

@@ -1,4 +1,4 @@
-//! The binary `worker`, deployed on AWS.
+//! The binary `worker`, for AWS.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
@@ -12,7 +12,7 @@ mod deployed;
 
 use deployed::{Command, Operation};
 
-/// A tenth to a fifth of the CPU under load was the system's allocator (docs/proof.md, Overload).
+/// Under load the system's allocator used 10 to 20 % of the CPU (docs/proof.md, Overload).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! What the worker counts. Every counter stands at zero from the start, so that the first failure shows.
+//! The worker's metrics. Every counter starts at zero, so that the first failure shows.
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use stockline_core::domain::{RejectionCode, Status, Timestamp};
@@ -7,19 +7,19 @@ use stockline_core::domain::{RejectionCode, Status, Timestamp};
 pub const APPLIED: &str = "stockline_worker_applied_total";
 /// Commands refused, by `code`.
 pub const REJECTED: &str = "stockline_worker_rejected_total";
-/// Commands set aside.
+/// Commands that were dead-lettered.
 pub const DEAD_LETTERED: &str = "stockline_worker_dead_lettered_total";
-/// Commands that came again after they were decided.
+/// Commands that were delivered again after they were decided.
 pub const DUPLICATES: &str = "stockline_worker_duplicates_total";
-/// Commits that lost to another's.
+/// Commits that lost to another worker.
 pub const CONFLICTS: &str = "stockline_worker_conflicts_total";
 /// Folds committed.
 pub const FOLDS: &str = "stockline_worker_folds_total";
 /// Commands of one committed fold.
 pub const FOLD_COMMANDS: &str = "stockline_worker_fold_commands";
-/// Alerts published, those published again among them.
+/// Alerts published, including those published again.
 pub const ALERTS_PUBLISHED: &str = "stockline_worker_alerts_published_total";
-/// From a command's acceptance until it is durably applied.
+/// Seconds from a command's acceptance until it is durably applied.
 pub const ACCEPT_TO_APPLIED: &str = "stockline_worker_accept_to_applied_seconds";
 /// Receives that failed.
 pub const RECEIVE_ERRORS: &str = "stockline_worker_receive_errors_total";
@@ -27,16 +27,16 @@ pub const RECEIVE_ERRORS: &str = "stockline_worker_receive_errors_total";
 pub const OUTAGE: &str = "stockline_worker_outage";
 /// Commands that could not be decoded.
 pub const UNDECODABLE: &str = "stockline_worker_undecodable_total";
-/// Messages given back, to come again.
+/// Messages returned to the queue, to be delivered again.
 pub const GIVEN_BACK: &str = "stockline_worker_given_back_total";
 /// Levels whose re-judging was refused and skipped.
 pub const REJUDGE_SKIPPED: &str = "stockline_worker_rejudge_skipped_total";
 /// Items whose stored state this version can't read.
 pub const UNREADABLE: &str = "stockline_worker_unreadable_total";
-/// Rounds that ended in a panic; their messages come again.
+/// Rounds that ended in a panic; their messages are delivered again.
 pub const ROUND_PANICS: &str = "stockline_worker_round_panics_total";
 
-/// The handles, looked up once.
+/// The metric handles, looked up once.
 #[derive(Clone)]
 pub(crate) struct Meters {
     pub(crate) duplicates: Counter,
@@ -57,10 +57,10 @@ pub(crate) struct Meters {
     accept_to_applied: Histogram,
 }
 
-/// What one fold decided, counted before it is handed to the store.
+/// The decisions of one fold, counted before the store gets them.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// When each applied command was accepted.
+    /// The time of acceptance of each applied command.
     pub(crate) applied: Vec<Timestamp>,
     pub(crate) rejected: Vec<RejectionCode>,
     pub(crate) dead_lettered: u64,
@@ -105,7 +105,7 @@ impl Meters {
         meters
     }
 
-    /// A fold is durable.
+    /// Counts a fold that is durable.
     pub(crate) fn committed(&self, tally: &Tally, now: Timestamp) {
         self.folds.increment(1);
         self.fold_commands.record(tally.commands() as f64);

@@ -1,4 +1,4 @@
-//! What an operator orders about one dead letter, and what is said back: the same in both homes.
+//! An operator's orders about one dead letter, and their answers: the same in both homes.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use stockline_core::ports::{Clock, CommandSender, Queries, Store};
 
 use crate::dead_letters::{self, Retried};
 
-/// What can be ordered.
+/// What an operator can order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
@@ -18,14 +18,14 @@ pub enum Op {
     Discard,
 }
 
-/// An order.
+/// An operator's order about one dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// What to do.
     pub op: Op,
     /// The dead letter's item.
     pub item_id: ItemId,
-    /// Its id.
+    /// The dead letter's command id.
     pub command_id: CommandId,
 }
 
@@ -34,42 +34,40 @@ pub struct Order {
 pub enum Ended {
     /// It is done.
     Done,
-    /// It is refused, and would be again.
+    /// It is refused, and ordering it again won't help.
     Refused,
-    /// Queue or store did not answer; ordering it again is safe.
+    /// The queue or the store did not answer. Ordering it again is safe.
     Unavailable,
 }
 
-/// Carries out orders.
+/// Carries out an operator's orders.
 #[derive(Debug, Clone)]
 pub struct Operator {
-    /// Reads the dead letter.
+    /// Reads dead letters.
     pub queries: Arc<dyn Queries>,
-    /// Marks it.
+    /// Marks dead letters.
     pub store: Arc<dyn Store>,
-    /// Queues it.
+    /// Queues retries.
     pub sender: Arc<dyn CommandSender>,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Operator {
-    /// Does it; how it ended, and what to tell the operator.
+    /// Carries out the order. Returns how it ended, and the answer for the operator.
     pub async fn carry_out(&self, order: &Order) -> (Ended, String) {
-        let command = CommandKey { item_id: order.item_id.clone(), command_id: order.command_id };
+        let key = CommandKey { item_id: order.item_id.clone(), command_id: order.command_id };
         let result = match order.op {
-            Op::Retry => {
-                dead_letters::retry(&*self.queries, &*self.sender, &command).await.map(|retried| match retried {
-                    Retried::Queued(n) => (Ended::Done, format!("queued again, as retry {n}")),
-                    Retried::Refused(refusal) => (Ended::Refused, refusal.to_string()),
-                    Retried::Failed(error) => (Ended::Unavailable, error.to_string()),
-                })
-            }
-            Op::Discard => dead_letters::discard(&*self.store, &command, self.clock.now()).await.map(|done| {
+            Op::Retry => dead_letters::retry(&*self.queries, &*self.sender, &key).await.map(|retried| match retried {
+                Retried::Queued(n) => (Ended::Done, format!("queued again, as retry {n}")),
+                Retried::Refused(refusal) => (Ended::Refused, refusal.to_string()),
+                Retried::Failed(error) => (Ended::Unavailable, error.to_string()),
+            }),
+            Op::Discard => dead_letters::discard(&*self.store, &key, self.clock.now()).await.map(|done| {
                 if done {
-                    (Ended::Done, "discarded; it is kept and will not be applied".to_owned())
+                    (Ended::Done, "discarded; it is kept and will never be applied".to_owned())
                 } else {
-                    let text = "there is no dead letter of this item and id that waits for a decision";
+                    let text = "no dead letter with this item and id waits for a decision";
                     (Ended::Refused, text.to_owned())
                 }
             }),

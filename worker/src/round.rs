@@ -1,130 +1,126 @@
-//! What becomes of one receive: its groups advance in lock-step waves of load → fold → commit → publish → ack, so
-//! that every port is called for many items at once.
+//! A round works through the messages of one receive. Its items advance in lock-step waves of load → fold → commit →
+//! publish → ack, so that every port is called for many items at once.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
-use stockline_core::domain::{
-    Alert, CommandId, Commit, Fold, FoldLimits, ItemId, LoadRequest, Loaded, MessageError, Record, Rules, Slot,
-    Timestamp, decode_message, fold,
-};
-use stockline_core::ports::{CommitOutcome, Delivery, StoreError};
+use stockline_core::domain::{Alert, Commit, LoadRequest};
+use stockline_core::ports::{CommitOutcome, Delivery};
+use tokio::time::Instant;
 
-use crate::gate::{Gate, Newer};
-use crate::group::{self, Group};
-use crate::held::Held;
-use crate::metrics::Meters;
+use crate::answers::Answers;
+use crate::item_work::ItemWork;
+use crate::leases::Leases;
 use crate::rejudge;
-use crate::step::{Folded, Step};
-use crate::{Adapters, Config, Health};
+use crate::step::{Course, Folded, Step};
+use crate::unpack::unpack;
+use crate::worker::{Worker, YIELD_COMMANDS};
 
-/// The most commands of one wave, so that one commit call stays small; the other groups take the next wave.
+/// The most commands of one wave, so that one commit call stays small. Other items wait for the next wave.
 const WAVE_COMMANDS_MAX: usize = 4_000;
 
-/// Failed attempts of a trial after which its message is given back; with their pauses, a few minutes.
-const TRIAL_ATTEMPTS_MAX: u32 = 10;
+/// After this many failed attempts a probation returns its message. With their pauses that takes a few minutes.
+const PROBATION_ATTEMPTS_MAX: u32 = 10;
 
-/// After so many commands of pure work other tasks get their turn.
-pub(crate) const YIELD_COMMANDS: usize = 256;
-
-pub(crate) type Judge =
-    fn(&Loaded, &ItemId, &[Slot], &BTreeMap<CommandId, Record>, Timestamp, &Rules, &FoldLimits) -> Fold;
-
-type Decode = fn(&ItemId, &str, &str, Timestamp) -> Result<Vec<Slot>, MessageError>;
-
-#[derive(Debug)]
-pub(crate) struct Worker {
-    pub(crate) config: Config,
-    pub(crate) adapters: Adapters,
-    pub(crate) gate: Gate,
-    pub(crate) meters: Meters,
-    /// [`fold`]; tests put one that panics.
-    pub(crate) judge: Judge,
-    /// [`decode_message`]; tests put one that panics.
-    pub(crate) decode: Decode,
+/// What a round is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To work through its messages.
+    Work,
+    /// To see with one message whether an outage is over. Failed attempts are retried with that message in hand,
+    /// because an outage must burn no receives.
+    Probation,
 }
 
-impl Worker {
-    pub(crate) fn new(config: Config, adapters: Adapters, health: Arc<Health>) -> Self {
-        let meters = Meters::new();
-        let gate = Gate::new(health, meters.clone());
-        Self { config, adapters, gate, meters, judge: fold, decode: decode_message }
-    }
+/// Whether store and topic answered the round's calls.
+///
+/// ```text
+///            a call fails          kept for another attempt
+/// Answered ──────────────► Failed ──────────────────────────► Retrying
+///    ▲                                                            │
+///    └──────────────────── the next wave begins ──────────────────┘
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Calls {
+    /// All of them, as far as they count.
+    Answered,
+    /// Not all of them.
+    Failed,
+    /// Not all of them, but the next wave tries what failed once more and decides.
+    Retrying,
 }
 
-/// Works through deliveries until each is acknowledged, given back, or lost to another. A `trial`, whether an outage
-/// is over, keeps its one message over some failed attempts: an outage must burn no receives.
-pub(crate) async fn work(worker: &Worker, deliveries: Vec<Delivery>, held: &Held, trial: bool) {
-    let (waiting, returned) = group::sort(worker, deliveries).await;
+/// Works through deliveries until each is acknowledged, returned, or lost to another worker.
+pub(crate) async fn work(worker: &Worker, deliveries: Vec<Delivery>, leases: &Leases, purpose: Purpose) {
+    let (waiting, returned) = unpack(worker, deliveries).await;
     worker.meters.given_back.increment(returned.len() as u64);
-    held.give_back(&returned).await;
-    let attempts_left = if trial { TRIAL_ATTEMPTS_MAX } else { 0 };
-    let mut round = Round { worker, held, waiting, sound: true, tries_again: false, attempts_left };
+    leases.return_after(&returned).await;
+    let retries_left = if purpose == Purpose::Probation { PROBATION_ATTEMPTS_MAX } else { 0 };
+    let mut round = Round { worker, leases, waiting, calls: Calls::Answered, retries_left };
     loop {
         let mut steps = round.next_wave().await;
         if steps.is_empty() {
             break;
         }
-        round.sound |= std::mem::take(&mut round.tries_again);
         round.load(&mut steps).await;
         let commits = round.fold(&mut steps).await;
         round.commit(&mut steps, commits).await;
-        round.sound &= rejudge::rejudge_levels(worker, held, &mut steps).await;
+        round.rejudge(&mut steps).await;
         round.publish(&mut steps).await;
         round.settle(steps).await;
     }
-    if round.sound {
-        worker.gate.proved();
-    } else if trial {
-        worker.gate.trial_failed();
+    match (round.calls, purpose) {
+        (Calls::Answered, _) => worker.breaker.round_succeeded(),
+        (Calls::Failed | Calls::Retrying, Purpose::Probation) => worker.breaker.probation_failed(),
+        (Calls::Failed | Calls::Retrying, Purpose::Work) => {}
     }
 }
 
 struct Round<'a> {
     worker: &'a Worker,
-    held: &'a Held,
-    waiting: VecDeque<Group>,
-    /// Neither store nor topic failed.
-    sound: bool,
-    /// What failed was kept and is tried again: only an attempt that ends well makes the round sound.
-    tries_again: bool,
-    /// How often what failed may be tried again in place.
-    attempts_left: u32,
+    leases: &'a Leases,
+    waiting: VecDeque<ItemWork>,
+    calls: Calls,
+    /// How many failed items may still be kept and tried again.
+    retries_left: u32,
 }
 
 impl Round<'_> {
-    /// The groups that are due, up to the bound; waits where all of them pause. Empty at the end.
+    /// Returns the items of the next wave, and waits while all of them pause. It is empty at the end of the round.
     async fn next_wave(&mut self) -> Vec<Step> {
         loop {
-            if self.held.has_run_out() && !self.waiting.is_empty() {
-                let groups = self.waiting.len();
-                tracing::warn!(groups, "the visibility of a round has run out: it ends, its messages come again");
+            if self.leases.have_expired() && !self.waiting.is_empty() {
+                let items = self.waiting.len();
+                tracing::warn!(items, "the leases of a round have expired: it ends, its messages are delivered again");
                 return Vec::new();
             }
             let steps = self.due();
+            if !steps.is_empty() && self.calls == Calls::Retrying {
+                self.calls = Calls::Answered;
+            }
             if !steps.is_empty() || self.waiting.is_empty() {
                 return steps;
             }
-            if let Some(ready_at) = self.waiting.iter().filter_map(|group| group.ready_at).min() {
+            if let Some(ready_at) = self.waiting.iter().filter_map(|work| work.ready_at).min() {
                 tokio::time::sleep_until(ready_at).await;
             }
         }
     }
 
+    /// Takes the items that are due, up to the bound of a wave.
     fn due(&mut self) -> Vec<Step> {
-        let now = tokio::time::Instant::now();
+        let now = Instant::now();
         let max = self.worker.config.fold_limits.max_actions.max(1);
         let mut steps = Vec::new();
         let mut commands = 0;
         for _ in 0..self.waiting.len() {
-            let Some(group) = self.waiting.pop_front() else {
+            let Some(work) = self.waiting.pop_front() else {
                 break;
             };
-            if commands >= WAVE_COMMANDS_MAX || group.ready_at.is_some_and(|ready_at| ready_at > now) {
-                self.waiting.push_back(group);
-            } else if !group.first_handle().is_some_and(|handle| self.held.is_lost(handle)) {
-                let step = Step::new(group, max);
+            if commands >= WAVE_COMMANDS_MAX || work.ready_at.is_some_and(|ready_at| ready_at > now) {
+                self.waiting.push_back(work);
+            } else if !work.first_handle().is_some_and(|handle| self.leases.is_lost(handle)) {
+                let step = Step::new(work, max);
                 commands += step.offered();
                 steps.push(step);
             }
@@ -135,8 +131,8 @@ impl Round<'_> {
     async fn load(&mut self, steps: &mut [Step]) {
         let rules = &self.worker.config.rules;
         let request = |step: &Step| {
-            let slots = &step.group.slots[step.group.pos..step.end];
-            LoadRequest::for_slots(step.group.item_id.clone(), slots, rules)
+            let slots = &step.work.slots[step.work.settled..step.end];
+            LoadRequest::for_slots(step.work.item_id.clone(), slots, rules)
         };
         let requests: Vec<_> = steps.iter().filter(|step| step.offered() > 0).map(request).collect();
         if requests.is_empty() {
@@ -149,10 +145,10 @@ impl Round<'_> {
                 Err(error) => answers.failed(step, error),
             }
         }
-        self.sound &= answers.report(self.worker, "load");
+        self.note(answers.report(self.worker, "load"));
     }
 
-    /// Judges what was loaded; what each fold wants written, in the order of the steps that have one.
+    /// Judges the loaded items. Returns a commit for each step that now has a fold, in the order of the steps.
     async fn fold(&self, steps: &mut [Step]) -> Vec<Commit> {
         let Worker { config, adapters, judge, .. } = self.worker;
         let now = adapters.clock.now();
@@ -162,12 +158,12 @@ impl Round<'_> {
             let Some(loaded) = step.loaded.take() else {
                 continue;
             };
-            let Group { item_id, slots, pos, decided, .. } = &step.group;
-            let slots = &slots[*pos..step.end];
+            let ItemWork { item_id, slots, settled, decided, .. } = &step.work;
+            let slots = &slots[*settled..step.end];
             let judged =
                 AssertUnwindSafe(|| judge(&loaded, item_id, slots, decided, now, &config.rules, &config.fold_limits));
             match catch_unwind(judged) {
-                Err(_) => step.refused(step.end, "judging it panicked: a defect, please report it", now),
+                Err(_) => step.refused(step.end, "judging it panicked: this is a defect, please report it", now),
                 Ok(fold) if fold.taken == 0 => step.lost(),
                 Ok(fold) if fold.commit.is_empty() => {
                     self.worker.meters.duplicates.increment(fold.taken as u64);
@@ -191,9 +187,9 @@ impl Round<'_> {
         if commits.is_empty() {
             return;
         }
-        if self.held.has_run_out() {
-            steps.iter_mut().filter(|step| step.folded.is_some()).for_each(|step| step.failed = true);
-            self.sound = false;
+        if self.leases.have_expired() {
+            steps.iter_mut().filter(|step| step.folded.is_some()).for_each(Step::failed);
+            self.calls = Calls::Failed;
             return;
         }
         let mut answers = Answers::new(self.worker.adapters.store.commit(commits).await);
@@ -205,22 +201,27 @@ impl Round<'_> {
             };
             match answers.next() {
                 Ok(CommitOutcome::Committed) => step.committed(folded, now, &self.worker.meters),
-                Ok(CommitOutcome::Decided(records)) => step.met(records, retained_since),
+                Ok(CommitOutcome::Decided(records)) => step.found_decided(records, retained_since),
                 Ok(CommitOutcome::Conflict | CommitOutcome::Judged(_)) => {
                     self.worker.meters.conflicts.increment(1);
                     step.lost();
                 }
                 Ok(CommitOutcome::Refused(reason)) => {
-                    let end = step.group.pos + folded.taken;
+                    let end = step.work.settled + folded.taken;
                     step.refused(end, &format!("the store refuses it: {reason}"), now);
                 }
                 Err(error) => answers.failed(step, error),
             }
         }
-        self.sound &= answers.report(self.worker, "commit");
+        self.note(answers.report(self.worker, "commit"));
     }
 
-    /// All alerts of the wave in one call; a group of which one is not taken stops.
+    async fn rejudge(&mut self, steps: &mut [Step]) {
+        let store_healthy = rejudge::rejudge_levels(self.worker, self.leases, steps).await;
+        self.note(store_healthy);
+    }
+
+    /// Publishes all alerts of the wave in one call. If one alert of an item is not published, the item stops.
     async fn publish(&mut self, steps: &mut [Step]) {
         let mut alerts: Vec<Alert> = Vec::new();
         let mut owners = Vec::new();
@@ -237,110 +238,49 @@ impl Round<'_> {
         if published == alerts.len() {
             return;
         }
-        self.sound = false;
+        self.calls = Calls::Failed;
         for (index, owner) in owners.iter().enumerate() {
             if !matches!(answers.get(index), Some(Ok(()))) {
-                steps[*owner].failed = true;
-                steps[*owner].unanswered = true;
+                steps[*owner].unanswered();
             }
         }
         match answers.iter().find_map(|answer| answer.as_ref().err()) {
-            Some(error) if published == 0 => self.worker.gate.alerts_failed(&alerts[0], error),
+            Some(error) if published == 0 => self.worker.breaker.topic_failed(&alerts[0], error),
             Some(error) => tracing::warn!(%error, count = alerts.len() - published, "alerts could not be published"),
-            None => tracing::error!("the alert topic left alerts without an answer"),
+            None => tracing::error!("the adapter of the alert topic returned too few answers"),
         }
     }
 
-    /// Acknowledges what is settled, gives back what failed, and keeps the rest for the next wave.
+    /// Acknowledges settled messages, returns failed ones, and keeps the rest for the next wave.
     async fn settle(&mut self, steps: Vec<Step>) {
         let mut settled = Vec::new();
         let mut returned = Vec::new();
         for mut step in steps {
-            if step.unanswered && self.attempts_left > 0 {
-                self.attempts_left -= 1;
-                self.tries_again = true;
-                // What this attempt met must be met again: its alerts and re-judgings are not out.
-                step.group.decided.clear();
-                step.group.ready_at = Some(tokio::time::Instant::now() + self.worker.gate.next_pause());
-                self.waiting.push_back(step.group);
+            if step.course == Course::Unanswered && self.retries_left > 0 {
+                self.retries_left -= 1;
+                self.calls = Calls::Retrying;
+                step.work.try_again_after(self.worker.breaker.next_pause());
+                self.waiting.push_back(step.work);
                 continue;
             }
-            if step.failed {
-                returned.extend(step.group.into_returned());
+            if !step.is_running() {
+                returned.extend(step.work.into_returned());
                 continue;
             }
-            settled.extend(step.group.settle(step.taken));
-            if !step.group.is_done() {
-                self.waiting.push_back(step.group);
+            settled.extend(step.work.settle(step.taken));
+            if !step.work.is_done() {
+                self.waiting.push_back(step.work);
             }
         }
         self.worker.meters.given_back.increment(returned.len() as u64);
-        self.held.ack(&settled).await;
-        self.held.give_back(&returned).await;
-    }
-}
-
-/// The store's answers to one call, and what they say about the store.
-pub(crate) struct Answers<T> {
-    answers: std::vec::IntoIter<Result<T, StoreError>>,
-    answered: bool,
-    failures: u32,
-    worst: Option<(ItemId, StoreError)>,
-}
-
-/// Which of several errors says what is to be done.
-const fn gravity(error: &StoreError) -> u8 {
-    match error {
-        StoreError::Unreadable(_) => 0,
-        StoreError::Busy(_) => 1,
-        StoreError::Unavailable(_) => 2,
-        StoreError::Newer(_) => 3,
-    }
-}
-
-impl<T> Answers<T> {
-    pub(crate) fn new(answers: Vec<Result<T, StoreError>>) -> Self {
-        Self { answers: answers.into_iter(), answered: false, failures: 0, worst: None }
+        self.leases.ack(&settled).await;
+        self.leases.return_after(&returned).await;
     }
 
-    pub(crate) fn next(&mut self) -> Result<T, StoreError> {
-        let missing = || Err(StoreError::Unavailable("the adapter gave too few answers".into()));
-        let answer = self.answers.next().unwrap_or_else(missing);
-        self.answered |= !matches!(answer, Err(StoreError::Unavailable(_)));
-        answer
-    }
-
-    /// The group stops; what that says about the store is told by [`Answers::report`].
-    pub(crate) fn failed(&mut self, step: &mut Step, error: StoreError) {
-        step.failed = true;
-        step.unanswered |= matches!(error, StoreError::Unavailable(_));
-        self.failures += 1;
-        if self.worst.as_ref().is_none_or(|(_, worst)| gravity(worst) < gravity(&error)) {
-            self.worst = Some((step.group.item_id.clone(), error));
+    /// Notes whether the store is healthy after a call.
+    fn note(&mut self, store_healthy: bool) {
+        if !store_healthy {
+            self.calls = Calls::Failed;
         }
-    }
-
-    /// Where the store answered for nobody, that is an outage; where only for some, the others' groups wait; what a
-    /// later version stored ends this worker's receiving. `true` where the store is well.
-    pub(crate) fn report(self, worker: &Worker, what: &str) -> bool {
-        let Some((item_id, error)) = self.worst else {
-            return true;
-        };
-        if matches!(error, StoreError::Newer(_)) {
-            worker.gate.close(&Newer::Stored(error));
-            return false;
-        }
-        if !self.answered {
-            worker.gate.store_failed(&item_id, &error);
-            return false;
-        }
-        if matches!(error, StoreError::Unreadable(_)) {
-            worker.meters.unreadable.increment(u64::from(self.failures));
-            tracing::error!(%item_id, %error, what, "an item can't be read; its messages wait for a person");
-            return true;
-        }
-        tracing::warn!(%item_id, %error, what, failures = self.failures, "the store failed for some items");
-        // A store that is busy with an item is well: a trial that meets one ends the outage.
-        matches!(error, StoreError::Busy(_))
     }
 }

@@ -2,30 +2,38 @@ use std::collections::VecDeque;
 
 use stockline_core::domain::{Alert, CommandId, Fold, Loaded, Record, Timestamp};
 
-use crate::group::Group;
+use crate::item_work::ItemWork;
 use crate::metrics::{Meters, Tally};
 
-/// One group in one wave.
+/// The work of one item in one wave.
 #[derive(Debug)]
 pub(crate) struct Step {
-    pub(crate) group: Group,
-    /// The fold is offered the slots before this one.
+    pub(crate) work: ItemWork,
+    /// The end of the slots that the fold is offered.
     pub(crate) end: usize,
     pub(crate) loaded: Option<Loaded>,
     pub(crate) folded: Option<Folded>,
-    /// How many slots are durable now, and settled once the alerts are out.
+    /// The number of slots that are durable now. They are settled once the alerts are published.
     pub(crate) taken: usize,
-    /// To be published before the next fold and before any acknowledgement.
+    /// Alerts to publish before the next fold and before any acknowledgement.
     pub(crate) alerts: Vec<Alert>,
-    /// Commands whose default threshold every level is to be judged by.
+    /// Commands that changed the default threshold. Every level must be re-judged for each of them.
     pub(crate) rejudges: VecDeque<CommandId>,
-    /// It stops here: what is left of it goes back.
-    pub(crate) failed: bool,
-    /// It stops because store or topic did not answer.
-    pub(crate) unanswered: bool,
+    pub(crate) course: Course,
 }
 
-/// A fold whose commit is under way.
+/// How a step goes. It only ever gets worse, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Course {
+    /// The wave continues with it.
+    Running,
+    /// It stops here: its remaining messages go back to the queue.
+    Failed,
+    /// It stops because the store or the topic didn't answer. A probation tries it again.
+    Unanswered,
+}
+
+/// A fold whose commit is in flight.
 #[derive(Debug)]
 pub(crate) struct Folded {
     pub(crate) taken: usize,
@@ -49,39 +57,53 @@ impl Folded {
 }
 
 impl Step {
-    pub(crate) fn new(mut group: Group, max_commands: usize) -> Self {
-        group.ready_at = None;
-        let end = group.offer(max_commands);
+    pub(crate) fn new(mut work: ItemWork, max_commands: usize) -> Self {
+        work.ready_at = None;
+        let end = work.next_end(max_commands);
         Self {
-            group,
+            work,
             end,
             loaded: None,
             folded: None,
             taken: 0,
             alerts: Vec::new(),
             rejudges: VecDeque::new(),
-            failed: false,
-            unanswered: false,
+            course: Course::Running,
         }
     }
 
+    /// Returns the number of slots that the fold is offered.
     pub(crate) fn offered(&self) -> usize {
-        self.end - self.group.pos
+        self.end - self.work.settled
     }
 
-    /// The fold is durable.
+    pub(crate) fn is_running(&self) -> bool {
+        self.course == Course::Running
+    }
+
+    /// Stops the step.
+    pub(crate) fn failed(&mut self) {
+        self.course = self.course.max(Course::Failed);
+    }
+
+    /// Stops the step because the store or the topic didn't answer.
+    pub(crate) fn unanswered(&mut self) {
+        self.course = Course::Unanswered;
+    }
+
+    /// Records that the fold is durable.
     pub(crate) fn committed(&mut self, folded: Folded, now: Timestamp, meters: &Meters) {
         meters.committed(&folded.tally, now);
         meters.duplicates.increment((folded.taken - folded.records) as u64);
         self.taken = folded.taken;
         self.alerts = folded.alerts;
         self.rejudges.extend(folded.rejudge);
-        self.group.attempt_succeeded();
+        self.work.attempt_succeeded();
     }
 
-    /// Stored outcomes were met. Whoever decided them may have died before their alerts were out: publishes them
-    /// again, unless they were decided before `retained_since`: no message of then can be left.
-    pub(crate) fn met(&mut self, mut records: Vec<Record>, retained_since: Timestamp) {
+    /// Records stored outcomes that the commit met, and publishes their alerts again: the worker that decided them may
+    /// have crashed before it did. No message is left of commands decided before `retained_since`.
+    pub(crate) fn found_decided(&mut self, mut records: Vec<Record>, retained_since: Timestamp) {
         for record in &mut records {
             let alerts = std::mem::take(&mut record.alerts);
             if record.outcome.settled_at >= retained_since {
@@ -89,21 +111,23 @@ impl Step {
                 self.rejudges.extend(record.rejudges().then_some(record.outcome.command_id));
             }
         }
-        if !self.group.keep_decided(records) {
+        if !self.work.keep_decided(records) {
             self.lost();
         }
     }
 
-    /// Another was faster: load again and judge afresh, or give up.
+    /// Records that another worker was faster. The next attempt loads again and judges afresh, unless it was the last.
     pub(crate) fn lost(&mut self) {
-        self.failed |= !self.group.attempt_lost();
+        if !self.work.attempt_lost() {
+            self.failed();
+        }
     }
 
-    /// The store refuses what the fold made of these slots, or judging them panicked.
+    /// Records that the fold of the slots up to `end` panicked, or that the store refused its commit.
     pub(crate) fn refused(&mut self, end: usize, reason: &str, now: Timestamp) {
-        if !self.group.refuse(end, reason, now) {
-            tracing::error!(item_id = %self.group.item_id, reason, "not even a dead letter can be recorded");
-            self.failed = true;
+        if !self.work.refuse(end, reason, now) {
+            tracing::error!(item_id = %self.work.item_id, reason, "even the dead letter can't be recorded");
+            self.failed();
         }
     }
 }

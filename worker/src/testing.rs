@@ -1,4 +1,4 @@
-//! A small simulator of the ports, for tests: it keeps their contracts, and fails where a plan says so.
+//! A simulator of the ports, for tests. It keeps their contracts, and fails where a plan says so.
 
 mod plan;
 mod queue;

@@ -10,12 +10,12 @@ use crate::testing::{World, queued};
 mod audit;
 mod crashes;
 mod dead_letters;
-mod intake;
 mod outages;
 mod poison;
+mod receivers;
 mod rounds;
 
-/// The judge of tests: as `domain::fold`, but it panics where a command's note is `explode`.
+/// Judges as `domain::fold` does, but panics if a command's note is `explode`.
 pub(crate) fn explosive(
     loaded: &Loaded,
     item_id: &ItemId,
@@ -33,7 +33,7 @@ pub(crate) fn explosive(
     fold(loaded, item_id, slots, decided, now, rules, limits)
 }
 
-/// The decoder of tests: as `domain::decode_message`, but it panics where a body says `shatter`.
+/// Decodes as `domain::decode_message` does, but panics if a body contains `shatter`.
 pub(crate) fn explosive_decoder(
     group: &ItemId,
     message_id: &str,
@@ -69,13 +69,13 @@ fn noted(mut queued: Queued, note: &str) -> Queued {
     queued
 }
 
-/// An item with 10 at `main`, no threshold; commands 1 and 2.
+/// Sends an item with 10 at `main` and without a threshold: commands 1 and 2.
 fn stocked(world: &World, item_id: &str) {
     world.send(&[register(1, item_id), receive(2, item_id, "main", 10)]);
 }
 
-/// Every kind of thing that may stand in a queue: folds that are cut, duplicates inside and across messages, refusals,
-/// transfers, thresholds that re-judge, garbage, and a group that is no item.
+/// Sends every kind of message: folds that are cut, duplicates inside and across messages, refusals, transfers,
+/// thresholds that re-judge, garbage, and a group that is no item.
 fn send_everything(world: &World) {
     let transfer =
         r#"{"type":"transfer","item_id":"cola","from_location_id":"north","to_location_id":"main","quantity":2}"#;
@@ -103,7 +103,7 @@ fn send_everything(world: &World) {
     }
 }
 
-/// What everything ends at: balances, seqs and alert counters, outcomes, alerts.
+/// Returns the final state: balances, seqs and alert counters, outcomes, alerts.
 fn ending(world: &World) -> Vec<String> {
     let stock = world.store.stock();
     let levels = stock.levels.iter().map(|((item_id, location), level)| {

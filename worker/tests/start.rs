@@ -1,11 +1,11 @@
-//! How the deployed binary starts, or does not.
+//! How the deployed binary starts, or refuses to.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::{Command, Output};
 
 const REQUIRED: &[&str] = &["STOCKLINE_TABLE", "STOCKLINE_QUEUE_URL", "STOCKLINE_DLQ_URL", "STOCKLINE_TOPIC_ARN"];
 
-/// What the second test spoils.
+/// The errors of the values that the second test sets.
 const BAD_NAMED: &[&str] = &[
     "STOCKLINE_TOPIC_ARN must be an ARN",
     "STOCKLINE_PERMITS must be a whole number from 1 to 256",
@@ -14,7 +14,7 @@ const BAD_NAMED: &[&str] = &[
     "STOCKLINE_DLQ_URL must begin with https:// in production",
 ];
 
-/// Everything that must be set, with values that could be meant.
+/// All required variables, with valid values.
 const GOOD: &[(&str, &str)] = &[
     ("STOCKLINE_TABLE", "stock"),
     ("STOCKLINE_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/commands.fifo"),
@@ -27,7 +27,7 @@ fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     command.args(arguments).env_clear().envs(variables.iter().copied()).output().unwrap()
 }
 
-/// What is said on standard error by a start that the configuration does not allow.
+/// Returns the standard error of a start that the configuration does not allow.
 fn refused(variables: &[(&str, &str)]) -> String {
     let output = start(&[], variables);
     let text = String::from_utf8(output.stderr).unwrap();
@@ -76,7 +76,7 @@ fn production_refuses_stand_ins_by_name() {
 }
 
 #[test]
-fn help_tells_of_every_variable() {
+fn help_lists_every_variable() {
     let output = start(&["--help"], &[]);
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
@@ -86,7 +86,7 @@ fn help_tells_of_every_variable() {
 }
 
 #[test]
-fn an_argument_that_means_nothing_is_refused() {
+fn an_unknown_argument_is_refused() {
     let output = start(&["--no-such-thing"], GOOD);
     assert_eq!(output.status.code(), Some(2));
 }
@@ -102,7 +102,7 @@ fn operations_need_the_same_configuration() {
 }
 
 #[test]
-fn a_probe_of_nobody_fails_and_needs_no_configuration_but_the_address() {
+fn a_probe_without_a_worker_fails_and_needs_only_the_address() {
     for (address, why) in
         [("127.0.0.1:9", "127.0.0.1:9 does not answer"), ("9", "STOCKLINE_HEALTH_LISTEN must be an address")]
     {

@@ -4,25 +4,25 @@ use stockline_core::domain::{Alert, AlertKind, Quantity};
 use stockline_core::ports::Mail;
 use uuid::Uuid;
 
-use super::{SUBJECT_NAME_MAX_CHARS, escape, foot, name, one_line, page, subject};
-use crate::place::Place;
+use super::text::{SUBJECT_NAME_MAX_CHARS, escape, foot, name, one_line, page, subject};
+use crate::contact::Contact;
 
-/// The most characters of alert ids in the subject of several alerts; the rest are counted.
+/// The most characters of alert ids in the subject of several alerts. The rest are counted.
 const SUBJECT_IDS_MAX_CHARS: usize = 150;
 
-const SMALL_PRINT: &str = "Each kind of alert comes once until the stock is back to normal. \
-    Recipients are the location's alert_emails, or those configured for all locations.";
+const SMALL_PRINT: &str = "You get each kind of alert once until the stock is back to normal. \
+    Recipients are the location's alert_emails, or else the addresses configured for all locations.";
 
-/// One mail for alerts to the same recipients; `alerts` is not empty.
-pub(crate) fn alert_mail(alerts: &[(Alert, &Place)], to: &[String], public_url: Option<&str>) -> Mail {
+/// Returns one mail for alerts to the same recipients. `alerts` must not be empty.
+pub(crate) fn alert_mail(alerts: &[(Alert, &Contact)], to: &[String], public_url: Option<&str>) -> Mail {
     let title = match alerts {
         [(alert, _)] => format!("{}: {}", heading(alert.kind), name(&alert.item_name)),
         _ => format!("{} stock alerts", alerts.len()),
     };
     let mut text = format!("{title}\n\n");
     let mut html = String::new();
-    for (alert, place) in alerts {
-        let rows = rows(alert, place);
+    for (alert, contact) in alerts {
+        let rows = rows(alert, contact);
         if alerts.len() > 1 {
             let _ = writeln!(text, "{}: {}", heading(alert.kind), name(&alert.item_name));
         }
@@ -42,8 +42,8 @@ pub(crate) fn alert_mail(alerts: &[(Alert, &Place)], to: &[String], public_url: 
     }
 }
 
-/// The alert's id, or one made from all ids: the same alerts together are the same mail.
-fn mail_id(alerts: &[(Alert, &Place)]) -> String {
+/// Returns the alert's id, or one made from all ids, so that the same alerts together are the same mail.
+fn mail_id(alerts: &[(Alert, &Contact)]) -> String {
     let ids: Vec<String> = alerts.iter().map(|(alert, _)| alert.id()).collect();
     match ids.as_slice() {
         [id] => id.clone(),
@@ -51,12 +51,12 @@ fn mail_id(alerts: &[(Alert, &Place)]) -> String {
     }
 }
 
-fn subject_of(alerts: &[(Alert, &Place)]) -> String {
-    if let [(alert, place)] = alerts {
-        // Bounded so that the id, at most 118 characters, is never cut off.
+fn subject_of(alerts: &[(Alert, &Contact)]) -> String {
+    if let [(alert, contact)] = alerts {
+        // The names are bounded, so that the id (at most 118 characters) is never cut off.
         let item = one_line(&alert.item_name, SUBJECT_NAME_MAX_CHARS);
-        let place = one_line(&place.name, SUBJECT_NAME_MAX_CHARS / 2);
-        return subject(&format!("{}: {item} at {place} [{}]", heading(alert.kind), alert.id()));
+        let location = one_line(&contact.name, SUBJECT_NAME_MAX_CHARS / 2);
+        return subject(&format!("{}: {item} at {location} [{}]", heading(alert.kind), alert.id()));
     }
     let mut ids = String::new();
     let mut named = 0;
@@ -84,7 +84,7 @@ const fn heading(kind: AlertKind) -> &'static str {
     }
 }
 
-/// Accent and tint of a card.
+/// Returns the accent and the tint of a card.
 const fn colours(kind: AlertKind) -> (&'static str, &'static str) {
     match kind {
         AlertKind::Low => ("#b45309", "#fef3c7"),
@@ -93,16 +93,16 @@ const fn colours(kind: AlertKind) -> (&'static str, &'static str) {
     }
 }
 
-fn rows(alert: &Alert, place: &Place) -> [(&'static str, String); 8] {
+fn rows(alert: &Alert, contact: &Contact) -> [(&'static str, String); 8] {
     let unit = one_line(&alert.unit, 16);
     let threshold = alert.low_stock_threshold.map_or_else(|| "none".to_owned(), |t| format!("{t} {unit}"));
     let entry = if alert.seq == 0 { "none yet".to_owned() } else { format!("seq {}", alert.seq) };
     [
         ("Item", format!("{} ({})", name(&alert.item_name), alert.item_id)),
-        ("Location", format!("{} ({})", name(&place.name), alert.location_id)),
+        ("Location", format!("{} ({})", name(&contact.name), alert.location_id)),
         ("On hand", format!("{} {unit}", alert.on_hand)),
         ("Threshold", threshold),
-        ("When", alert.raised_at.in_zone(&place.time_zone)),
+        ("When", alert.raised_at.in_zone(&contact.time_zone)),
         ("Entry", entry),
         ("What to do", what_to_do(alert, &unit)),
         ("Alert", alert.id()),
@@ -116,7 +116,7 @@ fn what_to_do(alert: &Alert, unit: &str) -> String {
         AlertKind::Oversold => {
             let short = alert.on_hand.checked_neg().unwrap_or(Quantity::ZERO);
             format!(
-                "{short} {unit} more went out than was recorded as there. \
+                "{short} {unit} more went out than the recorded stock. \
                  Look for a delivery that was not received in Stockline, then count the shelf and submit the count."
             )
         }

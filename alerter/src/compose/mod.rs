@@ -1,120 +1,13 @@
-//! The text of mails: pure functions from what happened to a [`Mail`]. Whatever came from outside is put on one line
-//! and bounded, and escaped in HTML.
-
-use std::fmt::Write as _;
-
-use stockline_core::domain::Timestamp;
-use stockline_core::ports::Mail;
+//! The text of mails: pure functions from an event to a [`Mail`](stockline_core::ports::Mail). Outside text is put on one
+//! line, bounded, and escaped in HTML.
 
 mod alerts;
 mod notice;
-
-pub(crate) use alerts::alert_mail;
-pub(crate) use notice::{NOTICE_LINES_MAX, Refused, notice_mail};
-
-/// The longest subject, in characters: an alert's id (at most 118) and what it is about.
-const SUBJECT_MAX_CHARS: usize = 240;
-
-/// The longest name shown, in characters; longer than the catalogue allows means that someone else wrote it.
-const NAME_MAX_CHARS: usize = 200;
-
-/// The longest name in a subject, in characters.
-const SUBJECT_NAME_MAX_CHARS: usize = 60;
-
-/// On one line, without control or direction characters, at most `max_chars` long: harmless in a header, and unable
-/// to feign other lines in a text.
-fn one_line(text: &str, max_chars: usize) -> String {
-    let invisible = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    let spaced: String = text.chars().map(|c| if invisible(c) { ' ' } else { c }).collect();
-    let mut line = String::new();
-    for word in spaced.split_whitespace() {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    if line.chars().count() > max_chars {
-        line = line.chars().take(max_chars.saturating_sub(1)).collect();
-        line.push('…');
-    }
-    line
-}
-
-/// A name as bodies show it.
-fn name(text: &str) -> String {
-    one_line(text, NAME_MAX_CHARS)
-}
-
-fn subject(text: &str) -> String {
-    one_line(text, SUBJECT_MAX_CHARS)
-}
-
-/// As HTML text or as a quoted attribute.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-/// The address without a slash at its end, where it is one that a mail may link to.
-fn link(public_url: Option<&str>) -> Option<&str> {
-    let url = public_url?.trim().trim_end_matches('/');
-    (url.starts_with("https://") || url.starts_with("http://")).then_some(url)
-}
-
-/// A whole page: a title, ready HTML, and small print.
-fn page(title: &str, body: &str, small_print: &str, public_url: Option<&str>) -> String {
-    let title = escape(title);
-    let mut foot = escape(small_print);
-    if let Some(url) = link(public_url) {
-        let url = escape(url);
-        let _ = write!(foot, "<br>Stockline: <a href=\"{url}\" style=\"color:#1d4ed8\">{url}</a>");
-    }
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title></head>\n\
-         <body style=\"margin:0;padding:24px 12px;background:#f3f4f6;color:#111827;\
-         font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif;font-size:15px;line-height:1.45\">\n\
-         <div style=\"max-width:680px;margin:0 auto\">\n\
-         <h1 style=\"margin:0 0 16px;font-size:20px;font-weight:600\">{title}</h1>\n\
-         {body}\
-         <p style=\"margin:16px 0 0;color:#6b7280;font-size:12px\">{foot}</p>\n\
-         </div>\n</body>\n</html>\n"
-    )
-}
-
-/// The plain text's end: small print and link.
-fn foot(small_print: &str, public_url: Option<&str>) -> String {
-    let link = link(public_url).map(|url| format!("Stockline: {url}\n")).unwrap_or_default();
-    format!("-- \n{small_print}\n{link}")
-}
-
-/// A mail that shows that mails arrive: for `mail test`. `to` must not be empty.
-pub fn test_mail(to: Vec<String>, now: Timestamp, public_url: Option<&str>) -> Mail {
-    let title = "Stockline can reach you";
-    let said = format!("This is a test, sent at {}. Stock alerts will come to this address.", now.in_zone("UTC"));
-    let why = "You get this because someone ran Stockline's mail test.";
-    let body = format!("<p style=\"margin:0\">{}</p>\n", escape(&said));
-    Mail {
-        id: format!("test:{}", now.as_millis()),
-        to,
-        subject: subject(title),
-        text: format!("{title}\n\n{said}\n\n{}", foot(why, public_url)),
-        html: page(title, &body, why, public_url),
-    }
-}
-
+mod test_mail;
 #[cfg(test)]
 mod tests;
+mod text;
+
+pub(crate) use alerts::alert_mail;
+pub(crate) use notice::notice_mail;
+pub use test_mail::test_mail;

@@ -3,38 +3,30 @@ use std::fmt::Write as _;
 use stockline_core::domain::{Action, Command, LocationId, MAIN_LOCATION, Quantity, Record};
 use stockline_core::ports::{Mail, RefusedNotice};
 
-use super::{escape, foot, link, name, one_line, page, subject};
-use crate::place::Place;
-
-/// The most refused commands that a notice lists; the rest it counts.
-pub(crate) const NOTICE_LINES_MAX: usize = 100;
+use super::text::{escape, foot, link, name, one_line, page, subject};
+use crate::contact::Contact;
+use crate::refused::Refused;
 
 /// The longest reason shown, in characters.
 const DETAIL_MAX_CHARS: usize = 240;
 
-const SMALL_PRINT: &str = "This comes at most once a day per location, and only when something was refused.";
+const SMALL_PRINT: &str = "You get this mail at most once a day per location, and only if a command was refused.";
 
-/// What was refused at a location since its last notice.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Refused {
-    /// The newest, newest first, at most [`NOTICE_LINES_MAX`].
-    pub(crate) newest: Vec<Record>,
-    /// How many there are.
-    pub(crate) count: usize,
-    /// There are more than were counted.
-    pub(crate) more: bool,
-}
-
-/// The notice of a location's refused commands; there is at least one.
-pub(crate) fn notice_mail(notice: &RefusedNotice, refused: &Refused, place: &Place, public_url: Option<&str>) -> Mail {
+/// Returns the notice of a location's refused commands. There must be at least one.
+pub(crate) fn notice_mail(
+    notice: &RefusedNotice,
+    refused: &Refused,
+    contact: &Contact,
+    public_url: Option<&str>,
+) -> Mail {
     let at_least = if refused.more { "at least " } else { "" };
     let commands = if refused.count == 1 { "command" } else { "commands" };
-    let title = format!("{at_least}{} {commands} refused at {}", refused.count, name(&place.name));
-    let lines: Vec<[String; 5]> = refused.newest.iter().map(|record| line(record, place)).collect();
+    let title = format!("{at_least}{} {commands} refused at {}", refused.count, name(&contact.name));
+    let lines: Vec<[String; 5]> = refused.newest.iter().map(|record| line(record, contact)).collect();
     let unlisted = refused.count.saturating_sub(lines.len());
     let to_do = what_to_do(&notice.location_id, public_url);
 
-    let mut text = format!("{title}\n\nThey took no effect on the stock.\n\n");
+    let mut text = format!("{title}\n\nThey had no effect on the stock.\n\n");
     for [when, item, what, why, id] in &lines {
         let _ = writeln!(text, "{when}  {item}  {what}\n    {why}\n    {id}");
     }
@@ -48,14 +40,14 @@ pub(crate) fn notice_mail(notice: &RefusedNotice, refused: &Refused, place: &Pla
     }
     let _ = write!(text, "\n{to_do}\n\n{}", foot(SMALL_PRINT, public_url));
 
-    let mut html = String::from("<p style=\"margin:0 0 12px\">They took no effect on the stock.</p>\n");
+    let mut html = String::from("<p style=\"margin:0 0 12px\">They had no effect on the stock.</p>\n");
     html.push_str(&table(&lines));
     for paragraph in [&unlisted, &to_do].into_iter().filter(|text| !text.is_empty()) {
         let _ = writeln!(html, "<p style=\"margin:12px 0 0\">{}</p>", escape(paragraph));
     }
     Mail {
         id: format!("refused:{}:{}", notice.location_id, notice.day),
-        to: place.recipients.clone(),
+        to: contact.recipients.clone(),
         subject: subject(&format!("{title} [refused:{}:{}]", notice.location_id, notice.day)),
         text,
         html: page(&title, &html, SMALL_PRINT, public_url),
@@ -64,26 +56,26 @@ pub(crate) fn notice_mail(notice: &RefusedNotice, refused: &Refused, place: &Pla
 
 fn what_to_do(location_id: &LocationId, public_url: Option<&str>) -> String {
     let base = link(public_url).unwrap_or_default();
-    // The notice of `main` also tells those that name no registered location: a filter would hide them.
+    // The notice of `main` also lists commands that name no registered location. A filter would hide them.
     let only =
         if location_id.as_str() == MAIN_LOCATION { String::new() } else { format!("&location_id={location_id}") };
     format!(
-        "What to do: correct the cause, then send them again with `stockline refused --resubmit`. \
-         All of them: GET {base}/v1/commands?status=rejected{only} (and status=dead_lettered)."
+        "What to do: correct the cause, then resubmit the commands with `stockline refused --resubmit`. \
+         The whole list: GET {base}/v1/commands?status=rejected{only} (and status=dead_lettered)."
     )
 }
 
-/// When, item, what, why, id.
-fn line(record: &Record, place: &Place) -> [String; 5] {
+/// Returns time, item, command, reason and id.
+fn line(record: &Record, contact: &Contact) -> [String; 5] {
     let outcome = &record.outcome;
     let what = outcome.command.as_ref().map_or_else(|| "unreadable".to_owned(), what);
     let why = match (&outcome.rejection, &outcome.dead_letter) {
         (Some(rejection), _) => format!("{}: {}", rejection.code.as_str(), rejection.detail),
-        (None, Some(letter)) => format!("set aside: {}", letter.reason),
+        (None, Some(letter)) => format!("dead-lettered: {}", letter.reason),
         (None, None) => outcome.status.as_str().to_owned(),
     };
     [
-        outcome.settled_at.in_zone(&place.time_zone),
+        outcome.settled_at.in_zone(&contact.time_zone),
         outcome.item_id.to_string(),
         what,
         one_line(&why, DETAIL_MAX_CHARS),
@@ -91,7 +83,7 @@ fn line(record: &Record, place: &Place) -> [String; 5] {
     ]
 }
 
-/// The command in a few words, e.g. `sell 2` or `transfer 3 shop-1 → shop-2`.
+/// Returns the command in a few words, e.g. `sell 2 at shop-1` or `transfer 3 from shop-1 to shop-2`.
 fn what(command: &Command) -> String {
     let kind = command.kind().as_str();
     let quantity: Option<Quantity> = match &command.action {
@@ -107,9 +99,9 @@ fn what(command: &Command) -> String {
     if let Some(quantity) = quantity {
         let _ = write!(words, " {quantity}");
     }
-    let places: Vec<&str> = command.action.locations().map(LocationId::as_str).collect();
-    if !places.is_empty() {
-        let _ = write!(words, " {} {}", if places.len() > 1 { "from" } else { "at" }, places.join(" to "));
+    let locations: Vec<&str> = command.action.locations().map(LocationId::as_str).collect();
+    if !locations.is_empty() {
+        let _ = write!(words, " {} {}", if locations.len() > 1 { "from" } else { "at" }, locations.join(" to "));
     }
     words
 }

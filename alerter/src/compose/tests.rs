@@ -1,9 +1,11 @@
 use serde_json::json;
 use stockline_core::domain::{Alert, LocationSettings, Record};
-use stockline_core::ports::RefusedNotice;
+use stockline_core::ports::{Mail, RefusedNotice};
 
-use super::*;
-use crate::place::Place;
+use super::text::{SUBJECT_MAX_CHARS, link};
+use super::{alert_mail, notice_mail};
+use crate::contact::Contact;
+use crate::refused::Refused;
 
 const URL: Option<&str> = Some("https://stock.example.com/");
 
@@ -16,18 +18,18 @@ fn alert(item: &str, kind: &str, on_hand: &str, raised_at: &str) -> Alert {
     .unwrap()
 }
 
-fn shop() -> Place {
+fn shop() -> Contact {
     let settings: LocationSettings = serde_json::from_value(json!({
         "location_id": "shop-1", "name": "Corner shop", "time_zone": "Europe/Berlin",
         "alert_emails": ["shop@example.com"], "closed": false, "updated_at": "2026-01-01T00:00:00Z",
     }))
     .unwrap();
-    Place::new(&settings.location_id, Some(&settings), &[])
+    Contact::new(&settings.location_id, Some(&settings), &[])
 }
 
-fn mail_of(alerts: Vec<Alert>, place: &Place) -> Mail {
-    let alerts: Vec<(Alert, &Place)> = alerts.into_iter().map(|alert| (alert, place)).collect();
-    alert_mail(&alerts, &place.recipients, URL)
+fn mail_of(alerts: Vec<Alert>, contact: &Contact) -> Mail {
+    let alerts: Vec<(Alert, &Contact)> = alerts.into_iter().map(|alert| (alert, contact)).collect();
+    alert_mail(&alerts, &contact.recipients, URL)
 }
 
 #[test]
@@ -67,7 +69,7 @@ fn local_time_is_right_on_both_sides_of_a_change_of_clocks() {
 }
 
 #[test]
-fn what_a_name_holds_harms_neither_subject_nor_html() {
+fn a_hostile_name_harms_neither_subject_nor_html() {
     let mut evil = alert("SKU-1", "low", "3", "2026-01-31T08:15:00Z");
     evil.item_name = "Milk\r\nBcc: eve@example.com\r\n\r\n<script>alert('x')</script>\u{202e}\0 & \"co\"".into();
     let mut place = shop();
@@ -116,7 +118,7 @@ fn refused(n: u8, item: &str, action: serde_json::Value, code: &str, detail: &st
 }
 
 #[test]
-fn a_notice_lists_what_was_refused_and_why() {
+fn a_notice_lists_the_refused_commands_and_why() {
     let records = vec![
         refused(
             3,
@@ -134,12 +136,12 @@ fn a_notice_lists_what_was_refused_and_why() {
         ),
     ];
     let notice = RefusedNotice { location_id: "shop-1".parse().unwrap(), day: "2026-01-31".into() };
-    let told = Refused { newest: records, count: 7, more: false };
-    let mail = notice_mail(&notice, &told, &shop(), URL);
+    let refused = Refused { newest: records, count: 7, more: false };
+    let mail = notice_mail(&notice, &refused, &shop(), URL);
     assert_eq!(mail.id, "refused:shop-1:2026-01-31");
     assert_eq!(mail.subject, "7 commands refused at Corner shop [refused:shop-1:2026-01-31]");
     insta::assert_snapshot!("notice_text", mail.text);
     insta::assert_snapshot!("notice_html", mail.html);
-    let one = notice_mail(&notice, &Refused { count: 1, ..told }, &shop(), URL);
+    let one = notice_mail(&notice, &Refused { count: 1, ..refused }, &shop(), URL);
     assert!(one.subject.starts_with("1 command refused"), "{}", one.subject);
 }

@@ -18,8 +18,8 @@ mod settings;
 
 pub(crate) use settings::{Settings, VARIABLES};
 
-/// How long a claim on an alert holds. The function's timeout is to be shorter, so that a claim is retaken only when
-/// its holder is gone; whatever it is, no mail begins that could outlast the claim.
+/// How long a claim on an alert holds. The function's timeout must be shorter, so that a claim is retaken only after its
+/// holder has ended. In any case no mail begins that could outlast the claim.
 const LEASE: Duration = MIN_LEASE;
 
 /// Serves invocations until Lambda ends the process.
@@ -32,23 +32,23 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     match alerter.has_recipient().await {
         Ok(true) => {}
         Ok(false) => tracing::warn!(
-            "nobody gets alerts: set STOCKLINE_ALERT_EMAILS, or alert_emails of a location (PUT /v1/locations/{{id}})"
+            "alerts have no recipient: set STOCKLINE_ALERT_EMAILS, or alert_emails of a location (PUT /v1/locations/{{id}})"
         ),
-        Err(error) => tracing::warn!(%error, "it can't be told whether anybody gets alerts"),
+        Err(error) => tracing::warn!(%error, "the recipients of alerts can't be checked"),
     }
-    let teller = Mutex::new(EmfEmitter::new("alerter", metrics));
-    let (alerter, clock, teller) = (&alerter, &clock, &teller);
+    let emitter = Mutex::new(EmfEmitter::new("alerter", metrics));
+    let (alerter, clock, emitter) = (&alerter, &clock, &emitter);
     let invoked = service_fn(async |event: LambdaEvent<Value>| {
         let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
         let answer = function::handle(alerter, clock, event.payload, Timestamp::from_millis(deadline)).await;
-        // Between invocations the process stands still: what is not told now may never be.
-        teller.lock().await.tell();
+        // Between invocations the process is frozen: metrics that are not emitted now may never be.
+        emitter.lock().await.tell();
         answer.inspect_err(|error| tracing::error!("an invocation failed: {error}")).map_err(|error| error.to_string())
     });
     lambda_runtime::run(invoked).await.map_err(|error| anyhow::anyhow!("the Lambda runtime ended: {error}"))
 }
 
-/// Makes the adapters, and looks whether what they name is there and right.
+/// Makes the adapters, and checks that the table exists and is configured right.
 async fn connect(settings: Settings, clock: &Arc<dyn Clock>) -> anyhow::Result<Alerter> {
     let clients = Clients::from_env().await;
     let options = DynamoOptions::default();

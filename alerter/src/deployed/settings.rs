@@ -1,20 +1,20 @@
-//! How the alerter is configured on AWS.
+//! The alerter's configuration on AWS.
 
-use stockline_alerter::mail::Sender;
 use stockline_aws::deployed::{self, Deployment};
+use stockline_aws::is_mailbox;
 use stockline_service::{Env, EnvError, Variable};
 
 const ALERT_EMAILS: Variable = Variable::optional(
     "STOCKLINE_ALERT_EMAILS",
-    "who gets the alerts of locations without addresses of their own, with commas between them",
+    "recipients of alerts from locations without addresses of their own, separated by commas",
 );
-const MAIL_FROM: Variable = Variable::required("STOCKLINE_MAIL_FROM", "sender of mails, verified with SES");
+const MAIL_FROM: Variable = Variable::required("STOCKLINE_MAIL_FROM", "sender of mails, verified in SES");
 const MAIL_CONFIGURATION_SET: Variable =
-    Variable::optional("STOCKLINE_MAIL_CONFIGURATION_SET", "name of the SES configuration set of mails");
+    Variable::optional("STOCKLINE_MAIL_CONFIGURATION_SET", "name of the SES configuration set for mails");
 const PUBLIC_URL: Variable =
     Variable::optional("STOCKLINE_PUBLIC_URL", "address of the API, which mails link to: https://stock.example.com");
 
-/// All of them, as `--help` tells.
+/// All variables, as `--help` lists them.
 pub(crate) const VARIABLES: &[Variable] = &[
     deployed::DEPLOYMENT,
     deployed::TABLE,
@@ -25,7 +25,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     deployed::LOG,
 ];
 
-/// The configuration, read.
+/// The parsed configuration.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) table: String,
@@ -37,10 +37,10 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads the environment.
+    /// Parses the environment.
     ///
     /// # Errors
-    /// Every fault at once.
+    /// Names every fault at once.
     pub(crate) fn read(mut env: Env) -> Result<Self, EnvError> {
         let env_ref = &mut env;
         let deployment = Deployment::read(env_ref);
@@ -65,8 +65,13 @@ impl Settings {
     }
 }
 
-fn mail_address(text: &str) -> Result<String, stockline_alerter::mail::SenderError> {
-    text.parse::<Sender>().map(|_| text.to_owned())
+/// Checks a sender or a recipient as the mailer does.
+fn mail_address(text: &str) -> Result<String, &'static str> {
+    if is_mailbox(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("is not a mail address such as \"Stockline <alerts@example.com>\"")
+    }
 }
 
 #[cfg(test)]
@@ -87,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_required_is_enough_and_a_bad_address_is_refused() {
+    fn the_required_variables_are_enough_and_a_bad_address_is_refused() {
         let settings = Settings::read(env(&[("STOCKLINE_ALERT_EMAILS", "a@example.com, b@example.com")])).unwrap();
         assert_eq!(settings.recipients, ["a@example.com", "b@example.com"]);
         let text = Settings::read(env(&[("STOCKLINE_ALERT_EMAILS", "a@example.com,nobody")])).unwrap_err().to_string();
@@ -95,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_that_help_tells_of_is_read() {
+    fn every_variable_that_help_lists_is_read() {
         let empty: Vec<_> = VARIABLES.iter().map(|variable| (variable.name, "")).collect();
         let text = Settings::read(env(&empty)).unwrap_err().to_string();
         assert!(!text.contains("is not a variable"), "{text}");

@@ -10,34 +10,33 @@ use uuid::Uuid;
 
 use super::message::{self, Sender};
 
-/// The longest file name without its ending, in bytes; file systems take 255 with it.
+/// The longest file name without its ending, in bytes. File systems allow 255 with it.
 const NAME_MAX_BYTES: usize = 200;
 
-/// Puts each mail into a folder as `<id>.eml`, which mail programs open. `Ok` means that it survives a power loss.
+/// Writes each mail into a folder as `<id>.eml`, which mail programs open. `Ok` means that it survives a power loss.
 ///
-/// The same id replaces its file, so a mail sent twice is there once. Files are never deleted: that is the
-/// operator's to do.
+/// The same id replaces its file, so a mail sent twice is there once. Files are never deleted; the operator may do so.
 #[derive(Debug)]
 pub struct EmlMailer {
     folder: PathBuf,
     sender: Sender,
     clock: Arc<dyn Clock>,
-    /// One file at a time: two writers of one id would share its temporary file.
+    /// Locked during a write, because two writers of one id would share its temporary file.
     writing: Arc<Mutex<()>>,
 }
 
 impl EmlMailer {
-    /// Into this folder, which is created where it is missing.
+    /// Returns a mailer that writes into this folder, and creates the folder if it is missing.
     ///
     /// # Errors
-    /// Where the folder can't be created.
+    /// Fails if the folder can't be created.
     pub fn new(folder: impl Into<PathBuf>, sender: Sender, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let folder = folder.into();
         std::fs::create_dir_all(&folder)?;
         Ok(Self { folder, sender, clock, writing: Arc::default() })
     }
 
-    /// Where the mail of this id is.
+    /// Returns the path of the mail with this id.
     pub fn path_of(&self, mail_id: &str) -> PathBuf {
         self.folder.join(format!("{}.eml", file_name(mail_id)))
     }
@@ -59,12 +58,12 @@ impl Mailer for EmlMailer {
                 "{} can't be written: {error}; make room or correct the folder's permissions",
                 path.display()
             ))),
-            Err(_) => Err(MailError::Unavailable("the write was given up: the process is ending".into())),
+            Err(_) => Err(MailError::Unavailable("the write was cancelled: the process is stopping".into())),
         }
     }
 }
 
-/// Whole or not at all, and durable: temporary file, fsync, rename, fsync of the folder.
+/// Replaces a file durably, as a whole or not at all: temporary file, fsync, rename, fsync of the folder.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension(format!("eml.{}.tmp", std::process::id()));
     let write = || {
@@ -75,12 +74,12 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     };
     write().inspect_err(|_| {
-        // What is left of it would only take room; the first error is the one to tell.
+        // The remains would only use space. The first error is the one to report.
         let _ = std::fs::remove_file(&temporary);
     })
 }
 
-/// A file name of a mail id: different ids have different names. `:` becomes `~`, other unsafe bytes `%XX`.
+/// Returns a file name for a mail id. Different ids have different names. `:` becomes `~`, other unsafe bytes `%XX`.
 fn file_name(mail_id: &str) -> String {
     let mut name = String::with_capacity(mail_id.len());
     for (index, byte) in mail_id.bytes().enumerate() {

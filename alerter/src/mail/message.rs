@@ -9,14 +9,14 @@ use stockline_core::domain::Timestamp;
 use stockline_core::ports::{Mail, MailError};
 use uuid::Uuid;
 
-/// The header that names a mail everywhere.
+/// The header with the mail's id, as in every home.
 const ID_HEADER: &str = "X-Stockline-Id";
 
-/// Who mails come from: `alerts@example.com` or `Stockline <alerts@example.com>`.
+/// The sender of mails: `alerts@example.com` or `Stockline <alerts@example.com>`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sender(Mailbox);
 
-/// Not a mail address.
+/// The text is not a mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a mail address such as \"Stockline <alerts@example.com>\"")]
 pub struct SenderError;
@@ -35,11 +35,11 @@ impl fmt::Debug for Sender {
     }
 }
 
-/// The mail as an RFC 5322 message: text and HTML as alternatives, dated `now`, its `Message-ID` made from the mail's
-/// id, so that the same mail sent twice can be told by mail programs.
+/// Builds an RFC 5322 message: text and HTML as alternatives, dated `now`. Its `Message-ID` is made from the mail's id, so
+/// that mail programs recognise a mail that was sent twice.
 ///
 /// # Errors
-/// [`MailError::Refused`] where an address can't be read; it is not named, since errors are logged.
+/// Fails with [`MailError::Refused`] if an address can't be parsed. The error does not name it, because errors are logged.
 pub(crate) fn build(mail: &Mail, sender: &Sender, now: Timestamp) -> Result<Message, MailError> {
     let uuid = Uuid::new_v5(&Uuid::NAMESPACE_OID, mail.id.as_bytes());
     let date = UNIX_EPOCH + Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(0));
@@ -57,10 +57,10 @@ pub(crate) fn build(mail: &Mail, sender: &Sender, now: Timestamp) -> Result<Mess
     }
     builder
         .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()))
-        .map_err(|error| MailError::Refused(format!("it can't be built: {error}")))
+        .map_err(|error| MailError::Refused(format!("the message can't be built: {error}")))
 }
 
-/// Headers are one line, whoever wrote the mail.
+/// Returns the text on one line, because a line break would begin another header.
 fn single_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! Mail adapters that need no AWS: files ([`EmlMailer`]) and SMTP ([`SmtpMailer`]).
+//! Mail without AWS: as files ([`EmlMailer`]) or by SMTP ([`SmtpMailer`]).
 
 mod eml;
 mod message;

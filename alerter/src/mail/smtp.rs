@@ -11,33 +11,34 @@ use stockline_core::ports::{Clock, Mail, MailError, Mailer};
 
 use super::message::{self, Sender};
 
-/// How long the server may take for one answer.
+/// How long the server may take to answer one command.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The longest server answer that an error repeats, in characters.
 const ANSWER_MAX_CHARS: usize = 200;
 
-/// 5xx codes that speak of the session, not of the mail (RFC 5321 §4.2.3, RFC 4954 §6): commands, authentication,
-/// a host that takes no mail.
+/// 5xx codes about the session, not about the mail (RFC 5321 §4.2.3, RFC 4954 §6): commands, authentication, a host that
+/// accepts no mail.
 const SESSION_CODES: [u16; 11] = [500, 501, 502, 503, 504, 521, 523, 530, 534, 535, 538];
 
-/// Where mails go: `smtps://user:password@host:465`, or `smtp://user:password@host:587?tls=required`. Reserved
-/// characters in user and password are percent-encoded. Without TLS (`smtp://host:25?tls=none`) no password is
-/// taken; on the loopback `tls` may be left out. Shows no password.
+/// The address of an SMTP server: `smtps://user:password@host:465`, or `smtp://user:password@host:587?tls=required`.
+///
+/// Reserved characters in user and password are percent-encoded. Without TLS (`smtp://host:25?tls=none`) a password is
+/// refused. On the loopback `tls` may be omitted. `Debug` and `Display` hide the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SmtpUrl {
-    /// As lettre reads it.
+    /// The form that lettre parses.
     url: String,
     shown: String,
 }
 
-/// Why a text is not an [`SmtpUrl`]; never holds the text.
+/// Why a text is not an [`SmtpUrl`]. It never contains the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SmtpUrlError {
-    /// Not an address of this form.
+    /// It does not have the form of such an address.
     #[error("is not like \"smtps://user:password@host:465\" or \"smtp://user:password@host:587?tls=required\": {0}")]
     Syntax(String),
-    /// Mails, or a password, would cross the network readable.
+    /// Mails or a password would cross the network unencrypted.
     #[error(
         "would send {0} unencrypted: use smtps://, or add ?tls=required (or, without a password, ?tls=none in a \
          network that you trust)"
@@ -51,12 +52,12 @@ impl FromStr for SmtpUrl {
     fn from_str(text: &str) -> Result<Self, SmtpUrlError> {
         let syntax = |what: &str| SmtpUrlError::Syntax(what.to_owned());
         let text = text.trim();
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| syntax("it has no scheme"))?;
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| syntax("the scheme is missing"))?;
         let (before_query, query) = rest.split_once('?').map_or((rest, None), |(a, b)| (a, Some(b)));
         let authority = before_query.split('/').next().unwrap_or_default();
         let (user, server) = authority.rsplit_once('@').map_or((None, authority), |(a, b)| (Some(a), b));
         if user.is_some_and(|user| !user.contains(':')) {
-            return Err(syntax("it has a user without a password"));
+            return Err(syntax("there is a user without a password"));
         }
         let tls = match (scheme, query) {
             ("smtps", None) => "wrapped",
@@ -65,7 +66,7 @@ impl FromStr for SmtpUrl {
             ("smtp", None) if is_loopback(server) => "none",
             ("smtp", None) => return Err(SmtpUrlError::Unencrypted("mails")),
             ("smtp" | "smtps", Some(_)) => {
-                return Err(syntax("after \"?\" only tls=required or tls=none may stand, and only with smtp://"));
+                return Err(syntax("after \"?\" only tls=required or tls=none is allowed, and only with smtp://"));
             }
             _ => return Err(syntax("the scheme must be smtps or smtp")),
         };
@@ -74,7 +75,7 @@ impl FromStr for SmtpUrl {
         }
         let url = if tls == "none" { format!("{scheme}://{before_query}") } else { text.to_owned() };
         AsyncSmtpTransport::<Tokio1Executor>::from_url(&url)
-            .map_err(|_| syntax("host, port or an encoded character can't be read"))?;
+            .map_err(|_| syntax("host, port or an encoded character can't be parsed"))?;
         let hidden = if user.is_some() { "***@" } else { "" };
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
         Ok(Self { url, shown: format!("{scheme}://{hidden}{server}{query}") })
@@ -101,7 +102,7 @@ impl fmt::Debug for SmtpUrl {
     }
 }
 
-/// Hands mails to an SMTP server, one connection each.
+/// Sends mails through an SMTP server, with one connection per mail.
 pub struct SmtpMailer {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     server: SmtpUrl,
@@ -116,10 +117,10 @@ impl fmt::Debug for SmtpMailer {
 }
 
 impl SmtpMailer {
-    /// To this server. Connects only when a mail is sent.
+    /// Returns a mailer for this server. It connects only when a mail is sent.
     ///
     /// # Errors
-    /// Where TLS can't be set up for this host.
+    /// Fails if TLS can't be set up for this host.
     pub fn new(server: SmtpUrl, sender: Sender, clock: Arc<dyn Clock>) -> Result<Self, SmtpUrlError> {
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&server.url)
             .map_err(|_| SmtpUrlError::Syntax("TLS can't be set up for this host".into()))?
@@ -143,21 +144,21 @@ impl Mailer for SmtpMailer {
     }
 }
 
-/// Does the answer speak of this mail for good, or may it pass?
+/// Returns whether the error is about this mail and permanent, or may pass.
 fn classify(error: &Error, non_ascii_address: bool) -> MailError {
     let code = error.status().map(u16::from);
     let text = without_addresses(&error.to_string());
-    let of_mail = error.is_permanent() && code.is_some_and(|code| !SESSION_CODES.contains(&code));
-    if of_mail {
+    let about_mail = error.is_permanent() && code.is_some_and(|code| !SESSION_CODES.contains(&code));
+    if about_mail {
         MailError::Refused(text)
     } else if error.is_client() && non_ascii_address {
-        MailError::Refused("an address is not ASCII and the server does not take those".into())
+        MailError::Refused("an address is not ASCII, and the server does not accept such addresses".into())
     } else {
         MailError::Unavailable(text)
     }
 }
 
-/// Servers repeat addresses in their answers, and errors are logged: bounded, on one line, without them.
+/// Returns a server's answer on one line, bounded, and without addresses: servers repeat them, and errors are logged.
 fn without_addresses(text: &str) -> String {
     let words: Vec<&str> =
         text.split_whitespace().map(|word| if word.contains('@') { "(address)" } else { word }).collect();

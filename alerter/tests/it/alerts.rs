@@ -8,23 +8,23 @@ use crate::world::{HELD, LEASE_MS, MAIL, REFUSED, STORE, World, adapters, alert,
 
 #[tokio::test]
 async fn a_redelivered_alert_is_mailed_once() {
-    let world = World::new().await;
+    let world = World::new();
     let low = alert("SKU-1", "main");
     assert_eq!(handle(&world.alerter(), &[&low]).await, [Ok(())]);
     assert_eq!(world.store.sent_at(&low), Some(world.clock.now()));
     assert_eq!(handle(&world.alerter(), &[&low]).await, [Ok(())]);
     world.clock.advance_ms(10 * LEASE_MS);
     assert_eq!(handle(&world.alerter(), &[&low, &low]).await, [Ok(()), Ok(())]);
-    let mails = world.smtp.received();
+    let mails = world.outbox.accepted();
     assert_eq!(mails.len(), 1);
     assert_eq!(mails[0].to, ["all@example.com"]);
-    assert_eq!(mails[0].header("X-Stockline-Id"), "SKU-1:main:1");
-    assert!(mails[0].header("Subject").ends_with("[SKU-1:main:1]"), "{}", mails[0].header("Subject"));
+    assert_eq!(mails[0].id, "SKU-1:main:1");
+    assert!(mails[0].subject.ends_with("[SKU-1:main:1]"), "{}", mails[0].subject);
 }
 
 #[tokio::test]
 async fn the_same_alert_twice_in_a_batch_is_one_mail_and_two_successes() {
-    let world = World::new().await;
+    let world = World::new();
     let low = alert("SKU-1", "main");
     assert_eq!(handle(&world.alerter(), &[&low, &low]).await, [Ok(()), Ok(())]);
     assert_eq!(world.mails(), 1);
@@ -32,7 +32,7 @@ async fn the_same_alert_twice_in_a_batch_is_one_mail_and_two_successes() {
 
 #[tokio::test]
 async fn a_crash_between_claim_and_mail_delays_the_alert_until_the_lease_ends_and_loses_nothing() {
-    let world = World::new().await;
+    let world = World::new();
     let low = alert("SKU-1", "main");
     let now = world.clock.now();
     let dead = world.store.claim(std::slice::from_ref(&low), now, now.plus_millis(LEASE_MS)).await;
@@ -50,18 +50,18 @@ async fn a_crash_between_claim_and_mail_delays_the_alert_until_the_lease_ends_an
 
 #[tokio::test]
 async fn a_crash_before_the_providers_answer_does_not_lose_the_alert() {
-    let world = World::new().await;
+    let world = World::new();
     let low = alert("SKU-1", "main");
-    world.smtp.answers.forget_permits(usize::MAX);
+    world.outbox.answers.forget_permits(usize::MAX);
     let alerter = world.alerter();
     let batch = [&low];
     tokio::select! {
-        _ = handle(&alerter, &batch) => panic!("it must wait for the server's answer"),
-        arrived = world.smtp.arrived.acquire() => arrived.unwrap().forget(),
+        _ = handle(&alerter, &batch) => panic!("it must wait for the provider's answer"),
+        arrived = world.outbox.arrived.acquire() => arrived.unwrap().forget(),
     }
     drop(alerter);
     assert_eq!(world.store.sent_at(&low), None);
-    world.smtp.answers.add_permits(100);
+    world.outbox.answers.add_permits(100);
     world.clock.advance_ms(LEASE_MS);
     assert_eq!(handle(&world.alerter(), &[&low]).await, [Ok(())]);
     assert!(world.mails() >= 1);
@@ -69,7 +69,7 @@ async fn a_crash_before_the_providers_answer_does_not_lose_the_alert() {
 
 #[tokio::test]
 async fn only_a_crash_between_mail_and_mark_mails_twice() {
-    let world = World::new().await;
+    let world = World::new();
     let low = alert("SKU-1", "main");
     world.store.marks.forget_permits(usize::MAX);
     let alerter = world.alerter();
@@ -87,8 +87,8 @@ async fn only_a_crash_between_mail_and_mark_mails_twice() {
 }
 
 #[tokio::test]
-async fn a_failed_mark_is_made_up_for_without_a_second_mail() {
-    let world = World::new().await;
+async fn a_failed_mark_is_repeated_without_a_second_mail() {
+    let world = World::new();
     let low = alert("SKU-1", "main");
     let alerter = world.alerter();
     world.store.state().failing_marks = 3;
@@ -101,15 +101,15 @@ async fn a_failed_mark_is_made_up_for_without_a_second_mail() {
 }
 
 #[tokio::test]
-async fn alerts_to_the_same_recipients_are_one_mail_and_others_their_own() {
-    let world = World::new().await;
+async fn alerts_to_the_same_recipients_are_one_mail_and_other_alerts_have_their_own() {
+    let world = World::new();
     world.location("a", "UTC", &["x@example.com", "y@example.com"]).await;
     world.location("b", "UTC", &["Y@example.com ", "x@example.com"]).await;
     world.location("c", "UTC", &["z@example.com"]).await;
     let alerts = [alert("SKU-1", "a"), alert("SKU-2", "b"), alert("SKU-3", "c"), alert("SKU-4", "nowhere")];
     let results = handle(&world.alerter(), &alerts.each_ref()).await;
     assert_eq!(results, [Ok(()); 4]);
-    let mut mails = world.smtp.received();
+    let mut mails = world.outbox.accepted();
     mails.sort_by_key(|mail| mail.to.clone());
     let to: Vec<Vec<String>> = mails.iter().map(|mail| mail.to.clone()).collect();
     assert_eq!(to[0], ["all@example.com"], "a location that nobody registered: the configured list");
@@ -117,14 +117,14 @@ async fn alerts_to_the_same_recipients_are_one_mail_and_others_their_own() {
     assert_eq!(to[2], ["z@example.com"]);
     assert_eq!(to.len(), 3);
     for item in ["SKU-1", "SKU-2"] {
-        assert!(mails[1].data.contains(&format!("Item {item} ({item})")), "{}", mails[1].data);
+        assert!(mails[1].text.contains(&format!("Item {item} ({item})")), "{}", mails[1].text);
     }
-    assert!(!mails[1].data.contains("SKU-3"));
+    assert!(!mails[1].text.contains("SKU-3"));
 }
 
 #[tokio::test]
 async fn an_undecodable_record_fails_alone() {
-    let world = World::new().await;
+    let world = World::new();
     let low = body(&alert("SKU-1", "main"));
     let records = [("m1", "{\"item_id\":"), ("m2", low.as_str()), ("m3", "")];
     let results = world.alerter().handle(&records).await;
@@ -133,13 +133,13 @@ async fn an_undecodable_record_fails_alone() {
 }
 
 #[tokio::test]
-async fn while_mail_is_down_alerts_come_back_and_none_is_lost() {
-    let world = World::new().await;
+async fn while_mail_is_down_alerts_are_redelivered_and_none_is_lost() {
+    let world = World::new();
     let low = alert("SKU-1", "main");
-    world.smtp.answer_mail_with(Some("451 4.3.0 try later"));
+    world.outbox.set_down(true);
     let alerter = world.alerter();
     assert_eq!(handle(&alerter, &[&low]).await, [MAIL]);
-    world.smtp.answer_mail_with(None);
+    world.outbox.set_down(false);
     assert_eq!(handle(&alerter, &[&low]).await, [HELD]);
     world.clock.advance_ms(LEASE_MS);
     assert_eq!(handle(&alerter, &[&low]).await, [Ok(())]);
@@ -148,7 +148,7 @@ async fn while_mail_is_down_alerts_come_back_and_none_is_lost() {
 
 #[tokio::test]
 async fn while_the_store_is_down_nothing_is_mailed_or_claimed() {
-    let world = World::new().await;
+    let world = World::new();
     let low = alert("SKU-1", "main");
     world.store.state().down = true;
     assert_eq!(handle(&world.alerter(), &[&low]).await, [STORE]);
@@ -160,29 +160,22 @@ async fn while_the_store_is_down_nothing_is_mailed_or_claimed() {
 
 #[tokio::test]
 async fn a_refused_address_silences_nobody_else() {
-    let world = World::new().await;
+    let world = World::new();
     world.location("a", "UTC", &["good@example.com", "gone@example.com"]).await;
     world.location("b", "UTC", &["gone@example.com"]).await;
-    world.smtp.refuse("gone@example.com", "550 5.1.1 no such user");
+    world.outbox.refuse("gone@example.com");
     let alerts = [alert("SKU-1", "a"), alert("SKU-2", "b"), alert("SKU-3", "main")];
     let results = handle(&world.alerter(), &alerts.each_ref()).await;
     assert_eq!(results, [Ok(()), REFUSED, Ok(())]);
-    let mut to: Vec<Vec<String>> = world.smtp.received().into_iter().map(|mail| mail.to).collect();
+    let mut to: Vec<Vec<String>> = world.outbox.accepted().into_iter().map(|mail| mail.to).collect();
     to.sort();
     assert_eq!(to, [["all@example.com"], ["good@example.com"]]);
     assert_eq!(world.store.sent_at(&alerts[1]), None, "it waits for a corrected address");
 }
 
 #[tokio::test]
-async fn a_failed_login_is_an_outage_and_no_refusal_of_the_mail() {
-    let world = World::new().await;
-    world.smtp.answer_mail_with(Some("530 5.7.0 authentication required"));
-    assert_eq!(handle(&world.alerter(), &[&alert("SKU-1", "main")]).await, [MAIL]);
-}
-
-#[tokio::test]
-async fn an_alert_for_nobody_is_handled_and_stays_unsent_in_the_history() {
-    let world = World::new().await;
+async fn an_alert_without_recipient_is_handled_and_stays_unsent_in_the_history() {
+    let world = World::new();
     let alerter = world.alerter_with(Config { recipients: vec![" ".into()], ..config() });
     assert!(!alerter.has_recipient().await.unwrap());
     let low = alert("SKU-1", "main");
@@ -194,35 +187,39 @@ async fn an_alert_for_nobody_is_handled_and_stays_unsent_in_the_history() {
 }
 
 #[tokio::test]
-async fn more_recipients_than_a_mail_takes_get_several() {
-    let world = World::new().await;
+async fn more_recipients_than_a_mail_allows_get_several() {
+    let world = World::new();
     let recipients = (0..120).map(|n| format!("r{n}@example.com")).collect();
     let alerter = world.alerter_with(Config { recipients, ..config() });
     assert_eq!(handle(&alerter, &[&alert("SKU-1", "main")]).await, [Ok(())]);
-    let sizes: Vec<usize> = world.smtp.received().iter().map(|mail| mail.to.len()).collect();
+    let sizes: Vec<usize> = world.outbox.accepted().iter().map(|mail| mail.to.len()).collect();
     assert_eq!(sizes, [50, 50, 20]);
 }
 
-/// Takes everything but one send, which finds it unavailable.
+/// A mail provider that is unavailable for one send.
 #[derive(Debug)]
-struct AwayOnce {
+struct UnavailableOnce {
     sends: Mutex<Vec<usize>>,
-    away_at: usize,
+    unavailable_at: usize,
 }
 
 #[async_trait]
-impl Mailer for AwayOnce {
+impl Mailer for UnavailableOnce {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let mut sends = self.sends.lock().unwrap();
         sends.push(mail.to.len());
-        if sends.len() == self.away_at { Err(MailError::Unavailable("too many requests".into())) } else { Ok(()) }
+        if sends.len() == self.unavailable_at {
+            Err(MailError::Unavailable("too many requests".into()))
+        } else {
+            Ok(())
+        }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_that_is_unavailable_after_another_was_taken_is_tried_again() {
-    let world = World::new().await;
-    let mailer = Arc::new(AwayOnce { sends: Mutex::default(), away_at: 2 });
+async fn a_part_that_is_unavailable_after_another_was_accepted_is_retried() {
+    let world = World::new();
+    let mailer = Arc::new(UnavailableOnce { sends: Mutex::default(), unavailable_at: 2 });
     let recipients = (0..60).map(|n| format!("r{n}@example.com")).collect();
     let adapters = adapters(&world.store, mailer.clone(), world.clock.clone());
     let alerter = Alerter::new(Config { recipients, ..config() }, adapters);
@@ -231,21 +228,21 @@ async fn a_part_that_is_unavailable_after_another_was_taken_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_subject_can_not_add_headers() {
-    let world = World::new().await;
+async fn a_subject_is_one_line() {
+    let world = World::new();
     let mut evil = alert("SKU-1", "main");
     evil.item_name = "Milk\r\nBcc: eve@example.com\r\n\r\nhello".into();
     assert_eq!(handle(&world.alerter(), &[&evil]).await, [Ok(())]);
-    let mail = world.smtp.received().remove(0);
+    let mail = world.outbox.accepted().remove(0);
     assert_eq!(mail.to, ["all@example.com"]);
-    assert_eq!(mail.header("Bcc"), "");
-    assert!(mail.header("Subject").contains("Milk Bcc: eve@example.com hello"), "{}", mail.header("Subject"));
+    assert!(mail.subject.contains("Milk Bcc: eve@example.com hello"), "{}", mail.subject);
+    assert!(!mail.subject.contains(char::is_control), "{:?}", mail.subject);
 }
 
 #[tokio::test]
-async fn every_metric_shows_before_anything_happened() {
+async fn every_metric_shows_before_its_first_event() {
     let rendered = stockline_service::install_metrics().unwrap();
-    let world = World::new().await;
+    let world = World::new();
     let _alerter = world.alerter();
     let text = rendered.render();
     for name in [

@@ -2,7 +2,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockline_alerter::mail::EmlMailer;
 use stockline_alerter::run;
 use stockline_core::domain::{Alert, Timestamp};
 use stockline_core::ports::{AlertDelivery, AlertHandle, AlertReceiver, Clock, QueueError};
@@ -11,10 +10,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::outbox::Outbox;
 use crate::store::MemoryStore;
 use crate::world::{LEASE, adapters, alert, body, config, refused};
 
-/// A clock that goes with tokio's, which the tests pause and which then runs on by itself.
+/// A clock that follows tokio's, which the tests pause and which then advances by itself.
 #[derive(Debug)]
 struct TokioClock {
     began: Instant,
@@ -33,7 +33,7 @@ struct Message {
     visible_at: Instant,
 }
 
-/// A queue in memory; what is received stays invisible for ten minutes.
+/// A queue in memory. Received messages stay invisible for ten minutes.
 #[derive(Debug)]
 struct MemoryQueue {
     messages: Mutex<Vec<Message>>,
@@ -42,9 +42,9 @@ struct MemoryQueue {
     down: Mutex<bool>,
 }
 
-/// Of the paused clock: what never comes fails the test instead of hanging it.
+/// Fails the test, instead of hanging it, after a day of the paused clock.
 async fn within_a_day<T>(awaited: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(86_400), awaited).await.expect("it has not come within a day")
+    tokio::time::timeout(Duration::from_secs(86_400), awaited).await.expect("it has not happened within a day")
 }
 
 impl MemoryQueue {
@@ -112,7 +112,7 @@ impl AlertReceiver for MemoryQueue {
 
 struct Running {
     store: Arc<MemoryStore>,
-    folder: tempfile::TempDir,
+    outbox: Arc<Outbox>,
     queue: Arc<MemoryQueue>,
     clock: Arc<TokioClock>,
     trigger: stockline_service::ShutdownTrigger,
@@ -121,20 +121,19 @@ struct Running {
 
 impl Running {
     fn start(store: Arc<MemoryStore>, queue: Arc<MemoryQueue>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let outbox = Outbox::new();
         let clock = Arc::new(TokioClock { began: Instant::now(), at: "2026-01-31T08:15:00Z".parse().unwrap() });
-        let sender = "alerts@example.com".parse().unwrap();
-        let mailer = EmlMailer::new(folder.path(), sender, clock.clone()).unwrap();
         let (trigger, shutdown) = Shutdown::new();
-        let adapters = adapters(&store, Arc::new(mailer), clock.clone());
+        let adapters = adapters(&store, outbox.clone(), clock.clone());
         let task = tokio::spawn(run(config(), adapters, queue.clone(), shutdown));
-        Self { store, folder, queue, clock, trigger, task }
+        Self { store, outbox, queue, clock, trigger, task }
     }
 
+    /// Stops the feed and returns how many mails it sent.
     async fn stop(self) -> usize {
         self.trigger.request();
         self.task.await.unwrap();
-        std::fs::read_dir(self.folder.path()).unwrap().count()
+        self.outbox.accepted().len()
     }
 }
 
@@ -143,7 +142,7 @@ fn alerts(n: usize) -> Vec<Alert> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_queued_alert_is_mailed_and_what_is_no_alert_is_dropped() {
+async fn every_queued_alert_is_mailed_and_other_messages_are_dropped() {
     let store: Arc<MemoryStore> = Arc::default();
     let alerts = alerts(250);
     let mut bodies: Vec<String> = alerts.iter().map(body).collect();
@@ -155,7 +154,7 @@ async fn every_queued_alert_is_mailed_and_what_is_no_alert_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_alert_held_by_another_that_died_comes_back_and_is_mailed() {
+async fn an_alert_claimed_by_an_alerter_that_died_is_mailed_after_its_lease() {
     use stockline_core::ports::AlertBook;
     let store: Arc<MemoryStore> = Arc::default();
     let low = alert("SKU-1", "main");
@@ -198,21 +197,20 @@ async fn a_queue_outage_is_waited_out_with_growing_pauses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mail_outage_holds_up_only_what_could_not_be_mailed() {
+async fn while_mail_is_down_the_feed_keeps_receiving() {
     let low = alert("SKU-1", "main");
     let running = Running::start(Arc::default(), MemoryQueue::with(vec![body(&low)]));
-    let path = running.folder.path().to_owned();
-    std::fs::remove_dir(&path).unwrap();
+    running.outbox.set_down(true);
     running.queue.received(5).await;
     assert_eq!(running.store.sent_at(&low), None);
-    std::fs::create_dir(&path).unwrap();
+    running.outbox.set_down(false);
     running.queue.is_empty().await;
     assert!(running.store.sent_at(&low).is_some());
     assert_eq!(running.stop().await, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_notice_of_refused_commands_goes_out_by_itself() {
+async fn the_feed_mails_the_notice_of_refused_commands() {
     let store: Arc<MemoryStore> = Arc::default();
     let running = Running::start(store.clone(), MemoryQueue::with(Vec::new()));
     running.queue.received(3).await;

@@ -1,5 +1,5 @@
 //! The function as Lambda invokes it: events and answers are JSON. The topic's subscription is raw, so a body is an
-//! alert, and an SNS envelope is none.
+//! alert, and an SNS envelope is not.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use stockline_core::ports::Clock;
 
 use crate::world::{LEASE_MS, World, alert, body, refused};
 
-/// What `deploy/alerter.yaml` gives an invocation, in milliseconds.
+/// The timeout of an invocation in `deploy/alerter.yaml`, in milliseconds.
 const TIMEOUT_MS: i64 = 45_000;
 
 fn record(message_id: &str, body: &str) -> Value {
@@ -33,7 +33,7 @@ async fn invoke(world: &World, alerter: &Alerter, records: &[Value]) -> Value {
     invoke_within(world, alerter, json!({ "Records": records }), TIMEOUT_MS).await
 }
 
-/// The answer that names these messages.
+/// Returns the answer that names these messages.
 fn failed(message_ids: &[&str]) -> Value {
     let failures: Vec<_> = message_ids.iter().map(|id| json!({ "itemIdentifier": id })).collect();
     json!({ "batchItemFailures": failures })
@@ -41,7 +41,7 @@ fn failed(message_ids: &[&str]) -> Value {
 
 #[tokio::test]
 async fn each_message_that_failed_is_named_and_no_other() {
-    let world = World::new().await;
+    let world = World::new();
     let low = body(&alert("SKU-1", "main"));
     let envelope = json!({
         "Type": "Notification", "MessageId": "m", "TopicArn": "arn:aws:sns:eu-central-1:123456789012:alerts",
@@ -58,23 +58,23 @@ async fn each_message_that_failed_is_named_and_no_other() {
         record("m6", &body(&alert("SKU-3", "main"))),
     ];
     assert_eq!(invoke(&world, &world.alerter(), &batch).await, failed(&["m1", "m3", "m4", "m5"]));
-    let mails = world.smtp.received();
+    let mails = world.outbox.accepted();
     assert_eq!(mails.len(), 1);
     for (item, is_in) in [("SKU-1", true), ("SKU-2", false), ("SKU-3", true)] {
-        assert_eq!(mails[0].data.contains(item), is_in, "{item}");
+        assert_eq!(mails[0].text.contains(item), is_in, "{item}");
     }
 }
 
 #[tokio::test]
 async fn an_empty_batch_is_answered_with_nothing_failed() {
-    let world = World::new().await;
+    let world = World::new();
     assert_eq!(invoke(&world, &world.alerter(), &[]).await, failed(&[]));
     assert_eq!(world.mails(), 0);
 }
 
 #[tokio::test]
-async fn a_batch_whose_answer_was_lost_comes_again_and_mails_nothing_twice() {
-    let world = World::new().await;
+async fn a_batch_whose_answer_was_lost_is_delivered_again_and_mails_nothing_twice() {
+    let world = World::new();
     let batch = [record("m1", &body(&alert("SKU-1", "main"))), record("m2", &body(&alert("SKU-2", "main")))];
     assert_eq!(invoke(&world, &world.alerter(), &batch).await, failed(&[]));
     assert_eq!(invoke(&world, &world.alerter(), &batch).await, failed(&[]));
@@ -83,12 +83,12 @@ async fn a_batch_whose_answer_was_lost_comes_again_and_mails_nothing_twice() {
 
 #[tokio::test]
 async fn while_mail_is_down_every_message_is_named_until_it_is_mailed() {
-    let world = World::new().await;
+    let world = World::new();
     let batch = [record("m1", &body(&alert("SKU-1", "main"))), record("m2", &body(&alert("SKU-2", "main")))];
     let alerter = world.alerter();
-    world.smtp.answer_mail_with(Some("451 4.3.0 try later"));
+    world.outbox.set_down(true);
     assert_eq!(invoke(&world, &alerter, &batch).await, failed(&["m1", "m2"]));
-    world.smtp.answer_mail_with(None);
+    world.outbox.set_down(false);
     assert_eq!(invoke(&world, &alerter, &batch).await, failed(&["m1", "m2"]), "the claim is held");
     world.clock.advance_ms(LEASE_MS);
     assert_eq!(invoke(&world, &alerter, &batch).await, failed(&[]));
@@ -97,17 +97,16 @@ async fn while_mail_is_down_every_message_is_named_until_it_is_mailed() {
 
 #[tokio::test]
 async fn an_invocation_with_too_little_time_left_begins_no_mail_and_names_its_messages() {
-    let world = World::new().await;
+    let world = World::new();
     let batch = json!({ "Records": [record("m1", &body(&alert("SKU-1", "main")))] });
-    // The schedule's look needs time too.
     let answer = invoke_within(&world, &world.alerter(), batch, 0).await;
     assert_eq!(answer, failed(&["m1"]));
     assert_eq!(world.mails(), 0);
 }
 
 #[tokio::test]
-async fn the_schedule_mails_what_was_refused_and_answers_how_many() {
-    let world = World::new().await;
+async fn the_schedule_mails_notices_and_answers_how_many() {
+    let world = World::new();
     world.store.state().refused.push(refused(1, Some("main"), "2026-01-31T07:00:00Z"));
     let event = json!({ "stockline": "daily_notices" });
     let alerter = world.alerter();

@@ -58,7 +58,7 @@ async fn a_mail_becomes_one_file_whatever_its_id_and_the_same_id_replaces_it() {
 }
 
 #[tokio::test]
-async fn a_folder_that_can_not_be_written_is_an_outage_that_says_where() {
+async fn a_folder_that_cannot_be_written_is_an_outage_that_says_where() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mail");
     let mailer = EmlMailer::new(&path, sender(), clock()).unwrap();
@@ -71,7 +71,7 @@ async fn a_folder_that_can_not_be_written_is_an_outage_that_says_where() {
 }
 
 #[tokio::test]
-async fn an_address_that_can_not_be_read_is_refused_without_being_named() {
+async fn an_address_that_cannot_be_parsed_is_refused_without_being_named() {
     let folder = tempfile::tempdir().unwrap();
     let mailer = EmlMailer::new(folder.path(), sender(), clock()).unwrap();
     let mut bad = mail("a", "x");
@@ -82,7 +82,7 @@ async fn an_address_that_can_not_be_read_is_refused_without_being_named() {
 }
 
 #[tokio::test]
-async fn smtp_answers_are_told_apart() {
+async fn refusals_and_outages_are_distinguished_by_the_smtp_answer() {
     let server = SmtpServer::start().await;
     let url = format!("smtp://{}", server.address).parse().unwrap();
     let mailer = SmtpMailer::new(url, sender(), clock()).unwrap();
@@ -100,7 +100,28 @@ async fn smtp_answers_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_an_outage() {
+async fn a_failed_login_is_an_outage_and_no_refusal_of_the_mail() {
+    let server = SmtpServer::start().await;
+    let mailer = SmtpMailer::new(format!("smtp://{}", server.address).parse().unwrap(), sender(), clock()).unwrap();
+    server.answer_mail_with("530 5.7.0 authentication required");
+    let error = mailer.send(&mail("a", "x")).await.unwrap_err();
+    assert!(matches!(&error, MailError::Unavailable(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_subject_cannot_add_headers() {
+    let server = SmtpServer::start().await;
+    let mailer = SmtpMailer::new(format!("smtp://{}", server.address).parse().unwrap(), sender(), clock()).unwrap();
+    let evil = "Milk\r\nBcc: eve@example.com\r\n\r\nhello";
+    mailer.send(&Mail { subject: evil.into(), ..mail("SKU-1:main:1", "x") }).await.unwrap();
+    let sent = server.received().remove(0);
+    assert_eq!(sent.header("X-Stockline-Id"), "SKU-1:main:1");
+    assert_eq!(sent.header("Bcc"), "");
+    assert!(sent.header("Subject").contains("Milk  Bcc: eve@example.com"), "{}", sent.header("Subject"));
+}
+
+#[tokio::test]
+async fn a_missing_server_is_an_outage() {
     let gone = {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()
@@ -111,7 +132,7 @@ async fn a_server_that_is_not_there_is_an_outage() {
 }
 
 #[tokio::test]
-async fn a_required_encryption_is_not_done_without() {
+async fn required_encryption_is_enforced() {
     let server = SmtpServer::start().await;
     let url = format!("smtp://me:secret@{}?tls=required", server.address).parse().unwrap();
     let mailer = SmtpMailer::new(url, sender(), clock()).unwrap();

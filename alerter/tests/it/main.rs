@@ -1,5 +1,4 @@
-//! The alerter over a store that keeps the ports' contract in memory, with real mail: a folder of `.eml` files and an
-//! SMTP server on the loopback.
+//! The alerter over a store, a queue and a mail provider in memory.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -9,6 +8,7 @@ mod feed;
 mod invocations;
 mod mailers;
 mod notices;
+mod outbox;
 mod smtp_server;
 mod store;
 mod world;

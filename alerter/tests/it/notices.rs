@@ -5,13 +5,13 @@ use stockline_core::ports::{AlertBook, Clock};
 use crate::world::{LEASE_MS, World, config, refused};
 
 async fn berlin(now: &str) -> World {
-    let world = World::at(now).await;
+    let world = World::at(now);
     world.location("shop", "Europe/Berlin", &["shop@example.com"]).await;
     world
 }
 
 #[tokio::test]
-async fn refused_commands_are_told_once_a_day_from_six_local_time() {
+async fn refused_commands_are_mailed_once_a_day_from_six_local_time() {
     let world = berlin("2026-01-31T04:59:00Z").await;
     let alerter = world.alerter();
     world.store.state().refused =
@@ -19,18 +19,18 @@ async fn refused_commands_are_told_once_a_day_from_six_local_time() {
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 0, "05:59 in Berlin");
     world.set("2026-01-31T05:00:00Z");
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 1, "06:00 in Berlin");
-    let mail = world.smtp.received().remove(0);
+    let mail = world.outbox.accepted().remove(0);
     assert_eq!(mail.to, ["shop@example.com"]);
-    assert_eq!(mail.header("Subject"), "2 commands refused at Shop shop [refused:shop:2026-01-31]");
-    assert!(mail.data.contains("2026-01-30 17:00 CET  SKU-1  sell 2 at shop"), "{}", mail.data);
+    assert_eq!(mail.subject, "2 commands refused at Shop shop [refused:shop:2026-01-31]");
+    assert!(mail.text.contains("2026-01-30 17:00 CET  SKU-1  sell 2 at shop"), "{}", mail.text);
 
     world.store.state().refused.push(refused(3, Some("shop"), "2026-01-31T08:00:00Z"));
     world.set("2026-01-31T22:00:00Z");
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 0, "the same day");
     world.set("2026-02-01T05:30:00Z");
     assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 1, "the next day, after a restart");
-    let next = world.smtp.received().remove(1);
-    assert!(next.header("Subject").starts_with("1 command refused"), "only what is new: {}", next.header("Subject"));
+    let next = world.outbox.accepted().remove(1);
+    assert!(next.subject.starts_with("1 command refused"), "only new ones: {}", next.subject);
     world.set("2026-02-02T05:30:00Z");
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 0, "nothing new, no mail");
     assert_eq!(world.mails(), 2);
@@ -50,14 +50,14 @@ async fn two_racing_alerters_mail_one_notice() {
     let world = berlin("2026-01-31T09:00:00Z").await;
     world.store.state().refused = vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z")];
     let (one, other) = (world.alerter(), world.alerter());
-    // The mail waits for the server until both have looked, so that their claims really meet.
-    world.smtp.answers.forget_permits(usize::MAX);
+    // The mail waits for the provider's answer until both have looked, so that their claims really meet.
+    world.outbox.answers.forget_permits(usize::MAX);
     let now = world.clock.now();
     let release = async {
-        world.smtp.arrived.acquire().await.unwrap().forget();
+        world.outbox.arrived.acquire().await.unwrap().forget();
         let late = world.alerter().daily_notices(now).await;
         assert_eq!(late, 0, "claimed, not yet mailed");
-        world.smtp.answers.add_permits(10);
+        world.outbox.answers.add_permits(10);
     };
     let (a, b, ()) = tokio::join!(one.daily_notices(now), other.daily_notices(now), release);
     assert_eq!(a + b, 1);
@@ -65,13 +65,13 @@ async fn two_racing_alerters_mail_one_notice() {
 }
 
 #[tokio::test]
-async fn a_notice_whose_mail_failed_comes_after_the_lease() {
+async fn a_notice_whose_mail_failed_is_mailed_after_the_lease() {
     let world = berlin("2026-01-31T09:00:00Z").await;
     world.store.state().refused = vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z")];
     let alerter = world.alerter();
-    world.smtp.answer_mail_with(Some("451 try later"));
+    world.outbox.set_down(true);
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 0);
-    world.smtp.answer_mail_with(None);
+    world.outbox.set_down(false);
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 0, "still claimed");
     world.clock.advance_ms(LEASE_MS);
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
@@ -93,22 +93,22 @@ async fn a_notice_that_could_not_be_marked_is_marked_later_and_not_mailed_again(
 }
 
 #[tokio::test]
-async fn what_settles_while_a_notice_is_made_is_in_the_next_one() {
+async fn commands_that_settle_while_a_notice_is_made_are_in_the_next_one() {
     let world = berlin("2026-01-31T09:00:00Z").await;
     let alerter = world.alerter();
     world.store.state().refused =
         vec![refused(1, Some("shop"), "2026-01-31T08:00:00Z"), refused(2, Some("shop"), "2026-01-31T08:59:59Z")];
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
-    assert!(world.smtp.received()[0].header("Subject").starts_with("1 command refused"));
+    assert!(world.outbox.accepted()[0].subject.starts_with("1 command refused"));
     // Settled before the notice, visible only after it.
     world.store.state().refused.push(refused(3, Some("shop"), "2026-01-31T08:59:30Z"));
     world.set("2026-02-01T09:00:00Z");
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
-    assert!(world.smtp.received()[1].header("Subject").starts_with("2 commands refused"));
+    assert!(world.outbox.accepted()[1].subject.starts_with("2 commands refused"));
 }
 
 #[tokio::test]
-async fn refused_commands_of_no_registered_location_are_told_with_main() {
+async fn refused_commands_of_no_registered_location_are_in_the_notice_of_main() {
     let world = berlin("2026-01-31T09:00:00Z").await;
     world.store.state().refused = vec![
         refused(1, Some("shop"), "2026-01-30T15:00:00Z"),
@@ -117,7 +117,7 @@ async fn refused_commands_of_no_registered_location_are_told_with_main() {
         refused(4, Some("main"), "2026-01-30T15:00:00Z"),
     ];
     assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 2);
-    let mut subjects: Vec<String> = world.smtp.received().iter().map(|mail| mail.header("Subject")).collect();
+    let mut subjects: Vec<String> = world.outbox.accepted().iter().map(|mail| mail.subject.clone()).collect();
     subjects.sort();
     assert_eq!(
         subjects,
@@ -133,19 +133,19 @@ async fn a_long_list_is_cut_and_counted() {
     let world = berlin("2026-01-31T09:00:00Z").await;
     world.store.state().refused = (1..=10_500).map(|n| refused(n, Some("shop"), "2026-01-30T15:00:00Z")).collect();
     assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 1);
-    let mail = world.smtp.received().remove(0);
-    assert!(mail.header("Subject").starts_with("at least 10000 commands refused"), "{}", mail.header("Subject"));
-    assert!(mail.data.contains("the newest 100; at least 9900 older ones are not listed"));
+    let mail = world.outbox.accepted().remove(0);
+    assert!(mail.subject.starts_with("at least 10000 commands refused"), "{}", mail.subject);
+    assert!(mail.text.contains("the newest 100; at least 9900 older ones are not listed"));
 }
 
 #[tokio::test]
-async fn without_recipients_a_notice_is_not_taken_for_told() {
-    let world = World::at("2026-01-31T09:00:00Z").await;
+async fn a_notice_without_recipient_does_not_count_as_mailed() {
+    let world = World::at("2026-01-31T09:00:00Z");
     world.location("shop", "UTC", &[]).await;
     world.store.state().refused = vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z")];
     let nobody = world.alerter_with(Config { recipients: Vec::new(), ..config() });
     assert_eq!(nobody.daily_notices(world.clock.now()).await, 0);
-    assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 1, "once somebody is configured");
+    assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 1, "once a recipient is configured");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! A small SMTP server that keeps what it gets, and answers otherwise where it is told to.
+//! A small SMTP server that keeps the mails it accepts, and answers otherwise where a test says so.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
 /// A mail as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     pub(crate) to: Vec<String>,
-    /// Headers and body, with quoted-printable line breaks taken back.
+    /// Headers and body, without the line breaks of quoted-printable.
     pub(crate) data: String,
 }
 
@@ -28,14 +27,10 @@ impl Received {
 pub(crate) struct SmtpServer {
     pub(crate) address: SocketAddr,
     received: Mutex<Vec<Received>>,
-    /// Answers to RCPT by address; others are taken.
-    pub(crate) to_recipients: Mutex<BTreeMap<String, &'static str>>,
-    /// The answer to MAIL, where it is not "250".
-    pub(crate) to_mail: Mutex<Option<&'static str>>,
-    /// The end of DATA is answered with a permit only: closed, the sender stands before the answer.
-    pub(crate) answers: Semaphore,
-    /// A permit for each mail whose DATA has come whole.
-    pub(crate) arrived: Semaphore,
+    /// Answers to RCPT by address. Other addresses are accepted.
+    to_recipients: Mutex<BTreeMap<String, &'static str>>,
+    /// The answer to MAIL, if it is not "250".
+    to_mail: Mutex<Option<&'static str>>,
 }
 
 impl SmtpServer {
@@ -46,8 +41,6 @@ impl SmtpServer {
             received: Mutex::default(),
             to_recipients: Mutex::default(),
             to_mail: Mutex::default(),
-            answers: Semaphore::new(Semaphore::MAX_PERMITS),
-            arrived: Semaphore::new(0),
         });
         let serving = Arc::clone(&server);
         tokio::spawn(async move {
@@ -59,7 +52,7 @@ impl SmtpServer {
         server
     }
 
-    /// Mails that were answered with 250.
+    /// Returns the mails that were accepted.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
@@ -68,8 +61,8 @@ impl SmtpServer {
         self.to_recipients.lock().unwrap().insert(recipient.into(), answer);
     }
 
-    pub(crate) fn answer_mail_with(&self, answer: Option<&'static str>) {
-        *self.to_mail.lock().unwrap() = answer;
+    pub(crate) fn answer_mail_with(&self, answer: &'static str) {
+        *self.to_mail.lock().unwrap() = Some(answer);
     }
 
     async fn session(&self, stream: TcpStream) -> std::io::Result<()> {
@@ -96,10 +89,8 @@ impl SmtpServer {
                 "DATA" => {
                     stream.write_all(b"354 go\r\n").await?;
                     let data = read_data(&mut stream).await?;
-                    self.arrived.add_permits(1);
-                    self.answers.acquire().await.unwrap().forget();
                     self.received.lock().unwrap().push(Received { to: to.clone(), data });
-                    "250 taken"
+                    "250 accepted"
                 }
                 _ => "250 OK",
             };

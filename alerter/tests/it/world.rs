@@ -1,15 +1,14 @@
-//! What every test needs: a store, a clock, mail, and alerters over them.
+//! A store, a clock, an outbox, and alerters over them, for every test.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use stockline_alerter::mail::SmtpMailer;
 use stockline_alerter::{Adapters, Alerter, Config, RecordFailure, RetryReason};
 use stockline_core::domain::{Alert, LocationSettings, Record, Timestamp};
 use stockline_core::ports::{Clock, FixedClock, Locations, Mailer};
 
-use crate::smtp_server::SmtpServer;
+use crate::outbox::Outbox;
 use crate::store::MemoryStore;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(120);
@@ -28,33 +27,30 @@ pub(crate) fn adapters(store: &Arc<MemoryStore>, mailer: Arc<dyn Mailer>, clock:
     Adapters { book: store.clone(), locations: store.clone(), queries: store.clone(), mailer, clock }
 }
 
-/// A store, an SMTP server and a clock; alerters come and go.
+/// A store, an outbox and a clock, which alerters share.
 pub(crate) struct World {
     pub(crate) store: Arc<MemoryStore>,
-    pub(crate) smtp: Arc<SmtpServer>,
+    pub(crate) outbox: Arc<Outbox>,
     pub(crate) clock: Arc<FixedClock>,
 }
 
 impl World {
-    pub(crate) async fn new() -> Self {
-        Self::at("2026-01-31T08:15:00Z").await
+    pub(crate) fn new() -> Self {
+        Self::at("2026-01-31T08:15:00Z")
     }
 
-    pub(crate) async fn at(now: &str) -> Self {
+    pub(crate) fn at(now: &str) -> Self {
         let clock = Arc::new(FixedClock::at(now.parse().unwrap()));
-        Self { store: Arc::default(), smtp: SmtpServer::start().await, clock }
+        Self { store: Arc::default(), outbox: Outbox::new(), clock }
     }
 
-    /// A new alerter, as after a restart.
+    /// Returns a new alerter, as after a restart.
     pub(crate) fn alerter(&self) -> Alerter {
         self.alerter_with(config())
     }
 
     pub(crate) fn alerter_with(&self, config: Config) -> Alerter {
-        let url = format!("smtp://{}", self.smtp.address).parse().unwrap();
-        let sender = "Stockline <alerts@stock.example.com>".parse().unwrap();
-        let mailer = SmtpMailer::new(url, sender, self.clock.clone()).unwrap();
-        Alerter::new(config, adapters(&self.store, Arc::new(mailer), self.clock.clone()))
+        Alerter::new(config, adapters(&self.store, self.outbox.clone(), self.clock.clone()))
     }
 
     pub(crate) async fn location(&self, id: &str, zone: &str, emails: &[&str]) {
@@ -67,7 +63,7 @@ impl World {
     }
 
     pub(crate) fn mails(&self) -> usize {
-        self.smtp.received().len()
+        self.outbox.accepted().len()
     }
 }
 
@@ -99,7 +95,7 @@ pub(crate) async fn handle(alerter: &Alerter, alerts: &[&Alert]) -> Vec<Result<(
     alerter.handle(&records).await
 }
 
-/// A sale of `n` at a location (or with none: a registration) that was refused then.
+/// Returns a refused command: a sale of `n` at a location, or without one an archiving.
 pub(crate) fn refused(n: u32, location: Option<&str>, settled_at: &str) -> Record {
     let id = format!("01936b2e-7c4a-7f10-8a5b-{n:012}");
     let command = match location {

@@ -17,7 +17,7 @@ mod start;
 
 pub use clients::Clients;
 pub use dynamodb::{DynamoOptions, DynamoStore};
-pub use ses::SesMailer;
+pub use ses::{SesMailer, is_mailbox};
 pub use sns::SnsPublisher;
 pub use sqs::{QUEUE_MAX_RECEIVES, SqsOptions, SqsQueue};
 pub use start::StartError;

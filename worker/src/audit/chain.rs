@@ -7,10 +7,10 @@ use stockline_core::ports::{AuditReader, StoreError};
 
 use super::{Digest, PAGE};
 
-/// Faults of one ledger that are told; the rest follows from them.
+/// The most faults of one ledger that are reported. The rest follows from them.
 const CHAIN_FAULTS_MAX: usize = 5;
 
-/// A ledger's end, its digest, and what is wrong inside.
+/// A ledger's end, its digest, and its faults.
 pub(super) struct Chain {
     pub(super) seq: u64,
     pub(super) after: Quantity,
@@ -20,7 +20,7 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    /// Reads the ledger up to the level's seq; what lies above was recorded after the level was read.
+    /// Reads the ledger up to the level's seq. Later entries were recorded after the level was read.
     pub(super) async fn read(reader: &dyn AuditReader, item_id: &ItemId, level: &Level) -> Result<Self, StoreError> {
         let (seq, after, recorded_at) = (0, Quantity::ZERO, Timestamp::EPOCH);
         let mut chain = Self { seq, after, recorded_at, digest: Digest::default(), faults: Vec::new() };
@@ -45,16 +45,16 @@ impl Chain {
     fn append(&mut self, location_id: &LocationId, entry: &Entry) {
         let seq = entry.seq;
         if seq != self.seq + 1 {
-            self.fault(format!("entry {seq} comes after entry {}", self.seq));
+            self.fault(format!("entry {seq} follows entry {}", self.seq));
         }
         if entry.before() != self.after {
-            self.fault(format!("entry {seq} begins at {}, the one before it ends at {}", entry.before(), self.after));
+            self.fault(format!("entry {seq} begins at {}, its predecessor ends at {}", entry.before(), self.after));
         }
         if entry.recorded_at < self.recorded_at {
-            self.fault(format!("entry {seq} was recorded before the one before it"));
+            self.fault(format!("entry {seq} was recorded before its predecessor"));
         }
         if entry.late && entry.delta != Quantity::ZERO {
-            self.fault(format!("entry {seq} is late and moves the balance by {}", entry.delta));
+            self.fault(format!("entry {seq} is late, yet moves the balance by {}", entry.delta));
         }
         self.seq = seq;
         self.after = entry.after;
@@ -69,7 +69,7 @@ impl Chain {
     }
 }
 
-/// Of everything an entry says and where it stands.
+/// Hashes all fields of an entry and its location.
 pub(super) fn hash(location_id: &LocationId, entry: &Entry) -> u64 {
     let mut hasher = DefaultHasher::new();
     let e = entry;

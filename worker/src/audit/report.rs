@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::AuditReport;
 
 impl AuditReport {
-    /// As programs read it.
+    /// Returns the report for programs.
     pub fn to_json(&self) -> Value {
         let fault = |fault: &super::Fault| json!({"item_id": fault.item_id, "location_id": fault.location_id, "what": fault.what});
         json!({
@@ -17,7 +17,7 @@ impl AuditReport {
         })
     }
 
-    /// As people read it, each line ended. `advice` says what to do about faults.
+    /// Returns the report for people, each line ended. `advice` says what to do about faults.
     pub fn to_text(&self, advice: &str) -> String {
         let read = self.read;
         let mut lines = vec![format!(

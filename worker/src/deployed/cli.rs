@@ -12,8 +12,8 @@ const EXAMPLES: &str = "Examples:
   worker dead-letters list
   worker dead-letters retry cola 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b
 
-Of audit and dead-letters: 0 all is well, 1 something was found or refused, 2 the command line or the configuration
-can't be meant so, 3 store or queue can't be reached now.";
+Exit codes of audit and dead-letters: 0 success, 1 a fault was found or an order was refused, 2 the command line or the
+configuration is invalid, 3 the store or the queue can't be reached now.";
 
 /// Stockline's worker: applies queued commands to the stock, each exactly once
 #[derive(Debug, Parser)]
@@ -27,62 +27,62 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     #[command(flatten)]
     Operation(Operation),
-    /// Ask the worker that runs here for /healthz: 0 it is well, 1 it is not
+    /// Ask the worker on this machine for /healthz: exit code 0 if it is healthy, 1 if not
     Probe,
 }
 
-/// What takes the whole configuration.
+/// The commands that need the whole configuration.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Operation {
-    /// Work until SIGTERM (also without any command)
+    /// Work until SIGTERM (the default without a command)
     Run,
-    /// Prove that the ledger explains the stock, level by level; workers may go on meanwhile
+    /// Check level by level that the ledger explains the stock; workers may keep running
     #[command(after_help = "Example:\n  worker audit --json > audit.json")]
     Audit {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Commands that were set aside
+    /// List, retry or discard commands that were dead-lettered
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadLettersCommand {
-    /// List those that wait for a decision, the newest first
+    /// List dead letters that wait for a decision, newest first
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Queue one again, e.g. after an upgrade that can apply it
+    /// Queue a dead letter again, e.g. after an upgrade that can apply it
     #[command(after_help = "Examples:
   worker dead-letters retry cola 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b
   worker dead-letters retry --all")]
     Retry {
         #[command(flatten)]
         which: Which,
-        /// All that can be, the oldest of each item first
+        /// Retry all dead letters that can be retried, the oldest of each item first
         #[arg(long, conflicts_with_all = ["item_id", "command_id"])]
         all: bool,
     },
-    /// Mark one as never to be applied; it is kept
+    /// Mark a dead letter as never to be applied; its record is kept
     #[command(after_help = "Example:\n  worker dead-letters discard cola 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b")]
     Discard {
-        /// Its item
+        /// The item of the dead letter
         item_id: ItemId,
-        /// Its id
+        /// The command id of the dead letter
         command_id: CommandId,
     },
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Which {
-    /// Its item
+    /// The item of the dead letter
     #[arg(required_unless_present = "all", requires = "command_id")]
     pub(crate) item_id: Option<ItemId>,
-    /// Its id
+    /// The command id of the dead letter
     #[arg(required_unless_present = "all")]
     pub(crate) command_id: Option<CommandId>,
 }

@@ -9,7 +9,7 @@ use axum::routing::get;
 use stockline_service::Shutdown;
 use stockline_worker::{Condition, Health};
 
-/// `/healthz` answers while the process lives; `/readyz` says whether it works, in words.
+/// Returns the routes `/healthz`, which answers while the process lives, and `/readyz`, which says whether it can work.
 pub(crate) fn router(health: Arc<Health>, shutdown: Shutdown) -> Router {
     let ready = move || {
         let answer = readiness(health.condition(), shutdown.is_requested());
@@ -24,12 +24,12 @@ fn readiness(condition: Condition, stopping: bool) -> (StatusCode, String) {
         Condition::Ready => return (StatusCode::OK, "ready\n".to_owned()),
         Condition::Outage => "the store or the alert topic does not answer".to_owned(),
         Condition::NewerMessages(version) => format!("messages have version {version}: deploy a later worker"),
-        Condition::NewerStore => "the store holds what a later version wrote: deploy a later worker".to_owned(),
+        Condition::NewerStore => "a later version wrote to the store: deploy a later worker".to_owned(),
     };
     (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
 }
 
-/// `/metrics` as `render` writes it.
+/// Returns the route `/metrics`, with the text that `render` writes.
 pub(crate) fn metrics(render: impl Fn() -> String + Clone + Send + Sync + 'static) -> Router {
     const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
     let answer = move || {

@@ -23,22 +23,22 @@ mod settings;
 pub(crate) use cli::{Cli, Command, Operation};
 pub(crate) use settings::{HEALTH_LISTEN, Settings};
 
-/// Messages of one receive: the most that SQS answers.
+/// The most messages of one receive; SQS returns no more.
 const RECEIVE_MAX: usize = 10;
 
-/// How long an empty receive waits. SQS takes up to 20 s; this also bounds how long an idle worker takes to stop.
+/// How long an empty receive waits. SQS allows up to 20 s. This also bounds how long an idle worker takes to stop.
 const RECEIVE_WAIT: Duration = Duration::from_secs(10);
 
-/// How long work in hand may take after SIGTERM.
+/// How long rounds in progress may take after SIGTERM.
 const DRAIN: Duration = Duration::from_secs(20);
 
-/// What the end of a receive and giving messages back may take beyond that.
+/// How long ending a receive and returning messages may take beyond that.
 const STOP_ROOM: Duration = Duration::from_secs(6);
 
 const _: () = assert!(DRAIN.as_secs() + STOP_ROOM.as_secs() < deployed::STOP_TIMEOUT.as_secs());
 const _: () = assert!(RECEIVE_WAIT.as_secs() + STOP_ROOM.as_secs() < deployed::STOP_TIMEOUT.as_secs());
 
-/// The adapters, looked at and found well.
+/// The adapters, checked at start.
 #[derive(Debug)]
 pub(crate) struct Connected {
     store: Arc<DynamoStore>,
@@ -47,7 +47,7 @@ pub(crate) struct Connected {
     clock: Arc<dyn Clock>,
 }
 
-/// Does what the command line says; the exit code.
+/// Runs the operation and returns the exit code.
 pub(crate) async fn run(operation: Operation, settings: Settings) -> anyhow::Result<u8> {
     let logs = init_logs(LogFormat::Json, &settings.log);
     logs.map_err(anyhow::Error::msg).context("can't set up logs")?;
@@ -65,7 +65,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     let metrics = install_metrics().context("can't set up metrics")?;
     let connected = tokio::select! {
         connected = connect(&settings) => connected?,
-        signal = &mut signal => return signal?.context("can't wait for signals"),
+        signal = &mut signal => return signal?.context("can't listen for signals"),
     };
     let health = Arc::new(Health::default());
     let (trigger, shutdown) = Shutdown::new();
@@ -74,29 +74,29 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         let metrics = metrics.clone();
         serve(address, "STOCKLINE_METRICS_LISTEN", health::metrics(move || metrics.render())).await?;
     }
-    let (teller_ends, told) = Shutdown::new();
-    let teller = tokio::spawn(EmfEmitter::new("worker", metrics).run(told));
+    let (stop_emitter, emitter_stops) = Shutdown::new();
+    let emitter = tokio::spawn(EmfEmitter::new("worker", metrics).run(emitter_stops));
     let Connected { store, queue, alerts, clock } = connected;
     let adapters = Adapters { queue, store, alerts, clock };
     let mut working = tokio::spawn(stockline_worker::run_with_health(config(&settings), adapters, health, shutdown));
-    tracing::info!(permits = settings.permits, receivers = settings.receivers, "the worker receives");
+    tracing::info!(permits = settings.permits, receivers = settings.receivers, "the worker is receiving");
     let ended = tokio::select! {
         ended = &mut working => ended,
         signal = signal => {
-            signal?.context("can't wait for signals")?;
+            signal?.context("can't listen for signals")?;
             tracing::info!("stopping");
             trigger.request();
             working.await
         }
     };
-    teller_ends.request();
-    teller.await?;
+    stop_emitter.request();
+    emitter.await?;
     ended.context("the worker stopped by itself")?;
-    tracing::info!("stopped; what was in hand is done or given back");
+    tracing::info!("stopped; all messages in flight are settled or returned");
     Ok(())
 }
 
-/// Makes the adapters, and looks whether what they name is there and right.
+/// Makes the adapters, and checks that their table, queues and topic exist and are configured right.
 async fn connect(settings: &Settings) -> anyhow::Result<Connected> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let clients = Clients::from_env().await;
@@ -114,7 +114,7 @@ async fn connect(settings: &Settings) -> anyhow::Result<Connected> {
     Ok(Connected { store: Arc::new(store), queue: Arc::new(queue), alerts: Arc::new(alerts), clock })
 }
 
-/// The variable that a fault of the queues is about: where both are named, the main one.
+/// Returns the variable that an error of the queues is about. If the error names both queues, it is the main one.
 fn queue_variable(settings: &Settings, found: &Result<(), StartError>) -> &'static Variable {
     let names = |url: &str| found.as_ref().is_err_and(|error| error.to_string().contains(url));
     if names(&settings.dlq_url) && !names(&settings.queue_url) { &deployed::DLQ_URL } else { &deployed::QUEUE_URL }

@@ -1,4 +1,4 @@
-//! `audit` and `dead-letters`: one-off tasks beside the running fleet.
+//! `audit` and `dead-letters`: one-off tasks beside the running workers.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use stockline_worker::operator::{Ended, Op, Operator, Order};
 use super::Connected;
 use super::cli::DeadLettersCommand;
 
-/// All is well.
+/// Success.
 const OK: u8 = 0;
-/// Something was found wrong, or refused.
+/// A fault was found, or an order was refused.
 const FOUND: u8 = 1;
-/// Store or queue can't be reached now.
+/// The store or the queue can't be reached now.
 const UNAVAILABLE: u8 = 3;
 
-/// Dead letters of one read.
+/// The most dead letters of one read.
 const PAGE: usize = 1_000;
 
-/// `worker audit`
+/// Runs `worker audit` and returns the exit code.
 pub(crate) async fn run_audit(connected: &Connected, json: bool) -> anyhow::Result<u8> {
     let bar = ProgressBar::new_spinner();
     let mut progress = |read: &Progress| {
@@ -38,12 +38,12 @@ pub(crate) async fn run_audit(connected: &Connected, json: bool) -> anyhow::Resu
     if json {
         println!("{}", serde_json::to_string_pretty(&report.to_json())?);
     } else {
-        print!("{}", report.to_text("stop the workers, make a backup of the table, and report it"));
+        print!("{}", report.to_text("stop the workers, back up the table, and report the faults"));
     }
     Ok(if report.is_sound() { OK } else { FOUND })
 }
 
-/// `worker dead-letters`
+/// Runs `worker dead-letters` and returns the exit code.
 pub(crate) async fn run_dead_letters(connected: &Connected, command: DeadLettersCommand) -> anyhow::Result<u8> {
     match command {
         DeadLettersCommand::List { json } => list(&*connected.store, json).await,
@@ -52,7 +52,7 @@ pub(crate) async fn run_dead_letters(connected: &Connected, command: DeadLetters
             (Some(item_id), Some(command_id)) => {
                 Ok(order(connected, &Order { op: Op::Retry, item_id, command_id }).await)
             }
-            _ => anyhow::bail!("which one? its item and its id, or --all"),
+            _ => anyhow::bail!("name a dead letter by its item and its id, or use --all"),
         },
         DeadLettersCommand::Discard { item_id, command_id } => {
             Ok(order(connected, &Order { op: Op::Discard, item_id, command_id }).await)
@@ -110,7 +110,7 @@ async fn list(queries: &dyn Queries, json: bool) -> anyhow::Result<u8> {
     Ok(OK)
 }
 
-/// When, which, of what kind, and why; what was stored may not steer a terminal.
+/// Returns time, item, id, kind and reason. Control characters are replaced, so that stored text can't steer a terminal.
 fn line(record: &Record) -> String {
     let outcome = &record.outcome;
     let kind = outcome.command.as_ref().map_or("unreadable", |command| command.kind().as_str());
@@ -126,7 +126,7 @@ async fn retry_all(connected: &Connected) -> anyhow::Result<u8> {
     };
     let mut code = OK;
     for line in &lines {
-        let said = match &line.retried {
+        let result = match &line.retried {
             Retried::Queued(n) => format!("queued again, as retry {n}"),
             Retried::Refused(refusal) => {
                 code = code.max(FOUND);
@@ -137,10 +137,10 @@ async fn retry_all(connected: &Connected) -> anyhow::Result<u8> {
                 error.to_string()
             }
         };
-        println!("{}  {}  {said}", line.item_id, line.command_id);
+        println!("{}  {}  {result}", line.item_id, line.command_id);
     }
     if lines.len() >= dead_letters::RETRY_ALL_MAX {
-        println!("there may be more: run it again");
+        println!("there may be more dead letters: run the command again");
     }
     Ok(code)
 }

@@ -1,4 +1,4 @@
-//! How the worker is configured on AWS.
+//! The worker's configuration on AWS.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,28 +10,34 @@ use stockline_service::{Env, EnvError, Variable};
 const TOPIC_ARN: Variable = Variable::required("STOCKLINE_TOPIC_ARN", "ARN of the alert topic (SNS, standard)");
 pub(crate) const HEALTH_LISTEN: Variable =
     Variable::with_default("STOCKLINE_HEALTH_LISTEN", "0.0.0.0:8081", "address and port of /healthz and /readyz");
-const PERMITS: Variable = Variable::with_default("STOCKLINE_PERMITS", "16", "receives under way and in work at once");
+const PERMITS: Variable = Variable::with_default("STOCKLINE_PERMITS", "16", "the most receives and rounds at a time");
 const RECEIVERS: Variable = Variable::with_default(
     "STOCKLINE_RECEIVERS",
     "4",
-    "receives that wait for messages side by side, each of up to 10; not more than the permits",
+    "receives that wait for messages at the same time, each of up to 10; not more than the permits",
 );
 const VISIBILITY_S: Variable = Variable::with_default(
     "STOCKLINE_VISIBILITY_S",
     "60",
-    "seconds for which a received message is held unless that is extended",
+    "seconds until a received message becomes visible again, unless the worker extends that",
 );
-const MAX_AGE_DAYS: Variable =
-    Variable::with_default("STOCKLINE_MAX_AGE_DAYS", "30", "refuse movements that occurred longer ago, in days");
-const LATE_COUNT_HOURS: Variable =
-    Variable::with_default("STOCKLINE_LATE_COUNT_HOURS", "72", "refuse counts that were taken longer ago, in hours");
+const MAX_AGE_DAYS: Variable = Variable::with_default(
+    "STOCKLINE_MAX_AGE_DAYS",
+    "30",
+    "refuse movements that occurred more than this many days ago",
+);
+const LATE_COUNT_HOURS: Variable = Variable::with_default(
+    "STOCKLINE_LATE_COUNT_HOURS",
+    "72",
+    "refuse counts that were taken more than this many hours ago",
+);
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// The longest time for which SQS holds a message, in seconds; the shortest leaves an extension time to be made.
+/// The bounds of the visibility timeout, in seconds: above is SQS's own limit, below there is no time for an extension.
 const VISIBILITY_BOUNDS_S: std::ops::RangeInclusive<u32> = 10..=43_200;
 
-/// All of them, as `--help` tells.
+/// All variables, as `--help` lists them.
 pub(crate) const VARIABLES: &[Variable] = &[
     deployed::DEPLOYMENT,
     deployed::TABLE,
@@ -48,10 +54,10 @@ pub(crate) const VARIABLES: &[Variable] = &[
     deployed::METRICS_LISTEN,
 ];
 
-/// What the alert topic's variable is called.
+/// The variable of the alert topic.
 pub(crate) const TOPIC: &Variable = &TOPIC_ARN;
 
-/// The configuration, read.
+/// The parsed configuration.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) table: String,
@@ -68,10 +74,10 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Reads the environment.
+    /// Parses the environment.
     ///
     /// # Errors
-    /// Every fault at once.
+    /// Names every fault at once.
     pub(crate) fn read(mut env: Env) -> Result<Self, EnvError> {
         let env_ref = &mut env;
         let deployment = Deployment::read(env_ref);
@@ -132,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_required_is_enough() {
+    fn the_required_variables_are_enough() {
         let settings = Settings::read(env(&[])).unwrap();
         assert_eq!((settings.permits, settings.receivers, settings.visibility.as_secs()), (16, 4, 60));
         assert_eq!(settings.rules, Rules::default());
@@ -147,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_that_help_tells_of_is_read() {
+    fn every_variable_that_help_lists_is_read() {
         let empty: Vec<_> = VARIABLES.iter().map(|variable| (variable.name, "")).collect();
         let text = Settings::read(env(&empty)).unwrap_err().to_string();
         assert!(!text.contains("is not a variable"), "{text}");

@@ -15,28 +15,28 @@ pub(crate) enum Point {
     Visibility,
 }
 
-/// What goes wrong at it.
+/// The fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Nothing is done, and an error answered.
+    /// Nothing happens, and the answer is an error.
     Fail,
-    /// It is done, and an error answered.
+    /// The call takes effect, and the answer is an error.
     LoseAnswer,
-    /// The process ends before it is done.
+    /// The process ends before the call takes effect.
     DieBefore,
-    /// The process ends after it is done.
+    /// The process ends after the call took effect.
     DieAfter,
-    /// It is done once [`Plan::resume`] is notified: the process was paused.
+    /// The process pauses before the call, until [`Plan::resume`] is notified.
     PauseBefore,
 }
 
-/// What goes wrong for one worker, and when. Calls are counted from 1.
+/// The faults of one worker's calls. Calls are counted from 1.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     faults: Mutex<Vec<(Point, usize, Kind)>>,
     down: Mutex<Vec<Point>>,
     calls: Mutex<BTreeMap<Point, usize>>,
-    /// A death or a pause came about.
+    /// Notified when the process ends or pauses.
     pub(crate) stopped: Notify,
     pub(crate) resume: Notify,
 }
@@ -46,7 +46,7 @@ impl Plan {
         Self { faults: Mutex::new(faults.to_vec()), ..Self::default() }
     }
 
-    /// From now on every such call fails, until it is put up again.
+    /// From now on every such call fails, or no longer fails.
     pub(crate) fn set_down(&self, point: Point, down: bool) {
         let mut points = self.down.lock().unwrap();
         points.retain(|other| *other != point);
@@ -65,7 +65,7 @@ impl Plan {
         planned.or_else(|| self.down.lock().unwrap().contains(&point).then_some(Kind::Fail))
     }
 
-    /// Does `work` as planned; `None` where an error is to be answered.
+    /// Does `work` as planned. Returns `None` if the answer must be an error.
     pub(crate) async fn around<T>(&self, point: Point, work: impl Future<Output = T>) -> Option<T> {
         match self.next(point) {
             None => Some(work.await),

@@ -17,10 +17,10 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::{Plan, Point, SimQueue, SimStore};
-use crate::round::Worker;
-use crate::{Adapters, Config, Health, intake};
+use crate::worker::Worker;
+use crate::{Adapters, Config, Health, receivers};
 
-/// Longer than anything that is waited for, on the paused clock.
+/// Longer than any wait, on the paused clock.
 const FOREVER: Duration = Duration::from_secs(24 * 3600);
 
 /// Queue, store and topic, shared by all workers of a test.
@@ -31,19 +31,19 @@ pub(crate) struct World {
     pub(crate) published: Mutex<Vec<Alert>>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) config: Config,
-    /// Puts a judge in the place of `domain::fold`, and a decoder in that of `domain::decode_message`.
+    /// Replaces `domain::fold` and `domain::decode_message` by functions that panic on certain commands.
     pub(crate) explosive: bool,
     sent: Mutex<Vec<(ItemId, CommandId)>>,
 }
 
-/// The ports of one worker: the world, through its plan.
+/// The ports of one worker: the world, with the faults of its plan.
 #[derive(Debug)]
 struct Faulty {
     world: Arc<World>,
     plan: Arc<Plan>,
 }
 
-/// A worker at work.
+/// A running worker.
 pub(crate) struct Runner {
     pub(crate) health: Arc<Health>,
     pub(crate) shutdown: ShutdownTrigger,
@@ -54,7 +54,7 @@ pub(crate) fn item(id: &str) -> ItemId {
     id.parse().unwrap()
 }
 
-/// A command from JSON, with `n` as its id.
+/// Returns a command from JSON, with `n` as its id.
 pub(crate) fn queued(n: u128, json: &str) -> Queued {
     let mut value: serde_json::Value = serde_json::from_str(json).unwrap();
     value["command_id"] = Uuid::from_u128(n).to_string().into();
@@ -76,7 +76,7 @@ impl World {
         Self::with(|_| {})
     }
 
-    /// Whose workers receive side by side, a few messages each.
+    /// Returns a world whose workers run several receivers, of a few messages each.
     pub(crate) fn of_receivers(receivers: usize) -> Arc<Self> {
         Self::with(|world| {
             world.config.receivers = receivers;
@@ -133,7 +133,7 @@ impl World {
             worker.decode = crate::tests::explosive_decoder;
         }
         let (trigger, shutdown) = Shutdown::new();
-        let task = tokio::spawn(intake::run(Arc::new(worker), shutdown));
+        let task = tokio::spawn(receivers::run(Arc::new(worker), shutdown));
         Runner { health, shutdown: trigger, task }
     }
 
@@ -143,7 +143,7 @@ impl World {
         tokio::time::timeout(FOREVER, count.wait_for(|count| *count == 0)).await.expect("the queue drains").unwrap();
     }
 
-    /// One worker without faults, until the queue is empty.
+    /// Runs one worker without faults until the queue is empty.
     pub(crate) async fn work(self: &Arc<Self>) {
         let runner = self.start(&Arc::new(Plan::default()));
         self.drained().await;
@@ -163,8 +163,8 @@ impl World {
         self.published.lock().unwrap().iter().map(Alert::id).collect()
     }
 
-    /// What must hold whatever went wrong: every command sent is decided, the audit is clean, entries stand in the
-    /// order of sending, and every alert that was raised is out.
+    /// Checks the promises that hold under all faults: every command sent is decided, the audit finds no fault, entries
+    /// are in the order of sending, and every alert that was raised is published.
     pub(crate) async fn check(self: &Arc<Self>) {
         let reader = Faulty { world: self.clone(), plan: Arc::default() };
         let report = crate::audit::audit(&reader, &reader, &mut |_| {}).await.unwrap();
@@ -194,20 +194,20 @@ impl World {
         assert_eq!(counted, raised.len() as u64, "alerts were counted and not kept");
     }
 
-    /// The read side, for dead letters and the audit.
+    /// Returns the read side, for dead letters and the audit.
     pub(crate) fn reader(self: &Arc<Self>) -> impl Queries + AuditReader + Store + use<> {
         Faulty { world: self.clone(), plan: Arc::default() }
     }
 }
 
 impl Runner {
-    /// As SIGTERM.
+    /// Stops it as SIGTERM does.
     pub(crate) async fn stop(self) {
         self.shutdown.request();
         tokio::time::timeout(FOREVER, self.task).await.expect("the worker stops").unwrap();
     }
 
-    /// As `kill -9`.
+    /// Stops it as `kill -9` does.
     pub(crate) async fn kill(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());

@@ -53,18 +53,18 @@ async fn each_damage_is_found_and_named() {
         ("before its last entry", |s| {
             s.levels.get_mut(&cola()).unwrap().updated_at = stockline_core::domain::Timestamp::EPOCH;
         }),
-        ("comes after entry", |s| {
+        ("follows entry", |s| {
             let key = s.chunks.keys().find(|key| key.0 == item("cola")).unwrap().clone();
             s.chunks.remove(&key);
         }),
-        ("is late and moves", |s| s.chunks.values_mut().next().unwrap()[0].late = true),
+        ("is late, yet moves", |s| s.chunks.values_mut().next().unwrap()[0].late = true),
         ("begins at", |s| s.chunks.values_mut().next().unwrap()[0].delta = one()),
-        ("is not as the outcome says", |s| s.chunks.values_mut().next().unwrap()[0].submitted_by = "someone".into()),
+        ("differs from the outcome", |s| s.chunks.values_mut().next().unwrap()[0].submitted_by = "someone".into()),
         ("has no applied outcome", |s| drop(s.records.remove(&of_cola(6)))),
         ("its effects are not those of its command", |s| {
             s.records.get_mut(&of_cola(7)).unwrap().outcome.effects.pop();
         }),
-        ("it took no effect by its status", |s| {
+        ("its status says no effect", |s| {
             s.records.get_mut(&of_cola(6)).unwrap().outcome.status = Status::Rejected;
         }),
         ("the level has counted", |s| s.levels.get_mut(&cola()).unwrap().alert_no = 0),

@@ -39,11 +39,11 @@ fn sender(world: &Arc<World>) -> Sender {
     Sender { world: world.clone(), fail: false, calls: Mutex::default() }
 }
 
-fn state(n: u128) -> CommandKey {
+fn key(n: u128) -> CommandKey {
     CommandKey { item_id: item("cola"), command_id: CommandId(Uuid::from_u128(n)) }
 }
 
-/// Commands 3 and 4 are refused by the store and set aside, garbage is 99.
+/// Returns a world in which the store refused commands 3 and 4, and command 99 can't be decoded.
 async fn with_dead_letters() -> Arc<World> {
     let world = World::new();
     stocked(&world, "cola");
@@ -62,14 +62,14 @@ async fn a_retried_dead_letter_is_applied_once() {
     let (reader, sender) = (world.reader(), sender(&world));
     assert_eq!(list(&reader, false, None, 10).await.unwrap().entries.len(), 3);
     for _ in 0..2 {
-        assert!(matches!(retry(&reader, &sender, &state(3)).await.unwrap(), Retried::Queued(1)));
+        assert!(matches!(retry(&reader, &sender, &key(3)).await.unwrap(), Retried::Queued(1)));
     }
     world.work().await;
     world.check().await;
     assert_eq!(world.on_hand("cola", "main"), "9");
     let record = world.record("cola", 3).unwrap();
     assert_eq!((record.outcome.status, record.retry), (Status::Applied, 1));
-    let again = retry(&reader, &sender, &state(3)).await.unwrap();
+    let again = retry(&reader, &sender, &key(3)).await.unwrap();
     assert!(matches!(again, Retried::Refused(Refusal::Decided)), "{again:?}");
 }
 
@@ -86,12 +86,12 @@ async fn a_message_without_the_mark_of_a_retry_leaves_a_dead_letter_alone() {
 async fn all_are_retried_but_what_cant_be() {
     let world = with_dead_letters().await;
     let (reader, sender) = (world.reader(), sender(&world));
-    assert!(discard(&reader, &state(4), world.clock.now()).await.unwrap());
-    assert!(!discard(&reader, &state(4), world.clock.now()).await.unwrap());
-    assert!(matches!(retry(&reader, &sender, &state(4)).await.unwrap(), Retried::Refused(Refusal::Discarded)));
-    assert!(matches!(retry(&reader, &sender, &state(77)).await.unwrap(), Retried::Refused(Refusal::Unknown)));
+    assert!(discard(&reader, &key(4), world.clock.now()).await.unwrap());
+    assert!(!discard(&reader, &key(4), world.clock.now()).await.unwrap());
+    assert!(matches!(retry(&reader, &sender, &key(4)).await.unwrap(), Retried::Refused(Refusal::Discarded)));
+    assert!(matches!(retry(&reader, &sender, &key(77)).await.unwrap(), Retried::Refused(Refusal::Unknown)));
     let lines = retry_all(&reader, &sender).await.unwrap();
-    let of = |n| lines.iter().find(|line| line.command_id == state(n).command_id).map(|line| &line.retried);
+    let of = |n| lines.iter().find(|line| line.command_id == key(n).command_id).map(|line| &line.retried);
     assert!(matches!(of(3), Some(Retried::Queued(1))), "{lines:?}");
     assert!(matches!(of(99), Some(Retried::Refused(Refusal::Undecodable))), "{lines:?}");
     assert!(of(4).is_none(), "discarded is final: {lines:?}");

@@ -36,7 +36,7 @@ async fn an_outage_stops_receiving_and_burns_no_receives() {
     }
 }
 
-/// A receive that was under way when the outage began brings the last message after it: no trial finds any.
+/// A receive in flight when the outage began returns the last message, so that no probation finds any.
 #[tokio::test(start_paused = true)]
 async fn a_worker_is_ready_again_after_an_outage_that_left_it_nothing_to_try() {
     let world = World::of_receivers(3);
@@ -59,7 +59,7 @@ async fn a_worker_is_ready_again_after_an_outage_that_left_it_nothing_to_try() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_answer_is_probed_by_loading_not_by_receiving() {
-    // With more permits a receive that is under way could still bring one more message.
+    // With more permits a receive in flight could still return one more message.
     let world = World::with(|world| world.config.permits = 1);
     stocked(&world, "cola");
     let plan = Arc::new(Plan::default());
@@ -74,13 +74,13 @@ async fn a_store_that_does_not_answer_is_probed_by_loading_not_by_receiving() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_of_a_failed_group_never_come_back_at_once() {
+async fn messages_of_a_failed_item_are_never_delivered_again_at_once() {
     let world = World::with(|world| world.config.permits = 1);
     stocked(&world, "cola");
     let plan = Arc::new(Plan::with(&[(Point::Commit, 1, Kind::Fail)]));
     let runner = world.start(&plan);
     runner.health.subscribe().wait_for(|c| *c == Condition::Outage).await.unwrap();
-    // The group is given back right after the outage is told.
+    // The messages are returned right after the outage is shown.
     while plan.calls(Point::Visibility) == 0 {
         tokio::task::yield_now().await;
     }
@@ -92,7 +92,7 @@ async fn messages_of_a_failed_group_never_come_back_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_item_that_is_contended_alone_in_its_round_is_no_outage() {
+async fn a_contended_item_alone_in_its_round_is_no_outage() {
     let world = World::new();
     stocked(&world, "cola");
     world.work().await;
@@ -111,7 +111,7 @@ async fn an_item_that_is_contended_alone_in_its_round_is_no_outage() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trial_that_meets_a_contended_item_ends_the_outage() {
+async fn a_probation_that_meets_a_contended_item_ends_the_outage() {
     let world = World::with(|world| world.config.permits = 1);
     stocked(&world, "cola");
     world.work().await;
@@ -132,13 +132,13 @@ async fn a_trial_that_meets_a_contended_item_ends_the_outage() {
 }
 
 #[test]
-fn the_time_away_grows_with_the_receives_up_to_a_minute() {
+fn the_pause_of_a_returned_message_grows_with_its_receives_up_to_a_minute() {
     for receives in [0, 1, 2, 5, 8, 1_000] {
-        let after = crate::held::give_back_after(receives);
+        let after = crate::leases::return_pause(receives);
         assert!(after >= Duration::from_millis(500) && after <= Duration::from_secs(60), "{receives}: {after:?}");
     }
-    assert!(crate::held::give_back_after(1) <= Duration::from_millis(1_500));
-    assert!(crate::held::give_back_after(9) >= Duration::from_secs(20));
+    assert!(crate::leases::return_pause(1) <= Duration::from_millis(1_500));
+    assert!(crate::leases::return_pause(9) >= Duration::from_secs(20));
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,7 +161,7 @@ async fn one_damaged_item_stops_only_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn alerts_that_a_trial_could_not_publish_are_published_by_its_next_attempt() {
+async fn alerts_that_a_probation_could_not_publish_are_published_by_its_next_attempt() {
     let world = World::with(|world| world.config.permits = 1);
     stocked(&world, "cola");
     world.work().await;
@@ -172,11 +172,11 @@ async fn alerts_that_a_trial_could_not_publish_are_published_by_its_next_attempt
         sell(51, "cola", "main", on_hand - 1),
         sell(52, "cola", "main", 1),
     ]);
-    // The round fails, the probe gets through, the trial fails once: by then every command is known as decided.
+    // The round fails, the probe succeeds, the probation fails once: by then every command is known as decided.
     let plan = Arc::new(Plan::with(&[(Point::Publish, 1, Kind::Fail), (Point::Publish, 3, Kind::Fail)]));
     let runner = world.start(&plan);
     world.drained().await;
     runner.stop().await;
-    let told = world.published_ids();
-    assert!(told.contains("cola:main:1") && told.contains("cola:main:2"), "{told:?}");
+    let published = world.published_ids();
+    assert!(published.contains("cola:main:1") && published.contains("cola:main:2"), "{published:?}");
 }

@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::{noted, register, sell, stocked};
 use crate::Condition;
-use crate::group::item_of_group;
 use crate::testing::{Plan, World, item};
+use crate::unpack::item_of_group;
 
-/// The most that DynamoDB takes as one item: its documented 400 KB.
+/// The largest row of DynamoDB, in bytes: its documented 400 KB.
 const DYNAMODB_ITEM_BYTES: usize = 400 * 1024;
 
 fn statuses(world: &World, item_id: &str, ids: impl IntoIterator<Item = u128>) -> Vec<Status> {
@@ -17,7 +17,7 @@ fn statuses(world: &World, item_id: &str, ids: impl IntoIterator<Item = u128>) -
 }
 
 #[tokio::test(start_paused = true)]
-async fn garbage_is_set_aside_in_its_place_and_its_neighbours_are_applied() {
+async fn garbage_is_dead_lettered_in_its_place_and_its_neighbours_are_applied() {
     let world = World::new();
     stocked(&world, "cola");
     let good = encode_message(&item("cola"), &[sell(3, "cola", "main", 1), sell(4, "cola", "main", 1)]);
@@ -70,7 +70,7 @@ async fn the_one_command_that_panics_is_found_by_halving() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_whose_reading_panics_is_set_aside_whole_and_its_group_goes_on() {
+async fn a_message_whose_decoding_panics_is_dead_lettered_whole_and_its_group_continues() {
     let world = World::with(|world| world.explosive = true);
     stocked(&world, "cola");
     world.send(&[sell(3, "cola", "main", 1)]);
@@ -89,7 +89,7 @@ async fn a_message_whose_reading_panics_is_set_aside_whole_and_its_group_goes_on
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_too_large_to_keep_whole_is_cut_and_says_so() {
+async fn a_body_too_large_to_keep_is_cut_and_says_so() {
     let world = World::new();
     stocked(&world, "cola");
     let cola = item("cola");
@@ -112,12 +112,12 @@ async fn what_is_too_large_to_keep_whole_is_cut_and_says_so() {
         assert!(letter.body.len() > DEAD_BODY_MAX_BYTES - 4 && letter.body.len() <= DEAD_BODY_MAX_BYTES);
         assert!(letter.reason.contains(" bytes and is cut"), "{}", letter.reason);
         let stored = serde_json::to_string(record).unwrap().len();
-        assert!(stored < DYNAMODB_ITEM_BYTES * 98 / 100, "{stored}, and the attributes beside it");
+        assert!(stored < DYNAMODB_ITEM_BYTES * 98 / 100, "{stored}, with the attributes beside it");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_store_refuses_alone_is_set_aside_and_can_be_read() {
+async fn a_command_that_the_store_refuses_alone_is_dead_lettered_and_can_be_read() {
     let world = World::new();
     stocked(&world, "cola");
     world.store.stock().refused_note = Some("huge".into());
@@ -143,8 +143,8 @@ async fn an_empty_message_is_acknowledged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_later_version_is_returned_and_stops_the_worker_not_the_work_in_hand() {
-    // With more permits a receive that is under way could still bring one more message.
+async fn a_message_of_a_later_version_is_returned_and_stops_the_worker_but_not_its_round() {
+    // With more permits a receive in flight could still return one more message.
     let world = World::with(|world| world.config.permits = 1);
     stocked(&world, "cola");
     let newer = encode_message(&item("cola"), &[sell(3, "cola", "main", 1)]).replacen(r#""v":1"#, r#""v":2"#, 1);
@@ -158,7 +158,7 @@ async fn a_later_version_is_returned_and_stops_the_worker_not_the_work_in_hand()
     assert_eq!(world.queue.left(), [1, 1], "both are returned, and never received again");
     assert_eq!(world.on_hand("cola", "main"), "10");
     assert!(world.record("tea", 1).is_some());
-    assert!(world.record("cola", 4).is_none(), "what stands behind it must wait");
+    assert!(world.record("cola", 4).is_none(), "the message behind it must wait");
     assert!(!runner.health.is_ready());
     runner.stop().await;
 }
@@ -174,8 +174,8 @@ async fn stock_of_a_later_version_is_left_alone_and_its_commands_wait_for_a_late
     let runner = world.start(&Arc::new(Plan::default()));
     runner.health.subscribe().wait_for(|condition| *condition == Condition::NewerStore).await.unwrap();
     tokio::time::sleep(Duration::from_secs(600)).await;
-    assert_eq!(world.queue.left(), [1], "it is given back, and never received again");
-    assert!(world.record("cola", 3).is_none(), "it is not set aside");
+    assert_eq!(world.queue.left(), [1], "it is returned, and never received again");
+    assert!(world.record("cola", 3).is_none(), "it is not dead-lettered");
     assert!(world.record("tea", 1).is_some(), "its neighbour is applied");
     assert!(!runner.health.is_ready());
     runner.stop().await;

@@ -17,7 +17,7 @@ async fn a_redelivered_sale_takes_stock_once_and_publishes_its_alert_again() {
     world.check().await;
     assert_eq!(world.on_hand("cola", "main"), "-1");
     let kinds: Vec<_> = world.published.lock().unwrap().iter().map(|alert: &Alert| alert.kind).collect();
-    assert_eq!(kinds, [AlertKind::Oversold, AlertKind::Oversold], "one id, told twice");
+    assert_eq!(kinds, [AlertKind::Oversold, AlertKind::Oversold], "one id, published twice");
 }
 
 #[tokio::test(start_paused = true)]
@@ -32,7 +32,7 @@ async fn a_duplicate_from_before_the_retention_publishes_nothing() {
     assert_eq!(world.published.lock().unwrap().len(), 1);
 }
 
-/// A dead letter keeps its first `accepted_at`; what counts is when it was decided.
+/// A dead letter keeps its first `accepted_at`, but the time of its decision counts.
 #[tokio::test(start_paused = true)]
 async fn alerts_of_an_old_command_decided_just_now_are_published_again() {
     let world = World::with(|world| world.config.permits = 1);
@@ -41,13 +41,13 @@ async fn alerts_of_an_old_command_decided_just_now_are_published_again() {
     world.clock.advance_ms(world.config.retention_ms + 1);
     let threshold = r#"{"type":"set_threshold","item_id":"cola","location_id":"main","low_stock_threshold":"5"}"#;
     world.send(&[queued(50, threshold), sell(51, "cola", "main", 9), sell(52, "cola", "main", 1)]);
-    // The first publish fails; the probe takes the first alert along, the second only the duplicate can bring.
+    // The first publish fails. The probe publishes the first alert; only the duplicate can publish the second.
     let plan = Arc::new(Plan::with(&[(Point::Publish, 1, Kind::Fail)]));
     let runner = world.start(&plan);
     world.drained().await;
     runner.stop().await;
-    let told = world.published_ids();
-    assert!(told.contains("cola:main:1") && told.contains("cola:main:2"), "{told:?}");
+    let published = world.published_ids();
+    assert!(published.contains("cola:main:1") && published.contains("cola:main:2"), "{published:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,7 +76,7 @@ async fn groups_share_one_call_of_each_port() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_alert_is_out_before_the_next_fold_and_before_any_acknowledgement() {
+async fn an_alert_is_published_before_the_next_fold_and_before_any_acknowledgement() {
     let world = World::new();
     stocked(&world, "cola");
     world.work().await;
@@ -88,7 +88,7 @@ async fn an_alert_is_out_before_the_next_fold_and_before_any_acknowledgement() {
     plan.stopped.notified().await;
     runner.kill().await;
     assert!(world.record("cola", 3).is_some());
-    assert!(world.record("cola", 29).is_none(), "the next fold was committed before the alert was out");
+    assert!(world.record("cola", 29).is_none(), "the next fold was committed before the alert was published");
     assert_eq!(plan.calls(Point::Ack), 0);
     world.work().await;
     world.check().await;
@@ -115,19 +115,19 @@ async fn re_judging_finishes_from_its_marks_before_the_next_sale() {
             world.work().await;
             world.check().await;
             let published = world.published.lock().unwrap().clone();
-            let mut told: Vec<_> = published.iter().map(|a| (a.location_id.as_str(), a.alert_no, a.kind)).collect();
-            told.dedup();
-            let first_of_main = told.iter().find(|alert| alert.0 == "main").unwrap();
+            let mut alerts: Vec<_> = published.iter().map(|a| (a.location_id.as_str(), a.alert_no, a.kind)).collect();
+            alerts.dedup();
+            let first_of_main = alerts.iter().find(|alert| alert.0 == "main").unwrap();
             assert_eq!(*first_of_main, ("main", 1, AlertKind::Low), "{kind:?} at commit {nth}");
-            assert!(told.contains(&("north", 1, AlertKind::Low)), "{kind:?} at commit {nth}: {told:?}");
-            assert!(told.contains(&("main", 2, AlertKind::Out)), "{kind:?} at commit {nth}: {told:?}");
+            assert!(alerts.contains(&("north", 1, AlertKind::Low)), "{kind:?} at commit {nth}: {alerts:?}");
+            assert!(alerts.contains(&("main", 2, AlertKind::Out)), "{kind:?} at commit {nth}: {alerts:?}");
         }
     }
 }
 
-/// The change's alert names the change, though the worker that made it died before it re-judged.
+/// The alert names the change, although the worker that made the change died before it re-judged.
 #[tokio::test(start_paused = true)]
-async fn setting_the_threshold_that_stands_does_not_take_the_alert_of_the_change_after_it() {
+async fn setting_an_unchanged_threshold_does_not_take_the_alert_of_the_change_after_it() {
     let world = World::new();
     stocked(&world, "cola");
     world.work().await;
@@ -139,16 +139,16 @@ async fn setting_the_threshold_that_stands_does_not_take_the_alert_of_the_change
     first.kill().await;
     world.work().await;
     world.check().await;
-    let told: Vec<_> = world.published.lock().unwrap().iter().map(|alert| alert.command_id).collect();
+    let raised_by: Vec<_> = world.published.lock().unwrap().iter().map(|alert| alert.command_id).collect();
     let change = CommandId(Uuid::from_u128(4));
-    assert_eq!(told, [change]);
+    assert_eq!(raised_by, [change]);
     let judged_for: Vec<_> = world.store.stock().marks.keys().map(|(_, id, _)| *id).collect();
     assert_eq!(judged_for, [change]);
 }
 
-/// Its worker was replaced between the commit and the re-judging.
+/// The worker was replaced between the commit and the re-judging.
 #[tokio::test(start_paused = true)]
-async fn a_change_that_an_earlier_version_recorded_is_re_judged_all_the_same() {
+async fn a_change_that_an_earlier_version_recorded_is_re_judged_too() {
     let world = World::new();
     stocked(&world, "cola");
     world.work().await;
@@ -166,7 +166,7 @@ async fn a_change_that_an_earlier_version_recorded_is_re_judged_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn re_judging_starts_anew_where_another_changed_a_level() {
+async fn re_judging_starts_again_if_another_worker_changed_a_level() {
     let world = World::new();
     stocked(&world, "cola");
     world.work().await;

@@ -40,6 +40,11 @@ pub struct SesMailer {
     configuration_set: Option<String>,
 }
 
+/// Returns whether SES accepts the text as a sender or a recipient: `address` or `Name <address>`, the address in ASCII.
+pub fn is_mailbox(text: &str) -> bool {
+    encode(text).is_some()
+}
+
 impl fmt::Debug for SesMailer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SesMailer")

@@ -1,11 +1,11 @@
-//! A claim, a mail, a mark.
+//! Claims, mails and marks of alerts.
 
 use super::edit;
 use crate::{Mutation, Suite};
 
 const ALERTER: &Suite = &Suite { arguments: &["-p", "stockline-alerter", "--test", "it"], sources: "alerter/tests/it" };
 
-const FILE: &str = "alerter/src/alerter.rs";
+const FILE: &str = "alerter/src/alerts.rs";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
@@ -28,22 +28,22 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "marked-as-sent-before-the-mail",
         edits: &[edit(
             FILE,
-            "        self.deliver(&mail, term).await?;",
+            "        self.deliveries.deliver(&mail, window).await?;",
             "        let early: Vec<&Alert> = alerts.iter().map(|(alert, _)| alert).collect();
         self.mark(&early, self.adapters.clock.now()).await?;
-        self.deliver(&mail, term).await?;",
+        self.deliveries.deliver(&mail, window).await?;",
         )],
         suite: ALERTER,
-        killed_by: "alerts::while_mail_is_down_alerts_come_back_and_none_is_lost",
+        killed_by: "alerts::while_mail_is_down_alerts_are_redelivered_and_none_is_lost",
     },
     Mutation {
         name: "a-mail-that-failed-counts-as-sent",
         edits: &[edit(
             FILE,
-            "        self.deliver(&mail, term).await?;",
-            "        let _ = self.deliver(&mail, term).await;",
+            "        self.deliveries.deliver(&mail, window).await?;",
+            "        let _ = self.deliveries.deliver(&mail, window).await;",
         )],
         suite: ALERTER,
-        killed_by: "alerts::while_mail_is_down_alerts_come_back_and_none_is_lost",
+        killed_by: "alerts::while_mail_is_down_alerts_are_redelivered_and_none_is_lost",
     },
 ];

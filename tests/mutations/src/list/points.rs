@@ -14,13 +14,13 @@ const ALERTS: &str = "one_fault_at_any_call_for_alerts_mails_each_once_but_where
 
 const COMMITTED: &str = "        round.commit(&mut steps, commits).await;";
 const ACKNOWLEDGED_BEFORE: &str = "        let folded = steps.iter().filter(|step| step.folded.is_some());
-        let early: Vec<_> = folded.filter_map(|step| step.group.first_handle().cloned()).collect();
-        round.held.ack(&early).await;
+        let early: Vec<_> = folded.filter_map(|step| step.work.first_handle().cloned()).collect();
+        round.leases.ack(&early).await;
         round.commit(&mut steps, commits).await;";
-const MAILED: &str = "        self.deliver(&mail, term).await?;";
+const MAILED: &str = "        self.deliveries.deliver(&mail, window).await?;";
 const MARKED_BEFORE: &str = "        let early: Vec<&Alert> = alerts.iter().map(|(alert, _)| alert).collect();
         self.mark(&early, self.adapters.clock.now()).await?;
-        self.deliver(&mail, term).await?;";
+        self.deliveries.deliver(&mail, window).await?;";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
@@ -52,7 +52,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "at-every-point-a-claim-taken-for-a-mail",
         edits: &[edit(
-            "alerter/src/alerter.rs",
+            "alerter/src/alerts.rs",
             "Ok(Claimed::Held) => Err(RetryReason::Held),",
             "Ok(Claimed::Held) => Ok(()),",
         )],
@@ -61,14 +61,14 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "at-every-point-marked-before-the-mail",
-        edits: &[edit("alerter/src/alerter.rs", MAILED, MARKED_BEFORE)],
+        edits: &[edit("alerter/src/alerts.rs", MAILED, MARKED_BEFORE)],
         suite: POINTS,
         killed_by: ALERTS,
     },
     Mutation {
         name: "at-every-point-a-sent-alert-mailed-again",
         edits: &[edit(
-            "alerter/src/alerter.rs",
+            "alerter/src/alerts.rs",
             "                Ok(Claimed::Ours) => {",
             "                Ok(Claimed::Ours | Claimed::Sent) => {",
         )],
@@ -93,7 +93,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "at-every-call-of-dynamodb-marked-before-the-mail",
-        edits: &[edit("alerter/src/alerter.rs", MAILED, MARKED_BEFORE)],
+        edits: &[edit("alerter/src/alerts.rs", MAILED, MARKED_BEFORE)],
         suite: POINTS_ON_DYNAMODB,
         killed_by: ALERTS,
     },

@@ -1,4 +1,4 @@
-//! The five steps, and what a worker does with messages.
+//! The five steps of the worker, and its handling of messages.
 
 use super::edit;
 use crate::{Mutation, Suite};
@@ -7,12 +7,12 @@ const WORKER: &Suite = &Suite { arguments: &["-p", "stockline-worker", "--lib"],
 
 const ROUND: &str = "worker/src/round.rs";
 const STEP: &str = "worker/src/step.rs";
-const GROUP: &str = "worker/src/group.rs";
-const HELD: &str = "worker/src/held.rs";
-const INTAKE: &str = "worker/src/intake.rs";
+const ITEM_WORK: &str = "worker/src/item_work.rs";
+const LEASES: &str = "worker/src/leases.rs";
+const RECEIVERS: &str = "worker/src/receivers.rs";
 
 const COMMIT: &str = "        round.commit(&mut steps, commits).await;";
-const REJUDGE: &str = "        round.sound &= rejudge::rejudge_levels(worker, held, &mut steps).await;
+const REJUDGE: &str = "        round.rejudge(&mut steps).await;
         round.publish(&mut steps).await;";
 const PUBLISH: &str = "        round.publish(&mut steps).await;
         round.settle(steps).await;";
@@ -24,8 +24,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             ROUND,
             COMMIT,
             "        let folded = steps.iter().filter(|step| step.folded.is_some());
-        let early: Vec<_> = folded.filter_map(|step| step.group.first_handle().cloned()).collect();
-        round.held.ack(&early).await;
+        let early: Vec<_> = folded.filter_map(|step| step.work.first_handle().cloned()).collect();
+        round.leases.ack(&early).await;
         round.commit(&mut steps, commits).await;",
         )],
         suite: WORKER,
@@ -37,16 +37,16 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             ROUND,
             PUBLISH,
             "            let mut early = Vec::new();
-            for step in steps.iter_mut().filter(|step| !step.failed) {
+            for step in steps.iter_mut().filter(|step| step.is_running()) {
                 let taken = std::mem::take(&mut step.taken);
-                early.extend(step.group.settle(taken));
+                early.extend(step.work.settle(taken));
             }
-        round.held.ack(&early).await;
+        round.leases.ack(&early).await;
         round.publish(&mut steps).await;
         round.settle(steps).await;",
         )],
         suite: WORKER,
-        killed_by: "tests::rounds::an_alert_is_out_before_the_next_fold_and_before_any_acknowledgement",
+        killed_by: "tests::rounds::an_alert_is_published_before_the_next_fold_and_before_any_acknowledgement",
     },
     Mutation {
         name: "published-before-the-commit",
@@ -77,7 +77,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             ROUND,
             REJUDGE,
             "        round.publish(&mut steps).await;
-        round.sound &= rejudge::rejudge_levels(worker, held, &mut steps).await;",
+        round.rejudge(&mut steps).await;",
         )],
         suite: WORKER,
         killed_by: "tests::rounds::re_judging_finishes_from_its_marks_before_the_next_sale",
@@ -86,30 +86,30 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "judged-by-what-was-loaded-before-the-duplicates-were-met",
         edits: &[
             edit(
-                GROUP,
-                "    /// Not to be attempted before.",
-                "    pub(crate) stale: Option<stockline_core::domain::Loaded>,\n    pub(crate) keep: bool,\n    /// Not to be attempted before.",
+                ITEM_WORK,
+                "    /// No attempt begins before this time.",
+                "    pub(crate) stale: Option<stockline_core::domain::Loaded>,\n    pub(crate) keep: bool,\n    /// No attempt begins before this time.",
             ),
             edit(
-                GROUP,
+                ITEM_WORK,
                 "            ready_at: None,\n            messages",
                 "            stale: None,\n            keep: false,\n            ready_at: None,\n            messages",
             ),
             edit(
                 ROUND,
-                "            let Group { item_id, slots, pos, decided, .. } = &step.group;",
-                "            let stale = step.group.stale.take().filter(|_| step.group.keep);
+                "            let ItemWork { item_id, slots, settled, decided, .. } = &step.work;",
+                "            let stale = step.work.stale.take().filter(|_| step.work.keep);
             let loaded = stale.unwrap_or(loaded);
-            step.group.stale = Some(loaded.clone());
-            step.group.keep = false;
-            let Group { item_id, slots, pos, decided, .. } = &step.group;",
+            step.work.stale = Some(loaded.clone());
+            step.work.keep = false;
+            let ItemWork { item_id, slots, settled, decided, .. } = &step.work;",
             ),
             edit(
                 ROUND,
-                "Ok(CommitOutcome::Decided(records)) => step.met(records, retained_since),",
+                "Ok(CommitOutcome::Decided(records)) => step.found_decided(records, retained_since),",
                 "Ok(CommitOutcome::Decided(records)) => {
-                    step.group.keep = true;
-                    step.met(records, retained_since)
+                    step.work.keep = true;
+                    step.found_decided(records, retained_since)
                 }",
             ),
         ],
@@ -142,7 +142,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             "changed_default: queued.command.action.sets_default().then_some(true),",
         )],
         suite: WORKER,
-        killed_by: "tests::rounds::setting_the_threshold_that_stands_does_not_take_the_alert_of_the_change_after_it",
+        killed_by: "tests::rounds::setting_an_unchanged_threshold_does_not_take_the_alert_of_the_change_after_it",
     },
     Mutation {
         name: "a-change-that-an-earlier-version-recorded-judges-no-level",
@@ -152,14 +152,14 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             "self.changed_default.unwrap_or_else(|| sets_default() && false)",
         )],
         suite: WORKER,
-        killed_by: "tests::rounds::a_change_that_an_earlier_version_recorded_is_re_judged_all_the_same",
+        killed_by: "tests::rounds::a_change_that_an_earlier_version_recorded_is_re_judged_too",
     },
     Mutation {
         name: "a-message-is-acknowledged-before-its-last-command",
         edits: &[edit(
-            GROUP,
-            "take_while(|message| message.end <= pos).count();",
-            "take_while(|message| message.end <= pos + 1).count();",
+            ITEM_WORK,
+            "take_while(|message| message.end <= settled).count();",
+            "take_while(|message| message.end <= settled + 1).count();",
         )],
         suite: WORKER,
         killed_by: "tests::crashes::a_fault_at_any_step_ends_at_the_same_stock",
@@ -168,8 +168,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "after-a-failure-the-rest-of-the-group-goes-on",
         edits: &[edit(
             ROUND,
-            "            if step.failed {\n                returned.extend(step.group.into_returned());\n                continue;\n            }",
-            "            if step.failed {\n                step.taken = step.taken.max(1);\n            }",
+            "            if !step.is_running() {\n                returned.extend(step.work.into_returned());\n                continue;\n            }",
+            "            if !step.is_running() {\n                step.taken = step.taken.max(1);\n            }",
         )],
         suite: WORKER,
         killed_by: "tests::crashes::a_fault_at_any_step_ends_at_the_same_stock",
@@ -177,9 +177,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a-permit-is-leaked-with-each-round",
         edits: &[edit(
-            INTAKE,
-            "    _permit: OwnedSemaphorePermit,\n    trial: bool,\n) {",
-            "    permit: OwnedSemaphorePermit,\n    trial: bool,\n) {\n    std::mem::forget(permit);",
+            RECEIVERS,
+            "    _permit: OwnedSemaphorePermit,\n    purpose: Purpose,\n) {",
+            "    permit: OwnedSemaphorePermit,\n    purpose: Purpose,\n) {\n    std::mem::forget(permit);",
         )],
         suite: WORKER,
         killed_by: "tests::crashes::a_fault_at_any_step_ends_at_the_same_stock",
@@ -187,45 +187,45 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "visibility-is-not-extended",
         edits: &[edit(
-            HELD,
+            LEASES,
             "            tokio::time::sleep(pause).await;\n",
             "            std::future::pending::<()>().await;\n",
         )],
         suite: WORKER,
-        killed_by: "tests::intake::long_work_keeps_its_messages",
+        killed_by: "tests::receivers::long_work_keeps_its_messages",
     },
     Mutation {
         name: "work-goes-on-though-visibility-has-run-out",
         edits: &[edit(
-            HELD,
-            "        Instant::now() >= *self.visible_at.lock().unwrap_or_else(PoisonError::into_inner)",
-            "        false && Instant::now() >= *self.visible_at.lock().unwrap_or_else(PoisonError::into_inner)",
+            LEASES,
+            "        Instant::now() >= *self.expires_at.lock().unwrap_or_else(PoisonError::into_inner)",
+            "        false && Instant::now() >= *self.expires_at.lock().unwrap_or_else(PoisonError::into_inner)",
         )],
         suite: WORKER,
-        killed_by: "tests::intake::a_worker_whose_visibility_has_run_out_begins_no_further_attempt",
+        killed_by: "tests::receivers::a_worker_whose_leases_have_expired_begins_no_further_attempt",
     },
     Mutation {
         name: "what-failed-comes-back-at-once",
-        edits: &[edit(HELD, "    pause.max(GIVE_BACK_FIRST / 2)", "    pause.mul_f64(0.0)")],
+        edits: &[edit(LEASES, "    pause.max(RETURN_PAUSE_FIRST / 2)", "    pause.mul_f64(0.0)")],
         suite: WORKER,
-        killed_by: "tests::outages::messages_of_a_failed_group_never_come_back_at_once",
+        killed_by: "tests::outages::messages_of_a_failed_item_are_never_delivered_again_at_once",
     },
     Mutation {
         name: "a-retried-receive-has-another-attempt-id",
         edits: &[edit(
-            INTAKE,
+            RECEIVERS,
             "worker.adapters.queue.receive(max, wait, attempt).await",
             "worker.adapters.queue.receive(max, wait, { let _ = attempt; fresh_attempt() }).await",
         )],
         suite: WORKER,
-        killed_by: "tests::intake::a_retried_receive_keeps_its_attempt_and_the_next_one_has_its_own",
+        killed_by: "tests::receivers::a_retried_receive_keeps_its_attempt_and_the_next_one_has_its_own",
     },
     Mutation {
         name: "receiving-goes-on-in-an-outage",
         edits: &[edit(
-            INTAKE,
-            "        match self.worker.gate.mode() {\n            Mode::Open => {",
-            "        let _ = self.worker.gate.mode();\n        match Mode::Open {\n            Mode::Open => {",
+            RECEIVERS,
+            "        match self.worker.breaker.phase() {\n            Phase::Receiving => {",
+            "        let _ = self.worker.breaker.phase();\n        match Phase::Receiving {\n            Phase::Receiving => {",
         )],
         suite: WORKER,
         killed_by: "tests::outages::an_outage_stops_receiving_and_burns_no_receives",
@@ -233,8 +233,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a-fold-that-panics-takes-its-neighbours-along",
         edits: &[edit(
-            GROUP,
-            "        if self.undecided(self.pos..end) > 1 {\n            self.suspect = Some(end);\n            return true;\n        }",
+            ITEM_WORK,
+            "        if self.undecided(self.settled..end) > 1 {\n            self.offer = Offer::Halving { end };\n            return true;\n        }",
             "",
         )],
         suite: WORKER,

@@ -1,4 +1,4 @@
-//! The third pass: the items that are off, entry by entry, as they are now.
+//! The third pass: suspect items, entry by entry, as they are now.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,10 +7,10 @@ use stockline_core::ports::{ItemWithLevels, StoreError};
 
 use super::{Audit, CLOSE_ITEMS_MAX, Chain, PAGE, chain, level_faults, outcomes};
 
-/// The most effects of suspect items kept in memory, some 100 bytes each; items beyond wait for another audit.
+/// The most effects of suspect items kept in memory, some 100 bytes each. Further items wait for another audit.
 const CLOSE_EFFECTS_MAX: usize = 2_000_000;
 
-/// What the outcomes of one item say its ledgers hold.
+/// The entries and alerts that the outcomes of one item claim.
 #[derive(Default)]
 struct Claims {
     entries: HashMap<(LocationId, u64), (CommandId, u64)>,
@@ -19,20 +19,24 @@ struct Claims {
 }
 
 impl Audit<'_> {
-    pub(super) async fn suspects_closely(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn examine_suspects(&mut self) -> Result<(), StoreError> {
         let mut suspects = std::mem::take(&mut self.suspects);
         while suspects.len() > CLOSE_ITEMS_MAX {
             if let Some(item_id) = suspects.pop_last() {
-                self.report.fault(&item_id, None, "it is off; too many items are, so it was not looked at".into());
+                self.report.fault(
+                    &item_id,
+                    None,
+                    "outcomes and ledger disagree; this item was not examined, because too many items disagree".into(),
+                );
             }
         }
         if suspects.is_empty() {
             return Ok(());
         }
-        // Outcomes first: whatever they say is in the ledgers that are read after them.
+        // Outcomes are read first: whatever they claim must be in the ledgers that are read after them.
         let mut claims = self.claims_of(&suspects).await?;
         for item_id in suspects {
-            self.item_closely(&item_id, claims.remove(&item_id)).await?;
+            self.examine_item(&item_id, claims.remove(&item_id)).await?;
         }
         Ok(())
     }
@@ -51,7 +55,7 @@ impl Audit<'_> {
                     let claim = (command_id, chain::hash(&location_id, &entry));
                     let before = claims.entries.insert((location_id.clone(), entry.seq), claim);
                     if let Some((other, _)) = before {
-                        let what = format!("commands {other} and {command_id} both say they made entry {}", entry.seq);
+                        let what = format!("commands {other} and {command_id} both claim entry {}", entry.seq);
                         claims.twice.push((location_id, what));
                     }
                     kept += 1;
@@ -71,7 +75,7 @@ impl Audit<'_> {
         }
     }
 
-    async fn item_closely(&mut self, item_id: &ItemId, claims: Option<Claims>) -> Result<(), StoreError> {
+    async fn examine_item(&mut self, item_id: &ItemId, claims: Option<Claims>) -> Result<(), StoreError> {
         let was_applied = claims.is_some();
         let mut claims = claims.unwrap_or_default();
         for (location_id, what) in std::mem::take(&mut claims.twice) {
@@ -80,13 +84,13 @@ impl Audit<'_> {
         let levels = match self.queries.item(item_id).await {
             Ok(Some(view)) => {
                 for level in &view.levels {
-                    self.level_closely(&view, level, &mut claims).await?;
+                    self.examine_level(&view, level, &mut claims).await?;
                 }
                 view.levels
             }
             Ok(None) => {
                 if was_applied {
-                    self.report.fault(item_id, None, "it has applied commands, and there is no such item".into());
+                    self.report.fault(item_id, None, "it has applied commands, yet there is no such item".into());
                 }
                 Vec::new()
             }
@@ -100,19 +104,19 @@ impl Audit<'_> {
             let raised = numbers.last().copied().unwrap_or(0);
             let known = levels.iter().find(|level| level.location_id == *location_id).map_or(0, |l| l.alert_no);
             if raised > known {
-                let what = format!("alert {raised} was raised, the level has counted {known}");
+                let what = format!("alert {raised} was raised, yet the level has counted {known}");
                 self.report.fault(item_id, Some(location_id), what);
             }
         }
         for ((location_id, seq), (command_id, _)) in claims.entries {
-            let what = format!("command {command_id} is applied, and its entry {seq} is not in the ledger");
+            let what = format!("command {command_id} is applied, yet its entry {seq} is not in the ledger");
             self.report.fault(item_id, Some(&location_id), what);
         }
         Ok(())
     }
 
-    /// Checks a level again, and takes from the claims what its ledger bears out.
-    async fn level_closely(
+    /// Checks a level again, and removes the claims that its ledger confirms.
+    async fn examine_level(
         &mut self,
         view: &ItemWithLevels,
         level: &Level,
@@ -135,8 +139,8 @@ impl Audit<'_> {
                 let says = |what: &str| format!("entry {} of command {} {what}", entry.seq, entry.command_id);
                 match claims.entries.remove(&(location_id.clone(), entry.seq)) {
                     Some((_, claimed)) if claimed == hash => {}
-                    Some(_) => self.report.fault(item_id, Some(location_id), says("is not as the outcome says")),
-                    None if self.is_borne_out(item_id, location_id, entry.command_id, hash).await? => {}
+                    Some(_) => self.report.fault(item_id, Some(location_id), says("differs from the outcome")),
+                    None if self.is_claimed_by_now(item_id, location_id, entry.command_id, hash).await? => {}
                     None => self.report.fault(item_id, Some(location_id), says("has no applied outcome")),
                 }
             }
@@ -145,20 +149,20 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// Is there by now an applied outcome with this very entry?
-    async fn is_borne_out(
+    /// Returns whether an applied outcome now has exactly this entry.
+    async fn is_claimed_by_now(
         &self,
         item_id: &ItemId,
         location_id: &LocationId,
         command_id: CommandId,
         hash: u64,
     ) -> Result<bool, StoreError> {
-        let state = CommandKey { item_id: item_id.clone(), command_id };
-        let record = self.queries.records(std::slice::from_ref(&state)).await?.into_iter().next().flatten();
+        let key = CommandKey { item_id: item_id.clone(), command_id };
+        let record = self.queries.records(std::slice::from_ref(&key)).await?.into_iter().next().flatten();
         Ok(record.is_some_and(|record| {
             record.outcome.status == Status::Applied
                 && outcomes::entries(&record.outcome)
-                    .any(|(place, entry)| place == *location_id && chain::hash(&place, &entry) == hash)
+                    .any(|(at, entry)| at == *location_id && chain::hash(&at, &entry) == hash)
         }))
     }
 }

@@ -1,4 +1,4 @@
-//! Permits, receives, shutdown.
+//! The receivers: permits, receives, and the drain at shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,10 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::gate::Mode;
-use crate::held::Held;
-use crate::round::{self, Worker};
+use crate::leases::Leases;
+use crate::outage_breaker::Phase;
+use crate::round::{self, Purpose};
+use crate::worker::Worker;
 
 /// The first pause after a failed receive; doubles with every further one.
 const RECEIVE_RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -20,18 +21,18 @@ const RECEIVE_RETRY_FIRST: Duration = Duration::from_millis(100);
 /// The longest pause between failed receives, before jitter.
 const RECEIVE_RETRY_MOST: Duration = Duration::from_secs(10);
 
-/// How long giving messages back at shutdown may take; what is not given back comes when its visibility runs out.
-const GIVE_BACK_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long returning messages may take at shutdown. Messages that are not returned become visible after their timeout.
+const RETURN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Until when work in hand may go on; `None` before shutdown is asked for.
-pub(crate) type DrainUntil = watch::Receiver<Option<Instant>>;
+/// Until when rounds in progress may continue; `None` before shutdown is requested.
+type DrainUntil = watch::Receiver<Option<Instant>>;
 
-/// Receives and works until shutdown is asked for, then drains.
+/// Receives and works until shutdown is requested, then drains.
 pub(crate) async fn run(worker: Arc<Worker>, shutdown: Shutdown) {
     let (until, drain) = watch::channel(None);
     let receiver = Receiver {
         permits: Arc::new(Semaphore::new(worker.config.permits.max(1))),
-        alone: Arc::default(),
+        recovery: Arc::default(),
         drain,
         shutdown,
         worker,
@@ -51,19 +52,19 @@ pub(crate) async fn run(worker: Arc<Worker>, shutdown: Shutdown) {
     }
 }
 
-/// One of those that receive side by side; all of them share the permits and the gate.
+/// Receives beside other receivers, which share its permits and its breaker.
 #[derive(Debug, Clone)]
 struct Receiver {
     worker: Arc<Worker>,
     permits: Arc<Semaphore>,
-    /// Held by the one that probes and tries while there is an outage: the others wait for it.
-    alone: Arc<Mutex<()>>,
+    /// Held by the one receiver that probes or is on probation. The others wait for it.
+    recovery: Arc<Mutex<()>>,
     drain: DrainUntil,
     shutdown: Shutdown,
 }
 
 impl Receiver {
-    /// Receives until shutdown is asked for, then waits for its rounds.
+    /// Receives until shutdown is requested, then waits for its rounds.
     async fn run(self) {
         let mut rounds = JoinSet::new();
         while !self.shutdown.is_requested() {
@@ -77,7 +78,7 @@ impl Receiver {
         }
     }
 
-    /// One permit a round, taken before polling: back-pressure, and the bound of what is in flight.
+    /// Starts one round. Its permit is acquired before polling, which bounds the messages in flight.
     async fn receive_round(&self, rounds: &mut JoinSet<()>) {
         let permit = tokio::select! {
             biased;
@@ -87,64 +88,64 @@ impl Receiver {
         let Ok(permit) = permit else {
             return;
         };
-        match self.worker.gate.mode() {
-            Mode::Open => {
-                if let Some(round) = self.next_round(self.worker.config.receive_max, permit, false).await {
+        match self.worker.breaker.phase() {
+            Phase::Receiving => {
+                if let Some(round) = self.next_round(self.worker.config.receive_max, permit, Purpose::Work).await {
                     rounds.spawn(round);
                 }
             }
-            Mode::Trial | Mode::Outage => self.end_outage(permit).await,
-            Mode::Closed => self.shutdown.requested().await,
+            Phase::Probation | Phase::Outage => self.recover(permit).await,
+            Phase::Stopped => self.shutdown.requested().await,
         }
     }
 
-    /// Probes, or works through the one message of a trial; one receiver at a time, so that an outage burns the
-    /// receives of one message and no more.
-    async fn end_outage(&self, permit: OwnedSemaphorePermit) {
-        let _alone = tokio::select! {
+    /// Probes, or works through the one message of a probation. Only one receiver does so at a time, so that an outage
+    /// burns the receives of one message only.
+    async fn recover(&self, permit: OwnedSemaphorePermit) {
+        let _recovery = tokio::select! {
             biased;
             () = self.shutdown.requested() => return,
-            alone = self.alone.lock() => alone,
+            recovery = self.recovery.lock() => recovery,
         };
-        // Another may have ended it meanwhile.
-        match self.worker.gate.mode() {
-            Mode::Outage => self.worker.gate.probe_until_back(&self.worker.adapters, &self.shutdown).await,
-            Mode::Trial => {
-                self.worker.gate.nothing_to_try(self.worker.adapters.queue.as_ref()).await;
-                if let Some(round) = self.next_round(1, permit, true).await {
-                    let mut trial = JoinSet::new();
-                    trial.spawn(round);
-                    while let Some(ended) = trial.join_next().await {
+        // Another receiver may have ended the outage in the meantime.
+        match self.worker.breaker.phase() {
+            Phase::Outage => self.worker.breaker.probe_until_back(&self.worker.adapters, &self.shutdown).await,
+            Phase::Probation => {
+                self.worker.breaker.ready_if_queue_is_empty(self.worker.adapters.queue.as_ref()).await;
+                if let Some(round) = self.next_round(1, permit, Purpose::Probation).await {
+                    let mut probation = JoinSet::new();
+                    probation.spawn(round);
+                    while let Some(ended) = probation.join_next().await {
                         report(&self.worker, ended);
                     }
                 }
             }
-            Mode::Open | Mode::Closed => {}
+            Phase::Receiving | Phase::Stopped => {}
         }
     }
 
-    /// What becomes of the next receive; `None` where it brings nothing, or shutdown comes first.
+    /// Returns the round of the next receive, or `None` if it was empty or shutdown was requested.
     async fn next_round(
         &self,
         max: usize,
         permit: OwnedSemaphorePermit,
-        trial: bool,
+        purpose: Purpose,
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let deliveries = receive(&self.worker, max, &self.shutdown).await;
         let received = Instant::now();
         if self.shutdown.is_requested() {
-            give_back_now(&self.worker, &deliveries, received).await;
+            return_now(&self.worker, &deliveries, received).await;
             return None;
         }
         if deliveries.is_empty() {
             return None;
         }
-        Some(work(self.worker.clone(), deliveries, received, self.drain.clone(), permit, trial))
+        Some(work(self.worker.clone(), deliveries, received, self.drain.clone(), permit, purpose))
     }
 }
 
-/// One logical receive under one attempt id. Its future is never dropped: it may hold messages. `receive_wait`
-/// bounds it; after shutdown was asked for, a failed one is tried once more, for what its lost answer may hold.
+/// Makes one logical receive under one attempt id, bounded by `receive_wait`. Its future must never be dropped: it may
+/// hold messages. After shutdown was requested it is retried once, for messages that a lost answer may hold.
 async fn receive(worker: &Worker, max: usize, shutdown: &Shutdown) -> Vec<Delivery> {
     let attempt = fresh_attempt();
     let mut pauses = Retry::new(RECEIVE_RETRY_FIRST, RECEIVE_RETRY_MOST);
@@ -169,32 +170,32 @@ async fn receive(worker: &Worker, max: usize, shutdown: &Shutdown) -> Vec<Delive
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "an attempt id names a call, it is no id of the domain")]
+#[expect(clippy::disallowed_methods, reason = "an attempt id names a call; it is no id of the domain")]
 fn fresh_attempt() -> Uuid {
     Uuid::new_v4()
 }
 
-/// One round, its heartbeat beside it. Past the drain's end the work is dropped, as a crash would, and what it holds
-/// is given back.
+/// Runs one round and extends its leases meanwhile. At the end of the drain the round is dropped, as by a crash, and its
+/// messages are returned.
 async fn work(
     worker: Arc<Worker>,
     deliveries: Vec<Delivery>,
     received: Instant,
     drain: DrainUntil,
     _permit: OwnedSemaphorePermit,
-    trial: bool,
+    purpose: Purpose,
 ) {
     let handles = deliveries.iter().map(|delivery| delivery.handle.clone());
-    let held = Held::new(worker.adapters.queue.clone(), handles, received);
+    let leases = Leases::new(worker.adapters.queue.clone(), handles, received);
     let in_time = tokio::select! {
         biased;
-        () = round::work(&worker, deliveries, &held, trial) => true,
-        never = held.keep() => match never {},
+        () = round::work(&worker, deliveries, &leases, purpose) => true,
+        never = leases.keep() => match never {},
         () = passed(drain) => false,
     };
     if !in_time {
-        let left = tokio::time::timeout(GIVE_BACK_TIMEOUT, held.give_back_now()).await;
-        tracing::info!(messages = left.unwrap_or_default(), "given back at shutdown");
+        let left = tokio::time::timeout(RETURN_TIMEOUT, leases.return_now()).await;
+        tracing::info!(messages = left.unwrap_or_default(), "messages are returned at shutdown");
     }
 }
 
@@ -206,17 +207,17 @@ async fn passed(mut drain: DrainUntil) {
     }
 }
 
-async fn give_back_now(worker: &Worker, deliveries: &[Delivery], received: Instant) {
+async fn return_now(worker: &Worker, deliveries: &[Delivery], received: Instant) {
     let handles = deliveries.iter().map(|delivery| delivery.handle.clone());
-    let held = Held::new(worker.adapters.queue.clone(), handles, received);
-    if tokio::time::timeout(GIVE_BACK_TIMEOUT, held.give_back_now()).await.is_err() {
-        tracing::warn!("messages could not be given back in time; they come when their visibility runs out");
+    let leases = Leases::new(worker.adapters.queue.clone(), handles, received);
+    if tokio::time::timeout(RETURN_TIMEOUT, leases.return_now()).await.is_err() {
+        tracing::warn!("messages could not be returned in time; they become visible after their timeout");
     }
 }
 
 fn report(worker: &Worker, ended: Result<(), JoinError>) {
     if let Err(error) = ended {
         worker.meters.round_panics.increment(1);
-        tracing::error!(%error, "a round ended in a panic; its messages come again");
+        tracing::error!(%error, "a round ended in a panic; its messages are delivered again");
     }
 }

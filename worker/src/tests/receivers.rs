@@ -64,7 +64,7 @@ async fn an_idle_worker_stops_within_one_receive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_arrives_during_shutdown_is_given_back_at_once() {
+async fn messages_that_arrive_during_shutdown_are_returned_at_once() {
     let world = World::new();
     let runner = world.start(&Arc::new(Plan::default()));
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -77,7 +77,7 @@ async fn what_arrives_during_shutdown_is_given_back_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn work_in_hand_is_finished_under_the_drain() {
+async fn a_round_in_progress_is_finished_during_the_drain() {
     let world = World::new();
     stocked(&world, "cola");
     let plan = Arc::new(Plan::with(&[(Point::Commit, 1, Kind::PauseBefore)]));
@@ -92,7 +92,7 @@ async fn work_in_hand_is_finished_under_the_drain() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_drain_does_not_finish_is_given_back_and_finished_by_another() {
+async fn messages_that_the_drain_does_not_finish_are_returned_and_finished_by_another() {
     let world = World::new();
     stocked(&world, "cola");
     world.work().await;
@@ -117,7 +117,7 @@ async fn long_work_keeps_its_messages() {
     let runner = world.start(&plan);
     plan.stopped.notified().await;
     tokio::time::sleep(Duration::from_secs(200)).await;
-    assert_eq!(world.queue.left(), [1], "nobody else got it");
+    assert_eq!(world.queue.left(), [1], "no other worker got it");
     plan.resume.notify_one();
     world.drained().await;
     let extensions = plan.calls(Point::Visibility);
@@ -127,7 +127,7 @@ async fn long_work_keeps_its_messages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_whose_visibility_has_run_out_begins_no_further_attempt() {
+async fn a_worker_whose_leases_have_expired_begins_no_further_attempt() {
     let world = World::with(|world| world.config.permits = 1);
     stocked(&world, "cola");
     let sales: Vec<_> = (3..40).map(|n| sell(n, "cola", "main", 1)).collect();
@@ -146,7 +146,7 @@ async fn a_worker_whose_visibility_has_run_out_begins_no_further_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn several_receivers_wait_side_by_side_and_each_has_its_own_attempt() {
+async fn several_receivers_wait_at_once_and_each_has_its_own_attempt() {
     let world = World::of_receivers(3);
     let runner = world.start(&Arc::new(Plan::default()));
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -165,7 +165,7 @@ async fn receivers_share_the_permits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_several_receivers_one_tries_whether_an_outage_is_over() {
+async fn of_several_receivers_one_is_on_probation_in_an_outage() {
     let world = World::of_receivers(4);
     for n in 0..40 {
         stocked(&world, &format!("item-{n}"));
@@ -174,13 +174,13 @@ async fn of_several_receivers_one_tries_whether_an_outage_is_over() {
     plan.set_down(Point::Commit, true);
     let runner = world.start(&plan);
     runner.health.subscribe().wait_for(|condition| *condition == Condition::Outage).await.unwrap();
-    // What the others had received comes back; from here on only trials receive.
+    // The messages of the others come back first; from here on only probations receive.
     tokio::time::sleep(Duration::from_secs(60)).await;
     let received = |world: &World| world.queue.left().into_iter().sum::<u32>();
     let before = received(&world);
     tokio::time::sleep(Duration::from_secs(600)).await;
-    let trials = received(&world) - before;
-    assert!((1..=10).contains(&trials), "{trials} messages were received in ten minutes of an outage");
+    let probations = received(&world) - before;
+    assert!((1..=10).contains(&probations), "{probations} messages were received in ten minutes of an outage");
     plan.set_down(Point::Commit, false);
     world.drained().await;
     runner.stop().await;
