@@ -2,29 +2,20 @@
 
 use std::sync::OnceLock;
 
-use axum::body::Bytes;
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use sha2::{Digest, Sha256};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, HeaderBuilder, ObjectBuilder, Ref, ResponseBuilder, Type};
 use utoipa::{Modify, OpenApi};
 
-use crate::problem::{ProblemBody, ProblemError};
-use crate::{routes, view};
-
 mod markdown;
 mod page;
-mod schemas;
-mod values;
+mod served;
 
-pub(crate) use schemas::{
-    AlertSchema, BatchSchema, CommandSchema, CorrectionSchema, LocationSchema, RejectionSchema, StatusSchema,
-    StatusesSchema,
-};
-
-/// Bytes of the digest that make an entity tag.
-const TAG_BYTES: usize = 16;
+use self::served::Served;
+use crate::problem::{ProblemBody, ProblemError};
+use crate::routes;
+use crate::view::{self, values};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -35,7 +26,7 @@ const TAG_BYTES: usize = 16;
         routes::batch::submit_batch,
         routes::status::status,
         routes::status::statuses,
-        routes::refused::commands,
+        routes::commands::commands,
         routes::resubmit::resubmit,
         routes::items::items,
         routes::items::item,
@@ -46,15 +37,15 @@ const TAG_BYTES: usize = 16;
         routes::locations::locations,
         routes::locations::location,
         routes::locations::put_location,
-        routes::meta::limits,
-        routes::meta::login,
-        routes::meta::healthz,
-        routes::meta::readyz,
-        routes::meta::openapi_json,
-        routes::meta::docs,
+        routes::about::limits,
+        routes::about::login,
+        routes::about::healthz,
+        routes::about::readyz,
+        openapi_json,
+        docs,
     ),
     components(schemas(
-        CommandSchema,
+        view::CommandSchema,
         ProblemBody<'static>,
         ProblemError,
         view::OutcomeView<'static>,
@@ -178,47 +169,32 @@ fn complete(status: &str, answer: &mut utoipa::openapi::Response) {
     }
 }
 
-/// A document as it is served.
-#[derive(Debug)]
-pub(crate) struct Page {
-    pub(crate) body: Bytes,
-    /// Its `ETag`.
-    pub(crate) tag: String,
+/// Returns this description, as OpenAPI 3.1. Needs no token.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "About",
+    security(()),
+    responses((status = 200, description = "The document", content_type = "application/json")),
+)]
+pub(crate) async fn openapi_json(headers: HeaderMap) -> Response {
+    served().json(&headers)
 }
 
-impl Page {
-    fn of(text: String) -> Self {
-        let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&text)[..TAG_BYTES]));
-        Self { body: text.into(), tag }
-    }
-}
-
-/// Both documents.
-#[derive(Debug)]
-pub(crate) struct Pages {
-    pub(crate) json: Page,
-    pub(crate) html: Page,
-    /// The page's `Content-Security-Policy`: its one style sheet and nothing else.
-    pub(crate) policy: String,
+/// Returns this description, for people. Needs no token.
+#[utoipa::path(
+    get,
+    path = "/docs",
+    tag = "About",
+    security(()),
+    responses((status = 200, description = "A page that loads nothing from other addresses", content_type = "text/html")),
+)]
+pub(crate) async fn docs(headers: HeaderMap) -> Response {
+    served().html(&headers)
 }
 
 /// The documents, made on first use.
-pub(crate) fn pages() -> &'static Pages {
-    static PAGES: OnceLock<Pages> = OnceLock::new();
-    PAGES.get_or_init(|| {
-        let document = serde_json::to_value(document()).unwrap_or_default();
-        let style = page::STYLE;
-        let hash = STANDARD.encode(Sha256::digest(style));
-        Pages {
-            html: Page::of(page::render(&document)),
-            json: Page::of(serde_json::to_string_pretty(&document).unwrap_or_default()),
-            policy: format!(
-                "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-            ),
-        }
-    })
-}
-
-fn document() -> utoipa::openapi::OpenApi {
-    Description::openapi()
+fn served() -> &'static Served {
+    static SERVED: OnceLock<Served> = OnceLock::new();
+    SERVED.get_or_init(|| Served::of(&serde_json::to_value(Description::openapi()).unwrap_or_default()))
 }

@@ -1,65 +1,42 @@
 //! Linger packing (design.md §6): commands that wait at the same time are packed per item and sent together.
 //!
 //! One task owns everything. It keeps these rules:
-//! - An idle item's command is sent at once. While a pack of an item is in flight, what comes for it waits, and so
-//!   packs fill; at most one pack of an item is in flight.
-//! - A pack whose send failed or timed out may be in the queue all the same. The same pack goes again, under the same
-//!   `dedup_id`, and nothing later of its item overtakes it. When its deadline has passed its callers are told.
+//! - A command of an idle item is sent at once. While a pack of an item is in flight, the item's later commands wait,
+//!   and so packs fill. At most one pack of an item is in flight.
+//! - If a send failed or timed out, the pack may be in the queue all the same. The same pack is sent again, with the
+//!   same `dedup_id`, and no later command of its item overtakes it. After its deadline its callers get a failure.
 //! - When a line fails, the later lines of its item in the same request fail too, unsent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use stockline_core::domain::ItemId;
 use stockline_core::ports::CommandSender;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 mod actor;
-mod group;
+mod item_backlog;
+mod submission;
 #[cfg(test)]
 mod tests;
 
-use crate::metrics;
+pub use submission::Line;
 
-/// How long a command may wait for its turn before it is failed unsent.
-pub(crate) const TURN_DEADLINE: Duration = Duration::from_secs(8);
-/// How long one pack is tried.
-pub(crate) const SEND_DEADLINE: Duration = Duration::from_secs(5);
-/// How long one try may take; then its answer counts as lost.
-pub(crate) const SEND_TIMEOUT: Duration = Duration::from_secs(3);
-/// Calls of [`CommandSender::send`] at the same time.
-pub(crate) const MAX_SENDS_IN_FLIGHT: usize = 32;
-/// The longest that a busy item's commands wait for its pack to fill, besides the flight of the one before.
-pub(crate) const MAX_LINGER: Duration = Duration::from_millis(20);
-/// A busy item that nothing came for in this time has its pack sent.
-pub(crate) const QUIET: Duration = Duration::from_millis(1);
+use self::actor::Actor;
+use self::submission::Submission;
+use crate::metrics::PackMetrics;
 
-/// One command to be queued.
-#[derive(Debug)]
-pub struct Line {
-    /// Its item.
-    pub item_id: ItemId,
-    /// From [`stockline_core::domain::encode_command`].
-    pub envelope: String,
-}
-
-/// What came of the lines of a request.
+/// How long a command may wait for its turn; after that it fails unsent.
+const TURN_DEADLINE: Duration = Duration::from_secs(8);
+/// The answer to the lines of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Submitted {
-    /// One answer a line, in order: is it durable in the queue? What is not may be sent again under the same id.
+    /// For each line, in order, whether it is durable in the queue. If not, it may be sent again with the same id.
     Lines(Vec<bool>),
-    /// More than `limits.buffered_commands` wait: nothing of it was taken.
+    /// More than `limits.buffered_commands` would wait; no line was accepted.
     Overloaded,
-}
-
-/// What a caller hands to the task.
-struct Submission {
-    lines: Vec<Line>,
-    deadline: Instant,
-    reply: oneshot::Sender<Vec<bool>>,
 }
 
 /// Hands commands to the packing task. Cheap to clone.
@@ -68,6 +45,7 @@ pub struct Packer {
     sender: mpsc::UnboundedSender<Submission>,
     buffered: Arc<AtomicUsize>,
     most: usize,
+    metrics: PackMetrics,
 }
 
 /// The packing task.
@@ -78,7 +56,7 @@ pub struct PackerTask {
 }
 
 impl Packer {
-    /// Does its task still take commands?
+    /// Does the task still accept commands?
     pub fn is_running(&self) -> bool {
         !self.sender.is_closed()
     }
@@ -88,23 +66,24 @@ impl Packer {
         let (sender, receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let buffered = Arc::new(AtomicUsize::new(0));
-        let actor = actor::Actor::new(queue, Arc::clone(&buffered));
+        let metrics = PackMetrics::register();
+        let actor = Actor::new(queue, Arc::clone(&buffered), metrics.clone());
         let handle = tokio::spawn(actor.run(receiver, stopped));
-        (Self { sender, buffered, most }, PackerTask { stop, handle })
+        (Self { sender, buffered, most, metrics }, PackerTask { stop, handle })
     }
 
     /// Queues the lines of one request and answers when each is durable or has failed.
     ///
-    /// Dropping the future leaves the lines with the task: they may still be queued.
+    /// If the future is dropped, the task keeps the lines: they may still be queued.
     pub async fn submit(&self, lines: Vec<Line>) -> Submitted {
         let count = lines.len();
-        let room = self.buffered.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+        let reserved = self.buffered.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
             now.checked_add(count).filter(|sum| *sum <= self.most)
         });
-        let Ok(before) = room else {
+        let Ok(before) = reserved else {
             return Submitted::Overloaded;
         };
-        metrics::buffered_commands(before + count);
+        self.metrics.buffered(before + count);
         let (reply, answer) = oneshot::channel();
         let submission = Submission { lines, deadline: Instant::now() + TURN_DEADLINE, reply };
         if self.sender.send(submission).is_err() {
@@ -116,11 +95,11 @@ impl Packer {
 }
 
 impl PackerTask {
-    /// Takes nothing more, sends what waits, and ends; gives up after `within`.
+    /// Accepts no more commands, sends the waiting ones, and ends; after `within` it ends in any case.
     pub async fn drain(self, within: Duration) {
         drop(self.stop);
         if tokio::time::timeout(within, self.handle).await.is_err() {
-            tracing::warn!("commands still waited for the queue when the drain ended; their callers were not told 202");
+            tracing::warn!("commands still waited for the queue when the drain ended; their callers did not get a 202");
         }
     }
 }

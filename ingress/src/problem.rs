@@ -17,7 +17,6 @@ mod table;
 pub(crate) use table::{CODES, Code, codes};
 
 use crate::auth::{AuthError, Forbidden};
-use crate::metrics;
 
 /// What [`Problem::overloaded`] and the like ask a client to wait, in seconds.
 const RETRY_AFTER_S: u64 = 1;
@@ -113,23 +112,6 @@ impl Problem {
         Self::new(codes::INVALID_BODY, "nothing was done; errors names every fault").with_faults(faults)
     }
 
-    /// The stock store can't be asked.
-    pub(crate) fn store(error: &StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(_) | StoreError::Busy(_) => {
-                Self::new(codes::STORE_UNAVAILABLE, "the stock store can't be read now; try again")
-            }
-            StoreError::Newer(_) => Self::new(
-                codes::STORE_UNAVAILABLE,
-                "this answer was stored by a later version than the one that read it; try again",
-            ),
-            StoreError::Unreadable(_) => Self::new(
-                codes::STORE_UNREADABLE,
-                "the stock store holds something this version can't read; tell the operator",
-            ),
-        }
-    }
-
     /// The buffer of commands is full.
     pub(crate) fn overloaded() -> Self {
         Self::new(
@@ -194,6 +176,26 @@ impl Problem {
     }
 }
 
+impl From<StoreError> for Problem {
+    /// Logs the failure of a read, and says what the caller can do.
+    fn from(error: StoreError) -> Self {
+        tracing::warn!(%error, "a read failed");
+        match error {
+            StoreError::Unavailable(_) | StoreError::Busy(_) => {
+                Self::new(codes::STORE_UNAVAILABLE, "the stock store can't be read now; try again")
+            }
+            StoreError::Newer(_) => Self::new(
+                codes::STORE_UNAVAILABLE,
+                "the answer was stored by a later version than the one that read it; try again",
+            ),
+            StoreError::Unreadable(_) => Self::new(
+                codes::STORE_UNREADABLE,
+                "the stock store holds something that this version can't read; tell the operator",
+            ),
+        }
+    }
+}
+
 fn code_named(name: &str) -> Option<&'static Code> {
     CODES.iter().copied().find(|code| code.code == name)
 }
@@ -206,7 +208,6 @@ impl Serialize for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        metrics::problem(self.code.code);
         // The body has no failing Serialize.
         let body = serde_json::to_vec(&self.body()).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
@@ -221,6 +222,8 @@ impl IntoResponse for Problem {
         if let Some(value) = extra.www_authenticate {
             headers.insert(WWW_AUTHENTICATE, value);
         }
+        // The router counts problems by their code.
+        response.extensions_mut().insert(self.code);
         response
     }
 }

@@ -1,34 +1,103 @@
-//! What a command's id, receipt and record come to: the status rules of design.md §5.
+//! The status of a command, from its id, its receipt and its record: the rules of design.md §5.
+
+use std::sync::Arc;
 
 use stockline_core::domain::{
-    Command, CommandId, CommandKey, Fingerprint, ItemId, Receipt, ReceiptError, Record, Timestamp,
+    Command, CommandId, CommandKey, Fingerprint, ItemId, Receipt, ReceiptError, ReceiptKeys, Record, Timestamp,
 };
+use stockline_core::ports::Clock;
 
-use crate::app::App;
-use crate::metrics;
+use crate::metrics::MissingOutcomes;
 use crate::problem::{Problem, codes};
 use crate::view::{OutcomeView, Viewer};
 
-/// What an accepted command is shown with.
-#[derive(Debug, Clone)]
+/// Issues receipts and judges commands by them.
+#[derive(Debug)]
+pub(crate) struct Receipts {
+    keys: ReceiptKeys,
+    retention_ms: i64,
+    clock: Arc<dyn Clock>,
+    missing_outcomes: MissingOutcomes,
+}
+
+/// A command that was accepted, with its receipt.
+#[derive(Debug)]
 pub(crate) struct Accepted {
-    pub(crate) state: CommandKey,
+    pub(crate) key: CommandKey,
     pub(crate) receipt: Receipt,
     pub(crate) status_url: String,
 }
 
-impl Accepted {
-    /// For a command accepted now.
-    pub(crate) fn of(app: &App, command: &Command, accepted_at: Timestamp) -> Self {
+/// The status of a command.
+#[derive(Debug)]
+pub(crate) enum Standing {
+    /// It has an outcome.
+    Settled(Box<Record>),
+    /// A receipt proves that it was accepted, and a consistent read found no outcome.
+    Queued(Receipt),
+    /// It is unknown, its outcome is missing, or another command holds its id.
+    Problem(Problem),
+}
+
+impl Receipts {
+    /// Receipts are signed with `keys`. An accepted command without an outcome is missing after `retention_ms`.
+    pub(crate) fn new(keys: ReceiptKeys, retention_ms: i64, clock: Arc<dyn Clock>) -> Self {
+        Self { keys, retention_ms, clock, missing_outcomes: MissingOutcomes::register() }
+    }
+
+    /// Issues the receipt of a command.
+    pub(crate) fn issue(&self, command: &Command, accepted_at: Timestamp) -> Accepted {
         let receipt = Receipt { accepted_at, fingerprint: Fingerprint::of(command) };
-        let token = app.receipt_keys.sign(&command.item_id, command.command_id, receipt);
+        let token = self.keys.sign(&command.item_id, command.command_id, receipt);
         let status_url = status_url(&command.item_id, command.command_id, &token);
-        let state = CommandKey { item_id: command.item_id.clone(), command_id: command.command_id };
-        Self { state, receipt, status_url }
+        let key = CommandKey { item_id: command.item_id.clone(), command_id: command.command_id };
+        Accepted { key, receipt, status_url }
+    }
+
+    /// Reads a receipt. One of another installation or another command counts as none.
+    pub(crate) fn read(&self, key: &CommandKey, token: Option<&str>) -> Result<Option<Receipt>, Problem> {
+        let Some(token) = token else { return Ok(None) };
+        match self.keys.verify(&key.item_id, key.command_id, token) {
+            Ok(receipt) => Ok(Some(receipt)),
+            Err(ReceiptError::Foreign) => Ok(None),
+            Err(error @ ReceiptError::Malformed) => {
+                Err(Problem::new(codes::RECEIPT_INVALID, format!("the receipt {error}, or leave it out")))
+            }
+        }
+    }
+
+    /// Judges the record that a consistent read found. If the caller may not compare it with the receipt, the record is
+    /// shown as if there were no receipt.
+    pub(crate) fn judge(&self, viewer: &Viewer, receipt: Option<Receipt>, found: Option<Record>) -> Standing {
+        match (found, receipt) {
+            (Some(record), Some(receipt))
+                if record.fingerprint.is_some_and(|print| print != receipt.fingerprint)
+                    && viewer.may_compare(&record) =>
+            {
+                Standing::Problem(reused(&record, viewer))
+            }
+            (Some(record), _) if viewer.sees_record(&record) => Standing::Settled(Box::new(record)),
+            (Some(_), _) => Standing::Problem(not_found()),
+            (None, Some(receipt)) if self.clock.now().millis_since(receipt.accepted_at) > self.retention_ms => {
+                Standing::Problem(self.missing(receipt))
+            }
+            (None, Some(receipt)) => Standing::Queued(receipt),
+            (None, None) => Standing::Problem(not_found()),
+        }
+    }
+
+    fn missing(&self, Receipt { accepted_at, .. }: Receipt) -> Problem {
+        self.missing_outcomes.found();
+        tracing::error!(%accepted_at, "an accepted command has no outcome after the retention of the queue");
+        let detail = format!(
+            "the command was accepted at {accepted_at}, which is longer ago than the queue keeps messages, and has no \
+             outcome; this was counted"
+        );
+        Problem::new(codes::OUTCOME_MISSING, detail)
     }
 }
 
-/// Where a command's status is.
+/// Returns the address of a command's status; an empty `receipt` is left out.
 pub(crate) fn status_url(item_id: &ItemId, command_id: CommandId, receipt: &str) -> String {
     if receipt.is_empty() {
         return format!("/v1/items/{item_id}/commands/{command_id}");
@@ -36,62 +105,15 @@ pub(crate) fn status_url(item_id: &ItemId, command_id: CommandId, receipt: &str)
     format!("/v1/items/{item_id}/commands/{command_id}?receipt={receipt}")
 }
 
-/// Reads a receipt. A foreign one is as if it were not there.
-pub(crate) fn read(app: &App, state: &CommandKey, token: Option<&str>) -> Result<Option<Receipt>, Problem> {
-    let Some(token) = token else { return Ok(None) };
-    match app.receipt_keys.verify(&state.item_id, state.command_id, token) {
-        Ok(receipt) => Ok(Some(receipt)),
-        Err(ReceiptError::Foreign) => Ok(None),
-        Err(error @ ReceiptError::Malformed) => {
-            Err(Problem::new(codes::RECEIPT_INVALID, format!("the receipt {error}, or leave it out")))
-        }
-    }
-}
-
-/// Where a command stands.
-#[derive(Debug)]
-pub(crate) enum Standing {
-    /// It has an outcome.
-    Settled(Box<Record>),
-    /// A receipt proves that it was accepted, and a consistent read found no outcome.
-    Queued(Receipt),
-    /// Nothing of the kind.
-    Unknown(Problem),
-}
-
-/// Judges what a consistent read found. Where the caller may not compare the two, the record is shown as if there
-/// were no receipt.
-pub(crate) fn judge(app: &App, viewer: &Viewer, receipt: Option<Receipt>, found: Option<Record>) -> Standing {
-    match (found, receipt) {
-        (Some(record), Some(receipt))
-            if record.fingerprint.is_some_and(|print| print != receipt.fingerprint) && viewer.may_compare(&record) =>
-        {
-            Standing::Unknown(reused(&record, viewer))
-        }
-        (Some(record), _) if viewer.sees_record(&record) => Standing::Settled(Box::new(record)),
-        (Some(_), _) => Standing::Unknown(not_found()),
-        (None, Some(receipt)) if app.clock.now().millis_since(receipt.accepted_at) > app.retention_ms => {
-            metrics::outcome_missing();
-            tracing::error!(accepted_at = %receipt.accepted_at, "a command that was accepted has no outcome after the queue's retention");
-            let detail = format!(
-                "the command was accepted at {}, longer ago than the queue keeps messages, and has no outcome; this was counted",
-                receipt.accepted_at
-            );
-            Standing::Unknown(Problem::new(codes::OUTCOME_MISSING, detail))
-        }
-        (None, Some(receipt)) => Standing::Queued(receipt),
-        (None, None) => Standing::Unknown(not_found()),
-    }
-}
-
 fn not_found() -> Problem {
-    let detail = "nothing is known under this id and no receipt proves that it was accepted; sending the same command with the same id again is safe";
+    let detail = "no command is known under this id, and no receipt proves that it was accepted; it is safe to send the \
+                  same command with the same id again";
     Problem::new(codes::COMMAND_NOT_FOUND, detail)
 }
 
 fn reused(record: &Record, viewer: &Viewer) -> Problem {
     let holder = viewer.sees_record(record).then(|| OutcomeView::of(record, viewer));
     let holder = holder.and_then(|holder| serde_json::value::to_raw_value(&holder).ok());
-    let detail = "another command holds this id and yours did not take effect; give yours an id of its own";
+    let detail = "another command holds this id, and yours did not take effect; give yours a new id";
     Problem::new(codes::COMMAND_ID_REUSED, detail).with_holder(holder)
 }

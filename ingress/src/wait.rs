@@ -1,4 +1,4 @@
-//! `Prefer: wait=N` (RFC 7240): one task looks for the outcomes that all waiting requests want.
+//! `Prefer: wait=N` (RFC 7240): one task looks for the outcomes of all waiting requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,18 +9,18 @@ use stockline_core::ports::Queries;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::metrics;
+use crate::metrics::WaitMetrics;
 
 /// The first look after a command was queued; each later pause is half as long again.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
-/// Looks that are due this soon join the one that is made.
+/// Waiters that are due this soon join the current look.
 const JOIN: Duration = Duration::from_millis(1);
 /// Records of one query.
 const RECORDS_PER_QUERY: usize = 500;
 
-/// How long the request prefers to wait, at most `most_s`; `None` where it does not say (RFC 7240 ignores what it
-/// can't read).
+/// Returns how many seconds the request prefers to wait, at most `most_s`; `None` if it names no time. A preference that
+/// can't be read is ignored (RFC 7240).
 pub(crate) fn preference(headers: &HeaderMap, most_s: u64) -> Option<u64> {
     headers
         .get_all("prefer")
@@ -43,36 +43,38 @@ struct Waiter {
     due: Instant,
     pause: Duration,
     reply: oneshot::Sender<Vec<Option<Record>>>,
-    /// Its own, and one for each of its commands; given back when it is answered.
+    /// One for the request, and one for each of its commands; released when the request is answered.
     slots: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
-/// Where requests wait. Cheap to clone.
+/// Lets requests wait for outcomes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Waiting {
     sender: mpsc::UnboundedSender<Waiter>,
     slots: Arc<Semaphore>,
     commands: Arc<Semaphore>,
     most: usize,
+    metrics: WaitMetrics,
 }
 
 impl Waiting {
-    /// Starts the task; it ends when the last clone is gone. At most `most` requests wait at once, and for at most
-    /// `most_commands` commands together; with more, a request is answered at once.
+    /// Starts the task; it ends when the last clone is dropped. At most `most` requests wait at once, for at most
+    /// `most_commands` commands together.
     pub(crate) fn start(queries: Arc<dyn Queries>, most: usize, most_commands: usize) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         let slots = Arc::new(Semaphore::new(most));
         tokio::spawn(look(queries, receiver));
-        Self { sender, slots, commands: Arc::new(Semaphore::new(most_commands)), most }
+        let commands = Arc::new(Semaphore::new(most_commands));
+        Self { sender, slots, commands, most, metrics: WaitMetrics::register() }
     }
 
-    /// Waits until all are settled or the time is over: what was found, in order. `None` where too many wait
-    /// already: the request is then answered at once.
+    /// Waits until all commands have outcomes or the time is over, and returns the records in order. Returns `None` at
+    /// once if too many requests wait already.
     pub(crate) async fn outcomes(&self, commands: Vec<CommandKey>, seconds: u64) -> Option<Vec<Option<Record>>> {
         let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
         let weight = u32::try_from(commands.len()).ok()?;
         let share = Arc::clone(&self.commands).try_acquire_many_owned(weight).ok()?;
-        metrics::waiters(self.most - self.slots.available_permits());
+        self.metrics.waiting(self.most - self.slots.available_permits());
         let now = Instant::now();
         let deadline = now + Duration::from_secs(seconds);
         let (reply, answer) = oneshot::channel();
@@ -86,9 +88,9 @@ impl Waiting {
             slots: (slot, share),
         };
         self.sender.send(waiter).ok()?;
-        // The task answers by the deadline, unless a read of the store hangs.
+        // The task replies by the deadline, unless a read of the store hangs.
         let found = tokio::time::timeout_at(deadline + LONGEST_PAUSE, answer).await.ok().and_then(Result::ok);
-        metrics::waiters(self.most - self.slots.available_permits());
+        self.metrics.waiting(self.most - self.slots.available_permits());
         found
     }
 }
@@ -112,7 +114,7 @@ async fn look(queries: Arc<dyn Queries>, mut receiver: mpsc::UnboundedReceiver<W
     }
 }
 
-/// Asks for what the due ones miss. `false` where the store failed; they look again later.
+/// Reads the missing outcomes of the waiters that are due. Returns `false` if the store failed; they look again later.
 async fn look_once(queries: &dyn Queries, waiters: &mut [Waiter], failing: bool) -> bool {
     let due_by = Instant::now() + JOIN;
     let mut places = Vec::new();
@@ -135,9 +137,9 @@ async fn look_once(queries: &dyn Queries, waiters: &mut [Waiter], failing: bool)
             }
             Err(error) => {
                 if healthy && !failing {
-                    tracing::warn!(%error, "outcomes that requests wait for can't be read; looking again");
+                    tracing::warn!(%error, "the outcomes of waiting requests can't be read; trying again");
                 }
-                // The others' outcomes may be readable.
+                // The next records may be readable.
                 healthy = false;
             }
         }
@@ -145,7 +147,7 @@ async fn look_once(queries: &dyn Queries, waiters: &mut [Waiter], failing: bool)
     healthy
 }
 
-/// Answers those that have everything, have waited long enough, or have gone.
+/// Replies to the waiters that have all outcomes, have waited long enough, or were cancelled.
 fn settle(waiters: &mut Vec<Waiter>) {
     let now = Instant::now();
     let mut index = 0;
@@ -154,7 +156,7 @@ fn settle(waiters: &mut Vec<Waiter>) {
         if settled || waiter.deadline <= now || waiter.reply.is_closed() {
             let Waiter { reply, found, slots, .. } = waiters.swap_remove(index);
             drop(slots);
-            // One that has gone needs no answer.
+            // A cancelled request needs no reply.
             let _ = reply.send(found);
         } else {
             waiter.due = waiter.due.min(waiter.deadline);

@@ -9,7 +9,7 @@ use super::error::{AuthError, codes};
 use super::keyset::{KEY_SET_BYTES, KeySet, VerifyingKey};
 use super::remote::{Asked, Remote};
 use super::watched::WatchedFile;
-use crate::IngressError;
+use crate::error::IngressError;
 
 #[derive(Debug)]
 pub(super) enum Source {

@@ -1,16 +1,21 @@
 //! Who sends a request, and what they may do: RS256 access tokens of one issuer (design.md §4, §5).
 //!
-//! A token is verified once and then known by its hash until it expires. Keys come from a JWK set, at an address or in
-//! a file, and may be rotated at any time: an unknown key makes the set be read again before a token is refused.
+//! A token is verified once; after that it is recognized by its hash until it expires. The keys are a JWK set at an
+//! address or in a file, and the issuer may rotate them at any time. If a token names an unknown key, the set is read
+//! again before the token is refused.
 
+mod authenticator;
 mod cache;
 mod error;
 mod keys;
 mod keyset;
+mod principal;
+mod rate;
 mod remote;
 mod revoked;
 mod rights;
 mod token;
+mod token_check;
 mod watched;
 
 #[cfg(test)]
@@ -18,225 +23,11 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
-use axum::http::HeaderValue;
-use stockline_core::domain::Timestamp;
-use stockline_core::ports::Clock;
-use tokio::task::JoinHandle;
-
-pub use cache::{CACHE_TOKENS, TokenHash};
+pub use authenticator::Authenticator;
+pub use cache::CACHE_TOKENS;
 pub use error::{AuthError, codes};
+pub use principal::{Principal, TokenHash};
+pub use rate::{RATE_TOKENS, RateLimiter};
 pub use rights::{Forbidden, LOCATION_PREFIX, RESOURCE_SERVER_PREFIX, ReadAs, Rights, SubmitAs};
 pub use token::{LEEWAY_S, SUBMITTED_BY_CHARS, TOKEN_BYTES};
-
-use self::cache::{TokenCache, Verified};
-use self::keys::{KeyFile, Source, Trusted};
-use self::keyset::VerifyingKey;
-use self::remote::{Pace, Remote};
-use self::revoked::Revoked;
-use self::token::{Expected, Unverified};
-use self::watched::Every;
-use crate::{AuthConfig, IngressError, JwksSource};
-
-/// How often the files of keys and of revoked tokens are looked at, in milliseconds.
-const FILES_CHECKED_MS: i64 = 1_000;
-
-/// Whose request it is. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    /// The token's `sub`, or its `client_id`; at most [`SUBMITTED_BY_CHARS`].
-    pub submitted_by: Arc<str>,
-    /// What they may do.
-    pub rights: Rights,
-    /// The token's `exp`.
-    pub expires_at: Timestamp,
-    /// Names the token, for per-token limits.
-    pub token_hash: TokenHash,
-}
-
-/// Judges the tokens of requests.
-#[derive(Debug)]
-pub struct Authenticator {
-    expected: Expected,
-    clock: Arc<dyn Clock>,
-    state: Arc<State>,
-    files: Every,
-    fetching: Option<JoinHandle<()>>,
-}
-
-/// What the fetching in the background shares with requests.
-#[derive(Debug)]
-struct State {
-    source: Source,
-    trusted: Trusted,
-    cache: TokenCache,
-    revoked: Option<Revoked>,
-}
-
-impl Authenticator {
-    /// Reads the files, or begins to fetch the keys; must be called inside a Tokio runtime. Where keys are fetched, it
-    /// is not ready before the first fetch succeeds ([`Authenticator::is_ready`]), which is tried until it does.
-    ///
-    /// # Errors
-    /// [`IngressError::Config`]: a key file that is missing or holds no usable key, a list of revoked tokens that can't
-    /// be read, an address that is none, no allowed client.
-    pub fn start(config: AuthConfig, clock: Arc<dyn Clock>) -> Result<Arc<Self>, IngressError> {
-        Self::start_at_pace(config, clock, Pace::default())
-    }
-
-    fn start_at_pace(config: AuthConfig, clock: Arc<dyn Clock>, pace: Pace) -> Result<Arc<Self>, IngressError> {
-        let AuthConfig { issuer, client_ids, jwks, revoked_file } = config;
-        if issuer.is_empty() || client_ids.is_empty() {
-            return Err(IngressError::Config(
-                "the issuer of tokens and at least one client id must be configured; without them every token would be refused".into(),
-            ));
-        }
-        let trusted = Trusted::default();
-        let source = match jwks {
-            JwksSource::File(path) => Source::File(KeyFile::open(path, &trusted)?),
-            JwksSource::Url(url) => Source::Url(Arc::new(Remote::new(&url, pace, Arc::clone(&clock))?)),
-        };
-        let revoked = revoked_file.map(Revoked::open).transpose()?;
-        let state = Arc::new(State { source, trusted, cache: TokenCache::new(CACHE_TOKENS), revoked });
-        let fetching = match &state.source {
-            Source::File(_) => None,
-            Source::Url(remote) => {
-                let (remote, state) = (Arc::clone(remote), Arc::clone(&state));
-                Some(tokio::spawn(remote.keep_fetching(move |set| {
-                    state.trusted.replace(set);
-                    state.forget_untrusted();
-                })))
-            }
-        };
-        let files = Every::millis(FILES_CHECKED_MS, clock.now());
-        Ok(Arc::new(Self { expected: Expected { issuer, client_ids }, clock, state, files, fetching }))
-    }
-
-    /// Are there keys to verify tokens with?
-    pub fn is_ready(&self) -> bool {
-        !self.state.trusted.is_empty()
-    }
-
-    /// Who sends a request with this `Authorization` header? A token that was seen before costs a hash; a new one an
-    /// RSA verification. Waits only for the keys of a token whose key is unknown.
-    ///
-    /// # Errors
-    /// See [`codes`]; `auth_unavailable` may pass, all others need another token. A token without any role is not an
-    /// error here: its [`Rights`] answer `no_role` to every question.
-    pub async fn authenticate(&self, authorization: Option<&HeaderValue>) -> Result<Principal, AuthError> {
-        let token = token::bearer(authorization)?;
-        let now = self.clock.now();
-        if self.files.is_due(now) {
-            self.check_files().await;
-        }
-        let hash = TokenHash::of(token.as_bytes());
-        if let Some(known) = self.state.cache.get(&hash, now) {
-            self.state.not_revoked(known.jti.as_deref())?;
-            return Ok(known.principal.clone());
-        }
-        self.verify(token, hash, now).await
-    }
-
-    /// The claims first: a token that they refuse needs no key, and never makes one be fetched.
-    async fn verify(&self, token: &str, token_hash: TokenHash, now: Timestamp) -> Result<Principal, AuthError> {
-        let Unverified { kid, claims, message, signature } = Unverified::parse(token)?;
-        claims.check(&self.expected, now)?;
-        let submitted_by = claims.submitted_by()?;
-        let key = match self.state.trusted.get(&kid) {
-            Some(key) => key,
-            None => self.find_key(&kid, claims.iat, now).await?,
-        };
-        if !key.verifies(message, signature) {
-            return Err(AuthError::new(
-                codes::TOKEN_INVALID_SIGNATURE,
-                "the token's signature does not fit; send it exactly as it was issued",
-            ));
-        }
-        self.state.not_revoked(claims.jti.as_deref())?;
-        let expires_at = claims.expires_at();
-        let principal =
-            Principal { submitted_by: submitted_by.into(), rights: claims.rights(), expires_at, token_hash };
-        let verified = Verified {
-            principal: principal.clone(),
-            jti: claims.jti,
-            usable_until: token::usable_until(expires_at),
-            key: Arc::clone(&key),
-        };
-        self.state.cache.put(token_hash, Arc::new(verified), now);
-        // The keys may have been replaced since this one was looked up.
-        if !self.state.trusted.set().trusts(&key) {
-            self.state.forget_untrusted();
-        }
-        Ok(principal)
-    }
-
-    async fn find_key(
-        &self,
-        kid: &str,
-        issued_at: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<Arc<VerifyingKey>, AuthError> {
-        let asked = match &self.state.source {
-            Source::File(file) => {
-                self.look_at(file).await;
-                None
-            }
-            Source::Url(remote) => Some(remote.ask().await),
-        };
-        let not_found = || asked.map_or_else(keys::unknown_key, |asked| keys::not_found(asked, issued_at, now));
-        self.state.trusted.get(kid).ok_or_else(not_found)
-    }
-
-    /// In a task of its own, so that a client that goes away can't leave a changed file half taken.
-    async fn look_at(&self, file: &KeyFile) {
-        let _one_at_a_time = file.looking.lock().await;
-        let state = Arc::clone(&self.state);
-        // A panic in there would have been reported; the keys stay as they were.
-        let _ = tokio::task::spawn_blocking(move || state.look_at_keys()).await;
-    }
-
-    async fn check_files(&self) {
-        if let Source::File(file) = &self.state.source {
-            self.look_at(file).await;
-        }
-        if self.state.revoked.is_some() {
-            let state = Arc::clone(&self.state);
-            // As above.
-            let _ = tokio::task::spawn_blocking(move || state.revoked.as_ref().map(Revoked::check)).await;
-        }
-    }
-}
-
-impl Drop for Authenticator {
-    fn drop(&mut self) {
-        if let Some(fetching) = &self.fetching {
-            fetching.abort();
-        }
-    }
-}
-
-impl State {
-    fn not_revoked(&self, jti: Option<&str>) -> Result<(), AuthError> {
-        match (&self.revoked, jti) {
-            (Some(revoked), Some(jti)) if revoked.contains(jti) => {
-                Err(AuthError::new(codes::TOKEN_REVOKED, "the token was revoked; get a new one"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn look_at_keys(&self) {
-        if let Source::File(file) = &self.source
-            && file.look(&self.trusted)
-        {
-            self.forget_untrusted();
-        }
-    }
-
-    /// Tokens of a key that was withdrawn are not known any more.
-    fn forget_untrusted(&self) {
-        let trusted = self.trusted.set();
-        self.cache.retain_keys(|key| trusted.trusts(key));
-    }
-}
+pub(crate) use token_check::{Refusal, TokenCheck};

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::keyset::{KEY_SET_BYTES, KeySet};
-use crate::IngressError;
+use crate::error::IngressError;
 
 /// Time to connect to the issuer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

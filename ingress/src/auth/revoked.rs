@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::watched::WatchedFile;
-use crate::IngressError;
+use crate::error::IngressError;
 
 /// Bytes of the list: more than 200,000 UUIDs.
 const REVOKED_BYTES: u64 = 8 * 1024 * 1024;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stockline_core::domain::{Action, Command, CommandKind, LocationId};
 
-use crate::StaffMay;
+use crate::staff_may::StaffMay;
 
 /// Scopes are accepted with this before them, as Cognito writes those of a resource server.
 pub const RESOURCE_SERVER_PREFIX: &str = "stockline/";

@@ -14,16 +14,22 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::group::{Entry, Flying, Group, LineOf, Stage};
-use super::{MAX_SENDS_IN_FLIGHT, SEND_DEADLINE, SEND_TIMEOUT, Submission};
-use crate::metrics;
+use super::item_backlog::{Entry, ItemBacklog, LineOf, Stage, UnacknowledgedPack};
+use super::submission::Submission;
+use crate::metrics::PackMetrics;
 
-/// Requests taken in before packs are sent again.
+/// How long one pack is tried.
+pub(super) const SEND_DEADLINE: Duration = Duration::from_secs(5);
+/// How long one try may take; after that its answer counts as lost.
+pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(3);
+/// Calls of [`CommandSender::send`] at the same time.
+const MAX_SENDS_IN_FLIGHT: usize = 32;
+/// Requests that are accepted before packs are sent again.
 const SUBMISSIONS_PER_TURN: usize = 256;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A request whose lines are not all settled.
+/// A request with lines that are not settled yet.
 struct Request {
     reply: oneshot::Sender<Vec<bool>>,
     queued: Vec<bool>,
@@ -31,7 +37,7 @@ struct Request {
 }
 
 /// A call of `send` that ended.
-struct Landing {
+struct Sent {
     items: Vec<ItemId>,
     results: Vec<Result<(), QueueError>>,
 }
@@ -42,28 +48,30 @@ pub(super) struct Actor {
     buffered: Arc<AtomicUsize>,
     requests: HashMap<u64, Request>,
     next_request: u64,
-    groups: HashMap<ItemId, Group>,
+    backlogs: HashMap<ItemId, ItemBacklog>,
     ready: VecDeque<ItemId>,
     timers: BinaryHeap<Reverse<(Instant, ItemId)>>,
-    flights: FuturesUnordered<BoxFuture<'static, Landing>>,
+    sends: FuturesUnordered<BoxFuture<'static, Sent>>,
+    metrics: PackMetrics,
 }
 
 impl Actor {
-    pub(super) fn new(queue: Arc<dyn CommandSender>, buffered: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(queue: Arc<dyn CommandSender>, buffered: Arc<AtomicUsize>, metrics: PackMetrics) -> Self {
         Self {
             max_batch: queue.max_batch().max(1),
             queue,
             buffered,
             requests: HashMap::new(),
             next_request: 0,
-            groups: HashMap::new(),
+            backlogs: HashMap::new(),
             ready: VecDeque::new(),
             timers: BinaryHeap::new(),
-            flights: FuturesUnordered::new(),
+            sends: FuturesUnordered::new(),
+            metrics,
         }
     }
 
-    /// Until it is told to stop (or no [`super::Packer`] is left) and everything is settled.
+    /// Runs until it is stopped (or the last [`super::Packer`] is dropped) and every line is settled.
     pub(super) async fn run(
         mut self,
         mut receiver: mpsc::UnboundedReceiver<Submission>,
@@ -71,11 +79,11 @@ impl Actor {
     ) {
         let (mut open, mut stopping) = (true, false);
         let mut turn = Vec::with_capacity(SUBMISSIONS_PER_TURN);
-        while open || !self.groups.is_empty() {
+        while open || !self.backlogs.is_empty() {
             let wake = self.timers.peek().map(|Reverse((due, _))| *due);
             tokio::select! {
                 biased;
-                Some(landing) = self.flights.next(), if !self.flights.is_empty() => self.landed(landing),
+                Some(sent) = self.sends.next(), if !self.sends.is_empty() => self.sent(sent),
                 count = receiver.recv_many(&mut turn, SUBMISSIONS_PER_TURN), if open => open = count > 0,
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
                 _ = &mut stopped, if !stopping => {
@@ -103,14 +111,14 @@ impl Actor {
         self.requests.insert(request, Request { reply, queued: vec![false; lines.len()], open: lines.len() });
         for (line, input) in (0_u32..).zip(lines) {
             let entry = Entry { of: LineOf { request, line }, envelope: input.envelope, deadline };
-            let group = match self.groups.entry(input.item_id) {
-                MapEntry::Occupied(group) => group.into_mut(),
+            let backlog = match self.backlogs.entry(input.item_id) {
+                MapEntry::Occupied(backlog) => backlog.into_mut(),
                 MapEntry::Vacant(place) => {
                     self.ready.push_back(place.key().clone());
-                    place.insert(Group::new(now))
+                    place.insert(ItemBacklog::new(now))
                 }
             };
-            group.push(entry, now);
+            backlog.push(entry, now);
         }
     }
 
@@ -119,14 +127,14 @@ impl Actor {
             && *due <= now
             && let Some(Reverse((_, item))) = self.timers.pop()
         {
-            let Some(group) = self.groups.get_mut(&item) else { continue };
-            match group.stage {
-                Stage::Held { since } => match group.look(since, now) {
+            let Some(backlog) = self.backlogs.get_mut(&item) else { continue };
+            match backlog.stage {
+                Stage::Lingering { since } => match backlog.check_linger(since, now) {
                     Some(later) => self.timers.push(Reverse((later, item))),
                     None => self.ready.push_back(item),
                 },
                 Stage::Backoff { due } if due <= now => {
-                    group.stage = Stage::Ready;
+                    backlog.stage = Stage::Ready;
                     self.ready.push_back(item);
                 }
                 Stage::Backoff { .. } | Stage::Ready | Stage::Sent => {}
@@ -135,7 +143,7 @@ impl Actor {
     }
 
     fn dispatch(&mut self, now: Instant) {
-        while self.flights.len() < MAX_SENDS_IN_FLIGHT && !self.ready.is_empty() {
+        while self.sends.len() < MAX_SENDS_IN_FLIGHT && !self.ready.is_empty() {
             let mut packs = Vec::new();
             while packs.len() < self.max_batch
                 && let Some(item) = self.ready.pop_front()
@@ -143,90 +151,93 @@ impl Actor {
                 packs.extend(self.next_pack(item, now));
             }
             if !packs.is_empty() {
-                self.flights.push(Box::pin(fly(Arc::clone(&self.queue), packs)));
+                self.sends.push(Box::pin(send(Arc::clone(&self.queue), packs)));
             }
         }
     }
 
-    /// The pack of a ready item: the one to be sent again, or a new one.
+    /// Returns the pack of a ready item: the unacknowledged one again, or a new one.
     fn next_pack(&mut self, item: ItemId, now: Instant) -> Option<Pack> {
-        let group = self.groups.get_mut(&item)?;
-        group.stage = Stage::Sent;
-        if let Some(flying) = &group.flying {
-            return Some(flying.pack.clone());
+        let backlog = self.backlogs.get_mut(&item)?;
+        backlog.stage = Stage::Sent;
+        if let Some(unacknowledged) = &backlog.unacknowledged {
+            return Some(unacknowledged.pack.clone());
         }
-        let expired = group.remove(|entry| entry.deadline <= now);
-        let entries = group.take();
+        let expired = backlog.remove(|entry| entry.deadline <= now);
+        let entries = backlog.take_pack();
         if entries.is_empty() {
-            self.groups.remove(&item);
+            self.backlogs.remove(&item);
             self.settle(&expired, false);
             return None;
         }
-        #[expect(clippy::disallowed_methods, reason = "a pack's id must be fresh, and decides nothing")]
+        #[expect(clippy::disallowed_methods, reason = "the id of a pack must be fresh; nothing is decided by it")]
         let dedup_id = Uuid::new_v4();
         let (lines, envelopes): (Vec<_>, Vec<_>) = entries.into_iter().map(|entry| (entry.of, entry.envelope)).unzip();
-        metrics::pack(lines.len());
+        self.metrics.packed(lines.len());
         let pack = Pack { item_id: item.clone(), dedup_id, body: join_message(&item, &envelopes).into() };
         let retry = Retry::new(FIRST_PAUSE, LONGEST_PAUSE);
-        group.flying = Some(Flying { pack: pack.clone(), lines, retry, deadline: now + SEND_DEADLINE });
+        let deadline = now + SEND_DEADLINE;
+        backlog.unacknowledged = Some(UnacknowledgedPack { pack: pack.clone(), lines, retry, deadline });
         self.settle(&expired, false);
         Some(pack)
     }
 
-    fn landed(&mut self, landing: Landing) {
+    fn sent(&mut self, sent: Sent) {
         let now = Instant::now();
-        let mut results = landing.results.into_iter();
-        let mut given_up: Option<(usize, QueueError)> = None;
-        for item in landing.items {
+        let mut results = sent.results.into_iter();
+        let mut abandoned: Option<(usize, QueueError)> = None;
+        for item in sent.items {
             let lost = || Err(QueueError::Unavailable("the queue did not answer for this pack".into()));
             match results.next().unwrap_or_else(lost) {
                 Ok(()) => self.acknowledged(item, now),
                 Err(error) => {
                     let failed = self.not_acknowledged(item, now);
                     if failed > 0 {
-                        given_up = Some((given_up.map_or(0, |(count, _)| count) + failed, error));
+                        abandoned = Some((abandoned.map_or(0, |(count, _)| count) + failed, error));
                     }
                 }
             }
         }
-        if let Some((commands, error)) = given_up {
-            tracing::warn!(commands, %error, "commands could not be queued; their callers were told to send them again");
+        if let Some((commands, error)) = abandoned {
+            tracing::warn!(commands, %error, "commands could not be queued; their callers were asked to send them again");
         }
     }
 
     fn acknowledged(&mut self, item: ItemId, now: Instant) {
-        let Some(flying) = self.groups.get_mut(&item).and_then(|group| group.flying.take()) else { return };
-        self.settle(&flying.lines, true);
-        self.go_on(item, now);
+        let Some(pack) = self.backlogs.get_mut(&item).and_then(|backlog| backlog.unacknowledged.take()) else {
+            return;
+        };
+        self.settle(&pack.lines, true);
+        self.next(item, now);
     }
 
-    /// How many commands were given up: none while the pack is to be tried again.
+    /// Returns how many commands failed for good: none if the pack is tried again.
     fn not_acknowledged(&mut self, item: ItemId, now: Instant) -> usize {
-        let Some(group) = self.groups.get_mut(&item) else { return 0 };
-        let Some(mut flying) = group.flying.take() else { return 0 };
-        let due = now + flying.retry.next_pause();
-        if due < flying.deadline {
-            group.stage = Stage::Backoff { due };
-            group.flying = Some(flying);
+        let Some(backlog) = self.backlogs.get_mut(&item) else { return 0 };
+        let Some(mut pack) = backlog.unacknowledged.take() else { return 0 };
+        let due = now + pack.retry.next_pause();
+        if due < pack.deadline {
+            backlog.stage = Stage::Backoff { due };
+            backlog.unacknowledged = Some(pack);
             self.timers.push(Reverse((due, item)));
             return 0;
         }
-        let failed: Vec<u64> = flying.lines.iter().map(|of| of.request).collect();
-        let later = group.remove(|entry| failed.contains(&entry.of.request));
-        self.settle(&flying.lines, false);
+        let failed: Vec<u64> = pack.lines.iter().map(|of| of.request).collect();
+        let later = backlog.remove(|entry| failed.contains(&entry.of.request));
+        self.settle(&pack.lines, false);
         self.settle(&later, false);
-        self.go_on(item, now);
-        flying.lines.len() + later.len()
+        self.next(item, now);
+        pack.lines.len() + later.len()
     }
 
-    /// After a pack of the item landed for good.
-    fn go_on(&mut self, item: ItemId, now: Instant) {
-        let Some(group) = self.groups.get_mut(&item) else { return };
-        if group.waiting.is_empty() {
-            self.groups.remove(&item);
+    /// Plans the next pack of an item, after one was acknowledged or abandoned.
+    fn next(&mut self, item: ItemId, now: Instant) {
+        let Some(backlog) = self.backlogs.get_mut(&item) else { return };
+        if backlog.waiting.is_empty() {
+            self.backlogs.remove(&item);
             return;
         }
-        match group.hold(now) {
+        match backlog.begin_linger(now) {
             Some(look_at) => self.timers.push(Reverse((look_at, item))),
             None => self.ready.push_back(item),
         }
@@ -234,7 +245,7 @@ impl Actor {
 
     fn settle(&mut self, lines: &[LineOf], queued: bool) {
         let before = self.buffered.fetch_sub(lines.len(), Ordering::AcqRel);
-        metrics::buffered_commands(before.saturating_sub(lines.len()));
+        self.metrics.buffered(before.saturating_sub(lines.len()));
         for of in lines {
             let MapEntry::Occupied(mut request) = self.requests.entry(of.request) else { continue };
             if let Some(place) = request.get_mut().queued.get_mut(of.line as usize) {
@@ -243,15 +254,15 @@ impl Actor {
             request.get_mut().open -= 1;
             if request.get().open == 0 {
                 let Request { reply, queued, .. } = request.remove();
-                // A caller that has gone needs no answer.
+                // The caller may have gone away.
                 let _ = reply.send(queued);
             }
         }
     }
 }
 
-/// One call of `send`, in a task of its own so that a panic in the adapter counts as a lost answer.
-async fn fly(queue: Arc<dyn CommandSender>, packs: Vec<Pack>) -> Landing {
+/// Calls `send` in a task of its own, so that a panic in the adapter counts as a lost answer.
+async fn send(queue: Arc<dyn CommandSender>, packs: Vec<Pack>) -> Sent {
     let items = packs.iter().map(|pack| pack.item_id.clone()).collect::<Vec<_>>();
     let call = tokio::spawn(async move { tokio::time::timeout(SEND_TIMEOUT, queue.send(packs)).await });
     let results = match call.await {
@@ -262,5 +273,5 @@ async fn fly(queue: Arc<dyn CommandSender>, packs: Vec<Pack>) -> Landing {
         }
         Err(_) => vec![Err(QueueError::Unavailable("the queue adapter panicked".into())); items.len()],
     };
-    Landing { items, results }
+    Sent { items, results }
 }

@@ -7,6 +7,8 @@ use stockline_core::ports::{CommandSender, Pack, QueueError};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use super::actor::{SEND_DEADLINE, SEND_TIMEOUT};
+use super::item_backlog::MAX_LINGER;
 use super::*;
 
 /// What a scripted send does with one pack.

@@ -1,14 +1,10 @@
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use stockline_core::domain::{CommandKind, ItemId};
 use stockline_core::ports::{ItemFilter, MovementFilter};
 
-use super::InPath;
+use super::path::{InPath, id};
+use super::read::{Read, narrowed};
 use crate::access::Caller;
-use crate::answer;
-use crate::app::Shared;
-use crate::params::Params;
 use crate::problem::{Problem, codes};
 use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeView};
 
@@ -34,15 +30,10 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
         (status = 400, description = "`invalid_parameter`"),
     ),
 )]
-pub(crate) async fn items(
-    State(app): Shared,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Problem> {
     caller.may_read()?;
     let known = ["barcode", "name_prefix", "category", "archived", "updated_since", "cursor", "limit"];
-    let mut params = Params::of(&uri, &known);
+    let mut params = read.params(&known);
     let filter = ItemFilter {
         barcode: params.text("barcode"),
         name_prefix: params.text("name_prefix"),
@@ -50,13 +41,11 @@ pub(crate) async fn items(
         archived: params.flag("archived"),
         updated_since: params.parsed("updated_since"),
     };
-    let paging = params.paging(app.limits.page);
-    params.finish()?;
-    let page = app.queries.items(&filter, paging.cursor.as_deref(), paging.limit).await;
-    let page = page.map_err(|error| super::store(&error))?;
+    let paging = read.paging(params)?;
+    let page = read.app.queries.items(&filter, paging.cursor.as_deref(), paging.limit).await?;
     let viewer = caller.viewer();
     let items = page.entries.iter().map(|item| ItemView::of(item, &viewer)).collect();
-    answer::read(&headers, &ItemPage { items, next_cursor: page.next_cursor.as_deref() })
+    read.answer(&ItemPage { items, next_cursor: page.next_cursor.as_deref() })
 }
 
 /// One item with all its levels, read in one transaction.
@@ -74,19 +63,13 @@ pub(crate) async fn items(
         (status = 404, description = "`item_not_found`"),
     ),
 )]
-pub(crate) async fn item(
-    State(app): Shared,
-    caller: Caller,
-    InPath(item_id): InPath<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(crate) async fn item(caller: Caller, InPath(item_id): InPath<String>, read: Read) -> Result<Response, Problem> {
     caller.may_read()?;
-    Params::of(&uri, &[]).finish()?;
-    let item_id: ItemId = super::id("item id", &item_id)?;
-    let item = app.queries.item(&item_id).await.map_err(|error| super::store(&error))?;
+    read.params(&[]).finish()?;
+    let item_id: ItemId = id("item id", &item_id)?;
+    let item = read.app.queries.item(&item_id).await?;
     let item = item.ok_or_else(|| no_item(&item_id))?;
-    answer::read(&headers, &ItemView::of(&item, &caller.viewer()))
+    read.answer(&ItemView::of(&item, &caller.viewer()))
 }
 
 /// The movements of an item, newest first.
@@ -113,15 +96,13 @@ pub(crate) async fn item(
     ),
 )]
 pub(crate) async fn movements(
-    State(app): Shared,
     caller: Caller,
     InPath(item_id): InPath<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    read: Read,
 ) -> Result<Response, Problem> {
     caller.may_read()?;
-    let item_id: ItemId = super::id("item id", &item_id)?;
-    let mut params = Params::of(&uri, &["location_id", "from", "to", "type", "cursor", "limit"]);
+    let item_id: ItemId = id("item id", &item_id)?;
+    let mut params = read.params(&["location_id", "from", "to", "type", "cursor", "limit"]);
     let kinds: Vec<_> =
         CommandKind::ALL.into_iter().filter(|kind| kind.is_movement()).map(|kind| (kind.as_str(), kind)).collect();
     let mut filter = MovementFilter {
@@ -130,15 +111,13 @@ pub(crate) async fn movements(
         to: params.parsed("to"),
         kind: params.word("type", &kinds),
     };
-    let paging = params.paging(app.limits.page);
-    params.finish()?;
+    let paging = read.paging(params)?;
     let viewer = caller.viewer();
-    filter.location_id = super::narrowed(&caller, &viewer, filter.location_id)?;
-    let page = app.queries.movements(&item_id, &filter, paging.cursor.as_deref(), paging.limit).await;
-    let page = page.map_err(|error| super::store(&error))?;
+    filter.location_id = narrowed(&caller, filter.location_id)?;
+    let page = read.app.queries.movements(&item_id, &filter, paging.cursor.as_deref(), paging.limit).await?;
     let seen = page.entries.into_iter().filter(|movement| viewer.sees(&movement.location_id));
     let movements = seen.map(|movement| MovementView::of(movement, &viewer)).collect();
-    answer::read(&headers, &MovementPage { movements, next_cursor: page.next_cursor.as_deref() })
+    read.answer(&MovementPage { movements, next_cursor: page.next_cursor.as_deref() })
 }
 
 /// The stock of an item at a point in time: after the last movement recorded at or before it.
@@ -158,20 +137,18 @@ pub(crate) async fn movements(
     ),
 )]
 pub(crate) async fn stock_as_of(
-    State(app): Shared,
     caller: Caller,
     InPath(item_id): InPath<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    read: Read,
 ) -> Result<Response, Problem> {
     caller.may_read()?;
-    let item_id: ItemId = super::id("item id", &item_id)?;
-    let mut params = Params::of(&uri, &["as_of"]);
-    let as_of = params.parsed("as_of").unwrap_or_else(|| app.clock.now());
+    let item_id: ItemId = id("item id", &item_id)?;
+    let mut params = read.params(&["as_of"]);
+    let as_of = params.parsed("as_of").unwrap_or_else(|| read.app.clock.now());
     params.finish()?;
-    let balances = app.queries.stock_as_of(&item_id, as_of).await.map_err(|error| super::store(&error))?;
+    let balances = read.app.queries.stock_as_of(&item_id, as_of).await?;
     let balances = balances.ok_or_else(|| no_item(&item_id))?;
-    answer::read(&headers, &PointInTimeView::of(&item_id, as_of, &balances, &caller.viewer()))
+    read.answer(&PointInTimeView::of(&item_id, as_of, &balances, &caller.viewer()))
 }
 
 fn no_item(item_id: &ItemId) -> Problem {

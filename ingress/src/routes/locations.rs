@@ -4,14 +4,16 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use stockline_core::domain::{Json, LocationId, LocationSettings, Timestamp};
 
-use super::InPath;
+use super::path::{InPath, id};
+use super::read::Read;
 use crate::access::Caller;
 use crate::answer;
 use crate::app::Shared;
-use crate::body::{self, Members};
+use crate::body;
+use crate::members::{self, Members};
 use crate::params::Params;
 use crate::problem::{Problem, codes};
-use crate::view::{LocationPage, LocationView};
+use crate::view::{LocationPage, LocationView, Viewer};
 
 const MAX_NAME_CHARS: usize = 200;
 /// Addresses of one location.
@@ -36,18 +38,12 @@ const MAX_EMAIL_BYTES: usize = 254;
         (status = 400, description = "`invalid_parameter`"),
     ),
 )]
-pub(crate) async fn locations(
-    State(app): Shared,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(crate) async fn locations(caller: Caller, read: Read) -> Result<Response, Problem> {
     caller.may_read()?;
-    let mut params = Params::of(&uri, &["cursor", "limit"]);
-    let paging = params.paging(app.limits.page);
-    params.finish()?;
+    let params = read.params(&["cursor", "limit"]);
+    let paging = read.paging(params)?;
     let viewer = caller.viewer();
-    let all = app.queries.locations().await.map_err(|error| super::store(&error))?;
+    let all = read.app.queries.locations().await?;
     let after = paging.cursor.as_deref().unwrap_or_default();
     let mut rest: Vec<_> = all
         .iter()
@@ -58,12 +54,12 @@ pub(crate) async fn locations(
     let next_cursor = rest.last().filter(|_| more).map(|settings| settings.location_id.as_str());
     let locations =
         rest.iter().map(|settings| LocationView::of(settings, &viewer_of(&caller, &settings.location_id))).collect();
-    answer::read(&headers, &LocationPage { locations, next_cursor })
+    read.answer(&LocationPage { locations, next_cursor })
 }
 
 /// Who may change a location sees all of its settings, so that what was read can be changed and put back.
-fn viewer_of(caller: &Caller, location_id: &LocationId) -> crate::view::Viewer {
-    crate::view::Viewer { settings: caller.may_manage_location(location_id, true).is_ok(), ..caller.viewer() }
+fn viewer_of(caller: &Caller, location_id: &LocationId) -> Viewer {
+    Viewer { settings: caller.may_manage_location(location_id, true).is_ok(), ..caller.viewer() }
 }
 
 /// One location.
@@ -81,20 +77,18 @@ fn viewer_of(caller: &Caller, location_id: &LocationId) -> crate::view::Viewer {
     ),
 )]
 pub(crate) async fn location(
-    State(app): Shared,
     caller: Caller,
     InPath(location_id): InPath<String>,
-    uri: Uri,
-    headers: HeaderMap,
+    read: Read,
 ) -> Result<Response, Problem> {
-    let location_id: LocationId = super::id("location id", &location_id)?;
+    let location_id: LocationId = id("location id", &location_id)?;
     caller.may_read_location(&location_id)?;
-    Params::of(&uri, &[]).finish()?;
-    let settings = app.queries.location(&location_id).await.map_err(|error| super::store(&error))?;
+    read.params(&[]).finish()?;
+    let settings = read.app.queries.location(&location_id).await?;
     let Some(settings) = settings else {
         return Err(Problem::new(codes::LOCATION_NOT_FOUND, format!("no location {location_id} is registered")));
     };
-    answer::read(&headers, &LocationView::of(&settings, &viewer_of(&caller, &location_id)))
+    read.answer(&LocationView::of(&settings, &viewer_of(&caller, &location_id)))
 }
 
 /// Registers a location, or replaces its settings.
@@ -105,7 +99,7 @@ pub(crate) async fn location(
     path = "/v1/locations/{location_id}",
     tag = "Locations",
     params(("location_id" = String, Path, description = "The location", example = "shop-1")),
-    request_body(content = inline(crate::openapi::LocationSchema), content_type = "application/json"),
+    request_body(content = inline(crate::view::LocationSchema), content_type = "application/json"),
     responses(
         (status = 200, description = "Replaced", body = LocationView<'static>),
         (status = 201, description = "Registered", body = LocationView<'static>),
@@ -122,17 +116,17 @@ pub(crate) async fn put_location(
     headers: HeaderMap,
     request: Body,
 ) -> Result<Response, Problem> {
-    let location_id: LocationId = super::id("location id", &location_id)?;
+    let location_id: LocationId = id("location id", &location_id)?;
     caller.may_manage_location(&location_id, true)?;
     Params::of(&uri, &[]).finish()?;
-    let bytes = body::read(&headers, request, &app.limits, &app.room).await?;
-    let settings = parse(&body::parse(&bytes)?, location_id, app.clock.now())?;
+    let bytes = body::read(&headers, request, &app.limits, &app.body_budget).await?;
+    let settings = parse(&members::parse(&bytes)?, location_id, app.clock.now())?;
     drop(bytes);
-    let found = app.queries.location(&settings.location_id).await.map_err(|error| super::store(&error))?;
+    let found = app.queries.location(&settings.location_id).await?;
     caller.may_manage_location(&settings.location_id, found.is_some())?;
-    app.queries.put_location(&settings).await.map_err(|error| super::store(&error))?;
+    app.queries.put_location(&settings).await?;
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::CREATED };
-    let viewer = crate::view::Viewer { settings: true, ..caller.viewer() };
+    let viewer = Viewer { settings: true, ..caller.viewer() };
     answer::json(status, &LocationView::of(&settings, &viewer))
 }
 

@@ -9,11 +9,12 @@ use stockline_core::domain::{
     Status,
 };
 
-use super::InPath;
-use super::submit::accept;
+use super::path::{InPath, command_key};
+use crate::accept::accept;
 use crate::access::Caller;
 use crate::app::{App, Shared};
-use crate::body::{self, Members};
+use crate::body;
+use crate::members::{self, Members};
 use crate::params::Params;
 use crate::problem::{Problem, codes};
 use crate::receipt::status_url;
@@ -42,7 +43,7 @@ struct Correction {
         ("command_id" = String, Path, description = "The refused command", format = "uuid", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds (at most 20) for the outcome", example = "wait=5"),
     ),
-    request_body(content = inline(Option<crate::openapi::CorrectionSchema>), content_type = "application/json"),
+    request_body(content = inline(Option<crate::view::CorrectionSchema>), content_type = "application/json"),
     responses(
         (status = 200, description = "With `Prefer: wait`: the outcome came in time", body = OutcomeView<'static>),
         (status = 202, description = "Durable in the queue, under a new id", body = QueuedView<'static>),
@@ -55,28 +56,27 @@ struct Correction {
 pub(crate) async fn resubmit(
     State(app): Shared,
     caller: Caller,
-    InPath((item_id, command_id)): InPath<(String, String)>,
+    InPath(ids): InPath<(String, String)>,
     uri: Uri,
     headers: HeaderMap,
     request: Body,
 ) -> Result<Response, Problem> {
     caller.may_resubmit()?;
     Params::of(&uri, &[]).finish()?;
-    let state =
-        CommandKey { item_id: super::id("item id", &item_id)?, command_id: super::id("command id", &command_id)? };
-    let bytes = body::read(&headers, request, &app.limits, &app.room).await?;
-    let found = app.queries.records(std::slice::from_ref(&state)).await.map_err(|error| super::store(&error))?;
+    let key = command_key(&ids)?;
+    let bytes = body::read(&headers, request, &app.limits, &app.body_budget).await?;
+    let found = app.queries.records(std::slice::from_ref(&key)).await?;
     let viewer = caller.viewer();
     let Some(record) = found.into_iter().next().flatten().filter(|record| viewer.sees_record(record)) else {
         return Err(Problem::new(codes::COMMAND_NOT_FOUND, "no command with an outcome is known under this id"));
     };
     let command = refused(&record)?;
     if let Some(old) = &record.resubmits {
-        took_its_place(&app, old, &state, record.outcome.status).await?;
+        took_its_place(&app, old, &key, record.outcome.status).await?;
     }
     let correction = match bytes.is_empty() {
         true => Correction::default(),
-        false => match body::parse(&bytes)? {
+        false => match members::parse(&bytes)? {
             Json::Null => Correction::default(),
             json => correction(&json, command)?,
         },
@@ -122,7 +122,7 @@ fn was_not_replaced(record: &Record, command: &Command) -> Result<(), Problem> {
 /// aside, never took that command's place: sent again it could take the same effect a second time.
 async fn took_its_place(app: &App, old: &CommandKey, it: &CommandKey, status: Status) -> Result<(), Problem> {
     let of_old = CommandKey { item_id: old.item_id.clone(), command_id: old.command_id };
-    let found = app.queries.records(&[of_old]).await.map_err(|error| super::store(&error))?;
+    let found = app.queries.records(&[of_old]).await?;
     let mark = found.into_iter().flatten().next().and_then(|record| record.resubmitted_as);
     if mark.is_some_and(|by| by.item_id == it.item_id && by.command_id == it.command_id) {
         return Ok(());
@@ -140,8 +140,8 @@ async fn took_its_place(app: &App, old: &CommandKey, it: &CommandKey, status: St
 
 /// A resubmission that was set aside holds its id: queued again it would count as done.
 async fn was_not_set_aside(app: &App, command: &Command) -> Result<(), Problem> {
-    let state = CommandKey { item_id: command.item_id.clone(), command_id: command.command_id };
-    let found = app.queries.records(std::slice::from_ref(&state)).await.map_err(|error| super::store(&error))?;
+    let key = CommandKey { item_id: command.item_id.clone(), command_id: command.command_id };
+    let found = app.queries.records(std::slice::from_ref(&key)).await?;
     let Some(letter) = found.into_iter().flatten().next().and_then(|record| record.outcome.dead_letter) else {
         return Ok(());
     };
@@ -152,7 +152,7 @@ async fn was_not_set_aside(app: &App, command: &Command) -> Result<(), Problem> 
         Some(_) => "its resubmission, under status_url, was set aside and discarded for good; submit a new one instead",
     };
     let problem = Problem::new(codes::NOT_RESUBMITTABLE, detail);
-    Err(problem.with_status_url(status_url(&state.item_id, state.command_id, "")))
+    Err(problem.with_status_url(status_url(&key.item_id, key.command_id, "")))
 }
 
 fn correction(json: &Json<'_>, command: &Command) -> Result<Correction, Problem> {

@@ -3,16 +3,18 @@ use axum::extract::State;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
-use stockline_core::domain::{CommandId, CommandKey, Fault, ItemId, Json};
+use stockline_core::domain::{CommandId, CommandKey, Fault, ItemId, Json, Record};
 
-use super::InPath;
-use super::submit::preference_applied;
+use super::path::{InPath, command_key};
+use super::read::Read;
+use crate::accept::preference_applied;
 use crate::access::Caller;
-use crate::app::Shared;
-use crate::body::{self, Members};
+use crate::app::{App, Shared};
+use crate::body;
+use crate::members::{self, Members};
 use crate::params::Params;
 use crate::problem::{Problem, codes};
-use crate::receipt::{self, Standing, judge};
+use crate::receipt::{Standing, status_url};
 use crate::view::{OutcomeView, QueuedView, StatusAnswer, StatusLine};
 use crate::{answer, wait};
 
@@ -32,7 +34,7 @@ use crate::{answer, wait};
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds (at most 20) for the outcome of a queued command", example = "wait=5"),
     ),
     responses(
-        (status = 200, description = "The outcome; or `queued`, with `Retry-After`", body = inline(crate::openapi::StatusSchema)),
+        (status = 200, description = "The outcome; or `queued`, with `Retry-After`", body = inline(crate::view::StatusSchema)),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
         (status = 400, description = "`receipt_invalid`, `invalid_id`, `invalid_parameter`"),
         (status = 404, description = "`command_not_found`"),
@@ -42,51 +44,40 @@ use crate::{answer, wait};
     ),
 )]
 pub(crate) async fn status(
-    State(app): Shared,
     caller: Caller,
-    InPath((item_id, command_id)): InPath<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
+    InPath(ids): InPath<(String, String)>,
+    read: Read,
 ) -> Result<Response, Problem> {
     caller.may_read_status()?;
-    let state =
-        CommandKey { item_id: super::id("item id", &item_id)?, command_id: super::id("command id", &command_id)? };
-    let mut params = Params::of(&uri, &["receipt"]);
+    let key = command_key(&ids)?;
+    let mut params = read.params(&["receipt"]);
     let token = params.text("receipt");
     params.finish()?;
-    let receipt = receipt::read(&app, &state, token.as_deref())?;
+    let receipt = read.app.receipts.read(&key, token.as_deref())?;
     let viewer = caller.viewer();
-    let found = one(&app, &state).await?;
-    let mut standing = judge(&app, &viewer, receipt, found);
+    let found = record(&read.app, &key).await?;
+    let mut standing = read.app.receipts.judge(&viewer, receipt, found);
     let mut applied = None;
-    if let (Standing::Queued(_), Some(seconds)) = (&standing, wait::preference(&headers, app.limits.wait_s))
-        && let Some(mut found) = app.waiting.outcomes(vec![state.clone()], seconds).await
+    if let (Standing::Queued(_), Some(seconds)) = (&standing, wait::preference(&read.headers, read.app.limits.wait_s))
+        && let Some(mut found) = read.app.waiting.outcomes(vec![key.clone()], seconds).await
     {
         applied = Some(seconds);
         // `queued` is said only after a consistent read; one that failed while waiting is none.
         let found = match found.pop().flatten() {
-            None => one(&app, &state).await?,
+            None => record(&read.app, &key).await?,
             some => some,
         };
-        standing = judge(&app, &viewer, receipt, found);
+        standing = read.app.receipts.judge(&viewer, receipt, found);
     }
     let mut response = match standing {
-        Standing::Settled(record) => answer::read(&headers, &OutcomeView::of(&record, &viewer))?,
+        Standing::Settled(record) => read.answer(&OutcomeView::of(&record, &viewer))?,
         Standing::Queued(receipt) => {
-            let status_url =
-                receipt::status_url(&state.item_id, state.command_id, token.as_deref().unwrap_or_default());
-            let view = QueuedView {
-                command_id: state.command_id,
-                item_id: &state.item_id,
-                status: "queued",
-                accepted_at: receipt.accepted_at,
-                status_url: &status_url,
-            };
-            let mut response = answer::read(&headers, &view)?;
+            let status_url = status_url(&key.item_id, key.command_id, token.as_deref().unwrap_or_default());
+            let mut response = read.answer(&QueuedView::of(&key, receipt.accepted_at, &status_url))?;
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             response
         }
-        Standing::Unknown(problem) => return Err(problem),
+        Standing::Problem(problem) => return Err(problem),
     };
     if let Some(seconds) = applied {
         preference_applied(&mut response, seconds);
@@ -94,14 +85,13 @@ pub(crate) async fn status(
     Ok(response)
 }
 
-async fn one(app: &crate::app::App, state: &CommandKey) -> Result<Option<stockline_core::domain::Record>, Problem> {
-    let records = app.queries.records(std::slice::from_ref(state)).await;
-    Ok(records.map_err(|error| super::store(&error))?.pop().flatten())
+async fn record(app: &App, key: &CommandKey) -> Result<Option<Record>, Problem> {
+    Ok(app.queries.records(std::slice::from_ref(key)).await?.pop().flatten())
 }
 
 /// A line of the request.
 struct Wanted {
-    state: CommandKey,
+    key: CommandKey,
     receipt: Option<String>,
 }
 
@@ -112,7 +102,7 @@ struct Wanted {
     post,
     path = "/v1/commands/status",
     tag = "Commands",
-    request_body(content = inline(crate::openapi::StatusesSchema), content_type = "application/json"),
+    request_body(content = inline(crate::view::StatusesSchema), content_type = "application/json"),
     responses(
         (status = 200, description = "One line each", body = StatusAnswer<'static>),
         (status = 422, description = "`invalid_body`, `too_many_commands`"),
@@ -128,23 +118,23 @@ pub(crate) async fn statuses(
 ) -> Result<Response, Problem> {
     caller.may_read_status()?;
     Params::of(&uri, &[]).finish()?;
-    let bytes = body::read(&headers, request, &app.limits, &app.room).await?;
-    let wanted = parse_wanted(&body::parse(&bytes)?, app.limits.batch_commands)?;
+    let bytes = body::read(&headers, request, &app.limits, &app.body_budget).await?;
+    let wanted = parse_wanted(&members::parse(&bytes)?, app.limits.batch_commands)?;
     drop(bytes);
-    let states: Vec<_> = wanted.iter().map(|wanted| wanted.state.clone()).collect();
-    let records = app.queries.records(&states).await.map_err(|error| super::store(&error))?;
+    let keys: Vec<_> = wanted.iter().map(|wanted| wanted.key.clone()).collect();
+    let records = app.queries.records(&keys).await?;
     let viewer = caller.viewer();
     let standings: Vec<_> = wanted
         .iter()
         .zip(records)
-        .map(|(wanted, record)| match receipt::read(&app, &wanted.state, wanted.receipt.as_deref()) {
-            Ok(receipt) => judge(&app, &viewer, receipt, record),
-            Err(problem) => Standing::Unknown(problem),
+        .map(|(wanted, record)| match app.receipts.read(&wanted.key, wanted.receipt.as_deref()) {
+            Ok(receipt) => app.receipts.judge(&viewer, receipt, record),
+            Err(problem) => Standing::Problem(problem),
         })
         .collect();
     let mut answer = StatusAnswer { results: Vec::with_capacity(wanted.len()), settled: 0, queued: 0, unknown: 0 };
     for (index, (wanted, standing)) in wanted.iter().zip(&standings).enumerate() {
-        let (item_id, command_id) = (&wanted.state.item_id, wanted.state.command_id);
+        let (item_id, command_id) = (&wanted.key.item_id, wanted.key.command_id);
         let bare = StatusLine { index, item_id, command_id, status: "unknown", outcome: None, problem: None };
         answer.results.push(match standing {
             Standing::Settled(record) => {
@@ -156,7 +146,7 @@ pub(crate) async fn statuses(
                 answer.queued += 1;
                 StatusLine { status: "queued", ..bare }
             }
-            Standing::Unknown(problem) => {
+            Standing::Problem(problem) => {
                 answer.unknown += 1;
                 StatusLine { problem: Some(problem), ..bare }
             }
@@ -192,7 +182,7 @@ fn parse_line(json: &Json<'_>, index: usize) -> Result<Wanted, Vec<Fault>> {
     let receipt = members.get("receipt").and_then(|value| members.text("receipt", value)).map(str::to_owned);
     match (item_id, command_id) {
         (Some(item_id), Some(command_id)) if members.faults.is_empty() => {
-            Ok(Wanted { state: CommandKey { item_id, command_id }, receipt })
+            Ok(Wanted { key: CommandKey { item_id, command_id }, receipt })
         }
         _ => Err(members.faults),
     }

@@ -1,13 +1,9 @@
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use stockline_core::domain::{LocationId, StockState};
 use stockline_core::ports::LevelFilter;
 
+use super::read::{Read, narrowed};
 use crate::access::Caller;
-use crate::answer;
-use crate::app::Shared;
-use crate::params::Params;
 use crate::problem::Problem;
 use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
 
@@ -33,29 +29,22 @@ use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
         (status = 403, description = "`forbidden_location`"),
     ),
 )]
-pub(crate) async fn levels(
-    State(app): Shared,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Problem> {
     caller.may_read()?;
-    let mut params = Params::of(&uri, &["location_id", "state", "archived", "cursor", "limit"]);
+    let mut params = read.params(&["location_id", "state", "archived", "cursor", "limit"]);
     let states = [StockState::Low, StockState::Out, StockState::Oversold].map(|state| (state.as_str(), state));
     let mut filter = LevelFilter {
         location_id: params.parsed("location_id"),
         state: params.word("state", &states),
         archived: params.flag("archived"),
     };
-    let paging = params.paging(app.limits.page);
-    params.finish()?;
+    let paging = read.paging(params)?;
     let viewer = caller.viewer();
-    filter.location_id = super::narrowed(&caller, &viewer, filter.location_id)?;
-    let page = app.queries.levels(&filter, paging.cursor.as_deref(), paging.limit).await;
-    let page = page.map_err(|error| super::store(&error))?;
+    filter.location_id = narrowed(&caller, filter.location_id)?;
+    let page = read.app.queries.levels(&filter, paging.cursor.as_deref(), paging.limit).await?;
     let seen = page.entries.iter().filter(|view| viewer.sees(&view.level.location_id));
     let levels = seen.map(|view| LevelView::of(&view.item, &view.level)).collect();
-    answer::read(&headers, &LevelPage { levels, next_cursor: page.next_cursor.as_deref() })
+    read.answer(&LevelPage { levels, next_cursor: page.next_cursor.as_deref() })
 }
 
 /// Alerts, newest first.
@@ -75,21 +64,14 @@ pub(crate) async fn levels(
         (status = 403, description = "`forbidden_location`"),
     ),
 )]
-pub(crate) async fn alerts(
-    State(app): Shared,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(crate) async fn alerts(caller: Caller, read: Read) -> Result<Response, Problem> {
     caller.may_read()?;
-    let mut params = Params::of(&uri, &["location_id", "cursor", "limit"]);
+    let mut params = read.params(&["location_id", "cursor", "limit"]);
     let location_id = params.parsed::<LocationId>("location_id");
-    let paging = params.paging(app.limits.page);
-    params.finish()?;
+    let paging = read.paging(params)?;
     let viewer = caller.viewer();
-    let location_id = super::narrowed(&caller, &viewer, location_id)?;
-    let page = app.queries.alerts(location_id.as_ref(), paging.cursor.as_deref(), paging.limit).await;
-    let page = page.map_err(|error| super::store(&error))?;
+    let location_id = narrowed(&caller, location_id)?;
+    let page = read.app.queries.alerts(location_id.as_ref(), paging.cursor.as_deref(), paging.limit).await?;
     let alerts = page.entries.iter().filter(|record| viewer.sees(&record.alert.location_id)).map(AlertView).collect();
-    answer::read(&headers, &AlertPage { alerts, next_cursor: page.next_cursor.as_deref() })
+    read.answer(&AlertPage { alerts, next_cursor: page.next_cursor.as_deref() })
 }

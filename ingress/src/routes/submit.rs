@@ -1,20 +1,16 @@
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{LOCATION, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use stockline_core::domain::{Command, CommandId, Fault, ParseContext, Queued, Record, encode_command, parse_command};
+use stockline_core::domain::{CommandId, Fault, ParseContext, parse_command};
 
+use crate::accept::accept;
 use crate::access::Caller;
-use crate::app::{App, Shared};
-use crate::packer::{Line, Submitted};
+use crate::app::Shared;
 use crate::params::Params;
 use crate::problem::{Problem, codes};
-use crate::receipt::{Accepted, Standing, judge};
-use crate::view::{OutcomeView, QueuedView, Viewer};
-use crate::{answer, body, metrics, wait};
+use crate::view::{OutcomeView, QueuedView};
+use crate::{body, members};
 
 /// Submits one command.
 ///
@@ -29,7 +25,7 @@ use crate::{answer, body, metrics, wait};
         ("Idempotency-Key" = Option<String>, Header, description = "The command's id, quoted or bare, where the body has none; where both have one they must be equal", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds (at most 20) for the outcome. Where too many requests wait already, the answer comes at once, without `Preference-Applied`", example = "wait=5"),
     ),
-    request_body(content = inline(crate::openapi::CommandSchema), content_type = "application/json"),
+    request_body(content = inline(crate::view::CommandSchema), content_type = "application/json"),
     responses(
         (status = 200, description = "With `Prefer: wait`: the outcome came in time", body = OutcomeView<'static>),
         (status = 202, description = "Durable in the queue", body = QueuedView<'static>, headers(
@@ -49,14 +45,14 @@ pub(crate) async fn submit(
     request: Body,
 ) -> Result<Response, Problem> {
     Params::of(&uri, &[]).finish()?;
-    let bytes = body::read(&headers, request, &app.limits, &app.room).await?;
+    let bytes = body::read(&headers, request, &app.limits, &app.body_budget).await?;
     let context = ParseContext {
         pointer: String::new(),
         default_location: app.default_location.clone(),
         sent_at: None,
         command_id: idempotency_key(&headers)?,
     };
-    let command = parse_command(&body::parse(&bytes)?, &context).map_err(Problem::invalid_command)?;
+    let command = parse_command(&members::parse(&bytes)?, &context).map_err(Problem::invalid_command)?;
     drop(bytes);
     caller.may_submit(&command, &app.staff_may)?;
     accept(&app, &caller, command, None, &headers).await
@@ -74,97 +70,4 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<CommandId>, Problem> {
             detail: format!("Idempotency-Key {error}"),
         }])
     })
-}
-
-/// Queues one command and answers.
-pub(crate) async fn accept(
-    app: &Arc<App>,
-    caller: &Caller,
-    command: Command,
-    replaced: Option<&Record>,
-    headers: &HeaderMap,
-) -> Result<Response, Problem> {
-    let accepted_at = app.clock.now();
-    let receipted = Accepted::of(app, &command, accepted_at);
-    let queued = Queued {
-        command,
-        accepted_at,
-        submitted_by: caller.submitted_by(),
-        retry: 0,
-        resubmits: replaced.map(Record::reference),
-        first_accepted_at: replaced.map(Record::first_accepted_at),
-        trace: None,
-    };
-    let line = Line { item_id: queued.command.item_id.clone(), envelope: encode_command(&queued) };
-    drop(queued);
-    match app.packer.submit(vec![line]).await {
-        Submitted::Overloaded => return Err(Problem::overloaded()),
-        Submitted::Lines(lines) if lines.first() != Some(&true) => {
-            metrics::failed(1);
-            return Err(not_queued());
-        }
-        Submitted::Lines(_) => metrics::accepted(1),
-    }
-    let mut response = match wait::preference(headers, app.limits.wait_s) {
-        None => queued_response(&receipted)?,
-        Some(seconds) => match app.waiting.outcomes(vec![receipted.state.clone()], seconds).await {
-            None => queued_response(&receipted)?,
-            Some(mut found) => {
-                let found = found.pop().flatten();
-                let viewer = caller.viewer();
-                let mut response = match found {
-                    None => queued_response(&receipted)?,
-                    some => settled_response(&viewer, &receipted, judge(app, &viewer, Some(receipted.receipt), some))?,
-                };
-                preference_applied(&mut response, seconds);
-                response
-            }
-        },
-    };
-    if response.status() == StatusCode::ACCEPTED {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    Ok(response)
-}
-
-/// The command may be in the queue all the same.
-pub(crate) fn not_queued() -> Problem {
-    let detail = "the queue did not acknowledge the command in time; send the same command with the same id again, which is safe";
-    Problem::new(codes::QUEUE_UNAVAILABLE, detail)
-}
-
-/// Says that `Prefer: wait` was honoured (RFC 7240).
-pub(crate) fn preference_applied(response: &mut Response, seconds: u64) {
-    if let Ok(value) = HeaderValue::from_str(&format!("wait={seconds}")) {
-        response.headers_mut().insert(HeaderName::from_static("preference-applied"), value);
-    }
-}
-
-fn queued_response(receipted: &Accepted) -> Result<Response, Problem> {
-    let view = QueuedView {
-        command_id: receipted.state.command_id,
-        item_id: &receipted.state.item_id,
-        status: "queued",
-        accepted_at: receipted.receipt.accepted_at,
-        status_url: &receipted.status_url,
-    };
-    located(answer::json(StatusCode::ACCEPTED, &view)?, receipted)
-}
-
-fn settled_response(viewer: &Viewer, receipted: &Accepted, standing: Standing) -> Result<Response, Problem> {
-    match standing {
-        Standing::Settled(record) => {
-            located(answer::json(StatusCode::OK, &OutcomeView::of(&record, viewer))?, receipted)
-        }
-        Standing::Queued(_) => queued_response(receipted),
-        Standing::Unknown(problem) => Err(problem),
-    }
-}
-
-fn located(mut response: Response, receipted: &Accepted) -> Result<Response, Problem> {
-    // Ids and receipts have no character that a header refuses.
-    if let Ok(value) = HeaderValue::from_str(&receipted.status_url) {
-        response.headers_mut().insert(LOCATION, value);
-    }
-    Ok(response)
 }

@@ -1,7 +1,7 @@
 //! Serves HTTP/1.1 and HTTP/2, plain or over TLS, with every connection bounded in number and in time.
 
 mod connection;
-mod room;
+mod open_files;
 mod tls;
 
 #[cfg(test)]
@@ -29,11 +29,12 @@ use tokio_rustls::server::TlsStream;
 use tower::Service as _;
 
 pub use connection::IDLE_TIMEOUT;
-pub use room::connections_that_fit;
+pub use open_files::connections_that_fit;
 pub use tls::tls_config;
 
 use self::connection::{Requests, TimedIo};
-use crate::{IngressError, TlsFiles};
+use crate::config::TlsFiles;
+use crate::error::IngressError;
 
 /// Time for a TLS handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,7 +65,7 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(address)?;
     // No more than may be open: behind a longer line of connections of no use, a till would wait for several times
     // [`GIVE_WAY_AFTER`].
-    let fit = room::files_for_connections().and_then(|fit| u32::try_from(fit).ok());
+    let fit = open_files::files_for_connections().and_then(|fit| u32::try_from(fit).ok());
     socket.listen(fit.map_or(BACKLOG, |fit| fit.min(BACKLOG)))
 }
 

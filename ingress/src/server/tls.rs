@@ -8,7 +8,8 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::{IngressError, TlsFiles};
+use crate::config::TlsFiles;
+use crate::error::IngressError;
 
 /// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, sessions resumed by ticket.
 ///

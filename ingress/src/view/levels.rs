@@ -3,7 +3,7 @@ use stockline_core::domain::{Cost, Item, ItemId, Level, LocationId, Quantity, Sh
 use stockline_core::ports;
 use utoipa::ToSchema;
 
-use super::Viewer;
+use super::viewer::Viewer;
 
 /// The stock of one item at one location.
 #[derive(Debug, Serialize, ToSchema)]

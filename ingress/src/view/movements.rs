@@ -5,7 +5,7 @@ use stockline_core::domain::{CommandId, CommandKind, Cost, LocationId, Quantity,
 use stockline_core::ports::Movement;
 use utoipa::ToSchema;
 
-use super::Viewer;
+use super::viewer::Viewer;
 
 /// One ledger entry with its place.
 #[derive(Debug, Serialize, ToSchema)]

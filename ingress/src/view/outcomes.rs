@@ -7,7 +7,9 @@ use stockline_core::domain::{
 use stockline_core::ports::Movement;
 use utoipa::ToSchema;
 
-use super::{MovementView, Viewer};
+use super::movements::MovementView;
+use super::requests::CommandSchema;
+use super::viewer::Viewer;
 use crate::problem::Problem;
 
 /// A command as submitted.
@@ -80,13 +82,13 @@ pub(crate) struct OutcomeView<'a> {
     submitted_by: &'a str,
     /// As submitted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<crate::openapi::CommandSchema>)]
+    #[schema(value_type = Option<CommandSchema>)]
     command: Option<CommandView<'a>>,
     /// The ledger entries it made, the giving side first. For a token bound to locations only those there.
     effects: Vec<MovementView>,
     /// Set when rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<crate::openapi::RejectionSchema>)]
+    #[schema(value_type = Option<RejectionSchema>)]
     rejection: Option<RejectionView<'a>>,
     /// Set when dead-lettered.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,19 +143,25 @@ impl<'a> OutcomeView<'a> {
 pub(crate) struct QueuedView<'a> {
     /// The command.
     #[schema(value_type = String, format = "uuid", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b")]
-    pub(crate) command_id: CommandId,
+    command_id: CommandId,
     /// The item.
     #[schema(value_type = String, example = "cola-033")]
-    pub(crate) item_id: &'a ItemId,
+    item_id: &'a ItemId,
     /// `queued`
     #[schema(example = "queued")]
-    pub(crate) status: &'static str,
+    status: &'static str,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
-    pub(crate) accepted_at: Timestamp,
+    accepted_at: Timestamp,
     /// Where to look for the outcome, with the receipt.
     #[schema(example = "/v1/items/cola-033/commands/01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b?receipt=AQAAAZ…")]
-    pub(crate) status_url: &'a str,
+    status_url: &'a str,
+}
+
+impl<'a> QueuedView<'a> {
+    pub(crate) fn of(key: &'a CommandKey, accepted_at: Timestamp, status_url: &'a str) -> Self {
+        Self { command_id: key.command_id, item_id: &key.item_id, status: "queued", accepted_at, status_url }
+    }
 }
 
 /// One line's answer.
@@ -239,4 +247,46 @@ pub(crate) struct StatusAnswer<'a> {
     /// Lines of which nothing can be said.
     #[schema(example = 0)]
     pub(crate) unknown: usize,
+}
+
+/// A page of refused commands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CommandPage<'a> {
+    /// Newest first.
+    pub(crate) commands: Vec<OutcomeView<'a>>,
+    /// Where the next page begins; null at the end.
+    pub(crate) next_cursor: Option<&'a str>,
+}
+
+/// An outcome, or `queued`.
+#[derive(ToSchema)]
+#[schema(as = Status)]
+#[serde(untagged)]
+#[expect(dead_code, clippy::large_enum_variant, reason = "describes what routes::status writes")]
+pub(crate) enum StatusSchema {
+    /// It has an outcome.
+    Outcome(OutcomeView<'static>),
+    /// It has none yet.
+    Queued(QueuedView<'static>),
+}
+
+/// Why a command was refused, and what was found.
+#[derive(ToSchema)]
+#[schema(as = Rejection, example = json!({
+    "code": "insufficient_stock", "detail": "2 were asked for and 1 is available at shop-1", "available": "1"
+}))]
+#[expect(dead_code, reason = "describes what domain::Rejection writes")]
+pub(crate) struct RejectionSchema {
+    /// `unknown_item`, `item_exists`, `item_archived`, `unknown_location`, `location_closed`, `barcode_taken`, `decimals_in_use`, `fractional_quantity`, `occurred_at_out_of_range`, `count_too_late`, `precondition_failed`, `insufficient_stock` or `quantity_overflow`; the first that holds.
+    code: String,
+    /// What was wrong and what to do.
+    detail: String,
+    /// `precondition_failed`: the balance that was found.
+    found: Option<String>,
+    /// `insufficient_stock`: what was available.
+    available: Option<String>,
+    /// `item_exists`, `barcode_taken`: the item that holds it.
+    held_by: Option<String>,
+    /// The location it is about, where there is more than one.
+    location_id: Option<String>,
 }

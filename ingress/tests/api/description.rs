@@ -22,7 +22,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
 
 /// What the router's source registers.
 fn routed() -> BTreeSet<(String, String)> {
-    let source = include_str!("../../src/routes.rs");
+    let source = include_str!("../../src/router.rs");
     let mut routed = BTreeSet::new();
     for line in source.split(".route(").skip(1) {
         let path = line.split('"').nth(1).unwrap();

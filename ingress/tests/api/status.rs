@@ -15,7 +15,7 @@ async fn without_a_receipt_an_unknown_id_is_404_and_says_that_sending_again_is_s
     let path = format!("/v1/items/cola/commands/{}", id(1));
     let answer = staff.get(&path).await;
     assert_eq!((answer.status, answer.code()), (404, "command_not_found"));
-    assert!(answer.body["detail"].as_str().unwrap().contains("with the same id again is safe"));
+    assert!(answer.body["detail"].as_str().unwrap().contains("it is safe to send the same command"));
     let receipt = accepted.body["status_url"].as_str().unwrap().split_once('=').unwrap().1.to_owned();
     let foreign = staff.get(&format!("/v1/items/cola/commands/{}?receipt={receipt}", id(2))).await;
     assert_eq!((foreign.status, foreign.code()), (404, "command_not_found"), "of another command");

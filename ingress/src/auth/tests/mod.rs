@@ -4,10 +4,14 @@ mod rotation;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use stockline_core::ports::FixedClock;
+use axum::http::HeaderValue;
+use stockline_core::domain::Timestamp;
+use stockline_core::ports::{Clock, FixedClock};
 
+use super::remote::Pace;
 use super::testing::{CLIENT, ISSUER, TestKey, bearer, clock, jwks};
 use super::*;
+use crate::config::{AuthConfig, JwksSource};
 
 /// An authenticator over a key file with the first key, and what it stands on.
 struct OnFile {

@@ -1,4 +1,4 @@
-//! Who may do what, what is answered, and the order of packs.
+//! Rights, answers, and the order of packs.
 
 use super::edit;
 use crate::{Mutation, Suite};
@@ -10,7 +10,7 @@ const RIGHTS: &str = "ingress/src/auth/rights.rs";
 const TOKEN: &str = "ingress/src/auth/token.rs";
 const ACTOR: &str = "ingress/src/packer/actor.rs";
 const RECEIPT: &str = "ingress/src/receipt.rs";
-const ROOM: &str = "ingress/src/room.rs";
+const BODY_BUDGET: &str = "ingress/src/body_budget.rs";
 const RESUBMIT: &str = "ingress/src/routes/resubmit.rs";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
@@ -84,8 +84,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "a-pack-sent-again-has-another-id",
         edits: &[edit(
             ACTOR,
-            "            return Some(flying.pack.clone());",
-            "            return Some(Pack { dedup_id: Uuid::new_v4(), ..flying.pack.clone() });",
+            "            return Some(unacknowledged.pack.clone());",
+            "            return Some(Pack { dedup_id: Uuid::new_v4(), ..unacknowledged.pack.clone() });",
         )],
         suite: LIBRARY,
         killed_by: "packer::tests::an_ambiguous_pack_goes_again_under_its_id_before_anything_later_of_its_item",
@@ -94,8 +94,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "after-a-failed-line-the-later-ones-of-its-item-are-sent",
         edits: &[edit(
             ACTOR,
-            "group.remove(|entry| failed.contains(&entry.of.request));",
-            "group.remove(|entry| failed.contains(&entry.of.request) && false);",
+            "backlog.remove(|entry| failed.contains(&entry.of.request));",
+            "backlog.remove(|entry| failed.contains(&entry.of.request) && false);",
         )],
         suite: LIBRARY,
         killed_by: "packer::tests::when_a_line_fails_the_later_ones_of_its_item_in_the_request_fail_unsent",
@@ -114,8 +114,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "queued-is-answered-without-a-receipt",
         edits: &[edit(
             RECEIPT,
-            "        (None, None) => Standing::Unknown(not_found()),",
-            "        (None, None) => Standing::Queued(Receipt { accepted_at: app.clock.now(), fingerprint: Fingerprint::from_bytes([0; 16]) }),",
+            "            (None, None) => Standing::Problem(not_found()),",
+            "            (None, None) => Standing::Queued(Receipt { accepted_at: self.clock.now(), fingerprint: Fingerprint::from_bytes([0; 16]) }),",
         )],
         suite: API,
         killed_by: "status::without_a_receipt_an_unknown_id_is_404_and_says_that_sending_again_is_safe",
@@ -124,8 +124,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "what-was-lost-is-queued-for-ever",
         edits: &[edit(
             RECEIPT,
-            "app.clock.now().millis_since(receipt.accepted_at) > app.retention_ms =>",
-            "app.clock.now().millis_since(receipt.accepted_at) > app.retention_ms && false =>",
+            "self.clock.now().millis_since(receipt.accepted_at) > self.retention_ms =>",
+            "self.clock.now().millis_since(receipt.accepted_at) > self.retention_ms && false =>",
         )],
         suite: API,
         killed_by: "status::a_receipt_older_than_the_retention_without_an_outcome_is_410",
@@ -172,13 +172,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "large-bodies-are-not-counted",
-        edits: &[edit(ROOM, "self.large_bodies.acquire_many(units)", "self.large_bodies.acquire_many(0)")],
+        edits: &[edit(BODY_BUDGET, "self.large.acquire_many(units)", "self.large.acquire_many(0)")],
         suite: LIBRARY,
-        killed_by: "room::tests::large_bodies_have_so_much_room_and_no_more",
+        killed_by: "body_budget::tests::large_bodies_fit_into_the_budget_or_wait",
     },
     Mutation {
         name: "slow-large-bodies-take-all-room",
-        edits: &[edit(ROOM, "large_slow: Semaphore::new(large / 2)", "large_slow: Semaphore::new(large)")],
+        edits: &[edit(BODY_BUDGET, "slow_large: Semaphore::new(large / 2)", "slow_large: Semaphore::new(large)")],
         suite: API,
         killed_by: "limits::slow_large_bodies_leave_room_for_others",
     },
@@ -194,7 +194,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "the-age-of-a-resubmission-is-judged-by-its-own-acceptance",
-        edits: &[edit("ingress/src/routes/submit.rs", "replaced.map(Record::first_accepted_at)", "None")],
+        edits: &[edit("ingress/src/accept.rs", "replaced.map(Record::first_accepted_at)", "None")],
         suite: API,
         killed_by: "resubmit::a_refused_sale_can_be_corrected_more_than_a_month_later_and_again",
     },

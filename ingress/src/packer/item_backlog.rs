@@ -1,13 +1,17 @@
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use stockline_core::domain::{MAX_PACK_BYTES, MAX_PACK_COMMANDS, MESSAGE_FRAME_BYTES};
 use stockline_core::ports::Pack;
 use stockline_service::Retry;
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
-use super::{MAX_LINGER, QUIET};
+/// The longest that a pack of a busy item lingers to fill, after the pack before it was acknowledged.
+pub(super) const MAX_LINGER: Duration = Duration::from_millis(20);
+/// If no command for a busy item arrives in this time, its pack is sent.
+const QUIET: Duration = Duration::from_millis(1);
 
-/// Which line of which request.
+/// A line of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LineOf {
     pub(super) request: u64,
@@ -22,46 +26,57 @@ pub(super) struct Entry {
     pub(super) deadline: Instant,
 }
 
-/// A pack that was sent at least once and not acknowledged.
+/// A pack that was sent at least once and is not acknowledged.
 #[derive(Debug)]
-pub(super) struct Flying {
+pub(super) struct UnacknowledgedPack {
     pub(super) pack: Pack,
     pub(super) lines: Vec<LineOf>,
     pub(super) retry: Retry,
     pub(super) deadline: Instant,
 }
 
-/// Where an item's next pack stands.
+/// What happens next to an item's pack.
+///
+/// ```text
+///                                acknowledged, nothing waits ──▶ (dropped)
+///            dispatched            │
+///   Ready ───────────────▶ Sent ───┤ acknowledged, more waits
+///     ▲ ▲                   │      └──────────────▶ Lingering
+///     │ │    due again      │ failed                    │
+///     │ └────────────── Backoff                         │
+///     └─────────────────────────────────────────────────┘
+///              full, or quiet, or the linger is over
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// In the list of those to be sent next.
+    /// It is in the list of packs to be sent.
     Ready,
-    /// Filling until the item is quiet or its linger is over.
-    Held { since: Instant },
-    /// In flight.
+    /// It fills until the item is quiet or the linger is over.
+    Lingering { since: Instant },
+    /// It is in flight.
     Sent,
-    /// To be sent again then.
+    /// It is sent again at `due`.
     Backoff { due: Instant },
 }
 
-/// The commands of one item.
+/// The commands of one item that are not acknowledged by the queue.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct ItemBacklog {
     pub(super) waiting: VecDeque<Entry>,
     waiting_bytes: usize,
     pub(super) stage: Stage,
-    pub(super) flying: Option<Flying>,
+    pub(super) unacknowledged: Option<UnacknowledgedPack>,
     linger: Duration,
     last_arrival: Instant,
 }
 
-impl Group {
+impl ItemBacklog {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             stage: Stage::Ready,
-            flying: None,
+            unacknowledged: None,
             linger: Duration::ZERO,
             last_arrival: now,
         }
@@ -73,13 +88,13 @@ impl Group {
         self.last_arrival = now;
     }
 
-    /// Would waiting longer not make the next pack larger?
-    pub(super) fn is_full(&self) -> bool {
+    /// Is the next pack full already?
+    fn is_full(&self) -> bool {
         self.waiting.len() >= MAX_PACK_COMMANDS || self.waiting_bytes + MESSAGE_FRAME_BYTES >= MAX_PACK_BYTES
     }
 
-    /// The commands of the next pack, in order.
-    pub(super) fn take(&mut self) -> Vec<Entry> {
+    /// Removes the commands of the next pack and returns them in order.
+    pub(super) fn take_pack(&mut self) -> Vec<Entry> {
         let (mut count, mut bytes) = (0, MESSAGE_FRAME_BYTES);
         for entry in self.waiting.iter().take(MAX_PACK_COMMANDS) {
             bytes += entry.envelope.len() + 1;
@@ -93,7 +108,7 @@ impl Group {
         taken
     }
 
-    /// Takes out what `unwanted` names.
+    /// Removes the waiting commands that `unwanted` selects, and returns their lines.
     pub(super) fn remove(&mut self, unwanted: impl Fn(&Entry) -> bool) -> Vec<LineOf> {
         let mut removed = Vec::new();
         let bytes = &mut self.waiting_bytes;
@@ -108,19 +123,21 @@ impl Group {
         removed
     }
 
-    /// After a pack landed and more waits: when to look again, or `None` to send now.
-    pub(super) fn hold(&mut self, now: Instant) -> Option<Instant> {
+    /// Begins to linger after a pack was acknowledged and more commands wait. Returns when to look again, or `None` to
+    /// send now.
+    pub(super) fn begin_linger(&mut self, now: Instant) -> Option<Instant> {
         if self.is_full() || self.linger.is_zero() {
             self.linger = self.linger.max(QUIET);
             self.stage = Stage::Ready;
             return None;
         }
-        self.stage = Stage::Held { since: now };
+        self.stage = Stage::Lingering { since: now };
         Some(now + QUIET)
     }
 
-    /// While held: when to look again, or `None` to send now. Commands that keep coming make the linger grow.
-    pub(super) fn look(&mut self, since: Instant, now: Instant) -> Option<Instant> {
+    /// Looks whether the linger ends. Returns when to look again, or `None` to send now. While commands keep arriving,
+    /// the linger grows.
+    pub(super) fn check_linger(&mut self, since: Instant, now: Instant) -> Option<Instant> {
         let end = since + self.linger;
         let quiet = self.last_arrival + QUIET;
         if now >= end && now < quiet {

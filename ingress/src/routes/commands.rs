@@ -1,13 +1,9 @@
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use stockline_core::domain::{RejectionCode, Status};
 use stockline_core::ports::CommandFilter;
 
+use super::read::{Read, narrowed};
 use crate::access::Caller;
-use crate::answer;
-use crate::app::Shared;
-use crate::params::Params;
 use crate::problem::Problem;
 use crate::view::{CommandPage, OutcomeView};
 
@@ -34,15 +30,10 @@ use crate::view::{CommandPage, OutcomeView};
         (status = 400, description = "`invalid_parameter`"),
     ),
 )]
-pub(crate) async fn commands(
-    State(app): Shared,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
+pub(crate) async fn commands(caller: Caller, read: Read) -> Result<Response, Problem> {
     caller.may_read()?;
     let known = ["status", "code", "location_id", "since", "all", "cursor", "limit"];
-    let mut params = Params::of(&uri, &known);
+    let mut params = read.params(&known);
     let statuses = [Status::Rejected, Status::DeadLettered].map(|status| (status.as_str(), status));
     let mut filter = CommandFilter {
         status: params.word("status", &statuses).unwrap_or(Status::Rejected),
@@ -51,13 +42,11 @@ pub(crate) async fn commands(
         since: params.parsed("since"),
         settled_otherwise: params.flag("all"),
     };
-    let paging = params.paging(app.limits.page);
-    params.finish()?;
+    let paging = read.paging(params)?;
     let viewer = caller.viewer();
-    filter.location_id = super::narrowed(&caller, &viewer, filter.location_id)?;
-    let page = app.queries.commands(&filter, paging.cursor.as_deref(), paging.limit).await;
-    let page = page.map_err(|error| super::store(&error))?;
+    filter.location_id = narrowed(&caller, filter.location_id)?;
+    let page = read.app.queries.commands(&filter, paging.cursor.as_deref(), paging.limit).await?;
     let seen = page.entries.iter().filter(|record| viewer.sees_record(record));
     let commands = seen.map(|record| OutcomeView::of(record, &viewer)).collect();
-    answer::read(&headers, &CommandPage { commands, next_cursor: page.next_cursor.as_deref() })
+    read.answer(&CommandPage { commands, next_cursor: page.next_cursor.as_deref() })
 }

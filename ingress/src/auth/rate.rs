@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::auth::TokenHash;
+use super::principal::TokenHash;
 
 /// Tokens that are counted at once. While more are busy, those beyond are not limited.
 pub const RATE_TOKENS: usize = 100_000;

@@ -134,18 +134,6 @@ pub(crate) struct StatusesSchema {
     commands: Vec<StatusesLineSchema>,
 }
 
-/// An outcome, or `queued`.
-#[derive(ToSchema)]
-#[schema(as = Status)]
-#[serde(untagged)]
-#[expect(dead_code, clippy::large_enum_variant, reason = "describes what routes::status writes")]
-pub(crate) enum StatusSchema {
-    /// It has an outcome.
-    Outcome(crate::view::OutcomeView<'static>),
-    /// It has none yet.
-    Queued(crate::view::QueuedView<'static>),
-}
-
 /// What to correct; nothing where the body is left out.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -158,84 +146,4 @@ pub(crate) struct CorrectionSchema {
     location_id: Option<String>,
     #[schema(schema_with = values::on_shortage)]
     on_shortage: Option<String>,
-}
-
-/// Why a command was refused, and what was found.
-#[derive(ToSchema)]
-#[schema(as = Rejection, example = json!({
-    "code": "insufficient_stock", "detail": "2 were asked for and 1 is available at shop-1", "available": "1"
-}))]
-#[expect(dead_code, reason = "describes what domain::Rejection writes")]
-pub(crate) struct RejectionSchema {
-    /// `unknown_item`, `item_exists`, `item_archived`, `unknown_location`, `location_closed`, `barcode_taken`, `decimals_in_use`, `fractional_quantity`, `occurred_at_out_of_range`, `count_too_late`, `precondition_failed`, `insufficient_stock` or `quantity_overflow`; the first that holds.
-    code: String,
-    /// What was wrong and what to do.
-    detail: String,
-    /// `precondition_failed`: the balance that was found.
-    found: Option<String>,
-    /// `insufficient_stock`: what was available.
-    available: Option<String>,
-    /// `item_exists`, `barcode_taken`: the item that holds it.
-    held_by: Option<String>,
-    /// The location it is about, where there is more than one.
-    location_id: Option<String>,
-}
-
-/// A level crossed into `low`, `out` or `oversold`.
-#[derive(ToSchema)]
-#[schema(as = Alert, example = json!({
-    "alert_id": "cola-033:shop-1:1", "item_id": "cola-033", "location_id": "shop-1", "alert_no": 1, "kind": "low",
-    "on_hand": "5", "low_stock_threshold": "6", "seq": 9, "raised_at": "2026-01-31T08:15:02.120Z",
-    "command_id": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b", "item_name": "Cola 0.33 l", "unit": "bottle",
-    "sent_at": "2026-01-31T08:15:03.007Z"
-}))]
-#[expect(dead_code, reason = "describes what ports::AlertRecord writes")]
-pub(crate) struct AlertSchema {
-    /// `{item}:{location}:{alert_no}`
-    alert_id: String,
-    /// The item.
-    item_id: String,
-    /// The location.
-    location_id: String,
-    /// The level's own counter, from 1.
-    alert_no: u64,
-    /// `low`, `out` or `oversold`.
-    kind: String,
-    /// The balance right after the entry that crossed.
-    on_hand: String,
-    /// The threshold it was judged by.
-    low_stock_threshold: Option<String>,
-    /// The ledger entry that crossed.
-    seq: u64,
-    /// When it was committed.
-    #[schema(format = DateTime)]
-    raised_at: String,
-    /// The command that caused it.
-    #[schema(format = "uuid")]
-    command_id: String,
-    /// The item's name then.
-    item_name: String,
-    /// The item's unit then.
-    unit: String,
-    /// When the mail provider took the mail; absent until then.
-    #[schema(format = DateTime)]
-    sent_at: Option<String>,
-}
-
-/// The settings of a location.
-#[derive(ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = LocationSettings, example = json!({
-    "name": "Shop 1, High Street", "time_zone": "Europe/Berlin", "alert_emails": ["shop-1@example.com"], "closed": false
-}))]
-#[expect(dead_code, reason = "describes what routes::locations reads")]
-pub(crate) struct LocationSchema {
-    /// What people call it, 1 to 200 characters.
-    name: String,
-    /// IANA name; `UTC` unless given.
-    time_zone: Option<String>,
-    /// Who gets this location's alerts, at most 20; empty: the configured list.
-    alert_emails: Option<Vec<String>>,
-    /// A closed location takes no new movements.
-    closed: Option<bool>,
 }

@@ -20,7 +20,7 @@ const LOCATION_ID: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$";
 const PAGE_MAX: usize = 1_000;
 
 /// What a parameter of this name can be, where that is more than a text or a time.
-pub(super) fn of_parameter(name: &str) -> Option<Object> {
+pub(crate) fn of_parameter(name: &str) -> Option<Object> {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let words = |words: &[&str]| text().enum_values(Some(words.iter().map(|word| Value::from(*word)))).build();
     Some(match name {

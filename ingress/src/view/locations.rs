@@ -1,33 +1,8 @@
 use serde::Serialize;
 use stockline_core::domain::{LocationId, LocationSettings, Timestamp};
-use stockline_core::ports::AlertRecord;
 use utoipa::ToSchema;
 
-use super::{OutcomeView, Viewer};
-
-/// A page of refused commands.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct CommandPage<'a> {
-    /// Newest first.
-    pub(crate) commands: Vec<OutcomeView<'a>>,
-    /// Where the next page begins; null at the end.
-    pub(crate) next_cursor: Option<&'a str>,
-}
-
-/// An alert.
-#[derive(Debug, Serialize)]
-#[serde(transparent)]
-pub(crate) struct AlertView<'a>(pub(crate) &'a AlertRecord);
-
-/// A page of alerts.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct AlertPage<'a> {
-    /// Newest first.
-    #[schema(value_type = Vec<crate::openapi::AlertSchema>)]
-    pub(crate) alerts: Vec<AlertView<'a>>,
-    /// Where the next page begins; null at the end.
-    pub(crate) next_cursor: Option<&'a str>,
-}
+use super::viewer::Viewer;
 
 /// The settings of a location.
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,4 +49,22 @@ pub(crate) struct LocationPage<'a> {
     pub(crate) locations: Vec<LocationView<'a>>,
     /// Where the next page begins; null at the end.
     pub(crate) next_cursor: Option<&'a str>,
+}
+
+/// The settings of a location.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = LocationSettings, example = json!({
+    "name": "Shop 1, High Street", "time_zone": "Europe/Berlin", "alert_emails": ["shop-1@example.com"], "closed": false
+}))]
+#[expect(dead_code, reason = "describes what routes::locations reads")]
+pub(crate) struct LocationSchema {
+    /// What people call it, 1 to 200 characters.
+    name: String,
+    /// IANA name; `UTC` unless given.
+    time_zone: Option<String>,
+    /// Who gets this location's alerts, at most 20; empty: the configured list.
+    alert_emails: Option<Vec<String>>,
+    /// A closed location takes no new movements.
+    closed: Option<bool>,
 }

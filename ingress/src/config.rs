@@ -1,0 +1,121 @@
+//! The configuration of the ingress.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use stockline_core::domain::ReceiptKeys;
+
+use crate::login::LoginConfig;
+use crate::staff_may::StaffMay;
+
+/// How the ingress runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Which tokens are accepted.
+    pub auth: AuthConfig,
+    /// Where people get a token. With `None`, `/v1/login` answers `login_not_configured`.
+    pub login: Option<LoginConfig>,
+    /// The keys that sign and verify receipts.
+    pub receipt_keys: ReceiptKeys,
+    /// Whether a movement must name its location. If not, a movement without one is at `main`.
+    pub require_location: bool,
+    /// What Staff may do beyond the default.
+    pub staff_may: StaffMay,
+    /// The bounds of the API.
+    pub limits: Limits,
+    /// The files to serve HTTPS with; `None` serves plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// How long a command can wait in the queue and the dead letter queue together, in milliseconds. If a receipt is
+    /// older and its command has no outcome, the status is `outcome_missing`.
+    pub retention_ms: i64,
+    /// How long requests in progress may take after a shutdown request.
+    pub drain: Duration,
+}
+
+/// Which tokens are accepted.
+#[derive(Debug, Clone)]
+pub struct AuthConfig {
+    /// The issuer; a token's `iss` must equal it.
+    pub issuer: String,
+    /// The accepted clients; a token's `client_id` must be one of them.
+    pub client_ids: Vec<String>,
+    /// Where the keys that sign tokens are.
+    pub jwks: JwksSource,
+    /// A file of revoked tokens, one `jti` a line. It is read again when it changes.
+    pub revoked_file: Option<PathBuf>,
+}
+
+/// Where the keys that sign tokens are.
+#[derive(Debug, Clone)]
+pub enum JwksSource {
+    /// At an address; they are fetched, cached and refreshed.
+    Url(String),
+    /// In a file, which is read again when it changes.
+    File(PathBuf),
+}
+
+/// Every bound of the API, published at `/v1/limits`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request body.
+    pub body_bytes: usize,
+    /// Bytes that all bodies over 16 KiB may occupy together while they are read; at least two bodies of the largest
+    /// size. Further bodies wait, and get 503 after 1 s. Slow bodies may use half of it.
+    pub large_bodies_bytes: usize,
+    /// Commands of one batch.
+    pub batch_commands: usize,
+    /// Requests that wait for outcomes at once.
+    pub waiters: usize,
+    /// Commands that all waiting requests wait for together.
+    pub waited_commands: usize,
+    /// The longest `Prefer: wait`, in seconds.
+    pub wait_s: u64,
+    /// Commands that are accepted but not yet in the queue; beyond it requests get 503.
+    pub buffered_commands: usize,
+    /// Requests in progress at once. Further requests wait, as many as there may be connections, and get 503 after 1 to
+    /// 10 s. Slow bodies beyond an eighth of this number get 503 at once.
+    pub concurrent_requests: usize,
+    /// Open connections; fewer if the limit of open files is lower. Further connections wait to be accepted, and idle
+    /// connections are closed for them.
+    pub connections: usize,
+    /// Time to send the head of a request, in seconds.
+    pub header_timeout_s: u64,
+    /// Time for a whole request without its `Prefer: wait`, in seconds.
+    pub request_timeout_s: u64,
+    /// Requests per second and token; `None` sets no limit.
+    pub rate_per_s: Option<u32>,
+    /// Requests that an idle token may make at once.
+    pub rate_burst: u32,
+    /// Entries of a list page.
+    pub page: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1024 * 1024,
+            large_bodies_bytes: 64 * 1024 * 1024,
+            batch_commands: 500,
+            waiters: 1_000,
+            waited_commands: 20_000,
+            wait_s: 20,
+            buffered_commands: 20_000,
+            concurrent_requests: 4_000,
+            connections: 10_000,
+            header_timeout_s: 10,
+            request_timeout_s: 30,
+            rate_per_s: None,
+            rate_burst: 400,
+            page: 1_000,
+        }
+    }
+}
+
+/// A certificate chain and its private key, as PEM files.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// The certificate chain.
+    pub cert: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}

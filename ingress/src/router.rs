@@ -1,0 +1,120 @@
+//! Every route, and the middleware around each request.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, Method};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use futures_util::FutureExt;
+use tokio::time::Instant;
+
+use crate::app::{App, Shared};
+use crate::config::Limits;
+use crate::openapi;
+use crate::problem::{Code, Problem, codes};
+use crate::routes::{about, batch, commands, items, locations, resubmit, status, stock, submit};
+
+/// Returns the API: every route with its middleware.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    routes()
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(Arc::clone(&app), measured))
+        .with_state(app)
+}
+
+/// Every route; `openapi` documents the same ones, which a test compares.
+fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/commands", post(submit::submit).get(commands::commands))
+        .route("/v1/commands/batch", post(batch::submit_batch))
+        .route("/v1/commands/status", post(status::statuses))
+        .route("/v1/items", get(items::items))
+        .route("/v1/items/{item_id}", get(items::item))
+        .route("/v1/items/{item_id}/movements", get(items::movements))
+        .route("/v1/items/{item_id}/stock", get(items::stock_as_of))
+        .route("/v1/items/{item_id}/commands/{command_id}", get(status::status))
+        .route("/v1/items/{item_id}/commands/{command_id}/resubmit", post(resubmit::resubmit))
+        .route("/v1/stock", get(stock::levels))
+        .route("/v1/alerts", get(stock::alerts))
+        .route("/v1/locations", get(locations::locations))
+        .route("/v1/locations/{location_id}", get(locations::location).put(locations::put_location))
+        .route("/v1/limits", get(about::limits))
+        .route("/v1/login", get(about::login))
+        .route("/healthz", get(about::healthz))
+        .route("/readyz", get(about::readyz))
+        .route("/openapi.json", get(openapi::openapi_json))
+        .route("/docs", get(openapi::docs))
+}
+
+async fn no_such_path() -> Problem {
+    Problem::new(codes::NOT_FOUND, "there is nothing at this path; /docs lists every path")
+}
+
+async fn no_such_method(method: Method) -> Problem {
+    let detail = format!("this path does not accept {method}; the Allow header names the methods that it accepts");
+    Problem::new(codes::METHOD_NOT_ALLOWED, detail)
+}
+
+/// Answers a request and measures it. A request to the API is admitted and bounded in time; health checks and the
+/// documentation always get through.
+async fn measured(State(app): Shared, matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let response = if matched.as_ref().is_some_and(|path| path.as_str().starts_with("/v1/")) {
+        admitted(&app, request, next).await
+    } else {
+        unpanicked(next.run(request)).await
+    };
+    if let Some(code) = response.extensions().get::<&'static Code>() {
+        app.request_metrics.problem(code.code);
+    }
+    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+    app.request_metrics.request(route, response.status().as_u16(), began.elapsed());
+    response
+}
+
+async fn admitted(app: &App, request: Request, next: Next) -> Response {
+    let Some(_admitted) = app.admission.admit().await else {
+        let detail = "too many requests are in progress; nothing of this request was done, send it again";
+        return Problem::new(codes::OVERLOADED, detail).into_response();
+    };
+    let within = time_limit(&app.limits, request.headers());
+    match tokio::time::timeout(within, unpanicked(next.run(request))).await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::warn!(seconds = within.as_secs(), "a request took too long and was cancelled");
+            let detail =
+                format!("there was no answer within {} s; what it submitted may have been queued", within.as_secs());
+            Problem::new(codes::TIMEOUT, detail).into_response()
+        }
+    }
+}
+
+/// Returns how long a request may take. The time of its `Prefer: wait` is added.
+fn time_limit(limits: &Limits, headers: &HeaderMap) -> Duration {
+    let waits = if headers.contains_key("prefer") { limits.wait_s } else { 0 };
+    Duration::from_secs(limits.request_timeout_s + waits)
+}
+
+/// Turns a panic into a problem.
+async fn unpanicked(answer: impl Future<Output = Response>) -> Response {
+    match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => {
+            tracing::error!(panic = panic_text(panic.as_ref()), "a request panicked");
+            Problem::new(codes::INTERNAL_ERROR, "the request failed because of a fault of the server, which was logged")
+                .into_response()
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("of an unknown kind")
+}

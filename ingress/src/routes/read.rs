@@ -1,0 +1,68 @@
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use serde::Serialize;
+use stockline_core::domain::LocationId;
+
+use crate::access::Caller;
+use crate::answer;
+use crate::app::App;
+use crate::params::{Paging, Params};
+use crate::problem::Problem;
+
+/// A `GET` request. Its handler reads the parameters, asks the store, makes a view of the result, and answers it with
+/// an entity tag.
+pub(crate) struct Read {
+    pub(super) app: Arc<App>,
+    uri: Uri,
+    pub(super) headers: HeaderMap,
+}
+
+impl FromRequestParts<Arc<App>> for Read {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        Ok(Self { app: Arc::clone(app), uri: parts.uri.clone(), headers: parts.headers.clone() })
+    }
+}
+
+impl Read {
+    /// Returns the query parameters; all but `known` ones are faults.
+    pub(super) fn params(&self, known: &[&str]) -> Params {
+        Params::of(&self.uri, known)
+    }
+
+    /// Reads `cursor` and `limit`, the last parameters of a list.
+    ///
+    /// # Errors
+    /// `invalid_parameter` with the faults of all parameters.
+    pub(super) fn paging(&self, mut params: Params) -> Result<Paging, Problem> {
+        let paging = params.paging(self.app.limits.page);
+        params.finish()?;
+        Ok(paging)
+    }
+
+    /// Answers with the view, or with `304` if the client has it already.
+    pub(super) fn answer(&self, view: &impl Serialize) -> Result<Response, Problem> {
+        answer::read(&self.headers, view)
+    }
+}
+
+/// Returns the location that a list is narrowed to: the one that the caller asked for and may see, or the only one that
+/// the caller sees.
+///
+/// # Errors
+/// `forbidden_location` if the caller may not see the location.
+pub(super) fn narrowed(caller: &Caller, asked: Option<LocationId>) -> Result<Option<LocationId>, Problem> {
+    match asked {
+        Some(location_id) => {
+            caller.may_read_location(&location_id)?;
+            Ok(Some(location_id))
+        }
+        None => Ok(caller.viewer().only_location().cloned()),
+    }
+}

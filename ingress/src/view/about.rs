@@ -1,0 +1,117 @@
+use serde::Serialize;
+use stockline_core::domain::MAX_COMMAND_QUANTITY;
+use stockline_core::ports::PAGE_LEVELS_MAX;
+use utoipa::ToSchema;
+
+use crate::config::Limits;
+use crate::login::LoginConfig;
+
+/// The bounds of this installation.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Limits)]
+pub(crate) struct LimitsView {
+    /// Bytes of a request body.
+    #[schema(example = 1_048_576)]
+    body_bytes: usize,
+    /// Bytes of all bodies over 16 KiB that are being read; more wait, and are `overloaded` after 1 s.
+    #[schema(example = 67_108_864)]
+    large_bodies_bytes: usize,
+    /// Commands of one batch, and of one status request.
+    #[schema(example = 500)]
+    batch_commands: usize,
+    /// Entries of a list page.
+    #[schema(example = 1_000)]
+    page_entries: usize,
+    /// Levels of a page of items, unless its first item alone has more: such a page ends early.
+    #[schema(example = 10_000)]
+    page_levels: usize,
+    /// The longest `Prefer: wait`, in seconds.
+    #[schema(example = 20)]
+    wait_s: u64,
+    /// Requests waiting for outcomes at once; more are answered without waiting.
+    #[schema(example = 1_000)]
+    waiters: usize,
+    /// Commands that waiting requests together wait for; a request with more is answered without waiting.
+    #[schema(example = 20_000)]
+    waited_commands: usize,
+    /// Commands taken in and not yet in the queue; more is `overloaded`.
+    #[schema(example = 20_000)]
+    buffered_commands: usize,
+    /// Requests in work at once; more wait, and are `overloaded` after 1 to 10 s.
+    #[schema(example = 4_000)]
+    concurrent_requests: usize,
+    /// Open connections; more wait to be accepted, and connections without use give way to them.
+    #[schema(example = 10_000)]
+    connections: usize,
+    /// Time to send a request's head, in seconds.
+    #[schema(example = 10)]
+    header_timeout_s: u64,
+    /// Time for a request besides `Prefer: wait`, in seconds.
+    #[schema(example = 30)]
+    request_timeout_s: u64,
+    /// Requests per second and token; null: not limited.
+    rate_per_s: Option<u32>,
+    /// Requests a token may make at once when it has been quiet; null: not limited.
+    rate_burst: Option<u32>,
+    /// The most that one command moves.
+    #[schema(example = "9999999.999")]
+    command_quantity: String,
+}
+
+impl From<&Limits> for LimitsView {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            body_bytes: limits.body_bytes,
+            large_bodies_bytes: limits.large_bodies_bytes,
+            batch_commands: limits.batch_commands,
+            page_entries: limits.page,
+            page_levels: PAGE_LEVELS_MAX,
+            wait_s: limits.wait_s,
+            waiters: limits.waiters,
+            waited_commands: limits.waited_commands,
+            buffered_commands: limits.buffered_commands,
+            concurrent_requests: limits.concurrent_requests,
+            connections: limits.connections,
+            header_timeout_s: limits.header_timeout_s,
+            request_timeout_s: limits.request_timeout_s,
+            rate_per_s: limits.rate_per_s,
+            rate_burst: limits.rate_per_s.map(|_| limits.rate_burst),
+            command_quantity: MAX_COMMAND_QUANTITY.to_string(),
+        }
+    }
+}
+
+/// Where people log in: OAuth 2, authorization code with PKCE (`S256`); the client has no secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Login)]
+pub(crate) struct LoginView<'a> {
+    /// Where the browser is sent.
+    authorization_endpoint: &'a str,
+    /// Where codes and refresh tokens become access tokens.
+    token_endpoint: &'a str,
+    /// The client to log in with.
+    #[schema(example = "1h57kf5cpq17m0eml12EXAMPLE")]
+    client_id: &'a str,
+    /// What to ask for.
+    #[schema(example = "openid")]
+    scope: &'a str,
+}
+
+impl<'a> From<&'a LoginConfig> for LoginView<'a> {
+    fn from(login: &'a LoginConfig) -> Self {
+        Self {
+            authorization_endpoint: &login.authorization_endpoint,
+            token_endpoint: &login.token_endpoint,
+            client_id: &login.client_id,
+            scope: &login.scope,
+        }
+    }
+}
+
+/// How this process is.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `ok`
+    #[schema(example = "ok")]
+    pub(crate) status: &'static str,
+}

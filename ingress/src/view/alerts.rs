@@ -1,0 +1,59 @@
+use serde::Serialize;
+use stockline_core::ports::AlertRecord;
+use utoipa::ToSchema;
+
+/// An alert.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(crate) struct AlertView<'a>(pub(crate) &'a AlertRecord);
+
+/// A page of alerts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AlertPage<'a> {
+    /// Newest first.
+    #[schema(value_type = Vec<AlertSchema>)]
+    pub(crate) alerts: Vec<AlertView<'a>>,
+    /// Where the next page begins; null at the end.
+    pub(crate) next_cursor: Option<&'a str>,
+}
+
+/// A level crossed into `low`, `out` or `oversold`.
+#[derive(ToSchema)]
+#[schema(as = Alert, example = json!({
+    "alert_id": "cola-033:shop-1:1", "item_id": "cola-033", "location_id": "shop-1", "alert_no": 1, "kind": "low",
+    "on_hand": "5", "low_stock_threshold": "6", "seq": 9, "raised_at": "2026-01-31T08:15:02.120Z",
+    "command_id": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b", "item_name": "Cola 0.33 l", "unit": "bottle",
+    "sent_at": "2026-01-31T08:15:03.007Z"
+}))]
+#[expect(dead_code, reason = "describes what ports::AlertRecord writes")]
+pub(crate) struct AlertSchema {
+    /// `{item}:{location}:{alert_no}`
+    alert_id: String,
+    /// The item.
+    item_id: String,
+    /// The location.
+    location_id: String,
+    /// The level's own counter, from 1.
+    alert_no: u64,
+    /// `low`, `out` or `oversold`.
+    kind: String,
+    /// The balance right after the entry that crossed.
+    on_hand: String,
+    /// The threshold it was judged by.
+    low_stock_threshold: Option<String>,
+    /// The ledger entry that crossed.
+    seq: u64,
+    /// When it was committed.
+    #[schema(format = DateTime)]
+    raised_at: String,
+    /// The command that caused it.
+    #[schema(format = "uuid")]
+    command_id: String,
+    /// The item's name then.
+    item_name: String,
+    /// The item's unit then.
+    unit: String,
+    /// When the mail provider took the mail; absent until then.
+    #[schema(format = DateTime)]
+    sent_at: Option<String>,
+}
