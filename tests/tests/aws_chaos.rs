@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use serde_json::json;
+use stockline_deploy_checks::ministack::aws_tests;
 use stockline_tests::aws::{Installation, Program};
 use stockline_tests::chaos::{Door, Memory, Reckoned, Tills, items, open_shop, reckon};
-use stockline_tests::ministack::aws_tests;
+use stockline_tests::flaky_network::{FlakyNetwork, Trouble};
 use stockline_tests::stack::STACK_VISIBILITY_S;
-use stockline_tests::weather::{Trouble, Weather};
 
 const SEED: u64 = 1;
 const TILLS: usize = 4;
@@ -23,14 +23,14 @@ const LIFE_MAX_MS: u64 = 2_500;
 
 /// P1, P2, P4, P5, P6, P7 under all of it at once.
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_and_stopped_workers_in_bad_weather_lose_nothing_and_do_nothing_twice() {
+async fn killed_and_stopped_workers_on_a_flaky_network_lose_nothing_and_do_nothing_twice() {
     if !aws_tests() {
         return;
     }
     println!("seed {SEED}");
     let begun = Instant::now();
-    let home = Installation::deploy_under_weather(SEED).await;
-    let weather = home.weather.as_ref().unwrap();
+    let home = Installation::deploy_on_flaky_network(SEED).await;
+    let network = home.network.as_ref().unwrap();
     let (ingress, zombie, worker) = tokio::join!(home.ingress(), home.worker(), home.worker());
     let door = Door::new(&home.api, &home.manager);
     let (memory, goods) = (Arc::new(Memory::default()), items(ITEMS));
@@ -38,23 +38,23 @@ async fn killed_and_stopped_workers_in_bad_weather_lose_nothing_and_do_nothing_t
     println!("{:>5.1} s  open", begun.elapsed().as_secs_f64());
 
     let tills = Tills::open(&door, &memory, SEED, TILLS, &goods);
-    weather.turn(true);
+    network.set_flaky(true);
     let worker = disturb(&home, &zombie, worker).await;
     tills.close().await;
-    weather.turn(false);
+    network.set_flaky(false);
     println!("{:>5.1} s  {} accepted", begun.elapsed().as_secs_f64(), memory.len());
 
     door.settle(&memory).await;
     door.ask_again(&memory).await;
     let reckoned = reckon(&memory);
     let mut faults = [memory.faults(), reckoned.faults.clone(), door.compare(&reckoned).await].concat();
-    faults.extend(mail_faults(&home, weather, &reckoned).await);
+    faults.extend(mail_faults(&home, network, &reckoned).await);
     let audit = home.worker_command(&["audit"]).await;
     assert!(audit.status.success(), "{audit:?}");
     println!("{:>5.1} s  {} crossings", begun.elapsed().as_secs_f64(), reckoned.alerts());
     for trouble in [Trouble::Delayed, Trouble::Lost, Trouble::Unanswered, Trouble::Twice] {
-        println!("         {trouble:?}: {}", weather.seen(trouble, None));
-        assert!(weather.seen(trouble, Some("dynamodb")) > 0, "too little happened");
+        println!("         {trouble:?}: {}", network.seen(trouble, None));
+        assert!(network.seen(trouble, Some("dynamodb")) > 0, "too little happened");
     }
     assert_eq!(faults, Vec::<String>::new(), "seed {SEED}");
     assert!(reckoned.applied > 300 && reckoned.alerts() > 20 && memory.replays() > 5, "too little happened");
@@ -82,7 +82,7 @@ async fn disturb(home: &Installation, zombie: &Program, mut worker: Program) -> 
 }
 
 /// P6: a mail may come twice only where the network carried the call to the mail provider out twice.
-async fn mail_faults(home: &Installation, weather: &Weather, reckoned: &Reckoned) -> Vec<String> {
+async fn mail_faults(home: &Installation, network: &FlakyNetwork, reckoned: &Reckoned) -> Vec<String> {
     let mut mailed: BTreeMap<String, usize> = BTreeMap::new();
     for mail in home.server.ses_messages().await {
         let text = mail["BodyText"].as_str().unwrap_or_default();
@@ -91,7 +91,7 @@ async fn mail_faults(home: &Installation, weather: &Weather, reckoned: &Reckoned
         }
     }
     let twice = mailed.values().filter(|times| **times > 1).count();
-    let again = weather.seen(Trouble::Twice, Some("ses"));
+    let again = network.seen(Trouble::Twice, Some("ses"));
     println!("         {twice} alerts mailed twice, {again} mails carried out twice");
     let raised = reckoned.alert_ids();
     let mut faults = Vec::new();

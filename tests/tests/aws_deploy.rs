@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::{BillingMode, KeySchemaElement, ProjectionType, TableDescription};
 use aws_sdk_sqs::types::QueueAttributeName;
 use stockline_aws::dynamodb::table;
+use stockline_deploy_checks::ministack::{Ministack, aws_tests};
 use stockline_tests::cognito;
-use stockline_tests::ministack::{Ministack, aws_tests};
+use stockline_tests::sdk::clients;
 use stockline_tests::stack::Stack;
 
 #[tokio::test]
@@ -18,7 +19,7 @@ async fn the_template_deploys_what_the_code_expects() {
     let server = Ministack::start().await;
     let stack = Stack::deploy(&server, None).await;
 
-    let clients = server.clients();
+    let clients = clients(&server);
     let described = clients.dynamodb.describe_table().table_name(stack.output("Table")).send().await.unwrap();
     the_table_is_as_the_code_has_it(&described.table.unwrap());
     the_queues_are_fifo_and_keep_what_they_get(&clients.sqs, &stack).await;

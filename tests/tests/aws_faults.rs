@@ -10,9 +10,10 @@ use stockline_core::domain::Alert;
 use stockline_core::ports::{
     AlertPublisher, CommandReceiver, CommandSender, Handle, Mail, MailError, Mailer, Pack, QueueError,
 };
+use stockline_deploy_checks::ministack::{Ministack, aws_tests};
 use stockline_tests::aws_queues::create_command_queues;
 use stockline_tests::inject::{ATTEMPTS, Fault, Script, error, sdk_config};
-use stockline_tests::ministack::{Ministack, aws_tests};
+use stockline_tests::sdk;
 use uuid::Uuid;
 
 /// Nobody listens there.
@@ -103,7 +104,7 @@ async fn a_send_whose_answer_is_lost_is_repeated_as_the_same_and_queued_once() {
         return;
     }
     let server = Ministack::start().await;
-    let (url, dlq_url) = create_command_queues(&server.clients(), 1_000).await;
+    let (url, dlq_url) = create_command_queues(&sdk::clients(&server), 1_000).await;
     let script = Script::new();
     let clients = Clients::from_sdk_config(&sdk_config(&server.url, &script));
     let queue = SqsQueue::new(clients.sqs, url, Some(dlq_url), SqsOptions::default());
@@ -305,7 +306,7 @@ async fn a_topic_is_looked_at_at_start() {
         return;
     }
     let server = Ministack::start().await;
-    let sns = server.clients().sns;
+    let sns = sdk::clients(&server).sns;
     let topic = sns.create_topic().name("alerts").send().await.unwrap().topic_arn.unwrap();
     SnsPublisher::new(sns.clone(), topic.clone()).check().await.unwrap();
     let fifo = sns.create_topic().name("alerts.fifo").attributes("FifoTopic", "true").send().await.unwrap();

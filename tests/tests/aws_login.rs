@@ -8,9 +8,9 @@ use std::process::{Command, Output, Stdio};
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
+use stockline_deploy_checks::ministack::aws_tests;
 use stockline_tests::aws::Installation;
 use stockline_tests::cognito::PASSWORD;
-use stockline_tests::ministack::aws_tests;
 use stockline_tests::process::stockline_binary;
 
 /// The command line of somebody who has this folder of logins and no data folder.

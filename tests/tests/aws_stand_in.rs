@@ -4,8 +4,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use stockline_tests::ministack::{Ministack, aws_tests};
+use stockline_deploy_checks::ministack::{Ministack, aws_tests};
 use stockline_tests::process::PATIENCE;
+use stockline_tests::sdk::clients;
 
 #[tokio::test]
 async fn a_server_answers_and_forgets_on_reset() {
@@ -13,7 +14,7 @@ async fn a_server_answers_and_forgets_on_reset() {
         return;
     }
     let server = Ministack::start().await;
-    let sqs = server.clients().sqs;
+    let sqs = clients(&server).sqs;
     sqs.create_queue().queue_name("q").send().await.unwrap();
     assert_eq!(sqs.list_queues().send().await.unwrap().queue_urls().len(), 1);
     server.reset().await;
@@ -27,8 +28,8 @@ async fn servers_share_nothing() {
         return;
     }
     let (one, other) = tokio::join!(Ministack::start(), Ministack::start());
-    one.clients().sqs.create_queue().queue_name("q").send().await.unwrap();
-    assert!(other.clients().sqs.list_queues().send().await.unwrap().queue_urls().is_empty());
+    clients(&one).sqs.create_queue().queue_name("q").send().await.unwrap();
+    assert!(clients(&other).sqs.list_queues().send().await.unwrap().queue_urls().is_empty());
 }
 
 #[tokio::test]

@@ -4,8 +4,9 @@
 use std::process::{Command, Output};
 
 use stockline_aws::dynamodb::table;
-use stockline_tests::aws::binary;
-use stockline_tests::ministack::{Ministack, aws_tests};
+use stockline_deploy_checks::ministack::{Ministack, aws_tests};
+use stockline_deploy_checks::programs::binary;
+use stockline_tests::sdk::clients;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -78,7 +79,7 @@ async fn a_standard_queue_is_the_wrong_kind() {
         return;
     }
     let server = Ministack::start().await;
-    let clients = server.clients();
+    let clients = clients(&server);
     table::creation(&clients.dynamodb, "stock").send().await.unwrap();
     let queue = clients.sqs.create_queue().queue_name("standard").send().await.unwrap();
     let mut variables = variables(&server, false);

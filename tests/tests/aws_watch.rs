@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use stockline_deploy_checks::ministack::{Ministack, REGION, aws_tests};
+use stockline_deploy_checks::{cloudformation, templates};
 use stockline_tests::aws_queues::create_queue;
-use stockline_tests::ministack::{Ministack, REGION, aws_tests};
 use stockline_tests::process::PATIENCE;
-use stockline_tests::{stack, templates};
+use stockline_tests::sdk::clients;
 
 /// Made up; what a parameter is not given here for is its own name.
 const PARAMETERS: [(&str, &str); 9] = [
@@ -37,7 +38,7 @@ async fn alarms_and_dashboard_are_deployed_and_what_goes_off_and_ends_reaches_op
     let given: BTreeMap<&str, &str> = PARAMETERS.into_iter().collect();
     let parameters: Vec<(&str, &str)> =
         names.map(|name| (name.as_str(), *given.get(name.as_str()).unwrap_or(&name.as_str()))).collect();
-    let outputs = stack::create(&server, "watch", &template, &parameters).await;
+    let outputs = cloudformation::create(&server, "watch", &template, &parameters).await;
 
     let alarms = alarms(&server).await;
     every_alarm_tells_ops(&template, &alarms, &outputs["OpsTopic"]);
@@ -126,7 +127,7 @@ async fn the_dashboard_is_whole(server: &Ministack, alarms: &BTreeMap<String, Va
 
 /// Alarms on one figure are well with quiet ones, and go off beyond their threshold.
 async fn what_goes_off_and_ends_is_told(server: &Ministack, template: &Value, topic: &str) {
-    let clients = server.clients();
+    let clients = clients(server);
     let (queue_url, queue_arn) = create_queue(&clients, "ops", std::collections::HashMap::new()).await;
     clients.sns.subscribe().topic_arn(topic).protocol("sqs").endpoint(queue_arn).send().await.unwrap();
 

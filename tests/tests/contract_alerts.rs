@@ -8,11 +8,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stockline_aws::SnsPublisher;
 use stockline_core::ports::AlertReceiver;
+use stockline_deploy_checks::ministack::{Ministack, aws_tests};
 use stockline_service::SystemClock;
 use stockline_sqlite::{DataFolder, QueueOptions, SqliteAlertQueue, SqliteQueue};
 use stockline_tests::aws_queues::{create_queue, unique_name};
 use stockline_tests::contract::alerts::{Arrivals, TAKE_WAIT, Way};
-use stockline_tests::ministack::{Ministack, aws_tests};
+use stockline_tests::sdk::clients;
 use tokio::sync::OnceCell;
 
 mod sqlite {
@@ -70,7 +71,7 @@ mod sns {
         if !aws_tests() {
             return None;
         }
-        let clients = SERVER.get_or_init(Ministack::start).await.clients();
+        let clients = clients(SERVER.get_or_init(Ministack::start).await);
         let name = unique_name("alerts");
         let topic = clients.sns.create_topic().name(&name).send().await.unwrap().topic_arn.unwrap();
         let (url, arn) = create_queue(&clients, &name, HashMap::new()).await;

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use stockline_alerter::mail::EmlMailer;
 use stockline_aws::SesMailer;
 use stockline_core::ports::Mailer;
+use stockline_deploy_checks::ministack::{Ministack, aws_tests};
 use stockline_service::SystemClock;
 use stockline_tests::contract::mail::{Outbox, Taken};
-use stockline_tests::ministack::{Ministack, aws_tests};
+use stockline_tests::sdk::clients;
 
 const SENDER: &str = "Stockline <alerts@stock.example.com>";
 
@@ -101,7 +102,7 @@ mod ses {
             return None;
         }
         let server = Ministack::start().await;
-        let ses = server.clients().ses;
+        let ses = clients(&server).ses;
         ses.create_email_identity().email_identity("stock.example.com").send().await.unwrap();
         let mailer = SesMailer::new(ses, SENDER.to_owned(), None);
         Some(Ses { server, mailer })

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stockline_aws::{SqsOptions, SqsQueue};
+use stockline_deploy_checks::ministack::{Ministack, aws_tests};
 use stockline_tests::aws_queues::create_command_queues;
 use stockline_tests::contract::queue::{Capabilities, Home, Queue};
-use stockline_tests::ministack::{Ministack, aws_tests};
+use stockline_tests::sdk::clients;
 use tokio::sync::OnceCell;
 
 /// One for all tests of this process; it ends with it.
@@ -20,7 +21,7 @@ struct Sqs(&'static Ministack);
 #[async_trait]
 impl Home for Sqs {
     async fn open(&self, visibility: Duration, max_receives: u32) -> Queue {
-        let clients = self.0.clients();
+        let clients = clients(&self.0);
         let (url, dlq_url) = create_command_queues(&clients, max_receives).await;
         // Every receive looks at the dead letter queue first.
         let options = SqsOptions { visibility_timeout: visibility, dlq_interval: Duration::ZERO };

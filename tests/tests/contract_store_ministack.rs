@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use stockline_tests::contract::store::homes::{Folder, Table};
 use stockline_tests::contract::store::{Home, Shop};
-use stockline_tests::points::worker::{Place, both_scripts};
+use stockline_tests::crash_points::worker::{Place, both_scripts};
 use tokio::runtime::Builder;
 
 async fn home() -> Option<Box<dyn Home>> {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use stockline_tests::contract::store::Shop;
 use stockline_tests::contract::store::homes::Table;
-use stockline_tests::points::homes::Tables;
-use stockline_tests::points::script::{STOCK, TROUBLE};
-use stockline_tests::points::worker::{self, Place, Queue};
-use stockline_tests::points::{alerter, pairs};
+use stockline_tests::crash_points::homes::Tables;
+use stockline_tests::crash_points::script::{STOCK, TROUBLE};
+use stockline_tests::crash_points::worker::{self, Place, Queue};
+use stockline_tests::crash_points::{alerter, pairs};
 
 /// Of the pairs of faults so many are one that is played: SQLite plays them all.
 const EVERY: usize = 4;

@@ -2,10 +2,10 @@
 
 use stockline_tests::contract::store::Shop;
 use stockline_tests::contract::store::homes::Folder;
-use stockline_tests::points::homes::Folders;
-use stockline_tests::points::script::{STOCK, TROUBLE};
-use stockline_tests::points::worker::{self, Place, Queue};
-use stockline_tests::points::{alerter, pairs};
+use stockline_tests::crash_points::homes::Folders;
+use stockline_tests::crash_points::script::{STOCK, TROUBLE};
+use stockline_tests::crash_points::worker::{self, Place, Queue};
+use stockline_tests::crash_points::{alerter, pairs};
 
 async fn place() -> Place {
     Place::ports(Shop::new(Box::new(Folder::new())).await).await

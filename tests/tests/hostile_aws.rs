@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use stockline_aws::{DynamoOptions, SnsPublisher, SqsOptions, SqsQueue};
 use stockline_core::ports::FixedClock;
+use stockline_deploy_checks::ministack::{Ministack, aws_tests};
 use stockline_tests::aws_queues::{create_command_queues, unique_name};
 use stockline_tests::contract::hostile;
 use stockline_tests::contract::store::{Ports, at};
 use stockline_tests::dynoxide::Dynoxide;
 use stockline_tests::inject::Script;
-use stockline_tests::ministack::{Ministack, aws_tests};
+use stockline_tests::sdk::clients;
 
 const RECEIVES_MAX: u32 = 1_000;
 
@@ -21,7 +22,7 @@ async fn a_message_no_one_wrote_harms_only_itself() {
         return;
     }
     let server = Ministack::start().await;
-    let clients = server.clients();
+    let clients = clients(&server);
     let (url, dlq_url) = create_command_queues(&clients, RECEIVES_MAX).await;
     let options = SqsOptions { visibility_timeout: Duration::from_secs(30), ..SqsOptions::default() };
     let queue = Arc::new(SqsQueue::new(clients.sqs.clone(), url, Some(dlq_url), options));

@@ -9,13 +9,14 @@ use std::process::Command;
 use std::time::Instant;
 
 use serde_json::json;
+use stockline_deploy_checks::ministack::aws_tests;
+use stockline_deploy_checks::programs::repository;
+use stockline_deploy_checks::python::assert_ran;
 use stockline_tests::aws::{Installation, POLL_EVERY, Program, Programs};
 use stockline_tests::cognito;
-use stockline_tests::front::Front;
-use stockline_tests::images::{Images, image_tests, is_static, repository, script};
-use stockline_tests::ministack::aws_tests;
+use stockline_tests::images::{Images, image_tests, is_static, script};
 use stockline_tests::process::{PATIENCE, with_id};
-use stockline_tests::python::assert_ran;
+use stockline_tests::tls_front::TlsFront;
 
 /// The most that an image may have; an image in a registry is compressed, and smaller.
 const IMAGE_BYTES_MAX: u64 = 30_000_000;
@@ -167,7 +168,7 @@ async fn in_the_images_names_are_found_and_certificates_checked() {
     let images = images().await;
     let etcs = ["ingress", "worker"].map(|name| images.root(name).join("etc"));
     let home = Installation::deploy_with(Programs::Images(images)).await;
-    let front = Front::of(&home.server.url).await;
+    let front = TlsFront::of(&home.server.url).await;
     // What a container engine mounts.
     for etc in &etcs {
         std::fs::write(etc.join("hosts"), "127.0.0.1 localhost\n").unwrap();

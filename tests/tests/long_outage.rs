@@ -13,8 +13,8 @@ use stockline_sqlite::{OpenOptions, SqliteStore, StoreOptions};
 use stockline_tests::contract::store::{Ports, at, id, item_id, queued};
 use stockline_tests::faulty::{Faulty, Plan, Point};
 use stockline_tests::fifo::Fifo;
+use stockline_tests::in_process::{RunningIngress, RunningWorker, worker_config};
 use stockline_tests::inject::{Fault, Script, sdk_config};
-use stockline_tests::running::{RunningIngress, RunningWorker, worker_config};
 use stockline_worker::{Adapters, Condition};
 
 const WORKERS: usize = 3;

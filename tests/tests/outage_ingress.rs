@@ -11,8 +11,8 @@ use stockline_core::ports::{CommandSender, FixedClock};
 use stockline_tests::contract::store::{at, id};
 use stockline_tests::dynoxide::Dynoxide;
 use stockline_tests::fifo::Fifo;
+use stockline_tests::in_process::{PATIENCE, RunningIngress};
 use stockline_tests::inject::{Fault, Script, error, sdk_config};
-use stockline_tests::running::{PATIENCE, RunningIngress};
 
 /// Nobody listens there; no request of these tests gets so far.
 const NOWHERE: &str = "http://127.0.0.1:9";

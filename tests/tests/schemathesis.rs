@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
+use stockline_deploy_checks::python;
 use stockline_tests::process::{Server, audit, with_id};
-use stockline_tests::python;
 
 /// Requests made per operation and phase, besides examples and what covers each field.
 const EXAMPLES: &str = "20";

@@ -14,7 +14,7 @@ use stockline_sqlite::{OpenOptions, SqliteStore, StoreOptions};
 use stockline_tests::contract::store::{Bounds, Home, Ports, Shop, at, id, item_id, place, queued};
 use stockline_tests::faulty::{Faulty, Plan};
 use stockline_tests::fifo::Fifo;
-use stockline_tests::running::{PATIENCE, RunningWorker, worker_config};
+use stockline_tests::in_process::{PATIENCE, RunningWorker, worker_config};
 use stockline_worker::{Adapters, Condition};
 
 /// Written by version 1; files of later versions stand beside them, and these stay.

@@ -12,7 +12,7 @@ use stockline_worker::{Adapters, metrics};
 use uuid::Uuid;
 
 use super::store::{Ports, at, id, item_id, queued};
-use crate::running::{PATIENCE, RunningWorker, worker_config};
+use crate::in_process::{PATIENCE, RunningWorker, worker_config};
 
 /// Stands in every hostile body, and must stand in no line of the log.
 const SECRET: &str = "marker-4f1d-of-a-body";

@@ -5,8 +5,8 @@
 use std::time::Instant;
 
 use futures_util::future::join_all;
+use stockline_deploy_checks::ministack::aws_tests;
 use stockline_tests::aws::{Installation, Program};
-use stockline_tests::ministack::aws_tests;
 
 mod alerts;
 mod load;

@@ -7,13 +7,14 @@ use stockline_alerter::{Adapters, Alerter, Config, MIN_LEASE};
 use stockline_aws::{DynamoOptions, DynamoStore, SesMailer, SqsOptions, SqsQueue};
 use stockline_core::domain::{Commit, DeadLetter, ItemId, Record, Slot, decode_message};
 use stockline_core::ports::{Clock, CommandReceiver as _, CommitOutcome, Store as _};
+use stockline_deploy_checks::iam::{Access, Grant, PROGRAMS, Policy};
+use stockline_deploy_checks::ministack::random_id;
+use stockline_deploy_checks::templates;
 use stockline_service::SystemClock;
 use stockline_tests::aws::{Installation, POLL_EVERY};
-use stockline_tests::iam::{Access, Grant, PROGRAMS, Policy};
-use stockline_tests::ministack::{clients_at, random_id};
 use stockline_tests::process::{PATIENCE, with_id};
+use stockline_tests::sdk::{clients, clients_at};
 use stockline_tests::stack::{ALERT_EMAILS, MAIL_CONFIGURATION_SET, MAIL_FROM};
-use stockline_tests::templates;
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -137,7 +138,7 @@ async fn dead_letter(home: &Installation) -> String {
     let mut commit = Commit::new(item_id);
     commit.records.push(Record::dead_letter(Some(queued), letter, id, clock.now()));
     let (table, options) = (home.stack.output("Table").to_owned(), DynamoOptions::default());
-    let store = DynamoStore::new(home.server.clients().dynamodb, table, options, clock);
+    let store = DynamoStore::new(clients(&home.server).dynamodb, table, options, clock);
     let committed = store.commit(vec![commit]).await;
     assert!(matches!(committed.as_slice(), [Ok(CommitOutcome::Committed)]), "{committed:?}");
     queued.command.command_id.to_string()
@@ -158,7 +159,7 @@ pub(crate) async fn the_schedule_is_understood(home: &Installation) {
 /// refused is told, and a message in the dead letter queue that must wait.
 pub(crate) async fn what_takes_longer(home: &Installation) {
     // It was taken away so that a mail is refused.
-    let ses = home.server.clients().ses;
+    let ses = clients(&home.server).ses;
     ses.create_email_identity().email_identity(ALERT_EMAILS).send().await.unwrap();
     let clients = clients_at(&home.guard.url, "alerter");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);

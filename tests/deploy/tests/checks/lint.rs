@@ -1,17 +1,16 @@
 //! The templates of `deploy/` before checkers of others: cfn-lint, `sam validate --lint`, `sam package`, checkov.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use stockline_tests::ministack::{ACCESS_KEY_ID, Ministack, REGION, SECRET_ACCESS_KEY, aws_tests};
-use stockline_tests::python::{assert_ran, environment};
-use stockline_tests::stack::{bucket, object};
-use stockline_tests::templates;
+use stockline_deploy_checks::cloudformation::{bucket, object};
+use stockline_deploy_checks::ministack::{ACCESS_KEY_ID, Ministack, REGION, SECRET_ACCESS_KEY, aws_tests};
+use stockline_deploy_checks::python::{assert_ran, environment};
+use stockline_deploy_checks::templates;
 
-const SAM: &str = include_str!("../deploy/sam.txt");
-const CHECKOV: &str = include_str!("../deploy/checkov.txt");
+const SAM: &str = include_str!("../../sam.txt");
+const CHECKOV: &str = include_str!("../../checkov.txt");
 
 /// Regions whose services the templates must suit; cfn-lint knows what each has.
 const REGIONS: [&str; 3] = ["us-east-1", "eu-central-1", "ap-southeast-2"];

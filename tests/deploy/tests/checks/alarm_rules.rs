@@ -1,13 +1,12 @@
 //! When the alarms of `deploy/watch.yaml` go off and when not, by what CloudWatch would be told. An hour of silence, a bad
 //! minute and a real outage are told apart.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use stockline_tests::metric_math::{Figures, Rule};
-use stockline_tests::ministack::aws_tests;
-use stockline_tests::templates;
+use stockline_deploy_checks::metric_math::{Figures, Rule};
+use stockline_deploy_checks::ministack::aws_tests;
+use stockline_deploy_checks::templates;
 
 /// The root template's defaults of what the alarms are given.
 fn defaults() -> BTreeMap<&'static str, f64> {

@@ -1,10 +1,9 @@
 //! Template and code hold together: what the programs assume is what `deploy/` sets up. Each check is a function over
 //! the templates that answers the faults it finds, so that wrong templates can be shown to it without deploying them.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::OnceLock;
 
-use stockline_tests::ministack::aws_tests;
+use stockline_deploy_checks::ministack::aws_tests;
 
 mod alerts;
 mod kept;

@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use stockline_aws::dynamodb::table;
 
 use super::roles::arn;
 
@@ -49,6 +48,8 @@ pub struct UnknownCall(pub String);
 type Found<T> = Result<T, UnknownCall>;
 
 const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
+/// The table's partition key; the drift checks hold the template's against the code's.
+const PARTITION_KEY: &str = "pk";
 
 impl Call<'_> {
     /// All that it asks to be allowed: the call is, when all of it is.
@@ -134,7 +135,7 @@ fn of_item(action: &str, request: &Value, key: &Value) -> Found<Access> {
 }
 
 fn leading(key: &Value) -> Found<String> {
-    Ok(text(&key[table::PK]["S"], table::PK)?.to_owned())
+    Ok(text(&key[PARTITION_KEY]["S"], PARTITION_KEY)?.to_owned())
 }
 
 fn batch_get(body: &Value) -> Found<Vec<Access>> {

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::ministack::random_id;
+use stockline_deploy_checks::ministack::random_id;
 
 /// The name, which only the name server knows.
 const NAME: &str = "aws.stockline.test";
@@ -22,7 +22,7 @@ const DNS_TYPE_A: u16 = 1;
 
 /// A server's front; it goes with the test process.
 #[derive(Debug)]
-pub struct Front {
+pub struct TlsFront {
     /// `https://name:port`
     pub url: String,
     /// The certificate, which is its own authority.
@@ -32,7 +32,7 @@ pub struct Front {
     carried: Arc<AtomicUsize>,
 }
 
-impl Front {
+impl TlsFront {
     /// Before the server at this address, `http://127.0.0.1:port`.
     pub async fn of(url: &str) -> Self {
         let target: SocketAddr = url.trim_start_matches("http://").parse().unwrap();

@@ -1,5 +1,5 @@
-use stockline_tests::templates::resources;
-use stockline_tests::wiring::ROOT;
+use stockline_deploy_checks::templates::resources;
+use stockline_deploy_checks::wiring::ROOT;
 
 use super::Faults;
 use super::programs::Deployment;

@@ -6,9 +6,10 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::ministack;
+use crate::programs::repository;
 use crate::python::assert_ran;
 
-const AS_JSON: &str = include_str!("../ministack/template.py");
+const AS_JSON: &str = include_str!("../../ministack/template.py");
 
 /// All of them that make up an installation, the root first.
 pub const ALL: [&str; 9] = [
@@ -25,7 +26,7 @@ pub const ALL: [&str; 9] = [
 
 /// `deploy/`
 pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("deploy")
+    repository().join("deploy")
 }
 
 /// One template, its short forms written out: `!Ref A` is `{"Ref": "A"}`.

@@ -1,21 +1,16 @@
 //! The Dockerfiles and shell scripts, read: rules of our own, hadolint and shellcheck.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use stockline_tests::aws::binary;
-use stockline_tests::dockerfile::{faults, instructions, shared};
-use stockline_tests::python;
+use stockline_deploy_checks::dockerfile::{faults, instructions, shared};
+use stockline_deploy_checks::programs::{binary, repository};
+use stockline_deploy_checks::python;
 
 const PROGRAMS: [&str; 2] = ["ingress", "worker"];
 
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
 fn read(path: &str) -> String {
-    std::fs::read_to_string(workspace().join(path)).unwrap()
+    std::fs::read_to_string(repository().join(path)).unwrap()
 }
 
 fn dockerfile(program: &str) -> String {
@@ -33,7 +28,7 @@ fn our_faults(text: &str, program: &str) -> Vec<String> {
 }
 
 fn linter(name: &str) -> Command {
-    let python = python::environment("linters", include_str!("../linters/requirements.txt"));
+    let python = python::environment("linters", include_str!("../../../linters/requirements.txt"));
     Command::new(python.with_file_name(name))
 }
 
@@ -45,7 +40,7 @@ fn hadolint(text: &str) -> Output {
 
 /// Every script of the repository by what it begins with, so that a new one is not forgotten.
 fn shell_scripts() -> Vec<PathBuf> {
-    let folders = [".ci", "deploy"].map(|folder| std::fs::read_dir(workspace().join(folder)).unwrap());
+    let folders = [".ci", "deploy"].map(|folder| std::fs::read_dir(repository().join(folder)).unwrap());
     let files = folders.into_iter().flatten().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
     let is_script = |path: &PathBuf| {
         let text = std::fs::read(path).unwrap();
@@ -126,7 +121,7 @@ fn hadolint_finds_nothing_and_would() {
 #[test]
 fn shellcheck_finds_nothing_and_would() {
     let scripts = shell_scripts();
-    assert!(scripts.contains(&workspace().join("deploy/image-root")), "{scripts:?}");
+    assert!(scripts.contains(&repository().join("deploy/image-root")), "{scripts:?}");
     python::assert_ran(&linter("shellcheck").args(&scripts).output().unwrap(), "shellcheck");
     let bad = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(bad.path(), "#!/bin/sh\nrm -rf $1/*\n").unwrap();

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
 
-use super::{Access, Call, Roles};
+use stockline_deploy_checks::iam::{Access, Call, Roles};
 
 /// Quiet connections are not used again after this: the stand-in closes them soon.
 const IDLE: Duration = Duration::from_secs(1);

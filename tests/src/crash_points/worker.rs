@@ -18,7 +18,7 @@ use crate::faulty::{
     Call, Faulty, FaultyWire, GIVE_BACK_AT_SHUTDOWN, Kind, Plan, Point, SLOW_COMMIT, Traces, in_real_time,
 };
 use crate::fifo::Fifo;
-use crate::running::{RunningWorker, worker_config};
+use crate::in_process::{RunningWorker, worker_config};
 
 /// Every call of a worker.
 const POINTS: &[Point] = &[Point::Receive, Point::Load, Point::Commit, Point::Publish, Point::Ack, Point::Visibility];

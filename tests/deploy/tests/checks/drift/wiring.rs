@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use stockline_tests::wiring::ROOT;
+use stockline_deploy_checks::wiring::ROOT;
 
 use super::Faults;
 use super::programs::Deployment;

@@ -1,16 +1,15 @@
 //! The scripts of `deploy/`, run with the AWS command line against the stand-in.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::json;
-use stockline_tests::ministack::{ACCESS_KEY_ID, Ministack, REGION, SECRET_ACCESS_KEY, aws_tests};
-use stockline_tests::python::{assert_ran, environment};
-use stockline_tests::stack::create;
-use stockline_tests::templates;
+use stockline_deploy_checks::cloudformation::create;
+use stockline_deploy_checks::ministack::{ACCESS_KEY_ID, Ministack, REGION, SECRET_ACCESS_KEY, aws_tests};
+use stockline_deploy_checks::python::{assert_ran, environment};
+use stockline_deploy_checks::templates;
 
-const AWS: &str = include_str!("../deploy/awscli.txt");
+const AWS: &str = include_str!("../../awscli.txt");
 
 /// A program of `deploy/` or the AWS command line, as an operator has them.
 fn operator(program: &Path, server: &Ministack) -> Command {

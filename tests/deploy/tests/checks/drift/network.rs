@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use stockline_tests::templates::resources;
+use stockline_deploy_checks::templates::resources;
 
 use super::Faults;
 use super::programs::{Deployment, NETWORK, SERVICES};

@@ -6,12 +6,9 @@
 //! Developer Guide, "Using IAM with DynamoDB transactions".
 
 mod access;
-mod guard;
 mod policy;
 mod roles;
 
 pub use access::{Access, Call, UnknownCall};
-pub use guard::{Guard, Recorded};
-pub(crate) use guard::{client, forward, signed_by};
 pub use policy::{Grant, Policy};
 pub use roles::{ACCOUNT, PROGRAMS, Roles, arn};

@@ -5,6 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::programs::target_folder;
+
 /// The Python of the environment in which these requirements are installed. Installs it where it is not, in one process
 /// at a time. `requirements` names every package with its version, those that others need among them.
 pub fn environment(name: &str, requirements: &str) -> PathBuf {
@@ -55,10 +57,4 @@ pub fn assert_ran(output: &Output, what: &str) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-}
-
-/// `target/`, from the test's own place in it: `target/{profile}/deps/{test}`.
-pub fn target_folder() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    test.ancestors().nth(3).unwrap().to_owned()
 }

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use serde_json::Value;
-use stockline_tests::aws::binary;
-use stockline_tests::wiring::Wiring;
+use stockline_deploy_checks::programs::binary;
+use stockline_deploy_checks::wiring::Wiring;
 
 /// The programs that are deployed.
 pub(crate) const PROGRAMS: [&str; 3] = ["ingress", "worker", "alerter"];

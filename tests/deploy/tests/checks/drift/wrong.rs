@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde_json::{Value, json};
-use stockline_tests::wiring::{ROOT, Wiring};
+use stockline_deploy_checks::wiring::{ROOT, Wiring};
 
 use super::programs::{ALERTER, DATA, NETWORK, SERVICES};
 use super::{Check, alerts, kept, network, order, queues, table, tasks, variables, wiring};

@@ -155,8 +155,8 @@ pub fn fault(reference: &Reference) -> Option<String> {
     if reference.namespace == NAMESPACE {
         let service = reference.dimensions.get(SERVICE).and_then(Option::as_deref);
         let meant = |program: &str| service.is_none_or(|service| service == program);
-        let told = PROGRAMS.iter().any(|(program, metrics)| meant(program) && can_tell(metrics, reference));
-        return (!told).then(|| format!("{reference:?}: no program tells that"));
+        let known = PROGRAMS.iter().any(|(program, metrics)| meant(program) && can_emit(metrics, reference));
+        return (!known).then(|| format!("{reference:?}: no program tells that"));
     }
     let known = OF_AWS.iter().any(|(namespace, metrics, dimensions)| {
         *namespace == reference.namespace && metrics.contains(&reference.name.as_str()) && is(dimensions)
@@ -170,7 +170,7 @@ pub fn fault(reference: &Reference) -> Option<String> {
     wrong.map(|(name, value)| format!("{reference:?}: {name} is never {value:?}"))
 }
 
-fn can_tell(metrics: Metrics, reference: &Reference) -> bool {
+fn can_emit(metrics: Metrics, reference: &Reference) -> bool {
     let labels: BTreeSet<&str> =
         reference.dimensions.keys().map(String::as_str).filter(|name| *name != SERVICE).collect();
     reference.dimensions.contains_key(SERVICE)
@@ -182,12 +182,12 @@ fn can_tell(metrics: Metrics, reference: &Reference) -> bool {
 
 /// A metric that a program told, with the values of its dimensions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Told {
+pub struct Emitted {
     name: String,
     dimensions: BTreeMap<String, String>,
 }
 
-impl Told {
+impl Emitted {
     /// Is it one that the reference means?
     pub fn is(&self, reference: &Reference) -> bool {
         self.name == reference.name
@@ -207,7 +207,7 @@ impl Told {
     /// As the template would name it.
     pub fn reference(&self) -> Reference {
         let dimensions = self.dimensions.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
-        Reference { place: "told".into(), namespace: NAMESPACE.into(), name: self.name.clone(), dimensions }
+        Reference { place: "emitted".into(), namespace: NAMESPACE.into(), name: self.name.clone(), dimensions }
     }
 }
 
@@ -215,8 +215,8 @@ impl Told {
 ///
 /// # Panics
 /// On a line that it would not take ("Specification: Embedded metric format").
-pub fn told(lines: &[String]) -> BTreeSet<Told> {
-    let mut told = BTreeSet::new();
+pub fn emitted(lines: &[String]) -> BTreeSet<Emitted> {
+    let mut emitted = BTreeSet::new();
     for line in lines {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(line["_aws"]["Timestamp"].is_u64(), "{line}");
@@ -231,12 +231,12 @@ pub fn told(lines: &[String]) -> BTreeSet<Told> {
                 for metric in metrics {
                     let name = metric["Name"].as_str().unwrap().to_owned();
                     is_a_value(&line[&name]);
-                    told.insert(Told { name, dimensions: dimensions.clone() });
+                    emitted.insert(Emitted { name, dimensions: dimensions.clone() });
                 }
             }
         }
     }
-    told
+    emitted
 }
 
 fn is_a_value(value: &Value) {

@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use stockline_tests::wiring::ROOT;
+use stockline_deploy_checks::wiring::ROOT;
 
 use super::Faults;
 use super::programs::{Deployment, SERVICES};

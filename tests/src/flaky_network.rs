@@ -1,5 +1,5 @@
-//! Bad weather between programs and AWS, from a seed: calls are delayed, lost on the way, carried out without an answer,
-//! and carried out twice.
+//! A flaky network between programs and AWS, from a seed. It delays calls, loses them on the way, loses their answers, and
+//! delivers them twice.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,9 +19,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use crate::iam::{client, forward, signed_by};
+use crate::aws::{client, forward, signed_by};
 
-/// Of a hundred calls.
+/// Percent of calls.
 const DELAYED: u32 = 10;
 const LOST: u32 = 4;
 const UNANSWERED: u32 = 4;
@@ -31,7 +31,7 @@ const DELAY_MAX_MS: u64 = 400;
 /// Whose calls are never lost: what it could not do comes back from its queue after minutes, longer than a test waits.
 const NOT_LOST_OF: &str = "alerter";
 
-/// What befalls a call.
+/// The trouble that a call meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {
     /// It comes later.
@@ -44,64 +44,64 @@ pub enum Trouble {
     Twice,
 }
 
-/// A way to AWS in weather that can turn.
+/// A proxy before AWS whose network can turn flaky.
 #[derive(Debug)]
-pub struct Weather {
+pub struct FlakyNetwork {
     /// `http://127.0.0.1:port`, of every service.
     pub url: String,
-    sky: Arc<Sky>,
+    link: Arc<Link>,
 }
 
 #[derive(Debug)]
-struct Sky {
+struct Link {
     server: String,
     http: reqwest::Client,
-    rough: AtomicBool,
+    flaky: AtomicBool,
     dice: Mutex<Rng>,
     seen: Mutex<BTreeMap<(Trouble, String), usize>>,
 }
 
-impl Weather {
-    /// Before the server at this address. It begins calm.
+impl FlakyNetwork {
+    /// Starts one before the server at this address. It begins calm.
     pub async fn before(server: &str, seed: u64) -> Self {
-        let sky = Arc::new(Sky {
+        let link = Arc::new(Link {
             server: server.to_owned(),
             http: client(),
-            rough: AtomicBool::new(false),
+            flaky: AtomicBool::new(false),
             dice: Mutex::new(Rng::with_seed(seed)),
             seen: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let shared = Arc::clone(&sky);
+        let shared = Arc::clone(&link);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let sky = Arc::clone(&shared);
-                let service = service_fn(move |request| pass(Arc::clone(&sky), request));
+                let link = Arc::clone(&shared);
+                let service = service_fn(move |request| pass(Arc::clone(&link), request));
                 let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 // That connections end early is the point.
                 tokio::spawn(async move { _ = served.await });
             }
         });
-        Self { url, sky }
+        Self { url, link }
     }
 
-    /// From now on calls meet trouble, or no more.
-    pub fn turn(&self, rough: bool) {
-        self.sky.rough.store(rough, Ordering::SeqCst);
+    /// Lets calls meet trouble from now on, or no more.
+    pub fn set_flaky(&self, flaky: bool) {
+        self.link.flaky.store(flaky, Ordering::SeqCst);
     }
 
-    /// How many calls to a service met this; all services where it is `None`.
+    /// Returns how many calls to a service met this trouble; `None` means all services.
     pub fn seen(&self, trouble: Trouble, service: Option<&str>) -> usize {
-        let seen = self.sky.seen.lock().unwrap();
+        let seen = self.link.seen.lock().unwrap();
         let meant = |at: &str| service.is_none_or(|service| service == at);
         seen.iter().filter(|((of, at), _)| *of == trouble && meant(at)).map(|(_, count)| count).sum()
     }
 }
 
-impl Sky {
+impl Link {
     fn trouble(&self, program: &str, service: &str) -> Option<(Trouble, Duration)> {
-        if !self.rough.load(Ordering::SeqCst) {
+        if !self.flaky.load(Ordering::SeqCst) {
             return None;
         }
         let mut dice = self.dice.lock().unwrap();
@@ -124,26 +124,26 @@ impl Sky {
 }
 
 /// An error closes the connection without an answer.
-async fn pass(sky: Arc<Sky>, request: Request<Incoming>) -> io::Result<Response> {
+async fn pass(link: Arc<Link>, request: Request<Incoming>) -> io::Result<Response> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let signed = head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (program, service) = signed_by(signed);
-    let closed = || Err(io::Error::other("the weather"));
-    match sky.trouble(program, service) {
-        None => Ok(sky.forward(&head, body).await),
+    let closed = || Err(io::Error::other("the network lost it"));
+    match link.trouble(program, service) {
+        None => Ok(link.forward(&head, body).await),
         Some((Trouble::Delayed, delay)) => {
             tokio::time::sleep(delay).await;
-            Ok(sky.forward(&head, body).await)
+            Ok(link.forward(&head, body).await)
         }
         Some((Trouble::Lost, _)) => closed(),
         Some((Trouble::Unanswered, _)) => {
-            sky.forward(&head, body).await;
+            link.forward(&head, body).await;
             closed()
         }
         Some((Trouble::Twice, _)) => {
-            sky.forward(&head, body.clone()).await;
-            Ok(sky.forward(&head, body).await)
+            link.forward(&head, body.clone()).await;
+            Ok(link.forward(&head, body).await)
         }
     }
 }

@@ -12,7 +12,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use stockline_aws::Clients;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -25,8 +24,8 @@ pub const ACCESS_KEY_ID: &str = "test";
 /// As [`ACCESS_KEY_ID`].
 pub const SECRET_ACCESS_KEY: &str = "test";
 
-const REQUIREMENTS: &str = include_str!("../ministack/requirements.txt");
-const SERVE: &str = include_str!("../ministack/serve.py");
+const REQUIREMENTS: &str = include_str!("../../ministack/requirements.txt");
+const SERVE: &str = include_str!("../../ministack/serve.py");
 
 /// How long a start may take; it takes about a second on an idle machine.
 const START_WITHIN: Duration = Duration::from_secs(60);
@@ -35,7 +34,7 @@ const STARTS_MAX: usize = 5;
 const POLL_EVERY: Duration = Duration::from_millis(20);
 
 /// The Python that ministack is installed for.
-pub(crate) fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     python::environment("ministack", REQUIREMENTS)
 }
 
@@ -161,11 +160,6 @@ impl Ministack {
         environment(&self.url, ACCESS_KEY_ID)
     }
 
-    /// Clients of this server, with the SDK's defaults.
-    pub fn clients(&self) -> Clients {
-        clients_at(&self.url, ACCESS_KEY_ID)
-    }
-
     /// A zip with one file of this text in it, to be run as a program.
     pub async fn zip(&self, name: &str, text: &str) -> Vec<u8> {
         const ZIP: &str = "import sys, zipfile\n\
@@ -211,28 +205,6 @@ pub fn environment(url: &str, access_key_id: &str) -> Vec<(&'static str, String)
         ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY.to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
     ]
-}
-
-/// Clients of a stand-in at this address in this name, with the SDK's defaults.
-pub fn clients_at(url: &str, access_key_id: &str) -> Clients {
-    macro_rules! client {
-        ($sdk:ident) => {{
-            use $sdk::config::{BehaviorVersion, Credentials, Region};
-            let config = $sdk::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(Region::from_static(REGION))
-                .credentials_provider(Credentials::new(access_key_id, SECRET_ACCESS_KEY, None, None, "test"))
-                .endpoint_url(url)
-                .build();
-            $sdk::Client::from_conf(config)
-        }};
-    }
-    Clients {
-        dynamodb: client!(aws_sdk_dynamodb),
-        sqs: client!(aws_sdk_sqs),
-        sns: client!(aws_sdk_sns),
-        ses: client!(aws_sdk_sesv2),
-    }
 }
 
 /// A port of the loopback that was free a moment ago.

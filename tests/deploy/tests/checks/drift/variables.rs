@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use stockline_tests::wiring::ROOT;
+use stockline_deploy_checks::wiring::ROOT;
 
 use super::Faults;
 use super::programs::{Deployment, PROGRAMS, SERVICES};

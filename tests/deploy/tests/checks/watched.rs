@@ -1,13 +1,12 @@
 //! What `deploy/` watches is what there is: each metric that alarms, scaling and dashboard name is told by a program under
 //! those dimensions, or is one of AWS's.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use stockline_tests::ministack::aws_tests;
-use stockline_tests::watched::{Watched, dashboard, watched};
-use stockline_tests::{templates, told};
+use stockline_deploy_checks::ministack::aws_tests;
+use stockline_deploy_checks::watched::{Watched, dashboard, watched};
+use stockline_deploy_checks::{metric_names, templates};
 
 /// The parts that name metrics.
 const FILES: [&str; 2] = ["watch.yaml", "scaling.yaml"];
@@ -31,7 +30,7 @@ fn faults(template: &Value) -> Vec<String> {
         .filter_map(|value| value.strip_prefix("${")?.strip_suffix('}'))
         .filter(|name| !parameters.contains(&(*name).to_owned()))
         .map(|name| format!("{name} is no parameter"));
-    references.iter().filter_map(told::fault).chain(unknown).chain(unset).collect()
+    references.iter().filter_map(metric_names::fault).chain(unknown).chain(unset).collect()
 }
 
 #[test]
