@@ -4,8 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::ministack::Ministack;
-use crate::stack::{Stack, authorization, percent_encoded};
+use stockline_deploy_checks::cloudformation::{authorization, percent_encoded};
+use stockline_deploy_checks::ministack::Ministack;
+
+use crate::stack::Stack;
 
 /// The password of everybody.
 pub const PASSWORD: &str = "Correct-Horse-7";

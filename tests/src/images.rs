@@ -5,9 +5,9 @@ use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use stockline_deploy_checks::programs::{repository, target_folder};
+use stockline_deploy_checks::python::assert_ran;
 use tempfile::TempDir;
-
-use crate::python::{assert_ran, target_folder};
 
 /// Are the tests of the images to run? `STOCKLINE_TEST_IMAGES=0` leaves them out, and each one says so.
 #[expect(clippy::disallowed_methods, reason = "a switch of the test run, not of the product")]
@@ -77,11 +77,6 @@ impl Images {
         command.arg(self.root(name)).arg(program);
         command
     }
-}
-
-/// The top of the repository.
-pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 /// A script of `deploy/`, as from a shell: cargo tells its tests things that would have everything compiled anew.

@@ -5,8 +5,9 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::{Installation, POLL_EVERY};
-use crate::ministack::random_id;
 use crate::process::{PATIENCE, with_id};
+use crate::sdk::clients;
+use stockline_deploy_checks::ministack::random_id;
 
 impl Installation {
     /// One request with a token: status and body, or that the connection failed.
@@ -69,7 +70,7 @@ impl Installation {
 
     /// Puts any body into that queue.
     pub async fn queue_at(&self, queue_url: &str, item_id: &str, body: &str) {
-        let sqs = self.server.clients().sqs;
+        let sqs = clients(&self.server).sqs;
         let message = sqs.send_message().queue_url(queue_url).message_group_id(item_id);
         message.message_deduplication_id(random_id().to_string()).message_body(body).send().await.unwrap();
     }

@@ -1,12 +1,12 @@
 use std::process::Output;
 
+use super::Guard;
 use super::{Program, Programs, Valve};
 use crate::cognito;
-use crate::iam::Guard;
-use crate::ministack::{self, Ministack, free_port};
+use crate::flaky_network::FlakyNetwork;
 use crate::process::PATIENCE;
 use crate::stack::{self, STACK_VISIBILITY_S, Stack};
-use crate::weather::Weather;
+use stockline_deploy_checks::ministack::{self, Ministack, free_port};
 
 /// Signs the receipts; 32 bytes in hexadecimal.
 const RECEIPT_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
@@ -18,10 +18,10 @@ pub struct Installation {
     pub server: Ministack,
     /// What is deployed on it.
     pub stack: Stack,
-    /// Before it: lets each program do what its role allows.
+    /// The proxy before it lets each program do what its role allows.
     pub guard: Guard,
-    /// Before that, where it was asked for: may be rough to whatever calls.
-    pub weather: Option<Weather>,
+    /// The flaky network before that, where the test asked for one.
+    pub network: Option<FlakyNetwork>,
     /// The way of ingress and workers to the store.
     pub store: Valve,
     /// The way of the workers to the alert topic.
@@ -52,25 +52,25 @@ impl Installation {
         Self::deploy_under(programs, None).await
     }
 
-    /// As [`Installation::deploy`], and what the programs call may meet a weather of this seed, which begins calm.
-    pub async fn deploy_under_weather(seed: u64) -> Self {
+    /// As [`Installation::deploy`], with a network of this seed before the stand-in, which begins calm.
+    pub async fn deploy_on_flaky_network(seed: u64) -> Self {
         Self::deploy_under(Programs::Tested, Some(seed)).await
     }
 
-    async fn deploy_under(programs: Programs, weather: Option<u64>) -> Self {
+    async fn deploy_under(programs: Programs, network: Option<u64>) -> Self {
         let server = Ministack::start().await;
         let guard = Guard::before(&server.url).await;
-        let weather = match weather {
-            Some(seed) => Some(Weather::before(&guard.url, seed).await),
+        let network = match network {
+            Some(seed) => Some(FlakyNetwork::before(&guard.url, seed).await),
             None => None,
         };
-        let endpoint = weather.as_ref().map_or(&guard.url, |weather| &weather.url).clone();
-        let told = server.folder().join("alerter").with_extension(stack::TOLD);
+        let endpoint = network.as_ref().map_or(&guard.url, |network| &network.url).clone();
+        let stdout = server.folder().join("alerter").with_extension(stack::STDOUT);
         let alerter = format!(
             "export AWS_ENDPOINT_URL='{}' AWS_ACCESS_KEY_ID=alerter\nexec '{}' >>'{}'",
             endpoint,
             programs.alerter().display(),
-            told.display()
+            stdout.display()
         );
         let stack = Stack::deploy(&server, Some(&alerter)).await;
         guard.enforce(stack.roles());
@@ -86,7 +86,7 @@ impl Installation {
             server,
             stack,
             guard,
-            weather,
+            network,
             store,
             topic,
             api,
@@ -179,10 +179,11 @@ impl Installation {
     }
 
     /// The lines that programs and alerter wrote to standard output: their metrics.
-    pub fn told(&self) -> Vec<String> {
+    pub fn emf_lines(&self) -> Vec<String> {
         let files = std::fs::read_dir(self.server.folder()).unwrap().map(|file| file.unwrap().path());
-        let told = files.filter(|file| file.extension().is_some_and(|extension| extension == stack::TOLD));
-        told.flat_map(|file| std::fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
+        let stdout = files.filter(|file| file.extension().is_some_and(|extension| extension == stack::STDOUT));
+        stdout
+            .flat_map(|file| std::fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
             .collect()
     }
 }

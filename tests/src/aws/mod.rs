@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 mod client;
+mod iam_guard;
 mod installation;
 mod program;
 mod valve;
 
 pub use client::decimal;
+pub use iam_guard::{Guard, Recorded};
+pub(crate) use iam_guard::{client, forward, signed_by};
 pub use installation::Installation;
-pub use program::{Program, Programs, binary};
+pub use program::{Program, Programs};
 pub use valve::Valve;
 
 /// How often something is looked at that is waited for.

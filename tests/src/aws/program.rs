@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
+use stockline_deploy_checks::programs::binary;
+
 use super::POLL_EVERY;
 use crate::images::Images;
 use crate::process::{PATIENCE, signal};
@@ -34,14 +36,6 @@ impl Programs {
     }
 }
 
-/// A deployed program, built by `cargo test --workspace` because its package has integration tests.
-pub fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.parent().and_then(Path::parent).unwrap().join(name);
-    assert!(path.exists(), "no {}: run cargo build --workspace first", path.display());
-    path
-}
-
 /// A running program; killed when dropped.
 #[derive(Debug)]
 pub struct Program {
@@ -63,12 +57,12 @@ impl Program {
     ) -> Self {
         let log = folder.join(format!("{name}-{port}.log"));
         let append = |path: &Path| File::options().create(true).append(true).open(path).unwrap();
-        let told = append(&log.with_extension(stack::TOLD));
+        let stdout = append(&log.with_extension(stack::STDOUT));
         let child = command
             .env_clear()
             .envs(variables.iter().map(|(variable, value)| (*variable, value)))
             .stdin(Stdio::null())
-            .stdout(told)
+            .stdout(stdout)
             .stderr(append(&log))
             .spawn()
             .unwrap();

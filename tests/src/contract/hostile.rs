@@ -1,10 +1,11 @@
 //! Messages that no one of ours wrote, through the real worker: set aside in their place, counted, logged without
-//! their bodies, and their group flows on (design.md §6). One test process a call: it watches the process's log and
-//! metrics.
+//! their bodies, and their group flows on (design.md §6). The claim watches the log and the metrics of the process, so
+//! nothing else may work in it.
 
 use std::io::Write;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use stockline_core::domain::{CommandKey, DEAD_BODY_MAX_BYTES, ItemId, Record, Status, encode_message};
 use stockline_core::ports::{AlertPublisher, CommandFilter, CommandReceiver, CommandSender, FixedClock, Pack};
 use stockline_service::install_metrics;
@@ -12,7 +13,7 @@ use stockline_worker::{Adapters, metrics};
 use uuid::Uuid;
 
 use super::store::{Ports, at, id, item_id, queued};
-use crate::running::{PATIENCE, RunningWorker, worker_config};
+use crate::in_process::{PATIENCE, RunningWorker, worker_config};
 
 /// Stands in every hostile body, and must stand in no line of the log.
 const SECRET: &str = "marker-4f1d-of-a-body";
@@ -29,20 +30,43 @@ impl Log {
         self.0.lock().unwrap()
     }
 
-    /// All that this process logs from now on.
-    fn watch() -> Self {
-        let log = Self::default();
-        let writer = log.clone();
+    /// Writes all that this process logs to it from now on.
+    fn watch(&self) {
+        let writer = self.clone();
         tracing_subscriber::fmt()
             .with_env_filter("stockline_worker=trace,stockline_core=trace,stockline_sqlite=trace,stockline_aws=trace")
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .init();
-        log
     }
 
     fn text(&self) -> String {
         String::from_utf8(self.bytes().clone()).unwrap()
+    }
+}
+
+/// The log and the metrics of this process.
+#[derive(Debug)]
+struct Observed {
+    log: Log,
+    metrics: PrometheusHandle,
+}
+
+impl Observed {
+    fn of_process() -> &'static Self {
+        static OBSERVED: OnceLock<Observed> = OnceLock::new();
+        OBSERVED.get_or_init(|| {
+            let log = Log::default();
+            log.watch();
+            Self { log, metrics: install_metrics().unwrap() }
+        })
+    }
+
+    /// Returns how many messages the worker could not decode.
+    fn undecodable(&self) -> usize {
+        let rendered = self.metrics.render();
+        let value = rendered.lines().find_map(|line| line.strip_prefix(metrics::UNDECODABLE));
+        value.map_or(0, |value| value.trim().parse().unwrap())
     }
 }
 
@@ -103,8 +127,11 @@ pub async fn a_message_no_one_wrote_harms_only_itself(
     alerts: Arc<dyn AlertPublisher>,
     ports: Ports,
 ) {
-    let log = Log::watch();
-    let counted = install_metrics().unwrap();
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _alone = ALONE.lock().await;
+    let observed = Observed::of_process();
+    observed.log.bytes().clear();
+    let undecodable_before = observed.undecodable();
     let good = |n: u128, kind: &str, fields: &str| {
         encode_message(&item_id("cola"), [&queued(id(n), kind, "cola", fields, at(0))])
     };
@@ -141,10 +168,8 @@ pub async fn a_message_no_one_wrote_harms_only_itself(
     let depth = receiver.depth().await.unwrap();
     assert_eq!((depth.visible, depth.in_flight), (0, 0), "all are acknowledged");
 
-    let counted = counted.render();
-    let line = format!("{} {}", metrics::UNDECODABLE, hostile.len());
-    assert!(counted.lines().any(|counted| counted == line), "{counted}");
-    let log = log.text();
+    assert_eq!(observed.undecodable() - undecodable_before, hostile.len(), "each is counted");
+    let log = observed.log.text();
     assert!(log.contains("can't be decoded"), "{log}");
     assert!(!log.contains(SECRET), "a body is in the log");
 }

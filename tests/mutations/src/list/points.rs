@@ -4,13 +4,14 @@ use super::edit;
 use crate::{Mutation, Suite};
 
 const POINTS: &Suite =
-    &Suite { arguments: &["-p", "stockline-tests", "--test", "crash_points_sqlite"], sources: "tests/tests" };
+    &Suite { arguments: &["-p", "stockline-tests", "--test", "homes"], sources: "tests/tests/homes" };
 
-const POINTS_ON_DYNAMODB: &Suite =
-    &Suite { arguments: &["-p", "stockline-tests", "--test", "crash_points_dynamodb"], sources: "tests/tests" };
-
-const WORKER: &str = "one_fault_at_any_call_of_a_worker_takes_every_effect_once";
-const ALERTS: &str = "one_fault_at_any_call_for_alerts_mails_each_once_but_where_its_mark_is_missing";
+const WORKER_ON_SQLITE: &str = "crash_points_sqlite::one_fault_at_any_call_of_a_worker_takes_every_effect_once";
+const ALERTS_ON_SQLITE: &str =
+    "crash_points_sqlite::one_fault_at_any_call_for_alerts_mails_each_once_but_where_its_mark_is_missing";
+const WORKER_ON_DYNAMODB: &str = "crash_points_dynamodb::one_fault_at_any_call_of_a_worker_takes_every_effect_once";
+const ALERTS_ON_DYNAMODB: &str =
+    "crash_points_dynamodb::one_fault_at_any_call_for_alerts_mails_each_once_but_where_its_mark_is_missing";
 
 const COMMITTED: &str = "        round.commit(&mut steps, commits).await;";
 const ACKNOWLEDGED_BEFORE: &str = "        let folded = steps.iter().filter(|step| step.folded.is_some());
@@ -27,7 +28,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "at-every-point-acknowledged-before-the-commit",
         edits: &[edit("worker/src/round.rs", COMMITTED, ACKNOWLEDGED_BEFORE)],
         suite: POINTS,
-        killed_by: WORKER,
+        killed_by: WORKER_ON_SQLITE,
     },
     Mutation {
         name: "at-every-point-alerts-of-duplicates-forgotten",
@@ -37,7 +38,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             "                let _ = alerts;",
         )],
         suite: POINTS,
-        killed_by: WORKER,
+        killed_by: WORKER_ON_SQLITE,
     },
     Mutation {
         name: "at-every-point-ids-put-under-no-condition",
@@ -47,7 +48,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             "Some((_, stored)) if stored.decides(record.retry) && false => decided.push(stored),",
         )],
         suite: POINTS,
-        killed_by: WORKER,
+        killed_by: WORKER_ON_SQLITE,
     },
     Mutation {
         name: "at-every-point-a-claim-taken-for-a-mail",
@@ -57,13 +58,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             "Ok(Claimed::Held) => Ok(()),",
         )],
         suite: POINTS,
-        killed_by: ALERTS,
+        killed_by: ALERTS_ON_SQLITE,
     },
     Mutation {
         name: "at-every-point-marked-before-the-mail",
         edits: &[edit("alerter/src/alerts.rs", MAILED, MARKED_BEFORE)],
         suite: POINTS,
-        killed_by: ALERTS,
+        killed_by: ALERTS_ON_SQLITE,
     },
     Mutation {
         name: "at-every-point-a-sent-alert-mailed-again",
@@ -73,13 +74,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             "                Ok(Claimed::Ours | Claimed::Sent) => {",
         )],
         suite: POINTS,
-        killed_by: ALERTS,
+        killed_by: ALERTS_ON_SQLITE,
     },
     Mutation {
         name: "at-every-call-of-dynamodb-acknowledged-before-the-commit",
         edits: &[edit("worker/src/round.rs", COMMITTED, ACKNOWLEDGED_BEFORE)],
-        suite: POINTS_ON_DYNAMODB,
-        killed_by: WORKER,
+        suite: POINTS,
+        killed_by: WORKER_ON_DYNAMODB,
     },
     Mutation {
         name: "at-every-call-of-dynamodb-ids-put-under-no-condition",
@@ -88,13 +89,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             "\"attribute_not_exists(#pk) OR #dead < :retry\"",
             "\"attribute_not_exists(#pk) OR attribute_exists(#pk) OR #dead < :retry\"",
         )],
-        suite: POINTS_ON_DYNAMODB,
-        killed_by: WORKER,
+        suite: POINTS,
+        killed_by: WORKER_ON_DYNAMODB,
     },
     Mutation {
         name: "at-every-call-of-dynamodb-marked-before-the-mail",
         edits: &[edit("alerter/src/alerts.rs", MAILED, MARKED_BEFORE)],
-        suite: POINTS_ON_DYNAMODB,
-        killed_by: ALERTS,
+        suite: POINTS,
+        killed_by: ALERTS_ON_DYNAMODB,
     },
 ];

@@ -7,14 +7,8 @@ const AWS_CRATE: &Suite = &Suite { arguments: &["-p", "stockline-aws", "--lib"],
 const CORE_CRATE: &Suite = &Suite { arguments: &["-p", "stockline-core", "--lib"], sources: "common/core/src" };
 const SQLITE_CRATE: &Suite = &Suite { arguments: &["-p", "stockline-sqlite", "--lib"], sources: "common/sqlite/src" };
 
-const CONTRACT_ON_DYNAMODB: &Suite = &Suite {
-    arguments: &["-p", "stockline-tests", "--test", "contract_store_dynamodb"],
-    sources: "tests/src/contract/store",
-};
-const CONTRACT_ON_SQLITE: &Suite = &Suite {
-    arguments: &["-p", "stockline-tests", "--test", "contract_store_sqlite"],
-    sources: "tests/src/contract/store",
-};
+const CONTRACT: &Suite =
+    &Suite { arguments: &["-p", "stockline-tests", "--test", "contract"], sources: "tests/src/contract/store" };
 
 const COMMIT: &str = "common/aws/src/dynamodb/commit.rs";
 const CALL: &str = "common/aws/src/dynamodb/call.rs";
@@ -30,14 +24,14 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "\"attribute_not_exists(#pk) OR #dead < :retry\"",
             "\"attribute_not_exists(#pk) OR attribute_exists(#pk) OR #dead < :retry\"",
         )],
-        suite: CONTRACT_ON_DYNAMODB,
-        killed_by: "a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did",
+        suite: CONTRACT,
+        killed_by: "store_dynamodb::a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did",
     },
     Mutation {
         name: "dynamodb-a-version-is-put-over-any-other",
         edits: &[edit(COMMIT, "\"#version = :version\"", "\"#version = :version OR attribute_exists(#version)\"")],
-        suite: CONTRACT_ON_DYNAMODB,
-        killed_by: "a_stale_level_or_item_is_a_conflict",
+        suite: CONTRACT,
+        killed_by: "store_dynamodb::a_stale_level_or_item_is_a_conflict",
     },
     Mutation {
         name: "dynamodb-an-item-is-put-over-any-version",
@@ -52,8 +46,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
     Mutation {
         name: "dynamodb-a-level-is-re-judged-by-an-old-threshold",
         edits: &[edit(COMMIT, "None => actions.check_threshold(commit, table)?,", "None => {}")],
-        suite: CONTRACT_ON_DYNAMODB,
-        killed_by: "a_level_is_rejudged_once_and_only_by_the_threshold_that_holds",
+        suite: CONTRACT,
+        killed_by: "store_dynamodb::a_level_is_rejudged_once_and_only_by_the_threshold_that_holds",
     },
     Mutation {
         name: "dynamodb-a-claim-of-another-is-taken",
@@ -62,8 +56,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "\"attribute_not_exists(#pk) OR #item_id = :me\"",
             "\"attribute_not_exists(#pk) OR attribute_exists(#pk) OR #item_id = :me\"",
         )],
-        suite: CONTRACT_ON_DYNAMODB,
-        killed_by: "a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine",
+        suite: CONTRACT,
+        killed_by: "store_dynamodb::a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine",
     },
     Mutation {
         name: "dynamodb-a-chunk-is-overwritten",
@@ -82,8 +76,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "if stored.decides(*retry) { decided.push(stored) } else { conflict = true }",
             "let _ = (stored.decides(*retry), &mut decided as &mut Vec<crate::domain::Record>);\n                    conflict = true;",
         )],
-        suite: CONTRACT_ON_DYNAMODB,
-        killed_by: "a_duplicate_is_named_whatever_else_failed_and_nothing_is_written",
+        suite: CONTRACT,
+        killed_by: "store_dynamodb::a_duplicate_is_named_whatever_else_failed_and_nothing_is_written",
     },
     Mutation {
         name: "dynamodb-a-conflict-of-transactions-is-an-outcome",
@@ -173,7 +167,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
     },
 ];
 
-const POWER: &Suite = &Suite { arguments: &["-p", "stockline-tests", "--test", "powerloss"], sources: "tests/tests" };
+const POWER: &Suite =
+    &Suite { arguments: &["-p", "stockline-tests", "--test", "powerloss"], sources: "tests/tests/powerloss" };
 
 const SQLITE_COMMIT: &str = "common/sqlite/src/stock/commit.rs";
 const MESSAGES: &str = "common/sqlite/src/queue_db/messages.rs";
@@ -186,8 +181,8 @@ pub(super) const SQLITE: &[Mutation] = &[
             "Some((_, stored)) if stored.decides(record.retry) => decided.push(stored),",
             "Some((_, stored)) if stored.decides(record.retry) && false => decided.push(stored),",
         )],
-        suite: CONTRACT_ON_SQLITE,
-        killed_by: "a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did",
+        suite: CONTRACT,
+        killed_by: "store_sqlite::a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did",
     },
     Mutation {
         name: "sqlite-a-level-is-put-over-any-version",
@@ -196,8 +191,8 @@ pub(super) const SQLITE: &[Mutation] = &[
             "if stored.map(|stored| stored.version) != put.loaded_version {",
             "if stored.map(|stored| stored.version) != put.loaded_version && false {",
         )],
-        suite: CONTRACT_ON_SQLITE,
-        killed_by: "a_stale_level_or_item_is_a_conflict",
+        suite: CONTRACT,
+        killed_by: "store_sqlite::a_stale_level_or_item_is_a_conflict",
     },
     Mutation {
         name: "sqlite-an-item-is-put-over-any-version",
@@ -206,8 +201,8 @@ pub(super) const SQLITE: &[Mutation] = &[
             "commit.item.as_ref().is_none_or(|put| put.loaded_version == summary.and_then(|summary| summary.version))",
             "commit.item.as_ref().is_none_or(|put| put.loaded_version == summary.and_then(|summary| summary.version) || true)",
         )],
-        suite: CONTRACT_ON_SQLITE,
-        killed_by: "a_stale_level_or_item_is_a_conflict",
+        suite: CONTRACT,
+        killed_by: "store_sqlite::a_stale_level_or_item_is_a_conflict",
     },
     Mutation {
         name: "sqlite-a-level-is-re-judged-by-an-old-threshold",
@@ -216,14 +211,14 @@ pub(super) const SQLITE: &[Mutation] = &[
             "summary.version.is_some() && summary.threshold_version == version",
             "summary.version.is_some() && (summary.threshold_version == version || true)",
         )],
-        suite: CONTRACT_ON_SQLITE,
-        killed_by: "a_level_is_rejudged_once_and_only_by_the_threshold_that_holds",
+        suite: CONTRACT,
+        killed_by: "store_sqlite::a_level_is_rejudged_once_and_only_by_the_threshold_that_holds",
     },
     Mutation {
         name: "sqlite-a-claim-of-another-is-taken",
         edits: &[edit(SQLITE_COMMIT, "(holder, _) => holder == mine,", "(holder, _) => holder == mine || true,")],
-        suite: CONTRACT_ON_SQLITE,
-        killed_by: "a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine",
+        suite: CONTRACT,
+        killed_by: "store_sqlite::a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine",
     },
     Mutation {
         name: "sqlite-a-group-is-delivered-while-it-is-in-flight",
@@ -264,6 +259,6 @@ pub(super) const SQLITE: &[Mutation] = &[
             ),
         ],
         suite: POWER,
-        killed_by: "an_accepted_command_survives_a_power_cut_and_without_syncs_it_does_not",
+        killed_by: "promises::an_accepted_command_survives_a_power_cut_and_without_syncs_it_does_not",
     },
 ];

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use super::{Bounds, Home, Ports, at};
 use crate::dynoxide::{Direct, Dynoxide, TABLE};
 use crate::inject::{Script, sdk_config};
-use crate::ministack::{Ministack, aws_tests};
+use stockline_deploy_checks::ministack::{Ministack, aws_tests};
 
 /// SQLite, in a folder of its own.
 #[derive(Debug)]

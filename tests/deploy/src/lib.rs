@@ -1,0 +1,15 @@
+//! Checks of `deploy/`: its templates, Dockerfiles and scripts, what they allow, what they watch, and that they say the
+//! same as the code. The tests that need the AWS stand-in start it from here.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+pub mod cloudformation;
+pub mod dockerfile;
+pub mod iam;
+pub mod metric_math;
+pub mod metric_names;
+pub mod ministack;
+pub mod programs;
+pub mod python;
+pub mod templates;
+pub mod watched;
+pub mod wiring;

@@ -1,0 +1,60 @@
+//! Python programs that tests run, each set of fixed versions in an environment of its own under `target/`, installed once.
+
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::programs::target_folder;
+
+/// The Python of the environment in which these requirements are installed. Installs it where it is not, in one process
+/// at a time. `requirements` names every package with its version, those that others need among them.
+pub fn environment(name: &str, requirements: &str) -> PathBuf {
+    let target = target_folder();
+    let mut hash = DefaultHasher::new();
+    requirements.hash(&mut hash);
+    let name = format!("{name}-{:016x}", hash.finish());
+    let environment = target.join(&name);
+    let python = environment.join("bin/python");
+    let complete = environment.join("complete");
+
+    let lock = File::create(target.join(format!("{name}.lock"))).unwrap();
+    lock.lock().unwrap();
+    if !complete.exists() {
+        // Half an installation, where one was interrupted.
+        let _ = std::fs::remove_dir_all(&environment);
+        install(&environment, &python, requirements);
+        File::create(complete).unwrap();
+    }
+    python
+}
+
+fn install(environment: &Path, python: &Path, requirements: &str) {
+    let made = Command::new("python3").args(["-m", "venv"]).arg(environment).output();
+    let made = made.unwrap_or_else(|error| {
+        panic!(
+            "python3 can't be started ({error}). Some tests run tools that are Python packages: they need Python 3.10 \
+             or later with its venv module (Debian and Ubuntu: apt install python3 python3-venv)"
+        )
+    });
+    assert_ran(&made, "python3 -m venv (Debian and Ubuntu: apt install python3-venv)");
+    let file = environment.join("requirements.txt");
+    std::fs::write(&file, requirements).unwrap();
+    let installed = Command::new(python)
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert_ran(&installed, "pip install (it needs the network once)");
+}
+
+/// That a program ended well; what it said where it did not.
+pub fn assert_ran(output: &Output, what: &str) {
+    assert!(
+        output.status.success(),
+        "{what} ended with {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

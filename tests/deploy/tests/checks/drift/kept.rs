@@ -1,0 +1,53 @@
+use stockline_deploy_checks::templates::resources;
+use stockline_deploy_checks::wiring::ROOT;
+
+use super::Faults;
+use super::programs::Deployment;
+
+/// What loses something when it is deleted: stock, commands and alerts on their way, people, the receipts' keys.
+const HOLDERS: [(&str, usize); 4] = [
+    ("AWS::DynamoDB::Table", 1),
+    ("AWS::SQS::Queue", 4),
+    ("AWS::Cognito::UserPool", 1),
+    ("AWS::SecretsManager::Secret", 1),
+];
+
+/// The parts of the root that hold such.
+const PARTS: [&str; 2] = ["Data", "People"];
+
+pub(crate) fn what_holds_something_is_kept(deployment: &Deployment) -> Faults {
+    let mut faults = Faults::new();
+    let templates = &deployment.templates;
+    let parts = PARTS.map(|part| (ROOT, part, templates.resource(ROOT, part)));
+    let mut holders: Vec<_> = parts.into_iter().collect();
+    for (kind, expected) in HOLDERS {
+        let found = templates.all().flat_map(|(file, template)| {
+            resources(template, kind).into_iter().map(move |(name, resource)| (file, name, resource))
+        });
+        let before = holders.len();
+        holders.extend(found);
+        if holders.len() - before != expected {
+            faults.push(format!("{} resources are {kind}, not {expected}", holders.len() - before));
+        }
+    }
+    for (file, name, resource) in holders {
+        for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
+            if resource[policy] != "Retain" {
+                faults.push(format!("{name} of {file} has no {policy}: Retain"));
+            }
+        }
+        let properties = &resource["Properties"];
+        let protected = match resource["Type"].as_str().unwrap_or_default() {
+            "AWS::DynamoDB::Table" => {
+                properties["DeletionProtectionEnabled"] == true
+                    && properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] == true
+            }
+            "AWS::Cognito::UserPool" => properties["DeletionProtection"] == "ACTIVE",
+            _ => true,
+        };
+        if !protected {
+            faults.push(format!("{name} of {file} can be deleted by hand, or not be brought back"));
+        }
+    }
+    faults
+}

@@ -1,0 +1,9 @@
+//! Everything that `deploy/` must hold, in one program: it is linked once.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod alarm_rules;
+mod dockerfiles;
+mod drift;
+mod lint;
+mod scripts;
+mod watched;

@@ -1,0 +1,10 @@
+//! The contract suites of the ports, held by every adapter.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod alerts;
+mod mail;
+mod queue_sqlite;
+mod queue_sqs;
+mod store_dynamodb;
+mod store_ministack;
+mod store_sqlite;

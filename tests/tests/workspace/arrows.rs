@@ -1,0 +1,91 @@
+//! Which way the arrows go: what is deployed on AWS builds without SQLite, the core without any server.
+
+use std::process::Command;
+
+/// The names of all packages that a package is built from, with these features.
+fn built_with(package: &str, features: &str) -> Vec<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none"])
+        .args(["--package", package, "--features", features])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+/// The crates of this workspace that each crate of `common` is built from: the arrows of ARCHITECTURE.md.
+const ARROWS: [(&str, &[&str]); 4] = [
+    ("stockline-core", &[]),
+    ("stockline-service", &["stockline-core"]),
+    ("stockline-sqlite", &["stockline-core"]),
+    ("stockline-aws", &["stockline-core", "stockline-service"]),
+];
+
+const MANIFESTS: [&str; 8] =
+    ["common/core", "common/service", "common/sqlite", "common/aws", "ingress", "worker", "alerter", "standalone"];
+
+/// The same without any.
+fn built_from(package: &str) -> Vec<String> {
+    built_with(package, "")
+}
+
+#[test]
+fn what_is_deployed_on_aws_builds_with_the_sdk_and_without_sqlite() {
+    for package in ["stockline-ingress", "stockline-worker", "stockline-alerter"] {
+        let packages = built_with(package, "aws");
+        assert!(packages.iter().any(|name| name == "aws-sdk-dynamodb"), "{package}: {packages:?}");
+        assert!(!packages.iter().any(|name| name.contains("sqlite")), "{package} is built from SQLite");
+    }
+}
+
+#[test]
+fn ingress_worker_and_alerter_build_without_sqlite() {
+    for package in ["stockline-ingress", "stockline-worker", "stockline-alerter"] {
+        let packages = built_from(package);
+        assert!(packages.iter().any(|name| name == "stockline-core"), "{package}: {packages:?}");
+        assert!(!packages.iter().any(|name| name == "stockline-aws"), "{package} names an adapter");
+        assert!(!packages.iter().any(|name| name.contains("sqlite")), "{package} is built from SQLite");
+    }
+}
+
+#[test]
+fn the_standalone_binary_builds_without_any_aws_sdk() {
+    let packages = built_from("stockline");
+    assert!(packages.iter().any(|name| name == "rusqlite"), "{packages:?}");
+    assert!(!packages.iter().any(|name| name.starts_with("aws-sdk") || name == "aws-config"));
+}
+
+#[test]
+fn the_crates_of_common_are_built_from_each_other_as_the_map_says() {
+    for (package, expected) in ARROWS {
+        let mut below: Vec<_> = built_from(package).into_iter().filter(|name| name.starts_with("stockline")).collect();
+        below.sort();
+        below.dedup();
+        below.retain(|name| name != package);
+        assert_eq!(below, expected, "{package}");
+    }
+}
+
+#[test]
+fn only_the_mains_and_the_simulation_have_features() {
+    for manifest in MANIFESTS {
+        let text = std::fs::read_to_string(format!("{}/../{manifest}/Cargo.toml", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let features = text.split_once("[features]").map_or("", |(_, rest)| rest.split("\n[").next().unwrap_or(rest));
+        for line in features.lines().filter(|line| !line.trim_start().starts_with('#')) {
+            let name = line.split_once(" = ").map(|(name, _)| name.trim());
+            assert!(name.is_none_or(|name| ["aws", "simulation"].contains(&name)), "{manifest}: {line}");
+        }
+    }
+}
+
+#[test]
+fn the_core_and_the_services_know_no_server_and_no_client() {
+    for package in ["stockline-core", "stockline-service"] {
+        let packages = built_from(package);
+        for above in ["axum", "hyper", "lettre", "clap", "rusqlite"] {
+            assert!(!packages.iter().any(|name| name == above), "{package} is built from {above}");
+        }
+    }
+}
