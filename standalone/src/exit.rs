@@ -1,35 +1,45 @@
-//! What the process says to whoever started it. `--help` lists the codes.
+//! Exit codes, and the errors that choose them. `--help` lists the codes.
 
 use std::process::ExitCode;
 
-pub(crate) use stockline_lines::Usage;
+use stockline_sqlite::FolderError;
 
-/// All is well.
+/// Success.
 pub(crate) const OK: u8 = 0;
-/// Something was found wrong, or refused.
+/// Something is wrong or was refused.
 pub(crate) const FOUND: u8 = 1;
-/// The command line can't be meant so (clap's own code for the same).
+/// The command line is invalid (clap uses the same code).
 pub(crate) const USAGE: u8 = 2;
-/// What it needs can't be reached now; the same again may work.
+/// The server or another service is unavailable; the same command may work later.
 pub(crate) const UNAVAILABLE: u8 = 3;
+
+/// The arguments contradict each other or the files that they name.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
 
 /// The server, the queue or the mail provider does not answer.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Unavailable(pub(crate) String);
 
-/// The exit code that an error means.
+/// Reports whether the cause is that another process uses the data folder.
+pub(crate) fn is_folder_in_use(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| matches!(cause.downcast_ref(), Some(FolderError::Locked { .. })))
+}
+
+/// Returns the exit code for an error.
 pub(crate) fn code_of(error: &anyhow::Error) -> u8 {
     if error.chain().any(|cause| cause.is::<Usage>()) {
         USAGE
-    } else if error.chain().any(|cause| cause.is::<Unavailable>() || cause.is::<crate::serve::InUse>()) {
+    } else if error.chain().any(|cause| cause.is::<Unavailable>()) || is_folder_in_use(error) {
         UNAVAILABLE
     } else {
         FOUND
     }
 }
 
-/// Ends the process: prints the error with its causes, where there is one.
+/// Prints the error with its causes, if there is one, and returns the exit code of the process.
 pub(crate) fn finish(result: anyhow::Result<u8>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),

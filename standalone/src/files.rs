@@ -1,4 +1,4 @@
-//! Files that are whole or not there: written beside, synced, renamed.
+//! Durable file writes: a file is written beside its target, synced and renamed, so that it is complete or absent.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-/// Only the owner reads it.
+/// The mode of files that only their owner reads.
 pub(crate) const SECRET: u32 = 0o600;
-/// Anyone may read it.
+/// The mode of files that anyone may read.
 pub(crate) const PUBLIC: u32 = 0o644;
 
-/// Puts `bytes` at `path`, durably, in one step: a reader or a crash sees the old file or the new one.
+/// Replaces the file at `path` durably and in one step: after a crash it is the old file or the new one.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     replace_atomic(path, mode, |file| Ok(file.write_all(bytes)?))
 }
 
-/// As [`write_atomic`], for what is written piece by piece.
+/// As [`write_atomic`], for content that is written piece by piece.
 pub(crate) fn replace_atomic(
     path: &Path,
     mode: u32,
@@ -32,14 +32,14 @@ pub(crate) fn replace_atomic(
         sync_folder_of(path)
     })();
     if done.is_err() {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         let _ = std::fs::remove_file(&temporary);
     }
     done.with_context(|| format!("can't write {}", path.display()))
 }
 
-/// Adds a line to the end, durably. A line that was cut off when it was written (power, a full disk) is dropped, so
-/// that it can't swallow this one. Callers hold the lock of the folder's keys.
+/// Appends a line durably. First removes an incomplete last line, which a power cut or a full disk may have left, so
+/// that the new line does not become part of it. The caller holds the lock of the folder's keys.
 pub(crate) fn append_line(path: &Path, line: &str, mode: u32) -> anyhow::Result<()> {
     let done = (|| {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(mode).open(path)?;
@@ -56,8 +56,8 @@ pub(crate) fn append_line(path: &Path, line: &str, mode: u32) -> anyhow::Result<
     done.with_context(|| format!("can't write {}", path.display()))
 }
 
-/// The text of a file; `None` where there is none.
-pub(crate) fn read_if_there(path: &Path) -> anyhow::Result<Option<String>> {
+/// Reads a file as text; returns `None` if it does not exist.
+pub(crate) fn read_if_exists(path: &Path) -> anyhow::Result<Option<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -65,13 +65,13 @@ pub(crate) fn read_if_there(path: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// A name beside `path` that no other process uses.
+/// Returns a name in the same folder that no other process uses.
 pub(crate) fn beside(path: &Path, what: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{}.{what}", std::process::id()))
 }
 
-/// Makes a rename durable.
+/// Syncs the folder of `path`, which makes a rename durable.
 pub(crate) fn sync_folder_of(path: &Path) -> anyhow::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Ok(File::open(folder)?.sync_all()?)
@@ -84,13 +84,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_that_was_cut_off_does_not_swallow_the_next() {
+    fn an_incomplete_line_does_not_swallow_the_next() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("revoked");
         append_line(&path, "one", PUBLIC).unwrap();
         std::fs::write(&path, "one\ntw").unwrap();
         append_line(&path, "three", PUBLIC).unwrap();
-        assert_eq!(read_if_there(&path).unwrap().unwrap(), "one\nthree\n");
+        assert_eq!(read_if_exists(&path).unwrap().unwrap(), "one\nthree\n");
     }
 
     #[test]
@@ -99,11 +99,11 @@ mod tests {
         let path = folder.path().join("secret");
         write_atomic(&path, b"one", SECRET).unwrap();
         write_atomic(&path, b"two", SECRET).unwrap();
-        assert_eq!(read_if_there(&path).unwrap().unwrap(), "two");
+        assert_eq!(read_if_exists(&path).unwrap().unwrap(), "two");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, SECRET);
         let failed = replace_atomic(&path, SECRET, |_| anyhow::bail!("disk full")).unwrap_err();
         assert!(format!("{failed:#}").contains("disk full"));
-        assert_eq!(read_if_there(&path).unwrap().unwrap(), "two", "a failed write leaves the old file");
+        assert_eq!(read_if_exists(&path).unwrap().unwrap(), "two", "a failed write leaves the old file");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "and nothing beside it");
     }
 }

@@ -1,56 +1,58 @@
+//! The layout of a data folder.
+
 use std::path::{Path, PathBuf};
 
-/// Where things are in a data folder, besides the databases.
+/// Names the files of a data folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// The folder at `path`; nothing is made or looked at.
+    /// Names the folder at `path`, without creating or reading anything.
     pub(crate) fn at(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
 
-    /// The folder itself.
+    /// Returns the folder itself.
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Keys and tokens: the owner's only.
+    /// Returns the folder of keys and tokens, readable only by its owner.
     pub(crate) fn keys(&self) -> PathBuf {
         self.0.join("keys")
     }
 
-    /// Mails as files, where no SMTP server is named.
+    /// Returns the folder for mails as .eml files.
     pub(crate) fn mail(&self) -> PathBuf {
         self.0.join("mail")
     }
 
-    /// The command queue.
+    /// Returns the database of the command queue.
     pub(crate) fn queue_db(&self) -> PathBuf {
         self.0.join("queue.db")
     }
 
-    /// The stock.
+    /// Returns the database of the stock.
     pub(crate) fn stock_db(&self) -> PathBuf {
         self.0.join("stock.db")
     }
 
-    /// The public keys that tokens are verified by.
+    /// Returns the file of the public keys that verify tokens.
     pub(crate) fn jwks(&self) -> PathBuf {
         self.keys().join("jwks.json")
     }
 
-    /// One `jti` a line: tokens taken back.
+    /// Returns the file of revoked tokens, one `jti` per line.
     pub(crate) fn revoked(&self) -> PathBuf {
         self.keys().join("revoked")
     }
 
-    /// Where a running server takes orders from the command line.
+    /// Returns the socket where a running server accepts orders from the command line.
     pub(crate) fn control_socket(&self) -> PathBuf {
         self.0.join("control.sock")
     }
 
-    /// The address that the server last listened at, so that the command line finds it.
+    /// Returns the file with the address that the server last listened at; the command line reads it.
     pub(crate) fn address(&self) -> PathBuf {
         self.0.join("address")
     }

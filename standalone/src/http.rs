@@ -1,4 +1,4 @@
-//! Addresses and clients for HTTP, the same for the server and for its login.
+//! HTTP addresses and clients, shared by the API client and the login.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::exit::Usage;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(45);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A server's address.
+/// Parses a server's address.
 ///
 /// # Errors
-/// [`Usage`] where it is not http or https with a host.
+/// [`Usage`] if it is not an http or https address with a host.
 pub(crate) fn address(text: &str) -> Result<Url, Usage> {
     Url::parse(text)
         .ok()
@@ -24,19 +24,19 @@ pub(crate) fn address(text: &str) -> Result<Url, Usage> {
         .ok_or_else(|| Usage(format!("{text:?} is not an address such as https://stock.example.com")))
 }
 
-/// Is it this machine? A token made here goes nowhere else.
-pub(crate) fn is_here(url: &Url) -> bool {
+/// Reports whether the address is on this machine. Only there does the command line send a token of its own.
+pub(crate) fn is_local(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost"
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback() || address.is_unspecified())
 }
 
-/// Can nobody on the way read what is sent there?
+/// Reports whether nobody on the way can read the traffic.
 pub(crate) fn is_private(url: &Url) -> bool {
-    url.scheme() == "https" || is_here(url)
+    url.scheme() == "https" || is_local(url)
 }
 
-/// A client for one server; `ca_cert` names certificates (PEM) to trust besides the system's.
+/// Builds a client for one server; it trusts the certificates in `ca_cert` (PEM) besides the system's.
 pub(crate) fn client(server: &Url, ca_cert: Option<&Path>, redirects: Policy) -> anyhow::Result<reqwest::Client> {
     let mut http = reqwest::Client::builder()
         .timeout(REQUEST_TIMEOUT)
@@ -44,7 +44,7 @@ pub(crate) fn client(server: &Url, ca_cert: Option<&Path>, redirects: Policy) ->
         .redirect(redirects)
         .no_proxy();
     if server.scheme() == "http" {
-        // Reading the system's certificates takes longer than a whole request to this machine.
+        // Reading the system's certificates would take longer than a request to this machine.
         http = http.tls_certs_only([]);
     }
     if let Some(path) = ca_cert {
@@ -56,7 +56,7 @@ pub(crate) fn client(server: &Url, ca_cert: Option<&Path>, redirects: Policy) ->
     http.build().context("can't set up the HTTP client")
 }
 
-/// The innermost cause of a failed request, the one that says something.
+/// Returns the innermost cause of a failed request; the outer ones only repeat the address.
 pub(crate) fn cause(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
@@ -70,12 +70,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_made_here_is_sent_to_this_machine_only() {
-        for here in ["http://127.0.0.1:8080", "http://[::1]:1", "https://localhost"] {
-            assert!(is_here(&Url::parse(here).unwrap()), "{here}");
+    fn only_loopback_addresses_are_local() {
+        for local in ["http://127.0.0.1:8080", "http://[::1]:1", "https://localhost"] {
+            assert!(is_local(&Url::parse(local).unwrap()), "{local}");
         }
-        for there in ["http://10.0.0.1", "https://stock.example.com", "http://localhost.example.com"] {
-            assert!(!is_here(&Url::parse(there).unwrap()), "{there}");
+        for remote in ["http://10.0.0.1", "https://stock.example.com", "http://localhost.example.com"] {
+            assert!(!is_local(&Url::parse(remote).unwrap()), "{remote}");
         }
     }
 }

@@ -1,14 +1,75 @@
-//! What `stockline load` makes of other people's files: lines of CSV become commands. A library, so that it can be fuzzed.
+//! Stockline standalone: ingress, worker and alerter in one process on one data folder, and the command line.
+//!
+//! [`run`] is the whole program. [`lines`] is public because the tests of hostile input feed it with damaged files.
+
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
-#[path = "lines/mapping.rs"]
-pub mod mapping;
-#[path = "lines/recipe.rs"]
-pub mod recipe;
-#[path = "lines/source.rs"]
-pub mod source;
+use std::process::ExitCode;
 
-/// The arguments contradict each other or the files they name.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Usage(pub String);
+use anyhow::Context as _;
+use stockline_service::Env;
+
+mod args;
+mod client;
+mod commands;
+mod duration;
+mod exit;
+mod files;
+mod folder;
+mod http;
+mod issuer;
+pub mod lines;
+mod login;
+mod mailer;
+mod serve;
+mod snapshot;
+mod stores;
+mod table;
+
+pub use args::Cli;
+use args::Command;
+
+/// Runs the subcommand, prints its error if it fails, and returns the exit code that `--help` documents.
+pub fn run(cli: Cli) -> ExitCode {
+    exit::finish(run_command(cli.command))
+}
+
+fn run_command(command: Command) -> anyhow::Result<u8> {
+    check_environment()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start the async runtime")?;
+    runtime.block_on(dispatch(command))
+}
+
+/// Refuses unknown variables that begin with our prefix: a typing error would otherwise go unnoticed.
+fn check_environment() -> anyhow::Result<()> {
+    let mut env = Env::of_process();
+    for name in args::VARIABLES {
+        // Clap reads and checks the value; here only the name counts.
+        env.optional::<String>(name);
+    }
+    env.finish().map_err(|error| exit::Usage(error.to_string()).into())
+}
+
+async fn dispatch(command: Command) -> anyhow::Result<u8> {
+    match command {
+        Command::Serve(args) => serve::serve(*args).await,
+        Command::Token(args) => commands::tokens::token(args),
+        Command::Login(args) => commands::login::login(&args).await,
+        Command::Logout(args) => commands::login::logout(&args),
+        Command::Keys(command) => commands::tokens::keys(command),
+        Command::Submit(args) => commands::submit::submit(&args).await,
+        Command::Load(args) => commands::load::load(*args).await,
+        Command::Stock(args) => commands::show::stock(&args).await,
+        Command::Status(args) => commands::show::status(&args).await,
+        Command::History(args) => commands::show::history(&args).await,
+        Command::Refused(args) => commands::refused::refused(&args).await,
+        Command::Alerts(args) => commands::show::alerts(&args).await,
+        Command::Locations(command) => commands::locations::locations(&command).await,
+        Command::Audit(args) => commands::audit::audit(&args).await,
+        Command::Backup(args) => commands::backup::backup(&args),
+        Command::Restore(args) => commands::restore::restore(&args),
+        Command::DeadLetters(command) => commands::dead_letters::dead_letters(&command).await,
+        Command::Mail(command) => commands::mail::mail(&command).await,
+    }
+}

@@ -1,8 +1,10 @@
-//! Aligned tables for people; colours only on a terminal.
+//! Aligned tables for people, in colour on a terminal.
 
 use std::io::IsTerminal as _;
 
-/// How a column is set.
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     /// Texts.
@@ -11,15 +13,15 @@ pub(crate) enum Align {
     Right,
 }
 
-/// What a cell says by its colour.
+/// The meaning of a cell's colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Tone {
-    /// Nothing.
+    /// No colour.
     #[default]
     Plain,
-    /// All is well.
+    /// Healthy.
     Good,
-    /// Look at it.
+    /// Needs attention.
     Warning,
     /// Wrong.
     Bad,
@@ -35,7 +37,7 @@ impl Tone {
         }
     }
 
-    /// The tone of a stock state or a command's status.
+    /// Returns the tone of a stock state or a command's status.
     pub(crate) fn of_word(word: &str) -> Self {
         match word {
             "normal" | "applied" => Self::Good,
@@ -46,8 +48,8 @@ impl Tone {
     }
 }
 
-/// The longest cell, in characters; the rest is cut with an ellipsis.
-const MAX_CELL_CHARS: usize = 60;
+/// The widest cell, in columns of a terminal; a wider text is cut with an ellipsis.
+const MAX_CELL_COLUMNS: usize = 60;
 const RESET: &str = "\u{1b}[0m";
 
 /// Rows of cells under headings.
@@ -58,18 +60,18 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// With these columns.
+    /// Creates an empty table with these columns.
     pub(crate) fn new(headings: &[(&'static str, Align)]) -> Self {
         Self { headings: headings.to_vec(), rows: Vec::new() }
     }
 
-    /// Adds a row of plain cells; the last column may be toned by [`Table::toned`].
+    /// Adds a row of plain cells.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) -> &mut Self {
         self.rows.push(cells.into_iter().map(|cell| (printable(&cell), Tone::Plain)).collect());
         self
     }
 
-    /// Gives a cell of the latest row a tone.
+    /// Sets the tone of a cell in the latest row.
     pub(crate) fn toned(&mut self, column: usize, tone: Tone) -> &mut Self {
         if let Some(cell) = self.rows.last_mut().and_then(|row| row.get_mut(column)) {
             cell.1 = tone;
@@ -77,15 +79,15 @@ impl Table {
         self
     }
 
-    /// The table as text, each line ended.
+    /// Returns the table as text; every line ends with a line break.
     pub(crate) fn render(&self, colours: bool) -> String {
         let widths: Vec<usize> = self
             .headings
             .iter()
             .enumerate()
             .map(|(column, (heading, _))| {
-                let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.0.chars().count());
-                cells.chain([heading.chars().count()]).max().unwrap_or(0)
+                let cells = self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.0.width());
+                cells.chain([heading.width()]).max().unwrap_or(0)
             })
             .collect();
         let headings: Vec<_> = self.headings.iter().map(|(heading, _)| ((*heading).to_owned(), Tone::Plain)).collect();
@@ -95,10 +97,7 @@ impl Table {
                 .iter()
                 .zip(widths.iter().zip(&self.headings))
                 .map(|((cell, tone), (width, (_, align)))| {
-                    let padded = match align {
-                        Align::Left => format!("{cell:<width$}"),
-                        Align::Right => format!("{cell:>width$}"),
-                    };
+                    let padded = padded(cell, *width, *align);
                     let escape = if colours { tone.escape() } else { "" };
                     if escape.is_empty() { padded } else { format!("{escape}{padded}{RESET}") }
                 })
@@ -109,25 +108,37 @@ impl Table {
         text
     }
 
-    /// Writes the table to standard output.
+    /// Prints the table to standard output.
     pub(crate) fn print(&self) {
         print!("{}", self.render(std::io::stdout().is_terminal()));
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
 }
 
-/// What was stored may hold line breaks; a table cell may not, and a terminal must not be steered by it.
-fn printable(cell: &str) -> String {
-    let clean = cell.chars().map(|c| if c.is_control() { ' ' } else { c });
-    if cell.chars().count() > MAX_CELL_CHARS {
-        clean.take(MAX_CELL_CHARS - 1).chain(['…']).collect()
-    } else {
-        clean.collect()
+fn padded(cell: &str, width: usize, align: Align) -> String {
+    let padding = " ".repeat(width.saturating_sub(cell.width()));
+    match align {
+        Align::Left => format!("{cell}{padding}"),
+        Align::Right => format!("{padding}{cell}"),
     }
+}
+
+/// Replaces control characters, which could break the line or steer the terminal, and shortens a long text.
+fn printable(cell: &str) -> String {
+    let clean: String = cell.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if clean.width() <= MAX_CELL_COLUMNS {
+        return clean;
+    }
+    let mut columns = 1;
+    let fits = |c: &char| {
+        columns += c.width().unwrap_or(0);
+        columns <= MAX_CELL_COLUMNS
+    };
+    clean.chars().take_while(fits).chain(['…']).collect()
 }
 
 #[cfg(test)]
@@ -135,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_line_up_and_numbers_stand_right() {
+    fn columns_line_up_and_numbers_are_aligned_right() {
         let mut table = Table::new(&[("ITEM", Align::Left), ("ON HAND", Align::Right), ("STATE", Align::Left)]);
         table.row(["cola", "12", "normal"].map(String::from)).toned(2, Tone::Good);
         table.row(["water-still", "-3.5", "oversold"].map(String::from)).toned(2, Tone::Bad);
@@ -153,5 +164,15 @@ mod tests {
         let text = table.render(false);
         assert_eq!(text.lines().count(), 3);
         assert!(!text.contains('\u{1b}') && text.contains('…'));
+    }
+
+    #[test]
+    fn columns_line_up_under_wide_and_combining_characters() {
+        let mut table = Table::new(&[("ITEM", Align::Left), ("N", Align::Right)]);
+        table.row(["茶".to_owned(), "1".to_owned()]).row(["e\u{301}".to_owned(), "2".to_owned()]);
+        assert_eq!(table.render(false), "ITEM  N\n茶    1\ne\u{301}     2\n");
+        let mut table = Table::new(&[("NOTE", Align::Left)]);
+        table.row(["茶".repeat(100)]);
+        assert_eq!(table.render(false).lines().nth(1), Some(format!("{}…", "茶".repeat(29)).as_str()));
     }
 }

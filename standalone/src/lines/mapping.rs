@@ -1,4 +1,4 @@
-//! From a line of a CSV file to a command as JSON.
+//! Maps a line of a CSV file to a command as JSON.
 
 use std::borrow::Cow;
 
@@ -7,19 +7,19 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use stockline_core::domain::{CommandId, CommandKind, Json, ParseContext, Timestamp, parse_command};
 
-use crate::Usage;
+use crate::exit::Usage;
 
 /// Separates the barcodes of one cell.
 const BARCODE_SEPARATOR: char = ';';
 
-/// Where the value of a field comes from.
+/// The source of a field's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Source {
     Column(usize),
     Fixed(String),
 }
 
-/// Makes commands from lines.
+/// Maps columns to the fields of a command.
 #[derive(Debug, Clone)]
 pub struct Mapping {
     kind: CommandKind,
@@ -28,12 +28,12 @@ pub struct Mapping {
     zone: Option<TimeZone>,
 }
 
-/// The columns of a file by name.
+/// Finds a column by name.
 pub fn column(headers: &csv::ByteRecord, name: &str) -> anyhow::Result<usize> {
     let mut found = headers.iter().enumerate().filter(|(_, header)| *header == name.as_bytes());
     match (found.next(), found.next()) {
         (Some((index, _)), None) => Ok(index),
-        (Some(_), Some(_)) => Err(Usage(format!("the file has more than one column {name:?}")).into()),
+        (Some(_), Some(_)) => Err(Usage(format!("the file has more than one column {name:?}: rename one")).into()),
         (None, _) => {
             let names: Vec<_> = headers.iter().map(String::from_utf8_lossy).collect();
             Err(Usage(format!("the file has no column {name:?}; it has {}", names.join(", "))).into())
@@ -41,7 +41,7 @@ pub fn column(headers: &csv::ByteRecord, name: &str) -> anyhow::Result<usize> {
     }
 }
 
-/// `a=b` in two; the part before is the name of a command's field.
+/// Splits `field=column`.
 fn pair(text: &str) -> anyhow::Result<(&str, &str)> {
     match text.split_once('=') {
         Some((field, value)) if !field.is_empty() => Ok((field.trim(), value)),
@@ -49,14 +49,14 @@ fn pair(text: &str) -> anyhow::Result<(&str, &str)> {
     }
 }
 
-/// An IANA name or an offset such as `+01:00`.
+/// Parses an IANA name or an offset such as `+01:00`.
 pub fn zone(text: &str) -> Result<TimeZone, String> {
     let wrong = || format!("{text:?} is neither a time zone such as Europe/Berlin nor an offset such as +01:00");
     if text == "Z" {
         return Ok(TimeZone::UTC);
     }
     if text.starts_with(['+', '-']) {
-        // The offset of a time that carries it.
+        // Jiff parses an offset only as part of a time.
         let probe: jiff::Timestamp = format!("2000-01-01T00:00:00{text}").parse().map_err(|_| wrong())?;
         let base = jiff::Timestamp::from_second(946_684_800).map_err(|_| wrong())?;
         let seconds = i32::try_from(base.as_second() - probe.as_second()).map_err(|_| wrong())?;
@@ -66,7 +66,7 @@ pub fn zone(text: &str) -> Result<TimeZone, String> {
 }
 
 impl Mapping {
-    /// Checks what can be checked before a line is read: fields, columns.
+    /// Checks fields and columns before a line is read.
     pub fn new(
         kind: CommandKind,
         map: &[String],
@@ -85,16 +85,16 @@ impl Mapping {
         }
         for (index, (field, _)) in fields.iter().enumerate() {
             if fields[..index].iter().any(|(earlier, _)| earlier == field) {
-                bail!(Usage(format!("the field {field} is given twice")));
+                bail!(Usage(format!("the field {field} is mapped twice: remove one")));
             }
             if matches!(field.as_str(), "type" | "command_id" | "sent_at") {
                 bail!(Usage(format!(
-                    "{field} can't be mapped: --type and --id say it, and lines of a file were not sent"
+                    "{field} can't be mapped: --type and --id define the type and the id, and a line has no time of sending"
                 )));
             }
         }
         let Some(item) = fields.iter().position(|(field, _)| field == "item_id") else {
-            bail!(Usage("say which column holds the item: --map item_id=COLUMN".into()));
+            bail!(Usage("no column holds the item: add --map item_id=COLUMN".into()));
         };
         let item = fields.remove(item).1;
         let mapping = Self { kind, fields, item, zone };
@@ -102,9 +102,9 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// Refuses fields that the command does not take, or that it needs and nobody maps: no line could succeed.
+    /// Refuses unknown fields, and required fields that are not mapped: with either, every line would fail.
     fn check_fields(&self, columns: usize) -> anyhow::Result<()> {
-        // A line without an empty cell; what its values are does not matter.
+        // A line without an empty cell. Its values do not matter.
         let line: csv::ByteRecord = std::iter::repeat_n("1", columns).collect::<Vec<_>>().into();
         let mut body = Vec::new();
         self.write(&line, CommandId(uuid::Uuid::nil()), &mut body);
@@ -118,21 +118,22 @@ impl Mapping {
             if fault.code == "missing_field" {
                 let kind = self.kind.as_str();
                 bail!(Usage(format!(
-                    "{kind} needs {field}: --map {field}=COLUMN, or --set {field}=VALUE for all lines"
+                    "{kind} needs {field}: add --map {field}=COLUMN, or --set {field}=VALUE for all lines"
                 )));
             }
         }
         Ok(())
     }
 
-    /// May a cell of this column hold line breaks? Only a note does; elsewhere one means that a closing quote is missing.
+    /// Reports whether a cell of this column may hold line breaks. Only a note may; elsewhere a line break means that a
+    /// closing quote is missing.
     pub fn is_note(&self, column: usize) -> bool {
         self.fields
             .iter()
             .any(|(field, source)| field == "note" && matches!(source, Source::Column(index) if *index == column))
     }
 
-    /// The column of a time that can't be sent as it is: it has no offset, and no `--time-zone` says which is meant.
+    /// Returns the column of a time that has no offset, if `--time-zone` does not provide it.
     pub fn time_without_offset(&self, record: &csv::ByteRecord) -> Option<usize> {
         if self.zone.is_some() {
             return None;
@@ -146,7 +147,7 @@ impl Mapping {
         })
     }
 
-    /// The item of a line.
+    /// Returns the item of a line.
     pub fn item<'a>(&'a self, record: &'a csv::ByteRecord) -> Cow<'a, str> {
         self.value(&self.item, record)
     }
@@ -158,7 +159,7 @@ impl Mapping {
         }
     }
 
-    /// Writes the command of a line as JSON. Empty cells are fields left out.
+    /// Writes the command of a line as JSON, without the fields of empty cells.
     pub fn write(&self, record: &csv::ByteRecord, command_id: CommandId, body: &mut Vec<u8>) {
         body.extend_from_slice(b"{\"type\":\"");
         body.extend_from_slice(self.kind.as_str().as_bytes());
@@ -196,7 +197,7 @@ impl Mapping {
     }
 }
 
-/// A wall-clock time at a place; `None` where the value carries its own offset or is no time.
+/// Converts a local time without an offset; returns `None` if the value has an offset or is not a time.
 fn in_zone(value: &str, zone: &TimeZone) -> Option<Timestamp> {
     if value.parse::<Timestamp>().is_ok() {
         return None;
@@ -205,13 +206,13 @@ fn in_zone(value: &str, zone: &TimeZone) -> Option<Timestamp> {
     Some(Timestamp::from_millis(time.timestamp().as_millisecond()))
 }
 
-/// Pass 1 has found every line to be UTF-8.
+/// Decodes a cell. The first pass has checked that every cell is UTF-8.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes)
 }
 
 fn write_json<T: serde::Serialize + ?Sized>(body: &mut Vec<u8>, value: &T) {
-    // Texts and lists of texts have no failing Serialize, and a Vec takes every write.
+    // This can't fail: texts and lists of texts always serialize, and a Vec accepts every write.
     let _ = serde_json::to_writer(body, value);
 }
 
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_clock_time_is_taken_at_the_named_place() {
+    fn a_local_time_is_converted_with_the_named_time_zone() {
         let map = ["item_id=product", "quantity=quantity", "occurred_at=sold_at"];
         let at = |place: &str, time: &str| {
             let sales = mapping(CommandKind::Sell, &map, &[], Some(place)).unwrap();
@@ -264,7 +265,7 @@ mod tests {
         };
         assert_eq!(at("Europe/Berlin", "2017-07-01T08:12:00"), "2017-07-01T06:12:00.000Z");
         assert_eq!(at("-05:00", "2017-07-01 08:12:00"), "2017-07-01T13:12:00.000Z");
-        assert_eq!(at("+05:30", "2017-07-01T08:12:00Z"), "2017-07-01T08:12:00Z", "its own offset counts");
+        assert_eq!(at("+05:30", "2017-07-01T08:12:00Z"), "2017-07-01T08:12:00Z", "its own offset wins");
         assert!(zone("Nowhere/Town").is_err() && zone("+1").is_err());
         let sales = mapping(CommandKind::Sell, &map, &[], None).unwrap();
         assert_eq!(sales.time_without_offset(&record(&["2017-07-01T08:12:00", "", "cola", "1", ""])), Some(0));
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_line_could_satisfy_is_refused_before_anything_is_sent() {
+    fn a_mapping_with_which_every_line_would_fail_is_refused() {
         let refused = |map: &[&str], set: &[&str]| -> String {
             mapping(CommandKind::Sell, map, set, None).unwrap_err().to_string()
         };
@@ -283,7 +284,7 @@ mod tests {
         assert!(
             refused(&["item_id=product", "quantity=quantity", "price=codes"], &[]).contains("price is not a field")
         );
-        assert!(refused(&["item_id=product", "quantity=quantity"], &["quantity=1"]).contains("given twice"));
+        assert!(refused(&["item_id=product", "quantity=quantity"], &["quantity=1"]).contains("mapped twice"));
         assert!(
             refused(&["item_id=product", "quantity=quantity", "command_id=codes"], &[]).contains("can't be mapped")
         );

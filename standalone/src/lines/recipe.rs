@@ -1,15 +1,15 @@
-//! How `load` makes command ids, so that anyone can make the same.
+//! The recipe for command ids of `load`. It is published, so that others can make the same ids.
 //!
 //! `command_id = UUIDv5(NAMESPACE, type ␟ value ␟ value …)`: the command type, then the values of the `--id` columns in
-//! the order given, each preceded by the unit separator (U+001F); values exactly as the CSV says, unquoted, nothing
-//! trimmed. For `#` the value is the decimal number of the line among those with the same other values, from 1.
+//! the order given, each after a unit separator (U+001F). A value is the cell without its CSV quotes, not trimmed. For `#`
+//! the value is the decimal number of the line among the lines with the same other values, from 1.
 
 use std::collections::HashMap;
 
 use stockline_core::domain::{CommandId, CommandKind};
 use uuid::Uuid;
 
-/// UUIDv5 of the DNS namespace and `load.stockline`.
+/// The default namespace: UUIDv5 of the DNS namespace and `load.stockline`.
 pub const NAMESPACE: Uuid = Uuid::from_u128(0x15a9_5a60_cecd_5982_83cc_cd13_9f06_2b83);
 
 const SEPARATOR: u8 = 0x1f;
@@ -19,28 +19,28 @@ const SEPARATOR: u8 = 0x1f;
 pub enum Part {
     /// The value of this column.
     Column(usize),
-    /// `#`: the how-manieth line it is with the same other values.
+    /// `#`: the number of the line among the lines with the same other values, from 1.
     Occurrence,
 }
 
-/// Makes the ids of a file, line by line from its first.
+/// Makes the ids of a file, line by line from the first.
 #[derive(Debug, Clone)]
 pub struct Recipe {
     namespace: Uuid,
     kind: CommandKind,
     parts: Vec<Part>,
-    /// By 64 bits of a hash of the other values; empty where `#` is not asked for.
+    /// How often each combination of the other values occurred, by 64 bits of its hash; empty without `#`.
     occurrences: HashMap<u64, u32>,
     name: Vec<u8>,
 }
 
 impl Recipe {
-    /// For commands of a type.
+    /// Creates the recipe for commands of one type.
     pub fn new(namespace: Uuid, kind: CommandKind, parts: Vec<Part>) -> Self {
         Self { namespace, kind, parts, occurrences: HashMap::new(), name: Vec::new() }
     }
 
-    /// The id of the next line.
+    /// Returns the id of the next line.
     pub fn next(&mut self, record: &csv::ByteRecord) -> CommandId {
         let occurrence = if self.parts.contains(&Part::Occurrence) {
             self.write_name(record, None);
@@ -74,7 +74,8 @@ impl Recipe {
     }
 }
 
-/// Enough of an id to find repetitions: among 10 million lines two different ids meet with odds of 1 to 370,000.
+/// Returns 64 bits of an id, enough to find repetitions: among 10 million lines, two different ids collide with a
+/// probability of 1 in 370,000.
 pub fn first_64_bits(id: Uuid) -> u64 {
     id.as_u64_pair().0 ^ id.as_u64_pair().1.rotate_left(17)
 }

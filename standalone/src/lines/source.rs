@@ -1,4 +1,4 @@
-//! Reads the file: plain or gzip, line by line, and finds what is wrong with it before anything is sent.
+//! Reads a CSV file, plain or gzip, and checks it before anything is sent.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,20 +9,20 @@ use anyhow::{Context as _, bail};
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
 
-use crate::Usage;
-use crate::mapping::Mapping;
-use crate::recipe::{Recipe, first_64_bits};
+use super::mapping::Mapping;
+use super::recipe::{Recipe, first_64_bits};
+use crate::exit::Usage;
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BUFFER_BYTES: usize = 256 * 1024;
 const BOM: &[u8] = b"\xef\xbb\xbf";
-/// The most repeated lines that are remembered, and listed.
+/// The most repeated lines that are remembered.
 const REPEATED_LISTED_MAX: usize = 100;
 
 /// The lines of a CSV file.
 pub type Lines = csv::Reader<Box<dyn Read + Send>>;
 
-/// Opens a file at its first line; `bar` follows how far it is read, in bytes.
+/// Opens a file and reads its headings; `bar` shows how many bytes are read.
 pub fn open(path: &Path, bar: Option<&ProgressBar>) -> anyhow::Result<(csv::ByteRecord, Lines)> {
     let at = || format!("can't read {}", path.display());
     let mut file = File::open(path).with_context(at)?;
@@ -47,17 +47,17 @@ pub fn open(path: &Path, bar: Option<&ProgressBar>) -> anyhow::Result<(csv::Byte
     Ok((headers, lines))
 }
 
-/// The next line into `record`; `false` at the end.
+/// Reads the next line into `record`; returns `false` at the end.
 pub fn next(path: &Path, lines: &mut Lines, record: &mut csv::ByteRecord) -> anyhow::Result<bool> {
     lines.read_byte_record(record).map_err(|error| explained(path, &error, lines.position().line()))
 }
 
-/// The number of a line in the file; the headings are line 1.
+/// Returns the number of a line in the file; the headings are line 1.
 pub fn number(record: &csv::ByteRecord) -> u64 {
     record.position().map_or(0, csv::Position::line)
 }
 
-/// What is wrong with a file, where, and what to do.
+/// Makes an error that says what is wrong with the file, where, and what to do.
 fn explained(path: &Path, error: &csv::Error, line: u64) -> anyhow::Error {
     let path = path.display();
     match error.kind() {
@@ -69,7 +69,7 @@ fn explained(path: &Path, error: &csv::Error, line: u64) -> anyhow::Error {
         }
         csv::ErrorKind::Io(io) => match io.kind() {
             std::io::ErrorKind::UnexpectedEof => {
-                anyhow::anyhow!("{path} is cut off: the gzip data ends at about line {line}; copy the file again")
+                anyhow::anyhow!("{path} is truncated: the gzip data ends at about line {line}; copy the file again")
             }
             std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => {
                 anyhow::anyhow!(
@@ -82,19 +82,19 @@ fn explained(path: &Path, error: &csv::Error, line: u64) -> anyhow::Error {
     }
 }
 
-/// What the first pass found.
+/// The result of the first pass.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// Lines besides the headings.
+    /// The number of lines after the headings.
     pub lines: u64,
-    /// Lines whose id an earlier line has: this one, the earlier one. At most [`REPEATED_LISTED_MAX`].
+    /// The numbers of a repeated line and of the line that it repeats, for the first [`REPEATED_LISTED_MAX`].
     pub repeated: Vec<(u64, u64)>,
-    /// All of them.
+    /// The number of all repeated lines.
     pub repeated_count: u64,
 }
 
-/// Goes through the whole file before anything is sent: every line whole and in UTF-8, every time with an offset, and
-/// the lines whose ids repeat. Takes about 20 bytes of memory a line.
+/// Reads the whole file before anything is sent. Checks that every line is complete and UTF-8 and that every time has an
+/// offset, and finds repeated ids. Needs about 20 bytes of memory per line.
 pub fn scan(path: &Path, mapping: &Mapping, mut recipe: Recipe, bar: &ProgressBar) -> anyhow::Result<Scan> {
     let (headers, mut lines) = open(path, Some(bar))?;
     let name = |column: usize| String::from_utf8_lossy(headers.get(column).unwrap_or_default()).into_owned();
@@ -106,7 +106,7 @@ pub fn scan(path: &Path, mapping: &Mapping, mut recipe: Recipe, bar: &ProgressBa
         let at = |column: usize| format!("{}, line {line}, column {}", path.display(), name(column));
         for (column, value) in record.iter().enumerate() {
             if std::str::from_utf8(value).is_err() {
-                bail!("{}: is not UTF-8; convert the file, e.g. with: iconv -f latin1 -t utf-8", at(column));
+                bail!("{}: is not UTF-8: convert the file, for example with iconv -f latin1 -t utf-8", at(column));
             }
             if value.contains(&b'\n') && !mapping.is_note(column) {
                 bail!("{}: holds a line break; is its closing quote missing?", at(column));
@@ -115,7 +115,7 @@ pub fn scan(path: &Path, mapping: &Mapping, mut recipe: Recipe, bar: &ProgressBa
         if let Some(column) = mapping.time_without_offset(&record) {
             let value = String::from_utf8_lossy(record.get(column).unwrap_or_default());
             bail!(Usage(format!(
-                "{}: {value:?} has no offset: say where the clock hangs with --time-zone Europe/Berlin, or --time-zone +01:00",
+                "{}: {value:?} has no offset: name its time zone, such as --time-zone Europe/Berlin or --time-zone +01:00",
                 at(column)
             )));
         }
@@ -139,7 +139,7 @@ mod tests {
     use stockline_core::domain::CommandKind;
 
     use super::*;
-    use crate::recipe::{NAMESPACE, Part};
+    use crate::lines::recipe::{NAMESPACE, Part};
 
     fn scanned(content: &[u8]) -> anyhow::Result<Scan> {
         let folder = tempfile::tempdir().unwrap();
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_is_not_closed_swallows_no_lines() {
+    fn an_open_quote_swallows_no_lines() {
         let refused = refusal("1,a,1,\"\n2,b,1,\n3,c,1,\n");
         assert!(refused.contains("line 2") && refused.contains("closing quote"), "{refused}");
     }
@@ -186,7 +186,7 @@ mod tests {
         let whole = gzipped(content.as_bytes());
         assert_eq!(scanned(&whole).unwrap().lines, 20_000);
         let cut = scanned(&whole[..whole.len() / 2]).unwrap_err().to_string();
-        assert!(cut.contains("is cut off") && cut.contains("line"), "{cut}");
+        assert!(cut.contains("is truncated") && cut.contains("line"), "{cut}");
         let mut damaged = whole.clone();
         damaged[whole.len() / 2] ^= 0xff;
         assert!(scanned(&damaged).is_err());

@@ -1,4 +1,4 @@
-//! The issuer's side of a login: where it is, codes and refresh tokens for access tokens.
+//! The issuer's side of a login: its endpoints, and the exchange of codes and refresh tokens for access tokens.
 
 use anyhow::{Context as _, bail};
 use reqwest::{Response, StatusCode, Url};
@@ -9,36 +9,36 @@ use super::proof::Proof;
 use crate::exit::{Unavailable, Usage};
 use crate::http;
 
-/// The most bytes that are read of an answer; tokens are a few thousand.
+/// The longest answer, in bytes; tokens have a few thousand.
 const ANSWER_MAX_BYTES: usize = 256 * 1024;
-/// The longest text of an issuer that is shown.
+/// The longest text of an issuer that is shown, in characters.
 const SHOWN_MAX_CHARS: usize = 300;
-/// For how long a token is taken to be good where the issuer does not say, in seconds: Cognito's shortest.
-const LIFETIME_UNKNOWN_S: i64 = 300;
-/// The longest lifetime that is believed, in seconds: Cognito's longest, a day.
+/// The assumed lifetime of a token if the issuer names none, in seconds: Cognito's shortest.
+const LIFETIME_DEFAULT_S: i64 = 300;
+/// The longest accepted lifetime, in seconds: Cognito's longest, a day.
 const LIFETIME_MAX_S: i64 = 24 * 3_600;
 
-/// What the server says at `/v1/login`.
+/// The server's answer at `/v1/login`.
 #[derive(Deserialize)]
-struct Told {
+struct LoginSettings {
     authorization_endpoint: String,
     token_endpoint: String,
     client_id: String,
     scope: String,
 }
 
-/// Where one logs in, checked.
+/// The checked endpoints of an issuer.
 #[derive(Debug)]
-pub(super) struct Endpoints {
+pub(crate) struct Endpoints {
     authorization: Url,
-    pub(super) token: Url,
-    pub(super) client_id: String,
+    pub(crate) token: Url,
+    pub(crate) client_id: String,
     scope: String,
 }
 
 impl Endpoints {
-    /// Asks the server.
-    pub(super) async fn of_server(client: &reqwest::Client, server: &Url) -> anyhow::Result<Self> {
+    /// Asks the server for its issuer.
+    pub(crate) async fn of_server(client: &reqwest::Client, server: &Url) -> anyhow::Result<Self> {
         let url = server.join("/v1/login")?;
         let response = match client.get(url).send().await {
             Ok(response) => response,
@@ -50,25 +50,25 @@ impl Endpoints {
         let body = read(response).await.map_err(Unavailable)?;
         if status == StatusCode::NOT_FOUND {
             bail!(Usage(format!(
-                "{server} has no login. Give a token with --token, --token-file or STOCKLINE_TOKEN; on AWS, whoever runs the ingress sets STOCKLINE_LOGIN_URL and STOCKLINE_LOGIN_CLIENT_ID"
+                "{server} has no login: give a token with --token, --token-file or STOCKLINE_TOKEN. On AWS, the operator enables the login with STOCKLINE_LOGIN_URL and STOCKLINE_LOGIN_CLIENT_ID of the ingress"
             )));
         }
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             bail!(Unavailable(format!("{server} answers {status}")));
         }
-        let told: Option<Told> = serde_json::from_slice(&body).ok().filter(|_| status.is_success());
-        let told =
-            told.with_context(|| format!("{server} answers {status} to /v1/login: is it a Stockline server?"))?;
+        let settings: Option<LoginSettings> = serde_json::from_slice(&body).ok().filter(|_| status.is_success());
+        let settings =
+            settings.with_context(|| format!("{server} answers {status} to /v1/login: is it a Stockline server?"))?;
         Ok(Self {
-            authorization: endpoint(&told.authorization_endpoint)?,
-            token: endpoint(&told.token_endpoint)?,
-            client_id: told.client_id,
-            scope: told.scope,
+            authorization: endpoint(&settings.authorization_endpoint)?,
+            token: endpoint(&settings.token_endpoint)?,
+            client_id: settings.client_id,
+            scope: settings.scope,
         })
     }
 
-    /// Where the browser goes.
-    pub(super) fn address(&self, redirect_uri: &str, proof: &Proof) -> Url {
+    /// Returns the address for the browser.
+    pub(crate) fn address(&self, redirect_uri: &str, proof: &Proof) -> Url {
         let mut url = self.authorization.clone();
         url.query_pairs_mut().extend_pairs([
             ("response_type", "code"),
@@ -83,34 +83,34 @@ impl Endpoints {
     }
 }
 
-/// An endpoint of an issuer: passwords, codes and tokens go there.
-pub(super) fn endpoint(text: &str) -> anyhow::Result<Url> {
+/// Parses the address of an issuer's endpoint. It must be private, because passwords, codes and tokens are sent there.
+pub(crate) fn endpoint(text: &str) -> anyhow::Result<Url> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some());
     url.filter(|url| http::is_private(url) && url.fragment().is_none())
         .with_context(|| format!("the login's address {:?} is not https: nothing is sent there", shown(text)))
 }
 
-/// Tokens that an issuer gave. Not `Debug`: they must not be printed.
-pub(super) struct Tokens {
-    pub(super) access_token: String,
-    pub(super) expires_at: Timestamp,
-    pub(super) refresh_token: Option<String>,
+/// Tokens from an issuer. Not `Debug`: they must not be printed.
+pub(crate) struct Tokens {
+    pub(crate) access_token: String,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) refresh_token: Option<String>,
 }
 
-/// Why there are no tokens.
+/// Why the issuer sent no tokens.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoTokens {
-    /// The same again may work.
+pub(crate) enum TokenError {
+    /// The issuer is unavailable; the same request may work later.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// The issuer will not.
+    /// The issuer refused.
     #[error("{0}")]
     Refused(String),
 }
 
-/// A form of the token endpoint.
-pub(super) enum Grant<'a> {
-    /// A code, with what it was asked for with.
+/// What is exchanged for tokens.
+pub(crate) enum Grant<'a> {
+    /// A code, with the parameters of its request.
     Code { code: &'a str, redirect_uri: &'a str, verifier: &'a str },
     /// A refresh token.
     Refresh(&'a str),
@@ -152,39 +152,42 @@ struct Refusal {
     error_description: String,
 }
 
-/// Asks a token endpoint, once.
-pub(super) async fn ask(
+/// Sends one request to a token endpoint.
+pub(crate) async fn request_tokens(
     client: &reqwest::Client,
     endpoint: &Url,
     client_id: &str,
     grant: &Grant<'_>,
     now: Timestamp,
-) -> Result<Tokens, NoTokens> {
+) -> Result<Tokens, TokenError> {
     let request = client
         .post(endpoint.clone())
         .header("content-type", "application/x-www-form-urlencoded")
         .header("accept", "application/json")
         .body(grant.form(client_id, endpoint));
-    let unreachable = |why: &str| Unavailable(format!("can't reach the login at {} ({why})", place(endpoint)));
+    let unreachable = |why: &str| Unavailable(format!("can't reach the login at {} ({why})", origin_of(endpoint)));
     let response = request.send().await.map_err(|error| unreachable(&http::cause(&error)))?;
     let status = response.status();
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        return Err(Unavailable(format!("the login at {} answers {status}", place(endpoint))).into());
+        return Err(Unavailable(format!("the login at {} answers {status}", origin_of(endpoint))).into());
     }
     let body = read(response).await.map_err(|why| unreachable(&why))?;
     if !status.is_success() {
         let why = match serde_json::from_slice::<Refusal>(&body) {
-            Ok(refusal) => told(&refusal.error, &refusal.error_description),
+            Ok(refusal) => describe(&refusal.error, &refusal.error_description),
             Err(_) => status.to_string(),
         };
-        return Err(NoTokens::Refused(format!("the login at {} refuses: {why}", place(endpoint))));
+        return Err(TokenError::Refused(format!("the login at {} refuses: {why}", origin_of(endpoint))));
     }
     let granted = serde_json::from_slice::<Granted>(&body).ok();
     let granted = granted.filter(|it| it.token_type.eq_ignore_ascii_case("bearer") && is_token(&it.access_token));
     let Some(granted) = granted else {
-        return Err(NoTokens::Refused(format!("the login at {} answers without a bearer token", place(endpoint))));
+        return Err(TokenError::Refused(format!(
+            "the login at {} answers without a bearer token",
+            origin_of(endpoint)
+        )));
     };
-    let lifetime_s = granted.expires_in.unwrap_or(LIFETIME_UNKNOWN_S).clamp(0, LIFETIME_MAX_S);
+    let lifetime_s = granted.expires_in.unwrap_or(LIFETIME_DEFAULT_S).clamp(0, LIFETIME_MAX_S);
     Ok(Tokens {
         access_token: granted.access_token,
         expires_at: now.plus_millis(lifetime_s * 1_000),
@@ -192,26 +195,26 @@ pub(super) async fn ask(
     })
 }
 
-/// Can it stand in a header?
+/// Reports whether the text may be sent in a header.
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn place(endpoint: &Url) -> String {
+fn origin_of(endpoint: &Url) -> String {
     endpoint.origin().ascii_serialization()
 }
 
-/// An issuer's error and its words for it.
-pub(super) fn told(error: &str, description: &str) -> String {
+/// Describes an issuer's error.
+pub(crate) fn describe(error: &str, description: &str) -> String {
     if description.is_empty() { shown(error) } else { format!("{} ({})", shown(error), shown(description)) }
 }
 
-/// Text from elsewhere as it may stand on a terminal: short, and without control characters.
+/// Makes foreign text safe for a terminal: short and without control characters.
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(SHOWN_MAX_CHARS).collect()
 }
 
-/// The body of an answer, or why it can't be read.
+/// Reads the body of an answer, or returns why it can't be read.
 async fn read(mut response: Response) -> Result<Vec<u8>, String> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| http::cause(&error))? {
@@ -228,7 +231,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_asked_for_privately_only() {
+    fn tokens_are_requested_only_where_nobody_can_listen() {
         for good in ["https://login.example.com/oauth2/token", "http://127.0.0.1:4566/t", "http://localhost/t"] {
             assert!(endpoint(good).is_ok(), "{good}");
         }
@@ -253,9 +256,9 @@ mod tests {
     }
 
     #[test]
-    fn an_issuers_words_cant_command_a_terminal() {
-        let text = told("access_denied", "\u{1b}[2Jno\n\u{7}");
+    fn an_issuers_text_cant_steer_a_terminal() {
+        let text = describe("access_denied", "\u{1b}[2Jno\n\u{7}");
         assert_eq!(text, "access_denied ([2Jno)");
-        assert_eq!(told(&"x".repeat(10_000), "").len(), SHOWN_MAX_CHARS);
+        assert_eq!(describe(&"x".repeat(10_000), "").len(), SHOWN_MAX_CHARS);
     }
 }

@@ -1,4 +1,4 @@
-//! What ties an answer to the login that asked for it.
+//! The secrets that tie an answer to its login.
 
 use anyhow::anyhow;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -6,32 +6,32 @@ use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// Random bytes of a verifier and of a state (RFC 7636 recommends 32).
+/// The random bytes of a verifier and of a state (RFC 7636 recommends 32).
 const RANDOM_BYTES: usize = 32;
 
 /// The secrets of one login. Not `Debug`: the verifier must not be printed.
-pub(super) struct Proof {
-    /// `code_verifier` (RFC 7636): shown only to the token endpoint.
-    pub(super) verifier: String,
-    /// `state` (RFC 6749): an answer with another one is not to this login.
-    pub(super) state: String,
+pub(crate) struct Proof {
+    /// The `code_verifier` (RFC 7636), which only the token endpoint may see.
+    pub(crate) verifier: String,
+    /// The `state` (RFC 6749): an answer with another state is not for this login.
+    pub(crate) state: String,
 }
 
 impl Proof {
-    /// Of a new login.
-    pub(super) fn new() -> anyhow::Result<Self> {
+    /// Makes the secrets of a new login.
+    pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self { verifier: random()?, state: random()? })
     }
 
-    /// `code_challenge` of the method `S256`.
-    pub(super) fn challenge(&self) -> String {
+    /// Returns the `code_challenge` of the method `S256`.
+    pub(crate) fn challenge(&self) -> String {
         URL_SAFE_NO_PAD.encode(digest(&SHA256, self.verifier.as_bytes()))
     }
 }
 
 fn random() -> anyhow::Result<String> {
     let mut bytes = [0; RANDOM_BYTES];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow!("the system has no random numbers"))?;
+    SystemRandom::new().fill(&mut bytes).map_err(|_| anyhow!("the system provides no random numbers"))?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_challenge_is_that_of_rfc_7636() {
+    fn the_challenge_equals_the_example_of_rfc_7636() {
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned();
         let proof = Proof { verifier, state: String::new() };
         assert_eq!(proof.challenge(), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");

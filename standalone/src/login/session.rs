@@ -1,4 +1,4 @@
-//! A login in use: its token as long as it is good, then a new one.
+//! A login in use: its token while it is valid, then a renewed one.
 
 use reqwest::Url;
 use reqwest::redirect::Policy;
@@ -7,13 +7,13 @@ use stockline_core::ports::Clock as _;
 use stockline_service::SystemClock;
 use tokio::sync::Mutex;
 
-use super::kept::{Login, Logins};
-use super::oauth::{self, Grant, NoTokens};
-use crate::cli::ClientArgs;
+use super::logins::{Login, Logins};
+use super::oauth::{self, Grant, TokenError};
+use crate::args::ClientArgs;
 use crate::exit::Unavailable;
 use crate::http;
 
-/// A token is renewed when less than this is left of it.
+/// A token is renewed when it expires sooner than this.
 const RENEW_BEFORE_MS: i64 = 60_000;
 
 /// The login to one server.
@@ -23,21 +23,21 @@ pub(crate) struct Session {
     server: Url,
     issuer: reqwest::Client,
     endpoint: Url,
-    /// Held while it is renewed, so that one request renews it for all.
+    /// Locked during a renewal, so that concurrent requests share it.
     current: Mutex<Login>,
 }
 
-/// Why there is no token.
+/// Why the session has no token.
 #[derive(Debug)]
 pub(crate) enum NoToken {
-    /// The issuer can't be reached; the same again may work.
+    /// The issuer is unavailable; a retry may work.
     Later(Unavailable),
-    /// The login is over.
+    /// The login has ended.
     Ended(anyhow::Error),
 }
 
 impl Session {
-    /// The login to a server that is kept, where there is one.
+    /// Finds the stored login to a server, if there is one.
     pub(crate) fn find(server: &Url, args: &ClientArgs) -> anyhow::Result<Option<Self>> {
         let logins = Logins::at(args.logins.as_deref())?;
         let Some(login) = logins.find(server)? else { return Ok(None) };
@@ -46,15 +46,15 @@ impl Session {
         Ok(Some(Self { logins, server: server.clone(), issuer, endpoint, current: Mutex::new(login) }))
     }
 
-    /// An access token, renewed where that is due.
+    /// Returns an access token, renewed if necessary.
     pub(crate) async fn token(&self) -> Result<String, NoToken> {
         let now = SystemClock.now();
         let mut current = self.current.lock().await;
         if is_fresh(&current, now) {
             return Ok(current.access_token.clone());
         }
-        // Another process may have renewed it, or ended it.
-        *current = self.kept()?;
+        // Another process may have renewed or removed it.
+        *current = self.stored()?;
         if is_fresh(&current, now) {
             return Ok(current.access_token.clone());
         }
@@ -63,37 +63,37 @@ impl Session {
             return if expired { Err(self.ended("it has expired")) } else { Ok(current.access_token.clone()) };
         };
         let grant = Grant::Refresh(&refresh_token);
-        match oauth::ask(&self.issuer, &self.endpoint, &current.client_id, &grant, now).await {
+        match oauth::request_tokens(&self.issuer, &self.endpoint, &current.client_id, &grant, now).await {
             Ok(tokens) => {
                 current.renew(tokens);
-                self.logins.keep(&self.server, &current).map_err(NoToken::Ended)?;
+                self.logins.store(&self.server, &current).map_err(NoToken::Ended)?;
             }
-            Err(NoTokens::Unavailable(_)) if current.expires_at > now => {}
-            Err(NoTokens::Unavailable(error)) => return Err(NoToken::Later(error)),
-            Err(NoTokens::Refused(why)) => {
-                // A refresh token may be good once, and another process was faster.
-                let kept = self.kept()?;
-                if !is_fresh(&kept, now) {
+            Err(TokenError::Unavailable(_)) if current.expires_at > now => {}
+            Err(TokenError::Unavailable(error)) => return Err(NoToken::Later(error)),
+            Err(TokenError::Refused(why)) => {
+                // If a refresh token works only once, another process may have used it first.
+                let stored = self.stored()?;
+                if !is_fresh(&stored, now) {
                     return Err(self.ended(&why));
                 }
-                *current = kept;
+                *current = stored;
             }
         }
         Ok(current.access_token.clone())
     }
 
-    /// What to do where the server does not take the token.
+    /// Returns the advice for a token that the server rejects.
     pub(crate) fn advice(&self) -> String {
-        format!("the server does not take the login's token; {}", super::again(&self.server))
+        format!("the server rejects the login's token: {}", super::log_in_again(&self.server))
     }
 
-    fn kept(&self) -> Result<Login, NoToken> {
-        let kept = self.logins.find(&self.server).map_err(NoToken::Ended)?;
-        kept.ok_or_else(|| self.ended("it was logged out"))
+    fn stored(&self) -> Result<Login, NoToken> {
+        let stored = self.logins.find(&self.server).map_err(NoToken::Ended)?;
+        stored.ok_or_else(|| self.ended("it was logged out"))
     }
 
     fn ended(&self, why: &str) -> NoToken {
-        let text = format!("the login to {} is over, {why}: {}", self.server, super::again(&self.server));
+        let text = format!("the login to {} has ended ({why}): {}", self.server, super::log_in_again(&self.server));
         NoToken::Ended(anyhow::Error::msg(text))
     }
 }

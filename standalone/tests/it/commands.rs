@@ -42,7 +42,7 @@ fn a_refused_sale_is_listed_and_can_be_sent_again_corrected() {
     let list = server.run(&["refused"]).ok().stdout;
     assert!(list.lines().nth(1).unwrap().contains("insufficient_stock"), "{list}");
     let unknown = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b";
-    server.run(&["refused", "--id", unknown]).refused(1, &format!("{unknown} is not among them"));
+    server.run(&["refused", "--id", unknown]).refused(1, &format!("{unknown} is not among the refused commands"));
     server.run(&["refused", "--code", "insufficient_stock", "--resubmit", "--on-shortage", "allow"]).ok();
     assert_eq!(server.on_hand("cola", "main"), "-1");
     let again = server.run(&["refused", "--json"]).ok().json();
@@ -77,7 +77,7 @@ fn a_refused_command_that_was_settled_otherwise_does_not_hold_up_the_others() {
 }
 
 #[test]
-fn what_cant_be_a_command_is_told_with_every_fault() {
+fn an_invalid_command_is_refused_with_every_fault() {
     let server = with_cola(&[]);
     let wrong = server.run(&["submit", "sell", "--item", "cola", "--quantity", "1.5.0", "--counted", "3"]);
     wrong.refused(1, "/quantity").refused(1, "/counted");

@@ -144,7 +144,7 @@ fn without_a_refresh_token_a_login_ends_with_its_token() {
     let issuer = &installation.issuer;
     issuer.gives_refresh_tokens.store(false, SeqCst);
     issuer.lifetime_s.store(30, SeqCst);
-    assert!(log_in(&installation).ok().stdout.contains("good until"));
+    assert!(log_in(&installation).ok().stdout.contains("valid until"));
     run(&installation, &["stock"]).ok();
     issuer.lifetime_s.store(0, SeqCst);
     log_in(&installation).ok();
@@ -163,7 +163,7 @@ fn an_answer_to_another_login_is_refused_and_the_right_one_still_counts() {
     }
     assert_eq!(fetch(&installation, &right).status(), 200);
     let ended = attempt.ended().ok();
-    assert!(ended.stderr.contains("not to this login (its state differs)"), "{ended:?}");
+    assert!(ended.stderr.contains("not for this login (its state differs)"), "{ended:?}");
     assert_eq!(installation.issuer.count("authorization_code"), 1, "the stolen code went nowhere");
 }
 
@@ -198,7 +198,7 @@ fn a_login_that_is_denied_or_has_no_role_is_none() {
     log_in(&installation).refused(1, "the login was refused: access_denied (not today)");
     installation.issuer.denies.store(false, SeqCst);
     installation.issuer.groups.lock().unwrap().clear();
-    log_in(&installation).refused(1, "known to the login, but not welcome").refused(1, "no_role");
+    log_in(&installation).refused(1, "the login knows you, but").refused(1, "no_role");
     installation.issuer.is_down.store(true, SeqCst);
     log_in(&installation).refused(3, "503");
     assert!(kept(&installation).is_empty());

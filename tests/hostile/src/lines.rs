@@ -3,10 +3,10 @@
 use std::cell::RefCell;
 
 use indicatif::ProgressBar;
+use stockline::lines::mapping::{self, Mapping};
+use stockline::lines::recipe::{NAMESPACE, Part, Recipe};
+use stockline::lines::source;
 use stockline_core::domain::{CommandKind, Json, ParseContext, parse_command};
-use stockline_lines::mapping::{self, Mapping};
-use stockline_lines::recipe::{NAMESPACE, Part, Recipe};
-use stockline_lines::source;
 use tempfile::NamedTempFile;
 
 use crate::faults;

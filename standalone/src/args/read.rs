@@ -1,0 +1,150 @@
+//! Options of the subcommands that read: `stock`, `status`, `history`, `refused`, `alerts`.
+
+use clap::{Args, ValueEnum};
+use stockline_core::domain::{CommandId, ItemId, LocationId, Timestamp};
+
+use super::{ClientArgs, Kind, time};
+
+/// A state of a level to filter by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StateFilter {
+    /// Below its threshold
+    Low,
+    /// At zero
+    Out,
+    /// Below zero
+    Oversold,
+}
+
+impl StateFilter {
+    /// Returns the API's word for it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Out => "out",
+            Self::Oversold => "oversold",
+        }
+    }
+}
+
+/// How lists are shown.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// The most entries to show
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stockline stock
+  stockline stock cola
+  stockline stock --location store-12 --state low
+  stockline stock cola --as-of 2026-01-31T00:00:00Z")]
+pub(crate) struct StockArgs {
+    /// Only this item
+    #[arg(value_name = "ITEM")]
+    pub(crate) item_id: Option<ItemId>,
+    /// Only this location
+    #[arg(long = "location", value_name = "LOCATION")]
+    pub(crate) location_id: Option<LocationId>,
+    /// Only levels in this state
+    #[arg(long, value_enum, conflicts_with = "item_id")]
+    pub(crate) state: Option<StateFilter>,
+    /// The stock as it was at this time
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "item_id")]
+    pub(crate) as_of: Option<Timestamp>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  stockline status cola 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b")]
+pub(crate) struct StatusArgs {
+    /// The command's item
+    pub(crate) item_id: ItemId,
+    /// The command's id
+    pub(crate) command_id: CommandId,
+    /// The receipt from the command's status_url: with it, the server can tell a queued command from an unknown one
+    #[arg(long)]
+    pub(crate) receipt: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  stockline history cola --type sell --from 2026-01-31T00:00:00+01:00")]
+pub(crate) struct HistoryArgs {
+    /// The item
+    pub(crate) item_id: ItemId,
+    /// Only this location
+    #[arg(long = "location", value_name = "LOCATION")]
+    pub(crate) location_id: Option<LocationId>,
+    /// Only movements recorded at this time or later
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) from: Option<Timestamp>,
+    /// Only movements recorded before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) to: Option<Timestamp>,
+    /// Only movements of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<Kind>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stockline refused
+  stockline refused --code insufficient_stock --since 2026-01-31T00:00:00Z
+  stockline refused --code insufficient_stock --resubmit --on-shortage allow
+  stockline refused --id 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b --resubmit --to-item cola-0.5")]
+pub(crate) struct RefusedArgs {
+    /// List dead letters instead of rejected commands
+    #[arg(long)]
+    pub(crate) dead_lettered: bool,
+    /// Only commands rejected with this code
+    #[arg(long)]
+    pub(crate) code: Option<String>,
+    /// Only this location
+    #[arg(long = "location", value_name = "LOCATION")]
+    pub(crate) location_id: Option<LocationId>,
+    /// Only commands settled at this time or later
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) since: Option<Timestamp>,
+    /// Only the command with this id, anywhere in the list; can be given several times
+    #[arg(long = "id", value_name = "UUID")]
+    pub(crate) ids: Vec<CommandId>,
+    /// Send all listed commands again, under new ids that refer to the old ones
+    #[arg(long)]
+    pub(crate) resubmit: bool,
+    /// Resubmit for this item
+    #[arg(long, value_name = "ITEM", requires = "resubmit")]
+    pub(crate) to_item: Option<ItemId>,
+    /// Resubmit for this location
+    #[arg(long, value_name = "LOCATION", requires = "resubmit")]
+    pub(crate) to_location: Option<LocationId>,
+    /// Resubmit with this policy: allow or reject
+    #[arg(long, value_name = "POLICY", requires = "resubmit")]
+    pub(crate) on_shortage: Option<String>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  stockline alerts --location store-12")]
+pub(crate) struct AlertsArgs {
+    /// Only this location
+    #[arg(long = "location", value_name = "LOCATION")]
+    pub(crate) location_id: Option<LocationId>,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+}

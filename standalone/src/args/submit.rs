@@ -1,0 +1,125 @@
+//! Options of `submit`.
+
+use clap::builder::PossibleValue;
+use clap::{Args, ValueEnum};
+use stockline_core::domain::{CommandId, CommandKind, ItemId, LocationId, Timestamp};
+
+use super::{ClientArgs, time};
+use crate::duration::Span;
+
+/// A command's type, as an option's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind(pub(crate) CommandKind);
+
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [Kind; 11] = {
+            let mut kinds = [Kind(CommandKind::Sell); 11];
+            let mut index = 0;
+            while index < kinds.len() {
+                kinds[index] = Kind(CommandKind::ALL[index]);
+                index += 1;
+            }
+            kinds
+        };
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.as_str()))
+    }
+}
+
+/// Options of `submit`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stockline submit register_item --item cola --name \"Cola 0.33 l\" --threshold 12
+  stockline submit receive --item cola --quantity 100
+  stockline submit sell --item cola --quantity 2 --location store-12 --reference receipt-4711
+  stockline submit adjust --item cola --quantity=-1 --reason damaged
+  stockline submit transfer --item cola --quantity 10 --from main --to store-12
+  stockline submit set_threshold --item cola --threshold none
+
+Exit code 1 means that the command was rejected. A command takes effect once, however often you send its --id.")]
+pub(crate) struct SubmitArgs {
+    /// The command's type
+    #[arg(value_name = "TYPE")]
+    pub(crate) kind: Kind,
+    /// The item (a SKU)
+    #[arg(long = "item", visible_alias = "item-id", value_name = "ITEM")]
+    pub(crate) item_id: ItemId,
+    /// The command's id, a UUID; the same id is the same command [default: a new id]
+    #[arg(long = "id", visible_alias = "command-id", value_name = "UUID")]
+    pub(crate) command_id: Option<CommandId>,
+    /// The location [default: main]
+    #[arg(long = "location", visible_alias = "location-id", value_name = "LOCATION")]
+    pub(crate) location_id: Option<LocationId>,
+    /// The quantity; only adjust accepts a negative one (--quantity=-1)
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) quantity: Option<String>,
+    /// count: the quantity on the shelf
+    #[arg(long)]
+    pub(crate) counted: Option<String>,
+    /// transfer: the location that gives
+    #[arg(long = "from", value_name = "LOCATION")]
+    pub(crate) from_location_id: Option<LocationId>,
+    /// transfer: the location that receives
+    #[arg(long = "to", value_name = "LOCATION")]
+    pub(crate) to_location_id: Option<LocationId>,
+    /// adjust: damaged, expired, theft, found, correction, sample or other
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// sell: allow or reject a shortage, whatever the item's policy is
+    #[arg(long)]
+    pub(crate) on_shortage: Option<String>,
+    /// When it happened, with an offset: 2026-01-31T09:15:00+01:00 [default: now]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) occurred_at: Option<Timestamp>,
+    /// Reject the command unless the balance is this
+    #[arg(long, value_name = "QUANTITY", allow_hyphen_values = true)]
+    pub(crate) expected_on_hand: Option<String>,
+    /// Free text
+    #[arg(long)]
+    pub(crate) note: Option<String>,
+    /// The number of a receipt or an order, or a document's address
+    #[arg(long)]
+    pub(crate) reference: Option<String>,
+    /// A code for the till
+    #[arg(long = "device", visible_alias = "device-id", value_name = "CODE")]
+    pub(crate) device_id: Option<String>,
+    /// A code for the person at the till
+    #[arg(long, value_name = "CODE")]
+    pub(crate) operator: Option<String>,
+    /// Catalogue: the item's name
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Catalogue: the unit in which the item is counted [default: piece]
+    #[arg(long)]
+    pub(crate) unit: Option<String>,
+    /// Catalogue: the decimal places of quantities, 0 to 3
+    #[arg(long)]
+    pub(crate) decimals: Option<u8>,
+    /// Catalogue: a barcode; can be given several times
+    #[arg(long = "barcode", value_name = "CODE")]
+    pub(crate) barcodes: Vec<String>,
+    /// Catalogue: a category of your choice
+    #[arg(long)]
+    pub(crate) category: Option<String>,
+    /// Catalogue, set_threshold: alert when the stock is below this; `none` removes the threshold
+    #[arg(long = "threshold", visible_alias = "low-stock-threshold", value_name = "QUANTITY|none")]
+    pub(crate) low_stock_threshold: Option<String>,
+    /// Catalogue: allow or reject sales beyond the stock
+    #[arg(long)]
+    pub(crate) shortage_policy: Option<String>,
+    /// Catalogue, receive: the cost of one unit
+    #[arg(long)]
+    pub(crate) unit_cost: Option<String>,
+    /// How long to wait for the outcome
+    #[arg(long, value_name = "SPAN", default_value = "60s")]
+    pub(crate) timeout: Span,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}

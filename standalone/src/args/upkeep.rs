@@ -1,0 +1,82 @@
+//! Options of `audit`, `backup`, `restore`, `dead-letters` and `mail`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use stockline_core::domain::{CommandId, ItemId};
+
+use super::{ClientArgs, DataArg, MailArgs};
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) data: DataArg,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example, from cron:\n  stockline backup --data /var/lib/stockline /backup/stockline-$(date +%F).tar"
+)]
+pub(crate) struct BackupArgs {
+    /// The file to write; an existing file is replaced once the new one is complete
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: DataArg,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example, to check a backup:\n  stockline restore stockline-2026-01-31.tar --data /tmp/restored\n  stockline audit --data /tmp/restored"
+)]
+pub(crate) struct RestoreArgs {
+    /// A file that `backup` wrote
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) data: DataArg,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLettersCommand {
+    /// List the dead letters that wait for a decision
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        client: ClientArgs,
+    },
+    /// Queue a dead letter again, for example after an upgrade that can apply it
+    Retry(DeadLetterArgs),
+    /// Mark a dead letter as never to be applied; its record is kept
+    Discard(DeadLetterArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeadLetterArgs {
+    /// The command's item
+    pub(crate) item_id: ItemId,
+    /// The command's id
+    pub(crate) command_id: CommandId,
+    #[command(flatten)]
+    pub(crate) data: DataArg,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MailCommand {
+    /// Send a test mail in the way in which alerts are sent
+    #[command(
+        after_help = "Example:\n  stockline mail test --to owner@example.com --smtp-url smtps://user:password@mail.example.com"
+    )]
+    Test {
+        /// The recipients [default: every --alert-email]
+        #[arg(long, value_name = "ADDRESS")]
+        to: Vec<String>,
+        #[command(flatten)]
+        mail: MailArgs,
+        #[command(flatten)]
+        data: DataArg,
+    },
+}

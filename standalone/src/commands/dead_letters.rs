@@ -1,0 +1,54 @@
+//! `dead-letters`: lists, retries and discards commands that were set aside.
+
+use stockline_worker::operator::{Op, Order};
+
+use super::refused::refused_table;
+use crate::args::{DeadLetterArgs, DeadLettersCommand};
+use crate::client::{Client, Request};
+use crate::exit;
+use crate::folder::Folder;
+use crate::serve::control;
+use crate::stores::Stores;
+
+/// The most dead letters that are listed.
+const LISTED_MAX: u64 = 1_000;
+
+/// Runs `stockline dead-letters`.
+pub(crate) async fn dead_letters(command: &DeadLettersCommand) -> anyhow::Result<u8> {
+    match command {
+        DeadLettersCommand::List { json, client } => {
+            let client = Client::new(client)?;
+            let request =
+                Request::get("/v1/commands").query("status", Some("dead_lettered")).query("limit", Some(LISTED_MAX));
+            let body = client.send(&request).await?.body;
+            let letters = body["commands"].as_array().map(Vec::as_slice).unwrap_or_default();
+            if *json {
+                println!("{}", serde_json::to_string_pretty(letters)?);
+            } else {
+                refused_table(letters).print();
+            }
+            Ok(exit::OK)
+        }
+        DeadLettersCommand::Retry(args) => order(Op::Retry, args).await,
+        DeadLettersCommand::Discard(args) => order(Op::Discard, args).await,
+    }
+}
+
+/// Executes the order in the running server, or here if no server runs.
+async fn order(op: Op, args: &DeadLetterArgs) -> anyhow::Result<u8> {
+    let folder = Folder::at(&args.data.data);
+    let order = Order { op, item_id: args.item_id.clone(), command_id: args.command_id };
+    let reply = match control::ask(&folder.control_socket(), &order).await? {
+        Some(reply) => reply,
+        None => {
+            let stores = Stores::open_existing(&folder)?;
+            control::execute(&stores.operator(), &order).await
+        }
+    };
+    if reply.code == exit::OK {
+        println!("{}", reply.text);
+    } else {
+        eprintln!("error: {}", reply.text);
+    }
+    Ok(reply.code)
+}

@@ -1,0 +1,185 @@
+//! `load`: submits every line of a CSV file as a command. Running it again is safe.
+//!
+//! It reads the file twice: the first pass checks all of it before anything is sent, the second pass sends it.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use stockline_core::domain::Timestamp;
+use stockline_core::ports::Clock as _;
+use stockline_service::SystemClock;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::args::LoadArgs;
+use crate::client::{Client, Request};
+use crate::exit::{self, Usage};
+use crate::lines::mapping::{self, Mapping};
+use crate::lines::recipe::{self, Part, Recipe};
+use crate::lines::source;
+
+mod report;
+mod send;
+
+use report::{RefusedFile, Tally};
+use send::{Line, Sender};
+
+/// The most lines that wait for a lane.
+const LANE_LINES: usize = 1_000;
+/// The most repeated lines that are shown.
+const REPEATED_SHOWN: usize = 20;
+
+impl LoadArgs {
+    fn parts(&self, headers: &csv::ByteRecord) -> anyhow::Result<Vec<Part>> {
+        let parts: anyhow::Result<Vec<Part>> = self
+            .id
+            .iter()
+            .map(
+                |name| {
+                    if name == "#" { Ok(Part::Occurrence) } else { Ok(Part::Column(mapping::column(headers, name)?)) }
+                },
+            )
+            .collect();
+        let parts = parts?;
+        if !parts.iter().any(|part| matches!(part, Part::Column(_))) {
+            bail!(Usage("--id needs a column: the number # alone changes when a line is inserted".into()));
+        }
+        Ok(parts)
+    }
+}
+
+/// Runs `stockline load`.
+pub(crate) async fn load(args: LoadArgs) -> anyhow::Result<u8> {
+    let (headers, _) = source::open(&args.file, None)?;
+    let mapping = Mapping::new(args.kind.0, &args.map, &args.set, args.time_zone.clone(), &headers)?;
+    let parts = args.parts(&headers)?;
+    let recipe = Recipe::new(args.namespace, args.kind.0, parts);
+    let client = Client::new(&args.client)?;
+    let refused_file = RefusedFile::choose(args.refused.as_deref(), &args.file)?;
+
+    let scan = {
+        let (path, mapping, recipe) = (args.file.clone(), mapping.clone(), recipe.clone());
+        let bar = report::bar(std::fs::metadata(&path).map_or(0, |meta| meta.len()), "reading", true);
+        let scan = tokio::task::spawn_blocking(move || {
+            let scan = source::scan(&path, &mapping, recipe, &bar);
+            bar.finish_and_clear();
+            scan
+        });
+        scan.await?.context("nothing was sent")?
+    };
+    if scan.repeated_count > 0 && !args.distinct {
+        print_repeated(&args, &scan);
+        return Ok(exit::FOUND);
+    }
+    if scan.lines == 0 {
+        println!("{} has no lines after its headings", args.file.display());
+        return Ok(exit::OK);
+    }
+
+    let started = tokio::time::Instant::now();
+    let sender = Arc::new(Sender {
+        started_at: server_time(&client, args.retry_for.0).await?,
+        client,
+        batch_lines: args.batch.into(),
+        patience: args.retry_for.0,
+        bar: report::bar(scan.lines, "loading", false),
+        tally: Mutex::new(Tally::default()),
+    });
+    let (file, as_json) = (args.file.clone(), args.json);
+    let sent = send(args, mapping, recipe, sender.clone()).await;
+    sender.bar.finish_and_clear();
+    let mut tally = std::mem::take(&mut *sender.tally.lock().unwrap_or_else(PoisonError::into_inner));
+    let reported = report::report(&mut tally, scan.lines, started.elapsed(), &headers, &refused_file, as_json);
+    sent.with_context(|| format!("stopped: run the same command again to continue with {}", file.display()))?;
+    reported
+}
+
+/// Prints the lines whose ids repeat, and what to do. Nothing is sent.
+fn print_repeated(args: &LoadArgs, scan: &source::Scan) {
+    let id = args.id.join(",");
+    eprintln!(
+        "{}: {} line(s) have the same {id} as an earlier line and would count as the same command; nothing was sent",
+        args.file.display(),
+        scan.repeated_count
+    );
+    for (line, first) in scan.repeated.iter().take(REPEATED_SHOWN) {
+        eprintln!("  line {line} repeats line {first}");
+    }
+    if scan.repeated_count > REPEATED_SHOWN as u64 {
+        eprintln!("  … and {} more", scan.repeated_count - REPEATED_SHOWN as u64);
+    }
+    eprintln!("if they are separate events, add the occurrence number to the id: --id {id},#");
+    eprintln!("if they repeat the same event, send only the first of each: --distinct");
+}
+
+/// Reads the server's clock: a command accepted before this moment is from an earlier run. It is also the first check that
+/// the server is reachable and accepts the token.
+async fn server_time(client: &Client, patience: Duration) -> anyhow::Result<Timestamp> {
+    let answer = client.send_raw(&Request::get("/v1/limits"), patience).await.context("nothing was sent")?;
+    let now = SystemClock.now();
+    if client.is_local() {
+        return Ok(now);
+    }
+    let date = answer.date.and_then(|date| jiff::fmt::rfc2822::parse(&date).ok());
+    Ok(date.map_or(now, |date| Timestamp::from_millis(date.timestamp().as_millisecond())))
+}
+
+/// Runs the second pass.
+async fn send(args: LoadArgs, mapping: Mapping, recipe: Recipe, sender: Arc<Sender>) -> anyhow::Result<()> {
+    let mut lanes = JoinSet::new();
+    let mut to_lanes = Vec::new();
+    for _ in 0..args.lanes {
+        let (to_lane, lines) = mpsc::channel(LANE_LINES);
+        to_lanes.push(to_lane);
+        lanes.spawn(sender.clone().lane(lines));
+    }
+    let reading = {
+        let sender = sender.clone();
+        tokio::task::spawn_blocking(move || read(&args, &mapping, recipe, &to_lanes, &sender))
+    };
+    let mut first_error = None;
+    while let Some(ended) = lanes.join_next().await {
+        if let Err(error) = ended.map_err(anyhow::Error::from).and_then(|result| result) {
+            first_error.get_or_insert(error);
+            // The other lanes would also fail. Dropping their channels ends the reader.
+            lanes.abort_all();
+        }
+    }
+    let read = reading.await?;
+    match first_error {
+        Some(error) => Err(error),
+        None => read,
+    }
+}
+
+fn read(
+    args: &LoadArgs,
+    mapping: &Mapping,
+    mut recipe: Recipe,
+    to_lanes: &[mpsc::Sender<Line>],
+    sender: &Sender,
+) -> anyhow::Result<()> {
+    let (_, mut lines) = source::open(&args.file, None)?;
+    let mut seen = HashSet::new();
+    let mut record = csv::ByteRecord::new();
+    while source::next(&args.file, &mut lines, &mut record)? {
+        let command_id = recipe.next(&record);
+        if args.distinct && !seen.insert(recipe::first_64_bits(command_id.0)) {
+            sender.tally.lock().unwrap_or_else(PoisonError::into_inner).repeated += 1;
+            sender.bar.inc(1);
+            continue;
+        }
+        let mut json = Vec::with_capacity(256);
+        mapping.write(&record, command_id, &mut json);
+        let item = mapping.item(&record).into_owned();
+        let lane = send::lane_of(&item, to_lanes.len());
+        let line = Line { number: source::number(&record), item, command_id, json, record: record.clone() };
+        if to_lanes[lane].blocking_send(line).is_err() {
+            // The lane has ended and reports why.
+            return Ok(());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,359 @@
+//! Sends lines in batches over several lanes and waits for their outcomes.
+//!
+//! All lines of an item use the same lane, and a lane sends its next batch only when the batch before is durable in the
+//! queue. So an item's commands are queued in the order of the file.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use indicatif::ProgressBar;
+use serde::{Deserialize, Serialize};
+use stockline_core::domain::{CommandId, Timestamp};
+use stockline_service::Retry;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::report::{MAX_REFUSED, Refused, Tally};
+use crate::client::{Client, Problem, Request};
+use crate::exit::Unavailable;
+
+/// The most bytes of one request, below the server's limit of 1 MiB.
+const BATCH_BYTES: usize = 900 * 1024;
+/// The most accepted batches of a lane that wait for their outcomes; more batches wait to be sent.
+const UNSETTLED_BATCHES: usize = 4;
+/// The first and the longest pause between polls for outcomes.
+const POLL_FIRST: Duration = Duration::from_millis(5);
+const POLL_MOST: Duration = Duration::from_millis(500);
+/// The first and the longest pause before lines that did not reach the queue are sent again.
+const RESEND_FIRST: Duration = Duration::from_millis(50);
+const RESEND_MOST: Duration = Duration::from_secs(2);
+
+/// A line to send.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) number: u64,
+    pub(super) item: String,
+    pub(super) command_id: CommandId,
+    /// The command as JSON.
+    pub(super) json: Vec<u8>,
+    /// The original line.
+    pub(super) record: csv::ByteRecord,
+}
+
+/// A line that is durable in the queue.
+#[derive(Debug)]
+struct Accepted {
+    line: Line,
+    receipt: Option<String>,
+}
+
+/// The state that all lanes share.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub(super) client: Client,
+    /// The most lines of one batch.
+    pub(super) batch_lines: usize,
+    /// How long to retry without progress.
+    pub(super) patience: Duration,
+    /// A command accepted before this moment is from an earlier run.
+    pub(super) started_at: Timestamp,
+    pub(super) bar: ProgressBar,
+    pub(super) tally: Mutex<Tally>,
+}
+
+/// Returns the lane of an item.
+pub(super) fn lane_of(item: &str, lanes: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    item.hash(&mut hasher);
+    // The remainder is below `lanes`.
+    usize::try_from(hasher.finish() % lanes.max(1) as u64).unwrap_or_default()
+}
+
+#[derive(Debug, Deserialize)]
+struct Answers<T> {
+    results: Vec<T>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BatchAnswer {
+    status: String,
+    status_url: Option<String>,
+    problem: Option<Problem>,
+}
+
+#[derive(Debug, Serialize)]
+struct StatusQuestion<'a> {
+    item_id: &'a str,
+    command_id: CommandId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<&'a str>,
+}
+
+#[derive(Debug, Deserialize)]
+struct StatusAnswer {
+    status: String,
+    outcome: Option<Outcome>,
+    problem: Option<Problem>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Outcome {
+    accepted_at: Timestamp,
+    rejection: Option<Rejection>,
+    dead_letter: Option<DeadLetter>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Rejection {
+    code: String,
+    detail: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct DeadLetter {
+    reason: String,
+}
+
+impl Sender {
+    /// Runs one lane: sends its lines in order until the file ends, then waits for the last outcomes.
+    pub(super) async fn lane(self: Arc<Self>, mut lines: mpsc::Receiver<Line>) -> anyhow::Result<()> {
+        let (accepted, mut to_settle) = mpsc::channel::<Vec<Accepted>>(UNSETTLED_BATCHES);
+        let sending = async {
+            let mut carried_over = None;
+            loop {
+                let batch = self.next_batch(&mut lines, &mut carried_over).await;
+                if batch.is_empty() {
+                    break;
+                }
+                let batch = self.accept(batch).await?;
+                if accepted.send(batch).await.is_err() {
+                    break;
+                }
+            }
+            drop(accepted);
+            anyhow::Ok(())
+        };
+        let settling = async {
+            while let Some(batch) = to_settle.recv().await {
+                self.settle(batch).await?;
+            }
+            anyhow::Ok(())
+        };
+        tokio::try_join!(sending, settling).map(|_| ())
+    }
+
+    /// Collects the lines of the next request; `carried_over` is the line that did not fit into the one before.
+    async fn next_batch(&self, lines: &mut mpsc::Receiver<Line>, carried_over: &mut Option<Line>) -> Vec<Line> {
+        let mut batch = Vec::with_capacity(self.batch_lines);
+        let mut bytes = 0;
+        while batch.len() < self.batch_lines {
+            let next = match carried_over.take() {
+                Some(line) => Some(line),
+                None => lines.recv().await,
+            };
+            let Some(line) = next else { break };
+            bytes += line.json.len() + 1;
+            if bytes > BATCH_BYTES && !batch.is_empty() {
+                *carried_over = Some(line);
+                break;
+            }
+            batch.push(line);
+        }
+        batch
+    }
+
+    /// Sends a batch until every line of it is durable in the queue or refused.
+    async fn accept(&self, mut batch: Vec<Line>) -> anyhow::Result<Vec<Accepted>> {
+        let mut accepted = Vec::with_capacity(batch.len());
+        let mut pauses = Retry::new(RESEND_FIRST, RESEND_MOST);
+        let mut deadline = Instant::now() + self.patience;
+        while !batch.is_empty() {
+            let request = Request::post("/v1/commands/batch", batch_body(&batch));
+            let answer = self.client.send_raw(&request, self.patience).await?;
+            let answers: Vec<BatchAnswer> = read(&answer.bytes, batch.len())?;
+            let before = batch.len();
+            let mut failed = Vec::new();
+            for (line, answer) in batch.drain(..).zip(answers) {
+                match answer.status.as_str() {
+                    "failed" => failed.push(line),
+                    "invalid" => self.refuse(line, answer.problem.unwrap_or_default())?,
+                    _ => accepted.push(Accepted { line, receipt: receipt_of(answer.status_url.as_deref()) }),
+                }
+            }
+            if failed.len() < before {
+                deadline = Instant::now() + self.patience;
+                pauses.reset();
+            }
+            batch = failed;
+            if !batch.is_empty() {
+                let pause = pauses.next_pause();
+                if Instant::now() + pause > deadline {
+                    bail!(Unavailable("the server's queue does not accept commands".into()));
+                }
+                tokio::time::sleep(pause).await;
+            }
+        }
+        Ok(accepted)
+    }
+
+    /// Polls until every line of a batch has an outcome.
+    async fn settle(&self, mut batch: Vec<Accepted>) -> anyhow::Result<()> {
+        let mut pauses = Retry::new(POLL_FIRST, POLL_MOST);
+        let mut deadline = Instant::now() + self.patience;
+        while !batch.is_empty() {
+            let questions: Vec<_> = batch
+                .iter()
+                .map(|Accepted { line, receipt }| StatusQuestion {
+                    item_id: &line.item,
+                    command_id: line.command_id,
+                    receipt: receipt.as_deref(),
+                })
+                .collect();
+            let body = serde_json::to_vec(&serde_json::json!({ "commands": questions }))?;
+            let answer = self.client.send_raw(&Request::post("/v1/commands/status", body), self.patience).await?;
+            let answers: Vec<StatusAnswer> = read(&answer.bytes, batch.len())?;
+            let before = batch.len();
+            let mut queued = Vec::new();
+            for (accepted, answer) in batch.drain(..).zip(answers) {
+                if answer.status == "queued" {
+                    queued.push(accepted);
+                } else {
+                    self.count(accepted.line, answer)?;
+                }
+            }
+            batch = queued;
+            if batch.len() < before {
+                deadline = Instant::now() + self.patience;
+                pauses.reset();
+            }
+            if !batch.is_empty() {
+                if Instant::now() > deadline {
+                    bail!(Unavailable("commands are accepted but not applied: is the server's disk full?".into()));
+                }
+                tokio::time::sleep(pauses.next_pause()).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts a line by its outcome.
+    fn count(&self, line: Line, answer: StatusAnswer) -> anyhow::Result<()> {
+        let Some(outcome) = answer.outcome else {
+            return self.refuse(line, answer.problem.unwrap_or_default());
+        };
+        if answer.status == "applied" {
+            let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+            if outcome.accepted_at < self.started_at {
+                tally.already_applied += 1;
+            } else {
+                tally.applied += 1;
+            }
+            self.bar.inc(1);
+            return Ok(());
+        }
+        let (code, detail) = match (outcome.rejection, outcome.dead_letter) {
+            (Some(rejection), _) => (rejection.code, rejection.detail),
+            (None, letter) => ("dead_lettered".to_owned(), letter.map(|letter| letter.reason).unwrap_or_default()),
+        };
+        self.refuse(line, Problem { code, detail, ..Problem::default() })
+    }
+
+    /// Counts a line as refused.
+    fn refuse(&self, line: Line, problem: Problem) -> anyhow::Result<()> {
+        let (code, detail) = reason_of(&problem);
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        if tally.refused.len() >= MAX_REFUSED {
+            bail!(
+                "more than {MAX_REFUSED} lines are refused, the latest with {code}: {detail}. Correct the mapping or the file and run the same command again"
+            );
+        }
+        tally.refused.push(Refused {
+            line: line.number,
+            code,
+            detail,
+            command_id: line.command_id,
+            record: line.record,
+        });
+        self.bar.inc(1);
+        Ok(())
+    }
+}
+
+/// Returns the code and the text that say best why a line was refused: its faults, if the problem names them.
+fn reason_of(problem: &Problem) -> (String, String) {
+    let Some(first) = problem.errors.first() else {
+        return (problem.code.clone(), problem.detail.clone());
+    };
+    let faults = problem.errors.iter().map(|fault| {
+        // A pointer such as `/commands/3/quantity` counts within the request, which the reader of a file does not see.
+        let field = fault.pointer.strip_prefix("/commands/").and_then(|rest| rest.split_once('/'));
+        let field = field.map_or(fault.pointer.trim_start_matches('/'), |(_, field)| field);
+        format!("{field} {}", fault.detail)
+    });
+    (first.code.clone(), faults.collect::<Vec<_>>().join("; "))
+}
+
+fn batch_body(batch: &[Line]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(batch.iter().map(|line| line.json.len() + 1).sum::<usize>() + 16);
+    body.extend_from_slice(b"{\"commands\":[");
+    for (index, line) in batch.iter().enumerate() {
+        if index > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(&line.json);
+    }
+    body.extend_from_slice(b"]}");
+    body
+}
+
+/// Returns the receipt in a status address.
+fn receipt_of(status_url: Option<&str>) -> Option<String> {
+    let (_, query) = status_url?.split_once('?')?;
+    query.split('&').find_map(|pair| pair.strip_prefix("receipt=")).map(str::to_owned)
+}
+
+/// Parses the answers, one for each line.
+fn read<T: serde::de::DeserializeOwned>(bytes: &[u8], lines: usize) -> anyhow::Result<Vec<T>> {
+    let answers: Answers<T> =
+        serde_json::from_slice(bytes).context("the server's answer can't be read: is it a Stockline server?")?;
+    let count = answers.results.len();
+    if count != lines {
+        bail!("the server answered {count} lines of {lines}: is it a Stockline server?");
+    }
+    Ok(answers.results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_an_item_share_a_lane() {
+        let lanes: std::collections::BTreeSet<_> = (0..200).map(|n| lane_of(&format!("item-{n}"), 8)).collect();
+        assert_eq!(lanes.len(), 8, "all lanes are used");
+        assert_eq!(lane_of("cola", 8), lane_of("cola", 8));
+        assert_eq!(lane_of("cola", 1), 0);
+    }
+
+    #[test]
+    fn a_receipt_is_found_in_the_status_address() {
+        let url = "/v1/items/cola/commands/x?receipt=AQAB_-c";
+        assert_eq!(receipt_of(Some(url)).as_deref(), Some("AQAB_-c"));
+        assert_eq!(receipt_of(Some("/v1/items/cola/commands/x")), None);
+    }
+
+    #[test]
+    fn the_reason_names_the_field_without_its_place_in_the_request() {
+        let fault = crate::client::ProblemFault {
+            pointer: "/commands/17/quantity".into(),
+            code: "invalid_value".into(),
+            detail: "must be above 0, not 0".into(),
+        };
+        let problem = Problem { code: "invalid_command".into(), errors: vec![fault], ..Problem::default() };
+        assert_eq!(reason_of(&problem), ("invalid_value".into(), "quantity must be above 0, not 0".into()));
+        let refused = Problem { code: "unknown_item".into(), detail: "no such item".into(), ..Problem::default() };
+        assert_eq!(reason_of(&refused), ("unknown_item".into(), "no such item".into()));
+    }
+}

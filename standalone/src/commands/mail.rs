@@ -1,0 +1,31 @@
+//! `mail`: checks that mails can be sent.
+
+use stockline_core::ports::{Clock as _, MailError};
+use stockline_service::SystemClock;
+
+use crate::args::MailCommand;
+use crate::exit::{self, Unavailable, Usage};
+use crate::folder::Folder;
+use crate::mailer::{check_addresses, mailer};
+
+/// Runs `stockline mail`.
+pub(crate) async fn mail(command: &MailCommand) -> anyhow::Result<u8> {
+    let MailCommand::Test { to, mail, data } = command;
+    let to = if to.is_empty() { &mail.alert_emails } else { to };
+    if to.is_empty() {
+        return Err(
+            Usage("the test mail has no recipient: give --to ADDRESS, or the server's --alert-email".into()).into()
+        );
+    }
+    check_addresses(to)?;
+    let (mailer, description) = mailer(mail, &Folder::at(&data.data))?;
+    let test = stockline_alerter::test_mail(to.clone(), SystemClock.now(), None);
+    match mailer.send(&test).await {
+        Ok(()) => {
+            println!("sent to {} {description}", to.join(", "));
+            Ok(exit::OK)
+        }
+        Err(error @ MailError::Unavailable(_)) => Err(Unavailable(error.to_string()).into()),
+        Err(error @ MailError::Refused(_)) => Err(error.into()),
+    }
+}

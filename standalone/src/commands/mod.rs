@@ -1,0 +1,14 @@
+//! The subcommands besides `serve`, one file each.
+
+pub(crate) mod audit;
+pub(crate) mod backup;
+pub(crate) mod dead_letters;
+pub(crate) mod load;
+pub(crate) mod locations;
+pub(crate) mod login;
+pub(crate) mod mail;
+pub(crate) mod refused;
+pub(crate) mod restore;
+pub(crate) mod show;
+pub(crate) mod submit;
+pub(crate) mod tokens;

@@ -1,0 +1,125 @@
+//! `submit`: sends one command, made from options, and shows its outcome.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::{Map, Value, json};
+use stockline_core::domain::{CommandId, LocationId};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::args::SubmitArgs;
+use crate::client::{Client, Request, outcome};
+
+/// How long to retry while the server is unreachable: a person waits.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs `stockline submit`.
+pub(crate) async fn submit(args: &SubmitArgs) -> anyhow::Result<u8> {
+    let client = Client::new(&args.client)?;
+    let command = command(args);
+    let body = serde_json::to_vec(&command)?;
+    let deadline = Instant::now() + args.timeout.0;
+    let wait_s = outcome::WAIT_S.min(args.timeout.seconds());
+    let request = Request::post("/v1/commands", body).wait(wait_s);
+    let answer = client.send_until(&request, CONNECT_PATIENCE.min(args.timeout.0)).await?;
+    let outcome = outcome::settled(&client, answer, deadline).await.with_context(|| {
+        let id = command["command_id"].as_str().unwrap_or_default();
+        format!("command {id} of {} was accepted; its outcome is not known yet", args.item_id)
+    })?;
+    outcome::print(&outcome, args.json)
+}
+
+/// Makes a command id. It begins with the time, so that the store's keys stay in order.
+#[expect(clippy::disallowed_methods, reason = "the command line is the client that makes the id")]
+fn fresh_id() -> CommandId {
+    CommandId(Uuid::now_v7())
+}
+
+/// Builds the command as JSON.
+fn command(args: &SubmitArgs) -> Value {
+    let mut fields = Map::new();
+    let mut set = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            fields.insert(name.to_owned(), value);
+        }
+    };
+    let text = |value: &Option<String>| value.clone().map(Value::String);
+    let id = |value: &Option<LocationId>| value.as_ref().map(|id| Value::from(id.as_str()));
+    set("type", Some(args.kind.0.as_str().into()));
+    set("command_id", Some(args.command_id.unwrap_or_else(fresh_id).to_string().into()));
+    set("item_id", Some(args.item_id.as_str().into()));
+    set("location_id", id(&args.location_id));
+    set("from_location_id", id(&args.from_location_id));
+    set("to_location_id", id(&args.to_location_id));
+    set("occurred_at", args.occurred_at.map(|time| time.to_string().into()));
+    set("decimals", args.decimals.map(Value::from));
+    set("barcodes", (!args.barcodes.is_empty()).then(|| json!(args.barcodes)));
+    let threshold = args.low_stock_threshold.as_deref();
+    set("low_stock_threshold", threshold.map(|text| if text == "none" { Value::Null } else { text.into() }));
+    for (name, value) in [
+        ("quantity", &args.quantity),
+        ("counted", &args.counted),
+        ("reason", &args.reason),
+        ("on_shortage", &args.on_shortage),
+        ("expected_on_hand", &args.expected_on_hand),
+        ("note", &args.note),
+        ("reference", &args.reference),
+        ("device_id", &args.device_id),
+        ("operator", &args.operator),
+        ("name", &args.name),
+        ("unit", &args.unit),
+        ("category", &args.category),
+        ("shortage_policy", &args.shortage_policy),
+        ("unit_cost", &args.unit_cost),
+    ] {
+        set(name, text(value));
+    }
+    Value::Object(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn parsed(words: &[&str]) -> Value {
+        let words = ["stockline", "submit"].iter().chain(words);
+        let Command::Submit(args) = Cli::try_parse_from(words).unwrap().command else { panic!("not submit") };
+        command(&args)
+    }
+
+    #[test]
+    fn flags_become_the_command_that_the_domain_reads() {
+        use stockline_core::domain::{Json, ParseContext, parse_command};
+        let cases: [&[&str]; 6] = [
+            &[
+                "register_item",
+                "--item",
+                "cola",
+                "--name",
+                "Cola",
+                "--decimals",
+                "0",
+                "--barcode",
+                "1",
+                "--barcode",
+                "2",
+            ],
+            &["adjust", "--item", "cola", "--quantity=-1", "--reason", "damaged", "--note", "fell"],
+            &["count", "--item", "cola", "--counted", "7", "--occurred-at", "2026-01-31T09:15:00+01:00"],
+            &["transfer", "--item", "cola", "--quantity", "1", "--from", "main", "--to", "a"],
+            &["set_threshold", "--item", "cola", "--threshold", "none"],
+            &["sell", "--item", "cola", "--quantity", "0.5", "--on-shortage", "reject", "--expected-on-hand", "3"],
+        ];
+        for words in cases {
+            let text = parsed(words).to_string();
+            let json: Json<'_> = serde_json::from_str(&text).unwrap();
+            assert!(parse_command(&json, &ParseContext::stored()).is_ok(), "{text}");
+        }
+        assert_eq!(parsed(cases[4])["low_stock_threshold"], Value::Null);
+        assert_eq!(parsed(cases[2])["occurred_at"], "2026-01-31T08:15:00.000Z");
+    }
+}

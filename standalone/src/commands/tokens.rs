@@ -1,0 +1,85 @@
+//! `token` and `keys`: issues, lists and revokes access tokens; rotates the keys.
+
+use stockline_core::domain::{LocationId, Timestamp};
+use stockline_core::ports::Clock as _;
+use stockline_service::SystemClock;
+
+use crate::args::{KeysCommand, Role, TokenArgs, TokenCommand};
+use crate::exit::{self, Usage};
+use crate::folder::Folder;
+use crate::issuer::keys::{self, Keys};
+use crate::issuer::tokens::{self, TokenRequest};
+use crate::table::{Align, Table};
+
+/// Runs `stockline token`.
+pub(crate) fn token(args: TokenArgs) -> anyhow::Result<u8> {
+    let now = SystemClock.now();
+    match args.command {
+        Some(TokenCommand::List { json, data }) => list(&Folder::at(data.data), json, now),
+        Some(TokenCommand::Revoke { jti, subject, data }) => {
+            let revoked = tokens::revoke(&Folder::at(data.data), &jti, subject.as_deref(), now)?;
+            println!("{revoked} token(s) revoked");
+            Ok(exit::OK)
+        }
+        None => issue(args, now),
+    }
+}
+
+fn issue(args: TokenArgs, now: Timestamp) -> anyhow::Result<u8> {
+    let keys = Keys::open(&Folder::at(args.data.data))?;
+    let (role, subject) = match (args.till, args.role) {
+        (Some(till), _) => (Role::Till, till),
+        (None, role) => {
+            let role = role.ok_or_else(|| Usage("the token has no holder: give --role or --till".into()))?;
+            (role, args.subject.unwrap_or_else(|| role.as_str().to_owned()))
+        }
+    };
+    let request = TokenRequest { role, subject, locations: args.locations, ttl_s: args.ttl.seconds() };
+    println!("{}", tokens::issue(&keys, &request, now)?.jwt);
+    Ok(exit::OK)
+}
+
+fn list(folder: &Folder, json: bool, now: Timestamp) -> anyhow::Result<u8> {
+    let issued = tokens::issued(folder, now)?;
+    if json {
+        let rows: anyhow::Result<Vec<serde_json::Value>> = issued
+            .iter()
+            .map(|(token, state)| {
+                let mut row = serde_json::to_value(token)?;
+                row["state"] = (*state).into();
+                Ok(row)
+            })
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&rows?)?);
+        return Ok(exit::OK);
+    }
+    let columns = ["STATE", "ROLE", "SUBJECT", "LOCATIONS", "EXPIRES", "JTI"].map(|heading| (heading, Align::Left));
+    let mut table = Table::new(&columns);
+    for (token, state) in &issued {
+        let locations: Vec<_> = token.locations.iter().map(LocationId::as_str).collect();
+        table.row([
+            (*state).to_owned(),
+            token.role.as_str().to_owned(),
+            token.subject.clone(),
+            if locations.is_empty() { "everywhere".into() } else { locations.join(",") },
+            token.expires_at.to_string(),
+            token.jti.clone(),
+        ]);
+    }
+    table.print();
+    Ok(exit::OK)
+}
+
+/// Runs `stockline keys`.
+pub(crate) fn keys(command: KeysCommand) -> anyhow::Result<u8> {
+    let KeysCommand::Rotate { drop_old, data } = command;
+    let (folder, now) = (Folder::at(data.data), SystemClock.now());
+    let keys = Keys::open(&folder)?;
+    let _lock = keys::lock(&folder)?;
+    let needed = tokens::key_is_needed(&folder, now)?;
+    let rotated = keys.rotate(now, drop_old, needed)?;
+    println!("tokens are signed with key {} from now on", rotated.kid);
+    println!("{} older key(s) still verify, {} dropped", rotated.kept, rotated.dropped);
+    println!("receipts are signed with a new key from the server's next start on");
+    Ok(exit::OK)
+}

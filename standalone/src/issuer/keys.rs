@@ -1,0 +1,361 @@
+//! The keys that sign tokens and receipts. The first start creates them.
+//!
+//! `<data>/keys/` (mode 0700) holds `issuer` (the stable name of this installation), `signing-<milliseconds>.pem` (the
+//! private key with its time of creation, mode 0600), `jwks.json` (the public keys that verify tokens), `receipt.keys`
+//! (the newest first), `tokens.jsonl` (a record of each issued token, never the token) and `revoked`.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow, bail};
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
+use jsonwebtoken::{Algorithm, EncodingKey};
+use stockline_core::domain::{ReceiptKeys, Timestamp};
+use uuid::Uuid;
+
+use crate::exit::Unavailable;
+use crate::files::{self, PUBLIC, SECRET};
+use crate::folder::Folder;
+
+/// How long an old receipt key still verifies: longer than the queue and the dead letter queue keep a command.
+const RECEIPT_KEY_KEPT_MS: i64 = 60 * 24 * 3_600_000;
+/// How long an old signing key verifies at least: longer than the command line's own tokens live.
+const SIGNING_KEY_KEPT_MS: i64 = 3_600_000;
+
+/// The keys of a data folder.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    folder: Folder,
+    /// The `iss` claim of every token.
+    pub(crate) issuer: String,
+    /// The newest private key.
+    signing: EncodingKey,
+    /// The id of the newest key, in `jwks.json` and in a token's header.
+    pub(crate) kid: String,
+}
+
+/// The result of a rotation.
+#[derive(Debug)]
+pub(crate) struct Rotated {
+    /// The key that signs from now on.
+    pub(crate) kid: String,
+    /// The number of older keys that still verify tokens.
+    pub(crate) kept: usize,
+    /// The number of keys that no valid token needs any more.
+    pub(crate) dropped: usize,
+}
+
+/// The lock on the keys and tokens of a folder; it is held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct KeysLock {
+    _file: File,
+}
+
+impl Keys {
+    /// Opens the keys of a folder and creates what is missing. The flag says whether the signing key is new.
+    pub(crate) fn open_or_create(folder: &Folder, now: Timestamp) -> anyhow::Result<(Self, bool)> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder.keys())
+            .with_context(|| format!("can't create {}", folder.keys().display()))?;
+        let _lock = lock(folder)?;
+        if files::read_if_exists(&issuer_path(folder))?.is_none() {
+            #[expect(clippy::disallowed_methods, reason = "the first start names the installation")]
+            let issuer = format!("https://stockline.invalid/standalone/{}", Uuid::new_v4());
+            files::write_atomic(&issuer_path(folder), issuer.as_bytes(), PUBLIC)?;
+        }
+        let created = newest_private(folder)?.is_none();
+        if created {
+            create_private(folder, now)?;
+        }
+        if files::read_if_exists(&receipt_path(folder))?.is_none() {
+            files::write_atomic(&receipt_path(folder), receipt_line(now)?.as_bytes(), SECRET)?;
+        }
+        let keys = Self::open(folder)?;
+        // A crash may have left a private key whose public key is not yet published.
+        keys.publish(|_| true)?;
+        Ok((keys, created))
+    }
+
+    /// Opens the keys of a folder in which a server has run before.
+    pub(crate) fn open(folder: &Folder) -> anyhow::Result<Self> {
+        let issuer = files::read_if_exists(&issuer_path(folder))?;
+        let (Some(issuer), Some(path)) = (issuer, newest_private(folder)?) else {
+            let folder = folder.path().display();
+            return Err(Unavailable(format!(
+                "{folder} holds no keys: start the server there once (stockline --data {folder}), or name the right folder with --data"
+            ))
+            .into());
+        };
+        let pem = std::fs::read(&path).with_context(|| format!("can't read {}", path.display()))?;
+        let signing = EncodingKey::from_rsa_pem(&pem)
+            .with_context(|| format!("{} is not an RSA private key in PEM", path.display()))?;
+        let kid = public_key(&signing)?.common.key_id.unwrap_or_default();
+        Ok(Self { folder: folder.clone(), issuer: issuer.trim().to_owned(), signing, kid })
+    }
+
+    /// Returns the data folder of the keys.
+    pub(crate) const fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Signs claims as an RS256 JWT.
+    pub(crate) fn sign(&self, claims: &impl serde::Serialize) -> anyhow::Result<String> {
+        let header =
+            jsonwebtoken::Header { kid: Some(self.kid.clone()), ..jsonwebtoken::Header::new(Algorithm::RS256) };
+        jsonwebtoken::encode(&header, claims, &self.signing).context("can't sign the token")
+    }
+
+    /// Reads the keys that sign receipts, the newest first.
+    pub(crate) fn receipt_keys(&self) -> anyhow::Result<ReceiptKeys> {
+        let path = receipt_path(&self.folder);
+        let text = files::read_if_exists(&path)?.unwrap_or_default();
+        let keys: Option<Vec<Vec<u8>>> =
+            text.lines().map(|line| STANDARD.decode(line.split_once(' ')?.1.trim()).ok()).collect();
+        keys.and_then(|keys| ReceiptKeys::new(&keys))
+            .ok_or_else(|| anyhow!("{} is damaged: restore it from a backup", path.display()))
+    }
+
+    /// Creates a new signing key and a new receipt key. The old keys still verify while something needs them: `needed`
+    /// says whether a valid token was signed with a key. With `drop_old`, the old signing keys are dropped at once.
+    pub(crate) fn rotate(
+        self,
+        now: Timestamp,
+        drop_old: bool,
+        needed: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<Rotated> {
+        let folder = self.folder.clone();
+        let before = newest_private(&folder)?.map(|path| created_at(&path)).unwrap_or_default();
+        let fresh = now.as_millis() - before < SIGNING_KEY_KEPT_MS;
+        create_private(&folder, now)?;
+        let latest = Self::open(&folder)?;
+        let (old, new) = (self.kid, latest.kid.clone());
+        let counts = latest.publish(|kid| kid == new || (!drop_old && (needed(kid) || kid == old || fresh)))?;
+        remove_superseded(&folder)?;
+        latest.rotate_receipts(now)?;
+        Ok(Rotated { kid: new, kept: counts.0 - 1, dropped: counts.1 })
+    }
+
+    /// Writes `jwks.json` with the current public key and the published keys for which `keep` is true. Returns how
+    /// many keys it holds now and how many were dropped.
+    fn publish(&self, keep: impl Fn(&str) -> bool) -> anyhow::Result<(usize, usize)> {
+        let path = self.folder.jwks();
+        let present: JwkSet = match files::read_if_exists(&path)? {
+            Some(text) => serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?,
+            None => JwkSet { keys: Vec::new() },
+        };
+        let before = present.keys.len();
+        let mut keys = vec![public_key(&self.signing)?];
+        let others = present
+            .keys
+            .into_iter()
+            .filter(|key| key.common.key_id.as_deref().is_some_and(|kid| kid != self.kid && keep(kid)));
+        keys.extend(others);
+        let held = keys.len();
+        let text = serde_json::to_vec_pretty(&JwkSet { keys })?;
+        files::write_atomic(&path, &text, PUBLIC)?;
+        Ok((held, (before + 1).saturating_sub(held)))
+    }
+
+    fn rotate_receipts(&self, now: Timestamp) -> anyhow::Result<()> {
+        let path = receipt_path(&self.folder);
+        let present = files::read_if_exists(&path)?.unwrap_or_default();
+        let mut text = receipt_line(now)?;
+        // A key was superseded when the key above it was created.
+        let mut superseded_at = now.as_millis();
+        for line in present.lines() {
+            if now.as_millis() - superseded_at > RECEIPT_KEY_KEPT_MS {
+                break;
+            }
+            text.push_str(line);
+            text.push('\n');
+            superseded_at = line.split_once(' ').and_then(|(made, _)| made.parse().ok()).unwrap_or(superseded_at);
+        }
+        files::write_atomic(&path, text.as_bytes(), SECRET)
+    }
+}
+
+/// Locks the keys and tokens of a folder; waits while another process holds the lock.
+pub(crate) fn lock(folder: &Folder) -> anyhow::Result<KeysLock> {
+    let path = folder.keys().join(".lock");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(SECRET)
+        .open(&path)
+        .with_context(|| format!("can't open {}", path.display()))?;
+    file.lock().with_context(|| format!("can't lock {}", path.display()))?;
+    Ok(KeysLock { _file: file })
+}
+
+fn issuer_path(folder: &Folder) -> PathBuf {
+    folder.keys().join("issuer")
+}
+
+fn receipt_path(folder: &Folder) -> PathBuf {
+    folder.keys().join("receipt.keys")
+}
+
+fn receipt_line(now: Timestamp) -> anyhow::Result<String> {
+    let mut key = [0_u8; ReceiptKeys::MIN_KEY_BYTES];
+    SystemRandom::new().fill(&mut key).map_err(|_| anyhow!("the system provides no random numbers"))?;
+    Ok(format!("{} {}\n", now.as_millis(), STANDARD.encode(key)))
+}
+
+const PRIVATE_PREFIX: &str = "signing-";
+const PRIVATE_SUFFIX: &str = ".pem";
+
+/// Lists the private keys, the oldest first.
+fn private_keys(folder: &Folder) -> anyhow::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder.keys()) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => bail!("can't read {}: {error}", folder.keys().display()),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(PRIVATE_PREFIX) && name.ends_with(PRIVATE_SUFFIX) {
+            paths.push(path);
+        }
+    }
+    paths.sort_by_key(created_at);
+    Ok(paths)
+}
+
+fn newest_private(folder: &Folder) -> anyhow::Result<Option<PathBuf>> {
+    Ok(private_keys(folder)?.pop())
+}
+
+#[expect(clippy::ptr_arg, reason = "a key function of a list of PathBuf")]
+fn created_at(path: &PathBuf) -> i64 {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let digits = name.trim_start_matches(PRIVATE_PREFIX).trim_end_matches(PRIVATE_SUFFIX);
+    digits.parse().unwrap_or_default()
+}
+
+fn create_private(folder: &Folder, now: Timestamp) -> anyhow::Result<()> {
+    let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow!("can't create an RSA key"))?;
+    let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| anyhow!("can't encode the RSA key"))?;
+    let base64 = STANDARD.encode(der.as_ref());
+    let mut pem = String::from("-----BEGIN PRIVATE KEY-----\n");
+    for line in base64.as_bytes().chunks(64) {
+        pem.push_str(&String::from_utf8_lossy(line));
+        pem.push('\n');
+    }
+    pem.push_str("-----END PRIVATE KEY-----\n");
+    // The new key is always the newest, even after two rotations within a millisecond or with a clock set back.
+    let newest = newest_private(folder)?.map_or(0, |path| created_at(&path));
+    let name = format!("{PRIVATE_PREFIX}{}{PRIVATE_SUFFIX}", now.as_millis().max(newest + 1));
+    files::write_atomic(&folder.keys().join(name), pem.as_bytes(), SECRET)
+}
+
+/// Removes the old private keys: nothing signs with them again, and a removed key can't leak.
+fn remove_superseded(folder: &Folder) -> anyhow::Result<()> {
+    let mut paths = private_keys(folder)?;
+    paths.pop();
+    for path in paths {
+        std::fs::remove_file(&path).with_context(|| format!("can't remove {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn public_key(private: &EncodingKey) -> anyhow::Result<Jwk> {
+    let mut jwk = Jwk::from_encoding_key(private, Algorithm::RS256).context("the signing key has no public key")?;
+    jwk.common.key_id = Some(jwk.thumbprint(ThumbprintHash::SHA256)?);
+    jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+    Ok(jwk)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(1_700_000_000_000 + millis)
+    }
+
+    fn kids(folder: &Folder) -> Vec<String> {
+        let set: JwkSet = serde_json::from_slice(&std::fs::read(folder.jwks()).unwrap()).unwrap();
+        set.keys.into_iter().map(|key| key.common.key_id.unwrap()).collect()
+    }
+
+    #[test]
+    fn the_first_start_creates_keys_for_the_owner_only_and_the_next_start_finds_them() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = Folder::at(temp.path());
+        let (first, created) = Keys::open_or_create(&folder, at(0)).unwrap();
+        assert!(created);
+        let (second, created) = Keys::open_or_create(&folder, at(5)).unwrap();
+        assert!(!created);
+        assert_eq!((&first.kid, &first.issuer), (&second.kid, &second.issuer));
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&newest_private(&folder).unwrap().unwrap()), 0o600);
+        assert_eq!(mode(&receipt_path(&folder)), 0o600);
+        assert_eq!(mode(&folder.keys()), 0o700);
+        assert_eq!(kids(&folder), [first.kid]);
+    }
+
+    #[test]
+    fn a_new_key_signs_and_the_old_one_still_verifies_while_tokens_need_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = Folder::at(temp.path());
+        let (first, _) = Keys::open_or_create(&folder, at(0)).unwrap();
+        let old = first.kid.clone();
+        let rotated = first.rotate(at(10_000_000), false, |_| false).unwrap();
+        assert_eq!((rotated.kept, rotated.dropped), (1, 0), "the last key always stays for an hour");
+        assert_eq!(kids(&folder), [rotated.kid.clone(), old.clone()]);
+        assert_eq!(private_keys(&folder).unwrap().len(), 1, "the old private key is gone");
+
+        let third = Keys::open(&folder).unwrap().rotate(at(20_000_000), false, |kid| kid == old).unwrap();
+        assert_eq!(kids(&folder), [third.kid.clone(), rotated.kid.clone(), old.clone()]);
+        let fourth = Keys::open(&folder).unwrap().rotate(at(30_000_000), false, |_| false).unwrap();
+        assert_eq!(kids(&folder), [fourth.kid, third.kid], "a key that no token needs is dropped");
+        let fifth = Keys::open(&folder).unwrap().rotate(at(40_000_000), true, |_| true).unwrap();
+        assert_eq!(kids(&folder), [fifth.kid], "after a leak the old keys are dropped at once");
+    }
+
+    #[test]
+    fn receipts_signed_before_a_rotation_still_verify() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = Folder::at(temp.path());
+        let (keys, _) = Keys::open_or_create(&folder, at(0)).unwrap();
+        let item = "cola".parse().unwrap();
+        let id = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse().unwrap();
+        let receipt = stockline_core::domain::Receipt {
+            accepted_at: at(0),
+            fingerprint: stockline_core::domain::Fingerprint::from_bytes([1; 16]),
+        };
+        let token = keys.receipt_keys().unwrap().sign(&item, id, receipt);
+        keys.rotate(at(1), false, |_| false).unwrap();
+        let keys = Keys::open(&folder).unwrap();
+        assert!(keys.receipt_keys().unwrap().verify(&item, id, &token).is_ok());
+        keys.rotate(at(RECEIPT_KEY_KEPT_MS * 2), false, |_| false).unwrap();
+        let keys = Keys::open(&folder).unwrap();
+        keys.rotate(at(RECEIPT_KEY_KEPT_MS * 4), false, |_| false).unwrap();
+        let keys = Keys::open(&folder).unwrap();
+        assert!(
+            keys.receipt_keys().unwrap().verify(&item, id, &token).is_err(),
+            "a receipt key is dropped after 60 days"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_was_never_started_says_what_to_do() {
+        let temp = tempfile::tempdir().unwrap();
+        let error = Keys::open(&Folder::at(temp.path())).unwrap_err();
+        assert!(error.to_string().contains("start the server there once"), "{error}");
+        assert_eq!(crate::exit::code_of(&error), crate::exit::UNAVAILABLE);
+    }
+}

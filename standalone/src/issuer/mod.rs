@@ -1,0 +1,4 @@
+//! The local issuer of access tokens: its keys, and the tokens that it issued.
+
+pub(crate) mod keys;
+pub(crate) mod tokens;

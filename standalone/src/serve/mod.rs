@@ -1,0 +1,246 @@
+//! `serve`: runs ingress, worker and alerter in one process on one data folder.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::FutureExt as _;
+use stockline_core::domain::{FoldLimits, Rules};
+use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, TlsFiles, server};
+use stockline_service::{LogFormat, init_logs, install_metrics, on_termination};
+use tokio::net::TcpListener;
+
+use crate::args::{DEFAULT_LISTEN, ServeArgs};
+use crate::exit::{self, Unavailable, Usage};
+use crate::files::{self, PUBLIC};
+use crate::folder::Folder;
+use crate::issuer::keys::Keys;
+use crate::issuer::tokens::{CLI_CLIENT, TILL_CLIENT};
+use crate::mailer;
+use crate::stores::Stores;
+
+pub(crate) mod control;
+mod parts;
+mod side_work;
+mod welcome;
+
+use parts::Parts;
+use welcome::Welcome;
+
+const HOUR_MS: i64 = 3_600_000;
+/// How long requests and work in flight may take after the signal.
+const DRAIN: Duration = Duration::from_secs(20);
+/// The most concurrent receives: the store commits the folds of all of them in one transaction.
+const WORKER_PERMITS: usize = 2;
+/// The most messages of one receive.
+const WORKER_RECEIVE_MAX: usize = 512;
+/// How long an empty receive waits. A new message ends the wait at once, so this only bounds how long an idle worker
+/// takes to stop.
+const WORKER_RECEIVE_WAIT: Duration = Duration::from_millis(500);
+/// How long a claim on an alert holds: longer than a slow mail server takes for a batch of mails.
+const ALERT_LEASE: Duration = Duration::from_secs(300);
+/// The usual address of an OpenTelemetry or Prometheus exporter.
+const METRICS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_464);
+
+/// Runs `stockline serve`.
+pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
+    // From here on, a signal stops the server in order, even while it starts.
+    let mut signal = Box::pin(on_termination());
+    if let Some(arrived) = (&mut signal).now_or_never() {
+        arrived.context("can't wait for signals")?;
+        return Ok(exit::OK);
+    }
+    refuse_open_http(&args)?;
+    let staff_may = staff_may(&args.staff_may)?;
+    mailer::check_addresses(&args.mail.alert_emails)?;
+    let format = if args.log_json { LogFormat::Json } else { LogFormat::Text };
+    init_logs(format, &args.log).map_err(|error| Usage(format!("--log {error}")))?;
+    let metrics = install_metrics().context("can't set up metrics")?;
+
+    let folder = Folder::at(&args.data.data);
+    let stores = {
+        let folder = folder.clone();
+        tokio::task::spawn_blocking(move || Stores::open(&folder)).await??
+    };
+    let (keys, is_new) = {
+        let (folder, now) = (folder.clone(), stores.clock.now());
+        tokio::task::spawn_blocking(move || Keys::open_or_create(&folder, now)).await??
+    };
+    let (mailer, mail_description) = mailer::mailer(&args.mail, &folder)?;
+    let listener = listen(args.listen, "--listen")?;
+    let address = listener.local_addr().context("can't read the listening address")?;
+    let metrics_listener = listen_for_metrics(args.metrics_listen)?;
+    let metrics_address = metrics_listener.local_addr().context("can't read the metrics address")?;
+    let base = base_url(address, args.tls_cert.is_some());
+    let public = args.public_url.clone().unwrap_or_else(|| base.clone());
+
+    let mut parts = Parts::default();
+    parts.start("the mail side", |shutdown| {
+        let config = stockline_alerter::Config {
+            recipients: args.mail.alert_emails.clone(),
+            lease: ALERT_LEASE,
+            public_url: Some(public.clone()),
+        };
+        let adapters = stockline_alerter::Adapters {
+            book: stores.store.clone(),
+            locations: stores.store.clone(),
+            queries: stores.store.clone(),
+            mailer,
+            clock: Arc::clone(&stores.clock),
+        };
+        let alerts = stores.alerts.clone();
+        async move {
+            stockline_alerter::run(config, adapters, alerts, shutdown).await;
+            Ok(())
+        }
+    });
+    parts.start("the worker", |shutdown| {
+        let config = worker_config(&args);
+        let adapters = stockline_worker::Adapters {
+            queue: stores.queue.clone(),
+            store: stores.store.clone(),
+            alerts: stores.alerts.clone(),
+            clock: Arc::clone(&stores.clock),
+        };
+        async move {
+            stockline_worker::run(config, adapters, shutdown).await;
+            Ok(())
+        }
+    });
+    let config = ingress_config(&args, &folder, &keys, staff_may)?;
+    parts.start("the API", |shutdown| {
+        let adapters = stockline_ingress::Adapters {
+            queue: stores.queue.clone(),
+            queries: stores.store.clone(),
+            clock: Arc::clone(&stores.clock),
+        };
+        async move { Ok(stockline_ingress::run(config, adapters, listener, shutdown).await?) }
+    });
+    let side = side_work::start(&stores, &folder, metrics, metrics_listener);
+    // The certificate holds the public name, not the loopback address.
+    let address_for_clients = if args.tls_cert.is_some() { &public } else { &base };
+    files::write_atomic(&folder.address(), format!("{address_for_clients}\n").as_bytes(), PUBLIC)?;
+
+    let has_location_mail = location_mail(&stores).await;
+    welcome::print(&Welcome {
+        base: &base,
+        metrics: metrics_address,
+        folder: folder.path(),
+        mail: &mail_description,
+        recipients: &args.mail.alert_emails,
+        has_location_mail,
+        is_new,
+    });
+    let ended = parts.run_until(signal).await;
+    side.end().await;
+    ended?;
+    tracing::info!("stopped; every accepted command is in {}", folder.path().display());
+    Ok(exit::OK)
+}
+
+/// Reports whether any location has its own addresses.
+async fn location_mail(stores: &Stores) -> bool {
+    use stockline_core::ports::Locations as _;
+    stores.store.locations().await.is_ok_and(|locations| locations.iter().any(|l| !l.alert_emails.is_empty()))
+}
+
+fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
+    let rules = Rules {
+        max_age_ms: i64::from(args.max_age_days) * 24 * HOUR_MS,
+        late_count_max_age_ms: i64::from(args.late_count_hours) * HOUR_MS,
+    };
+    stockline_worker::Config {
+        permits: WORKER_PERMITS,
+        receivers: 1,
+        receive_max: WORKER_RECEIVE_MAX,
+        receive_wait: WORKER_RECEIVE_WAIT,
+        rules,
+        fold_limits: FoldLimits::default(),
+        retention_ms: stockline_core::ports::RETENTION_MS,
+        drain: DRAIN,
+    }
+}
+
+fn ingress_config(
+    args: &ServeArgs,
+    folder: &Folder,
+    keys: &Keys,
+    staff_may: StaffMay,
+) -> anyhow::Result<stockline_ingress::Config> {
+    let mut limits = Limits::default();
+    if let Some(per_s) = args.rate_limit {
+        limits.rate_per_s = Some(per_s);
+        limits.rate_burst = per_s.saturating_mul(2);
+    }
+    let tls = args.tls_cert.clone().zip(args.tls_key.clone()).map(|(cert, key)| TlsFiles { cert, key });
+    Ok(stockline_ingress::Config {
+        auth: AuthConfig {
+            issuer: keys.issuer.clone(),
+            client_ids: vec![CLI_CLIENT.to_owned(), TILL_CLIENT.to_owned()],
+            jwks: JwksSource::File(folder.jwks()),
+            revoked_file: Some(folder.revoked()),
+        },
+        login: None,
+        receipt_keys: keys.receipt_keys()?,
+        require_location: args.require_location,
+        staff_may,
+        limits,
+        tls,
+        retention_ms: stockline_core::ports::RETENTION_MS,
+        drain: DRAIN,
+    })
+}
+
+/// Refuses plain HTTP on a network, where others could read tokens.
+fn refuse_open_http(args: &ServeArgs) -> Result<(), Usage> {
+    let open = !args.listen.ip().is_loopback() && args.tls_cert.is_none() && !args.insecure_http;
+    if !open {
+        return Ok(());
+    }
+    Err(Usage(format!(
+        "plain HTTP at {} lets anyone on the network read tokens: give --tls-cert and --tls-key; or --insecure-http behind a proxy that does TLS; or listen at {}",
+        args.listen, DEFAULT_LISTEN
+    )))
+}
+
+/// Parses `count`, `adjust:damaged`, …
+fn staff_may(words: &[String]) -> Result<StaffMay, Usage> {
+    words.join(",").parse().map_err(|error| Usage(format!("--staff-may {error}")))
+}
+
+/// Returns the address that a client on this machine connects to.
+fn base_url(address: SocketAddr, tls: bool) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
+}
+
+fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+    server::listen(address).map_err(|error| {
+        let advice = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "another program listens there: stop it, or choose another address",
+            std::io::ErrorKind::PermissionDenied => "this user may not listen there: choose a port above 1023",
+            _ => "choose another address",
+        };
+        Unavailable(format!("can't listen at {address} ({error}): {advice} with {option}")).into()
+    })
+}
+
+/// Listens at the named address, else at the usual one, else at any free port: metrics must not prevent the start.
+fn listen_for_metrics(named: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
+    if let Some(address) = named {
+        return listen(address, "--metrics-listen");
+    }
+    match server::listen(METRICS_LISTEN) {
+        Ok(listener) => Ok(listener),
+        Err(error) => {
+            tracing::warn!("metrics can't listen at {METRICS_LISTEN} ({error}): using a free port");
+            listen(SocketAddr::new(METRICS_LISTEN.ip(), 0), "--metrics-listen")
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The queue and the stores of one data folder.
+
+use std::sync::Arc;
+
+use stockline_core::ports::Clock;
+use stockline_service::SystemClock;
+use stockline_sqlite::{
+    DataFolder, OpenOptions, QueueOptions, SqliteAlertQueue, SqliteQueue, SqliteStore, StoreOptions,
+};
+use stockline_worker::operator::Operator;
+
+use crate::exit::Unavailable;
+use crate::folder::Folder;
+
+/// The adapters of a data folder. The folder stays locked while they live.
+#[derive(Debug)]
+pub(crate) struct Stores {
+    pub(crate) queue: Arc<SqliteQueue>,
+    pub(crate) alerts: Arc<SqliteAlertQueue>,
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    _lock: DataFolder,
+}
+
+impl Stores {
+    /// Locks the folder and opens its databases; creates whatever is missing. Blocks on the disk.
+    pub(crate) fn open(folder: &Folder) -> anyhow::Result<Self> {
+        let lock = DataFolder::open(folder.path())?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let queue = SqliteQueue::open(&lock, QueueOptions::default(), Arc::clone(&clock))?;
+        let store = SqliteStore::open(&lock.stock_db(), StoreOptions::default(), &OpenOptions::default())?;
+        let (alerts, queue) = (Arc::new(queue.alerts()), Arc::new(queue));
+        Ok(Self { queue, alerts, store: Arc::new(store), clock, _lock: lock })
+    }
+
+    /// As [`Stores::open`], for a folder that a server has filled before. Fails while a server uses it.
+    pub(crate) fn open_existing(folder: &Folder) -> anyhow::Result<Self> {
+        require_stock(folder)?;
+        Self::open(folder)
+    }
+
+    /// Returns the operator who retries and discards dead letters here.
+    pub(crate) fn operator(&self) -> Operator {
+        Operator {
+            queries: self.store.clone(),
+            store: self.store.clone(),
+            sender: self.queue.clone(),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+}
+
+/// Fails where no server has ever run, so that a wrong `--data` creates nothing.
+pub(crate) fn require_stock(folder: &Folder) -> Result<(), Unavailable> {
+    if folder.stock_db().exists() && folder.queue_db().exists() {
+        return Ok(());
+    }
+    Err(Unavailable(format!("{} holds no stock: name the data folder with --data", folder.path().display())))
+}
