@@ -1,4 +1,4 @@
-//! The real ingress in this process, with keys made for this run, and a till's token for it.
+//! Runs the real ingress in this process, with new keys and a token for a till.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ const CLIENT: &str = "bench";
 pub(crate) struct Api {
     /// `host:port`.
     pub(crate) address: String,
-    /// A till's.
+    /// A till's token.
     pub(crate) token: String,
     trigger: ShutdownTrigger,
     running: JoinHandle<Result<(), IngressError>>,
@@ -36,7 +36,7 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// Starts it on the current runtime.
+    /// Starts the ingress on the current runtime.
     pub(crate) async fn start(queue: Arc<dyn CommandSender>, queries: Arc<dyn Queries>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let keys = folder.path().join("jwks.json");
@@ -66,7 +66,7 @@ impl Api {
         Ok(Self { address, token, trigger, running, _folder: folder })
     }
 
-    /// A connection to it.
+    /// Opens a connection to the ingress.
     pub(crate) async fn connect(&self) -> Result<Till> {
         Ok(Till {
             http: Connection::open(&self.address).await?,
@@ -77,7 +77,7 @@ impl Api {
         })
     }
 
-    /// Ends it.
+    /// Stops the ingress.
     pub(crate) async fn stop(self) -> Result<()> {
         self.trigger.request();
         self.running.await??;
@@ -85,7 +85,7 @@ impl Api {
     }
 }
 
-/// Sends commands over one connection.
+/// A client that sends commands over one connection.
 pub(crate) struct Till {
     http: Connection,
     token: String,
@@ -95,14 +95,14 @@ pub(crate) struct Till {
 }
 
 impl Till {
-    /// One command, which must be accepted.
+    /// Sends one command, which must be accepted.
     pub(crate) async fn submit(&mut self, command: &str) -> Result<()> {
         let response = self.http.send(&self.single, command.as_bytes()).await?;
         ensure!(response.status == 202, "answered {}: {}", response.status, String::from_utf8_lossy(response.body));
         Ok(())
     }
 
-    /// Commands of one request, which must all be accepted.
+    /// Sends commands in one request; all must be accepted.
     pub(crate) async fn submit_batch(&mut self, commands: &[String]) -> Result<()> {
         self.body.clear();
         self.body.extend_from_slice(br#"{"commands":["#);
@@ -121,7 +121,7 @@ impl Till {
 
 /// What reads, and what is counted.
 impl Till {
-    /// The answer to a GET, which must be 200.
+    /// Returns the answer to a GET, whose status must be 200.
     pub(crate) async fn get(&mut self, path: &str) -> Result<String> {
         let response = self.http.send(&head("GET", path, &self.token, ""), &[]).await?;
         let text = String::from_utf8_lossy(response.body);
@@ -129,13 +129,13 @@ impl Till {
         Ok(text.into_owned())
     }
 
-    /// Begins to count anew; what was counted.
+    /// Resets the count and returns it.
     pub(crate) fn reset_bytes(&mut self) -> Bytes {
         self.http.reset_bytes()
     }
 }
 
-/// A JWKS, and a token of it with a till's rights.
+/// Returns a JWKS and a token signed by it, with the rights of a till.
 fn keys_and_token() -> Result<(String, String)> {
     let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow!("no key could be made"))?;
     let der = pair.as_der().map_err(|_| anyhow!("the key can't be written"))?.as_ref().to_vec();

@@ -1,42 +1,43 @@
-//! What a month costs on AWS: units per command measured here, list prices, and a few assumptions that are printed.
+//! Computes a month's cost on AWS from units per command measured here, list prices, and assumptions that are printed.
 
 use anyhow::Result;
 use stockline_service::install_metrics;
 
-mod assume;
+mod assumptions;
 mod measure;
 mod model;
 mod print;
 mod storage;
+mod stored;
 mod tokens;
 
-use assume::Assumptions;
+use assumptions::Assumptions;
 use storage::Storage;
 
-/// What to reckon.
+/// Options of `bill`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct BillOptions {
-    /// Commands per second, day and night.
+    /// Commands per second, around the clock
     #[arg(long, value_delimiter = ',', default_values_t = [1.0, 100.0, 10_000.0])]
     rates: Vec<f64>,
     #[command(flatten)]
     assumptions: Assumptions,
-    /// The list prices, and where they were read.
+    /// Print the list prices and their sources
     #[arg(long)]
     prices: bool,
-    /// As JSON.
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Hours of a month, as AWS reckons.
+/// Hours in a month, as AWS counts them.
 const HOURS: f64 = 730.0;
-/// Seconds of a month.
+/// Seconds in a month.
 const SECONDS: f64 = HOURS * 3_600.0;
-/// AWS bills storage and data by 2^30 bytes.
+/// AWS bills storage and data per 2^30 bytes.
 const GB: f64 = 1_073_741_824.0;
 
-/// Measures, reckons and prints.
+/// Measures, computes the bill and prints it.
 pub(crate) fn run(options: &BillOptions) -> Result<()> {
     if options.prices {
         print::prices();

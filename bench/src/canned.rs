@@ -1,4 +1,4 @@
-//! DynamoDB answers without an engine: what a table held when it was copied, and success for every write.
+//! A DynamoDB endpoint without an engine: it reads from a copied table and answers success to every write.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,29 +15,29 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use stockline_aws::dynamodb::table::{PK, SK};
 
+use crate::background_server::BackgroundServer;
 use crate::engine::{Engine, TABLE};
-use crate::side::SideServer;
 
-/// Rows as they stand in an answer, by key.
+/// Rows as JSON answers, by key.
 type Rows = HashMap<(String, String), String>;
 
-/// A running endpoint; it ends when dropped.
+/// A running endpoint. It stops when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Canned(SideServer);
+pub(crate) struct Canned(BackgroundServer);
 
 impl Canned {
-    /// Answers with the rows of an engine's table as they are now.
+    /// Copies the table of an engine and starts to answer from the copy.
     pub(crate) async fn copy_of(engine: &Engine) -> Result<Self> {
         let rows = Arc::new(read_all(&engine.client(None)).await?);
         let router = Router::new().fallback(answer).with_state(rows);
         let serve = async |listener| {
-            // It ends when it is dropped; an error before shows in its first call.
+            // It stops when it is dropped. An earlier error shows up in the first call.
             let _ = axum::serve(listener, router).await;
         };
-        Ok(Self(SideServer::start("canned", serve)?))
+        Ok(Self(BackgroundServer::start("canned", serve)?))
     }
 
-    /// The endpoint.
+    /// Returns the endpoint.
     pub(crate) fn url(&self) -> &str {
         self.0.url()
     }

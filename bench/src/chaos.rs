@@ -1,4 +1,4 @@
-//! The rounds of `tests/src/chaos` for longer than a test may take.
+//! Runs the rounds of `tests/src/chaos` for longer than a test may take.
 #![expect(clippy::print_stdout, reason = "the report is this program's output")]
 
 use std::time::{Duration, Instant};
@@ -7,28 +7,27 @@ use anyhow::{Result, bail};
 use clap::Args;
 use stockline_tests::chaos::{self, Report, Round};
 
-/// How long, and from which seed.
+/// Options of `chaos`.
 #[derive(Debug, Args)]
 pub(crate) struct ChaosOptions {
-    /// How often the server is killed under load.
+    /// Number of kills under load
     #[arg(long, default_value_t = 50)]
     rounds: usize,
-    /// Decides what the tills send and when the server is killed.
+    /// Seed that decides the commands and the moments of the kills
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Tills that send at once.
+    /// Tills that send concurrently
     #[arg(long, default_value_t = 16)]
     tills: usize,
-    /// Items that they sell; few, so that they meet.
+    /// Items that they sell; few, so that tills compete for them
     #[arg(long, default_value_t = 20)]
     items: usize,
-    /// After the rounds the server is stopped (SIGSTOP) for so many seconds, more than its queue holds a message for,
-    /// and goes on; 0: not.
+    /// Seconds for which the server is stopped (SIGSTOP) after the rounds, longer than a message's lease; 0 skips this
     #[arg(long, default_value_t = 65)]
     stopped_s: u64,
 }
 
-/// Runs the rounds and prints them; an error where a promise was broken.
+/// Runs the rounds, prints them, and returns an error if a promise was broken.
 pub(crate) async fn run(options: &ChaosOptions) -> Result<()> {
     let begun = Instant::now();
     println!("seed {}, {} tills, {} items\n", options.seed, options.tills, options.items);
@@ -44,11 +43,11 @@ pub(crate) async fn run(options: &ChaosOptions) -> Result<()> {
         stopped: (options.stopped_s > 0).then(|| Duration::from_secs(options.stopped_s)),
     };
     let report = chaos::run(&options, line).await;
-    told(&report, begun.elapsed());
+    print_summary(&report, begun.elapsed());
     if !report.faults.is_empty() {
-        bail!("{} promises were found broken:\n{}", report.faults.len(), report.faults.join("\n"));
+        bail!("{} promises were broken:\n{}", report.faults.len(), report.faults.join("\n"));
     }
-    println!("no promise was found broken; every audit was clean");
+    println!("no promise was broken; every audit was clean");
     Ok(())
 }
 
@@ -66,17 +65,17 @@ fn line(round: &Round) {
     );
 }
 
-fn told(report: &Report, took: Duration) {
+fn print_summary(report: &Report, took: Duration) {
     println!(
-        "\n{} accepted, {} sent again without an answer, {} accepted again under their id",
+        "\n{} accepted, {} sent again after no answer, {} accepted again under the same id",
         report.accepted, report.sent_again, report.replays
     );
     println!(
-        "{} applied, {} refused for shortage; {} units sold, as the balances say",
+        "{} applied, {} rejected for shortage; {} units sold, which matches the balances",
         report.applied, report.rejected, report.sold_units
     );
     println!(
-        "{} crossings, {} mailed; {} mailed twice, of {} that a kill left between mail and mark; {:.0} s in all",
+        "{} crossings, {} mailed, {} mailed twice; kills left {} between mail and mark; {:.0} s in total",
         report.alerts,
         report.mailed,
         report.duplicates,

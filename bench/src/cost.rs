@@ -1,8 +1,8 @@
-//! What a million commands cost on AWS, counted on the real ingress, worker and adapters.
+//! Counts what a million commands cost on AWS, with the real ingress, worker and adapters.
 //!
-//! Sales go through the HTTP API, its packer, the SQS adapter, the worker and the DynamoDB adapter. The queue is a
-//! stand-in that counts requests, the table an engine that says what it consumes. Every scenario is settled to the
-//! last message. Items are opened beforehand, and not counted.
+//! Sales pass through the HTTP API, its packer, the SQS adapter, the worker and the DynamoDB adapter. The queue is a
+//! stand-in that counts requests. The table is an engine that reports its consumption. Every scenario is settled to the
+//! last message. Preparing the items is not counted.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,65 +20,65 @@ use crate::engine::Engine;
 use crate::http::Bytes;
 use crate::meter::{Counts, Meter};
 use crate::prices::{LIST, Units};
-use crate::stage::{Opening, Stage, open};
-use crate::stub::{BilledByAction, EMPTY_RECEIVE, Stub};
+use crate::sqs_stub::{BilledByAction, EMPTY_RECEIVE, SqsStub};
+use crate::testbed::{Opening, Testbed, open};
 use crate::usual;
 
-/// What to count.
+/// Options of `cost`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CostOptions {
-    /// Items of the uniform load.
+    /// Items of the uniform load
     #[arg(long, default_value_t = 10_000)]
     items: usize,
-    /// How often each of them is sold.
+    /// Sales of each of these items
     #[arg(long, default_value_t = 2)]
     rounds: usize,
-    /// Sales of the one hot item.
+    /// Sales of the hot item
     #[arg(long, default_value_t = 10_000)]
     hot_commands: usize,
-    /// A folder with real till data (sales-*.csv.gz); made-up ones unless given.
+    /// Folder with real till data (sales-*.csv.gz); without it the data are generated
     #[arg(long)]
     till: Option<PathBuf>,
-    /// Sale lines of the till data, from the first.
+    /// Number of sale lines to use, from the first
     #[arg(long, default_value_t = 20_000)]
     till_lines: usize,
-    /// Only these scenarios: uniform, till, hot, low-load, usual.
+    /// Run only these scenarios: uniform, till, hot, low-load, usual
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// As JSON.
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-/// Commands a second of the hottest key, for which its write units are told.
+/// The write units of the hottest key are shown for this many commands a second.
 const COMMANDS_PER_S: f64 = 5_000.0;
-/// Lines of one request to the API.
+/// Commands per API request.
 pub(crate) const BATCH: usize = 500;
-/// Sales at low load.
+/// Sales of the low-load scenario.
 const LOW_LOAD_COMMANDS: usize = 300;
-/// Sales by the usual design.
+/// Sales of the usual design.
 const USUAL_COMMANDS: usize = 1_000;
-/// Receives in work at once.
+/// Receives that are processed at once.
 const PERMITS: usize = 4;
-/// A queue in which nothing moved for so long is stuck.
+/// A queue without progress for this long is stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Sales in the order in which they are sent.
+/// The sales of one scenario, in sending order.
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
-    /// Its name.
+    /// The name of the scenario.
     name: &'static str,
-    /// What is sold, and how it is sent.
+    /// A description of the load.
     what: String,
-    /// The items, opened before.
+    /// The items to prepare.
     openings: Vec<Opening>,
-    /// As JSON, by request; the queue is settled after so many requests.
+    /// The commands in JSON, by request.
     requests: Vec<Vec<String>>,
-    /// Requests that gather in the queue before the worker gets them.
+    /// Requests that gather in the queue before the worker gets them and settles them.
     gather: usize,
 }
 
-/// What was counted for one scenario.
+/// The counts of one scenario.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Counted {
     name: String,
@@ -87,8 +87,8 @@ pub(crate) struct Counted {
     pub(crate) dollars_per_million: f64,
     dollars_per_million_with_indexes: f64,
     pub(crate) wru_per_command: f64,
-    wru_per_command_as_engine_says: f64,
-    index_wru_per_command_as_engine_says: f64,
+    engine_wru_per_command: f64,
+    engine_index_wru_per_command: f64,
     pub(crate) rru_per_command: f64,
     pub(crate) sqs_requests_per_command: f64,
     pub(crate) sqs_requests: BTreeMap<String, u64>,
@@ -115,7 +115,7 @@ pub(crate) struct RowsCounted {
     wru_per_command: f64,
 }
 
-/// Counts and prints.
+/// Counts all scenarios and prints the result.
 pub(crate) async fn run(options: &CostOptions) -> Result<()> {
     let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
     let mut counted = Vec::new();
@@ -132,7 +132,7 @@ pub(crate) async fn run(options: &CostOptions) -> Result<()> {
     if options.json { print::json(&counted, &poll) } else { print::table(&counted, &poll) }
 }
 
-/// Counts one scenario, not many commands of it.
+/// Counts one scenario with few commands.
 pub(crate) async fn count_some(name: &str) -> Result<Counted> {
     let options = CostOptions {
         items: 1_000,
@@ -146,40 +146,40 @@ pub(crate) async fn count_some(name: &str) -> Result<Counted> {
     count(&scenarios::make(name, &options)?, name == "hot").await
 }
 
-/// Runs one scenario through everything.
+/// Runs one scenario through the whole system.
 async fn count(scenario: &Scenario, one_item: bool) -> Result<Counted> {
-    let stage = Stage::set().await?;
-    scenarios::put_locations(&*stage.store, &scenario.openings).await?;
-    open(&*stage.store, &scenario.openings).await?;
-    let api = Api::start(stage.queue.clone(), stage.store.clone()).await?;
-    let worker = stage.start_worker(PERMITS);
+    let testbed = Testbed::start().await?;
+    scenarios::put_locations(&*testbed.store, &scenario.openings).await?;
+    open(&*testbed.store, &scenario.openings).await?;
+    let api = Api::start(testbed.queue.clone(), testbed.store.clone()).await?;
+    let worker = testbed.start_worker(PERMITS);
     let mut till = api.connect().await?;
-    stage.meter.reset();
-    stage.stub.reset();
+    testbed.meter.reset();
+    testbed.stub.reset();
     let single = scenario.requests.iter().all(|lines| lines.len() == 1);
     for some in scenario.requests.chunks(scenario.gather.max(1)) {
-        stage.stub.hold(!single);
+        testbed.stub.hold(!single);
         for lines in some {
             match lines.as_slice() {
                 [only] => till.submit(only).await?,
                 lines => till.submit_batch(lines).await?,
             }
         }
-        stage.stub.hold(false);
-        stage.stub.drained(PATIENCE).await?;
+        testbed.stub.hold(false);
+        testbed.stub.drained(PATIENCE).await?;
     }
-    let (counts, billed, http) = (stage.meter.reset(), stage.stub.reset(), till.reset_bytes());
+    let (counts, billed, http) = (testbed.meter.reset(), testbed.stub.reset(), till.reset_bytes());
     worker.stop().await?;
     api.stop().await?;
     let commands: usize = scenario.requests.iter().map(Vec::len).sum();
     let recorded = counts.written.get("CMD").map_or(0, |written| written.rows);
-    ensure!(recorded >= commands as u64, "{commands} commands were sent and {recorded} outcomes written");
+    ensure!(recorded >= commands as u64, "{commands} commands were sent, but only {recorded} outcomes were written");
     Ok(sum_up(scenario.name, &scenario.what, commands, &counts, &billed, http, one_item))
 }
 
-/// The same sales by the usual design.
+/// Counts the uniform load in the usual design.
 async fn count_usual() -> Result<Counted> {
-    let (engine, stub, meter) = (Engine::start()?, Stub::start()?, Meter::default());
+    let (engine, stub, meter) = (Engine::start()?, SqsStub::start()?, Meter::default());
     let sales = scenarios::uniform_sales(USUAL_COMMANDS, 1).concat();
     let begin = || drop((meter.reset(), stub.reset()));
     usual::run(&engine, &meter, &stub, USUAL_COMMANDS, &sales, begin).await?;
@@ -187,25 +187,25 @@ async fn count_usual() -> Result<Counted> {
     Ok(sum_up("usual", what, sales.len(), &meter.reset(), &stub.reset(), Bytes::default(), false))
 }
 
-/// A poll of a settled command's status: its calls and read units.
+/// Counts the calls and read units of polling a settled command's status.
 async fn count_status_poll() -> Result<(BTreeMap<String, u64>, f64)> {
     use stockline_core::ports::Queries;
-    let stage = Stage::set().await?;
+    let testbed = Testbed::start().await?;
     let scenario = scenarios::one_sale()?;
-    open(&*stage.store, &scenario.openings).await?;
-    let api = Api::start(stage.queue.clone(), stage.store.clone()).await?;
-    let worker = stage.start_worker(1);
+    open(&*testbed.store, &scenario.openings).await?;
+    let api = Api::start(testbed.queue.clone(), testbed.store.clone()).await?;
+    let worker = testbed.start_worker(1);
     let sale = scenario.requests.concat().concat();
     api.connect().await?.submit(&sale).await?;
-    stage.stub.drained(PATIENCE).await?;
+    testbed.stub.drained(PATIENCE).await?;
     worker.stop().await?;
-    stage.meter.reset();
+    testbed.meter.reset();
     let sale: serde_json::Value = serde_json::from_str(&sale)?;
     let text = |name: &str| sale[name].as_str().context(name.to_owned());
-    let state = CommandKey { item_id: text("item_id")?.parse()?, command_id: text("command_id")?.parse()? };
-    let found = stage.store.records(&[state]).await?;
+    let key = CommandKey { item_id: text("item_id")?.parse()?, command_id: text("command_id")?.parse()? };
+    let found = testbed.store.records(&[key]).await?;
     ensure!(found.iter().all(Option::is_some), "the settled command was not found");
-    let counts = stage.meter.reset();
+    let counts = testbed.meter.reset();
     api.stop().await?;
     Ok((calls(&counts), counts.engine_rru))
 }
@@ -245,7 +245,7 @@ fn sum_up(
         };
         (kind.clone(), of_kind)
     });
-    // Where one item takes all commands, its keys' units grow with them; else the share of the hottest tells nothing.
+    // Only if one item gets all commands do the units of its keys grow with the load.
     let hottest = |keys: &std::collections::HashMap<String, f64>, of: &str| {
         let most = keys.iter().filter(|(key, _)| key.contains(of)).max_by(|a, b| a.1.total_cmp(b.1));
         most.map(|(key, wru)| (key.clone(), wru / all * COMMANDS_PER_S)).filter(|_| one_item).unwrap_or_default()
@@ -259,8 +259,8 @@ fn sum_up(
         dollars_per_million: units.dollars_per_million(&LIST),
         dollars_per_million_with_indexes: units.dollars_with_indexes(&LIST),
         wru_per_command: one.wru,
-        wru_per_command_as_engine_says: counts.engine_wru / all,
-        index_wru_per_command_as_engine_says: one.index_wru,
+        engine_wru_per_command: counts.engine_wru / all,
+        engine_index_wru_per_command: one.index_wru,
         rru_per_command: one.rru,
         sqs_requests_per_command: one.sqs_requests,
         sqs_requests: billed.iter().map(|(action, billed)| ((*action).to_owned(), billed.requests)).collect(),
@@ -285,8 +285,8 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn one_sale_is_two_rows_two_reads_and_three_requests() {
         let counted = count(&scenarios::one_sale().unwrap(), true).await.unwrap();
-        assert_eq!((counted.wru_per_command, counted.wru_per_command_as_engine_says), (4.0, 4.0));
-        assert_eq!((counted.rru_per_command, counted.index_wru_per_command_as_engine_says), (2.0, 0.0));
+        assert_eq!((counted.wru_per_command, counted.engine_wru_per_command), (4.0, 4.0));
+        assert_eq!((counted.rru_per_command, counted.engine_index_wru_per_command), (2.0, 0.0));
         assert_eq!((counted.sqs_requests_per_command, counted.commands_per_transaction), (3.0, 1.0));
         assert_eq!(counted.rows.keys().collect::<Vec<_>>(), ["CMD", "LEVEL"]);
         assert_eq!(counted.hottest_row, "ITEM#item-0 LEVEL#main");

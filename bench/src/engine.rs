@@ -1,4 +1,4 @@
-//! A DynamoDB engine in this process on a thread of its own, and clients of it.
+//! Runs a DynamoDB engine in this process on its own thread, and makes clients for it.
 
 use anyhow::{Context, Result, anyhow};
 use aws_config::retry::RetryConfig;
@@ -8,40 +8,40 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use stockline_aws::Clients;
 use stockline_aws::dynamodb::table;
 
+use crate::background_server::BackgroundServer;
 use crate::meter::Meter;
-use crate::side::SideServer;
 
-/// The table's name.
+/// The name of the table.
 pub(crate) const TABLE: &str = "stockline";
 
-/// A running engine; it ends when dropped.
+/// A running engine. It stops when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Engine(SideServer);
+pub(crate) struct Engine(BackgroundServer);
 
 impl Engine {
-    /// An empty engine in memory.
+    /// Starts an empty engine in memory.
     pub(crate) fn start() -> Result<Self> {
         let database = dynoxide::Database::memory().map_err(|error| anyhow!("the engine can't start: {error}"))?;
         let serve = async |listener| {
-            // It ends when it is dropped; an error before shows in its first call.
+            // It stops when it is dropped. An earlier error shows up in the first call.
             let _ = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()).await;
         };
-        Ok(Self(SideServer::start("engine", serve)?))
+        Ok(Self(BackgroundServer::start("engine", serve)?))
     }
 
-    /// A client of it, counted where a meter is given.
+    /// Returns a client; a meter, if given, counts its calls.
     pub(crate) fn client(&self, meter: Option<Meter>) -> aws_sdk_dynamodb::Client {
         dynamodb_client(self.0.url(), meter)
     }
 
-    /// Makes Stockline's table.
+    /// Creates Stockline's table.
     pub(crate) async fn create_table(&self) -> Result<()> {
-        table::creation(&self.client(None), TABLE).send().await.context("the table can't be made")?;
+        table::creation(&self.client(None), TABLE).send().await.context("can't create the table")?;
         Ok(())
     }
 }
 
-/// A DynamoDB client of an endpoint on this machine, with the deadlines of the deployed programs.
+/// Returns a DynamoDB client for a local endpoint, with the deadlines of the deployed programs.
 pub(crate) fn dynamodb_client(url: &str, meter: Option<Meter>) -> aws_sdk_dynamodb::Client {
     let client = clients(url).dynamodb;
     match meter {
@@ -50,13 +50,13 @@ pub(crate) fn dynamodb_client(url: &str, meter: Option<Meter>) -> aws_sdk_dynamo
     }
 }
 
-/// As [`dynamodb_client`], of SQS.
+/// Returns an SQS client for a local endpoint.
 pub(crate) fn sqs_client(url: &str) -> aws_sdk_sqs::Client {
     clients(url).sqs
 }
 
 fn clients(url: &str) -> Clients {
-    // Nobody checks the credentials.
+    // The local endpoints check no credentials.
     let credentials = Credentials::new("bench", "bench", None, None, "bench");
     let found = SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())

@@ -1,5 +1,5 @@
-//! The open-loop generator: requests are due at a rate, whether the ones before were answered or not, and nobody heeds
-//! `Retry-After`.
+//! The open-loop load generator: requests are due at a fixed rate, whether earlier ones were answered or not, and
+//! clients ignore `Retry-After`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -9,12 +9,13 @@ use anyhow::Result;
 use tokio::task::LocalSet;
 
 use crate::http::{Connection, head};
-use crate::load::{self, Dice};
+use crate::load;
+use crate::rng::Rng;
 
-/// What is due and finds no free connection for so long is counted and not sent.
-const IMPATIENT_AFTER: Duration = Duration::from_secs(1);
+/// A request that finds no free connection for this long is counted and not sent.
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(1);
 
-/// What to offer.
+/// The load to offer.
 #[derive(Debug, Clone)]
 pub(crate) struct Flood {
     /// `host:port`.
@@ -23,34 +24,34 @@ pub(crate) struct Flood {
     pub(crate) token: String,
     /// Requests per second, each with one command.
     pub(crate) rate: f64,
-    /// Connections, each with one request at a time; more than the server works on at once.
+    /// Connections with one request at a time each; more than the server handles concurrently.
     pub(crate) connections: usize,
-    /// Sales go to so many items.
+    /// Items that are sold.
     pub(crate) items: usize,
-    /// How long.
+    /// How long to send.
     pub(crate) duration: Duration,
 }
 
-/// What came of it.
+/// The answers, counted.
 #[derive(Debug, Default)]
 pub(crate) struct Flooded {
     /// Requests that were sent.
     pub(crate) sent: u64,
-    /// Requests that were due and found no connection free.
+    /// Due requests that found no free connection.
     pub(crate) unsent: u64,
-    /// Answered 202.
+    /// Requests that were answered 202.
     pub(crate) accepted: u64,
-    /// Answered 429 or 503 with `Retry-After`.
+    /// Requests that were answered 429 or 503 with `Retry-After`.
     pub(crate) shed: u64,
-    /// Answered anything else, or 429 or 503 without `Retry-After`.
+    /// Requests with any other answer, 429 or 503 without `Retry-After` included.
     pub(crate) wrong: u64,
     /// Connections that broke.
     pub(crate) broken: u64,
-    /// Of accepted requests, from sending to the answer, in µs, sorted.
+    /// The times of accepted requests from sending to the answer, in µs, sorted.
     pub(crate) latencies_us: Vec<u32>,
 }
 
-/// The turns that are due, handed out in order.
+/// Hands out the send times in order.
 struct Turns {
     began: Instant,
     rate: f64,
@@ -58,11 +59,11 @@ struct Turns {
 }
 
 impl Turns {
-    /// When the next one is due; turns that nobody could take in time are passed over.
+    /// Returns the next send time. Send times that no connection was free for are skipped and counted.
     fn take(&self, flooded: &RefCell<Flooded>) -> Instant {
         let at = |turn: u64| self.began + Duration::from_secs_f64(turn as f64 / self.rate);
         let mut turn = self.next.get();
-        let behind = self.began.elapsed().saturating_sub(IMPATIENT_AFTER);
+        let behind = self.began.elapsed().saturating_sub(WAIT_FOR_CONNECTION);
         let oldest = (behind.as_secs_f64() * self.rate) as u64;
         if turn < oldest {
             flooded.borrow_mut().unsent += oldest - turn;
@@ -73,7 +74,7 @@ impl Turns {
     }
 }
 
-/// Runs on this thread's runtime.
+/// Sends the load on the runtime of this thread.
 pub(crate) async fn run(flood: &Flood) -> Result<Flooded> {
     let head: Rc<str> = head("POST", "/v1/commands", &flood.token, "").into();
     let turns = Rc::new(Turns { began: Instant::now(), rate: flood.rate, next: Cell::new(0) });
@@ -89,7 +90,7 @@ pub(crate) async fn run(flood: &Flood) -> Result<Flooded> {
 }
 
 async fn client(flood: Flood, head: Rc<str>, turns: Rc<Turns>, flooded: Rc<RefCell<Flooded>>) {
-    let (mut dice, mut body) = (Dice::fresh(), Vec::new());
+    let (mut rng, mut body) = (Rng::fresh(), Vec::new());
     let end = turns.began + flood.duration;
     let mut connection: Option<Connection> = None;
     loop {
@@ -103,7 +104,7 @@ async fn client(flood: Flood, head: Rc<str>, turns: Rc<Turns>, flooded: Rc<RefCe
             continue;
         };
         body.clear();
-        load::sale(&mut dice, flood.items, &mut body);
+        load::sale(&mut rng, flood.items, &mut body);
         flooded.borrow_mut().sent += 1;
         let sent = Instant::now();
         let answer = open.send(&head, &body).await.map(|answer| (answer.status, answer.retry_after));

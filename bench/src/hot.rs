@@ -1,8 +1,8 @@
-//! How many commands a second one item takes, sustained, and what bounds it.
+//! Measures how many commands a second the system sustains for one item, and what limits the rate.
 //!
-//! The queue is modelled: ten messages a cycle, a time per cycle, full packs. The store is the real adapter over the
-//! engine, with a time added to each transaction. Afterwards the ledger must hold every command that was delivered,
-//! in order.
+//! The queue is a model: ten messages of full packs a cycle, and a fixed time per cycle. The store is the real adapter
+//! over the engine, with a delay added to each transaction. In the end the ledger must hold every delivered command, in
+//! order.
 #![expect(clippy::print_stdout, reason = "the report is this program's output")]
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,34 +14,34 @@ use stockline_core::domain::{CommandId, ItemId, LocationId, MAX_PACK_COMMANDS, e
 use stockline_core::ports::{AuditReader, CommandReceiver, Delivery, Handle, Queries, QueueDepth, QueueError};
 use uuid::Uuid;
 
-use crate::load::Dice;
+use crate::rng::Rng;
 use crate::slow::SlowStore;
-use crate::stage::{Opening, Pace, Stage, open, sold, start_worker};
+use crate::testbed::{Opening, ReceiveSettings, Testbed, open, sold, start_worker};
 
-/// How to measure.
+/// Options of `hot-item`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct HotOptions {
-    /// How long messages are delivered.
+    /// Seconds for which messages are delivered
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Of a receive and a delete of SQS together, in milliseconds.
+    /// Milliseconds that one receive and one delete of SQS take together
     #[arg(long, default_value_t = 28)]
     cycle_ms: u64,
-    /// Added to each transaction, in milliseconds.
+    /// Milliseconds added to each transaction
     #[arg(long, default_value_t = 10)]
     transaction_ms: u64,
-    /// Commands of a message.
+    /// Commands per message
     #[arg(long, default_value_t = MAX_PACK_COMMANDS)]
     pack: usize,
 }
 
-/// Messages of a group that SQS delivers until they are deleted.
+/// SQS delivers at most this many messages of a group before they are deleted.
 const MESSAGES_PER_CYCLE: usize = 10;
-/// Entries of one read of the ledger.
+/// Entries per read of the ledger.
 const LEDGER_PAGE: usize = 10_000;
 const VISIBILITY: Duration = Duration::from_secs(120);
 
-/// The queue, as one hot group sees it.
+/// Models the queue of one hot group.
 #[derive(Debug)]
 struct HotQueue {
     item_id: ItemId,
@@ -54,12 +54,12 @@ struct HotQueue {
 
 #[derive(Debug)]
 struct State {
-    dice: Dice,
+    rng: Rng,
     messages: u64,
     out: Vec<Handle>,
-    /// A receive waits for its messages.
+    /// A receive is waiting for its messages.
     cycling: bool,
-    /// In order of delivery.
+    /// The delivered commands, in order.
     sent: Vec<CommandId>,
     failed: Option<String>,
 }
@@ -69,7 +69,7 @@ impl HotQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Is a cycle due? What is out must be settled, and the time not over.
+    /// Starts a cycle if time is left and no message is in flight; returns whether it did.
     fn begins_cycle(&self) -> bool {
         let mut state = self.state();
         let due = Instant::now() < self.until && !state.cycling && state.out.is_empty();
@@ -77,7 +77,7 @@ impl HotQueue {
         due
     }
 
-    /// Nothing is out, and nothing will be.
+    /// Returns whether the time is over and no message is in flight.
     fn is_over(&self) -> bool {
         let state = self.state();
         Instant::now() >= self.until && !state.cycling && state.out.is_empty()
@@ -86,7 +86,7 @@ impl HotQueue {
     fn next_message(&self, state: &mut State) -> Result<Delivery> {
         let mut commands = Vec::with_capacity(self.pack);
         for _ in 0..self.pack {
-            let queued = sold(&self.item_id, &self.location_id, &mut state.dice)?;
+            let queued = sold(&self.item_id, &self.location_id, &mut state.rng)?;
             state.sent.push(queued.command.command_id);
             commands.push(queued);
         }
@@ -108,11 +108,11 @@ impl HotQueue {
 impl CommandReceiver for HotQueue {
     async fn receive(&self, max: usize, wait: Duration, _: Uuid) -> Result<Vec<Delivery>, QueueError> {
         if !self.begins_cycle() {
-            // Only one cycle runs at a time; an empty receive answers soon, and the worker asks again.
+            // Only one cycle runs at a time. An empty receive answers soon, and the worker asks again.
             tokio::time::sleep(wait.min(Duration::from_millis(1))).await;
             return Ok(Vec::new());
         }
-        // The round trip of SQS that is modelled.
+        // This models the round trip to SQS.
         tokio::time::sleep(self.cycle).await;
         let mut state = self.state();
         let messages =
@@ -128,7 +128,7 @@ impl CommandReceiver for HotQueue {
 
     async fn change_visibility(&self, handles: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
         if handles.iter().any(|(_, time)| *time < VISIBILITY) {
-            self.state().failed = Some("messages were given back: the measurement is void".into());
+            self.state().failed = Some("the worker returned messages to the queue: the measurement is invalid".into());
         }
         vec![Ok(()); handles.len()]
     }
@@ -142,13 +142,13 @@ impl CommandReceiver for HotQueue {
     }
 }
 
-/// Measures, proves that nothing was lost or turned round, and prints.
+/// Measures, checks that no command was lost or reordered, and prints the result.
 pub(crate) async fn run(options: &HotOptions) -> Result<()> {
-    let stage = Stage::set().await?;
+    let testbed = Testbed::start().await?;
     let (item_id, location_id): (ItemId, LocationId) = ("item-0".parse()?, "main".parse()?);
     let opening = Opening { item_id: item_id.clone(), locations: vec![location_id.clone()], sales: 0 };
-    open(&*stage.store, &[opening]).await?;
-    stage.meter.reset();
+    open(&*testbed.store, &[opening]).await?;
+    testbed.meter.reset();
     let started = Instant::now();
     let queue = Arc::new(HotQueue {
         item_id: item_id.clone(),
@@ -157,7 +157,7 @@ pub(crate) async fn run(options: &HotOptions) -> Result<()> {
         cycle: Duration::from_millis(options.cycle_ms),
         until: started + Duration::from_secs(options.seconds),
         state: Mutex::new(State {
-            dice: Dice::fresh(),
+            rng: Rng::fresh(),
             messages: 0,
             out: Vec::new(),
             cycling: false,
@@ -166,9 +166,9 @@ pub(crate) async fn run(options: &HotOptions) -> Result<()> {
         }),
     });
     let transaction = Duration::from_millis(options.transaction_ms);
-    let store = Arc::new(SlowStore::new(stage.store.clone(), Duration::ZERO, transaction));
-    let worker = start_worker(Pace::of(1), queue.clone(), store.clone());
-    // A look now and then takes nothing from what is measured.
+    let store = Arc::new(SlowStore::new(testbed.store.clone(), Duration::ZERO, transaction));
+    let worker = start_worker(ReceiveSettings::one_receiver(1), queue.clone(), store.clone());
+    // Polling every few milliseconds costs too little to show in the measurement.
     while !queue.is_over() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -179,7 +179,7 @@ pub(crate) async fn run(options: &HotOptions) -> Result<()> {
     }
     let sent = std::mem::take(&mut queue.state().sent);
     print_rates(options, &queue, &store, sent.len(), elapsed);
-    prove(&stage, &item_id, &location_id, &sent).await
+    check_ledger(&testbed, &item_id, &location_id, &sent).await
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
@@ -209,22 +209,26 @@ fn print_rates(options: &HotOptions, queue: &HotQueue, store: &SlowStore, comman
     println!("  ({loads:.0} loads, {commits:.0} commits)");
 }
 
-/// Every delivered command is in the ledger once, in the order of delivery; and the audit finds nothing.
-async fn prove(stage: &Stage, item_id: &ItemId, location_id: &LocationId, sent: &[CommandId]) -> Result<()> {
+/// Checks that the ledger holds every delivered command once, in the order of delivery, and that the audit is clean.
+async fn check_ledger(testbed: &Testbed, item_id: &ItemId, location_id: &LocationId, sent: &[CommandId]) -> Result<()> {
     // The opening stock is entry 1.
     let (mut next_seq, mut at) = (Some(2), 0);
     while let Some(from_seq) = next_seq {
-        let page = stage.store.audit_ledger(item_id, location_id, from_seq, LEDGER_PAGE).await?;
+        let page = testbed.store.audit_ledger(item_id, location_id, from_seq, LEDGER_PAGE).await?;
         for entry in &page.entries {
-            ensure!(entry.seq == at as u64 + 2, "entry {} stands where {} should", entry.seq, at + 2);
-            ensure!(sent.get(at) == Some(&entry.command_id), "entry {} is of another command than was sent", entry.seq);
+            ensure!(entry.seq == at as u64 + 2, "entry {} was found where entry {} was expected", entry.seq, at + 2);
+            ensure!(
+                sent.get(at) == Some(&entry.command_id),
+                "entry {} belongs to another command than was sent",
+                entry.seq
+            );
             at += 1;
         }
         next_seq = page.next_seq;
     }
     ensure!(at == sent.len(), "{} commands were sent and {at} are in the ledger", sent.len());
-    let queries: &dyn Queries = &*stage.store;
-    let report = stockline_worker::audit::audit(&*stage.store, queries, &mut |_| {}).await?;
+    let queries: &dyn Queries = &*testbed.store;
+    let report = stockline_worker::audit::audit(&*testbed.store, queries, &mut |_| {}).await?;
     ensure!(report.is_sound(), "the audit found faults: {:?}", report.faults);
     println!("all {at} commands are in the ledger once, in order; the audit finds no fault");
     Ok(())

@@ -1,10 +1,10 @@
-//! The smallest HTTP/1.1 client that keeps a connection: the generator shares two cores with what it measures.
+//! A minimal keep-alive HTTP/1.1 client: the generator shares two cores with the measured server, so it must be cheap.
 
 use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// One keep-alive connection.
+/// A keep-alive connection.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -12,20 +12,20 @@ pub(crate) struct Connection {
     bytes: Bytes,
 }
 
-/// What went over a connection.
+/// The bytes sent and received on a connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Bytes {
-    /// Requests, heads and bodies.
+    /// Heads and bodies of requests.
     pub(crate) sent: u64,
-    /// Answers, likewise.
+    /// Heads and bodies of answers.
     pub(crate) received: u64,
 }
 
-/// What of a response the generator looks at.
+/// The parts of a response that the generator needs.
 pub(crate) struct Response<'a> {
     /// The status code.
     pub(crate) status: u16,
-    /// Does it say when to come again?
+    /// Whether it has a `Retry-After` header.
     pub(crate) retry_after: bool,
     /// The body.
     pub(crate) body: &'a [u8],
@@ -39,12 +39,12 @@ impl Connection {
         Ok(Self { stream, buffer: room(), request: room(), bytes: Bytes::default() })
     }
 
-    /// Begins to count anew; what was counted.
+    /// Resets the count and returns it.
     pub(crate) fn reset_bytes(&mut self) -> Bytes {
         std::mem::take(&mut self.bytes)
     }
 
-    /// Sends a request whose head (without `Content-Length`) is prepared, and reads the response.
+    /// Sends a request with a prepared head (without `Content-Length`) and reads the response.
     pub(crate) async fn send(&mut self, head: &str, body: &[u8]) -> Result<Response<'_>> {
         self.request.clear();
         self.request.extend_from_slice(head.as_bytes());
@@ -86,7 +86,7 @@ impl Connection {
     }
 }
 
-/// A request head up to, not including, `content-length`.
+/// Returns a request head up to, but not including, `content-length`.
 pub(crate) fn head(method: &str, path: &str, token: &str, extra: &str) -> String {
     format!(
         "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n{extra}"

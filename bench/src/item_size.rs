@@ -1,4 +1,4 @@
-//! How large DynamoDB takes a row to be: names and values, as its developer guide says ("item sizes and formats").
+//! Computes the size of a row as DynamoDB counts it (its developer guide, "item sizes and formats").
 
 use std::collections::HashMap;
 
@@ -10,13 +10,13 @@ use crate::prices::STORED_OVERHEAD_BYTES;
 /// A written row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
-    /// Its partition key.
+    /// The partition key.
     pub(crate) pk: String,
-    /// Its sort key.
+    /// The sort key.
     pub(crate) sk: String,
-    /// Its size.
+    /// The size of the row.
     pub(crate) bytes: usize,
-    /// What its entries in the indexes take.
+    /// The size of its entries in the indexes.
     pub(crate) index_bytes: usize,
 }
 
@@ -26,7 +26,7 @@ impl Row {
         Self { pk: text(PK), sk: text(SK), bytes, index_bytes: index_bytes(attributes) }
     }
 
-    /// What it is for: the key's words without its ids.
+    /// Returns the kind of row: the words of the key without ids.
     pub(crate) fn kind(&self) -> String {
         let word = |key: &str| key.split('#').next().unwrap_or_default().to_owned();
         match word(&self.pk).as_str() {
@@ -36,12 +36,12 @@ impl Row {
     }
 }
 
-/// Bytes of all attributes: the UTF-8 of the name, and the value.
+/// Returns the bytes of all attributes: the UTF-8 of each name, and its value.
 pub(crate) fn item_bytes(attributes: &HashMap<String, AttributeValue>) -> usize {
     attributes.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
 }
 
-/// Bytes that are stored for a row in the indexes, which hold keys only; a row is in an index whose keys it has.
+/// Returns the stored bytes of a row in the indexes. They hold keys only; a row is in every index whose keys it has.
 fn index_bytes(attributes: &HashMap<String, AttributeValue>) -> usize {
     let entry_bytes = |mut names: Vec<&str>| {
         names.sort_unstable();
@@ -54,7 +54,7 @@ fn index_bytes(attributes: &HashMap<String, AttributeValue>) -> usize {
 }
 
 fn value_bytes(value: &AttributeValue) -> usize {
-    /// Of a list or map itself, and of each of its members.
+    /// The overhead of a list or map, and of each of its members.
     const CONTAINER_BYTES: usize = 3;
     const MEMBER_BYTES: usize = 1;
     match value {
@@ -72,7 +72,7 @@ fn value_bytes(value: &AttributeValue) -> usize {
     }
 }
 
-/// About a byte for two significant digits and one more.
+/// Returns about one byte for two significant digits, plus one.
 fn number_bytes(number: &str) -> usize {
     let digits: String = number.chars().filter(char::is_ascii_digit).collect();
     digits.trim_matches('0').len().div_ceil(2) + 1 + usize::from(number.starts_with('-'))
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_is_its_names_and_values() {
+    fn the_size_of_a_row_is_its_names_and_values() {
         let row = HashMap::from([
             (PK.to_owned(), AttributeValue::S("ITEM#cola".into())),
             (SK.to_owned(), AttributeValue::S("LEVEL#main".into())),

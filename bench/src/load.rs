@@ -1,4 +1,4 @@
-//! The closed-loop generator: N connections, each sends the next request when the last was answered.
+//! The closed-loop load generator: each connection sends its next request when the last one was answered.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use tokio::task::LocalSet;
-use uuid::Uuid;
 
 use crate::http::{Connection, head};
+use crate::rng::Rng;
 
-/// What to send.
+/// The load to send.
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
     /// `host:port`.
     pub(crate) address: String,
     /// A till's token.
     pub(crate) token: String,
-    /// Keep-alive connections, each a closed loop.
+    /// Keep-alive connections; each is a closed loop.
     pub(crate) connections: usize,
     /// Commands per request: 1 is a single POST, more a batch.
     pub(crate) batch: usize,
@@ -25,18 +25,18 @@ pub(crate) struct Load {
     pub(crate) items: usize,
     /// How long to send.
     pub(crate) duration: Duration,
-    /// Requests per second over all connections; `None`: as fast as answers come.
+    /// Requests per second over all connections; `None` sends as fast as answers arrive.
     pub(crate) rate: Option<f64>,
 }
 
-/// What came back.
+/// The answers, counted.
 #[derive(Debug, Default)]
 pub(crate) struct Accepted {
     /// Commands that were answered 202.
     pub(crate) commands: u64,
     /// From the first request to the last answer.
     pub(crate) elapsed: Duration,
-    /// Of each request, from sending to the answer, in µs, sorted.
+    /// The times of all requests from sending to the answer, in µs, sorted.
     pub(crate) latencies_us: Vec<u32>,
 }
 
@@ -50,49 +50,15 @@ impl Accepted {
     }
 }
 
-/// Of sorted times in µs.
+/// Returns a percentile of sorted times in µs, as milliseconds.
 pub(crate) fn percentile_ms(sorted_us: &[u32], percentile: f64) -> f64 {
     let at = ((sorted_us.len() as f64 * percentile / 100.0) as usize).min(sorted_us.len().saturating_sub(1));
     sorted_us.get(at).map_or(f64::NAN, |us| f64::from(*us) / 1_000.0)
 }
 
-/// A small, fast generator of numbers (xorshift); which item is sold next needs no better.
-#[derive(Debug)]
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    /// The same numbers for the same seed.
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// Numbers of its own: a store that was measured before must meet new ids.
-    #[expect(clippy::disallowed_methods, reason = "a client makes its own ids")]
-    pub(crate) fn fresh() -> Self {
-        Self(Uuid::new_v4().as_u64_pair().0 | 1)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    /// A random id, as a client without UUIDv7 makes it.
-    pub(crate) fn uuid(&mut self) -> Uuid {
-        let bits = (u128::from(self.next()) << 64) | u128::from(self.next());
-        uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
-    }
-}
-
-/// One sale as JSON.
-pub(crate) fn sale(dice: &mut Dice, items: usize, out: &mut Vec<u8>) {
-    let (id, item) = (dice.uuid(), dice.below(items));
+/// Appends one sale as JSON.
+pub(crate) fn sale(rng: &mut Rng, items: usize, out: &mut Vec<u8>) {
+    let (id, item) = (rng.uuid(), rng.below(items));
     out.extend_from_slice(
         format!(
             r#"{{"type":"sell","command_id":"{id}","item_id":"item-{item}","location_id":"main","quantity":"1","on_shortage":"allow","device_id":"till-1"}}"#
@@ -101,22 +67,22 @@ pub(crate) fn sale(dice: &mut Dice, items: usize, out: &mut Vec<u8>) {
     );
 }
 
-fn body(dice: &mut Dice, load: &Load, out: &mut Vec<u8>) {
+fn body(rng: &mut Rng, load: &Load, out: &mut Vec<u8>) {
     out.clear();
     if load.batch == 1 {
-        return sale(dice, load.items, out);
+        return sale(rng, load.items, out);
     }
     out.extend_from_slice(br#"{"commands":["#);
     for index in 0..load.batch {
         if index > 0 {
             out.push(b',');
         }
-        sale(dice, load.items, out);
+        sale(rng, load.items, out);
     }
     out.extend_from_slice(b"]}");
 }
 
-/// Runs the loop on this thread's runtime.
+/// Sends the load on the runtime of this thread.
 pub(crate) async fn run(load: &Load) -> Result<Accepted> {
     let path = if load.batch == 1 { "/v1/commands" } else { "/v1/commands/batch" };
     let head = Rc::new(head("POST", path, &load.token, ""));
@@ -127,7 +93,7 @@ pub(crate) async fn run(load: &Load) -> Result<Accepted> {
     for _ in 0..load.connections {
         let (load, head, sent) = (load.clone(), head.clone(), sent.clone());
         tasks.push(local.spawn_local(async move {
-            let mut dice = Dice::fresh();
+            let mut rng = Rng::fresh();
             let mut http = Connection::open(&load.address).await?;
             let (mut request, mut latencies, mut accepted) = (Vec::new(), Vec::new(), 0_u64);
             while started.elapsed() < load.duration {
@@ -137,20 +103,20 @@ pub(crate) async fn run(load: &Load) -> Result<Accepted> {
                     sent.set(turn + 1);
                     let turn_at = started + Duration::from_secs_f64(turn as f64 / rate);
                     if turn_at > due {
-                        // In time: what the timer adds is the generator's, not the server's.
+                        // The request is in time. The timer's delay belongs to the generator, so it is not counted.
                         tokio::time::sleep_until(turn_at.into()).await;
                         due = Instant::now();
                     } else {
                         due = turn_at;
                     }
                 }
-                body(&mut dice, &load, &mut request);
+                body(&mut rng, &load, &mut request);
                 let response = http.send(&head, &request).await?;
                 if response.status != 202 {
                     bail!("answered {}: {}", response.status, String::from_utf8_lossy(response.body));
                 }
                 accepted += load.batch as u64;
-                // Behind its rate, the time counts from when it was due: waiting for a slow server is latency too.
+                // A late request counts from its due time, because waiting for a slow server is latency too.
                 latencies.push(u32::try_from(due.elapsed().as_micros()).unwrap_or(u32::MAX));
             }
             Ok((accepted, latencies))

@@ -1,10 +1,11 @@
-//! Measures Stockline on this machine, beside references in the same run.
+//! Measures Stockline on this machine, together with references in the same run.
 //!
 //! `cargo run --release -p stockline-bench` after `cargo build --release -p stockline`.
 #![expect(clippy::print_stdout, reason = "the report is this program's output")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test fails by panicking; units are whole"))]
 
 mod api;
+mod background_server;
 mod bill;
 mod canned;
 mod chaos;
@@ -23,13 +24,14 @@ mod prices;
 mod quota;
 mod reference;
 mod report;
+mod rng;
 mod rows;
 mod scale;
+mod seeding;
 mod server;
-mod side;
 mod slow;
-mod stage;
-mod stub;
+mod sqs_stub;
+mod testbed;
 mod till;
 mod usual;
 
@@ -42,103 +44,103 @@ use stockline_core::ports::Clock;
 use stockline_service::{LogFormat, SystemClock, init_logs};
 use stockline_sqlite::{DataFolder, SqliteStore};
 
-/// Measures Stockline on this machine, beside references in the same run.
+/// Measures Stockline on this machine, together with references in the same run.
 #[derive(Debug, Parser)]
 struct Cli {
     #[command(subcommand)]
-    what: Option<What>,
-    /// Commands that the store holds already, with random ids (0: an empty store).
+    task: Option<Task>,
+    /// Commands that the store already holds, with random ids (0 for an empty store)
     #[arg(long, default_value_t = 5_000_000)]
     commands: usize,
-    /// Items that are sold, uniformly.
+    /// Items that are sold, uniformly
     #[arg(long, default_value_t = 10_000)]
     items: usize,
-    /// Seconds of each measurement.
+    /// Seconds of each measurement
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Keep-alive connections for single commands.
+    /// Keep-alive connections for single commands
     #[arg(long, default_value_t = 64)]
     connections: usize,
-    /// Where the store is made, or found again if it is there; a temporary folder unless given.
+    /// Folder of the store; it is filled if it is empty and used again otherwise (default: a temporary folder)
     #[arg(long)]
     data: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// The reference server: parses the JSON, answers 202, keeps nothing.
+enum Task {
+    /// Run the reference server, which parses the JSON, answers 202 and stores nothing
     #[command(hide = true)]
     ParseOnlyServer {
-        /// Where it listens.
+        /// Address to listen on
         #[arg(long)]
         listen: String,
     },
-    /// Real till data as files for `stockline load`: items.csv, stores.csv, receive.csv.
+    /// Convert real till data into files for `stockline load`: items.csv, stores.csv, receive.csv
     TillPrepare {
-        /// A folder with sales-*.csv.gz and products.csv.gz.
+        /// Folder with sales-*.csv.gz and products.csv.gz
         source: PathBuf,
-        /// Where the files go.
+        /// Folder for the files
         out: PathBuf,
     },
-    /// A small made-up set of till data, of the same shape and mess.
+    /// Generate a small set of till data, as messy as real data
     TillMakeUp {
-        /// Where the files go.
+        /// Folder for the files
         out: PathBuf,
-        /// Sale lines.
+        /// Number of sale lines
         #[arg(long, default_value_t = 5_000)]
         lines: usize,
     },
-    /// Does every pair of item and store stand at received − Σ sold?
+    /// Check that the stock of every item and store is received − Σ sold
     TillCheck {
-        /// A folder with sales-*.csv.gz.
+        /// Folder with sales-*.csv.gz
         source: PathBuf,
-        /// What `stockline stock --json` printed.
+        /// File with the output of `stockline stock --json`
         stock: PathBuf,
     },
-    /// What a million commands cost on AWS, counted, beside the usual design.
+    /// Count what a million commands cost on AWS, compared with the usual design
     Cost(cost::CostOptions),
-    /// What a month costs on AWS, by service: measured units times list prices.
+    /// Compute what a month costs on AWS, by service: measured units times list prices
     Bill(bill::BillOptions),
-    /// How much faster two workers are than one, where the store takes its time.
+    /// Measure how much faster two workers are than one on a slow store
     ScaleOut(scale::ScaleOptions),
-    /// How many commands a second one item takes.
+    /// Measure how many commands a second one item sustains
     HotItem(hot::HotOptions),
-    /// The standalone server killed again and again under load; fails where a promise was broken.
+    /// Kill the standalone server again and again under load; fails if a promise is broken
     Chaos(chaos::ChaosOptions),
-    /// Ten times what the standalone server can take: what it still does, and how it comes back.
+    /// Offer the standalone server ten times its capacity; measures goodput and recovery
     Overload(overload::OverloadOptions),
-    /// CPU time per command of worker and ingress with the AWS adapters.
+    /// Measure the CPU time per command of worker and ingress with the AWS adapters
     Cpu(cpu::CpuOptions),
 }
 
-/// As in the programs that are measured.
+/// The same allocator as in the measured programs.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
-    match &cli.what {
-        Some(What::ParseOnlyServer { listen }) => {
+    match &cli.task {
+        Some(Task::ParseOnlyServer { listen }) => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             return runtime.block_on(reference::serve_parse_only(listen));
         }
-        Some(What::TillPrepare { source, out }) => return till::prepare(source, out),
-        Some(What::TillMakeUp { out, lines }) => {
+        Some(Task::TillPrepare { source, out }) => return till::prepare(source, out),
+        Some(Task::TillMakeUp { out, lines }) => {
             till::make_up(out, *lines)?;
-            println!("{lines} made-up sale lines");
+            println!("{lines} generated sale lines");
             return Ok(());
         }
-        Some(What::TillCheck { source, stock }) => return till::check(source, stock),
-        Some(What::Cost(options)) => return aws_runtime()?.block_on(cost::run(options)),
-        Some(What::Bill(options)) => return bill::run(options),
-        Some(What::ScaleOut(options)) => return aws_runtime()?.block_on(scale::run(options)),
-        Some(What::HotItem(options)) => return aws_runtime()?.block_on(hot::run(options)),
-        Some(What::Chaos(options)) => return aws_runtime()?.block_on(chaos::run(options)),
-        Some(What::Overload(options)) => {
+        Some(Task::TillCheck { source, stock }) => return till::check(source, stock),
+        Some(Task::Cost(options)) => return aws_runtime()?.block_on(cost::run(options)),
+        Some(Task::Bill(options)) => return bill::run(options),
+        Some(Task::ScaleOut(options)) => return aws_runtime()?.block_on(scale::run(options)),
+        Some(Task::HotItem(options)) => return aws_runtime()?.block_on(hot::run(options)),
+        Some(Task::Chaos(options)) => return aws_runtime()?.block_on(chaos::run(options)),
+        Some(Task::Overload(options)) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             return runtime.block_on(overload::run(options));
         }
-        Some(What::Cpu(options)) => return cpu::run(options),
+        Some(Task::Cpu(options)) => return cpu::run(options),
         None => {}
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -157,7 +159,7 @@ fn main() -> Result<()> {
     runtime.block_on(report::run(&data, &settings))
 }
 
-/// What goes wrong beside a measurement is told.
+/// Returns a runtime for the AWS measurements and starts logging warnings.
 pub(crate) fn aws_runtime() -> Result<tokio::runtime::Runtime> {
     init_logs(LogFormat::Text, "warn").map_err(anyhow::Error::msg)?;
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)

@@ -1,7 +1,8 @@
-//! Counts what DynamoDB bills for every call of a client: as the engine says, and by AWS's rules from what is sent.
+//! Counts what DynamoDB bills for every call of a client, in two ways: as the engine reports it, and from the sent rows
+//! by AWS's rules.
 //!
-//! An interceptor asks for the consumed capacity with every request and reads it from every answer. A transaction
-//! that fails answers without it, and is billed all the same: the count by the rules has it.
+//! An interceptor asks for the consumed capacity with every request and reads it from every answer. A failed transaction
+//! is billed but does not report its capacity; only the count by the rules includes it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,38 +26,61 @@ use aws_smithy_types::config_bag::ConfigBag;
 use crate::item_size::{Row, item_bytes};
 use crate::prices::write_units;
 
-/// A transaction prepares and commits each row: two units where a plain write takes one.
+/// A transaction prepares and commits each row, so it takes twice the units of a plain write.
 const TRANSACTION_FACTOR: f64 = 2.0;
 
-/// What rows of one kind were written.
+/// Asks for the consumed capacity if the input is of one of these operations, and returns the operation's name.
+macro_rules! ask_for_capacity {
+    ($input:ident, $($Input:ty => $name:literal),+ $(,)?) => {
+        $(if let Some(input) = $input.downcast_mut::<$Input>() {
+            input.return_consumed_capacity = Some(ReturnConsumedCapacity::Indexes);
+            $name
+        } else)+ {
+            "other"
+        }
+    };
+}
+
+/// Returns the consumed capacity if the output is of one of these operations.
+macro_rules! capacity_of {
+    ($output:ident, $($Output:ty),+ $(,)?) => {
+        $(if let Some(output) = $output.downcast_ref::<$Output>() {
+            output.consumed_capacity().into_iter().cloned().collect::<Vec<_>>()
+        } else)+ {
+            Vec::new()
+        }
+    };
+}
+
+/// The written rows of one kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Written {
-    /// Puts and updates.
+    /// The number of puts and updates.
     pub(crate) rows: u64,
-    /// Of all of them.
+    /// The bytes of all rows.
     pub(crate) bytes: u64,
-    /// Of the largest.
+    /// The bytes of the largest row.
     pub(crate) max_bytes: u64,
-    /// Of their entries in the indexes, as stored.
+    /// The stored bytes of their index entries.
     pub(crate) index_bytes: u64,
-    /// By AWS's rules.
+    /// Write units by AWS's rules.
     pub(crate) wru: f64,
 }
 
-/// Everything counted since the last [`Meter::reset`].
+/// All counts since the last [`Meter::reset`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counts {
     /// Requests by operation.
     pub(crate) calls: BTreeMap<&'static str, u64>,
     /// Requests that were answered with an error.
     pub(crate) failed: u64,
-    /// Write units of the table, as the engine says.
+    /// Write units of the table, as the engine reports them.
     pub(crate) engine_wru: f64,
-    /// Write units of the indexes, as the engine says.
+    /// Write units of the indexes, as the engine reports them.
     pub(crate) engine_index_wru: f64,
-    /// Read units, as the engine says.
+    /// Read units, as the engine reports them.
     pub(crate) engine_rru: f64,
-    /// By kind of row, by the rules.
+    /// Written rows by kind.
     pub(crate) written: BTreeMap<String, Written>,
     /// Write units by partition key, by the rules.
     pub(crate) by_partition: HashMap<String, f64>,
@@ -65,7 +89,7 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Write units of the table by the rules.
+    /// Returns the write units of the table by the rules.
     pub(crate) fn rule_wru(&self) -> f64 {
         self.written.values().map(|written| written.wru).sum()
     }
@@ -99,7 +123,7 @@ impl Counts {
     }
 }
 
-/// Counts the calls of the clients it is put into. Cheap to clone.
+/// Counts the calls of the clients that it is added to. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Meter(Arc<Mutex<Counts>>);
 
@@ -108,60 +132,34 @@ impl Meter {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins anew; what was counted.
+    /// Resets the counts and returns them.
     pub(crate) fn reset(&self) -> Counts {
         std::mem::take(&mut *self.counts())
     }
 
-    fn ask(&self, input: &mut Input) {
-        let wanted = Some(ReturnConsumedCapacity::Indexes);
-        let operation = if let Some(input) = input.downcast_mut::<TransactWriteItemsInput>() {
-            input.return_consumed_capacity = wanted;
-            let rows: Vec<_> = input.transact_items().iter().filter_map(row_of).collect();
-            let mut counts = self.counts();
-            rows.iter().for_each(|row| counts.write(row));
-            "TransactWriteItems"
-        } else if let Some(input) = input.downcast_mut::<BatchGetItemInput>() {
-            input.return_consumed_capacity = wanted;
-            "BatchGetItem"
-        } else if let Some(input) = input.downcast_mut::<GetItemInput>() {
-            input.return_consumed_capacity = wanted;
-            "GetItem"
-        } else if let Some(input) = input.downcast_mut::<QueryInput>() {
-            input.return_consumed_capacity = wanted;
-            "Query"
-        } else if let Some(input) = input.downcast_mut::<TransactGetItemsInput>() {
-            input.return_consumed_capacity = wanted;
-            "TransactGetItems"
-        } else if let Some(input) = input.downcast_mut::<UpdateItemInput>() {
-            input.return_consumed_capacity = wanted;
-            "UpdateItem"
-        } else if let Some(input) = input.downcast_mut::<PutItemInput>() {
-            input.return_consumed_capacity = wanted;
-            "PutItem"
-        } else {
-            "other"
-        };
-        *self.counts().calls.entry(operation).or_default() += 1;
+    fn count_request(&self, input: &mut Input) {
+        let mut counts = self.counts();
+        if let Some(input) = input.downcast_ref::<TransactWriteItemsInput>() {
+            input.transact_items().iter().filter_map(row_of).for_each(|row| counts.write(&row));
+        }
+        let operation = ask_for_capacity!(input,
+            TransactWriteItemsInput => "TransactWriteItems",
+            BatchGetItemInput => "BatchGetItem",
+            GetItemInput => "GetItem",
+            QueryInput => "Query",
+            TransactGetItemsInput => "TransactGetItems",
+            UpdateItemInput => "UpdateItem",
+            PutItemInput => "PutItem",
+        );
+        *counts.calls.entry(operation).or_default() += 1;
     }
 
-    fn note(&self, output: &Output) {
+    fn count_answer(&self, output: &Output) {
         let mut counts = self.counts();
-        if let Some(output) = output.downcast_ref::<TransactWriteItemsOutput>() {
-            counts.write_capacity(output.consumed_capacity());
-        } else if let Some(output) = output.downcast_ref::<UpdateItemOutput>() {
-            counts.write_capacity(output.consumed_capacity.as_slice());
-        } else if let Some(output) = output.downcast_ref::<PutItemOutput>() {
-            counts.write_capacity(output.consumed_capacity.as_slice());
-        } else if let Some(output) = output.downcast_ref::<BatchGetItemOutput>() {
-            counts.read_capacity(output.consumed_capacity());
-        } else if let Some(output) = output.downcast_ref::<GetItemOutput>() {
-            counts.read_capacity(output.consumed_capacity.as_slice());
-        } else if let Some(output) = output.downcast_ref::<QueryOutput>() {
-            counts.read_capacity(output.consumed_capacity.as_slice());
-        } else if let Some(output) = output.downcast_ref::<TransactGetItemsOutput>() {
-            counts.read_capacity(output.consumed_capacity());
-        }
+        let written = capacity_of!(output, TransactWriteItemsOutput, UpdateItemOutput, PutItemOutput);
+        let read = capacity_of!(output, BatchGetItemOutput, GetItemOutput, QueryOutput, TransactGetItemsOutput);
+        counts.write_capacity(&written);
+        counts.read_capacity(&read);
     }
 }
 
@@ -176,7 +174,7 @@ impl Intercept for Meter {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.ask(context.input_mut());
+        self.count_request(context.input_mut());
         Ok(())
     }
 
@@ -187,15 +185,15 @@ impl Intercept for Meter {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         match context.output_or_error() {
-            Ok(output) => self.note(output),
+            Ok(output) => self.count_answer(output),
             Err(_) => self.counts().failed += 1,
         }
         Ok(())
     }
 }
 
-/// The row that an action writes; `None` for a condition alone. An update is sized by its key and its values: right
-/// for rows far below one unit, from below for others.
+/// Returns the row that an action writes, or `None` for a mere condition. The size of an update is estimated from its key
+/// and values: right for rows far below one unit, too low for others.
 fn row_of(action: &TransactWriteItem) -> Option<Row> {
     if let Some(put) = &action.put {
         return Some(Row::of(&put.item, item_bytes(&put.item)));

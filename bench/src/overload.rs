@@ -1,4 +1,4 @@
-//! Ten times the standalone server's capacity, which is found in the same run.
+//! Offers the standalone server ten times its capacity, which the same run measures.
 #![expect(clippy::print_stdout, reason = "the report is this program's output")]
 
 use std::process::{Command, Stdio};
@@ -15,50 +15,51 @@ use stockline_tests::process::rss_mb;
 
 use crate::flood::{self, Flood, Flooded};
 use crate::http::{Connection, head};
-use crate::load::{self, Dice, Load, percentile_ms};
+use crate::load::{self, Load, percentile_ms};
 use crate::prefill;
-use crate::quota::Quota;
+use crate::quota::CpuQuota;
+use crate::rng::Rng;
 use crate::server::{Server, token};
 
-/// So many times the capacity is offered.
-const TIMES: f64 = 10.0;
+/// The offered load as a multiple of the capacity.
+const OVERLOAD_FACTOR: f64 = 10.0;
 /// The targets.
 const GOODPUT_MIN: f64 = 0.9;
 const RECOVERY_MAX: Duration = Duration::from_secs(10);
 const RSS_MAX_MB: f64 = 512.0;
 const LATENCY_MAX: Duration = Duration::from_secs(5);
-/// Samples of the usual latency, and how many in a row must be as usual after the overload.
+/// The number of samples of the usual latency, and how many in a row must be as usual after the overload.
 const USUAL_SAMPLES: usize = 100;
 const USUAL_IN_A_ROW: usize = 10;
-/// A sample is usual up to so many times the usual p99, and never less than this.
+/// A sample is as usual up to this multiple of the usual p99, or up to this minimum.
 const USUAL_TIMES: u32 = 2;
 const USUAL_MIN: Duration = Duration::from_millis(50);
 
-/// How much, and how long.
+/// Options of `overload`.
 #[derive(Debug, Args)]
 pub(crate) struct OverloadOptions {
-    /// Seconds of overload.
+    /// Seconds of overload
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Seconds in which the capacity is found, before the overload and again after it.
+    /// Seconds of each capacity measurement, before and after the overload
     #[arg(long, default_value_t = 15)]
     peak_seconds: u64,
-    /// Connections of the overload: more than the server works on at once.
+    /// Connections during the overload; more than the server handles concurrently
     #[arg(long, default_value_t = 4_000)]
     connections: usize,
-    /// Connections of the peak, each a closed loop: so many that more would not make it higher.
+    /// Closed-loop connections of the capacity measurement; more would not raise it
     #[arg(long, default_value_t = 1_000)]
     peak_connections: usize,
-    /// Items that are sold.
+    /// Items that are sold
     #[arg(long, default_value_t = 10_000)]
     items: usize,
-    /// Gives the server so much of a core (0.1: a tenth), so that this machine can send it all that is due; needs
-    /// control groups that may be written.
+    /// Share of a core for the server (0.1 is a tenth), so that this machine can send the whole load; needs write access
+    /// to control groups
     #[arg(long)]
     server_cpu: Option<f64>,
 }
 
-/// Finds the peak, floods, waits until all is as usual, finds the peak again, and tells.
+/// Measures the peak, floods the server, waits until latencies are as usual, measures the peak again, and prints.
 pub(crate) async fn run(options: &OverloadOptions) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
@@ -67,23 +68,23 @@ pub(crate) async fn run(options: &OverloadOptions) -> Result<()> {
         let store = SqliteStore::open(&folder.stock_db(), Default::default(), &Default::default())?;
         prefill::fill(&store, options.items, 0, SystemClock.now()).await?;
     }
-    // Dropped after the server.
-    let quota = options.server_cpu.map(Quota::of).transpose()?;
+    // It must be dropped after the server.
+    let quota = options.server_cpu.map(CpuQuota::of).transpose()?;
     let server = Server::start(&data)?;
     let till = token(&data, &["--till", "bench", "--ttl", "1d"])?;
-    apart(server.pid());
+    pin_to_cores(server.pid());
     if let (Some(quota), Some(share)) = (&quota, options.server_cpu) {
-        quota.take_in(server.pid())?;
+        quota.apply_to(server.pid())?;
         println!("the server has {share} of its core");
     }
-    let usual = usual(&server, &till, options.items).await?;
+    let usual = usual_latencies(&server, &till, options.items).await?;
     println!("usual: settled p50 {:.1} ms, p99 {:.1} ms", ms(&usual, 50.0), ms(&usual, 99.0));
 
     let before_s = peak(&server, &till, options).await?;
     let flood = Flood {
         address: server.address.clone(),
         token: till.clone(),
-        rate: TIMES * before_s,
+        rate: OVERLOAD_FACTOR * before_s,
         connections: options.connections,
         items: options.items,
         duration: Duration::from_secs(options.seconds),
@@ -96,11 +97,11 @@ pub(crate) async fn run(options: &OverloadOptions) -> Result<()> {
     let ended = Instant::now();
     let recovered = recovery(&server, &till, options.items, &usual, ended).await?;
     let rss = memory.end();
-    told(&flood, &flooded, took);
-    // What a machine can do changes within minutes where others share it: the goodput stands between two peaks.
+    print_flood(&flood, &flooded, took);
+    // The speed of a shared machine changes within minutes, so the goodput is compared with a peak before and one after.
     let after_s = peak(&server, &till, options).await?;
     println!();
-    verdicts(&Measured {
+    print_targets(&Measured {
         peak_per_s: f64::midpoint(before_s, after_s),
         settled_per_s,
         recovered,
@@ -109,7 +110,7 @@ pub(crate) async fn run(options: &OverloadOptions) -> Result<()> {
     })
 }
 
-/// What is settled a second when as much is sent as is answered, until all of it is: what waits at the end counts.
+/// Returns the commands settled per second under a closed loop, the time to settle the backlog included.
 async fn peak(server: &Server, till: &str, options: &OverloadOptions) -> Result<f64> {
     let load = Load {
         address: server.address.clone(),
@@ -134,22 +135,22 @@ async fn peak(server: &Server, till: &str, options: &OverloadOptions) -> Result<
     Ok(settled_s)
 }
 
-/// The server on one core and this generator on another, where there are two: else what is measured is how they share.
-fn apart(server: u32) {
+/// Pins the server and this generator to separate cores if there are two, so that they do not compete for one.
+fn pin_to_cores(server: u32) {
     for (core, pid) in [("0", server), ("1", std::process::id())] {
         let mut command = Command::new("taskset");
         command.args(["-a", "-c", "-p", core, &pid.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
         if !command.status().is_ok_and(|status| status.success()) {
-            println!("(server and generator share their cores)");
+            println!("(server and generator share the cores)");
             return;
         }
     }
     println!("server on core 0, generator on core 1");
 }
 
-/// From sending to the outcome, one after the other, in µs, sorted.
-async fn usual(server: &Server, till: &str, items: usize) -> Result<Vec<u32>> {
-    let mut till = Settling::open(server, till, items).await?;
+/// Returns the times from sending to the outcome, one command after the other, in µs, sorted.
+async fn usual_latencies(server: &Server, till: &str, items: usize) -> Result<Vec<u32>> {
+    let mut till = SettleProbe::open(server, till, items).await?;
     let mut times = Vec::new();
     for _ in 0..USUAL_SAMPLES {
         times.push(u32::try_from(till.settle().await?.as_micros()).unwrap_or(u32::MAX));
@@ -158,11 +159,11 @@ async fn usual(server: &Server, till: &str, items: usize) -> Result<Vec<u32>> {
     Ok(times)
 }
 
-/// How long after the overload commands are settled as usual again: the first of so many in a row.
+/// Returns how long after the overload commands settle as usual again: the first of several in a row.
 async fn recovery(server: &Server, till: &str, items: usize, usual: &[u32], ended: Instant) -> Result<Duration> {
     let p99 = Duration::from_micros(usual[usual.len() * 99 / 100].into());
     let bound = (p99 * USUAL_TIMES).max(USUAL_MIN);
-    let mut till = Settling::open(server, till, items).await?;
+    let mut till = SettleProbe::open(server, till, items).await?;
     let (mut in_a_row, mut since) = (0, ended.elapsed());
     while in_a_row < USUAL_IN_A_ROW {
         let began = ended.elapsed();
@@ -178,61 +179,61 @@ async fn recovery(server: &Server, till: &str, items: usize, usual: &[u32], ende
     Ok(since)
 }
 
-/// One till that waits for each outcome.
-struct Settling {
+/// A till that waits for each outcome.
+struct SettleProbe {
     http: Connection,
     head: String,
-    dice: Dice,
+    rng: Rng,
     items: usize,
 }
 
-impl Settling {
+impl SettleProbe {
     async fn open(server: &Server, till: &str, items: usize) -> Result<Self> {
         let head = head("POST", "/v1/commands", till, "prefer: wait=20\r\n");
-        Ok(Self { http: Connection::open(&server.address).await?, head, dice: Dice::fresh(), items })
+        Ok(Self { http: Connection::open(&server.address).await?, head, rng: Rng::fresh(), items })
     }
 
-    /// However it is answered, how long it took until a command was settled.
+    /// Repeats a command until it is settled and returns how long that took.
     async fn settle(&mut self) -> Result<Duration> {
         let began = Instant::now();
         let mut body = Vec::new();
-        load::sale(&mut self.dice, self.items, &mut body);
+        load::sale(&mut self.rng, self.items, &mut body);
         loop {
             match self.http.send(&self.head, &body).await?.status {
                 200 => return Ok(began.elapsed()),
                 202 | 429 | 503 => {}
-                status => bail!("a till is answered {status}"),
+                status => bail!("a till got status {status}"),
             }
         }
     }
 }
 
-/// Watches what the server holds, by a thread of its own.
+/// Samples the server's memory on its own thread.
 struct Memory {
-    over: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<Vec<f64>>,
 }
 
 impl Memory {
     fn watch(pid: u32) -> Self {
         const EVERY: Duration = Duration::from_millis(500);
-        let over = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&over);
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let mut rss = Vec::new();
             while !seen.load(Ordering::Relaxed) {
                 rss.push(rss_mb(pid));
-                // Between two samples: another process tells its memory only when it is asked.
+                // The memory of another process must be polled.
                 std::thread::sleep(EVERY);
             }
             rss
         });
-        Self { over, thread }
+        Self { stop, thread }
     }
 
-    /// In MB, from the beginning of the overload to the end of the recovery.
+    /// Returns the samples in MB, from the start of the overload to the end of the recovery.
     fn end(self) -> Vec<f64> {
-        self.over.store(true, Ordering::Relaxed);
+        self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap_or_default()
     }
 }
@@ -245,10 +246,10 @@ struct Measured<'a> {
     flooded: &'a Flooded,
 }
 
-fn told(flood: &Flood, flooded: &Flooded, took: Duration) {
+fn print_flood(flood: &Flood, flooded: &Flooded, took: Duration) {
     let per_s = |count: u64| count as f64 / took.as_secs_f64();
     println!(
-        "overload: {:.0} due/s for {} s on {} connections: {:.0} sent/s, {:.0}/s found no connection free",
+        "overload: {:.0} due/s for {} s on {} connections: {:.0} sent/s, {:.0}/s found no free connection",
         flood.rate,
         flood.duration.as_secs(),
         flood.connections,
@@ -256,7 +257,7 @@ fn told(flood: &Flood, flooded: &Flooded, took: Duration) {
         per_s(flooded.unsent)
     );
     println!(
-        "answers: {:.0} accepted/s, {:.0}/s told to come again, {} anything else, {} connections broken",
+        "answers: {:.0} accepted/s, {:.0}/s refused with Retry-After, {} other answers, {} broken connections",
         per_s(flooded.accepted),
         per_s(flooded.shed),
         flooded.wrong,
@@ -264,8 +265,8 @@ fn told(flood: &Flood, flooded: &Flooded, took: Duration) {
     );
 }
 
-/// The table; an error where a target is missed.
-fn verdicts(measured: &Measured<'_>) -> Result<()> {
+/// Prints the targets and returns an error if one is missed.
+fn print_targets(measured: &Measured<'_>) -> Result<()> {
     let latencies = &measured.flooded.latencies_us;
     let share = measured.settled_per_s / measured.peak_per_s;
     let most = measured.rss.iter().copied().fold(0.0, f64::max);
@@ -296,9 +297,9 @@ fn verdicts(measured: &Measured<'_>) -> Result<()> {
             measured.recovered <= RECOVERY_MAX,
         ),
         (
-            "every refusal says when to come again",
+            "refusals without Retry-After",
             measured.flooded.wrong.to_string(),
-            "0 others".to_owned(),
+            "0".to_owned(),
             measured.flooded.wrong == 0,
         ),
     ];

@@ -1,23 +1,23 @@
-//! A small share of the CPU for the measured server, so that one machine can offer it many times what it can do.
+//! Limits the CPU of the measured server, so that one machine can offer it many times its capacity.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// The kernel gives the share anew so often, in µs: more often than requests take.
+/// The kernel renews the quota after this many µs, which is less than a request takes.
 const PERIOD_US: u32 = 20_000;
 
-/// A control group with a quota of CPU time; gone when dropped after its processes have ended.
-pub(crate) struct Quota {
+/// A control group with a CPU quota. It is removed when it is dropped after its processes have ended.
+pub(crate) struct CpuQuota {
     group: PathBuf,
 }
 
-impl Quota {
-    /// A group whose processes have `share` of one core.
+impl CpuQuota {
+    /// Creates a group whose processes get `share` of one core.
     ///
     /// # Errors
-    /// Control groups that this user may not write.
+    /// This user may not write control groups.
     pub(crate) fn of(share: f64) -> Result<Self> {
         let root = Path::new("/sys/fs/cgroup");
         let name = format!("stockline-bench-{}", std::process::id());
@@ -29,14 +29,14 @@ impl Quota {
                 vec![("cpu.cfs_period_us", PERIOD_US.to_string()), ("cpu.cfs_quota_us", format!("{quota:.0}"))];
             (root.join("cpu").join(name), settings)
         };
-        fs::create_dir(&group).with_context(|| format!("can't make the control group {}", group.display()))?;
+        fs::create_dir(&group).with_context(|| format!("can't create the control group {}", group.display()))?;
         let quota = Self { group };
         settings.iter().try_for_each(|(file, value)| quota.write(file, value))?;
         Ok(quota)
     }
 
-    /// Gives it to a process.
-    pub(crate) fn take_in(&self, pid: u32) -> Result<()> {
+    /// Moves a process into the group.
+    pub(crate) fn apply_to(&self, pid: u32) -> Result<()> {
         self.write("cgroup.procs", &pid.to_string())
     }
 
@@ -46,9 +46,9 @@ impl Quota {
     }
 }
 
-impl Drop for Quota {
+impl Drop for CpuQuota {
     fn drop(&mut self) {
-        // What is left of it is empty, and ends with the machine.
+        // A group that can't be removed is empty and disappears at reboot.
         let _ = fs::remove_dir(&self.group);
     }
 }

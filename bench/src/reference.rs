@@ -1,4 +1,4 @@
-//! What the figures are measured beside: a server that only parses, and SQLite with the same rows and nothing else.
+//! References for the figures: a server that only parses, and the sync time of the disk.
 
 use std::io::Write;
 use std::path::Path;
@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use serde_json::Value;
 
-/// Parses the JSON of a command or a batch and answers 202 with as many bytes as Stockline answers.
+/// Serves a reference that parses the JSON of a command or batch and answers 202 with as many bytes as Stockline does.
 pub(crate) async fn serve_parse_only(address: &str) -> Result<()> {
     async fn accept(body: Bytes) -> impl IntoResponse {
         let Ok(json) = serde_json::from_slice::<Value>(&body) else {
@@ -34,13 +34,13 @@ pub(crate) async fn serve_parse_only(address: &str) -> Result<()> {
         let service = hyper_util::service::TowerToHyperService::new(router.clone());
         tokio::spawn(async move {
             let io = hyper_util::rt::TokioIo::new(stream);
-            // A client that goes away ends its connection only.
+            // A client that disconnects ends only its own connection.
             let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
         });
     }
 }
 
-/// The times of appending 4 KB and syncing it, in µs, sorted: what the disk allows.
+/// Returns the times to append 4 KB and sync them, in µs, sorted. They are the limit of the disk.
 pub(crate) fn fsync_times_us(folder: &Path) -> Result<Vec<u32>> {
     const BLOCK: [u8; 4096] = [7; 4096];
     let mut file = tempfile::tempfile_in(folder)?;

@@ -1,4 +1,4 @@
-//! The measurements, one line each.
+//! Runs the standalone measurements and prints one line each.
 #![expect(clippy::print_stdout, reason = "the report is this program's output")]
 
 use std::path::Path;
@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::http::{Connection, head};
-use crate::load::{self, Accepted, Dice, Load, percentile_ms};
+use crate::load::{self, Accepted, Load, percentile_ms};
 use crate::reference;
+use crate::rng::Rng;
 use crate::rows;
 use crate::server::{Server, token};
 
-/// What to measure with.
+/// The settings of the measurements.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) commands: usize,
@@ -21,12 +22,12 @@ pub(crate) struct Settings {
     pub(crate) connections: usize,
 }
 
-/// Commands of one batch request.
+/// Commands per batch request.
 const BATCH: usize = 100;
-/// Connections for batches: their latency is longer, so fewer keep the server busy.
+/// Connections for batches. Batches take longer, so fewer connections keep the server busy.
 const BATCH_CONNECTIONS: usize = 16;
 
-/// One measured load.
+/// The figures of one load.
 struct Measured {
     accepted: Accepted,
     applied_per_s: f64,
@@ -35,7 +36,7 @@ struct Measured {
     rss_mb: f64,
 }
 
-/// Runs everything and prints it.
+/// Runs all measurements and prints them.
 pub(crate) async fn run(data: &Path, settings: &Settings) -> Result<()> {
     let fsync = reference::fsync_times_us(data)?;
     println!(
@@ -44,14 +45,14 @@ pub(crate) async fn run(data: &Path, settings: &Settings) -> Result<()> {
         percentile_ms(&fsync, 99.0)
     );
 
-    // The first start makes the keys.
+    // The first start creates the keys.
     Server::start(data)?.stop()?;
     let till = token(data, &["--till", "bench", "--ttl", "1d"])?;
     let cold = start_to_first_202(data, &till).await?;
     println!("start to first 202  {:.0} ms", cold.as_secs_f64() * 1_000.0);
 
     let server = Server::start(data)?;
-    // What starting took is given back; no signal tells when.
+    // The allocator returns the memory of the start after a while; nothing signals when.
     tokio::time::sleep(Duration::from_secs(2)).await;
     println!("idle RSS            {:.0} MB\n", server.rss_mb());
 
@@ -95,7 +96,7 @@ pub(crate) async fn run(data: &Path, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// The load, then the backlog to its end; beside it one connection that waits for its outcomes.
+/// Sends the load and waits for the backlog, while one more connection samples settle times.
 async fn measure(server: &Server, load: &Load) -> Result<Measured> {
     let (applied_before, cpu_before, started) = (server.applied(), server.cpu_seconds(), Instant::now());
     let sampler = settle_times(load);
@@ -115,34 +116,34 @@ async fn measure(server: &Server, load: &Load) -> Result<Measured> {
     })
 }
 
-/// How long a command takes from sending to its outcome, sampled by `Prefer: wait` on a connection of its own.
+/// Samples the time from sending a command to its outcome, with `Prefer: wait` on a separate connection.
 async fn settle_times(load: &Load) -> Result<Vec<u32>> {
     let head = head("POST", "/v1/commands", &load.token, "prefer: wait=20\r\n");
     let mut http = Connection::open(&load.address).await?;
-    let (mut dice, mut times, mut body) = (Dice::fresh(), Vec::new(), Vec::new());
+    let (mut rng, mut times, mut body) = (Rng::fresh(), Vec::new(), Vec::new());
     let end = Instant::now() + load.duration;
     while Instant::now() < end {
         body.clear();
-        load::sale(&mut dice, load.items, &mut body);
+        load::sale(&mut rng, load.items, &mut body);
         let started = Instant::now();
         let response = http.send(&head, &body).await?;
         if response.status != 200 {
-            bail!("no outcome within 20 s: {} {}", response.status, String::from_utf8_lossy(response.body));
+            bail!("no outcome within 20 s: status {} {}", response.status, String::from_utf8_lossy(response.body));
         }
         times.push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
-        // A sample must not be a load.
+        // The samples must not add load.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(times)
 }
 
-/// A process start on a folder whose keys are made, until a command is accepted.
+/// Returns the time from starting a process, on a folder with keys, to the first accepted command.
 async fn start_to_first_202(data: &Path, token: &str) -> Result<Duration> {
     let started = Instant::now();
     let server = Server::start(data)?;
     let mut http = Connection::open(&server.address).await?;
     let mut body = Vec::new();
-    load::sale(&mut Dice::fresh(), 1, &mut body);
+    load::sale(&mut Rng::fresh(), 1, &mut body);
     let response = http.send(&head("POST", "/v1/commands", token, ""), &body).await.context("the first command")?;
     if response.status != 202 {
         bail!("the first command was answered {}", response.status);

@@ -1,7 +1,7 @@
-//! SQLite alone with the rows that a command costs: what the files themselves allow on this machine.
+//! Measures SQLite alone with the rows that a command costs: the limit of the files on this machine.
 //!
-//! One thread, two files, synced commits. Per command: a queue row in and out, the outcome, its id in an index that
-//! holds as many random ids as the measured store, the level, and an eighth of a ledger chunk.
+//! One thread writes two files with synced commits. Each command costs a queue row in and out, the outcome, its id in an
+//! index with as many random ids as the measured store, the level, and an eighth of a ledger chunk.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use rusqlite::{Connection, params};
 
-use crate::load::Dice;
+use crate::rng::Rng;
 
-/// Commands of one transaction: about what 16 connections with batches of 100 keep in flight.
+/// Commands per transaction: about as many as 16 connections with batches of 100 keep in flight.
 const COMMANDS_PER_COMMIT: usize = 800;
 const MESSAGE_BYTES: usize = 330;
 const RECORD_BYTES: usize = 620;
@@ -19,13 +19,13 @@ const TAIL_BYTES: usize = 320;
 const CHUNK_BYTES: usize = 640;
 const COMMANDS_PER_CHUNK: usize = 8;
 
-/// Commands per second.
+/// Returns the commands per second.
 pub(crate) fn bare_loop(folder: &Path, ids: usize, items: usize, duration: Duration) -> Result<f64> {
     let folder = tempfile::tempdir_in(folder)?;
     let mut queue = open(&folder.path().join("queue.db"), QUEUE)?;
     let mut stock = open(&folder.path().join("stock.db"), STOCK)?;
     fill(&mut stock, ids, items)?;
-    let mut dice = Dice::new(3);
+    let mut rng = Rng::new(3);
     let (message, record) = (vec![b'm'; MESSAGE_BYTES], vec![b'r'; RECORD_BYTES]);
     let (tail, chunk) = (vec![b't'; TAIL_BYTES], vec![b'c'; CHUNK_BYTES]);
     let (started, mut done) = (Instant::now(), 0_usize);
@@ -40,7 +40,7 @@ pub(crate) fn bare_loop(folder: &Path, ids: usize, items: usize, duration: Durat
             }
         }
         transaction.commit()?;
-        let mut keys: Vec<_> = (0..COMMANDS_PER_COMMIT).map(|_| (dice.uuid(), dice.below(items))).collect();
+        let mut keys: Vec<_> = (0..COMMANDS_PER_COMMIT).map(|_| (rng.uuid(), rng.below(items))).collect();
         keys.sort_unstable();
         let transaction = stock.transaction()?;
         {
@@ -80,10 +80,10 @@ fn open(path: &Path, schema: &str) -> Result<Connection> {
     Ok(connection)
 }
 
-/// The ids of a store in use, in order (so that filling is quick), and its levels.
+/// Inserts the ids and levels of a store in use. The ids are sorted, which makes filling fast.
 fn fill(stock: &mut Connection, ids: usize, items: usize) -> Result<()> {
-    let mut dice = Dice::new(5);
-    let mut keys: Vec<_> = (0..ids).map(|_| dice.uuid()).collect();
+    let mut rng = Rng::new(5);
+    let mut keys: Vec<_> = (0..ids).map(|_| rng.uuid()).collect();
     keys.sort_unstable();
     let transaction = stock.transaction()?;
     for (n, id) in keys.iter().enumerate() {

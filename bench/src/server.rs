@@ -1,4 +1,4 @@
-//! The measured server as a process of its own, and what the kernel says of it.
+//! Runs the measured server as a separate process and reads its figures from the kernel.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use stockline_tests::process::rss_mb;
 
-/// The counter of commands that reached an outcome.
+/// The counter of settled commands.
 const APPLIED: &str = "stockline_worker_applied_total";
-/// How long the backlog may take after the load ended.
+/// The backlog must be settled within this time after the load.
 const DRAIN: Duration = Duration::from_secs(120);
 
-/// A running server; killed when dropped.
+/// A running server. It is killed when it is dropped.
 pub(crate) struct Server {
     child: Child,
     /// `host:port` of the API.
@@ -22,7 +22,7 @@ pub(crate) struct Server {
     pub(crate) metrics: String,
 }
 
-/// The `stockline` binary beside this one.
+/// Returns the `stockline` binary next to this one.
 pub(crate) fn stockline_binary() -> Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name("stockline");
     if !path.exists() {
@@ -31,13 +31,13 @@ pub(crate) fn stockline_binary() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A port that was free a moment ago.
+/// Returns an address whose port was free a moment ago.
 fn free_address() -> Result<String> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
 impl Server {
-    /// Starts `stockline serve` on a folder; returns when it is ready.
+    /// Starts `stockline serve` on a folder and waits until it is ready.
     pub(crate) fn start(data: &Path) -> Result<Self> {
         let (address, metrics) = (free_address()?, free_address()?);
         let child = Command::new(stockline_binary()?)
@@ -53,7 +53,7 @@ impl Server {
         Ok(server)
     }
 
-    /// This program itself as the server that only parses.
+    /// Starts this program itself as the server that only parses.
     pub(crate) fn start_parse_only() -> Result<Self> {
         let address = free_address()?;
         let child = Command::new(std::env::current_exe()?)
@@ -65,20 +65,20 @@ impl Server {
         Ok(server)
     }
 
-    /// Asks until it answers: another process tells its readiness in no other way.
+    /// Polls until the server is ready.
     fn until_ready(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(60);
         while self.get(&self.address, "/readyz").is_none_or(|(status, _)| status != 200) {
             if Instant::now() > deadline {
                 bail!("the server was not ready within 60 s");
             }
-            // Asked again soon, or the wait would be measured as the start.
+            // The poll interval adds to the measured start time, so it is short.
             std::thread::sleep(Duration::from_millis(2));
         }
         Ok(())
     }
 
-    /// A plain GET without any runtime; `None` where nothing answers.
+    /// Sends a GET without an async runtime; `None` if nothing answers.
     pub(crate) fn get(&self, address: &str, path: &str) -> Option<(u16, String)> {
         use std::io::{Read, Write};
         let mut stream = std::net::TcpStream::connect(address).ok()?;
@@ -90,25 +90,25 @@ impl Server {
         Some((status, body))
     }
 
-    /// Commands that reached an outcome since it was started.
+    /// Returns the commands settled since the start.
     pub(crate) fn applied(&self) -> f64 {
         self.counter(APPLIED)
     }
 
-    /// Waits until so many commands reached an outcome.
+    /// Waits until this many commands are settled.
     pub(crate) async fn until_applied(&self, goal: f64) -> Result<()> {
         let deadline = Instant::now() + DRAIN;
         while self.applied() < goal {
             if Instant::now() > deadline {
-                bail!("{} of {goal} commands applied: some never settled", self.applied());
+                bail!("only {} of {goal} commands were settled in time", self.applied());
             }
-            // Another process counts; it is asked, up to the end above.
+            // The counter belongs to another process, so it is polled until the deadline.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Ok(())
     }
 
-    /// The sum of a counter over its labels; 0 where it is not there.
+    /// Returns the sum of a counter over its labels, or 0 if it does not exist.
     fn counter(&self, name: &str) -> f64 {
         let text = self.get(&self.metrics, "/metrics").map(|(_, body)| body).unwrap_or_default();
         let value = |line: &str| -> Option<f64> {
@@ -119,12 +119,12 @@ impl Server {
         text.lines().filter_map(value).sum()
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// CPU time used so far, in seconds, of all its threads.
+    /// Returns the CPU seconds of all threads so far.
     pub(crate) fn cpu_seconds(&self) -> f64 {
         let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
         let fields: Vec<&str> = text.rsplit(") ").next().unwrap_or_default().split(' ').collect();
@@ -133,17 +133,17 @@ impl Server {
         (ticks(11) + ticks(12)) / TICKS_PER_SECOND
     }
 
-    /// Memory held now, in MB.
+    /// Returns the resident memory in MB.
     pub(crate) fn rss_mb(&self) -> f64 {
         rss_mb(self.child.id())
     }
 
-    /// SIGTERM, then waits.
+    /// Sends SIGTERM and waits for the end.
     pub(crate) fn stop(mut self) -> Result<()> {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status()?;
         let status = self.child.wait()?;
         if !status.success() {
-            bail!("stockline ended with {status}");
+            bail!("stockline exited with {status}");
         }
         Ok(())
     }
@@ -156,7 +156,7 @@ impl Drop for Server {
     }
 }
 
-/// A token from the command line tool.
+/// Makes a token with `stockline token`.
 pub(crate) fn token(data: &Path, arguments: &[&str]) -> Result<String> {
     let output = Command::new(stockline_binary()?).arg("token").args(arguments).arg("--data").arg(data).output()?;
     if !output.status.success() {

@@ -6,19 +6,19 @@ use async_trait::async_trait;
 use stockline_core::domain::{CommandKey, Commit, LoadRequest, Loaded, Timestamp};
 use stockline_core::ports::{CommitOutcome, Store, StoreError};
 
-/// A store that takes its time, and keeps count of it: a distance to the store, put before each call.
+/// Adds a delay before each call of a store, as a distant store would, and measures the calls themselves.
 #[derive(Debug)]
 pub(crate) struct SlowStore {
     inner: Arc<dyn Store>,
     load_delay: Duration,
     commit_delay: Duration,
-    /// In the calls themselves, the delays left out.
+    /// The loads, without the delays.
     pub(crate) loads: Spent,
-    /// As above.
+    /// The commits, without the delays.
     pub(crate) commits: Spent,
 }
 
-/// Calls, and the time in them.
+/// A number of calls and the time spent in them.
 #[derive(Debug, Default)]
 pub(crate) struct Spent {
     calls: AtomicU64,
@@ -31,12 +31,12 @@ impl Spent {
         self.micros.fetch_add(u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// How many calls.
+    /// Returns the number of calls.
     pub(crate) fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// All of them together, in milliseconds.
+    /// Returns the total time in milliseconds.
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52 microseconds")]
     pub(crate) fn millis(&self) -> f64 {
         self.micros.load(Ordering::Relaxed) as f64 / 1_000.0
@@ -44,16 +44,16 @@ impl Spent {
 }
 
 impl SlowStore {
-    /// Each call waits for its delay first.
+    /// Wraps a store; each call first waits for its delay.
     pub(crate) fn new(inner: Arc<dyn Store>, load_delay: Duration, commit_delay: Duration) -> Self {
         Self { inner, load_delay, commit_delay, loads: Spent::default(), commits: Spent::default() }
     }
 }
 
-/// No timer for no delay: it would add its own granularity.
+/// Waits without a timer if the delay is zero, because a timer adds its own granularity.
 async fn pause(delay: Duration) {
     if !delay.is_zero() {
-        // The latency that is modelled.
+        // This models the latency to the store.
         tokio::time::sleep(delay).await;
     }
 }

@@ -1,7 +1,7 @@
-//! Six weeks of real tills as files that `stockline load` takes, and the check that the stock came out right.
+//! Converts six weeks of real till data into files for `stockline load`, and checks the resulting stock.
 //!
-//! Input: a folder with `sales-*.csv.gz` (`sold_at,store_id,basket_id,product_id,quantity,…`) and `products.csv.gz`
-//! (`product_id,…,product_category,product_type,…`). `--made-up` writes a small set of the same shape instead.
+//! The input is a folder with `sales-*.csv.gz` (`sold_at,store_id,basket_id,product_id,quantity,…`) and `products.csv.gz`
+//! (`product_id,…,product_category,product_type,…`). [`make_up`] generates a small set of the same shape.
 #![expect(clippy::print_stdout, reason = "the report is this program's output")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,12 +15,12 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use uuid::Uuid;
 
-use crate::load::Dice;
+use crate::rng::Rng;
 
-/// What each pair gets before the sales; fuel, sold by the thousandth, gets more.
+/// The opening stock of each pair. Fuel is sold by the thousandth and gets more.
 const OPENING: u64 = 1_000;
 const OPENING_FUEL: u64 = 1_000_000;
-/// A pair with a line above this sells fuel.
+/// A pair with a larger line than this sells fuel.
 const FUEL_LINE: u64 = 1_000;
 
 /// An item at a store.
@@ -47,7 +47,7 @@ fn sales_file(source: &Path) -> Result<PathBuf> {
     files.find(is_sales).with_context(|| format!("no sales-*.csv.gz in {}", source.display()))
 }
 
-/// Per pair: what was sold, and the largest line.
+/// Returns the units sold and the largest line of each pair.
 fn sold_by_pair(source: &Path) -> Result<BTreeMap<Pair, (u64, u64)>> {
     let mut sales = reader(&sales_file(source)?)?;
     let [store, product, quantity] = columns(sales.headers()?, ["store_id", "product_id", "quantity"])?;
@@ -58,7 +58,7 @@ fn sold_by_pair(source: &Path) -> Result<BTreeMap<Pair, (u64, u64)>> {
         let pair = pairs.entry((record[product].to_owned(), record[store].to_owned())).or_default();
         *pair = (pair.0 + units, pair.1.max(units));
     }
-    // A pair with nothing but quantity-0 lines sells nothing and gets nothing.
+    // A pair with only zero-quantity lines sells nothing and gets no stock.
     pairs.retain(|_, (sold, _)| *sold > 0);
     Ok(pairs)
 }
@@ -104,7 +104,7 @@ pub(crate) fn prepare(source: &Path, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Compares what `stockline stock --json` printed with received − Σ sold for every pair.
+/// Compares the output of `stockline stock --json` with received − Σ sold for every pair.
 pub(crate) fn check(source: &Path, stock: &Path) -> Result<()> {
     let pairs = sold_by_pair(source)?;
     let mut found: BTreeMap<Pair, String> = BTreeMap::new();
@@ -120,7 +120,7 @@ pub(crate) fn check(source: &Path, stock: &Path) -> Result<()> {
         if found.get(pair) != Some(&right) {
             wrong += 1;
             if wrong <= 10 {
-                println!("item {} at {}: {:?}, should be {right}", pair.0, pair.1, found.get(pair));
+                println!("item {} at {}: found {:?}, expected {right}", pair.0, pair.1, found.get(pair));
             }
         }
     }
@@ -131,20 +131,20 @@ pub(crate) fn check(source: &Path, stock: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A line of a till.
+/// One sale line of a till.
 #[derive(Debug, Clone)]
 pub(crate) struct SaleLine {
     sold_at: String,
     basket: String,
     quantity: String,
-    /// Where.
+    /// The store.
     pub(crate) store: String,
-    /// What.
+    /// The product.
     pub(crate) product: String,
 }
 
 impl SaleLine {
-    /// As a command, as JSON.
+    /// Returns the line as a command in JSON.
     pub(crate) fn to_command(&self, id: Uuid) -> String {
         let Self { sold_at, basket, quantity, store, product } = self;
         format!(
@@ -153,7 +153,7 @@ impl SaleLine {
     }
 }
 
-/// The first `most` lines that sell something, in their order.
+/// Returns the first `most` lines with a quantity above zero, in order.
 pub(crate) fn sale_lines(source: &Path, most: usize) -> Result<Vec<SaleLine>> {
     let mut sales = reader(&sales_file(source)?)?;
     let names = ["sold_at", "basket_id", "quantity", "store_id", "product_id"];
@@ -170,7 +170,7 @@ pub(crate) fn sale_lines(source: &Path, most: usize) -> Result<Vec<SaleLine>> {
     Ok(lines)
 }
 
-/// A small set of the same shape and mess as real tills: coupons of quantity 0, fuel, a product nobody listed.
+/// Generates a small set as messy as real till data: coupons of quantity 0, fuel, an unlisted product.
 pub(crate) fn make_up(out: &Path, lines: usize) -> Result<()> {
     std::fs::create_dir_all(out)?;
     let gz = |name: &str| -> Result<csv::Writer<GzEncoder<File>>> {
@@ -185,11 +185,11 @@ pub(crate) fn make_up(out: &Path, lines: usize) -> Result<()> {
     products.into_inner().map_err(|error| anyhow::anyhow!("{error}"))?.finish()?;
     let mut sales = gz("sales-made-up.csv.gz")?;
     sales.write_record(["sold_at", "store_id", "basket_id", "product_id", "quantity", "sales_value"])?;
-    let mut dice = Dice::new(11);
+    let mut rng = Rng::new(11);
     for line in 0..lines {
-        let (seconds, product) = (line / 4, 1 + dice.below(400));
-        let quantity = match (product, dice.below(100)) {
-            (7, _) => 8_000 + dice.below(9_000),
+        let (seconds, product) = (line / 4, 1 + rng.below(400));
+        let quantity = match (product, rng.below(100)) {
+            (7, _) => 8_000 + rng.below(9_000),
             (_, 0) => 0,
             (_, n) => 1 + n / 60,
         };
@@ -202,7 +202,7 @@ pub(crate) fn make_up(out: &Path, lines: usize) -> Result<()> {
         );
         let row = [
             sold_at,
-            (300 + dice.below(20)).to_string(),
+            (300 + rng.below(20)).to_string(),
             (50_000 + line).to_string(),
             product.to_string(),
             quantity.to_string(),

@@ -1,8 +1,8 @@
 //! The usual design, for comparison: one message and one transaction of three rows per command.
 //!
-//! The API sends each command in a request of its own; a consumer receives and deletes ten at a time. The
-//! transaction updates the stock row under a condition, puts the movement, and puts the id under absence. The history
-//! of an item is read by an index that holds whole movements. Nothing is read beforehand.
+//! The API sends each command in its own SQS request. A consumer receives and deletes ten messages at a time. The
+//! transaction updates the stock row under a condition, puts the movement, and puts the id if it is absent. An index that
+//! holds whole movements serves the history of an item. Nothing is read beforehand.
 
 use std::collections::HashMap;
 
@@ -17,22 +17,22 @@ use serde_json::Value;
 use stockline_aws::dynamodb::table::{PK, SK, key_schema};
 
 use crate::engine::{Engine, sqs_client};
-use crate::load::Dice;
 use crate::meter::Meter;
-use crate::stub::Stub;
+use crate::rng::Rng;
+use crate::sqs_stub::SqsStub;
 
 const TABLE: &str = "usual";
 const HISTORY: &str = "history";
-/// Messages of one receive and one delete.
+/// Messages per receive and per delete.
 const RECEIVE_MAX: i32 = 10;
-/// What every item has at first: enough that no sale is short.
+/// Every item starts with this stock, so no sale fails for shortage.
 const OPENING: &str = "1000000";
 
-/// Opens `items` items and settles one sale after the other; `begin` is called between, for the counting to begin.
+/// Creates `items` items, calls `begin` to start counting, and settles the sales.
 pub(crate) async fn run(
     engine: &Engine,
     meter: &Meter,
-    stub: &Stub,
+    stub: &SqsStub,
     items: usize,
     sales: &[String],
     begin: impl FnOnce(),
@@ -45,12 +45,12 @@ pub(crate) async fn run(
     }
     begin();
     let (sqs, queue_url) = (sqs_client(stub.url()), stub.queue_url());
-    let mut dice = Dice::new(17);
+    let mut rng = Rng::new(17);
     for ten in sales.chunks(RECEIVE_MAX as usize) {
         for sale in ten {
             let parsed: Value = serde_json::from_str(sale)?;
             let group = parsed["item_id"].as_str().context("item_id")?;
-            let id = dice.uuid().to_string();
+            let id = rng.uuid().to_string();
             let message = sqs.send_message().queue_url(&queue_url).message_group_id(group);
             message.message_deduplication_id(id).message_body(sale).send().await?;
         }
@@ -73,7 +73,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// One message: three rows in one transaction.
+/// Settles one message: three rows in one transaction.
 async fn settle(dynamodb: &aws_sdk_dynamodb::Client, message: &Message) -> Result<()> {
     let sale: Value = serde_json::from_str(message.body().unwrap_or_default())?;
     let text = |name: &str| sale[name].as_str().unwrap_or_default().to_owned();
@@ -136,6 +136,6 @@ async fn create_table(dynamodb: &aws_sdk_dynamodb::Client) -> Result<()> {
         .global_secondary_indexes(history)
         .send()
         .await
-        .context("the table can't be made")?;
+        .context("can't create the table")?;
     Ok(())
 }

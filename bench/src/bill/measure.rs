@@ -1,4 +1,4 @@
-//! The units that are measured: by the cost meter, by the threads' CPU time, and from the programs' own metrics.
+//! Measures the units of the bill: with the cost meter, from the CPU time of threads, and from the programs' metrics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,49 +10,50 @@ use stockline_core::domain::{Alert, AlertKind, CommandId, Quantity};
 use stockline_core::ports::{Clock, Mail, MailError, Mailer};
 use stockline_service::{Emf, SystemClock};
 
-use super::storage::Stored;
+use super::stored::Stored;
 use crate::api::Api;
 use crate::cost::{Counted, count_some};
 use crate::cpu::{self, CpuFigures};
-use crate::load::{Dice, sale};
-use crate::stage::{Opening, Stage, open};
+use crate::load::sale;
+use crate::rng::Rng;
+use crate::testbed::{Opening, Testbed, open};
 
-/// A queue in which nothing moved for so long is stuck.
+/// A queue without progress for this long is stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Units of one command.
+/// Units per command.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
 pub(crate) struct PerCommand {
     pub(crate) wru: f64,
     pub(crate) rru: f64,
-    /// As billed, receives that bring nothing left out.
+    /// As billed, without empty receives.
     pub(crate) sqs_requests: f64,
-    /// Receives that bring something.
+    /// Receives that return messages.
     pub(crate) receives: f64,
     /// Message bytes, sent and received.
     pub(crate) sqs_bytes: f64,
-    /// HTTP, heads and bodies.
+    /// HTTP heads and bodies.
     pub(crate) http: Http,
 }
 
-/// Bytes of requests and answers.
+/// Bytes of HTTP requests and answers.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
 pub(crate) struct Http {
     pub(crate) request_bytes: f64,
     pub(crate) answer_bytes: f64,
 }
 
-/// A program's metrics.
+/// The metrics of one program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Metrics {
     pub(crate) program: &'static str,
-    /// Sets of labels, those at zero too; each is a metric of CloudWatch once something is counted under it.
+    /// Label sets, zero counters included. Each becomes a CloudWatch metric once something is counted under it.
     pub(crate) series: usize,
-    /// Of the lines that tell all that was counted in this run, as each minute.
+    /// Bytes of the log lines that report all counters of this run, as every minute does.
     pub(crate) line_bytes: usize,
 }
 
-/// Everything measured.
+/// All measurements.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(crate) struct Measured {
     /// One command a message, one message a call.
@@ -63,7 +64,7 @@ pub(crate) struct Measured {
     pub(crate) hot: PerCommand,
     pub(crate) stored_per_command: Stored,
     pub(crate) stored_per_level: Stored,
-    /// A status poll: read units, and its request and answer.
+    /// A status poll: its read units, request and answer.
     pub(crate) poll_rru: f64,
     pub(crate) poll_http: Http,
     /// An alert: the alerter's write and read units.
@@ -73,7 +74,7 @@ pub(crate) struct Measured {
     pub(crate) cpu: CpuFigures,
 }
 
-/// Runs everything; `render` gives the metrics of this process, which are those of all three programs.
+/// Runs all measurements. `render` returns the metrics of this process, which runs all three programs.
 pub(super) fn measure(render: &dyn Fn() -> String) -> Result<Measured> {
     let runtime = crate::aws_runtime()?;
     let (alone, full, hot, poll, alert) = runtime.block_on(async {
@@ -117,26 +118,27 @@ fn per_command(counted: &Counted) -> PerCommand {
     }
 }
 
-/// A poll of a settled command over HTTP. The checks of load balancer and container are asked for too: they have
+/// Polls a settled command over HTTP. It also calls the health checks of load balancer and container, because they have
 /// metrics of their own.
 #[expect(clippy::cast_precision_loss, reason = "bytes of one answer")]
 async fn poll() -> Result<(f64, Http)> {
-    let stage = Stage::set().await?;
-    open(&*stage.store, &[Opening { item_id: "item-0".parse()?, locations: vec!["main".parse()?], sales: 0 }]).await?;
-    let api = Api::start(stage.queue.clone(), stage.store.clone()).await?;
-    let worker = stage.start_worker(1);
+    let testbed = Testbed::start().await?;
+    open(&*testbed.store, &[Opening { item_id: "item-0".parse()?, locations: vec!["main".parse()?], sales: 0 }])
+        .await?;
+    let api = Api::start(testbed.queue.clone(), testbed.store.clone()).await?;
+    let worker = testbed.start_worker(1);
     let mut till = api.connect().await?;
     let mut body = Vec::new();
-    sale(&mut Dice::fresh(), 1, &mut body);
+    sale(&mut Rng::fresh(), 1, &mut body);
     till.submit(std::str::from_utf8(&body)?).await?;
-    stage.stub.drained(PATIENCE).await?;
+    testbed.stub.drained(PATIENCE).await?;
     worker.stop().await?;
     let json: serde_json::Value = serde_json::from_slice(&body)?;
     let id = json["command_id"].as_str().context("command_id")?;
     till.reset_bytes();
-    stage.meter.reset();
+    testbed.meter.reset();
     let answer = till.get(&format!("/v1/items/item-0/commands/{id}")).await?;
-    let (bytes, counts) = (till.reset_bytes(), stage.meter.reset());
+    let (bytes, counts) = (till.reset_bytes(), testbed.meter.reset());
     ensure!(answer.contains(r#""status":"applied""#), "the settled command answers {answer}");
     for check in ["/healthz", "/readyz"] {
         till.get(check).await?;
@@ -145,26 +147,26 @@ async fn poll() -> Result<(f64, Http)> {
     Ok((counts.engine_rru, Http { request_bytes: bytes.sent as f64, answer_bytes: bytes.received as f64 }))
 }
 
-/// Takes every mail.
+/// Accepts every mail and drops it.
 #[derive(Debug)]
-struct Provider;
+struct DiscardMails;
 
 #[async_trait]
-impl Mailer for Provider {
+impl Mailer for DiscardMails {
     async fn send(&self, _: &Mail) -> Result<(), MailError> {
         Ok(())
     }
 }
 
-/// What one alert's way to its mail writes and reads.
+/// Returns the write and read units of mailing one alert.
 async fn alert() -> Result<(f64, f64)> {
-    let stage = Stage::set().await?;
-    let store = &stage.store;
+    let testbed = Testbed::start().await?;
+    let store = &testbed.store;
     let adapters = stockline_alerter::Adapters {
         book: store.clone(),
         locations: store.clone(),
         queries: store.clone(),
-        mailer: Arc::new(Provider),
+        mailer: Arc::new(DiscardMails),
         clock: Arc::new(SystemClock),
     };
     let config = stockline_alerter::Config {
@@ -181,19 +183,19 @@ async fn alert() -> Result<(f64, f64)> {
         low_stock_threshold: None,
         seq: 7,
         raised_at: SystemClock.now(),
-        command_id: CommandId(Dice::fresh().uuid()),
+        command_id: CommandId(Rng::fresh().uuid()),
         item_name: "Cola 0.5 l".into(),
         unit: "piece".into(),
         trace: None,
     };
-    stage.meter.reset();
-    let told = Alerter::new(config, adapters).handle(&[("m", &serde_json::to_string(&alert)?)]).await;
-    ensure!(told == [Ok(())], "the alert was not mailed: {told:?}");
-    let counts = stage.meter.reset();
+    testbed.meter.reset();
+    let results = Alerter::new(config, adapters).handle(&[("m", &serde_json::to_string(&alert)?)]).await;
+    ensure!(results == [Ok(())], "the alert was not mailed: {results:?}");
+    let counts = testbed.meter.reset();
     Ok((counts.engine_wru + counts.engine_index_wru, counts.engine_rru))
 }
 
-/// By program.
+/// Splits the rendered metrics by program.
 fn metrics(rendered: &str) -> Vec<Metrics> {
     let of = |program, is_its: &dyn Fn(&str) -> bool| {
         let mut text = String::new();
@@ -216,7 +218,7 @@ fn metrics(rendered: &str) -> Vec<Metrics> {
     ]
 }
 
-/// Sets of labels; a histogram is one, whatever its buckets.
+/// Counts the label sets. A histogram counts as one, whatever its buckets.
 fn series(text: &str) -> usize {
     let name = |line: &str| line.split(['{', ' ']).next().unwrap_or_default().to_owned();
     let samples = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));

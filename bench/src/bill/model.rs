@@ -1,35 +1,35 @@
-//! A month's bill at one rate. Nothing here measures or prints.
+//! Computes a month's bill at one rate. Nothing here measures or prints.
 
-use super::assume::{Assumptions, DLQ_INTERVAL_S, RECEIVE_WAIT_S};
+use super::assumptions::{Assumptions, DLQ_INTERVAL_S, RECEIVE_WAIT_S};
 use super::measure::{Measured, PerCommand};
 use super::tokens::Tokens;
 use super::{GB, HOURS, SECONDS};
 use crate::prices::list;
 use crate::{cost, cpu};
 
-/// Lambda keeps so many long polls at a queue (AWS Lambda developer guide, "Using Lambda with Amazon SQS").
+/// Lambda keeps this many long polls open on a queue (AWS Lambda developer guide, "Using Lambda with Amazon SQS").
 const LAMBDA_POLLERS: f64 = 5.0;
-/// And each lasts so long where nothing comes, in seconds.
+/// A long poll without a message lasts this many seconds.
 const LAMBDA_POLL_S: f64 = 20.0;
-/// The alerter's memory and the time of an alert, most of it waiting for store and mail.
+/// The alerter's memory, and its time per alert: mostly waiting for the store and the mail provider.
 const ALERTER_GB: f64 = 0.25;
 const ALERT_S: f64 = 0.3;
-/// One capacity unit of the load balancer: so many bytes an hour, or so many connections.
+/// One capacity unit of the load balancer covers 1 GB an hour or this many connections.
 const LCU_CONNECTIONS: f64 = 3_000.0;
-/// The receipt keys.
+/// One secret: the receipt keys.
 const SECRETS: f64 = 1.0;
-/// Some versions of both images.
+/// Several versions of both images.
 const IMAGES_GB: f64 = 0.5;
 const MONTH_DAYS: f64 = HOURS / 24.0;
 
-/// A line of the bill.
+/// One line of the bill.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub(super) struct Line {
     pub(super) service: &'static str,
     pub(super) dollars: f64,
 }
 
-/// A month without what is kept for good.
+/// The bill of one month, without permanent storage.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub(super) struct Month {
     pub(super) rate: f64,
@@ -37,7 +37,7 @@ pub(super) struct Month {
     pub(super) shops: f64,
     pub(super) ingress_tasks: f64,
     pub(super) worker_tasks: f64,
-    /// Of the workers, per second.
+    /// Receives of all workers that return no message, per second.
     pub(super) empty_receives: f64,
     pub(super) lines: Vec<Line>,
 }
@@ -52,7 +52,7 @@ impl Month {
     }
 }
 
-/// Reckons.
+/// Computes the bill.
 pub(super) fn month(rate: f64, measured: &Measured, assumed: &Assumptions) -> Month {
     let commands = rate * SECONDS;
     let shops = assumed.shops(rate);
@@ -60,7 +60,7 @@ pub(super) fn month(rate: f64, measured: &Measured, assumed: &Assumptions) -> Mo
     let ingress_tasks = tasks(rate * ingress_cpu_s(measured, assumed), assumed);
     let worker_tasks = tasks(rate * worker_cpu_s(rate, measured, assumed), assumed);
     let empty_receives = empty_receives(rate * unit.receives, worker_tasks * assumed.receivers);
-    let looks = worker_tasks / DLQ_INTERVAL_S;
+    let dlq_polls = worker_tasks / DLQ_INTERVAL_S;
     let alerts = shops * assumed.alerts * MONTH_DAYS;
     let http_bytes = http_bytes(measured, assumed);
     let log_bytes = log_bytes(measured, ingress_tasks, worker_tasks);
@@ -68,11 +68,11 @@ pub(super) fn month(rate: f64, measured: &Measured, assumed: &Assumptions) -> Mo
     let lines = vec![
         line("DynamoDB writes", list::WRU.of(commands * unit.wru)),
         line(
-            "DynamoDB reads, polls of the status too",
+            "DynamoDB reads, status polls included",
             list::RRU.of(commands * (unit.rru + assumed.polls * measured.poll_rru)),
         ),
         line("SQS FIFO, messages", list::SQS_FIFO.of(commands * unit.sqs_requests)),
-        line("SQS FIFO, polls that bring nothing", list::SQS_FIFO.of((empty_receives + looks) * SECONDS)),
+        line("SQS FIFO, empty receives", list::SQS_FIFO.of((empty_receives + dlq_polls) * SECONDS)),
         line("Fargate, ingress", fargate(ingress_tasks, assumed)),
         line("Fargate, worker", fargate(worker_tasks, assumed)),
         line("Load balancer", balancer(rate * (http_bytes.0 + http_bytes.1), shops * assumed.tills)),
@@ -93,7 +93,7 @@ fn is_full(rate: f64, assumed: &Assumptions) -> bool {
     rate >= assumed.full_calls_from
 }
 
-/// The units of a command at this rate.
+/// Returns the units per command at this rate.
 fn units(rate: f64, measured: &Measured, assumed: &Assumptions) -> PerCommand {
     if !is_full(rate, assumed) {
         return measured.alone;
@@ -110,13 +110,14 @@ fn units(rate: f64, measured: &Measured, assumed: &Assumptions) -> PerCommand {
     }
 }
 
-/// What is measured for one and for `many` commands a request is a part per request and a part per command.
+/// Returns a cost per command at `size` commands a request. The cost has a part per request and a part per command;
+/// both follow from the measurements at one and at `many` commands a request.
 fn at_size(single: f64, batched: f64, many: f64, size: f64) -> f64 {
     let per_request = (single - batched) / (1.0 - 1.0 / many);
     single - per_request + per_request / size
 }
 
-/// Of a command and its polls; a poll counts as a single command.
+/// Returns the CPU time of a command and its polls. A poll counts as one command.
 fn ingress_cpu_s(measured: &Measured, assumed: &Assumptions) -> f64 {
     let cpu = &measured.cpu;
     let command = at_size(cpu.ingress_single_s, cpu.ingress_batch_s, cpu::BATCH as f64, assumed.commands_per_request);
@@ -128,7 +129,7 @@ fn worker_cpu_s(rate: f64, measured: &Measured, assumed: &Assumptions) -> f64 {
     measured.cpu.worker_single_s * (1.0 - hot) + measured.cpu.worker_packed_s * hot
 }
 
-/// Request and answer bytes of a command and its polls.
+/// Returns the request and answer bytes of a command and its polls.
 fn http_bytes(measured: &Measured, assumed: &Assumptions) -> (f64, f64) {
     let (single, batched, poll) = (measured.alone.http, measured.full.http, measured.poll_http);
     let size = |single, batched| at_size(single, batched, cost::BATCH as f64, assumed.commands_per_request);
@@ -138,13 +139,14 @@ fn http_bytes(measured: &Measured, assumed: &Assumptions) -> (f64, f64) {
     )
 }
 
-/// Tasks for so many CPU seconds a second.
+/// Returns the tasks needed for this many CPU seconds a second.
 fn tasks(cpu_s: f64, assumed: &Assumptions) -> f64 {
     (cpu_s / (assumed.task_vcpu * assumed.busy)).ceil().max(assumed.tasks_min)
 }
 
-/// Receives per second that end without a message, where so many wait side by side and messages come at random: one
-/// that waits w seconds ends so with probability exp(−λw) and lasts (1 − exp(−λw)) / λ on average.
+/// Returns the receives per second that end without a message, if `waiting` receives wait in parallel and messages
+/// arrive at random. A receive that waits w seconds stays empty with probability exp(−λw) and lasts (1 − exp(−λw)) / λ on
+/// average.
 fn empty_receives(messages_per_s: f64, waiting: f64) -> f64 {
     let expected = messages_per_s / waiting * RECEIVE_WAIT_S;
     if expected < 1e-9 { waiting / RECEIVE_WAIT_S } else { messages_per_s / expected.exp_m1() }
@@ -159,19 +161,19 @@ fn fargate(tasks: f64, assumed: &Assumptions) -> f64 {
     vcpu.of(tasks * assumed.task_vcpu * HOURS) + gb.of(tasks * assumed.task_gb * HOURS)
 }
 
-/// Each till keeps a connection, so that new ones don't count.
+/// Each till keeps its connection open, so new connections cost nothing.
 fn balancer(bytes_per_s: f64, connections: f64) -> f64 {
     let units = (bytes_per_s * 3_600.0 / GB).max(connections / LCU_CONNECTIONS);
     list::ALB.of(HOURS) + list::LCU.of(units * HOURS)
 }
 
-/// NAT gateways, each with an address: one in each zone, or beside endpoints a single one, by which ingress fetches
-/// Cognito's keys (a user pool with sign-in pages has no endpoint).
+/// Returns the number of NAT gateways; each has a public address. Without endpoints there is one per zone. With endpoints
+/// one remains, through which ingress fetches Cognito's keys (a user pool with sign-in pages has no endpoint).
 const fn gateways(assumed: &Assumptions) -> f64 {
     if assumed.nat { assumed.zones } else { 1.0 }
 }
 
-/// The queue's and the logs' data go through it; DynamoDB and the images' layers have gateway endpoints, which are free.
+/// Queue and log data pass through it. DynamoDB and the image layers use gateway endpoints, which are free.
 fn network(gb: f64, assumed: &Assumptions) -> f64 {
     let gateways = list::NAT.of(gateways(assumed) * HOURS);
     if assumed.nat {
@@ -181,7 +183,7 @@ fn network(gb: f64, assumed: &Assumptions) -> f64 {
     }
 }
 
-/// The programs tell their metrics once a minute, each task for itself.
+/// Every task logs its metrics once a minute.
 #[expect(clippy::cast_precision_loss, reason = "some kilobytes")]
 fn log_bytes(measured: &Measured, ingress_tasks: f64, worker_tasks: f64) -> f64 {
     let tasks = |program| match program {
@@ -202,7 +204,7 @@ fn watching(log_gb: f64, measured: &Measured, assumed: &Assumptions) -> f64 {
         + list::LOGS.of(log_gb)
 }
 
-/// Each alert by itself: published, received, its function run, deleted; and Lambda's own polls.
+/// Returns the cost of alerts that arrive one by one: publish, receive, function run, delete, and Lambda's own polls.
 fn alerting(alerts: f64, measured: &Measured) -> f64 {
     const REQUESTS: f64 = 2.0;
     let polls = LAMBDA_POLLERS / LAMBDA_POLL_S * SECONDS;

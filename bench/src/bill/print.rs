@@ -1,18 +1,19 @@
-//! The bill, for people and as JSON.
+//! Prints the bill as tables or as JSON.
 #![expect(clippy::print_stdout, reason = "the bill is this program's output")]
 
 use anyhow::Result;
 use serde_json::json;
 
 use super::GB;
-use super::assume::Assumptions;
+use super::assumptions::Assumptions;
 use super::measure::{Measured, PerCommand};
 use super::model::Month;
-use super::storage::{Storage, Stored};
+use super::storage::Storage;
+use super::stored::Stored;
 use super::tokens::Choice;
 use crate::prices::{LIST_IS_OF, list};
 
-/// Everything that is told.
+/// The figures to print.
 pub(super) struct Bill<'a> {
     pub(super) measured: &'a Measured,
     pub(super) assumed: &'a Assumptions,
@@ -21,7 +22,7 @@ pub(super) struct Bill<'a> {
     pub(super) tokens: &'a [Choice],
 }
 
-/// After how long what is kept is told, in months.
+/// The ages at which storage is shown, in months.
 const AGES: [(&str, f64); 2] = [("1 year", 12.0), ("5 years", 60.0)];
 
 impl Bill<'_> {
@@ -41,7 +42,7 @@ impl Bill<'_> {
     pub(super) fn tables(&self) -> Result<()> {
         self.services();
         self.packing();
-        self.kept();
+        self.stored();
         self.machines();
         self.notes();
         Ok(())
@@ -53,7 +54,7 @@ impl Bill<'_> {
         for (at, line) in months.first().iter().flat_map(|month| month.lines.iter().enumerate()) {
             row(line.service, months.iter().map(|month| dollars(month.lines[at].dollars)));
         }
-        row("sum, before what is kept", months.iter().map(|month| dollars(month.dollars())));
+        row("sum, without storage", months.iter().map(|month| dollars(month.dollars())));
         row("  per million commands", months.iter().map(|month| dollars(month.dollars_per_million())));
         for (age, after) in AGES {
             let kept = self.storage.iter().map(|storage| storage.after(after).dollars());
@@ -63,7 +64,7 @@ impl Bill<'_> {
         row("million commands a month", months.iter().map(|month| dollars(month.commands / 1e6)));
         let tasks = |month: &Month| format!("{} + {}", count(month.ingress_tasks), count(month.worker_tasks));
         row("tasks of ingress + worker", months.iter().map(tasks));
-        row("receives a second that bring nothing", months.iter().map(|month| dollars(month.empty_receives)));
+        row("empty receives a second", months.iter().map(|month| dollars(month.empty_receives)));
     }
 
     fn packing(&self) {
@@ -81,12 +82,12 @@ impl Bill<'_> {
         row("dollars per million of these three", all.map(|one| dollars(sum(one))));
     }
 
-    fn kept(&self) {
+    fn stored(&self) {
         let gb = |stored: Stored| dollars((stored.table + stored.indexes) / GB);
         println!();
-        row("kept for good, at commands/s", self.months.iter().map(|month| count(month.rate)));
+        row("stored for good, at commands/s", self.months.iter().map(|month| count(month.rate)));
         row("GB more each month", self.storage.iter().map(|storage| gb(storage.a_month)));
-        row("GB of levels, which don't grow", self.storage.iter().map(|storage| gb(storage.levels)));
+        row("GB of levels, which do not grow", self.storage.iter().map(|storage| gb(storage.levels)));
         for (age, after) in AGES {
             row(&format!("GB after {age}"), self.storage.iter().map(|storage| gb(storage.after(after))));
         }
@@ -112,8 +113,8 @@ impl Bill<'_> {
             row(&format!("  client per {client_per}, tokens of {token_hours} h"), months.iter().map(pair));
         }
         println!(
-            "(Cognito's pricing of 2024 asks for each client; its newer developer guide, \"Monitoring and managing costs\",\n\
-             names only tokens. Where that holds, the first of each pair falls away, and with it as much of the sum above.)"
+            "(Cognito's pricing of 2024 charges for each client. Its newer developer guide, \"Monitoring and managing costs\",\n\
+             names only tokens. If that holds, subtract the first of each pair from the sum above.)"
         );
     }
 
@@ -121,9 +122,9 @@ impl Bill<'_> {
         let Self { measured, assumed, .. } = self;
         let us = |seconds: f64| format!("{:.0}", seconds * 1e6);
         let metrics = measured.metrics.iter().map(|of| format!("{} {}", of.series, of.program));
-        println!("\nList prices of {LIST_IS_OF} (--prices tells them and their pages), without free tiers.");
+        println!("\nList prices of {LIST_IS_OF} (--prices lists them with their pages), without free tiers.");
         println!(
-            "Measured in this run: units above; stored {:.0} bytes a command and {:.0} + {:.0} in indexes a level; CPU µs\n\
+            "Measured in this run: units above; stored {:.0} bytes a command and {:.0} + {:.0} a level in the indexes; CPU µs\n\
              a command: ingress {} (batches {}), worker {} (full packs {}); HTTP bytes a command {:.0} in, {:.0} out;\n\
              a poll: {} read units, {:.0} bytes in, {:.0} out; an alert: {} write units; CloudWatch metrics: {}.",
             measured.stored_per_command.table + measured.stored_per_command.indexes,
@@ -142,7 +143,7 @@ impl Bill<'_> {
             metrics.collect::<Vec<_>>().join(", "),
         );
         println!(
-            "Assumed (options change it): {} commands a request, {} polls each; messages alone below {} commands/s, ten a\n\
+            "Assumed (each has an option): {} commands a request, {} polls each; messages alone below {} commands/s, ten a\n\
              call from there, {} % of commands of hot items; a shop: {} commands/s, {} tills with tokens of {} h, {} levels,\n\
              {} people, {} alerts a day; tasks of {} vCPU ({}) and {} GB, {} % busy, at least {}; {} receivers a worker;\n\
              {} zones, {}; {} metrics of alarms, {} of Container Insights.",
@@ -172,13 +173,13 @@ impl Bill<'_> {
             assumed.insights_metrics,
         );
         println!(
-            "Left out: people's reads, retries, backups beside recovery, requests to KMS, HTTP around queue messages, and\n\
-             what transactions add to stored rows."
+            "Left out: reads by people, retries, backups besides recovery, requests to KMS, HTTP around queue messages, and\n\
+             the overhead of transactions on stored rows."
         );
     }
 }
 
-/// One price a line.
+/// Prints one price a line.
 pub(super) fn prices() {
     println!("list prices of {LIST_IS_OF}, without free tiers\n");
     for price in list::ALL {
@@ -192,12 +193,12 @@ fn row(what: &str, cells: impl IntoIterator<Item = String>) {
     println!("{what:<39}{cells}");
 }
 
-/// Two decimals below a thousand.
+/// Formats an amount, with two decimals below a thousand.
 fn dollars(value: f64) -> String {
     if value < 1_000.0 { format!("{value:.2}") } else { count(value.round()) }
 }
 
-/// With commas between thousands.
+/// Formats a number with commas between thousands.
 fn count(value: f64) -> String {
     let text = value.to_string();
     let (whole, rest) = text.split_once('.').map_or((text.as_str(), String::new()), |(a, b)| (a, format!(".{b}")));

@@ -1,43 +1,16 @@
-//! What is kept for good, and what that costs a month.
+//! Permanent storage and its monthly cost.
 
-use super::assume::Assumptions;
+use super::SECONDS;
+use super::assumptions::Assumptions;
 use super::measure::Measured;
-use super::{GB, SECONDS};
-use crate::prices::{STORED_OVERHEAD_BYTES, list};
+use super::stored::Stored;
 
-/// Stored bytes of table and indexes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
-pub(crate) struct Stored {
-    pub(crate) table: f64,
-    pub(crate) indexes: f64,
-}
-
-impl Stored {
-    /// Of a row, its overhead added; the indexes' is in their size already.
-    pub(crate) fn row(bytes: f64, index_bytes: f64) -> Self {
-        Self { table: bytes + STORED_OVERHEAD_BYTES as f64, indexes: index_bytes }
-    }
-
-    pub(crate) fn times(self, rows: f64) -> Self {
-        Self { table: self.table * rows, indexes: self.indexes * rows }
-    }
-
-    pub(crate) fn plus(self, other: Self) -> Self {
-        Self { table: self.table + other.table, indexes: self.indexes + other.indexes }
-    }
-
-    /// A month's dollars: storage of both, recovery of the table.
-    pub(super) fn dollars(self) -> f64 {
-        list::STORAGE.of((self.table + self.indexes) / GB) + list::PITR.of(self.table / GB)
-    }
-}
-
-/// What a rate leaves behind.
+/// The data that a command rate leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub(super) struct Storage {
-    /// Outcomes and ledger of a month.
+    /// Outcomes and ledger entries of one month.
     pub(super) a_month: Stored,
-    /// Levels, which don't grow with commands.
+    /// Levels, which do not grow with the commands.
     pub(super) levels: Stored,
 }
 
@@ -50,7 +23,7 @@ impl Storage {
         }
     }
 
-    /// After so many months.
+    /// Returns the stored bytes after this many months.
     pub(super) fn after(&self, months: f64) -> Stored {
         self.a_month.times(months).plus(self.levels)
     }
@@ -59,9 +32,10 @@ impl Storage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bill::GB;
 
     #[test]
-    fn an_outcome_and_a_twelfth_of_a_chunk_are_kept_of_each_command() {
+    fn each_command_leaves_an_outcome_and_a_twelfth_of_a_chunk() {
         // (720 + 100) + (710 + 100) / 12 = 887.5 bytes
         let command = Stored::row(720.0, 0.0).plus(Stored::row(710.0, 0.0).times(1.0 / 12.0));
         assert!((command.table - 887.5).abs() < 1e-9);

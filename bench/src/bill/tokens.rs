@@ -1,10 +1,10 @@
-//! Tokens of machines: whose client, and for how long a token holds.
+//! The cost of machine tokens, by clients per shop or till and by token lifetime.
 
 use super::HOURS;
-use super::assume::Assumptions;
+use super::assumptions::Assumptions;
 use crate::prices::list;
 
-/// One way of giving tills their tokens, at each rate.
+/// One way to issue tokens to tills, at each rate.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub(super) struct Choice {
     pub(super) client_per: &'static str,
@@ -12,7 +12,7 @@ pub(super) struct Choice {
     pub(super) months: Vec<Tokens>,
 }
 
-/// A month of it.
+/// One month of it.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub(super) struct Tokens {
     pub(super) clients: f64,
@@ -22,7 +22,7 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// Each till fetches its own tokens, day and night.
+    /// Returns the cost if each till fetches its own tokens around the clock.
     pub(super) fn of(clients: f64, tills: f64, token_hours: f64) -> Self {
         let tokens = tills * HOURS / token_hours;
         Self { clients, tokens, client_dollars: list::CLIENT.of(clients), token_dollars: list::TOKEN.of(tokens) }
@@ -33,7 +33,7 @@ impl Tokens {
     }
 }
 
-/// One client per shop or per till, tokens for a day or an hour.
+/// Returns the four choices: one client per shop or per till, tokens for a day or an hour.
 pub(super) fn choices(rates: &[f64], assumed: &Assumptions) -> Vec<Choice> {
     let choice = |client_per, token_hours| {
         let month = |rate: &f64| {

@@ -1,4 +1,4 @@
-//! What was counted, for people and as JSON.
+//! Prints the counts as a table or as JSON.
 #![expect(clippy::print_stdout, reason = "the report is this program's output")]
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{COMMANDS_PER_S, Counted};
 use crate::prices::{LIST, LIST_IS_OF};
 
-/// Calls and read units of one status poll.
+/// The calls and read units of one status poll.
 type Poll = (BTreeMap<String, u64>, f64);
 
 pub(super) fn json(counted: &[Counted], poll: &Poll) -> Result<()> {
@@ -55,13 +55,13 @@ pub(super) fn table(counted: &[Counted], poll: &Poll) -> Result<()> {
         );
     }
     println!(
-        "\nunits per command; polls that brought nothing are not counted, nor is opening the items. WRU of the table by"
+        "\nUnits are per command. Empty receives and the preparation of items are not counted. WRU of the table follow"
     );
     println!(
-        "AWS's rule, 2 for each begun KB of each row. Index units as the engine counts them: one for each begun KB, the"
+        "AWS's rule: 2 for each started KB of each row. Index units are the engine's: one for each started KB, the lowest"
     );
     println!(
-        "least that any engine counts; a movement of Stockline's changes no index, the usual design's history is one."
+        "count of any engine. Stockline's movements change no index; the history of the usual design is an index."
     );
     for one in counted {
         detail(one);
@@ -73,8 +73,8 @@ pub(super) fn table(counted: &[Counted], poll: &Poll) -> Result<()> {
 fn detail(one: &Counted) {
     println!("\n{}: {}", one.name, one.what);
     println!(
-        "  as the engine says: {:.3} WRU of the table, {:.3} WRU of indexes",
-        one.wru_per_command_as_engine_says, one.index_wru_per_command_as_engine_says
+        "  the engine's count: {:.3} WRU of the table, {:.3} WRU of indexes",
+        one.engine_wru_per_command, one.engine_index_wru_per_command
     );
     for (kind, rows) in &one.rows {
         println!(
@@ -88,7 +88,7 @@ fn detail(one: &Counted) {
         println!("  at {COMMANDS_PER_S} commands/s:");
         println!("    {} takes {:.0} WCU/s", one.hottest_row, one.hottest_row_wcu_per_s);
         println!(
-            "    {} takes {:.0} WCU/s, the most of all partition keys",
+            "    {} takes {:.0} WCU/s, the most of any partition key",
             one.hottest_partition, one.hottest_partition_wcu_per_s
         );
     }

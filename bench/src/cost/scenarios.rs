@@ -1,4 +1,4 @@
-//! What is sold, and how it is sent.
+//! The scenarios: which sales are sent, and how.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,16 +7,16 @@ use stockline_core::domain::{ItemId, LocationId, LocationSettings};
 use stockline_core::ports::Locations;
 
 use super::{BATCH, CostOptions, LOW_LOAD_COMMANDS, Scenario};
-use crate::load::Dice;
-use crate::stage::{Opening, SALES_PER_CHUNK};
+use crate::rng::Rng;
+use crate::testbed::{Opening, SALES_PER_CHUNK};
 use crate::till;
 
-/// Where everything is sold that is not till data.
+/// The location of all sales that are not till data.
 const LOCATION: &str = "main";
-/// Requests of the hot item that gather, so that receives are full.
+/// Requests of the hot item gather in the queue, so that receives are full.
 const HOT_GATHER: usize = 4;
 
-/// The scenario of this name.
+/// Returns the scenario of this name.
 pub(super) fn make(name: &str, options: &CostOptions) -> Result<Scenario> {
     match name {
         "uniform" => uniform(options.items, options.rounds),
@@ -27,55 +27,55 @@ pub(super) fn make(name: &str, options: &CostOptions) -> Result<Scenario> {
     }
 }
 
-/// Each item once a round, in another order each time: one command per message and fold, the dearest case.
+/// Sells each item once a round, in a new order each time: one command per message and fold, the most expensive case.
 fn uniform(items: usize, rounds: usize) -> Result<Scenario> {
     let requests = uniform_sales(items, rounds);
     let what =
         format!("{items} items, each sold {rounds} times in shuffled order, one command a message, full batches");
-    // A round is settled before the next begins: no two sales of an item wait at once.
+    // A round is settled before the next starts, so two sales of an item never wait together.
     let gather = items.div_ceil(BATCH);
     Ok(Scenario { name: "uniform", what, openings: openings(items)?, requests, gather })
 }
 
-/// The sales of the uniform load, by request.
+/// Returns the sales of the uniform load, by request.
 pub(super) fn uniform_sales(items: usize, rounds: usize) -> Vec<Vec<String>> {
-    let mut dice = Dice::new(29);
+    let mut rng = Rng::new(29);
     let mut sales = Vec::with_capacity(items * rounds);
     for _ in 0..rounds {
         let mut order: Vec<_> = (0..items).collect();
         for at in (1..items).rev() {
-            order.swap(at, dice.below(at + 1));
+            order.swap(at, rng.below(at + 1));
         }
-        let round: Vec<_> = order.iter().map(|item| sale(&mut dice, &format!("item-{item}"), LOCATION, "1")).collect();
+        let round: Vec<_> = order.iter().map(|item| sale(&mut rng, &format!("item-{item}"), LOCATION, "1")).collect();
         sales.extend(round.chunks(BATCH).map(<[String]>::to_vec));
     }
     sales
 }
 
-/// One item takes everything; packs are as full as at thousands of commands a second.
+/// Sells one item only, with packs as full as at thousands of commands a second.
 fn hot(commands: usize) -> Result<Scenario> {
-    let mut dice = Dice::new(31);
-    let sales: Vec<_> = (0..commands).map(|_| sale(&mut dice, "item-0", LOCATION, "1")).collect();
+    let mut rng = Rng::new(31);
+    let sales: Vec<_> = (0..commands).map(|_| sale(&mut rng, "item-0", LOCATION, "1")).collect();
     let requests = sales.chunks(BATCH).map(<[String]>::to_vec).collect();
     let what = "one item, packs as full as at 5,000 commands a second".to_owned();
     Ok(Scenario { name: "hot", what, openings: openings(1)?, requests, gather: HOT_GATHER })
 }
 
-/// One command at a time, each settled before the next is sent.
+/// Sends one command at a time and settles it before the next.
 fn low_load() -> Result<Scenario> {
-    let mut dice = Dice::new(37);
+    let mut rng = Rng::new(37);
     let items = LOW_LOAD_COMMANDS;
-    let requests = (0..items).map(|item| vec![sale(&mut dice, &format!("item-{item}"), LOCATION, "1")]).collect();
+    let requests = (0..items).map(|item| vec![sale(&mut rng, &format!("item-{item}"), LOCATION, "1")]).collect();
     let what = "one command a message, one message a call".to_owned();
     Ok(Scenario { name: "low-load", what, openings: openings(items)?, requests, gather: 1 })
 }
 
-/// One item, sold once.
+/// Sells one item once.
 pub(super) fn one_sale() -> Result<Scenario> {
     Ok(Scenario { requests: uniform_sales(1, 1), openings: openings(1)?, ..low_load()? })
 }
 
-/// Sale lines of tills in order of time, as `stockline load` sends them.
+/// Sends the sale lines of tills in time order, as `stockline load` does.
 fn till_data(options: &CostOptions) -> Result<Scenario> {
     let made_up = tempfile::tempdir()?;
     let source = match &options.till {
@@ -90,30 +90,30 @@ fn till_data(options: &CostOptions) -> Result<Scenario> {
     for line in &lines {
         places.entry(line.product.clone()).or_default().insert(line.store.clone());
     }
-    let mut dice = Dice::new(41);
+    let mut rng = Rng::new(41);
     let mut openings = Vec::with_capacity(places.len());
     for (product, stores) in &places {
         let locations = stores.iter().map(|store| store.parse()).collect::<Result<Vec<_>, _>>()?;
-        openings.push(Opening { item_id: product.parse()?, locations, sales: dice.below(SALES_PER_CHUNK) });
+        openings.push(Opening { item_id: product.parse()?, locations, sales: rng.below(SALES_PER_CHUNK) });
     }
-    let sales: Vec<_> = lines.iter().map(|line| line.to_command(dice.uuid())).collect();
+    let sales: Vec<_> = lines.iter().map(|line| line.to_command(rng.uuid())).collect();
     let origin = if options.till.is_some() { "real" } else { "made-up" };
     let what = format!("{} {origin} sale lines of {} items in order of time, by {BATCH}", sales.len(), places.len());
     let requests = sales.chunks(BATCH).map(<[String]>::to_vec).collect();
     Ok(Scenario { name: "till", what, openings, requests, gather: 1 })
 }
 
-/// Items whose tails are as full as chance has them.
+/// Returns items with tails of random length.
 fn openings(items: usize) -> Result<Vec<Opening>> {
-    let mut dice = Dice::new(43);
+    let mut rng = Rng::new(43);
     let opening = |item| {
         let item_id: ItemId = format!("item-{item}").parse()?;
-        Ok(Opening { item_id, locations: vec![LOCATION.parse()?], sales: dice.below(SALES_PER_CHUNK) })
+        Ok(Opening { item_id, locations: vec![LOCATION.parse()?], sales: rng.below(SALES_PER_CHUNK) })
     };
     (0..items).map(opening).collect()
 }
 
-/// Registers the places where something is sold.
+/// Registers the locations of the openings.
 pub(super) async fn put_locations(locations: &dyn Locations, openings: &[Opening]) -> Result<()> {
     let named: BTreeSet<&LocationId> = openings.iter().flat_map(|opening| &opening.locations).collect();
     for location_id in named {
@@ -123,8 +123,8 @@ pub(super) async fn put_locations(locations: &dyn Locations, openings: &[Opening
     Ok(())
 }
 
-fn sale(dice: &mut Dice, item: &str, location: &str, quantity: &str) -> String {
-    let (id, receipt) = (dice.uuid(), 31_198_000_000 + dice.below(1_000_000));
+fn sale(rng: &mut Rng, item: &str, location: &str, quantity: &str) -> String {
+    let (id, receipt) = (rng.uuid(), 31_198_000_000 + rng.below(1_000_000));
     format!(
         r#"{{"type":"sell","command_id":"{id}","item_id":"{item}","location_id":"{location}","quantity":"{quantity}","on_shortage":"allow","device_id":"till-1","reference":"{receipt}"}}"#
     )

@@ -2,11 +2,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::*;
 use crate::engine::{Engine, TABLE};
-use crate::load::Dice;
-use crate::stub::Stub;
+use crate::rng::Rng;
+use crate::sqs_stub::SqsStub;
 use crate::usual;
 
-/// A put of a row of so many bytes by DynamoDB's count.
+/// Returns a put of a row with this many bytes by DynamoDB's count.
 fn put(pk: &str, sk: &str, bytes: usize) -> TransactWriteItem {
     let row = [("pk", pk), ("sk", sk)];
     let mut item: HashMap<_, _> =
@@ -18,7 +18,7 @@ fn put(pk: &str, sk: &str, bytes: usize) -> TransactWriteItem {
 }
 
 #[tokio::test]
-async fn a_transaction_takes_two_units_for_each_begun_kilobyte_of_each_row() {
+async fn a_transaction_takes_two_units_for_each_started_kilobyte_of_each_row() {
     let (engine, meter) = (Engine::start().unwrap(), Meter::default());
     engine.create_table().await.unwrap();
     let client = engine.client(Some(meter.clone()));
@@ -53,10 +53,10 @@ async fn a_failed_transaction_is_counted_by_the_rules() {
 
 #[tokio::test]
 async fn the_usual_design_writes_three_rows_and_sends_one_message_a_command() {
-    let (engine, meter, stub) = (Engine::start().unwrap(), Meter::default(), Stub::start().unwrap());
-    let mut dice = Dice::new(1);
+    let (engine, meter, stub) = (Engine::start().unwrap(), Meter::default(), SqsStub::start().unwrap());
+    let mut rng = Rng::new(1);
     let sale = |n| {
-        let id = dice.uuid();
+        let id = rng.uuid();
         format!(r#"{{"type":"sell","command_id":"{id}","item_id":"item-{n}","location_id":"main","quantity":"1"}}"#)
     };
     let sales: Vec<_> = (0..10).map(sale).collect();

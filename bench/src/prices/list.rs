@@ -1,25 +1,25 @@
-//! List prices of us-east-1 in November 2026, without free tiers, discounts and the cheaper tiers of large amounts.
+//! List prices of us-east-1 in November 2026, without free tiers, discounts or volume tiers.
 //!
-//! The pages show their tables by script, so each figure was read where a page, its worked example or the price list
-//! is quoted; where sources differ, the note says how.
+//! The pages build their tables by script. Each figure was therefore read from a quotation of the page, of its worked
+//! example or of the price list. If sources differ, the text says how.
 
-/// What AWS asks for so many units.
+/// One price.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub(crate) struct Price {
-    /// What is paid for.
+    /// The service or part that is billed.
     pub(crate) what: &'static str,
-    /// In dollars.
+    /// The price in dollars.
     pub(crate) dollars: f64,
-    /// For so many units.
+    /// The number of units that the price covers.
     pub(crate) per: f64,
-    /// The unit.
+    /// The name of the unit.
     pub(crate) unit: &'static str,
-    /// Where it is listed.
+    /// The page that lists it.
     pub(crate) page: &'static str,
 }
 
 impl Price {
-    /// Dollars for so many units.
+    /// Returns the dollars for this many units.
     pub(crate) fn of(&self, units: f64) -> f64 {
         units / self.per * self.dollars
     }
@@ -36,7 +36,7 @@ macro_rules! prices {
                 Price { what: $what, dollars: $dollars, per: $per, unit: $unit, page: $page };
         )*
 
-        /// All of them.
+        /// All prices.
         pub(crate) const ALL: &[Price] = &[$($name),*];
     };
 }
@@ -57,14 +57,14 @@ prices! {
     FARGATE_X86_VCPU = 0.040_48 per 1.0, "vCPU-h", "Fargate on x86-64", "AWS Fargate pricing";
     FARGATE_X86_GB = 0.004_445 per 1.0, "GB-h", "Fargate memory on x86-64", "AWS Fargate pricing";
     ALB = 0.022_5 per 1.0, "h", "Application Load Balancer", "Elastic Load Balancing pricing";
-    LCU = 0.008 per 1.0, "LCU-h", "its capacity units", "Elastic Load Balancing pricing";
+    LCU = 0.008 per 1.0, "LCU-h", "load balancer capacity units", "Elastic Load Balancing pricing";
     NAT = 0.045 per 1.0, "h", "NAT gateway", "Amazon VPC pricing, NAT gateway";
-    NAT_GB = 0.045 per 1.0, "GB", "its data", "Amazon VPC pricing, NAT gateway";
+    NAT_GB = 0.045 per 1.0, "GB", "data through a NAT gateway", "Amazon VPC pricing, NAT gateway";
     ENDPOINT = 0.01 per 1.0, "zone-h", "interface endpoint", "AWS PrivateLink pricing";
-    ENDPOINT_GB = 0.01 per 1.0, "GB", "its data", "AWS PrivateLink pricing";
+    ENDPOINT_GB = 0.01 per 1.0, "GB", "data through an interface endpoint", "AWS PrivateLink pricing";
     IPV4 = 0.005 per 1.0, "h", "public IPv4 address", "Amazon VPC pricing, public IPv4";
     TRANSFER_OUT = 0.09 per 1.0, "GB", "data to the internet, first 10 TB", "Amazon EC2 on-demand pricing, data transfer";
-    LOGS = 0.50 per 1.0, "GB", "CloudWatch logs taken in", "Amazon CloudWatch pricing";
+    LOGS = 0.50 per 1.0, "GB", "CloudWatch logs ingested", "Amazon CloudWatch pricing";
     METRIC = 0.30 per 1.0, "metric-month", "CloudWatch custom metrics, Container Insights too", "Amazon CloudWatch pricing";
     ALARM = 0.10 per 1.0, "metric-month", "metrics of CloudWatch alarms", "Amazon CloudWatch pricing";
     DASHBOARD = 3.0 per 1.0, "month", "CloudWatch dashboard", "Amazon CloudWatch pricing";
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_price_is_of_as_many_units_as_it_says() {
+    fn a_price_covers_its_number_of_units() {
         assert_eq!(WRU.of(4_000_000.0), 2.5);
         assert!((TOKEN.of(1.0) - 0.002_25).abs() < 1e-12);
         assert_eq!(ALB.of(0.0), 0.0);

@@ -1,9 +1,9 @@
 use super::*;
 use crate::bill::measure::{Http, Metrics};
-use crate::bill::storage::Stored;
+use crate::bill::stored::Stored;
 use crate::cpu::CpuFigures;
 
-/// Round figures near the measured ones.
+/// Returns round figures near the measured ones.
 fn measured() -> Measured {
     let http = Http { request_bytes: 1_000.0, answer_bytes: 400.0 };
     let alone = PerCommand { wru: 4.25, rru: 2.0, sqs_requests: 3.0, receives: 1.0, sqs_bytes: 700.0, http };
@@ -44,17 +44,17 @@ fn dollars(month: &Month, service: &str) -> f64 {
 }
 
 #[test]
-fn one_command_a_second_pays_for_what_stands_there_and_for_polls() {
+fn one_command_a_second_pays_for_the_fixed_parts_and_for_polls() {
     let month = month(1.0, &measured(), &Assumptions::default());
     assert_eq!((month.commands, month.shops), (2_628_000.0, 1.0));
     assert_eq!((month.ingress_tasks, month.worker_tasks), (2.0, 2.0));
-    // 2.628 M × 4.25 × $0.625; × 3 × $0.125, the poll among them; × 3 × $0.50
+    // 2.628 M × 4.25 × $0.625; × 3 × $0.125, polls included; × 3 × $0.50
     assert_close(dollars(&month, "DynamoDB writes"), 6.981);
-    assert_close(dollars(&month, "DynamoDB reads, polls of the status too"), 0.9855);
+    assert_close(dollars(&month, "DynamoDB reads, status polls included"), 0.9855);
     assert_close(dollars(&month, "SQS FIFO, messages"), 3.942);
-    // 1 / (exp(1/8 × 10) − 1) = 0.4016, and 2 looks in 30 s: × 2.628 M × $0.50
+    // 1 / (exp(1/8 × 10) − 1) = 0.4016, and 2 polls of the dead letter queue in 30 s: × 2.628 M × $0.50
     assert_close(month.empty_receives, 0.4016);
-    assert_close(dollars(&month, "SQS FIFO, polls that bring nothing"), 0.6152);
+    assert_close(dollars(&month, "SQS FIFO, empty receives"), 0.6152);
     // 2 × 730 h × (0.5 × 0.03238 + 0.00356)
     assert_close(dollars(&month, "Fargate, worker"), 28.835);
     // 730 × 0.0225, and 2,900 bytes a second: 0.00972 units × 730 × 0.008
@@ -71,7 +71,7 @@ fn one_command_a_second_pays_for_what_stands_there_and_for_polls() {
 }
 
 #[test]
-fn ten_thousand_a_second_take_full_calls_and_tasks_by_their_cpu() {
+fn ten_thousand_a_second_use_full_calls_and_tasks_by_their_cpu() {
     let assumed = Assumptions::default();
     let month = month(10_000.0, &measured(), &assumed);
     // 10,000 × 100 µs = 1 vCPU for commands, another for polls, at half of 0.5 vCPU a task
@@ -86,14 +86,14 @@ fn ten_thousand_a_second_take_full_calls_and_tasks_by_their_cpu() {
 }
 
 #[test]
-fn an_idle_worker_polls_once_in_its_wait_and_a_busy_one_never_in_vain() {
+fn an_idle_worker_polls_once_per_wait_and_a_busy_one_gets_no_empty_receive() {
     assert_eq!(empty_receives(0.0, 8.0), 0.8);
     assert_close(empty_receives(0.001, 8.0), 0.7995);
     assert!(empty_receives(100.0, 8.0) < 1e-40);
 }
 
 #[test]
-fn batches_share_what_a_request_costs() {
+fn batches_share_the_cost_of_a_request() {
     assert_eq!(at_size(100.0, 20.0, 100.0, 1.0), 100.0);
     assert_close(at_size(100.0, 20.0, 100.0, 100.0), 20.0);
     let batches = Assumptions { commands_per_request: 500.0, polls: 0.0, ..Assumptions::default() };

@@ -1,11 +1,11 @@
-//! Which message is delivered next.
+//! Decides which message is delivered next.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// A group has at most so many messages out.
+/// A group has at most this many messages in flight.
 const IN_FLIGHT_PER_GROUP_MAX: usize = 10;
 
 #[derive(Debug, Clone)]
@@ -14,23 +14,25 @@ struct Message {
     receives: u32,
 }
 
+/// The messages of one group.
 #[derive(Debug, Default)]
-struct Group {
-    /// By sequence number.
+struct GroupQueue {
+    /// The waiting messages by sequence number.
     waiting: BTreeMap<u64, Message>,
-    out: usize,
-    listed: bool,
+    in_flight: usize,
+    is_ready: bool,
 }
 
+/// A delivered message that is not deleted.
 #[derive(Debug)]
-struct Out {
+struct InFlight {
     group: String,
     sequence: u64,
     message: Message,
     until: Instant,
 }
 
-/// A message as delivered.
+/// A delivered message.
 #[derive(Debug)]
 pub(super) struct Delivered {
     handle: String,
@@ -53,13 +55,13 @@ impl Delivered {
     }
 }
 
-/// One queue's messages.
+/// The messages of one queue.
 #[derive(Debug, Default)]
 pub(super) struct Fifo {
-    groups: HashMap<String, Group>,
-    /// Groups with waiting messages and none out, oldest first.
+    groups: HashMap<String, GroupQueue>,
+    /// Groups with waiting messages and none in flight, in the order in which they became ready.
     ready: VecDeque<String>,
-    out: HashMap<String, Out>,
+    in_flight: HashMap<String, InFlight>,
     last_sequence: u64,
     last_handle: u64,
     depth: usize,
@@ -70,17 +72,17 @@ impl Fifo {
         self.depth
     }
 
-    /// Appends a message; its id.
+    /// Appends a message and returns its id.
     pub(super) fn send(&mut self, group: &str, body: &str) -> String {
         self.last_sequence += 1;
         self.depth += 1;
         let message = Message { body: body.to_owned(), receives: 0 };
         self.groups.entry(group.to_owned()).or_default().waiting.insert(self.last_sequence, message);
-        self.list(group);
+        self.mark_ready(group);
         self.last_sequence.to_string()
     }
 
-    /// The next messages: of the group that is ready longest as many as it has, then of the next.
+    /// Delivers up to `max` messages: first those of the group that has been ready longest, then those of the next.
     pub(super) fn receive(&mut self, max: usize, visibility: Duration) -> Vec<Delivered> {
         self.bring_back_overdue();
         let until = Instant::now() + visibility;
@@ -91,68 +93,72 @@ impl Fifo {
             let Some(group) = self.groups.get_mut(&name) else {
                 continue;
             };
-            group.listed = false;
+            group.is_ready = false;
             let room = (max - delivered.len()).min(IN_FLIGHT_PER_GROUP_MAX);
-            while group.out < room
+            while group.in_flight < room
                 && let Some((sequence, mut message)) = group.waiting.pop_first()
             {
                 message.receives += 1;
-                group.out += 1;
+                group.in_flight += 1;
                 self.last_handle += 1;
                 let handle = self.last_handle.to_string();
                 let (receives, body) = (message.receives, message.body.clone());
                 delivered.push(Delivered { handle: handle.clone(), group: name.clone(), sequence, receives, body });
-                self.out.insert(handle, Out { group: name.clone(), sequence, message, until });
+                self.in_flight.insert(handle, InFlight { group: name.clone(), sequence, message, until });
             }
         }
         delivered
     }
 
-    /// Deletes a message that is out; another handle does nothing.
+    /// Deletes a message in flight; an unknown handle does nothing.
     pub(super) fn delete(&mut self, handle: &str) {
-        if let Some(out) = self.out.remove(handle) {
+        if let Some(message) = self.in_flight.remove(handle) {
             self.depth -= 1;
-            self.returned(&out.group);
+            self.settled(&message.group);
         }
     }
 
-    /// Sets how long from now a message stays out.
+    /// Sets how long a message stays in flight from now.
     pub(super) fn hide(&mut self, handle: &str, time: Duration) {
-        if let Some(out) = self.out.get_mut(handle) {
-            out.until = Instant::now() + time;
+        if let Some(message) = self.in_flight.get_mut(handle) {
+            message.until = Instant::now() + time;
         }
         self.bring_back_overdue();
     }
 
     fn bring_back_overdue(&mut self) {
         let now = Instant::now();
-        let overdue = self.out.extract_if(|_, out| out.until <= now).map(|(_, out)| out).collect::<Vec<_>>();
-        for Out { group, sequence, message, .. } in overdue {
+        let overdue = self
+            .in_flight
+            .extract_if(|_, message| message.until <= now)
+            .map(|(_, message)| message)
+            .collect::<Vec<_>>();
+        for InFlight { group, sequence, message, .. } in overdue {
             if let Some(of) = self.groups.get_mut(&group) {
                 of.waiting.insert(sequence, message);
             }
-            self.returned(&group);
+            self.settled(&group);
         }
     }
 
-    fn returned(&mut self, name: &str) {
+    fn settled(&mut self, name: &str) {
         if let Some(group) = self.groups.get_mut(name) {
-            group.out -= 1;
-            if group.out == 0 && group.waiting.is_empty() {
+            group.in_flight -= 1;
+            if group.in_flight == 0 && group.waiting.is_empty() {
                 self.groups.remove(name);
                 return;
             }
         }
-        self.list(name);
+        self.mark_ready(name);
     }
 
-    fn list(&mut self, name: &str) {
+    fn mark_ready(&mut self, name: &str) {
         if let Some(group) = self.groups.get_mut(name)
-            && !group.listed
-            && group.out == 0
+            && !group.is_ready
+            && group.in_flight == 0
             && !group.waiting.is_empty()
         {
-            group.listed = true;
+            group.is_ready = true;
             self.ready.push_back(name.to_owned());
         }
     }
@@ -169,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_waits_until_what_is_out_is_deleted() {
+    fn a_group_waits_until_its_messages_in_flight_are_deleted() {
         let mut fifo = Fifo::default();
         for n in 0..12 {
             fifo.send("a", &n.to_string());
@@ -186,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_comes_again_in_order() {
+    fn a_returned_message_keeps_its_place_in_the_order() {
         let mut fifo = Fifo::default();
         for body in ["0", "1", "2"] {
             fifo.send("a", body);

@@ -1,7 +1,7 @@
-//! SQS FIFO in this process, as far as Stockline uses it, and a count of what SQS would bill.
+//! A stand-in for SQS FIFO in this process, as far as Stockline uses it. It counts what SQS would bill.
 //!
-//! It speaks the JSON protocol, so that the real adapter and the real SDK talk to it. Groups deliver at most ten
-//! messages until these are deleted or visible again. There is no deduplication and no dead letter queue.
+//! It speaks the JSON protocol, so the real adapter and the real SDK can use it. A group delivers at most ten messages
+//! until they are deleted or visible again. There is no deduplication and no dead letter queue.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -18,112 +18,115 @@ use tokio::sync::Notify;
 
 mod fifo;
 
+use crate::background_server::BackgroundServer;
 use crate::prices::sqs_requests;
-use crate::side::SideServer;
 use fifo::Fifo;
 
-/// For how long a delivery is held unless the receive says otherwise.
+/// The default visibility timeout of a delivery.
 pub(crate) const VISIBILITY: Duration = Duration::from_secs(120);
 
-/// Requests as counted, and as SQS bills them: by 64 KB of payload.
+/// Requests as made, and as SQS bills them: per 64 KB of payload.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Billed {
-    /// Calls.
+    /// The number of calls.
     pub(crate) calls: u64,
-    /// Billed requests.
+    /// The number of billed requests.
     pub(crate) requests: u64,
-    /// Message bytes.
+    /// The bytes of the messages.
     pub(crate) bytes: u64,
 }
 
-/// By action; receives that brought nothing stand under `ReceiveMessage (empty)`.
+/// The counts by action. Empty receives are counted under `ReceiveMessage (empty)`.
 pub(crate) type BilledByAction = BTreeMap<&'static str, Billed>;
 
-/// Polls that brought nothing: they depend on time and not on commands.
+/// Empty receives: their number depends on time, not on commands.
 pub(crate) const EMPTY_RECEIVE: &str = "ReceiveMessage (empty)";
 
 #[derive(Debug, Default)]
-struct Inner {
+struct State {
     fifo: Fifo,
     billed: BilledByAction,
-    /// Receives wait although there are messages.
+    /// Whether receives wait although there are messages.
     held: bool,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    inner: Mutex<Inner>,
+    inner: Mutex<State>,
     arrived: Notify,
 }
 
 impl Shared {
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, State> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A running queue; it ends when dropped.
+/// A running queue. It stops when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Stub {
-    server: SideServer,
+pub(crate) struct SqsStub {
+    server: BackgroundServer,
     shared: Arc<Shared>,
 }
 
-impl Stub {
-    /// An empty queue on a thread of its own.
+impl SqsStub {
+    /// Starts an empty queue on its own thread.
     pub(crate) fn start() -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let router = Router::new().fallback(answer).with_state(shared.clone());
         let serve = async |listener| {
-            // It ends when it is dropped; an error before shows in its first call.
+            // It stops when it is dropped. An earlier error shows up in the first call.
             let _ = axum::serve(listener, router).await;
         };
-        Ok(Self { server: SideServer::start("stub", serve)?, shared })
+        Ok(Self { server: BackgroundServer::start("stub", serve)?, shared })
     }
 
-    /// The endpoint.
+    /// Returns the endpoint.
     pub(crate) fn url(&self) -> &str {
         self.server.url()
     }
 
-    /// The queue.
+    /// Returns the address of the queue.
     pub(crate) fn queue_url(&self) -> String {
         format!("{}/queue.fifo", self.url())
     }
 
-    /// Delivers nothing until it is told to again, so that messages gather.
+    /// Stops or resumes delivery, so that messages can gather.
     pub(crate) fn hold(&self, held: bool) {
         self.shared.inner().held = held;
         self.shared.arrived.notify_waiters();
     }
 
-    /// Messages that are not deleted.
+    /// Returns the number of messages that are not deleted.
     pub(crate) fn depth(&self) -> usize {
         self.shared.inner().fifo.depth()
     }
 
-    /// Waits until every message is deleted; fails where none was for `patience`.
+    /// Waits until every message is deleted; fails if none was deleted for `patience`.
     pub(crate) async fn drained(&self, patience: Duration) -> Result<()> {
         let (mut depth, mut since) = (self.depth(), Instant::now());
         while depth > 0 {
-            // The worker's calls tell nobody when the last message is gone; `patience` bounds the asking.
+            // Nothing signals the last delete, so this polls, bounded by `patience`.
             tokio::time::sleep(Duration::from_millis(2)).await;
             let now = self.depth();
             if now != depth {
                 (depth, since) = (now, Instant::now());
             }
-            anyhow::ensure!(since.elapsed() < patience, "{depth} messages are stuck: nothing was deleted for long");
+            anyhow::ensure!(
+                since.elapsed() < patience,
+                "{depth} messages are stuck: none was deleted for {patience:?}"
+            );
         }
         Ok(())
     }
 
-    /// Begins to count anew; what was counted.
+    /// Resets the counts and returns them.
     pub(crate) fn reset(&self) -> BilledByAction {
         std::mem::take(&mut self.shared.inner().billed)
     }
 }
 
-/// What one request came to: the answer, under which name it is billed, and the message bytes it carried.
+/// The result of one request: the answer, the name under which it is billed, and the message bytes that it carried.
 struct Done {
     answer: Value,
     billed_as: &'static str,
@@ -136,7 +139,7 @@ impl Done {
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(extract::State(shared): extract::State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let input: Value = serde_json::from_slice(&body).unwrap_or_default();
     let Some(done) = act(&shared, target.trim_start_matches("AmazonSQS."), &input).await else {
@@ -219,7 +222,7 @@ fn send(shared: &Shared, billed_as: &'static str, entries: &[Value]) -> Done {
     Done { answer, billed_as, bytes }
 }
 
-/// Waits as long as the request allows for messages to come.
+/// Waits for messages as long as the request allows.
 async fn receive(shared: &Shared, input: &Value) -> Done {
     let number = |name: &str| input.get(name).and_then(Value::as_u64);
     let max = usize::try_from(number("MaxNumberOfMessages").unwrap_or(1)).unwrap_or(1);

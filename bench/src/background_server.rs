@@ -5,16 +5,16 @@ use anyhow::Result;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// A server on a loopback port, on a thread and a runtime of its own. It ends when dropped.
+/// A server on a loopback port, with its own thread and runtime. It stops when it is dropped.
 #[derive(Debug)]
-pub(crate) struct SideServer {
+pub(crate) struct BackgroundServer {
     url: String,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl SideServer {
-    /// Listens, and serves on a thread of this name.
+impl BackgroundServer {
+    /// Listens on a free port and serves on a thread of this name.
     pub(crate) fn start<F, Serving>(thread_name: &str, serve: F) -> Result<Self>
     where
         F: FnOnce(TcpListener) -> Serving + Send + 'static,
@@ -39,17 +39,17 @@ impl SideServer {
         Ok(Self { url, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Where it listens.
+    /// Returns the address.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 }
 
-impl Drop for SideServer {
+impl Drop for BackgroundServer {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // It only ends; what it held is gone with it.
+            // A panic of the server has already shown up in its callers.
             let _ = thread.join();
         }
     }
