@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stockline_core::domain::{Alert, LocationId, Timestamp};
 use stockline_core::ports::Claimed;
-use stockline_service::{Retry, Shutdown};
+use stockline_service::{Retry, Shutdown, trace};
 
 use crate::compose;
 use crate::config::{Adapters, Config};
@@ -193,8 +193,12 @@ impl Alerts {
 
     /// Sends one mail for claimed alerts, then marks them.
     async fn mail(&self, to: &[String], alerts: &[(Alert, &Contact)], window: SendWindow<'_>) -> Notified {
+        let spans: Vec<_> = alerts.iter().filter_map(|(alert, _)| trace::alert(alert)).collect();
         let mail = compose::alert_mail(alerts, to, self.config.public_url.as_deref());
         self.deliveries.deliver(&mail, window).await?;
+        for span in spans {
+            tracing::debug!(target: trace::TARGET, parent: &span, "an alert is mailed");
+        }
         let sent_at = self.adapters.clock.now();
         self.unmarked().extend(alerts.iter().map(|(alert, _)| (alert.id(), sent_at)));
         self.meters.alerts_mailed.increment(alerts.len() as u64);

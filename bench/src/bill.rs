@@ -1,7 +1,7 @@
 //! Computes a month's cost on AWS from units per command measured here, list prices, and assumptions that are printed.
 
 use anyhow::Result;
-use stockline_service::install_metrics;
+use stockline_service::install_metrics_and_emf;
 
 mod assumptions;
 mod measure;
@@ -43,11 +43,8 @@ pub(crate) fn run(options: &BillOptions) -> Result<()> {
         print::prices();
         return Ok(());
     }
-    let recorder = install_metrics()?;
-    let measured = measure::measure(&|| {
-        recorder.run_upkeep();
-        recorder.render()
-    })?;
+    let (_, emf) = install_metrics_and_emf()?;
+    let measured = measure::measure(&emf)?;
     let assumed = &options.assumptions;
     let months: Vec<_> = options.rates.iter().map(|rate| model::month(*rate, &measured, assumed)).collect();
     let storage: Vec<_> = options.rates.iter().map(|rate| Storage::of(*rate, &measured, assumed)).collect();

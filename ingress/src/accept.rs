@@ -7,6 +7,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use stockline_core::domain::{Command, CommandId, Queued, Record, encode_command};
 
+use stockline_service::trace;
+
 use crate::access::Caller;
 use crate::answer;
 use crate::app::App;
@@ -47,6 +49,7 @@ pub(crate) async fn queue(
                 retry: 0,
                 resubmits: replaced.map(Record::reference),
                 first_accepted_at: replaced.map(Record::first_accepted_at),
+                trace: caller.trace(),
             };
             let envelope = encode_command(&queued);
             (accepted, packer::Line { item_id: queued.command.item_id, envelope })
@@ -56,6 +59,7 @@ pub(crate) async fn queue(
         return Err(Problem::overloaded());
     };
     let failed = queued.iter().filter(|queued| !**queued).count();
+    tracing::debug!(target: trace::TARGET, commands = queued.len(), failed, "commands are sent to the queue");
     app.command_metrics.submitted(queued.len() - failed, failed);
     let line = |(accepted, queued): (Accepted, bool)| match queued {
         true => {

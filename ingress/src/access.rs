@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use stockline_core::domain::{Command, LocationId};
+use stockline_core::domain::{Command, LocationId, Trace};
 
 use crate::app::App;
 use crate::auth::{Principal, Refusal, SubmitAs};
@@ -15,13 +15,17 @@ use crate::view::Viewer;
 
 /// The caller of a request. A handler with this argument runs only if the token is valid and names a role.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller(Principal);
+pub(crate) struct Caller {
+    principal: Principal,
+    trace: Option<Trace>,
+}
 
 impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        app.token_check.check(parts.headers.get(AUTHORIZATION)).await.map(Self).map_err(refused)
+        let principal = app.token_check.check(parts.headers.get(AUTHORIZATION)).await.map_err(refused)?;
+        Ok(Self { principal, trace: parts.extensions.get().cloned() })
     }
 }
 
@@ -40,12 +44,17 @@ fn refused(refusal: Refusal) -> Problem {
 impl Caller {
     /// Returns the token's `sub` or `client_id`.
     pub(crate) fn submitted_by(&self) -> Arc<str> {
-        Arc::clone(&self.0.submitted_by)
+        Arc::clone(&self.principal.submitted_by)
+    }
+
+    /// Returns what the logs of this request are found by; its commands carry it on.
+    pub(crate) fn trace(&self) -> Option<Trace> {
+        self.trace.clone()
     }
 
     /// Returns what the caller may see.
     pub(crate) fn viewer(&self) -> Viewer {
-        let rights = &self.0.rights;
+        let rights = &self.principal.rights;
         Viewer {
             submits_as: self.submitted_by(),
             costs: rights.may_read_costs().is_ok(),
@@ -56,27 +65,27 @@ impl Caller {
 
     /// May the caller submit this command?
     pub(crate) fn may_submit(&self, command: &Command, staff_may: &StaffMay) -> Result<(), Problem> {
-        self.0.rights.may_submit(command, staff_may).map_err(Problem::forbidden)
+        self.principal.rights.may_submit(command, staff_may).map_err(Problem::forbidden)
     }
 
     /// May the caller read stock, items, movements, alerts and refused commands? Its [`Viewer`] decides which of them.
     pub(crate) fn may_read(&self) -> Result<(), Problem> {
-        self.0.rights.may_read().map_err(Problem::forbidden)
+        self.principal.rights.may_read().map_err(Problem::forbidden)
     }
 
     /// May the caller read the status of commands?
     pub(crate) fn may_read_status(&self) -> Result<(), Problem> {
-        self.0.rights.may_read_status().map_err(Problem::forbidden)
+        self.principal.rights.may_read_status().map_err(Problem::forbidden)
     }
 
     /// May the caller read what belongs to this location?
     pub(crate) fn may_read_location(&self, location_id: &LocationId) -> Result<(), Problem> {
-        self.0.rights.may_read_location(location_id).map_err(Problem::forbidden)
+        self.principal.rights.may_read_location(location_id).map_err(Problem::forbidden)
     }
 
     /// May the caller resubmit refused commands?
     pub(crate) fn may_resubmit(&self) -> Result<(), Problem> {
-        if self.0.rights.submit == SubmitAs::Manager {
+        if self.principal.rights.submit == SubmitAs::Manager {
             return Ok(());
         }
         Err(Problem::new(
@@ -87,7 +96,7 @@ impl Caller {
 
     /// May the caller change the settings of this location, or register it?
     pub(crate) fn may_manage_location(&self, location_id: &LocationId, exists: bool) -> Result<(), Problem> {
-        let rights = &self.0.rights;
+        let rights = &self.principal.rights;
         let may = if exists { rights.may_manage_location(location_id) } else { rights.may_manage_settings() };
         may.map_err(Problem::forbidden)
     }

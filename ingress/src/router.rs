@@ -7,18 +7,23 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::FutureExt;
+use stockline_service::trace;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::app::{App, Shared};
 use crate::config::Limits;
 use crate::openapi;
 use crate::problem::{Code, Problem, codes};
 use crate::routes::{about, batch, commands, items, locations, resubmit, status, stock, submit};
+
+/// Names a request, in it and in its answer.
+const X_REQUEST_ID: &str = "x-request-id";
 
 /// Returns the API: every route with its middleware.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -64,19 +69,31 @@ async fn no_such_method(method: Method) -> Problem {
 
 /// Answers a request and measures it. A request to the API is admitted and bounded in time; health checks and the
 /// documentation always get through.
-async fn measured(State(app): Shared, matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
+async fn measured(State(app): Shared, matched: Option<MatchedPath>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
-    let response = if matched.as_ref().is_some_and(|path| path.as_str().starts_with("/v1/")) {
-        admitted(&app, request, next).await
+    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let response = if route.starts_with("/v1/") {
+        let incoming = trace::incoming(header(&request, X_REQUEST_ID), header(&request, "traceparent"));
+        let (span, own) = trace::request(&incoming, request.method().as_str(), route);
+        // A request id has no character that a header refuses.
+        let request_id = HeaderValue::from_str(own.request_id.as_str()).ok();
+        request.extensions_mut().insert(own);
+        let mut response = admitted(&app, request, next).instrument(span.clone()).await;
+        span.record("status", response.status().as_u16());
+        response.headers_mut().extend(request_id.map(|id| (HeaderName::from_static(X_REQUEST_ID), id)));
+        response
     } else {
         unpanicked(next.run(request)).await
     };
     if let Some(code) = response.extensions().get::<&'static Code>() {
         app.request_metrics.problem(code.code);
     }
-    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
     app.request_metrics.request(route, response.status().as_u16(), began.elapsed());
     response
+}
+
+fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request.headers().get(name)?.to_str().ok()
 }
 
 async fn admitted(app: &App, request: Request, next: Next) -> Response {

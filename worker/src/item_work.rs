@@ -10,6 +10,7 @@ use stockline_service::Retry;
 use tokio::time::Instant;
 
 use crate::leases::return_pause;
+use crate::spans::Spans;
 
 /// After this many lost attempts in a row the messages are returned.
 const ATTEMPTS_MAX: u32 = 8;
@@ -68,6 +69,7 @@ pub(crate) struct ItemWork {
     offer: Offer,
     /// `None` after a success. Boxed because most items never meet a conflict.
     conflicts: Option<Box<Conflicts>>,
+    pub(crate) spans: Spans,
 }
 
 impl ItemWork {
@@ -81,11 +83,13 @@ impl ItemWork {
             messages: VecDeque::new(),
             offer: Offer::Whole,
             conflicts: None,
+            spans: Spans::default(),
         }
     }
 
     /// Appends a message with its slots.
     pub(crate) fn add(&mut self, delivery: Delivery, mut slots: Vec<Slot>) {
+        self.spans.begin(&self.item_id, &slots);
         if self.slots.is_empty() {
             self.slots = slots;
         } else {

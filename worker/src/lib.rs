@@ -23,6 +23,7 @@ mod outage_breaker;
 mod receivers;
 mod rejudge;
 mod round;
+mod spans;
 mod step;
 #[cfg(test)]
 mod testing;

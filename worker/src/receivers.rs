@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stockline_core::ports::Delivery;
-use stockline_service::{Retry, Shutdown};
+use stockline_service::{Retry, Shutdown, trace};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::leases::Leases;
@@ -187,9 +188,10 @@ async fn work(
 ) {
     let handles = deliveries.iter().map(|delivery| delivery.handle.clone());
     let leases = Leases::new(worker.adapters.queue.clone(), handles, received);
+    let span = trace::round(deliveries.len());
     let in_time = tokio::select! {
         biased;
-        () = round::work(&worker, deliveries, &leases, purpose) => true,
+        () = round::work(&worker, deliveries, &leases, purpose).instrument(span) => true,
         never = leases.keep() => match never {},
         () = passed(drain) => false,
     };

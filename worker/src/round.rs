@@ -171,7 +171,7 @@ impl Round<'_> {
                 }
                 Ok(fold) => {
                     since_yield += fold.taken;
-                    step.folded = Some(Folded::of(&fold));
+                    step.folded = Some(Folded::of(&fold, step.work.spans.any()));
                     commits.push(fold.commit);
                 }
             }

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use stockline_core::domain::{Alert, CommandId, Fold, Loaded, Record, Timestamp};
+use stockline_core::domain::{Alert, CommandId, Fold, Loaded, Record, Status, Timestamp};
 
 use crate::item_work::ItemWork;
 use crate::metrics::{Meters, Tally};
@@ -41,10 +41,12 @@ pub(crate) struct Folded {
     rejudge: Option<CommandId>,
     tally: Tally,
     alerts: Vec<Alert>,
+    /// What the fold made of each command; only where somebody looks at their spans.
+    statuses: Vec<(CommandId, Status)>,
 }
 
 impl Folded {
-    pub(crate) fn of(fold: &Fold) -> Self {
+    pub(crate) fn of(fold: &Fold, with_statuses: bool) -> Self {
         let records = &fold.commit.records;
         let mut tally = Tally::default();
         let mut alerts = Vec::new();
@@ -52,7 +54,9 @@ impl Folded {
             tally.add(&record.outcome);
             alerts.extend_from_slice(&record.alerts);
         }
-        Self { taken: fold.taken, records: records.len(), rejudge: fold.rejudge, tally, alerts }
+        let status = |record: &Record| (record.outcome.command_id, record.outcome.status);
+        let statuses = if with_statuses { records.iter().map(status).collect() } else { Vec::new() };
+        Self { taken: fold.taken, records: records.len(), rejudge: fold.rejudge, tally, alerts, statuses }
     }
 }
 
@@ -95,6 +99,9 @@ impl Step {
     pub(crate) fn committed(&mut self, folded: Folded, now: Timestamp, meters: &Meters) {
         meters.committed(&folded.tally, now);
         meters.duplicates.increment((folded.taken - folded.records) as u64);
+        for (command_id, status) in folded.statuses {
+            self.work.spans.settled(command_id, status.as_str());
+        }
         self.taken = folded.taken;
         self.alerts = folded.alerts;
         self.rejudges.extend(folded.rejudge);
@@ -105,6 +112,7 @@ impl Step {
     /// have crashed before it did. No message is left of commands decided before `retained_since`.
     pub(crate) fn found_decided(&mut self, mut records: Vec<Record>, retained_since: Timestamp) {
         for record in &mut records {
+            self.work.spans.settled(record.outcome.command_id, "decided before");
             let alerts = std::mem::take(&mut record.alerts);
             if record.outcome.settled_at >= retained_since {
                 self.alerts.extend(alerts);

@@ -11,8 +11,7 @@ use stockline_aws::deployed::{self, StartChecks};
 use stockline_aws::{Clients, DynamoOptions, DynamoStore, SesMailer};
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::Clock;
-use stockline_service::{EmfEmitter, LogFormat, SystemClock, init_logs, install_metrics};
-use tokio::sync::Mutex;
+use stockline_service::{EmfEmitter, LogFormat, SystemClock, init_logs, install_metrics_and_emf};
 
 mod settings;
 
@@ -26,7 +25,7 @@ const LEASE: Duration = MIN_LEASE;
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let logs = init_logs(LogFormat::Json, &settings.log);
     logs.map_err(anyhow::Error::msg).context("can't set up logs")?;
-    let metrics = install_metrics().context("can't set up metrics")?;
+    let metrics = install_metrics_and_emf().context("can't set up metrics")?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let alerter = connect(settings, &clock).await?;
     match alerter.has_recipient().await {
@@ -36,13 +35,13 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         ),
         Err(error) => tracing::warn!(%error, "the recipients of alerts can't be checked"),
     }
-    let emitter = Mutex::new(EmfEmitter::new("alerter", metrics));
+    let emitter = EmfEmitter::new("alerter", metrics);
     let (alerter, clock, emitter) = (&alerter, &clock, &emitter);
     let invoked = service_fn(async |event: LambdaEvent<Value>| {
         let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
         let answer = function::handle(alerter, clock, event.payload, Timestamp::from_millis(deadline)).await;
         // Between invocations the process is frozen: metrics that are not emitted now may never be.
-        emitter.lock().await.tell();
+        emitter.flush();
         answer.inspect_err(|error| tracing::error!("an invocation failed: {error}")).map_err(|error| error.to_string())
     });
     lambda_runtime::run(invoked).await.map_err(|error| anyhow::anyhow!("the Lambda runtime ended: {error}"))

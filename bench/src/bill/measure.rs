@@ -74,8 +74,8 @@ pub(crate) struct Measured {
     pub(crate) cpu: CpuFigures,
 }
 
-/// Runs all measurements. `render` returns the metrics of this process, which runs all three programs.
-pub(super) fn measure(render: &dyn Fn() -> String) -> Result<Measured> {
+/// Runs all measurements. `emf` records the metrics of this process, which runs all three programs.
+pub(super) fn measure(emf: &Emf) -> Result<Measured> {
     let runtime = crate::aws_runtime()?;
     let (alone, full, hot, poll, alert) = runtime.block_on(async {
         let (alone, full, hot) =
@@ -83,7 +83,7 @@ pub(super) fn measure(render: &dyn Fn() -> String) -> Result<Measured> {
         anyhow::Ok((alone, full, hot, poll().await?, alert().await?))
     })?;
     drop(runtime);
-    let metrics = metrics(&render());
+    let metrics = metrics(emf);
     let row = |kind: &str| full.rows.get(kind).with_context(|| format!("no row of {kind} was written"));
     let stored = |kind: &str| row(kind).map(|rows| Stored::row(rows.mean_bytes, rows.mean_index_bytes));
     let of_each = |kind: &str| Ok::<_, anyhow::Error>(stored(kind)?.times(row(kind)?.per_command));
@@ -195,19 +195,11 @@ async fn alert() -> Result<(f64, f64)> {
     Ok((counts.engine_wru + counts.engine_index_wru, counts.engine_rru))
 }
 
-/// Splits the rendered metrics by program.
-fn metrics(rendered: &str) -> Vec<Metrics> {
+/// Splits the recorded metrics by program.
+fn metrics(emf: &Emf) -> Vec<Metrics> {
     let of = |program, is_its: &dyn Fn(&str) -> bool| {
-        let mut text = String::new();
-        for line in rendered.lines() {
-            let name = line.trim_start_matches("# HELP ").trim_start_matches("# TYPE ");
-            if line.is_empty() || is_its(name) {
-                text.push_str(line);
-                text.push('\n');
-            }
-        }
-        let lines = Emf::new(program).lines(&text, SystemClock.now());
-        Metrics { program, series: series(&text), line_bytes: lines.iter().map(|line| line.len() + 1).sum() }
+        let lines = emf.lines(program, SystemClock.now(), is_its);
+        Metrics { program, series: emf.series(is_its), line_bytes: lines.iter().map(|line| line.len() + 1).sum() }
     };
     let ingress = |name: &str| name.starts_with("stockline_ingress_");
     let worker = |name: &str| name.starts_with("stockline_worker_");
@@ -218,38 +210,21 @@ fn metrics(rendered: &str) -> Vec<Metrics> {
     ]
 }
 
-/// Counts the label sets. A histogram counts as one, whatever its buckets.
-fn series(text: &str) -> usize {
-    let name = |line: &str| line.split(['{', ' ']).next().unwrap_or_default().to_owned();
-    let samples = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    samples.filter(|line| !name(line).ends_with("_bucket") && !name(line).ends_with("_sum")).count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const TEXT: &str = r#"# HELP stockline_ingress_packs_total Messages
-# TYPE stockline_ingress_packs_total counter
-stockline_ingress_packs_total 3
-
-# TYPE stockline_ingress_problems_total counter
-stockline_ingress_problems_total{code="no_role"} 0
-stockline_ingress_problems_total{code="overloaded"} 2
-
-# TYPE stockline_worker_fold_commands histogram
-stockline_worker_fold_commands_bucket{le="1"} 1
-stockline_worker_fold_commands_bucket{le="+Inf"} 1
-stockline_worker_fold_commands_sum 1
-stockline_worker_fold_commands_count 1
-
-# TYPE stockline_mails_sent_total counter
-stockline_mails_sent_total 1
-"#;
-
     #[test]
     fn each_set_of_labels_is_a_metric_of_its_program() {
-        let metrics = metrics(TEXT);
+        let emf = Emf::default();
+        ::metrics::with_local_recorder(&emf, || {
+            ::metrics::counter!("stockline_ingress_packs_total").increment(3);
+            ::metrics::counter!("stockline_ingress_problems_total", "code" => "no_role").absolute(0);
+            ::metrics::counter!("stockline_ingress_problems_total", "code" => "overloaded").increment(2);
+            ::metrics::histogram!("stockline_worker_fold_commands").record(1.0);
+            ::metrics::counter!("stockline_mails_sent_total").increment(1);
+        });
+        let metrics = metrics(&emf);
         let series: Vec<_> = metrics.iter().map(|one| (one.program, one.series)).collect();
         assert_eq!(series, [("ingress", 3), ("worker", 1), ("alerter", 1)]);
         assert!(metrics.iter().all(|one| one.line_bytes > 100), "{metrics:?}");

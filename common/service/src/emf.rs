@@ -1,18 +1,22 @@
-//! Metrics as lines of CloudWatch's embedded metric format, made from the recorder's own Prometheus text, so that
-//! both show the same names (CloudWatch Logs user guide, "Specification: Embedded metric format").
+//! Metrics as lines of CloudWatch's embedded metric format
+//! ([specification](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html)).
 //!
-//! Counters and histograms are written as what was added since the last time. A line is of one set of labels, which
-//! are its dimensions beside `Service`. CloudWatch adds nothing up over dimensions, so that what a counter with labels
-//! counted in all stands with what has no labels.
+//! Counters and histograms are written as what was added since the last line. A line has one set of labels, which are its
+//! dimensions beside `Service`. CloudWatch adds nothing up over dimensions, so the total of a counter with labels is
+//! written beside the metrics without labels.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics_util::registry::{AtomicStorage, Registry};
 use serde_json::{Map, Value, json};
-
-use super::prometheus::{Key, Labels, Sample, Series, parse};
 use stockline_core::domain::Timestamp;
 
-/// Under which the metrics stand in CloudWatch.
+use crate::telemetry::buckets;
+
+/// The namespace of the metrics in CloudWatch.
 pub const NAMESPACE: &str = "Stockline";
 
 /// The most metrics of one line, a limit of the format.
@@ -24,110 +28,141 @@ pub(super) const METRIC_VALUES_MAX: usize = 100;
 /// The dimension that names the program.
 const SERVICE: &str = "Service";
 
-/// Makes lines; remembers what earlier ones told.
-#[derive(Debug)]
-pub struct Emf {
-    service: &'static str,
-    /// By series: what its parts stood at.
-    told: BTreeMap<Key, Vec<f64>>,
-}
+/// Names and values, sorted by name.
+type Labels = Vec<(String, String)>;
 
 /// A metric's unit and its value in a line.
-type Told = (&'static str, Value);
+type Written = (&'static str, Value);
 
-impl Emf {
-    /// For the program of this name.
-    pub const fn new(service: &'static str) -> Self {
-        Self { service, told: BTreeMap::new() }
+/// Records the metrics of a process and writes them as lines. A clone shares them.
+///
+/// A counter is set to zero when it is written, so [`Counter::absolute`] may be called with 0 only.
+#[derive(Clone)]
+pub struct Emf(Arc<Registry<Key, AtomicStorage>>);
+
+impl std::fmt::Debug for Emf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Emf")
+    }
+}
+
+impl Default for Emf {
+    fn default() -> Self {
+        Self(Arc::new(Registry::atomic()))
+    }
+}
+
+impl Recorder for Emf {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        self.0.get_or_create_counter(key, |counter| Counter::from_arc(Arc::clone(counter)))
     }
 
-    /// The lines that tell what happened since the last call, each one JSON object without its line break. `text` is
-    /// what the recorder renders.
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        self.0.get_or_create_gauge(key, |gauge| Gauge::from_arc(Arc::clone(gauge)))
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        self.0.get_or_create_histogram(key, |histogram| Histogram::from_arc(Arc::clone(histogram)))
+    }
+}
+
+impl Emf {
+    /// Counts the metrics with their sets of labels, each of which is paid for; a histogram is one, whatever its buckets.
+    pub fn series(&self, is_its: impl Fn(&str) -> bool) -> usize {
+        let mut series = 0;
+        let mut count = |key: &Key| series += usize::from(is_its(key.name()));
+        self.0.visit_counters(|key, _| count(key));
+        self.0.visit_gauges(|key, _| count(key));
+        self.0.visit_histograms(|key, _| count(key));
+        series
+    }
+
+    /// Writes what was recorded since the last call, each line one JSON object without its line break. `service` names the
+    /// program; of several in one process, `is_its` says which metrics are its own.
     ///
-    /// What a counter counted in all is told also when nothing was added, so that an alarm has data; what it counted
-    /// under labels only when something was, since each set of labels is a metric that is paid for.
-    pub fn lines(&mut self, text: &str, now: Timestamp) -> Vec<String> {
-        let mut by_labels: BTreeMap<Labels, BTreeMap<String, Told>> = BTreeMap::new();
-        let mut counted: BTreeMap<String, f64> = BTreeMap::new();
-        for series in parse(text) {
-            if let Sample::Counter(value) = series.sample {
-                let added = self.added(&series, vec![value]).first().copied().unwrap_or(0.0);
-                *counted.entry(series.name.clone()).or_default() += added;
-                if added > 0.0 && !series.labels.is_empty() {
-                    by_labels.entry(series.labels).or_default().insert(series.name, ("Count", number(added)));
-                }
-            } else if let Some(told) = self.told(&series) {
-                by_labels.entry(series.labels).or_default().insert(series.name, told);
+    /// The total of a counter is written also when nothing was added, so that an alarm has data. What was counted under
+    /// labels is written only when something was, because each set of labels is a metric that is paid for.
+    pub fn lines(&self, service: &str, now: Timestamp, is_its: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut by_labels: BTreeMap<Labels, BTreeMap<String, Written>> = BTreeMap::new();
+        let mut write = |key: &Key, written: Written| {
+            by_labels.entry(labels(key)).or_default().insert(key.name().to_owned(), written);
+        };
+        let mut totals: BTreeMap<String, u64> = BTreeMap::new();
+        self.0.visit_counters(|key, counter| {
+            if !is_its(key.name()) {
+                return;
             }
-        }
-        let counted = counted.into_iter().map(|(name, added)| (name, ("Count", number(added))));
-        by_labels.entry(Labels::new()).or_default().extend(counted);
+            let added = counter.swap(0, Ordering::AcqRel);
+            *totals.entry(key.name().to_owned()).or_default() += added;
+            if added > 0 && key.labels().len() > 0 {
+                write(key, ("Count", added.into()));
+            }
+        });
+        self.0.visit_gauges(|key, gauge| {
+            let value = f64::from_bits(gauge.load(Ordering::Acquire));
+            if is_its(key.name()) && value.is_finite() {
+                write(key, ("None", number(value)));
+            }
+        });
+        self.0.visit_histograms(|key, histogram| {
+            if !is_its(key.name()) {
+                return;
+            }
+            let mut values = Vec::new();
+            histogram.clear_with(|block| values.extend_from_slice(block));
+            if let Some(written) = distribution(buckets(key.name()), &values) {
+                write(key, (if key.name().ends_with("_seconds") { "Seconds" } else { "Count" }, written));
+            }
+        });
+        let totals = totals.into_iter().map(|(name, added)| (name, ("Count", added.into())));
+        by_labels.entry(Labels::new()).or_default().extend(totals);
         let mut lines = Vec::new();
         for (labels, metrics) in by_labels {
             let metrics: Vec<_> = metrics.into_iter().collect();
-            lines.extend(metrics.chunks(LINE_METRICS_MAX).map(|metrics| self.line(&labels, metrics, now)));
+            lines.extend(metrics.chunks(LINE_METRICS_MAX).map(|metrics| line(service, &labels, metrics, now)));
         }
         lines
     }
-
-    fn told(&mut self, series: &Series) -> Option<Told> {
-        match &series.sample {
-            Sample::Gauge(value) => value.is_finite().then(|| ("None", number(*value))),
-            Sample::Counter(_) => None,
-            Sample::Histogram { sum, buckets } => {
-                let mut parts = vec![*sum];
-                parts.extend(buckets.iter().map(|(_, count)| *count));
-                let added = self.added(series, parts);
-                let unit = if series.name.ends_with("_seconds") { "Seconds" } else { "Count" };
-                distribution(buckets, &added).map(|value| (unit, value))
-            }
-        }
-    }
-
-    /// How much each part of a series grew.
-    fn added(&mut self, series: &Series, parts: Vec<f64>) -> Vec<f64> {
-        let key = (series.name.clone(), series.labels.clone());
-        let before = self.told.get(&key).map(Vec::as_slice).unwrap_or_default();
-        let added =
-            parts.iter().enumerate().map(|(index, part)| part - before.get(index).copied().unwrap_or(0.0)).collect();
-        self.told.insert(key, parts);
-        added
-    }
-
-    fn line(&self, labels: &[(String, String)], metrics: &[(String, Told)], now: Timestamp) -> String {
-        let mut line = Map::new();
-        let mut dimensions = vec![SERVICE];
-        dimensions.extend(labels.iter().map(|(name, _)| name.as_str()));
-        let names: Vec<Value> = metrics.iter().map(|(name, (unit, _))| json!({"Name": name, "Unit": unit})).collect();
-        let directive = json!({"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": names});
-        line.insert("_aws".into(), json!({"Timestamp": now.as_millis(), "CloudWatchMetrics": [directive]}));
-        line.insert(SERVICE.into(), self.service.into());
-        line.extend(labels.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
-        line.extend(metrics.iter().map(|(name, (_, value))| (name.clone(), value.clone())));
-        Value::Object(line).to_string()
-    }
 }
 
-/// What came into a histogram's buckets; each counts with its upper bound, and what is above all of them with the
-/// highest. The sum is exact. The specification knows numbers and arrays of numbers only; values with their counts are
+fn labels(key: &Key) -> Labels {
+    let mut labels: Labels = key.labels().map(|label| (label.key().to_owned(), label.value().to_owned())).collect();
+    labels.sort_unstable();
+    labels
+}
+
+fn line(service: &str, labels: &[(String, String)], metrics: &[(String, Written)], now: Timestamp) -> String {
+    let mut line = Map::new();
+    let mut dimensions = vec![SERVICE];
+    dimensions.extend(labels.iter().map(|(name, _)| name.as_str()));
+    let names: Vec<Value> = metrics.iter().map(|(name, (unit, _))| json!({"Name": name, "Unit": unit})).collect();
+    let directive = json!({"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": names});
+    line.insert("_aws".into(), json!({"Timestamp": now.as_millis(), "CloudWatchMetrics": [directive]}));
+    line.insert(SERVICE.into(), service.into());
+    line.extend(labels.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+    line.extend(metrics.iter().map(|(name, (_, value))| (name.clone(), value.clone())));
+    Value::Object(line).to_string()
+}
+
+/// The values of a histogram, counted by bucket: each bucket stands for its upper bound, and what is above all of them for
+/// the highest. The sum is exact. The specification knows numbers and arrays of numbers only; values with their counts are
 /// what OpenTelemetry's exporter for CloudWatch writes for its histograms (`awsemf`, `cWMetricHistogram`).
-fn distribution(buckets: &[(f64, f64)], added: &[f64]) -> Option<Value> {
-    let (sum, counts) = added.split_first()?;
-    let highest = buckets.iter().map(|(bound, _)| *bound).filter(|bound| bound.is_finite()).fold(0.0, f64::max);
-    let mut filled: Vec<(f64, f64)> = Vec::new();
-    for ((bound, _), count) in buckets.iter().zip(counts).filter(|(_, count)| **count > 0.0) {
-        let value = if bound.is_finite() { *bound } else { highest };
-        match filled.last_mut() {
-            Some(last) if last.0 == value => last.1 += count,
-            _ => filled.push((value, *count)),
-        }
+fn distribution(bounds: &[f64], values: &[f64]) -> Option<Value> {
+    let mut counts = vec![0_u64; bounds.len()];
+    for value in values {
+        let bucket = bounds.partition_point(|bound| bound < value).min(bounds.len().checked_sub(1)?);
+        counts[bucket] += 1;
     }
+    let filled: Vec<(f64, u64)> = bounds.iter().copied().zip(counts).filter(|(_, count)| *count > 0).collect();
     let (first, last) = (filled.first()?.0, filled.last()?.0);
-    let total: f64 = filled.iter().map(|(_, count)| count).sum();
-    let (values, counts): (Vec<_>, Vec<_>) = filled.iter().map(|(v, c)| (number(*v), number(*c))).unzip();
+    let (bounds, counts): (Vec<_>, Vec<_>) = filled.iter().map(|(bound, count)| (number(*bound), *count)).unzip();
     Some(json!({
-        "Values": values, "Counts": counts, "Min": number(first), "Max": number(last), "Count": number(total),
-        "Sum": number(*sum),
+        "Values": bounds, "Counts": counts, "Min": number(first), "Max": number(last), "Count": values.len(),
+        "Sum": number(values.iter().sum()),
     }))
 }
 
@@ -145,122 +180,102 @@ fn number(value: f64) -> Value {
 mod tests {
     use super::*;
 
-    const TEXT: &str = r#"# HELP sold_total Sold
-# TYPE sold_total counter
-sold_total 3
-
-# TYPE problems_total counter
-problems_total{code="no_role"} 0
-problems_total{code="overloaded"} 2
-
-# TYPE waiters gauge
-waiters 1.5
-
-# TYPE took_seconds histogram
-took_seconds_bucket{route="/v1/items/{item}",le="0.1"} 1
-took_seconds_bucket{route="/v1/items/{item}",le="60"} 4
-took_seconds_bucket{route="/v1/items/{item}",le="+Inf"} 5
-took_seconds_sum{route="/v1/items/{item}"} 100.25
-took_seconds_count{route="/v1/items/{item}"} 5
-"#;
-
     fn now() -> Timestamp {
         Timestamp::from_millis(1_700_000_000_000)
     }
 
-    fn told(lines: &[String], metric: &str) -> f64 {
-        let parsed = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        parsed.filter_map(|line| line.get(metric)?.as_f64()).sum()
+    fn lines(emf: &Emf) -> Vec<Value> {
+        let lines = emf.lines("worker", now(), |_| true);
+        assert!(lines.iter().all(|line| !line.contains('\n')));
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     #[test]
     fn a_line_is_as_the_format_wants_it() {
-        let lines = Emf::new("ingress").lines(TEXT, now());
-        let parsed: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let emf = Emf::default();
+        metrics::with_local_recorder(&emf, || {
+            metrics::counter!("sold_total").increment(3);
+            metrics::counter!("problems_total", "code" => "no_role").absolute(0);
+            metrics::counter!("problems_total", "code" => "overloaded").increment(2);
+            metrics::gauge!("waiters").set(1.5);
+            for seconds in [0.1, 60.0, 60.0, 59.5, 90_000.0] {
+                metrics::histogram!("took_seconds", "route" => "/v1/items/{item}").record(seconds);
+            }
+        });
         let aws = |dimensions: &[&str], name: &[(&str, &str)]| {
             let metrics: Vec<_> = name.iter().map(|(name, unit)| json!({"Name": name, "Unit": unit})).collect();
             let directive = json!({"Namespace": "Stockline", "Dimensions": [dimensions], "Metrics": metrics});
             json!({"Timestamp": 1_700_000_000_000_i64, "CloudWatchMetrics": [directive]})
         };
         assert_eq!(
-            parsed,
+            lines(&emf),
             [
                 json!({"_aws": aws(&["Service"], &[("problems_total", "Count"), ("sold_total", "Count"), ("waiters", "None")]),
-                "Service": "ingress", "problems_total": 2, "sold_total": 3, "waiters": 1.5}),
-                json!({"_aws": aws(&["Service", "code"], &[("problems_total", "Count")]), "Service": "ingress",
+                "Service": "worker", "problems_total": 2, "sold_total": 3, "waiters": 1.5}),
+                json!({"_aws": aws(&["Service", "code"], &[("problems_total", "Count")]), "Service": "worker",
                 "code": "overloaded", "problems_total": 2}),
-                json!({"_aws": aws(&["Service", "route"], &[("took_seconds", "Seconds")]), "Service": "ingress",
+                json!({"_aws": aws(&["Service", "route"], &[("took_seconds", "Seconds")]), "Service": "worker",
                 "route": "/v1/items/{item}",
-                "took_seconds": {"Values": [0.1, 60], "Counts": [1, 4], "Min": 0.1, "Max": 60, "Count": 5, "Sum": 100.25}}),
+                "took_seconds": {"Values": [0.1, 60, 86_400], "Counts": [1, 3, 1], "Min": 0.1, "Max": 86_400, "Count": 5,
+                "Sum": 90_179.6}}),
             ]
         );
-        assert!(lines.iter().all(|line| !line.contains('\n')));
     }
 
     #[test]
-    fn a_counters_deltas_sum_to_its_total() {
-        let mut emf = Emf::new("worker");
-        let totals = [0, 3, 3, 10, 11];
-        let mut sum = 0.0;
-        for total in totals {
-            let lines = emf.lines(&format!("# TYPE sold_total counter\nsold_total {total}\n"), now());
-            assert_eq!(lines.len(), 1, "a counter without labels is told also when it stands still");
-            sum += told(&lines, "sold_total");
-        }
-        assert_eq!(sum, 11.0);
+    fn what_a_counter_adds_is_written_once_and_its_total_also_when_it_stands_still() {
+        let emf = Emf::default();
+        let mut written = Vec::new();
+        metrics::with_local_recorder(&emf, || {
+            for (a, b) in [(0, 0), (2, 3), (0, 0), (2, 0)] {
+                metrics::counter!("refused_total", "code" => "a").increment(a);
+                metrics::counter!("refused_total", "code" => "b").increment(b);
+                let lines = lines(&emf);
+                assert_eq!(lines[0]["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Service"]]));
+                written.push((lines[0]["refused_total"].as_u64().unwrap(), lines.len() - 1));
+            }
+        });
+        assert_eq!(written, [(0, 0), (5, 2), (0, 0), (2, 1)]);
     }
 
     #[test]
-    fn a_counter_with_labels_is_told_in_all_under_the_service_alone_and_from_zero_on() {
-        let text = |a: u32, b: u32| {
-            format!("# TYPE refused_total counter\nrefused_total{{code=\"a\"}} {a}\nrefused_total{{code=\"b\"}} {b}\n")
-        };
-        let mut emf = Emf::new("worker");
-        let mut in_all = Vec::new();
-        for (a, b) in [(0, 0), (2, 3), (2, 3), (4, 3)] {
-            let lines = emf.lines(&text(a, b), now());
-            let line: Value = serde_json::from_str(&lines[0]).unwrap();
-            assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Service"]]));
-            in_all.push((line["refused_total"].clone(), lines.len() - 1));
-        }
-        assert_eq!(in_all, [(json!(0), 0), (json!(5), 2), (json!(0), 0), (json!(2), 1)]);
-    }
-
-    #[test]
-    fn what_stands_still_under_a_label_is_not_told_again() {
-        let mut emf = Emf::new("ingress");
-        emf.lines(TEXT, now());
-        let again = emf.lines(TEXT, now());
+    fn what_stands_still_under_a_label_is_not_written_again() {
+        let emf = Emf::default();
+        metrics::with_local_recorder(&emf, || {
+            metrics::counter!("sold_total").increment(3);
+            metrics::gauge!("waiters").set(1.5);
+            metrics::histogram!("took_seconds", "route" => "/").record(1.0);
+        });
+        assert_eq!(lines(&emf).len(), 2);
+        let again = lines(&emf);
         assert_eq!(again.len(), 1);
-        assert_eq!((told(&again, "sold_total"), told(&again, "waiters")), (0.0, 1.5));
+        assert_eq!((&again[0]["sold_total"], &again[0]["waiters"]), (&json!(0), &json!(1.5)));
+    }
+
+    #[test]
+    fn of_several_programs_in_one_process_each_writes_its_own() {
+        let emf = Emf::default();
+        metrics::with_local_recorder(&emf, || {
+            metrics::counter!("worker_total").increment(1);
+            metrics::counter!("ingress_total").increment(2);
+        });
+        let of = |program: &str| emf.lines(program, now(), |name| name.starts_with(program)).concat();
+        assert!(of("worker").contains(r#""worker_total":1"#) && !of("worker").contains("ingress_total"));
+        assert!(of("ingress").contains(r#""ingress_total":2"#));
     }
 
     #[test]
     fn many_metrics_take_several_lines() {
-        let text: String = (0..250).map(|n| format!("# TYPE m{n} gauge\nm{n} 1\n")).collect();
-        let lines = Emf::new("worker").lines(&text, now());
-        let parsed: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let counts =
-            parsed.iter().map(|line| line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap().len());
-        assert_eq!(counts.collect::<Vec<_>>(), [100, 100, 50]);
-    }
-
-    #[test]
-    fn the_recorders_own_text_is_understood() {
-        let recorder = crate::telemetry::recorder().unwrap().build_recorder();
-        let handle = recorder.handle();
-        metrics::with_local_recorder(&recorder, || {
-            metrics::counter!("sold_total", "code" => "a \"b\"").increment(2);
-            metrics::histogram!("took_seconds").record(0.003);
-            metrics::histogram!("fold_commands").record(7.0);
-            metrics::histogram!("fold_commands").record(5_000_000.0);
+        let emf = Emf::default();
+        metrics::with_local_recorder(&emf, || {
+            for n in 0..250 {
+                metrics::gauge!(format!("m{n}")).set(1.0);
+            }
         });
-        handle.run_upkeep();
-        let lines = Emf::new("worker").lines(&handle.render(), now());
-        let parsed: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(parsed[0]["took_seconds"]["Values"], json!([0.005]));
-        assert_eq!(parsed[0]["fold_commands"]["Values"], json!([10, 100_000]));
-        assert_eq!(parsed[0]["fold_commands"]["Sum"], json!(5_000_007));
-        assert_eq!((&parsed[1]["code"], &parsed[1]["sold_total"]), (&json!("a \"b\""), &json!(2)));
+        let counts = lines(&emf)
+            .iter()
+            .map(|line| line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap().len())
+            .collect::<Vec<_>>();
+        assert_eq!(counts, [100, 100, 50]);
     }
 }

@@ -6,7 +6,6 @@
 mod clock;
 mod emf;
 mod env;
-mod prometheus;
 mod retry;
 mod shutdown;
 mod telemetry;
@@ -17,4 +16,7 @@ pub use emf::{Emf, NAMESPACE};
 pub use env::{Env, EnvError, Variable};
 pub use retry::Retry;
 pub use shutdown::{Shutdown, ShutdownTrigger, on_termination};
-pub use telemetry::{EmfEmitter, LogFormat, init_logs, init_logs_and_traces, install_metrics, log_filter};
+pub use telemetry::{
+    EmfEmitter, LogFormat, MetricsError, init_logs, init_logs_and_traces, install_metrics, install_metrics_and_emf,
+    log_filter,
+};

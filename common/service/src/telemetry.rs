@@ -2,7 +2,8 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_util::layers::FanoutBuilder;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
@@ -74,41 +75,75 @@ const COUNT_BUCKETS: [f64; 16] = [
 // One more is for what lies above.
 const _: () = assert!(SECONDS_BUCKETS.len() < METRIC_VALUES_MAX && COUNT_BUCKETS.len() < METRIC_VALUES_MAX);
 
-pub(super) fn recorder() -> Result<PrometheusBuilder, BuildError> {
+/// The upper bounds of a histogram's buckets.
+pub(super) fn buckets(name: &str) -> &'static [f64] {
+    if name.ends_with("_seconds") { &SECONDS_BUCKETS } else { &COUNT_BUCKETS }
+}
+
+/// Why metrics can't be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum MetricsError {
+    /// The buckets are not valid.
+    #[error(transparent)]
+    Buckets(#[from] BuildError),
+    /// A recorder was installed before.
+    #[error("this process records metrics already")]
+    Installed,
+}
+
+fn prometheus() -> Result<PrometheusRecorder, BuildError> {
     let seconds = metrics_exporter_prometheus::Matcher::Suffix("_seconds".into());
-    PrometheusBuilder::new().set_buckets(&COUNT_BUCKETS)?.set_buckets_for_metric(seconds, &SECONDS_BUCKETS)
+    let builder = PrometheusBuilder::new().set_buckets(&COUNT_BUCKETS)?;
+    Ok(builder.set_buckets_for_metric(seconds, &SECONDS_BUCKETS)?.build_recorder())
 }
 
 /// Installs the process's metrics recorder; the handle renders the Prometheus text format.
 ///
 /// # Errors
-/// Where a recorder was installed before.
-pub fn install_metrics() -> Result<PrometheusHandle, BuildError> {
-    recorder()?.install_recorder()
+/// If a recorder was installed before.
+pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
+    let recorder = prometheus()?;
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).map_err(|_| MetricsError::Installed)?;
+    Ok(handle)
 }
 
-/// How often metrics are told: CloudWatch keeps one value a minute.
-const TELL_INTERVAL: Duration = Duration::from_secs(60);
+/// As [`install_metrics`], and records the same metrics for CloudWatch.
+///
+/// # Errors
+/// If a recorder was installed before.
+pub fn install_metrics_and_emf() -> Result<(PrometheusHandle, Emf), MetricsError> {
+    let (recorder, emf) = (prometheus()?, Emf::default());
+    let handle = recorder.handle();
+    let both = FanoutBuilder::default().add_recorder(recorder).add_recorder(emf.clone()).build();
+    metrics::set_global_recorder(both).map_err(|_| MetricsError::Installed)?;
+    Ok((handle, emf))
+}
 
-/// Tells the recorder's metrics on standard output, in CloudWatch's embedded metric format.
+/// How often metrics are written for CloudWatch, which keeps one value a minute.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Writes the metrics of a deployed program to standard output, in CloudWatch's embedded metric format.
 #[derive(Debug)]
 pub struct EmfEmitter {
-    handle: PrometheusHandle,
+    service: &'static str,
+    prometheus: PrometheusHandle,
     emf: Emf,
     clock: Arc<dyn Clock>,
 }
 
 impl EmfEmitter {
-    /// For the program of this name, which becomes a dimension.
-    pub fn new(service: &'static str, handle: PrometheusHandle) -> Self {
-        Self { handle, emf: Emf::new(service), clock: Arc::new(SystemClock) }
+    /// Makes one for the program of this name, which becomes a dimension.
+    pub fn new(service: &'static str, (prometheus, emf): (PrometheusHandle, Emf)) -> Self {
+        Self { service, prometheus, emf, clock: Arc::new(SystemClock) }
     }
 
-    /// Tells what happened since the last time.
-    pub fn tell(&mut self) {
-        self.handle.run_upkeep();
+    /// Writes what happened since the last time.
+    pub fn flush(&self) {
+        // Histograms keep their values until somebody does this or asks for /metrics.
+        self.prometheus.run_upkeep();
         let mut text = String::new();
-        for line in self.emf.lines(&self.handle.render(), self.clock.now()) {
+        for line in self.emf.lines(self.service, self.clock.now(), |_| true) {
             text.push_str(&line);
             text.push('\n');
         }
@@ -118,15 +153,15 @@ impl EmfEmitter {
         }
     }
 
-    /// Tells every minute until shutdown is asked for, and once more then.
-    pub async fn run(mut self, shutdown: Shutdown) {
-        let mut ticks = tokio::time::interval(TELL_INTERVAL);
+    /// Writes every minute until shutdown is asked for, and once more then.
+    pub async fn run(self, shutdown: Shutdown) {
+        let mut ticks = tokio::time::interval(FLUSH_INTERVAL);
         loop {
             tokio::select! {
                 () = shutdown.requested() => break,
-                _ = ticks.tick() => self.tell(),
+                _ = ticks.tick() => self.flush(),
             }
         }
-        self.tell();
+        self.flush();
     }
 }

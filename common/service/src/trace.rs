@@ -12,7 +12,7 @@ use opentelemetry::{Context, trace::TracerProvider as _};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use stockline_core::domain::{CommandId, ItemId, RequestId, Trace};
+use stockline_core::domain::{Alert, CommandId, ItemId, RequestId, Trace};
 use tracing::field::Empty;
 use tracing::{Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -79,13 +79,13 @@ where
 /// ([W3C Trace Context](https://www.w3.org/TR/trace-context/)), else by an id made here.
 ///
 /// What can't be read is as if it were absent.
-pub fn incoming(x_request_id: Option<&str>, traceparent: Option<&str>, make: impl FnOnce() -> u64) -> Trace {
+pub fn incoming(x_request_id: Option<&str>, traceparent: Option<&str>) -> Trace {
     let parent = traceparent.and_then(read_traceparent);
     let named = x_request_id.and_then(|text| text.trim().parse::<RequestId>().ok()).map(Trace::from);
     let mut trace = match (named, &parent) {
         (Some(named), _) => named,
         (None, Some(parent)) => parent.clone(),
-        (None, None) => RequestId::from_number(make()).into(),
+        (None, None) => RequestId::from_number(fastrand::u64(..)).into(),
     };
     trace.span_id = parent.filter(|parent| parent.trace_id() == trace.trace_id()).and_then(|parent| parent.span_id);
     trace
@@ -120,9 +120,9 @@ pub fn round(messages: usize) -> Span {
     tracing::debug_span!(target: TARGET, parent: None, "round", messages)
 }
 
-/// The span of one item's commands in a round, inside the round's.
-pub fn item(round: &Span, item_id: &ItemId) -> Span {
-    tracing::debug_span!(target: TARGET, parent: round, "item", %item_id)
+/// The span of one item's commands in a round; the current span, the round's, is its parent.
+pub fn item(item_id: &ItemId) -> Span {
+    tracing::debug_span!(target: TARGET, "item", %item_id)
 }
 
 /// The span of one command in the worker, from its receipt from the queue until it is settled: in the trace of its
@@ -136,16 +136,16 @@ pub fn command(trace: &Trace, item_id: &ItemId, command_id: CommandId) -> Span {
     span
 }
 
-/// The span of one alert in the alerter, in the trace of the request whose command raised it.
-pub fn alert(trace: Option<&Trace>, alert_id: &str) -> Span {
-    let span = tracing::debug_span!(target: TARGET, parent: None, "alert", alert_id, request_id = Empty);
-    if let Some(trace) = trace {
-        span.record("request_id", tracing::field::display(&trace.request_id));
-        if EXPORTING.load(Ordering::Relaxed) {
-            follow(&span, trace);
-        }
+/// The span of one alert in the alerter, in the trace of the request whose command raised it. `None` where nobody looks,
+/// or no request is named.
+pub fn alert(alert: &Alert) -> Option<Span> {
+    let trace = alert.trace.as_ref().filter(|_| follows_commands())?;
+    let (request_id, alert_id) = (&trace.request_id, alert.id());
+    let span = tracing::debug_span!(target: TARGET, parent: None, "alert", %request_id, alert_id);
+    if EXPORTING.load(Ordering::Relaxed) {
+        follow(&span, trace);
     }
-    span
+    Some(span)
 }
 
 /// Whether spans of single commands are looked at by anybody.
@@ -209,12 +209,17 @@ mod tests {
         let (endpoint, taken) = collector();
         let (layer, exporting) = export(SpanExport { endpoint: &endpoint, service: "stockline-test" }).unwrap();
         let carried = tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            let (request, own) = request(&incoming(None, Some(PARENT), || 1), "POST", "/v1/commands");
+            let (request, own) = request(&incoming(None, Some(PARENT)), "POST", "/v1/commands");
             // The message carries it as text.
             let carried: Trace = own.to_string().parse().unwrap();
             drop(request);
             drop(command(&carried, &"cola".parse().unwrap(), CommandId(uuid::Uuid::from_u128(7))));
-            drop(alert(Some(&carried), "cola:main:1"));
+            let raised = serde_json::json!({
+                "item_id": "cola", "location_id": "main", "alert_no": 1, "kind": "low", "on_hand": "1", "seq": 2,
+                "raised_at": "2026-01-01T00:00:00Z", "command_id": uuid::Uuid::from_u128(7), "item_name": "Cola",
+                "unit": "piece", "trace": carried.to_string(),
+            });
+            drop(alert(&serde_json::from_value(raised).unwrap()).unwrap());
             carried
         });
         drop(exporting);
@@ -231,7 +236,7 @@ mod tests {
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
     fn read(x_request_id: Option<&str>, traceparent: Option<&str>) -> String {
-        incoming(x_request_id, traceparent, || 0xabc).to_string()
+        incoming(x_request_id, traceparent).to_string()
     }
 
     #[test]
@@ -241,18 +246,19 @@ mod tests {
         assert_eq!(read(Some("till-7"), Some(PARENT)), "till-7");
         let uuid = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736";
         assert_eq!(read(Some(uuid), Some(PARENT)), format!("{uuid}/00f067aa0ba902b7"), "one trace by both names");
-        assert_eq!(read(None, None), "0000000000000abc");
+        assert_ne!(read(None, None), read(None, None));
     }
 
     #[test]
     fn a_name_that_can_t_be_read_is_as_if_it_were_absent() {
+        let is_made = |text: String| text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
         for name in ["", "two words", "x\u{7f}", &"x".repeat(65)] {
-            assert_eq!(read(Some(name), None), "0000000000000abc", "{name:?}");
-        }
-        for parent in ["", "00", "00-1-2-01", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", "ä-b-c-d"] {
-            assert_eq!(read(None, Some(parent)), "0000000000000abc", "{parent:?}");
+            assert!(is_made(read(Some(name), None)), "{name:?}");
         }
         let zero = format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32));
-        assert_eq!(read(None, Some(&zero)), "0000000000000abc");
+        let capitals = "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01";
+        for parent in ["", "00", "00-1-2-01", capitals, "ä-b-c-d", &zero] {
+            assert!(is_made(read(None, Some(parent))), "{parent:?}");
+        }
     }
 }

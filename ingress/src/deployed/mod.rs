@@ -8,7 +8,9 @@ use stockline_aws::deployed::{self, StartChecks};
 use stockline_aws::{Clients, DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
 use stockline_core::ports::Clock;
 use stockline_ingress::{Adapters, Config, server};
-use stockline_service::{EmfEmitter, LogFormat, Shutdown, SystemClock, init_logs, install_metrics, on_termination};
+use stockline_service::{
+    EmfEmitter, LogFormat, Shutdown, SystemClock, init_logs, install_metrics_and_emf, on_termination,
+};
 use tokio::net::TcpListener;
 
 mod settings;
@@ -26,7 +28,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut signal = tokio::spawn(on_termination());
     let logs = init_logs(LogFormat::Json, &settings.log);
     logs.map_err(anyhow::Error::msg).context("can't set up logs")?;
-    let metrics = install_metrics().context("can't set up metrics")?;
+    let metrics = install_metrics_and_emf().context("can't set up metrics")?;
     let adapters = tokio::select! {
         adapters = connect(&settings) => adapters?,
         signal = &mut signal => return signal?.context("can't wait for signals"),
@@ -34,7 +36,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let listener = listen(settings.listen, "STOCKLINE_LISTEN")?;
     if let Some(address) = settings.metrics_listen {
         let listener = listen(address, "STOCKLINE_METRICS_LISTEN")?;
-        let metrics = metrics.clone();
+        let metrics = metrics.0.clone();
         let router = stockline_ingress::metrics_router(move || metrics.render());
         tokio::spawn(async move { axum::serve(listener, router).await });
     }

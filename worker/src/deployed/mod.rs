@@ -10,7 +10,7 @@ use stockline_aws::{Clients, DynamoOptions, DynamoStore, SnsPublisher, SqsOption
 use stockline_core::domain::FoldLimits;
 use stockline_core::ports::Clock;
 use stockline_service::{
-    EmfEmitter, LogFormat, Shutdown, SystemClock, Variable, init_logs, install_metrics, on_termination,
+    EmfEmitter, LogFormat, Shutdown, SystemClock, Variable, init_logs, install_metrics_and_emf, on_termination,
 };
 use stockline_worker::{Adapters, Config, Health};
 use tokio::net::TcpListener;
@@ -62,7 +62,7 @@ pub(crate) async fn run(operation: Operation, settings: Settings) -> anyhow::Res
 async fn work(settings: Settings) -> anyhow::Result<()> {
     // From here on a signal ends the program in order, also while it starts.
     let mut signal = tokio::spawn(on_termination());
-    let metrics = install_metrics().context("can't set up metrics")?;
+    let metrics = install_metrics_and_emf().context("can't set up metrics")?;
     let connected = tokio::select! {
         connected = connect(&settings) => connected?,
         signal = &mut signal => return signal?.context("can't listen for signals"),
@@ -71,7 +71,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     let (trigger, shutdown) = Shutdown::new();
     serve(settings.health_listen, "STOCKLINE_HEALTH_LISTEN", health::router(health.clone(), shutdown.clone())).await?;
     if let Some(address) = settings.metrics_listen {
-        let metrics = metrics.clone();
+        let metrics = metrics.0.clone();
         serve(address, "STOCKLINE_METRICS_LISTEN", health::metrics(move || metrics.render())).await?;
     }
     let (stop_emitter, emitter_stops) = Shutdown::new();

@@ -26,7 +26,8 @@ impl Slot {
         }
     }
 
-    pub(super) fn queued(&self) -> Option<&Queued> {
+    /// Returns the command; `None` for a dead letter.
+    pub fn queued(&self) -> Option<&Queued> {
         match self {
             Self::Command(queued) => Some(queued),
             Self::Dead(_) => None,
