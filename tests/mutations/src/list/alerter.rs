@@ -1,4 +1,4 @@
-//! A claim, a mail, a mark.
+//! Mutations of the alerter: claim, mail, mark.
 
 use super::edit;
 use crate::{Mutation, Suite};

@@ -1,4 +1,4 @@
-//! The five steps, and what a worker does with messages.
+//! Mutations of the worker: its five steps, and its handling of messages.
 
 use super::edit;
 use crate::{Mutation, Suite};
