@@ -33,7 +33,7 @@ fn read(path: &std::path::Path) -> Result<bool, Box<dyn std::error::Error>> {
     let parts: Vec<_> = (0..headers.len()).map(Part::Column).chain([Part::Occurrence]).collect();
     let mut recipe = Recipe::new(NAMESPACE, CommandKind::Sell, parts);
     let scan = source::scan(path, &mapping, recipe.clone(), &ProgressBar::hidden())?;
-    assert_eq!((scan.repeated_count, scan.repeated.len()), (0, 0), "repeated lines are told apart by their number");
+    assert_eq!((scan.repeated_count, scan.repeated.len()), (0, 0), "repeated lines differ by their number");
 
     // The second pass must not find new faults.
     let (_, mut lines) = source::open(path, None)?;

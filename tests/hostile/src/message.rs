@@ -30,7 +30,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
                 let letter = record.outcome.dead_letter.as_ref().unwrap();
                 assert_eq!(record.outcome.item_id, group);
                 assert!(letter.body.len() <= DEAD_BODY_MAX_BYTES && !letter.reason.is_empty());
-                assert!(body.contains(&letter.body), "what is kept is what came");
+                assert!(body.contains(&letter.body), "the body is kept as received");
             }
         }
     }

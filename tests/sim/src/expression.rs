@@ -192,7 +192,7 @@ mod tests {
         let nested = "attribute_exists(#pk) AND attribute_not_exists(#a) AND (attribute_not_exists(#b) OR #b = :x)";
         assert!(judge(nested, Some(&one)));
         assert!(!judge(nested, None));
-        assert!(!judge("#a = :two", Some(&one)), "what is absent equals nothing");
+        assert!(!judge("#a = :two", Some(&one)), "an absent attribute equals nothing");
     }
 
     #[test]

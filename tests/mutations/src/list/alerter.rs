@@ -1,4 +1,4 @@
-//! Mutations of the alerter: claim, mail, mark.
+//! A claim, a mail, a mark.
 
 use super::edit;
 use crate::{Mutation, Suite};

@@ -1,4 +1,4 @@
-//! Mutations of the ingress: rights, answers, and the order of packs.
+//! Who may do what, what is answered, and the order of packs.
 
 use super::edit;
 use crate::{Mutation, Suite};

@@ -1,4 +1,4 @@
-//! Mutations of the worker: its five steps, and its handling of messages.
+//! The five steps, and what a worker does with messages.
 
 use super::edit;
 use crate::{Mutation, Suite};
