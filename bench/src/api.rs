@@ -117,10 +117,7 @@ impl Till {
         }
         Ok(())
     }
-}
 
-/// What reads, and what is counted.
-impl Till {
     /// Returns the answer to a GET, whose status must be 200.
     pub(crate) async fn get(&mut self, path: &str) -> Result<String> {
         let response = self.http.send(&head("GET", path, &self.token, ""), &[]).await?;

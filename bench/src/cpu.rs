@@ -1,7 +1,8 @@
-//! Measures the CPU time per command of worker and ingress with the AWS adapters, against endpoints that answer at once.
+//! Measures the CPU time per command of worker and ingress with the AWS adapters, against endpoints that answer at
+//! once.
 //!
-//! The measured code runs on threads with a name of their own, whose CPU time the kernel reports. Generator and endpoints
-//! run on other threads.
+//! The measured code runs on threads with a name of their own, whose CPU time the kernel reports. Generator and
+//! endpoints run on other threads.
 #![expect(clippy::print_stdout, reason = "the report is this program's output")]
 
 use std::path::Path;

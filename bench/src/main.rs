@@ -161,7 +161,7 @@ fn main() -> Result<()> {
 
 /// Returns a runtime for the AWS measurements and starts logging warnings.
 pub(crate) fn aws_runtime() -> Result<tokio::runtime::Runtime> {
-    init_logs(LogFormat::Text, "warn").map_err(anyhow::Error::msg)?;
+    init_logs(LogFormat::Text, "warn", None).map_err(anyhow::Error::msg)?;
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 

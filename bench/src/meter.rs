@@ -1,8 +1,8 @@
 //! Counts what DynamoDB bills for every call of a client, in two ways: as the engine reports it, and from the sent rows
 //! by AWS's rules.
 //!
-//! An interceptor asks for the consumed capacity with every request and reads it from every answer. A failed transaction
-//! is billed but does not report its capacity; only the count by the rules includes it.
+//! An interceptor asks for the consumed capacity with every request and reads it from every answer. A failed
+//! transaction is billed but does not report its capacity; only the count by the rules includes it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -192,8 +192,8 @@ impl Intercept for Meter {
     }
 }
 
-/// Returns the row that an action writes, or `None` for a mere condition. The size of an update is estimated from its key
-/// and values: right for rows far below one unit, too low for others.
+/// Returns the row that an action writes, or `None` for a mere condition. The size of an update is estimated from its
+/// key and values: right for rows far below one unit, too low for others.
 fn row_of(action: &TransactWriteItem) -> Option<Row> {
     if let Some(put) = &action.put {
         return Some(Row::of(&put.item, item_bytes(&put.item)));

@@ -53,8 +53,8 @@ pub(crate) struct OverloadOptions {
     /// Items that are sold
     #[arg(long, default_value_t = 10_000)]
     items: usize,
-    /// Share of a core for the server (0.1 is a tenth), so that this machine can send the whole load; needs write access
-    /// to control groups
+    /// Share of a core for the server (0.1 is a tenth), so that this machine can send the whole load; needs write
+    /// access to control groups
     #[arg(long)]
     server_cpu: Option<f64>,
 }
@@ -98,7 +98,8 @@ pub(crate) async fn run(options: &OverloadOptions) -> Result<()> {
     let recovered = recovery(&server, &till, options.items, &usual, ended).await?;
     let rss = memory.end();
     print_flood(&flood, &flooded, took);
-    // The speed of a shared machine changes within minutes, so the goodput is compared with a peak before and one after.
+    // The speed of a shared machine changes within minutes, so the goodput is compared with a peak before and one
+    // after.
     let after_s = peak(&server, &till, options).await?;
     println!();
     print_targets(&Measured {

@@ -1,7 +1,7 @@
 //! Measures SQLite alone with the rows that a command costs: the limit of the files on this machine.
 //!
-//! One thread writes two files with synced commits. Each command costs a queue row in and out, the outcome, its id in an
-//! index with as many random ids as the measured store, the level, and an eighth of a ledger chunk.
+//! One thread writes two files with synced commits. Each command costs a queue row in and out, the outcome, its id in
+//! an index with as many random ids as the measured store, the level, and an eighth of a ledger chunk.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,7 +1,8 @@
 //! Converts six weeks of real till data into files for `stockline load`, and checks the resulting stock.
 //!
-//! The input is a folder with `sales-*.csv.gz` (`sold_at,store_id,basket_id,product_id,quantity,…`) and `products.csv.gz`
-//! (`product_id,…,product_category,product_type,…`). [`make_up`] generates a small set of the same shape.
+//! The input is a folder with `sales-*.csv.gz` (`sold_at,store_id,basket_id,product_id,quantity,…`) and
+//! `products.csv.gz` (`product_id,…,product_category,product_type,…`). [`make_up`] generates a small set of the same
+//! shape.
 #![expect(clippy::print_stdout, reason = "the report is this program's output")]
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,8 +1,8 @@
 //! The usual design, for comparison: one message and one transaction of three rows per command.
 //!
 //! The API sends each command in its own SQS request. A consumer receives and deletes ten messages at a time. The
-//! transaction updates the stock row under a condition, puts the movement, and puts the id if it is absent. An index that
-//! holds whole movements serves the history of an item. Nothing is read beforehand.
+//! transaction updates the stock row under a condition, puts the movement, and puts the id if it is absent. An index
+//! that holds whole movements serves the history of an item. Nothing is read beforehand.
 
 use std::collections::HashMap;
 

@@ -1,9 +1,9 @@
-//! Compiles the SQLite VFS that loses unsynced writes, against the same SQLite that the adapters use.
+//! Compiles the VFS that loses unsynced writes against the SQLite that the adapters use.
 
 fn main() {
     println!("cargo:rerun-if-changed=vfs.c");
     let mut build = cc::Build::new();
-    #[expect(clippy::disallowed_methods, reason = "a build script is told by cargo through the environment")]
+    #[expect(clippy::disallowed_methods, reason = "cargo configures a build script through the environment")]
     if let Ok(include) = std::env::var("DEP_SQLITE3_INCLUDE") {
         build.include(include);
     }

@@ -1,9 +1,9 @@
 /*
- * A SQLite VFS that forgets what was not synced.
+ * A SQLite VFS that loses unsynced writes.
  *
- * It passes everything to the default VFS and remembers, per open file, every write and truncation since that file's
- * last sync. powerloss_cut() then does to the files what a power cut may do: it takes all unsynced changes back and
- * puts a random part of them down again, sector by sector; from then on every write and sync fails.
+ * It passes everything to the default VFS and records, per open file, every write and truncation since the last sync
+ * of that file. powerloss_cut() then simulates a power cut: it reverts all unsynced changes and writes a random part of
+ * them again, sector by sector. After that every write and sync fails.
  */
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 typedef struct Change Change;
 struct Change {
-    Change *next; /* the one before it in time */
+    Change *next; /* the next older change */
     sqlite3_int64 offset;
     sqlite3_int64 old_size;
     int old_len; /* bytes of the range that existed */
@@ -36,17 +36,17 @@ static sqlite3_io_methods lossy_methods;
 static sqlite3_mutex *lock;
 static LossyFile *open_files;
 static int is_cut;
-static unsigned long long dice = 1;
+static unsigned long long random_state = 1;
 static unsigned long long taken_back;
 
 static unsigned long long roll(void) {
-    dice ^= dice << 13;
-    dice ^= dice >> 7;
-    dice ^= dice << 17;
-    return dice;
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state;
 }
 
-static void forget(LossyFile *file) {
+static void drop_changes(LossyFile *file) {
     while (file->unsynced) {
         Change *change = file->unsynced;
         file->unsynced = change->next;
@@ -56,8 +56,8 @@ static void forget(LossyFile *file) {
     }
 }
 
-/* Remembers what is about to be overwritten. */
-static int remember(LossyFile *file, sqlite3_int64 offset, const void *bytes, int len) {
+/* Records the bytes that a write is about to replace. */
+static int record_change(LossyFile *file, sqlite3_int64 offset, const void *bytes, int len) {
     sqlite3_file *real = file->real;
     sqlite3_int64 size = 0;
     int rc = real->pMethods->xFileSize(real, &size);
@@ -90,7 +90,7 @@ static int lossy_close(sqlite3_file *f) {
     LossyFile **at = &open_files;
     while (*at && *at != file) at = &(*at)->next_open;
     if (*at) *at = file->next_open;
-    forget(file);
+    drop_changes(file);
     sqlite3_mutex_leave(lock);
     int rc = file->real->pMethods->xClose(file->real);
     sqlite3_free(file->real);
@@ -105,7 +105,7 @@ static int lossy_read(sqlite3_file *f, void *bytes, int len, sqlite3_int64 offse
 static int lossy_write(sqlite3_file *f, const void *bytes, int len, sqlite3_int64 offset) {
     LossyFile *file = (LossyFile *)f;
     sqlite3_mutex_enter(lock);
-    int rc = is_cut ? SQLITE_IOERR_WRITE : remember(file, offset, bytes, len);
+    int rc = is_cut ? SQLITE_IOERR_WRITE : record_change(file, offset, bytes, len);
     if (rc == SQLITE_OK) rc = file->real->pMethods->xWrite(file->real, bytes, len, offset);
     sqlite3_mutex_leave(lock);
     return rc;
@@ -114,7 +114,7 @@ static int lossy_write(sqlite3_file *f, const void *bytes, int len, sqlite3_int6
 static int lossy_truncate(sqlite3_file *f, sqlite3_int64 size) {
     LossyFile *file = (LossyFile *)f;
     sqlite3_mutex_enter(lock);
-    int rc = is_cut ? SQLITE_IOERR_TRUNCATE : remember(file, size, 0, 0);
+    int rc = is_cut ? SQLITE_IOERR_TRUNCATE : record_change(file, size, 0, 0);
     if (rc == SQLITE_OK) rc = file->real->pMethods->xTruncate(file->real, size);
     sqlite3_mutex_leave(lock);
     return rc;
@@ -122,10 +122,10 @@ static int lossy_truncate(sqlite3_file *f, sqlite3_int64 size) {
 
 static int lossy_sync(sqlite3_file *f, int flags) {
     LossyFile *file = (LossyFile *)f;
-    (void)flags; /* the page cache outlives the test, so remembering that it was asked for is enough */
+    (void)flags; /* the page cache outlives the test, so recording the request is enough */
     sqlite3_mutex_enter(lock);
     int rc = is_cut ? SQLITE_IOERR_FSYNC : SQLITE_OK;
-    if (rc == SQLITE_OK) forget(file);
+    if (rc == SQLITE_OK) drop_changes(file);
     sqlite3_mutex_leave(lock);
     return rc;
 }
@@ -146,7 +146,7 @@ static int lossy_shm_lock(sqlite3_file *f, int offset, int n, int flags) {
 static void lossy_shm_barrier(sqlite3_file *f) { REAL(f)->pMethods->xShmBarrier(REAL(f)); }
 static int lossy_shm_unmap(sqlite3_file *f, int delete) { return REAL(f)->pMethods->xShmUnmap(REAL(f), delete); }
 static int lossy_control(sqlite3_file *f, int op, void *arg) {
-    /* Size hints would grow the file without a write; the rest is the real file's business. */
+    /* Size hints would grow the file without a write; other requests go to the real file. */
     if (op == SQLITE_FCNTL_SIZE_HINT || op == SQLITE_FCNTL_CHUNK_SIZE) return SQLITE_OK;
     return REAL(f)->pMethods->xFileControl(REAL(f), op, arg);
 }
@@ -200,8 +200,8 @@ int powerloss_register(void) {
     return sqlite3_vfs_register(&lossy_vfs, 0);
 }
 
-/* Puts one sector-sized part of a change down again. */
-static void put_down(LossyFile *file, const Change *change, int from, int len) {
+/* Writes one sector-sized part of a change again. */
+static void write_again(LossyFile *file, const Change *change, int from, int len) {
     file->real->pMethods->xWrite(file->real, change->new_bytes + from, len, change->offset + from);
 }
 
@@ -216,33 +216,33 @@ static void lose(LossyFile *file) {
         count++;
     }
     taken_back += count;
-    /* Oldest first, each sector with even odds; truncations are not repeated. */
+    /* Oldest first, each sector with a chance of one half; truncations are not repeated. */
     Change **in_order = malloc(sizeof *in_order * (count ? count : 1));
     int at = count;
     for (Change *change = file->unsynced; change && in_order; change = change->next) in_order[--at] = change;
     for (int i = 0; in_order && i < count; i++) {
         for (int from = 0; from < in_order[i]->new_len; from += SECTOR) {
             int len = in_order[i]->new_len - from;
-            if (roll() & 1) put_down(file, in_order[i], from, len < SECTOR ? len : SECTOR);
+            if (roll() & 1) write_again(file, in_order[i], from, len < SECTOR ? len : SECTOR);
         }
     }
     free(in_order);
-    forget(file);
+    drop_changes(file);
 }
 
-/* The power goes: unsynced changes are lost (a random part of them, by `seed`), and nothing more is written. Answers
- * how many changes were not synced. */
+/* Cuts the power: unsynced changes are lost, except for a random part chosen by `seed`, and nothing more is written.
+ * Returns the number of unsynced changes. */
 unsigned long long powerloss_cut(unsigned long long seed) {
     sqlite3_mutex_enter(lock);
     is_cut = 1;
-    dice = seed * 2654435761ULL + 88172645463325252ULL;
+    random_state = seed * 2654435761ULL + 88172645463325252ULL;
     taken_back = 0;
     for (LossyFile *file = open_files; file; file = file->next_open) lose(file);
     sqlite3_mutex_leave(lock);
     return taken_back;
 }
 
-/* The power comes back. Every file of before must have been closed. */
+/* Restores the power. Every file opened before must be closed. */
 int powerloss_restore(void) {
     sqlite3_mutex_enter(lock);
     int still_open = open_files != 0;

@@ -11,7 +11,7 @@ use stockline_aws::deployed::{self, StartChecks};
 use stockline_aws::{Clients, DynamoOptions, DynamoStore, SesMailer};
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::Clock;
-use stockline_service::{EmfEmitter, LogFormat, SystemClock, init_logs, install_metrics_and_emf};
+use stockline_service::{EmfEmitter, SystemClock, install_metrics_and_emf};
 
 mod settings;
 
@@ -23,8 +23,7 @@ const LEASE: Duration = MIN_LEASE;
 
 /// Serves invocations until Lambda ends the process.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
-    let logs = init_logs(LogFormat::Json, &settings.log);
-    logs.map_err(anyhow::Error::msg).context("can't set up logs")?;
+    let spans = settings.logs.begin("stockline-alerter")?;
     let metrics = install_metrics_and_emf().context("can't set up metrics")?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let alerter = connect(settings, &clock).await?;
@@ -42,6 +41,9 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         let answer = function::handle(alerter, clock, event.payload, Timestamp::from_millis(deadline)).await;
         // Between invocations the process is frozen: metrics that are not emitted now may never be.
         emitter.flush();
+        if let Some(spans) = &spans {
+            spans.flush();
+        }
         answer.inspect_err(|error| tracing::error!("an invocation failed: {error}")).map_err(|error| error.to_string())
     });
     lambda_runtime::run(invoked).await.map_err(|error| anyhow::anyhow!("the Lambda runtime ended: {error}"))

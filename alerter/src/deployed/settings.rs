@@ -1,6 +1,6 @@
 //! The alerter's configuration on AWS.
 
-use stockline_aws::deployed::{self, Deployment};
+use stockline_aws::deployed::{self, Deployment, Logs};
 use stockline_aws::is_mailbox;
 use stockline_service::{Env, EnvError, Variable};
 
@@ -23,6 +23,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     MAIL_CONFIGURATION_SET,
     PUBLIC_URL,
     deployed::LOG,
+    deployed::OTLP_ENDPOINT,
 ];
 
 /// The parsed configuration.
@@ -33,7 +34,7 @@ pub(crate) struct Settings {
     pub(crate) mail_from: String,
     pub(crate) mail_configuration_set: Option<String>,
     pub(crate) public_url: Option<String>,
-    pub(crate) log: String,
+    pub(crate) logs: Logs,
 }
 
 impl Settings {
@@ -50,7 +51,7 @@ impl Settings {
         let mail_from = env_ref.read(&MAIL_FROM, mail_address);
         let mail_configuration_set = env_ref.text(&MAIL_CONFIGURATION_SET);
         let public_url = deployment.url(env_ref, &PUBLIC_URL);
-        let log = deployed::log(env_ref);
+        let logs = Logs::read(env_ref);
         let settings = || {
             Some(Self {
                 table: table?,
@@ -58,7 +59,7 @@ impl Settings {
                 mail_from: mail_from?,
                 mail_configuration_set,
                 public_url,
-                log: log?,
+                logs: logs?,
             })
         };
         env.finish_with(settings())

@@ -145,8 +145,8 @@ fn tasks(cpu_s: f64, assumed: &Assumptions) -> f64 {
 }
 
 /// Returns the receives per second that end without a message, if `waiting` receives wait in parallel and messages
-/// arrive at random. A receive that waits w seconds stays empty with probability exp(−λw) and lasts (1 − exp(−λw)) / λ on
-/// average.
+/// arrive at random. A receive that waits w seconds stays empty with probability exp(−λw) and lasts (1 − exp(−λw)) / λ
+/// on average.
 fn empty_receives(messages_per_s: f64, waiting: f64) -> f64 {
     let expected = messages_per_s / waiting * RECEIVE_WAIT_S;
     if expected < 1e-9 { waiting / RECEIVE_WAIT_S } else { messages_per_s / expected.exp_m1() }
@@ -167,8 +167,9 @@ fn balancer(bytes_per_s: f64, connections: f64) -> f64 {
     list::ALB.of(HOURS) + list::LCU.of(units * HOURS)
 }
 
-/// Returns the number of NAT gateways; each has a public address. Without endpoints there is one per zone. With endpoints
-/// one remains, through which ingress fetches Cognito's keys (a user pool with sign-in pages has no endpoint).
+/// Returns the number of NAT gateways; each has a public address. Without endpoints there is one per zone. With
+/// endpoints one remains, through which ingress fetches Cognito's keys (a user pool with sign-in pages has no
+/// endpoint).
 const fn gateways(assumed: &Assumptions) -> f64 {
     if assumed.nat { assumed.zones } else { 1.0 }
 }

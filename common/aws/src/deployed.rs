@@ -9,8 +9,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::StartError;
-use stockline_service::log_filter;
-use stockline_service::{Env, EnvError, Variable};
+use stockline_service::trace::{SpanExport, SpanExporting};
+use stockline_service::{Env, EnvError, LogFormat, Variable, init_logs, log_filter};
 
 mod probe;
 
@@ -41,6 +41,11 @@ pub const DLQ_URL: Variable =
 /// The log filter.
 pub const LOG: Variable =
     Variable::with_default("STOCKLINE_LOG", "info", "what to log, e.g. info or stockline_worker=debug,info");
+/// The collector that spans are exported to.
+pub const OTLP_ENDPOINT: Variable = Variable::optional(
+    "STOCKLINE_OTLP_ENDPOINT",
+    "address of an OpenTelemetry collector (OTLP over HTTP) that gets the spans of requests, e.g. http://127.0.0.1:4318",
+);
 /// The listening address of `/metrics`.
 pub const METRICS_LISTEN: Variable = Variable::optional(
     "STOCKLINE_METRICS_LISTEN",
@@ -91,9 +96,32 @@ impl Deployment {
     }
 }
 
-/// Reads [`LOG`].
-pub fn log(env: &mut Env) -> Option<String> {
-    env.read(&LOG, |text| log_filter(text).map(|_| text.to_owned()))
+/// What is logged, and where spans go.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    filter: String,
+    otlp_endpoint: Option<String>,
+}
+
+impl Logs {
+    /// Reads [`LOG`] and [`OTLP_ENDPOINT`].
+    pub fn read(env: &mut Env) -> Option<Self> {
+        let filter = env.read(&LOG, |text| log_filter(text).map(|_| text.to_owned()));
+        let otlp_endpoint = env.read(&OTLP_ENDPOINT, |text| {
+            let is_address = text.starts_with("http://") || text.starts_with("https://");
+            is_address.then(|| text.to_owned()).ok_or("must be an address such as http://127.0.0.1:4318")
+        });
+        Some(Self { filter: filter?, otlp_endpoint })
+    }
+
+    /// Begins to log and to export. Spans are exported for as long as the returned value lives.
+    ///
+    /// # Errors
+    /// [`Misconfigured`]: an address that is none.
+    pub fn begin(&self, service: &'static str) -> Result<Option<SpanExporting>, Misconfigured> {
+        let export = self.otlp_endpoint.as_deref().map(|endpoint| SpanExport { endpoint, service });
+        init_logs(LogFormat::Json, &self.filter, export).map_err(Misconfigured)
+    }
 }
 
 /// Returns the exit code for an error and its causes.

@@ -17,6 +17,5 @@ pub use env::{Env, EnvError, Variable};
 pub use retry::Retry;
 pub use shutdown::{Shutdown, ShutdownTrigger, on_termination};
 pub use telemetry::{
-    EmfEmitter, LogFormat, MetricsError, init_logs, init_logs_and_traces, install_metrics, install_metrics_and_emf,
-    log_filter,
+    EmfEmitter, LogFormat, MetricsError, init_logs, install_metrics, install_metrics_and_emf, log_filter,
 };

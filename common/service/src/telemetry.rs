@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use metrics_util::layers::FanoutBuilder;
+use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _};
+use tracing_subscriber::{EnvFilter, Layer};
 
 use super::emf::{Emf, METRIC_VALUES_MAX};
 use super::trace::{self, SpanExport, SpanExporting};
@@ -27,37 +29,38 @@ pub fn log_filter(filter: &str) -> Result<EnvFilter, String> {
     EnvFilter::try_new(filter).map_err(|error| format!("the log filter can't be read: {error}"))
 }
 
-/// Sends logs to standard error. `filter` is e.g. `info` or `stockline_worker=debug,info`.
+/// Sends logs to standard error, and spans to where `export` says. `filter` is e.g. `info` or
+/// `stockline_worker=debug,info`. Spans are exported for as long as the returned value lives.
 ///
 /// # Errors
-/// If the filter can't be parsed, or if logs were set up before.
-pub fn init_logs(format: LogFormat, filter: &str) -> Result<(), String> {
-    use std::io::IsTerminal;
+/// If the filter or the collector's address can't be parsed, or if logs were set up before.
+pub fn init_logs(
+    format: LogFormat,
+    filter: &str,
+    export: Option<SpanExport<'_>>,
+) -> Result<Option<SpanExporting>, String> {
     let filter = log_filter(filter)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let done = match format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    };
-    done.map_err(|error| error.to_string())
-}
-
-/// As [`init_logs`], and exports spans for as long as the returned value lives.
-///
-/// # Errors
-/// Those of [`init_logs`], and an address that is none.
-pub fn init_logs_and_traces(format: LogFormat, filter: &str, export: SpanExport<'_>) -> Result<SpanExporting, String> {
-    use std::io::IsTerminal;
-    let filter = log_filter(filter)?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let lines = match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed(),
-        LogFormat::Json => lines.json().boxed(),
+    // Without an export, the filter is the subscriber's own: what nobody looks at is not even made.
+    let Some(export) = export else {
+        let subscriber = tracing_subscriber::registry().with(filter).with(lines(format));
+        return subscriber.try_init().map(|()| None).map_err(|error| error.to_string());
     };
     let (spans, exporting) = trace::export(export)?;
-    let subscriber = tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans);
+    let subscriber = tracing_subscriber::registry().with(lines(format).with_filter(filter)).with(spans);
     subscriber.try_init().map_err(|error| error.to_string())?;
-    Ok(exporting)
+    Ok(Some(exporting))
+}
+
+fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup> + Send + Sync,
+{
+    use std::io::IsTerminal;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).with_target(false).boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    }
 }
 
 /// The buckets of every `*_seconds` histogram, in seconds; the last ones for what waited through an outage.

@@ -43,6 +43,15 @@ pub struct SpanExport<'a> {
 #[must_use = "spans are exported only while it lives"]
 pub struct SpanExporting(SdkTracerProvider);
 
+impl SpanExporting {
+    /// Exports what there is, within 5 s: for a process that may be frozen now.
+    pub fn flush(&self) {
+        if let Err(error) = self.0.force_flush() {
+            tracing::warn!(%error, "spans could not be exported");
+        }
+    }
+}
+
 impl Drop for SpanExporting {
     fn drop(&mut self) {
         EXPORTING.store(false, Ordering::Relaxed);

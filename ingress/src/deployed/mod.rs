@@ -8,9 +8,7 @@ use stockline_aws::deployed::{self, StartChecks};
 use stockline_aws::{Clients, DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
 use stockline_core::ports::Clock;
 use stockline_ingress::{Adapters, Config, server};
-use stockline_service::{
-    EmfEmitter, LogFormat, Shutdown, SystemClock, init_logs, install_metrics_and_emf, on_termination,
-};
+use stockline_service::{EmfEmitter, Shutdown, SystemClock, install_metrics_and_emf, on_termination};
 use tokio::net::TcpListener;
 
 mod settings;
@@ -26,8 +24,7 @@ const _: () = assert!(2 * DRAIN.as_secs() < deployed::STOP_TIMEOUT.as_secs());
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     // From here on a signal ends the program in order, also while it starts.
     let mut signal = tokio::spawn(on_termination());
-    let logs = init_logs(LogFormat::Json, &settings.log);
-    logs.map_err(anyhow::Error::msg).context("can't set up logs")?;
+    let _spans = settings.logs.begin("stockline-ingress")?;
     let metrics = install_metrics_and_emf().context("can't set up metrics")?;
     let adapters = tokio::select! {
         adapters = connect(&settings) => adapters?,

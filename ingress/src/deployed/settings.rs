@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use stockline_aws::deployed::{self, Deployment};
+use stockline_aws::deployed::{self, Deployment, Logs};
 use stockline_core::domain::ReceiptKeys;
 use stockline_ingress::{AuthConfig, JwksSource, Limits, LoginConfig, StaffMay};
 use stockline_service::{Env, EnvError, Variable};
@@ -66,6 +66,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     STAFF_MAY,
     RATE_PER_S,
     deployed::LOG,
+    deployed::OTLP_ENDPOINT,
     deployed::METRICS_LISTEN,
 ];
 
@@ -82,7 +83,7 @@ pub(crate) struct Settings {
     pub(crate) require_location: bool,
     pub(crate) staff_may: StaffMay,
     pub(crate) limits: Limits,
-    pub(crate) log: String,
+    pub(crate) logs: Logs,
 }
 
 impl Settings {
@@ -103,7 +104,7 @@ impl Settings {
         let require_location = env_ref.switch(&REQUIRE_LOCATION);
         let staff_may = env_ref.value(&STAFF_MAY).unwrap_or_default();
         let rate = env_ref.number(&RATE_PER_S, 0..=1_000_000);
-        let log = deployed::log(env_ref);
+        let logs = Logs::read(env_ref);
         let settings = || {
             Some(Self {
                 listen: listen?,
@@ -116,7 +117,7 @@ impl Settings {
                 require_location: require_location?,
                 staff_may,
                 limits: limits(rate.filter(|per_s| *per_s > 0)),
-                log: log?,
+                logs: logs?,
             })
         };
         env.finish_with(settings())

@@ -57,6 +57,9 @@ pub(crate) struct ServeArgs {
     /// What to log, for example `info` or `stockline_worker=debug,info`
     #[arg(long, value_name = "FILTER", env = "STOCKLINE_LOG", default_value = "info")]
     pub(crate) log: String,
+    /// Export the spans of requests to this OpenTelemetry collector (OTLP over HTTP), for example http://127.0.0.1:4318
+    #[arg(long, value_name = "URL", env = "STOCKLINE_OTLP_ENDPOINT")]
+    pub(crate) otlp_endpoint: Option<String>,
     /// Log one JSON object per line
     #[arg(long, env = "STOCKLINE_LOG_JSON")]
     pub(crate) log_json: bool,

@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use stockline_core::domain::{FoldLimits, Rules};
 use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, TlsFiles, server};
+use stockline_service::trace::SpanExport;
 use stockline_service::{LogFormat, init_logs, install_metrics, on_termination};
 use tokio::net::TcpListener;
 
@@ -55,7 +56,9 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     let staff_may = staff_may(&args.staff_may)?;
     mailer::check_addresses(&args.mail.alert_emails)?;
     let format = if args.log_json { LogFormat::Json } else { LogFormat::Text };
-    init_logs(format, &args.log).map_err(|error| Usage(format!("--log {error}")))?;
+    let export = args.otlp_endpoint.as_deref().map(|endpoint| SpanExport { endpoint, service: "stockline" });
+    let _spans =
+        init_logs(format, &args.log, export).map_err(|error| Usage(format!("--log, --otlp-endpoint: {error}")))?;
     let metrics = install_metrics().context("can't set up metrics")?;
 
     let folder = Folder::at(&args.data.data);

@@ -1,4 +1,4 @@
-//! The API without a network: its own router, over a queue that remembers and a store that is down.
+//! The API without a network: its real router over a queue in memory and a store that is down.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
@@ -32,15 +32,15 @@ const NOW_S: i64 = 1_800_000_000;
 const ISSUER: &str = "https://issuer.test/pool";
 const CLIENT: &str = "till-client";
 
-/// The header of the good token.
+/// The header of the valid token.
 pub(crate) const HEADER: &str = r#"{"alg":"RS256","typ":"JWT","kid":"first"}"#;
 
-/// What was queued since it was last asked.
+/// Keeps the packs that were queued since the last call.
 #[derive(Debug, Default)]
-struct Remembering(Mutex<Vec<Pack>>);
+struct MemorySender(Mutex<Vec<Pack>>);
 
 #[async_trait]
-impl CommandSender for Remembering {
+impl CommandSender for MemorySender {
     async fn send(&self, packs: Vec<Pack>) -> Vec<Result<(), QueueError>> {
         let results = vec![Ok(()); packs.len()];
         self.0.lock().unwrap().extend(packs);
@@ -52,22 +52,22 @@ impl CommandSender for Remembering {
     }
 }
 
-/// One world a thread.
+/// The API and its keys, one per thread.
 pub(crate) struct World {
     runtime: Runtime,
     router: Router,
-    queue: Arc<Remembering>,
+    queue: Arc<MemorySender>,
     pub(crate) auth: Arc<Authenticator>,
-    /// A Manager's token: header, payload, signature.
+    /// The token of a Manager: header, payload, signature.
     pub(crate) token: [String; 3],
-    /// The good token's claims.
+    /// The claims of the valid token.
     pub(crate) claims: String,
-    // They end with it.
+    // Both are dropped with the world.
     _api: Api,
     _keys: tempfile::TempDir,
 }
 
-/// Runs something in this thread's world.
+/// Runs a closure with the world of this thread.
 pub(crate) fn with<T>(run: impl FnOnce(&World) -> T) -> T {
     thread_local!(static WORLD: RefCell<Option<World>> = const { RefCell::new(None) });
     WORLD.with(|world| run(world.borrow_mut().get_or_insert_with(World::new)))
@@ -87,7 +87,7 @@ impl World {
             revoked_file: None,
         };
         let clock = Arc::new(FixedClock::at(Timestamp::from_millis(NOW_S * 1_000)));
-        let queue = Arc::new(Remembering::default());
+        let queue = Arc::new(MemorySender::default());
         let config = Config {
             auth: auth.clone(),
             login: None,
@@ -99,7 +99,7 @@ impl World {
             retention_ms: i64::MAX,
             drain: Duration::ZERO,
         };
-        let adapters = Adapters { queue: queue.clone(), queries: Arc::new(Down), clock: clock.clone() };
+        let adapters = Adapters { queue: queue.clone(), queries: Arc::new(UnavailableStore), clock: clock.clone() };
         let (api, auth) = runtime
             .block_on(async { (Api::start(config, adapters).unwrap(), Authenticator::start(auth, clock).unwrap()) });
         let claims = json!({
@@ -114,7 +114,7 @@ impl World {
         Self { router: api.router(), runtime, queue, auth, token, claims, _api: api, _keys: keys }
     }
 
-    /// What the API answers to a body, and what it queued.
+    /// Posts a body and returns the answer and the queued packs.
     pub(crate) fn post(&self, path: &str, body: impl Into<Body>) -> (u16, Value, Vec<Pack>) {
         let request = Request::builder()
             .method(Method::POST)
@@ -149,37 +149,37 @@ fn jwk(key: &EncodingKey) -> Value {
     json!({"kty": "RSA", "kid": "first", "use": "sig", "alg": "RS256", "n": rsa.n, "e": rsa.e})
 }
 
-/// A store that answers nobody: submitting must not need it.
+/// A store that is always down, because submitting must not need it.
 #[derive(Debug)]
-struct Down;
+struct UnavailableStore;
 
-fn down<T>() -> Result<T, StoreError> {
-    Err(StoreError::Unavailable("told to be down".into()))
+fn unavailable<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unavailable("the store of this test is down".into()))
 }
 
 #[async_trait]
-impl Locations for Down {
+impl Locations for UnavailableStore {
     async fn location(&self, _: &LocationId) -> Result<Option<LocationSettings>, StoreError> {
-        down()
+        unavailable()
     }
     async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError> {
-        down()
+        unavailable()
     }
     async fn put_location(&self, _: &LocationSettings) -> Result<(), StoreError> {
-        down()
+        unavailable()
     }
 }
 
 #[async_trait]
-impl Queries for Down {
+impl Queries for UnavailableStore {
     async fn records(&self, _: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
-        down()
+        unavailable()
     }
     async fn item(&self, _: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
-        down()
+        unavailable()
     }
     async fn items(&self, _: &ItemFilter, _: Option<&str>, _: usize) -> Result<Page<ItemWithLevels>, StoreError> {
-        down()
+        unavailable()
     }
     async fn movements(
         &self,
@@ -188,25 +188,25 @@ impl Queries for Down {
         _: Option<&str>,
         _: usize,
     ) -> Result<Page<Movement>, StoreError> {
-        down()
+        unavailable()
     }
     async fn stock_as_of(
         &self,
         _: &ItemId,
         _: Timestamp,
     ) -> Result<Option<Vec<(LocationId, Quantity, u64)>>, StoreError> {
-        down()
+        unavailable()
     }
     async fn levels(&self, _: &LevelFilter, _: Option<&str>, _: usize) -> Result<Page<LevelWithItem>, StoreError> {
-        down()
+        unavailable()
     }
     async fn commands(&self, _: &CommandFilter, _: Option<&str>, _: usize) -> Result<Page<Record>, StoreError> {
-        down()
+        unavailable()
     }
     async fn alerts(&self, _: Option<&LocationId>, _: Option<&str>, _: usize) -> Result<Page<AlertRecord>, StoreError> {
-        down()
+        unavailable()
     }
     async fn ping(&self) -> Result<(), StoreError> {
-        down()
+        unavailable()
     }
 }

@@ -1,4 +1,4 @@
-//! A batch as JSON, through the API's own handler.
+//! Target: a batch in JSON, sent through the API's real handler.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use stockline_core::ports::Pack;
 
 use crate::api::{self, World};
 
-/// Lines of a batch that are also sent alone.
+/// At most this many lines of a batch are also sent alone.
 const ALONE_MAX: usize = 4;
 
 #[derive(Deserialize)]
@@ -39,17 +39,17 @@ fn judge(world: &World, bytes: &[u8]) -> bool {
     assert_eq!((&answer["queued"], &answer["invalid"]), (&count("queued").into(), &count("invalid").into()));
     assert_eq!(answer["failed"], 0, "the queue is up");
     assert!(lines.iter().enumerate().all(|(at, line)| line["index"] == at), "in input order");
-    is_queued(&batch, lines, &packs);
+    check_queued(&batch, lines, &packs);
     for (at, (line, raw)) in lines.iter().zip(&batch.commands).enumerate().take(ALONE_MAX) {
         assert_eq!(line["problem"]["code"] == "duplicate_in_request", has_a_twin(&batch, at), "{line}");
-        is_judged_as_alone(world, at, line, raw.get());
+        check_as_if_alone(world, at, line, raw.get());
     }
     count("queued") > 0
 }
 
-/// What is said to be queued is in the queue as it would be without its neighbours, each item's commands in the order in
-/// which they came; nothing else is.
-fn is_queued(batch: &Batch<'_>, lines: &[Value], packs: &[Pack]) {
+/// Checks that the queue holds exactly the lines that are reported as queued, each as it would be alone, and the
+/// commands of each item in input order.
+fn check_queued(batch: &Batch<'_>, lines: &[Value], packs: &[Pack]) {
     let context = ParseContext { sent_at: batch.sent_at, ..ParseContext::stored() };
     let mut said: BTreeMap<ItemId, Vec<Command>> = BTreeMap::new();
     let mut ids = BTreeSet::new();
@@ -69,7 +69,7 @@ fn is_queued(batch: &Batch<'_>, lines: &[Value], packs: &[Pack]) {
     assert_eq!(said, queued);
 }
 
-/// Does another line have its item and id?
+/// Returns whether another line has the same item and id.
 fn has_a_twin(batch: &Batch<'_>, at: usize) -> bool {
     let key = |raw: &RawValue| {
         let command = parse_command(&serde_json::from_str(raw.get()).ok()?, &ParseContext::stored()).ok()?;
@@ -79,8 +79,8 @@ fn has_a_twin(batch: &Batch<'_>, at: usize) -> bool {
     own.is_some() && batch.commands.iter().enumerate().any(|(other, raw)| other != at && key(raw) == own)
 }
 
-/// P8: a line is answered as it would be without its neighbours.
-fn is_judged_as_alone(world: &World, at: usize, line: &Value, raw: &str) {
+/// P8: checks that a line is answered as it would be alone.
+fn check_as_if_alone(world: &World, at: usize, line: &Value, raw: &str) {
     let (status, alone, _) = world.post("/v1/commands", raw.to_owned());
     let problem = &line["problem"];
     match (line["status"].as_str().unwrap(), problem["code"].as_str()) {

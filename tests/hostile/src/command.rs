@@ -1,4 +1,4 @@
-//! A command as JSON.
+//! Target: a command in JSON.
 
 use serde_json::Value;
 use stockline_core::domain::{
@@ -23,7 +23,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
             return false;
         }
     };
-    // What was read is written and read as the same, alone and in a message.
+    // The command survives writing and reading, alone and in a message.
     let written = serde_json::to_string(&command).unwrap();
     let again: Json<'_> = serde_json::from_str(&written).unwrap();
     let again = parse_command(&again, &ParseContext::stored()).unwrap();

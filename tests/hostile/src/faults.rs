@@ -1,11 +1,11 @@
-//! What holds of every list of faults.
+//! Properties of every list of faults.
 
 use stockline_core::domain::{Fault, Json};
 
-/// More can't be wrong with one command: each of its members may be unknown and repeated, each field missing.
+/// The maximum number of faults of one command: each member may be unknown and repeated, each field missing.
 const FAULTS_MAX: usize = 200;
 
-/// Each fault has a name, a text, and points at something of what was sent, or at where it is missing.
+/// Checks that each fault has a code and a text, and points at a sent value or at the place of a missing one.
 pub(crate) fn check(json: &Json<'_>, prefix: &str, faults: &[Fault]) {
     assert!((1..=FAULTS_MAX).contains(&faults.len()), "{} faults", faults.len());
     for Fault { pointer, code, detail } in faults {
@@ -15,7 +15,7 @@ pub(crate) fn check(json: &Json<'_>, prefix: &str, faults: &[Fault]) {
     }
 }
 
-/// Every part of the pointer but the last is there (RFC 6901).
+/// Returns whether every part of the pointer but the last exists (RFC 6901).
 fn leads_somewhere(json: &Json<'_>, pointer: &str) -> bool {
     let Some(rest) = pointer.strip_prefix('/') else { return pointer.is_empty() };
     let mut at = vec![json];
@@ -26,7 +26,7 @@ fn leads_somewhere(json: &Json<'_>, pointer: &str) -> bool {
     at.iter().any(|json| matches!(json, Json::Object(_) | Json::Array(_)))
 }
 
-/// What is there by this name; several where it is repeated.
+/// Returns the values under this name; several if the name is repeated.
 fn children<'a>(json: &'a Json<'a>, part: &str) -> Vec<&'a Json<'a>> {
     match json {
         Json::Object(members) => members.iter().filter(|(key, _)| key == part).map(|(_, value)| value).collect(),

@@ -1,6 +1,6 @@
-//! What strangers can send, as functions of bytes: each takes whatever it is given, and panics where a property does
-//! not hold. `tests/short_run.rs` drives them over the seeds and seeded mutations in every test run; `../fuzz` hands
-//! them to libFuzzer.
+//! Fuzz targets for everything that strangers can send. Each target accepts any bytes and panics if a property does not
+//! hold. `tests/short_run.rs` runs them over the seeds and over seeded mutations in every test run; `../fuzz` runs them
+//! with libFuzzer.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a property fails by panicking")]
 
 mod api;
@@ -17,7 +17,7 @@ mod token;
 /// One input: a panic is a fault; else whether it was taken, so that a run can tell that it came that far.
 pub type Target = fn(&[u8]) -> bool;
 
-/// Every target by the name of its seeds' folder.
+/// All targets by the names of their seed folders.
 pub const TARGETS: [(&str, Target); 7] = [
     ("command", command::run),
     ("batch", batch::run),
@@ -28,7 +28,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("lines", lines::run),
 ];
 
-/// The target of this name.
+/// Returns the target of this name.
 pub fn target(name: &str) -> Target {
     TARGETS.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no target {name}")).1
 }

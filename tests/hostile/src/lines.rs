@@ -1,4 +1,4 @@
-//! A CSV file, as `stockline load` reads it.
+//! Target: a CSV file, as `stockline load` reads it.
 
 use std::cell::RefCell;
 
@@ -22,7 +22,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
     })
 }
 
-/// Whether a line became a command. What is wrong with the file is an error, and never half of it read.
+/// Returns whether a line became a command. A faulty file is an error and is never read in part.
 fn read(path: &std::path::Path) -> Result<bool, Box<dyn std::error::Error>> {
     let (headers, _) = source::open(path, None)?;
     let names: Vec<_> = headers.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
@@ -33,9 +33,9 @@ fn read(path: &std::path::Path) -> Result<bool, Box<dyn std::error::Error>> {
     let parts: Vec<_> = (0..headers.len()).map(Part::Column).chain([Part::Occurrence]).collect();
     let mut recipe = Recipe::new(NAMESPACE, CommandKind::Sell, parts);
     let scan = source::scan(path, &mapping, recipe.clone(), &ProgressBar::hidden())?;
-    assert_eq!((scan.repeated_count, scan.repeated.len()), (0, 0), "repeated lines are told apart by their number");
+    assert_eq!((scan.repeated_count, scan.repeated.len()), (0, 0), "repeated lines differ by their number");
 
-    // The second pass must find nothing that the first did not.
+    // The second pass must not find new faults.
     let (_, mut lines) = source::open(path, None)?;
     let (mut record, mut count, mut commands) = (csv::ByteRecord::new(), 0, 0);
     while source::next(path, &mut lines, &mut record).expect("the first pass read it") {

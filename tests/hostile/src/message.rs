@@ -1,10 +1,10 @@
-//! A message of the queue, as whoever can write to the queue might send it.
+//! Target: a queue message, as anyone with write access to the queue might send it.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use stockline_core::domain::{DEAD_BODY_MAX_BYTES, ItemId, Queued, Slot, Timestamp, decode_message, encode_message};
 
-/// Commands of a message that are also read alone.
+/// At most this many commands of a message are also read alone.
 const ALONE_MAX: usize = 8;
 
 #[derive(Deserialize)]
@@ -19,7 +19,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
     let group: ItemId = "cola".parse().unwrap();
     let decode = |body: &str, now: i64| decode_message(&group, "m-1", body, Timestamp::from_millis(now));
     let Ok(slots) = decode(body, 0) else { return false };
-    // A redelivery is read as the same ids in the same places, whenever it comes.
+    // A redelivery at any time yields the same ids in the same places.
     let ids = |slots: &[Slot]| slots.iter().map(Slot::command_id).collect::<Vec<_>>();
     assert_eq!(ids(&slots), ids(&decode(body, 1_000).unwrap()));
 
@@ -30,7 +30,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
                 let letter = record.outcome.dead_letter.as_ref().unwrap();
                 assert_eq!(record.outcome.item_id, group);
                 assert!(letter.body.len() <= DEAD_BODY_MAX_BYTES && !letter.reason.is_empty());
-                assert!(body.contains(&letter.body), "what is kept is what came");
+                assert!(body.contains(&letter.body), "the body is kept as received");
             }
         }
     }
@@ -38,7 +38,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
     let again = decode(&encode_message(&group, good.iter().copied()), 0).unwrap();
     assert!(again.len() == good.len() && commands(&again) == good, "what was read is written and read as the same");
 
-    // P8: a command is read as it would be without its neighbours.
+    // P8: a command is read as it would be alone.
     if let Ok(message) = serde_json::from_str::<Message<'_>>(body)
         && message.v == 1
     {
@@ -57,7 +57,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
     !good.is_empty()
 }
 
-/// Those that could be read.
+/// Returns the readable commands.
 fn commands(slots: &[Slot]) -> Vec<&Queued> {
     let mut commands = Vec::new();
     for slot in slots {

@@ -1,11 +1,11 @@
-//! Inputs made of others, from a seed: the same seed, the same inputs.
+//! Makes mutated inputs from others. The same seed makes the same inputs.
 
-/// Longer inputs are cut.
+/// Longer inputs are cut to this size.
 const BYTES_MAX: usize = 16 * 1024;
-/// Changes of one input.
+/// The maximum number of changes of one input.
 const CHANGES_MAX: usize = 6;
 
-/// What formats are made of.
+/// Tokens of the formats.
 const WORDS: &[&[u8]] = &[
     b"{",
     b"}",
@@ -50,17 +50,17 @@ const WORDS: &[&[u8]] = &[
     b"+24:00",
 ];
 
-/// Makes inputs.
+/// Makes mutated inputs.
 #[derive(Debug)]
 pub struct Mutator(u64);
 
 impl Mutator {
-    /// From a seed.
+    /// Starts from a seed.
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// SplitMix64.
+    /// Returns the next number (SplitMix64).
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -73,10 +73,10 @@ impl Mutator {
         (self.next() % bound.max(1) as u64) as usize
     }
 
-    /// Another input, from one or two of these.
+    /// Returns a new input made from one or two of these.
     pub fn input(&mut self, from: &[Vec<u8>]) -> Vec<u8> {
         let mut input = from[self.below(from.len())].clone();
-        // Half of them by one change: what is far from anything good is refused at its first byte.
+        // Half of them get one change only, because inputs far from any valid one are refused at their first byte.
         let changes = if self.next() & 1 == 0 { 1 } else { 1 + self.below(CHANGES_MAX) };
         for _ in 0..changes {
             self.change(&mut input, from);

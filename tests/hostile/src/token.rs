@@ -1,4 +1,4 @@
-//! A token: as it comes, and its header or payload alone with the rest of a good one around it.
+//! Target: a token as a whole, and a header or payload within an otherwise valid token.
 
 use axum::http::HeaderValue;
 use base64::Engine as _;
@@ -20,7 +20,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
     })
 }
 
-/// Is it let in? Else it must be for a reason that has a name.
+/// Returns whether the token is accepted. A refusal must have a named reason.
 fn judge(world: &World, authorization: &[u8]) -> bool {
     let Ok(value) = HeaderValue::from_bytes(authorization) else { return false };
     match world.block_on(world.auth.authenticate(Some(&value))) {

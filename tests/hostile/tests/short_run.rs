@@ -1,4 +1,4 @@
-//! Each target over its seeds and a fixed number of seeded mutations: what libFuzzer does for hours, in seconds.
+//! Runs each target over its seeds and a fixed number of seeded mutations: in seconds, as libFuzzer does for hours.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use stockline_hostile::mutate::Mutator;
 use stockline_hostile::{TARGETS, target};
 
-/// Every run makes the same inputs.
+/// The seed is fixed, so every run makes the same inputs.
 const SEED: u64 = 20_260_131;
 
 fn seeds(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
@@ -17,7 +17,7 @@ fn seeds(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
     files.into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
 }
 
-/// What the target says; a panic is shown with the input that caused it.
+/// Returns the result of the target. A panic is shown with the input that caused it.
 fn run(name: &str, input: &[u8], from: &dyn std::fmt::Debug) -> bool {
     catch_unwind(AssertUnwindSafe(|| target(name)(input)))
         .unwrap_or_else(|_| panic!("{name}, {from:?}: {}", input.escape_ascii()))
@@ -26,11 +26,11 @@ fn run(name: &str, input: &[u8], from: &dyn std::fmt::Debug) -> bool {
 fn short_run(name: &str, inputs: usize) {
     let seeds = seeds(name);
     let taken = seeds.iter().filter(|(path, bytes)| run(name, bytes, path)).count();
-    assert!(taken > 0 && taken < seeds.len(), "{taken} of {} seeds are taken", seeds.len());
+    assert!(taken > 0 && taken < seeds.len(), "{taken} of {} seeds were accepted", seeds.len());
     let from: Vec<_> = seeds.into_iter().map(|(_, bytes)| bytes).collect();
     let mut mutator = Mutator::new(SEED);
     let taken = (0..inputs).filter(|n| run(name, &mutator.input(&from), n)).count();
-    println!("{name}: {} seeds, {inputs} mutations, of which {taken} were taken", from.len());
+    println!("{name}: {} seeds, {inputs} mutations, of which {taken} were accepted", from.len());
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_command_is_read_as_it_was_meant_or_refused_with_every_fault_in_its_place() 
 }
 
 #[test]
-fn a_line_of_a_batch_is_judged_as_if_it_were_alone() {
+fn a_line_of_a_batch_is_judged_as_if_alone() {
     short_run("batch", 4_000);
 }
 
@@ -49,17 +49,17 @@ fn a_message_is_read_command_by_command() {
 }
 
 #[test]
-fn a_ledger_that_reads_is_one_that_was_written() {
+fn a_readable_ledger_is_one_that_was_written() {
     short_run("ledger", 200_000);
 }
 
 #[test]
-fn a_receipt_that_is_taken_is_one_that_was_signed() {
+fn an_accepted_receipt_is_one_that_was_signed() {
     short_run("receipt", 20_000);
 }
 
 #[test]
-fn a_token_is_let_in_only_as_it_was_signed() {
+fn a_token_is_accepted_only_as_it_was_signed() {
     short_run("token", 20_000);
 }
 

@@ -1,8 +1,8 @@
-//! Rules of Stockline taken away one at a time. Each must be noticed by the test that is named beside it.
+//! Mutations of Stockline: each removes one rule, and a named test must notice.
 //!
-//! A mutation is text that stands exactly once in a file, and what is put in its place. That every text still stands
-//! there, and that every named test is still there, is a test of this crate; `cargo run -p stockline-mutations` builds
-//! each mutation in a copy of the workspace and runs its test.
+//! A mutation replaces a text that occurs exactly once in a file. The test of this crate checks that every text still
+//! occurs once and that every named test still exists. `cargo run -p stockline-mutations` builds each mutation in a
+//! copy of the workspace and runs its test.
 
 mod list;
 mod tree;
@@ -10,48 +10,48 @@ mod tree;
 pub use list::ALL;
 pub use tree::{Ending, Tree};
 
-/// One rule taken away.
+/// A mutation, which removes one rule.
 #[derive(Debug)]
 pub struct Mutation {
-    /// What is wrong now, in a few words with hyphens.
+    /// The wrong behaviour, in a few words joined by hyphens.
     pub name: &'static str,
-    /// The changes: all of them make the one mutation.
+    /// The changes that make up the mutation.
     pub edits: &'static [Edit],
-    /// The tests that are built.
+    /// The tests to build.
     pub suite: &'static Suite,
-    /// The test of that suite which must fail, by its full path.
+    /// The full path of the test that must fail.
     pub killed_by: &'static str,
 }
 
 /// One change of a file.
 #[derive(Debug)]
 pub struct Edit {
-    /// From the workspace's root.
+    /// The path from the workspace root.
     pub file: &'static str,
-    /// Stands in the file exactly once.
+    /// The text to replace. It occurs in the file exactly once.
     pub from: &'static str,
-    /// What stands there instead.
+    /// The replacement.
     pub to: &'static str,
 }
 
-/// Tests that are built together.
+/// A group of tests that are built together.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Suite {
-    /// Arguments of `cargo test` that choose them.
+    /// The arguments of `cargo test` that select the tests.
     pub arguments: &'static [&'static str],
-    /// The folder of their sources, from the workspace's root.
+    /// The folder of their sources, from the workspace root.
     pub sources: &'static str,
 }
 
 impl Edit {
-    /// The file's text with this change made.
+    /// Returns the text of the file with this change.
     ///
     /// # Errors
-    /// Where `from` does not stand in it exactly once: what the mutation was made for is gone or has changed.
+    /// `from` does not occur in the text exactly once: the mutated code was removed or has changed.
     pub fn apply(&self, text: &str) -> Result<String, String> {
         match text.matches(self.from).count() {
             1 => Ok(text.replacen(self.from, self.to, 1)),
-            count => Err(format!("{} has {count} times, not once:\n{}", self.file, self.from)),
+            count => Err(format!("{} contains this text {count} times instead of once:\n{}", self.file, self.from)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Takes the rules of Stockline away one at a time, and runs the test that must notice.
+//! Removes the rules of Stockline one at a time and runs the test that must notice.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is this program's output")]
 
 use std::path::PathBuf;
@@ -10,23 +10,23 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use stockline_mutations::{ALL, Ending, Mutation, Tree};
 
-/// Takes the rules of Stockline away one at a time, and runs the test that must notice.
+/// Removes the rules of Stockline one at a time and runs the test that must notice
 ///
-/// Exit code 0: every mutation is noticed by its test. 1: some are not.
+/// The exit code is 0 if every mutation is noticed by its test, and 1 otherwise.
 #[derive(Debug, Parser)]
 #[command(
-    after_help = "Examples:\n  stockline-mutations                  all of them (about twenty minutes on two cores)\n  \
-                        stockline-mutations --only alert     those whose name has \"alert\" in it\n  \
-                        stockline-mutations --list           what there is, without running it"
+    after_help = "Examples:\n  stockline-mutations                  run all mutations (about twenty minutes on two cores)\n  \
+                        stockline-mutations --only alert     run those with \"alert\" in their name\n  \
+                        stockline-mutations --list           list all mutations"
 )]
 struct Cli {
-    /// Only those whose name contains this.
+    /// Run only the mutations whose name contains this text
     #[arg(long)]
     only: Option<String>,
-    /// Prints what there is, without running it.
+    /// List the mutations without running them
     #[arg(long)]
     list: bool,
-    /// Where the copy of the workspace and its builds are kept.
+    /// Folder for the copy of the workspace and its builds
     #[arg(long, default_value = "target/mutations")]
     folder: PathBuf,
 }
@@ -53,10 +53,12 @@ fn main() -> Result<ExitCode> {
             bar.set_message(mutation.name);
             let ending = match unfit.remove(mutation.killed_by) {
                 None => tree.try_out(mutation)?,
-                Some(ending) => Ending::Broken(format!("without it the test does not pass: {}", told(&ending))),
+                Some(ending) => {
+                    Ending::Broken(format!("the test does not pass on the original code: {}", describe(&ending)))
+                }
             };
             noticed += usize::from(matches!(ending, Ending::Killed | Ending::Hung));
-            bar.suspend(|| eprintln!("{}: {}", mutation.name, told(&ending)));
+            bar.suspend(|| eprintln!("{}: {}", mutation.name, describe(&ending)));
             rows.push((*mutation, ending));
             bar.inc(1);
         }
@@ -68,7 +70,7 @@ fn main() -> Result<ExitCode> {
 }
 
 fn table(rows: impl Iterator<Item = (&'static Mutation, String)>) {
-    println!("| what is taken away | where | ending | noticed by |\n|---|---|---|---|");
+    println!("| removed rule | where | ending | noticed by |\n|---|---|---|---|");
     for (mutation, ending) in rows {
         let file = mutation.edits.first().map_or("", |edit| edit.file);
         println!("| {} | `{file}` | {ending} | `{}` |", mutation.name.replace('-', " "), mutation.killed_by);
@@ -76,13 +78,13 @@ fn table(rows: impl Iterator<Item = (&'static Mutation, String)>) {
 }
 
 fn short(ending: &Ending) -> String {
-    told(ending).lines().next().unwrap_or_default().to_owned()
+    describe(ending).lines().next().unwrap_or_default().to_owned()
 }
 
-fn told(ending: &Ending) -> String {
+fn describe(ending: &Ending) -> String {
     match ending {
         Ending::Killed => "killed".into(),
-        Ending::Hung => "killed: its test does not end".into(),
+        Ending::Hung => "killed: its test does not finish".into(),
         Ending::Survived => "SURVIVED".into(),
         Ending::Broken(why) => format!("NOT TRIED: {why}"),
     }

@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::{Mutation, Suite};
 
-/// How long the test of a mutation may run, in seconds; without one, each takes less than half of it. What hangs on a
+/// The time limit of a test, in seconds. On the original code each takes less than half of it. A test that hangs on a
 /// mutation has noticed it.
 const TEST_TIMEOUT_S: u64 = 120;
 
-/// What is built once and run once is best built fast.
+/// Each program is built once and run once, so a fast build matters more than fast code.
 const PROFILE: [&str; 6] = [
     "--config",
     "profile.dev.package.stockline-core.opt-level=0",
@@ -23,20 +23,20 @@ const PROFILE: [&str; 6] = [
     "profile.dev.debug=false",
 ];
 
-/// What became of one mutation.
+/// The result of one mutation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// The named test failed.
     Killed,
-    /// The named test did not end in time.
+    /// The named test did not finish in time.
     Hung,
     /// The named test passed.
     Survived,
-    /// It does not apply, does not build, or there is no such test.
+    /// The mutation does not apply or does not build, or the test does not exist.
     Broken(String),
 }
 
-/// A copy of the workspace, with a target folder of its own.
+/// A copy of the workspace with its own target folder.
 #[derive(Debug)]
 pub struct Tree {
     root: PathBuf,
@@ -44,11 +44,11 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Copies what is committed or about to be from `workspace` into `folder`; what is as it was is left alone, so that
-    /// a build goes on where the last ended.
+    /// Copies all tracked and untracked files that are not ignored from `workspace` into `folder`. Unchanged files are
+    /// left alone, so that builds stay incremental.
     ///
     /// # Errors
-    /// Where `git` does not list the files, or a file can't be copied.
+    /// `git` can't list the files, or a file can't be copied.
     pub fn of(workspace: &Path, folder: &Path) -> Result<Self> {
         let listed = Command::new("git")
             .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
@@ -77,10 +77,10 @@ impl Tree {
         Ok(Self { root, target: folder.join("target") })
     }
 
-    /// Those of the tests that do not pass as the code is, and why: nothing can be learned from them.
+    /// Returns the tests that do not pass on the original code, with the reason. They can't judge a mutation.
     ///
     /// # Errors
-    /// Where cargo or the tests can't be run.
+    /// Cargo or the tests can't be run.
     pub fn unfit<'t>(
         &self,
         suite: &Suite,
@@ -100,10 +100,10 @@ impl Tree {
         Ok(unfit)
     }
 
-    /// Makes the mutation, runs its test, and takes the mutation back.
+    /// Applies the mutation, runs its test, and reverts the mutation.
     ///
     /// # Errors
-    /// Where files can't be written, or cargo can't be run.
+    /// A file can't be written, or cargo can't be run.
     pub fn try_out(&self, mutation: &Mutation) -> Result<Ending> {
         let mut texts: BTreeMap<&str, (String, String)> = BTreeMap::new();
         for edit in mutation.edits {
@@ -134,7 +134,7 @@ impl Tree {
         ending
     }
 
-    /// The test program of a suite; why it can't be built otherwise.
+    /// Returns the test program of a suite, or the reason why it can't be built.
     fn build(&self, suite: &Suite) -> Result<Result<PathBuf, String>> {
         let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["test", "--no-run", "--quiet", "--locked", "--message-format", "json-render-diagnostics"])
@@ -153,11 +153,11 @@ impl Tree {
             let is_test = message["profile"]["test"] == true;
             message["executable"].as_str().filter(|_| is_test).map(PathBuf::from)
         });
-        Ok(programs.next_back().ok_or_else(|| "cargo built no test".to_owned()))
+        Ok(programs.next_back().ok_or_else(|| "cargo built no test program".to_owned()))
     }
 }
 
-/// Removes the files below `folder` that are none of `names`, which begin at `root`: an earlier copy's.
+/// Removes the files below `folder` that are not among `names` (paths from `root`): leftovers of an earlier copy.
 fn remove_others(root: &Path, folder: &Path, names: &BTreeSet<&str>) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -173,7 +173,7 @@ fn remove_others(root: &Path, folder: &Path, names: &BTreeSet<&str>) -> Result<(
 fn run(program: &Path, root: &Path, suite: &Suite, test: &str) -> Result<Ending> {
     let log = program.with_extension("log");
     let written = fs::File::create(&log)?;
-    // As cargo: tests run in the folder of their package.
+    // Like cargo, it runs tests in the folder of their package.
     let folder = root.join(suite.sources);
     let package = folder.ancestors().find(|folder| folder.join("Cargo.toml").is_file()).unwrap_or(root);
     let mut child = Command::new(program)
@@ -187,17 +187,17 @@ fn run(program: &Path, root: &Path, suite: &Suite, test: &str) -> Result<Ending>
     let Some(passed) = wait(&mut child)? else {
         return Ok(Ending::Hung);
     };
-    let told = fs::read_to_string(&log).unwrap_or_default();
-    if told.contains(&format!("test {test} ... FAILED")) {
+    let output = fs::read_to_string(&log).unwrap_or_default();
+    if output.contains(&format!("test {test} ... FAILED")) {
         return Ok(Ending::Killed);
     }
-    if passed && told.contains("test result: ok. 1 passed") {
+    if passed && output.contains("test result: ok. 1 passed") {
         return Ok(Ending::Survived);
     }
-    Ok(Ending::Broken(format!("the test did not run:\n{told}")))
+    Ok(Ending::Broken(format!("the test did not run:\n{output}")))
 }
 
-/// Did it succeed? `None` where it did not end in time and was killed.
+/// Returns whether it succeeded, or `None` if it did not finish in time and was killed.
 fn wait(child: &mut Child) -> Result<Option<bool>> {
     let end = Instant::now() + Duration::from_secs(TEST_TIMEOUT_S);
     loop {

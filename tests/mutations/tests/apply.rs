@@ -1,5 +1,5 @@
-//! The mutations fit the code as it is. (That their tests notice them takes a build each: `cargo run -p
-//! stockline-mutations`.)
+//! Checks that the mutations fit the current code. Whether their tests notice them takes a build each: `cargo run -p
+//! stockline-mutations`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,10 +35,10 @@ fn every_mutation_applies() {
 }
 
 #[test]
-fn every_mutation_has_a_name_of_its_own_and_a_test_that_is_there() {
+fn every_mutation_has_a_unique_name_and_an_existing_test() {
     let mut names = BTreeSet::new();
     for mutation in all() {
-        assert!(names.insert(mutation.name), "{} twice", mutation.name);
+        assert!(names.insert(mutation.name), "the name {} is used twice", mutation.name);
         let test = mutation.killed_by.rsplit("::").next().unwrap();
         let found = sources(&workspace().join(mutation.suite.sources)).iter().any(|text| {
             let definition = format!("fn {test}(");
@@ -46,7 +46,7 @@ fn every_mutation_has_a_name_of_its_own_and_a_test_that_is_there() {
                 text[..at].ends_with("async ") || text[..at].ends_with("    ") || text[..at].ends_with('\n')
             })
         });
-        assert!(found, "{}: there is no test {}", mutation.name, mutation.killed_by);
+        assert!(found, "{}: the test {} does not exist", mutation.name, mutation.killed_by);
     }
 }
 

@@ -1,24 +1,24 @@
-//! Which fault met which step, as a table.
+//! Counts which fault hit which step, as a table.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::faults::{Kind, Met, Step};
+use super::faults::{FaultCounts, Kind, Step};
 use super::run::Report;
 
-/// Over many runs.
+/// The counts of many runs.
 #[derive(Debug, Default)]
 pub struct Coverage {
-    /// Faults.
-    pub met: Met,
-    /// What else went on.
+    /// Faults by kind and step.
+    pub met: FaultCounts,
+    /// Other counts by name.
     pub counts: BTreeMap<&'static str, u64>,
-    /// Runs.
+    /// The number of runs.
     pub runs: u64,
 }
 
 impl Coverage {
-    /// Counts a run.
+    /// Adds a run.
     pub fn add(&mut self, report: &Report) {
         self.runs += 1;
         for (cell, count) in &report.met {
@@ -34,7 +34,7 @@ impl Coverage {
         *counted = if name.starts_with("most") { count.max(*counted) } else { *counted + count };
     }
 
-    /// Counts the runs of another.
+    /// Adds the runs of another coverage.
     pub fn join(&mut self, other: Self) {
         self.runs += other.runs;
         for (cell, count) in other.met {
@@ -45,7 +45,7 @@ impl Coverage {
         }
     }
 
-    /// What never happened although it can.
+    /// Returns the possible events that never happened.
     pub fn empty(&self) -> Vec<String> {
         let mut empty = Vec::new();
         for kind in Kind::ALL {
@@ -57,7 +57,7 @@ impl Coverage {
         empty
     }
 
-    /// The table, fault by step.
+    /// Returns the table of faults by step.
     pub fn table(&self) -> String {
         let mut table = String::from("| fault |");
         for step in Step::ALL {

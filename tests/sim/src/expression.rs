@@ -1,5 +1,5 @@
-//! DynamoDB's expressions, as far as Stockline writes them: conditions of comparisons and two functions under AND and
-//! OR, and updates of SET and REMOVE.
+//! DynamoDB expressions, as far as Stockline uses them: conditions of comparisons and two functions under AND and OR,
+//! and updates with SET and REMOVE.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 /// A row.
 pub(crate) type Row = HashMap<String, AttributeValue>;
 
-/// An expression's `#names` and `:values`.
+/// The `#names` and `:values` of an expression.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bound<'a> {
     pub(crate) names: Option<&'a HashMap<String, String>>,
@@ -40,7 +40,7 @@ fn tokens(expression: &str) -> Vec<&str> {
     tokens
 }
 
-/// Does the condition hold for this row?
+/// Returns whether the condition holds for this row.
 pub(crate) fn holds(condition: &str, bound: Bound<'_>, row: Option<&Row>) -> bool {
     let tokens = tokens(condition);
     let mut reader = Reader { tokens: &tokens, at: 0, bound, row };
@@ -137,7 +137,7 @@ fn compare(found: &AttributeValue, comparison: &str, value: &AttributeValue) -> 
         "<=" => order.is_le(),
         ">" => order.is_gt(),
         ">=" => order.is_ge(),
-        other => panic!("not understood: {other}"),
+        other => panic!("unsupported expression: {other}"),
     }
 }
 
@@ -192,7 +192,7 @@ mod tests {
         let nested = "attribute_exists(#pk) AND attribute_not_exists(#a) AND (attribute_not_exists(#b) OR #b = :x)";
         assert!(judge(nested, Some(&one)));
         assert!(!judge(nested, None));
-        assert!(!judge("#a = :two", Some(&one)), "what is absent equals nothing");
+        assert!(!judge("#a = :two", Some(&one)), "an absent attribute equals nothing");
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! What goes wrong, where, and which of it came about.
+//! The injected faults, the steps that they hit, and their counts.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A call that crosses the process's border.
+/// A call that leaves the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Step {
     /// The ingress sends packs.
@@ -17,7 +17,7 @@ pub enum Step {
     LoadItem,
     /// A worker reads chunks for a late count.
     History,
-    /// A worker reads all levels of an item, to re-judge them.
+    /// A worker reads all levels of an item to re-judge them.
     LoadAll,
     /// A worker commits a fold.
     Commit,
@@ -27,7 +27,7 @@ pub enum Step {
     Publish,
     /// A worker acknowledges messages.
     Ack,
-    /// A worker extends or gives back messages.
+    /// A worker extends or returns messages.
     Visibility,
     /// A manager or an operator reads an outcome.
     Find,
@@ -35,13 +35,13 @@ pub enum Step {
     Discard,
     /// The alerter reads a location.
     Location,
-    /// The alerter claims an alert, or notes that its month has some.
+    /// The alerter claims an alert, or records that its month has alerts.
     Claim,
     /// The alerter hands a mail to the provider.
     Mail,
     /// The alerter marks an alert as sent.
     Mark,
-    /// The alerter's function answers which messages it has handled.
+    /// The alerter's function reports which messages it has handled.
     Reply,
 }
 
@@ -68,45 +68,46 @@ impl Step {
         Self::Reply,
     ];
 
-    /// Is it the alerter's?
+    /// Returns whether the alerter makes this call.
     pub(crate) const fn is_alerters(self) -> bool {
         matches!(self, Self::Location | Self::Claim | Self::Mail | Self::Mark | Self::Reply)
     }
 
-    /// Is it repeated by its client? A mail is not: a lost answer would be a second mail.
+    /// Returns whether the client repeats this call. A mail is not repeated: after a lost answer it would be sent
+    /// twice.
     pub(crate) const fn is_repeated(self) -> bool {
         !matches!(self, Self::Mail | Self::Reply)
     }
 }
 
-/// What goes wrong with one call.
+/// A fault of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
-    /// It never arrives, however often it is repeated.
+    /// The call never arrives, however often it is repeated.
     Drop,
-    /// It is done, and no answer comes.
+    /// The call is completed, but no answer arrives.
     LoseAnswer,
-    /// It is done, its answer is lost, and the call is repeated as it is.
+    /// The call is completed, its answer is lost, and the same call is repeated.
     Repeat,
-    /// The caller gives up; it is done long after.
+    /// The caller times out; the call is completed long after.
     Late,
-    /// The process dies before it is sent.
+    /// The process dies before the call is sent.
     CrashBefore,
-    /// The process dies after it is done.
+    /// The process dies after the call is completed.
     CrashAfter,
-    /// The process dies; what it had sent arrives long after.
+    /// The process dies; its call arrives long after.
     CrashLate,
-    /// The process is paused past the visibility, or past a claim's lease, before it is sent.
+    /// The process is paused past the visibility timeout, or past the lease of a claim, before the call is sent.
     PauseBefore,
-    /// The process is paused so long before it sees the answer.
+    /// The process is paused for as long before it receives the answer.
     PauseAfter,
     /// The service is over its rate.
     Throttle,
-    /// Another transaction has the rows.
+    /// Another transaction holds the rows.
     Conflict,
-    /// Some entries fail, or stay unprocessed; of a mail, an address is refused.
+    /// Some entries fail or stay unprocessed; for a mail, one address is refused.
     Partial,
-    /// What is received is delivered to another at once.
+    /// The received messages are delivered to another receiver at once.
     Duplicate,
 }
 
@@ -128,7 +129,7 @@ impl Kind {
         Self::Duplicate,
     ];
 
-    /// Can this go wrong with such a call?
+    /// Returns whether this fault can hit such a call.
     pub const fn can_meet(self, step: Step) -> bool {
         let write = !matches!(
             step,
@@ -167,26 +168,26 @@ impl Kind {
     }
 }
 
-/// Something that is to go wrong: the first such call after a moment meets it.
+/// A planned fault. It hits the first matching call after a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// Milliseconds after the start.
     pub from_ms: u64,
-    /// Which call.
+    /// The call.
     pub step: Step,
-    /// What.
+    /// The fault.
     pub kind: Kind,
 }
 
-/// How often what met which call.
-pub type Met = BTreeMap<(Kind, Step), u64>;
+/// How often each fault hit each call.
+pub type FaultCounts = BTreeMap<(Kind, Step), u64>;
 
-/// The faults of a run that wait for their call, and those that found it.
+/// The faults of a run that wait for their call, and the counts of those that hit one.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     waiting: Vec<Fault>,
-    pub(crate) met: Met,
-    /// No call of these steps is answered, until then.
+    pub(crate) met: FaultCounts,
+    /// Calls of these steps get no answer until then.
     outages: Vec<(Vec<Step>, u64, u64)>,
     pub(crate) refused_by_outage: u64,
 }
@@ -196,7 +197,7 @@ impl Faults {
         Self { waiting, outages, ..Self::default() }
     }
 
-    /// What this call meets.
+    /// Returns the fault that hits this call, if any.
     pub(crate) fn meet(&mut self, step: Step, now_ms: u64) -> Option<Kind> {
         if self.outages.iter().any(|(steps, from, until)| steps.contains(&step) && (*from..*until).contains(&now_ms)) {
             self.refused_by_outage += 1;

@@ -1,20 +1,23 @@
-//! A whole installation in one thread, under a virtual clock, from one seed: many tills, ingresses with the real
-//! packer, SQS and DynamoDB as models, workers with the real code over the real DynamoDB adapter, and faults.
+//! Simulates a whole installation in one thread, under a virtual clock, from one seed: many tills, ingresses with the
+//! real packer, models of SQS and DynamoDB, workers with the real code over the real DynamoDB adapter, and faults.
 //!
-//! Time is tokio's, paused: it moves when nobody has anything to do, so hours cost nothing and everything that happens
-//! is decided by the seed. After a run the [`auditor`] predicts from the order in the queue what must be stored, and
-//! compares.
+//! Time is tokio's paused clock. It moves when no task can run, so hours cost nothing, and the seed decides everything.
+//! After a run the [`auditor`] predicts from the order in the queue what must be stored, and compares.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod auditor;
+mod connection;
 pub mod coverage;
+mod evidence;
 mod expression;
 pub mod faults;
+mod generate;
 mod judge;
 pub mod kept;
 mod mail;
 mod one_row;
 mod operations;
+pub mod options;
 mod queue;
 mod rng;
 pub mod run;

@@ -1,4 +1,4 @@
-//! An alert's way to its mail: the topic's queue, the function with the real alerter, and the mail provider.
+//! The path of an alert to its mail: the alert queue, the function with the real alerter, and the mail provider.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,23 +14,23 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::faults::{Kind, Step};
 use super::world::{Answer, Process, World};
 
-/// For so long messages of the alert queue are hidden, as deployed: six times the function's timeout.
+/// The visibility timeout of the alert queue, as deployed: six times the function's timeout.
 const HIDDEN: Duration = Duration::from_secs(270);
 
-/// The function's timeout, as deployed; an answer that comes later counts for nothing.
+/// The function's timeout, as deployed. A later answer is ignored.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// What the function keeps free for a mail's mark and its answer.
+/// The time that the function reserves for marking a mail and for its answer.
 const MARK_ROOM: Duration = Duration::from_secs(2);
 
-/// At most so many messages an invocation.
+/// The maximum number of messages per invocation.
 const BATCH_MAX: u64 = 10;
 
 #[derive(Debug)]
 struct Waiting {
     body: Arc<str>,
     visible_ms: u64,
-    /// Whose delivery it is.
+    /// The delivery that currently holds it.
     receipt: u64,
 }
 
@@ -42,7 +42,7 @@ struct State {
     doubled: u64,
 }
 
-/// The alert queue: a standard one, so each message comes at least once, in any order.
+/// The alert queue. It is a standard queue: each message is delivered at least once, in any order.
 #[derive(Debug)]
 pub(crate) struct AlertQueue {
     world: Arc<World>,
@@ -50,7 +50,7 @@ pub(crate) struct AlertQueue {
     changed: Notify,
 }
 
-/// Messages of one invocation, by id.
+/// The messages of one invocation, by id.
 type Batch = Vec<(u64, u64, Arc<str>)>;
 
 impl AlertQueue {
@@ -58,7 +58,7 @@ impl AlertQueue {
         Arc::new(Self { world: world.clone(), state: Mutex::default(), changed: Notify::new() })
     }
 
-    /// The topic hands a message over: at least once.
+    /// Takes a message from the topic, at least once.
     pub(crate) fn put(&self, body: &str) {
         let copies = 1 + u64::from(self.world.rng().percent(8));
         let mut state = self.state.lock().unwrap();
@@ -108,7 +108,7 @@ impl AlertQueue {
             let message = waiting.get_mut(&id).unwrap();
             *deliveries += 1;
             message.receipt = *deliveries;
-            // A standard queue may deliver a message to another while it is hidden.
+            // A standard queue may deliver a hidden message to another receiver.
             let twice = rng.percent(3);
             *doubled += u64::from(twice);
             let hidden_ms = if twice { 1 } else { u64::try_from(HIDDEN.as_millis()).unwrap() };
@@ -129,12 +129,12 @@ impl AlertQueue {
         self.changed.notify_waiters();
     }
 
-    /// How often a message came twice though nothing went wrong.
+    /// Returns how often a message was delivered twice without a fault.
     pub(crate) fn doubled(&self) -> u64 {
         self.state.lock().unwrap().doubled
     }
 
-    /// Waits until every alert is handled, or until then: false.
+    /// Waits until every alert is handled; returns false if the deadline passes first.
     pub(crate) async fn drained(&self, until: Instant) -> bool {
         loop {
             let changed = self.changed.notified();
@@ -148,44 +148,44 @@ impl AlertQueue {
     }
 }
 
-/// A mail that the provider was asked to send.
+/// A mail that was handed to the provider.
 #[derive(Debug, Clone)]
-pub(crate) struct Posted {
+pub(crate) struct SentMail {
     pub(crate) to: Vec<String>,
     pub(crate) text: String,
-    /// The process that asked.
+    /// The process that handed it over.
     pub(crate) by: Arc<Process>,
     pub(crate) asked_ms: u64,
-    /// When the provider took it.
+    /// When the provider accepted it.
     pub(crate) taken_ms: Option<u64>,
-    /// The process saw that it was taken.
+    /// Whether the process received the acceptance.
     pub(crate) answered: bool,
 }
 
-/// The mail provider: all that it was asked, in order.
-pub(crate) type Provider = Arc<Mutex<Vec<Posted>>>;
+/// The mail provider: all mails that were handed to it, in order.
+pub(crate) type Provider = Arc<Mutex<Vec<SentMail>>>;
 
-/// One process's way to the mail provider.
+/// One process's client of the mail provider.
 #[derive(Debug)]
-pub(crate) struct MailEnd {
+pub(crate) struct MailClient {
     pub(crate) process: Arc<Process>,
     pub(crate) provider: Provider,
 }
 
 #[async_trait]
-impl Mailer for MailEnd {
+impl Mailer for MailClient {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let world = &self.process.world;
         let index = {
             let mut provider = self.provider.lock().unwrap();
             let (to, text, by) = (mail.to.clone(), mail.text.clone(), self.process.clone());
-            provider.push(Posted { to, text, by, asked_ms: world.now_ms(), taken_ms: None, answered: false });
+            provider.push(SentMail { to, text, by, asked_ms: world.now_ms(), taken_ms: None, answered: false });
             provider.len() - 1
         };
         let serve = |kind: Option<Kind>| {
             let (provider, world) = (self.provider.clone(), world.clone());
             async move {
-                // One bad address fails the mail to all.
+                // One bad address fails the mail for all recipients.
                 if kind == Some(Kind::Partial) {
                     return false;
                 }
@@ -196,17 +196,17 @@ impl Mailer for MailEnd {
         let answer = self.process.call(Step::Mail, serve).await;
         world.note(|| format!("{} mailed {} to {:?}: {answer:?}", self.process.name, mail.id, mail.to));
         match answer {
-            Answer::Came(true) => {
+            Answer::Received(true) => {
                 self.provider.lock().unwrap()[index].answered = true;
                 Ok(())
             }
-            Answer::Came(false) => Err(MailError::Refused("an address is none".into())),
+            Answer::Received(false) => Err(MailError::Refused("an address is none".into())),
             _ => Err(MailError::Unavailable("no answer came".into())),
         }
     }
 }
 
-/// Hands batches to a function that runs, and takes its answers: which of them are handled.
+/// Invokes the function with batches, and deletes the messages that its answers name as handled.
 pub(crate) async fn invoke_for_ever(queue: Arc<AlertQueue>, process: Arc<Process>, alerter: Alerter) {
     loop {
         let batch = queue.batch().await;

@@ -1,26 +1,20 @@
-//! Calls about one row: an outcome that is looked up, a dead letter that is discarded, an alert's claim and its mark.
+//! Calls that affect one row: lookup of an outcome, discard of a dead letter, claim and mark of an alert.
 
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::get_item::builders::GetItemInputBuilder;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemInputBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
-use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 
+use super::connection::{SimWire, TABLE};
 use super::expression::Row;
 use super::faults::Step;
 use super::table::{key_of, key_of_action};
-use super::wire::{SimWire, TABLE};
 use super::world::Answer;
 
-/// What became of a change: what is stored instead where its condition does not hold.
+/// The result of a change. If its condition fails, it is the row that is stored instead.
 pub(crate) type Changed = Result<(), Option<Row>>;
-
-/// As the service tells it.
-pub(crate) fn failed(stored: Option<Row>) -> ConditionalCheckFailedException {
-    ConditionalCheckFailedException::builder().set_item(stored).build()
-}
 
 impl SimWire {
     /// Reads a row consistently.
@@ -33,18 +27,19 @@ impl SimWire {
             async move { table.lock().unwrap().get(&key).map(|row| row.as_ref().clone()) }
         };
         let answer = self.process.call(step, serve).await;
-        self.process
-            .world
-            .note(|| format!("{} {step:?} {key:?}: {}", self.process.name, matches!(answer, Answer::Came(Some(_)))));
+        self.process.world.note(|| {
+            format!("{} {step:?} {key:?}: {}", self.process.name, matches!(answer, Answer::Received(Some(_))))
+        });
         answer
     }
 
-    /// Puts a row: a location at once, for its manager meets no faults; else an alert's claim, or its month.
+    /// Puts a row. A location is put at once, because managers meet no faults; otherwise it is an alert's claim or
+    /// month.
     pub(crate) async fn put(&self, input: &PutItemInputBuilder) -> Answer<Changed> {
         let row = input.get_item().clone().unwrap();
         if key_of(&row).0 == "LOCATION" {
             self.table.lock().unwrap().put(row, self.process.world.now_ms());
-            return Answer::Came(Ok(()));
+            return Answer::Received(Ok(()));
         }
         let put = Put::builder()
             .table_name(TABLE)
@@ -57,14 +52,14 @@ impl SimWire {
         let put = tamper.map_or(put.clone(), |rule| rule.claims(put));
         let answer = self.change(Step::Claim, TransactWriteItem::builder().put(put).build()).await;
         match answer {
-            Answer::Came(Err(Some(stored))) => {
-                Answer::Came(Err(Some(tamper.map_or(stored.clone(), |rule| rule.claimed(stored)))))
+            Answer::Received(Err(Some(stored))) => {
+                Answer::Received(Err(Some(tamper.map_or(stored.clone(), |rule| rule.claimed(stored)))))
             }
             answer => answer,
         }
     }
 
-    /// Updates a row: the mark of a dead letter that is discarded, or of an alert that was sent.
+    /// Updates a row: the mark of a discarded dead letter or of a sent alert.
     pub(crate) async fn update(&self, input: &UpdateItemInputBuilder) -> Answer<Changed> {
         let change = Update::builder()
             .table_name(TABLE)
@@ -95,7 +90,8 @@ impl SimWire {
             }
         };
         let answer = self.process.call(step, serve).await;
-        world.note(|| format!("{} {step:?} {key:?}: {}", self.process.name, matches!(answer, Answer::Came(Ok(())))));
+        world
+            .note(|| format!("{} {step:?} {key:?}: {}", self.process.name, matches!(answer, Answer::Received(Ok(())))));
         answer
     }
 }

@@ -1,63 +1,37 @@
-//! What people do with commands that took no effect: try a dead letter again, discard it, submit a refused command
-//! anew.
+//! Operators handle commands that took no effect: they retry or discard a dead letter, or resubmit a refused command.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use stockline_aws::dynamodb::{DynamoOptions, DynamoStore};
 use stockline_core::domain::{Action, CommandKey, LocationId, Queued, Record, ShortagePolicy, Status};
 use stockline_core::ports::{Clock, Queries};
 use stockline_worker::dead_letters::{self, Retried};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::queue::{Queue, QueueEnd};
+use super::connection::{SimWire, TABLE};
+use super::queue::{Queue, QueueClient};
+use super::scenario::{Act, Operation};
 use super::submit::Shop;
 use super::table::Table;
-use super::wire::{SimWire, TABLE};
 use super::world::{Process, SkewedClock, World};
 
 const MONTH_MS: i64 = 30 * 24 * 3_600_000;
 
-/// So often somebody tries.
+/// The number of tries of an operator.
 const TRIES_MAX: u32 = 30;
 
-/// What is done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Act {
-    /// A dead letter is queued again.
-    Retry,
-    /// A dead letter is given up.
-    Discard,
-    /// A command that took no effect is queued anew under another id.
-    Resubmit,
-}
-
-/// When what is done, with the how-manieth command that took no effect.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Operation {
-    pub(crate) at_ms: u64,
-    pub(crate) act: Act,
-    pub(crate) nth: usize,
-    /// The corrected item of a command that is resubmitted; `None`: it keeps its own.
-    #[serde(default)]
-    pub(crate) item: Option<String>,
-    /// Its corrected location, where it has one.
-    #[serde(default)]
-    pub(crate) location: Option<String>,
-}
-
-/// Where it is done.
+/// The operators and the systems that they use.
 #[derive(Debug, Clone)]
-pub(crate) struct Office {
+pub(crate) struct Operators {
     pub(crate) world: Arc<World>,
     pub(crate) table: Arc<Mutex<Table>>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) shop: Shop,
 }
 
-impl Office {
-    /// Does one thing, and again where it failed or the process died.
+impl Operators {
+    /// Performs one operation, and repeats it if it fails or the process dies.
     pub(crate) async fn perform(self, operation: Operation) {
         sleep_until(self.world.started + Duration::from_millis(operation.at_ms)).await;
         let Some(state) = self.choose(&operation) else {
@@ -78,7 +52,7 @@ impl Office {
         }
     }
 
-    /// As somebody finds it in a list.
+    /// Finds the command as a person would in a list.
     fn choose(&self, operation: &Operation) -> Option<CommandKey> {
         let table = self.table.lock().unwrap();
         let texts = table.all().filter(|((_, sk), _)| sk == "CMD").filter_map(|(_, row)| row["record"].as_s().ok());
@@ -88,8 +62,7 @@ impl Office {
             (Act::Resubmit, _) => record.outcome.command.is_some(),
             (_, status) => status == Status::DeadLettered,
         });
-        // Most of them are refusals: dead letters are taken more often than they are met. Who corrects an item
-        // takes any.
+        // Most of them are rejections, so dead letters are preferred. Someone who corrects an item picks any command.
         found.sort_by_key(|record| record.outcome.status != Status::DeadLettered);
         let among = if operation.item.is_some() { found.len() } else { found.len().min(6) };
         let nth = operation.nth % among.max(1);
@@ -103,10 +76,10 @@ impl Office {
         let store = DynamoStore::over(Arc::new(wire), TABLE.into(), DynamoOptions::default(), clock.clone());
         match operation.act {
             Act::Retry => {
-                let queue = QueueEnd { process: process.clone(), queue: self.queue.clone() };
+                let queue = QueueClient { process: process.clone(), queue: self.queue.clone() };
                 match dead_letters::retry(&store, &queue, state).await {
                     Ok(Retried::Queued(_)) => {
-                        self.shop.told.lock().unwrap().retried += 1;
+                        self.shop.log.lock().unwrap().retried += 1;
                         true
                     }
                     Ok(Retried::Refused(_)) => true,
@@ -115,7 +88,7 @@ impl Office {
             }
             Act::Discard => match dead_letters::discard(&store, state, clock.now()).await {
                 Ok(done) => {
-                    self.shop.told.lock().unwrap().discarded += u64::from(done);
+                    self.shop.log.lock().unwrap().discarded += u64::from(done);
                     true
                 }
                 Err(_) => false,
@@ -133,8 +106,8 @@ impl Office {
         }
     }
 
-    /// As `POST …/resubmit` does it: under an id made of the old one, a movement with the time at which it occurred, and
-    /// for this item and location where there are such.
+    /// Resubmits as `POST …/resubmit` does: under an id derived from the old one, with the movement's time, and for the
+    /// corrected item and location if there are any.
     fn anew(&self, old: &Record, operation: &Operation) -> Option<Queued> {
         let outcome = &old.outcome;
         let discarded = outcome.dead_letter.as_ref().is_some_and(|letter| letter.discarded_at.is_some());
@@ -170,7 +143,8 @@ impl Office {
         })
     }
 
-    /// What was to replace another command and did not is not sent again: that one is not marked with it.
+    /// Returns whether a resubmission may be sent again. One that failed to replace its command is not, because that
+    /// command does not name it.
     fn took_its_place(&self, old: &Record) -> bool {
         let me = old.reference();
         let table = self.table.lock().unwrap();
@@ -186,18 +160,18 @@ impl Office {
         let Some(accepted) = self.shop.ingresses[index].queue(vec![queued]).await else {
             return false;
         };
-        let mut told = self.shop.told.lock().unwrap();
+        let mut log = self.shop.log.lock().unwrap();
         if accepted[0] {
-            told.accepted.push(of);
-            told.resubmitted += 1;
-            told.corrected += u64::from(is_corrected);
-            told.months_later += u64::from(is_old);
+            log.accepted.push(of);
+            log.resubmitted += 1;
+            log.corrected += u64::from(is_corrected);
+            log.months_later += u64::from(is_old);
         }
         accepted[0]
     }
 }
 
-/// The location of a command that has one.
+/// Returns the location of a command, if it has one.
 const fn location_of(action: &mut Action) -> Option<&mut LocationId> {
     match action {
         Action::Sell { location_id, .. }
@@ -210,7 +184,7 @@ const fn location_of(action: &mut Action) -> Option<&mut LocationId> {
     }
 }
 
-/// The last moment of these.
+/// Returns the last moment of these operations.
 pub(crate) fn over(operations: &[Operation], started: Instant) -> Instant {
     started + Duration::from_millis(operations.iter().map(|operation| operation.at_ms).max().unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! SQS FIFO as a model: groups, visibility, handles, attempts, deduplication for five minutes.
+//! A model of SQS FIFO: groups, visibility, handles, attempts, deduplication for five minutes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,22 +14,22 @@ use super::faults::{Kind, Step};
 use super::tamper::Tamper;
 use super::world::{Answer, Process, World};
 
-/// A group delivers at most so many messages until they are deleted.
+/// A group delivers at most this many messages before they are deleted.
 const GROUP_IN_FLIGHT: usize = 10;
 
-/// For so long a repetition of a send is recognised (its documented time), and a repetition of a receive.
+/// The documented time for which a repeated send or receive is recognised.
 const RECOGNISED_MS: u64 = 5 * 60_000;
 
-/// A message as it was queued.
+/// A queued message.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
     pub(crate) id: u64,
     pub(crate) group: Arc<str>,
     pub(crate) body: Arc<str>,
-    /// When a worker first got it; `None` until then.
+    /// When a worker first received it.
     pub(crate) received_ms: Option<u64>,
     pub(crate) receives: u32,
-    /// The queue itself moved it to the dead letter queue.
+    /// Whether the queue moved it to the dead letter queue.
     pub(crate) set_aside: bool,
 }
 
@@ -39,7 +39,7 @@ struct Message {
     body: Arc<str>,
     handle: Option<Handle>,
     visible_ms: u64,
-    /// It is in the dead letter queue.
+    /// Whether it is in the dead letter queue.
     set_aside: bool,
 }
 
@@ -48,7 +48,7 @@ struct State {
     messages: BTreeMap<u64, Message>,
     recognised: HashMap<(String, Uuid), u64>,
     attempts: HashMap<Uuid, (Vec<Delivery>, u64)>,
-    /// All messages ever, in order; the id is the place, from 1.
+    /// All messages that were ever queued, in order; the id is the position, from 1.
     sent: Vec<Sent>,
 }
 
@@ -56,7 +56,7 @@ struct State {
 #[derive(Debug)]
 pub(crate) struct Queue {
     world: Arc<World>,
-    /// Received more often than this, a message is moved to the dead letter queue.
+    /// A message that is received more often than this is moved to the dead letter queue.
     receives_max: u32,
     state: Mutex<State>,
     changed: Notify,
@@ -71,17 +71,17 @@ impl Queue {
         self.state.lock().unwrap()
     }
 
-    /// All messages that were ever queued, in order.
+    /// Returns all messages that were ever queued, in order.
     pub(crate) fn sent(&self) -> Vec<Sent> {
         self.state().sent.clone()
     }
 
-    /// Messages that are left.
+    /// Returns the number of messages left.
     pub(crate) fn depth(&self) -> usize {
         self.state().messages.len()
     }
 
-    /// Waits until every message is acknowledged, or until then: false.
+    /// Waits until every message is acknowledged; returns false if the deadline passes first.
     pub(crate) async fn drained(&self, until: Instant) -> bool {
         loop {
             let changed = self.changed.notified();
@@ -94,7 +94,7 @@ impl Queue {
         }
     }
 
-    /// Queues a message, unless it is the repetition of one.
+    /// Queues a message unless it repeats a recent one.
     pub(crate) fn put(&self, group: &str, body: &str, dedup_id: Option<Uuid>) {
         let now_ms = self.world.now_ms();
         let mut state = self.state();
@@ -144,7 +144,7 @@ impl Queue {
         }
     }
 
-    /// From the queue, or from its dead letter queue.
+    /// Receives from the queue or from its dead letter queue.
     fn take(&self, set_aside: bool, max: usize, attempt: Uuid, twice: bool) -> Vec<Delivery> {
         let now_ms = self.world.now_ms();
         let mut state = self.state();
@@ -233,16 +233,16 @@ impl Queue {
     }
 }
 
-/// The message that a handle still holds.
+/// Returns the message that a handle still holds.
 fn held(messages: &BTreeMap<u64, Message>, handle: &Handle, now_ms: u64) -> Option<u64> {
     let id = handle.0.split_once('#')?.0.parse().ok()?;
     let message = messages.get(&id)?;
     (message.handle.as_ref() == Some(handle) && message.visible_ms > now_ms).then_some(id)
 }
 
-/// One process's way to the queue.
+/// One process's client of the queue.
 #[derive(Debug)]
-pub(crate) struct QueueEnd {
+pub(crate) struct QueueClient {
     pub(crate) process: Arc<Process>,
     pub(crate) queue: Arc<Queue>,
 }
@@ -251,13 +251,13 @@ fn unavailable<T>() -> Result<T, QueueError> {
     Err(QueueError::Unavailable("no answer came".into()))
 }
 
-/// Where only a part of the entries is done: every second.
+/// Returns whether an entry succeeds if only a part does: every second one.
 fn is_left_out(kind: Option<Kind>, index: usize) -> bool {
     kind == Some(Kind::Partial) && index.is_multiple_of(2)
 }
 
 #[async_trait]
-impl CommandSender for QueueEnd {
+impl CommandSender for QueueClient {
     async fn send(&self, packs: Vec<Pack>) -> Vec<Result<(), QueueError>> {
         let count = packs.len();
         let packs = Arc::new(packs);
@@ -276,7 +276,7 @@ impl CommandSender for QueueEnd {
             }
         };
         match self.process.call(Step::Send, serve).await {
-            Answer::Came(answers) => answers,
+            Answer::Received(answers) => answers,
             _ => vec![unavailable(); count],
         }
     }
@@ -287,11 +287,11 @@ impl CommandSender for QueueEnd {
 }
 
 #[async_trait]
-impl CommandReceiver for QueueEnd {
+impl CommandReceiver for QueueClient {
     async fn receive(&self, max: usize, wait: Duration, attempt: Uuid) -> Result<Vec<Delivery>, QueueError> {
         let serve = |kind: Option<Kind>| self.queue.clone().receive(max, wait, attempt, kind == Some(Kind::Duplicate));
         match self.process.call(Step::Receive, serve).await {
-            Answer::Came(deliveries) => {
+            Answer::Received(deliveries) => {
                 self.process.world.note(|| {
                     let got: Vec<_> = deliveries.iter().map(|delivery| &*delivery.handle.0).collect();
                     format!("{} received {got:?}", self.process.name)
@@ -314,7 +314,7 @@ impl CommandReceiver for QueueEnd {
                 asked.iter().enumerate().map(ack).collect::<Vec<_>>()
             }
         };
-        let Answer::Came(answers) = self.process.call(Step::Ack, serve).await else {
+        let Answer::Received(answers) = self.process.call(Step::Ack, serve).await else {
             return vec![unavailable(); handles.len()];
         };
         self.process.world.note(|| format!("{} acknowledged {handles:?}: {answers:?}", self.process.name));
@@ -322,12 +322,12 @@ impl CommandReceiver for QueueEnd {
     }
 
     async fn change_visibility(&self, changes: &[(Handle, Duration)]) -> Vec<Result<(), QueueError>> {
-        // The worker keeps them in a set: their order is nothing that a run may depend on.
+        // The worker keeps them in an unordered set, so they are sorted to make runs repeatable.
         let mut order: Vec<usize> = (0..changes.len()).collect();
         order.sort_by(|a, b| changes[*a].0.0.cmp(&changes[*b].0.0));
         let mut asked: Vec<_> = order.iter().map(|index| changes[*index].clone()).collect();
         if self.queue.world.is(Tamper::BackAtOnce) {
-            // What is no extension is a return.
+            // A visibility change that is not an extension is a return.
             asked
                 .iter_mut()
                 .filter(|(_, time)| *time != self.visibility_timeout())
@@ -344,7 +344,7 @@ impl CommandReceiver for QueueEnd {
                 asked.iter().enumerate().map(hide).collect::<Vec<_>>()
             }
         };
-        let Answer::Came(sorted) = self.process.call(Step::Visibility, serve).await else {
+        let Answer::Received(sorted) = self.process.call(Step::Visibility, serve).await else {
             return vec![unavailable(); changes.len()];
         };
         self.process.world.note(|| format!("{} hid {asked:?}: {sorted:?}", self.process.name));

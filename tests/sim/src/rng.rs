@@ -1,11 +1,11 @@
-//! The one source of chance of a run.
+//! The only source of randomness of a run.
 
-/// SplitMix64: small, and the same on every machine.
+/// SplitMix64: small, with the same numbers on every machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Rng(u64);
 
 impl Rng {
-    /// Streams of different names under one seed are independent.
+    /// Starts a stream. Streams with different numbers under one seed are independent.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut rng = Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ stream.wrapping_mul(0xD1B5_4A32_D192_ED03));
         rng.next();
@@ -20,22 +20,22 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// Below `bound`, which is at least 1.
+    /// Returns a number below `bound`, which is at least 1.
     pub(crate) const fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    /// From `low` to `high`, both included.
+    /// Returns a number from `low` to `high`, both included.
     pub(crate) const fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high - low + 1)
     }
 
-    /// True this often in a hundred.
+    /// Returns true with this chance in percent.
     pub(crate) const fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
     }
 
-    /// One of these.
+    /// Returns one of these.
     pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[usize::try_from(self.below(from.len() as u64)).unwrap()]
     }

@@ -1,10 +1,9 @@
-//! One run: everything is started, the tills send, faults come, and in the end all must have come to rest.
+//! One run: starts everything, lets tills send and faults happen, and waits until all work is done.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::Value;
 use stockline_alerter::{Alerter, MIN_LEASE};
 use stockline_aws::dynamodb::{DynamoOptions, DynamoStore};
 use stockline_core::domain::{FoldLimits, LocationSettings, Rules};
@@ -15,111 +14,85 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::auditor;
-use super::faults::{Faults, Met};
+use super::connection::{SimWire, TABLE};
+use super::evidence::Evidence;
+use super::faults::{FaultCounts, Faults};
 use super::judge::judge;
-use super::mail::{AlertQueue, MailEnd, Posted, Provider, invoke_for_ever};
-use super::operations::{self, Act, Office};
-use super::queue::{Queue, QueueEnd, Sent};
-use super::scenario::{MENDED_NOTE, PANIC_NOTE, REFUSED_NOTE, Scenario};
-use super::submit::{Ingress, Shop, Told};
+use super::mail::{AlertQueue, MailClient, Provider, invoke_for_ever};
+use super::operations::{self, Operators};
+use super::options::RunOptions;
+use super::queue::{Queue, QueueClient};
+use super::scenario::{Act, MENDED_NOTE, PANIC_NOTE, REFUSED_NOTE, Scenario};
+use super::submit::{Ingress, Shop};
 use super::table::Table;
-use super::tamper::Tamper;
-use super::topic::{Topic, TopicEnd};
-use super::wire::{SimWire, TABLE};
+use super::topic::{Topic, TopicClient};
 use super::world::{Process, SkewedClock, World};
 
-/// When all faults are over, everything must have come to rest after so long.
+/// All work must be done within this time after the last fault.
 const REST: Duration = Duration::from_secs(4 * 3_600);
 
-/// So many of the alerter's functions run side by side.
+/// The number of alerter functions that run in parallel.
 const ALERTERS: usize = 2;
 
-/// Weeks, during which nothing runs: until alerts are still kept, or until movements are too old.
+/// Weeks during which nothing runs: alerts are still kept after the first, movements are too old after the second.
 const WEEKS: [Duration; 2] = [Duration::from_secs(20 * 86_400), Duration::from_secs(40 * 86_400)];
 
-/// How a run is watched.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Watch {
-    /// A rule of the protocol that is taken away.
-    pub tamper: Option<Tamper>,
-    /// Every call is written down.
-    pub traced: bool,
-}
-
-/// What there is to judge when a run is over.
-#[derive(Debug)]
-pub(crate) struct Story {
-    pub(crate) sent: Vec<Sent>,
-    pub(crate) table: Table,
-    pub(crate) topic: Vec<Value>,
-    pub(crate) told: Told,
-    pub(crate) requests: Vec<super::scenario::Request>,
-    pub(crate) tills_done: bool,
-    pub(crate) refused_until_ms: u64,
-    pub(crate) drained: bool,
-    /// What the mail provider was asked.
-    pub(crate) mails: Vec<Posted>,
-    pub(crate) alerts_drained: bool,
-    pub(crate) alerts_doubled: u64,
-    pub(crate) crashes: u64,
-}
-
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Report {
-    /// What should not be; empty where every promise was kept.
+    /// The faults; none if every promise was kept.
     pub faults: Vec<String>,
-    /// What went wrong on purpose.
-    pub met: Met,
-    /// Beside it, by name.
+    /// The injected faults that hit a call.
+    pub met: FaultCounts,
+    /// Other counts by name.
     pub counts: Vec<(&'static str, u64)>,
-    /// Every call, where it was asked for.
+    /// Every call, if the run was traced.
     pub trace: String,
 }
 
-/// Plays a scenario in this thread, and judges it.
-pub fn run(scenario: &Scenario, watch: Watch) -> Report {
+/// Plays a scenario in this thread and judges it.
+pub fn run(scenario: &Scenario, options: RunOptions) -> Report {
     fastrand::seed(scenario.seed);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    let (story, world) = runtime.block_on(play(scenario, watch));
+    let (evidence, world) = runtime.block_on(play(scenario, options));
     drop(runtime);
     let trace = world.take_trace();
-    let faults = auditor::judge(&story);
+    let faults = auditor::judge(&evidence);
     let met = world.faults().met.clone();
     let counts = vec![
-        ("messages", story.sent.len() as u64),
+        ("messages", evidence.sent.len() as u64),
         (
             "most receives of a message in any run",
-            story.sent.iter().map(|sent| u64::from(sent.receives)).max().unwrap_or_default(),
+            evidence.sent.iter().map(|sent| u64::from(sent.receives)).max().unwrap_or_default(),
         ),
-        ("redeliveries", story.sent.iter().map(|sent| u64::from(sent.receives.saturating_sub(1))).sum()),
-        ("lines sent again", story.told.resent),
-        ("lines sent with another body", story.told.changed),
-        ("lines sent weeks later", story.told.weeks_later),
+        ("redeliveries", evidence.sent.iter().map(|sent| u64::from(sent.receives.saturating_sub(1))).sum()),
+        ("lines sent again", evidence.till_log.resent),
+        ("lines sent with another body", evidence.till_log.changed),
+        ("lines sent weeks later", evidence.till_log.weeks_later),
         ("calls refused by an outage", world.faults().refused_by_outage),
         ("runs with an outage", u64::from(!scenario.outages.is_empty())),
-        ("messages that the queue set aside", story.sent.iter().filter(|sent| sent.set_aside).count() as u64),
+        ("messages that the queue set aside", evidence.sent.iter().filter(|sent| sent.set_aside).count() as u64),
         ("transactions refused to a busy item", world.busy_refused()),
         ("new levels refused for a threshold that had changed", world.threshold_refused()),
-        ("alerts published", story.topic.len() as u64),
-        ("alerts that the alert queue delivered twice", story.alerts_doubled),
-        ("mails", story.mails.iter().filter(|mail| mail.taken_ms.is_some()).count() as u64),
-        ("alerts mailed twice, as they may be", auditor::mailed_twice(&story)),
-        ("messages that are no commands", scenario.poisons.len() as u64),
+        ("alerts published", evidence.topic.len() as u64),
+        ("alerts that the alert queue delivered twice", evidence.alerts_doubled),
+        ("mails", evidence.mails.iter().filter(|mail| mail.taken_ms.is_some()).count() as u64),
+        ("alerts mailed twice, as allowed", auditor::mailed_twice(&evidence)),
+        ("messages that are not commands", scenario.poisons.len() as u64),
         ("commands that the store refuses", scenario.noted(REFUSED_NOTE)),
         ("commands on which the fold panics", scenario.noted(PANIC_NOTE)),
         ("commands on which the fold panics until it is mended", scenario.noted(MENDED_NOTE)),
-        ("commands on which the mended fold did not panic", auditor::mended(&story)),
-        ("dead letters that were tried again", story.told.retried),
-        ("dead letters that were discarded", story.told.discarded),
-        ("commands that were resubmitted", story.told.resubmitted),
-        ("commands that were resubmitted under another item", story.told.corrected),
-        ("commands that were resubmitted more than a month later", story.told.months_later),
-        ("commands of which two resubmissions were decided", auditor::resubmitted_twice(&story)),
+        ("commands on which the mended fold did not panic", auditor::mended(&evidence)),
+        ("dead letters that were tried again", evidence.till_log.retried),
+        ("dead letters that were discarded", evidence.till_log.discarded),
+        ("commands that were resubmitted", evidence.till_log.resubmitted),
+        ("commands that were resubmitted under another item", evidence.till_log.corrected),
+        ("commands that were resubmitted more than a month later", evidence.till_log.months_later),
+        ("commands of which two resubmissions were decided", auditor::resubmitted_twice(&evidence)),
         ("clocks that jumped", scenario.skews.len() as u64),
         ("locations registered meanwhile", 1),
         ("workers replaced", scenario.deploys.len() as u64),
-        ("processes that died", story.crashes),
+        ("processes that died", evidence.crashes),
     ];
     Report { faults, met, counts, trace }
 }
@@ -135,9 +108,9 @@ struct Installation {
     crashes: Arc<AtomicI64>,
 }
 
-async fn play(scenario: &Scenario, watch: Watch) -> (Story, Arc<World>) {
+async fn play(scenario: &Scenario, options: RunOptions) -> (Evidence, Arc<World>) {
     let faults = Faults::new(scenario.faults.clone(), scenario.outages.clone());
-    let world = World::new(scenario, faults, watch);
+    let world = World::new(scenario, faults, options);
     let queue = Queue::new(&world, scenario.receives_max);
     let skews = (0..scenario.workers + scenario.ingresses).map(|_| Arc::default()).collect();
     let crashes = Arc::default();
@@ -160,9 +133,9 @@ async fn play(scenario: &Scenario, watch: Watch) -> (Story, Arc<World>) {
         tills.spawn(shop.clone().till(till, requests));
     }
     let Installation { world, table, queue, .. } = &*all;
-    let office = Office { world: world.clone(), table: table.clone(), queue: queue.clone(), shop: shop.clone() };
+    let operators = Operators { world: world.clone(), table: table.clone(), queue: queue.clone(), shop: shop.clone() };
     for operation in &scenario.operations {
-        tills.spawn(office.clone().perform(operation.clone()));
+        tills.spawn(operators.clone().perform(operation.clone()));
     }
     let over = all.over(scenario).max(operations::over(&scenario.operations, all.world.started));
     let mut tills_done = timeout(REST, async { while tills.join_next().await.is_some() {} }).await.is_ok();
@@ -175,22 +148,22 @@ async fn play(scenario: &Scenario, watch: Watch) -> (Story, Arc<World>) {
         let _workers = all.clone().start_workers(scenario, false);
         let late = scenario.requests.iter().filter_map(|request| Some((request, request.again?)));
         for (request, again) in late.filter(|(_, again)| again.weeks_later) {
-            shop.told.lock().unwrap().weeks_later += request.lines.len() as u64;
+            shop.log.lock().unwrap().weeks_later += request.lines.len() as u64;
             tills_done &= timeout(REST, shop.send(request, "till-late", again.changed)).await.is_ok();
         }
         for operation in scenario.operations.iter().filter(|operation| operation.act == Act::Resubmit) {
-            tills_done &= timeout(REST, office.clone().perform(operation.clone())).await.is_ok();
+            tills_done &= timeout(REST, operators.clone().perform(operation.clone())).await.is_ok();
         }
         drained = all.rest().await;
     }
     let mut alerts_drained = all.alerts.drained(Instant::now() + REST).await;
     all.world.all_arrived().await;
     alerts_drained &= all.alerts.drained(Instant::now() + REST).await;
-    let story = Story {
+    let evidence = Evidence {
         sent: all.queue.sent(),
         table: std::mem::take(&mut *all.table.lock().unwrap()),
         topic: all.topic.lock().unwrap().clone(),
-        told: std::mem::take(&mut *shop.told.lock().unwrap()),
+        till_log: std::mem::take(&mut *shop.log.lock().unwrap()),
         requests: scenario.requests.clone(),
         tills_done,
         refused_until_ms: scenario.refused_until_ms,
@@ -200,18 +173,18 @@ async fn play(scenario: &Scenario, watch: Watch) -> (Story, Arc<World>) {
         alerts_doubled: all.alerts.doubled(),
         crashes: u64::try_from(all.crashes.load(Ordering::SeqCst)).unwrap(),
     };
-    (story, all.world.clone())
+    (evidence, all.world.clone())
 }
 
 impl Installation {
-    /// When nothing goes wrong any more by plan: outages are over, and requests that come again have come.
+    /// Returns when all planned faults are over and all repeated requests are sent.
     fn over(&self, scenario: &Scenario) -> Instant {
         let outages = scenario.outages.iter().map(|outage| outage.2);
         let last = outages.chain(scenario.busy.iter().map(|busy| busy.2)).max().unwrap_or_default();
         self.world.started + Duration::from_millis(last.max(60_000))
     }
 
-    /// Waits until the queue is empty and nothing is under way that could fill it again: false where that never comes.
+    /// Waits until the queue is empty and nothing can fill it again; returns false if that does not happen in time.
     async fn rest(&self) -> bool {
         self.world.all_arrived().await;
         let drained = self.queue.drained(Instant::now() + REST).await;
@@ -241,7 +214,7 @@ impl Installation {
             let name = format!("ingress-{index}");
             running.spawn(ingress.clone().keep(name, self.world.clone(), self.queue.clone(), skew));
         }
-        Shop { world: self.world.clone(), ingresses, told: Arc::default(), bodies: Arc::default() }
+        Shop { world: self.world.clone(), ingresses, log: Arc::default(), bodies: Arc::default() }
     }
 
     fn start_side_events(self: Arc<Self>, scenario: &Scenario, running: &mut JoinSet<()>) {
@@ -277,16 +250,16 @@ impl Installation {
         workers
     }
 
-    /// Runs a worker, and again when it has died or was stopped.
+    /// Runs a worker, and restarts it when it has died or was stopped.
     async fn keep_worker(self: Arc<Self>, index: usize, config: Config, mut deploys: Vec<Instant>) {
         deploys.sort_unstable_by(|a, b| b.cmp(a));
         for generation in 1.. {
             let skew = self.skews[index].clone();
             let process = Process::new(format!("worker-{index}.{generation}"), &self.world);
-            let queue = Arc::new(QueueEnd { process: process.clone(), queue: self.queue.clone() });
+            let queue = Arc::new(QueueClient { process: process.clone(), queue: self.queue.clone() });
             let store = Arc::new(self.store(&process, skew.clone()));
             let (topic, alerts) = (self.topic.clone(), self.alerts.clone());
-            let alerts = Arc::new(TopicEnd { process: process.clone(), topic, queue: alerts });
+            let alerts = Arc::new(TopicClient { process: process.clone(), topic, queue: alerts });
             let clock: Arc<dyn Clock> = Arc::new(SkewedClock { world: self.world.clone(), skew_ms: skew });
             let (trigger, shutdown) = Shutdown::new();
             let mut task = JoinSet::new();
@@ -301,7 +274,7 @@ impl Installation {
                     deploys.pop();
                     self.world.note(|| format!("{} is stopped", process.name));
                     trigger.request();
-                    // It may hang where its process has died meanwhile.
+                    // It may hang if its process has died meanwhile.
                     let _ = timeout(Duration::from_secs(120), task.join_next()).await;
                 }
             }
@@ -313,12 +286,12 @@ impl Installation {
 }
 
 impl Installation {
-    /// Runs the alerter's function, and again when it has died.
+    /// Runs the alerter's function, and restarts it when it has died.
     async fn keep_alerter(self: Arc<Self>, index: usize) {
         for generation in 1.. {
             let process = Process::new(format!("alerter-{index}.{generation}"), &self.world);
             let store = Arc::new(self.store(&process, Arc::default()));
-            let mailer = Arc::new(MailEnd { process: process.clone(), provider: self.provider.clone() });
+            let mailer = Arc::new(MailClient { process: process.clone(), provider: self.provider.clone() });
             let clock = Arc::new(SkewedClock { world: self.world.clone(), skew_ms: Arc::default() });
             let recipients = ["day@example.com", "night@example.com"].map(str::to_owned).to_vec();
             let config = stockline_alerter::Config { recipients, lease: MIN_LEASE, public_url: None };

@@ -1,39 +1,40 @@
-//! Makes a failing run smaller: without the faults, requests and side events that it does not need.
+//! Shrinks a failing run: leaves out the faults, requests and side events that the failure does not need.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use super::run::{Watch, run};
+use super::options::RunOptions;
+use super::run::run;
 use super::scenario::{Request, Scenario};
 
-/// At most so many runs are tried.
+/// At most this many runs are tried.
 const RUNS_MAX: usize = 600;
 
-/// What of a scenario beside faults and requests can be left out.
+/// The side events of a scenario that can be left out.
 const SIDE_EVENTS: [&str; 10] =
     ["poisons", "outages", "busy", "deploys", "skews", "again", "receivers", "aside", "operations", "delays"];
 
-/// Which part of a seed's scenario is played; as text, what `simulate` takes.
+/// The part of a seed's scenario that is played. Its text form is the arguments of `simulate`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Cut {
-    /// Of which seed.
+pub struct Selection {
+    /// The seed.
     pub seed: u64,
-    /// The faults that are kept, by place; `None`: all.
+    /// The positions of the kept faults; `None` keeps all.
     pub faults: Option<Vec<usize>>,
-    /// The requests that are kept, by place; `None`: all.
+    /// The positions of the kept requests; `None` keeps all.
     pub requests: Option<Vec<usize>>,
-    /// Side events that are left out.
+    /// The side events that are left out.
     pub without: Vec<String>,
 }
 
-impl Cut {
-    /// All of a seed.
+impl Selection {
+    /// Selects the whole scenario of a seed.
     pub fn whole(seed: u64) -> Self {
         Self { seed, ..Self::default() }
     }
 
-    /// The scenario that is left.
+    /// Returns the remaining scenario.
     pub fn scenario(&self) -> Scenario {
         let mut scenario = Scenario::of(self.seed);
         if let Some(kept) = &self.faults {
@@ -51,7 +52,7 @@ impl Cut {
                 "receivers" => scenario.receivers = 1,
                 "busy" => scenario.busy = None,
                 "operations" => scenario.operations.clear(),
-                // Each fault meets the first call that it can: none is kept only to bring others up to its time.
+                // A fault may hit the first possible call, so no fault is kept only to pass the time.
                 "delays" => scenario.faults.iter_mut().for_each(|fault| fault.from_ms = 0),
                 "aside" => scenario.receives_max = super::scenario::RECEIVES_MAX,
                 _ => {
@@ -64,7 +65,7 @@ impl Cut {
     }
 }
 
-/// Those that are kept, at the time at which they came: a till waits for what it leaves out.
+/// Returns the kept requests at their original times: a till also waits for the requests that it leaves out.
 fn requests_of(all: Vec<Request>, kept: &[usize]) -> Vec<Request> {
     let mut waited: BTreeMap<usize, u64> = BTreeMap::new();
     let mut requests = Vec::new();
@@ -79,7 +80,7 @@ fn requests_of(all: Vec<Request>, kept: &[usize]) -> Vec<Request> {
     requests
 }
 
-impl fmt::Display for Cut {
+impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |kept: &[usize]| kept.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
         write!(f, "--seed {}", self.seed)?;
@@ -96,7 +97,7 @@ impl fmt::Display for Cut {
     }
 }
 
-impl FromStr for Cut {
+impl FromStr for Selection {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -112,26 +113,26 @@ impl FromStr for Cut {
                 "--faults" => cut.faults = Some(list()?),
                 "--requests" => cut.requests = Some(list()?),
                 "--without" => cut.without = value.split(',').map(str::to_owned).collect(),
-                other => return Err(format!("{other} is no option")),
+                other => return Err(format!("{other} is not an option")),
             }
         }
         Ok(cut)
     }
 }
 
-/// A smaller part that fails still.
-pub fn shrink(cut: &Cut, watch: Watch) -> Cut {
+/// Returns a smaller part that still fails.
+pub fn shrink(cut: &Selection, options: RunOptions) -> Selection {
     let whole = cut.scenario();
-    let mut smallest = Cut {
+    let mut smallest = Selection {
         faults: Some(cut.faults.clone().unwrap_or_else(|| (0..whole.faults.len()).collect())),
         requests: Some(cut.requests.clone().unwrap_or_else(|| (0..whole.requests.len()).collect())),
         ..cut.clone()
     };
     let mut left = RUNS_MAX;
-    let mut fails = |cut: &Cut| {
+    let mut fails = |cut: &Selection| {
         let may_run = left > 0;
         left = left.saturating_sub(1);
-        may_run && !run(&cut.scenario(), watch).faults.is_empty()
+        may_run && !run(&cut.scenario(), options).faults.is_empty()
     };
     loop {
         let before = smallest.clone();
@@ -144,7 +145,7 @@ pub fn shrink(cut: &Cut, watch: Watch) -> Cut {
     }
 }
 
-fn without_side_events(mut smallest: Cut, fails: &mut impl FnMut(&Cut) -> bool) -> Cut {
+fn without_side_events(mut smallest: Selection, fails: &mut impl FnMut(&Selection) -> bool) -> Selection {
     for what in SIDE_EVENTS.map(str::to_owned) {
         let mut tried = smallest.clone();
         tried.without.push(what.clone());
@@ -155,13 +156,13 @@ fn without_side_events(mut smallest: Cut, fails: &mut impl FnMut(&Cut) -> bool) 
     smallest
 }
 
-/// Leaves out ever smaller parts of a list, except its first `kept`.
+/// Leaves out smaller and smaller parts of a list, but never its first `kept` elements.
 fn without_parts(
-    mut smallest: Cut,
-    list: fn(&mut Cut) -> &mut Vec<usize>,
+    mut smallest: Selection,
+    list: fn(&mut Selection) -> &mut Vec<usize>,
     kept: usize,
-    fails: &mut impl FnMut(&Cut) -> bool,
-) -> Cut {
+    fails: &mut impl FnMut(&Selection) -> bool,
+) -> Selection {
     let mut part = list(&mut smallest).len().saturating_sub(kept);
     while part > 0 {
         let mut at = kept;

@@ -1,5 +1,5 @@
-//! Tills and ingresses: a till sends its requests, and again until they are accepted; an ingress parses, and packs
-//! with the real packer.
+//! Tills and ingresses. A till repeats each request until it is accepted. An ingress parses it and packs it with the
+//! real packer.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicI64;
@@ -13,17 +13,17 @@ use stockline_ingress::packer::{Line as PackLine, Packer, PackerTask, Submitted}
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::queue::{Queue, QueueEnd};
+use super::queue::{Queue, QueueClient};
 use super::scenario::{Line, Request};
 use super::world::{EPOCH_MS, Process, SkewedClock, World};
 
-/// How long a till waits for an answer.
+/// The time that a till waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// More than any run has waiting.
+/// A limit that no run reaches.
 const BUFFERED_MAX: usize = 10_000;
 
-/// An ingress that runs.
+/// A running ingress.
 #[derive(Debug)]
 struct Live {
     packer: Packer,
@@ -31,7 +31,7 @@ struct Live {
     _task: PackerTask,
 }
 
-/// The place of an ingress behind the load balancer.
+/// The slot of an ingress behind the load balancer.
 #[derive(Debug)]
 pub(crate) struct Ingress {
     live: Mutex<Option<Arc<Live>>>,
@@ -42,7 +42,7 @@ impl Ingress {
         Arc::new(Self { live: Mutex::new(None) })
     }
 
-    /// Runs it, and again when it has died.
+    /// Runs the ingress, and restarts it when it has died.
     pub(crate) async fn keep(
         self: Arc<Self>,
         name: String,
@@ -52,7 +52,7 @@ impl Ingress {
     ) {
         loop {
             let process = Process::new(name.clone(), &world);
-            let end = QueueEnd { process: process.clone(), queue: queue.clone() };
+            let end = QueueClient { process: process.clone(), queue: queue.clone() };
             let (packer, task) = Packer::start(Arc::new(end), BUFFERED_MAX);
             let clock = SkewedClock { world: world.clone(), skew_ms: skew.clone() };
             *self.live.lock().unwrap() = Some(Arc::new(Live { packer, clock, _task: task }));
@@ -63,7 +63,7 @@ impl Ingress {
         }
     }
 
-    /// Which lines are queued; `None` where no answer came.
+    /// Returns which lines are queued, or `None` if no answer arrived.
     async fn submit(&self, lines: &[String], by: &str) -> Option<Vec<bool>> {
         let live = self.live.lock().unwrap().clone()?;
         let read = |body: &String| {
@@ -83,7 +83,7 @@ impl Ingress {
         self.queue(lines.iter().map(read).collect()).await
     }
 
-    /// Which commands are queued; `None` where no answer came.
+    /// Returns which commands are queued, or `None` if no answer arrived.
     pub(crate) async fn queue(&self, commands: Vec<Queued>) -> Option<Vec<bool>> {
         let live = self.live.lock().unwrap().clone()?;
         let line = |queued: &Queued| {
@@ -98,31 +98,31 @@ impl Ingress {
     }
 }
 
-/// What the tills know in the end.
+/// The records of the tills and operators at the end.
 #[derive(Debug, Default)]
-pub(crate) struct Told {
-    /// Item and id of every line that an ingress accepted, with the fewest restrictions: under any body.
+pub(crate) struct TillLog {
+    /// The item and id of every accepted line, whatever its body.
     pub(crate) accepted: Vec<(String, uuid::Uuid)>,
-    /// How many were sent again, and how many of these with another body.
+    /// Lines that were sent again, and how many of them with another body.
     pub(crate) resent: u64,
     pub(crate) changed: u64,
     pub(crate) weeks_later: u64,
     pub(crate) retried: u64,
     pub(crate) discarded: u64,
     pub(crate) resubmitted: u64,
-    /// Of these, under another item.
+    /// Resubmissions under another item.
     pub(crate) corrected: u64,
-    /// Of these that were resubmitted, more than a month after they first came.
+    /// Resubmissions more than a month after the first submission.
     pub(crate) months_later: u64,
 }
 
-/// All that a till needs.
+/// The environment of a till.
 #[derive(Debug, Clone)]
 pub(crate) struct Shop {
     pub(crate) world: Arc<World>,
     pub(crate) ingresses: Vec<Arc<Ingress>>,
-    pub(crate) told: Arc<Mutex<Told>>,
-    /// Bodies as first sent.
+    pub(crate) log: Arc<Mutex<TillLog>>,
+    /// The bodies as first sent.
     pub(crate) bodies: Arc<Mutex<BTreeMap<uuid::Uuid, String>>>,
 }
 
@@ -153,7 +153,7 @@ impl Shop {
             if !first {
                 let pause = self.world.rng().between(200, 4_000);
                 sleep(Duration::from_millis(pause)).await;
-                self.told.lock().unwrap().resent += left.len() as u64;
+                self.log.lock().unwrap().resent += left.len() as u64;
             }
             let changed = changed || (!first && self.world.rng().percent(10));
             first = false;
@@ -163,15 +163,15 @@ impl Shop {
                 continue;
             };
             let accepted = left.iter().zip(&queued).filter(|(_, queued)| **queued);
-            self.told.lock().unwrap().accepted.extend(accepted.map(|(line, _)| (line.item.clone(), line.id)));
-            // The answer may not reach the till.
+            self.log.lock().unwrap().accepted.extend(accepted.map(|(line, _)| (line.item.clone(), line.id)));
+            // The answer may be lost on its way to the till.
             if !self.world.rng().percent(3) {
                 left = left.into_iter().zip(queued).filter(|(_, queued)| !queued).map(|(line, _)| line).collect();
             }
         }
     }
 
-    /// The command as it was first sent, or with another quantity.
+    /// Returns the command as first sent, or with another quantity.
     fn body(&self, line: &Line, changed: bool) -> String {
         let now_ms = EPOCH_MS + i64::try_from(self.world.now_ms()).unwrap();
         let mut bodies = self.bodies.lock().unwrap();
@@ -188,7 +188,7 @@ impl Shop {
         if !changed {
             return kept.clone();
         }
-        self.told.lock().unwrap().changed += 1;
+        self.log.lock().unwrap().changed += 1;
         let mut body: Value = serde_json::from_str(kept).unwrap();
         if body.get("quantity").is_some() {
             body["quantity"] = json!("7");

@@ -1,4 +1,4 @@
-//! Many seeds, on all processors.
+//! Plays many seeds on all processors.
 
 use std::ops::Range;
 use std::panic::catch_unwind;
@@ -7,25 +7,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use super::coverage::Coverage;
-use super::run::{Report, Watch, run};
+use super::options::RunOptions;
+use super::run::{Report, run};
 use super::scenario::Scenario;
-use super::shrink::{Cut, shrink};
+use super::shrink::{Selection, shrink};
 
 /// A seed that failed.
 #[derive(Debug)]
 pub struct Failure {
-    /// Which.
+    /// The seed.
     pub seed: u64,
-    /// What should not be.
+    /// The faults.
     pub faults: Vec<String>,
 }
 
 impl Failure {
-    /// For people: what was found, and how to see it again.
-    pub fn told(&self, watch: Watch) -> String {
-        let smallest = shrink(&Cut::whole(self.seed), watch);
-        let faults = run(&smallest.scenario(), watch).faults;
-        let by = watch.tamper.map_or_else(String::new, |tamper| format!(" --tamper {tamper:?}"));
+    /// Describes the failure and how to reproduce it.
+    pub fn describe(&self, options: RunOptions) -> String {
+        let smallest = shrink(&Selection::whole(self.seed), options);
+        let faults = run(&smallest.scenario(), options).faults;
+        let by = options.tamper.map_or_else(String::new, |tamper| format!(" --tamper {tamper:?}"));
         format!(
             "seed {} fails:\n  {}\nagain: cargo run -p stockline-sim --bin simulate -- --seed {}{by}\n\
              smaller: cargo run -p stockline-sim --bin simulate -- {smallest}{by}\n  {}",
@@ -37,17 +38,17 @@ impl Failure {
     }
 }
 
-fn play(seed: u64, watch: Watch) -> Report {
-    catch_unwind(|| run(&Scenario::of(seed), watch)).unwrap_or_else(|_| Report {
+fn play(seed: u64, options: RunOptions) -> Report {
+    catch_unwind(|| run(&Scenario::of(seed), options)).unwrap_or_else(|_| Report {
         faults: vec!["the run itself panicked".to_owned()],
-        met: super::faults::Met::new(),
+        met: super::faults::FaultCounts::new(),
         counts: Vec::new(),
         trace: String::new(),
     })
 }
 
-/// Runs seeds until `failures_max` have failed; what was covered, and the failures by seed.
-pub fn sweep(seeds: Range<u64>, watch: Watch, failures_max: usize) -> (Coverage, Vec<Failure>) {
+/// Plays seeds until `failures_max` have failed. Returns the coverage and the failures by seed.
+pub fn sweep(seeds: Range<u64>, options: RunOptions, failures_max: usize) -> (Coverage, Vec<Failure>) {
     let next = AtomicU64::new(seeds.start);
     let found: Mutex<(Coverage, Vec<Failure>)> = Mutex::default();
     let threads = thread::available_parallelism().map_or(2, usize::from);
@@ -60,7 +61,7 @@ pub fn sweep(seeds: Range<u64>, watch: Watch, failures_max: usize) -> (Coverage,
                     if seed >= seeds.end || found.lock().unwrap().1.len() >= failures_max {
                         break;
                     }
-                    let report = play(seed, watch);
+                    let report = play(seed, options);
                     coverage.add(&report);
                     if !report.faults.is_empty() {
                         found.lock().unwrap().1.push(Failure { seed, faults: report.faults });

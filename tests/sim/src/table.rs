@@ -1,4 +1,4 @@
-//! DynamoDB as a model: rows, transactions under conditions, tokens, locks, and reads that may be old.
+//! A model of DynamoDB: rows, conditional transactions, tokens, locks, and eventually consistent reads.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::expression::{Bound, Row, holds, update};
 /// A partition key and a sort key.
 pub(crate) type Key = (String, String);
 
-/// For how long a transaction's token is known (its documented time).
+/// The documented time for which a transaction's token is known.
 const TOKEN_KEPT_MS: u64 = 10 * 60_000;
 
-/// An eventually consistent read may be so old.
+/// The maximum age of an eventually consistent read.
 const STALE_MS: u64 = 60_000;
 
 #[derive(Debug, Clone)]
@@ -23,14 +23,14 @@ struct Versions {
     changed_ms: u64,
 }
 
-/// What was written to a row, and when.
+/// A write to a row, and its time.
 #[derive(Debug, Clone)]
 pub(crate) struct Written {
     pub(crate) at_ms: u64,
-    /// What was written together has the same.
+    /// Writes of one transaction share this number.
     pub(crate) transaction: u64,
     pub(crate) key: Key,
-    /// `None`: it was deleted.
+    /// The row, or `None` if it was deleted.
     pub(crate) row: Option<Arc<Row>>,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Written {
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     rows: BTreeMap<Key, Versions>,
-    /// Rows of transactions under way.
+    /// The locked rows of running transactions.
     locked: HashMap<Key, u64>,
     tokens: HashMap<u64, u64>,
     transactions: u64,
@@ -50,12 +50,12 @@ fn text(row: &Row, name: &str) -> String {
     row.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
 }
 
-/// The key in these attributes.
+/// Returns the key in these attributes.
 pub(crate) fn key_of(attributes: &Row) -> Key {
     (text(attributes, "pk"), text(attributes, "sk"))
 }
 
-/// The row that an action is about.
+/// Returns the key of the row that an action affects.
 pub(crate) fn key_of_action(action: &TransactWriteItem) -> Key {
     let put = action.put().map(|put| key_of(put.item()));
     let delete = action.delete().map(|delete| key_of(delete.key()));
@@ -69,19 +69,19 @@ impl Table {
         self.rows.get(key).and_then(|versions| versions.now.as_ref())
     }
 
-    /// As an eventually consistent read may see it.
+    /// Returns a row as an eventually consistent read may see it.
     pub(crate) fn get_old(&self, key: &Key, now_ms: u64) -> Option<&Arc<Row>> {
         let versions = self.rows.get(key)?;
         if now_ms < versions.changed_ms + STALE_MS { versions.before.as_ref() } else { versions.now.as_ref() }
     }
 
-    /// Rows of a partition that there are, by sort key.
+    /// Returns the existing rows of a partition, by sort key.
     pub(crate) fn partition(&self, pk: &str) -> impl DoubleEndedIterator<Item = (&Key, &Arc<Row>)> {
         let rows = self.rows.range((pk.to_owned(), String::new())..=(pk.to_owned(), "\u{10FFFF}".to_owned()));
         rows.filter_map(|(key, versions)| Some((key, versions.now.as_ref()?)))
     }
 
-    /// All rows.
+    /// Returns all rows.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&Key, &Arc<Row>)> {
         self.rows.iter().filter_map(|(key, versions)| Some((key, versions.now.as_ref()?)))
     }
@@ -94,13 +94,13 @@ impl Table {
         self.rows.insert(key, Versions { now: row, before: old, changed_ms: now_ms });
     }
 
-    /// Puts a row whatever is there.
+    /// Puts a row without a condition.
     pub(crate) fn put(&mut self, row: Row, now_ms: u64) {
         self.begin();
         self.set(key_of(&row), Some(row), now_ms);
     }
 
-    /// Takes the rows for a transaction; false for each that another has.
+    /// Locks the rows for a transaction, or returns for each row whether another transaction holds it.
     pub(crate) fn lock(&mut self, actions: &[TransactWriteItem], transaction: u64) -> Result<(), Vec<bool>> {
         let keys: Vec<_> = actions.iter().map(key_of_action).collect();
         let taken: Vec<_> = keys.iter().map(|key| self.locked.contains_key(key)).collect();
@@ -115,7 +115,7 @@ impl Table {
         self.locked.retain(|_, of| *of != transaction);
     }
 
-    /// Was this very transaction done a short time ago?
+    /// Returns whether a transaction with this token was completed recently.
     pub(crate) fn knows(&self, token: u64, now_ms: u64) -> bool {
         self.tokens.get(&token).is_some_and(|done| now_ms < done + TOKEN_KEPT_MS)
     }
@@ -124,7 +124,7 @@ impl Table {
         self.tokens.insert(token, now_ms);
     }
 
-    /// The condition of an action, judged.
+    /// Returns whether the condition of an action holds.
     pub(crate) fn allows(&self, action: &TransactWriteItem) -> bool {
         let row = self.get(&key_of_action(action)).map(Arc::as_ref);
         let (condition, names, values) = if let Some(put) = action.put() {
@@ -144,12 +144,12 @@ impl Table {
         condition.is_none_or(|condition| holds(condition, Bound { names, values }, row))
     }
 
-    /// What is applied from now on is written together, and apart from what was written before.
+    /// Starts a new group of writes.
     pub(crate) fn begin(&mut self) {
         self.transactions += 1;
     }
 
-    /// Does what an action says.
+    /// Applies an action.
     pub(crate) fn apply(&mut self, action: &TransactWriteItem, now_ms: u64) {
         let key = key_of_action(action);
         if let Some(put) = action.put() {
@@ -167,7 +167,7 @@ impl Table {
         }
     }
 
-    /// Why a transaction is cancelled: a reason for each action; `None` where every condition holds.
+    /// Returns a reason for each action of a cancelled transaction, or `None` if every condition holds.
     pub(crate) fn refusal(&self, actions: &[TransactWriteItem], with_proof: bool) -> Option<Vec<CancellationReason>> {
         let allowed: Vec<_> = actions.iter().map(|action| self.allows(action)).collect();
         if !allowed.contains(&false) {

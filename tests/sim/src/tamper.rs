@@ -1,5 +1,4 @@
-//! Rules of the protocol, each of which can be taken away, between the adapter and the model or in the fold: if the
-//! simulation is worth anything, it finds that.
+//! Removes one rule of the protocol, between the adapter and the model or in the fold. The simulation must notice.
 
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConditionCheck, Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
@@ -7,77 +6,77 @@ use serde::{Deserialize, Serialize};
 use super::expression::Row;
 use super::table::key_of_action;
 
-/// What is taken away.
+/// The rule that is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Tamper {
-    /// An outcome is put whether or not the id is decided.
+    /// An outcome is put even if the id is decided.
     IdsUnconditional,
-    /// The mark of a re-judging is put whether or not there is one.
+    /// The mark of a re-judging is put even if it exists.
     MarkUnconditional,
-    /// Claims are put and deleted whoever holds them.
+    /// Barcode and item-key claims are put and deleted whoever holds them.
     ClaimUnconditional,
     /// A level is put whatever its version.
     LevelUnconditional,
     /// An item's record is put whatever its version.
     ItemUnconditional,
-    /// A level is judged anew whatever the item's threshold has become.
+    /// A level is re-judged even if the item's threshold has changed again.
     ThresholdUnchecked,
-    /// Actions whose conditions hold are done, although others' don't.
+    /// A transaction writes the rows whose conditions hold, although other conditions fail.
     NotAtomic,
-    /// Chunks are written beside the transaction, whatever becomes of it.
+    /// Chunks are written outside the transaction.
     ChunkOutside,
-    /// Rejections are written by a put of their own, under absence only.
+    /// Rejections are written outside the transaction, under absence only.
     RejectionOutside,
-    /// Keys that stay unprocessed count as absent.
+    /// Unprocessed keys count as absent.
     UnprocessedIgnored,
-    /// The write path reads what may be old.
+    /// The write path reads with eventual consistency.
     StaleReads,
     /// The item is read before its levels.
     ItemFirst,
-    /// A failed condition does not hand back what is stored.
+    /// A failed condition does not return the stored row.
     NoProof,
-    /// A conflict is taken for a refusal.
+    /// A transaction conflict counts as a refusal.
     ConflictRefused,
     /// A stored outcome does not carry its alerts.
     AlertsForgotten,
     /// A stored mark does not carry its alert.
     MarkAlertForgotten,
-    /// Alerts that the topic did not take count as published.
+    /// Alerts that the topic failed to accept count as published.
     PublishUnchecked,
     /// Messages are deleted as they are received.
     AckFirst,
     /// Groups are delivered in any order.
     GroupUnordered,
-    /// A group is delivered on while some of it is in flight.
+    /// A group is delivered while some of its messages are in flight.
     GroupUnlocked,
     /// A pack that was not acknowledged counts as queued.
     FailedEntriesIgnored,
-    /// After an error messages come again at once.
+    /// After an error messages are redelivered at once.
     BackAtOnce,
     /// A retry replaces whatever outcome there is.
     RetryUnconditional,
-    /// A resubmission leaves the command that it replaces as it was.
+    /// A resubmission does not mark the command that it replaces.
     ResubmittedUnmarked,
-    /// A command can be replaced whatever became of it, also by another before.
+    /// A command can be replaced whatever its outcome, even if it was replaced before.
     ResubmittedUnconditional,
-    /// Whatever outcome there is can be discarded.
+    /// Any outcome can be discarded.
     DiscardUnconditional,
-    /// A dead letter that was discarded is still open.
+    /// A discarded dead letter stays open.
     DiscardLeavesOpen,
-    /// An alert is claimed whoever has claimed it.
+    /// An alert is claimed even if another process holds the claim.
     AlertClaimUnconditional,
-    /// An alert that another has claimed counts as mailed.
+    /// An alert that another process has claimed counts as mailed.
     ClaimTakenForMail,
-    /// An alert that was sent can be claimed again.
+    /// A sent alert can be claimed again.
     SentClaimedAgain,
     /// An alert is marked as sent when it is claimed.
     MarkedBeforeMail,
-    /// A fold that panics takes the command's neighbours along.
+    /// A fold that panics sets the neighbours of its command aside too.
     PanicTakesNeighbours,
 }
 
 impl Tamper {
-    /// All of them.
+    /// All rules.
     pub const ALL: [Self; 32] = [
         Self::IdsUnconditional,
         Self::MarkUnconditional,
@@ -115,7 +114,7 @@ impl Tamper {
 }
 
 impl Tamper {
-    /// The actions of a transaction without this rule, and those that are written beside it.
+    /// Returns the actions of a transaction without this rule, and the actions that are written outside it.
     pub(crate) fn apart(self, actions: &[TransactWriteItem]) -> (Vec<TransactWriteItem>, Vec<TransactWriteItem>) {
         let mut outside = Vec::new();
         let mut kept = Vec::new();
@@ -147,7 +146,7 @@ impl Tamper {
         (kept, outside)
     }
 
-    /// The put of an alert's claim without this rule.
+    /// Returns the put of an alert's claim without this rule.
     pub(crate) fn claims(self, mut put: Put) -> Put {
         if put.condition_expression.is_none() {
             return put;
@@ -166,7 +165,7 @@ impl Tamper {
         put
     }
 
-    /// What is stored where an alert can't be claimed, as the adapter gets to see it.
+    /// Returns the stored row of an alert that can't be claimed, as the adapter sees it.
     pub(crate) fn claimed(self, mut stored: Row) -> Row {
         if self == Self::ClaimTakenForMail {
             stored.entry("sent_at".into()).or_insert_with(|| AttributeValue::N("0".into()));
@@ -174,7 +173,7 @@ impl Tamper {
         stored
     }
 
-    /// An update of one row without this rule.
+    /// Returns an update of one row without this rule.
     pub(crate) fn updates(self, action: &TransactWriteItem) -> TransactWriteItem {
         let mut action = action.clone();
         let change = action.update.as_mut().filter(|change| change.key["pk"].as_s().unwrap().starts_with("CMD#"));
@@ -190,8 +189,8 @@ impl Tamper {
         action
     }
 
-    /// A reason of a cancelled transaction as the adapter gets to see it.
-    pub(crate) fn retold(self, mut reason: CancellationReason) -> CancellationReason {
+    /// Returns a reason of a cancelled transaction, as the adapter sees it.
+    pub(crate) fn alter_reason(self, mut reason: CancellationReason) -> CancellationReason {
         let (attribute, field) = match self {
             Self::AlertsForgotten => ("record", "alerts"),
             Self::MarkAlertForgotten => ("mark", "alert"),
@@ -209,7 +208,7 @@ impl Tamper {
 
 fn without_condition(action: &TransactWriteItem) -> TransactWriteItem {
     if let Some(check) = action.condition_check() {
-        // It must be there, for the reasons stand in the order of the actions: one that always holds.
+        // Reasons are listed by action, so the action must remain; its condition always holds.
         let check = ConditionCheck::builder().table_name(check.table_name()).set_key(Some(check.key().clone()));
         let check =
             check.condition_expression("attribute_not_exists(#never)").expression_attribute_names("#never", "never");
@@ -228,7 +227,7 @@ fn without_condition(action: &TransactWriteItem) -> TransactWriteItem {
     bare
 }
 
-/// An update whose condition is judged, and that changes nothing.
+/// Returns an update that has a condition but changes nothing.
 fn without_effect(action: &TransactWriteItem) -> TransactWriteItem {
     let mut bare = action.clone();
     if let Some(change) = &mut bare.update {

@@ -1,4 +1,4 @@
-//! The alert topic as a model: what was taken is told, at least once.
+//! A model of the alert topic: accepted alerts are delivered at least once.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,24 +11,25 @@ use super::mail::AlertQueue;
 use super::tamper::Tamper;
 use super::world::{Answer, Process};
 
-/// What was taken, in order, as JSON.
+/// The accepted alerts in JSON, in order.
 pub(crate) type Topic = Arc<Mutex<Vec<serde_json::Value>>>;
 
-/// One process's way to the topic.
+/// One process's client of the topic.
 #[derive(Debug)]
-pub(crate) struct TopicEnd {
+pub(crate) struct TopicClient {
     pub(crate) process: Arc<Process>,
     pub(crate) topic: Topic,
-    /// Where it hands on what it took.
+    /// The queue that receives the alerts.
     pub(crate) queue: Arc<AlertQueue>,
 }
 
 #[async_trait]
-impl AlertPublisher for TopicEnd {
+impl AlertPublisher for TopicClient {
     async fn publish(&self, alerts: &[Alert]) -> Vec<Result<(), QueueError>> {
-        let told: Arc<Vec<_>> = Arc::new(alerts.iter().map(|alert| serde_json::to_value(alert).unwrap()).collect());
+        let published: Arc<Vec<_>> =
+            Arc::new(alerts.iter().map(|alert| serde_json::to_value(alert).unwrap()).collect());
         let serve = |kind: Option<Kind>| {
-            let (told, topic, queue) = (told.clone(), self.topic.clone(), self.queue.clone());
+            let (published, topic, queue) = (published.clone(), self.topic.clone(), self.queue.clone());
             async move {
                 let take = |(index, alert): (usize, &serde_json::Value)| {
                     if kind == Some(Kind::Partial) && index.is_multiple_of(2) {
@@ -38,7 +39,7 @@ impl AlertPublisher for TopicEnd {
                     queue.put(&alert.to_string());
                     Ok(())
                 };
-                told.iter().enumerate().map(take).collect::<Vec<_>>()
+                published.iter().enumerate().map(take).collect::<Vec<_>>()
             }
         };
         let answer = self.process.call(Step::Publish, serve).await;
@@ -50,7 +51,7 @@ impl AlertPublisher for TopicEnd {
             return vec![Ok(()); alerts.len()];
         }
         match answer {
-            Answer::Came(answers) => answers,
+            Answer::Received(answers) => answers,
             _ => vec![Err(QueueError::Unavailable("no answer came".into())); alerts.len()],
         }
     }

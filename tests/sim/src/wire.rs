@@ -1,6 +1,5 @@
-//! The wire between one process's DynamoDB adapter and the table.
+//! Serves one process's DynamoDB adapter from the table.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,60 +23,20 @@ use aws_sdk_dynamodb::operation::transact_write_items::builders::TransactWriteIt
 use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsOutput};
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::error::{ProvisionedThroughputExceededException, TransactionCanceledException};
+use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{CancellationReason, KeysAndAttributes, TransactWriteItem};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_types::body::SdkBody;
 use stockline_aws::dynamodb::Wire;
 use tokio::time::sleep;
 
+use super::connection::{SimWire, TABLE, failed, lost, refused, throttled};
 use super::expression::{Bound, Row, holds};
 use super::faults::{Kind, Step};
-use super::one_row::failed;
 use super::scenario::REFUSED_NOTE;
 use super::table::{Key, Table, key_of, key_of_action};
 use super::tamper::Tamper;
-use super::world::{Answer, Process, World};
+use super::world::{Answer, World};
 
-/// The table's name.
-pub(crate) const TABLE: &str = "stockline";
-
-/// One process's way to the table.
-#[derive(Debug)]
-pub(crate) struct SimWire {
-    pub(crate) process: Arc<Process>,
-    pub(crate) table: Arc<Mutex<Table>>,
-    /// For [`Tamper::ItemFirst`]: the item's record as it was when its levels were asked for.
-    early: Mutex<HashMap<String, Option<Arc<Row>>>>,
-}
-
-fn refused<E>(error: E) -> SdkError<E> {
-    SdkError::service_error(error, HttpResponse::new(400_u16.try_into().unwrap(), SdkBody::empty()))
-}
-
-fn lost<E>() -> SdkError<E> {
-    SdkError::timeout_error("no answer came")
-}
-
-fn throttled() -> ProvisionedThroughputExceededException {
-    ProvisionedThroughputExceededException::builder().message("slow down").build()
-}
-
-impl SimWire {
-    pub(crate) fn new(process: Arc<Process>, table: Arc<Mutex<Table>>) -> Self {
-        Self { process, table, early: Mutex::default() }
-    }
-
-    fn world(&self) -> &Arc<World> {
-        &self.process.world
-    }
-
-    fn is(&self, tamper: Tamper) -> bool {
-        self.world().is(tamper)
-    }
-}
-
-/// Reads keys one after the other, so that no two need be of one moment.
+/// Reads keys one after the other, so that two rows may be from different moments.
 async fn read(world: Arc<World>, table: Arc<Mutex<Table>>, keys: Vec<Key>, consistent: bool) -> Vec<Arc<Row>> {
     let mut rows = Vec::new();
     for key in keys {
@@ -126,7 +85,7 @@ impl Wire for SimWire {
             self.early.lock().unwrap().extend(found);
         }
         let (mut rows, mut left) = match self.process.call(step, serve).await {
-            Answer::Came(answer) => answer,
+            Answer::Received(answer) => answer,
             Answer::Throttled => {
                 return Err(refused(BatchGetItemError::ProvisionedThroughputExceededException(throttled())));
             }
@@ -168,7 +127,7 @@ impl Wire for SimWire {
         let limit = input.get_limit().map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
         let (world, table) = (self.world().clone(), self.table.clone());
         let serve = |_| {
-            // The keys are found at once, the rows read one after the other.
+            // The keys are found at once; the rows are read one after the other.
             let (world, table, pk, condition) = (world.clone(), table.clone(), pk.clone(), condition.clone());
             let (names, values) = (names.clone(), values.clone());
             async move {
@@ -186,7 +145,7 @@ impl Wire for SimWire {
             }
         };
         match self.process.call(step, serve).await {
-            Answer::Came(rows) => {
+            Answer::Received(rows) => {
                 self.world().note(|| format!("{} {step:?} {pk}: {} rows", self.process.name, rows.len()));
                 let rows = rows.iter().map(|row| row.as_ref().clone()).collect();
                 Ok(QueryOutput::builder().set_items(Some(rows)).build())
@@ -216,11 +175,11 @@ impl Wire for SimWire {
             }
         }
         let reasons = match self.process.call(step, serve).await {
-            Answer::Came(Ok(())) => {
+            Answer::Received(Ok(())) => {
                 self.world().note(|| format!("{} {step:?} {keys:?}: done", self.process.name));
                 return Ok(TransactWriteItemsOutput::builder().build());
             }
-            Answer::Came(Err(reasons)) => reasons,
+            Answer::Received(Err(reasons)) => reasons,
             Answer::Conflict => conflict(&vec![true; actions.len()], self.is(Tamper::ConflictRefused)),
             Answer::Throttled => {
                 let error = TransactWriteItemsError::ProvisionedThroughputExceededException(throttled());
@@ -233,7 +192,7 @@ impl Wire for SimWire {
             format!("{} {step:?} {keys:?}: {codes:?}", self.process.name)
         });
         let reasons = match self.world().tamper {
-            Some(rule) => reasons.into_iter().map(|reason| rule.retold(reason)).collect(),
+            Some(rule) => reasons.into_iter().map(|reason| rule.alter_reason(reason)).collect(),
             None => reasons,
         };
         let cancelled = TransactionCanceledException::builder().set_cancellation_reasons(Some(reasons)).build();
@@ -242,20 +201,22 @@ impl Wire for SimWire {
 
     async fn get_item(&self, input: GetItemInputBuilder) -> Result<GetItemOutput, SdkError<GetItemError>> {
         match self.find(&input).await {
-            Answer::Came(row) => Ok(GetItemOutput::builder().set_item(row).build()),
+            Answer::Received(row) => Ok(GetItemOutput::builder().set_item(row).build()),
             Answer::Throttled => Err(refused(GetItemError::ProvisionedThroughputExceededException(throttled()))),
             Answer::Lost | Answer::Conflict => Err(lost()),
         }
     }
 
     async fn scan(&self, _: ScanInputBuilder) -> Result<ScanOutput, SdkError<ScanError>> {
-        unreachable!("nothing here does")
+        unreachable!("the simulation never calls this")
     }
 
     async fn put_item(&self, input: PutItemInputBuilder) -> Result<PutItemOutput, SdkError<PutItemError>> {
         match self.put(&input).await {
-            Answer::Came(Ok(())) => Ok(PutItemOutput::builder().build()),
-            Answer::Came(Err(stored)) => Err(refused(PutItemError::ConditionalCheckFailedException(failed(stored)))),
+            Answer::Received(Ok(())) => Ok(PutItemOutput::builder().build()),
+            Answer::Received(Err(stored)) => {
+                Err(refused(PutItemError::ConditionalCheckFailedException(failed(stored))))
+            }
             Answer::Throttled => Err(refused(PutItemError::ProvisionedThroughputExceededException(throttled()))),
             Answer::Lost | Answer::Conflict => Err(lost()),
         }
@@ -263,8 +224,10 @@ impl Wire for SimWire {
 
     async fn update_item(&self, input: UpdateItemInputBuilder) -> Result<UpdateItemOutput, SdkError<UpdateItemError>> {
         match self.update(&input).await {
-            Answer::Came(Ok(())) => Ok(UpdateItemOutput::builder().build()),
-            Answer::Came(Err(stored)) => Err(refused(UpdateItemError::ConditionalCheckFailedException(failed(stored)))),
+            Answer::Received(Ok(())) => Ok(UpdateItemOutput::builder().build()),
+            Answer::Received(Err(stored)) => {
+                Err(refused(UpdateItemError::ConditionalCheckFailedException(failed(stored))))
+            }
             Answer::Throttled => Err(refused(UpdateItemError::ProvisionedThroughputExceededException(throttled()))),
             Answer::Lost | Answer::Conflict => Err(lost()),
         }
@@ -274,14 +237,14 @@ impl Wire for SimWire {
         &self,
         _: TransactGetItemsInputBuilder,
     ) -> Result<TransactGetItemsOutput, SdkError<TransactGetItemsError>> {
-        unreachable!("nothing here does")
+        unreachable!("the simulation never calls this")
     }
 
     async fn describe_table(
         &self,
         _: DescribeTableInputBuilder,
     ) -> Result<DescribeTableOutput, SdkError<DescribeTableError>> {
-        unreachable!("nothing here does")
+        unreachable!("the simulation never calls this")
     }
 }
 
@@ -289,19 +252,19 @@ fn conflict(taken: &[bool], as_refusal: bool) -> Vec<CancellationReason> {
     cancelled(taken, if as_refusal { "ValidationError" } else { "TransactionConflict" })
 }
 
-/// The reasons of a cancelled transaction: this code for each action that it concerns.
+/// Returns the reasons of a cancelled transaction, with this code for each affected action.
 fn cancelled(concerned: &[bool], code: &str) -> Vec<CancellationReason> {
     let reason = |concerned: &bool| CancellationReason::builder().code(if *concerned { code } else { "None" }).build();
     concerned.iter().map(reason).collect()
 }
 
-/// An outcome that the store takes only as a dead letter.
+/// Returns whether the store accepts this outcome only as a dead letter.
 fn is_refused(action: &TransactWriteItem) -> bool {
     let record = action.put().and_then(|put| put.item().get("record")).and_then(|record| record.as_s().ok());
     record.is_some_and(|text| text.contains(REFUSED_NOTE) && !text.contains(r#""status":"dead_lettered""#))
 }
 
-/// A transaction: it takes its rows, and a moment later all of it is done or nothing.
+/// Runs a transaction: it locks its rows, and a moment later writes all of them or nothing.
 async fn transact(
     world: Arc<World>,
     table: Arc<Mutex<Table>>,
@@ -317,7 +280,7 @@ async fn transact(
         return Err(cancelled(&busy, "ThrottlingError"));
     }
     let keys: Vec<_> = actions.iter().map(key_of_action).collect();
-    // One transaction may name a row once.
+    // A transaction may name a row only once.
     let is_twice = |key: &Key| keys.iter().filter(|other| *other == key).count() > 1;
     let refuses = world.refuses();
     let refused: Vec<_> =

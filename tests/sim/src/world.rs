@@ -1,4 +1,4 @@
-//! What all parts of a run share: time, chance, faults, the trace; and how a call travels.
+//! The shared parts of a run: time, randomness, faults and the trace, and how a call travels.
 
 use std::fmt::Write as _;
 use std::future::{Future, pending};
@@ -13,18 +13,18 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::faults::{Faults, Kind, Step};
+use super::options::RunOptions;
 use super::rng::Rng;
-use super::run::Watch;
 use super::scenario::Scenario;
 use super::tamper::Tamper;
 
-/// When every run begins, in milliseconds since 1970.
+/// The start of every run, in milliseconds since 1970.
 pub(crate) const EPOCH_MS: i64 = 1_767_225_600_000;
 
-/// How often a call is tried, as by the deployed clients.
+/// How often a call is tried, as the deployed clients do.
 const ATTEMPTS: u32 = 3;
 
-/// How long one attempt may take; a receive waits for messages.
+/// The time limit of one attempt; a receive waits for messages.
 const fn patience(step: Step) -> Duration {
     Duration::from_millis(match step {
         Step::Send => 900,
@@ -34,7 +34,7 @@ const fn patience(step: Step) -> Duration {
     })
 }
 
-/// Shared by all.
+/// The parts that all processes share.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) started: Instant,
@@ -47,15 +47,15 @@ pub(crate) struct World {
     threshold_refused: AtomicU64,
     refused_until_ms: u64,
     trace: Mutex<Option<String>>,
-    /// When the last call that was sent arrives.
+    /// When the last sent call arrives.
     last_arrival_ms: AtomicU64,
 }
 
 impl World {
-    pub(crate) fn new(scenario: &Scenario, faults: Faults, watch: Watch) -> Arc<Self> {
+    pub(crate) fn new(scenario: &Scenario, faults: Faults, options: RunOptions) -> Arc<Self> {
         Arc::new(Self {
             started: Instant::now(),
-            tamper: watch.tamper,
+            tamper: options.tamper,
             visibility: Duration::from_millis(scenario.visibility_ms),
             rng: Mutex::new(Rng::new(scenario.seed, 2)),
             faults: Mutex::new(faults),
@@ -63,7 +63,7 @@ impl World {
             busy_refused: AtomicU64::new(0),
             threshold_refused: AtomicU64::new(0),
             refused_until_ms: scenario.refused_until_ms,
-            trace: Mutex::new(watch.traced.then(String::new)),
+            trace: Mutex::new(options.traced.then(String::new)),
             last_arrival_ms: AtomicU64::new(0),
         })
     }
@@ -80,7 +80,7 @@ impl World {
         self.faults.lock().unwrap()
     }
 
-    /// Is the partition of this row over its rate?
+    /// Returns whether the partition of this row is over its rate.
     pub(crate) fn is_busy(&self, pk: &str) -> bool {
         let now_ms = self.now_ms();
         let busy = self.busy.as_ref().is_some_and(|(item, from, until)| {
@@ -90,7 +90,7 @@ impl World {
         busy
     }
 
-    /// Does the store still refuse what it is to refuse?
+    /// Returns whether the store still refuses the noted commands.
     pub(crate) fn refuses(&self) -> bool {
         self.now_ms() < self.refused_until_ms
     }
@@ -99,7 +99,7 @@ impl World {
         self.busy_refused.load(Ordering::SeqCst)
     }
 
-    /// A new level was judged by a threshold that was the item's no more.
+    /// Counts a new level that was judged by an outdated threshold.
     pub(crate) fn refused_for_threshold(&self) {
         self.threshold_refused.fetch_add(1, Ordering::SeqCst);
     }
@@ -112,7 +112,7 @@ impl World {
         self.tamper == Some(tamper)
     }
 
-    /// Writes a line, where somebody reads it.
+    /// Writes a line to the trace if there is one.
     pub(crate) fn note(&self, line: impl FnOnce() -> String) {
         if let Some(trace) = &mut *self.trace.lock().unwrap() {
             writeln!(trace, "{:>9} {}", self.now_ms(), line()).unwrap();
@@ -123,7 +123,7 @@ impl World {
         self.trace.lock().unwrap().take().unwrap_or_default()
     }
 
-    /// How long a message travels: milliseconds, with a heavy tail.
+    /// Returns the travel time of a message: milliseconds, with a heavy tail.
     pub(crate) fn latency(&self) -> Duration {
         let mut rng = self.rng();
         let ms = match rng.below(1_000) {
@@ -134,7 +134,7 @@ impl World {
         Duration::from_millis(ms)
     }
 
-    /// A moment long after a call.
+    /// Returns a delay long after a call.
     fn long_after(&self) -> Duration {
         let mut rng = self.rng();
         let ms = if rng.percent(50) { rng.between(9_000, 90_000) } else { rng.between(90_000, 1_200_000) };
@@ -146,12 +146,12 @@ impl World {
         self.last_arrival_ms.fetch_max(at_ms, Ordering::SeqCst);
     }
 
-    /// Waits until everything that was sent has arrived.
+    /// Waits until all sent calls have arrived.
     pub(crate) async fn all_arrived(&self) {
         sleep_until(self.started + Duration::from_millis(self.last_arrival_ms.load(Ordering::SeqCst) + 1_000)).await;
     }
 
-    /// Milliseconds past the visibility of commands; of the alerter, past the lease of a claim.
+    /// Returns milliseconds past the visibility timeout; for the alerter, past the lease of a claim.
     fn long_pause(&self, step: Step) -> u64 {
         if step.is_alerters() {
             return self.rng().between(60_000, 600_000);
@@ -161,15 +161,15 @@ impl World {
     }
 }
 
-/// One process: it can be paused, and die.
+/// A process that can be paused and can die.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) name: String,
     pub(crate) world: Arc<World>,
     dead: AtomicBool,
-    /// Milliseconds after the start.
+    /// Paused until then, in milliseconds after the start.
     paused_until: AtomicU64,
-    /// When something went wrong with one of its calls, in milliseconds after the start.
+    /// When its calls met faults, in milliseconds after the start.
     troubles: Mutex<Vec<u64>>,
     pub(crate) died: Notify,
 }
@@ -186,7 +186,7 @@ impl Process {
         self.died.notify_one();
     }
 
-    /// Its code goes on here only while it lives and is not paused.
+    /// Waits while the process is paused, and for ever if it is dead.
     async fn goes_on(&self) {
         loop {
             if self.dead.load(Ordering::SeqCst) {
@@ -200,7 +200,7 @@ impl Process {
         }
     }
 
-    /// Did something go wrong with one of its calls then?
+    /// Returns whether one of its calls met a fault in this time.
     pub(crate) fn had_trouble(&self, then: RangeInclusive<u64>) -> bool {
         self.troubles.lock().unwrap().iter().any(|at| then.contains(at))
     }
@@ -216,8 +216,8 @@ impl Process {
         self.goes_on().await;
     }
 
-    /// Makes a call. `serve` is what the service does, each time that the call arrives; it goes on whatever becomes of
-    /// the caller. `None` where no answer came.
+    /// Makes a call. The service runs `serve` each time that the call arrives, and completes it even if the caller
+    /// dies.
     pub(crate) async fn call<T, F, S>(&self, step: Step, serve: S) -> Answer<T>
     where
         T: Send + 'static,
@@ -231,7 +231,7 @@ impl Process {
             self.is_in_trouble();
         }
         let answer = self.travel(step, kind, serve).await;
-        if !matches!(answer, Answer::Came(_)) {
+        if !matches!(answer, Answer::Received(_)) {
             self.is_in_trouble();
         }
         self.goes_on().await;
@@ -285,19 +285,19 @@ impl Process {
             Some(Kind::PauseAfter) => {
                 let answer = self.post(world.latency(), kind, &serve).await;
                 self.pause(step).await;
-                return answer.map_or(Answer::Lost, |answer| Answer::Came(answer));
+                return answer.map_or(Answer::Lost, |answer| Answer::Received(answer));
             }
         }
         self.goes_on().await;
         for _ in 0..if step.is_repeated() { ATTEMPTS } else { 1 } {
             if let Ok(Ok(answer)) = timeout(patience(step), self.post(world.latency(), kind, &serve)).await {
-                return Answer::Came(answer);
+                return Answer::Received(answer);
             }
         }
         Answer::Lost
     }
 
-    /// Sends the call once; it arrives after `there`, and is done although nobody waits.
+    /// Sends the call once. It arrives after `there` and is completed even if nobody waits for it.
     fn post<T, F, S>(&self, there: Duration, kind: Option<Kind>, serve: &S) -> oneshot::Receiver<T>
     where
         T: Send + 'static,
@@ -312,27 +312,27 @@ impl Process {
             sleep(there).await;
             let done = serving.await;
             sleep(back).await;
-            // The caller may be gone.
+            // The caller may have died.
             let _ = reply.send(done);
         });
         answer
     }
 }
 
-/// What a caller sees.
+/// The result of a call, as the caller sees it.
 #[derive(Debug)]
 pub(crate) enum Answer<T> {
-    /// This.
-    Came(T),
-    /// None came.
+    /// An answer arrived.
+    Received(T),
+    /// No answer arrived.
     Lost,
-    /// It was over its rate: nothing was done.
+    /// The service was over its rate and did nothing.
     Throttled,
-    /// The rows are in another transaction: nothing was done.
+    /// Another transaction held the rows, so nothing was done.
     Conflict,
 }
 
-/// The clock of a process, which may be wrong.
+/// The clock of a process. It may be wrong.
 #[derive(Debug)]
 pub(crate) struct SkewedClock {
     pub(crate) world: Arc<World>,

@@ -1,4 +1,4 @@
-//! What tills send, drawn from a seed.
+//! Draws the requests of the tills from a seed.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -8,8 +8,8 @@ use super::scenario::{Again, COMMANDS_MIN, Line, MENDED_NOTE, PANIC_NOTE, REFUSE
 
 const LOCATIONS: [&str; 6] = ["main", "main", "main", "a", "a", "b"];
 
-/// How a new item's default threshold of 9 changes behind first movements, of 5 each: a level that a change from or to 2
-/// has missed tells, after the next, an alert too many or too few.
+/// The changes of a new item's default threshold (9 at first) after its first movements of 5 each. If a change from or
+/// to 2 misses a level, the next change raises one alert too many or too few.
 const CHANGES: [&str; 6] = ["2", "9", "12", "2", "9", "12"];
 
 pub(crate) struct Writer {
@@ -20,7 +20,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Its first command's id is the one after `made`.
+    /// Starts with the command id after `made`.
     pub(crate) const fn new(rng: Rng, seed: u64, items: Vec<String>, made: u64) -> Self {
         Self { rng, seed, items, made }
     }
@@ -37,7 +37,7 @@ impl Writer {
         requests
     }
 
-    /// The manager's first request.
+    /// Returns the manager's first request.
     fn registration(&mut self) -> Request {
         let mut lines = Vec::new();
         for item in self.items.clone() {
@@ -73,7 +73,7 @@ impl Writer {
         Request { till, after_ms, lines, again }
     }
 
-    /// A new item; a second later its first movements; and behind them changes of its default threshold.
+    /// Returns a new item, its first movements a second later, and then changes of its default threshold.
     pub(crate) fn first_movements(&mut self, till: usize, from_ms: u64) -> Vec<Request> {
         let item = self.items[0].clone();
         let registration = json!({"type": "register_item", "name": "An item", "shortage_policy": "allow", "decimals": 0,

@@ -1,4 +1,4 @@
-//! Failures that were found, kept as they were when they were made smaller: see `tests/sim/README.md`.
+//! Plays failures that were found, shrunk and kept: see `tests/sim/README.md`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("kept").join(name).with_extension("json")
 }
 
-/// All promises are kept; and where the run was kept for a rule, not without it.
+/// Checks that all promises hold. If the run was kept for a rule, they must not hold without it.
 fn holds(name: &str) {
     let kept = Kept::read(&file(name));
     assert_eq!(kept.play(true, false).faults, Vec::<String>::new(), "{name} found once: {}", kept.found);
     if let Some(rule) = kept.without {
-        assert!(!kept.play(false, false).faults.is_empty(), "{name} finds no more that {rule:?} is missing");
+        assert!(!kept.play(false, false).faults.is_empty(), "{name} no longer notices that {rule:?} is missing");
     }
 }
 

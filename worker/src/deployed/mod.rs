@@ -9,9 +9,7 @@ use stockline_aws::deployed::{self, StartChecks};
 use stockline_aws::{Clients, DynamoOptions, DynamoStore, SnsPublisher, SqsOptions, SqsQueue, StartError};
 use stockline_core::domain::FoldLimits;
 use stockline_core::ports::Clock;
-use stockline_service::{
-    EmfEmitter, LogFormat, Shutdown, SystemClock, Variable, init_logs, install_metrics_and_emf, on_termination,
-};
+use stockline_service::{EmfEmitter, Shutdown, SystemClock, Variable, install_metrics_and_emf, on_termination};
 use stockline_worker::{Adapters, Config, Health};
 use tokio::net::TcpListener;
 
@@ -49,8 +47,7 @@ pub(crate) struct Connected {
 
 /// Runs the operation and returns the exit code.
 pub(crate) async fn run(operation: Operation, settings: Settings) -> anyhow::Result<u8> {
-    let logs = init_logs(LogFormat::Json, &settings.log);
-    logs.map_err(anyhow::Error::msg).context("can't set up logs")?;
+    let _spans = settings.logs.begin("stockline-worker")?;
     match operation {
         Operation::Run => work(settings).await.map(|()| 0),
         Operation::Audit { json } => operate::run_audit(&connect(&settings).await?, json).await,

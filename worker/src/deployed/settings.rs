@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use stockline_aws::deployed::{self, Deployment};
+use stockline_aws::deployed::{self, Deployment, Logs};
 use stockline_core::domain::Rules;
 use stockline_service::{Env, EnvError, Variable};
 
@@ -51,6 +51,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     MAX_AGE_DAYS,
     LATE_COUNT_HOURS,
     deployed::LOG,
+    deployed::OTLP_ENDPOINT,
     deployed::METRICS_LISTEN,
 ];
 
@@ -70,7 +71,7 @@ pub(crate) struct Settings {
     pub(crate) receivers: usize,
     pub(crate) visibility: Duration,
     pub(crate) rules: Rules,
-    pub(crate) log: String,
+    pub(crate) logs: Logs,
 }
 
 impl Settings {
@@ -99,7 +100,7 @@ impl Settings {
         let visibility = env_ref.number(&VISIBILITY_S, VISIBILITY_BOUNDS_S);
         let max_age_days = env_ref.number(&MAX_AGE_DAYS, 1..=36_500);
         let late_count_hours = env_ref.number(&LATE_COUNT_HOURS, 1..=8_760);
-        let log = deployed::log(env_ref);
+        let logs = Logs::read(env_ref);
         let settings = || {
             Some(Self {
                 table: table?,
@@ -115,7 +116,7 @@ impl Settings {
                     max_age_ms: i64::from(max_age_days?) * 24 * HOUR_MS,
                     late_count_max_age_ms: i64::from(late_count_hours?) * HOUR_MS,
                 },
-                log: log?,
+                logs: logs?,
             })
         };
         env.finish_with(settings())

@@ -1,4 +1,4 @@
-//! The rules of the domain, all of them pure.
+//! Mutations of the domain rules.
 
 use super::edit;
 use crate::{Mutation, Suite};

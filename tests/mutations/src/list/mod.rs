@@ -7,7 +7,7 @@ mod points;
 mod stores;
 mod worker;
 
-/// Every mutation, those of one suite together.
+/// All mutations, grouped by suite.
 pub const ALL: &[&[Mutation]] = &[
     fold::MUTATIONS,
     stores::DYNAMODB,

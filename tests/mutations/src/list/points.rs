@@ -1,4 +1,4 @@
-//! What the enumeration of all crash points must notice too, by itself.
+//! Mutations that the enumeration of all crash points must notice on its own.
 
 use super::edit;
 use crate::{Mutation, Suite};

@@ -1,4 +1,4 @@
-//! The conditions of the commit, in both stores, and what their services' answers say.
+//! Mutations of the commit conditions in both stores, and of the handling of service answers.
 
 use super::edit;
 use crate::{Mutation, Suite};

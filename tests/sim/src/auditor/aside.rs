@@ -1,26 +1,27 @@
-//! Items of which the queue set messages aside: beside what comes in order, they are decided whenever a worker has
-//! them (design.md §2, P3).
+//! Judges items with messages that the queue set aside. Such messages are decided when a worker receives them, beside
+//! the messages in order (design.md §2, P3).
 //!
-//! So two workers may be at one item, and the order is that of the store's transactions. What a transaction writes is
-//! bound to be as it was read; what it only read (the record of the item, levels that a refusal stands on) may be older,
-//! but not older than the receive, and the item not older than the levels, which are read before it.
+//! So two workers may process one item, and the order is that of the store's transactions. A transaction's conditions
+//! bind the rows that it writes to the versions that it read. Rows that it only read (the item, the levels behind a
+//! rejection) may be older. They are not older than the receive, and the item is not older than the levels, which are
+//! read first.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::super::run::Story;
+use super::super::evidence::Evidence;
 use super::super::table::Written;
-use super::check::{alert, level_pair, outcome_faults};
+use super::compare::{alert, level_pair, outcome_faults};
 use super::level::{Alert, Item, Level};
-use super::predict::{Decided, Predictor, Verdict};
+use super::predictor::{Decided, Predictor, Verdict};
 use super::read::{Outcomes, Place, json, places};
 
-/// By item and id: where each of its messages stands, and in which message that kept its order.
+/// The places of each command by item and id, with the message if it kept its order.
 type Waiting = BTreeMap<(String, Uuid), Vec<(Place, Option<u64>)>>;
 
-/// An item and its levels after a transaction.
+/// The state of an item and its levels after a transaction.
 struct Moment {
     at_ms: u64,
     item: Option<Item>,
@@ -37,21 +38,21 @@ impl Moment {
     }
 }
 
-/// What was written of one item in one transaction.
+/// The writes of one transaction to one item.
 struct Fold {
     at_ms: u64,
     item_id: String,
-    /// Outcomes, in order.
+    /// The outcomes, in order.
     outcomes: Vec<(Uuid, Value)>,
-    /// A level that was judged anew, and what that raised.
+    /// A re-judged level, and the alert that this raised.
     judged: Option<(String, String, Option<Alert>)>,
-    /// The levels as they were written.
+    /// The written levels.
     levels: BTreeMap<String, Value>,
     writes_item: bool,
 }
 
 impl Fold {
-    /// `None` where nothing was decided.
+    /// Returns the writes, or `None` if nothing was decided.
     fn of(transaction: &[Written], stored: &Outcomes) -> Option<Self> {
         let (mut outcomes, mut judged) = (Vec::new(), None);
         let mut item_id = None;
@@ -69,7 +70,7 @@ impl Fold {
                 None => {
                     let key = (item.to_owned(), id.parse().ok()?);
                     let of_id = stored.get(&key)?;
-                    // What is only marked may be another item's.
+                    // A mark may belong to another item.
                     if of_id.iter().any(|stored| stored.transaction == written.transaction && !stored.is_mark) {
                         item_id = Some(key.0);
                         outcomes.push((key.1, json(row, "record")));
@@ -103,12 +104,13 @@ impl Fold {
 }
 
 impl Predictor<'_> {
-    /// What was set aside takes its place when it is decided, all else keeps its order.
-    pub(super) fn decide_by_decision(&mut self, story: &Story, decided: &mut Decided, faults: &mut Vec<String>) {
-        let mut waiting = self.waiting(story);
+    /// Decides these items. A message that was set aside takes its place when it is decided; all others keep their
+    /// order.
+    pub(super) fn decide_by_decision(&mut self, evidence: &Evidence, decided: &mut Decided, faults: &mut Vec<String>) {
+        let mut waiting = self.waiting(evidence);
         let mut last: BTreeMap<String, u64> = BTreeMap::new();
         let mut past: BTreeMap<String, Vec<Moment>> = BTreeMap::new();
-        for transaction in story.table.log.chunk_by(|one, next| one.transaction == next.transaction) {
+        for transaction in evidence.table.log.chunk_by(|one, next| one.transaction == next.transaction) {
             let Some(fold) = Fold::of(transaction, self.stored).filter(|fold| self.by_decision.contains(&fold.item_id))
             else {
                 continue;
@@ -117,8 +119,8 @@ impl Predictor<'_> {
             if let Some((id, location, raised)) = &fold.judged {
                 let raises = self.look_meanwhile(&fold, location, raised.as_ref(), past);
                 let of = |location: &str| (fold.item_id.clone(), id.clone(), location.to_owned());
-                if self.looked.contains_key(&of("")) {
-                    self.looked.insert(of(location), raises);
+                if self.rejudged.contains_key(&of("")) {
+                    self.rejudged.insert(of(location), raises);
                 }
             } else {
                 let mut folded = Vec::new();
@@ -131,12 +133,12 @@ impl Predictor<'_> {
                         && last.insert(fold.item_id.clone(), at).is_some_and(|before| before > at)
                     {
                         let item_id = &fold.item_id;
-                        faults.push(format!("P3: {item_id} {id} was decided after what was queued behind it"));
+                        faults.push(format!("P3: {item_id} {id} was decided after a later message of its item"));
                     }
                     let retry = record["retry"].as_u64().unwrap_or_default();
                     let is_of = |(place, _): &(Place, Option<u64>)| place.is_of(record) && place.retry == retry;
                     let index = of_id.iter().position(is_of).unwrap_or_default();
-                    // Of equal ones the first: it was there when the others were not.
+                    // The first of equal ones: it existed before the others.
                     folded.push((of_id.remove(index).0, record));
                 }
                 for (verdict, (place, _)) in self.decide_meanwhile(&fold, &folded, past).into_iter().zip(folded) {
@@ -150,10 +152,10 @@ impl Predictor<'_> {
         }
     }
 
-    /// Finds what the fold may have read under which it decided as is stored; where there is nothing, what was there.
+    /// Finds a state that the fold may have read and that explains the stored outcomes; otherwise uses the latest one.
     fn decide_meanwhile(&mut self, fold: &Fold, folded: &[(Place, &Value)], past: &[Moment]) -> Vec<Verdict> {
         let received_ms = folded.iter().map(|(place, _)| place.received_ms).max().unwrap_or_default();
-        // The state at the receive is the last one before it.
+        // The state at the receive is the last one before the receive.
         let since = past.partition_point(|moment| moment.at_ms < received_ms).saturating_sub(1);
         for levels in (since..past.len()).rev() {
             for item in (levels..past.len()).rev().filter(|item| !fold.writes_item || *item + 1 == past.len()) {
@@ -168,7 +170,8 @@ impl Predictor<'_> {
         self.fold(fold, folded, (now, now, now), false).unwrap()
     }
 
-    /// Decides a fold's commands by what was read; `None` where that is not what is stored, and nothing is changed then.
+    /// Decides the commands of a fold from the state that it read. If the result differs from the stored one, returns
+    /// `None` and changes nothing.
     fn fold(
         &mut self,
         fold: &Fold,
@@ -181,7 +184,7 @@ impl Predictor<'_> {
         let unwritten = levels.levels.iter().filter(|level| !fold.levels.contains_key(&level.location));
         let read: Vec<Level> = unwritten.chain(written).cloned().collect();
         self.restore(&fold.item_id, item.item.as_ref(), &read);
-        // A level that is new is in nobody's re-judging: it must be judged by the threshold that is the item's still.
+        // Re-judging does not reach a new level, so the level must be judged by the current threshold of the item.
         let is_new = fold.levels.keys().any(|location| now.level(location).is_none());
         let thresholds = |moment: &Moment| moment.item.as_ref().map(|item| item.thresholds);
         let may_be = !is_new || fold.writes_item || thresholds(item) == thresholds(now);
@@ -202,7 +205,7 @@ impl Predictor<'_> {
         if only_as_stored && (verdicts.len() < folded.len() || !is_bound || !may_be) {
             self.barcodes = barcodes;
             self.taken.truncate(taken);
-            self.looked.retain(|(of, id, _), _| {
+            self.rejudged.retain(|(of, id, _), _| {
                 *of != fold.item_id || !folded.iter().any(|(place, _)| place.id.to_string() == *id)
             });
             self.restore(&fold.item_id, now.item.as_ref(), &now.levels);
@@ -216,7 +219,7 @@ impl Predictor<'_> {
         Some(verdicts)
     }
 
-    /// A level is judged anew by the threshold that is the item's still; else the item may be older.
+    /// Re-judges a level by the current threshold of the item. If the level is unchanged, the item may be older.
     fn look_meanwhile(
         &mut self,
         fold: &Fold,
@@ -261,10 +264,10 @@ impl Predictor<'_> {
         self.levels.extend(levels);
     }
 
-    /// The places of these items by id, and of which message they are where that kept its order.
-    fn waiting(&self, story: &Story) -> Waiting {
+    /// Returns the places of these items by id, with the message if it kept its order.
+    fn waiting(&self, evidence: &Evidence) -> Waiting {
         let mut waiting: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for sent in story.sent.iter().filter(|sent| self.by_decision.contains(&*sent.group)) {
+        for sent in evidence.sent.iter().filter(|sent| self.by_decision.contains(&*sent.group)) {
             for place in places(sent) {
                 let in_order = (!sent.set_aside && place.retry == 0).then_some(sent.id);
                 waiting.entry((place.item.clone(), place.id)).or_default().push((place, in_order));

@@ -1,37 +1,37 @@
-//! One level, by design.md §4 (honest time) and §8 (alerts).
+//! One level, as design.md §4 (honest time) and §8 (alerts) define it.
 
-/// An item's catalogue, as far as it decides anything.
+/// The catalogue fields of an item that affect decisions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) decimals: u32,
     pub(crate) threshold: Option<i128>,
-    /// How often that changed.
+    /// How often the threshold changed.
     pub(crate) thresholds: u32,
     pub(crate) rejects: bool,
     pub(crate) archived_at: Option<i64>,
-    /// How often it was restored: alerts start over then.
+    /// How often it was restored; alerts start over then.
     pub(crate) restored: u32,
     pub(crate) barcodes: Vec<String>,
 }
 
-/// What a movement asks of a balance.
+/// The change that a movement makes to a balance.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Ask {
-    /// More or less.
+pub(crate) enum Change {
+    /// Adds to it or takes from it.
     By(i128),
-    /// What was counted.
+    /// Sets it to the counted quantity.
     Count(i128),
 }
 
-/// When a movement happened.
+/// When a movement occurred.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct When {
+pub(crate) struct Occurrence {
     pub(crate) occurred: i64,
     pub(crate) explicit: bool,
     pub(crate) ahead: bool,
 }
 
-/// A ledger entry as it must be.
+/// A predicted ledger entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) location: String,
@@ -45,7 +45,7 @@ pub(crate) struct Entry {
     pub(crate) ahead: bool,
 }
 
-/// An alert as it must be.
+/// A predicted alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alert {
     pub(crate) location: String,
@@ -56,7 +56,7 @@ pub(crate) struct Alert {
     pub(crate) seq: u64,
 }
 
-/// The stock of an item at a location. How bad it stands: 0 normal, 1 low, 2 out, 3 oversold; a new one is out.
+/// The stock of an item at a location. Its state is 0 normal, 1 low, 2 out or 3 oversold; a new level is out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Level {
     pub(crate) location: String,
@@ -65,8 +65,8 @@ pub(crate) struct Level {
     pub(crate) own_threshold: Option<i128>,
     pub(crate) entries: Vec<Entry>,
     standing: usize,
-    /// What this episode has told.
-    told: [bool; 4],
+    /// The kinds that this episode has alerted.
+    alerted: [bool; 4],
     pub(crate) alerts: u64,
     restored: u32,
 }
@@ -82,7 +82,7 @@ impl Level {
             own_threshold: None,
             entries: Vec::new(),
             standing: 2,
-            told: [false; 4],
+            alerted: [false; 4],
             alerts: 0,
             restored: item.restored,
         }
@@ -92,30 +92,30 @@ impl Level {
         KINDS[self.standing]
     }
 
-    /// The balance that a movement would leave, and whether it comes too late to change it.
-    pub(crate) fn try_out(&self, ask: Ask, when: When) -> (i128, bool) {
+    /// Returns the balance after a movement, and whether the movement is late and changes nothing.
+    pub(crate) fn try_out(&self, ask: Change, when: Occurrence) -> (i128, bool) {
         let seen = |is_seen: fn(i64, i64) -> bool| {
             when.explicit && self.counted_at.is_some_and(|counted| is_seen(when.occurred, counted))
         };
         match ask {
-            Ask::By(_) if seen(|occurred, counted| occurred <= counted) => (self.on_hand, true),
-            Ask::Count(_) if seen(|occurred, counted| occurred < counted) => (self.on_hand, true),
-            Ask::By(change) => (self.on_hand + change, false),
-            Ask::Count(counted) if when.explicit => {
+            Change::By(_) if seen(|occurred, counted| occurred <= counted) => (self.on_hand, true),
+            Change::Count(_) if seen(|occurred, counted| occurred < counted) => (self.on_hand, true),
+            Change::By(change) => (self.on_hand + change, false),
+            Change::Count(counted) if when.explicit => {
                 let after_it = self.entries.iter().filter(|entry| entry.occurred > when.occurred);
                 (counted + after_it.map(|entry| entry.delta).sum::<i128>(), false)
             }
-            Ask::Count(counted) => (counted, false),
+            Change::Count(counted) => (counted, false),
         }
     }
 
-    /// Makes a movement; its entry, and the alert that it raises.
+    /// Applies a movement; returns its entry and the alert that it raises.
     pub(crate) fn apply(
         &mut self,
         item: &Item,
         (kind, id): (&'static str, &str),
-        ask: Ask,
-        when: When,
+        ask: Change,
+        when: Occurrence,
     ) -> (Entry, Option<Alert>) {
         let (after, late) = self.try_out(ask, when);
         let entry = Entry {
@@ -131,17 +131,17 @@ impl Level {
         };
         self.on_hand = after;
         self.entries.push(entry.clone());
-        if matches!(ask, Ask::Count(_)) && !late {
+        if matches!(ask, Change::Count(_)) && !late {
             self.counted_at = self.counted_at.max(Some(when.occurred));
         }
         (entry, self.look(item))
     }
 
-    /// Judges how it stands.
+    /// Judges the state and returns the alert that this raises.
     pub(crate) fn look(&mut self, item: &Item) -> Option<Alert> {
         if self.restored != item.restored {
             self.restored = item.restored;
-            self.told = [false; 4];
+            self.alerted = [false; 4];
         }
         let threshold = self.own_threshold.or(item.threshold);
         let now = match self.on_hand {
@@ -152,13 +152,13 @@ impl Level {
         };
         let before = std::mem::replace(&mut self.standing, now);
         if now == 0 {
-            self.told = [false; 4];
+            self.alerted = [false; 4];
         }
         let mails = now == 3 || threshold.is_some();
-        if now <= before || self.told[now] || !mails || item.archived_at.is_some() {
+        if now <= before || self.alerted[now] || !mails || item.archived_at.is_some() {
             return None;
         }
-        self.told[now] = true;
+        self.alerted[now] = true;
         self.alerts += 1;
         Some(Alert {
             location: self.location.clone(),

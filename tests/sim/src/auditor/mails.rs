@@ -1,38 +1,38 @@
-//! P6, behind the topic: every alert is mailed, and once only but where the provider took the mail and the mark of it is
-//! missing (ARCHITECTURE.md, walkthrough 3).
+//! P6, after the topic: every alert is mailed. It may be mailed twice only if the provider took the first mail and its
+//! mark is missing (ARCHITECTURE.md, walkthrough 3).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::mail::Posted;
-use super::super::run::Story;
+use super::super::evidence::Evidence;
+use super::super::mail::SentMail;
 use super::level::Alert;
 use super::read::{json, thousandths};
 
-/// An alert: its item, its location, its number there.
+/// The id of an alert: item, location, number.
 pub(super) type Of = (String, String, u64);
 
-/// How long a claim is another's: the lease that the function is given.
+/// The lease of a claim, as the function is configured.
 const LEASE_MS: u64 = 60_000;
 
-/// When an alert's row said first that it was sent, and when it was claimed.
+/// When the row of an alert was first marked as sent, and when it was claimed.
 #[derive(Debug, Default)]
 struct Row {
     sent_ms: Option<u64>,
     claimed_ms: Vec<u64>,
 }
 
-pub(super) fn check(story: &Story, wanted: &BTreeMap<Of, Alert>, faults: &mut Vec<String>) {
-    if !story.alerts_drained {
-        faults.push("P6: messages are left in the alert queue long after the last fault".to_owned());
+pub(super) fn check(evidence: &Evidence, wanted: &BTreeMap<Of, Alert>, faults: &mut Vec<String>) {
+    if !evidence.alerts_drained {
+        faults.push("P6: the alert queue still holds messages long after the last fault".to_owned());
         return;
     }
-    let rows = rows(story);
-    let mut mailed: BTreeMap<Of, Vec<&Posted>> = BTreeMap::new();
-    for posted in &story.mails {
+    let rows = rows(evidence);
+    let mut mailed: BTreeMap<Of, Vec<&SentMail>> = BTreeMap::new();
+    for posted in &evidence.mails {
         for (of, on_hand) in alerts_in(&posted.text) {
             match wanted.get(&of) {
                 Some(alert) if alert.on_hand == on_hand => mailed.entry(of).or_default().push(posted),
-                wanted => faults.push(format!("P6: {of:?} was mailed with {on_hand} on hand, and is {wanted:?}")),
+                wanted => faults.push(format!("P6: {of:?} was mailed with {on_hand} on hand, but is {wanted:?}")),
             }
         }
     }
@@ -49,8 +49,8 @@ pub(super) fn check(story: &Story, wanted: &BTreeMap<Of, Alert>, faults: &mut Ve
     }
 }
 
-/// Is the alert mailed again although it is known that it was mailed, or although nothing kept that from being known?
-fn twice(of: &Of, posted: &[&Posted], row: &Row) -> Option<String> {
+/// Returns a fault if the alert was mailed again although its mark existed, or although nothing prevented the mark.
+fn twice(of: &Of, posted: &[&SentMail], row: &Row) -> Option<String> {
     for (index, next) in posted.iter().enumerate() {
         for before in &posted[..index] {
             if before.taken_ms.is_none() || before.to.iter().all(|address| !next.to.contains(address)) {
@@ -79,10 +79,10 @@ fn twice(of: &Of, posted: &[&Posted], row: &Row) -> Option<String> {
     None
 }
 
-/// How many alerts came twice to the same address.
-pub(crate) fn mailed_twice(story: &Story) -> u64 {
+/// Returns how many alerts reached an address twice.
+pub(crate) fn mailed_twice(evidence: &Evidence) -> u64 {
     let (mut once, mut twice) = (BTreeSet::new(), BTreeSet::new());
-    for posted in story.mails.iter().filter(|posted| posted.taken_ms.is_some()) {
+    for posted in evidence.mails.iter().filter(|posted| posted.taken_ms.is_some()) {
         for (of, _) in alerts_in(&posted.text) {
             for address in &posted.to {
                 if !once.insert((of.clone(), address)) {
@@ -94,7 +94,7 @@ pub(crate) fn mailed_twice(story: &Story) -> u64 {
     twice.len() as u64
 }
 
-/// The alerts that a mail tells of, and how much each says is on hand.
+/// Returns the alerts in a mail, with the quantity on hand that each shows.
 fn alerts_in(text: &str) -> BTreeSet<(Of, i128)> {
     let value = |line: &'_ str, label: &str| line.strip_prefix(label).map(|rest| rest.trim().to_owned());
     let mut on_hand = None;
@@ -112,9 +112,9 @@ fn alerts_in(text: &str) -> BTreeSet<(Of, i128)> {
     found
 }
 
-fn rows(story: &Story) -> BTreeMap<Of, Row> {
+fn rows(evidence: &Evidence) -> BTreeMap<Of, Row> {
     let mut rows: BTreeMap<Of, Row> = BTreeMap::new();
-    for written in story.table.log.iter().filter(|written| written.key.0.starts_with("ALERT#")) {
+    for written in evidence.table.log.iter().filter(|written| written.key.0.starts_with("ALERT#")) {
         let Some(row) = &written.row else { continue };
         let alert = json(row, "alert");
         let text = |name: &str| alert[name].as_str().unwrap().to_owned();

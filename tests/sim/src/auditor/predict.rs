@@ -1,105 +1,42 @@
-//! What every command must come to, from its place in the queue.
+//! Predicts what must be stored and published, from the order of the messages in the queue.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
-use uuid::Uuid;
-
+use super::super::evidence::Evidence;
 use super::super::queue::Sent;
-use super::super::run::Story;
-use super::super::scenario::{MENDED_NOTE, PANIC_NOTE, REFUSED_NOTE};
-use super::level::{Alert, Ask, Entry, Item, Level, When};
-use super::read::{Command, Outcomes, Place, Stored, outcomes, places};
+use super::level::{Item, Level};
+use super::predictor::{Decided, Hold, Predictor, Rejudged};
+use super::read::{Outcomes, outcomes, places};
 
-const DAY_MS: i64 = 86_400_000;
-const MAX_AGE_MS: i64 = 30 * DAY_MS;
-const LATE_COUNT_MS: i64 = 3 * DAY_MS;
-
-/// The documented order of precedence.
-const PRECEDENCE: [&str; 12] = [
-    "unknown_item",
-    "item_exists",
-    "item_archived",
-    "unknown_location",
-    "location_closed",
-    "barcode_taken",
-    "decimals_in_use",
-    "fractional_quantity",
-    "occurred_at_out_of_range",
-    "count_too_late",
-    "precondition_failed",
-    "insufficient_stock",
-];
-
-/// What a command must have come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// These entries and alerts.
-    Applied {
-        entries: Vec<Entry>,
-        alerts: Vec<Alert>,
-    },
-    Rejected(&'static str),
-    /// The body that is kept.
-    Dead(String),
-}
-
-/// Everything that must be stored and told.
+/// Everything that must be stored and published.
 #[derive(Debug, Default)]
 pub(crate) struct Predicted {
-    pub(crate) outcomes: BTreeMap<(String, Uuid), (Verdict, Option<Command>)>,
+    pub(crate) outcomes: Decided,
     pub(crate) items: BTreeMap<String, Item>,
     pub(crate) levels: BTreeMap<(String, String), Level>,
-    /// What each re-judging raised: by item, command, location; and under no location, of which commands there are any.
-    pub(crate) looked: Looked,
+    /// The alert of each re-judging by item, command and location. The empty location marks a command with re-judgings.
+    pub(crate) rejudged: Rejudged,
     pub(crate) stored: Outcomes,
 }
 
-type Looked = BTreeMap<(String, String, String), Option<Alert>>;
-
-pub(super) type Decided = BTreeMap<(String, Uuid), (Verdict, Option<Command>)>;
-
-pub(super) struct Predictor<'a> {
-    pub(super) stored: &'a Outcomes,
-    refused_until_ms: u64,
-    /// When `late` was registered.
-    late_ms: u64,
-    pub(super) items: BTreeMap<String, Item>,
-    pub(super) levels: BTreeMap<(String, String), Level>,
-    pub(super) barcodes: Vec<Hold>,
-    pub(super) taken: Vec<(String, Vec<String>, u64, u64)>,
-    pub(super) looked: Looked,
-    /// Items whose order is that of their decisions, since the queue set some of their messages aside.
-    pub(super) by_decision: BTreeSet<String>,
-}
-
-/// An item has a barcode, from and until then.
-#[derive(Clone)]
-pub(super) struct Hold {
-    item: String,
-    barcode: String,
-    from_ms: u64,
-    until_ms: u64,
-}
-
-/// Predicts all, in the order of the queue, item by item.
-pub(crate) fn predict(story: &Story, faults: &mut Vec<String>) -> Predicted {
-    let (stored, twice) = outcomes(&story.table);
+/// Predicts everything, item by item, in the order of the queue.
+pub(crate) fn predict(evidence: &Evidence, faults: &mut Vec<String>) -> Predicted {
+    let (stored, twice) = outcomes(&evidence.table);
     faults.extend(twice);
-    let late = story.table.log.iter().find(|written| written.key == ("LOCATION".into(), "late".into()));
+    let late = evidence.table.log.iter().find(|written| written.key == ("LOCATION".into(), "late".into()));
     let mut predictor = Predictor {
         stored: &stored,
-        refused_until_ms: story.refused_until_ms,
+        refused_until_ms: evidence.refused_until_ms,
         late_ms: late.map_or(u64::MAX, |written| written.at_ms),
         items: BTreeMap::new(),
         levels: BTreeMap::new(),
         barcodes: Vec::new(),
         taken: Vec::new(),
-        looked: Looked::new(),
-        by_decision: by_decision(story),
+        rejudged: Rejudged::new(),
+        by_decision: by_decision(evidence),
     };
     let mut decided = BTreeMap::new();
-    for place in story.sent.iter().flat_map(places) {
+    for place in evidence.sent.iter().flat_map(places) {
         let key = (place.item.clone(), place.id);
         if decided.contains_key(&key) || predictor.by_decision.contains(&place.item) {
             continue;
@@ -107,270 +44,21 @@ pub(crate) fn predict(story: &Story, faults: &mut Vec<String>) -> Predicted {
         let verdict = predictor.decide(&place);
         decided.insert(key, (verdict, place.command.ok()));
     }
-    predictor.decide_by_decision(story, &mut decided, faults);
+    predictor.decide_by_decision(evidence, &mut decided, faults);
     predictor.judge_barcodes(faults);
-    let Predictor { items, levels, looked, .. } = predictor;
-    Predicted { outcomes: decided, items, levels, looked, stored }
+    let Predictor { items, levels, rejudged, .. } = predictor;
+    Predicted { outcomes: decided, items, levels, rejudged, stored }
 }
 
-/// Items of which a message was set aside by the queue, or a dead letter was tried again: these take their place when
-/// they are decided.
-fn by_decision(story: &Story) -> BTreeSet<String> {
+/// Returns the items with a message that the queue set aside or a dead letter that was retried. Such messages take
+/// their place when they are decided.
+fn by_decision(evidence: &Evidence) -> BTreeSet<String> {
     let is_out_of_order = |sent: &&Sent| sent.set_aside || places(sent).iter().any(|place| place.retry > 0);
-    story.sent.iter().filter(is_out_of_order).map(|sent| sent.group.to_string()).collect()
+    evidence.sent.iter().filter(is_out_of_order).map(|sent| sent.group.to_string()).collect()
 }
 
 impl Predictor<'_> {
-    pub(super) fn decide(&mut self, place: &Place) -> Verdict {
-        let command = match &place.command {
-            Ok(command) => command,
-            Err(body) => return Verdict::Dead(body.clone()),
-        };
-        let is_set_aside = match command.text("note") {
-            Some(REFUSED_NOTE) => self.is_refused(place),
-            Some(PANIC_NOTE) => true,
-            Some(MENDED_NOTE) => place.retry == 0,
-            _ => false,
-        };
-        if is_set_aside {
-            let message = json!({"v": 1, "item_id": place.item, "commands": [command.envelope]});
-            return Verdict::Dead(message.to_string());
-        }
-        if command.resubmits.as_ref().is_some_and(|old| self.is_final(old, place)) {
-            return Verdict::Rejected("precondition_failed");
-        }
-        let refusals = self.refusals(place, command);
-        match PRECEDENCE.into_iter().find(|code| refusals.contains(code)) {
-            Some("barcode_taken") => {
-                let (from, until) = (place.received_ms, self.written_ms(place));
-                self.taken.push((place.item.clone(), barcodes(command).unwrap_or_default(), from, until));
-                Verdict::Rejected("barcode_taken")
-            }
-            Some(code) => Verdict::Rejected(code),
-            None => self.apply(place, command),
-        }
-    }
-
-    /// What was decided at this place, or for it at another.
-    fn stored(&self, place: &Place) -> Option<&Stored> {
-        let of_id = self.stored.get(&(place.item.clone(), place.id))?;
-        of_id.iter().find(|stored| !stored.is_mark && stored.retry() == place.retry).or(of_id.first())
-    }
-
-    /// Nothing may replace a command any more that took effect, was discarded, or was replaced by another.
-    fn is_final(&self, old: &(String, Uuid), place: &Place) -> bool {
-        let decided = self.stored(place).map_or(u64::MAX, |stored| stored.transaction);
-        let of_old = self.stored.get(old).map(Vec::as_slice).unwrap_or_default();
-        of_old.iter().rfind(|before| before.transaction < decided).is_none_or(|before| {
-            let other = before.resubmitted_as.as_ref().is_some_and(|by| *by != (place.item.clone(), place.id));
-            before.is("applied") || before.discarded || other
-        })
-    }
-
-    /// The store refuses this command: for a time; whoever had it in hand then may set it aside later.
-    fn is_refused(&self, place: &Place) -> bool {
-        let set_aside = self.stored(place).is_some_and(|stored| stored.is("dead_lettered"));
-        self.written_ms(place) < self.refused_until_ms || (set_aside && place.received_ms <= self.refused_until_ms)
-    }
-
-    fn written_ms(&self, place: &Place) -> u64 {
-        self.stored(place).map_or(u64::MAX, |stored| stored.at_ms)
-    }
-
-    /// What the store says the command was refused for: only where two orders are both right.
-    fn was_refused_for(&self, place: &Place, code: &str) -> bool {
-        self.stored(place).is_some_and(|stored| stored.record["rejection"]["code"] == code)
-    }
-
-    /// A location is no part of the queue's order: while it is being registered, both are right.
-    fn is_registered(&self, location: &str, place: &Place) -> bool {
-        match location {
-            "mars" => false,
-            "late" if place.received_ms >= self.late_ms => true,
-            "late" if self.written_ms(place) <= self.late_ms => false,
-            "late" => !self.was_refused_for(place, "unknown_location"),
-            _ => true,
-        }
-    }
-
-    /// Every reason that speaks against a command, in no order.
-    fn refusals(&self, place: &Place, command: &Command) -> Vec<&'static str> {
-        let mut found = Vec::new();
-        let item = self.items.get(&place.item);
-        let kind = command.kind();
-        if barcodes(command).is_some() && self.was_refused_for(place, "barcode_taken") {
-            found.push("barcode_taken");
-        }
-        match item {
-            None if kind != "register_item" => return vec!["unknown_item"],
-            Some(_) if kind == "register_item" => found.push("item_exists"),
-            _ => {}
-        }
-        let now_decimals = item.map_or(0, |item| item.decimals);
-        let decimals = command.body["decimals"].as_u64().map_or(now_decimals, |decimals| decimals as u32);
-        let amount = ["quantity", "counted", "low_stock_threshold"].into_iter().find_map(|name| command.amount(name));
-        if amount.is_some_and(|amount| needs_more(amount, decimals)) {
-            found.push("fractional_quantity");
-        }
-        let Some(item) = item else {
-            return found;
-        };
-        if kind == "update_item" && decimals < now_decimals && self.uses_more(&place.item, item, command, decimals) {
-            found.push("decimals_in_use");
-        }
-        let locations = ["location_id", "from_location_id", "to_location_id"];
-        let locations: Vec<&str> = locations.into_iter().filter_map(|name| command.text(name)).collect();
-        if locations.iter().any(|location| !self.is_registered(location, place)) {
-            found.push("unknown_location");
-        }
-        let legs = legs(command);
-        if !legs.is_empty() {
-            self.refusals_of_movement(place, command, item, &legs, &mut found);
-        }
-        found
-    }
-
-    fn refusals_of_movement(
-        &self,
-        place: &Place,
-        command: &Command,
-        item: &Item,
-        legs: &[(String, &'static str, Ask)],
-        found: &mut Vec<&'static str>,
-    ) {
-        let (occurred, explicit, ahead) = command.occurred();
-        let when = When { occurred, explicit, ahead };
-        if legs.iter().any(|(location, ..)| location == "shut") {
-            found.push("location_closed");
-        }
-        if item.archived_at.is_some_and(|archived| !explicit || occurred > archived) {
-            found.push("item_archived");
-        }
-        let age = command.first_accepted - occurred;
-        if age > MAX_AGE_MS {
-            found.push("occurred_at_out_of_range");
-        }
-        if age > LATE_COUNT_MS && command.kind() == "count" {
-            found.push("count_too_late");
-        }
-        let (first, _, ask) = &legs[0];
-        let level = self.levels.get(&(place.item.clone(), first.clone()));
-        let level = level.cloned().unwrap_or_else(|| Level::new(first, item));
-        if command.amount("expected_on_hand").is_some_and(|expected| expected != level.on_hand) {
-            found.push("precondition_failed");
-        }
-        let rejects = match command.kind() {
-            "sell" => command.text("on_shortage").map_or(item.rejects, |policy| policy == "reject"),
-            "transfer" => item.rejects,
-            _ => false,
-        };
-        let (after, late) = level.try_out(*ask, when);
-        if rejects && !late && after < 0 {
-            found.push("insufficient_stock");
-        }
-    }
-
-    fn uses_more(&self, item_id: &str, item: &Item, command: &Command, decimals: u32) -> bool {
-        let kept_default = item.threshold.filter(|_| command.body.get("low_stock_threshold").is_none());
-        let levels = self.levels.iter().filter(|((of, _), _)| of == item_id).map(|(_, level)| level);
-        let amounts = levels.flat_map(|level| [Some(level.on_hand), level.own_threshold]);
-        amounts.chain([kept_default]).flatten().any(|amount| needs_more(amount, decimals))
-    }
-
-    fn apply(&mut self, place: &Place, command: &Command) -> Verdict {
-        let (occurred, explicit, ahead) = command.occurred();
-        let when = When { occurred, explicit, ahead };
-        let (mut entries, mut alerts) = (Vec::new(), Vec::new());
-        for (location, kind, ask) in legs(command) {
-            let item = &self.items[&place.item];
-            let level = self.levels.entry((place.item.clone(), location.clone()));
-            let level = level.or_insert_with(|| Level::new(&location, item));
-            let (entry, alert) = level.apply(item, (kind, &place.id.to_string()), ask, when);
-            entries.push(entry);
-            alerts.extend(alert);
-        }
-        match command.kind() {
-            "register_item" => {
-                self.items.insert(place.item.clone(), Item::default());
-                self.change(place, command);
-            }
-            "update_item" => self.change(place, command),
-            "set_threshold" => match command.text("location_id") {
-                None => self.set_default(place, command.amount("low_stock_threshold")),
-                Some(location) => {
-                    let item = &self.items[&place.item];
-                    let level = self.levels.entry((place.item.clone(), location.to_owned()));
-                    let level = level.or_insert_with(|| Level::new(location, item));
-                    level.own_threshold = command.amount("low_stock_threshold");
-                    alerts.extend(level.look(item));
-                }
-            },
-            "archive_item" => {
-                let item = self.items.get_mut(&place.item).unwrap();
-                item.archived_at.get_or_insert(command.accepted);
-            }
-            "restore_item" => {
-                let item = self.items.get_mut(&place.item).unwrap();
-                item.restored += u32::from(item.archived_at.take().is_some());
-            }
-            _ => {}
-        }
-        Verdict::Applied { entries, alerts }
-    }
-
-    /// Changes catalogue fields; where that is the default threshold, every level is judged anew.
-    fn change(&mut self, place: &Place, command: &Command) {
-        let at_ms = self.written_ms(place);
-        let item = self.items.get_mut(&place.item).unwrap();
-        if let Some(decimals) = command.body["decimals"].as_u64() {
-            item.decimals = decimals as u32;
-        }
-        if let Some(policy) = command.text("shortage_policy") {
-            item.rejects = policy == "reject";
-        }
-        if let Some(barcodes) = barcodes(command) {
-            for hold in &mut self.barcodes {
-                let gives_up = hold.item == place.item && hold.until_ms == u64::MAX;
-                if gives_up && !barcodes.contains(&hold.barcode) {
-                    hold.until_ms = at_ms;
-                }
-            }
-            for barcode in barcodes.iter().filter(|barcode| !item.barcodes.contains(barcode)) {
-                let (item, barcode) = (place.item.clone(), barcode.clone());
-                self.barcodes.push(Hold { item, barcode, from_ms: at_ms, until_ms: u64::MAX });
-            }
-            item.barcodes = barcodes;
-        }
-        if command.body.get("low_stock_threshold").is_some() {
-            self.set_default(place, command.amount("low_stock_threshold"));
-        }
-    }
-
-    fn set_default(&mut self, place: &Place, threshold: Option<i128>) {
-        let item = self.items.get_mut(&place.item).unwrap();
-        if std::mem::replace(&mut item.threshold, threshold) == threshold {
-            return;
-        }
-        item.thresholds += 1;
-        // Under no location: that it is to be done at all.
-        self.looked.insert((place.item.clone(), place.id.to_string(), String::new()), None);
-        let levels = self.levels.keys().filter(|(of, _)| *of == place.item);
-        let locations: Vec<String> = levels.map(|(_, location)| location.clone()).collect();
-        for location in locations {
-            // By decision, each is judged where its mark was written.
-            let in_order = !self.by_decision.contains(&place.item);
-            let raised = in_order.then(|| self.look_at(&place.item, &location)).flatten();
-            self.looked.insert((place.item.clone(), place.id.to_string(), location), raised);
-        }
-    }
-
-    /// What judging a level anew raises.
-    pub(super) fn look_at(&mut self, item_id: &str, location: &str) -> Option<Alert> {
-        let item = self.items.get(item_id)?;
-        self.levels.get_mut(&(item_id.to_owned(), location.to_owned()))?.look(item)
-    }
-
-    /// No barcode is held by two items at once, and none is refused that nobody else held.
+    /// Checks that no two items hold a barcode at once, and that a refused barcode was held by another item.
     fn judge_barcodes(&self, faults: &mut Vec<String>) {
         for (index, one) in self.barcodes.iter().enumerate() {
             let others = self.barcodes[..index].iter().filter(|other| other.item != one.item);
@@ -382,34 +70,8 @@ impl Predictor<'_> {
         for (item, wanted, from, until) in &self.taken {
             let held = |hold: &Hold| hold.item != *item && wanted.contains(&hold.barcode);
             if !self.barcodes.iter().any(|hold| held(hold) && hold.from_ms <= *until && *from <= hold.until_ms) {
-                faults.push(format!("{item} was refused barcodes {wanted:?} that nobody else held"));
+                faults.push(format!("{item} was refused barcodes {wanted:?} that no other item held"));
             }
         }
-    }
-}
-
-fn barcodes(command: &Command) -> Option<Vec<String>> {
-    let codes = command.body.get("barcodes")?.as_array()?;
-    Some(codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect())
-}
-
-fn needs_more(amount: i128, decimals: u32) -> bool {
-    amount % 10_i128.pow(3 - decimals) != 0
-}
-
-/// Where a movement moves what, the giving side first.
-fn legs(command: &Command) -> Vec<(String, &'static str, Ask)> {
-    let at = |name: &str| command.text(name).unwrap_or("main").to_owned();
-    let by = |sign: i128| Ask::By(sign * command.amount("quantity").unwrap());
-    match command.kind() {
-        "receive" => vec![(at("location_id"), "receive", by(1))],
-        "sell" => vec![(at("location_id"), "sell", by(-1))],
-        "return" => vec![(at("location_id"), "return", by(1))],
-        "adjust" => vec![(at("location_id"), "adjust", by(1))],
-        "count" => vec![(at("location_id"), "count", Ask::Count(command.amount("counted").unwrap()))],
-        "transfer" => {
-            vec![(at("from_location_id"), "transfer_out", by(-1)), (at("to_location_id"), "transfer_in", by(1))]
-        }
-        _ => Vec::new(),
     }
 }

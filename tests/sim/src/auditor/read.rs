@@ -1,4 +1,4 @@
-//! Messages and rows, read as plain JSON.
+//! Reads messages and rows as plain JSON.
 
 use std::collections::BTreeMap;
 
@@ -9,21 +9,21 @@ use super::super::expression::Row;
 use super::super::queue::Sent;
 use super::super::table::{Key, Table, Written};
 
-/// A place in the queue.
+/// The place of a command in the queue.
 #[derive(Debug)]
 pub(crate) struct Place {
     pub(crate) item: String,
     pub(crate) id: Uuid,
-    /// Where what came is no command: the body.
+    /// The command, or the body if it is not a command.
     pub(crate) command: Result<Command, String>,
-    /// When a worker first had it in hand.
+    /// When a worker first received it.
     pub(crate) received_ms: u64,
-    /// The how-manieth retry of a dead letter.
+    /// The number of this retry of a dead letter.
     pub(crate) retry: u64,
 }
 
 impl Place {
-    /// Was it this place that was decided so?
+    /// Returns whether this record decided this place.
     pub(crate) fn is_of(&self, record: &Value) -> bool {
         match &self.command {
             Ok(command) => {
@@ -35,17 +35,17 @@ impl Place {
     }
 }
 
-/// A command as it waits in the queue.
+/// A queued command.
 #[derive(Debug, Clone)]
 pub(crate) struct Command {
     pub(crate) body: Value,
     pub(crate) accepted: i64,
     pub(crate) by: String,
-    /// The command with what the ingress knew of it.
+    /// The command with the data that the ingress added.
     pub(crate) envelope: Value,
     /// The command that it replaces.
     pub(crate) resubmits: Option<(String, Uuid)>,
-    /// When the first command of those that replaced each other was accepted: what its age is judged by.
+    /// When the first command of this chain of resubmissions was accepted; its age counts from then.
     pub(crate) first_accepted: i64,
 }
 
@@ -58,12 +58,12 @@ impl Command {
         self.text("type").unwrap_or_default()
     }
 
-    /// Thousandths.
+    /// Returns an amount in thousandths.
     pub(crate) fn amount(&self, name: &str) -> Option<i128> {
         self.text(name).map(thousandths)
     }
 
-    /// When it happened, whether it says so itself, and whether it said so of the future.
+    /// Returns when it occurred, whether the command said so, and whether that time lay in the future.
     pub(crate) fn occurred(&self) -> (i64, bool, bool) {
         let Some(claimed) = self.text("occurred_at").map(millis) else {
             return (self.accepted, false, false);
@@ -74,7 +74,7 @@ impl Command {
     }
 }
 
-/// `-1.25` as -1250.
+/// Parses `-1.25` as -1250.
 pub(crate) fn thousandths(text: &str) -> i128 {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
@@ -82,12 +82,12 @@ pub(crate) fn thousandths(text: &str) -> i128 {
     if negative { -value } else { value }
 }
 
-/// `2026-01-01T00:00:00.000Z` as milliseconds since 1970.
+/// Parses `2026-01-01T00:00:00.000Z` as milliseconds since 1970.
 pub(crate) fn millis(text: &str) -> i64 {
     text.parse::<stockline_core::domain::Timestamp>().unwrap().as_millis()
 }
 
-/// The places of a message, in order.
+/// Returns the places of a message, in order.
 pub(crate) fn places(sent: &Sent) -> Vec<Place> {
     let message: Option<Value> = serde_json::from_str(&sent.body).ok();
     let commands = message.as_ref().and_then(|message| message["commands"].as_array());
@@ -115,17 +115,17 @@ pub(crate) fn places(sent: &Sent) -> Vec<Place> {
     commands.iter().enumerate().map(read).collect()
 }
 
-/// A JSON attribute of a row.
+/// Returns a JSON attribute of a row.
 pub(crate) fn json(row: &Row, name: &str) -> Value {
     row.get(name).and_then(|value| value.as_s().ok()).map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
 }
 
-/// An item and the id of one of its commands, as JSON names them.
+/// Returns an item and the id of one of its commands from their JSON.
 fn reference(of: &Value) -> (String, Uuid) {
     (of["item_id"].as_str().unwrap().to_owned(), of["command_id"].as_str().unwrap().parse().unwrap())
 }
 
-/// An outcome as it was written once: decided, or marked.
+/// One written version of an outcome: decided, or marked.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) record: Value,
@@ -133,7 +133,7 @@ pub(crate) struct Stored {
     pub(crate) transaction: u64,
     pub(crate) discarded: bool,
     pub(crate) resubmitted_as: Option<(String, Uuid)>,
-    /// It is the same decision as before, marked.
+    /// Whether it is the earlier decision with a mark.
     pub(crate) is_mark: bool,
 }
 
@@ -162,7 +162,7 @@ impl Stored {
         self.record["retry"].as_u64().unwrap_or_default()
     }
 
-    /// May this stand where that stood (P2, P7)?
+    /// Returns whether this version may replace the earlier one (P2, P7).
     fn may_follow(&self, before: &Self) -> bool {
         let is_open = before.is("dead_lettered") && !before.discarded && before.resubmitted_as.is_none();
         match self.is_mark {
@@ -176,10 +176,10 @@ impl Stored {
     }
 }
 
-/// All that was ever stored of each command, by item and id.
+/// All stored versions of each outcome, by item and id.
 pub(crate) type Outcomes = BTreeMap<(String, Uuid), Vec<Stored>>;
 
-/// All outcomes; and those that were written where another stood for good.
+/// Returns all outcomes, and a fault for each that replaced a final one.
 pub(crate) fn outcomes(table: &Table) -> (Outcomes, Vec<String>) {
     let (mut found, mut twice) = (Outcomes::new(), Vec::new());
     for written in table.log.iter().filter(|written| written.key.1 == "CMD") {
@@ -188,7 +188,7 @@ pub(crate) fn outcomes(table: &Table) -> (Outcomes, Vec<String>) {
         let of_id = found.entry((item.clone(), id)).or_default();
         let stored = Stored::of(written, of_id.last());
         if of_id.last().is_some_and(|before| !stored.may_follow(before)) {
-            twice.push(format!("P7: the outcome of {item} {id} was written again"));
+            twice.push(format!("P7: the final outcome of {item} {id} was overwritten"));
             continue;
         }
         of_id.push(stored);
@@ -196,7 +196,7 @@ pub(crate) fn outcomes(table: &Table) -> (Outcomes, Vec<String>) {
     (found, twice)
 }
 
-/// A row's key.
+/// Returns the key of a row.
 pub(crate) fn key(pk: String, sk: &str) -> Key {
     (pk, sk.to_owned())
 }

@@ -1,0 +1,191 @@
+//! Draws a scenario from a seed.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::faults::{Fault, Kind, Step};
+use super::rng::Rng;
+use super::scenario::{Act, Operation, Poison, RECEIVES_MAX, Scenario};
+use super::writer::Writer;
+
+/// The minimum number of faults of a run.
+const FAULTS_MIN: usize = 7;
+
+/// A low limit, with which the queue sets messages aside.
+const RECEIVES_FEW: u32 = 2;
+
+/// An item that no other till sells.
+const NEW_ITEM: &str = "salt";
+
+impl Scenario {
+    /// Draws the scenario of a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut rng = Rng::new(seed, 1);
+        let items: Vec<String> = ["cola", "tea", "oil-2", "Rice", "cola-x"][..3 + rng.below(3) as usize]
+            .iter()
+            .map(|item| (*item).to_owned())
+            .collect();
+        let tills = rng.between(4, 8) as usize;
+        let mut writer = Writer::new(rng, seed, items, 0);
+        let requests = writer.requests(tills);
+        let Writer { mut rng, items, .. } = writer;
+        let faults = (0..rng.between(FAULTS_MIN as u64, 20)).map(|_| fault(&mut rng)).collect();
+        let workers = rng.between(2, 3) as usize;
+        let busy = busy(&mut rng, &items);
+        let mut operations = operations(&mut rng);
+        operations.extend(corrections(&mut Rng::new(seed, 3), &items));
+        let weeks = requests.iter().any(|request| request.again.is_some_and(|again| again.weeks_later));
+        let mut scenario = Self {
+            seed,
+            workers,
+            ingresses: 2,
+            receivers: rng.between(1, 2) as usize,
+            tills,
+            tail_bytes: *rng.pick(&[150, 300, 640]),
+            visibility_ms: *rng.pick(&[5_000, 30_000]),
+            requests,
+            faults,
+            poisons: (0..rng.between(0, 2)).map(|n| poison(&mut rng, &items, seed, n)).collect(),
+            outages: outages(&mut rng),
+            deploys: (0..rng.below(3)).map(|_| (rng.between(2_000, 40_000), rng.below(2) as usize)).collect(),
+            skews: skews(&mut rng, workers + 2),
+            late_location_ms: rng.between(3_000, 30_000),
+            weeks,
+            receives_max: if rng.percent(40) { RECEIVES_FEW } else { RECEIVES_MAX },
+            busy,
+            operations,
+            refused_until_ms: rng.between(8_000, 60_000),
+        };
+        scenario.add_first_movements(Rng::new(seed, 4));
+        scenario
+    }
+
+    /// Adds a new item if the queue sets messages aside. Its partition is over its rate until about the time at which
+    /// its first movements are set aside. So these are decided beside the later changes of its threshold.
+    fn add_first_movements(&mut self, mut rng: Rng) {
+        if self.receives_max != RECEIVES_FEW || self.busy.is_some() {
+            return;
+        }
+        let from_ms = rng.between(2_000, 20_000);
+        let until_ms = from_ms + rng.between(1_200, 2_400);
+        self.busy = Some((NEW_ITEM.to_owned(), from_ms, until_ms));
+        let mut writer = Writer::new(rng, self.seed, vec![NEW_ITEM.to_owned()], 500_000);
+        self.requests.extend(writer.first_movements(self.tills, from_ms));
+        self.tills += 1;
+    }
+}
+
+fn fault(rng: &mut Rng) -> Fault {
+    const STEPS: [Step; 33] = [
+        Step::Commit,
+        Step::Commit,
+        Step::Commit,
+        Step::Commit,
+        Step::Commit,
+        Step::Commit,
+        Step::Send,
+        Step::Send,
+        Step::Receive,
+        Step::Receive,
+        Step::LoadLevels,
+        Step::LoadLevels,
+        Step::LoadItem,
+        Step::LoadItem,
+        Step::History,
+        Step::LoadAll,
+        Step::Rejudge,
+        Step::Rejudge,
+        Step::Publish,
+        Step::Publish,
+        Step::Publish,
+        Step::Ack,
+        Step::Visibility,
+        Step::Find,
+        Step::Discard,
+        Step::Location,
+        Step::Claim,
+        Step::Claim,
+        Step::Mail,
+        Step::Mail,
+        Step::Mark,
+        Step::Mark,
+        Step::Reply,
+    ];
+    loop {
+        let (step, kind) = (*rng.pick(&STEPS), *rng.pick(&Kind::ALL));
+        if kind.can_meet(step) {
+            return Fault { from_ms: rng.below(30_000), step, kind };
+        }
+    }
+}
+
+fn outages(rng: &mut Rng) -> Vec<(Vec<Step>, u64, u64)> {
+    if !rng.percent(8) {
+        return Vec::new();
+    }
+    let mut store = vec![Step::LoadLevels, Step::LoadItem, Step::History, Step::LoadAll, Step::Commit, Step::Rejudge];
+    store.extend([Step::Find, Step::Discard, Step::Location, Step::Claim, Step::Mark]);
+    let topic = vec![Step::Publish];
+    let steps = match rng.below(5) {
+        0 => topic,
+        1 => vec![Step::Commit, Step::Rejudge],
+        2 => [store, topic].concat(),
+        3 => vec![Step::Mail],
+        _ => store,
+    };
+    let from = rng.between(2_000, 15_000);
+    vec![(steps, from, from + rng.between(20 * 60_000, 3 * 3_600_000))]
+}
+
+fn operations(rng: &mut Rng) -> Vec<Operation> {
+    let mut one = |_| {
+        let act = *rng.pick(&[Act::Retry, Act::Discard, Act::Resubmit, Act::Retry, Act::Resubmit]);
+        Operation { at_ms: rng.between(4_000, 90_000), act, nth: rng.below(1_000) as usize, item: None, location: None }
+    };
+    (0..6).map(&mut one).collect()
+}
+
+/// In two of three runs, operators resubmit commands under another item, some also at another location. Two people do
+/// so at once, and mostly choose different items.
+fn corrections(rng: &mut Rng, items: &[String]) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    if rng.percent(35) {
+        return operations;
+    }
+    for _ in 0..3 {
+        let (at_ms, nth) = (rng.between(4_000, 60_000), rng.below(1_000) as usize);
+        let mut one = || {
+            // Only a resubmission names this item.
+            let item = if rng.percent(8) { "mint".to_owned() } else { rng.pick(items).clone() };
+            let location = rng.percent(40).then(|| (*rng.pick(&["main", "a", "b", "late", "shut"])).to_owned());
+            Operation { at_ms, act: Act::Resubmit, nth, item: Some(item), location }
+        };
+        operations.extend([one(), one()]);
+    }
+    operations
+}
+
+fn busy(rng: &mut Rng, items: &[String]) -> Option<(String, u64, u64)> {
+    let from = rng.between(1_000, 15_000);
+    rng.percent(8).then(|| (rng.pick(items).clone(), from, from + rng.between(60_000, 20 * 60_000)))
+}
+
+fn skews(rng: &mut Rng, clocks: usize) -> Vec<(u64, usize, i64)> {
+    let mut skew = |_| {
+        let error = i64::try_from(rng.below(240_000)).unwrap() - 120_000;
+        (rng.below(30_000), rng.below(clocks as u64) as usize, error)
+    };
+    (0..4).map(&mut skew).collect()
+}
+
+fn poison(rng: &mut Rng, items: &[String], seed: u64, n: u64) -> Poison {
+    let item = rng.pick(items).clone();
+    let id = Uuid::from_u128(u128::from(seed) << 64 | u128::from(900_000 + n));
+    let body = match rng.below(3) {
+        0 => "no message at all".to_owned(),
+        1 => json!({"v": 1, "item_id": item, "commands": [{"nothing": "known"}, {"command": {"command_id": id}}]})
+            .to_string(),
+        _ => json!({"v": 1, "item_id": item, "commands": [17]}).to_string(),
+    };
+    Poison { at_ms: rng.between(1_000, 25_000), item, body }
+}
