@@ -24,7 +24,7 @@ mod keys;
 mod load;
 mod locations;
 mod login;
-mod mail;
+mod mailer;
 mod parts;
 mod refused;
 mod restore;
@@ -86,7 +86,7 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Backup(args) => backup::run(&args),
         Command::Restore(args) => restore::run(&args),
         Command::DeadLetters(command) => dead_letters::run(&command).await,
-        Command::Mail(command) => mail::run(&command).await,
+        Command::Mail(command) => mailer::run(&command).await,
     }
 }
 

@@ -22,7 +22,7 @@ use crate::folder::Folder;
 use crate::keys::Keys;
 use crate::parts::Parts;
 use crate::tokens::{CLI_CLIENT, TILL_CLIENT};
-use crate::{mail, side_work, welcome};
+use crate::{mailer, side_work, welcome};
 
 const HOUR_MS: i64 = 3_600_000;
 /// How long requests and work in hand may take after the signal.
@@ -91,7 +91,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     }
     refuse_open_http(&args)?;
     let staff_may = staff_may(&args.staff_may)?;
-    mail::check_addresses(&args.mail.alert_emails)?;
+    mailer::check_addresses(&args.mail.alert_emails)?;
     let format = if args.log_json { LogFormat::Json } else { LogFormat::Text };
     init_logs(format, &args.log).map_err(|error| Usage(format!("--log {error}")))?;
     let metrics = install_metrics().context("can't set up metrics")?;
@@ -105,7 +105,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         let (folder, now) = (folder.clone(), stores.clock.now());
         tokio::task::spawn_blocking(move || Keys::open_or_make(&folder, now)).await??
     };
-    let (mailer, mail_goes) = mail::mailer(&args.mail, &folder)?;
+    let (mailer, mail_goes) = mailer::mailer(&args.mail, &folder)?;
     let listener = listen(args.listen, "--listen")?;
     let address = listener.local_addr().context("can't read the listening address")?;
     let metrics_listener = listen_for_metrics(args.metrics_listen)?;

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stockline_alerter::mail::EmlMailer;
 use stockline_aws::SesMailer;
 use stockline_core::ports::Mailer;
+use stockline_lines::mail::EmlMailer;
 use stockline_service::SystemClock;
 use stockline_tests::contract::mail::{Outbox, Taken};
 use stockline_tests::ministack::{Ministack, aws_tests};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use stockline_alerter::mail::{EmlMailer, Sender, SmtpMailer, SmtpUrl};
 use stockline_core::ports::{Clock, MailError, Mailer};
+use stockline_lines::mail::{EmlMailer, Sender, SmtpMailer, SmtpUrl};
 use stockline_service::SystemClock;
 
 use crate::cli::{MailArgs, MailCommand};
