@@ -15,7 +15,6 @@ mod failure;
 mod feed;
 #[cfg(feature = "aws")]
 pub mod function;
-pub mod mail;
 pub mod metrics;
 mod notices;
 mod refused;

@@ -20,6 +20,7 @@ mod http;
 mod issuer;
 pub mod lines;
 mod login;
+pub mod mail;
 mod mailer;
 mod serve;
 mod snapshot;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use stockline_alerter::mail::{EmlMailer, Sender, SmtpMailer, SmtpUrl};
+use crate::mail::{EmlMailer, Sender, SmtpMailer, SmtpUrl};
 use stockline_core::ports::{Clock, Mailer};
 use stockline_service::SystemClock;
 

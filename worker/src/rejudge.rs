@@ -1,4 +1,4 @@
-//! Re-judging: after a default threshold changed, every level of the item is judged anew, each in one transaction,
+//! Re-judging: after a default threshold changed, every level of the item is judged again, each in one transaction,
 //! before the next fold (design.md §7). A run that finds a level's mark takes the alert from it.
 
 use std::collections::{BTreeSet, VecDeque};

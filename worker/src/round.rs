@@ -42,11 +42,11 @@ pub(crate) enum Purpose {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Calls {
-    /// All of them, as far as they count.
+    /// Store and topic are healthy.
     Answered,
-    /// Not all of them.
+    /// A call failed.
     Failed,
-    /// Not all of them, but the next wave tries what failed once more and decides.
+    /// A call failed, and the next wave tries its item again. The result of that wave counts.
     Retrying,
 }
 

@@ -6,9 +6,7 @@ mod alerts;
 mod feed;
 #[cfg(feature = "aws")]
 mod invocations;
-mod mailers;
 mod notices;
 mod outbox;
-mod smtp_server;
 mod store;
 mod world;

@@ -3,6 +3,10 @@
 mod eml;
 mod message;
 mod smtp;
+#[cfg(test)]
+mod smtp_server;
+#[cfg(test)]
+mod tests;
 
 pub use eml::EmlMailer;
 pub use message::{Sender, SenderError};

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use stockline_alerter::mail::{EmlMailer, Sender, SmtpMailer};
 use stockline_alerter::test_mail;
 use stockline_core::ports::{Clock, FixedClock, Mail, MailError, Mailer};
 
-use crate::smtp_server::SmtpServer;
+use super::smtp_server::SmtpServer;
+use super::{EmlMailer, Sender, SmtpMailer};
 
 fn clock() -> Arc<FixedClock> {
     Arc::new(FixedClock::at("2026-01-31T08:15:00Z".parse().unwrap()))
