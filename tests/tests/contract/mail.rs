@@ -1,15 +1,15 @@
 //! The mailers' contract, held by `.eml` files and by SES v2 (on the stand-in).
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use stockline::mail::EmlMailer;
 use stockline_aws::SesMailer;
 use stockline_core::ports::Mailer;
-use stockline_lines::mail::EmlMailer;
+use stockline_deploy_checks::ministack::{Ministack, aws_tests};
 use stockline_service::SystemClock;
 use stockline_tests::contract::mail::{Outbox, Taken};
-use stockline_tests::ministack::{Ministack, aws_tests};
+use stockline_tests::sdk::clients;
 
 const SENDER: &str = "Stockline <alerts@stock.example.com>";
 
@@ -101,7 +101,7 @@ mod ses {
             return None;
         }
         let server = Ministack::start().await;
-        let ses = server.clients().ses;
+        let ses = clients(&server).ses;
         ses.create_email_identity().email_identity("stock.example.com").send().await.unwrap();
         let mailer = SesMailer::new(ses, SENDER.to_owned(), None);
         Some(Ses { server, mailer })
