@@ -1,4 +1,4 @@
-//! Successful answers: JSON bodies, entity tags.
+//! Successful answers: JSON bodies and entity tags.
 
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
@@ -14,15 +14,15 @@ use crate::problem::{Problem, codes};
 /// Bytes of the digest that make an entity tag.
 const TAG_BYTES: usize = 16;
 
-/// An answer of JSON.
+/// Returns an answer with a JSON body.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Result<Response, Problem> {
     Ok(of_bytes(status, encode(body)?))
 }
 
 fn encode(body: &impl Serialize) -> Result<Vec<u8>, Problem> {
     serde_json::to_vec(body).map_err(|error| {
-        tracing::error!(%error, "an answer can't be written as JSON");
-        Problem::new(codes::INTERNAL_ERROR, "the answer can't be written, which was logged")
+        tracing::error!(%error, "an answer can't be encoded as JSON");
+        Problem::new(codes::INTERNAL_ERROR, "the answer can't be encoded, which was logged")
     })
 }
 
@@ -33,8 +33,8 @@ fn of_bytes(status: StatusCode, bytes: Vec<u8>) -> Response {
     response
 }
 
-/// A read: `200` with an `ETag`, or `304` where the caller has it already (RFC 9110). The tag is over the bytes of the
-/// answer, so what two callers may see differently has different tags.
+/// Returns the answer to a read: `200` with an `ETag`, or `304` if the client has it already (RFC 9110). The tag is made
+/// of the bytes of the answer, so two callers who may see different things get different tags.
 pub(crate) fn read(headers: &HeaderMap, body: &impl Serialize) -> Result<Response, Problem> {
     let bytes = encode(body)?;
     let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&Sha256::digest(&bytes)[..TAG_BYTES]));
@@ -54,7 +54,7 @@ pub(crate) fn read(headers: &HeaderMap, body: &impl Serialize) -> Result<Respons
     Ok(response)
 }
 
-/// `If-None-Match`, compared weakly.
+/// Does `If-None-Match` name this tag? The comparison is weak.
 fn has(headers: &HeaderMap, tag: &str) -> bool {
     headers
         .get_all(IF_NONE_MATCH)

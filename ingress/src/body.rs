@@ -110,17 +110,19 @@ fn is_json(headers: &HeaderMap, empty: bool) -> Result<(), Problem> {
 /// The state of a body that is being read.
 ///
 /// ```text
-///          over 16 KiB            over the limit, or no budget
-///   Small ─────────────▶ Large ─────────────────────────────┐
-///     │                    │                                │
-///     │ 250 ms             │ 250 ms                         ▼
-///     ▼                    ▼                             Refused
-///  SlowSmall ─────────▶ SlowLarge                           ▲
-///     │    over 16 KiB     no share of the slow bytes       │
-///     └─────────────────────────────────────────────────────┘
+///             over 16 KiB, and
+///             the budget has room
+///   Small ────────────────────────▶ Large
+///     │                               │
+///     │ 250 ms                        │ 250 ms, and slow bodies
+///     ▼                               ▼ have bytes left
+/// SlowSmall ─────────────────────▶ SlowLarge
+///             over 16 KiB, and both
+///             have room
 /// ```
 ///
-/// Any state may become `Refused`, and a refused body stays refused: its bytes are discarded.
+/// If there is no room, or the body is over the limit, any state becomes `Refused`. A refused body stays refused, and its
+/// bytes are discarded.
 enum State<'a> {
     Small,
     Large(LargeBody<'a>),

@@ -1,32 +1,33 @@
 use reqwest::Url;
 
-/// What Cognito puts into a token besides the groups: the name of who logged in.
+/// The scope that makes Cognito name the person who logged in.
 const COGNITO_SCOPE: &str = "openid";
 
-/// Where people log in: OAuth 2, authorization code with PKCE (RFC 6749, RFC 7636), a public client. Answered at
-/// `/v1/login`, so that a client needs this installation's address only.
+/// Where people log in: OAuth 2 with an authorization code, PKCE and a public client (RFC 6749, RFC 7636). `/v1/login`
+/// answers it, so that a client needs only the address of this installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginConfig {
-    /// Where the browser is sent.
+    /// The address that the browser is sent to.
     pub authorization_endpoint: String,
-    /// Where codes and refresh tokens become access tokens.
+    /// The address that exchanges codes and refresh tokens for access tokens.
     pub token_endpoint: String,
-    /// The client that people log in with; it has no secret. One of [`crate::AuthConfig::client_ids`].
+    /// The client that people log in with, without a secret. It is one of [`crate::AuthConfig::client_ids`].
     pub client_id: String,
-    /// What is asked for.
+    /// The scope that is asked for.
     pub scope: String,
 }
 
-/// An address that people can't log in at.
+/// An address that can't be used to log in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be an address such as https://acme.auth.eu-central-1.amazoncognito.com: https, without a path")]
 pub struct LoginAddressError;
 
 impl LoginConfig {
-    /// Of a Cognito user pool's domain, `https://…` without a path; `http` only on this machine.
+    /// Returns the login of a Cognito user pool, from its domain: `https://…` without a path. `http` is accepted only for
+    /// this machine, because tokens must not cross a network unencrypted.
     ///
     /// # Errors
-    /// Where it is no such address: tokens must not cross a network readable.
+    /// It is not such an address.
     pub fn cognito(domain: &str, client_id: &str) -> Result<Self, LoginAddressError> {
         let url = Url::parse(domain).map_err(|_| LoginAddressError)?;
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_that_others_could_read_or_that_is_none_is_refused() {
+    fn an_unencrypted_or_invalid_login_address_is_refused() {
         for wrong in [
             "http://login.example.com",
             "http://localhost.example.com",

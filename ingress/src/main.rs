@@ -1,4 +1,4 @@
-//! The binary `ingress`, deployed on AWS.
+//! The program `ingress`, which is deployed on AWS.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
@@ -9,11 +9,11 @@ use stockline_service::Env;
 
 mod deployed;
 
-/// A tenth to a fifth of the CPU under load was the system's allocator (docs/proof.md, Overload).
+/// The allocator of the system used a tenth to a fifth of the CPU under load (docs/proof.md, Overload).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const ABOUT: &str = "Stockline's HTTP side: takes commands into the queue and answers reads.";
+const ABOUT: &str = "Stockline's HTTP side: accepts commands into the queue and answers reads.";
 
 fn main() -> ExitCode {
     let program =

@@ -5,41 +5,41 @@ use stockline_core::domain::{Fault, Json, JsonObject};
 
 use crate::problem::{Problem, codes};
 
-/// Parses a body; the text must outlive the value.
+/// Parses a body.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Json<'_>, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         let detail = match error.classify() {
             Category::Eof if bytes.is_empty() => "the body is empty".to_owned(),
             Category::Eof => format!("the JSON ends too early, at {place}"),
-            // The text of a serde_json error ends with the place and never holds the body.
+            // The text of a serde_json error ends with the place and never contains the body.
             _ => format!("the body is not valid JSON: {error}"),
         };
         Problem::new(codes::MALFORMED_JSON, detail)
     })
 }
 
-/// The members of a JSON object, with every fault of its shape: a reader for the small bodies.
+/// The members of a JSON object, and the faults of its shape. It reads small bodies.
 #[derive(Debug)]
 pub(crate) struct Members<'a> {
     members: &'a JsonObject<'a>,
     pointer: String,
-    /// What was wrong so far.
+    /// The faults that were found so far.
     pub(crate) faults: Vec<Fault>,
 }
 
-/// The most members of an object that are looked at: bounds the search for repeats and the faults.
+/// Members of an object; bounds the search for repeated ones, and the faults.
 const MAX_MEMBERS: usize = 64;
 
 impl<'a> Members<'a> {
-    /// Of an object that has no members but `known`.
+    /// Reads an object; all members but `known` ones are faults.
     pub(crate) fn of(json: &'a Json<'a>, pointer: String, known: &[&str]) -> Result<Self, Fault> {
         let Json::Object(members) = json else {
             let detail = format!("must be an object with {}, not {}", known.join(", "), json.kind());
             return Err(Fault { pointer, code: "wrong_type", detail });
         };
         if members.len() > MAX_MEMBERS {
-            let detail = format!("has {} members; at most {MAX_MEMBERS} are read", members.len());
+            let detail = format!("has {} members and may have {MAX_MEMBERS}", members.len());
             return Err(Fault { pointer, code: "too_many_fields", detail });
         }
         let mut reader = Self { members, pointer, faults: Vec::new() };
@@ -59,12 +59,12 @@ impl<'a> Members<'a> {
         self.faults.push(Fault { pointer: format!("{}/{escaped}", self.pointer), code, detail: detail.into() });
     }
 
-    /// A member that may be left out or null.
+    /// Returns a member; `None` if it is missing or null.
     pub(crate) fn get(&self, field: &str) -> Option<&'a Json<'a>> {
         self.members.iter().find(|(key, _)| key == field).map(|(_, value)| value).filter(|value| **value != Json::Null)
     }
 
-    /// As [`Members::get`], with a fault where it is missing.
+    /// Returns a member, and adds a fault if it is missing.
     pub(crate) fn required(&mut self, field: &str) -> Option<&'a Json<'a>> {
         let value = self.get(field);
         if value.is_none() {
@@ -73,7 +73,7 @@ impl<'a> Members<'a> {
         value
     }
 
-    /// A text.
+    /// Returns a value as text.
     pub(crate) fn text(&mut self, field: &str, json: &'a Json<'a>) -> Option<&'a str> {
         if let Json::Str(text) = json {
             return Some(text);
@@ -82,7 +82,7 @@ impl<'a> Members<'a> {
         None
     }
 
-    /// A text that parses, where it is given.
+    /// Returns a parsed text, if the member is present.
     pub(crate) fn parsed<T: std::str::FromStr>(&mut self, field: &str) -> Option<T>
     where
         T::Err: std::fmt::Display,
@@ -92,7 +92,7 @@ impl<'a> Members<'a> {
         text.parse().map_err(|error: T::Err| self.fault(field, "invalid_value", error.to_string())).ok()
     }
 
-    /// As [`Members::parsed`], with a fault where it is missing.
+    /// Returns a parsed text, and adds a fault if the member is missing.
     pub(crate) fn required_parsed<T: std::str::FromStr>(&mut self, field: &str) -> Option<T>
     where
         T::Err: std::fmt::Display,
@@ -101,7 +101,7 @@ impl<'a> Members<'a> {
         self.parsed(field)
     }
 
-    /// A list.
+    /// Returns a value as an array.
     pub(crate) fn array(&mut self, field: &str, json: &'a Json<'a>) -> Option<&'a [Json<'a>]> {
         if let Json::Array(values) = json {
             return Some(values);

@@ -1,4 +1,4 @@
-//! The description of the API: OpenAPI 3.1 for programs, a page for people, both made once.
+//! The description of the API: OpenAPI 3.1 for programs and a page for people. Both are made once.
 
 use std::sync::OnceLock;
 
@@ -57,9 +57,9 @@ use crate::view::{self, values};
         view::ResubmitsView<'static>,
     )),
     tags(
-        (name = "Commands", description = "Submitting, and what became of it"),
-        (name = "Stock", description = "What is where, how it came to be, what runs out"),
-        (name = "Locations", description = "Where stock is kept"),
+        (name = "Commands", description = "Submit commands, and see their outcomes"),
+        (name = "Stock", description = "Items, levels, movements and alerts"),
+        (name = "Locations", description = "The places where stock is kept"),
         (name = "About", description = "This installation"),
     ),
     security(("token" = [])),
@@ -80,16 +80,16 @@ impl Modify for TokenScheme {
     }
 }
 
-/// Gives every problem its body, and every operation the answers that any request may get.
+/// Adds the body of problems, and to every operation the answers that any request may get.
 struct CommonAnswers;
 
 const ANY: &[(&str, &str)] =
-    &[("500", "`internal_error`, `store_unreadable`; both were logged"), ("503", "`overloaded`, `timeout`")];
+    &[("500", "`internal_error`, `store_unreadable`; both are logged"), ("503", "`overloaded`, `timeout`")];
 const WITH_TOKEN: &[(&str, &str)] = &[
     ("400", "`invalid_parameter`"),
     ("401", "`token_missing`, `token_expired` and the other `token_…` codes"),
     ("403", "`no_role`, `forbidden`"),
-    ("429", "`rate_limited`, where a rate is set"),
+    ("429", "`rate_limited`, if a rate is configured"),
     ("503", "`overloaded`, `timeout`, `store_unavailable`, `auth_unavailable`"),
 ];
 const WITH_BODY: &[(&str, &str)] = &[
@@ -129,7 +129,7 @@ impl Modify for CommonAnswers {
     }
 }
 
-/// Says of each parameter what it can be.
+/// Adds the values of each parameter.
 struct ParameterValues;
 
 impl Modify for ParameterValues {
@@ -163,7 +163,7 @@ fn complete(status: &str, answer: &mut utoipa::openapi::Response) {
             answer.headers.insert("Retry-After".into(), header(Type::Integer, "Seconds to wait before trying again"));
         }
         "304" => {
-            answer.headers.insert("ETag".into(), header(Type::String, "Of the answer that you have"));
+            answer.headers.insert("ETag".into(), header(Type::String, "The tag of the answer that you have"));
         }
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! Query parameters, strictly: unknown and repeated ones are refused, so that a typing error can't widen a list.
+//! Query parameters. Unknown and repeated ones are refused, so that a typing error can't widen a list.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -9,30 +9,30 @@ use stockline_core::domain::Fault;
 
 use crate::problem::{Problem, codes};
 
-/// The parameters of a request and what was wrong with them so far.
+/// The parameters of a request, and the faults that were found so far.
 #[derive(Debug)]
 pub(crate) struct Params {
     pairs: Vec<(String, String)>,
     faults: Vec<Fault>,
 }
 
-/// Which page of a list.
+/// The page of a list that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Paging {
     pub(crate) cursor: Option<String>,
     pub(crate) limit: usize,
 }
 
-/// Entries of a page where `limit` is not given.
+/// Entries of a page without a `limit`.
 pub(crate) const DEFAULT_PAGE: usize = 100;
-/// The longest cursor and free text, in bytes.
+/// The longest value of a parameter, in bytes.
 const MAX_VALUE_BYTES: usize = 1_024;
 
-/// The most parameters that are looked at: bounds the search for repeats and the faults.
+/// Parameters of a request; bounds the search for repeated ones, and the faults.
 const MAX_PARAMETERS: usize = 64;
 
 impl Params {
-    /// Of a request that takes no parameters but `known`.
+    /// Reads the parameters of a request; all but `known` ones are faults.
     pub(crate) fn of(uri: &Uri, known: &[&str]) -> Self {
         let mut params = Self { pairs: Vec::new(), faults: Vec::new() };
         let pairs = match Query::<Vec<(String, String)>>::try_from_uri(uri) {
@@ -43,7 +43,7 @@ impl Params {
             }
         };
         if pairs.len() > MAX_PARAMETERS {
-            params.fault("", "invalid_value", format!("has {} parameters; at most {MAX_PARAMETERS}", pairs.len()));
+            params.fault("", "invalid_value", format!("has {} parameters and may have {MAX_PARAMETERS}", pairs.len()));
             return params;
         }
         for (index, (name, value)) in pairs.iter().enumerate() {
@@ -64,7 +64,7 @@ impl Params {
         self.faults.push(Fault { pointer: format!("?{name}"), code, detail: detail.into() });
     }
 
-    /// A parameter as text.
+    /// Returns a parameter as text.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         let (_, value) = self.pairs.iter().find(|(key, _)| key == name)?;
         if value.is_empty() {
@@ -74,7 +74,7 @@ impl Params {
         Some(value.clone())
     }
 
-    /// A parameter that parses.
+    /// Returns a parsed parameter.
     pub(crate) fn parsed<T: FromStr>(&mut self, name: &str) -> Option<T>
     where
         T::Err: Display,
@@ -83,7 +83,7 @@ impl Params {
         text.parse().map_err(|error: T::Err| self.fault(name, "invalid_value", error.to_string())).ok()
     }
 
-    /// A parameter that is one of some words.
+    /// Returns the value of a parameter that must be one of `words`.
     pub(crate) fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(name)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
@@ -94,12 +94,12 @@ impl Params {
         found
     }
 
-    /// `true` or `false`; false where it is not given.
+    /// Returns whether a parameter is `true`; it is `false` if it is missing.
     pub(crate) fn flag(&mut self, name: &str) -> bool {
         self.word(name, &[("true", true), ("false", false)]).unwrap_or(false)
     }
 
-    /// `cursor` and `limit` (1 to `most`).
+    /// Returns `cursor` and `limit` (1 to `most`).
     pub(crate) fn paging(&mut self, most: usize) -> Paging {
         let cursor = self.text("cursor");
         let limit = match self.text("limit") {
@@ -112,12 +112,12 @@ impl Params {
         Paging { cursor, limit }
     }
 
-    /// Every fault at once, or nothing.
+    /// Returns every fault as one problem, if there is one.
     pub(crate) fn finish(self) -> Result<(), Problem> {
         if self.faults.is_empty() {
             return Ok(());
         }
-        let detail = "the request was not answered, because its query has faults; errors names each";
+        let detail = "the request was not answered, because its query has faults; errors names each of them";
         Err(Problem::new(codes::INVALID_PARAMETER, detail).with_faults(self.faults))
     }
 }

@@ -1,4 +1,4 @@
-//! Problems (RFC 9457): every answer that is not a success, with one table of all codes.
+//! Problems (RFC 9457): the answers that are not a success, with one table of all codes.
 
 use std::borrow::Cow;
 
@@ -18,19 +18,19 @@ pub(crate) use table::{CODES, Code, codes};
 
 use crate::auth::{AuthError, Forbidden};
 
-/// What [`Problem::overloaded`] and the like ask a client to wait, in seconds.
+/// How long a client should wait after a problem that passes, in seconds.
 const RETRY_AFTER_S: u64 = 1;
 
-/// One thing that was wrong with a request.
+/// One fault of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct ProblemError {
-    /// A JSON pointer (RFC 6901) into the body, or `?name` for a query parameter; empty for the whole.
+    /// A JSON pointer (RFC 6901) into the body, or `?name` for a query parameter; empty for the whole request.
     #[schema(example = "/quantity")]
     pub(crate) pointer: String,
     /// A stable name.
     #[schema(example = "float", value_type = String)]
     pub(crate) code: &'static str,
-    /// For people.
+    /// A text for people.
     #[schema(example = "must be a decimal string, because a JSON float is not exact: write \"1.5\"")]
     pub(crate) detail: String,
 }
@@ -50,7 +50,7 @@ pub(crate) struct Problem {
     extra: Option<Box<Extra>>,
 }
 
-/// What only some problems have; apart, so that a problem stays small in results.
+/// The parts that only some problems have. They are boxed, so that a problem stays small in results.
 #[derive(Debug, Default)]
 struct Extra {
     retry_after_s: Option<u64>,
@@ -59,7 +59,7 @@ struct Extra {
     www_authenticate: Option<HeaderValue>,
 }
 
-/// As it is written; also a line's `problem` in a batch.
+/// A problem, as it is written in an answer or in a line of a batch.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemBody<'a> {
@@ -67,7 +67,7 @@ pub(crate) struct ProblemBody<'a> {
     #[serde(rename = "type")]
     #[schema(example = "/docs#problem-invalid_command")]
     kind: String,
-    /// The same for every problem of this code.
+    /// The title of every problem with this code.
     #[schema(example = "The command is not valid")]
     title: &'a str,
     /// The HTTP status.
@@ -81,7 +81,7 @@ pub(crate) struct ProblemBody<'a> {
     /// May the same request succeed later, unchanged?
     #[schema(example = false)]
     retryable: bool,
-    /// Every single fault, where there are some.
+    /// Every single fault, if there are any.
     errors: &'a [ProblemError],
     /// `command_id_reused`: the outcome that holds the id.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,7 +93,7 @@ pub(crate) struct ProblemBody<'a> {
 }
 
 impl Problem {
-    /// Of a code in the table, with what was wrong here.
+    /// Makes a problem with a code of the table; `detail` says what was wrong here.
     pub(crate) fn new(code: &'static Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code, detail: detail.into(), errors: Vec::new(), extra: None }
     }
@@ -102,25 +102,25 @@ impl Problem {
         self.extra.get_or_insert_default()
     }
 
-    /// A command that is JSON but can't be one.
+    /// Returns the problem of a command with faults.
     pub(crate) fn invalid_command(faults: Vec<Fault>) -> Self {
         Self::new(codes::INVALID_COMMAND, "the command was not queued; errors names every fault").with_faults(faults)
     }
 
-    /// A body that is JSON of the wrong shape.
+    /// Returns the problem of a body with the wrong shape.
     pub(crate) fn invalid_body(faults: Vec<Fault>) -> Self {
-        Self::new(codes::INVALID_BODY, "nothing was done; errors names every fault").with_faults(faults)
+        Self::new(codes::INVALID_BODY, "nothing of the request was done; errors names every fault").with_faults(faults)
     }
 
-    /// The buffer of commands is full.
+    /// Returns the problem of a full buffer of commands.
     pub(crate) fn overloaded() -> Self {
         Self::new(
             codes::OVERLOADED,
-            "too many commands wait for the queue; nothing of this request was taken, send it again",
+            "too many commands wait for the queue; nothing of this request was done, send it again",
         )
     }
 
-    /// A caller who was not let in.
+    /// Returns the problem of a caller who is not authenticated.
     pub(crate) fn unauthorized(error: AuthError) -> Self {
         let code = code_named(error.code).unwrap_or(codes::TOKEN_MALFORMED);
         let extra = Extra {
@@ -131,7 +131,7 @@ impl Problem {
         Self { extra: Some(Box::new(extra)), ..Self::new(code, error.detail) }
     }
 
-    /// A caller without the right.
+    /// Returns the problem of a caller without the right.
     pub(crate) fn forbidden(forbidden: Forbidden) -> Self {
         let code = code_named(forbidden.code).unwrap_or(codes::FORBIDDEN);
         let mut problem = Self::new(code, forbidden.detail.clone());
@@ -159,7 +159,7 @@ impl Problem {
         self
     }
 
-    /// As it is written.
+    /// Returns the problem as it is written.
     pub(crate) fn body(&self) -> ProblemBody<'_> {
         let extra = self.extra.as_deref();
         ProblemBody {
@@ -208,7 +208,7 @@ impl Serialize for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        // The body has no failing Serialize.
+        // No part of the body can fail to serialize.
         let body = serde_json::to_vec(&self.body()).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = StatusCode::from_u16(self.code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

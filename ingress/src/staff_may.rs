@@ -5,15 +5,15 @@ use stockline_core::domain::Reason;
 /// What Staff may do beyond design.md §4.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StaffMay {
-    /// `count`
+    /// Staff may submit `count`.
     pub count: bool,
-    /// `adjust` for these reasons.
+    /// Staff may submit `adjust` with these reasons.
     pub adjust: Vec<Reason>,
 }
 
-/// A word that names nothing Staff could be allowed.
+/// A word that names no permission for Staff.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{word:?}: it takes count, {}", Reason::ALL.map(|reason| format!("adjust:{}", reason.as_str())).join(", "))]
+#[error("{word:?} is not a permission for Staff; it must be count, {}", Reason::ALL.map(|reason| format!("adjust:{}", reason.as_str())).join(", "))]
 pub struct StaffMayError {
     word: String,
 }
@@ -21,7 +21,7 @@ pub struct StaffMayError {
 impl FromStr for StaffMay {
     type Err = StaffMayError;
 
-    /// `count,adjust:damaged`; nothing is nothing more than the default.
+    /// Parses permissions such as `count,adjust:damaged`; an empty text adds none.
     fn from_str(text: &str) -> Result<Self, StaffMayError> {
         let mut may = Self::default();
         for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {

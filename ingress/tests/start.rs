@@ -1,4 +1,4 @@
-//! How the deployed binary starts, or does not.
+//! The deployed program starts, or refuses its configuration.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::{Command, Output};
@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 const REQUIRED: &[&str] =
     &["STOCKLINE_TABLE", "STOCKLINE_QUEUE_URL", "STOCKLINE_ISSUER", "STOCKLINE_CLIENT_IDS", "STOCKLINE_RECEIPT_KEYS"];
 
-/// What the second test spoils.
+/// The variables that the second test makes invalid.
 const BAD_NAMED: &[&str] = &[
     "STOCKLINE_RECEIPT_KEYS must be keys of at least 32 bytes",
     "STOCKLINE_LISTEN must be an address and a port",
@@ -16,7 +16,7 @@ const BAD_NAMED: &[&str] = &[
     "STOCKLINE_JWKS_URL must begin with https:// in production",
 ];
 
-/// Everything that must be set, with values that could be meant.
+/// All required variables, with valid values.
 const GOOD: &[(&str, &str)] = &[
     ("STOCKLINE_TABLE", "stock"),
     ("STOCKLINE_QUEUE_URL", "https://sqs.eu-central-1.amazonaws.com/1/commands.fifo"),
@@ -30,7 +30,7 @@ fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     command.args(arguments).env_clear().envs(variables.iter().copied()).output().unwrap()
 }
 
-/// What is said on standard error by a start that the configuration does not allow.
+/// Starts the program with a configuration that it refuses, and returns its standard error.
 fn refused(variables: &[(&str, &str)]) -> String {
     let output = start(&[], variables);
     let text = String::from_utf8(output.stderr).unwrap();
@@ -80,7 +80,7 @@ fn production_refuses_stand_ins_by_name() {
 }
 
 #[test]
-fn help_tells_of_every_variable() {
+fn the_help_lists_every_variable() {
     let output = start(&["--help"], &[]);
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
@@ -90,13 +90,13 @@ fn help_tells_of_every_variable() {
 }
 
 #[test]
-fn an_argument_that_means_nothing_is_refused() {
+fn an_unknown_argument_is_refused() {
     let output = start(&["--no-such-thing"], GOOD);
     assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]
-fn a_probe_of_nobody_fails_and_needs_no_configuration_but_the_address() {
+fn a_probe_without_a_server_fails_and_needs_only_the_address() {
     for (address, why) in [("127.0.0.1:9", "127.0.0.1:9 does not answer"), ("9", "STOCKLINE_LISTEN must be an address")]
     {
         let output = start(&["probe"], &[("STOCKLINE_LISTEN", address), ("STOCKLINE_TABEL", "x")]);

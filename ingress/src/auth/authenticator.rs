@@ -17,10 +17,10 @@ use super::watched::Every;
 use crate::config::{AuthConfig, JwksSource};
 use crate::error::IngressError;
 
-/// How often the files of keys and of revoked tokens are looked at, in milliseconds.
+/// How often the files of keys and of revoked tokens are checked, in milliseconds.
 const FILES_CHECKED_MS: i64 = 1_000;
 
-/// Judges the tokens of requests.
+/// Authenticates requests by their tokens.
 #[derive(Debug)]
 pub struct Authenticator {
     expected: Expected,
@@ -30,7 +30,7 @@ pub struct Authenticator {
     fetching: Option<JoinHandle<()>>,
 }
 
-/// What the fetching in the background shares with requests.
+/// The state that requests and the background fetch share.
 #[derive(Debug)]
 pub(super) struct State {
     source: Source,
@@ -40,12 +40,12 @@ pub(super) struct State {
 }
 
 impl Authenticator {
-    /// Reads the files, or begins to fetch the keys; must be called inside a Tokio runtime. Where keys are fetched, it
-    /// is not ready before the first fetch succeeds ([`Authenticator::is_ready`]), which is tried until it does.
+    /// Reads the files, or begins to fetch the keys; must be called inside a Tokio runtime. If keys are fetched, it is not
+    /// ready before the first fetch succeeds ([`Authenticator::is_ready`]); the fetch is retried until then.
     ///
     /// # Errors
-    /// [`IngressError::Config`]: a key file that is missing or holds no usable key, a list of revoked tokens that can't
-    /// be read, an address that is none, no allowed client.
+    /// [`IngressError::Config`]: the key file is missing or holds no usable key, the list of revoked tokens can't be read,
+    /// the address of the keys is not valid, or no client is allowed.
     pub fn start(config: AuthConfig, clock: Arc<dyn Clock>) -> Result<Arc<Self>, IngressError> {
         Self::start_at_pace(config, clock, Pace::default())
     }
@@ -87,12 +87,12 @@ impl Authenticator {
         !self.state.trusted.is_empty()
     }
 
-    /// Who sends a request with this `Authorization` header? A token that was seen before costs a hash; a new one an
-    /// RSA verification. Waits only for the keys of a token whose key is unknown.
+    /// Returns the sender of a request with this `Authorization` header. A known token costs a hash, a new one an RSA
+    /// verification. It waits only if the key of the token is unknown.
     ///
     /// # Errors
-    /// See [`codes`]; `auth_unavailable` may pass, all others need another token. A token without any role is not an
-    /// error here: its [`Rights`] answer `no_role` to every question.
+    /// See [`codes`]. `auth_unavailable` may pass; all others need another token. A token without a role is not an error
+    /// here: its [`super::Rights`] answer `no_role` to every question.
     pub async fn authenticate(&self, authorization: Option<&HeaderValue>) -> Result<Principal, AuthError> {
         let token = token::bearer(authorization)?;
         let now = self.clock.now();
@@ -107,7 +107,7 @@ impl Authenticator {
         self.verify(token, hash, now).await
     }
 
-    /// The claims first: a token that they refuse needs no key, and never makes one be fetched.
+    /// Checks the claims first: a token with wrong claims needs no key, and never causes a fetch.
     async fn verify(&self, token: &str, token_hash: TokenHash, now: Timestamp) -> Result<Principal, AuthError> {
         let Unverified { kid, claims, message, signature } = Unverified::parse(token)?;
         claims.check(&self.expected, now)?;
@@ -133,7 +133,7 @@ impl Authenticator {
             key: Arc::clone(&key),
         };
         self.state.cache.put(token_hash, Arc::new(verified), now);
-        // The keys may have been replaced since this one was looked up.
+        // The keys may have been replaced after this one was looked up.
         if !self.state.trusted.set().trusts(&key) {
             self.state.forget_untrusted();
         }
@@ -157,11 +157,11 @@ impl Authenticator {
         self.state.trusted.get(kid).ok_or_else(not_found)
     }
 
-    /// In a task of its own, so that a client that goes away can't leave a changed file half taken.
+    /// Runs in a task of its own, so that a client that goes away can't leave a changed file half read.
     async fn look_at(&self, file: &KeyFile) {
         let _one_at_a_time = file.looking.lock().await;
         let state = Arc::clone(&self.state);
-        // A panic in there would have been reported; the keys stay as they were.
+        // A panic in the task is reported by it; the keys stay as they were.
         let _ = tokio::task::spawn_blocking(move || state.look_at_keys()).await;
     }
 
@@ -171,7 +171,7 @@ impl Authenticator {
         }
         if self.state.revoked.is_some() {
             let state = Arc::clone(&self.state);
-            // As above.
+            // A panic in the task is reported by it; the list stays as it was.
             let _ = tokio::task::spawn_blocking(move || state.revoked.as_ref().map(Revoked::check)).await;
         }
     }
@@ -203,7 +203,7 @@ impl State {
         }
     }
 
-    /// Tokens of a key that was withdrawn are not known any more.
+    /// Forgets the tokens whose key was withdrawn.
     fn forget_untrusted(&self) {
         let trusted = self.trusted.set();
         self.cache.retain_keys(|key| trusted.trusts(key));

@@ -1,4 +1,4 @@
-//! Tokens that were verified, so that a request costs a hash and not an RSA operation.
+//! The verified tokens. With them a request costs a hash instead of an RSA operation.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,15 +8,15 @@ use stockline_core::domain::Timestamp;
 use super::keyset::VerifyingKey;
 use super::principal::{Principal, TokenHash};
 
-/// Tokens remembered at once; beyond it the expired go first, then the oldest.
+/// Tokens that are cached at once. Beyond it the expired ones are dropped first, then the oldest.
 pub const CACHE_TOKENS: usize = 10_000;
 
-/// A token whose signature and claims were found good.
+/// A token with a valid signature and valid claims.
 #[derive(Debug)]
 pub(super) struct Verified {
     pub(super) principal: Principal,
     pub(super) jti: Option<Box<str>>,
-    /// Past this the token is refused (its `exp` with the leeway).
+    /// The token is refused after this time (its `exp` with the leeway).
     pub(super) usable_until: Timestamp,
     pub(super) key: Arc<VerifyingKey>,
 }
@@ -30,9 +30,9 @@ pub(super) struct TokenCache {
 #[derive(Debug)]
 struct Inner {
     tokens: HashMap<TokenHash, Arc<Verified>>,
-    /// In order of arrival; holds every key of `tokens`, and may hold some that are gone.
+    /// The tokens in order of arrival; it may also hold some that were dropped.
     order: VecDeque<TokenHash>,
-    /// No remembered token expires before this.
+    /// No cached token expires before this time.
     first_expiry: Timestamp,
 }
 
@@ -44,11 +44,11 @@ impl TokenCache {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        // Every change below leaves the maps usable, whatever panicked elsewhere.
+        // Every change below leaves the maps usable, even if a thread panics elsewhere.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A token that is known and has not expired.
+    /// Returns a cached token that has not expired.
     pub(super) fn get(&self, token: &TokenHash, now: Timestamp) -> Option<Arc<Verified>> {
         self.lock().tokens.get(token).filter(|verified| now <= verified.usable_until).cloned()
     }
@@ -62,7 +62,7 @@ impl TokenCache {
         }
     }
 
-    /// Forgets the tokens whose key is not to be trusted any more.
+    /// Drops the tokens whose key is no longer trusted.
     pub(super) fn retain_keys(&self, trusted: impl Fn(&Arc<VerifyingKey>) -> bool) {
         self.lock().retain(|verified| trusted(&verified.key));
     }

@@ -1,4 +1,4 @@
-//! Why a request was not let in.
+//! Why a request was not authenticated.
 
 use axum::http::{HeaderValue, StatusCode};
 
@@ -14,41 +14,41 @@ macro_rules! auth_codes {
 }
 
 auth_codes! {
-    /// No `Authorization` header, or not a Bearer one.
+    /// The `Authorization` header is missing, or its scheme is not Bearer.
     TOKEN_MISSING = "token_missing";
-    /// Not a signed JWT of bounded size with the claims that are needed.
+    /// The token is not a signed JWT of bounded size with the required claims.
     TOKEN_MALFORMED = "token_malformed";
-    /// Past its `exp`.
+    /// The token's `exp` has passed.
     TOKEN_EXPIRED = "token_expired";
-    /// Before its `nbf`.
+    /// The token's `nbf` has not come yet.
     TOKEN_NOT_YET_VALID = "token_not_yet_valid";
-    /// The signature does not fit.
+    /// The signature does not match the token.
     TOKEN_INVALID_SIGNATURE = "token_invalid_signature";
-    /// Another `iss`.
+    /// The token has another `iss`.
     TOKEN_WRONG_ISSUER = "token_wrong_issuer";
-    /// A `client_id` that is not configured here.
+    /// The token's `client_id` is not configured here.
     TOKEN_WRONG_CLIENT = "token_wrong_client";
-    /// Not an access token.
+    /// The token is not an access token.
     TOKEN_WRONG_USE = "token_wrong_use";
-    /// Signed with anything but RS256.
+    /// The token is not signed with RS256.
     TOKEN_ALGORITHM = "token_algorithm";
-    /// Signed with a key that the issuer does not publish.
+    /// The token is signed with a key that the issuer does not publish.
     TOKEN_UNKNOWN_KEY = "token_unknown_key";
-    /// Taken back by its `jti`.
+    /// The token was revoked by its `jti`.
     TOKEN_REVOKED = "token_revoked";
-    /// The keys that verify tokens can't be had now: 503, worth another try.
+    /// The keys that verify tokens are not available now: 503, and a retry may succeed.
     AUTH_UNAVAILABLE = "auth_unavailable";
 }
 
-/// Why a request was not let in: 401, or 503 where that could not be told.
+/// Why a request was not authenticated: 401, or 503 if the token could not be verified.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct AuthError {
     /// One of [`codes`].
     pub code: &'static str,
-    /// What was wrong and what to do. Never holds a part of the token.
+    /// What was wrong and what to do. It never contains a part of the token.
     pub detail: String,
-    /// For `auth_unavailable`: when to try again, in seconds.
+    /// When to try again, in seconds; set for `auth_unavailable`.
     pub retry_after_s: Option<u64>,
 }
 
@@ -61,12 +61,13 @@ impl AuthError {
         Self { code: codes::AUTH_UNAVAILABLE, detail: detail.into(), retry_after_s: Some(retry_after_s) }
     }
 
-    /// 401, or 503 for `auth_unavailable`.
+    /// Returns 401, or 503 for `auth_unavailable`.
     pub fn status(&self) -> StatusCode {
         if self.code == codes::AUTH_UNAVAILABLE { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::UNAUTHORIZED }
     }
 
-    /// The `WWW-Authenticate` of a 401 (RFC 6750, section 3: no error is named where no token was sent); `None` for 503.
+    /// Returns the `WWW-Authenticate` of a 401; `None` for a 503. If no token was sent, it names no error (RFC 6750,
+    /// section 3).
     pub fn www_authenticate(&self) -> Option<HeaderValue> {
         if self.code == codes::AUTH_UNAVAILABLE {
             return None;
@@ -84,7 +85,7 @@ impl AuthError {
     }
 }
 
-/// What RFC 6750 allows in `error_description`.
+/// Replaces the characters that RFC 6750 does not allow in `error_description`.
 const fn quotable(char: char) -> char {
     match char {
         '"' | '\\' => '\'',

@@ -1,4 +1,4 @@
-//! The keys that are trusted now, and where they come from.
+//! The trusted keys and their source.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -22,11 +22,11 @@ pub(super) enum Source {
 pub(super) struct KeyFile {
     file: WatchedFile,
     failing: AtomicBool,
-    /// Looks one after the other, however many tokens name unknown keys.
+    /// Allows one check at a time, however many tokens name unknown keys.
     pub(super) looking: tokio::sync::Mutex<()>,
 }
 
-/// The set in use; replaced whole.
+/// The key set in use; it is replaced as a whole.
 #[derive(Debug, Default)]
 pub(super) struct Trusted(RwLock<Arc<KeySet>>);
 
@@ -66,8 +66,8 @@ impl KeyFile {
         Ok(Self { file, failing: AtomicBool::new(false), looking: tokio::sync::Mutex::new(()) })
     }
 
-    /// Reads it again if it changed, and says whether the keys are others now; blocks. A file that can't be read or
-    /// used leaves the keys as they are.
+    /// Reads the file again if it changed, and returns whether the keys changed; blocks. If the file can't be read or used,
+    /// the keys stay as they are.
     pub(super) fn look(&self, trusted: &Trusted) -> bool {
         let read = match self.file.read_if_changed() {
             Ok(None) => return false,
@@ -94,12 +94,12 @@ impl KeyFile {
 pub(super) fn unknown_key() -> AuthError {
     AuthError::new(
         codes::TOKEN_UNKNOWN_KEY,
-        "the token is signed with a key that this installation's issuer does not publish; get a new token",
+        "the token is signed with a key that the issuer of this installation does not publish; get a new token",
     )
 }
 
-/// 401 only where the keys were fetched after the token arrived, or after it was issued: the issuer publishes a key
-/// before it signs with it. Anything else may be a rotation that was not seen yet, and the client should try again.
+/// Returns 401 only if the keys were fetched after the token arrived or was issued, because the issuer publishes a key
+/// before it signs with it. In any other case the issuer may have rotated its keys, and the client should try again.
 pub(super) fn not_found(asked: Asked, issued_at: Option<Timestamp>, now: Timestamp) -> AuthError {
     let issued_at = issued_at.unwrap_or(Timestamp::EPOCH);
     let latest_skewed = issued_at.plus_millis(super::token::LEEWAY_S * 1_000);

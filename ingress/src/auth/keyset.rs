@@ -12,9 +12,9 @@ use serde::Deserialize;
 
 /// Bytes of a JWK set.
 pub(super) const KEY_SET_BYTES: usize = 256 * 1024;
-/// Keys of a JWK set that are looked at.
+/// Keys of a JWK set that are read.
 const KEYS: usize = 100;
-/// Bits of a modulus: the fewest that are safe, the most that are verified in reasonable time.
+/// Bits of a modulus: fewer are not safe, and more take too long to verify.
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// An RSA key that verifies RS256.
@@ -30,7 +30,7 @@ impl VerifyingKey {
         Self { kid: kid.into(), n, e }
     }
 
-    /// Does `signature` (base64url) fit `message` (the token's first two parts with their dot)?
+    /// Does `signature` (base64url) match `message` (the token's first two parts with their dot)?
     pub(super) fn verifies(&self, message: &str, signature: &str) -> bool {
         let key = DecodingKey::from_rsa_raw_components(&self.n, &self.e);
         jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key, Algorithm::RS256).unwrap_or(false)
@@ -43,7 +43,7 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
-/// The keys that are trusted, by `kid`.
+/// Trusted keys by `kid`.
 #[derive(Debug, Default)]
 pub(super) struct KeySet(HashMap<Box<str>, Arc<VerifyingKey>>);
 
@@ -64,10 +64,11 @@ struct Jwk {
 }
 
 impl KeySet {
-    /// Takes the keys that can verify RS256 and leaves the others.
+    /// Reads the keys that can verify RS256, and ignores the others.
     ///
     /// # Errors
-    /// Not a JWK set, or none of its keys can; the text goes after the name of where it came from.
+    /// It is not a JWK set, or none of its keys can verify RS256. The text continues a sentence that begins with the name
+    /// of the source.
     pub(super) fn parse(json: &[u8]) -> Result<Self, String> {
         let set: JwkSet = serde_json::from_slice(json)
             .map_err(|error| format!("is not a JWK set, an object with an array \"keys\" ({error})"))?;
@@ -95,7 +96,7 @@ impl KeySet {
         self.0.is_empty()
     }
 
-    /// Is this very key (not only its name) in the set?
+    /// Does the set contain this key, not just one with its name?
     pub(super) fn trusts(&self, key: &VerifyingKey) -> bool {
         self.0.get(&key.kid).is_some_and(|trusted| **trusted == *key)
     }
@@ -118,7 +119,7 @@ fn verifying_key(jwk: serde_json::Value) -> Result<VerifyingKey, String> {
     if !MODULUS_BITS.contains(&bits) {
         return Err(format!("has {bits} bits and needs {} to {}", MODULUS_BITS.start(), MODULUS_BITS.end()));
     }
-    // With 1 as its exponent a key "verifies" whatever it is shown; the library takes it.
+    // With the exponent 1 a key "verifies" every message, and the library accepts such a key.
     if e == [1] || e.last().is_none_or(|byte| byte % 2 == 0) {
         return Err("is not a sound RSA key (e)".into());
     }
@@ -128,7 +129,7 @@ fn verifying_key(jwk: serde_json::Value) -> Result<VerifyingKey, String> {
     Ok(VerifyingKey::of_components(&kid, n, e))
 }
 
-/// A base64url number, big-endian, without the leading zeros that some issuers write.
+/// Decodes a big-endian base64url number, without the leading zeros that some issuers write.
 fn number(text: Option<String>, name: &str) -> Result<Vec<u8>, String> {
     let text = text.ok_or_else(|| format!("has no {name}"))?;
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| format!("has an {name} that is not base64url"))?;
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn only_rsa_keys_that_sign_rs256_are_taken() {
+    fn only_rsa_keys_that_sign_rs256_are_read() {
         let good = TestKey::first().jwk();
         let with = |name: &str, value: serde_json::Value| {
             let mut jwk = good.clone();
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_key_set_says_so() {
+    fn a_text_that_is_not_a_key_set_is_refused_with_the_reason() {
         for (text, why) in [
             ("", "not a JWK set"),
             ("[]", "not a JWK set"),

@@ -1,4 +1,4 @@
-//! How many requests a token may make (design.md §5): a token bucket each.
+//! Limits the requests of each token with a token bucket (design.md §5).
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::principal::TokenHash;
 
-/// Tokens that are counted at once. While more are busy, those beyond are not limited.
+/// Tokens that are counted at once. While more tokens are busy, the further ones are not limited.
 pub const RATE_TOKENS: usize = 100_000;
-/// How often room is looked for when there is none.
+/// How often full buckets are dropped while there is no room for another.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Buckets that hold `burst` requests and fill at `rate_per_s`; shared by all requests.
@@ -19,9 +19,9 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// A bucket is one number: the time at which it would be full again (the generic cell rate algorithm).
 #[derive(Debug)]
 pub struct RateLimiter {
-    /// Time that one request takes to be filled up again.
+    /// The time after which one request is refilled.
     interval: Duration,
-    /// The emptiest bucket, as a time.
+    /// The time after which an empty bucket is full.
     depth: Duration,
     most: usize,
     buckets: Mutex<Buckets>,
@@ -48,10 +48,10 @@ impl RateLimiter {
     /// Takes one request from the token's bucket.
     ///
     /// # Errors
-    /// The bucket is empty: 429, `Retry-After` so many whole seconds (at least 1).
+    /// The bucket is empty; the value is the `Retry-After` of the 429, in whole seconds (at least 1).
     pub fn take(&self, token: TokenHash) -> Result<(), u64> {
         let now = Instant::now();
-        // Every change leaves the map usable, whatever panicked elsewhere.
+        // Every change leaves the map usable, even if a thread panics elsewhere.
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(full_at) = buckets.full_at.get_mut(&token) {
             let after = (*full_at).max(now) + self.interval;
@@ -70,7 +70,7 @@ impl RateLimiter {
 }
 
 impl Buckets {
-    /// A full bucket is the same as none.
+    /// Is there room for another bucket? A full bucket needs none.
     fn has_room(&mut self, most: usize, now: Instant) -> bool {
         if self.full_at.len() >= most && self.swept.is_none_or(|at| now.duration_since(at) >= SWEEP) {
             self.full_at.retain(|_, full_at| *full_at > now);
@@ -92,7 +92,7 @@ mod tests {
     const B: TokenHash = TokenHash([2; 32]);
 
     #[tokio::test(start_paused = true)]
-    async fn a_quiet_token_has_its_burst_and_then_the_rate() {
+    async fn an_idle_token_has_its_burst_and_then_the_rate() {
         let limiter = limiter(10, 5);
         for _ in 0..5 {
             assert_eq!(limiter.take(A), Ok(()));
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(limiter.take(A), Err(1));
         assert_eq!(limiter.take(B), Ok(()), "another token has a bucket of its own");
         tokio::time::advance(Duration::from_millis(99)).await;
-        assert_eq!(limiter.take(A), Err(1), "being refused costs nothing, and gains nothing");
+        assert_eq!(limiter.take(A), Err(1), "a refused request costs nothing and gains nothing");
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(limiter.take(A), Ok(()));
         assert_eq!(limiter.take(A), Err(1));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn quiet_tokens_make_room_and_busy_ones_are_kept() {
+    async fn idle_tokens_make_room_and_busy_ones_are_kept() {
         let limiter = RateLimiter { most: 2, ..limiter(1, 1) };
         assert_eq!((limiter.take(A), limiter.take(B)), (Ok(()), Ok(())));
         let third = TokenHash([3; 32]);

@@ -1,4 +1,4 @@
-//! A JWK set that is fetched: in the background, one fetch at a time, seldom.
+//! A JWK set at an address. It is fetched in the background, one fetch at a time, and seldom.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,37 +19,37 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request may wait for a fetch.
 const WAIT: Duration = Duration::from_secs(6);
-/// Requests that wait for a fetch at once; more are told to try again, so that they can't use up the server.
+/// Requests that wait for a fetch at once. Further ones must try again, so that they can't occupy the whole server.
 const WAITING: usize = 64;
-/// Pauses after failed fetches, from and to.
+/// The shortest and the longest pause after a failed fetch.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
 /// How often keys are fetched.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
-    /// In the background.
+    /// The pause between two fetches in the background.
     pub(super) refresh: Duration,
-    /// At most once in this time because of unknown keys.
+    /// The shortest time between two fetches that unknown keys cause.
     pub(super) unknown_key: Duration,
 }
 
 impl Default for Pace {
-    /// 15 minutes, and the 10 s that Cognito's documentation asks for.
+    /// Returns 15 minutes, and the 10 s that Cognito's documentation recommends.
     fn default() -> Self {
         Self { refresh: Duration::from_mins(15), unknown_key: Duration::from_secs(10) }
     }
 }
 
-/// What looking for an unknown key came to.
+/// The result of asking for an unknown key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked {
     /// When the newest successful fetch began.
     pub(super) fetched_at: Option<Timestamp>,
-    /// When another try is worth it.
+    /// When another try can succeed, in seconds.
     pub(super) retry_after_s: u64,
 }
 
-/// The issuer's address and what is known of fetches from it.
+/// The address of the issuer's keys, and the state of the fetches from it.
 #[derive(Debug)]
 pub(super) struct Remote {
     url: reqwest::Url,
@@ -72,7 +72,7 @@ struct State {
 
 impl Remote {
     /// # Errors
-    /// Not an http or https address, or no client can be made.
+    /// The address is not http or https, or the HTTP client can't be made.
     pub(super) fn new(url: &str, pace: Pace, clock: Arc<dyn Clock>) -> Result<Self, IngressError> {
         let failed = |why: &dyn std::fmt::Display| {
             IngressError::Config(format!(
@@ -86,8 +86,8 @@ impl Remote {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(failed(&"it holds a user or password"));
         }
-        // No proxy: it would come from the environment, which only `service::Env` reads. No redirects: they could
-        // leave https or the issuer.
+        // A proxy would come from the environment, which only `service::Env` may read. A redirect could leave https or the
+        // issuer.
         let client = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(FETCH_TIMEOUT)
@@ -109,16 +109,16 @@ impl Remote {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Plain values: they stay sound whatever panicked.
+        // The values stay consistent, even if a thread panics elsewhere.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for a fetch because a key is unknown, and waits for it where one may begin now or is on its way.
+    /// Asks for a fetch because a key is unknown, and waits for it if one is running or may begin now.
     pub(super) async fn ask(&self) -> Asked {
         if let Some(mut finished) = self.want()
             && let Ok(_place) = self.waiting.try_acquire()
         {
-            // When it takes too long, or the fetching has ended, the state below tells.
+            // If the fetch takes too long or the task has ended, the state below shows it.
             let _ = tokio::time::timeout(WAIT, finished.changed()).await;
         }
         let state = self.state();
@@ -126,7 +126,7 @@ impl Remote {
         Asked { fetched_at: state.fetched_at, retry_after_s: cooling.as_secs() + 1 }
     }
 
-    /// Asks for a fetch as soon as one is allowed; `Some` where waiting for it makes sense.
+    /// Asks for a fetch as soon as one is allowed; returns `Some` if the caller should wait for it.
     fn want(&self) -> Option<watch::Receiver<()>> {
         let mut state = self.state();
         if !state.in_flight {
@@ -141,7 +141,7 @@ impl Remote {
         Some(self.finished.subscribe())
     }
 
-    /// Fetches now and then, for ever; `found` takes each new set.
+    /// Fetches at the configured pace for ever, and hands each new set to `found`.
     pub(super) async fn keep_fetching(self: Arc<Self>, found: impl Fn(KeySet)) {
         let mut retry = Retry::new(RETRY.0, RETRY.1);
         loop {
@@ -160,13 +160,13 @@ impl Remote {
                     pause
                 }
             };
-            // Those who waited find the new keys in place.
+            // By now the waiting requests find the new keys.
             self.finished.send_replace(());
             self.until_due(pause).await;
         }
     }
 
-    /// The pause, or shorter where a key was asked for; but that at most once in [`Pace::unknown_key`].
+    /// Waits for the pause, or for less if a key is asked for, but at least for [`Pace::unknown_key`] since the last fetch.
     async fn until_due(&self, pause: Duration) {
         let due = Instant::now() + pause;
         while !self.state().wanted {
@@ -215,7 +215,7 @@ impl Remote {
     }
 }
 
-/// An error with its causes, which reqwest keeps to itself.
+/// Returns the text of an error with its causes, which reqwest does not write.
 fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
@@ -241,15 +241,19 @@ mod tests {
             remote.begin();
             remote.state().in_flight = false;
             for _ in 0..1_000 {
-                assert!(remote.want().is_none(), "nobody waits out the pause");
+                assert!(remote.want().is_none(), "no request waits out the pause");
             }
             assert_eq!(start.elapsed(), Duration::from_secs(10) * round);
             remote.until_due(Pace::default().refresh).await;
         }
         remote.begin();
-        assert!(remote.want().is_some(), "a fetch on its way is waited for");
+        assert!(remote.want().is_some(), "requests wait for a running fetch");
         remote.state().in_flight = false;
         remote.until_due(Pace::default().refresh).await;
-        assert_eq!(start.elapsed(), Duration::from_secs(30) + Pace::default().refresh, "nobody asked: the refresh");
+        assert_eq!(
+            start.elapsed(),
+            Duration::from_secs(30) + Pace::default().refresh,
+            "without a request, the next fetch is the refresh"
+        );
     }
 }

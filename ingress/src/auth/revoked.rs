@@ -1,4 +1,4 @@
-//! Tokens taken back before they expire.
+//! Tokens that are revoked before they expire.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -11,7 +11,8 @@ use crate::error::IngressError;
 /// Bytes of the list: more than 200,000 UUIDs.
 const REVOKED_BYTES: u64 = 8 * 1024 * 1024;
 
-/// The list of revoked `jti`s: a word a line; what follows it, empty lines and lines that begin with `#` are comments.
+/// The list of revoked `jti`s: the first word of each line. The rest of a line, empty lines and lines that begin with `#`
+/// are comments.
 #[derive(Debug)]
 pub(super) struct Revoked {
     file: WatchedFile,
@@ -20,10 +21,10 @@ pub(super) struct Revoked {
 }
 
 impl Revoked {
-    /// Reads the list. A file that does not exist yet means that nothing is revoked.
+    /// Reads the list. If the file does not exist yet, no token is revoked.
     ///
     /// # Errors
-    /// It exists and can't be read.
+    /// The file exists and can't be read.
     pub(super) fn open(path: PathBuf) -> Result<Self, IngressError> {
         let revoked = Self {
             file: WatchedFile::new(path, REVOKED_BYTES),
@@ -37,14 +38,14 @@ impl Revoked {
                 Ok(revoked)
             }
             Err(error) => Err(IngressError::Config(format!(
-                "the list of revoked tokens {} can't be read: {error}; mend the file, or start without it",
+                "the list of revoked tokens {} can't be read: {error}; repair the file, or start without it",
                 revoked.file.path().display()
             ))),
             Ok(()) => Ok(revoked),
         }
     }
 
-    /// Reads the list again if it changed; blocks. While it can't be read, or is gone, the last one holds.
+    /// Reads the list again if it changed; blocks. While the file is missing or can't be read, the last list stays in use.
     pub(super) fn check(&self) {
         match self.reload() {
             Ok(()) => self.failing.store(false, Ordering::Relaxed),
@@ -52,7 +53,7 @@ impl Revoked {
                 if !self.failing.swap(true, Ordering::Relaxed) {
                     tracing::error!(
                         path = %self.file.path().display(), %error,
-                        "the list of revoked tokens can't be read; what was revoked stays revoked, new entries are not seen"
+                        "the list of revoked tokens can't be read; revoked tokens stay revoked, and new entries are not seen"
                     );
                 }
             }
@@ -92,14 +93,14 @@ mod tests {
 
         std::fs::remove_file(&path).unwrap();
         revoked.check();
-        assert!(revoked.contains("a"), "a lost list takes nothing back");
+        assert!(revoked.contains("a"), "after the list is lost, its tokens stay revoked");
     }
 
     #[test]
     fn a_list_that_cannot_be_read_stops_the_start() {
         let folder = tempfile::tempdir().unwrap();
         let error = Revoked::open(folder.path().into()).unwrap_err().to_string();
-        assert!(error.contains("can't be read") && error.contains("mend the file"), "{error}");
+        assert!(error.contains("can't be read") && error.contains("repair the file"), "{error}");
         let path = folder.path().join("binary");
         std::fs::write(&path, [0xff, 0xfe]).unwrap();
         assert!(Revoked::open(path).unwrap_err().to_string().contains("UTF-8"));

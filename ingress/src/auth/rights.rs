@@ -1,4 +1,4 @@
-//! What a token may do (design.md §4, "Rights").
+//! The rights of a token (design.md §4, "Rights").
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,47 +7,47 @@ use stockline_core::domain::{Action, Command, CommandKind, LocationId};
 
 use crate::staff_may::StaffMay;
 
-/// Scopes are accepted with this before them, as Cognito writes those of a resource server.
+/// The prefix of scopes, which Cognito writes before the scopes of a resource server.
 pub const RESOURCE_SERVER_PREFIX: &str = "stockline/";
-/// A group or scope that begins so binds the token to the location named after it.
+/// The prefix of groups and scopes that bind a token to the location whose id follows.
 pub const LOCATION_PREFIX: &str = "location.";
 
-/// As whom a token submits commands.
+/// The role in which a token submits commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SubmitAs {
-    /// It may not submit.
+    /// The token may not submit.
     Nobody,
-    /// `receive`, `sell`, `return`, `transfer`, and what [`StaffMay`] adds.
+    /// The token may submit `receive`, `sell`, `return` and `transfer`, and the commands that [`StaffMay`] adds.
     Staff,
-    /// Every command.
+    /// The token may submit every command.
     Manager,
 }
 
-/// As whom a token reads; each includes the one before it.
+/// The role in which a token reads; each includes the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReadAs {
-    /// It may not read.
+    /// The token may not read.
     Nobody,
-    /// The status of commands only.
+    /// The token may read only the status of commands.
     CommandStatus,
-    /// Everything except `unit_cost`, analytics and settings.
+    /// The token may read everything except `unit_cost`, analytics and settings.
     Staff,
-    /// Everything.
+    /// The token may read everything.
     Manager,
 }
 
-/// A right that is missing: HTTP 403.
+/// A missing right: HTTP 403.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Forbidden {
     /// One of [`Forbidden::CODES`].
     pub code: &'static str,
-    /// What is missing, and who can give it.
+    /// Which right is missing, and who can grant it.
     pub detail: String,
 }
 
 impl Forbidden {
-    /// The token is good, but names no role at all.
+    /// The token is valid, but names no role.
     pub const NO_ROLE: &'static str = "no_role";
     /// The role may not submit this type of command.
     pub const COMMAND: &'static str = "forbidden_command";
@@ -63,33 +63,33 @@ impl Forbidden {
         Self { code, detail: detail.into() }
     }
 
-    /// The `WWW-Authenticate` of the answer (RFC 6750, section 3).
+    /// Returns the `WWW-Authenticate` of the answer (RFC 6750, section 3).
     pub const fn www_authenticate(&self) -> &'static str {
         "Bearer realm=\"stockline\", error=\"insufficient_scope\""
     }
 }
 
-/// What a token may do, and where. Made from its groups and scopes; several unite. Cheap to clone.
+/// What a token may do, and where. The rights of all its groups and scopes are united. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
-    /// As whom it submits.
+    /// The role in which it submits.
     pub submit: SubmitAs,
-    /// As whom it reads.
+    /// The role in which it reads.
     pub read: ReadAs,
-    /// Where; `None` is everywhere, an empty set nowhere.
+    /// The locations that it is bound to. `None` means everywhere, an empty set nowhere.
     pub locations: Option<Arc<BTreeSet<LocationId>>>,
 }
 
 impl Rights {
-    /// Of a token that names no role.
+    /// The rights of a token that names no role.
     pub const NONE: Self = Self { submit: SubmitAs::Nobody, read: ReadAs::Nobody, locations: None };
-    /// Of the group `Staff`.
+    /// The rights of the group `Staff`.
     pub const STAFF: Self = Self { submit: SubmitAs::Staff, read: ReadAs::Staff, locations: None };
-    /// Of the group `Manager`.
+    /// The rights of the group `Manager`.
     pub const MANAGER: Self = Self { submit: SubmitAs::Manager, read: ReadAs::Manager, locations: None };
 
-    /// From a token's `cognito:groups` and the words of its `scope`. What is not known is ignored; a location that
-    /// can't be an id still binds the token (to nothing), so that a typing error never widens it.
+    /// Returns the rights of a token's `cognito:groups` and of the words of its `scope`. Unknown words are ignored. A
+    /// location that is not a valid id still binds the token, to no location, so that a typing error never widens it.
     pub fn from_token<'a>(
         groups: impl IntoIterator<Item = &'a str>,
         scopes: impl IntoIterator<Item = &'a str>,
@@ -120,7 +120,7 @@ impl Rights {
         rights
     }
 
-    /// The same, bound to these locations.
+    /// Returns the same rights, bound to these locations.
     #[must_use]
     pub fn only_at(self, locations: impl IntoIterator<Item = LocationId>) -> Self {
         Self { locations: Some(Arc::new(locations.into_iter().collect())), ..self }
@@ -131,10 +131,10 @@ impl Rights {
         self.read = self.read.max(read);
     }
 
-    /// Does it name any role?
+    /// Does the token name a role?
     ///
     /// # Errors
-    /// `no_role`, which every other question answers too in that case.
+    /// `no_role`, which every other question returns too in that case.
     pub fn has_role(&self) -> Result<(), Forbidden> {
         if self.submit == SubmitAs::Nobody && self.read == ReadAs::Nobody {
             return Err(Forbidden::new(
@@ -146,8 +146,8 @@ impl Rights {
         Ok(())
     }
 
-    /// May it submit this command? Movements are judged at their location, transfers at the giving side's. What
-    /// concerns an item everywhere (its catalogue record, its default threshold) takes a Manager without a binding.
+    /// May the token submit this command? A movement is judged at its location, a transfer at the giving side. A command
+    /// that concerns an item everywhere (its catalogue record, its default threshold) needs a Manager without a binding.
     ///
     /// # Errors
     /// `no_role`, `forbidden_command`, `forbidden_location`.
@@ -191,7 +191,7 @@ impl Rights {
         let kind = command.kind().as_str();
         let detail = match (self.submit, command.details.reason) {
             (SubmitAs::Nobody, _) => format!(
-                "the token only reads; to submit {kind} it needs the group Manager or Staff, or the scope \
+                "the token may only read; to submit {kind} it needs the group Manager or Staff, or the scope \
                  stockline/commands or stockline/manage"
             ),
             (_, Some(reason)) if command.kind() == CommandKind::Adjust => {
@@ -202,35 +202,38 @@ impl Rights {
         Forbidden::new(Forbidden::COMMAND, detail)
     }
 
-    /// May it read stock, items, movements, alerts, refused commands? Which locations is another question:
-    /// [`Rights::visible_locations`].
+    /// May the token read stock, items, movements, alerts and refused commands? [`Rights::visible_locations`] says at which
+    /// locations.
     ///
     /// # Errors
     /// `no_role`, `forbidden`.
     pub fn may_read(&self) -> Result<(), Forbidden> {
-        self.reads_as(ReadAs::Staff, "reading takes the group Manager or Staff, or the scope stockline/read")
+        self.reads_as(
+            ReadAs::Staff,
+            "to read this, the token needs the group Manager or Staff, or the scope stockline/read",
+        )
     }
 
-    /// May it read the status of commands?
+    /// May the token read the status of commands?
     ///
     /// # Errors
     /// `no_role`.
     pub fn may_read_status(&self) -> Result<(), Forbidden> {
-        self.reads_as(ReadAs::CommandStatus, "reading the status of commands takes a role")
+        self.reads_as(ReadAs::CommandStatus, "to read the status of commands, the token needs a role")
     }
 
-    /// May it see `unit_cost` and analytics?
+    /// May the token see `unit_cost` and analytics?
     ///
     /// # Errors
     /// `no_role`, `forbidden`.
     pub fn may_read_costs(&self) -> Result<(), Forbidden> {
-        self.reads_as(ReadAs::Manager, "costs and analytics are for the group Manager")
+        self.reads_as(ReadAs::Manager, "only the group Manager may read costs and analytics")
     }
 
-    /// May it read and change settings that hold everywhere, and register locations?
+    /// May the token read and change settings of the whole installation, and register locations?
     ///
     /// # Errors
-    /// `no_role`, `forbidden`, `forbidden_location` for a Manager who is bound to locations.
+    /// `no_role`, `forbidden`; `forbidden_location` for a Manager who is bound to locations.
     pub fn may_manage_settings(&self) -> Result<(), Forbidden> {
         self.manages()?;
         if self.locations.is_some() {
@@ -242,7 +245,8 @@ impl Rights {
         Ok(())
     }
 
-    /// May it read and change the settings of this location? (Registering one is [`Rights::may_manage_settings`].)
+    /// May the token read and change the settings of this location? ([`Rights::may_manage_settings`] allows to register
+    /// one.)
     ///
     /// # Errors
     /// `no_role`, `forbidden`, `forbidden_location`.
@@ -251,7 +255,7 @@ impl Rights {
         self.may_act_at(location)
     }
 
-    /// May it read what belongs to this location?
+    /// May the token read what belongs to this location?
     ///
     /// # Errors
     /// `no_role`, `forbidden`, `forbidden_location`.
@@ -260,7 +264,7 @@ impl Rights {
         self.may_act_at(location)
     }
 
-    /// The locations that lists are narrowed to; `None`: all.
+    /// Returns the locations that lists are narrowed to; `None` means all.
     pub fn visible_locations(&self) -> Option<&BTreeSet<LocationId>> {
         self.locations.as_deref()
     }
@@ -275,7 +279,10 @@ impl Rights {
         if self.submit == SubmitAs::Manager {
             return Ok(());
         }
-        Err(Forbidden::new(Forbidden::OTHER, "settings are for the group Manager or the scope stockline/manage"))
+        Err(Forbidden::new(
+            Forbidden::OTHER,
+            "only the group Manager or the scope stockline/manage may read and change settings",
+        ))
     }
 
     fn may_act_at(&self, location: &LocationId) -> Result<(), Forbidden> {
@@ -293,7 +300,7 @@ impl Rights {
         const NAMED: usize = 5;
         let Some(bound) = &self.locations else { return "every location".into() };
         if bound.is_empty() {
-            return "no location that can exist (its location.<id> is not an id)".into();
+            return "no location (its location.<id> is not a valid id)".into();
         }
         let mut text = bound.iter().take(NAMED).map(LocationId::as_str).collect::<Vec<_>>().join(", ");
         if bound.len() > NAMED {
@@ -303,7 +310,8 @@ impl Rights {
     }
 }
 
-/// Where a command acts, as far as rights go: a transfer at its giving side. `None`: on the item everywhere.
+/// Returns the location by which the rights for a command are judged: of a transfer the giving side. `None` means that
+/// the command concerns the item everywhere.
 fn acts_at(action: &Action) -> Option<&LocationId> {
     action.locations().next()
 }

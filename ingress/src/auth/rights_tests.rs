@@ -18,7 +18,7 @@ fn token(groups: &[&str], scope: &str) -> Rights {
     Rights::from_token(groups.iter().copied(), scope.split_ascii_whitespace())
 }
 
-/// A command of every kind (and of `set_threshold` and `transfer` both sorts), where it acts, and the least role.
+/// Returns a command of every kind (two of `set_threshold` and `transfer`), its location, and the lowest role for it.
 fn commands() -> Vec<(Value, Option<&'static str>, SubmitAs)> {
     use SubmitAs::{Manager, Staff};
     vec![
@@ -94,7 +94,7 @@ fn every_role_may_submit_what_the_table_says_and_only_where_it_is_bound() {
 }
 
 #[test]
-fn staff_may_adds_counts_and_named_reasons() {
+fn staff_may_allows_counts_and_named_reasons() {
     let count = command(&json!({"type": "count", "counted": "1"}));
     let adjust = |reason: Reason| command(&json!({"type": "adjust", "quantity": "1", "reason": reason.as_str()}));
     let none = StaffMay::default();
@@ -116,7 +116,7 @@ fn staff_may_adds_counts_and_named_reasons() {
 }
 
 #[test]
-fn every_role_reads_what_the_design_says() {
+fn every_role_may_read_what_the_design_says() {
     // status, stock, costs, settings
     for (rights, expected) in [
         (token(&[], ""), [Err("no_role"); 4]),
@@ -159,12 +159,12 @@ fn a_binding_narrows_reads_and_settings_and_is_read_from_groups_and_scopes() {
 }
 
 #[test]
-fn a_location_that_cannot_be_one_binds_to_nothing_and_never_widens() {
+fn an_invalid_location_binds_to_no_location_and_never_widens() {
     for name in ["location.", "location.a/b", "location.*", "location..."] {
         let rights = token(&["Manager", name], "");
         assert_eq!(rights.visible_locations().map(BTreeSet::len), Some(0), "{name}");
         let error = rights.may_read_location(&at("main")).unwrap_err();
-        assert!(error.code == "forbidden_location" && error.detail.contains("not an id"), "{error}");
+        assert!(error.code == "forbidden_location" && error.detail.contains("not a valid id"), "{error}");
     }
     assert!(token(&["Manager", "locations.north", "Location.north"], "other/location.north").locations.is_none());
     for scope in ["commands", "stockline/", "stockline/commands/x", "Stockline/commands", "other/commands"] {

@@ -1,4 +1,4 @@
-//! Keys and tokens for tests: RSA keys are made once per process.
+//! Keys and tokens for tests. RSA keys are made once per process.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,7 +15,7 @@ use stockline_core::ports::FixedClock;
 
 pub(crate) const ISSUER: &str = "https://issuer.test/pool";
 pub(crate) const CLIENT: &str = "till-client";
-/// When tests happen, in seconds.
+/// The time at which tests run, in seconds.
 pub(crate) const NOW_S: i64 = 1_800_000_000;
 
 pub(crate) fn clock() -> Arc<FixedClock> {
@@ -64,7 +64,7 @@ impl TestKey {
         self.token_with(&json!({"alg": "RS256", "typ": "JWT", "kid": self.kid}), &claims.to_string())
     }
 
-    /// Any header, any text as claims, with a good signature.
+    /// Signs a token with any header and any text as claims.
     pub(crate) fn token_with(&self, header: &Value, claims: &str) -> String {
         let message = format!("{}.{}", encode(header.to_string()), encode(claims));
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.encoding, Algorithm::RS256).unwrap();
@@ -76,7 +76,7 @@ pub(crate) fn jwks(keys: &[&TestKey]) -> String {
     json!({"keys": keys.iter().map(|key| key.jwk()).collect::<Vec<_>>()}).to_string()
 }
 
-/// Those of a good token.
+/// Returns the claims of a valid token.
 pub(crate) fn claims() -> Value {
     json!({
         "iss": ISSUER, "token_use": "access", "client_id": CLIENT, "sub": "ann", "jti": "token-1",
@@ -84,7 +84,7 @@ pub(crate) fn claims() -> Value {
     })
 }
 
-/// Those of a good token with one changed; `null` takes it out.
+/// Returns the claims of a valid token with one changed; `null` removes it.
 pub(crate) fn claims_with(name: &str, value: Value) -> Value {
     let mut claims = claims();
     if value.is_null() {

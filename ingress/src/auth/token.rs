@@ -1,4 +1,5 @@
-//! A JWT, from the header of a request to claims that fit this installation (RFC 7515, RFC 7519, RFC 8725).
+//! Reads a JWT from the header of a request, and checks that its claims fit this installation (RFC 7515, RFC 7519,
+//! RFC 8725).
 
 use std::borrow::Cow;
 
@@ -14,16 +15,16 @@ use super::rights::Rights;
 
 /// Bytes of a token.
 pub const TOKEN_BYTES: usize = 8 * 1024;
-/// By how much the issuer's clock may differ from ours, in seconds.
+/// How much the issuer's clock may differ from ours, in seconds.
 pub const LEEWAY_S: i64 = 30;
 /// Characters of `submitted_by`.
 pub const SUBMITTED_BY_CHARS: usize = 128;
 
-/// The token of an `Authorization` header (RFC 6750, section 2.1).
+/// Returns the token of an `Authorization` header (RFC 6750, section 2.1).
 pub(super) fn bearer(header: Option<&HeaderValue>) -> Result<&str, AuthError> {
     const SEND: &str = "send the header Authorization: Bearer <access token>";
     let Some(header) = header else {
-        return Err(AuthError::new(codes::TOKEN_MISSING, format!("there is no token; {SEND}")));
+        return Err(AuthError::new(codes::TOKEN_MISSING, format!("the token is missing; {SEND}")));
     };
     let text = header.to_str().map_err(|_| malformed("the Authorization header is not ASCII"))?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
@@ -44,24 +45,24 @@ fn malformed(what: &str) -> AuthError {
     )
 }
 
-/// What tokens must say.
+/// The claims that a token must have.
 #[derive(Debug)]
 pub(super) struct Expected {
     pub(super) issuer: String,
     pub(super) client_ids: Vec<String>,
 }
 
-/// A token taken apart; nothing in it is proven.
+/// A parsed token whose signature is not verified.
 pub(super) struct Unverified<'a> {
     pub(super) kid: String,
     pub(super) claims: Claims,
-    /// The two parts that are signed, with their dot.
+    /// The two signed parts with their dot.
     pub(super) message: &'a str,
     pub(super) signature: &'a str,
 }
 
-/// `jwk`, `jku`, `x5c` and `x5u` are ignored: a token does not bring its own key. What would change how the rest is to
-/// be read is refused: critical extensions, a payload that is not encoded (RFC 7797), compressed or encrypted.
+/// `jwk`, `jku`, `x5c` and `x5u` are ignored, because a token must not bring its own key. A header that changes how the
+/// rest is read is refused: critical extensions, and a payload that is unencoded (RFC 7797), compressed or encrypted.
 #[derive(Deserialize)]
 struct Header<'a> {
     #[serde(borrow)]
@@ -77,7 +78,7 @@ struct Header<'a> {
     enc: bool,
 }
 
-/// That a field is there, whatever it holds; null too.
+/// Returns true for a field that is present, also if it is null.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
@@ -100,7 +101,7 @@ pub(super) struct Claims {
     groups: Option<Vec<String>>,
 }
 
-/// Seconds since 1970, perhaps with a fraction (RFC 7519, section 2), in the years that a [`Timestamp`] can say.
+/// Reads seconds since 1970, which may have a fraction (RFC 7519, section 2), in the range of [`Timestamp`].
 fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     /// 9999-12-31T23:59:59Z.
     const LAST_S: f64 = 253_402_300_799.0;
@@ -112,7 +113,7 @@ fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Tim
 }
 
 impl<'a> Unverified<'a> {
-    /// Takes it apart; refuses what no key could make good.
+    /// Parses a token; refuses one that no key can make valid.
     pub(super) fn parse(token: &'a str) -> Result<Self, AuthError> {
         let not_jwt = || malformed("the token is not a JWT of three parts");
         let (message, signature) = token.rsplit_once('.').ok_or_else(not_jwt)?;
@@ -130,7 +131,7 @@ impl<'a> Unverified<'a> {
         }
         if header.crit || header.b64 || header.zip || header.enc {
             return Err(malformed(
-                "the token's header has extensions (crit, b64, zip, enc) of which none is known here",
+                "the token's header has extensions (crit, b64, zip, enc) of which none is supported",
             ));
         }
         let kid = header.kid.ok_or_else(|| malformed("the token's header does not name its key (kid)"))?;
@@ -149,7 +150,7 @@ fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8], name: &str) -> Result<T, AuthE
 }
 
 impl Claims {
-    /// Do they fit this installation, now?
+    /// Do the claims fit this installation now?
     pub(super) fn check(&self, expected: &Expected, now: Timestamp) -> Result<(), AuthError> {
         if self.iss.as_deref() != Some(&expected.issuer) {
             return Err(AuthError::new(
@@ -189,15 +190,15 @@ impl Claims {
         }
     }
 
-    /// `exp`; the end of time where there is none, which [`Claims::check`] refuses.
+    /// Returns `exp`. Without one it returns the end of time, but [`Claims::check`] refuses such a token.
     pub(super) fn expires_at(&self) -> Timestamp {
         self.exp.unwrap_or(Timestamp::from_millis(i64::MAX))
     }
 
-    /// `sub`, or `client_id` where there is none.
+    /// Returns `sub`, or `client_id` if there is no `sub`.
     pub(super) fn submitted_by(&self) -> Result<&str, AuthError> {
         let named = [&self.sub, &self.client_id].into_iter().flatten().find(|name| !name.is_empty());
-        let name = named.ok_or_else(|| malformed("the token does not say whose it is (sub)"))?;
+        let name = named.ok_or_else(|| malformed("the token does not name its owner (sub)"))?;
         if name.chars().count() > SUBMITTED_BY_CHARS || name.chars().any(char::is_control) {
             return Err(malformed(&format!(
                 "the token's sub is longer than {SUBMITTED_BY_CHARS} characters or has control characters"
@@ -212,7 +213,7 @@ impl Claims {
     }
 }
 
-/// Until when a token is accepted.
+/// Returns until when a token is accepted.
 pub(super) fn usable_until(exp: Timestamp) -> Timestamp {
     exp.plus_millis(LEEWAY_S * 1_000)
 }

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use stockline_core::domain::Timestamp;
 
-/// Lets one caller through per period.
+/// Lets one caller through in each period.
 #[derive(Debug)]
 pub(super) struct Every {
     period_ms: i64,
@@ -22,7 +22,7 @@ impl Every {
         Self { period_ms, last_ms: AtomicI64::new(from.as_millis()) }
     }
 
-    /// True for one caller when the period is over (or the clock was put back).
+    /// Returns true for one caller when the period is over, or when the clock was set back.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         let (now_ms, last_ms) = (now.as_millis(), self.last_ms.load(Ordering::Relaxed));
         let over = now_ms < last_ms || now_ms - last_ms >= self.period_ms;
@@ -30,7 +30,7 @@ impl Every {
     }
 }
 
-/// What tells one content of a file from the next without reading it.
+/// Distinguishes one content of a file from the next without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     modified: Option<SystemTime>,
@@ -54,15 +54,15 @@ impl WatchedFile {
         &self.path
     }
 
-    /// Its content if it is another than last time; blocks.
+    /// Returns the content if it changed since the last call; blocks.
     ///
     /// # Errors
-    /// It can't be read, or is too large; the next call tries again.
+    /// The file can't be read or is too large; the next call tries again.
     pub(super) fn read_if_changed(&self) -> std::io::Result<Option<Vec<u8>>> {
-        // A poisoned stamp is still the stamp of what was read.
+        // A panic elsewhere leaves the stamp as it was.
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let mut file = File::open(&self.path)?;
-        // Taken before the content, so that a change in between is read next time.
+        // The stamp is read before the content, so that a change in between is noticed by the next call.
         let metadata = file.metadata()?;
         let stamp = Stamp { modified: metadata.modified().ok(), bytes: metadata.len(), inode: metadata.ino() };
         if *read == Some(stamp) {

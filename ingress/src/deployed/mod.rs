@@ -1,4 +1,4 @@
-//! The ingress on AWS: SQS and DynamoDB behind it, a load balancer before it.
+//! The ingress on AWS: behind a load balancer, with SQS and DynamoDB.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +15,14 @@ mod settings;
 
 pub(crate) use settings::{LISTEN, Settings, VARIABLES};
 
-/// How long requests in work may take after SIGTERM, and then the packs made of them.
+/// How long requests in progress may take after SIGTERM, and after them their packs.
 const DRAIN: Duration = Duration::from_secs(12);
 
 const _: () = assert!(2 * DRAIN.as_secs() < deployed::STOP_TIMEOUT.as_secs());
 
 /// Serves until SIGTERM.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
-    // From here on a signal ends the program in order, also while it starts.
+    // From here on a signal stops the program cleanly, also while it starts.
     let mut signal = tokio::spawn(on_termination());
     let _spans = settings.logs.begin("stockline-ingress")?;
     let metrics = install_metrics_and_emf().context("can't set up metrics")?;
@@ -39,8 +39,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     }
     tracing::info!(address = %listener.local_addr()?, "the API listens");
 
-    let (teller_ends, told) = Shutdown::new();
-    let teller = tokio::spawn(EmfEmitter::new("ingress", metrics).run(told));
+    let (stop_emitter, emitter_shutdown) = Shutdown::new();
+    let emitter = tokio::spawn(EmfEmitter::new("ingress", metrics).run(emitter_shutdown));
     let (trigger, shutdown) = Shutdown::new();
     let mut serving = tokio::spawn(stockline_ingress::run(config(settings), adapters, listener, shutdown));
     let ended = tokio::select! {
@@ -52,10 +52,10 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
             serving.await
         }
     };
-    teller_ends.request();
-    teller.await?;
+    stop_emitter.request();
+    emitter.await?;
     ended??;
-    tracing::info!("stopped; everything accepted is in the queue");
+    tracing::info!("stopped; every accepted command is in the queue");
     Ok(())
 }
 
@@ -68,7 +68,7 @@ async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
     let (queue_found, store_found) = tokio::join!(queue.check(), store.check());
     let mut checks = StartChecks::default();
     checks.add(&deployed::QUEUE_URL, queue_found);
-    // A store that can't be reached is no fault: accepting needs only the queue (P9).
+    // The start does not fail if the store can't be reached, because accepting needs only the queue (P9).
     checks.add(&deployed::TABLE, store_found);
     checks.finish()?;
     Ok(Adapters { queue: Arc::new(queue), queries: Arc::new(store), clock })

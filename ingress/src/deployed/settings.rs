@@ -1,4 +1,4 @@
-//! How the ingress is configured on AWS.
+//! The configuration of the ingress on AWS.
 
 use std::net::SocketAddr;
 
@@ -13,18 +13,18 @@ use stockline_service::{Env, EnvError, Variable};
 pub(crate) const LISTEN: Variable = Variable::with_default(
     "STOCKLINE_LISTEN",
     "0.0.0.0:8080",
-    "address and port of the API; plain HTTP, for the load balancer before it does TLS",
+    "address and port of the API; plain HTTP, because the load balancer in front does TLS",
 );
 const ISSUER: Variable = Variable::required(
     "STOCKLINE_ISSUER",
-    "who signs tokens, as in iss: https://cognito-idp.REGION.amazonaws.com/POOL",
+    "the issuer of tokens, as in their iss: https://cognito-idp.REGION.amazonaws.com/POOL",
 );
 const JWKS_URL: Variable = Variable::optional(
     "STOCKLINE_JWKS_URL",
-    "address of the issuer's keys, where it is not the issuer's /.well-known/jwks.json",
+    "address of the issuer's keys, if it is not the issuer's /.well-known/jwks.json",
 );
 const CLIENT_IDS: Variable =
-    Variable::required("STOCKLINE_CLIENT_IDS", "client ids whose tokens are taken, with commas between them");
+    Variable::required("STOCKLINE_CLIENT_IDS", "client ids whose tokens are accepted, separated by commas");
 const LOGIN_URL: Variable = Variable::optional(
     "STOCKLINE_LOGIN_URL",
     "address of the user pool's sign-in pages, for `stockline login`; with STOCKLINE_LOGIN_CLIENT_ID",
@@ -35,22 +35,22 @@ const LOGIN_CLIENT_ID: Variable = Variable::optional(
 );
 const RECEIPT_KEYS: Variable = Variable::required(
     "STOCKLINE_RECEIPT_KEYS",
-    "secret keys of receipts as base64 of at least 32 bytes, with commas between them: the first signs, all verify",
+    "secret keys of receipts, each at least 32 bytes as base64, separated by commas; the first signs, all verify",
 );
 const REQUIRE_LOCATION: Variable = Variable::with_default(
     "STOCKLINE_REQUIRE_LOCATION",
     "true",
-    "true or false: must movements name their location? Else main is meant",
+    "true or false: must movements name their location? If not, main is the default",
 );
 const STAFF_MAY: Variable =
-    Variable::optional("STOCKLINE_STAFF_MAY", "what Staff may do besides, e.g. count,adjust:damaged");
+    Variable::optional("STOCKLINE_STAFF_MAY", "what Staff may do beyond the default, e.g. count,adjust:damaged");
 const RATE_PER_S: Variable = Variable::with_default(
     "STOCKLINE_RATE_PER_S",
     "200",
-    "requests per second that one token may make, twice as many at once; 0: not limited",
+    "requests per second that one token may make, and twice as many at once; 0 sets no limit",
 );
 
-/// All of them, as `--help` tells.
+/// All variables, as `--help` lists them.
 pub(crate) const VARIABLES: &[Variable] = &[
     deployed::DEPLOYMENT,
     LISTEN,
@@ -70,7 +70,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     deployed::METRICS_LISTEN,
 ];
 
-/// The configuration, read.
+/// The configuration that was read.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
@@ -90,7 +90,7 @@ impl Settings {
     /// Reads the environment.
     ///
     /// # Errors
-    /// Every fault at once.
+    /// All faults at once.
     pub(crate) fn read(mut env: Env) -> Result<Self, EnvError> {
         let env_ref = &mut env;
         let deployment = Deployment::read(env_ref);
@@ -133,7 +133,7 @@ fn auth(env: &mut Env, deployment: Deployment) -> Option<AuthConfig> {
     Some(AuthConfig { issuer, client_ids: client_ids?, jwks: JwksSource::Url(jwks_url), revoked_file: None })
 }
 
-/// `None` where people can't log in here, or where a fault was found.
+/// Returns `None` if people can't log in here, or if a fault was found.
 fn login(env: &mut Env, deployment: Deployment, auth: Option<&AuthConfig>) -> Option<LoginConfig> {
     let client_id = match (env.text(&LOGIN_URL), env.text(&LOGIN_CLIENT_ID)) {
         (Some(_), Some(client_id)) => client_id,
@@ -151,12 +151,12 @@ fn login(env: &mut Env, deployment: Deployment, auth: Option<&AuthConfig>) -> Op
 }
 
 fn receipt_keys(env: &mut Env) -> Option<ReceiptKeys> {
-    // Whoever makes a key may leave its padding out, or leave bits over: it stays the same key for all readers.
+    // A key may lack its padding or have unused bits; it is the same key for every reader.
     let lenient = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let base64 = GeneralPurpose::new(&STANDARD, lenient);
-    const FAULT: &str = "must be keys of at least 32 bytes each as base64, with commas between them: \
+    const FAULT: &str = "must be keys of at least 32 bytes each as base64, separated by commas; \
                          openssl rand -base64 32 makes one";
     env.read(&RECEIPT_KEYS, |text| {
         let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_required_is_enough() {
+    fn the_required_variables_are_enough() {
         let settings = Settings::read(env(&[])).unwrap();
         assert_eq!(settings.auth.client_ids, ["tills", "people"]);
         let JwksSource::Url(url) = &settings.auth.jwks else { panic!("{:?}", settings.auth.jwks) };
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generated_secret_of_letters_and_digits_is_a_key_and_a_short_one_is_none() {
+    fn a_generated_secret_of_letters_and_digits_is_a_key_and_a_short_one_is_not() {
         let generated = "Zk3".repeat(22);
         Settings::read(env(&[("STOCKLINE_RECEIPT_KEYS", &format!("{generated},{KEY}"))])).unwrap();
         for bad in ["c2hvcnQ=", "§", &format!("{KEY},short")] {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_is_told_whole_or_not_at_all() {
+    fn a_login_is_configured_completely_or_not_at_all() {
         let domain = ("STOCKLINE_LOGIN_URL", "https://acme.auth.eu-central-1.amazoncognito.com");
         assert_eq!(Settings::read(env(&[])).unwrap().login, None);
         let login = Settings::read(env(&[domain, ("STOCKLINE_LOGIN_CLIENT_ID", "people")])).unwrap().login.unwrap();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn every_variable_that_help_tells_of_is_read() {
+    fn every_variable_of_the_help_is_read() {
         let empty = VARIABLES.iter().map(|variable| (variable.name, ""));
         let empty: Vec<_> = empty.collect();
         let text = Settings::read(env(&empty)).unwrap_err().to_string();

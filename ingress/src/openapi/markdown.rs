@@ -1,5 +1,5 @@
-//! The little Markdown that our own texts use: headings of the second level, lists, fenced code, paragraphs; in them
-//! code and strong.
+//! Renders the Markdown of our own texts: headings of the second level, lists, fenced code and paragraphs, with inline code
+//! and strong text.
 
 use std::fmt::Write as _;
 
@@ -16,18 +16,18 @@ pub(super) fn escape(html: &mut String, text: &str) {
     }
 }
 
-/// The name of a heading in addresses.
+/// Returns the anchor of a heading.
 pub(super) fn slug(heading: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     heading.chars().map(plain).collect()
 }
 
-/// The headings of a text.
+/// Returns the headings of a text.
 pub(super) fn headings(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| line.strip_prefix("## "))
 }
 
-/// A line or paragraph with its marks.
+/// Writes a line or paragraph with its inline marks.
 pub(super) fn inline(html: &mut String, text: &str) {
     for (index, part) in text.split('`').enumerate() {
         if index % 2 == 1 {
@@ -45,7 +45,7 @@ pub(super) fn inline(html: &mut String, text: &str) {
     }
 }
 
-/// A whole text.
+/// Renders a whole text.
 pub(super) fn html(text: &str) -> String {
     let mut html = String::with_capacity(text.len() * 5 / 4);
     let mut lines = text.lines().peekable();
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_texts_become_html_and_nothing_escapes() {
+    fn texts_become_html_and_are_escaped() {
         let text = "One `<b>` and **two**\nlines.\n\n## A & B\n\n- x\n- y\n\n```\n<z>\n```\n";
         let expected = "<p>One <code>&lt;b&gt;</code> and <strong>two</strong> lines.</p><h2 id=\"a---b\">A &amp; B</h2>\
                         <ul><li>x</li><li>y</li></ul><pre><code>&lt;z&gt;\n</code></pre>";

@@ -1,4 +1,4 @@
-//! The page for people: rendered once, needs no script and nothing from elsewhere.
+//! The page for people. It is rendered once, and needs no script and no other files.
 
 use std::fmt::Write as _;
 
@@ -10,12 +10,12 @@ use crate::problem::CODES;
 /// The page's one style sheet.
 pub(super) const STYLE: &str = include_str!("style.css");
 
-/// Methods in the order in which a path's operations are shown.
+/// The methods, in the order in which the operations of a path are shown.
 const METHODS: [&str; 3] = ["get", "post", "put"];
-/// How deep a schema is unfolded in an example.
+/// How deep the schemas of an example are nested.
 const MAX_EXAMPLE_DEPTH: usize = 6;
 
-/// The page of an OpenAPI document.
+/// Renders the page of an OpenAPI document.
 pub(super) fn render(document: &Value) -> String {
     let mut html = Html(String::with_capacity(128 * 1024));
     let tags: Vec<&str> = array(&document["tags"]).iter().filter_map(|tag| tag["name"].as_str()).collect();
@@ -39,7 +39,7 @@ pub(super) fn render(document: &Value) -> String {
     html.0
 }
 
-/// Writes HTML; texts are escaped.
+/// HTML that is being written. Texts are escaped.
 struct Html(String);
 
 impl Html {
@@ -51,7 +51,7 @@ impl Html {
         markdown::escape(&mut self.0, text);
     }
 
-    /// A cell or other element with Markdown's inline marks in it.
+    /// Writes an element whose text has inline Markdown.
     fn inline(&mut self, element: &str, text: &str) {
         let _ = write!(self.0, "<{element}>");
         markdown::inline(&mut self.0, text);
@@ -63,7 +63,7 @@ fn array(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The operations of a tag: path, method, operation.
+/// Returns the operations of a tag: path, method, operation.
 fn operations<'a>(document: &'a Value, tag: &str) -> Vec<(&'a str, &'static str, &'a Value)> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
@@ -180,7 +180,7 @@ fn responses(html: &mut Html, document: &Value, operation: &Value) {
     }
 }
 
-/// Follows references and the wrappings of optional values.
+/// Follows references and unwraps optional values.
 fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
     if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
         return resolve(document, &document["components"]["schemas"][name]);
@@ -253,14 +253,14 @@ fn example_of(document: &Value, schema: &Value, depth: usize) -> Value {
 }
 
 fn limits(html: &mut Html, document: &Value) {
-    html.raw("<h4>Limits, as they are unless configured otherwise</h4><div class=\"wide\"><table>");
+    html.raw("<h4>Limits by default</h4><div class=\"wide\"><table>");
     let properties = document["components"]["schemas"]["Limits"]["properties"].as_object();
     for (name, property) in properties.into_iter().flatten() {
         html.raw("<tr><td><code>");
         html.text(name);
         html.raw("</code></td><td class=\"number\">");
         match &property["example"] {
-            Value::Null => html.raw("not limited"),
+            Value::Null => html.raw("no limit"),
             Value::String(text) => html.text(text),
             other => html.text(&other.to_string()),
         }
@@ -277,7 +277,7 @@ fn problems(html: &mut Html) {
     );
     html.raw("(<code>application/problem+json</code>) with a stable <code>code</code>. <code>retryable</code> says whether the same request ");
     html.raw("may succeed later, unchanged; <code>errors</code> names every fault by JSON pointer (<code>?name</code> for a query parameter).</p>");
-    html.raw("<div class=\"wide\"><table><tr><th>Status</th><th>Code</th><th>What it means, what to do</th></tr>");
+    html.raw("<div class=\"wide\"><table><tr><th>Status</th><th>Code</th><th>Meaning, and what you can do</th></tr>");
     for code in CODES {
         let class = code.status / 100;
         let _ = write!(

@@ -11,15 +11,15 @@ use super::actor::{SEND_DEADLINE, SEND_TIMEOUT};
 use super::item_backlog::MAX_LINGER;
 use super::*;
 
-/// What a scripted send does with one pack.
+/// The result of a scripted send for one pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     Ok,
-    /// Queued, but the answer is lost.
+    /// The pack is queued, but the answer is lost.
     Lost,
-    /// Not queued.
+    /// The pack is not queued.
     Fail,
-    /// No answer ever.
+    /// There is never an answer.
     Hang,
     Panic,
 }
@@ -53,7 +53,7 @@ impl Scripted {
         Arc::new(queue)
     }
 
-    /// Every send so far: item, dedup id, commands.
+    /// Returns every send so far: item, dedup id, commands.
     fn sends(&self) -> Vec<(String, Uuid, Vec<String>)> {
         let sent = self.sent.lock().unwrap();
         sent.iter().map(|pack| (pack.item_id.to_string(), pack.dedup_id, commands(&pack.body))).collect()
@@ -113,7 +113,7 @@ async fn submitted(packer: &Packer, lines: Vec<Line>) -> JoinHandle<Submitted> {
     request
 }
 
-/// Lets every task that can run do so (the clock stands, so nothing waits for real).
+/// Lets every task run that can (the clock stands still, so no task waits in real time).
 async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
@@ -140,7 +140,7 @@ async fn a_request_is_packed_by_item_in_order_and_sent_in_one_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_while_a_pack_is_in_flight_fills_the_next() {
+async fn commands_that_arrive_while_a_pack_is_in_flight_fill_the_next() {
     let queue = Scripted::gated(Answer::Ok);
     let (packer, _task) = start(&queue);
     let mut requests = Vec::new();
@@ -157,7 +157,7 @@ async fn what_comes_while_a_pack_is_in_flight_fills_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_answered_before_the_queue_acknowledged() {
+async fn no_request_is_answered_before_the_queue_acknowledged() {
     let queue = Scripted::gated(Answer::Ok);
     let (packer, _task) = start(&queue);
     let request = submitted(&packer, vec![line("a", "1")]).await;
@@ -199,7 +199,7 @@ async fn an_ambiguous_pack_goes_again_under_its_id_before_anything_later_of_its_
 }
 
 #[tokio::test(start_paused = true)]
-async fn other_items_go_on_while_one_fails() {
+async fn other_items_continue_while_one_fails() {
     let queue = Scripted::new(&[Answer::Fail, Answer::Ok], Answer::Fail);
     let (packer, _task) = start(&queue);
     let answered = packer.submit(vec![line("a", "1"), line("b", "2")]).await;
@@ -222,7 +222,7 @@ async fn when_a_line_fails_the_later_ones_of_its_item_in_the_request_fail_unsent
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_command_that_waited_too_long_is_failed_unsent() {
+async fn a_command_that_waited_too_long_fails_unsent() {
     let queue = Scripted::new(&[], Answer::Hang);
     let (packer, _task) = start(&queue);
     let began = Instant::now();
@@ -238,7 +238,7 @@ async fn a_command_that_waited_too_long_is_failed_unsent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn more_than_the_bound_is_refused_whole_and_room_comes_back() {
+async fn a_request_beyond_the_bound_is_refused_whole_until_there_is_room_again() {
     let queue = Scripted::gated(Answer::Ok);
     let (packer, _task) = Packer::start(Arc::clone(&queue) as Arc<dyn CommandSender>, 3);
     let first = submitted(&packer, vec![line("a", "1"), line("b", "2")]).await;
@@ -250,7 +250,7 @@ async fn more_than_the_bound_is_refused_whole_and_room_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_sends_what_waits_and_takes_nothing_more() {
+async fn a_drain_sends_the_waiting_commands_and_accepts_no_more() {
     let queue = Scripted::gated(Answer::Ok);
     let (packer, task) = Packer::start(Arc::clone(&queue) as Arc<dyn CommandSender>, 100);
     let first = submitted(&packer, vec![line("a", "1")]).await;

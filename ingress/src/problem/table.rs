@@ -1,15 +1,15 @@
-/// A kind of problem, the same wherever it is met.
+/// A kind of problem.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Code {
     /// The stable name.
     pub(crate) code: &'static str,
     /// The HTTP status (a line of a batch has it too).
     pub(crate) status: u16,
-    /// One line, for people.
+    /// One line for people.
     pub(crate) title: &'static str,
     /// May the same request succeed later, unchanged?
     pub(crate) retryable: bool,
-    /// What to do about it.
+    /// What the caller can do.
     pub(crate) advice: &'static str,
 }
 
@@ -32,15 +32,15 @@ macro_rules! codes {
 
 codes! {
     MALFORMED_JSON = "malformed_json", 400, false, "The body is not JSON",
-        "Mend the JSON at the line and column that detail names.";
+        "Correct the JSON at the line and column that detail names.";
     INVALID_PARAMETER = "invalid_parameter", 400, false, "A query parameter is not valid",
-        "errors names each parameter; unknown ones are refused so that a typing error can't widen a list.";
+        "errors names each parameter. Unknown ones are refused, so that a typing error can't widen a list.";
     INVALID_ID = "invalid_id", 400, false, "An id in the path is not valid",
-        "Item ids are 1 to 64, location ids 1 to 32 of A-Z a-z 0-9 . _ - and begin with a letter or digit; command ids are UUIDs.";
+        "An item id has 1 to 64 characters, a location id 1 to 32, all of A-Z a-z 0-9 . _ - and the first a letter or digit. A command id is a UUID.";
     INVALID_HEADER = "invalid_header", 400, false, "A header is not valid",
-        "detail names the header and what it may say.";
+        "detail names the header and its valid values.";
     RECEIPT_INVALID = "receipt_invalid", 400, false, "The receipt is not a receipt",
-        "Send it as it came in status_url, or leave it out.";
+        "Send the receipt exactly as in status_url, or leave it out.";
     TOKEN_MISSING = "token_missing", 401, false, "A token is required",
         "Send Authorization: Bearer followed by an access token.";
     TOKEN_MALFORMED = "token_malformed", 401, false, "The token is not an access token",
@@ -49,80 +49,80 @@ codes! {
         "Get a new access token and send the request again.";
     TOKEN_NOT_YET_VALID = "token_not_yet_valid", 401, false, "The token is not valid yet",
         "Compare the clocks of this server and of the issuer.";
-    TOKEN_INVALID_SIGNATURE = "token_invalid_signature", 401, false, "The token's signature does not fit",
-        "Get a new access token of this installation.";
-    TOKEN_WRONG_ISSUER = "token_wrong_issuer", 401, false, "The token is of another issuer",
-        "Get an access token of this installation.";
-    TOKEN_WRONG_CLIENT = "token_wrong_client", 401, false, "The token is of another client",
+    TOKEN_INVALID_SIGNATURE = "token_invalid_signature", 401, false, "The token's signature is not valid",
+        "Get a new access token from this installation.";
+    TOKEN_WRONG_ISSUER = "token_wrong_issuer", 401, false, "The token has another issuer",
+        "Get an access token from this installation.";
+    TOKEN_WRONG_CLIENT = "token_wrong_client", 401, false, "The token belongs to another client",
         "Get an access token for a client that this installation is configured for.";
-    TOKEN_WRONG_USE = "token_wrong_use", 401, false, "The token is not for access",
+    TOKEN_WRONG_USE = "token_wrong_use", 401, false, "The token is not an access token",
         "Send the access token, not the id token.";
     TOKEN_ALGORITHM = "token_algorithm", 401, false, "The token is not signed with RS256",
-        "Get an access token of this installation.";
+        "Get an access token from this installation.";
     TOKEN_UNKNOWN_KEY = "token_unknown_key", 401, false, "The token is signed with an unknown key",
-        "Get a new access token: the issuer's keys may have changed.";
-    TOKEN_REVOKED = "token_revoked", 401, false, "The token was taken back",
-        "Ask for a new one.";
+        "Get a new access token; the issuer's keys may have changed.";
+    TOKEN_REVOKED = "token_revoked", 401, false, "The token was revoked",
+        "Ask for a new token.";
     NO_ROLE = "no_role", 403, false, "The token names no role",
-        "It needs the group Manager or Staff, or the scope stockline/commands, stockline/read or stockline/manage.";
-    FORBIDDEN = "forbidden", 403, false, "The token has no right to this",
-        "detail names the right that is missing.";
+        "The token needs the group Manager or Staff, or the scope stockline/commands, stockline/read or stockline/manage.";
+    FORBIDDEN = "forbidden", 403, false, "The token lacks a right",
+        "detail names the missing right.";
     FORBIDDEN_COMMAND = "forbidden_command", 403, false, "The token may not submit this command",
-        "Managers may submit every type; staff_may can allow Staff more.";
+        "Managers may submit every type of command. The setting staff_may can allow Staff more.";
     FORBIDDEN_LOCATION = "forbidden_location", 403, false, "The token is bound to other locations",
-        "A token with location groups sees and acts only there.";
+        "A token with groups for locations sees and acts only at these.";
     NOT_FOUND = "not_found", 404, false, "There is nothing at this path",
         "/docs lists every path.";
     ITEM_NOT_FOUND = "item_not_found", 404, false, "There is no such item",
-        "Item ids are case-sensitive. An item that was just registered shows once its command is applied.";
+        "Item ids are case-sensitive. A new item is visible as soon as its command is applied.";
     LOCATION_NOT_FOUND = "location_not_found", 404, false, "There is no such location",
         "A manager registers it with PUT /v1/locations/{location_id}.";
     COMMAND_NOT_FOUND = "command_not_found", 404, false, "There is no such command",
-        "Nothing is known under this id, and no receipt proves that it was accepted. Sending the same command with the same id again is safe.";
-    LOGIN_NOT_CONFIGURED = "login_not_configured", 404, false, "Nobody can log in here",
-        "Use a token: in standalone `stockline token` makes one; on AWS the ingress names the login by STOCKLINE_LOGIN_URL and STOCKLINE_LOGIN_CLIENT_ID.";
-    METHOD_NOT_ALLOWED = "method_not_allowed", 405, false, "The path does not take this method",
-        "The Allow header names those it takes.";
+        "No command is known under this id, and no receipt proves that it was accepted. It is safe to send the same command with the same id again.";
+    LOGIN_NOT_CONFIGURED = "login_not_configured", 404, false, "People can't log in here",
+        "Use a token: with the standalone program, `stockline token` makes one. On AWS, the login is configured by STOCKLINE_LOGIN_URL and STOCKLINE_LOGIN_CLIENT_ID.";
+    METHOD_NOT_ALLOWED = "method_not_allowed", 405, false, "The path does not accept this method",
+        "The Allow header names the methods that it accepts.";
     REQUEST_TIMEOUT = "request_timeout", 408, true, "The body did not arrive in time",
-        "Send it again; commands under the same ids.";
+        "Send it again, and commands with the same ids.";
     COMMAND_ID_REUSED = "command_id_reused", 409, false, "The id belongs to another command",
-        "Another payload was decided under this id; holder shows it. Give the new command an id of its own.";
+        "A command with other content was decided under this id; holder shows it. Give the new command an id of its own.";
     ALREADY_APPLIED = "already_applied", 409, false, "The command took effect",
         "There is nothing to resubmit.";
     ALREADY_RESUBMITTED = "already_resubmitted", 409, false, "The command was resubmitted",
-        "Look at the resubmission under status_url; if it was refused too, resubmit that one.";
+        "Look at the resubmission at status_url. If it was refused too, resubmit that one.";
     NOT_RESUBMITTABLE = "not_resubmittable", 409, false, "The command can't be resubmitted",
         "detail says why, and what to do instead: submit a new command, or retry a resubmission that was set aside.";
     OUTCOME_MISSING = "outcome_missing", 410, false, "The command was accepted and has no outcome",
-        "It is older than the queue keeps messages. This is counted and must be looked into; sending it again under the same id is safe.";
+        "It was accepted longer ago than the queue keeps messages. This is counted, and an operator must find the cause. It is safe to send the command again with the same id.";
     BODY_TOO_LARGE = "body_too_large", 413, false, "The body is too large",
-        "Send fewer commands at a time; /v1/limits names the bound.";
+        "Send fewer commands at once; /v1/limits names the bound.";
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type", 415, false, "The body is not application/json",
         "Send Content-Type: application/json, and no Content-Encoding.";
     INVALID_COMMAND = "invalid_command", 422, false, "The command is not valid",
-        "errors names every fault by JSON pointer. Nothing was queued; mend it and send it.";
+        "errors names every fault by JSON pointer. The command was not queued; correct it and send it again.";
     INVALID_BODY = "invalid_body", 422, false, "The body does not have the right shape",
         "errors names every fault by JSON pointer.";
     TOO_MANY_COMMANDS = "too_many_commands", 422, false, "The batch has too many commands",
         "Send it in several requests; /v1/limits names the bound.";
     DUPLICATE_IN_REQUEST = "duplicate_in_request", 422, false, "Two lines have the same item and command id",
-        "None of them was queued. Give each command its own id.";
-    RATE_LIMITED = "rate_limited", 429, true, "The token makes requests too fast",
-        "Wait as long as Retry-After says. Batches carry up to 500 commands in one request.";
-    INTERNAL_ERROR = "internal_error", 500, true, "Something broke here",
-        "It was logged. Sending commands again under the same ids is safe.";
-    STORE_UNREADABLE = "store_unreadable", 500, false, "The stock store holds what this version can't read",
-        "Tell the operator: the log has the details.";
-    OVERLOADED = "overloaded", 503, true, "There is too much to do",
-        "Nothing was taken. Wait as long as Retry-After says and send the same again.";
+        "Neither of them was queued. Give each command an id of its own.";
+    RATE_LIMITED = "rate_limited", 429, true, "The token makes too many requests",
+        "Wait as long as Retry-After says. A batch has up to 500 commands in one request.";
+    INTERNAL_ERROR = "internal_error", 500, true, "The server failed",
+        "The failure was logged. It is safe to send commands again with the same ids.";
+    STORE_UNREADABLE = "store_unreadable", 500, false, "The stock store holds data that this version can't read",
+        "Tell the operator; the log has the details.";
+    OVERLOADED = "overloaded", 503, true, "The server is overloaded",
+        "Nothing of the request was done. Wait as long as Retry-After says, and send the same request again.";
     QUEUE_UNAVAILABLE = "queue_unavailable", 503, true, "The command queue did not acknowledge",
-        "It may have been queued all the same: send the same command with the same id again, which is safe.";
+        "The command may be in the queue all the same. It is safe to send it again with the same id.";
     STORE_UNAVAILABLE = "store_unavailable", 503, true, "The stock store can't be read now",
-        "Commands are accepted all the same; reads come back when the store does.";
+        "Commands are accepted all the same. Reads work again as soon as the store does.";
     AUTH_UNAVAILABLE = "auth_unavailable", 503, true, "The keys that verify tokens can't be read now",
-        "Wait as long as Retry-After says and send the same again.";
+        "Wait as long as Retry-After says, and send the same request again.";
     NOT_READY = "not_ready", 503, true, "This process is starting or draining",
-        "Send requests to another one, or wait.";
+        "Send the request to another process, or wait.";
     TIMEOUT = "timeout", 503, true, "The request took too long",
-        "Commands may have been queued all the same: sending them again under the same ids is safe.";
+        "Commands may be in the queue all the same. It is safe to send them again with the same ids.";
 }

@@ -8,7 +8,7 @@ use crate::app::Shared;
 use crate::problem::{Problem, codes};
 use crate::view::{Health, LimitsView, LoginView};
 
-/// The bounds of this installation. Needs no token.
+/// Returns the bounds of this installation. Needs no token.
 #[utoipa::path(
     get,
     path = "/v1/limits",
@@ -21,7 +21,7 @@ pub(crate) async fn limits(read: Read) -> Result<Response, Problem> {
     read.answer(&LimitsView::from(&read.app.limits))
 }
 
-/// Where people get a token. `stockline login` begins here. Needs no token.
+/// Returns where people get a token. `stockline login` begins here. Needs no token.
 #[utoipa::path(
     get,
     path = "/v1/login",
@@ -30,38 +30,39 @@ pub(crate) async fn limits(read: Read) -> Result<Response, Problem> {
     responses(
         (status = 200, description = "The endpoints and the client", body = LoginView<'static>),
         (status = 400, description = "`invalid_parameter`"),
-        (status = 404, description = "`login_not_configured`: this installation's tokens come another way"),
+        (status = 404, description = "`login_not_configured`: people can't log in here, and get their tokens in another way"),
     ),
 )]
 pub(crate) async fn login(read: Read) -> Result<Response, Problem> {
     read.params(&[]).finish()?;
     match &read.app.login {
         Some(login) => read.answer(&LoginView::from(login)),
-        None => Err(Problem::new(codes::LOGIN_NOT_CONFIGURED, "nobody can log in here; ask a manager for a token")),
+        None => Err(Problem::new(codes::LOGIN_NOT_CONFIGURED, "people can't log in here; ask a manager for a token")),
     }
 }
 
-/// Is the process alive? Depends on nothing. Needs no token.
+/// Answers while the process is alive. It depends on nothing else. Needs no token.
 #[utoipa::path(
     get,
     path = "/healthz",
     tag = "About",
     security(()),
-    responses((status = 200, description = "It is", body = Health)),
+    responses((status = 200, description = "The process is alive", body = Health)),
 )]
 pub(crate) async fn healthz() -> Result<Response, Problem> {
     answer::json(StatusCode::OK, &Health { status: "ok" })
 }
 
-/// Is it to be sent requests? Not before start-up is done, and not while it drains. A store that is down does not make
-/// it unready: commands are accepted all the same. Needs no token.
+/// Answers whether the process should be sent requests. It is ready after its start and until it drains.
+///
+/// If the stock store is down, the process is still ready, because it accepts commands all the same. Needs no token.
 #[utoipa::path(
     get,
     path = "/readyz",
     tag = "About",
     security(()),
     responses(
-        (status = 200, description = "It is", body = Health),
+        (status = 200, description = "The process is ready", body = Health),
         (status = 503, description = "`not_ready`"),
     ),
 )]

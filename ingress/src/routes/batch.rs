@@ -17,7 +17,7 @@ use crate::receipt::Standing;
 use crate::view::{BatchAnswer, BatchLine, OutcomeView, Viewer};
 use crate::{answer, body, wait};
 
-/// A line that is not a command, or not one that the caller may submit.
+/// A line that is not a valid command, or that the caller may not submit.
 struct InvalidLine {
     /// The line's id, if it can be read.
     command_id: Option<CommandId>,
@@ -28,22 +28,22 @@ type ParsedLine = Result<Command, InvalidLine>;
 
 /// Submits up to 500 commands, each with its own id.
 ///
-/// Every line is answered in input order and stands alone: what is invalid or failed harms no other line, except that
-/// when a line fails, the later ones of its item fail too, so that their order is kept. Sending the whole batch
-/// again is safe. An `Idempotency-Key` has no meaning here.
+/// Every line is answered on its own, in input order. An invalid or failed line does not affect the others, with one
+/// exception: when a line fails, the later lines of its item fail too, so that their order is kept. It is safe to send the
+/// whole batch again. An `Idempotency-Key` is ignored here.
 #[utoipa::path(
     post,
     path = "/v1/commands/batch",
     tag = "Commands",
     params(
-        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds (at most 20) for the outcomes", example = "wait=5"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: waits up to N seconds (at most 20) for the outcomes", example = "wait=5"),
     ),
     request_body(content = inline(crate::view::BatchSchema), content_type = "application/json"),
     responses(
         (status = 200, description = "With `Prefer: wait`: every queued line has its outcome", body = BatchAnswer<'static>),
-        (status = 202, description = "At least one line is queued, or none could be. A line that is `invalid` has its problem: `invalid_command`, `forbidden_command`, `forbidden_location`, `duplicate_in_request`, with `Prefer: wait` also `command_id_reused`; one that is `failed` has `queue_unavailable`", body = BatchAnswer<'static>),
+        (status = 202, description = "At least one line is queued, or no line is valid. An `invalid` line has its problem: `invalid_command`, `forbidden_command`, `forbidden_location`, `duplicate_in_request`, with `Prefer: wait` also `command_id_reused`. A `failed` line has `queue_unavailable`", body = BatchAnswer<'static>),
         (status = 422, description = "`invalid_body`, `too_many_commands`: nothing was queued"),
-        (status = 503, description = "`queue_unavailable`: no line reached the queue; `overloaded`: nothing was taken"),
+        (status = 503, description = "`queue_unavailable`: no line reached the queue; `overloaded`: nothing of the request was done"),
     ),
 )]
 pub(crate) async fn submit_batch(
@@ -109,7 +109,7 @@ fn parse_lines(app: &App, caller: &Caller, bytes: &[u8]) -> Result<Vec<ParsedLin
 fn parse_line(app: &App, caller: &Caller, context: &mut ParseContext, index: usize, json: &Json<'_>) -> ParsedLine {
     use std::fmt::Write as _;
     context.pointer.clear();
-    // Writing to a String does not fail.
+    // Writing to a String can't fail.
     let _ = write!(context.pointer, "/commands/{index}");
     let command = parse_command(json, context)
         .map_err(|faults| InvalidLine { command_id: readable_id(json), problem: Problem::invalid_command(faults) })?;
@@ -128,18 +128,18 @@ fn readable_id(json: &Json<'_>) -> Option<CommandId> {
     })
 }
 
-/// Both of two lines with the same item and id are the caller's fault: which one was meant can't be told.
+/// Refuses every line whose item and id another line has too, because it is not known which one was meant.
 fn refuse_duplicates(lines: &mut [ParsedLine]) {
     let mut first: HashMap<(&ItemId, CommandId), usize> = HashMap::with_capacity(lines.len());
-    let mut twins: Vec<(usize, usize)> = Vec::new();
+    let mut duplicates: Vec<(usize, usize)> = Vec::new();
     for (index, line) in lines.iter().enumerate() {
         if let Ok(command) = line
             && let Some(earlier) = first.insert((&command.item_id, command.command_id), index)
         {
-            twins.push((earlier, index));
+            duplicates.push((earlier, index));
         }
     }
-    for (earlier, later) in twins {
+    for (earlier, later) in duplicates {
         for (line, other) in [(earlier, later), (later, earlier)] {
             let id = match &lines[line] {
                 Ok(command) => command.command_id,
@@ -150,9 +150,11 @@ fn refuse_duplicates(lines: &mut [ParsedLine]) {
                 code: "duplicate_in_request",
                 detail: format!("is also the id of line {other}, for the same item"),
             };
-            let problem =
-                Problem::new(codes::DUPLICATE_IN_REQUEST, "the line was not queued; give each command its own id")
-                    .with_faults(vec![fault]);
+            let problem = Problem::new(
+                codes::DUPLICATE_IN_REQUEST,
+                "the line was not queued; give each command an id of its own",
+            )
+            .with_faults(vec![fault]);
             lines[line] = Err(InvalidLine { command_id: Some(id), problem });
         }
     }

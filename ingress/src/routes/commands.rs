@@ -7,20 +7,20 @@ use crate::access::Caller;
 use crate::problem::Problem;
 use crate::view::{CommandPage, OutcomeView};
 
-/// Commands that were refused or set aside, newest first.
+/// Lists commands that were refused or set aside, newest first.
 ///
-/// Nobody's refused sales vanish: what is listed here can be resubmitted. The list may lag a little. For a token bound to several
-/// locations a page may be shorter than `limit`; go on while there is a `next_cursor`.
+/// No refused sale is lost: a Manager can resubmit the commands of this list. The list may lag a little. If a token is bound
+/// to several locations, a page may be shorter than `limit`; continue while there is a `next_cursor`.
 #[utoipa::path(
     get,
     path = "/v1/commands",
     tag = "Commands",
     params(
         ("status" = Option<String>, Query, description = "`rejected` (the default) or `dead_lettered`", example = "rejected"),
-        ("code" = Option<String>, Query, description = "Only rejections of this code", example = "insufficient_stock"),
+        ("code" = Option<String>, Query, description = "Only rejections with this code", example = "insufficient_stock"),
         ("location_id" = Option<String>, Query, description = "Only commands that name this location (the giving side of a transfer)", example = "shop-1"),
-        ("since" = Option<String>, Query, description = "Only those settled at or after this time", format = DateTime),
-        ("all" = Option<bool>, Query, description = "`true`: those that were resubmitted or discarded too"),
+        ("since" = Option<String>, Query, description = "Only commands settled at or after this time", format = DateTime),
+        ("all" = Option<bool>, Query, description = "`true`: also commands that were resubmitted or discarded"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given"),
     ),

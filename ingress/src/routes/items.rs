@@ -8,21 +8,22 @@ use crate::access::Caller;
 use crate::problem::{Problem, codes};
 use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeView};
 
-/// Items with their levels, by name.
+/// Lists items with their levels, by name.
 ///
-/// The list may lag a little. A token bound to locations sees every item with only its own levels, and `on_hand` sums those.
+/// The list may lag a little. If a token is bound to locations, every item shows only its levels there, and `on_hand` is
+/// their sum.
 #[utoipa::path(
     get,
     path = "/v1/items",
     tag = "Stock",
     params(
-        ("barcode" = Option<String>, Query, description = "The item that has this barcode", example = "4006381333931"),
-        ("name_prefix" = Option<String>, Query, description = "Items whose name begins so, whatever its case", example = "cola"),
+        ("barcode" = Option<String>, Query, description = "The item with this barcode", example = "4006381333931"),
+        ("name_prefix" = Option<String>, Query, description = "Items whose name begins with this text; case does not matter", example = "cola"),
         ("category" = Option<String>, Query, description = "Items of this category", example = "drinks"),
-        ("archived" = Option<bool>, Query, description = "`true`: archived items instead of those in use"),
+        ("archived" = Option<bool>, Query, description = "`true`: archived items instead of active ones"),
         ("updated_since" = Option<String>, Query, description = "Items whose catalogue record changed at or after this time", format = DateTime),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given. A page ends earlier where its items have many levels: it is the last where there is no `next_cursor`"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default. A page may be shorter if its items have many levels; only a page without `next_cursor` is the last"),
     ),
     responses(
         (status = 200, description = "A page", body = ItemPage<'static>),
@@ -48,9 +49,10 @@ pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Proble
     read.answer(&ItemPage { items, next_cursor: page.next_cursor.as_deref() })
 }
 
-/// One item with all its levels, read in one transaction.
+/// Returns one item with all its levels, read in one transaction.
 ///
-/// Once a command is `applied`, this shows it. A token bound to locations sees only its own levels, and `on_hand` sums those.
+/// It shows every command that is `applied`. If a token is bound to locations, the item shows only its levels there, and
+/// `on_hand` is their sum.
 #[utoipa::path(
     get,
     path = "/v1/items/{item_id}",
@@ -72,24 +74,24 @@ pub(crate) async fn item(caller: Caller, InPath(item_id): InPath<String>, read: 
     read.answer(&ItemView::of(&item, &caller.viewer()))
 }
 
-/// The movements of an item, newest first.
+/// Lists the movements of an item, newest first.
 ///
-/// For a token bound to several locations a page may be shorter than `limit`; go on while there is a `next_cursor`.
+/// If a token is bound to several locations, a page may be shorter than `limit`; continue while there is a `next_cursor`.
 #[utoipa::path(
     get,
     path = "/v1/items/{item_id}/movements",
     tag = "Stock",
     params(
         ("item_id" = String, Path, description = "The item", example = "cola-033"),
-        ("location_id" = Option<String>, Query, description = "Only there", example = "shop-1"),
+        ("location_id" = Option<String>, Query, description = "Only movements at this location", example = "shop-1"),
         ("from" = Option<String>, Query, description = "Recorded at or after this time", format = DateTime),
         ("to" = Option<String>, Query, description = "Recorded before this time", format = DateTime),
-        ("type" = Option<String>, Query, description = "Only of this command type", example = "sell"),
+        ("type" = Option<String>, Query, description = "Only movements of this command type", example = "sell"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
     ),
     responses(
-        (status = 200, description = "A page; empty for an item that does not exist", body = MovementPage<'static>),
+        (status = 200, description = "A page; empty if the item does not exist", body = MovementPage<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
         (status = 400, description = "`invalid_id`, `invalid_parameter`"),
         (status = 403, description = "`forbidden_location`"),
@@ -120,17 +122,17 @@ pub(crate) async fn movements(
     read.answer(&MovementPage { movements, next_cursor: page.next_cursor.as_deref() })
 }
 
-/// The stock of an item at a point in time: after the last movement recorded at or before it.
+/// Returns the stock of an item at a point in time: after the last movement that was recorded at or before it.
 #[utoipa::path(
     get,
     path = "/v1/items/{item_id}/stock",
     tag = "Stock",
     params(
         ("item_id" = String, Path, description = "The item", example = "cola-033"),
-        ("as_of" = Option<String>, Query, description = "The time; now unless given", format = DateTime, example = "2026-01-31T08:15:00Z"),
+        ("as_of" = Option<String>, Query, description = "The time; now by default", format = DateTime, example = "2026-01-31T08:15:00Z"),
     ),
     responses(
-        (status = 200, description = "The balances then", body = PointInTimeView<'static>),
+        (status = 200, description = "The balances at that time", body = PointInTimeView<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
         (status = 400, description = "`invalid_id`, `invalid_parameter`"),
         (status = 404, description = "`item_not_found`"),

@@ -16,21 +16,21 @@ use crate::problem::{Problem, codes};
 use crate::view::{LocationPage, LocationView, Viewer};
 
 const MAX_NAME_CHARS: usize = 200;
-/// Addresses of one location.
+/// Mail addresses of one location.
 const MAX_ALERT_EMAILS: usize = 20;
 /// RFC 5321, section 4.5.3.1.3, without the angle brackets.
 const MAX_EMAIL_BYTES: usize = 254;
 
-/// All locations, by id.
+/// Lists all locations, by id.
 ///
-/// `alert_emails` is shown to Managers only.
+/// Only Managers see `alert_emails`.
 #[utoipa::path(
     get,
     path = "/v1/locations",
     tag = "Locations",
     params(
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
     ),
     responses(
         (status = 200, description = "A page", body = LocationPage<'static>),
@@ -57,12 +57,13 @@ pub(crate) async fn locations(caller: Caller, read: Read) -> Result<Response, Pr
     read.answer(&LocationPage { locations, next_cursor })
 }
 
-/// Who may change a location sees all of its settings, so that what was read can be changed and put back.
+/// Returns what the caller may see of a location. A caller who may change it sees all of its settings, so that it can read,
+/// change and put them back.
 fn viewer_of(caller: &Caller, location_id: &LocationId) -> Viewer {
     Viewer { settings: caller.may_manage_location(location_id, true).is_ok(), ..caller.viewer() }
 }
 
-/// One location.
+/// Returns one location.
 #[utoipa::path(
     get,
     path = "/v1/locations/{location_id}",
@@ -93,7 +94,7 @@ pub(crate) async fn location(
 
 /// Registers a location, or replaces its settings.
 ///
-/// For Managers. A Manager bound to locations may change those and register none.
+/// For Managers. A Manager who is bound to locations may change these, and may register none.
 #[utoipa::path(
     put,
     path = "/v1/locations/{location_id}",
@@ -179,14 +180,14 @@ fn emails(members: &mut Members<'_>) -> Vec<String> {
             _ => members.faults.push(stockline_core::domain::Fault {
                 pointer: format!("/alert_emails/{index}"),
                 code: "invalid_value",
-                detail: "must be one mail address such as \"shop-1@example.com\"".into(),
+                detail: "must be a mail address such as \"shop-1@example.com\"".into(),
             }),
         }
     }
     emails
 }
 
-/// One plain address: enough to keep header injection and typing errors out; the mail provider judges the rest.
+/// Is this one plain address? The check prevents header injection and typing errors; the mail provider checks the rest.
 fn is_email(text: &str) -> bool {
     let plain = |c: char| {
         c.is_ascii_graphic() && !matches!(c, '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"' | '\\' | '[' | ']')

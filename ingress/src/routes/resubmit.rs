@@ -20,7 +20,7 @@ use crate::problem::{Problem, codes};
 use crate::receipt::status_url;
 use crate::view::{OutcomeView, QueuedView};
 
-/// What a resubmission corrects.
+/// The fields that a resubmission corrects.
 #[derive(Debug, Default)]
 struct Correction {
     item_id: Option<ItemId>,
@@ -30,25 +30,25 @@ struct Correction {
 
 /// Sends a refused command again, corrected.
 ///
-/// For Managers. It is queued under a new id, the UUIDv5 of the old one and its item, so that doing this twice does it once
-/// and answers as the first time. A movement keeps the time at which it occurred: one that named none occurred when it
-/// was first accepted, and by that its age is judged, however late it is corrected. The new command's outcome names the
-/// old one, and the old one is then marked as resubmitted.
+/// For Managers. The command is queued under a new id, the UUIDv5 of the old id and its item. So a second resubmission has no
+/// further effect, and gets the same answer. A movement keeps the time at which it occurred; without one, it occurred when it
+/// was first accepted. Its age is judged by that time, however late it is corrected. The outcome of the new command names
+/// the old one, which is then marked as resubmitted.
 #[utoipa::path(
     post,
     path = "/v1/items/{item_id}/commands/{command_id}/resubmit",
     tag = "Commands",
     params(
-        ("item_id" = String, Path, description = "The refused command's item", example = "cola-033"),
+        ("item_id" = String, Path, description = "The item of the refused command", example = "cola-033"),
         ("command_id" = String, Path, description = "The refused command", format = "uuid", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b"),
-        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds (at most 20) for the outcome", example = "wait=5"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: waits up to N seconds (at most 20) for the outcome", example = "wait=5"),
     ),
     request_body(content = inline(Option<crate::view::CorrectionSchema>), content_type = "application/json"),
     responses(
-        (status = 200, description = "With `Prefer: wait`: the outcome came in time", body = OutcomeView<'static>),
+        (status = 200, description = "With `Prefer: wait`: the outcome arrived in time", body = OutcomeView<'static>),
         (status = 202, description = "Durable in the queue, under a new id", body = QueuedView<'static>),
         (status = 404, description = "`command_not_found`"),
-        (status = 409, description = "`already_applied`; `already_resubmitted`: for another item, also one that came too late to replace another; `not_resubmittable`; with `Prefer: wait` also `command_id_reused`: it was resubmitted before with another correction"),
+        (status = 409, description = "`already_applied`; `already_resubmitted`: it was resubmitted for another item, or it is itself a resubmission that came too late; `not_resubmittable`; with `Prefer: wait` also `command_id_reused`: it was resubmitted before with another correction"),
         (status = 422, description = "`invalid_body`: every fault is named"),
         (status = 503, description = "`store_unavailable`, `queue_unavailable`, `overloaded`"),
     ),
@@ -68,7 +68,7 @@ pub(crate) async fn resubmit(
     let found = app.queries.records(std::slice::from_ref(&key)).await?;
     let viewer = caller.viewer();
     let Some(record) = found.into_iter().next().flatten().filter(|record| viewer.sees_record(record)) else {
-        return Err(Problem::new(codes::COMMAND_NOT_FOUND, "no command with an outcome is known under this id"));
+        return Err(Problem::new(codes::COMMAND_NOT_FOUND, "no command with an outcome has this id"));
     };
     let command = refused(&record)?;
     if let Some(old) = &record.resubmits {
@@ -89,7 +89,7 @@ pub(crate) async fn resubmit(
     accept(&app, &caller, command, Some(&record), &headers).await
 }
 
-/// The command of a record that may be resubmitted.
+/// Returns the command of a record, if it may be resubmitted.
 fn refused(record: &Record) -> Result<&Command, Problem> {
     if record.outcome.status == Status::Applied {
         return Err(Problem::new(codes::ALREADY_APPLIED, "the command took effect; there is nothing to resubmit"));
@@ -106,11 +106,12 @@ fn refused(record: &Record) -> Result<&Command, Problem> {
     })
 }
 
-/// A command that was replaced is not sent again, save as that very resubmission: it answers as the first time did (P7).
+/// Refuses a command that was replaced already. Only the same resubmission may be sent again; it gets the answer of the
+/// first time (P7).
 fn was_not_replaced(record: &Record, command: &Command) -> Result<(), Problem> {
     match &record.resubmitted_as {
         Some(by) if by.item_id != command.item_id || by.command_id != command.command_id => {
-            let detail = "the command was resubmitted; see status_url for what became of that";
+            let detail = "the command was resubmitted; the status of the resubmission is at status_url";
             let problem = Problem::new(codes::ALREADY_RESUBMITTED, detail);
             Err(problem.with_status_url(status_url(&by.item_id, by.command_id, "")))
         }
@@ -118,8 +119,8 @@ fn was_not_replaced(record: &Record, command: &Command) -> Result<(), Problem> {
     }
 }
 
-/// A resubmission that was refused because another was faster, or the command was applied after all, or that was set
-/// aside, never took that command's place: sent again it could take the same effect a second time.
+/// Refuses a resubmission that never replaced its command: another one was faster, the command was applied after all, or
+/// the resubmission was set aside. Sent again, it could apply the same effect a second time.
 async fn took_its_place(app: &App, old: &CommandKey, it: &CommandKey, status: Status) -> Result<(), Problem> {
     let of_old = CommandKey { item_id: old.item_id.clone(), command_id: old.command_id };
     let found = app.queries.records(&[of_old]).await?;
@@ -128,17 +129,18 @@ async fn took_its_place(app: &App, old: &CommandKey, it: &CommandKey, status: St
         return Ok(());
     }
     let problem = if status == Status::DeadLettered {
-        let detail = "the command was to replace the one under status_url and was set aside before it could: retry it \
-            with `dead-letters retry` once the cause is mended";
+        let detail = "the command was to replace the one at status_url and was set aside before it could; repair the \
+            cause, then retry it with `dead-letters retry`";
         Problem::new(codes::NOT_RESUBMITTABLE, detail)
     } else {
-        let detail = "the command was to replace another and came too late; see status_url for what became of that one";
+        let detail =
+            "the command was to replace another one and came too late; the status of that one is at status_url";
         Problem::new(codes::ALREADY_RESUBMITTED, detail)
     };
     Err(problem.with_status_url(status_url(&old.item_id, old.command_id, "")))
 }
 
-/// A resubmission that was set aside holds its id: queued again it would count as done.
+/// Refuses a resubmission that was set aside before: it holds the id, so that it would count as done.
 async fn was_not_set_aside(app: &App, command: &Command) -> Result<(), Problem> {
     let key = CommandKey { item_id: command.item_id.clone(), command_id: command.command_id };
     let found = app.queries.records(std::slice::from_ref(&key)).await?;
@@ -147,9 +149,9 @@ async fn was_not_set_aside(app: &App, command: &Command) -> Result<(), Problem> 
     };
     let detail = match letter.discarded_at {
         None => {
-            "its resubmission, under status_url, was set aside: retry that with `dead-letters retry` once the cause is mended"
+            "its resubmission, at status_url, was set aside; repair the cause, then retry that one with `dead-letters retry`"
         }
-        Some(_) => "its resubmission, under status_url, was set aside and discarded for good; submit a new one instead",
+        Some(_) => "its resubmission, at status_url, was set aside and discarded for good; submit a new one instead",
     };
     let problem = Problem::new(codes::NOT_RESUBMITTABLE, detail);
     Err(problem.with_status_url(status_url(&key.item_id, key.command_id, "")))
@@ -169,17 +171,17 @@ fn correction(json: &Json<'_>, command: &Command) -> Result<Correction, Problem>
         members.fault(
             "location_id",
             "invalid_value",
-            format!("a {kind} does not have one location to correct; submit a new command"),
+            format!("a {kind} does not have exactly one location to correct; submit a new command"),
         );
     }
     if correction.on_shortage.is_some() && !matches!(command.action, Action::Sell { .. }) {
-        members.fault("on_shortage", "invalid_value", format!("belongs to sell, and this is a {kind}"));
+        members.fault("on_shortage", "invalid_value", format!("is a field of sell, and this is a {kind}"));
     }
     let faults: Vec<Fault> = members.faults;
     if faults.is_empty() { Ok(correction) } else { Err(Problem::invalid_body(faults)) }
 }
 
-/// A policy by its word.
+/// A policy, parsed from its word.
 struct Policy(ShortagePolicy);
 
 impl FromStr for Policy {
@@ -191,8 +193,8 @@ impl FromStr for Policy {
     }
 }
 
-/// The new command. What the old one's clock said is fixed with the old acceptance: `sent_at` would be wrong with a
-/// new one, and a movement without `occurred_at` occurred when it was first accepted.
+/// Returns the new command. Its `occurred_at` is computed from the old clock and the old acceptance, because `sent_at` does
+/// not fit the new acceptance, and a movement without `occurred_at` occurred when it was first accepted.
 fn corrected(old: &Command, outcome: &Outcome, correction: Correction) -> Command {
     let mut command = old.clone();
     command.command_id = old.command_id.of_resubmission(&old.item_id);

@@ -18,11 +18,11 @@ use crate::receipt::{Standing, status_url};
 use crate::view::{OutcomeView, QueuedView, StatusAnswer, StatusLine};
 use crate::{answer, wait};
 
-/// What became of a command.
+/// Returns the status of a command.
 ///
-/// Answers the outcome; or `queued`, where the receipt proves that the command was accepted and a consistent read found no outcome
-/// yet. A receipt of another installation or command is as if it were not there. Without a receipt an id that
-/// nothing is known of is `404`, and sending the same command with the same id again is safe.
+/// The answer is the outcome. If there is none yet and the receipt proves that the command was accepted, it is `queued`.
+/// A receipt of another installation or another command is ignored. Without a receipt an unknown id is `404`, and it is safe
+/// to send the same command with the same id again.
 #[utoipa::path(
     get,
     path = "/v1/items/{item_id}/commands/{command_id}",
@@ -30,8 +30,8 @@ use crate::{answer, wait};
     params(
         ("item_id" = String, Path, description = "The item", example = "cola-033"),
         ("command_id" = String, Path, description = "The command", format = "uuid", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b"),
-        ("receipt" = Option<String>, Query, description = "As it came in `status_url`"),
-        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds (at most 20) for the outcome of a queued command", example = "wait=5"),
+        ("receipt" = Option<String>, Query, description = "The receipt from `status_url`"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: waits up to N seconds (at most 20) for the outcome of a queued command", example = "wait=5"),
     ),
     responses(
         (status = 200, description = "The outcome; or `queued`, with `Retry-After`", body = inline(crate::view::StatusSchema)),
@@ -40,7 +40,7 @@ use crate::{answer, wait};
         (status = 404, description = "`command_not_found`"),
         (status = 409, description = "`command_id_reused`, with the command that holds the id"),
         (status = 410, description = "`outcome_missing`"),
-        (status = 503, description = "`store_unavailable`: nothing can be said now"),
+        (status = 503, description = "`store_unavailable`: the status can't be read now"),
     ),
 )]
 pub(crate) async fn status(
@@ -62,7 +62,7 @@ pub(crate) async fn status(
         && let Some(mut found) = read.app.waiting.outcomes(vec![key.clone()], seconds).await
     {
         applied = Some(seconds);
-        // `queued` is said only after a consistent read; one that failed while waiting is none.
+        // `queued` needs a consistent read that succeeded, and the last one of the wait may have failed.
         let found = match found.pop().flatten() {
             None => record(&read.app, &key).await?,
             some => some,
@@ -89,24 +89,24 @@ async fn record(app: &App, key: &CommandKey) -> Result<Option<Record>, Problem> 
     Ok(app.queries.records(std::slice::from_ref(key)).await?.pop().flatten())
 }
 
-/// A line of the request.
+/// A command whose status is asked for.
 struct Wanted {
     key: CommandKey,
     receipt: Option<String>,
 }
 
-/// What became of up to 500 commands.
+/// Returns the status of up to 500 commands.
 ///
-/// Each line is answered by the rules of the single status, in input order.
+/// Each line follows the rules of the single status. The lines are in input order.
 #[utoipa::path(
     post,
     path = "/v1/commands/status",
     tag = "Commands",
     request_body(content = inline(crate::view::StatusesSchema), content_type = "application/json"),
     responses(
-        (status = 200, description = "One line each", body = StatusAnswer<'static>),
+        (status = 200, description = "One line for each command", body = StatusAnswer<'static>),
         (status = 422, description = "`invalid_body`, `too_many_commands`"),
-        (status = 503, description = "`store_unavailable`: nothing can be said now"),
+        (status = 503, description = "`store_unavailable`: the status can't be read now"),
     ),
 )]
 pub(crate) async fn statuses(

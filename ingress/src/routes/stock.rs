@@ -7,20 +7,20 @@ use crate::access::Caller;
 use crate::problem::Problem;
 use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
 
-/// Levels, by item and location: what is where, and what runs out.
+/// Lists levels, by item and location.
 ///
-/// The list may lag a little. For a token bound to several locations a page may be shorter than `limit`; go on while there is a
-/// `next_cursor`.
+/// The list may lag a little. If a token is bound to several locations, a page may be shorter than `limit`; continue while
+/// there is a `next_cursor`.
 #[utoipa::path(
     get,
     path = "/v1/stock",
     tag = "Stock",
     params(
-        ("location_id" = Option<String>, Query, description = "Only there", example = "shop-1"),
+        ("location_id" = Option<String>, Query, description = "Only levels at this location", example = "shop-1"),
         ("state" = Option<String>, Query, description = "`low`, `out` or `oversold`", example = "low"),
-        ("archived" = Option<bool>, Query, description = "`true`: levels of archived items too"),
+        ("archived" = Option<bool>, Query, description = "`true`: also levels of archived items"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
     ),
     responses(
         (status = 200, description = "A page", body = LevelPage<'static>),
@@ -47,15 +47,15 @@ pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Probl
     read.answer(&LevelPage { levels, next_cursor: page.next_cursor.as_deref() })
 }
 
-/// Alerts, newest first.
+/// Lists alerts, newest first.
 #[utoipa::path(
     get,
     path = "/v1/alerts",
     tag = "Stock",
     params(
-        ("location_id" = Option<String>, Query, description = "Only there", example = "shop-1"),
+        ("location_id" = Option<String>, Query, description = "Only alerts of this location", example = "shop-1"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
     ),
     responses(
         (status = 200, description = "A page", body = AlertPage<'static>),

@@ -14,25 +14,25 @@ use crate::{body, members};
 
 /// Submits one command.
 ///
-/// `202` means that it is durable in the queue. With `Prefer: wait=N` the outcome is answered with `200` where it comes in
-/// time. Sending the same command with the same id again is always safe: it takes effect once, and answers as the
-/// first time.
+/// `202` means that the command is durable in the queue. With `Prefer: wait=N` the answer is `200` with the outcome, if it
+/// arrives in time. It is always safe to send the same command with the same id again: it takes effect once, and the answer
+/// is the same.
 #[utoipa::path(
     post,
     path = "/v1/commands",
     tag = "Commands",
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "The command's id, quoted or bare, where the body has none; where both have one they must be equal", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b"),
-        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds (at most 20) for the outcome. Where too many requests wait already, the answer comes at once, without `Preference-Applied`", example = "wait=5"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The command's id, quoted or bare, if the body has none; if both have one, they must be equal", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: waits up to N seconds (at most 20) for the outcome. If too many requests wait already, the answer comes at once, without `Preference-Applied`", example = "wait=5"),
     ),
     request_body(content = inline(crate::view::CommandSchema), content_type = "application/json"),
     responses(
-        (status = 200, description = "With `Prefer: wait`: the outcome came in time", body = OutcomeView<'static>),
+        (status = 200, description = "With `Prefer: wait`: the outcome arrived in time", body = OutcomeView<'static>),
         (status = 202, description = "Durable in the queue", body = QueuedView<'static>, headers(
-            ("Location" = String, description = "Where to look for the outcome, with the receipt"),
-            ("Retry-After" = u64, description = "Seconds until a first look is worth it"),
+            ("Location" = String, description = "The address of the status, with the receipt"),
+            ("Retry-After" = u64, description = "Seconds to wait before asking for the status"),
         )),
-        (status = 400, description = "`malformed_json`: detail names line and column; `invalid_header`: the `Idempotency-Key` is no UUID"),
+        (status = 400, description = "`malformed_json`: detail names line and column; `invalid_header`: the `Idempotency-Key` is not a UUID"),
         (status = 409, description = "With `Prefer: wait`: `command_id_reused`, with the command that holds the id"),
         (status = 422, description = "`invalid_command`: every fault is named"),
     ),
@@ -58,7 +58,7 @@ pub(crate) async fn submit(
     accept(&app, &caller, command, None, &headers).await
 }
 
-/// The id of the `Idempotency-Key` header, quoted (a structured field) or bare.
+/// Returns the id of the `Idempotency-Key` header, which may be quoted (a structured field) or bare.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<CommandId>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();

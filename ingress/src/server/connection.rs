@@ -1,4 +1,4 @@
-//! A connection that may not be held without use.
+//! A connection that is closed when it stays idle.
 
 use std::future::Future as _;
 use std::io;
@@ -12,75 +12,78 @@ use axum::http::Version;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// How long a connection may be quiet between requests, or while its client takes an answer. Longer than the 60 s
-/// after which load balancers let go, so that they never send a request into a connection that we close.
+/// How long a connection may be idle between requests, or while its client reads an answer. Load balancers close an idle
+/// connection after 60 s; this is longer, so that they never send a request into a connection that we close.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// The requests of one connection, as its input and output need to know them.
+/// The requests of one connection, shared with its input and output.
 #[derive(Debug)]
 pub(super) struct Requests {
-    in_work: AtomicUsize,
+    in_progress: AtomicUsize,
     begun: AtomicUsize,
     http2: AtomicBool,
     connected: Instant,
-    /// Since when it has been of no use, in milliseconds after it connected.
-    useless_since_ms: AtomicU64,
+    /// Since when the connection is idle, in milliseconds after it connected.
+    idle_since_ms: AtomicU64,
 }
 
-/// A request in work, from its head to the head of its answer.
+/// A request in progress, from its head to the head of its answer.
 #[derive(Debug)]
-pub(super) struct InWork(Arc<Requests>);
+pub(super) struct InProgress(Arc<Requests>);
 
 impl Requests {
     pub(super) fn new() -> Self {
         Self {
-            in_work: AtomicUsize::new(0),
+            in_progress: AtomicUsize::new(0),
             begun: AtomicUsize::new(0),
             http2: AtomicBool::new(false),
             connected: Instant::now(),
-            useless_since_ms: AtomicU64::new(0),
+            idle_since_ms: AtomicU64::new(0),
         }
     }
 
-    /// For how long it has served nobody: no request in work, and nothing moved or a head on its way.
-    pub(super) fn of_no_use_for(&self) -> Duration {
-        if self.in_work.load(Ordering::Relaxed) > 0 {
+    /// Returns how long the connection is idle: without a request in progress, and without moving bytes or with an
+    /// incomplete head.
+    pub(super) fn idle_for(&self) -> Duration {
+        if self.in_progress.load(Ordering::Relaxed) > 0 {
             return Duration::ZERO;
         }
-        let since = Duration::from_millis(self.useless_since_ms.load(Ordering::Relaxed));
+        let since = Duration::from_millis(self.idle_since_ms.load(Ordering::Relaxed));
         self.connected.elapsed().saturating_sub(since)
     }
 
-    pub(super) fn begin(self: &Arc<Self>, version: Version) -> InWork {
-        self.in_work.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn begin(self: &Arc<Self>, version: Version) -> InProgress {
+        self.in_progress.fetch_add(1, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
         if version == Version::HTTP_2 {
             self.http2.store(true, Ordering::Relaxed);
         }
-        InWork(Arc::clone(self))
+        InProgress(Arc::clone(self))
     }
 }
 
-impl Drop for InWork {
+impl Drop for InProgress {
     fn drop(&mut self) {
-        self.0.in_work.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Input and output of a connection, ended with an error when a request's head takes longer than `header_timeout`, or
-/// nothing moves for [`IDLE_TIMEOUT`] while no request is in work. (How long requests take, and their bodies, is
-/// limited by the routes.) Hyper's own timeout would count the quiet between requests as a slow head, and does not
-/// cover the first bytes, by which it tells HTTP/2 from HTTP/1.
+/// The input and output of a connection. It ends with an error if the head of a request takes longer than
+/// `header_timeout`, or if no bytes move for [`IDLE_TIMEOUT`] while no request is in progress. (The router limits the
+/// time of requests and of their bodies.)
+///
+/// Hyper's own timeout would count the idle time between requests as a slow head. It also does not cover the first bytes,
+/// by which Hyper distinguishes HTTP/2 from HTTP/1.
 #[derive(Debug)]
 pub(super) struct TimedIo<S> {
     inner: S,
     requests: Arc<Requests>,
     header_timeout: Duration,
-    /// When bytes last moved, or the connection began.
+    /// When bytes last moved, or when the connection began.
     moved: Instant,
-    /// When the head of the request that is being read began.
+    /// When the first byte of the head that is being read arrived.
     head: Option<Instant>,
-    /// Requests whose head is behind us.
+    /// Requests whose head was read.
     begun: usize,
     alarm: Option<Pin<Box<Sleep>>>,
 }
@@ -91,8 +94,8 @@ impl<S> TimedIo<S> {
         Self { inner, requests, header_timeout, moved: now, head: Some(now), begun: 0, alarm: None }
     }
 
-    /// When the head that is on its way began. A client of HTTP/2 also sends what is no request, so only its first one
-    /// is timed.
+    /// Returns when the incomplete head began. An HTTP/2 client also sends bytes that belong to no request, so only its
+    /// first head is timed.
     fn timed_head(&self) -> Option<Instant> {
         self.head.filter(|_| !self.requests.http2.load(Ordering::Relaxed))
     }
@@ -101,36 +104,36 @@ impl<S> TimedIo<S> {
         self.timed_head().map_or(self.moved + IDLE_TIMEOUT, |began| began + self.header_timeout)
     }
 
-    fn note_use(&self) {
+    fn note_activity(&self) {
         let since = self.timed_head().unwrap_or(self.moved) - self.requests.connected;
         let since_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        self.requests.useless_since_ms.store(since_ms, Ordering::Relaxed);
+        self.requests.idle_since_ms.store(since_ms, Ordering::Relaxed);
     }
 
-    /// Is a request in work? Also notes whether the head that was being read became one.
-    fn is_working(&mut self) -> bool {
+    /// Is a request in progress? Also notes whether the head that was being read became one.
+    fn is_serving(&mut self) -> bool {
         let begun = self.requests.begun.load(Ordering::Relaxed);
         if begun != self.begun {
             self.begun = begun;
             self.head = None;
         }
-        self.requests.in_work.load(Ordering::Relaxed) > 0
+        self.requests.in_progress.load(Ordering::Relaxed) > 0
     }
 
-    /// Called where nothing can be read or written now: is the time over? Otherwise sees to being called again.
+    /// Is the time over? Called when no bytes can be read or written now. If not, it arranges to be called again.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let now = Instant::now();
-        let working = self.is_working();
-        if working {
+        let serving = self.is_serving();
+        if serving {
             self.moved = now;
         }
         let deadline = self.deadline();
-        if !working && deadline <= now {
-            return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client was quiet for too long"));
+        if !serving && deadline <= now {
+            return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client was idle for too long"));
         }
-        // Also while a request is in work: Hyper may not read again after it, since it was told to wait.
+        // Also while a request is in progress: after it Hyper may not read again, because the last read was pending.
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        // One that is too early only looks again: setting it back after every request would cost more.
+        // An early alarm only looks again. Resetting it after every request would cost more.
         if alarm.deadline() > deadline {
             alarm.as_mut().reset(deadline);
         }
@@ -143,10 +146,10 @@ impl<S> TimedIo<S> {
     fn has_moved(&mut self, read: bool) {
         let now = Instant::now();
         self.moved = now;
-        if !self.is_working() && read {
+        if !self.is_serving() && read {
             self.head.get_or_insert(now);
         }
-        self.note_use();
+        self.note_activity();
     }
 
     fn or_deadline<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {

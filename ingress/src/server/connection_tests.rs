@@ -24,7 +24,7 @@ struct Client {
     served: JoinHandle<Duration>,
 }
 
-/// A connection that is served until it ends; the task answers how long that was.
+/// Serves a connection until it ends; the task returns how long that took.
 fn connect() -> Client {
     let router = Router::new()
         .route("/hello", get(async || "hello"))
@@ -40,7 +40,7 @@ fn connect() -> Client {
             }),
         );
     let server =
-        Server { http: http(), router, tls: None, header_timeout: HEADER_TIMEOUT, crowd: watch::Sender::new(()) };
+        Server { http: http(), router, tls: None, header_timeout: HEADER_TIMEOUT, reclaim: watch::Sender::new(()) };
     let (stream, theirs) = tokio::io::duplex(PIPE_BYTES);
     let (phase, phases) = watch::channel(Phase::Serving);
     let began = Instant::now();
@@ -96,7 +96,7 @@ async fn a_head_is_timed_from_its_first_byte() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_in_work_is_not_cut_off_nor_its_slow_body() {
+async fn a_request_in_progress_and_its_slow_body_are_not_cut_off() {
     let mut client = connect();
     client.stream.write_all(b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let mut head = [0; 15];
@@ -113,7 +113,7 @@ async fn a_request_in_work_is_not_cut_off_nor_its_slow_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_takes_no_answer_is_cut_off() {
+async fn a_client_that_does_not_read_its_answer_is_cut_off() {
     let mut client = connect();
     client.stream.write_all(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let mut some = [0; PIPE_BYTES];
@@ -136,7 +136,7 @@ fn http2_request() -> Vec<u8> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn http2_is_served_and_its_chatter_is_no_slow_head() {
+async fn http2_is_served_and_its_control_frames_are_no_slow_head() {
     let mut client = connect();
     client.stream.write_all(&http2_request()).await.unwrap();
     client.hello().await;
@@ -160,7 +160,7 @@ async fn http2_is_served_and_its_chatter_is_no_slow_head() {
     assert_eq!(partial.served.await.unwrap().as_secs(), 10, "a preface is no request");
 }
 
-/// What a request may send before a handler takes any of it, by the server's own settings (RFC 9113, 6.5 and 6.9).
+/// The server's settings bound the bytes that a request may send before a handler reads them (RFC 9113, 6.5 and 6.9).
 #[tokio::test(start_paused = true)]
 async fn http2_reads_no_more_ahead_of_a_body_than_http1() {
     let mut client = connect();

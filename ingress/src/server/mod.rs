@@ -1,4 +1,4 @@
-//! Serves HTTP/1.1 and HTTP/2, plain or over TLS, with every connection bounded in number and in time.
+//! Serves HTTP/1.1 and HTTP/2, plain or over TLS, with a bound on the number of connections and on the time of each.
 
 mod connection;
 mod open_files;
@@ -38,33 +38,33 @@ use crate::error::IngressError;
 
 /// Time for a TLS handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of a request's head, and of what is read ahead of a body.
+/// Bytes of the head of a request, and bytes of a body that are read ahead.
 pub const HEAD_BYTES: usize = 64 * 1024;
-/// Requests in work at once on one HTTP/2 connection.
+/// Requests in progress at once on one HTTP/2 connection.
 pub const HTTP2_STREAMS: u32 = 100;
 /// Connections that may wait to be accepted; the system may allow fewer (Linux 4,096, by `net.core.somaxconn`).
 const BACKLOG: u32 = 4_096;
-/// How long connections may take to be closed once the drain is over.
+/// How long connections may take to close after the drain.
 const CLOSE: Duration = Duration::from_secs(1);
-/// While all connections are taken, those give way that were of no use for so long: no request in work, nothing moved, or
-/// the handshake or the head of a request begun and not ended.
-pub const GIVE_WAY_AFTER: Duration = Duration::from_secs(2);
-/// How often they are asked to.
-const GIVE_WAY_EVERY: Duration = Duration::from_millis(500);
-/// Pause after an accept that failed for want of files or memory.
+/// While all connections are taken, a connection is closed after it was idle for this time: it had no request in progress
+/// and moved no bytes, or did not end its handshake or the head of a request.
+pub const RECLAIM_AFTER: Duration = Duration::from_secs(2);
+/// How often idle connections are looked for while all are taken.
+const RECLAIM_EVERY: Duration = Duration::from_millis(500);
+/// The pause after an accept failed because files or memory ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Listens, with room for all tills of a chain to come back at once.
+/// Listens at an address. The backlog has room for all tills of a chain that reconnect at once.
 ///
 /// # Errors
-/// An address that is taken, not ours, or not allowed to this user.
+/// The address is in use, is not one of this machine, or is not allowed to this user.
 pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // Connections of a process that ended are no reason not to start the next one; elsewhere it would share the port.
+    // The connections of an ended process must not stop the next one from starting. Elsewhere the option shares the port.
     socket.set_reuseaddr(cfg!(unix))?;
     socket.bind(address)?;
-    // No more than may be open: behind a longer line of connections of no use, a till would wait for several times
-    // [`GIVE_WAY_AFTER`].
+    // No more than may be open: behind a longer queue of idle connections, a till would wait for several times
+    // [`RECLAIM_AFTER`].
     let fit = open_files::files_for_connections().and_then(|fit| u32::try_from(fit).ok());
     socket.listen(fit.map_or(BACKLOG, |fit| fit.min(BACKLOG)))
 }
@@ -72,31 +72,35 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// How connections are served.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// Serve HTTPS with these files.
+    /// The files to serve HTTPS with; `None` serves plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// Open connections, at least 1; more wait in the listener's backlog, and who is of no use gives way to them.
+    /// Open connections, at least 1. Further ones wait in the listener's backlog, and idle ones are closed for them.
     pub connections: usize,
-    /// Time to send a request's head.
+    /// Time to send the head of a request.
     pub header_timeout: Duration,
-    /// How long requests in work may take after shutdown was asked for.
+    /// How long requests in progress may take after a shutdown request.
     pub drain: Duration,
 }
 
-/// What connections do: goes forward only.
+/// The phase of the server, which only moves forward.
+///
+/// ```text
+/// Serving ──shutdown requested──▶ Draining ──the drain is over──▶ Closed
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Serving,
-    /// Finish the request in work, take no other.
+    /// Connections finish their requests in progress and accept no others.
     Draining,
-    /// The drain is over.
+    /// Connections are cut off.
     Closed,
 }
 
-/// Serves until shutdown is asked for; then accepts no more, lets requests in work finish for [`ServeOptions::drain`],
-/// and closes what is left. Failing accepts and connections never end it.
+/// Serves until a shutdown is requested. Then it accepts no more connections, lets requests in progress finish for
+/// [`ServeOptions::drain`], and closes the remaining connections. Failures of accepts and connections never end it.
 ///
 /// # Errors
-/// [`IngressError::Config`] where the TLS files can't be used.
+/// [`IngressError::Config`] if the TLS files can't be used.
 pub async fn serve(
     router: Router,
     listener: TcpListener,
@@ -109,17 +113,17 @@ pub async fn serve(
     let (phase, phases) = watch::channel(Phase::Serving);
     let server = Arc::new(Server {
         http: http(),
-        // So that routes are put together once and not for every request.
+        // Builds the routes once instead of for every request.
         router: router.with_state(()),
         tls,
         header_timeout: options.header_timeout,
-        crowd: watch::Sender::new(()),
+        reclaim: watch::Sender::new(()),
     });
     loop {
         let accepted = tokio::select! {
             biased;
             () = shutdown.requested() => break,
-            accepted = accept(&listener, &permits, &server.crowd) => accepted,
+            accepted = accept(&listener, &permits, &server.reclaim) => accepted,
         };
         if let Some((stream, permit)) = accepted {
             let (server, phases) = (Arc::clone(&server), phases.clone());
@@ -133,25 +137,25 @@ pub async fn serve(
     phase.send_replace(Phase::Draining);
     if tokio::time::timeout(options.drain, permits.acquire_many(most)).await.is_err() {
         let open = most as usize - permits.available_permits();
-        tracing::warn!(connections = open, drain = ?options.drain, "requests in work did not finish in time and are cut off");
+        tracing::warn!(connections = open, drain = ?options.drain, "requests in progress did not finish in time and are cut off");
         phase.send_replace(Phase::Closed);
-        // They only have to be dropped; one that hangs is left to the end of the process.
+        // They only have to be dropped. One that hangs ends with the process.
         let _ = tokio::time::timeout(CLOSE, permits.acquire_many(most)).await;
     }
     Ok(())
 }
 
-/// The next connection, once there is room for it; `None` after a failure that is over. Safe to drop.
+/// Accepts the next connection as soon as a place is free; returns `None` after a failure that has passed. Safe to drop.
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-    crowd: &watch::Sender<()>,
+    reclaim: &watch::Sender<()>,
 ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let permit = loop {
-        match tokio::time::timeout(GIVE_WAY_EVERY, Arc::clone(permits).acquire_owned()).await {
-            // Never closed, so this can't fail.
+        match tokio::time::timeout(RECLAIM_EVERY, Arc::clone(permits).acquire_owned()).await {
+            // The semaphore is never closed, so this can't fail.
             Ok(permit) => break permit.ok()?,
-            Err(_) => crowd.send_replace(()),
+            Err(_) => reclaim.send_replace(()),
         }
     };
     match listener.accept().await {
@@ -166,7 +170,7 @@ async fn accept(
     }
 }
 
-/// Errors of a connection that ended before it was accepted; others (too many open files, no memory) stay for a while.
+/// Did the connection end before it was accepted? Other errors (too many open files, no memory) stay for a while.
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -179,51 +183,51 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 fn http() -> Builder<TokioExecutor> {
     let mut http = Builder::new(TokioExecutor::new());
-    // Slow heads are seen to by `TimedIo`.
+    // `TimedIo` cuts off slow heads.
     http.http1().header_read_timeout(None).max_buf_size(HEAD_BYTES);
     http.http2().max_concurrent_streams(HTTP2_STREAMS).max_header_list_size(HEAD_BYTES as u32);
-    // What is read ahead of bodies that wait for room: of one request, and of all of a connection.
+    // Bounds the bytes that are read ahead of bodies that wait: for one request, and for a whole connection.
     http.http2().initial_stream_window_size(HEAD_BYTES as u32).initial_connection_window_size(2 * HEAD_BYTES as u32);
     http
 }
 
-/// What all connections share.
+/// The state that all connections share.
 struct Server {
     http: Builder<TokioExecutor>,
     router: Router,
     tls: Option<TlsAcceptor>,
     header_timeout: Duration,
-    /// Says that somebody waits for a connection.
-    crowd: watch::Sender<()>,
+    /// Signals that a client waits for a connection.
+    reclaim: watch::Sender<()>,
 }
 
 impl Server {
     async fn connection(&self, stream: TcpStream, mut phases: watch::Receiver<Phase>) {
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "the connection was gone before it was served");
+            tracing::debug!(%error, "the connection ended before it was served");
             return;
         }
         let Some(tls) = &self.tls else { return self.http(stream, phases).await };
-        if let Some(stream) = self.shake(tls, stream, &mut phases).await {
+        if let Some(stream) = self.handshake(tls, stream, &mut phases).await {
             self.http(stream, phases).await;
         }
     }
 
-    /// The TLS handshake of a connection; `None` where it came to nothing.
-    async fn shake(
+    /// Makes the TLS handshake of a connection; returns `None` if it failed.
+    async fn handshake(
         &self,
         tls: &TlsAcceptor,
         stream: TcpStream,
         phases: &mut watch::Receiver<Phase>,
     ) -> Option<TlsStream<TcpStream>> {
         let begun = Instant::now();
-        let mut crowd = self.crowd.subscribe();
-        let mut shaking = pin!(tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)));
+        let mut reclaim = self.reclaim.subscribe();
+        let mut handshake = pin!(tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)));
         loop {
             tokio::select! {
                 biased;
-                shaken = &mut shaking => {
-                    return match shaken {
+                done = &mut handshake => {
+                    return match done {
                         Ok(Ok(stream)) => Some(stream),
                         Ok(Err(error)) => {
                             tracing::debug!(%error, "a TLS handshake failed");
@@ -235,13 +239,13 @@ impl Server {
                         }
                     };
                 }
-                Ok(()) = crowd.changed() => {
-                    if begun.elapsed() >= GIVE_WAY_AFTER {
-                        tracing::debug!("a TLS handshake gives way");
+                Ok(()) = reclaim.changed() => {
+                    if begun.elapsed() >= RECLAIM_AFTER {
+                        tracing::debug!("a TLS handshake is cut off for a waiting client");
                         return None;
                     }
                 }
-                // It has not sent a request yet.
+                // The client has not sent a request yet.
                 _ = phases.wait_for(|phase| *phase != Phase::Serving) => return None,
             }
         }
@@ -254,17 +258,17 @@ impl Server {
         let requests = Arc::new(Requests::new());
         let io = TokioIo::new(TimedIo::new(stream, Arc::clone(&requests), self.header_timeout));
         let service = service_fn(|request: Request<Incoming>| {
-            let in_work = requests.begin(request.version());
+            let in_progress = requests.begin(request.version());
             let answer = self.router.clone().call(request);
             async move {
                 let answer = answer.await;
-                drop(in_work);
+                drop(in_progress);
                 answer
             }
         });
         let connection = self.http.serve_connection(io, service);
         tokio::pin!(connection);
-        let mut crowd = self.crowd.subscribe();
+        let mut reclaim = self.reclaim.subscribe();
         loop {
             let phase = *phases.borrow_and_update();
             match phase {
@@ -280,9 +284,9 @@ impl Server {
                     }
                     return;
                 }
-                Ok(()) = crowd.changed() => {
-                    if requests.of_no_use_for() >= GIVE_WAY_AFTER {
-                        tracing::debug!("a connection of no use gives way");
+                Ok(()) = reclaim.changed() => {
+                    if requests.idle_for() >= RECLAIM_AFTER {
+                        tracing::debug!("an idle connection is closed for a waiting client");
                         return;
                     }
                 }

@@ -1,23 +1,27 @@
-/// Files that the process opens besides connections: databases, keys, its own calls.
+/// Files that the process opens besides its connections: databases, keys, outgoing calls.
 const OTHER_FILES: usize = 128;
 
-/// How many connections this process may have open of those that are wanted: each is a file, and a server that has none
-/// left can't even open its database. At least 1.
+/// Returns how many of the wanted connections this process may have open, at least 1. Each connection is a file, and a
+/// server without a free file can't even open its database.
 pub fn connections_that_fit(wanted: usize) -> usize {
     let fit = files_for_connections().unwrap_or(wanted);
     if fit < wanted {
-        tracing::info!(connections = fit, wanted, "fewer connections: raise the limit of open files for more");
+        tracing::info!(
+            connections = fit,
+            wanted,
+            "the limit of open files allows fewer connections than configured; raise it for more"
+        );
     }
     fit.min(wanted)
 }
 
-/// At least 1; `None` where there is no limit.
+/// Returns how many files connections may use, at least 1; `None` if there is no limit.
 pub(super) fn files_for_connections() -> Option<usize> {
     let files = std::fs::read_to_string("/proc/self/limits").ok().and_then(|limits| open_files(&limits))?;
     Some(files.saturating_sub(OTHER_FILES).max(1))
 }
 
-/// The soft limit; `None` where there is none.
+/// Returns the soft limit of open files; `None` if there is none.
 fn open_files(limits: &str) -> Option<usize> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()

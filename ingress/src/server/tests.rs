@@ -18,7 +18,7 @@ struct Running {
     address: SocketAddr,
     trigger: ShutdownTrigger,
     served: JoinHandle<Result<(), IngressError>>,
-    /// Is told when `/slow` is in work, and lets it go on.
+    /// Learns when `/slow` is in progress, and lets it continue.
     slow: Arc<(Notify, Notify)>,
 }
 
@@ -61,7 +61,7 @@ async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
     String::from_utf8(text).unwrap()
 }
 
-/// Everything until the server closes.
+/// Reads until the server closes.
 async fn rest(stream: &mut TcpStream) -> String {
     let mut text = String::new();
     match stream.read_to_string(&mut text).await {
@@ -84,7 +84,7 @@ async fn a_connection_is_kept_for_many_requests() {
 }
 
 #[tokio::test]
-async fn a_head_sent_byte_by_byte_is_cut_off_and_a_quiet_client_is_not() {
+async fn a_head_sent_byte_by_byte_is_cut_off_and_an_idle_client_is_not() {
     let timeout = Duration::from_millis(300);
     let running = start(ServeOptions { header_timeout: timeout, ..options() }).await;
 
@@ -116,13 +116,13 @@ async fn a_head_sent_byte_by_byte_is_cut_off_and_a_quiet_client_is_not() {
 }
 
 #[tokio::test]
-async fn a_shutdown_lets_the_request_in_work_finish() {
+async fn a_shutdown_lets_the_request_in_progress_finish() {
     let running = start(options()).await;
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     stream.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     running.slow.0.notified().await;
     running.trigger.request();
-    // The listener closes before the requests in work are done.
+    // The listener closes before the requests in progress are done.
     while TcpStream::connect(running.address).await.is_ok() {
         tokio::task::yield_now().await;
     }
@@ -166,9 +166,9 @@ async fn connections_beyond_the_bound_wait_their_turn() {
     assert!(answered.await.unwrap().ends_with("hello"));
 }
 
-/// Idle or slow on purpose, they would hold every place for longer than a client waits.
+/// Idle or slow connections would otherwise occupy every place for longer than a client waits.
 #[tokio::test]
-async fn connections_of_no_use_give_way_when_all_are_taken() {
+async fn idle_connections_are_closed_when_all_are_taken() {
     let running = start(ServeOptions { connections: 3, ..options() }).await;
     let mut idle = TcpStream::connect(running.address).await.unwrap();
     idle.write_all(REQUEST).await.unwrap();
@@ -193,7 +193,7 @@ async fn connections_of_no_use_give_way_when_all_are_taken() {
     running.slow.1.notify_one();
     let mut text = [0; 12];
     busy.read_exact(&mut text).await.unwrap();
-    assert_eq!(text, *b"HTTP/1.1 200", "a request in work is never given up");
+    assert_eq!(text, *b"HTTP/1.1 200", "a request in progress is never cut off");
 }
 
 fn sender_is_done(answered: &oneshot::Receiver<String>) -> bool {
@@ -201,7 +201,7 @@ fn sender_is_done(answered: &oneshot::Receiver<String>) -> bool {
 }
 
 #[test]
-fn only_errors_of_one_connection_are_passed_over_without_a_pause() {
+fn only_the_errors_of_one_connection_are_skipped_without_a_pause() {
     assert!(is_of_one_connection(&io::Error::from(ErrorKind::ConnectionAborted)));
     for lasting in [23, 24, 105, 12] {
         assert!(!is_of_one_connection(&io::Error::from_raw_os_error(lasting)), "{lasting}");
@@ -227,7 +227,7 @@ impl Certificate {
         TlsFiles { cert: self.folder.path().join("cert.pem"), key: self.folder.path().join("key.pem") }
     }
 
-    /// A client's connection that has agreed on a protocol.
+    /// Connects a client, with a protocol agreed on.
     async fn connect(&self, address: SocketAddr, alpn: &[u8]) -> tokio_rustls::client::TlsStream<TcpStream> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.cert_pem.as_bytes()).unwrap()).unwrap();
@@ -245,7 +245,7 @@ impl Certificate {
 }
 
 #[tokio::test]
-async fn handshakes_that_say_nothing_give_way_when_all_connections_are_taken() {
+async fn silent_handshakes_are_cut_off_when_all_connections_are_taken() {
     let certificate = Certificate::new();
     let running = start(ServeOptions { tls: Some(certificate.files()), connections: 2, ..options() }).await;
     let began = Instant::now();

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::config::TlsFiles;
 use crate::error::IngressError;
 
-/// TLS 1.2 and 1.3, HTTP/2 and HTTP/1.1, sessions resumed by ticket.
+/// Returns the settings for TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1; sessions are resumed by ticket.
 ///
 /// # Errors
 /// A file is missing, holds no certificate or key, or the two do not belong together; the text names the file.

@@ -13,7 +13,7 @@ pub(crate) struct LimitsView {
     /// Bytes of a request body.
     #[schema(example = 1_048_576)]
     body_bytes: usize,
-    /// Bytes of all bodies over 16 KiB that are being read; more wait, and are `overloaded` after 1 s.
+    /// Bytes that all bodies over 16 KiB may occupy together while they are read. Further bodies wait, and are `overloaded` after 1 s.
     #[schema(example = 67_108_864)]
     large_bodies_bytes: usize,
     /// Commands of one batch, and of one status request.
@@ -22,38 +22,38 @@ pub(crate) struct LimitsView {
     /// Entries of a list page.
     #[schema(example = 1_000)]
     page_entries: usize,
-    /// Levels of a page of items, unless its first item alone has more: such a page ends early.
+    /// Levels of a page of items. A page ends before the item that would exceed it; its first item may have more.
     #[schema(example = 10_000)]
     page_levels: usize,
     /// The longest `Prefer: wait`, in seconds.
     #[schema(example = 20)]
     wait_s: u64,
-    /// Requests waiting for outcomes at once; more are answered without waiting.
+    /// Requests that wait for outcomes at once; further ones are answered without waiting.
     #[schema(example = 1_000)]
     waiters: usize,
-    /// Commands that waiting requests together wait for; a request with more is answered without waiting.
+    /// Commands that all waiting requests wait for together; a request beyond it is answered without waiting.
     #[schema(example = 20_000)]
     waited_commands: usize,
-    /// Commands taken in and not yet in the queue; more is `overloaded`.
+    /// Commands that are accepted and not yet in the queue; a request beyond it is `overloaded`.
     #[schema(example = 20_000)]
     buffered_commands: usize,
-    /// Requests in work at once; more wait, and are `overloaded` after 1 to 10 s.
+    /// Requests in progress at once; further ones wait, and are `overloaded` after 1 to 10 s.
     #[schema(example = 4_000)]
     concurrent_requests: usize,
-    /// Open connections; more wait to be accepted, and connections without use give way to them.
+    /// Open connections; further ones wait to be accepted, and idle ones are closed for them.
     #[schema(example = 10_000)]
     connections: usize,
-    /// Time to send a request's head, in seconds.
+    /// Time to send the head of a request, in seconds.
     #[schema(example = 10)]
     header_timeout_s: u64,
-    /// Time for a request besides `Prefer: wait`, in seconds.
+    /// Time for a request without its `Prefer: wait`, in seconds.
     #[schema(example = 30)]
     request_timeout_s: u64,
-    /// Requests per second and token; null: not limited.
+    /// Requests per second and token; null means no limit.
     rate_per_s: Option<u32>,
-    /// Requests a token may make at once when it has been quiet; null: not limited.
+    /// Requests that an idle token may make at once; null means no limit.
     rate_burst: Option<u32>,
-    /// The most that one command moves.
+    /// The largest quantity of one command.
     #[schema(example = "9999999.999")]
     command_quantity: String,
 }
@@ -81,18 +81,18 @@ impl From<&Limits> for LimitsView {
     }
 }
 
-/// Where people log in: OAuth 2, authorization code with PKCE (`S256`); the client has no secret.
+/// Where people log in: OAuth 2, an authorization code with PKCE (`S256`), and a client without a secret.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Login)]
 pub(crate) struct LoginView<'a> {
-    /// Where the browser is sent.
+    /// The address that the browser is sent to.
     authorization_endpoint: &'a str,
-    /// Where codes and refresh tokens become access tokens.
+    /// The address that exchanges codes and refresh tokens for access tokens.
     token_endpoint: &'a str,
     /// The client to log in with.
     #[schema(example = "1h57kf5cpq17m0eml12EXAMPLE")]
     client_id: &'a str,
-    /// What to ask for.
+    /// The scope to ask for.
     #[schema(example = "openid")]
     scope: &'a str,
 }
@@ -108,7 +108,7 @@ impl<'a> From<&'a LoginConfig> for LoginView<'a> {
     }
 }
 
-/// How this process is.
+/// The state of this process.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
     /// `ok`

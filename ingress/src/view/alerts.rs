@@ -2,7 +2,7 @@ use serde::Serialize;
 use stockline_core::ports::AlertRecord;
 use utoipa::ToSchema;
 
-/// An alert.
+/// An alert, as it is recorded.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(crate) struct AlertView<'a>(pub(crate) &'a AlertRecord);
@@ -10,14 +10,14 @@ pub(crate) struct AlertView<'a>(pub(crate) &'a AlertRecord);
 /// A page of alerts.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AlertPage<'a> {
-    /// Newest first.
+    /// The alerts, newest first.
     #[schema(value_type = Vec<AlertSchema>)]
     pub(crate) alerts: Vec<AlertView<'a>>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     pub(crate) next_cursor: Option<&'a str>,
 }
 
-/// A level crossed into `low`, `out` or `oversold`.
+/// An alert: a level became `low`, `out` or `oversold`.
 #[derive(ToSchema)]
 #[schema(as = Alert, example = json!({
     "alert_id": "cola-033:shop-1:1", "item_id": "cola-033", "location_id": "shop-1", "alert_no": 1, "kind": "low",
@@ -33,27 +33,27 @@ pub(crate) struct AlertSchema {
     item_id: String,
     /// The location.
     location_id: String,
-    /// The level's own counter, from 1.
+    /// The number of the level's alert, from 1.
     alert_no: u64,
     /// `low`, `out` or `oversold`.
     kind: String,
-    /// The balance right after the entry that crossed.
+    /// The balance after the ledger entry that caused it.
     on_hand: String,
-    /// The threshold it was judged by.
+    /// The threshold that was crossed.
     low_stock_threshold: Option<String>,
-    /// The ledger entry that crossed.
+    /// The ledger entry that caused it.
     seq: u64,
-    /// When it was committed.
+    /// When that entry was committed.
     #[schema(format = DateTime)]
     raised_at: String,
     /// The command that caused it.
     #[schema(format = "uuid")]
     command_id: String,
-    /// The item's name then.
+    /// The item's name at that time.
     item_name: String,
-    /// The item's unit then.
+    /// The item's unit at that time.
     unit: String,
-    /// When the mail provider took the mail; absent until then.
+    /// When the mail provider accepted the mail; absent before that.
     #[schema(format = DateTime)]
     sent_at: Option<String>,
 }

@@ -18,19 +18,19 @@ pub(crate) struct LevelView<'a> {
     /// The balance; below zero when oversold.
     #[schema(value_type = String, example = "22")]
     on_hand: Quantity,
-    /// The threshold that holds here: the level's own, else the item's default.
+    /// The threshold of this level: its own, or else the item's default.
     #[schema(value_type = Option<String>, example = "6")]
     low_stock_threshold: Option<Quantity>,
-    /// `normal`, `low`, `out` or `oversold`, from the balance and the threshold as they are now.
+    /// `normal`, `low`, `out` or `oversold`, from the current balance and threshold.
     #[schema(value_type = String, example = "normal")]
     state: StockState,
     /// The number of its last ledger entry.
     #[schema(example = 3)]
     seq: u64,
-    /// +1 with every change.
+    /// It increases by 1 with every change.
     #[schema(example = 3)]
     version: u64,
-    /// When the last count was taken.
+    /// When the shelf was last counted.
     #[schema(value_type = Option<String>, format = DateTime)]
     counted_at: Option<Timestamp>,
     /// When it last changed.
@@ -62,44 +62,44 @@ pub(crate) struct ItemView<'a> {
     /// The SKU.
     #[schema(value_type = String, example = "cola-033")]
     item_id: &'a ItemId,
-    /// What people call it.
+    /// The name for people.
     #[schema(example = "Cola 0.33 l")]
     name: &'a str,
-    /// What one is.
+    /// The unit of a quantity.
     #[schema(example = "bottle")]
     unit: &'a str,
-    /// How many decimals a quantity of it may have, 0 to 3.
+    /// How many decimals a quantity may have, 0 to 3.
     #[schema(example = 0)]
     decimals: u8,
-    /// Each belongs to this item only.
+    /// The barcodes; each belongs only to this item.
     #[schema(example = json!(["4006381333931"]))]
     barcodes: &'a [String],
-    /// A free grouping.
+    /// A category of your choice.
     #[schema(example = "drinks")]
     category: Option<&'a str>,
-    /// For levels that have none of their own.
+    /// The threshold of levels without one of their own.
     #[schema(value_type = Option<String>, example = "6")]
     low_stock_threshold: Option<Quantity>,
-    /// `allow` or `reject`: what a sale does when there is not enough and it does not say.
+    /// `allow` or `reject`: what happens to a sale without `on_shortage` if there is not enough stock.
     #[schema(value_type = String, example = "allow")]
     shortage_policy: ShortagePolicy,
-    /// What one costs the company. Managers only.
+    /// The cost of one unit. Managers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "0.41", nullable)]
     unit_cost: Option<Option<Cost>>,
-    /// Out of use?
+    /// Whether the item is archived.
     #[schema(example = false)]
     archived: bool,
-    /// +1 with every change of the catalogue record.
+    /// It increases by 1 with every change of the catalogue record.
     #[schema(example = 1)]
     version: u64,
     /// When the catalogue record last changed.
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
-    /// The sum of `levels`. For a token bound to locations these are only its own.
+    /// The sum of `levels`. If a token is bound to locations, these are only the levels there.
     #[schema(value_type = String, example = "22")]
     on_hand: Quantity,
-    /// By location.
+    /// The levels, by location.
     levels: Vec<LevelView<'a>>,
 }
 
@@ -126,7 +126,7 @@ impl<'a> ItemView<'a> {
     }
 }
 
-/// The sum of balances; at the bound of 64 bits where it is beyond.
+/// Returns the sum of balances, or the nearest 64-bit value if the sum is out of range.
 fn sum(balances: impl Iterator<Item = Quantity>) -> Quantity {
     let total: i128 = balances.map(|balance| i128::from(balance.raw())).sum();
     let bound = if total < 0 { i64::MIN } else { i64::MAX };
@@ -136,18 +136,18 @@ fn sum(balances: impl Iterator<Item = Quantity>) -> Quantity {
 /// A page of items.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ItemPage<'a> {
-    /// By name.
+    /// The items, by name.
     pub(crate) items: Vec<ItemView<'a>>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     pub(crate) next_cursor: Option<&'a str>,
 }
 
 /// A page of levels.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LevelPage<'a> {
-    /// By item, then location.
+    /// The levels, by item and location.
     pub(crate) levels: Vec<LevelView<'a>>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     pub(crate) next_cursor: Option<&'a str>,
 }
 
@@ -158,10 +158,10 @@ pub(crate) struct BalanceView<'a> {
     /// The location.
     #[schema(value_type = String, example = "shop-1")]
     pub(crate) location_id: &'a LocationId,
-    /// The balance then.
+    /// The balance at that time.
     #[schema(value_type = String, example = "24")]
     pub(crate) on_hand: Quantity,
-    /// The last ledger entry recorded by then; 0 when there was none.
+    /// The last ledger entry recorded by that time; 0 if there was none.
     #[schema(example = 2)]
     pub(crate) seq: u64,
 }
@@ -179,7 +179,7 @@ pub(crate) struct PointInTimeView<'a> {
     /// The sum of `levels`.
     #[schema(value_type = String, example = "24")]
     on_hand: Quantity,
-    /// By location.
+    /// The levels, by location.
     levels: Vec<BalanceView<'a>>,
 }
 

@@ -11,17 +11,17 @@ pub(crate) struct LocationView<'a> {
     /// The location.
     #[schema(value_type = String, example = "shop-1")]
     location_id: &'a LocationId,
-    /// What people call it.
+    /// The name for people.
     #[schema(example = "Shop 1, High Street")]
     name: &'a str,
-    /// IANA name; mails give local time in it.
+    /// The IANA time zone of the times in mails.
     #[schema(example = "Europe/Berlin")]
     time_zone: &'a str,
-    /// Who gets this location's alerts; empty: the configured list. Managers only.
+    /// The mail addresses for this location's alerts; an empty list means the configured one. Managers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = json!(["shop-1@example.com"]))]
     alert_emails: Option<&'a [String]>,
-    /// A closed location takes no new movements.
+    /// Whether the location is closed; a closed one accepts no new movements.
     #[schema(example = false)]
     closed: bool,
     /// When it last changed.
@@ -45,9 +45,9 @@ impl<'a> LocationView<'a> {
 /// A page of locations.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LocationPage<'a> {
-    /// By id.
+    /// The locations, by id.
     pub(crate) locations: Vec<LocationView<'a>>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     pub(crate) next_cursor: Option<&'a str>,
 }
 
@@ -59,12 +59,12 @@ pub(crate) struct LocationPage<'a> {
 }))]
 #[expect(dead_code, reason = "describes what routes::locations reads")]
 pub(crate) struct LocationSchema {
-    /// What people call it, 1 to 200 characters.
+    /// The name for people, 1 to 200 characters.
     name: String,
-    /// IANA name; `UTC` unless given.
+    /// The IANA time zone; `UTC` by default.
     time_zone: Option<String>,
-    /// Who gets this location's alerts, at most 20; empty: the configured list.
+    /// The mail addresses for this location's alerts, at most 20; an empty list means the configured one.
     alert_emails: Option<Vec<String>>,
-    /// A closed location takes no new movements.
+    /// Whether the location is closed; a closed one accepts no new movements.
     closed: Option<bool>,
 }

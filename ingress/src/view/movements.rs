@@ -7,31 +7,31 @@ use utoipa::ToSchema;
 
 use super::viewer::Viewer;
 
-/// One ledger entry with its place.
+/// One ledger entry with its location.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Movement)]
 pub(crate) struct MovementView {
-    /// Where.
+    /// The location.
     #[schema(value_type = String, example = "shop-1")]
     location_id: LocationId,
     /// The other side of a transfer.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     counterpart_location_id: Option<LocationId>,
-    /// 1, 2, 3 … per item and location, without gaps.
+    /// The number of the entry: 1, 2, 3 … per item and location, without gaps.
     #[schema(example = 3)]
     seq: u64,
-    /// The command's type; both legs of a transfer are `transfer`, and `delta` tells them apart.
+    /// The command's type. Both sides of a transfer are `transfer`, and differ by the sign of `delta`.
     #[serde(rename = "type")]
     #[schema(value_type = String, example = "sell")]
     kind: CommandKind,
     /// The command.
     #[schema(value_type = String, format = "uuid")]
     command_id: CommandId,
-    /// As submitted: what was moved, or counted.
+    /// The quantity that was moved or counted, as submitted.
     #[schema(value_type = String, example = "2")]
     quantity: Quantity,
-    /// What it changed the balance by; 0 when late.
+    /// The change of the balance; 0 if the movement was late.
     #[schema(value_type = String, example = "-2")]
     delta: Quantity,
     /// The balance before it.
@@ -40,19 +40,19 @@ pub(crate) struct MovementView {
     /// The balance after it.
     #[schema(value_type = String, example = "22")]
     after: Quantity,
-    /// What one cost, of a receive. Managers only.
+    /// The cost of one unit, for `receive`. Managers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "0.41")]
     unit_cost: Option<Cost>,
-    /// When it happened, corrected and clamped.
+    /// When it happened, corrected by the difference of the clocks.
     #[schema(value_type = String, format = DateTime)]
     occurred_at: Timestamp,
     /// When it was committed.
     #[schema(value_type = String, format = DateTime)]
     recorded_at: Timestamp,
-    /// The last count already saw it, so it moved nothing.
+    /// Whether it happened before the last count, so that it changed nothing.
     late: bool,
-    /// It claimed to come from the future and was dated to its acceptance.
+    /// Whether its time was in the future, so that the time of its acceptance was used.
     clock_ahead: bool,
     /// The token's `sub` or `client_id`.
     #[schema(value_type = String)]
@@ -61,12 +61,12 @@ pub(crate) struct MovementView {
     device_id: Option<String>,
     /// The person at the till, as a code.
     operator: Option<String>,
-    /// Why.
+    /// The reason.
     #[schema(value_type = Option<String>)]
     reason: Option<Reason>,
-    /// Free text.
+    /// A free text.
     note: Option<String>,
-    /// A receipt, an order, a document's address.
+    /// A receipt, an order, or the address of a document.
     reference: Option<String>,
 }
 
@@ -101,8 +101,8 @@ impl MovementView {
 /// A page of movements.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct MovementPage<'a> {
-    /// Newest first.
+    /// The movements, newest first.
     pub(crate) movements: Vec<MovementView>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     pub(crate) next_cursor: Option<&'a str>,
 }

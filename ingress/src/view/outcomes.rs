@@ -17,18 +17,18 @@ use crate::problem::Problem;
 #[serde(transparent)]
 pub(crate) struct CommandView<'a>(Cow<'a, Command>);
 
-/// Why a command was refused, and what was found.
+/// The reason of a rejection.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 pub(crate) struct RejectionView<'a>(&'a Rejection);
 
-/// A command set aside.
+/// Why a command was set aside.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = DeadLetter)]
 pub(crate) struct DeadLetterView<'a> {
-    /// Why.
+    /// The reason.
     reason: &'a str,
-    /// As it came. Managers only.
+    /// The message as it arrived. Managers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a str>,
     /// When it was discarded for good.
@@ -55,7 +55,7 @@ impl<'a> ResubmitsView<'a> {
     }
 }
 
-/// What became of a command. A stored outcome never changes, save that a dead letter may be retried.
+/// The outcome of a command. It never changes, except that a dead letter may be retried.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Outcome)]
 pub(crate) struct OutcomeView<'a> {
@@ -65,7 +65,7 @@ pub(crate) struct OutcomeView<'a> {
     /// The item.
     #[schema(value_type = String, example = "cola-033")]
     item_id: &'a ItemId,
-    /// Its type; absent where it could not be decoded.
+    /// The command's type; absent if the command could not be decoded.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "sell")]
     kind: Option<CommandKind>,
@@ -75,29 +75,28 @@ pub(crate) struct OutcomeView<'a> {
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
     accepted_at: Timestamp,
-    /// When this was decided.
+    /// When the outcome was decided.
     #[schema(value_type = String, format = DateTime)]
     settled_at: Timestamp,
     /// The token's `sub` or `client_id`.
     submitted_by: &'a str,
-    /// As submitted.
+    /// The command as submitted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<CommandSchema>)]
     command: Option<CommandView<'a>>,
-    /// The ledger entries it made, the giving side first. For a token bound to locations only those there.
+    /// The ledger entries that it made, the giving side first. If a token is bound to locations, only the entries there.
     effects: Vec<MovementView>,
-    /// Set when rejected.
+    /// Set if the status is `rejected`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<RejectionSchema>)]
     rejection: Option<RejectionView<'a>>,
-    /// Set when dead-lettered.
+    /// Set if the status is `dead_lettered`.
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_letter: Option<DeadLetterView<'a>>,
     /// The refused command that this one replaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     resubmits: Option<ResubmitsView<'a>>,
-    /// Set on a resubmission: when the first of the commands that replaced each other was accepted. Its age is judged by
-    /// that.
+    /// Set on a resubmission: when the first command of the chain was accepted. The age of the resubmission is judged by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     first_accepted_at: Option<Timestamp>,
@@ -153,7 +152,7 @@ pub(crate) struct QueuedView<'a> {
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
     accepted_at: Timestamp,
-    /// Where to look for the outcome, with the receipt.
+    /// The address of the status, with the receipt.
     #[schema(example = "/v1/items/cola-033/commands/01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b?receipt=AQAAAZ…")]
     status_url: &'a str,
 }
@@ -164,28 +163,28 @@ impl<'a> QueuedView<'a> {
     }
 }
 
-/// One line's answer.
+/// The answer to one line of a batch.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BatchLine<'a> {
-    /// Which line, from 0.
+    /// The number of the line, from 0.
     #[schema(example = 0)]
     pub(crate) index: usize,
-    /// Its id, where it can be read.
+    /// The command's id, if it can be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = "uuid")]
     pub(crate) command_id: Option<CommandId>,
-    /// `queued`; `invalid`: the line's own fault; `failed`: it did not reach the queue and may be sent again under
+    /// `queued`; `invalid`: the line has a fault; `failed`: it did not reach the queue and may be sent again with
     /// the same id. With `Prefer: wait` also `applied`, `rejected` or `dead_lettered`.
     #[schema(example = "queued")]
     pub(crate) status: &'static str,
-    /// Where to look for the outcome, with the receipt.
+    /// The address of the status, with the receipt.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status_url: Option<&'a str>,
-    /// What was wrong.
+    /// The problem, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<crate::problem::ProblemBody<'static>>)]
     pub(crate) problem: Option<&'a Problem>,
-    /// With `Prefer: wait`: what became of it, where that came in time.
+    /// With `Prefer: wait`: the outcome, if it arrived in time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) outcome: Option<OutcomeView<'a>>,
 }
@@ -193,18 +192,18 @@ pub(crate) struct BatchLine<'a> {
 /// The answer to a batch.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct BatchAnswer<'a> {
-    /// One a line, in order.
+    /// The answers, one for each line, in order.
     pub(crate) results: Vec<BatchLine<'a>>,
-    /// Lines that are durable in the queue without an outcome yet.
+    /// Lines that are durable in the queue and have no outcome yet.
     #[schema(example = 1)]
     pub(crate) queued: usize,
-    /// Lines that can't be commands, or may not be.
+    /// Lines that are not valid commands, or that you may not submit.
     #[schema(example = 0)]
     pub(crate) invalid: usize,
     /// Lines that did not reach the queue.
     #[schema(example = 0)]
     pub(crate) failed: usize,
-    /// With `Prefer: wait`: lines whose outcome came in time.
+    /// With `Prefer: wait`: lines whose outcome arrived in time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) settled: Option<usize>,
 }
@@ -212,7 +211,7 @@ pub(crate) struct BatchAnswer<'a> {
 /// The status of one command of several.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StatusLine<'a> {
-    /// Which line, from 0.
+    /// The number of the line, from 0.
     #[schema(example = 0)]
     pub(crate) index: usize,
     /// The item.
@@ -221,13 +220,13 @@ pub(crate) struct StatusLine<'a> {
     /// The command.
     #[schema(value_type = String, format = "uuid")]
     pub(crate) command_id: CommandId,
-    /// `queued`, `applied`, `rejected` or `dead_lettered`; `unknown` where there is a problem.
+    /// `queued`, `applied`, `rejected` or `dead_lettered`; `unknown` if there is a problem.
     #[schema(example = "applied")]
     pub(crate) status: &'static str,
-    /// What became of it.
+    /// The outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) outcome: Option<OutcomeView<'a>>,
-    /// Why nothing can be said: `command_not_found`, `command_id_reused`, `receipt_invalid`, `outcome_missing`.
+    /// Why the status is unknown: `command_not_found`, `command_id_reused`, `receipt_invalid`, `outcome_missing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<crate::problem::ProblemBody<'static>>)]
     pub(crate) problem: Option<&'a Problem>,
@@ -236,15 +235,15 @@ pub(crate) struct StatusLine<'a> {
 /// The status of several commands.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StatusAnswer<'a> {
-    /// One a line, in order.
+    /// The answers, one for each line, in order.
     pub(crate) results: Vec<StatusLine<'a>>,
     /// Lines with an outcome.
     #[schema(example = 1)]
     pub(crate) settled: usize,
-    /// Lines still queued.
+    /// Lines that are still queued.
     #[schema(example = 0)]
     pub(crate) queued: usize,
-    /// Lines of which nothing can be said.
+    /// Lines whose status is unknown.
     #[schema(example = 0)]
     pub(crate) unknown: usize,
 }
@@ -252,9 +251,9 @@ pub(crate) struct StatusAnswer<'a> {
 /// A page of refused commands.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CommandPage<'a> {
-    /// Newest first.
+    /// The commands, newest first.
     pub(crate) commands: Vec<OutcomeView<'a>>,
-    /// Where the next page begins; null at the end.
+    /// The cursor of the next page; null at the end.
     pub(crate) next_cursor: Option<&'a str>,
 }
 
@@ -264,9 +263,9 @@ pub(crate) struct CommandPage<'a> {
 #[serde(untagged)]
 #[expect(dead_code, clippy::large_enum_variant, reason = "describes what routes::status writes")]
 pub(crate) enum StatusSchema {
-    /// It has an outcome.
+    /// The command has an outcome.
     Outcome(OutcomeView<'static>),
-    /// It has none yet.
+    /// The command has no outcome yet.
     Queued(QueuedView<'static>),
 }
 
@@ -277,16 +276,16 @@ pub(crate) enum StatusSchema {
 }))]
 #[expect(dead_code, reason = "describes what domain::Rejection writes")]
 pub(crate) struct RejectionSchema {
-    /// `unknown_item`, `item_exists`, `item_archived`, `unknown_location`, `location_closed`, `barcode_taken`, `decimals_in_use`, `fractional_quantity`, `occurred_at_out_of_range`, `count_too_late`, `precondition_failed`, `insufficient_stock` or `quantity_overflow`; the first that holds.
+    /// `unknown_item`, `item_exists`, `item_archived`, `unknown_location`, `location_closed`, `barcode_taken`, `decimals_in_use`, `fractional_quantity`, `occurred_at_out_of_range`, `count_too_late`, `precondition_failed`, `insufficient_stock` or `quantity_overflow`; if several apply, the first one.
     code: String,
     /// What was wrong and what to do.
     detail: String,
-    /// `precondition_failed`: the balance that was found.
+    /// `precondition_failed`: the current balance.
     found: Option<String>,
-    /// `insufficient_stock`: what was available.
+    /// `insufficient_stock`: the available quantity.
     available: Option<String>,
-    /// `item_exists`, `barcode_taken`: the item that holds it.
+    /// `item_exists`, `barcode_taken`: the item that has it.
     held_by: Option<String>,
-    /// The location it is about, where there is more than one.
+    /// The location concerned, if the command has more than one.
     location_id: Option<String>,
 }

@@ -1,10 +1,10 @@
-//! Shapes that are read by hand (every fault is to be named) or written by the domain: here only to be described.
+//! Descriptions of request bodies. The bodies are read by hand, so that every fault is named.
 
 use utoipa::ToSchema;
 
 use super::values;
 
-/// A command. Which fields it takes depends on its `type`.
+/// A command. Its `type` decides which fields it has.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Command, example = json!({
@@ -20,13 +20,13 @@ use super::values;
 pub(crate) struct CommandSchema {
     #[schema(schema_with = values::command_type)]
     r#type: String,
-    /// Required, here or (of a single command) as `Idempotency-Key`: made by you, once per command, and sent again on every retry (version 7 recommended).
+    /// Required here or, for a single command, as `Idempotency-Key`. You make one per command, and send the same one with every retry (version 7 recommended).
     #[schema(format = "uuid")]
     command_id: Option<String>,
     /// The SKU: 1 to 64 of `A-Za-z0-9._-`, beginning with a letter or digit; case-sensitive.
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     item_id: String,
-    /// Movements, `set_threshold` (there without it: the item's default): where. `main` unless given, where the installation allows that.
+    /// Movements: the location; `main` by default if the installation allows it. `set_threshold`: the location; without it the item's default is set.
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
     location_id: Option<String>,
     /// `transfer`: the giving side.
@@ -46,26 +46,26 @@ pub(crate) struct CommandSchema {
     /// `register_item` (required), `update_item`: 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
-    /// `register_item`, `update_item`: what one is; `piece` unless given.
+    /// `register_item`, `update_item`: the unit of a quantity; `piece` by default.
     #[schema(min_length = 1, max_length = 16)]
     unit: Option<String>,
-    /// `register_item`, `update_item`: how many decimals a quantity may have, 0 (unless given) to 3.
+    /// `register_item`, `update_item`: how many decimals a quantity may have, 0 to 3; 0 by default.
     #[schema(maximum = 3)]
     decimals: Option<u8>,
-    /// `register_item`, `update_item`: at most 20; each belongs to one item.
+    /// `register_item`, `update_item`: at most 20 barcodes; each belongs to one item.
     #[schema(max_items = 20)]
     barcodes: Option<Vec<String>>,
-    /// `register_item`, `update_item` (null clears): at most 64 characters.
+    /// `register_item`, `update_item` (null removes it): at most 64 characters.
     #[schema(min_length = 1, max_length = 64)]
     category: Option<String>,
     #[schema(schema_with = values::low_stock_threshold)]
     low_stock_threshold: Option<String>,
     #[schema(schema_with = values::shortage_policy)]
     shortage_policy: Option<String>,
-    /// Movements: when it happened, RFC 3339 with an offset. Without it, when it was accepted.
+    /// Movements: when it happened, RFC 3339 with an offset; the time of acceptance by default.
     #[schema(format = DateTime)]
     occurred_at: Option<String>,
-    /// Your clock when you send it: corrects `occurred_at`.
+    /// The time of your clock when you send the command. It corrects `occurred_at`.
     #[schema(format = DateTime)]
     sent_at: Option<String>,
     #[schema(schema_with = values::expected_on_hand)]
@@ -75,7 +75,7 @@ pub(crate) struct CommandSchema {
     /// Movements: at most 500 characters.
     #[schema(min_length = 1, max_length = 500)]
     note: Option<String>,
-    /// Movements: a receipt, an order, a document's address; at most 200 characters.
+    /// Movements: a receipt, an order, or the address of a document; at most 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     reference: Option<String>,
     /// Movements: the till, a code of at most 64 characters.
@@ -86,7 +86,7 @@ pub(crate) struct CommandSchema {
     operator: Option<String>,
 }
 
-/// Several commands.
+/// A batch of commands.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Batch, example = json!({
@@ -98,10 +98,10 @@ pub(crate) struct CommandSchema {
 }))]
 #[expect(dead_code, reason = "describes what routes::batch reads")]
 pub(crate) struct BatchSchema {
-    /// Your clock when you send it: corrects each `occurred_at`.
+    /// The time of your clock when you send the batch. It corrects each `occurred_at`.
     #[schema(format = DateTime)]
     sent_at: Option<String>,
-    /// 1 to 500, each with an id of its own.
+    /// 1 to 500 commands, each with an id of its own.
     #[schema(min_items = 1, max_items = 500)]
     commands: Vec<CommandSchema>,
 }
@@ -129,20 +129,20 @@ pub(crate) struct StatusesLineSchema {
 }))]
 #[expect(dead_code, reason = "describes what routes::status reads")]
 pub(crate) struct StatusesSchema {
-    /// At most 500.
+    /// At most 500 commands.
     #[schema(max_items = 500)]
     commands: Vec<StatusesLineSchema>,
 }
 
-/// What to correct; nothing where the body is left out.
+/// The fields to correct. Without a body the command is resubmitted as it was.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Correction, example = json!({"on_shortage": "allow"}))]
 #[expect(dead_code, reason = "describes what routes::resubmit reads")]
 pub(crate) struct CorrectionSchema {
-    /// The item that was meant.
+    /// The right item.
     item_id: Option<String>,
-    /// The location that was meant; not for transfers.
+    /// The right location; not for transfers.
     location_id: Option<String>,
     #[schema(schema_with = values::on_shortage)]
     on_shortage: Option<String>,

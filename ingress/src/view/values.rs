@@ -1,25 +1,25 @@
-//! Schemas of a command's values: words from the domain's own lists, numbers that are strings or integers.
+//! Schemas of the values of commands and parameters: words from the lists of the domain, and numbers as strings or integers.
 
 use serde_json::Value;
 use stockline_core::domain::{CommandKind, Reason, RejectionCode, ShortagePolicy, Status, StockState};
 use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::{Object, ObjectBuilder, Type};
 
-/// A quantity as it is written, either way.
+/// A quantity with or without a sign.
 const QUANTITY: &str = "^-?[0-9]{1,7}([.][0-9]{1,3})?$";
-/// The same without a sign.
+/// A quantity without a sign.
 const NOT_NEGATIVE: &str = "^[0-9]{1,7}([.][0-9]{1,3})?$";
-/// What one costs.
+/// The cost of one unit.
 const COST: &str = "^[0-9]{1,7}([.][0-9]{1,4})?$";
 
 /// As `domain::ItemId` reads it.
 const ITEM_ID: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
 /// As `domain::LocationId` reads it.
 const LOCATION_ID: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$";
-/// The longest page that can be asked for where nothing else is configured.
+/// The longest page by default.
 const PAGE_MAX: usize = 1_000;
 
-/// What a parameter of this name can be, where that is more than a text or a time.
+/// Returns the schema of a parameter by its name; `None` if it is any text or a time.
 pub(crate) fn of_parameter(name: &str) -> Option<Object> {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let words = |words: &[&str]| text().enum_values(Some(words.iter().map(|word| Value::from(*word)))).build();
@@ -53,39 +53,40 @@ pub(super) fn command_type() -> Object {
 }
 
 pub(super) fn reason() -> Object {
-    optional_word("Movements: why; required for `adjust`.", &Reason::ALL.map(Reason::as_str))
+    optional_word("Movements: the reason; required for `adjust`.", &Reason::ALL.map(Reason::as_str))
 }
 
 pub(super) fn on_shortage() -> Object {
-    optional_word("`sell`: instead of the item's policy.", &policies())
+    optional_word("`sell`: overrides the item's policy.", &policies())
 }
 
 pub(super) fn shortage_policy() -> Object {
-    optional_word("`register_item`, `update_item`: `allow` unless given.", &policies())
+    optional_word("`register_item`, `update_item`: `allow` by default.", &policies())
 }
 
 pub(super) fn quantity() -> Object {
-    let description = "`receive`, `sell`, `return`, `transfer`: above 0; `adjust`: other than 0. A decimal string, or an integer; never a float.";
+    let description = "`receive`, `sell`, `return`, `transfer`: above 0; `adjust`: not 0. A decimal string or an integer, never a float.";
     optional_number(description, QUANTITY)
 }
 
 pub(super) fn counted() -> Object {
-    optional_number("`count`: what is there, 0 or more.", NOT_NEGATIVE)
+    optional_number("`count`: the counted quantity, 0 or more.", NOT_NEGATIVE)
 }
 
 pub(super) fn expected_on_hand() -> Object {
-    let description = "Movements: the balance that must be found when it is applied (in a transfer the giving side's).";
+    let description =
+        "Movements: the balance that is required when the command is applied (for a transfer on the giving side).";
     optional_number(description, "^-?[0-9]{1,16}([.][0-9]{1,3})?$")
 }
 
 pub(super) fn low_stock_threshold() -> Object {
-    let description = "`register_item`, `update_item`, `set_threshold` (required there; null clears).";
+    let description = "`register_item`, `update_item`, `set_threshold` (required there; null removes it).";
     optional_number(description, NOT_NEGATIVE)
 }
 
 pub(super) fn unit_cost() -> Object {
     let description =
-        "`register_item`, `update_item`, `receive`: what one costs, a decimal string with at most 4 decimals.";
+        "`register_item`, `update_item`, `receive`: the cost of one unit, a decimal string with at most 4 decimals.";
     optional_number(description, COST)
 }
 

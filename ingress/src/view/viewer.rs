@@ -7,30 +7,30 @@ use stockline_core::domain::{Action, Command, LocationId, Outcome, Record};
 /// What a caller may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Viewer {
-    /// As whom it submits.
+    /// The name that its commands are submitted under.
     pub(crate) submits_as: Arc<str>,
-    /// `unit_cost` and what may hold it.
+    /// Whether it sees `unit_cost`, and messages that may contain it.
     pub(crate) costs: bool,
-    /// Settings: who gets a location's mails.
+    /// Whether it sees settings: the mail addresses of a location.
     pub(crate) settings: bool,
-    /// Only there; `None`: everywhere.
+    /// The locations that it sees; `None` means all.
     pub(crate) locations: Option<BTreeSet<LocationId>>,
 }
 
 impl Viewer {
-    /// May it see this location?
+    /// May the caller see this location?
     pub(crate) fn sees(&self, location_id: &LocationId) -> bool {
         self.locations.as_ref().is_none_or(|locations| locations.contains(location_id))
     }
 
-    /// The one location that it is bound to, if it is one.
+    /// Returns the location that the caller is bound to, if it is exactly one.
     pub(crate) fn only_location(&self) -> Option<&LocationId> {
         self.locations.as_ref().filter(|locations| locations.len() == 1)?.first()
     }
 
-    /// May it see this outcome? A transfer shows at its giving side, and at its receiving side once it arrived
-    /// there; what names no location (the catalogue) shows to all; what could not be decoded only to those who see
-    /// everywhere.
+    /// May the caller see this outcome? A transfer is visible at its giving side, and after it arrived also at its receiving
+    /// side. A command without a location (of the catalogue) is visible to all. A command that could not be decoded is
+    /// visible only to callers who see all locations.
     pub(crate) fn sees_outcome(&self, outcome: &Outcome) -> bool {
         if self.locations.is_none() {
             return true;
@@ -40,19 +40,19 @@ impl Viewer {
             || outcome.effects.iter().any(|effect| self.sees(&effect.location_id))
     }
 
-    /// As [`Viewer::sees_outcome`].
+    /// May the caller see the outcome of this record?
     pub(crate) fn sees_record(&self, record: &Record) -> bool {
         self.sees_outcome(&record.outcome)
     }
 
-    /// May it learn whether this record is of the very command that it submitted? Not where another's cost would be
-    /// confirmed by it: the id could be submitted again with one guess after the other.
+    /// May the caller learn whether this record belongs to the command that it submitted? Not if the answer could confirm a
+    /// cost that it may not see: the caller could submit the id again and again with guessed costs.
     pub(crate) fn may_compare(&self, record: &Record) -> bool {
         let outcome = &record.outcome;
         self.costs || outcome.submitted_by == self.submits_as || !outcome.command.as_ref().is_some_and(has_cost)
     }
 
-    /// The command as this caller sees it: without `unit_cost` where that is not for them.
+    /// Returns the command as the caller may see it: without `unit_cost` if the caller may not see costs.
     pub(crate) fn command<'a>(&self, command: &'a Command) -> Cow<'a, Command> {
         if self.costs || !has_cost(command) {
             return Cow::Borrowed(command);

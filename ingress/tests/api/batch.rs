@@ -1,4 +1,4 @@
-//! Batches: line by line, in input order.
+//! Batches are answered line by line, in input order.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn words(answer: &Value, key: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn each_line_is_answered_in_order_and_a_bad_one_harms_no_other() {
+async fn each_line_is_answered_in_order_and_a_bad_one_does_not_affect_the_others() {
     let server = Server::stocked().await;
     let commands = json!({"commands": [
         sale(1, "shop-1", "1"),
@@ -57,7 +57,7 @@ async fn the_same_id_on_two_items_is_no_duplicate() {
 }
 
 #[tokio::test]
-async fn the_batchs_clock_holds_for_lines_without_their_own() {
+async fn the_clock_of_the_batch_applies_to_lines_without_their_own() {
     let server = Server::stocked().await;
     let mut early = sale(1, "shop-1", "1");
     early["occurred_at"] = json!("2027-01-15T07:00:00Z");

@@ -1,4 +1,4 @@
-//! One command: accepted, waited for, repeated.
+//! One command is accepted, waited for and repeated.
 
 use reqwest::Method;
 use serde_json::json;
@@ -66,7 +66,7 @@ async fn a_wait_that_ends_without_an_outcome_is_202() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_comes_while_a_request_waits_ends_the_wait() {
+async fn an_outcome_that_arrives_while_a_request_waits_ends_the_wait() {
     let server = Server::stocked().await;
     server.hold_workers();
     let staff = server.staff();
@@ -119,7 +119,7 @@ async fn the_id_may_come_as_idempotency_key() {
 }
 
 #[tokio::test]
-async fn where_locations_are_required_a_movement_without_one_is_refused() {
+async fn if_locations_are_required_a_movement_without_one_is_refused() {
     let server = Server::with(|config| config.require_location = true).await;
     let mut command = sale(1, "x", "1");
     command.as_object_mut().unwrap().remove("location_id");

@@ -1,4 +1,4 @@
-//! The description of the API is the API.
+//! The description of the API matches the API.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     operations
 }
 
-/// What the router's source registers.
+/// Returns the routes that the source of the router registers.
 fn routed() -> BTreeSet<(String, String)> {
     let source = include_str!("../../src/router.rs");
     let mut routed = BTreeSet::new();
@@ -55,7 +55,7 @@ async fn the_document_lists_exactly_the_routes_that_are_served() {
 }
 
 #[tokio::test]
-async fn every_operation_says_what_may_come_and_every_reference_leads_somewhere() {
+async fn every_operation_describes_its_answers_and_every_reference_resolves() {
     let server = Server::start().await;
     let document = server.nobody().get("/openapi.json").await.body;
     for (method, path, operation) in operations(&document) {
@@ -103,7 +103,7 @@ async fn the_examples_are_commands() {
 }
 
 #[tokio::test]
-async fn the_page_loads_nothing_from_elsewhere_and_names_every_code() {
+async fn the_page_loads_no_other_files_and_names_every_code() {
     let server = Server::start().await;
     let nobody = server.nobody();
     let page = nobody.get("/docs").await;

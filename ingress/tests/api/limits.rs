@@ -39,7 +39,7 @@ async fn more_commands_than_the_buffer_holds_are_shed_whole() {
 }
 
 #[tokio::test]
-async fn more_requests_than_may_be_in_work_are_shed_and_health_is_not() {
+async fn more_requests_than_may_be_in_progress_are_shed_and_health_checks_are_not() {
     let server = Server::with(|config| config.limits.concurrent_requests = 1).await;
     server.hold_workers();
     let staff = server.staff();
@@ -53,7 +53,7 @@ async fn more_requests_than_may_be_in_work_are_shed_and_health_is_not() {
     let answer = staff.get("/v1/items").await;
     assert_eq!((answer.status, answer.code()), (503, "overloaded"));
     assert_eq!(staff.get("/healthz").await.status, 200);
-    // One that waits for room is served as soon as there is some.
+    // A waiting request is served as soon as a place is free.
     let (next, ()) = tokio::join!(staff.get("/v1/items"), async { server.memory.apply() });
     assert_eq!(next.status, 200);
     assert_eq!(waiting.await.unwrap().status, 200);
@@ -69,7 +69,7 @@ async fn a_request_that_finds_no_place_to_wait_is_answered_at_once() {
 }
 
 #[tokio::test]
-async fn more_commands_than_may_be_waited_for_are_answered_at_once_and_give_their_place_back() {
+async fn more_commands_than_may_be_waited_for_are_answered_at_once_and_free_their_places() {
     let server = Server::with(|config| config.limits.waited_commands = 2).await;
     let staff = server.staff();
     let batch = |from: u32, to: u32| json!({"commands": (from..to).map(|n| sale(n, "main", "1")).collect::<Vec<_>>()});
@@ -81,7 +81,7 @@ async fn more_commands_than_may_be_waited_for_are_answered_at_once_and_give_thei
         let (staff, two) = (staff.clone(), batch(3, 5));
         async move { staff.post_waiting("/v1/commands/batch", two).await }
     });
-    // The two have their places once their outcomes are looked for.
+    // The two commands have their places as soon as their outcomes are read.
     while server.memory.lookups.load(SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
@@ -91,7 +91,7 @@ async fn more_commands_than_may_be_waited_for_are_answered_at_once_and_give_thei
     assert_eq!(waiting.await.unwrap().status, 200);
     server.memory.applies.store(true, SeqCst);
     let after = staff.post_waiting("/v1/commands", sale(6, "main", "1")).await;
-    assert_eq!((after.status, after.header("preference-applied")), (200, "wait=10"), "they were given back");
+    assert_eq!((after.status, after.header("preference-applied")), (200, "wait=10"), "the places are free again");
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_token_faster_than_its_rate_is_429() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_408() {
+async fn a_body_that_does_not_arrive_is_408() {
     let server = Server::with(|config| config.limits.request_timeout_s = 1).await;
     let staff = server.staff();
     let body = streamed(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>());
@@ -121,7 +121,7 @@ async fn a_body_that_does_not_come_is_408() {
 #[tokio::test]
 async fn slow_large_bodies_leave_room_for_others() {
     let server = Server::with(|config| {
-        // Room for two.
+        // The budget fits two bodies.
         (config.limits.body_bytes, config.limits.large_bodies_bytes) = (30_000, 0);
     })
     .await;
@@ -142,7 +142,7 @@ async fn slow_large_bodies_leave_room_for_others() {
 }
 
 #[tokio::test]
-async fn a_shutdown_finishes_what_is_in_work() {
+async fn a_shutdown_finishes_the_requests_in_progress() {
     let server = Server::start().await;
     server.hold_workers();
     let staff = server.staff();

@@ -1,4 +1,4 @@
-//! The API over a real server on loopback, with real tokens and the domain's own fold behind small in-memory ports.
+//! Tests the API with a real server on loopback and real tokens, over ports in memory that use the fold of the domain.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

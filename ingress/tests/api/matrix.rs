@@ -1,5 +1,5 @@
-//! Role × location × operation × command: every cell of `rights.table`, against a running server. What the OpenAPI
-//! document lists and the table does not know fails, and the other way round.
+//! Role × location × operation × command: checks every cell of `rights.table` against a running server. The test fails if
+//! the OpenAPI document lists an operation or command that the table does not have, and the other way round.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,11 +13,11 @@ use crate::server::{Answer, Client, Server, id, token_with};
 
 const TABLE: &str = include_str!("rights.table");
 
-/// The commands of which the status is asked, and those that were refused.
+/// The commands whose status is read, and the refused ones.
 const RECEIVED: [(&str, u32); 4] = [("item", 9_000), ("1", 9_001), ("2", 9_005), ("unknown", 999)];
 const REFUSED: [(&str, u32); 3] = [("item", 9_100), ("1", 9_101), ("2", 9_102)];
 
-/// One row's request.
+/// The request of one row.
 #[derive(Debug, Clone)]
 struct Request {
     method: Method,
@@ -25,7 +25,7 @@ struct Request {
     body: Option<Value>,
 }
 
-/// Row names with their requests, from the OpenAPI document.
+/// Returns the names of rows with their requests, from the OpenAPI document.
 fn rows(document: &Value) -> BTreeMap<String, Request> {
     let mut rows = BTreeMap::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -44,7 +44,7 @@ fn rows(document: &Value) -> BTreeMap<String, Request> {
     rows
 }
 
-/// What an operation is asked for, with its address and body.
+/// Returns the requests of an operation: their names, addresses and bodies.
 fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, String, Option<Value>)> {
     let at_item = path.replace("{item_id}", "cola");
     let of = |n: u32| at_item.replace("{command_id}", &id(n));
@@ -92,7 +92,8 @@ fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, Str
     }
 }
 
-/// A command of every type that the document lists, at every place that it can be at. One id for all: the workers stand.
+/// Returns a command of every type that the document lists, at every location that it can be at. All have one id, because
+/// the workers are stopped.
 fn commands(document: &Value) -> Vec<(String, Value)> {
     let kinds = document["components"]["schemas"]["Command"]["properties"]["type"]["enum"].as_array().unwrap();
     let mut all = Vec::new();
@@ -120,7 +121,7 @@ fn commands(document: &Value) -> Vec<(String, Value)> {
             "set_threshold" => {
                 let fields = json!({"low_stock_threshold": "1"});
                 everywhere(kind, fields.clone());
-                // Without a location it is the item's default, not main's.
+                // Without a location it sets the item's default, not the threshold at main.
                 let main = all.iter_mut().find(|(name, _)| name == "set_threshold at main").unwrap();
                 main.0 = kind.to_owned();
             }
@@ -133,14 +134,14 @@ fn commands(document: &Value) -> Vec<(String, Value)> {
                 }
             }
             "register_item" | "update_item" => add(kind.to_owned(), json!({"name": "Cola"})),
-            // A type that is new here needs a line above and rows in the table; until then it is `unknown`, and fails.
+            // A new type needs a line above and rows in the table; until then it is `unknown`, and fails.
             other => add(other.to_owned(), json!({})),
         }
     }
     all
 }
 
-/// A kind of token, and the server that it is shown to.
+/// A kind of token, and the server that it is sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Holder {
     groups: Vec<&'static str>,
@@ -150,7 +151,7 @@ struct Holder {
 }
 
 impl Holder {
-    /// By the name of a column.
+    /// Returns the token of a column by its name.
     fn named(column: &str) -> Self {
         let (name, bound) = column.split_once('@').map_or((column, None), |(name, at)| (name, Some(at)));
         let (name, staff_may) = name.strip_suffix('+').map_or((name, false), |name| (name, true));
@@ -165,7 +166,7 @@ impl Holder {
             "manage" => holder.scopes = vec!["stockline/manage"],
             other => panic!("a column {other}"),
         }
-        // People are bound by a group, machines by a scope.
+        // A group binds people, a scope binds machines.
         match (bound, holder.scopes.is_empty()) {
             (None, _) => {}
             (Some("1"), true) => holder.groups.push("location.shop-1"),
@@ -191,7 +192,7 @@ impl Holder {
     }
 }
 
-/// The expected cells: row → column → cell.
+/// Returns the expected cells: row → column → cell.
 fn expected() -> (Vec<String>, BTreeMap<String, Vec<String>>) {
     let mut lines = TABLE.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
@@ -207,7 +208,7 @@ fn expected() -> (Vec<String>, BTreeMap<String, Vec<String>>) {
     (columns, rows)
 }
 
-/// The names that a row's name stands for: every combination of its comma-separated words.
+/// Returns the names that a row stands for: every combination of its comma-separated words.
 fn each(words: &[String]) -> Vec<String> {
     let Some((first, rest)) = words.split_first() else { return vec![String::new()] };
     let rest = each(rest);
@@ -215,7 +216,7 @@ fn each(words: &[String]) -> Vec<String> {
     first.split(',').flat_map(join).collect()
 }
 
-/// What came back, in the table's words.
+/// Returns an answer in the words of the table.
 fn cell(answer: &Answer) -> String {
     let line = &answer.body["results"][0];
     let code = line["problem"]["code"].as_str().unwrap_or(answer.code());
@@ -239,7 +240,7 @@ fn shown(text: &str) -> String {
         ("@", "a@example.com"),
     ];
     let shown: String = marks.iter().filter(|(_, found)| text.contains(found)).map(|(mark, _)| *mark).collect();
-    // The description has examples of everything.
+    // The description has examples of every field.
     if shown.is_empty() || text.contains("\"openapi\"") || text.starts_with("<!") { "ok".into() } else { shown }
 }
 
@@ -247,7 +248,7 @@ fn is_done(cell: &str) -> bool {
     cell == "ok" || cell.chars().all(|mark| "12$@".contains(mark))
 }
 
-/// A server with stock, a crossing and a refused command of each kind at both shops, whose workers stand from now on.
+/// Starts a server with stock, an alert and a refused command of each kind at both shops, and stops its workers.
 async fn prepared(staff_may: StaffMay) -> Server {
     let login = LoginConfig::cognito("https://acme.example.com", "people").unwrap();
     let server = Server::stocked_with(|config| (config.staff_may, config.login) = (staff_may, Some(login))).await;
@@ -278,7 +279,7 @@ struct World {
     generous: Server,
     client: Client,
     rows: BTreeMap<String, Request>,
-    /// Locations that were registered, or tried to be.
+    /// The number of attempts to register a location.
     registered: AtomicUsize,
 }
 
@@ -296,7 +297,7 @@ impl World {
         let client = Client { url: server.url.clone(), ..holder.client(&self.client) };
         let mut path = request.path.clone();
         if path.ends_with("shop-new") {
-            // Each registers one of its own.
+            // Each attempt registers another location.
             path = format!("{path}-{}", self.registered.fetch_add(1, Ordering::Relaxed));
         }
         let builder = client.request(request.method.clone(), &path);
@@ -331,7 +332,7 @@ async fn every_cell_of_who_may_do_what_where_is_as_the_table_says() {
     println!("{} rows × {} columns = {} cells", world.rows.len(), columns.len(), world.rows.len() * columns.len());
 }
 
-/// Two roles in one token: what either may, and no more.
+/// A token with two roles may do what either may, and no more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_with_two_roles_may_do_what_one_of_them_may() {
     let world = World::new().await;
@@ -360,7 +361,7 @@ async fn a_token_with_two_roles_may_do_what_one_of_them_may() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// The table can't shrink to what the code happens to do: a command or path that it does not know fails.
+/// The table must stay complete: a command or path that it does not have fails.
 #[tokio::test]
 async fn a_new_command_or_path_is_a_row_that_the_table_does_not_know() {
     let mut document = Server::start().await.nobody().get("/openapi.json").await.body;

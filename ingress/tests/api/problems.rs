@@ -1,10 +1,10 @@
-//! Every bad input is a clear problem that says what to do; nothing of it is queued.
+//! Every bad input gets a clear problem that says what to do, and is not queued.
 
 use serde_json::json;
 
 use crate::server::{Server, id, sale, streamed};
 
-/// A sale with one member more or other.
+/// Returns a sale with one member added or changed.
 fn with(member: &str) -> String {
     let base = [
         ("type", "\"sell\"".to_owned()),
@@ -73,7 +73,7 @@ async fn every_fault_is_named_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_400_and_says_where() {
+async fn a_body_that_is_not_json_is_400_with_the_place() {
     let server = Server::start().await;
     let staff = server.staff();
     let deep = "[".repeat(100_000);
@@ -97,7 +97,7 @@ async fn what_is_not_json_is_400_and_says_where() {
 }
 
 #[tokio::test]
-async fn a_large_body_is_413_and_its_sender_reads_why() {
+async fn a_large_body_is_413_and_its_sender_gets_the_answer() {
     let server = Server::start().await;
     let body = format!("{{\"note\":\"{}\"}}", "x".repeat(10 * 1024 * 1024));
     let answer = server.staff().post_text("/v1/commands", body.clone()).await;
@@ -112,7 +112,7 @@ async fn a_large_body_is_413_and_its_sender_reads_why() {
 }
 
 #[tokio::test]
-async fn only_json_is_taken() {
+async fn only_json_is_accepted() {
     let server = Server::start().await;
     let staff = server.staff();
     let post = |kind: Option<&str>| {
@@ -185,7 +185,7 @@ async fn a_flood_of_fields_or_parameters_is_one_fault() {
 }
 
 #[tokio::test]
-async fn query_parameters_are_strict() {
+async fn unknown_or_wrong_query_parameters_are_refused() {
     let server = Server::stocked().await;
     let staff = server.staff();
     let cases = [
@@ -215,7 +215,7 @@ async fn query_parameters_are_strict() {
 }
 
 #[tokio::test]
-async fn an_outage_is_503_and_a_panic_is_500_and_neither_says_why_inside() {
+async fn an_outage_is_503_and_a_panic_is_500_and_neither_reveals_its_cause() {
     use std::sync::atomic::Ordering::SeqCst;
     let server = Server::stocked().await;
     let staff = server.staff();

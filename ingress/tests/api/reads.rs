@@ -27,7 +27,7 @@ async fn an_item_shows_its_levels_and_their_sum() {
 }
 
 #[tokio::test]
-async fn movements_page_newest_first_and_filter() {
+async fn movements_are_paged_newest_first_and_filtered() {
     let server = Server::stocked().await;
     let staff = server.staff();
     for n in 1..=3 {
@@ -56,7 +56,7 @@ async fn stock_is_known_at_any_time() {
 }
 
 #[tokio::test]
-async fn what_runs_out_is_listed_and_alerted() {
+async fn low_levels_are_listed_and_alerted() {
     let server = Server::stocked().await;
     let staff = server.staff();
     staff.sell(1, "shop-2", "12").await;

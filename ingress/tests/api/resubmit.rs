@@ -1,11 +1,11 @@
-//! Refused commands: listed, corrected, sent again.
+//! Refused commands are listed, corrected and sent again.
 
 use serde_json::json;
 use stockline_core::domain::CommandId;
 
 use crate::server::{Client, Server, command_id, id, sale};
 
-/// A sale of an item that nobody registered.
+/// Submits a sale of an item that is not registered.
 async fn refused(client: &Client, n: u32) -> String {
     let command =
         json!({"type": "sell", "command_id": id(n), "item_id": "coal", "location_id": "shop-1", "quantity": "2"});
@@ -14,7 +14,7 @@ async fn refused(client: &Client, n: u32) -> String {
     format!("/v1/items/coal/commands/{}", id(n))
 }
 
-/// The id under which a refused sale of coal is sent again.
+/// Returns the id under which a refused sale of coal is resubmitted.
 fn resubmission(n: u32) -> CommandId {
     command_id(n).of_resubmission(&"coal".parse().unwrap())
 }
@@ -50,7 +50,7 @@ async fn a_refused_sale_is_listed_and_resubmitted_once_with_its_own_time() {
 }
 
 #[tokio::test]
-async fn what_was_applied_or_is_unknown_is_not_resubmitted() {
+async fn an_applied_or_unknown_command_is_not_resubmitted() {
     let server = Server::stocked().await;
     let manager = server.manager();
     manager.sell(1, "shop-1", "1").await;
@@ -61,7 +61,7 @@ async fn what_was_applied_or_is_unknown_is_not_resubmitted() {
 }
 
 #[tokio::test]
-async fn a_correction_names_every_fault_and_takes_a_manager() {
+async fn a_correction_names_every_fault_and_needs_a_manager() {
     let server = Server::stocked().await;
     let old = refused(&server.staff(), 1).await;
     let path = format!("{old}/resubmit");

@@ -1,11 +1,11 @@
-//! Who may do and see what.
+//! The rights of callers.
 
 use serde_json::{Value, json};
 
 use crate::server::{Server, id, sale};
 
 #[tokio::test]
-async fn without_a_good_token_there_is_nothing_but_the_description() {
+async fn without_a_valid_token_only_the_description_is_answered() {
     let server = Server::start().await;
     let nobody = server.nobody();
     let answer = nobody.post("/v1/commands", sale(1, "main", "1")).await;
@@ -46,8 +46,8 @@ async fn staff_never_see_a_cost() {
     assert!(!staff.post("/v1/commands/status", lines).await.text.contains("unit_cost"));
 }
 
-/// What staff are answered who submit `receive` under an id that is taken, with this cost: at once, by the receipt,
-/// and in a list.
+/// Submits `receive` as Staff with an id that is taken and a guessed cost. Returns the answer to it, the status by its
+/// receipt, and the status in a list.
 async fn guess(server: &Server, n: u32, cost: &str) -> [(u16, Value); 3] {
     let staff = server.staff();
     let command = json!({"type": "receive", "command_id": id(n), "item_id": "cola", "location_id": "shop-1", "quantity": "24", "unit_cost": cost});
@@ -78,7 +78,7 @@ async fn staff_cant_guess_a_cost_by_submitting_it_under_the_id_that_holds_it() {
 }
 
 #[tokio::test]
-async fn whoever_may_compare_costs_is_told_that_an_id_is_reused() {
+async fn a_caller_who_may_compare_costs_learns_that_an_id_is_reused() {
     let server = Server::stocked().await;
     let codes = |answers: [(u16, Value); 3]| {
         answers.map(|(_, body)| body["results"][0].get("problem").unwrap_or(&body)["code"].clone())
@@ -95,7 +95,7 @@ async fn whoever_may_compare_costs_is_told_that_an_id_is_reused() {
 }
 
 #[tokio::test]
-async fn who_may_log_in_where_is_told_to_everybody() {
+async fn the_login_is_answered_without_a_token() {
     let login = stockline_ingress::LoginConfig::cognito("https://acme.example.com", "people").unwrap();
     let server = Server::with(|config| config.login = Some(login)).await;
     let answer = server.nobody().get("/v1/login").await;
@@ -125,7 +125,7 @@ async fn a_token_bound_to_a_location_acts_only_there() {
 }
 
 #[tokio::test]
-async fn a_token_bound_to_a_location_sees_only_what_is_there() {
+async fn a_token_bound_to_a_location_sees_only_that_location() {
     let server = Server::stocked().await;
     let manager = server.manager();
     manager.sell(1, "shop-2", "12").await;
@@ -168,7 +168,7 @@ async fn a_token_bound_to_a_location_sees_only_what_is_there() {
 }
 
 #[tokio::test]
-async fn the_holder_of_a_reused_id_is_not_shown_to_who_may_not_see_it() {
+async fn the_holder_of_a_reused_id_is_hidden_from_callers_who_may_not_see_it() {
     let server = Server::stocked().await;
     server.manager().sell(1, "shop-2", "1").await;
     let bound = server.client(&["Staff", "location.shop-1"]);
@@ -177,7 +177,7 @@ async fn the_holder_of_a_reused_id_is_not_shown_to_who_may_not_see_it() {
 }
 
 #[tokio::test]
-async fn what_staff_may_besides_is_configured() {
+async fn staff_may_do_more_if_configured() {
     let server = Server::with(|config| config.staff_may.count = true).await;
     let count = json!({"type": "count", "command_id": id(1), "item_id": "cola", "counted": "1"});
     assert_eq!(server.staff().post("/v1/commands", count).await.status, 202);

@@ -44,7 +44,7 @@ impl Key {
         }
     }
 
-    /// What an issuer publishes of it, by this name.
+    /// Returns the public key as an issuer publishes it, with this id.
     pub fn jwk(&self, kid: &str) -> Value {
         let AlgorithmParameters::RSA(rsa) = Jwk::from_encoding_key(&self.private, Algorithm::RS256).unwrap().algorithm
         else {
@@ -58,7 +58,7 @@ fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
 }
 
-/// Every server's issuer.
+/// Returns the key of the issuer, which all servers share.
 fn key() -> &'static Key {
     static KEY: OnceLock<Key> = OnceLock::new();
     KEY.get_or_init(Key::generate)
@@ -68,12 +68,12 @@ fn jwks() -> String {
     json!({"keys": [key().jwk("k")]}).to_string()
 }
 
-/// A token with these groups.
+/// Returns a token with these groups.
 pub fn token(groups: &[&str]) -> String {
     token_with(groups, &[])
 }
 
-/// A token with these groups and scopes.
+/// Returns a token with these groups and scopes.
 pub fn token_with(groups: &[&str], scopes: &[&str]) -> String {
     let claims = json!({
         "iss": ISSUER, "token_use": "access", "client_id": CLIENT, "sub": "ann", "jti": groups.join("+"),
@@ -85,7 +85,7 @@ pub fn token_with(groups: &[&str], scopes: &[&str]) -> String {
     format!("{message}.{signature}")
 }
 
-/// The n-th command id.
+/// Returns the n-th command id.
 pub fn id(n: u32) -> String {
     format!("01936b2e-7c4a-7f10-8a5b-{n:012}")
 }
@@ -139,12 +139,12 @@ impl Server {
         Self { url, memory, clock, trigger, running, _folder: folder }
     }
 
-    /// With an item `cola` (default threshold 6, cost 0.41), 24 of it at `shop-1` and 10 at `shop-2`.
+    /// Starts a server with an item `cola` (default threshold 6, cost 0.41), 24 of it at `shop-1` and 10 at `shop-2`.
     pub async fn stocked() -> Self {
         Self::stocked_with(|_| {}).await
     }
 
-    /// The same, otherwise configured.
+    /// Starts the same server with another configuration.
     pub async fn stocked_with(change: impl FnOnce(&mut Config)) -> Self {
         let server = Self::with(change).await;
         let manager = server.manager();
@@ -179,7 +179,7 @@ impl Server {
         Client { token: None, ..self.staff() }
     }
 
-    /// Nothing is applied until [`Memory::apply`].
+    /// Stops the workers: no command is applied until [`Memory::apply`].
     pub fn hold_workers(&self) {
         self.memory.applies.store(false, Ordering::SeqCst);
     }
@@ -200,7 +200,7 @@ pub struct Client {
     pub http: reqwest::Client,
 }
 
-/// An answer, read whole.
+/// An answer that was read completely.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -225,7 +225,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Every answer that is not a success has the whole shape.
+    /// Checks that an answer that is not a success has the complete shape of a problem.
     fn assert_is_problem(&self) {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         for (name, ok) in [
@@ -249,7 +249,7 @@ impl Answer {
         self.body["code"].as_str().unwrap_or_default()
     }
 
-    /// `pointer code` of each fault.
+    /// Returns `pointer code` of each fault.
     pub fn faults(&self) -> Vec<String> {
         let text = |fault: &Value, key: &str| fault[key].as_str().unwrap().to_owned();
         let faults = self.body["errors"].as_array().unwrap();
@@ -286,12 +286,12 @@ impl Client {
         self.send(self.request(Method::PUT, path).json(&body)).await
     }
 
-    /// A body as it is, said to be JSON.
+    /// Posts a text as JSON.
     pub async fn post_text(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
         self.send(self.request(Method::POST, path).header("content-type", "application/json").body(body)).await
     }
 
-    /// Sells; waits for the outcome.
+    /// Posts a command and waits for its outcome.
     pub async fn sell(&self, n: u32, location: &str, quantity: &str) -> Answer {
         let answer = self.post_waiting("/v1/commands", sale(n, location, quantity)).await;
         assert_eq!(answer.status, StatusCode::OK.as_u16(), "{answer:?}");
@@ -299,7 +299,7 @@ impl Client {
     }
 }
 
-/// A body whose length is not announced.
+/// Returns a body without a Content-Length.
 pub fn streamed(
     chunks: impl futures_util::Stream<Item = Result<Vec<u8>, std::io::Error>> + Send + Sync + 'static,
 ) -> reqwest::Body {

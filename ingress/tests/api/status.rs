@@ -29,7 +29,7 @@ async fn without_a_receipt_an_unknown_id_is_404_and_says_that_sending_again_is_s
 }
 
 #[tokio::test]
-async fn while_the_store_is_down_nothing_is_said_to_be_queued() {
+async fn while_the_store_is_down_no_status_is_queued() {
     let server = Server::stocked().await;
     let staff = server.staff();
     server.memory.store_down.store(true, SeqCst);

@@ -1,4 +1,4 @@
-//! The attack corpus of tokens, `tokens.txt`, against a running server that fetches its keys from an issuer.
+//! Sends the attack corpus of tokens, `tokens.txt`, to a running server that fetches its keys from an issuer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use crate::server::{CLIENT, Client, ISSUER, Key, NOW_S, Server};
 
 const CORPUS: &str = include_str!("tokens.txt");
 
-/// A listener on loopback that counts who comes, and answers.
+/// Starts a listener on loopback that counts its requests.
 async fn counting(answer: String) -> (String, Arc<AtomicUsize>) {
     let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
@@ -32,7 +32,7 @@ async fn counting(answer: String) -> (String, Arc<AtomicUsize>) {
     (url, count)
 }
 
-/// What tokens are made with.
+/// The values that tokens are made with.
 struct Forge {
     first: Key,
     second: Key,
@@ -81,7 +81,7 @@ fn entries() -> Vec<Entry> {
 }
 
 impl Forge {
-    /// The `Authorization` of an entry.
+    /// Returns the `Authorization` of an entry.
     fn authorization(&self, entry: &Entry) -> String {
         let good = self.token(&Entry::default());
         match &entry.authorization {
@@ -99,7 +99,7 @@ impl Forge {
         let [h, p] = [&header, &payload].map(encode);
         let s = self.signature(entry.sign.as_deref(), &format!("{h}.{p}"));
         let template = entry.token.as_deref().unwrap_or("{h}.{p}.{s}");
-        // A blank more makes its length one that leaves bits over.
+        // One more blank gives it a length whose base64 has unused bits.
         let unclean_part = |part: &str| unclean(&encode(format!("{part}{}", &"  "[..(4 - part.len() % 3) % 3])));
         let template = fill(
             &template.replace("{unclean-h}", &unclean_part(&header)).replace("{unclean-p}", &unclean_part(&payload)),
@@ -107,7 +107,7 @@ impl Forge {
         template.replace("{h}", &h).replace("{p}", &p).replace("{s}", &s)
     }
 
-    /// Puts in what the placeholders stand for.
+    /// Replaces the placeholders.
     fn fill(&self, text: &str, claims: &str) -> String {
         let text = text.replace("{claims}", claims).replace("{trap}", &self.trap);
         let text = text.replace("{stranger}", &self.second.jwk("first").to_string());
@@ -158,7 +158,7 @@ impl Forge {
     }
 }
 
-/// `{x*8}`, `{now-31}` or `{hex:ff00}` at the beginning of a text: its value, and how long it was.
+/// Returns the value and the length of `{x*8}`, `{now-31}` or `{hex:ff00}` at the beginning of a text.
 fn placeholder(text: &str) -> Option<(String, usize)> {
     let inner = &text[1..=text.find('}')?];
     if let Some((what, times)) = inner[..inner.len() - 1].split_once('*')
@@ -179,7 +179,7 @@ fn placeholder(text: &str) -> Option<(String, usize)> {
     Some((value, inner.len() + 2))
 }
 
-/// A good token's claims with these changed, as JSON without its braces.
+/// Returns the claims of a valid token with these changed, as JSON without its braces.
 fn claims(changed: &[(String, String)]) -> String {
     let mut claims = vec![
         ("iss", json!(ISSUER).to_string()),
@@ -199,7 +199,7 @@ fn claims(changed: &[(String, String)]) -> String {
     claims.iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect::<Vec<_>>().join(",")
 }
 
-/// The same bytes, written with a last letter that has bits over which mean nothing.
+/// Encodes the same bytes with a last letter whose unused bits are set.
 fn unclean(encoded: &str) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     assert_ne!(encoded.len() % 4, 0, "no bits are left over");
@@ -239,7 +239,7 @@ async fn every_token_of_the_corpus_is_refused_by_its_code_and_no_stranger_is_ask
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), entries.len(), wrong.join("\n"));
     assert_eq!(visits.load(Ordering::SeqCst), 0, "an address that came in a token was asked");
-    // At the start, and once for the first unknown key, ten seconds after which another would be allowed.
+    // At the start, and once for the first unknown key. Another fetch would be allowed only ten seconds later.
     let fetched = fetches.load(Ordering::SeqCst);
     assert!((1..=2).contains(&fetched), "the issuer was asked {fetched} times");
     println!("{} tokens", entries.len());

@@ -1,4 +1,4 @@
-//! Tokens that must not be let in, each by its name; and those that must.
+//! Tokens that must be refused, each by its code, and tokens that must be accepted.
 
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::*;
 use crate::auth::testing::{NOW_S, claims, claims_with, encode};
 
 #[tokio::test]
-async fn a_good_token_is_let_in_as_its_subject() {
+async fn a_valid_token_is_accepted_as_its_subject() {
     let on = OnFile::new();
     let principal = on.judge(&TestKey::first().token(&claims())).await.unwrap();
     assert_eq!(&*principal.submitted_by, "ann");
@@ -87,7 +87,7 @@ async fn only_rs256_of_a_known_key_is_accepted() {
         }
     }
 
-    // The classic confusion: the public key, which everyone has, as the secret of an HMAC.
+    // The classic attack: the public key, which everyone has, is used as the secret of an HMAC.
     for alg in ["HS256", "RS256"] {
         let message = format!("{}.{payload}", encode(json!({"alg": alg, "kid": "first"}).to_string()));
         let secret = EncodingKey::from_secret(TestKey::first().public_pem.as_bytes());
@@ -140,7 +140,7 @@ async fn a_header_can_name_a_known_key_and_nothing_else() {
         let token = TestKey::first().token_with(&header, &text);
         assert_eq!(on.judge(&token).await.unwrap_err(), code, "{header}");
     }
-    // A token that brings its own key is judged by ours.
+    // A token with its own key is verified with ours.
     let attacker = TestKey::second();
     for (name, value) in [
         ("jwk", attacker.jwk()),
@@ -155,7 +155,7 @@ async fn a_header_can_name_a_known_key_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_token_is_refused_before_any_work() {
+async fn a_text_that_is_not_a_token_is_refused_before_any_work() {
     let on = OnFile::new();
     let good = TestKey::first().token(&claims());
     let json = claims().to_string();
@@ -223,11 +223,11 @@ async fn a_known_token_expires_and_can_be_revoked() {
 }
 
 #[tokio::test]
-async fn a_token_seen_before_needs_no_key() {
+async fn a_known_token_needs_no_key() {
     let on = OnFile::new();
     let token = TestKey::first().token(&claims());
     let first = on.judge(&token).await.unwrap();
-    // Without the cache being told, which a rotation does.
+    // The cache keeps its tokens here; a rotation would drop them.
     on.auth.state.trusted.replace(keyset::KeySet::default());
     assert_eq!(on.judge(&token).await.unwrap(), first);
     assert!(!on.auth.is_ready());
@@ -236,7 +236,7 @@ async fn a_token_seen_before_needs_no_key() {
 }
 
 #[tokio::test]
-async fn a_refusal_shows_nothing_of_the_token() {
+async fn a_refusal_reveals_nothing_of_the_token() {
     let on = OnFile::new();
     for (name, value) in [("iss", "https://secret.test"), ("client_id", "secret.test"), ("sub", "secret.test\n")] {
         let token = TestKey::first().token(&claims_with(name, json!(value)));

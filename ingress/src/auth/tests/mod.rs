@@ -13,7 +13,7 @@ use super::testing::{CLIENT, ISSUER, TestKey, bearer, clock, jwks};
 use super::*;
 use crate::config::{AuthConfig, JwksSource};
 
-/// An authenticator over a key file with the first key, and what it stands on.
+/// An authenticator with a key file that holds the first key, and its folder and clock.
 struct OnFile {
     folder: tempfile::TempDir,
     clock: Arc<FixedClock>,

@@ -1,4 +1,4 @@
-//! Keys that change under way, from a file and from a real server.
+//! Keys that change while the authenticator runs, from a file and from a real server.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::*;
 use crate::auth::testing::{NOW_S, claims, claims_with};
 
 #[tokio::test]
-async fn a_key_rotated_in_the_file_is_known_at_once_and_a_withdrawn_one_no_longer() {
+async fn a_key_rotated_in_the_file_is_known_at_once_and_a_withdrawn_one_is_forgotten() {
     let on = OnFile::new();
     let (old, new) = (TestKey::first().token(&claims()), TestKey::second().token(&claims()));
     assert!(on.judge(&old).await.is_ok());
@@ -98,7 +98,7 @@ impl Issuer {
 }
 
 async fn ready(auth: &Authenticator) {
-    // The first fetch is asked for by this token and answers it.
+    // The first fetch is caused by this token and answers it.
     while judge(auth, &TestKey::first().token(&claims())).await.is_err() {
         tokio::task::yield_now().await;
     }
@@ -108,7 +108,7 @@ async fn ready(auth: &Authenticator) {
 #[tokio::test]
 async fn a_flood_of_unknown_keys_causes_one_fetch_and_does_not_touch_known_ones() {
     let issuer = Issuer::start((StatusCode::OK, jwks(&[TestKey::first()]))).await;
-    // The first fetch must not count against the flood, nor the flood wait for it.
+    // The first fetch must not limit the flood, and the flood must not wait for it.
     let auth = issuer.auth(Pace { unknown_key: Duration::from_secs(600), ..Pace::default() });
     ready(&auth).await;
     assert_eq!(issuer.fetches(), 1);
@@ -119,7 +119,7 @@ async fn a_flood_of_unknown_keys_causes_one_fetch_and_does_not_touch_known_ones(
             let head = json!({"alg": "RS256", "kid": format!("kid-{n}")});
             let issued_before_the_fetch = n % 2 == 0;
             let iat = if issued_before_the_fetch { NOW_S - 60 } else { NOW_S };
-            // One signature for all: the key is looked for first, and never found.
+            // All share one signature, because the unknown key is noticed first.
             let message = [head.to_string(), claims_with("iat", json!(iat)).to_string()];
             format!("{}.{}.AAAA", crate::auth::testing::encode(&message[0]), crate::auth::testing::encode(&message[1]))
         })
@@ -131,7 +131,7 @@ async fn a_flood_of_unknown_keys_causes_one_fetch_and_does_not_touch_known_ones(
     }
     while let Some(result) = tasks.join_next().await {
         let (n, code) = result.unwrap();
-        // The clock of this test stands, so that all arrived when the keys were fetched.
+        // The clock of this test stands still, so all tokens arrived when the keys were fetched.
         assert_eq!(code, "token_unknown_key", "{n}");
         assert!(judge(&auth, &TestKey::first().token(&claims())).await.is_ok());
     }
@@ -140,7 +140,7 @@ async fn a_flood_of_unknown_keys_causes_one_fetch_and_does_not_touch_known_ones(
 }
 
 #[tokio::test]
-async fn a_token_newer_than_the_keys_is_never_told_that_its_key_is_unknown() {
+async fn a_token_newer_than_the_keys_is_not_refused_for_an_unknown_key() {
     let issuer = Issuer::start((StatusCode::OK, jwks(&[TestKey::first()]))).await;
     let clock = clock();
     let config = config(JwksSource::Url(issuer.url.clone()), None);
@@ -159,7 +159,7 @@ async fn a_token_newer_than_the_keys_is_never_told_that_its_key_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_key_rotated_at_the_address_is_fetched_when_it_is_met() {
+async fn a_key_rotated_at_the_address_is_fetched_when_a_token_names_it() {
     let issuer = Issuer::start((StatusCode::OK, jwks(&[TestKey::first()]))).await;
     let auth = issuer.auth(Pace { unknown_key: Duration::ZERO, ..Pace::default() });
     ready(&auth).await;
@@ -177,7 +177,7 @@ async fn a_key_rotated_at_the_address_is_fetched_when_it_is_met() {
     assert!(judge(&auth, &new).await.is_ok(), "a broken issuer takes no key away");
 }
 
-/// Runs with the real time, from the moment of the tests.
+/// A clock that runs in real time, from the time of the tests.
 #[derive(Debug)]
 struct Running(std::time::Instant);
 
@@ -187,7 +187,7 @@ impl Clock for Running {
     }
 }
 
-/// A token that no key can be found for, in little time and without a fetch of its own.
+/// Returns a token whose key does not exist, quickly and without a fetch.
 fn strange(n: usize) -> String {
     let part = |value: serde_json::Value| crate::auth::testing::encode(value.to_string());
     let header = part(json!({"alg": "RS256", "kid": format!("../kid-{n}")}));
@@ -216,7 +216,7 @@ async fn a_rotation_amid_a_flood_of_unknown_keys_costs_no_good_token_a_401() {
     }
 
     issuer.publish(&[TestKey::first(), TestKey::second()]);
-    // Others than the cache knows, each time.
+    // New tokens each time, which the cache does not know.
     let fresh = |key: &TestKey, n: u32| {
         let mut claims = claims_with("iat", json!(clock.now().as_millis() / 1_000));
         claims["jti"] = json!(n.to_string());
@@ -250,7 +250,7 @@ async fn an_issuer_that_is_down_at_the_start_is_tried_until_it_is_up() {
     let error = auth.authenticate(Some(&bearer(&TestKey::first().token(&claims())))).await.unwrap_err();
     assert_eq!((error.code, error.retry_after_s.is_some()), ("auth_unavailable", true));
     issuer.publish(&[TestKey::first()]);
-    // Retried in the background, though nobody may ask for ten seconds.
+    // The background retries, although requests may not cause a fetch for ten seconds.
     issuer.fetched(2).await;
     while !auth.is_ready() {
         tokio::task::yield_now().await;
@@ -259,7 +259,7 @@ async fn an_issuer_that_is_down_at_the_start_is_tried_until_it_is_up() {
 }
 
 #[tokio::test]
-async fn an_address_that_moved_elsewhere_is_not_followed() {
+async fn a_redirect_is_not_followed() {
     let issuer = Issuer::start((StatusCode::OK, jwks(&[TestKey::first()]))).await;
     let target = issuer.url.clone();
     let router = Router::new().route(

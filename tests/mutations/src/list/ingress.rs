@@ -183,14 +183,14 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "limits::slow_large_bodies_leave_room_for_others",
     },
     Mutation {
-        name: "handshakes-never-give-way",
+        name: "silent-handshakes-are-never-cut-off",
         edits: &[edit(
             "ingress/src/server/mod.rs",
-            "if begun.elapsed() >= GIVE_WAY_AFTER {",
+            "if begun.elapsed() >= RECLAIM_AFTER {",
             "if begun.elapsed() >= HANDSHAKE_TIMEOUT {",
         )],
         suite: LIBRARY,
-        killed_by: "server::tests::handshakes_that_say_nothing_give_way_when_all_connections_are_taken",
+        killed_by: "server::tests::silent_handshakes_are_cut_off_when_all_connections_are_taken",
     },
     Mutation {
         name: "the-age-of-a-resubmission-is-judged-by-its-own-acceptance",
