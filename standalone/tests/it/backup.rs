@@ -22,14 +22,14 @@ fn a_backup_taken_while_serving_restores_to_a_folder_that_serves() {
     assert_eq!(restored.on_hand("cola", "main"), "10", "as of the backup");
     restored.run(&sell).ok();
     restored.run(&sell).ok();
-    assert_eq!(restored.on_hand("cola", "main"), "9", "the till sends again what came after");
+    assert_eq!(restored.on_hand("cola", "main"), "9", "the till sends the later sale again");
     let url = restored.said("API").trim_end_matches("/v1").to_owned();
     Ran::of(&["stock", "cola", "--url", &url, "--token", token.trim()]).ok();
     restored.run(&["audit"]).ok();
 }
 
 #[test]
-fn there_is_nothing_to_back_up_in_a_wrong_folder() {
+fn a_backup_of_a_wrong_folder_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let (file, data) = (home.path().join("x.tar"), home.path().join("data"));
     let words = ["backup", file.to_str().unwrap(), "--data", data.to_str().unwrap()];

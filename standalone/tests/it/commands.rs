@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::server::{Ran, Server};
 
-/// A server with one item in stock.
+/// Starts a server with one item in stock.
 fn with_cola(options: &[&str]) -> Server {
     let server = Server::start(options);
     let words = ["submit", "register_item", "--item", "cola", "--name", "Cola 0.33 l", "--shortage-policy", "reject"];
@@ -46,7 +46,7 @@ fn a_refused_sale_is_listed_and_can_be_sent_again_corrected() {
     server.run(&["refused", "--code", "insufficient_stock", "--resubmit", "--on-shortage", "allow"]).ok();
     assert_eq!(server.on_hand("cola", "main"), "-1");
     let again = server.run(&["refused", "--json"]).ok().json();
-    assert_eq!(again, serde_json::json!([]), "what was resubmitted is no longer open");
+    assert_eq!(again, serde_json::json!([]), "a resubmitted command is no longer listed");
     let alerts = server.run(&["alerts"]).ok().stdout;
     assert!(alerts.contains("oversold") || alerts.lines().count() == 1, "{alerts}");
 }
@@ -99,7 +99,7 @@ fn locations_are_put_and_listed() {
 }
 
 #[test]
-fn a_dead_letter_that_is_none_is_refused_by_the_running_server_and_without_it() {
+fn an_unknown_dead_letter_is_refused_with_and_without_a_running_server() {
     let mut server = with_cola(&[]);
     let id = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b";
     server.run(&["dead-letters", "retry", "cola", id]).refused(1, "no command of this item and id");

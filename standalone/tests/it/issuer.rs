@@ -1,4 +1,4 @@
-//! An issuer that people log in at, as strict as OAuth 2 with PKCE asks for, and a server that takes its tokens.
+//! An issuer for logins, as strict as OAuth 2 with PKCE requires, and a server that accepts its tokens.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -32,20 +32,20 @@ use tokio::runtime::Runtime;
 const ISSUER: &str = "https://issuer.test/people";
 const CLIENT: &str = "people-client";
 
-/// What a code was asked for with.
-struct Asked {
+/// The parameters with which a code was requested.
+struct CodeRequest {
     challenge: String,
     redirect_uri: String,
 }
 
 pub(crate) struct Issuer {
     key: EncodingKey,
-    codes: Mutex<HashMap<String, Asked>>,
+    codes: Mutex<HashMap<String, CodeRequest>>,
     refresh_tokens: Mutex<HashSet<String>>,
-    /// Every token that was given, to look for where none may be.
-    given: Mutex<Vec<String>>,
-    /// `grant_type` of each request, and the error it got.
-    pub(crate) asked: Mutex<Vec<(String, &'static str)>>,
+    /// Every issued token, to search for where none may be.
+    issued: Mutex<Vec<String>>,
+    /// The `grant_type` and the error of each request.
+    pub(crate) requests: Mutex<Vec<(String, &'static str)>>,
     pub(crate) denies: AtomicBool,
     pub(crate) gives_refresh_tokens: AtomicBool,
     pub(crate) is_down: AtomicBool,
@@ -73,7 +73,7 @@ async fn authorize(State(issuer): State<Arc<Issuer>>, Query(query): Query_) -> R
         back.query_pairs_mut().extend_pairs([("error", "access_denied"), ("error_description", "not today")]);
     } else {
         let code = issuer.fresh("code");
-        let asked = Asked { challenge: get("code_challenge"), redirect_uri };
+        let asked = CodeRequest { challenge: get("code_challenge"), redirect_uri };
         back.query_pairs_mut().append_pair("code", &code);
         issuer.codes.lock().unwrap().insert(code, asked);
     }
@@ -95,7 +95,7 @@ async fn token(State(issuer): State<Arc<Issuer>>, body: String) -> Response {
         "refresh_token" => Err("invalid_grant"),
         _ => Err("unsupported_grant_type"),
     };
-    issuer.asked.lock().unwrap().push((get("grant_type"), judged.err().unwrap_or_default()));
+    issuer.requests.lock().unwrap().push((get("grant_type"), judged.err().unwrap_or_default()));
     match judged {
         Ok(()) => axum::Json(issuer.tokens(get("grant_type") == "authorization_code")).into_response(),
         Err(error) => (StatusCode::BAD_REQUEST, axum::Json(json!({ "error": error }))).into_response(),
@@ -108,7 +108,7 @@ impl Issuer {
         format!("{what}-{}", uuid::Uuid::new_v4())
     }
 
-    /// A code is good once, for whoever knows the verifier, at the address it was asked for.
+    /// A code works once, with the right verifier and the address for which it was requested.
     fn judge_code(&self, code: &str, redirect_uri: &str, verifier: &str) -> Result<(), &'static str> {
         let asked = self.codes.lock().unwrap().remove(code).ok_or("invalid_grant")?;
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
@@ -126,30 +126,30 @@ impl Issuer {
         let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()));
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, Algorithm::RS256).unwrap();
         let access_token = format!("{message}.{signature}");
-        self.given.lock().unwrap().push(access_token.clone());
+        self.issued.lock().unwrap().push(access_token.clone());
         let mut answer = json!({"access_token": access_token, "token_type": "Bearer", "expires_in": lifetime_s});
         if first && self.gives_refresh_tokens.load(Ordering::SeqCst) {
             let refresh_token = self.fresh("refresh");
-            self.given.lock().unwrap().push(refresh_token.clone());
+            self.issued.lock().unwrap().push(refresh_token.clone());
             self.refresh_tokens.lock().unwrap().insert(refresh_token.clone());
             answer["refresh_token"] = refresh_token.into();
         }
         answer
     }
 
-    /// Every login of everybody is over.
+    /// Ends every login.
     pub(crate) fn revoke_all(&self) {
         self.refresh_tokens.lock().unwrap().clear();
     }
 
-    /// Requests for tokens with this grant.
+    /// Counts the requests for tokens with this grant.
     pub(crate) fn count(&self, grant: &str) -> usize {
-        self.asked.lock().unwrap().iter().filter(|(of, _)| of == grant).count()
+        self.requests.lock().unwrap().iter().filter(|(of, _)| of == grant).count()
     }
 
-    /// Is none of the tokens in this text?
+    /// Reports whether the text contains none of the tokens.
     pub(crate) fn is_absent_from(&self, text: &str) -> bool {
-        self.given.lock().unwrap().iter().all(|token| !text.contains(token))
+        self.issued.lock().unwrap().iter().all(|token| !text.contains(token))
     }
 }
 
@@ -183,8 +183,8 @@ impl Installation {
             key,
             codes: Mutex::default(),
             refresh_tokens: Mutex::default(),
-            given: Mutex::default(),
-            asked: Mutex::default(),
+            issued: Mutex::default(),
+            requests: Mutex::default(),
             denies: AtomicBool::new(false),
             gives_refresh_tokens: AtomicBool::new(true),
             is_down: AtomicBool::new(false),
@@ -228,7 +228,7 @@ impl Installation {
         Self { issuer, issuer_url, url, runtime, home, _folder: folder, _trigger: trigger }
     }
 
-    /// Where logins are kept.
+    /// Returns the folder of logins.
     pub(crate) fn logins(&self) -> PathBuf {
         self.home.path().join("logins")
     }

@@ -2,7 +2,7 @@ use std::io::{Read as _, Write as _};
 
 use crate::server::{Ran, Server};
 
-/// A plain HTTP/1.0 request, without a client of its own.
+/// Sends a plain HTTP/1.0 request.
 fn get(address: &str, path: &str) -> String {
     let host = address.trim_start_matches("http://").split('/').next().unwrap();
     let mut stream = std::net::TcpStream::connect(host).unwrap();
@@ -13,7 +13,7 @@ fn get(address: &str, path: &str) -> String {
 }
 
 #[test]
-fn it_starts_on_nothing_says_where_everything_is_and_stops_in_order() {
+fn it_starts_on_an_empty_folder_prints_its_addresses_and_stops_in_order() {
     let mut server = Server::start(&[]);
     assert!(get(&server.said("API"), "/healthz").contains("200"));
     assert!(get(&server.said("API"), "/readyz").contains("200"));
@@ -23,11 +23,15 @@ fn it_starts_on_nothing_says_where_everything_is_and_stops_in_order() {
     assert!(server.welcome.contains("submit register_item"), "{}", server.welcome);
     assert!(server.terminate().success());
     server.start_again();
-    assert!(!server.welcome.contains("submit register_item"), "the second start has no news: {}", server.welcome);
+    assert!(
+        !server.welcome.contains("submit register_item"),
+        "the second start does not repeat the first steps: {}",
+        server.welcome
+    );
 }
 
 #[test]
-fn a_second_process_on_the_folder_is_refused_by_the_first_ones_number() {
+fn a_second_process_on_the_folder_is_refused_and_names_the_first() {
     let server = Server::start(&[]);
     let second = server.run(&["serve", "--listen", "127.0.0.1:0"]);
     second.refused(3, "another stockline (process").refused(3, "--data");
@@ -45,7 +49,7 @@ fn a_port_in_use_is_reported_with_what_to_do() {
 }
 
 #[test]
-fn what_would_show_tokens_to_the_network_or_is_a_slip_is_refused_before_anything_is_made() {
+fn unsafe_or_mistyped_options_are_refused_before_anything_is_created() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     let data = data.to_str().unwrap();

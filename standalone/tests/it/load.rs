@@ -7,7 +7,7 @@ use crate::server::{Ran, Server, stockline};
 const STORES: usize = 3;
 const ITEMS: usize = 20;
 
-/// Sales of `lines` lines, gzipped; what each (item, store) pair must end at when it began at 1,000.
+/// A gzipped file of sales, and the stock of each (item, store) pair afterwards if it began at 1,000.
 struct Sales {
     path: PathBuf,
     expected: std::collections::BTreeMap<(String, String), i64>,
@@ -31,7 +31,7 @@ fn sales(home: &Path, lines: usize) -> Sales {
     Sales { path, expected }
 }
 
-/// A server with the items, the stores and 1,000 of each item in each.
+/// Starts a server with the items, the stores and 1,000 of each item in each store.
 fn stocked(options: &[&str]) -> Server {
     let options: Vec<&str> = ["--max-age-days", "5000"].into_iter().chain(options.iter().copied()).collect();
     let server = Server::start(&options);
@@ -101,7 +101,7 @@ fn assert_stock(server: &Server, sales: &Sales) {
 }
 
 #[test]
-fn a_file_is_loaded_once_its_refused_lines_are_told_and_a_second_run_changes_nothing() {
+fn a_file_is_loaded_once_its_refused_lines_are_reported_and_a_second_run_changes_nothing() {
     let server = stocked(&[]);
     let sales = sales(server.home(), 2_000);
     let path = sales.path.to_str().unwrap();
@@ -131,7 +131,7 @@ fn a_server_killed_in_the_middle_loses_and_doubles_nothing() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // In the middle: some of it is applied.
+    // Wait until a part is applied.
     while server.on_hand("p0", "s0") == "1000" {}
     server.kill();
     let ended = loading.wait_with_output().unwrap();
@@ -189,7 +189,7 @@ fn a_backup_taken_under_load_and_loaded_again_ends_at_the_same_stock() {
 }
 
 #[test]
-fn a_file_that_cant_be_meant_so_sends_nothing() {
+fn a_wrong_file_sends_nothing() {
     let server = stocked(&[]);
     let file = |name: &str, content: &str| {
         let path = server.home().join(name);

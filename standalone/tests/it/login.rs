@@ -10,13 +10,13 @@ use stockline_ingress::LoginConfig;
 use crate::issuer::Installation;
 use crate::server::{Ran, stockline};
 
-/// A login that waits for its browser.
+/// A login that waits for the browser's answer.
 struct Attempt {
     child: Child,
     out: BufReader<ChildStdout>,
     err: ChildStderr,
     printed: String,
-    /// What the browser is to open.
+    /// The address for the browser.
     address: Url,
 }
 
@@ -40,7 +40,7 @@ impl Attempt {
         Self { child, out, err, printed, address }
     }
 
-    /// The end of it.
+    /// Waits for the end.
     fn ended(mut self) -> Ran {
         let mut stderr = String::new();
         self.out.read_to_string(&mut self.printed).unwrap();
@@ -48,7 +48,7 @@ impl Attempt {
         Ran { code: self.child.wait().unwrap().code().unwrap(), stdout: self.printed, stderr }
     }
 
-    /// What follows the issuer's form: where it sends the browser.
+    /// Returns the address to which the issuer redirects the browser.
     fn answer(&self, installation: &Installation) -> Url {
         let response = fetch(installation, &self.address);
         let location = response.headers().get("location").unwrap_or_else(|| panic!("{response:?}"));
@@ -56,7 +56,7 @@ impl Attempt {
     }
 }
 
-/// As a browser does, step by step.
+/// Fetches a page like a browser, without following redirects.
 fn fetch(installation: &Installation, url: &Url) -> Response {
     installation.runtime.block_on(async {
         let browser = reqwest::Client::builder().redirect(Policy::none()).no_proxy().build().unwrap();
@@ -71,7 +71,7 @@ fn log_in(installation: &Installation) -> Ran {
     attempt.ended()
 }
 
-/// A subcommand as whoever is logged in.
+/// Runs a subcommand with the stored login.
 fn run(installation: &Installation, words: &[&str]) -> Ran {
     let (logins, data) = (installation.logins(), installation.home().join("no-data"));
     let more = ["--url", &installation.url, "--logins", logins.to_str().unwrap()];
@@ -79,17 +79,17 @@ fn run(installation: &Installation, words: &[&str]) -> Ran {
     Ran::from(output.unwrap())
 }
 
-fn kept(installation: &Installation) -> Vec<std::path::PathBuf> {
+fn stored(installation: &Installation) -> Vec<std::path::PathBuf> {
     let Ok(entries) = std::fs::read_dir(installation.logins()) else { return Vec::new() };
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
 #[test]
-fn who_logs_in_once_is_known_to_every_subcommand_until_they_log_out() {
+fn every_subcommand_uses_a_login_until_the_logout() {
     let installation = Installation::start();
     let login = log_in(&installation).ok();
     assert!(login.stdout.contains("Logged in to"), "{login:?}");
-    let files = kept(&installation);
+    let files = stored(&installation);
     let [file] = &files[..] else { panic!("{files:?}") };
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(file), mode(&installation.logins())), (0o600, 0o700));
@@ -103,7 +103,7 @@ fn who_logs_in_once_is_known_to_every_subcommand_until_they_log_out() {
         assert!(installation.issuer.is_absent_from(&ran.stdout), "a token is printed");
         assert!(installation.issuer.is_absent_from(&ran.stderr), "a token is printed");
     }
-    assert_eq!(installation.issuer.count("refresh_token"), 0, "a good token is used as it is");
+    assert_eq!(installation.issuer.count("refresh_token"), 0, "a valid token is not renewed");
 
     run(&installation, &["stock", "--token", "another"]).refused(1, "token_malformed");
     let file = installation.home().join("token");
@@ -111,13 +111,13 @@ fn who_logs_in_once_is_known_to_every_subcommand_until_they_log_out() {
     run(&installation, &["stock", "--token-file", file.to_str().unwrap()]).refused(1, "token_malformed");
 
     assert!(run(&installation, &["logout"]).ok().stdout.contains("Logged out"));
-    assert!(kept(&installation).is_empty());
+    assert!(stored(&installation).is_empty());
     run(&installation, &["stock"]).refused(3, "holds no keys");
     assert!(run(&installation, &["logout"]).ok().stdout.contains("There was no login"));
 }
 
 #[test]
-fn a_token_that_runs_out_is_renewed_until_the_login_is_over() {
+fn an_expiring_token_is_renewed_until_the_login_ends() {
     let installation = Installation::start();
     let issuer = &installation.issuer;
     issuer.lifetime_s.store(30, SeqCst);
@@ -125,7 +125,7 @@ fn a_token_that_runs_out_is_renewed_until_the_login_is_over() {
     issuer.lifetime_s.store(3_600, SeqCst);
     run(&installation, &["stock"]).ok();
     run(&installation, &["stock"]).ok();
-    assert_eq!(issuer.count("refresh_token"), 1, "what was renewed is kept");
+    assert_eq!(issuer.count("refresh_token"), 1, "a renewed token is stored");
 
     issuer.lifetime_s.store(30, SeqCst);
     log_in(&installation).ok();
@@ -148,7 +148,7 @@ fn without_a_refresh_token_a_login_ends_with_its_token() {
     run(&installation, &["stock"]).ok();
     issuer.lifetime_s.store(0, SeqCst);
     log_in(&installation).ok();
-    run(&installation, &["stock"]).refused(1, "it has expired: log in again");
+    run(&installation, &["stock"]).refused(1, "(it has expired): log in again");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn an_answer_to_another_login_is_refused_and_the_right_one_still_counts() {
 }
 
 #[test]
-fn a_code_that_someone_else_tried_first_logs_nobody_in() {
+fn a_code_that_someone_else_used_first_logs_nobody_in() {
     let installation = Installation::start();
     let attempt = Attempt::begin(&installation, &[]);
     let answer = attempt.answer(&installation);
@@ -185,14 +185,14 @@ fn a_code_that_someone_else_tried_first_logs_nobody_in() {
         let url = format!("{}/oauth2/token", installation.issuer_url);
         reqwest::Client::new().post(url).body(form.query().unwrap().to_owned()).send().await.unwrap()
     });
-    assert_eq!(stolen.status(), 400, "what the browser saw is not enough");
+    assert_eq!(stolen.status(), 400, "the browser's parameters are not enough");
     fetch(&installation, &answer);
     attempt.ended().refused(1, "refuses: invalid_grant");
-    assert!(kept(&installation).is_empty());
+    assert!(stored(&installation).is_empty());
 }
 
 #[test]
-fn a_login_that_is_denied_or_has_no_role_is_none() {
+fn a_denied_login_and_one_without_a_role_fail() {
     let installation = Installation::start();
     installation.issuer.denies.store(true, SeqCst);
     log_in(&installation).refused(1, "the login was refused: access_denied (not today)");
@@ -201,17 +201,17 @@ fn a_login_that_is_denied_or_has_no_role_is_none() {
     log_in(&installation).refused(1, "the login knows you, but").refused(1, "no_role");
     installation.issuer.is_down.store(true, SeqCst);
     log_in(&installation).refused(3, "503");
-    assert!(kept(&installation).is_empty());
+    assert!(stored(&installation).is_empty());
 }
 
 #[test]
-fn a_login_that_nobody_answers_ends_in_time() {
+fn a_login_without_an_answer_ends_in_time() {
     let installation = Installation::start();
     Attempt::begin(&installation, &["--timeout", "1s"]).ended().refused(3, "nobody logged in within 1 s");
 }
 
 #[test]
-fn what_cant_become_a_login_says_what_to_do() {
+fn a_login_that_cant_work_says_what_to_do() {
     let installation = Installation::start();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

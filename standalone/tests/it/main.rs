@@ -1,4 +1,4 @@
-//! The real binary, as people start it: one process on one folder, and the command line beside it.
+//! Tests of the real binary: the server on a data folder, and the command line beside it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -8,5 +8,6 @@ mod issuer;
 mod life;
 mod load;
 mod login;
+mod readme;
 mod server;
 mod tokens;

@@ -1,4 +1,4 @@
-//! Starts the binary and talks to it.
+//! Starts the binary and runs subcommands.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -8,14 +8,14 @@ use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_stockline");
 
-/// The binary with these arguments and none of the caller's settings.
+/// Makes a command that runs the binary with these arguments, without the caller's environment.
 pub(crate) fn stockline(arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.env_clear().args(arguments);
     command
 }
 
-/// What a run printed and how it ended.
+/// The output and the exit code of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -24,25 +24,25 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// Runs to the end.
+    /// Runs the binary to its end.
     pub(crate) fn of(arguments: &[&str]) -> Self {
         Self::from(stockline(arguments).output().unwrap())
     }
 
-    /// It must have ended well.
+    /// Asserts success.
     pub(crate) fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{self:?}");
         self
     }
 
-    /// It must have ended with this code, saying this.
+    /// Asserts the exit code and a part of the output.
     pub(crate) fn refused(self, code: i32, part: &str) -> Self {
         assert_eq!(self.code, code, "{self:?}");
         assert!(self.stderr.contains(part) || self.stdout.contains(part), "{part}: {self:?}");
         self
     }
 
-    /// Its output as JSON.
+    /// Parses the output as JSON.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -58,18 +58,18 @@ impl From<Output> for Ran {
     }
 }
 
-/// A folder and the server on it.
+/// A data folder and the server on it.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Option<Child>,
     arguments: Vec<String>,
-    /// What it said when it was ready.
+    /// The text that it printed when it was ready.
     pub(crate) welcome: String,
     home: TempDir,
 }
 
 impl Server {
-    /// On a new folder, with these options besides.
+    /// Starts a server with these options on a new folder.
     pub(crate) fn start(options: &[&str]) -> Self {
         let arguments = options.iter().map(ToString::to_string).collect();
         let mut server = Self { child: None, arguments, welcome: String::new(), home: tempfile::tempdir().unwrap() };
@@ -77,7 +77,7 @@ impl Server {
         server
     }
 
-    /// Where tests may put files.
+    /// Returns a folder for the test's own files.
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }
@@ -86,7 +86,7 @@ impl Server {
         self.home.path().join("data")
     }
 
-    /// Starts on the same folder; returns when it is ready.
+    /// Starts a server on the same folder and waits until it is ready.
     pub(crate) fn start_again(&mut self) {
         let data = self.data();
         let chosen = self.arguments.iter().any(|argument| argument == "--listen");
@@ -100,7 +100,7 @@ impl Server {
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         self.welcome.clear();
-        // The address stands in the line after which it is served; the next command is printed last.
+        // The last line names the command for a token.
         while !line.contains("token --data") {
             line.clear();
             let read = out.read_line(&mut line).unwrap();
@@ -111,7 +111,7 @@ impl Server {
         self.child = Some(child);
     }
 
-    /// What follows a label in the welcome.
+    /// Returns the text after a label of the welcome.
     pub(crate) fn said(&self, label: &str) -> String {
         let line = self.welcome.lines().find(|line| line.trim_start().starts_with(label)).unwrap();
         line.trim_start().trim_start_matches(label).trim().to_owned()
@@ -124,13 +124,13 @@ impl Server {
         Ran::of(&arguments)
     }
 
-    /// One level's balance.
+    /// Reads the stock of one level.
     pub(crate) fn on_hand(&self, item: &str, location: &str) -> String {
         let levels = self.run(&["stock", item, "--location", location, "--json"]).ok().json();
         levels[0]["on_hand"].as_str().unwrap_or_else(|| panic!("{levels}")).to_owned()
     }
 
-    /// SIGTERM, and how it ended.
+    /// Sends SIGTERM and returns the exit status.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         let mut child = self.child.take().unwrap();
         let kill = Command::new("/bin/sh").args(["-c", &format!("kill -TERM {}", child.id())]).status().unwrap();
@@ -138,7 +138,7 @@ impl Server {
         child.wait().unwrap()
     }
 
-    /// SIGKILL, in the middle of whatever it does.
+    /// Sends SIGKILL.
     pub(crate) fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();

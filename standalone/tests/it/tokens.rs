@@ -1,6 +1,6 @@
 use crate::server::{Ran, Server};
 
-/// A subcommand as whoever holds the token.
+/// Runs a subcommand with a token.
 fn as_holder(server: &Server, token: &str, words: &[&str]) -> Ran {
     let url = server.said("API").trim_end_matches("/v1").to_owned();
     let arguments: Vec<&str> = words.iter().copied().chain(["--url", &url, "--token", token]).collect();
@@ -44,7 +44,7 @@ fn a_revoked_token_ends_and_rotated_keys_keep_the_others() {
     let list = server.run(&["token", "list"]).ok().stdout;
     assert!(list.contains("revoked") && list.contains("valid"), "{list}");
     let sell = ["submit", "sell", "--item", "nothing", "--quantity", "1"];
-    // The server looks at its key files again every few seconds.
+    // The server rereads its key files every few seconds.
     let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
     loop {
         let answer = as_holder(&server, &lost, &sell);

@@ -145,7 +145,7 @@ pub(super) fn report(
     Ok(if tally.refused.is_empty() { exit::OK } else { exit::FOUND })
 }
 
-/// `1234567` as `1,234,567`.
+/// Formats `1234567` as `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -158,7 +158,7 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// A bar for long work; silent where nobody looks at a terminal.
+/// Creates a progress bar; it is invisible unless standard error is a terminal.
 pub(super) fn bar(total: u64, what: &'static str, bytes: bool) -> ProgressBar {
     let bar = ProgressBar::new(total);
     let counts = if bytes { "{bytes}/{total_bytes}" } else { "{human_pos}/{human_len}  {per_sec}  {eta}" };
