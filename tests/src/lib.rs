@@ -9,7 +9,6 @@ pub mod contract;
 pub mod crash_points;
 pub mod dynoxide;
 pub mod faulty;
-pub mod fifo;
 pub mod flaky_network;
 pub mod images;
 pub mod in_process;

@@ -20,7 +20,7 @@ use super::line::{VISIBILITY, let_go};
 use crate::contract::store::homes::Table as DynamoTable;
 use crate::contract::store::{Ports, at};
 use crate::faulty::{FaultyAlerter, FaultyWire, Outbox, Plan, Point};
-use crate::fifo::Fifo;
+use stockline_core::testing::MemoryQueue;
 
 /// The standalone home: store and alert queue in a folder; a process's death is a restart of both.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl Homes for Folders {
 #[derive(Debug)]
 struct OnLambda {
     table: DynamoTable,
-    queue: Arc<Fifo>,
+    queue: Arc<MemoryQueue>,
     receives: AtomicU64,
 }
 
@@ -195,7 +195,7 @@ pub struct Tables;
 #[async_trait]
 impl Homes for Tables {
     async fn open(&self) -> Arc<dyn Home> {
-        let (table, queue) = (DynamoTable::direct().await, Fifo::new(VISIBILITY, false));
+        let (table, queue) = (DynamoTable::direct().await, Arc::new(MemoryQueue::new(VISIBILITY)));
         Arc::new(OnLambda { table, queue, receives: AtomicU64::new(1) })
     }
 }

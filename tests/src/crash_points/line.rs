@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::contract::store::at;
 use crate::faulty::in_real_time;
-use crate::fifo::Fifo;
+use stockline_core::testing::MemoryQueue;
 
 /// For how long a delivery is held.
 pub const VISIBILITY: Duration = Duration::from_secs(60);
@@ -33,13 +33,13 @@ pub trait Line: Send + Sync + std::fmt::Debug {
     async fn restart(&self);
 
     /// A process that holds messages sleeps: others get them, where that can be without its clock going on.
-    fn run_out(&self);
+    fn expire_all(&self);
 }
 
 #[async_trait]
-impl Line for Arc<Fifo> {
+impl Line for Arc<MemoryQueue> {
     async fn put(&self, item_id: &ItemId, body: &str, set_aside: bool) -> String {
-        if set_aside { self.put_aside(item_id.as_str(), body) } else { Fifo::put(self, item_id.as_str(), body) }
+        if set_aside { self.put_aside(item_id.as_str(), body) } else { MemoryQueue::put(self, item_id.as_str(), body) }
     }
 
     fn receiver(&self) -> Arc<dyn CommandReceiver> {
@@ -48,8 +48,8 @@ impl Line for Arc<Fifo> {
 
     async fn restart(&self) {}
 
-    fn run_out(&self) {
-        Fifo::run_out(self);
+    fn expire_all(&self) {
+        MemoryQueue::expire_all(self);
     }
 }
 
@@ -114,7 +114,7 @@ impl Line for FileQueue {
         *self.open.lock().unwrap() = Some(open(&self.folder));
     }
 
-    fn run_out(&self) {}
+    fn expire_all(&self) {}
 }
 
 /// Looks for messages now and then instead of waiting for them: a paused clock stands while it looks.

@@ -17,8 +17,8 @@ use crate::contract::store::{Shop, at, item_id};
 use crate::faulty::{
     Call, Faulty, FaultyWire, GIVE_BACK_AT_SHUTDOWN, Kind, Plan, Point, SLOW_COMMIT, Traces, in_real_time,
 };
-use crate::fifo::Fifo;
 use crate::in_process::{RunningWorker, worker_config};
+use stockline_core::testing::MemoryQueue;
 
 /// Every call of a worker.
 const POINTS: &[Point] = &[Point::Receive, Point::Load, Point::Commit, Point::Publish, Point::Ack, Point::Visibility];
@@ -97,7 +97,7 @@ pub struct End {
 impl<'a> World<'a> {
     async fn new(place: &'a Place, script: &'a Script, queue: Queue, item: String) -> Self {
         let line: Box<dyn Line> = match queue {
-            Queue::Memory => Box::new(Fifo::new(VISIBILITY, false)),
+            Queue::Memory => Box::new(Arc::new(MemoryQueue::new(VISIBILITY))),
             Queue::File => Box::new(FileQueue::new()),
         };
         let mut ids = Vec::new();
@@ -232,7 +232,7 @@ impl<'a> Stage<'a> {
             world.killed(worker).await;
             world.finish().await;
         } else if kind.is_pause() {
-            world.line.run_out();
+            world.line.expire_all();
             world.finish().await;
             world.check(&self.expected, "before the zombie wakes").await;
             plan.resume();
@@ -274,7 +274,7 @@ impl<'a> Stage<'a> {
             world.killed(worker).await;
             world.finish().await;
         } else if kind.is_pause() {
-            world.line.run_out();
+            world.line.expire_all();
             world.finish().await;
             plan.resume();
             worker.stop().await;

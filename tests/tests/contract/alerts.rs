@@ -1,12 +1,14 @@
-//! The contract of the way of alerts, held by SQLite's alert queue and by SNS with a raw subscription of SQS (on the
-//! stand-in).
+//! The contract of the way of alerts, held by the one in memory, by SQLite's alert queue, and by SNS with a raw
+//! subscription of SQS (on the stand-in).
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stockline_aws::SnsPublisher;
 use stockline_core::ports::AlertReceiver;
+use stockline_core::testing::MemoryAlerts;
 use stockline_deploy_checks::ministack::{Ministack, aws_tests};
 use stockline_service::SystemClock;
 use stockline_sqlite::{DataFolder, QueueOptions, SqliteAlertQueue, SqliteQueue};
@@ -14,6 +16,36 @@ use stockline_tests::aws_queues::{create_queue, unique_name};
 use stockline_tests::contract::alerts::{Arrivals, TAKE_WAIT, Way};
 use stockline_tests::sdk::clients;
 use tokio::sync::OnceCell;
+
+const VISIBILITY: Duration = Duration::from_secs(60);
+
+async fn take(queue: &dyn AlertReceiver) -> Vec<Arc<str>> {
+    let deliveries = queue.receive(10, TAKE_WAIT).await.unwrap();
+    let handles: Vec<_> = deliveries.iter().map(|delivery| delivery.handle.clone()).collect();
+    queue.ack(&handles).await.unwrap();
+    deliveries.into_iter().map(|delivery| delivery.body).collect()
+}
+
+mod memory {
+    use super::*;
+
+    #[derive(Debug)]
+    struct OfMemory(MemoryAlerts);
+
+    #[async_trait]
+    impl Arrivals for OfMemory {
+        async fn take(&self) -> Vec<Arc<str>> {
+            take(&self.0).await
+        }
+    }
+
+    async fn way() -> Option<Way> {
+        let alerts = MemoryAlerts::new(VISIBILITY);
+        Some(Way { publisher: Arc::new(alerts.clone()), arrivals: Box::new(OfMemory(alerts)) })
+    }
+
+    stockline_tests::alerts_contract!(way());
+}
 
 mod sqlite {
     use super::*;
@@ -24,10 +56,7 @@ mod sqlite {
     #[async_trait]
     impl Arrivals for OfFile {
         async fn take(&self) -> Vec<Arc<str>> {
-            let deliveries = self.0.receive(10, TAKE_WAIT).await.unwrap();
-            let handles: Vec<_> = deliveries.iter().map(|delivery| delivery.handle.clone()).collect();
-            self.0.ack(&handles).await.unwrap();
-            deliveries.into_iter().map(|delivery| delivery.body).collect()
+            take(&self.0).await
         }
     }
 

@@ -3,8 +3,10 @@
 
 mod alerts;
 mod mail;
+mod queue_memory;
 mod queue_sqlite;
 mod queue_sqs;
 mod store_dynamodb;
+mod store_memory;
 mod store_ministack;
 mod store_sqlite;

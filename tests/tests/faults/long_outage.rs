@@ -8,10 +8,10 @@ use stockline_aws::DynamoOptions;
 use stockline_aws::DynamoStore;
 use stockline_core::domain::{CommandKey, Status};
 use stockline_core::ports::{Clock, FixedClock, Queries};
+use stockline_core::testing::MemoryQueue;
 use stockline_sqlite::{OpenOptions, SqliteStore, StoreOptions};
 use stockline_tests::contract::store::{Ports, at, id, item_id, queued};
 use stockline_tests::faulty::{Faulty, Plan, Point};
-use stockline_tests::fifo::Fifo;
 use stockline_tests::in_process::{RunningIngress, RunningWorker, worker_config};
 use stockline_tests::inject::{Fault, Script, sdk_config};
 use stockline_worker::{Adapters, Condition};
@@ -28,7 +28,7 @@ const RECEIVES_MAX: u32 = 2 * WORKERS as u32;
 /// After the end of an outage: the longest pause between probes, 20 s with its jitter, and a probe.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-fn start(plan: &Arc<Plan>, queue: &Arc<Fifo>, ports: &Ports, clock: &Arc<FixedClock>) -> RunningWorker {
+fn start(plan: &Arc<Plan>, queue: &Arc<MemoryQueue>, ports: &Ports, clock: &Arc<FixedClock>) -> RunningWorker {
     let faulty = Faulty::new(plan, queue.clone(), &ports.store);
     let clock: Arc<dyn Clock> = clock.clone();
     let adapters = Adapters { queue: faulty.clone(), store: faulty.clone(), alerts: faulty, clock };
@@ -50,7 +50,7 @@ async fn three_hours_without_the_store_lose_nothing_burn_nothing_and_end_without
     let path = folder.path().join("stock.db");
     let ports = Ports::of(SqliteStore::open(&path, StoreOptions::default(), &OpenOptions::default()).unwrap());
     let clock = Arc::new(FixedClock::at(at(0)));
-    let queue = Fifo::new(Duration::from_secs(60), false);
+    let queue = Arc::new(MemoryQueue::new(Duration::from_secs(60)));
     queue.put_commands(&[
         queued(id(1_000), "register_item", "cola", r#","name":"Cola""#, at(0)),
         queued(id(1_001), "receive", "cola", r#","quantity":1000"#, at(0)),
@@ -86,7 +86,7 @@ async fn three_hours_without_the_store_lose_nothing_burn_nothing_and_end_without
         assert!(after - before <= PROBES_MAX, "worker {worker} called the store {} times", after - before);
     }
     assert_eq!(calls(Point::Commit), commits, "none was tried");
-    let left = queue.left();
+    let left = queue.receives();
     assert_eq!(left.len() as u128, MINUTES, "everything waits");
     assert!(left.iter().all(|receives| *receives <= RECEIVES_MAX), "receives were burnt: {left:?}");
 

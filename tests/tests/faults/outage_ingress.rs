@@ -7,9 +7,9 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use stockline_aws::{Clients, DynamoOptions, SqsOptions, SqsQueue};
 use stockline_core::ports::{CommandSender, FixedClock};
+use stockline_core::testing::MemoryQueue;
 use stockline_tests::contract::store::{at, id};
 use stockline_tests::dynoxide::Dynoxide;
-use stockline_tests::fifo::Fifo;
 use stockline_tests::in_process::{PATIENCE, RunningIngress};
 use stockline_tests::inject::{Fault, Script, error, sdk_config};
 
@@ -66,7 +66,7 @@ async fn while_the_queue_is_out_commands_are_503_and_never_202() {
 async fn while_the_store_is_out_commands_are_202_and_their_status_is_503() {
     let engine = Dynoxide::start().await;
     let script = Script::new();
-    let queue = Fifo::new(PATIENCE, true);
+    let queue = Arc::new(MemoryQueue::new(PATIENCE).giving_back_at_once());
     let ingress = ingress(queue.clone(), &engine, &script).await;
     for (n, outage) in outages().into_iter().enumerate() {
         script.always("*", outage.clone());
@@ -85,5 +85,5 @@ async fn while_the_store_is_out_commands_are_202_and_their_status_is_503() {
         let status = ingress.get(&address).await;
         assert_eq!((status.status, status.body["status"].clone()), (200, json!("queued")), "{status:?}");
     }
-    assert_eq!(queue.left().len(), outages().len(), "each is in the queue, once");
+    assert_eq!(queue.receives().len(), outages().len(), "each is in the queue, once");
 }

@@ -9,10 +9,10 @@ use stockline_core::domain::{
     encode_entries, encode_message,
 };
 use stockline_core::ports::{FixedClock, StoreError};
+use stockline_core::testing::MemoryQueue;
 use stockline_sqlite::{OpenOptions, SqliteStore, StoreOptions};
 use stockline_tests::contract::store::{Bounds, Home, Ports, Shop, at, id, item_id, place, queued};
 use stockline_tests::faulty::{Faulty, Plan};
-use stockline_tests::fifo::Fifo;
 use stockline_tests::in_process::{PATIENCE, RunningWorker, worker_config};
 use stockline_worker::{Adapters, Condition};
 
@@ -110,7 +110,7 @@ fn receipts_of_version_1_still_verify() {
 }
 
 /// A worker over this queue and this shop, which is stopped by `then`.
-fn worker(queue: &Arc<Fifo>, ports: &Ports) -> RunningWorker {
+fn worker(queue: &Arc<MemoryQueue>, ports: &Ports) -> RunningWorker {
     let faulty = Faulty::new(&Plan::none(), queue.clone(), &ports.store);
     let clock = Arc::new(FixedClock::at(at(9_000)));
     let adapters = Adapters { queue: faulty.clone(), store: faulty.clone(), alerts: faulty, clock };
@@ -127,7 +127,7 @@ async fn becomes(worker: &RunningWorker, condition: Condition) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_worker_takes_what_an_old_ingress_queued() {
     let (shop, _) = shop().await;
-    let queue = Fifo::new(PATIENCE, true);
+    let queue = Arc::new(MemoryQueue::new(PATIENCE).giving_back_at_once());
     queue.put("tea", &MESSAGE_1.trim().replace("cola", "tea"));
     let worker = worker(&queue, shop.ports());
     tokio::time::timeout(PATIENCE, queue.drained()).await.unwrap();
@@ -138,13 +138,13 @@ async fn a_new_worker_takes_what_an_old_ingress_queued() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_worker_returns_what_a_new_ingress_queued_and_reports_unready() {
     let (shop, _) = shop().await;
-    let queue = Fifo::new(PATIENCE, true);
+    let queue = Arc::new(MemoryQueue::new(PATIENCE).giving_back_at_once());
     queue.put("cola", &MESSAGE_1.trim().replace(r#""v":1"#, r#""v":2"#));
     queue.put("tea", &MESSAGE_1.trim().replace("cola", "tea"));
     let old = worker(&queue, shop.ports());
     becomes(&old, Condition::NewerMessages(2)).await;
     old.stop().await;
-    assert_eq!(queue.left(), [1], "received once, returned, and the work in hand finished");
+    assert_eq!(queue.receives(), [1], "received once, returned, and the work in hand finished");
     // The shop's own commands have these ids too.
     assert_eq!(shop.record("cola", id(1)).await.unwrap().retry, 0);
     assert_eq!(shop.record("tea", id(1)).await.unwrap().retry, 2);
@@ -168,7 +168,7 @@ async fn an_old_worker_keeps_its_hands_off_stock_that_a_later_version_wrote() {
         let answer = shop.ports().store.load(&[request]).await.remove(0);
         assert!(matches!(answer, Err(StoreError::Newer(_))), "{answer:?}");
 
-        let queue = Fifo::new(PATIENCE, true);
+        let queue = Arc::new(MemoryQueue::new(PATIENCE).giving_back_at_once());
         queue.put_commands(&[queued(
             id(900),
             "count",
@@ -179,7 +179,7 @@ async fn an_old_worker_keeps_its_hands_off_stock_that_a_later_version_wrote() {
         let old = worker(&queue, shop.ports());
         becomes(&old, Condition::NewerStore).await;
         old.stop().await;
-        assert_eq!(queue.left(), [1], "returned once, never set aside");
+        assert_eq!(queue.receives(), [1], "returned once, never set aside");
         assert_eq!(shop.record("cola", id(900)).await, None);
 
         // The later version comes, and reads it.
@@ -187,7 +187,7 @@ async fn an_old_worker_keeps_its_hands_off_stock_that_a_later_version_wrote() {
         connection.execute(&sql.replace("'02'", "'01'"), []).unwrap();
         drop(connection);
         assert_eq!(chunk_and_tail(&shop).await, before);
-        queue.run_out();
+        queue.expire_all();
         let later = worker(&queue, shop.ports());
         tokio::time::timeout(PATIENCE, queue.drained()).await.unwrap();
         later.stop().await;

@@ -16,3 +16,4 @@ mod full_disk;
 mod images;
 mod schemathesis;
 mod standalone;
+mod start;

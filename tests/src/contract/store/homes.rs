@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use stockline_aws::dynamodb::{Wire, table};
 use stockline_aws::{DynamoOptions, DynamoStore};
 use stockline_core::ports::FixedClock;
+use stockline_core::testing::MemoryStore;
 use stockline_sqlite::{OpenOptions, SqliteStore, StoreOptions};
 use tokio::sync::OnceCell;
 
@@ -39,6 +40,14 @@ impl Home for Folder {
         let Bounds { late_count_entries_max, page_levels_max } = bounds;
         let options = StoreOptions { late_count_entries_max, page_levels_max, ..StoreOptions::default() };
         Ports::of(SqliteStore::open(&self.0.path().join("stock.db"), options, &OpenOptions::default()).unwrap())
+    }
+}
+
+/// The store in memory.
+#[async_trait]
+impl Home for MemoryStore {
+    async fn open(&self, bounds: Bounds) -> Ports {
+        Ports::of(self.bounded(bounds.late_count_entries_max, bounds.page_levels_max))
     }
 }
 

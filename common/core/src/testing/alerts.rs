@@ -1,0 +1,70 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::MemoryQueue;
+use crate::domain::Alert;
+use crate::ports::{
+    AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, CommandReceiver as _, Handle, QueueError,
+};
+
+/// The way of alerts in memory. Each alert is a message of a group of its own, so alerts come in any order.
+#[derive(Debug, Clone)]
+pub struct MemoryAlerts {
+    queue: Arc<MemoryQueue>,
+    published: Arc<Mutex<Vec<Alert>>>,
+}
+
+impl MemoryAlerts {
+    /// Returns an empty one that holds each delivery for `visibility`.
+    pub fn new(visibility: Duration) -> Self {
+        Self { queue: Arc::new(MemoryQueue::new(visibility)), published: Arc::default() }
+    }
+
+    /// Returns every alert that was published so far, in order.
+    pub fn published(&self) -> Vec<Alert> {
+        self.published.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl AlertPublisher for MemoryAlerts {
+    async fn publish(&self, alerts: &[Alert]) -> Vec<Result<(), QueueError>> {
+        for alert in alerts {
+            let mut published = self.published.lock().unwrap();
+            let group = published.len().to_string();
+            published.push(alert.clone());
+            self.queue.put(&group, &serde_json::to_string(alert).unwrap());
+        }
+        vec![Ok(()); alerts.len()]
+    }
+}
+
+#[async_trait]
+impl AlertReceiver for MemoryAlerts {
+    #[expect(clippy::disallowed_methods, reason = "a receive of a test has an id of its own")]
+    async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<AlertDelivery>, QueueError> {
+        let deliveries = self.queue.receive(max, wait, Uuid::new_v4()).await?;
+        let alert = |delivery: crate::ports::Delivery| AlertDelivery {
+            handle: AlertHandle(delivery.handle.0),
+            message_id: delivery.message_id,
+            body: delivery.body,
+        };
+        Ok(deliveries.into_iter().map(alert).collect())
+    }
+
+    async fn ack(&self, handles: &[AlertHandle]) -> Result<(), QueueError> {
+        let handles: Vec<_> = handles.iter().map(|handle| Handle(handle.0.clone())).collect();
+        // An expired handle acknowledges nothing: its message comes again.
+        self.queue.ack(&handles).await;
+        Ok(())
+    }
+
+    async fn release(&self, handles: &[AlertHandle], delay: Duration) -> Result<(), QueueError> {
+        let changes: Vec<_> = handles.iter().map(|handle| (Handle(handle.0.clone()), delay)).collect();
+        self.queue.change_visibility(&changes).await;
+        Ok(())
+    }
+}

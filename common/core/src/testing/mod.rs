@@ -1,0 +1,14 @@
+//! The ports in memory, for tests. They keep the same contracts as the adapters and pass the same suites; a test that
+//! needs a fault puts it in front of them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod alerts;
+mod queries;
+mod queue;
+mod stock;
+mod store;
+
+pub use alerts::MemoryAlerts;
+pub use queue::MemoryQueue;
+pub use stock::{Lease, Stock};
+pub use store::MemoryStore;

@@ -1,0 +1,205 @@
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::MemoryStore;
+use super::stock::is_discarded;
+use crate::domain::{Claim, CommandKey, Item, ItemId, LocationId, Quantity, Record, Timestamp};
+use crate::ports::{
+    AlertRecord, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Movement, MovementFilter, Page,
+    Queries, StoreError, cursor,
+};
+
+/// Returns the page behind the cursor of all matching entries, which it sorts by `key`.
+fn page<T, K>(
+    list: &str,
+    all: impl Iterator<Item = T>,
+    cursor: Option<&str>,
+    limit: usize,
+    key: impl Fn(&T) -> K,
+) -> Page<T>
+where
+    K: Ord + Serialize + DeserializeOwned,
+{
+    let (limit, after) = (cursor::clamp(limit), cursor::decode::<K>(list, cursor));
+    let mut entries: Vec<T> = all.filter(|entry| after.as_ref().is_none_or(|after| key(entry) > *after)).collect();
+    entries.sort_by_key(&key);
+    entries.truncate(limit + 1);
+    cursor::page(list, entries, limit, key)
+}
+
+/// Returns a page of items in order that ends before the item whose levels are too many for it.
+pub(super) fn page_of_items<K: Serialize>(
+    list: &str,
+    views: impl Iterator<Item = ItemWithLevels>,
+    limit: usize,
+    levels_max: usize,
+    key: impl Fn(&Item) -> K,
+) -> Page<ItemWithLevels> {
+    let mut limit = cursor::clamp(limit);
+    let (mut entries, mut levels) = (Vec::new(), 0);
+    for view in views.take(limit + 1) {
+        levels += view.levels.len();
+        entries.push(view);
+        if levels > levels_max && entries.len() > 1 {
+            limit = limit.min(entries.len() - 1);
+            break;
+        }
+    }
+    cursor::page(list, entries, limit, |view| key(&view.item))
+}
+
+#[async_trait]
+impl Queries for MemoryStore {
+    async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
+        let stock = self.stock();
+        Ok(commands.iter().map(|command| stock.records.get(command).cloned()).collect())
+    }
+
+    async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
+        let stock = self.stock();
+        Ok(stock.items.get(item_id).map(|item| stock.view(item)))
+    }
+
+    async fn items(
+        &self,
+        filter: &ItemFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<ItemWithLevels>, StoreError> {
+        const ITEMS: &str = "items";
+        let stock = self.stock();
+        let name = |item: &Item| item.catalogue.name.to_lowercase();
+        let key = |item: &Item| (name(item), item.item_id.clone());
+        let holder = filter.barcode.as_ref().map(|barcode| stock.claims.get(&Claim::Barcode(barcode.clone())));
+        let prefix = filter.name_prefix.as_ref().map(|prefix| prefix.to_lowercase());
+        let after: Option<(String, ItemId)> = cursor::decode(ITEMS, cursor);
+        let wanted = |item: &&Item| {
+            item.is_archived() == filter.archived
+                && holder.is_none_or(|holder| holder == Some(&item.item_id))
+                && prefix.as_ref().is_none_or(|prefix| name(item).starts_with(prefix))
+                && filter.category.as_ref().is_none_or(|category| item.catalogue.category.as_ref() == Some(category))
+                && filter.updated_since.is_none_or(|since| item.updated_at >= since)
+                && after.as_ref().is_none_or(|after| key(item) > *after)
+        };
+        let mut items: Vec<&Item> = stock.items.values().filter(wanted).collect();
+        items.sort_by_key(|item| key(item));
+        let views = items.into_iter().map(|item| stock.view(item));
+        Ok(page_of_items(ITEMS, views, limit, self.page_levels_max, key))
+    }
+
+    async fn movements(
+        &self,
+        item_id: &ItemId,
+        filter: &MovementFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Movement>, StoreError> {
+        let stock = self.stock();
+        let of_level = |location_id: &LocationId| {
+            let movement = |entry| Movement { location_id: location_id.clone(), entry };
+            stock.ledger(item_id, location_id).into_iter().map(movement).collect::<Vec<_>>()
+        };
+        let wanted = |movement: &Movement| {
+            let entry = &movement.entry;
+            filter.location_id.as_ref().is_none_or(|only| *only == movement.location_id)
+                && filter.from.is_none_or(|from| entry.recorded_at >= from)
+                && filter.to.is_none_or(|to| entry.recorded_at < to)
+                && filter.kind.is_none_or(|kind| entry.kind.command_kind() == kind)
+        };
+        let all = stock.levels_of(item_id).flat_map(|level| of_level(&level.location_id)).filter(wanted);
+        Ok(page("movements", all, cursor, limit, |movement| {
+            let entry = &movement.entry;
+            (Reverse(entry.recorded_at.as_millis()), Reverse(entry.seq), movement.location_id.clone())
+        }))
+    }
+
+    async fn stock_as_of(
+        &self,
+        item_id: &ItemId,
+        at: Timestamp,
+    ) -> Result<Option<Vec<(LocationId, Quantity, u64)>>, StoreError> {
+        let stock = self.stock();
+        if !stock.items.contains_key(item_id) {
+            return Ok(None);
+        }
+        let balance = |location_id: &LocationId| {
+            let ledger = stock.ledger(item_id, location_id);
+            let last = ledger.iter().rfind(|entry| entry.recorded_at <= at)?;
+            Some((location_id.clone(), last.after, last.seq))
+        };
+        Ok(Some(stock.levels_of(item_id).filter_map(|level| balance(&level.location_id)).collect()))
+    }
+
+    async fn levels(
+        &self,
+        filter: &LevelFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LevelWithItem>, StoreError> {
+        let stock = self.stock();
+        let all = stock.levels.iter().filter_map(|((item_id, _), level)| {
+            let item = Arc::new(stock.items.get(item_id)?.clone());
+            Some(LevelWithItem { item, level: level.clone() })
+        });
+        let wanted = |view: &LevelWithItem| {
+            (filter.archived || !view.item.is_archived())
+                && filter.location_id.as_ref().is_none_or(|only| *only == view.level.location_id)
+                && filter.state.is_none_or(|state| state == view.state())
+        };
+        Ok(page("levels", all.filter(wanted), cursor, limit, |view| {
+            (view.item.item_id.clone(), view.level.location_id.clone())
+        }))
+    }
+
+    async fn commands(
+        &self,
+        filter: &CommandFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Record>, StoreError> {
+        let stock = self.stock();
+        let wanted = |(_, record): &(&CommandKey, &Record)| {
+            let outcome = &record.outcome;
+            let location = outcome.command.as_ref().and_then(|command| command.action.locations().next());
+            outcome.status == filter.status
+                && filter.code.is_none_or(|code| outcome.rejection.as_ref().is_some_and(|found| found.code == code))
+                && filter.location_id.as_ref().is_none_or(|only| location == Some(only))
+                && filter.since.is_none_or(|since| outcome.settled_at >= since)
+                && (filter.settled_otherwise || (record.resubmitted_as.is_none() && !is_discarded(record)))
+        };
+        let found = page("commands", stock.records.iter().filter(wanted), cursor, limit, |(key, record)| {
+            (Reverse(record.outcome.settled_at.as_millis()), Reverse((*key).clone()))
+        });
+        let entries = found.entries.into_iter().map(|(_, record)| record.clone()).collect();
+        Ok(Page { entries, next_cursor: found.next_cursor })
+    }
+
+    async fn alerts(
+        &self,
+        location_id: Option<&LocationId>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<AlertRecord>, StoreError> {
+        let stock = self.stock();
+        let of_location = stock
+            .alerts
+            .iter()
+            .filter(|(_, (alert, _))| location_id.is_none_or(|location_id| *location_id == alert.location_id));
+        let all = of_location.map(|(id, (alert, lease))| AlertRecord {
+            alert_id: id.clone(),
+            alert: alert.clone(),
+            sent_at: lease.sent_at,
+        });
+        Ok(page("alerts", all, cursor, limit, |record| {
+            (Reverse(record.alert.raised_at.as_millis()), Reverse(record.alert_id.clone()))
+        }))
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

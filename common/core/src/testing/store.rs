@@ -1,0 +1,193 @@
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+
+use super::stock::{Lease, Stock};
+use crate::domain::{
+    Alert, CommandKey, Commit, ItemId, LoadRequest, Loaded, LocationId, LocationSettings, Record, Timestamp,
+};
+use crate::ports::{
+    AlertBook, AuditReader, Claimed, CommitOutcome, ItemWithLevels, LedgerPage, Locations, PAGE_LEVELS_MAX, Page,
+    RefusedNotice, Store, StoreError, cursor,
+};
+
+/// How many entries a late count looks back over, unless the test says otherwise.
+const LATE_COUNT_ENTRIES_MAX: usize = 10_000;
+
+/// The stock store in memory. Clones share their rows.
+#[derive(Debug, Clone)]
+pub struct MemoryStore {
+    stock: Arc<Mutex<Stock>>,
+    late_count_entries_max: usize,
+    pub(super) page_levels_max: usize,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self { stock: Arc::default(), late_count_entries_max: LATE_COUNT_ENTRIES_MAX, page_levels_max: PAGE_LEVELS_MAX }
+    }
+}
+
+impl MemoryStore {
+    /// Returns a store over the same rows with other bounds: entries that a late count looks back over, and levels of a
+    /// page of items.
+    #[must_use]
+    pub fn bounded(&self, late_count_entries_max: usize, page_levels_max: usize) -> Self {
+        Self { stock: Arc::clone(&self.stock), late_count_entries_max, page_levels_max }
+    }
+
+    /// Returns the rows, locked.
+    pub fn stock(&self) -> MutexGuard<'_, Stock> {
+        self.stock.lock().unwrap()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn load(&self, requests: &[LoadRequest]) -> Vec<Result<Loaded, StoreError>> {
+        let stock = self.stock();
+        requests.iter().map(|request| Ok(stock.load(request, self.late_count_entries_max))).collect()
+    }
+
+    async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<CommitOutcome, StoreError>> {
+        let mut stock = self.stock();
+        commits.iter().map(|commit| Ok(stock.commit(commit))).collect()
+    }
+
+    async fn discard(&self, command: &CommandKey, at: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.stock().discard(command, at))
+    }
+}
+
+#[async_trait]
+impl Locations for MemoryStore {
+    async fn location(&self, location_id: &LocationId) -> Result<Option<LocationSettings>, StoreError> {
+        Ok(self.stock().location(location_id))
+    }
+
+    async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError> {
+        let mut locations = self.stock().locations.clone();
+        let main = LocationSettings::main();
+        locations.entry(main.location_id.clone()).or_insert(main);
+        Ok(locations.into_values().collect())
+    }
+
+    async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
+        self.stock().locations.insert(settings.location_id.clone(), settings.clone());
+        Ok(())
+    }
+}
+
+/// Takes a claim under *absent, or unsent and past its lease*. Returns the new lease where it was taken.
+fn take(held: Option<Lease>, now: Timestamp, until: Timestamp) -> Result<Lease, Claimed> {
+    match held {
+        Some(Lease { sent_at: Some(_), .. }) => Err(Claimed::Sent),
+        Some(lease) if lease.until > now => Err(Claimed::Held),
+        _ => Ok(Lease { until, sent_at: None }),
+    }
+}
+
+fn notice_key(notice: &RefusedNotice) -> (LocationId, String) {
+    (notice.location_id.clone(), notice.day.clone())
+}
+
+#[async_trait]
+impl AlertBook for MemoryStore {
+    async fn claim(
+        &self,
+        alerts: &[Alert],
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Vec<Result<Claimed, StoreError>> {
+        let mut stock = self.stock();
+        let mut claim = |alert: &Alert| {
+            let held = stock.alerts.get(&alert.id()).map(|(_, lease)| *lease);
+            Ok(match take(held, now, lease_until) {
+                Ok(lease) => {
+                    stock.alerts.insert(alert.id(), (alert.clone(), lease));
+                    Claimed::Ours
+                }
+                Err(claimed) => claimed,
+            })
+        };
+        alerts.iter().map(&mut claim).collect()
+    }
+
+    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
+        let mut stock = self.stock();
+        for alert in alerts {
+            let unsent = || (alert.clone(), Lease { until: sent_at, sent_at: None });
+            let (_, lease) = stock.alerts.entry(alert.id()).or_insert_with(unsent);
+            lease.sent_at.get_or_insert(sent_at);
+        }
+        Ok(())
+    }
+
+    async fn claim_notice(
+        &self,
+        notice: &RefusedNotice,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Claimed, StoreError> {
+        let mut stock = self.stock();
+        let key = notice_key(notice);
+        Ok(match take(stock.notices.get(&key).copied(), now, lease_until) {
+            Ok(lease) => {
+                stock.notices.insert(key, lease);
+                Claimed::Ours
+            }
+            Err(claimed) => claimed,
+        })
+    }
+
+    async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError> {
+        self.stock().notices.insert(notice_key(notice), Lease { until, sent_at: Some(until) });
+        Ok(())
+    }
+
+    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
+        let stock = self.stock();
+        let of_location = stock.notices.iter().filter(|((of, _), _)| of == location_id);
+        Ok(of_location.filter_map(|(_, lease)| lease.sent_at).max())
+    }
+}
+
+const AUDIT_ITEMS: &str = "audit_items";
+const AUDIT_RECORDS: &str = "audit_records";
+
+#[async_trait]
+impl AuditReader for MemoryStore {
+    async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemWithLevels>, StoreError> {
+        let stock = self.stock();
+        let after: Option<ItemId> = cursor::decode(AUDIT_ITEMS, cursor);
+        let wanted = stock.items.values().filter(|item| after.as_ref().is_none_or(|after| item.item_id > *after));
+        let views = wanted.map(|item| stock.view(item));
+        Ok(super::queries::page_of_items(AUDIT_ITEMS, views, limit, self.page_levels_max, |item| item.item_id.clone()))
+    }
+
+    async fn audit_ledger(
+        &self,
+        item_id: &ItemId,
+        location_id: &LocationId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<LedgerPage, StoreError> {
+        let ledger = self.stock().ledger(item_id, location_id);
+        let mut entries: Vec<_> = ledger.into_iter().filter(|entry| entry.seq >= from_seq).collect();
+        let next_seq = entries.get(limit).map(|entry| entry.seq);
+        entries.truncate(limit);
+        Ok(LedgerPage { entries, next_seq })
+    }
+
+    async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
+        let stock = self.stock();
+        let (limit, after) = (cursor::clamp(limit), cursor::decode::<CommandKey>(AUDIT_RECORDS, cursor));
+        let wanted = stock.records.iter().filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));
+        let found: Vec<_> = wanted.take(limit + 1).map(|(key, record)| (key.clone(), record.clone())).collect();
+        let page = cursor::page(AUDIT_RECORDS, found, limit, |(key, _)| key.clone());
+        Ok(Page {
+            entries: page.entries.into_iter().map(|(_, record)| record).collect(),
+            next_cursor: page.next_cursor,
+        })
+    }
+}

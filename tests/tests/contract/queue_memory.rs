@@ -1,0 +1,26 @@
+//! The command queue's contract, held by the queue in memory that other tests use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stockline_core::testing::MemoryQueue;
+use stockline_tests::contract::queue::{Capabilities, Home, Queue};
+
+#[derive(Debug)]
+struct Memory;
+
+#[async_trait]
+impl Home for Memory {
+    async fn open(&self, visibility: Duration, max_receives: u32) -> Queue {
+        let queue = Arc::new(MemoryQueue::new(visibility).with_max_receives(max_receives));
+        let manners = Capabilities { refuses_expired: true, remembers_attempts: true };
+        Queue { sender: queue.clone(), receiver: queue, manners }
+    }
+}
+
+async fn home() -> Option<Memory> {
+    Some(Memory)
+}
+
+stockline_tests::queue_contract!(home());
