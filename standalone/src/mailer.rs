@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use crate::mail::{EmlMailer, Sender, SmtpMailer, SmtpUrl};
+use anyhow::Context as _;
 use stockline_core::ports::{Clock, Mailer};
 use stockline_service::SystemClock;
 

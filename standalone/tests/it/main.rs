@@ -11,3 +11,4 @@ mod login;
 mod readme;
 mod server;
 mod tokens;
+mod trace;

@@ -63,6 +63,8 @@ impl From<Output> for Ran {
 pub(crate) struct Server {
     child: Option<Child>,
     arguments: Vec<String>,
+    /// What is logged, into a file of the test; without it errors go to the test's own standard error.
+    filter: Option<String>,
     /// The text that it printed when it was ready.
     pub(crate) welcome: String,
     home: TempDir,
@@ -71,10 +73,25 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server with these options on a new folder.
     pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_with(None, options)
+    }
+
+    /// Starts a server whose log [`Server::log`] returns.
+    pub(crate) fn start_logging(filter: &str, options: &[&str]) -> Self {
+        Self::start_with(Some(filter.to_owned()), options)
+    }
+
+    fn start_with(filter: Option<String>, options: &[&str]) -> Self {
         let arguments = options.iter().map(ToString::to_string).collect();
-        let mut server = Self { child: None, arguments, welcome: String::new(), home: tempfile::tempdir().unwrap() };
+        let home = tempfile::tempdir().unwrap();
+        let mut server = Self { child: None, arguments, filter, welcome: String::new(), home };
         server.start_again();
         server
+    }
+
+    /// Returns what was logged so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("log")).unwrap()
     }
 
     /// Returns a folder for the test's own files.
@@ -90,8 +107,13 @@ impl Server {
     pub(crate) fn start_again(&mut self) {
         let data = self.data();
         let chosen = self.arguments.iter().any(|argument| argument == "--listen");
+        let errors = match self.filter {
+            Some(_) => std::fs::File::create(self.home.path().join("log")).unwrap().into(),
+            None => Stdio::inherit(),
+        };
         let mut child = stockline(&["--data", data.to_str().unwrap()])
-            .args(["--metrics-listen", "127.0.0.1:0", "--log", "error"])
+            .args(["--metrics-listen", "127.0.0.1:0", "--log", self.filter.as_deref().unwrap_or("error")])
+            .stderr(errors)
             .args(if chosen { &[] as &[&str] } else { &["--listen", "127.0.0.1:0"] })
             .args(&self.arguments)
             .stdout(Stdio::piped())
