@@ -42,7 +42,7 @@ fn sell(server: &Server, named: &str) -> String {
 /// Waits until the alert that the sale raised is marked as mailed.
 fn wait_for_the_mail(server: &Server) {
     let until = Instant::now() + Duration::from_secs(30);
-    while server.run(&["alerts", "--json"]).ok().json()[0]["mailed_at"].is_null() {
+    while server.run(&["alerts", "--json"]).ok().json()[0]["sent_at"].is_null() {
         assert!(Instant::now() < until, "the alert was not mailed");
         std::thread::sleep(Duration::from_millis(50));
     }
