@@ -38,8 +38,8 @@ pub(super) fn results<'a, E: Clone>(
     results
 }
 
-/// Escapes a JSON body for both services, which accept only the characters of XML 1.0. Only these two others can be unescaped
-/// in JSON.
+/// Escapes a JSON body for both services, which accept only the characters of XML 1.0. Only these two others can be
+/// unescaped in JSON.
 pub(super) fn sendable(json: &str) -> Arc<str> {
     if json.contains(['\u{fffe}', '\u{ffff}']) {
         json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff").into()

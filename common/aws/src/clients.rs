@@ -14,8 +14,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// The deadline for making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The deadlines of one attempt and of the whole call. The packer waits 3 s for a send and the alerter 30 s for a mail. A
-/// call ends before that, so its own error is the one reported.
+/// The deadlines of one attempt and of the whole call. The packer waits 3 s for a send and the alerter 30 s for a mail.
+/// A call ends before that, so its own error is the one reported.
 const DYNAMODB_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(8));
 const SQS_TIMEOUTS: (Duration, Duration) = (Duration::from_millis(1_200), Duration::from_millis(2_800));
 const SNS_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(8));
@@ -23,9 +23,9 @@ const SES_TIMEOUTS: (Duration, Duration) = (Duration::from_secs(25), Duration::f
 
 /// The SDK's clients, made once per process and shared.
 ///
-/// The clients repeat calls: three attempts with growing, jittered pauses and a deadline on each attempt and on the whole
-/// call. A receive waits long, so it sets its own deadlines. A mail has one attempt, because a repetition after a lost answer
-/// would send it twice; its alert returns through the queue.
+/// The clients repeat calls: three attempts with growing, jittered pauses and a deadline on each attempt and on the
+/// whole call. A receive waits long, so it sets its own deadlines. A mail has one attempt, because a repetition after a
+/// lost answer would send it twice; its alert returns through the queue.
 #[derive(Debug, Clone)]
 pub struct Clients {
     /// DynamoDB.
@@ -39,8 +39,8 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Reads region, credentials, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` from the environment. It makes no call,
-    /// so wrong values show at the first call: let every adapter `check()` at start.
+    /// Reads region, credentials, `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` from the environment. It makes no
+    /// call, so wrong values show at the first call: let every adapter `check()` at start.
     pub async fn from_env() -> Self {
         let pauses = RetryConfig::standard().with_initial_backoff(PAUSES.0).with_max_backoff(PAUSES.1);
         let found = aws_config::defaults(BehaviorVersion::v2026_01_12())

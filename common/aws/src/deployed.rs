@@ -1,8 +1,8 @@
 //! The start of the three programs that are deployed on AWS: ingress, worker and alerter.
 //!
-//! It holds the environment variables that mean the same in each, the rule that production accepts no stand-in for AWS, the
-//! checks of the named resources, `--help`, the health probe and the exit codes. It is here because only a deployed program needs
-//! it; the standalone program has a command line of its own.
+//! It holds the environment variables that mean the same in each, the rule that production accepts no stand-in for AWS,
+//! the checks of the named resources, `--help`, the health probe and the exit codes. It is here because only a deployed
+//! program needs it; the standalone program has a command line of its own.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -152,8 +152,8 @@ impl StartChecks {
         list.push(format!("{}: {error}", variable.name));
     }
 
-    /// Ends the checks. An unreachable resource is only logged, because the program waits for it, as it does during a later
-    /// outage.
+    /// Ends the checks. An unreachable resource is only logged, because the program waits for it, as it does during a
+    /// later outage.
     ///
     /// # Errors
     /// Names all faults that another start can't mend.

@@ -1,7 +1,7 @@
 //! The AWS adapters: SQS FIFO, DynamoDB, SNS and SES behind the ports. Only this crate names an AWS SDK crate.
 //!
-//! Only the SDK repeats calls ([`Clients`]): a few attempts with growing, jittered pauses and a deadline on each attempt and
-//! on the whole call. A command whose call still fails goes back to the queue.
+//! Only the SDK repeats calls ([`Clients`]): a few attempts with growing, jittered pauses and a deadline on each
+//! attempt and on the whole call. A command whose call still fails goes back to the queue.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 

@@ -6,8 +6,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::sdk_error;
 
-/// Why a program can't start with a resource of its configuration. The text names the problem and the remedy; the caller
-/// puts the variable before it.
+/// Why a program can't start with a resource of its configuration. The text names the problem and the remedy; the
+/// caller puts the variable before it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
     /// Credentials are missing or expired, or lack a permission.
@@ -102,7 +102,8 @@ impl StartError {
     }
 }
 
-/// Returns whether the service will give the same answer again: it calls the request wrong, not too frequent or too late.
+/// Returns whether the service will give the same answer again: it calls the request wrong, not too frequent or too
+/// late.
 fn is_final<E>(error: &SdkError<E, HttpResponse>, code: &str) -> bool {
     const PASSING: [&str; 8] =
         ["Throttl", "TooMany", "Exceeded", "Timeout", "InProgress", "SlowDown", "Internal", "Unavailable"];

@@ -1,6 +1,7 @@
-//! Stockline's core: the rules of stock ([`domain`]) and the contracts of what surrounds them ([`ports`]).
+//! Stockline's core: the rules of stock ([`domain`]) and the traits that adapters implement ([`ports`]).
 //!
-//! Arrows go one way: `domain ← ports ← {stockline-sqlite, stockline-aws}`; `stockline-service` stands beside.
+//! Dependencies point one way: `domain ← ports ← {stockline-sqlite, stockline-aws}`. `stockline-service` uses this
+//! crate too.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 

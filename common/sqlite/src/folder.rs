@@ -4,69 +4,69 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The one folder in which a standalone Stockline keeps everything. It is ours alone, across processes, while this
-/// value or a clone of it lives.
+/// The folder in which a standalone Stockline keeps everything. No other process can open it while this value or a
+/// clone of it lives.
 #[derive(Debug, Clone)]
 pub struct DataFolder {
     path: PathBuf,
-    /// Holds the lock until the last clone is dropped; the system frees it when the process dies.
+    /// The lock, held until the last clone is dropped. The system releases it when the process dies.
     _lock: Arc<File>,
 }
 
-/// Why a data folder can't be used. Each names the folder and what to do.
+/// Why a data folder can't be used. Each text names the folder and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// Another process holds it.
+    /// Another process uses the folder.
     #[error(
-        "another stockline{} uses the data folder {}: stop that one first, or give this one a folder of its own (--data)",
+        "another stockline{} uses the data folder {}: stop it first, or choose another folder for this one (--data)",
         .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default(),
         .path.display()
     )]
     Locked {
         /// The folder.
         path: PathBuf,
-        /// The other process, where it could be read.
+        /// The other process, if its id could be read.
         pid: Option<u32>,
     },
-    /// There is something else at the path.
-    #[error("{} is not a folder: name a folder for the data (--data), or move that file away", .path.display())]
+    /// The path is not a folder.
+    #[error("{} is not a folder: choose a folder for the data (--data), or move the file away", .path.display())]
     NotAFolder {
-        /// What was named.
+        /// The path.
         path: PathBuf,
     },
-    /// This user may not write there, or the file system is read-only.
+    /// This user has no write access, or the file system is read-only.
     #[error(
-        "can't write in the data folder {}: {source}; give this user write access to it, or name another folder (--data)",
+        "can't write in the data folder {}: {source}; give this user write access to it, or choose another folder (--data)",
         .path.display()
     )]
     ReadOnly {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The disk is full.
-    #[error("no space left for the data folder {}: free some, or name a folder on another disk (--data)", .path.display())]
+    #[error("no space left for the data folder {}: free some space, or choose a folder on another disk (--data)", .path.display())]
     NoSpace {
         /// The folder.
         path: PathBuf,
     },
-    /// Anything else that the system refuses.
-    #[error("can't use the data folder {}: {source}; mend that, or name another folder (--data)", .path.display())]
+    /// Any other error of the system.
+    #[error("can't use the data folder {}: {source}; repair it, or choose another folder (--data)", .path.display())]
     Io {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl DataFolder {
-    /// Takes the folder, and creates it (mode 0700, with its parents) where it is absent.
+    /// Opens and locks the folder. If it does not exist, it is created with its parents (mode 0700).
     pub fn open(path: &Path) -> Result<Self, FolderError> {
         let failed = |source| FolderError::of(path, source);
         create(path).map_err(failed)?;
-        // Not truncated: until the lock is ours, the pid inside is the other's.
+        // Not truncated: before the lock is ours, the file has the other process's id.
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)
@@ -85,28 +85,28 @@ impl DataFolder {
         Ok(Self { path: path.to_owned(), _lock: Arc::new(lock) })
     }
 
-    /// Where it is.
+    /// Returns the path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The file of the command queue and the alert queue.
+    /// Returns the path of the file with the command queue and the alert queue.
     pub fn queue_db(&self) -> PathBuf {
         queue_db(&self.path)
     }
 
-    /// The file of the stock store.
+    /// Returns the path of the stock store's file.
     pub fn stock_db(&self) -> PathBuf {
         stock_db(&self.path)
     }
 }
 
-/// The queue's file in a folder.
+/// Returns the path of the queues' file in a folder.
 pub(super) fn queue_db(folder: &Path) -> PathBuf {
     folder.join("queue.db")
 }
 
-/// The store's file in a folder.
+/// Returns the path of the store's file in a folder.
 pub(super) fn stock_db(folder: &Path) -> PathBuf {
     folder.join("stock.db")
 }
@@ -128,7 +128,7 @@ fn create(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    // Its entry in the parent must survive power loss as well as what will be in it.
+    // The folder's entry in its parent must survive power loss too.
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(parent)?.sync_all()
 }
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_holder_is_refused_with_the_pid_of_the_first_and_what_to_do() {
+    fn a_second_process_is_refused_with_the_pid_of_the_first_and_the_remedy() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("a/b");
         let first = DataFolder::open(&path).unwrap();
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_in_the_folders_place_is_named() {
+    fn a_file_at_the_path_is_named() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("data");
         std::fs::write(&path, "not a folder").unwrap();
@@ -178,10 +178,10 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "not a folder");
     }
 
-    /// sysfs takes no new folders, whoever asks: the one place where root meets a read-only folder too.
+    /// sysfs accepts no new folders, so even root finds a read-only folder there.
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_read_only_folder_is_named_with_what_to_do() {
+    fn a_read_only_folder_is_named_with_the_remedy() {
         for path in ["/sys/stockline-data", "/sys"] {
             let refusal = DataFolder::open(Path::new(path)).unwrap_err();
             assert!(matches!(refusal, FolderError::ReadOnly { .. }), "{refusal:?}");
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_refuses_is_told_apart() {
+    fn the_errors_of_the_system_are_distinguished() {
         let path = Path::new("/somewhere");
         let of = |kind: ErrorKind| FolderError::of(path, kind.into());
         assert!(matches!(of(ErrorKind::PermissionDenied), FolderError::ReadOnly { .. }));

@@ -1,7 +1,7 @@
 //! The adapters of the standalone home: product code, not mocks.
 //!
-//! They keep two files, `queue.db` and `stock.db`, in WAL mode with one writer each. An answer that promises durability follows a
-//! sync (`synchronous=FULL`).
+//! They keep two files, `queue.db` and `stock.db`, in WAL mode with one writer each. An answer that promises durability
+//! follows a sync (`synchronous=FULL`).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 

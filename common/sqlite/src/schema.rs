@@ -5,31 +5,31 @@ use std::time::Duration;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 
-/// What a database file is meant to hold.
+/// The schema of a database file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Schema {
-    /// For messages: `queue`, `stock`.
+    /// The name in messages: `queue`, `stock`.
     pub(super) name: &'static str,
-    /// Stands in the file's header: tells our files from others'.
+    /// The id in the file's header, which distinguishes our files from others.
     pub(super) application_id: i32,
-    /// The n-th brings a file of version n to version n + 1.
+    /// The migrations. The n-th, counted from 0, changes a file of version n to version n + 1.
     pub(super) migrations: &'static [&'static str],
 }
 
-/// How the files are opened; anything but the default is for tests of power loss.
+/// The options for opening files. All but the default are for tests of power loss.
 #[doc(hidden)]
 #[derive(Debug, Clone, Default)]
 pub struct OpenOptions {
-    /// The name of a registered SQLite VFS; `None` is the system's.
+    /// The name of a registered SQLite VFS; `None` means the system's.
     pub vfs: Option<String>,
-    /// Don't sync at all: loses what was answered as durable.
+    /// Whether to skip all syncs, which loses acknowledged writes.
     pub synchronous_off: bool,
 }
 
-/// Why a database file can't be used. Each names the file and what to do.
+/// Why a database file can't be used. Each text names the file and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    /// Some other file.
+    /// The file is not a database.
     #[error(
         "{} is not a database, or is damaged: move it away, or restore the folder from a backup (stockline restore)",
         .path.display()
@@ -38,77 +38,78 @@ pub enum SchemaError {
         /// The file.
         path: PathBuf,
     },
-    /// A database, of another program or of another of our files.
-    #[error("{} is a database, but not stockline's {name}: move it away, or name another folder (--data)", .path.display())]
+    /// The database belongs to another program, or is another of our files.
+    #[error("{} is a database, but not stockline's {name}: move it away, or choose another folder (--data)", .path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What it should have been.
+        /// The expected file.
         name: &'static str,
     },
-    /// Written by a later version.
+    /// A later version wrote the file.
     #[error(
-        "{} has schema version {found}, this stockline knows versions up to {known}: the folder was written by a newer \
-         stockline; upgrade this one, or name another folder (--data)",
+        "{} has schema version {found}, but this stockline knows versions up to {known}: a newer stockline wrote the \
+         folder; upgrade this one, or choose another folder (--data)",
         .path.display()
     )]
     Newer {
         /// The file.
         path: PathBuf,
-        /// The file's version.
+        /// The version of the file.
         found: i64,
-        /// The latest that this program knows.
+        /// The latest version that this program knows.
         known: i64,
     },
-    /// The copy that is made before a migration failed; nothing was migrated.
-    #[error("can't back up {} before its migration: {source}; make room beside it and start again", .path.display())]
+    /// The backup before a migration failed, so nothing was migrated.
+    #[error("can't back up {} before its migration: {source}; free some space in its folder and start again", .path.display())]
     Backup {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// The file's writer could not be started.
-    #[error("can't start the writer of {}: {source}; let this user run more threads", .path.display())]
+    /// The writer of the file could not start.
+    #[error("can't start the writer of {}: {source}; allow this user more threads", .path.display())]
     Thread {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Anything else that SQLite reports.
+    /// Any other error of SQLite.
     #[error("can't open {}: {source}; {}", .path.display(), advice(.source))]
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         source: rusqlite::Error,
     },
 }
 
-/// How long a connection waits for another's lock before it reports the file as busy.
+/// How long a connection waits for a lock before it reports the file as busy.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The page cache of one connection, in KiB; allocated as it is used.
+/// The page cache of one connection, in KiB, allocated on use.
 const CACHE_KIB: i64 = 8 * 1024;
 
-/// The WAL is written back when it holds so many pages (16 MiB): seldom enough that a page written often is written
-/// back once, often enough that one write-back is short.
+/// How many pages the WAL has at a checkpoint (16 MiB). It is large enough that a frequently written page is written
+/// back once, and small enough that a checkpoint is short.
 const WAL_AUTOCHECKPOINT_PAGES: i64 = 4_096;
 
-/// A WAL that grew beyond this is cut back when it is reused, in bytes.
+/// The size to which a larger WAL is cut when it is reused, in bytes.
 const JOURNAL_SIZE_LIMIT_BYTES: i64 = 64 * 1024 * 1024;
 
-/// Opens a file for its one writer: creates or migrates it, refuses what isn't ours. What commits is synced.
+/// Opens a file for its one writer. It creates or migrates the file, and refuses a file that is not ours. Commits are
+/// synced.
 pub(super) fn open(path: &Path, what: Schema, options: &OpenOptions) -> Result<Connection, SchemaError> {
     let failed = |source| SchemaError::of(path, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = connect(path, flags, options).map_err(failed)?;
-    // SQLite makes do with reading where it may not write.
+    // Without write access, SQLite opens the file read-only.
     if connection.is_readonly("main").map_err(failed)? {
         return Err(failed(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), None)));
     }
-    // Nothing is written to the file before it is known to be ours.
+    // Nothing may be written before the file is known to be ours.
     let version = check(path, &connection, what)?;
     configure(&connection, options).map_err(failed)?;
     if version < known_version(what) {
@@ -120,7 +121,7 @@ pub(super) fn open(path: &Path, what: Schema, options: &OpenOptions) -> Result<C
     Ok(connection)
 }
 
-/// Opens a file that [`open`] opened before, for reading only.
+/// Opens a file for reading only, after [`open`].
 pub(super) fn open_reader(path: &Path, options: &OpenOptions) -> Result<Connection, SchemaError> {
     let failed = |source| SchemaError::of(path, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -140,7 +141,7 @@ fn connect(path: &Path, flags: OpenFlags, options: &OpenOptions) -> rusqlite::Re
     Ok(connection)
 }
 
-/// The file's version; 0 for an empty one.
+/// Returns the version of the file; 0 for an empty file.
 fn check(path: &Path, connection: &Connection, what: Schema) -> Result<i64, SchemaError> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let failed = |source| SchemaError::of(path, source);
@@ -172,7 +173,7 @@ fn configure(connection: &Connection, options: &OpenOptions) -> rusqlite::Result
     connection.pragma_update(None, "temp_store", "MEMORY")
 }
 
-/// Copies the file as it is to `<file>.v<version>.bak`, whole or not at all.
+/// Copies the file to `<file>.v<version>.bak`, whole or not at all.
 fn back_up(path: &Path, connection: &Connection, version: i64, options: &OpenOptions) -> Result<(), SchemaError> {
     let failed = |source| SchemaError::of(path, source);
     let (part, done) = (beside(path, &format!(".v{version}.part")), beside(path, &format!(".v{version}.bak")));
@@ -182,7 +183,7 @@ fn back_up(path: &Path, connection: &Connection, version: i64, options: &OpenOpt
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut copy = connect(&part, flags, options).map_err(failed)?;
-    // All pages in one step: there is no other writer to be let in between.
+    // All pages in one step, because no other writer waits.
     Backup::new(connection, &mut copy)
         .and_then(|backup| backup.run_to_completion(i32::MAX, Duration::ZERO, None))
         .map_err(failed)?;
@@ -209,7 +210,7 @@ fn migrate(connection: &mut Connection, what: Schema, from: i64) -> rusqlite::Re
 }
 
 impl SchemaError {
-    /// What SQLite reports of a file while it is opened.
+    /// Translates an error of SQLite from opening a file.
     pub(super) fn of(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();
         match source.sqlite_error_code() {
@@ -221,12 +222,12 @@ impl SchemaError {
 
 fn advice(source: &rusqlite::Error) -> &'static str {
     match source.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "free some space, or name a folder on another disk (--data)",
+        Some(ErrorCode::DiskFull) => "free some space, or choose a folder on another disk (--data)",
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            "give this user write access to the folder and the files in it, or name another folder (--data)"
+            "give this user write access to the folder and its files, or choose another folder (--data)"
         }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "end the program that holds it, and start again",
-        _ => "look into the disk, or restore the folder from a backup (stockline restore)",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "end the program that uses it, and start again",
+        _ => "check the disk, or restore the folder from a backup (stockline restore)",
     }
 }
 
@@ -293,9 +294,9 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_can_not_be_written_is_named_with_what_to_do() {
+    fn a_file_without_write_access_is_named_with_the_remedy() {
         let (folder, path) = file();
-        // SQLite opens a folder as it opens a file it has no right to: not.
+        // SQLite opens neither a folder nor a file without access.
         let text = open_default(folder.path(), V1).unwrap_err().to_string();
         assert!(text.contains(&folder.path().display().to_string()) && text.contains("write access"), "{text}");
         let code = |code| rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);

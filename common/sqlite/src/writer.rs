@@ -3,19 +3,19 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
-/// One thread that owns a file's writing connection. Jobs that wait while it works are taken together: many callers,
-/// one transaction, one sync (group commit).
+/// A thread that owns the writing connection of a file. Jobs that wait while it works share one transaction and one
+/// sync (group commit).
 #[derive(Debug)]
 pub(super) struct Writer<J> {
     jobs: Option<mpsc::Sender<J>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// The most jobs of one transaction: bounds how long the first caller waits for the last.
+/// The most jobs of one transaction. It bounds how long the first caller waits for the last.
 const MAX_JOBS_PER_BATCH: usize = 4_096;
 
 impl<J: Send + 'static> Writer<J> {
-    /// Starts the thread; `apply` gets every batch, in the order of submission, and answers each job itself.
+    /// Starts the thread. `apply` gets every batch in the order of submission and answers each job itself.
     pub(super) fn start(
         name: &str,
         mut connection: Connection,
@@ -32,18 +32,18 @@ impl<J: Send + 'static> Writer<J> {
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
-    /// Hands over a job; `false` where the thread is gone.
+    /// Submits a job. Returns `false` if the thread has ended.
     pub(super) fn submit(&self, job: J) -> bool {
         self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok())
     }
 }
 
 impl<J> Drop for Writer<J> {
-    /// Finishes what was handed over.
+    /// Finishes the submitted jobs.
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread was reported where it happened.
+            // A panic of the thread has been reported already.
             let _ = thread.join();
         }
     }

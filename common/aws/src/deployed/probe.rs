@@ -23,8 +23,8 @@ enum ProbeError {
     Unhealthy(SocketAddr, String),
 }
 
-/// Requests `/healthz` from the address in `listen`. Exits with 0 if the answer is 200, else with 1 and the reason on standard
-/// error. It reads no other variable.
+/// Requests `/healthz` from the address in `listen`. Exits with 0 if the answer is 200, else with 1 and the reason on
+/// standard error. It reads no other variable.
 pub fn probe(mut env: Env, listen: &Variable) -> ExitCode {
     let address = env.address(listen);
     match env.finish_some(address).map_err(ProbeError::from).and_then(ask) {

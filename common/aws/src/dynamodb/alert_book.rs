@@ -40,8 +40,8 @@ const MARK_SENT: &str = "SET #sent_at = if_not_exists(#sent_at, :at), \
 const NOTICES_READ: i32 = 32;
 
 impl DynamoStore {
-    /// Puts a row if it can be claimed. The row names this claim, so a put that the SDK repeats after a lost answer recognises
-    /// the first.
+    /// Puts a row if it can be claimed. The row names this claim, so a put that the SDK repeats after a lost answer
+    /// recognises the first.
     async fn claim_row(&self, mut row: Row, now: Timestamp) -> Result<Claimed, StoreError> {
         let claim = row::text(fresh_claim());
         row.insert(CLAIM.to_owned(), claim.clone());

@@ -69,8 +69,8 @@ impl DynamoStore {
         lists::page(&Items(self), &mut spots, &scope, after.as_ref()).await
     }
 
-    /// Reads the ledger of one level in whole pieces as they are stored. A page ends with the chunk that reaches `limit`, and
-    /// the last page has the tail.
+    /// Reads the ledger of one level in whole pieces as they are stored. A page ends with the chunk that reaches
+    /// `limit`, and the last page has the tail.
     pub(super) async fn ledger_page(
         &self,
         item_id: &ItemId,

@@ -75,8 +75,8 @@ impl Found {
     }
 }
 
-/// Returns the attribute names of an expression. Every `#name` in it means the attribute `name`, so no attribute can clash with
-/// DynamoDB's reserved words.
+/// Returns the attribute names of an expression. Every `#name` in it means the attribute `name`, so no attribute can
+/// clash with DynamoDB's reserved words.
 pub(super) fn names(expression: &str) -> HashMap<String, String> {
     let mut names = HashMap::new();
     for part in expression.split('#').skip(1) {
@@ -118,8 +118,8 @@ impl DynamoStore {
         found
     }
 
-    /// Reads one batch and repeats its unprocessed keys: DynamoDB returns at most 16 MB at once, and less when it throttles. Only
-    /// the keys that stay unprocessed fail, so that one busy partition does not fail the others.
+    /// Reads one batch and repeats its unprocessed keys: DynamoDB returns at most 16 MB at once, and less when it
+    /// throttles. Only the keys that stay unprocessed fail, so that one busy partition does not fail the others.
     async fn get_batch(&self, keys: &[Key], consistent: bool) -> Result<Batch, StoreError> {
         let mut waiting: Vec<_> = keys.iter().map(Key::attributes).collect();
         let mut rows = Vec::new();

@@ -18,8 +18,9 @@ pub(super) enum ActionKind {
 
 /// Reads the reasons, one for each action, in the order of the actions.
 ///
-/// Proofs have precedence: a decided command, then a finished re-judging. A failed condition comes next, because loading again
-/// mends it; then a transient fault. A refusal counts only without any other reason, because it sets the command aside.
+/// Proofs have precedence: a decided command, then a finished re-judging. A failed condition comes next, because
+/// loading again mends it; then a transient fault. A refusal counts only without any other reason, because it sets the
+/// command aside.
 pub(super) fn classify(actions: &[ActionKind], reasons: &[CancellationReason]) -> Result<CommitOutcome, StoreError> {
     let (mut decided, mut judged, mut conflict) = (Vec::new(), None, false);
     let (mut transient, mut refused) = (None, None);

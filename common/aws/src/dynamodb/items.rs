@@ -22,8 +22,8 @@ const TRANSACTION_ROWS_MAX: usize = 100;
 /// How often a changing item is read before it counts as unavailable.
 const ROUNDS_MAX: usize = 10;
 
-/// The longest prefix of a name that the index search uses, in bytes; a sort key has at most 1,024. A longer prefix is compared
-/// with the items found.
+/// The longest prefix of a name that the index search uses, in bytes; a sort key has at most 1,024. A longer prefix is
+/// compared with the items found.
 const PREFIX_BYTES_MAX: usize = 900;
 
 const LIST: &str = "items";
@@ -42,8 +42,8 @@ impl DynamoStore {
 
     /// Reads an item with all its levels as of one moment.
     ///
-    /// One transaction reads all rows whose keys are known. Then the keys are read again, because a new level may hold the other
-    /// half of a transfer.
+    /// One transaction reads all rows whose keys are known. Then the keys are read again, because a new level may hold
+    /// the other half of a transfer.
     pub(super) async fn item_view(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
         let mut keys = self.item_keys(item_id).await?;
         for _ in 0..ROUNDS_MAX {
@@ -83,8 +83,8 @@ impl DynamoStore {
         }
     }
 
-    /// Reads all rows of an item as of one moment without a transaction, which can't read too many rows or rows that are written
-    /// constantly. It repeats plain reads until the versions prove such a moment.
+    /// Reads all rows of an item as of one moment without a transaction, which can't read too many rows or rows that
+    /// are written constantly. It repeats plain reads until the versions prove such a moment.
     async fn settled_rows(&self, item_id: &ItemId) -> Result<Vec<Row>, StoreError> {
         let (mut older, mut old) = (None, self.item_rows(Key::item_pk(item_id)).await?);
         for _ in 1..ROUNDS_MAX {
@@ -117,8 +117,9 @@ pub(super) fn view(rows: &[Row]) -> Result<Option<ItemWithLevels>, StoreError> {
 
 /// Returns whether the rows of `old` existed together at one moment, from consecutive reads of the same rows.
 ///
-/// Versions only grow, so a row with the same version before and after a moment had it at that moment. Such a moment lies between
-/// `old` and `new` if they agree. If `older`, `old` and `new` differ in one row only, it is the moment when `old` read that row.
+/// Versions only grow, so a row with the same version before and after a moment had it at that moment. Such a moment
+/// lies between `old` and `new` if they agree. If `older`, `old` and `new` differ in one row only, it is the moment
+/// when `old` read that row.
 fn is_one_moment(older: Option<&[Row]>, old: &[Row], new: &[Row]) -> bool {
     let mut changed = changed_rows(old, new);
     if changed.is_empty() {

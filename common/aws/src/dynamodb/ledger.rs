@@ -1,5 +1,5 @@
-//! The ledger of one level: chunks in order of seq, then the tail in the level's own row. The level is read first, so every entry
-//! below its tail is in a chunk, and later entries are ignored.
+//! The ledger of one level: chunks in order of seq, then the tail in the level's own row. The level is read first, so
+//! every entry below its tail is in a chunk, and later entries are ignored.
 
 use std::collections::VecDeque;
 
@@ -77,8 +77,8 @@ fn gap(chunks: &[Vec<Entry>], seq: u64) -> Option<u64> {
 /// The first step back of a [`TimeSearch`], in entries.
 const STEP_FIRST: u64 = 64;
 
-/// The search for the last chunk that begins at or before a time. `recorded_at` never decreases along a ledger, so the search goes
-/// back from the newest entry in growing steps, then halves the range.
+/// The search for the last chunk that begins at or before a time. `recorded_at` never decreases along a ledger, so the
+/// search goes back from the newest entry in growing steps, then halves the range.
 ///
 /// ```text
 ///  stepping back (step: Some) ──an early enough chunk──► halving (step: None) ──low > high──► end
@@ -213,8 +213,8 @@ impl<'a> Backwards<'a> {
 }
 
 impl DynamoStore {
-    /// Reads the entries before the tail that were recorded after `since`, oldest first. Returns at most the `max` newest, and
-    /// whether these are all.
+    /// Reads the entries before the tail that were recorded after `since`, oldest first. Returns at most the `max`
+    /// newest, and whether these are all.
     pub(super) async fn history_since(
         &self,
         item_id: &ItemId,
@@ -269,8 +269,8 @@ impl DynamoStore {
 mod tests {
     use super::*;
 
-    /// Searches chunks of (first seq, last seq, recording time of the first). Returns the first seq of the chunk found and the
-    /// number of chunks read.
+    /// Searches chunks of (first seq, last seq, recording time of the first). Returns the first seq of the chunk found
+    /// and the number of chunks read.
     fn search(chunks: &[(u64, u64, i64)], at: i64) -> (Option<u64>, usize) {
         let mut search = TimeSearch::below(chunks.last().map_or(1, |(_, last, _)| last + 1));
         let (mut best, mut looked_at) = (None, 0);

@@ -1,5 +1,5 @@
-//! Lists levels by item, then location. A sparse index finds the low, out and oversold levels by the state that was last judged.
-//! The index of the location finds all others or, for all locations, the list goes item by item.
+//! Lists levels by item, then location. A sparse index finds the low, out and oversold levels by the state that was
+//! last judged. The index of the location finds all others or, for all locations, the list goes item by item.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Lists that follow an index: the keys in order over all partitions of the index, then the rows in batches, then the filter. An
-//! index may lag behind its rows, so the rows decide.
+//! Lists that follow an index: the keys in order over all partitions of the index, then the rows in batches, then the
+//! filter. An index may lag behind its rows, so the rows decide.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;

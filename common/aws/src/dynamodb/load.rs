@@ -1,5 +1,5 @@
-//! Loads what folds need: first all levels, and only then the rest. So an item is never older than the levels that are judged
-//! by it (design.md §7).
+//! Loads what folds need: first all levels, and only then the rest. So an item is never older than the levels that are
+//! judged by it (design.md §7).
 
 use std::collections::BTreeMap;
 

@@ -17,8 +17,8 @@ use stockline_core::ports::{Locations, StoreError};
 /// The most locations in the cache. Others are read each time.
 const KEPT_MAX: usize = 10_000;
 
-/// The cached settings with the time of their request. A missing location is never cached, because a location that was just
-/// registered must not refuse a sale.
+/// The cached settings with the time of their request. A missing location is never cached, because a location that was
+/// just registered must not refuse a sale.
 #[derive(Debug, Default)]
 pub(super) struct KeptLocations(Mutex<HashMap<LocationId, (LocationSettings, Timestamp)>>);
 

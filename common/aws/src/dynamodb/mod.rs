@@ -1,7 +1,7 @@
 //! The stock store on DynamoDB: one table (design.md §7).
 //!
-//! Every condition of a commit is part of its one transaction, so no read decides anything alone. Only the SDK repeats calls;
-//! this module repeats only the unprocessed keys of a batch read.
+//! Every condition of a commit is part of its one transaction, so no read decides anything alone. Only the SDK repeats
+//! calls; this module repeats only the unprocessed keys of a batch read.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -47,7 +47,8 @@ pub use wire::Wire;
 pub struct DynamoOptions {
     /// The most ledger entries that a late count reads. With more, the count is `count_too_late`.
     pub late_count_entries_max: usize,
-    /// How long the write path reuses the settings of a location. A location that was not found is read again each time.
+    /// How long the write path reuses the settings of a location. A location that was not found is read again each
+    /// time.
     pub locations_kept: Duration,
     /// The most levels in a page of items. Its first item may have more.
     pub page_levels_max: usize,

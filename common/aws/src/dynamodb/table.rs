@@ -44,8 +44,8 @@ pub const BY_NAME: Index = Index { name: "by_name", partition: "item_shard", sor
 pub const BY_ID: Index = Index { name: "by_id", partition: "item_shard", sort: PK };
 /// Levels of a location by item. On LEVEL rows: `location`.
 pub const BY_LOCATION: Index = Index { name: "by_location", partition: "location", sort: PK };
-/// The low, out and oversold levels of a location by item; sparse. On LEVEL rows: `unwell`, the location. The stored name stays
-/// `unwell`, because a live table would have to build a renamed index again.
+/// The low, out and oversold levels of a location by item; sparse. On LEVEL rows: `unwell`, the location. The stored
+/// name stays `unwell`, because a live table would have to build a renamed index again.
 pub const LOW_LEVELS: Index = Index { name: "unwell", partition: "unwell", sort: PK };
 /// Refused commands by time, in [`SHARDS`] shards per status; sparse. On CMD rows: `refused`
 /// (`{status}#{shard}`), `refused_at` (`{settled_at, 13 digits}#{item}#{command id}`).
@@ -54,8 +54,8 @@ pub const REFUSED: Index = Index { name: "refused", partition: "refused", sort: 
 /// All indexes of the table.
 pub const INDEXES: [Index; 5] = [BY_NAME, BY_ID, BY_LOCATION, LOW_LEVELS, REFUSED];
 
-/// The number of partitions of an index without a natural partition key. Each accepts 1,000 writes a second. Stored keys depend
-/// on it, so it must never change.
+/// The number of partitions of an index without a natural partition key. Each accepts 1,000 writes a second. Stored
+/// keys depend on it, so it must never change.
 pub const SHARDS: u8 = 8;
 
 /// Returns the request that creates the table, as `deploy/template.yaml` does.

@@ -1,7 +1,7 @@
 //! The boundary between the store's protocol and DynamoDB.
 //!
-//! The store builds the SDK's own inputs. Behind [`Wire`] is the SDK's client or, in the simulation, a table in memory. So the
-//! simulation runs the whole protocol, without HTTP.
+//! The store builds the SDK's own inputs. Behind [`Wire`] is the SDK's client or, in the simulation, a table in memory.
+//! So the simulation runs the whole protocol, without HTTP.
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;

@@ -4,8 +4,8 @@ use base64::engine::general_purpose::STANDARD;
 /// The most bytes in one encoded word, so that it stays below the 75 characters of RFC 2047 §2.
 const ENCODED_WORD_BYTES: usize = 45;
 
-/// Encodes `address` or `Name <address>` for SES: the address in ASCII, the name quoted, or in encoded words if it is not ASCII.
-/// Returns `None` for a text that is no address or that SES does not accept.
+/// Encodes `address` or `Name <address>` for SES: the address in ASCII, the name quoted, or in encoded words if it is
+/// not ASCII. Returns `None` for a text that is no address or that SES does not accept.
 pub(super) fn encode(text: &str) -> Option<String> {
     let text = text.trim();
     if text.chars().any(char::is_control) {

@@ -32,8 +32,8 @@ const REFUSALS: [&str; 5] = [
 
 /// Sends mails by SES v2, with text and HTML as alternatives.
 ///
-/// Addresses must be ASCII, with a domain in another script as Punycode. Names may be in any script. It needs the permission
-/// `ses:SendEmail`.
+/// Addresses must be ASCII, with a domain in another script as Punycode. Names may be in any script. It needs the
+/// permission `ses:SendEmail`.
 pub struct SesMailer {
     client: aws_sdk_sesv2::Client,
     from: String,

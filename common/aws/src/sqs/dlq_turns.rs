@@ -33,8 +33,8 @@ pub(super) enum Turn {
     DeadLetters(Uuid),
 }
 
-/// Shares the receives between the two queues. The dead letter queue gets one in each interval, and every second one while it
-/// has more messages. The main queue never waits for more than one receive.
+/// Shares the receives between the two queues. The dead letter queue gets one in each interval, and every second one
+/// while it has more messages. The main queue never waits for more than one receive.
 #[derive(Debug)]
 pub(super) struct DlqTurns {
     interval: Duration,
@@ -80,7 +80,8 @@ impl DlqTurns {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).next = Next::AfterMain;
     }
 
-    /// Notes that the main queue's answer to this attempt was lost. Only the main queue returns its messages to a repetition.
+    /// Notes that the main queue's answer to this attempt was lost. Only the main queue returns its messages to a
+    /// repetition.
     pub(super) fn main_failed(&self, attempt: Uuid) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).main_lost.insert(attempt);
     }

@@ -57,8 +57,8 @@ fn queue_error(code: &str, message: &str) -> QueueError {
     }
 }
 
-/// Recognises an expired handle. FIFO queues report it as an invalid parameter, with the reason only in words; AWS documents the
-/// codes, and the words are from its answers.
+/// Recognises an expired handle. FIFO queues report it as an invalid parameter, with the reason only in words; AWS
+/// documents the codes, and the words are from its answers.
 fn is_handle_expired(code: &str, message: &str) -> bool {
     match code {
         "ReceiptHandleIsInvalid" | "MessageNotInflight" => true,

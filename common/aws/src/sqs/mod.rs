@@ -26,8 +26,8 @@ const MAX_VISIBILITY_S: u64 = 12 * 3_600;
 /// The settings of the queue.
 #[derive(Debug, Clone)]
 pub struct SqsOptions {
-    /// How long a delivery stays open unless the receiver changes it: whole seconds, at most 12 hours. Every receive sends it
-    /// to SQS, so the queue's own setting does not matter.
+    /// How long a delivery stays open unless the receiver changes it: whole seconds, at most 12 hours. Every receive
+    /// sends it to SQS, so the queue's own setting does not matter.
     pub visibility_timeout: Duration,
     /// How often a receive reads the dead letter queue instead.
     pub dlq_interval: Duration,
@@ -42,9 +42,9 @@ impl Default for SqsOptions {
 
 /// The command queue on SQS FIFO, with its dead letter queue.
 ///
-/// A receive returns at most 10 messages; several receivers make it faster. From time to time a receive reads the dead letter
-/// queue first, and marks its messages [`Delivery::set_aside`]. If that queue is empty, it reads the main queue. Every handle
-/// names its queue.
+/// A receive returns at most 10 messages; several receivers make it faster. From time to time a receive reads the dead
+/// letter queue first, and marks its messages [`Delivery::set_aside`]. If that queue is empty, it reads the main queue.
+/// Every handle names its queue.
 #[derive(Debug)]
 pub struct SqsQueue {
     client: aws_sdk_sqs::Client,
@@ -68,8 +68,8 @@ impl SqsQueue {
         Self { client, main_url: queue_url, dlq_url, options, dlq_turns }
     }
 
-    /// Checks that the queues exist and that Stockline can keep its promises on them. A setting that weakens a promise is
-    /// logged as a warning.
+    /// Checks that the queues exist and that Stockline can keep its promises on them. A setting that weakens a promise
+    /// is logged as a warning.
     ///
     /// # Errors
     /// See [`StartError`]; needs the permission `sqs:GetQueueAttributes` on both.
@@ -120,7 +120,8 @@ impl CommandSender for SqsQueue {
 
 #[async_trait]
 impl CommandReceiver for SqsQueue {
-    /// `wait` is rounded up to whole seconds, at most 20. The dead letter queue gets an attempt id derived from `attempt`.
+    /// `wait` is rounded up to whole seconds, at most 20. The dead letter queue gets an attempt id derived from
+    /// `attempt`.
     async fn receive(&self, max: usize, wait: Duration, attempt: Uuid) -> Result<Vec<Delivery>, QueueError> {
         receive::receive(self, max, wait, attempt).await
     }
@@ -138,8 +139,8 @@ impl CommandReceiver for SqsQueue {
         self.options.visibility_timeout
     }
 
-    /// Returns the depth of the main queue. This call reports no age, so `oldest_age_ms` is 0; CloudWatch has the metric
-    /// `ApproximateAgeOfOldestMessage`.
+    /// Returns the depth of the main queue. This call reports no age, so `oldest_age_ms` is 0; CloudWatch has the
+    /// metric `ApproximateAgeOfOldestMessage`.
     async fn depth(&self) -> Result<QueueDepth, QueueError> {
         let (visible, in_flight) = (
             QueueAttributeName::ApproximateNumberOfMessages,

@@ -2,11 +2,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{CommandId, ItemId, LocationId, Quantity, Timestamp, Trace};
 
-/// How well stocked a level is; ordered from good to bad, so a greater state is a worsening.
+/// How well stocked a level is, ordered from good to bad: a greater state is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StockState {
-    /// At or above the threshold, or above zero where there is none.
+    /// At or above the threshold, or above zero without one.
     Normal,
     /// Below the threshold, above zero.
     Low,
@@ -17,7 +17,7 @@ pub enum StockState {
 }
 
 impl StockState {
-    /// The state of a balance under a threshold (design.md §8: `low` means `on_hand < low_stock_threshold`).
+    /// Returns the state of a balance under a threshold (design.md §8: `low` means `on_hand < low_stock_threshold`).
     pub fn judge(on_hand: Quantity, threshold: Option<Quantity>) -> Self {
         if on_hand.is_negative() {
             Self::Oversold
@@ -30,7 +30,7 @@ impl StockState {
         }
     }
 
-    /// The alert that a worsening to this state raises.
+    /// Returns the kind of alert that a change to this state raises.
     pub const fn alert_kind(self) -> Option<AlertKind> {
         match self {
             Self::Normal => None,
@@ -40,7 +40,7 @@ impl StockState {
         }
     }
 
-    /// The word used in JSON.
+    /// Returns the word used in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Normal => "normal",
@@ -51,7 +51,7 @@ impl StockState {
     }
 }
 
-/// What an alert says; each kind alerts at most once in an episode.
+/// The kind of an alert. Each kind alerts at most once in an episode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertKind {
@@ -64,7 +64,7 @@ pub enum AlertKind {
 }
 
 impl AlertKind {
-    /// Its bit in a level's set of kinds already alerted in this episode.
+    /// Returns the bit of this kind in a level's set of kinds that alerted in this episode.
     pub const fn bit(self) -> u8 {
         match self {
             Self::Low => 1,
@@ -73,7 +73,7 @@ impl AlertKind {
         }
     }
 
-    /// The word used in JSON.
+    /// Returns the word used in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Low => "low",
@@ -83,7 +83,7 @@ impl AlertKind {
     }
 }
 
-/// A crossing, as published and mailed. Its id is `{item}:{location}:{alert_no}`, the same on every path.
+/// A crossing of a threshold, as published and mailed. Its id `{item}:{location}:{alert_no}` is the same on every path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     /// The item.
@@ -92,14 +92,14 @@ pub struct Alert {
     pub location_id: LocationId,
     /// The level's own counter, from 1.
     pub alert_no: u64,
-    /// What happened.
+    /// The kind of crossing.
     pub kind: AlertKind,
     /// The balance right after the entry that crossed.
     pub on_hand: Quantity,
     /// The threshold it was judged by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low_stock_threshold: Option<Quantity>,
-    /// The ledger entry that crossed; for a threshold change the last one before it (0: none).
+    /// The ledger entry that crossed; for a change of the threshold, the last entry before it (0: none).
     pub seq: u64,
     /// When it was committed.
     pub raised_at: Timestamp,
@@ -116,7 +116,7 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// `{item}:{location}:{alert_no}`: deduplicates everywhere.
+    /// Returns the id `{item}:{location}:{alert_no}`, which deduplicates everywhere.
     pub fn id(&self) -> String {
         format!("{}:{}:{}", self.item_id, self.location_id, self.alert_no)
     }

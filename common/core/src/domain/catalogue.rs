@@ -2,17 +2,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{Cost, ItemId, LocationId, Quantity, Timestamp};
 
-/// The location that is meant where a command names none; it always exists.
+/// The location of a command that names none. It always exists.
 pub const MAIN_LOCATION: &str = "main";
 
-/// The most barcodes one item has (design.md §7: they are rows of its transactions).
+/// The most barcodes of one item (design.md §7: they are rows of its transactions).
 pub const MAX_BARCODES: usize = 20;
 
-/// What a sale does when there is not enough.
+/// The effect of a sale when there is not enough stock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShortagePolicy {
-    /// The goods are gone: it is recorded and the balance goes below zero.
+    /// The goods are gone, so the sale is recorded and the balance falls below zero.
     #[default]
     Allow,
     /// The sale is refused.
@@ -20,7 +20,7 @@ pub enum ShortagePolicy {
 }
 
 impl ShortagePolicy {
-    /// The word used in JSON.
+    /// Returns the word used in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Allow => "allow",
@@ -32,29 +32,29 @@ impl ShortagePolicy {
 /// The fields of an item that managers choose. Texts are 1 to 200 characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalogue {
-    /// What people call it.
+    /// The name for people.
     pub name: String,
-    /// What one is, `piece` unless given; at most 16 characters.
+    /// The unit, `piece` by default; at most 16 characters.
     pub unit: String,
-    /// How many decimals a quantity of it may have, 0 to 3.
+    /// How many decimals a quantity may have, 0 to 3.
     pub decimals: u8,
-    /// Each belongs to one item only; at most [`MAX_BARCODES`].
+    /// The barcodes, at most [`MAX_BARCODES`]. Each belongs to one item only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub barcodes: Vec<String>,
-    /// A free grouping; at most 64 characters.
+    /// A free category of at most 64 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
-    /// For levels that have none of their own.
+    /// The default threshold, for levels without their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low_stock_threshold: Option<Quantity>,
-    /// For sales that do not say.
+    /// The policy for sales that name none.
     pub shortage_policy: ShortagePolicy,
-    /// What one costs the company.
+    /// The cost of one unit for the company.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_cost: Option<Cost>,
 }
 
-/// A change of some catalogue fields: outer `None` leaves a field as it is, inner `None` clears it.
+/// A change of some catalogue fields. An outer `None` keeps the field; an inner `None` clears it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CataloguePatch {
     /// See [`Catalogue::name`].
@@ -80,17 +80,17 @@ pub struct CataloguePatch {
 pub struct Item {
     /// The SKU.
     pub item_id: ItemId,
-    /// What managers choose.
+    /// The fields that managers choose.
     #[serde(flatten)]
     pub catalogue: Catalogue,
-    /// Since when it is archived.
+    /// When it was archived; `None` while it is in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Timestamp>,
-    /// +1 with every change of this record; begins at 1.
+    /// Grows by 1 with every change of this record, from 1.
     pub version: u64,
-    /// +1 with every change of the default threshold; begins at 1.
+    /// Grows by 1 with every change of the default threshold, from 1.
     pub threshold_version: u64,
-    /// +1 with every restore: levels of an older epoch start their alert state over, silently.
+    /// Grows by 1 with every restore. Levels of an older epoch begin a new episode, without an alert.
     pub alert_epoch: u64,
     /// When it was registered.
     pub created_at: Timestamp,
@@ -99,13 +99,13 @@ pub struct Item {
 }
 
 impl Item {
-    /// Out of default lists and alerts?
+    /// Returns whether the item is archived, and so not in default lists and alerts.
     pub const fn is_archived(&self) -> bool {
         self.archived_at.is_some()
     }
 }
 
-/// Something that only one item may hold; a row of its own, put under *absent or mine*.
+/// A value that only one item may hold. It has a row of its own, which an item may write if it is free or its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Claim {
     /// A barcode.
@@ -114,19 +114,19 @@ pub enum Claim {
     ItemKey(String),
 }
 
-/// The settings of a location, put by managers.
+/// The settings of a location, written by managers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocationSettings {
     /// The location.
     pub location_id: LocationId,
-    /// What people call it, 1 to 200 characters.
+    /// The name for people, 1 to 200 characters.
     pub name: String,
-    /// IANA name, e.g. `Europe/Berlin`; mails give local time in it.
+    /// The IANA time zone, such as `Europe/Berlin`. Mails show local time in it.
     pub time_zone: String,
-    /// Who gets this location's alerts; empty: the configured list.
+    /// The recipients of this location's alerts. If empty, the configured list.
     #[serde(default)]
     pub alert_emails: Vec<String>,
-    /// A closed location takes no new movements.
+    /// Whether the location is closed: it accepts no movements.
     #[serde(default)]
     pub closed: bool,
     /// When it last changed.
@@ -134,7 +134,7 @@ pub struct LocationSettings {
 }
 
 impl LocationSettings {
-    /// `main` as it is before a manager has put anything.
+    /// Returns the settings of `main` before a manager writes any.
     pub fn main() -> Self {
         #[expect(clippy::expect_used, reason = "the constant is a valid id; a test holds it so")]
         let location_id = MAIN_LOCATION.parse().expect("main is a location id");

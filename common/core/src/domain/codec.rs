@@ -1,8 +1,8 @@
-//! Tails and chunks: ledger entries as one compact binary, the version byte first (design.md §7).
+//! The compact binary form of ledger entries in tails and chunks (design.md §7).
 //!
-//! Layout of version 1: `1`, then per entry: a flag word, and the fields that it says are there, integers as
-//! LEB128 varints (signed ones zigzag), texts with a length before them. `seq` of the first entry is written once;
-//! the others follow it. Times are differences from the entry before.
+//! Version 1 begins with the byte `1` and the `seq` of the first entry; the other entries follow it. Each entry is a
+//! flag word and the fields that its flags name. Integers are LEB128 varints (signed ones zigzag), texts have their
+//! length before them, and times are differences from the entry before.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{CommandId, Cost, Entry, EntryKind, Quantity, Reason, Timestamp};
 /// Why bytes could not be read as entries.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
-    /// The version byte is not one this program reads.
+    /// This program does not read this version.
     #[error("ledger entries of version {0}; this program reads version 1")]
     Version(u8),
     /// The bytes break off or contradict themselves.
@@ -24,7 +24,7 @@ pub enum CodecError {
 const VERSION: u8 = 1;
 
 impl CodecError {
-    /// Did a later version of this program write them?
+    /// Returns whether a later version of this program wrote the bytes.
     pub const fn is_newer(&self) -> bool {
         matches!(self, Self::Version(version) if *version > VERSION)
     }
@@ -39,7 +39,7 @@ const NOTE: u64 = 1 << 9;
 const REFERENCE: u64 = 1 << 10;
 const DEVICE: u64 = 1 << 11;
 const OPERATOR: u64 = 1 << 12;
-/// `submitted_by` is that of the entry before.
+/// The entry has the `submitted_by` of the entry before.
 const SAME_SUBMITTER: u64 = 1 << 13;
 const KIND_MASK: u64 = 0xf;
 const ALL_FLAGS: u64 = (1 << 14) - 1;
@@ -54,7 +54,7 @@ const KINDS: [EntryKind; 7] = [
     EntryKind::TransferIn,
 ];
 
-/// Writes entries, oldest first, whose `seq` follow each other. Empty in, empty out.
+/// Writes entries with consecutive `seq`, oldest first. No entries make no bytes.
 pub fn encode_entries(entries: &[Entry]) -> Vec<u8> {
     let Some(first) = entries.first() else {
         return Vec::new();
@@ -109,7 +109,7 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry, recorded_before: i64, same_submit
     }
 }
 
-/// Reads what [`encode_entries`] wrote, and nothing that it would have written otherwise.
+/// Reads the bytes of [`encode_entries`]. It refuses every other form of the same entries.
 pub fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
     let Some((&version, _)) = bytes.split_first() else {
         return Ok(Vec::new());
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
             }
             value |= part << shift;
             if byte < 0x80 {
-                // A last byte of nothing would make the number longer than it has to be.
+                // A last byte of zero would make the number longer than necessary.
                 return if byte == 0 && shift > 0 { Err(self.damaged()) } else { Ok(value) };
             }
         }
@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
         Ok(((value >> 1) as i64) ^ -((value & 1) as i64))
     }
 
-    /// A time that there is; others would be read as the nearest one.
+    /// Reads a time within the range. Times outside it would be clamped silently.
     fn time(&self, millis: i64) -> Result<Timestamp, CodecError> {
         let time = Timestamp::from_millis(millis);
         if time.as_millis() == millis { Ok(time) } else { Err(self.damaged()) }
@@ -312,7 +312,7 @@ mod tests {
         let at = named_again.windows(6).rposition(|bytes| bytes == b"till-2").unwrap();
         let named_again = [&named_again[..at], b"till-1", &named_again[at + 6..]].concat();
         assert_ne!(named_again, encode_entries(&two));
-        assert!(decode_entries(&named_again).is_err(), "the submitter of the entry before is not written again");
+        assert!(decode_entries(&named_again).is_err(), "an unchanged submitter is not written again");
     }
 
     #[test]
@@ -322,7 +322,7 @@ mod tests {
         assert_eq!(decode_entries(&[]), Ok(vec![]));
         assert!(decode_entries(&[1, 41]).is_err(), "no entries are no bytes");
         let whole_entries = (2..good.len()).filter(|cut| decode_entries(&good[..*cut]).is_ok()).count();
-        assert_eq!(whole_entries, 2, "only cuts between entries read");
+        assert_eq!(whole_entries, 2, "only a cut between entries can be read");
         for at in 0..good.len() {
             for bit in 0..8 {
                 let mut bytes = good.clone();

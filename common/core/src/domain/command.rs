@@ -29,14 +29,14 @@ pub enum CommandKind {
     Return,
     /// A correction with a reason.
     Adjust,
-    /// What was counted on the shelf.
+    /// A count of the goods on the shelf.
     Count,
-    /// From one location to another.
+    /// Goods moved from one location to another.
     Transfer,
 }
 
 impl CommandKind {
-    /// All of them, in the order of design.md §4.
+    /// All types, in the order of design.md §4.
     pub const ALL: [Self; 11] = [
         Self::RegisterItem,
         Self::UpdateItem,
@@ -51,7 +51,7 @@ impl CommandKind {
         Self::Transfer,
     ];
 
-    /// The word used in JSON.
+    /// Returns the word used in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RegisterItem => "register_item",
@@ -68,12 +68,12 @@ impl CommandKind {
         }
     }
 
-    /// The kind of a word, if it is one.
+    /// Returns the type of a word; `None` if no type has that word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 
-    /// Does it move stock (and so carry [`MovementDetails`])?
+    /// Returns whether the command moves stock, and so has [`MovementDetails`].
     pub const fn is_movement(self) -> bool {
         matches!(self, Self::Receive | Self::Sell | Self::Return | Self::Adjust | Self::Count | Self::Transfer)
     }
@@ -95,16 +95,16 @@ pub enum Reason {
     Correction,
     /// Given away or tasted.
     Sample,
-    /// Anything else; say what in the note.
+    /// Anything else, which the note explains.
     Other,
 }
 
 impl Reason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 7] =
         [Self::Damaged, Self::Expired, Self::Theft, Self::Found, Self::Correction, Self::Sample, Self::Other];
 
-    /// The word used in JSON.
+    /// Returns the word used in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Damaged => "damaged",
@@ -117,13 +117,13 @@ impl Reason {
         }
     }
 
-    /// The reason of a word, if it is one.
+    /// Returns the reason of a word; `None` if no reason has that word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == word)
     }
 }
 
-/// What a command does, with the fields of its type.
+/// The action of a command, with the fields of its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// See [`CommandKind::RegisterItem`].
@@ -134,65 +134,65 @@ pub enum Action {
     ArchiveItem,
     /// See [`CommandKind::RestoreItem`].
     RestoreItem,
-    /// `None` as location is the item's default; `None` as threshold clears it.
+    /// Sets a threshold. Without a location it is the item's default; without a threshold it is cleared.
     SetThreshold {
-        /// Whose threshold.
+        /// The location of the threshold.
         location_id: Option<LocationId>,
-        /// The new one.
+        /// The new threshold.
         low_stock_threshold: Option<Quantity>,
     },
     /// See [`CommandKind::Receive`].
     Receive {
-        /// Where.
+        /// The location.
         location_id: LocationId,
-        /// How much, above zero.
+        /// The quantity, above zero.
         quantity: Quantity,
-        /// What one cost.
+        /// The cost of one unit.
         unit_cost: Option<Cost>,
     },
     /// See [`CommandKind::Sell`].
     Sell {
-        /// Where.
+        /// The location.
         location_id: LocationId,
-        /// How much, above zero.
+        /// The quantity, above zero.
         quantity: Quantity,
         /// Overrides the item's policy.
         on_shortage: Option<ShortagePolicy>,
     },
     /// See [`CommandKind::Return`].
     Return {
-        /// Where.
+        /// The location.
         location_id: LocationId,
-        /// How much, above zero.
+        /// The quantity, above zero.
         quantity: Quantity,
     },
     /// The reason is in [`MovementDetails::reason`], which is always set here.
     Adjust {
-        /// Where.
+        /// The location.
         location_id: LocationId,
-        /// How much, not zero.
+        /// The quantity, not zero.
         quantity: Quantity,
     },
     /// See [`CommandKind::Count`].
     Count {
-        /// Where.
+        /// The location.
         location_id: LocationId,
-        /// What is there, zero or more.
+        /// The counted quantity, zero or more.
         counted: Quantity,
     },
     /// See [`CommandKind::Transfer`].
     Transfer {
         /// The giving side.
         from_location_id: LocationId,
-        /// The receiving side, another one.
+        /// The receiving side, a different location.
         to_location_id: LocationId,
-        /// How much, above zero.
+        /// The quantity, above zero.
         quantity: Quantity,
     },
 }
 
 impl Action {
-    /// Its type.
+    /// Returns the command's type.
     pub const fn kind(&self) -> CommandKind {
         match self {
             Self::RegisterItem(_) => CommandKind::RegisterItem,
@@ -209,7 +209,7 @@ impl Action {
         }
     }
 
-    /// Does it set the item's default threshold, changed or not?
+    /// Returns whether the action sets the item's default threshold, changed or not.
     pub fn sets_default(&self) -> bool {
         match self {
             Self::SetThreshold { location_id, .. } => location_id.is_none(),
@@ -218,7 +218,7 @@ impl Action {
         }
     }
 
-    /// The locations it names, the giving side first.
+    /// Returns the locations that the action names, the giving side first.
     pub fn locations(&self) -> impl Iterator<Item = &LocationId> {
         let (first, second) = match self {
             Self::SetThreshold { location_id, .. } => (location_id.as_ref(), None),
@@ -234,20 +234,20 @@ impl Action {
     }
 }
 
-/// What any movement may say beside its own fields; all unset on catalogue commands, save `sent_at`.
+/// The fields that every movement may have besides its own. On catalogue commands only `sent_at` may be set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MovementDetails {
-    /// When it happened, by the client's clock; without it, when it was accepted.
+    /// When the movement happened, by the client's clock. If unset, it happened when it was accepted.
     pub occurred_at: Option<Timestamp>,
-    /// The client's clock at sending; corrects `occurred_at`. Not part of the fingerprint.
+    /// The client's clock at sending, which corrects `occurred_at`. It is not part of the fingerprint.
     pub sent_at: Option<Timestamp>,
-    /// The balance that must be found when it is applied (the giving side's in a transfer).
+    /// The balance that must exist when the command is applied (in a transfer, the giving side's).
     pub expected_on_hand: Option<Quantity>,
-    /// Why; always set for `adjust`.
+    /// The reason; always set for `adjust`.
     pub reason: Option<Reason>,
-    /// Free text, at most 500 characters.
+    /// A free text of at most 500 characters.
     pub note: Option<String>,
-    /// A receipt, an order, a document's address; at most 200 characters.
+    /// A receipt, an order or the address of a document, at most 200 characters.
     pub reference: Option<String>,
     /// The till, as a code of at most 64 characters.
     pub device_id: Option<String>,
@@ -255,36 +255,36 @@ pub struct MovementDetails {
     pub operator: Option<String>,
 }
 
-/// A request to change something, as submitted, parsed. Serialises to the JSON it can be parsed from.
+/// A parsed request to change something. It serialises to JSON that parses to the same command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// Its id, unique within the item.
+    /// The id, unique within the item.
     pub command_id: CommandId,
     /// The item.
     pub item_id: ItemId,
-    /// What it does.
+    /// The action.
     pub action: Action,
-    /// What it says beside.
+    /// The fields that every movement may have.
     pub details: MovementDetails,
 }
 
 impl Command {
-    /// Its type.
+    /// Returns the command's type.
     pub const fn kind(&self) -> CommandKind {
         self.action.kind()
     }
 }
 
-/// What a command is found by: its id is unique within its item only.
+/// The key of a command. An id is unique only within its item.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CommandKey {
-    /// Its item.
+    /// The item.
     pub item_id: ItemId,
-    /// Its id.
+    /// The id of the command.
     pub command_id: CommandId,
 }
 
-/// A command as it waits in the queue: with what the ingress knows of it.
+/// A command in the queue, with what the ingress added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queued {
     /// The command.
@@ -293,11 +293,11 @@ pub struct Queued {
     pub accepted_at: Timestamp,
     /// The token's `sub` or `client_id`.
     pub submitted_by: Arc<str>,
-    /// Counts the retries of a dead letter: 0 on the first submission, n on the nth retry.
+    /// The number of the retry of a dead letter: 0 for the first submission, n for the nth retry.
     pub retry: u32,
-    /// On a resubmission: the refused command that it replaces, which may be of another item.
+    /// In a resubmission, the refused command that it replaces, which may be of another item.
     pub resubmits: Option<CommandKey>,
-    /// Set on a resubmission: when the command that nobody had sent before was accepted. Its age is judged by that.
+    /// In a resubmission, when the first submission was accepted. The age of a movement is judged by that time.
     pub first_accepted_at: Option<Timestamp>,
     /// The request that it came with. It decides nothing.
     pub trace: Option<Trace>,
@@ -379,7 +379,7 @@ impl Serialize for Command {
 }
 
 impl<'de> Deserialize<'de> for Command {
-    /// Through the one parser, so that a stored command obeys the same rules as a submitted one.
+    /// Uses the one parser, so that a stored command obeys the same rules as a submitted one.
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = super::Json::deserialize(deserializer)?;
         super::parse_command(&json, &super::ParseContext::stored())

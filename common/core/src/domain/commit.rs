@@ -86,8 +86,8 @@ impl Commit {
     }
 }
 
-/// Proof that one level was re-judged for one command, with the alert it raised. A repeated run finds the mark and publishes
-/// that alert.
+/// Proof that one level was re-judged for one command, with the alert it raised. A repeated run finds the mark and
+/// publishes that alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejudgeMark {
     /// The command that changed the default threshold.

@@ -6,13 +6,13 @@ use sha2::{Digest, Sha256};
 
 use super::{Action, Catalogue, CataloguePatch, Command, Fixed};
 
-/// The first 128 bits of a SHA-256 over a command's *parsed* values (design.md §5): `"2"`, `2` and `"2.0"` are
-/// equal, so are omitted and default, `Z` and `+00:00`. It leaves out `sent_at`, the submitter and unset fields,
+/// The first 128 bits of a SHA-256 over a command's *parsed* values (design.md §5). `"2"`, `2` and `"2.0"` are equal;
+/// so are an omitted and a default value, and `Z` and `+00:00`. `sent_at`, the submitter and unset fields are left out,
 /// so old fingerprints stay valid when fields are added.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 16]);
 
-/// Feeds named values; each is length-prefixed, so no two lists of fields run into each other.
+/// Hashes named values. Each has its length before it, so different lists of fields never collide.
 struct Fields(Sha256);
 
 impl Fields {
@@ -78,7 +78,7 @@ impl Fields {
             self.barcodes(barcodes);
         }
         if let Some(category) = &p.category {
-            // An empty category can't be submitted, so it stands for "clear".
+            // An empty category can't be submitted, so it can mean "clear".
             self.text("category", category.as_deref().unwrap_or(""));
         }
         self.clearable_fixed("low_stock_threshold", p.low_stock_threshold);
@@ -87,7 +87,7 @@ impl Fields {
     }
 }
 
-/// Decimal digits without an allocation: this runs once per command on the hot path.
+/// Writes decimal digits without an allocation, because this runs for every command on the hot path.
 fn itoa(value: i64, buffer: &mut [u8; 20]) -> &str {
     let mut at = buffer.len();
     let mut rest = value.unsigned_abs();
@@ -107,7 +107,7 @@ fn itoa(value: i64, buffer: &mut [u8; 20]) -> &str {
 }
 
 impl Fingerprint {
-    /// Of a command.
+    /// Returns the fingerprint of a command.
     pub fn of(command: &Command) -> Self {
         let mut fields = Fields(Sha256::new());
         fields.text("type", command.kind().as_str());
@@ -159,12 +159,12 @@ impl Fingerprint {
         Self(first)
     }
 
-    /// Its bytes.
+    /// Returns the bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 
-    /// From its bytes.
+    /// Makes a fingerprint from its bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }

@@ -15,39 +15,39 @@ pub type Quantity = Fixed<3>;
 /// Money for one unit, in ten-thousandths of the company's currency.
 pub type Cost = Fixed<4>;
 
-/// The most that one command moves; more is a barcode scanned into the quantity (design.md §3).
+/// The most that one command moves. A greater quantity is probably a scanned barcode (design.md §3).
 pub const MAX_COMMAND_QUANTITY: Quantity = Quantity::from_raw(9_999_999_999);
 
 /// Why a text is not a number of this kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FixedError {
-    /// Not an optional minus, digits, and optionally a point with digits.
+    /// The text is not an optional minus, digits, and an optional point with digits.
     #[error("is not a plain decimal number such as \"2\" or \"0.375\"")]
     Syntax,
-    /// More decimals than are kept.
+    /// The text has more decimals than are kept.
     #[error("has more decimals than the {0} that are kept")]
     TooFine(u32),
-    /// Outside what 64 bits hold.
+    /// The number does not fit into 64 bits.
     #[error("is out of range")]
     Range,
 }
 
 impl<const PLACES: u32> Fixed<PLACES> {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Self = Self(0);
     const SCALE: i64 = 10_i64.pow(PLACES);
 
-    /// From the number of smallest parts.
+    /// Makes a number from its smallest parts.
     pub const fn from_raw(raw: i64) -> Self {
         Self(raw)
     }
 
-    /// The number of smallest parts.
+    /// Returns the number of smallest parts.
     pub const fn raw(self) -> i64 {
         self.0
     }
 
-    /// From whole units; `None` outside the range.
+    /// Makes a number from whole units; `None` outside the range.
     pub const fn from_units(units: i64) -> Option<Self> {
         match units.checked_mul(Self::SCALE) {
             Some(raw) => Some(Self(raw)),
@@ -55,7 +55,7 @@ impl<const PLACES: u32> Fixed<PLACES> {
         }
     }
 
-    /// Sum; `None` on overflow.
+    /// Returns the sum; `None` on overflow.
     pub const fn checked_add(self, other: Self) -> Option<Self> {
         match self.0.checked_add(other.0) {
             Some(raw) => Some(Self(raw)),
@@ -63,7 +63,7 @@ impl<const PLACES: u32> Fixed<PLACES> {
         }
     }
 
-    /// Difference; `None` on overflow.
+    /// Returns the difference; `None` on overflow.
     pub const fn checked_sub(self, other: Self) -> Option<Self> {
         match self.0.checked_sub(other.0) {
             Some(raw) => Some(Self(raw)),
@@ -71,7 +71,7 @@ impl<const PLACES: u32> Fixed<PLACES> {
         }
     }
 
-    /// The opposite; `None` on overflow.
+    /// Returns the negated number; `None` on overflow.
     pub const fn checked_neg(self) -> Option<Self> {
         match self.0.checked_neg() {
             Some(raw) => Some(Self(raw)),
@@ -79,22 +79,22 @@ impl<const PLACES: u32> Fixed<PLACES> {
         }
     }
 
-    /// Below zero?
+    /// Returns whether the number is below zero.
     pub const fn is_negative(self) -> bool {
         self.0 < 0
     }
 
-    /// Above zero?
+    /// Returns whether the number is above zero.
     pub const fn is_positive(self) -> bool {
         self.0 > 0
     }
 
-    /// Is it exactly zero?
+    /// Returns whether the number is zero.
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// Can it be written with at most `decimals` decimals?
+    /// Returns whether at most `decimals` decimals can write the number.
     pub fn fits_decimals(self, decimals: u8) -> bool {
         let kept = u32::from(decimals).min(PLACES);
         self.0 % 10_i64.pow(PLACES - kept) == 0

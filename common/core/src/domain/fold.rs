@@ -1,6 +1,7 @@
 //! The fold applies an ordered batch of commands of one item to its state, purely and in one go.
 //!
-//! It turns the loaded state and the commands into one [`Commit`], which a store writes whole or not at all (design.md §7).
+//! It turns the loaded state and the commands into one [`Commit`], which a store writes whole or not at all (design.md
+//! §7).
 
 use std::collections::BTreeMap;
 

@@ -8,13 +8,13 @@ use uuid::Uuid;
 /// Why a text is not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// Not a code of the allowed characters and length.
+    /// The text has other characters or another length than allowed.
     #[error("must be 1 to {max} characters of A-Z a-z 0-9 . _ - and begin with a letter or digit")]
     Code {
-        /// The longest that is allowed, in characters.
+        /// The longest allowed id, in characters.
         max: usize,
     },
-    /// Not a UUID.
+    /// The text is not a UUID.
     #[error("must be a UUID such as \"01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b\" (version 7 recommended)")]
     Uuid,
 }
@@ -39,7 +39,7 @@ macro_rules! code_id {
             /// The longest id, in characters.
             pub const MAX_LEN: usize = $max;
 
-            /// The id as text.
+            /// Returns the id as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -81,12 +81,12 @@ macro_rules! code_id {
 }
 
 code_id!(
-    /// What is stocked: a SKU, case-sensitive (design.md §3).
+    /// The id of an item: a SKU, case-sensitive (design.md §3).
     ItemId,
     64
 );
 code_id!(
-    /// Where it is stocked (design.md §3).
+    /// The id of a location (design.md §3).
     LocationId,
     32
 );
@@ -104,20 +104,20 @@ impl RequestId {
 }
 
 impl ItemId {
-    /// Under this key no two items may differ only in case.
+    /// Returns the lower-case id. No two items may have the same one.
     pub fn lower_case(&self) -> String {
         self.0.to_ascii_lowercase()
     }
 }
 
-/// A client-made id, unique within its item: what makes a command take effect at most once.
+/// The client-made id of a command, unique within its item. It makes the command take effect at most once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CommandId(pub Uuid);
 
 impl CommandId {
-    /// The id under which this item's refused command is sent again, maybe for another item: the UUIDv5 of its own id and
-    /// the item, for an id is unique within its item only.
+    /// Returns the id of a resubmission of this item's refused command, which may be for another item. It is the UUIDv5
+    /// of the command's id and the item, because an id is unique only within its item.
     pub fn of_resubmission(self, item_id: &ItemId) -> Self {
         Self(Uuid::new_v5(&self.0, format!("resubmit {item_id}").as_bytes()))
     }

@@ -3,8 +3,8 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// A JSON value that borrows from its text, keeps the order of keys and keeps keys that repeat,
-/// so that a parser can name every fault.
+/// A JSON value that borrows from its text. It keeps the order of keys and repeated keys, so that a parser can name
+/// every fault.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Json<'a> {
     /// `null`
@@ -23,11 +23,11 @@ pub enum Json<'a> {
     Object(JsonObject<'a>),
 }
 
-/// The members of an object, in order of writing.
+/// The members of an object, in the order of the text.
 pub type JsonObject<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
 impl Json<'_> {
-    /// What kind of value it is, for error texts.
+    /// Returns the kind of the value, for error texts.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -40,7 +40,7 @@ impl Json<'_> {
     }
 }
 
-/// A key, borrowed where it has no escapes. (`Cow<str>` alone always copies.)
+/// A key, borrowed if it has no escapes. (`Cow<str>` alone always copies.)
 struct Key<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {

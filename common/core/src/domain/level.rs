@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Alert, CommandId, CommandKind, Cost, Item, LocationId, Quantity, Reason, StockState, Timestamp};
 
-/// What a ledger entry records.
+/// The kind of a ledger entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EntryKind {
@@ -25,7 +25,7 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    /// The command type it belongs to; both legs are `transfer`.
+    /// Returns the command type of the kind; both legs are `transfer`.
     pub const fn command_kind(self) -> CommandKind {
         match self {
             Self::Receive => CommandKind::Receive,
@@ -41,31 +41,31 @@ impl EntryKind {
 /// One applied movement at one level. `before` is `after − delta`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// 1, 2, 3 … per level, without gaps.
+    /// The number of the entry in its level: 1, 2, 3 … without gaps.
     pub seq: u64,
-    /// What it records.
+    /// The kind of movement.
     pub kind: EntryKind,
-    /// Which command.
+    /// The command that made it.
     pub command_id: CommandId,
-    /// As submitted: what was moved, or counted.
+    /// The moved or counted quantity, as submitted.
     pub quantity: Quantity,
-    /// What it changed the balance by; 0 when late.
+    /// The change of the balance; 0 if late.
     pub delta: Quantity,
     /// The balance after it.
     pub after: Quantity,
-    /// When it happened, corrected and clamped (design.md §4, honest time).
+    /// When the movement happened, corrected and clamped (design.md §4, honest time).
     pub occurred_at: Timestamp,
-    /// When it was committed; never behind `accepted_at` or the entry before.
+    /// When it was committed; never before `accepted_at` or the entry before.
     pub recorded_at: Timestamp,
-    /// The last count already saw it.
+    /// Whether the last count already included it.
     pub late: bool,
-    /// It claimed to come from the future and was clamped.
+    /// Whether it claimed a time in the future and was clamped.
     pub clock_ahead: bool,
     /// The token's `sub` or `client_id`.
     pub submitted_by: Arc<str>,
     /// The other side of a transfer.
     pub counterpart: Option<LocationId>,
-    /// What one cost, of a receive.
+    /// The cost of one unit, in a receive.
     pub unit_cost: Option<Cost>,
     /// See [`super::MovementDetails::reason`].
     pub reason: Option<Reason>,
@@ -80,49 +80,49 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The balance before it.
+    /// Returns the balance before the entry.
     pub const fn before(&self) -> Quantity {
         Quantity::from_raw(self.after.raw().wrapping_sub(self.delta.raw()))
     }
 }
 
-/// The stock of one item at one location. `tail` is kept apart (see [`super::encode_entries`]).
+/// The stock of one item at one location. `tail` is stored separately (see [`super::encode_entries`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Level {
-    /// Where.
+    /// The location.
     pub location_id: LocationId,
     /// The balance.
     pub on_hand: Quantity,
-    /// The last ledger entry; 0 when there is none.
+    /// The number of the last ledger entry; 0 if there is none.
     pub seq: u64,
-    /// +1 with every commit that touches it; begins at 1.
+    /// Grows by 1 with every commit that writes the level, from 1.
     pub version: u64,
     /// This level's own threshold, instead of the item's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low_stock_threshold: Option<Quantity>,
-    /// As last judged for alerts.
+    /// The state that was last judged for alerts.
     pub state: StockState,
-    /// [`super::AlertKind::bit`]s of the kinds alerted in this episode.
+    /// The [`super::AlertKind::bit`]s of the kinds that alerted in this episode.
     #[serde(default)]
     pub alerted: u8,
-    /// The number of the last alert; 0 when there was none.
+    /// The number of the last alert; 0 if there was none.
     #[serde(default)]
     pub alert_no: u64,
-    /// The item's [`Item::alert_epoch`] that `state` and `alerted` belong to.
+    /// The [`Item::alert_epoch`] of `state` and `alerted`.
     #[serde(default)]
     pub alert_epoch: u64,
     /// When the last count was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted_at: Option<Timestamp>,
-    /// `recorded_at` of the last entry, or when the threshold last changed.
+    /// The `recorded_at` of the last entry, or the last change of the threshold.
     pub updated_at: Timestamp,
-    /// The last entries, oldest first, not yet in a chunk; its last has `seq`.
+    /// The last entries, which are not in a chunk yet, oldest first. The last one has `seq`.
     #[serde(skip)]
     pub tail: Vec<Entry>,
 }
 
 impl Level {
-    /// A level nobody has touched: `out`, silently (design.md §8: opening stock mails nobody).
+    /// Makes a new level in the state `out`, without an alert (design.md §8: opening stock mails nobody).
     pub fn new(location_id: LocationId, alert_epoch: u64) -> Self {
         Self {
             location_id,
@@ -140,12 +140,12 @@ impl Level {
         }
     }
 
-    /// The threshold that holds: its own, else the item's default.
+    /// Returns the level's own threshold, else the item's default.
     pub fn threshold(&self, item: &Item) -> Option<Quantity> {
         self.low_stock_threshold.or(item.catalogue.low_stock_threshold)
     }
 
-    /// Judges the balance as it stands now; on a crossing that is to be told, the alert.
+    /// Judges the present balance. Returns the alert of a crossing that must be reported.
     ///
     /// Call [`Level::enter_epoch`] first.
     pub fn judge(&mut self, item: &Item, raised_at: Timestamp, command_id: CommandId) -> Option<Alert> {
@@ -159,9 +159,9 @@ impl Level {
             return None;
         }
         let kind = state.alert_kind()?;
-        let told = self.alerted & kind.bit() != 0;
+        let alerted = self.alerted & kind.bit() != 0;
         let silent = threshold.is_none() && state != StockState::Oversold;
-        if told || silent {
+        if alerted || silent {
             return None;
         }
         self.alerted |= kind.bit();
@@ -182,10 +182,10 @@ impl Level {
         })
     }
 
-    /// Begins a new episode, silently, where the item was restored since this level was judged.
+    /// Begins a new episode, without an alert, if the item was restored since this level was judged.
     ///
-    /// The state stays as last judged: while the item was archived every entry and threshold was judged too. (Judging
-    /// it anew here, by a default threshold that has just changed, would swallow that change's crossing.)
+    /// The state stays as last judged, because every entry and threshold was also judged while the item was archived.
+    /// Judging again here would hide the crossing of a default threshold that has just changed.
     pub const fn enter_epoch(&mut self, item: &Item) {
         if self.alert_epoch != item.alert_epoch {
             self.alert_epoch = item.alert_epoch;

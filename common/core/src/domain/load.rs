@@ -93,8 +93,8 @@ impl LoadedLevel {
         Self { level, history: Vec::new(), history_complete: true }
     }
 
-    /// Returns whether every entry recorded after `time` was loaded. Several counts of one fold share a request, so each
-    /// checks its own time.
+    /// Returns whether every entry recorded after `time` was loaded. Several counts of one fold share a request, so
+    /// each checks its own time.
     pub(super) fn reaches_back_to(&self, time: Timestamp) -> bool {
         let oldest = self.history.first().or(self.level.tail.first());
         self.history_complete || oldest.is_some_and(|entry| entry.seq == 1 || entry.recorded_at <= time)

@@ -15,22 +15,22 @@ pub const MAX_PACK_COMMANDS: usize = 100;
 /// The most bytes of one message, so that it bills as one request (design.md §6).
 pub const MAX_PACK_BYTES: usize = 60 * 1024;
 
-/// The most bytes of a body that a dead letter keeps. Even where JSON writes each as six (`\u0001`), the record stays
-/// under the 400 KB of a DynamoDB item.
+/// The most bytes of a body that a dead letter keeps. Even if JSON writes each as six (`\u0001`), the record stays
+/// below the 400 KB of a DynamoDB item.
 pub const DEAD_BODY_MAX_BYTES: usize = 60 * 1024;
 
-/// The most bytes of a dead letter's reason, which may quote what came.
+/// The most bytes of a dead letter's reason, which may quote the message.
 pub const DEAD_REASON_MAX_BYTES: usize = 2 * 1024;
 
-/// The longest `by` of a command in a message, in bytes: the ingress takes 128 characters from a token.
+/// The longest `by` of a command in a message, in bytes. The ingress accepts 128 characters from a token.
 pub(super) const MAX_BY_BYTES: usize = 512;
 
 const VERSION: i64 = 1;
 
-/// A message as a whole that this version must not touch.
+/// Why this version must leave a whole message alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
-    /// Written by a later version: not poison. It is returned, and this worker stops receiving.
+    /// A later version wrote it, so it is not poison. The worker returns it and stops receiving.
     #[error("message version {0} is newer than this worker reads (1): deploy workers before ingress")]
     Newer(i64),
 }
@@ -50,7 +50,7 @@ struct EnvelopeOut<'a> {
     trace: Option<&'a Trace>,
 }
 
-/// Writes one command as it stands in a message, for [`join_message`].
+/// Writes one command in the form of a message, for [`join_message`].
 pub fn encode_command(queued: &Queued) -> String {
     let envelope = EnvelopeOut {
         command: &queued.command,
@@ -65,7 +65,7 @@ pub fn encode_command(queued: &Queued) -> String {
     serde_json::to_string(&envelope).unwrap_or_default()
 }
 
-/// The bytes of a message besides its commands and one comma after each, from above.
+/// The most bytes of a message besides its commands and one comma after each.
 pub const MESSAGE_FRAME_BYTES: usize = 40 + ItemId::MAX_LEN;
 
 /// Joins commands of one item, each written by [`encode_command`], into the body of one message.
@@ -122,9 +122,9 @@ struct EnvelopeIn<'a> {
     trace: Option<Trace>,
 }
 
-/// Reads a message command by command: what can't be decoded becomes a dead letter in its place, and harms only
-/// itself (P8). `group` is the queue's key, the item that the message is for; `message_id` names the message in
-/// the ids made for commands that have none; `now` dates those.
+/// Reads a message command by command. An undecodable command becomes a dead letter in its place and harms only itself
+/// (P8). `group` is the message group, which is the item. Undecodable commands without an id get one made from
+/// `message_id`, and the time `now`.
 pub fn decode_message(group: &ItemId, message_id: &str, body: &str, now: Timestamp) -> Result<Vec<Slot>, MessageError> {
     if let Ok(head) = serde_json::from_str::<Head>(body) {
         if head.v > VERSION {
@@ -176,7 +176,8 @@ fn decode_command(group: &ItemId, message_id: &str, index: usize, raw: &str, now
     }
 }
 
-/// The command's own id where it can be read; else UUIDv5 of message id and index (design.md §6).
+/// Makes a dead letter, under the command's own id if it can be read, else under a UUIDv5 of message id and index
+/// (design.md §6).
 fn poison(group: &ItemId, message_id: &str, index: usize, raw: &str, reason: String, now: Timestamp) -> Slot {
     let own_id = serde_json::from_str::<serde_json::Value>(raw)
         .ok()
@@ -189,7 +190,7 @@ fn made_id(message_id: &str, index: usize) -> CommandId {
     CommandId(Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{message_id}/{index}").as_bytes()))
 }
 
-/// A whole message as one dead letter, under the id made for its first command: nothing in it is looked at.
+/// Sets a whole message aside as one dead letter without reading it, under the id made for its first command.
 pub fn set_message_aside(group: &ItemId, message_id: &str, body: &str, reason: &str, now: Timestamp) -> Slot {
     let letter = DeadLetter::of(reason.to_owned(), body.to_owned());
     Slot::Dead(Box::new(Record::dead_letter(None, letter, (group.clone(), made_id(message_id, 0)), now)))

@@ -7,20 +7,20 @@ use super::{
     LocationId, Quantity, Queued, Timestamp,
 };
 
-/// Where a command stands. `queued` is never stored: it is what a receipt proves while no record exists.
+/// The status of a decided command. `queued` is never stored: a receipt proves it while no record exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// It took effect.
+    /// The command took effect.
     Applied,
-    /// A business refusal, final for this id.
+    /// A business rule refused the command, which is final for this id.
     Rejected,
-    /// Set aside: no effect, kept whole, may be retried.
+    /// The command was set aside. It took no effect, is kept whole and may be retried.
     DeadLettered,
 }
 
 impl Status {
-    /// The word used in JSON.
+    /// Returns the word used in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -51,7 +51,7 @@ pub enum RejectionCode {
 }
 
 impl RejectionCode {
-    /// All of them, in order of precedence.
+    /// All codes, in order of precedence.
     pub const ALL: [Self; 13] = [
         Self::UnknownItem,
         Self::ItemExists,
@@ -68,7 +68,7 @@ impl RejectionCode {
         Self::QuantityOverflow,
     ];
 
-    /// The word used in JSON.
+    /// Returns the word used in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::UnknownItem => "unknown_item",
@@ -88,67 +88,67 @@ impl RejectionCode {
     }
 }
 
-/// Why a command was refused, and what was found.
+/// Why a command was refused, with the values that were found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejection {
     /// The name of the refusal.
     pub code: RejectionCode,
-    /// For people: what was wrong and what to do.
+    /// A text for people: what was wrong and what to do.
     pub detail: String,
     /// `precondition_failed`: the balance that was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found: Option<Quantity>,
-    /// `insufficient_stock`: what was available.
+    /// `insufficient_stock`: the available quantity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available: Option<Quantity>,
     /// `item_exists`, `barcode_taken`: the item that holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held_by: Option<ItemId>,
-    /// The location it is about, where there is more than one.
+    /// The location that the refusal concerns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location_id: Option<LocationId>,
 }
 
-/// One ledger entry that a command made; with the command it makes the full movement.
+/// One ledger entry that a command made. Together with the command it is the full movement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effect {
-    /// Where.
+    /// The location.
     pub location_id: LocationId,
     /// The ledger entry's number there.
     pub seq: u64,
     /// What it records.
     pub kind: EntryKind,
-    /// What it changed the balance by.
+    /// The change of the balance.
     pub delta: Quantity,
     /// The balance after it.
     pub after: Quantity,
-    /// When it happened, corrected and clamped.
+    /// When the movement happened, corrected and clamped.
     pub occurred_at: Timestamp,
     /// When it was committed.
     pub recorded_at: Timestamp,
-    /// The last count already saw it.
+    /// Whether the last count already included it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
-    /// It claimed to come from the future.
+    /// Whether it claimed a time in the future.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clock_ahead: bool,
 }
 
-/// What could not be applied, kept whole.
+/// A command or message that could not be applied, kept whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// Why it was set aside, for people.
+    /// The reason for setting it aside, for people.
     pub reason: String,
-    /// The body as it came, lossily as text where it was not UTF-8; cut where it is long.
+    /// The body as received. Bytes that are not UTF-8 are replaced, and a long body is cut.
     pub body: String,
-    /// Set by `dead-letters discard`: final, the status stays.
+    /// Set by `dead-letters discard`, which is final; the status stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub discarded_at: Option<Timestamp>,
 }
 
 impl DeadLetter {
-    /// A new one. What is longer than [`DEAD_BODY_MAX_BYTES`] or [`DEAD_REASON_MAX_BYTES`] is cut, and the reason says
-    /// so: a record that no store takes would block its item.
+    /// Makes a dead letter. Texts longer than [`DEAD_BODY_MAX_BYTES`] or [`DEAD_REASON_MAX_BYTES`] are cut, and the
+    /// reason says so: a record that is too large for the store would block its item.
     pub fn of(mut reason: String, mut body: String) -> Self {
         if reason.len() > DEAD_REASON_MAX_BYTES {
             reason.truncate(reason.floor_char_boundary(DEAD_REASON_MAX_BYTES));
@@ -162,59 +162,59 @@ impl DeadLetter {
     }
 }
 
-/// What became of a command.
+/// The outcome of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Which command.
+    /// The command's id.
     pub command_id: CommandId,
-    /// Of which item.
+    /// The item.
     pub item_id: ItemId,
     /// Applied, rejected or dead-lettered.
     pub status: Status,
     /// When the ingress accepted it.
     pub accepted_at: Timestamp,
-    /// When this was decided.
+    /// When the command was decided.
     pub settled_at: Timestamp,
-    /// The token's `sub` or `client_id`; empty where it could not be read.
+    /// The token's `sub` or `client_id`; empty if it could not be read.
     pub submitted_by: Arc<str>,
-    /// As submitted; absent where it could not be decoded.
+    /// The command as submitted; absent if it could not be decoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<Command>,
-    /// The ledger entries it made, the giving side first.
+    /// The ledger entries that the command made, the giving side first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<Effect>,
-    /// Set when rejected.
+    /// The rejection of a rejected command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejection: Option<Rejection>,
-    /// Set when dead-lettered.
+    /// The dead letter of a dead-lettered command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<DeadLetter>,
 }
 
-/// The stored `CMD#` record: the outcome and what the protocol needs beside it. Kept for good.
+/// The stored `CMD#` record: the outcome with the values that the protocol needs. It is never deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The version of this layout, 1.
     pub v: u8,
-    /// What became of the command.
+    /// The outcome of the command.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// Of the command as parsed; absent where it could not be decoded.
+    /// The fingerprint of the parsed command; absent if it could not be decoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
     /// The retry that made this record: 0 for the first decision (see [`super::Queued::retry`]).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retry: u32,
-    /// The alerts its command raised, published after the commit.
+    /// The alerts that the command raised, published after the commit.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<Alert>,
-    /// Of a command that sets the default threshold: did it change it? See [`Record::rejudges`].
+    /// Whether a command that sets the default threshold changed it; see [`Record::rejudges`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_default: Option<bool>,
     /// The refused command that this one replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resubmits: Option<CommandKey>,
-    /// Of a resubmission (see [`super::Queued::first_accepted_at`]).
+    /// When the first submission of a resubmission was accepted; see [`super::Queued::first_accepted_at`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_accepted_at: Option<Timestamp>,
     /// The command that replaces this one.
@@ -233,25 +233,25 @@ pub enum RecordError {
     /// A later version of this program wrote it.
     #[error("the record of a command has version {0}; this program reads version {version}", version = Record::VERSION)]
     Newer(u64),
-    /// It is no record.
+    /// The text is not a record.
     #[error("the record of a command: {0}")]
     Damaged(#[from] serde_json::Error),
 }
 
-/// What every version of a record has.
+/// The part of a record that every version has.
 #[derive(Deserialize)]
 struct RecordHead {
     v: u64,
 }
 
 impl Record {
-    /// The layout version that is written.
+    /// The layout version that this program writes.
     pub const VERSION: u8 = 1;
 
-    /// Reads a record from the JSON that it is stored as.
+    /// Reads a record from its stored JSON.
     ///
     /// # Errors
-    /// [`RecordError::Newer`] wherever the version is a later one, whether or not the rest could be read.
+    /// Returns [`RecordError::Newer`] for every later version, whether or not the rest can be read.
     pub fn from_json(text: &str) -> Result<Self, RecordError> {
         let error = match serde_json::from_str::<Self>(text) {
             Ok(record) if record.v <= Self::VERSION => return Ok(record),
@@ -264,18 +264,18 @@ impl Record {
         }
     }
 
-    /// The command, as one that replaces it names it.
+    /// Returns the key of the command.
     pub fn reference(&self) -> CommandKey {
         CommandKey { item_id: self.outcome.item_id.clone(), command_id: self.outcome.command_id }
     }
 
-    /// When the command was accepted; a resubmission, when the command that nobody had sent before was.
+    /// Returns when the command was accepted; for a resubmission, when the first submission was accepted.
     pub fn first_accepted_at(&self) -> Timestamp {
         self.first_accepted_at.unwrap_or(self.outcome.accepted_at)
     }
 
-    /// Does this record settle a message with `retry`? A dead letter of fewer tries does not, unless it was
-    /// discarded or resubmitted: then it is final.
+    /// Returns whether this record settles a message with `retry`. A dead letter of an earlier retry does not, unless
+    /// it was discarded or resubmitted, which is final.
     pub fn decides(&self, retry: u32) -> bool {
         let open_dead_letter = self.outcome.status == Status::DeadLettered
             && self.resubmitted_as.is_none()
@@ -283,15 +283,15 @@ impl Record {
         !(open_dead_letter && self.retry < retry)
     }
 
-    /// Is every level re-judged after it: also by whoever meets this record, for its decider may have died before that?
-    /// Records of before [`Record::changed_default`] do not say whether it was a change; one re-judging too many loses
-    /// nothing.
+    /// Returns whether every level must be re-judged after this command. A worker that finds the record does it too,
+    /// because the worker that made the record may have died first. Records from before [`Record::changed_default`] do
+    /// not say whether the threshold changed; one re-judging too many is harmless.
     pub fn rejudges(&self) -> bool {
         let sets_default = || self.outcome.command.as_ref().is_some_and(|command| command.action.sets_default());
         self.outcome.status == Status::Applied && self.changed_default.unwrap_or_else(sets_default)
     }
 
-    /// A record of a command set aside.
+    /// Makes the record of a command that is set aside.
     pub fn dead_letter(queued: Option<&Queued>, letter: DeadLetter, id: (ItemId, CommandId), now: Timestamp) -> Self {
         Self {
             v: Self::VERSION,

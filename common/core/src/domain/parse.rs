@@ -1,4 +1,4 @@
-//! One parser from JSON to [`Command`], for the API, the queue and stored records alike. It finds every fault.
+//! The one parser from JSON to [`Command`], for the API, the queue and stored records. It finds every fault.
 
 use std::borrow::Cow;
 
@@ -11,38 +11,38 @@ use super::{
 
 mod values;
 
-/// One thing that is wrong with a submitted command.
+/// One fault of a submitted command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// Where: a JSON pointer (RFC 6901) from the root of the body; empty for the body itself.
+    /// The place, as a JSON pointer (RFC 6901) from the root of the body; empty for the body itself.
     pub pointer: String,
-    /// A stable name.
+    /// The stable code.
     pub code: &'static str,
-    /// For people: what was wrong and what would be right.
+    /// A text for people: what is wrong and what would be right.
     pub detail: String,
 }
 
-/// What holds around a command.
+/// The context of a command.
 #[derive(Debug, Clone)]
 pub struct ParseContext {
-    /// Pointer of the command within the body: `""`, or `/commands/3`.
+    /// The pointer of the command within the body: `""`, or `/commands/3`.
     pub pointer: String,
-    /// Meant where a movement names no location; `None` where it must name one.
+    /// The location of a movement that names none; `None` if every movement must name one.
     pub default_location: Option<LocationId>,
-    /// The batch's clock, for commands without their own.
+    /// The batch's `sent_at`, for commands without their own.
     pub sent_at: Option<Timestamp>,
-    /// From the `Idempotency-Key` header.
+    /// The id from the `Idempotency-Key` header.
     pub command_id: Option<CommandId>,
 }
 
 impl ParseContext {
-    /// For a command that was accepted before and written by [`Command`]'s `Serialize`.
+    /// Returns the context for an accepted command that [`Command`]'s `Serialize` wrote.
     pub fn stored() -> Self {
         Self { pointer: String::new(), default_location: MAIN_LOCATION.parse().ok(), sent_at: None, command_id: None }
     }
 }
 
-/// The faults in one line, for logs and stored reasons.
+/// Describes faults in one line, for logs and stored reasons.
 pub(super) fn describe(faults: &[Fault]) -> String {
     let texts: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.pointer, fault.detail)).collect();
     texts.join("; ")
@@ -57,13 +57,14 @@ const MAX_CODE_CHARS: usize = 64;
 /// The most bytes of a movement's free texts, in UTF-8.
 pub(super) const MAX_DETAILS_BYTES: usize = 4 * (MAX_NOTE_CHARS + MAX_REFERENCE_CHARS + 2 * MAX_CODE_CHARS);
 const DEFAULT_UNIT: &str = "piece";
-/// The most members of a command: every known field and room for mistakes. More is one fault, not thousands.
+/// The most members of a command: every known field, and room for mistakes. More members are one fault, not thousands.
 const MAX_MEMBERS: usize = 64;
 
 const MOVEMENT_FIELDS: &[&str] =
     &["occurred_at", "expected_on_hand", "reason", "note", "reference", "device_id", "operator"];
 
-/// The fields of a type besides `type`, `command_id`, `item_id`, `sent_at` and, for movements, [`MOVEMENT_FIELDS`].
+/// Returns the fields of a type besides `type`, `command_id`, `item_id`, `sent_at` and, for movements,
+/// [`MOVEMENT_FIELDS`].
 const fn own_fields(kind: CommandKind) -> &'static [&'static str] {
     match kind {
         CommandKind::RegisterItem | CommandKind::UpdateItem => {
@@ -85,14 +86,14 @@ fn is_known(kind: CommandKind, field: &str) -> bool {
         || (kind.is_movement() && MOVEMENT_FIELDS.contains(&field))
 }
 
-/// Reads the members of one object, collecting faults as it goes.
+/// Reads the members of one object and collects the faults.
 struct Reader<'a> {
     members: &'a [(Cow<'a, str>, Json<'a>)],
     context: &'a ParseContext,
     faults: Vec<Fault>,
 }
 
-/// Parses a command; on failure, everything that is wrong with it.
+/// Parses a command. Returns all faults if there are any.
 pub fn parse_command(json: &Json<'_>, context: &ParseContext) -> Result<Command, Vec<Fault>> {
     let Json::Object(members) = json else {
         return Err(vec![Fault {
@@ -126,13 +127,13 @@ pub fn parse_command(json: &Json<'_>, context: &ParseContext) -> Result<Command,
 }
 
 impl<'a> Reader<'a> {
-    /// `path` is a known field, or an element of one (`barcodes/2`).
+    /// Adds a fault. `path` is a known field or an element of one (`barcodes/2`).
     fn fault(&mut self, path: &str, code: &'static str, detail: impl Into<String>) {
         let pointer = format!("{}/{path}", self.context.pointer);
         self.faults.push(Fault { pointer, code, detail: detail.into() });
     }
 
-    /// A fault of a field whose name is the client's own.
+    /// Adds a fault of a field with a name that the client chose.
     fn key_fault(&mut self, key: &str, code: &'static str, detail: impl Into<String>) {
         self.fault(&key.replace('~', "~0").replace('/', "~1"), code, detail);
     }
@@ -207,7 +208,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A field that may be left out or null.
+    /// Reads a field that may be omitted or null.
     fn optional<T>(&mut self, field: &str, read: impl Fn(&mut Self, &str, &'a Json<'a>) -> Option<T>) -> Option<T> {
         match self.get(field) {
             None | Some(Json::Null) => None,
@@ -215,7 +216,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A field of a change: `None` when left out, `Some(None)` when null.
+    /// Reads a field of a change: `None` if omitted, `Some(None)` if null.
     fn clearable<T>(
         &mut self,
         field: &str,

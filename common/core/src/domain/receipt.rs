@@ -7,27 +7,27 @@ use sha2::Sha256;
 
 use super::{CommandId, Fingerprint, ItemId, Timestamp};
 
-/// What a receipt proves: that this command, with this payload, was accepted at this time (design.md §5).
+/// A receipt proves that a command with this payload was accepted at this time (design.md §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
-    /// When it was accepted.
+    /// When the command was accepted.
     pub accepted_at: Timestamp,
-    /// Of what was accepted.
+    /// The fingerprint of the payload.
     pub fingerprint: Fingerprint,
 }
 
-/// Why a receipt was not taken.
+/// Why a receipt is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiptError {
-    /// Not a receipt at all: `receipt_invalid`.
+    /// The text is not a receipt: `receipt_invalid`.
     #[error("is not a receipt; send it as it came in status_url")]
     Malformed,
-    /// Well formed, but of another command or signed with a key not configured here: as if it were not there.
+    /// The receipt belongs to another command or has an unknown key. It counts as absent.
     #[error("was not issued for this command by this installation")]
     Foreign,
 }
 
-/// The keys that sign receipts: all verify, the first signs, so they can be rotated.
+/// The keys of receipts. The first signs and all verify, so keys can be rotated.
 #[derive(Clone)]
 pub struct ReceiptKeys(Vec<Hmac<Sha256>>);
 
@@ -39,7 +39,7 @@ impl ReceiptKeys {
     /// The fewest bytes of a key.
     pub const MIN_KEY_BYTES: usize = 32;
 
-    /// From secret keys, the signing one first; `None` when there is none or one is shorter than
+    /// Makes the keys from secrets, the signing one first. Returns `None` if there is none or one is shorter than
     /// [`ReceiptKeys::MIN_KEY_BYTES`].
     pub fn new<K: AsRef<[u8]>>(keys: &[K]) -> Option<Self> {
         let long = keys.iter().all(|key| key.as_ref().len() >= Self::MIN_KEY_BYTES);
@@ -47,7 +47,7 @@ impl ReceiptKeys {
         (long && !macs.is_empty()).then_some(Self(macs))
     }
 
-    /// Signs; the token is 55 characters of base64url.
+    /// Signs a receipt. The token has 55 characters of base64url.
     pub fn sign(&self, item_id: &ItemId, command_id: CommandId, receipt: Receipt) -> String {
         let mut bytes = [0; BODY_BYTES + TAG_BYTES];
         bytes[0] = VERSION;
@@ -58,7 +58,7 @@ impl ReceiptKeys {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads a receipt for this command; compares in constant time.
+    /// Reads a receipt for this command, comparing in constant time.
     pub fn verify(&self, item_id: &ItemId, command_id: CommandId, token: &str) -> Result<Receipt, ReceiptError> {
         let mut bytes = [0; BODY_BYTES + TAG_BYTES];
         match URL_SAFE_NO_PAD.decode_slice(token, &mut bytes) {

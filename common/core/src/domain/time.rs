@@ -3,38 +3,38 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A moment: milliseconds since 1970-01-01T00:00:00Z. Written as RFC 3339 in UTC with milliseconds.
+/// A time in milliseconds since 1970-01-01T00:00:00Z, written as RFC 3339 in UTC with milliseconds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
-/// Not an RFC 3339 time with an offset.
+/// The text is not an RFC 3339 time with an offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not an RFC 3339 time with an offset, such as \"2026-01-31T08:15:00Z\" or \"2026-01-31T09:15:00+01:00\"")]
 pub struct TimeError;
 
-/// Years 1970 to 9999: what RFC 3339 can write and a ledger can mean.
+/// The years 1970 to 9999, which RFC 3339 can write.
 const RANGE_MS: std::ops::RangeInclusive<i64> = 0..=253_402_300_799_999;
 
 impl Timestamp {
-    /// The beginning of time here.
+    /// The earliest time.
     pub const EPOCH: Self = Self(0);
 
-    /// From milliseconds since 1970, clamped to the years 1970 to 9999.
+    /// Makes a time from milliseconds since 1970, clamped to the years 1970 to 9999.
     pub fn from_millis(millis: i64) -> Self {
         Self(millis.clamp(*RANGE_MS.start(), *RANGE_MS.end()))
     }
 
-    /// Milliseconds since 1970.
+    /// Returns the milliseconds since 1970.
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// Later by so many milliseconds (earlier when negative), within the range.
+    /// Returns the time `millis` later (earlier if negative), within the range.
     pub fn plus_millis(self, millis: i64) -> Self {
         Self::from_millis(self.0.saturating_add(millis))
     }
 
-    /// Milliseconds from `earlier` to `self`.
+    /// Returns the milliseconds from `earlier` to `self`.
     pub const fn millis_since(self, earlier: Self) -> i64 {
         self.0 - earlier.0
     }
@@ -43,19 +43,19 @@ impl Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }
 
-    /// The wall clock at a place, e.g. `2026-01-31 09:15 CET`; in UTC where the zone is not known.
+    /// Returns the local time in a zone, such as `2026-01-31 09:15 CET`; in UTC if the zone is unknown.
     pub fn in_zone(self, time_zone: &str) -> String {
         let zone = jiff::tz::TimeZone::get(time_zone).unwrap_or(jiff::tz::TimeZone::UTC);
         self.to_jiff().to_zoned(zone).strftime("%Y-%m-%d %H:%M %Z").to_string()
     }
 
-    /// The calendar day at a place, `2026-01-31`; in UTC where the zone is not known.
+    /// Returns the local day in a zone, such as `2026-01-31`; in UTC if the zone is unknown.
     pub fn day_in_zone(self, time_zone: &str) -> String {
         let zone = jiff::tz::TimeZone::get(time_zone).unwrap_or(jiff::tz::TimeZone::UTC);
         self.to_jiff().to_zoned(zone).strftime("%Y-%m-%d").to_string()
     }
 
-    /// Is this an IANA time zone name that [`Timestamp::in_zone`] knows?
+    /// Returns whether [`Timestamp::in_zone`] knows this IANA time zone.
     pub fn knows_zone(time_zone: &str) -> bool {
         jiff::tz::TimeZone::get(time_zone).is_ok()
     }
@@ -77,7 +77,7 @@ impl FromStr for Timestamp {
     type Err = TimeError;
 
     fn from_str(text: &str) -> Result<Self, TimeError> {
-        // RFC 3339 has no bracketed zone; the parser underneath would take one.
+        // RFC 3339 has no bracketed zone, but the library's parser accepts one.
         if text.len() > 40 || text.contains('[') {
             return Err(TimeError);
         }

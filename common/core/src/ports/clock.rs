@@ -2,23 +2,23 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::domain::Timestamp;
 
-/// The time of day, as an argument to everything that needs it.
+/// The source of the time of day. Code that needs the time gets it as an argument.
 pub trait Clock: Send + Sync + std::fmt::Debug {
-    /// Now.
+    /// Returns the present time.
     fn now(&self) -> Timestamp;
 }
 
-/// A clock that stands until it is moved: for tests.
+/// A clock for tests, which moves only when told to.
 #[derive(Debug)]
 pub struct FixedClock(AtomicI64);
 
 impl FixedClock {
-    /// Standing at `now`.
+    /// Makes a clock that shows `now`.
     pub fn at(now: Timestamp) -> Self {
         Self(AtomicI64::new(now.as_millis()))
     }
 
-    /// Moves it on.
+    /// Moves the clock forward.
     pub fn advance_ms(&self, millis: i64) {
         self.0.fetch_add(millis, Ordering::SeqCst);
     }

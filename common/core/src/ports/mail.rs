@@ -1,13 +1,13 @@
 use async_trait::async_trait;
 
-/// One mail, ready to be sent.
+/// One mail, ready for sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// Names it: the file of an `.eml`, a header everywhere (`X-Stockline-Id`).
+    /// The id, in a header of every mail (`X-Stockline-Id`) and in the name of an `.eml` file.
     pub id: String,
-    /// Addresses; never empty.
+    /// The recipients' addresses; never empty.
     pub to: Vec<String>,
-    /// One line.
+    /// The subject, on one line.
     pub subject: String,
     /// The plain text part.
     pub text: String,
@@ -15,19 +15,19 @@ pub struct Mail {
     pub html: String,
 }
 
-/// Why a mail was not taken.
+/// Why a mail was not sent.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum MailError {
-    /// It may pass; or the answer was lost and the mail was sent.
+    /// The fault may pass. If only the answer was lost, the mail was sent.
     #[error("mail can't be sent now: {0}")]
     Unavailable(String),
-    /// This mail will be refused again: an address, a size.
+    /// The provider will refuse this mail again, for its addresses or its size.
     #[error("the mail was refused: {0}")]
     Refused(String),
 }
 
-/// Takes mails. `Ok` means that the provider has it (or the file is durable). Nothing below repeats it: a lost answer
-/// would be a second mail.
+/// Sends mails. `Ok` means that the provider has accepted the mail, or that its file is durable. An adapter never
+/// repeats a sending, because a lost answer would make a second mail.
 #[async_trait]
 pub trait Mailer: Send + Sync + std::fmt::Debug {
     /// Sends one mail.

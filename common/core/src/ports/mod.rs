@@ -1,7 +1,7 @@
-//! What Stockline needs around its core: small traits, the contract in prose. Adapters keep it in both homes, and
-//! one contract suite (in `tests/`) holds every adapter to it.
+//! The traits that the core needs from its surroundings, each with its contract in prose. One contract suite (in
+//! `tests/`) checks the adapters of both homes.
 //!
-//! `Err` is always infrastructure: it may pass, and the caller tries again. A refusal is a value.
+//! `Err` always means infrastructure: the fault may pass, and the caller retries. A refusal is a value.
 
 mod alerts;
 mod clock;

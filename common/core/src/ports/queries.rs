@@ -9,16 +9,16 @@ use crate::domain::{
     Record, RejectionCode, Status, StockState, Timestamp,
 };
 
-/// The most levels that a page of items holds, unless its first item alone has more: an item of a chain has a level at
-/// each of its locations, and a page is built in memory.
+/// The most levels in a page of items, unless its first item alone has more. An item of a chain has a level at each of
+/// its locations, and a page is built in memory.
 pub const PAGE_LEVELS_MAX: usize = 10_000;
 
-/// A page of a list and where the next one begins. Cursors are opaque texts of the adapter's own.
+/// A page of a list, with the cursor of the next page. Cursors are opaque texts of the adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// In the list's order.
+    /// The entries in the list's order.
     pub entries: Vec<T>,
-    /// `None` at the end.
+    /// The cursor of the next page; `None` at the end.
     pub next_cursor: Option<String>,
 }
 
@@ -27,7 +27,7 @@ pub struct Page<T> {
 pub struct ItemWithLevels {
     /// The catalogue record.
     pub item: Item,
-    /// By location.
+    /// The levels, by location.
     pub levels: Vec<Level>,
 }
 
@@ -41,23 +41,23 @@ pub struct LevelWithItem {
 }
 
 impl LevelWithItem {
-    /// The state as reads show it: from the balance and the threshold as they are now.
+    /// Returns the state that reads show, from the present balance and threshold.
     pub fn state(&self) -> StockState {
         StockState::judge(self.level.on_hand, self.level.threshold(&self.item))
     }
 }
 
-/// One ledger entry with its place, as lists show it.
+/// One ledger entry with its location, as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Movement {
-    /// Where.
+    /// The location.
     pub location_id: LocationId,
     /// The entry.
     pub entry: Entry,
 }
 
 impl Movement {
-    /// The movement that an outcome's effect made; `None` where the outcome has no command.
+    /// Builds the movement of an outcome's effect. Returns `None` if the outcome has no command.
     pub fn of_effect(outcome: &Outcome, effect: &Effect) -> Option<Self> {
         use crate::domain::Action;
         let command: &Command = outcome.command.as_ref()?;
@@ -103,86 +103,86 @@ impl Movement {
     }
 }
 
-/// Which items; all conditions hold together.
+/// Selects items that meet all conditions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ItemFilter {
-    /// Has this barcode.
+    /// Only the item with this barcode.
     pub barcode: Option<String>,
-    /// Name begins so, whatever its case.
+    /// Only names with this prefix, in any case.
     pub name_prefix: Option<String>,
-    /// Is of this category.
+    /// Only this category.
     pub category: Option<String>,
-    /// Archived ones instead of those in use.
+    /// Archived items instead of items in use.
     pub archived: bool,
-    /// Record changed at or after.
+    /// Only records that changed at or after this time.
     pub updated_since: Option<Timestamp>,
 }
 
-/// Which movements of one item.
+/// Selects movements of one item.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MovementFilter {
-    /// Only there.
+    /// Only this location.
     pub location_id: Option<LocationId>,
-    /// Recorded at or after.
+    /// Only entries recorded at or after this time.
     pub from: Option<Timestamp>,
-    /// Recorded before.
+    /// Only entries recorded before this time.
     pub to: Option<Timestamp>,
-    /// Of this command type.
+    /// Only this command type.
     pub kind: Option<CommandKind>,
 }
 
-/// Which levels.
+/// Selects levels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LevelFilter {
-    /// Only there.
+    /// Only this location.
     pub location_id: Option<LocationId>,
-    /// Only in this state, as [`LevelWithItem::state`] judges.
+    /// Only levels in this state, by [`LevelWithItem::state`].
     pub state: Option<StockState>,
-    /// Archived items too.
+    /// Whether to include archived items.
     pub archived: bool,
 }
 
-/// Which refused commands.
+/// Selects refused commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandFilter {
-    /// `rejected` or `dead_lettered`.
+    /// The status, `rejected` or `dead_lettered`.
     pub status: Status,
-    /// Of this code.
+    /// Only this rejection code.
     pub code: Option<RejectionCode>,
-    /// That name this location (the giving side of a transfer).
+    /// Only commands that name this location (in a transfer, the giving side).
     pub location_id: Option<LocationId>,
-    /// Settled at or after.
+    /// Only commands settled at or after this time.
     pub since: Option<Timestamp>,
-    /// Those that were resubmitted or discarded too.
+    /// Whether to include resubmitted and discarded commands.
     pub settled_otherwise: bool,
 }
 
-/// Location settings. `main` is answered even where nobody has put it.
+/// Location settings. `main` exists before anyone writes it.
 #[async_trait]
 pub trait Locations: Send + Sync + std::fmt::Debug {
-    /// One location.
+    /// Returns one location.
     async fn location(&self, location_id: &LocationId) -> Result<Option<LocationSettings>, StoreError>;
 
-    /// All of them, by id.
+    /// Returns all locations, by id.
     async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError>;
 
-    /// Creates or replaces one. The one setting that the ingress writes.
+    /// Creates or replaces a location. It is the only setting that the ingress writes.
     async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError>;
 }
 
 /// The read side. Lists may lag; single records, items and their levels are read consistently.
 ///
-/// `limit` is 1 to 1,000. A cursor that is not this list's is answered with the first page.
+/// `limit` is 1 to 1,000. A cursor of another list returns the first page.
 #[async_trait]
 pub trait Queries: Locations {
-    /// Outcomes by item and id, in input order; consistent.
+    /// Returns outcomes by item and id, in input order, read consistently.
     async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError>;
 
-    /// An item with its levels, in one transaction.
+    /// Returns an item with its levels, read in one transaction.
     async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError>;
 
-    /// Items by lower-cased name, then id. A page ends early, with a cursor, before the item whose levels would take
-    /// it past [`PAGE_LEVELS_MAX`]; it holds one item at least.
+    /// Lists items by lower-cased name, then id. A page has at least one item. It ends early with a cursor before its
+    /// levels exceed [`PAGE_LEVELS_MAX`].
     async fn items(
         &self,
         filter: &ItemFilter,
@@ -190,7 +190,7 @@ pub trait Queries: Locations {
         limit: usize,
     ) -> Result<Page<ItemWithLevels>, StoreError>;
 
-    /// Movements of an item, newest recorded first (ties: higher seq first, then by location).
+    /// Lists movements of an item, newest recorded first (ties: higher seq first, then by location).
     async fn movements(
         &self,
         item_id: &ItemId,
@@ -199,14 +199,14 @@ pub trait Queries: Locations {
         limit: usize,
     ) -> Result<Page<Movement>, StoreError>;
 
-    /// The balances of an item at a point in time: after the last entry recorded at or before `at`.
+    /// Returns the balances of an item as of `at`: after the last entry recorded at or before it.
     async fn stock_as_of(
         &self,
         item_id: &ItemId,
         at: Timestamp,
     ) -> Result<Option<Vec<(LocationId, Quantity, u64)>>, StoreError>;
 
-    /// Levels by item, then location.
+    /// Lists levels by item, then location.
     async fn levels(
         &self,
         filter: &LevelFilter,
@@ -214,7 +214,7 @@ pub trait Queries: Locations {
         limit: usize,
     ) -> Result<Page<LevelWithItem>, StoreError>;
 
-    /// Refused commands, newest first.
+    /// Lists refused commands, newest first.
     async fn commands(
         &self,
         filter: &CommandFilter,
@@ -222,7 +222,7 @@ pub trait Queries: Locations {
         limit: usize,
     ) -> Result<Page<Record>, StoreError>;
 
-    /// Alerts, newest first.
+    /// Lists alerts, newest first.
     async fn alerts(
         &self,
         location_id: Option<&LocationId>,
@@ -230,26 +230,27 @@ pub trait Queries: Locations {
         limit: usize,
     ) -> Result<Page<AlertRecord>, StoreError>;
 
-    /// Is the store reachable? For readiness.
+    /// Checks that the store is reachable, for readiness.
     async fn ping(&self) -> Result<(), StoreError>;
 }
 
-/// One level's whole ledger, oldest first, page by page.
+/// A page of one level's ledger, oldest entry first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerPage {
-    /// Entries in order of seq.
+    /// The entries in order of seq.
     pub entries: Vec<Entry>,
-    /// The seq to go on from; `None` at the end.
+    /// The seq where the next page begins; `None` at the end.
     pub next_seq: Option<u64>,
 }
 
-/// Reads a whole store, for `audit`. What it reads must not change meanwhile, or the audit of an item is repeated.
+/// Reads a whole store, for `audit`. If an item changes meanwhile, its audit is repeated.
 #[async_trait]
 pub trait AuditReader: Send + Sync + std::fmt::Debug {
-    /// All items, archived ones too, by id. Pages end early as those of [`Queries::items`].
+    /// Lists all items by id, archived ones included. Pages end early as in [`Queries::items`].
     async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemWithLevels>, StoreError>;
 
-    /// The ledger of one level from `from_seq`, chunks and tail as stored; duplicates and gaps are *not* mended.
+    /// Returns the ledger of one level from `from_seq`, chunks and tail as stored. It does *not* repair duplicates and
+    /// gaps.
     async fn audit_ledger(
         &self,
         item_id: &ItemId,
@@ -258,6 +259,6 @@ pub trait AuditReader: Send + Sync + std::fmt::Debug {
         limit: usize,
     ) -> Result<LedgerPage, StoreError>;
 
-    /// All records, in any stable order.
+    /// Lists all records, in any stable order.
     async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError>;
 }

@@ -1,9 +1,9 @@
-use super::script::{alerts, run, tells};
+use super::script::{alerts, raises, run};
 use super::spec::item_id;
 
 #[test]
 fn a_worsening_alerts_once_per_kind_and_episode() {
-    tells(&[
+    raises(&[
         ("falling below the threshold", "low 5 | receive 9 | sell 5", "low main 4"),
         ("at the threshold is not below", "low 5 | receive 9 | sell 4", ""),
         ("reaching zero", "low 5 | receive 9 | sell 9", "out main 0"),
@@ -45,7 +45,7 @@ fn a_worsening_alerts_once_per_kind_and_episode() {
 
 #[test]
 fn no_crossing_hides_inside_a_batch() {
-    tells(&[
+    raises(&[
         ("down and up again", "low 5 | receive 9 | sell 9 | receive 9", "out main 0"),
         ("twice", "low 5 | receive 9 | sell 9 | receive 9 | sell 5 | receive 5", "out main 0, low main 4"),
     ]);
@@ -53,7 +53,7 @@ fn no_crossing_hides_inside_a_batch() {
 
 #[test]
 fn a_new_level_starts_out_silently() {
-    tells(&[
+    raises(&[
         ("opening stock below the threshold mails nobody", "register low:5 | receive 3", ""),
         ("and is judged from there", "register low:5 | receive 3 | sell 3", "out main 0"),
         ("a first sale oversells", "register low:5 | sell 3", "oversold main -3"),
@@ -64,7 +64,7 @@ fn a_new_level_starts_out_silently() {
 
 #[test]
 fn without_a_threshold_only_oversold_alerts() {
-    tells(&[
+    raises(&[
         ("out is silent", "receive 9 | sell 9", ""),
         ("oversold is not", "receive 9 | sell 10", "oversold main -1"),
         ("once", "receive 9 | sell 10 | receive 1 | sell 2", "oversold main -1"),
@@ -76,7 +76,7 @@ fn without_a_threshold_only_oversold_alerts() {
 
 #[test]
 fn setting_a_threshold_judges_the_level_anew() {
-    tells(&[
+    raises(&[
         ("raised above the balance", "receive 4 | low 5", "low main 4"),
         ("raised within the same state", "receive 4 | low 5 | low 6", "low main 4"),
         ("set, cleared and set again", "receive 4 | low 5 | low none | low 5", "low main 4, low main 4"),
@@ -96,11 +96,11 @@ fn setting_a_threshold_judges_the_level_anew() {
 
 #[test]
 fn an_archived_item_alerts_nothing_and_starts_over_when_restored() {
-    tells(&[
+    raises(&[
         ("archived", "low 5 | receive 9 | archive | sell 5 @-25s", ""),
         ("a threshold while archived", "receive 4 | archive | low 5", ""),
         ("a default while archived", "receive 4 | archive | default 5", ""),
-        ("restoring tells nothing", "receive 9 | low 5 | archive | sell 5 @-25s | restore", ""),
+        ("restoring raises nothing", "receive 9 | low 5 | archive | sell 5 @-25s | restore", ""),
         (
             "what crossed while archived stays silent",
             "low 5 | receive 9 | archive | sell 5 @-15s | restore | sell 1",

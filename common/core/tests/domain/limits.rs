@@ -1,5 +1,5 @@
-//! A fold stays under its limits, whatever is in it: [`assert_within`](super::worker::assert_within) weighs every commit.
-//! And it uses them: tables say under which limits a fold takes one slot more.
+//! A fold never exceeds its limits: [`assert_within`](super::worker::assert_within) weighs every commit. It also uses
+//! them: tables state the limits under which a fold settles one more slot.
 
 use proptest::prelude::*;
 use stockline_core::domain::{
@@ -26,7 +26,7 @@ fn full_worker(limits: FoldLimits) -> Worker {
     worker
 }
 
-/// The heaviest of each kind: every text as long as it may be, in bytes or in what JSON makes of them.
+/// The heaviest command of each kind: every text has its greatest length, in bytes or as JSON.
 fn heavy(kind: usize, index: usize) -> Slot {
     let script =
         ["sell 9999999.999", "move 9999999.999 to:shop", "update policy:allow", "archive", "sell 1 dead"][kind % 5];
@@ -84,14 +84,14 @@ fn a_hot_item_fills_its_transaction() {
     let script = "sell 1 |".repeat(300);
     let mut worker = world(&script);
     worker.run(&item_id(), &slots(&read(&script)));
-    // 100 actions: a level, its chunk, and 98 records; one less where the level is new.
+    // 100 actions: a level, its chunk and 98 records; one record less if the level is new.
     assert_eq!(worker.folds, 1 + 4);
     let count = |place: &str| worker.store.ledger(&item_id(), place).len();
     assert_eq!(count("main"), 300);
 }
 
 #[test]
-fn one_command_is_taken_whatever_the_limits() {
+fn one_command_always_fits() {
     let mut worker = world("");
     worker.limits = FoldLimits { max_actions: 0, max_bytes: 0, max_level_bytes: 0, max_tail_bytes: 0 };
     worker.run(&item_id(), &slots(&read("receive 5 | move 2 to:shop | barcodes A,B | sell 1 dead")));
@@ -131,12 +131,12 @@ fn scene(before: &str, script: &str) -> (Worker, Vec<Slot>) {
     (worker, slots(&specs))
 }
 
-/// How many of these slots one fold takes under these limits.
+/// Returns how many of these slots one fold settles under these limits.
 fn taken(worker: &Worker, slots: &[Slot], limits: FoldLimits) -> usize {
     Worker { limits, ..worker.clone() }.fold_of(&item_id(), slots).taken
 }
 
-/// The fewest actions under which one fold takes all of these slots.
+/// Returns the fewest actions with which one fold settles all of these slots.
 fn actions_needed(worker: &Worker, slots: &[Slot]) -> usize {
     let all = |max_actions| taken(worker, slots, FoldLimits { max_actions, ..NO_LIMITS }) == slots.len();
     (1..1_000).find(|max_actions| all(*max_actions)).unwrap()
@@ -178,7 +178,7 @@ fn a_fold_ends_where_one_action_more_would_be_too_many() {
 }
 
 #[test]
-fn before_it_is_judged_a_command_counts_as_if_it_were_not_refused() {
+fn an_unjudged_command_counts_as_if_it_were_applied() {
     let table = [
         ("a registration, without claims", "register", "sell 1 dead | register", 3),
         ("a sale", "receive 1", "sell 1 dead | sell 5 on:reject", 4),
@@ -191,7 +191,7 @@ fn before_it_is_judged_a_command_counts_as_if_it_were_not_refused() {
 }
 
 #[test]
-fn a_resubmission_marks_what_it_replaces() {
+fn a_resubmission_marks_the_command_that_it_replaces() {
     let (worker, mut slots) = scene("receive 1 | sell 5 on:reject | sell 5 on:reject", "sell 1 | sell 1 | sell 1");
     for (slot, old) in slots.iter_mut().zip([2, 3]) {
         let Slot::Command(queued) = slot else { unreachable!() };
@@ -215,7 +215,7 @@ fn a_barcode_moves_once_in_a_fold() {
     }
 }
 
-/// A dead letter with a body of so many bytes.
+/// Makes a dead letter with a body of this many bytes.
 fn letter(index: u32, body_bytes: usize) -> Slot {
     let letter = DeadLetter::of("why".into(), "x".repeat(body_bytes));
     let id = (item_id(), command_id(index + 100));
@@ -227,7 +227,7 @@ fn a_fold_ends_where_one_byte_more_would_be_too_many() {
     let (worker, sales) = scene("receive 9", "sell 1 | sell 1");
     let letters = || (0..3).map(|n| letter(n + 10, 997));
     let table = [
-        // 20,000 an action, and of a dead letter's body and reason six of each byte.
+        // 20,000 bytes for an action, and six for each byte of a dead letter's body and reason.
         ("sales: two records, a level, a chunk", sales.clone(), 4 * 20_000),
         ("dead letters", letters().collect(), 3 * 20_000 + 3 * 6_000),
         ("a sale among them", letters().take(1).chain(sales[..1].to_vec()).collect(), 4 * 20_000 + 6_000),
@@ -242,7 +242,7 @@ fn a_fold_ends_where_one_byte_more_would_be_too_many() {
 
 #[test]
 fn a_fold_ends_where_a_level_could_be_too_large_with_one_entry_more() {
-    // Of an entry 128 bytes and its texts; of the next one 3,952, the most that any has; of the tail its bound.
+    // 128 bytes and the texts for an entry, 3,952 for the next one, which is the most, and the limit for the tail.
     let text = |bytes: usize| Some("x".repeat(bytes));
     let with = |slot: &Slot, details: MovementDetails| {
         let Slot::Command(queued) = slot.clone() else { unreachable!() };
@@ -273,16 +273,17 @@ fn a_fold_ends_where_a_level_could_be_too_large_with_one_entry_more() {
     }
 }
 
-/// What `slot` alone writes, in a world whose item is as heavy as may be, without a tail.
+/// Returns the commit of `slot` alone, with the heaviest item and without a tail.
 fn written(slot: &Slot) -> Commit {
     let mut worker = full_worker(FoldLimits { max_tail_bytes: 0, ..FoldLimits::default() });
     worker.run(&item_id(), &slots(&read("sell 1 dead id:9")));
     worker.fold_of(&item_id(), std::slice::from_ref(slot)).commit
 }
 
-/// Of every kind at its heaviest: rows, and thousands of bytes in all of them, for each of which 20,000 are counted.
+/// For the heaviest command of every kind: its rows, and thousands of bytes in all rows, of which each counts as
+/// 20,000.
 #[test]
-fn no_row_is_over_what_is_counted_for_it() {
+fn no_row_exceeds_its_estimate() {
     let mut resubmission = heavy(1, 1);
     if let Slot::Command(queued) = &mut resubmission {
         queued.resubmits = Some(CommandKey { item_id: item_id(), command_id: command_id(9) });
@@ -313,7 +314,7 @@ fn a_record_and_its_entries_have_twenty_thousand_bytes_at_most() {
 }
 
 #[test]
-fn the_longest_entry_has_what_is_counted_for_it() {
+fn the_longest_entry_has_the_size_of_its_estimate() {
     let mut entry = written(&heavy(1, 1)).chunks[0].entries[0].clone();
     entry.seq = u64::MAX;
     (entry.delta, entry.after) = (Quantity::from_raw(i64::MAX), Quantity::from_raw(i64::MIN));
@@ -325,7 +326,7 @@ fn the_longest_entry_has_what_is_counted_for_it() {
 }
 
 #[test]
-fn a_dead_letter_takes_in_json_what_is_counted_for_its_texts() {
+fn a_dead_letter_in_json_has_the_size_of_its_estimate() {
     for (body, least) in [("\u{1}", 370_000), ("x", 63_000)] {
         let letter = DeadLetter::of(body.repeat(DEAD_REASON_MAX_BYTES), body.repeat(DEAD_BODY_MAX_BYTES + 1));
         let counted = 6 * (letter.reason.len() + letter.body.len()) + 20_000;

@@ -1,4 +1,4 @@
-//! The domain, proven through its public API: claims as tables, random sequences against a slower model, and the wire
+//! Tests of the domain through its public API: claims as tables, random sequences against a slower model, and the wire
 //! formats against arbitrary input.
 
 #![allow(unreachable_pub, reason = "the modules of one test binary share their items")]

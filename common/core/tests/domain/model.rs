@@ -1,5 +1,5 @@
-//! The rules once more, written from the design and sharing nothing with the fold: every level is a full list of events
-//! that is replayed from the beginning for each question. Slow, and plain.
+//! A second implementation of the rules, written from the design without code of the fold. Every level is a full list
+//! of events, which is replayed from the beginning for each question: slow and plain.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,7 @@ pub enum Verdict {
 
 #[derive(Debug, Clone, Copy)]
 enum What {
-    /// What was there before the test began.
+    /// The stock from before the test.
     Found(i128),
     By(i128),
     Count(i128),
@@ -62,7 +62,7 @@ struct Event {
     restores: u32,
 }
 
-/// What an event came to.
+/// The result of an event.
 struct Step {
     delta: i128,
     balance: i128,
@@ -87,7 +87,7 @@ pub struct Model {
     item: Option<Item>,
     events: BTreeMap<&'static str, Vec<Event>>,
     own_threshold: BTreeMap<&'static str, i128>,
-    /// By id: is it a dead letter, of how many tries.
+    /// By id: the retry of a dead letter, or another decision.
     decided: BTreeMap<u32, (bool, u32)>,
 }
 
@@ -100,7 +100,7 @@ fn severity(balance: i128, threshold: Option<i128>) -> u8 {
     }
 }
 
-/// The whole story of a level.
+/// The whole history of a level.
 fn replay(events: &[Event]) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let (mut told_in_episode, mut alerts, mut before) = (Vec::new(), 0, 2);
@@ -145,7 +145,7 @@ impl Model {
         Self { max_age, late_count_max, item: None, events, own_threshold, decided }
     }
 
-    /// What a level held before the test began.
+    /// Returns the stock of a level from before the test.
     pub fn find(&mut self, at: &'static str, balance: i64) {
         let event = self.event(at, What::Found(balance.into()), i64::MIN, false);
         self.events.insert(at, vec![event]);
@@ -155,7 +155,7 @@ impl Model {
         self.events.get(at).map_or(0, |events| replay(events).last().map_or(0, |step| step.balance))
     }
 
-    /// How many ledger entries a level has.
+    /// Returns how many ledger entries a level has.
     pub fn movements(&self, at: &str) -> usize {
         let moves = |event: &&Event| matches!(event.what, What::By(_) | What::Count(_));
         self.events.get(at).map_or(0, |events| events.iter().filter(moves).count())
@@ -173,7 +173,7 @@ impl Model {
         }
     }
 
-    /// Decides a command; `None` where its id is decided already.
+    /// Decides a command. Returns `None` if its id was decided before.
     pub fn decide(&mut self, spec: &Spec) -> Option<Verdict> {
         if let Some((dead, tries)) = self.decided.get(&spec.id)
             && (!dead || spec.retry <= *tries)
@@ -202,7 +202,7 @@ impl Model {
         }
     }
 
-    /// Every reason that speaks against a command, in no order.
+    /// Returns every reason to refuse a command, in no order.
     fn refusals(&self, spec: &Spec) -> Vec<&'static str> {
         let Some(item) = &self.item else {
             return if matches!(spec.act, Act::Register { .. }) {

@@ -39,7 +39,7 @@ fn a_shortage_is_refused_where_the_policy_says_so_and_the_sale_may_say_otherwise
             "register policy:reject | sell 9 at:shop on:allow | receive 1 | move 1 to:shop",
             "main -1 =0, shop +1 =-8",
         ),
-        ("an adjustment tells what is, and is never short", "register policy:reject | adjust -3", "main -3 =-3"),
+        ("an adjustment states the balance, and is never short", "register policy:reject | adjust -3", "main -3 =-3"),
         ("a receive into the red is not short", "register policy:reject | sell 9 on:allow | receive 1", "main +1 =-8"),
         ("a new policy holds for the next sale", "receive 1 | update policy:reject | sell 2", "insufficient_stock"),
         ("and no longer", "register policy:reject | update policy:allow | sell 2", "main -2 =-2"),

@@ -12,7 +12,7 @@ fn parse(text: &str) -> Result<Command, Vec<Fault>> {
     parse_in(text, &ParseContext::stored())
 }
 
-/// The faults as `pointer code`, in order.
+/// Returns the faults as `pointer code`, in order.
 fn faults(text: &str) -> Vec<String> {
     let faults = parse(text).err().unwrap_or_default();
     faults.iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect()
@@ -54,7 +54,7 @@ fn with(kind: CommandKind, field: &str, value: Value) -> String {
 }
 
 #[test]
-fn every_type_takes_every_field_it_has() {
+fn every_type_accepts_all_of_its_fields() {
     for kind in CommandKind::ALL {
         let command = parse(&full(kind).to_string()).unwrap();
         assert_eq!(command.kind(), kind);
@@ -107,7 +107,7 @@ fn a_field_of_another_type_or_of_none_is_unknown() {
 }
 
 #[test]
-fn what_is_required_is_missed_and_null_is_missing() {
+fn a_missing_required_field_is_named_and_null_is_missing() {
     for (kind, required) in [
         (CommandKind::RegisterItem, vec!["name"]),
         (CommandKind::SetThreshold, vec!["low_stock_threshold"]),
@@ -275,7 +275,7 @@ fn an_update_without_a_change_says_so_beside_other_faults() {
 }
 
 #[test]
-fn pointers_begin_where_the_command_stands() {
+fn pointers_begin_at_the_command() {
     let context = ParseContext { pointer: "/commands/3".into(), ..ParseContext::stored() };
     let found = parse_in(r#"{"type":"sell","a/b":1}"#, &context).unwrap_err();
     let pointers: Vec<_> = found.iter().map(|fault| fault.pointer.as_str()).collect();
@@ -288,7 +288,7 @@ fn pointers_begin_where_the_command_stands() {
 }
 
 #[test]
-fn the_context_gives_location_clock_and_id() {
+fn the_context_supplies_location_clock_and_id() {
     let bare = r#"{"type":"sell","item_id":"cola","quantity":1}"#;
     let own = format!(r#"{{"type":"sell","item_id":"cola","quantity":1,"command_id":"{ID}"}}"#);
     let header = ParseContext { command_id: Some(ID.parse().unwrap()), ..ParseContext::stored() };

@@ -12,23 +12,23 @@ use super::spec::{Act, Spec, T0, command_id, item_id};
 use super::store::Refusal;
 use super::worker::Worker;
 
-/// Small, so that random times fall on both sides and on the edge.
+/// Small limits, so that random times fall on both sides and on the edge.
 const RULES: Rules = Rules { max_age_ms: 10, late_count_max_age_ms: 6 };
 
-/// How a sequence is brought to the workers.
+/// How a sequence is delivered to the workers.
 #[derive(Debug, Clone)]
 struct Cuts {
-    /// How many commands each receive holds, over and over.
+    /// How many commands each receive returns; the list is repeated.
     receives: Vec<usize>,
-    /// How many commands of the receive before come again with it, over and over.
+    /// How many commands of the receive before are redelivered; the list is repeated.
     again: Vec<usize>,
     limits: FoldLimits,
-    /// The clock of each receive against the first acceptance, over and over; may run behind.
+    /// The clock of each receive relative to the first acceptance, which may be behind; the list is repeated.
     clocks: Vec<i64>,
 }
 
 impl Cuts {
-    /// Everything in one receive, with room enough.
+    /// Delivers everything in one receive, under large limits.
     fn none() -> Self {
         let limits = FoldLimits {
             max_actions: 100_000,
@@ -79,7 +79,7 @@ fn movement_act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// A command but for its id and its moment of acceptance.
+/// A command without its id and its time of acceptance.
 fn command() -> impl Strategy<Value = Spec> {
     let details =
         (weighted(0.5, -13..=3_i64), weighted(0.2, -3..=3_i64), weighted(0.12, (-2..=6_i64).prop_map(|n| n * 1000)));
@@ -95,7 +95,7 @@ fn command() -> impl Strategy<Value = Spec> {
     })
 }
 
-/// Commands accepted a few milliseconds apart (by two ingresses, so time may step back), some under an earlier id.
+/// Commands accepted a few milliseconds apart (by two ingresses, so time may go back), some with an earlier id.
 fn sequence() -> impl Strategy<Value = Vec<Spec>> {
     let placed =
         (command(), prop_oneof![8 => 0..=4_i64, 1 => -3..=0_i64], weighted(0.12, any::<prop::sample::Index>()));
@@ -130,7 +130,7 @@ fn cuts() -> impl Strategy<Value = Cuts> {
         .prop_map(|(receives, again, limits, clocks)| Cuts { receives, again, limits, clocks })
 }
 
-/// What the two levels held before: little, or nearly all that fits.
+/// The stock of the two levels before the test: little, or nearly the greatest balance.
 fn found() -> impl Strategy<Value = [Option<i64>; 2]> {
     let near = prop_oneof![
         6 => Just(None),
@@ -180,7 +180,7 @@ fn told(alert: &Alert) -> Told {
     (at, alert.alert_no, severity, alert.on_hand.raw().into())
 }
 
-/// What the store says became of a command, in the model's words.
+/// Returns the stored outcome of a command in the model's form.
 fn verdict(worker: &Worker, id: u32) -> Verdict {
     let record = worker.store.record(&item_id(), command_id(id)).unwrap();
     let outcome = &record.outcome;
@@ -212,7 +212,7 @@ fn agrees_with_the_model(found: [Option<i64>; 2], first: &Spec, sequence: &[Spec
     check(&worker, found, first, sequence);
 }
 
-/// Compares what the store holds and what was published with what the model makes of the same commands.
+/// Compares the store and the published alerts with the model's results for the same commands.
 fn check(worker: &Worker, found: [Option<i64>; 2], first: &Spec, sequence: &[Spec]) {
     let mut model = Model::new(RULES.max_age_ms, RULES.late_count_max_age_ms);
     model.decide(first);
@@ -266,7 +266,7 @@ fn register() -> impl Strategy<Value = Spec> {
     })
 }
 
-/// What a verdict touches, by name.
+/// Returns the names of the rules that a verdict meets.
 fn rules_met(spec: &Spec, verdict: &Verdict) -> Vec<String> {
     let act = format!("{:?}", spec.act);
     let act = act.split([' ', '{', '(']).next().unwrap().to_owned();
@@ -283,7 +283,7 @@ fn rules_met(spec: &Spec, verdict: &Verdict) -> Vec<String> {
     }
 }
 
-/// Guards the generators: a rule that random sequences never meet would be proven by nothing.
+/// Guards the generators: a rule that random sequences never meet would not be tested.
 #[test]
 fn random_sequences_meet_every_rule() {
     use proptest::strategy::ValueTree;

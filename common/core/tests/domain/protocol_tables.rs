@@ -1,4 +1,4 @@
-//! Ids, retries of dead letters, resubmissions: what the protocol traps are about.
+//! Ids, retries of dead letters and resubmissions, where the protocol traps are.
 
 use stockline_core::domain::{CommandId, CommandKey, DeadLetter, Queued, Record, Slot, Status, Timestamp};
 

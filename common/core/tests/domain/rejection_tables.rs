@@ -33,7 +33,7 @@ fn every_movement_meets_every_refusal() {
     }
 }
 
-/// Each row breaks two neighbouring rules, or more, and names the one that comes first.
+/// Each row breaks two or more neighbouring rules, and names the first.
 #[test]
 fn the_first_refusal_in_the_documented_order_is_the_one() {
     holds(&[
@@ -54,7 +54,7 @@ fn the_first_refusal_in_the_documented_order_is_the_one() {
 }
 
 #[test]
-fn an_archived_item_takes_only_what_occurred_before() {
+fn an_archived_item_accepts_only_movements_from_before() {
     holds(&[
         ("before", "archive | sell 1 @-11s", "main -1 =-1"),
         ("at the very moment", "archive | sell 1 @-10s", "main -1 =-1"),
@@ -70,7 +70,7 @@ fn an_archived_item_takes_only_what_occurred_before() {
     ]);
 }
 
-/// The balance can't be driven to the edge by commands of ten million at most, so the level starts there.
+/// Commands of at most ten million can't bring the balance to the edge, so the level begins there.
 #[test]
 fn a_balance_that_would_leave_64_bits_is_refused_and_a_shortage_comes_first() {
     use super::script::{show, world};

@@ -1,4 +1,4 @@
-//! A line of commands, so that a claim is a line.
+//! A script of commands in one line, so that a claim is one line.
 //!
 //! Commands are separated by `|` and accepted ten seconds apart, the first at [`T0`]; the item is registered before.
 //! A command is its word and its number (`sell 3`, `count 8`, `move 2`, `low 5` for a threshold of a location,
@@ -92,7 +92,7 @@ impl Words<'_> {
     }
 }
 
-/// Reads a script; commands get ids 1, 2, 3 … by place unless they say.
+/// Reads a script. Commands without an id get the ids 1, 2, 3 … by place.
 pub fn read(script: &str) -> Vec<Spec> {
     let commands = script.split('|').map(str::trim).filter(|text| !text.is_empty());
     let spec = |(index, text): (usize, &str)| {
@@ -120,7 +120,7 @@ fn effect(effect: &Effect) -> String {
     format!("{} {moved} ={}{ahead}", effect.location_id, effect.after)
 }
 
-/// `main -3 =5`, `main late =5`, `main +1 =1 ahead`, `ok`, `insufficient_stock`, `dead`.
+/// Describes an outcome: `main -3 =5`, `main late =5`, `main +1 =1 ahead`, `ok`, `insufficient_stock` or `dead`.
 pub fn show(outcome: &Outcome) -> String {
     match outcome.status {
         Status::Rejected => outcome.rejection.as_ref().unwrap().code.as_str().to_owned(),
@@ -134,7 +134,7 @@ pub fn slots(specs: &[Spec]) -> Vec<Slot> {
     specs.iter().map(Spec::slot).collect()
 }
 
-/// A worker whose store holds the item with 3 decimals and the policy `allow`, unless the script registers it.
+/// Makes a worker whose store has the item with 3 decimals and the policy `allow`, unless the script registers it.
 pub fn world(script: &str) -> Worker {
     let mut worker = Worker::new(Timestamp::from_millis(T0));
     if !script.contains("register") {
@@ -144,8 +144,8 @@ pub fn world(script: &str) -> Worker {
     worker
 }
 
-/// Runs a script whole, cut at every command, with a chunk at every commit, and delivered twice, and sees that it
-/// makes no difference.
+/// Runs a script whole, cut at every command, with a chunk at every commit, and delivered twice, and checks that all
+/// results are equal.
 pub fn run(script: &str) -> Worker {
     run_with(script, |_| {})
 }
@@ -183,12 +183,12 @@ fn shows(specs: &[Spec], worker: &Worker) -> Vec<String> {
     specs.iter().map(|spec| show(&worker.store.record(&item_id(), command_id(spec.id)).unwrap().outcome)).collect()
 }
 
-/// What became of the last command.
+/// Describes the outcome of the last command.
 pub fn last(script: &str, worker: &Worker) -> String {
     shows(&read(script), worker).pop().unwrap()
 }
 
-/// All alerts, each once, as `low main 4` in the order of their numbers, main first.
+/// Lists every alert once, as `low main 4`, in the order of their numbers, main first.
 pub fn alerts(worker: &Worker) -> Vec<String> {
     let once: BTreeSet<_> =
         worker.published.iter().map(|a| (a.location_id.clone(), a.alert_no, show_alert(a))).collect();
@@ -201,15 +201,15 @@ fn show_alert(alert: &stockline_core::domain::Alert) -> String {
     format!("{} {} {}", alert.kind.as_str(), alert.location_id, alert.on_hand)
 }
 
-/// Rows of claim, script, and what becomes of its last command.
+/// Checks rows of a claim, a script and the outcome of its last command.
 pub fn holds(rows: &[(&str, &str, &str)]) {
     for (claim, script, expected) in rows {
         assert_eq!(last(script, &run(script)), *expected, "{claim}: {script}");
     }
 }
 
-/// Rows of claim, script, and all alerts.
-pub fn tells(rows: &[(&str, &str, &str)]) {
+/// Checks rows of a claim, a script and all of its alerts.
+pub fn raises(rows: &[(&str, &str, &str)]) {
     for (claim, script, expected) in rows {
         assert_eq!(alerts(&run(script)).join(", "), *expected, "{claim}: {script}");
     }

@@ -1,4 +1,4 @@
-//! Rules of one line each: words, bounds, what an error names.
+//! Rules of one line each: words, limits, the names in errors.
 
 use stockline_core::domain::{
     AlertKind, CodecError, Command, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, DeadLetter, Fingerprint, ItemId,
@@ -63,9 +63,9 @@ fn a_record_of_a_later_version_is_newer_whatever_is_in_it() {
     assert!(!text.contains("\"retry\""), "a first decision says nothing of retries: {text}");
 }
 
-/// One that says whether it changed the default is believed; of one from before that, whoever could have changed it.
+/// A record may say whether it changed the default. An older record re-judges if its command could have changed it.
 #[test]
-fn what_may_have_changed_the_default_threshold_re_judges() {
+fn a_command_that_may_have_changed_the_default_threshold_re_judges() {
     for (script, sets_default, changes) in [
         ("default 5", true, true),
         ("update low:5", true, true),
@@ -94,12 +94,12 @@ fn a_dead_letter_is_cut_only_beyond_its_bounds() {
     let cut = DeadLetter::of("bad".into(), "b".repeat(DEAD_BODY_MAX_BYTES + 1));
     assert_eq!(cut.body.len(), DEAD_BODY_MAX_BYTES);
     assert_eq!(cut.reason, format!("bad; its body had {} bytes and is cut", DEAD_BODY_MAX_BYTES + 1));
-    // design.md §6; six times as much is under what a row may weigh.
+    // design.md §6; six times as much is still below the limit of a row.
     assert_eq!((DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES), (61_440, 2_048));
 }
 
 #[test]
-fn a_message_is_its_commands_in_order_and_says_a_retry_only_of_one() {
+fn a_message_has_its_commands_in_order_and_names_a_retry_only_for_one() {
     let first = queued();
     let again = Queued { retry: 1, ..queued() };
     let item_id = first.command.item_id.clone();
@@ -113,7 +113,7 @@ fn a_message_is_its_commands_in_order_and_says_a_retry_only_of_one() {
 }
 
 #[test]
-fn who_submitted_may_have_so_many_bytes() {
+fn the_submitter_has_a_limited_length() {
     let by = |bytes: usize| Queued { submitted_by: "x".repeat(bytes).into(), ..queued() };
     let read = |queued: &Queued| {
         let item_id = &queued.command.item_id;
@@ -124,7 +124,7 @@ fn who_submitted_may_have_so_many_bytes() {
 }
 
 #[test]
-fn an_invalid_command_in_a_message_says_every_fault() {
+fn an_invalid_command_in_a_message_names_every_fault() {
     let cola: ItemId = "cola".parse().unwrap();
     let command = r#"{"type":"sell","command_id":"01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b","item_id":"cola","location_id":"main","quantity":"x","note":7}"#;
     let body = format!(

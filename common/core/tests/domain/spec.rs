@@ -1,4 +1,4 @@
-//! Commands in plain numbers: what tests write, and what both the fold and the model are given.
+//! Commands in plain numbers, which tests write for the fold and for the model.
 
 use stockline_core::domain::{
     Action, Catalogue, CataloguePatch, Command, CommandId, DeadLetter, ItemId, MovementDetails, Quantity, Queued,
@@ -35,7 +35,7 @@ pub struct Spec {
     pub sent: Option<i64>,
     pub expect: Option<i64>,
     pub retry: u32,
-    /// Comes undecodable.
+    /// Whether it arrives undecodable.
     pub dead: bool,
 }
 

@@ -1,5 +1,5 @@
-//! A store that is nothing but its contract: it checks every condition of a commit, and that what is written explains
-//! itself (P4), before it writes anything.
+//! A store that implements only the contract. Before it writes, it checks every condition of a commit and that the
+//! ledger explains the stock (P4).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +25,7 @@ pub struct TestStore {
     pub marks: BTreeMap<(CommandId, LocationId), RejudgeMark>,
     pub locations: BTreeMap<LocationId, LocationSettings>,
     pub holders: BTreeMap<Claim, ItemId>,
-    /// The most entries before the tail that a load brings.
+    /// The most entries before the tail that a load returns.
     pub history_max: Option<usize>,
 }
 
@@ -61,7 +61,7 @@ impl TestStore {
         self.levels.get(&(item.clone(), location.parse().unwrap()))
     }
 
-    /// Every entry of a level, oldest first.
+    /// Returns every entry of a level, oldest first.
     pub fn ledger(&self, item: &ItemId, location: &str) -> Vec<Entry> {
         let place = (item.clone(), location.parse().unwrap());
         let chunked = self.chunked.get(&place).into_iter().flatten();
@@ -96,13 +96,13 @@ impl TestStore {
         loaded
     }
 
-    /// Writes all of it or nothing.
+    /// Writes a commit whole or not at all.
     pub fn commit(&mut self, commit: &Commit) -> Result<(), Refusal> {
         *self = self.after(commit)?;
         Ok(())
     }
 
-    /// The store as it would be after a commit.
+    /// Returns the store as it would be after a commit.
     pub fn after(&self, commit: &Commit) -> Result<Self, Refusal> {
         let mut next = self.clone();
         next.put_records(commit)?;
@@ -208,7 +208,8 @@ impl TestStore {
     }
 }
 
-/// P4: old tail, then the new entries, without a gap; each balance follows from the one before; times never go back.
+/// Checks P4: the new entries follow the old tail without a gap, each balance follows from the one before, and times
+/// never go back.
 fn assert_ledger_continues(old: Option<&Level>, chunk: &[Entry], level: &Level) {
     let old_tail = old.map_or(&[][..], |old| &old.tail);
     let written: Vec<&Entry> = chunk.iter().chain(&level.tail).collect();

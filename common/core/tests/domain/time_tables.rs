@@ -130,7 +130,7 @@ fn a_count_whose_later_movements_are_too_many_is_too_late() {
 }
 
 #[test]
-fn a_count_is_not_refused_for_the_history_that_another_one_asked_for() {
+fn a_count_is_not_refused_for_the_history_that_another_count_needs() {
     let script = "receive 9 | sell 1 | sell 1 | sell 1 | count 9 @-35s | count 8 @-25s";
     let slots = slots(&read(script));
     let mut worker = world(script);

@@ -1,4 +1,4 @@
-//! The five steps over [`TestStore`], with every commit checked against its limits and tried twice.
+//! The five steps of the worker over [`TestStore`]. Every commit is checked against its limits and tried twice.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub struct Worker {
     pub rules: Rules,
     pub limits: FoldLimits,
     pub now: Timestamp,
-    /// Every alert published, again and again included.
+    /// Every published alert, repetitions included.
     pub published: Vec<Alert>,
     /// How many folds were committed.
     pub folds: usize,
@@ -33,7 +33,7 @@ impl Worker {
         }
     }
 
-    /// Settles all slots, as one receive would bring them.
+    /// Settles all slots as one receive.
     pub fn run(&mut self, item_id: &ItemId, slots: &[Slot]) {
         let mut decided = BTreeMap::new();
         let mut rest = slots;
@@ -61,7 +61,7 @@ impl Worker {
         }
     }
 
-    /// Loads and folds, and goes no further.
+    /// Loads and folds without a commit.
     pub fn fold_of(&self, item_id: &ItemId, slots: &[Slot]) -> Fold {
         self.fold_with(item_id, slots, &BTreeMap::new())
     }
@@ -95,7 +95,7 @@ impl Worker {
     }
 }
 
-/// Rows as DynamoDB would count and weigh them.
+/// Checks the rows of a commit with DynamoDB's counts and sizes.
 pub fn assert_within(commit: &Commit, limits: &FoldLimits) {
     if commit.records.len() <= 1 {
         return;
@@ -114,7 +114,7 @@ pub fn assert_within(commit: &Commit, limits: &FoldLimits) {
     assert!(bytes <= limits.max_bytes, "{bytes} bytes of {}", limits.max_bytes);
 }
 
-/// Rows that a commit writes or checks.
+/// Returns how many rows a commit writes or checks.
 pub fn rows(commit: &Commit) -> usize {
     commit.records.len()
         + commit.levels.len()
@@ -124,8 +124,8 @@ pub fn rows(commit: &Commit) -> usize {
         + usize::from(commit.item.is_some() || commit.threshold_check.is_some())
 }
 
-/// Bytes of all rows of a commit, from above: values as they are written, and for names, keys and keys of indexes the
-/// most that a row has.
+/// Returns the most bytes of all rows of a commit: the values as written, and the greatest size of names, keys and
+/// index keys.
 pub fn weigh(commit: &Commit) -> usize {
     const KEYS_BYTES: usize = 300;
     const NAME_KEY_BYTES: usize = 1_000;

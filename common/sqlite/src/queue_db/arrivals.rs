@@ -11,8 +11,8 @@ const MAX_RECEIVE_WAIT: Duration = Duration::from_secs(20);
 pub(super) struct Arrivals(Notify);
 
 impl Arrivals {
-    /// Wakes receivers after a change. `some_wait` says whether a message can be received now; the deadlines are the next
-    /// expiry before and after the change.
+    /// Wakes receivers after a change. `some_wait` says whether a message can be received now; the deadlines are the
+    /// next expiry before and after the change.
     pub(super) fn changed(&self, some_wait: bool, deadline_before: Option<Instant>, deadline: Option<Instant>) {
         if some_wait {
             // One is enough: if it leaves messages behind, it wakes the next.

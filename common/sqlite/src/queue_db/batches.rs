@@ -107,8 +107,8 @@ impl Batches {
         for job in jobs {
             match job {
                 Job::Delete(table, rows) => self.deletes.push((table, rows)),
-                // Its sender has stopped waiting, and sends the same pack again if it still wants to. So packs that pile
-                // up while the disk stalls are not written.
+                // Its sender has stopped waiting, and sends the same pack again if it still wants to. So packs that
+                // pile up while the disk stalls are not written.
                 Job::Write(Write::Send { .. }, reply) if reply.is_closed() => {}
                 Job::Write(write, reply) => {
                     writes.push(write);

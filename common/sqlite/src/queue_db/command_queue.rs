@@ -22,10 +22,10 @@ const MAX_SEND_PACKS: usize = 500;
 
 /// The standalone home's command queue, in `queue.db`.
 ///
-/// Sends that wait at the same time share one transaction and one sync, and return `Ok` after it. Deliveries are kept in
-/// memory, so after a restart every unacknowledged message is visible again, in order. The first delivery of a message is
-/// counted in memory only. Every other is counted in the file before it is made, so a message that kills the process each
-/// time reaches the limit.
+/// Sends that wait at the same time share one transaction and one sync, and return `Ok` after it. Deliveries are kept
+/// in memory, so after a restart every unacknowledged message is visible again, in order. The first delivery of a
+/// message is counted in memory only. Every other is counted in the file before it is made, so a message that kills the
+/// process each time reaches the limit.
 #[derive(Debug)]
 pub struct SqliteQueue {
     file: Arc<QueueFile>,

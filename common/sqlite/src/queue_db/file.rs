@@ -15,8 +15,8 @@ use crate::{DataFolder, folder};
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::{Clock, QueueError};
 
-/// The tables of `queue.db`. Rows arrive in the order of their keys and leave in about that order. They have no index, so an
-/// append stays cheap however many rows wait.
+/// The tables of `queue.db`. Rows arrive in the order of their keys and leave in about that order. They have no index,
+/// so an append stays cheap however many rows wait.
 pub(super) const QUEUE: Schema = Schema {
     name: "queue",
     application_id: 0x534C_5155,
@@ -36,8 +36,8 @@ pub(super) const QUEUE: Schema = Schema {
     "],
 };
 
-/// An open `queue.db`: a writing connection on a thread of its own, a connection that reads bodies, and the waiting messages
-/// and alerts.
+/// An open `queue.db`: a writing connection on a thread of its own, a connection that reads bodies, and the waiting
+/// messages and alerts.
 #[derive(Debug)]
 pub(super) struct QueueFile {
     /// Closed before the writer, so that closing the writer carries the WAL back.

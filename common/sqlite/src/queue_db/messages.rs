@@ -74,8 +74,8 @@ struct DeliveredMessage {
     delivery: Option<DeliveryNo>,
 }
 
-/// The order, locks and deliveries of the command queue. They are in memory only, because one process owns the file. Every
-/// message here is durable there.
+/// The order, locks and deliveries of the command queue. They are in memory only, because one process owns the file.
+/// Every message here is durable there.
 #[derive(Debug)]
 pub(super) struct Messages {
     items: HashMap<Arc<str>, ItemQueue>,

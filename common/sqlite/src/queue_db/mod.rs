@@ -1,7 +1,7 @@
 //! `queue.db` with its two queues: commands, and alerts for mailing.
 //!
-//! Both share one file, one writer and its batches ([`file`], [`batches`]). Order, locks and deliveries are kept in memory
-//! ([`messages`], [`alerts`]), because one process owns the file.
+//! Both share one file, one writer and its batches ([`file`], [`batches`]). Order, locks and deliveries are kept in
+//! memory ([`messages`], [`alerts`]), because one process owns the file.
 
 mod alert_queue;
 mod alerts;

@@ -4,8 +4,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-/// How many messages may wait before sends are delayed, unless a second's work is more. It is a few receives of the worker,
-/// so that the worker never runs dry; with more waiting messages, one commit settles more of an item.
+/// How many messages may wait before sends are delayed, unless a second's work is more. It is a few receives of the
+/// worker, so that the worker never runs dry; with more waiting messages, one commit settles more of an item.
 pub(super) const FREE_MESSAGES: usize = 2_048;
 
 /// The most send credits that are kept, in messages; at least the largest send.
@@ -23,8 +23,8 @@ const MAX_DELAY: Duration = Duration::from_secs(2);
 /// Backpressure: limits sends to the rate at which the worker acknowledges messages.
 ///
 /// Ingress and worker share one machine, so accepting ahead of settling slows settling down. If more messages wait than
-/// [`FREE_MESSAGES`] or a second's work, each acknowledged message earns the credit to send one. So goodput holds under any
-/// load. While a worker catches up after an outage, slower senders are not delayed.
+/// [`FREE_MESSAGES`] or a second's work, each acknowledged message earns the credit to send one. So goodput holds under
+/// any load. While a worker catches up after an outage, slower senders are not delayed.
 #[derive(Debug, Default)]
 pub(super) struct SendPace {
     state: Mutex<State>,

@@ -62,7 +62,7 @@ async fn ack(queue: &SqliteQueue, deliveries: &[Delivery]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn eight_racing_receivers_see_each_group_in_order_and_never_two_of_them_one_group() {
+async fn eight_racing_receivers_see_each_group_in_order_and_one_receiver_at_a_time() {
     const GROUPS: usize = 20;
     const EACH: usize = 100;
     let folder = tempfile::tempdir().unwrap();
@@ -120,7 +120,7 @@ async fn a_group_is_locked_while_any_of_its_messages_is_in_flight() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_acknowledged_in_time_comes_again_in_order_before_the_later_ones() {
+async fn expired_messages_are_delivered_again_in_order_before_the_later_ones() {
     let folder = tempfile::tempdir().unwrap();
     let queue = open(&folder);
     send(&queue, "a", 0..14).await;
@@ -148,7 +148,7 @@ async fn an_expired_handle_neither_acknowledges_nor_extends() {
         assert!(matches!(queue.ack(&expired).await[0], Err(QueueError::HandleExpired)));
         let extended = queue.change_visibility(&[(expired[0].clone(), VISIBILITY)]).await;
         assert!(matches!(extended[0], Err(QueueError::HandleExpired)));
-        // Once with the message visible, once with it held by another.
+        // Once with the message visible, once with another receiver holding it.
         receive(&queue).await;
     }
     for foreign in ["", "x", "é", "00", "ffffffffffffffffffff"] {
@@ -158,7 +158,7 @@ async fn an_expired_handle_neither_acknowledges_nor_extends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_extended_delivery_is_held_longer_and_one_given_back_comes_at_once() {
+async fn an_extended_delivery_stays_invisible_and_a_returned_one_is_visible_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let queue = open(&folder);
     send(&queue, "a", [1, 2]).await;
@@ -182,7 +182,7 @@ async fn receive_one_of(queue: &SqliteQueue, group: &str) -> Delivery {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receive_asked_again_under_its_attempt_answers_the_same() {
+async fn a_receive_repeated_under_its_attempt_returns_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let queue = open(&folder);
     send(&queue, "a", 0..3).await;
@@ -200,7 +200,7 @@ async fn a_receive_asked_again_under_its_attempt_answers_the_same() {
 }
 
 #[tokio::test]
-async fn after_a_restart_all_that_was_not_acknowledged_is_visible_in_order() {
+async fn after_a_restart_unacknowledged_messages_are_visible_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let queue = open(&folder);
     send(&queue, "a", 0..5).await;
@@ -239,7 +239,7 @@ async fn a_message_that_kills_the_process_each_time_is_set_aside_in_its_place() 
 }
 
 #[tokio::test]
-async fn a_pack_sent_again_is_queued_once_across_a_restart_too() {
+async fn a_repeated_pack_is_queued_once_also_across_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let queue = open(&folder);
     let pack = pack("a", "7");
@@ -254,7 +254,7 @@ async fn a_pack_sent_again_is_queued_once_across_a_restart_too() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_waits_is_woken_by_a_send() {
+async fn a_waiting_receiver_is_woken_by_a_send() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Arc::new(open(&folder));
     let waiting = Arc::clone(&queue);
@@ -265,7 +265,7 @@ async fn a_receiver_that_waits_is_woken_by_a_send() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receiver_that_waits_is_woken_when_a_delivery_expires_sooner_than_it_knew() {
+async fn a_waiting_receiver_is_woken_when_a_delivery_expires_earlier_than_it_knew() {
     let folder = tempfile::tempdir().unwrap();
     let queue = Arc::new(open(&folder));
     send(&queue, "a", [1]).await;
@@ -280,7 +280,7 @@ async fn a_receiver_that_waits_is_woken_when_a_delivery_expires_sooner_than_it_k
 }
 
 #[tokio::test]
-async fn a_message_that_another_program_took_out_of_the_file_locks_nothing() {
+async fn a_message_that_another_program_deleted_locks_nothing() {
     let folder = tempfile::tempdir().unwrap();
     send(&open(&folder), "a", 0..3).await;
     let queue = open(&folder);
@@ -293,7 +293,7 @@ async fn a_message_that_another_program_took_out_of_the_file_locks_nothing() {
 }
 
 #[tokio::test]
-async fn the_depth_counts_what_waits_and_how_long() {
+async fn the_depth_counts_waiting_messages_and_their_age() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(FixedClock::at(Timestamp::from_millis(1_000)));
     let data = DataFolder::open(folder.path()).unwrap();
@@ -321,12 +321,12 @@ async fn the_folder_stays_locked_while_its_queue_lives() {
 }
 
 #[tokio::test]
-async fn once_much_waits_and_is_worked_off_a_send_is_held_back_until_it_is_earned() {
+async fn once_many_messages_wait_a_send_is_delayed_until_acknowledgements_earn_it() {
     let folder = tempfile::tempdir().unwrap();
     let queue = open(&folder);
     let packs = |count: usize| (0..count).map(|n| pack(&format!("item-{n}"), "0")).collect::<Vec<_>>();
     let sent = |results: Vec<Result<(), QueueError>>| assert!(results.iter().all(Result::is_ok));
-    // Nobody is at work yet.
+    // No worker runs yet.
     sent(queue.send(packs(FREE_MESSAGES + 300)).await);
     let waiting = receive(&queue).await;
     assert_eq!(waiting.len(), 100);
@@ -334,7 +334,7 @@ async fn once_much_waits_and_is_worked_off_a_send_is_held_back_until_it_is_earne
         ack(&queue, std::slice::from_ref(delivery)).await;
         let acked_at = Instant::now();
         let held_back = tokio::time::timeout(Duration::from_millis(20), queue.send(packs(150))).await.is_err();
-        // On a machine that stood still for so long, the worker may have ended.
+        // If this machine paused for so long, the worker counts as stopped.
         if acked_at.elapsed() < IDLE_WORKER_AFTER {
             assert!(held_back);
             break;

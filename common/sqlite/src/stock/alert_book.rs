@@ -6,21 +6,22 @@ use super::fault::Fault;
 use stockline_core::domain::{Alert, LocationId, Timestamp};
 use stockline_core::ports::{Claimed, RefusedNotice};
 
-/// What a claim row says: held until when, sent or not.
-type Held = Option<(i64, Option<i64>)>;
+/// A stored claim: the end of its lease, and when the mail was sent.
+type ClaimRow = (i64, Option<i64>);
 
-/// Expired claims are forgotten when there are more than these.
+/// How many claims are kept before the expired ones are forgotten.
 const CLAIMS_KEPT: usize = 1_000;
 
-/// The claims that were taken since the file was opened, until when. One process has the file, so whoever took any
-/// other has ended: it is not waited for.
+/// The claims taken since the file was opened, with the ends of their leases. One process has the file, so the process
+/// that took any other claim has ended, and nothing waits for it.
 #[derive(Debug, Default)]
 pub(super) struct Claims(HashMap<String, i64>);
 
 impl Claims {
-    /// May this one be taken? Yes where it is absent, or unsent and past its lease or of a process that has ended.
-    fn judge(&self, name: &str, held: Held, now: Timestamp) -> Claimed {
-        match held {
+    /// Decides whether a claim can be taken: if it is absent, or unsent and either past its lease or from an ended
+    /// process.
+    fn judge(&self, name: &str, stored: Option<ClaimRow>, now: Timestamp) -> Claimed {
+        match stored {
             Some((_, Some(_))) => Claimed::Sent,
             Some((lease_until, None)) if lease_until > now.as_millis() && self.0.contains_key(name) => Claimed::Held,
             _ => Claimed::Ours,
@@ -35,7 +36,7 @@ impl Claims {
     }
 }
 
-/// Takes a claim on an alert, which enters the history with it.
+/// Claims an alert, and adds it to the history.
 pub(super) fn claim(
     connection: &Connection,
     claims: &mut Claims,
@@ -44,13 +45,13 @@ pub(super) fn claim(
     lease_until: Timestamp,
 ) -> Result<Claimed, Fault> {
     let id = alert.id();
-    let held: Held = connection
+    let stored: Option<ClaimRow> = connection
         .prepare_cached("SELECT lease_until, sent_at FROM alert WHERE alert_id = ?1")?
         .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let claimed = claims.judge(&id, held, now);
+    let claimed = claims.judge(&id, stored, now);
     if claimed == Claimed::Ours {
-        match held {
+        match stored {
             None => put(connection, alert, lease_until, None)?,
             Some(_) => {
                 connection
@@ -97,7 +98,7 @@ fn put(
     Ok(())
 }
 
-/// Takes the claim on a day's notice.
+/// Claims a day's notice.
 pub(super) fn claim_notice(
     connection: &Connection,
     claims: &mut Claims,
@@ -105,13 +106,13 @@ pub(super) fn claim_notice(
     now: Timestamp,
     lease_until: Timestamp,
 ) -> Result<Claimed, Fault> {
-    let held: Held = connection
+    let stored: Option<ClaimRow> = connection
         .prepare_cached("SELECT lease_until, sent_at FROM notice WHERE location_id = ?1 AND day = ?2")?
         .query_row((notice.location_id.as_str(), &notice.day), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    // No alert has such a name: an item's has no slash.
+    // No alert has such an id: it contains no slash.
     let name = format!("{}/{}", notice.location_id, notice.day);
-    let claimed = claims.judge(&name, held, now);
+    let claimed = claims.judge(&name, stored, now);
     if claimed == Claimed::Ours {
         connection
             .prepare_cached("INSERT OR REPLACE INTO notice (location_id, day, lease_until) VALUES (?1, ?2, ?3)")?
@@ -132,10 +133,10 @@ pub(super) fn mark_notice_sent(connection: &Connection, notice: &RefusedNotice, 
     Ok(())
 }
 
-/// Up to when refused commands of a location have been told.
+/// Returns the time up to which notices cover the refused commands of a location.
 pub(super) fn notified_until(connection: &Connection, location_id: &LocationId) -> Result<Option<Timestamp>, Fault> {
-    let told: Option<i64> = connection
+    let until: Option<i64> = connection
         .prepare_cached("SELECT max(notified_until) FROM notice WHERE location_id = ?1")?
         .query_row([location_id.as_str()], |row| row.get(0))?;
-    Ok(told.map(Timestamp::from_millis))
+    Ok(until.map(Timestamp::from_millis))
 }

@@ -4,8 +4,8 @@ use super::readers::{View, parts};
 use stockline_core::domain::{Entry, ItemId, LocationId, decode_entries};
 use stockline_core::ports::LedgerPage;
 
-/// The ledger of one level, whole pieces as they are stored: a page ends with the chunk that reaches `limit`, and the
-/// last page has the tail.
+/// Reads the ledger of one level in whole pieces as they are stored. A page ends with the chunk that reaches `limit`,
+/// and the last page has the tail.
 pub(super) fn ledger(
     view: &mut View<'_>,
     item_id: &ItemId,

@@ -1,5 +1,5 @@
-//! One commit: first every condition is checked by reading, then everything is written (`write.rs`). Nothing has to be
-//! undone unless SQLite itself fails.
+//! Checks every condition of a commit by reading, before `write.rs` writes all of it. Nothing has to be undone unless
+//! SQLite itself fails.
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -14,7 +14,7 @@ use stockline_core::domain::{
 };
 use stockline_core::ports::CommitOutcome;
 
-/// What the writer's thread knows beside its connection.
+/// The state of the writer's thread besides its connection.
 #[derive(Debug)]
 pub(super) struct WriterState {
     pub(super) items: ItemSummaries,
@@ -24,15 +24,15 @@ pub(super) struct WriterState {
 }
 
 impl WriterState {
-    /// After a rollback: nothing of the transaction is true.
+    /// Forgets everything that a rolled back transaction may have changed.
     pub(super) fn rolled_back(&mut self) {
         self.items.forget();
         self.locations.forget();
         self.keys.rolled_back();
-        // A claim that is not there is nobody's, whatever this says.
+        // `claims` may stay: without a stored row, a claim is free in any case.
     }
 
-    /// The stored record of a command, as the transaction under way sees it.
+    /// Returns the stored record of a command as the open transaction sees it.
     pub(super) fn find_record(
         &self,
         connection: &Connection,
@@ -46,7 +46,7 @@ impl WriterState {
     }
 }
 
-/// A commit with its rows written out, by the caller: the writer's one thread has less to do.
+/// A commit with its rows in their stored form. The caller prepares it, so that the writer's one thread has less work.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) commit: Commit,
@@ -58,7 +58,7 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Writes the rows out.
+    /// Converts the rows into their stored form.
     pub(super) fn new(commit: Commit) -> Result<Self, serde_json::Error> {
         Ok(Self {
             item: commit.item.as_ref().map(|put| serde_json::to_string(&put.item)).transpose()?,
@@ -78,16 +78,16 @@ impl Prepared {
     }
 }
 
-/// What checking found, for writing.
+/// The results of the check, for writing.
 pub(super) struct Checked {
     pub(super) summary: Option<ItemSummary>,
     pub(super) levels: Vec<FoundLevel>,
-    /// By record: the open dead letter that it replaces.
+    /// For each record, the open dead letter that it replaces.
     pub(super) replaced: Vec<Option<i64>>,
     pub(super) marked: Vec<(i64, Record)>,
 }
 
-/// A level that is put, as it is stored.
+/// The stored form of a level that the commit writes.
 pub(super) struct FoundLevel {
     pub(super) location_no: i64,
     pub(super) stored: Option<StoredLevel>,
@@ -100,7 +100,7 @@ pub(super) struct StoredLevel {
     pub(super) low_stock_threshold: Option<Quantity>,
 }
 
-/// Checks every condition (see [`stockline_core::ports::Store`]) and writes nothing but numbers for new names.
+/// Checks every condition (see [`stockline_core::ports::Store`]). It writes nothing but the numbers of new locations.
 pub(super) fn check(
     connection: &Connection,
     state: &mut WriterState,
@@ -206,7 +206,7 @@ fn claims_hold(connection: &Connection, summary: Option<ItemSummary>, claims: &[
     Ok(true)
 }
 
-/// How a claim is stored: the kind's number must never change.
+/// Returns the stored key of a claim. The number of a kind must never change.
 pub(super) fn claim_key(claim: &Claim) -> (i64, &str) {
     match claim {
         Claim::Barcode(code) => (0, code),
@@ -214,7 +214,7 @@ pub(super) fn claim_key(claim: &Claim) -> (i64, &str) {
     }
 }
 
-/// The old records to be marked; `None` where one can't be.
+/// Returns the old records to mark; `None` if one can't be marked.
 fn find_resubmitted(
     connection: &Connection,
     state: &WriterState,

@@ -3,7 +3,7 @@ use rusqlite::ErrorCode;
 use stockline_core::domain::{CodecError, RecordError};
 use stockline_core::ports::StoreError;
 
-/// What went wrong inside: SQLite's word, or bytes that don't read.
+/// A fault inside the store: an error of SQLite, or bytes that can't be read.
 #[derive(Debug)]
 pub(super) enum Fault {
     Sql(rusqlite::Error),
@@ -12,7 +12,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Does SQLite refuse this very write, and will again (too large, or it breaks a constraint)?
+    /// Returns whether SQLite refuses this write for ever: it is too large or breaks a constraint.
     pub(super) fn is_refusal(&self) -> bool {
         match self {
             Self::Sql(error) => matches!(
@@ -23,7 +23,7 @@ impl Fault {
         }
     }
 
-    /// Is it about one row, so that others can go on?
+    /// Returns whether the fault concerns one row only, so that others can continue.
     pub(super) const fn is_of_one_row(&self) -> bool {
         matches!(self, Self::Unreadable(_) | Self::Newer(_))
     }

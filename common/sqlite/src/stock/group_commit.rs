@@ -1,4 +1,10 @@
-//! The writer's thread: what waits is taken together, written in one transaction and synced once.
+//! The writer's thread: it writes all waiting jobs in one transaction with one sync.
+//!
+//! ```text
+//!  waiting jobs ──► one transaction: check and write each commit ──all settled──► commit, sync, answer all
+//!                      ▲     │ a commit failed after it wrote                └─ the disk failed: answer all with the error
+//!                      └─────┘ roll back, settle that commit with its fault, start again without it
+//! ```
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
@@ -8,16 +14,16 @@ use super::fault::Fault;
 use super::write;
 use stockline_core::ports::{CommitOutcome, StoreError};
 
-/// What a commit came to.
+/// The result of a commit.
 pub(super) type Settled = Result<CommitOutcome, StoreError>;
 
 /// One caller's work for the writer.
 pub(super) enum Job {
-    /// Folds, each all or nothing; settled in order.
+    /// Commits, each whole or not at all, settled in order.
     Commits { prepared: Vec<Result<Prepared, String>>, answer: oneshot::Sender<Vec<Settled>> },
     /// A small write of another kind.
     Task(Box<dyn Task>),
-    /// The store is closing: leave one self-contained file.
+    /// The store is closing, so leave one self-contained file.
     Close,
 }
 
@@ -31,7 +37,7 @@ impl std::fmt::Debug for Job {
     }
 }
 
-/// A small write, then its answer once it is durable or has failed.
+/// A small write with an answer, which follows once the write is durable or has failed.
 pub(super) trait Task: Send {
     fn run(&mut self, connection: &Connection, state: &mut WriterState) -> Result<(), Fault>;
     fn answer(self: Box<Self>, committed: Result<(), StoreError>);
@@ -61,22 +67,22 @@ impl<T: Send, F: FnMut(&Connection, &mut WriterState) -> Result<T, Fault> + Send
     }
 }
 
-/// One caller's commits with what they come to.
+/// One caller's commits with their results.
 struct CommitCall {
     prepared: Vec<Result<Prepared, String>>,
     settled: Vec<Option<Settled>>,
     answer: oneshot::Sender<Vec<Settled>>,
 }
 
-/// Why the transaction can't go on.
+/// Why the transaction can't continue.
 enum Stop {
-    /// This commit must be left out; the others are to be done again.
+    /// This commit must be left out, and the others run again.
     LeaveOut { call: usize, commit: usize, settled: Settled },
-    /// Nobody's fault: disk full, I/O.
+    /// A fault of the disk, such as no space, which fails all commits.
     All(Fault),
 }
 
-/// Does everything that waits.
+/// Runs all waiting jobs.
 pub(super) fn apply(connection: &mut Connection, state: &mut WriterState, jobs: Vec<Job>) {
     let (mut calls, mut tasks, mut close) = (Vec::new(), Vec::new(), false);
     for job in jobs {
@@ -94,7 +100,7 @@ pub(super) fn apply(connection: &mut Connection, state: &mut WriterState, jobs: 
         answer(calls, tasks, &committed);
     }
     if close && let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-        tracing::warn!(%error, "the write-ahead log of the stock store stays beside it; the next start reads it");
+        tracing::warn!(%error, "the write-ahead log of stock.db can't be carried over; the next start reads it");
     }
 }
 
@@ -107,7 +113,7 @@ fn run(
     tasks: &mut Tasks,
 ) -> Result<(), StoreError> {
     let left_out: usize = calls.iter().map(|call| call.prepared.len()).sum();
-    // Each round leaves at least one commit out.
+    // Each attempt but the last leaves one commit out.
     for _ in 0..=left_out {
         match transaction(connection, state, calls, tasks) {
             Ok(()) => return Ok(()),
@@ -175,7 +181,7 @@ fn transaction(
     Ok(())
 }
 
-/// One commit; on a fault, whether it may have written already.
+/// Checks and writes one commit. A fault says whether the commit may have written already.
 fn one(connection: &Connection, state: &mut WriterState, prepared: &Prepared) -> Result<CommitOutcome, (Fault, bool)> {
     match commit::check(connection, state, prepared) {
         Ok(Ok(checked)) => write::write(connection, state, prepared, checked)
@@ -186,7 +192,7 @@ fn one(connection: &Connection, state: &mut WriterState, prepared: &Prepared) ->
     }
 }
 
-/// A task in a savepoint of its own: its failure is its own, unless the disk is full.
+/// Runs a task in its own savepoint, so that only a fault of the disk fails the transaction.
 fn savepoint(
     connection: &Connection,
     state: &mut WriterState,

@@ -5,14 +5,14 @@ use rusqlite::{Connection, OptionalExtension};
 use super::fault::Fault;
 use stockline_core::domain::{Entry, Level, Quantity, Timestamp, decode_entries};
 
-/// Which level, by numbers.
+/// The numbers that name a level.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) item_no: i64,
     pub(super) location_no: i64,
 }
 
-/// The last chunk whose first entry has a seq of at most `seq`: that seq, when it was recorded, and the bytes.
+/// Reads the last chunk that begins at or before `seq`.
 fn chunk_at(connection: &Connection, place: Place, seq: i64) -> Result<Option<Vec<Entry>>, Fault> {
     let mut statement = connection.prepare_cached(
         "SELECT entries FROM chunk WHERE item_no = ?1 AND location_no = ?2 AND first_seq <= ?3 \
@@ -25,8 +25,8 @@ fn chunk_at(connection: &Connection, place: Place, seq: i64) -> Result<Option<Ve
     }
 }
 
-/// The chunk that begins last among those that begin at or before `at`. `recorded_at` never falls along a ledger,
-/// so it is found by halving.
+/// Finds the first seq of the last chunk that begins at or before `at`. `recorded_at` never decreases along a ledger,
+/// so a binary search finds it.
 fn chunk_of_time(connection: &Connection, place: Place, last_seq: i64, at: Timestamp) -> Result<Option<i64>, Fault> {
     let mut statement = connection.prepare_cached(
         "SELECT first_seq, first_recorded_at FROM chunk \
@@ -50,18 +50,18 @@ fn chunk_of_time(connection: &Connection, place: Place, last_seq: i64, at: Times
     Ok(best)
 }
 
-/// Entries from the newest back; what the tail and a chunk both hold comes once.
+/// A walk over entries from the newest back. An entry that is in the tail and in a chunk appears once.
 #[derive(Debug)]
 pub(super) struct Backwards {
     place: Place,
-    /// Oldest first; taken from the end.
+    /// The buffered entries, oldest first; they are taken from the end.
     piece: Vec<Entry>,
-    /// Everything from this seq on has been taken or is in `piece`.
+    /// Every entry from this seq on was taken or is in `piece`.
     before_seq: i64,
 }
 
 impl Backwards {
-    /// From the entry before this seq on.
+    /// Walks from the entry before this seq.
     pub(super) fn before_seq(place: Place, level: &Level, seq: u64) -> Self {
         let mut walk = Self { place, piece: Vec::new(), before_seq: i64::MAX };
         walk.take_piece(level.tail.clone());
@@ -70,7 +70,7 @@ impl Backwards {
         walk
     }
 
-    /// From the last entry recorded at or before this time on.
+    /// Walks from the last entry recorded at or before this time.
     pub(super) fn from_time(
         connection: &Connection,
         place: Place,
@@ -98,7 +98,7 @@ impl Backwards {
         self.piece = piece;
     }
 
-    /// The next one, left in its place.
+    /// Returns the next entry without taking it.
     pub(super) fn peek(&mut self, connection: &Connection) -> Result<Option<&Entry>, Fault> {
         if self.piece.is_empty() && self.before_seq > 1 {
             match chunk_at(connection, self.place, self.before_seq - 1)? {
@@ -109,13 +109,14 @@ impl Backwards {
         Ok(self.piece.last())
     }
 
-    /// Takes what [`Backwards::peek`] showed.
+    /// Takes the entry that [`Backwards::peek`] returned.
     pub(super) fn pop(&mut self) -> Option<Entry> {
         self.piece.pop()
     }
 }
 
-/// Entries before the tail that were recorded after `since`, oldest first; `false` where there are more than `max`.
+/// Reads the entries before the tail that were recorded after `since`, oldest first. Returns at most the `max` newest,
+/// and whether these are all.
 pub(super) fn history_since(
     connection: &Connection,
     place: Place,
@@ -141,7 +142,7 @@ pub(super) fn history_since(
     Ok((history, complete))
 }
 
-/// The balance after the last entry recorded at or before `at`, and its seq; `None` where there is none so early.
+/// Returns the balance after the last entry recorded at or before `at`, with its seq; `None` if there is no such entry.
 pub(super) fn as_of(
     connection: &Connection,
     place: Place,

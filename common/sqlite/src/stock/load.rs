@@ -13,7 +13,7 @@ use stockline_core::domain::{
 };
 use stockline_core::ports::StoreError;
 
-/// Loads many items in one transaction; one that can't be read does not fail the others.
+/// Loads many items in one transaction. An unreadable item does not fail the others.
 pub(super) fn load(
     view: &mut View<'_>,
     requests: &[LoadRequest],
@@ -103,7 +103,7 @@ fn named_levels(
     Ok(levels)
 }
 
-/// All levels of an item, by location.
+/// Reads all levels of an item, by location.
 pub(super) fn levels(connection: &Connection, names: &mut LocationNames, item_no: i64) -> Result<Vec<Level>, Fault> {
     let mut statement =
         connection.prepare_cached(concat!("SELECT ", level_columns!(), " FROM level WHERE item_no = ?1"))?;
@@ -116,7 +116,7 @@ pub(super) fn levels(connection: &Connection, names: &mut LocationNames, item_no
     Ok(levels)
 }
 
-/// Who holds a claim.
+/// Returns the holder of a claim.
 pub(super) fn holder(connection: &Connection, claim: &Claim) -> Result<Option<ItemId>, Fault> {
     let mut statement = connection
         .prepare_cached("SELECT item_id FROM claim JOIN item USING (item_no) WHERE kind = ?1 AND claimed = ?2")?;
@@ -125,10 +125,12 @@ pub(super) fn holder(connection: &Connection, claim: &Claim) -> Result<Option<It
         return Ok(None);
     };
     let text: String = row.get(0)?;
-    text.parse().map(Some).map_err(|_| Fault::Unreadable(format!("a claim is held by {text:?}, which is no item id")))
+    text.parse()
+        .map(Some)
+        .map_err(|_| Fault::Unreadable(format!("the holder of a claim is {text:?}, which is not an item id")))
 }
 
-/// A registered item with its number.
+/// Reads a registered item with its number.
 pub(super) fn registered(connection: &Connection, item_id: &ItemId) -> Result<Option<(i64, Item)>, Fault> {
     Ok(rows::find_item(connection, item_id)?.and_then(|(item_no, item)| item.map(|item| (item_no, item))))
 }

@@ -1,12 +1,12 @@
-//! The stock store of the standalone home: `stock.db`, one writing connection, a few readers.
+//! The stock store of the standalone home: `stock.db`, with one writing connection and a few readers.
 //!
-//! Reading goes on while the writer writes (WAL); each call reads in one transaction. What commits together is synced
-//! together ([`group_commit`]).
+//! Readers continue while the writer writes (WAL), and each call reads in one transaction. Commits that wait at the
+//! same time share one sync ([`group_commit`]).
 //!
 //! Measured on a file with 5 million records of random ids: a random page that is written costs the writer three times
-//! what appending a whole record does. So records and chunks are appended, their keys go in by order ([`record_index`]), and a
-//! movement writes one such page, its level's. Pages of 1 and 2 KB, a mapped file and a larger cache made no difference
-//! that stood out of the noise.
+//! what appending a whole record does. So records and chunks are appended, their keys go in by order
+//! ([`record_index`]), and a movement writes one such page, its level's. Pages of 1 and 2 KB, a mapped file and a
+//! larger cache made no difference that stood out of the noise.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -58,14 +58,14 @@ const SCHEMA: Schema = Schema {
     migrations: &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql")],
 };
 
-/// How the store is set up.
+/// The settings of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// The most ledger entries that a late count looks back over; beyond that it is `count_too_late`.
+    /// The most ledger entries that a late count reads. With more, the count is `count_too_late`.
     pub late_count_entries_max: usize,
-    /// Reading connections: that many reads run at once.
+    /// The number of reading connections, which is the number of concurrent reads.
     pub readers: usize,
-    /// The most levels of a page of items.
+    /// The most levels in a page of items.
     pub page_levels_max: usize,
 }
 
@@ -75,32 +75,32 @@ impl Default for StoreOptions {
     }
 }
 
-/// The writer's page cache, in KiB; it is allocated as it fills, so only under load.
+/// The writer's page cache, in KiB, allocated as it fills, so only under load.
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
 
-/// The write-ahead log is carried over into the file when it has so many pages (64 MB): a page that many commits
-/// change is then written back once.
+/// How many pages the write-ahead log has at a checkpoint (64 MB). A page that many commits change is then written back
+/// once.
 const WAL_PAGES_MAX: i64 = 16_384;
 
-/// Statements kept prepared, per connection: more than there are fixed ones.
+/// How many prepared statements a connection keeps: more than the fixed ones.
 const STATEMENTS_MAX: usize = 128;
 
 /// The stock, its ledger, outcomes, locations and alert history, in one SQLite file. One process at a time.
 #[derive(Debug)]
 pub struct SqliteStore {
-    // Before the writer: the last connection to close writes the log back, and a reader can't.
+    // Dropped before the writer: the last connection to close carries the log over, and a reader can't.
     readers: Arc<Readers>,
     writer: Writer<Job>,
     options: StoreOptions,
 }
 
 impl SqliteStore {
-    /// Opens the file, creating or migrating it.
+    /// Opens the file, and creates or migrates it if necessary.
     pub fn open(path: &Path, options: StoreOptions, open: &OpenOptions) -> Result<Self, SchemaError> {
         Self::on(path, schema::open(path, SCHEMA, open)?, options, open)
     }
 
-    /// With this as the writer's connection.
+    /// Opens a store with this connection for its writer.
     fn on(path: &Path, connection: Connection, options: StoreOptions, open: &OpenOptions) -> Result<Self, SchemaError> {
         let failed = |source| SchemaError::Sqlite { path: path.to_owned(), source };
         connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB).map_err(failed)?;
@@ -146,13 +146,13 @@ impl SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        // Where the writer is gone there is nothing left to close.
+        // If the writer has stopped, nothing is left to close.
         let _ = self.writer.submit(Job::Close);
     }
 }
 
 fn writer_gone() -> StoreError {
-    StoreError::Unavailable("the store's writer has stopped: start stockline again".into())
+    StoreError::Unavailable("the writer of stock.db has stopped; restart stockline".into())
 }
 
 #[async_trait]
@@ -208,8 +208,9 @@ impl Locations for SqliteStore {
     }
 
     async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
-        let text = serde_json::to_string(settings)
-            .map_err(|error| StoreError::Unreadable(format!("the settings can't be written: {error}")))?;
+        let text = serde_json::to_string(settings).map_err(|error| {
+            StoreError::Unreadable(format!("the settings of a location can't be written as JSON: {error}"))
+        })?;
         let location_id = settings.location_id.clone();
         self.write(move |connection, state| {
             let location_no = state.locations.no_or_new(connection, &location_id)?;

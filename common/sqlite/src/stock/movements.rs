@@ -8,18 +8,19 @@ use stockline_core::domain::{ItemId, LocationId, Timestamp};
 use stockline_core::ports::cursor;
 use stockline_core::ports::{Movement, MovementFilter, Page};
 
-/// How many entries one page looks at, matching or not; then it ends early and says where to go on.
+/// How many entries one page reads, matching or not, before it ends early with a cursor.
 const ENTRIES_PER_PAGE_MAX: usize = 50_000;
 
 const LIST: &str = "movements";
 
-/// The last movement of a page: when, seq, where. It stays right when entries move from the tail into a chunk.
+/// The last movement of a page: its time, seq and location. It stays valid when entries move from the tail into a
+/// chunk.
 type After = (i64, u64, LocationId);
 
-/// Recorded when, seq, index of the location: the greatest comes first.
+/// The rank of an entry: its time, seq and the index of its location. The greatest comes first.
 type Newness = (Timestamp, u64, Reverse<usize>);
 
-/// Movements of an item over all its levels, newest recorded first.
+/// Lists movements of an item over all its levels, newest recorded first.
 pub(super) fn movements(
     view: &mut View<'_>,
     item_id: &ItemId,
@@ -62,7 +63,7 @@ pub(super) fn movements(
     Ok(cursor::page_until(LIST, entries, last))
 }
 
-/// One walk a level, by location, each standing behind the cursor.
+/// Starts a walk for each level, by location, behind the cursor.
 fn walks(
     view: &mut View<'_>,
     item_id: &ItemId,
@@ -93,7 +94,7 @@ fn walks(
         };
         let mut walk = Backwards::from_time(connection, Place { item_no, location_no }, &level, latest)?;
         if let Some((recorded_at, seq, location_id)) = after {
-            // Of those recorded at the cursor's own time, some have been shown.
+            // Earlier pages showed some of the entries recorded at the cursor's own time.
             while let Some(entry) = walk.peek(connection)? {
                 let place = (entry.recorded_at.as_millis(), entry.seq, Reverse(&level.location_id));
                 if place < (*recorded_at, *seq, Reverse(location_id)) {

@@ -1,4 +1,4 @@
-//! The lists of the read side, each page one statement and one transaction.
+//! The lists of the read side. Each page is one statement in one transaction.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
@@ -15,14 +15,14 @@ use stockline_core::domain::{
 use stockline_core::ports::cursor;
 use stockline_core::ports::{AlertRecord, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Page};
 
-/// A level's own threshold, else its item's.
+/// The level's own threshold, else the item's default.
 macro_rules! threshold {
     () => {
         "coalesce(level.low_stock_threshold, item.low_stock_threshold)"
     };
 }
 
-/// A statement put together from conditions, with its values in order.
+/// A statement with its conditions, and the values in order.
 struct Query {
     sql: String,
     values: Vec<Value>,
@@ -33,14 +33,14 @@ impl Query {
         Self { sql: format!("{select} WHERE 1"), values: Vec::new() }
     }
 
-    /// Adds a condition; each `?` in it takes one value.
+    /// Adds a condition with one value for each `?`.
     fn and(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
         self.sql.push_str(" AND ");
         self.sql.push_str(condition);
         self.values.extend(values);
     }
 
-    /// Ends it, with one row more than the page: that tells whether there is a next one.
+    /// Ends the statement. It reads one row more than the page, which shows whether there is a next page.
     fn order(&mut self, order: &str, limit: usize) {
         self.sql.push_str(&format!(" ORDER BY {order} LIMIT {}", limit + 1));
     }
@@ -54,7 +54,7 @@ fn time(at: Timestamp) -> Value {
     Value::Integer(at.as_millis())
 }
 
-/// An item with its levels.
+/// Reads an item with its levels.
 pub(super) fn item(view: &mut View<'_>, item_id: &ItemId) -> Result<Option<ItemWithLevels>, Fault> {
     let (connection, names) = parts(view);
     let Some((item_no, item)) = load::registered(connection, item_id)? else {
@@ -172,7 +172,7 @@ pub(super) fn stock_as_of(view: &mut View<'_>, item_id: &ItemId, at: Timestamp) 
 
 const LEVELS: &str = "levels";
 
-/// Levels by item, then location. What is not `normal` is found by the sparse table `low_levels`.
+/// Lists levels by item, then location. The sparse table `low_levels` finds the levels that are not `normal`.
 pub(super) fn levels(
     view: &mut View<'_>,
     filter: &LevelFilter,
@@ -206,7 +206,7 @@ pub(super) fn levels(
         None => {}
     }
     if let Some((item_id, location_id)) = cursor::decode::<(String, String)>(LEVELS, cursor) {
-        // The first part lets the index begin there.
+        // The first condition lets the index begin there.
         query.and(
             "item_id >= ? AND (item_id, location_id) > (?, ?)",
             [text(&item_id), text(&item_id), text(&location_id)],
@@ -230,7 +230,7 @@ pub(super) fn levels(
 
 const COMMANDS: &str = "commands";
 
-/// Refused commands, newest first.
+/// Lists refused commands, newest first.
 pub(super) fn commands(
     view: &mut View<'_>,
     filter: &CommandFilter,

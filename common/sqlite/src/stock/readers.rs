@@ -11,7 +11,7 @@ use super::rows;
 use stockline_core::domain::{CommandId, ItemId, Record};
 use stockline_core::ports::StoreError;
 
-/// Read-only connections, lent to one call at a time; each call is one transaction.
+/// Read-only connections. Each serves one call at a time, in one transaction.
 #[derive(Debug)]
 pub(super) struct Readers {
     idle: Mutex<Vec<Reader>>,
@@ -25,20 +25,20 @@ struct Reader {
     names: LocationNames,
 }
 
-/// A reader on loan; it goes back when this is dropped, after a panic too.
-struct Lent<'a> {
+/// A reader in use by one call. Dropping it returns the reader, also after a panic.
+struct ReaderInUse<'a> {
     readers: &'a Readers,
     reader: Option<Reader>,
 }
 
-impl Drop for Lent<'_> {
+impl Drop for ReaderInUse<'_> {
     fn drop(&mut self) {
         let mut idle = self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.extend(self.reader.take());
     }
 }
 
-/// One call's view: everything that was committed before the call, and nothing after.
+/// The view of one call: everything that was committed before the call, and nothing later.
 pub(super) struct View<'a> {
     pub(super) connection: Transaction<'a>,
     pub(super) names: &'a mut LocationNames,
@@ -60,12 +60,12 @@ impl Readers {
         Self { idle: Mutex::new(connections.into_iter().map(reader).collect()), permits, pending }
     }
 
-    /// Runs a read on a thread that may block, in one transaction.
+    /// Runs a read in one transaction, on a thread that may block.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&mut View<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let closed = |what: &str| StoreError::Unavailable(format!("the read was not finished: {what}"));
+        let closed = |what: &str| StoreError::Unavailable(format!("the read did not finish: {what}"));
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| closed("the store is closed"))?;
         let readers = self.clone();
         let done = tokio::task::spawn_blocking(move || {
@@ -77,20 +77,20 @@ impl Readers {
 
     fn read_now<T>(&self, read: impl FnOnce(&mut View<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
         let reader = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut lent = Lent { readers: self, reader };
-        // There are as many permits as readers, so there is one.
-        let Some(Reader { connection, names }) = lent.reader.as_mut() else {
+        let mut in_use = ReaderInUse { readers: self, reader };
+        // There are as many permits as readers, so one is idle.
+        let Some(Reader { connection, names }) = in_use.reader.as_mut() else {
             return Err(Fault::Unreadable("no reader is idle".into()));
         };
-        // The snapshot is taken by the first statement, not here.
+        // The first statement takes the snapshot, not this line.
         let connection = connection.unchecked_transaction()?;
         read(&mut View { connection, names, pending: &self.pending })
     }
 }
 
 impl View<'_> {
-    /// Records by item and id, in input order. To be called before any other read of this view: what waits in memory
-    /// is asked before the snapshot is taken (see [`PendingKeys`]).
+    /// Reads records by item and id, in input order. Call it before any other read of this view, because the pending
+    /// keys must be read before the snapshot is taken (see [`PendingKeys`]).
     pub(super) fn records_first(
         &self,
         commands: impl Iterator<Item = (ItemId, CommandId)>,
@@ -112,7 +112,7 @@ impl View<'_> {
     }
 }
 
-/// A view's two parts, to be used together.
+/// Returns the two parts of a view, for use together.
 pub(super) fn parts<'v>(view: &'v mut View<'_>) -> (&'v Connection, &'v mut LocationNames) {
     (&view.connection, view.names)
 }

@@ -33,8 +33,8 @@ type Key = (i64, i64);
 /// How many keys wait in memory (about 3 MB): enough that several fall on each page of a table of millions.
 pub(super) const PENDING_KEYS_MAX: usize = 131_072;
 
-/// How many bits of a time-ordered key are a hash. Ids made within the same 256 ms lie together, and millions of them still
-/// share few keys.
+/// How many bits of a time-ordered key are a hash. Ids made within the same 256 ms lie together, and millions of them
+/// still share few keys.
 const HASH_BITS: u32 = 24;
 
 /// Returns the key of a command. Keys are not unique, so the caller compares the records found with the command.
@@ -112,8 +112,8 @@ struct Sweep {
 const KEY_BYTES: usize = 16;
 
 impl RecordIndex {
-    /// Reads the log back and continues the sweep after its last transaction. Keys that were moved after they were logged
-    /// are pending once more, which does no harm.
+    /// Reads the log back and continues the sweep after its last transaction. Keys that were moved after they were
+    /// logged are pending once more, which does no harm.
     pub(super) fn open(connection: &Connection, pending_max: usize) -> Result<Self, Fault> {
         let mut logged = Vec::new();
         let mut sweep = Sweep { log_no: 1, round_from: 1, position: None };
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_found_while_it_waits_once_it_is_moved_and_after_a_restart_at_any_commit() {
+    fn every_key_is_found_while_pending_once_moved_and_after_a_restart_at_any_commit() {
         let mut connection = Connection::open_in_memory().unwrap();
         SCHEMA.migrations.iter().for_each(|migration| connection.execute_batch(migration).unwrap());
         let mut index = open(&connection);

@@ -1,11 +1,12 @@
-//! Rows and what they mean.
+//! Reads rows.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::fault::Fault;
 use super::names::LocationNames;
 use stockline_core::domain::{
-    CommandId, Item, ItemId, Level, LocationId, Quantity, Record, StockState, Timestamp, decode_entries,
+    CommandId, Item, ItemId, Level, LocationId, LocationSettings, MAIN_LOCATION, Quantity, Record, StockState,
+    Timestamp, decode_entries,
 };
 
 /// The columns of a level, in the order that [`level`] reads.
@@ -43,7 +44,7 @@ pub(super) fn level(
 
 const STATES: [StockState; 4] = [StockState::Normal, StockState::Low, StockState::Out, StockState::Oversold];
 
-/// How a state is stored; it must never change.
+/// Returns the stored number of a state, which must never change.
 pub(super) fn state_no(state: StockState) -> i64 {
     STATES.iter().zip(0..).find_map(|(s, no)| (*s == state).then_some(no)).unwrap_or(0)
 }
@@ -57,7 +58,7 @@ pub(super) fn item(body: &str) -> Result<Item, Fault> {
     serde_json::from_str(body).map_err(|error| Fault::Unreadable(format!("the catalogue record of an item: {error}")))
 }
 
-/// The number of an item, and its record where it is registered.
+/// Finds the number of an item, and its record if it is registered.
 pub(super) fn find_item(connection: &Connection, item_id: &ItemId) -> Result<Option<(i64, Option<Item>)>, Fault> {
     let mut statement = connection.prepare_cached("SELECT item_no, body FROM item WHERE item_id = ?1")?;
     let mut rows = statement.query([item_id.as_str()])?;
@@ -68,7 +69,7 @@ pub(super) fn find_item(connection: &Connection, item_id: &ItemId) -> Result<Opt
     Ok(Some((row.get(0)?, body.map(item).transpose()?)))
 }
 
-/// Which of the candidates is the record of this command.
+/// Finds the record of this command among the candidates.
 pub(super) fn find_record(
     connection: &Connection,
     candidates: &[i64],
@@ -97,23 +98,18 @@ pub(super) fn record(row: &Row<'_>, at: usize) -> Result<Record, Fault> {
     Ok(Record::from_json(body)?)
 }
 
-/// The settings of a location by their row; `main` always has some.
-pub(super) fn settings(
-    connection: &Connection,
-    location_id: &LocationId,
-) -> Result<Option<stockline_core::domain::LocationSettings>, Fault> {
+/// Reads the settings of a location. `main` always has some.
+pub(super) fn settings(connection: &Connection, location_id: &LocationId) -> Result<Option<LocationSettings>, Fault> {
     let mut statement = connection.prepare_cached("SELECT settings FROM location WHERE location_id = ?1")?;
     let text: Option<Option<String>> = statement.query_row([location_id.as_str()], |row| row.get(0)).optional()?;
     match text.flatten() {
         Some(text) => Ok(Some(read_settings(&text)?)),
-        None if location_id.as_str() == stockline_core::domain::MAIN_LOCATION => {
-            Ok(Some(stockline_core::domain::LocationSettings::main()))
-        }
+        None if location_id.as_str() == MAIN_LOCATION => Ok(Some(LocationSettings::main())),
         None => Ok(None),
     }
 }
 
 /// Reads settings from their text.
-pub(super) fn read_settings(text: &str) -> Result<stockline_core::domain::LocationSettings, Fault> {
+pub(super) fn read_settings(text: &str) -> Result<LocationSettings, Fault> {
     serde_json::from_str(text).map_err(|error| Fault::Unreadable(format!("the settings of a location: {error}")))
 }

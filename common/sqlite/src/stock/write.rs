@@ -6,7 +6,7 @@ use super::item_summaries::ItemSummary;
 use super::rows;
 use stockline_core::domain::{ClaimChange, Item, Level, Quantity, Record, Status, StockState};
 
-/// Writes a commit whose conditions hold.
+/// Writes a commit after all its conditions were checked.
 pub(super) fn write(
     connection: &Connection,
     state: &mut WriterState,
@@ -145,7 +145,7 @@ fn put_level(
     Ok(())
 }
 
-/// After the default threshold changed: which of the item's levels are low, out or oversold by it.
+/// Lists the item's low, out and oversold levels again after its default threshold changed.
 fn refresh_low_levels(connection: &Connection, summary: ItemSummary) -> Result<(), Fault> {
     connection.prepare_cached("DELETE FROM low_levels WHERE item_no = ?1")?.execute([summary.item_no])?;
     connection
@@ -182,20 +182,20 @@ fn append_record(connection: &Connection, item_no: i64, record: &Record, body: &
     Ok(record_no)
 }
 
-/// Puts a record in the place of an open dead letter.
+/// Replaces an open dead letter by a record.
 fn replace_record(connection: &Connection, record_no: i64, record: &Record, body: &str) -> Result<(), Fault> {
     connection.prepare_cached("UPDATE record SET body = ?2 WHERE record_no = ?1")?.execute((record_no, body))?;
     connection.prepare_cached("DELETE FROM refused WHERE record_no = ?1")?.execute([record_no])?;
     put_refused(connection, record_no, record)
 }
 
-/// Writes a record again that was marked or discarded.
+/// Writes a record again after it was marked or discarded.
 pub(super) fn rewrite_record(connection: &Connection, record_no: i64, record: &Record) -> Result<(), Fault> {
     let body = serde_json::to_string(record).map_err(|error| Fault::record(record.outcome.item_id.as_str(), &error))?;
     replace_record(connection, record_no, record, &body)
 }
 
-/// The sparse index of refused commands.
+/// Adds a refused command to the sparse index.
 fn put_refused(connection: &Connection, record_no: i64, record: &Record) -> Result<(), Fault> {
     let outcome = &record.outcome;
     if outcome.status == Status::Applied {

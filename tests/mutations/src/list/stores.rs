@@ -113,7 +113,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "lease_until > now.as_millis() => Claimed::Held,",
         )],
         suite: SQLITE_CRATE,
-        killed_by: "stock::tests::alerts::a_claim_of_a_process_that_ended_is_not_waited_for",
+        killed_by: "stock::tests::alerts::a_claim_of_an_ended_process_blocks_nobody",
     },
     Mutation {
         name: "sqlite-sends-run-ahead-of-what-is-worked-off",
@@ -123,7 +123,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
             "if !worker_runs || waiting + state.sending < usize::MAX {",
         )],
         suite: SQLITE_CRATE,
-        killed_by: "queue_db::tests::once_much_waits_and_is_worked_off_a_send_is_held_back_until_it_is_earned",
+        killed_by: "queue_db::tests::once_many_messages_wait_a_send_is_delayed_until_acknowledgements_earn_it",
     },
     Mutation {
         name: "dynamodb-the-write-path-reads-what-may-be-old",

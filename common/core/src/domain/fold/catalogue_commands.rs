@@ -5,7 +5,7 @@ use super::decision::{Applied, Decision, fractional, reject, unknown_item, unkno
 use super::draft::Draft;
 
 impl Draft<'_> {
-    /// Judges a command on the catalogue or a threshold, and applies it.
+    /// Judges and applies a command on the catalogue or a threshold.
     pub(super) fn catalogue_command(&mut self, queued: &Queued) -> Decision {
         if let Action::RegisterItem(catalogue) = &queued.command.action {
             return self.register(queued, catalogue);
@@ -36,7 +36,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Puts the changed record with its next version.
+    /// Writes the changed record with its next version.
     fn change(&mut self, queued: &Queued, item: Item) -> Applied {
         let updated_at = self.now.max(queued.accepted_at).max(item.updated_at);
         self.put_item(Item { version: item.version + 1, updated_at, ..item });
@@ -75,7 +75,7 @@ impl Draft<'_> {
         Ok(Applied::default())
     }
 
-    /// The claims that a command takes (true) or gives up (false) where it is applied to the item as it is now.
+    /// Returns the claims that a command takes (`true`) or gives up (`false`) if it is applied to the present item.
     pub(super) fn claim_changes(&self, action: &Action) -> Vec<(Claim, bool)> {
         let change = |held| move |code: &String| (Claim::Barcode(code.clone()), held);
         match (action, &self.item) {
@@ -104,7 +104,7 @@ impl Draft<'_> {
         Ok(Applied { ends_fold, ..self.change(queued, item) })
     }
 
-    /// Applies a patch to the record; true where the default threshold changed.
+    /// Applies a patch to the record. Returns whether the default threshold changed.
     fn patch(&self, item: &mut Item, patch: &CataloguePatch) -> Result<bool, Box<Rejection>> {
         let catalogue = &mut item.catalogue;
         let lower = patch.decimals.filter(|decimals| *decimals < catalogue.decimals);
@@ -173,7 +173,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Fewer decimals are refused while a balance or a threshold needs more.
+    /// Refuses fewer decimals while a balance or a threshold needs more.
     fn check_decimals_unused(
         &self,
         catalogue: &Catalogue,
@@ -210,7 +210,7 @@ impl Draft<'_> {
     }
 }
 
-/// Sets the default threshold; true where that is a change.
+/// Sets the default threshold. Returns whether it changed.
 fn set_default_threshold(item: &mut Item, threshold: Option<Quantity>) -> bool {
     if item.catalogue.low_stock_threshold == threshold {
         return false;

@@ -6,25 +6,25 @@ use super::super::{
 use super::decision::{Applied, Decision, fractional, reject, unknown_item, unknown_location};
 use super::draft::{Draft, DraftLevel};
 
-/// One leg of a movement: what it does to one level.
+/// One leg of a movement: its effect on one level.
 struct Leg<'q> {
     location_id: &'q LocationId,
     kind: EntryKind,
     change: Change,
     counterpart: Option<&'q LocationId>,
     unit_cost: Option<Cost>,
-    /// Refuse it where it takes more than there is.
+    /// Whether to refuse the leg if it takes more than there is.
     reject_shortage: bool,
 }
 
-/// What a leg asks of the balance.
+/// The change of the balance that a leg asks for.
 #[derive(Clone, Copy)]
 enum Change {
     By(Quantity),
     To(Quantity),
 }
 
-/// A leg judged: what it will do.
+/// The judged effect of a leg.
 struct Judged {
     delta: Quantity,
     after: Quantity,
@@ -32,7 +32,7 @@ struct Judged {
 }
 
 impl Draft<'_> {
-    /// Judges a movement in the order of precedence of design.md §4, then applies it: all legs or none.
+    /// Judges a movement in the order of precedence of design.md §4, then applies all of its legs or none.
     pub(super) fn movement(&mut self, queued: &Queued) -> Decision {
         let Some(item) = self.item.clone() else {
             return Err(Box::new(unknown_item(self.item_id.as_str())));
@@ -52,7 +52,7 @@ impl Draft<'_> {
         Ok(applied)
     }
 
-    /// Everything that is judged before the balance.
+    /// Checks everything that has precedence over the balance.
     fn admit(&self, queued: &Queued, item: &Item, at: &Occurrence) -> Result<(), Box<Rejection>> {
         let refuse = |code, detail: String| Err(Box::new(reject(code, detail)));
         if let Some(archived_at) = item.archived_at
@@ -104,7 +104,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// `expected_on_hand` is the first leg's: the giving side's in a transfer.
+    /// Checks `expected_on_hand` against the first leg, which is the giving side of a transfer.
     fn precondition(&mut self, queued: &Queued, legs: &[Leg<'_>]) -> Result<(), Box<Rejection>> {
         let (Some(expected), Some(leg)) = (queued.command.details.expected_on_hand, legs.first()) else {
             return Ok(());
@@ -171,7 +171,7 @@ impl Draft<'_> {
     }
 }
 
-/// The legs of a movement, the giving side first.
+/// Returns the legs of a movement, the giving side first.
 fn legs<'q>(queued: &'q Queued, item: &Item) -> Result<Vec<Leg<'q>>, Box<Rejection>> {
     let overflow = || Box::new(reject(RejectionCode::QuantityOverflow, "the quantity can't be negated"));
     let single = |location_id, kind, change| Leg {
@@ -214,7 +214,7 @@ fn legs<'q>(queued: &'q Queued, item: &Item) -> Result<Vec<Leg<'q>>, Box<Rejecti
     })
 }
 
-/// Judges one leg against the balance; late, short, overflowing, or fine.
+/// Judges one leg against the balance.
 fn judge(draft: &DraftLevel, leg: &Leg<'_>, at: &Occurrence) -> Result<Judged, Box<Rejection>> {
     let level = &draft.level;
     let on_hand = level.on_hand;
@@ -236,7 +236,8 @@ fn judge(draft: &DraftLevel, leg: &Leg<'_>, at: &Occurrence) -> Result<Judged, B
     let after = match leg.change {
         Change::By(delta) => {
             let after = on_hand.checked_add(delta);
-            // A sum below the range is short too, and `insufficient_stock` comes before `quantity_overflow`.
+            // A sum below the range is a shortage too, and `insufficient_stock` has precedence over
+            // `quantity_overflow`.
             if leg.reject_shortage && delta.is_negative() && after.is_none_or(Quantity::is_negative) {
                 return Err(Box::new(insufficient(leg.location_id, on_hand, delta)));
             }
@@ -251,7 +252,7 @@ fn judge(draft: &DraftLevel, leg: &Leg<'_>, at: &Occurrence) -> Result<Judged, B
     Ok(Judged { delta, after, late })
 }
 
-/// The sum of what moved after a count was taken: a late count keeps it.
+/// Returns the sum of the movements after a count was taken, which a late count keeps.
 fn moved_since(draft: &DraftLevel, at: &Occurrence) -> Option<Quantity> {
     let entries = draft.history.iter().chain(&draft.level.tail);
     entries

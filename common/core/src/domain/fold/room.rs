@@ -6,9 +6,9 @@ use super::size::{ACTION_MAX_BYTES, ENTRY_MAX_BYTES, letter_bytes};
 use super::{FoldLimits, Slot};
 
 impl Draft<'_> {
-    /// Returns whether this slot would change a row that this fold changes already. One commit changes a row once, so the
-    /// slot waits for the next fold and is judged against the stored row. Examples: a retry of a command that this fold sets
-    /// aside, a resubmission of a command that this fold decides, a barcode that moves twice.
+    /// Returns whether this slot would change a row that this fold changes already. One commit changes a row once, so
+    /// the slot waits for the next fold and is judged against the stored row. Examples: a retry of a command that this
+    /// fold sets aside, a resubmission of a command that this fold decides, a barcode that moves twice.
     pub(super) fn rewrites_own_row(&self, slot: &Slot) -> bool {
         let id = slot.command_id();
         let is_old = |(old, _): &(CommandKey, CommandId)| old.command_id == id && old.item_id == *self.item_id;
@@ -44,8 +44,8 @@ impl Draft<'_> {
     }
 
     /// Returns the most rows of this fold if it decides `slot` too: records, a level and a chunk for each location, the
-    /// item (written, or checked for a new level), claims and marks on resubmitted records. A refused slot adds only its
-    /// record, and a level that keeps its tail has no chunk.
+    /// item (written, or checked for a new level), claims and marks on resubmitted records. A refused slot adds only
+    /// its record, and a level that keeps its tail has no chunk.
     fn actions_with(&self, slot: &Slot) -> usize {
         let changed = || self.levels.values().filter(|level| level.changed);
         let mut levels = changed().count();

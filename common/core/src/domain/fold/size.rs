@@ -4,9 +4,9 @@ use super::super::message::MAX_BY_BYTES;
 use super::super::parse::MAX_DETAILS_BYTES;
 use super::super::{Entry, Record};
 
-/// The most bytes that one row adds to a commit, without the texts of a dead letter. A chunk's entry counts with its record. A
-/// hundred such rows are the 2 MB of [`FoldLimits`](super::FoldLimits). The heaviest is a transfer's record with its two
-/// entries: 19 KB if every text is as long as `parse.rs` and `message.rs` allow.
+/// The most bytes that one row adds to a commit, without the texts of a dead letter. A chunk's entry counts with its
+/// record. A hundred such rows are the 2 MB of [`FoldLimits`](super::FoldLimits). The heaviest is a transfer's record
+/// with its two entries: 19 KB if every text is as long as `parse.rs` and `message.rs` allow.
 pub(super) const ACTION_MAX_BYTES: usize = 20_000;
 
 /// The most bytes that JSON makes of one byte: `\u0001`.

@@ -9,7 +9,7 @@ const MAX_DECIMALS: i64 = 3;
 /// 2^63, the first float beyond an `i64`.
 const MAX_INTEGER: f64 = 9_223_372_036_854_775_808.0;
 
-/// Readers of single values: each names what is wrong with its field and gives `None`.
+/// Readers of single values. Each reports a fault of its field and returns `None`.
 impl<'a> Reader<'a> {
     pub(super) fn str(&mut self, field: &str, json: &'a Json<'a>) -> Option<&'a str> {
         if let Json::Str(text) = json {
@@ -31,7 +31,7 @@ impl<'a> Reader<'a> {
         self.id(field, json)
     }
 
-    /// A text of 1 to `max` characters, without control characters (line breaks and tabs where `lines`).
+    /// Reads a text of 1 to `max` characters without control characters; `lines` allows line breaks and tabs.
     pub(super) fn text(&mut self, field: &str, json: &'a Json<'a>, max: usize, lines: bool) -> Option<String> {
         let text = self.str(field, json)?;
         let allowed_break = |c: char| lines && matches!(c, '\n' | '\r' | '\t');
@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
                     None
                 }
             },
-            // What has no fraction at this size is an integer beyond 64 bits, such as two barcodes in one field.
+            // A number of this size without a fraction is an integer beyond 64 bits, such as two barcodes in one field.
             Json::Float(number) if number.abs() >= MAX_INTEGER => range(self),
             Json::Float(number) => {
                 let detail = format!("must be a decimal string, because a JSON float is not exact: write \"{number}\"");
@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A quantity within what one command may move, either way.
+    /// Reads a quantity that one command may move, in either direction.
     pub(super) fn quantity(&mut self, field: &str, json: &'a Json<'a>) -> Option<Quantity> {
         let before = self.faults.len();
         let quantity = self.fixed(field, json);

@@ -18,9 +18,9 @@ fn alert(no: u64, location: &str, raised_at: i64) -> Alert {
     }
 }
 
-/// Else an alert that was being mailed when the machine lost power would wait for its lease.
+/// Otherwise an alert that was being mailed when the machine lost power would wait for the end of its lease.
 #[tokio::test]
-async fn a_claim_of_a_process_that_ended_is_not_waited_for() {
+async fn a_claim_of_an_ended_process_blocks_nobody() {
     let shop = Shop::new();
     let notice = RefusedNotice { location_id: place("main"), day: "2026-01-31".into() };
     let both = [alert(1, "main", 0), alert(2, "main", 0)];

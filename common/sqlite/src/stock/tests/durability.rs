@@ -1,6 +1,6 @@
 use super::*;
 
-/// A store whose file may grow by only so many pages: a real way to a full disk.
+/// A store whose file may grow by only `pages` pages, which behaves like a full disk.
 fn full_soon(folder: &TempDir, pages: i64) -> SqliteStore {
     let path = folder.path().join("stock.db");
     let connection = schema::open(&path, SCHEMA, &OpenOptions::default()).unwrap();
@@ -25,13 +25,13 @@ async fn a_full_disk_is_unavailable_and_nothing_half_done() {
     }
     assert_eq!(shop.store.audit_items(None, 100).await.unwrap().entries, []);
     assert_eq!(shop.store.audit_records(None, 100).await.unwrap().entries, []);
-    // What fits still goes, under the same ids.
+    // A smaller commit still succeeds, under the same ids.
     let slot = shop.slot("register_item", "small", r#","name":"x""#, at(1));
     shop.settle("small", vec![slot], at(1)).await;
 }
 
 #[tokio::test]
-async fn everything_is_there_after_a_reopening() {
+async fn everything_exists_after_a_reopening() {
     let mut shop = Shop::new();
     shop.register("cola", "").await;
     let mut records = Vec::new();
@@ -75,7 +75,7 @@ async fn a_damaged_row_is_unreadable_and_its_neighbours_are_not() {
 }
 
 #[tokio::test]
-async fn what_a_later_version_wrote_is_told_apart_from_damage() {
+async fn a_row_of_a_later_version_is_not_reported_as_damaged() {
     let mut shop = Shop::new();
     shop.register("a", "").await;
     let record = shop.receive("a", "main", 1, at(1)).await;
@@ -95,7 +95,7 @@ async fn what_a_later_version_wrote_is_told_apart_from_damage() {
 }
 
 #[tokio::test]
-async fn the_audit_mends_nothing() {
+async fn the_audit_repairs_nothing() {
     let mut shop = Shop::new();
     shop.register("cola", "").await;
     for n in 0..120 {
