@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::store::MemoryStore;
+use crate::store::FaultyStore;
 use crate::world::{LEASE, adapters, alert, body, config, refused};
 
 /// A clock that goes with tokio's, which the tests pause and which then runs on by itself.
@@ -111,7 +111,7 @@ impl AlertReceiver for MemoryQueue {
 }
 
 struct Running {
-    store: Arc<MemoryStore>,
+    store: Arc<FaultyStore>,
     folder: tempfile::TempDir,
     queue: Arc<MemoryQueue>,
     clock: Arc<TokioClock>,
@@ -120,7 +120,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(store: Arc<MemoryStore>, queue: Arc<MemoryQueue>) -> Self {
+    fn start(store: Arc<FaultyStore>, queue: Arc<MemoryQueue>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(TokioClock { began: Instant::now(), at: "2026-01-31T08:15:00Z".parse().unwrap() });
         let sender = "alerts@example.com".parse().unwrap();
@@ -144,7 +144,7 @@ fn alerts(n: usize) -> Vec<Alert> {
 
 #[tokio::test(start_paused = true)]
 async fn every_queued_alert_is_mailed_and_what_is_no_alert_is_dropped() {
-    let store: Arc<MemoryStore> = Arc::default();
+    let store: Arc<FaultyStore> = Arc::default();
     let alerts = alerts(250);
     let mut bodies: Vec<String> = alerts.iter().map(body).collect();
     bodies.insert(7, "not an alert".into());
@@ -157,7 +157,7 @@ async fn every_queued_alert_is_mailed_and_what_is_no_alert_is_dropped() {
 #[tokio::test(start_paused = true)]
 async fn an_alert_held_by_another_that_died_comes_back_and_is_mailed() {
     use stockline_core::ports::AlertBook;
-    let store: Arc<MemoryStore> = Arc::default();
+    let store: Arc<FaultyStore> = Arc::default();
     let low = alert("SKU-1", "main");
     let now: Timestamp = "2026-01-31T08:15:00Z".parse().unwrap();
     let lease_until = now.plus_millis(i64::try_from(LEASE.as_millis()).unwrap());
@@ -171,14 +171,14 @@ async fn an_alert_held_by_another_that_died_comes_back_and_is_mailed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_outage_stops_receiving_and_loses_nothing() {
-    let store: Arc<MemoryStore> = Arc::default();
-    store.state().down = true;
+    let store: Arc<FaultyStore> = Arc::default();
+    store.faults().down = true;
     let low = alert("SKU-1", "main");
     let running = Running::start(store, MemoryQueue::with(vec![body(&low)]));
     running.queue.received(20).await;
     let elapsed = running.clock.began.elapsed();
     assert!(elapsed > Duration::from_secs(120), "20 receives within {elapsed:?}: it spins");
-    running.store.state().down = false;
+    running.store.faults().down = false;
     running.queue.is_empty().await;
     assert_eq!(running.stop().await, 1);
 }
@@ -213,10 +213,10 @@ async fn a_mail_outage_holds_up_only_what_could_not_be_mailed() {
 
 #[tokio::test(start_paused = true)]
 async fn the_notice_of_refused_commands_goes_out_by_itself() {
-    let store: Arc<MemoryStore> = Arc::default();
+    let store: Arc<FaultyStore> = Arc::default();
     let running = Running::start(store.clone(), MemoryQueue::with(Vec::new()));
     running.queue.received(3).await;
-    store.state().refused = vec![refused(1, Some("main"), "2026-01-31T08:14:00Z")];
+    store.refuse([refused(1, Some("main"), "2026-01-31T08:14:00Z")]);
     within_a_day(store.marks_begun.acquire()).await.unwrap().forget();
     assert_eq!(running.stop().await, 1);
 }
