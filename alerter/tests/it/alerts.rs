@@ -91,7 +91,7 @@ async fn a_failed_mark_is_repeated_without_a_second_mail() {
     let world = World::new();
     let low = alert("SKU-1", "main");
     let alerter = world.alerter();
-    world.store.state().failing_marks = 3;
+    world.store.faults().failing_marks = 3;
     assert_eq!(handle(&alerter, &[&low]).await, [STORE]);
     assert_eq!(world.store.sent_at(&low), None);
     world.clock.advance_ms(2 * LEASE_MS);
@@ -150,9 +150,9 @@ async fn while_mail_is_down_alerts_are_redelivered_and_none_is_lost() {
 async fn while_the_store_is_down_nothing_is_mailed_or_claimed() {
     let world = World::new();
     let low = alert("SKU-1", "main");
-    world.store.state().down = true;
+    world.store.faults().down = true;
     assert_eq!(handle(&world.alerter(), &[&low]).await, [STORE]);
-    world.store.state().down = false;
+    world.store.faults().down = false;
     assert!(!world.store.is_claimed(&low));
     assert_eq!(handle(&world.alerter(), &[&low]).await, [Ok(())]);
     assert_eq!(world.mails(), 1);

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::outbox::Outbox;
-use crate::store::MemoryStore;
+use crate::store::FaultyStore;
 use crate::world::{LEASE, adapters, alert, body, config, refused};
 
 /// A clock that follows tokio's, which the tests pause and which then advances by itself.
@@ -111,7 +111,7 @@ impl AlertReceiver for MemoryQueue {
 }
 
 struct Running {
-    store: Arc<MemoryStore>,
+    store: Arc<FaultyStore>,
     outbox: Arc<Outbox>,
     queue: Arc<MemoryQueue>,
     clock: Arc<TokioClock>,
@@ -120,7 +120,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(store: Arc<MemoryStore>, queue: Arc<MemoryQueue>) -> Self {
+    fn start(store: Arc<FaultyStore>, queue: Arc<MemoryQueue>) -> Self {
         let outbox = Outbox::new();
         let clock = Arc::new(TokioClock { began: Instant::now(), at: "2026-01-31T08:15:00Z".parse().unwrap() });
         let (trigger, shutdown) = Shutdown::new();
@@ -143,7 +143,7 @@ fn alerts(n: usize) -> Vec<Alert> {
 
 #[tokio::test(start_paused = true)]
 async fn every_queued_alert_is_mailed_and_other_messages_are_dropped() {
-    let store: Arc<MemoryStore> = Arc::default();
+    let store: Arc<FaultyStore> = Arc::default();
     let alerts = alerts(250);
     let mut bodies: Vec<String> = alerts.iter().map(body).collect();
     bodies.insert(7, "not an alert".into());
@@ -156,7 +156,7 @@ async fn every_queued_alert_is_mailed_and_other_messages_are_dropped() {
 #[tokio::test(start_paused = true)]
 async fn an_alert_claimed_by_an_alerter_that_died_is_mailed_after_its_lease() {
     use stockline_core::ports::AlertBook;
-    let store: Arc<MemoryStore> = Arc::default();
+    let store: Arc<FaultyStore> = Arc::default();
     let low = alert("SKU-1", "main");
     let now: Timestamp = "2026-01-31T08:15:00Z".parse().unwrap();
     let lease_until = now.plus_millis(i64::try_from(LEASE.as_millis()).unwrap());
@@ -170,14 +170,14 @@ async fn an_alert_claimed_by_an_alerter_that_died_is_mailed_after_its_lease() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_outage_stops_receiving_and_loses_nothing() {
-    let store: Arc<MemoryStore> = Arc::default();
-    store.state().down = true;
+    let store: Arc<FaultyStore> = Arc::default();
+    store.faults().down = true;
     let low = alert("SKU-1", "main");
     let running = Running::start(store, MemoryQueue::with(vec![body(&low)]));
     running.queue.received(20).await;
     let elapsed = running.clock.began.elapsed();
     assert!(elapsed > Duration::from_secs(120), "20 receives within {elapsed:?}: it spins");
-    running.store.state().down = false;
+    running.store.faults().down = false;
     running.queue.is_empty().await;
     assert_eq!(running.stop().await, 1);
 }
@@ -211,10 +211,10 @@ async fn while_mail_is_down_the_feed_keeps_receiving() {
 
 #[tokio::test(start_paused = true)]
 async fn the_feed_mails_the_notice_of_refused_commands() {
-    let store: Arc<MemoryStore> = Arc::default();
+    let store: Arc<FaultyStore> = Arc::default();
     let running = Running::start(store.clone(), MemoryQueue::with(Vec::new()));
     running.queue.received(3).await;
-    store.state().refused = vec![refused(1, Some("main"), "2026-01-31T08:14:00Z")];
+    store.refuse([refused(1, Some("main"), "2026-01-31T08:14:00Z")]);
     within_a_day(store.marks_begun.acquire()).await.unwrap().forget();
     assert_eq!(running.stop().await, 1);
 }

@@ -107,7 +107,7 @@ async fn an_invocation_with_too_little_time_left_begins_no_mail_and_names_its_me
 #[tokio::test]
 async fn the_schedule_mails_notices_and_answers_how_many() {
     let world = World::new();
-    world.store.state().refused.push(refused(1, Some("main"), "2026-01-31T07:00:00Z"));
+    world.store.refuse([refused(1, Some("main"), "2026-01-31T07:00:00Z")]);
     let event = json!({ "stockline": "daily_notices" });
     let alerter = world.alerter();
     assert_eq!(invoke_within(&world, &alerter, event.clone(), TIMEOUT_MS).await, json!({ "mailed": 1 }));

@@ -14,8 +14,9 @@ async fn berlin(now: &str) -> World {
 async fn refused_commands_are_mailed_once_a_day_from_six_local_time() {
     let world = berlin("2026-01-31T04:59:00Z").await;
     let alerter = world.alerter();
-    world.store.state().refused =
-        vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z"), refused(2, Some("shop"), "2026-01-30T16:00:00Z")];
+    world
+        .store
+        .refuse([refused(1, Some("shop"), "2026-01-30T15:00:00Z"), refused(2, Some("shop"), "2026-01-30T16:00:00Z")]);
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 0, "05:59 in Berlin");
     world.set("2026-01-31T05:00:00Z");
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 1, "06:00 in Berlin");
@@ -24,7 +25,7 @@ async fn refused_commands_are_mailed_once_a_day_from_six_local_time() {
     assert_eq!(mail.subject, "2 commands refused at Shop shop [refused:shop:2026-01-31]");
     assert!(mail.text.contains("2026-01-30 17:00 CET  SKU-1  sell 2 at shop"), "{}", mail.text);
 
-    world.store.state().refused.push(refused(3, Some("shop"), "2026-01-31T08:00:00Z"));
+    world.store.refuse([refused(3, Some("shop"), "2026-01-31T08:00:00Z")]);
     world.set("2026-01-31T22:00:00Z");
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 0, "the same day");
     world.set("2026-02-01T05:30:00Z");
@@ -39,7 +40,7 @@ async fn refused_commands_are_mailed_once_a_day_from_six_local_time() {
 #[tokio::test]
 async fn six_local_time_moves_with_summer_time() {
     let world = berlin("2026-03-29T03:59:00Z").await;
-    world.store.state().refused = vec![refused(1, Some("shop"), "2026-03-28T15:00:00Z")];
+    world.store.refuse([refused(1, Some("shop"), "2026-03-28T15:00:00Z")]);
     assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 0, "05:59 CEST");
     world.set("2026-03-29T04:00:00Z");
     assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 1, "06:00 CEST");
@@ -48,7 +49,7 @@ async fn six_local_time_moves_with_summer_time() {
 #[tokio::test]
 async fn two_racing_alerters_mail_one_notice() {
     let world = berlin("2026-01-31T09:00:00Z").await;
-    world.store.state().refused = vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z")];
+    world.store.refuse([refused(1, Some("shop"), "2026-01-30T15:00:00Z")]);
     let (one, other) = (world.alerter(), world.alerter());
     // The mail waits for the provider's answer until both have looked, so that their claims really meet.
     world.outbox.answers.forget_permits(usize::MAX);
@@ -67,7 +68,7 @@ async fn two_racing_alerters_mail_one_notice() {
 #[tokio::test]
 async fn a_notice_whose_mail_failed_is_mailed_after_the_lease() {
     let world = berlin("2026-01-31T09:00:00Z").await;
-    world.store.state().refused = vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z")];
+    world.store.refuse([refused(1, Some("shop"), "2026-01-30T15:00:00Z")]);
     let alerter = world.alerter();
     world.outbox.set_down(true);
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 0);
@@ -80,8 +81,8 @@ async fn a_notice_whose_mail_failed_is_mailed_after_the_lease() {
 #[tokio::test]
 async fn a_notice_that_could_not_be_marked_is_marked_later_and_not_mailed_again() {
     let world = berlin("2026-01-31T09:00:00Z").await;
-    world.store.state().refused = vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z")];
-    world.store.state().failing_marks = 1;
+    world.store.refuse([refused(1, Some("shop"), "2026-01-30T15:00:00Z")]);
+    world.store.faults().failing_marks = 1;
     let alerter = world.alerter();
     let shop: LocationId = "shop".parse().unwrap();
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
@@ -96,12 +97,13 @@ async fn a_notice_that_could_not_be_marked_is_marked_later_and_not_mailed_again(
 async fn commands_that_settle_while_a_notice_is_made_are_in_the_next_one() {
     let world = berlin("2026-01-31T09:00:00Z").await;
     let alerter = world.alerter();
-    world.store.state().refused =
-        vec![refused(1, Some("shop"), "2026-01-31T08:00:00Z"), refused(2, Some("shop"), "2026-01-31T08:59:59Z")];
+    world
+        .store
+        .refuse([refused(1, Some("shop"), "2026-01-31T08:00:00Z"), refused(2, Some("shop"), "2026-01-31T08:59:59Z")]);
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
     assert!(world.outbox.accepted()[0].subject.starts_with("1 command refused"));
     // Settled before the notice, visible only after it.
-    world.store.state().refused.push(refused(3, Some("shop"), "2026-01-31T08:59:30Z"));
+    world.store.refuse([refused(3, Some("shop"), "2026-01-31T08:59:30Z")]);
     world.set("2026-02-01T09:00:00Z");
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
     assert!(world.outbox.accepted()[1].subject.starts_with("2 commands refused"));
@@ -110,12 +112,12 @@ async fn commands_that_settle_while_a_notice_is_made_are_in_the_next_one() {
 #[tokio::test]
 async fn refused_commands_of_no_registered_location_are_in_the_notice_of_main() {
     let world = berlin("2026-01-31T09:00:00Z").await;
-    world.store.state().refused = vec![
+    world.store.refuse([
         refused(1, Some("shop"), "2026-01-30T15:00:00Z"),
         refused(2, Some("misspelt"), "2026-01-30T15:00:00Z"),
         refused(3, None, "2026-01-30T15:00:00Z"),
         refused(4, Some("main"), "2026-01-30T15:00:00Z"),
-    ];
+    ]);
     assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 2);
     let mut subjects: Vec<String> = world.outbox.accepted().iter().map(|mail| mail.subject.clone()).collect();
     subjects.sort();
@@ -131,7 +133,7 @@ async fn refused_commands_of_no_registered_location_are_in_the_notice_of_main() 
 #[tokio::test]
 async fn a_long_list_is_cut_and_counted() {
     let world = berlin("2026-01-31T09:00:00Z").await;
-    world.store.state().refused = (1..=10_500).map(|n| refused(n, Some("shop"), "2026-01-30T15:00:00Z")).collect();
+    world.store.refuse((1..=10_500).map(|n| refused(n, Some("shop"), "2026-01-30T15:00:00Z")));
     assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 1);
     let mail = world.outbox.accepted().remove(0);
     assert!(mail.subject.starts_with("at least 10000 commands refused"), "{}", mail.subject);
@@ -142,7 +144,7 @@ async fn a_long_list_is_cut_and_counted() {
 async fn a_notice_without_recipient_does_not_count_as_mailed() {
     let world = World::at("2026-01-31T09:00:00Z");
     world.location("shop", "UTC", &[]).await;
-    world.store.state().refused = vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z")];
+    world.store.refuse([refused(1, Some("shop"), "2026-01-30T15:00:00Z")]);
     let nobody = world.alerter_with(Config { recipients: Vec::new(), ..config() });
     assert_eq!(nobody.daily_notices(world.clock.now()).await, 0);
     assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 1, "once a recipient is configured");
@@ -151,10 +153,10 @@ async fn a_notice_without_recipient_does_not_count_as_mailed() {
 #[tokio::test]
 async fn while_the_store_is_down_notices_wait() {
     let world = berlin("2026-01-31T09:00:00Z").await;
-    world.store.state().refused = vec![refused(1, Some("shop"), "2026-01-30T15:00:00Z")];
+    world.store.refuse([refused(1, Some("shop"), "2026-01-30T15:00:00Z")]);
     let alerter = world.alerter();
-    world.store.state().down = true;
+    world.store.faults().down = true;
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 0);
-    world.store.state().down = false;
+    world.store.faults().down = false;
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
 }

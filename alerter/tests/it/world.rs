@@ -9,7 +9,7 @@ use stockline_core::domain::{Alert, LocationSettings, Record, Timestamp};
 use stockline_core::ports::{Clock, FixedClock, Locations, Mailer};
 
 use crate::outbox::Outbox;
-use crate::store::MemoryStore;
+use crate::store::FaultyStore;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(120);
 pub(crate) const LEASE_MS: i64 = 120_000;
@@ -23,13 +23,13 @@ pub(crate) fn config() -> Config {
     Config { recipients: vec!["all@example.com".into()], lease: LEASE, public_url: None }
 }
 
-pub(crate) fn adapters(store: &Arc<MemoryStore>, mailer: Arc<dyn Mailer>, clock: Arc<dyn Clock>) -> Adapters {
+pub(crate) fn adapters(store: &Arc<FaultyStore>, mailer: Arc<dyn Mailer>, clock: Arc<dyn Clock>) -> Adapters {
     Adapters { book: store.clone(), locations: store.clone(), queries: store.clone(), mailer, clock }
 }
 
 /// A store, an outbox and a clock, which alerters share.
 pub(crate) struct World {
-    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) store: Arc<FaultyStore>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) clock: Arc<FixedClock>,
 }

@@ -45,7 +45,7 @@ fn decimals_in_use_stay() {
 #[test]
 fn barcodes_belong_to_one_item() {
     let held_elsewhere = |worker: &mut Worker| {
-        worker.store.holders.insert(Claim::Barcode("B".into()), "beer".parse().unwrap());
+        worker.store.claims.insert(Claim::Barcode("B".into()), "beer".parse().unwrap());
     };
     for (claim, script, expected, held) in [
         ("taken", "barcodes A,C", "ok", "AC"),
@@ -59,7 +59,7 @@ fn barcodes_belong_to_one_item() {
     ] {
         let worker = run_with(script, held_elsewhere);
         assert_eq!(last(script, &worker), expected, "{claim}: {script}");
-        let mine = worker.store.holders.iter().filter(|(_, holder)| **holder == item_id());
+        let mine = worker.store.claims.iter().filter(|(_, holder)| **holder == item_id());
         let codes =
             mine.filter_map(|(claim, _)| if let Claim::Barcode(code) = claim { Some(code.as_str()) } else { None });
         assert_eq!(codes.collect::<String>(), held, "{claim}: {script}");
@@ -107,7 +107,7 @@ fn ids_that_differ_only_in_case_are_one_and_barcodes_move_between_items() {
     assert_eq!(register("Cola", 4, &[]), ("item_exists".into(), Some("Cola".into())));
     assert_eq!(register("beer", 5, &["Y", "X"]), ("barcode_taken".into(), Some("Cola".into())));
     assert!(
-        !worker.store.holders.contains_key(&Claim::ItemKey("beer".into())),
+        !worker.store.claims.contains_key(&Claim::ItemKey("beer".into())),
         "nothing of a refused registration stays"
     );
     let mut give_up = match registration("Cola", 6, &[]) {
@@ -118,8 +118,8 @@ fn ids_that_differ_only_in_case_are_one_and_barcodes_move_between_items() {
     give_up.command.action = Action::UpdateItem(patch);
     worker.run(&"Cola".parse().unwrap(), &[Slot::Command(give_up)]);
     worker.run(&"beer".parse().unwrap(), &[registration("beer", 7, &["Y", "X"])]);
-    assert_eq!(worker.store.holders[&Claim::Barcode("X".into())].as_str(), "beer");
-    assert_eq!(worker.store.holders[&Claim::ItemKey("beer".into())].as_str(), "beer");
+    assert_eq!(worker.store.claims[&Claim::Barcode("X".into())].as_str(), "beer");
+    assert_eq!(worker.store.claims[&Claim::ItemKey("beer".into())].as_str(), "beer");
 }
 
 #[test]

@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use stockline_core::domain::{
     Alert, AlertKind, FoldLimits, Level, Quantity, RejudgeMark, Rules, Status, StockState, Timestamp,
 };
+use stockline_core::ports::CommitOutcome;
 
 use super::model::{Model, Moved, Told, Verdict};
 use super::spec::{Act, Spec, T0, command_id, item_id};
-use super::store::Refusal;
 use super::worker::Worker;
 
 /// Small limits, so that random times fall on both sides and on the edge.
@@ -362,7 +362,7 @@ proptest! {
         let folds = worker.folds;
         worker.run(&item_id(), &slots[..=held.index(slots.len())]);
         let zombie = worker.store.after(&paused.commit);
-        prop_assert!(worker.folds == folds || matches!(zombie, Err(Refusal::Decided(_))));
+        prop_assert!(worker.folds == folds || matches!(zombie, Err(CommitOutcome::Decided(_))));
         worker.run(&item_id(), &slots);
         check(&worker, [None, None], &first, &sequence);
     }

@@ -1,40 +1,35 @@
-//! A store that implements only the contract. Before it writes, it checks every condition of a commit and that the
-//! ledger explains the stock (P4).
+//! The stock in memory. Beyond its contract it checks that the ledger explains the stock (P4) and that a commit writes no
+//! row twice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Deref, DerefMut};
 
 use stockline_core::domain::{
-    Claim, CommandId, CommandKey, Commit, Entry, Item, ItemId, Level, LoadRequest, Loaded, LoadedLevel, LocationId,
-    LocationSettings, Quantity, Record, RejudgeMark, Status, Timestamp,
+    CommandId, CommandKey, Commit, Entry, ItemId, Level, LoadRequest, Loaded, LocationId, LocationSettings, Quantity,
+    Record, Timestamp,
 };
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    Decided(Vec<Record>),
-    Judged(Box<RejudgeMark>),
-    Conflict(String),
-}
+use stockline_core::ports::CommitOutcome;
+use stockline_core::testing::Stock;
 
 #[derive(Debug, Clone, Default)]
 pub struct TestStore {
-    pub items: BTreeMap<ItemId, Item>,
-    pub levels: BTreeMap<(ItemId, LocationId), Level>,
-    /// Every entry that left a tail, in order.
-    pub chunked: BTreeMap<(ItemId, LocationId), Vec<Entry>>,
-    pub records: BTreeMap<CommandKey, Record>,
-    pub marks: BTreeMap<(CommandId, LocationId), RejudgeMark>,
-    pub locations: BTreeMap<LocationId, LocationSettings>,
-    pub holders: BTreeMap<Claim, ItemId>,
-    /// The most entries before the tail that a load returns.
+    stock: Stock,
+    /// The most entries before the tail that a load brings.
     pub history_max: Option<usize>,
 }
 
-fn key(item: &ItemId, command_id: CommandId) -> CommandKey {
-    CommandKey { item_id: item.clone(), command_id }
+impl Deref for TestStore {
+    type Target = Stock;
+
+    fn deref(&self) -> &Stock {
+        &self.stock
+    }
 }
 
-fn conflict<T>(what: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal::Conflict(what.into()))
+impl DerefMut for TestStore {
+    fn deref_mut(&mut self) -> &mut Stock {
+        &mut self.stock
+    }
 }
 
 impl TestStore {
@@ -54,7 +49,7 @@ impl TestStore {
     }
 
     pub fn record(&self, item: &ItemId, id: CommandId) -> Option<&Record> {
-        self.records.get(&key(item, id))
+        self.records.get(&CommandKey { item_id: item.clone(), command_id: id })
     }
 
     pub fn level(&self, item: &ItemId, location: &str) -> Option<&Level> {
@@ -63,149 +58,59 @@ impl TestStore {
 
     /// Returns every entry of a level, oldest first.
     pub fn ledger(&self, item: &ItemId, location: &str) -> Vec<Entry> {
-        let place = (item.clone(), location.parse().unwrap());
-        let chunked = self.chunked.get(&place).into_iter().flatten();
-        chunked.chain(self.levels.get(&place).iter().flat_map(|level| &level.tail)).cloned().collect()
+        self.stock.ledger(item, &location.parse().unwrap())
     }
 
     pub fn load(&self, request: &LoadRequest) -> Loaded {
-        let item = &request.item_id;
-        let of_item = |(owner, _): &&(ItemId, LocationId)| owner == item;
-        let wanted = self.levels.keys().filter(of_item).map(|(_, location)| location);
-        let levels = wanted.filter(|location| request.all_levels || request.locations.contains(*location));
-        let levels = levels.map(|location| (location.clone(), self.load_level(item, location, request)));
-        Loaded {
-            item: self.items.get(item).cloned(),
-            levels: levels.collect(),
-            locations: self.locations.clone(),
-            holders: self.holders.clone().into_iter().filter(|(claim, _)| request.claims.contains(claim)).collect(),
-            records: self.records.clone().into_iter().filter(|(old, _)| request.records.contains(old)).collect(),
-        }
-    }
-
-    fn load_level(&self, item: &ItemId, location: &LocationId, request: &LoadRequest) -> LoadedLevel {
-        let place = (item.clone(), location.clone());
-        let mut loaded = LoadedLevel::bare(self.levels[&place].clone());
-        if let Some(since) = request.since.get(location) {
-            let later = self.chunked.get(&place).into_iter().flatten().filter(|entry| entry.recorded_at > *since);
-            loaded.history = later.cloned().collect();
-            let over = loaded.history.len().saturating_sub(self.history_max.unwrap_or(usize::MAX));
-            loaded.history_complete = over == 0;
-            loaded.history.drain(..over);
-        }
-        loaded
+        self.stock.load(request, self.history_max.unwrap_or(usize::MAX))
     }
 
     /// Writes a commit whole or not at all.
-    pub fn commit(&mut self, commit: &Commit) -> Result<(), Refusal> {
+    pub fn commit(&mut self, commit: &Commit) -> Result<(), CommitOutcome> {
         *self = self.after(commit)?;
         Ok(())
     }
 
-    /// Returns the store as it would be after a commit.
-    pub fn after(&self, commit: &Commit) -> Result<Self, Refusal> {
+    /// Returns the store as it would be after a commit, or what the commit came to if it wrote nothing.
+    pub fn after(&self, commit: &Commit) -> Result<Self, CommitOutcome> {
+        assert_rows_are_written_once(commit);
         let mut next = self.clone();
-        next.put_records(commit)?;
-        next.put_marks(commit)?;
-        next.put_item(commit)?;
-        next.put_levels(commit)?;
-        next.put_claims(commit)?;
-        Ok(next)
-    }
-
-    fn put_records(&mut self, commit: &Commit) -> Result<(), Refusal> {
-        let mut decided = Vec::new();
-        let mut rows = BTreeSet::new();
-        for record in &commit.records {
-            let row = key(&commit.item_id, record.outcome.command_id);
-            assert!(rows.insert(row.clone()), "{row:?} is put twice in one commit");
-            match self.records.get(&row) {
-                Some(stored) if stored.decides(record.retry) => decided.push(stored.clone()),
-                _ => drop(self.records.insert(row, record.clone())),
+        match next.stock.commit(commit) {
+            CommitOutcome::Committed => {
+                self.assert_versions_and_ledgers_continue(commit);
+                Ok(next)
             }
+            refused => Err(refused),
         }
-        if !decided.is_empty() {
-            return Err(Refusal::Decided(decided));
-        }
-        for (old, by) in &commit.resubmitted {
-            assert!(rows.insert(old.clone()), "{old:?} is written twice in one commit");
-            let me = key(&commit.item_id, *by);
-            let Some(record) = self.records.get_mut(old) else {
-                return conflict("the resubmitted record is gone");
-            };
-            let discarded = record.outcome.dead_letter.as_ref().is_some_and(|letter| letter.discarded_at.is_some());
-            let taken = record.resubmitted_as.as_ref().is_some_and(|other| *other != me);
-            if record.outcome.status == Status::Applied || discarded || taken {
-                return conflict("the resubmitted record is final");
-            }
-            record.resubmitted_as = Some(me);
-        }
-        Ok(())
     }
 
-    fn put_item(&mut self, commit: &Commit) -> Result<(), Refusal> {
-        if let Some(expected) = commit.threshold_check
-            && self.items.get(&commit.item_id).map(|item| item.threshold_version) != Some(expected)
-        {
-            return conflict("threshold version");
-        }
-        let Some(put) = &commit.item else {
-            return Ok(());
-        };
-        if self.items.get(&commit.item_id).map(|item| item.version) != put.loaded_version {
-            return conflict("item version");
-        }
-        assert!(put.item.version > put.loaded_version.unwrap_or(0), "an item's version grows");
-        self.items.insert(commit.item_id.clone(), put.item.clone());
-        Ok(())
-    }
-
-    fn put_levels(&mut self, commit: &Commit) -> Result<(), Refusal> {
+    fn assert_versions_and_ledgers_continue(&self, commit: &Commit) {
         let chunks: BTreeMap<_, _> = commit.chunks.iter().map(|chunk| (&chunk.location_id, &chunk.entries)).collect();
-        assert_eq!(chunks.len(), commit.chunks.len(), "one chunk a level");
-        let mut rows = BTreeSet::new();
         for put in &commit.levels {
             let level = &put.level;
-            assert!(rows.insert(&level.location_id), "a level is put once");
-            let place = (commit.item_id.clone(), level.location_id.clone());
-            let old = self.levels.get(&place);
-            if old.map(|old| old.version) != put.loaded_version {
-                return conflict("level version");
-            }
             assert_eq!(level.version, put.loaded_version.unwrap_or(0) + 1);
+            let old = self.levels.get(&(commit.item_id.clone(), level.location_id.clone()));
             let chunk = chunks.get(&level.location_id).map_or(&[][..], |entries| entries.as_slice());
             assert_ledger_continues(old, chunk, level);
-            self.chunked.entry(place.clone()).or_default().extend_from_slice(chunk);
-            self.levels.insert(place, level.clone());
         }
-        assert!(chunks.keys().all(|location| rows.contains(location)), "a chunk comes with its level");
-        Ok(())
+        if let Some(put) = &commit.item {
+            assert!(put.item.version > put.loaded_version.unwrap_or(0), "an item's version grows");
+        }
     }
+}
 
-    fn put_claims(&mut self, commit: &Commit) -> Result<(), Refusal> {
-        for change in &commit.claims {
-            let mine = self.holders.get(&change.claim).map(|holder| *holder == commit.item_id);
-            match (change.held, mine) {
-                (true, Some(false)) => return conflict("the claim is another's"),
-                (false, None | Some(false)) => return conflict("the claim is not mine"),
-                (true, _) => drop(self.holders.insert(change.claim.clone(), commit.item_id.clone())),
-                (false, _) => drop(self.holders.remove(&change.claim)),
-            }
-        }
-        Ok(())
+fn assert_rows_are_written_once(commit: &Commit) {
+    let mut rows = BTreeSet::new();
+    let put = commit.records.iter().map(|record| record.outcome.command_id);
+    let put = put.map(|command_id| CommandKey { item_id: commit.item_id.clone(), command_id });
+    for row in put.chain(commit.resubmitted.iter().map(|(old, _)| old.clone())) {
+        assert!(rows.insert(row.clone()), "{row:?} is written twice in one commit");
     }
-
-    fn put_marks(&mut self, commit: &Commit) -> Result<(), Refusal> {
-        let Some(mark) = &commit.mark else {
-            return Ok(());
-        };
-        let row = (mark.command_id, mark.location_id.clone());
-        if let Some(stored) = self.marks.get(&row) {
-            return Err(Refusal::Judged(Box::new(stored.clone())));
-        }
-        self.marks.insert(row, mark.clone());
-        Ok(())
-    }
+    let levels: BTreeSet<_> = commit.levels.iter().map(|put| &put.level.location_id).collect();
+    assert_eq!(levels.len(), commit.levels.len(), "a level is put once");
+    let chunks: BTreeSet<_> = commit.chunks.iter().map(|chunk| &chunk.location_id).collect();
+    assert_eq!(chunks.len(), commit.chunks.len(), "one chunk a level");
+    assert!(chunks.is_subset(&levels), "a chunk comes with its level");
 }
 
 /// Checks P4: the new entries follow the old tail without a gap, each balance follows from the one before, and times

@@ -6,8 +6,9 @@ use stockline_core::domain::{
     Alert, Claim, CommandId, Commit, Fold, FoldLimits, ItemId, LoadRequest, Record, Rules, Slot, Timestamp,
     encode_entries, fold, rejudge,
 };
+use stockline_core::ports::CommitOutcome;
 
-use super::store::{Refusal, TestStore};
+use super::store::TestStore;
 
 #[derive(Debug, Clone)]
 pub struct Worker {
@@ -46,7 +47,7 @@ impl Worker {
             if !fold.commit.is_empty() {
                 match self.commit(&fold.commit) {
                     Ok(()) => {}
-                    Err(Refusal::Decided(records)) => {
+                    Err(CommitOutcome::Decided(records)) => {
                         self.published.extend(records.iter().flat_map(|record| record.alerts.clone()));
                         decided.extend(records.into_iter().map(|record| (record.outcome.command_id, record)));
                         continue;
@@ -71,15 +72,15 @@ impl Worker {
         fold(&loaded, item_id, slots, decided, self.now, &self.rules, &self.limits)
     }
 
-    fn commit(&mut self, commit: &Commit) -> Result<(), Refusal> {
+    fn commit(&mut self, commit: &Commit) -> Result<(), CommitOutcome> {
         assert_within(commit, &self.limits);
         self.store.commit(commit)?;
         self.folds += 1;
         self.published.extend(commit.records.iter().flat_map(|record| record.alerts.clone()));
         self.published.extend(commit.mark.iter().filter_map(|mark| mark.alert.clone()));
         match self.store.after(commit).map(drop) {
-            Err(Refusal::Decided(records)) => assert_eq!(records.len(), commit.records.len()),
-            Err(Refusal::Judged(mark)) => assert_eq!(Some(&*mark), commit.mark.as_ref()),
+            Err(CommitOutcome::Decided(records)) => assert_eq!(records.len(), commit.records.len()),
+            Err(CommitOutcome::Judged(mark)) => assert_eq!(Some(&*mark), commit.mark.as_ref()),
             other => panic!("the same commit again came to {other:?}"),
         }
         Ok(())
