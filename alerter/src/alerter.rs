@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::{Locations, StoreError};
-use stockline_service::Shutdown;
+use tokio_util::sync::CancellationToken;
 
 use crate::alerts::Alerts;
 use crate::config::{Adapters, Config};
@@ -60,7 +60,7 @@ impl Alerter {
     pub async fn handle_until(
         &self,
         bodies: &[(&str, &str)],
-        stop: Option<&Shutdown>,
+        stop: Option<&CancellationToken>,
     ) -> Vec<Result<(), RecordFailure>> {
         self.alerts.handle(bodies, stop).await
     }
@@ -74,7 +74,7 @@ impl Alerter {
     }
 
     /// Mails notices as [`Alerter::daily_notices`] does. Once `stop` is requested, no further mail begins.
-    pub async fn daily_notices_until(&self, now: Timestamp, stop: Option<&Shutdown>) -> usize {
+    pub async fn daily_notices_until(&self, now: Timestamp, stop: Option<&CancellationToken>) -> usize {
         self.notices.mail_due(now, stop).await
     }
 }

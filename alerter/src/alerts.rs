@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use stockline_core::domain::{Alert, LocationId, Timestamp};
 use stockline_core::ports::Claimed;
-use stockline_service::{Retry, Shutdown, trace};
+use stockline_service::{Retry, trace};
+use tokio_util::sync::CancellationToken;
 
 use crate::compose;
 use crate::config::{Adapters, Config};
@@ -46,7 +47,7 @@ impl Alerts {
     pub(crate) async fn handle(
         &self,
         bodies: &[(&str, &str)],
-        stop: Option<&Shutdown>,
+        stop: Option<&CancellationToken>,
     ) -> Vec<Result<(), RecordFailure>> {
         let mut alerts = BTreeMap::new();
         let mut ids = Vec::with_capacity(bodies.len());
@@ -84,7 +85,11 @@ impl Alerts {
     }
 
     /// Mails distinct alerts, given by id. Returns the result of each.
-    async fn notify(&self, alerts: BTreeMap<String, Alert>, stop: Option<&Shutdown>) -> BTreeMap<String, Notified> {
+    async fn notify(
+        &self,
+        alerts: BTreeMap<String, Alert>,
+        stop: Option<&CancellationToken>,
+    ) -> BTreeMap<String, Notified> {
         let mut notified = BTreeMap::new();
         let (mailed, new): (Vec<_>, Vec<_>) = {
             let unmarked = self.unmarked();
@@ -162,7 +167,7 @@ impl Alerts {
         &self,
         ready: Vec<(Alert, &'a Contact)>,
         notified: &mut BTreeMap<String, Notified>,
-        stop: Option<&'s Shutdown>,
+        stop: Option<&'s CancellationToken>,
     ) -> (Vec<(Alert, &'a Contact)>, SendWindow<'s>) {
         let now = self.adapters.clock.now();
         let lease_until = self.config.lease_from(now);

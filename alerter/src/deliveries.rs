@@ -3,7 +3,8 @@ use std::time::Duration;
 
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::{Clock, Mail, MailError, Mailer};
-use stockline_service::{Retry, Shutdown};
+use stockline_service::Retry;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::MAIL_TIMEOUT;
 use crate::failure::RetryReason;
@@ -22,7 +23,7 @@ const PART_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SendWindow<'a> {
     pub(crate) lease_until: Timestamp,
-    pub(crate) stop: Option<&'a Shutdown>,
+    pub(crate) stop: Option<&'a CancellationToken>,
 }
 
 impl SendWindow<'_> {
@@ -30,7 +31,7 @@ impl SendWindow<'_> {
     /// alerter would then send it too.
     fn is_open(&self, now: Timestamp) -> bool {
         let left_ms = self.lease_until.millis_since(now);
-        let stopping = self.stop.is_some_and(Shutdown::is_requested);
+        let stopping = self.stop.is_some_and(CancellationToken::is_cancelled);
         !stopping && u128::try_from(left_ms).is_ok_and(|left| left >= MAIL_TIMEOUT.as_millis())
     }
 }

@@ -2,7 +2,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stockline_core::ports::{AlertDelivery, AlertHandle, AlertReceiver, Clock};
-use stockline_service::{Retry, Shutdown};
+use stockline_service::Retry;
+use tokio_util::sync::CancellationToken;
 
 use crate::alerter::Alerter;
 use crate::config::{Adapters, Config, MIN_LEASE};
@@ -30,9 +31,9 @@ const NOTICE_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// standalone home.
 ///
 /// Handled messages are acknowledged, failed ones are released with a delay, and messages that are no alerts are dropped
-/// (they are logged and counted). While the store is down, it does not receive. Shutdown waits for the mail in flight, at
+/// (they are logged and counted). While the store is down, it does not receive. CancellationToken waits for the mail in flight, at
 /// most [`crate::MAIL_TIMEOUT`], and for its mark.
-pub async fn run(config: Config, adapters: Adapters, queue: Arc<dyn AlertReceiver>, shutdown: Shutdown) {
+pub async fn run(config: Config, adapters: Adapters, queue: Arc<dyn AlertReceiver>, shutdown: CancellationToken) {
     let (clock, held_delay) = (adapters.clock.clone(), config.lease.max(MIN_LEASE) / HELD_FRACTION);
     let feed = Feed { alerter: Alerter::new(config, adapters), queue, held_delay, shutdown };
     match feed.alerter.has_recipient().await {
@@ -49,7 +50,7 @@ struct Feed {
     alerter: Alerter,
     queue: Arc<dyn AlertReceiver>,
     held_delay: Duration,
-    shutdown: Shutdown,
+    shutdown: CancellationToken,
 }
 
 /// The handles of one receive, by the result of their alerts.
@@ -66,9 +67,9 @@ impl Feed {
     async fn notices(&self, clock: &dyn Clock) {
         let mut ticks = tokio::time::interval(NOTICE_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while !self.shutdown.is_requested() {
+        while !self.shutdown.is_cancelled() {
             tokio::select! {
-                () = self.shutdown.requested() => return,
+                () = self.shutdown.cancelled() => return,
                 _ = ticks.tick() => {}
             }
             self.alerter.daily_notices_until(clock.now(), Some(&self.shutdown)).await;
@@ -77,7 +78,7 @@ impl Feed {
 
     async fn alerts(&self) {
         let mut pauses = Retry::new(PAUSES.0, PAUSES.1);
-        while !self.shutdown.is_requested() {
+        while !self.shutdown.is_cancelled() {
             let deliveries = match self.queue.receive(RECEIVE_MAX, RECEIVE_WAIT).await {
                 Ok(deliveries) => deliveries,
                 Err(error) => {
@@ -89,7 +90,7 @@ impl Feed {
             if deliveries.is_empty() {
                 continue;
             }
-            if self.shutdown.is_requested() {
+            if self.shutdown.is_cancelled() {
                 let handles: Vec<AlertHandle> = deliveries.into_iter().map(|delivery| delivery.handle).collect();
                 self.release(&handles, Duration::ZERO).await;
                 return;
@@ -150,10 +151,10 @@ impl Feed {
         }
     }
 
-    /// Pauses between attempts after a failure. Shutdown ends the pause.
+    /// Pauses between attempts after a failure. CancellationToken ends the pause.
     async fn pause(&self, length: Duration) {
         tokio::select! {
-            () = self.shutdown.requested() => {}
+            () = self.shutdown.cancelled() => {}
             () = tokio::time::sleep(length) => {}
         }
     }

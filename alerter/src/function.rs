@@ -7,7 +7,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use serde_json::{Value, json};
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::Clock;
-use stockline_service::Shutdown;
+use tokio_util::sync::CancellationToken;
 
 use crate::alerter::Alerter;
 use crate::config::MAIL_TIMEOUT;
@@ -51,7 +51,8 @@ pub async fn handle(
     deadline: Timestamp,
 ) -> Result<Value, InvocationError> {
     let event = read(event)?;
-    let (trigger, stop) = Shutdown::new();
+    let stop = CancellationToken::new();
+    let trigger = stop.clone();
     let work = async {
         match event {
             Event::Alerts(event) => alerts(alerter, &event, &stop).await,
@@ -64,12 +65,12 @@ pub async fn handle(
     let time = time_for_new_mails(clock.now(), deadline);
     if time.is_zero() {
         // The task below may start too late for that.
-        trigger.request();
+        trigger.cancel();
     }
     let stopping = tokio::spawn(async move {
         // After that a mail could outlast the invocation.
         tokio::time::sleep(time).await;
-        trigger.request();
+        trigger.cancel();
     });
     let answer = work.await;
     stopping.abort();
@@ -100,7 +101,7 @@ fn read(event: Value) -> Result<Event, InvocationError> {
 
 /// Mails alerts. The answer names each failed record, so that it alone is delivered again. It also names messages that are
 /// no alerts: the queue moves them to its dead letter queue in time.
-async fn alerts(alerter: &Alerter, event: &SqsEvent, stop: &Shutdown) -> Result<Value, InvocationError> {
+async fn alerts(alerter: &Alerter, event: &SqsEvent, stop: &CancellationToken) -> Result<Value, InvocationError> {
     let records: Vec<(&str, &str)> = event
         .records
         .iter()

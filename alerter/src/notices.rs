@@ -3,7 +3,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stockline_core::domain::{LocationId, LocationSettings, Timestamp};
 use stockline_core::ports::{Claimed, RefusedNotice, StoreError};
-use stockline_service::Shutdown;
+use tokio_util::sync::CancellationToken;
 
 use crate::compose::notice_mail;
 use crate::config::{Adapters, Config};
@@ -45,7 +45,7 @@ impl Notices {
     }
 
     /// Mails the notices that are due. See [`Alerter::daily_notices`](crate::Alerter::daily_notices).
-    pub(crate) async fn mail_due(&self, now: Timestamp, stop: Option<&Shutdown>) -> usize {
+    pub(crate) async fn mail_due(&self, now: Timestamp, stop: Option<&CancellationToken>) -> usize {
         self.mark_mailed().await;
         let mut locations = match self.adapters.locations.locations().await {
             Ok(locations) => locations,
@@ -61,7 +61,7 @@ impl Notices {
         let registered: BTreeSet<LocationId> = locations.iter().map(|l| l.location_id.clone()).collect();
         let mut mailed = 0;
         for settings in &locations {
-            if stop.is_some_and(Shutdown::is_requested) {
+            if stop.is_some_and(CancellationToken::is_cancelled) {
                 break;
             }
             let registered = (settings.location_id == main.location_id).then_some(&registered);
@@ -82,7 +82,7 @@ impl Notices {
         settings: &LocationSettings,
         registered: Option<&BTreeSet<LocationId>>,
         now: Timestamp,
-        stop: Option<&Shutdown>,
+        stop: Option<&CancellationToken>,
     ) -> Result<bool, StoreError> {
         let notice =
             RefusedNotice { location_id: settings.location_id.clone(), day: now.day_in_zone(&settings.time_zone) };

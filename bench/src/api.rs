@@ -14,9 +14,10 @@ use serde_json::json;
 use stockline_core::domain::ReceiptKeys;
 use stockline_core::ports::{Clock, CommandSender, Queries};
 use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, Limits, StaffMay};
-use stockline_service::{Shutdown, ShutdownTrigger, SystemClock};
+use stockline_service::SystemClock;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::http::{Bytes, Connection, head};
 
@@ -30,7 +31,7 @@ pub(crate) struct Api {
     pub(crate) address: String,
     /// A till's token.
     pub(crate) token: String,
-    trigger: ShutdownTrigger,
+    trigger: CancellationToken,
     running: JoinHandle<Result<(), IngressError>>,
     _folder: tempfile::TempDir,
 }
@@ -60,7 +61,8 @@ impl Api {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
-        let (trigger, shutdown) = Shutdown::new();
+        let shutdown = CancellationToken::new();
+        let trigger = shutdown.clone();
         let adapters = Adapters { queue, queries, clock: Arc::new(SystemClock) };
         let running = tokio::spawn(stockline_ingress::run(config, adapters, listener, shutdown));
         Ok(Self { address, token, trigger, running, _folder: folder })
@@ -79,7 +81,7 @@ impl Api {
 
     /// Stops the ingress.
     pub(crate) async fn stop(self) -> Result<()> {
-        self.trigger.request();
+        self.trigger.cancel();
         self.running.await??;
         Ok(())
     }

@@ -11,9 +11,10 @@ use stockline_core::domain::{
     Action, Alert, Command, CommandId, FoldLimits, ItemId, LocationId, MovementDetails, Quantity, Queued, Rules, Slot,
 };
 use stockline_core::ports::{AlertPublisher, Clock, CommandReceiver, QueueError, Store};
-use stockline_service::{Shutdown, ShutdownTrigger, SystemClock};
+use stockline_service::SystemClock;
 use stockline_worker::{Adapters, Config};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::{Engine, TABLE, sqs_client};
 use crate::meter::Meter;
@@ -80,14 +81,14 @@ pub(crate) fn queue_of(stub: &SqsStub) -> SqsQueue {
 /// A running worker.
 #[derive(Debug)]
 pub(crate) struct RunningWorker {
-    trigger: ShutdownTrigger,
+    trigger: CancellationToken,
     running: JoinHandle<()>,
 }
 
 impl RunningWorker {
     /// Stops the worker and waits until it has stopped.
     pub(crate) async fn stop(self) -> Result<()> {
-        self.trigger.request();
+        self.trigger.cancel();
         self.running.await?;
         Ok(())
     }
@@ -129,7 +130,8 @@ pub(crate) fn start_worker(
         drain: Duration::from_secs(10),
     };
     let adapters = Adapters { queue, store, alerts: Arc::new(DiscardAlerts), clock: Arc::new(SystemClock) };
-    let (trigger, shutdown) = Shutdown::new();
+    let shutdown = CancellationToken::new();
+    let trigger = shutdown.clone();
     RunningWorker { trigger, running: tokio::spawn(stockline_worker::run(config, adapters, shutdown)) }
 }
 

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use stockline_core::domain::LocationSettings;
 use stockline_core::ports::{Clock, CommandSender, Queries};
-use stockline_service::Shutdown;
 use tokio::net::TcpListener;
 
 mod accept;
@@ -52,6 +51,7 @@ use self::metrics::{CommandMetrics, RequestMetrics};
 use self::packer::{Packer, PackerTask};
 use self::receipt::Receipts;
 use self::wait::Waiting;
+use tokio_util::sync::CancellationToken;
 
 /// The ports that the ingress uses.
 #[derive(Debug, Clone)]
@@ -120,7 +120,7 @@ pub async fn run(
     mut config: Config,
     adapters: Adapters,
     listener: TcpListener,
-    shutdown: Shutdown,
+    shutdown: CancellationToken,
 ) -> Result<(), IngressError> {
     metrics::begin(problem_codes());
     let (tls, drain) = (config.tls.clone(), config.drain);
@@ -132,7 +132,7 @@ pub async fn run(
     let unready = tokio::spawn({
         let shutdown = shutdown.clone();
         async move {
-            shutdown.requested().await;
+            shutdown.cancelled().await;
             app.draining.store(true, Ordering::Release);
         }
     });

@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use stockline_core::domain::{FoldLimits, ReceiptKeys, Rules};
 use stockline_core::ports::{Clock, CommandSender, Queries};
 use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay};
-use stockline_service::{Shutdown, ShutdownTrigger};
+
 use stockline_worker::Health;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// Longer than anything that a test waits for; what is not done by then hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -40,7 +41,7 @@ pub fn worker_config() -> stockline_worker::Config {
 pub struct RunningWorker {
     /// Whether it can work.
     pub health: Arc<Health>,
-    shutdown: ShutdownTrigger,
+    shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
 
@@ -48,7 +49,8 @@ impl RunningWorker {
     /// Starts one.
     pub fn start(config: stockline_worker::Config, adapters: stockline_worker::Adapters) -> Self {
         let health = Arc::new(Health::default());
-        let (trigger, shutdown) = Shutdown::new();
+        let shutdown = CancellationToken::new();
+        let trigger = shutdown.clone();
         let task = tokio::spawn(stockline_worker::run_with_health(config, adapters, health.clone(), shutdown));
         Self { health, shutdown: trigger, task }
     }
@@ -61,12 +63,12 @@ impl RunningWorker {
 
     /// As SIGTERM, not waiting for what becomes of it.
     pub fn ask_to_stop(&self) {
-        self.shutdown.request();
+        self.shutdown.cancel();
     }
 
     /// As SIGTERM.
     pub async fn stop(self) {
-        self.shutdown.request();
+        self.shutdown.cancel();
         tokio::time::timeout(PATIENCE, self.task).await.expect("the worker stops").unwrap();
     }
 }
@@ -119,7 +121,7 @@ pub struct RunningIngress {
     url: String,
     token: String,
     http: reqwest::Client,
-    _shutdown: ShutdownTrigger,
+    _shutdown: tokio_util::sync::DropGuard,
     _keys: tempfile::TempDir,
 }
 
@@ -149,10 +151,11 @@ impl RunningIngress {
         let token = manager(clock.now().as_millis() / 1_000);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (trigger, shutdown) = Shutdown::new();
+        let shutdown = CancellationToken::new();
+        let trigger = shutdown.clone();
         let adapters = stockline_ingress::Adapters { queue, queries, clock };
         tokio::spawn(stockline_ingress::run(config, adapters, listener, shutdown));
-        Self { url, token, http: reqwest::Client::new(), _shutdown: trigger, _keys: folder }
+        Self { url, token, http: reqwest::Client::new(), _shutdown: trigger.drop_guard(), _keys: folder }
     }
 
     /// A GET; the path may be a whole address.

@@ -8,8 +8,6 @@
 
 use std::sync::Arc;
 
-use stockline_service::Shutdown;
-
 mod answers;
 pub mod audit;
 mod config;
@@ -35,6 +33,7 @@ mod worker;
 pub use config::{Adapters, Config};
 pub use health::{Condition, Health};
 
+use tokio_util::sync::CancellationToken;
 use worker::Worker;
 
 /// The type of [`fold`](stockline_core::domain::fold).
@@ -45,18 +44,18 @@ pub type Judge = worker::Judge;
 ///
 /// [`Config::receivers`] receives run at a time; rounds run beside them and beside each other. It ends at most
 /// `receive_wait + drain` (and the time of one return) after shutdown was requested.
-pub async fn run(config: Config, adapters: Adapters, shutdown: Shutdown) {
+pub async fn run(config: Config, adapters: Adapters, shutdown: CancellationToken) {
     run_with_health(config, adapters, Arc::new(Health::default()), shutdown).await;
 }
 
 /// Works as [`run`] does, and shows in `health` whether it can, for `/readyz`.
-pub async fn run_with_health(config: Config, adapters: Adapters, health: Arc<Health>, shutdown: Shutdown) {
+pub async fn run_with_health(config: Config, adapters: Adapters, health: Arc<Health>, shutdown: CancellationToken) {
     receivers::run(Arc::new(Worker::new(config, adapters, health)), shutdown).await;
 }
 
 /// Works as [`run`] does, with `judge` in place of [`fold`](stockline_core::domain::fold): one with defects.
 #[cfg(feature = "simulation")]
-pub async fn run_judged_by(judge: Judge, config: Config, adapters: Adapters, shutdown: Shutdown) {
+pub async fn run_judged_by(judge: Judge, config: Config, adapters: Adapters, shutdown: CancellationToken) {
     let worker = Worker { judge, ..Worker::new(config, adapters, Arc::default()) };
     receivers::run(Arc::new(worker), shutdown).await;
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use stockline_core::domain::{Alert, ItemId, LoadRequest};
 use stockline_core::ports::{CommandReceiver, QueueDepth, StoreError};
-use stockline_service::{Retry, Shutdown};
+use stockline_service::Retry;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Adapters;
 use crate::health::{Condition, Health};
@@ -188,7 +189,7 @@ impl OutageBreaker {
     }
 
     /// Probes with growing pauses until store and topic answer or shutdown is requested. It holds no message.
-    pub(crate) async fn probe_until_back(&self, adapters: &Adapters, shutdown: &Shutdown) {
+    pub(crate) async fn probe_until_back(&self, adapters: &Adapters, shutdown: &CancellationToken) {
         let probing = async {
             while self.phase() == Phase::Outage {
                 tokio::time::sleep(self.next_pause()).await;
@@ -198,7 +199,7 @@ impl OutageBreaker {
         tokio::select! {
             biased;
             () = probing => {}
-            () = shutdown.requested() => {}
+            () = shutdown.cancelled() => {}
         }
     }
 

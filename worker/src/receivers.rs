@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stockline_core::ports::Delivery;
-use stockline_service::{Retry, Shutdown, trace};
+use stockline_service::{Retry, trace};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -29,7 +30,7 @@ const RETURN_TIMEOUT: Duration = Duration::from_secs(2);
 type DrainUntil = watch::Receiver<Option<Instant>>;
 
 /// Receives and works until shutdown is requested, then drains.
-pub(crate) async fn run(worker: Arc<Worker>, shutdown: Shutdown) {
+pub(crate) async fn run(worker: Arc<Worker>, shutdown: CancellationToken) {
     let (until, drain) = watch::channel(None);
     let receiver = Receiver {
         permits: Arc::new(Semaphore::new(worker.config.permits.max(1))),
@@ -42,7 +43,7 @@ pub(crate) async fn run(worker: Arc<Worker>, shutdown: Shutdown) {
     for _ in 0..receiver.worker.config.receivers.max(1) {
         receivers.spawn(receiver.clone().run());
     }
-    receiver.shutdown.requested().await;
+    receiver.shutdown.cancelled().await;
     until.send_replace(Some(Instant::now() + receiver.worker.config.drain));
     while let Some(ended) = receivers.join_next().await {
         if let Err(error) = ended
@@ -61,14 +62,14 @@ struct Receiver {
     /// Held by the one receiver that probes or is on probation. The others wait for it.
     recovery: Arc<Mutex<()>>,
     drain: DrainUntil,
-    shutdown: Shutdown,
+    shutdown: CancellationToken,
 }
 
 impl Receiver {
     /// Receives until shutdown is requested, then waits for its rounds.
     async fn run(self) {
         let mut rounds = JoinSet::new();
-        while !self.shutdown.is_requested() {
+        while !self.shutdown.is_cancelled() {
             self.receive_round(&mut rounds).await;
             while let Some(ended) = rounds.try_join_next() {
                 report(&self.worker, ended);
@@ -83,7 +84,7 @@ impl Receiver {
     async fn receive_round(&self, rounds: &mut JoinSet<()>) {
         let permit = tokio::select! {
             biased;
-            () = self.shutdown.requested() => return,
+            () = self.shutdown.cancelled() => return,
             permit = self.permits.clone().acquire_owned() => permit,
         };
         let Ok(permit) = permit else {
@@ -96,7 +97,7 @@ impl Receiver {
                 }
             }
             Phase::Probation | Phase::Outage => self.recover(permit).await,
-            Phase::Stopped => self.shutdown.requested().await,
+            Phase::Stopped => self.shutdown.cancelled().await,
         }
     }
 
@@ -105,7 +106,7 @@ impl Receiver {
     async fn recover(&self, permit: OwnedSemaphorePermit) {
         let _recovery = tokio::select! {
             biased;
-            () = self.shutdown.requested() => return,
+            () = self.shutdown.cancelled() => return,
             recovery = self.recovery.lock() => recovery,
         };
         // Another receiver may have ended the outage in the meantime.
@@ -134,7 +135,7 @@ impl Receiver {
     ) -> Option<impl Future<Output = ()> + Send + 'static> {
         let deliveries = receive(&self.worker, max, &self.shutdown).await;
         let received = Instant::now();
-        if self.shutdown.is_requested() {
+        if self.shutdown.is_cancelled() {
             return_now(&self.worker, &deliveries, received).await;
             return None;
         }
@@ -147,11 +148,11 @@ impl Receiver {
 
 /// Makes one logical receive under one attempt id, bounded by `receive_wait`. Its future must never be dropped: it may
 /// hold messages. After shutdown was requested it is retried once, for messages that a lost answer may hold.
-async fn receive(worker: &Worker, max: usize, shutdown: &Shutdown) -> Vec<Delivery> {
+async fn receive(worker: &Worker, max: usize, shutdown: &CancellationToken) -> Vec<Delivery> {
     let attempt = fresh_attempt();
     let mut pauses = Retry::new(RECEIVE_RETRY_FIRST, RECEIVE_RETRY_MOST);
     loop {
-        let last = shutdown.is_requested();
+        let last = shutdown.is_cancelled();
         let wait = if last { Duration::ZERO } else { worker.config.receive_wait };
         match worker.adapters.queue.receive(max, wait, attempt).await {
             Ok(deliveries) => return deliveries,
@@ -166,7 +167,7 @@ async fn receive(worker: &Worker, max: usize, shutdown: &Shutdown) -> Vec<Delive
         tokio::select! {
             biased;
             () = tokio::time::sleep(pauses.next_pause()) => {}
-            () = shutdown.requested() => {}
+            () = shutdown.cancelled() => {}
         }
     }
 }

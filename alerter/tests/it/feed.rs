@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use stockline_alerter::run;
 use stockline_core::domain::{Alert, Timestamp};
 use stockline_core::ports::{AlertDelivery, AlertHandle, AlertReceiver, Clock, QueueError};
-use stockline_service::Shutdown;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::outbox::Outbox;
 use crate::store::FaultyStore;
@@ -115,7 +115,7 @@ struct Running {
     outbox: Arc<Outbox>,
     queue: Arc<MemoryQueue>,
     clock: Arc<TokioClock>,
-    trigger: stockline_service::ShutdownTrigger,
+    trigger: CancellationToken,
     task: JoinHandle<()>,
 }
 
@@ -123,7 +123,8 @@ impl Running {
     fn start(store: Arc<FaultyStore>, queue: Arc<MemoryQueue>) -> Self {
         let outbox = Outbox::new();
         let clock = Arc::new(TokioClock { began: Instant::now(), at: "2026-01-31T08:15:00Z".parse().unwrap() });
-        let (trigger, shutdown) = Shutdown::new();
+        let shutdown = CancellationToken::new();
+        let trigger = shutdown.clone();
         let adapters = adapters(&store, outbox.clone(), clock.clone());
         let task = tokio::spawn(run(config(), adapters, queue.clone(), shutdown));
         Self { store, outbox, queue, clock, trigger, task }
@@ -131,7 +132,7 @@ impl Running {
 
     /// Stops the feed and returns how many mails it sent.
     async fn stop(self) -> usize {
-        self.trigger.request();
+        self.trigger.cancel();
         self.task.await.unwrap();
         self.outbox.accepted().len()
     }

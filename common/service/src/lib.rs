@@ -15,7 +15,7 @@ pub use clock::SystemClock;
 pub use emf::{Emf, NAMESPACE};
 pub use env::{Env, EnvError, Variable};
 pub use retry::Retry;
-pub use shutdown::{Shutdown, ShutdownTrigger, on_termination};
+pub use shutdown::on_termination;
 pub use telemetry::{
     EmfEmitter, LogFormat, MetricsError, init_logs, install_metrics, install_metrics_and_emf, log_filter,
 };

@@ -10,10 +10,11 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use super::SystemClock;
 use super::emf::{Emf, METRIC_VALUES_MAX};
 use super::trace::{self, SpanExport, SpanExporting};
-use super::{Shutdown, SystemClock};
 use stockline_core::ports::Clock;
+use tokio_util::sync::CancellationToken;
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,11 +158,11 @@ impl EmfEmitter {
     }
 
     /// Writes every minute until shutdown is asked for, and once more then.
-    pub async fn run(self, shutdown: Shutdown) {
+    pub async fn run(self, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(FLUSH_INTERVAL);
         loop {
             tokio::select! {
-                () = shutdown.requested() => break,
+                () = shutdown.cancelled() => break,
                 _ = ticks.tick() => self.flush(),
             }
         }

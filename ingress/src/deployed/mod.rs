@@ -8,8 +8,9 @@ use stockline_aws::deployed::{self, StartChecks};
 use stockline_aws::{Clients, DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
 use stockline_core::ports::Clock;
 use stockline_ingress::{Adapters, Config, server};
-use stockline_service::{EmfEmitter, Shutdown, SystemClock, install_metrics_and_emf, on_termination};
+use stockline_service::{EmfEmitter, SystemClock, install_metrics_and_emf, on_termination};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 mod settings;
 
@@ -39,20 +40,22 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     }
     tracing::info!(address = %listener.local_addr()?, "the API listens");
 
-    let (stop_emitter, emitter_shutdown) = Shutdown::new();
+    let emitter_shutdown = CancellationToken::new();
+    let stop_emitter = emitter_shutdown.clone();
     let emitter = tokio::spawn(EmfEmitter::new("ingress", metrics).run(emitter_shutdown));
-    let (trigger, shutdown) = Shutdown::new();
+    let shutdown = CancellationToken::new();
+    let trigger = shutdown.clone();
     let mut serving = tokio::spawn(stockline_ingress::run(config(settings), adapters, listener, shutdown));
     let ended = tokio::select! {
         ended = &mut serving => ended,
         signal = signal => {
             signal?.context("can't wait for signals")?;
             tracing::info!("stopping");
-            trigger.request();
+            trigger.cancel();
             serving.await
         }
     };
-    stop_emitter.request();
+    stop_emitter.cancel();
     emitter.await?;
     ended??;
     tracing::info!("stopped; every accepted command is in the queue");

@@ -19,7 +19,6 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use stockline_service::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -35,6 +34,7 @@ pub use tls::tls_config;
 use self::connection::{Requests, TimedIo};
 use crate::config::TlsFiles;
 use crate::error::IngressError;
+use tokio_util::sync::CancellationToken;
 
 /// Time for a TLS handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -105,7 +105,7 @@ pub async fn serve(
     router: Router,
     listener: TcpListener,
     options: ServeOptions,
-    shutdown: Shutdown,
+    shutdown: CancellationToken,
 ) -> Result<(), IngressError> {
     let tls = options.tls.as_ref().map(tls_config).transpose()?.map(TlsAcceptor::from);
     let most = u32::try_from(options.connections.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
@@ -122,7 +122,7 @@ pub async fn serve(
     loop {
         let accepted = tokio::select! {
             biased;
-            () = shutdown.requested() => break,
+            () = shutdown.cancelled() => break,
             accepted = accept(&listener, &permits, &server.reclaim) => accepted,
         };
         if let Some((stream, permit)) = accepted {

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use axum::routing::{get, post};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use stockline_service::ShutdownTrigger;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::auth::testing::pem;
@@ -16,7 +16,7 @@ const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 
 struct Running {
     address: SocketAddr,
-    trigger: ShutdownTrigger,
+    trigger: CancellationToken,
     served: JoinHandle<Result<(), IngressError>>,
     /// Learns when `/slow` is in progress, and lets it continue.
     slow: Arc<(Notify, Notify)>,
@@ -48,7 +48,8 @@ async fn start(options: ServeOptions) -> Running {
         );
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (trigger, shutdown) = Shutdown::new();
+    let shutdown = CancellationToken::new();
+    let trigger = shutdown.clone();
     let served = tokio::spawn(serve(router, listener, options, shutdown));
     Running { address, trigger, served, slow }
 }
@@ -78,7 +79,7 @@ async fn a_connection_is_kept_for_many_requests() {
         stream.write_all(REQUEST).await.unwrap();
         assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200"));
     }
-    running.trigger.request();
+    running.trigger.cancel();
     assert_eq!(rest(&mut stream).await, "", "an idle connection is closed at once");
     running.served.await.unwrap().unwrap();
 }
@@ -121,7 +122,7 @@ async fn a_shutdown_lets_the_request_in_progress_finish() {
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     stream.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     running.slow.0.notified().await;
-    running.trigger.request();
+    running.trigger.cancel();
     // The listener closes before the requests in progress are done.
     while TcpStream::connect(running.address).await.is_ok() {
         tokio::task::yield_now().await;
@@ -139,7 +140,7 @@ async fn a_request_that_outlives_the_drain_is_cut_off() {
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     stream.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     running.slow.0.notified().await;
-    running.trigger.request();
+    running.trigger.cancel();
     running.served.await.unwrap().unwrap();
     assert_eq!(rest(&mut stream).await, "");
 }
@@ -285,7 +286,7 @@ async fn tls_serves_http1_and_http2() {
     let mut plain = TcpStream::connect(running.address).await.unwrap();
     plain.write_all(REQUEST).await.unwrap();
     assert!(!rest(&mut plain).await.contains("hello"), "plain text is no way in");
-    running.trigger.request();
+    running.trigger.cancel();
     running.served.await.unwrap().unwrap();
 }
 

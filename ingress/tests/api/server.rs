@@ -16,9 +16,10 @@ use serde_json::{Value, json};
 use stockline_core::domain::{CommandId, ReceiptKeys, Timestamp};
 use stockline_core::ports::FixedClock;
 use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, Limits, StaffMay, run};
-use stockline_service::{Shutdown, ShutdownTrigger};
+
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::memory::Memory;
 
@@ -98,7 +99,7 @@ pub struct Server {
     pub url: String,
     pub memory: Arc<Memory>,
     pub clock: Arc<FixedClock>,
-    trigger: ShutdownTrigger,
+    trigger: CancellationToken,
     running: JoinHandle<Result<(), IngressError>>,
     _folder: tempfile::TempDir,
 }
@@ -134,7 +135,8 @@ impl Server {
         let adapters = Adapters { queue: memory.clone() as _, queries: memory.clone() as _, clock: clock.clone() as _ };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (trigger, shutdown) = Shutdown::new();
+        let shutdown = CancellationToken::new();
+        let trigger = shutdown.clone();
         let running = tokio::spawn(run(config, adapters, listener, shutdown));
         Self { url, memory, clock, trigger, running, _folder: folder }
     }
@@ -185,7 +187,7 @@ impl Server {
     }
 
     pub fn request_shutdown(&self) {
-        self.trigger.request();
+        self.trigger.cancel();
     }
 
     pub async fn ended(self) {

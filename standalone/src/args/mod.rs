@@ -145,7 +145,7 @@ fn with_default_subcommand(mut arguments: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// The environment variables that this program reads. Any other name with this prefix is a typing error.
-pub(crate) const VARIABLES: [&str; 22] = [
+pub(crate) const VARIABLES: [&str; 23] = [
     "STOCKLINE_ALERT_EMAIL",
     "STOCKLINE_CA_CERT",
     "STOCKLINE_DATA",
@@ -158,6 +158,7 @@ pub(crate) const VARIABLES: [&str; 22] = [
     "STOCKLINE_MAIL_FROM",
     "STOCKLINE_MAX_AGE_DAYS",
     "STOCKLINE_METRICS_LISTEN",
+    "STOCKLINE_OTLP_ENDPOINT",
     "STOCKLINE_PUBLIC_URL",
     "STOCKLINE_RATE_LIMIT",
     "STOCKLINE_REQUIRE_LOCATION",

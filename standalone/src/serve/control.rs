@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use stockline_service::Shutdown;
 use stockline_worker::operator::{Ended, Operator, Order};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
 
 use crate::exit;
 use crate::files::SECRET;
@@ -61,12 +61,12 @@ pub(crate) fn listen(path: &Path) -> std::io::Result<UnixListener> {
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Executes orders one after the other until shutdown is requested.
-pub(crate) async fn serve(listener: UnixListener, operator: Operator, shutdown: Shutdown) {
+pub(crate) async fn serve(listener: UnixListener, operator: Operator, shutdown: CancellationToken) {
     loop {
         // Only the wait for the next caller is cancelled, never an order.
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = shutdown.requested() => return,
+            () = shutdown.cancelled() => return,
         };
         let answered = match accepted {
             Ok((stream, _)) => tokio::time::timeout(EXCHANGE_TIMEOUT, answer(stream, &operator)).await,

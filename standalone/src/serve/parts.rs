@@ -1,14 +1,15 @@
 //! The parts of the process. They start one after the other and stop in the opposite order.
 
 use anyhow::{Context as _, anyhow};
-use stockline_service::{Shutdown, ShutdownTrigger, on_termination};
+use stockline_service::on_termination;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// One part.
 #[derive(Debug)]
 struct Part {
     name: &'static str,
-    trigger: ShutdownTrigger,
+    trigger: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
 
@@ -18,11 +19,12 @@ pub(crate) struct Parts(Vec<Part>);
 
 impl Parts {
     /// Starts a part. It runs until its shutdown is requested.
-    pub(crate) fn start<F>(&mut self, name: &'static str, begin: impl FnOnce(Shutdown) -> F)
+    pub(crate) fn start<F>(&mut self, name: &'static str, begin: impl FnOnce(CancellationToken) -> F)
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        let (trigger, shutdown) = Shutdown::new();
+        let shutdown = CancellationToken::new();
+        let trigger = shutdown.clone();
         self.0.push(Part { name, trigger, task: tokio::spawn(begin(shutdown)) });
     }
 
@@ -40,7 +42,7 @@ impl Parts {
         tracing::info!("stopping");
         let ending = async {
             while let Some(part) = self.0.pop() {
-                part.trigger.request();
+                part.trigger.cancel();
                 if Some(part.name) != ended {
                     part.task.await.with_context(|| format!("{} failed while stopping", part.name))??;
                 }

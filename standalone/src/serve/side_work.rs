@@ -5,9 +5,10 @@ use std::time::Duration;
 use metrics_exporter_prometheus::PrometheusHandle;
 use stockline_core::ports::CommandReceiver as _;
 use stockline_ingress::metrics_router;
-use stockline_service::{Shutdown, ShutdownTrigger};
+
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::control;
 use crate::folder::Folder;
@@ -26,7 +27,7 @@ const QUEUE_OLDEST_AGE: &str = "stockline_queue_oldest_age_seconds";
 /// The running tasks.
 #[derive(Debug)]
 pub(crate) struct SideWork {
-    trigger: ShutdownTrigger,
+    trigger: CancellationToken,
     control: Option<JoinHandle<()>>,
     others: Vec<JoinHandle<()>>,
 }
@@ -34,7 +35,7 @@ pub(crate) struct SideWork {
 impl SideWork {
     /// Stops the tasks, after the order in progress.
     pub(crate) async fn end(self) {
-        self.trigger.request();
+        self.trigger.cancel();
         if let Some(control) = self.control {
             // A panic in the task was reported where it happened.
             let _ = control.await;
@@ -47,7 +48,8 @@ impl SideWork {
 
 /// Starts the tasks.
 pub(crate) fn start(stores: &Stores, folder: &Folder, metrics: PrometheusHandle, listener: TcpListener) -> SideWork {
-    let (trigger, shutdown) = Shutdown::new();
+    let shutdown = CancellationToken::new();
+    let trigger = shutdown.clone();
     let control = match control::listen(&folder.control_socket()) {
         Ok(listener) => Some(tokio::spawn(control::serve(listener, stores.operator(), shutdown))),
         Err(error) => {

@@ -102,11 +102,11 @@ fn locations_are_put_and_listed() {
 fn an_unknown_dead_letter_is_refused_with_and_without_a_running_server() {
     let mut server = with_cola(&[]);
     let id = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b";
-    server.run(&["dead-letters", "retry", "cola", id]).refused(1, "no command of this item and id");
+    server.run(&["dead-letters", "retry", "cola", id]).refused(1, "no command with this item and id");
     server.run(&["dead-letters", "discard", "cola", id]).refused(1, "no dead letter");
     server.run(&["dead-letters", "list"]).ok();
     assert!(server.terminate().success());
-    server.run(&["dead-letters", "retry", "cola", id]).refused(1, "no command of this item and id");
+    server.run(&["dead-letters", "retry", "cola", id]).refused(1, "no command with this item and id");
 }
 
 #[test]

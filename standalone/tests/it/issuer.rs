@@ -23,11 +23,12 @@ use serde_json::{Value, json};
 use stockline_core::domain::ReceiptKeys;
 use stockline_core::ports::Clock as _;
 use stockline_ingress::{Adapters, AuthConfig, Config, JwksSource, Limits, LoginConfig, StaffMay};
-use stockline_service::{Shutdown, SystemClock};
+use stockline_service::SystemClock;
 use stockline_sqlite::{DataFolder, OpenOptions, QueueOptions, SqliteQueue, SqliteStore, StoreOptions};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 const ISSUER: &str = "https://issuer.test/people";
 const CLIENT: &str = "people-client";
@@ -163,7 +164,7 @@ pub(crate) struct Installation {
     home: TempDir,
     _folder: DataFolder,
     // Its end is the server's.
-    _trigger: stockline_service::ShutdownTrigger,
+    _trigger: tokio_util::sync::DropGuard,
 }
 
 impl Installation {
@@ -222,10 +223,11 @@ impl Installation {
         let adapters = Adapters { queue: Arc::new(queue), queries: Arc::new(store), clock };
         let listener = listen();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (trigger, shutdown) = Shutdown::new();
+        let shutdown = CancellationToken::new();
+        let trigger = shutdown.clone();
         runtime.spawn(stockline_ingress::run(config, adapters, listener, shutdown));
         drop(_inside);
-        Self { issuer, issuer_url, url, runtime, home, _folder: folder, _trigger: trigger }
+        Self { issuer, issuer_url, url, runtime, home, _folder: folder, _trigger: trigger.drop_guard() }
     }
 
     /// Returns the folder of logins.

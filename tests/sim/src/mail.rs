@@ -7,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stockline_alerter::{Alerter, MAIL_TIMEOUT};
 use stockline_core::ports::{Mail, MailError, Mailer};
-use stockline_service::Shutdown;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::faults::{Kind, Step};
 use super::world::{Answer, Process, World};
@@ -212,10 +212,11 @@ pub(crate) async fn invoke_for_ever(queue: Arc<AlertQueue>, process: Arc<Process
         let batch = queue.batch().await;
         process.world.note(|| format!("{} is invoked with {} alerts", process.name, batch.len()));
         let over = Instant::now() + FUNCTION_TIMEOUT;
-        let (trigger, stop) = Shutdown::new();
+        let stop = CancellationToken::new();
+        let trigger = stop.clone();
         let stopping = tokio::spawn(async move {
             sleep(FUNCTION_TIMEOUT - MAIL_TIMEOUT - MARK_ROOM).await;
-            trigger.request();
+            trigger.cancel();
         });
         let ids: Vec<String> = batch.iter().map(|(id, ..)| id.to_string()).collect();
         let bodies: Vec<_> = ids.iter().zip(&batch).map(|(id, (_, _, body))| (id.as_str(), &**body)).collect();

@@ -8,10 +8,10 @@ use stockline_alerter::{Alerter, MIN_LEASE};
 use stockline_aws::dynamodb::{DynamoOptions, DynamoStore};
 use stockline_core::domain::{FoldLimits, LocationSettings, Rules};
 use stockline_core::ports::{Clock, Locations};
-use stockline_service::Shutdown;
 use stockline_worker::{Adapters, Config};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 
 use super::auditor;
 use super::connection::{SimWire, TABLE};
@@ -261,7 +261,8 @@ impl Installation {
             let (topic, alerts) = (self.topic.clone(), self.alerts.clone());
             let alerts = Arc::new(TopicClient { process: process.clone(), topic, queue: alerts });
             let clock: Arc<dyn Clock> = Arc::new(SkewedClock { world: self.world.clone(), skew_ms: skew });
-            let (trigger, shutdown) = Shutdown::new();
+            let shutdown = CancellationToken::new();
+            let trigger = shutdown.clone();
             let mut task = JoinSet::new();
             let adapters = Adapters { queue, store, alerts, clock };
             let judge = judge(self.world.tamper);
@@ -273,7 +274,7 @@ impl Installation {
                 () = sleep_until(deploy.unwrap_or_else(Instant::now)), if deploy.is_some() => {
                     deploys.pop();
                     self.world.note(|| format!("{} is stopped", process.name));
-                    trigger.request();
+                    trigger.cancel();
                     // It may hang if its process has died meanwhile.
                     let _ = timeout(Duration::from_secs(120), task.join_next()).await;
                 }

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use stockline_alerter::{Alerter, Config, function};
 use stockline_core::domain::Alert;
 use stockline_core::ports::{AlertPublisher as _, Clock, CommandReceiver as _, Delivery, FixedClock, Handle};
-use stockline_service::Shutdown;
 use stockline_sqlite::{
     DataFolder, OpenOptions, QueueOptions, SqliteAlertQueue, SqliteQueue, SqliteStore, StoreOptions,
 };
@@ -21,6 +20,7 @@ use crate::contract::store::homes::Table as DynamoTable;
 use crate::contract::store::{Ports, at};
 use crate::faulty::{FaultyAlerter, FaultyWire, Outbox, Plan, Point};
 use stockline_core::testing::MemoryQueue;
+use tokio_util::sync::CancellationToken;
 
 /// The standalone home: store and alert queue in a folder; a process's death is a restart of both.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Home for Folder {
     }
 
     async fn run(&self, ports: FaultyAlerter, config: Config, clock: Arc<dyn Clock>, _work: Work) {
-        let (_never, shutdown) = Shutdown::new();
+        let shutdown = CancellationToken::new();
         let queue = Arc::new(ports.clone());
         stockline_alerter::run(config, adapters(ports, clock), queue, shutdown).await;
     }

@@ -13,9 +13,10 @@ use stockline_core::domain::{
     Queued, Rules, ShortagePolicy, Status, encode_message,
 };
 use stockline_core::ports::{Clock, CommandReceiver, CommandSender, Pack, Queries, QueueDepth};
-use stockline_service::{Shutdown, SystemClock};
+use stockline_service::SystemClock;
 use stockline_sqlite::{OpenOptions, QueueOptions, SqliteQueue, SqliteStore, StoreOptions};
 use stockline_tests::powerloss;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const ITEMS: usize = 4;
@@ -35,7 +36,7 @@ fn open(folder: &Path, options: &OpenOptions) -> Home {
 }
 
 /// Starts a worker on it; ends when the trigger is dropped.
-fn work(home: &Home, shutdown: Shutdown) -> tokio::task::JoinHandle<()> {
+fn work(home: &Home, shutdown: CancellationToken) -> tokio::task::JoinHandle<()> {
     let config = stockline_worker::Config {
         permits: 2,
         receivers: 1,
@@ -112,7 +113,8 @@ fn sale(item_id: &ItemId) -> Queued {
 async fn lost_in_a_cut(seed: u64, options: OpenOptions) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let home = open(folder.path(), &options);
-    let (trigger, shutdown) = Shutdown::new();
+    let shutdown = CancellationToken::new();
+    let trigger = shutdown.clone();
     let worker = work(&home, shutdown);
     let mut accepted: Vec<CommandKey> = Vec::new();
     let cut_after = 5 + (seed as usize * 7) % (PACKS - 10);
@@ -137,7 +139,8 @@ async fn lost_in_a_cut(seed: u64, options: OpenOptions) -> usize {
 
     // The machine starts again: whatever is queued is worked off, then every accepted command must be applied.
     let home = open(folder.path(), &OpenOptions::default());
-    let (trigger, shutdown) = Shutdown::new();
+    let shutdown = CancellationToken::new();
+    let trigger = shutdown.clone();
     let worker = work(&home, shutdown);
     let empty = |depth: QueueDepth| depth.visible == 0 && depth.in_flight == 0;
     tokio::time::timeout(Duration::from_secs(60), async {

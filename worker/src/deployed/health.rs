@@ -6,13 +6,13 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use stockline_service::Shutdown;
 use stockline_worker::{Condition, Health};
+use tokio_util::sync::CancellationToken;
 
 /// Returns the routes `/healthz`, which answers while the process lives, and `/readyz`, which says whether it can work.
-pub(crate) fn router(health: Arc<Health>, shutdown: Shutdown) -> Router {
+pub(crate) fn router(health: Arc<Health>, shutdown: CancellationToken) -> Router {
     let ready = move || {
-        let answer = readiness(health.condition(), shutdown.is_requested());
+        let answer = readiness(health.condition(), shutdown.is_cancelled());
         async move { answer }
     };
     Router::new().route("/healthz", get(|| async { "alive\n" })).route("/readyz", get(ready))

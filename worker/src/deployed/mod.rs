@@ -9,9 +9,10 @@ use stockline_aws::deployed::{self, StartChecks};
 use stockline_aws::{Clients, DynamoOptions, DynamoStore, SnsPublisher, SqsOptions, SqsQueue, StartError};
 use stockline_core::domain::FoldLimits;
 use stockline_core::ports::Clock;
-use stockline_service::{EmfEmitter, Shutdown, SystemClock, Variable, install_metrics_and_emf, on_termination};
+use stockline_service::{EmfEmitter, SystemClock, Variable, install_metrics_and_emf, on_termination};
 use stockline_worker::{Adapters, Config, Health};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 mod cli;
 mod health;
@@ -65,13 +66,15 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         signal = &mut signal => return signal?.context("can't listen for signals"),
     };
     let health = Arc::new(Health::default());
-    let (trigger, shutdown) = Shutdown::new();
+    let shutdown = CancellationToken::new();
+    let trigger = shutdown.clone();
     serve(settings.health_listen, "STOCKLINE_HEALTH_LISTEN", health::router(health.clone(), shutdown.clone())).await?;
     if let Some(address) = settings.metrics_listen {
         let metrics = metrics.0.clone();
         serve(address, "STOCKLINE_METRICS_LISTEN", health::metrics(move || metrics.render())).await?;
     }
-    let (stop_emitter, emitter_stops) = Shutdown::new();
+    let emitter_stops = CancellationToken::new();
+    let stop_emitter = emitter_stops.clone();
     let emitter = tokio::spawn(EmfEmitter::new("worker", metrics).run(emitter_stops));
     let Connected { store, queue, alerts, clock } = connected;
     let adapters = Adapters { queue, store, alerts, clock };
@@ -82,11 +85,11 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         signal = signal => {
             signal?.context("can't listen for signals")?;
             tracing::info!("stopping");
-            trigger.request();
+            trigger.cancel();
             working.await
         }
     };
-    stop_emitter.request();
+    stop_emitter.cancel();
     emitter.await?;
     ended.context("the worker stopped by itself")?;
     tracing::info!("stopped; all messages in flight are settled or returned");

@@ -12,8 +12,9 @@ use stockline_core::ports::{
     FixedClock, Handle, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter, LevelWithItem, Locations, Movement,
     MovementFilter, Page, Queries, QueueDepth, QueueError, Store, StoreError,
 };
-use stockline_service::{Shutdown, ShutdownTrigger};
+
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Plan, Point, SimQueue, SimStore};
@@ -46,7 +47,7 @@ struct Faulty {
 /// A running worker.
 pub(crate) struct Runner {
     pub(crate) health: Arc<Health>,
-    pub(crate) shutdown: ShutdownTrigger,
+    pub(crate) shutdown: CancellationToken,
     pub(crate) task: JoinHandle<()>,
 }
 
@@ -132,7 +133,8 @@ impl World {
             worker.judge = crate::tests::explosive;
             worker.decode = crate::tests::explosive_decoder;
         }
-        let (trigger, shutdown) = Shutdown::new();
+        let shutdown = CancellationToken::new();
+        let trigger = shutdown.clone();
         let task = tokio::spawn(receivers::run(Arc::new(worker), shutdown));
         Runner { health, shutdown: trigger, task }
     }
@@ -203,7 +205,7 @@ impl World {
 impl Runner {
     /// Stops it as SIGTERM does.
     pub(crate) async fn stop(self) {
-        self.shutdown.request();
+        self.shutdown.cancel();
         tokio::time::timeout(FOREVER, self.task).await.expect("the worker stops").unwrap();
     }
 

@@ -68,7 +68,7 @@ async fn messages_that_arrive_during_shutdown_are_returned_at_once() {
     let world = World::new();
     let runner = world.start(&Arc::new(Plan::default()));
     tokio::time::sleep(Duration::from_millis(100)).await;
-    runner.shutdown.request();
+    runner.shutdown.cancel();
     stocked(&world, "cola");
     runner.stop().await;
     assert_eq!(world.queue.left(), [1]);
@@ -83,7 +83,7 @@ async fn a_round_in_progress_is_finished_during_the_drain() {
     let plan = Arc::new(Plan::with(&[(Point::Commit, 1, Kind::PauseBefore)]));
     let runner = world.start(&plan);
     plan.stopped.notified().await;
-    runner.shutdown.request();
+    runner.shutdown.cancel();
     tokio::time::sleep(Duration::from_secs(3)).await;
     plan.resume.notify_one();
     runner.stop().await;
@@ -137,7 +137,7 @@ async fn a_worker_whose_leases_have_expired_begins_no_further_attempt() {
     let slow = world.start(&plan);
     plan.stopped.notified().await;
     tokio::time::sleep(Duration::from_secs(31)).await;
-    slow.shutdown.request();
+    slow.shutdown.cancel();
     plan.resume.notify_one();
     slow.stop().await;
     assert_eq!((plan.calls(Point::Load), plan.calls(Point::Commit)), (1, 1));
