@@ -14,8 +14,8 @@ struct Memory;
 impl Home for Memory {
     async fn open(&self, visibility: Duration, max_receives: u32) -> Queue {
         let queue = Arc::new(MemoryQueue::new(visibility).with_max_receives(max_receives));
-        let manners = Capabilities { refuses_expired: true, remembers_attempts: true };
-        Queue { sender: queue.clone(), receiver: queue, manners }
+        let capabilities = Capabilities { refuses_expired: true, remembers_attempts: true };
+        Queue { sender: queue.clone(), receiver: queue, capabilities }
     }
 }
 

@@ -18,8 +18,8 @@ impl Home for Folder {
             QueueOptions { visibility_timeout: visibility, max_receive_count: max_receives, ..QueueOptions::default() };
         let folder = DataFolder::open(self.0.path()).unwrap();
         let queue = Arc::new(SqliteQueue::open(&folder, options, Arc::new(SystemClock)).unwrap());
-        let manners = Capabilities { refuses_expired: true, remembers_attempts: true };
-        Queue { sender: queue.clone(), receiver: queue, manners }
+        let capabilities = Capabilities { refuses_expired: true, remembers_attempts: true };
+        Queue { sender: queue.clone(), receiver: queue, capabilities }
     }
 }
 

@@ -20,15 +20,15 @@ struct Sqs(&'static Ministack);
 #[async_trait]
 impl Home for Sqs {
     async fn open(&self, visibility: Duration, max_receives: u32) -> Queue {
-        let clients = clients(&self.0);
+        let clients = clients(self.0);
         let (url, dlq_url) = create_command_queues(&clients, max_receives).await;
         // Every receive looks at the dead letter queue first.
         let options = SqsOptions { visibility_timeout: visibility, dlq_interval: Duration::ZERO };
         let queue = Arc::new(SqsQueue::new(clients.sqs, url, Some(dlq_url), options));
         queue.check().await.unwrap();
         // Both are SQS's; the stand-in lacks them.
-        let manners = Capabilities { refuses_expired: false, remembers_attempts: false };
-        Queue { sender: queue.clone(), receiver: queue, manners }
+        let capabilities = Capabilities { refuses_expired: false, remembers_attempts: false };
+        Queue { sender: queue.clone(), receiver: queue, capabilities }
     }
 }
 

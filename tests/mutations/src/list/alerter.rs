@@ -9,7 +9,7 @@ const FILE: &str = "alerter/src/alerts.rs";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
-        name: "a-claim-is-taken-for-a-mail",
+        name: "a-claim-counts-as-a-mail",
         edits: &[edit(FILE, "Ok(Claimed::Held) => Err(RetryReason::Held),", "Ok(Claimed::Held) => Ok(()),")],
         suite: ALERTER,
         killed_by: "alerts::a_crash_between_claim_and_mail_delays_the_alert_until_the_lease_ends_and_loses_nothing",
@@ -25,7 +25,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "alerts::a_redelivered_alert_is_mailed_once",
     },
     Mutation {
-        name: "marked-as-sent-before-the-mail",
+        name: "an-alert-is-marked-as-sent-before-the-mail",
         edits: &[edit(
             FILE,
             "        self.deliveries.deliver(&mail, window).await?;",
@@ -37,7 +37,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "alerts::while_mail_is_down_alerts_are_redelivered_and_none_is_lost",
     },
     Mutation {
-        name: "a-mail-that-failed-counts-as-sent",
+        name: "a-failed-mail-counts-as-sent",
         edits: &[edit(
             FILE,
             "        self.deliveries.deliver(&mail, window).await?;",

@@ -38,7 +38,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "alert_tables::no_crossing_hides_inside_a_batch",
     },
     Mutation {
-        name: "a-fold-takes-its-commands-from-the-end",
+        name: "a-fold-judges-its-commands-in-reverse-order",
         edits: &[edit(
             FOLD,
             "    for slot in slots {\n        let id",
@@ -48,7 +48,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "properties::any_sequence_however_it_is_cut_ends_as_the_model_says",
     },
     Mutation {
-        name: "the-second-of-two-with-one-id-in-a-fold-counts-too",
+        name: "a-repeated-id-in-one-fold-counts-twice",
         edits: &[
             edit(
                 FOLD,
@@ -65,7 +65,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "properties::any_sequence_however_it_is_cut_ends_as_the_model_says",
     },
     Mutation {
-        name: "a-stored-outcome-decides-nothing",
+        name: "a-stored-outcome-is-ignored",
         edits: &[edit(
             FOLD,
             "let earlier = draft.record(id).or_else(|| decided.get(&id));",
@@ -75,7 +75,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "movement_tables::the_same_id_counts_once_wherever_it_comes_again",
     },
     Mutation {
-        name: "a-chunk-leaves-out-the-first-entry-of-the-tail",
+        name: "a-chunk-loses-the-first-entry-of-the-tail",
         edits: &[edit(
             DRAFT,
             "entries: std::mem::take(&mut level.tail) });",
@@ -85,7 +85,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "properties::any_sequence_however_it_is_cut_ends_as_the_model_says",
     },
     Mutation {
-        name: "a-chunk-leaves-its-last-entry-in-the-tail-too",
+        name: "a-chunk-leaves-its-last-entry-in-the-tail",
         edits: &[edit(
             DRAFT,
             "commit.chunks.push(Chunk { location_id, entries: std::mem::take(&mut level.tail) });",
@@ -96,13 +96,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "properties::any_sequence_however_it_is_cut_ends_as_the_model_says",
     },
     Mutation {
-        name: "an-alert-id-is-used-again",
+        name: "alert-ids-are-reused",
         edits: &[edit(LEVEL, "self.alert_no += 1;", "self.alert_no = 1;")],
         suite: DOMAIN,
         killed_by: "alert_tables::alert_numbers_count_up_without_the_ledger_moving",
     },
     Mutation {
-        name: "alert-ids-come-from-the-ledgers-seq",
+        name: "alert-ids-use-the-ledgers-seq",
         edits: &[edit(LEVEL, "self.alert_no += 1;", "self.alert_no = self.seq;")],
         suite: DOMAIN,
         killed_by: "alert_tables::alert_numbers_count_up_without_the_ledger_moving",
@@ -114,7 +114,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "alert_tables::a_worsening_alerts_once_per_kind_and_episode",
     },
     Mutation {
-        name: "each-kind-alerts-again-and-again-in-an-episode",
+        name: "a-kind-alerts-repeatedly-in-an-episode",
         edits: &[edit(LEVEL, "self.alerted |= kind.bit();", "")],
         suite: DOMAIN,
         killed_by: "alert_tables::a_worsening_alerts_once_per_kind_and_episode",
@@ -136,7 +136,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "catalogue_tables::a_default_threshold_ends_its_fold_and_only_a_change_does",
     },
     Mutation {
-        name: "a-threshold-of-a-location-does-not-judge-the-level",
+        name: "a-location-threshold-does-not-judge-the-level",
         edits: &[edit(
             CATALOGUE,
             "let alerts = draft.level.judge(item, raised_at, queued.command.command_id).into_iter().collect();",
@@ -146,13 +146,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "alert_tables::setting_a_threshold_judges_the_level_anew",
     },
     Mutation {
-        name: "nothing-is-late",
+        name: "no-movement-is-late",
         edits: &[edit(MOVEMENTS, "let late = at.explicit\n", "let late = false && at.explicit\n")],
         suite: DOMAIN,
         killed_by: "time_tables::what_the_last_count_saw_is_late_and_moves_nothing",
     },
     Mutation {
-        name: "what-occurred-at-the-moment-of-a-count-is-not-late",
+        name: "a-movement-at-the-moment-of-a-count-is-not-late",
         edits: &[edit(
             MOVEMENTS,
             "Change::By(_) => at.occurred_at <= counted_at,",
@@ -162,13 +162,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "time_tables::what_the_last_count_saw_is_late_and_moves_nothing",
     },
     Mutation {
-        name: "what-does-not-say-when-it-occurred-can-be-late",
+        name: "a-movement-without-its-own-time-can-be-late",
         edits: &[edit(MOVEMENTS, "let late = at.explicit\n        && level", "let late = level")],
         suite: DOMAIN,
         killed_by: "time_tables::what_the_last_count_saw_is_late_and_moves_nothing",
     },
     Mutation {
-        name: "a-resubmission-grows-older-while-it-is-not-corrected",
+        name: "the-fold-judges-a-resubmission-by-its-own-acceptance",
         edits: &[edit(
             "common/core/src/domain/occurrence.rs",
             "queued.first_accepted_at.unwrap_or(queued.accepted_at)",
@@ -178,7 +178,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "protocol_tables::however_late_a_refused_command_is_corrected_its_age_is_judged_by_when_it_first_came",
     },
     Mutation {
-        name: "a-late-count-undoes-what-occurred-after-it",
+        name: "a-late-count-undoes-later-movements",
         edits: &[edit(
             MOVEMENTS,
             "try_fold(Quantity::ZERO, |sum, entry| sum.checked_add(entry.delta))",
@@ -194,19 +194,19 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "time_tables::the_clock_of_the_client_is_corrected_by_when_it_sent",
     },
     Mutation {
-        name: "the-clients-clock-is-corrected-the-wrong-way",
+        name: "the-clients-clock-is-corrected-in-the-wrong-direction",
         edits: &[edit(OCCURRENCE, "accepted_at.millis_since(sent_at)", "sent_at.millis_since(accepted_at)")],
         suite: DOMAIN,
         killed_by: "time_tables::the_clock_of_the_client_is_corrected_by_when_it_sent",
     },
     Mutation {
-        name: "a-time-ahead-is-not-clamped",
+        name: "a-future-time-is-not-clamped",
         edits: &[edit(OCCURRENCE, "occurred_at: corrected.min(accepted_at)", "occurred_at: corrected")],
         suite: DOMAIN,
         killed_by: "time_tables::the_clock_of_the_client_is_corrected_by_when_it_sent",
     },
     Mutation {
-        name: "recorded-at-runs-behind-the-entry-before",
+        name: "recorded-at-precedes-the-previous-entry",
         edits: &[edit(
             MOVEMENTS,
             "now.max(queued.accepted_at).max(draft.level.updated_at)",
@@ -238,7 +238,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "protocol_tables::a_record_decides_by_status_tries_and_finality",
     },
     Mutation {
-        name: "a-new-level-is-bound-to-no-threshold",
+        name: "a-new-level-is-not-bound-to-the-threshold",
         edits: &[edit(
             DRAFT,
             "if commit.item.is_none() && commit.levels.iter().any(|put| put.loaded_version.is_none()) {",
@@ -248,7 +248,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "protocol_tables::a_new_level_is_bound_to_the_threshold_that_it_was_judged_by",
     },
     Mutation {
-        name: "a-barcode-of-another-item-is-taken",
+        name: "another-items-barcode-is-accepted",
         edits: &[edit(CATALOGUE, "self.check_barcodes(&catalogue.barcodes)?;", "")],
         suite: DOMAIN,
         killed_by: "catalogue_tables::ids_that_differ_only_in_case_are_one_and_barcodes_move_between_items",

@@ -35,7 +35,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "auth::rights::tests::every_role_may_submit_what_the_table_says_and_only_where_it_is_bound",
     },
     Mutation {
-        name: "a-token-of-any-client-is-good",
+        name: "a-token-of-any-client-is-accepted",
         edits: &[edit(
             TOKEN,
             "if !self.client_id.as_ref().is_some_and(|id| expected.client_ids.contains(id)) {",
@@ -45,7 +45,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "auth::tests::attacks::claims_that_do_not_fit_are_refused_by_name",
     },
     Mutation {
-        name: "a-token-of-any-issuer-is-good",
+        name: "a-token-of-any-issuer-is-accepted",
         edits: &[edit(
             TOKEN,
             "if self.iss.as_deref() != Some(&expected.issuer) {",
@@ -55,7 +55,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "auth::tests::attacks::claims_that_do_not_fit_are_refused_by_name",
     },
     Mutation {
-        name: "an-id-token-is-taken-for-an-access-token",
+        name: "an-id-token-is-accepted-as-an-access-token",
         edits: &[edit(
             TOKEN,
             "if self.token_use.as_deref() != Some(\"access\") {",
@@ -65,13 +65,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "auth::tests::attacks::claims_that_do_not_fit_are_refused_by_name",
     },
     Mutation {
-        name: "an-expired-token-is-good",
+        name: "an-expired-token-is-accepted",
         edits: &[edit(TOKEN, "if now > usable_until(exp) {", "if now > usable_until(exp) && false {")],
         suite: LIBRARY,
         killed_by: "auth::tests::attacks::claims_that_do_not_fit_are_refused_by_name",
     },
     Mutation {
-        name: "a-pack-that-failed-counts-as-queued",
+        name: "a-failed-pack-counts-as-queued",
         edits: &[edit(
             ACTOR,
             "                    let failed = self.not_acknowledged(item, now);",
@@ -81,7 +81,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "packer::tests::when_a_line_fails_the_later_ones_of_its_item_in_the_request_fail_unsent",
     },
     Mutation {
-        name: "a-pack-sent-again-has-another-id",
+        name: "a-resent-pack-has-a-new-id",
         edits: &[edit(
             ACTOR,
             "            return Some(unacknowledged.pack.clone());",
@@ -91,7 +91,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "packer::tests::an_ambiguous_pack_goes_again_under_its_id_before_anything_later_of_its_item",
     },
     Mutation {
-        name: "after-a-failed-line-the-later-ones-of-its-item-are-sent",
+        name: "lines-after-a-failed-line-of-their-item-are-sent",
         edits: &[edit(
             ACTOR,
             "backlog.remove(|entry| failed.contains(&entry.of.request));",
@@ -121,7 +121,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "status::without_a_receipt_an_unknown_id_is_404_and_says_that_sending_again_is_safe",
     },
     Mutation {
-        name: "what-was-lost-is-queued-for-ever",
+        name: "a-lost-command-is-queued-for-ever",
         edits: &[edit(
             RECEIPT,
             "self.clock.now().millis_since(receipt.accepted_at) > self.retention_ms =>",
@@ -131,7 +131,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "status::a_receipt_older_than_the_retention_without_an_outcome_is_410",
     },
     Mutation {
-        name: "a-resubmission-that-came-too-late-is-sent-again",
+        name: "a-late-resubmission-is-sent-again",
         edits: &[edit(
             RESUBMIT,
             "if mark.is_some_and(|by| by.item_id == it.item_id && by.command_id == it.command_id) {",
@@ -141,7 +141,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "resubmit::of_two_resubmissions_at_once_the_later_one_is_not_sent_again",
     },
     Mutation {
-        name: "a-resubmission-that-was-set-aside-is-sent-again",
+        name: "a-set-aside-resubmission-is-sent-again",
         edits: &[edit(
             RESUBMIT,
             "if let Some(old) = &record.resubmits {",
@@ -177,7 +177,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "body_budget::tests::large_bodies_fit_into_the_budget_or_wait",
     },
     Mutation {
-        name: "slow-large-bodies-take-all-room",
+        name: "slow-large-bodies-take-the-whole-budget",
         edits: &[edit(BODY_BUDGET, "slow_large: Semaphore::new(large / 2)", "slow_large: Semaphore::new(large)")],
         suite: API,
         killed_by: "limits::slow_large_bodies_leave_room_for_others",
@@ -193,13 +193,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "server::tests::silent_handshakes_are_cut_off_when_all_connections_are_taken",
     },
     Mutation {
-        name: "the-age-of-a-resubmission-is-judged-by-its-own-acceptance",
+        name: "the-ingress-dates-a-resubmission-by-its-own-acceptance",
         edits: &[edit("ingress/src/accept.rs", "replaced.map(Record::first_accepted_at)", "None")],
         suite: API,
         killed_by: "resubmit::a_refused_sale_can_be_corrected_more_than_a_month_later_and_again",
     },
     Mutation {
-        name: "the-age-of-a-resubmission-is-judged-by-the-one-before",
+        name: "the-ingress-dates-a-resubmission-by-the-previous-acceptance",
         edits: &[edit(
             "common/core/src/domain/outcome.rs",
             "self.first_accepted_at.unwrap_or(self.outcome.accepted_at)",
@@ -209,7 +209,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "resubmit::a_refused_sale_can_be_corrected_more_than_a_month_later_and_again",
     },
     Mutation {
-        name: "what-blocks-a-discarded-resubmission-is-not-looked-at",
+        name: "the-block-of-a-discarded-resubmission-is-not-checked",
         edits: &[edit(RESUBMIT, "was_not_set_aside(&app, &command).await?;", "let _ = was_not_set_aside;")],
         suite: API,
         killed_by: "resubmit::a_resubmission_that_was_set_aside_is_retried_and_not_resubmitted",

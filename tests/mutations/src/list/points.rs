@@ -25,13 +25,13 @@ const MARKED_BEFORE: &str = "        let early: Vec<&Alert> = alerts.iter().map(
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
-        name: "at-every-point-acknowledged-before-the-commit",
+        name: "crash-points-messages-are-acknowledged-before-the-commit",
         edits: &[edit("worker/src/round.rs", COMMITTED, ACKNOWLEDGED_BEFORE)],
         suite: POINTS,
         killed_by: WORKER_ON_SQLITE,
     },
     Mutation {
-        name: "at-every-point-alerts-of-duplicates-forgotten",
+        name: "crash-points-alerts-of-duplicates-are-forgotten",
         edits: &[edit(
             "worker/src/step.rs",
             "                self.alerts.extend(alerts);",
@@ -41,7 +41,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: WORKER_ON_SQLITE,
     },
     Mutation {
-        name: "at-every-point-ids-put-under-no-condition",
+        name: "crash-points-ids-are-put-without-a-condition",
         edits: &[edit(
             "common/sqlite/src/stock/commit.rs",
             "Some((_, stored)) if stored.decides(record.retry) => decided.push(stored),",
@@ -51,7 +51,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: WORKER_ON_SQLITE,
     },
     Mutation {
-        name: "at-every-point-a-claim-taken-for-a-mail",
+        name: "crash-points-a-claim-counts-as-a-mail",
         edits: &[edit(
             "alerter/src/alerts.rs",
             "Ok(Claimed::Held) => Err(RetryReason::Held),",
@@ -61,13 +61,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: ALERTS_ON_SQLITE,
     },
     Mutation {
-        name: "at-every-point-marked-before-the-mail",
+        name: "crash-points-an-alert-is-marked-before-the-mail",
         edits: &[edit("alerter/src/alerts.rs", MAILED, MARKED_BEFORE)],
         suite: POINTS,
         killed_by: ALERTS_ON_SQLITE,
     },
     Mutation {
-        name: "at-every-point-a-sent-alert-mailed-again",
+        name: "crash-points-a-sent-alert-is-mailed-again",
         edits: &[edit(
             "alerter/src/alerts.rs",
             "                Ok(Claimed::Ours) => {",
@@ -77,13 +77,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: ALERTS_ON_SQLITE,
     },
     Mutation {
-        name: "at-every-call-of-dynamodb-acknowledged-before-the-commit",
+        name: "crash-points-on-dynamodb-messages-are-acknowledged-before-the-commit",
         edits: &[edit("worker/src/round.rs", COMMITTED, ACKNOWLEDGED_BEFORE)],
         suite: POINTS,
         killed_by: WORKER_ON_DYNAMODB,
     },
     Mutation {
-        name: "at-every-call-of-dynamodb-ids-put-under-no-condition",
+        name: "crash-points-on-dynamodb-ids-are-put-without-a-condition",
         edits: &[edit(
             "common/aws/src/dynamodb/commit.rs",
             "\"attribute_not_exists(#pk) OR #dead < :retry\"",
@@ -93,7 +93,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: WORKER_ON_DYNAMODB,
     },
     Mutation {
-        name: "at-every-call-of-dynamodb-marked-before-the-mail",
+        name: "crash-points-on-dynamodb-an-alert-is-marked-before-the-mail",
         edits: &[edit("alerter/src/alerts.rs", MAILED, MARKED_BEFORE)],
         suite: POINTS,
         killed_by: ALERTS_ON_DYNAMODB,

@@ -18,7 +18,7 @@ const LOAD: &str = "common/aws/src/dynamodb/load.rs";
 
 pub(super) const DYNAMODB: &[Mutation] = &[
     Mutation {
-        name: "dynamodb-ids-are-put-under-no-condition",
+        name: "dynamodb-ids-are-put-without-a-condition",
         edits: &[edit(
             COMMIT,
             "\"attribute_not_exists(#pk) OR #dead < :retry\"",
@@ -28,7 +28,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "store_dynamodb::a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did",
     },
     Mutation {
-        name: "dynamodb-a-version-is-put-over-any-other",
+        name: "dynamodb-a-level-is-put-over-any-version",
         edits: &[edit(COMMIT, "\"#version = :version\"", "\"#version = :version OR attribute_exists(#version)\"")],
         suite: CONTRACT,
         killed_by: "store_dynamodb::a_stale_level_or_item_is_a_conflict",
@@ -50,7 +50,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "store_dynamodb::a_level_is_rejudged_once_and_only_by_the_threshold_that_holds",
     },
     Mutation {
-        name: "dynamodb-a-claim-of-another-is-taken",
+        name: "dynamodb-another-items-claim-is-taken",
         edits: &[edit(
             COMMIT,
             "\"attribute_not_exists(#pk) OR #item_id = :me\"",
@@ -70,7 +70,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "dynamodb::tests::commits::a_chunk_is_never_overwritten",
     },
     Mutation {
-        name: "dynamodb-a-failed-id-is-a-conflict-and-not-a-duplicate",
+        name: "dynamodb-a-duplicate-counts-as-a-conflict",
         edits: &[edit(
             CANCEL,
             "if stored.decides(*retry) { decided.push(stored) } else { conflict = true }",
@@ -80,7 +80,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "store_dynamodb::a_duplicate_is_named_whatever_else_failed_and_nothing_is_written",
     },
     Mutation {
-        name: "dynamodb-a-conflict-of-transactions-is-an-outcome",
+        name: "dynamodb-a-transaction-conflict-counts-as-an-outcome",
         edits: &[edit(
             CANCEL,
             "Some(code) => transient = Some(describe(code, reason)),",
@@ -90,7 +90,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "dynamodb::tests::answers::a_transaction_with_a_conflict_may_pass_and_no_answer_is_taken_for_an_outcome",
     },
     Mutation {
-        name: "dynamodb-unprocessed-keys-are-taken-for-absent",
+        name: "dynamodb-unprocessed-keys-count-as-absent",
         edits: &[edit(
             CALL,
             "waiting = left.map(|left| left.keys).unwrap_or_default();",
@@ -100,13 +100,13 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "dynamodb::tests::answers::what_was_left_unprocessed_is_asked_for_again_until_it_comes",
     },
     Mutation {
-        name: "dynamodb-keys-that-stay-unprocessed-are-absent",
+        name: "dynamodb-keys-still-unprocessed-after-retries-count-as-absent",
         edits: &[edit(CALL, "                    found.failed.extend(left);", "                    drop(left);")],
         suite: AWS_CRATE,
         killed_by: "dynamodb::tests::answers::a_key_that_stays_unprocessed_fails_alone",
     },
     Mutation {
-        name: "sqlite-a-claim-of-a-process-that-ended-is-waited-for",
+        name: "sqlite-the-claim-of-an-ended-process-still-holds",
         edits: &[edit(
             "common/sqlite/src/stock/alert_book.rs",
             "lease_until > now.as_millis() && self.0.contains_key(name) => Claimed::Held,",
@@ -116,7 +116,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "stock::tests::alerts::a_claim_of_an_ended_process_blocks_nobody",
     },
     Mutation {
-        name: "sqlite-sends-run-ahead-of-what-is-worked-off",
+        name: "sqlite-sends-run-ahead-of-the-worker",
         edits: &[edit(
             PACE,
             "if !worker_runs || waiting + state.sending <= free {",
@@ -126,7 +126,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "queue_db::tests::once_many_messages_wait_a_send_is_delayed_until_acknowledgements_earn_it",
     },
     Mutation {
-        name: "dynamodb-the-write-path-reads-what-may-be-old",
+        name: "dynamodb-the-write-path-accepts-stale-reads",
         edits: &[edit(
             LOAD,
             "future::join(self.get_many(named, true), side_by_side(whole)).await;",
@@ -136,7 +136,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "dynamodb::tests::answers::the_levels_are_read_before_the_item_and_all_of_it_consistently",
     },
     Mutation {
-        name: "sqs-an-entry-that-failed-counts-as-sent",
+        name: "sqs-a-failed-entry-counts-as-sent",
         edits: &[edit(
             "common/aws/src/sqs/entries.rs",
             "(entry.id(), Err(queue_error(entry.code(), entry.message().unwrap_or_default())))",
@@ -146,7 +146,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "sqs::entries::tests::each_entry_has_its_own_result_and_an_unnamed_entry_has_failed",
     },
     Mutation {
-        name: "an-entry-that-the-answer-does-not-name-counts-as-done",
+        name: "an-entry-missing-from-the-answer-counts-as-done",
         edits: &[edit(
             "common/aws/src/batch.rs",
             "let mut results = vec![Err(unnamed); count];",
@@ -156,7 +156,7 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "batch::tests::an_entry_that_the_answer_does_not_name_has_failed",
     },
     Mutation {
-        name: "a-receipt-of-any-key-is-good",
+        name: "a-receipt-of-any-key-is-accepted",
         edits: &[edit(
             "common/core/src/domain/receipt.rs",
             "verify_truncated_left(tag).is_ok());",
@@ -175,7 +175,7 @@ const MESSAGES: &str = "common/sqlite/src/queue_db/messages.rs";
 
 pub(super) const SQLITE: &[Mutation] = &[
     Mutation {
-        name: "sqlite-ids-are-put-under-no-condition",
+        name: "sqlite-ids-are-put-without-a-condition",
         edits: &[edit(
             SQLITE_COMMIT,
             "Some((_, stored)) if stored.decides(record.retry) => decided.push(stored),",
@@ -215,7 +215,7 @@ pub(super) const SQLITE: &[Mutation] = &[
         killed_by: "store_sqlite::a_level_is_rejudged_once_and_only_by_the_threshold_that_holds",
     },
     Mutation {
-        name: "sqlite-a-claim-of-another-is-taken",
+        name: "sqlite-another-items-claim-is-taken",
         edits: &[edit(SQLITE_COMMIT, "(holder, _) => holder == mine,", "(holder, _) => holder == mine || true,")],
         suite: CONTRACT,
         killed_by: "store_sqlite::a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine",
@@ -245,7 +245,7 @@ pub(super) const SQLITE: &[Mutation] = &[
         killed_by: "queue_db::tests::an_expired_handle_neither_acknowledges_nor_extends",
     },
     Mutation {
-        name: "sqlite-what-is-accepted-is-not-synced",
+        name: "sqlite-accepted-commands-are-not-synced",
         edits: &[
             edit(
                 "common/sqlite/src/schema.rs",

@@ -19,7 +19,7 @@ const PUBLISH: &str = "        round.publish(&mut steps).await;
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
-        name: "acknowledged-before-the-commit",
+        name: "messages-are-acknowledged-before-the-commit",
         edits: &[edit(
             ROUND,
             COMMIT,
@@ -32,7 +32,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "tests::crashes::a_fault_at_any_step_ends_at_the_same_stock",
     },
     Mutation {
-        name: "acknowledged-before-the-alerts-are-out",
+        name: "messages-are-acknowledged-before-the-alerts-are-published",
         edits: &[edit(
             ROUND,
             PUBLISH,
@@ -49,7 +49,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "tests::rounds::an_alert_is_published_before_the_next_fold_and_before_any_acknowledgement",
     },
     Mutation {
-        name: "published-before-the-commit",
+        name: "alerts-are-published-before-the-commit",
         edits: &[
             edit(
                 ROUND,
@@ -72,7 +72,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "tests::crashes::two_workers_under_many_faults_keep_every_promise",
     },
     Mutation {
-        name: "published-before-the-levels-are-re-judged",
+        name: "alerts-are-published-before-the-levels-are-re-judged",
         edits: &[edit(
             ROUND,
             REJUDGE,
@@ -83,7 +83,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "tests::rounds::re_judging_finishes_from_its_marks_before_the_next_sale",
     },
     Mutation {
-        name: "judged-by-what-was-loaded-before-the-duplicates-were-met",
+        name: "a-retry-after-a-duplicate-uses-the-old-load",
         edits: &[
             edit(
                 ITEM_WORK,
@@ -129,13 +129,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "tests::rounds::re_judging_finishes_from_its_marks_before_the_next_sale",
     },
     Mutation {
-        name: "re-judging-is-not-finished-by-who-meets-the-change",
+        name: "a-duplicate-change-does-not-finish-the-re-judging",
         edits: &[edit(STEP, "self.rejudges.extend(record.rejudges().then_some(record.outcome.command_id));", "")],
         suite: WORKER,
         killed_by: "tests::rounds::re_judging_finishes_from_its_marks_before_the_next_sale",
     },
     Mutation {
-        name: "a-threshold-that-stands-already-re-judges",
+        name: "an-unchanged-threshold-re-judges",
         edits: &[edit(
             "common/core/src/domain/fold/decide.rs",
             "changed_default: queued.command.action.sets_default().then_some(applied.ends_fold),",
@@ -145,7 +145,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "tests::rounds::setting_an_unchanged_threshold_does_not_take_the_alert_of_the_change_after_it",
     },
     Mutation {
-        name: "a-change-that-an-earlier-version-recorded-judges-no-level",
+        name: "a-change-recorded-by-an-earlier-version-judges-no-level",
         edits: &[edit(
             "common/core/src/domain/outcome.rs",
             "self.changed_default.unwrap_or_else(sets_default)",
@@ -165,7 +165,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "tests::crashes::a_fault_at_any_step_ends_at_the_same_stock",
     },
     Mutation {
-        name: "after-a-failure-the-rest-of-the-group-goes-on",
+        name: "the-rest-of-a-group-continues-after-a-failure",
         edits: &[edit(
             ROUND,
             "            if !step.is_running() {\n                returned.extend(step.work.into_returned());\n                continue;\n            }",
@@ -195,7 +195,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "tests::receivers::long_work_keeps_its_messages",
     },
     Mutation {
-        name: "work-goes-on-though-visibility-has-run-out",
+        name: "work-continues-after-the-visibility-has-expired",
         edits: &[edit(
             LEASES,
             "        Instant::now() >= *self.expires_at.lock().unwrap_or_else(PoisonError::into_inner)",
@@ -205,13 +205,13 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "tests::receivers::a_worker_whose_leases_have_expired_begins_no_further_attempt",
     },
     Mutation {
-        name: "what-failed-comes-back-at-once",
+        name: "failed-messages-return-at-once",
         edits: &[edit(LEASES, "    pause.max(RETURN_PAUSE_FIRST / 2)", "    pause.mul_f64(0.0)")],
         suite: WORKER,
         killed_by: "tests::outages::messages_of_a_failed_item_are_never_delivered_again_at_once",
     },
     Mutation {
-        name: "a-retried-receive-has-another-attempt-id",
+        name: "a-retried-receive-uses-a-new-attempt-id",
         edits: &[edit(
             RECEIVERS,
             "worker.adapters.queue.receive(max, wait, attempt).await",
@@ -221,7 +221,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "tests::receivers::a_retried_receive_keeps_its_attempt_and_the_next_one_has_its_own",
     },
     Mutation {
-        name: "receiving-goes-on-in-an-outage",
+        name: "receiving-continues-in-an-outage",
         edits: &[edit(
             RECEIVERS,
             "        match self.worker.breaker.phase() {\n            Phase::Receiving => {",
@@ -231,7 +231,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "tests::outages::an_outage_stops_receiving_and_burns_no_receives",
     },
     Mutation {
-        name: "a-fold-that-panics-takes-its-neighbours-along",
+        name: "a-fold-that-panics-sets-its-neighbours-aside-too",
         edits: &[edit(
             ITEM_WORK,
             "        if self.undecided(self.settled..end) > 1 {\n            self.offer = Offer::Halving { end };\n            return true;\n        }",

@@ -20,13 +20,13 @@ pub async fn a_handle_of_an_earlier_delivery_neither_acknowledges_nor_extends(ho
     queue.assert_empty().await;
 }
 
-/// It waits for the next receiver. A stand-in that lets the late holder acknowledge it is told by its manners.
+/// It waits for the next receiver. A stand-in that lets the late holder acknowledge it is told by its capabilities.
 pub async fn a_handle_whose_time_has_run_out_neither_acknowledges_nor_extends(home: &impl Home) {
     let queue = home.open(SHORT, NEVER_SET_ASIDE).await;
     queue.send("a", [1]).await;
     let first = queue.receive_some(10).await;
     queue.until_depth(1, 0).await;
-    if queue.manners.refuses_expired {
+    if queue.capabilities.refuses_expired {
         assert!(queue.receiver.ack(&handles(&first)).await.iter().all(is_expired));
         assert!(queue.hold(&first, LONG).await.iter().all(is_expired));
     }
@@ -67,7 +67,7 @@ pub async fn an_extended_delivery_is_held_longer(home: &impl Home) {
 /// As after a lost answer: nothing is stranded until its time runs out.
 pub async fn a_receive_asked_again_under_its_attempt_answers_the_same(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
-    if !queue.manners.remembers_attempts {
+    if !queue.capabilities.remembers_attempts {
         return;
     }
     queue.send("a", 0..3).await;

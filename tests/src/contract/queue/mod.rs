@@ -39,7 +39,7 @@ pub struct Queue {
     /// What the worker has of it.
     pub receiver: Arc<dyn CommandReceiver>,
     /// How it differs from others.
-    pub manners: Capabilities,
+    pub capabilities: Capabilities,
 }
 
 /// Makes queues.
