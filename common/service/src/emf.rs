@@ -14,7 +14,7 @@ use metrics_util::registry::{AtomicStorage, Registry};
 use serde_json::{Map, Value, json};
 use stockline_core::domain::Timestamp;
 
-use crate::telemetry::buckets;
+use crate::buckets::{COUNT_BUCKETS, SECONDS_BUCKETS, buckets};
 
 /// The namespace of the metrics in CloudWatch.
 pub const NAMESPACE: &str = "Stockline";
@@ -23,7 +23,9 @@ pub const NAMESPACE: &str = "Stockline";
 const LINE_METRICS_MAX: usize = 100;
 
 /// The most values of one metric in a line, a limit of the format; a histogram has one for each bucket.
-pub(super) const METRIC_VALUES_MAX: usize = 100;
+const METRIC_VALUES_MAX: usize = 100;
+
+const _: () = assert!(SECONDS_BUCKETS.len() <= METRIC_VALUES_MAX && COUNT_BUCKETS.len() <= METRIC_VALUES_MAX);
 
 /// The dimension that names the program.
 const SERVICE: &str = "Service";
