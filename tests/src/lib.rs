@@ -5,6 +5,7 @@ pub mod aws;
 pub mod aws_queues;
 pub mod chaos;
 pub mod cognito;
+pub mod collector;
 pub mod contract;
 pub mod crash_points;
 pub mod dynoxide;

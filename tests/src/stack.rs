@@ -40,9 +40,10 @@ pub struct Stack {
 
 impl Stack {
     /// Deploys it with an alerter that a shell starts so: the program stays where it was built, and what is uploaded
-    /// starts it. `None` for tests that raise no alert: then the function does nothing but fail.
-    pub async fn deploy(server: &Ministack, alerter: Option<&str>) -> Self {
-        let code = server.zip("bootstrap", &format!("#!/bin/sh\n{}\n", alerter.unwrap_or("exec false"))).await;
+    /// starts it. With it comes the address of the collector of its spans. `None` for tests that raise no alert: then the function does nothing but fail.
+    pub async fn deploy(server: &Ministack, alerter: Option<(&str, &str)>) -> Self {
+        let (alerter, otlp_endpoint) = alerter.unwrap_or(("exec false", ""));
+        let code = server.zip("bootstrap", &format!("#!/bin/sh\n{}\n", alerter)).await;
         upload(server, CODE_BUCKET, ALERTER_KEY, code).await;
         let root = packaged(server).await;
 
@@ -57,6 +58,7 @@ impl Stack {
             ("AlertEmails", ALERT_EMAILS),
             ("MailConfigurationSet", MAIL_CONFIGURATION_SET),
             ("PasswordSignIn", "true"),
+            ("OtlpEndpoint", otlp_endpoint),
             ("VisibilityS", &STACK_VISIBILITY_S.to_string()),
         ];
         let outputs = create(server, STACK, &root, &parameters).await;

@@ -3,6 +3,7 @@ use std::process::Output;
 use super::Guard;
 use super::{Program, Programs, Valve};
 use crate::cognito;
+use crate::collector::Collector;
 use crate::flaky_network::FlakyNetwork;
 use crate::process::PATIENCE;
 use crate::stack::{self, STACK_VISIBILITY_S, Stack};
@@ -22,6 +23,8 @@ pub struct Installation {
     pub guard: Guard,
     /// The flaky network before that, where the test asked for one.
     pub network: Option<FlakyNetwork>,
+    /// The collector of the programs' spans.
+    pub collector: Collector,
     /// The way of ingress and workers to the store.
     pub store: Valve,
     /// The way of the workers to the alert topic.
@@ -72,7 +75,8 @@ impl Installation {
             programs.alerter().display(),
             stdout.display()
         );
-        let stack = Stack::deploy(&server, Some(&alerter)).await;
+        let collector = Collector::start();
+        let stack = Stack::deploy(&server, Some((&alerter, &collector.url))).await;
         guard.enforce(stack.roles());
         let store = Valve::to(&endpoint).await;
         let topic = Valve::to(&endpoint).await;
@@ -87,6 +91,7 @@ impl Installation {
             stack,
             guard,
             network,
+            collector,
             store,
             topic,
             api,
@@ -172,6 +177,7 @@ impl Installation {
             ("AWS_ENDPOINT_URL_DYNAMODB", self.store.url.clone()),
             ("AWS_ENDPOINT_URL_SNS", self.topic.url.clone()),
             ("STOCKLINE_ENV", "test".to_owned()),
+            ("STOCKLINE_OTLP_ENDPOINT", self.collector.url.clone()),
             ("STOCKLINE_TABLE", self.stack.output("Table").to_owned()),
             ("STOCKLINE_QUEUE_URL", self.stack.output("QueueUrl").to_owned()),
         ]);

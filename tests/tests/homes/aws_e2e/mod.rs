@@ -14,6 +14,7 @@ mod outages;
 mod people;
 mod privilege;
 mod promises;
+mod trace;
 
 /// The processes of an installation.
 struct Fleet {
@@ -57,6 +58,7 @@ async fn the_aws_home_keeps_its_promises() {
     timed("dead letters again", privilege::dead_letters_are_tried_again(&home)).await;
     timed("the schedule", privilege::the_schedule_is_understood(&home)).await;
     timed("P4", promises::p4_the_ledger_explains_the_stock(&home)).await;
+    timed("one trace", trace::one_trace_leads_from_the_request_to_the_mail(&home)).await;
     timed("a sale is refused", metrics::a_refused_sale_is_counted_by_who_lives(&home)).await;
     timed("a mail is refused", metrics::a_refused_mail_is_counted_as_such(&home)).await;
     timed("the fleet drains and ends", async {
