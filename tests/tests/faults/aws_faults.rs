@@ -68,7 +68,7 @@ async fn a_pack_that_is_refused_fails_alone_and_one_that_is_not_named_has_failed
     let results = queue(&script).send(packs(4)).await;
     assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
     assert_eq!(unavailable(&results[1]), "InternalError: try again");
-    assert!(unavailable(&results[3]).contains("did not answer"));
+    assert!(unavailable(&results[3]).contains("returned no result"));
     assert_eq!(script.count("SendMessageBatch"), 1, "the adapter repeats nothing");
 }
 
