@@ -60,7 +60,7 @@ async fn no_server_outlives_its_test_process() {
     let folder = tempfile::tempdir().unwrap();
     let told = folder.path().join("url");
     let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_process_that_ends_abruptly"])
+        .args(["--exact", "aws_stand_in::a_process_that_ends_abruptly"])
         .env("STOCKLINE_TEST_ABRUPT_END", &told)
         .output()
         .unwrap()
