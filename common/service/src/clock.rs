@@ -3,7 +3,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::Clock;
 
-/// The machine's clock.
+/// The clock of the machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

@@ -3,8 +3,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// `STOCKLINE_*` variables, read once. Everything that is asked for is remembered, so that what nobody asked for can
-/// be refused by name.
+/// Reads `STOCKLINE_*` variables, once. It remembers which were asked for, so that it can refuse the unknown ones by
+/// name.
 #[derive(Debug)]
 pub struct Env {
     values: BTreeMap<String, String>,
@@ -14,19 +14,19 @@ pub struct Env {
     faults: Vec<String>,
 }
 
-/// Every fault of the environment at once.
+/// All faults of the environment at once.
 #[derive(Debug, thiserror::Error)]
 #[error("the configuration has faults:\n  {}", faults.join("\n  "))]
 pub struct EnvError {
     faults: Vec<String>,
 }
 
-/// A variable: how it is read, and how `--help` tells of it.
+/// A variable and its line in `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variable {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// What it says, for people.
+    /// The meaning, for people.
     pub what: &'static str,
     absent: Absent,
 }
@@ -39,22 +39,22 @@ enum Absent {
 }
 
 impl Variable {
-    /// One that must be set.
+    /// Makes a variable that must be set.
     pub const fn required(name: &'static str, what: &'static str) -> Self {
         Self { name, what, absent: Absent::IsAFault }
     }
 
-    /// One that may be left out.
+    /// Makes a variable that may be absent.
     pub const fn optional(name: &'static str, what: &'static str) -> Self {
         Self { name, what, absent: Absent::IsNone }
     }
 
-    /// One that stands for `default` where it is left out.
+    /// Makes a variable with a default.
     pub const fn with_default(name: &'static str, default: &'static str, what: &'static str) -> Self {
         Self { name, what, absent: Absent::Means(default) }
     }
 
-    /// All of a program's as a list for its `--help`.
+    /// Returns the variables of a program as the list for its `--help`.
     pub fn describe(variables: &[Self]) -> String {
         let width = variables.iter().map(|variable| variable.name.len()).max().unwrap_or(0);
         let line = |variable: &Self| {
@@ -69,13 +69,13 @@ impl Variable {
     }
 }
 
-/// What every variable of ours begins with.
+/// The prefix of all our variables.
 const PREFIX: &str = "STOCKLINE_";
 
-/// What sends the AWS SDK to another address than AWS's, for all services or for one.
+/// The variables that send the AWS SDK to another address, for all services or for one.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL";
 
-/// What AWS Lambda sets for every function, and its runtime library needs.
+/// The variables that AWS Lambda sets for every function and that its runtime library needs.
 const LAMBDA: [&str; 4] = [
     "AWS_LAMBDA_RUNTIME_API",
     "AWS_LAMBDA_FUNCTION_NAME",
@@ -84,14 +84,14 @@ const LAMBDA: [&str; 4] = [
 ];
 
 impl Env {
-    /// The process's variables.
+    /// Takes the variables of the process.
     pub fn of_process() -> Self {
         #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
         Self::from_pairs(std::env::vars())
     }
 
-    /// From given pairs; of others than `STOCKLINE_*` it is only noted which put a stand-in in AWS's place, and
-    /// whether AWS Lambda runs this.
+    /// Takes the given pairs. Of variables with other prefixes it notes only whether they name a stand-in for AWS, and
+    /// whether AWS Lambda runs this program.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
         let (mut values, mut stand_ins, mut lambda) = (BTreeMap::new(), Vec::new(), Vec::new());
         for (name, value) in pairs {
@@ -107,12 +107,12 @@ impl Env {
         Self { values, stand_ins, lambda, asked: Vec::new(), faults: Vec::new() }
     }
 
-    /// The names of the set variables that send the AWS SDK to another address than AWS's.
+    /// Returns the names of the set variables that send the AWS SDK to another address.
     pub fn stand_ins(&self) -> &[String] {
         &self.stand_ins
     }
 
-    /// Remembers a fault where AWS Lambda does not run this.
+    /// Adds a fault if AWS Lambda does not run this program.
     pub fn require_lambda(&mut self) {
         let missing: Vec<_> = LAMBDA.into_iter().filter(|name| !self.lambda.contains(name)).collect();
         if !missing.is_empty() {
@@ -122,7 +122,7 @@ impl Env {
         }
     }
 
-    /// The value of a variable, parsed; a bad one is remembered as a fault naming the variable, not its value.
+    /// Returns the parsed value of a variable. A bad value becomes a fault that names the variable and not its value.
     pub fn optional<T: FromStr>(&mut self, name: &'static str) -> Option<T>
     where
         T::Err: Display,
@@ -132,8 +132,8 @@ impl Env {
         parsed.map_err(|error: T::Err| self.faults.push(format!("{name} {error}"))).ok()
     }
 
-    /// A variable's value as `parse` reads it. One that is set to nothing counts as not set: templates do so. `None`
-    /// where there is none, or a fault was found and remembered; `parse` says what is wrong in words that follow the
+    /// Returns the value of a variable as `parse` reads it. An empty value counts as absent, because templates set such.
+    /// It is `None` if the variable is absent, or if a fault was added. `parse` describes a fault in words that follow the
     /// name, and must not repeat a secret.
     pub fn read<T, E: Display>(&mut self, variable: &Variable, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
         let name = variable.name;
@@ -151,7 +151,7 @@ impl Env {
         parsed.map_err(|error| self.faults.push(format!("{name} {error}"))).ok()
     }
 
-    /// A variable that parses itself.
+    /// Returns the value of a variable whose type parses itself.
     pub fn value<T: FromStr>(&mut self, variable: &Variable) -> Option<T>
     where
         T::Err: Display,
@@ -159,61 +159,61 @@ impl Env {
         self.read(variable, T::from_str)
     }
 
-    /// A text.
+    /// Returns a text.
     pub fn text(&mut self, variable: &Variable) -> Option<String> {
         self.value(variable)
     }
 
-    /// A whole number within bounds.
+    /// Returns a whole number within bounds.
     pub fn number(&mut self, variable: &Variable, within: RangeInclusive<u32>) -> Option<u32> {
         let fault = format!("must be a whole number from {} to {}", within.start(), within.end());
         self.read(variable, |text| text.parse().ok().filter(|number| within.contains(number)).ok_or(fault))
     }
 
-    /// `true` or `false`.
+    /// Returns `true` or `false`.
     pub fn switch(&mut self, variable: &Variable) -> Option<bool> {
         self.read(variable, |text| text.parse().map_err(|_| "must be true or false"))
     }
 
-    /// Where to listen.
+    /// Returns an address to listen at.
     pub fn address(&mut self, variable: &Variable) -> Option<std::net::SocketAddr> {
         self.read(variable, |text| text.parse().map_err(|_| "must be an address and a port, such as 0.0.0.0:8080"))
     }
 
-    /// A list with commas, each part as `parse` reads it; empty where there is none.
+    /// Returns the parts of a list with commas, each as `parse` reads it; empty if the variable is absent.
     pub fn list<T, E: Display>(&mut self, variable: &Variable, parse: impl Fn(&str) -> Result<T, E>) -> Option<Vec<T>> {
         self.read(variable, |text| text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(parse).collect())
     }
 
-    /// `settings` as the caller read them, or all faults, unknown variables among them. `settings` is `None` only where
-    /// a fault was remembered.
+    /// Returns the caller's `settings`, or all faults, unknown variables included. `settings` may be `None` only if a fault
+    /// was added.
     ///
     /// # Errors
-    /// Where there is any fault.
+    /// If there is any fault.
     pub fn finish_with<T>(self, settings: Option<T>) -> Result<T, EnvError> {
         self.finish()?;
         settings.ok_or_else(|| EnvError { faults: vec!["a value is missing: a defect, please report it".into()] })
     }
 
-    /// Adds a fault found by the caller.
+    /// Adds a fault that the caller found.
     pub fn fault(&mut self, fault: impl Into<String>) {
         self.faults.push(fault.into());
     }
 
-    /// `settings` as the caller read them, or all faults found in them. For what reads only some of the variables: it
-    /// leaves the others to the program that they are meant for.
+    /// Returns the caller's `settings`, or all faults found in them. It is for a program that reads only some of the
+    /// variables and leaves the others to the program that they are meant for.
     ///
     /// # Errors
-    /// Where there is any fault.
+    /// If there is any fault.
     pub fn finish_some<T>(mut self, settings: Option<T>) -> Result<T, EnvError> {
         self.values.clear();
         self.finish_with(settings)
     }
 
-    /// All faults, unknown variables among them, or nothing.
+    /// Returns all faults, unknown variables included, or nothing.
     ///
     /// # Errors
-    /// Where there is any.
+    /// If there is any fault.
     pub fn finish(mut self) -> Result<(), EnvError> {
         for name in self.values.keys() {
             if !self.asked.contains(&name.as_str()) {

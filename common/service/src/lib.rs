@@ -1,5 +1,5 @@
-//! What every process needs around the core: configuration from the environment, logs and metrics, shutdown, the
-//! real clock, retries.
+//! What every process needs around the core: configuration from the environment, logs, traces, metrics, shutdown, the real
+//! clock and retries.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 

@@ -3,15 +3,15 @@ use std::time::Duration;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 
-/// Growing, jittered pauses between attempts. The one place that names the `backoff` crate.
+/// Growing pauses with jitter between attempts. Only this type names the `backoff` crate.
 ///
-/// The jitter is drawn from `fastrand`, the SDK's own source of it: it can be seeded, so that a simulation replays.
+/// The jitter comes from `fastrand`, as the SDK's does. It can be seeded, so that a simulation replays.
 #[derive(Debug)]
 pub struct Retry(ExponentialBackoff);
 
 impl Retry {
-    /// Pauses that begin at `first`, double, and stay at or below `most` (each ± 50 %). They never end: the caller
-    /// decides when to give up.
+    /// Makes pauses that begin at `first`, double, and stay at or below `most` (each ± 50 %). They never end: the caller
+    /// decides when to stop.
     pub fn new(first: Duration, most: Duration) -> Self {
         Self(ExponentialBackoff {
             current_interval: first,
@@ -24,12 +24,12 @@ impl Retry {
         })
     }
 
-    /// How long to wait before the next attempt.
+    /// Returns the pause before the next attempt.
     pub fn next_pause(&mut self) -> Duration {
         self.0.next_backoff().unwrap_or(self.0.max_interval).mul_f64(0.5 + fastrand::f64())
     }
 
-    /// After a success.
+    /// Begins with the first pause again, after a success.
     pub fn reset(&mut self) {
         self.0.reset();
     }

@@ -3,7 +3,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Waits for SIGTERM or SIGINT (Ctrl-C).
 ///
 /// # Errors
-/// Where the process can't install signal handlers.
+/// If the process can't install signal handlers.
 pub async fn on_termination() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -17,21 +17,21 @@ use super::trace::{self, SpanExport, SpanExporting};
 use stockline_core::ports::Clock;
 use tokio_util::sync::CancellationToken;
 
-/// How logs are written.
+/// The format of logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people; coloured on a terminal.
+    /// Lines for people, coloured on a terminal.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Reads what [`init_logs`] takes as its filter.
+/// Parses the filter of [`init_logs`].
 pub fn log_filter(filter: &str) -> Result<EnvFilter, String> {
     EnvFilter::try_new(filter).map_err(|error| format!("the log filter can't be read: {error}"))
 }
 
-/// Sends logs to standard error, and spans to where `export` says. `filter` is e.g. `info` or
+/// Sends logs to standard error, and spans to the collector that `export` names. `filter` is for example `info` or
 /// `stockline_worker=debug,info`. Spans are exported for as long as the returned value lives.
 ///
 /// # Errors
@@ -42,7 +42,7 @@ pub fn init_logs(
     export: Option<SpanExport<'_>>,
 ) -> Result<Option<SpanExporting>, String> {
     let filter = log_filter(filter)?;
-    // Without an export, the filter is the subscriber's own: what nobody looks at is not even made.
+    // Without an export the filter belongs to the subscriber itself, so that a disabled span is never made.
     let Some(export) = export else {
         let subscriber = tracing_subscriber::registry().with(filter).with(lines(format));
         return subscriber.try_init().map(|()| None).map_err(|error| error.to_string());
@@ -82,7 +82,7 @@ fn prometheus() -> Result<PrometheusRecorder, BuildError> {
     Ok(builder.set_buckets_for_metric(seconds, &SECONDS_BUCKETS)?.build_recorder())
 }
 
-/// Installs the process's metrics recorder; the handle renders the Prometheus text format.
+/// Installs the metrics recorder of the process. The handle renders the Prometheus text format.
 ///
 /// # Errors
 /// If a recorder was installed before.
@@ -93,7 +93,7 @@ pub fn install_metrics() -> Result<PrometheusHandle, MetricsError> {
     Ok(handle)
 }
 
-/// As [`install_metrics`], and records the same metrics for CloudWatch.
+/// Does the same as [`install_metrics`], and also records the metrics for CloudWatch.
 ///
 /// # Errors
 /// If a recorder was installed before.
@@ -105,7 +105,7 @@ pub fn install_metrics_and_emf() -> Result<(PrometheusHandle, Emf), MetricsError
     Ok((handle, emf))
 }
 
-/// How often metrics are written for CloudWatch, which keeps one value a minute.
+/// The interval of the metrics for CloudWatch, which keeps one value per minute.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Writes the metrics of a deployed program to standard output, in CloudWatch's embedded metric format.
@@ -118,14 +118,14 @@ pub struct EmfEmitter {
 }
 
 impl EmfEmitter {
-    /// Makes one for the program of this name, which becomes a dimension.
+    /// Makes an emitter for the program of this name, which becomes a dimension.
     pub fn new(service: &'static str, (prometheus, emf): (PrometheusHandle, Emf)) -> Self {
         Self { service, prometheus, emf, clock: Arc::new(SystemClock) }
     }
 
-    /// Writes what happened since the last time.
+    /// Writes what was recorded since the last flush.
     pub fn flush(&self) {
-        // Histograms keep their values until somebody does this or asks for /metrics.
+        // Prometheus histograms keep all their values until this call or a read of /metrics.
         self.prometheus.run_upkeep();
         let mut text = String::new();
         for line in self.emf.lines(self.service, self.clock.now(), |_| true) {
@@ -138,7 +138,7 @@ impl EmfEmitter {
         }
     }
 
-    /// Writes every minute until shutdown is asked for, and once more then.
+    /// Writes every minute until shutdown, and once more then.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(FLUSH_INTERVAL);
         loop {
