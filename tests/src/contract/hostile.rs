@@ -34,7 +34,7 @@ impl Log {
     fn watch(&self) {
         let writer = self.clone();
         tracing_subscriber::fmt()
-            .with_env_filter("stockline_worker=trace,stockline_core=trace,stockline_sqlite=trace,stockline_aws=trace")
+            .with_env_filter("stockline=trace")
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .init();
@@ -170,6 +170,6 @@ pub async fn a_message_no_one_wrote_harms_only_itself(
 
     assert_eq!(observed.undecodable() - undecodable_before, hostile.len(), "each is counted");
     let log = observed.log.text();
-    assert!(log.contains("can't be decoded"), "{log}");
+    assert!(log.contains("undecodable commands are dead-lettered"), "{log}");
     assert!(!log.contains(SECRET), "a body is in the log");
 }

@@ -83,11 +83,16 @@ fn only_the_mains_the_simulation_and_the_ports_in_memory_are_behind_features() {
 }
 
 #[test]
-fn the_core_and_the_services_know_no_server_and_no_client() {
-    for package in ["stockline-core", "stockline-service"] {
+fn the_core_knows_no_server_and_no_client_and_the_services_know_only_the_collector() {
+    let above = ["axum", "lettre", "clap", "rusqlite"];
+    let with_a_network = ["tokio", "hyper", "reqwest"];
+    let refuse = |package: &str, names: &[&str]| {
         let packages = built_from(package);
-        for above in ["axum", "hyper", "lettre", "clap", "rusqlite"] {
-            assert!(!packages.iter().any(|name| name == above), "{package} is built from {above}");
+        for name in names {
+            assert!(!packages.iter().any(|other| other == name), "{package} is built from {name}");
         }
-    }
+    };
+    refuse("stockline-core", &above);
+    refuse("stockline-core", &with_a_network);
+    refuse("stockline-service", &above);
 }
