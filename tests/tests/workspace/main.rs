@@ -1,4 +1,4 @@
-//! What must hold for the workspace as a whole: which crate may use which, and what it takes from others.
+//! Checks rules for the whole workspace: the dependencies between its crates, and those on other packages.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod arrows;
