@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use stockline_deploy_checks::python;
 use stockline_tests::process::{Server, audit, with_id};
 
-/// Generated requests per operation and phase. The document's examples and the coverage of each field come on top.
+/// The number of generated requests per operation and phase. schemathesis also sends the document's examples and covers
+/// each field.
 const EXAMPLES: &str = "20";
 
 /// The id of a command in the document's examples.

@@ -1,4 +1,4 @@
-//! Checks rules for the whole workspace: the dependencies between its crates, and those on other packages.
+//! Checks rules for the whole workspace: its crates depend only on allowed crates and packages.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod arrows;

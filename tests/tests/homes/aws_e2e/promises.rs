@@ -19,8 +19,8 @@ pub(crate) async fn p5_no_oversell_where_the_policy_says_reject(home: &Installat
     assert_eq!(refused["commands"].as_array().unwrap().len(), 116, "nobody's refused sale vanishes");
 }
 
-/// P2 and P7: a command id takes effect once, however often it is sent. Every answer is the first answer. If
-/// the same id comes with another payload, the answer is 409.
+/// P2 and P7: a command id takes effect once, however often it is sent. Every answer is the first answer. If the same
+/// id comes with another payload, the answer is 409.
 pub(crate) async fn p2_p7_a_replay_takes_stock_once_and_answers_as_the_first(home: &Installation) {
     home.stock_up("cola", "10", None).await;
     let sale = with_id(json!({"type": "sell", "item_id": "cola", "location_id": "main", "quantity": "1"}));
