@@ -1,5 +1,5 @@
-//! Connections that are held to no use, on the real process: they end at their bounds, and a till is served meanwhile.
-//! `stockline-bench overload` offers more work than the server can do.
+//! Tests clients that only hold connections, against the real process. Their connections end at their time limits, and
+//! a till is served meanwhile. `stockline-bench overload` sends more work than the server can do.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::cell::Cell;
@@ -16,16 +16,17 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-/// Connections that never send a byte, where the machine has files for as many.
+/// The number of connections that never send a byte, if the machine allows that many open files.
 const IDLE: usize = 10_000;
-/// Heads, and bodies, that come byte by byte.
+/// The number of slow heads, and of slow bodies. They arrive byte by byte.
 const SLOW: usize = 100;
 const DRIP: Duration = Duration::from_millis(200);
-/// Files that this process opens besides.
+/// The other files that this process opens.
 const OTHER_FILES: usize = 1_000;
-/// What a till may wait for one outcome, with a connection of its own for each: some give way to it first.
+/// The longest wait of a till for one outcome. Each sale opens a new connection, and some idle connections are closed
+/// first to make room.
 const SERVED_WITHIN: Duration = Duration::from_secs(5);
-/// How much later than its bound a connection may end on a busy machine.
+/// How much later than its limit a connection may end on a busy machine.
 const SLACK: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,14 +37,14 @@ async fn slow_half_open_and_ten_thousand_idle_connections_do_not_stop_service() 
     server.stock_up("cola", "1000000").await;
     let limits = server.get("/v1/limits").await;
     let head_within = Duration::from_secs(limits["header_timeout_s"].as_u64().unwrap());
-    // A body has half of a request's time.
+    // The limit for a body is half the limit for a request.
     let body_within = Duration::from_secs(limits["request_timeout_s"].as_u64().unwrap() / 2);
 
     let idle = IDLE.min(files.saturating_sub(OTHER_FILES));
     let mut held = Vec::new();
     for number in 0..idle {
         let mut stream = connect(&server).await;
-        // Half of them said that they would send no more; to the others nothing happens any more, as after a lost cable.
+        // Half of the clients close their sending side. The others do nothing, as after a cable is cut.
         if number % 2 == 0 {
             stream.shutdown().await.unwrap();
         }
@@ -66,7 +67,7 @@ async fn slow_half_open_and_ten_thousand_idle_connections_do_not_stop_service() 
     audit(&server.stop());
 }
 
-/// Of those who may submit, more than there may be requests in work send their bodies byte by byte.
+/// Clients with the right to submit send slow bodies. They are more than the maximum number of concurrent requests.
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_bodies_leave_room_for_a_till() {
     let files = most_files();
@@ -82,11 +83,12 @@ async fn slow_bodies_leave_room_for_a_till() {
     audit(&server.stop());
 }
 
-/// As many send bodies of the largest size and keep the last byte back: most of them are refused, and kept nowhere.
+/// The same with bodies of the largest size that lack their last byte. The server refuses most of them and buffers none
+/// of the refused ones.
 #[tokio::test(flavor = "multi_thread")]
 async fn large_bodies_have_bounded_memory_and_leave_room_for_a_till() {
     const BODIES: usize = 600;
-    /// What is held, as much again twice for the allocator, and what is read ahead for each connection.
+    /// The budget for bodies, twice as much again for the allocator, and the read-ahead buffer of each connection.
     const MORE_MB_MAX: f64 = (3 * 64 + BODIES / 10) as f64;
     let files = most_files();
     let data = tempfile::tempdir().unwrap();
@@ -102,7 +104,7 @@ async fn large_bodies_have_bounded_memory_and_leave_room_for_a_till() {
             let begun = Instant::now();
             let (mut read, mut write) = stream.into_split();
             let mut answer = Vec::new();
-            // A refused one may be closed before its end.
+            // The server may close a refused connection before the body is sent.
             let _ = tokio::join!(read.read_to_end(&mut answer), write.write_all(body.as_bytes()));
             refused.fetch_add(usize::from(answer.starts_with(b"HTTP/1.1 503")), Ordering::Relaxed);
             begun.elapsed()
@@ -122,7 +124,7 @@ async fn large_bodies_have_bounded_memory_and_leave_room_for_a_till() {
     audit(&server.stop());
 }
 
-/// The tills of a chain whose network was away all come back in the same moment.
+/// After a network outage, all tills of a chain reconnect at the same moment.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_tills_that_come_at_once_are_all_served() {
     const TILLS: usize = 2_000;
@@ -141,7 +143,7 @@ async fn two_thousand_tills_that_come_at_once_are_all_served() {
     audit(&server.stop());
 }
 
-/// A process that may have few files open takes as few connections, and keeps files for its own work.
+/// If a process may open few files, it accepts few connections and keeps files for its own work.
 #[tokio::test(flavor = "multi_thread")]
 async fn more_connections_than_files_do_not_stop_service() {
     const FILES: usize = 250;
@@ -158,7 +160,7 @@ async fn more_connections_than_files_do_not_stop_service() {
     audit(&server.stop());
 }
 
-/// What this process and its children may open, which is raised to that.
+/// Raises the limit of open files to its maximum, up to a bound, and returns it. Child processes inherit it.
 fn most_files() -> usize {
     let output = Command::new("sh").args(["-c", "ulimit -H -n"]).output().unwrap();
     let hard = String::from_utf8(output.stdout).unwrap();
@@ -191,7 +193,7 @@ fn request_of_sale(server: &Server) -> String {
     )
 }
 
-/// The answer to this request, over a connection of its own.
+/// Sends one request over its own connection and returns the answer.
 async fn sell_once(stream: impl Future<Output = io::Result<TcpStream>>, request: String) -> io::Result<String> {
     let mut stream = stream.await?;
     stream.write_all(request.as_bytes()).await?;
@@ -200,11 +202,11 @@ async fn sell_once(stream: impl Future<Output = io::Result<TcpStream>>, request:
     Ok(answer)
 }
 
-/// How long the server leaves it open.
+/// Returns how long the server keeps a connection open.
 async fn until_closed(mut stream: TcpStream) -> Duration {
     let begun = Instant::now();
     let mut rest = Vec::new();
-    // However it ends.
+    // The read may end with an error; only the time counts.
     let _ = stream.read_to_end(&mut rest).await;
     begun.elapsed()
 }
@@ -220,7 +222,7 @@ fn head_of_body(server: &Server, bytes: u64) -> String {
     )
 }
 
-/// One connection after the other, so that none waits to be accepted.
+/// Opens the connections one after the other, so that none waits to be accepted.
 async fn trickles(server: &Server, count: usize, beginning: &str) -> Vec<JoinHandle<Duration>> {
     let mut tasks = Vec::new();
     for _ in 0..count {
@@ -229,7 +231,7 @@ async fn trickles(server: &Server, count: usize, beginning: &str) -> Vec<JoinHan
     tasks
 }
 
-/// Sends this, and a byte from time to time; how long the server puts up with it.
+/// Sends `beginning`, then a byte from time to time, and returns how long the server keeps the connection open.
 async fn trickle(stream: TcpStream, beginning: String) -> Duration {
     let begun = Instant::now();
     let (mut read, mut write) = stream.into_split();
@@ -244,7 +246,7 @@ async fn trickle(stream: TcpStream, beginning: String) -> Duration {
     let mut answer = [0; 1];
     tokio::select! {
         () = drip => {}
-        // The answer that it took too long, or the end.
+        // The server answered that the request took too long, or closed the connection.
         _ = read.read(&mut answer) => {}
     }
     begun.elapsed()
@@ -254,7 +256,8 @@ fn all_done(tasks: &[JoinHandle<Duration>]) -> bool {
     tasks.iter().all(JoinHandle::is_finished)
 }
 
-/// A till sells, each time over a new connection, until this holds; how many sales. Each must be settled in time.
+/// Sells, each time over a new connection, until `over` holds, and returns the number of sales. Each sale must be
+/// settled in time.
 async fn serve_until(server: &Server, over: impl Fn(usize) -> bool) -> usize {
     let till = reqwest::Client::builder().pool_max_idle_per_host(0).timeout(PATIENCE).build().unwrap();
     let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! Batches are answered line by line, in input order.
+//! Tests that batches are answered line by line, in input order.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! One command is accepted, waited for and repeated.
+//! Tests that one command is accepted, waited for and repeated.
 
 use reqwest::Method;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! The description of the API matches the API.
+//! Tests that the description of the API matches the API.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Bounds, readiness, shutdown.
+//! Tests limits, readiness and shutdown.
 
 use std::sync::atomic::Ordering::SeqCst;
 

@@ -1,5 +1,5 @@
-//! Role × location × operation × command: checks every cell of `rights.table` against a running server. The test fails if
-//! the OpenAPI document lists an operation or command that the table does not have, and the other way round.
+//! Checks every cell of `rights.table` (role × location × operation × command) against a running server. The test fails
+//! if the OpenAPI document and the table do not have the same operations and commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -92,8 +92,8 @@ fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, Str
     }
 }
 
-/// Returns a command of every type that the document lists, at every location that it can be at. All have one id, because
-/// the workers are stopped.
+/// Returns a command of every type that the document lists, for every possible location. All have one id, because the
+/// workers are stopped.
 fn commands(document: &Value) -> Vec<(String, Value)> {
     let kinds = document["components"]["schemas"]["Command"]["properties"]["type"]["enum"].as_array().unwrap();
     let mut all = Vec::new();

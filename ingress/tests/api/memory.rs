@@ -1,4 +1,4 @@
-//! Queue and store of the tests in memory, with a worker that applies what is queued, and switches for outages.
+//! The tests' queue and store in memory, with a worker that applies queued commands, and with switches for outages.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,13 +14,13 @@ use stockline_core::ports::{
 };
 use stockline_core::testing::{Lease, MemoryStore, Stock};
 
-/// Queue and store in one.
+/// The queue and the store in one.
 #[derive(Debug)]
 pub struct Memory {
     store: MemoryStore,
     queued: Mutex<Vec<Pack>>,
     clock: Arc<FixedClock>,
-    /// Apply commands as soon as they are queued, as an idle worker would.
+    /// Whether commands are applied as soon as they are queued, as by an idle worker.
     pub applies: AtomicBool,
     pub queue_down: AtomicBool,
     pub store_down: AtomicBool,
@@ -60,7 +60,7 @@ impl Memory {
         }
     }
 
-    /// Sets everything aside that is queued, as a worker does with commands that it can't decide.
+    /// Sets all queued commands aside, as a worker does with commands that it can't decide.
     pub fn set_aside(&self) {
         let now = self.clock.now();
         for pack in self.take_queued() {
@@ -82,7 +82,7 @@ impl Memory {
         letters.for_each(|letter| letter.discarded_at = Some(now));
     }
 
-    /// Makes the record of the n-th command another's.
+    /// Changes the submitter in the record of the n-th command.
     pub fn rename_submitter(&self, n: u32, by: &str) {
         let id = crate::server::command_id(n);
         let mut stock = self.store.stock();
@@ -99,7 +99,7 @@ impl Memory {
     }
 }
 
-/// Decides a message's commands as a worker does; their alerts enter the history at once.
+/// Decides a message's commands as a worker does. Their alerts enter the history at once.
 fn apply(stock: &mut Stock, pack: &Pack, now: Timestamp) {
     let item_id = &pack.item_id;
     let slots = decode_message(item_id, "message", &pack.body, now).unwrap();

@@ -1,4 +1,4 @@
-//! Every bad input gets a clear problem that says what to do, and is not queued.
+//! Tests that every bad input gets a clear problem that says what to do, and is not queued.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Items, stock, movements, alerts, locations.
+//! Tests the reads of items, stock, movements, alerts and locations.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Refused commands are listed, corrected and sent again.
+//! Tests that refused commands are listed, corrected and sent again.
 
 use serde_json::json;
 use stockline_core::domain::CommandId;

@@ -1,4 +1,4 @@
-//! The rights of callers.
+//! Tests the rights of callers.
 
 use serde_json::{Value, json};
 

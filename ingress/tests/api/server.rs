@@ -1,4 +1,4 @@
-//! A server on loopback, and clients with tokens.
+//! Starts a server on loopback, and makes clients with tokens.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};

@@ -1,4 +1,4 @@
-//! The status rules of design.md §5.
+//! Tests the status rules of design.md §5.
 
 use std::sync::atomic::Ordering::SeqCst;
 

@@ -239,7 +239,8 @@ async fn every_token_of_the_corpus_is_refused_by_its_code_and_no_stranger_is_ask
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), entries.len(), wrong.join("\n"));
     assert_eq!(visits.load(Ordering::SeqCst), 0, "an address that came in a token was asked");
-    // At the start, and once for the first unknown key. Another fetch would be allowed only ten seconds later.
+    // The server fetches keys at the start, and once for the first unknown key. It may fetch again only ten seconds
+    // later.
     let fetched = fetches.load(Ordering::SeqCst);
     assert!((1..=2).contains(&fetched), "the issuer was asked {fetched} times");
     println!("{} tokens", entries.len());

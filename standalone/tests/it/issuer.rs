@@ -1,4 +1,4 @@
-//! An issuer for logins, as strict as OAuth 2 with PKCE requires, and a server that accepts its tokens.
+//! Runs an issuer for logins, as strict as OAuth 2 with PKCE requires, and a server that accepts its tokens.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ pub(crate) struct Issuer {
     key: EncodingKey,
     codes: Mutex<HashMap<String, CodeRequest>>,
     refresh_tokens: Mutex<HashSet<String>>,
-    /// Every issued token, to search for where none may be.
+    /// Every issued token, to search for it in places where no token may be.
     issued: Mutex<Vec<String>>,
     /// The `grant_type` and the error of each request.
     pub(crate) requests: Mutex<Vec<(String, &'static str)>>,
@@ -109,7 +109,7 @@ impl Issuer {
         format!("{what}-{}", uuid::Uuid::new_v4())
     }
 
-    /// A code works once, with the right verifier and the address for which it was requested.
+    /// Checks a code. It works once, with the right verifier and the address for which it was requested.
     fn judge_code(&self, code: &str, redirect_uri: &str, verifier: &str) -> Result<(), &'static str> {
         let asked = self.codes.lock().unwrap().remove(code).ok_or("invalid_grant")?;
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
@@ -163,7 +163,7 @@ pub(crate) struct Installation {
     pub(crate) runtime: Runtime,
     home: TempDir,
     _folder: DataFolder,
-    // Its end is the server's.
+    // The server stops when this guard is dropped.
     _trigger: tokio_util::sync::DropGuard,
 }
 
@@ -230,7 +230,6 @@ impl Installation {
         Self { issuer, issuer_url, url, runtime, home, _folder: folder, _trigger: trigger.drop_guard() }
     }
 
-    /// Returns the folder of logins.
     pub(crate) fn logins(&self) -> PathBuf {
         self.home.path().join("logins")
     }

@@ -7,7 +7,7 @@ use crate::server::{Ran, Server, stockline};
 const STORES: usize = 3;
 const ITEMS: usize = 20;
 
-/// A gzipped file of sales, and the stock of each (item, store) pair afterwards if it began at 1,000.
+/// A gzipped file of sales, and the final stock of each (item, store) pair if it began at 1,000.
 struct Sales {
     path: PathBuf,
     expected: std::collections::BTreeMap<(String, String), i64>,
@@ -31,7 +31,7 @@ fn sales(home: &Path, lines: usize) -> Sales {
     Sales { path, expected }
 }
 
-/// Starts a server with the items, the stores and 1,000 of each item in each store.
+/// Starts a server with all items, all stores, and 1,000 of each item in each store.
 fn stocked(options: &[&str]) -> Server {
     let options: Vec<&str> = ["--max-age-days", "5000"].into_iter().chain(options.iter().copied()).collect();
     let server = Server::start(&options);
@@ -131,7 +131,7 @@ fn a_server_killed_in_the_middle_loses_and_doubles_nothing() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    // Wait until a part is applied.
+    // The kill must come after a part is applied.
     while server.on_hand("p0", "s0") == "1000" {}
     server.kill();
     let ended = loading.wait_with_output().unwrap();

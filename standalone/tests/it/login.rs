@@ -40,7 +40,7 @@ impl Attempt {
         Self { child, out, err, printed, address }
     }
 
-    /// Waits for the end.
+    /// Waits until the login ends.
     fn ended(mut self) -> Ran {
         let mut stderr = String::new();
         self.out.read_to_string(&mut self.printed).unwrap();

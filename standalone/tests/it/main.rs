@@ -1,4 +1,4 @@
-//! Tests of the real binary: the server on a data folder, and the command line beside it.
+//! Tests the real binary: the server on a data folder, and the command line beside it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 

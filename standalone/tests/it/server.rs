@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_stockline");
 
-/// Makes a command that runs the binary with these arguments, without the caller's environment.
+/// Returns a command that runs the binary with these arguments, without the caller's environment.
 pub(crate) fn stockline(arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.env_clear().args(arguments);
@@ -24,7 +24,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// Runs the binary to its end.
+    /// Runs the binary until it ends.
     pub(crate) fn of(arguments: &[&str]) -> Self {
         Self::from(stockline(arguments).output().unwrap())
     }
@@ -63,9 +63,10 @@ impl From<Output> for Ran {
 pub(crate) struct Server {
     child: Option<Child>,
     arguments: Vec<String>,
-    /// What is logged, into a file of the test; without it errors go to the test's own standard error.
+    /// The log filter; the log goes into a file of the test. Without a filter, errors go to the test's own standard
+    /// error.
     filter: Option<String>,
-    /// The text that it printed when it was ready.
+    /// The text that the server printed when it was ready.
     pub(crate) welcome: String,
     home: TempDir,
 }
@@ -89,7 +90,7 @@ impl Server {
         server
     }
 
-    /// Returns what was logged so far.
+    /// Returns the log so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.home.path().join("log")).unwrap()
     }

@@ -1,4 +1,4 @@
-//! One id finds the logs of a sale, from the till's request to the mail.
+//! Tests that one id finds the logs of a sale, from the till's request to the mail.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use crate::server::Server;
 const SALE: &str =
     r#"{"type":"sell","command_id":"01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b","item_id":"cola","quantity":"6"}"#;
 
-/// A server that logs spans as JSON, with ten bottles and a threshold of five.
+/// Starts a server that logs spans as JSON, with ten bottles and a threshold of five.
 fn shop(options: &[&str]) -> Server {
     let common = ["--log-json", "--alert-email", "owner@example.com"];
     let server = Server::start_logging("stockline::trace=debug,error", &[&common, options].concat());
@@ -20,7 +20,7 @@ fn shop(options: &[&str]) -> Server {
     server
 }
 
-/// Sells under a name of the client's own, waits for the outcome, and returns the answer's head in lower case.
+/// Sells with a header that names the request, waits for the outcome, and returns the head of the answer in lower case.
 fn sell(server: &Server, named: &str) -> String {
     let token = server.run(&["token", "--till", "till-3"]).ok().stdout;
     let address = server.said("API").trim_start_matches("http://").trim_end_matches("/v1").to_owned();
@@ -96,7 +96,7 @@ fn spans_are_exported_to_a_collector_under_the_trace_of_the_till() {
     let head = sell(&server, "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     assert!(head.contains("x-request-id: 4bf92f3577b34da6a3ce929d0e0e4736"), "{head}");
     wait_for_the_mail(&server);
-    // What is left is exported before the process ends.
+    // The server exports its remaining spans before the process ends.
     assert!(server.terminate().success());
     let exported = exports.try_iter().collect::<Vec<_>>().concat();
     let count = |part: &[u8]| exported.windows(part.len()).filter(|window| *window == part).count();
@@ -104,7 +104,7 @@ fn spans_are_exported_to_a_collector_under_the_trace_of_the_till() {
     assert!(count(b"cola:main:1") > 0 && count(b"/v1/commands") > 0);
 }
 
-/// Has the whole body of an HTTP request come?
+/// Reports whether the whole body of an HTTP request has arrived.
 fn is_whole(request: &[u8]) -> bool {
     let Some(head) = request.windows(4).position(|end| end == b"\r\n\r\n") else { return false };
     let text = String::from_utf8_lossy(&request[..head]).to_lowercase();

@@ -1,5 +1,5 @@
-//! The contract of the way of alerts, held by the one in memory, by SQLite's alert queue, and by SNS with a raw
-//! subscription of SQS (on the stand-in).
+//! Runs the contract suite of alert publishers and receivers in memory, on SQLite's alert queue, and on SNS with a raw
+//! SQS subscription (the stand-in).
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The mailers' contract, held by `.eml` files and by SES v2 (on the stand-in).
+//! Runs the contract suite of the mailers on `.eml` files and on SES v2 (the stand-in).
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ mod eml {
         }
     }
 
-    /// Reads mails of plain ASCII: nothing in them is encoded.
+    /// Parses a mail of plain ASCII, which has nothing encoded.
     fn read(text: &str) -> Taken {
         let header = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
         let address = |part: &str| part.trim().rsplit('<').next().unwrap().trim_end_matches('>').to_owned();
@@ -65,7 +65,7 @@ mod eml {
 mod ses {
     use super::*;
 
-    /// A server of its own: its mails are the account's.
+    /// Each test has its own server, because mails belong to the whole account.
     #[derive(Debug)]
     struct Ses {
         server: Ministack,

@@ -1,4 +1,4 @@
-//! The contract suites of the ports, held by every adapter.
+//! Runs the contract suite of each port on every adapter.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod alerts;

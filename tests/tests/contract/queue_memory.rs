@@ -1,4 +1,4 @@
-//! The command queue's contract, held by the queue in memory that other tests use.
+//! Runs the contract suite of the command queue on the in-memory queue that other tests use.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The command queue's contract, held by SQLite.
+//! Runs the contract suite of the command queue on SQLite.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The command queue's contract, held by SQS FIFO (on the stand-in).
+//! Runs the contract suite of the command queue on SQS FIFO (the stand-in).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use stockline_tests::contract::queue::{Capabilities, Home, Queue};
 use stockline_tests::sdk::clients;
 use tokio::sync::OnceCell;
 
-/// One for all tests of this process; it ends with it.
+/// All tests of this process share one server, which ends with the process.
 static SERVER: OnceCell<Ministack> = OnceCell::const_new();
 
 #[derive(Debug)]
@@ -22,11 +22,11 @@ impl Home for Sqs {
     async fn open(&self, visibility: Duration, max_receives: u32) -> Queue {
         let clients = clients(self.0);
         let (url, dlq_url) = create_command_queues(&clients, max_receives).await;
-        // Every receive looks at the dead letter queue first.
+        // Every receive reads the dead letter queue first.
         let options = SqsOptions { visibility_timeout: visibility, dlq_interval: Duration::ZERO };
         let queue = Arc::new(SqsQueue::new(clients.sqs, url, Some(dlq_url), options));
         queue.check().await.unwrap();
-        // Both are SQS's; the stand-in lacks them.
+        // SQS has both capabilities; the stand-in lacks them.
         let capabilities = Capabilities { refuses_expired: false, remembers_attempts: false };
         Queue { sender: queue.clone(), receiver: queue, capabilities }
     }

@@ -1,4 +1,4 @@
-//! The store's contract, held by DynamoDB on an engine in this process.
+//! Runs the contract suite of the store on DynamoDB, on an in-process engine.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The store's contract, held by the store in memory that other tests use.
+//! Runs the contract suite of the store on the in-memory store that other tests use.
 
 use stockline_core::testing::MemoryStore;
 use stockline_tests::contract::store::Home;

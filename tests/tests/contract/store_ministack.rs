@@ -1,5 +1,5 @@
-//! The store's contract, held by DynamoDB as ministack understands it: one server, a table a claim. And the worker's
-//! five steps, which come to the same on every engine.
+//! Runs the contract suite of the store on ministack's DynamoDB, with one server and one table per claim. It also
+//! checks that the worker's five steps have the same result on every engine.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ stockline_tests::store_contract!(home());
 
 #[test]
 fn the_workers_five_steps_come_to_the_same_on_every_engine() {
-    // The server starts by the real clock, the worker goes by a paused one.
+    // The server needs the real clock to start; the worker runs on a paused clock.
     let Some(stand_in) = Builder::new_multi_thread().enable_all().build().unwrap().block_on(home()) else {
         return;
     };

@@ -1,4 +1,4 @@
-//! The store's contract, held by SQLite.
+//! Runs the contract suite of the store on SQLite.
 
 use stockline_tests::contract::store::Home;
 use stockline_tests::contract::store::homes::Folder;

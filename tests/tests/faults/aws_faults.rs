@@ -1,5 +1,6 @@
-//! Queue, alerts and mail of the AWS home under answers that no stand-in gives: one entry of many refused, throttled,
-//! late, lost, credentials that ran out; and what a start says about what it is pointed at.
+//! Tests the queue, alerts and mail of the AWS home under answers that no stand-in gives: one refused entry in a batch,
+//! throttling, late and lost answers, expired credentials. It also tests the errors of a start with the wrong
+//! resources.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use stockline_tests::inject::{ATTEMPTS, Fault, Script, error, sdk_config};
 use stockline_tests::sdk;
 use uuid::Uuid;
 
-/// Nobody listens there.
+/// No server listens at this address.
 const NOWHERE: &str = "http://127.0.0.1:9";
 const URL: &str = "https://sqs.eu-central-1.amazonaws.com/123456789012/commands.fifo";
 const DLQ_URL: &str = "https://sqs.eu-central-1.amazonaws.com/123456789012/commands-dlq.fifo";
@@ -213,7 +214,7 @@ fn attributes(main: bool) -> Value {
     attributes
 }
 
-/// What a start says where the main queue has `value` as `name` (null: has it not).
+/// Returns the result of a start whose main queue has `value` as the attribute `name`, or lacks it if `value` is null.
 async fn started_with(name: &str, value: Value) -> Result<(), StartError> {
     let (script, mut main) = (Script::new(), attributes(true));
     match value {
@@ -285,7 +286,7 @@ async fn what_a_start_can_not_look_at_is_told_with_what_to_do() {
     assert!(matches!(&error, StartError::Credentials(text) if text.contains("there are no credentials")), "{error}");
 }
 
-/// Has no credentials, as a machine without a role.
+/// A credentials provider that has none, as on a machine without a role.
 #[derive(Debug)]
 struct Nobody;
 

@@ -1,5 +1,5 @@
-//! The store on DynamoDB under answers that no engine gives: lost ones, throttling, cancellations of every mixture,
-//! unprocessed keys.
+//! Tests the store on DynamoDB under answers that no engine gives: lost answers, throttling, cancellations with mixed
+//! reasons, and unprocessed keys.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl Home for Engine {
     }
 }
 
-/// 10 of `cola` at main.
+/// Returns a shop with 10 of `cola` at `main`.
 async fn cola() -> (Shop, Script) {
     let script = Script::new();
     let shop = Shop::new(Box::new(Engine(Dynoxide::start().await, script.clone()))).await;
@@ -51,7 +51,7 @@ fn is_unavailable<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::Unavailable(_)))
 }
 
-/// Of this item alone: no outage.
+/// Reports whether only this item failed, which is no outage.
 fn is_busy<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::Busy(_)))
 }
@@ -69,7 +69,7 @@ async fn a_commit_whose_answer_was_lost_is_repeated_under_its_token_and_takes_st
     shop.audit().await;
 }
 
-/// The SDK repeats the call, and the repetition meets the first one's write.
+/// The SDK repeats the call, and the second call meets the write of the first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_and_a_discard_whose_answers_were_lost_are_known_as_ones_own() {
     let (shop, script) = cola().await;
@@ -150,7 +150,7 @@ async fn cancellation_reasons_are_told_apart_in_any_mixture() {
     shop.audit().await;
 }
 
-/// Changes the reasons of a real cancellation that prove nothing.
+/// Replaces the reasons of a real cancellation that prove nothing.
 fn beside_the_proof(mut answer: Value, code: &str) -> Value {
     for reason in answer["CancellationReasons"].as_array_mut().unwrap() {
         if reason["Item"].is_null() {
@@ -214,7 +214,7 @@ fn alert() -> Alert {
     }
 }
 
-/// The error of every call there is, by its name; `None` where a call answered.
+/// Calls every method of the ports, and returns its name and its error, or `None` if it answered.
 async fn errors(shop: &Shop, commit: &Commit) -> Vec<(&'static str, Option<StoreError>)> {
     let Ports { store, queries, audit, alerts } = shop.ports();
     let cola = item_id("cola");
@@ -354,7 +354,7 @@ async fn unprocessed_keys_are_asked_for_again_until_all_are_there() {
     }
 }
 
-/// Nothing at all is processed.
+/// Leaves all rows unprocessed.
 fn process_nothing(mut answer: Value) -> Value {
     let mut unprocessed = serde_json::Map::new();
     for (table, rows) in answer["Responses"].as_object_mut().unwrap() {
@@ -395,7 +395,7 @@ async fn the_item_is_read_only_after_its_levels_are_in() {
     assert_eq!(script.count("*") - before, 1, "only the levels are asked for");
     let keys = script.bodies(READ).last().unwrap().to_string();
     assert!(keys.contains("LEVEL#main") && !keys.contains(r#""sk":{"S":"ITEM"}"#), "{keys}");
-    // What changes meanwhile is seen on the item, and the level is older: never the other way round.
+    // The item shows a change made meanwhile, and the level may be older. The reverse never happens.
     let renamed = shop.run("update_item", "cola", r#","unit":"can""#, at(5)).await;
     assert_eq!(renamed.outcome.status, Status::Applied);
     hold.release();
@@ -428,7 +428,7 @@ async fn one_broken_read_fails_no_commit_of_a_neighbour() {
     shop.receive("tea", "main", 5, at(1)).await;
     let tea = shop.sale("tea", 1, at(2));
     let commits = vec![sale(&shop).await.1, shop.fold("tea", &[tea], at(2)).await.commit];
-    // Both transactions are sent; one of them, whichever comes first, is throttled for good.
+    // Both transactions are sent. The first one to arrive is throttled for good.
     script.next(WRITE, [canceled(&["ThrottlingError", "None"])]);
     let answers = shop.ports().store.commit(commits).await;
     let well = answers.iter().filter(|answer| matches!(answer, Ok(CommitOutcome::Committed))).count();

@@ -1,4 +1,4 @@
-//! The store is down for three hours, on a clock that the test turns (P9).
+//! Takes the store down for three hours, on a clock that the test advances (P9).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,13 @@ use stockline_worker::{Adapters, Condition};
 const WORKERS: usize = 3;
 const MINUTES: u128 = 180;
 
-/// A worker probes an outage at most every 10 seconds on average, once its pauses have grown.
+/// Once its pauses have grown, a worker probes an outage at most every 10 seconds on average.
 const PROBES_MAX: usize = MINUTES as usize * 6 + 60;
 
-/// The first receive of each worker, before it knows of the outage, and the trials after it.
+/// The first receive of each worker, before it notices the outage, and the trials after it.
 const RECEIVES_MAX: u32 = 2 * WORKERS as u32;
 
-/// After the end of an outage: the longest pause between probes, 20 s with its jitter, and a probe.
+/// The longest pause between probes (20 s with its jitter) and one probe, after the end of the outage.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 fn start(plan: &Arc<Plan>, queue: &Arc<MemoryQueue>, ports: &Ports, clock: &Arc<FixedClock>) -> RunningWorker {
@@ -36,7 +36,7 @@ fn start(plan: &Arc<Plan>, queue: &Arc<MemoryQueue>, ports: &Ports, clock: &Arc<
     RunningWorker::start(config, adapters)
 }
 
-/// The store as the ingress sees it: every call fails.
+/// Returns the store of the ingress: every call fails.
 fn store_that_is_out(clock: &Arc<FixedClock>) -> Arc<dyn Queries> {
     let script = Script::new();
     script.always("*", Fault::DropBefore);
@@ -70,7 +70,7 @@ async fn three_hours_without_the_store_lose_nothing_burn_nothing_and_end_without
     set_down(true);
     let ingress = RunningIngress::start(queue.clone(), store_that_is_out(&clock), clock.clone()).await;
     for minute in 0..MINUTES {
-        // Of many items, so that every worker gets some.
+        // Sales of many items give every worker some messages.
         let item = if minute % 2 == 0 { "cola".to_owned() } else { format!("tea-{minute}") };
         let sale = json!({ "type": "sell", "command_id": id(minute), "item_id": item, "quantity": "1" });
         let accepted = ingress.post("/v1/commands", &sale).await;
@@ -96,7 +96,7 @@ async fn three_hours_without_the_store_lose_nothing_burn_nothing_and_end_without
     let after: usize = calls(Point::Load).iter().zip(&loads).map(|(after, before)| after - before).sum();
     assert!(after <= MINUTES as usize + 4 * WORKERS, "{after} loads for {MINUTES} messages");
     for worker in workers {
-        // One whose messages others took may still pause before its next probe.
+        // If other workers took its messages, a worker may still pause before its next probe.
         let mut condition = worker.health.subscribe();
         let ready = condition.wait_for(|condition| *condition == Condition::Ready);
         tokio::time::timeout(READY_WITHIN, ready).await.expect("a worker is ready again").unwrap();

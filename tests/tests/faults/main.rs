@@ -1,4 +1,4 @@
-//! What the adapters and the programs in one process make of errors, outages and older versions.
+//! Tests the adapters and in-process programs under errors, outages and data of older versions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod aws_faults;

@@ -1,5 +1,5 @@
-//! The ingress over the AWS adapters while queue or store are out: nothing is accepted that is not durable, and
-//! nothing is called queued that nobody looked for.
+//! Tests the ingress over the AWS adapters while the queue or the store is down. The ingress accepts only durable
+//! commands, and reports a command as queued only after it has looked for its outcome.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use stockline_tests::dynoxide::Dynoxide;
 use stockline_tests::in_process::{PATIENCE, RunningIngress};
 use stockline_tests::inject::{Fault, Script, error, sdk_config};
 
-/// Nobody listens there; no request of these tests gets so far.
+/// No server listens at this address, and no request of these tests gets that far.
 const NOWHERE: &str = "http://127.0.0.1:9";
 
 fn outages() -> Vec<Fault> {
@@ -74,7 +74,7 @@ async fn while_the_store_is_out_commands_are_202_and_their_status_is_503() {
         assert_eq!((accepted.status, accepted.body["status"].clone()), (202, json!("queued")), "{accepted:?}");
         let address = accepted.body["status_url"].as_str().unwrap().to_owned();
         let many = json!({ "commands": [{ "item_id": "cola", "command_id": id(n as u128) }] });
-        // An answer without the row is what a store that works gives for a command that is not there.
+        // An answer without the row is also the answer of a healthy store that does not have the command.
         if !matches!(&outage, Fault::Answer(200, body) if body.is_object()) {
             for answer in [ingress.get(&address).await, ingress.post("/v1/commands/status", &many).await] {
                 assert_eq!(answer.status, 503, "{outage:?}: {answer:?}");

@@ -1,4 +1,4 @@
-//! What one version writes and another reads: messages, tails, chunks, receipts (design.md §6).
+//! Tests that one version reads what another has written: messages, tails, chunks and receipts (design.md §6).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use stockline_tests::faulty::{Faulty, Plan};
 use stockline_tests::in_process::{PATIENCE, RunningWorker, worker_config};
 use stockline_worker::{Adapters, Condition};
 
-/// Written by version 1; files of later versions stand beside them, and these stay.
+/// Version 1 wrote these files. Each later version adds its own, and these stay.
 const MESSAGE_1: &str = include_str!("../../golden/message.v1.json");
 const TAIL_1: &str = include_str!("../../golden/tail.v1.hex");
 const CHUNK_1: &str = include_str!("../../golden/chunk.v1.hex");
@@ -45,7 +45,7 @@ fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
-/// A shop with a level whose first entries are in a chunk and whose last are in its tail, in this folder.
+/// Returns a shop and its folder. The first entries of its level are in a chunk and the last are in the tail.
 async fn shop() -> (Shop, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
@@ -109,7 +109,7 @@ fn receipts_of_version_1_still_verify() {
     assert_eq!(keys.verify(&item_id("cola"), id(1), RECEIPT_1.trim()), Ok(receipt));
 }
 
-/// A worker over this queue and this shop, which is stopped by `then`.
+/// Starts a worker over a queue and a shop.
 fn worker(queue: &Arc<MemoryQueue>, ports: &Ports) -> RunningWorker {
     let faulty = Faulty::new(&Plan::none(), queue.clone(), &ports.store);
     let clock = Arc::new(FixedClock::at(at(9_000)));
@@ -145,7 +145,7 @@ async fn an_old_worker_returns_what_a_new_ingress_queued_and_reports_unready() {
     becomes(&old, Condition::NewerMessages(2)).await;
     old.stop().await;
     assert_eq!(queue.receives(), [1], "received once, returned, and the work in hand finished");
-    // The shop's own commands have these ids too.
+    // The shop's own commands have the same ids.
     assert_eq!(shop.record("cola", id(1)).await.unwrap().retry, 0);
     assert_eq!(shop.record("tea", id(1)).await.unwrap().retry, 2);
 }
@@ -159,7 +159,7 @@ async fn an_old_worker_keeps_its_hands_off_stock_that_a_later_version_wrote() {
         let (shop, folder) = shop().await;
         let before = chunk_and_tail(&shop).await;
         let late = "2026-01-31T08:15:00.002Z";
-        // Closed while it is changed, as a later version's process would have been.
+        // The file is changed through its own connection, as by the process of a later version.
         let connection = rusqlite::Connection::open(folder.join("stock.db")).unwrap();
         assert!(connection.execute(sql, []).unwrap() > 0);
         drop(connection);
@@ -182,7 +182,7 @@ async fn an_old_worker_keeps_its_hands_off_stock_that_a_later_version_wrote() {
         assert_eq!(queue.receives(), [1], "returned once, never set aside");
         assert_eq!(shop.record("cola", id(900)).await, None);
 
-        // The later version comes, and reads it.
+        // Now a worker of the later version starts, and reads the store.
         let connection = rusqlite::Connection::open(folder.join("stock.db")).unwrap();
         connection.execute(&sql.replace("'02'", "'01'"), []).unwrap();
         drop(connection);

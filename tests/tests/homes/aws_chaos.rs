@@ -1,5 +1,5 @@
-//! Chaos on the AWS home: the deployed programs behind a network that delays, loses and repeats their calls, workers
-//! killed at moments that a seed decides, and one stopped past its visibility that goes on as a zombie.
+//! Tests chaos on the AWS home. The deployed programs run behind a network that delays, loses and repeats their calls.
+//! A seed decides when workers are killed. One worker is stopped past its visibility and continues as a zombie.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use stockline_tests::stack::STACK_VISIBILITY_S;
 const SEED: u64 = 1;
 const TILLS: usize = 4;
 const ITEMS: usize = 8;
-/// The zombie sleeps so much longer than it may hold messages.
+/// How much longer than its visibility the zombie sleeps.
 const OVERSLEPT: Duration = Duration::from_secs(2);
 const LIFE_MAX_MS: u64 = 2_500;
 
-/// P1, P2, P4, P5, P6, P7 under all of it at once.
+/// P1, P2, P4, P5, P6, P7 under all these faults at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_and_stopped_workers_on_a_flaky_network_lose_nothing_and_do_nothing_twice() {
     if !aws_tests() {
@@ -60,7 +60,7 @@ async fn killed_and_stopped_workers_on_a_flaky_network_lose_nothing_and_do_nothi
     drop([zombie, worker, ingress]);
 }
 
-/// Stops one worker past its visibility, kills the other again and again meanwhile, and lets the first go on.
+/// Stops one worker past its visibility, kills the other one repeatedly meanwhile, and resumes the first.
 async fn disturb(home: &Installation, zombie: &Program, mut worker: Program) -> Program {
     let mut dice = Rng::with_seed(SEED);
     let lives = async |worker: &mut Program, dice: &mut Rng| {
@@ -80,7 +80,7 @@ async fn disturb(home: &Installation, zombie: &Program, mut worker: Program) -> 
     worker
 }
 
-/// P6: a mail may come twice only where the network carried the call to the mail provider out twice.
+/// P6: a mail may arrive twice only if the network repeated the call to the mail provider.
 async fn mail_faults(home: &Installation, network: &FlakyNetwork, reckoned: &Reckoned) -> Vec<String> {
     let mut mailed: BTreeMap<String, usize> = BTreeMap::new();
     for mail in home.server.ses_messages().await {
@@ -97,7 +97,7 @@ async fn mail_faults(home: &Installation, network: &FlakyNetwork, reckoned: &Rec
     if !mailed.keys().eq(raised.iter()) {
         faults.push(format!("P6: {}", json!({"raised": raised, "mailed": mailed})));
     }
-    // A call that was carried out twice mailed each of its alerts twice.
+    // A repeated call sends each of its alerts twice.
     if again == 0 && twice > 0 {
         faults.push(format!("P6: {twice} alerts were mailed twice"));
     }

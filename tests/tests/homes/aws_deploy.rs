@@ -1,4 +1,4 @@
-//! What `deploy/template.yaml` deploys.
+//! Checks the resources that `deploy/template.yaml` deploys.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! `stockline login` on the AWS home: the user pool of the deployed stack, its sign-in page filled in as a person does,
-//! and the command line against the deployed ingress.
+//! Tests `stockline login` on the AWS home: the user pool of the deployed stack, its sign-in page, and the command line
+//! against the deployed ingress.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use stockline_tests::aws::Installation;
 use stockline_tests::cognito::PASSWORD;
 use stockline_tests::process::stockline_binary;
 
-/// The command line of somebody who has this folder of logins and no data folder.
+/// The command line of a person with this folder of logins and no data folder.
 #[derive(Clone)]
 struct Person {
     url: String,
@@ -27,7 +27,7 @@ impl Person {
         command
     }
 
-    /// Runs a subcommand that must succeed; what it prints.
+    /// Runs a subcommand that must succeed, and returns its output.
     fn run(&self, words: &[&str]) -> String {
         let output = self.command(words).output().unwrap();
         assert!(output.status.success(), "{words:?}: {}", all(&output));
@@ -39,7 +39,7 @@ fn all(output: &Output) -> String {
     format!("{}\n{}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Logs in by the page that the login prints; what the login printed.
+/// Logs in through the page whose address the login prints, and returns the login's output.
 async fn log_in(person: &Person, username: &str) -> String {
     let mut child = person.command(&["login", "--no-browser"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
@@ -60,7 +60,6 @@ async fn log_in(person: &Person, username: &str) -> String {
     printed
 }
 
-/// Sends the page's form with a name and a password.
 async fn sign_in(browser: &Client, address: &str, page: &str, username: &str, password: &str) -> Response {
     let action = Url::parse(address).unwrap().join("/login").unwrap();
     let mut form = action.clone();

@@ -1,4 +1,4 @@
-//! The AWS stand-in itself: what the other tests take for granted of it.
+//! Tests the AWS stand-in itself: the other tests rely on these properties.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ async fn a_dropped_server_is_gone() {
     assert!(reqwest::get(format!("{url}/_ministack/health")).await.unwrap_err().is_connect());
 }
 
-/// Runs in a process of its own, by the next test: starts a server and ends without dropping it.
+/// Starts a server and aborts without dropping it. The next test runs this one in its own process.
 #[tokio::test]
 async fn a_process_that_ends_abruptly() {
     #[expect(clippy::disallowed_methods, reason = "the test that runs this one tells it so")]

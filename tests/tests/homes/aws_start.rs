@@ -1,4 +1,5 @@
-//! What the deployed programs say when what their configuration names is missing, of the wrong kind, or closed to them.
+//! Tests the start errors of the deployed programs when a configured resource is missing, is of the wrong kind, or
+//! denies access.
 
 use std::process::{Command, Output};
 
@@ -14,7 +15,7 @@ const RECEIPT_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 type Variables = Vec<(&'static str, String)>;
 
-/// Everything that ingress and worker must be told, naming what is not there.
+/// Returns all variables that the ingress or the worker requires. The resources that they name do not exist.
 fn variables(server: &Ministack, of_worker: bool) -> Variables {
     let mut variables = server.environment();
     variables.extend([
@@ -45,7 +46,7 @@ async fn run(program: &str, arguments: &[&str], variables: &Variables) -> Output
     tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
 }
 
-/// What a start says that its configuration does not allow.
+/// Returns the error text of a start that the configuration makes fail.
 async fn refused(program: &str, arguments: &[&str], variables: &Variables) -> String {
     let output = run(program, arguments, variables).await;
     let text = String::from_utf8(output.stderr).unwrap();
@@ -89,7 +90,7 @@ async fn a_standard_queue_is_the_wrong_kind() {
     assert!(!text.contains("STOCKLINE_TABLE: "), "the table is well: {text}");
 }
 
-/// Answers every request as DynamoDB and SQS do when a session is over.
+/// Starts a server that answers every request as DynamoDB and SQS do after a session has expired.
 async fn expired() -> String {
     const BODY: &str =
         r#"{"__type":"com.amazon.coral.service#ExpiredTokenException","message":"the token is expired"}"#;
@@ -99,7 +100,7 @@ async fn expired() -> String {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let mut request = vec![0; 64 * 1024];
-                // The request is small: what is read at once is all that matters.
+                // The request is small, so one read is enough.
                 let _ = stream.read(&mut request).await;
                 let answer = format!(
                     "HTTP/1.1 400 Bad Request\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {}\r\n\

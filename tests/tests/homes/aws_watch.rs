@@ -1,7 +1,7 @@
-//! `deploy/watch.yaml` as it is deployed: the alarms and the dashboard, read back, and alarms that go off and end.
+//! Deploys `deploy/watch.yaml`, reads the alarms and the dashboard back, and lets alarms go off and end.
 //!
-//! The stand-in knows no metric math, so that there a formula's first figure stands for it; it looks at no dimension, at
-//! no number of periods and at no silence. What formulas make of figures is tested in `alarm_rules.rs`.
+//! The stand-in has no metric math, so each formula is replaced by its first metric. The stand-in also ignores
+//! dimensions, the number of periods and missing data. `alarm_rules.rs` tests the formulas.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -13,7 +13,7 @@ use stockline_tests::aws_queues::create_queue;
 use stockline_tests::process::PATIENCE;
 use stockline_tests::sdk::clients;
 
-/// Made up; what a parameter is not given here for is its own name.
+/// Made-up values. A parameter that is not listed has its own name as its value.
 const PARAMETERS: [(&str, &str); 9] = [
     ("OpsEmail", ""),
     ("RefusedPercent", "20"),
@@ -62,7 +62,6 @@ fn without_formulas(mut template: Value) -> Value {
     template
 }
 
-/// Calls CloudWatch.
 async fn cloudwatch(server: &Ministack, action: &str, body: Value) -> Value {
     let response = reqwest::Client::new()
         .post(&server.url)
@@ -78,7 +77,7 @@ async fn cloudwatch(server: &Ministack, action: &str, body: Value) -> Value {
     serde_json::from_str(&text).unwrap_or(Value::Null)
 }
 
-/// What is deployed, by name.
+/// Returns the deployed alarms by name.
 async fn alarms(server: &Ministack) -> BTreeMap<String, Value> {
     let described = cloudwatch(server, "DescribeAlarms", json!({"MaxRecords": 100})).await;
     let alarms = described["MetricAlarms"].as_array().unwrap().clone();
@@ -104,7 +103,7 @@ fn every_alarm_tells_ops(template: &Value, deployed: &BTreeMap<String, Value>, t
     assert_eq!(thresholds.map(Value::as_f64), [Some(300.0), Some(20.0)]);
 }
 
-/// Nothing is left to fill in, and every alarm is on it.
+/// Checks that the dashboard has no open placeholder and shows every alarm.
 async fn the_dashboard_is_whole(server: &Ministack, alarms: &BTreeMap<String, Value>) {
     let answer = cloudwatch(server, "GetDashboard", json!({"DashboardName": "Name"})).await;
     let text = answer["DashboardBody"].as_str().unwrap();
@@ -124,7 +123,8 @@ async fn the_dashboard_is_whole(server: &Ministack, alarms: &BTreeMap<String, Va
     assert_eq!(shown, alarms.values().filter_map(|alarm| alarm["AlarmArn"].as_str()).collect());
 }
 
-/// Alarms on one figure are well with quiet ones, and go off beyond their threshold.
+/// Checks that alarms on one metric are OK at quiet values and go off beyond their threshold, and that ops receive each
+/// change.
 async fn what_goes_off_and_ends_is_told(server: &Ministack, template: &Value, topic: &str) {
     let clients = clients(server);
     let (queue_url, queue_arn) = create_queue(&clients, "ops", std::collections::HashMap::new()).await;
@@ -172,7 +172,7 @@ async fn what_goes_off_and_ends_is_told(server: &Ministack, template: &Value, to
     }
 }
 
-/// One value of the figure that an alarm watches.
+/// Puts one value of the metric that an alarm watches.
 async fn put(server: &Ministack, alarm: &Value, value: f64) {
     let datum = json!({"MetricName": alarm["MetricName"], "Value": value});
     cloudwatch(server, "PutMetricData", json!({"Namespace": alarm["Namespace"], "MetricData": [datum]})).await;

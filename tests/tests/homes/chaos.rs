@@ -1,5 +1,5 @@
-//! Chaos on the standalone home: the real process is killed under load, at moments that a seed decides, and started
-//! again. `stockline-bench chaos` does the same for longer.
+//! Tests chaos on the standalone home. The real process runs under load; a seed decides when it is killed and
+//! restarted. `stockline-bench chaos` runs the same test for longer.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use stockline_tests::chaos::{Options, run};
 
 const SEED: u64 = 1;
 
-/// P1, P2, P4, P5, P6, P7 across `kill -9`: every accepted command has its one outcome, the balances are those that the
-/// outcomes add up to, the audit is sound, and every crossing was mailed; again only where the kill came between a
-/// mail and its mark.
+/// P1, P2, P4, P5, P6, P7 across `kill -9`: every accepted command has one outcome, the balances are the sums of the
+/// outcomes, the audit is sound, and every crossing is mailed. A crossing is mailed twice only if the kill came between
+/// the mail and its mark.
 #[tokio::test(flavor = "multi_thread")]
 async fn three_kills_under_load_lose_nothing_and_do_nothing_twice() {
     println!("seed {SEED}");
@@ -22,7 +22,8 @@ async fn three_kills_under_load_lose_nothing_and_do_nothing_twice() {
     assert!(report.alerts > 20 && report.rejected > 0, "too little happened: {report:?}");
 }
 
-/// What it held runs out while it is stopped, so that what it had begun goes on beside the next delivery.
+/// The messages that the server holds become visible again while it is stopped. After it resumes, the old work
+/// therefore runs beside the next delivery.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_stopped_past_its_visibility_loses_nothing_and_does_nothing_twice() {
     let seed = SEED + 1;

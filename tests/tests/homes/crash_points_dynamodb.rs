@@ -1,5 +1,5 @@
-//! Every crash point over DynamoDB on an engine in this process: each call of its API is disturbed, and each call of
-//! the other ports; two faults, at calls of the ports. `--nocapture` shows what was played.
+//! Tests every crash point over DynamoDB on an in-process engine. Single faults hit each call of its API and each call
+//! of the other ports; pairs of faults hit calls of the ports. `--nocapture` prints the faults that were played.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use stockline_tests::crash_points::script::{STOCK, TROUBLE};
 use stockline_tests::crash_points::worker::{self, Place, Queue};
 use stockline_tests::crash_points::{alerter, pairs};
 
-/// Of the pairs of faults so many are one that is played: SQLite plays them all.
+/// One of this many pairs of faults is played. SQLite plays all of them.
 const EVERY: usize = 4;
 
 async fn wire() -> Place {

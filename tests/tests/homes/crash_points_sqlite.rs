@@ -1,4 +1,4 @@
-//! Every crash point over SQLite: the standalone home. `--nocapture` shows what was played.
+//! Tests every crash point over SQLite, the standalone home. `--nocapture` prints the faults that were played.
 
 use stockline_tests::contract::store::Shop;
 use stockline_tests::contract::store::homes::Folder;

@@ -1,11 +1,11 @@
-//! A disk without room, on the real process: refused with what to do, nothing half done, nothing lost.
+//! Fills the disk of the real process: it refuses commands with advice, leaves nothing half done and loses nothing.
 
 use std::process::Command;
 
 use serde_json::{Value, json};
 use stockline_tests::process::{Server, audit, stockline_binary, with_id};
 
-/// The most bytes of one file, in blocks of 512; a write beyond fails as on a full disk.
+/// The maximum size of a file, in blocks of 512 bytes. A write beyond it fails as on a full disk.
 const FILE_BLOCKS: u32 = 8_192;
 const COMMANDS_PER_BATCH: usize = 100;
 const BATCHES_MAX: usize = 2_000;
@@ -45,7 +45,7 @@ async fn without_room_commands_are_refused_and_what_was_accepted_is_applied_when
     assert_eq!(last["status"], "applied");
     let on_hand: u64 = server.get("/v1/items/cola").await["on_hand"].as_str().unwrap().parse().unwrap();
     let applied = 1_000_000 - on_hand - 1;
-    // A batch that was answered 503 may have reached the queue in part: it is not lost, and may be sent again.
+    // A batch that got a 503 may be queued in part. It is not lost, and the client may send it again.
     assert!(applied >= accepted && applied <= accepted + COMMANDS_PER_BATCH as u64, "{applied} of {accepted}");
     audit(&server.stop());
 }

@@ -1,5 +1,5 @@
-//! What is deployed, as it is deployed: the images' root file systems, put together from the Dockerfiles' own lines, and
-//! the programs in them as nobody, with nothing to write, without a shell.
+//! Tests the images as they are deployed. The tests assemble the root file systems from the lines of the Dockerfiles,
+//! and run the programs in them without root, without a writable file system and without a shell.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -17,11 +17,11 @@ use stockline_tests::images::{Images, image_tests, is_static, script};
 use stockline_tests::process::{PATIENCE, with_id};
 use stockline_tests::tls_front::TlsFront;
 
-/// The most that an image may have; an image in a registry is compressed, and smaller.
+/// The maximum size of an image. A registry compresses images, so it stores less.
 const IMAGE_BYTES_MAX: u64 = 30_000_000;
-/// The most that AWS Lambda unpacks (its quota: 250 MB) is far more than a start should have to read.
+/// The maximum size of the alerter. AWS Lambda allows 250 MB unpacked, but a start should not read that much.
 const ALERTER_BYTES_MAX: u64 = 30_000_000;
-/// The most that AWS Lambda takes when a zip is uploaded to it directly.
+/// AWS Lambda's maximum for a zip that is uploaded directly.
 const ZIP_BYTES_MAX: usize = 50_000_000;
 const USER: &str = "65532";
 
@@ -33,7 +33,8 @@ async fn images() -> Images {
     tokio::task::spawn_blocking(Images::assemble).await.unwrap()
 }
 
-/// It runs as nobody, can gain no privilege, and has a root that it can't write and only devices beside it.
+/// Checks that a program runs as an unprivileged user, can gain no privilege, has a read-only root, and has no
+/// mounts except devices.
 fn confined(program: &Program) {
     let process = Path::new("/proc").join(program.pid().to_string());
     let status = std::fs::read_to_string(process.join("status")).unwrap();
@@ -41,7 +42,7 @@ fn confined(program: &Program) {
         let line = status.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).unwrap();
         line.split_whitespace().collect()
     };
-    // In a user namespace, which is what who is not root gets, the ids are others outside.
+    // Without root the test runs in a user namespace, where the ids differ from the ids outside.
     let inside = std::fs::read_to_string(process.join("uid_map")).unwrap();
     if inside.split_whitespace().next() == Some("0") {
         assert_eq!((field("Uid"), field("Gid")), (vec![USER; 4], vec![USER; 4]));
@@ -93,7 +94,7 @@ async fn an_image_is_one_small_static_program_for_nobody_and_nothing_else() {
     assert!(is_static(&bootstrap));
     let version = Command::new(bootstrap).arg("--version").output().unwrap();
     assert_eq!(text(&version.stdout), format!("alerter {}\n", env!("CARGO_PKG_VERSION")));
-    // The check itself: what cargo test builds is linked as usual.
+    // The check must also fail: a test binary is linked dynamically.
     assert!(!is_static(&std::env::current_exe().unwrap()));
 }
 
@@ -168,7 +169,7 @@ async fn in_the_images_names_are_found_and_certificates_checked() {
     let etcs = ["ingress", "worker"].map(|name| images.root(name).join("etc"));
     let home = Installation::deploy_with(Programs::Images(images)).await;
     let front = TlsFront::of(&home.server.url).await;
-    // What a container engine mounts.
+    // A container engine mounts these files.
     for etc in &etcs {
         std::fs::write(etc.join("hosts"), "127.0.0.1 localhost\n").unwrap();
         std::fs::write(etc.join("resolv.conf"), &front.resolv_conf).unwrap();

@@ -1,5 +1,5 @@
-//! Both homes as they run: real processes, deployed stacks, images. Many of these tests wait for something; the crash
-//! points beside them use the processor meanwhile, so all of them are one program.
+//! Tests both homes as they run: real processes, deployed stacks and images. Many of these tests wait, and the crash
+//! points use the processor meanwhile; that is why all of them are in one program.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod aws_chaos;

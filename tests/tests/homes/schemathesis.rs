@@ -1,5 +1,5 @@
-//! The API against its own description: schemathesis makes requests from the OpenAPI document of a running server, and
-//! checks that every answer is described there: no 5xx, no status, type, header or field that the document does not name.
+//! Tests the API against its own description. schemathesis makes requests from the OpenAPI document of a running
+//! server, and checks every answer against it: no 5xx, and no undocumented status, type, header or field.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use stockline_deploy_checks::python;
 use stockline_tests::process::{Server, audit, with_id};
 
-/// Requests made per operation and phase, besides examples and what covers each field.
+/// The number of generated requests per operation and phase. schemathesis also sends the document's examples and covers
+/// each field.
 const EXAMPLES: &str = "20";
 
-/// A command of the document's examples.
+/// The id of a command in the document's examples.
 const SALE_ID: &str = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b";
 
-/// A server that has something of everything under the ids that the document's examples name.
+/// Starts a server with data under every id that the document's examples name.
 async fn stocked(data: &Path) -> Server {
     let server = Server::start(data, &["--alert-email", "owner@example.com"]).await;
     for shop in ["shop-1", "main"] {
@@ -60,7 +61,7 @@ async fn stocked(data: &Path) -> Server {
     server
 }
 
-/// The document, strict: a field that it does not name is none that may come.
+/// Returns the OpenAPI document with all its objects closed, so that an undocumented field fails.
 async fn document(server: &Server) -> Value {
     fn close(value: &mut Value) {
         if let Some(members) = value.as_object_mut()
@@ -80,7 +81,7 @@ async fn document(server: &Server) -> Value {
     document
 }
 
-/// Runs schemathesis with the same requests every time.
+/// Runs schemathesis, with the same requests every time.
 fn schemathesis(server: &Server, document: &Value, token: &str, phases: &str) -> Output {
     let python = python::environment("schemathesis", include_str!("../../schemathesis/requirements.txt"));
     let folder = tempfile::tempdir().unwrap();
@@ -94,13 +95,13 @@ fn schemathesis(server: &Server, document: &Value, token: &str, phases: &str) ->
         .args(["--url", &server.url, "--header", &format!("Authorization: Bearer {token}")])
         .args(["--phases", phases, "--max-examples", EXAMPLES, "--generation-deterministic"])
         .args(["--continue-on-failure", "--no-color", "--request-timeout", "30"])
-        // It keeps notes where it stands.
+        // schemathesis writes its cache into the current folder.
         .current_dir(folder.path())
         .output()
         .unwrap()
 }
 
-/// Requests that were made, by the closing summary.
+/// Returns the number of requests from the closing summary.
 fn requests(output: &Output) -> u32 {
     let text = String::from_utf8_lossy(&output.stdout);
     let count = text.split(" generated, ").next().and_then(|before| before.split_whitespace().next_back());

@@ -1,4 +1,4 @@
-//! The standalone home as its users meet it: one binary, one folder.
+//! Tests the standalone home as its users see it: one binary and one folder.
 
 use std::process::Command;
 use std::sync::atomic::Ordering;
@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 use stockline_tests::process::{Server, audit, stockline, with_id};
 
-/// P5: WooCommerce ended the same race at −16.
+/// P5. In the same race WooCommerce ended at −16.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_120_buyers_of_4_units_116_are_refused() {
     let data = tempfile::tempdir().unwrap();
@@ -22,7 +22,7 @@ async fn of_120_buyers_of_4_units_116_are_refused() {
     audit(&server.stop());
 }
 
-/// P2, P7: a replay answers as the first did, also after a restart.
+/// P2, P7: a replay returns the first answer, even after a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_sale_sent_again_and_again_takes_stock_once() {
     let data = tempfile::tempdir().unwrap();
@@ -40,7 +40,7 @@ async fn the_same_sale_sent_again_and_again_takes_stock_once() {
     audit(&server.stop());
 }
 
-/// P6: the crossing is mailed once, in a file that a person can open.
+/// P6: the crossing is mailed once, into a file that a person can open.
 #[tokio::test(flavor = "multi_thread")]
 async fn falling_below_the_threshold_mails_once() {
     let data = tempfile::tempdir().unwrap();
@@ -66,8 +66,8 @@ async fn falling_below_the_threshold_mails_once() {
     audit(&data);
 }
 
-/// P1, P2 across `kill -9` in the middle of sending: every sale that was accepted is applied, once, and nothing but the
-/// one batch whose answer was lost has to be sent again.
+/// P1, P2 across `kill -9` during sending: every accepted sale is applied once. Only the batch whose answer was lost
+/// has to be sent again.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_accepted_survives_a_kill_while_sending() {
     const SALES_PER_BATCH: usize = 20;
@@ -106,7 +106,7 @@ async fn what_was_accepted_survives_a_kill_while_sending() {
 
         let server = Server::start(&folder, &[]).await;
         server.request("POST", "/v1/commands/batch", Some(&unanswered)).await.unwrap();
-        // Behind all the others of its item: once it is applied, so are they.
+        // This sale is the last of its item in the queue. Once it is applied, all the others are applied.
         server.settle(sale()).await;
         sold += (accepted.len() + 1) * SALES_PER_BATCH + 1;
         let on_hand = async || server.get("/v1/items/cola").await["on_hand"].clone();
@@ -130,7 +130,7 @@ async fn a_second_process_on_the_same_folder_is_refused() {
     assert!(!second.status.success());
     let text = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(text.contains(&server.pid().to_string()) && text.contains("uses the data folder"), "{text}");
-    // The first is none the worse for it.
+    // The first process still works.
     server.stock_up("cola", "10").await;
     assert_eq!(server.get("/v1/items/cola").await["on_hand"], "10");
     audit(&server.stop());

@@ -1,4 +1,4 @@
-//! How each deployed program starts, or refuses to.
+//! Tests how each deployed program starts or refuses to start.
 
 use std::process::{Command, Output};
 
@@ -11,17 +11,17 @@ type Variables = &'static [(&'static str, &'static str)];
 struct Program {
     name: &'static str,
     required: &'static [&'static str],
-    /// Everything that must be set, with plausible values.
+    /// All required variables, with plausible values.
     good: Variables,
-    /// Bad values, each with [`SECRET`] in it where its text could show up in the error.
+    /// Bad values. A value contains [`SECRET`] if the error could show it.
     bad: Variables,
     /// The errors of the bad values.
     errors: &'static [&'static str],
-    /// The address that its probe asks; the alerter has none.
+    /// The variable with the address that the program's probe calls. The alerter has no probe.
     probed: Option<&'static str>,
 }
 
-/// No error may show this value.
+/// The value that no error may show.
 const SECRET: &str = "s3cret";
 
 const PROGRAMS: [Program; 3] = [
@@ -111,7 +111,7 @@ impl Program {
         command.args(arguments).env_clear().envs(variables.iter().copied()).output().unwrap()
     }
 
-    /// Starts it with a configuration that it refuses, and returns what it says on standard error.
+    /// Starts the program with a configuration that it refuses, and returns its standard error.
     fn refused(&self, arguments: &[&str], variables: &[(&str, &str)]) -> String {
         let output = self.start(arguments, variables);
         let text = String::from_utf8(output.stderr).unwrap();

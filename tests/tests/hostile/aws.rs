@@ -1,4 +1,4 @@
-//! Messages that no one of ours wrote, in the AWS home.
+//! Sends messages that no program of ours wrote to the AWS home.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Messages that no one of ours wrote, in both homes. They watch the process's log and metrics, so nothing else runs here.
+//! Sends messages that no program of ours wrote to both homes. The tests watch the process's log and metrics, so no
+//! other test may run in it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod aws;

@@ -1,4 +1,4 @@
-//! Messages that no one of ours wrote, in the standalone home.
+//! Sends messages that no program of ours wrote to the standalone home.
 
 use std::sync::Arc;
 

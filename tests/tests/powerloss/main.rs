@@ -1,4 +1,4 @@
-//! Power cuts. The power is the same for the whole process, so the tests run one at a time.
+//! Tests power cuts. A cut affects the whole process, so the tests run one at a time.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use tokio::sync::Mutex;

@@ -1,7 +1,8 @@
-//! P1, P2, P4 across a power cut: what was answered as durable is there afterwards, and the ledger explains the stock.
+//! P1, P2, P4 across a power cut: everything that was answered as durable is still there, and the ledger explains the
+//! stock.
 //!
-//! The whole pipeline runs on files that forget what was not synced. The same test with syncs off must fail, or it
-//! would show nothing.
+//! The whole pipeline runs on files that lose unsynced writes. With syncs off the same test must fail; otherwise it
+//! would prove nothing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -35,7 +36,7 @@ fn open(folder: &Path, options: &OpenOptions) -> Home {
     Home { queue: Arc::new(queue), store: Arc::new(store) }
 }
 
-/// Starts a worker on it; ends when the trigger is dropped.
+/// Starts a worker on a home. It stops when `shutdown` is cancelled.
 fn work(home: &Home, shutdown: CancellationToken) -> tokio::task::JoinHandle<()> {
     let config = stockline_worker::Config {
         permits: 2,
@@ -108,8 +109,8 @@ fn sale(item_id: &ItemId) -> Queued {
     queued(item_id, action)
 }
 
-/// Sends packs while a worker applies them, cuts the power after some, and brings it back. How many accepted commands
-/// were lost; panics where what is left contradicts itself.
+/// Sends packs while a worker applies them, cuts the power after some of them, and restores it. Returns how many
+/// accepted commands were lost. Panics if the remaining data contradict each other.
 async fn lost_in_a_cut(seed: u64, options: OpenOptions) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let home = open(folder.path(), &options);
@@ -137,7 +138,7 @@ async fn lost_in_a_cut(seed: u64, options: OpenOptions) -> usize {
     drop(home);
     powerloss::restore();
 
-    // The machine starts again: whatever is queued is worked off, then every accepted command must be applied.
+    // The machine restarts: the worker empties the queue, and then every accepted command must be applied.
     let home = open(folder.path(), &OpenOptions::default());
     let shutdown = CancellationToken::new();
     let trigger = shutdown.clone();
@@ -174,7 +175,7 @@ async fn an_accepted_command_survives_a_power_cut_and_without_syncs_it_does_not(
     let mut lossy = 0;
     for seed in 1..=5 {
         let options = OpenOptions { vfs: vfs.clone(), synchronous_off: true };
-        // Without syncs even the files may contradict themselves: that too is a promise broken, and noticed.
+        // Without syncs even the files may contradict each other. That panics, which also counts as a noticed loss.
         let lost = tokio::spawn(lost_in_a_cut(seed, options)).await;
         lossy += usize::from(lost.map_or(true, |lost| lost > 0));
         powerloss::restore();

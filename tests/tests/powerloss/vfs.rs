@@ -1,9 +1,9 @@
-//! The power-loss VFS itself: it must lose what is not synced, and nothing else.
+//! Tests the power-loss VFS itself: it must lose every unsynced write and nothing else.
 
 use rusqlite::{Connection, OpenFlags};
 use stockline_tests::powerloss;
 
-/// Inserts rows one transaction each, cuts the power, and counts what is there afterwards.
+/// Inserts rows in one transaction each, cuts the power, and returns how many rows remain.
 fn rows_after_a_cut(synchronous: &str, seed: u64) -> i64 {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.db");

@@ -1,8 +1,9 @@
-//! Which way the arrows go: what is deployed on AWS builds without SQLite, the core without any server.
+//! Checks the direction of dependencies: the programs for AWS build without SQLite, and the core builds without any
+//! server.
 
 use std::process::Command;
 
-/// The names of all packages that a package is built from, with these features.
+/// Returns the names of all packages that a package is built from, with these features.
 fn built_with(package: &str, features: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--offline", "--edges", "normal,build", "--prefix", "none"])
@@ -15,7 +16,7 @@ fn built_with(package: &str, features: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
-/// The crates of this workspace that each crate of `common` is built from: the arrows of ARCHITECTURE.md.
+/// The crates of this workspace that each crate of `common` depends on: the arrows of ARCHITECTURE.md.
 const ARROWS: [(&str, &[&str]); 4] = [
     ("stockline-core", &[]),
     ("stockline-service", &["stockline-core"]),
@@ -26,7 +27,7 @@ const ARROWS: [(&str, &[&str]); 4] = [
 const MANIFESTS: [&str; 8] =
     ["common/core", "common/service", "common/sqlite", "common/aws", "ingress", "worker", "alerter", "standalone"];
 
-/// The same without any.
+/// Returns the same names for a build without features.
 fn built_from(package: &str) -> Vec<String> {
     built_with(package, "")
 }

@@ -1,4 +1,4 @@
-//! What must hold for the workspace as a whole: which crate may use which, and what it takes from others.
+//! Checks rules for the whole workspace: its crates depend only on allowed crates and packages.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod arrows;

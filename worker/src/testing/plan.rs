@@ -46,7 +46,7 @@ impl Plan {
         Self { faults: Mutex::new(faults.to_vec()), ..Self::default() }
     }
 
-    /// From now on every such call fails, or no longer fails.
+    /// Makes every call at this point fail from now on, or work again.
     pub(crate) fn set_down(&self, point: Point, down: bool) {
         let mut points = self.down.lock().unwrap();
         points.retain(|other| *other != point);

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// A FIFO group delivers at most so many messages until they are deleted.
+/// A FIFO group delivers at most this many messages until they are deleted.
 const GROUP_IN_FLIGHT: usize = 10;
 
 #[derive(Debug)]
@@ -21,15 +21,15 @@ pub(crate) struct Message {
     set_aside: bool,
 }
 
-/// Groups, visibility, handles and attempts, as the port's contract says.
+/// A queue with groups, visibility, handles and attempts, as the port's contract requires.
 #[derive(Debug)]
 pub(crate) struct SimQueue {
     pub(crate) visibility: Duration,
     messages: Mutex<BTreeMap<u64, Message>>,
     attempts: Mutex<BTreeMap<Uuid, Vec<Delivery>>>,
-    /// How many messages there are.
+    /// The number of messages.
     pub(crate) count: watch::Sender<usize>,
-    /// Receives, by attempt.
+    /// The attempt of each receive.
     pub(crate) receives: Mutex<Vec<Uuid>>,
     changed: Notify,
     last_id: AtomicU64,
@@ -59,12 +59,12 @@ impl SimQueue {
         id
     }
 
-    /// How often each message that is left was received.
+    /// Returns how often each remaining message was received.
     pub(crate) fn left(&self) -> Vec<u32> {
         self.messages.lock().unwrap().values().map(|message| message.receives).collect()
     }
 
-    /// In how long each message that is left is visible.
+    /// Returns the time until each remaining message is visible.
     pub(crate) fn visible_in(&self) -> Vec<Duration> {
         let now = Instant::now();
         self.messages.lock().unwrap().values().map(|m| m.visible_at.saturating_duration_since(now)).collect()

@@ -7,7 +7,7 @@ use stockline_core::domain::{
 };
 use stockline_core::ports::{CommitOutcome, ItemWithLevels, StoreError};
 
-/// The stock, as the port's contract says; everything public is for tests to look at and to damage.
+/// The stock, as the port's contract requires. Tests may read and damage everything public.
 #[derive(Debug, Default)]
 pub(crate) struct Stock {
     pub(crate) items: BTreeMap<ItemId, Item>,
@@ -17,15 +17,15 @@ pub(crate) struct Stock {
     pub(crate) claims: BTreeMap<Claim, ItemId>,
     pub(crate) marks: BTreeMap<(ItemId, CommandId, LocationId), RejudgeMark>,
     pub(crate) locations: BTreeMap<LocationId, LocationSettings>,
-    /// A commit with a command of this note is refused as invalid.
+    /// A commit is refused as invalid if one of its commands has this note.
     pub(crate) refused_note: Option<String>,
     /// A mark for this location is refused as invalid.
     pub(crate) refused_mark: Option<LocationId>,
-    /// Loading this item is answered with [`StoreError::Unreadable`].
+    /// A load of this item returns [`StoreError::Unreadable`].
     pub(crate) unreadable: Option<ItemId>,
-    /// Loading this item is answered with [`StoreError::Busy`].
+    /// A load of this item returns [`StoreError::Busy`].
     pub(crate) busy: Option<ItemId>,
-    /// Loading this item is answered with [`StoreError::Newer`].
+    /// A load of this item returns [`StoreError::Newer`].
     pub(crate) newer: Option<ItemId>,
 }
 
@@ -80,7 +80,7 @@ impl Stock {
         self.records.get(&(of.item_id.clone(), of.command_id))
     }
 
-    /// All of it under all its conditions, or nothing.
+    /// Writes all of a commit under all its conditions, or nothing.
     pub(crate) fn commit(&mut self, commit: &Commit) -> CommitOutcome {
         let item_id = &commit.item_id;
         let key = |record: &Record| (item_id.clone(), record.outcome.command_id);
@@ -173,7 +173,7 @@ impl Stock {
         ItemWithLevels { item: item.clone(), levels: of_item.map(|(_, level)| level.clone()).collect() }
     }
 
-    /// Chunks, then the tail.
+    /// Returns the whole ledger of a level: its chunks, then its tail.
     pub(crate) fn ledger(&self, item_id: &ItemId, location: &LocationId) -> Vec<Entry> {
         let mut entries = self.history(item_id, location, Timestamp::EPOCH);
         let level = self.levels.get(&(item_id.clone(), location.clone()));

@@ -24,7 +24,7 @@ use crate::{Adapters, Config, Health, receivers};
 /// Longer than any wait, on the paused clock.
 const FOREVER: Duration = Duration::from_secs(24 * 3600);
 
-/// Queue, store and topic, shared by all workers of a test.
+/// The queue, the store and the topic that all workers of a test share.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) queue: SimQueue,
@@ -32,12 +32,12 @@ pub(crate) struct World {
     pub(crate) published: Mutex<Vec<Alert>>,
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) config: Config,
-    /// Replaces `domain::fold` and `domain::decode_message` by functions that panic on certain commands.
+    /// Whether `domain::fold` and `domain::decode_message` are replaced by functions that panic on certain commands.
     pub(crate) explosive: bool,
     sent: Mutex<Vec<(ItemId, CommandId)>>,
 }
 
-/// The ports of one worker: the world, with the faults of its plan.
+/// The ports of one worker. They call the world, with the faults of the plan.
 #[derive(Debug)]
 struct Faulty {
     world: Arc<World>,
@@ -165,8 +165,8 @@ impl World {
         self.published.lock().unwrap().iter().map(Alert::id).collect()
     }
 
-    /// Checks the promises that hold under all faults: every command sent is decided, the audit finds no fault, entries
-    /// are in the order of sending, and every alert that was raised is published.
+    /// Checks the promises that hold under all faults: every sent command is decided, the audit finds no fault, entries
+    /// are in the order of sending, and every raised alert is published.
     pub(crate) async fn check(self: &Arc<Self>) {
         let reader = Faulty { world: self.clone(), plan: Arc::default() };
         let report = crate::audit::audit(&reader, &reader, &mut |_| {}).await.unwrap();
@@ -203,13 +203,13 @@ impl World {
 }
 
 impl Runner {
-    /// Stops it as SIGTERM does.
+    /// Stops the worker as SIGTERM does.
     pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         tokio::time::timeout(FOREVER, self.task).await.expect("the worker stops").unwrap();
     }
 
-    /// Stops it as `kill -9` does.
+    /// Stops the worker as `kill -9` does.
     pub(crate) async fn kill(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());

@@ -10,7 +10,7 @@ use crate::ports::{
     AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, CommandReceiver as _, Handle, QueueError,
 };
 
-/// The way of alerts in memory. Each alert is a message of a group of its own, so alerts come in any order.
+/// The alert publisher and receiver in memory. Each alert is a message of its own group, so alerts arrive in any order.
 #[derive(Debug, Clone)]
 pub struct MemoryAlerts {
     queue: Arc<MemoryQueue>,
@@ -18,12 +18,12 @@ pub struct MemoryAlerts {
 }
 
 impl MemoryAlerts {
-    /// Returns an empty one that holds each delivery for `visibility`.
+    /// Returns an empty publisher and receiver that holds each delivery for `visibility`.
     pub fn new(visibility: Duration) -> Self {
         Self { queue: Arc::new(MemoryQueue::new(visibility)), published: Arc::default() }
     }
 
-    /// Returns every alert that was published so far, in order.
+    /// Returns every alert published so far, in order.
     pub fn published(&self) -> Vec<Alert> {
         self.published.lock().unwrap().clone()
     }
@@ -57,7 +57,7 @@ impl AlertReceiver for MemoryAlerts {
 
     async fn ack(&self, handles: &[AlertHandle]) -> Result<(), QueueError> {
         let handles: Vec<_> = handles.iter().map(|handle| Handle(handle.0.clone())).collect();
-        // An expired handle acknowledges nothing: its message comes again.
+        // An expired handle acknowledges nothing, so its message is delivered again.
         self.queue.ack(&handles).await;
         Ok(())
     }

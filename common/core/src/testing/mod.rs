@@ -1,5 +1,5 @@
-//! The ports in memory, for tests. They keep the same contracts as the adapters and pass the same suites; a test that
-//! needs a fault puts it in front of them.
+//! Provides the ports in memory, for tests. They keep the same contracts as the adapters and pass the same suites. If a
+//! test needs a fault, it wraps them.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod alerts;

@@ -13,7 +13,7 @@ use crate::ports::{
     Queries, StoreError, cursor,
 };
 
-/// Returns the page behind the cursor of all matching entries, which it sorts by `key`.
+/// Sorts all matching entries by `key`, and returns the page after the cursor.
 fn page<T, K>(
     list: &str,
     all: impl Iterator<Item = T>,
@@ -31,7 +31,7 @@ where
     cursor::page(list, entries, limit, key)
 }
 
-/// Returns a page of items in order that ends before the item whose levels are too many for it.
+/// Returns a page of items in order. The page ends before the first item whose levels no longer fit.
 pub(super) fn page_of_items<K: Serialize>(
     list: &str,
     views: impl Iterator<Item = ItemWithLevels>,

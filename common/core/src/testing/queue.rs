@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::domain::{Queued, encode_message};
 use crate::ports::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
 
-/// One receive holds at most this many messages of a group.
+/// A receive returns at most this many messages of a group.
 const GROUP_IN_FLIGHT_MAX: usize = 10;
 
 #[derive(Debug)]
@@ -33,7 +33,7 @@ struct State {
     latest: Option<(Uuid, Vec<Handle>)>,
 }
 
-/// The command queue in memory: FIFO groups with visibility, handles and attempts. Its time is tokio's, so a test may
+/// The command queue in memory: FIFO groups with visibility, handles and attempts. It uses tokio's clock, so a test may
 /// pause it.
 #[derive(Debug)]
 pub struct MemoryQueue {
@@ -46,7 +46,7 @@ pub struct MemoryQueue {
 }
 
 impl MemoryQueue {
-    /// Returns an empty queue that holds each delivery for `visibility` and sets nothing aside.
+    /// Returns an empty queue that holds each delivery for `visibility` and sets no message aside.
     pub fn new(visibility: Duration) -> Self {
         Self {
             visibility,
@@ -58,13 +58,13 @@ impl MemoryQueue {
         }
     }
 
-    /// Sets messages aside that were delivered `max_receives` times.
+    /// Makes the queue set a message aside after `max_receives` deliveries.
     #[must_use]
     pub fn with_max_receives(self, max_receives: u32) -> Self {
         Self { max_receives, ..self }
     }
 
-    /// Makes messages visible at once when they are given back, whatever delay was asked for.
+    /// Makes returned messages visible at once, whatever the requested delay.
     #[must_use]
     pub fn giving_back_at_once(self) -> Self {
         Self { gives_back_at_once: true, ..self }
@@ -74,12 +74,12 @@ impl MemoryQueue {
         self.state.lock().unwrap()
     }
 
-    /// Queues any body under any group and returns the message's id.
+    /// Queues a body under a group, without checks, and returns the message's id.
     pub fn put(&self, group: &str, body: &str) -> String {
         self.add(group, body, false)
     }
 
-    /// Queues a message as one that the queue itself set aside, and returns its id.
+    /// Queues a message as if the queue itself had set it aside, and returns its id.
     pub fn put_aside(&self, group: &str, body: &str) -> String {
         self.add(group, body, true)
     }
@@ -122,7 +122,7 @@ impl MemoryQueue {
         self.state().messages.values().map(|message| message.receives).collect()
     }
 
-    /// Returns in how long each remaining message becomes visible, in order.
+    /// Returns the time until each remaining message becomes visible, in order.
     pub fn visible_in(&self) -> Vec<Duration> {
         let now = Instant::now();
         self.state().messages.values().map(|message| message.visible_at.saturating_duration_since(now)).collect()
@@ -168,7 +168,7 @@ impl State {
         found.map(|(number, _)| *number).ok_or(QueueError::HandleExpired)
     }
 
-    /// Returns the deliveries of the latest attempt that are still held, where this is that attempt.
+    /// If `attempt` is the latest attempt, returns its deliveries that are still held.
     fn answered_before(&self, attempt: Uuid) -> Vec<Delivery> {
         let Some((_, handles)) = self.latest.as_ref().filter(|(latest, _)| *latest == attempt) else {
             return Vec::new();

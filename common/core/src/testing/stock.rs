@@ -9,19 +9,19 @@ use crate::ports::{CommitOutcome, ItemWithLevels};
 /// The rows of a [`MemoryStore`](super::MemoryStore). A test may look at all of them and damage them.
 #[derive(Debug, Clone, Default)]
 pub struct Stock {
-    /// The catalogue.
+    /// The items of the catalogue.
     pub items: BTreeMap<ItemId, Item>,
     /// Levels with their tails.
     pub levels: BTreeMap<(ItemId, LocationId), Level>,
-    /// Entries that left a tail, by the first one's seq.
+    /// Entries that left a tail, by the seq of the first entry.
     pub chunks: BTreeMap<(ItemId, LocationId, u64), Vec<Entry>>,
-    /// Outcomes.
+    /// The outcomes of commands.
     pub records: BTreeMap<CommandKey, Record>,
-    /// Holders of barcodes and item keys.
+    /// The items that hold barcodes and item keys.
     pub claims: BTreeMap<Claim, ItemId>,
     /// Levels that were re-judged for a command.
     pub marks: BTreeMap<(ItemId, CommandId, LocationId), RejudgeMark>,
-    /// Settings that were put.
+    /// Location settings that were put.
     pub locations: BTreeMap<LocationId, LocationSettings>,
     /// The alert history.
     pub alerts: BTreeMap<String, (Alert, Lease)>,
@@ -29,17 +29,17 @@ pub struct Stock {
     pub notices: BTreeMap<(LocationId, String), Lease>,
 }
 
-/// A claim of the alerter.
+/// The alerter's lease on an alert or a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease {
-    /// Until when it holds, unless it is sent.
+    /// When the lease ends, unless the mail is sent before.
     pub until: Timestamp,
-    /// When the mail was sent; for a notice, how far its list reached.
+    /// When the mail was sent. For a notice: the end of the period that its list covers.
     pub sent_at: Option<Timestamp>,
 }
 
 impl Stock {
-    /// Returns what a fold needs, with at most `history_max` entries before each tail.
+    /// Returns the data for a fold, with at most `history_max` entries before each tail.
     pub fn load(&self, request: &LoadRequest, history_max: usize) -> Loaded {
         let item_id = &request.item_id;
         let levels = self.levels_of(item_id);
@@ -65,7 +65,7 @@ impl Stock {
         }
     }
 
-    /// Returns a location's settings; `main` has some before they are put.
+    /// Returns a location's settings. `main` has default settings until some are put.
     pub fn location(&self, location_id: &LocationId) -> Option<LocationSettings> {
         let main = || Some(LocationSettings::main()).filter(|main| main.location_id == *location_id);
         self.locations.get(location_id).cloned().or_else(main)
@@ -81,7 +81,7 @@ impl Stock {
         ItemWithLevels { item: item.clone(), levels: self.levels_of(&item.item_id).cloned().collect() }
     }
 
-    /// Returns a level's entries that left its tail, oldest first.
+    /// Returns the entries that left a level's tail, oldest first.
     pub fn chunked(&self, item_id: &ItemId, location_id: &LocationId) -> impl Iterator<Item = &Entry> {
         let place = |seq| (item_id.clone(), location_id.clone(), seq);
         self.chunks.range(place(0)..=place(u64::MAX)).flat_map(|(_, entries)| entries)
@@ -166,7 +166,7 @@ impl Stock {
         levels_hold && item_holds && threshold_holds && claims_hold && resubmissions_hold
     }
 
-    /// Marks a dead letter as discarded. Returns `false` where there is none, or it was settled before.
+    /// Marks a dead letter as discarded. Returns `false` if there is none, or if it is already settled.
     pub fn discard(&mut self, command: &CommandKey, at: Timestamp) -> bool {
         let record = self.records.get_mut(command).filter(|record| record.resubmitted_as.is_none());
         let letter = record.and_then(|record| record.outcome.dead_letter.as_mut());
@@ -178,7 +178,7 @@ fn key(item_id: &ItemId, record: &Record) -> CommandKey {
     CommandKey { item_id: item_id.clone(), command_id: record.outcome.command_id }
 }
 
-/// Was this dead letter discarded?
+/// Reports whether a dead letter was discarded.
 pub(super) fn is_discarded(record: &Record) -> bool {
     record.outcome.dead_letter.as_ref().is_some_and(|letter| letter.discarded_at.is_some())
 }

@@ -11,7 +11,7 @@ use crate::ports::{
     RefusedNotice, Store, StoreError, cursor,
 };
 
-/// How many entries a late count looks back over, unless the test says otherwise.
+/// The number of entries that a late count looks back over, unless a test sets another.
 const LATE_COUNT_ENTRIES_MAX: usize = 10_000;
 
 /// The stock store in memory. Clones share their rows.
@@ -29,14 +29,14 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    /// Returns a store over the same rows with other bounds: entries that a late count looks back over, and levels of a
-    /// page of items.
+    /// Returns a store over the same rows with other limits: the entries that a late count looks back over, and the
+    /// levels in a page of items.
     #[must_use]
     pub fn bounded(&self, late_count_entries_max: usize, page_levels_max: usize) -> Self {
         Self { stock: Arc::clone(&self.stock), late_count_entries_max, page_levels_max }
     }
 
-    /// Returns the rows, locked.
+    /// Locks the rows and returns them.
     pub fn stock(&self) -> MutexGuard<'_, Stock> {
         self.stock.lock().unwrap()
     }
@@ -78,7 +78,7 @@ impl Locations for MemoryStore {
     }
 }
 
-/// Takes a claim under *absent, or unsent and past its lease*. Returns the new lease where it was taken.
+/// Returns a new lease if there is none, or if the held one is unsent and expired. Otherwise returns why not.
 fn take(held: Option<Lease>, now: Timestamp, until: Timestamp) -> Result<Lease, Claimed> {
     match held {
         Some(Lease { sent_at: Some(_), .. }) => Err(Claimed::Sent),

@@ -1,5 +1,5 @@
-//! When the alarms of `deploy/watch.yaml` go off and when not, by what CloudWatch would be told. An hour of silence, a bad
-//! minute and a real outage are told apart.
+//! Tests which metric values make the alarms of `deploy/watch.yaml` go off. The alarms must tell an hour of silence,
+//! one bad minute and a real outage apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use stockline_deploy_checks::metric_math::{Figures, Rule};
 use stockline_deploy_checks::ministack::aws_tests;
 use stockline_deploy_checks::templates;
 
-/// The root template's defaults of what the alarms are given.
+/// Returns the root template's defaults of the alarms' parameters.
 fn defaults() -> BTreeMap<&'static str, f64> {
     let root = templates::read("template.yaml");
     let number = |name: &str| {
@@ -18,17 +18,17 @@ fn defaults() -> BTreeMap<&'static str, f64> {
     ["RefusedPercent", "AlarmDelayS", "SecondsPerMessage", "WorkerMin"].map(|name| (name, number(name))).into()
 }
 
-/// So many periods with the same figures.
+/// Returns this many periods with the same figures.
 fn times(periods: usize, figures: &[(&'static str, f64)]) -> Vec<Figures> {
     vec![figures.iter().copied().collect(); periods]
 }
 
-/// One after the other.
+/// Joins two series.
 fn then(first: Vec<Figures>, second: Vec<Figures>) -> Vec<Figures> {
     first.into_iter().chain(second).collect()
 }
 
-/// What happens, the alarm, what is told of it, and does the alarm go off?
+/// The situation, the alarm, its figures, and whether the alarm must go off.
 type Case = (&'static str, &'static str, Vec<Figures>, bool);
 
 fn of_commands() -> Vec<Case> {
@@ -210,7 +210,7 @@ fn workers_that_scale_to_zero_may_fall_silent() {
     assert!(!Rule::of(&template, "WorkerSilent", &parameters).goes_off(&[]));
 }
 
-/// Of DynamoDB's metrics CloudWatch may ignore what is missing, so that an alarm on nothing else would stay as it was.
+/// CloudWatch may ignore missing data of DynamoDB's metrics. An alarm on them alone would then keep its state.
 #[test]
 fn alarms_on_the_store_have_a_value_while_a_worker_lives() {
     if !aws_tests() {
@@ -223,7 +223,7 @@ fn alarms_on_the_store_have_a_value_while_a_worker_lives() {
     }
 }
 
-/// Else the alarm would call a delay too long that the scaling does not see.
+/// Otherwise the alarm would report a delay that the scaling does not see.
 #[test]
 fn the_scaling_and_the_alarm_reckon_the_same_delay() {
     if !aws_tests() {

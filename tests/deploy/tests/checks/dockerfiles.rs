@@ -1,4 +1,4 @@
-//! The Dockerfiles and shell scripts, read: rules of our own, hadolint and shellcheck.
+//! Checks the text of the Dockerfiles and shell scripts with rules of our own, hadolint and shellcheck.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -17,7 +17,7 @@ fn dockerfile(program: &str) -> String {
     read(&format!("Dockerfile.{program}"))
 }
 
-/// What stands between quotes after `key = ` in a manifest.
+/// Returns the text between quotes after `key = ` in a manifest.
 fn quoted(text: &str, key: &str) -> String {
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{key} = "))).unwrap();
     line.trim_matches('"').to_owned()
@@ -38,7 +38,7 @@ fn hadolint(text: &str) -> Output {
     linter("hadolint").args(["--no-color", "--failure-threshold", "style"]).arg(file.path()).output().unwrap()
 }
 
-/// Every script of the repository by what it begins with, so that a new one is not forgotten.
+/// Returns every shell script of the repository. It finds them by their first line, so that no new script is forgotten.
 fn shell_scripts() -> Vec<PathBuf> {
     let folders = [".ci", "deploy"].map(|folder| std::fs::read_dir(repository().join(folder)).unwrap());
     let files = folders.into_iter().flatten().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
@@ -92,7 +92,7 @@ fn each_of_our_rules_refuses_what_it_is_against() {
         ("org.opencontainers.image.revision=", "revision=", "no label revision"),
         ("ARG VERSION=0.1.0", "ARG VERSION", "is not the workspace's"),
     ] {
-        // The last place: the stages before have lines of their own.
+        // The earlier stages may contain the same line, so the change goes to the last one.
         let at = text.rfind(from).unwrap_or_else(|| panic!("{from} is in Dockerfile.ingress"));
         let changed = format!("{}{to}{}", &text[..at], &text[at + from.len()..]);
         let found = our_faults(&changed, "ingress");

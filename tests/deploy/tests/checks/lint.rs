@@ -1,4 +1,4 @@
-//! The templates of `deploy/` before checkers of others: cfn-lint, `sam validate --lint`, `sam package`, checkov.
+//! Checks the templates of `deploy/` with cfn-lint, `sam validate --lint`, `sam package` and checkov.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -12,10 +12,11 @@ use stockline_deploy_checks::templates;
 const SAM: &str = include_str!("../../sam.txt");
 const CHECKOV: &str = include_str!("../../checkov.txt");
 
-/// Regions whose services the templates must suit; cfn-lint knows what each has.
+/// The regions whose services the templates must support. cfn-lint knows the services of each region.
 const REGIONS: [&str; 3] = ["us-east-1", "eu-central-1", "ap-southeast-2"];
 
-/// A program of the environment that these requirements are installed in, away from this machine's own settings.
+/// Returns a command for a program from an environment with these requirements, isolated from the machine's own
+/// settings.
 fn program(name: &str, environment_name: &str, requirements: &str, home: &Path) -> Command {
     let python = environment(environment_name, requirements);
     let folder = python.parent().unwrap();
@@ -40,7 +41,7 @@ fn cfn_lint(home: &Path, files: &[PathBuf]) -> Output {
     command.output().unwrap()
 }
 
-/// What checkov found in a folder: its report.
+/// Returns checkov's report on a folder.
 fn checkov(home: &Path, folder: &Path) -> Value {
     let mut command = program("checkov", "checkov", CHECKOV, home);
     command.args(["--framework", "cloudformation", "--output", "json", "--skip-download", "--directory"]);
@@ -54,10 +55,10 @@ fn checkov(home: &Path, folder: &Path) -> Value {
     })
 }
 
-/// A change of a template, and which rule must find it: file, text, what it becomes, rule.
+/// A change of a template, and the rule that must find it: file, old text, new text, rule.
 type Mistake = (&'static str, &'static str, &'static str, &'static str);
 
-/// The templates in a folder of their own, with these mistakes in them.
+/// Copies the templates into a new folder and applies the mistakes to them.
 fn with(mistakes: &[Mistake]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for name in templates::ALL {
@@ -109,7 +110,8 @@ fn sam_takes_the_templates_and_packages_them_with_all_their_parts() {
         assert_ran(&command.args(["validate", "--lint", "--template", file]).output().unwrap(), "sam validate --lint");
     }
 
-    // As `sam deploy` begins: parts and the alerter's code go to a bucket, and the root names them there.
+    // `sam deploy` begins in the same way: it uploads the parts and the alerter's code to a bucket, and the root refers
+    // to them there.
     let folder = with(&[]);
     let code = folder.path().join(".build/alerter");
     std::fs::create_dir_all(&code).unwrap();

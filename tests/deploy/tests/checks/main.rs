@@ -1,4 +1,4 @@
-//! Everything that `deploy/` must hold, in one program: it is linked once.
+//! Checks all rules for `deploy/`, in one program so that it is linked once.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod alarm_rules;

@@ -1,4 +1,4 @@
-//! The scripts of `deploy/`, run with the AWS command line against the stand-in.
+//! Runs the scripts of `deploy/` with the AWS command line against the stand-in.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -11,7 +11,7 @@ use stockline_deploy_checks::templates;
 
 const AWS: &str = include_str!("../../awscli.txt");
 
-/// A program of `deploy/` or the AWS command line, as an operator has them.
+/// Returns a command that runs a program of `deploy/` or the AWS command line in an operator's environment.
 fn operator(program: &Path, server: &Ministack) -> Command {
     let tools = environment("awscli", AWS);
     let mut command = Command::new(program);
@@ -49,7 +49,7 @@ fn receipt_keys_rotate_so_that_every_task_verifies_a_key_before_one_signs_with_i
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let server = runtime.block_on(Ministack::start());
-    // The cluster, the service and the secret, under the outputs that the real stack has.
+    // This stack has a cluster, a service and a secret, under the same outputs as the real stack.
     let stack = runtime.block_on(create(
         &server,
         "keys",

@@ -1,5 +1,5 @@
-//! What `deploy/` watches is what there is: each metric that alarms, scaling and dashboard name is told by a program under
-//! those dimensions, or is one of AWS's.
+//! Checks that `deploy/` watches metrics that exist. Each metric that alarms, scaling and dashboard name is emitted by
+//! a program under the same dimensions, or is one of AWS's.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use stockline_deploy_checks::ministack::aws_tests;
 use stockline_deploy_checks::watched::{Watched, dashboard, watched};
 use stockline_deploy_checks::{metric_names, templates};
 
-/// The parts that name metrics.
+/// The templates that name metrics.
 const FILES: [&str; 2] = ["watch.yaml", "scaling.yaml"];
 
-/// Everything that is wrong with a template's metrics.
+/// Returns all faults of a template's metrics.
 fn faults(template: &Value) -> Vec<String> {
     let Watched { references, formulas } = match watched(template) {
         Ok(watched) => watched,
@@ -98,8 +98,8 @@ fn a_wrong_metric_is_found_wherever_it_stands() {
     }
 }
 
-/// Every alarm tells when it begins and when it ends, what it means, and where to read on; none takes silence for
-/// nothing.
+/// Every alarm reports its beginning and its end, says what it means, and names a section of the runbook. No alarm
+/// ignores missing data.
 #[test]
 fn every_alarm_reaches_ops_and_says_what_to_do() {
     if !aws_tests() {
@@ -132,7 +132,8 @@ fn every_alarm_reaches_ops_and_says_what_to_do() {
     }
 }
 
-/// Headings become anchors as on the hosts that render Markdown: in lower case, a hyphen for each space.
+/// Reports whether a text has a section with an anchor. Hosts that render Markdown make anchors from headings: in lower
+/// case, with a hyphen for each space.
 fn has_section(text: &str, anchor: &str) -> bool {
     let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
     headings

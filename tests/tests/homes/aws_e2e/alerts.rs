@@ -7,8 +7,8 @@ use stockline_tests::aws::{Installation, POLL_EVERY};
 use stockline_tests::process::PATIENCE;
 use stockline_tests::stack::{ALERT_EMAILS, MAIL_FROM};
 
-/// P6: low, out and oversold each alert once in an episode; opening stock alerts nobody; a new episode alerts anew.
-/// Answers the ids of the alerts that must be mailed.
+/// P6: low, out and oversold each raise one alert per episode. Opening stock raises none; a new episode raises new
+/// ones. Returns the ids of the alerts that must be mailed.
 pub(crate) async fn p6_each_kind_of_crossing(home: &Installation) -> Vec<String> {
     home.stock_up("milk", "8", Some("5")).await;
     let moved = async |kind: &str, quantity: &str| {
@@ -17,7 +17,7 @@ pub(crate) async fn p6_each_kind_of_crossing(home: &Installation) -> Vec<String>
         assert_eq!(outcome["status"], "applied", "{outcome}");
     };
     for quantity in ["4", "1", "3", "1", "1"] {
-        // 4 low, 3, 0 out, −1 oversold, −2
+        // The level falls to 4 (low), 3, 0 (out), −1 (oversold) and −2.
         moved("sell", quantity).await;
     }
     moved("receive", "10").await;
@@ -25,7 +25,8 @@ pub(crate) async fn p6_each_kind_of_crossing(home: &Installation) -> Vec<String>
     (1..=4).map(|number| format!("milk:main:{number}")).collect()
 }
 
-/// P6: when all is quiet, every crossing is in exactly one mail, to the right people, and nothing else is in any.
+/// P6: in the end every crossing is in exactly one mail, each mail has the right recipients, and no mail has anything
+/// else.
 pub(crate) async fn p6_every_crossing_was_mailed_once(home: &Installation, mut expected: Vec<String>) {
     let deadline = Instant::now() + PATIENCE;
     while !nothing_waits(home).await {
@@ -53,8 +54,8 @@ pub(crate) async fn p6_every_crossing_was_mailed_once(home: &Installation, mut e
     assert_eq!(told, expected);
 }
 
-/// What is left in the alert queue are second copies: an alert may be published twice, and the copy that comes while
-/// the first is being mailed is held back for the visibility of that queue, longer than this test takes.
+/// Reports whether the alert queue holds only duplicates. An alert may be published twice. A duplicate that arrives
+/// while the first one is being mailed stays invisible for that queue's visibility, which is longer than this test.
 async fn nothing_waits(home: &Installation) -> bool {
     let history = home.get("/v1/alerts?limit=1000").await;
     let is_sent = |id: &str| {

@@ -13,31 +13,31 @@ use super::Fleet;
 const ITEMS: usize = 10;
 const BATCHES: usize = 5;
 const SALES_PER_BATCH: usize = 10;
-/// Register and receive of each item.
+/// The commands before the sales of an item: one `register_item` and one `receive`.
 const OPENING: usize = 2;
 const COMMANDS: usize = ITEMS * (OPENING + BATCHES * SALES_PER_BATCH);
-/// Opening stock; each sale takes 1.
+/// The opening stock. Each sale takes 1.
 const OPENED_WITH: usize = 100;
-/// Crossed once by each item, amid the kills.
+/// Each item crosses this threshold once, during the kills.
 const THRESHOLD: usize = 80;
 
-/// What the tills have been told.
+/// The answers that the tills received.
 #[derive(Debug, Default)]
 struct Told {
-    /// Commands that were accepted: item, id and receipt, once each.
+    /// The accepted commands with item, id and receipt, once each.
     accepted: Mutex<Vec<Value>>,
     count: AtomicUsize,
 }
 
-/// Ten tills sell, each its own item and in its own order, sending every batch twice and again where the answer was
-/// lost; meanwhile a worker is killed, the ingress is restarted, the other worker is killed. Then:
+/// Runs ten tills. Each sells its own item, in its own order. It sends every batch twice, and again if the answer was
+/// lost. Meanwhile one worker is killed, the ingress is restarted, and the other worker is killed. Then it checks:
 ///
-/// - P1: what was accepted is applied;
-/// - P2: once;
-/// - P3: in the order in which it was sent;
-/// - P7: no status went back, no outcome changed.
+/// - P1: every accepted command is applied;
+/// - P2: it is applied once;
+/// - P3: the commands are applied in the order of sending;
+/// - P7: no status went back and no outcome changed.
 ///
-/// Answers the fleet as it is after, and the alerts that the sales raised.
+/// Returns the fleet afterwards, and the alerts that the sales raised.
 pub(crate) async fn p1_p2_p3_p7_under_kills_and_duplicates(home: &Installation, fleet: Fleet) -> (Fleet, Vec<String>) {
     let told = Told::default();
     let items: Vec<String> = (0..ITEMS).map(|number| format!("load-{number}")).collect();
@@ -55,7 +55,7 @@ pub(crate) async fn p1_p2_p3_p7_under_kills_and_duplicates(home: &Installation, 
     (fleet, items.iter().map(|item_id| format!("{item_id}:main:1")).collect())
 }
 
-/// Everything that one till sends of its item, in order.
+/// Sends all commands of one till in order, and returns them.
 async fn sell(home: &Installation, told: &Told, item_id: &str) -> Vec<Value> {
     let opening = vec![
         with_id(json!({
@@ -72,14 +72,14 @@ async fn sell(home: &Installation, told: &Told, item_id: &str) -> Vec<Value> {
         let sale = json!({"type": "sell", "item_id": item_id, "location_id": "main", "quantity": "1"});
         let batch: Vec<Value> = (0..SALES_PER_BATCH).map(|_| with_id(sale.clone())).collect();
         send_until_queued(home, told, &home.till, &batch).await;
-        // A till that did not hear the answer.
+        // This till did not receive the first answer.
         send_until_queued(home, &Told::default(), &home.till, &batch).await;
         sent.extend(batch);
     }
     sent
 }
 
-/// Sends a batch, and again as it is until every line is accepted: what a client has to do.
+/// Sends a batch, and repeats it unchanged until every line is accepted, as a client must.
 async fn send_until_queued(home: &Installation, told: &Told, token: &str, batch: &[Value]) {
     let body = json!({"commands": batch});
     let deadline = Instant::now() + PATIENCE;
@@ -104,7 +104,7 @@ async fn send_until_queued(home: &Installation, told: &Told, token: &str, batch:
     }
 }
 
-/// Kills and restarts while the tills send.
+/// Kills and restarts processes while the tills send.
 async fn disturb(home: &Installation, told: &Told, fleet: Fleet) -> Fleet {
     let Fleet { ingress, mut workers } = fleet;
     accepted(told, COMMANDS / 4).await;
@@ -129,7 +129,7 @@ async fn accepted(told: &Told, commands: usize) {
     }
 }
 
-/// Asks for the status of everything accepted, over and over until all is settled.
+/// Reads the status of every accepted command until all are settled.
 async fn statuses_never_go_back(home: &Installation, told: &Told) {
     let mut outcomes: HashMap<String, Value> = HashMap::new();
     let deadline = Instant::now() + 2 * PATIENCE;

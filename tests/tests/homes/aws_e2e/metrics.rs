@@ -10,8 +10,8 @@ use stockline_tests::process::PATIENCE;
 use stockline_tests::sdk::clients;
 use stockline_tests::stack::ALERT_EMAILS;
 
-/// The account falls back into SES's sandbox and a recipient is no longer verified. The alert is tried for as long as its
-/// queue keeps it, so this comes after all that alerts.
+/// Puts the account back into SES's sandbox, where a recipient is no longer verified. The alert is retried for as long
+/// as its queue keeps it, so this part must run after all other alerts.
 pub(crate) async fn a_refused_mail_is_counted_as_such(home: &Installation) {
     let ses = clients(&home.server).ses;
     let sandbox = ses.put_account_details().mail_type(MailType::Transactional).website_url("https://example.com");
@@ -28,7 +28,7 @@ pub(crate) async fn a_refused_mail_is_counted_as_such(home: &Installation) {
     }
 }
 
-/// What a killed worker counted since it last told, within a minute, went with it; so a sale is refused after all kills.
+/// A killed worker loses the counts of its last minute, so this sale is refused after all kills.
 pub(crate) async fn a_refused_sale_is_counted_by_who_lives(home: &Installation) {
     home.stock_up("mustard", "1", None).await;
     let sale = json!({
@@ -37,8 +37,9 @@ pub(crate) async fn a_refused_sale_is_counted_by_who_lives(home: &Installation) 
     assert_eq!(home.settle(&home.till, sale).await["rejection"]["code"], "insufficient_stock");
 }
 
-/// Every metric of ours that alarms, scaling and dashboard name was told by these very processes, under those dimensions;
-/// and they told none that the list of `told.rs` lacks. (What did not happen was told as 0, from the start on.)
+/// Checks that these processes emitted every metric of ours that alarms, scaling and dashboard name, under the same
+/// dimensions. Every emitted metric must be in the list of `metric_names.rs`. (From the start each program emits a zero
+/// for events that have not happened.)
 pub(crate) fn what_is_watched_was_told(home: &Installation) {
     let emitted = emitted(&home.emf_lines());
     let mut ours = 0;

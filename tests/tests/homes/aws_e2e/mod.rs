@@ -1,5 +1,5 @@
-//! The AWS home end to end: the deployed stack, real processes that are killed and restarted under load, and each of
-//! the ten promises (design.md §2) looked at from outside, through the API, the mails and the worker's own audit.
+//! Tests the AWS home end to end: the deployed stack, and real processes that are killed and restarted under load. It
+//! checks each of the ten promises (design.md §2) from outside: in the API, the mails and the worker's audit.
 
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ struct Fleet {
     workers: Vec<Program>,
 }
 
-/// Says how long a part took.
+/// Runs a part and prints how long it took.
 async fn timed<T>(part: &str, work: impl Future<Output = T>) -> T {
     let begun = Instant::now();
     let done = work.await;

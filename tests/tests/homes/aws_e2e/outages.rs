@@ -6,14 +6,15 @@ use stockline_tests::process::{PATIENCE, with_id};
 
 use super::Fleet;
 
-/// The receives that waited when the outage began, four of each worker, may each meet it with the same message; so may
-/// a trial of each that finds out whether it is over.
+/// When the outage begins, four receives of each of the two workers wait. Each may get the same message. So may one
+/// trial of each worker, which finds out whether the outage is over.
 const RECEIVES_MAX: u64 = 10;
-/// Connections that broke before a publishing worker must have noticed: more than the attempts of one call.
+/// This many broken connections are more than the attempts of one call, so a publishing worker has noticed the outage.
 const TRIES_SEEN: usize = 6;
 
-/// P9: while the store is away commands are accepted and no status is made up; while the alert topic is away nothing is
-/// acknowledged unpublished. Workers stop receiving, and catch up after. Answers the alert that was held up.
+/// P9: while the store is down, the ingress accepts commands and invents no status. While the alert topic is down, no
+/// message is acknowledged before its alert is published. Workers stop receiving, and catch up afterwards. Returns the
+/// id of the delayed alert.
 pub(crate) async fn p9_an_outage_stops_work_not_correctness(home: &Installation, fleet: &Fleet) -> String {
     home.stock_up("rice", "12", Some("5")).await;
     let sale = || with_id(json!({"type": "sell", "item_id": "rice", "location_id": "main", "quantity": "1"}));
@@ -40,7 +41,7 @@ pub(crate) async fn p9_an_outage_stops_work_not_correctness(home: &Installation,
     all_workers_are_ready(fleet).await;
     assert_eq!(balances, ["11", "10", "9", "8", "7", "6"].map(Value::from), "in the order of acceptance");
 
-    // 12 − 8 < 5: the second crosses; it commits and can't be told.
+    // 12 − 8 < 5: the second sale crosses the threshold. It commits, but its alert can't be published.
     home.topic.shut();
     let broken = home.topic.broken();
     home.settle(&home.till, sale()).await;
@@ -86,7 +87,7 @@ async fn until(holds: impl AsyncFn() -> bool) {
     }
 }
 
-/// Healthy messages do not burn receives, so no outage dead-letters anything.
+/// Checks that waiting messages use up few receives, so that an outage dead-letters nothing.
 async fn receives_are_few(home: &Installation) {
     let waiting = home.server.queue_messages(home.stack.output("QueueUrl")).await;
     assert!(waiting.iter().all(|message| message["ReceiveCount"].as_u64() <= Some(RECEIVES_MAX)), "{waiting:#?}");

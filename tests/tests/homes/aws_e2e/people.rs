@@ -3,7 +3,7 @@ use stockline_tests::aws::Installation;
 use stockline_tests::cognito;
 use stockline_tests::process::with_id;
 
-/// P10: rights come from Cognito's groups and scopes, and every entry names who did it.
+/// P10: rights come from Cognito's groups and scopes, and every entry names the person or machine that made it.
 pub(crate) async fn p10_nobody_acts_beyond_their_role(home: &Installation) {
     home.stock_up("apples", "10", None).await;
     let adjust = with_id(json!({
@@ -42,14 +42,14 @@ pub(crate) async fn p10_nobody_acts_beyond_their_role(home: &Installation) {
     assert_eq!(home.get("/v1/items/apples").await["unit_cost"], "1.25");
 }
 
-/// The same command without its id.
+/// Returns the same command without its id.
 fn again(command: &Value) -> Value {
     let mut command = command.clone();
     command.as_object_mut().unwrap().remove("command_id");
     command
 }
 
-/// Whom a token names: a person's `sub`, a machine's `client_id`.
+/// Returns the subject of a token: a person's `sub` or a machine's `client_id`.
 fn subject(token: &str) -> Value {
     let claims = cognito::claims(token);
     if claims.get("cognito:groups").is_some() { claims["sub"].clone() } else { claims["client_id"].clone() }

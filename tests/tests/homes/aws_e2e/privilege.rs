@@ -18,7 +18,7 @@ use stockline_tests::stack::{ALERT_EMAILS, MAIL_CONFIGURATION_SET, MAIL_FROM};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
-/// What a role must not get unnoticed: everything else that tables, queues, topics and mail offer a program.
+/// All other actions on tables, queues, topics and mail. If a role had one of them, the test must notice.
 const OTHER_ACTIONS: [&str; 21] = [
     "dynamodb:BatchGetItem",
     "dynamodb:BatchWriteItem",
@@ -43,17 +43,17 @@ const OTHER_ACTIONS: [&str; 21] = [
     "sqs:SendMessage",
 ];
 
-/// Wherever a program may do this, it is bound to the keys that it writes, to the sender that it has.
+/// Grants of these actions must have a condition: on the keys that the program writes, or on its sender address.
 const BOUND: [&str; 5] =
     ["dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "ses:SendEmail"];
 
 /// Resources that can't be named one by one.
 const ANY_RESOURCE: [&str; 1] = [
-    // An account in SES's sandbox is asked for the recipients' identities too; the condition binds the sender.
+    // In its sandbox SES also checks the recipients' identities. The condition restricts the sender.
     ":identity/*",
 ];
 
-/// A message that SQS itself set aside; the next worker that starts reads it.
+/// Puts a message into the dead letter queue, as SQS does. The next worker that starts reads it.
 pub(crate) async fn set_aside_by_sqs(home: &Installation) {
     home.stock_up("eggs", "6", None).await;
     let command = json!({
@@ -64,7 +64,7 @@ pub(crate) async fn set_aside_by_sqs(home: &Installation) {
     home.queue_at(home.stack.output("DlqUrl"), "eggs", &body.to_string()).await;
 }
 
-/// Every read and every kind of command that the other parts leave out.
+/// Calls every read and every kind of command that the other parts leave out.
 pub(crate) async fn the_rest_of_the_api(home: &Installation) {
     assert_eq!(home.get("/v1/items/eggs").await["on_hand"], "5", "what SQS set aside was applied");
     for change in [
@@ -102,7 +102,7 @@ pub(crate) async fn the_rest_of_the_api(home: &Installation) {
     }
 }
 
-/// A dead letter that can be read is applied when an operator tries it again: by its name, and among all.
+/// If an operator retries a readable dead letter, by its id or among all, it is applied.
 pub(crate) async fn dead_letters_are_tried_again(home: &Installation) {
     for (arguments, left) in [(&["retry", "eggs"][..], "3"), (&["retry", "--all"], "2")] {
         let id = dead_letter(home).await;
@@ -124,7 +124,7 @@ pub(crate) async fn dead_letters_are_tried_again(home: &Installation) {
     }
 }
 
-/// One as a worker would have left it, whose store refused the command.
+/// Writes a dead letter as a worker does after the store refused the command.
 async fn dead_letter(home: &Installation) -> String {
     let item_id: ItemId = "eggs".parse().unwrap();
     let command = with_id(json!({"type": "sell", "item_id": "eggs", "location_id": "main", "quantity": "1"}));
@@ -144,7 +144,7 @@ async fn dead_letter(home: &Installation) -> String {
     queued.command.command_id.to_string()
 }
 
-/// The schedule's input is the function's order for daily notices.
+/// The alerter accepts the schedule's input as a request for daily notices.
 pub(crate) async fn the_schedule_is_understood(home: &Installation) {
     let function = templates::read("alerter.yaml")["Resources"]["Alerter"].clone();
     let input = function["Properties"]["Events"]["DailyNotice"]["Properties"]["Input"].as_str().unwrap().to_owned();
@@ -155,10 +155,10 @@ pub(crate) async fn the_schedule_is_understood(home: &Installation) {
     assert!(answer["mailed"].is_u64(), "{answer}");
 }
 
-/// What a run of a minute can't come to, with the adapters as the programs have them: a day that ends, so that what it
-/// refused is told, and a message in the dead letter queue that must wait.
+/// Runs two paths that a short run does not reach, with the programs' own adapters: the end of a day with its notice of
+/// refused commands, and a dead letter that must wait.
 pub(crate) async fn what_takes_longer(home: &Installation) {
-    // It was taken away so that a mail is refused.
+    // An earlier part deleted the identity to have a mail refused.
     let ses = clients(&home.server).ses;
     ses.create_email_identity().email_identity(ALERT_EMAILS).send().await.unwrap();
     let clients = clients_at(&home.guard.url, "alerter");
@@ -174,7 +174,7 @@ pub(crate) async fn what_takes_longer(home: &Installation) {
         mailer: Arc::new(mailer),
         clock: Arc::clone(&clock),
     };
-    // Tomorrow's noon: late enough everywhere that it is due.
+    // At noon tomorrow the notice is due in every time zone.
     let noon = clock.now().plus_millis(DAY_MS * 3 / 2 - clock.now().as_millis() % DAY_MS);
     assert_eq!(Alerter::new(config, adapters).daily_notices(noon).await, 1);
 
@@ -193,8 +193,8 @@ pub(crate) async fn what_takes_longer(home: &Installation) {
     }
 }
 
-/// Each role allows what its program did in this run, nothing besides, and whatever is taken from it or given to it
-/// would show.
+/// Each role allows exactly the accesses that its program made in this run. If a permission were removed or added, this
+/// test would fail.
 pub(crate) fn least_privilege(home: &Installation) {
     let recorded = home.guard.recorded();
     assert_eq!(recorded.refused, BTreeSet::new(), "a role lacks a permission, or somebody calls what nobody knows");
@@ -207,7 +207,7 @@ pub(crate) fn least_privilege(home: &Installation) {
         faults.extend(too_wide(policy).into_iter().map(|grant| format!("{program} may do anything in {grant}")));
         for action in OTHER_ACTIONS {
             for wider in policy.each_with(action) {
-                // What was added shows, or what it makes needless.
+                // An extra permission is needless itself, or it makes another one needless.
                 let (added, others): (Vec<_>, Vec<_>) =
                     wider.grants().into_iter().partition(|grant| grant.action == action);
                 if !added.iter().chain(&others).any(|grant| is_needless(&wider, grant, accesses)) {
@@ -219,12 +219,12 @@ pub(crate) fn least_privilege(home: &Installation) {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Could the program do without? Then all that it did would be allowed all the same.
+/// Reports whether all recorded accesses would be allowed without a grant.
 fn is_needless(policy: &Policy, grant: &Grant, accesses: &BTreeSet<Access>) -> bool {
     accesses.iter().all(|access| policy.allows_without(access, Some(grant)))
 }
 
-/// Grants with wildcards where there need be none, and without conditions where there should be some.
+/// Returns the grants that have a needless wildcard or lack a condition.
 fn too_wide(policy: &Policy) -> Vec<String> {
     let wide = policy.grants().into_iter().filter(|grant| {
         let named = |text: &str| !text.contains(['*', '?']);

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use stockline_tests::aws::{Installation, decimal};
 use stockline_tests::process::with_id;
 
-/// P5: of 120 buyers on 4 units, 4 get one and 116 are refused.
+/// P5: if 120 buyers want 4 units, 4 get one and 116 are refused.
 pub(crate) async fn p5_no_oversell_where_the_policy_says_reject(home: &Installation) {
     home.stock_up("print", "4", None).await;
     let sale = json!({
@@ -19,8 +19,8 @@ pub(crate) async fn p5_no_oversell_where_the_policy_says_reject(home: &Installat
     assert_eq!(refused["commands"].as_array().unwrap().len(), 116, "nobody's refused sale vanishes");
 }
 
-/// P2 and P7: one id takes effect once however often it is sent, and each time answers as at first; another payload
-/// under it is refused with the command that holds it.
+/// P2 and P7: a command id takes effect once, however often it is sent. Every answer is the first answer. If the same
+/// id comes with another payload, the answer is 409.
 pub(crate) async fn p2_p7_a_replay_takes_stock_once_and_answers_as_the_first(home: &Installation) {
     home.stock_up("cola", "10", None).await;
     let sale = with_id(json!({"type": "sell", "item_id": "cola", "location_id": "main", "quantity": "1"}));
@@ -34,15 +34,15 @@ pub(crate) async fn p2_p7_a_replay_takes_stock_once_and_answers_as_the_first(hom
     let path = accepted["status_url"].as_str().unwrap();
     let (status, problem) = home.send(&home.till, "GET", path, None).await.unwrap();
     assert_eq!((status, &problem["code"]), (409, &json!("command_id_reused")), "{problem}");
-    // Behind all of them in the queue.
+    // This command is behind all the others in the queue.
     let last =
         home.settle(&home.till, json!({"type": "return", "item_id": "cola", "location_id": "main", "quantity": "1"}));
     assert_eq!(last.await["effects"][0]["after"], "10");
     assert_eq!(home.ledger("cola").await.len(), 3);
 }
 
-/// P8: what can't be read is set aside, is listed, and can be discarded; its neighbours in the same message, in the
-/// same batch and in the same item go on.
+/// P8: an unreadable command is set aside and listed, and can be discarded. The other commands of its message, its
+/// batch and its item go on.
 pub(crate) async fn p8_one_bad_command_harms_only_itself(home: &Installation) {
     home.stock_up("bread", "10", None).await;
     let sale = || with_id(json!({"type": "sell", "item_id": "bread", "location_id": "main", "quantity": "1"}));
@@ -55,7 +55,7 @@ pub(crate) async fn p8_one_bad_command_harms_only_itself(home: &Installation) {
     let lines: Vec<&str> = answer["results"].as_array().unwrap().iter().filter_map(|r| r["status"].as_str()).collect();
     assert_eq!(lines, ["queued", "invalid", "queued"]);
 
-    // What no ingress of ours would send.
+    // No ingress would send these messages.
     let enveloped =
         |command: Value| json!({"command": command, "accepted_at": "2026-01-31T08:15:00Z", "by": "somebody"});
     let mixed = json!({
@@ -83,8 +83,8 @@ async fn dead_letters(home: &Installation) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// P4: every ledger is gapless and adds up to its level, as anyone can see and as the worker's audit proves; and nothing
-/// is left over anywhere.
+/// P4: every ledger has no gaps and adds up to its level, by the API and by the worker's audit. Nothing is left over
+/// anywhere.
 pub(crate) async fn p4_the_ledger_explains_the_stock(home: &Installation) {
     let items = home.get("/v1/items?limit=1000").await;
     let items = items["items"].as_array().unwrap();

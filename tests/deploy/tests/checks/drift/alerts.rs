@@ -5,8 +5,8 @@ use stockline_core::ports::QUEUE_RETENTION_S;
 use super::Faults;
 use super::programs::{ALERTER, DATA, Deployment};
 
-/// The event source asks for a visibility of at least so many function timeouts (Lambda developer guide, "Creating and
-/// configuring an Amazon SQS event source mapping").
+/// The least visibility timeout, in function timeouts, that the event source needs (Lambda developer guide, "Creating
+/// and configuring an Amazon SQS event source mapping").
 const VISIBILITY_TIMEOUTS: u64 = 6;
 
 pub(crate) fn reach_the_alerter_in_time(deployment: &Deployment) -> Faults {
@@ -51,11 +51,11 @@ pub(crate) fn reach_the_alerter_in_time(deployment: &Deployment) -> Faults {
             faults.push(format!("{what} {found}, not {wanted}"));
         }
     }
-    // The alerter reads the alert itself, not SNS's envelope around it.
+    // The alerter reads the alert itself, without SNS's envelope.
     if properties("AlertSubscription")["RawMessageDelivery"] != json!(true) {
         faults.push("alerts arrive in an envelope".to_owned());
     }
-    // A standard topic hands over to standard queues only; so does a standard queue set aside.
+    // A standard topic delivers only to standard queues, and a standard queue needs a standard dead letter queue.
     for name in ["AlertQueue", "AlertDlq"] {
         if !matches!(properties(name)["FifoQueue"], Value::Null | Value::Bool(false)) {
             faults.push(format!("{name} is a FIFO queue"));

@@ -4,7 +4,8 @@ use stockline_deploy_checks::wiring::ROOT;
 use super::Faults;
 use super::programs::Deployment;
 
-/// What loses something when it is deleted: stock, commands and alerts on their way, people, the receipts' keys.
+/// The resource types that lose data when they are deleted (stock, commands and alerts in queues, users, receipt keys),
+/// and how many of each there are.
 const HOLDERS: [(&str, usize); 4] = [
     ("AWS::DynamoDB::Table", 1),
     ("AWS::SQS::Queue", 4),
@@ -12,7 +13,7 @@ const HOLDERS: [(&str, usize); 4] = [
     ("AWS::SecretsManager::Secret", 1),
 ];
 
-/// The parts of the root that hold such.
+/// The nested stacks of the root that must be kept too.
 const PARTS: [&str; 2] = ["Data", "People"];
 
 pub(crate) fn what_holds_something_is_kept(deployment: &Deployment) -> Faults {

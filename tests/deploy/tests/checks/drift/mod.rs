@@ -1,5 +1,5 @@
-//! Template and code hold together: what the programs assume is what `deploy/` sets up. Each check is a function over
-//! the templates that answers the faults it finds, so that wrong templates can be shown to it without deploying them.
+//! Checks that `deploy/` sets up what the programs assume. Each check is a function that takes the templates and
+//! returns their faults, so a test can pass it wrong templates without deploying them.
 
 use std::sync::OnceLock;
 
@@ -19,12 +19,12 @@ mod wrong;
 
 use programs::Deployment;
 
-/// What is wrong, one a line.
+/// The faults, one per line.
 type Faults = Vec<String>;
 
 type Check = fn(&Deployment) -> Faults;
 
-/// Every claim, and what looks whether it holds.
+/// Every claim, and the check for it.
 const CHECKS: [(&str, Check); 14] = [
     ("the variables that are set are those that the programs read", variables::are_those_that_are_read),
     ("variables name what is meant", variables::name_what_is_meant),

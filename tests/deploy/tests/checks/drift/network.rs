@@ -9,7 +9,7 @@ const INGRESS: &str = "${network.yaml/IngressGroup}";
 const WORKER: &str = "${network.yaml/WorkerGroup}";
 const PROMETHEUS: &str = "${ScrapeSecurityGroup}";
 
-/// Who may connect to whom: from, to, and the first and last port.
+/// An allowed connection: from, to, first port and last port.
 type Way = (String, String, u64, u64);
 
 pub(crate) fn ports_are_the_same_everywhere(deployment: &Deployment) -> Faults {
@@ -54,7 +54,8 @@ pub(crate) fn nobody_reaches_more(deployment: &Deployment) -> Faults {
     let api = deployment.port("ingress", "STOCKLINE_LISTEN");
     let metrics = |program| deployment.port(program, "STOCKLINE_METRICS_LISTEN");
 
-    // Both ends let it through: what the balancer may call, and what calls tasks.
+    // Both ends must allow the call: a rule for the balancer's outgoing calls, and a rule for the tasks' incoming
+    // calls.
     let from_balancer: Vec<&Way> = ways.iter().filter(|(from, to, _, _)| from == BALANCER && !is_nobody(to)).collect();
     let way = |from: &str, to: &str, port: u64| (from.to_owned(), to.to_owned(), port, port);
     let wanted = way(BALANCER, INGRESS, api);
@@ -72,12 +73,12 @@ pub(crate) fn nobody_reaches_more(deployment: &Deployment) -> Faults {
     faults
 }
 
-/// A rule that leads nowhere, so that a group has one.
+/// Reports whether an address leads nowhere. A rule to it only keeps a group's list of rules from being empty.
 fn is_nobody(address: &str) -> bool {
     address == "127.0.0.1/32"
 }
 
-/// All rules, those that only hold under a condition among them.
+/// Returns the connections that any rule allows. Rules under a condition count too.
 fn ways(deployment: &Deployment) -> Vec<Way> {
     let template = deployment.templates.of(NETWORK);
     let mut ways = Vec::new();
@@ -98,7 +99,7 @@ fn ways(deployment: &Deployment) -> Vec<Way> {
     ways
 }
 
-/// A rule, or both that an `!If` chooses between, but not nothing.
+/// Returns a rule, or both rules that an `!If` chooses between, without `AWS::NoValue`.
 fn branches(rule: &Value) -> Vec<&Value> {
     match rule["Fn::If"].as_array() {
         Some(parts) => parts.iter().skip(1).filter(|part| part.get("IpProtocol").is_some()).collect(),
@@ -111,7 +112,7 @@ fn way(deployment: &Deployment, this: &str, rule: &Value, outward: bool) -> Way 
         ["CidrIp", "CidrIpv6", "SourceSecurityGroupId", "DestinationSecurityGroupId", "DestinationPrefixListId"];
     let other = names.into_iter().find_map(|name| rule.get(name));
     let other = other.map(|other| deployment.templates.origin(NETWORK, other)).unwrap_or_default();
-    // Every port, where the rule names none.
+    // A rule without ports allows every port.
     let port = |name: &str, otherwise| {
         if rule["IpProtocol"] == "tcp" { rule[name].as_u64().unwrap_or(otherwise) } else { otherwise }
     };

@@ -8,7 +8,8 @@ pub(crate) fn is_safe(deployment: &Deployment) -> Faults {
     let mut faults = Faults::new();
     let templates = &deployment.templates;
     for (file, later, earlier) in [
-        // Workers read every version of messages that ingress writes, alerters every one that workers write.
+        // Workers must read every version of messages that the ingress writes, and alerters every version that workers
+        // write.
         (SERVICES, "IngressService", "WorkerService"),
         (ROOT, "Services", "Alerts"),
         // A service with a target group needs its listener first.

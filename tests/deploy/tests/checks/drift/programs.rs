@@ -5,33 +5,33 @@ use serde_json::Value;
 use stockline_deploy_checks::programs::binary;
 use stockline_deploy_checks::wiring::Wiring;
 
-/// The programs that are deployed.
+/// The deployed programs.
 pub(crate) const PROGRAMS: [&str; 3] = ["ingress", "worker", "alerter"];
 
 /// The template of the fleets.
 pub(crate) const SERVICES: &str = "services.yaml";
-/// The template of what is kept.
+/// The template of the table, the queues and the alert topic.
 pub(crate) const DATA: &str = "data.yaml";
 /// The template of the network.
 pub(crate) const NETWORK: &str = "network.yaml";
 /// The template of the alerter.
 pub(crate) const ALERTER: &str = "alerter.yaml";
 
-/// The templates, and what the programs themselves say of their variables.
+/// The templates, and the variables as the programs themselves report them.
 #[derive(Debug, Clone)]
 pub(crate) struct Deployment {
     pub(crate) templates: Wiring,
     read: BTreeMap<&'static str, Vec<Variable>>,
 }
 
-/// A variable as the program tells of it.
+/// A variable as its program reports it.
 #[derive(Debug, Clone)]
 pub(crate) struct Variable {
     pub(crate) name: String,
-    /// What is meant without it; empty for nothing.
+    /// The value that the program uses if the variable is not set; empty if there is none.
     pub(crate) default: String,
     pub(crate) required: bool,
-    /// The least and the most, of a number.
+    /// The minimum and the maximum of a number.
     pub(crate) bounds: Option<(u64, u64)>,
 }
 
@@ -41,12 +41,13 @@ impl Deployment {
         Self { templates: Wiring::read(), read }
     }
 
-    /// What a program reads.
+    /// Returns the variables that a program reads.
     pub(crate) fn variables(&self, program: &str) -> &[Variable] {
         &self.read[program]
     }
 
-    /// What a template sets for a program, secrets among it: the template's file, and name and value of each.
+    /// Returns the template's file, and the names and values of all variables that it sets for a program, including
+    /// secrets.
     pub(crate) fn set(&self, program: &str) -> (&'static str, Vec<(String, &Value)>) {
         if program == "alerter" {
             let variables =
@@ -61,27 +62,27 @@ impl Deployment {
         (SERVICES, named("Environment", "Value").chain(named("Secrets", "ValueFrom")).collect())
     }
 
-    /// What a program gets in a variable; empty where it is not set.
+    /// Returns the value of a program's variable, or an empty text if it is not set.
     pub(crate) fn value(&self, program: &str, variable: &str) -> String {
         let (file, set) = self.set(program);
         let found = set.iter().find(|(name, _)| name == variable);
         found.map(|(_, value)| self.templates.origin(file, value)).unwrap_or_default()
     }
 
-    /// The port in a variable that holds an address; 0 where there is none.
+    /// Returns the port in a variable that holds an address, or 0 if there is none.
     pub(crate) fn port(&self, program: &str, variable: &str) -> u64 {
         let address = self.value(program, variable);
         address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or(0)
     }
 
-    /// The only container of a program's tasks.
+    /// Returns the only container of a program's tasks.
     pub(crate) fn container(&self, program: &str) -> &Value {
         let task = if program == "ingress" { "IngressTask" } else { "WorkerTask" };
         &self.templates.resource(SERVICES, task)["Properties"]["ContainerDefinitions"][0]
     }
 }
 
-/// By `--help`, and by what it says to values that can't be meant.
+/// Reads a program's variables from `--help`, and their bounds from its errors about absurd values.
 fn variables_of(program: &str) -> Vec<Variable> {
     let help = Command::new(binary(program)).arg("--help").env_clear().output().unwrap();
     assert!(help.status.success(), "{program} --help: {}", String::from_utf8_lossy(&help.stderr));

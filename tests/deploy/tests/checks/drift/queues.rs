@@ -6,8 +6,8 @@ use stockline_core::ports::{QUEUE_RETENTION_S, RETENTION_MS};
 use super::Faults;
 use super::programs::{DATA, Deployment};
 
-/// As the adapter looks at them when a program starts (common/aws/src/sqs/check.rs), and more strictly: what is only
-/// warned of there is a fault of a template.
+/// Checks the queues as the adapter does when a program starts (common/aws/src/sqs/check.rs), but more strictly: the
+/// adapter only warns of some faults.
 pub(crate) fn are_as_the_adapter_wants_them(deployment: &Deployment) -> Faults {
     let mut faults = Faults::new();
     let mut kept_s = 0;
@@ -23,7 +23,7 @@ pub(crate) fn are_as_the_adapter_wants_them(deployment: &Deployment) -> Faults {
                 faults.push(format!("{attribute} of {name} is {}, not {wanted}", queue[attribute]));
             }
         }
-        // Each pack has an id of its own, and equal packs are different sales.
+        // Each pack has its own id, and equal packs are different sales.
         if !matches!(queue["ContentBasedDeduplication"], Value::Null | Value::Bool(false)) {
             faults.push(format!("{name} takes equal packs for one"));
         }

@@ -20,10 +20,11 @@ pub(crate) fn are_run_as_the_programs_need_it(deployment: &Deployment) -> Faults
                 faults.push(format!("{program}: {what}"));
             }
         };
-        // The drain's deadline is below this in the programs, asserted there.
+        // The programs themselves assert that the drain's deadline is below `STOP_TIMEOUT`.
         let stop_s = container["StopTimeout"].as_u64().unwrap_or(0);
         wants("killed before it is drained", stop_s > STOP_TIMEOUT.as_secs() && stop_s <= FARGATE_STOP_S);
-        // The probe asks /healthz, which an outage of the store does not change: /readyz would restart every task.
+        // The probe must call /healthz, which an outage of the store does not change. With /readyz an outage would
+        // restart every task.
         let probe = json!(["CMD", format!("/{program}"), "probe"]);
         wants("not looked at by its own probe", container["HealthCheck"]["Command"] == probe);
         wants("may write to its image", container["ReadonlyRootFilesystem"] == json!(true));
@@ -47,7 +48,7 @@ pub(crate) fn the_balancer_waits_as_long_as_it_must(deployment: &Deployment) -> 
     if idle_s >= IDLE_TIMEOUT.as_secs() {
         faults.push(format!("the balancer keeps connections {idle_s} s, the ingress {} s", IDLE_TIMEOUT.as_secs()));
     }
-    // While a request is in work nothing goes over its connection.
+    // While the server works on a request, no byte crosses its connection.
     let longest_s = limits.wait_s + limits.request_timeout_s;
     if idle_s <= longest_s {
         faults.push(format!("the balancer gives up after {idle_s} s, a request may take {longest_s} s"));
@@ -59,7 +60,7 @@ pub(crate) fn the_balancer_waits_as_long_as_it_must(deployment: &Deployment) -> 
     faults
 }
 
-/// An attribute in a list of them; 0 where it is not set.
+/// Returns the value of an attribute in a list, or 0 if it is not set.
 fn seconds(attributes: &Value, key: &str) -> u64 {
     let found = attributes.as_array().into_iter().flatten().find(|attribute| attribute["Key"] == key);
     found.and_then(|attribute| attribute["Value"].as_str()?.parse().ok()).unwrap_or(0)

@@ -5,13 +5,13 @@ use stockline_deploy_checks::wiring::ROOT;
 use super::Faults;
 use super::programs::{Deployment, PROGRAMS, SERVICES};
 
-/// What no template sets, and why.
+/// The variables that no template sets, and why.
 const LEFT_OUT: [(&str, &str); 1] = [
-    // Only stand-ins of Cognito have their keys elsewhere than at the issuer's own address.
+    // Only stand-ins of Cognito publish their keys at another address than the issuer's.
     ("ingress", "STOCKLINE_JWKS_URL"),
 ];
 
-/// What a variable must hold, wherever it is set.
+/// The value that each variable must have, wherever it is set.
 const MEANT: [(&str, &str); 11] = [
     ("STOCKLINE_ENV", "${Environment}"),
     ("STOCKLINE_TABLE", "${data.yaml/Table}"),
@@ -42,7 +42,7 @@ pub(crate) fn are_those_that_are_read(deployment: &Deployment) -> Faults {
         faults.extend(missing.map(|name| format!("{program} reads {name}, which {file} does not set")));
         faults.extend(set.iter().filter(|name| left_out(name)).map(|name| format!("{name} is set after all")));
     }
-    // Whoever may describe a task sees its variables.
+    // Anyone who may describe a task sees its variables.
     let shown = deployment.container("ingress")["Environment"].as_array().into_iter().flatten();
     if shown.into_iter().any(|entry| entry["Name"] == "STOCKLINE_RECEIPT_KEYS") {
         faults.push(format!("{SERVICES} shows the receipt keys"));
@@ -98,7 +98,7 @@ pub(crate) fn are_bounded_as_the_programs_bound_them(deployment: &Deployment) ->
     faults
 }
 
-/// The variables that a parameter of the root alone decides, and that.
+/// Returns the variables whose whole value is one parameter of the root, with the parameter's name and declaration.
 fn parameters(deployment: &Deployment) -> Vec<(&super::programs::Variable, String, &serde_json::Value)> {
     let declared = &deployment.templates.of(ROOT)["Parameters"];
     let of_programs = PROGRAMS.into_iter().flat_map(|program| {

@@ -31,7 +31,7 @@ pub(crate) fn parts_fit_together(deployment: &Deployment) -> Faults {
     faults
 }
 
-/// Every `!GetAtt Part.Outputs.Name`.
+/// Collects every `!GetAtt Part.Outputs.Name`.
 fn outputs_wanted(value: &Value, found: &mut Vec<(String, String)>) {
     match value {
         Value::Object(fields) => {

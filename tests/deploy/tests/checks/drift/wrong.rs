@@ -1,4 +1,4 @@
-//! Wrong templates: each differs from the right one in one place, and names the check that must find it.
+//! Lists wrong templates. Each differs from the right one in one place, and names the check that must find it.
 
 use std::fmt;
 
@@ -8,13 +8,12 @@ use stockline_deploy_checks::wiring::{ROOT, Wiring};
 use super::programs::{ALERTER, DATA, NETWORK, SERVICES};
 use super::{Check, alerts, kept, network, order, queues, table, tasks, variables, wiring};
 
-/// One wrong template.
 #[derive(Debug)]
 pub(crate) struct Wrong {
     file: &'static str,
-    /// Names between slashes; `Name=x` is the entry of a list that has this name.
+    /// Names between slashes. `Name=x` selects the entry of a list that has this name.
     place: &'static str,
-    /// What stands there instead; nothing, where it is taken away.
+    /// The value to put there; `None` removes the place.
     instead: Option<Value>,
     pub(crate) check: Check,
 }
@@ -64,10 +63,10 @@ fn is_named(entry: &Value, name: &str) -> bool {
     name.split_once('=').is_some_and(|(key, value)| entry[key] == value)
 }
 
-/// [`Wrong`] as the lists below write it.
+/// The fields of a [`Wrong`] as the lists below write them.
 type Line = (&'static str, &'static str, Option<Value>, Check);
 
-/// All of them.
+/// Returns all wrong templates.
 pub(crate) fn templates() -> Vec<Wrong> {
     let lines =
         [of_variables(), of_data(), of_alerts(), of_tasks(), of_network(), of_the_whole()].into_iter().flatten();
