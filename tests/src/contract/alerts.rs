@@ -1,4 +1,4 @@
-//! What the way of alerts must keep, from [`AlertPublisher`] to where the alerter takes them.
+//! The contract of alert delivery, from [`AlertPublisher`] to the queue that the alerter reads.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use crate::process::PATIENCE;
 /// Where published alerts arrive.
 #[async_trait]
 pub trait Arrivals: Send + Sync + std::fmt::Debug {
-    /// Waits a little for messages; takes and acknowledges them, and answers their bodies.
+    /// Waits up to [`TAKE_WAIT`] for messages, acknowledges them and returns their bodies.
     async fn take(&self) -> Vec<Arc<str>>;
 }
 
-/// A way of alerts of a test's own, empty.
+/// A publisher and the queue behind it. The queue is empty and belongs to one test.
 #[derive(Debug)]
 pub struct Way {
-    /// What the worker has of it.
+    /// The worker's end.
     pub publisher: Arc<dyn AlertPublisher>,
-    /// What the alerter has of it.
+    /// The alerter's end.
     pub arrivals: Box<dyn Arrivals>,
 }
 
@@ -54,7 +54,8 @@ impl Way {
         results.into_iter().for_each(|result| result.unwrap());
     }
 
-    /// Takes until each of these arrived at least once; they are as they were published, and no others.
+    /// Takes messages until each of these alerts has arrived at least once. No other alert may arrive, and each must be
+    /// as it was published.
     async fn expect(&self, alerts: &[Alert]) {
         let mut missing: BTreeMap<String, &Alert> = alerts.iter().map(|alert| (alert.id(), alert)).collect();
         let deadline = Instant::now() + PATIENCE;
@@ -69,14 +70,14 @@ impl Way {
     }
 }
 
-/// More of them than any provider takes in one call.
+/// The call has more alerts than any provider accepts in one request.
 pub async fn every_alert_of_a_large_call_arrives_as_it_was_published(way: Way) {
     let alerts: Vec<Alert> = (1..=25).map(|n| alert(n, "Cola 0.33 l")).collect();
     way.publish(&alerts).await;
     way.expect(&alerts).await;
 }
 
-/// The worker does so after every crash.
+/// The worker publishes again after every crash.
 pub async fn publishing_again_is_harmless(way: Way) {
     let alerts = [alert(1, "Cola"), alert(2, "Cola")];
     way.publish(&alerts).await;
@@ -84,7 +85,7 @@ pub async fn publishing_again_is_harmless(way: Way) {
     way.expect(&alerts).await;
 }
 
-/// Characters that a provider refuses harm no alert of the call.
+/// If a provider refuses a character, all alerts of the call arrive all the same.
 pub async fn any_name_arrives(way: Way) {
     let names = ["<Käse> & \"Brot\" \\ ", "\u{fffe}\u{ffff}\u{1f4e6}\u{10ffff}\u{7f}\u{85}", "x"];
     let alerts: Vec<Alert> = (1..).zip(names).map(|(n, name)| alert(n, name)).collect();
@@ -92,13 +93,13 @@ pub async fn any_name_arrives(way: Way) {
     way.expect(&alerts).await;
 }
 
-/// As a fold that raised none does.
+/// A fold that raises no alert publishes an empty list.
 pub async fn publishing_nothing_is_no_call(way: Way) {
     way.publish(&[]).await;
 }
 
-/// All claims of the contract as tests. The argument is an expression that gives an `Option<Way>`; `None` leaves the
-/// test out.
+/// Makes a test of each claim of the contract. The argument is an async expression of an `Option<Way>`. `None` leaves
+/// the test out.
 #[macro_export]
 macro_rules! alerts_contract {
     ($way:expr) => {

@@ -1,6 +1,6 @@
-//! Messages that no one of ours wrote, through the real worker: set aside in their place, counted, logged without
-//! their bodies, and their group flows on (design.md §6). The claim watches the log and the metrics of the process, so
-//! nothing else may work in it.
+//! Messages that Stockline did not write, sent through the real worker. The worker sets each one aside in its place,
+//! counts it and logs it without its body, and the group goes on (design.md §6). The claim reads the log and the
+//! metrics of the process, so no other worker may run in it.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -15,13 +15,13 @@ use uuid::Uuid;
 use super::store::{Ports, at, id, item_id, queued};
 use crate::in_process::{PATIENCE, RunningWorker, worker_config};
 
-/// Stands in every hostile body, and must stand in no line of the log.
+/// Each hostile body contains this text, and no line of the log may contain it.
 const SECRET: &str = "marker-4f1d-of-a-body";
 
-/// The bytes of the largest.
+/// The size of the padding in the largest bodies.
 const LARGE_BYTES: usize = 100 * 1024;
 
-/// The log as text.
+/// The captured log.
 #[derive(Debug, Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -30,7 +30,7 @@ impl Log {
         self.0.lock().unwrap()
     }
 
-    /// Writes all that this process logs to it from now on.
+    /// Captures everything that this process logs from now on.
     fn watch(&self) {
         let writer = self.clone();
         tracing_subscriber::fmt()
@@ -81,7 +81,7 @@ impl Write for Log {
     }
 }
 
-/// What is sent between the good ones.
+/// Returns the bodies that are sent between the good messages.
 fn hostile_bodies() -> Vec<String> {
     let deep = format!("{}\"{SECRET}\"{}", "[".repeat(5_000), "]".repeat(5_000));
     let sale =
@@ -96,7 +96,7 @@ fn hostile_bodies() -> Vec<String> {
         deep,
         format!("{SECRET}{}", "x".repeat(LARGE_BYTES)),
         format!(r#"{{"v":1,"item_id":"cola","commands":["{SECRET}{}"]}}"#, "y".repeat(LARGE_BYTES)),
-        // A good command for another item than its group's, and one of a type that nobody knows.
+        // A good command, but for another item than its group's, and a command of an unknown type.
         sale("fanta", 501).replace(r#""by":"till-1""#, &format!(r#""by":"{SECRET}""#)),
         sale("cola", 502).replace(r#""type":"sell""#, &format!(r#""type":"{SECRET}""#)),
     ]
@@ -120,7 +120,7 @@ async fn dead_letters(ports: &Ports, item: &ItemId) -> Vec<Record> {
     listed.entries.into_iter().filter(|record| record.outcome.item_id == *item).collect()
 }
 
-/// Over an empty queue and an empty store.
+/// The queue and the store must be empty at the start.
 pub async fn a_message_no_one_wrote_harms_only_itself(
     sender: Arc<dyn CommandSender>,
     receiver: Arc<dyn CommandReceiver>,

@@ -1,28 +1,28 @@
-//! What a [`Mailer`] must keep. (What is SMTP's own is tested with the alerter.)
+//! The contract of a [`Mailer`]. The tests of the alerter cover SMTP itself.
 
 use async_trait::async_trait;
 use stockline_core::ports::{Mail, MailError, Mailer};
 
-/// A mail as it was handed over, as far as the provider shows it.
+/// A mail that was handed over, as far as the provider shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
-    /// Addresses without names, in order.
+    /// The addresses without names, in order.
     pub to: Vec<String>,
-    /// Decoded.
+    /// The decoded subject.
     pub subject: String,
-    /// Decoded.
+    /// The decoded text part.
     pub text: String,
-    /// Decoded.
+    /// The decoded HTML part.
     pub html: String,
 }
 
-/// A mailer and a look at what it sent.
+/// A mailer and the mails that it sent.
 #[async_trait]
 pub trait Outbox: Send + Sync + std::fmt::Debug {
-    /// The mailer.
+    /// Returns the mailer.
     fn mailer(&self) -> &dyn Mailer;
 
-    /// All that it sent, oldest first.
+    /// Returns all mails that it sent, oldest first.
     async fn taken(&self) -> Vec<Taken>;
 }
 
@@ -36,7 +36,7 @@ fn mail(id: &str) -> Mail {
     }
 }
 
-/// To all its recipients, in both forms.
+/// All recipients get it, as text and as HTML.
 pub async fn a_mail_is_handed_over_whole(outbox: &impl Outbox) {
     let mail = mail("cola:shop-1:1");
     outbox.mailer().send(&mail).await.unwrap();
@@ -49,7 +49,7 @@ pub async fn a_mail_is_handed_over_whole(outbox: &impl Outbox) {
     assert_eq!(outbox.taken().await, [expected]);
 }
 
-/// Errors are logged, and addresses are people's.
+/// Errors are logged, and an address is personal data.
 pub async fn an_address_that_can_not_be_read_is_refused_without_being_named(outbox: &impl Outbox) {
     for bad in ["eve@example.com\r\nBcc: eve@example.com", "eve", "Eve <eve@example.com", "@example.com"] {
         let mut mail = mail("cola:shop-1:1");
@@ -62,7 +62,7 @@ pub async fn an_address_that_can_not_be_read_is_refused_without_being_named(outb
     assert_eq!(outbox.taken().await, []);
 }
 
-/// An item's name may have one.
+/// The name of an item may contain a line break.
 pub async fn a_line_break_in_the_subject_makes_no_header(outbox: &impl Outbox) {
     let mut mail = mail("cola:shop-1:1");
     mail.subject = "Cola\r\nBcc: eve@example.com".into();
@@ -72,7 +72,7 @@ pub async fn a_line_break_in_the_subject_makes_no_header(outbox: &impl Outbox) {
     assert_eq!(taken[0].subject.split_whitespace().collect::<Vec<_>>(), ["Cola", "Bcc:", "eve@example.com"]);
 }
 
-/// All claims of the contract as tests. The argument is an expression that gives an `Option<impl Outbox>`; `None`
+/// Makes a test of each claim of the contract. The argument is an async expression of an `Option<impl Outbox>`. `None`
 /// leaves the test out.
 #[macro_export]
 macro_rules! mail_contract {

@@ -1,4 +1,4 @@
-//! What every adapter of a port must keep, as public functions over the ports: one suite, run over each adapter.
+//! The contracts of the ports, as public functions over them. Every adapter runs the same suite.
 
 pub mod alerts;
 pub mod hostile;

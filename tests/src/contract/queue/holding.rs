@@ -1,4 +1,4 @@
-//! Handles, attempts, and for how long a delivery is held.
+//! Handles, receive attempts and visibility.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use stockline_core::ports::Handle;
 
 use super::{Home, LONG, NEVER_SET_ASIDE, NO_WAIT, SHORT, bodies, fresh, handles, is_expired};
 
-/// It came again, to another: the first holder is too late.
+/// The message was delivered again to another receiver, so the first one is too late.
 pub async fn a_handle_of_an_earlier_delivery_neither_acknowledges_nor_extends(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
     queue.send("a", [1]).await;
@@ -20,7 +20,8 @@ pub async fn a_handle_of_an_earlier_delivery_neither_acknowledges_nor_extends(ho
     queue.assert_empty().await;
 }
 
-/// It waits for the next receiver. A stand-in that lets the late holder acknowledge it is told by its capabilities.
+/// The message waits for the next receiver. A stand-in that accepts the expired handle until then has
+/// [`refuses_expired`](super::Capabilities::refuses_expired) unset.
 pub async fn a_handle_whose_time_has_run_out_neither_acknowledges_nor_extends(home: &impl Home) {
     let queue = home.open(SHORT, NEVER_SET_ASIDE).await;
     queue.send("a", [1]).await;
@@ -34,7 +35,7 @@ pub async fn a_handle_whose_time_has_run_out_neither_acknowledges_nor_extends(ho
     assert!(queue.receiver.ack(&handles(&first)).await.iter().all(is_expired));
 }
 
-/// Its neighbours in the call are not harmed.
+/// The good handles of the same call succeed.
 pub async fn a_handle_that_nobody_gave_out_is_refused_beside_good_ones(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
     queue.send("a", [1]).await;
@@ -50,7 +51,7 @@ pub async fn a_handle_that_nobody_gave_out_is_refused_beside_good_ones(home: &im
     queue.assert_empty().await;
 }
 
-/// Beyond the time that it was given at first.
+/// It stays in flight longer than its first visibility timeout.
 pub async fn an_extended_delivery_is_held_longer(home: &impl Home) {
     let queue = home.open(SHORT, NEVER_SET_ASIDE).await;
     queue.send("a", [1]).await;
@@ -64,7 +65,7 @@ pub async fn an_extended_delivery_is_held_longer(home: &impl Home) {
     queue.assert_empty().await;
 }
 
-/// As after a lost answer: nothing is stranded until its time runs out.
+/// After a lost answer, the receiver gets its messages at once and need not wait for their visibility timeout.
 pub async fn a_receive_asked_again_under_its_attempt_answers_the_same(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
     if !queue.capabilities.remembers_attempts {
@@ -80,7 +81,7 @@ pub async fn a_receive_asked_again_under_its_attempt_answers_the_same(home: &imp
     assert_eq!(bodies(&queue.receive_some(10).await), [2]);
 }
 
-/// More of them than any provider takes in one call, and one that fails in the middle.
+/// The call has more handles than any provider accepts in one request, and one in the middle fails.
 pub async fn many_handles_are_answered_each_by_itself_in_input_order(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
     let mut held = Vec::new();

@@ -1,4 +1,4 @@
-//! What a command queue must keep, over [`CommandSender`] and [`CommandReceiver`].
+//! The contract of a command queue, over [`CommandSender`] and [`CommandReceiver`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,44 +13,44 @@ pub mod holding;
 pub mod order;
 pub mod sending;
 
-/// The shortest time that every adapter can hold a message.
+/// The shortest visibility timeout that every adapter supports.
 pub const SHORT: Duration = Duration::from_secs(2);
 
-/// Longer than any test takes.
+/// A visibility timeout that is longer than any test takes.
 pub const LONG: Duration = Duration::from_secs(600);
 
-/// Don't wait for messages.
+/// The wait of a receive that returns at once.
 pub const NO_WAIT: Duration = Duration::ZERO;
 
-/// What the queues of different homes do differently, each within the contract or a known fault of a stand-in.
+/// Differences between the queues of the homes. Each is within the contract, or is a known fault of a stand-in.
 #[derive(Debug, Clone, Copy)]
 pub struct Capabilities {
-    /// A handle whose time has run out is refused before the message is delivered again.
+    /// The queue refuses an expired handle even before it delivers the message again.
     pub refuses_expired: bool,
-    /// The attempt of a receive is remembered.
+    /// The queue remembers the attempt of a receive.
     pub remembers_attempts: bool,
 }
 
-/// A queue of a test's own, empty.
+/// An empty queue that belongs to one test.
 #[derive(Debug, Clone)]
 pub struct Queue {
-    /// What the ingress has of it.
+    /// The end of the ingress.
     pub sender: Arc<dyn CommandSender>,
-    /// What the worker has of it.
+    /// The worker's end.
     pub receiver: Arc<dyn CommandReceiver>,
-    /// How it differs from others.
+    /// Its differences from other queues.
     pub capabilities: Capabilities,
 }
 
-/// Makes queues.
+/// Opens queues of one adapter.
 #[async_trait]
 pub trait Home: Send + Sync + std::fmt::Debug {
-    /// One whose deliveries are held so long, and that sets aside what was delivered more often than
+    /// Opens a queue with this visibility timeout. It sets aside a message that was delivered more often than
     /// `max_receives`.
     async fn open(&self, visibility: Duration, max_receives: u32) -> Queue;
 }
 
-/// More receives than any test makes.
+/// A `max_receives` that no test reaches.
 pub const NEVER_SET_ASIDE: u32 = 1_000;
 
 #[expect(clippy::disallowed_methods, reason = "stands for a caller's fresh id")]
@@ -75,19 +75,19 @@ pub(crate) fn is_expired(result: &Result<(), QueueError>) -> bool {
 }
 
 impl Queue {
-    /// Sends packs of one group, one after the other.
+    /// Sends packs of one group, each in its own call.
     pub(crate) async fn send(&self, group: &str, bodies: impl IntoIterator<Item = usize>) {
         for body in bodies {
             self.sender.send(vec![pack(group, &body.to_string())]).await.remove(0).unwrap();
         }
     }
 
-    /// What is there at once.
+    /// Receives without waiting.
     pub(crate) async fn receive(&self, max: usize) -> Vec<Delivery> {
         self.receiver.receive(max, NO_WAIT, fresh()).await.unwrap()
     }
 
-    /// The first that comes.
+    /// Waits until at least one message arrives.
     pub(crate) async fn receive_some(&self, max: usize) -> Vec<Delivery> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -116,7 +116,7 @@ impl Queue {
         }
     }
 
-    /// Waits until so many messages wait and so many are in flight.
+    /// Waits until the queue reports these numbers of visible and in-flight messages.
     pub(crate) async fn until_depth(&self, visible: u64, in_flight: u64) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -135,7 +135,7 @@ impl Queue {
     }
 }
 
-/// All claims of the contract as tests. The argument is an expression that gives an `Option<impl Home>`; `None`
+/// Makes a test of each claim of the contract. The argument is an async expression of an `Option<impl Home>`. `None`
 /// leaves the test out.
 #[macro_export]
 macro_rules! queue_contract {

@@ -1,4 +1,4 @@
-//! Order within a group, and its lock.
+//! The order within a group, and the lock of a group.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,10 +14,10 @@ const RECEIVERS: usize = 8;
 const GROUPS: usize = 6;
 const MESSAGES_PER_GROUP: usize = 15;
 
-/// By group: the number that comes next, and whether a receiver has it.
+/// The next expected number of each group, and whether a receiver holds the group.
 type Held = Mutex<HashMap<Arc<str>, (usize, bool)>>;
 
-/// The promise under load (P3).
+/// This is promise P3 under load.
 pub async fn eight_racing_receivers_see_each_group_in_order_and_never_two_of_them_one_group(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
     let held: Arc<Held> = Arc::default();
@@ -62,7 +62,7 @@ async fn race(queue: &Queue, held: &Held, left: &AtomicUsize) {
     }
 }
 
-/// Until the last of them is acknowledged; other groups go on meanwhile.
+/// The lock ends when the last message in flight is acknowledged. Other groups go on meanwhile.
 pub async fn a_group_is_locked_while_any_of_its_messages_is_in_flight(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
     queue.send("a", 0..12).await;
@@ -81,7 +81,8 @@ pub async fn a_group_is_locked_while_any_of_its_messages_is_in_flight(home: &imp
     queue.assert_empty().await;
 }
 
-/// A part was acknowledged, out of order; the rest comes when its time runs out, and nothing overtakes it.
+/// The receiver acknowledges some messages, out of order. The others are delivered again when their visibility runs
+/// out, and no later message overtakes them.
 pub async fn what_is_not_acknowledged_in_time_comes_again_in_order_before_the_later_ones(home: &impl Home) {
     let queue = home.open(SHORT, NEVER_SET_ASIDE).await;
     queue.send("a", 0..4).await;
@@ -98,7 +99,8 @@ pub async fn what_is_not_acknowledged_in_time_comes_again_in_order_before_the_la
     queue.assert_empty().await;
 }
 
-/// Given back in any order, all before the later ones; a part of them unlocks nothing.
+/// Messages may be given back in any order; all are delivered before the later ones. The group stays locked until the
+/// last one is given back.
 pub async fn what_is_given_back_comes_at_once_in_its_place(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
     queue.send("a", 0..4).await;
@@ -114,7 +116,8 @@ pub async fn what_is_given_back_comes_at_once_in_its_place(home: &impl Home) {
     queue.assert_empty().await;
 }
 
-/// By the same `receive`, marked, in order; it is acknowledged like any other.
+/// The same `receive` delivers the messages that were set aside, marked and in order. They are acknowledged like any
+/// other.
 pub async fn what_was_delivered_too_often_is_set_aside_in_order_and_the_queue_flows_on(home: &impl Home) {
     let queue = home.open(LONG, 2).await;
     queue.send("a", 0..2).await;

@@ -1,4 +1,4 @@
-//! Sending and being woken.
+//! Sending, and waking a waiting receiver.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use stockline_core::domain::MAX_PACK_BYTES;
 use super::{Home, LONG, NEVER_SET_ASIDE, bodies, fresh, pack};
 use crate::process::PATIENCE;
 
-/// The longest that a receive waits.
+/// The longest wait of a receive.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
-/// Also when it was received, and acknowledged, meanwhile.
+/// This also holds if the first copy has been received or acknowledged meanwhile.
 pub async fn a_pack_sent_again_is_queued_once(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
     let pack = pack("a", "7");
@@ -25,7 +25,7 @@ pub async fn a_pack_sent_again_is_queued_once(home: &impl Home) {
     queue.assert_empty().await;
 }
 
-/// A whole batch, each pack of another item.
+/// The call is a whole batch in which each pack has its own item.
 pub async fn packs_of_one_call_are_all_durable_and_each_answered(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
     let count = queue.sender.max_batch().min(25);
@@ -42,7 +42,7 @@ pub async fn packs_of_one_call_are_all_durable_and_each_answered(home: &impl Hom
     }
 }
 
-/// A full batch of packs of the largest size.
+/// The call is a full batch of packs of the largest size.
 pub async fn the_largest_packs_pass_together(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
     let count = queue.sender.max_batch().min(10);
@@ -57,7 +57,7 @@ pub async fn the_largest_packs_pass_together(home: &impl Home) {
     }
 }
 
-/// Characters that a provider refuses harm neither their pack nor its neighbours.
+/// If a provider refuses a character, the pack and the other packs of the call arrive all the same.
 pub async fn any_text_comes_back_as_the_same_json(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
     let text = "<&\"'\\> \u{1}\t\n\u{7f}\u{85} é \u{d7ff}\u{e000}\u{fffd}\u{fffe}\u{ffff}\u{1f4e6}\u{10ffff}";
@@ -68,7 +68,7 @@ pub async fn any_text_comes_back_as_the_same_json(home: &impl Home) {
     queue.ack(&deliveries).await;
 }
 
-/// It does not sleep its time out.
+/// The receiver does not wait until its time is over.
 pub async fn a_receiver_that_waits_is_woken_by_a_send(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
     let receiver = queue.receiver.clone();
@@ -80,7 +80,7 @@ pub async fn a_receiver_that_waits_is_woken_by_a_send(home: &impl Home) {
     assert!(asked.elapsed() < LONGEST_WAIT);
 }
 
-/// Though more is there.
+/// More messages are waiting than the receive asks for.
 pub async fn a_receive_gives_no_more_than_it_was_asked_for(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
     for group in 0..5 {
@@ -95,7 +95,7 @@ pub async fn a_receive_gives_no_more_than_it_was_asked_for(home: &impl Home) {
     }
 }
 
-/// As far as it is known: it may lag.
+/// The depth may lag, so the test waits for it.
 pub async fn the_depth_counts_what_waits_and_what_is_held(home: &impl Home) {
     let queue = home.open(LONG, NEVER_SET_ASIDE).await;
     queue.until_depth(0, 0).await;

@@ -34,7 +34,7 @@ pub async fn a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped(shop: 
     let listed = shop.ports().queries.alerts(None, None, 10).await.unwrap().entries;
     assert_eq!(listed.iter().map(|a| a.sent_at).collect::<Vec<_>>(), [None]);
     book.mark_sent(&[alert(1, "main", 0)], at(160)).await.unwrap();
-    // The first mark stays.
+    // The second mark changes nothing.
     book.mark_sent(&[alert(1, "main", 0)], at(170)).await.unwrap();
     assert_eq!(claim(1_000, 2_000).await, Claimed::Sent);
     let listed = shop.ports().queries.alerts(None, None, 10).await.unwrap().entries;
@@ -60,7 +60,7 @@ pub async fn a_claim_that_is_mixed_answers_each_alert_in_order(shop: Shop) {
 }
 
 pub async fn the_history_pages_newest_first_by_location_or_all(shop: Shop) {
-    // Over a turn of the month and one of the year.
+    // The times cross the end of a month and of a year.
     let place_of = |n: u64| if n.is_multiple_of(2) { "main" } else { "north" };
     let alerts: Vec<_> = (0..25).map(|n| alert(n, place_of(n), n as i64 / 3 * 20 * DAY_MS)).collect();
     for some in alerts.chunks(10) {

@@ -1,4 +1,4 @@
-//! Conditions, duplicates, claims, marks.
+//! Commits: their conditions, duplicates, claims and marks.
 
 use stockline_core::domain::{
     Claim, ClaimChange, CommandKey, Commit, FoldLimits, LoadRequest, LoadedLevel, LocationSettings, RejudgeMark,
@@ -8,7 +8,7 @@ use stockline_core::ports::CommitOutcome;
 
 use super::{Bounds, Shop, at, id, item_id, place};
 
-/// Registered with a barcode, 10 at main.
+/// Registers `cola` with a barcode and receives 10 at `main`.
 pub async fn cola(shop: &Shop) {
     shop.register("cola", r#","barcodes":["4006381333931"]"#).await;
     shop.receive("cola", "main", 10, at(1)).await;
@@ -49,7 +49,7 @@ pub async fn a_duplicate_is_named_whatever_else_failed_and_nothing_is_written(sh
     let all = [old[0].clone(), new.clone(), old[1].clone()];
     let mut stale = shop.fold("cola", &all, at(2)).await.commit;
     let decided = shop.settle("cola", old.to_vec(), at(2)).await;
-    // Beside the stale level: another's claim, an item that is no longer so, a record that is not there to be marked.
+    // Besides its stale level, the commit has a barcode of another item, a stale item and an absent record to mark.
     stale.claims = vec![ClaimChange { claim: Claim::Barcode("7".into()), held: true }];
     stale.threshold_check = Some(99);
     let nowhere = CommandKey { item_id: item_id("nowhere"), command_id: id(1) };
@@ -213,7 +213,7 @@ pub async fn a_level_is_rejudged_once_and_only_by_the_threshold_that_holds(shop:
     assert_eq!(shop.commit(judged.clone()).await, CommitOutcome::Committed);
     let mark = judged.mark.clone().unwrap();
     assert!(matches!(mark, RejudgeMark { alert: Some(_), .. }));
-    // Its level and its threshold are stale by now: the mark says what happened all the same.
+    // The level and the threshold are stale by now. The mark still says what happened.
     shop.run("set_threshold", "cola", r#","low_stock_threshold":30"#, at(5)).await;
     assert_eq!(shop.commit(judged).await, CommitOutcome::Judged(Box::new(mark)));
 }
@@ -233,7 +233,7 @@ pub async fn every_level_has_a_mark_of_its_own(shop: Shop) {
         let mark = Box::new(judged.mark.clone().unwrap());
         assert_eq!(shop.commit(judged).await, CommitOutcome::Judged(mark));
     }
-    // A mark is no outcome.
+    // A mark is not listed as an outcome.
     let records = shop.ports().audit.audit_records(None, 100).await.unwrap().entries;
     assert_eq!(records.len(), 4);
     assert_eq!(shop.record("cola", threshold.outcome.command_id).await, Some(threshold));

@@ -1,4 +1,4 @@
-//! Dead letters, their retries, resubmissions.
+//! Dead letters, their retries and resubmissions.
 
 use stockline_core::domain::{CommandId, CommandKey, Commit, DeadLetter, Queued, Record, Slot, Status, Timestamp};
 use stockline_core::ports::{CommandFilter, CommitOutcome};

@@ -1,4 +1,4 @@
-//! Where stores are kept that the contract and the crash points are about.
+//! The stores on which the contract and the crash points run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,12 +17,12 @@ use crate::dynoxide::{Direct, Dynoxide, TABLE};
 use crate::inject::{Script, sdk_config};
 use stockline_deploy_checks::ministack::{Ministack, aws_tests};
 
-/// SQLite, in a folder of its own.
+/// A SQLite store in its own folder.
 #[derive(Debug)]
 pub struct Folder(tempfile::TempDir);
 
 impl Folder {
-    /// Empty.
+    /// Creates an empty folder.
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
@@ -60,20 +60,20 @@ pub struct Table {
 }
 
 impl Table {
-    /// On an engine of its own, which is called over HTTP.
+    /// Creates a table on its own engine, which is called over HTTP.
     pub async fn served() -> Self {
         let engine = Dynoxide::start().await;
         Self { client: engine.client(&Script::new()), name: TABLE.to_owned(), _engine: Some(engine) }
     }
 
-    /// On an engine of its own, which is called on the spot.
+    /// Creates a table on its own engine, which is called in the caller's thread.
     pub async fn direct() -> Self {
         let client = Direct::new().client();
         table::creation(&client, TABLE).send().await.unwrap();
         Self { client, name: TABLE.to_owned(), _engine: None }
     }
 
-    /// On the stand-in, which all tests of a process share; `None` where its tests are left out.
+    /// Creates a table on the stand-in, which all tests of a process share. Returns `None` if its tests are left out.
     pub async fn stand_in() -> Option<Self> {
         static SERVER: OnceCell<Ministack> = OnceCell::const_new();
         static TABLES: AtomicU32 = AtomicU32::new(0);
@@ -87,19 +87,19 @@ impl Table {
         Some(Self { client, name, _engine: None })
     }
 
-    /// Its client.
+    /// Returns the client of the table.
     pub fn client(&self) -> &aws_sdk_dynamodb::Client {
         &self.client
     }
 
-    /// The store over any way to it.
+    /// Returns the store over any wire to the table.
     pub fn over(&self, wire: Arc<dyn Wire>) -> DynamoStore {
         self.over_within(wire, Bounds::default())
     }
 
     fn over_within(&self, wire: Arc<dyn Wire>, bounds: Bounds) -> DynamoStore {
         let Bounds { late_count_entries_max, page_levels_max } = bounds;
-        // Settings are not kept: what was put holds for the next load, and each look is a call.
+        // Settings are not cached: new settings hold for the next load, and each look-up is a call.
         let locations_kept = Duration::ZERO;
         let options = DynamoOptions { late_count_entries_max, page_levels_max, locations_kept };
         DynamoStore::over(wire, self.name.clone(), options, Arc::new(FixedClock::at(at(0))))

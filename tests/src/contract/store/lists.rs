@@ -1,4 +1,4 @@
-//! Items, levels, refused commands, locations: order, filters, cursors.
+//! The lists of items, levels, refused commands and locations: their order, filters and cursors.
 
 use stockline_core::domain::{
     CommandKey, Commit, LoadRequest, LocationSettings, RejectionCode, Status, StockState, rejudge,
@@ -51,7 +51,7 @@ pub async fn items_are_listed_by_name_whatever_its_case_and_by_every_filter(shop
     ] {
         assert_eq!(item_ids(&shop, &filter, 1).await, expected, "{filter:?}");
     }
-    // A new name is a new place in the list.
+    // A new name moves the item in the list.
     shop.run("update_item", "z", r#","name":"Zitrone""#, at(950)).await;
     assert_eq!(item_ids(&shop, &ItemFilter::default(), 2).await, ["x", "a", "z", "y"]);
     let listed = shop.ports().queries.items(&ItemFilter::default(), None, 1).await.unwrap().entries.remove(0);
@@ -116,7 +116,7 @@ fn by_state(state: StockState) -> LevelFilter {
     LevelFilter { state: Some(state), ..LevelFilter::default() }
 }
 
-/// Judges every level of an item by its default threshold, as the worker does after it changed.
+/// Judges every level of an item by its default threshold, as the worker does after the threshold changes.
 async fn rejudge_all(shop: &Shop, item: &str) {
     let command_id = shop.fresh_id();
     let loaded = shop.ports().store.load(&[LoadRequest::of(item_id(item))]).await.remove(0).unwrap();
@@ -128,7 +128,7 @@ async fn rejudge_all(shop: &Shop, item: &str) {
 
 pub async fn levels_are_listed_by_item_then_location_and_by_the_state_that_reads_show(shop: Shop) {
     shop.open_location("north").await;
-    // Registered in another order than listed.
+    // The items are registered in another order than they are listed in.
     for (item, main, north) in [("c", 5, -1), ("a", 0, 3), ("b", 9, 9)] {
         shop.register(item, "").await;
         for (location, on_hand) in [("north", north), ("main", main)] {
@@ -152,14 +152,14 @@ pub async fn levels_are_listed_by_item_then_location_and_by_the_state_that_reads
     let nowhere = LevelFilter { location_id: Some(place("south")), ..LevelFilter::default() };
     assert!(level_ids(&shop, &nowhere, 1).await.is_empty());
 
-    // A default, and levels' own.
+    // The item `b` has a default threshold. Two levels have their own.
     shop.run("set_threshold", "b", r#","low_stock_threshold":10"#, at(3)).await;
     rejudge_all(&shop, "b").await;
     shop.run("set_threshold", "b", r#","location_id":"north","low_stock_threshold":2"#, at(3)).await;
     shop.run("set_threshold", "c", r#","location_id":"main","low_stock_threshold":6"#, at(3)).await;
     assert_eq!(level_ids(&shop, &by_state(StockState::Low), 1).await, ["b:main", "c:main"]);
     assert_eq!(level_ids(&shop, &by_state(StockState::Normal), 1).await, ["a:north", "b:north"]);
-    // Not yet re-judged: an index may still name it, what is read does not show it.
+    // The level is not re-judged yet. An index may still hold it, but the list must not show it.
     shop.run("set_threshold", "b", r#","low_stock_threshold":null"#, at(4)).await;
     shop.run("sell", "c", r#","quantity":5"#, at(4)).await;
     assert_eq!(level_ids(&shop, &by_state(StockState::Low), 1).await, Vec::<String>::new());
@@ -182,7 +182,7 @@ pub async fn refused_commands_are_listed_newest_first_until_they_are_settled_oth
         refused.push(shop.run("sell", "cola", &fields, at(10 + n / 2)).await);
     }
     shop.run("sell", "nothing", r#","quantity":5"#, at(90)).await;
-    // Of one moment: by id.
+    // Commands of the same time are ordered by id.
     refused.reverse();
     let filter = CommandFilter {
         status: Status::Rejected,
@@ -267,7 +267,7 @@ pub async fn a_foreign_cursor_is_the_first_page(shop: Shop) {
         assert_eq!(items.entries[0].item.item_id, item_id("a"), "{cursor}");
         assert!(queries.alerts(None, Some(cursor), 1).await.unwrap().entries.is_empty());
     }
-    // Limits out of range are brought into it.
+    // A limit that is out of range is clamped.
     assert_eq!(queries.items(&ItemFilter::default(), None, 0).await.unwrap().entries.len(), 1);
     assert_eq!(queries.items(&ItemFilter::default(), None, usize::MAX).await.unwrap().entries.len(), 3);
 }

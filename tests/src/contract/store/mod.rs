@@ -1,4 +1,4 @@
-//! The stock store: [`Store`], [`Queries`], [`AuditReader`] and [`AlertBook`] over one place.
+//! The contract of the stock store: [`Store`], [`Queries`], [`AuditReader`] and [`AlertBook`] over the same data.
 //!
 //! Each claim takes a [`Shop`] over an empty store. [`store_contract`](crate::store_contract) makes a test of each.
 
@@ -24,33 +24,33 @@ pub mod racing;
 pub mod reading;
 pub mod sizes;
 
-/// One store by its ports.
+/// The ports of one store.
 #[derive(Debug, Clone)]
 pub struct Ports {
-    /// As the worker uses it.
+    /// The port of the worker.
     pub store: Arc<dyn Store>,
-    /// As the ingress uses it.
+    /// The port of the ingress.
     pub queries: Arc<dyn Queries>,
-    /// As the audit uses it.
+    /// The port of the audit.
     pub audit: Arc<dyn AuditReader>,
-    /// As the alerter uses it.
+    /// The port of the alerter.
     pub alerts: Arc<dyn AlertBook>,
 }
 
 impl Ports {
-    /// All of one adapter.
+    /// Returns the ports of one adapter.
     pub fn of<S: Store + Queries + AuditReader + AlertBook + 'static>(adapter: S) -> Self {
         let all = Arc::new(adapter);
         Self { store: all.clone(), queries: all.clone(), audit: all.clone(), alerts: all }
     }
 }
 
-/// Bounds that a claim may be about.
+/// The bounds that claims of the contract set.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Entries that a late count looks back over.
+    /// The most entries that a late count looks back over.
     pub late_count_entries_max: usize,
-    /// Levels of a page of items.
+    /// The most levels in a page of items.
     pub page_levels_max: usize,
 }
 
@@ -60,10 +60,10 @@ impl Default for Bounds {
     }
 }
 
-/// Where one store is.
+/// The place where one store is kept.
 #[async_trait]
 pub trait Home: Send + Sync + std::fmt::Debug {
-    /// Opens it; all ports of before are dropped.
+    /// Opens the store. The caller has dropped all earlier ports.
     async fn open(&self, bounds: Bounds) -> Ports;
 }
 
@@ -75,30 +75,30 @@ impl Home for Ports {
     }
 }
 
-/// 2026-01-31T08:15:00Z
+/// 2026-01-31T08:15:00Z, in milliseconds since 1970.
 const NOON: i64 = 1_769_847_300_000;
 
-/// So many milliseconds after noon.
+/// Returns the time so many milliseconds after 2026-01-31T08:15:00Z.
 pub fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(NOON + millis)
 }
 
-/// An item's id.
+/// Parses the id of an item.
 pub fn item_id(id: &str) -> ItemId {
     id.parse().unwrap()
 }
 
-/// A location's id.
+/// Parses the id of a location.
 pub fn place(id: &str) -> LocationId {
     id.parse().unwrap()
 }
 
-/// A command's id.
+/// Returns the id of a command.
 pub fn id(n: u128) -> CommandId {
     CommandId(Uuid::from_u128(n))
 }
 
-/// A command from `{"type":…,"item_id":…}` and more fields, waiting since `now`.
+/// Returns the command `{"type":…,"item_id":…}` with more fields, accepted at `now`.
 pub fn queued(id: CommandId, kind: &str, item: &str, fields: &str, now: Timestamp) -> Queued {
     let json = format!(r#"{{"command_id":"{id}","type":"{kind}","item_id":"{item}"{fields}}}"#);
     let command: Command = serde_json::from_str(&json).unwrap();
@@ -113,7 +113,7 @@ pub fn queued(id: CommandId, kind: &str, item: &str, fields: &str, now: Timestam
     }
 }
 
-/// A slot that holds a command.
+/// Returns a slot that holds this command.
 pub fn slot_of(queued: Queued) -> Slot {
     Slot::Command(Box::new(queued))
 }
@@ -124,69 +124,69 @@ pub struct Shop {
     home: Box<dyn Home>,
     ports: Option<Ports>,
     next_id: AtomicU64,
-    /// Bounds of the folds.
+    /// The limits of a fold.
     pub limits: FoldLimits,
 }
 
 impl Shop {
-    /// Over an empty store.
+    /// Opens a shop over an empty store.
     pub async fn new(home: Box<dyn Home>) -> Self {
         let ports = Some(home.open(Bounds::default()).await);
         Self { home, ports, next_id: AtomicU64::new(1), limits: FoldLimits::default() }
     }
 
-    /// Its ports.
+    /// Returns the ports of the store.
     pub fn ports(&self) -> &Ports {
         self.ports.as_ref().unwrap()
     }
 
-    /// The store's ports dropped and opened again.
+    /// Drops the ports and opens the store again.
     pub async fn reopened(mut self, bounds: Bounds) -> Self {
         self.ports = None;
         self.ports = Some(self.home.open(bounds).await);
         self
     }
 
-    /// An id that no other command has.
+    /// Returns an id that no other command has.
     pub fn fresh_id(&self) -> CommandId {
         id(self.next_id.fetch_add(1, Ordering::Relaxed).into())
     }
 
-    /// A slot under a fresh id; see [`queued`].
+    /// Returns a slot with a command under a fresh id, as [`queued`] builds it.
     pub fn slot(&self, kind: &str, item: &str, fields: &str, now: Timestamp) -> Slot {
         slot_of(queued(self.fresh_id(), kind, item, fields, now))
     }
 
-    /// Loads what these slots need.
+    /// Loads the state that these slots need.
     pub async fn load(&self, item: &str, slots: &[Slot]) -> Loaded {
         let request = LoadRequest::for_slots(item_id(item), slots, &Rules::default());
         self.ports().store.load(&[request]).await.remove(0).unwrap()
     }
 
-    /// Loads and folds.
+    /// Loads the state and folds the slots over it.
     pub async fn fold(&self, item: &str, slots: &[Slot], now: Timestamp) -> Fold {
         let loaded = self.load(item, slots).await;
         fold(&loaded, &item_id(item), slots, &BTreeMap::new(), now, &Rules::default(), &self.limits)
     }
 
-    /// Commits one fold.
+    /// Commits one fold, which must not fail.
     pub async fn commit(&self, commit: Commit) -> CommitOutcome {
         self.try_commit(commit).await.unwrap()
     }
 
-    /// Commits one fold, which may fail.
+    /// Commits one fold. The store may fail.
     pub async fn try_commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
         let mut answers = self.ports().store.commit(vec![commit]).await;
         assert_eq!(answers.len(), 1);
         answers.remove(0)
     }
 
-    /// One command through load, fold and commit; its record.
+    /// Loads, folds and commits one command, and returns its record.
     pub async fn run(&self, kind: &str, item: &str, fields: &str, now: Timestamp) -> Record {
         self.settle(item, vec![self.slot(kind, item, fields, now)], now).await.remove(0)
     }
 
-    /// All of these through as many folds as they need; their records.
+    /// Settles all these slots in as many folds as they need, and returns their records.
     pub async fn settle(&self, item: &str, slots: Vec<Slot>, now: Timestamp) -> Vec<Record> {
         let mut records = Vec::new();
         let mut left = &slots[..];
@@ -205,40 +205,40 @@ impl Shop {
         self.run("register_item", item, &format!(r#","name":"Item {item}"{fields}"#), at(0)).await
     }
 
-    /// Receives so many.
+    /// Receives a quantity at a location.
     pub async fn receive(&self, item: &str, location: &str, quantity: i64, now: Timestamp) -> Record {
         self.run("receive", item, &format!(r#","location_id":"{location}","quantity":{quantity}"#), now).await
     }
 
-    /// A slot that sells so many at `main`.
+    /// Returns a slot that sells a quantity at `main`.
     pub fn sale(&self, item: &str, quantity: i64, now: Timestamp) -> Slot {
         self.slot("sell", item, &format!(r#","quantity":{quantity}"#), now)
     }
 
-    /// Puts a location.
+    /// Creates a location.
     pub async fn open_location(&self, location: &str) {
         let settings = LocationSettings { location_id: place(location), ..LocationSettings::main() };
         self.ports().queries.put_location(&settings).await.unwrap();
     }
 
-    /// The record of a command.
+    /// Returns the record of a command.
     pub async fn record(&self, item: &str, command_id: CommandId) -> Option<Record> {
         let state = CommandKey { item_id: item_id(item), command_id };
         self.ports().queries.records(&[state]).await.unwrap().remove(0)
     }
 
-    /// An item's levels.
+    /// Returns the levels of an item.
     pub async fn levels(&self, item: &str) -> Vec<Level> {
         self.ports().queries.item(&item_id(item)).await.unwrap().unwrap().levels
     }
 
-    /// Location, whole units on hand and seq of each level.
+    /// Returns the location, the whole units on hand and the seq of each level.
     pub async fn on_hand(&self, item: &str) -> Vec<(String, i64, u64)> {
         let levels = self.levels(item).await;
         levels.iter().map(|level| (level.location_id.to_string(), level.on_hand.raw() / 1_000, level.seq)).collect()
     }
 
-    /// The seqs of a level's ledger as the audit reads them, in pages of `limit`.
+    /// Reads the ledger of a level as the audit does, in pages of `limit`, and returns the seqs.
     pub async fn ledger_seqs(&self, item: &str, location: &str, limit: usize) -> Vec<u64> {
         let (mut seqs, mut next) = (Vec::new(), Some(1));
         while let Some(from) = next {
@@ -250,14 +250,14 @@ impl Shop {
         seqs
     }
 
-    /// The audit must find nothing.
+    /// Asserts that the audit finds no fault.
     pub async fn audit(&self) {
         let report = audit(&*self.ports().audit, &*self.ports().queries, &mut |_| {}).await.unwrap();
         assert!(report.is_sound(), "{:?}", report.faults);
     }
 }
 
-/// All pages of a list.
+/// Reads all pages of a list.
 pub async fn all_pages<T>(limit: usize, mut read: impl AsyncFnMut(Option<&str>) -> Page<T>) -> Vec<T> {
     let (mut seen, mut cursor) = (Vec::new(), None::<String>);
     loop {
@@ -272,8 +272,8 @@ pub async fn all_pages<T>(limit: usize, mut read: impl AsyncFnMut(Option<&str>) 
     }
 }
 
-/// Makes a test of every claim, over the home that `$home` makes: an async expression of an
-/// `Option<Box<dyn Home>>`, `None` where the tests of that home are left out (which it says itself).
+/// Makes a test of each claim of the contract. `$home` is an async expression of an `Option<Box<dyn Home>>`. `None`
+/// leaves the test out; the expression itself must report that.
 #[macro_export]
 macro_rules! store_contract {
     ($home:expr) => {

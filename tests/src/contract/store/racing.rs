@@ -11,7 +11,7 @@ use super::{Shop, at, item_id, reading};
 
 const BUYERS: usize = 120;
 
-/// Load, fold and commit until it is decided, as several workers would.
+/// Loads, folds and commits until the command is decided, as several workers would.
 async fn decide(shop: &Shop, item: &str, slot: Slot, now: Timestamp) -> Status {
     loop {
         let commit = shop.fold(item, std::slice::from_ref(&slot), now).await.commit;
@@ -44,7 +44,7 @@ pub async fn many_buyers_never_oversell(shop: Shop) {
     shop.audit().await;
 }
 
-/// Writes `fields` of this kind over and over while `read` runs, which begins after the first of them.
+/// Runs commands of this kind over and over while `read` runs. `read` begins after the first command.
 async fn while_writing(shop: &Arc<Shop>, kind: &'static str, fields: &'static str, read: impl Future<Output = ()>) {
     let done = Arc::new(AtomicBool::new(false));
     let (begun, begins) = oneshot::channel();
@@ -84,7 +84,7 @@ pub async fn an_item_is_never_shown_in_the_middle_of_a_transfer(shop: Shop) {
     shop.audit().await;
 }
 
-/// A busy shop whose tails move into chunks every few entries.
+/// Returns a busy shop, whose tails move into chunks every few entries, and its movements.
 async fn moving(mut shop: Shop) -> (Arc<Shop>, Vec<stockline_core::ports::Movement>) {
     shop.limits = FoldLimits { max_tail_bytes: 150, ..FoldLimits::default() };
     let expected = reading::busy(&shop).await;

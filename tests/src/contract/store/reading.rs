@@ -1,12 +1,12 @@
-//! The ledger: movements, points in time, history for late counts, the audit's reading.
+//! Reads of the ledger: movements, stock at a point in time, history for late counts, and the audit.
 
 use stockline_core::domain::{CommandKey, CommandKind, Entry, LoadRequest, LocationId, Quantity, Timestamp};
 use stockline_core::ports::{Movement, MovementFilter};
 
 use super::{Bounds, Shop, all_pages, at, id, item_id, place};
 
-/// Two levels of `cola` with some hundred entries in chunks and tails, recorded a few in the same millisecond; its
-/// movements, newest first.
+/// Fills two levels of `cola` with some hundred entries, a few in the same millisecond, in chunks and tails. Returns
+/// the movements, newest first.
 pub async fn busy(shop: &Shop) -> Vec<Movement> {
     shop.open_location("north").await;
     shop.register("cola", "").await;
@@ -31,7 +31,7 @@ fn newest_first(movement: &Movement) -> (std::cmp::Reverse<(Timestamp, u64)>, Lo
     (std::cmp::Reverse((movement.entry.recorded_at, movement.entry.seq)), movement.location_id.clone())
 }
 
-/// All movements of `cola`.
+/// Reads all movements of `cola` that the filter selects, in pages of `limit`.
 pub async fn movements(shop: &Shop, filter: &MovementFilter, limit: usize) -> Vec<Movement> {
     let queries = &shop.ports().queries;
     let read = async |cursor: Option<&str>| queries.movements(&item_id("cola"), filter, cursor, limit).await.unwrap();
@@ -80,7 +80,7 @@ pub async fn a_page_goes_on_rightly_while_the_tail_moves_into_chunks(shop: Shop)
     assert_eq!(seen, expected);
 }
 
-/// What [`stockline_core::ports::Queries::stock_as_of`] should say, by these movements.
+/// Computes from these movements what [`stockline_core::ports::Queries::stock_as_of`] must return.
 pub fn balances(movements: &[Movement], time: Timestamp) -> Vec<(LocationId, Quantity, u64)> {
     let mut balances = Vec::new();
     for location in ["main", "north"] {
@@ -167,7 +167,7 @@ pub async fn records_answer_in_input_order_and_absence_is_told(shop: Shop) {
         states.push(CommandKey { item_id: item_id("cola"), command_id });
     }
     states.reverse();
-    // The same one twice, and one's id under another item.
+    // The list asks for one record twice, and for one id under another item.
     states.extend([states[1].clone(), CommandKey { item_id: item_id("Cola"), ..states[1].clone() }]);
     let records = shop.ports().queries.records(&states).await.unwrap();
     assert_eq!(records.len(), states.len());

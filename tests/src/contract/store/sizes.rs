@@ -1,4 +1,4 @@
-//! Many levels, many commands, large rows.
+//! Many levels, many commands and large rows.
 
 use stockline_core::domain::{
     CommandId, CommandKey, Commit, DeadLetter, Entry, EntryKind, FoldLimits, Level, LevelPut, LoadRequest, Quantity,
@@ -8,11 +8,11 @@ use stockline_core::ports::{CommitOutcome, MovementFilter};
 
 use super::{Shop, all_pages, at, id, item_id, place};
 
-/// Rows of this size, and so many of them, are more than the 16 MB that one read of DynamoDB answers.
+/// [`LARGE_ROWS`] rows of this size are more than the 16 MB that one read of DynamoDB returns.
 const LARGE_ROW_BYTES: usize = 190_000;
 const LARGE_ROWS: u64 = 95;
 
-/// So much cola for a location that is new.
+/// Creates a location and returns a slot that receives this quantity of `cola` there.
 async fn received_at(shop: &Shop, location: &str, quantity: i64) -> Slot {
     shop.open_location(location).await;
     shop.slot("receive", "cola", &format!(r#","location_id":"{location}","quantity":{quantity}"#), at(1))
@@ -34,7 +34,7 @@ pub async fn a_fold_over_many_levels_is_one_commit(shop: Shop) {
         let n: i64 = location.trim_start_matches("shop-").parse().unwrap();
         assert_eq!((units, seq), (n + 1, 1));
     }
-    // The last one is stale: nothing at all is written.
+    // The last level is stale, so nothing at all is written.
     slots.iter_mut().for_each(|slot| {
         if let Slot::Command(queued) = slot {
             queued.command.command_id = shop.fresh_id();
@@ -87,7 +87,7 @@ pub async fn a_level_near_its_bound_reads_back(mut shop: Shop) {
     shop.audit().await;
 }
 
-/// A level with a large tail, as one commit puts it.
+/// Returns a level with a large tail, as one commit puts it.
 fn large_level(location: &str) -> Level {
     let entry = |seq: u64| Entry {
         seq,
