@@ -40,6 +40,7 @@ pub(crate) async fn run(options: &ChaosOptions) -> Result<()> {
         seed: options.seed,
         tills: options.tills,
         items: options.items,
+        accepted_min: 0,
         stopped: (options.stopped_s > 0).then(|| Duration::from_secs(options.stopped_s)),
     };
     let report = chaos::run(&options, line).await;

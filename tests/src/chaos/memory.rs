@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+
+use crate::process::PATIENCE;
 
 /// What the tills remember together: what was accepted, and what they were told of it.
 #[derive(Debug, Default)]
@@ -34,6 +37,15 @@ impl Accepted {
 impl Memory {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap()
+    }
+
+    /// Waits until this many commands are accepted.
+    pub(super) async fn have_accepted(&self, min: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.len() < min {
+            assert!(Instant::now() < deadline, "of {min} commands only {} are accepted", self.len());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// A 202 came for it, with its status address; again for a replay.

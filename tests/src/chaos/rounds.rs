@@ -30,7 +30,10 @@ pub struct Options {
     pub tills: usize,
     /// Items that they sell.
     pub items: usize,
-    /// It is stopped for so long after the rounds, and goes on.
+    /// After the rounds the tills go on until this many commands are accepted: how many a life accepts depends on the
+    /// machine and its load.
+    pub accepted_min: usize,
+    /// It is stopped for so long after that, and goes on.
     pub stopped: Option<Duration>,
 }
 
@@ -108,6 +111,7 @@ pub async fn run(options: &Options, mut tell: impl FnMut(&Round)) -> Report {
         server = home.round(server, &door, &mut dice, &mut round).await;
         tell(&round);
     }
+    home.memory.have_accepted(options.accepted_min).await;
     if let Some(stopped) = options.stopped {
         server.signal("STOP");
         tokio::time::sleep(stopped).await;

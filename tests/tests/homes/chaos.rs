@@ -14,7 +14,7 @@ const SEED: u64 = 1;
 #[tokio::test(flavor = "multi_thread")]
 async fn three_kills_under_load_lose_nothing_and_do_nothing_twice() {
     println!("seed {SEED}");
-    let options = Options { rounds: 3, seed: SEED, tills: 8, items: 12, stopped: None };
+    let options = Options { rounds: 3, seed: SEED, tills: 8, items: 12, accepted_min: 600, stopped: None };
     let report = run(&options, |round| println!("{round:?}")).await;
     println!("{report:?}");
     assert_eq!(report.faults, Vec::<String>::new(), "seed {SEED}");
@@ -29,7 +29,8 @@ async fn a_server_stopped_past_its_visibility_loses_nothing_and_does_nothing_twi
     let seed = SEED + 1;
     println!("seed {seed}");
     let stopped = Some(QueueOptions::default().visibility_timeout + Duration::from_secs(3));
-    let report = run(&Options { rounds: 1, seed, tills: 8, items: 12, stopped }, |round| println!("{round:?}")).await;
+    let options = Options { rounds: 1, seed, tills: 8, items: 12, accepted_min: 300, stopped };
+    let report = run(&options, |round| println!("{round:?}")).await;
     println!("{report:?}");
     assert_eq!(report.faults, Vec::<String>::new(), "seed {seed}");
     assert!(report.accepted > 100 && report.alerts > 0, "too little happened: {report:?}");
