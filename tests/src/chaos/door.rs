@@ -11,6 +11,10 @@ const POLL_EVERY: Duration = Duration::from_millis(20);
 /// Commands of one status request.
 const ASKED_MAX: usize = 500;
 
+/// How long the standalone server's claim on an alert holds. A server that is stopped in the middle of a mail finds the
+/// mail's time over when it goes on; the alert then waits until its claim ends, and is mailed.
+const CLAIM_LEASE: Duration = Duration::from_secs(300);
+
 /// Where tills and managers find the API, the same whatever process is behind it.
 #[derive(Debug, Clone)]
 pub struct Door {
@@ -105,7 +109,7 @@ impl Door {
                 }
             }
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + CLAIM_LEASE + PATIENCE;
         loop {
             let missing = reckoned.missing_alerts(&self.alerts().await);
             if missing.is_empty() {
