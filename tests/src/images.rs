@@ -81,15 +81,11 @@ impl Images {
 
 /// Returns a script of `deploy/`, as a shell would run it: the variables that cargo sets for its tests would have everything
 /// compiled again.
-///
-/// Its programs are built without link-time optimisation, which takes minutes. It makes them smaller and faster, so what
-/// the tests check of them holds for the deployed programs too.
 pub fn script(name: &str) -> Command {
     let mut command = Command::new(repository().join("deploy").join(name));
     for (variable, _) in std::env::vars_os().filter(|(variable, _)| is_of_cargo(&variable.to_string_lossy())) {
         command.env_remove(variable);
     }
-    command.env("CARGO_PROFILE_IMAGE_LTO", "off").env("CARGO_PROFILE_IMAGE_CODEGEN_UNITS", "16");
     command
 }
 
