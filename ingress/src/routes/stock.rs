@@ -71,7 +71,9 @@ pub(crate) async fn alerts(caller: Caller, read: Read) -> Result<Response, Probl
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
     let location_id = narrowed(&caller, location_id)?;
-    let page = read.app.queries.alerts(location_id.as_ref(), paging.cursor.as_deref(), paging.limit).await?;
+    let mut page = read.app.queries.alerts(location_id.as_ref(), paging.cursor.as_deref(), paging.limit).await?;
+    // The trace is for the alerter's spans; the command's id leads to the rest.
+    page.entries.iter_mut().for_each(|record| record.alert.trace = None);
     let alerts = page.entries.iter().filter(|record| viewer.sees(&record.alert.location_id)).map(AlertView).collect();
     read.answer(&AlertPage { alerts, next_cursor: page.next_cursor.as_deref() })
 }
