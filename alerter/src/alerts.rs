@@ -232,6 +232,7 @@ impl Alerts {
                 Err(error) if attempt == MARK_ATTEMPTS => {
                     tracing::warn!(alerts = alerts.len(), %error, "mailed alerts can't be marked; this is retried later");
                 }
+                // The store may need a moment: a mark now spares the redelivery. The attempts are bounded.
                 Err(_) => tokio::time::sleep(pauses.next_pause()).await,
             }
         }

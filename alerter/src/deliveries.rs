@@ -73,6 +73,7 @@ impl Deliveries {
                 Err(MailError::Unavailable(_)) if accepted > 0 && retries < PART_RETRIES_MAX => {
                     retries += 1;
                     parts.push(to);
+                    // The provider may need a moment, and no redelivery retries this part.
                     tokio::time::sleep(pauses.next_pause()).await;
                 }
                 Err(MailError::Unavailable(_)) => {

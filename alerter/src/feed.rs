@@ -31,7 +31,7 @@ const NOTICE_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// standalone home.
 ///
 /// Handled messages are acknowledged, failed ones are released with a delay, and messages that are no alerts are dropped
-/// (they are logged and counted). While the store is down, it does not receive. CancellationToken waits for the mail in flight, at
+/// (they are logged and counted). While the store is down, it does not receive. Shutdown waits for the mail in flight, at
 /// most [`crate::MAIL_TIMEOUT`], and for its mark.
 pub async fn run(config: Config, adapters: Adapters, queue: Arc<dyn AlertReceiver>, shutdown: CancellationToken) {
     let (clock, held_delay) = (adapters.clock.clone(), config.lease.max(MIN_LEASE) / HELD_FRACTION);
@@ -151,7 +151,7 @@ impl Feed {
         }
     }
 
-    /// Pauses between attempts after a failure. CancellationToken ends the pause.
+    /// Pauses between attempts after a failure. Shutdown ends the pause.
     async fn pause(&self, length: Duration) {
         tokio::select! {
             () = self.shutdown.cancelled() => {}

@@ -124,7 +124,7 @@ impl Script {
         lines.always.clear();
     }
 
-    /// Is something scripted by [`Script::next`] that no request has met?
+    /// Returns whether requests have met everything that [`Script::next`] scripted.
     pub fn is_played(&self) -> bool {
         self.lines().next.values().all(VecDeque::is_empty)
     }
