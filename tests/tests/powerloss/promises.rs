@@ -133,7 +133,7 @@ async fn lost_in_a_cut(seed: u64, options: OpenOptions) -> usize {
             powerloss::cut(seed);
         }
     }
-    drop(trigger);
+    trigger.cancel();
     worker.await.unwrap();
     drop(home);
     powerloss::restore();
@@ -158,7 +158,7 @@ async fn lost_in_a_cut(seed: u64, options: OpenOptions) -> usize {
     let lost = records.iter().filter(|record| !applied(record)).count();
     let report = stockline_worker::audit::audit(&*home.store, &*home.store, &mut |_| {}).await.unwrap();
     assert!(report.faults.is_empty(), "seed {seed}: {:?}", report.faults);
-    drop(trigger);
+    trigger.cancel();
     worker.await.unwrap();
     lost
 }
