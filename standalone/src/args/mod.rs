@@ -32,6 +32,7 @@ const EXIT_CODES: &str = "Exit codes:
   1  something is wrong or was refused; the text says what
   2  the command line is invalid
   3  the server or another service is unavailable now; the same command may work later
+  4  load: nothing of the file is new, every line took effect earlier
 
 You can set every option that names a variable STOCKLINE_… in the environment instead.";
 

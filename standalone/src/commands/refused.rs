@@ -1,5 +1,6 @@
 //! `refused`: lists refused commands, and resubmits them with corrections.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -14,6 +15,22 @@ use crate::table::{Align, Table};
 /// How long to wait for the outcome of a resubmission.
 const RESUBMIT_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How many commands are resubmitted without a question.
+const UNASKED_MAX: usize = 20;
+
+/// Asks at a terminal whether to resubmit so many commands. A script is not asked.
+fn confirmed(count: usize) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(true);
+    }
+    let mut error = std::io::stderr().lock();
+    write!(error, "Resubmit all {count} commands, the oldest first? [y/N] ")?;
+    error.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
 /// Runs `stockline refused`.
 pub(crate) async fn refused(args: &RefusedArgs) -> anyhow::Result<u8> {
     let client = Client::new(&args.list.client)?;
@@ -22,7 +39,8 @@ pub(crate) async fn refused(args: &RefusedArgs) -> anyhow::Result<u8> {
         .query("code", args.code.as_ref())
         .query("location_id", args.location_id.as_ref())
         .query("since", args.since);
-    let limit = if args.ids.is_empty() { args.list.limit as usize } else { usize::MAX };
+    // What is resubmitted is everything that matches, not a page of it.
+    let limit = if args.ids.is_empty() && !args.resubmit { args.list.limit as usize } else { usize::MAX };
     let mut commands = lists::read(&client, request, "commands", limit).await?;
     let mut code = exit::OK;
     if !args.ids.is_empty() {
@@ -34,6 +52,9 @@ pub(crate) async fn refused(args: &RefusedArgs) -> anyhow::Result<u8> {
         }
     }
     let listed = if args.resubmit {
+        if commands.len() > UNASKED_MAX && !args.yes && !confirmed(commands.len())? {
+            return Err(Usage("nothing was resubmitted".into()).into());
+        }
         resubmit(&client, args, &commands).await?
     } else {
         lists::print(&commands, &args.list, refused_table)?
@@ -89,6 +110,7 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
     let body = serde_json::to_vec(&corrections)?;
     let mut code = exit::OK;
     let mut outcomes = Vec::new();
+    let (mut applied, mut done) = (0_usize, 0_usize);
     let mut failed = None;
     for command in commands.iter().rev() {
         let (item, id) = (text(command, "item_id"), text(command, "command_id"));
@@ -99,7 +121,9 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
         };
         match sent.await {
             Ok(outcome) => {
-                if outcome["status"] != "applied" {
+                if outcome["status"] == "applied" {
+                    applied += 1;
+                } else {
                     code = exit::FOUND;
                 }
                 if args.list.json {
@@ -120,10 +144,12 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
                 break;
             }
         }
+        done += 1;
     }
     if args.list.json {
         println!("{}", serde_json::to_string_pretty(&outcomes)?);
     }
+    eprintln!("{done} of {} resubmitted, {applied} of them applied", commands.len());
     failed.map_or(Ok(code), Err)
 }
 
