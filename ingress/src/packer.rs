@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use stockline_core::ports::CommandSender;
+use stockline_service::Faults;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -27,6 +28,11 @@ pub use submission::Line;
 use self::actor::Actor;
 use self::submission::Submission;
 use crate::metrics::PackMetrics;
+
+/// The packing task as a part of the process: without it no command is accepted.
+pub(crate) const PACKER: &str = "packer";
+/// The queue as a part of the process, as the packing task finds it.
+pub(crate) const QUEUE: &str = "queue";
 
 /// How long a command may wait for its turn; after that it fails unsent.
 const TURN_DEADLINE: Duration = Duration::from_secs(8);
@@ -48,10 +54,10 @@ pub struct Packer {
     metrics: PackMetrics,
 }
 
-/// The packing task.
+/// The packing task. It ends with this value.
 #[derive(Debug)]
 pub struct PackerTask {
-    stop: oneshot::Sender<()>,
+    stop: Option<oneshot::Sender<()>>,
     handle: JoinHandle<()>,
 }
 
@@ -63,13 +69,18 @@ impl Packer {
 
     /// Starts the task; at most `most` commands wait at once.
     pub fn start(queue: Arc<dyn CommandSender>, most: usize) -> (Self, PackerTask) {
+        Self::start_watched(queue, most, Arc::default())
+    }
+
+    /// As [`Packer::start`]; `faults` learns whether the queue takes packs.
+    pub(crate) fn start_watched(queue: Arc<dyn CommandSender>, most: usize, faults: Arc<Faults>) -> (Self, PackerTask) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let buffered = Arc::new(AtomicUsize::new(0));
         let metrics = PackMetrics::register();
-        let actor = Actor::new(queue, Arc::clone(&buffered), metrics.clone());
+        let actor = Actor::new(queue, Arc::clone(&buffered), metrics.clone(), faults);
         let handle = tokio::spawn(actor.run(receiver, stopped));
-        (Self { sender, buffered, most, metrics }, PackerTask { stop, handle })
+        (Self { sender, buffered, most, metrics }, PackerTask { stop: Some(stop), handle })
     }
 
     /// Queues the lines of one request and answers when each is durable or has failed.
@@ -95,11 +106,29 @@ impl Packer {
 }
 
 impl PackerTask {
+    /// Waits until the task ends without a request, which only a panic makes it do.
+    pub(crate) async fn ended(&mut self) {
+        // The panic was reported where it happened.
+        let _ = (&mut self.handle).await;
+    }
+
+    /// Ends the task as a panic would.
+    #[cfg(test)]
+    pub(crate) fn kill(&self) {
+        self.handle.abort();
+    }
+
     /// Accepts no more commands, sends the waiting ones, and ends; after `within` it ends in any case.
-    pub async fn drain(self, within: Duration) {
-        drop(self.stop);
-        if tokio::time::timeout(within, self.handle).await.is_err() {
+    pub async fn drain(mut self, within: Duration) {
+        drop(self.stop.take());
+        if !self.handle.is_finished() && tokio::time::timeout(within, &mut self.handle).await.is_err() {
             tracing::warn!("commands still waited for the queue when the drain ended; their callers did not get a 202");
         }
+    }
+}
+
+impl Drop for PackerTask {
+    fn drop(&mut self) {
+        self.handle.abort();
     }
 }

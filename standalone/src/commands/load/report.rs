@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use serde_json::json;
 use stockline_core::domain::CommandId;
+use stockline_service::output;
 
 use crate::exit::{self, Usage};
 use crate::files::{self, PUBLIC};
@@ -121,25 +122,31 @@ pub(super) fn report(
             "unknown": unknown,
             "seconds": (took.as_secs_f64() * 1_000.0).round() / 1_000.0,
         });
-        println!("{}", serde_json::to_string_pretty(&summary)?);
+        output::line(serde_json::to_string_pretty(&summary)?)?;
     } else {
         let per_second = lines as f64 / took.as_secs_f64().max(0.001);
-        println!("{} lines in {:.1} s ({} lines/s)", grouped(lines), took.as_secs_f64(), grouped(per_second as u64));
+        output::line(format_args!(
+            "{} lines in {:.1} s ({} lines/s)",
+            grouped(lines),
+            took.as_secs_f64(),
+            grouped(per_second as u64)
+        ))?;
         let row = |what: &str, count: u64, always: bool| {
-            if count > 0 || always {
-                println!("  {what:<16} {:>12}", grouped(count));
+            if count == 0 && !always {
+                return Ok(());
             }
+            output::line(format_args!("  {what:<16} {:>12}", grouped(count)))
         };
-        row("applied", tally.applied, true);
-        row("already applied", tally.already_applied, true);
-        row("repeated", tally.repeated, false);
-        row("refused", tally.refused.len() as u64, true);
-        row("not known", unknown, false);
+        row("applied", tally.applied, true)?;
+        row("already applied", tally.already_applied, true)?;
+        row("repeated", tally.repeated, false)?;
+        row("refused", tally.refused.len() as u64, true)?;
+        row("not known", unknown, false)?;
         for (code, (count, detail)) in &by_code {
-            println!("    {code} {}: {detail}", grouped(*count));
+            output::line(format_args!("    {code} {}: {detail}", grouped(*count)))?;
         }
         if !tally.refused.is_empty() {
-            println!("the refused lines are in {}", file.0.display());
+            output::line(format_args!("the refused lines are in {}", file.0.display()))?;
         }
     }
     Ok(if tally.refused.is_empty() { exit::OK } else { exit::FOUND })
