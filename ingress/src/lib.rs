@@ -156,8 +156,8 @@ pub async fn run_watched(
     let options = server::ServeOptions { tls, connections: app.limits.connections, header_timeout, drain };
     // The caller's token is left alone: if the packer ends, only the ingress stops.
     let shutdown = shutdown.child_token();
-    // If this future is dropped, the task below must not keep the adapters.
-    let _at_the_end = shutdown.clone().drop_guard();
+    // If this future is dropped, its tasks must not keep the adapters.
+    let _at_the_end = (shutdown.clone().drop_guard(), api.packing.cut_off());
     let unready = tokio::spawn({
         let shutdown = shutdown.clone();
         async move {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use stockline_core::ports::CommandSender;
 use stockline_service::Faults;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
 mod actor;
@@ -54,11 +54,21 @@ pub struct Packer {
     metrics: PackMetrics,
 }
 
-/// The packing task. It ends with this value.
+/// The packing task.
 #[derive(Debug)]
 pub struct PackerTask {
-    stop: Option<oneshot::Sender<()>>,
+    stop: oneshot::Sender<()>,
     handle: JoinHandle<()>,
+}
+
+/// Ends a packing task when it is dropped, with the commands that wait: as a crash does.
+#[derive(Debug)]
+pub(crate) struct CutOff(AbortHandle);
+
+impl Drop for CutOff {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Packer {
@@ -80,7 +90,7 @@ impl Packer {
         let metrics = PackMetrics::register();
         let actor = Actor::new(queue, Arc::clone(&buffered), metrics.clone(), faults);
         let handle = tokio::spawn(actor.run(receiver, stopped));
-        (Self { sender, buffered, most, metrics }, PackerTask { stop: Some(stop), handle })
+        (Self { sender, buffered, most, metrics }, PackerTask { stop, handle })
     }
 
     /// Queues the lines of one request and answers when each is durable or has failed.
@@ -106,6 +116,11 @@ impl Packer {
 }
 
 impl PackerTask {
+    /// Returns a value that ends the task with it, whatever the task still waits for.
+    pub(crate) fn cut_off(&self) -> CutOff {
+        CutOff(self.handle.abort_handle())
+    }
+
     /// Waits until the task ends without a request, which only a panic makes it do.
     pub(crate) async fn ended(&mut self) {
         // The panic was reported where it happened.
@@ -120,15 +135,9 @@ impl PackerTask {
 
     /// Accepts no more commands, sends the waiting ones, and ends; after `within` it ends in any case.
     pub async fn drain(mut self, within: Duration) {
-        drop(self.stop.take());
+        drop(self.stop);
         if !self.handle.is_finished() && tokio::time::timeout(within, &mut self.handle).await.is_err() {
             tracing::warn!("commands still waited for the queue when the drain ended; their callers did not get a 202");
         }
-    }
-}
-
-impl Drop for PackerTask {
-    fn drop(&mut self) {
-        self.handle.abort();
     }
 }

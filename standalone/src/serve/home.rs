@@ -216,7 +216,7 @@ pub(crate) async fn keep(
                 signal.context("can't wait for signals")?;
                 return Ok(());
             }
-            reopened = reopen(setup, &listeners, &mut deaths, died) => reopened,
+            reopened = Box::pin(reopen(setup, &listeners, &mut deaths, died)) => reopened,
         };
         home = reopened?;
     }
