@@ -315,7 +315,7 @@ async fn without_its_packer_the_ingress_stops_and_says_why() {
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_takes_nothing_is_a_fault_until_it_takes_a_pack() {
-    let queue = Scripted::new(&[Answer::Fail; 12], Answer::Ok);
+    let queue = Scripted::new(&[Answer::Fail; 30], Answer::Ok);
     let faults = Arc::new(Faults::default());
     let (packer, _packing) = Packer::start_watched(queue, 100, Arc::clone(&faults));
     while packer.submit(vec![line("cola", "1")]).await != Submitted::Lines(vec![true]) {
