@@ -120,6 +120,11 @@ impl Problem {
         )
     }
 
+    /// Returns the problem of a process that should not be sent requests now.
+    pub(crate) fn not_ready(why: &str) -> Self {
+        Self::new(codes::NOT_READY, format!("this process can't take requests now: {why}"))
+    }
+
     /// Returns the problem of a caller who is not authenticated.
     pub(crate) fn unauthorized(error: AuthError) -> Self {
         let code = code_named(error.code).unwrap_or(codes::TOKEN_MALFORMED);

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use stockline_service::output;
 use stockline_sqlite::FolderError;
 
 /// Success.
@@ -46,12 +47,14 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
-/// Prints the error with its causes, if there is one, and returns the exit code of the process.
+/// Prints the error with its causes, if there is one, and returns the exit code of the process. If nobody reads the output
+/// any more (`stockline stock | head`), the process ends quietly, as by SIGPIPE.
 pub(crate) fn finish(result: anyhow::Result<u8>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
+        Err(error) if output::is_closed(error.chain()) => ExitCode::from(output::EXIT_CLOSED),
         Err(error) => {
-            eprintln!("error: {}", printable(&format!("{error:#}")));
+            output::last_words(format_args!("error: {}", printable(&format!("{error:#}"))));
             ExitCode::from(code_of(&error))
         }
     }

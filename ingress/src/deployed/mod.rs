@@ -25,7 +25,7 @@ const _: () = assert!(2 * DRAIN.as_secs() < deployed::STOP_TIMEOUT.as_secs());
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     // From here on a signal stops the program cleanly, also while it starts.
     let mut signal = tokio::spawn(on_termination());
-    let _spans = settings.logs.begin("stockline-ingress")?;
+    let _logging = settings.logs.begin("stockline-ingress")?;
     let metrics = install_metrics_and_emf().context("can't set up metrics")?;
     let adapters = tokio::select! {
         adapters = connect(&settings) => adapters?,
@@ -42,7 +42,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 
     let emitter_shutdown = CancellationToken::new();
     let stop_emitter = emitter_shutdown.clone();
-    let emitter = tokio::spawn(EmfEmitter::new("ingress", metrics).run(emitter_shutdown));
+    let emitter = EmfEmitter::new("ingress", metrics).context("can't write metrics")?;
+    let emitter = tokio::spawn(emitter.run(emitter_shutdown));
     let shutdown = CancellationToken::new();
     let trigger = shutdown.clone();
     let mut serving = tokio::spawn(stockline_ingress::run(config(settings), adapters, listener, shutdown));

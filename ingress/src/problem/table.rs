@@ -121,7 +121,7 @@ codes! {
         "Commands are accepted all the same. Reads work again as soon as the store does.";
     AUTH_UNAVAILABLE = "auth_unavailable", 503, true, "The keys that verify tokens can't be read now",
         "Wait as long as Retry-After says, and send the same request again.";
-    NOT_READY = "not_ready", 503, true, "This process is starting or draining",
+    NOT_READY = "not_ready", 503, true, "This process can't take requests now",
         "Send the request to another process, or wait.";
     TIMEOUT = "timeout", 503, true, "The request took too long",
         "Commands may be in the queue all the same. It is safe to send them again with the same ids.";

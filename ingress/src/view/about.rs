@@ -1,6 +1,7 @@
 use serde::Serialize;
 use stockline_core::domain::MAX_COMMAND_QUANTITY;
 use stockline_core::ports::PAGE_LEVELS_MAX;
+use stockline_service::Fault;
 use utoipa::ToSchema;
 
 use crate::config::Limits;
@@ -111,7 +112,33 @@ impl<'a> From<&'a LoginConfig> for LoginView<'a> {
 /// The state of this process.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
-    /// `ok`
+    /// `ok`, or `degraded` if a part does not do its work; requests are answered all the same.
     #[schema(example = "ok")]
-    pub(crate) status: &'static str,
+    status: &'static str,
+    /// The parts that do not do their work now; absent if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<FaultView>,
+}
+
+/// A part that does not do its work now.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PartFault)]
+struct FaultView {
+    /// The part: the label of the metric `stockline_part_up`.
+    #[schema(example = "mail")]
+    part: &'static str,
+    /// Why, in a sentence. The log has the rest.
+    #[schema(example = "mails can't be written or sent; the log says why")]
+    why: String,
+}
+
+impl Health {
+    /// Returns the state of a process that answers.
+    pub(crate) fn of(faults: Vec<Fault>) -> Self {
+        let status = if faults.is_empty() { "ok" } else { "degraded" };
+        Self {
+            status,
+            faults: faults.into_iter().map(|fault| FaultView { part: fault.part, why: fault.why }).collect(),
+        }
+    }
 }

@@ -12,7 +12,7 @@ use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::Clock as _;
-use stockline_service::SystemClock;
+use stockline_service::{SystemClock, output};
 
 use crate::args::BackupArgs;
 use crate::exit;
@@ -51,7 +51,7 @@ pub(crate) fn backup(args: &BackupArgs) -> anyhow::Result<u8> {
     bar.set_message("writing");
     let bytes = write(&args.file, &databases, &keys, created_at)?;
     bar.finish_and_clear();
-    println!("{} written: {} bytes, as of {created_at}", args.file.display(), bytes);
+    output::line(format_args!("{} written: {} bytes, as of {created_at}", args.file.display(), bytes))?;
     Ok(exit::OK)
 }
 

@@ -1,7 +1,7 @@
 //! `mail`: checks that mails can be sent.
 
 use stockline_core::ports::{Clock as _, MailError};
-use stockline_service::SystemClock;
+use stockline_service::{SystemClock, output};
 
 use crate::args::MailCommand;
 use crate::exit::{self, Unavailable, Usage};
@@ -22,7 +22,7 @@ pub(crate) async fn mail(command: &MailCommand) -> anyhow::Result<u8> {
     let test = stockline_alerter::test_mail(to.clone(), SystemClock.now(), None);
     match mailer.send(&test).await {
         Ok(()) => {
-            println!("sent to {} {description}", to.join(", "));
+            output::line(format_args!("sent to {} {description}", to.join(", ")))?;
             Ok(exit::OK)
         }
         Err(error @ MailError::Unavailable(_)) => Err(Unavailable(error.to_string()).into()),

@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use stockline_service::output;
 use tokio::time::Instant;
 
 use crate::args::RefusedArgs;
@@ -47,7 +48,7 @@ pub(crate) async fn refused(args: &RefusedArgs) -> anyhow::Result<u8> {
         let ids: Vec<String> = args.ids.iter().map(ToString::to_string).collect();
         commands.retain(|command| ids.contains(&text(command, "command_id")));
         for id in ids.iter().filter(|id| commands.iter().all(|command| text(command, "command_id") != **id)) {
-            eprintln!("{id} is not among the refused commands");
+            output::note(format_args!("{id} is not among the refused commands"));
             code = exit::FOUND;
         }
     }
@@ -129,14 +130,14 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
                 if args.list.json {
                     outcomes.push(outcome);
                 } else {
-                    print!("{}", outcome::readable(&outcome));
+                    output::print(outcome::readable(&outcome))?;
                 }
             }
             // A command that was settled meanwhile, or can't be corrected in this way, does not stop the others.
             Err(error)
                 if error.downcast_ref().is_some_and(|problem: &Problem| [404, 409, 422].contains(&problem.status)) =>
             {
-                eprintln!("{item} {id}: {error:#}");
+                output::note(format_args!("{item} {id}: {error:#}"));
                 code = exit::FOUND;
             }
             Err(error) => {
@@ -147,9 +148,9 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
         done += 1;
     }
     if args.list.json {
-        println!("{}", serde_json::to_string_pretty(&outcomes)?);
+        output::line(serde_json::to_string_pretty(&outcomes)?)?;
     }
-    eprintln!("{done} of {} resubmitted, {applied} of them applied", commands.len());
+    output::note(format_args!("{done} of {} resubmitted, {applied} of them applied", commands.len()));
     failed.map_or(Ok(code), Err)
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use rusqlite::Connection;
+use stockline_service::output;
 
 use super::backup::{MANIFEST, Manifest, VERSION};
 use crate::args::RestoreArgs;
@@ -53,10 +54,10 @@ pub(crate) fn restore(args: &RestoreArgs) -> anyhow::Result<u8> {
     }
     std::fs::rename(&unfinished.0, data).with_context(|| format!("can't create {}", data.display()))?;
     files::sync_folder_of(data)?;
-    println!("{} restored as of {}", data.display(), manifest.created_at);
-    println!(
-        "commands accepted after that are not in it; tills can send them again under the same ids, and each takes effect once"
-    );
+    output::line(format_args!("{} restored as of {}", data.display(), manifest.created_at))?;
+    output::line(
+        "commands accepted after that are not in it; tills can send them again under the same ids, and each takes effect once",
+    )?;
     Ok(exit::OK)
 }
 

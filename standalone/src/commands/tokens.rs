@@ -2,7 +2,7 @@
 
 use stockline_core::domain::{LocationId, Timestamp};
 use stockline_core::ports::Clock as _;
-use stockline_service::SystemClock;
+use stockline_service::{SystemClock, output};
 
 use crate::args::{KeysCommand, Role, TokenArgs, TokenCommand};
 use crate::exit::{self, Usage};
@@ -18,7 +18,7 @@ pub(crate) fn token(args: TokenArgs) -> anyhow::Result<u8> {
         Some(TokenCommand::List { json, data }) => list(&Folder::at(data.data), json, now),
         Some(TokenCommand::Revoke { jti, subject, data }) => {
             let revoked = tokens::revoke(&Folder::at(data.data), &jti, subject.as_deref(), now)?;
-            println!("{revoked} token(s) revoked");
+            output::line(format_args!("{revoked} token(s) revoked"))?;
             Ok(exit::OK)
         }
         None => issue(args, now),
@@ -35,7 +35,7 @@ fn issue(args: TokenArgs, now: Timestamp) -> anyhow::Result<u8> {
         }
     };
     let request = TokenRequest { role, subject, locations: args.locations, ttl_s: args.ttl.seconds() };
-    println!("{}", tokens::issue(&keys, &request, now)?.jwt);
+    output::line(tokens::issue(&keys, &request, now)?.jwt)?;
     Ok(exit::OK)
 }
 
@@ -50,7 +50,7 @@ fn list(folder: &Folder, json: bool, now: Timestamp) -> anyhow::Result<u8> {
                 Ok(row)
             })
             .collect();
-        println!("{}", serde_json::to_string_pretty(&rows?)?);
+        output::line(serde_json::to_string_pretty(&rows?)?)?;
         return Ok(exit::OK);
     }
     let columns = ["STATE", "ROLE", "SUBJECT", "LOCATIONS", "EXPIRES", "JTI"].map(|heading| (heading, Align::Left));
@@ -66,7 +66,7 @@ fn list(folder: &Folder, json: bool, now: Timestamp) -> anyhow::Result<u8> {
             token.jti.clone(),
         ]);
     }
-    table.print();
+    table.print()?;
     Ok(exit::OK)
 }
 
@@ -78,8 +78,8 @@ pub(crate) fn keys(command: KeysCommand) -> anyhow::Result<u8> {
     let _lock = keys::lock(&folder)?;
     let needed = tokens::key_is_needed(&folder, now)?;
     let rotated = keys.rotate(now, drop_old, needed)?;
-    println!("tokens are signed with key {} from now on", rotated.kid);
-    println!("{} older key(s) still verify, {} dropped", rotated.kept, rotated.dropped);
-    println!("receipts are signed with a new key from the server's next start on");
+    output::line(format_args!("tokens are signed with key {} from now on", rotated.kid))?;
+    output::line(format_args!("{} older key(s) still verify, {} dropped", rotated.kept, rotated.dropped))?;
+    output::line("receipts are signed with a new key from the server's next start on")?;
     Ok(exit::OK)
 }

@@ -19,14 +19,11 @@ pub(crate) fn router(health: Arc<Health>, shutdown: CancellationToken) -> Router
 }
 
 fn readiness(condition: Condition, stopping: bool) -> (StatusCode, String) {
-    let why = match condition {
-        _ if stopping => "stopping".to_owned(),
-        Condition::Ready => return (StatusCode::OK, "ready\n".to_owned()),
-        Condition::Outage => "the store or the alert topic does not answer".to_owned(),
-        Condition::NewerMessages(version) => format!("messages have version {version}: deploy a later worker"),
-        Condition::NewerStore => "a later version wrote to the store: deploy a later worker".to_owned(),
-    };
-    (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"))
+    let why = if stopping { Some("stopping".to_owned()) } else { condition.why() };
+    match why {
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+        None => (StatusCode::OK, "ready\n".to_owned()),
+    }
 }
 
 /// Returns the route `/metrics`, with the text that `render` writes.

@@ -48,7 +48,7 @@ pub(crate) struct Connected {
 
 /// Runs the operation and returns the exit code.
 pub(crate) async fn run(operation: Operation, settings: Settings) -> anyhow::Result<u8> {
-    let _spans = settings.logs.begin("stockline-worker")?;
+    let _logging = settings.logs.begin("stockline-worker")?;
     match operation {
         Operation::Run => work(settings).await.map(|()| 0),
         Operation::Audit { json } => operate::run_audit(&connect(&settings).await?, json).await,
@@ -75,7 +75,8 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     }
     let emitter_stops = CancellationToken::new();
     let stop_emitter = emitter_stops.clone();
-    let emitter = tokio::spawn(EmfEmitter::new("worker", metrics).run(emitter_stops));
+    let emitter = EmfEmitter::new("worker", metrics).context("can't write metrics")?;
+    let emitter = tokio::spawn(emitter.run(emitter_stops));
     let Connected { store, queue, alerts, clock } = connected;
     let adapters = Adapters { queue, store, alerts, clock };
     let mut working = tokio::spawn(stockline_worker::run_with_health(config(&settings), adapters, health, shutdown));

@@ -10,7 +10,7 @@ use super::alerts::SharedAlerts;
 use super::batches::{Batches, Job, Table, Write, unavailable};
 use super::messages::{Message, Messages, SharedMessages};
 use crate::schema::{self, OpenOptions, Schema, SchemaError};
-use crate::writer::Writer;
+use crate::writer::{self, Writer};
 use crate::{DataFolder, folder};
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::{Clock, QueueError};
@@ -71,11 +71,16 @@ impl QueueFile {
     /// Passes a write to the writer and waits for its answer.
     pub(super) async fn write(&self, write: Write) -> Result<(), QueueError> {
         let (reply, answer) = oneshot::channel();
-        let gone = || QueueError::Unavailable("the writer of queue.db has stopped; restart stockline".to_owned());
+        let gone = || QueueError::Unavailable("the writer of queue.db has stopped".to_owned());
         if !self.writer.submit(Job::Write(write, reply)) {
             return Err(gone());
         }
         answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Waits until the writing thread has ended by itself, and returns why.
+    pub(super) fn writer_stopped(&self) -> impl Future<Output = String> + Send + use<> {
+        writer::stopped(self.writer.panicked())
     }
 
     /// Deletes rows with the next write. If that never happens, they are delivered again after a restart.

@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::schema::{self, OpenOptions, Schema, SchemaError};
-use super::writer::Writer;
+use super::writer::{self, Writer};
 use stockline_core::domain::{
     Alert, CommandKey, Commit, DeadLetter, ItemId, LoadRequest, Loaded, LocationId, LocationSettings, Quantity, Record,
     Status, Timestamp,
@@ -125,6 +125,20 @@ impl SqliteStore {
         Ok(Self { readers: Arc::new(Readers::new(connections, pending)), writer, options })
     }
 
+    /// Waits until the thread that writes the file has ended by itself, and returns why. From then on the store refuses
+    /// every write: drop it and open it anew. The future does not keep the store open.
+    pub fn writer_stopped(&self) -> impl Future<Output = String> + Send + use<> {
+        writer::stopped(self.writer.panicked())
+    }
+
+    /// Ends the thread that writes the file, as a defect would.
+    #[cfg(feature = "testing")]
+    #[expect(clippy::panic, reason = "tests end the thread so")]
+    pub async fn end_writer(&self) {
+        // The answer never comes.
+        let _ = self.write(|_, _| -> Result<(), Fault> { panic!("a test ends the writer of stock.db") }).await;
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut View<'_>) -> Result<T, Fault> + Send + 'static,
@@ -152,7 +166,7 @@ impl Drop for SqliteStore {
 }
 
 fn writer_gone() -> StoreError {
-    StoreError::Unavailable("the writer of stock.db has stopped; restart stockline".into())
+    StoreError::Unavailable("the writer of stock.db has stopped".into())
 }
 
 #[async_trait]

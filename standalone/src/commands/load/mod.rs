@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::Clock as _;
-use stockline_service::SystemClock;
+use stockline_service::{SystemClock, output};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -89,7 +89,7 @@ pub(crate) async fn load(mut args: LoadArgs) -> anyhow::Result<u8> {
         return Ok(exit::FOUND);
     }
     if scan.lines == 0 {
-        println!("{} has no lines after its headings", named.display());
+        output::line(format_args!("{} has no lines after its headings", named.display()))?;
         return Ok(exit::OK);
     }
 
@@ -113,19 +113,19 @@ pub(crate) async fn load(mut args: LoadArgs) -> anyhow::Result<u8> {
 
 /// Prints the lines whose ids repeat, and what to do. Nothing is sent.
 fn print_repeated(file: &Path, id: &str, scan: &source::Scan) {
-    eprintln!(
+    output::note(format_args!(
         "{}: {} line(s) have the same {id} as an earlier line and would count as the same command; nothing was sent",
         file.display(),
         scan.repeated_count
-    );
+    ));
     for (line, first) in scan.repeated.iter().take(REPEATED_SHOWN) {
-        eprintln!("  line {line} repeats line {first}");
+        output::note(format_args!("  line {line} repeats line {first}"));
     }
     if scan.repeated_count > REPEATED_SHOWN as u64 {
-        eprintln!("  … and {} more", scan.repeated_count - REPEATED_SHOWN as u64);
+        output::note(format_args!("  … and {} more", scan.repeated_count - REPEATED_SHOWN as u64));
     }
-    eprintln!("if they are separate events, add the occurrence number to the id: --id {id},#");
-    eprintln!("if they repeat the same event, send only the first of each: --distinct");
+    output::note(format_args!("if they are separate events, add the occurrence number to the id: --id {id},#"));
+    output::note("if they repeat the same event, send only the first of each: --distinct");
 }
 
 /// Reads the server's clock: a command accepted before this moment is from an earlier run. It is also the first check that

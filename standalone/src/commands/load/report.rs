@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use serde_json::json;
 use stockline_core::domain::{CommandId, Timestamp};
+use stockline_service::output;
 
 use crate::exit::{self, Usage};
 use crate::files::{self, PUBLIC};
@@ -159,10 +160,10 @@ pub(super) fn report(
     if as_json {
         print_json(tally, lines, unknown, took)?;
     } else {
-        print_table(tally, lines, unknown, took, written.as_deref());
+        print_table(tally, lines, unknown, took, written.as_deref())?;
         if nothing_new {
-            println!("nothing of this file is new: every id took effect before this run");
-            println!("if these are other events, name them: --batch NAME, such as --batch 2026-11-20");
+            output::line("nothing of this file is new: every id took effect before this run")?;
+            output::line("if these are other events, name them: --batch NAME, such as --batch 2026-11-20")?;
         }
     }
     Ok(if !tally.refused.is_empty() {
@@ -191,53 +192,59 @@ fn print_json(tally: &Tally, lines: u64, unknown: u64, took: Duration) -> anyhow
         "unknown": unknown,
         "seconds": (took.as_secs_f64() * 1_000.0).round() / 1_000.0,
     });
-    println!("{}", serde_json::to_string_pretty(&summary)?);
+    output::line(serde_json::to_string_pretty(&summary)?)?;
     Ok(())
 }
 
-fn print_table(tally: &Tally, lines: u64, unknown: u64, took: Duration, written: Option<&Path>) {
-    let per_second = lines as f64 / took.as_secs_f64().max(0.001);
+fn print_table(tally: &Tally, lines: u64, unknown: u64, took: Duration, written: Option<&Path>) -> anyhow::Result<()> {
+    let per_second = grouped((lines as f64 / took.as_secs_f64().max(0.001)) as u64);
     let noun = if lines == 1 { "line" } else { "lines" };
-    println!("{} {noun} in {:.1} s ({} lines/s)", grouped(lines), took.as_secs_f64(), grouped(per_second as u64));
+    output::line(format_args!("{} {noun} in {:.1} s ({per_second} lines/s)", grouped(lines), took.as_secs_f64()))?;
     let row = |what: &str, count: u64, always: bool| {
-        if count > 0 || always {
-            println!("  {what:<16} {:>12}", grouped(count));
+        if count == 0 && !always {
+            return Ok(());
         }
+        output::line(format_args!("  {what:<16} {:>12}", grouped(count)))
     };
-    row("applied", tally.applied, true);
+    row("applied", tally.applied, true)?;
     if tally.late > 0 {
-        println!("    {} of them late: a later count had included them, the stock did not change", grouped(tally.late));
+        let late = grouped(tally.late);
+        output::line(format_args!(
+            "    {late} of them late: a later count had included them, the stock did not change"
+        ))?;
     }
-    row("already applied", tally.already_applied, true);
+    row("already applied", tally.already_applied, true)?;
     if let Some((first, last)) = tally.already_between {
-        println!("    accepted {}", between(first, last));
+        output::line(format_args!("    accepted {}", between(first, last)))?;
     }
-    row("repeated", tally.repeated, false);
+    row("repeated", tally.repeated, false)?;
     let (earlier, now): (Vec<&Refused>, Vec<&Refused>) =
         tally.refused.iter().partition(|refused| refused.earlier.is_some());
-    row("refused", now.len() as u64, true);
-    print_codes(&now);
-    row("refused earlier", earlier.len() as u64, false);
-    print_codes(&earlier);
+    row("refused", now.len() as u64, true)?;
+    print_codes(&now)?;
+    row("refused earlier", earlier.len() as u64, false)?;
+    print_codes(&earlier)?;
     let times = earlier.iter().filter_map(|refused| refused.earlier);
     if let (Some(first), Some(last)) = (times.clone().min(), times.max()) {
-        println!("    accepted {}; an outcome is final for its id", between(first, last));
-        println!("    when the cause is mended: stockline refused --resubmit, or load the refused file");
+        output::line(format_args!("    accepted {}; an outcome is final for its id", between(first, last)))?;
+        output::line("    when the cause is mended: stockline refused --resubmit, or load the refused file")?;
     }
-    row("not known", unknown, false);
+    row("not known", unknown, false)?;
     if let Some(path) = written {
-        println!("the refused lines are in {}", path.display());
+        output::line(format_args!("the refused lines are in {}", path.display()))?;
     }
+    Ok(())
 }
 
-fn print_codes(refused: &[&Refused]) {
+fn print_codes(refused: &[&Refused]) -> anyhow::Result<()> {
     let mut by_code: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
     for refused in refused {
         by_code.entry(&refused.code).or_insert((0, &refused.detail)).0 += 1;
     }
     for (code, (count, detail)) in &by_code {
-        println!("    {code} {}: {}", grouped(*count), exit::printable(detail));
+        output::line(format_args!("    {code} {}: {}", grouped(*count), exit::printable(detail)))?;
     }
+    Ok(())
 }
 
 fn between(first: Timestamp, last: Timestamp) -> String {

@@ -3,6 +3,7 @@ use crate::{Edit, Mutation};
 mod alerter;
 mod fold;
 mod ingress;
+mod parts;
 mod points;
 mod stores;
 mod worker;
@@ -15,6 +16,7 @@ pub const ALL: &[&[Mutation]] = &[
     worker::MUTATIONS,
     ingress::MUTATIONS,
     alerter::MUTATIONS,
+    parts::MUTATIONS,
     points::MUTATIONS,
 ];
 
