@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
-use stockline_core::domain::{FoldLimits, Rules};
+use stockline_core::domain::{FoldLimits, ReceiptKeys, Rules};
 use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, TlsFiles, server};
 use stockline_service::trace::SpanExport;
 use stockline_service::{LogFormat, init_logs, install_metrics, on_termination};
@@ -16,6 +16,7 @@ use crate::args::{DEFAULT_LISTEN, ServeArgs};
 use crate::exit::{self, Unavailable, Usage};
 use crate::files::{self, PUBLIC};
 use crate::folder::Folder;
+use crate::folder::entry;
 use crate::issuer::keys::Keys;
 use crate::issuer::tokens::{CLI_CLIENT, TILL_CLIENT};
 use crate::mailer;
@@ -62,13 +63,9 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     let metrics = install_metrics().context("can't set up metrics")?;
 
     let folder = Folder::at(&args.data.data);
-    let stores = {
+    let (stores, keys) = {
         let folder = folder.clone();
-        tokio::task::spawn_blocking(move || Stores::open(&folder)).await??
-    };
-    let (keys, is_new) = {
-        let (folder, now) = (folder.clone(), stores.clock.now());
-        tokio::task::spawn_blocking(move || Keys::open_or_create(&folder, now)).await??
+        tokio::task::spawn_blocking(move || open(&folder)).await??
     };
     let (mailer, mail_description) = mailer::mailer(&args.mail, &folder)?;
     let listener = listen(args.listen, "--listen")?;
@@ -111,7 +108,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
             Ok(())
         }
     });
-    let config = ingress_config(&args, &folder, &keys, staff_may)?;
+    let receipt_keys = keys.receipt_keys(&stores.entered.manifest.breaks)?;
+    let config = ingress_config(&args, &folder, &keys.issuer, receipt_keys, staff_may)?;
     parts.start("the API", |shutdown| {
         let adapters = stockline_ingress::Adapters {
             queue: stores.queue.clone(),
@@ -133,13 +131,30 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         mail: &mail_description,
         recipients: &args.mail.alert_emails,
         has_location_mail,
-        is_new,
+        is_new: stores.entered.is_new,
     });
     let ended = parts.run_until(signal).await;
     side.end().await;
     ended?;
     tracing::info!("stopped; every accepted command is in {}", folder.path().display());
     Ok(exit::OK)
+}
+
+/// Opens the stores and the keys, and notes that the folder is served here.
+fn open(folder: &Folder) -> anyhow::Result<(Stores, Keys)> {
+    let mut stores = Stores::open(folder)?;
+    let now = stores.clock.now();
+    if let Some(former) = entry::settle(folder, &mut stores.entered.manifest, now)? {
+        tracing::warn!(
+            "this data folder was last served as {} (since {}), on another machine or as another directory: if it was \
+             copied, make sure that the other copy is never served again, or tills that reach both will be told different \
+             stock; stop one of them (docs/shop.md, \"Two copies\")",
+            former.path,
+            former.since
+        );
+    }
+    let keys = Keys::open(folder)?;
+    Ok((stores, keys))
 }
 
 /// Reports whether any location has its own addresses.
@@ -168,7 +183,8 @@ fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
 fn ingress_config(
     args: &ServeArgs,
     folder: &Folder,
-    keys: &Keys,
+    issuer: &str,
+    receipt_keys: ReceiptKeys,
     staff_may: StaffMay,
 ) -> anyhow::Result<stockline_ingress::Config> {
     let mut limits = Limits::default();
@@ -179,13 +195,13 @@ fn ingress_config(
     let tls = args.tls_cert.clone().zip(args.tls_key.clone()).map(|(cert, key)| TlsFiles { cert, key });
     Ok(stockline_ingress::Config {
         auth: AuthConfig {
-            issuer: keys.issuer.clone(),
+            issuer: issuer.to_owned(),
             client_ids: vec![CLI_CLIENT.to_owned(), TILL_CLIENT.to_owned()],
             jwks: JwksSource::File(folder.jwks()),
             revoked_file: Some(folder.revoked()),
         },
         login: None,
-        receipt_keys: keys.receipt_keys()?,
+        receipt_keys,
         require_location: args.require_location,
         staff_may,
         limits,

@@ -4,6 +4,7 @@
 
 mod backup;
 mod commands;
+mod folder;
 mod issuer;
 mod life;
 mod load;

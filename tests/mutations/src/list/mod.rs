@@ -2,6 +2,7 @@ use crate::{Edit, Mutation};
 
 mod alerter;
 mod fold;
+mod folder;
 mod ingress;
 mod points;
 mod stores;
@@ -16,6 +17,10 @@ pub const ALL: &[&[Mutation]] = &[
     ingress::MUTATIONS,
     alerter::MUTATIONS,
     points::MUTATIONS,
+    folder::LIBRARY_MUTATIONS,
+    folder::REVOKED_MUTATIONS,
+    folder::RECEIPT_MUTATIONS,
+    folder::PROGRAM_MUTATIONS,
 ];
 
 const fn edit(file: &'static str, from: &'static str, to: &'static str) -> Edit {
