@@ -41,7 +41,7 @@ pub struct AuthConfig {
     pub client_ids: Vec<String>,
     /// Where the keys that sign tokens are.
     pub jwks: JwksSource,
-    /// A file of revoked tokens, one `jti` a line. It is read again when it changes.
+    /// A file of revoked tokens, as [`crate::auth::RevokedList`] writes it. It must exist, and is read again when it changes.
     pub revoked_file: Option<PathBuf>,
 }
 

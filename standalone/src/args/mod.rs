@@ -22,7 +22,9 @@ pub(crate) use read::{AlertsArgs, HistoryArgs, ListArgs, RefusedArgs, StateFilte
 pub(crate) use serve::{MailArgs, ServeArgs};
 pub(crate) use submit::{Kind, SubmitArgs};
 pub(crate) use tokens::{KeysCommand, Role, TokenArgs, TokenCommand};
-pub(crate) use upkeep::{AuditArgs, BackupArgs, DeadLetterArgs, DeadLettersCommand, MailCommand, RestoreArgs};
+pub(crate) use upkeep::{
+    AuditArgs, BackupArgs, DeadLetterArgs, DeadLettersCommand, FolderCommand, MailCommand, RestoreArgs,
+};
 
 /// The address that the server listens at by default, and where a client looks for it by default.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
@@ -87,8 +89,11 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Copy a data folder into one file; works while the server runs
     Backup(BackupArgs),
-    /// Create a data folder from a backup
+    /// Create a data folder from a backup; --check only checks the backup
     Restore(RestoreArgs),
+    /// Show what belongs to a data folder, or put an empty part in the place of a lost one
+    #[command(subcommand)]
+    Folder(FolderCommand),
     /// List, retry or discard commands that could not be applied and were set aside
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),

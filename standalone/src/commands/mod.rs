@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod dead_letters;
+pub(crate) mod folder;
 pub(crate) mod load;
 pub(crate) mod locations;
 pub(crate) mod login;

@@ -76,10 +76,16 @@ pub(crate) fn keys(command: KeysCommand) -> anyhow::Result<u8> {
     let (folder, now) = (Folder::at(data.data), SystemClock.now());
     let keys = Keys::open(&folder)?;
     let _lock = keys::lock(&folder)?;
-    let needed = tokens::key_is_needed(&folder, now)?;
-    let rotated = keys.rotate(now, drop_old, needed)?;
+    let rotated = if drop_old {
+        let rotated = keys.rotate(now, true, |_| false)?;
+        // No token is left that the old lists could be about.
+        tokens::mend_lists(&Keys::open(&folder)?)?;
+        rotated
+    } else {
+        keys.rotate(now, false, tokens::key_is_needed(&folder, now)?)?
+    };
     output::line(format_args!("tokens are signed with key {} from now on", rotated.kid))?;
     output::line(format_args!("{} older key(s) still verify, {} dropped", rotated.kept, rotated.dropped))?;
-    output::line("receipts are signed with a new key from the server's next start on")?;
+    output::line(format_args!("receipts are signed with a new key from the server's next start on"))?;
     Ok(exit::OK)
 }

@@ -25,6 +25,7 @@ use super::parts::{Died, Parts};
 use super::side_work::{self, SideWork};
 use super::watched_mailer::WatchedMailer;
 use super::{ALERT_LEASE, Listeners, Setup, ingress_config, tls_files, worker_config};
+use crate::folder::{Folder, entry};
 use crate::issuer::keys::Keys;
 use crate::mailer;
 use crate::stores::Stores;
@@ -60,7 +61,6 @@ const DEATHS_WINDOW: Duration = Duration::from_secs(600);
 pub(crate) struct OpenStores {
     pub(crate) stores: Stores,
     keys: Keys,
-    pub(crate) is_new: bool,
     mailer: WatchedMailer,
     pub(crate) mail_description: String,
 }
@@ -68,18 +68,31 @@ pub(crate) struct OpenStores {
 impl OpenStores {
     /// Locks the folder and opens or creates its files.
     pub(crate) async fn open(setup: &Setup) -> anyhow::Result<Self> {
-        let stores = {
+        let (stores, keys) = {
             let folder = setup.folder.clone();
-            tokio::task::spawn_blocking(move || Stores::open(&folder)).await??
-        };
-        let (keys, is_new) = {
-            let (folder, now) = (setup.folder.clone(), stores.clock.now());
-            tokio::task::spawn_blocking(move || Keys::open_or_create(&folder, now)).await??
+            tokio::task::spawn_blocking(move || open(&folder)).await??
         };
         let (mailer, mail_description) = mailer::mailer(&setup.args.mail, &setup.folder)?;
         let mailer = WatchedMailer::new(mailer, Arc::clone(&setup.faults));
-        Ok(Self { stores, keys, is_new, mailer, mail_description })
+        Ok(Self { stores, keys, mailer, mail_description })
     }
+}
+
+/// Opens the stores and the keys, and notes that the folder is served here.
+fn open(folder: &Folder) -> anyhow::Result<(Stores, Keys)> {
+    let mut stores = Stores::open(folder)?;
+    let now = stores.clock.now();
+    if let Some(former) = entry::settle(folder, &mut stores.entered.manifest, now)? {
+        tracing::warn!(
+            "this data folder was last served as {} (since {}), on another machine or as another directory: if it was \
+             copied, make sure that the other copy is never served again, or tills that reach both will be told different \
+             stock; stop one of them (docs/shop.md, \"Two copies\")",
+            former.path,
+            former.since
+        );
+    }
+    let keys = Keys::open(folder)?;
+    Ok((stores, keys))
 }
 
 /// The stores and the parts that work on them.
@@ -113,7 +126,8 @@ impl Home {
                 Ok(())
             }
         });
-        let config = ingress_config(&setup.args, &setup.folder, &keys, setup.staff_may.clone())?;
+        let receipt_keys = keys.receipt_keys(&stores.entered.manifest.breaks)?;
+        let config = ingress_config(&setup.args, &setup.folder, &keys.issuer, receipt_keys, setup.staff_may.clone())?;
         let listener = listeners.api().context("can't listen")?;
         parts.start(API, |shutdown| {
             let adapters = stockline_ingress::Adapters {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use metrics_exporter_prometheus::PrometheusHandle;
-use stockline_core::domain::{FoldLimits, Rules};
+use stockline_core::domain::{FoldLimits, ReceiptKeys, Rules};
 use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, TlsFiles, server};
 use stockline_service::trace::SpanExport;
 use stockline_service::{Faults, LogFormat, init_logs, install_metrics, on_termination};
@@ -17,7 +17,6 @@ use crate::args::{DEFAULT_LISTEN, ServeArgs};
 use crate::exit::{self, Unavailable, Usage};
 use crate::files::{self, PUBLIC};
 use crate::folder::Folder;
-use crate::issuer::keys::Keys;
 use crate::issuer::tokens::{CLI_CLIENT, TILL_CLIENT};
 use crate::mailer;
 use crate::stores::Stores;
@@ -80,7 +79,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     // The certificate holds the public name, not the loopback address.
     let address_for_clients = if setup.args.tls_cert.is_some() { &setup.public } else { &base };
     files::write_atomic(&setup.folder.address(), format!("{address_for_clients}\n").as_bytes(), PUBLIC)?;
-    let (is_new, mail) = (stores.is_new, stores.mail_description.clone());
+    let (is_new, mail) = (stores.stores.entered.is_new, stores.mail_description.clone());
     let has_location_mail = location_mail(&stores.stores).await;
     let home = Home::start(&setup, &listeners, stores)?;
     welcome::print(&Welcome {
@@ -159,7 +158,8 @@ fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
 fn ingress_config(
     args: &ServeArgs,
     folder: &Folder,
-    keys: &Keys,
+    issuer: &str,
+    receipt_keys: ReceiptKeys,
     staff_may: StaffMay,
 ) -> anyhow::Result<stockline_ingress::Config> {
     let mut limits = Limits::default();
@@ -169,13 +169,13 @@ fn ingress_config(
     }
     Ok(stockline_ingress::Config {
         auth: AuthConfig {
-            issuer: keys.issuer.clone(),
+            issuer: issuer.to_owned(),
             client_ids: vec![CLI_CLIENT.to_owned(), TILL_CLIENT.to_owned()],
             jwks: JwksSource::File(folder.jwks()),
             revoked_file: Some(folder.revoked()),
         },
         login: None,
-        receipt_keys: keys.receipt_keys()?,
+        receipt_keys,
         require_location: args.require_location,
         staff_may,
         limits,

@@ -5,6 +5,7 @@
 mod backup;
 mod beside;
 mod commands;
+mod folder;
 mod issuer;
 mod life;
 mod load;

@@ -45,7 +45,7 @@ pub use message::{
 };
 pub use outcome::{DeadLetter, Effect, Outcome, Record, RecordError, Rejection, RejectionCode, Status};
 pub use parse::{Fault, ParseContext, parse_command};
-pub use receipt::{Receipt, ReceiptError, ReceiptKeys};
+pub use receipt::{NotKept, Receipt, ReceiptError, ReceiptKeys};
 pub use rejudge::rejudge;
 pub use rules::{FoldLimits, Rules};
 pub use slot::Slot;

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,9 +28,26 @@ pub enum ReceiptError {
     Foreign,
 }
 
+/// Commands that were accepted, but may be neither in the queue nor in the store: an older backup was restored, or another
+/// copy of the folder accepted them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotKept {
+    /// Commands accepted after this moment may be unknown.
+    pub after: Timestamp,
+    /// What happened, as a main clause for the one who asks for the status.
+    pub why: Arc<str>,
+}
+
 /// The keys of receipts. The first signs and all verify, so keys can be rotated.
 #[derive(Clone)]
-pub struct ReceiptKeys(Vec<Hmac<Sha256>>);
+pub struct ReceiptKeys(Vec<Key>);
+
+#[derive(Clone)]
+struct Key {
+    mac: Hmac<Sha256>,
+    /// The commands accepted under this key that may be unknown.
+    not_kept: Vec<NotKept>,
+}
 
 const VERSION: u8 = 1;
 const TAG_BYTES: usize = 16;
@@ -43,8 +61,19 @@ impl ReceiptKeys {
     /// [`ReceiptKeys::MIN_KEY_BYTES`].
     pub fn new<K: AsRef<[u8]>>(keys: &[K]) -> Option<Self> {
         let long = keys.iter().all(|key| key.as_ref().len() >= Self::MIN_KEY_BYTES);
-        let macs: Vec<_> = keys.iter().filter_map(|key| Hmac::new_from_slice(key.as_ref()).ok()).collect();
-        (long && !macs.is_empty()).then_some(Self(macs))
+        let macs = keys.iter().filter_map(|key| Hmac::new_from_slice(key.as_ref()).ok());
+        let keys: Vec<_> = macs.map(|mac| Key { mac, not_kept: Vec::new() }).collect();
+        (long && !keys.is_empty()).then_some(Self(keys))
+    }
+
+    /// Says of every key but the first `newer` that some commands accepted under it may be unknown. A new first key is
+    /// made when that happens, so what it signs was accepted later, whatever the clocks say.
+    #[must_use]
+    pub fn not_kept_before(mut self, newer: usize, not_kept: &NotKept) -> Self {
+        for key in self.0.iter_mut().skip(newer) {
+            key.not_kept.push(not_kept.clone());
+        }
+        self
     }
 
     /// Signs a receipt. The token has 55 characters of base64url.
@@ -53,30 +82,39 @@ impl ReceiptKeys {
         bytes[0] = VERSION;
         bytes[1..9].copy_from_slice(&receipt.accepted_at.as_millis().to_be_bytes());
         bytes[9..BODY_BYTES].copy_from_slice(receipt.fingerprint.as_bytes());
-        let tag = mac(&self.0[0], &bytes[..BODY_BYTES], item_id, command_id).finalize().into_bytes();
+        let tag = mac(&self.0[0].mac, &bytes[..BODY_BYTES], item_id, command_id).finalize().into_bytes();
         bytes[BODY_BYTES..].copy_from_slice(&tag[..TAG_BYTES]);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// Reads a receipt for this command, comparing in constant time.
     pub fn verify(&self, item_id: &ItemId, command_id: CommandId, token: &str) -> Result<Receipt, ReceiptError> {
+        Ok(self.verify_kept(item_id, command_id, token)?.0)
+    }
+
+    /// As [`ReceiptKeys::verify`]. If the command may be unknown although it was accepted, also returns why.
+    pub fn verify_kept(
+        &self,
+        item_id: &ItemId,
+        command_id: CommandId,
+        token: &str,
+    ) -> Result<(Receipt, Option<&NotKept>), ReceiptError> {
         let mut bytes = [0; BODY_BYTES + TAG_BYTES];
         match URL_SAFE_NO_PAD.decode_slice(token, &mut bytes) {
             Ok(len) if len == bytes.len() && bytes[0] == VERSION => {}
             _ => return Err(ReceiptError::Malformed),
         }
         let (body, tag) = bytes.split_at(BODY_BYTES);
-        let known = self.0.iter().any(|key| mac(key, body, item_id, command_id).verify_truncated_left(tag).is_ok());
-        if !known {
-            return Err(ReceiptError::Foreign);
-        }
+        let signed = |key: &&Key| mac(&key.mac, body, item_id, command_id).verify_truncated_left(tag).is_ok();
+        let key = self.0.iter().find(signed).ok_or(ReceiptError::Foreign)?;
         let (mut millis, mut fingerprint) = ([0; 8], [0; 16]);
         millis.copy_from_slice(&body[1..9]);
         fingerprint.copy_from_slice(&body[9..]);
-        Ok(Receipt {
+        let receipt = Receipt {
             accepted_at: Timestamp::from_millis(i64::from_be_bytes(millis)),
             fingerprint: Fingerprint::from_bytes(fingerprint),
-        })
+        };
+        Ok((receipt, key.not_kept.iter().find(|not_kept| receipt.accepted_at > not_kept.after)))
     }
 }
 
@@ -122,6 +160,21 @@ mod tests {
         let rotated = ReceiptKeys::new(&[[2_u8; 32], [1; 32]]).unwrap();
         assert_eq!(rotated.verify(&item, id, &old.sign(&item, id, receipt)), Ok(receipt));
         assert_eq!(old.verify(&item, id, &rotated.sign(&item, id, receipt)), Err(ReceiptError::Foreign));
+    }
+
+    #[test]
+    fn a_key_knows_which_of_its_commands_a_restore_has_lost() {
+        let (item, id, receipt) = fixture();
+        let old = ReceiptKeys::new(&[[1_u8; 32]]).unwrap();
+        let lost =
+            |seconds: i64| NotKept { after: receipt.accepted_at.plus_millis(seconds * 1_000), why: "restored".into() };
+        let restored = |not_kept: &NotKept| {
+            let keys = ReceiptKeys::new(&[[2_u8; 32], [1; 32]]).unwrap().not_kept_before(1, not_kept);
+            let why = |token: &str| keys.verify_kept(&item, id, token).unwrap().1.cloned();
+            (why(&old.sign(&item, id, receipt)), why(&keys.sign(&item, id, receipt)))
+        };
+        assert_eq!(restored(&lost(-1)), (Some(lost(-1)), None), "accepted after the backup, before the restore");
+        assert_eq!(restored(&lost(0)), (None, None), "in the backup");
     }
 
     #[test]

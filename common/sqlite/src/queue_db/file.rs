@@ -17,7 +17,7 @@ use stockline_core::ports::{Clock, QueueError};
 
 /// The tables of `queue.db`. Rows arrive in the order of their keys and leave in about that order. They have no index,
 /// so an append stays cheap however many rows wait.
-pub(super) const QUEUE: Schema = Schema {
+pub(crate) const QUEUE: Schema = Schema {
     name: "queue",
     application_id: 0x534C_5155,
     migrations: &["

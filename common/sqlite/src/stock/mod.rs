@@ -52,7 +52,7 @@ use queries::PageOf;
 use readers::{Readers, View};
 use record_index::RecordIndex;
 
-const SCHEMA: Schema = Schema {
+pub(crate) const SCHEMA: Schema = Schema {
     name: "stock",
     application_id: 0x5354_4f4b,
     migrations: &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql")],

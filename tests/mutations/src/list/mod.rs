@@ -2,6 +2,7 @@ use crate::{Edit, Mutation};
 
 mod alerter;
 mod fold;
+mod folder;
 mod ingress;
 mod parts;
 mod points;
@@ -18,6 +19,10 @@ pub const ALL: &[&[Mutation]] = &[
     alerter::MUTATIONS,
     parts::MUTATIONS,
     points::MUTATIONS,
+    folder::LIBRARY_MUTATIONS,
+    folder::REVOKED_MUTATIONS,
+    folder::RECEIPT_MUTATIONS,
+    folder::PROGRAM_MUTATIONS,
 ];
 
 const fn edit(file: &'static str, from: &'static str, to: &'static str) -> Edit {
