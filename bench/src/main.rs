@@ -22,6 +22,7 @@ mod overload;
 mod prefill;
 mod prices;
 mod quota;
+mod readers;
 mod reference;
 mod report;
 mod rng;
@@ -109,6 +110,8 @@ enum Task {
     Chaos(chaos::ChaosOptions),
     /// Offer the standalone server ten times its capacity; measures goodput and recovery
     Overload(overload::OverloadOptions),
+    /// Measure how long commands take beside readers of the heaviest lists
+    Readers(readers::ReadersOptions),
     /// Measure the CPU time per command of worker and ingress with the AWS adapters
     Cpu(cpu::CpuOptions),
 }
@@ -139,6 +142,10 @@ fn main() -> Result<()> {
         Some(Task::Overload(options)) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             return runtime.block_on(overload::run(options));
+        }
+        Some(Task::Readers(options)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            return runtime.block_on(readers::run(options));
         }
         Some(Task::Cpu(options)) => return cpu::run(options),
         None => {}

@@ -181,7 +181,7 @@ async fn recovery(server: &Server, till: &str, items: usize, usual: &[u32], ende
 }
 
 /// A till that waits for each outcome.
-struct SettleProbe {
+pub(crate) struct SettleProbe {
     http: Connection,
     head: String,
     rng: Rng,
@@ -189,13 +189,13 @@ struct SettleProbe {
 }
 
 impl SettleProbe {
-    async fn open(server: &Server, till: &str, items: usize) -> Result<Self> {
+    pub(crate) async fn open(server: &Server, till: &str, items: usize) -> Result<Self> {
         let head = head("POST", "/v1/commands", till, "prefer: wait=20\r\n");
         Ok(Self { http: Connection::open(&server.address).await?, head, rng: Rng::fresh(), items })
     }
 
     /// Repeats a command until it is settled and returns how long that took.
-    async fn settle(&mut self) -> Result<Duration> {
+    pub(crate) async fn settle(&mut self) -> Result<Duration> {
         let began = Instant::now();
         let mut body = Vec::new();
         load::sale(&mut self.rng, self.items, &mut body);

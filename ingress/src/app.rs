@@ -12,6 +12,7 @@ use crate::admission::Admission;
 use crate::auth::TokenCheck;
 use crate::body_budget::BodyBudget;
 use crate::config::Limits;
+use crate::list_turns::ListTurns;
 use crate::login::LoginConfig;
 use crate::metrics::{CommandMetrics, RequestMetrics};
 use crate::packer::{PACKER, Packer};
@@ -31,6 +32,7 @@ pub(crate) struct App {
     pub(crate) token_check: TokenCheck,
     pub(crate) admission: Admission,
     pub(crate) body_budget: BodyBudget,
+    pub(crate) list_turns: Arc<ListTurns>,
     pub(crate) packer: Packer,
     pub(crate) waiting: Waiting,
     pub(crate) receipts: Receipts,

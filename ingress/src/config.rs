@@ -88,6 +88,11 @@ pub struct Limits {
     pub rate_burst: u32,
     /// Entries of a list page.
     pub page: usize,
+    /// Lists that are read at once.
+    pub lists: usize,
+    /// Lists of one token's subject that wait for their turn, and an eighth of those that wait in all; further ones get
+    /// 503 after 1 s.
+    pub lists_waiting: usize,
 }
 
 impl Default for Limits {
@@ -107,6 +112,8 @@ impl Default for Limits {
             rate_per_s: None,
             rate_burst: 400,
             page: 1_000,
+            lists: 8,
+            lists_waiting: 64,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The HTTP side of Stockline: it authenticates and parses requests, packs commands into the queue, and answers reads.
 //!
 //! The files depend on each other downwards only: this file → `router` → `openapi`, `routes` → `accept`, `access` → `app`
-//! (the state) → `receipt`, `view`, `auth`, `packer`, `admission`, `body_budget`, `wait`, `problem` → `config`.
+//! (the state) → `receipt`, `view`, `auth`, `packer`, `admission`, `body_budget`, `list_turns`,
+//! `wait`, `problem` → `config`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ mod body;
 mod body_budget;
 mod config;
 mod error;
+mod list_turns;
 mod login;
 mod members;
 pub mod metrics;
@@ -50,6 +52,7 @@ use self::admission::Admission;
 use self::app::App;
 use self::auth::{Authenticator, TokenCheck};
 use self::body_budget::BodyBudget;
+use self::list_turns::ListTurns;
 use self::metrics::{CommandMetrics, RequestMetrics};
 use self::packer::{PACKER, Packer, PackerTask, QUEUE};
 use self::receipt::Receipts;
@@ -92,6 +95,7 @@ impl Api {
             token_check: TokenCheck::new(authenticator, &limits),
             admission: Admission::new(&limits),
             body_budget: BodyBudget::new(&limits),
+            list_turns: ListTurns::new(&limits),
             waiting: Waiting::start(Arc::clone(&queries), limits.waiters, limits.waited_commands),
             receipts: Receipts::new(receipt_keys, retention_ms, Arc::clone(&clock)),
             default_location: (!require_location).then(|| LocationSettings::main().location_id),

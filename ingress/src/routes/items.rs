@@ -10,8 +10,9 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
 
 /// Lists items with their levels, by name.
 ///
-/// The list may lag a little. If a token is bound to locations, every item shows only its levels there, and `on_hand` is
-/// their sum.
+/// A page may be short or empty and still have a `next_cursor`, because it ends once it has examined enough rows or has
+/// many levels; only a page without `next_cursor` is the last. The list may lag a little. If a token is bound to
+/// locations, every item shows only its levels there, and `on_hand` is their sum.
 #[utoipa::path(
     get,
     path = "/v1/items",
@@ -23,12 +24,12 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
         ("archived" = Option<bool>, Query, description = "`true`: archived items instead of active ones"),
         ("updated_since" = Option<String>, Query, description = "Items whose catalogue record changed at or after this time", format = DateTime),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default. A page may be shorter if its items have many levels; only a page without `next_cursor` is the last"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
     ),
     responses(
         (status = 200, description = "A page", body = ItemPage<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
-        (status = 400, description = "`invalid_parameter`"),
+        (status = 400, description = "`invalid_parameter`, `cursor_invalid`"),
     ),
 )]
 pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Problem> {
@@ -43,6 +44,7 @@ pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Proble
         updated_since: params.parsed("updated_since"),
     };
     let paging = read.paging(params)?;
+    let _turn = read.list_turn(&caller).await?;
     let page = read.app.queries.items(&filter, paging.cursor.as_deref(), paging.limit).await?;
     let viewer = caller.viewer();
     let items = page.entries.iter().map(|item| ItemView::of(item, &viewer)).collect();
@@ -76,7 +78,8 @@ pub(crate) async fn item(caller: Caller, InPath(item_id): InPath<String>, read: 
 
 /// Lists the movements of an item, newest first.
 ///
-/// If a token is bound to several locations, a page may be shorter than `limit`; continue while there is a `next_cursor`.
+/// A page may be short or empty and still have a `next_cursor`, because it ends once it has examined enough movements;
+/// only a page without `next_cursor` is the last.
 #[utoipa::path(
     get,
     path = "/v1/items/{item_id}/movements",
@@ -93,7 +96,7 @@ pub(crate) async fn item(caller: Caller, InPath(item_id): InPath<String>, read: 
     responses(
         (status = 200, description = "A page; empty if the item does not exist", body = MovementPage<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
-        (status = 400, description = "`invalid_id`, `invalid_parameter`"),
+        (status = 400, description = "`invalid_id`, `invalid_parameter`, `cursor_invalid`"),
         (status = 403, description = "`forbidden_location`"),
     ),
 )]
@@ -116,6 +119,7 @@ pub(crate) async fn movements(
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
     filter.location_id = narrowed(&caller, filter.location_id)?;
+    let _turn = read.list_turn(&caller).await?;
     let page = read.app.queries.movements(&item_id, &filter, paging.cursor.as_deref(), paging.limit).await?;
     let seen = page.entries.into_iter().filter(|movement| viewer.sees(&movement.location_id));
     let movements = seen.map(|movement| MovementView::of(movement, &viewer)).collect();
@@ -148,6 +152,7 @@ pub(crate) async fn stock_as_of(
     let mut params = read.params(&["as_of"]);
     let as_of = params.parsed("as_of").unwrap_or_else(|| read.app.clock.now());
     params.finish()?;
+    let _turn = read.list_turn(&caller).await?;
     let balances = read.app.queries.stock_as_of(&item_id, as_of).await?;
     let balances = balances.ok_or_else(|| no_item(&item_id))?;
     read.answer(&PointInTimeView::of(&item_id, as_of, &balances, &caller.viewer()))

@@ -11,8 +11,9 @@ use stockline_core::domain::LocationId;
 use crate::access::Caller;
 use crate::answer;
 use crate::app::App;
+use crate::list_turns::ListTurn;
 use crate::params::{Paging, Params};
-use crate::problem::Problem;
+use crate::problem::{Problem, codes};
 
 /// A `GET` request. Its handler reads the parameters, asks the store, makes a view of the result, and answers it with
 /// an entity tag.
@@ -44,6 +45,15 @@ impl Read {
         let paging = params.paging(self.app.limits.page);
         params.finish()?;
         Ok(paging)
+    }
+
+    /// Waits for the caller's turn to read a list. The list holds it until its answer is made.
+    ///
+    /// # Errors
+    /// `overloaded` if too many lists wait.
+    pub(super) async fn list_turn(&self, caller: &Caller) -> Result<ListTurn, Problem> {
+        let turn = self.app.list_turns.turn(caller.subject()).await;
+        turn.ok_or_else(|| Problem::new(codes::OVERLOADED, "too many lists wait to be read; send the request again"))
     }
 
     /// Answers with the view, or with `304` if the client has it already.

@@ -26,6 +26,12 @@ pub(crate) struct LimitsView {
     /// Levels of a page of items. A page ends before the item that would exceed it; its first item may have more.
     #[schema(example = 10_000)]
     page_levels: usize,
+    /// Lists that are read at once. Further ones wait; callers take turns.
+    #[schema(example = 8)]
+    lists: usize,
+    /// Lists of one token's subject that wait for their turn; further ones are `overloaded` after 1 s.
+    #[schema(example = 64)]
+    lists_waiting: usize,
     /// The longest `Prefer: wait`, in seconds.
     #[schema(example = 20)]
     wait_s: u64,
@@ -67,6 +73,8 @@ impl From<&Limits> for LimitsView {
             batch_commands: limits.batch_commands,
             page_entries: limits.page,
             page_levels: PAGE_LEVELS_MAX,
+            lists: limits.lists,
+            lists_waiting: limits.lists_waiting,
             wait_s: limits.wait_s,
             waiters: limits.waiters,
             waited_commands: limits.waited_commands,

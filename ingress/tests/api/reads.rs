@@ -127,3 +127,32 @@ async fn locations_are_put_by_managers_and_listed() {
     ];
     assert_eq!(faults, expected);
 }
+
+#[tokio::test]
+async fn a_damaged_or_foreign_cursor_is_refused_by_every_list() {
+    let server = Server::stocked().await;
+    let manager = server.manager();
+    for n in 1..=3 {
+        manager.sell(n, "shop-1", "1").await;
+        let (id, item) = (crate::server::id(100 + n), format!("new-{n}"));
+        let new = json!({"type": "register_item", "command_id": id, "item_id": item, "name": "New"});
+        assert_eq!(manager.post("/v1/commands", new).await.status, 202);
+    }
+    let lists = ["/v1/items", "/v1/stock", "/v1/items/cola/movements", "/v1/commands", "/v1/alerts", "/v1/locations"];
+    let mut cursors = Vec::new();
+    for list in lists {
+        let page = manager.get(&format!("{list}?limit=1")).await.body;
+        cursors.extend(page["next_cursor"].as_str().map(|cursor| (list, cursor.to_owned())));
+    }
+    assert!(cursors.len() >= 4, "{cursors:?}");
+    for (of, cursor) in &cursors {
+        let damaged = format!("{}x", &cursor[..cursor.len() - 1]);
+        for list in lists {
+            let answer = manager.get(&format!("{list}?limit=1&cursor={cursor}")).await;
+            let expected = if list == *of { (200, "") } else { (400, "cursor_invalid") };
+            assert_eq!((answer.status, answer.code()), expected, "{list} with a cursor of {of}");
+            let answer = manager.get(&format!("{list}?limit=1&cursor={damaged}")).await;
+            assert_eq!((answer.status, answer.code()), (400, "cursor_invalid"), "{list} with a damaged cursor of {of}");
+        }
+    }
+}

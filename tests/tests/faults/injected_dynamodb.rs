@@ -26,8 +26,9 @@ struct Engine(Dynoxide, Script);
 #[async_trait]
 impl Home for Engine {
     async fn open(&self, bounds: Bounds) -> Ports {
-        let Bounds { late_count_entries_max, page_levels_max } = bounds;
-        let options = DynamoOptions { late_count_entries_max, page_levels_max, ..DynamoOptions::default() };
+        let Bounds { late_count_entries_max, page_levels_max, page_rows_max } = bounds;
+        let options =
+            DynamoOptions { late_count_entries_max, page_levels_max, page_rows_max, ..DynamoOptions::default() };
         Ports::of(self.0.store(&self.1, options, Arc::new(FixedClock::at(at(0)))))
     }
 }

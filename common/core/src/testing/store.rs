@@ -159,7 +159,7 @@ const AUDIT_RECORDS: &str = "audit_records";
 impl AuditReader for MemoryStore {
     async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemWithLevels>, StoreError> {
         let stock = self.stock();
-        let after: Option<ItemId> = cursor::decode(AUDIT_ITEMS, cursor);
+        let after: Option<ItemId> = cursor::decode(AUDIT_ITEMS, cursor)?;
         let wanted = stock.items.values().filter(|item| after.as_ref().is_none_or(|after| item.item_id > *after));
         let views = wanted.map(|item| stock.view(item));
         Ok(super::queries::page_of_items(AUDIT_ITEMS, views, limit, self.page_levels_max, |item| item.item_id.clone()))
@@ -181,7 +181,7 @@ impl AuditReader for MemoryStore {
 
     async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
         let stock = self.stock();
-        let (limit, after) = (cursor::clamp(limit), cursor::decode::<CommandKey>(AUDIT_RECORDS, cursor));
+        let (limit, after) = (cursor::clamp(limit), cursor::decode::<CommandKey>(AUDIT_RECORDS, cursor)?);
         let wanted = stock.records.iter().filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));
         let found: Vec<_> = wanted.take(limit + 1).map(|(key, record)| (key.clone(), record.clone())).collect();
         let page = cursor::page(AUDIT_RECORDS, found, limit, |(key, _)| key.clone());

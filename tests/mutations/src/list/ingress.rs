@@ -15,6 +15,26 @@ const RESUBMIT: &str = "ingress/src/routes/resubmit.rs";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
+        name: "a-caller-takes-every-turn-of-the-lists",
+        edits: &[edit(
+            "ingress/src/list_turns.rs",
+            "                self.round.push_back(caller);",
+            "                self.round.push_front(caller);",
+        )],
+        suite: LIBRARY,
+        killed_by: "list_turns::tests::callers_take_turns_however_many_lists_one_of_them_wants",
+    },
+    Mutation {
+        name: "a-client-that-has-gone-keeps-its-turn",
+        edits: &[edit(
+            "ingress/src/list_turns.rs",
+            "                Err(unused) => turn = unused,",
+            "                Err(mut unused) => return drop(unused.0.take()),",
+        )],
+        suite: LIBRARY,
+        killed_by: "list_turns::tests::a_client_that_has_gone_takes_no_turn_and_no_place",
+    },
+    Mutation {
         name: "a-role-may-submit-everything",
         edits: &[edit(
             RIGHTS,

@@ -14,6 +14,7 @@ pub const ALL: &[&[Mutation]] = &[
     fold::MUTATIONS,
     stores::DYNAMODB,
     stores::SQLITE,
+    stores::READS,
     worker::MUTATIONS,
     ingress::MUTATIONS,
     alerter::MUTATIONS,

@@ -11,7 +11,9 @@ use stockline_core::domain::{
     Command, CommandId, CommandKey, Commit, Fold, FoldLimits, ItemId, Level, LoadRequest, Loaded, LocationId,
     LocationSettings, Queued, Record, Rules, Slot, Timestamp, fold,
 };
-use stockline_core::ports::{AlertBook, AuditReader, CommitOutcome, PAGE_LEVELS_MAX, Page, Queries, Store, StoreError};
+use stockline_core::ports::{
+    AlertBook, AuditReader, CommitOutcome, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, Queries, Store, StoreError,
+};
 use stockline_worker::audit::audit;
 use uuid::Uuid;
 
@@ -52,11 +54,13 @@ pub struct Bounds {
     pub late_count_entries_max: usize,
     /// The most levels in a page of items.
     pub page_levels_max: usize,
+    /// The most rows that a page examines.
+    pub page_rows_max: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { late_count_entries_max: 10_000, page_levels_max: PAGE_LEVELS_MAX }
+        Self { late_count_entries_max: 10_000, page_levels_max: PAGE_LEVELS_MAX, page_rows_max: PAGE_ROWS_MAX }
     }
 }
 
@@ -306,7 +310,8 @@ macro_rules! store_contract {
                 refused_commands_are_listed_newest_first_until_they_are_settled_otherwise
                 main_is_a_location_before_and_after_it_is_put
                 settings_that_were_put_hold_for_the_next_load
-                a_foreign_cursor_is_the_first_page;
+                a_damaged_or_foreign_cursor_is_refused
+                a_list_of_many_rows_that_do_not_match_is_read_to_its_end_in_pages_of_few_rows;
             racing: many_buyers_never_oversell
                 an_item_is_never_shown_in_the_middle_of_a_transfer
                 movements_page_rightly_while_the_ledger_moves
