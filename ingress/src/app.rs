@@ -8,6 +8,7 @@ use stockline_core::domain::LocationId;
 use stockline_core::ports::{Clock, Queries};
 
 use crate::admission::Admission;
+use crate::answer_budget::AnswerBudget;
 use crate::auth::TokenCheck;
 use crate::body_budget::BodyBudget;
 use crate::config::Limits;
@@ -30,6 +31,7 @@ pub(crate) struct App {
     pub(crate) token_check: TokenCheck,
     pub(crate) admission: Admission,
     pub(crate) body_budget: BodyBudget,
+    pub(crate) answer_budget: AnswerBudget,
     pub(crate) packer: Packer,
     pub(crate) waiting: Waiting,
     pub(crate) receipts: Receipts,

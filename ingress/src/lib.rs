@@ -1,7 +1,7 @@
 //! The HTTP side of Stockline: it authenticates and parses requests, packs commands into the queue, and answers reads.
 //!
 //! The files depend on each other downwards only: this file → `router` → `openapi`, `routes` → `accept`, `access` → `app`
-//! (the state) → `receipt`, `view`, `auth`, `packer`, `admission`, `body_budget`, `wait`, `problem` → `config`.
+//! (the state) → `receipt`, `view`, `auth`, `packer`, `admission`, `answer_budget`, `body_budget`, `wait`, `problem` → `config`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 use std::sync::Arc;
@@ -16,6 +16,7 @@ mod accept;
 mod access;
 mod admission;
 mod answer;
+mod answer_budget;
 mod app;
 pub mod auth;
 mod body;
@@ -44,6 +45,7 @@ pub use metrics::metrics_router;
 pub use staff_may::{StaffMay, StaffMayError};
 
 use self::admission::Admission;
+use self::answer_budget::AnswerBudget;
 use self::app::App;
 use self::auth::{Authenticator, TokenCheck};
 use self::body_budget::BodyBudget;
@@ -85,6 +87,7 @@ impl Api {
             token_check: TokenCheck::new(authenticator, &limits),
             admission: Admission::new(&limits),
             body_budget: BodyBudget::new(&limits),
+            answer_budget: AnswerBudget::new(&limits),
             waiting: Waiting::start(Arc::clone(&queries), limits.waiters, limits.waited_commands),
             receipts: Receipts::new(receipt_keys, retention_ms, Arc::clone(&clock)),
             default_location: (!require_location).then(|| LocationSettings::main().location_id),
@@ -128,7 +131,8 @@ pub async fn run(
     let api = Api::start(config, adapters)?;
     let app = Arc::clone(&api.app);
     let header_timeout = Duration::from_secs(app.limits.header_timeout_s);
-    let options = server::ServeOptions { tls, connections: app.limits.connections, header_timeout, drain };
+    let pressure = app.answer_budget.pressure();
+    let options = server::ServeOptions { tls, connections: app.limits.connections, header_timeout, drain, pressure };
     let unready = tokio::spawn({
         let shutdown = shutdown.clone();
         async move {

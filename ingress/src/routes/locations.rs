@@ -43,6 +43,7 @@ pub(crate) async fn locations(caller: Caller, read: Read) -> Result<Response, Pr
     let params = read.params(&["cursor", "limit"]);
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
+    let room = read.room_for_list(&paging).await?;
     let all = read.app.queries.locations().await?;
     let after = paging.cursor.as_deref().unwrap_or_default();
     let mut rest: Vec<_> = all
@@ -54,7 +55,7 @@ pub(crate) async fn locations(caller: Caller, read: Read) -> Result<Response, Pr
     let next_cursor = rest.last().filter(|_| more).map(|settings| settings.location_id.as_str());
     let locations =
         rest.iter().map(|settings| LocationView::of(settings, &viewer_of(&caller, &settings.location_id))).collect();
-    read.answer(&LocationPage { locations, next_cursor })
+    read.answer_in(room, &LocationPage { locations, next_cursor })
 }
 
 /// Returns what the caller may see of a location. A caller who may change it sees all of its settings, so that it can read,
