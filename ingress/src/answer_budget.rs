@@ -1,8 +1,8 @@
 //! How many bytes answers may occupy together, from before the store is read until the network has taken them.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::response::Response;
 use bytes::Buf as _;
 use hyper::body::{Frame, SizeHint};
+use stockline_core::ports::PAGE_LEVELS_MAX;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::config::Limits;
 
@@ -23,8 +24,11 @@ const PRESS_EVERY: Duration = Duration::from_millis(500);
 pub(crate) const SMALL_ANSWER_BYTES: usize = 16 * 1024;
 /// Bytes of a list entry, as read and as JSON together: a note, a reference and the codes take 3.3 KB at most, each twice.
 const ENTRY_BYTES: usize = 8 * 1024;
-/// While an item with its levels is made into JSON, it takes this many times the bytes of the JSON.
-const BUILDING: usize = 4;
+/// While items with their levels are made into JSON, they take this many times the bytes of the JSON.
+const BUILDING: usize = 3;
+/// Bytes of a level as JSON, and of an item without its levels; most are smaller.
+const LEVEL_JSON_BYTES: usize = 300;
+const ITEM_JSON_BYTES: usize = 2 * 1024;
 /// The unit in which bytes are counted, so that every budget fits into a semaphore.
 const UNIT_BYTES: usize = 1024;
 
@@ -39,6 +43,8 @@ pub(crate) struct AnswerBudget {
     small: Part,
     waiting: Semaphore,
     pressure: watch::Sender<()>,
+    /// When slow clients were last closed for waiting answers.
+    pressed: Mutex<Option<Instant>>,
     /// The most bytes of JSON that an item with its levels had so far.
     largest_item: AtomicUsize,
 }
@@ -66,6 +72,7 @@ impl AnswerBudget {
             small: Part::new(limits.answers_bytes / 4),
             waiting: Semaphore::new(limits.concurrent_requests.div_ceil(8)),
             pressure: watch::Sender::new(()),
+            pressed: Mutex::new(None),
             largest_item: AtomicUsize::new(ENTRY_BYTES / BUILDING),
         }
     }
@@ -82,12 +89,13 @@ impl AnswerBudget {
 
     /// As [`Self::list`], for items with their levels. How many levels an item has is learned from earlier answers.
     pub(crate) async fn items(&self, items: usize) -> Option<Room> {
-        self.room(&self.lists, items.saturating_mul(self.item_bytes())).await
+        let largest = PAGE_LEVELS_MAX * LEVEL_JSON_BYTES + items.saturating_mul(ITEM_JSON_BYTES);
+        self.room(&self.lists, BUILDING * items.saturating_mul(self.item_bytes()).min(largest)).await
     }
 
     /// As [`Self::items`], for one item.
     pub(crate) async fn item(&self) -> Option<Room> {
-        self.room(&self.others, self.item_bytes()).await
+        self.room(&self.others, BUILDING * self.item_bytes()).await
     }
 
     /// As [`Self::list`], for the outcomes of commands.
@@ -96,7 +104,7 @@ impl AnswerBudget {
     }
 
     fn item_bytes(&self) -> usize {
-        self.largest_item.load(Ordering::Relaxed).saturating_mul(BUILDING)
+        self.largest_item.load(Ordering::Relaxed)
     }
 
     /// Notes the bytes that items took as JSON.
@@ -130,14 +138,25 @@ impl AnswerBudget {
         let _place = self.waiting.try_acquire().ok()?;
         let pressing = async {
             loop {
-                self.pressure.send_replace(());
                 tokio::time::sleep(PRESS_EVERY).await;
+                self.press();
             }
         };
         tokio::select! {
             biased;
             permit = timeout(WAIT, Arc::clone(&part.free).acquire_many_owned(units)) => permit.ok()?.ok(),
             () = pressing => None,
+        }
+    }
+}
+
+impl AnswerBudget {
+    /// Has slow clients closed, but not more often than needed: every connection looks at its answers then.
+    fn press(&self) {
+        let mut pressed = self.pressed.lock().unwrap_or_else(PoisonError::into_inner);
+        if pressed.is_none_or(|pressed| pressed.elapsed() >= PRESS_EVERY) {
+            *pressed = Some(Instant::now());
+            self.pressure.send_replace(());
         }
     }
 }

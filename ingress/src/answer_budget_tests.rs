@@ -1,7 +1,6 @@
 use axum::http::StatusCode;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
-use tokio::time::Instant;
 
 use super::*;
 use crate::answer;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::http::Version;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
 use super::sending::STALL_TIMEOUT;
@@ -18,11 +19,17 @@ use super::sending::STALL_TIMEOUT;
 /// connection after 60 s; this is longer, so that they never send a request into a connection that we close.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
+/// Requests that a client may give up, more than it lets the server answer, until its connection is closed.
+const GIVE_UPS_MAX: usize = 64;
+
 /// The requests of one connection, shared with its input and output.
 #[derive(Debug)]
 pub(super) struct Requests {
     in_progress: AtomicUsize,
     begun: AtomicUsize,
+    /// Requests that the client may still give up.
+    give_ups: AtomicUsize,
+    given_up: Notify,
     http2: AtomicBool,
     connected: Instant,
     /// Since when the connection is idle, in milliseconds after it connected.
@@ -31,13 +38,18 @@ pub(super) struct Requests {
 
 /// A request in progress, from its head to the head of its answer.
 #[derive(Debug)]
-pub(super) struct InProgress(Arc<Requests>);
+pub(super) struct InProgress {
+    requests: Arc<Requests>,
+    is_answered: bool,
+}
 
 impl Requests {
     pub(super) fn new() -> Self {
         Self {
             in_progress: AtomicUsize::new(0),
             begun: AtomicUsize::new(0),
+            give_ups: AtomicUsize::new(GIVE_UPS_MAX),
+            given_up: Notify::new(),
             http2: AtomicBool::new(false),
             connected: Instant::now(),
             idle_since_ms: AtomicU64::new(0),
@@ -60,13 +72,34 @@ impl Requests {
         if version == Version::HTTP_2 {
             self.http2.store(true, Ordering::Relaxed);
         }
-        InProgress(Arc::clone(self))
+        InProgress { requests: Arc::clone(self), is_answered: false }
+    }
+
+    /// Waits until the client gave up too many requests: they cost the server work, and the client nothing
+    /// (CVE-2023-44487).
+    pub(super) async fn are_given_up(&self) {
+        self.given_up.notified().await;
+    }
+}
+
+impl InProgress {
+    /// Ends the request, because its answer is known.
+    pub(super) fn answered(mut self) {
+        self.is_answered = true;
+        let more = |left: usize| (left < GIVE_UPS_MAX).then_some(left + 1);
+        // At the maximum it stays.
+        let _ = self.requests.give_ups.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 }
 
 impl Drop for InProgress {
     fn drop(&mut self) {
-        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
+        self.requests.in_progress.fetch_sub(1, Ordering::Relaxed);
+        let fewer = |left: usize| left.checked_sub(1);
+        let give_ups = &self.requests.give_ups;
+        if !self.is_answered && give_ups.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_err() {
+            self.requests.given_up.notify_one();
+        }
     }
 }
 

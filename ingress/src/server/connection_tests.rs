@@ -188,9 +188,13 @@ async fn an_http2_client_without_a_window_is_cut_off_whatever_else_it_sends() {
     let (mut read, mut write) = tokio::io::split(client.stream);
     let pings = async {
         let ping = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8];
-        while write.write_all(&ping).await.is_ok() {
+        for _ in 0..100 {
+            if write.write_all(&ping).await.is_err() {
+                return;
+            }
             tokio::time::sleep(SECOND).await;
         }
+        panic!("it is still served");
     };
     let mut answers = Vec::new();
     let (_, ()) = tokio::join!(read.read_to_end(&mut answers), pings);
@@ -260,4 +264,52 @@ async fn http2_reads_few_bytes_ahead_of_a_body() {
     }
     let ahead = HTTP2_AHEAD_BYTES as usize;
     assert_eq!((of_stream, of_connection), (ahead, 2 * ahead));
+}
+
+/// `RST_STREAM` right after each request (CVE-2023-44487).
+#[tokio::test(start_paused = true)]
+async fn an_http2_client_that_gives_up_its_requests_is_cut_off() {
+    let mut client = connect();
+    let settings = http2_request();
+    client.stream.write_all(&settings[..33]).await.unwrap();
+    let (mut read, mut write) = tokio::io::split(client.stream);
+    let requests = async {
+        let block = [&[0x82, 0x86, 0x04, 0x05][..], b"/long", &[0x01, 0x01], b"a"].concat();
+        let mut sent = 0_u32;
+        while sent < 10 * GIVE_UPS_MAX as u32 {
+            let stream = (2 * sent + 1).to_be_bytes();
+            let head = [&[0, 0, block.len() as u8, 1, 0x05][..], &stream, &block].concat();
+            let reset = [&[0, 0, 4, 3, 0][..], &stream, &[0, 0, 0, 8]].concat();
+            if write.write_all(&head).await.is_err() {
+                return sent;
+            }
+            // The handler runs, and then it is given up.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            if write.write_all(&reset).await.is_err() {
+                return sent;
+            }
+            sent += 1;
+        }
+        panic!("it is still served");
+    };
+    let mut answers = Vec::new();
+    let (_, sent) = tokio::join!(read.read_to_end(&mut answers), requests);
+    client.served.await.unwrap();
+    assert!((GIVE_UPS_MAX as u32..2 * GIVE_UPS_MAX as u32).contains(&sent), "after {sent} requests");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_may_give_up_a_request_for_each_one_that_it_lets_the_server_answer() {
+    let requests = Arc::new(Requests::new());
+    let mut too_many = std::pin::pin!(requests.are_given_up());
+    for _ in 0..10 * GIVE_UPS_MAX {
+        drop(requests.begin(Version::HTTP_2));
+        requests.begin(Version::HTTP_2).answered();
+    }
+    for _ in 0..GIVE_UPS_MAX {
+        drop(requests.begin(Version::HTTP_2));
+    }
+    assert!(futures_util::poll!(too_many.as_mut()).is_pending());
+    drop(requests.begin(Version::HTTP_2));
+    assert!(futures_util::poll!(too_many.as_mut()).is_ready());
 }

@@ -292,13 +292,13 @@ impl Server {
                     Ok(answer) => answer.await?,
                     Err(problem) => problem.into_response(),
                 };
-                drop(in_progress);
+                in_progress.answered();
                 Ok::<_, Infallible>(sending.watch(answer))
             }
         });
         let connection = self.http.serve_connection(io, service);
         tokio::pin!(connection);
-        let mut stalled = pin!(sending.is_stalled());
+        let (mut stalled, mut given_up) = (pin!(sending.is_stalled()), pin!(requests.are_given_up()));
         let (mut reclaim, mut pressure) = (self.reclaim.subscribe(), self.pressure.subscribe());
         loop {
             let phase = *phases.borrow_and_update();
@@ -313,6 +313,10 @@ impl Server {
                     if let Err(error) = result {
                         tracing::debug!(%error, "a connection ended early");
                     }
+                    return;
+                }
+                () = &mut given_up => {
+                    tracing::debug!("a connection is closed because its client gave up too many requests");
                     return;
                 }
                 () = &mut stalled => {
