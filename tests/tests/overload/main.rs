@@ -2,6 +2,8 @@
 //! a till is served meanwhile. `stockline-bench overload` sends more work than the server can do.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod memory;
+
 use std::cell::Cell;
 use std::io;
 use std::process::Command;
