@@ -9,6 +9,7 @@ use stockline_core::ports::{Clock, Queries};
 use stockline_service::Faults;
 
 use crate::admission::Admission;
+use crate::answer_budget::AnswerBudget;
 use crate::auth::TokenCheck;
 use crate::body_budget::BodyBudget;
 use crate::config::Limits;
@@ -33,6 +34,7 @@ pub(crate) struct App {
     pub(crate) admission: Admission,
     pub(crate) body_budget: BodyBudget,
     pub(crate) list_turns: Arc<ListTurns>,
+    pub(crate) answer_budget: AnswerBudget,
     pub(crate) packer: Packer,
     pub(crate) waiting: Waiting,
     pub(crate) receipts: Receipts,

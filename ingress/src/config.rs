@@ -62,6 +62,9 @@ pub struct Limits {
     /// Bytes that all bodies over 16 KiB may occupy together while they are read; at least two bodies of the largest
     /// size. Further bodies wait, and get 503 after 1 s. Slow bodies may use half of it.
     pub large_bodies_bytes: usize,
+    /// Bytes that all answers may occupy together until they are sent: half for lists, a quarter for other answers, and a
+    /// quarter for answers up to 16 KiB. Further answers wait, and get 503 after 5 s.
+    pub answers_bytes: usize,
     /// Commands of one batch.
     pub batch_commands: usize,
     /// Requests that wait for outcomes at once.
@@ -100,6 +103,7 @@ impl Default for Limits {
         Self {
             body_bytes: 1024 * 1024,
             large_bodies_bytes: 64 * 1024 * 1024,
+            answers_bytes: 64 * 1024 * 1024,
             batch_commands: 500,
             waiters: 1_000,
             waited_commands: 20_000,

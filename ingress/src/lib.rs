@@ -1,8 +1,8 @@
 //! The HTTP side of Stockline: it authenticates and parses requests, packs commands into the queue, and answers reads.
 //!
 //! The files depend on each other downwards only: this file → `router` → `openapi`, `routes` → `accept`, `access` → `app`
-//! (the state) → `receipt`, `view`, `auth`, `packer`, `admission`, `body_budget`, `list_turns`,
-//! `wait`, `problem` → `config`.
+//! (the state) → `receipt`, `view`, `auth`, `packer`, `admission`, `answer_budget`, `body_budget`, `list_turns`, `wait`,
+//! `problem` → `config`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 use std::sync::Arc;
@@ -18,6 +18,7 @@ mod accept;
 mod access;
 mod admission;
 mod answer;
+mod answer_budget;
 mod app;
 pub mod auth;
 mod body;
@@ -49,6 +50,7 @@ pub use staff_may::{StaffMay, StaffMayError};
 pub use stand_in::stand_in;
 
 use self::admission::Admission;
+use self::answer_budget::AnswerBudget;
 use self::app::App;
 use self::auth::{Authenticator, TokenCheck};
 use self::body_budget::BodyBudget;
@@ -96,6 +98,7 @@ impl Api {
             admission: Admission::new(&limits),
             body_budget: BodyBudget::new(&limits),
             list_turns: ListTurns::new(&limits),
+            answer_budget: AnswerBudget::new(&limits),
             waiting: Waiting::start(Arc::clone(&queries), limits.waiters, limits.waited_commands),
             receipts: Receipts::new(receipt_keys, retention_ms, Arc::clone(&clock)),
             default_location: (!require_location).then(|| LocationSettings::main().location_id),
@@ -157,7 +160,8 @@ pub async fn run_watched(
     let mut api = Api::start_watched(config, adapters, Arc::clone(&faults))?;
     let app = Arc::clone(&api.app);
     let header_timeout = Duration::from_secs(app.limits.header_timeout_s);
-    let options = server::ServeOptions { tls, connections: app.limits.connections, header_timeout, drain };
+    let pressure = app.answer_budget.pressure();
+    let options = server::ServeOptions { tls, connections: app.limits.connections, header_timeout, drain, pressure };
     // The caller's token is left alone: if the packer ends, only the ingress stops.
     let shutdown = shutdown.child_token();
     // If this future is dropped, its tasks must not keep the adapters.

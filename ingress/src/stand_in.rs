@@ -8,6 +8,7 @@ use axum::response::Response;
 use axum::routing::get;
 use stockline_service::Faults;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer;
@@ -34,7 +35,9 @@ pub async fn stand_in(
     let limits = Limits::default();
     let header_timeout = Duration::from_secs(limits.header_timeout_s);
     let connections = server::connections_that_fit(limits.connections);
-    let options = ServeOptions { tls, connections, header_timeout, drain: DRAIN };
+    // Its answers are small: none waits for the bytes of another.
+    let pressure = watch::Sender::new(());
+    let options = ServeOptions { tls, connections, header_timeout, drain: DRAIN, pressure };
     let router = Router::new().route("/healthz", get(healthz)).fallback(not_ready).with_state(faults);
     server::serve(router, listener, options, shutdown).await
 }

@@ -47,8 +47,9 @@ pub(crate) async fn commands(caller: Caller, read: Read) -> Result<Response, Pro
     let viewer = caller.viewer();
     filter.location_id = narrowed(&caller, filter.location_id)?;
     let _turn = read.list_turn(&caller).await?;
+    let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.commands(&filter, paging.cursor.as_deref(), paging.limit).await?;
     let seen = page.entries.iter().filter(|record| viewer.sees_record(record));
     let commands = seen.map(|record| OutcomeView::of(record, &viewer)).collect();
-    read.answer(&CommandPage { commands, next_cursor: page.next_cursor.as_deref() })
+    read.answer_in(room, &CommandPage { commands, next_cursor: page.next_cursor.as_deref() })
 }

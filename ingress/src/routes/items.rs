@@ -45,10 +45,11 @@ pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Proble
     };
     let paging = read.paging(params)?;
     let _turn = read.list_turn(&caller).await?;
+    let room = read.room_for_items(&paging).await?;
     let page = read.app.queries.items(&filter, paging.cursor.as_deref(), paging.limit).await?;
     let viewer = caller.viewer();
     let items = page.entries.iter().map(|item| ItemView::of(item, &viewer)).collect();
-    read.answer(&ItemPage { items, next_cursor: page.next_cursor.as_deref() })
+    read.answer_items(room, page.entries.len(), &ItemPage { items, next_cursor: page.next_cursor.as_deref() })
 }
 
 /// Returns one item with all its levels, read in one transaction.
@@ -71,9 +72,10 @@ pub(crate) async fn item(caller: Caller, InPath(item_id): InPath<String>, read: 
     caller.may_read()?;
     read.params(&[]).finish()?;
     let item_id: ItemId = id("item id", &item_id)?;
+    let room = read.room_for_item().await?;
     let item = read.app.queries.item(&item_id).await?;
     let item = item.ok_or_else(|| no_item(&item_id))?;
-    read.answer(&ItemView::of(&item, &caller.viewer()))
+    read.answer_items(room, 1, &ItemView::of(&item, &caller.viewer()))
 }
 
 /// Lists the movements of an item, newest first.
@@ -120,10 +122,11 @@ pub(crate) async fn movements(
     let viewer = caller.viewer();
     filter.location_id = narrowed(&caller, filter.location_id)?;
     let _turn = read.list_turn(&caller).await?;
+    let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.movements(&item_id, &filter, paging.cursor.as_deref(), paging.limit).await?;
     let seen = page.entries.into_iter().filter(|movement| viewer.sees(&movement.location_id));
     let movements = seen.map(|movement| MovementView::of(movement, &viewer)).collect();
-    read.answer(&MovementPage { movements, next_cursor: page.next_cursor.as_deref() })
+    read.answer_in(room, &MovementPage { movements, next_cursor: page.next_cursor.as_deref() })
 }
 
 /// Returns the stock of an item at a point in time: after the last movement that was recorded at or before it.
@@ -153,9 +156,10 @@ pub(crate) async fn stock_as_of(
     let as_of = params.parsed("as_of").unwrap_or_else(|| read.app.clock.now());
     params.finish()?;
     let _turn = read.list_turn(&caller).await?;
+    let room = read.room_for_item().await?;
     let balances = read.app.queries.stock_as_of(&item_id, as_of).await?;
     let balances = balances.ok_or_else(|| no_item(&item_id))?;
-    read.answer(&PointInTimeView::of(&item_id, as_of, &balances, &caller.viewer()))
+    read.answer_in(room, &PointInTimeView::of(&item_id, as_of, &balances, &caller.viewer()))
 }
 
 fn no_item(item_id: &ItemId) -> Problem {

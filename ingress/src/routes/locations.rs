@@ -49,6 +49,7 @@ pub(crate) async fn locations(caller: Caller, read: Read) -> Result<Response, Pr
     let viewer = caller.viewer();
     let after: String = cursor::decode(LIST, paging.cursor.as_deref()).map_err(StoreError::from)?.unwrap_or_default();
     let _turn = read.list_turn(&caller).await?;
+    let room = read.room_for_list(&paging).await?;
     let all = read.app.queries.locations().await?;
     let mut rest: Vec<_> = all
         .iter()
@@ -59,7 +60,7 @@ pub(crate) async fn locations(caller: Caller, read: Read) -> Result<Response, Pr
     let next_cursor = rest.last().filter(|_| more).and_then(|last| cursor::encode(LIST, &last.location_id));
     let locations =
         rest.iter().map(|settings| LocationView::of(settings, &viewer_of(&caller, &settings.location_id))).collect();
-    read.answer(&LocationPage { locations, next_cursor: next_cursor.as_deref() })
+    read.answer_in(room, &LocationPage { locations, next_cursor: next_cursor.as_deref() })
 }
 
 /// Returns what the caller may see of a location. A caller who may change it sees all of its settings, so that it can read,

@@ -10,6 +10,7 @@ use stockline_core::domain::LocationId;
 
 use crate::access::Caller;
 use crate::answer;
+use crate::answer_budget::{AnswerBudget, Room};
 use crate::app::App;
 use crate::list_turns::ListTurn;
 use crate::params::{Paging, Params};
@@ -59,6 +60,38 @@ impl Read {
     /// Answers with the view, or with `304` if the client has it already.
     pub(super) fn answer(&self, view: &impl Serialize) -> Result<Response, Problem> {
         answer::read(&self.headers, view)
+    }
+
+    /// Waits for the memory that a page may need; a handler calls this before it reads the store.
+    ///
+    /// # Errors
+    /// `overloaded` if answers that are not sent yet occupy all of it.
+    pub(super) async fn room_for_list(&self, paging: &Paging) -> Result<Room, Problem> {
+        self.budget().list(paging.limit).await.ok_or_else(answer::no_room)
+    }
+
+    /// As [`Self::room_for_list`], for items with their levels.
+    pub(super) async fn room_for_items(&self, paging: &Paging) -> Result<Room, Problem> {
+        self.budget().items(paging.limit).await.ok_or_else(answer::no_room)
+    }
+
+    /// As [`Self::room_for_list`], for one item with its levels.
+    pub(super) async fn room_for_item(&self) -> Result<Room, Problem> {
+        self.budget().item().await.ok_or_else(answer::no_room)
+    }
+
+    /// As [`Self::answer`], in the room that was made for it.
+    pub(super) fn answer_in(&self, room: Room, view: &impl Serialize) -> Result<Response, Problem> {
+        answer::read_in(room, &self.headers, view, |_| {})
+    }
+
+    /// As [`Self::answer_in`], for so many items with their levels.
+    pub(super) fn answer_items(&self, room: Room, items: usize, view: &impl Serialize) -> Result<Response, Problem> {
+        answer::read_in(room, &self.headers, view, |bytes| self.budget().learn(items, bytes))
+    }
+
+    fn budget(&self) -> &AnswerBudget {
+        &self.app.answer_budget
     }
 }
 

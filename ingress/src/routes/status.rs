@@ -123,6 +123,7 @@ pub(crate) async fn statuses(
     let wanted = parse_wanted(&members::parse(&bytes)?, app.limits.batch_commands)?;
     drop(bytes);
     let keys: Vec<_> = wanted.iter().map(|wanted| wanted.key.clone()).collect();
+    let room = app.answer_budget.outcomes(keys.len()).await.ok_or_else(answer::no_room)?;
     let records = app.queries.records(&keys).await?;
     let viewer = caller.viewer();
     let standings: Vec<_> = wanted
@@ -153,7 +154,7 @@ pub(crate) async fn statuses(
             }
         });
     }
-    answer::json(StatusCode::OK, &answer)
+    answer::json_in(room, StatusCode::OK, &answer)
 }
 
 fn parse_wanted(json: &Json<'_>, most: usize) -> Result<Vec<Wanted>, Problem> {

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::config::Limits;
 use crate::login::LoginConfig;
+use crate::server::{HEAD_BYTES, HTTP2_STREAMS, STALL_TIMEOUT};
 
 /// The bounds of this installation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -17,6 +18,18 @@ pub(crate) struct LimitsView {
     /// Bytes that all bodies over 16 KiB may occupy together while they are read. Further bodies wait, and are `overloaded` after 1 s.
     #[schema(example = 67_108_864)]
     large_bodies_bytes: usize,
+    /// Bytes of the head of a request: its first line and its headers. A longer one is answered `431`.
+    #[schema(example = 16_384)]
+    head_bytes: usize,
+    /// Bytes that all answers may occupy together until they are sent; half of it is for lists. Further answers wait, and are `overloaded` after 5 s.
+    #[schema(example = 67_108_864)]
+    answers_bytes: usize,
+    /// A client that takes no byte of an answer for this time is disconnected.
+    #[schema(example = 15)]
+    answer_stall_s: u64,
+    /// Requests in progress at once on one HTTP/2 connection.
+    #[schema(example = 16)]
+    http2_streams: u32,
     /// Commands of one batch, and of one status request.
     #[schema(example = 500)]
     batch_commands: usize,
@@ -70,6 +83,10 @@ impl From<&Limits> for LimitsView {
         Self {
             body_bytes: limits.body_bytes,
             large_bodies_bytes: limits.large_bodies_bytes,
+            head_bytes: HEAD_BYTES,
+            answers_bytes: limits.answers_bytes,
+            answer_stall_s: STALL_TIMEOUT.as_secs(),
+            http2_streams: HTTP2_STREAMS,
             batch_commands: limits.batch_commands,
             page_entries: limits.page,
             page_levels: PAGE_LEVELS_MAX,

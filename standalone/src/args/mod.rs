@@ -57,7 +57,7 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the API, apply commands and mail alerts until SIGTERM or Ctrl-C (the default)
+    /// Serve the API, apply commands and mail alerts until SIGTERM, SIGHUP or Ctrl-C (the default)
     Serve(Box<ServeArgs>),
     /// Issue an access token and print it; list and revoke issued tokens
     Token(TokenArgs),

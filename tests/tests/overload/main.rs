@@ -3,6 +3,8 @@
 #![allow(clippy::disallowed_macros, reason = "a test prints what it found")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod memory;
+
 use std::cell::Cell;
 use std::io;
 use std::process::Command;
