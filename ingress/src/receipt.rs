@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stockline_core::domain::{
-    Command, CommandId, CommandKey, Fingerprint, ItemId, NotKept, Receipt, ReceiptError, ReceiptKeys, Record, Timestamp,
+    Command, CommandId, CommandKey, ItemId, NotKept, Receipt, ReceiptError, ReceiptKeys, Record, Timestamp,
 };
 use stockline_core::ports::Clock;
 
@@ -61,7 +61,7 @@ impl Receipts {
 
     /// Issues the receipt of a command.
     pub(crate) fn issue(&self, command: &Command, accepted_at: Timestamp) -> Accepted {
-        let receipt = Receipt { accepted_at, fingerprint: Fingerprint::of(command) };
+        let receipt = Receipt::of(command, accepted_at);
         let token = self.keys.sign(&command.item_id, command.command_id, receipt);
         let status_url = status_url(&command.item_id, command.command_id, &token);
         let key = CommandKey { item_id: command.item_id.clone(), command_id: command.command_id };
@@ -87,10 +87,7 @@ impl Receipts {
             return Standing::Problem(not_kept(*receipt, why));
         }
         match (found, proof.map(|proof| proof.receipt)) {
-            (Some(record), Some(receipt))
-                if record.fingerprint.is_some_and(|print| print != receipt.fingerprint)
-                    && viewer.may_compare(&record) =>
-            {
+            (Some(record), Some(receipt)) if viewer.is_another(&record, receipt) => {
                 Standing::Problem(reused(&record, viewer))
             }
             (Some(record), _) if viewer.sees_record(&record) => Standing::Settled(Box::new(record)),

@@ -73,7 +73,7 @@ async fn after_a_restore_the_receipt_of_a_later_command_without_an_outcome_is_40
     let token = accepted.body["status_url"].as_str().unwrap().split_once('=').unwrap().1;
     let fingerprint = key.verify(&cola, command_id(1), token).unwrap().fingerprint;
     let url = |millis| {
-        let receipt = Receipt { accepted_at: lost.after.plus_millis(millis), fingerprint };
+        let receipt = Receipt { accepted_at: lost.after.plus_millis(millis), fingerprint, without_cost: None };
         let token = old().sign(&cola, command_id(1), receipt);
         format!("/v1/items/cola/commands/{}?receipt={token}", id(1))
     };

@@ -25,7 +25,7 @@ pub(crate) async fn mail(command: &MailCommand) -> anyhow::Result<u8> {
             output::line(format_args!("sent to {} {description}", to.join(", ")))?;
             Ok(exit::OK)
         }
-        Err(error @ MailError::Unavailable(_)) => Err(Unavailable(error.to_string()).into()),
+        Err(error @ (MailError::Unavailable(_) | MailError::Deferred(_))) => Err(Unavailable(error.to_string()).into()),
         Err(error @ MailError::Refused(_)) => Err(error.into()),
     }
 }

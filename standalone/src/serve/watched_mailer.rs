@@ -28,8 +28,8 @@ impl Mailer for WatchedMailer {
             Err(MailError::Unavailable(_)) => {
                 self.faults.found(MAIL, Severity::Degraded, "mails can't be written or sent; the log says why");
             }
-            // The provider works, and refuses this mail only.
-            Err(MailError::Refused(_)) => {}
+            // The provider works, and does not take this mail.
+            Err(MailError::Refused(_) | MailError::Deferred(_)) => {}
         }
         sent
     }

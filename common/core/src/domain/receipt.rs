@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::{CommandId, Fingerprint, ItemId, Timestamp};
+use super::{Command, CommandId, Fingerprint, ItemId, Timestamp};
 
 /// A receipt proves that a command with this payload was accepted at this time (design.md §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,17 @@ pub struct Receipt {
     pub accepted_at: Timestamp,
     /// The fingerprint of the payload.
     pub fingerprint: Fingerprint,
+    /// The fingerprint of the payload without its cost; absent if it names none. Callers who may not see costs are
+    /// compared by it.
+    pub without_cost: Option<Fingerprint>,
+}
+
+impl Receipt {
+    /// Returns the receipt of a command.
+    pub fn of(command: &Command, accepted_at: Timestamp) -> Self {
+        let without_cost = command.has_cost().then(|| Fingerprint::of(&command.clone().without_cost()));
+        Self { accepted_at, fingerprint: Fingerprint::of(command), without_cost }
+    }
 }
 
 /// Why a receipt is not valid.
@@ -50,8 +61,11 @@ struct Key {
 }
 
 const VERSION: u8 = 1;
+/// The version with a second fingerprint.
+const VERSION_WITH_COST: u8 = 2;
 const TAG_BYTES: usize = 16;
 const BODY_BYTES: usize = 1 + 8 + 16;
+const BODY_WITH_COST_BYTES: usize = BODY_BYTES + 16;
 
 impl ReceiptKeys {
     /// The fewest bytes of a key.
@@ -76,14 +90,15 @@ impl ReceiptKeys {
         self
     }
 
-    /// Signs a receipt. The token has 55 characters of base64url.
+    /// Signs a receipt. The token has 55 characters of base64url, 76 for a command that names a cost.
     pub fn sign(&self, item_id: &ItemId, command_id: CommandId, receipt: Receipt) -> String {
-        let mut bytes = [0; BODY_BYTES + TAG_BYTES];
-        bytes[0] = VERSION;
-        bytes[1..9].copy_from_slice(&receipt.accepted_at.as_millis().to_be_bytes());
-        bytes[9..BODY_BYTES].copy_from_slice(receipt.fingerprint.as_bytes());
-        let tag = mac(&self.0[0].mac, &bytes[..BODY_BYTES], item_id, command_id).finalize().into_bytes();
-        bytes[BODY_BYTES..].copy_from_slice(&tag[..TAG_BYTES]);
+        let mut bytes = Vec::with_capacity(BODY_WITH_COST_BYTES + TAG_BYTES);
+        bytes.push(if receipt.without_cost.is_some() { VERSION_WITH_COST } else { VERSION });
+        bytes.extend(receipt.accepted_at.as_millis().to_be_bytes());
+        bytes.extend(receipt.fingerprint.as_bytes());
+        bytes.extend(receipt.without_cost.iter().flat_map(Fingerprint::as_bytes));
+        let tag = mac(&self.0[0].mac, &bytes, item_id, command_id).finalize().into_bytes();
+        bytes.extend(&tag[..TAG_BYTES]);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -99,20 +114,30 @@ impl ReceiptKeys {
         command_id: CommandId,
         token: &str,
     ) -> Result<(Receipt, Option<&NotKept>), ReceiptError> {
-        let mut bytes = [0; BODY_BYTES + TAG_BYTES];
-        match URL_SAFE_NO_PAD.decode_slice(token, &mut bytes) {
-            Ok(len) if len == bytes.len() && bytes[0] == VERSION => {}
+        let mut bytes = [0; BODY_WITH_COST_BYTES + TAG_BYTES];
+        let len = URL_SAFE_NO_PAD.decode_slice(token, &mut bytes).map_err(|_| ReceiptError::Malformed)?;
+        let body_bytes = match bytes[0] {
+            VERSION => BODY_BYTES,
+            VERSION_WITH_COST => BODY_WITH_COST_BYTES,
             _ => return Err(ReceiptError::Malformed),
+        };
+        if len != body_bytes + TAG_BYTES {
+            return Err(ReceiptError::Malformed);
         }
-        let (body, tag) = bytes.split_at(BODY_BYTES);
+        let (body, tag) = bytes[..len].split_at(body_bytes);
         let signed = |key: &&Key| mac(&key.mac, body, item_id, command_id).verify_truncated_left(tag).is_ok();
         let key = self.0.iter().find(signed).ok_or(ReceiptError::Foreign)?;
-        let (mut millis, mut fingerprint) = ([0; 8], [0; 16]);
+        let mut millis = [0; 8];
         millis.copy_from_slice(&body[1..9]);
-        fingerprint.copy_from_slice(&body[9..]);
+        let mut prints = body[9..].chunks_exact(16).map(|print| {
+            let mut bytes = [0; 16];
+            bytes.copy_from_slice(print);
+            Fingerprint::from_bytes(bytes)
+        });
         let receipt = Receipt {
             accepted_at: Timestamp::from_millis(i64::from_be_bytes(millis)),
-            fingerprint: Fingerprint::from_bytes(fingerprint),
+            fingerprint: prints.next().ok_or(ReceiptError::Malformed)?,
+            without_cost: prints.next(),
         };
         Ok((receipt, key.not_kept.iter().find(|not_kept| receipt.accepted_at > not_kept.after)))
     }
@@ -140,6 +165,7 @@ mod tests {
         let receipt = Receipt {
             accepted_at: "2026-01-31T08:15:00Z".parse().unwrap(),
             fingerprint: Fingerprint::from_bytes([7; 16]),
+            without_cost: None,
         };
         ("cola".parse().unwrap(), "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse().unwrap(), receipt)
     }
@@ -151,6 +177,24 @@ mod tests {
         let golden = keys.sign(&item, id, receipt);
         assert_eq!(golden, include_str!("receipt.golden"));
         assert_eq!(keys.verify(&item, id, include_str!("receipt.golden")), Ok(receipt));
+    }
+
+    #[test]
+    fn the_receipt_of_a_cost_has_a_fingerprint_without_it_and_is_bound_to_both() {
+        let (item, id, plain) = fixture();
+        let keys = ReceiptKeys::new(&[[1_u8; 32]]).unwrap();
+        let receipt = Receipt { without_cost: Some(Fingerprint::from_bytes([8; 16])), ..plain };
+        let token = keys.sign(&item, id, receipt);
+        assert_eq!((token.len(), keys.verify(&item, id, &token)), (76, Ok(receipt)));
+        let bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
+        for at in 0..bytes.len() {
+            let mut forged = bytes.clone();
+            forged[at] ^= 1;
+            assert!(keys.verify(&item, id, &URL_SAFE_NO_PAD.encode(forged)).is_err(), "{at}");
+        }
+        let mut cut = bytes;
+        cut.drain(25..41);
+        assert!(keys.verify(&item, id, &URL_SAFE_NO_PAD.encode(cut)).is_err());
     }
 
     #[test]

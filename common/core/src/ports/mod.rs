@@ -13,7 +13,7 @@ mod retention;
 mod store;
 
 pub use alerts::{
-    AlertBook, AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, AlertRecord, Claimed, RefusedNotice,
+    AlertBook, AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, AlertRecord, Claimed, Lease, RefusedNotice,
 };
 pub use clock::{Clock, FixedClock};
 pub use mail::{Mail, MailError, Mailer};

@@ -189,10 +189,10 @@ impl Queries for MemoryStore {
             .alerts
             .iter()
             .filter(|(_, (alert, _))| location_id.is_none_or(|location_id| *location_id == alert.location_id));
-        let all = of_location.map(|(id, (alert, lease))| AlertRecord {
+        let all = of_location.map(|(id, (alert, claim))| AlertRecord {
             alert_id: id.clone(),
             alert: alert.clone(),
-            sent_at: lease.sent_at,
+            sent_at: claim.sent_at,
         });
         page("alerts", all, cursor, limit, |record| {
             (Reverse(record.alert.raised_at.as_millis()), Reverse(record.alert_id.clone()))

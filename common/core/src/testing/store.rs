@@ -2,13 +2,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 
-use super::stock::{Lease, Stock};
+use super::stock::{Stock, StoredClaim};
 use crate::domain::{
     Alert, CommandKey, Commit, ItemId, LoadRequest, Loaded, LocationId, LocationSettings, Record, Timestamp,
 };
 use crate::ports::{
-    AlertBook, AuditReader, Claimed, CommitOutcome, ItemWithLevels, LedgerPage, Locations, PAGE_LEVELS_MAX, Page,
-    RefusedNotice, Store, StoreError, cursor,
+    AlertBook, AuditReader, Claimed, CommitOutcome, ItemWithLevels, Lease, LedgerPage, Locations, PAGE_LEVELS_MAX,
+    Page, RefusedNotice, Store, StoreError, cursor,
 };
 
 /// The number of entries that a late count looks back over, unless a test sets another.
@@ -78,12 +78,21 @@ impl Locations for MemoryStore {
     }
 }
 
-/// Returns a new lease if there is none, or if the held one is unsent and expired. Otherwise returns why not.
-fn take(held: Option<Lease>, now: Timestamp, until: Timestamp) -> Result<Lease, Claimed> {
-    match held {
-        Some(Lease { sent_at: Some(_), .. }) => Err(Claimed::Sent),
-        Some(lease) if lease.until > now => Err(Claimed::Held),
-        _ => Ok(Lease { until, sent_at: None }),
+impl StoredClaim {
+    /// Takes the claim if nobody else holds it and somebody still waits for the mail.
+    fn take(&mut self, lease: &Lease) -> Claimed {
+        if self.sent_at.is_some() && self.missing.is_empty() {
+            return Claimed::Sent;
+        }
+        if self.lease.as_ref().is_some_and(|held| held.holder != lease.holder && held.until > lease.from) {
+            return Claimed::Held;
+        }
+        self.lease = Some(lease.clone());
+        if self.missing.is_empty() { Claimed::Ours } else { Claimed::OursFor(self.missing.clone()) }
+    }
+
+    fn give_up(&mut self, lease: &Lease) {
+        self.lease.take_if(|held| held == lease);
     }
 }
 
@@ -93,62 +102,75 @@ fn notice_key(notice: &RefusedNotice) -> (LocationId, String) {
 
 #[async_trait]
 impl AlertBook for MemoryStore {
-    async fn claim(
-        &self,
-        alerts: &[Alert],
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Vec<Result<Claimed, StoreError>> {
+    async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>> {
         let mut stock = self.stock();
         let mut claim = |alert: &Alert| {
-            let held = stock.alerts.get(&alert.id()).map(|(_, lease)| *lease);
-            Ok(match take(held, now, lease_until) {
-                Ok(lease) => {
-                    stock.alerts.insert(alert.id(), (alert.clone(), lease));
-                    Claimed::Ours
-                }
-                Err(claimed) => claimed,
-            })
+            let (_, claim) = stock.alerts.entry(alert.id()).or_insert_with(|| (alert.clone(), StoredClaim::default()));
+            Ok(claim.take(lease))
         };
         alerts.iter().map(&mut claim).collect()
+    }
+
+    async fn give_up(&self, alerts: &[Alert], lease: &Lease) -> Result<(), StoreError> {
+        let mut stock = self.stock();
+        for alert in alerts {
+            if let Some((_, claim)) = stock.alerts.get_mut(&alert.id()) {
+                claim.give_up(lease);
+            }
+        }
+        Ok(())
     }
 
     async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
         let mut stock = self.stock();
         for alert in alerts {
-            let unsent = || (alert.clone(), Lease { until: sent_at, sent_at: None });
-            let (_, lease) = stock.alerts.entry(alert.id()).or_insert_with(unsent);
-            lease.sent_at.get_or_insert(sent_at);
+            let (_, claim) = stock.alerts.entry(alert.id()).or_insert_with(|| (alert.clone(), StoredClaim::default()));
+            claim.sent_at.get_or_insert(sent_at);
+            claim.missing.clear();
         }
         Ok(())
     }
 
-    async fn claim_notice(
+    async fn mark_part_sent(
         &self,
-        notice: &RefusedNotice,
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Result<Claimed, StoreError> {
+        alerts: &[Alert],
+        lease: &Lease,
+        sent_at: Timestamp,
+        missing: &[String],
+    ) -> Result<(), StoreError> {
         let mut stock = self.stock();
-        let key = notice_key(notice);
-        Ok(match take(stock.notices.get(&key).copied(), now, lease_until) {
-            Ok(lease) => {
-                stock.notices.insert(key, lease);
-                Claimed::Ours
+        for alert in alerts {
+            if let Some((_, claim)) = stock.alerts.get_mut(&alert.id())
+                && claim.lease.as_ref() == Some(lease)
+            {
+                claim.sent_at.get_or_insert(sent_at);
+                *claim = StoredClaim { lease: None, sent_at: claim.sent_at, missing: missing.to_vec() };
             }
-            Err(claimed) => claimed,
-        })
+        }
+        Ok(())
+    }
+
+    async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError> {
+        Ok(self.stock().notices.entry(notice_key(notice)).or_default().take(lease))
+    }
+
+    async fn give_up_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<(), StoreError> {
+        if let Some(claim) = self.stock().notices.get_mut(&notice_key(notice)) {
+            claim.give_up(lease);
+        }
+        Ok(())
     }
 
     async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError> {
-        self.stock().notices.insert(notice_key(notice), Lease { until, sent_at: Some(until) });
+        let claim = StoredClaim { sent_at: Some(until), ..StoredClaim::default() };
+        self.stock().notices.insert(notice_key(notice), claim);
         Ok(())
     }
 
     async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
         let stock = self.stock();
         let of_location = stock.notices.iter().filter(|((of, _), _)| of == location_id);
-        Ok(of_location.filter_map(|(_, lease)| lease.sent_at).max())
+        Ok(of_location.filter_map(|(_, claim)| claim.sent_at).max())
     }
 }
 

@@ -23,9 +23,9 @@ use stockline_core::domain::{
     Status, Timestamp,
 };
 use stockline_core::ports::{
-    AlertBook, AlertRecord, AuditReader, Claimed, CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, LedgerPage,
-    LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, Queries,
-    RefusedNotice, Store, StoreError,
+    AlertBook, AlertRecord, AuditReader, Claimed, CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, Lease,
+    LedgerPage, LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page,
+    Queries, RefusedNotice, Store, StoreError,
 };
 
 mod alert_book;
@@ -375,21 +375,25 @@ impl AuditReader for SqliteStore {
 
 #[async_trait]
 impl AlertBook for SqliteStore {
-    async fn claim(
-        &self,
-        alerts: &[Alert],
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Vec<Result<Claimed, StoreError>> {
-        let (count, alerts) = (alerts.len(), alerts.to_vec());
+    async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>> {
+        let (count, alerts, lease) = (alerts.len(), alerts.to_vec(), lease.clone());
         let claimed = self.write(move |connection, state| {
             let claims = &mut state.claims;
-            alerts.iter().map(|alert| alert_book::claim(connection, claims, alert, now, lease_until)).collect()
+            alerts.iter().map(|alert| alert_book::claim(connection, claims, alert, &lease)).collect()
         });
         match claimed.await {
             Ok(claimed) => Vec::into_iter(claimed).map(Ok).collect(),
             Err(error) => vec![Err(error); count],
         }
+    }
+
+    async fn give_up(&self, alerts: &[Alert], lease: &Lease) -> Result<(), StoreError> {
+        let (names, lease) = (alerts.iter().map(Alert::id).collect::<Vec<_>>(), lease.clone());
+        self.write(move |_, state| {
+            names.iter().for_each(|name| state.claims.give_up(name, &lease));
+            Ok(())
+        })
+        .await
     }
 
     async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
@@ -400,15 +404,34 @@ impl AlertBook for SqliteStore {
         .await
     }
 
-    async fn claim_notice(
+    async fn mark_part_sent(
         &self,
-        notice: &RefusedNotice,
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Result<Claimed, StoreError> {
-        let notice = notice.clone();
+        alerts: &[Alert],
+        lease: &Lease,
+        sent_at: Timestamp,
+        missing: &[String],
+    ) -> Result<(), StoreError> {
+        let (alerts, lease, missing) = (alerts.to_vec(), lease.clone(), missing.to_vec());
         self.write(move |connection, state| {
-            alert_book::claim_notice(connection, &mut state.claims, &notice, now, lease_until)
+            let claims = &mut state.claims;
+            alerts
+                .iter()
+                .try_for_each(|alert| alert_book::mark_part_sent(connection, claims, alert, &lease, sent_at, &missing))
+        })
+        .await
+    }
+
+    async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError> {
+        let (notice, lease) = (notice.clone(), lease.clone());
+        self.write(move |connection, state| alert_book::claim_notice(connection, &mut state.claims, &notice, &lease))
+            .await
+    }
+
+    async fn give_up_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<(), StoreError> {
+        let (name, lease) = (alert_book::notice_name(notice), lease.clone());
+        self.write(move |_, state| {
+            state.claims.give_up(&name, &lease);
+            Ok(())
         })
         .await
     }

@@ -126,18 +126,38 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "the-fingerprint-is-ignored",
         edits: &[edit(
             RECEIPT,
-            "record.fingerprint.is_some_and(|print| print != receipt.fingerprint)",
-            "record.fingerprint.is_some_and(|print| print != receipt.fingerprint && false)",
+            "if viewer.is_another(&record, receipt) =>",
+            "if viewer.is_another(&record, receipt) && false =>",
         )],
         suite: API,
         killed_by: "status::the_status_of_a_reused_id_shows_the_command_that_holds_it",
+    },
+    Mutation {
+        name: "a-record-with-a-cost-is-compared-with-nothing",
+        edits: &[edit(
+            "ingress/src/view/viewer.rs",
+            "print != receipt.without_cost.unwrap_or(receipt.fingerprint)",
+            "print != receipt.without_cost.unwrap_or(receipt.fingerprint) && false",
+        )],
+        suite: API,
+        killed_by: "rights::a_sale_under_the_id_of_a_delivery_with_a_cost_is_reported_as_reused",
+    },
+    Mutation {
+        name: "a-cost-can-be-guessed",
+        edits: &[edit(
+            "ingress/src/view/viewer.rs",
+            "if command.has_cost() && !self.costs && outcome",
+            "if command.has_cost() && !self.costs && false && outcome",
+        )],
+        suite: API,
+        killed_by: "rights::staff_cant_guess_a_cost_by_submitting_it_under_the_id_that_holds_it",
     },
     Mutation {
         name: "queued-is-answered-without-a-receipt",
         edits: &[edit(
             RECEIPT,
             "            (None, None) => Standing::Problem(not_found()),",
-            "            (None, None) => Standing::Queued(Receipt { accepted_at: self.clock.now(), fingerprint: Fingerprint::from_bytes([0; 16]) }),",
+            "            (None, None) => Standing::Queued(Receipt { accepted_at: self.clock.now(), fingerprint: stockline_core::domain::Fingerprint::from_bytes([0; 16]), without_cost: None }),",
         )],
         suite: API,
         killed_by: "status::without_a_receipt_an_unknown_id_is_404_and_says_that_sending_again_is_safe",

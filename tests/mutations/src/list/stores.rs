@@ -100,6 +100,22 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "dynamodb::tests::answers::what_was_left_unprocessed_is_asked_for_again_until_it_comes",
     },
     Mutation {
+        name: "dynamodb-one-items-unprocessed-key-is-an-outage",
+        edits: &[edit(CALL, "StoreError::Busy(why);", "StoreError::Unavailable(why);")],
+        suite: AWS_CRATE,
+        killed_by: "dynamodb::tests::answers::items_whose_keys_stay_unprocessed_are_busy_unless_all_of_several_are",
+    },
+    Mutation {
+        name: "dynamodb-a-late-end-of-a-claim-ends-a-newer-one",
+        edits: &[edit(
+            "common/aws/src/dynamodb/alert_book.rs",
+            "\"#claim = :claim AND #lease_until = :until\"",
+            "\"#claim = :claim AND #lease_until >= :until\"",
+        )],
+        suite: AWS_CRATE,
+        killed_by: "dynamodb::tests::alerts::a_late_end_of_a_claim_ends_no_newer_one",
+    },
+    Mutation {
         name: "dynamodb-keys-still-unprocessed-after-retries-count-as-absent",
         edits: &[edit(CALL, "                    found.failed.extend(left);", "                    drop(left);")],
         suite: AWS_CRATE,
@@ -109,11 +125,21 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         name: "sqlite-the-claim-of-an-ended-process-still-holds",
         edits: &[edit(
             "common/sqlite/src/stock/alert_book.rs",
-            "lease_until > now.as_millis() && self.0.contains_key(name) => Claimed::Held,",
-            "lease_until > now.as_millis() => Claimed::Held,",
+            "lease_until > lease.from.as_millis() && self.is_anothers(name, lease)",
+            "lease_until > lease.from.as_millis()",
         )],
         suite: SQLITE_CRATE,
         killed_by: "stock::tests::alerts::a_claim_of_an_ended_process_blocks_nobody",
+    },
+    Mutation {
+        name: "sqlite-a-claim-that-was-given-up-still-holds",
+        edits: &[edit(
+            "common/sqlite/src/stock/alert_book.rs",
+            "if self.0.get(name) == Some(lease) {",
+            "if self.0.get(name) == Some(lease) && false {",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::alerts::a_claim_that_was_given_up_blocks_nobody",
     },
     Mutation {
         name: "sqlite-sends-run-ahead-of-the-worker",

@@ -283,6 +283,8 @@ macro_rules! store_contract {
     ($home:expr) => {
         $crate::store_contract! { @claims $home;
             alerts: a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped
+                a_claim_is_its_holders_until_it_gives_it_up
+                an_alert_that_some_have_is_claimed_for_the_others
                 a_claim_that_is_mixed_answers_each_alert_in_order
                 the_history_pages_newest_first_by_location_or_all
                 a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told;
