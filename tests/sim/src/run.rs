@@ -90,6 +90,7 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Report {
         ("commands that were resubmitted more than a month later", evidence.till_log.months_later),
         ("commands of which two resubmissions were decided", auditor::resubmitted_twice(&evidence)),
         ("clocks that jumped", scenario.skews.len() as u64),
+        ("clocks that stepped further than right clocks differ", scenario.clock_steps()),
         ("locations registered meanwhile", 1),
         ("workers replaced", scenario.deploys.len() as u64),
         ("processes that died", evidence.crashes),
