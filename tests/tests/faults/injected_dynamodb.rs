@@ -256,7 +256,7 @@ async fn errors(shop: &Shop, commit: &Commit) -> Vec<(&'static str, Option<Store
         ("mark_sent", alerts.mark_sent(&[alert()], at(0)).await.err()),
         ("claim_notice", alerts.claim_notice(&notice, at(0), at(1)).await.err()),
         ("mark_notice_sent", alerts.mark_notice_sent(&notice, at(0)).await.err()),
-        ("notified_until", alerts.notified_until(&place("main")).await.err()),
+        ("notified_until", alerts.notified_until(&place("main"), at(1)).await.err()),
     ]
 }
 

@@ -18,10 +18,15 @@ use super::fault::unavailable;
 use super::key::{self, Key};
 use super::row::{self, Row};
 use stockline_core::domain::{Alert, LocationId, Timestamp};
-use stockline_core::ports::{AlertBook, Claimed, RefusedNotice, StoreError};
+use stockline_core::ports::{AlertBook, Claimed, RefusedNotice, StoreError, latest_lease_end};
 
-/// Absent, or unsent and past its lease.
-const CLAIMABLE: &str = "attribute_not_exists(#pk) OR (attribute_not_exists(#sent_at) AND #lease_until <= :now)";
+/// Absent, or unsent and past its lease or with a void lease.
+const CLAIMABLE: &str = "attribute_not_exists(#pk) OR \
+     (attribute_not_exists(#sent_at) AND (#lease_until <= :now OR #lease_until > :latest))";
+
+/// As [`CLAIMABLE`], or sent and void: the row of a sent notice has the time that it covers as the end of its lease.
+const NOTICE_CLAIMABLE: &str = "attribute_not_exists(#pk) OR \
+     (attribute_not_exists(#sent_at) AND #lease_until <= :now) OR #lease_until > :latest";
 
 /// The attribute that names a claim.
 const CLAIM: &str = "claim";
@@ -42,15 +47,22 @@ const NOTICES_READ: i32 = 32;
 impl DynamoStore {
     /// Puts a row if it can be claimed. The row names this claim, so a put that the SDK repeats after a lost answer
     /// recognises the first.
-    async fn claim_row(&self, mut row: Row, now: Timestamp) -> Result<Claimed, StoreError> {
+    async fn claim_row(
+        &self,
+        mut row: Row,
+        condition: &'static str,
+        now: Timestamp,
+        lease_until: Timestamp,
+    ) -> Result<Claimed, StoreError> {
         let claim = row::text(fresh_claim());
         row.insert(CLAIM.to_owned(), claim.clone());
         let put = PutItemInputBuilder::default()
             .table_name(&self.table)
             .set_item(Some(row))
-            .condition_expression(CLAIMABLE)
-            .set_expression_attribute_names(Some(names(CLAIMABLE)))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(condition)))
             .expression_attribute_values(":now", row::moment(now))
+            .expression_attribute_values(":latest", row::moment(latest_lease_end(lease_until)))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let error = match self.wire.put_item(put).await {
             Ok(_) => return Ok(Claimed::Ours),
@@ -115,7 +127,9 @@ impl AlertBook for DynamoStore {
         if let Err(error) = self.note_months(alerts).await {
             return vec![Err(error); alerts.len()];
         }
-        let claim = |alert| async move { self.claim_row(row::of_alert(alert, lease_until)?, now).await }.boxed();
+        let claim = |alert| {
+            async move { self.claim_row(row::of_alert(alert, lease_until)?, CLAIMABLE, now, lease_until).await }.boxed()
+        };
         side_by_side(alerts.iter().map(claim).collect()).await
     }
 
@@ -132,7 +146,7 @@ impl AlertBook for DynamoStore {
         now: Timestamp,
         lease_until: Timestamp,
     ) -> Result<Claimed, StoreError> {
-        self.claim_row(row::of_notice(notice, lease_until), now).await
+        self.claim_row(row::of_notice(notice, lease_until), NOTICE_CLAIMABLE, now, lease_until).await
     }
 
     async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError> {
@@ -141,7 +155,7 @@ impl AlertBook for DynamoStore {
         self.wire.put_item(put).await.map(drop).map_err(|error| unavailable("PutItem", &error))
     }
 
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let newest_first = self
             .query_partition(Key::notices_pk(location_id), None)
             .scan_index_forward(false)
@@ -152,7 +166,7 @@ impl AlertBook for DynamoStore {
             let page = self.page(newest_first.clone(), from).await?;
             let ends = page.rows.iter().map(|row| row::read_moment(row, row::NOTIFIED_UNTIL));
             let ends: Vec<_> = ends.collect::<Result<_, _>>()?;
-            let latest = ends.into_iter().flatten().max();
+            let latest = ends.into_iter().flatten().filter(|end| *end <= now).max();
             if latest.is_some() || page.next.is_none() {
                 return Ok(latest);
             }

@@ -8,7 +8,7 @@ use crate::domain::{
 };
 use crate::ports::{
     AlertBook, AuditReader, Claimed, CommitOutcome, ItemWithLevels, LedgerPage, Locations, PAGE_LEVELS_MAX, Page,
-    RefusedNotice, Store, StoreError, cursor,
+    RefusedNotice, Store, StoreError, cursor, latest_lease_end,
 };
 
 /// The number of entries that a late count looks back over, unless a test sets another.
@@ -82,7 +82,7 @@ impl Locations for MemoryStore {
 fn take(held: Option<Lease>, now: Timestamp, until: Timestamp) -> Result<Lease, Claimed> {
     match held {
         Some(Lease { sent_at: Some(_), .. }) => Err(Claimed::Sent),
-        Some(lease) if lease.until > now => Err(Claimed::Held),
+        Some(lease) if lease.until > now && lease.until <= latest_lease_end(until) => Err(Claimed::Held),
         _ => Ok(Lease { until, sent_at: None }),
     }
 }
@@ -131,7 +131,8 @@ impl AlertBook for MemoryStore {
     ) -> Result<Claimed, StoreError> {
         let mut stock = self.stock();
         let key = notice_key(notice);
-        Ok(match take(stock.notices.get(&key).copied(), now, lease_until) {
+        let covers = |lease: &Lease| lease.sent_at.is_none_or(|until| until <= latest_lease_end(lease_until));
+        Ok(match take(stock.notices.get(&key).copied().filter(covers), now, lease_until) {
             Ok(lease) => {
                 stock.notices.insert(key, lease);
                 Claimed::Ours
@@ -145,10 +146,10 @@ impl AlertBook for MemoryStore {
         Ok(())
     }
 
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let stock = self.stock();
         let of_location = stock.notices.iter().filter(|((of, _), _)| of == location_id);
-        Ok(of_location.filter_map(|(_, lease)| lease.sent_at).max())
+        Ok(of_location.filter_map(|(_, lease)| lease.sent_at).filter(|until| *until <= now).max())
     }
 }
 

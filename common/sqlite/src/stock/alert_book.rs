@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
 use stockline_core::domain::{Alert, LocationId, Timestamp};
-use stockline_core::ports::{Claimed, RefusedNotice};
+use stockline_core::ports::{Claimed, RefusedNotice, latest_lease_end};
 
 /// A stored claim: the end of its lease, and when the mail was sent.
 type ClaimRow = (i64, Option<i64>);
@@ -19,11 +19,12 @@ pub(super) struct Claims(HashMap<String, i64>);
 
 impl Claims {
     /// Decides whether a claim can be taken: if it is absent, or unsent and either past its lease or from an ended
-    /// process.
-    fn judge(&self, name: &str, stored: Option<ClaimRow>, now: Timestamp) -> Claimed {
+    /// process, or if its lease is void.
+    fn judge(&self, name: &str, stored: Option<ClaimRow>, now: Timestamp, lease_until: Timestamp) -> Claimed {
+        let live = now.as_millis() + 1..=latest_lease_end(lease_until).as_millis();
         match stored {
             Some((_, Some(_))) => Claimed::Sent,
-            Some((lease_until, None)) if lease_until > now.as_millis() && self.0.contains_key(name) => Claimed::Held,
+            Some((until, None)) if live.contains(&until) && self.0.contains_key(name) => Claimed::Held,
             _ => Claimed::Ours,
         }
     }
@@ -49,7 +50,7 @@ pub(super) fn claim(
         .prepare_cached("SELECT lease_until, sent_at FROM alert WHERE alert_id = ?1")?
         .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let claimed = claims.judge(&id, stored, now);
+    let claimed = claims.judge(&id, stored, now, lease_until);
     if claimed == Claimed::Ours {
         match stored {
             None => put(connection, alert, lease_until, None)?,
@@ -112,7 +113,9 @@ pub(super) fn claim_notice(
         .optional()?;
     // No alert has such an id: it contains no slash.
     let name = format!("{}/{}", notice.location_id, notice.day);
-    let claimed = claims.judge(&name, stored, now);
+    // The row of a sent notice has the time that it covers as the end of its lease.
+    let covers = |(until, _): &ClaimRow| *until <= latest_lease_end(lease_until).as_millis();
+    let claimed = claims.judge(&name, stored.filter(covers), now, lease_until);
     if claimed == Claimed::Ours {
         connection
             .prepare_cached("INSERT OR REPLACE INTO notice (location_id, day, lease_until) VALUES (?1, ?2, ?3)")?
@@ -134,9 +137,13 @@ pub(super) fn mark_notice_sent(connection: &Connection, notice: &RefusedNotice, 
 }
 
 /// Returns the time up to which notices cover the refused commands of a location.
-pub(super) fn notified_until(connection: &Connection, location_id: &LocationId) -> Result<Option<Timestamp>, Fault> {
+pub(super) fn notified_until(
+    connection: &Connection,
+    location_id: &LocationId,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Fault> {
     let until: Option<i64> = connection
-        .prepare_cached("SELECT max(notified_until) FROM notice WHERE location_id = ?1")?
-        .query_row([location_id.as_str()], |row| row.get(0))?;
+        .prepare_cached("SELECT max(notified_until) FROM notice WHERE location_id = ?1 AND notified_until <= ?2")?
+        .query_row((location_id.as_str(), now.as_millis()), |row| row.get(0))?;
     Ok(until.map(Timestamp::from_millis))
 }

@@ -45,6 +45,7 @@ mod rows;
 mod tests;
 mod write;
 
+
 use commit::{Prepared, WriterState};
 use fault::Fault;
 use group_commit::{Call, Job};
@@ -371,8 +372,8 @@ impl AlertBook for SqliteStore {
         self.write(move |connection, _| alert_book::mark_notice_sent(connection, &notice, until)).await
     }
 
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let location_id = location_id.clone();
-        self.read(move |view| alert_book::notified_until(view, &location_id)).await
+        self.read(move |view| alert_book::notified_until(view, &location_id, now)).await
     }
 }

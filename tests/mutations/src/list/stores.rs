@@ -109,8 +109,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         name: "sqlite-the-claim-of-an-ended-process-still-holds",
         edits: &[edit(
             "common/sqlite/src/stock/alert_book.rs",
-            "lease_until > now.as_millis() && self.0.contains_key(name) => Claimed::Held,",
-            "lease_until > now.as_millis() => Claimed::Held,",
+            "live.contains(&until) && self.0.contains_key(name) => Claimed::Held,",
+            "live.contains(&until) => Claimed::Held,",
         )],
         suite: SQLITE_CRATE,
         killed_by: "stock::tests::alerts::a_claim_of_an_ended_process_blocks_nobody",

@@ -281,7 +281,8 @@ macro_rules! store_contract {
             alerts: a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped
                 a_claim_that_is_mixed_answers_each_alert_in_order
                 the_history_pages_newest_first_by_location_or_all
-                a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told;
+                a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told
+                what_a_clock_ahead_claimed_or_told_is_void;
             commits: what_a_fold_wrote_is_loaded_as_it_was
                 a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did
                 a_duplicate_is_named_whatever_else_failed_and_nothing_is_written
