@@ -71,6 +71,7 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Backup(args) => commands::backup::backup(&args),
         Command::Restore(args) => commands::restore::restore(&args),
         Command::DeadLetters(command) => commands::dead_letters::dead_letters(&command).await,
+        Command::Clock(args) => commands::clock::clock(&args).await,
         Command::Mail(command) => commands::mail::mail(&command).await,
     }
 }

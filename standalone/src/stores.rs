@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use stockline_core::ports::Clock;
-use stockline_service::SystemClock;
+use stockline_service::GuardedClock;
 use stockline_sqlite::{
-    DataFolder, OpenOptions, QueueOptions, SqliteAlertQueue, SqliteQueue, SqliteStore, StoreOptions,
+    DataFolder, OpenOptions, QueueOptions, SqliteAlertQueue, SqliteQueue, SqliteStore, StoreOptions, last_accepted_at,
 };
 use stockline_worker::operator::Operator;
 
 use crate::exit::Unavailable;
 use crate::folder::Folder;
+
+/// What ends the doubt about a clock.
+const CLOCK_REMEDY: &str = "set the machine's clock right, or, if it is right, run `stockline clock --confirm`";
 
 /// The adapters of a data folder. The folder stays locked while they live.
 #[derive(Debug)]
@@ -18,7 +20,7 @@ pub(crate) struct Stores {
     pub(crate) queue: Arc<SqliteQueue>,
     pub(crate) alerts: Arc<SqliteAlertQueue>,
     pub(crate) store: Arc<SqliteStore>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<GuardedClock>,
     _lock: DataFolder,
 }
 
@@ -26,9 +28,10 @@ impl Stores {
     /// Locks the folder and opens its databases; creates whatever is missing. Blocks on the disk.
     pub(crate) fn open(folder: &Folder) -> anyhow::Result<Self> {
         let lock = DataFolder::open(folder.path())?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let queue = SqliteQueue::open(&lock, QueueOptions::default(), Arc::clone(&clock))?;
-        let store = SqliteStore::open(&lock.stock_db(), StoreOptions::default(), &OpenOptions::default())?;
+        let open = OpenOptions::default();
+        let store = SqliteStore::open(&lock.stock_db(), StoreOptions::default(), &open)?;
+        let clock = Arc::new(GuardedClock::new(last_accepted_at(&lock.stock_db(), &open)?, CLOCK_REMEDY));
+        let queue = SqliteQueue::open(&lock, QueueOptions::default(), clock.clone())?;
         let (alerts, queue) = (Arc::new(queue.alerts()), Arc::new(queue));
         Ok(Self { queue, alerts, store: Arc::new(store), clock, _lock: lock })
     }
@@ -45,7 +48,7 @@ impl Stores {
             queries: self.store.clone(),
             store: self.store.clone(),
             sender: self.queue.clone(),
-            clock: Arc::clone(&self.clock),
+            clock: self.clock.clone(),
         }
     }
 }

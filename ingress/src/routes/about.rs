@@ -53,7 +53,8 @@ pub(crate) async fn healthz() -> Result<Response, Problem> {
     answer::json(StatusCode::OK, &Health { status: "ok" })
 }
 
-/// Answers whether the process should be sent requests. It is ready after its start and until it drains.
+/// Answers whether the process should be sent requests. It is ready after its start and until it drains, unless its
+/// machine's clock has stepped.
 ///
 /// If the stock store is down, the process is still ready, because it accepts commands all the same. Needs no token.
 #[utoipa::path(
@@ -68,7 +69,10 @@ pub(crate) async fn healthz() -> Result<Response, Problem> {
 )]
 pub(crate) async fn readyz(State(app): Shared) -> Result<Response, Problem> {
     if app.is_ready() {
-        return answer::json(StatusCode::OK, &Health { status: "ok" });
+        return match app.clock.doubt() {
+            None => answer::json(StatusCode::OK, &Health { status: "ok" }),
+            Some(doubt) => Err(Problem::new(codes::NOT_READY, doubt)),
+        };
     }
     Err(Problem::new(codes::NOT_READY, "this process is starting or draining; send requests to another one"))
 }

@@ -3,10 +3,13 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use stockline_core::ports::Clock as _;
+use stockline_service::GuardedClock;
 use stockline_worker::operator::{Ended, Operator, Order};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -19,6 +22,29 @@ use crate::files::SECRET;
 const MAX_LINE_BYTES: u64 = 4 * 1024;
 /// The longest exchange of an order and its reply.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An order about the server's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ClockOrder {
+    /// Say what time it is, and whether that is in doubt.
+    Show,
+    /// Take the machine's clock as it is.
+    Confirm,
+}
+
+/// What the command line can order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum AnyOrder {
+    /// About the clock.
+    Clock {
+        /// What to do.
+        clock: ClockOrder,
+    },
+    /// About a dead letter.
+    Letter(Order),
+}
 
 /// The reply to an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +72,19 @@ pub(crate) async fn execute(operator: &Operator, order: &Order) -> Reply {
     Reply::new(code, text)
 }
 
+/// Executes an order about the clock.
+fn execute_clock(clock: &GuardedClock, order: ClockOrder) -> Reply {
+    if order == ClockOrder::Confirm {
+        let step_ms = clock.confirm();
+        let text = format!("the time is {} now: it moved by {} s", clock.now(), step_ms / 1_000);
+        return Reply::new(exit::OK, text);
+    }
+    match clock.doubt() {
+        None => Reply::new(exit::OK, format!("the time is {}", clock.now())),
+        Some(doubt) => Reply::new(exit::FOUND, doubt),
+    }
+}
+
 /// Listens for orders. The caller holds the folder's lock, so an existing socket belongs to a dead process.
 pub(crate) fn listen(path: &Path) -> std::io::Result<UnixListener> {
     match std::fs::remove_file(path) {
@@ -61,7 +100,12 @@ pub(crate) fn listen(path: &Path) -> std::io::Result<UnixListener> {
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Executes orders one after the other until shutdown is requested.
-pub(crate) async fn serve(listener: UnixListener, operator: Operator, shutdown: CancellationToken) {
+pub(crate) async fn serve(
+    listener: UnixListener,
+    operator: Operator,
+    clock: Arc<GuardedClock>,
+    shutdown: CancellationToken,
+) {
     loop {
         // Only the wait for the next caller is cancelled, never an order.
         let accepted = tokio::select! {
@@ -69,7 +113,7 @@ pub(crate) async fn serve(listener: UnixListener, operator: Operator, shutdown: 
             () = shutdown.cancelled() => return,
         };
         let answered = match accepted {
-            Ok((stream, _)) => tokio::time::timeout(EXCHANGE_TIMEOUT, answer(stream, &operator)).await,
+            Ok((stream, _)) => tokio::time::timeout(EXCHANGE_TIMEOUT, answer(stream, &operator, &clock)).await,
             Err(error) => {
                 // Most likely the process is out of file descriptors; an immediate retry would spin.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -84,12 +128,13 @@ pub(crate) async fn serve(listener: UnixListener, operator: Operator, shutdown: 
     }
 }
 
-async fn answer(stream: UnixStream, operator: &Operator) -> anyhow::Result<()> {
+async fn answer(stream: UnixStream, operator: &Operator, clock: &GuardedClock) -> anyhow::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     BufReader::new(read.take(MAX_LINE_BYTES)).read_line(&mut line).await?;
-    let reply = match serde_json::from_str::<Order>(&line) {
-        Ok(order) => execute(operator, &order).await,
+    let reply = match serde_json::from_str::<AnyOrder>(&line) {
+        Ok(AnyOrder::Clock { clock: order }) => execute_clock(clock, order),
+        Ok(AnyOrder::Letter(order)) => execute(operator, &order).await,
         Err(error) => Reply::new(exit::USAGE, format!("the server does not understand this order: {error}")),
     };
     let mut text = serde_json::to_vec(&reply)?;
@@ -99,7 +144,7 @@ async fn answer(stream: UnixStream, operator: &Operator) -> anyhow::Result<()> {
 }
 
 /// Sends an order to the running server; returns `None` if no server listens.
-pub(crate) async fn ask(path: &Path, order: &Order) -> anyhow::Result<Option<Reply>> {
+pub(crate) async fn ask(path: &Path, order: &AnyOrder) -> anyhow::Result<Option<Reply>> {
     let Ok(stream) = UnixStream::connect(path).await else {
         return Ok(None);
     };

@@ -1,12 +1,12 @@
 //! `serve`: runs ingress, worker and alerter in one process on one data folder.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use stockline_core::domain::{FoldLimits, Rules};
+use stockline_core::ports::Clock as _;
 use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, TlsFiles, server};
 use stockline_service::trace::SpanExport;
 use stockline_service::{LogFormat, init_logs, install_metrics, on_termination};
@@ -70,7 +70,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         let (folder, now) = (folder.clone(), stores.clock.now());
         tokio::task::spawn_blocking(move || Keys::open_or_create(&folder, now)).await??
     };
-    let (mailer, mail_description) = mailer::mailer(&args.mail, &folder)?;
+    let (mailer, mail_description) = mailer::mailer(&args.mail, &folder, stores.clock.clone())?;
     let listener = listen(args.listen, "--listen")?;
     let address = listener.local_addr().context("can't read the listening address")?;
     let metrics_listener = listen_for_metrics(args.metrics_listen)?;
@@ -90,7 +90,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
             locations: stores.store.clone(),
             queries: stores.store.clone(),
             mailer,
-            clock: Arc::clone(&stores.clock),
+            clock: stores.clock.clone(),
         };
         let alerts = stores.alerts.clone();
         async move {
@@ -104,7 +104,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
             queue: stores.queue.clone(),
             store: stores.store.clone(),
             alerts: stores.alerts.clone(),
-            clock: Arc::clone(&stores.clock),
+            clock: stores.clock.clone(),
         };
         async move {
             stockline_worker::run(config, adapters, shutdown).await;
@@ -116,7 +116,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         let adapters = stockline_ingress::Adapters {
             queue: stores.queue.clone(),
             queries: stores.store.clone(),
-            clock: Arc::clone(&stores.clock),
+            clock: stores.clock.clone(),
         };
         async move { Ok(stockline_ingress::run(config, adapters, listener, shutdown).await?) }
     });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use stockline_core::ports::CommandReceiver as _;
+use stockline_core::ports::{Clock as _, CommandReceiver as _};
 use stockline_ingress::metrics_router;
 
 use tokio::net::TcpListener;
@@ -51,7 +51,7 @@ pub(crate) fn start(stores: &Stores, folder: &Folder, metrics: PrometheusHandle,
     let shutdown = CancellationToken::new();
     let trigger = shutdown.clone();
     let control = match control::listen(&folder.control_socket()) {
-        Ok(listener) => Some(tokio::spawn(control::serve(listener, stores.operator(), shutdown))),
+        Ok(listener) => Some(tokio::spawn(control::serve(listener, stores.operator(), stores.clock.clone(), shutdown))),
         Err(error) => {
             let path = folder.control_socket();
             tracing::warn!(
@@ -61,13 +61,15 @@ pub(crate) fn start(stores: &Stores, folder: &Folder, metrics: PrometheusHandle,
             None
         }
     };
-    let queue = stores.queue.clone();
+    let (queue, clock) = (stores.queue.clone(), stores.clock.clone());
     let upkeep = metrics.clone();
     let measure = tokio::spawn(async move {
         let mut ticks = tokio::time::interval(DEPTH_INTERVAL);
         loop {
             ticks.tick().await;
             upkeep.run_upkeep();
+            // Nobody may ask for the time while the shop is closed, and a step must be told all the same.
+            clock.now();
             if let Ok(depth) = queue.depth().await {
                 metrics::gauge!(QUEUE_VISIBLE).set(depth.visible as f64);
                 metrics::gauge!(QUEUE_IN_FLIGHT).set(depth.in_flight as f64);

@@ -17,3 +17,4 @@ mod images;
 mod schemathesis;
 mod standalone;
 mod start;
+mod wrong_clock;

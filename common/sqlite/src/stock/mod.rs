@@ -33,6 +33,7 @@ mod commit;
 mod fault;
 mod group_commit;
 mod item_summaries;
+mod last_time;
 mod ledger;
 mod load;
 mod movements;
@@ -45,6 +46,7 @@ mod rows;
 mod tests;
 mod write;
 
+pub use last_time::last_accepted_at;
 
 use commit::{Prepared, WriterState};
 use fault::Fault;

@@ -1,6 +1,7 @@
 use crate::{Edit, Mutation};
 
 mod alerter;
+mod clock;
 mod fold;
 mod ingress;
 mod points;
@@ -16,6 +17,7 @@ pub const ALL: &[&[Mutation]] = &[
     ingress::MUTATIONS,
     alerter::MUTATIONS,
     points::MUTATIONS,
+    clock::MUTATIONS,
 ];
 
 const fn edit(file: &'static str, from: &'static str, to: &'static str) -> Edit {
