@@ -173,7 +173,7 @@ async fn a_notice_under_a_wrong_date_silences_no_other() {
         world.store.refuse([refused(2, Some("shop"), "2026-01-31T10:00:00Z")]);
     }
     world.set("2026-01-31T11:00:00Z");
-    assert_eq!(alerter.daily_notices(world.clock.now()).await, 1, "today's");
+    assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 1, "today's, by another alerter");
     for (n, alerter) in [(3, alerter), (4, world.alerter())] {
         let (day, hour) = (n - 2, "T06:00:00Z");
         world.store.refuse([refused(n, Some("shop"), &format!("2026-02-0{day}T02:00:00Z"))]);

@@ -36,8 +36,8 @@ impl Occurrence {
     }
 
     /// Returns the age at first acceptance, in milliseconds. A resubmission does not grow older while its correction
-    /// waits.
+    /// waits, nor if the clock of the first acceptance was ahead.
     pub(super) fn age_ms(&self, queued: &Queued) -> i64 {
-        queued.first_accepted_at.unwrap_or(queued.accepted_at).millis_since(self.occurred_at)
+        queued.first_accepted_at.unwrap_or(queued.accepted_at).min(queued.accepted_at).millis_since(self.occurred_at)
     }
 }

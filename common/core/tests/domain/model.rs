@@ -127,7 +127,7 @@ fn replay(events: &[Event]) -> Vec<Step> {
         let earlier = || events[..index].iter().zip(&steps);
         let is_count = |e: &Event, s: &Step| matches!(e.what, What::Count(_)) && !s.late;
         // A later movement whose clock had not reached the count's time shows that the count's time means nothing.
-        let last_count = earlier().enumerate().filter(|(_, (e, s))| is_count(e, s)).last();
+        let last_count = earlier().enumerate().rfind(|(_, (e, s))| is_count(e, s));
         let last_count = last_count.map(|(at, (e, _))| (at, e.occurred));
         let means_something =
             |(at, counted): &(usize, i64)| events[at + 1..=index].iter().all(|e| *counted <= e.latest);

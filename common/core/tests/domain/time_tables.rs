@@ -1,4 +1,4 @@
-use stockline_core::domain::Timestamp;
+use stockline_core::domain::{Slot, Timestamp};
 
 use super::script::{holds, last, read, run, run_with, slots, world};
 use super::spec::{T0, command_id, item_id};
@@ -262,4 +262,14 @@ fn both_legs_of_a_transfer_have_one_time() {
         let recorded = |place| worker.store.ledger(&item_id(), place).into_iter().map(|e| e.recorded_at).skip(1);
         assert!(recorded("main").eq(recorded("shop")), "{clocks:?}");
     }
+}
+
+#[test]
+fn a_resubmission_is_no_older_because_it_was_first_accepted_by_a_clock_ahead() {
+    let mut worker = world("");
+    let mut specs = read("receive 9 | sell 2 @-1s");
+    let Slot::Command(mut again) = specs.remove(1).slot() else { panic!() };
+    again.first_accepted_at = Some(again.accepted_at.plus_millis(365 * 86_400_000));
+    worker.run(&item_id(), &[specs[0].slot(), Slot::Command(again)]);
+    assert_eq!(last("receive 9 | sell 2", &worker), "main -2 =7");
 }

@@ -256,6 +256,16 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "time_tables::what_a_wrong_clock_wrote_never_outranks_the_queue",
     },
     Mutation {
+        name: "a-resubmission-grows-old-by-a-clock-ahead",
+        edits: &[edit(
+            OCCURRENCE,
+            "unwrap_or(queued.accepted_at).min(queued.accepted_at)",
+            "unwrap_or(queued.accepted_at)",
+        )],
+        suite: DOMAIN,
+        killed_by: "time_tables::a_resubmission_is_no_older_because_it_was_first_accepted_by_a_clock_ahead",
+    },
+    Mutation {
         name: "an-archived-item-sells-after-a-wrong-clock",
         edits: &[edit(MOVEMENTS, " || !at.can_follow(archived_at))", ")")],
         suite: DOMAIN,

@@ -198,7 +198,7 @@ impl Predictor<'_> {
         {
             found.push("item_archived");
         }
-        let age = command.first_accepted - when.occurred;
+        let age = command.first_accepted.min(command.accepted) - when.occurred;
         if age > MAX_AGE_MS {
             found.push("occurred_at_out_of_range");
         }
