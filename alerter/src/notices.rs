@@ -52,8 +52,9 @@ enum Looked {
 /// What is known about notices without asking the store.
 #[derive(Debug, Default)]
 struct Memory {
-    /// The day on which each location needs no further look: its notice is mailed, or it has no recipient.
-    done: BTreeMap<LocationId, String>,
+    /// The day on which each location needs no further look, because its notice is mailed or it has no recipient, and
+    /// when this was learned.
+    done: BTreeMap<LocationId, (String, Timestamp)>,
     /// The time up to which each location had no refused commands. The next look begins there.
     none_until: BTreeMap<LocationId, Timestamp>,
     /// Mailed notices that could not be marked, with the time they reach to. They only need their mark.
@@ -119,11 +120,12 @@ impl Notices {
     ) -> Result<Looked, StoreError> {
         let notice =
             RefusedNotice { location_id: settings.location_id.clone(), day: now.day_in_zone(&settings.time_zone) };
-        if hour_in_zone(now, &settings.time_zone) < DUE_FROM_HOUR || self.is_done(&notice) {
+        if hour_in_zone(now, &settings.time_zone) < DUE_FROM_HOUR || self.is_done(&notice, now) {
             return Ok(Looked::Nothing);
         }
-        let notified_until = self.adapters.book.notified_until(&settings.location_id).await?;
-        let since = notified_until.max(self.memory().none_until.get(&settings.location_id).copied());
+        let notified_until = self.adapters.book.notified_until(&settings.location_id, now).await?;
+        let none_until = self.memory().none_until.get(&settings.location_id).copied();
+        let since = notified_until.max(none_until.filter(|until| *until <= now));
         let until = now.plus_millis(-LIST_LAG_MS);
         let queries = self.adapters.queries.as_ref();
         let refused = refused_commands(queries, &settings.location_id, registered, since, until).await?;
@@ -196,14 +198,18 @@ impl Notices {
         }
     }
 
-    fn is_done(&self, notice: &RefusedNotice) -> bool {
+    /// Returns whether the day's notice needs no further look. What was learned after `now` was learned by a clock that
+    /// was ahead.
+    fn is_done(&self, notice: &RefusedNotice, now: Timestamp) -> bool {
         let memory = self.memory();
-        memory.done.get(&notice.location_id) == Some(&notice.day)
+        let done = memory.done.get(&notice.location_id);
+        done.is_some_and(|(day, learned_at)| *day == notice.day && *learned_at <= now)
             || memory.unmarked.iter().any(|(mailed, _)| mailed.location_id == notice.location_id)
     }
 
     fn set_done(&self, notice: RefusedNotice) {
-        self.memory().done.insert(notice.location_id, notice.day);
+        let learned_at = self.adapters.clock.now();
+        self.memory().done.insert(notice.location_id, (notice.day, learned_at));
     }
 
     /// No thread can leave the memory half changed when it panics.

@@ -73,6 +73,7 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Restore(args) => commands::restore::restore(&args),
         Command::Folder(command) => commands::folder::folder(&command),
         Command::DeadLetters(command) => commands::dead_letters::dead_letters(&command).await,
+        Command::Clock(args) => commands::clock::clock(&args).await,
         Command::Mail(command) => commands::mail::mail(&command).await,
     }
 }

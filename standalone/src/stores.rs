@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use stockline_core::ports::Clock;
-use stockline_service::SystemClock;
+use stockline_core::ports::Clock as _;
+use stockline_service::{GuardedClock, SystemClock};
 use stockline_sqlite::{
-    DataFolder, OpenOptions, QueueOptions, SqliteAlertQueue, SqliteQueue, SqliteStore, StoreOptions,
+    DataFolder, OpenOptions, QueueOptions, SqliteAlertQueue, SqliteQueue, SqliteStore, StoreOptions, last_accepted_at,
 };
 use stockline_worker::operator::Operator;
 
@@ -13,13 +13,16 @@ use crate::exit::Unavailable;
 use crate::folder::Folder;
 use crate::folder::entry::{self, Entered};
 
+/// What ends the doubt about a clock.
+const CLOCK_REMEDY: &str = "set the machine's clock right, or, if it is right, run `stockline clock --confirm`";
+
 /// The adapters of a data folder. The folder stays locked while they live.
 #[derive(Debug)]
 pub(crate) struct Stores {
     pub(crate) queue: Arc<SqliteQueue>,
     pub(crate) alerts: Arc<SqliteAlertQueue>,
     pub(crate) store: Arc<SqliteStore>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<GuardedClock>,
     /// The folder's manifest.
     pub(crate) entered: Entered,
     _lock: DataFolder,
@@ -30,10 +33,11 @@ impl Stores {
     /// Blocks on the disk.
     pub(crate) fn open(folder: &Folder) -> anyhow::Result<Self> {
         let lock = DataFolder::open(folder.path())?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let entered = entry::enter(folder, clock.now())?;
-        let queue = SqliteQueue::open(&lock, QueueOptions::default(), Arc::clone(&clock))?;
-        let store = SqliteStore::open(&lock.stock_db(), StoreOptions::default(), &OpenOptions::default())?;
+        let open = OpenOptions::default();
+        let entered = entry::enter(folder, SystemClock.now())?;
+        let store = SqliteStore::open(&lock.stock_db(), StoreOptions::default(), &open)?;
+        let clock = Arc::new(GuardedClock::new(last_accepted_at(&lock.stock_db(), &open)?, CLOCK_REMEDY));
+        let queue = SqliteQueue::open(&lock, QueueOptions::default(), clock.clone())?;
         let (alerts, queue) = (Arc::new(queue.alerts()), Arc::new(queue));
         Ok(Self { queue, alerts, store: Arc::new(store), clock, entered, _lock: lock })
     }
@@ -50,7 +54,7 @@ impl Stores {
             queries: self.store.clone(),
             store: self.store.clone(),
             sender: self.queue.clone(),
-            clock: Arc::clone(&self.clock),
+            clock: self.clock.clone(),
         }
     }
 }

@@ -19,5 +19,6 @@ pub mod process;
 pub mod sdk;
 pub mod stack;
 pub mod tls_front;
+pub mod wrong_clock;
 
 pub use stockline_powerloss as powerloss;

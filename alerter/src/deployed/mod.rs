@@ -25,6 +25,7 @@ const LEASE: Duration = MIN_LEASE;
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let logging = settings.logs.begin("stockline-alerter")?;
     let metrics = install_metrics_and_emf().context("can't set up metrics")?;
+    // Not a guarded clock: Lambda freezes the process, and its clock steps whenever it goes on.
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let alerter = connect(settings, &clock).await?;
     match alerter.has_recipient().await {

@@ -129,8 +129,8 @@ impl AlertBook for FaultyStore {
         self.may_mark().await?.mark_notice_sent(notice, until).await
     }
 
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
-        self.up()?.notified_until(location_id).await
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.up()?.notified_until(location_id, now).await
     }
 }
 

@@ -15,7 +15,7 @@ mod shutdown;
 mod telemetry;
 pub mod trace;
 
-pub use clock::SystemClock;
+pub use clock::{CLOCK_REMEDY, CLOCK_STEP_MAX_MS, CLOSED_MAX_MS, GuardedClock, MachineTime, SystemClock};
 pub use emf::{Emf, NAMESPACE};
 pub use env::{Env, EnvError, Variable};
 pub use faults::{Fault, Faults, PART_UP, Severity};

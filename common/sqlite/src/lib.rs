@@ -18,4 +18,4 @@ pub use queue_db::{QueueOptions, SqliteAlertQueue, SqliteQueue};
 #[doc(hidden)]
 pub use schema::OpenOptions;
 pub use schema::SchemaError;
-pub use stock::{SqliteStore, StoreOptions};
+pub use stock::{SqliteStore, StoreOptions, last_accepted_at};

@@ -8,7 +8,7 @@ use stockline_aws::deployed::{self, StartChecks};
 use stockline_aws::{Clients, DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
 use stockline_core::ports::Clock;
 use stockline_ingress::{Adapters, Config, server};
-use stockline_service::{EmfEmitter, SystemClock, install_metrics_and_emf, on_termination};
+use stockline_service::{CLOCK_REMEDY, EmfEmitter, GuardedClock, install_metrics_and_emf, on_termination};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -64,7 +64,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 }
 
 async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(GuardedClock::new(None, CLOCK_REMEDY));
     let clients = Clients::from_env().await;
     let queue = SqsQueue::new(clients.sqs, settings.queue_url.clone(), None, SqsOptions::default());
     let options = DynamoOptions::default();

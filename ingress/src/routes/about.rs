@@ -54,7 +54,7 @@ pub(crate) async fn healthz() -> Result<Response, Problem> {
 }
 
 /// Answers whether the process should be sent requests. It is ready after its start and until it drains, unless a part that
-/// every request needs is down.
+/// every request needs is down, or its machine's clock has stepped.
 ///
 /// If the stock store is down, the process is still ready, because it accepts commands all the same. `faults` names each part
 /// that does not do its work, and why. Needs no token.
@@ -69,7 +69,7 @@ pub(crate) async fn healthz() -> Result<Response, Problem> {
     ),
 )]
 pub(crate) async fn readyz(State(app): Shared) -> Result<Response, Problem> {
-    match app.unready() {
+    match app.unready().or_else(|| app.clock.doubt()) {
         Some(why) => Err(Problem::not_ready(&why)),
         None => answer::json(StatusCode::OK, &Health::of(app.faults.all())),
     }

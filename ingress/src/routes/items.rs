@@ -1,5 +1,5 @@
 use axum::response::Response;
-use stockline_core::domain::{CommandKind, ItemId};
+use stockline_core::domain::{CommandKind, ItemId, Timestamp};
 use stockline_core::ports::{ItemFilter, MovementFilter};
 
 use super::path::{InPath, id};
@@ -90,7 +90,7 @@ pub(crate) async fn item(caller: Caller, InPath(item_id): InPath<String>, read: 
         ("item_id" = String, Path, description = "The item", example = "cola-033"),
         ("location_id" = Option<String>, Query, description = "Only movements at this location", example = "shop-1"),
         ("from" = Option<String>, Query, description = "Recorded at or after this time", format = DateTime),
-        ("to" = Option<String>, Query, description = "Recorded before this time", format = DateTime),
+        ("to" = Option<String>, Query, description = "Recorded before this time; now or later is no end", format = DateTime),
         ("type" = Option<String>, Query, description = "Only movements of this command type", example = "sell"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
@@ -121,6 +121,9 @@ pub(crate) async fn movements(
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
     filter.location_id = narrowed(&caller, filter.location_id)?;
+    // Entries may lie ahead of this clock, if they were recorded by a clock that was ahead: an end that is not past hides
+    // none. A later page begins where the one before ended, which is before the end, if there is one.
+    filter.to = filter.to.filter(|to| paging.cursor.is_none() && *to < read.app.clock.now());
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.movements(&item_id, &filter, paging.cursor.as_deref(), paging.limit).await?;
@@ -136,7 +139,7 @@ pub(crate) async fn movements(
     tag = "Stock",
     params(
         ("item_id" = String, Path, description = "The item", example = "cola-033"),
-        ("as_of" = Option<String>, Query, description = "The time; now by default", format = DateTime, example = "2026-01-31T08:15:00Z"),
+        ("as_of" = Option<String>, Query, description = "The time; now by default, and now or later is the present stock", format = DateTime, example = "2026-01-31T08:15:00Z"),
     ),
     responses(
         (status = 200, description = "The balances at that time", body = PointInTimeView<'static>),
@@ -153,11 +156,14 @@ pub(crate) async fn stock_as_of(
     caller.may_read()?;
     let item_id: ItemId = id("item id", &item_id)?;
     let mut params = read.params(&["as_of"]);
-    let as_of = params.parsed("as_of").unwrap_or_else(|| read.app.clock.now());
+    let now = read.app.clock.now();
+    let as_of = params.parsed("as_of").unwrap_or(now);
     params.finish()?;
+    // Now and later is the present stock, even if a clock that was ahead recorded its last entries.
+    let last_recorded_at = if as_of >= now { Timestamp::from_millis(i64::MAX) } else { as_of };
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_item().await?;
-    let balances = read.app.queries.stock_as_of(&item_id, as_of).await?;
+    let balances = read.app.queries.stock_as_of(&item_id, last_recorded_at).await?;
     let balances = balances.ok_or_else(|| no_item(&item_id))?;
     read.answer_in(room, &PointInTimeView::of(&item_id, as_of, &balances, &caller.viewer()))
 }

@@ -1,6 +1,7 @@
 //! Tests the reads of items, stock, movements, alerts and locations.
 
 use serde_json::{Value, json};
+use stockline_core::ports::Clock as _;
 
 use crate::server::Server;
 
@@ -53,6 +54,36 @@ async fn stock_is_known_at_any_time() {
     assert_eq!((&then["on_hand"], &then["as_of"]), (&json!("34"), &json!("2027-01-15T08:00:30.000Z")));
     assert_eq!(staff.get("/v1/items/cola/stock").await.body["on_hand"], "30");
     assert_eq!(staff.get("/v1/items/nothing/stock").await.code(), "item_not_found");
+}
+
+#[tokio::test]
+async fn entries_that_a_clock_ahead_recorded_hide_nothing() {
+    const YEAR_MS: i64 = 365 * 86_400_000;
+    let server = Server::stocked().await;
+    let staff = server.staff();
+    server.clock.advance_ms(YEAR_MS);
+    staff.sell(1, "shop-1", "4").await;
+    server.clock.advance_ms(60_000 - YEAR_MS);
+    staff.sell(2, "shop-1", "2").await;
+    let now = server.clock.now();
+    for as_of in [String::new(), format!("?as_of={now}"), format!("?as_of={}", now.plus_millis(1_000))] {
+        let stock = staff.get(&format!("/v1/items/cola/stock{as_of}")).await.body;
+        assert_eq!(stock["on_hand"], "28", "{as_of}");
+    }
+    let before = format!("/v1/items/cola/stock?as_of={}", now.plus_millis(-1));
+    assert_eq!(staff.get(&before).await.body["on_hand"], "34");
+    let movements = format!("/v1/items/cola/movements?location_id=shop-1&limit=1&to={now}");
+    let mut page = staff.get(&movements).await.body;
+    let mut seqs = column(&page["movements"], "seq");
+    while let Some(cursor) = page["next_cursor"].as_str() {
+        // The end is past when the next page is asked for.
+        server.clock.advance_ms(1_000);
+        page = staff.get(&format!("{movements}&cursor={cursor}")).await.body;
+        seqs.extend(column(&page["movements"], "seq"));
+    }
+    assert_eq!(seqs, [3, 2, 1]);
+    let past = format!("/v1/items/cola/movements?location_id=shop-1&to={now}");
+    assert_eq!(column(&staff.get(&past).await.body["movements"], "seq"), [1]);
 }
 
 #[tokio::test]

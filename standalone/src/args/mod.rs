@@ -23,7 +23,7 @@ pub(crate) use serve::{MailArgs, ServeArgs};
 pub(crate) use submit::{Kind, SubmitArgs};
 pub(crate) use tokens::{KeysCommand, Role, TokenArgs, TokenCommand};
 pub(crate) use upkeep::{
-    AuditArgs, BackupArgs, DeadLetterArgs, DeadLettersCommand, FolderCommand, MailCommand, RestoreArgs,
+    AuditArgs, BackupArgs, ClockArgs, DeadLetterArgs, DeadLettersCommand, FolderCommand, MailCommand, RestoreArgs,
 };
 
 /// The address that the server listens at by default, and where a client looks for it by default.
@@ -97,6 +97,8 @@ pub(crate) enum Command {
     /// List, retry or discard commands that could not be applied and were set aside
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Show the time of the running server, and confirm it if the machine's clock has stepped
+    Clock(ClockArgs),
     /// Check that mails can be sent
     #[command(subcommand)]
     Mail(MailCommand),

@@ -1,4 +1,4 @@
-//! Options of `audit`, `backup`, `restore`, `folder`, `dead-letters` and `mail`.
+//! Options of `audit`, `backup`, `restore`, `folder`, `dead-letters`, `clock` and `mail`.
 
 use std::path::PathBuf;
 
@@ -86,6 +86,18 @@ pub(crate) struct DeadLetterArgs {
     pub(crate) item_id: ItemId,
     /// The command's id
     pub(crate) command_id: CommandId,
+    #[command(flatten)]
+    pub(crate) data: DataArg,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 1: the machine's clock has stepped, and the server goes on from the time before.\nSet the clock right, or confirm that it is right now."
+)]
+pub(crate) struct ClockArgs {
+    /// Take the machine's clock as it is now, even if the time goes back
+    #[arg(long)]
+    pub(crate) confirm: bool,
     #[command(flatten)]
     pub(crate) data: DataArg,
 }

@@ -8,7 +8,7 @@ use crate::args::{DeadLetterArgs, DeadLettersCommand};
 use crate::client::{Client, Request};
 use crate::exit;
 use crate::folder::Folder;
-use crate::serve::control;
+use crate::serve::control::{self, AnyOrder};
 use crate::stores::Stores;
 
 /// The most dead letters that are listed.
@@ -39,7 +39,7 @@ pub(crate) async fn dead_letters(command: &DeadLettersCommand) -> anyhow::Result
 async fn order(op: Op, args: &DeadLetterArgs) -> anyhow::Result<u8> {
     let folder = Folder::at(&args.data.data);
     let order = Order { op, item_id: args.item_id.clone(), command_id: args.command_id };
-    let reply = match control::ask(&folder.control_socket(), &order).await? {
+    let reply = match control::ask(&folder.control_socket(), &AnyOrder::Letter(order.clone())).await? {
         Some(reply) => reply,
         None => {
             let stores = Stores::open_existing(&folder)?;

@@ -1,5 +1,7 @@
 //! `mail`: checks that mails can be sent.
 
+use std::sync::Arc;
+
 use stockline_core::ports::{Clock as _, MailError};
 use stockline_service::{SystemClock, output};
 
@@ -18,7 +20,7 @@ pub(crate) async fn mail(command: &MailCommand) -> anyhow::Result<u8> {
         );
     }
     check_addresses(to)?;
-    let (mailer, description) = mailer(mail, &Folder::at(&data.data))?;
+    let (mailer, description) = mailer(mail, &Folder::at(&data.data), Arc::new(SystemClock))?;
     let test = stockline_alerter::test_mail(to.clone(), SystemClock.now(), None);
     match mailer.send(&test).await {
         Ok(()) => {

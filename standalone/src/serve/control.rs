@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use stockline_service::Faults;
+use stockline_core::ports::Clock as _;
+use stockline_service::{Faults, GuardedClock};
 use stockline_worker::operator::{Ended, Operator, Order};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -22,6 +23,29 @@ use crate::files::SECRET;
 const MAX_LINE_BYTES: u64 = 4 * 1024;
 /// The longest exchange of an order and its reply.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An order about the server's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ClockOrder {
+    /// Say what time it is, and whether that is in doubt.
+    Show,
+    /// Take the machine's clock as it is.
+    Confirm,
+}
+
+/// What the command line can order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum AnyOrder {
+    /// About the clock.
+    Clock {
+        /// What to do.
+        clock: ClockOrder,
+    },
+    /// About a dead letter.
+    Letter(Order),
+}
 
 /// The reply to an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +73,19 @@ pub(crate) async fn execute(operator: &Operator, order: &Order) -> Reply {
     Reply::new(code, text)
 }
 
+/// Executes an order about the clock.
+fn execute_clock(clock: &GuardedClock, order: ClockOrder) -> Reply {
+    if order == ClockOrder::Confirm {
+        let step_ms = clock.confirm();
+        let text = format!("the time is {} now: it moved by {} s", clock.now(), step_ms / 1_000);
+        return Reply::new(exit::OK, text);
+    }
+    match clock.doubt() {
+        None => Reply::new(exit::OK, format!("the time is {}", clock.now())),
+        Some(doubt) => Reply::new(exit::FOUND, doubt),
+    }
+}
+
 /// Listens for orders. The caller holds the folder's lock, so an existing socket belongs to a dead process.
 pub(crate) fn listen(path: &Path) -> std::io::Result<UnixListener> {
     match std::fs::remove_file(path) {
@@ -73,6 +110,7 @@ const SOCKET_INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) async fn serve(
     path: PathBuf,
     operator: Arc<Operator>,
+    clock: Arc<GuardedClock>,
     faults: Arc<Faults>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -94,7 +132,7 @@ pub(crate) async fn serve(
             }
         };
         let answered = match accepted {
-            Ok((stream, _)) => tokio::time::timeout(EXCHANGE_TIMEOUT, answer(stream, &operator)).await,
+            Ok((stream, _)) => tokio::time::timeout(EXCHANGE_TIMEOUT, answer(stream, &operator, &clock)).await,
             Err(error) => {
                 // Most likely the process is out of file descriptors; an immediate retry would spin.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -114,12 +152,13 @@ fn place_of(path: &Path) -> std::io::Result<(u64, u64)> {
     std::fs::metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
-async fn answer(stream: UnixStream, operator: &Operator) -> anyhow::Result<()> {
+async fn answer(stream: UnixStream, operator: &Operator, clock: &GuardedClock) -> anyhow::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     BufReader::new(read.take(MAX_LINE_BYTES)).read_line(&mut line).await?;
-    let reply = match serde_json::from_str::<Order>(&line) {
-        Ok(order) => execute(operator, &order).await,
+    let reply = match serde_json::from_str::<AnyOrder>(&line) {
+        Ok(AnyOrder::Clock { clock: order }) => execute_clock(clock, order),
+        Ok(AnyOrder::Letter(order)) => execute(operator, &order).await,
         Err(error) => Reply::new(exit::USAGE, format!("the server does not understand this order: {error}")),
     };
     let mut text = serde_json::to_vec(&reply)?;
@@ -129,18 +168,22 @@ async fn answer(stream: UnixStream, operator: &Operator) -> anyhow::Result<()> {
 }
 
 /// Says what is known of an order without an answer: nothing. The server may still carry it out.
-fn unanswered(order: &Order) -> Unavailable {
+fn unanswered(order: &AnyOrder) -> Unavailable {
+    let look = match order {
+        AnyOrder::Letter(order) => {
+            format!("look what became of the command with stockline status {} {}", order.item_id, order.command_id)
+        }
+        AnyOrder::Clock { .. } => "look what time it is with stockline clock".to_owned(),
+    };
     Unavailable(format!(
-        "the server did not answer within {} s, and may still carry the order out: look what became of the command with \
-         stockline status {} {}, or give the same order again, which is safe",
+        "the server did not answer within {} s, and may still carry the order out: {look}, or give the same order again, \
+         which is safe",
         EXCHANGE_TIMEOUT.as_secs(),
-        order.item_id,
-        order.command_id
     ))
 }
 
 /// Sends an order to the running server; returns `None` if no server listens.
-pub(crate) async fn ask(path: &Path, order: &Order) -> anyhow::Result<Option<Reply>> {
+pub(crate) async fn ask(path: &Path, order: &AnyOrder) -> anyhow::Result<Option<Reply>> {
     let Ok(stream) = UnixStream::connect(path).await else {
         return Ok(None);
     };
@@ -172,7 +215,7 @@ mod tests {
         let _listener = listen(&path).unwrap();
         let command_id = CommandId(uuid::Uuid::from_u128(7));
         let order = Order { op: Op::Retry, item_id: "cola".parse().unwrap(), command_id };
-        let error = ask(&path, &order).await.unwrap_err();
+        let error = ask(&path, &AnyOrder::Letter(order)).await.unwrap_err();
         let text = error.to_string();
         assert!(text.contains("may still carry the order out"), "{text}");
         assert!(text.contains(&format!("stockline status cola {command_id}")), "{text}");

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use stockline_core::ports::Clock as _;
 use stockline_ingress::IngressError;
 use stockline_service::Severity;
 use stockline_worker::Health;
@@ -72,7 +73,7 @@ impl OpenStores {
             let folder = setup.folder.clone();
             tokio::task::spawn_blocking(move || open(&folder)).await??
         };
-        let (mailer, mail_description) = mailer::mailer(&setup.args.mail, &setup.folder)?;
+        let (mailer, mail_description) = mailer::mailer(&setup.args.mail, &setup.folder, stores.clock.clone())?;
         let mailer = WatchedMailer::new(mailer, Arc::clone(&setup.faults));
         Ok(Self { stores, keys, mailer, mail_description })
     }
@@ -118,7 +119,7 @@ impl Home {
                 queue: stores.queue.clone(),
                 store: stores.store.clone(),
                 alerts: stores.alerts.clone(),
-                clock: Arc::clone(&stores.clock),
+                clock: stores.clock.clone(),
             };
             let health = Arc::clone(&health);
             async move {
@@ -133,7 +134,7 @@ impl Home {
             let adapters = stockline_ingress::Adapters {
                 queue: stores.queue.clone(),
                 queries: stores.store.clone(),
-                clock: Arc::clone(&stores.clock),
+                clock: stores.clock.clone(),
             };
             let faults = Arc::clone(&setup.faults);
             async move { Ok(stockline_ingress::run_watched(config, adapters, faults, listener, shutdown).await?) }
@@ -191,7 +192,7 @@ fn start_mail_feed(parts: &mut Parts, setup: &Setup, stores: &Stores, mailer: Wa
             locations: stores.store.clone(),
             queries: stores.store.clone(),
             mailer: Arc::new(mailer),
-            clock: Arc::clone(&stores.clock),
+            clock: stores.clock.clone(),
         };
         let alerts = stores.alerts.clone();
         async move {

@@ -142,6 +142,7 @@ fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
     let rules = Rules {
         max_age_ms: i64::from(args.max_age_days) * 24 * HOUR_MS,
         late_count_max_age_ms: i64::from(args.late_count_hours) * HOUR_MS,
+        ..Rules::default()
     };
     stockline_worker::Config {
         permits: WORKER_PERMITS,

@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use metrics_exporter_prometheus::PrometheusHandle;
-use stockline_core::ports::CommandReceiver;
+use stockline_core::ports::{Clock as _, CommandReceiver};
 use stockline_ingress::metrics_router;
-use stockline_service::{Faults, Retry, Severity, lines_lost, lines_written};
+use stockline_service::{Faults, GuardedClock, Retry, Severity, lines_lost, lines_written};
 use stockline_worker::Health;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -87,13 +87,18 @@ pub(crate) fn start(setup: &Setup, listeners: &Listeners, stores: &Stores, healt
     let trigger = shutdown.clone();
     let faults = &setup.faults;
     let (path, operator) = (setup.folder.control_socket(), Arc::new(stores.operator()));
+    let orders_clock = Arc::clone(&stores.clock);
     let control = tokio::spawn(keep_up(CONTROL, Arc::clone(faults), shutdown.clone(), {
         let (faults, shutdown) = (Arc::clone(faults), shutdown.clone());
-        move || control::serve(path.clone(), Arc::clone(&operator), Arc::clone(&faults), shutdown.clone())
+        move || {
+            let (operator, clock) = (Arc::clone(&operator), Arc::clone(&orders_clock));
+            control::serve(path.clone(), operator, clock, Arc::clone(&faults), shutdown.clone())
+        }
     }));
     let measure = tokio::spawn(keep_up(MEASURE, Arc::clone(faults), shutdown.clone(), {
         let (queue, metrics, faults) = (stores.queue.clone(), setup.metrics.clone(), Arc::clone(faults));
-        move || measure(queue.clone(), metrics.clone(), Arc::clone(&faults), Arc::clone(&health))
+        let clock = Arc::clone(&stores.clock);
+        move || measure(queue.clone(), Arc::clone(&clock), metrics.clone(), Arc::clone(&faults), Arc::clone(&health))
     }));
     let serve = tokio::spawn(keep_up(METRICS, Arc::clone(faults), shutdown, {
         let (listener, metrics, faults) = (Arc::clone(&listeners.metrics), setup.metrics.clone(), Arc::clone(faults));
@@ -140,6 +145,7 @@ async fn serve_metrics(
 /// Measures the queue, and watches what can't watch itself: the log and the worker.
 async fn measure(
     queue: Arc<dyn CommandReceiver>,
+    clock: Arc<GuardedClock>,
     metrics: PrometheusHandle,
     faults: Arc<Faults>,
     health: Arc<Health>,
@@ -151,6 +157,8 @@ async fn measure(
         tokio::select! {
             _ = ticks.tick() => {
                 metrics.run_upkeep();
+                // Nobody may ask for the time while the shop is closed, and a step must be told all the same.
+                clock.now();
                 log.look(&faults, lines_lost(), lines_written());
                 if let Ok(depth) = queue.depth().await {
                     metrics::gauge!(QUEUE_VISIBLE).set(depth.visible as f64);

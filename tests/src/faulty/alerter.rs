@@ -145,8 +145,8 @@ impl AlertBook for FaultyAlerter {
         self.stored(Point::MarkNotice, edge, work).await
     }
 
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
-        self.stored(Point::Notice, "read how far was told", self.book.notified_until(location_id)).await
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.stored(Point::Notice, "read how far was told", self.book.notified_until(location_id, now)).await
     }
 }
 

@@ -264,7 +264,7 @@ async fn errors(shop: &Shop, commit: &Commit) -> Vec<(&'static str, Option<Store
         ("claim_notice", alerts.claim_notice(&notice, &lease("a", 0, 1)).await.err()),
         ("give_up_notice", alerts.give_up_notice(&notice, &lease("a", 0, 1)).await.err()),
         ("mark_notice_sent", alerts.mark_notice_sent(&notice, at(0)).await.err()),
-        ("notified_until", alerts.notified_until(&place("main")).await.err()),
+        ("notified_until", alerts.notified_until(&place("main"), at(1)).await.err()),
     ]
 }
 

@@ -18,3 +18,4 @@ mod images;
 mod schemathesis;
 mod standalone;
 mod start;
+mod wrong_clock;

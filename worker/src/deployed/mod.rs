@@ -9,7 +9,7 @@ use stockline_aws::deployed::{self, StartChecks};
 use stockline_aws::{Clients, DynamoOptions, DynamoStore, SnsPublisher, SqsOptions, SqsQueue, StartError};
 use stockline_core::domain::FoldLimits;
 use stockline_core::ports::Clock;
-use stockline_service::{EmfEmitter, SystemClock, Variable, install_metrics_and_emf, on_termination};
+use stockline_service::{CLOCK_REMEDY, EmfEmitter, GuardedClock, Variable, install_metrics_and_emf, on_termination};
 use stockline_worker::{Adapters, Config, Health};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -68,7 +68,8 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     let health = Arc::new(Health::default());
     let shutdown = CancellationToken::new();
     let trigger = shutdown.clone();
-    serve(settings.health_listen, "STOCKLINE_HEALTH_LISTEN", health::router(health.clone(), shutdown.clone())).await?;
+    let ready = health::router(health.clone(), connected.clock.clone(), shutdown.clone());
+    serve(settings.health_listen, "STOCKLINE_HEALTH_LISTEN", ready).await?;
     if let Some(address) = settings.metrics_listen {
         let metrics = metrics.0.clone();
         serve(address, "STOCKLINE_METRICS_LISTEN", health::metrics(move || metrics.render())).await?;
@@ -99,7 +100,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
 
 /// Makes the adapters, and checks that their table, queues and topic exist and are configured right.
 async fn connect(settings: &Settings) -> anyhow::Result<Connected> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(GuardedClock::new(None, CLOCK_REMEDY));
     let clients = Clients::from_env().await;
     let options = SqsOptions { visibility_timeout: settings.visibility, ..SqsOptions::default() };
     let queue = SqsQueue::new(clients.sqs, settings.queue_url.clone(), Some(settings.dlq_url.clone()), options);

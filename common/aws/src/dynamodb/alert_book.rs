@@ -17,19 +17,22 @@ use super::fault::unavailable;
 use super::key::{self, Key};
 use super::row::{self, Row};
 use stockline_core::domain::{Alert, LocationId, Timestamp};
-use stockline_core::ports::{AlertBook, Claimed, Lease, RefusedNotice, StoreError};
+use stockline_core::ports::{AlertBook, Claimed, Lease, RefusedNotice, StoreError, latest_lease_end};
 
-/// Absent, or unsent and free: past its lease, or an earlier claim of this holder. A put that arrives late never shortens
-/// the lease of a newer claim.
+/// Absent, or unsent and free: past its lease, with a void lease, or an earlier claim of this holder. A put that arrives late
+/// never shortens the lease of a newer claim.
 const CLAIMABLE: &str = "attribute_not_exists(#pk) OR (attribute_not_exists(#sent_at) AND \
-     (#lease_until <= :now OR (#claim = :claim AND #lease_until <= :until)))";
+     (#lease_until <= :now OR #lease_until > :latest OR (#claim = :claim AND #lease_until <= :until)))";
+
+/// As [`CLAIMABLE`], or sent and void: the row of a sent notice has the time that it covers as the end of its lease.
+const NOTICE_CLAIMABLE: &str = "attribute_not_exists(#pk) OR #lease_until > :latest OR \
+     (attribute_not_exists(#sent_at) AND (#lease_until <= :now OR (#claim = :claim AND #lease_until <= :until)))";
 
 /// Takes a claim on what some recipients have.
 const CLAIM_REST: &str = "SET #claim = :claim, #lease_until = :until";
 
 /// The same recipients still wait for it, and it is free.
-const REST_CLAIMABLE: &str =
-    "#missing = :missing AND (#lease_until <= :now OR (#claim = :claim AND #lease_until <= :until))";
+const REST_CLAIMABLE: &str = "#missing = :missing AND (#lease_until <= :now OR #lease_until > :latest OR (#claim = :claim AND #lease_until <= :until))";
 
 /// Ends a claim: its lease is over.
 const GIVE_UP: &str = "SET #lease_until = :over REMOVE #claim";
@@ -63,13 +66,20 @@ fn over() -> AttributeValue {
 impl DynamoStore {
     /// Puts a row if it can be claimed. The row names the holder, so a put that the SDK repeats after a lost answer finds
     /// the claim its own.
-    async fn claim_row(&self, key: &Key, mut row: Row, lease: &Lease) -> Result<Claimed, StoreError> {
+    async fn claim_row(
+        &self,
+        key: &Key,
+        mut row: Row,
+        condition: &'static str,
+        lease: &Lease,
+    ) -> Result<Claimed, StoreError> {
         row.insert(CLAIM.to_owned(), row::text(&*lease.holder));
         let put = PutItemInputBuilder::default()
             .table_name(&self.table)
             .set_item(Some(row))
-            .condition_expression(CLAIMABLE)
-            .set_expression_attribute_names(Some(names(CLAIMABLE)))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(condition)))
+            .expression_attribute_values(":latest", row::moment(latest_lease_end(lease.until)))
             .expression_attribute_values(":now", row::moment(lease.from))
             .expression_attribute_values(":claim", row::text(&*lease.holder))
             .expression_attribute_values(":until", row::moment(lease.until))
@@ -97,6 +107,7 @@ impl DynamoStore {
         let update = self
             .update_claim(key, CLAIM_REST, REST_CLAIMABLE, lease)
             .expression_attribute_values(":now", row::moment(lease.from))
+            .expression_attribute_values(":latest", row::moment(latest_lease_end(lease.until)))
             .expression_attribute_values(":missing", missing.clone());
         Ok(if self.update_if(update).await? { Claimed::OursFor(to) } else { Claimed::Held })
     }
@@ -181,7 +192,8 @@ impl AlertBook for DynamoStore {
             return vec![Err(error); alerts.len()];
         }
         let claim = |alert| {
-            async move { self.claim_row(&Key::alert(alert), row::of_alert(alert, lease.until)?, lease).await }.boxed()
+            async move { self.claim_row(&Key::alert(alert), row::of_alert(alert, lease.until)?, CLAIMABLE, lease).await }
+                .boxed()
         };
         side_by_side(alerts.iter().map(claim).collect()).await
     }
@@ -211,7 +223,7 @@ impl AlertBook for DynamoStore {
 
     async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError> {
         let key = Key::notice(&notice.location_id, &notice.day);
-        self.claim_row(&key, row::of_notice(notice, lease.until), lease).await
+        self.claim_row(&key, row::of_notice(notice, lease.until), NOTICE_CLAIMABLE, lease).await
     }
 
     async fn give_up_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<(), StoreError> {
@@ -224,7 +236,7 @@ impl AlertBook for DynamoStore {
         self.wire.put_item(put).await.map(drop).map_err(|error| unavailable("PutItem", &error))
     }
 
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let newest_first = self
             .query_partition(Key::notices_pk(location_id), None)
             .scan_index_forward(false)
@@ -235,7 +247,7 @@ impl AlertBook for DynamoStore {
             let page = self.page(newest_first.clone(), from).await?;
             let ends = page.rows.iter().map(|row| row::read_moment(row, row::NOTIFIED_UNTIL));
             let ends: Vec<_> = ends.collect::<Result<_, _>>()?;
-            let latest = ends.into_iter().flatten().max();
+            let latest = ends.into_iter().flatten().filter(|end| *end <= now).max();
             if latest.is_some() || page.next.is_none() {
                 return Ok(latest);
             }

@@ -47,7 +47,7 @@ pub use outcome::{DeadLetter, Effect, Outcome, Record, RecordError, Rejection, R
 pub use parse::{Fault, ParseContext, parse_command};
 pub use receipt::{NotKept, Receipt, ReceiptError, ReceiptKeys};
 pub use rejudge::rejudge;
-pub use rules::{FoldLimits, Rules};
+pub use rules::{CLOCK_SKEW_MAX_MS, FoldLimits, Rules};
 pub use slot::Slot;
 pub use time::{TimeError, Timestamp};
 pub use trace::Trace;

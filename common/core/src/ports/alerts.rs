@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{QueueError, StoreError};
-use crate::domain::{Alert, LocationId, Timestamp};
+use crate::domain::{Alert, CLOCK_SKEW_MAX_MS, LocationId, Timestamp};
 
 /// Publishes alerts. `Ok` means that the alert is durable and will be delivered at least once, in any order.
 #[async_trait]
@@ -88,10 +88,19 @@ pub struct RefusedNotice {
     pub day: String,
 }
 
+/// Returns the latest end that the lease of another process can have by right clocks, beside a lease from now until
+/// `lease_until`. A stored lease that ends later was written by a wrong clock, and is void.
+pub fn latest_lease_end(lease_until: Timestamp) -> Timestamp {
+    lease_until.plus_millis(CLOCK_SKEW_MAX_MS)
+}
+
 /// The alert history and the alerter's claims.
 ///
 /// What is absent can be claimed, and what is not mailed to all its recipients, if its lease has ended, was given up, or
 /// is the caller's own. In the standalone home a claim of an ended process counts as given up.
+///
+/// A clock may have been wrong when a row was written. So an unsent claim is void if its lease ends after
+/// [`latest_lease_end`], and a notice is void if it covers refusals up to such a time, even if it was sent.
 #[async_trait]
 pub trait AlertBook: Send + Sync + std::fmt::Debug {
     /// Claims each alert. The claim adds the alert to the history. Returns one result each, in input order.
@@ -122,6 +131,7 @@ pub trait AlertBook: Send + Sync + std::fmt::Debug {
     /// Marks the notice as mailed; it covers refusals up to `until`.
     async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError>;
 
-    /// Returns the time up to which notices cover this location's refused commands; `None` before the first notice.
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError>;
+    /// Returns the time up to which notices cover this location's refused commands; `None` before the first notice. It
+    /// is not after `now`: a notice that covers more was sent under a wrong date.
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
 }

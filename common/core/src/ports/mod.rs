@@ -14,6 +14,7 @@ mod store;
 
 pub use alerts::{
     AlertBook, AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, AlertRecord, Claimed, Lease, RefusedNotice,
+    latest_lease_end,
 };
 pub use clock::{Clock, FixedClock};
 pub use mail::{Mail, MailError, Mailer};

@@ -8,7 +8,7 @@ use crate::domain::{
 };
 use crate::ports::{
     AlertBook, AuditReader, Claimed, CommitOutcome, ItemWithLevels, Lease, LedgerPage, Locations, PAGE_LEVELS_MAX,
-    Page, RefusedNotice, Store, StoreError, cursor,
+    Page, RefusedNotice, Store, StoreError, cursor, latest_lease_end,
 };
 
 /// The number of entries that a late count looks back over, unless a test sets another.
@@ -84,7 +84,8 @@ impl StoredClaim {
         if self.sent_at.is_some() && self.missing.is_empty() {
             return Claimed::Sent;
         }
-        if self.lease.as_ref().is_some_and(|held| held.holder != lease.holder && held.until > lease.from) {
+        let live = |held: &Lease| held.until > lease.from && held.until <= latest_lease_end(lease.until);
+        if self.lease.as_ref().is_some_and(|held| held.holder != lease.holder && live(held)) {
             return Claimed::Held;
         }
         self.lease = Some(lease.clone());
@@ -151,7 +152,11 @@ impl AlertBook for MemoryStore {
     }
 
     async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError> {
-        Ok(self.stock().notices.entry(notice_key(notice)).or_default().take(lease))
+        let mut stock = self.stock();
+        let claim = stock.notices.entry(notice_key(notice)).or_default();
+        // A sent notice that covers what is far ahead is void.
+        claim.sent_at = claim.sent_at.filter(|until| *until <= latest_lease_end(lease.until));
+        Ok(claim.take(lease))
     }
 
     async fn give_up_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<(), StoreError> {
@@ -167,10 +172,10 @@ impl AlertBook for MemoryStore {
         Ok(())
     }
 
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let stock = self.stock();
         let of_location = stock.notices.iter().filter(|((of, _), _)| of == location_id);
-        Ok(of_location.filter_map(|(_, claim)| claim.sent_at).max())
+        Ok(of_location.filter_map(|(_, claim)| claim.sent_at).filter(|until| *until <= now).max())
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::fault::Fault;
 use stockline_core::domain::{Alert, LocationId, Timestamp};
-use stockline_core::ports::{Claimed, Lease, RefusedNotice};
+use stockline_core::ports::{Claimed, Lease, RefusedNotice, latest_lease_end};
 
 /// How many claims are kept before the expired ones are forgotten.
 const CLAIMS_KEPT: usize = 1_000;
@@ -28,13 +28,13 @@ const MISSING: &str = "missing";
 pub(super) struct Claims(HashMap<String, Lease>);
 
 impl Claims {
-    /// Decides whether a claim can be taken: if it is absent, or not mailed to all and nobody else mails it now.
+    /// Decides whether a claim can be taken: if it is absent, or not mailed to all and nobody else mails it now. A
+    /// void lease holds nobody up.
     fn judge(&self, name: &str, stored: Option<Stored>, lease: &Lease) -> Claimed {
+        let live = lease.from.as_millis() + 1..=latest_lease_end(lease.until).as_millis();
         match stored {
             Some(Stored { sent_at: Some(_), missing, .. }) if missing.is_empty() => Claimed::Sent,
-            Some(Stored { lease_until, .. })
-                if lease_until > lease.from.as_millis() && self.is_anothers(name, lease) =>
-            {
+            Some(Stored { lease_until, .. }) if live.contains(&lease_until) && self.is_anothers(name, lease) => {
                 Claimed::Held
             }
             Some(Stored { missing, .. }) if !missing.is_empty() => Claimed::OursFor(missing),
@@ -197,7 +197,9 @@ pub(super) fn claim_notice(
         })
         .optional()?;
     let name = notice_name(notice);
-    let claimed = claims.judge(&name, stored, lease);
+    // The row of a sent notice has the time that it covers as the end of its lease.
+    let covers = |stored: &Stored| stored.lease_until <= latest_lease_end(lease.until).as_millis();
+    let claimed = claims.judge(&name, stored.filter(covers), lease);
     if claimed == Claimed::Ours {
         connection
             .prepare_cached("INSERT OR REPLACE INTO notice (location_id, day, lease_until) VALUES (?1, ?2, ?3)")?
@@ -219,9 +221,13 @@ pub(super) fn mark_notice_sent(connection: &Connection, notice: &RefusedNotice, 
 }
 
 /// Returns the time up to which notices cover the refused commands of a location.
-pub(super) fn notified_until(connection: &Connection, location_id: &LocationId) -> Result<Option<Timestamp>, Fault> {
+pub(super) fn notified_until(
+    connection: &Connection,
+    location_id: &LocationId,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Fault> {
     let until: Option<i64> = connection
-        .prepare_cached("SELECT max(notified_until) FROM notice WHERE location_id = ?1")?
-        .query_row([location_id.as_str()], |row| row.get(0))?;
+        .prepare_cached("SELECT max(notified_until) FROM notice WHERE location_id = ?1 AND notified_until <= ?2")?
+        .query_row((location_id.as_str(), now.as_millis()), |row| row.get(0))?;
     Ok(until.map(Timestamp::from_millis))
 }

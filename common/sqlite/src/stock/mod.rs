@@ -35,6 +35,7 @@ mod fault;
 mod group_commit;
 mod item_list;
 mod item_summaries;
+mod last_time;
 mod ledger;
 mod level_list;
 mod load;
@@ -48,6 +49,8 @@ mod rows;
 #[cfg(test)]
 mod tests;
 mod write;
+
+pub use last_time::last_accepted_at;
 
 use commit::{Prepared, WriterState};
 use fault::Fault;
@@ -441,8 +444,8 @@ impl AlertBook for SqliteStore {
         self.write(move |connection, _| alert_book::mark_notice_sent(connection, &notice, until)).await
     }
 
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let location_id = location_id.clone();
-        self.lanes.points.read(move |view| alert_book::notified_until(view, &location_id)).await
+        self.lanes.points.read(move |view| alert_book::notified_until(view, &location_id, now)).await
     }
 }

@@ -192,7 +192,11 @@ fn a_log_without_its_database_is_not_an_empty_folder() {
 fn why_not_kept(signed_in: &ReceiptKeys, accepted_at: Timestamp, read_in: &Folder) -> Option<String> {
     let (item, id): (ItemId, CommandId) =
         ("cola".parse().unwrap(), "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse().unwrap());
-    let token = signed_in.sign(&item, id, Receipt { accepted_at, fingerprint: Fingerprint::from_bytes([1; 16]) });
+    let token = signed_in.sign(
+        &item,
+        id,
+        Receipt { accepted_at, fingerprint: Fingerprint::from_bytes([1; 16]), without_cost: None },
+    );
     let (_, why) = receipt_keys(read_in).verify_kept(&item, id, &token).map(|(r, why)| (r, why.cloned())).unwrap();
     why.map(|why| why.why.to_string())
 }

@@ -1,6 +1,7 @@
 use crate::{Edit, Mutation};
 
 mod alerter;
+mod clock;
 mod fold;
 mod folder;
 mod ingress;
@@ -24,6 +25,7 @@ pub const ALL: &[&[Mutation]] = &[
     folder::REVOKED_MUTATIONS,
     folder::RECEIPT_MUTATIONS,
     folder::PROGRAM_MUTATIONS,
+    clock::MUTATIONS,
 ];
 
 const fn edit(file: &'static str, from: &'static str, to: &'static str) -> Edit {

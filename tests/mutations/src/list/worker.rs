@@ -123,6 +123,12 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "tests::crashes::two_workers_under_many_faults_keep_every_promise",
     },
     Mutation {
+        name: "a-worker-whose-clock-is-ahead-forgets-alerts",
+        edits: &[edit(STEP, " || self.work.holds_message_of(record) {", " {")],
+        suite: WORKER,
+        killed_by: "tests::rounds::a_worker_whose_clock_is_ahead_forgets_no_alert",
+    },
+    Mutation {
         name: "alerts-of-duplicates-are-not-published-again",
         edits: &[edit(STEP, "                self.alerts.extend(alerts);", "                let _ = alerts;")],
         suite: WORKER,

@@ -1,6 +1,6 @@
 //! The alert history and the alerter's claims.
 
-use stockline_core::domain::{Alert, AlertKind, Quantity};
+use stockline_core::domain::{Alert, AlertKind, CLOCK_SKEW_MAX_MS, Quantity};
 use stockline_core::ports::{Claimed, Lease, RefusedNotice};
 
 use super::{Shop, all_pages, at, id, item_id, place};
@@ -139,7 +139,7 @@ pub async fn the_history_pages_newest_first_by_location_or_all(shop: Shop) {
 pub async fn a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told(shop: Shop) {
     let notice = |day: &str| RefusedNotice { location_id: place("main"), day: day.into() };
     let book = &shop.ports().alerts;
-    assert_eq!(book.notified_until(&place("main")).await.unwrap(), None);
+    assert_eq!(book.notified_until(&place("main"), at(300)).await.unwrap(), None);
     assert_eq!(book.claim_notice(&notice("2026-01-31"), &lease("a", 0, 10)).await.unwrap(), Claimed::Ours);
     assert_eq!(book.claim_notice(&notice("2026-01-31"), &lease("b", 9, 20)).await.unwrap(), Claimed::Held);
     assert_eq!(book.claim_notice(&notice("2026-01-31"), &lease("b", 10, 20)).await.unwrap(), Claimed::Ours);
@@ -147,17 +147,51 @@ pub async fn a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told(sho
     assert_eq!(book.claim_notice(&notice("2026-01-31"), &lease("a", 11, 21)).await.unwrap(), Claimed::Held);
     book.give_up_notice(&notice("2026-01-31"), &lease("b", 10, 20)).await.unwrap();
     assert_eq!(book.claim_notice(&notice("2026-01-31"), &lease("a", 12, 22)).await.unwrap(), Claimed::Ours);
-    assert_eq!(book.notified_until(&place("main")).await.unwrap(), None);
+    assert_eq!(book.notified_until(&place("main"), at(300)).await.unwrap(), None);
     book.mark_notice_sent(&notice("2026-01-31"), at(15)).await.unwrap();
     assert_eq!(book.claim_notice(&notice("2026-01-31"), &lease("a", 99, 120)).await.unwrap(), Claimed::Sent);
     assert_eq!(book.claim_notice(&notice("2026-02-01"), &lease("a", 99, 120)).await.unwrap(), Claimed::Ours);
-    assert_eq!(book.notified_until(&place("main")).await.unwrap(), Some(at(15)), "an unsent one tells nothing");
+    assert_eq!(
+        book.notified_until(&place("main"), at(300)).await.unwrap(),
+        Some(at(15)),
+        "an unsent one tells nothing"
+    );
     book.mark_notice_sent(&notice("2026-02-01"), at(110)).await.unwrap();
-    assert_eq!(book.notified_until(&place("main")).await.unwrap(), Some(at(110)));
-    assert_eq!(book.notified_until(&place("north")).await.unwrap(), None);
+    assert_eq!(book.notified_until(&place("main"), at(300)).await.unwrap(), Some(at(110)));
+    assert_eq!(book.notified_until(&place("north"), at(300)).await.unwrap(), None);
     for day in 1..=40 {
         let unsent = notice(&format!("2026-03-{day:02}"));
         assert_eq!(book.claim_notice(&unsent, &lease("a", 200, 220)).await.unwrap(), Claimed::Ours);
     }
-    assert_eq!(book.notified_until(&place("main")).await.unwrap(), Some(at(110)), "behind many unsent ones");
+    assert_eq!(book.notified_until(&place("main"), at(300)).await.unwrap(), Some(at(110)), "behind many unsent ones");
+}
+
+/// The rows that a clock a year ahead wrote hold nobody up when it is right again.
+pub async fn what_a_clock_ahead_claimed_or_told_is_void(shop: Shop) {
+    let notice = |day: &str| RefusedNotice { location_id: place("main"), day: day.into() };
+    let book = &shop.ports().alerts;
+    let year = 365 * DAY_MS;
+    let skew = CLOCK_SKEW_MAX_MS;
+    let claim = async |alert: &Alert, now: i64| {
+        book.claim(std::slice::from_ref(alert), &lease("a", now, now + 100)).await.remove(0).unwrap()
+    };
+    let [held, sent, near] = [alert(1, "main", 1), alert(2, "main", 1), alert(3, "main", 1)];
+    for (alert, now) in [(&held, year), (&sent, year), (&near, skew)] {
+        assert_eq!(claim(alert, now).await, Claimed::Ours);
+    }
+    book.mark_sent(std::slice::from_ref(&sent), at(year + 1)).await.unwrap();
+    assert_eq!(claim(&held, 0).await, Claimed::Ours, "a claim that ends in a year is void");
+    let other = book.claim(std::slice::from_ref(&held), &lease("b", 50, 150)).await.remove(0).unwrap();
+    assert_eq!(other, Claimed::Held, "and the new one holds");
+    assert_eq!(claim(&sent, 0).await, Claimed::Sent, "a mailed alert stays mailed");
+    let other = book.claim(std::slice::from_ref(&near), &lease("b", 0, 100)).await.remove(0).unwrap();
+    assert_eq!(other, Claimed::Held, "clocks may differ a little");
+
+    book.mark_notice_sent(&notice("2026-01-31"), at(15)).await.unwrap();
+    book.mark_notice_sent(&notice("2026-02-01"), at(DAY_MS)).await.unwrap();
+    assert_eq!(book.notified_until(&place("main"), at(20)).await.unwrap(), Some(at(15)));
+    assert_eq!(book.claim_notice(&notice("2026-02-01"), &lease("a", 20, 120)).await.unwrap(), Claimed::Ours);
+    assert_eq!(book.claim_notice(&notice("2026-01-31"), &lease("a", 20, 120)).await.unwrap(), Claimed::Sent);
+    book.mark_notice_sent(&notice("2026-02-01"), at(18)).await.unwrap();
+    assert_eq!(book.notified_until(&place("main"), at(20)).await.unwrap(), Some(at(18)));
 }

@@ -118,7 +118,7 @@ async fn a_folder_of_version_1_is_migrated_with_its_lists_notices_and_record_key
     assert_eq!(low(&shop).await, ["cola"]);
     shop.run("sell", "tea", r#","location_id":"main","quantity":6"#, at(4)).await;
     assert_eq!(low(&shop).await, ["cola", "tea"]);
-    assert_eq!(shop.store.notified_until(&place("main")).await.unwrap(), Some(at(3)));
+    assert_eq!(shop.store.notified_until(&place("main"), at(3)).await.unwrap(), Some(at(3)));
     let shop = shop.reopened();
     for record in records {
         assert_eq!(shop.record(record.outcome.item_id.as_str(), record.outcome.command_id).await, Some(record));

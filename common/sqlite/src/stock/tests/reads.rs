@@ -224,7 +224,7 @@ async fn no_read_scans_a_table_that_grows_or_sorts_one() {
     shop.run("count", "cola", r#","location_id":"main","counted":3"#, at(5)).await;
     shop.store.load(&[LoadRequest::of(item_id("cola"))]).await.remove(0).unwrap();
     shop.store.location(&place("main")).await.unwrap();
-    shop.store.notified_until(&place("main")).await.unwrap();
+    shop.store.notified_until(&place("main"), at(0)).await.unwrap();
 
     let statements = STATEMENTS.lock().unwrap().clone();
     assert!(statements.len() > 20, "{statements:#?}");
