@@ -174,6 +174,8 @@ pub(crate) fn aws_runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 async fn fill(data: &Path, items: usize, commands: usize) -> Result<()> {
+    // The server creates the folder; a store alone is not one.
+    drop(server::Server::start(data)?);
     let folder = DataFolder::open(data)?;
     let store = SqliteStore::open(&folder.stock_db(), Default::default(), &Default::default())?;
     prefill::fill(&store, items, commands, SystemClock.now()).await

@@ -63,6 +63,8 @@ pub(crate) struct OverloadOptions {
 pub(crate) async fn run(options: &OverloadOptions) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
+    // The server creates the folder; a store alone is not one.
+    drop(Server::start(&data)?);
     {
         let folder = DataFolder::open(&data)?;
         let store = SqliteStore::open(&folder.stock_db(), Default::default(), &Default::default())?;

@@ -17,7 +17,7 @@ use crate::files;
 use crate::folder::Folder;
 use crate::folder::entry;
 use crate::folder::manifest::What;
-use crate::issuer::tokens;
+use crate::issuer::lists;
 
 /// A folder under construction; what is left of it is removed when it is dropped.
 #[derive(Debug)]
@@ -47,11 +47,11 @@ pub(crate) fn restore(args: &RestoreArgs) -> anyhow::Result<u8> {
         DirBuilder::new().mode(0o700).create(&folder).with_context(|| format!("can't create {}", folder.display()))?;
     }
     let now = SystemClock.now();
-    let revoked = args.revoked_of.as_ref().map(|old| tokens::revoked_in(&Folder::at(old))).transpose()?;
+    let revoked = args.revoked_of.as_ref().map(|old| lists::revoked_in(&Folder::at(old))).transpose()?;
     let checked =
         fill(&args.file, &unfinished.0, now).with_context(|| format!("can't restore {}", args.file.display()))?;
     if let Some(revoked) = revoked {
-        tokens::revoke_also(&Folder::at(&unfinished.0), revoked)?;
+        lists::revoke_also(&Folder::at(&unfinished.0), revoked)?;
     }
     for folder in [unfinished.0.join("keys"), unfinished.0.clone()] {
         File::open(&folder)?.sync_all()?;

@@ -8,6 +8,7 @@ use crate::args::{KeysCommand, Role, TokenArgs, TokenCommand};
 use crate::exit::{self, Usage};
 use crate::folder::Folder;
 use crate::issuer::keys::{self, Keys};
+use crate::issuer::lists;
 use crate::issuer::tokens::{self, TokenRequest};
 use crate::table::{Align, Table};
 
@@ -79,7 +80,7 @@ pub(crate) fn keys(command: KeysCommand) -> anyhow::Result<u8> {
     let rotated = if drop_old {
         let rotated = keys.rotate(now, true, |_| false)?;
         // No token is left that the old lists could be about.
-        tokens::mend_lists(&Keys::open(&folder)?)?;
+        lists::mend_lists(&Keys::open(&folder)?)?;
         rotated
     } else {
         keys.rotate(now, false, tokens::key_is_needed(&folder, now)?)?

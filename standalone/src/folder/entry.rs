@@ -16,7 +16,7 @@ use super::Folder;
 use super::manifest::{Break, Manifest, Part, What};
 use super::place::Place;
 use crate::issuer::keys::{self, Keys};
-use crate::issuer::tokens;
+use crate::issuer::{lists, receipt_keys};
 
 /// A folder whose parts are all there and belong together.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ pub(crate) fn settle(folder: &Folder, manifest: &mut Manifest, now: Timestamp) -
 pub(crate) fn break_off(folder: &Folder, manifest: &mut Manifest, what: What, now: Timestamp) -> anyhow::Result<()> {
     let _lock = keys::lock(folder)?;
     let at = Keys::open(folder)?.rotate_receipts(now)?;
-    manifest.breaks.retain(|earlier| !keys::is_forgotten(earlier.at, now));
+    manifest.breaks.retain(|earlier| !receipt_keys::is_forgotten(earlier.at, now));
     manifest.breaks.push(Break { at, what });
     Ok(())
 }
@@ -129,9 +129,9 @@ fn adopt(folder: &Folder, found: &Found, now: Timestamp, step: Step<'_>) -> anyh
         keys.receipt_keys(&[])?;
         keys.republish()?;
         if by_earlier_version {
-            tokens::create_lists(&keys)?;
+            lists::create_lists(&keys)?;
         }
-        tokens::check_lists(&keys)?;
+        lists::check_lists(&keys)?;
     }
     step("lists")?;
     Database::Queue.put_identity(&folder.queue_db(), id)?;
@@ -194,7 +194,7 @@ impl Found {
         }
         let keys = Keys::open(folder)?;
         keys.receipt_keys(&manifest.breaks)?;
-        tokens::check_lists(&keys)
+        lists::check_lists(&keys)
     }
 
     fn require_databases(
@@ -281,7 +281,7 @@ fn identity_without(folder: &Folder, part: Part) -> anyhow::Result<Uuid> {
             Part::Stock => Database::Stock.inspect(&folder.stock_db()).map_err(anyhow::Error::from),
             Part::Keys if !keys::missing(folder)?.is_empty() => Ok(Held::Missing),
             Part::Keys => keys::identity(folder).and_then(|id| {
-                tokens::check_lists(&Keys::open(folder)?)?;
+                lists::check_lists(&Keys::open(folder)?)?;
                 Ok(Held::Ours(Some(id)))
             }),
         };
@@ -315,7 +315,7 @@ fn put_aside(folder: &Folder, part: Part, now: Timestamp) -> anyhow::Result<()> 
             _ => {}
         }
     }
-    Ok(crate::files::sync_folder_of(&folder.manifest())?)
+    crate::files::sync_folder_of(&folder.manifest())
 }
 
 #[cfg(test)]

@@ -11,25 +11,19 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow, bail};
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey};
-use stockline_core::domain::{ReceiptKeys, Timestamp};
+use stockline_core::domain::Timestamp;
 use uuid::Uuid;
 
-use super::tokens;
+use super::{lists, receipt_keys};
 use crate::exit::Unavailable;
 use crate::files::{self, PUBLIC, SECRET};
 use crate::folder::Folder;
-use crate::folder::manifest::Break;
 
-/// How long an old receipt key still verifies: longer than the queue and the dead letter queue keep a command.
-const RECEIPT_KEY_KEPT_MS: i64 = 60 * 24 * 3_600_000;
-/// The most receipt keys. A receipt under a dropped one counts as none.
-const RECEIPT_KEYS_MAX: usize = 64;
 /// How long an old signing key verifies at least: longer than the command line's own tokens live.
 const SIGNING_KEY_KEPT_MS: i64 = 3_600_000;
 
@@ -83,12 +77,12 @@ impl Keys {
         if created {
             create_private(folder, now)?;
         }
-        if files::read_if_exists(&receipt_path(folder))?.is_none() {
-            files::write_atomic(&receipt_path(folder), receipt_line(now)?.as_bytes(), SECRET)?;
+        if files::read_if_exists(&receipt_keys::path(folder))?.is_none() {
+            files::write_atomic(&receipt_keys::path(folder), receipt_keys::line(now)?.as_bytes(), SECRET)?;
         }
         let keys = Self::open(folder)?;
         keys.republish()?;
-        tokens::create_lists(&keys)?;
+        lists::create_lists(&keys)?;
         Ok((keys, created))
     }
 
@@ -125,24 +119,6 @@ impl Keys {
         let header =
             jsonwebtoken::Header { kid: Some(self.kid.clone()), ..jsonwebtoken::Header::new(Algorithm::RS256) };
         jsonwebtoken::encode(&header, claims, &self.signing).context("can't sign the token")
-    }
-
-    /// Reads the keys that sign receipts, the newest first. A key that is older than a break knows of it.
-    pub(crate) fn receipt_keys(&self, breaks: &[Break]) -> anyhow::Result<ReceiptKeys> {
-        let path = receipt_path(&self.folder);
-        let text = files::read_if_exists(&path)?.unwrap_or_default();
-        let key = |line: &str| {
-            let (made, key) = line.split_once(' ')?;
-            Some((made.parse::<i64>().ok()?, STANDARD.decode(key.trim()).ok()?))
-        };
-        let lines: Option<Vec<(i64, Vec<u8>)>> = text.lines().map(key).collect();
-        let (made, keys): (Vec<i64>, Vec<Vec<u8>>) = lines.unwrap_or_default().into_iter().unzip();
-        let keys = ReceiptKeys::new(&keys)
-            .ok_or_else(|| anyhow!("{} is damaged: restore it from a backup", path.display()))?;
-        Ok(breaks.iter().fold(keys, |keys, broken| {
-            let newer = made.iter().take_while(|made| **made >= broken.at.as_millis()).count();
-            keys.not_kept_before(newer, &broken.not_kept())
-        }))
     }
 
     /// Creates a new signing key and a new receipt key. The old keys still verify while something needs them: `needed`
@@ -185,33 +161,6 @@ impl Keys {
         files::write_atomic(&path, &text, PUBLIC)?;
         Ok((held, (before + 1).saturating_sub(held)))
     }
-
-    /// Makes a new receipt key and returns its time of creation, which is later than that of every other key. The caller
-    /// holds the lock.
-    pub(crate) fn rotate_receipts(&self, now: Timestamp) -> anyhow::Result<Timestamp> {
-        let path = receipt_path(&self.folder);
-        let present = files::read_if_exists(&path)?.unwrap_or_default();
-        let made_at = |line: &str| line.split_once(' ').and_then(|(made, _)| made.parse::<i64>().ok());
-        let newest = present
-            .lines()
-            .filter_map(made_at)
-            .max()
-            .map_or(now, |newest| Timestamp::from_millis(newest).plus_millis(1));
-        let made = now.max(newest);
-        let mut text = receipt_line(made)?;
-        // A key was superseded when the key above it was created.
-        let mut superseded_at = made;
-        for line in present.lines().take(RECEIPT_KEYS_MAX - 1) {
-            if is_forgotten(superseded_at, now) {
-                break;
-            }
-            text.push_str(line);
-            text.push('\n');
-            superseded_at = made_at(line).map_or(superseded_at, Timestamp::from_millis);
-        }
-        files::write_atomic(&path, text.as_bytes(), SECRET)?;
-        Ok(made)
-    }
 }
 
 /// Locks the keys and tokens of a folder; waits while another process holds the lock.
@@ -228,15 +177,10 @@ pub(crate) fn lock(folder: &Folder) -> anyhow::Result<KeysLock> {
     Ok(KeysLock { _file: file })
 }
 
-/// Reports whether the receipt keys that were superseded at that time are dropped by a rotation.
-pub(crate) fn is_forgotten(superseded_at: Timestamp, now: Timestamp) -> bool {
-    now.millis_since(superseded_at) > RECEIPT_KEY_KEPT_MS
-}
-
 /// Lists the files that are missing or empty, out of [`FILES`].
 pub(crate) fn missing(folder: &Folder) -> anyhow::Result<Vec<&'static str>> {
     let newest = newest_private(folder)?;
-    let paths = [Some(issuer_path(folder)), newest, Some(receipt_path(folder)), Some(folder.jwks())];
+    let paths = [Some(issuer_path(folder)), newest, Some(receipt_keys::path(folder)), Some(folder.jwks())];
     let is_empty = |path: &Option<PathBuf>| {
         path.as_ref().and_then(|path| std::fs::metadata(path).ok()).is_none_or(|file| file.len() == 0)
     };
@@ -253,16 +197,6 @@ pub(crate) fn identity(folder: &Folder) -> anyhow::Result<Uuid> {
 
 fn issuer_path(folder: &Folder) -> PathBuf {
     folder.keys().join("issuer")
-}
-
-fn receipt_path(folder: &Folder) -> PathBuf {
-    folder.keys().join("receipt.keys")
-}
-
-fn receipt_line(now: Timestamp) -> anyhow::Result<String> {
-    let mut key = [0_u8; ReceiptKeys::MIN_KEY_BYTES];
-    SystemRandom::new().fill(&mut key).map_err(|_| anyhow!("the system provides no random numbers"))?;
-    Ok(format!("{} {}\n", now.as_millis(), STANDARD.encode(key)))
 }
 
 const PRIVATE_PREFIX: &str = "signing-";
@@ -359,7 +293,7 @@ mod tests {
         assert_eq!(missing(&folder).unwrap(), Vec::<&str>::new());
         let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&newest_private(&folder).unwrap().unwrap()), 0o600);
-        assert_eq!(mode(&receipt_path(&folder)), 0o600);
+        assert_eq!(mode(&receipt_keys::path(&folder)), 0o600);
         assert_eq!(mode(&folder.keys()), 0o700);
         assert_eq!(kids(&folder), [first.kid]);
     }
@@ -381,45 +315,6 @@ mod tests {
         assert_eq!(kids(&folder), [fourth.kid, third.kid], "a key that no token needs is dropped");
         let fifth = Keys::open(&folder).unwrap().rotate(at(40_000_000), true, |_| true).unwrap();
         assert_eq!(kids(&folder), [fifth.kid], "after a leak the old keys are dropped at once");
-    }
-
-    #[test]
-    fn receipts_signed_before_a_rotation_still_verify() {
-        let temp = tempfile::tempdir().unwrap();
-        let folder = Folder::at(temp.path());
-        let (keys, _) = Keys::open_or_create(&folder, Uuid::from_u128(7), at(0)).unwrap();
-        let item = "cola".parse().unwrap();
-        let id = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse().unwrap();
-        let receipt = stockline_core::domain::Receipt {
-            accepted_at: at(0),
-            fingerprint: stockline_core::domain::Fingerprint::from_bytes([1; 16]),
-            without_cost: None,
-        };
-        let token = keys.receipt_keys(&[]).unwrap().sign(&item, id, receipt);
-        keys.rotate(at(1), false, |_| false).unwrap();
-        let keys = Keys::open(&folder).unwrap();
-        assert!(keys.receipt_keys(&[]).unwrap().verify(&item, id, &token).is_ok());
-        keys.rotate(at(RECEIPT_KEY_KEPT_MS * 2), false, |_| false).unwrap();
-        let keys = Keys::open(&folder).unwrap();
-        keys.rotate(at(RECEIPT_KEY_KEPT_MS * 4), false, |_| false).unwrap();
-        let keys = Keys::open(&folder).unwrap();
-        assert!(
-            keys.receipt_keys(&[]).unwrap().verify(&item, id, &token).is_err(),
-            "a receipt key is dropped after 60 days"
-        );
-    }
-
-    #[test]
-    fn a_receipt_key_is_newer_than_all_others_and_their_number_is_bounded() {
-        let temp = tempfile::tempdir().unwrap();
-        let folder = Folder::at(temp.path());
-        let (keys, _) = Keys::open_or_create(&folder, Uuid::from_u128(7), at(0)).unwrap();
-        assert_eq!(keys.rotate_receipts(at(0)).unwrap(), at(1));
-        assert_eq!(keys.rotate_receipts(at(-5)).unwrap(), at(2), "also where the clock was set back");
-        for _ in 0..RECEIPT_KEYS_MAX {
-            keys.rotate_receipts(at(3)).unwrap();
-        }
-        assert_eq!(std::fs::read_to_string(receipt_path(&folder)).unwrap().lines().count(), RECEIPT_KEYS_MAX);
     }
 
     #[test]
