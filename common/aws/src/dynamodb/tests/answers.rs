@@ -164,7 +164,7 @@ async fn what_was_left_unprocessed_is_asked_for_again_until_it_comes() {
     request.claims.clear();
     let error = store.get_many(request.locations.iter().map(|l| Key::level(&request.item_id, l)), true).await;
     let error = error.row(&Key::level(&request.item_id, &place("main"))).unwrap_err();
-    assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("unprocessed")), "{error}");
+    assert!(matches!(&error, StoreError::Busy(why) if why.contains("unprocessed")), "{error}");
     assert_eq!(canned.requests().len(), 6, "and not for ever");
 }
 
