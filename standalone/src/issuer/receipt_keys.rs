@@ -100,6 +100,7 @@ mod tests {
         let receipt = stockline_core::domain::Receipt {
             accepted_at: at(0),
             fingerprint: stockline_core::domain::Fingerprint::from_bytes([1; 16]),
+            without_cost: None,
         };
         let token = keys.receipt_keys(&[]).unwrap().sign(&item, id, receipt);
         keys.rotate(at(1), false, |_| false).unwrap();
