@@ -208,7 +208,8 @@ mod tests {
         drop(next);
         let last = last.now_or_never().flatten().unwrap();
         drop(last);
-        assert_eq!((turns.state().free, turns.state().lines.len(), turns.state().round.len()), (1, 0, 0));
+        let state = turns.state();
+        assert_eq!((state.free, state.lines.len(), state.round.len()), (1, 0, 0));
     }
 
     #[tokio::test(start_paused = true)]
