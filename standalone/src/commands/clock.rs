@@ -1,5 +1,7 @@
 //! `clock`: shows the server's time, and confirms a step of the machine's clock.
 
+use stockline_service::output;
+
 use crate::args::ClockArgs;
 use crate::exit::{self, Unavailable};
 use crate::folder::Folder;
@@ -14,9 +16,9 @@ pub(crate) async fn clock(args: &ClockArgs) -> anyhow::Result<u8> {
         return Err(Unavailable(text).into());
     };
     if reply.code == exit::OK {
-        println!("{}", reply.text);
+        output::line(&reply.text)?;
     } else {
-        eprintln!("error: {}", reply.text);
+        output::note(format_args!("error: {}", reply.text));
     }
     Ok(reply.code)
 }
