@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
-use stockline_core::domain::{Alert, LocationId, Timestamp};
+use stockline_core::domain::{Alert, LocationId, Timestamp, seal};
 use stockline_core::ports::{Claimed, RefusedNotice};
 
 /// A stored claim: the end of its lease, and when the mail was sent.
@@ -81,7 +81,8 @@ fn put(
     lease_until: Timestamp,
     sent_at: Option<Timestamp>,
 ) -> Result<(), Fault> {
-    let body = serde_json::to_string(alert).map_err(|error| Fault::Unreadable(format!("an alert: {error}")))?;
+    let body =
+        serde_json::to_string(alert).map(seal).map_err(|error| Fault::Unreadable(format!("an alert: {error}")))?;
     connection
         .prepare_cached(
             "INSERT INTO alert (alert_id, raised_at, location_id, lease_until, sent_at, body) \

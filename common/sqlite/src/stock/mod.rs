@@ -19,21 +19,25 @@ use super::schema::{self, OpenOptions, Schema, SchemaError};
 use super::writer::Writer;
 use stockline_core::domain::{
     Alert, CommandKey, Commit, DeadLetter, ItemId, LoadRequest, Loaded, LocationId, LocationSettings, Quantity, Record,
-    Status, Timestamp,
+    Status, Timestamp, seal,
 };
 use stockline_core::ports::{
     AlertBook, AlertRecord, AuditReader, Claimed, CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, LedgerPage,
     LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, Page, Queries, RefusedNotice,
-    Store, StoreError,
+    Store, StoreError, StoreFault,
 };
 
 mod alert_book;
 mod audit;
+mod check;
 mod commit;
 mod fault;
 mod group_commit;
+mod index_repair;
 mod item_summaries;
+mod key_chain;
 mod ledger;
+mod level_repair;
 mod load;
 mod movements;
 mod names;
@@ -41,6 +45,7 @@ mod queries;
 mod readers;
 mod record_index;
 mod rows;
+mod sealed;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -55,7 +60,7 @@ use record_index::RecordIndex;
 const SCHEMA: Schema = Schema {
     name: "stock",
     application_id: 0x5354_4f4b,
-    migrations: &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql")],
+    migrations: &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql"), include_str!("schema_v4.sql")],
 };
 
 /// The settings of the store.
@@ -100,6 +105,20 @@ impl SqliteStore {
         Self::on(path, schema::open(path, SCHEMA, open)?, options, open)
     }
 
+    /// Makes anew what is made of other rows: levels from the outcomes, the index of records,
+    /// and the lists. Returns what was done.
+    pub async fn repair(&self) -> Result<Vec<String>, StoreError> {
+        self.write(|connection, state| {
+            let mut done = level_repair::repair(connection, &mut state.locations)?;
+            done.extend(check::repair(connection)?);
+            state.keys.rebuild(connection, "a repair was asked for")?;
+            state.items.forget();
+            done.push("the index of records is made anew".to_owned());
+            Ok(done)
+        })
+        .await
+    }
+
     /// Opens a store with this connection for its writer.
     fn on(path: &Path, connection: Connection, options: StoreOptions, open: &OpenOptions) -> Result<Self, SchemaError> {
         let failed = |source| SchemaError::Sqlite { path: path.to_owned(), source };
@@ -108,7 +127,9 @@ impl SqliteStore {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         let keys = RecordIndex::open(&connection, record_index::PENDING_KEYS_MAX).map_err(|fault| match fault {
             Fault::Sql(source) => failed(source),
-            Fault::Unreadable(_) | Fault::Newer(_) => SchemaError::NotADatabase { path: path.to_owned() },
+            Fault::Unreadable(_) | Fault::Newer(_) | Fault::Index(_) => {
+                SchemaError::NotADatabase { path: path.to_owned() }
+            }
         })?;
         let pending = keys.pending();
         let mut connections = Vec::new();
@@ -130,6 +151,12 @@ impl SqliteStore {
         read: impl FnOnce(&mut View<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.readers.read(read).await
+    }
+
+    /// Makes the index of records anew, if a read has found it damaged. Returns whether the read may be repeated.
+    async fn heal_index(&self) -> bool {
+        self.readers.take_index_damage()
+            && self.write(|connection, state| state.keys.rebuild(connection, "a read found it")).await.is_ok()
     }
 
     async fn write<T: Send + 'static>(
@@ -159,7 +186,16 @@ fn writer_gone() -> StoreError {
 impl Store for SqliteStore {
     async fn load(&self, requests: &[LoadRequest]) -> Vec<Result<Loaded, StoreError>> {
         let (count, requests, max) = (requests.len(), requests.to_vec(), self.options.late_count_entries_max);
-        match self.read(move |view| load::load(view, &requests, max)).await {
+        let requests: Arc<[LoadRequest]> = requests.into();
+        let read = || {
+            let requests = Arc::clone(&requests);
+            self.read(move |view| load::load(view, &requests, max))
+        };
+        let answers = match read().await {
+            Err(_) if self.heal_index().await => read().await,
+            answers => answers,
+        };
+        match answers {
             Ok(answers) => answers,
             Err(error) => vec![Err(error); count],
         }
@@ -208,7 +244,7 @@ impl Locations for SqliteStore {
     }
 
     async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
-        let text = serde_json::to_string(settings).map_err(|error| {
+        let text = serde_json::to_string(settings).map(seal).map_err(|error| {
             StoreError::Unreadable(format!("the settings of a location can't be written as JSON: {error}"))
         })?;
         let location_id = settings.location_id.clone();
@@ -226,8 +262,14 @@ impl Locations for SqliteStore {
 #[async_trait]
 impl Queries for SqliteStore {
     async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
-        let commands = commands.to_vec();
-        self.read(move |view| view.records_first(commands.into_iter().map(|c| (c.item_id, c.command_id)))).await
+        let read = || {
+            let commands = commands.to_vec();
+            self.read(move |view| view.records_first(commands.into_iter().map(|c| (c.item_id, c.command_id))))
+        };
+        match read().await {
+            Err(_) if self.heal_index().await => read().await,
+            records => records,
+        }
     }
 
     async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
@@ -323,6 +365,10 @@ impl AuditReader for SqliteStore {
     async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
         let cursor = cursor.map(str::to_owned);
         self.read(move |view| queries::audit_records(view, cursor.as_deref(), limit)).await
+    }
+
+    async fn audit_rows(&self) -> Result<Vec<StoreFault>, StoreError> {
+        self.read(|view| view.check()).await
     }
 }
 

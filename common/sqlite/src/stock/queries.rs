@@ -1,7 +1,11 @@
 //! The lists of the read side. Each page is one statement in one transaction.
 
+use std::sync::Arc;
+
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
+use serde::Serialize;
+use uuid::Uuid;
 
 use super::fault::Fault;
 use super::ledger::{self, Place};
@@ -9,8 +13,10 @@ use super::load;
 use super::names::LocationNames;
 use super::readers::{View, parts};
 use super::rows::{self, level_columns};
+use super::sealed;
 use stockline_core::domain::{
-    Claim, ItemId, LocationId, LocationSettings, MAIN_LOCATION, Quantity, Record, StockState, Timestamp,
+    Claim, CommandId, DeadLetter, Item, ItemId, LocationId, LocationSettings, MAIN_LOCATION, Quantity, Record, Status,
+    StockState, Timestamp,
 };
 use stockline_core::ports::cursor;
 use stockline_core::ports::{AlertRecord, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Page};
@@ -60,7 +66,7 @@ pub(super) fn item(view: &mut View<'_>, item_id: &ItemId) -> Result<Option<ItemW
     let Some((item_no, item)) = load::registered(connection, item_id)? else {
         return Ok(None);
     };
-    Ok(Some(ItemWithLevels { item, levels: load::levels(connection, names, item_no)? }))
+    Ok(Some(ItemWithLevels { item, levels: load::levels(connection, names, item_id, item_no)? }))
 }
 
 const ITEMS: &str = "items";
@@ -73,7 +79,7 @@ pub(super) fn items(
     most: PageOf,
 ) -> Result<Page<ItemWithLevels>, Fault> {
     let (limit, (connection, names)) = (cursor::clamp(most.entries), parts(view));
-    let mut query = Query::new("SELECT item_no, body FROM item");
+    let mut query = Query::new("SELECT item_no, body, name_key, item_id FROM item");
     query.and("name_key IS NOT NULL AND archived = ?", [Value::Integer(filter.archived.into())]);
     if let Some(barcode) = &filter.barcode {
         match load::holder(connection, &Claim::Barcode(barcode.clone()))? {
@@ -95,9 +101,43 @@ pub(super) fn items(
         query.and("(name_key, item_id) > (?, ?)", [text(&name_key), text(&item_id)]);
     }
     query.order("name_key, item_id", limit);
-    let (views, limit) = item_views(connection, names, &query, PageOf { entries: limit, ..most })?;
-    Ok(cursor::page(ITEMS, views, limit, |view| (view.item.catalogue.name.to_lowercase(), view.item.item_id.clone())))
+    let (mut views, limit) = item_views(connection, names, &query, PageOf { entries: limit, ..most })?;
+    if let Some(barcode) = &filter.barcode {
+        let has = |view: &ItemWithLevels| view.item.catalogue.barcodes.contains(barcode);
+        views.iter_mut().for_each(|view| view.entry = view.entry.take().filter(has));
+    }
+    Ok(page(ITEMS, views, limit))
 }
+
+/// A row of a list with its key. A row that can't be read has no entry: the list shows the others.
+struct Listed<K, T> {
+    key: K,
+    entry: Option<T>,
+}
+
+impl<K, T> Listed<K, T> {
+    fn new(key: K, entry: Result<T, Fault>) -> Result<Self, Fault> {
+        match entry {
+            Ok(entry) => Ok(Self { key, entry: Some(entry) }),
+            Err(Fault::Unreadable(what)) => {
+                tracing::error!(what, "a row can't be read: lists leave it out; run `stockline audit`");
+                Ok(Self { key, entry: None })
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+}
+
+/// Makes a page of the rows that can be read. Its cursor counts all of them.
+fn page<K: Serialize + Clone, T>(list: &str, listed: Vec<Listed<K, T>>, limit: usize) -> Page<T> {
+    let page = cursor::page(list, listed, limit, |listed| listed.key.clone());
+    Page {
+        entries: page.entries.into_iter().filter_map(|listed| listed.entry).collect(),
+        next_cursor: page.next_cursor,
+    }
+}
+
+type ListedItem = Listed<(String, String), ItemWithLevels>;
 
 /// The bounds of a page of items.
 #[derive(Debug, Clone, Copy)]
@@ -113,22 +153,28 @@ fn item_views(
     names: &mut LocationNames,
     query: &Query,
     most: PageOf,
-) -> Result<(Vec<ItemWithLevels>, usize), Fault> {
+) -> Result<(Vec<ListedItem>, usize), Fault> {
     let mut statement = connection.prepare_cached(&query.sql)?;
     let mut rows = statement.query(params_from_iter(&query.values))?;
     let mut views = Vec::new();
     let mut level_count = 0;
     while let Some(row) = rows.next()? {
-        let item = rows::item(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
-        let levels = load::levels(connection, names, row.get(0)?)?;
-        level_count += levels.len();
-        views.push(ItemWithLevels { item, levels });
+        let key = (row.get(2)?, row.get(3)?);
+        let view = Listed::new(key, item_view(connection, names, row))?;
+        level_count += view.entry.as_ref().map_or(0, |view| view.levels.len());
+        views.push(view);
         if level_count > most.levels && views.len() > 1 {
             let before = views.len() - 1;
             return Ok((views, before));
         }
     }
     Ok((views, most.entries))
+}
+
+fn item_view(connection: &Connection, names: &mut LocationNames, row: &Row<'_>) -> Result<ItemWithLevels, Fault> {
+    let item = rows::item(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?;
+    let levels = load::levels(connection, names, &item.item_id, row.get(0)?)?;
+    Ok(ItemWithLevels { item, levels })
 }
 
 const AUDIT_ITEMS: &str = "audit_items";
@@ -140,14 +186,14 @@ pub(super) fn audit_items(
     most: PageOf,
 ) -> Result<Page<ItemWithLevels>, Fault> {
     let (limit, (connection, names)) = (cursor::clamp(most.entries), parts(view));
-    let mut query = Query::new("SELECT item_no, body FROM item");
+    let mut query = Query::new("SELECT item_no, body, ifnull(name_key, ''), item_id FROM item");
     query.and("body IS NOT NULL", []);
-    if let Some(item_id) = cursor::decode::<String>(AUDIT_ITEMS, cursor) {
+    if let Some((_, item_id)) = cursor::decode::<(String, String)>(AUDIT_ITEMS, cursor) {
         query.and("item_id > ?", [text(&item_id)]);
     }
     query.order("item_id", limit);
     let (views, limit) = item_views(connection, names, &query, PageOf { entries: limit, ..most })?;
-    Ok(cursor::page(AUDIT_ITEMS, views, limit, |view| view.item.item_id.clone()))
+    Ok(page(AUDIT_ITEMS, views, limit))
 }
 
 /// A balance: where, how much, after which entry.
@@ -160,10 +206,10 @@ pub(super) fn stock_as_of(view: &mut View<'_>, item_id: &ItemId, at: Timestamp) 
         return Ok(None);
     };
     let mut balances = Vec::new();
-    for level in load::levels(connection, names, item_no)? {
-        if let Some(location_no) = names.no(connection, &level.location_id)?
-            && let Some((on_hand, seq)) = ledger::as_of(connection, Place { item_no, location_no }, &level, at)?
-        {
+    for level in load::levels(connection, names, item_id, item_no)? {
+        let Some(location_no) = names.no(connection, &level.location_id)? else { continue };
+        let place = Place { item_no, location_no, item_id: item_id.clone(), location_id: level.location_id.clone() };
+        if let Some((on_hand, seq)) = ledger::as_of(connection, place, &level, at)? {
             balances.push((level.location_id, on_hand, seq));
         }
     }
@@ -182,7 +228,7 @@ pub(super) fn levels(
     let (limit, (connection, names)) = (cursor::clamp(limit), parts(view));
     let not_normal = filter.state.is_some_and(|state| state != StockState::Normal);
     let mut query = Query::new(&format!(
-        "SELECT body, item.item_no, {} FROM item {} CROSS JOIN level USING (item_no{}) CROSS JOIN location \
+        "SELECT body, item.item_no, item_id, location_id, {} FROM item {} CROSS JOIN level USING (item_no{}) CROSS JOIN location \
          USING (location_no)",
         level_columns!(),
         if not_normal { "CROSS JOIN low_levels USING (item_no)" } else { "" },
@@ -215,17 +261,31 @@ pub(super) fn levels(
     query.order("item_id, location_id", limit);
     let mut statement = connection.prepare_cached(&query.sql)?;
     let mut rows = statement.query(params_from_iter(&query.values))?;
-    let (mut views, mut last) = (Vec::<LevelWithItem>::new(), None);
+    let (mut views, mut last) = (Vec::new(), None);
     while let Some(row) = rows.next()? {
-        let item_no: i64 = row.get(1)?;
-        let item = match (views.last(), last) {
-            (Some(before), Some(same)) if same == item_no => before.item.clone(),
-            _ => std::sync::Arc::new(rows::item(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?),
-        };
-        last = Some(item_no);
-        views.push(LevelWithItem { item, level: rows::level(connection, names, row, 2)? });
+        let key: (String, String) = (row.get(2)?, row.get(3)?);
+        views.push(Listed::new(key, level_view(connection, names, row, &mut last))?);
     }
-    Ok(cursor::page(LEVELS, views, limit, |view| (view.item.item_id.clone(), view.level.location_id.clone())))
+    Ok(page(LEVELS, views, limit))
+}
+
+/// The number of an item with its record, which several rows share.
+type LastItem = Option<(i64, Arc<Item>)>;
+
+fn level_view(
+    connection: &Connection,
+    names: &mut LocationNames,
+    row: &Row<'_>,
+    last: &mut LastItem,
+) -> Result<LevelWithItem, Fault> {
+    let item_no: i64 = row.get(1)?;
+    let item = match last {
+        Some((same, item)) if *same == item_no => item.clone(),
+        _ => Arc::new(rows::item(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?),
+    };
+    *last = Some((item_no, item.clone()));
+    let level = rows::level(connection, names, &item.item_id, row, 4)?;
+    Ok(LevelWithItem { item, level })
 }
 
 const COMMANDS: &str = "commands";
@@ -238,7 +298,9 @@ pub(super) fn commands(
     limit: usize,
 ) -> Result<Page<Record>, Fault> {
     let limit = cursor::clamp(limit);
-    let mut query = Query::new("SELECT settled_at, record_no, body FROM refused CROSS JOIN record USING (record_no)");
+    let mut query = Query::new(
+        "SELECT settled_at, record_no, body, command_id, item_no FROM refused CROSS JOIN record USING (record_no)",
+    );
     query.and("status = ?", [text(filter.status.as_str())]);
     if let Some(code) = filter.code {
         query.and("code = ?", [text(code.as_str())]);
@@ -258,12 +320,29 @@ pub(super) fn commands(
     query.order("settled_at DESC, record_no DESC", limit);
     let mut statement = view.prepare_cached(&query.sql)?;
     let mut rows = statement.query(params_from_iter(&query.values))?;
-    let mut found: Vec<((i64, i64), Record)> = Vec::new();
+    let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(((row.get(0)?, row.get(1)?), rows::record(row, 2)?));
+        let key: (i64, i64) = (row.get(0)?, row.get(1)?);
+        let record = rows::record(row, 2).or_else(|fault| unreadable_record(view, row, filter.status, fault));
+        found.push(Listed::new(key, record)?);
     }
-    let page = cursor::page(COMMANDS, found, limit, |(key, _)| *key);
-    Ok(Page { entries: page.entries.into_iter().map(|(_, record)| record).collect(), next_cursor: page.next_cursor })
+    Ok(page(COMMANDS, found, limit))
+}
+
+/// Shows a refused command whose record can't be read, as far as the row around it says which it is.
+fn unreadable_record(connection: &Connection, row: &Row<'_>, status: Status, fault: Fault) -> Result<Record, Fault> {
+    let Fault::Unreadable(what) = fault else { return Err(fault) };
+    let command_id = row.get_ref(3)?.as_blob().ok().and_then(|id| Uuid::from_slice(id).ok());
+    let mut names = connection.prepare_cached("SELECT item_id FROM item WHERE item_no = ?1")?;
+    let item_id: Option<String> = names.query_row([row.get::<_, i64>(4)?], |row| row.get(0)).optional()?;
+    let (Some(command_id), Some(Ok(item_id))) = (command_id, item_id.map(|id| id.parse::<ItemId>())) else {
+        return Err(Fault::Unreadable(what));
+    };
+    let letter = DeadLetter::of(format!("this record can't be read: {what}"), String::new());
+    let settled_at = Timestamp::from_millis(row.get(0)?);
+    let mut record = Record::dead_letter(None, letter, (item_id, CommandId(command_id)), settled_at);
+    record.outcome.status = status;
+    Ok(record)
 }
 
 const AUDIT_RECORDS: &str = "audit_records";
@@ -277,10 +356,9 @@ pub(super) fn audit_records(view: &View<'_>, cursor: Option<&str>, limit: usize)
     let mut rows = statement.query((after, limit + 1))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push((row.get::<_, i64>(0)?, rows::record(row, 1)?));
+        found.push(Listed::new(row.get::<_, i64>(0)?, rows::record(row, 1))?);
     }
-    let page = cursor::page(AUDIT_RECORDS, found, limit, |(record_no, _)| *record_no);
-    Ok(Page { entries: page.entries.into_iter().map(|(_, record)| record).collect(), next_cursor: page.next_cursor })
+    Ok(page(AUDIT_RECORDS, found, limit))
 }
 
 const ALERTS: &str = "alerts";
@@ -293,7 +371,7 @@ pub(super) fn alerts(
     limit: usize,
 ) -> Result<Page<AlertRecord>, Fault> {
     let limit = cursor::clamp(limit);
-    let mut query = Query::new("SELECT alert_id, sent_at, body FROM alert");
+    let mut query = Query::new("SELECT alert_id, sent_at, body, raised_at FROM alert");
     if let Some(location_id) = location_id {
         query.and("location_id = ?", [text(location_id.as_str())]);
     }
@@ -305,12 +383,16 @@ pub(super) fn alerts(
     let mut rows = statement.query(params_from_iter(&query.values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let body = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
-        let alert = serde_json::from_str(body).map_err(|error| Fault::Unreadable(format!("an alert: {error}")))?;
-        let sent_at = row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis);
-        found.push(AlertRecord { alert_id: row.get(0)?, alert, sent_at });
+        let key: (i64, String) = (row.get(3)?, row.get(0)?);
+        found.push(Listed::new(key, alert(row))?);
     }
-    Ok(cursor::page(ALERTS, found, limit, |record| (record.alert.raised_at.as_millis(), record.alert_id.clone())))
+    Ok(page(ALERTS, found, limit))
+}
+
+fn alert(row: &Row<'_>) -> Result<AlertRecord, Fault> {
+    let alert = sealed::read_json("an alert", row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?;
+    let sent_at = row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis);
+    Ok(AlertRecord { alert_id: row.get(0)?, alert, sent_at })
 }
 
 /// All locations, by id; `main` is one of them.
@@ -319,7 +401,8 @@ pub(super) fn locations(view: &View<'_>) -> Result<Vec<LocationSettings>, Fault>
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(rows::read_settings(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+        let settings = rows::read_settings(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?);
+        found.extend(Listed::new((), settings)?.entry);
     }
     if found.iter().all(|settings: &LocationSettings| settings.location_id.as_str() != MAIN_LOCATION) {
         found.push(LocationSettings::main());

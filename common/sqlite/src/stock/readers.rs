@@ -1,15 +1,18 @@
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction};
 use tokio::sync::Semaphore;
 
+use super::check;
 use super::fault::Fault;
+use super::key_chain;
 use super::names::LocationNames;
-use super::record_index::{PendingKeys, find_in_table, id_key};
+use super::record_index::{PendingKeys, id_key};
 use super::rows;
 use stockline_core::domain::{CommandId, ItemId, Record};
-use stockline_core::ports::StoreError;
+use stockline_core::ports::{StoreError, StoreFault};
 
 /// Read-only connections. Each serves one call at a time, in one transaction.
 #[derive(Debug)]
@@ -17,6 +20,7 @@ pub(super) struct Readers {
     idle: Mutex<Vec<Reader>>,
     permits: Arc<Semaphore>,
     pending: Arc<PendingKeys>,
+    index_damaged: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -57,7 +61,17 @@ impl Readers {
     pub(super) fn new(connections: Vec<Connection>, pending: Arc<PendingKeys>) -> Self {
         let permits = Arc::new(Semaphore::new(connections.len()));
         let reader = |connection| Reader { connection, names: LocationNames::default() };
-        Self { idle: Mutex::new(connections.into_iter().map(reader).collect()), permits, pending }
+        Self {
+            idle: Mutex::new(connections.into_iter().map(reader).collect()),
+            permits,
+            pending,
+            index_damaged: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns whether a read has met a damaged index of records since the last call.
+    pub(super) fn take_index_damage(&self) -> bool {
+        self.index_damaged.swap(false, Ordering::Relaxed)
     }
 
     /// Runs a read in one transaction, on a thread that may block.
@@ -84,11 +98,22 @@ impl Readers {
         };
         // The first statement takes the snapshot, not this line.
         let connection = connection.unchecked_transaction()?;
-        read(&mut View { connection, names, pending: &self.pending })
+        let answer = read(&mut View { connection, names, pending: &self.pending });
+        if matches!(answer, Err(Fault::Index(_))) {
+            self.index_damaged.store(true, Ordering::Relaxed);
+        }
+        answer
     }
 }
 
 impl View<'_> {
+    /// Checks all rows of the store. Call it before any other read of this view.
+    pub(super) fn check(&mut self) -> Result<Vec<StoreFault>, Fault> {
+        let pending = self.pending.all();
+        let (connection, names) = parts(self);
+        check::all(connection, names, pending)
+    }
+
     /// Reads records by item and id, in input order. Call it before any other read of this view, because the pending
     /// keys must be read before the snapshot is taken (see [`PendingKeys`]).
     pub(super) fn records_first(
@@ -104,7 +129,7 @@ impl View<'_> {
             .collect();
         let mut records = Vec::with_capacity(wanted.len());
         for (item_id, command_id, key, candidates) in &mut wanted {
-            find_in_table(&self.connection, *key, candidates)?;
+            key_chain::find(&self.connection, *key, candidates)?;
             let found = rows::find_record(&self.connection, candidates, item_id, *command_id)?;
             records.push(found.map(|(_, record)| record));
         }

@@ -14,6 +14,12 @@ const TO_VERSION_1: &str = "
     INSERT INTO key_log_0 SELECT log_no, keys, position_key, position_record_no FROM key_log WHERE log_no <= 3;
     INSERT INTO key_log_1 SELECT log_no, keys, position_key, position_record_no FROM key_log WHERE log_no > 3;
     DROP TABLE key_log;
+    CREATE TABLE record_key (
+        id_key INTEGER NOT NULL, record_no INTEGER NOT NULL, PRIMARY KEY (id_key, record_no)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO record_key SELECT id_key, record_no FROM key_chain WHERE record_no > 0;
+    DROP TABLE key_chain;
+    ALTER TABLE item DROP COLUMN levels;
     PRAGMA user_version = 1;
 ";
 
