@@ -29,8 +29,8 @@ const CLOSE_ITEMS_MAX: usize = 10_000;
 /// A contradiction in the store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
-    /// The item.
-    pub item_id: ItemId,
+    /// The item, if it is known.
+    pub item_id: Option<ItemId>,
     /// The location, if the fault is about one level.
     pub location_id: Option<LocationId>,
     /// What was found, and what was expected.
@@ -68,9 +68,28 @@ impl AuditReport {
     }
 
     fn fault(&mut self, item_id: &ItemId, location_id: Option<&LocationId>, what: String) {
+        self.add(Fault { item_id: Some(item_id.clone()), location_id: location_id.cloned(), what });
+    }
+
+    fn add(&mut self, fault: Fault) {
         self.fault_count += 1;
         if self.faults.len() < FAULTS_LISTED_MAX {
-            self.faults.push(Fault { item_id: item_id.clone(), location_id: location_id.cloned(), what });
+            self.faults.push(fault);
+        }
+    }
+}
+
+impl AuditReport {
+    /// Reports a list that can't be read to its end. Rows that can't be read don't end a list; this is its own index.
+    fn unless_unreadable<T>(&mut self, list: &str, read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+        match read {
+            Ok(page) => Ok(Some(page)),
+            Err(StoreError::Unreadable(what)) => {
+                let what = format!("{list} can't be listed to the end: {what}");
+                self.add(Fault { item_id: None, location_id: None, what });
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 }
@@ -117,7 +136,7 @@ struct Audit<'a> {
 /// meanwhile.
 ///
 /// # Errors
-/// Fails if the store can't be read. A single unreadable level is a fault, not an error.
+/// Fails if the store does not answer. Whatever can't be read is a fault, not an error, and the audit reads on.
 pub async fn audit(
     reader: &dyn AuditReader,
     queries: &dyn Queries,
@@ -128,6 +147,9 @@ pub async fn audit(
     audit.levels_against_ledgers().await?;
     audit.outcomes_against_ledgers().await?;
     audit.examine_suspects().await?;
+    for fault in reader.audit_rows().await? {
+        audit.report.add(Fault { item_id: fault.item_id, location_id: None, what: fault.what });
+    }
     Ok(audit.report)
 }
 
@@ -135,7 +157,8 @@ impl Audit<'_> {
     async fn levels_against_ledgers(&mut self) -> Result<(), StoreError> {
         let mut cursor: Option<String> = None;
         loop {
-            let page = self.reader.audit_items(cursor.as_deref(), PAGE).await?;
+            let read = self.reader.audit_items(cursor.as_deref(), PAGE).await;
+            let Some(page) = self.report.unless_unreadable("the items", read)? else { return Ok(()) };
             for view in page.entries {
                 self.report.read.items += 1;
                 let mut seen = Vec::with_capacity(view.levels.len());
@@ -169,7 +192,8 @@ impl Audit<'_> {
     async fn outcomes_against_ledgers(&mut self) -> Result<(), StoreError> {
         let mut cursor: Option<String> = None;
         loop {
-            let page = self.reader.audit_records(cursor.as_deref(), PAGE).await?;
+            let read = self.reader.audit_records(cursor.as_deref(), PAGE).await;
+            let Some(page) = self.report.unless_unreadable("the outcomes", read)? else { break };
             self.report.read.records += page.entries.len() as u64;
             for record in &page.entries {
                 self.outcome(record);
