@@ -11,6 +11,7 @@ use crate::view::{CommandPage, OutcomeView};
 ///
 /// No refused sale is lost: a Manager can resubmit the commands of this list. The list may lag a little. If a token is bound
 /// to several locations, a page may be shorter than `limit`; continue while there is a `next_cursor`.
+/// A command whose record is damaged is listed with the reason in `dead_letter`, and hides none of the others.
 #[utoipa::path(
     get,
     path = "/v1/commands",

@@ -44,6 +44,7 @@ pub(super) const QUEUE: Schema = Schema {
         ALTER TABLE alert_2 RENAME TO alert;
     ",
     ],
+    transient: &[],
 };
 
 /// An open `queue.db`: a writing connection on a thread of its own, a connection that reads bodies, and the waiting

@@ -61,6 +61,7 @@ const SCHEMA: Schema = Schema {
     name: "stock",
     application_id: 0x5354_4f4b,
     migrations: &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql"), include_str!("schema_v4.sql")],
+    transient: &["record_key"],
 };
 
 /// The settings of the store.

@@ -137,6 +137,12 @@ fn page<K: Serialize + Clone, T>(list: &str, listed: Vec<Listed<K, T>>, limit: u
     }
 }
 
+/// Reads a text of a key. Its bytes may have changed: then the row is left out, and the list goes on behind it.
+fn shown(row: &Row<'_>, at: usize) -> Result<String, Fault> {
+    let bytes = row.get_ref(at)?.as_bytes().map_err(rusqlite::Error::from)?;
+    Ok(String::from_utf8_lossy(bytes).into_owned())
+}
+
 type ListedItem = Listed<(String, String), ItemWithLevels>;
 
 /// The bounds of a page of items.
@@ -159,7 +165,7 @@ fn item_views(
     let mut views = Vec::new();
     let mut level_count = 0;
     while let Some(row) = rows.next()? {
-        let key = (row.get(2)?, row.get(3)?);
+        let key = (shown(row, 2)?, shown(row, 3)?);
         let view = Listed::new(key, item_view(connection, names, row))?;
         level_count += view.entry.as_ref().map_or(0, |view| view.levels.len());
         views.push(view);
@@ -263,7 +269,7 @@ pub(super) fn levels(
     let mut rows = statement.query(params_from_iter(&query.values))?;
     let (mut views, mut last) = (Vec::new(), None);
     while let Some(row) = rows.next()? {
-        let key: (String, String) = (row.get(2)?, row.get(3)?);
+        let key = (shown(row, 2)?, shown(row, 3)?);
         views.push(Listed::new(key, level_view(connection, names, row, &mut last))?);
     }
     Ok(page(LEVELS, views, limit))
@@ -383,7 +389,7 @@ pub(super) fn alerts(
     let mut rows = statement.query(params_from_iter(&query.values))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let key: (i64, String) = (row.get(3)?, row.get(0)?);
+        let key: (i64, String) = (row.get(3)?, shown(row, 0)?);
         found.push(Listed::new(key, alert(row))?);
     }
     Ok(page(ALERTS, found, limit))
