@@ -17,9 +17,10 @@ pub(crate) struct Answers<T> {
 /// Orders errors by how much they demand of the worker.
 const fn severity(error: &StoreError) -> u8 {
     match error {
-        StoreError::Unreadable(_) | StoreError::Busy(_) => 0,
-        StoreError::Unavailable(_) => 1,
-        StoreError::Newer(_) => 2,
+        StoreError::Unreadable(_) | StoreError::Cursor => 0,
+        StoreError::Busy(_) => 1,
+        StoreError::Unavailable(_) => 2,
+        StoreError::Newer(_) => 3,
     }
 }
 
@@ -41,7 +42,7 @@ impl<T> Answers<T> {
         match error {
             StoreError::Unavailable(_) => step.unanswered(),
             StoreError::Unreadable(_) => step.set_aside(),
-            StoreError::Busy(_) | StoreError::Newer(_) => step.failed(),
+            StoreError::Busy(_) | StoreError::Newer(_) | StoreError::Cursor => step.failed(),
         }
         self.failures += 1;
         if matches!(error, StoreError::Unreadable(_)) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stockline_alerter::run;
 use stockline_core::domain::{Alert, Timestamp};
-use stockline_core::ports::{AlertDelivery, AlertHandle, AlertReceiver, Clock, QueueError};
+use stockline_core::ports::{AlertDelivery, AlertHandle, AlertReceiver, Clock, Lease, QueueError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -16,9 +16,9 @@ use crate::world::{LEASE, adapters, alert, body, config, refused};
 
 /// A clock that follows tokio's, which the tests pause and which then advances by itself.
 #[derive(Debug)]
-struct TokioClock {
-    began: Instant,
-    at: Timestamp,
+pub(crate) struct TokioClock {
+    pub(crate) began: Instant,
+    pub(crate) at: Timestamp,
 }
 
 impl Clock for TokioClock {
@@ -35,7 +35,7 @@ struct Message {
 
 /// A queue in memory. Received messages stay invisible for ten minutes.
 #[derive(Debug)]
-struct MemoryQueue {
+pub(crate) struct MemoryQueue {
     messages: Mutex<Vec<Message>>,
     receives: watch::Sender<usize>,
     left: watch::Sender<usize>,
@@ -43,12 +43,12 @@ struct MemoryQueue {
 }
 
 /// Fails the test, instead of hanging it, after a day of the paused clock.
-async fn within_a_day<T>(awaited: impl Future<Output = T>) -> T {
+pub(crate) async fn within_a_day<T>(awaited: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(86_400), awaited).await.expect("it has not happened within a day")
 }
 
 impl MemoryQueue {
-    fn with(bodies: Vec<String>) -> Arc<Self> {
+    pub(crate) fn with(bodies: Vec<String>) -> Arc<Self> {
         let left = watch::Sender::new(bodies.len());
         let messages = bodies.into_iter().map(|body| Message { body, visible_at: Instant::now() }).collect();
         let receives = watch::Sender::new(0);
@@ -68,7 +68,13 @@ impl MemoryQueue {
             .collect()
     }
 
-    async fn is_empty(&self) {
+    pub(crate) fn put(&self, body: String) {
+        let mut messages = self.messages.lock().unwrap();
+        messages.push(Message { body, visible_at: Instant::now() });
+        self.left.send_replace(messages.len());
+    }
+
+    pub(crate) async fn is_empty(&self) {
         within_a_day(self.left.subscribe().wait_for(|left| *left == 0)).await.unwrap();
     }
 
@@ -161,7 +167,8 @@ async fn an_alert_claimed_by_an_alerter_that_died_is_mailed_after_its_lease() {
     let low = alert("SKU-1", "main");
     let now: Timestamp = "2026-01-31T08:15:00Z".parse().unwrap();
     let lease_until = now.plus_millis(i64::try_from(LEASE.as_millis()).unwrap());
-    store.claim(std::slice::from_ref(&low), now, lease_until).await[0].as_ref().unwrap();
+    let lease = Lease { holder: "dead".into(), from: now, until: lease_until };
+    store.claim(std::slice::from_ref(&low), &lease).await[0].as_ref().unwrap();
     let running = Running::start(store, MemoryQueue::with(vec![body(&low)]));
     running.queue.is_empty().await;
     assert!(running.clock.now() >= lease_until);

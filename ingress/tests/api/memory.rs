@@ -12,7 +12,7 @@ use stockline_core::ports::{
     AlertRecord, Clock, CommandFilter, CommandSender, CommitOutcome, FixedClock, ItemFilter, ItemWithLevels,
     LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, Pack, Page, Queries, QueueError, StoreError,
 };
-use stockline_core::testing::{Lease, MemoryStore, Stock};
+use stockline_core::testing::{MemoryStore, Stock, StoredClaim};
 
 /// The queue and the store in one.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ fn apply(stock: &mut Stock, pack: &Pack, now: Timestamp) {
             assert_eq!(stock.commit(&folded.commit), CommitOutcome::Committed);
         }
         for alert in folded.commit.records.iter().flat_map(|record| &record.alerts) {
-            stock.alerts.insert(alert.id(), (alert.clone(), Lease { until: now, sent_at: None }));
+            stock.alerts.insert(alert.id(), (alert.clone(), StoredClaim::default()));
         }
     }
 }

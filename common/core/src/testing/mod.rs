@@ -10,5 +10,5 @@ mod store;
 
 pub use alerts::MemoryAlerts;
 pub use queue::MemoryQueue;
-pub use stock::{Lease, Stock};
+pub use stock::{Stock, StoredClaim};
 pub use store::MemoryStore;

@@ -52,6 +52,7 @@ pub(super) fn all(
     found.check("levels", |found| levels(connection, names, found))?;
     found.check("chunks of the ledger", |found| texts(connection, CHUNKS, found, &mut |_| Ok(())))?;
     found.check("the list of low levels", |found| differences(connection, LOW_LEVELS, found))?;
+    found.check("the list of levels by location", |found| differences(connection, BY_LOCATION, found))?;
     found.check("the list of refused commands", |found| differences(connection, REFUSED, found))?;
     found.check("locations", |found| {
         let sql = "SELECT settings, location_id FROM location WHERE settings IS NOT NULL";
@@ -77,12 +78,29 @@ const LOW_LEVELS: &str = "
     FROM level JOIN item USING (item_no)
     WHERE (on_hand <= 0 OR on_hand < coalesce(level.low_stock_threshold, item.low_stock_threshold))
       AND NOT EXISTS (SELECT 1 FROM low_levels AS listed
-                      WHERE listed.item_no = level.item_no AND listed.location_no = level.location_no)
+                      WHERE listed.location_no = level.location_no AND listed.item_id = item.item_id
+                        AND listed.item_no = level.item_no)
     UNION ALL
-    SELECT (SELECT item_id FROM item WHERE item.item_no = listed.item_no),
+    SELECT listed.item_id,
         'the list of low levels names location number ' || listed.location_no || ', whose level is not low'
-    FROM low_levels AS listed LEFT JOIN level USING (item_no, location_no) LEFT JOIN item USING (item_no)
-    WHERE coalesce(NOT (on_hand <= 0 OR on_hand < coalesce(level.low_stock_threshold, item.low_stock_threshold, 0)), 1)";
+    FROM low_levels AS listed LEFT JOIN level USING (item_no, location_no)
+        LEFT JOIN item ON item.item_no = listed.item_no AND item.item_id = listed.item_id
+    WHERE coalesce(NOT (on_hand <= 0 OR on_hand < coalesce(level.low_stock_threshold, item.low_stock_threshold, 0)), 1)
+        OR item.item_no IS NULL";
+
+/// The list of levels by location against the levels, both ways.
+const BY_LOCATION: &str = "
+    SELECT item_id, 'a level is not in the list by location: location number ' || location_no
+    FROM level JOIN item USING (item_no)
+    WHERE NOT EXISTS (SELECT 1 FROM level_by_location AS listed
+                      WHERE listed.location_no = level.location_no AND listed.item_id = item.item_id
+                        AND listed.item_no = level.item_no)
+    UNION ALL
+    SELECT listed.item_id, 'the list of levels names location number ' || listed.location_no || ', which has no such level'
+    FROM level_by_location AS listed
+    WHERE NOT EXISTS (SELECT 1 FROM level JOIN item USING (item_no)
+                      WHERE level.item_no = listed.item_no AND level.location_no = listed.location_no
+                        AND item.item_id = listed.item_id)";
 
 const REFUSED: &str = "
     SELECT NULL, 'the list of refused commands names record ' || record_no || ', which is not there'
@@ -292,13 +310,24 @@ pub(super) fn repair(connection: &Connection) -> Result<Vec<String>, Fault> {
         "low levels that are not low",
         "DELETE FROM low_levels WHERE NOT EXISTS (SELECT 1 FROM level JOIN item USING (item_no) \
          WHERE level.item_no = low_levels.item_no AND level.location_no = low_levels.location_no AND \
-         (on_hand <= 0 OR on_hand < coalesce(level.low_stock_threshold, item.low_stock_threshold)))",
+         item.item_id = low_levels.item_id AND (on_hand <= 0 OR on_hand < coalesce(level.low_stock_threshold, item.low_stock_threshold)))",
     )?;
     run(
         "low levels that were not listed",
-        "INSERT OR IGNORE INTO low_levels (item_no, location_no) SELECT item_no, location_no FROM level \
-         JOIN item USING (item_no) \
+        "INSERT OR IGNORE INTO low_levels (location_no, item_id, item_no) SELECT location_no, item_id, item_no \
+         FROM level JOIN item USING (item_no) \
          WHERE on_hand <= 0 OR on_hand < coalesce(level.low_stock_threshold, item.low_stock_threshold)",
+    )?;
+    run(
+        "levels by location that are not there",
+        "DELETE FROM level_by_location AS listed WHERE NOT EXISTS (SELECT 1 FROM level JOIN item USING (item_no) \
+         WHERE level.item_no = listed.item_no AND level.location_no = listed.location_no AND \
+         item.item_id = listed.item_id)",
+    )?;
+    run(
+        "levels by location that were not listed",
+        "INSERT OR IGNORE INTO level_by_location (location_no, item_id, item_no) \
+         SELECT location_no, item_id, item_no FROM level JOIN item USING (item_no)",
     )?;
     run(
         "refused commands without a record",

@@ -2,6 +2,7 @@ use rusqlite::ErrorCode;
 
 use stockline_core::domain::{CodecError, RecordError};
 use stockline_core::ports::StoreError;
+use stockline_core::ports::cursor::CursorError;
 
 /// A fault inside the store: an error of SQLite, or bytes that can't be read.
 #[derive(Debug)]
@@ -11,6 +12,7 @@ pub(super) enum Fault {
     Newer(String),
     /// The index of records is damaged. It can be made anew.
     Index(String),
+    Cursor,
 }
 
 impl Fault {
@@ -21,7 +23,7 @@ impl Fault {
                 error.sqlite_error_code(),
                 Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
             ),
-            Self::Unreadable(_) | Self::Newer(_) | Self::Index(_) => false,
+            Self::Unreadable(_) | Self::Newer(_) | Self::Index(_) | Self::Cursor => false,
         }
     }
 
@@ -50,6 +52,12 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
+impl From<CursorError> for Fault {
+    fn from(_: CursorError) -> Self {
+        Self::Cursor
+    }
+}
+
 impl From<CodecError> for Fault {
     fn from(error: CodecError) -> Self {
         if error.is_newer() { Self::Newer(error.to_string()) } else { Self::Unreadable(error.to_string()) }
@@ -70,6 +78,7 @@ impl From<Fault> for StoreError {
         match fault {
             Fault::Unreadable(what) | Fault::Index(what) => Self::Unreadable(what),
             Fault::Newer(what) => Self::Newer(what),
+            Fault::Cursor => Self::Cursor,
             Fault::Sql(error) => Self::Unavailable(match error.sqlite_error_code() {
                 Some(ErrorCode::DiskFull) => format!("{error}: free some disk space for the data folder"),
                 _ => error.to_string(),

@@ -9,18 +9,48 @@ use super::check;
 use super::fault::Fault;
 use super::key_chain;
 use super::names::LocationNames;
+use super::page_budget::{PageBudget, WriteActivity};
 use super::record_index::{PendingKeys, id_key};
 use super::rows;
 use stockline_core::domain::{CommandId, ItemId, Record};
 use stockline_core::ports::{StoreError, StoreFault};
+
+/// Who reads. Each kind has connections of its own: no list holds one that the write path or a single read needs.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    /// The loads of the write path.
+    pub(super) write_path: Arc<Readers>,
+    /// Outcomes, one item, one location: what a till polls.
+    pub(super) points: Arc<Readers>,
+    /// Pages of lists, and whatever else grows with the store.
+    pub(super) lists: Arc<Readers>,
+}
+
+impl Lanes {
+    /// Returns whether a read of any lane has met a damaged index of records since the last call.
+    pub(super) fn take_index_damage(&self) -> bool {
+        // All lanes share the mark.
+        self.points.shared.index_damaged.swap(false, Ordering::Relaxed)
+    }
+}
 
 /// Read-only connections. Each serves one call at a time, in one transaction.
 #[derive(Debug)]
 pub(super) struct Readers {
     idle: Mutex<Vec<Reader>>,
     permits: Arc<Semaphore>,
-    pending: Arc<PendingKeys>,
-    index_damaged: AtomicBool,
+    shared: Shared,
+}
+
+/// What all readers of a store share.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) pending: Arc<PendingKeys>,
+    pub(super) activity: Arc<WriteActivity>,
+    /// Whether a read has met a damaged index of records.
+    pub(super) index_damaged: Arc<AtomicBool>,
+    /// The most rows that a page examines.
+    pub(super) page_rows_max: usize,
 }
 
 #[derive(Debug)]
@@ -46,7 +76,7 @@ impl Drop for ReaderInUse<'_> {
 pub(super) struct View<'a> {
     pub(super) connection: Transaction<'a>,
     pub(super) names: &'a mut LocationNames,
-    pending: &'a PendingKeys,
+    shared: &'a Shared,
 }
 
 impl Deref for View<'_> {
@@ -58,20 +88,10 @@ impl Deref for View<'_> {
 }
 
 impl Readers {
-    pub(super) fn new(connections: Vec<Connection>, pending: Arc<PendingKeys>) -> Self {
+    pub(super) fn new(connections: Vec<Connection>, shared: Shared) -> Self {
         let permits = Arc::new(Semaphore::new(connections.len()));
         let reader = |connection| Reader { connection, names: LocationNames::default() };
-        Self {
-            idle: Mutex::new(connections.into_iter().map(reader).collect()),
-            permits,
-            pending,
-            index_damaged: AtomicBool::new(false),
-        }
-    }
-
-    /// Returns whether a read has met a damaged index of records since the last call.
-    pub(super) fn take_index_damage(&self) -> bool {
-        self.index_damaged.swap(false, Ordering::Relaxed)
+        Self { idle: Mutex::new(connections.into_iter().map(reader).collect()), permits, shared }
     }
 
     /// Runs a read in one transaction, on a thread that may block.
@@ -98,18 +118,23 @@ impl Readers {
         };
         // The first statement takes the snapshot, not this line.
         let connection = connection.unchecked_transaction()?;
-        let answer = read(&mut View { connection, names, pending: &self.pending });
+        let answer = read(&mut View { connection, names, shared: &self.shared });
         if matches!(answer, Err(Fault::Index(_))) {
-            self.index_damaged.store(true, Ordering::Relaxed);
+            self.shared.index_damaged.store(true, Ordering::Relaxed);
         }
         answer
     }
 }
 
 impl View<'_> {
+    /// Begins a page of a list.
+    pub(super) fn page_budget(&self) -> PageBudget {
+        PageBudget::begin(Arc::clone(&self.shared.activity), self.shared.page_rows_max)
+    }
+
     /// Checks all rows of the store. Call it before any other read of this view.
     pub(super) fn check(&mut self) -> Result<Vec<StoreFault>, Fault> {
-        let pending = self.pending.all();
+        let pending = self.shared.pending.all();
         let (connection, names) = parts(self);
         check::all(connection, names, pending)
     }
@@ -123,7 +148,7 @@ impl View<'_> {
         let mut wanted: Vec<_> = commands
             .map(|(item_id, command_id)| {
                 let (key, mut candidates) = (id_key(&item_id, command_id), Vec::new());
-                self.pending.find(key, &mut candidates);
+                self.shared.pending.find(key, &mut candidates);
                 (item_id, command_id, key, candidates)
             })
             .collect();

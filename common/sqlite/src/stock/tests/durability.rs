@@ -195,7 +195,10 @@ async fn the_audit_checks_index_and_lists_both_ways_and_a_repair_makes_them_anew
     for (damage, named) in [
         ("DELETE FROM key_log", None),
         ("DELETE FROM low_levels", Some("not in the list")),
-        ("INSERT INTO low_levels VALUES (2, 1)", Some("whose level is not low")),
+        ("INSERT INTO low_levels VALUES (1, 'tea', 2)", Some("whose level is not low")),
+        ("UPDATE low_levels SET item_id = 'ale'", Some("whose level is not low")),
+        ("DELETE FROM level_by_location WHERE item_no = 2", Some("not in the list by location")),
+        ("INSERT INTO level_by_location VALUES (9, 'tea', 2)", Some("which has no such level")),
         ("DELETE FROM refused", Some("the list of refused commands says")),
         ("UPDATE refused SET record_no = 99", Some("which is not there")),
         ("UPDATE item SET levels = levels + 1 WHERE item_id = 'tea'", Some("not those that it has")),

@@ -10,6 +10,7 @@ mod alerts;
 mod commits;
 mod durability;
 mod migration;
+mod reads;
 
 /// 2026-01-31T08:15:00Z
 const NOON: i64 = 1_769_847_300_000;
