@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stockline_core::domain::{Alert, LocationId, Timestamp};
+use stockline_core::domain::{Alert, LocationId, Seal, Timestamp, seal_of};
 use stockline_core::ports::{Claimed, Lease};
 use stockline_service::{Retry, trace};
 use tokio_util::sync::CancellationToken;
@@ -97,6 +97,11 @@ impl Alerts {
     }
 
     fn decode(&self, message_id: &str, body: &str) -> Option<Alert> {
+        if seal_of(body) == Seal::Wrong {
+            self.meters.undecodable.increment(1);
+            tracing::error!(message_id, bytes = body.len(), "an alert's bytes have changed since it was queued");
+            return None;
+        }
         match serde_json::from_str(body) {
             Ok(alert) => Some(alert),
             Err(error) => {

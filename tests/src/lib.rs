@@ -4,6 +4,7 @@
 
 pub mod aws;
 pub mod aws_queues;
+pub mod bit_rot;
 pub mod chaos;
 pub mod cognito;
 pub mod collector;

@@ -10,6 +10,7 @@ pub(crate) struct Answers<T> {
     answers: std::vec::IntoIter<Result<T, StoreError>>,
     answered: bool,
     failures: u32,
+    unreadable: Vec<(ItemId, StoreError)>,
     worst: Option<(ItemId, StoreError)>,
 }
 
@@ -25,7 +26,7 @@ const fn severity(error: &StoreError) -> u8 {
 
 impl<T> Answers<T> {
     pub(crate) fn new(answers: Vec<Result<T, StoreError>>) -> Self {
-        Self { answers: answers.into_iter(), answered: false, failures: 0, worst: None }
+        Self { answers: answers.into_iter(), answered: false, failures: 0, unreadable: Vec::new(), worst: None }
     }
 
     /// Returns the answer for the next item of the call.
@@ -38,12 +39,16 @@ impl<T> Answers<T> {
 
     /// Stops the step. [`Answers::report`] says what the error means for the store.
     pub(crate) fn failed(&mut self, step: &mut Step, error: StoreError) {
-        if matches!(error, StoreError::Unavailable(_)) {
-            step.unanswered();
-        } else {
-            step.failed();
+        match error {
+            StoreError::Unavailable(_) => step.unanswered(),
+            StoreError::Unreadable(_) => step.set_aside(),
+            StoreError::Busy(_) | StoreError::Newer(_) | StoreError::Cursor => step.failed(),
         }
         self.failures += 1;
+        if matches!(error, StoreError::Unreadable(_)) {
+            self.unreadable.push((step.work.item_id.clone(), error));
+            return;
+        }
         if self.worst.as_ref().is_none_or(|(_, worst)| severity(worst) < severity(&error)) {
             self.worst = Some((step.work.item_id.clone(), error));
         }
@@ -51,9 +56,13 @@ impl<T> Answers<T> {
 
     /// Reports the failures of the `call` and returns whether the store is healthy.
     ///
-    /// If the store answered for no item, there is an outage. If it failed for some items only, those items wait. If a
-    /// later version wrote a row, this worker stops receiving.
+    /// If the store answered for no item, there is an outage. If it failed for some items only, those items wait. Items
+    /// that can't be read are set aside. If a later version wrote a row, this worker stops receiving.
     pub(crate) fn report(self, worker: &Worker, call: &str) -> bool {
+        worker.meters.unreadable.increment(self.unreadable.len() as u64);
+        for (item_id, error) in &self.unreadable {
+            worker.set_aside.add(item_id, error, call);
+        }
         let Some((item_id, error)) = self.worst else {
             return true;
         };
@@ -64,11 +73,6 @@ impl<T> Answers<T> {
         if !self.answered {
             worker.breaker.store_failed(&item_id, &error);
             return false;
-        }
-        if matches!(error, StoreError::Unreadable(_)) {
-            worker.meters.unreadable.increment(u64::from(self.failures));
-            tracing::error!(%item_id, %error, call, "an item can't be read; its messages wait until a person repairs it");
-            return true;
         }
         tracing::warn!(%item_id, %error, call, failures = self.failures, "the store failed for some items");
         // A store that is busy with one item is healthy: if a probation meets such an item, the outage is over.

@@ -32,8 +32,8 @@ const RUNS_MAX: usize = 4;
 /// A contradiction in the store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
-    /// The item.
-    pub item_id: ItemId,
+    /// The item, if it is known.
+    pub item_id: Option<ItemId>,
     /// The location, if the fault is about one level.
     pub location_id: Option<LocationId>,
     /// What was found, and what was expected.
@@ -71,9 +71,28 @@ impl AuditReport {
     }
 
     fn fault(&mut self, item_id: &ItemId, location_id: Option<&LocationId>, what: String) {
+        self.add(Fault { item_id: Some(item_id.clone()), location_id: location_id.cloned(), what });
+    }
+
+    fn add(&mut self, fault: Fault) {
         self.fault_count += 1;
         if self.faults.len() < FAULTS_LISTED_MAX {
-            self.faults.push(Fault { item_id: item_id.clone(), location_id: location_id.cloned(), what });
+            self.faults.push(fault);
+        }
+    }
+}
+
+impl AuditReport {
+    /// Reports a list that can't be read to its end. Rows that can't be read don't end a list; this is its own index.
+    fn unless_unreadable<T>(&mut self, list: &str, read: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+        match read {
+            Ok(page) => Ok(Some(page)),
+            Err(StoreError::Unreadable(what)) => {
+                let what = format!("{list} can't be listed to the end: {what}");
+                self.add(Fault { item_id: None, location_id: None, what });
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 }
@@ -124,7 +143,7 @@ struct Audit<'a> {
 /// meanwhile.
 ///
 /// # Errors
-/// Fails if the store can't be read. A single unreadable level is a fault, not an error.
+/// Fails if the store does not answer. Whatever can't be read is a fault, not an error, and the audit reads on.
 pub async fn audit(
     reader: &dyn AuditReader,
     queries: &dyn Queries,
@@ -152,6 +171,9 @@ pub(crate) async fn audit_within(
         audit.only = Some(audit.suspects.clone());
     }
     audit.examine_suspects().await?;
+    for fault in reader.audit_rows().await? {
+        audit.report.add(Fault { item_id: fault.item_id, location_id: None, what: fault.what });
+    }
     Ok(audit.report)
 }
 
@@ -165,7 +187,8 @@ impl Audit<'_> {
         self.suspects.clear();
         let mut cursor: Option<String> = None;
         loop {
-            let page = self.reader.audit_items(cursor.as_deref(), PAGE).await?;
+            let read = self.reader.audit_items(cursor.as_deref(), PAGE).await;
+            let Some(page) = self.report.unless_unreadable("the items", read)? else { return Ok(()) };
             for view in page.entries {
                 if !self.is_wanted(&view.item.item_id) {
                     continue;
@@ -208,7 +231,8 @@ impl Audit<'_> {
     async fn outcomes_against_ledgers(&mut self) -> Result<(), StoreError> {
         let mut cursor: Option<String> = None;
         loop {
-            let page = self.reader.audit_records(cursor.as_deref(), PAGE).await?;
+            let read = self.reader.audit_records(cursor.as_deref(), PAGE).await;
+            let Some(page) = self.report.unless_unreadable("the outcomes", read)? else { break };
             if self.only.is_none() {
                 self.report.read.records += page.entries.len() as u64;
             }

@@ -9,7 +9,6 @@ use stockline_core::ports::{Delivery, Handle};
 use stockline_service::Retry;
 use tokio::time::Instant;
 
-use crate::leases::return_pause;
 use crate::spans::Spans;
 
 /// After this many lost attempts in a row the messages are returned.
@@ -160,8 +159,9 @@ impl ItemWork {
     }
 
     /// Returns the remaining messages with one pause for all, so that they are delivered again together.
-    pub(crate) fn into_returned(self) -> impl Iterator<Item = (Handle, Duration)> {
-        let pause = return_pause(self.messages.front().map_or(1, |message| message.receives));
+    /// `pause` says how long, by the deliveries of the first.
+    pub(crate) fn into_returned(self, pause: fn(u32) -> Duration) -> impl Iterator<Item = (Handle, Duration)> {
+        let pause = pause(self.messages.front().map_or(1, |message| message.receives));
         self.messages.into_iter().map(move |message| (message.handle, pause))
     }
 

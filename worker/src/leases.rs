@@ -25,12 +25,28 @@ const RETRY_FRACTION: u32 = 8;
 
 /// Returns how long a failed message stays invisible: it grows with the deliveries, is jittered, and never zero.
 pub(crate) fn return_pause(receives: u32) -> Duration {
-    let mut pauses = Retry::new(RETURN_PAUSE_FIRST, RETURN_PAUSE_MOST);
+    growing_pause(receives, RETURN_PAUSE_MOST, RETURN_PAUSE_GROWS_RECEIVES)
+}
+
+fn growing_pause(receives: u32, most: Duration, grows_receives: u32) -> Duration {
+    let mut pauses = Retry::new(RETURN_PAUSE_FIRST, most);
     let mut pause = pauses.next_pause();
-    for _ in 1..receives.min(RETURN_PAUSE_GROWS_RECEIVES) {
+    for _ in 1..receives.min(grows_receives) {
         pause = pauses.next_pause();
     }
     pause.max(RETURN_PAUSE_FIRST / 2)
+}
+
+/// The longest pause, before jitter, of the messages of an item that can't be read. A message may be received 1,000 times
+/// (design.md §6): at this pace it waits ten days for a repair, and keeps its place.
+const SET_ASIDE_PAUSE_MOST: Duration = Duration::from_secs(900);
+
+/// From this delivery on that pause no longer grows.
+const SET_ASIDE_PAUSE_GROWS_RECEIVES: u32 = 12;
+
+/// Returns how long the messages of an item that can't be read stay invisible.
+pub(crate) fn set_aside_pause(receives: u32) -> Duration {
+    growing_pause(receives, SET_ASIDE_PAUSE_MOST, SET_ASIDE_PAUSE_GROWS_RECEIVES)
 }
 
 /// Holds the messages of one receive until each is acknowledged, returned, or lost to another worker.

@@ -21,6 +21,7 @@ mod outage_breaker;
 mod receivers;
 mod rejudge;
 mod round;
+mod set_aside;
 mod spans;
 mod step;
 #[cfg(test)]

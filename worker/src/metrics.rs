@@ -33,6 +33,8 @@ pub const GIVEN_BACK: &str = "stockline_worker_given_back_total";
 pub const REJUDGE_SKIPPED: &str = "stockline_worker_rejudge_skipped_total";
 /// Items whose stored state this version can't read.
 pub const UNREADABLE: &str = "stockline_worker_unreadable_total";
+/// Items that are set aside now, because their stored state can't be read.
+pub const SET_ASIDE: &str = "stockline_worker_items_set_aside";
 /// Rounds that ended in a panic; their messages are delivered again.
 pub const ROUND_PANICS: &str = "stockline_worker_round_panics_total";
 
@@ -48,6 +50,7 @@ pub(crate) struct Meters {
     pub(crate) given_back: Counter,
     pub(crate) rejudge_skipped: Counter,
     pub(crate) unreadable: Counter,
+    pub(crate) set_aside: Gauge,
     pub(crate) round_panics: Counter,
     applied: Counter,
     rejected: Vec<Counter>,
@@ -93,6 +96,7 @@ impl Meters {
             given_back: counter!(GIVEN_BACK),
             rejudge_skipped: counter!(REJUDGE_SKIPPED),
             unreadable: counter!(UNREADABLE),
+            set_aside: gauge!(SET_ASIDE),
             round_panics: counter!(ROUND_PANICS),
             applied: counter!(APPLIED),
             rejected,

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::answers::Answers;
 use crate::item_work::ItemWork;
-use crate::leases::Leases;
+use crate::leases::{Leases, return_pause, set_aside_pause};
 use crate::rejudge;
 use crate::step::{Course, Folded, Step};
 use crate::unpack::unpack;
@@ -199,7 +199,11 @@ impl Round<'_> {
             let Some(folded) = step.folded.take() else {
                 continue;
             };
-            match answers.next() {
+            let answer = answers.next();
+            if answer.is_ok() {
+                self.worker.set_aside.remove(&step.work.item_id);
+            }
+            match answer {
                 Ok(CommitOutcome::Committed) => step.committed(folded, now, &self.worker.meters),
                 Ok(CommitOutcome::Decided(records)) => step.found_decided(records, retained_since),
                 Ok(CommitOutcome::Conflict | CommitOutcome::Judged(_)) => {
@@ -264,7 +268,8 @@ impl Round<'_> {
                 continue;
             }
             if !step.is_running() {
-                returned.extend(step.work.into_returned());
+                let pause = if step.is_set_aside { set_aside_pause } else { return_pause };
+                returned.extend(step.work.into_returned(pause));
                 continue;
             }
             settled.extend(step.work.settle(step.taken));

@@ -20,6 +20,8 @@ pub(crate) struct Step {
     /// Commands that changed the default threshold. Every level must be re-judged for each of them.
     pub(crate) rejudges: VecDeque<CommandId>,
     pub(crate) course: Course,
+    /// Whether what is stored of the item can't be read.
+    pub(crate) is_set_aside: bool,
 }
 
 /// How a step goes. It only ever gets worse, in this order.
@@ -73,6 +75,7 @@ impl Step {
             alerts: Vec::new(),
             rejudges: VecDeque::new(),
             course: Course::Running,
+            is_set_aside: false,
         }
     }
 
@@ -88,6 +91,12 @@ impl Step {
     /// Stops the step.
     pub(crate) fn failed(&mut self) {
         self.course = self.course.max(Course::Failed);
+    }
+
+    /// Stops the step because what is stored of the item can't be read.
+    pub(crate) fn set_aside(&mut self) {
+        self.is_set_aside = true;
+        self.failed();
     }
 
     /// Stops the step because the store or the topic didn't answer.

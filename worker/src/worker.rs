@@ -9,6 +9,7 @@ use crate::config::{Adapters, Config};
 use crate::health::Health;
 use crate::metrics::Meters;
 use crate::outage_breaker::OutageBreaker;
+use crate::set_aside::SetAside;
 
 /// After this many commands of pure computation a task yields, so that other tasks can run.
 pub(crate) const YIELD_COMMANDS: usize = 256;
@@ -27,6 +28,7 @@ pub(crate) struct Worker {
     pub(crate) adapters: Adapters,
     pub(crate) breaker: OutageBreaker,
     pub(crate) meters: Meters,
+    pub(crate) set_aside: SetAside,
     /// [`fold`]; tests replace it by one that panics.
     pub(crate) judge: Judge,
     /// [`decode_message`]; tests replace it by one that panics.
@@ -36,7 +38,8 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(config: Config, adapters: Adapters, health: Arc<Health>) -> Self {
         let meters = Meters::new();
+        let set_aside = SetAside::new(Arc::clone(&health), meters.set_aside.clone());
         let breaker = OutageBreaker::new(health, meters.clone());
-        Self { config, adapters, breaker, meters, judge: fold, decode: decode_message }
+        Self { config, adapters, breaker, meters, set_aside, judge: fold, decode: decode_message }
     }
 }

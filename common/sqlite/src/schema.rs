@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,6 +15,8 @@ pub(super) struct Schema {
     pub(super) application_id: i32,
     /// The migrations. The n-th, counted from 0, changes a file of version n to version n + 1.
     pub(super) migrations: &'static [&'static str],
+    /// The tables that the migrations make and the program drops once it has taken them over.
+    pub(super) transient: &'static [&'static str],
 }
 
 /// The options for opening files. All but the default are for tests of power loss.
@@ -118,7 +121,32 @@ pub(super) fn open(path: &Path, what: Schema, options: &OpenOptions) -> Result<C
         }
         migrate(&mut connection, what, version).map_err(failed)?;
     }
-    Ok(connection)
+    if shape(&connection).map_err(failed)?.is_superset(&expected_shape(what).map_err(failed)?) {
+        return Ok(connection);
+    }
+    // A bit has flipped in the text that defines a table: SQLite would look for its columns in vain.
+    Err(SchemaError::NotADatabase { path: path.to_owned() })
+}
+
+/// Returns the columns of all tables and indexes.
+fn shape(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let mut statement = connection.prepare(
+        "SELECT s.name || '.' || i.name || ' ' || i.type || ' ' || i.\"notnull\" || ' ' || i.pk \
+         FROM sqlite_schema AS s, pragma_table_info(s.name) AS i WHERE s.type = 'table' \
+         UNION ALL \
+         SELECT s.name || '.' || i.seqno || ' ' || ifnull(i.name, '') || ' ' || i.\"desc\" || ' ' || i.coll \
+         FROM sqlite_schema AS s, pragma_index_xinfo(s.name) AS i WHERE s.type = 'index'",
+    )?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
+
+/// Returns the shape that the migrations make of an empty file.
+fn expected_shape(what: Schema) -> rusqlite::Result<BTreeSet<String>> {
+    let mut empty = Connection::open_in_memory()?;
+    migrate(&mut empty, what, 0)?;
+    let mut shape = shape(&empty)?;
+    shape.retain(|part| !what.transient.iter().any(|table| part.contains(table)));
+    Ok(shape)
 }
 
 /// Opens a file for reading only, after [`open`].
@@ -235,8 +263,12 @@ fn advice(source: &rusqlite::Error) -> &'static str {
 mod tests {
     use super::*;
 
-    const V1: Schema =
-        Schema { name: "test", application_id: 0x5445_5354, migrations: &["CREATE TABLE a (x INTEGER) STRICT;"] };
+    const V1: Schema = Schema {
+        name: "test",
+        application_id: 0x5445_5354,
+        migrations: &["CREATE TABLE a (x INTEGER) STRICT;"],
+        transient: &[],
+    };
     const V2: Schema = Schema {
         migrations: &["CREATE TABLE a (x INTEGER) STRICT;", "ALTER TABLE a ADD COLUMN y INTEGER; UPDATE a SET y = x;"],
         ..V1

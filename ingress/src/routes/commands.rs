@@ -11,7 +11,8 @@ use crate::view::{CommandPage, OutcomeView};
 ///
 /// No refused sale is lost: a Manager can resubmit the commands of this list. A page may be short or empty and still have a
 /// `next_cursor`, because it ends once it has examined enough rows; only a page without `next_cursor` is the last. The list
-/// may lag a little.
+/// may lag a little. A command whose record is damaged is listed with the reason in `dead_letter`, and hides none of the
+/// others.
 #[utoipa::path(
     get,
     path = "/v1/commands",

@@ -12,6 +12,9 @@ pub(crate) struct AuditArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// First make anew what is made of other rows: the index of records and the lists. The server must be stopped
+    #[arg(long)]
+    pub(crate) repair: bool,
     #[command(flatten)]
     pub(crate) data: DataArg,
 }

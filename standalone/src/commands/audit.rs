@@ -47,6 +47,11 @@ impl Audited {
 pub(crate) async fn audit(args: &AuditArgs) -> anyhow::Result<u8> {
     let folder = Folder::at(&args.data.data);
     let bar = ProgressBar::new_spinner();
+    if args.repair {
+        for done in Stores::open_existing(&folder)?.store.repair().await? {
+            output::note(done);
+        }
+    }
     let audited = Audited::open(&folder, &bar)?;
     let store = audited.store();
     let mut progress = |read: &Progress| {

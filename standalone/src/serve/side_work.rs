@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use metrics_exporter_prometheus::PrometheusHandle;
+use stockline_core::domain::ItemId;
 use stockline_core::ports::{Clock as _, CommandReceiver};
 use stockline_ingress::metrics_router;
 use stockline_service::{Faults, GuardedClock, Retry, Severity, lines_lost, lines_written};
@@ -31,9 +32,14 @@ const LOG: &str = "log";
 pub(super) const MAIL: &str = "mail";
 /// Settling. The worker runs; the store or the alert queue fails.
 const SETTLING: &str = "settling";
+/// Items that the worker has set aside, because they can't be read.
+const ITEMS: &str = "items";
 
 /// The parts that fail without harm.
-pub(crate) const PARTS: [&str; 6] = [CONTROL, METRICS, MEASURE, LOG, MAIL, SETTLING];
+pub(crate) const PARTS: [&str; 7] = [CONTROL, METRICS, MEASURE, LOG, MAIL, SETTLING, ITEMS];
+
+/// The most items that `/readyz` names.
+const NAMED_MAX: usize = 20;
 
 /// How often the queue's depth is measured.
 const DEPTH_INTERVAL: Duration = Duration::from_secs(5);
@@ -175,7 +181,19 @@ async fn measure(
             Some(why) => faults.found(SETTLING, Severity::Degraded, why),
             None => faults.over(SETTLING),
         }
+        match set_aside(&health.items_set_aside()) {
+            Some(why) => faults.found(ITEMS, Severity::Degraded, why),
+            None => faults.over(ITEMS),
+        }
     }
+}
+
+/// Names the items that are set aside; `None` if there are none. The log says why.
+fn set_aside(items: &[(ItemId, String)]) -> Option<String> {
+    let named: Vec<_> = items.iter().take(NAMED_MAX).map(|(item_id, _)| item_id.as_str()).collect();
+    (!items.is_empty()).then(|| {
+        format!("{} set aside, whose commands wait for stockline audit --repair: {}", items.len(), named.join(", "))
+    })
 }
 
 /// Finds out whether the log takes lines.
@@ -220,6 +238,16 @@ mod tests {
         assert!(look(2, 5).starts_with("log: "));
         assert!(look(2, 5).starts_with("log: "), "nothing was written since");
         assert_eq!(look(2, 6), "");
+    }
+
+    #[test]
+    fn items_set_aside_are_named_as_far_as_there_is_room() {
+        assert_eq!(set_aside(&[]), None);
+        let items = |count| (0..count).map(|n| (format!("item-{n}").parse().unwrap(), "damaged".to_owned()));
+        let why = set_aside(&items(2).collect::<Vec<_>>()).unwrap();
+        assert!(why.starts_with("2 set aside") && why.ends_with(": item-0, item-1"), "{why}");
+        let why = set_aside(&items(5_000).collect::<Vec<_>>()).unwrap();
+        assert!(why.starts_with("5000 set aside") && why.len() < 1_000, "{why}");
     }
 
     #[tokio::test(start_paused = true)]

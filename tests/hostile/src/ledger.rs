@@ -4,8 +4,14 @@ use stockline_core::domain::{decode_entries, encode_entries};
 
 pub(crate) fn run(bytes: &[u8]) -> bool {
     let Ok(entries) = decode_entries(bytes) else { return false };
-    // Each ledger has exactly one encoding, so every readable chunk is one that was written.
-    assert_eq!(encode_entries(&entries), bytes);
+    // Each version has exactly one encoding of a ledger, so every readable chunk is one that was written. Version 1 is
+    // the same without its checksum.
+    let mut written = encode_entries(&entries);
+    if bytes.first() == Some(&1) {
+        written[0] = 1;
+        written.truncate(written.len() - 4);
+    }
+    assert_eq!(written, bytes);
     assert!(entries.windows(2).all(|pair| pair[1].seq == pair[0].seq + 1));
     // An entry takes at least its flags, its id and five numbers, so the result is bounded by the stored bytes.
     assert!(entries.len() <= bytes.len() / 22);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod aws_faults;
+mod bit_rot;
 mod injected_dynamodb;
 mod long_outage;
 mod outage_ingress;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stockline_core::domain::{
     Entry, FoldLimits, LoadRequest, Receipt, ReceiptKeys, Slot, Timestamp, decode_entries, decode_message,
-    encode_entries, encode_message,
+    encode_entries, encode_message, seal,
 };
 use stockline_core::ports::{FixedClock, StoreError};
 use stockline_core::testing::MemoryQueue;
@@ -18,6 +18,10 @@ use stockline_worker::{Adapters, Condition};
 
 /// Version 1 wrote these files. Each later version adds its own, and these stay.
 const MESSAGE_1: &str = include_str!("../../golden/message.v1.json");
+/// The same message with the checksums that version 1 has today.
+const MESSAGE_1_SEALED: &str = include_str!("../../golden/message.v1.sealed.json");
+const TAIL_2: &str = include_str!("../../golden/tail.v2.hex");
+const CHUNK_2: &str = include_str!("../../golden/chunk.v2.hex");
 const TAIL_1: &str = include_str!("../../golden/tail.v1.hex");
 const CHUNK_1: &str = include_str!("../../golden/chunk.v1.hex");
 const RECEIPT_1: &str = include_str!("../../golden/receipt.v1.txt");
@@ -79,13 +83,14 @@ async fn chunk_and_tail(shop: &Shop) -> (Vec<Entry>, Vec<Entry>) {
 }
 
 #[tokio::test]
-async fn tails_and_chunks_of_version_1_still_read_and_are_still_written() {
+async fn tails_and_chunks_of_versions_1_and_2_still_read_and_version_2_is_still_written() {
     let (shop, _) = shop().await;
     let (chunk, tail) = chunk_and_tail(&shop).await;
     assert!(!chunk.is_empty() && !tail.is_empty());
-    for (golden, entries) in [(CHUNK_1, chunk), (TAIL_1, tail)] {
+    for (older, golden, entries) in [(CHUNK_1, CHUNK_2, chunk), (TAIL_1, TAIL_2, tail)] {
         assert_eq!(hex(&encode_entries(&entries)), golden.trim());
-        assert_eq!(decode_entries(&unhex(golden)), Ok(entries));
+        assert_eq!(decode_entries(&unhex(golden)).as_deref(), Ok(&*entries));
+        assert_eq!(decode_entries(&unhex(older)), Ok(entries));
     }
 }
 
@@ -95,9 +100,12 @@ fn messages_of_version_1_still_read_and_are_still_written() {
         queued(id(1), "sell", "cola", r#","quantity":"1.5","note":"ünï","sent_at":"2026-01-31T08:15:00Z""#, at(0));
     sale.retry = 2;
     let commands = [queued(id(2), "register_item", "cola", r#","name":"Cola","barcodes":["1"]"#, at(0)), sale];
-    assert_eq!(encode_message(&item_id("cola"), &commands), MESSAGE_1.trim());
-    let slots = decode_message(&item_id("cola"), "m", MESSAGE_1.trim(), Timestamp::EPOCH).unwrap();
-    assert_eq!(slots, commands.map(|queued| Slot::Command(Box::new(queued))));
+    assert_eq!(encode_message(&item_id("cola"), &commands), MESSAGE_1_SEALED.trim());
+    let expected = commands.map(|queued| Slot::Command(Box::new(queued)));
+    for golden in [MESSAGE_1, MESSAGE_1_SEALED] {
+        let slots = decode_message(&item_id("cola"), "m", golden.trim(), Timestamp::EPOCH).unwrap();
+        assert_eq!(slots, expected);
+    }
 }
 
 #[test]
@@ -139,7 +147,7 @@ async fn a_new_worker_takes_what_an_old_ingress_queued() {
 async fn an_old_worker_returns_what_a_new_ingress_queued_and_reports_unready() {
     let (shop, _) = shop().await;
     let queue = Arc::new(MemoryQueue::new(PATIENCE).giving_back_at_once());
-    queue.put("cola", &MESSAGE_1.trim().replace(r#""v":1"#, r#""v":2"#));
+    queue.put("cola", &seal(MESSAGE_1.trim().replace(r#""v":1"#, r#""v":2"#)));
     queue.put("tea", &MESSAGE_1.trim().replace("cola", "tea"));
     let old = worker(&queue, shop.ports());
     becomes(&old, Condition::NewerMessages(2)).await;
@@ -150,19 +158,39 @@ async fn an_old_worker_returns_what_a_new_ingress_queued_and_reports_unready() {
     assert_eq!(shop.record("tea", id(1)).await.unwrap().retry, 2);
 }
 
+/// Changes the version of every level or chunk, with both checksums: that of the entries and that of the row.
+fn of_version(connection: &rusqlite::Connection, (table, column): (&str, &str), from: u8, to: u8) -> usize {
+    let mut select = connection.prepare(&format!("SELECT {column} FROM {table} WHERE length({column}) > 5")).unwrap();
+    let rows: Vec<Vec<u8>> = select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    for row in &rows {
+        let mut entries = row[5..row.len() - 4].to_vec();
+        assert_eq!(entries[0], from);
+        entries[0] = to;
+        entries.extend_from_slice(&crc32fast::hash(&entries).to_le_bytes());
+        // CRC is linear: the row's checksum changes as that of the difference does.
+        let zeroes = vec![0; entries.len()];
+        let difference: Vec<u8> = entries.iter().zip(&row[5..]).map(|(a, b)| a ^ b).collect();
+        let changed = crc32fast::hash(&difference) ^ crc32fast::hash(&zeroes);
+        let sum = u32::from_le_bytes(row[1..5].try_into().unwrap()) ^ changed;
+        let new = [&[row[0]], &sum.to_le_bytes()[..], &entries].concat();
+        let sql = format!("UPDATE {table} SET {column} = ?2 WHERE {column} = ?1");
+        connection.execute(&sql, (row, new)).unwrap();
+    }
+    rows.len()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_old_worker_keeps_its_hands_off_stock_that_a_later_version_wrote() {
-    for sql in [
-        "UPDATE level SET tail = unhex('02' || substr(hex(tail), 3))",
-        "UPDATE chunk SET entries = unhex('02' || substr(hex(entries), 3))",
-    ] {
+    for (table, column) in [("level", "tail"), ("chunk", "entries")] {
         let (shop, folder) = shop().await;
         let before = chunk_and_tail(&shop).await;
         let late = "2026-01-31T08:15:00.002Z";
         // The file is changed through its own connection, as by the process of a later version.
-        let connection = rusqlite::Connection::open(folder.join("stock.db")).unwrap();
-        assert!(connection.execute(sql, []).unwrap() > 0);
-        drop(connection);
+        let rewrite = |from: u8, to: u8| {
+            let connection = rusqlite::Connection::open(folder.join("stock.db")).unwrap();
+            assert!(of_version(&connection, (table, column), from, to) > 0);
+        };
+        rewrite(2, 3);
         let mut request = LoadRequest::of(item_id("cola"));
         request.since.insert(place("main"), Timestamp::EPOCH);
         let answer = shop.ports().store.load(&[request]).await.remove(0);
@@ -183,9 +211,7 @@ async fn an_old_worker_keeps_its_hands_off_stock_that_a_later_version_wrote() {
         assert_eq!(shop.record("cola", id(900)).await, None);
 
         // Now a worker of the later version starts, and reads the store.
-        let connection = rusqlite::Connection::open(folder.join("stock.db")).unwrap();
-        connection.execute(&sql.replace("'02'", "'01'"), []).unwrap();
-        drop(connection);
+        rewrite(3, 2);
         assert_eq!(chunk_and_tail(&shop).await, before);
         queue.expire_all();
         let later = worker(&queue, shop.ports());

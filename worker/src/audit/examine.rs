@@ -46,7 +46,12 @@ impl Audit<'_> {
         let mut kept = 0;
         let mut cursor: Option<String> = None;
         loop {
-            let page = self.reader.audit_records(cursor.as_deref(), PAGE).await?;
+            let page = match self.reader.audit_records(cursor.as_deref(), PAGE).await {
+                Ok(page) => page,
+                // The second pass has reported it.
+                Err(StoreError::Unreadable(_)) => return Ok(claims),
+                Err(error) => return Err(error),
+            };
             let applied = page.entries.iter().filter(|record| record.outcome.status == Status::Applied);
             for record in applied.filter(|record| suspects.contains(&record.outcome.item_id)) {
                 let claims = claims.entry(record.outcome.item_id.clone()).or_default();
@@ -158,7 +163,11 @@ impl Audit<'_> {
         hash: u64,
     ) -> Result<bool, StoreError> {
         let key = CommandKey { item_id: item_id.clone(), command_id };
-        let record = self.queries.records(std::slice::from_ref(&key)).await?.into_iter().next().flatten();
+        let record = match self.queries.records(std::slice::from_ref(&key)).await {
+            Ok(records) => records.into_iter().next().flatten(),
+            Err(StoreError::Unreadable(_)) => None,
+            Err(error) => return Err(error),
+        };
         Ok(record.is_some_and(|record| {
             record.outcome.status == Status::Applied
                 && outcomes::entries(&record.outcome)

@@ -26,7 +26,8 @@ impl AuditReport {
         )];
         lines.extend(self.faults.iter().map(|fault| {
             let place = fault.location_id.as_ref().map(|id| format!(" at {id}")).unwrap_or_default();
-            format!("  {}{place}: {}", fault.item_id, fault.what)
+            let item = fault.item_id.as_ref().map_or("the store", |item_id| item_id.as_str());
+            format!("  {item}{place}: {}", fault.what)
         }));
         let listed = self.faults.len() as u64;
         if self.fault_count > listed {

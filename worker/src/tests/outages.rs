@@ -139,6 +139,9 @@ fn the_pause_of_a_returned_message_grows_with_its_receives_up_to_a_minute() {
     }
     assert!(crate::leases::return_pause(1) <= Duration::from_millis(1_500));
     assert!(crate::leases::return_pause(9) >= Duration::from_secs(20));
+    // An item that can't be read waits for a person: 1,000 receives last ten days.
+    assert!(crate::leases::set_aside_pause(1) <= Duration::from_millis(1_500));
+    assert!((12..1_000).all(|receives| crate::leases::set_aside_pause(receives) >= Duration::from_secs(450)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,8 +157,11 @@ async fn one_damaged_item_stops_only_itself() {
     count.wait_for(|count| *count == 1).await.unwrap();
     assert!(runner.health.is_ready());
     assert_eq!(world.on_hand("tea", "main"), "10");
+    let aside = runner.health.items_set_aside();
+    assert!(matches!(&aside[..], [(item_id, what)] if *item_id == item("cola") && what.contains("tail")), "{aside:?}");
     world.store.stock().unreadable = None;
     world.drained().await;
+    assert_eq!(runner.health.items_set_aside(), [], "once it is repaired, it is no longer named");
     runner.stop().await;
     world.check().await;
 }

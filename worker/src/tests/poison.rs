@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockline_core::domain::{DEAD_BODY_MAX_BYTES, Status, encode_message};
+use stockline_core::domain::{DEAD_BODY_MAX_BYTES, Status, encode_message, seal};
 use uuid::Uuid;
 
 use super::{noted, register, sell, stocked};
@@ -148,6 +148,7 @@ async fn a_message_of_a_later_version_is_returned_and_stops_the_worker_but_not_i
     let world = World::with(|world| world.config.permits = 1);
     stocked(&world, "cola");
     let newer = encode_message(&item("cola"), &[sell(3, "cola", "main", 1)]).replacen(r#""v":1"#, r#""v":2"#, 1);
+    let newer = seal(newer);
     world.queue.send("cola", &newer, false);
     world.send(&[sell(4, "cola", "main", 1)]);
     world.send(&[register(1, "tea")]);

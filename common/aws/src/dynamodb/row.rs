@@ -75,6 +75,14 @@ pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<AttributeValue, S
         .map_err(|error| StoreError::Unreadable(format!("a value can't be written as JSON: {error}")))
 }
 
+/// Makes the attribute of a record, with its checksum.
+fn sealed(record: &Record) -> Result<AttributeValue, StoreError> {
+    record
+        .to_json()
+        .map(AttributeValue::S)
+        .map_err(|error| StoreError::Unreadable(format!("a record can't be written as JSON: {error}")))
+}
+
 fn bytes(entries: &[Entry]) -> AttributeValue {
     AttributeValue::B(Blob::new(encode_entries(entries)))
 }
@@ -130,7 +138,7 @@ pub(super) fn of_chunk(item_id: &ItemId, chunk: &Chunk) -> Row {
 /// Writes an outcome.
 pub(super) fn of_record(record: &Record) -> Result<Row, StoreError> {
     let outcome = &record.outcome;
-    let mut row = row(&Key::record(&outcome.item_id, outcome.command_id), [(RECORD, json(record)?)]);
+    let mut row = row(&Key::record(&outcome.item_id, outcome.command_id), [(RECORD, sealed(record)?)]);
     if outcome.status != Status::Applied {
         let id = outcome.command_id.to_string();
         // The shard depends on the command, because many commands of one item may be refused at once.
@@ -212,7 +220,7 @@ pub(super) fn chunk(row: &Row) -> Result<Vec<Entry>, StoreError> {
 pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
     let mut record = Record::from_json(read_text(row, RECORD)?).map_err(|error| match error {
         RecordError::Newer(_) => newer(row, RECORD, error),
-        RecordError::Damaged(_) => unreadable(row, RECORD, error),
+        RecordError::Damaged(_) | RecordError::Checksum => unreadable(row, RECORD, error),
     })?;
     if row.contains_key(RESUBMITTED_AS) {
         record.resubmitted_as = Some(read_json::<CommandKey>(row, RESUBMITTED_AS)?);

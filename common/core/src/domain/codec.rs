@@ -1,8 +1,9 @@
 //! The compact binary form of ledger entries in tails and chunks (design.md §7).
 //!
-//! Version 1 begins with the byte `1` and the `seq` of the first entry; the other entries follow it. Each entry is a
+//! The bytes begin with the version and the `seq` of the first entry; the other entries follow it. Each entry is a
 //! flag word and the fields that its flags name. Integers are LEB128 varints (signed ones zigzag), texts have their
-//! length before them, and times are differences from the entry before.
+//! length before them, and times are differences from the entry before. Version 2 ends with the CRC-32 of all bytes
+//! before it, and so does every later version: a version is believed only if that checksum is right. Version 1 has none.
 
 use std::sync::Arc;
 
@@ -14,14 +15,22 @@ use super::{CommandId, Cost, Entry, EntryKind, Quantity, Reason, Timestamp};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
     /// This program does not read this version.
-    #[error("ledger entries of version {0}; this program reads version 1")]
+    #[error("ledger entries of version {0}; this program reads versions 1 and 2")]
     Version(u8),
     /// The bytes break off or contradict themselves.
     #[error("ledger entries are damaged at byte {0}")]
     Damaged(usize),
+    /// The bytes have changed since they were written.
+    #[error("the checksum of ledger entries is wrong: their bytes have changed since they were written")]
+    Checksum,
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// The version without a checksum.
+const VERSION_UNSEALED: u8 = 1;
+
+const CHECKSUM_BYTES: usize = 4;
 
 impl CodecError {
     /// Returns whether a later version of this program wrote the bytes.
@@ -68,6 +77,8 @@ pub fn encode_entries(entries: &[Entry]) -> Vec<u8> {
         recorded = entry.recorded_at.as_millis();
         submitter = &entry.submitted_by;
     }
+    let checksum = crc32fast::hash(&out);
+    out.extend_from_slice(&checksum.to_le_bytes());
     out
 }
 
@@ -109,14 +120,24 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry, recorded_before: i64, same_submit
     }
 }
 
-/// Reads the bytes of [`encode_entries`]. It refuses every other form of the same entries.
+/// Returns the version and the bytes before the checksum, if that is right.
+fn unseal(bytes: &[u8], version: u8) -> Result<&[u8], CodecError> {
+    if version == VERSION_UNSEALED {
+        return Ok(bytes);
+    }
+    let (sealed, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(CodecError::Checksum)?;
+    if version == 0 || u32::from_le_bytes(*checksum) != crc32fast::hash(sealed) {
+        return Err(CodecError::Checksum);
+    }
+    if version == VERSION { Ok(sealed) } else { Err(CodecError::Version(version)) }
+}
+
+/// Reads the bytes of [`encode_entries`], and those of version 1. It refuses every other form of the same entries.
 pub fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
     let Some((&version, _)) = bytes.split_first() else {
         return Ok(Vec::new());
     };
-    if version != VERSION {
-        return Err(CodecError::Version(version));
-    }
+    let bytes = unseal(bytes, version)?;
     let mut reader = Reader { bytes, at: 1 };
     let mut seq = reader.unsigned()?;
     let mut entries: Vec<Entry> = Vec::new();
@@ -290,16 +311,45 @@ mod tests {
         vec![plain(41, EntryKind::Receive, 2000, 2000), plain(42, EntryKind::Sell, -4000, -2000), full]
     }
 
+    /// Returns the bytes in version 1.
+    fn unsealed(entries: &[Entry]) -> Vec<u8> {
+        let mut bytes = encode_entries(entries);
+        bytes.truncate(bytes.len() - CHECKSUM_BYTES);
+        bytes[0] = VERSION_UNSEALED;
+        bytes
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|b| format!("{b:02x}")).collect()
+    }
+
     #[test]
-    fn golden_bytes_of_version_1_still_read() {
-        let hex: String = encode_entries(&entries()).iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, include_str!("codec.golden"));
+    fn golden_bytes_of_every_version_still_read() {
+        assert_eq!(hex(&unsealed(&entries())), include_str!("codec.golden"));
+        assert_eq!(decode_entries(&unsealed(&entries())), Ok(entries()));
+        assert_eq!(hex(&encode_entries(&entries())), include_str!("codec.v2.golden"));
         assert_eq!(decode_entries(&encode_entries(&entries())), Ok(entries()));
     }
 
     #[test]
+    fn a_version_is_believed_only_with_the_right_checksum() {
+        let good = encode_entries(&entries());
+        for bit in 0..good.len() * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let error = decode_entries(&bytes).expect_err("every flipped bit is noticed");
+            assert!(!error.is_newer(), "bit {bit}: {error}");
+        }
+        let mut later = good[..good.len() - CHECKSUM_BYTES].to_vec();
+        later[0] = 3;
+        let checksum = crc32fast::hash(&later).to_le_bytes();
+        later.extend_from_slice(&checksum);
+        assert_eq!(decode_entries(&later), Err(CodecError::Version(3)));
+    }
+
+    #[test]
     fn what_could_be_written_shorter_is_damaged() {
-        let one = encode_entries(&entries()[..1]);
+        let one = unsealed(&entries()[..1]);
         assert_eq!(decode_entries(&one).as_deref(), Ok(&entries()[..1]));
         let longer_number = [&one[..1], &[one[1] | 0x80, 0], &one[2..]].concat();
         assert!(decode_entries(&longer_number).is_err());
@@ -308,17 +358,17 @@ mod tests {
         two.truncate(2);
         let mut other = two.clone();
         other[1].submitted_by = "till-2".into();
-        let named_again = encode_entries(&other);
+        let named_again = unsealed(&other);
         let at = named_again.windows(6).rposition(|bytes| bytes == b"till-2").unwrap();
         let named_again = [&named_again[..at], b"till-1", &named_again[at + 6..]].concat();
-        assert_ne!(named_again, encode_entries(&two));
+        assert_ne!(named_again, unsealed(&two));
         assert!(decode_entries(&named_again).is_err(), "an unchanged submitter is not written again");
     }
 
     #[test]
     fn damaged_bytes_are_an_error_and_never_a_panic() {
-        let good = encode_entries(&entries());
-        assert_eq!(decode_entries(&[2, 0]), Err(CodecError::Version(2)));
+        let good = unsealed(&entries());
+        assert_eq!(decode_entries(&[2, 0]), Err(CodecError::Checksum));
         assert_eq!(decode_entries(&[]), Ok(vec![]));
         assert!(decode_entries(&[1, 41]).is_err(), "no entries are no bytes");
         let whole_entries = (2..good.len()).filter(|cut| decode_entries(&good[..*cut]).is_ok()).count();

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Command, CommandId, CommandKey, DeadLetter, ItemId, Json, ParseContext, Queued, Record, Slot, Timestamp, Trace,
-    parse, parse_command, trace,
+    Command, CommandId, CommandKey, DeadLetter, ItemId, Json, ParseContext, Queued, Record, Seal, Slot, Timestamp,
+    Trace, parse, parse_command, seal, seal_of, trace,
 };
 
 /// The most commands of one message (design.md §6).
@@ -50,7 +50,7 @@ struct EnvelopeOut<'a> {
     trace: Option<&'a Trace>,
 }
 
-/// Writes one command in the form of a message, for [`join_message`].
+/// Writes one command in the form of a message, with its checksum, for [`join_message`].
 pub fn encode_command(queued: &Queued) -> String {
     let envelope = EnvelopeOut {
         command: &queued.command,
@@ -62,7 +62,7 @@ pub fn encode_command(queued: &Queued) -> String {
         trace: queued.trace.as_ref(),
     };
     // These types have no map with other keys than strings and no failing Serialize.
-    serde_json::to_string(&envelope).unwrap_or_default()
+    seal(serde_json::to_string(&envelope).unwrap_or_default())
 }
 
 /// The most bytes of a message besides its commands and one comma after each.
@@ -125,9 +125,13 @@ struct EnvelopeIn<'a> {
 /// Reads a message command by command. An undecodable command becomes a dead letter in its place and harms only itself
 /// (P8). `group` is the message group, which is the item. Undecodable commands without an id get one made from
 /// `message_id`, and the time `now`.
+///
+/// Each command has a checksum of its own, and a message of a later version has one of the whole, at its end. Without
+/// it a later version is not believed. Where bytes of the frame around the commands have changed, the commands are
+/// still found.
 pub fn decode_message(group: &ItemId, message_id: &str, body: &str, now: Timestamp) -> Result<Vec<Slot>, MessageError> {
     if let Ok(head) = serde_json::from_str::<Head>(body) {
-        if head.v > VERSION {
+        if head.v > VERSION && seal_of(body) == Seal::Right {
             return Err(MessageError::Newer(head.v));
         }
         if head.v == VERSION
@@ -141,10 +145,57 @@ pub fn decode_message(group: &ItemId, message_id: &str, body: &str, now: Timesta
                 .collect());
         }
     }
+    let found = find_commands(body);
+    if found.iter().any(|raw| seal_of(raw) == Seal::Right) {
+        let slot = |(index, raw)| decode_sealed_command(group, message_id, index, raw, now);
+        return Ok(found.into_iter().enumerate().map(slot).collect());
+    }
     Ok(vec![poison(group, message_id, 0, body, "the message is not one of Stockline's".into(), now)])
 }
 
+/// Returns the commands of a message whose frame can't be read; together they have every byte but those of the frame.
+/// The separator has quotes, which JSON escapes within texts, so it stands between commands only.
+fn find_commands(body: &str) -> Vec<&str> {
+    const SEPARATOR: &str = r#"},{"command":"#;
+    let mut found = Vec::new();
+    let mut rest = body;
+    while let Some(at) = rest.find(SEPARATOR) {
+        found.push(&rest[..=at]);
+        rest = &rest[at + "},".len()..];
+    }
+    // Before the first command stands `…"commands":[`, behind the last `]}`.
+    let without_end = rest.len().checked_sub("]}".len()).and_then(|end| rest.get(..end));
+    found.push(without_end.filter(|raw| raw.ends_with(r#""}"#)).unwrap_or(rest));
+    if let Some(first) = found.first_mut()
+        && let Some(at) = first.find(r#"{"command":"#)
+    {
+        *first = &first[at..];
+    }
+    found
+}
+
+/// Returns the item of a message's commands, as the first command says whose checksum is right.
+pub fn item_of_message(body: &str) -> Option<ItemId> {
+    let sealed = find_commands(body).into_iter().find(|raw| seal_of(raw) == Seal::Right)?;
+    let value: serde_json::Value = serde_json::from_str(sealed).ok()?;
+    value.pointer("/command/item_id")?.as_str()?.parse().ok()
+}
+
+/// Reads a command of a message whose frame can't be read.
+fn decode_sealed_command(group: &ItemId, message_id: &str, index: usize, raw: &str, now: Timestamp) -> Slot {
+    if seal_of(raw) == Seal::Absent {
+        return poison(group, message_id, index, raw, CHANGED.into(), now);
+    }
+    decode_command(group, message_id, index, raw, now)
+}
+
+/// The reason of a dead letter whose bytes have changed.
+const CHANGED: &str = "the command's checksum is wrong: its bytes have changed since it was queued";
+
 fn decode_command(group: &ItemId, message_id: &str, index: usize, raw: &str, now: Timestamp) -> Slot {
+    if seal_of(raw) == Seal::Wrong {
+        return poison(group, message_id, index, raw, CHANGED.into(), now);
+    }
     let envelope = match serde_json::from_str::<EnvelopeIn<'_>>(raw) {
         Ok(envelope) => envelope,
         Err(error) => {

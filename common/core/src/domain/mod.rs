@@ -4,6 +4,7 @@
 
 mod alert;
 mod catalogue;
+mod checksum;
 mod codec;
 mod command;
 mod commit;
@@ -29,6 +30,7 @@ pub use alert::{Alert, AlertKind, StockState};
 pub use catalogue::{
     Catalogue, CataloguePatch, Claim, Item, LocationSettings, MAIN_LOCATION, MAX_BARCODES, ShortagePolicy,
 };
+pub use checksum::{Seal, checksum, seal, seal_of};
 pub use codec::{CodecError, decode_entries, encode_entries};
 pub use command::{Action, Command, CommandKey, CommandKind, MovementDetails, Queued, Reason};
 pub use commit::{Chunk, ClaimChange, Commit, ItemPut, LevelPut, RejudgeMark};
@@ -41,7 +43,7 @@ pub use level::{Entry, EntryKind, Level};
 pub use load::{LoadRequest, Loaded, LoadedLevel};
 pub use message::{
     DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, MAX_PACK_BYTES, MAX_PACK_COMMANDS, MESSAGE_FRAME_BYTES, MessageError,
-    decode_message, encode_command, encode_message, join_message, set_message_aside,
+    decode_message, encode_command, encode_message, item_of_message, join_message, set_message_aside,
 };
 pub use outcome::{DeadLetter, Effect, Outcome, Record, RecordError, Rejection, RejectionCode, Status};
 pub use parse::{Fault, ParseContext, parse_command};

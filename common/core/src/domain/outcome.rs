@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Alert, Command, CommandId, CommandKey, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, EntryKind, Fingerprint, ItemId,
-    LocationId, Quantity, Queued, Timestamp,
+    LocationId, Quantity, Queued, Seal, Timestamp, seal, seal_of,
 };
 
 /// The status of a decided command. `queued` is never stored: a receipt proves it while no record exists.
@@ -236,6 +236,9 @@ pub enum RecordError {
     /// The text is not a record.
     #[error("the record of a command: {0}")]
     Damaged(#[from] serde_json::Error),
+    /// The bytes have changed since they were written.
+    #[error("the checksum of a command's record is wrong: its bytes have changed since it was written")]
+    Checksum,
 }
 
 /// The part of a record that every version has.
@@ -248,11 +251,31 @@ impl Record {
     /// The layout version that this program writes.
     pub const VERSION: u8 = 1;
 
-    /// Reads a record from its stored JSON.
+    /// Writes the record as JSON with its checksum.
     ///
     /// # Errors
-    /// Returns [`RecordError::Newer`] for every later version, whether or not the rest can be read.
+    /// Fails only if a value has no JSON form.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self).map(seal)
+    }
+
+    /// Reads a record from its stored JSON. Records without a checksum are from earlier programs.
+    ///
+    /// # Errors
+    /// Returns [`RecordError::Newer`] for every later version whose checksum is right, whether or not the rest can be
+    /// read.
     pub fn from_json(text: &str) -> Result<Self, RecordError> {
+        match seal_of(text) {
+            Seal::Right => Self::from_sealed(text),
+            Seal::Absent => Self::from_sealed(text).map_err(|error| match error {
+                RecordError::Newer(_) => RecordError::Checksum,
+                error => error,
+            }),
+            Seal::Wrong => Err(RecordError::Checksum),
+        }
+    }
+
+    fn from_sealed(text: &str) -> Result<Self, RecordError> {
         let error = match serde_json::from_str::<Self>(text) {
             Ok(record) if record.v <= Self::VERSION => return Ok(record),
             Ok(record) => return Err(RecordError::Newer(record.v.into())),

@@ -252,6 +252,15 @@ pub struct LedgerPage {
     pub next_seq: Option<u64>,
 }
 
+/// A fault that a store has found in its own rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreFault {
+    /// The item, if the row says which it is.
+    pub item_id: Option<ItemId>,
+    /// What was found.
+    pub what: String,
+}
+
 /// Reads a whole store, for `audit`. If an item changes meanwhile, its audit is repeated.
 #[async_trait]
 pub trait AuditReader: Send + Sync + std::fmt::Debug {
@@ -270,4 +279,10 @@ pub trait AuditReader: Send + Sync + std::fmt::Debug {
 
     /// Lists all records, in any stable order.
     async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError>;
+
+    /// Checks what only the store knows of itself: rows that can't be read, which the lists leave out, and its indexes
+    /// against the rows that they are made of. A store without such rows has no faults.
+    async fn audit_rows(&self) -> Result<Vec<StoreFault>, StoreError> {
+        Ok(Vec::new())
+    }
 }

@@ -3,7 +3,7 @@
 use stockline_core::domain::{
     AlertKind, CodecError, Command, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, DeadLetter, Fingerprint, ItemId,
     LoadRequest, LocationId, Queued, Reason, ReceiptKeys, Record, RecordError, RejectionCode, Slot, Status, StockState,
-    Timestamp, decode_entries, decode_message, encode_command, encode_message, join_message,
+    Timestamp, decode_entries, decode_message, encode_command, encode_message, join_message, seal,
 };
 
 use super::script::{read, run};
@@ -36,8 +36,14 @@ fn a_word_is_the_same_in_json_and_elsewhere() {
 
 #[test]
 fn entries_of_a_later_version_are_newer_and_damaged_ones_are_not() {
-    assert!(decode_entries(&[2, 0]).unwrap_err().is_newer());
-    assert!(!decode_entries(&[0, 0]).unwrap_err().is_newer());
+    let of = |version: u8| {
+        let sealed = [version, 0];
+        [&sealed[..], &crc32fast::hash(&sealed).to_le_bytes()].concat()
+    };
+    assert!(decode_entries(&of(3)).unwrap_err().is_newer());
+    assert!(!decode_entries(&of(0)).unwrap_err().is_newer());
+    assert!(!decode_entries(&[3, 0, 0, 0, 0, 0]).unwrap_err().is_newer(), "the checksum is wrong");
+    assert!(!decode_entries(&[3, 0]).unwrap_err().is_newer());
     assert!(!decode_entries(&[1, 0x80]).unwrap_err().is_newer());
     // Ten bytes hold 64 bits and no more.
     let seq = |last: u8| [&[1][..], &[0xff; 9], &[last]].concat();
@@ -50,10 +56,15 @@ fn a_record_of_a_later_version_is_newer_whatever_is_in_it() {
     let worker = run("sell 1");
     let record = worker.store.record(&item_id(), command_id(1)).unwrap();
     let text = serde_json::to_string(record).unwrap();
-    assert_eq!(Record::from_json(&text).unwrap(), *record);
-    let newer = |text: &str| match Record::from_json(text) {
+    assert_eq!(Record::from_json(&text).unwrap(), *record, "earlier programs wrote no checksum");
+    assert_eq!(Record::from_json(&record.to_json().unwrap()).unwrap(), *record);
+    let unsealed = text.replacen(r#""v":1"#, r#""v":2"#, 1);
+    assert!(matches!(Record::from_json(&unsealed), Err(RecordError::Checksum)), "a later version is believed");
+    let damaged = record.to_json().unwrap().replacen(r#""v":1"#, r#""v":3"#, 1);
+    assert!(matches!(Record::from_json(&damaged), Err(RecordError::Checksum)), "a later version is believed");
+    let newer = |text: &str| match Record::from_json(&seal(text.to_owned())) {
         Err(RecordError::Newer(version)) => Some(version),
-        Err(RecordError::Damaged(_)) => None,
+        Err(RecordError::Damaged(_) | RecordError::Checksum) => None,
         Ok(record) => panic!("{record:?} was read"),
     };
     assert_eq!(newer(&text.replacen(r#""v":1"#, r#""v":2"#, 1)), Some(2));
@@ -196,4 +207,31 @@ fn debug_output_reads_well_and_holds_no_secret() {
     let Command { command_id, .. } = queued().command;
     assert_eq!(format!("{command_id:?}"), command_id.to_string());
     assert_eq!(format!("{:?}", Timestamp::EPOCH), "1970-01-01T00:00:00.000Z");
+}
+
+/// Nothing is lost, nothing is changed, nothing of a changed command is applied, and its neighbours are.
+#[test]
+fn each_flipped_bit_of_a_message_harms_one_command_at_most_two() {
+    let queued = |n: u32| {
+        let mut queued = queued();
+        queued.command.command_id = command_id(n);
+        queued
+    };
+    let all: Vec<_> = (1..=3).map(queued).collect();
+    let group = all[0].command.item_id.clone();
+    let body = encode_message(&group, &all);
+    for bit in 0..body.len() * 8 {
+        let mut bytes = body.clone().into_bytes();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let Ok(text) = std::str::from_utf8(&bytes) else { continue };
+        let slots = decode_message(&group, "m", text, Timestamp::EPOCH).unwrap();
+        let commands =
+            slots.iter().filter_map(|slot| if let Slot::Command(queued) = slot { Some(&**queued) } else { None });
+        let good: Vec<_> = commands.collect();
+        assert!(good.iter().all(|read| all.iter().any(|sent| sent == *read)), "a changed command is read: {text}");
+        let dead = slots.len() - good.len();
+        assert!(good.len() + 2 * dead >= 3 && dead <= 1, "{slots:?}");
+        let in_order = good.windows(2).all(|pair| pair[0].command.command_id < pair[1].command.command_id);
+        assert!(in_order, "{slots:?}");
+    }
 }

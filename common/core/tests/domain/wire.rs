@@ -5,7 +5,7 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use stockline_core::domain::{
     CodecError, CommandId, Cost, DeadLetter, Entry, EntryKind, ItemId, MessageError, Quantity, Reason, Record, Slot,
-    Status, Timestamp, decode_entries, decode_message, encode_entries, encode_message,
+    Status, Timestamp, decode_entries, decode_message, encode_entries, encode_message, seal,
 };
 use uuid::Uuid;
 
@@ -85,8 +85,13 @@ fn a_body_that_is_no_message_is_one_dead_letter_with_the_same_id_every_time() {
 #[test]
 fn a_newer_message_is_returned_whatever_else_is_in_it() {
     for body in ["{\"v\":2}", "{\"v\":2,\"commands\":{}}", "{\"item\":[],\"v\":3,\"commands\":[7]}"] {
-        let newer = decode_message(&cola(), "m", body, Timestamp::EPOCH);
+        let newer = decode_message(&cola(), "m", &seal(body.to_owned()), Timestamp::EPOCH);
         assert!(matches!(newer, Err(MessageError::Newer(2..=3))), "{body}");
+        assert_eq!(
+            dead(&decode(&cola(), body)[0]).outcome.status,
+            Status::DeadLettered,
+            "a changed digit is no version"
+        );
     }
 }
 
@@ -155,6 +160,7 @@ proptest! {
         match decode_entries(&bytes) {
             Err(CodecError::Version(version)) => prop_assert_eq!(version, bytes[0]),
             Err(CodecError::Damaged(at)) => prop_assert!(at <= bytes.len()),
+            Err(CodecError::Checksum) => prop_assert!(bytes[0] != 1),
             Ok(entries) => prop_assert!(entries.len() <= bytes.len() / 22),
         }
     }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::batches::{Table, Write};
 use super::file::QueueFile;
 use super::in_flight::{DeliveryNo, read_handle, write_handle};
-use stockline_core::domain::Alert;
+use stockline_core::domain::{Alert, seal};
 use stockline_core::ports::{AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, QueueError};
 
 /// The standalone home's alert queue, a table of `queue.db` ([`SqliteQueue::alerts`](crate::SqliteQueue::alerts)).
@@ -42,7 +42,8 @@ impl SqliteAlertQueue {
 #[async_trait]
 impl AlertPublisher for SqliteAlertQueue {
     async fn publish(&self, alerts: &[Alert]) -> Vec<Result<(), QueueError>> {
-        let bodies: Result<Vec<String>, _> = alerts.iter().map(serde_json::to_string).collect();
+        let bodies: Result<Vec<String>, _> =
+            alerts.iter().map(|alert| serde_json::to_string(alert).map(seal)).collect();
         let result = match bodies {
             Ok(bodies) => self.file.write(Write::Publish(bodies)).await,
             Err(error) => Err(QueueError::Unavailable(format!("an alert can't be written as JSON: {error}"))),

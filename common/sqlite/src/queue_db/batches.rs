@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::alerts::SharedAlerts;
 use super::messages::{Message, SharedMessages};
+use super::recover::row_check;
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::{Pack, QueueError};
 
@@ -54,6 +55,8 @@ pub(super) struct Batches {
     alerts: Arc<SharedAlerts>,
     recent: RecentIds,
     next_n: i64,
+    /// The number of the next alert.
+    pub(super) next_alert: i64,
     /// The deletions to do. After a failed batch they go with the next.
     deletes: Vec<(Table, Vec<i64>)>,
     sync: CommitSync,
@@ -91,6 +94,7 @@ impl Batches {
             alerts,
             recent: RecentIds::default(),
             next_n: 1,
+            next_alert: 1,
             deletes: Vec::new(),
             sync: if sync { CommitSync::Now } else { CommitSync::Never },
         }
@@ -98,7 +102,7 @@ impl Batches {
 
     /// Notes a row of an earlier process. Call it in the order of rows.
     pub(super) fn recovered(&mut self, n: i64, id: Uuid, sent_at: Timestamp, now: Timestamp) {
-        self.next_n = n + 1;
+        self.next_n = self.next_n.max(n.saturating_add(1));
         self.recent.add(id, sent_at);
         self.recent.prune(now);
     }
@@ -147,7 +151,7 @@ impl Batches {
         for write in writes {
             match write {
                 Write::Send { packs, sent_at } => self.insert_messages(&transaction, packs, sent_at, added)?,
-                Write::Publish(bodies) => insert_alerts(&transaction, &bodies, added)?,
+                Write::Publish(bodies) => self.insert_alerts(&transaction, &bodies, added)?,
                 Write::Record(receives) => record_receives(&transaction, &receives)?,
                 #[cfg(any(test, feature = "testing"))]
                 #[expect(clippy::panic, reason = "tests end the thread so")]
@@ -155,7 +159,7 @@ impl Batches {
             }
         }
         for (table, rows) in &mut self.deletes {
-            delete_rows(&transaction, *table, rows)?;
+            delete_readable_rows(&transaction, *table, rows)?;
         }
         transaction.commit()?;
         self.deletes.clear();
@@ -180,7 +184,7 @@ impl Batches {
         added: &mut Added,
     ) -> rusqlite::Result<()> {
         let mut insert = transaction.prepare_cached(
-            "INSERT INTO message (n, grp, dedup_id, sent_at, receives, body) VALUES (?1, ?2, ?3, ?4, 0, ?5)",
+            "INSERT INTO message (n, grp, dedup_id, sent_at, receives, body, row_check) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6)",
         )?;
         self.recent.prune(sent_at);
         for pack in packs {
@@ -190,9 +194,26 @@ impl Batches {
             let n = self.next_n;
             self.next_n += 1;
             let id = pack.dedup_id;
-            insert.execute(params![n, pack.item_id.as_str(), id.as_bytes(), sent_at.as_millis(), &*pack.body])?;
+            let (group, check) = (pack.item_id.as_str(), row_check(n, pack.item_id.as_str(), id, sent_at));
+            insert.execute(params![n, group, id.as_bytes(), sent_at.as_millis(), &*pack.body, check])?;
             let body = Some(Arc::clone(&pack.body));
             added.messages.push((pack, Message { n, id, sent_at, body, receives: 0, recovered: false }));
+        }
+        Ok(())
+    }
+
+    /// Numbers are not used again, also not after a failed batch: its deletions are repeated.
+    fn insert_alerts(
+        &mut self,
+        transaction: &Connection,
+        bodies: &[String],
+        added: &mut Added,
+    ) -> rusqlite::Result<()> {
+        let mut insert = transaction.prepare_cached("INSERT INTO alert (n, body) VALUES (?1, ?2)")?;
+        for body in bodies {
+            insert.execute(params![self.next_alert, body])?;
+            added.alerts.push(self.next_alert);
+            self.next_alert += 1;
         }
         Ok(())
     }
@@ -209,20 +230,25 @@ impl Batches {
     }
 }
 
-fn insert_alerts(transaction: &Connection, bodies: &[String], added: &mut Added) -> rusqlite::Result<()> {
-    let mut insert = transaction.prepare_cached("INSERT INTO alert (body) VALUES (?1)")?;
-    for body in bodies {
-        added.alerts.push(insert.insert([body])?);
-    }
-    Ok(())
-}
-
 fn record_receives(transaction: &Connection, receives: &[(i64, u32)]) -> rusqlite::Result<()> {
     let mut update = transaction.prepare_cached("UPDATE message SET receives = ?2 WHERE n = ?1")?;
     for (n, receives) in receives {
         update.execute([*n, i64::from(*receives)])?;
     }
     Ok(())
+}
+
+/// Deletes rows. Rows on a damaged page stay, and are found decided after the next start: they must not stop the others.
+fn delete_readable_rows(transaction: &Connection, table: Table, rows: &mut [i64]) -> rusqlite::Result<()> {
+    transaction.execute_batch("SAVEPOINT deletion")?;
+    if let Err(error) = delete_rows(transaction, table, rows) {
+        if error.sqlite_error_code() != Some(ErrorCode::DatabaseCorrupt) {
+            return Err(error);
+        }
+        tracing::error!(%error, ?table, ?rows, "acknowledged rows can't be deleted from queue.db: its pages are damaged");
+        transaction.execute_batch("ROLLBACK TO deletion")?;
+    }
+    transaction.execute_batch("RELEASE deletion")
 }
 
 /// Deletes rows, with one statement for each run of consecutive rows.

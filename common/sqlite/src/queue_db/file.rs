@@ -1,14 +1,13 @@
-use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 use super::alerts::SharedAlerts;
 use super::batches::{Batches, Job, Table, Write, unavailable};
 use super::messages::{Message, Messages, SharedMessages};
+use super::recover::{self, Recovered};
 use crate::schema::{self, OpenOptions, Schema, SchemaError};
 use crate::writer::{self, Writer};
 use crate::{DataFolder, folder};
@@ -20,7 +19,8 @@ use stockline_core::ports::{Clock, QueueError};
 pub(crate) const QUEUE: Schema = Schema {
     name: "queue",
     application_id: 0x534C_5155,
-    migrations: &["
+    migrations: &[
+        "
         CREATE TABLE message (
             n        INTEGER PRIMARY KEY,
             grp      TEXT    NOT NULL,
@@ -33,7 +33,18 @@ pub(crate) const QUEUE: Schema = Schema {
             n    INTEGER PRIMARY KEY AUTOINCREMENT,
             body TEXT    NOT NULL
         ) STRICT;
-    "],
+    ",
+        "
+        -- The checksum of n, grp, dedup_id and sent_at (see recover.rs). Older rows have none.
+        ALTER TABLE message ADD COLUMN row_check INTEGER;
+        -- Alerts are numbered by the process: a damaged sqlite_sequence would stop them all.
+        CREATE TABLE alert_2 (n INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+        INSERT INTO alert_2 (n, body) SELECT n, body FROM alert;
+        DROP TABLE alert;
+        ALTER TABLE alert_2 RENAME TO alert;
+    ",
+    ],
+    transient: &[],
 };
 
 /// An open `queue.db`: a writing connection on a thread of its own, a connection that reads bodies, and the waiting
@@ -59,8 +70,11 @@ impl QueueFile {
         let failed = |source| SchemaError::of(&path, source);
         let connection = schema::open(&path, QUEUE, options)?;
         let messages = Arc::new(SharedMessages::new(messages));
-        let alerts = Arc::new(SharedAlerts::new(alert_numbers(&connection).map_err(failed)?));
+        let numbers = recover::alert_numbers(&connection).map_err(failed)?;
+        let next_alert = numbers.back().map_or(1, |last| last.saturating_add(1));
+        let alerts = Arc::new(SharedAlerts::new(numbers));
         let mut batches = Batches::new(Arc::clone(&messages), Arc::clone(&alerts), !options.synchronous_off);
+        batches.next_alert = next_alert;
         messages.change(|messages| recover(&connection, messages, &mut batches, clock.now())).map_err(failed)?;
         let reader = Mutex::new(schema::open_reader(&path, options)?);
         let writer = Writer::start("queue-writer", connection, move |connection, jobs| batches.apply(connection, jobs))
@@ -100,7 +114,15 @@ impl QueueFile {
         let read = |connection: &mut Connection| -> rusqlite::Result<Vec<Option<String>>> {
             let transaction = connection.transaction()?;
             let mut select = transaction.prepare_cached(sql)?;
-            rows.iter().map(|n| select.query_row([n], |row| row.get(0)).optional()).collect()
+            let mut body = |n: &i64| match select.query_row([n], |row| Ok(recover::text(row.get_ref(0)?))).optional() {
+                // Its other pages are damaged. It becomes a dead letter in its place.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+                    tracing::error!(row = n, %error, "the body of a message or alert can't be read from queue.db");
+                    Ok(Some(format!("the body can't be read from queue.db: {error}")))
+                }
+                body => body,
+            };
+            rows.iter().map(&mut body).collect()
         };
         read(&mut reader).map_err(|error| unavailable(&error))
     }
@@ -113,25 +135,20 @@ fn recover(
     batches: &mut Batches,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let mut select = connection.prepare("SELECT n, grp, dedup_id, sent_at, receives FROM message ORDER BY n")?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let (n, id, sent_at) = (row.get(0)?, Uuid::from_bytes(row.get(2)?), Timestamp::from_millis(row.get(3)?));
+    for Recovered { row, n, group, id, sent_at, receives } in recover::messages(connection)? {
+        let sent_at = Timestamp::from_millis(sent_at);
         batches.recovered(n, id, sent_at, now);
-        let message = Message { n, id, sent_at, body: None, receives: row.get(4)?, recovered: true };
-        messages.push(row.get_ref(1)?.as_str()?, message);
+        messages.push(&group, Message { n: row, id, sent_at, body: None, receives, recovered: true });
     }
     Ok(())
-}
-
-fn alert_numbers(connection: &Connection) -> rusqlite::Result<VecDeque<i64>> {
-    connection.prepare("SELECT n FROM alert ORDER BY n")?.query_map([], |row| row.get(0))?.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::QueueOptions;
+    use uuid::Uuid;
+
     use stockline_core::ports::{FixedClock, Pack};
 
     fn pack(number: u128, bytes: usize) -> Pack {

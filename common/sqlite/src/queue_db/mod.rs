@@ -13,6 +13,7 @@ mod in_flight;
 mod messages;
 mod options;
 mod pace;
+mod recover;
 #[cfg(test)]
 mod tests;
 

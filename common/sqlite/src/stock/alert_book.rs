@@ -4,7 +4,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use super::fault::Fault;
-use stockline_core::domain::{Alert, LocationId, Timestamp};
+use super::sealed;
+use stockline_core::domain::{Alert, LocationId, Timestamp, seal};
 use stockline_core::ports::{Claimed, Lease, RefusedNotice, latest_lease_end};
 
 /// How many claims are kept before the expired ones are forgotten.
@@ -91,10 +92,19 @@ fn stored(connection: &Connection, id: &str) -> Result<Option<Stored>, Fault> {
         .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
     let Some((lease_until, sent_at, body)) = row else { return Ok(None) };
-    let mut body: Value = serde_json::from_str(&body).map_err(unreadable)?;
-    let missing = body.get_mut(MISSING).map(Value::take);
-    let missing = missing.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default();
+    // A body whose bytes have changed says nothing of who lacks the mail. It must not hold the mail up.
+    let missing = missing(&body).unwrap_or_else(|fault| {
+        tracing::error!(alert = id, ?fault, "an alert can't be read: its mail goes to all, unless it was sent");
+        Vec::new()
+    });
     Ok(Some(Stored { lease_until, sent_at, missing }))
+}
+
+/// Reads from an alert's body who does not have the mail yet after others got it.
+fn missing(body: &str) -> Result<Vec<String>, Fault> {
+    let mut body: Value = sealed::read_json("an alert", body)?;
+    let missing = body.get_mut(MISSING).map(Value::take);
+    Ok(missing.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default())
 }
 
 fn unreadable(error: serde_json::Error) -> Fault {
@@ -153,7 +163,7 @@ fn body(alert: &Alert, missing: &[String]) -> Result<String, Fault> {
     if !missing.is_empty() {
         body[MISSING] = missing.into();
     }
-    Ok(body.to_string())
+    Ok(seal(body.to_string()))
 }
 
 fn put(

@@ -1,7 +1,8 @@
 use super::fault::Fault;
 use super::load;
 use super::readers::{View, parts};
-use stockline_core::domain::{Entry, ItemId, LocationId, decode_entries};
+use super::sealed;
+use stockline_core::domain::{Entry, ItemId, LocationId};
 use stockline_core::ports::LedgerPage;
 
 /// Reads the ledger of one level in whole pieces as they are stored. A page ends with the chunk that reaches `limit`,
@@ -33,10 +34,12 @@ pub(super) fn ledger(
         if entries.len() >= limit.max(1) {
             return Ok(LedgerPage { entries, next_seq: Some(first_seq) });
         }
-        let piece = decode_entries(row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?)?;
+        let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        let piece = sealed::read_chunk(item_id, location_id, first_seq, bytes)?;
         entries.extend(piece.into_iter().filter(|entry| first_seq >= from_seq || entry.seq >= from_seq));
     }
-    let tail = load::levels(connection, names, item_no)?.into_iter().find(|level| level.location_id == *location_id);
+    let tail =
+        load::levels(connection, names, item_id, item_no)?.into_iter().find(|level| level.location_id == *location_id);
     entries.extend(tail.into_iter().flat_map(|level| level.tail).filter(|entry| entry.seq >= from_seq));
     Ok(LedgerPage { entries, next_seq: None })
 }

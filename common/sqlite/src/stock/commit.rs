@@ -8,9 +8,9 @@ use super::fault::Fault;
 use super::item_summaries::{ItemSummaries, ItemSummary};
 use super::names::LocationNames;
 use super::record_index::{RecordIndex, id_key};
-use super::rows;
+use super::{rows, sealed};
 use stockline_core::domain::{
-    Claim, ClaimChange, CommandId, CommandKey, Commit, ItemId, Quantity, Record, RejudgeMark, Status, encode_entries,
+    Claim, ClaimChange, CommandId, CommandKey, Commit, ItemId, Quantity, Record, RejudgeMark, Status, seal,
 };
 use stockline_core::ports::CommitOutcome;
 
@@ -61,18 +61,22 @@ impl Prepared {
     /// Converts the rows into their stored form.
     pub(super) fn new(commit: Commit) -> Result<Self, serde_json::Error> {
         Ok(Self {
-            item: commit.item.as_ref().map(|put| serde_json::to_string(&put.item)).transpose()?,
-            tails: commit.levels.iter().map(|put| encode_entries(&put.level.tail)).collect(),
-            chunks: commit.chunks.iter().map(|chunk| encode_entries(&chunk.entries)).collect(),
+            item: commit.item.as_ref().map(|put| serde_json::to_string(&put.item).map(seal)).transpose()?,
+            tails: commit.levels.iter().map(|put| sealed::tail(&commit.item_id, &put.level)).collect(),
+            chunks: commit
+                .chunks
+                .iter()
+                .map(|chunk| sealed::chunk(&commit.item_id, &chunk.location_id, &chunk.entries))
+                .collect(),
             records: commit
                 .records
                 .iter()
                 .map(|record| {
                     let key = id_key(&commit.item_id, record.outcome.command_id);
-                    serde_json::to_string(record).map(|body| (key, body))
+                    record.to_json().map(|body| (key, body))
                 })
                 .collect::<Result<_, _>>()?,
-            mark: commit.mark.as_ref().map(serde_json::to_string).transpose()?,
+            mark: commit.mark.as_ref().map(|mark| serde_json::to_string(mark).map(seal)).transpose()?,
             commit,
         })
     }
@@ -182,9 +186,7 @@ fn find_mark(
     let text: Option<String> = statement
         .query_row((summary.item_no, mark.command_id.0.as_bytes(), location_no), |row| row.get(0))
         .optional()?;
-    text.map(|text| serde_json::from_str(&text))
-        .transpose()
-        .map_err(|error| Fault::Unreadable(format!("the mark of a re-judging: {error}")))
+    text.map(|text| sealed::read_json("the mark of a re-judging", &text)).transpose()
 }
 
 fn claims_hold(connection: &Connection, summary: Option<ItemSummary>, claims: &[ClaimChange]) -> Result<bool, Fault> {

@@ -10,6 +10,8 @@ pub(super) enum Fault {
     Sql(rusqlite::Error),
     Unreadable(String),
     Newer(String),
+    /// The index of records is damaged. It can be made anew.
+    Index(String),
     Cursor,
 }
 
@@ -21,7 +23,7 @@ impl Fault {
                 error.sqlite_error_code(),
                 Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
             ),
-            Self::Unreadable(_) | Self::Newer(_) | Self::Cursor => false,
+            Self::Unreadable(_) | Self::Newer(_) | Self::Index(_) | Self::Cursor => false,
         }
     }
 
@@ -66,7 +68,7 @@ impl From<RecordError> for Fault {
     fn from(error: RecordError) -> Self {
         match error {
             RecordError::Newer(_) => Self::Newer(error.to_string()),
-            RecordError::Damaged(_) => Self::Unreadable(error.to_string()),
+            RecordError::Damaged(_) | RecordError::Checksum => Self::Unreadable(error.to_string()),
         }
     }
 }
@@ -74,7 +76,7 @@ impl From<RecordError> for Fault {
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Unreadable(what) => Self::Unreadable(what),
+            Fault::Unreadable(what) | Fault::Index(what) => Self::Unreadable(what),
             Fault::Newer(what) => Self::Newer(what),
             Fault::Cursor => Self::Cursor,
             Fault::Sql(error) => Self::Unavailable(match error.sqlite_error_code() {

@@ -80,6 +80,17 @@ enum Stop {
     LeaveOut { call: usize, commit: usize, settled: Settled },
     /// A fault of the disk, such as no space, which fails all commits.
     All(Fault),
+    /// The index of records is damaged. Once it is made anew, all run again.
+    Index(String),
+}
+
+impl Stop {
+    fn of(fault: Fault) -> Self {
+        match fault {
+            Fault::Index(what) => Self::Index(what),
+            fault => Self::All(fault),
+        }
+    }
 }
 
 /// Runs all waiting jobs.
@@ -113,13 +124,28 @@ fn run(
     tasks: &mut Tasks,
 ) -> Result<(), StoreError> {
     let left_out: usize = calls.iter().map(|call| call.prepared.len()).sum();
-    // Each attempt but the last leaves one commit out.
-    for _ in 0..=left_out {
+    let mut healed = false;
+    // Each attempt but the last leaves one commit out, or makes the index anew.
+    for _ in 0..=left_out + 1 {
         match transaction(connection, state, calls, tasks) {
             Ok(()) => return Ok(()),
             Err(Stop::All(fault)) => {
                 state.rolled_back();
                 return Err(fault.into());
+            }
+            Err(Stop::Index(what)) if healed => {
+                state.rolled_back();
+                return Err(Fault::Index(what).into());
+            }
+            Err(Stop::Index(what)) => {
+                state.rolled_back();
+                state.keys.heal(connection, &what)?;
+                healed = true;
+                for settled in calls.iter_mut().flat_map(|call| &mut call.settled) {
+                    if !matches!(settled, Some(Ok(CommitOutcome::Refused(_)) | Err(_))) {
+                        *settled = None;
+                    }
+                }
             }
             Err(Stop::LeaveOut { call, commit, settled }) => {
                 state.rolled_back();
@@ -159,7 +185,7 @@ fn transaction(
                         } else if fault.is_of_one_row() {
                             Err(fault.into())
                         } else {
-                            return Err(Stop::All(fault));
+                            return Err(Stop::of(fault));
                         };
                         if wrote {
                             return Err(Stop::LeaveOut { call: call_at, commit: commit_at, settled });
@@ -173,9 +199,9 @@ fn transaction(
         }
     }
     for (task, result) in tasks.iter_mut() {
-        *result = savepoint(&transaction, state, task.as_mut()).map_err(Stop::All)?;
+        *result = savepoint(&transaction, state, task.as_mut()).map_err(Stop::of)?;
     }
-    state.keys.write(&transaction).map_err(Stop::All)?;
+    state.keys.write(&transaction).map_err(Stop::of)?;
     transaction.commit().map_err(all)?;
     state.keys.committed();
     Ok(())

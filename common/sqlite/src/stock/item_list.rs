@@ -1,13 +1,15 @@
 //! One item, and lists of items with their levels.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Rows, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row, Rows, params_from_iter};
 use serde::Serialize;
 
 use super::fault::Fault;
+use super::listed::{listed, shown};
 use super::load;
 use super::names::LocationNames;
 use super::page_budget::PageBudget;
+use super::queries::of_places;
 use super::readers::{View, parts};
 use super::rows;
 use stockline_core::domain::{Claim, ItemId};
@@ -20,7 +22,7 @@ pub(super) fn item(view: &mut View<'_>, item_id: &ItemId) -> Result<Option<ItemW
     let Some((item_no, item)) = load::registered(connection, item_id)? else {
         return Ok(None);
     };
-    Ok(Some(ItemWithLevels { item, levels: load::levels(connection, names, item_no)? }))
+    Ok(Some(ItemWithLevels { item, levels: load::levels(connection, names, item_id, item_no)? }))
 }
 
 /// The bounds of a page of items.
@@ -31,17 +33,17 @@ pub(super) struct PageOf {
     pub(super) levels: usize,
 }
 
-/// A page of items while it fills.
-struct Filling<'a> {
+/// A page of items while it fills. Each has its key in the list.
+struct Filling<'a, K> {
     connection: &'a Connection,
     names: &'a mut LocationNames,
     budget: PageBudget,
     most: PageOf,
-    views: Vec<ItemWithLevels>,
+    views: Vec<(K, ItemWithLevels)>,
     levels: usize,
 }
 
-impl<'a> Filling<'a> {
+impl<'a, K: Serialize + Clone> Filling<'a, K> {
     fn begin(view: &'a mut View<'_>, most: PageOf) -> Self {
         let budget = view.page_budget();
         let (connection, names) = parts(view);
@@ -49,44 +51,54 @@ impl<'a> Filling<'a> {
         Self { connection, names, budget, most, views: Vec::new(), levels: 0 }
     }
 
-    /// Adds an item with its levels. Returns whether the page needs more: it has one item more than it shows, which
-    /// proves that there is a next page.
-    fn add(&mut self, item_no: i64) -> Result<bool, Fault> {
-        let mut statement = self.connection.prepare_cached("SELECT body FROM item WHERE item_no = ?1")?;
-        let item = statement.query_row([item_no], |row| Ok(row.get_ref(0)?.as_str().map(rows::item)?))??;
-        let levels = load::levels(self.connection, self.names, item_no)?;
-        self.budget.spend(levels.len());
-        self.levels += levels.len();
-        self.views.push(ItemWithLevels { item, levels });
+    /// Adds an item with its levels, if they can be read. Returns whether the page needs more: it has one item more than
+    /// it shows, which proves that there is a next page.
+    fn add(&mut self, place: &K, item_id: &str, item_no: i64) -> Result<bool, Fault> {
+        let Some(view) = listed(self.read(item_id, item_no))? else {
+            return Ok(true);
+        };
+        self.budget.spend(view.levels.len());
+        self.levels += view.levels.len();
+        self.views.push((place.clone(), view));
         if self.levels > self.most.levels && self.views.len() > 1 {
             self.most.entries = self.views.len() - 1;
         }
         Ok(self.views.len() <= self.most.entries)
     }
 
+    fn read(&mut self, item_id: &str, item_no: i64) -> Result<ItemWithLevels, Fault> {
+        let mut statement = self.connection.prepare_cached("SELECT body FROM item WHERE item_no = ?1")?;
+        let item = statement.query_row([item_no], |row| Ok(row.get_ref(0)?.as_str().map(rows::item)?)).optional()?;
+        let item = item.transpose()?.filter(|item| item.item_id.as_str() == item_id);
+        let item =
+            item.ok_or_else(|| Fault::Unreadable(format!("a list names item {item_id}, and its row does not")))?;
+        let levels = load::levels(self.connection, self.names, &item.item_id, item_no)?;
+        Ok(ItemWithLevels { item, levels })
+    }
+
     /// Fills the page with the items of an ordered walk. `look` reads the key of a row, and the item's number if the
-    /// filter keeps it; it returns `None` where the list ends.
-    fn page<K: Serialize>(
+    /// filter keeps it; it returns `None` where the list ends. `item_id` is in the key.
+    fn page(
         mut self,
         list: &str,
         mut rows: Rows<'_>,
-        look: impl Fn(&rusqlite::Row<'_>) -> Result<Option<(K, Option<i64>)>, Fault>,
-        key: impl Fn(&ItemWithLevels) -> K,
+        look: impl Fn(&Row<'_>) -> Result<Option<(K, Option<i64>)>, Fault>,
+        item_id: impl Fn(&K) -> &str,
     ) -> Result<Page<ItemWithLevels>, Fault> {
         while let Some(row) = rows.next()? {
             let Some((place, kept)) = look(row)? else {
                 break;
             };
             if let Some(item_no) = kept
-                && !self.add(item_no)?
+                && !self.add(&place, item_id(&place), item_no)?
             {
                 break;
             }
             if !self.budget.spend(1) {
-                return Ok(cursor::page_until(list, self.views, Some(place)));
+                return Ok(of_places(cursor::page_until(list, self.views, Some(place))));
             }
         }
-        Ok(cursor::page(list, self.views, self.most.entries, key))
+        Ok(of_places(cursor::page(list, self.views, self.most.entries, |(place, _)| place.clone())))
     }
 }
 
@@ -121,25 +133,27 @@ pub(super) fn items(
     let filling = Filling::begin(view, most);
     let mut statement = filling.connection.prepare_cached(sql)?;
     let rows = statement.query(params_from_iter(values))?;
-    let look = |row: &rusqlite::Row<'_>| {
-        let place: (String, String) = (row.get(1)?, row.get(2)?);
+    let look = |row: &Row<'_>| {
+        let place = (shown(row, 1)?, shown(row, 2)?);
         if !place.0.starts_with(&prefix) {
             return Ok(None);
         }
         let kept = row.get::<_, i64>(3)? >= since;
         Ok(Some((place, kept.then(|| row.get(0)).transpose()?)))
     };
-    filling.page(ITEMS, rows, look, |view| (view.item.catalogue.name.to_lowercase(), view.item.item_id.to_string()))
+    filling.page(ITEMS, rows, look, |(_, item_id)| item_id)
 }
 
 /// Finds the item that holds a barcode, if the rest of the filter accepts it.
 fn item_of_barcode(view: &mut View<'_>, filter: &ItemFilter, barcode: &str) -> Result<Page<ItemWithLevels>, Fault> {
     let holder = load::holder(view, &Claim::Barcode(barcode.to_owned()))?;
-    let found = holder.map(|holder| item(view, &holder)).transpose()?.flatten();
+    let found = holder.map(|holder| item(view, &holder)).transpose().map(Option::flatten);
+    let found = listed(found)?.flatten();
     let prefix = filter.name_prefix.as_ref().map(|prefix| prefix.to_lowercase()).unwrap_or_default();
     let keeps = |found: &ItemWithLevels| {
         let item = &found.item;
-        item.is_archived() == filter.archived
+        item.catalogue.barcodes.iter().any(|held| held == barcode)
+            && item.is_archived() == filter.archived
             && item.catalogue.name.to_lowercase().starts_with(&prefix)
             && filter.category.as_ref().is_none_or(|category| item.catalogue.category.as_ref() == Some(category))
             && filter.updated_since.is_none_or(|since| item.updated_at >= since)
@@ -161,10 +175,10 @@ pub(super) fn audit_items(
         .connection
         .prepare_cached("SELECT item_no, item_id, body IS NOT NULL FROM item WHERE item_id > ?1 ORDER BY item_id")?;
     let rows = statement.query([after.unwrap_or_default()])?;
-    let look = |row: &rusqlite::Row<'_>| {
-        let place: String = row.get(1)?;
+    let look = |row: &Row<'_>| {
+        let place = shown(row, 1)?;
         let kept: bool = row.get(2)?;
         Ok(Some((place, kept.then(|| row.get(0)).transpose()?)))
     };
-    filling.page(AUDIT_ITEMS, rows, look, |view| view.item.item_id.to_string())
+    filling.page(AUDIT_ITEMS, rows, look, String::as_str)
 }

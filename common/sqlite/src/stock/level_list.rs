@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use rusqlite::types::Value;
-use rusqlite::{Row, params_from_iter};
+use rusqlite::{Connection, Row, params_from_iter};
 use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
+use super::listed::{listed, shown};
+use super::names::LocationNames;
 use super::readers::{View, parts};
 use super::rows::{self, level_columns};
 use stockline_core::domain::{Item, Level, Quantity, StockState};
@@ -33,16 +35,37 @@ struct Place {
     location_id: Option<String>,
 }
 
-/// An item whose levels are being read.
+/// An item whose levels are being read. What can't be read is left out.
 struct Open {
     item_id: String,
     item: Option<Arc<Item>>,
+    is_unreadable: bool,
     levels: Vec<Level>,
 }
 
 impl Open {
     fn new(item_id: String) -> Self {
-        Self { item_id, item: None, levels: Vec::new() }
+        Self { item_id, item: None, is_unreadable: false, levels: Vec::new() }
+    }
+
+    /// Adds the level of a row, which the filter keeps.
+    fn add(&mut self, connection: &Connection, names: &mut LocationNames, row: &Row<'_>) -> Result<(), Fault> {
+        if self.item.is_none() && !self.is_unreadable {
+            self.item = listed(self.read(row))?.map(Arc::new);
+            self.is_unreadable = self.item.is_none();
+        }
+        if let Some(item) = &self.item {
+            self.levels.extend(listed(rows::level(connection, names, &item.item_id, row, LEVEL_AT))?);
+        }
+        Ok(())
+    }
+
+    fn read(&self, row: &Row<'_>) -> Result<Item, Fault> {
+        let item = rows::item(row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?)?;
+        if item.item_id.as_str() == self.item_id {
+            return Ok(item);
+        }
+        Err(Fault::Unreadable(format!("the row of item {} holds item {}", self.item_id, item.item_id)))
     }
 }
 
@@ -77,8 +100,8 @@ pub(super) fn levels(
     let (mut found, mut open) = (Vec::<LevelWithItem>::new(), None::<Open>);
     loop {
         let row = rows.next()?;
-        let item_id = row.map(|row| row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)).transpose()?;
-        if let Some(closed) = open.take_if(|open| item_id != Some(open.item_id.as_str())) {
+        let item_id = row.map(|row| shown(row, 0)).transpose()?;
+        if let Some(closed) = open.take_if(|open| item_id.as_ref() != Some(&open.item_id)) {
             let place = Place { item_id: closed.item_id.clone(), location_id: None };
             close(closed, seen.as_ref(), &mut found);
             if found.len() > limit {
@@ -92,12 +115,9 @@ pub(super) fn levels(
             break;
         };
         budget.spend(1);
-        let open = open.get_or_insert_with(|| Open::new(item_id.to_owned()));
-        if keeps(filter, row)? {
-            if open.item.is_none() {
-                open.item = Some(Arc::new(rows::item(row.get_ref(3)?.as_str().map_err(rusqlite::Error::from)?)?));
-            }
-            open.levels.push(rows::level(connection, names, row, LEVEL_AT)?);
+        let open = open.get_or_insert_with(|| Open::new(item_id));
+        if listed(keeps(filter, row))?.unwrap_or(false) {
+            open.add(connection, names, row)?;
         }
     }
     Ok(cursor::page(LEVELS, found, limit, |view| Place {
@@ -149,7 +169,7 @@ fn keeps(filter: &LevelFilter, row: &Row<'_>) -> Result<bool, Fault> {
 
 /// Moves the levels of an item to the page, by location. `seen` is the last level of the page before.
 fn close(open: Open, seen: Option<&(String, String)>, found: &mut Vec<LevelWithItem>) {
-    let Open { item_id, item, mut levels } = open;
+    let Open { item_id, item, mut levels, .. } = open;
     levels.sort_unstable_by(|a, b| a.location_id.cmp(&b.location_id));
     if let Some((_, location_id)) = seen.filter(|(of, _)| *of == item_id) {
         levels.retain(|level| level.location_id.as_str() > location_id.as_str());

@@ -20,24 +20,29 @@ use super::schema::{self, OpenOptions, Schema, SchemaError};
 use super::writer::{self, Writer};
 use stockline_core::domain::{
     Alert, CommandKey, Commit, DeadLetter, ItemId, LoadRequest, Loaded, LocationId, LocationSettings, Quantity, Record,
-    Status, Timestamp,
+    Status, Timestamp, seal,
 };
 use stockline_core::ports::{
     AlertBook, AlertRecord, AuditReader, Claimed, CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, Lease,
     LedgerPage, LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page,
-    Queries, RefusedNotice, Store, StoreError,
+    Queries, RefusedNotice, Store, StoreError, StoreFault,
 };
 
 mod alert_book;
 mod audit;
+mod check;
 mod commit;
 mod fault;
 mod group_commit;
+mod index_repair;
 mod item_list;
 mod item_summaries;
+mod key_chain;
 mod last_time;
 mod ledger;
 mod level_list;
+mod level_repair;
+mod listed;
 mod load;
 mod movements;
 mod names;
@@ -46,6 +51,7 @@ mod queries;
 mod readers;
 mod record_index;
 mod rows;
+mod sealed;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -63,7 +69,13 @@ use record_index::RecordIndex;
 pub(crate) const SCHEMA: Schema = Schema {
     name: "stock",
     application_id: 0x5354_4f4b,
-    migrations: &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql"), include_str!("schema_v3.sql")],
+    migrations: &[
+        include_str!("schema_v1.sql"),
+        include_str!("schema_v2.sql"),
+        include_str!("schema_v3.sql"),
+        include_str!("schema_v4.sql"),
+    ],
+    transient: &["record_key"],
 };
 
 /// The settings of the store.
@@ -129,6 +141,20 @@ impl SqliteStore {
         Self::on(path, schema::open(path, SCHEMA, open)?, options, open)
     }
 
+    /// Makes anew what is made of other rows: levels from the outcomes, the index of records,
+    /// and the lists. Returns what was done.
+    pub async fn repair(&self) -> Result<Vec<String>, StoreError> {
+        self.write(|connection, state| {
+            let mut done = level_repair::repair(connection, &mut state.locations)?;
+            done.extend(check::repair(connection)?);
+            state.keys.rebuild(connection, "a repair was asked for")?;
+            state.items.forget();
+            done.push("the index of records is made anew".to_owned());
+            Ok(done)
+        })
+        .await
+    }
+
     /// Opens a store with this connection for its writer.
     fn on(path: &Path, connection: Connection, options: StoreOptions, open: &OpenOptions) -> Result<Self, SchemaError> {
         let failed = |source| SchemaError::Sqlite { path: path.to_owned(), source };
@@ -141,7 +167,8 @@ impl SqliteStore {
         })?;
         let activity = Arc::new(WriteActivity::default());
         let page_rows_max = options.page_rows_max;
-        let shared = Shared { pending: keys.pending(), activity: Arc::clone(&activity), page_rows_max };
+        let (pending, index_damaged) = (keys.pending(), Arc::default());
+        let shared = Shared { pending, activity: Arc::clone(&activity), index_damaged, page_rows_max };
         let readers = |count: usize| {
             let connections = (0..count.max(1)).map(|_| {
                 let reader = schema::open_reader(path, open)?;
@@ -178,6 +205,12 @@ impl SqliteStore {
         let _ = self.write(|_, _| -> Result<(), Fault> { panic!("a test ends the writer of stock.db") }).await;
     }
 
+    /// Makes the index of records anew, if a read has found it damaged. Returns whether the read may be repeated.
+    async fn heal_index(&self) -> bool {
+        self.lanes.take_index_damage()
+            && self.write(|connection, state| state.keys.rebuild(connection, "a read found it")).await.is_ok()
+    }
+
     async fn write<T: Send + 'static>(
         &self,
         write: impl FnMut(&Connection, &mut WriterState) -> Result<T, Fault> + Send + 'static,
@@ -205,8 +238,17 @@ fn writer_gone() -> StoreError {
 impl Store for SqliteStore {
     async fn load(&self, requests: &[LoadRequest]) -> Vec<Result<Loaded, StoreError>> {
         let (count, requests, max) = (requests.len(), requests.to_vec(), self.options.late_count_entries_max);
+        let requests: Arc<[LoadRequest]> = requests.into();
+        let read = || {
+            let requests = Arc::clone(&requests);
+            self.lanes.write_path.read(move |view| load::load(view, &requests, max))
+        };
         let _writing = self.activity.begin();
-        match self.lanes.write_path.read(move |view| load::load(view, &requests, max)).await {
+        let answers = match read().await {
+            Err(_) if self.heal_index().await => read().await,
+            answers => answers,
+        };
+        match answers {
             Ok(answers) => answers,
             Err(error) => vec![Err(error); count],
         }
@@ -256,7 +298,7 @@ impl Locations for SqliteStore {
     }
 
     async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
-        let text = serde_json::to_string(settings).map_err(|error| {
+        let text = serde_json::to_string(settings).map(seal).map_err(|error| {
             StoreError::Unreadable(format!("the settings of a location can't be written as JSON: {error}"))
         })?;
         let location_id = settings.location_id.clone();
@@ -274,9 +316,15 @@ impl Locations for SqliteStore {
 #[async_trait]
 impl Queries for SqliteStore {
     async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
-        let commands = commands.to_vec();
-        let points = &self.lanes.points;
-        points.read(move |view| view.records_first(commands.into_iter().map(|c| (c.item_id, c.command_id)))).await
+        let read = || {
+            let commands = commands.to_vec();
+            let points = &self.lanes.points;
+            points.read(move |view| view.records_first(commands.into_iter().map(|c| (c.item_id, c.command_id))))
+        };
+        match read().await {
+            Err(_) if self.heal_index().await => read().await,
+            records => records,
+        }
     }
 
     async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
@@ -373,6 +421,10 @@ impl AuditReader for SqliteStore {
     async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
         let cursor = cursor.map(str::to_owned);
         self.lanes.lists.read(move |view| queries::audit_records(view, cursor.as_deref(), limit)).await
+    }
+
+    async fn audit_rows(&self) -> Result<Vec<StoreFault>, StoreError> {
+        self.lanes.lists.read(|view| view.check()).await
     }
 }
 

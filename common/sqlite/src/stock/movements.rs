@@ -70,6 +70,7 @@ fn walks(
 ) -> Result<Vec<(LocationId, Backwards)>, Fault> {
     let (connection, names) = parts(view);
     let Some((item_no, _)) = super::rows::find_item(connection, item_id)? else {
+        load::is_no_item(connection, item_id)?;
         return Ok(Vec::new());
     };
     let latest = filter.to.map(|to| to.plus_millis(-1));
@@ -83,14 +84,15 @@ fn walks(
         return Ok(Vec::new());
     }
     let mut walks = Vec::new();
-    for level in load::levels(connection, names, item_no)? {
+    for level in load::levels(connection, names, item_id, item_no)? {
         if filter.location_id.as_ref().is_some_and(|only| *only != level.location_id) {
             continue;
         }
         let Some(location_no) = names.no(connection, &level.location_id)? else {
             continue;
         };
-        let mut walk = Backwards::from_time(connection, Place { item_no, location_no }, &level, latest)?;
+        let place = Place { item_no, location_no, item_id: item_id.clone(), location_id: level.location_id.clone() };
+        let mut walk = Backwards::from_time(connection, place, &level, latest)?;
         if let Some((recorded_at, seq, location_id)) = after {
             // Earlier pages showed some of the entries recorded at the cursor's own time.
             while let Some(entry) = walk.peek(connection)? {

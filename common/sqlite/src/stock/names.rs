@@ -33,7 +33,13 @@ impl LocationNames {
             return Ok(Some(*no));
         }
         let mut statement = connection.prepare_cached("SELECT location_no FROM location WHERE location_id = ?1")?;
-        let no: Option<i64> = statement.query_row([id.as_str()], |row| row.get(0)).optional()?;
+        let mut no: Option<i64> = statement.query_row([id.as_str()], |row| row.get(0)).optional()?;
+        if no.is_none() {
+            // A damaged index must not make a second number. The table is small, and new ids are rare.
+            let mut all =
+                connection.prepare_cached("SELECT location_no FROM location NOT INDEXED WHERE +location_id = ?1")?;
+            no = all.query_row([id.as_str()], |row| row.get(0)).optional()?;
+        }
         if let Some(no) = no {
             self.remember(id, no);
         }

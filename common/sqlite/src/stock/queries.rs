@@ -2,14 +2,18 @@
 //! its own order, one row after the other, until its page is full or its budget is spent.
 
 use rusqlite::types::Value;
-use rusqlite::{Row, params_from_iter};
+use rusqlite::{Row, Statement, params_from_iter};
+use uuid::Uuid;
 
 use super::fault::Fault;
 use super::ledger::{self, Place};
+use super::listed::{listed, shown};
 use super::load;
 use super::readers::{View, parts};
-use super::rows;
-use stockline_core::domain::{ItemId, LocationId, LocationSettings, MAIN_LOCATION, Quantity, Record, Timestamp};
+use super::{rows, sealed};
+use stockline_core::domain::{
+    CommandId, DeadLetter, ItemId, LocationId, LocationSettings, MAIN_LOCATION, Quantity, Record, Status, Timestamp,
+};
 use stockline_core::ports::cursor;
 use stockline_core::ports::{AlertRecord, CommandFilter, Page};
 
@@ -23,10 +27,10 @@ pub(super) fn stock_as_of(view: &mut View<'_>, item_id: &ItemId, at: Timestamp) 
         return Ok(None);
     };
     let mut balances = Vec::new();
-    for level in load::levels(connection, names, item_no)? {
-        if let Some(location_no) = names.no(connection, &level.location_id)?
-            && let Some((on_hand, seq)) = ledger::as_of(connection, Place { item_no, location_no }, &level, at)?
-        {
+    for level in load::levels(connection, names, item_id, item_no)? {
+        let Some(location_no) = names.no(connection, &level.location_id)? else { continue };
+        let place = Place { item_no, location_no, item_id: item_id.clone(), location_id: level.location_id.clone() };
+        if let Some((on_hand, seq)) = ledger::as_of(connection, place, &level, at)? {
             balances.push((level.location_id, on_hand, seq));
         }
     }
@@ -49,7 +53,7 @@ pub(super) fn commands(
         "SELECT settled_at, record_no, settled_otherwise, code, location_id FROM refused \
          WHERE status = ?1 AND (settled_at, record_no) < (?2, ?3) ORDER BY settled_at DESC, record_no DESC",
     )?;
-    let mut body = view.prepare_cached("SELECT body FROM record WHERE record_no = ?1")?;
+    let mut record = view.prepare_cached(RECORD)?;
     let mut rows = statement.query((filter.status.as_str(), settled_at, record_no))?;
     let mut found: Vec<((i64, i64), Record)> = Vec::new();
     while let Some(row) = rows.next()? {
@@ -57,17 +61,17 @@ pub(super) fn commands(
         if filter.since.is_some_and(|since| place.0 < since.as_millis()) {
             break;
         }
-        if keeps(filter, row)? {
-            found.push((place, body.query_row([place.1], |row| Ok(rows::record(row, 0)))??));
+        if listed(keeps(filter, row))?.unwrap_or(false) {
+            found.extend(listed(refused(&mut record, place, filter.status))?.map(|record| (place, record)));
             if found.len() > limit {
                 break;
             }
         }
         if !budget.spend(1) {
-            return Ok(of_records(cursor::page_until(COMMANDS, found, Some(place))));
+            return Ok(of_places(cursor::page_until(COMMANDS, found, Some(place))));
         }
     }
-    Ok(of_records(cursor::page(COMMANDS, found, limit, |(place, _)| *place)))
+    Ok(of_places(cursor::page(COMMANDS, found, limit, |(place, _)| *place)))
 }
 
 fn keeps(filter: &CommandFilter, row: &Row<'_>) -> Result<bool, Fault> {
@@ -79,8 +83,40 @@ fn keeps(filter: &CommandFilter, row: &Row<'_>) -> Result<bool, Fault> {
         && filter.location_id.as_ref().is_none_or(|only| location_id == Some(only.as_str())))
 }
 
-fn of_records<K>(page: Page<(K, Record)>) -> Page<Record> {
-    Page { entries: page.entries.into_iter().map(|(_, record)| record).collect(), next_cursor: page.next_cursor }
+/// A record, and what the row around it says of it.
+const RECORD: &str = "SELECT record.body, command_id, item_id FROM record LEFT JOIN item USING (item_no) \
+                      WHERE record_no = ?1";
+
+/// Reads the record of a refused command by its place in the list.
+fn refused(statement: &mut Statement<'_>, place: (i64, i64), status: Status) -> Result<Record, Fault> {
+    let mut rows = statement.query([place.1])?;
+    let Some(row) = rows.next()? else {
+        return Err(Fault::Unreadable(format!(
+            "the list of refused commands names record {}, which is missing",
+            place.1
+        )));
+    };
+    rows::record(row, 0).or_else(|fault| unreadable_record(row, place, status, fault))
+}
+
+/// Shows a refused command whose record can't be read, as far as the row around it says which it is.
+fn unreadable_record(row: &Row<'_>, place: (i64, i64), status: Status, fault: Fault) -> Result<Record, Fault> {
+    let Fault::Unreadable(what) = fault else { return Err(fault) };
+    let command_id = row.get_ref(1)?.as_blob().ok().and_then(|id| Uuid::from_slice(id).ok());
+    let item_id: Option<ItemId> = row.get_ref(2)?.as_str().ok().and_then(|id| id.parse().ok());
+    let (Some(command_id), Some(item_id)) = (command_id, item_id) else {
+        return Err(Fault::Unreadable(what));
+    };
+    let letter = DeadLetter::of(format!("this record can't be read: {what}"), String::new());
+    let settled_at = Timestamp::from_millis(place.0);
+    let mut record = Record::dead_letter(None, letter, (item_id, CommandId(command_id)), settled_at);
+    record.outcome.status = status;
+    Ok(record)
+}
+
+/// Leaves the keys of a page's entries away.
+pub(super) fn of_places<K, T>(page: Page<(K, T)>) -> Page<T> {
+    Page { entries: page.entries.into_iter().map(|(_, entry)| entry).collect(), next_cursor: page.next_cursor }
 }
 
 const AUDIT_RECORDS: &str = "audit_records";
@@ -92,11 +128,16 @@ pub(super) fn audit_records(view: &View<'_>, cursor: Option<&str>, limit: usize)
     let mut statement =
         view.prepare_cached("SELECT record_no, body FROM record WHERE record_no > ?1 ORDER BY record_no LIMIT ?2")?;
     let mut rows = statement.query((after, limit + 1))?;
+    // The cursor counts those that can't be read too.
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push((row.get::<_, i64>(0)?, rows::record(row, 1)?));
+        found.push((row.get::<_, i64>(0)?, listed(rows::record(row, 1))?));
     }
-    Ok(of_records(cursor::page(AUDIT_RECORDS, found, limit, |(record_no, _)| *record_no)))
+    let page = cursor::page(AUDIT_RECORDS, found, limit, |(record_no, _)| *record_no);
+    Ok(Page {
+        entries: page.entries.into_iter().filter_map(|(_, record)| record).collect(),
+        next_cursor: page.next_cursor,
+    })
 }
 
 const ALERTS: &str = "alerts";
@@ -125,21 +166,24 @@ pub(super) fn alerts(
     let mut budget = view.page_budget();
     let mut statement = view.prepare_cached(sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
-    let mut found = Vec::new();
+    let mut found: Vec<((i64, String), AlertRecord)> = Vec::new();
     while let Some(row) = rows.next()? {
-        let body = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
-        let alert = serde_json::from_str(body).map_err(|error| Fault::Unreadable(format!("an alert: {error}")))?;
-        let sent_at = row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis);
-        found.push(AlertRecord { alert_id: row.get(0)?, alert, sent_at });
+        let place: (i64, String) = (row.get(3)?, shown(row, 0)?);
+        found.extend(listed(alert(row))?.map(|record| (place.clone(), record)));
         if found.len() > limit {
             break;
         }
         if !budget.spend(1) {
-            let place: (i64, String) = (row.get(3)?, row.get(0)?);
-            return Ok(cursor::page_until(ALERTS, found, Some(place)));
+            return Ok(of_places(cursor::page_until(ALERTS, found, Some(place))));
         }
     }
-    Ok(cursor::page(ALERTS, found, limit, |record| (record.alert.raised_at.as_millis(), record.alert_id.clone())))
+    Ok(of_places(cursor::page(ALERTS, found, limit, |(place, _)| place.clone())))
+}
+
+fn alert(row: &Row<'_>) -> Result<AlertRecord, Fault> {
+    let alert = sealed::read_json("an alert", row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?;
+    let sent_at = row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis);
+    Ok(AlertRecord { alert_id: row.get(0)?, alert, sent_at })
 }
 
 /// All locations, by id; `main` is one of them.
@@ -148,7 +192,8 @@ pub(super) fn locations(view: &View<'_>) -> Result<Vec<LocationSettings>, Fault>
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        found.push(rows::read_settings(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+        let text = row.get_ref(0)?.as_str().map_err(|error| rusqlite::Error::from(error).into());
+        found.extend(listed(text.and_then(rows::read_settings))?);
     }
     if found.iter().all(|settings: &LocationSettings| settings.location_id.as_str() != MAIN_LOCATION) {
         found.push(LocationSettings::main());

@@ -1,16 +1,19 @@
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction};
 use tokio::sync::Semaphore;
 
+use super::check;
 use super::fault::Fault;
+use super::key_chain;
 use super::names::LocationNames;
 use super::page_budget::{PageBudget, WriteActivity};
-use super::record_index::{PendingKeys, find_in_table, id_key};
+use super::record_index::{PendingKeys, id_key};
 use super::rows;
 use stockline_core::domain::{CommandId, ItemId, Record};
-use stockline_core::ports::StoreError;
+use stockline_core::ports::{StoreError, StoreFault};
 
 /// Who reads. Each kind has connections of its own: no list holds one that the write path or a single read needs.
 #[derive(Debug)]
@@ -21,6 +24,14 @@ pub(super) struct Lanes {
     pub(super) points: Arc<Readers>,
     /// Pages of lists, and whatever else grows with the store.
     pub(super) lists: Arc<Readers>,
+}
+
+impl Lanes {
+    /// Returns whether a read of any lane has met a damaged index of records since the last call.
+    pub(super) fn take_index_damage(&self) -> bool {
+        // All lanes share the mark.
+        self.points.shared.index_damaged.swap(false, Ordering::Relaxed)
+    }
 }
 
 /// Read-only connections. Each serves one call at a time, in one transaction.
@@ -36,6 +47,8 @@ pub(super) struct Readers {
 pub(super) struct Shared {
     pub(super) pending: Arc<PendingKeys>,
     pub(super) activity: Arc<WriteActivity>,
+    /// Whether a read has met a damaged index of records.
+    pub(super) index_damaged: Arc<AtomicBool>,
     /// The most rows that a page examines.
     pub(super) page_rows_max: usize,
 }
@@ -105,7 +118,11 @@ impl Readers {
         };
         // The first statement takes the snapshot, not this line.
         let connection = connection.unchecked_transaction()?;
-        read(&mut View { connection, names, shared: &self.shared })
+        let answer = read(&mut View { connection, names, shared: &self.shared });
+        if matches!(answer, Err(Fault::Index(_))) {
+            self.shared.index_damaged.store(true, Ordering::Relaxed);
+        }
+        answer
     }
 }
 
@@ -113,6 +130,13 @@ impl View<'_> {
     /// Begins a page of a list.
     pub(super) fn page_budget(&self) -> PageBudget {
         PageBudget::begin(Arc::clone(&self.shared.activity), self.shared.page_rows_max)
+    }
+
+    /// Checks all rows of the store. Call it before any other read of this view.
+    pub(super) fn check(&mut self) -> Result<Vec<StoreFault>, Fault> {
+        let pending = self.shared.pending.all();
+        let (connection, names) = parts(self);
+        check::all(connection, names, pending)
     }
 
     /// Reads records by item and id, in input order. Call it before any other read of this view, because the pending
@@ -130,7 +154,7 @@ impl View<'_> {
             .collect();
         let mut records = Vec::with_capacity(wanted.len());
         for (item_id, command_id, key, candidates) in &mut wanted {
-            find_in_table(&self.connection, *key, candidates)?;
+            key_chain::find(&self.connection, *key, candidates)?;
             let found = rows::find_record(&self.connection, candidates, item_id, *command_id)?;
             records.push(found.map(|(_, record)| record));
         }

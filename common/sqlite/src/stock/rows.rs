@@ -4,9 +4,10 @@ use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::fault::Fault;
 use super::names::LocationNames;
+use super::sealed;
 use stockline_core::domain::{
     CommandId, Item, ItemId, Level, LocationId, LocationSettings, MAIN_LOCATION, Quantity, Record, StockState,
-    Timestamp, decode_entries,
+    Timestamp,
 };
 
 /// The columns of a level, in the order that [`level`] reads.
@@ -18,15 +19,16 @@ macro_rules! level_columns {
 }
 pub(super) use level_columns;
 
-/// Reads a level from its columns, which begin at `at`.
+/// Reads a level of an item from its columns, which begin at `at`.
 pub(super) fn level(
     connection: &Connection,
     names: &mut LocationNames,
+    item_id: &ItemId,
     row: &Row<'_>,
     at: usize,
 ) -> Result<Level, Fault> {
     let tail = row.get_ref(at + 11)?.as_blob().map_err(rusqlite::Error::from)?;
-    Ok(Level {
+    let level = Level {
         location_id: names.id(connection, row.get(at)?)?,
         on_hand: Quantity::from_raw(row.get(at + 1)?),
         seq: row.get::<_, i64>(at + 2)?.cast_unsigned(),
@@ -38,8 +40,10 @@ pub(super) fn level(
         alert_epoch: row.get::<_, i64>(at + 8)?.cast_unsigned(),
         counted_at: row.get::<_, Option<i64>>(at + 9)?.map(Timestamp::from_millis),
         updated_at: Timestamp::from_millis(row.get(at + 10)?),
-        tail: decode_entries(tail)?,
-    })
+        tail: Vec::new(),
+    };
+    let tail = sealed::read_tail(item_id, &level, tail)?;
+    Ok(Level { tail, ..level })
 }
 
 const STATES: [StockState; 4] = [StockState::Normal, StockState::Low, StockState::Out, StockState::Oversold];
@@ -55,7 +59,7 @@ fn state_of(no: usize) -> Result<StockState, Fault> {
 
 /// Reads an item from its body.
 pub(super) fn item(body: &str) -> Result<Item, Fault> {
-    serde_json::from_str(body).map_err(|error| Fault::Unreadable(format!("the catalogue record of an item: {error}")))
+    sealed::read_json("the catalogue record of an item", body)
 }
 
 /// Finds the number of an item, and its record if it is registered.
@@ -66,10 +70,15 @@ pub(super) fn find_item(connection: &Connection, item_id: &ItemId) -> Result<Opt
         return Ok(None);
     };
     let body = row.get_ref(1)?.as_str_or_null().map_err(rusqlite::Error::from)?;
-    Ok(Some((row.get(0)?, body.map(item).transpose()?)))
+    let found = body.map(item).transpose()?;
+    if let Some(other) = found.as_ref().filter(|found| found.item_id != *item_id) {
+        return Err(Fault::Unreadable(format!("the row of item {item_id} holds item {}", other.item_id)));
+    }
+    Ok(Some((row.get(0)?, found)))
 }
 
-/// Finds the record of this command among the candidates.
+/// Finds the record of this command among the candidates. Only its own body says which command a record is of. A record
+/// that can't be read may be this one, so it is never taken as absent.
 pub(super) fn find_record(
     connection: &Connection,
     candidates: &[i64],
@@ -79,14 +88,15 @@ pub(super) fn find_record(
     if candidates.is_empty() {
         return Ok(None);
     }
-    let mut statement = connection.prepare_cached(
-        "SELECT body FROM record WHERE record_no = ?1 AND command_id = ?2 \
-         AND item_no = (SELECT item_no FROM item WHERE item_id = ?3)",
-    )?;
+    let mut statement = connection.prepare_cached("SELECT body FROM record WHERE record_no = ?1")?;
     for record_no in candidates {
-        let mut rows = statement.query((record_no, command_id.0.as_bytes(), item_id.as_str()))?;
-        if let Some(row) = rows.next()? {
-            return Ok(Some((*record_no, record(row, 0)?)));
+        let mut rows = statement.query([record_no])?;
+        let Some(row) = rows.next()? else {
+            return Err(Fault::Unreadable(format!("record {record_no} is missing, which may be that of {command_id}")));
+        };
+        let record = record(row, 0)?;
+        if record.outcome.command_id == command_id && record.outcome.item_id == *item_id {
+            return Ok(Some((*record_no, record)));
         }
     }
     Ok(None)
@@ -101,7 +111,12 @@ pub(super) fn record(row: &Row<'_>, at: usize) -> Result<Record, Fault> {
 /// Reads the settings of a location. `main` always has some.
 pub(super) fn settings(connection: &Connection, location_id: &LocationId) -> Result<Option<LocationSettings>, Fault> {
     let mut statement = connection.prepare_cached("SELECT settings FROM location WHERE location_id = ?1")?;
-    let text: Option<Option<String>> = statement.query_row([location_id.as_str()], |row| row.get(0)).optional()?;
+    let mut text: Option<Option<String>> = statement.query_row([location_id.as_str()], |row| row.get(0)).optional()?;
+    if text.is_none() {
+        // A damaged index must not make a location unknown. The table is small, and unknown locations are rare.
+        let mut all = connection.prepare_cached("SELECT settings FROM location NOT INDEXED WHERE +location_id = ?1")?;
+        text = all.query_row([location_id.as_str()], |row| row.get(0)).optional()?;
+    }
     match text.flatten() {
         Some(text) => Ok(Some(read_settings(&text)?)),
         None if location_id.as_str() == MAIN_LOCATION => Ok(Some(LocationSettings::main())),
@@ -111,5 +126,5 @@ pub(super) fn settings(connection: &Connection, location_id: &LocationId) -> Res
 
 /// Reads settings from their text.
 pub(super) fn read_settings(text: &str) -> Result<LocationSettings, Fault> {
-    serde_json::from_str(text).map_err(|error| Fault::Unreadable(format!("the settings of a location: {error}")))
+    sealed::read_json("the settings of a location", text)
 }

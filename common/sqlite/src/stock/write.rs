@@ -117,6 +117,11 @@ fn put_level(
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
         }
     };
+    if found.stored.is_none() {
+        connection
+            .prepare_cached("UPDATE item SET levels = levels + 4294967296 + ?2 WHERE item_no = ?1")?
+            .execute((summary.item_no, found.location_no))?;
+    }
     connection.prepare_cached(sql)?.execute(params![
         summary.item_no,
         found.location_no,
@@ -197,13 +202,18 @@ fn append_record(connection: &Connection, item_no: i64, record: &Record, body: &
 /// Replaces an open dead letter by a record.
 fn replace_record(connection: &Connection, record_no: i64, record: &Record, body: &str) -> Result<(), Fault> {
     connection.prepare_cached("UPDATE record SET body = ?2 WHERE record_no = ?1")?.execute((record_no, body))?;
+    list_refused_again(connection, record_no, record)
+}
+
+/// Lists a record among the refused commands, or not, as it says.
+pub(super) fn list_refused_again(connection: &Connection, record_no: i64, record: &Record) -> Result<(), Fault> {
     connection.prepare_cached("DELETE FROM refused WHERE record_no = ?1")?.execute([record_no])?;
     put_refused(connection, record_no, record)
 }
 
 /// Writes a record again after it was marked or discarded.
 pub(super) fn rewrite_record(connection: &Connection, record_no: i64, record: &Record) -> Result<(), Fault> {
-    let body = serde_json::to_string(record).map_err(|error| Fault::record(record.outcome.item_id.as_str(), &error))?;
+    let body = record.to_json().map_err(|error| Fault::record(record.outcome.item_id.as_str(), &error))?;
     replace_record(connection, record_no, record, &body)
 }
 

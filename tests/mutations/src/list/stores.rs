@@ -7,6 +7,12 @@ const AWS_CRATE: &Suite = &Suite { arguments: &["-p", "stockline-aws", "--lib"],
 const CORE_CRATE: &Suite = &Suite { arguments: &["-p", "stockline-core", "--lib"], sources: "common/core/src" };
 const SQLITE_CRATE: &Suite = &Suite { arguments: &["-p", "stockline-sqlite", "--lib"], sources: "common/sqlite/src" };
 
+const DOMAIN: &Suite =
+    &Suite { arguments: &["-p", "stockline-core", "--test", "domain"], sources: "common/core/tests/domain" };
+
+const BIT_ROT: &Suite =
+    &Suite { arguments: &["-p", "stockline-tests", "--test", "faults"], sources: "tests/tests/faults" };
+
 const CONTRACT: &Suite =
     &Suite { arguments: &["-p", "stockline-tests", "--test", "contract"], sources: "tests/src/contract/store" };
 
@@ -362,5 +368,71 @@ pub(super) const SQLITE: &[Mutation] = &[
         ],
         suite: POWER,
         killed_by: "promises::an_accepted_command_survives_a_power_cut_and_without_syncs_it_does_not",
+    },
+    Mutation {
+        name: "sqlite-a-missing-key-is-taken-as-absent",
+        edits: &[edit(
+            "common/sqlite/src/stock/key_chain.rs",
+            "        if self.link == link(self.key, to) {",
+            "        if true || self.link == link(self.key, to) {",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::record_index::tests::a_damaged_index_never_says_that_a_key_is_absent_and_is_made_anew_from_the_records",
+    },
+    Mutation {
+        name: "sqlite-the-log-of-keys-may-end-early",
+        edits: &[edit(
+            "common/sqlite/src/stock/record_index.rs",
+            "    if last != last_record_no {",
+            "    if last < 0 {",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::record_index::tests::a_damaged_index_never_says_that_a_key_is_absent_and_is_made_anew_from_the_records",
+    },
+    Mutation {
+        name: "sqlite-a-level-that-is-not-found-begins-anew",
+        edits: &[edit("common/sqlite/src/stock/load.rs", "    if has == found {", "    if has >= 0 {")],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::durability::what_is_there_and_not_found_is_noticed_and_never_begins_anew",
+    },
+    Mutation {
+        name: "sqlite-a-changed-level-is-read",
+        edits: &[edit(
+            "common/sqlite/src/stock/sealed.rs",
+            "        _ => Err(()),",
+            "        _ => Ok(bytes.get(SEAL_BYTES..).unwrap_or_default()),",
+        )],
+        suite: BIT_ROT,
+        killed_by: "bit_rot::a_flipped_bit_is_harmless_or_noticed_and_harms_no_other_item",
+    },
+    Mutation {
+        name: "core-a-version-is-believed-without-its-checksum",
+        edits: &[edit(
+            "common/core/src/domain/codec.rs",
+            "    if version == 0 || u32::from_le_bytes(*checksum) != crc32fast::hash(sealed) {",
+            "    if version == 0 || (version <= VERSION && u32::from_le_bytes(*checksum) != crc32fast::hash(sealed)) {",
+        )],
+        suite: CORE_CRATE,
+        killed_by: "domain::codec::tests::a_version_is_believed_only_with_the_right_checksum",
+    },
+    Mutation {
+        name: "core-a-command-whose-bytes-have-changed-is-applied",
+        edits: &[edit(
+            "common/core/src/domain/message.rs",
+            "    if seal_of(raw) == Seal::Wrong {",
+            "    if seal_of(raw) == Seal::Wrong && raw.is_empty() {",
+        )],
+        suite: DOMAIN,
+        killed_by: "small_rules::each_flipped_bit_of_a_message_harms_one_command_at_most_two",
+    },
+    Mutation {
+        name: "sqlite-a-message-keeps-the-place-that-a-flipped-bit-gave-it",
+        edits: &[edit(
+            "common/sqlite/src/queue_db/recover.rs",
+            "    numbers.chain(ids).chain(groups).find(fits)",
+            "    ids.chain(groups).chain(numbers.take(0)).find(fits)",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "queue_db::recover::tests::each_flipped_bit_of_a_rows_key_is_found_again",
     },
 ];

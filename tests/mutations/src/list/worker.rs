@@ -180,8 +180,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "the-rest-of-a-group-continues-after-a-failure",
         edits: &[edit(
             ROUND,
-            "            if !step.is_running() {\n                returned.extend(step.work.into_returned());\n                continue;\n            }",
-            "            if !step.is_running() {\n                step.taken = step.taken.max(1);\n            }",
+            "            if !step.is_running() {\n                let pause = if step.is_set_aside { set_aside_pause } else { return_pause };\n                returned.extend(step.work.into_returned(pause));\n                continue;\n            }",
+            "            if !step.is_running() {\n                let _ = (set_aside_pause, return_pause, &mut returned);\n                step.taken = step.taken.max(1);\n            }",
         )],
         suite: WORKER,
         killed_by: "tests::crashes::a_fault_at_any_step_ends_at_the_same_stock",

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::*;
+use stockline_core::domain::seal;
 
 /// One write unit is a row of up to 1 KB.
 const WRITE_UNIT_BYTES: usize = 1_024;
@@ -116,11 +117,14 @@ async fn what_can_not_be_read_names_its_row_and_what_is_newer_says_so() {
     let damaged = |error: StoreError| {
         assert!(matches!(&error, StoreError::Unreadable(text) if text.contains(" / ")), "{error}");
     };
-    newer(row::level(&named(&level, "tail", blob(&[2, 1]))).unwrap_err());
+    let sealed = |version: u8| [&[version, 1][..], &crc32fast::hash(&[version, 1]).to_le_bytes()].concat();
+    newer(row::level(&named(&level, "tail", blob(&sealed(3)))).unwrap_err());
+    damaged(row::level(&named(&level, "tail", blob(&[3, 1, 0, 0, 0, 0]))).unwrap_err());
     damaged(row::level(&named(&level, "tail", blob(&[0, 1]))).unwrap_err());
     damaged(row::level(&named(&level, "tail", row::text("x"))).unwrap_err());
     damaged(row::level(&named(&level, "level", row::text("{"))).unwrap_err());
-    newer(row::record(&named(&cmd, "record", row::text(r#"{"v":2,"other":1}"#))).unwrap_err());
+    newer(row::record(&named(&cmd, "record", row::text(seal(r#"{"v":2,"other":1}"#.into())))).unwrap_err());
+    damaged(row::record(&named(&cmd, "record", row::text(r#"{"v":2,"other":1}"#))).unwrap_err());
     damaged(row::record(&named(&cmd, "record", row::text(r#"{"v":1,"other":1}"#))).unwrap_err());
     damaged(row::record(&named(&cmd, "resubmitted_as", row::text("x"))).unwrap_err());
     damaged(row::chunk(&cmd).unwrap_err());

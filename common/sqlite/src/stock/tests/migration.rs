@@ -1,7 +1,18 @@
 use super::*;
 use stockline_core::domain::StockState;
 
-/// Turns a file of today into one of schema version 2.
+/// Turns a file of today into one of schema version 3.
+const TO_VERSION_3: &str = "
+    CREATE TABLE record_key (
+        id_key INTEGER NOT NULL, record_no INTEGER NOT NULL, PRIMARY KEY (id_key, record_no)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO record_key SELECT id_key, record_no FROM key_chain WHERE record_no > 0;
+    DROP TABLE key_chain;
+    ALTER TABLE item DROP COLUMN levels;
+    PRAGMA user_version = 3;
+";
+
+/// Turns a file of version 3 into one of version 2.
 const TO_VERSION_2: &str = "
     DROP TABLE level_by_location;
     ALTER TABLE low_levels RENAME TO low_levels_v3;
@@ -77,7 +88,7 @@ async fn a_folder_of_version_2_is_migrated_with_every_list_as_it_was() {
     let Shop { folder, store, next_id } = shop;
     drop(store);
     let path = folder.path().join("stock.db");
-    Connection::open(&path).unwrap().execute_batch(TO_VERSION_2).unwrap();
+    Connection::open(&path).unwrap().execute_batch(&[TO_VERSION_3, TO_VERSION_2].concat()).unwrap();
     let store = SqliteStore::open(&path, StoreOptions::default(), &OpenOptions::default()).unwrap();
     let mut shop = Shop { folder, store, next_id };
     assert_eq!(all_lists(&shop).await, lists);
@@ -110,7 +121,7 @@ async fn a_folder_of_version_1_is_migrated_with_its_lists_notices_and_record_key
     let Shop { folder, store, next_id } = shop;
     drop(store);
     let path = folder.path().join("stock.db");
-    Connection::open(&path).unwrap().execute_batch(&[TO_VERSION_2, TO_VERSION_1].concat()).unwrap();
+    Connection::open(&path).unwrap().execute_batch(&[TO_VERSION_3, TO_VERSION_2, TO_VERSION_1].concat()).unwrap();
     let store = SqliteStore::open(&path, StoreOptions::default(), &OpenOptions::default()).unwrap();
     let mut shop = Shop { folder, store, next_id };
 
@@ -124,4 +135,36 @@ async fn a_folder_of_version_1_is_migrated_with_its_lists_notices_and_record_key
         assert_eq!(shop.record(record.outcome.item_id.as_str(), record.outcome.command_id).await, Some(record));
     }
     assert!(shop.folder.path().join("stock.db.v1.bak").exists());
+}
+
+#[tokio::test]
+async fn a_folder_of_version_3_is_migrated_with_its_record_keys_and_levels() {
+    let mut shop = Shop::new();
+    shop.open_location("north").await;
+    let mut records = vec![shop.register("cola", r#","low_stock_threshold":5"#).await];
+    for (location, quantity) in [("main", 9), ("north", 3)] {
+        records.push(shop.receive("cola", location, quantity, at(1)).await);
+    }
+    let lists = all_lists(&shop).await;
+
+    let Shop { folder, store, next_id } = shop;
+    drop(store);
+    let path = folder.path().join("stock.db");
+    Connection::open(&path).unwrap().execute_batch(TO_VERSION_3).unwrap();
+    let store = SqliteStore::open(&path, StoreOptions::default(), &OpenOptions::default()).unwrap();
+    let mut shop = Shop { folder, store, next_id };
+    assert_eq!(all_lists(&shop).await, lists);
+    records.push(shop.receive("cola", "main", 1, at(2)).await);
+    for _ in 0..2 {
+        for record in &records {
+            let found = shop.record(record.outcome.item_id.as_str(), record.outcome.command_id).await;
+            assert_eq!(found.as_ref(), Some(record));
+        }
+        assert_eq!(shop.store.audit_rows().await.unwrap(), []);
+        shop = shop.reopened();
+    }
+    let left = "SELECT count(*) FROM sqlite_schema WHERE name = 'record_key'";
+    let connection = Connection::open(&path).unwrap();
+    assert_eq!(connection.query_row(left, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    assert!(shop.folder.path().join("stock.db.v3.bak").exists());
 }

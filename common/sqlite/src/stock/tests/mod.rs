@@ -4,7 +4,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use stockline_core::domain::{Command, CommandId, Fold, FoldLimits, Queued, Rules, Slot, fold};
+use stockline_core::domain::{Command, CommandId, Fold, FoldLimits, Level, Queued, Rules, Slot, fold};
 
 mod alerts;
 mod commits;

@@ -98,16 +98,18 @@ async fn lists_see_that_a_load_or_a_commit_is_in_progress() {
     assert!(!store.activity.is_busy());
 }
 
-/// Copies the item, its level, its refused sale and its alert so often, straight into the file.
+/// Copies the item, its level, its refused sale and its alert so often, straight into the file. The copies have no
+/// checksums, as rows of earlier versions.
 fn grow(shop: &Shop, copies: i64) {
     let connection = Connection::open(shop.folder.path().join("stock.db")).unwrap();
     let numbers =
         format!("WITH RECURSIVE n(n) AS (VALUES(1000) UNION ALL SELECT n + 1 FROM n WHERE n < 999 + {copies})");
     let sql = format!(
         "{numbers} INSERT INTO item SELECT n, 'i' || n, 'i' || n, category, archived, low_stock_threshold, updated_at,
-            replace(body, 'cola', 'i' || n) FROM n, item WHERE item_id = 'cola';
+            replace(substr(body, 1, length(body) - length(',_crc_:_12345678_}}')) || '}}', 'cola', 'i' || n), levels
+            FROM n, item WHERE item_id = 'cola';
          {numbers} INSERT INTO level SELECT n, location_no, on_hand, seq, version, low_stock_threshold, state, alerted,
-            alert_no, alert_epoch, counted_at, updated_at, tail FROM n, level WHERE item_no = 1;
+            alert_no, alert_epoch, counted_at, updated_at, x'' FROM n, level WHERE item_no = 1;
          {numbers} INSERT INTO level_by_location SELECT location_no, 'i' || n, n FROM n, level_by_location
             WHERE item_no = 1;
          {numbers} INSERT INTO low_levels SELECT location_no, 'i' || n, n FROM n, low_levels WHERE item_no = 1;
