@@ -1,16 +1,15 @@
 use std::sync::Arc;
 
-use stockline_core::domain::{CommandId, Quantity, Status, StockState};
-use uuid::Uuid;
+use stockline_core::domain::{CommandKey, Quantity, Status, StockState};
+use stockline_core::testing::Stock;
 
 use super::send_everything;
 use crate::audit::{AuditReport, audit};
-use crate::testing::{World, item};
+use crate::testing::{World, item, key};
 
 async fn audited(world: &Arc<World>) -> AuditReport {
-    let reader = world.reader();
     let mut pages = 0;
-    let report = audit(&reader, &reader, &mut |_| pages += 1).await.unwrap();
+    let report = audit(&world.store, &world.store, &mut |_| pages += 1).await.unwrap();
     assert!(pages >= 2);
     report
 }
@@ -26,8 +25,8 @@ fn cola() -> (stockline_core::domain::ItemId, stockline_core::domain::LocationId
     (item("cola"), "main".parse().unwrap())
 }
 
-fn of_cola(n: u128) -> (stockline_core::domain::ItemId, CommandId) {
-    (item("cola"), CommandId(Uuid::from_u128(n)))
+fn of_cola(n: u128) -> CommandKey {
+    key("cola", n)
 }
 
 fn one() -> Quantity {
@@ -42,7 +41,7 @@ async fn a_sound_store_has_no_faults() {
     assert!(report.read.entries > 30 && report.read.records > 40, "{:?}", report.read);
 }
 
-type Damage = fn(&mut crate::testing::Stock);
+type Damage = fn(&mut Stock);
 
 #[tokio::test(start_paused = true)]
 async fn each_damage_is_found_and_named() {

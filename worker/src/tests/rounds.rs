@@ -16,7 +16,7 @@ async fn a_redelivered_sale_takes_stock_once_and_publishes_its_alert_again() {
     world.work().await;
     world.check().await;
     assert_eq!(world.on_hand("cola", "main"), "-1");
-    let kinds: Vec<_> = world.published.lock().unwrap().iter().map(|alert: &Alert| alert.kind).collect();
+    let kinds: Vec<_> = world.alerts.published().iter().map(|alert: &Alert| alert.kind).collect();
     assert_eq!(kinds, [AlertKind::Oversold, AlertKind::Oversold], "one id, published twice");
 }
 
@@ -29,7 +29,7 @@ async fn a_duplicate_from_before_the_retention_publishes_nothing() {
     world.clock.advance_ms(world.config.retention_ms + 1);
     world.send(&[sell(3, "cola", "main", 11)]);
     world.work().await;
-    assert_eq!(world.published.lock().unwrap().len(), 1);
+    assert_eq!(world.alerts.published().len(), 1);
 }
 
 /// A dead letter keeps its first `accepted_at`, but the time of its decision counts.
@@ -114,7 +114,7 @@ async fn re_judging_finishes_from_its_marks_before_the_next_sale() {
             runner.kill().await;
             world.work().await;
             world.check().await;
-            let published = world.published.lock().unwrap().clone();
+            let published = world.alerts.published();
             let mut alerts: Vec<_> = published.iter().map(|a| (a.location_id.as_str(), a.alert_no, a.kind)).collect();
             alerts.dedup();
             let first_of_main = alerts.iter().find(|alert| alert.0 == "main").unwrap();
@@ -139,7 +139,7 @@ async fn setting_an_unchanged_threshold_does_not_take_the_alert_of_the_change_af
     first.kill().await;
     world.work().await;
     world.check().await;
-    let raised_by: Vec<_> = world.published.lock().unwrap().iter().map(|alert| alert.command_id).collect();
+    let raised_by: Vec<_> = world.alerts.published().iter().map(|alert| alert.command_id).collect();
     let change = CommandId(Uuid::from_u128(4));
     assert_eq!(raised_by, [change]);
     let judged_for: Vec<_> = world.store.stock().marks.keys().map(|(_, id, _)| *id).collect();
@@ -193,7 +193,7 @@ async fn a_level_that_cant_be_re_judged_stops_neither_its_item_nor_the_others() 
     stocked(&world, "cola");
     world.send(&[receive(3, "cola", "north", 4)]);
     world.work().await;
-    world.store.stock().refused_mark = Some("main".parse().unwrap());
+    world.faults().refused_mark = Some("main".parse().unwrap());
     world.send(&[threshold(4, "cola", "20"), sell(5, "cola", "main", 1)]);
     world.work().await;
     assert_eq!(world.on_hand("cola", "main"), "9");
