@@ -36,12 +36,9 @@ async fn a_folder_of_version_1_is_migrated_with_its_lists_notices_and_record_key
     shop.store.mark_notice_sent(&notice, at(3)).await.unwrap();
     assert_eq!(low(&shop).await, ["cola"]);
 
-    let Shop { folder, store, next_id } = shop;
-    drop(store);
-    let path = folder.path().join("stock.db");
-    Connection::open(&path).unwrap().execute_batch(TO_VERSION_1).unwrap();
-    let store = SqliteStore::open(&path, StoreOptions::default(), &OpenOptions::default()).unwrap();
-    let mut shop = Shop { folder, store, next_id };
+    let mut shop = shop.reopened_after(|folder| {
+        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(TO_VERSION_1).unwrap();
+    });
 
     assert_eq!(low(&shop).await, ["cola"]);
     shop.run("sell", "tea", r#","location_id":"main","quantity":6"#, at(4)).await;
