@@ -7,7 +7,7 @@ use stockline_core::domain::{
     Timestamp,
 };
 use stockline_core::ports::{Clock, FixedClock};
-use stockline_core::testing::{MemoryAlerts, MemoryQueue, MemoryStore};
+use stockline_core::testing::{MemoryAlerts, MemoryQueue, MemoryStore, submitted};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -58,16 +58,7 @@ pub(crate) fn queued(n: u128, json: &str) -> Queued {
     let mut value: serde_json::Value = serde_json::from_str(json).unwrap();
     value["command_id"] = Uuid::from_u128(n).to_string().into();
     let command: Command = serde_json::from_value(value).unwrap();
-    let accepted_at = Timestamp::from_millis(1_700_000_000_000);
-    Queued {
-        command,
-        accepted_at,
-        submitted_by: "till-1".into(),
-        retry: 0,
-        resubmits: None,
-        first_accepted_at: None,
-        trace: None,
-    }
+    submitted(command, Timestamp::from_millis(1_700_000_000_000))
 }
 
 impl World {
@@ -157,6 +148,17 @@ impl World {
         let runner = self.start(&Arc::new(Plan::default()));
         self.drained().await;
         runner.stop().await;
+    }
+
+    /// Runs one worker under a plan until the queue is empty or a fault stops the worker, and then kills it.
+    pub(crate) async fn work_under(self: &Arc<Self>, plan: Plan) {
+        let plan = Arc::new(plan);
+        let runner = self.start(&plan);
+        tokio::select! {
+            () = self.drained() => {}
+            () = plan.stopped.notified() => {}
+        }
+        runner.kill().await;
     }
 
     pub(crate) fn record(&self, item_id: &str, n: u128) -> Option<Record> {

@@ -105,13 +105,7 @@ async fn re_judging_finishes_from_its_marks_before_the_next_sale() {
             world.send(&[receive(3, "cola", "north", 4)]);
             world.work().await;
             world.send(&[threshold(4, "cola", "20"), sell(5, "cola", "main", 10)]);
-            let plan = Arc::new(Plan::with(&[(Point::Commit, nth, kind)]));
-            let runner = world.start(&plan);
-            tokio::select! {
-                () = world.drained() => {}
-                () = plan.stopped.notified() => {}
-            }
-            runner.kill().await;
+            world.work_under(Plan::with(&[(Point::Commit, nth, kind)])).await;
             world.work().await;
             world.check().await;
             let published = world.alerts.published();
