@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod alerts;
+mod gate;
 mod queries;
 mod queue;
 mod shop;
@@ -10,6 +11,7 @@ mod stock;
 mod store;
 
 pub use alerts::MemoryAlerts;
+pub use gate::{Gate, Read};
 pub use queue::MemoryQueue;
 pub use shop::{Shop, alert, at, id, item_id, place, queued, submitted};
 pub use stock::{Lease, Stock};
