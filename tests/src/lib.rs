@@ -1,11 +1,10 @@
-//! What the tests of the whole share: real files, real processes, and power that fails.
+//! Provides what the tests of the whole system share: real files, real processes and power failures.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod aws;
 pub mod aws_queues;
 pub mod chaos;
 pub mod cognito;
-pub mod collector;
 pub mod contract;
 pub mod crash_points;
 pub mod dynoxide;

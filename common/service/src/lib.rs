@@ -10,6 +10,8 @@ mod env;
 mod retry;
 mod shutdown;
 mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod trace;
 
 pub use clock::SystemClock;
