@@ -1,8 +1,10 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::{Locations, StoreError};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::alerts::Alerts;
 use crate::config::{Adapters, Config};
@@ -11,6 +13,12 @@ use crate::deliveries::Deliveries;
 use crate::failure::RecordFailure;
 use crate::metrics::Meters;
 use crate::notices::Notices;
+use crate::schedule::Schedule;
+
+#[expect(clippy::disallowed_methods, reason = "it names the claims of a process and is no id of the domain")]
+fn fresh_holder() -> Arc<str> {
+    Uuid::new_v4().to_string().into()
+}
 
 /// Turns alert messages and refused commands into mails (design.md §8).
 #[derive(Debug)]
@@ -22,16 +30,24 @@ pub struct Alerter {
 }
 
 impl Alerter {
-    /// Returns an alerter over these adapters. Its metrics start at zero.
+    /// Returns an alerter over these adapters, whose queue decides when failed mails are tried again. Its metrics start at
+    /// zero.
     pub fn new(config: Config, adapters: Adapters) -> Self {
+        Self::with_schedule(config, adapters, false)
+    }
+
+    /// Returns an alerter. If `paced`, it does not try a mail before the schedule of its failures says so.
+    pub(crate) fn with_schedule(config: Config, adapters: Adapters, paced: bool) -> Self {
         let meters = Meters::new();
         let config = config.normalized();
-        let deliveries = Deliveries::new(adapters.mailer.clone(), adapters.clock.clone(), meters.clone());
+        let schedule = Schedule::new(paced, meters.clone());
+        let deliveries = Deliveries::new(adapters.mailer.clone(), adapters.clock.clone(), schedule, meters.clone());
+        let holder = fresh_holder();
         Self {
             recipients: config.recipients.clone(),
             locations: adapters.locations.clone(),
-            alerts: Alerts::new(config.clone(), adapters.clone(), deliveries.clone(), meters.clone()),
-            notices: Notices::new(config, adapters, deliveries, meters),
+            alerts: Alerts::new(config.clone(), adapters.clone(), deliveries.clone(), meters.clone(), holder.clone()),
+            notices: Notices::new(config, adapters, deliveries, meters, holder),
         }
     }
 
@@ -62,7 +78,18 @@ impl Alerter {
         bodies: &[(&str, &str)],
         stop: Option<&CancellationToken>,
     ) -> Vec<Result<(), RecordFailure>> {
-        self.alerts.handle(bodies, stop).await
+        let results = self.alerts.handle(bodies, stop).await;
+        results.into_iter().map(|result| result.map_err(|(failure, _)| failure)).collect()
+    }
+
+    /// Handles messages as [`Alerter::handle_until`] does. A failure also says when the next attempt is due, if the
+    /// schedule of failed mails decides it.
+    pub(crate) async fn handle_paced(
+        &self,
+        bodies: &[(&str, &str)],
+        stop: &CancellationToken,
+    ) -> Vec<Result<(), (RecordFailure, Option<Duration>)>> {
+        self.alerts.handle(bodies, Some(stop)).await
     }
 
     /// Mails the notices of refused commands that are due: once a day per location, from 06:00 local time, if commands
@@ -75,6 +102,11 @@ impl Alerter {
 
     /// Mails notices as [`Alerter::daily_notices`] does. Once `stop` is requested, no further mail begins.
     pub async fn daily_notices_until(&self, now: Timestamp, stop: Option<&CancellationToken>) -> usize {
-        self.notices.mail_due(now, stop).await
+        self.notices.mail_due(now, stop).await.mailed
+    }
+
+    /// Mails notices, and returns when a notice whose mail failed is due again.
+    pub(crate) async fn daily_notices_paced(&self, now: Timestamp, stop: &CancellationToken) -> Option<Duration> {
+        self.notices.mail_due(now, Some(stop)).await.due_in
     }
 }

@@ -1,17 +1,17 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stockline_core::domain::{Alert, LocationId, Timestamp};
-use stockline_core::ports::Claimed;
+use stockline_core::ports::{Claimed, Lease};
 use stockline_service::{Retry, trace};
 use tokio_util::sync::CancellationToken;
 
 use crate::compose;
 use crate::config::{Adapters, Config};
 use crate::contact::Contact;
-use crate::deliveries::{Deliveries, SendWindow};
-use crate::failure::{RecordFailure, RetryReason};
+use crate::deliveries::{Delivered, Deliveries, SendWindow};
+use crate::failure::{RecordFailure, RetryReason, Waiting};
 use crate::metrics::Meters;
 
 /// The most alerts of one mail: as many as a person still reads.
@@ -24,7 +24,24 @@ const MARK_ATTEMPTS: usize = 3;
 const MARK_PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
 
 /// The result for one alert.
-type Notified = Result<(), RetryReason>;
+type Notified = Result<(), Waiting>;
+
+/// A mail that is out but not marked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Unmarked {
+    sent_at: Timestamp,
+    /// Who does not have it.
+    missing: Vec<String>,
+}
+
+/// A claimed alert with its contact, and who gets it.
+struct Ready<'a> {
+    alert: Alert,
+    contact: &'a Contact,
+    to: Vec<String>,
+    /// Whether others have it already.
+    is_rest: bool,
+}
 
 /// Mails alerts, each once: claims them, sends their mails, and marks them as sent.
 #[derive(Debug)]
@@ -33,14 +50,25 @@ pub(crate) struct Alerts {
     adapters: Adapters,
     deliveries: Deliveries,
     meters: Meters,
-    /// Alerts that were mailed but could not be marked, by id, with the time of the mail. A redelivery only marks them.
-    /// While the store is down claims fail too, so there are never more than a few batches of them.
-    unmarked: Mutex<BTreeMap<String, Timestamp>>,
+    /// Names this alerter in its claims.
+    holder: Arc<str>,
+    /// Claims of this alerter never block it, so it handles one batch at a time.
+    one_batch: tokio::sync::Mutex<()>,
+    /// Alerts that were mailed but could not be marked, by id. A redelivery only marks them. While the store is down claims
+    /// fail too, so there are never more than a few batches of them.
+    unmarked: Mutex<BTreeMap<String, Unmarked>>,
 }
 
 impl Alerts {
-    pub(crate) fn new(config: Config, adapters: Adapters, deliveries: Deliveries, meters: Meters) -> Self {
-        Self { config, adapters, deliveries, meters, unmarked: Mutex::default() }
+    pub(crate) fn new(
+        config: Config,
+        adapters: Adapters,
+        deliveries: Deliveries,
+        meters: Meters,
+        holder: Arc<str>,
+    ) -> Self {
+        let (one_batch, unmarked) = (tokio::sync::Mutex::default(), Mutex::default());
+        Self { config, adapters, deliveries, meters, holder, one_batch, unmarked }
     }
 
     /// Handles messages, each a `(message id, body)`. See [`Alerter::handle`](crate::Alerter::handle).
@@ -48,7 +76,8 @@ impl Alerts {
         &self,
         bodies: &[(&str, &str)],
         stop: Option<&CancellationToken>,
-    ) -> Vec<Result<(), RecordFailure>> {
+    ) -> Vec<Result<(), (RecordFailure, Option<Duration>)>> {
+        let _one_batch = self.one_batch.lock().await;
         let mut alerts = BTreeMap::new();
         let mut ids = Vec::with_capacity(bodies.len());
         for (message_id, body) in bodies {
@@ -60,8 +89,9 @@ impl Alerts {
         }
         let notified = self.notify(alerts, stop).await;
         let answer = |id: Option<String>| {
-            let id = id.ok_or(RecordFailure::Undecodable)?;
-            notified.get(&id).copied().unwrap_or(Err(RetryReason::Store)).map_err(RecordFailure::Retry)
+            let id = id.ok_or((RecordFailure::Undecodable, None))?;
+            let result = notified.get(&id).copied().unwrap_or(Err(RetryReason::Store.into()));
+            result.map_err(|waiting| (RecordFailure::Retry(waiting.reason), waiting.due_in))
         };
         ids.into_iter().map(answer).collect()
     }
@@ -102,47 +132,72 @@ impl Alerts {
         let mut ready = Vec::with_capacity(new.len());
         for (id, alert) in new {
             match contacts.get(&alert.location_id) {
-                Some(contact) => ready.push((alert, contact)),
+                Some(contact) if self.is_due(contact) => ready.push((alert, contact)),
+                Some(contact) => {
+                    notified.insert(id, Err(self.waiting(RetryReason::Mail, &contact.recipients)));
+                }
                 None => {
-                    notified.insert(id, Err(RetryReason::Store));
+                    notified.insert(id, Err(RetryReason::Store.into()));
                 }
             }
         }
-        let (ours, window) = self.claim(ready, &mut notified, stop).await;
+        let (ours, lease) = self.claim(ready, &mut notified).await;
+        let window = SendWindow { lease_until: lease.until, stop };
 
-        let mut mails: BTreeMap<Vec<String>, Vec<(Alert, &Contact)>> = BTreeMap::new();
-        for (alert, contact) in ours {
-            let recipients = contact.recipients.iter().map(|address| address.to_lowercase()).collect();
-            mails.entry(recipients).or_default().push((alert, contact));
+        let mut mails: BTreeMap<(Vec<String>, bool), Vec<Ready<'_>>> = BTreeMap::new();
+        for ready in ours {
+            let recipients = ready.to.iter().map(|address| address.to_lowercase()).collect();
+            mails.entry((recipients, ready.is_rest)).or_default().push(ready);
         }
-        for mut alerts in mails.into_values() {
-            alerts.sort_by(|(a, _), (b, _)| {
+        for ((_, is_rest), mut alerts) in mails {
+            alerts.sort_by(|Ready { alert: a, .. }, Ready { alert: b, .. }| {
                 (&a.location_id, b.kind, &a.item_id, a.alert_no).cmp(&(&b.location_id, a.kind, &b.item_id, b.alert_no))
             });
             for part in alerts.chunks(ALERTS_PER_MAIL_MAX) {
-                let to = part.first().map_or(&[][..], |(_, contact)| &contact.recipients);
-                let result =
-                    if to.is_empty() { self.without_recipient(part) } else { self.mail(to, part, window).await };
-                notified.extend(part.iter().map(|(alert, _)| (alert.id(), result)));
+                let to = part.first().map_or(&[][..], |ready| &ready.to);
+                let alerts: Vec<_> = part.iter().map(|ready| (ready.alert.clone(), ready.contact)).collect();
+                let result = match to {
+                    [] if is_rest => self.nobody_left(&alerts).await,
+                    [] => self.without_recipient(&alerts),
+                    _ => self.mail(to, &alerts, is_rest, &lease, window).await,
+                };
+                notified.extend(part.iter().map(|ready| (ready.alert.id(), result)));
             }
         }
         notified
     }
 
+    /// Returns whether a mail to somebody at this contact may be tried now.
+    fn is_due(&self, contact: &Contact) -> bool {
+        contact.recipients.is_empty() || self.deliveries.is_due(&contact.recipients)
+    }
+
+    fn waiting(&self, reason: RetryReason, recipients: &[String]) -> Waiting {
+        Waiting { reason, due_in: Some(self.deliveries.due_in(recipients)) }
+    }
+
     /// Marks alerts that an earlier attempt mailed, the alerts of each mail together.
     async fn mark_mailed(&self, mailed: Vec<(String, Alert)>, notified: &mut BTreeMap<String, Notified>) {
-        let mut mails: BTreeMap<Timestamp, Vec<(String, Alert)>> = BTreeMap::new();
+        let mut mails: BTreeMap<Unmarked, Vec<(String, Alert)>> = BTreeMap::new();
         {
             let unmarked = self.unmarked();
             for (id, alert) in mailed {
-                let sent_at = unmarked.get(&id).copied().unwrap_or_else(|| self.adapters.clock.now());
-                mails.entry(sent_at).or_default().push((id, alert));
+                if let Some(mail) = unmarked.get(&id) {
+                    mails.entry(mail.clone()).or_default().push((id, alert));
+                }
             }
         }
-        for (sent_at, mail) in mails {
-            let alerts: Vec<&Alert> = mail.iter().map(|(_, alert)| alert).collect();
-            let marked = self.mark(&alerts, sent_at).await;
-            notified.extend(mail.into_iter().map(|(id, _)| (id, marked)));
+        for (mail, alerts) in mails {
+            let (ids, alerts): (Vec<String>, Vec<Alert>) = alerts.into_iter().unzip();
+            let lease = self.lease();
+            // A part is marked under a claim, and the claim of the mail may have ended.
+            let claims =
+                if mail.missing.is_empty() { Vec::new() } else { self.adapters.book.claim(&alerts, &lease).await };
+            let marked = match claims.into_iter().find_map(Result::err) {
+                Some(_) => Err(RetryReason::Store.into()),
+                None => self.mark(&alerts, &mail, &lease).await,
+            };
+            notified.extend(ids.into_iter().map(|id| (id, marked)));
         }
     }
 
@@ -162,72 +217,120 @@ impl Alerts {
         contacts
     }
 
+    /// Returns a lease from now.
+    fn lease(&self) -> Lease {
+        let from = self.adapters.clock.now();
+        Lease { holder: self.holder.clone(), from, until: self.config.lease_from(from) }
+    }
+
     /// Claims alerts. Returns the claimed ones, and adds the results of the others.
-    async fn claim<'a, 's>(
+    async fn claim<'a>(
         &self,
         ready: Vec<(Alert, &'a Contact)>,
         notified: &mut BTreeMap<String, Notified>,
-        stop: Option<&'s CancellationToken>,
-    ) -> (Vec<(Alert, &'a Contact)>, SendWindow<'s>) {
-        let now = self.adapters.clock.now();
-        let lease_until = self.config.lease_from(now);
-        let window = SendWindow { lease_until, stop };
+    ) -> (Vec<Ready<'a>>, Lease) {
+        let lease = self.lease();
         if ready.is_empty() {
-            return (Vec::new(), window);
+            return (Vec::new(), lease);
         }
         let (alerts, contacts): (Vec<Alert>, Vec<&Contact>) = ready.into_iter().unzip();
-        let claims = self.adapters.book.claim(&alerts, now, lease_until).await;
+        let claims = self.adapters.book.claim(&alerts, &lease).await;
         let mut ours = Vec::new();
         for ((alert, contact), claimed) in alerts.into_iter().zip(contacts).zip(claims) {
             let answer = match claimed {
                 Ok(Claimed::Ours) => {
-                    ours.push((alert, contact));
+                    ours.push(Ready { alert, contact, to: contact.recipients.clone(), is_rest: false });
+                    continue;
+                }
+                Ok(Claimed::OursFor(missing)) => {
+                    ours.push(Ready { alert, contact, to: contact.still_wanted(&missing), is_rest: true });
                     continue;
                 }
                 Ok(Claimed::Sent) => Ok(()),
-                Ok(Claimed::Held) => Err(RetryReason::Held),
+                Ok(Claimed::Held) => Err(RetryReason::Held.into()),
                 Err(error) => {
                     tracing::warn!(alert = alert.id(), %error, "an alert can't be claimed; it waits");
-                    Err(RetryReason::Store)
+                    Err(RetryReason::Store.into())
                 }
             };
             notified.insert(alert.id(), answer);
         }
-        (ours, window)
+        (ours, lease)
     }
 
-    /// Sends one mail for claimed alerts, then marks them.
-    async fn mail(&self, to: &[String], alerts: &[(Alert, &Contact)], window: SendWindow<'_>) -> Notified {
+    /// Sends one mail for claimed alerts. Marks them, or gives the claims up: then the next delivery tries again.
+    async fn mail(
+        &self,
+        to: &[String],
+        alerts: &[(Alert, &Contact)],
+        is_rest: bool,
+        lease: &Lease,
+        window: SendWindow<'_>,
+    ) -> Notified {
         let spans: Vec<_> = alerts.iter().filter_map(|(alert, _)| trace::alert(alert)).collect();
-        let mail = compose::alert_mail(alerts, to, self.config.public_url.as_deref());
-        self.deliveries.deliver(&mail, window).await?;
-        for span in spans {
-            tracing::debug!(target: trace::TARGET, parent: &span, "an alert is mailed");
+        let mut mail = compose::alert_mail(alerts, to, self.config.public_url.as_deref());
+        if is_rest {
+            // Others have a mail with this id.
+            mail.id.push_str("+rest");
+        }
+        let Delivered { accepted, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;
+        let owned: Vec<Alert> = alerts.iter().map(|(alert, _)| alert.clone()).collect();
+        if let Some(reason) = reason
+            && missing.len() == to.len()
+        {
+            self.give_up(&owned, lease).await;
+            return Err(self.waiting(reason, &missing));
         }
         let sent_at = self.adapters.clock.now();
-        self.unmarked().extend(alerts.iter().map(|(alert, _)| (alert.id(), sent_at)));
-        self.meters.alerts_mailed.increment(alerts.len() as u64);
-        for (alert, _) in alerts {
-            let age = Duration::from_millis(u64::try_from(sent_at.millis_since(alert.raised_at)).unwrap_or(0));
-            self.meters.alert_age_seconds.record(age.as_secs_f64());
+        if accepted {
+            for span in spans {
+                tracing::debug!(target: trace::TARGET, parent: &span, "an alert is mailed");
+            }
+            tracing::info!(
+                mail = mail.id,
+                alerts = alerts.len(),
+                recipients = to.len() - missing.len(),
+                "alerts mailed"
+            );
         }
-        tracing::info!(mail = mail.id, alerts = alerts.len(), recipients = to.len(), "alerts mailed");
-        let alerts: Vec<&Alert> = alerts.iter().map(|(alert, _)| alert).collect();
-        self.mark(&alerts, sent_at).await
+        if accepted && !is_rest {
+            self.meters.alerts_mailed.increment(alerts.len() as u64);
+            for (alert, _) in alerts {
+                let age = Duration::from_millis(u64::try_from(sent_at.millis_since(alert.raised_at)).unwrap_or(0));
+                self.meters.alert_age_seconds.record(age.as_secs_f64());
+            }
+        }
+        let unmarked = Unmarked { sent_at, missing };
+        self.unmarked().extend(alerts.iter().map(|(alert, _)| (alert.id(), unmarked.clone())));
+        self.mark(&owned, &unmarked, lease).await
+    }
+
+    /// Ends claims whose mail failed. If that fails too, this alerter still takes them again; others wait for the lease.
+    async fn give_up(&self, alerts: &[Alert], lease: &Lease) {
+        if let Err(error) = self.adapters.book.give_up(alerts, lease).await {
+            tracing::warn!(alerts = alerts.len(), %error, "claims can't be given up; they end with their lease");
+        }
     }
 
     /// Marks mailed alerts. If that fails, the redelivery marks them; this process does not mail them again.
-    async fn mark(&self, alerts: &[&Alert], sent_at: Timestamp) -> Notified {
-        let owned: Vec<Alert> = alerts.iter().copied().cloned().collect();
+    async fn mark(&self, alerts: &[Alert], mail: &Unmarked, lease: &Lease) -> Notified {
+        let book = &self.adapters.book;
         let mut pauses = Retry::new(MARK_PAUSES.0, MARK_PAUSES.1);
         for attempt in 1..=MARK_ATTEMPTS {
-            match self.adapters.book.mark_sent(&owned, sent_at).await {
+            let marked = if mail.missing.is_empty() {
+                book.mark_sent(alerts, mail.sent_at).await
+            } else {
+                book.mark_part_sent(alerts, lease, mail.sent_at, &mail.missing).await
+            };
+            match marked {
                 Ok(()) => {
                     let mut unmarked = self.unmarked();
                     for alert in alerts {
                         unmarked.remove(&alert.id());
                     }
-                    return Ok(());
+                    drop(unmarked);
+                    let is_done = mail.missing.is_empty();
+                    return if is_done { Ok(()) } else { Err(self.waiting(RetryReason::Mail, &mail.missing)) };
                 }
                 Err(error) if attempt == MARK_ATTEMPTS => {
                     tracing::warn!(alerts = alerts.len(), %error, "mailed alerts can't be marked; this is retried later");
@@ -236,7 +339,14 @@ impl Alerts {
                 Err(_) => tokio::time::sleep(pauses.next_pause()).await,
             }
         }
-        Err(RetryReason::Store)
+        Err(RetryReason::Store.into())
+    }
+
+    /// Marks alerts as mailed whose remaining recipients are recipients no more.
+    async fn nobody_left(&self, alerts: &[(Alert, &Contact)]) -> Notified {
+        let owned: Vec<Alert> = alerts.iter().map(|(alert, _)| alert.clone()).collect();
+        let mail = Unmarked { sent_at: self.adapters.clock.now(), missing: Vec::new() };
+        self.mark(&owned, &mail, &self.lease()).await
     }
 
     /// Counts alerts without a recipient as handled: a redelivery would find none either. They stay in the history,
@@ -254,7 +364,7 @@ impl Alerts {
     }
 
     /// No thread can leave the map half changed when it panics.
-    fn unmarked(&self) -> MutexGuard<'_, BTreeMap<String, Timestamp>> {
+    fn unmarked(&self) -> MutexGuard<'_, BTreeMap<String, Unmarked>> {
         self.unmarked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

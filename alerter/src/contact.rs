@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stockline_core::domain::{LocationId, LocationSettings};
 
@@ -21,6 +21,12 @@ impl Contact {
             time_zone: settings.map_or_else(|| "UTC".to_owned(), |settings| settings.time_zone.clone()),
             recipients: if own.is_empty() { addresses(default) } else { own },
         }
+    }
+
+    /// Returns who of these is still a recipient.
+    pub(crate) fn still_wanted(&self, missing: &[String]) -> Vec<String> {
+        let missing = missing.iter().map(|address| address.to_lowercase()).collect::<BTreeSet<_>>();
+        self.recipients.iter().filter(|address| missing.contains(&address.to_lowercase())).cloned().collect()
     }
 }
 

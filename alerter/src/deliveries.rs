@@ -3,21 +3,16 @@ use std::time::Duration;
 
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::{Clock, Mail, MailError, Mailer};
-use stockline_service::Retry;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::MAIL_TIMEOUT;
 use crate::failure::RetryReason;
 use crate::metrics::Meters;
+use crate::schedule::Schedule;
 
 /// The most addresses of one mail. SES allows 50.
 const RECIPIENTS_MAX: usize = 50;
-
-/// How often parts of a mail are retried once another part was accepted. From then on no redelivery retries them.
-const PART_RETRIES_MAX: usize = 4;
-
-/// The first and the longest pause before such a retry.
-const PART_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
 
 /// The time in which mails may begin: while the claims hold, and until a stop is requested.
 #[derive(Debug, Clone, Copy)]
@@ -36,62 +31,94 @@ impl SendWindow<'_> {
     }
 }
 
+/// The result of one delivery.
+#[derive(Debug, Default)]
+pub(crate) struct Delivered {
+    /// Whether a recipient was accepted.
+    pub(crate) accepted: bool,
+    /// The recipients that must be tried again. Never empty if none was accepted and nobody else has the mail.
+    pub(crate) missing: Vec<String>,
+    /// Why they are missing.
+    pub(crate) reason: Option<RetryReason>,
+}
+
+impl Delivered {
+    fn misses(&mut self, recipients: impl IntoIterator<Item = String>, reason: RetryReason) {
+        self.missing.extend(recipients);
+        self.reason = Some(reason);
+    }
+}
+
 /// Delivers mails to all their recipients.
 #[derive(Debug, Clone)]
 pub(crate) struct Deliveries {
     mailer: Arc<dyn Mailer>,
     clock: Arc<dyn Clock>,
+    schedule: Schedule,
     meters: Meters,
 }
 
 impl Deliveries {
-    pub(crate) fn new(mailer: Arc<dyn Mailer>, clock: Arc<dyn Clock>, meters: Meters) -> Self {
-        Self { mailer, clock, meters }
+    pub(crate) fn new(mailer: Arc<dyn Mailer>, clock: Arc<dyn Clock>, schedule: Schedule, meters: Meters) -> Self {
+        Self { mailer, clock, schedule, meters }
     }
 
-    /// Sends a mail to all its recipients.
+    /// Sends a mail to all its recipients whose turn it is. `others_have_it`: earlier attempts reached others.
     ///
-    /// It succeeds as soon as one recipient was accepted: sending the whole mail again would then be a second mail. A
-    /// refused mail is retried address by address, so that one bad address silences nobody else. If a later part is
-    /// unavailable, it is retried here.
-    pub(crate) async fn deliver(&self, mail: &Mail, window: SendWindow<'_>) -> Result<(), RetryReason> {
-        let mut parts: Vec<&[String]> = mail.to.chunks(RECIPIENTS_MAX).rev().collect();
-        let (mut attempts, mut accepted, mut retries, mut failed) = (0_usize, 0_usize, 0_usize, None);
-        let mut pauses = Retry::new(PART_PAUSES.0, PART_PAUSES.1);
-        while let Some(to) = parts.pop() {
+    /// A mail that is refused or put off is retried address by address, so that one bad address silences nobody else. A
+    /// refusal is final once another recipient has the mail: until then the fault may be the server's. If the provider
+    /// can't be used, nothing else is tried.
+    pub(crate) async fn deliver(&self, mail: &Mail, others_have_it: bool, window: SendWindow<'_>) -> Delivered {
+        let plan = self.schedule.plan(&mail.to);
+        let mut delivered = Delivered::default();
+        if !plan.waiting.is_empty() {
+            delivered.misses(plan.waiting, RetryReason::Mail);
+        }
+        // Taken from the end.
+        let mut parts: Vec<Vec<String>> = plan.apart.into_iter().rev().map(|to| vec![to]).collect();
+        parts.extend(plan.together.chunks(RECIPIENTS_MAX).rev().map(<[String]>::to_vec));
+        let (mut refused, mut attempts) = (Vec::new(), 0_usize);
+        loop {
+            if parts.is_empty() && delivered.accepted {
+                // Were they refused because the server refused everybody then?
+                parts.append(&mut refused);
+            }
+            let Some(to) = parts.pop() else { break };
             if !window.is_open(self.clock.now()) {
-                failed = Some(RetryReason::Held);
+                delivered.misses(to.into_iter().chain(parts.into_iter().flatten()), RetryReason::Held);
                 break;
             }
             attempts += 1;
             let id = if attempts == 1 { mail.id.clone() } else { format!("{}+{attempts}", mail.id) };
-            let part = Mail { id, to: to.to_vec(), ..mail.clone() };
+            let part = Mail { id, to, ..mail.clone() };
+            let began = Instant::now();
             match self.send(&part).await {
-                Ok(()) => accepted += 1,
-                Err(MailError::Refused(_)) if to.len() > 1 => parts.extend(to.chunks(1).rev()),
-                Err(MailError::Refused(_)) => failed = Some(RetryReason::Refused),
-                Err(MailError::Unavailable(_)) if accepted > 0 && retries < PART_RETRIES_MAX => {
-                    retries += 1;
-                    parts.push(to);
-                    // The provider may need a moment, and no redelivery retries this part.
-                    tokio::time::sleep(pauses.next_pause()).await;
+                Ok(()) => {
+                    delivered.accepted = true;
+                    self.reached(&part);
                 }
-                Err(MailError::Unavailable(_)) => {
-                    failed = Some(RetryReason::Mail);
-                    if accepted == 0 {
-                        break;
+                Err(error @ MailError::Unavailable(_)) => {
+                    self.provider_failed(&error, began);
+                    delivered.misses(part.to.into_iter().chain(parts.into_iter().flatten()), RetryReason::Mail);
+                    break;
+                }
+                Err(_) if part.to.len() > 1 => parts.extend(part.to.chunks(1).rev().map(<[String]>::to_vec)),
+                Err(error @ MailError::Deferred(_)) => {
+                    self.recipient_failed(mail, &part, &error, began);
+                    delivered.misses(part.to, RetryReason::Mail);
+                }
+                Err(error @ MailError::Refused(_)) => {
+                    self.recipient_failed(mail, &part, &error, began);
+                    if !delivered.accepted && !others_have_it {
+                        refused.push(part.to);
                     }
                 }
             }
         }
-        match failed {
-            Some(reason) if accepted == 0 => Err(reason),
-            Some(reason) => {
-                tracing::warn!(mail = mail.id, %reason, "some recipients did not get this mail");
-                Ok(())
-            }
-            None => Ok(()),
+        if !refused.is_empty() {
+            delivered.misses(refused.into_iter().flatten(), RetryReason::Refused);
         }
+        delivered
     }
 
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
@@ -101,12 +128,58 @@ impl Deliveries {
         let counter = match &result {
             Ok(()) => &self.meters.mails_sent,
             Err(MailError::Refused(_)) => &self.meters.mails_refused,
+            Err(MailError::Deferred(_)) => &self.meters.mails_deferred,
             Err(MailError::Unavailable(_)) => &self.meters.mails_unavailable,
         };
         counter.increment(1);
         if let Err(error) = &result {
-            tracing::warn!(mail = mail.id, recipients = mail.to.len(), %error, "a mail was not accepted");
+            tracing::debug!(mail = mail.id, recipients = mail.to.len(), %error, "a mail was not accepted");
         }
         result
+    }
+
+    fn reached(&self, part: &Mail) {
+        if let Some(outage) = self.schedule.provider_answered() {
+            tracing::info!(down_s = outage.as_secs(), "mails are accepted again");
+        }
+        let again = self.schedule.recipients_reached(&part.to);
+        if again > 0 {
+            tracing::info!(recipients = again, "mails to these recipients are accepted again");
+        }
+    }
+
+    fn provider_failed(&self, error: &MailError, began: Instant) {
+        if self.schedule.provider_failed(began) {
+            tracing::warn!(
+                %error,
+                "mails can't be sent; they wait and are retried, at first within a minute; check with \"stockline mail test\""
+            );
+        }
+    }
+
+    /// Logs the first failure of a recipient by its place in the list: an address is personal data.
+    fn recipient_failed(&self, mail: &Mail, part: &Mail, error: &MailError, began: Instant) {
+        if let Some(outage) = self.schedule.provider_answered() {
+            tracing::info!(down_s = outage.as_secs(), "the mail server answers again");
+        }
+        for recipient in &part.to {
+            if self.schedule.recipient_failed(recipient, began) {
+                let place = mail.to.iter().position(|to| to == recipient).map_or(0, |index| index + 1);
+                tracing::warn!(
+                    mail = mail.id, recipient = place, recipients = mail.to.len(), %error,
+                    "mails to a recipient are not accepted; others get theirs: correct the address, or its mailbox"
+                );
+            }
+        }
+    }
+
+    /// Returns whether a mail to any of these recipients may be tried now.
+    pub(crate) fn is_due(&self, recipients: &[String]) -> bool {
+        self.schedule.is_due(recipients)
+    }
+
+    /// Returns how long a mail to these recipients waits for its next attempt.
+    pub(crate) fn due_in(&self, recipients: &[String]) -> Duration {
+        self.schedule.due_in(recipients)
     }
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// Why a record was not handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RecordFailure {
@@ -13,17 +15,31 @@ pub enum RecordFailure {
 /// Why a record must be delivered again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RetryReason {
-    /// The alert is claimed and unsent within its lease, by another alerter or by an earlier attempt of this one. Or
-    /// this alerter's lease is too short for one more mail, or the process is stopping.
+    /// Another alerter has claimed the alert, within its lease, and has not sent it. Or this alerter's lease is too short
+    /// for one more mail, or the process is stopping.
     #[error("its claim is held")]
     Held,
     /// The store did not answer.
     #[error("the store is unavailable")]
     Store,
-    /// The mail provider did not accept the mail now.
+    /// The mail provider did not accept the mail now, or not for every recipient. The others get it once.
     #[error("mail is unavailable")]
     Mail,
-    /// The mail provider refused every recipient, and will do so until the addresses are corrected.
-    #[error("every recipient was refused: correct the location's alert_emails or the configured recipients")]
+    /// The mail provider refused every recipient. It is retried all the same: the fault may be the server's.
+    #[error("every recipient was refused: correct the mail server, the location's alert_emails or the recipients")]
     Refused,
+}
+
+/// Why an alert waits, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) reason: RetryReason,
+    /// When the next attempt is due. Absent if the schedule of mails does not decide it.
+    pub(crate) due_in: Option<Duration>,
+}
+
+impl From<RetryReason> for Waiting {
+    fn from(reason: RetryReason) -> Self {
+        Self { reason, due_in: None }
+    }
 }

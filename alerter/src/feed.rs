@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +16,11 @@ const RECEIVE_MAX: usize = 100;
 /// How long an empty receive waits. A receive is never dropped, so shutdown waits this long for it.
 const RECEIVE_WAIT: Duration = Duration::from_secs(1);
 
-/// The first and the longest pause after a failure of store, queue or mail.
+/// The first and the longest pause after a failure of store or queue.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// The pause of an alert whose mail was refused for every recipient: a person must correct the addresses.
-const REFUSED_DELAY: Duration = Duration::from_secs(15 * 60);
+/// The shortest pause before a mail that failed is tried again.
+const MAIL_PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// An alert with another alerter's claim is looked at again after this fraction of the lease.
 const HELD_FRACTION: u32 = 4;
@@ -27,15 +28,19 @@ const HELD_FRACTION: u32 = 4;
 /// How often the feed looks for daily notices that are due.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
+/// How soon it looks again after a notice could not be mailed, at the earliest.
+const NOTICE_RETRY_MIN: Duration = Duration::from_secs(5);
+
 /// Feeds the alerter from a queue and mails the daily notices until shutdown is requested. It is the event source of the
 /// standalone home.
 ///
-/// Handled messages are acknowledged, failed ones are released with a delay, and messages that are no alerts are dropped
-/// (they are logged and counted). While the store is down, it does not receive. Shutdown waits for the mail in flight, at
+/// Handled messages are acknowledged, failed ones are released until their next attempt is due, and messages that are no
+/// alerts are dropped (they are logged and counted). A mail that failed is tried again within a minute during the first
+/// hour of an outage, and then every five minutes; a recipient that fails alone delays nobody else. While the store is down, it does not receive. Shutdown waits for the mail in flight, at
 /// most [`crate::MAIL_TIMEOUT`], and for its mark.
 pub async fn run(config: Config, adapters: Adapters, queue: Arc<dyn AlertReceiver>, shutdown: CancellationToken) {
     let (clock, held_delay) = (adapters.clock.clone(), config.lease.max(MIN_LEASE) / HELD_FRACTION);
-    let feed = Feed { alerter: Alerter::new(config, adapters), queue, held_delay, shutdown };
+    let feed = Feed { alerter: Alerter::with_schedule(config, adapters, true), queue, held_delay, shutdown };
     match feed.alerter.has_recipient().await {
         Ok(true) => {}
         Ok(false) => tracing::warn!(
@@ -57,22 +62,17 @@ struct Feed {
 #[derive(Debug, Default)]
 struct Sorted {
     done: Vec<AlertHandle>,
-    held: Vec<AlertHandle>,
-    refused: Vec<AlertHandle>,
-    mail: Vec<AlertHandle>,
+    /// By how long they wait.
+    later: BTreeMap<Duration, Vec<AlertHandle>>,
     store: Vec<AlertHandle>,
 }
 
 impl Feed {
     async fn notices(&self, clock: &dyn Clock) {
-        let mut ticks = tokio::time::interval(NOTICE_INTERVAL);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.shutdown.is_cancelled() {
-            tokio::select! {
-                () = self.shutdown.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
-            self.alerter.daily_notices_until(clock.now(), Some(&self.shutdown)).await;
+            let due_in = self.alerter.daily_notices_paced(clock.now(), &self.shutdown).await;
+            let pause = due_in.map_or(NOTICE_INTERVAL, |due_in| due_in.clamp(NOTICE_RETRY_MIN, NOTICE_INTERVAL));
+            self.pause(pause).await;
         }
     }
 
@@ -102,15 +102,16 @@ impl Feed {
 
     async fn handle(&self, deliveries: &[AlertDelivery]) -> Sorted {
         let bodies: Vec<(&str, &str)> = deliveries.iter().map(|d| (&*d.message_id, &*d.body)).collect();
-        let results = self.alerter.handle_until(&bodies, Some(&self.shutdown)).await;
+        let results = self.alerter.handle_paced(&bodies, &self.shutdown).await;
         let mut sorted = Sorted::default();
         for (delivery, result) in deliveries.iter().zip(results) {
             let handles = match result {
-                Ok(()) | Err(RecordFailure::Undecodable) => &mut sorted.done,
-                Err(RecordFailure::Retry(RetryReason::Held)) => &mut sorted.held,
-                Err(RecordFailure::Retry(RetryReason::Refused)) => &mut sorted.refused,
-                Err(RecordFailure::Retry(RetryReason::Mail)) => &mut sorted.mail,
-                Err(RecordFailure::Retry(RetryReason::Store)) => &mut sorted.store,
+                Ok(()) | Err((RecordFailure::Undecodable, _)) => &mut sorted.done,
+                Err((RecordFailure::Retry(RetryReason::Store), _)) => &mut sorted.store,
+                Err((_, due_in)) => {
+                    let pause = due_in.map_or(self.held_delay, |due_in| whole_seconds(due_in).max(MAIL_PAUSE_MIN));
+                    sorted.later.entry(pause).or_default()
+                }
             };
             handles.push(delivery.handle.clone());
         }
@@ -125,20 +126,16 @@ impl Feed {
             // They are delivered again, are found sent, and are acknowledged then.
             tracing::warn!(%error, "handled alerts can't be acknowledged");
         }
-        self.release(&sorted.held, self.held_delay).await;
-        self.release(&sorted.refused, REFUSED_DELAY).await;
-        if sorted.mail.is_empty() && sorted.store.is_empty() {
-            if !sorted.done.is_empty() {
-                pauses.reset();
-            }
+        for (pause, handles) in &sorted.later {
+            self.release(handles, *pause).await;
+        }
+        if sorted.store.is_empty() {
+            pauses.reset();
             return;
         }
         let delay = pauses.next_pause();
-        self.release(&sorted.mail, delay).await;
         self.release(&sorted.store, delay).await;
-        if !sorted.store.is_empty() {
-            self.pause(delay).await;
-        }
+        self.pause(delay).await;
     }
 
     async fn release(&self, handles: &[AlertHandle], delay: Duration) {
@@ -158,4 +155,9 @@ impl Feed {
             () = tokio::time::sleep(length) => {}
         }
     }
+}
+
+/// Rounds up, so that alerts that wait for the same moment come back together and are one mail.
+fn whole_seconds(pause: Duration) -> Duration {
+    Duration::from_secs(pause.as_secs() + u64::from(pause.subsec_nanos() > 0))
 }

@@ -18,6 +18,7 @@ pub mod function;
 pub mod metrics;
 mod notices;
 mod refused;
+mod schedule;
 
 pub use alerter::Alerter;
 pub use compose::test_mail;

@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use stockline_aws::deployed::{Program, answer_arguments, exit_code};
+use stockline_aws::deployed::{Program, answer_arguments, end_with};
 use stockline_service::Env;
 
 mod deployed;
@@ -18,10 +18,7 @@ fn main() -> ExitCode {
     }
     match start() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            exit_code(error.chain())
-        }
+        Err(error) => end_with(format_args!("{error:#}"), error.chain()),
     }
 }
 

@@ -2,14 +2,20 @@
 
 use std::fmt;
 
-use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 /// Alerts that the mail provider accepted, or that are durable as files.
 pub const ALERTS_MAILED: &str = "stockline_alerts_mailed_total";
 /// Mails accepted by the provider, alerts and notices together.
 pub const MAILS_SENT: &str = "stockline_mails_sent_total";
-/// Mails not accepted; label `kind`: `refused` or `unavailable`.
+/// Mails not accepted; label `kind`: `refused`, `deferred` or `unavailable`.
 pub const MAIL_FAILURES: &str = "stockline_mail_failures_total";
+/// 1 while the mail provider can't be used, else 0.
+pub const PROVIDER_DOWN: &str = "stockline_mail_down";
+/// Recipients whose last mail was not accepted, while the provider takes the mails of others.
+pub const FAILING_RECIPIENTS: &str = "stockline_mail_failing_recipients";
 /// Messages that are no alerts.
 pub const UNDECODABLE: &str = "stockline_alerts_undecodable_total";
 /// Alerts and notices without a configured recipient.
@@ -28,7 +34,10 @@ pub(crate) struct Meters {
     pub(crate) alerts_mailed: Counter,
     pub(crate) mails_sent: Counter,
     pub(crate) mails_refused: Counter,
+    pub(crate) mails_deferred: Counter,
     pub(crate) mails_unavailable: Counter,
+    pub(crate) provider_down: Gauge,
+    pub(crate) failing_recipients: Gauge,
     pub(crate) undecodable: Counter,
     pub(crate) without_recipient: Counter,
     pub(crate) alert_age_seconds: Histogram,
@@ -40,6 +49,8 @@ impl Meters {
         describe_counter!(ALERTS_MAILED, "Alerts mailed");
         describe_counter!(MAILS_SENT, "Mails accepted by the provider, alerts and notices");
         describe_counter!(MAIL_FAILURES, "Mails not accepted, by kind");
+        describe_gauge!(PROVIDER_DOWN, "1 while the mail provider can't be used");
+        describe_gauge!(FAILING_RECIPIENTS, "Recipients whose last mail was not accepted");
         describe_counter!(UNDECODABLE, "Messages that are no alerts");
         describe_counter!(WITHOUT_RECIPIENT, "Alerts and notices without a configured recipient");
         describe_counter!(NOTICES_MAILED, "Daily notices of refused commands mailed");
@@ -48,7 +59,10 @@ impl Meters {
             alerts_mailed: zero(counter!(ALERTS_MAILED)),
             mails_sent: zero(counter!(MAILS_SENT)),
             mails_refused: zero(counter!(MAIL_FAILURES, KIND => "refused")),
+            mails_deferred: zero(counter!(MAIL_FAILURES, KIND => "deferred")),
             mails_unavailable: zero(counter!(MAIL_FAILURES, KIND => "unavailable")),
+            provider_down: none(gauge!(PROVIDER_DOWN)),
+            failing_recipients: none(gauge!(FAILING_RECIPIENTS)),
             undecodable: zero(counter!(UNDECODABLE)),
             without_recipient: zero(counter!(WITHOUT_RECIPIENT)),
             alert_age_seconds: histogram!(ALERT_AGE_SECONDS),
@@ -61,6 +75,11 @@ impl Meters {
 fn zero(counter: Counter) -> Counter {
     counter.absolute(0);
     counter
+}
+
+fn none(gauge: Gauge) -> Gauge {
+    gauge.set(0.0);
+    gauge
 }
 
 impl fmt::Debug for Meters {

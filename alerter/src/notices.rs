@@ -1,8 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use stockline_core::domain::{LocationId, LocationSettings, Timestamp};
-use stockline_core::ports::{Claimed, RefusedNotice, StoreError};
+use stockline_core::ports::{Claimed, Lease, RefusedNotice, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::compose::notice_mail;
@@ -25,14 +26,35 @@ pub(crate) struct Notices {
     adapters: Adapters,
     deliveries: Deliveries,
     meters: Meters,
+    /// Names this alerter in its claims.
+    holder: Arc<str>,
+    /// Claims of this alerter never block it, so it looks once at a time.
+    one_look: tokio::sync::Mutex<()>,
     memory: Mutex<Memory>,
+}
+
+/// The result of a look at all locations.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    /// How many notices were mailed.
+    pub(crate) mailed: usize,
+    /// When a notice whose mail failed is due again.
+    pub(crate) due_in: Option<Duration>,
+}
+
+/// The result of a look at one location.
+enum Looked {
+    Nothing,
+    Mailed,
+    Failed(Duration),
 }
 
 /// What is known about notices without asking the store.
 #[derive(Debug, Default)]
 struct Memory {
-    /// The day on which each location needs no further look: its notice is mailed, or it has no recipient.
-    done: BTreeMap<LocationId, String>,
+    /// The day on which each location needs no further look, because its notice is mailed or it has no recipient, and
+    /// when this was learned.
+    done: BTreeMap<LocationId, (String, Timestamp)>,
     /// The time up to which each location had no refused commands. The next look begins there.
     none_until: BTreeMap<LocationId, Timestamp>,
     /// Mailed notices that could not be marked, with the time they reach to. They only need their mark.
@@ -40,18 +62,26 @@ struct Memory {
 }
 
 impl Notices {
-    pub(crate) fn new(config: Config, adapters: Adapters, deliveries: Deliveries, meters: Meters) -> Self {
-        Self { config, adapters, deliveries, meters, memory: Mutex::default() }
+    pub(crate) fn new(
+        config: Config,
+        adapters: Adapters,
+        deliveries: Deliveries,
+        meters: Meters,
+        holder: Arc<str>,
+    ) -> Self {
+        let (one_look, memory) = (tokio::sync::Mutex::default(), Mutex::default());
+        Self { config, adapters, deliveries, meters, holder, one_look, memory }
     }
 
     /// Mails the notices that are due. See [`Alerter::daily_notices`](crate::Alerter::daily_notices).
-    pub(crate) async fn mail_due(&self, now: Timestamp, stop: Option<&CancellationToken>) -> usize {
+    pub(crate) async fn mail_due(&self, now: Timestamp, stop: Option<&CancellationToken>) -> Look {
+        let _one_look = self.one_look.lock().await;
         self.mark_mailed().await;
         let mut locations = match self.adapters.locations.locations().await {
             Ok(locations) => locations,
             Err(error) => {
                 tracing::warn!(%error, "locations can't be read; notices of refused commands wait");
-                return 0;
+                return Look::default();
             }
         };
         let main = LocationSettings::main();
@@ -59,38 +89,43 @@ impl Notices {
             locations.push(main.clone());
         }
         let registered: BTreeSet<LocationId> = locations.iter().map(|l| l.location_id.clone()).collect();
-        let mut mailed = 0;
+        let mut look = Look::default();
         for settings in &locations {
             if stop.is_some_and(CancellationToken::is_cancelled) {
                 break;
             }
             let registered = (settings.location_id == main.location_id).then_some(&registered);
             match self.mail_location(settings, registered, now, stop).await {
-                Ok(sent) => mailed += usize::from(sent),
+                Ok(Looked::Nothing) => {}
+                Ok(Looked::Mailed) => look.mailed += 1,
+                Ok(Looked::Failed(due_in)) => {
+                    look.due_in = Some(look.due_in.map_or(due_in, |earlier| earlier.min(due_in)));
+                }
                 Err(error) => tracing::warn!(
                     location = %settings.location_id, %error,
                     "the notice of refused commands waits"
                 ),
             }
         }
-        mailed
+        look
     }
 
-    /// Mails one location's notice if it is due. Returns whether it was mailed.
+    /// Mails one location's notice if it is due.
     async fn mail_location(
         &self,
         settings: &LocationSettings,
         registered: Option<&BTreeSet<LocationId>>,
         now: Timestamp,
         stop: Option<&CancellationToken>,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Looked, StoreError> {
         let notice =
             RefusedNotice { location_id: settings.location_id.clone(), day: now.day_in_zone(&settings.time_zone) };
-        if hour_in_zone(now, &settings.time_zone) < DUE_FROM_HOUR || self.is_done(&notice) {
-            return Ok(false);
+        if hour_in_zone(now, &settings.time_zone) < DUE_FROM_HOUR || self.is_done(&notice, now) {
+            return Ok(Looked::Nothing);
         }
-        let notified_until = self.adapters.book.notified_until(&settings.location_id).await?;
-        let since = notified_until.max(self.memory().none_until.get(&settings.location_id).copied());
+        let notified_until = self.adapters.book.notified_until(&settings.location_id, now).await?;
+        let none_until = self.memory().none_until.get(&settings.location_id).copied();
+        let since = notified_until.max(none_until.filter(|until| *until <= now));
         let until = now.plus_millis(-LIST_LAG_MS);
         let queries = self.adapters.queries.as_ref();
         let refused = refused_commands(queries, &settings.location_id, registered, since, until).await?;
@@ -98,7 +133,7 @@ impl Notices {
             if !refused.more {
                 self.memory().none_until.insert(notice.location_id, until);
             }
-            return Ok(false);
+            return Ok(Looked::Nothing);
         }
         let contact = Contact::new(&settings.location_id, Some(settings), &self.config.recipients);
         if contact.recipients.is_empty() {
@@ -108,27 +143,42 @@ impl Notices {
                 "a notice of refused commands has no recipient: set the location's alert_emails or the configured recipients"
             );
             self.set_done(notice);
-            return Ok(false);
+            return Ok(Looked::Nothing);
         }
-        let claimed_at = self.adapters.clock.now();
-        let lease_until = self.config.lease_from(claimed_at);
-        match self.adapters.book.claim_notice(&notice, claimed_at, lease_until).await? {
-            Claimed::Ours => {}
-            Claimed::Held => return Ok(false),
+        if !self.deliveries.is_due(&contact.recipients) {
+            return Ok(Looked::Failed(self.deliveries.due_in(&contact.recipients)));
+        }
+        let from = self.adapters.clock.now();
+        let lease = Lease { holder: self.holder.clone(), from, until: self.config.lease_from(from) };
+        match self.adapters.book.claim_notice(&notice, &lease).await? {
+            Claimed::Ours | Claimed::OursFor(_) => {}
+            Claimed::Held => return Ok(Looked::Nothing),
             Claimed::Sent => {
                 self.set_done(notice);
-                return Ok(false);
+                return Ok(Looked::Nothing);
             }
         }
         let mail = notice_mail(&notice, &refused, &contact, self.config.public_url.as_deref());
-        if self.deliveries.deliver(&mail, SendWindow { lease_until, stop }).await.is_err() {
-            return Ok(false);
+        let window = SendWindow { lease_until: lease.until, stop };
+        let delivered = self.deliveries.deliver(&mail, false, window).await;
+        if !delivered.accepted {
+            if let Err(error) = self.adapters.book.give_up_notice(&notice, &lease).await {
+                tracing::warn!(location = %notice.location_id, %error, "the claim of a notice can't be given up");
+            }
+            return Ok(Looked::Failed(self.deliveries.due_in(&delivered.missing)));
+        }
+        if !delivered.missing.is_empty() {
+            tracing::warn!(
+                mail = mail.id,
+                recipients = delivered.missing.len(),
+                "some recipients do not get this notice"
+            );
         }
         self.meters.notices_mailed.increment(1);
         tracing::info!(location = %notice.location_id, day = notice.day, refused = refused.count, "notice mailed");
         self.memory().unmarked.push((notice, until));
         self.mark_mailed().await;
-        Ok(true)
+        Ok(Looked::Mailed)
     }
 
     /// Marks mailed notices. Notices that can't be marked are kept for the next call.
@@ -148,14 +198,18 @@ impl Notices {
         }
     }
 
-    fn is_done(&self, notice: &RefusedNotice) -> bool {
+    /// Returns whether the day's notice needs no further look. What was learned after `now` was learned by a clock that
+    /// was ahead.
+    fn is_done(&self, notice: &RefusedNotice, now: Timestamp) -> bool {
         let memory = self.memory();
-        memory.done.get(&notice.location_id) == Some(&notice.day)
+        let done = memory.done.get(&notice.location_id);
+        done.is_some_and(|(day, learned_at)| *day == notice.day && *learned_at <= now)
             || memory.unmarked.iter().any(|(mailed, _)| mailed.location_id == notice.location_id)
     }
 
     fn set_done(&self, notice: RefusedNotice) {
-        self.memory().done.insert(notice.location_id, notice.day);
+        let learned_at = self.adapters.clock.now();
+        self.memory().done.insert(notice.location_id, (notice.day, learned_at));
     }
 
     /// No thread can leave the memory half changed when it panics.

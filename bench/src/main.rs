@@ -1,7 +1,7 @@
 //! Measures Stockline on this machine, together with references in the same run.
 //!
 //! `cargo run --release -p stockline-bench` after `cargo build --release -p stockline`.
-#![expect(clippy::print_stdout, reason = "the report is this program's output")]
+#![expect(clippy::print_stdout, clippy::disallowed_macros, reason = "the report is this program's output")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test fails by panicking; units are whole"))]
 
 mod api;
@@ -22,6 +22,7 @@ mod overload;
 mod prefill;
 mod prices;
 mod quota;
+mod readers;
 mod reference;
 mod report;
 mod rng;
@@ -109,6 +110,8 @@ enum Task {
     Chaos(chaos::ChaosOptions),
     /// Offer the standalone server ten times its capacity; measures goodput and recovery
     Overload(overload::OverloadOptions),
+    /// Measure how long commands take beside readers of the heaviest lists
+    Readers(readers::ReadersOptions),
     /// Measure the CPU time per command of worker and ingress with the AWS adapters
     Cpu(cpu::CpuOptions),
 }
@@ -140,6 +143,10 @@ fn main() -> Result<()> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             return runtime.block_on(overload::run(options));
         }
+        Some(Task::Readers(options)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            return runtime.block_on(readers::run(options));
+        }
         Some(Task::Cpu(options)) => return cpu::run(options),
         None => {}
     }
@@ -161,11 +168,14 @@ fn main() -> Result<()> {
 
 /// Returns a runtime for the AWS measurements and starts logging warnings.
 pub(crate) fn aws_runtime() -> Result<tokio::runtime::Runtime> {
-    init_logs(LogFormat::Text, "warn", None).map_err(anyhow::Error::msg)?;
+    // Only waits for the last lines; logging goes on.
+    drop(init_logs(LogFormat::Text, "warn", None).map_err(anyhow::Error::msg)?);
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
 async fn fill(data: &Path, items: usize, commands: usize) -> Result<()> {
+    // The server creates the folder; a store alone is not one.
+    drop(server::Server::start(data)?);
     let folder = DataFolder::open(data)?;
     let store = SqliteStore::open(&folder.stock_db(), Default::default(), &Default::default())?;
     prefill::fill(&store, items, commands, SystemClock.now()).await

@@ -63,6 +63,8 @@ pub(crate) struct OverloadOptions {
 pub(crate) async fn run(options: &OverloadOptions) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
+    // The server creates the folder; a store alone is not one.
+    drop(Server::start(&data)?);
     {
         let folder = DataFolder::open(&data)?;
         let store = SqliteStore::open(&folder.stock_db(), Default::default(), &Default::default())?;
@@ -181,7 +183,7 @@ async fn recovery(server: &Server, till: &str, items: usize, usual: &[u32], ende
 }
 
 /// A till that waits for each outcome.
-struct SettleProbe {
+pub(crate) struct SettleProbe {
     http: Connection,
     head: String,
     rng: Rng,
@@ -189,13 +191,13 @@ struct SettleProbe {
 }
 
 impl SettleProbe {
-    async fn open(server: &Server, till: &str, items: usize) -> Result<Self> {
+    pub(crate) async fn open(server: &Server, till: &str, items: usize) -> Result<Self> {
         let head = head("POST", "/v1/commands", till, "prefer: wait=20\r\n");
         Ok(Self { http: Connection::open(&server.address).await?, head, rng: Rng::fresh(), items })
     }
 
     /// Repeats a command until it is settled and returns how long that took.
-    async fn settle(&mut self) -> Result<Duration> {
+    pub(crate) async fn settle(&mut self) -> Result<Duration> {
         let began = Instant::now();
         let mut body = Vec::new();
         load::sale(&mut self.rng, self.items, &mut body);

@@ -22,9 +22,12 @@ pub(crate) struct Server {
     pub(crate) metrics: String,
 }
 
-/// Returns the `stockline` binary next to this one.
+/// Returns the `stockline` binary next to this one, or above it if this is a test.
 pub(crate) fn stockline_binary() -> Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name("stockline");
+    let mut path = std::env::current_exe()?.with_file_name("stockline");
+    if let (false, Some(above)) = (path.exists(), path.parent().and_then(Path::parent)) {
+        path = above.join("stockline");
+    }
     if !path.exists() {
         bail!("build the server first: cargo build --release -p stockline");
     }

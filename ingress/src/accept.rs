@@ -84,7 +84,7 @@ pub(crate) async fn wait_for(app: &App, viewer: &Viewer, lines: &mut [Line], sec
     let Some(found) = app.waiting.outcomes(keys, seconds).await else { return false };
     for ((accepted, standing), found) in waiting.iter_mut().zip(found) {
         if found.is_some() {
-            **standing = app.receipts.judge(viewer, Some(accepted.receipt), found);
+            **standing = app.receipts.judge(viewer, Some(accepted.receipt.into()), found);
         }
     }
     true

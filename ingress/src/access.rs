@@ -47,6 +47,11 @@ impl Caller {
         Arc::clone(&self.principal.submitted_by)
     }
 
+    /// Returns whose turn it is if this caller reads a list.
+    pub(crate) const fn subject(&self) -> &Arc<str> {
+        &self.principal.submitted_by
+    }
+
     /// Returns what the logs of this request are found by; its commands carry it on.
     pub(crate) fn trace(&self) -> Option<Trace> {
         self.trace.clone()

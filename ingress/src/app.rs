@@ -6,14 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::extract::State;
 use stockline_core::domain::LocationId;
 use stockline_core::ports::{Clock, Queries};
+use stockline_service::Faults;
 
 use crate::admission::Admission;
+use crate::answer_budget::AnswerBudget;
 use crate::auth::TokenCheck;
 use crate::body_budget::BodyBudget;
 use crate::config::Limits;
+use crate::list_turns::ListTurns;
 use crate::login::LoginConfig;
 use crate::metrics::{CommandMetrics, RequestMetrics};
-use crate::packer::Packer;
+use crate::packer::{PACKER, Packer};
 use crate::receipt::Receipts;
 use crate::staff_may::StaffMay;
 use crate::wait::Waiting;
@@ -30,12 +33,16 @@ pub(crate) struct App {
     pub(crate) token_check: TokenCheck,
     pub(crate) admission: Admission,
     pub(crate) body_budget: BodyBudget,
+    pub(crate) list_turns: Arc<ListTurns>,
+    pub(crate) answer_budget: AnswerBudget,
     pub(crate) packer: Packer,
     pub(crate) waiting: Waiting,
     pub(crate) receipts: Receipts,
     pub(crate) queries: Arc<dyn Queries>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) draining: AtomicBool,
+    /// The parts of this process that do not work now.
+    pub(crate) faults: Arc<Faults>,
     pub(crate) command_metrics: CommandMetrics,
     pub(crate) request_metrics: RequestMetrics,
 }
@@ -44,8 +51,17 @@ pub(crate) struct App {
 pub(crate) type Shared = State<Arc<App>>;
 
 impl App {
-    /// Should this process be sent requests?
-    pub(crate) fn is_ready(&self) -> bool {
-        !self.draining.load(Ordering::Acquire) && self.token_check.is_ready() && self.packer.is_running()
+    /// Returns why this process should not be sent requests; `None` if it should.
+    pub(crate) fn unready(&self) -> Option<String> {
+        if self.draining.load(Ordering::Acquire) {
+            return Some("it is stopping".to_owned());
+        }
+        if !self.token_check.is_ready() {
+            return Some("the keys that verify tokens are not fetched yet".to_owned());
+        }
+        if !self.packer.is_running() {
+            return Some(format!("{PACKER}: it has stopped"));
+        }
+        self.faults.is_down().then(|| self.faults.text())
     }
 }

@@ -41,7 +41,7 @@ pub struct AuthConfig {
     pub client_ids: Vec<String>,
     /// Where the keys that sign tokens are.
     pub jwks: JwksSource,
-    /// A file of revoked tokens, one `jti` a line. It is read again when it changes.
+    /// A file of revoked tokens, as [`crate::auth::RevokedList`] writes it. It must exist, and is read again when it changes.
     pub revoked_file: Option<PathBuf>,
 }
 
@@ -62,6 +62,9 @@ pub struct Limits {
     /// Bytes that all bodies over 16 KiB may occupy together while they are read; at least two bodies of the largest
     /// size. Further bodies wait, and get 503 after 1 s. Slow bodies may use half of it.
     pub large_bodies_bytes: usize,
+    /// Bytes that all answers may occupy together until they are sent: half for lists, a quarter for other answers, and a
+    /// quarter for answers up to 16 KiB. Further answers wait, and get 503 after 5 s.
+    pub answers_bytes: usize,
     /// Commands of one batch.
     pub batch_commands: usize,
     /// Requests that wait for outcomes at once.
@@ -88,6 +91,11 @@ pub struct Limits {
     pub rate_burst: u32,
     /// Entries of a list page.
     pub page: usize,
+    /// Lists that are read at once.
+    pub lists: usize,
+    /// Lists of one token's subject that wait for their turn, and an eighth of those that wait in all; further ones get
+    /// 503 after 1 s.
+    pub lists_waiting: usize,
 }
 
 impl Default for Limits {
@@ -95,6 +103,7 @@ impl Default for Limits {
         Self {
             body_bytes: 1024 * 1024,
             large_bodies_bytes: 64 * 1024 * 1024,
+            answers_bytes: 64 * 1024 * 1024,
             batch_commands: 500,
             waiters: 1_000,
             waited_commands: 20_000,
@@ -107,6 +116,8 @@ impl Default for Limits {
             rate_per_s: None,
             rate_burst: 400,
             page: 1_000,
+            lists: 8,
+            lists_waiting: 64,
         }
     }
 }

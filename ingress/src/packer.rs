@@ -12,8 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use stockline_core::ports::CommandSender;
+use stockline_service::Faults;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
 mod actor;
@@ -27,6 +28,11 @@ pub use submission::Line;
 use self::actor::Actor;
 use self::submission::Submission;
 use crate::metrics::PackMetrics;
+
+/// The packing task as a part of the process: without it no command is accepted.
+pub(crate) const PACKER: &str = "packer";
+/// The queue as a part of the process, as the packing task finds it.
+pub(crate) const QUEUE: &str = "queue";
 
 /// How long a command may wait for its turn; after that it fails unsent.
 const TURN_DEADLINE: Duration = Duration::from_secs(8);
@@ -55,6 +61,16 @@ pub struct PackerTask {
     handle: JoinHandle<()>,
 }
 
+/// Ends a packing task when it is dropped, with the commands that wait: as a crash does.
+#[derive(Debug)]
+pub(crate) struct CutOff(AbortHandle);
+
+impl Drop for CutOff {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Packer {
     /// Does the task still accept commands?
     pub fn is_running(&self) -> bool {
@@ -63,11 +79,16 @@ impl Packer {
 
     /// Starts the task; at most `most` commands wait at once.
     pub fn start(queue: Arc<dyn CommandSender>, most: usize) -> (Self, PackerTask) {
+        Self::start_watched(queue, most, Arc::default())
+    }
+
+    /// As [`Packer::start`]; `faults` learns whether the queue takes packs.
+    pub(crate) fn start_watched(queue: Arc<dyn CommandSender>, most: usize, faults: Arc<Faults>) -> (Self, PackerTask) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let buffered = Arc::new(AtomicUsize::new(0));
         let metrics = PackMetrics::register();
-        let actor = Actor::new(queue, Arc::clone(&buffered), metrics.clone());
+        let actor = Actor::new(queue, Arc::clone(&buffered), metrics.clone(), faults);
         let handle = tokio::spawn(actor.run(receiver, stopped));
         (Self { sender, buffered, most, metrics }, PackerTask { stop, handle })
     }
@@ -95,10 +116,27 @@ impl Packer {
 }
 
 impl PackerTask {
+    /// Returns a value that ends the task with it, whatever the task still waits for.
+    pub(crate) fn cut_off(&self) -> CutOff {
+        CutOff(self.handle.abort_handle())
+    }
+
+    /// Waits until the task ends without a request, which only a panic makes it do.
+    pub(crate) async fn ended(&mut self) {
+        // The panic was reported where it happened.
+        let _ = (&mut self.handle).await;
+    }
+
+    /// Ends the task as a panic would.
+    #[cfg(test)]
+    pub(crate) fn kill(&self) {
+        self.handle.abort();
+    }
+
     /// Accepts no more commands, sends the waiting ones, and ends; after `within` it ends in any case.
-    pub async fn drain(self, within: Duration) {
+    pub async fn drain(mut self, within: Duration) {
         drop(self.stop);
-        if tokio::time::timeout(within, self.handle).await.is_err() {
+        if !self.handle.is_finished() && tokio::time::timeout(within, &mut self.handle).await.is_err() {
             tracing::warn!("commands still waited for the queue when the drain ended; their callers did not get a 202");
         }
     }

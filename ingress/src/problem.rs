@@ -120,6 +120,11 @@ impl Problem {
         )
     }
 
+    /// Returns the problem of a process that should not be sent requests now.
+    pub(crate) fn not_ready(why: &str) -> Self {
+        Self::new(codes::NOT_READY, format!("this process can't take requests now: {why}"))
+    }
+
     /// Returns the problem of a caller who is not authenticated.
     pub(crate) fn unauthorized(error: AuthError) -> Self {
         let code = code_named(error.code).unwrap_or(codes::TOKEN_MALFORMED);
@@ -179,6 +184,10 @@ impl Problem {
 impl From<StoreError> for Problem {
     /// Logs the failure of a read, and says what the caller can do.
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Cursor) {
+            let detail = "the cursor is not next_cursor of a page of this list; leave it out to begin again";
+            return Self::new(codes::CURSOR_INVALID, detail);
+        }
         tracing::warn!(%error, "a read failed");
         match error {
             StoreError::Unavailable(_) | StoreError::Busy(_) => {
@@ -188,7 +197,7 @@ impl From<StoreError> for Problem {
                 codes::STORE_UNAVAILABLE,
                 "the answer was stored by a later version than the one that read it; try again",
             ),
-            StoreError::Unreadable(_) => Self::new(
+            StoreError::Unreadable(_) | StoreError::Cursor => Self::new(
                 codes::STORE_UNREADABLE,
                 "the stock store holds something that this version can't read; tell the operator",
             ),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stockline_core::domain::{
-    Command, CommandId, CommandKey, Fingerprint, ItemId, Receipt, ReceiptError, ReceiptKeys, Record, Timestamp,
+    Command, CommandId, CommandKey, ItemId, NotKept, Receipt, ReceiptError, ReceiptKeys, Record, Timestamp,
 };
 use stockline_core::ports::Clock;
 
@@ -28,6 +28,20 @@ pub(crate) struct Accepted {
     pub(crate) status_url: String,
 }
 
+/// A valid receipt as it was presented.
+#[derive(Debug, Clone)]
+pub(crate) struct Proof {
+    receipt: Receipt,
+    /// Set if the command may be unknown although it was accepted.
+    not_kept: Option<NotKept>,
+}
+
+impl From<Receipt> for Proof {
+    fn from(receipt: Receipt) -> Self {
+        Self { receipt, not_kept: None }
+    }
+}
+
 /// The status of a command.
 #[derive(Debug)]
 pub(crate) enum Standing {
@@ -47,7 +61,7 @@ impl Receipts {
 
     /// Issues the receipt of a command.
     pub(crate) fn issue(&self, command: &Command, accepted_at: Timestamp) -> Accepted {
-        let receipt = Receipt { accepted_at, fingerprint: Fingerprint::of(command) };
+        let receipt = Receipt::of(command, accepted_at);
         let token = self.keys.sign(&command.item_id, command.command_id, receipt);
         let status_url = status_url(&command.item_id, command.command_id, &token);
         let key = CommandKey { item_id: command.item_id.clone(), command_id: command.command_id };
@@ -55,10 +69,10 @@ impl Receipts {
     }
 
     /// Reads a receipt. One of another installation or another command counts as none.
-    pub(crate) fn read(&self, key: &CommandKey, token: Option<&str>) -> Result<Option<Receipt>, Problem> {
+    pub(crate) fn read(&self, key: &CommandKey, token: Option<&str>) -> Result<Option<Proof>, Problem> {
         let Some(token) = token else { return Ok(None) };
-        match self.keys.verify(&key.item_id, key.command_id, token) {
-            Ok(receipt) => Ok(Some(receipt)),
+        match self.keys.verify_kept(&key.item_id, key.command_id, token) {
+            Ok((receipt, not_kept)) => Ok(Some(Proof { receipt, not_kept: not_kept.cloned() })),
             Err(ReceiptError::Foreign) => Ok(None),
             Err(error @ ReceiptError::Malformed) => {
                 Err(Problem::new(codes::RECEIPT_INVALID, format!("the receipt {error}, or leave it out")))
@@ -68,12 +82,12 @@ impl Receipts {
 
     /// Judges the record that a consistent read found. If the caller may not compare it with the receipt, the record is
     /// shown as if there were no receipt.
-    pub(crate) fn judge(&self, viewer: &Viewer, receipt: Option<Receipt>, found: Option<Record>) -> Standing {
-        match (found, receipt) {
-            (Some(record), Some(receipt))
-                if record.fingerprint.is_some_and(|print| print != receipt.fingerprint)
-                    && viewer.may_compare(&record) =>
-            {
+    pub(crate) fn judge(&self, viewer: &Viewer, proof: Option<Proof>, found: Option<Record>) -> Standing {
+        if let (None, Some(Proof { receipt, not_kept: Some(NotKept { why, .. }) })) = (&found, &proof) {
+            return Standing::Problem(not_kept(*receipt, why));
+        }
+        match (found, proof.map(|proof| proof.receipt)) {
+            (Some(record), Some(receipt)) if viewer.is_another(&record, receipt) => {
                 Standing::Problem(reused(&record, viewer))
             }
             (Some(record), _) if viewer.sees_record(&record) => Standing::Settled(Box::new(record)),
@@ -108,6 +122,14 @@ pub(crate) fn status_url(item_id: &ItemId, command_id: CommandId, receipt: &str)
 fn not_found() -> Problem {
     let detail = "no command is known under this id, and no receipt proves that it was accepted; it is safe to send the \
                   same command with the same id again";
+    Problem::new(codes::COMMAND_NOT_FOUND, detail)
+}
+
+fn not_kept(Receipt { accepted_at, .. }: Receipt, why: &str) -> Problem {
+    let detail = format!(
+        "{why}, and this command, accepted at {accepted_at}, is not known here; it is safe to send the same command with \
+         the same id again"
+    );
     Problem::new(codes::COMMAND_NOT_FOUND, detail)
 }
 

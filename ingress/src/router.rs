@@ -97,13 +97,17 @@ fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
 }
 
 async fn admitted(app: &App, request: Request, next: Next) -> Response {
-    let Some(_admitted) = app.admission.admit().await else {
+    let Some(_admitted) = app.admission.admit(head_bytes(&request)).await else {
         let detail = "too many requests are in progress; nothing of this request was done, send it again";
         return Problem::new(codes::OVERLOADED, detail).into_response();
     };
     let within = time_limit(&app.limits, request.headers());
     match tokio::time::timeout(within, unpanicked(next.run(request))).await {
-        Ok(response) => response,
+        // It still counts as in progress while it waits for memory.
+        Ok(response) => app.answer_budget.count(response).await.unwrap_or_else(|| {
+            let detail = "too many answers are being sent; what the request submitted may have been queued";
+            Problem::new(codes::TIMEOUT, detail).into_response()
+        }),
         Err(_) => {
             tracing::warn!(seconds = within.as_secs(), "a request took too long and was cancelled");
             let detail =
@@ -111,6 +115,12 @@ async fn admitted(app: &App, request: Request, next: Next) -> Response {
             Problem::new(codes::TIMEOUT, detail).into_response()
         }
     }
+}
+
+/// Returns the bytes that the head of a request takes in memory, about.
+fn head_bytes(request: &Request) -> usize {
+    let uri = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    uri + request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
 }
 
 /// Returns how long a request may take. The time of its `Prefer: wait` is added.

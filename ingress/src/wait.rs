@@ -1,9 +1,11 @@
 //! `Prefer: wait=N` (RFC 7240): one task looks for the outcomes of all waiting requests.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
+use futures_util::FutureExt as _;
 use stockline_core::domain::{CommandKey, Record};
 use stockline_core::ports::Queries;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -63,7 +65,7 @@ impl Waiting {
     pub(crate) fn start(queries: Arc<dyn Queries>, most: usize, most_commands: usize) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         let slots = Arc::new(Semaphore::new(most));
-        tokio::spawn(look(queries, receiver));
+        tokio::spawn(look_for_ever(queries, receiver));
         let commands = Arc::new(Semaphore::new(most_commands));
         Self { sender, slots, commands, most, metrics: WaitMetrics::register() }
     }
@@ -95,7 +97,15 @@ impl Waiting {
     }
 }
 
-async fn look(queries: Arc<dyn Queries>, mut receiver: mpsc::UnboundedReceiver<Waiter>) {
+/// Looks until the last [`Waiting`] is dropped. A panic answers the requests that wait now without an outcome, and ends
+/// nothing else.
+async fn look_for_ever(queries: Arc<dyn Queries>, mut receiver: mpsc::UnboundedReceiver<Waiter>) {
+    while AssertUnwindSafe(look(&*queries, &mut receiver)).catch_unwind().await.is_err() {
+        tracing::error!("the look for outcomes panicked; the requests that waited are answered without them");
+    }
+}
+
+async fn look(queries: &dyn Queries, receiver: &mut mpsc::UnboundedReceiver<Waiter>) {
     let mut waiters: Vec<Waiter> = Vec::new();
     let mut failing = false;
     loop {
@@ -106,7 +116,7 @@ async fn look(queries: Arc<dyn Queries>, mut receiver: mpsc::UnboundedReceiver<W
                 None => return,
             },
             () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
-                let healthy = look_once(queries.as_ref(), &mut waiters, failing).await;
+                let healthy = look_once(queries, &mut waiters, failing).await;
                 failing = !healthy;
                 settle(&mut waiters);
             }

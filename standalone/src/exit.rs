@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use stockline_service::output;
 use stockline_sqlite::FolderError;
 
 /// Success.
@@ -12,6 +13,8 @@ pub(crate) const FOUND: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// The server or another service is unavailable; the same command may work later.
 pub(crate) const UNAVAILABLE: u8 = 3;
+/// `load` found that every line took effect earlier.
+pub(crate) const NOTHING_NEW: u8 = 4;
 
 /// The arguments contradict each other or the files that they name.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +42,19 @@ pub(crate) fn code_of(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// Prints the error with its causes, if there is one, and returns the exit code of the process.
+/// Replaces the control characters of a text, which may come from a file and could steer the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+}
+
+/// Prints the error with its causes, if there is one, and returns the exit code of the process. If nobody reads the output
+/// any more (`stockline stock | head`), the process ends quietly, as by SIGPIPE.
 pub(crate) fn finish(result: anyhow::Result<u8>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
+        Err(error) if output::is_closed(error.chain()) => ExitCode::from(output::EXIT_CLOSED),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            output::last_words(format_args!("error: {}", printable(&format!("{error:#}"))));
             ExitCode::from(code_of(&error))
         }
     }

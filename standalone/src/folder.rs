@@ -2,6 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+pub(crate) mod entry;
+pub(crate) mod manifest;
+mod place;
+
+/// The name of the file with the folder's identity and its parts.
+pub(crate) const MANIFEST: &str = "stockline.json";
+
 /// Names the files of a data folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Folder(PathBuf);
@@ -27,6 +34,11 @@ impl Folder {
         self.0.join("mail")
     }
 
+    /// Returns the file with the folder's identity and its parts.
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.0.join(MANIFEST)
+    }
+
     /// Returns the database of the command queue.
     pub(crate) fn queue_db(&self) -> PathBuf {
         self.0.join("queue.db")
@@ -42,7 +54,7 @@ impl Folder {
         self.keys().join("jwks.json")
     }
 
-    /// Returns the file of revoked tokens, one `jti` per line.
+    /// Returns the file of revoked tokens.
     pub(crate) fn revoked(&self) -> PathBuf {
         self.keys().join("revoked")
     }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use stockline_service::Env;
 
+mod archive;
 mod args;
 mod client;
 mod commands;
@@ -70,7 +71,9 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Audit(args) => commands::audit::audit(&args).await,
         Command::Backup(args) => commands::backup::backup(&args),
         Command::Restore(args) => commands::restore::restore(&args),
+        Command::Folder(command) => commands::folder::folder(&command),
         Command::DeadLetters(command) => commands::dead_letters::dead_letters(&command).await,
+        Command::Clock(args) => commands::clock::clock(&args).await,
         Command::Mail(command) => commands::mail::mail(&command).await,
     }
 }

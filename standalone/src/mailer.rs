@@ -5,15 +5,17 @@ use std::sync::Arc;
 use crate::mail::{EmlMailer, Sender, SmtpMailer, SmtpUrl};
 use anyhow::Context as _;
 use stockline_core::ports::{Clock, Mailer};
-use stockline_service::SystemClock;
 
 use crate::args::MailArgs;
 use crate::exit::Usage;
 use crate::folder::Folder;
 
 /// Returns the mail provider that the options name, and a description of it for people.
-pub(crate) fn mailer(args: &MailArgs, folder: &Folder) -> anyhow::Result<(Arc<dyn Mailer>, String)> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+pub(crate) fn mailer(
+    args: &MailArgs,
+    folder: &Folder,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<(Arc<dyn Mailer>, String)> {
     let sender: Sender =
         args.mail_from.parse().map_err(|error| Usage(format!("--mail-from {:?} {error}", args.mail_from)))?;
     if let Some(url) = &args.smtp_url {

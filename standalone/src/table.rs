@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 
+use stockline_service::output::{self, OutputError};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// The alignment of a column.
@@ -109,8 +110,8 @@ impl Table {
     }
 
     /// Prints the table to standard output.
-    pub(crate) fn print(&self) {
-        print!("{}", self.render(std::io::stdout().is_terminal()));
+    pub(crate) fn print(&self) -> Result<(), OutputError> {
+        output::print(self.render(std::io::stdout().is_terminal()))
     }
 
     /// Returns the number of rows.

@@ -1,4 +1,5 @@
 //! Provides what the tests of the whole system share: real files, real processes and power failures.
+#![allow(clippy::disallowed_macros, reason = "a test prints what it found")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod aws;
@@ -17,5 +18,6 @@ pub mod process;
 pub mod sdk;
 pub mod stack;
 pub mod tls_front;
+pub mod wrong_clock;
 
 pub use stockline_powerloss as powerloss;

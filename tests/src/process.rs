@@ -184,10 +184,15 @@ impl Server {
     }
 
     /// Sends SIGTERM. The process must end with exit code 0.
-    pub fn stop(mut self) -> PathBuf {
-        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+    pub fn stop(self) -> PathBuf {
+        self.stop_by("TERM")
+    }
+
+    /// Sends another signal that asks it to stop. The process must end with exit code 0.
+    pub fn stop_by(mut self, name: &str) -> PathBuf {
+        self.signal(name);
         let status = self.child.wait().unwrap();
-        assert!(status.success(), "stockline ended with {status} after SIGTERM");
+        assert!(status.success(), "stockline ended with {status} after SIG{name}");
         self.data.clone()
     }
 }

@@ -16,7 +16,7 @@ pub(crate) struct Answers<T> {
 /// Orders errors by how much they demand of the worker.
 const fn severity(error: &StoreError) -> u8 {
     match error {
-        StoreError::Unreadable(_) => 0,
+        StoreError::Unreadable(_) | StoreError::Cursor => 0,
         StoreError::Busy(_) => 1,
         StoreError::Unavailable(_) => 2,
         StoreError::Newer(_) => 3,

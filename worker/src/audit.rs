@@ -26,6 +26,9 @@ pub const FAULTS_LISTED_MAX: usize = 1_000;
 /// The most items that the third pass examines. The others are reported as they are.
 const CLOSE_ITEMS_MAX: usize = 10_000;
 
+/// How often the first two passes run at most. Beside a bulk load most suspects are new items, which the next run clears.
+const RUNS_MAX: usize = 4;
+
 /// A contradiction in the store.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
@@ -109,6 +112,10 @@ struct Audit<'a> {
     seen: HashMap<ItemId, Vec<Seen>>,
     /// The items for the third pass.
     suspects: BTreeSet<ItemId>,
+    /// The items of a repeated run: the suspects of the run before.
+    only: Option<BTreeSet<ItemId>>,
+    /// The most items that the third pass examines.
+    close_items_max: usize,
 }
 
 /// Audits the whole store, and calls `progress` once a page.
@@ -123,26 +130,54 @@ pub async fn audit(
     queries: &dyn Queries,
     progress: &mut (dyn FnMut(&Progress) + Send + Sync),
 ) -> Result<AuditReport, StoreError> {
-    let (seen, suspects) = (HashMap::new(), BTreeSet::new());
-    let mut audit = Audit { reader, queries, progress, report: AuditReport::default(), seen, suspects };
-    audit.levels_against_ledgers().await?;
-    audit.outcomes_against_ledgers().await?;
+    audit_within(reader, queries, progress, CLOSE_ITEMS_MAX).await
+}
+
+/// Audits the whole store, and examines at most `close_items_max` items closely.
+pub(crate) async fn audit_within(
+    reader: &dyn AuditReader,
+    queries: &dyn Queries,
+    progress: &mut (dyn FnMut(&Progress) + Send + Sync),
+    close_items_max: usize,
+) -> Result<AuditReport, StoreError> {
+    let (seen, suspects, report) = (HashMap::new(), BTreeSet::new(), AuditReport::default());
+    let mut audit = Audit { reader, queries, progress, report, seen, suspects, only: None, close_items_max };
+    for _ in 0..RUNS_MAX {
+        audit.levels_against_ledgers().await?;
+        audit.outcomes_against_ledgers().await?;
+        if audit.suspects.len() <= close_items_max {
+            break;
+        }
+        audit.seen.clear();
+        audit.only = Some(audit.suspects.clone());
+    }
     audit.examine_suspects().await?;
     Ok(audit.report)
 }
 
 impl Audit<'_> {
+    /// Returns whether this run is about the item.
+    fn is_wanted(&self, item_id: &ItemId) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(item_id))
+    }
+
     async fn levels_against_ledgers(&mut self) -> Result<(), StoreError> {
+        self.suspects.clear();
         let mut cursor: Option<String> = None;
         loop {
             let page = self.reader.audit_items(cursor.as_deref(), PAGE).await?;
             for view in page.entries {
-                self.report.read.items += 1;
+                if !self.is_wanted(&view.item.item_id) {
+                    continue;
+                }
+                self.report.read.items += u64::from(self.only.is_none());
                 let mut seen = Vec::with_capacity(view.levels.len());
                 for level in &view.levels {
                     let chain = Chain::read(self.reader, &view.item.item_id, level).await?;
-                    self.report.read.levels += 1;
-                    self.report.read.entries += chain.digest.entries;
+                    if self.only.is_none() {
+                        self.report.read.levels += 1;
+                        self.report.read.entries += chain.digest.entries;
+                    }
                     if !chain.faults.is_empty() || !level_faults(&view.item, level, &chain).is_empty() {
                         self.suspects.insert(view.item.item_id.clone());
                     }
@@ -161,16 +196,22 @@ impl Audit<'_> {
             (self.progress)(&self.report.read);
             cursor = page.next_cursor;
             if cursor.is_none() {
-                return Ok(());
+                break;
             }
         }
+        // What a run does not find again stays suspect.
+        let missing = self.only.iter().flatten().filter(|item_id| !self.seen.contains_key(*item_id));
+        self.suspects.extend(missing.cloned());
+        Ok(())
     }
 
     async fn outcomes_against_ledgers(&mut self) -> Result<(), StoreError> {
         let mut cursor: Option<String> = None;
         loop {
             let page = self.reader.audit_records(cursor.as_deref(), PAGE).await?;
-            self.report.read.records += page.entries.len() as u64;
+            if self.only.is_none() {
+                self.report.read.records += page.entries.len() as u64;
+            }
             for record in &page.entries {
                 self.outcome(record);
             }
@@ -190,7 +231,11 @@ impl Audit<'_> {
 
     fn outcome(&mut self, record: &Record) {
         let outcome = &record.outcome;
-        for what in outcomes::faults(record) {
+        if !self.is_wanted(&outcome.item_id) {
+            return;
+        }
+        // A record never changes into a faulty one, so the first run reports it.
+        for what in outcomes::faults(record).into_iter().filter(|_| self.only.is_none()) {
             self.report.fault(&outcome.item_id, None, format!("command {}: {what}", outcome.command_id));
         }
         if outcome.status != Status::Applied {

@@ -14,6 +14,18 @@ pub enum Condition {
     NewerStore,
 }
 
+impl Condition {
+    /// Returns why the worker does not work, for people; `None` if it does.
+    pub fn why(&self) -> Option<String> {
+        match self {
+            Self::Ready => None,
+            Self::Outage => Some("the store or the alert topic does not answer".to_owned()),
+            Self::NewerMessages(version) => Some(format!("messages have version {version}: deploy a later worker")),
+            Self::NewerStore => Some("a later version wrote to the store: deploy a later worker".to_owned()),
+        }
+    }
+}
+
 /// Shows a worker's [`Condition`] to the process around it.
 #[derive(Debug, Default)]
 pub struct Health(watch::Sender<Condition>);

@@ -133,6 +133,13 @@ impl ItemWork {
         self.decided.get(&slot.command_id()).is_some_and(|record| record.decides(slot.retry()))
     }
 
+    /// Returns whether one of the messages has this command with this time of acceptance.
+    pub(crate) fn holds_message_of(&self, record: &Record) -> bool {
+        let (id, accepted_at) = (record.outcome.command_id, record.outcome.accepted_at);
+        let mut commands = self.slots.iter().filter_map(Slot::queued);
+        commands.any(|queued| queued.command.command_id == id && queued.accepted_at == accepted_at)
+    }
+
     fn undecided(&self, range: Range<usize>) -> usize {
         if self.decided.is_empty() {
             return range.len();

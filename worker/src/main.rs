@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use stockline_aws::deployed::{exit_code, probe};
+use stockline_aws::deployed::{end_with, probe};
 use stockline_service::Env;
 
 mod deployed;
@@ -24,10 +24,7 @@ fn main() -> ExitCode {
     };
     match start(operation) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            exit_code(error.chain())
-        }
+        Err(error) => end_with(format_args!("{error:#}"), error.chain()),
     }
 }
 

@@ -30,8 +30,14 @@ const RETURN_TIMEOUT: Duration = Duration::from_secs(2);
 type DrainUntil = watch::Receiver<Option<Instant>>;
 
 /// Receives and works until shutdown is requested, then drains.
+///
+/// # Panics
+/// If a receiver panicked outside of a round. The others drain first: a worker with fewer receivers than it should have, or
+/// with none, must not live on unnoticed.
 pub(crate) async fn run(worker: Arc<Worker>, shutdown: CancellationToken) {
     let (until, drain) = watch::channel(None);
+    // The caller's token is left alone: if a receiver panics, only this worker stops.
+    let shutdown = shutdown.child_token();
     let receiver = Receiver {
         permits: Arc::new(Semaphore::new(worker.config.permits.max(1))),
         recovery: Arc::default(),
@@ -43,14 +49,20 @@ pub(crate) async fn run(worker: Arc<Worker>, shutdown: CancellationToken) {
     for _ in 0..receiver.worker.config.receivers.max(1) {
         receivers.spawn(receiver.clone().run());
     }
-    receiver.shutdown.cancelled().await;
+    // Without a request, a receiver ends only by a panic.
+    let mut panicked = tokio::select! {
+        () = receiver.shutdown.cancelled() => None,
+        ended = receivers.join_next() => ended.and_then(Result::err),
+    };
+    receiver.shutdown.cancel();
     until.send_replace(Some(Instant::now() + receiver.worker.config.drain));
     while let Some(ended) = receivers.join_next().await {
-        if let Err(error) = ended
-            && error.is_panic()
-        {
-            std::panic::resume_unwind(error.into_panic());
-        }
+        panicked = panicked.or(ended.err());
+    }
+    if let Some(error) = panicked
+        && error.is_panic()
+    {
+        std::panic::resume_unwind(error.into_panic());
     }
 }
 

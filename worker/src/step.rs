@@ -109,12 +109,13 @@ impl Step {
     }
 
     /// Records stored outcomes that the commit met, and publishes their alerts again: the worker that decided them may
-    /// have crashed before it did. No message is left of commands decided before `retained_since`.
+    /// have crashed before it did. No message is left of commands decided before `retained_since`, unless this worker's
+    /// clock is ahead: the message with the record's own time of acceptance is the one that decided it.
     pub(crate) fn found_decided(&mut self, mut records: Vec<Record>, retained_since: Timestamp) {
         for record in &mut records {
             self.work.spans.settled(record.outcome.command_id, "decided before");
             let alerts = std::mem::take(&mut record.alerts);
-            if record.outcome.settled_at >= retained_since {
+            if record.outcome.settled_at >= retained_since || self.work.holds_message_of(record) {
                 self.alerts.extend(alerts);
                 self.rejudges.extend(record.rejudges().then_some(record.outcome.command_id));
             }

@@ -23,8 +23,9 @@ const LEASE: Duration = MIN_LEASE;
 
 /// Serves invocations until Lambda ends the process.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
-    let spans = settings.logs.begin("stockline-alerter")?;
+    let logging = settings.logs.begin("stockline-alerter")?;
     let metrics = install_metrics_and_emf().context("can't set up metrics")?;
+    // Not a guarded clock: Lambda freezes the process, and its clock steps whenever it goes on.
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let alerter = connect(settings, &clock).await?;
     match alerter.has_recipient().await {
@@ -34,17 +35,18 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         ),
         Err(error) => tracing::warn!(%error, "the recipients of alerts can't be checked"),
     }
-    let emitter = EmfEmitter::new("alerter", metrics);
+    let emitter = EmfEmitter::new("alerter", metrics).context("can't write metrics")?;
     let (alerter, clock, emitter) = (&alerter, &clock, &emitter);
     let invoked = service_fn(async |event: LambdaEvent<Value>| {
         let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
         let answer = function::handle(alerter, clock, event.payload, Timestamp::from_millis(deadline)).await;
-        // Between invocations the process is frozen: metrics that are not emitted now may never be.
-        emitter.flush();
-        if let Some(spans) = &spans {
-            spans.flush();
+        if let Err(error) = &answer {
+            tracing::error!("an invocation failed: {error}");
         }
-        answer.inspect_err(|error| tracing::error!("an invocation failed: {error}")).map_err(|error| error.to_string())
+        // Between invocations the process is frozen: what is not written now may never be.
+        emitter.flush();
+        logging.flush();
+        answer.map_err(|error| error.to_string())
     });
     lambda_runtime::run(invoked).await.map_err(|error| anyhow::anyhow!("the Lambda runtime ended: {error}"))
 }

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use stockline_alerter::{Alerter, Config, RecordFailure, metrics as names};
-use stockline_core::ports::{AlertBook, Claimed, Clock, Mail, MailError, Mailer};
+use stockline_core::ports::{AlertBook, Claimed, Clock, Lease, Mail, MailError, Mailer};
 
 use crate::world::{HELD, LEASE_MS, MAIL, REFUSED, STORE, World, adapters, alert, body, config, handle};
 
@@ -35,7 +35,8 @@ async fn a_crash_between_claim_and_mail_delays_the_alert_until_the_lease_ends_an
     let world = World::new();
     let low = alert("SKU-1", "main");
     let now = world.clock.now();
-    let dead = world.store.claim(std::slice::from_ref(&low), now, now.plus_millis(LEASE_MS)).await;
+    let lease = Lease { holder: "dead".into(), from: now, until: now.plus_millis(LEASE_MS) };
+    let dead = world.store.claim(std::slice::from_ref(&low), &lease).await;
     assert!(matches!(dead[0], Ok(Claimed::Ours)));
 
     let alerter = world.alerter();
@@ -140,10 +141,35 @@ async fn while_mail_is_down_alerts_are_redelivered_and_none_is_lost() {
     let alerter = world.alerter();
     assert_eq!(handle(&alerter, &[&low]).await, [MAIL]);
     world.outbox.set_down(false);
-    assert_eq!(handle(&alerter, &[&low]).await, [HELD]);
-    world.clock.advance_ms(LEASE_MS);
     assert_eq!(handle(&alerter, &[&low]).await, [Ok(())]);
     assert_eq!(world.mails(), 1);
+}
+
+#[tokio::test]
+async fn a_claim_whose_mail_failed_blocks_no_other_alerter() {
+    let world = World::new();
+    let low = alert("SKU-1", "main");
+    world.outbox.set_down(true);
+    assert_eq!(handle(&world.alerter(), &[&low]).await, [MAIL]);
+    world.outbox.set_down(false);
+    assert_eq!(handle(&world.alerter(), &[&low]).await, [Ok(())], "within the lease");
+    assert_eq!(world.mails(), 1);
+}
+
+#[tokio::test]
+async fn a_claim_that_could_not_be_given_up_blocks_only_others_and_only_for_its_lease() {
+    let world = World::new();
+    let (low, other) = (alert("SKU-1", "main"), alert("SKU-2", "main"));
+    world.outbox.set_down(true);
+    world.store.faults().lost_give_ups = true;
+    let alerter = world.alerter();
+    assert_eq!(handle(&alerter, &[&low, &other]).await, [MAIL, MAIL]);
+    world.outbox.set_down(false);
+    assert_eq!(handle(&world.alerter(), &[&low]).await, [HELD]);
+    assert_eq!(handle(&alerter, &[&low]).await, [Ok(())], "its own claim");
+    world.clock.advance_ms(LEASE_MS);
+    assert_eq!(handle(&world.alerter(), &[&other]).await, [Ok(())]);
+    assert_eq!(world.mails(), 2);
 }
 
 #[tokio::test]
@@ -217,13 +243,17 @@ impl Mailer for UnavailableOnce {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_that_is_unavailable_after_another_was_accepted_is_retried() {
+async fn a_part_that_is_unavailable_after_another_was_accepted_is_retried_alone_even_by_another() {
     let world = World::new();
     let mailer = Arc::new(UnavailableOnce { sends: Mutex::default(), unavailable_at: 2 });
     let recipients = (0..60).map(|n| format!("r{n}@example.com")).collect();
     let adapters = adapters(&world.store, mailer.clone(), world.clock.clone());
-    let alerter = Alerter::new(Config { recipients, ..config() }, adapters);
-    assert_eq!(handle(&alerter, &[&alert("SKU-1", "main")]).await, [Ok(())]);
+    let config = Config { recipients, ..config() };
+    let alerter = || Alerter::new(config.clone(), adapters.clone());
+    assert_eq!(handle(&alerter(), &[&alert("SKU-1", "main")]).await, [MAIL]);
+    assert!(world.store.sent_at(&alert("SKU-1", "main")).is_some(), "some have it");
+    assert_eq!(handle(&alerter(), &[&alert("SKU-1", "main")]).await, [Ok(())]);
+    assert_eq!(handle(&alerter(), &[&alert("SKU-1", "main")]).await, [Ok(())]);
     assert_eq!(*mailer.sends.lock().unwrap(), [50, 10, 10]);
 }
 
@@ -252,10 +282,12 @@ async fn every_metric_shows_before_its_first_event() {
         names::WITHOUT_RECIPIENT,
         names::NOTICES_MAILED,
         names::ALERT_AGE_SECONDS,
+        names::PROVIDER_DOWN,
+        names::FAILING_RECIPIENTS,
     ] {
         assert!(text.contains(name), "{name} is missing in {text}");
     }
-    for kind in ["refused", "unavailable"] {
+    for kind in ["refused", "deferred", "unavailable"] {
         assert!(text.contains(&format!("{}{{kind=\"{kind}\"}}", names::MAIL_FAILURES)), "{kind} is missing in {text}");
     }
 }

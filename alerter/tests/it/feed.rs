@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stockline_alerter::run;
 use stockline_core::domain::{Alert, Timestamp};
-use stockline_core::ports::{AlertDelivery, AlertHandle, AlertReceiver, Clock, QueueError};
+use stockline_core::ports::{AlertDelivery, AlertHandle, AlertReceiver, Clock, Lease, QueueError};
 use stockline_core::testing::MemoryAlerts;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -18,9 +18,9 @@ use crate::world::{LEASE, adapters, alert, body, config, refused};
 
 /// A clock that follows tokio's, which the tests pause and which then advances by itself.
 #[derive(Debug)]
-struct TokioClock {
-    began: Instant,
-    at: Timestamp,
+pub(crate) struct TokioClock {
+    pub(crate) began: Instant,
+    pub(crate) at: Timestamp,
 }
 
 impl Clock for TokioClock {
@@ -31,25 +31,29 @@ impl Clock for TokioClock {
 
 /// Alert messages in memory, with an outage. A received message stays invisible for ten minutes.
 #[derive(Debug)]
-struct Feed {
+pub(crate) struct Feed {
     alerts: MemoryAlerts,
     receives: watch::Sender<usize>,
     down: AtomicBool,
 }
 
 /// Fails the test, instead of hanging it, after a day of the paused clock.
-async fn within_a_day<T>(awaited: impl Future<Output = T>) -> T {
+pub(crate) async fn within_a_day<T>(awaited: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(86_400), awaited).await.expect("it has not happened within a day")
 }
 
 impl Feed {
-    fn with(bodies: &[String]) -> Arc<Self> {
+    pub(crate) fn with(bodies: &[String]) -> Arc<Self> {
         let alerts = MemoryAlerts::new(Duration::from_secs(600));
         bodies.iter().for_each(|body| alerts.put(body));
         Arc::new(Self { alerts, receives: watch::Sender::new(0), down: AtomicBool::new(false) })
     }
 
-    async fn is_empty(&self) {
+    pub(crate) fn put(&self, body: &str) {
+        self.alerts.put(body);
+    }
+
+    pub(crate) async fn is_empty(&self) {
         within_a_day(self.alerts.drained()).await;
     }
 
@@ -128,7 +132,8 @@ async fn an_alert_claimed_by_an_alerter_that_died_is_mailed_after_its_lease() {
     let low = alert("SKU-1", "main");
     let now: Timestamp = "2026-01-31T08:15:00Z".parse().unwrap();
     let lease_until = now.plus_millis(i64::try_from(LEASE.as_millis()).unwrap());
-    store.claim(std::slice::from_ref(&low), now, lease_until).await[0].as_ref().unwrap();
+    let lease = Lease { holder: "dead".into(), from: now, until: lease_until };
+    store.claim(std::slice::from_ref(&low), &lease).await[0].as_ref().unwrap();
     let running = Running::start(store, Feed::with(&[body(&low)]));
     running.queue.is_empty().await;
     assert!(running.clock.now() >= lease_until);

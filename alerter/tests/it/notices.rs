@@ -66,16 +66,15 @@ async fn two_racing_alerters_mail_one_notice() {
 }
 
 #[tokio::test]
-async fn a_notice_whose_mail_failed_is_mailed_after_the_lease() {
+async fn a_notice_whose_mail_failed_is_mailed_by_the_next_look_of_anybody() {
     let world = berlin("2026-01-31T09:00:00Z").await;
     world.store.refuse([refused(1, Some("shop"), "2026-01-30T15:00:00Z")]);
     let alerter = world.alerter();
     world.outbox.set_down(true);
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 0);
     world.outbox.set_down(false);
-    assert_eq!(alerter.daily_notices(world.clock.now()).await, 0, "still claimed");
-    world.clock.advance_ms(LEASE_MS);
-    assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
+    assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 1, "within the lease");
+    assert_eq!(alerter.daily_notices(world.clock.now()).await, 0);
 }
 
 #[tokio::test]
@@ -86,10 +85,10 @@ async fn a_notice_that_could_not_be_marked_is_marked_later_and_not_mailed_again(
     let alerter = world.alerter();
     let shop: LocationId = "shop".parse().unwrap();
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
-    assert_eq!(world.store.notified_until(&shop).await.unwrap(), None);
+    assert_eq!(world.store.notified_until(&shop, world.clock.now()).await.unwrap(), None);
     world.clock.advance_ms(2 * LEASE_MS);
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 0);
-    assert!(world.store.notified_until(&shop).await.unwrap().is_some());
+    assert!(world.store.notified_until(&shop, world.clock.now()).await.unwrap().is_some());
     assert_eq!(world.mails(), 1);
 }
 
@@ -159,4 +158,27 @@ async fn while_the_store_is_down_notices_wait() {
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 0);
     world.store.faults().down = false;
     assert_eq!(alerter.daily_notices(world.clock.now()).await, 1);
+}
+
+#[tokio::test]
+async fn a_notice_under_a_wrong_date_silences_no_other() {
+    let world = berlin("2026-01-31T09:00:00Z").await;
+    let alerter = world.alerter();
+    world.store.refuse([refused(1, Some("shop"), "2026-01-30T15:00:00Z")]);
+    // The clock showed the next year, then the next day.
+    for wrong in ["2027-01-31T09:00:00Z", "2026-02-01T12:00:00Z"] {
+        world.set(wrong);
+        assert_eq!(alerter.daily_notices(world.clock.now()).await, 1, "{wrong}");
+        world.store.refuse([refused(2, Some("shop"), "2026-01-31T10:00:00Z")]);
+    }
+    world.set("2026-01-31T11:00:00Z");
+    assert_eq!(world.alerter().daily_notices(world.clock.now()).await, 1, "today's, by another alerter");
+    for (n, alerter) in [(3, alerter), (4, world.alerter())] {
+        let (day, hour) = (n - 2, "T06:00:00Z");
+        world.store.refuse([refused(n, Some("shop"), &format!("2026-02-0{day}T02:00:00Z"))]);
+        world.set(&format!("2026-02-0{day}{hour}"));
+        assert_eq!(alerter.daily_notices(world.clock.now()).await, 1, "the {n}th");
+        let mail = world.outbox.accepted().pop().unwrap();
+        assert!(mail.subject.starts_with("1 command refused"), "only what is new: {}", mail.subject);
+    }
 }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use stockline_core::domain::{Alert, CommandKey, LocationId, Record, Timestamp};
-use stockline_core::ports::{AlertBook, Claimed, Queries, RefusedNotice, StoreError};
+use stockline_core::ports::{AlertBook, Claimed, Lease, Queries, RefusedNotice, StoreError};
 use stockline_core::testing::{Gate, MemoryStore, Read, Stock};
 use tokio::sync::Semaphore;
 
@@ -13,6 +13,8 @@ use tokio::sync::Semaphore;
 pub(crate) struct Faults {
     /// Every call fails.
     pub(crate) down: bool,
+    /// Claims can't be given up.
+    pub(crate) lost_give_ups: bool,
     /// This many marks fail.
     pub(crate) failing_marks: usize,
 }
@@ -83,37 +85,49 @@ impl FaultyStore {
 
 #[async_trait]
 impl AlertBook for FaultyStore {
-    async fn claim(
-        &self,
-        alerts: &[Alert],
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Vec<Result<Claimed, StoreError>> {
+    async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>> {
         match self.up() {
-            Ok(store) => store.claim(alerts, now, lease_until).await,
+            Ok(store) => store.claim(alerts, lease).await,
             Err(error) => alerts.iter().map(|_| Err(error.clone())).collect(),
         }
+    }
+
+    async fn give_up(&self, alerts: &[Alert], lease: &Lease) -> Result<(), StoreError> {
+        let lost = self.faults().lost_give_ups;
+        if lost {
+            return Err(StoreError::Unavailable("the claim stays".into()));
+        }
+        self.up()?.give_up(alerts, lease).await
     }
 
     async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
         self.may_mark().await?.mark_sent(alerts, sent_at).await
     }
 
-    async fn claim_notice(
+    async fn mark_part_sent(
         &self,
-        notice: &RefusedNotice,
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Result<Claimed, StoreError> {
-        self.up()?.claim_notice(notice, now, lease_until).await
+        alerts: &[Alert],
+        lease: &Lease,
+        sent_at: Timestamp,
+        missing: &[String],
+    ) -> Result<(), StoreError> {
+        self.may_mark().await?.mark_part_sent(alerts, lease, sent_at, missing).await
+    }
+
+    async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError> {
+        self.up()?.claim_notice(notice, lease).await
+    }
+
+    async fn give_up_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<(), StoreError> {
+        self.up()?.give_up_notice(notice, lease).await
     }
 
     async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError> {
         self.may_mark().await?.mark_notice_sent(notice, until).await
     }
 
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
-        self.up()?.notified_until(location_id).await
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.up()?.notified_until(location_id, now).await
     }
 }
 

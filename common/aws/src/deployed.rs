@@ -4,13 +4,14 @@
 //! the checks of the named resources, `--help`, the health probe and the exit codes. It is here because only a deployed
 //! program needs it; the standalone program has a command line of its own.
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::StartError;
-use stockline_service::trace::{SpanExport, SpanExporting};
-use stockline_service::{Env, EnvError, LogFormat, Variable, init_logs, log_filter};
+use stockline_service::output::{self, OutputError};
+use stockline_service::trace::SpanExport;
+use stockline_service::{Env, EnvError, LogFormat, Logging, Variable, init_logs, log_filter};
 
 mod probe;
 
@@ -114,18 +115,31 @@ impl Logs {
         Some(Self { filter: filter?, otlp_endpoint })
     }
 
-    /// Begins to log and to export. Spans are exported for as long as the returned value lives.
+    /// Begins to log and to export, for as long as the returned value lives.
     ///
     /// # Errors
     /// [`Misconfigured`]: an address that is none.
-    pub fn begin(&self, service: &'static str) -> Result<Option<SpanExporting>, Misconfigured> {
+    pub fn begin(&self, service: &'static str) -> Result<Logging, Misconfigured> {
         let export = self.otlp_endpoint.as_deref().map(|endpoint| SpanExport { endpoint, service });
         init_logs(LogFormat::Json, &self.filter, export).map_err(Misconfigured)
     }
 }
 
+/// Prints the error that ends a program, `text`, and returns the exit code for it and its causes. If nobody reads the
+/// program's output any more, it ends quietly.
+pub fn end_with<'a>(
+    text: impl Display,
+    causes: impl Iterator<Item = &'a (dyn std::error::Error + 'static)> + Clone,
+) -> ExitCode {
+    if output::is_closed(causes.clone()) {
+        return ExitCode::from(output::EXIT_CLOSED);
+    }
+    output::last_words(format_args!("error: {text}"));
+    exit_code(causes)
+}
+
 /// Returns the exit code for an error and its causes.
-pub fn exit_code<'a>(mut causes: impl Iterator<Item = &'a (dyn std::error::Error + 'static)>) -> ExitCode {
+fn exit_code<'a>(mut causes: impl Iterator<Item = &'a (dyn std::error::Error + 'static)>) -> ExitCode {
     let configuration = causes.any(|cause| cause.is::<EnvError>() || cause.is::<Misconfigured>());
     ExitCode::from(if configuration { EXIT_CONFIGURATION } else { EXIT_FAILURE })
 }
@@ -199,20 +213,27 @@ pub fn answer_arguments(mut arguments: impl Iterator<Item = String>, program: Pr
                 ),
                 None => ("", ""),
             };
-            println!("{about}\n\nUsage: {name} [--help | --version{word}]\n\n{what}{}", describe(variables));
-            Some(ExitCode::SUCCESS)
+            let usage = describe(variables);
+            Some(printed(output::line(format_args!(
+                "{about}\n\nUsage: {name} [--help | --version{word}]\n\n{what}{usage}"
+            ))))
         }
         ("probe", Some(listen)) => Some(probe(Env::of_process(), listen)),
-        ("--version" | "-V", _) => {
-            println!("{name} {}", env!("CARGO_PKG_VERSION"));
-            Some(ExitCode::SUCCESS)
-        }
+        ("--version" | "-V", _) => Some(printed(output::line(format_args!("{name} {}", env!("CARGO_PKG_VERSION"))))),
         _ => {
-            eprintln!(
+            output::note(format_args!(
                 "error: {name} has no argument {argument:?}; it is configured by environment variables, see {name} --help"
-            );
+            ));
             Some(ExitCode::from(EXIT_CONFIGURATION))
         }
+    }
+}
+
+fn printed(printed: Result<(), OutputError>) -> ExitCode {
+    match printed {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_closed() => ExitCode::from(output::EXIT_CLOSED),
+        Err(_) => ExitCode::from(EXIT_FAILURE),
     }
 }
 

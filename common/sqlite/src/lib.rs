@@ -6,14 +6,16 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 mod folder;
+mod identity;
 mod queue_db;
 mod schema;
 mod stock;
 mod writer;
 
 pub use folder::{DataFolder, FolderError};
+pub use identity::{Database, Held};
 pub use queue_db::{QueueOptions, SqliteAlertQueue, SqliteQueue};
 #[doc(hidden)]
 pub use schema::OpenOptions;
 pub use schema::SchemaError;
-pub use stock::{SqliteStore, StoreOptions};
+pub use stock::{SqliteStore, StoreOptions, last_accepted_at};

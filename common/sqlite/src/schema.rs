@@ -142,7 +142,7 @@ fn connect(path: &Path, flags: OpenFlags, options: &OpenOptions) -> rusqlite::Re
 }
 
 /// Returns the version of the file; 0 for an empty file.
-fn check(path: &Path, connection: &Connection, what: Schema) -> Result<i64, SchemaError> {
+pub(super) fn check(path: &Path, connection: &Connection, what: Schema) -> Result<i64, SchemaError> {
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
     let failed = |source| SchemaError::of(path, source);
     let version = number("PRAGMA user_version").map_err(failed)?;

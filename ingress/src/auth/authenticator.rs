@@ -66,7 +66,7 @@ impl Authenticator {
             JwksSource::File(path) => Source::File(KeyFile::open(path, &trusted)?),
             JwksSource::Url(url) => Source::Url(Arc::new(Remote::new(&url, pace, Arc::clone(&clock))?)),
         };
-        let revoked = revoked_file.map(Revoked::open).transpose()?;
+        let revoked = revoked_file.map(|path| Revoked::open(path, issuer.clone())).transpose()?;
         let state = Arc::new(State { source, trusted, cache: TokenCache::new(CACHE_TOKENS), revoked });
         let fetching = match &state.source {
             Source::File(_) => None,

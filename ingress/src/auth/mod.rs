@@ -28,6 +28,7 @@ pub use cache::CACHE_TOKENS;
 pub use error::{AuthError, codes};
 pub use principal::{Principal, TokenHash};
 pub use rate::{RATE_TOKENS, RateLimiter};
+pub use revoked::{RevokedList, RevokedListError};
 pub use rights::{Forbidden, LOCATION_PREFIX, RESOURCE_SERVER_PREFIX, ReadAs, Rights, SubmitAs};
-pub use token::{LEEWAY_S, SUBMITTED_BY_CHARS, TOKEN_BYTES};
+pub use token::{EXPIRY_LEEWAY_S, LEEWAY_S, SUBMITTED_BY_CHARS, TOKEN_BYTES};
 pub(crate) use token_check::{Refusal, TokenCheck};

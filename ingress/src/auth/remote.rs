@@ -1,8 +1,10 @@
 //! A JWK set at an address. It is fetched in the background, one fetch at a time, and seldom.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use reqwest::header::ACCEPT;
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::Clock;
@@ -182,7 +184,9 @@ impl Remote {
     async fn fetch_once(&self) -> Result<KeySet, String> {
         let began_at = self.clock.now();
         self.begin();
-        let fetched = self.fetch().await;
+        // A panic is a failed fetch: without this task, new keys would never be found.
+        let fetched = AssertUnwindSafe(self.fetch()).catch_unwind().await;
+        let fetched = fetched.unwrap_or_else(|_| Err("the answer made its reader panic".to_owned()));
         let mut state = self.state();
         state.in_flight = false;
         if fetched.is_ok() {

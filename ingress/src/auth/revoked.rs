@@ -1,73 +1,110 @@
 //! Tokens that are revoked before they expire.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
+
+use sha2::{Digest as _, Sha256};
 
 use super::watched::WatchedFile;
 use crate::error::IngressError;
 
 /// Bytes of the list: more than 200,000 UUIDs.
 const REVOKED_BYTES: u64 = 8 * 1024 * 1024;
+/// The beginning of the first line; the digest follows.
+const HEADER: &str = "# stockline revoked tokens 1 sha256=";
 
-/// The list of revoked `jti`s: the first word of each line. The rest of a line, empty lines and lines that begin with `#`
-/// are comments.
+/// The text of a list of revoked `jti`s: a first line with a digest, then one `jti` a line. The digest covers the
+/// tokens and their issuer, so that an empty, truncated or foreign file is not taken for a list on which a token is missing.
+#[derive(Debug, Clone, Copy)]
+pub struct RevokedList;
+
+/// Why a text is not a list of the revoked tokens of this issuer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is empty, damaged or of another installation")]
+pub struct RevokedListError;
+
+impl RevokedList {
+    /// Writes the list of an issuer.
+    #[must_use]
+    pub fn write(issuer: &str, ids: &BTreeSet<String>) -> String {
+        let body: String = ids.iter().flat_map(|id| [id.as_str(), "\n"]).collect();
+        format!("{HEADER}{}\n{body}", digest(issuer, &body))
+    }
+
+    /// Reads the list of an issuer.
+    ///
+    /// # Errors
+    /// The text is not exactly what [`RevokedList::write`] returns for a list of this issuer.
+    pub fn read(issuer: &str, text: &str) -> Result<BTreeSet<String>, RevokedListError> {
+        let (first, body) = text.split_once('\n').ok_or(RevokedListError)?;
+        let sealed = first.strip_prefix(HEADER).is_some_and(|found| found == digest(issuer, body));
+        if sealed { Ok(body.lines().map(str::to_owned).collect()) } else { Err(RevokedListError) }
+    }
+}
+
+fn digest(issuer: &str, body: &str) -> String {
+    let digest = Sha256::new().chain_update(issuer).chain_update("\n").chain_update(body).finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The revoked `jti`s. One that was read once stays revoked while the process runs, whatever becomes of the file.
 #[derive(Debug)]
 pub(super) struct Revoked {
     file: WatchedFile,
+    issuer: String,
     ids: RwLock<HashSet<Box<str>>>,
     failing: AtomicBool,
 }
 
 impl Revoked {
-    /// Reads the list. If the file does not exist yet, no token is revoked.
+    /// Reads the list.
     ///
     /// # Errors
-    /// The file exists and can't be read.
-    pub(super) fn open(path: PathBuf) -> Result<Self, IngressError> {
+    /// The file does not exist or is not a list of this issuer: without it, revoked tokens would be valid again.
+    pub(super) fn open(path: PathBuf, issuer: String) -> Result<Self, IngressError> {
         let revoked = Self {
             file: WatchedFile::new(path, REVOKED_BYTES),
+            issuer,
             ids: RwLock::default(),
             failing: AtomicBool::new(false),
         };
         match revoked.reload() {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                revoked.failing.store(true, Ordering::Relaxed);
-                tracing::info!(path = %revoked.file.path().display(), "no token is revoked: the list does not exist yet");
-                Ok(revoked)
-            }
+            Ok(_) => Ok(revoked),
             Err(error) => Err(IngressError::Config(format!(
-                "the list of revoked tokens {} can't be read: {error}; repair the file, or start without it",
+                "the list of revoked tokens {} can't be read: {error}. Without it, revoked tokens would be valid again. \
+                 Restore the file from a backup; or make new keys and a new list, which ends every issued token \
+                 (stockline keys rotate --drop-old)",
                 revoked.file.path().display()
             ))),
-            Ok(()) => Ok(revoked),
         }
     }
 
-    /// Reads the list again if it changed; blocks. While the file is missing or can't be read, the last list stays in use.
+    /// Reads the list again if it changed; blocks. While the file is missing or damaged, the last list stays in use.
     pub(super) fn check(&self) {
         match self.reload() {
-            Ok(()) => self.failing.store(false, Ordering::Relaxed),
+            Ok(true) => self.failing.store(false, Ordering::Relaxed),
+            Ok(false) => {}
             Err(error) => {
                 if !self.failing.swap(true, Ordering::Relaxed) {
                     tracing::error!(
                         path = %self.file.path().display(), %error,
-                        "the list of revoked tokens can't be read; revoked tokens stay revoked, and new entries are not seen"
+                        "the list of revoked tokens can't be read; revoked tokens stay revoked, and new entries are not seen; restore the file from a backup before the next start"
                     );
                 }
             }
         }
     }
 
-    fn reload(&self) -> std::io::Result<()> {
-        let Some(content) = self.file.read_if_changed()? else { return Ok(()) };
+    /// Returns whether the file changed and was read.
+    fn reload(&self) -> std::io::Result<bool> {
+        let Some(content) = self.file.read_if_changed()? else { return Ok(false) };
         let content = String::from_utf8(content).map_err(|_| std::io::Error::other("it is not UTF-8 text"))?;
-        let ids = content.lines().filter_map(|line| line.split_whitespace().next());
-        let ids: HashSet<Box<str>> = ids.filter(|id| !id.starts_with('#')).map(Box::from).collect();
+        let ids = RevokedList::read(&self.issuer, &content).map_err(std::io::Error::other)?;
         tracing::info!(tokens = ids.len(), "read the list of revoked tokens");
-        *self.ids.write().unwrap_or_else(PoisonError::into_inner) = ids;
-        Ok(())
+        self.ids.write().unwrap_or_else(PoisonError::into_inner).extend(ids.into_iter().map(Box::from));
+        Ok(true)
     }
 
     pub(super) fn contains(&self, jti: &str) -> bool {
@@ -79,30 +116,64 @@ impl Revoked {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_list_takes_comments_and_survives_its_own_loss() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("revoked");
-        let revoked = Revoked::open(path.clone()).unwrap();
-        assert!(!revoked.contains("a"));
+    const ISSUER: &str = "https://issuer";
 
-        std::fs::write(&path, "# till 3 was stolen\na  # on Monday\r\n\n  b\n#c\n").unwrap();
-        revoked.check();
-        assert!(revoked.contains("a") && revoked.contains("b"));
-        assert!(!revoked.contains("c") && !revoked.contains("#") && !revoked.contains(""));
-
-        std::fs::remove_file(&path).unwrap();
-        revoked.check();
-        assert!(revoked.contains("a"), "after the list is lost, its tokens stay revoked");
+    fn list(ids: &[&str]) -> String {
+        RevokedList::write(ISSUER, &ids.iter().map(|id| (*id).to_owned()).collect())
     }
 
     #[test]
-    fn a_list_that_cannot_be_read_stops_the_start() {
+    fn a_list_is_read_as_it_was_written_and_any_other_text_is_none() {
+        for ids in [&[][..], &["a"], &["a", "b", "c"]] {
+            let text = list(ids);
+            let read = RevokedList::read(ISSUER, &text).unwrap();
+            assert_eq!(read.iter().map(String::as_str).collect::<Vec<_>>(), ids);
+            assert!(RevokedList::read("https://other", &text).is_err());
+            for end in 0..text.len() {
+                assert!(RevokedList::read(ISSUER, &text[..end]).is_err(), "cut at {end}");
+            }
+            for bit in 0..text.len() * 8 {
+                let mut flipped = text.clone().into_bytes();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                let Ok(flipped) = String::from_utf8(flipped) else { continue };
+                assert!(RevokedList::read(ISSUER, &flipped).is_err(), "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_stays_revoked_when_its_list_is_lost_damaged_or_replaced_by_an_older_one() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Revoked::open(folder.path().into()).unwrap_err().to_string();
-        assert!(error.contains("can't be read") && error.contains("repair the file"), "{error}");
-        let path = folder.path().join("binary");
-        std::fs::write(&path, [0xff, 0xfe]).unwrap();
-        assert!(Revoked::open(path).unwrap_err().to_string().contains("UTF-8"));
+        let path = folder.path().join("revoked");
+        std::fs::write(&path, list(&[])).unwrap();
+        let revoked = Revoked::open(path.clone(), ISSUER.into()).unwrap();
+        assert!(!revoked.contains("a"));
+        std::fs::write(&path, list(&["a"])).unwrap();
+        revoked.check();
+        assert!(revoked.contains("a"));
+        for worse in ["", "b\n", &list(&["a", "b"])[..50], &list(&[])] {
+            std::fs::write(&path, worse).unwrap();
+            revoked.check();
+            assert!(revoked.contains("a") && !revoked.contains("b"), "{worse}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        revoked.check();
+        assert!(revoked.contains("a"));
+        std::fs::write(&path, list(&["a", "b"])).unwrap();
+        revoked.check();
+        assert!(revoked.contains("a") && revoked.contains("b"), "the list is read again once it is whole");
+    }
+
+    #[test]
+    fn a_list_that_is_missing_or_damaged_stops_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |path: PathBuf| Revoked::open(path, ISSUER.into()).unwrap_err().to_string();
+        let path = folder.path().join("revoked");
+        for text in [None, Some(&b""[..]), Some(b"a\n"), Some(&[0xff, 0xfe]), Some(&list(&["a"]).as_bytes()[..60])] {
+            let _ = text.map(|text| std::fs::write(&path, text).unwrap());
+            let error = refused(path.clone());
+            assert!(error.contains("revoked") && error.contains("backup") && error.contains("rotate"), "{error}");
+        }
+        assert!(refused(folder.path().into()).contains("can't be read"));
     }
 }

@@ -17,6 +17,8 @@ use super::rights::Rights;
 pub const TOKEN_BYTES: usize = 8 * 1024;
 /// How much the issuer's clock may differ from ours, in seconds.
 pub const LEEWAY_S: i64 = 30;
+/// How long a token is accepted after its `exp`, in seconds. It is short, because it also prolongs what was meant to end.
+pub const EXPIRY_LEEWAY_S: i64 = 5;
 /// Characters of `submitted_by`.
 pub const SUBMITTED_BY_CHARS: usize = 128;
 
@@ -215,5 +217,5 @@ impl Claims {
 
 /// Returns until when a token is accepted.
 pub(super) fn usable_until(exp: Timestamp) -> Timestamp {
-    exp.plus_millis(LEEWAY_S * 1_000)
+    exp.plus_millis(EXPIRY_LEEWAY_S * 1_000)
 }

@@ -8,7 +8,7 @@ use stockline_aws::deployed::{self, StartChecks};
 use stockline_aws::{Clients, DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
 use stockline_core::ports::Clock;
 use stockline_ingress::{Adapters, Config, server};
-use stockline_service::{EmfEmitter, SystemClock, install_metrics_and_emf, on_termination};
+use stockline_service::{CLOCK_REMEDY, EmfEmitter, GuardedClock, install_metrics_and_emf, on_termination};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +25,7 @@ const _: () = assert!(2 * DRAIN.as_secs() < deployed::STOP_TIMEOUT.as_secs());
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     // From here on a signal stops the program cleanly, also while it starts.
     let mut signal = tokio::spawn(on_termination());
-    let _spans = settings.logs.begin("stockline-ingress")?;
+    let _logging = settings.logs.begin("stockline-ingress")?;
     let metrics = install_metrics_and_emf().context("can't set up metrics")?;
     let adapters = tokio::select! {
         adapters = connect(&settings) => adapters?,
@@ -42,7 +42,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 
     let emitter_shutdown = CancellationToken::new();
     let stop_emitter = emitter_shutdown.clone();
-    let emitter = tokio::spawn(EmfEmitter::new("ingress", metrics).run(emitter_shutdown));
+    let emitter = EmfEmitter::new("ingress", metrics).context("can't write metrics")?;
+    let emitter = tokio::spawn(emitter.run(emitter_shutdown));
     let shutdown = CancellationToken::new();
     let trigger = shutdown.clone();
     let mut serving = tokio::spawn(stockline_ingress::run(config(settings), adapters, listener, shutdown));
@@ -63,7 +64,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 }
 
 async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(GuardedClock::new(None, CLOCK_REMEDY));
     let clients = Clients::from_env().await;
     let queue = SqsQueue::new(clients.sqs, settings.queue_url.clone(), None, SqsOptions::default());
     let options = DynamoOptions::default();

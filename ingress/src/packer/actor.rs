@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use stockline_core::domain::{ItemId, join_message};
 use stockline_core::ports::{CommandSender, Pack, QueueError};
-use stockline_service::Retry;
+use stockline_service::{Faults, Retry, Severity};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -53,10 +53,16 @@ pub(super) struct Actor {
     timers: BinaryHeap<Reverse<(Instant, ItemId)>>,
     sends: FuturesUnordered<BoxFuture<'static, Sent>>,
     metrics: PackMetrics,
+    faults: Arc<Faults>,
 }
 
 impl Actor {
-    pub(super) fn new(queue: Arc<dyn CommandSender>, buffered: Arc<AtomicUsize>, metrics: PackMetrics) -> Self {
+    pub(super) fn new(
+        queue: Arc<dyn CommandSender>,
+        buffered: Arc<AtomicUsize>,
+        metrics: PackMetrics,
+        faults: Arc<Faults>,
+    ) -> Self {
         Self {
             max_batch: queue.max_batch().max(1),
             queue,
@@ -68,6 +74,7 @@ impl Actor {
             timers: BinaryHeap::new(),
             sends: FuturesUnordered::new(),
             metrics,
+            faults,
         }
     }
 
@@ -189,7 +196,10 @@ impl Actor {
         for item in sent.items {
             let lost = || Err(QueueError::Unavailable("the queue did not answer for this pack".into()));
             match results.next().unwrap_or_else(lost) {
-                Ok(()) => self.acknowledged(item, now),
+                Ok(()) => {
+                    self.faults.over(super::QUEUE);
+                    self.acknowledged(item, now);
+                }
                 Err(error) => {
                     let failed = self.not_acknowledged(item, now);
                     if failed > 0 {
@@ -200,6 +210,8 @@ impl Actor {
         }
         if let Some((commands, error)) = abandoned {
             tracing::warn!(commands, %error, "commands could not be queued; their callers were asked to send them again");
+            // The next command is still tried, so the process stays ready.
+            self.faults.found(super::QUEUE, Severity::Degraded, "it does not take commands; the log says why");
         }
     }
 

@@ -5,11 +5,13 @@ use async_trait::async_trait;
 use stockline_core::domain::MAX_PACK_BYTES;
 use stockline_core::ports::{CommandSender, Pack, QueueError};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::actor::{SEND_DEADLINE, SEND_TIMEOUT};
 use super::item_backlog::MAX_LINGER;
 use super::*;
+use crate::error::IngressError;
 
 /// The result of a scripted send for one pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -292,4 +294,32 @@ async fn under_a_steady_stream_packs_fill_and_none_waits_longer_than_its_flight_
         last.iter().all(|(.., commands)| commands.len() >= 40),
         "packs of a busy item grow past one flight's worth"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_its_packer_the_ingress_stops_and_says_why() {
+    let queue = Scripted::new(&[], Answer::Ok);
+    let (faults, shutdown) = (Arc::new(Faults::default()), CancellationToken::new());
+    let (packer, mut packing) = Packer::start_watched(queue, 1, Arc::clone(&faults));
+    packing.kill();
+    let serving = async {
+        shutdown.cancelled().await;
+        Ok(())
+    };
+    let served = crate::with_packer(serving, &mut packing, &faults, shutdown.clone()).await;
+    assert!(matches!(served, Err(IngressError::Stopped("the packer"))), "{served:?}");
+    assert!(faults.is_down() && faults.text().starts_with("packer: "), "{}", faults.text());
+    assert!(!packer.is_running());
+    packing.drain(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_takes_nothing_is_a_fault_until_it_takes_a_pack() {
+    let queue = Scripted::new(&[Answer::Fail; 30], Answer::Ok);
+    let faults = Arc::new(Faults::default());
+    let (packer, _packing) = Packer::start_watched(queue, 100, Arc::clone(&faults));
+    while packer.submit(vec![line("cola", "1")]).await != Submitted::Lines(vec![true]) {
+        assert!(faults.text().starts_with("queue: ") && !faults.is_down(), "{}", faults.text());
+    }
+    assert_eq!(faults.text(), "");
 }

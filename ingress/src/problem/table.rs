@@ -35,6 +35,8 @@ codes! {
         "Correct the JSON at the line and column that detail names.";
     INVALID_PARAMETER = "invalid_parameter", 400, false, "A query parameter is not valid",
         "errors names each parameter. Unknown ones are refused, so that a typing error can't widen a list.";
+    CURSOR_INVALID = "cursor_invalid", 400, false, "The cursor is not one of this list",
+        "Send next_cursor of the page before exactly as it was. Cursors of other lists and of earlier versions are not valid; begin again without one.";
     INVALID_ID = "invalid_id", 400, false, "An id in the path is not valid",
         "An item id has 1 to 64 characters, a location id 1 to 32, all of A-Z a-z 0-9 . _ - and the first a letter or digit. A command id is a UUID.";
     INVALID_HEADER = "invalid_header", 400, false, "A header is not valid",
@@ -121,7 +123,7 @@ codes! {
         "Commands are accepted all the same. Reads work again as soon as the store does.";
     AUTH_UNAVAILABLE = "auth_unavailable", 503, true, "The keys that verify tokens can't be read now",
         "Wait as long as Retry-After says, and send the same request again.";
-    NOT_READY = "not_ready", 503, true, "This process is starting or draining",
+    NOT_READY = "not_ready", 503, true, "This process can't take requests now",
         "Send the request to another process, or wait.";
     TIMEOUT = "timeout", 503, true, "The request took too long",
         "Commands may be in the queue all the same. It is safe to send them again with the same ids.";

@@ -50,12 +50,14 @@ pub(crate) async fn login(read: Read) -> Result<Response, Problem> {
     responses((status = 200, description = "The process is alive", body = Health)),
 )]
 pub(crate) async fn healthz() -> Result<Response, Problem> {
-    answer::json(StatusCode::OK, &Health { status: "ok" })
+    answer::json(StatusCode::OK, &Health::of(Vec::new()))
 }
 
-/// Answers whether the process should be sent requests. It is ready after its start and until it drains.
+/// Answers whether the process should be sent requests. It is ready after its start and until it drains, unless a part that
+/// every request needs is down, or its machine's clock has stepped.
 ///
-/// If the stock store is down, the process is still ready, because it accepts commands all the same. Needs no token.
+/// If the stock store is down, the process is still ready, because it accepts commands all the same. `faults` names each part
+/// that does not do its work, and why. Needs no token.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -63,12 +65,12 @@ pub(crate) async fn healthz() -> Result<Response, Problem> {
     security(()),
     responses(
         (status = 200, description = "The process is ready", body = Health),
-        (status = 503, description = "`not_ready`"),
+        (status = 503, description = "`not_ready`; its detail names the part and the reason"),
     ),
 )]
 pub(crate) async fn readyz(State(app): Shared) -> Result<Response, Problem> {
-    if app.is_ready() {
-        return answer::json(StatusCode::OK, &Health { status: "ok" });
+    match app.unready().or_else(|| app.clock.doubt()) {
+        Some(why) => Err(Problem::not_ready(&why)),
+        None => answer::json(StatusCode::OK, &Health::of(app.faults.all())),
     }
-    Err(Problem::new(codes::NOT_READY, "this process is starting or draining; send requests to another one"))
 }

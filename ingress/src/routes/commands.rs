@@ -9,8 +9,9 @@ use crate::view::{CommandPage, OutcomeView};
 
 /// Lists commands that were refused or set aside, newest first.
 ///
-/// No refused sale is lost: a Manager can resubmit the commands of this list. The list may lag a little. If a token is bound
-/// to several locations, a page may be shorter than `limit`; continue while there is a `next_cursor`.
+/// No refused sale is lost: a Manager can resubmit the commands of this list. A page may be short or empty and still have a
+/// `next_cursor`, because it ends once it has examined enough rows; only a page without `next_cursor` is the last. The list
+/// may lag a little.
 #[utoipa::path(
     get,
     path = "/v1/commands",
@@ -27,7 +28,7 @@ use crate::view::{CommandPage, OutcomeView};
     responses(
         (status = 200, description = "A page", body = CommandPage<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
-        (status = 400, description = "`invalid_parameter`"),
+        (status = 400, description = "`invalid_parameter`, `cursor_invalid`"),
     ),
 )]
 pub(crate) async fn commands(caller: Caller, read: Read) -> Result<Response, Problem> {
@@ -45,8 +46,10 @@ pub(crate) async fn commands(caller: Caller, read: Read) -> Result<Response, Pro
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
     filter.location_id = narrowed(&caller, filter.location_id)?;
+    let _turn = read.list_turn(&caller).await?;
+    let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.commands(&filter, paging.cursor.as_deref(), paging.limit).await?;
     let seen = page.entries.iter().filter(|record| viewer.sees_record(record));
     let commands = seen.map(|record| OutcomeView::of(record, &viewer)).collect();
-    read.answer(&CommandPage { commands, next_cursor: page.next_cursor.as_deref() })
+    read.answer_in(room, &CommandPage { commands, next_cursor: page.next_cursor.as_deref() })
 }

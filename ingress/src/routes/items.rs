@@ -1,5 +1,5 @@
 use axum::response::Response;
-use stockline_core::domain::{CommandKind, ItemId};
+use stockline_core::domain::{CommandKind, ItemId, Timestamp};
 use stockline_core::ports::{ItemFilter, MovementFilter};
 
 use super::path::{InPath, id};
@@ -10,8 +10,9 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
 
 /// Lists items with their levels, by name.
 ///
-/// The list may lag a little. If a token is bound to locations, every item shows only its levels there, and `on_hand` is
-/// their sum.
+/// A page may be short or empty and still have a `next_cursor`, because it ends once it has examined enough rows or has
+/// many levels; only a page without `next_cursor` is the last. The list may lag a little. If a token is bound to
+/// locations, every item shows only its levels there, and `on_hand` is their sum.
 #[utoipa::path(
     get,
     path = "/v1/items",
@@ -23,12 +24,12 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
         ("archived" = Option<bool>, Query, description = "`true`: archived items instead of active ones"),
         ("updated_since" = Option<String>, Query, description = "Items whose catalogue record changed at or after this time", format = DateTime),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default. A page may be shorter if its items have many levels; only a page without `next_cursor` is the last"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
     ),
     responses(
         (status = 200, description = "A page", body = ItemPage<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
-        (status = 400, description = "`invalid_parameter`"),
+        (status = 400, description = "`invalid_parameter`, `cursor_invalid`"),
     ),
 )]
 pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Problem> {
@@ -43,10 +44,12 @@ pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Proble
         updated_since: params.parsed("updated_since"),
     };
     let paging = read.paging(params)?;
+    let _turn = read.list_turn(&caller).await?;
+    let room = read.room_for_items(&paging).await?;
     let page = read.app.queries.items(&filter, paging.cursor.as_deref(), paging.limit).await?;
     let viewer = caller.viewer();
     let items = page.entries.iter().map(|item| ItemView::of(item, &viewer)).collect();
-    read.answer(&ItemPage { items, next_cursor: page.next_cursor.as_deref() })
+    read.answer_items(room, page.entries.len(), &ItemPage { items, next_cursor: page.next_cursor.as_deref() })
 }
 
 /// Returns one item with all its levels, read in one transaction.
@@ -69,14 +72,16 @@ pub(crate) async fn item(caller: Caller, InPath(item_id): InPath<String>, read: 
     caller.may_read()?;
     read.params(&[]).finish()?;
     let item_id: ItemId = id("item id", &item_id)?;
+    let room = read.room_for_item().await?;
     let item = read.app.queries.item(&item_id).await?;
     let item = item.ok_or_else(|| no_item(&item_id))?;
-    read.answer(&ItemView::of(&item, &caller.viewer()))
+    read.answer_items(room, 1, &ItemView::of(&item, &caller.viewer()))
 }
 
 /// Lists the movements of an item, newest first.
 ///
-/// If a token is bound to several locations, a page may be shorter than `limit`; continue while there is a `next_cursor`.
+/// A page may be short or empty and still have a `next_cursor`, because it ends once it has examined enough movements;
+/// only a page without `next_cursor` is the last.
 #[utoipa::path(
     get,
     path = "/v1/items/{item_id}/movements",
@@ -85,7 +90,7 @@ pub(crate) async fn item(caller: Caller, InPath(item_id): InPath<String>, read: 
         ("item_id" = String, Path, description = "The item", example = "cola-033"),
         ("location_id" = Option<String>, Query, description = "Only movements at this location", example = "shop-1"),
         ("from" = Option<String>, Query, description = "Recorded at or after this time", format = DateTime),
-        ("to" = Option<String>, Query, description = "Recorded before this time", format = DateTime),
+        ("to" = Option<String>, Query, description = "Recorded before this time; now or later is no end", format = DateTime),
         ("type" = Option<String>, Query, description = "Only movements of this command type", example = "sell"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
@@ -93,7 +98,7 @@ pub(crate) async fn item(caller: Caller, InPath(item_id): InPath<String>, read: 
     responses(
         (status = 200, description = "A page; empty if the item does not exist", body = MovementPage<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
-        (status = 400, description = "`invalid_id`, `invalid_parameter`"),
+        (status = 400, description = "`invalid_id`, `invalid_parameter`, `cursor_invalid`"),
         (status = 403, description = "`forbidden_location`"),
     ),
 )]
@@ -116,10 +121,15 @@ pub(crate) async fn movements(
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
     filter.location_id = narrowed(&caller, filter.location_id)?;
+    // Entries may lie ahead of this clock, if they were recorded by a clock that was ahead: an end that is not past hides
+    // none. A later page begins where the one before ended, which is before the end, if there is one.
+    filter.to = filter.to.filter(|to| paging.cursor.is_none() && *to < read.app.clock.now());
+    let _turn = read.list_turn(&caller).await?;
+    let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.movements(&item_id, &filter, paging.cursor.as_deref(), paging.limit).await?;
     let seen = page.entries.into_iter().filter(|movement| viewer.sees(&movement.location_id));
     let movements = seen.map(|movement| MovementView::of(movement, &viewer)).collect();
-    read.answer(&MovementPage { movements, next_cursor: page.next_cursor.as_deref() })
+    read.answer_in(room, &MovementPage { movements, next_cursor: page.next_cursor.as_deref() })
 }
 
 /// Returns the stock of an item at a point in time: after the last movement that was recorded at or before it.
@@ -129,7 +139,7 @@ pub(crate) async fn movements(
     tag = "Stock",
     params(
         ("item_id" = String, Path, description = "The item", example = "cola-033"),
-        ("as_of" = Option<String>, Query, description = "The time; now by default", format = DateTime, example = "2026-01-31T08:15:00Z"),
+        ("as_of" = Option<String>, Query, description = "The time; now by default, and now or later is the present stock", format = DateTime, example = "2026-01-31T08:15:00Z"),
     ),
     responses(
         (status = 200, description = "The balances at that time", body = PointInTimeView<'static>),
@@ -146,11 +156,16 @@ pub(crate) async fn stock_as_of(
     caller.may_read()?;
     let item_id: ItemId = id("item id", &item_id)?;
     let mut params = read.params(&["as_of"]);
-    let as_of = params.parsed("as_of").unwrap_or_else(|| read.app.clock.now());
+    let now = read.app.clock.now();
+    let as_of = params.parsed("as_of").unwrap_or(now);
     params.finish()?;
-    let balances = read.app.queries.stock_as_of(&item_id, as_of).await?;
+    // Now and later is the present stock, even if a clock that was ahead recorded its last entries.
+    let last_recorded_at = if as_of >= now { Timestamp::from_millis(i64::MAX) } else { as_of };
+    let _turn = read.list_turn(&caller).await?;
+    let room = read.room_for_item().await?;
+    let balances = read.app.queries.stock_as_of(&item_id, last_recorded_at).await?;
     let balances = balances.ok_or_else(|| no_item(&item_id))?;
-    read.answer(&PointInTimeView::of(&item_id, as_of, &balances, &caller.viewer()))
+    read.answer_in(room, &PointInTimeView::of(&item_id, as_of, &balances, &caller.viewer()))
 }
 
 fn no_item(item_id: &ItemId) -> Problem {

@@ -3,6 +3,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use stockline_core::domain::{Json, LocationId, LocationSettings, Timestamp};
+use stockline_core::ports::{StoreError, cursor};
 
 use super::path::{InPath, id};
 use super::read::Read;
@@ -14,6 +15,9 @@ use crate::members::{self, Members};
 use crate::params::Params;
 use crate::problem::{Problem, codes};
 use crate::view::{LocationPage, LocationView, Viewer};
+
+/// The list's name in cursors.
+const LIST: &str = "locations";
 
 const MAX_NAME_CHARS: usize = 200;
 /// Mail addresses of one location.
@@ -35,7 +39,7 @@ const MAX_EMAIL_BYTES: usize = 254;
     responses(
         (status = 200, description = "A page", body = LocationPage<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
-        (status = 400, description = "`invalid_parameter`"),
+        (status = 400, description = "`invalid_parameter`, `cursor_invalid`"),
     ),
 )]
 pub(crate) async fn locations(caller: Caller, read: Read) -> Result<Response, Problem> {
@@ -43,18 +47,20 @@ pub(crate) async fn locations(caller: Caller, read: Read) -> Result<Response, Pr
     let params = read.params(&["cursor", "limit"]);
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
+    let after: String = cursor::decode(LIST, paging.cursor.as_deref()).map_err(StoreError::from)?.unwrap_or_default();
+    let _turn = read.list_turn(&caller).await?;
+    let room = read.room_for_list(&paging).await?;
     let all = read.app.queries.locations().await?;
-    let after = paging.cursor.as_deref().unwrap_or_default();
     let mut rest: Vec<_> = all
         .iter()
-        .filter(|settings| settings.location_id.as_str() > after && viewer.sees(&settings.location_id))
+        .filter(|settings| settings.location_id.as_str() > after.as_str() && viewer.sees(&settings.location_id))
         .collect();
     let more = rest.len() > paging.limit;
     rest.truncate(paging.limit);
-    let next_cursor = rest.last().filter(|_| more).map(|settings| settings.location_id.as_str());
+    let next_cursor = rest.last().filter(|_| more).and_then(|last| cursor::encode(LIST, &last.location_id));
     let locations =
         rest.iter().map(|settings| LocationView::of(settings, &viewer_of(&caller, &settings.location_id))).collect();
-    read.answer(&LocationPage { locations, next_cursor })
+    read.answer_in(room, &LocationPage { locations, next_cursor: next_cursor.as_deref() })
 }
 
 /// Returns what the caller may see of a location. A caller who may change it sees all of its settings, so that it can read,

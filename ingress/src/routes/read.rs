@@ -10,9 +10,11 @@ use stockline_core::domain::LocationId;
 
 use crate::access::Caller;
 use crate::answer;
+use crate::answer_budget::{AnswerBudget, Room};
 use crate::app::App;
+use crate::list_turns::ListTurn;
 use crate::params::{Paging, Params};
-use crate::problem::Problem;
+use crate::problem::{Problem, codes};
 
 /// A `GET` request. Its handler reads the parameters, asks the store, makes a view of the result, and answers it with
 /// an entity tag.
@@ -46,9 +48,50 @@ impl Read {
         Ok(paging)
     }
 
+    /// Waits for the caller's turn to read a list. The list holds it until its answer is made.
+    ///
+    /// # Errors
+    /// `overloaded` if too many lists wait.
+    pub(super) async fn list_turn(&self, caller: &Caller) -> Result<ListTurn, Problem> {
+        let turn = self.app.list_turns.turn(caller.subject()).await;
+        turn.ok_or_else(|| Problem::new(codes::OVERLOADED, "too many lists wait to be read; send the request again"))
+    }
+
     /// Answers with the view, or with `304` if the client has it already.
     pub(super) fn answer(&self, view: &impl Serialize) -> Result<Response, Problem> {
         answer::read(&self.headers, view)
+    }
+
+    /// Waits for the memory that a page may need; a handler calls this before it reads the store.
+    ///
+    /// # Errors
+    /// `overloaded` if answers that are not sent yet occupy all of it.
+    pub(super) async fn room_for_list(&self, paging: &Paging) -> Result<Room, Problem> {
+        self.budget().list(paging.limit).await.ok_or_else(answer::no_room)
+    }
+
+    /// As [`Self::room_for_list`], for items with their levels.
+    pub(super) async fn room_for_items(&self, paging: &Paging) -> Result<Room, Problem> {
+        self.budget().items(paging.limit).await.ok_or_else(answer::no_room)
+    }
+
+    /// As [`Self::room_for_list`], for one item with its levels.
+    pub(super) async fn room_for_item(&self) -> Result<Room, Problem> {
+        self.budget().item().await.ok_or_else(answer::no_room)
+    }
+
+    /// As [`Self::answer`], in the room that was made for it.
+    pub(super) fn answer_in(&self, room: Room, view: &impl Serialize) -> Result<Response, Problem> {
+        answer::read_in(room, &self.headers, view, |_| {})
+    }
+
+    /// As [`Self::answer_in`], for so many items with their levels.
+    pub(super) fn answer_items(&self, room: Room, items: usize, view: &impl Serialize) -> Result<Response, Problem> {
+        answer::read_in(room, &self.headers, view, |bytes| self.budget().learn(items, bytes))
+    }
+
+    fn budget(&self) -> &AnswerBudget {
+        &self.app.answer_budget
     }
 }
 

@@ -22,7 +22,8 @@ use crate::{answer, wait};
 ///
 /// The answer is the outcome. If there is none yet and the receipt proves that the command was accepted, it is `queued`.
 /// A receipt of another installation or another command is ignored. Without a receipt an unknown id is `404`, and it is safe
-/// to send the same command with the same id again.
+/// to send the same command with the same id again. The same holds, with a receipt, for a command that was accepted after
+/// the backup from which the stock was restored.
 #[utoipa::path(
     get,
     path = "/v1/items/{item_id}/commands/{command_id}",
@@ -53,10 +54,10 @@ pub(crate) async fn status(
     let mut params = read.params(&["receipt"]);
     let token = params.text("receipt");
     params.finish()?;
-    let receipt = read.app.receipts.read(&key, token.as_deref())?;
+    let proof = read.app.receipts.read(&key, token.as_deref())?;
     let viewer = caller.viewer();
     let found = record(&read.app, &key).await?;
-    let mut standing = read.app.receipts.judge(&viewer, receipt, found);
+    let mut standing = read.app.receipts.judge(&viewer, proof.clone(), found);
     let mut applied = None;
     if let (Standing::Queued(_), Some(seconds)) = (&standing, wait::preference(&read.headers, read.app.limits.wait_s))
         && let Some(mut found) = read.app.waiting.outcomes(vec![key.clone()], seconds).await
@@ -67,7 +68,7 @@ pub(crate) async fn status(
             None => record(&read.app, &key).await?,
             some => some,
         };
-        standing = read.app.receipts.judge(&viewer, receipt, found);
+        standing = read.app.receipts.judge(&viewer, proof, found);
     }
     let mut response = match standing {
         Standing::Settled(record) => read.answer(&OutcomeView::of(&record, &viewer))?,
@@ -122,13 +123,14 @@ pub(crate) async fn statuses(
     let wanted = parse_wanted(&members::parse(&bytes)?, app.limits.batch_commands)?;
     drop(bytes);
     let keys: Vec<_> = wanted.iter().map(|wanted| wanted.key.clone()).collect();
+    let room = app.answer_budget.outcomes(keys.len()).await.ok_or_else(answer::no_room)?;
     let records = app.queries.records(&keys).await?;
     let viewer = caller.viewer();
     let standings: Vec<_> = wanted
         .iter()
         .zip(records)
         .map(|(wanted, record)| match app.receipts.read(&wanted.key, wanted.receipt.as_deref()) {
-            Ok(receipt) => app.receipts.judge(&viewer, receipt, record),
+            Ok(proof) => app.receipts.judge(&viewer, proof, record),
             Err(problem) => Standing::Problem(problem),
         })
         .collect();
@@ -152,7 +154,7 @@ pub(crate) async fn statuses(
             }
         });
     }
-    answer::json(StatusCode::OK, &answer)
+    answer::json_in(room, StatusCode::OK, &answer)
 }
 
 fn parse_wanted(json: &Json<'_>, most: usize) -> Result<Vec<Wanted>, Problem> {

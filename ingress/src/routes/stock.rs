@@ -9,8 +9,8 @@ use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
 
 /// Lists levels, by item and location.
 ///
-/// The list may lag a little. If a token is bound to several locations, a page may be shorter than `limit`; continue while
-/// there is a `next_cursor`.
+/// A page may be short or empty and still have a `next_cursor`, because it ends once it has examined enough rows; only a
+/// page without `next_cursor` is the last. The list may lag a little.
 #[utoipa::path(
     get,
     path = "/v1/stock",
@@ -25,7 +25,7 @@ use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
     responses(
         (status = 200, description = "A page", body = LevelPage<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
-        (status = 400, description = "`invalid_parameter`"),
+        (status = 400, description = "`invalid_parameter`, `cursor_invalid`"),
         (status = 403, description = "`forbidden_location`"),
     ),
 )]
@@ -41,13 +41,17 @@ pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Probl
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
     filter.location_id = narrowed(&caller, filter.location_id)?;
+    let _turn = read.list_turn(&caller).await?;
+    let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.levels(&filter, paging.cursor.as_deref(), paging.limit).await?;
     let seen = page.entries.iter().filter(|view| viewer.sees(&view.level.location_id));
     let levels = seen.map(|view| LevelView::of(&view.item, &view.level)).collect();
-    read.answer(&LevelPage { levels, next_cursor: page.next_cursor.as_deref() })
+    read.answer_in(room, &LevelPage { levels, next_cursor: page.next_cursor.as_deref() })
 }
 
 /// Lists alerts, newest first.
+///
+/// A page may be short or empty and still have a `next_cursor`; only a page without `next_cursor` is the last.
 #[utoipa::path(
     get,
     path = "/v1/alerts",
@@ -60,7 +64,7 @@ pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Probl
     responses(
         (status = 200, description = "A page", body = AlertPage<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
-        (status = 400, description = "`invalid_parameter`"),
+        (status = 400, description = "`invalid_parameter`, `cursor_invalid`"),
         (status = 403, description = "`forbidden_location`"),
     ),
 )]
@@ -71,9 +75,11 @@ pub(crate) async fn alerts(caller: Caller, read: Read) -> Result<Response, Probl
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
     let location_id = narrowed(&caller, location_id)?;
+    let _turn = read.list_turn(&caller).await?;
+    let room = read.room_for_list(&paging).await?;
     let mut page = read.app.queries.alerts(location_id.as_ref(), paging.cursor.as_deref(), paging.limit).await?;
     // The trace is for the alerter's spans; the command's id leads to the rest.
     page.entries.iter_mut().for_each(|record| record.alert.trace = None);
     let alerts = page.entries.iter().filter(|record| viewer.sees(&record.alert.location_id)).map(AlertView).collect();
-    read.answer(&AlertPage { alerts, next_cursor: page.next_cursor.as_deref() })
+    read.answer_in(room, &AlertPage { alerts, next_cursor: page.next_cursor.as_deref() })
 }

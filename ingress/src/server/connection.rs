@@ -10,17 +10,26 @@ use std::time::Duration;
 
 use axum::http::Version;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
-/// How long a connection may be idle between requests, or while its client reads an answer. Load balancers close an idle
+use super::sending::STALL_TIMEOUT;
+
+/// How long a connection may be idle between requests. Load balancers close an idle
 /// connection after 60 s; this is longer, so that they never send a request into a connection that we close.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Requests that a client may give up, more than it lets the server answer, until its connection is closed.
+const GIVE_UPS_MAX: usize = 64;
 
 /// The requests of one connection, shared with its input and output.
 #[derive(Debug)]
 pub(super) struct Requests {
     in_progress: AtomicUsize,
     begun: AtomicUsize,
+    /// Requests that the client may still give up.
+    give_ups: AtomicUsize,
+    given_up: Notify,
     http2: AtomicBool,
     connected: Instant,
     /// Since when the connection is idle, in milliseconds after it connected.
@@ -29,13 +38,18 @@ pub(super) struct Requests {
 
 /// A request in progress, from its head to the head of its answer.
 #[derive(Debug)]
-pub(super) struct InProgress(Arc<Requests>);
+pub(super) struct InProgress {
+    requests: Arc<Requests>,
+    is_answered: bool,
+}
 
 impl Requests {
     pub(super) fn new() -> Self {
         Self {
             in_progress: AtomicUsize::new(0),
             begun: AtomicUsize::new(0),
+            give_ups: AtomicUsize::new(GIVE_UPS_MAX),
+            given_up: Notify::new(),
             http2: AtomicBool::new(false),
             connected: Instant::now(),
             idle_since_ms: AtomicU64::new(0),
@@ -58,19 +72,40 @@ impl Requests {
         if version == Version::HTTP_2 {
             self.http2.store(true, Ordering::Relaxed);
         }
-        InProgress(Arc::clone(self))
+        InProgress { requests: Arc::clone(self), is_answered: false }
+    }
+
+    /// Waits until the client gave up too many requests: they cost the server work, and the client nothing
+    /// (CVE-2023-44487).
+    pub(super) async fn are_given_up(&self) {
+        self.given_up.notified().await;
+    }
+}
+
+impl InProgress {
+    /// Ends the request, because its answer is known.
+    pub(super) fn answered(mut self) {
+        self.is_answered = true;
+        let more = |left: usize| (left < GIVE_UPS_MAX).then_some(left + 1);
+        // At the maximum it stays.
+        let _ = self.requests.give_ups.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 }
 
 impl Drop for InProgress {
     fn drop(&mut self) {
-        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
+        self.requests.in_progress.fetch_sub(1, Ordering::Relaxed);
+        let fewer = |left: usize| left.checked_sub(1);
+        let give_ups = &self.requests.give_ups;
+        if !self.is_answered && give_ups.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_err() {
+            self.requests.given_up.notify_one();
+        }
     }
 }
 
 /// The input and output of a connection. It ends with an error if the head of a request takes longer than
-/// `header_timeout`, or if no bytes move for [`IDLE_TIMEOUT`] while no request is in progress. (The router limits the
-/// time of requests and of their bodies.)
+/// `header_timeout`, if no bytes move for [`IDLE_TIMEOUT`] while no request is in progress, or if the client takes no
+/// bytes for [`STALL_TIMEOUT`] while there are some. (The router limits the time of requests and of their bodies.)
 ///
 /// Hyper's own timeout would count the idle time between requests as a slow head. It also does not cover the first bytes,
 /// by which Hyper distinguishes HTTP/2 from HTTP/1.
@@ -83,6 +118,8 @@ pub(super) struct TimedIo<S> {
     moved: Instant,
     /// When the first byte of the head that is being read arrived.
     head: Option<Instant>,
+    /// Since when the network takes no bytes.
+    blocked: Option<Instant>,
     /// Requests whose head was read.
     begun: usize,
     alarm: Option<Pin<Box<Sleep>>>,
@@ -91,7 +128,7 @@ pub(super) struct TimedIo<S> {
 impl<S> TimedIo<S> {
     pub(super) fn new(inner: S, requests: Arc<Requests>, header_timeout: Duration) -> Self {
         let now = Instant::now();
-        Self { inner, requests, header_timeout, moved: now, head: Some(now), begun: 0, alarm: None }
+        Self { inner, requests, header_timeout, moved: now, head: Some(now), blocked: None, begun: 0, alarm: None }
     }
 
     /// Returns when the incomplete head began. An HTTP/2 client also sends bytes that belong to no request, so only its
@@ -127,10 +164,12 @@ impl<S> TimedIo<S> {
         if serving {
             self.moved = now;
         }
-        let deadline = self.deadline();
-        if !serving && deadline <= now {
+        let stalled = self.blocked.map(|since| since + STALL_TIMEOUT);
+        let idle = self.deadline();
+        if stalled.is_some_and(|stalled| stalled <= now) || (!serving && idle <= now) {
             return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the client was idle for too long"));
         }
+        let deadline = stalled.map_or(idle, |stalled| stalled.min(idle));
         // Also while a request is in progress: after it Hyper may not read again, because the last read was pending.
         let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         // An early alarm only looks again. Resetting it after every request would cost more.
@@ -194,6 +233,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TimedIo<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let poll = Pin::new(&mut self.inner).poll_flush(cx);
+        self.took(poll.is_ready());
         self.or_deadline(cx, poll)
     }
 
@@ -204,7 +244,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TimedIo<S> {
 }
 
 impl<S> TimedIo<S> {
+    /// Notes whether the network takes bytes.
+    fn took(&mut self, taken: bool) {
+        self.blocked = if taken { None } else { Some(self.blocked.unwrap_or_else(Instant::now)) };
+    }
+
     fn wrote(&mut self, poll: &Poll<io::Result<usize>>) {
+        self.took(poll.is_ready());
         if matches!(poll, Poll::Ready(Ok(1..))) {
             self.has_moved(false);
         }

@@ -1,12 +1,15 @@
 //! Serves HTTP/1.1 and HTTP/2, plain or over TLS, with a bound on the number of connections and on the time of each.
 
 mod connection;
+mod host;
 mod open_files;
+mod sending;
 mod tls;
 
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -15,6 +18,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::response::IntoResponse as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -29,19 +33,30 @@ use tower::Service as _;
 
 pub use connection::IDLE_TIMEOUT;
 pub use open_files::connections_that_fit;
+pub use sending::STALL_TIMEOUT;
 pub use tls::tls_config;
 
 use self::connection::{Requests, TimedIo};
+use self::sending::{Patience, Sending};
 use crate::config::TlsFiles;
 use crate::error::IngressError;
 use tokio_util::sync::CancellationToken;
 
 /// Time for a TLS handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of the head of a request, and bytes of a body that are read ahead.
-pub const HEAD_BYTES: usize = 64 * 1024;
-/// Requests in progress at once on one HTTP/2 connection.
-pub const HTTP2_STREAMS: u32 = 100;
+/// Bytes of the head of a request, and bytes of an HTTP/1 body that are read ahead. A token takes 1 to 4 KB of it.
+pub const HEAD_BYTES: usize = 16 * 1024;
+/// Bytes of one HTTP/2 body that are read ahead.
+const HTTP2_AHEAD_BYTES: u32 = 64 * 1024;
+/// Requests in progress at once on one HTTP/2 connection. Each may hold a head and an answer.
+pub const HTTP2_STREAMS: u32 = 16;
+/// HTTP/2 requests that a client reset before they were served, or that broke a rule, until the connection is closed.
+const HTTP2_RESETS: usize = 64;
+/// Bytes of an answer that one HTTP/2 stream takes ahead of the network.
+const HTTP2_SEND_BYTES: usize = 64 * 1024;
+/// Bytes of answers that the system takes ahead of the network, for one connection; Linux doubles it. So a slow client
+/// still takes bytes often, and clients that take none can't fill the memory of the system.
+const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 /// Connections that may wait to be accepted; the system may allow fewer (Linux 4,096, by `net.core.somaxconn`).
 const BACKLOG: u32 = 4_096;
 /// How long connections may take to close after the drain.
@@ -49,6 +64,8 @@ const CLOSE: Duration = Duration::from_secs(1);
 /// While all connections are taken, a connection is closed after it was idle for this time: it had no request in progress
 /// and moved no bytes, or did not end its handshake or the head of a request.
 pub const RECLAIM_AFTER: Duration = Duration::from_secs(2);
+/// How slowly a client may take its answers while other clients wait for the connection or for the answers' memory.
+const UNDER_PRESSURE: Patience = Patience { stall: RECLAIM_AFTER, bytes_per_s: 64 * 1024 };
 /// How often idle connections are looked for while all are taken.
 const RECLAIM_EVERY: Duration = Duration::from_millis(500);
 /// The pause after an accept failed because files or memory ran out.
@@ -62,6 +79,8 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // The connections of an ended process must not stop the next one from starting. Elsewhere the option shares the port.
     socket.set_reuseaddr(cfg!(unix))?;
+    // Accepted connections have it from here.
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.bind(address)?;
     // No more than may be open: behind a longer queue of idle connections, a till would wait for several times
     // [`RECLAIM_AFTER`].
@@ -80,6 +99,8 @@ pub struct ServeOptions {
     pub header_timeout: Duration,
     /// How long requests in progress may take after a shutdown request.
     pub drain: Duration,
+    /// Signals that an answer waits for the memory of others.
+    pub pressure: watch::Sender<()>,
 }
 
 /// The phase of the server, which only moves forward.
@@ -118,6 +139,7 @@ pub async fn serve(
         tls,
         header_timeout: options.header_timeout,
         reclaim: watch::Sender::new(()),
+        pressure: options.pressure,
     });
     loop {
         let accepted = tokio::select! {
@@ -186,8 +208,10 @@ fn http() -> Builder<TokioExecutor> {
     // `TimedIo` cuts off slow heads.
     http.http1().header_read_timeout(None).max_buf_size(HEAD_BYTES);
     http.http2().max_concurrent_streams(HTTP2_STREAMS).max_header_list_size(HEAD_BYTES as u32);
+    http.http2().max_pending_accept_reset_streams(HTTP2_RESETS).max_local_error_reset_streams(HTTP2_RESETS);
+    http.http2().max_send_buf_size(HTTP2_SEND_BYTES);
     // Bounds the bytes that are read ahead of bodies that wait: for one request, and for a whole connection.
-    http.http2().initial_stream_window_size(HEAD_BYTES as u32).initial_connection_window_size(2 * HEAD_BYTES as u32);
+    http.http2().initial_stream_window_size(HTTP2_AHEAD_BYTES).initial_connection_window_size(2 * HTTP2_AHEAD_BYTES);
     http
 }
 
@@ -199,6 +223,8 @@ struct Server {
     header_timeout: Duration,
     /// Signals that a client waits for a connection.
     reclaim: watch::Sender<()>,
+    /// Signals that an answer waits for the memory of others.
+    pressure: watch::Sender<()>,
 }
 
 impl Server {
@@ -255,20 +281,25 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let requests = Arc::new(Requests::new());
+        let (requests, sending) = (Arc::new(Requests::new()), Arc::new(Sending::new()));
         let io = TokioIo::new(TimedIo::new(stream, Arc::clone(&requests), self.header_timeout));
         let service = service_fn(|request: Request<Incoming>| {
             let in_progress = requests.begin(request.version());
-            let answer = self.router.clone().call(request);
+            let answer = host::fault(&request).map_or_else(|| Ok(self.router.clone().call(request)), Err);
+            let sending = Arc::clone(&sending);
             async move {
-                let answer = answer.await;
-                drop(in_progress);
-                answer
+                let answer = match answer {
+                    Ok(answer) => answer.await?,
+                    Err(problem) => problem.into_response(),
+                };
+                in_progress.answered();
+                Ok::<_, Infallible>(sending.watch(answer))
             }
         });
         let connection = self.http.serve_connection(io, service);
         tokio::pin!(connection);
-        let mut reclaim = self.reclaim.subscribe();
+        let (mut stalled, mut given_up) = (pin!(sending.is_stalled()), pin!(requests.are_given_up()));
+        let (mut reclaim, mut pressure) = (self.reclaim.subscribe(), self.pressure.subscribe());
         loop {
             let phase = *phases.borrow_and_update();
             match phase {
@@ -284,9 +315,23 @@ impl Server {
                     }
                     return;
                 }
+                () = &mut given_up => {
+                    tracing::debug!("a connection is closed because its client gave up too many requests");
+                    return;
+                }
+                () = &mut stalled => {
+                    tracing::debug!("a connection is closed because its client does not take its answers");
+                    return;
+                }
                 Ok(()) = reclaim.changed() => {
-                    if requests.idle_for() >= RECLAIM_AFTER {
+                    if requests.idle_for() >= RECLAIM_AFTER || sending.is_late(UNDER_PRESSURE) {
                         tracing::debug!("an idle connection is closed for a waiting client");
+                        return;
+                    }
+                }
+                Ok(()) = pressure.changed() => {
+                    if sending.is_late(UNDER_PRESSURE) {
+                        tracing::debug!("a slow connection is closed for the answers of other clients");
                         return;
                     }
                 }

@@ -28,6 +28,7 @@ fn options() -> ServeOptions {
         connections: 100,
         header_timeout: Duration::from_secs(10),
         drain: Duration::from_secs(10),
+        pressure: watch::Sender::new(()),
     }
 }
 
@@ -114,6 +115,18 @@ async fn a_head_sent_byte_by_byte_is_cut_off_and_an_idle_client_is_not() {
     }
     quiet.write_all(REQUEST).await.unwrap();
     answer(&mut quiet).await;
+}
+
+#[tokio::test]
+async fn a_request_without_one_host_is_400() {
+    let running = start(options()).await;
+    for hosts in ["", "Host: a\r\nHost: a\r\n"] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        let request = format!("GET /hello HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let text = rest(&mut stream).await;
+        assert!(text.starts_with("HTTP/1.1 400") && text.contains("\"code\":\"invalid_header\""), "{text}");
+    }
 }
 
 #[tokio::test]

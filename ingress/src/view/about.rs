@@ -1,10 +1,12 @@
 use serde::Serialize;
 use stockline_core::domain::MAX_COMMAND_QUANTITY;
 use stockline_core::ports::PAGE_LEVELS_MAX;
+use stockline_service::Fault;
 use utoipa::ToSchema;
 
 use crate::config::Limits;
 use crate::login::LoginConfig;
+use crate::server::{HEAD_BYTES, HTTP2_STREAMS, STALL_TIMEOUT};
 
 /// The bounds of this installation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -16,6 +18,18 @@ pub(crate) struct LimitsView {
     /// Bytes that all bodies over 16 KiB may occupy together while they are read. Further bodies wait, and are `overloaded` after 1 s.
     #[schema(example = 67_108_864)]
     large_bodies_bytes: usize,
+    /// Bytes of the head of a request: its first line and its headers. A longer one is answered `431`.
+    #[schema(example = 16_384)]
+    head_bytes: usize,
+    /// Bytes that all answers may occupy together until they are sent; half of it is for lists. Further answers wait, and are `overloaded` after 5 s.
+    #[schema(example = 67_108_864)]
+    answers_bytes: usize,
+    /// A client that takes no byte of an answer for this time is disconnected.
+    #[schema(example = 15)]
+    answer_stall_s: u64,
+    /// Requests in progress at once on one HTTP/2 connection.
+    #[schema(example = 16)]
+    http2_streams: u32,
     /// Commands of one batch, and of one status request.
     #[schema(example = 500)]
     batch_commands: usize,
@@ -25,6 +39,12 @@ pub(crate) struct LimitsView {
     /// Levels of a page of items. A page ends before the item that would exceed it; its first item may have more.
     #[schema(example = 10_000)]
     page_levels: usize,
+    /// Lists that are read at once. Further ones wait; callers take turns.
+    #[schema(example = 8)]
+    lists: usize,
+    /// Lists of one token's subject that wait for their turn; further ones are `overloaded` after 1 s.
+    #[schema(example = 64)]
+    lists_waiting: usize,
     /// The longest `Prefer: wait`, in seconds.
     #[schema(example = 20)]
     wait_s: u64,
@@ -63,9 +83,15 @@ impl From<&Limits> for LimitsView {
         Self {
             body_bytes: limits.body_bytes,
             large_bodies_bytes: limits.large_bodies_bytes,
+            head_bytes: HEAD_BYTES,
+            answers_bytes: limits.answers_bytes,
+            answer_stall_s: STALL_TIMEOUT.as_secs(),
+            http2_streams: HTTP2_STREAMS,
             batch_commands: limits.batch_commands,
             page_entries: limits.page,
             page_levels: PAGE_LEVELS_MAX,
+            lists: limits.lists,
+            lists_waiting: limits.lists_waiting,
             wait_s: limits.wait_s,
             waiters: limits.waiters,
             waited_commands: limits.waited_commands,
@@ -111,7 +137,33 @@ impl<'a> From<&'a LoginConfig> for LoginView<'a> {
 /// The state of this process.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
-    /// `ok`
+    /// `ok`, or `degraded` if a part does not do its work; requests are answered all the same.
     #[schema(example = "ok")]
-    pub(crate) status: &'static str,
+    status: &'static str,
+    /// The parts that do not do their work now; absent if there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<FaultView>,
+}
+
+/// A part that does not do its work now.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PartFault)]
+struct FaultView {
+    /// The part: the label of the metric `stockline_part_up`.
+    #[schema(example = "mail")]
+    part: &'static str,
+    /// Why, in a sentence. The log has the rest.
+    #[schema(example = "mails can't be written or sent; the log says why")]
+    why: String,
+}
+
+impl Health {
+    /// Returns the state of a process that answers.
+    pub(crate) fn of(faults: Vec<Fault>) -> Self {
+        let status = if faults.is_empty() { "ok" } else { "degraded" };
+        Self {
+            status,
+            faults: faults.into_iter().map(|fault| FaultView { part: fault.part, why: fault.why }).collect(),
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub(crate) struct LevelView<'a> {
     /// It increases by 1 with every change.
     #[schema(example = 3)]
     version: u64,
-    /// When the shelf was last counted.
+    /// When the shelf was last counted; `null` if never, or if the clock of the last count turned out to be wrong.
     #[schema(value_type = Option<String>, format = DateTime)]
     counted_at: Option<Timestamp>,
     /// When it last changed.

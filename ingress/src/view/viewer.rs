@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use stockline_core::domain::{Action, Command, LocationId, Outcome, Record};
+use stockline_core::domain::{Command, Fingerprint, LocationId, Outcome, Receipt, Record};
 
 /// What a caller may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,34 +45,25 @@ impl Viewer {
         self.sees_outcome(&record.outcome)
     }
 
-    /// May the caller learn whether this record belongs to the command that it submitted? Not if the answer could confirm a
-    /// cost that it may not see: the caller could submit the id again and again with guessed costs.
-    pub(crate) fn may_compare(&self, record: &Record) -> bool {
+    /// Does this record belong to another command than the receipt? For a caller who may not see the record's cost, costs
+    /// are left out of the comparison: the answer could confirm a cost, if the caller submitted the id again and again with
+    /// guesses.
+    pub(crate) fn is_another(&self, record: &Record, receipt: Receipt) -> bool {
         let outcome = &record.outcome;
-        self.costs || outcome.submitted_by == self.submits_as || !outcome.command.as_ref().is_some_and(has_cost)
+        match &outcome.command {
+            Some(command) if command.has_cost() && !self.costs && outcome.submitted_by != self.submits_as => {
+                let print = Fingerprint::of(&command.clone().without_cost());
+                print != receipt.without_cost.unwrap_or(receipt.fingerprint)
+            }
+            _ => record.fingerprint.is_some_and(|print| print != receipt.fingerprint),
+        }
     }
 
     /// Returns the command as the caller may see it: without `unit_cost` if the caller may not see costs.
     pub(crate) fn command<'a>(&self, command: &'a Command) -> Cow<'a, Command> {
-        if self.costs || !has_cost(command) {
+        if self.costs || !command.has_cost() {
             return Cow::Borrowed(command);
         }
-        let mut command = command.clone();
-        match &mut command.action {
-            Action::RegisterItem(catalogue) => catalogue.unit_cost = None,
-            Action::UpdateItem(patch) => patch.unit_cost = None,
-            Action::Receive { unit_cost, .. } => *unit_cost = None,
-            _ => {}
-        }
-        Cow::Owned(command)
-    }
-}
-
-fn has_cost(command: &Command) -> bool {
-    match &command.action {
-        Action::RegisterItem(catalogue) => catalogue.unit_cost.is_some(),
-        Action::UpdateItem(patch) => patch.unit_cost.is_some(),
-        Action::Receive { unit_cost, .. } => unit_cost.is_some(),
-        _ => false,
+        Cow::Owned(command.clone().without_cost())
     }
 }

@@ -1,4 +1,5 @@
 //! Tests the API with a real server on loopback and real tokens, over ports in memory that use the fold of the domain.
+#![allow(clippy::disallowed_macros, reason = "a test prints what it found")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -8,7 +8,7 @@ use stockline_core::domain::{
     CommandKey, DeadLetter, FoldLimits, LoadRequest, Record, Rules, Slot, Timestamp, decode_message, fold,
 };
 use stockline_core::ports::{Clock, CommandSender, CommitOutcome, FixedClock, Pack, Queries, QueueError, StoreError};
-use stockline_core::testing::{Gate, Lease, MemoryStore, Read, Stock};
+use stockline_core::testing::{Gate, MemoryStore, Read, Stock, StoredClaim};
 
 /// The queue and the store in one.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ fn apply(stock: &mut Stock, pack: &Pack, now: Timestamp) {
             assert_eq!(stock.commit(&folded.commit), CommitOutcome::Committed);
         }
         for alert in folded.commit.records.iter().flat_map(|record| &record.alerts) {
-            stock.alerts.insert(alert.id(), (alert.clone(), Lease { until: now, sent_at: None }));
+            stock.alerts.insert(alert.id(), (alert.clone(), StoredClaim::default()));
         }
     }
 }

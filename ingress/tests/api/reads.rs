@@ -1,6 +1,7 @@
 //! Tests the reads of items, stock, movements, alerts and locations.
 
 use serde_json::{Value, json};
+use stockline_core::ports::Clock as _;
 
 use crate::server::Server;
 
@@ -56,6 +57,36 @@ async fn stock_is_known_at_any_time() {
 }
 
 #[tokio::test]
+async fn entries_that_a_clock_ahead_recorded_hide_nothing() {
+    const YEAR_MS: i64 = 365 * 86_400_000;
+    let server = Server::stocked().await;
+    let staff = server.staff();
+    server.clock.advance_ms(YEAR_MS);
+    staff.sell(1, "shop-1", "4").await;
+    server.clock.advance_ms(60_000 - YEAR_MS);
+    staff.sell(2, "shop-1", "2").await;
+    let now = server.clock.now();
+    for as_of in [String::new(), format!("?as_of={now}"), format!("?as_of={}", now.plus_millis(1_000))] {
+        let stock = staff.get(&format!("/v1/items/cola/stock{as_of}")).await.body;
+        assert_eq!(stock["on_hand"], "28", "{as_of}");
+    }
+    let before = format!("/v1/items/cola/stock?as_of={}", now.plus_millis(-1));
+    assert_eq!(staff.get(&before).await.body["on_hand"], "34");
+    let movements = format!("/v1/items/cola/movements?location_id=shop-1&limit=1&to={now}");
+    let mut page = staff.get(&movements).await.body;
+    let mut seqs = column(&page["movements"], "seq");
+    while let Some(cursor) = page["next_cursor"].as_str() {
+        // The end is past when the next page is asked for.
+        server.clock.advance_ms(1_000);
+        page = staff.get(&format!("{movements}&cursor={cursor}")).await.body;
+        seqs.extend(column(&page["movements"], "seq"));
+    }
+    assert_eq!(seqs, [3, 2, 1]);
+    let past = format!("/v1/items/cola/movements?location_id=shop-1&to={now}");
+    assert_eq!(column(&staff.get(&past).await.body["movements"], "seq"), [1]);
+}
+
+#[tokio::test]
 async fn low_levels_are_listed_and_alerted() {
     let server = Server::stocked().await;
     let staff = server.staff();
@@ -96,11 +127,9 @@ async fn locations_are_put_by_managers_and_listed() {
     assert_eq!((created.status, &created.body["time_zone"]), (201, &json!("Europe/Berlin")));
     assert_eq!(manager.put("/v1/locations/shop-9", settings.clone()).await.status, 200);
     let list = manager.get("/v1/locations?limit=1").await.body;
-    assert_eq!(
-        (column(&list["locations"], "location_id"), &list["next_cursor"]),
-        (vec![json!("main")], &json!("main"))
-    );
-    let rest = server.staff().get("/v1/locations?cursor=main").await.body;
+    assert_eq!(column(&list["locations"], "location_id"), ["main"]);
+    let cursor = list["next_cursor"].as_str().unwrap();
+    let rest = server.staff().get(&format!("/v1/locations?cursor={cursor}")).await.body;
     assert_eq!(column(&rest["locations"], "location_id"), ["shop-9"]);
     assert!(rest["locations"][0].get("alert_emails").is_none(), "whom mails go to is a setting");
     assert_eq!(manager.get("/v1/locations/shop-9").await.body["alert_emails"], settings["alert_emails"]);
@@ -126,4 +155,33 @@ async fn locations_are_put_by_managers_and_listed() {
         "/time_zone invalid_value",
     ];
     assert_eq!(faults, expected);
+}
+
+#[tokio::test]
+async fn a_damaged_or_foreign_cursor_is_refused_by_every_list() {
+    let server = Server::stocked().await;
+    let manager = server.manager();
+    for n in 1..=3 {
+        manager.sell(n, "shop-1", "1").await;
+        let (id, item) = (crate::server::id(100 + n), format!("new-{n}"));
+        let new = json!({"type": "register_item", "command_id": id, "item_id": item, "name": "New"});
+        assert_eq!(manager.post("/v1/commands", new).await.status, 202);
+    }
+    let lists = ["/v1/items", "/v1/stock", "/v1/items/cola/movements", "/v1/commands", "/v1/alerts", "/v1/locations"];
+    let mut cursors = Vec::new();
+    for list in lists {
+        let page = manager.get(&format!("{list}?limit=1")).await.body;
+        cursors.extend(page["next_cursor"].as_str().map(|cursor| (list, cursor.to_owned())));
+    }
+    assert!(cursors.len() >= 4, "{cursors:?}");
+    for (of, cursor) in &cursors {
+        let damaged = format!("{}x", &cursor[..cursor.len() - 1]);
+        for list in lists {
+            let answer = manager.get(&format!("{list}?limit=1&cursor={cursor}")).await;
+            let expected = if list == *of { (200, "") } else { (400, "cursor_invalid") };
+            assert_eq!((answer.status, answer.code()), expected, "{list} with a cursor of {of}");
+            let answer = manager.get(&format!("{list}?limit=1&cursor={damaged}")).await;
+            assert_eq!((answer.status, answer.code()), (400, "cursor_invalid"), "{list} with a damaged cursor of {of}");
+        }
+    }
 }

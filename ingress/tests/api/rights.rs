@@ -77,6 +77,35 @@ async fn staff_cant_guess_a_cost_by_submitting_it_under_the_id_that_holds_it() {
     }
 }
 
+/// A till that reuses the id of a manager's delivery must learn that its sale did not take effect.
+#[tokio::test]
+async fn a_sale_under_the_id_of_a_delivery_with_a_cost_is_reported_as_reused() {
+    let server = Server::stocked().await;
+    server.memory.rename_submitter(9_001, "the-manager");
+    let staff = server.staff();
+    let delivery = |quantity: &str| json!({"type": "receive", "command_id": id(9_001), "item_id": "cola", "location_id": "shop-1", "quantity": quantity});
+    let mut costly = delivery("23");
+    costly["unit_cost"] = json!("0.41");
+    for other in [sale(9_001, "shop-1", "24"), delivery("23"), costly] {
+        let waited = staff.post_waiting("/v1/commands", other.clone()).await;
+        let queued = staff.post("/v1/commands", other.clone()).await;
+        let looked = staff.get(queued.body["status_url"].as_str().unwrap()).await;
+        let lines = json!({"commands": [other]});
+        let batch = staff.post_waiting("/v1/commands/batch", lines).await;
+        assert_eq!(batch.body["results"][0]["problem"]["code"], "command_id_reused", "{}", batch.text);
+        for answer in [waited, looked, batch] {
+            assert!(!answer.text.contains("unit_cost") && !answer.text.contains("0.41"), "{}", answer.text);
+            assert!(
+                answer.status == 202 || answer.status == 409 && answer.code() == "command_id_reused",
+                "{}",
+                answer.text
+            );
+        }
+    }
+    let same = staff.post_waiting("/v1/commands", delivery("24")).await;
+    assert_eq!((same.status, &same.body["status"]), (200, &json!("applied")), "but for the cost, which it can't see");
+}
+
 #[tokio::test]
 async fn a_caller_who_may_compare_costs_learns_that_an_id_is_reused() {
     let server = Server::stocked().await;

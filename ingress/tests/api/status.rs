@@ -3,8 +3,9 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use serde_json::json;
+use stockline_core::domain::{NotKept, Receipt, ReceiptKeys, Timestamp};
 
-use crate::server::{DAY_MS, Server, id, sale};
+use crate::server::{DAY_MS, NOW_S, Server, command_id, id, sale};
 
 #[tokio::test]
 async fn without_a_receipt_an_unknown_id_is_404_and_says_that_sending_again_is_safe() {
@@ -57,6 +58,40 @@ async fn a_receipt_older_than_the_retention_without_an_outcome_is_410() {
     assert_eq!((answer.status, answer.code()), (410, "outcome_missing"));
     server.memory.apply();
     assert_eq!(staff.get(url).await.status, 200, "a late outcome is an outcome");
+}
+
+#[tokio::test]
+async fn after_a_restore_the_receipt_of_a_later_command_without_an_outcome_is_404_and_says_send_again() {
+    let old = || ReceiptKeys::new(&[[6_u8; 32]]).unwrap();
+    let lost = NotKept { after: Timestamp::from_millis(NOW_S * 1_000), why: "stock was restored".into() };
+    let keys = ReceiptKeys::new(&[[7_u8; 32], [6; 32]]).unwrap().not_kept_before(1, &lost);
+    let server = Server::stocked_with(|config| config.receipt_keys = keys).await;
+    server.hold_workers();
+    let staff = server.staff();
+    let accepted = staff.post("/v1/commands", sale(1, "shop-1", "1")).await;
+    let (cola, key) = ("cola".parse().unwrap(), ReceiptKeys::new(&[[7_u8; 32]]).unwrap());
+    let token = accepted.body["status_url"].as_str().unwrap().split_once('=').unwrap().1;
+    let fingerprint = key.verify(&cola, command_id(1), token).unwrap().fingerprint;
+    let url = |millis| {
+        let receipt = Receipt { accepted_at: lost.after.plus_millis(millis), fingerprint, without_cost: None };
+        let token = old().sign(&cola, command_id(1), receipt);
+        format!("/v1/items/cola/commands/{}?receipt={token}", id(1))
+    };
+    let (before, after) = (url(0), url(1));
+    assert_eq!(staff.get(&before).await.body["status"], "queued", "in the backup");
+    let answer = staff.get(&after).await;
+    assert_eq!((answer.status, answer.code()), (404, "command_not_found"));
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("stock was restored, and") && detail.contains("safe to send the same command"),
+        "{detail}"
+    );
+    let lines =
+        json!({"commands": [{"item_id": "cola", "command_id": id(1), "receipt": after.split_once('=').unwrap().1}]});
+    let answer = staff.post("/v1/commands/status", lines).await;
+    assert_eq!(answer.body["results"][0]["problem"]["code"], "command_not_found");
+    server.memory.apply();
+    assert_eq!(staff.get(&after).await.body["status"], "applied", "an outcome is an outcome");
 }
 
 #[tokio::test]

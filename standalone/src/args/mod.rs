@@ -22,7 +22,9 @@ pub(crate) use read::{AlertsArgs, HistoryArgs, ListArgs, RefusedArgs, StateFilte
 pub(crate) use serve::{MailArgs, ServeArgs};
 pub(crate) use submit::{Kind, SubmitArgs};
 pub(crate) use tokens::{KeysCommand, Role, TokenArgs, TokenCommand};
-pub(crate) use upkeep::{AuditArgs, BackupArgs, DeadLetterArgs, DeadLettersCommand, MailCommand, RestoreArgs};
+pub(crate) use upkeep::{
+    AuditArgs, BackupArgs, ClockArgs, DeadLetterArgs, DeadLettersCommand, FolderCommand, MailCommand, RestoreArgs,
+};
 
 /// The address that the server listens at by default, and where a client looks for it by default.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
@@ -32,6 +34,7 @@ const EXIT_CODES: &str = "Exit codes:
   1  something is wrong or was refused; the text says what
   2  the command line is invalid
   3  the server or another service is unavailable now; the same command may work later
+  4  load: nothing of the file is new, every line took effect earlier
 
 You can set every option that names a variable STOCKLINE_… in the environment instead.";
 
@@ -54,7 +57,7 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the API, apply commands and mail alerts until SIGTERM or Ctrl-C (the default)
+    /// Serve the API, apply commands and mail alerts until SIGTERM, SIGHUP or Ctrl-C (the default)
     Serve(Box<ServeArgs>),
     /// Issue an access token and print it; list and revoke issued tokens
     Token(TokenArgs),
@@ -86,11 +89,16 @@ pub(crate) enum Command {
     Audit(AuditArgs),
     /// Copy a data folder into one file; works while the server runs
     Backup(BackupArgs),
-    /// Create a data folder from a backup
+    /// Create a data folder from a backup; --check only checks the backup
     Restore(RestoreArgs),
+    /// Show what belongs to a data folder, or put an empty part in the place of a lost one
+    #[command(subcommand)]
+    Folder(FolderCommand),
     /// List, retry or discard commands that could not be applied and were set aside
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Show the time of the running server, and confirm it if the machine's clock has stepped
+    Clock(ClockArgs),
     /// Check that mails can be sent
     #[command(subcommand)]
     Mail(MailCommand),

@@ -123,9 +123,12 @@ pub(crate) struct RefusedArgs {
     /// Only the command with this id, anywhere in the list; can be given several times
     #[arg(long = "id", value_name = "UUID")]
     pub(crate) ids: Vec<CommandId>,
-    /// Send all listed commands again, under new ids that refer to the old ones
+    /// Send all matching commands again, the oldest first, under new ids that refer to the old ones
     #[arg(long)]
     pub(crate) resubmit: bool,
+    /// Do not ask before many commands are resubmitted
+    #[arg(long, requires = "resubmit")]
+    pub(crate) yes: bool,
     /// Resubmit for this item
     #[arg(long, value_name = "ITEM", requires = "resubmit")]
     pub(crate) to_item: Option<ItemId>,

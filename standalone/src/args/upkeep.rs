@@ -1,4 +1,4 @@
-//! Options of `audit`, `backup`, `restore`, `dead-letters` and `mail`.
+//! Options of `audit`, `backup`, `restore`, `folder`, `dead-letters`, `clock` and `mail`.
 
 use std::path::PathBuf;
 
@@ -29,13 +29,39 @@ pub(crate) struct BackupArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example, to check a backup:\n  stockline restore stockline-2026-01-31.tar --data /tmp/restored\n  stockline audit --data /tmp/restored"
+    after_help = "Examples, to check a backup: every bit; and that the ledger in it explains the stock\n  stockline restore stockline-2026-01-31.tar --check\n  stockline restore stockline-2026-01-31.tar --data /tmp/restored\n  stockline audit --data /tmp/restored"
 )]
 pub(crate) struct RestoreArgs {
     /// A file that `backup` wrote
     pub(crate) file: PathBuf,
+    /// Read the whole backup, compare its digests, and create nothing
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Also revoke what was revoked in this folder, which the restored one replaces
+    #[arg(long, value_name = "OLD_FOLDER", conflicts_with = "check")]
+    pub(crate) revoked_of: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) data: DataArg,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FolderCommand {
+    /// Show the folder's identity, its parts since when, restores, and where it was last served
+    Show {
+        #[command(flatten)]
+        data: DataArg,
+    },
+    /// Put an empty part in the place of one that is lost for good; what is left of it stays beside it
+    #[command(
+        after_help = "What is lost with each part:\n  queue.db  commands that were accepted and not yet applied; tills may send them again\n  stock.db  the stock and its history: command ids count as new, so rather restore a backup\n  keys      every issued token"
+    )]
+    Replace {
+        /// The part
+        #[arg(value_parser = ["queue.db", "stock.db", "keys"])]
+        part: String,
+        #[command(flatten)]
+        data: DataArg,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -60,6 +86,18 @@ pub(crate) struct DeadLetterArgs {
     pub(crate) item_id: ItemId,
     /// The command's id
     pub(crate) command_id: CommandId,
+    #[command(flatten)]
+    pub(crate) data: DataArg,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 1: the machine's clock has stepped, and the server goes on from the time before.\nSet the clock right, or confirm that it is right now."
+)]
+pub(crate) struct ClockArgs {
+    /// Take the machine's clock as it is now, even if the time goes back
+    #[arg(long)]
+    pub(crate) confirm: bool,
     #[command(flatten)]
     pub(crate) data: DataArg,
 }

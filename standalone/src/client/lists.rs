@@ -1,6 +1,7 @@
 //! Lists of the API: reads them page by page and prints them.
 
 use serde_json::Value;
+use stockline_service::output;
 
 use super::{Client, Request};
 use crate::args::ListArgs;
@@ -41,13 +42,13 @@ pub(crate) async fn read(client: &Client, request: Request, key: &str, limit: us
 /// Prints entries as JSON or as a table, and notes when there may be more.
 pub(crate) fn print(entries: &[Value], args: &ListArgs, table: impl FnOnce(&[Value]) -> Table) -> anyhow::Result<u8> {
     if args.json {
-        println!("{}", serde_json::to_string_pretty(entries)?);
+        output::line(serde_json::to_string_pretty(entries)?)?;
         return Ok(exit::OK);
     }
     let table = table(entries);
-    table.print();
+    table.print()?;
     if table.len() >= args.limit as usize {
-        eprintln!("only the first {}; --limit shows more", table.len());
+        output::note(format_args!("only the first {}; --limit shows more", table.len()));
     }
     Ok(exit::OK)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use reqwest::StatusCode;
 use serde_json::Value;
+use stockline_service::output;
 use tokio::time::Instant;
 
 use super::{Answer, Client, Request};
@@ -41,9 +42,9 @@ pub(crate) async fn settled(client: &Client, accepted: Answer, deadline: Instant
 /// Prints an outcome and returns the exit code for it.
 pub(crate) fn print(outcome: &Value, as_json: bool) -> anyhow::Result<u8> {
     if as_json {
-        println!("{}", serde_json::to_string_pretty(outcome)?);
+        output::line(serde_json::to_string_pretty(outcome)?)?;
     } else {
-        print!("{}", readable(outcome));
+        output::print(readable(outcome))?;
     }
     Ok(match outcome["status"].as_str() {
         Some("applied") => exit::OK,

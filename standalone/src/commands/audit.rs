@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
+use stockline_service::output;
 use stockline_sqlite::{OpenOptions, SqliteStore, StoreOptions};
 use stockline_worker::audit::{self, Progress};
 
@@ -55,9 +56,9 @@ pub(crate) async fn audit(args: &AuditArgs) -> anyhow::Result<u8> {
     let report = audit::audit(store, store, &mut progress).await.map_err(|error| Unavailable(error.to_string()))?;
     bar.finish_and_clear();
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report.to_json())?);
+        output::line(serde_json::to_string_pretty(&report.to_json())?)?;
     } else {
-        print!("{}", report.to_text("keep this folder as it is, take a backup, and report it"));
+        output::print(report.to_text("keep this folder as it is, take a backup, and report it"))?;
     }
     Ok(if report.is_sound() { exit::OK } else { exit::FOUND })
 }

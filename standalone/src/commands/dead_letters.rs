@@ -1,5 +1,6 @@
 //! `dead-letters`: lists, retries and discards commands that were set aside.
 
+use stockline_service::output;
 use stockline_worker::operator::{Op, Order};
 
 use super::refused::refused_table;
@@ -7,7 +8,7 @@ use crate::args::{DeadLetterArgs, DeadLettersCommand};
 use crate::client::{Client, Request};
 use crate::exit;
 use crate::folder::Folder;
-use crate::serve::control;
+use crate::serve::control::{self, AnyOrder};
 use crate::stores::Stores;
 
 /// The most dead letters that are listed.
@@ -23,9 +24,9 @@ pub(crate) async fn dead_letters(command: &DeadLettersCommand) -> anyhow::Result
             let body = client.send(&request).await?.body;
             let letters = body["commands"].as_array().map(Vec::as_slice).unwrap_or_default();
             if *json {
-                println!("{}", serde_json::to_string_pretty(letters)?);
+                output::line(serde_json::to_string_pretty(letters)?)?;
             } else {
-                refused_table(letters).print();
+                refused_table(letters).print()?;
             }
             Ok(exit::OK)
         }
@@ -38,7 +39,7 @@ pub(crate) async fn dead_letters(command: &DeadLettersCommand) -> anyhow::Result
 async fn order(op: Op, args: &DeadLetterArgs) -> anyhow::Result<u8> {
     let folder = Folder::at(&args.data.data);
     let order = Order { op, item_id: args.item_id.clone(), command_id: args.command_id };
-    let reply = match control::ask(&folder.control_socket(), &order).await? {
+    let reply = match control::ask(&folder.control_socket(), &AnyOrder::Letter(order.clone())).await? {
         Some(reply) => reply,
         None => {
             let stores = Stores::open_existing(&folder)?;
@@ -46,9 +47,9 @@ async fn order(op: Op, args: &DeadLetterArgs) -> anyhow::Result<u8> {
         }
     };
     if reply.code == exit::OK {
-        println!("{}", reply.text);
+        output::line(reply.text)?;
     } else {
-        eprintln!("error: {}", reply.text);
+        output::note(format_args!("error: {}", reply.text));
     }
     Ok(reply.code)
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use stockline_service::output;
 
 use crate::args::LocationsCommand;
 use crate::client::lists::{self, text};
@@ -20,7 +21,7 @@ pub(crate) async fn locations(command: &LocationsCommand) -> anyhow::Result<u8> 
             let client = Client::new(client)?;
             let locations = lists::read(&client, Request::get("/v1/locations"), "locations", usize::MAX).await?;
             if *json {
-                println!("{}", serde_json::to_string_pretty(&locations)?);
+                output::line(serde_json::to_string_pretty(&locations)?)?;
                 return Ok(exit::OK);
             }
             let columns = ["LOCATION", "NAME", "TIME ZONE", "ALERTS TO", "CLOSED"].map(|name| (name, Align::Left));
@@ -32,7 +33,7 @@ pub(crate) async fn locations(command: &LocationsCommand) -> anyhow::Result<u8> 
                 let closed = if location["closed"] == true { "closed" } else { "" };
                 table.row([id, name, zone, emails.join(","), closed.to_owned()]);
             }
-            table.print();
+            table.print()?;
         }
         LocationsCommand::Put { location_ids, name, time_zone, alert_emails, closed, client } => {
             let client = Client::new(client)?;
@@ -46,7 +47,7 @@ pub(crate) async fn locations(command: &LocationsCommand) -> anyhow::Result<u8> 
                 let request = Request::put(format!("/v1/locations/{location_id}"), serde_json::to_vec(&settings)?);
                 client.send_until(&request, PATIENCE).await?;
             }
-            println!("{} location(s) put", location_ids.len());
+            output::line(format_args!("{} location(s) put", location_ids.len()))?;
         }
     }
     Ok(exit::OK)

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use reqwest::Url;
 use reqwest::redirect::Policy;
 use stockline_core::ports::Clock as _;
-use stockline_service::SystemClock;
+use stockline_service::{SystemClock, output};
 
 use crate::args::{LoginArgs, ServerArgs};
 use crate::client::{Client, Problem, Request};
@@ -30,11 +30,11 @@ pub(crate) async fn login(args: &LoginArgs) -> anyhow::Result<u8> {
     let redirect_uri = callback.redirect_uri();
     let proof = Proof::new()?;
     let address = endpoints.address(&redirect_uri, &proof);
-    println!("To log in, open this address in a browser on this machine:\n\n  {address}\n");
+    output::line(format_args!("To log in, open this address in a browser on this machine:\n\n  {address}\n"))?;
     if !args.no_browser {
         open_browser(&address);
     }
-    println!("Waiting for the answer at {redirect_uri}, for {} s …", args.timeout.seconds());
+    output::line(format_args!("Waiting for the answer at {redirect_uri}, for {} s …", args.timeout.seconds()))?;
     let code = callback.code(&proof.state, args.timeout.0).await?;
     let issuer = http::client(&endpoints.token, ca_cert, Policy::none())?;
     let grant = Grant::Code { code: &code, redirect_uri: &redirect_uri, verifier: &proof.verifier };
@@ -48,7 +48,7 @@ pub(crate) async fn login(args: &LoginArgs) -> anyhow::Result<u8> {
     check_accepted(&server, &login, ca_cert).await?;
     logins.store(&server, &login)?;
     let lasts = if login.refresh_token.is_some() { "renewed automatically from" } else { "valid until" };
-    println!("Logged in to {}, {lasts} {}.", login.server, login.expires_at);
+    output::line(format_args!("Logged in to {}, {lasts} {}.", login.server, login.expires_at))?;
     Ok(exit::OK)
 }
 
@@ -68,9 +68,9 @@ async fn check_accepted(server: &Url, login: &Login, ca_cert: Option<&Path>) -> 
 pub(crate) fn logout(args: &ServerArgs) -> anyhow::Result<u8> {
     let server = http::address(&args.url)?;
     if Logins::at(args.logins.as_deref())?.remove(&server)? {
-        println!("Logged out of {}.", origin(&server));
+        output::line(format_args!("Logged out of {}.", origin(&server)))?;
     } else {
-        println!("There was no login to {}.", origin(&server));
+        output::line(format_args!("There was no login to {}.", origin(&server)))?;
     }
     Ok(exit::OK)
 }
@@ -85,6 +85,6 @@ fn open_browser(address: &Url) {
         .stderr(Stdio::null())
         .spawn();
     if let Err(error) = started {
-        eprintln!("can't start a browser ({opener}: {error}): open the address yourself");
+        output::note(format_args!("can't start a browser ({opener}: {error}): open the address yourself"));
     }
 }

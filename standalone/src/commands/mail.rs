@@ -1,7 +1,9 @@
 //! `mail`: checks that mails can be sent.
 
+use std::sync::Arc;
+
 use stockline_core::ports::{Clock as _, MailError};
-use stockline_service::SystemClock;
+use stockline_service::{SystemClock, output};
 
 use crate::args::MailCommand;
 use crate::exit::{self, Unavailable, Usage};
@@ -18,14 +20,14 @@ pub(crate) async fn mail(command: &MailCommand) -> anyhow::Result<u8> {
         );
     }
     check_addresses(to)?;
-    let (mailer, description) = mailer(mail, &Folder::at(&data.data))?;
+    let (mailer, description) = mailer(mail, &Folder::at(&data.data), Arc::new(SystemClock))?;
     let test = stockline_alerter::test_mail(to.clone(), SystemClock.now(), None);
     match mailer.send(&test).await {
         Ok(()) => {
-            println!("sent to {} {description}", to.join(", "));
+            output::line(format_args!("sent to {} {description}", to.join(", ")))?;
             Ok(exit::OK)
         }
-        Err(error @ MailError::Unavailable(_)) => Err(Unavailable(error.to_string()).into()),
+        Err(error @ (MailError::Unavailable(_) | MailError::Deferred(_))) => Err(Unavailable(error.to_string()).into()),
         Err(error @ MailError::Refused(_)) => Err(error.into()),
     }
 }

@@ -2,7 +2,9 @@
 
 pub(crate) mod audit;
 pub(crate) mod backup;
+pub(crate) mod clock;
 pub(crate) mod dead_letters;
+pub(crate) mod folder;
 pub(crate) mod load;
 pub(crate) mod locations;
 pub(crate) mod login;

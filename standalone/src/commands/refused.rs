@@ -1,8 +1,10 @@
 //! `refused`: lists refused commands, and resubmits them with corrections.
 
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use stockline_service::output;
 use tokio::time::Instant;
 
 use crate::args::RefusedArgs;
@@ -14,6 +16,22 @@ use crate::table::{Align, Table};
 /// How long to wait for the outcome of a resubmission.
 const RESUBMIT_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How many commands are resubmitted without a question.
+const UNASKED_MAX: usize = 20;
+
+/// Asks at a terminal whether to resubmit so many commands. A script is not asked.
+fn confirmed(count: usize) -> anyhow::Result<bool> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(true);
+    }
+    let mut error = std::io::stderr().lock();
+    write!(error, "Resubmit all {count} commands, the oldest first? [y/N] ")?;
+    error.flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
 /// Runs `stockline refused`.
 pub(crate) async fn refused(args: &RefusedArgs) -> anyhow::Result<u8> {
     let client = Client::new(&args.list.client)?;
@@ -22,18 +40,22 @@ pub(crate) async fn refused(args: &RefusedArgs) -> anyhow::Result<u8> {
         .query("code", args.code.as_ref())
         .query("location_id", args.location_id.as_ref())
         .query("since", args.since);
-    let limit = if args.ids.is_empty() { args.list.limit as usize } else { usize::MAX };
+    // What is resubmitted is everything that matches, not a page of it.
+    let limit = if args.ids.is_empty() && !args.resubmit { args.list.limit as usize } else { usize::MAX };
     let mut commands = lists::read(&client, request, "commands", limit).await?;
     let mut code = exit::OK;
     if !args.ids.is_empty() {
         let ids: Vec<String> = args.ids.iter().map(ToString::to_string).collect();
         commands.retain(|command| ids.contains(&text(command, "command_id")));
         for id in ids.iter().filter(|id| commands.iter().all(|command| text(command, "command_id") != **id)) {
-            eprintln!("{id} is not among the refused commands");
+            output::note(format_args!("{id} is not among the refused commands"));
             code = exit::FOUND;
         }
     }
     let listed = if args.resubmit {
+        if commands.len() > UNASKED_MAX && !args.yes && !confirmed(commands.len())? {
+            return Err(Usage("nothing was resubmitted".into()).into());
+        }
         resubmit(&client, args, &commands).await?
     } else {
         lists::print(&commands, &args.list, refused_table)?
@@ -89,6 +111,7 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
     let body = serde_json::to_vec(&corrections)?;
     let mut code = exit::OK;
     let mut outcomes = Vec::new();
+    let (mut applied, mut done) = (0_usize, 0_usize);
     let mut failed = None;
     for command in commands.iter().rev() {
         let (item, id) = (text(command, "item_id"), text(command, "command_id"));
@@ -99,20 +122,22 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
         };
         match sent.await {
             Ok(outcome) => {
-                if outcome["status"] != "applied" {
+                if outcome["status"] == "applied" {
+                    applied += 1;
+                } else {
                     code = exit::FOUND;
                 }
                 if args.list.json {
                     outcomes.push(outcome);
                 } else {
-                    print!("{}", outcome::readable(&outcome));
+                    output::print(outcome::readable(&outcome))?;
                 }
             }
             // A command that was settled meanwhile, or can't be corrected in this way, does not stop the others.
             Err(error)
                 if error.downcast_ref().is_some_and(|problem: &Problem| [404, 409, 422].contains(&problem.status)) =>
             {
-                eprintln!("{item} {id}: {error:#}");
+                output::note(format_args!("{item} {id}: {error:#}"));
                 code = exit::FOUND;
             }
             Err(error) => {
@@ -120,10 +145,12 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
                 break;
             }
         }
+        done += 1;
     }
     if args.list.json {
-        println!("{}", serde_json::to_string_pretty(&outcomes)?);
+        output::line(serde_json::to_string_pretty(&outcomes)?)?;
     }
+    output::note(format_args!("{done} of {} resubmitted, {applied} of them applied", commands.len()));
     failed.map_or(Ok(code), Err)
 }
 

@@ -2,12 +2,13 @@
 
 use stockline_core::domain::{LocationId, Timestamp};
 use stockline_core::ports::Clock as _;
-use stockline_service::SystemClock;
+use stockline_service::{SystemClock, output};
 
 use crate::args::{KeysCommand, Role, TokenArgs, TokenCommand};
 use crate::exit::{self, Usage};
 use crate::folder::Folder;
 use crate::issuer::keys::{self, Keys};
+use crate::issuer::lists;
 use crate::issuer::tokens::{self, TokenRequest};
 use crate::table::{Align, Table};
 
@@ -18,7 +19,7 @@ pub(crate) fn token(args: TokenArgs) -> anyhow::Result<u8> {
         Some(TokenCommand::List { json, data }) => list(&Folder::at(data.data), json, now),
         Some(TokenCommand::Revoke { jti, subject, data }) => {
             let revoked = tokens::revoke(&Folder::at(data.data), &jti, subject.as_deref(), now)?;
-            println!("{revoked} token(s) revoked");
+            output::line(format_args!("{revoked} token(s) revoked"))?;
             Ok(exit::OK)
         }
         None => issue(args, now),
@@ -35,7 +36,7 @@ fn issue(args: TokenArgs, now: Timestamp) -> anyhow::Result<u8> {
         }
     };
     let request = TokenRequest { role, subject, locations: args.locations, ttl_s: args.ttl.seconds() };
-    println!("{}", tokens::issue(&keys, &request, now)?.jwt);
+    output::line(tokens::issue(&keys, &request, now)?.jwt)?;
     Ok(exit::OK)
 }
 
@@ -50,7 +51,7 @@ fn list(folder: &Folder, json: bool, now: Timestamp) -> anyhow::Result<u8> {
                 Ok(row)
             })
             .collect();
-        println!("{}", serde_json::to_string_pretty(&rows?)?);
+        output::line(serde_json::to_string_pretty(&rows?)?)?;
         return Ok(exit::OK);
     }
     let columns = ["STATE", "ROLE", "SUBJECT", "LOCATIONS", "EXPIRES", "JTI"].map(|heading| (heading, Align::Left));
@@ -66,7 +67,7 @@ fn list(folder: &Folder, json: bool, now: Timestamp) -> anyhow::Result<u8> {
             token.jti.clone(),
         ]);
     }
-    table.print();
+    table.print()?;
     Ok(exit::OK)
 }
 
@@ -76,10 +77,16 @@ pub(crate) fn keys(command: KeysCommand) -> anyhow::Result<u8> {
     let (folder, now) = (Folder::at(data.data), SystemClock.now());
     let keys = Keys::open(&folder)?;
     let _lock = keys::lock(&folder)?;
-    let needed = tokens::key_is_needed(&folder, now)?;
-    let rotated = keys.rotate(now, drop_old, needed)?;
-    println!("tokens are signed with key {} from now on", rotated.kid);
-    println!("{} older key(s) still verify, {} dropped", rotated.kept, rotated.dropped);
-    println!("receipts are signed with a new key from the server's next start on");
+    let rotated = if drop_old {
+        let rotated = keys.rotate(now, true, |_| false)?;
+        // No token is left that the old lists could be about.
+        lists::mend_lists(&Keys::open(&folder)?)?;
+        rotated
+    } else {
+        keys.rotate(now, false, tokens::key_is_needed(&folder, now)?)?
+    };
+    output::line(format_args!("tokens are signed with key {} from now on", rotated.kid))?;
+    output::line(format_args!("{} older key(s) still verify, {} dropped", rotated.kept, rotated.dropped))?;
+    output::line(format_args!("receipts are signed with a new key from the server's next start on"))?;
     Ok(exit::OK)
 }

@@ -2,7 +2,8 @@
 //!
 //! `<data>/keys/` (mode 0700) holds `issuer` (the stable name of this installation), `signing-<milliseconds>.pem` (the
 //! private key with its time of creation, mode 0600), `jwks.json` (the public keys that verify tokens), `receipt.keys`
-//! (the newest first), `tokens.jsonl` (a record of each issued token, never the token) and `revoked`.
+//! (the newest first), `tokens.jsonl` (a record of each issued token, never the token) and `revoked`. The last part of
+//! the issuer's name is the folder's identity.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -10,23 +11,24 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow, bail};
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey};
-use stockline_core::domain::{ReceiptKeys, Timestamp};
+use stockline_core::domain::Timestamp;
 use uuid::Uuid;
 
+use super::{lists, receipt_keys};
 use crate::exit::Unavailable;
 use crate::files::{self, PUBLIC, SECRET};
 use crate::folder::Folder;
 
-/// How long an old receipt key still verifies: longer than the queue and the dead letter queue keep a command.
-const RECEIPT_KEY_KEPT_MS: i64 = 60 * 24 * 3_600_000;
 /// How long an old signing key verifies at least: longer than the command line's own tokens live.
 const SIGNING_KEY_KEPT_MS: i64 = 3_600_000;
+
+/// The files without which there are no keys, as people read them.
+pub(crate) const FILES: [&str; 4] = ["issuer", "signing-….pem", "receipt.keys", "jwks.json"];
 
 /// The keys of a data folder.
 #[derive(Debug)]
@@ -58,8 +60,9 @@ pub(crate) struct KeysLock {
 }
 
 impl Keys {
-    /// Opens the keys of a folder and creates what is missing. The flag says whether the signing key is new.
-    pub(crate) fn open_or_create(folder: &Folder, now: Timestamp) -> anyhow::Result<(Self, bool)> {
+    /// Opens the keys of a folder and creates what is missing, for the folder's first start. The flag says whether the
+    /// signing key is new.
+    pub(crate) fn open_or_create(folder: &Folder, id: Uuid, now: Timestamp) -> anyhow::Result<(Self, bool)> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -67,21 +70,26 @@ impl Keys {
             .with_context(|| format!("can't create {}", folder.keys().display()))?;
         let _lock = lock(folder)?;
         if files::read_if_exists(&issuer_path(folder))?.is_none() {
-            #[expect(clippy::disallowed_methods, reason = "the first start names the installation")]
-            let issuer = format!("https://stockline.invalid/standalone/{}", Uuid::new_v4());
+            let issuer = format!("https://stockline.invalid/standalone/{id}");
             files::write_atomic(&issuer_path(folder), issuer.as_bytes(), PUBLIC)?;
         }
         let created = newest_private(folder)?.is_none();
         if created {
             create_private(folder, now)?;
         }
-        if files::read_if_exists(&receipt_path(folder))?.is_none() {
-            files::write_atomic(&receipt_path(folder), receipt_line(now)?.as_bytes(), SECRET)?;
+        if files::read_if_exists(&receipt_keys::path(folder))?.is_none() {
+            files::write_atomic(&receipt_keys::path(folder), receipt_keys::line(now)?.as_bytes(), SECRET)?;
         }
         let keys = Self::open(folder)?;
-        // A crash may have left a private key whose public key is not yet published.
-        keys.publish(|_| true)?;
+        keys.republish()?;
+        lists::create_lists(&keys)?;
         Ok((keys, created))
+    }
+
+    /// Publishes the newest key: a crash may have left a private key whose public key is not in `jwks.json`. The caller
+    /// holds the lock.
+    pub(crate) fn republish(&self) -> anyhow::Result<()> {
+        self.publish(|_| true).map(drop)
     }
 
     /// Opens the keys of a folder in which a server has run before.
@@ -111,16 +119,6 @@ impl Keys {
         let header =
             jsonwebtoken::Header { kid: Some(self.kid.clone()), ..jsonwebtoken::Header::new(Algorithm::RS256) };
         jsonwebtoken::encode(&header, claims, &self.signing).context("can't sign the token")
-    }
-
-    /// Reads the keys that sign receipts, the newest first.
-    pub(crate) fn receipt_keys(&self) -> anyhow::Result<ReceiptKeys> {
-        let path = receipt_path(&self.folder);
-        let text = files::read_if_exists(&path)?.unwrap_or_default();
-        let keys: Option<Vec<Vec<u8>>> =
-            text.lines().map(|line| STANDARD.decode(line.split_once(' ')?.1.trim()).ok()).collect();
-        keys.and_then(|keys| ReceiptKeys::new(&keys))
-            .ok_or_else(|| anyhow!("{} is damaged: restore it from a backup", path.display()))
     }
 
     /// Creates a new signing key and a new receipt key. The old keys still verify while something needs them: `needed`
@@ -163,23 +161,6 @@ impl Keys {
         files::write_atomic(&path, &text, PUBLIC)?;
         Ok((held, (before + 1).saturating_sub(held)))
     }
-
-    fn rotate_receipts(&self, now: Timestamp) -> anyhow::Result<()> {
-        let path = receipt_path(&self.folder);
-        let present = files::read_if_exists(&path)?.unwrap_or_default();
-        let mut text = receipt_line(now)?;
-        // A key was superseded when the key above it was created.
-        let mut superseded_at = now.as_millis();
-        for line in present.lines() {
-            if now.as_millis() - superseded_at > RECEIPT_KEY_KEPT_MS {
-                break;
-            }
-            text.push_str(line);
-            text.push('\n');
-            superseded_at = line.split_once(' ').and_then(|(made, _)| made.parse().ok()).unwrap_or(superseded_at);
-        }
-        files::write_atomic(&path, text.as_bytes(), SECRET)
-    }
 }
 
 /// Locks the keys and tokens of a folder; waits while another process holds the lock.
@@ -196,18 +177,26 @@ pub(crate) fn lock(folder: &Folder) -> anyhow::Result<KeysLock> {
     Ok(KeysLock { _file: file })
 }
 
+/// Lists the files that are missing or empty, out of [`FILES`].
+pub(crate) fn missing(folder: &Folder) -> anyhow::Result<Vec<&'static str>> {
+    let newest = newest_private(folder)?;
+    let paths = [Some(issuer_path(folder)), newest, Some(receipt_keys::path(folder)), Some(folder.jwks())];
+    let is_empty = |path: &Option<PathBuf>| {
+        path.as_ref().and_then(|path| std::fs::metadata(path).ok()).is_none_or(|file| file.len() == 0)
+    };
+    Ok(FILES.into_iter().zip(&paths).filter(|(_, path)| is_empty(path)).map(|(name, _)| name).collect())
+}
+
+/// Returns the identity that the issuer's name ends with.
+pub(crate) fn identity(folder: &Folder) -> anyhow::Result<Uuid> {
+    let path = issuer_path(folder);
+    let issuer = files::read_if_exists(&path)?.unwrap_or_default();
+    let id = issuer.trim().rsplit('/').next().and_then(|id| id.parse().ok());
+    id.with_context(|| format!("{} is damaged: restore the folder from a backup (stockline restore)", path.display()))
+}
+
 fn issuer_path(folder: &Folder) -> PathBuf {
     folder.keys().join("issuer")
-}
-
-fn receipt_path(folder: &Folder) -> PathBuf {
-    folder.keys().join("receipt.keys")
-}
-
-fn receipt_line(now: Timestamp) -> anyhow::Result<String> {
-    let mut key = [0_u8; ReceiptKeys::MIN_KEY_BYTES];
-    SystemRandom::new().fill(&mut key).map_err(|_| anyhow!("the system provides no random numbers"))?;
-    Ok(format!("{} {}\n", now.as_millis(), STANDARD.encode(key)))
 }
 
 const PRIVATE_PREFIX: &str = "signing-";
@@ -295,14 +284,16 @@ mod tests {
     fn the_first_start_creates_keys_for_the_owner_only_and_the_next_start_finds_them() {
         let temp = tempfile::tempdir().unwrap();
         let folder = Folder::at(temp.path());
-        let (first, created) = Keys::open_or_create(&folder, at(0)).unwrap();
+        let (first, created) = Keys::open_or_create(&folder, Uuid::from_u128(7), at(0)).unwrap();
         assert!(created);
-        let (second, created) = Keys::open_or_create(&folder, at(5)).unwrap();
+        let (second, created) = Keys::open_or_create(&folder, Uuid::from_u128(8), at(5)).unwrap();
         assert!(!created);
         assert_eq!((&first.kid, &first.issuer), (&second.kid, &second.issuer));
+        assert_eq!(identity(&folder).unwrap(), Uuid::from_u128(7));
+        assert_eq!(missing(&folder).unwrap(), Vec::<&str>::new());
         let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&newest_private(&folder).unwrap().unwrap()), 0o600);
-        assert_eq!(mode(&receipt_path(&folder)), 0o600);
+        assert_eq!(mode(&receipt_keys::path(&folder)), 0o600);
         assert_eq!(mode(&folder.keys()), 0o700);
         assert_eq!(kids(&folder), [first.kid]);
     }
@@ -311,7 +302,7 @@ mod tests {
     fn a_new_key_signs_and_the_old_one_still_verifies_while_tokens_need_it() {
         let temp = tempfile::tempdir().unwrap();
         let folder = Folder::at(temp.path());
-        let (first, _) = Keys::open_or_create(&folder, at(0)).unwrap();
+        let (first, _) = Keys::open_or_create(&folder, Uuid::from_u128(7), at(0)).unwrap();
         let old = first.kid.clone();
         let rotated = first.rotate(at(10_000_000), false, |_| false).unwrap();
         assert_eq!((rotated.kept, rotated.dropped), (1, 0), "the last key always stays for an hour");
@@ -324,31 +315,6 @@ mod tests {
         assert_eq!(kids(&folder), [fourth.kid, third.kid], "a key that no token needs is dropped");
         let fifth = Keys::open(&folder).unwrap().rotate(at(40_000_000), true, |_| true).unwrap();
         assert_eq!(kids(&folder), [fifth.kid], "after a leak the old keys are dropped at once");
-    }
-
-    #[test]
-    fn receipts_signed_before_a_rotation_still_verify() {
-        let temp = tempfile::tempdir().unwrap();
-        let folder = Folder::at(temp.path());
-        let (keys, _) = Keys::open_or_create(&folder, at(0)).unwrap();
-        let item = "cola".parse().unwrap();
-        let id = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse().unwrap();
-        let receipt = stockline_core::domain::Receipt {
-            accepted_at: at(0),
-            fingerprint: stockline_core::domain::Fingerprint::from_bytes([1; 16]),
-        };
-        let token = keys.receipt_keys().unwrap().sign(&item, id, receipt);
-        keys.rotate(at(1), false, |_| false).unwrap();
-        let keys = Keys::open(&folder).unwrap();
-        assert!(keys.receipt_keys().unwrap().verify(&item, id, &token).is_ok());
-        keys.rotate(at(RECEIPT_KEY_KEPT_MS * 2), false, |_| false).unwrap();
-        let keys = Keys::open(&folder).unwrap();
-        keys.rotate(at(RECEIPT_KEY_KEPT_MS * 4), false, |_| false).unwrap();
-        let keys = Keys::open(&folder).unwrap();
-        assert!(
-            keys.receipt_keys().unwrap().verify(&item, id, &token).is_err(),
-            "a receipt key is dropped after 60 days"
-        );
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! The local issuer of access tokens: its keys, and the tokens that it issued.
 
 pub(crate) mod keys;
+pub(crate) mod lists;
+pub(crate) mod receipt_keys;
 pub(crate) mod tokens;

@@ -8,6 +8,7 @@ use stockline_core::domain::{LocationId, Timestamp};
 use uuid::Uuid;
 
 use super::keys::{self, Keys};
+use super::lists;
 use crate::args::Role;
 use crate::exit::Usage;
 use crate::files::{self, SECRET};
@@ -152,7 +153,7 @@ fn sign(keys: &Keys, request: &TokenRequest, now: Timestamp) -> anyhow::Result<(
 
 /// Lists the issued tokens, the oldest first, each with its state.
 pub(crate) fn issued(folder: &Folder, now: Timestamp) -> anyhow::Result<Vec<(Issued, &'static str)>> {
-    let revoked = read_revoked(folder)?;
+    let revoked = lists::read_revoked(folder)?;
     let state = |entry: &Issued| match () {
         () if revoked.contains(&entry.jti) => "revoked",
         () if entry.expires_at <= now => "expired",
@@ -170,7 +171,7 @@ pub(crate) fn issued(folder: &Folder, now: Timestamp) -> anyhow::Result<Vec<(Iss
 pub(crate) fn revoke(folder: &Folder, ids: &[String], subject: Option<&str>, now: Timestamp) -> anyhow::Result<usize> {
     let _lock = keys::lock(folder)?;
     let entries = read_records(folder)?;
-    let revoked = read_revoked(folder)?;
+    let revoked = lists::read_revoked(folder)?;
     let mut chosen = BTreeSet::new();
     for id in ids {
         let entry = entries.iter().find(|entry| entry.jti == *id);
@@ -185,22 +186,21 @@ pub(crate) fn revoke(folder: &Folder, ids: &[String], subject: Option<&str>, now
     {
         bail!("{subject} has no valid token: stockline token list shows the issued tokens");
     }
-    let fresh: Vec<_> = chosen.into_iter().filter(|jti| !revoked.contains(*jti)).collect();
-    for jti in &fresh {
-        files::append_line(&folder.revoked(), jti, SECRET)?;
-    }
-    Ok(fresh.len())
+    let fresh: Vec<_> = chosen.into_iter().filter(|jti| !revoked.contains(*jti)).cloned().collect();
+    let count = fresh.len();
+    lists::add_revoked(folder, revoked, fresh)?;
+    Ok(count)
 }
 
 /// Returns a function that says whether any valid token was signed with a key.
 pub(crate) fn key_is_needed(folder: &Folder, now: Timestamp) -> anyhow::Result<impl Fn(&str) -> bool + use<>> {
-    let revoked = read_revoked(folder)?;
+    let revoked = lists::read_revoked(folder)?;
     let valid = read_records(folder)?.into_iter().filter(|entry| entry.expires_at > now);
     let kids: BTreeSet<String> = valid.filter(|entry| !revoked.contains(&entry.jti)).map(|entry| entry.kid).collect();
     Ok(move |kid: &str| kids.contains(kid))
 }
 
-fn records_path(folder: &Folder) -> std::path::PathBuf {
+pub(super) fn records_path(folder: &Folder) -> std::path::PathBuf {
     folder.keys().join("tokens.jsonl")
 }
 
@@ -223,11 +223,6 @@ fn read_records(folder: &Folder) -> anyhow::Result<Vec<Issued>> {
         .collect()
 }
 
-fn read_revoked(folder: &Folder) -> anyhow::Result<BTreeSet<String>> {
-    let text = files::read_if_exists(&folder.revoked())?.unwrap_or_default();
-    Ok(text.lines().map(|line| line.trim().to_owned()).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use jsonwebtoken::jwk::JwkSet;
@@ -239,6 +234,14 @@ mod tests {
 
     fn now() -> Timestamp {
         Timestamp::from_millis(NOW_S * 1_000)
+    }
+
+    /// Creates a folder as a first start does.
+    fn started(path: &std::path::Path) -> (Folder, Keys) {
+        let folder = Folder::at(path);
+        crate::folder::entry::enter(&folder, now()).unwrap();
+        let keys = Keys::open(&folder).unwrap();
+        (folder, keys)
     }
 
     fn request(role: Role, subject: &str) -> TokenRequest {
@@ -258,7 +261,7 @@ mod tests {
     fn a_token_has_the_shape_of_a_cognito_access_token_and_verifies_by_the_published_key() {
         let temp = tempfile::tempdir().unwrap();
         let folder = Folder::at(temp.path());
-        let (keys, _) = Keys::open_or_create(&folder, now()).unwrap();
+        let (keys, _) = Keys::open_or_create(&folder, Uuid::from_u128(7), now()).unwrap();
         let staff = verified(&folder, &issue(&keys, &request(Role::Staff, "anna"), now()).unwrap().jwt);
         assert_eq!(
             (staff.token_use.as_str(), staff.client_id.as_str(), staff.sub.as_str()),
@@ -276,8 +279,7 @@ mod tests {
     #[test]
     fn issued_tokens_are_recorded_without_their_text_and_can_be_revoked() {
         let temp = tempfile::tempdir().unwrap();
-        let folder = Folder::at(temp.path());
-        let (keys, _) = Keys::open_or_create(&folder, now()).unwrap();
+        let (folder, keys) = started(temp.path());
         let token = issue(&keys, &request(Role::Manager, "boss"), now()).unwrap();
         issue(&keys, &request(Role::Till, "till-1"), now()).unwrap();
         let text = std::fs::read_to_string(records_path(&folder)).unwrap();
@@ -287,14 +289,10 @@ mod tests {
 
         let jti = read_records(&folder).unwrap()[0].jti.clone();
         revoke(&folder, std::slice::from_ref(&jti), Some("till-1"), now()).unwrap();
-        assert_eq!(read_revoked(&folder).unwrap().len(), 2);
+        assert_eq!(lists::read_revoked(&folder).unwrap().len(), 2);
         assert!(!key_is_needed(&folder, now()).unwrap()(&keys.kid), "no valid token needs the key");
         revoke(&folder, &[jti], None, now()).unwrap();
-        assert_eq!(
-            std::fs::read_to_string(folder.revoked()).unwrap().lines().count(),
-            2,
-            "a revoked token is not recorded again"
-        );
+        assert_eq!(lists::read_revoked(&folder).unwrap().len(), 2, "a revoked token is not recorded again");
         assert!(revoke(&folder, &["nonsense".into()], None, now()).is_err());
         assert!(revoke(&folder, &[], Some("nobody"), now()).is_err());
     }
@@ -303,7 +301,7 @@ mod tests {
     fn a_token_that_expired_long_ago_leaves_the_records() {
         let temp = tempfile::tempdir().unwrap();
         let folder = Folder::at(temp.path());
-        let (keys, _) = Keys::open_or_create(&folder, now()).unwrap();
+        let (keys, _) = Keys::open_or_create(&folder, Uuid::from_u128(7), now()).unwrap();
         for till in ["a", "b", "c"] {
             issue(&keys, &request(Role::Till, till), now()).unwrap();
         }
@@ -316,7 +314,7 @@ mod tests {
     #[test]
     fn a_subject_must_be_a_code() {
         let temp = tempfile::tempdir().unwrap();
-        let (keys, _) = Keys::open_or_create(&Folder::at(temp.path()), now()).unwrap();
+        let (keys, _) = Keys::open_or_create(&Folder::at(temp.path()), Uuid::from_u128(7), now()).unwrap();
         for bad in ["", "Anna Smith", "a\n", &"x".repeat(65)] {
             let error = issue(&keys, &request(Role::Staff, bad), now()).unwrap_err();
             assert!(error.is::<Usage>(), "{bad:?}: {error}");

@@ -3,14 +3,18 @@
 use std::borrow::Cow;
 
 use anyhow::bail;
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use stockline_core::domain::{CommandId, CommandKind, Json, ParseContext, Timestamp, parse_command};
 
+use super::format::{Format, Moment, Unclear};
 use crate::exit::Usage;
 
 /// Separates the barcodes of one cell.
 const BARCODE_SEPARATOR: char = ';';
+/// The fields that hold a number.
+const NUMBERS: [&str; 5] = ["quantity", "counted", "low_stock_threshold", "unit_cost", "expected_on_hand"];
+/// The fields that hold a location. An empty cell is refused: without the field the command would mean `main`.
+const LOCATIONS: [&str; 3] = ["location_id", "from_location_id", "to_location_id"];
 
 /// The source of a field's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,20 +29,55 @@ pub struct Mapping {
     kind: CommandKind,
     fields: Vec<(String, Source)>,
     item: Source,
-    zone: Option<TimeZone>,
+    format: Format,
+    /// The moment of the line before.
+    previous: Option<Timestamp>,
 }
 
-/// Finds a column by name.
+/// The file has no column of this name.
+#[derive(Debug, thiserror::Error)]
+#[error("the file has no column {name:?}; it has {}", .columns.join(", "))]
+pub struct NoColumn {
+    /// The name that was looked for.
+    pub name: String,
+    /// The names of the columns that there are.
+    pub columns: Vec<String>,
+}
+
+/// Finds a column by name. Where no name is equal, upper and lower case do not matter.
 pub fn column(headers: &csv::ByteRecord, name: &str) -> anyhow::Result<usize> {
-    let mut found = headers.iter().enumerate().filter(|(_, header)| *header == name.as_bytes());
-    match (found.next(), found.next()) {
-        (Some((index, _)), None) => Ok(index),
-        (Some(_), Some(_)) => Err(Usage(format!("the file has more than one column {name:?}: rename one")).into()),
-        (None, _) => {
-            let names: Vec<_> = headers.iter().map(String::from_utf8_lossy).collect();
-            Err(Usage(format!("the file has no column {name:?}; it has {}", names.join(", "))).into())
+    let of = |same: &dyn Fn(&[u8]) -> bool| -> Vec<usize> {
+        (0..headers.len()).filter(|index| headers.get(*index).is_some_and(same)).collect()
+    };
+    let mut found = of(&|header| header == name.as_bytes());
+    if found.is_empty() {
+        let lower = name.trim().to_lowercase();
+        found = of(&|header| text(header).to_lowercase() == lower);
+    }
+    match found[..] {
+        [index] => Ok(index),
+        [] => {
+            let columns = headers.iter().map(|header| text(header).into_owned()).collect();
+            Err(NoColumn { name: name.to_owned(), columns }.into())
+        }
+        _ => Err(Usage(format!("the file has more than one column {name:?}: rename one")).into()),
+    }
+}
+
+/// Splits a list at its commas. A piece that has no name of its own belongs to the piece before, because a heading may hold
+/// commas: `item_id=SKU,counted=Qty, on hand` are two.
+pub fn pieces<'a>(lists: &'a [String], begins: impl Fn(&str) -> bool) -> Vec<Cow<'a, str>> {
+    let mut pieces: Vec<Cow<'a, str>> = Vec::new();
+    for list in lists {
+        let list = list.strip_prefix('"').and_then(|list| list.strip_suffix('"')).unwrap_or(list);
+        for (index, piece) in list.split(',').enumerate() {
+            match pieces.last_mut() {
+                Some(before) if index > 0 && !begins(piece) => *before = Cow::Owned(format!("{before},{piece}")),
+                _ => pieces.push(Cow::Borrowed(piece)),
+            }
         }
     }
+    pieces
 }
 
 /// Splits `field=column`.
@@ -71,12 +110,16 @@ impl Mapping {
         kind: CommandKind,
         map: &[String],
         set: &[String],
-        zone: Option<TimeZone>,
+        format: Format,
         headers: &csv::ByteRecord,
     ) -> anyhow::Result<Self> {
         let mut fields: Vec<(String, Source)> = Vec::new();
-        for text in map {
-            let (field, name) = pair(text)?;
+        let field_begins = |piece: &str| {
+            let field = piece.split_once('=').map(|(field, _)| field.trim());
+            field.is_some_and(|field| field.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+        };
+        for text in pieces(map, field_begins) {
+            let (field, name) = pair(&text)?;
             fields.push((field.to_owned(), Source::Column(column(headers, name)?)));
         }
         for text in set {
@@ -97,7 +140,7 @@ impl Mapping {
             bail!(Usage("no column holds the item: add --map item_id=COLUMN".into()));
         };
         let item = fields.remove(item).1;
-        let mapping = Self { kind, fields, item, zone };
+        let mapping = Self { kind, fields, item, format, previous: None };
         mapping.check_fields(headers.len())?;
         Ok(mapping)
     }
@@ -107,7 +150,7 @@ impl Mapping {
         // A line without an empty cell. Its values do not matter.
         let line: csv::ByteRecord = std::iter::repeat_n("1", columns).collect::<Vec<_>>().into();
         let mut body = Vec::new();
-        self.write(&line, CommandId(uuid::Uuid::nil()), &mut body);
+        self.clone().write(&line, CommandId(uuid::Uuid::nil()), &mut body);
         let json: Json<'_> = serde_json::from_slice(&body)?;
         let Err(faults) = parse_command(&json, &ParseContext::stored()) else { return Ok(()) };
         for fault in faults {
@@ -125,31 +168,34 @@ impl Mapping {
         Ok(())
     }
 
-    /// Reports whether a cell of this column may hold line breaks. Only a note may; elsewhere a line break means that a
-    /// closing quote is missing.
-    pub fn is_note(&self, column: usize) -> bool {
-        self.fields
-            .iter()
-            .any(|(field, source)| field == "note" && matches!(source, Source::Column(index) if *index == column))
+    /// Reports whether a cell may hold line breaks: a note, and a column that is not mapped. Elsewhere a line break means
+    /// that a closing quote is missing, and so does a line within the cell that looks like a line of the file.
+    pub fn may_hold_line_break(&self, column: usize, cell: &[u8], columns: usize) -> bool {
+        let mut fields = self.fields.iter().filter(|(_, source)| *source == Source::Column(column)).peekable();
+        if fields.peek().is_none() && self.item != Source::Column(column) {
+            let separators = |line: &[u8]| line.iter().filter(|byte| **byte == b',').count() + 1;
+            return columns < 3 || cell.split(|byte| *byte == b'\n').all(|line| separators(line) < columns);
+        }
+        self.item != Source::Column(column) && fields.all(|(field, _)| field == "note")
     }
 
-    /// Returns the column of a time that has no offset, if `--time-zone` does not provide it.
-    pub fn time_without_offset(&self, record: &csv::ByteRecord) -> Option<usize> {
-        if self.zone.is_some() {
-            return None;
-        }
-        self.fields.iter().find_map(|(field, source)| match source {
-            Source::Column(index) if field == "occurred_at" => {
-                let value = text(record.get(*index)?);
-                (value.parse::<Timestamp>().is_err() && value.parse::<DateTime>().is_ok()).then_some(*index)
-            }
-            _ => None,
+    /// Returns the first column whose cell can't be read without being told more.
+    pub fn unclear(&self, record: &csv::ByteRecord) -> Option<(usize, Unclear)> {
+        self.fields.iter().find_map(|(field, source)| {
+            let Source::Column(index) = source else { return None };
+            let value = text(record.get(*index)?);
+            let unclear = match field.as_str() {
+                "occurred_at" => self.format.unclear_time(value.trim(), self.kind),
+                field if NUMBERS.contains(&field) => self.format.unclear_number(value.trim()),
+                _ => None,
+            };
+            unclear.map(|unclear| (*index, unclear))
         })
     }
 
     /// Returns the item of a line.
     pub fn item<'a>(&'a self, record: &'a csv::ByteRecord) -> Cow<'a, str> {
-        self.value(&self.item, record)
+        trimmed(self.value(&self.item, record))
     }
 
     fn value<'a>(&self, source: &'a Source, record: &'a csv::ByteRecord) -> Cow<'a, str> {
@@ -159,8 +205,9 @@ impl Mapping {
         }
     }
 
-    /// Writes the command of a line as JSON, without the fields of empty cells.
-    pub fn write(&self, record: &csv::ByteRecord, command_id: CommandId, body: &mut Vec<u8>) {
+    /// Writes the command of a line as JSON, without the fields of empty cells. Spaces around a cell are no part of it,
+    /// except in a note. Lines are written in the order of the file.
+    pub fn write(&mut self, record: &csv::ByteRecord, command_id: CommandId, body: &mut Vec<u8>) {
         body.extend_from_slice(b"{\"type\":\"");
         body.extend_from_slice(self.kind.as_str().as_bytes());
         body.extend_from_slice(b"\",\"command_id\":\"");
@@ -168,15 +215,30 @@ impl Mapping {
         body.extend_from_slice(command_id.0.hyphenated().encode_lower(&mut buffer).as_bytes());
         body.extend_from_slice(b"\",\"item_id\":");
         write_json(body, &*self.item(record));
+        let mut moment = None;
         for (field, source) in &self.fields {
-            let value = self.value(source, record);
-            if value.is_empty() {
+            let cell = self.value(source, record);
+            let value = if field == "note" { cell } else { trimmed(cell) };
+            let required = LOCATIONS.contains(&field.as_str()) && matches!(source, Source::Column(_));
+            if value.is_empty() && !required {
                 continue;
+            }
+            if field == "occurred_at" {
+                moment = self.format.moment(&value, self.previous);
+                if moment == Some(Moment::Now) {
+                    continue;
+                }
             }
             body.push(b',');
             write_json(body, field.as_str());
             body.push(b':');
-            self.write_value(field, &value, body);
+            match moment {
+                Some(Moment::At(at)) if field == "occurred_at" => write_json(body, &at),
+                _ => self.write_value(field, &value, body),
+            }
+        }
+        if let Some(Moment::At(at)) = moment {
+            self.previous = Some(at);
         }
         body.push(b'}');
     }
@@ -188,22 +250,19 @@ impl Mapping {
                 let codes: Vec<&str> = value.split(BARCODE_SEPARATOR).map(str::trim).collect();
                 write_json(body, &codes);
             }
-            ("occurred_at", _) => match self.zone.as_ref().and_then(|zone| in_zone(value, zone)) {
-                Some(time) => write_json(body, &time),
-                None => write_json(body, value),
-            },
+            (field, _) if NUMBERS.contains(&field) => {
+                write_json(body, self.format.number(value).as_deref().unwrap_or(value));
+            }
             _ => write_json(body, value),
         }
     }
 }
 
-/// Converts a local time without an offset; returns `None` if the value has an offset or is not a time.
-fn in_zone(value: &str, zone: &TimeZone) -> Option<Timestamp> {
-    if value.parse::<Timestamp>().is_ok() {
-        return None;
+fn trimmed(cell: Cow<'_, str>) -> Cow<'_, str> {
+    match cell {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
     }
-    let time = zone.to_ambiguous_zoned(value.parse::<DateTime>().ok()?).compatible().ok()?;
-    Some(Timestamp::from_millis(time.timestamp().as_millisecond()))
 }
 
 /// Decodes a cell. The first pass has checked that every cell is UTF-8.
@@ -227,12 +286,14 @@ mod tests {
     fn mapping(kind: CommandKind, map: &[&str], set: &[&str], time_zone: Option<&str>) -> anyhow::Result<Mapping> {
         let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
         let headers = record(&["sold_at", "store", "product", "quantity", "codes"]);
-        Mapping::new(kind, &owned(map), &owned(set), time_zone.map(|text| zone(text).unwrap()), &headers)
+        let zone = time_zone.map(|text| zone(text).unwrap());
+        let format = Format { zone, decimal: None, date_means: None, now: Timestamp::from_millis(i64::MAX) };
+        Mapping::new(kind, &owned(map), &owned(set), format, &headers)
     }
 
     fn json(mapping: &Mapping, values: &[&str]) -> serde_json::Value {
         let mut body = Vec::new();
-        mapping.write(&record(values), "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse().unwrap(), &mut body);
+        mapping.clone().write(&record(values), "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse().unwrap(), &mut body);
         serde_json::from_slice(&body).unwrap()
     }
 
@@ -268,8 +329,38 @@ mod tests {
         assert_eq!(at("+05:30", "2017-07-01T08:12:00Z"), "2017-07-01T08:12:00Z", "its own offset wins");
         assert!(zone("Nowhere/Town").is_err() && zone("+1").is_err());
         let sales = mapping(CommandKind::Sell, &map, &[], None).unwrap();
-        assert_eq!(sales.time_without_offset(&record(&["2017-07-01T08:12:00", "", "cola", "1", ""])), Some(0));
-        assert_eq!(sales.time_without_offset(&record(&["2017-07-01T08:12:00Z", "", "cola", "1", ""])), None);
+        let local = record(&["2017-07-01T08:12:00", "", "cola", "1", ""]);
+        assert_eq!(sales.unclear(&local), Some((0, Unclear::Zone)));
+        assert_eq!(sales.unclear(&record(&["2017-07-01T08:12:00Z", "", "cola", "1", ""])), None);
+    }
+
+    #[test]
+    fn an_empty_location_is_not_main_and_spaces_around_a_cell_are_not_part_of_it() {
+        let map = ["item_id=product", "location_id=store", "quantity=quantity", "note=codes"];
+        let sales = mapping(CommandKind::Sell, &map, &[], None).unwrap();
+        let sale = json(&sales, &["", " ", "cola\u{a0}", " 2 ", " kept "]);
+        assert_eq!((&sale["location_id"], &sale["item_id"]), (&"".into(), &"cola".into()));
+        assert_eq!((&sale["quantity"], &sale["note"]), (&"2".into(), &" kept ".into()));
+    }
+
+    #[test]
+    fn a_heading_may_hold_commas_and_be_written_in_another_case() {
+        let headers = record(&["SKU", "Qty, on hand"]);
+        let format = Format { zone: None, decimal: None, date_means: None, now: Timestamp::EPOCH };
+        for map in ["item_id=sku,counted=Qty, on hand", "\"item_id=sku,counted=Qty, on hand\""] {
+            Mapping::new(CommandKind::Count, &[map.to_owned()], &[], format.clone(), &headers).unwrap();
+        }
+        assert!(column(&record(&["SKU", "Sku"]), "sku").is_err(), "neither is meant for sure");
+    }
+
+    #[test]
+    fn a_line_break_is_a_missing_quote_where_a_value_is_read_or_a_line_is_swallowed() {
+        let map = ["item_id=product", "quantity=quantity", "note=codes"];
+        let sales = mapping(CommandKind::Sell, &map, &[], None).unwrap();
+        assert!(sales.may_hold_line_break(4, b"a\nb", 5), "a note");
+        assert!(sales.may_hold_line_break(1, b"<p>Green,\nleaf</p>", 5), "not mapped");
+        assert!(!sales.may_hold_line_break(2, b"a\nb", 5), "the item");
+        assert!(!sales.may_hold_line_break(1, b"s1\n1,2,3,4,5", 5), "a whole line");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Turns the lines of a CSV file into commands, for `stockline load`.
 
+pub mod format;
 pub mod mapping;
 pub mod recipe;
 pub mod source;
+mod text;

@@ -2,8 +2,10 @@
 //!
 //! `command_id = UUIDv5(NAMESPACE, type ␟ value ␟ value …)`: the command type, then the values of the `--id` columns in
 //! the order given, each after a unit separator (U+001F). A value is the cell without its CSV quotes, not trimmed. For `#`
-//! the value is the decimal number of the line among the lines with the same other values, from 1.
+//! the value is the decimal number of the line among the lines with the same other values, from 1. With `--batch NAME` the
+//! namespace is UUIDv5(NAMESPACE, NAME). A file of refused lines carries its ids.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use stockline_core::domain::{CommandId, CommandKind};
@@ -29,6 +31,8 @@ pub struct Recipe {
     namespace: Uuid,
     kind: CommandKind,
     parts: Vec<Part>,
+    /// The column of a refused file that holds the id of each line.
+    carried: Option<usize>,
     /// How often each combination of the other values occurred, by 64 bits of its hash; empty without `#`.
     occurrences: HashMap<u64, u32>,
     name: Vec<u8>,
@@ -37,11 +41,25 @@ pub struct Recipe {
 impl Recipe {
     /// Creates the recipe for commands of one type.
     pub fn new(namespace: Uuid, kind: CommandKind, parts: Vec<Part>) -> Self {
-        Self { namespace, kind, parts, occurrences: HashMap::new(), name: Vec::new() }
+        Self { namespace, kind, parts, carried: None, occurrences: HashMap::new(), name: Vec::new() }
+    }
+
+    /// Takes the id of a line from this column, where the line has one.
+    pub fn with_carried(self, carried: Option<usize>) -> Self {
+        Self { carried, ..self }
+    }
+
+    /// Returns the text of a line's own id, if it has one.
+    pub fn carried<'a>(&self, record: &'a csv::ByteRecord) -> Option<Cow<'a, str>> {
+        let cell = record.get(self.carried?)?.trim_ascii();
+        (!cell.is_empty()).then(|| String::from_utf8_lossy(cell))
     }
 
     /// Returns the id of the next line.
     pub fn next(&mut self, record: &csv::ByteRecord) -> CommandId {
+        if let Some(Ok(id)) = self.carried(record).map(|text| text.parse()) {
+            return id;
+        }
         let occurrence = if self.parts.contains(&Part::Occurrence) {
             self.write_name(record, None);
             let key = first_64_bits(Uuid::new_v5(&self.namespace, &self.name));
@@ -120,5 +138,14 @@ mod tests {
         assert_ne!(recipe.next(&record(&["1", "23"])), recipe.next(&record(&["12", "3"])));
         let mut other = Recipe::new(NAMESPACE, CommandKind::Receive, parts);
         assert_ne!(recipe.next(&record(&["1", "23"])), other.next(&record(&["1", "23"])), "the type is part of it");
+    }
+
+    #[test]
+    fn a_line_of_a_refused_file_keeps_its_id() {
+        let parts = vec![Part::Column(0), Part::Occurrence];
+        let mut recipe = Recipe::new(NAMESPACE, CommandKind::Sell, parts).with_carried(Some(1));
+        let id = "797899cb-8620-57c4-af8f-c6f99cef7b27";
+        assert_eq!(recipe.next(&record(&["1", id])).to_string(), id);
+        assert_ne!(recipe.next(&record(&["1", ""])).to_string(), id, "a new line gets an id of its own");
     }
 }

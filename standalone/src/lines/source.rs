@@ -1,72 +1,129 @@
-//! Reads a CSV file, plain or gzip, and checks it before anything is sent.
+//! Reads a CSV file and checks it before anything is sent.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek as _, SeekFrom};
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
+use stockline_core::domain::CommandId;
 
-use super::mapping::Mapping;
+use super::mapping::{Mapping, NoColumn};
 use super::recipe::{Recipe, first_64_bits};
+use super::text;
 use crate::exit::Usage;
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
-const BUFFER_BYTES: usize = 256 * 1024;
-const BOM: &[u8] = b"\xef\xbb\xbf";
 /// The most repeated lines that are remembered.
 const REPEATED_LISTED_MAX: usize = 100;
 
+/// A file that can be read twice.
+#[derive(Debug)]
+pub struct OnDisk {
+    /// Its place.
+    pub path: PathBuf,
+    _copy: Option<tempfile::NamedTempFile>,
+}
+
+impl OnDisk {
+    /// Copies standard input (`-`) or a pipe to a temporary file; every other file is read where it is.
+    pub fn of(path: &Path) -> anyhow::Result<Self> {
+        let standard_input = path == Path::new("-");
+        if !standard_input && std::fs::metadata(path).map_or(true, |meta| meta.is_file()) {
+            return Ok(Self { path: path.to_owned(), _copy: None });
+        }
+        let at = || format!("can't read {}", path.display());
+        let mut copy = tempfile::NamedTempFile::new().context("can't make a temporary file")?;
+        if standard_input {
+            std::io::copy(&mut std::io::stdin().lock(), &mut copy).with_context(at)?;
+        } else {
+            std::io::copy(&mut File::open(path).with_context(at)?, &mut copy).with_context(at)?;
+        }
+        Ok(Self { path: copy.path().to_owned(), _copy: Some(copy) })
+    }
+}
+
 /// The lines of a CSV file.
-pub type Lines = csv::Reader<Box<dyn Read + Send>>;
+pub struct Lines {
+    reader: csv::Reader<Box<dyn Read + Send>>,
+    columns: usize,
+    lines_before: u64,
+}
+
+impl std::fmt::Debug for Lines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").field("position", self.reader.position()).finish_non_exhaustive()
+    }
+}
 
 /// Opens a file and reads its headings; `bar` shows how many bytes are read.
 pub fn open(path: &Path, bar: Option<&ProgressBar>) -> anyhow::Result<(csv::ByteRecord, Lines)> {
-    let at = || format!("can't read {}", path.display());
-    let mut file = File::open(path).with_context(at)?;
-    let mut magic = Vec::with_capacity(GZIP_MAGIC.len());
-    (&mut file).take(GZIP_MAGIC.len() as u64).read_to_end(&mut magic).with_context(at)?;
-    file.seek(SeekFrom::Start(0)).with_context(at)?;
-    let file: Box<dyn Read + Send> = match bar {
-        Some(bar) => Box::new(bar.wrap_read(file)),
-        None => Box::new(file),
-    };
-    let file = BufReader::with_capacity(BUFFER_BYTES, file);
-    let text: Box<dyn Read + Send> =
-        if magic == GZIP_MAGIC { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-    let mut lines = csv::ReaderBuilder::new().buffer_capacity(BUFFER_BYTES).from_reader(text);
-    let mut headers = lines.byte_headers().map_err(|error| explained(path, &error, 1))?.clone();
+    let text = text::open(path, bar)?;
+    let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(text.delimiter).from_reader(text.bytes);
+    let lines_before = text.lines_before;
+    let mut headers = reader.byte_headers().map_err(|error| explained(path, &error, lines_before + 1))?.clone();
     if headers.is_empty() {
         bail!(Usage(format!("{} is empty: its first line must name the columns", path.display())));
     }
-    if headers.get(0).is_some_and(|first| first.starts_with(BOM)) {
-        headers = headers.iter().enumerate().map(|(i, name)| if i == 0 { &name[BOM.len()..] } else { name }).collect();
+    headers.trim();
+    let columns = headers.len();
+    Ok((headers, Lines { reader, columns, lines_before }))
+}
+
+/// Reads the next line that has a cell with content into `record`. Returns its number in the file, in which the headings
+/// are line 1; `None` at the end.
+pub fn next(path: &Path, lines: &mut Lines, record: &mut csv::ByteRecord) -> anyhow::Result<Option<u64>> {
+    loop {
+        let found = lines.reader.read_byte_record(record);
+        let after = lines.reader.position().line() + lines.lines_before;
+        if !found.map_err(|error| explained(path, &error, after))? {
+            return Ok(None);
+        }
+        if record.iter().all(|cell| cell.trim_ascii().is_empty()) {
+            continue;
+        }
+        let breaks = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        // A quote that is never closed ends with the file, not with a line end of its own.
+        let open_quote = lines.reader.is_done() && record.as_slice().ends_with(b"\n");
+        let line = after - breaks - u64::from(!open_quote);
+        if record.len() != lines.columns {
+            bail!(
+                "{}, line {line}: {} fields where the first line names {} columns; is a quote or a comma missing?",
+                path.display(),
+                record.len(),
+                lines.columns
+            );
+        }
+        return Ok(Some(line));
     }
-    Ok((headers, lines))
 }
 
-/// Reads the next line into `record`; returns `false` at the end.
-pub fn next(path: &Path, lines: &mut Lines, record: &mut csv::ByteRecord) -> anyhow::Result<bool> {
-    lines.read_byte_record(record).map_err(|error| explained(path, &error, lines.position().line()))
-}
+/// How many lines are looked through for headings that come late.
+const HEADINGS_SOUGHT_LINES: usize = 20;
 
-/// Returns the number of a line in the file; the headings are line 1.
-pub fn number(record: &csv::ByteRecord) -> u64 {
-    record.position().map_or(0, csv::Position::line)
+/// Adds to an error about a missing column where the headings seem to be.
+pub fn with_place_of_headings(path: &Path, error: anyhow::Error) -> anyhow::Error {
+    let Some(NoColumn { name, .. }) = error.downcast_ref() else { return error };
+    let Ok((_, mut lines)) = open(path, None) else { return error };
+    let mut record = csv::ByteRecord::new();
+    for _ in 0..HEADINGS_SOUGHT_LINES {
+        let before = lines.reader.position().line() + lines.lines_before;
+        if !matches!(lines.reader.read_byte_record(&mut record), Ok(true)) {
+            break;
+        }
+        if record.iter().any(|cell| cell.trim_ascii() == name.as_bytes()) {
+            let advice =
+                format!("{error}. Line {before} names it: remove the lines above, so that the headings come first");
+            return Usage(advice).into();
+        }
+    }
+    Usage(error.to_string()).into()
 }
 
 /// Makes an error that says what is wrong with the file, where, and what to do.
 fn explained(path: &Path, error: &csv::Error, line: u64) -> anyhow::Error {
     let path = path.display();
     match error.kind() {
-        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            let line = pos.as_ref().map_or(line, csv::Position::line);
-            anyhow::anyhow!(
-                "{path}, line {line}: {len} fields where the first line names {expected_len} columns; is a quote or a comma missing?"
-            )
-        }
         csv::ErrorKind::Io(io) => match io.kind() {
             std::io::ErrorKind::UnexpectedEof => {
                 anyhow::anyhow!("{path} is truncated: the gzip data ends at about line {line}; copy the file again")
@@ -101,22 +158,24 @@ pub fn scan(path: &Path, mapping: &Mapping, mut recipe: Recipe, bar: &ProgressBa
     let mut first_lines: HashMap<u64, u64> = HashMap::new();
     let mut found = Scan::default();
     let mut record = csv::ByteRecord::new();
-    while next(path, &mut lines, &mut record)? {
-        let line = number(&record);
+    while let Some(line) = next(path, &mut lines, &mut record)? {
         let at = |column: usize| format!("{}, line {line}, column {}", path.display(), name(column));
         for (column, value) in record.iter().enumerate() {
             if std::str::from_utf8(value).is_err() {
                 bail!("{}: is not UTF-8: convert the file, for example with iconv -f latin1 -t utf-8", at(column));
             }
-            if value.contains(&b'\n') && !mapping.is_note(column) {
+            if value.contains(&b'\n') && !mapping.may_hold_line_break(column, value, record.len()) {
                 bail!("{}: holds a line break; is its closing quote missing?", at(column));
             }
         }
-        if let Some(column) = mapping.time_without_offset(&record) {
+        if let Some((column, unclear)) = mapping.unclear(&record) {
             let value = String::from_utf8_lossy(record.get(column).unwrap_or_default());
+            bail!(Usage(format!("{}: {value:?} {}", at(column), unclear.advice())));
+        }
+        if let Some(id) = recipe.carried(&record).filter(|id| id.parse::<CommandId>().is_err()) {
             bail!(Usage(format!(
-                "{}: {value:?} has no offset: name its time zone, such as --time-zone Europe/Berlin or --time-zone +01:00",
-                at(column)
+                "{}, line {line}: the command id {id:?} is no UUID: leave this column as it was written",
+                path.display()
             )));
         }
         let id = recipe.next(&record);
@@ -136,9 +195,10 @@ pub fn scan(path: &Path, mapping: &Mapping, mut recipe: Recipe, bar: &ProgressBa
 mod tests {
     use std::io::Write as _;
 
-    use stockline_core::domain::CommandKind;
+    use stockline_core::domain::{CommandKind, Timestamp};
 
     use super::*;
+    use crate::lines::format::Format;
     use crate::lines::recipe::{NAMESPACE, Part};
 
     fn scanned(content: &[u8]) -> anyhow::Result<Scan> {
@@ -147,7 +207,8 @@ mod tests {
         std::fs::write(&path, content).unwrap();
         let (headers, _) = open(&path, None)?;
         let map = ["item_id=item", "quantity=quantity", "occurred_at=at"].map(String::from);
-        let mapping = Mapping::new(CommandKind::Sell, &map, &[], None, &headers)?;
+        let format = Format { zone: None, decimal: None, date_means: None, now: Timestamp::EPOCH };
+        let mapping = Mapping::new(CommandKind::Sell, &map, &[], format, &headers)?;
         let recipe = Recipe::new(NAMESPACE, CommandKind::Sell, vec![Part::Column(0), Part::Column(1)]);
         scan(&path, &mapping, recipe, &ProgressBar::hidden())
     }
@@ -190,6 +251,33 @@ mod tests {
         let mut damaged = whole.clone();
         damaged[whole.len() / 2] ^= 0xff;
         assert!(scanned(&damaged).is_err());
+    }
+
+    #[test]
+    fn line_numbers_are_those_of_an_editor_whatever_ends_a_line() {
+        for end in ["\n", "\r\n", "\r"] {
+            let lines =
+                ["basket,item,quantity,at,x", "1,a,1,,\"two", "lines\"", "", ",,,,", "2,b,1,,", "2,b,1,,", "3,c"];
+            let refused = scanned(lines[..8].join(end).as_bytes()).unwrap_err().to_string();
+            assert!(refused.contains("line 8: 2 fields"), "{end:?}: {refused}");
+            let scan = scanned(lines[..7].join(end).as_bytes()).unwrap();
+            assert_eq!((scan.lines, &scan.repeated[..]), (3, &[(7, 6)][..]), "{end:?}");
+        }
+    }
+
+    #[test]
+    fn headings_below_a_title_are_found_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.csv");
+        std::fs::write(&path, "Stock report,,\nPrinted 2026-11-28,,\nsku,pieces,note\ntea,4,\n").unwrap();
+        let (headers, _) = open(&path, None).unwrap();
+        let error = crate::lines::mapping::column(&headers, "sku").unwrap_err();
+        let error = with_place_of_headings(&path, error);
+        assert!(
+            error.to_string().ends_with("Line 3 names it: remove the lines above, so that the headings come first"),
+            "{error}"
+        );
+        assert!(error.is::<Usage>());
     }
 
     #[test]

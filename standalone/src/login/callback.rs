@@ -12,6 +12,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
+use stockline_service::output;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -125,7 +126,7 @@ fn bind_error(port: u16, error: &std::io::Error) -> anyhow::Error {
 async fn receive(State(pending): State<Arc<PendingLogin>>, Query(answer): Query<Answer>) -> Response {
     if answer.state.as_deref() != Some(pending.state.as_str()) {
         if !pending.warned.swap(true, Ordering::Relaxed) {
-            eprintln!("an answer arrived that is not for this login (its state differs); still waiting");
+            output::note("an answer arrived that is not for this login (its state differs); still waiting");
         }
         return page(
             StatusCode::BAD_REQUEST,

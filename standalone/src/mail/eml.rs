@@ -67,7 +67,7 @@ impl Mailer for EmlMailer {
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension(format!("eml.{}.tmp", std::process::id()));
     let write = || {
-        let mut file = File::create(&temporary)?;
+        let mut file = create(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         std::fs::rename(&temporary, path)?;
@@ -77,6 +77,18 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         // The remains would only use space. The first error is the one to report.
         let _ = std::fs::remove_file(&temporary);
     })
+}
+
+/// Creates a file, and its folder if somebody has removed that. The folder above is not replaced: without it the data folder
+/// itself is gone.
+fn create(path: &Path) -> io::Result<File> {
+    match (File::create(path), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            std::fs::create_dir(folder)?;
+            File::create(path)
+        }
+        (created, _) => created,
+    }
 }
 
 /// Returns a file name for a mail id. Different ids have different names. `:` becomes `~`, other unsafe bytes `%XX`.

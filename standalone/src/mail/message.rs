@@ -2,6 +2,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lettre::Message;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
@@ -45,10 +47,10 @@ pub(crate) fn build(mail: &Mail, sender: &Sender, now: Timestamp) -> Result<Mess
     let date = UNIX_EPOCH + Duration::from_millis(u64::try_from(now.as_millis()).unwrap_or(0));
     let mut builder = Message::builder()
         .from(sender.0.clone())
-        .subject(single_line(&mail.subject))
+        .raw_header(header("Subject", &mail.subject))
         .date(date)
         .message_id(Some(format!("<{uuid}@{}>", sender.0.email.domain())))
-        .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str(ID_HEADER), single_line(&mail.id)));
+        .raw_header(header(ID_HEADER, &mail.id));
     for (index, address) in mail.to.iter().enumerate() {
         let mailbox: Mailbox = address.trim().parse().map_err(|_| {
             MailError::Refused(format!("recipient {} of {} is not a mail address", index + 1, mail.to.len()))
@@ -58,6 +60,37 @@ pub(crate) fn build(mail: &Mail, sender: &Sender, now: Timestamp) -> Result<Mess
     builder
         .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()))
         .map_err(|error| MailError::Refused(format!("the message can't be built: {error}")))
+}
+
+/// What begins an encoded word (RFC 2047 §2). A name may have it literally.
+const ENCODED_WORD: &str = "=?";
+
+/// The most bytes in one encoded word, so that it stays below the 75 characters of RFC 2047 §2.
+const ENCODED_WORD_BYTES: usize = 45;
+
+/// Returns a header. A text that looks like an encoded word is encoded as a whole, so that mail programs show it as it
+/// was written.
+fn header(name: &'static str, text: &str) -> HeaderValue {
+    let (name, text) = (HeaderName::new_from_ascii_str(name), single_line(text));
+    if text.contains(ENCODED_WORD) {
+        let encoded = encoded_words(&text);
+        HeaderValue::dangerous_new_pre_encoded(name, text, encoded)
+    } else {
+        HeaderValue::new(name, text)
+    }
+}
+
+fn encoded_words(text: &str) -> String {
+    let (mut words, mut word) = (Vec::new(), String::new());
+    for c in text.chars() {
+        if word.len() + c.len_utf8() > ENCODED_WORD_BYTES {
+            words.push(std::mem::take(&mut word));
+        }
+        word.push(c);
+    }
+    words.push(word);
+    let words: Vec<String> = words.iter().map(|word| format!("=?utf-8?b?{}?=", STANDARD.encode(word))).collect();
+    words.join("\r\n ")
 }
 
 /// Returns the text on one line, because a line break would begin another header.

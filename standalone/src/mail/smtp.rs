@@ -21,6 +21,9 @@ const ANSWER_MAX_CHARS: usize = 200;
 /// accepts no mail.
 const SESSION_CODES: [u16; 11] = [500, 501, 502, 503, 504, 521, 523, 530, 534, 535, 538];
 
+/// 4xx codes about the session: the service shuts down, or authentication or encryption fails for now.
+const SESSION_CODES_FOR_NOW: [u16; 3] = [421, 432, 454];
+
 /// The address of an SMTP server: `smtps://user:password@host:465`, or `smtp://user:password@host:587?tls=required`.
 ///
 /// Reserved characters in user and password are percent-encoded. Without TLS (`smtp://host:25?tls=none`) a password is
@@ -144,13 +147,16 @@ impl Mailer for SmtpMailer {
     }
 }
 
-/// Returns whether the error is about this mail and permanent, or may pass.
+/// Returns whether the error is about this mail, for good or for now, or about the server.
 fn classify(error: &Error, non_ascii_address: bool) -> MailError {
     let code = error.status().map(u16::from);
     let text = without_addresses(&error.to_string());
     let about_mail = error.is_permanent() && code.is_some_and(|code| !SESSION_CODES.contains(&code));
+    let put_off = error.is_transient() && code.is_some_and(|code| !SESSION_CODES_FOR_NOW.contains(&code));
     if about_mail {
         MailError::Refused(text)
+    } else if put_off {
+        MailError::Deferred(text)
     } else if error.is_client() && non_ascii_address {
         MailError::Refused("an address is not ASCII, and the server does not accept such addresses".into())
     } else {

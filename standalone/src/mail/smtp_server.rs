@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -31,6 +32,10 @@ pub(crate) struct SmtpServer {
     to_recipients: Mutex<BTreeMap<String, &'static str>>,
     /// The answer to MAIL, if it is not "250".
     to_mail: Mutex<Option<&'static str>>,
+    /// The greeting, if it is not "220".
+    greeting: Mutex<Option<&'static str>>,
+    /// Whether it closes the connection after a mail, without an answer.
+    drops_after_data: AtomicBool,
 }
 
 impl SmtpServer {
@@ -41,6 +46,8 @@ impl SmtpServer {
             received: Mutex::default(),
             to_recipients: Mutex::default(),
             to_mail: Mutex::default(),
+            greeting: Mutex::default(),
+            drops_after_data: AtomicBool::default(),
         });
         let serving = Arc::clone(&server);
         tokio::spawn(async move {
@@ -65,9 +72,18 @@ impl SmtpServer {
         *self.to_mail.lock().unwrap() = Some(answer);
     }
 
+    pub(crate) fn greet_with(&self, greeting: Option<&'static str>) {
+        *self.greeting.lock().unwrap() = greeting;
+    }
+
+    pub(crate) fn drop_after_data(&self, drops: bool) {
+        self.drops_after_data.store(drops, Ordering::Relaxed);
+    }
+
     async fn session(&self, stream: TcpStream) -> std::io::Result<()> {
         let mut stream = BufReader::new(stream);
-        stream.write_all(b"220 test ESMTP\r\n").await?;
+        let greeting = self.greeting.lock().unwrap().unwrap_or("220 test ESMTP");
+        stream.write_all(format!("{greeting}\r\n").as_bytes()).await?;
         let (mut to, mut line) = (Vec::new(), String::new());
         loop {
             line.clear();
@@ -90,6 +106,9 @@ impl SmtpServer {
                     stream.write_all(b"354 go\r\n").await?;
                     let data = read_data(&mut stream).await?;
                     self.received.lock().unwrap().push(Received { to: to.clone(), data });
+                    if self.drops_after_data.load(Ordering::Relaxed) {
+                        return Ok(());
+                    }
                     "250 accepted"
                 }
                 _ => "250 OK",
@@ -107,7 +126,9 @@ async fn read_data(stream: &mut BufReader<TcpStream>) -> std::io::Result<String>
             return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
         if line == ".\r\n" {
-            return Ok(data.replace("=\r\n", ""));
+            // In a header it would end an encoded word.
+            let (head, body) = data.split_once("\r\n\r\n").unwrap_or((&data, ""));
+            return Ok(format!("{head}\r\n\r\n{}", body.replace("=\r\n", "")));
         }
         data.push_str(line.strip_prefix('.').unwrap_or(&line));
     }

@@ -94,9 +94,32 @@ async fn refusals_and_outages_are_distinguished_by_the_smtp_answer() {
     assert!(matches!(&error, MailError::Refused(_)), "{error}");
     assert!(!error.to_string().contains('@') && error.to_string().contains("550"), "{error}");
 
-    server.refuse("b@example.com", "450 4.2.1 mailbox busy");
+    for put_off in ["450 4.2.1 mailbox busy", "451 4.7.1 greylisted", "452 4.2.2 mailbox full"] {
+        server.refuse("b@example.com", put_off);
+        let error = mailer.send(&mail("a", "x")).await.unwrap_err();
+        assert!(matches!(&error, MailError::Deferred(_)), "{error}");
+    }
+    for session in ["421 4.3.2 shutting down", "454 4.7.0 TLS not available"] {
+        server.refuse("b@example.com", session);
+        let error = mailer.send(&mail("a", "x")).await.unwrap_err();
+        assert!(matches!(&error, MailError::Unavailable(_)), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_banner_that_refuses_is_a_refusal_and_a_drop_after_the_mail_an_outage() {
+    let server = SmtpServer::start().await;
+    let mailer = SmtpMailer::new(format!("smtp://{}", server.address).parse().unwrap(), sender(), clock()).unwrap();
+    server.greet_with(Some("554 5.7.1 no service here"));
+    let error = mailer.send(&mail("a", "x")).await.unwrap_err();
+    assert!(!matches!(&error, MailError::Deferred(_)), "{error}");
+    server.greet_with(None);
+    server.drop_after_data(true);
     let error = mailer.send(&mail("a", "x")).await.unwrap_err();
     assert!(matches!(&error, MailError::Unavailable(_)), "{error}");
+    assert_eq!(server.received().len(), 1, "the mail is out, and nobody knows");
+    server.drop_after_data(false);
+    mailer.send(&mail("a", "x")).await.unwrap();
 }
 
 #[tokio::test]
@@ -118,6 +141,28 @@ async fn a_subject_cannot_add_headers() {
     assert_eq!(sent.header("X-Stockline-Id"), "SKU-1:main:1");
     assert_eq!(sent.header("Bcc"), "");
     assert!(sent.header("Subject").contains("Milk  Bcc: eve@example.com"), "{}", sent.header("Subject"));
+}
+
+#[tokio::test]
+async fn a_name_that_looks_like_an_encoded_word_is_shown_as_it_is_written() {
+    let server = SmtpServer::start().await;
+    let mailer = SmtpMailer::new(format!("smtp://{}", server.address).parse().unwrap(), sender(), clock()).unwrap();
+    for name in
+        ["=?utf-8?Q?Free_beer?=", "K\u{e4}se =?utf-8?B?eA==?= is low, and this is a long name of an item", "a =? b"]
+    {
+        mailer.send(&Mail { subject: name.into(), id: name.into(), ..mail("a", "x") }).await.unwrap();
+        let sent = server.received().pop().unwrap();
+        for header in ["Subject", "X-Stockline-Id"] {
+            // As a mail program reads it: the white space between two encoded words is dropped.
+            let shown = sent.header(header);
+            let words = shown.split_whitespace().map(|word| {
+                assert!(word.len() <= 75, "{word}");
+                let word = word.strip_prefix("=?utf-8?b?").and_then(|word| word.strip_suffix("?=")).unwrap();
+                base64::Engine::decode(&base64::engine::general_purpose::STANDARD, word).unwrap()
+            });
+            assert_eq!(String::from_utf8(words.flatten().collect()).unwrap(), name, "{header}: {shown}");
+        }
+    }
 }
 
 #[tokio::test]

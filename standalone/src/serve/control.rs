@@ -1,24 +1,51 @@
 //! Orders from the command line to the running server, over a socket in the data folder: one JSON line each way.
 //! Only one process may write the queue, so the command line asks the server to do it.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use stockline_core::ports::Clock as _;
+use stockline_service::{Faults, GuardedClock};
 use stockline_worker::operator::{Ended, Operator, Order};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::exit;
+use super::side_work::CONTROL;
+use crate::exit::{self, Unavailable};
 use crate::files::SECRET;
 
 /// The longest order or answer, in bytes.
 const MAX_LINE_BYTES: u64 = 4 * 1024;
 /// The longest exchange of an order and its reply.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An order about the server's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ClockOrder {
+    /// Say what time it is, and whether that is in doubt.
+    Show,
+    /// Take the machine's clock as it is.
+    Confirm,
+}
+
+/// What the command line can order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum AnyOrder {
+    /// About the clock.
+    Clock {
+        /// What to do.
+        clock: ClockOrder,
+    },
+    /// About a dead letter.
+    Letter(Order),
+}
 
 /// The reply to an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +73,19 @@ pub(crate) async fn execute(operator: &Operator, order: &Order) -> Reply {
     Reply::new(code, text)
 }
 
+/// Executes an order about the clock.
+fn execute_clock(clock: &GuardedClock, order: ClockOrder) -> Reply {
+    if order == ClockOrder::Confirm {
+        let step_ms = clock.confirm();
+        let text = format!("the time is {} now: it moved by {} s", clock.now(), step_ms / 1_000);
+        return Reply::new(exit::OK, text);
+    }
+    match clock.doubt() {
+        None => Reply::new(exit::OK, format!("the time is {}", clock.now())),
+        Some(doubt) => Reply::new(exit::FOUND, doubt),
+    }
+}
+
 /// Listens for orders. The caller holds the folder's lock, so an existing socket belongs to a dead process.
 pub(crate) fn listen(path: &Path) -> std::io::Result<UnixListener> {
     match std::fs::remove_file(path) {
@@ -60,16 +100,39 @@ pub(crate) fn listen(path: &Path) -> std::io::Result<UnixListener> {
 /// The pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Executes orders one after the other until shutdown is requested.
-pub(crate) async fn serve(listener: UnixListener, operator: Operator, shutdown: CancellationToken) {
+/// How often the server looks whether its socket is still in the folder. Somebody may have removed it.
+const SOCKET_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Listens at `path` and executes orders one after the other until shutdown is requested.
+///
+/// # Errors
+/// The socket can't be made, or is no longer in its folder.
+pub(crate) async fn serve(
+    path: PathBuf,
+    operator: Arc<Operator>,
+    clock: Arc<GuardedClock>,
+    faults: Arc<Faults>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let refused = || {
+        let path = path.display();
+        format!("can't listen for orders at {path}; stop the server to retry or discard dead letters")
+    };
+    let listener = listen(&path).with_context(refused)?;
+    let place = place_of(&path).with_context(refused)?;
+    faults.over(CONTROL);
     loop {
         // Only the wait for the next caller is cancelled, never an order.
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => return Ok(()),
+            () = tokio::time::sleep(SOCKET_INTERVAL) => {
+                anyhow::ensure!(place_of(&path).is_ok_and(|now| now == place), "{} was removed", path.display());
+                continue;
+            }
         };
         let answered = match accepted {
-            Ok((stream, _)) => tokio::time::timeout(EXCHANGE_TIMEOUT, answer(stream, &operator)).await,
+            Ok((stream, _)) => tokio::time::timeout(EXCHANGE_TIMEOUT, answer(stream, &operator, &clock)).await,
             Err(error) => {
                 // Most likely the process is out of file descriptors; an immediate retry would spin.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -84,12 +147,18 @@ pub(crate) async fn serve(listener: UnixListener, operator: Operator, shutdown: 
     }
 }
 
-async fn answer(stream: UnixStream, operator: &Operator) -> anyhow::Result<()> {
+/// Names a file however its path changes: the numbers of its device and of its inode.
+fn place_of(path: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+async fn answer(stream: UnixStream, operator: &Operator, clock: &GuardedClock) -> anyhow::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     BufReader::new(read.take(MAX_LINE_BYTES)).read_line(&mut line).await?;
-    let reply = match serde_json::from_str::<Order>(&line) {
-        Ok(order) => execute(operator, &order).await,
+    let reply = match serde_json::from_str::<AnyOrder>(&line) {
+        Ok(AnyOrder::Clock { clock: order }) => execute_clock(clock, order),
+        Ok(AnyOrder::Letter(order)) => execute(operator, &order).await,
         Err(error) => Reply::new(exit::USAGE, format!("the server does not understand this order: {error}")),
     };
     let mut text = serde_json::to_vec(&reply)?;
@@ -98,8 +167,23 @@ async fn answer(stream: UnixStream, operator: &Operator) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Says what is known of an order without an answer: nothing. The server may still carry it out.
+fn unanswered(order: &AnyOrder) -> Unavailable {
+    let look = match order {
+        AnyOrder::Letter(order) => {
+            format!("look what became of the command with stockline status {} {}", order.item_id, order.command_id)
+        }
+        AnyOrder::Clock { .. } => "look what time it is with stockline clock".to_owned(),
+    };
+    Unavailable(format!(
+        "the server did not answer within {} s, and may still carry the order out: {look}, or give the same order again, \
+         which is safe",
+        EXCHANGE_TIMEOUT.as_secs(),
+    ))
+}
+
 /// Sends an order to the running server; returns `None` if no server listens.
-pub(crate) async fn ask(path: &Path, order: &Order) -> anyhow::Result<Option<Reply>> {
+pub(crate) async fn ask(path: &Path, order: &AnyOrder) -> anyhow::Result<Option<Reply>> {
     let Ok(stream) = UnixStream::connect(path).await else {
         return Ok(None);
     };
@@ -112,6 +196,29 @@ pub(crate) async fn ask(path: &Path, order: &Order) -> anyhow::Result<Option<Rep
         BufReader::new(read.take(MAX_LINE_BYTES)).read_line(&mut line).await?;
         anyhow::Ok(serde_json::from_str(&line)?)
     };
-    let reply = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await.context("the server does not answer")?;
+    let reply = tokio::time::timeout(EXCHANGE_TIMEOUT, exchange).await.map_err(|_| unanswered(order))?;
     Ok(Some(reply.context("the server's answer can't be read")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use stockline_core::domain::CommandId;
+    use stockline_worker::operator::Op;
+
+    use super::*;
+
+    /// A server that takes the order and never answers: it may be carrying it out.
+    #[tokio::test(start_paused = true)]
+    async fn an_order_without_an_answer_is_said_to_be_possibly_carried_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let _listener = listen(&path).unwrap();
+        let command_id = CommandId(uuid::Uuid::from_u128(7));
+        let order = Order { op: Op::Retry, item_id: "cola".parse().unwrap(), command_id };
+        let error = ask(&path, &AnyOrder::Letter(order)).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("may still carry the order out"), "{text}");
+        assert!(text.contains(&format!("stockline status cola {command_id}")), "{text}");
+        assert_eq!(exit::code_of(&error), exit::UNAVAILABLE);
+    }
 }

@@ -6,27 +6,29 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
-use stockline_core::domain::{FoldLimits, Rules};
+use metrics_exporter_prometheus::PrometheusHandle;
+use stockline_core::domain::{FoldLimits, ReceiptKeys, Rules};
 use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, TlsFiles, server};
 use stockline_service::trace::SpanExport;
-use stockline_service::{LogFormat, init_logs, install_metrics, on_termination};
+use stockline_service::{Faults, LogFormat, init_logs, install_metrics, on_termination};
 use tokio::net::TcpListener;
 
 use crate::args::{DEFAULT_LISTEN, ServeArgs};
 use crate::exit::{self, Unavailable, Usage};
 use crate::files::{self, PUBLIC};
 use crate::folder::Folder;
-use crate::issuer::keys::Keys;
 use crate::issuer::tokens::{CLI_CLIENT, TILL_CLIENT};
 use crate::mailer;
 use crate::stores::Stores;
 
 pub(crate) mod control;
+mod home;
 mod parts;
 mod side_work;
+mod watched_mailer;
 mod welcome;
 
-use parts::Parts;
+use home::{Home, OpenStores};
 use welcome::Welcome;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -57,89 +59,77 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     mailer::check_addresses(&args.mail.alert_emails)?;
     let format = if args.log_json { LogFormat::Json } else { LogFormat::Text };
     let export = args.otlp_endpoint.as_deref().map(|endpoint| SpanExport { endpoint, service: "stockline" });
-    let _spans =
+    let _logging =
         init_logs(format, &args.log, export).map_err(|error| Usage(format!("--log, --otlp-endpoint: {error}")))?;
     let metrics = install_metrics().context("can't set up metrics")?;
 
-    let folder = Folder::at(&args.data.data);
-    let stores = {
-        let folder = folder.clone();
-        tokio::task::spawn_blocking(move || Stores::open(&folder)).await??
+    let parts = [&stockline_ingress::PARTS[..], &home::PARTS, &side_work::PARTS].concat();
+    let mut setup = Setup {
+        folder: Folder::at(&args.data.data),
+        staff_may,
+        metrics,
+        faults: Arc::new(Faults::of(&parts)),
+        public: String::new(),
+        args,
     };
-    let (keys, is_new) = {
-        let (folder, now) = (folder.clone(), stores.clock.now());
-        tokio::task::spawn_blocking(move || Keys::open_or_create(&folder, now)).await??
-    };
-    let (mailer, mail_description) = mailer::mailer(&args.mail, &folder)?;
-    let listener = listen(args.listen, "--listen")?;
-    let address = listener.local_addr().context("can't read the listening address")?;
-    let metrics_listener = listen_for_metrics(args.metrics_listen)?;
-    let metrics_address = metrics_listener.local_addr().context("can't read the metrics address")?;
-    let base = base_url(address, args.tls_cert.is_some());
-    let public = args.public_url.clone().unwrap_or_else(|| base.clone());
-
-    let mut parts = Parts::default();
-    parts.start("the mail side", |shutdown| {
-        let config = stockline_alerter::Config {
-            recipients: args.mail.alert_emails.clone(),
-            lease: ALERT_LEASE,
-            public_url: Some(public.clone()),
-        };
-        let adapters = stockline_alerter::Adapters {
-            book: stores.store.clone(),
-            locations: stores.store.clone(),
-            queries: stores.store.clone(),
-            mailer,
-            clock: Arc::clone(&stores.clock),
-        };
-        let alerts = stores.alerts.clone();
-        async move {
-            stockline_alerter::run(config, adapters, alerts, shutdown).await;
-            Ok(())
-        }
-    });
-    parts.start("the worker", |shutdown| {
-        let config = worker_config(&args);
-        let adapters = stockline_worker::Adapters {
-            queue: stores.queue.clone(),
-            store: stores.store.clone(),
-            alerts: stores.alerts.clone(),
-            clock: Arc::clone(&stores.clock),
-        };
-        async move {
-            stockline_worker::run(config, adapters, shutdown).await;
-            Ok(())
-        }
-    });
-    let config = ingress_config(&args, &folder, &keys, staff_may)?;
-    parts.start("the API", |shutdown| {
-        let adapters = stockline_ingress::Adapters {
-            queue: stores.queue.clone(),
-            queries: stores.store.clone(),
-            clock: Arc::clone(&stores.clock),
-        };
-        async move { Ok(stockline_ingress::run(config, adapters, listener, shutdown).await?) }
-    });
-    let side = side_work::start(&stores, &folder, metrics, metrics_listener);
+    let stores = OpenStores::open(&setup).await?;
+    let listeners = Listeners::bind(&setup.args)?;
+    let base = base_url(listeners.address, setup.args.tls_cert.is_some());
+    setup.public = setup.args.public_url.clone().unwrap_or_else(|| base.clone());
     // The certificate holds the public name, not the loopback address.
-    let address_for_clients = if args.tls_cert.is_some() { &public } else { &base };
-    files::write_atomic(&folder.address(), format!("{address_for_clients}\n").as_bytes(), PUBLIC)?;
-
-    let has_location_mail = location_mail(&stores).await;
+    let address_for_clients = if setup.args.tls_cert.is_some() { &setup.public } else { &base };
+    files::write_atomic(&setup.folder.address(), format!("{address_for_clients}\n").as_bytes(), PUBLIC)?;
+    let (is_new, mail) = (stores.stores.entered.is_new, stores.mail_description.clone());
+    let has_location_mail = location_mail(&stores.stores).await;
+    let home = Home::start(&setup, &listeners, stores)?;
     welcome::print(&Welcome {
         base: &base,
-        metrics: metrics_address,
-        folder: folder.path(),
-        mail: &mail_description,
-        recipients: &args.mail.alert_emails,
+        metrics: listeners.metrics_address,
+        folder: setup.folder.path(),
+        mail: &mail,
+        recipients: &setup.args.mail.alert_emails,
         has_location_mail,
         is_new,
     });
-    let ended = parts.run_until(signal).await;
-    side.end().await;
-    ended?;
-    tracing::info!("stopped; every accepted command is in {}", folder.path().display());
+    home::keep(&setup, listeners, home, signal).await?;
+    tracing::info!("stopped; every accepted command is in {}", setup.folder.path().display());
     Ok(exit::OK)
+}
+
+/// What outlives a home that is closed and opened again.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    args: ServeArgs,
+    folder: Folder,
+    staff_may: StaffMay,
+    metrics: PrometheusHandle,
+    faults: Arc<Faults>,
+    /// The address of the links in mails.
+    public: String,
+}
+
+/// The sockets. They stay open while a home is closed and opened again, so that no client meets a closed port.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    api: std::net::TcpListener,
+    address: SocketAddr,
+    metrics: Arc<std::net::TcpListener>,
+    metrics_address: SocketAddr,
+}
+
+impl Listeners {
+    fn bind(args: &ServeArgs) -> anyhow::Result<Self> {
+        let api = listen(args.listen, "--listen")?;
+        let address = api.local_addr().context("can't read the listening address")?;
+        let metrics = listen_for_metrics(args.metrics_listen)?;
+        let metrics_address = metrics.local_addr().context("can't read the metrics address")?;
+        let (api, metrics) = (api.into_std()?, Arc::new(metrics.into_std()?));
+        Ok(Self { api, address, metrics, metrics_address })
+    }
+
+    fn api(&self) -> std::io::Result<TcpListener> {
+        TcpListener::from_std(self.api.try_clone()?)
+    }
 }
 
 /// Reports whether any location has its own addresses.
@@ -152,6 +142,7 @@ fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
     let rules = Rules {
         max_age_ms: i64::from(args.max_age_days) * 24 * HOUR_MS,
         late_count_max_age_ms: i64::from(args.late_count_hours) * HOUR_MS,
+        ..Rules::default()
     };
     stockline_worker::Config {
         permits: WORKER_PERMITS,
@@ -168,7 +159,8 @@ fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
 fn ingress_config(
     args: &ServeArgs,
     folder: &Folder,
-    keys: &Keys,
+    issuer: &str,
+    receipt_keys: ReceiptKeys,
     staff_may: StaffMay,
 ) -> anyhow::Result<stockline_ingress::Config> {
     let mut limits = Limits::default();
@@ -176,23 +168,27 @@ fn ingress_config(
         limits.rate_per_s = Some(per_s);
         limits.rate_burst = per_s.saturating_mul(2);
     }
-    let tls = args.tls_cert.clone().zip(args.tls_key.clone()).map(|(cert, key)| TlsFiles { cert, key });
     Ok(stockline_ingress::Config {
         auth: AuthConfig {
-            issuer: keys.issuer.clone(),
+            issuer: issuer.to_owned(),
             client_ids: vec![CLI_CLIENT.to_owned(), TILL_CLIENT.to_owned()],
             jwks: JwksSource::File(folder.jwks()),
             revoked_file: Some(folder.revoked()),
         },
         login: None,
-        receipt_keys: keys.receipt_keys()?,
+        receipt_keys,
         require_location: args.require_location,
         staff_may,
         limits,
-        tls,
+        tls: tls_files(args),
         retention_ms: stockline_core::ports::RETENTION_MS,
         drain: DRAIN,
     })
+}
+
+/// Returns the files to serve HTTPS with.
+fn tls_files(args: &ServeArgs) -> Option<TlsFiles> {
+    args.tls_cert.clone().zip(args.tls_key.clone()).map(|(cert, key)| TlsFiles { cert, key })
 }
 
 /// Refuses plain HTTP on a network, where others could read tokens.

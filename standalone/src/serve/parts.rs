@@ -1,6 +1,9 @@
 //! The parts of the process. They start one after the other and stop in the opposite order.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, anyhow};
+use futures_util::future::{join_all, select_all};
 use stockline_service::on_termination;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +16,14 @@ struct Part {
     task: JoinHandle<anyhow::Result<()>>,
 }
 
-/// The running parts, in the order of their start.
+/// A part that ended without a request.
+#[derive(Debug)]
+pub(crate) struct Died {
+    pub(crate) part: &'static str,
+    pub(crate) error: anyhow::Error,
+}
+
+/// The running parts, in the order of their start. They end with this value.
 #[derive(Debug, Default)]
 pub(crate) struct Parts(Vec<Part>);
 
@@ -28,45 +38,81 @@ impl Parts {
         self.0.push(Part { name, trigger, task: tokio::spawn(begin(shutdown)) });
     }
 
-    /// Waits until a signal arrives or a part fails, then stops the parts one after the other: whatever a part hands on
-    /// finds the next part running.
-    pub(crate) async fn run_until(mut self, signal: impl Future<Output = std::io::Result<()>>) -> anyhow::Result<()> {
-        let failed = tokio::select! {
-            signal = signal => { signal.context("can't wait for signals")?; None }
-            failed = first_ended(&mut self.0) => Some(failed),
+    /// Waits for the first part that ends without a request. Safe to drop.
+    pub(crate) async fn first_death(&mut self) -> Died {
+        let (result, at, _) = select_all(self.0.iter_mut().map(|part| &mut part.task)).await;
+        let error = match result {
+            Ok(Ok(())) => anyhow!("it ended without a request"),
+            Ok(Err(error)) => error,
+            Err(error) => error.into(),
         };
-        let (ended, failure) = match failed {
-            Some((name, error)) => (Some(name), Err(error.context(format!("{name} stopped unexpectedly")))),
-            None => (None, Ok(())),
-        };
-        tracing::info!("stopping");
+        Died { part: self.0.remove(at).name, error }
+    }
+
+    /// Stops the parts one after the other: whatever a part hands on finds the next part running.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         let ending = async {
-            while let Some(part) = self.0.pop() {
+            while let Some(mut part) = self.0.pop() {
                 part.trigger.cancel();
-                if Some(part.name) != ended {
-                    part.task.await.with_context(|| format!("{} failed while stopping", part.name))??;
-                }
+                (&mut part.task).await.with_context(|| format!("{} failed while stopping", part.name))??;
             }
-            anyhow::Ok(())
+            Ok(())
         };
         tokio::select! {
-            ended = ending => failure.and(ended),
+            ended = ending => ended,
             _ = on_termination() => Err(anyhow!("stopped at once by a second signal; no accepted command is lost")),
         }
     }
+
+    /// Stops all parts at the same time, and cuts off those that take longer than `within`. As after a crash, every
+    /// accepted command is in the queue.
+    pub(crate) async fn abandon(mut self, within: Duration) {
+        for part in &self.0 {
+            part.trigger.cancel();
+        }
+        let ending = join_all(self.0.iter_mut().map(|part| &mut part.task));
+        if tokio::time::timeout(within, ending).await.is_ok() {
+            return;
+        }
+        for part in &mut self.0 {
+            part.task.abort();
+            // One that has ended may have told so above, and must not be asked again.
+            if !part.task.is_finished() {
+                // It was cut off, or panicked and said so.
+                let _ = (&mut part.task).await;
+            }
+        }
+    }
+
+    /// Returns handles that end the parts as a panic would.
+    #[cfg(test)]
+    pub(crate) fn abort_handles(&self) -> Vec<(&'static str, tokio::task::AbortHandle)> {
+        self.0.iter().map(|part| (part.name, part.task.abort_handle())).collect()
+    }
 }
 
-/// Waits for the first part that ends without a request.
-async fn first_ended(parts: &mut [Part]) -> (&'static str, anyhow::Error) {
-    let waiting = parts.iter_mut().map(|part| {
-        let name = part.name;
-        Box::pin(async move { (name, (&mut part.task).await) })
-    });
-    let ((name, result), _, _) = futures_util::future::select_all(waiting).await;
-    let error = match result {
-        Ok(Ok(())) => anyhow!("it ended without a request"),
-        Ok(Err(error)) => error,
-        Err(panic) => panic.into(),
-    };
-    (name, error)
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_part_that_panics_is_named_and_the_others_are_cut_off_in_time() {
+        let mut parts = Parts::default();
+        parts.start("deaf", |_| std::future::pending());
+        parts.start("sound", |shutdown| async move {
+            shutdown.cancelled().await;
+            Ok(())
+        });
+        parts.start("ill", |_| async { panic!("a defect") });
+        let died = parts.first_death().await;
+        assert_eq!(died.part, "ill");
+        assert!(died.error.to_string().contains("panic"), "{}", died.error);
+        parts.abandon(Duration::from_millis(50)).await;
+    }
 }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use stockline_service::output;
+
 /// The contents of the text.
 #[derive(Debug)]
 pub(crate) struct Welcome<'a> {
@@ -22,10 +24,12 @@ pub(crate) struct Welcome<'a> {
     pub(crate) is_new: bool,
 }
 
-/// Prints the text to standard output.
+/// Prints the text to standard output. The server runs all the same if nobody can read it.
 pub(crate) fn print(welcome: &Welcome<'_>) {
     let program = std::env::args_os().next().unwrap_or_else(|| "stockline".into());
-    print!("{}", text(welcome, &program.to_string_lossy()));
+    if let Err(error) = output::print(text(welcome, &program.to_string_lossy())) {
+        tracing::warn!("the welcome text is not shown: {error}");
+    }
 }
 
 fn text(welcome: &Welcome<'_>, program: &str) -> String {

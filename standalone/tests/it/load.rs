@@ -126,11 +126,12 @@ fn a_server_killed_in_the_middle_loses_and_doubles_nothing() {
     let sales = sales(server.home(), 6_000);
     let path = sales.path.to_str().unwrap();
     let data = server.data();
-    let loading = stockline(&load(path, &["--data", data.to_str().unwrap(), "--batch", "50", "--retry-for", "1s"]))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let loading =
+        stockline(&load(path, &["--data", data.to_str().unwrap(), "--request-lines", "50", "--retry-for", "1s"]))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
     // The kill must come after a part is applied.
     while server.on_hand("p0", "s0") == "1000" {}
     server.kill();
@@ -148,7 +149,7 @@ fn a_load_goes_on_by_itself_when_the_server_comes_back() {
     let mut server = stocked(&["--listen", &free]);
     let sales = sales(server.home(), 6_000);
     let data = server.data();
-    let words = ["--data", data.to_str().unwrap(), "--batch", "50", "--retry-for", "2m"];
+    let words = ["--data", data.to_str().unwrap(), "--request-lines", "50", "--retry-for", "2m"];
     let loading = stockline(&load(sales.path.to_str().unwrap(), &words))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -167,7 +168,7 @@ fn a_backup_taken_under_load_and_loaded_again_ends_at_the_same_stock() {
     let server = stocked(&[]);
     let sales = sales(server.home(), 6_000);
     let (path, data) = (sales.path.to_str().unwrap(), server.data());
-    let loading = stockline(&load(path, &["--data", data.to_str().unwrap(), "--batch", "50"]))
+    let loading = stockline(&load(path, &["--data", data.to_str().unwrap(), "--request-lines", "50"]))
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
@@ -219,8 +220,120 @@ fn repeated_lines_are_events_of_their_own_with_the_occurrence_number() {
     std::fs::write(&path, "sold_at,store_id,basket_id,product_id,quantity\n,s0,1,p0,1\n,s0,1,p0,1\n").unwrap();
     let words =
         ["load", path.to_str().unwrap(), "--type", "sell", "--map", MAP, "--id", "basket_id,product_id,#", "--json"];
-    for applied in [2, 0] {
-        assert_eq!(server.run(&words).ok().json()["applied"], applied);
-    }
+    assert_eq!(server.run(&words).ok().json()["applied"], 2);
+    assert_eq!(server.run(&words).refused(4, "").json()["applied"], 0);
     assert_eq!(server.on_hand("p0", "s0"), "998");
+}
+
+/// A server with the item `tea`, and files in its folder.
+struct Shop(Server);
+
+impl Shop {
+    fn open() -> Self {
+        let server = Server::start(&[]);
+        server.run(&["submit", "register_item", "--item", "tea", "--name", "Tea"]).ok();
+        Self(server)
+    }
+
+    /// Loads a file with this content. `options` come after the file.
+    fn load(&self, name: &str, content: &str, options: &str) -> Ran {
+        let path = self.path(name);
+        std::fs::write(&path, content).unwrap();
+        let words: Vec<&str> = ["load", &path].into_iter().chain(options.split(' ')).collect();
+        self.0.run(&words)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.home().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn tea(&self) -> String {
+        self.0.on_hand("tea", "main")
+    }
+}
+
+#[test]
+fn a_mended_refused_file_keeps_the_ids_of_its_lines() {
+    let shop = Shop::open();
+    let sales = "--type sell --map item_id=code,quantity=qty --id receipt,code,#";
+    let content = "receipt,line,code,qty\n1,1,tea,\"1,0\"\n1,2,tea,1\n1,3,tea,1\n";
+    shop.load("sales.csv", content, sales).refused(1, "");
+    assert_eq!(shop.tea(), "-2");
+    let refused = shop.read("sales.refused.csv");
+    assert!(refused.starts_with("stockline_line,stockline_code,stockline_detail,stockline_command_id,receipt,line,"));
+    // Its lines are counted anew in the mended file, and still they are the lines of the first.
+    let mended = refused.replace("\"1,0\"", "3");
+    shop.load("mended.csv", &mended, sales).ok();
+    assert_eq!(shop.tea(), "-5");
+    shop.load("mended.csv", &mended, sales).refused(4, "");
+    assert_eq!(shop.tea(), "-5");
+    assert_eq!(shop.read("sales.refused.csv"), refused, "nobody's work is overwritten");
+}
+
+#[test]
+fn what_was_refused_earlier_is_told_so_and_can_be_mended_in_two_ways_but_not_twice() {
+    let shop = Shop::open();
+    let sales = "--type sell --map item_id=sku,quantity=qty --id receipt";
+    let content = "receipt,sku,qty\n1,jam,2\n2,ham,3\n";
+    shop.load("sales.csv", content, sales).refused(1, "");
+    for item in ["jam", "ham"] {
+        shop.0.run(&["submit", "register_item", "--item", item, "--name", item]).ok();
+    }
+    let again = shop.load("sales.csv", content, sales);
+    again.refused(1, "refused earlier").refused(1, "refused --resubmit");
+    // One line by the refused file, both by a resubmission.
+    let refused = shop.read("sales.refused.csv");
+    let one: Vec<&str> = refused.lines().take(2).collect();
+    shop.load("one.csv", &format!("{}\n", one.join("\n")), sales).ok();
+    assert_eq!(shop.0.on_hand("jam", "main"), "-2");
+    let _ = shop.0.run(&["refused", "--resubmit"]);
+    assert_eq!((shop.0.on_hand("jam", "main"), shop.0.on_hand("ham", "main")), ("-2".into(), "-3".into()));
+    let last = shop.load("sales.csv", content, &format!("{sales} --json")).json();
+    assert_eq!((&last["already_applied"], &last["refused"]), (&2.into(), &0.into()), "{last}");
+    assert_eq!(shop.0.on_hand("ham", "main"), "-3");
+    shop.0.run(&["audit"]).ok();
+}
+
+#[test]
+fn the_same_lines_under_another_batch_are_other_events() {
+    let shop = Shop::open();
+    let sales = "--type sell --map item_id=sku,quantity=qty --id receipt,sku";
+    let content = "receipt,sku,qty\n1,tea,1\n2,tea,2\n";
+    shop.load("mon.csv", content, &format!("{sales} --batch mon")).ok();
+    let again = shop.load("tue.csv", content, &format!("{sales} --batch mon"));
+    again.refused(4, "--batch");
+    shop.load("tue.csv", content, &format!("{sales} --batch tue")).ok();
+    assert_eq!(shop.tea(), "-6");
+}
+
+#[test]
+fn numbers_dates_and_places_are_said_or_refused() {
+    let shop = Shop::open();
+    let counts = "--type count --map item_id=sku,counted=n,location_id=where,occurred_at=on --id sku,on";
+    let headings = "sku;n;where;on\n";
+    let thousand = format!("{headings}tea;1.250;main;\n");
+    shop.load("n.csv", &thousand, counts).refused(2, "--decimal");
+    shop.load("n.csv", &thousand, &format!("{counts} --decimal ,")).ok();
+    assert_eq!(shop.tea(), "1250");
+    let day = format!("{headings}tea;7;main;2026-01-05\n");
+    shop.load("d.csv", &day, &format!("{counts} --time-zone UTC")).refused(2, "--date-means");
+    let nowhere = format!("{headings}tea;7;;\n");
+    shop.load("w.csv", &nowhere, counts).refused(1, "location_id");
+    assert_eq!(shop.tea(), "1250");
+}
+
+#[test]
+fn a_resubmission_takes_every_page_the_oldest_first() {
+    let shop = Shop::open();
+    let lines: String = (0..130).map(|n| format!("{n},jam,1\n")).collect();
+    let sales = "--type sell --map item_id=sku,quantity=qty --id r";
+    shop.load("s.csv", &format!("r,sku,qty\n{lines}"), sales).refused(1, "");
+    shop.0.run(&["submit", "register_item", "--item", "jam", "--name", "Jam"]).ok();
+    shop.0.run(&["refused", "--resubmit"]).ok();
+    assert_eq!(shop.0.on_hand("jam", "main"), "-130");
+    assert_eq!(shop.0.run(&["refused", "--json"]).ok().json(), serde_json::json!([]));
 }

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod backup;
+mod beside;
 mod commands;
+mod folder;
 mod issuer;
 mod life;
 mod load;

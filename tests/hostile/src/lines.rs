@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 
 use indicatif::ProgressBar;
+use stockline::lines::format::{Decimal, Format};
 use stockline::lines::mapping::{self, Mapping};
 use stockline::lines::recipe::{NAMESPACE, Part, Recipe};
 use stockline::lines::source;
-use stockline_core::domain::{CommandKind, Json, ParseContext, parse_command};
+use stockline_core::domain::{CommandKind, Json, ParseContext, Timestamp, parse_command};
 use tempfile::NamedTempFile;
 
 use crate::faults;
@@ -29,7 +30,9 @@ fn read(path: &std::path::Path) -> Result<bool, Box<dyn std::error::Error>> {
     let fields = ["item_id", "quantity", "location_id", "occurred_at", "note"];
     let map: Vec<_> = fields.iter().zip(&names).map(|(field, name)| format!("{field}={name}")).collect();
     let zone = (headers.len() % 2 == 0).then(|| mapping::zone("Europe/Berlin").unwrap());
-    let mapping = Mapping::new(CommandKind::Sell, &map, &[], zone, &headers)?;
+    let decimal = (headers.len() % 3 == 0).then_some(Decimal::Comma);
+    let format = Format { zone, decimal, date_means: None, now: Timestamp::from_millis(1_800_000_000_000) };
+    let mut mapping = Mapping::new(CommandKind::Sell, &map, &[], format, &headers)?;
     let parts: Vec<_> = (0..headers.len()).map(Part::Column).chain([Part::Occurrence]).collect();
     let mut recipe = Recipe::new(NAMESPACE, CommandKind::Sell, parts);
     let scan = source::scan(path, &mapping, recipe.clone(), &ProgressBar::hidden())?;
@@ -38,7 +41,7 @@ fn read(path: &std::path::Path) -> Result<bool, Box<dyn std::error::Error>> {
     // The second pass must not find new faults.
     let (_, mut lines) = source::open(path, None)?;
     let (mut record, mut count, mut commands) = (csv::ByteRecord::new(), 0, 0);
-    while source::next(path, &mut lines, &mut record).expect("the first pass read it") {
+    while source::next(path, &mut lines, &mut record).expect("the first pass read it").is_some() {
         let mut body = Vec::new();
         let command_id = recipe.next(&record);
         mapping.write(&record, command_id, &mut body);

@@ -24,7 +24,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
         && let Some((print, _)) = print.split_first_chunk::<16>()
     {
         let accepted_at = Timestamp::from_millis(i64::from_be_bytes(*millis));
-        let receipt = Receipt { accepted_at, fingerprint: Fingerprint::from_bytes(*print) };
+        let receipt = Receipt { accepted_at, fingerprint: Fingerprint::from_bytes(*print), without_cost: None };
         let token = keys.sign(&item_id, command_id, receipt);
         assert_eq!(keys.verify(&item_id, command_id, &token), Ok(receipt));
         assert!(keys.verify(&item_id, command_id.of_resubmission(&item_id), &token).is_err());

@@ -1,4 +1,5 @@
 //! Runs each target over its seeds and a fixed number of seeded mutations: in seconds, as libFuzzer does for hours.
+#![allow(clippy::disallowed_macros, reason = "a test prints what it found")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

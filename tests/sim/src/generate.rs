@@ -57,6 +57,7 @@ impl Scenario {
             refused_until_ms: rng.between(8_000, 60_000),
         };
         scenario.add_first_movements(Rng::new(seed, 4));
+        scenario.skews.extend(clock_steps(&mut Rng::new(seed, 5), workers + 2));
         scenario
     }
 
@@ -176,6 +177,23 @@ fn skews(rng: &mut Rng, clocks: usize) -> Vec<(u64, usize, i64)> {
         (rng.below(30_000), rng.below(clocks as u64) as usize, error)
     };
     (0..4).map(&mut skew).collect()
+}
+
+/// In a third of the runs, clocks step further than right clocks differ: for a while, or twice.
+fn clock_steps(rng: &mut Rng, clocks: usize) -> Vec<(u64, usize, i64)> {
+    const STEPS_MS: [i64; 6] = [6 * 60_000, 30 * 60_000, 3_600_000, 86_400_000, 10 * 86_400_000, 365 * 86_400_000];
+    if !rng.percent(33) {
+        return Vec::new();
+    }
+    let mut steps = Vec::new();
+    for _ in 0..rng.between(1, 3) {
+        let whose = rng.below(clocks as u64) as usize;
+        let (from_ms, then_ms) = (rng.below(20_000), rng.between(500, 15_000));
+        let sign = if rng.percent(60) { 1 } else { -1 };
+        let then = if rng.percent(70) { 0 } else { -sign * *rng.pick(&STEPS_MS) };
+        steps.extend([(from_ms, whose, sign * *rng.pick(&STEPS_MS)), (from_ms + then_ms, whose, then)]);
+    }
+    steps
 }
 
 fn poison(rng: &mut Rng, items: &[String], seed: u64, n: u64) -> Poison {

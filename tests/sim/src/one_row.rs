@@ -59,7 +59,7 @@ impl SimWire {
         }
     }
 
-    /// Updates a row: the mark of a discarded dead letter or of a sent alert.
+    /// Updates a row: the mark of a discarded dead letter or of a sent alert, or the end of a claim.
     pub(crate) async fn update(&self, input: &UpdateItemInputBuilder) -> Answer<Changed> {
         let change = Update::builder()
             .table_name(TABLE)

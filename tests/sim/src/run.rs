@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stockline_alerter::{Alerter, MIN_LEASE};
 use stockline_aws::dynamodb::{DynamoOptions, DynamoStore};
-use stockline_core::domain::{FoldLimits, LocationSettings, Rules};
+use stockline_core::domain::{CLOCK_SKEW_MAX_MS, FoldLimits, LocationSettings, Rules};
 use stockline_core::ports::{Clock, Locations};
 use stockline_worker::{Adapters, Config};
 use tokio::task::JoinSet;
@@ -25,6 +25,7 @@ use super::queue::{Queue, QueueClient};
 use super::scenario::{Act, MENDED_NOTE, PANIC_NOTE, REFUSED_NOTE, Scenario};
 use super::submit::{Ingress, Shop};
 use super::table::Table;
+use super::tamper::Tamper;
 use super::topic::{Topic, TopicClient};
 use super::world::{Process, SkewedClock, World};
 
@@ -90,6 +91,7 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Report {
         ("commands that were resubmitted more than a month later", evidence.till_log.months_later),
         ("commands of which two resubmissions were decided", auditor::resubmitted_twice(&evidence)),
         ("clocks that jumped", scenario.skews.len() as u64),
+        ("clocks that stepped further than right clocks differ", scenario.clock_steps()),
         ("locations registered meanwhile", 1),
         ("workers replaced", scenario.deploys.len() as u64),
         ("processes that died", evidence.crashes),
@@ -245,7 +247,7 @@ impl Installation {
         for index in 0..scenario.workers {
             let deploys = scenario.deploys.iter().filter(|(_, whose)| with_deploys && *whose == index);
             let deploys = deploys.map(|(ms, _)| self.world.started + Duration::from_millis(*ms)).collect();
-            workers.spawn(self.clone().keep_worker(index, config(scenario), deploys));
+            workers.spawn(self.clone().keep_worker(index, config(scenario, self.world.tamper), deploys));
         }
         workers
     }
@@ -309,13 +311,14 @@ impl Installation {
     }
 }
 
-fn config(scenario: &Scenario) -> Config {
+fn config(scenario: &Scenario, tamper: Option<Tamper>) -> Config {
+    let clock_skew_max_ms = if tamper == Some(Tamper::ClockBeforeQueue) { i64::MAX } else { CLOCK_SKEW_MAX_MS };
     Config {
         permits: 3,
         receivers: scenario.receivers,
         receive_max: 10,
         receive_wait: Duration::from_secs(20),
-        rules: Rules::default(),
+        rules: Rules { clock_skew_max_ms, ..Rules::default() },
         fold_limits: FoldLimits { max_tail_bytes: scenario.tail_bytes, ..FoldLimits::default() },
         retention_ms: stockline_core::ports::RETENTION_MS,
         drain: Duration::from_secs(20),

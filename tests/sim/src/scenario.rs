@@ -130,6 +130,11 @@ pub(crate) const PANIC_NOTE: &str = "what no fold can judge";
 pub(crate) const MENDED_NOTE: &str = "what the next fold can judge";
 
 impl Scenario {
+    /// Counts the jumps to an error that right clocks never have.
+    pub(crate) fn clock_steps(&self) -> u64 {
+        self.skews.iter().filter(|(_, _, error)| error.abs() > stockline_core::domain::CLOCK_SKEW_MAX_MS).count() as u64
+    }
+
     /// Counts the commands with this note.
     pub(crate) fn noted(&self, note: &str) -> u64 {
         let lines = self.requests.iter().flat_map(|request| &request.lines);

@@ -73,11 +73,13 @@ pub enum Tamper {
     MarkedBeforeMail,
     /// A fold that panics sets the neighbours of its command aside too.
     PanicTakesNeighbours,
+    /// The fold believes every clock, whatever the queue shows.
+    ClockBeforeQueue,
 }
 
 impl Tamper {
     /// All rules.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::IdsUnconditional,
         Self::MarkUnconditional,
         Self::ClaimUnconditional,
@@ -110,6 +112,7 @@ impl Tamper {
         Self::SentClaimedAgain,
         Self::MarkedBeforeMail,
         Self::PanicTakesNeighbours,
+        Self::ClockBeforeQueue,
     ];
 }
 

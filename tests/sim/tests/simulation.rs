@@ -1,4 +1,5 @@
 //! Simulates the whole write path of Stockline in one thread, under a virtual clock, from seeds: see `stockline_sim`.
+#![allow(clippy::disallowed_macros, reason = "a test prints what it found")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::time::Instant;

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stockline_core::domain::{Alert, LocationId, Timestamp};
 use stockline_core::ports::{
-    AlertBook, AlertDelivery, AlertHandle, AlertReceiver, Claimed, Mail, MailError, Mailer, Queries, QueueError,
+    AlertBook, AlertDelivery, AlertHandle, AlertReceiver, Claimed, Lease, Mail, MailError, Mailer, Queries, QueueError,
     RefusedNotice, StoreError,
 };
 use stockline_core::testing::{Gate, Read};
@@ -120,29 +120,37 @@ impl FaultyAlerter {
 
 #[async_trait]
 impl AlertBook for FaultyAlerter {
-    async fn claim(
-        &self,
-        alerts: &[Alert],
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Vec<Result<Claimed, StoreError>> {
-        let work = self.ask("claim alerts", None, self.book.claim(alerts, now, lease_until));
+    async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>> {
+        let work = self.ask("claim alerts", None, self.book.claim(alerts, lease));
         let answers = self.plan.around(Point::Claim, vec!["claim alerts"], work).await;
         answers.unwrap_or_else(|_| alerts.iter().map(|_| Err(store_down())).collect())
+    }
+
+    async fn give_up(&self, alerts: &[Alert], lease: &Lease) -> Result<(), StoreError> {
+        self.stored(Point::Claim, "give claims up", self.book.give_up(alerts, lease)).await
     }
 
     async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
         self.stored(Point::Mark, "mark alerts as sent", self.book.mark_sent(alerts, sent_at)).await
     }
 
-    async fn claim_notice(
+    async fn mark_part_sent(
         &self,
-        notice: &RefusedNotice,
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Result<Claimed, StoreError> {
-        let work = self.book.claim_notice(notice, now, lease_until);
-        self.stored(Point::ClaimNotice, "claim the notice", work).await
+        alerts: &[Alert],
+        lease: &Lease,
+        sent_at: Timestamp,
+        missing: &[String],
+    ) -> Result<(), StoreError> {
+        let work = self.book.mark_part_sent(alerts, lease, sent_at, missing);
+        self.stored(Point::Mark, "mark alerts as sent to some", work).await
+    }
+
+    async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError> {
+        self.stored(Point::ClaimNotice, "claim the notice", self.book.claim_notice(notice, lease)).await
+    }
+
+    async fn give_up_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<(), StoreError> {
+        self.stored(Point::ClaimNotice, "give the notice up", self.book.give_up_notice(notice, lease)).await
     }
 
     async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError> {
@@ -156,8 +164,8 @@ impl AlertBook for FaultyAlerter {
         self.stored(Point::MarkNotice, edge, work).await
     }
 
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
-        self.stored(Point::Notice, "read how far was told", self.book.notified_until(location_id)).await
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.stored(Point::Notice, "read how far was told", self.book.notified_until(location_id, now)).await
     }
 }
 

@@ -10,7 +10,7 @@ use stockline_core::domain::{
     Alert, AlertKind, CommandKey, Commit, DeadLetter, LoadRequest, Quantity, Record, Slot, Status,
 };
 use stockline_core::ports::{
-    Claimed, CommandFilter, CommitOutcome, FixedClock, ItemFilter, LevelFilter, MovementFilter, RefusedNotice,
+    Claimed, CommandFilter, CommitOutcome, FixedClock, ItemFilter, Lease, LevelFilter, MovementFilter, RefusedNotice,
     StoreError,
 };
 use stockline_tests::contract::store::{Bounds, Home, Ports, Shop, at, id, item_id, place};
@@ -26,8 +26,9 @@ struct Engine(Dynoxide, Script);
 #[async_trait]
 impl Home for Engine {
     async fn open(&self, bounds: Bounds) -> Ports {
-        let Bounds { late_count_entries_max, page_levels_max } = bounds;
-        let options = DynamoOptions { late_count_entries_max, page_levels_max, ..DynamoOptions::default() };
+        let Bounds { late_count_entries_max, page_levels_max, page_rows_max } = bounds;
+        let options =
+            DynamoOptions { late_count_entries_max, page_levels_max, page_rows_max, ..DynamoOptions::default() };
         Ports::of(self.0.store(&self.1, options, Arc::new(FixedClock::at(at(0)))))
     }
 }
@@ -69,6 +70,10 @@ async fn a_commit_whose_answer_was_lost_is_repeated_under_its_token_and_takes_st
     shop.audit().await;
 }
 
+fn lease(holder: &str, from: i64, until: i64) -> Lease {
+    Lease { holder: holder.into(), from: at(from), until: at(until) }
+}
+
 /// The SDK repeats the call, and the second call meets the write of the first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_and_a_discard_whose_answers_were_lost_are_known_as_ones_own() {
@@ -76,10 +81,10 @@ async fn a_claim_and_a_discard_whose_answers_were_lost_are_known_as_ones_own() {
     let alerts = &shop.ports().alerts;
     let raised = alert();
     script.next("PutItem", [Fault::None, Fault::DropAfter]);
-    let claimed = alerts.claim(std::slice::from_ref(&raised), at(0), at(100)).await.remove(0).unwrap();
+    let claimed = alerts.claim(std::slice::from_ref(&raised), &lease("a", 0, 100)).await.remove(0).unwrap();
     assert_eq!(claimed, Claimed::Ours);
     assert!(script.is_played());
-    let again = alerts.claim(std::slice::from_ref(&raised), at(1), at(100)).await.remove(0).unwrap();
+    let again = alerts.claim(std::slice::from_ref(&raised), &lease("b", 1, 100)).await.remove(0).unwrap();
     assert_eq!(again, Claimed::Held, "another claim is not that one");
 
     let dead_id = shop.fresh_id();
@@ -252,11 +257,14 @@ async fn errors(shop: &Shop, commit: &Commit) -> Vec<(&'static str, Option<Store
         ("audit_items", audit.audit_items(None, 10).await.err()),
         ("audit_ledger", audit.audit_ledger(&cola, &place("main"), 1, 10).await.err()),
         ("audit_records", audit.audit_records(None, 10).await.err()),
-        ("claim", alerts.claim(&[alert()], at(0), at(1)).await.remove(0).err()),
+        ("claim", alerts.claim(&[alert()], &lease("a", 0, 1)).await.remove(0).err()),
+        ("give_up", alerts.give_up(&[alert()], &lease("a", 0, 1)).await.err()),
+        ("mark_part_sent", alerts.mark_part_sent(&[alert()], &lease("a", 0, 1), at(0), &["x".into()]).await.err()),
         ("mark_sent", alerts.mark_sent(&[alert()], at(0)).await.err()),
-        ("claim_notice", alerts.claim_notice(&notice, at(0), at(1)).await.err()),
+        ("claim_notice", alerts.claim_notice(&notice, &lease("a", 0, 1)).await.err()),
+        ("give_up_notice", alerts.give_up_notice(&notice, &lease("a", 0, 1)).await.err()),
         ("mark_notice_sent", alerts.mark_notice_sent(&notice, at(0)).await.err()),
-        ("notified_until", alerts.notified_until(&place("main")).await.err()),
+        ("notified_until", alerts.notified_until(&place("main"), at(1)).await.err()),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stockline_core::domain::{
-    Entry, Fingerprint, FoldLimits, LoadRequest, Receipt, ReceiptKeys, Slot, Timestamp, decode_entries, decode_message,
+    Entry, FoldLimits, LoadRequest, Receipt, ReceiptKeys, Slot, Timestamp, decode_entries, decode_message,
     encode_entries, encode_message,
 };
 use stockline_core::ports::{FixedClock, StoreError};
@@ -104,7 +104,7 @@ fn messages_of_version_1_still_read_and_are_still_written() {
 fn receipts_of_version_1_still_verify() {
     let keys = ReceiptKeys::new(&[[7_u8; 32]]).unwrap();
     let sale = queued(id(1), "sell", "cola", r#","quantity":2"#, at(0));
-    let receipt = Receipt { accepted_at: at(0), fingerprint: Fingerprint::of(&sale.command) };
+    let receipt = Receipt::of(&sale.command, at(0));
     assert_eq!(keys.sign(&item_id("cola"), id(1), receipt), RECEIPT_1.trim());
     assert_eq!(keys.verify(&item_id("cola"), id(1), RECEIPT_1.trim()), Ok(receipt));
 }

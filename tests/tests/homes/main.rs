@@ -1,5 +1,6 @@
 //! Tests both homes as they run: real processes, deployed stacks and images. Many of these tests wait, and the crash
 //! points use the processor meanwhile; that is why all of them are in one program.
+#![allow(clippy::disallowed_macros, reason = "a test prints what it found")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod aws_chaos;
@@ -17,3 +18,4 @@ mod images;
 mod schemathesis;
 mod standalone;
 mod start;
+mod wrong_clock;

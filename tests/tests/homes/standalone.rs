@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
-use stockline_tests::process::{Server, audit, stockline, with_id};
+use stockline_tests::process::{Server, audit, stockline, stockline_binary, with_id};
 
 /// P5. In the same race WooCommerce ended at −16.
 #[tokio::test(flavor = "multi_thread")]
@@ -120,6 +120,25 @@ async fn what_was_accepted_survives_a_kill_while_sending() {
         folder = server.stop();
         audit(&folder);
     }
+}
+
+/// P1: SIGHUP, which a closed terminal sends, stops the server as SIGTERM does. Under `nohup` it does nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_terminal_stops_the_server_in_order_and_under_nohup_not_at_all() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), &[]).await;
+    server.stock_up("cola", "10").await;
+    let sale = with_id(json!({"type": "sell", "item_id": "cola", "quantity": "1"}));
+    assert_eq!(server.request("POST", "/v1/commands", Some(&sale)).await.unwrap().0, 202);
+    let folder = server.stop_by("HUP");
+
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(stockline_binary());
+    let server = Server::start_by(nohup, &folder, &[]).await;
+    server.signal("HUP");
+    assert_eq!(server.settle(sale).await["status"], "applied");
+    assert_eq!(server.get("/v1/items/cola").await["on_hand"], "9");
+    audit(&server.stop());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,7 +76,7 @@ fn only_the_mains_the_simulation_and_what_tests_share_are_behind_features() {
         let features = text.split_once("[features]").map_or("", |(_, rest)| rest.split("\n[").next().unwrap_or(rest));
         for line in features.lines().filter(|line| !line.trim_start().starts_with('#')) {
             let name = line.split_once(" = ").map(|(name, _)| name.trim());
-            let shared = ["common/core", "common/service"].contains(&manifest);
+            let shared = ["common/core", "common/service", "common/sqlite"].contains(&manifest);
             let allowed = |name| ["aws", "simulation"].contains(&name) || (shared && name == "testing");
             assert!(name.is_none_or(allowed), "{manifest}: {line}");
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use stockline_core::domain::{CommandId, CommandKey, ItemId, Level, LocationId, Status};
 use stockline_core::ports::{ItemWithLevels, StoreError};
 
-use super::{Audit, CLOSE_ITEMS_MAX, Chain, PAGE, chain, level_faults, outcomes};
+use super::{Audit, Chain, PAGE, chain, level_faults, outcomes};
 
 /// The most effects of suspect items kept in memory, some 100 bytes each. Further items wait for another audit.
 const CLOSE_EFFECTS_MAX: usize = 2_000_000;
@@ -21,7 +21,7 @@ struct Claims {
 impl Audit<'_> {
     pub(super) async fn examine_suspects(&mut self) -> Result<(), StoreError> {
         let mut suspects = std::mem::take(&mut self.suspects);
-        while suspects.len() > CLOSE_ITEMS_MAX {
+        while suspects.len() > self.close_items_max {
             if let Some(item_id) = suspects.pop_last() {
                 self.report.fault(
                     &item_id,

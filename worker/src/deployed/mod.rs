@@ -9,7 +9,7 @@ use stockline_aws::deployed::{self, StartChecks};
 use stockline_aws::{Clients, DynamoOptions, DynamoStore, SnsPublisher, SqsOptions, SqsQueue, StartError};
 use stockline_core::domain::FoldLimits;
 use stockline_core::ports::Clock;
-use stockline_service::{EmfEmitter, SystemClock, Variable, install_metrics_and_emf, on_termination};
+use stockline_service::{CLOCK_REMEDY, EmfEmitter, GuardedClock, Variable, install_metrics_and_emf, on_termination};
 use stockline_worker::{Adapters, Config, Health};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +48,7 @@ pub(crate) struct Connected {
 
 /// Runs the operation and returns the exit code.
 pub(crate) async fn run(operation: Operation, settings: Settings) -> anyhow::Result<u8> {
-    let _spans = settings.logs.begin("stockline-worker")?;
+    let _logging = settings.logs.begin("stockline-worker")?;
     match operation {
         Operation::Run => work(settings).await.map(|()| 0),
         Operation::Audit { json } => operate::run_audit(&connect(&settings).await?, json).await,
@@ -68,14 +68,16 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     let health = Arc::new(Health::default());
     let shutdown = CancellationToken::new();
     let trigger = shutdown.clone();
-    serve(settings.health_listen, "STOCKLINE_HEALTH_LISTEN", health::router(health.clone(), shutdown.clone())).await?;
+    let ready = health::router(health.clone(), connected.clock.clone(), shutdown.clone());
+    serve(settings.health_listen, "STOCKLINE_HEALTH_LISTEN", ready).await?;
     if let Some(address) = settings.metrics_listen {
         let metrics = metrics.0.clone();
         serve(address, "STOCKLINE_METRICS_LISTEN", health::metrics(move || metrics.render())).await?;
     }
     let emitter_stops = CancellationToken::new();
     let stop_emitter = emitter_stops.clone();
-    let emitter = tokio::spawn(EmfEmitter::new("worker", metrics).run(emitter_stops));
+    let emitter = EmfEmitter::new("worker", metrics).context("can't write metrics")?;
+    let emitter = tokio::spawn(emitter.run(emitter_stops));
     let Connected { store, queue, alerts, clock } = connected;
     let adapters = Adapters { queue, store, alerts, clock };
     let mut working = tokio::spawn(stockline_worker::run_with_health(config(&settings), adapters, health, shutdown));
@@ -98,7 +100,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
 
 /// Makes the adapters, and checks that their table, queues and topic exist and are configured right.
 async fn connect(settings: &Settings) -> anyhow::Result<Connected> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = Arc::new(GuardedClock::new(None, CLOCK_REMEDY));
     let clients = Clients::from_env().await;
     let options = SqsOptions { visibility_timeout: settings.visibility, ..SqsOptions::default() };
     let queue = SqsQueue::new(clients.sqs, settings.queue_url.clone(), Some(settings.dlq_url.clone()), options);

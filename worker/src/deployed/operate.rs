@@ -6,6 +6,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use stockline_core::domain::Record;
 use stockline_core::ports::{Queries, StoreError};
+use stockline_service::output;
 use stockline_worker::audit::{Progress, audit};
 use stockline_worker::dead_letters::{self, Retried};
 use stockline_worker::operator::{Ended, Op, Operator, Order};
@@ -36,9 +37,9 @@ pub(crate) async fn run_audit(connected: &Connected, json: bool) -> anyhow::Resu
     };
     bar.finish_and_clear();
     if json {
-        println!("{}", serde_json::to_string_pretty(&report.to_json())?);
+        output::line(serde_json::to_string_pretty(&report.to_json())?)?;
     } else {
-        print!("{}", report.to_text("stop the workers, back up the table, and report the faults"));
+        output::print(report.to_text("stop the workers, back up the table, and report the faults"))?;
     }
     Ok(if report.is_sound() { OK } else { FOUND })
 }
@@ -49,18 +50,16 @@ pub(crate) async fn run_dead_letters(connected: &Connected, command: DeadLetters
         DeadLettersCommand::List { json } => list(&*connected.store, json).await,
         DeadLettersCommand::Retry { all: true, .. } => retry_all(connected).await,
         DeadLettersCommand::Retry { which, .. } => match (which.item_id, which.command_id) {
-            (Some(item_id), Some(command_id)) => {
-                Ok(order(connected, &Order { op: Op::Retry, item_id, command_id }).await)
-            }
+            (Some(item_id), Some(command_id)) => order(connected, &Order { op: Op::Retry, item_id, command_id }).await,
             _ => anyhow::bail!("name a dead letter by its item and its id, or use --all"),
         },
         DeadLettersCommand::Discard { item_id, command_id } => {
-            Ok(order(connected, &Order { op: Op::Discard, item_id, command_id }).await)
+            order(connected, &Order { op: Op::Discard, item_id, command_id }).await
         }
     }
 }
 
-async fn order(connected: &Connected, order: &Order) -> u8 {
+async fn order(connected: &Connected, order: &Order) -> anyhow::Result<u8> {
     let operator = Operator {
         queries: connected.store.clone(),
         store: connected.store.clone(),
@@ -68,20 +67,16 @@ async fn order(connected: &Connected, order: &Order) -> u8 {
         clock: Arc::clone(&connected.clock),
     };
     let (ended, text) = operator.carry_out(order).await;
-    match ended {
+    let code = match ended {
         Ended::Done => {
-            println!("{text}");
-            OK
+            output::line(text)?;
+            return Ok(OK);
         }
-        Ended::Refused => {
-            eprintln!("error: {text}");
-            FOUND
-        }
-        Ended::Unavailable => {
-            eprintln!("error: {text}");
-            UNAVAILABLE
-        }
-    }
+        Ended::Refused => FOUND,
+        Ended::Unavailable => UNAVAILABLE,
+    };
+    output::note(format_args!("error: {text}"));
+    Ok(code)
 }
 
 async fn list(queries: &dyn Queries, json: bool) -> anyhow::Result<u8> {
@@ -96,7 +91,7 @@ async fn list(queries: &dyn Queries, json: bool) -> anyhow::Result<u8> {
             if json {
                 listed.push(json!({"retry": record.retry, "outcome": record.outcome}));
             } else {
-                println!("{}", line(&record));
+                output::line(line(&record))?;
             }
         }
         cursor = page.next_cursor;
@@ -105,7 +100,7 @@ async fn list(queries: &dyn Queries, json: bool) -> anyhow::Result<u8> {
         }
     }
     if json {
-        println!("{}", serde_json::to_string_pretty(&listed)?);
+        output::line(serde_json::to_string_pretty(&listed)?)?;
     }
     Ok(OK)
 }
@@ -137,15 +132,15 @@ async fn retry_all(connected: &Connected) -> anyhow::Result<u8> {
                 error.to_string()
             }
         };
-        println!("{}  {}  {result}", line.item_id, line.command_id);
+        output::line(format_args!("{}  {}  {result}", line.item_id, line.command_id))?;
     }
     if lines.len() >= dead_letters::RETRY_ALL_MAX {
-        println!("there may be more dead letters: run the command again");
+        output::line("there may be more dead letters: run the command again")?;
     }
     Ok(code)
 }
 
 fn unavailable(error: &StoreError) -> u8 {
-    eprintln!("error: {error}");
+    output::note(format_args!("error: {error}"));
     UNAVAILABLE
 }

@@ -115,6 +115,7 @@ impl Settings {
                 rules: Rules {
                     max_age_ms: i64::from(max_age_days?) * 24 * HOUR_MS,
                     late_count_max_age_ms: i64::from(late_count_hours?) * HOUR_MS,
+                    ..Rules::default()
                 },
                 logs: logs?,
             })

@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     DieAfter,
     /// The process pauses before the call, until [`Plan::resume`] is notified.
     PauseBefore,
+    /// The adapter panics.
+    Panic,
 }
 
 /// The faults of one worker's calls. Calls are counted from 1.
@@ -79,6 +81,7 @@ impl Plan {
                 work.await;
                 self.die().await
             }
+            Some(Kind::Panic) => panic!("as planned"),
             Some(Kind::PauseBefore) => {
                 self.stopped.notify_one();
                 self.resume.notified().await;

@@ -210,6 +210,12 @@ impl Runner {
         tokio::time::timeout(FOREVER, self.task).await.expect("the worker stops").unwrap();
     }
 
+    /// Waits until the worker panics by itself.
+    pub(crate) async fn panics(self) {
+        let ended = tokio::time::timeout(FOREVER, self.task).await.expect("the worker ends");
+        assert!(ended.unwrap_err().is_panic());
+    }
+
     /// Stops the worker as `kill -9` does.
     pub(crate) async fn kill(self) {
         self.task.abort();

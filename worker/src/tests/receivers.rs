@@ -185,3 +185,16 @@ async fn of_several_receivers_one_is_on_probation_in_an_outage() {
     runner.stop().await;
     world.check().await;
 }
+
+/// A receiver that died would be one fewer for good, and a worker without any would stand still unnoticed.
+#[tokio::test(start_paused = true)]
+async fn a_panic_outside_of_a_round_ends_the_worker_after_its_other_receivers_have_drained() {
+    let world = World::of_receivers(2);
+    stocked(&world, "cola");
+    let plan = Arc::new(Plan::with(&[(Point::Receive, 3, Kind::Panic)]));
+    let runner = world.start(&plan);
+    runner.panics().await;
+    world.work().await;
+    assert_eq!(world.on_hand("cola", "main"), "10");
+    world.check().await;
+}

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use stockline_core::domain::{Alert, AlertKind, CommandId, Status};
+use stockline_core::domain::{Alert, AlertKind, CommandId, Queued, Status};
+use stockline_core::ports::Clock as _;
 use uuid::Uuid;
 
 use super::{receive, register, sell, stocked, threshold};
@@ -27,9 +28,22 @@ async fn a_duplicate_from_before_the_retention_publishes_nothing() {
     world.send(&[sell(3, "cola", "main", 11)]);
     world.work().await;
     world.clock.advance_ms(world.config.retention_ms + 1);
-    world.send(&[sell(3, "cola", "main", 11)]);
+    let sent_again = Queued { accepted_at: world.clock.now(), ..sell(3, "cola", "main", 11) };
+    world.send(&[sent_again]);
     world.work().await;
     assert_eq!(world.alerts.published().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_clock_is_ahead_forgets_no_alert() {
+    let world = World::new();
+    stocked(&world, "cola");
+    world.send(&[sell(3, "cola", "main", 11)]);
+    world.work().await;
+    world.clock.advance_ms(365 * 86_400_000);
+    world.send(&[sell(3, "cola", "main", 11)]);
+    world.work().await;
+    assert_eq!(world.alerts.published().len(), 2);
 }
 
 /// A dead letter keeps its first `accepted_at`, but the time of its decision counts.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use stockline_service::{Env, EnvError, Variable};
+use stockline_service::{Env, EnvError, Variable, output};
 
 /// How long connecting and answering may take together. The health check's own timeout must be longer.
 pub const PROBE_WITHIN: Duration = Duration::from_secs(3);
@@ -30,7 +30,7 @@ pub fn probe(mut env: Env, listen: &Variable) -> ExitCode {
     match env.finish_some(address).map_err(ProbeError::from).and_then(ask) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            output::note(format_args!("error: {error}"));
             // Docker reserves the code 2.
             ExitCode::FAILURE
         }

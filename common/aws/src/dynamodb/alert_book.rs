@@ -8,9 +8,8 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemInputBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use futures_util::FutureExt;
-use uuid::Uuid;
 
 use super::DynamoStore;
 use super::call::{names, side_by_side};
@@ -18,58 +17,140 @@ use super::fault::unavailable;
 use super::key::{self, Key};
 use super::row::{self, Row};
 use stockline_core::domain::{Alert, LocationId, Timestamp};
-use stockline_core::ports::{AlertBook, Claimed, RefusedNotice, StoreError};
+use stockline_core::ports::{AlertBook, Claimed, Lease, RefusedNotice, StoreError, latest_lease_end};
 
-/// Absent, or unsent and past its lease.
-const CLAIMABLE: &str = "attribute_not_exists(#pk) OR (attribute_not_exists(#sent_at) AND #lease_until <= :now)";
+/// Absent, or unsent and free: past its lease, with a void lease, or an earlier claim of this holder. A put that arrives late
+/// never shortens the lease of a newer claim.
+const CLAIMABLE: &str = "attribute_not_exists(#pk) OR (attribute_not_exists(#sent_at) AND \
+     (#lease_until <= :now OR #lease_until > :latest OR (#claim = :claim AND #lease_until <= :until)))";
+
+/// As [`CLAIMABLE`], or sent and void: the row of a sent notice has the time that it covers as the end of its lease.
+const NOTICE_CLAIMABLE: &str = "attribute_not_exists(#pk) OR #lease_until > :latest OR \
+     (attribute_not_exists(#sent_at) AND (#lease_until <= :now OR (#claim = :claim AND #lease_until <= :until)))";
+
+/// Takes a claim on what some recipients have.
+const CLAIM_REST: &str = "SET #claim = :claim, #lease_until = :until";
+
+/// The same recipients still wait for it, and it is free.
+const REST_CLAIMABLE: &str = "#missing = :missing AND (#lease_until <= :now OR #lease_until > :latest OR (#claim = :claim AND #lease_until <= :until))";
+
+/// Ends a claim: its lease is over.
+const GIVE_UP: &str = "SET #lease_until = :over REMOVE #claim";
+
+/// This very claim still holds.
+const CLAIMED: &str = "#claim = :claim AND #lease_until = :until";
+
+/// Marks an alert as sent, but for some recipients, and ends its claim.
+const MARK_PART_SENT: &str =
+    "SET #sent_at = if_not_exists(#sent_at, :at), #missing = :missing, #lease_until = :over REMOVE #claim";
 
 /// The attribute that names a claim.
 const CLAIM: &str = "claim";
 
-#[expect(clippy::disallowed_methods, reason = "it names one put and is not an id of the domain")]
-fn fresh_claim() -> String {
-    Uuid::new_v4().to_string()
-}
+/// The attribute that names who does not have a mail yet after others got it.
+const MISSING: &str = "missing";
 
 /// Marks an alert as sent and writes the claim's attributes if they are missing, as in a table restored from a backup.
 const MARK_SENT: &str = "SET #sent_at = if_not_exists(#sent_at, :at), \
      #lease_until = if_not_exists(#lease_until, :at), #alert = if_not_exists(#alert, :alert), \
-     #location_id = if_not_exists(#location_id, :location_id)";
+     #location_id = if_not_exists(#location_id, :location_id) REMOVE #missing";
 
 /// How many notices of a location one read returns, newest first, to find the last one sent.
 const NOTICES_READ: i32 = 32;
 
+/// The end of a lease that was given up.
+fn over() -> AttributeValue {
+    row::moment(Timestamp::EPOCH)
+}
+
 impl DynamoStore {
-    /// Puts a row if it can be claimed. The row names this claim, so a put that the SDK repeats after a lost answer
-    /// recognises the first.
-    async fn claim_row(&self, mut row: Row, now: Timestamp) -> Result<Claimed, StoreError> {
-        let claim = row::text(fresh_claim());
-        row.insert(CLAIM.to_owned(), claim.clone());
+    /// Puts a row if it can be claimed. The row names the holder, so a put that the SDK repeats after a lost answer finds
+    /// the claim its own.
+    async fn claim_row(
+        &self,
+        key: &Key,
+        mut row: Row,
+        condition: &'static str,
+        lease: &Lease,
+    ) -> Result<Claimed, StoreError> {
+        row.insert(CLAIM.to_owned(), row::text(&*lease.holder));
         let put = PutItemInputBuilder::default()
             .table_name(&self.table)
             .set_item(Some(row))
-            .condition_expression(CLAIMABLE)
-            .set_expression_attribute_names(Some(names(CLAIMABLE)))
-            .expression_attribute_values(":now", row::moment(now))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(condition)))
+            .expression_attribute_values(":latest", row::moment(latest_lease_end(lease.until)))
+            .expression_attribute_values(":now", row::moment(lease.from))
+            .expression_attribute_values(":claim", row::text(&*lease.holder))
+            .expression_attribute_values(":until", row::moment(lease.until))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let error = match self.wire.put_item(put).await {
             Ok(_) => return Ok(Claimed::Ours),
             Err(error) => error,
         };
-        if let SdkError::ServiceError(service) = &error
-            && let PutItemError::ConditionalCheckFailedException(failed) = service.err()
-        {
-            // Without the row it is unknown whether the alert was sent, so it must be delivered again: held.
-            let stored = failed.item();
-            return Ok(if stored.is_some_and(|stored| stored.contains_key(row::SENT_AT)) {
-                Claimed::Sent
-            } else if stored.is_some_and(|stored| stored.get(CLAIM) == Some(&claim)) {
-                Claimed::Ours
-            } else {
-                Claimed::Held
-            });
+        let SdkError::ServiceError(service) = &error else { return Err(unavailable("PutItem", &error)) };
+        let PutItemError::ConditionalCheckFailedException(failed) = service.err() else {
+            return Err(unavailable("PutItem", &error));
+        };
+        // Without the row it is unknown whether the alert was sent, so it must be delivered again: held.
+        let Some(stored) = failed.item() else { return Ok(Claimed::Held) };
+        match (stored.get(row::SENT_AT), stored.get(MISSING)) {
+            (None, _) => Ok(Claimed::Held),
+            (Some(_), None) => Ok(Claimed::Sent),
+            (Some(_), Some(missing)) => self.claim_rest(key, missing, lease).await,
         }
-        Err(unavailable("PutItem", &error))
+    }
+
+    /// Claims what some recipients have, for the others.
+    async fn claim_rest(&self, key: &Key, missing: &AttributeValue, lease: &Lease) -> Result<Claimed, StoreError> {
+        let to = row::read_json(&Row::from([(MISSING.to_owned(), missing.clone())]), MISSING)?;
+        let update = self
+            .update_claim(key, CLAIM_REST, REST_CLAIMABLE, lease)
+            .expression_attribute_values(":now", row::moment(lease.from))
+            .expression_attribute_values(":latest", row::moment(latest_lease_end(lease.until)))
+            .expression_attribute_values(":missing", missing.clone());
+        Ok(if self.update_if(update).await? { Claimed::OursFor(to) } else { Claimed::Held })
+    }
+
+    /// Ends a claim, unless it is another's by now.
+    async fn give_up_row(&self, key: &Key, lease: &Lease) -> Result<(), StoreError> {
+        let update = self.update_claim(key, GIVE_UP, CLAIMED, lease).expression_attribute_values(":over", over());
+        self.update_if(update).await.map(drop)
+    }
+
+    async fn mark_one_part_sent(
+        &self,
+        alert: &Alert,
+        lease: &Lease,
+        sent_at: Timestamp,
+        missing: &[String],
+    ) -> Result<(), StoreError> {
+        let update = self
+            .update_claim(&Key::alert(alert), MARK_PART_SENT, CLAIMED, lease)
+            .expression_attribute_values(":over", over())
+            .expression_attribute_values(":at", row::moment(sent_at))
+            .expression_attribute_values(":missing", row::json(missing)?);
+        self.update_if(update).await.map(drop)
+    }
+
+    fn update_claim(&self, key: &Key, update: &str, condition: &str, lease: &Lease) -> UpdateItemInputBuilder {
+        UpdateItemInputBuilder::default()
+            .table_name(&self.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(update)
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&format!("{update} {condition}"))))
+            .expression_attribute_values(":claim", row::text(&*lease.holder))
+            .expression_attribute_values(":until", row::moment(lease.until))
+    }
+
+    /// Updates a row and returns whether its condition held.
+    async fn update_if(&self, update: UpdateItemInputBuilder) -> Result<bool, StoreError> {
+        match self.wire.update_item(update).await {
+            Ok(_) => Ok(true),
+            Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => Ok(false),
+            Err(error) => Err(unavailable("UpdateItem", &error)),
+        }
     }
 
     fn noted_months(&self) -> MutexGuard<'_, HashSet<String>> {
@@ -106,17 +187,20 @@ impl DynamoStore {
 
 #[async_trait]
 impl AlertBook for DynamoStore {
-    async fn claim(
-        &self,
-        alerts: &[Alert],
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Vec<Result<Claimed, StoreError>> {
+    async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>> {
         if let Err(error) = self.note_months(alerts).await {
             return vec![Err(error); alerts.len()];
         }
-        let claim = |alert| async move { self.claim_row(row::of_alert(alert, lease_until)?, now).await }.boxed();
+        let claim = |alert| {
+            async move { self.claim_row(&Key::alert(alert), row::of_alert(alert, lease.until)?, CLAIMABLE, lease).await }
+                .boxed()
+        };
         side_by_side(alerts.iter().map(claim).collect()).await
+    }
+
+    async fn give_up(&self, alerts: &[Alert], lease: &Lease) -> Result<(), StoreError> {
+        let give_up = |alert| async move { self.give_up_row(&Key::alert(alert), lease).await }.boxed();
+        side_by_side(alerts.iter().map(give_up).collect()).await.into_iter().collect()
     }
 
     async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
@@ -126,13 +210,24 @@ impl AlertBook for DynamoStore {
         side_by_side(marks).await.into_iter().collect()
     }
 
-    async fn claim_notice(
+    async fn mark_part_sent(
         &self,
-        notice: &RefusedNotice,
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Result<Claimed, StoreError> {
-        self.claim_row(row::of_notice(notice, lease_until), now).await
+        alerts: &[Alert],
+        lease: &Lease,
+        sent_at: Timestamp,
+        missing: &[String],
+    ) -> Result<(), StoreError> {
+        let mark = |alert| async move { self.mark_one_part_sent(alert, lease, sent_at, missing).await }.boxed();
+        side_by_side(alerts.iter().map(mark).collect()).await.into_iter().collect()
+    }
+
+    async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError> {
+        let key = Key::notice(&notice.location_id, &notice.day);
+        self.claim_row(&key, row::of_notice(notice, lease.until), NOTICE_CLAIMABLE, lease).await
+    }
+
+    async fn give_up_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<(), StoreError> {
+        self.give_up_row(&Key::notice(&notice.location_id, &notice.day), lease).await
     }
 
     async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError> {
@@ -141,7 +236,7 @@ impl AlertBook for DynamoStore {
         self.wire.put_item(put).await.map(drop).map_err(|error| unavailable("PutItem", &error))
     }
 
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let newest_first = self
             .query_partition(Key::notices_pk(location_id), None)
             .scan_index_forward(false)
@@ -152,7 +247,7 @@ impl AlertBook for DynamoStore {
             let page = self.page(newest_first.clone(), from).await?;
             let ends = page.rows.iter().map(|row| row::read_moment(row, row::NOTIFIED_UNTIL));
             let ends: Vec<_> = ends.collect::<Result<_, _>>()?;
-            let latest = ends.into_iter().flatten().max();
+            let latest = ends.into_iter().flatten().filter(|end| *end <= now).max();
             if latest.is_some() || page.next.is_none() {
                 return Ok(latest);
             }

@@ -1,7 +1,7 @@
 //! Lists the alert history, newest first and month by month.
 
 use super::key::{Key, MONTHS_PK};
-use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, TABLE, Walk};
+use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, TABLE, Walk};
 use super::merge::Merge;
 use super::{DynamoStore, row};
 use stockline_core::domain::LocationId;
@@ -20,15 +20,15 @@ impl Listing for Alerts<'_> {
     const LIST: &'static str = LIST;
     type Entry = AlertRecord;
 
-    async fn read(&self, spots: Vec<Spot>) -> Result<Vec<(Place, AlertRecord)>, StoreError> {
-        let mut kept = Vec::new();
+    async fn read(&self, spots: Vec<Spot>) -> Result<Looked<AlertRecord>, StoreError> {
+        let (rows, mut kept) = (spots.len(), Vec::new());
         for Spot { place, row } in spots {
             let record = row::alert(&row)?;
             if self.location_id.is_none_or(|location_id| record.alert.location_id == *location_id) {
                 kept.push((place, record));
             }
         }
-        Ok(kept)
+        Ok(Looked { found: kept, rows })
     }
 }
 
@@ -40,9 +40,9 @@ impl DynamoStore {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<AlertRecord>, StoreError> {
-        let after = Place::of_cursor(LIST, cursor);
+        let after = Place::of_cursor(LIST, cursor)?;
         let after = after.as_ref();
-        let scope = Scope::new(TABLE, Range::default(), Order::Descending, after, limit);
+        let scope = Scope::new(self, TABLE, Range::default(), Order::Descending, after, limit);
         let months = self.pages(self.query_partition(MONTHS_PK, None).scan_index_forward(false)).await?;
         let months = months.iter().filter_map(Key::of).map(|month| Key::alerts_pk(&month.sk));
         let months = months.skip_while(|month| after.is_some_and(|after| *month > after.partition));

@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use super::call::{CALLS_AT_ONCE, NextKey, names};
 use super::fault::unavailable;
 use super::key::{self, Key, RECORD_PK_PREFIX, RECORD_SK};
-use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
+use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, Walk};
 use super::row::Row;
 use super::table::{BY_ID, PK, SK};
 use super::{DynamoStore, items, row};
@@ -44,11 +44,13 @@ impl Listing for Items<'_> {
         view.levels.len()
     }
 
-    async fn read(&self, spots: Vec<Spot>) -> Result<Vec<(Place, ItemWithLevels)>, StoreError> {
+    async fn read(&self, spots: Vec<Spot>) -> Result<Looked<ItemWithLevels>, StoreError> {
         let keys = spots.into_iter().filter_map(|spot| Some((spot.place, Key::of(&spot.row)?)));
         let reads: Vec<_> = keys.map(|(place, key)| self.one(place, key.pk)).collect();
         let views: Vec<_> = stream::iter(reads).buffered(CALLS_AT_ONCE).try_collect().await?;
-        Ok(views.into_iter().flatten().collect())
+        let found: Vec<_> = views.into_iter().flatten().collect();
+        let rows = found.iter().map(|(_, view)| 1 + view.levels.len()).sum();
+        Ok(Looked { found, rows })
     }
 }
 
@@ -62,9 +64,8 @@ impl DynamoStore {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<ItemWithLevels>, StoreError> {
-        let after = Place::of_cursor(ITEMS, cursor);
-        let mut scope = Scope::new(BY_ID, Range::default(), Order::Ascending, after.as_ref(), limit);
-        scope.levels_max = self.options.page_levels_max;
+        let after = Place::of_cursor(ITEMS, cursor)?;
+        let scope = Scope::new(self, BY_ID, Range::default(), Order::Ascending, after.as_ref(), limit);
         let mut spots = Walk::merged(self, &scope, key::item_shards());
         lists::page(&Items(self), &mut spots, &scope, after.as_ref()).await
     }
@@ -123,7 +124,7 @@ impl DynamoStore {
     /// Lists all records, in the order of the table.
     pub(super) async fn all_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
         let limit = cursor::clamp(limit);
-        let at = cursor::decode::<ScannedTo>(RECORDS, cursor).filter(|(pk, sk)| !pk.is_empty() && !sk.is_empty());
+        let at = cursor::decode::<ScannedTo>(RECORDS, cursor)?.filter(|(pk, sk)| !pk.is_empty() && !sk.is_empty());
         let mut next = at.map(|(pk, sk)| Key { pk, sk }.attributes());
         let mut entries = Vec::new();
         for _ in 0..SCANS_PER_PAGE_MAX {

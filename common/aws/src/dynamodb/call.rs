@@ -147,7 +147,8 @@ impl DynamoStore {
             if fruitless == UNPROCESSED_ANSWERS_MAX {
                 let count = waiting.len();
                 let why = format!("BatchGetItem: {count} keys stay unprocessed (is the table throttled?)");
-                let error = StoreError::Unavailable(why);
+                // The table answered: what it held back is the matter of these keys.
+                let error = StoreError::Busy(why);
                 let left: Option<_> = waiting.iter().map(|key| Some((Key::of(key)?, error.clone()))).collect();
                 return left.map(|left| Batch { rows, left }).ok_or(error);
             }

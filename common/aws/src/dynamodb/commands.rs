@@ -1,7 +1,7 @@
 //! Reads outcomes by id, and lists refused commands, newest first.
 
 use super::key::{self, Key};
-use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
+use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, Walk};
 use super::table::{REFUSED, SHARDS};
 use super::{DynamoStore, row};
 use stockline_core::domain::{CommandKey, Record, Status};
@@ -32,9 +32,9 @@ impl Listing for Refused<'_> {
     const LIST: &'static str = LIST;
     type Entry = Record;
 
-    async fn read(&self, spots: Vec<Spot>) -> Result<Vec<(Place, Record)>, StoreError> {
+    async fn read(&self, spots: Vec<Spot>) -> Result<Looked<Record>, StoreError> {
         let found = self.store.get_many(spots.iter().filter_map(|spot| Key::of(&spot.row)), false).await;
-        let mut kept = Vec::new();
+        let (rows, mut kept) = (spots.len(), Vec::new());
         for Spot { place, row } in spots {
             let Some(key) = Key::of(&row) else {
                 continue;
@@ -47,7 +47,7 @@ impl Listing for Refused<'_> {
                 kept.push((place, record));
             }
         }
-        Ok(kept)
+        Ok(Looked { found: kept, rows })
     }
 }
 
@@ -69,12 +69,12 @@ impl DynamoStore {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<Record>, StoreError> {
+        let after = Place::of_cursor(LIST, cursor)?;
         if filter.status == Status::Applied {
             return Ok(Page { entries: Vec::new(), next_cursor: None });
         }
-        let after = Place::of_cursor(LIST, cursor);
         let range = Range { from: filter.since.map(key::millis), to: None };
-        let scope = Scope::new(REFUSED, range, Order::Descending, after.as_ref(), limit);
+        let scope = Scope::new(self, REFUSED, range, Order::Descending, after.as_ref(), limit);
         let partitions = (0..SHARDS).map(|shard| row::refused_partition(filter.status, shard));
         let mut spots = Walk::merged(self, &scope, partitions);
         lists::page(&Refused { store: self, filter }, &mut spots, &scope, after.as_ref()).await

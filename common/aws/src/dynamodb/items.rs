@@ -10,7 +10,7 @@ use super::DynamoStore;
 use super::call::CALLS_AT_ONCE;
 use super::fault::unavailable;
 use super::key::{self, ITEM_SK, Key, LEVEL_SK_PREFIX};
-use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
+use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, Walk};
 use super::row::{self, Row};
 use super::table::{BY_NAME, PK, SK};
 use stockline_core::domain::{Claim, Item, ItemId, Level};
@@ -174,9 +174,9 @@ impl Listing for Items<'_> {
         view.levels.len()
     }
 
-    async fn read(&self, spots: Vec<Spot>) -> Result<Vec<(Place, ItemWithLevels)>, StoreError> {
+    async fn read(&self, spots: Vec<Spot>) -> Result<Looked<ItemWithLevels>, StoreError> {
         let found = self.store.get_many(spots.iter().filter_map(|spot| Key::of(&spot.row)), false).await;
-        let mut kept = Vec::new();
+        let (rows, mut kept) = (spots.len(), Vec::new());
         for Spot { place, row } in spots {
             let Some(key) = Key::of(&row) else {
                 continue;
@@ -187,7 +187,9 @@ impl Listing for Items<'_> {
                 kept.push(self.with_levels(place, item));
             }
         }
-        stream::iter(kept).buffered(CALLS_AT_ONCE).try_collect().await
+        let found: Vec<(Place, ItemWithLevels)> = stream::iter(kept).buffered(CALLS_AT_ONCE).try_collect().await?;
+        let rows = rows + found.iter().map(|(_, view)| view.levels.len()).sum::<usize>();
+        Ok(Looked { found, rows })
     }
 }
 
@@ -200,14 +202,13 @@ impl DynamoStore {
         limit: usize,
     ) -> Result<Page<ItemWithLevels>, StoreError> {
         let listing = Items { store: self, filter, name_prefix: filter.name_prefix.as_ref().map(|p| p.to_lowercase()) };
+        let after = Place::of_cursor(LIST, cursor)?;
         if let Some(barcode) = &filter.barcode {
             let entries = self.item_of_barcode(&listing, barcode).await?;
             return Ok(Page { entries, next_cursor: None });
         }
-        let after = Place::of_cursor(LIST, cursor);
         let range = listing.name_prefix.as_deref().map(names_from).unwrap_or_default();
-        let mut scope = Scope::new(BY_NAME, range, Order::Ascending, after.as_ref(), limit);
-        scope.levels_max = self.options.page_levels_max;
+        let scope = Scope::new(self, BY_NAME, range, Order::Ascending, after.as_ref(), limit);
         let mut spots = Walk::merged(self, &scope, key::item_shards());
         lists::page(&listing, &mut spots, &scope, after.as_ref()).await
     }
@@ -223,7 +224,7 @@ impl DynamoStore {
             return Ok(Vec::new());
         };
         let spot = Spot { place: Place::default(), row: Key::item(&holder).attributes() };
-        Ok(listing.read(vec![spot]).await?.into_iter().map(|(_, view)| view).collect())
+        Ok(listing.read(vec![spot]).await?.found.into_iter().map(|(_, view)| view).collect())
     }
 }
 

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use super::DynamoStore;
 use super::call::CALLS_AT_ONCE;
 use super::key::{self, Key};
-use super::lists::{self, Listing, Order, Place, Range, Scope, Spot, Walk};
+use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, Walk};
 use super::row;
 use super::table::{BY_ID, BY_LOCATION, Index, LOW_LEVELS};
 use stockline_core::domain::{Item, Level, StockState};
@@ -33,13 +33,13 @@ impl Listing for Named<'_> {
     const LIST: &'static str = LIST;
     type Entry = LevelWithItem;
 
-    async fn read(&self, spots: Vec<Spot>) -> Result<Vec<(Place, LevelWithItem)>, StoreError> {
+    async fn read(&self, spots: Vec<Spot>) -> Result<Looked<LevelWithItem>, StoreError> {
         let item_of = |level: &Key| Key { pk: level.pk.clone(), sk: key::ITEM_SK.into() };
         let places: Vec<_> = spots.into_iter().filter_map(|spot| Some((Key::of(&spot.row)?, spot.place))).collect();
         let keys = places.iter().flat_map(|(key, _)| [key.clone(), item_of(key)]);
         let found = self.store.get_many(keys, false).await;
         let mut items: HashMap<String, Option<Arc<Item>>> = HashMap::new();
-        let mut views = Vec::new();
+        let (rows, mut views) = (2 * places.len(), Vec::new());
         for (key, place) in places {
             let item = match items.get(&key.pk) {
                 Some(item) => item.clone(),
@@ -54,7 +54,7 @@ impl Listing for Named<'_> {
             views.push((place, LevelWithItem { item, level }));
         }
         views.retain(|(_, view)| keeps(self.filter, view));
-        Ok(views)
+        Ok(Looked { found: views, rows })
     }
 }
 
@@ -65,12 +65,13 @@ pub(super) struct OfItems<'a> {
 }
 
 impl OfItems<'_> {
-    async fn of(&self, pk: &str, item: Item) -> Result<Vec<(Place, LevelWithItem)>, StoreError> {
+    async fn of(&self, pk: &str, item: Item) -> Result<Looked<LevelWithItem>, StoreError> {
         let levels = self.store.levels_of(&item.item_id, false).await?;
-        let item = Arc::new(item);
+        let (item, rows) = (Arc::new(item), levels.len());
         let views = levels.into_iter().map(|level| LevelWithItem { item: item.clone(), level });
         let place = |level: &Level| Place { sort: pk.to_owned(), partition: level.location_id.to_string() };
-        Ok(views.filter(|view| keeps(self.filter, view)).map(|view| (place(&view.level), view)).collect())
+        let kept = views.filter(|view| keeps(self.filter, view));
+        Ok(Looked { found: kept.map(|view| (place(&view.level), view)).collect(), rows })
     }
 }
 
@@ -80,7 +81,7 @@ impl Listing for OfItems<'_> {
     const SPOTS_AT_ONCE_MAX: usize = 64;
     type Entry = LevelWithItem;
 
-    async fn read(&self, spots: Vec<Spot>) -> Result<Vec<(Place, LevelWithItem)>, StoreError> {
+    async fn read(&self, spots: Vec<Spot>) -> Result<Looked<LevelWithItem>, StoreError> {
         let keys: Vec<_> = spots.iter().filter_map(|spot| Key::of(&spot.row)).collect();
         let found = self.store.get_many(keys.iter().cloned(), false).await;
         let mut reads = Vec::new();
@@ -91,8 +92,9 @@ impl Listing for OfItems<'_> {
                 reads.push(self.of(&key.pk, item));
             }
         }
-        let views: Vec<_> = stream::iter(reads).buffered(CALLS_AT_ONCE).try_collect().await?;
-        Ok(views.into_iter().flatten().collect())
+        let of_items: Vec<Looked<_>> = stream::iter(reads).buffered(CALLS_AT_ONCE).try_collect().await?;
+        let rows = keys.len() + of_items.iter().map(|looked| looked.rows).sum::<usize>();
+        Ok(Looked { found: of_items.into_iter().flat_map(|looked| looked.found).collect(), rows })
     }
 
     fn end(spot: &Spot) -> Place {
@@ -109,9 +111,9 @@ impl DynamoStore {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<LevelWithItem>, StoreError> {
-        let after = Place::of_cursor(LIST, cursor);
+        let after = Place::of_cursor(LIST, cursor)?;
         let after = after.as_ref();
-        let scope = |index: Index| Scope::new(index, Range::default(), Order::Ascending, after, limit);
+        let scope = |index: Index| Scope::new(self, index, Range::default(), Order::Ascending, after, limit);
         let not_normal = filter.state.is_some_and(|state| state != StockState::Normal);
         if filter.location_id.is_none() && !not_normal {
             let scope = scope(BY_ID);

@@ -8,18 +8,15 @@ use std::future::Future;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 
-use super::DynamoStore;
 use super::call::NextKey;
 use super::merge::{Merge, Source};
 use super::row::Row;
 use super::table::{Index, PK, SK};
-use stockline_core::ports::cursor;
-use stockline_core::ports::{PAGE_LEVELS_MAX, Page, StoreError};
+use super::{DynamoOptions, DynamoStore};
+use stockline_core::ports::cursor::{self, CursorError};
+use stockline_core::ports::{Page, StoreError};
 
-/// How many rows one page reads, matching or not, before it ends early with a cursor.
-const SPOTS_PER_PAGE_MAX: usize = 5_000;
-
-/// The fewest rows in one batch.
+/// The fewest entries of the index in one batch.
 const SPOTS_AT_ONCE_MIN: usize = 25;
 
 /// The most keys of one read of one partition.
@@ -40,8 +37,12 @@ pub(super) struct Place {
 
 impl Place {
     /// Reads the end of the last page from this list's cursor.
-    pub(super) fn of_cursor(list: &str, cursor: Option<&str>) -> Option<Self> {
-        cursor::decode::<Self>(list, cursor).filter(|place| (1..=SORT_KEY_BYTES_MAX).contains(&place.sort.len()))
+    pub(super) fn of_cursor(list: &str, cursor: Option<&str>) -> Result<Option<Self>, CursorError> {
+        let place: Option<Self> = cursor::decode(list, cursor)?;
+        match place {
+            Some(place) if !(1..=SORT_KEY_BYTES_MAX).contains(&place.sort.len()) => Err(CursorError),
+            place => Ok(place),
+        }
     }
 }
 
@@ -107,7 +108,7 @@ pub(super) struct Scope {
     pub(super) order: Order,
     /// The most entries of the page.
     pub(super) limit: usize,
-    /// About how many rows the page reads.
+    /// About how many rows the page reads, matching or not, before it ends early with a cursor.
     pub(super) look_at: usize,
     /// The most levels in all entries of the page. The first entry alone may have more.
     pub(super) levels_max: usize,
@@ -115,17 +116,26 @@ pub(super) struct Scope {
 
 impl Scope {
     /// Returns the part of an index in `range` at `after` or behind it.
-    pub(super) fn new(index: Index, range: Range, order: Order, after: Option<&Place>, limit: usize) -> Self {
+    pub(super) fn new(
+        store: &DynamoStore,
+        index: Index,
+        range: Range,
+        order: Order,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> Self {
         let range = range.beginning(after, order);
-        Self {
-            index,
-            range,
-            order,
-            limit: cursor::clamp(limit),
-            look_at: SPOTS_PER_PAGE_MAX,
-            levels_max: PAGE_LEVELS_MAX,
-        }
+        let DynamoOptions { page_rows_max: look_at, page_levels_max: levels_max, .. } = store.options;
+        Self { index, range, order, limit: cursor::clamp(limit), look_at, levels_max }
     }
+}
+
+/// What the rows of some entries of an index were.
+pub(super) struct Looked<E> {
+    /// The matching entries with their places, in the order of the index.
+    pub(super) found: Vec<(Place, E)>,
+    /// The rows read, matching or not.
+    pub(super) rows: usize,
 }
 
 /// The keys of some partitions, one partition after the other.
@@ -241,8 +251,8 @@ pub(super) trait Listing: Sync {
     /// The entries of the list.
     type Entry: Send;
 
-    /// Reads the rows of these spots and keeps the matching entries with their places, in the order of the spots.
-    fn read(&self, spots: Vec<Spot>) -> impl Future<Output = Result<Vec<(Place, Self::Entry)>, StoreError>> + Send;
+    /// Reads the rows of these spots and keeps the matching entries.
+    fn read(&self, spots: Vec<Spot>) -> impl Future<Output = Result<Looked<Self::Entry>, StoreError>> + Send;
 
     /// Returns how many levels an entry has.
     fn levels(_entry: &Self::Entry) -> usize {
@@ -268,16 +278,20 @@ pub(super) async fn page<L: Listing>(
         (Some(after), Order::Ascending) => place > after,
         (Some(after), Order::Descending) => place < after,
     };
-    let (mut found, mut looked_at, mut ended) = (Vec::new(), 0, Some(Place::default()));
+    let (mut found, mut looked_at, mut rows, mut ended) = (Vec::new(), 0, 0, Some(Place::default()));
     let levels = |found: &[(Place, L::Entry)]| found.iter().map(|(_, entry)| L::levels(entry)).sum::<usize>();
-    while found.len() <= limit && looked_at < scope.look_at && ended.is_some() && levels(&found) <= scope.levels_max {
-        // If few rows match, each batch is as large as all before it.
-        let wanted = (limit + 1 - found.len()).max(looked_at).max(SPOTS_AT_ONCE_MIN).min(L::SPOTS_AT_ONCE_MAX);
+    while found.len() <= limit && rows < scope.look_at && ended.is_some() && levels(&found) <= scope.levels_max {
+        // If few rows match, each batch is as large as all before it, as far as the rows that are left allow.
+        let rows_each = rows.div_ceil(looked_at.max(1)).max(1);
+        let most = ((scope.look_at - rows) / rows_each).clamp(SPOTS_AT_ONCE_MIN, L::SPOTS_AT_ONCE_MAX);
+        let wanted = (limit + 1 - found.len()).max(looked_at).clamp(SPOTS_AT_ONCE_MIN, most);
         let batch = spots.take(wanted).await?;
         // A short batch is the last.
         ended = batch.last().filter(|_| batch.len() == wanted).map(L::end);
         looked_at += batch.len();
-        found.extend(listing.read(batch).await?.into_iter().filter(|(place, _)| behind(place)));
+        let looked = listing.read(batch).await?;
+        rows += looked.rows;
+        found.extend(looked.found.into_iter().filter(|(place, _)| behind(place)));
     }
     let fits = |count: &usize| levels(&found[..*count]) <= scope.levels_max;
     let limit = (1..=found.len().min(limit)).rev().find(fits).unwrap_or(1).min(limit);

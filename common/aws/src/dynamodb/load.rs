@@ -20,7 +20,9 @@ impl DynamoStore {
         let found = self.get_many(requests.iter().flat_map(keys_beside_levels).chain(wanted.keys()), true).await;
         self.keep_locations(&wanted, &found);
         let finish = |(request, levels)| self.finish(request, levels, &wanted, &found).boxed();
-        side_by_side(requests.iter().zip(levels).map(finish).collect()).await
+        let mut answers = side_by_side(requests.iter().zip(levels).map(finish).collect()).await;
+        outage_if_all_are_busy(&mut answers);
+        answers
     }
 
     async fn load_levels(&self, requests: &[LoadRequest]) -> Vec<Result<Vec<Level>, StoreError>> {
@@ -85,6 +87,19 @@ impl DynamoStore {
             loaded.insert(location_id, entry);
         }
         Ok(loaded)
+    }
+}
+
+/// Turns busy answers for several items, and only such answers, into an outage: then the whole table is throttled. One
+/// item alone proves nothing about the others.
+fn outage_if_all_are_busy(answers: &mut [Result<Loaded, StoreError>]) {
+    if answers.len() < 2 || !answers.iter().all(|answer| matches!(answer, Err(StoreError::Busy(_)))) {
+        return;
+    }
+    for answer in answers {
+        if let Err(StoreError::Busy(why)) = answer {
+            *answer = Err(StoreError::Unavailable(std::mem::take(why)));
+        }
     }
 }
 

@@ -52,7 +52,12 @@ pub struct DynamoOptions {
     pub locations_kept: Duration,
     /// The most levels in a page of items. Its first item may have more.
     pub page_levels_max: usize,
+    /// About how many rows a page reads before it ends early. Each costs at least half a read unit.
+    pub page_rows_max: usize,
 }
+
+/// How many rows a page reads, matching or not: about 500 read units, so that no filter makes a page dear.
+const PAGE_ROWS_MAX: usize = 1_000;
 
 impl Default for DynamoOptions {
     fn default() -> Self {
@@ -60,6 +65,7 @@ impl Default for DynamoOptions {
             late_count_entries_max: 10_000,
             locations_kept: Duration::from_secs(5),
             page_levels_max: PAGE_LEVELS_MAX,
+            page_rows_max: PAGE_ROWS_MAX,
         }
     }
 }

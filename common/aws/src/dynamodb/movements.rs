@@ -14,8 +14,8 @@ use stockline_core::domain::{Entry, ItemId, Level, LocationId, Timestamp};
 use stockline_core::ports::cursor;
 use stockline_core::ports::{Movement, MovementFilter, Page, StoreError};
 
-/// How many entries one page reads, matching or not, before it ends early with a cursor.
-const ENTRIES_PER_PAGE_MAX: usize = 50_000;
+/// About how many entries a chunk of the ledger holds. A page that may read so many rows reads so many entries for each.
+const ENTRIES_PER_ROW: usize = 8;
 
 const LIST: &str = "movements";
 
@@ -84,15 +84,15 @@ impl DynamoStore {
     ) -> Result<Page<Movement>, StoreError> {
         let limit = cursor::clamp(limit);
         let nothing_more = |entries| Ok(Page { entries, next_cursor: None });
+        let after: Option<After> = cursor::decode(LIST, cursor)?;
         if filter.to == Some(Timestamp::EPOCH) {
             return nothing_more(Vec::new());
         }
-        let after: Option<After> = cursor::decode(LIST, cursor);
         let levels = self.levels_with_movements(item_id, filter.location_id.as_ref()).await?;
         let walks: Vec<_> = levels.iter().map(|level| self.walk(item_id, level, filter, after.as_ref())).collect();
         let mut walks = Merge::new(stream::iter(walks).buffered(CALLS_AT_ONCE).try_collect().await?);
         let (mut entries, mut last) = (Vec::new(), None);
-        for _ in 0..ENTRIES_PER_PAGE_MAX {
+        for _ in 0..self.options.page_rows_max.saturating_mul(ENTRIES_PER_ROW) {
             let Some(walk) = walks.peek().await? else {
                 return nothing_more(entries);
             };

@@ -69,7 +69,7 @@ pub(super) fn moment(at: Timestamp) -> AttributeValue {
 }
 
 /// Makes an attribute of a value in JSON. It fails only if the value has no JSON form.
-pub(super) fn json<T: Serialize>(value: &T) -> Result<AttributeValue, StoreError> {
+pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<AttributeValue, StoreError> {
     serde_json::to_string(value)
         .map(AttributeValue::S)
         .map_err(|error| StoreError::Unreadable(format!("a value can't be written as JSON: {error}")))
@@ -263,7 +263,7 @@ fn read_text<'a>(row: &'a Row, name: &str) -> Result<&'a str, StoreError> {
     }
 }
 
-fn read_json<T: DeserializeOwned>(row: &Row, name: &str) -> Result<T, StoreError> {
+pub(super) fn read_json<T: DeserializeOwned>(row: &Row, name: &str) -> Result<T, StoreError> {
     serde_json::from_str(read_text(row, name)?).map_err(|error| unreadable(row, name, error))
 }
 

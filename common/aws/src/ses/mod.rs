@@ -96,12 +96,18 @@ fn message(mail: &Mail) -> Result<Message, BuildError> {
     let content = |text: &str| Content::builder().charset(CHARSET).data(text).build();
     let body = Body::builder().text(content(&mail.text)?).html(content(&mail.html)?).build();
     let id = MessageHeader::builder().name(ID_HEADER).value(header_value(&mail.id)).build()?;
-    Ok(Message::builder().subject(content(&single_line(&mail.subject))?).body(body).headers(id).build())
+    Ok(Message::builder().subject(content(&literal(&single_line(&mail.subject)))?).body(body).headers(id).build())
 }
 
 /// Replaces control characters, because a header is one line.
 fn single_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Keeps what looks like an encoded word (RFC 2047 §2) as it is written: SES encodes only texts beyond ASCII, and a mail
+/// program would decode it. The word joiner is invisible.
+fn literal(text: &str) -> String {
+    text.replace("=?", "=\u{2060}?")
 }
 
 /// Replaces characters that SES does not accept in a header: it accepts printable ASCII.
@@ -123,4 +129,17 @@ fn without_addresses(text: &str) -> String {
     let words: Vec<&str> =
         text.split_whitespace().map(|word| if word.contains('@') { "(address)" } else { word }).collect();
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::literal;
+
+    #[test]
+    fn what_looks_like_an_encoded_word_is_no_ascii_and_so_is_encoded_by_ses() {
+        let subject = literal("=?utf-8?Q?Free_beer?= is low");
+        assert!(!subject.contains("=?") && !subject.is_ascii(), "{subject}");
+        assert_eq!(subject.replace('\u{2060}', ""), "=?utf-8?Q?Free_beer?= is low");
+        assert_eq!(literal("Milk = 2?"), "Milk = 2?");
+    }
 }

@@ -273,6 +273,28 @@ impl Command {
     pub const fn kind(&self) -> CommandKind {
         self.action.kind()
     }
+
+    /// Returns whether the command names a cost, which only managers and its submitter may see.
+    pub const fn has_cost(&self) -> bool {
+        match &self.action {
+            Action::RegisterItem(catalogue) => catalogue.unit_cost.is_some(),
+            Action::UpdateItem(patch) => patch.unit_cost.is_some(),
+            Action::Receive { unit_cost, .. } => unit_cost.is_some(),
+            _ => false,
+        }
+    }
+
+    /// Returns the command without its cost.
+    #[must_use]
+    pub fn without_cost(mut self) -> Self {
+        match &mut self.action {
+            Action::RegisterItem(catalogue) => catalogue.unit_cost = None,
+            Action::UpdateItem(patch) => patch.unit_cost = None,
+            Action::Receive { unit_cost, .. } => *unit_cost = None,
+            _ => {}
+        }
+        self
+    }
 }
 
 /// The key of a command. An id is unique only within its item.

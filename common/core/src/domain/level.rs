@@ -111,7 +111,8 @@ pub struct Level {
     /// The [`Item::alert_epoch`] of `state` and `alerted`.
     #[serde(default)]
     pub alert_epoch: u64,
-    /// When the last count was taken.
+    /// When the last count was taken. `None` before the first one, and once the queue has shown that the clock of the
+    /// last one was wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted_at: Option<Timestamp>,
     /// The `recorded_at` of the last entry, or the last change of the threshold.

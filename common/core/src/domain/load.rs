@@ -64,7 +64,7 @@ impl LoadRequest {
                 self.claims.extend(patch.barcodes.iter().flatten().cloned().map(Claim::Barcode));
             }
             Action::Count { location_id, .. } => {
-                let at = Occurrence::of(queued);
+                let at = Occurrence::of(queued, rules);
                 if at.explicit && at.age_ms(queued) <= rules.late_count_max_age_ms {
                     let since = self.since.entry(location_id.clone()).or_insert(at.occurred_at);
                     *since = (*since).min(at.occurred_at);

@@ -45,9 +45,9 @@ pub use message::{
 };
 pub use outcome::{DeadLetter, Effect, Outcome, Record, RecordError, Rejection, RejectionCode, Status};
 pub use parse::{Fault, ParseContext, parse_command};
-pub use receipt::{Receipt, ReceiptError, ReceiptKeys};
+pub use receipt::{NotKept, Receipt, ReceiptError, ReceiptKeys};
 pub use rejudge::rejudge;
-pub use rules::{FoldLimits, Rules};
+pub use rules::{CLOCK_SKEW_MAX_MS, FoldLimits, Rules};
 pub use slot::Slot;
 pub use time::{TimeError, Timestamp};
 pub use trace::Trace;

@@ -1,16 +1,27 @@
-/// The age limits that an installation sets.
+/// How far two right clocks may differ, in milliseconds. A time that lies further ahead than this was written by a wrong
+/// clock.
+pub const CLOCK_SKEW_MAX_MS: i64 = 5 * 60_000;
+
+/// The limits of times: ages, which an installation sets, and how far clocks may differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     /// The oldest movement that is accepted, in milliseconds between its occurrence and its first acceptance; 30 days.
     pub max_age_ms: i64,
     /// The oldest count that is accepted, in milliseconds between counting and first acceptance; 72 hours.
     pub late_count_max_age_ms: i64,
+    /// How far two right clocks may differ, with the time between acceptance and queueing, in milliseconds; 5 minutes.
+    /// AWS refuses the calls of a machine whose clock is further off.
+    pub clock_skew_max_ms: i64,
 }
 
 impl Default for Rules {
     fn default() -> Self {
         const HOUR_MS: i64 = 3_600_000;
-        Self { max_age_ms: 30 * 24 * HOUR_MS, late_count_max_age_ms: 72 * HOUR_MS }
+        Self {
+            max_age_ms: 30 * 24 * HOUR_MS,
+            late_count_max_age_ms: 72 * HOUR_MS,
+            clock_skew_max_ms: CLOCK_SKEW_MAX_MS,
+        }
     }
 }
 

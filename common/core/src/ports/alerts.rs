@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{QueueError, StoreError};
-use crate::domain::{Alert, LocationId, Timestamp};
+use crate::domain::{Alert, CLOCK_SKEW_MAX_MS, LocationId, Timestamp};
 
 /// Publishes alerts. `Ok` means that the alert is durable and will be delivered at least once, in any order.
 #[async_trait]
@@ -42,11 +42,24 @@ pub trait AlertReceiver: Send + Sync + std::fmt::Debug {
     async fn release(&self, handles: &[AlertHandle], delay: Duration) -> Result<(), QueueError>;
 }
 
+/// The lease that a claim takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Names the process that mails. It mails one thing at a time, so its own earlier claims never block it.
+    pub holder: Arc<str>,
+    /// When it is taken.
+    pub from: Timestamp,
+    /// When it ends. With the holder, it tells one claim from every other.
+    pub until: Timestamp,
+}
+
 /// The result of a claim on an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
     /// The caller may mail the alert until the lease ends.
     Ours,
+    /// The caller may mail the alert until the lease ends, but only to these recipients: the others have it.
+    OursFor(Vec<String>),
     /// The alert was mailed, so drop it.
     Sent,
     /// Another process holds the lease and has not sent the alert. Fail the record, so that it is delivered again.
@@ -75,28 +88,50 @@ pub struct RefusedNotice {
     pub day: String,
 }
 
+/// Returns the latest end that the lease of another process can have by right clocks, beside a lease from now until
+/// `lease_until`. A stored lease that ends later was written by a wrong clock, and is void.
+pub fn latest_lease_end(lease_until: Timestamp) -> Timestamp {
+    lease_until.plus_millis(CLOCK_SKEW_MAX_MS)
+}
+
 /// The alert history and the alerter's claims.
+///
+/// What is absent can be claimed, and what is not mailed to all its recipients, if its lease has ended, was given up, or
+/// is the caller's own. In the standalone home a claim of an ended process counts as given up.
+///
+/// A clock may have been wrong when a row was written. So an unsent claim is void if its lease ends after
+/// [`latest_lease_end`], and a notice is void if it covers refusals up to such a time, even if it was sent.
 #[async_trait]
 pub trait AlertBook: Send + Sync + std::fmt::Debug {
-    /// Claims each alert until `lease_until`, if it is absent, or unsent and past its lease. The claim adds the alert
-    /// to the history. Returns one result each, in input order.
-    async fn claim(&self, alerts: &[Alert], now: Timestamp, lease_until: Timestamp)
-    -> Vec<Result<Claimed, StoreError>>;
+    /// Claims each alert. The claim adds the alert to the history. Returns one result each, in input order.
+    async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>>;
 
-    /// Marks alerts as mailed.
+    /// Ends claims whose mail is over and failed, so that nobody waits for their lease. Claims other than this one stay.
+    async fn give_up(&self, alerts: &[Alert], lease: &Lease) -> Result<(), StoreError>;
+
+    /// Marks alerts as mailed to all their recipients.
     async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError>;
 
-    /// Claims a day's notice of refused commands, if it is absent, or unsent and past its lease.
-    async fn claim_notice(
+    /// Marks alerts as mailed, but for these recipients, and ends the claims. Alerts that another has claimed since, or
+    /// that all recipients have, stay as they are.
+    async fn mark_part_sent(
         &self,
-        notice: &RefusedNotice,
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Result<Claimed, StoreError>;
+        alerts: &[Alert],
+        lease: &Lease,
+        sent_at: Timestamp,
+        missing: &[String],
+    ) -> Result<(), StoreError>;
+
+    /// Claims a day's notice of refused commands, as an alert.
+    async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError>;
+
+    /// Ends the claim of a notice whose mail is over and failed.
+    async fn give_up_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<(), StoreError>;
 
     /// Marks the notice as mailed; it covers refusals up to `until`.
     async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError>;
 
-    /// Returns the time up to which notices cover this location's refused commands; `None` before the first notice.
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError>;
+    /// Returns the time up to which notices cover this location's refused commands; `None` before the first notice. It
+    /// is not after `now`: a notice that covers more was sent under a wrong date.
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
 }

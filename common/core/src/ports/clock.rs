@@ -6,6 +6,11 @@ use crate::domain::Timestamp;
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// Returns the present time.
     fn now(&self) -> Timestamp;
+
+    /// Returns why the time may be wrong, for people, and what they can do; `None` if nothing speaks against it.
+    fn doubt(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A clock for tests, which moves only when told to.

@@ -18,9 +18,13 @@ pub struct Mail {
 /// Why a mail was not sent.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum MailError {
-    /// The fault may pass. If only the answer was lost, the mail was sent.
+    /// The provider can't be used now, whoever the recipients are. If only the answer was lost, the mail was sent.
     #[error("mail can't be sent now: {0}")]
     Unavailable(String),
+    /// The provider answered that it does not take this mail now, perhaps because of one recipient: a full mailbox,
+    /// greylisting. Nobody got it.
+    #[error("the mail was put off: {0}")]
+    Deferred(String),
     /// The provider will refuse this mail again, for its addresses or its size.
     #[error("the mail was refused: {0}")]
     Refused(String),

@@ -13,13 +13,14 @@ mod retention;
 mod store;
 
 pub use alerts::{
-    AlertBook, AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, AlertRecord, Claimed, RefusedNotice,
+    AlertBook, AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, AlertRecord, Claimed, Lease, RefusedNotice,
+    latest_lease_end,
 };
 pub use clock::{Clock, FixedClock};
 pub use mail::{Mail, MailError, Mailer};
 pub use queries::{
     AuditReader, CommandFilter, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter, LevelWithItem, Locations,
-    Movement, MovementFilter, PAGE_LEVELS_MAX, Page, Queries,
+    Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, Queries,
 };
 pub use queue::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
 pub use retention::{QUEUE_RETENTION_S, RETENTION_MS};

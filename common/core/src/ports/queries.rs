@@ -13,12 +13,15 @@ use crate::domain::{
 /// its locations, and a page is built in memory.
 pub const PAGE_LEVELS_MAX: usize = 10_000;
 
+/// The most rows that one page examines, whether they match its filter or not, before it ends early with a cursor.
+pub const PAGE_ROWS_MAX: usize = 20_000;
+
 /// A page of a list, with the cursor of the next page. Cursors are opaque texts of the adapter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The entries in the list's order.
+    /// The entries in the list's order. There may be none, though a later page has some.
     pub entries: Vec<T>,
-    /// The cursor of the next page; `None` at the end.
+    /// The cursor of the next page; only `None` means the end.
     pub next_cursor: Option<String>,
 }
 
@@ -172,7 +175,13 @@ pub trait Locations: Send + Sync + std::fmt::Debug {
 
 /// The read side. Lists may lag; single records, items and their levels are read consistently.
 ///
-/// `limit` is 1 to 1,000. A cursor of another list returns the first page.
+/// Lists:
+/// - `limit` is 1 to 1,000.
+/// - A page is bounded in work, not only in entries: it ends early, perhaps without any entry but with a cursor, once it
+///   has examined about [`PAGE_ROWS_MAX`] rows or taken its time. So a filter that nothing matches costs no more than
+///   one that everything matches.
+/// - A damaged cursor, and one of another list, is [`StoreError::Cursor`].
+/// - No list takes what the [`Store`](super::Store) or a single read needs, however many callers ask.
 #[async_trait]
 pub trait Queries: Locations {
     /// Returns outcomes by item and id, in input order, read consistently.

@@ -17,6 +17,9 @@ pub enum StoreError {
     /// A later version of Stockline wrote the row. The row is sound, but only that version may use it.
     #[error("the stock store holds what a later version of Stockline wrote, which must be deployed here too: {0}")]
     Newer(String),
+    /// A cursor of a list is damaged or belongs to another list. The caller's fault: a retry does not help.
+    #[error("the cursor is not one of this list")]
+    Cursor,
 }
 
 /// The result of a commit. Only [`CommitOutcome::Committed`] wrote anything.

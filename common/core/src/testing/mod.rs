@@ -14,5 +14,5 @@ pub use alerts::MemoryAlerts;
 pub use gate::{Gate, Read};
 pub use queue::MemoryQueue;
 pub use shop::{Shop, alert, at, id, item_id, place, queued, submitted};
-pub use stock::{Lease, Stock};
+pub use stock::{Stock, StoredClaim};
 pub use store::MemoryStore;

@@ -20,15 +20,15 @@ fn page<T, K>(
     cursor: Option<&str>,
     limit: usize,
     key: impl Fn(&T) -> K,
-) -> Page<T>
+) -> Result<Page<T>, StoreError>
 where
     K: Ord + Serialize + DeserializeOwned,
 {
-    let (limit, after) = (cursor::clamp(limit), cursor::decode::<K>(list, cursor));
+    let (limit, after) = (cursor::clamp(limit), cursor::decode::<K>(list, cursor)?);
     let mut entries: Vec<T> = all.filter(|entry| after.as_ref().is_none_or(|after| key(entry) > *after)).collect();
     entries.sort_by_key(&key);
     entries.truncate(limit + 1);
-    cursor::page(list, entries, limit, key)
+    Ok(cursor::page(list, entries, limit, key))
 }
 
 /// Returns a page of items in order. The page ends before the first item whose levels no longer fit.
@@ -76,7 +76,7 @@ impl Queries for MemoryStore {
         let key = |item: &Item| (name(item), item.item_id.clone());
         let holder = filter.barcode.as_ref().map(|barcode| stock.claims.get(&Claim::Barcode(barcode.clone())));
         let prefix = filter.name_prefix.as_ref().map(|prefix| prefix.to_lowercase());
-        let after: Option<(String, ItemId)> = cursor::decode(ITEMS, cursor);
+        let after: Option<(String, ItemId)> = cursor::decode(ITEMS, cursor)?;
         let wanted = |item: &&Item| {
             item.is_archived() == filter.archived
                 && holder.is_none_or(|holder| holder == Some(&item.item_id))
@@ -111,10 +111,10 @@ impl Queries for MemoryStore {
                 && filter.kind.is_none_or(|kind| entry.kind.command_kind() == kind)
         };
         let all = stock.levels_of(item_id).flat_map(|level| of_level(&level.location_id)).filter(wanted);
-        Ok(page("movements", all, cursor, limit, |movement| {
+        page("movements", all, cursor, limit, |movement| {
             let entry = &movement.entry;
             (Reverse(entry.recorded_at.as_millis()), Reverse(entry.seq), movement.location_id.clone())
-        }))
+        })
     }
 
     async fn stock_as_of(
@@ -150,9 +150,9 @@ impl Queries for MemoryStore {
                 && filter.location_id.as_ref().is_none_or(|only| *only == view.level.location_id)
                 && filter.state.is_none_or(|state| state == view.state())
         };
-        Ok(page("levels", all.filter(wanted), cursor, limit, |view| {
+        page("levels", all.filter(wanted), cursor, limit, |view| {
             (view.item.item_id.clone(), view.level.location_id.clone())
-        }))
+        })
     }
 
     async fn commands(
@@ -173,7 +173,7 @@ impl Queries for MemoryStore {
         };
         let found = page("commands", stock.records.iter().filter(wanted), cursor, limit, |(key, record)| {
             (Reverse(record.outcome.settled_at.as_millis()), Reverse((*key).clone()))
-        });
+        })?;
         let entries = found.entries.into_iter().map(|(_, record)| record.clone()).collect();
         Ok(Page { entries, next_cursor: found.next_cursor })
     }
@@ -189,14 +189,14 @@ impl Queries for MemoryStore {
             .alerts
             .iter()
             .filter(|(_, (alert, _))| location_id.is_none_or(|location_id| *location_id == alert.location_id));
-        let all = of_location.map(|(id, (alert, lease))| AlertRecord {
+        let all = of_location.map(|(id, (alert, claim))| AlertRecord {
             alert_id: id.clone(),
             alert: alert.clone(),
-            sent_at: lease.sent_at,
+            sent_at: claim.sent_at,
         });
-        Ok(page("alerts", all, cursor, limit, |record| {
+        page("alerts", all, cursor, limit, |record| {
             (Reverse(record.alert.raised_at.as_millis()), Reverse(record.alert_id.clone()))
-        }))
+        })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use crate::domain::{
     Alert, Claim, CommandId, CommandKey, Commit, Entry, Item, ItemId, Level, LoadRequest, Loaded, LoadedLevel,
     LocationId, LocationSettings, Record, RejudgeMark, Status, Timestamp,
 };
-use crate::ports::{CommitOutcome, ItemWithLevels};
+use crate::ports::{CommitOutcome, ItemWithLevels, Lease};
 
 /// The rows of a [`MemoryStore`](super::MemoryStore). A test may look at all of them and damage them.
 #[derive(Debug, Clone, Default)]
@@ -24,18 +24,20 @@ pub struct Stock {
     /// Location settings that were put.
     pub locations: BTreeMap<LocationId, LocationSettings>,
     /// The alert history.
-    pub alerts: BTreeMap<String, (Alert, Lease)>,
+    pub alerts: BTreeMap<String, (Alert, StoredClaim)>,
     /// Notices of refused commands, by location and day.
-    pub notices: BTreeMap<(LocationId, String), Lease>,
+    pub notices: BTreeMap<(LocationId, String), StoredClaim>,
 }
 
-/// The alerter's lease on an alert or a notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lease {
-    /// When the lease ends, unless the mail is sent before.
-    pub until: Timestamp,
+/// The alerter's claim on an alert or a notice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredClaim {
+    /// Its lease. Absent after the claim has ended.
+    pub lease: Option<Lease>,
     /// When the mail was sent. For a notice: the end of the period that its list covers.
     pub sent_at: Option<Timestamp>,
+    /// Who does not have the mail yet, after others got it.
+    pub missing: Vec<String>,
 }
 
 impl Stock {

@@ -2,13 +2,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 
-use super::stock::{Lease, Stock};
+use super::stock::{Stock, StoredClaim};
 use crate::domain::{
     Alert, CommandKey, Commit, ItemId, LoadRequest, Loaded, LocationId, LocationSettings, Record, Timestamp,
 };
 use crate::ports::{
-    AlertBook, AuditReader, Claimed, CommitOutcome, ItemWithLevels, LedgerPage, Locations, PAGE_LEVELS_MAX, Page,
-    RefusedNotice, Store, StoreError, cursor,
+    AlertBook, AuditReader, Claimed, CommitOutcome, ItemWithLevels, Lease, LedgerPage, Locations, PAGE_LEVELS_MAX,
+    Page, RefusedNotice, Store, StoreError, cursor, latest_lease_end,
 };
 
 /// The number of entries that a late count looks back over, unless a test sets another.
@@ -78,12 +78,22 @@ impl Locations for MemoryStore {
     }
 }
 
-/// Returns a new lease if there is none, or if the held one is unsent and expired. Otherwise returns why not.
-fn take(held: Option<Lease>, now: Timestamp, until: Timestamp) -> Result<Lease, Claimed> {
-    match held {
-        Some(Lease { sent_at: Some(_), .. }) => Err(Claimed::Sent),
-        Some(lease) if lease.until > now => Err(Claimed::Held),
-        _ => Ok(Lease { until, sent_at: None }),
+impl StoredClaim {
+    /// Takes the claim if nobody else holds it and somebody still waits for the mail.
+    fn take(&mut self, lease: &Lease) -> Claimed {
+        if self.sent_at.is_some() && self.missing.is_empty() {
+            return Claimed::Sent;
+        }
+        let live = |held: &Lease| held.until > lease.from && held.until <= latest_lease_end(lease.until);
+        if self.lease.as_ref().is_some_and(|held| held.holder != lease.holder && live(held)) {
+            return Claimed::Held;
+        }
+        self.lease = Some(lease.clone());
+        if self.missing.is_empty() { Claimed::Ours } else { Claimed::OursFor(self.missing.clone()) }
+    }
+
+    fn give_up(&mut self, lease: &Lease) {
+        self.lease.take_if(|held| held == lease);
     }
 }
 
@@ -93,62 +103,79 @@ fn notice_key(notice: &RefusedNotice) -> (LocationId, String) {
 
 #[async_trait]
 impl AlertBook for MemoryStore {
-    async fn claim(
-        &self,
-        alerts: &[Alert],
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Vec<Result<Claimed, StoreError>> {
+    async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>> {
         let mut stock = self.stock();
         let mut claim = |alert: &Alert| {
-            let held = stock.alerts.get(&alert.id()).map(|(_, lease)| *lease);
-            Ok(match take(held, now, lease_until) {
-                Ok(lease) => {
-                    stock.alerts.insert(alert.id(), (alert.clone(), lease));
-                    Claimed::Ours
-                }
-                Err(claimed) => claimed,
-            })
+            let (_, claim) = stock.alerts.entry(alert.id()).or_insert_with(|| (alert.clone(), StoredClaim::default()));
+            Ok(claim.take(lease))
         };
         alerts.iter().map(&mut claim).collect()
+    }
+
+    async fn give_up(&self, alerts: &[Alert], lease: &Lease) -> Result<(), StoreError> {
+        let mut stock = self.stock();
+        for alert in alerts {
+            if let Some((_, claim)) = stock.alerts.get_mut(&alert.id()) {
+                claim.give_up(lease);
+            }
+        }
+        Ok(())
     }
 
     async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
         let mut stock = self.stock();
         for alert in alerts {
-            let unsent = || (alert.clone(), Lease { until: sent_at, sent_at: None });
-            let (_, lease) = stock.alerts.entry(alert.id()).or_insert_with(unsent);
-            lease.sent_at.get_or_insert(sent_at);
+            let (_, claim) = stock.alerts.entry(alert.id()).or_insert_with(|| (alert.clone(), StoredClaim::default()));
+            claim.sent_at.get_or_insert(sent_at);
+            claim.missing.clear();
         }
         Ok(())
     }
 
-    async fn claim_notice(
+    async fn mark_part_sent(
         &self,
-        notice: &RefusedNotice,
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Result<Claimed, StoreError> {
+        alerts: &[Alert],
+        lease: &Lease,
+        sent_at: Timestamp,
+        missing: &[String],
+    ) -> Result<(), StoreError> {
         let mut stock = self.stock();
-        let key = notice_key(notice);
-        Ok(match take(stock.notices.get(&key).copied(), now, lease_until) {
-            Ok(lease) => {
-                stock.notices.insert(key, lease);
-                Claimed::Ours
+        for alert in alerts {
+            if let Some((_, claim)) = stock.alerts.get_mut(&alert.id())
+                && claim.lease.as_ref() == Some(lease)
+            {
+                claim.sent_at.get_or_insert(sent_at);
+                *claim = StoredClaim { lease: None, sent_at: claim.sent_at, missing: missing.to_vec() };
             }
-            Err(claimed) => claimed,
-        })
-    }
-
-    async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError> {
-        self.stock().notices.insert(notice_key(notice), Lease { until, sent_at: Some(until) });
+        }
         Ok(())
     }
 
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
+    async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError> {
+        let mut stock = self.stock();
+        let claim = stock.notices.entry(notice_key(notice)).or_default();
+        // A sent notice that covers what is far ahead is void.
+        claim.sent_at = claim.sent_at.filter(|until| *until <= latest_lease_end(lease.until));
+        Ok(claim.take(lease))
+    }
+
+    async fn give_up_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<(), StoreError> {
+        if let Some(claim) = self.stock().notices.get_mut(&notice_key(notice)) {
+            claim.give_up(lease);
+        }
+        Ok(())
+    }
+
+    async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError> {
+        let claim = StoredClaim { sent_at: Some(until), ..StoredClaim::default() };
+        self.stock().notices.insert(notice_key(notice), claim);
+        Ok(())
+    }
+
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let stock = self.stock();
         let of_location = stock.notices.iter().filter(|((of, _), _)| of == location_id);
-        Ok(of_location.filter_map(|(_, lease)| lease.sent_at).max())
+        Ok(of_location.filter_map(|(_, claim)| claim.sent_at).filter(|until| *until <= now).max())
     }
 }
 
@@ -159,7 +186,7 @@ const AUDIT_RECORDS: &str = "audit_records";
 impl AuditReader for MemoryStore {
     async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemWithLevels>, StoreError> {
         let stock = self.stock();
-        let after: Option<ItemId> = cursor::decode(AUDIT_ITEMS, cursor);
+        let after: Option<ItemId> = cursor::decode(AUDIT_ITEMS, cursor)?;
         let wanted = stock.items.values().filter(|item| after.as_ref().is_none_or(|after| item.item_id > *after));
         let views = wanted.map(|item| stock.view(item));
         Ok(super::queries::page_of_items(AUDIT_ITEMS, views, limit, self.page_levels_max, |item| item.item_id.clone()))
@@ -181,7 +208,7 @@ impl AuditReader for MemoryStore {
 
     async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
         let stock = self.stock();
-        let (limit, after) = (cursor::clamp(limit), cursor::decode::<CommandKey>(AUDIT_RECORDS, cursor));
+        let (limit, after) = (cursor::clamp(limit), cursor::decode::<CommandKey>(AUDIT_RECORDS, cursor)?);
         let wanted = stock.records.iter().filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));
         let found: Vec<_> = wanted.take(limit + 1).map(|(key, record)| (key.clone(), record.clone())).collect();
         let page = cursor::page(AUDIT_RECORDS, found, limit, |(key, _)| key.clone());

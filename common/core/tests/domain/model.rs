@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use stockline_core::domain::Rules;
+
 use super::spec::{Act, Spec};
 
 /// The documented order of precedence.
@@ -57,9 +59,25 @@ struct Event {
     what: What,
     occurred: i64,
     explicit: bool,
+    /// By this clock nothing earlier in the queue can have a later time.
+    latest: i64,
     threshold: Option<i128>,
     archived: bool,
     restores: u32,
+}
+
+/// When an event occurred.
+#[derive(Debug, Clone, Copy)]
+struct When {
+    occurred: i64,
+    explicit: bool,
+    ahead: bool,
+    latest: i64,
+}
+
+impl When {
+    /// For events that no clock judges.
+    const UNKNOWN: Self = Self { occurred: 0, explicit: false, ahead: false, latest: i64::MAX };
 }
 
 /// The result of an event.
@@ -84,6 +102,7 @@ struct Item {
 pub struct Model {
     pub max_age: i64,
     pub late_count_max: i64,
+    pub skew_max: i64,
     item: Option<Item>,
     events: BTreeMap<&'static str, Vec<Event>>,
     own_threshold: BTreeMap<&'static str, i128>,
@@ -106,9 +125,13 @@ fn replay(events: &[Event]) -> Vec<Step> {
     let (mut told_in_episode, mut alerts, mut before) = (Vec::new(), 0, 2);
     for (index, event) in events.iter().enumerate() {
         let earlier = || events[..index].iter().zip(&steps);
-        let last_count =
-            earlier().filter(|(e, s)| matches!(e.what, What::Count(_)) && !s.late).map(|(e, _)| e.occurred);
-        let last_count = last_count.max();
+        let is_count = |e: &Event, s: &Step| matches!(e.what, What::Count(_)) && !s.late;
+        // A later movement whose clock had not reached the count's time shows that the count's time means nothing.
+        let last_count = earlier().enumerate().rfind(|(_, (e, s))| is_count(e, s));
+        let last_count = last_count.map(|(at, (e, _))| (at, e.occurred));
+        let means_something =
+            |(at, counted): &(usize, i64)| events[at + 1..=index].iter().all(|e| *counted <= e.latest);
+        let last_count = last_count.filter(means_something).map(|(_, counted)| counted);
         let balance = steps.last().map_or(0, |step| step.balance);
         let seen = |bound: i64| event.explicit && last_count.is_some_and(|counted| event.occurred <= counted - bound);
         let (late, after) = match event.what {
@@ -118,7 +141,8 @@ fn replay(events: &[Event]) -> Vec<Step> {
             What::By(quantity) => (false, balance + quantity),
             What::Count(_) if seen(1) => (true, balance),
             What::Count(counted) if event.explicit => {
-                let since: i128 = earlier().filter(|(e, _)| e.occurred > event.occurred).map(|(_, s)| s.delta).sum();
+                let since = |e: &Event| e.occurred > event.occurred && e.occurred <= event.latest;
+                let since: i128 = earlier().filter(|(e, _)| since(e)).map(|(_, s)| s.delta).sum();
                 (false, counted + since)
             }
             What::Count(counted) => (false, counted),
@@ -140,14 +164,16 @@ fn replay(events: &[Event]) -> Vec<Step> {
 }
 
 impl Model {
-    pub fn new(max_age: i64, late_count_max: i64) -> Self {
+    pub fn new(rules: &Rules) -> Self {
         let (events, own_threshold, decided) = Default::default();
-        Self { max_age, late_count_max, item: None, events, own_threshold, decided }
+        let (max_age, late_count_max, skew_max) =
+            (rules.max_age_ms, rules.late_count_max_age_ms, rules.clock_skew_max_ms);
+        Self { max_age, late_count_max, skew_max, item: None, events, own_threshold, decided }
     }
 
     /// Returns the stock of a level from before the test.
     pub fn find(&mut self, at: &'static str, balance: i64) {
-        let event = self.event(at, What::Found(balance.into()), i64::MIN, false);
+        let event = self.event(at, What::Found(balance.into()), When { occurred: i64::MIN, ..When::UNKNOWN });
         self.events.insert(at, vec![event]);
     }
 
@@ -161,12 +187,13 @@ impl Model {
         self.events.get(at).map_or(0, |events| events.iter().filter(moves).count())
     }
 
-    fn event(&self, at: &'static str, what: What, occurred: i64, explicit: bool) -> Event {
+    fn event(&self, at: &'static str, what: What, when: When) -> Event {
         let item = self.item.as_ref();
         Event {
             what,
-            occurred,
-            explicit,
+            occurred: when.occurred,
+            explicit: when.explicit,
+            latest: when.latest,
             threshold: self.own_threshold.get(at).copied().or(item.and_then(|item| item.threshold)),
             archived: item.is_some_and(|item| item.archived_at.is_some()),
             restores: item.map_or(0, |item| item.restores),
@@ -192,13 +219,17 @@ impl Model {
         Some(self.apply(spec))
     }
 
-    fn corrected(spec: &Spec) -> (i64, bool, bool) {
-        match spec.occurred {
-            None => (spec.accepted, false, false),
-            Some(occurred) => {
-                let right = occurred + spec.sent.map_or(0, |sent| spec.accepted - sent);
-                (right.min(spec.accepted), true, right > spec.accepted)
-            }
+    fn corrected(&self, spec: &Spec) -> When {
+        let latest = if spec.retry > 0 { i64::MAX } else { spec.accepted + self.skew_max };
+        let here = When { occurred: spec.accepted, explicit: false, ahead: false, latest };
+        let Some(occurred) = spec.occurred else {
+            return here;
+        };
+        let right = occurred + spec.sent.map_or(0, |sent| spec.accepted - sent);
+        if right > spec.accepted {
+            When { ahead: true, ..here }
+        } else {
+            When { occurred: right, explicit: true, ..here }
         }
     }
 
@@ -225,8 +256,10 @@ impl Model {
             return found;
         };
         found.extend(legs.iter().filter(|(at, _)| *at == "closed").map(|_| "location_closed"));
-        let (occurred, explicit, _) = Self::corrected(spec);
-        found.extend(item.archived_at.filter(|at| !explicit || occurred > *at).map(|_| "item_archived"));
+        let when = self.corrected(spec);
+        let When { occurred, explicit, latest, .. } = when;
+        let is_after = |at: &i64| !explicit || occurred > *at || *at > latest;
+        found.extend(item.archived_at.filter(is_after).map(|_| "item_archived"));
         let age = spec.accepted - occurred;
         if age > self.max_age {
             found.push("occurred_at_out_of_range");
@@ -243,7 +276,7 @@ impl Model {
             _ => false,
         };
         for (index, (at, what)) in legs.iter().enumerate() {
-            let step = self.tried(at, *what, occurred, explicit);
+            let step = self.tried(at, *what, when);
             if policy && index == 0 && !step.late && step.balance < 0 {
                 found.push("insufficient_stock");
             }
@@ -254,9 +287,9 @@ impl Model {
         found
     }
 
-    fn tried(&self, at: &'static str, what: What, occurred: i64, explicit: bool) -> Step {
+    fn tried(&self, at: &'static str, what: What, when: When) -> Step {
         let mut events = self.events.get(at).cloned().unwrap_or_default();
-        events.push(self.event(at, what, occurred, explicit));
+        events.push(self.event(at, what, when));
         replay(&events).pop().unwrap()
     }
 
@@ -292,9 +325,10 @@ impl Model {
 
     fn apply(&mut self, spec: &Spec) -> Verdict {
         let (mut moved, mut told) = (Vec::new(), Vec::new());
-        let (occurred, explicit, ahead) = Self::corrected(spec);
+        let when = self.corrected(spec);
+        let When { occurred, ahead, .. } = when;
         for (at, what) in legs(&spec.act) {
-            let event = self.event(at, what, occurred, explicit);
+            let event = self.event(at, what, when);
             let step = self.push(at, event, &mut told);
             moved.push(Moved { at, delta: step.delta, after: step.balance, late: step.late, ahead, occurred });
         }
@@ -312,7 +346,7 @@ impl Model {
 
     fn apply_to_item(&mut self, spec: &Spec, told: &mut Vec<Told>) {
         let look = |model: &mut Self, at: &'static str, told: &mut Vec<Told>| {
-            let event = model.event(at, What::Look, spec.accepted, false);
+            let event = model.event(at, What::Look, When { occurred: spec.accepted, ..When::UNKNOWN });
             model.push(at, event, told);
         };
         match &spec.act {

@@ -13,7 +13,7 @@ use super::spec::{Act, Spec, T0, command_id, item_id};
 use super::worker::Worker;
 
 /// Small limits, so that random times fall on both sides and on the edge.
-const RULES: Rules = Rules { max_age_ms: 10, late_count_max_age_ms: 6 };
+const RULES: Rules = Rules { max_age_ms: 10, late_count_max_age_ms: 6, clock_skew_max_ms: 4 };
 
 /// How a sequence is delivered to the workers.
 #[derive(Debug, Clone)]
@@ -95,10 +95,11 @@ fn command() -> impl Strategy<Value = Spec> {
     })
 }
 
-/// Commands accepted a few milliseconds apart (by two ingresses, so time may go back), some with an earlier id.
+/// Commands accepted a few milliseconds apart (by two ingresses, so time may go back), some with an earlier id. Now and
+/// then the clock steps further than right clocks differ, forth or back.
 fn sequence() -> impl Strategy<Value = Vec<Spec>> {
-    let placed =
-        (command(), prop_oneof![8 => 0..=4_i64, 1 => -3..=0_i64], weighted(0.12, any::<prop::sample::Index>()));
+    let step = prop_oneof![16 => 0..=4_i64, 2 => -3..=0_i64, 1 => 5..=400_i64, 1 => -400..=-5_i64];
+    let placed = (command(), step, weighted(0.12, any::<prop::sample::Index>()));
     vec(placed, 1..45).prop_map(|commands| {
         let mut now = T0;
         let mut placed: Vec<Spec> = Vec::new();
@@ -214,7 +215,7 @@ fn agrees_with_the_model(found: [Option<i64>; 2], first: &Spec, sequence: &[Spec
 
 /// Compares the store and the published alerts with the model's results for the same commands.
 fn check(worker: &Worker, found: [Option<i64>; 2], first: &Spec, sequence: &[Spec]) {
-    let mut model = Model::new(RULES.max_age_ms, RULES.late_count_max_age_ms);
+    let mut model = Model::new(&RULES);
     model.decide(first);
     for (place, on_hand) in ["main", "shop"].into_iter().zip(found) {
         on_hand.into_iter().for_each(|on_hand| model.find(place, on_hand));
@@ -291,7 +292,7 @@ fn random_sequences_meet_every_rule() {
     let mut met = std::collections::BTreeSet::new();
     for _ in 0..300 {
         let (found, first, sequence) = (found(), register(), sequence()).new_tree(&mut runner).unwrap().current();
-        let mut model = Model::new(RULES.max_age_ms, RULES.late_count_max_age_ms);
+        let mut model = Model::new(&RULES);
         model.decide(&first);
         for (place, on_hand) in ["main", "shop"].into_iter().zip(found) {
             on_hand.into_iter().for_each(|on_hand| model.find(place, on_hand));

@@ -1,4 +1,4 @@
-use stockline_core::domain::Timestamp;
+use stockline_core::domain::{Slot, Timestamp};
 
 use super::script::{holds, last, read, run, run_with, slots, world};
 use super::spec::{T0, command_id, item_id};
@@ -165,4 +165,111 @@ fn recorded_at_never_runs_behind_acceptance_or_the_entry_before() {
     let recorded: Vec<_> =
         worker.store.ledger(&item_id(), "main").iter().map(|e| e.recorded_at.as_millis() - T0).collect();
     assert_eq!(recorded, [99_000, 99_000], "a clock that went back");
+}
+
+#[test]
+fn what_a_wrong_clock_wrote_never_outranks_the_queue() {
+    holds(&[
+        ("a count a year ahead", "receive 9 | count 8 skew:365d | sell 2 @-1s", "main -2 =6"),
+        ("and the next sale", "receive 9 | count 8 skew:365d | sell 2 @-1s | sell 1 @-15s", "main -1 =5"),
+        ("a receive too", "receive 9 | count 8 skew:365d | receive 2 @-1s", "main +2 =10"),
+        (
+            "no oversell",
+            "register policy:reject | receive 3 | count 3 skew:365d | sell 2 @-1s | sell 2 @-1s",
+            "insufficient_stock",
+        ),
+        ("a transfer", "receive 9 | count 8 skew:365d | move 2 to:shop @-1s", "main -2 =6, shop +2 =2"),
+        ("six minutes ahead", "receive 9 | count 8 skew:6m | sell 2 @-1s", "main -2 =6"),
+        ("clocks may differ a little", "receive 9 | count 8 skew:5m | sell 2 @-1s", "main late =8"),
+        ("to the millisecond", "receive 9 | count 8 skew:310001ms | sell 2 @-1s", "main -2 =6"),
+        (
+            "what was sent again later is out of turn",
+            "receive 9 | count 8 | sell 2 skew:-1h @-1s retry:1",
+            "main late =8",
+        ),
+        (
+            "and says nothing about a count",
+            "receive 9 | count 8 | sell 1 skew:-1h retry:1 | sell 2 @-21s",
+            "main late =7",
+        ),
+    ]);
+}
+
+#[test]
+fn a_clock_that_went_back_makes_nothing_late() {
+    holds(&[
+        ("an hour behind", "receive 9 | count 8 | sell 2 skew:-1h @-1s", "main -2 =6"),
+        ("the tills are right, and are clamped", "receive 9 | count 8 | sell 2 skew:-1h @+1h", "main -2 =6 ahead"),
+        ("a clamped time is in its place", "receive 9 | count 8 | sell 2 skew:-1m @+1m", "main -2 =6 ahead"),
+        (
+            "until the clock is nearly where the count was",
+            "receive 9 | count 8 | sell 2 skew:-1h @-1s | sell 1 skew:-2m @-1s",
+            "main -1 =5",
+        ),
+        (
+            "a sale without a time shows it too",
+            "receive 9 | count 8 | sell 2 skew:-1h | sell 1 skew:-2m @-1s",
+            "main -1 =5",
+        ),
+        (
+            "the next count rules again",
+            "receive 9 | count 8 | sell 2 skew:-1h | count 5 | sell 1 @-11s",
+            "main late =5",
+        ),
+    ]);
+}
+
+#[test]
+fn a_later_count_always_mends() {
+    holds(&[
+        ("in its place", "receive 9 | count 8 skew:365d | count 7 | sell 1 @-1s", "main -1 =6"),
+        ("and what it saw is late", "receive 9 | count 8 skew:365d | count 7 | sell 1 @-11s", "main late =7"),
+        ("with its time", "receive 9 | count 8 skew:365d | count 7 @-1s", "main -1 =7"),
+        ("and rules from its time", "receive 9 | count 8 skew:365d | count 7 @-1s | sell 1 @-12s", "main late =7"),
+        (
+            "it saw what was sold under the wrong clock",
+            "receive 9 | sell 2 skew:365d | count 6 skew:365d | count 5 @-1s",
+            "main -1 =5",
+        ),
+        ("a slower clock's count too", "receive 9 | count 8 | count 7 skew:-15s | sell 1 @-22s", "main -1 =6"),
+        ("a count that is clamped is in its place", "receive 9 | sell 2 skew:2m | count 5 @+1s", "main -2 =5 ahead"),
+        (
+            "but a count tried again keeps what came since",
+            "receive 9 | sell 2 | count 9 skew:-1h @-1s retry:1",
+            "main +9 =16",
+        ),
+    ]);
+}
+
+#[test]
+fn an_archived_item_refuses_by_its_place_if_the_clock_was_wrong() {
+    holds(&[
+        ("a year ahead", "receive 9 | archive skew:365d | sell 2 @-1s", "item_archived"),
+        ("ahead of it is after it", "receive 9 | archive | sell 2 @+1s", "item_archived"),
+        ("before it by right clocks", "receive 9 | archive | sell 2 @-11s", "main -2 =7"),
+    ]);
+}
+
+#[test]
+fn both_legs_of_a_transfer_have_one_time() {
+    for clocks in [[99_000, 0], [0, 99_000]] {
+        let mut worker = world("");
+        let script = "receive 9 | receive 5 at:shop | move 2 to:shop | move 1 from:shop to:main";
+        for (index, slot) in slots(&read(script)).into_iter().enumerate() {
+            worker.now = Timestamp::from_millis(T0 + clocks[index % 2]);
+            worker.run(&item_id(), &[slot]);
+        }
+        let recorded = |place| worker.store.ledger(&item_id(), place).into_iter().map(|e| e.recorded_at).skip(1);
+        assert!(recorded("main").eq(recorded("shop")), "{clocks:?}");
+    }
+}
+
+#[test]
+fn a_resubmission_is_no_older_because_it_was_first_accepted_by_a_clock_ahead() {
+    let mut worker = world("");
+    let mut specs = read("receive 9 | sell 2 @-1s");
+    let Slot::Command(mut again) = specs.remove(1).slot() else { panic!() };
+    again.first_accepted_at = Some(again.accepted_at.plus_millis(365 * 86_400_000));
+    worker.run(&item_id(), &[specs[0].slot(), Slot::Command(again)]);
+    assert_eq!(last("receive 9 | sell 2", &worker), "main -2 =7");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use stockline_core::domain::{
-    Alert, Claim, CommandId, Commit, Fold, FoldLimits, ItemId, LoadRequest, Record, Rules, Slot, Timestamp,
+    Alert, Claim, CommandId, Commit, Effect, Fold, FoldLimits, ItemId, LoadRequest, Record, Rules, Slot, Timestamp,
     encode_entries, fold, rejudge,
 };
 use stockline_core::ports::CommitOutcome;
@@ -74,6 +74,10 @@ impl Worker {
 
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitOutcome> {
         assert_within(commit, &self.limits);
+        for outcome in commit.records.iter().map(|record| &record.outcome) {
+            let moment = |effect: &Effect| effect.recorded_at == outcome.settled_at;
+            assert!(outcome.effects.iter().all(moment), "both legs of a transfer have one time");
+        }
         self.store.commit(commit)?;
         self.folds += 1;
         self.published.extend(commit.records.iter().flat_map(|record| record.alerts.clone()));

@@ -42,6 +42,9 @@ pub(super) enum Write {
     Publish(Vec<String>),
     /// Store how often messages were delivered.
     Record(Vec<(i64, u32)>),
+    /// End the thread as a defect would.
+    #[cfg(any(test, feature = "testing"))]
+    Panic,
 }
 
 /// The state of the writer thread.
@@ -146,6 +149,9 @@ impl Batches {
                 Write::Send { packs, sent_at } => self.insert_messages(&transaction, packs, sent_at, added)?,
                 Write::Publish(bodies) => insert_alerts(&transaction, &bodies, added)?,
                 Write::Record(receives) => record_receives(&transaction, &receives)?,
+                #[cfg(any(test, feature = "testing"))]
+                #[expect(clippy::panic, reason = "tests end the thread so")]
+                Write::Panic => panic!("a test ends the writer of queue.db"),
             }
         }
         for (table, rows) in &mut self.deletes {

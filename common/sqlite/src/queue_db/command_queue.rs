@@ -66,6 +66,19 @@ impl SqliteQueue {
         SqliteAlertQueue::new(Arc::clone(&self.file))
     }
 
+    /// Waits until the thread that writes the file has ended by itself, and returns why. From then on the queue refuses
+    /// everything: drop it and open it anew. The future does not keep the queue open.
+    pub fn writer_stopped(&self) -> impl Future<Output = String> + Send + use<> {
+        self.file.writer_stopped()
+    }
+
+    /// Ends the thread that writes the file, as a defect would.
+    #[cfg(feature = "testing")]
+    pub async fn end_writer(&self) {
+        // The answer never comes.
+        let _ = self.file.write(Write::Panic).await;
+    }
+
     /// Reads the bodies that are not in memory.
     async fn fill_bodies(&self, taken: &mut [Taken]) -> Result<(), QueueError> {
         let rows: Vec<i64> = taken.iter().filter(|taken| taken.body.is_none()).map(|taken| taken.n).collect();

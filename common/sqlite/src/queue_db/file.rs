@@ -10,14 +10,14 @@ use super::alerts::SharedAlerts;
 use super::batches::{Batches, Job, Table, Write, unavailable};
 use super::messages::{Message, Messages, SharedMessages};
 use crate::schema::{self, OpenOptions, Schema, SchemaError};
-use crate::writer::Writer;
+use crate::writer::{self, Writer};
 use crate::{DataFolder, folder};
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::{Clock, QueueError};
 
 /// The tables of `queue.db`. Rows arrive in the order of their keys and leave in about that order. They have no index,
 /// so an append stays cheap however many rows wait.
-pub(super) const QUEUE: Schema = Schema {
+pub(crate) const QUEUE: Schema = Schema {
     name: "queue",
     application_id: 0x534C_5155,
     migrations: &["
@@ -71,11 +71,16 @@ impl QueueFile {
     /// Passes a write to the writer and waits for its answer.
     pub(super) async fn write(&self, write: Write) -> Result<(), QueueError> {
         let (reply, answer) = oneshot::channel();
-        let gone = || QueueError::Unavailable("the writer of queue.db has stopped; restart stockline".to_owned());
+        let gone = || QueueError::Unavailable("the writer of queue.db has stopped".to_owned());
         if !self.writer.submit(Job::Write(write, reply)) {
             return Err(gone());
         }
         answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Waits until the writing thread has ended by itself, and returns why.
+    pub(super) fn writer_stopped(&self) -> impl Future<Output = String> + Send + use<> {
+        writer::stopped(self.writer.panicked())
     }
 
     /// Deletes rows with the next write. If that never happens, they are delivered again after a restart.

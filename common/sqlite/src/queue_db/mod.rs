@@ -18,4 +18,5 @@ mod tests;
 
 pub use alert_queue::SqliteAlertQueue;
 pub use command_queue::SqliteQueue;
+pub(crate) use file::QUEUE;
 pub use options::QueueOptions;

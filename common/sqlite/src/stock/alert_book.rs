@@ -1,38 +1,63 @@
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::Value;
 
 use super::fault::Fault;
 use stockline_core::domain::{Alert, LocationId, Timestamp};
-use stockline_core::ports::{Claimed, RefusedNotice};
-
-/// A stored claim: the end of its lease, and when the mail was sent.
-type ClaimRow = (i64, Option<i64>);
+use stockline_core::ports::{Claimed, Lease, RefusedNotice, latest_lease_end};
 
 /// How many claims are kept before the expired ones are forgotten.
 const CLAIMS_KEPT: usize = 1_000;
 
-/// The claims taken since the file was opened, with the ends of their leases. One process has the file, so the process
-/// that took any other claim has ended, and nothing waits for it.
+/// What is stored of an alert's mail, or of a notice's.
+#[derive(Debug)]
+struct Stored {
+    lease_until: i64,
+    sent_at: Option<i64>,
+    missing: Vec<String>,
+}
+
+/// The field of an alert's stored JSON, beside those of the alert, that names who does not have the mail yet after others
+/// got it.
+const MISSING: &str = "missing";
+
+/// The claims taken since the file was opened. One process has the file, so the process that took any other claim has
+/// ended, and nothing waits for it. The same is true of a claim that was given up.
 #[derive(Debug, Default)]
-pub(super) struct Claims(HashMap<String, i64>);
+pub(super) struct Claims(HashMap<String, Lease>);
 
 impl Claims {
-    /// Decides whether a claim can be taken: if it is absent, or unsent and either past its lease or from an ended
-    /// process.
-    fn judge(&self, name: &str, stored: Option<ClaimRow>, now: Timestamp) -> Claimed {
+    /// Decides whether a claim can be taken: if it is absent, or not mailed to all and nobody else mails it now. A
+    /// void lease holds nobody up.
+    fn judge(&self, name: &str, stored: Option<Stored>, lease: &Lease) -> Claimed {
+        let live = lease.from.as_millis() + 1..=latest_lease_end(lease.until).as_millis();
         match stored {
-            Some((_, Some(_))) => Claimed::Sent,
-            Some((lease_until, None)) if lease_until > now.as_millis() && self.0.contains_key(name) => Claimed::Held,
+            Some(Stored { sent_at: Some(_), missing, .. }) if missing.is_empty() => Claimed::Sent,
+            Some(Stored { lease_until, .. }) if live.contains(&lease_until) && self.is_anothers(name, lease) => {
+                Claimed::Held
+            }
+            Some(Stored { missing, .. }) if !missing.is_empty() => Claimed::OursFor(missing),
             _ => Claimed::Ours,
         }
     }
 
-    fn take(&mut self, name: String, now: Timestamp, lease_until: Timestamp) {
+    fn is_anothers(&self, name: &str, lease: &Lease) -> bool {
+        self.0.get(name).is_some_and(|held| held.holder != lease.holder)
+    }
+
+    fn take(&mut self, name: String, lease: &Lease) {
         if self.0.len() >= CLAIMS_KEPT {
-            self.0.retain(|_, until| *until > now.as_millis());
+            self.0.retain(|_, held| held.until > lease.from);
         }
-        self.0.insert(name, lease_until.as_millis());
+        self.0.insert(name, lease.clone());
+    }
+
+    /// Ends this claim, if it is still the last one of this name. Nothing is written: only this map makes a claim hold.
+    pub(super) fn give_up(&mut self, name: &str, lease: &Lease) {
+        if self.0.get(name) == Some(lease) {
+            self.0.remove(name);
+        }
     }
 }
 
@@ -41,38 +66,94 @@ pub(super) fn claim(
     connection: &Connection,
     claims: &mut Claims,
     alert: &Alert,
-    now: Timestamp,
-    lease_until: Timestamp,
+    lease: &Lease,
 ) -> Result<Claimed, Fault> {
     let id = alert.id();
-    let stored: Option<ClaimRow> = connection
-        .prepare_cached("SELECT lease_until, sent_at FROM alert WHERE alert_id = ?1")?
-        .query_row([&id], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let claimed = claims.judge(&id, stored, now);
-    if claimed == Claimed::Ours {
-        match stored {
-            None => put(connection, alert, lease_until, None)?,
-            Some(_) => {
-                connection
-                    .prepare_cached("UPDATE alert SET lease_until = ?2 WHERE alert_id = ?1")?
-                    .execute((&id, lease_until.as_millis()))?;
-            }
+    let stored = stored(connection, &id)?;
+    let is_new = stored.is_none();
+    let claimed = claims.judge(&id, stored, lease);
+    if matches!(claimed, Claimed::Ours | Claimed::OursFor(_)) {
+        if is_new {
+            put(connection, alert, lease.until, None)?;
+        } else {
+            connection
+                .prepare_cached("UPDATE alert SET lease_until = ?2 WHERE alert_id = ?1")?
+                .execute((&id, lease.until.as_millis()))?;
         }
-        claims.take(id, now, lease_until);
+        claims.take(id, lease);
     }
     Ok(claimed)
 }
 
-/// Marks an alert as mailed.
+fn stored(connection: &Connection, id: &str) -> Result<Option<Stored>, Fault> {
+    let row: Option<(i64, Option<i64>, String)> = connection
+        .prepare_cached("SELECT lease_until, sent_at, body FROM alert WHERE alert_id = ?1")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((lease_until, sent_at, body)) = row else { return Ok(None) };
+    let mut body: Value = serde_json::from_str(&body).map_err(unreadable)?;
+    let missing = body.get_mut(MISSING).map(Value::take);
+    let missing = missing.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default();
+    Ok(Some(Stored { lease_until, sent_at, missing }))
+}
+
+fn unreadable(error: serde_json::Error) -> Fault {
+    Fault::Unreadable(format!("an alert: {error}"))
+}
+
+/// Marks an alert as mailed to all its recipients.
 pub(super) fn mark_sent(connection: &Connection, alert: &Alert, sent_at: Timestamp) -> Result<(), Fault> {
-    let marked = connection
+    match stored(connection, &alert.id())? {
+        Some(stored) => mark(connection, alert, sent_at, &stored.missing, &[]),
+        None => put(connection, alert, sent_at, Some(sent_at)),
+    }
+}
+
+/// Marks an alert as mailed but for these recipients, and ends the claim, unless another has claimed it since or all
+/// have it.
+pub(super) fn mark_part_sent(
+    connection: &Connection,
+    claims: &mut Claims,
+    alert: &Alert,
+    lease: &Lease,
+    sent_at: Timestamp,
+    missing: &[String],
+) -> Result<(), Fault> {
+    let id = alert.id();
+    let Some(stored) = stored(connection, &id)? else { return Ok(()) };
+    if claims.is_anothers(&id, lease) || (stored.sent_at.is_some() && stored.missing.is_empty()) {
+        return Ok(());
+    }
+    mark(connection, alert, sent_at, &stored.missing, missing)?;
+    claims.give_up(&id, lease);
+    Ok(())
+}
+
+fn mark(
+    connection: &Connection,
+    alert: &Alert,
+    sent_at: Timestamp,
+    missing_before: &[String],
+    missing: &[String],
+) -> Result<(), Fault> {
+    let id = alert.id();
+    connection
         .prepare_cached("UPDATE alert SET sent_at = coalesce(sent_at, ?2) WHERE alert_id = ?1")?
-        .execute((alert.id(), sent_at.as_millis()))?;
-    if marked == 0 {
-        put(connection, alert, sent_at, Some(sent_at))?;
+        .execute((&id, sent_at.as_millis()))?;
+    if missing != missing_before {
+        connection
+            .prepare_cached("UPDATE alert SET body = ?2 WHERE alert_id = ?1")?
+            .execute((&id, body(alert, missing)?))?;
     }
     Ok(())
+}
+
+fn body(alert: &Alert, missing: &[String]) -> Result<String, Fault> {
+    let mut body = serde_json::to_value(alert).map_err(unreadable)?;
+    if !missing.is_empty() {
+        body[MISSING] = missing.into();
+    }
+    Ok(body.to_string())
 }
 
 fn put(
@@ -81,7 +162,6 @@ fn put(
     lease_until: Timestamp,
     sent_at: Option<Timestamp>,
 ) -> Result<(), Fault> {
-    let body = serde_json::to_string(alert).map_err(|error| Fault::Unreadable(format!("an alert: {error}")))?;
     connection
         .prepare_cached(
             "INSERT INTO alert (alert_id, raised_at, location_id, lease_until, sent_at, body) \
@@ -93,9 +173,14 @@ fn put(
             alert.location_id.as_str(),
             lease_until.as_millis(),
             sent_at.map(|at| at.as_millis()),
-            body
+            body(alert, &[])?
         ])?;
     Ok(())
+}
+
+/// Returns the name of a notice's claim. No alert has such an id: it contains no slash.
+pub(super) fn notice_name(notice: &RefusedNotice) -> String {
+    format!("{}/{}", notice.location_id, notice.day)
 }
 
 /// Claims a day's notice.
@@ -103,21 +188,23 @@ pub(super) fn claim_notice(
     connection: &Connection,
     claims: &mut Claims,
     notice: &RefusedNotice,
-    now: Timestamp,
-    lease_until: Timestamp,
+    lease: &Lease,
 ) -> Result<Claimed, Fault> {
-    let stored: Option<ClaimRow> = connection
+    let stored: Option<Stored> = connection
         .prepare_cached("SELECT lease_until, sent_at FROM notice WHERE location_id = ?1 AND day = ?2")?
-        .query_row((notice.location_id.as_str(), &notice.day), |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row((notice.location_id.as_str(), &notice.day), |row| {
+            Ok(Stored { lease_until: row.get(0)?, sent_at: row.get(1)?, missing: Vec::new() })
+        })
         .optional()?;
-    // No alert has such an id: it contains no slash.
-    let name = format!("{}/{}", notice.location_id, notice.day);
-    let claimed = claims.judge(&name, stored, now);
+    let name = notice_name(notice);
+    // The row of a sent notice has the time that it covers as the end of its lease.
+    let covers = |stored: &Stored| stored.lease_until <= latest_lease_end(lease.until).as_millis();
+    let claimed = claims.judge(&name, stored.filter(covers), lease);
     if claimed == Claimed::Ours {
         connection
             .prepare_cached("INSERT OR REPLACE INTO notice (location_id, day, lease_until) VALUES (?1, ?2, ?3)")?
-            .execute((notice.location_id.as_str(), &notice.day, lease_until.as_millis()))?;
-        claims.take(name, now, lease_until);
+            .execute((notice.location_id.as_str(), &notice.day, lease.until.as_millis()))?;
+        claims.take(name, lease);
     }
     Ok(claimed)
 }
@@ -134,9 +221,13 @@ pub(super) fn mark_notice_sent(connection: &Connection, notice: &RefusedNotice, 
 }
 
 /// Returns the time up to which notices cover the refused commands of a location.
-pub(super) fn notified_until(connection: &Connection, location_id: &LocationId) -> Result<Option<Timestamp>, Fault> {
+pub(super) fn notified_until(
+    connection: &Connection,
+    location_id: &LocationId,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Fault> {
     let until: Option<i64> = connection
-        .prepare_cached("SELECT max(notified_until) FROM notice WHERE location_id = ?1")?
-        .query_row([location_id.as_str()], |row| row.get(0))?;
+        .prepare_cached("SELECT max(notified_until) FROM notice WHERE location_id = ?1 AND notified_until <= ?2")?
+        .query_row((location_id.as_str(), now.as_millis()), |row| row.get(0))?;
     Ok(until.map(Timestamp::from_millis))
 }

@@ -2,6 +2,7 @@ use rusqlite::ErrorCode;
 
 use stockline_core::domain::{CodecError, RecordError};
 use stockline_core::ports::StoreError;
+use stockline_core::ports::cursor::CursorError;
 
 /// A fault inside the store: an error of SQLite, or bytes that can't be read.
 #[derive(Debug)]
@@ -9,6 +10,7 @@ pub(super) enum Fault {
     Sql(rusqlite::Error),
     Unreadable(String),
     Newer(String),
+    Cursor,
 }
 
 impl Fault {
@@ -19,7 +21,7 @@ impl Fault {
                 error.sqlite_error_code(),
                 Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
             ),
-            Self::Unreadable(_) | Self::Newer(_) => false,
+            Self::Unreadable(_) | Self::Newer(_) | Self::Cursor => false,
         }
     }
 
@@ -48,6 +50,12 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
+impl From<CursorError> for Fault {
+    fn from(_: CursorError) -> Self {
+        Self::Cursor
+    }
+}
+
 impl From<CodecError> for Fault {
     fn from(error: CodecError) -> Self {
         if error.is_newer() { Self::Newer(error.to_string()) } else { Self::Unreadable(error.to_string()) }
@@ -68,6 +76,7 @@ impl From<Fault> for StoreError {
         match fault {
             Fault::Unreadable(what) => Self::Unreadable(what),
             Fault::Newer(what) => Self::Newer(what),
+            Fault::Cursor => Self::Cursor,
             Fault::Sql(error) => Self::Unavailable(match error.sqlite_error_code() {
                 Some(ErrorCode::DiskFull) => format!("{error}: free some disk space for the data folder"),
                 _ => error.to_string(),

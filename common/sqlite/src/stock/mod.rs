@@ -1,7 +1,8 @@
 //! The stock store of the standalone home: `stock.db`, with one writing connection and a few readers.
 //!
-//! Readers continue while the writer writes (WAL), and each call reads in one transaction. Commits that wait at the
-//! same time share one sync ([`group_commit`]).
+//! Readers continue while the writer writes (WAL), and each call reads in one transaction. The write path, single reads
+//! and lists have connections of their own ([`Lanes`]), and lists are bounded in work ([`page_budget`]). Commits that
+//! wait at the same time share one sync ([`group_commit`]).
 //!
 //! Measured on a file with 5 million records of random ids: a random page that is written costs the writer three times
 //! what appending a whole record does. So records and chunks are appended, their keys go in by order
@@ -16,15 +17,15 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::schema::{self, OpenOptions, Schema, SchemaError};
-use super::writer::Writer;
+use super::writer::{self, Writer};
 use stockline_core::domain::{
     Alert, CommandKey, Commit, DeadLetter, ItemId, LoadRequest, Loaded, LocationId, LocationSettings, Quantity, Record,
     Status, Timestamp,
 };
 use stockline_core::ports::{
-    AlertBook, AlertRecord, AuditReader, Claimed, CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, LedgerPage,
-    LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, Page, Queries, RefusedNotice,
-    Store, StoreError,
+    AlertBook, AlertRecord, AuditReader, Claimed, CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, Lease,
+    LedgerPage, LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page,
+    Queries, RefusedNotice, Store, StoreError,
 };
 
 mod alert_book;
@@ -32,11 +33,15 @@ mod audit;
 mod commit;
 mod fault;
 mod group_commit;
+mod item_list;
 mod item_summaries;
+mod last_time;
 mod ledger;
+mod level_list;
 mod load;
 mod movements;
 mod names;
+mod page_budget;
 mod queries;
 mod readers;
 mod record_index;
@@ -45,17 +50,20 @@ mod rows;
 mod tests;
 mod write;
 
+pub use last_time::last_accepted_at;
+
 use commit::{Prepared, WriterState};
 use fault::Fault;
 use group_commit::{Call, Job};
-use queries::PageOf;
-use readers::{Readers, View};
+use item_list::PageOf;
+use page_budget::WriteActivity;
+use readers::{Lanes, Readers, Shared, View};
 use record_index::RecordIndex;
 
-const SCHEMA: Schema = Schema {
+pub(crate) const SCHEMA: Schema = Schema {
     name: "stock",
     application_id: 0x5354_4f4b,
-    migrations: &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql")],
+    migrations: &[include_str!("schema_v1.sql"), include_str!("schema_v2.sql"), include_str!("schema_v3.sql")],
 };
 
 /// The settings of the store.
@@ -63,20 +71,40 @@ const SCHEMA: Schema = Schema {
 pub struct StoreOptions {
     /// The most ledger entries that a late count reads. With more, the count is `count_too_late`.
     pub late_count_entries_max: usize,
-    /// The number of reading connections, which is the number of concurrent reads.
-    pub readers: usize,
+    /// The connections for the loads of the write path, which is the number of concurrent loads.
+    pub load_connections: usize,
+    /// The connections for single reads: outcomes, one item, one location.
+    pub point_connections: usize,
+    /// The connections for lists. Each may use a core.
+    pub list_connections: usize,
     /// The most levels in a page of items.
     pub page_levels_max: usize,
+    /// The most rows that a page examines before it ends early.
+    pub page_rows_max: usize,
 }
+
+/// Lists may use half of the cores, and never need more than this many.
+const LIST_CONNECTIONS_MAX: usize = 4;
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { late_count_entries_max: 10_000, readers: 2, page_levels_max: PAGE_LEVELS_MAX }
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            late_count_entries_max: 10_000,
+            load_connections: 2,
+            point_connections: 2,
+            list_connections: (cores / 2).clamp(1, LIST_CONNECTIONS_MAX),
+            page_levels_max: PAGE_LEVELS_MAX,
+            page_rows_max: PAGE_ROWS_MAX,
+        }
     }
 }
 
 /// The writer's page cache, in KiB, allocated as it fills, so only under load.
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
+
+/// The page cache of each reader, in KiB. There are several, and the system caches the file too.
+const READER_CACHE_KIB: i64 = 4 * 1024;
 
 /// How many pages the write-ahead log has at a checkpoint (64 MB). A page that many commits change is then written back
 /// once.
@@ -89,8 +117,9 @@ const STATEMENTS_MAX: usize = 128;
 #[derive(Debug)]
 pub struct SqliteStore {
     // Dropped before the writer: the last connection to close carries the log over, and a reader can't.
-    readers: Arc<Readers>,
+    lanes: Lanes,
     writer: Writer<Job>,
+    activity: Arc<WriteActivity>,
     options: StoreOptions,
 }
 
@@ -108,28 +137,45 @@ impl SqliteStore {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         let keys = RecordIndex::open(&connection, record_index::PENDING_KEYS_MAX).map_err(|fault| match fault {
             Fault::Sql(source) => failed(source),
-            Fault::Unreadable(_) | Fault::Newer(_) => SchemaError::NotADatabase { path: path.to_owned() },
+            _ => SchemaError::NotADatabase { path: path.to_owned() },
         })?;
-        let pending = keys.pending();
-        let mut connections = Vec::new();
-        for _ in 0..options.readers.max(1) {
-            let reader = schema::open_reader(path, open)?;
-            reader.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-            connections.push(reader);
-        }
+        let activity = Arc::new(WriteActivity::default());
+        let page_rows_max = options.page_rows_max;
+        let shared = Shared { pending: keys.pending(), activity: Arc::clone(&activity), page_rows_max };
+        let readers = |count: usize| {
+            let connections = (0..count.max(1)).map(|_| {
+                let reader = schema::open_reader(path, open)?;
+                reader.pragma_update(None, "cache_size", -READER_CACHE_KIB).map_err(failed)?;
+                reader.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+                Ok(reader)
+            });
+            Ok(Arc::new(Readers::new(connections.collect::<Result<_, SchemaError>>()?, shared.clone())))
+        };
+        let lanes = Lanes {
+            write_path: readers(options.load_connections)?,
+            points: readers(options.point_connections)?,
+            lists: readers(options.list_connections)?,
+        };
         let mut state =
             WriterState { items: Default::default(), locations: Default::default(), keys, claims: Default::default() };
         let apply = move |connection: &mut Connection, jobs| group_commit::apply(connection, &mut state, jobs);
         let writer = Writer::start("stock-writer", connection, apply)
             .map_err(|error| failed(rusqlite::Error::ToSqlConversionFailure(error.into())))?;
-        Ok(Self { readers: Arc::new(Readers::new(connections, pending)), writer, options })
+        Ok(Self { lanes, writer, activity, options })
     }
 
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&mut View<'_>) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.readers.read(read).await
+    /// Waits until the thread that writes the file has ended by itself, and returns why. From then on the store refuses
+    /// every write: drop it and open it anew. The future does not keep the store open.
+    pub fn writer_stopped(&self) -> impl Future<Output = String> + Send + use<> {
+        writer::stopped(self.writer.panicked())
+    }
+
+    /// Ends the thread that writes the file, as a defect would.
+    #[cfg(feature = "testing")]
+    #[expect(clippy::panic, reason = "tests end the thread so")]
+    pub async fn end_writer(&self) {
+        // The answer never comes.
+        let _ = self.write(|_, _| -> Result<(), Fault> { panic!("a test ends the writer of stock.db") }).await;
     }
 
     async fn write<T: Send + 'static>(
@@ -152,14 +198,15 @@ impl Drop for SqliteStore {
 }
 
 fn writer_gone() -> StoreError {
-    StoreError::Unavailable("the writer of stock.db has stopped; restart stockline".into())
+    StoreError::Unavailable("the writer of stock.db has stopped".into())
 }
 
 #[async_trait]
 impl Store for SqliteStore {
     async fn load(&self, requests: &[LoadRequest]) -> Vec<Result<Loaded, StoreError>> {
         let (count, requests, max) = (requests.len(), requests.to_vec(), self.options.late_count_entries_max);
-        match self.read(move |view| load::load(view, &requests, max)).await {
+        let _writing = self.activity.begin();
+        match self.lanes.write_path.read(move |view| load::load(view, &requests, max)).await {
             Ok(answers) => answers,
             Err(error) => vec![Err(error); count],
         }
@@ -169,6 +216,7 @@ impl Store for SqliteStore {
         let count = commits.len();
         let prepared = commits.into_iter().map(|commit| Prepared::new(commit).map_err(|e| e.to_string())).collect();
         let (answer, answered) = oneshot::channel();
+        let _writing = self.activity.begin();
         if self.writer.submit(Job::Commits { prepared, answer })
             && let Ok(settled) = answered.await
         {
@@ -200,11 +248,11 @@ impl Store for SqliteStore {
 impl Locations for SqliteStore {
     async fn location(&self, location_id: &LocationId) -> Result<Option<LocationSettings>, StoreError> {
         let location_id = location_id.clone();
-        self.read(move |view| rows::settings(view, &location_id)).await
+        self.lanes.points.read(move |view| rows::settings(view, &location_id)).await
     }
 
     async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError> {
-        self.read(|view| queries::locations(view)).await
+        self.lanes.lists.read(|view| queries::locations(view)).await
     }
 
     async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
@@ -227,12 +275,13 @@ impl Locations for SqliteStore {
 impl Queries for SqliteStore {
     async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
         let commands = commands.to_vec();
-        self.read(move |view| view.records_first(commands.into_iter().map(|c| (c.item_id, c.command_id)))).await
+        let points = &self.lanes.points;
+        points.read(move |view| view.records_first(commands.into_iter().map(|c| (c.item_id, c.command_id)))).await
     }
 
     async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
         let item_id = item_id.clone();
-        self.read(move |view| queries::item(view, &item_id)).await
+        self.lanes.points.read(move |view| item_list::item(view, &item_id)).await
     }
 
     async fn items(
@@ -243,7 +292,7 @@ impl Queries for SqliteStore {
     ) -> Result<Page<ItemWithLevels>, StoreError> {
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
         let most = PageOf { entries: limit, levels: self.options.page_levels_max };
-        self.read(move |view| queries::items(view, &filter, cursor.as_deref(), most)).await
+        self.lanes.lists.read(move |view| item_list::items(view, &filter, cursor.as_deref(), most)).await
     }
 
     async fn movements(
@@ -254,7 +303,7 @@ impl Queries for SqliteStore {
         limit: usize,
     ) -> Result<Page<Movement>, StoreError> {
         let (item_id, filter, cursor) = (item_id.clone(), filter.clone(), cursor.map(str::to_owned));
-        self.read(move |view| movements::movements(view, &item_id, &filter, cursor.as_deref(), limit)).await
+        self.lanes.lists.read(move |view| movements::movements(view, &item_id, &filter, cursor.as_deref(), limit)).await
     }
 
     async fn stock_as_of(
@@ -263,7 +312,7 @@ impl Queries for SqliteStore {
         at: Timestamp,
     ) -> Result<Option<Vec<(LocationId, Quantity, u64)>>, StoreError> {
         let item_id = item_id.clone();
-        self.read(move |view| queries::stock_as_of(view, &item_id, at)).await
+        self.lanes.lists.read(move |view| queries::stock_as_of(view, &item_id, at)).await
     }
 
     async fn levels(
@@ -273,7 +322,7 @@ impl Queries for SqliteStore {
         limit: usize,
     ) -> Result<Page<LevelWithItem>, StoreError> {
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
-        self.read(move |view| queries::levels(view, &filter, cursor.as_deref(), limit)).await
+        self.lanes.lists.read(move |view| level_list::levels(view, &filter, cursor.as_deref(), limit)).await
     }
 
     async fn commands(
@@ -283,7 +332,7 @@ impl Queries for SqliteStore {
         limit: usize,
     ) -> Result<Page<Record>, StoreError> {
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
-        self.read(move |view| queries::commands(view, &filter, cursor.as_deref(), limit)).await
+        self.lanes.lists.read(move |view| queries::commands(view, &filter, cursor.as_deref(), limit)).await
     }
 
     async fn alerts(
@@ -293,11 +342,12 @@ impl Queries for SqliteStore {
         limit: usize,
     ) -> Result<Page<AlertRecord>, StoreError> {
         let (location_id, cursor) = (location_id.cloned(), cursor.map(str::to_owned));
-        self.read(move |view| queries::alerts(view, location_id.as_ref(), cursor.as_deref(), limit)).await
+        self.lanes.lists.read(move |view| queries::alerts(view, location_id.as_ref(), cursor.as_deref(), limit)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.read(|view| Ok(view.query_row("SELECT count(*) FROM location LIMIT 1", [], |_| Ok(()))?)).await
+        let read = |view: &mut View<'_>| Ok(view.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(()))?);
+        self.lanes.points.read(read).await
     }
 }
 
@@ -306,7 +356,7 @@ impl AuditReader for SqliteStore {
     async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemWithLevels>, StoreError> {
         let cursor = cursor.map(str::to_owned);
         let most = PageOf { entries: limit, levels: self.options.page_levels_max };
-        self.read(move |view| queries::audit_items(view, cursor.as_deref(), most)).await
+        self.lanes.lists.read(move |view| item_list::audit_items(view, cursor.as_deref(), most)).await
     }
 
     async fn audit_ledger(
@@ -317,32 +367,36 @@ impl AuditReader for SqliteStore {
         limit: usize,
     ) -> Result<LedgerPage, StoreError> {
         let (item_id, location_id) = (item_id.clone(), location_id.clone());
-        self.read(move |view| audit::ledger(view, &item_id, &location_id, from_seq, limit)).await
+        self.lanes.lists.read(move |view| audit::ledger(view, &item_id, &location_id, from_seq, limit)).await
     }
 
     async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
         let cursor = cursor.map(str::to_owned);
-        self.read(move |view| queries::audit_records(view, cursor.as_deref(), limit)).await
+        self.lanes.lists.read(move |view| queries::audit_records(view, cursor.as_deref(), limit)).await
     }
 }
 
 #[async_trait]
 impl AlertBook for SqliteStore {
-    async fn claim(
-        &self,
-        alerts: &[Alert],
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Vec<Result<Claimed, StoreError>> {
-        let (count, alerts) = (alerts.len(), alerts.to_vec());
+    async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>> {
+        let (count, alerts, lease) = (alerts.len(), alerts.to_vec(), lease.clone());
         let claimed = self.write(move |connection, state| {
             let claims = &mut state.claims;
-            alerts.iter().map(|alert| alert_book::claim(connection, claims, alert, now, lease_until)).collect()
+            alerts.iter().map(|alert| alert_book::claim(connection, claims, alert, &lease)).collect()
         });
         match claimed.await {
             Ok(claimed) => Vec::into_iter(claimed).map(Ok).collect(),
             Err(error) => vec![Err(error); count],
         }
+    }
+
+    async fn give_up(&self, alerts: &[Alert], lease: &Lease) -> Result<(), StoreError> {
+        let (names, lease) = (alerts.iter().map(Alert::id).collect::<Vec<_>>(), lease.clone());
+        self.write(move |_, state| {
+            names.iter().for_each(|name| state.claims.give_up(name, &lease));
+            Ok(())
+        })
+        .await
     }
 
     async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
@@ -353,15 +407,34 @@ impl AlertBook for SqliteStore {
         .await
     }
 
-    async fn claim_notice(
+    async fn mark_part_sent(
         &self,
-        notice: &RefusedNotice,
-        now: Timestamp,
-        lease_until: Timestamp,
-    ) -> Result<Claimed, StoreError> {
-        let notice = notice.clone();
+        alerts: &[Alert],
+        lease: &Lease,
+        sent_at: Timestamp,
+        missing: &[String],
+    ) -> Result<(), StoreError> {
+        let (alerts, lease, missing) = (alerts.to_vec(), lease.clone(), missing.to_vec());
         self.write(move |connection, state| {
-            alert_book::claim_notice(connection, &mut state.claims, &notice, now, lease_until)
+            let claims = &mut state.claims;
+            alerts
+                .iter()
+                .try_for_each(|alert| alert_book::mark_part_sent(connection, claims, alert, &lease, sent_at, &missing))
+        })
+        .await
+    }
+
+    async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError> {
+        let (notice, lease) = (notice.clone(), lease.clone());
+        self.write(move |connection, state| alert_book::claim_notice(connection, &mut state.claims, &notice, &lease))
+            .await
+    }
+
+    async fn give_up_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<(), StoreError> {
+        let (name, lease) = (alert_book::notice_name(notice), lease.clone());
+        self.write(move |_, state| {
+            state.claims.give_up(&name, &lease);
+            Ok(())
         })
         .await
     }
@@ -371,8 +444,8 @@ impl AlertBook for SqliteStore {
         self.write(move |connection, _| alert_book::mark_notice_sent(connection, &notice, until)).await
     }
 
-    async fn notified_until(&self, location_id: &LocationId) -> Result<Option<Timestamp>, StoreError> {
+    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let location_id = location_id.clone();
-        self.read(move |view| alert_book::notified_until(view, &location_id)).await
+        self.lanes.points.read(move |view| alert_book::notified_until(view, &location_id, now)).await
     }
 }

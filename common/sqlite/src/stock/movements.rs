@@ -1,15 +1,13 @@
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use super::fault::Fault;
 use super::ledger::{Backwards, Place};
 use super::load;
 use super::readers::{View, parts};
-use stockline_core::domain::{ItemId, LocationId, Timestamp};
+use stockline_core::domain::{Entry, ItemId, LocationId, Timestamp};
 use stockline_core::ports::cursor;
 use stockline_core::ports::{Movement, MovementFilter, Page};
-
-/// How many entries one page reads, matching or not, before it ends early with a cursor.
-const ENTRIES_PER_PAGE_MAX: usize = 50_000;
 
 const LIST: &str = "movements";
 
@@ -29,38 +27,38 @@ pub(super) fn movements(
     limit: usize,
 ) -> Result<Page<Movement>, Fault> {
     let limit = cursor::clamp(limit);
-    let after: Option<After> = cursor::decode(LIST, cursor);
+    let after: Option<After> = cursor::decode(LIST, cursor)?;
     let mut walks = walks(view, item_id, filter, after.as_ref())?;
+    // Every page looks for its place in each ledger, so the budget begins behind that.
+    let mut budget = view.page_budget();
     let (connection, _) = parts(view);
+    let mut heads = BinaryHeap::with_capacity(walks.len());
+    for (at, (_, walk)) in walks.iter_mut().enumerate() {
+        heads.extend(walk.peek(connection)?.map(|entry| newness(entry, at)));
+    }
     let (mut entries, mut last) = (Vec::new(), None);
-    for _ in 0..ENTRIES_PER_PAGE_MAX {
-        let mut newest: Option<(Newness, usize)> = None;
-        for (at, (_, walk)) in walks.iter_mut().enumerate() {
-            if let Some(entry) = walk.peek(connection)? {
-                let key = (entry.recorded_at, entry.seq, Reverse(at));
-                if newest.is_none_or(|(found, _)| key > found) {
-                    newest = Some((key, at));
-                }
-            }
-        }
-        let Some(((recorded_at, _, _), at)) = newest else {
-            return Ok(Page { entries, next_cursor: None });
-        };
+    while let Some((recorded_at, _, Reverse(at))) = heads.pop() {
         if filter.from.is_some_and(|from| recorded_at < from) {
-            return Ok(Page { entries, next_cursor: None });
-        }
-        if entries.len() == limit {
             break;
+        }
+        if entries.len() == limit || budget.is_spent() {
+            return Ok(cursor::page_until(LIST, entries, last));
         }
         let (location_id, walk) = &mut walks[at];
         if let Some(entry) = walk.pop() {
+            budget.spend(1);
             last = Some((entry.recorded_at.as_millis(), entry.seq, location_id.clone()));
             if filter.kind.is_none_or(|kind| entry.kind.command_kind() == kind) {
                 entries.push(Movement { location_id: location_id.clone(), entry });
             }
         }
+        heads.extend(walk.peek(connection)?.map(|entry| newness(entry, at)));
     }
-    Ok(cursor::page_until(LIST, entries, last))
+    Ok(Page { entries, next_cursor: None })
+}
+
+const fn newness(entry: &Entry, at: usize) -> Newness {
+    (entry.recorded_at, entry.seq, Reverse(at))
 }
 
 /// Starts a walk for each level, by location, behind the cursor.

@@ -6,17 +6,38 @@ use tokio::sync::Semaphore;
 
 use super::fault::Fault;
 use super::names::LocationNames;
+use super::page_budget::{PageBudget, WriteActivity};
 use super::record_index::{PendingKeys, find_in_table, id_key};
 use super::rows;
 use stockline_core::domain::{CommandId, ItemId, Record};
 use stockline_core::ports::StoreError;
+
+/// Who reads. Each kind has connections of its own: no list holds one that the write path or a single read needs.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    /// The loads of the write path.
+    pub(super) write_path: Arc<Readers>,
+    /// Outcomes, one item, one location: what a till polls.
+    pub(super) points: Arc<Readers>,
+    /// Pages of lists, and whatever else grows with the store.
+    pub(super) lists: Arc<Readers>,
+}
 
 /// Read-only connections. Each serves one call at a time, in one transaction.
 #[derive(Debug)]
 pub(super) struct Readers {
     idle: Mutex<Vec<Reader>>,
     permits: Arc<Semaphore>,
-    pending: Arc<PendingKeys>,
+    shared: Shared,
+}
+
+/// What all readers of a store share.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    pub(super) pending: Arc<PendingKeys>,
+    pub(super) activity: Arc<WriteActivity>,
+    /// The most rows that a page examines.
+    pub(super) page_rows_max: usize,
 }
 
 #[derive(Debug)]
@@ -42,7 +63,7 @@ impl Drop for ReaderInUse<'_> {
 pub(super) struct View<'a> {
     pub(super) connection: Transaction<'a>,
     pub(super) names: &'a mut LocationNames,
-    pending: &'a PendingKeys,
+    shared: &'a Shared,
 }
 
 impl Deref for View<'_> {
@@ -54,10 +75,10 @@ impl Deref for View<'_> {
 }
 
 impl Readers {
-    pub(super) fn new(connections: Vec<Connection>, pending: Arc<PendingKeys>) -> Self {
+    pub(super) fn new(connections: Vec<Connection>, shared: Shared) -> Self {
         let permits = Arc::new(Semaphore::new(connections.len()));
         let reader = |connection| Reader { connection, names: LocationNames::default() };
-        Self { idle: Mutex::new(connections.into_iter().map(reader).collect()), permits, pending }
+        Self { idle: Mutex::new(connections.into_iter().map(reader).collect()), permits, shared }
     }
 
     /// Runs a read in one transaction, on a thread that may block.
@@ -84,11 +105,16 @@ impl Readers {
         };
         // The first statement takes the snapshot, not this line.
         let connection = connection.unchecked_transaction()?;
-        read(&mut View { connection, names, pending: &self.pending })
+        read(&mut View { connection, names, shared: &self.shared })
     }
 }
 
 impl View<'_> {
+    /// Begins a page of a list.
+    pub(super) fn page_budget(&self) -> PageBudget {
+        PageBudget::begin(Arc::clone(&self.shared.activity), self.shared.page_rows_max)
+    }
+
     /// Reads records by item and id, in input order. Call it before any other read of this view, because the pending
     /// keys must be read before the snapshot is taken (see [`PendingKeys`]).
     pub(super) fn records_first(
@@ -98,7 +124,7 @@ impl View<'_> {
         let mut wanted: Vec<_> = commands
             .map(|(item_id, command_id)| {
                 let (key, mut candidates) = (id_key(&item_id, command_id), Vec::new());
-                self.pending.find(key, &mut candidates);
+                self.shared.pending.find(key, &mut candidates);
                 (item_id, command_id, key, candidates)
             })
             .collect();

@@ -4,7 +4,7 @@ use super::commit::{Checked, FoundLevel, Prepared, WriterState, claim_key};
 use super::fault::Fault;
 use super::item_summaries::ItemSummary;
 use super::rows;
-use stockline_core::domain::{ClaimChange, Item, Level, Quantity, Record, Status, StockState};
+use stockline_core::domain::{ClaimChange, Item, ItemId, Level, Quantity, Record, Status, StockState};
 
 /// Writes a commit after all its conditions were checked.
 pub(super) fn write(
@@ -28,11 +28,11 @@ pub(super) fn write(
         summary = put_item(connection, summary.item_no, &put.item, body)?;
         state.items.remember(&commit.item_id, summary);
         if rejudge {
-            refresh_low_levels(connection, summary)?;
+            refresh_low_levels(connection, &commit.item_id, summary)?;
         }
     }
     for ((put, tail), found) in commit.levels.iter().zip(&prepared.tails).zip(&checked.levels) {
-        put_level(connection, summary, found, &put.level, tail)?;
+        put_level(connection, &commit.item_id, summary, found, &put.level, tail)?;
     }
     for (chunk, entries) in commit.chunks.iter().zip(&prepared.chunks) {
         let location_no = state.locations.no_or_new(connection, &chunk.location_id)?;
@@ -99,6 +99,7 @@ fn put_item(connection: &Connection, item_no: i64, item: &Item, body: &str) -> R
 
 fn put_level(
     connection: &Connection,
+    item_id: &ItemId,
     summary: ItemSummary,
     found: &FoundLevel,
     level: &Level,
@@ -131,29 +132,40 @@ fn put_level(
         level.updated_at.as_millis(),
         tail
     ])?;
+    if found.stored.is_none() {
+        connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO level_by_location (location_no, item_id, item_no) VALUES (?1, ?2, ?3)",
+            )?
+            .execute((found.location_no, item_id.as_str(), summary.item_no))?;
+    }
     let is_low = |on_hand, threshold: Option<Quantity>| {
         StockState::judge(on_hand, threshold.or(summary.low_stock_threshold)) != StockState::Normal
     };
     let was = found.stored.is_some_and(|stored| is_low(stored.on_hand, stored.low_stock_threshold));
     let is = is_low(level.on_hand, level.low_stock_threshold);
-    let sql = match (was, is) {
-        (false, true) => "INSERT OR IGNORE INTO low_levels (item_no, location_no) VALUES (?1, ?2)",
-        (true, false) => "DELETE FROM low_levels WHERE item_no = ?1 AND location_no = ?2",
-        _ => return Ok(()),
+    let (location_no, item_id) = (found.location_no, item_id.as_str());
+    match (was, is) {
+        (false, true) => connection
+            .prepare_cached("INSERT OR IGNORE INTO low_levels (location_no, item_id, item_no) VALUES (?1, ?2, ?3)")?
+            .execute((location_no, item_id, summary.item_no))?,
+        (true, false) => connection
+            .prepare_cached("DELETE FROM low_levels WHERE location_no = ?1 AND item_id = ?2")?
+            .execute((location_no, item_id))?,
+        _ => 0,
     };
-    connection.prepare_cached(sql)?.execute((summary.item_no, found.location_no))?;
     Ok(())
 }
 
 /// Lists the item's low, out and oversold levels again after its default threshold changed.
-fn refresh_low_levels(connection: &Connection, summary: ItemSummary) -> Result<(), Fault> {
-    connection.prepare_cached("DELETE FROM low_levels WHERE item_no = ?1")?.execute([summary.item_no])?;
+fn refresh_low_levels(connection: &Connection, item_id: &ItemId, summary: ItemSummary) -> Result<(), Fault> {
+    connection.prepare_cached("DELETE FROM low_levels WHERE item_id = ?1")?.execute([item_id.as_str()])?;
     connection
         .prepare_cached(
-            "INSERT INTO low_levels (item_no, location_no) SELECT item_no, location_no FROM level \
-             WHERE item_no = ?1 AND (on_hand <= 0 OR on_hand < coalesce(low_stock_threshold, ?2))",
+            "INSERT INTO low_levels (location_no, item_id, item_no) SELECT location_no, ?2, item_no FROM level \
+             WHERE item_no = ?1 AND (on_hand <= 0 OR on_hand < coalesce(low_stock_threshold, ?3))",
         )?
-        .execute((summary.item_no, summary.low_stock_threshold.map(Quantity::raw)))?;
+        .execute((summary.item_no, item_id.as_str(), summary.low_stock_threshold.map(Quantity::raw)))?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::auth::EXPIRY_LEEWAY_S;
 use crate::auth::testing::{NOW_S, claims, claims_with, encode};
 
 #[tokio::test]
@@ -42,7 +43,7 @@ async fn claims_that_do_not_fit_are_refused_by_name() {
         ("client_id", Value::Null, "token_wrong_client"),
         ("token_use", json!("id"), "token_wrong_use"),
         ("token_use", Value::Null, "token_wrong_use"),
-        ("exp", json!(NOW_S - LEEWAY_S - 1), "token_expired"),
+        ("exp", json!(NOW_S - EXPIRY_LEEWAY_S - 1), "token_expired"),
         ("exp", json!(0), "token_expired"),
         ("exp", Value::Null, "token_malformed"),
         ("exp", json!("2099-01-01"), "token_malformed"),
@@ -61,7 +62,7 @@ async fn claims_that_do_not_fit_are_refused_by_name() {
         assert_eq!(on.judge(&token).await.unwrap_err(), code, "{name} = {value}");
     }
     for (name, value) in [
-        ("exp", json!(NOW_S - LEEWAY_S)),
+        ("exp", json!(NOW_S - EXPIRY_LEEWAY_S)),
         ("exp", json!(NOW_S as f64 + 0.5)),
         ("nbf", json!(NOW_S + LEEWAY_S)),
         ("aud", json!("anything")),
@@ -204,7 +205,7 @@ async fn a_known_token_expires_and_can_be_revoked() {
     assert!(on.judge(&token).await.is_ok());
     assert!(on.judge(&other).await.is_ok());
 
-    on.write("revoked", "token-1 # stolen\n");
+    on.write("revoked", &revoked(&["token-1"]));
     assert!(on.judge(&token).await.is_ok(), "the list is looked at once a second");
     on.clock.advance_ms(1_000);
     assert_eq!(on.judge(&token).await.unwrap_err(), "token_revoked");
@@ -213,13 +214,15 @@ async fn a_known_token_expires_and_can_be_revoked() {
         TestKey::first().token_with(&json!({"alg": "RS256", "kid": "first", "typ": "at+jwt"}), &claims().to_string());
     assert_eq!(on.judge(&again).await.unwrap_err(), "token_revoked", "also where it is not in the cache");
 
-    on.write("revoked", "");
-    on.clock.advance_ms(1_000);
-    assert!(on.judge(&token).await.is_ok());
-    on.clock.advance_ms((3_600 + LEEWAY_S) * 1_000 - 2_000);
-    assert!(on.judge(&token).await.is_ok(), "to the end of the leeway");
+    for worse in [String::new(), "token-1".into(), revoked(&[])] {
+        on.write("revoked", &worse);
+        on.clock.advance_ms(1_000);
+        assert_eq!(on.judge(&token).await.unwrap_err(), "token_revoked", "after the list became {worse:?}");
+    }
+    on.clock.advance_ms((3_600 + EXPIRY_LEEWAY_S) * 1_000 - 4_000);
+    assert!(on.judge(&other).await.is_ok(), "to the end of the leeway");
     on.clock.advance_ms(1);
-    assert_eq!(on.judge(&token).await.unwrap_err(), "token_expired");
+    assert_eq!(on.judge(&other).await.unwrap_err(), "token_expired");
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ impl OnFile {
         let (folder, clock) = (tempfile::tempdir().unwrap(), clock());
         std::fs::write(folder.path().join("jwks.json"), jwks(&[TestKey::first()])).unwrap();
         let jwks = JwksSource::File(folder.path().join("jwks.json"));
+        std::fs::write(folder.path().join("revoked"), revoked(&[])).unwrap();
         let auth = Authenticator::start(config(jwks, Some(folder.path().join("revoked"))), clock.clone()).unwrap();
         Self { folder, clock, auth }
     }
@@ -36,6 +37,11 @@ impl OnFile {
     async fn judge(&self, token: &str) -> Result<Principal, &'static str> {
         judge(&self.auth, token).await
     }
+}
+
+/// The text of a list of revoked tokens.
+fn revoked(ids: &[&str]) -> String {
+    RevokedList::write(ISSUER, &ids.iter().map(|id| (*id).to_owned()).collect())
 }
 
 fn config(jwks: JwksSource, revoked_file: Option<PathBuf>) -> AuthConfig {

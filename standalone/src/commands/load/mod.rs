@@ -3,19 +3,22 @@
 //! It reads the file twice: the first pass checks all of it before anything is sent, the second pass sends it.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::Clock as _;
-use stockline_service::SystemClock;
+use stockline_service::{SystemClock, output};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::args::LoadArgs;
 use crate::client::{Client, Request};
 use crate::exit::{self, Usage};
+use crate::lines::format::Format;
 use crate::lines::mapping::{self, Mapping};
 use crate::lines::recipe::{self, Part, Recipe};
 use crate::lines::source;
@@ -23,7 +26,7 @@ use crate::lines::source;
 mod report;
 mod send;
 
-use report::{RefusedFile, Tally};
+use report::{COMMAND_ID, OWN_COLUMNS, RefusedFile, Tally};
 use send::{Line, Sender};
 
 /// The most lines that wait for a lane.
@@ -32,32 +35,44 @@ const LANE_LINES: usize = 1_000;
 const REPEATED_SHOWN: usize = 20;
 
 impl LoadArgs {
-    fn parts(&self, headers: &csv::ByteRecord) -> anyhow::Result<Vec<Part>> {
-        let parts: anyhow::Result<Vec<Part>> = self
-            .id
-            .iter()
-            .map(
-                |name| {
-                    if name == "#" { Ok(Part::Occurrence) } else { Ok(Part::Column(mapping::column(headers, name)?)) }
-                },
-            )
-            .collect();
-        let parts = parts?;
+    fn format(&self) -> Format {
+        let now = SystemClock.now();
+        Format { zone: self.time_zone.clone(), decimal: self.decimal, date_means: self.date_means, now }
+    }
+
+    /// Returns how the ids of the lines are made.
+    fn recipe(&self, headers: &csv::ByteRecord) -> anyhow::Result<Recipe> {
+        // Without a comma in a heading, each comma of the list begins another column.
+        let commas = headers.iter().any(|header| header.contains(&b','));
+        let begins = |piece: &str| !commas || piece == "#" || headers.iter().any(|header| header == piece.as_bytes());
+        let part = |name: &str| match name {
+            "#" => Ok(Part::Occurrence),
+            name => mapping::column(headers, name).map(Part::Column),
+        };
+        let parts: Vec<Part> =
+            mapping::pieces(&self.id, begins).iter().map(|name| part(name)).collect::<anyhow::Result<_>>()?;
         if !parts.iter().any(|part| matches!(part, Part::Column(_))) {
             bail!(Usage("--id needs a column: the number # alone changes when a line is inserted".into()));
         }
-        Ok(parts)
+        let namespace = match &self.batch {
+            Some(name) => Uuid::new_v5(&self.namespace, name.as_bytes()),
+            None => self.namespace,
+        };
+        let carried = headers.iter().position(|header| header == OWN_COLUMNS[COMMAND_ID].as_bytes());
+        Ok(Recipe::new(namespace, self.kind.0, parts).with_carried(carried))
     }
 }
 
 /// Runs `stockline load`.
-pub(crate) async fn load(args: LoadArgs) -> anyhow::Result<u8> {
-    let (headers, _) = source::open(&args.file, None)?;
-    let mapping = Mapping::new(args.kind.0, &args.map, &args.set, args.time_zone.clone(), &headers)?;
-    let parts = args.parts(&headers)?;
-    let recipe = Recipe::new(args.namespace, args.kind.0, parts);
-    let client = Client::new(&args.client)?;
+pub(crate) async fn load(mut args: LoadArgs) -> anyhow::Result<u8> {
     let refused_file = RefusedFile::choose(args.refused.as_deref(), &args.file)?;
+    let on_disk = source::OnDisk::of(&args.file)?;
+    let named = std::mem::replace(&mut args.file, on_disk.path.clone());
+    let (headers, _) = source::open(&args.file, None)?;
+    let planned = Mapping::new(args.kind.0, &args.map, &args.set, args.format(), &headers)
+        .and_then(|mapping| Ok((mapping, args.recipe(&headers)?)));
+    let (mapping, recipe) = planned.map_err(|error| source::with_place_of_headings(&args.file, error))?;
+    let client = Client::new(&args.client)?;
 
     let scan = {
         let (path, mapping, recipe) = (args.file.clone(), mapping.clone(), recipe.clone());
@@ -70,11 +85,11 @@ pub(crate) async fn load(args: LoadArgs) -> anyhow::Result<u8> {
         scan.await?.context("nothing was sent")?
     };
     if scan.repeated_count > 0 && !args.distinct {
-        print_repeated(&args, &scan);
+        print_repeated(&named, &args.id.join(","), &scan);
         return Ok(exit::FOUND);
     }
     if scan.lines == 0 {
-        println!("{} has no lines after its headings", args.file.display());
+        output::line(format_args!("{} has no lines after its headings", named.display()))?;
         return Ok(exit::OK);
     }
 
@@ -82,36 +97,35 @@ pub(crate) async fn load(args: LoadArgs) -> anyhow::Result<u8> {
     let sender = Arc::new(Sender {
         started_at: server_time(&client, args.retry_for.0).await?,
         client,
-        batch_lines: args.batch.into(),
+        batch_lines: args.request_lines.into(),
         patience: args.retry_for.0,
         bar: report::bar(scan.lines, "loading", false),
         tally: Mutex::new(Tally::default()),
     });
-    let (file, as_json) = (args.file.clone(), args.json);
+    let as_json = args.json;
     let sent = send(args, mapping, recipe, sender.clone()).await;
     sender.bar.finish_and_clear();
     let mut tally = std::mem::take(&mut *sender.tally.lock().unwrap_or_else(PoisonError::into_inner));
     let reported = report::report(&mut tally, scan.lines, started.elapsed(), &headers, &refused_file, as_json);
-    sent.with_context(|| format!("stopped: run the same command again to continue with {}", file.display()))?;
+    sent.with_context(|| format!("stopped: run the same command again to continue with {}", named.display()))?;
     reported
 }
 
 /// Prints the lines whose ids repeat, and what to do. Nothing is sent.
-fn print_repeated(args: &LoadArgs, scan: &source::Scan) {
-    let id = args.id.join(",");
-    eprintln!(
+fn print_repeated(file: &Path, id: &str, scan: &source::Scan) {
+    output::note(format_args!(
         "{}: {} line(s) have the same {id} as an earlier line and would count as the same command; nothing was sent",
-        args.file.display(),
+        file.display(),
         scan.repeated_count
-    );
+    ));
     for (line, first) in scan.repeated.iter().take(REPEATED_SHOWN) {
-        eprintln!("  line {line} repeats line {first}");
+        output::note(format_args!("  line {line} repeats line {first}"));
     }
     if scan.repeated_count > REPEATED_SHOWN as u64 {
-        eprintln!("  … and {} more", scan.repeated_count - REPEATED_SHOWN as u64);
+        output::note(format_args!("  … and {} more", scan.repeated_count - REPEATED_SHOWN as u64));
     }
-    eprintln!("if they are separate events, add the occurrence number to the id: --id {id},#");
-    eprintln!("if they repeat the same event, send only the first of each: --distinct");
+    output::note(format_args!("if they are separate events, add the occurrence number to the id: --id {id},#"));
+    output::note("if they repeat the same event, send only the first of each: --distinct");
 }
 
 /// Reads the server's clock: a command accepted before this moment is from an earlier run. It is also the first check that
@@ -137,7 +151,7 @@ async fn send(args: LoadArgs, mapping: Mapping, recipe: Recipe, sender: Arc<Send
     }
     let reading = {
         let sender = sender.clone();
-        tokio::task::spawn_blocking(move || read(&args, &mapping, recipe, &to_lanes, &sender))
+        tokio::task::spawn_blocking(move || read(&args, mapping, recipe, &to_lanes, &sender))
     };
     let mut first_error = None;
     while let Some(ended) = lanes.join_next().await {
@@ -156,7 +170,7 @@ async fn send(args: LoadArgs, mapping: Mapping, recipe: Recipe, sender: Arc<Send
 
 fn read(
     args: &LoadArgs,
-    mapping: &Mapping,
+    mut mapping: Mapping,
     mut recipe: Recipe,
     to_lanes: &[mpsc::Sender<Line>],
     sender: &Sender,
@@ -164,7 +178,7 @@ fn read(
     let (_, mut lines) = source::open(&args.file, None)?;
     let mut seen = HashSet::new();
     let mut record = csv::ByteRecord::new();
-    while source::next(&args.file, &mut lines, &mut record)? {
+    while let Some(number) = source::next(&args.file, &mut lines, &mut record)? {
         let command_id = recipe.next(&record);
         if args.distinct && !seen.insert(recipe::first_64_bits(command_id.0)) {
             sender.tally.lock().unwrap_or_else(PoisonError::into_inner).repeated += 1;
@@ -175,7 +189,7 @@ fn read(
         mapping.write(&record, command_id, &mut json);
         let item = mapping.item(&record).into_owned();
         let lane = send::lane_of(&item, to_lanes.len());
-        let line = Line { number: source::number(&record), item, command_id, json, record: record.clone() };
+        let line = Line { number, item, command_id, json, record: record.clone(), refused_before: None };
         if to_lanes[lane].blocking_send(line).is_err() {
             // The lane has ended and reports why.
             return Ok(());

@@ -1,13 +1,15 @@
 //! The result of a load: its tally, the refused lines as CSV, and the summary.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use serde_json::json;
-use stockline_core::domain::CommandId;
+use stockline_core::domain::{CommandId, Timestamp};
+use stockline_service::output;
 
 use crate::exit::{self, Usage};
 use crate::files::{self, PUBLIC};
@@ -15,10 +17,18 @@ use crate::files::{self, PUBLIC};
 /// The most refused lines: more of them mean that the mapping is wrong, not the lines.
 pub(super) const MAX_REFUSED: usize = 200_000;
 
+/// The columns that a refused file has before those of the original file. Their names are no shop's own.
+pub(super) const OWN_COLUMNS: [&str; 4] =
+    ["stockline_line", "stockline_code", "stockline_detail", "stockline_command_id"];
+/// The place of the command id in [`OWN_COLUMNS`].
+pub(super) const COMMAND_ID: usize = 3;
+
 /// A line that took no effect.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) line: u64,
+    /// When it was accepted, if that was before this run.
+    pub(super) earlier: Option<Timestamp>,
     pub(super) code: String,
     pub(super) detail: String,
     pub(super) command_id: CommandId,
@@ -30,8 +40,12 @@ pub(super) struct Refused {
 pub(super) struct Tally {
     /// Lines that took effect in this run.
     pub(super) applied: u64,
+    /// Lines of `applied` that occurred before a count, so that the stock did not change.
+    pub(super) late: u64,
     /// Lines that took effect before this run: their ids were known.
     pub(super) already_applied: u64,
+    /// When the first and the last of them were accepted.
+    pub(super) already_between: Option<(Timestamp, Timestamp)>,
     /// Lines that `--distinct` left out.
     pub(super) repeated: u64,
     /// Lines that took no effect.
@@ -39,6 +53,13 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Counts a line that took effect before this run.
+    pub(super) fn count_earlier(&mut self, at: Timestamp) {
+        self.already_applied += 1;
+        let (first, last) = self.already_between.unwrap_or((at, at));
+        self.already_between = Some((first.min(at), last.max(at)));
+    }
+
     /// Returns the number of lines whose outcome is known.
     pub(super) fn settled(&self) -> u64 {
         self.applied + self.already_applied + self.repeated + self.refused.len() as u64
@@ -47,42 +68,74 @@ impl Tally {
 
 /// The file for refused lines.
 #[derive(Debug)]
-pub(super) struct RefusedFile(pub(super) PathBuf);
+pub(super) struct RefusedFile {
+    path: PathBuf,
+    /// The path was named, so that the file is replaced.
+    named: bool,
+}
 
 impl RefusedFile {
     /// Chooses the named file, or a file beside the input, or in the current folder if the input's folder is read-only.
     /// Fails before anything is sent if the file can't be written.
     pub(super) fn choose(named: Option<&Path>, input: &Path) -> anyhow::Result<Self> {
         if let Some(path) = named {
+            if path == input {
+                bail!(Usage("--refused names the file that is loaded: choose another".into()));
+            }
             try_write(path).with_context(|| format!("--refused: can't write {}", path.display()))?;
-            return Ok(Self(path.to_owned()));
+            return Ok(Self { path: path.to_owned(), named: true });
         }
-        let name = input.file_name().unwrap_or_default().to_string_lossy();
+        let name = match input.to_str() {
+            Some("-") => "stdin".into(),
+            _ => input.file_name().unwrap_or_default().to_string_lossy(),
+        };
         let stem = name.strip_suffix(".gz").unwrap_or(&name);
-        let name = format!("{}.refused.csv", stem.strip_suffix(".csv").unwrap_or(stem));
+        let stem = stem.strip_suffix(".csv").unwrap_or(stem);
+        let name = format!("{}.refused.csv", stem.strip_suffix(".refused").unwrap_or(stem));
         for path in [input.with_file_name(&name), PathBuf::from(&name)] {
             if try_write(&path).is_ok() {
-                return Ok(Self(path));
+                return Ok(Self { path, named: false });
             }
         }
         bail!(Usage(format!("can't write {name}, the file for refused lines: choose another with --refused")))
     }
 
-    /// Writes the refused lines in order: number, code, detail, command id, then the original line.
-    pub(super) fn write(&self, headers: &csv::ByteRecord, refused: &[Refused]) -> anyhow::Result<()> {
-        files::replace_atomic(&self.0, PUBLIC, |file| {
-            let mut out = csv::Writer::from_writer(std::io::BufWriter::new(file));
-            let own: [&[u8]; 4] = [b"line", b"code", b"detail", b"command_id"];
-            out.write_byte_record(&own.into_iter().chain(headers).collect())?;
-            for entry in refused {
-                let (line, id) = (entry.line.to_string(), entry.command_id.to_string());
-                let own = [line.as_bytes(), entry.code.as_bytes(), entry.detail.as_bytes(), id.as_bytes()];
-                out.write_byte_record(&own.into_iter().chain(&entry.record).collect())?;
+    /// Writes the refused lines in order: number, code, detail, command id, then the original line. Returns the path. A
+    /// file that is there may be somebody's work: unless it was named, it is left alone, and the next free number is taken.
+    pub(super) fn write(&self, headers: &csv::ByteRecord, refused: &[Refused]) -> anyhow::Result<PathBuf> {
+        let content = content(headers, refused)?;
+        let mut path = self.path.clone();
+        for number in 2.. {
+            match std::fs::read(&path) {
+                Ok(there) if there == content => return Ok(path),
+                Ok(_) if !self.named => {
+                    let stem = self.path.with_extension("");
+                    path = PathBuf::from(format!("{}-{number}.csv", stem.display()));
+                }
+                _ => break,
             }
-            out.flush()?;
-            Ok(())
-        })
+        }
+        files::replace_atomic(&path, PUBLIC, |file| Ok(file.write_all(&content)?))?;
+        Ok(path)
     }
+}
+
+fn content(headers: &csv::ByteRecord, refused: &[Refused]) -> anyhow::Result<Vec<u8>> {
+    // What is loaded may be a refused file itself.
+    let kept: Vec<usize> = (0..headers.len())
+        .filter(|index| OWN_COLUMNS.iter().all(|own| headers.get(*index) != Some(own.as_bytes())))
+        .collect();
+    let original = |record: &csv::ByteRecord| -> Vec<Vec<u8>> {
+        kept.iter().map(|index| record.get(*index).unwrap_or_default().to_vec()).collect()
+    };
+    let mut out = csv::Writer::from_writer(Vec::new());
+    let own = OWN_COLUMNS.iter().map(|name| name.as_bytes().to_vec());
+    out.write_record(own.chain(original(headers)))?;
+    for entry in refused {
+        let own = [entry.line.to_string(), entry.code.clone(), entry.detail.clone(), entry.command_id.to_string()];
+        out.write_record(own.into_iter().map(String::into_bytes).chain(original(&entry.record)))?;
+    }
+    Ok(out.into_inner()?)
 }
 
 fn try_write(path: &Path) -> std::io::Result<()> {
@@ -101,48 +154,101 @@ pub(super) fn report(
     as_json: bool,
 ) -> anyhow::Result<u8> {
     tally.refused.sort_by_key(|refused| refused.line);
-    if !tally.refused.is_empty() || file.0.exists() {
-        file.write(headers, &tally.refused)?;
+    let written = if tally.refused.is_empty() { None } else { Some(file.write(headers, &tally.refused)?) };
+    let unknown = lines.saturating_sub(tally.settled());
+    let nothing_new = tally.applied == 0 && tally.already_applied > 0 && tally.refused.is_empty() && unknown == 0;
+    if as_json {
+        print_json(tally, lines, unknown, took)?;
+    } else {
+        print_table(tally, lines, unknown, took, written.as_deref())?;
+        if nothing_new {
+            output::line("nothing of this file is new: every id took effect before this run")?;
+            output::line("if these are other events, name them: --batch NAME, such as --batch 2026-11-20")?;
+        }
     }
-    let mut by_code: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
+    Ok(if !tally.refused.is_empty() {
+        exit::FOUND
+    } else if nothing_new {
+        exit::NOTHING_NEW
+    } else {
+        exit::OK
+    })
+}
+
+fn print_json(tally: &Tally, lines: u64, unknown: u64, took: Duration) -> anyhow::Result<()> {
+    let mut codes: BTreeMap<&str, u64> = BTreeMap::new();
     for refused in &tally.refused {
+        *codes.entry(&refused.code).or_default() += 1;
+    }
+    let summary = json!({
+        "lines": lines,
+        "applied": tally.applied,
+        "late": tally.late,
+        "already_applied": tally.already_applied,
+        "repeated": tally.repeated,
+        "refused": tally.refused.len(),
+        "refused_earlier": tally.refused.iter().filter(|refused| refused.earlier.is_some()).count(),
+        "refused_by_code": codes,
+        "unknown": unknown,
+        "seconds": (took.as_secs_f64() * 1_000.0).round() / 1_000.0,
+    });
+    output::line(serde_json::to_string_pretty(&summary)?)?;
+    Ok(())
+}
+
+fn print_table(tally: &Tally, lines: u64, unknown: u64, took: Duration, written: Option<&Path>) -> anyhow::Result<()> {
+    let per_second = grouped((lines as f64 / took.as_secs_f64().max(0.001)) as u64);
+    let noun = if lines == 1 { "line" } else { "lines" };
+    output::line(format_args!("{} {noun} in {:.1} s ({per_second} lines/s)", grouped(lines), took.as_secs_f64()))?;
+    let row = |what: &str, count: u64, always: bool| {
+        if count == 0 && !always {
+            return Ok(());
+        }
+        output::line(format_args!("  {what:<16} {:>12}", grouped(count)))
+    };
+    row("applied", tally.applied, true)?;
+    if tally.late > 0 {
+        let late = grouped(tally.late);
+        output::line(format_args!(
+            "    {late} of them late: a later count had included them, the stock did not change"
+        ))?;
+    }
+    row("already applied", tally.already_applied, true)?;
+    if let Some((first, last)) = tally.already_between {
+        output::line(format_args!("    accepted {}", between(first, last)))?;
+    }
+    row("repeated", tally.repeated, false)?;
+    let (earlier, now): (Vec<&Refused>, Vec<&Refused>) =
+        tally.refused.iter().partition(|refused| refused.earlier.is_some());
+    row("refused", now.len() as u64, true)?;
+    print_codes(&now)?;
+    row("refused earlier", earlier.len() as u64, false)?;
+    print_codes(&earlier)?;
+    let times = earlier.iter().filter_map(|refused| refused.earlier);
+    if let (Some(first), Some(last)) = (times.clone().min(), times.max()) {
+        output::line(format_args!("    accepted {}; an outcome is final for its id", between(first, last)))?;
+        output::line("    when the cause is mended: stockline refused --resubmit, or load the refused file")?;
+    }
+    row("not known", unknown, false)?;
+    if let Some(path) = written {
+        output::line(format_args!("the refused lines are in {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn print_codes(refused: &[&Refused]) -> anyhow::Result<()> {
+    let mut by_code: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
+    for refused in refused {
         by_code.entry(&refused.code).or_insert((0, &refused.detail)).0 += 1;
     }
-    let unknown = lines.saturating_sub(tally.settled());
-    if as_json {
-        let codes: BTreeMap<_, _> = by_code.iter().map(|(code, (count, _))| (*code, *count)).collect();
-        let summary = json!({
-            "lines": lines,
-            "applied": tally.applied,
-            "already_applied": tally.already_applied,
-            "repeated": tally.repeated,
-            "refused": tally.refused.len(),
-            "refused_by_code": codes,
-            "unknown": unknown,
-            "seconds": (took.as_secs_f64() * 1_000.0).round() / 1_000.0,
-        });
-        println!("{}", serde_json::to_string_pretty(&summary)?);
-    } else {
-        let per_second = lines as f64 / took.as_secs_f64().max(0.001);
-        println!("{} lines in {:.1} s ({} lines/s)", grouped(lines), took.as_secs_f64(), grouped(per_second as u64));
-        let row = |what: &str, count: u64, always: bool| {
-            if count > 0 || always {
-                println!("  {what:<16} {:>12}", grouped(count));
-            }
-        };
-        row("applied", tally.applied, true);
-        row("already applied", tally.already_applied, true);
-        row("repeated", tally.repeated, false);
-        row("refused", tally.refused.len() as u64, true);
-        row("not known", unknown, false);
-        for (code, (count, detail)) in &by_code {
-            println!("    {code} {}: {detail}", grouped(*count));
-        }
-        if !tally.refused.is_empty() {
-            println!("the refused lines are in {}", file.0.display());
-        }
+    for (code, (count, detail)) in &by_code {
+        output::line(format_args!("    {code} {}: {}", grouped(*count), exit::printable(detail)))?;
     }
-    Ok(if tally.refused.is_empty() { exit::OK } else { exit::FOUND })
+    Ok(())
+}
+
+fn between(first: Timestamp, last: Timestamp) -> String {
+    if first == last { first.to_string() } else { format!("between {first} and {last}") }
 }
 
 /// Formats `1234567` as `1,234,567`.
@@ -179,10 +285,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let input = folder.path().join("sales.csv.gz");
         let file = RefusedFile::choose(None, &input).unwrap();
-        assert_eq!(file.0, folder.path().join("sales.refused.csv"));
+        assert_eq!(file.path, folder.path().join("sales.refused.csv"));
         let id: CommandId = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse().unwrap();
         let refused = |line: u64| Refused {
             line,
+            earlier: None,
             code: "invalid_value".into(),
             detail: "/quantity must be above 0, not 0".into(),
             command_id: id,
@@ -192,11 +299,35 @@ mod tests {
         let headers = csv::ByteRecord::from(vec!["item", "quantity"]);
         let code = report(&mut tally, 2, Duration::from_secs(1), &headers, &file, true).unwrap();
         assert_eq!(code, exit::FOUND);
-        let text = std::fs::read_to_string(&file.0).unwrap();
+        let text = std::fs::read_to_string(&file.path).unwrap();
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[0], "line,code,detail,command_id,item,quantity");
+        assert_eq!(lines[0], "stockline_line,stockline_code,stockline_detail,stockline_command_id,item,quantity");
         assert_eq!(lines[1], format!("3,invalid_value,\"/quantity must be above 0, not 0\",{id},\"a,b\",0"));
         assert!(lines[2].starts_with("7,"));
+
+        assert_eq!(file.write(&headers, &tally.refused).unwrap(), file.path, "the same lines need no second file");
+        std::fs::write(&file.path, "being mended").unwrap();
+        let second = file.write(&headers, &tally.refused).unwrap();
+        assert_eq!(second, folder.path().join("sales.refused-2.csv"));
+        assert_eq!(std::fs::read_to_string(&file.path).unwrap(), "being mended");
+        let own = csv::ByteRecord::from(OWN_COLUMNS.to_vec());
+        let again: csv::ByteRecord = own.iter().chain(headers.iter()).collect();
+        let record: csv::ByteRecord = ["3", "x", "y", "z", "a,b", "0"].into_iter().collect();
+        let lines = content(&again, &[Refused { record, ..refused(3) }]).unwrap();
+        assert_eq!(lines, content(&headers, &[refused(3)]).unwrap(), "own columns are not repeated");
+    }
+
+    #[test]
+    fn the_file_of_a_refused_file_and_of_standard_input_have_names_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |input: &str| {
+            let file = RefusedFile::choose(None, &folder.path().join(input)).unwrap();
+            file.path.file_name().unwrap().to_str().unwrap().to_owned()
+        };
+        assert_eq!(name("sales.refused.csv"), "sales.refused.csv");
+        assert_eq!(name("x.txt"), "x.txt.refused.csv");
+        let input = folder.path().join("x.csv");
+        assert!(RefusedFile::choose(Some(&input), &input).is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
-use stockline_core::domain::{CommandId, Timestamp};
+use stockline_core::domain::{CommandId, ItemId, Timestamp};
 use stockline_service::Retry;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -40,6 +40,16 @@ pub(super) struct Line {
     pub(super) json: Vec<u8>,
     /// The original line.
     pub(super) record: csv::ByteRecord,
+    /// How the line was refused in an earlier run. Its item and id are then those of the command that took its place, if
+    /// there is one.
+    pub(super) refused_before: Option<RefusedBefore>,
+}
+
+/// An earlier refusal of a line.
+#[derive(Debug)]
+pub(super) struct RefusedBefore {
+    accepted_at: Timestamp,
+    problem: Problem,
 }
 
 /// A line that is durable in the queue.
@@ -101,8 +111,23 @@ struct StatusAnswer {
 #[derive(Debug, Deserialize)]
 struct Outcome {
     accepted_at: Timestamp,
+    #[serde(default)]
+    effects: Vec<Effect>,
     rejection: Option<Rejection>,
     dead_letter: Option<DeadLetter>,
+    resubmitted_as: Option<ResubmittedAs>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Effect {
+    #[serde(default)]
+    late: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct ResubmittedAs {
+    item_id: String,
+    command_id: CommandId,
 }
 
 #[derive(Debug, Deserialize)]
@@ -178,7 +203,7 @@ impl Sender {
             for (line, answer) in batch.drain(..).zip(answers) {
                 match answer.status.as_str() {
                     "failed" => failed.push(line),
-                    "invalid" => self.refuse(line, answer.problem.unwrap_or_default())?,
+                    "invalid" => self.refuse(line, None, answer.problem.unwrap_or_default())?,
                     _ => accepted.push(Accepted { line, receipt: receipt_of(answer.status_url.as_deref()) }),
                 }
             }
@@ -217,7 +242,10 @@ impl Sender {
             let before = batch.len();
             let mut queued = Vec::new();
             for (accepted, answer) in batch.drain(..).zip(answers) {
-                if answer.status == "queued" {
+                let earlier = |outcome: &Outcome| outcome.accepted_at < self.started_at;
+                if answer.status == "rejected" && answer.outcome.as_ref().is_some_and(earlier) {
+                    queued.push(Accepted { line: successor(accepted.line, answer), receipt: None });
+                } else if answer.status == "queued" {
                     queued.push(accepted);
                 } else {
                     self.count(accepted.line, answer)?;
@@ -239,29 +267,37 @@ impl Sender {
     }
 
     /// Counts a line by its outcome.
-    fn count(&self, line: Line, answer: StatusAnswer) -> anyhow::Result<()> {
-        let Some(outcome) = answer.outcome else {
-            return self.refuse(line, answer.problem.unwrap_or_default());
+    fn count(&self, mut line: Line, answer: StatusAnswer) -> anyhow::Result<()> {
+        let before = line.refused_before.take();
+        let (outcome, earlier) = match (answer.outcome, before) {
+            (Some(outcome), before) => {
+                let earlier =
+                    (before.is_some() || outcome.accepted_at < self.started_at).then_some(outcome.accepted_at);
+                (outcome, earlier)
+            }
+            // Nothing took its place yet.
+            (None, Some(before)) => return self.refuse(line, Some(before.accepted_at), before.problem),
+            (None, None) => return self.refuse(line, None, answer.problem.unwrap_or_default()),
         };
         if answer.status == "applied" {
             let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-            if outcome.accepted_at < self.started_at {
-                tally.already_applied += 1;
-            } else {
-                tally.applied += 1;
+            match earlier {
+                Some(at) => tally.count_earlier(at),
+                None => {
+                    tally.applied += 1;
+                    tally.late += u64::from(outcome.effects.iter().any(|effect| effect.late));
+                }
             }
             self.bar.inc(1);
             return Ok(());
         }
-        let (code, detail) = match (outcome.rejection, outcome.dead_letter) {
-            (Some(rejection), _) => (rejection.code, rejection.detail),
-            (None, letter) => ("dead_lettered".to_owned(), letter.map(|letter| letter.reason).unwrap_or_default()),
-        };
-        self.refuse(line, Problem { code, detail, ..Problem::default() })
+        let problem = problem_of(outcome);
+        let line = if answer.status == "rejected" { under_next_id(line) } else { line };
+        self.refuse(line, earlier, problem)
     }
 
     /// Counts a line as refused.
-    fn refuse(&self, line: Line, problem: Problem) -> anyhow::Result<()> {
+    fn refuse(&self, line: Line, earlier: Option<Timestamp>, problem: Problem) -> anyhow::Result<()> {
         let (code, detail) = reason_of(&problem);
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         if tally.refused.len() >= MAX_REFUSED {
@@ -271,6 +307,7 @@ impl Sender {
         }
         tally.refused.push(Refused {
             line: line.number,
+            earlier,
             code,
             detail,
             command_id: line.command_id,
@@ -278,6 +315,35 @@ impl Sender {
         });
         self.bar.inc(1);
         Ok(())
+    }
+}
+
+/// Returns what a refused command is told.
+fn problem_of(outcome: Outcome) -> Problem {
+    let (code, detail) = match (outcome.rejection, outcome.dead_letter) {
+        (Some(rejection), _) => (rejection.code, rejection.detail),
+        (None, letter) => ("dead_lettered".to_owned(), letter.map(|letter| letter.reason).unwrap_or_default()),
+    };
+    Problem { code, detail, ..Problem::default() }
+}
+
+/// Gives a line the id that a resubmission of it has. A rejection is final for its id; sent again from the refused file, the
+/// line can't take effect beside a resubmission.
+fn under_next_id(line: Line) -> Line {
+    match line.item.parse::<ItemId>() {
+        Ok(item) => Line { command_id: line.command_id.of_resubmission(&item), ..line },
+        Err(_) => line,
+    }
+}
+
+/// Returns the line as the command that took the place of one that an earlier run was refused.
+fn successor(line: Line, answer: StatusAnswer) -> Line {
+    let Some(mut outcome) = answer.outcome else { return line };
+    let resubmitted = outcome.resubmitted_as.take();
+    let refused_before = Some(RefusedBefore { accepted_at: outcome.accepted_at, problem: problem_of(outcome) });
+    match resubmitted {
+        Some(by) => Line { item: by.item_id, command_id: by.command_id, refused_before, ..line },
+        None => Line { refused_before, ..under_next_id(line) },
     }
 }
 

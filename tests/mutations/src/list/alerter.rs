@@ -7,10 +7,15 @@ const ALERTER: &Suite = &Suite { arguments: &["-p", "stockline-alerter", "--test
 
 const FILE: &str = "alerter/src/alerts.rs";
 
+const DELIVERIES: &str = "alerter/src/deliveries.rs";
+
+const DELIVERED: &str =
+    "        let Delivered { accepted, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;";
+
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a-claim-counts-as-a-mail",
-        edits: &[edit(FILE, "Ok(Claimed::Held) => Err(RetryReason::Held),", "Ok(Claimed::Held) => Ok(()),")],
+        edits: &[edit(FILE, "Ok(Claimed::Held) => Err(RetryReason::Held.into()),", "Ok(Claimed::Held) => Ok(()),")],
         suite: ALERTER,
         killed_by: "alerts::a_crash_between_claim_and_mail_delays_the_alert_until_the_lease_ends_and_loses_nothing",
     },
@@ -28,10 +33,11 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "an-alert-is-marked-as-sent-before-the-mail",
         edits: &[edit(
             FILE,
-            "        self.deliveries.deliver(&mail, window).await?;",
-            "        let early: Vec<&Alert> = alerts.iter().map(|(alert, _)| alert).collect();
-        self.mark(&early, self.adapters.clock.now()).await?;
-        self.deliveries.deliver(&mail, window).await?;",
+            DELIVERED,
+            "        let early: Vec<Alert> = alerts.iter().map(|(alert, _)| alert.clone()).collect();
+        let sent = Unmarked { sent_at: self.adapters.clock.now(), missing: Vec::new() };
+        self.mark(&early, &sent, lease).await?;
+        let Delivered { accepted, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;",
         )],
         suite: ALERTER,
         killed_by: "alerts::while_mail_is_down_alerts_are_redelivered_and_none_is_lost",
@@ -40,10 +46,58 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "a-failed-mail-counts-as-sent",
         edits: &[edit(
             FILE,
-            "        self.deliveries.deliver(&mail, window).await?;",
-            "        let _ = self.deliveries.deliver(&mail, window).await;",
+            DELIVERED,
+            "        let Delivered { reason, .. } = self.deliveries.deliver(&mail, is_rest, window).await;
+        let (accepted, missing, reason) = (true, Vec::new(), reason.filter(|_| false));",
         )],
         suite: ALERTER,
         killed_by: "alerts::while_mail_is_down_alerts_are_redelivered_and_none_is_lost",
+    },
+    Mutation {
+        name: "a-failed-mail-keeps-its-claim",
+        edits: &[edit(
+            FILE,
+            "            self.give_up(&owned, lease).await;
+            return",
+            "            return",
+        )],
+        suite: ALERTER,
+        killed_by: "alerts::a_claim_whose_mail_failed_blocks_no_other_alerter",
+    },
+    Mutation {
+        name: "an-outage-is-retried-rarely-from-the-first",
+        edits: &[edit("alerter/src/schedule.rs", "< FREQUENT_FOR;", "< Duration::ZERO;")],
+        suite: ALERTER,
+        killed_by: "outages::after_any_outage_of_the_first_hour_an_alert_is_mailed_within_a_minute",
+    },
+    Mutation {
+        name: "one-full-mailbox-puts-a-mail-off-for-all",
+        edits: &[edit(
+            DELIVERIES,
+            "Err(_) if part.to.len() > 1 =>",
+            "Err(MailError::Refused(_)) if part.to.len() > 1 =>",
+        )],
+        suite: ALERTER,
+        killed_by: "outages::a_full_mailbox_delays_nobody_else_and_gets_its_mails_when_it_is_emptied",
+    },
+    Mutation {
+        name: "who-did-not-get-a-mail-is-forgotten",
+        edits: &[edit(
+            FILE,
+            "let unmarked = Unmarked { sent_at, missing };",
+            "let unmarked = Unmarked { sent_at, missing: missing.into_iter().filter(|_| false).collect() };",
+        )],
+        suite: ALERTER,
+        killed_by: "outages::who_is_still_missing_survives_a_restart",
+    },
+    Mutation {
+        name: "a-refusal-is-final-before-anybody-has-the-mail",
+        edits: &[edit(
+            DELIVERIES,
+            "if !delivered.accepted && !others_have_it {",
+            "if !delivered.accepted && !others_have_it && part.to.len() > 1 {",
+        )],
+        suite: ALERTER,
+        killed_by: "outages::alerts_that_gather_while_mail_is_down_go_out_within_a_minute_and_each_once",
     },
 ];

@@ -163,7 +163,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "a-movement-without-its-own-time-can-be-late",
-        edits: &[edit(MOVEMENTS, "let late = at.explicit\n        && level", "let late = level")],
+        edits: &[edit(MOVEMENTS, "let late = at.explicit\n        && counted_at", "let late = counted_at")],
         suite: DOMAIN,
         killed_by: "time_tables::what_the_last_count_saw_is_late_and_moves_nothing",
     },
@@ -206,11 +206,77 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "time_tables::the_clock_of_the_client_is_corrected_by_when_it_sent",
     },
     Mutation {
+        name: "the-legs-of-a-transfer-have-their-own-times",
+        edits: &[edit(
+            MOVEMENTS,
+            "self.apply(queued, &item, &at, leg, recorded_at, &mut applied);",
+            "let own = self.recorded_at(queued, std::slice::from_ref(leg.0)).min(recorded_at);\n            self.apply(queued, &item, &at, leg, own, &mut applied);",
+        )],
+        suite: DOMAIN,
+        killed_by: "time_tables::both_legs_of_a_transfer_have_one_time",
+    },
+    Mutation {
+        name: "an-earlier-count-with-a-later-time-rules",
+        edits: &[edit(
+            MOVEMENTS,
+            "draft.level.counted_at = Some(at.occurred_at);",
+            "draft.level.counted_at = draft.level.counted_at.max(Some(at.occurred_at));",
+        )],
+        suite: DOMAIN,
+        killed_by: "time_tables::a_later_count_always_mends",
+    },
+    Mutation {
+        name: "a-count-by-a-wrong-clock-makes-sales-late",
+        edits: &[edit(MOVEMENTS, ".filter(|counted_at| at.can_follow(*counted_at))", "")],
+        suite: DOMAIN,
+        killed_by: "time_tables::what_a_wrong_clock_wrote_never_outranks_the_queue",
+    },
+    Mutation {
+        name: "a-count-by-a-wrong-clock-rules-again-later",
+        edits: &[edit(MOVEMENTS, "draft.level.counted_at = None;", "")],
+        suite: DOMAIN,
+        killed_by: "time_tables::a_clock_that_went_back_makes_nothing_late",
+    },
+    Mutation {
+        name: "a-late-count-keeps-what-a-wrong-clock-put-after-it",
+        edits: &[edit(MOVEMENTS, " && at.can_follow(entry.occurred_at))", ")")],
+        suite: DOMAIN,
+        killed_by: "time_tables::a_later_count_always_mends",
+    },
+    Mutation {
+        name: "a-clamped-time-can-be-late",
+        edits: &[edit(OCCURRENCE, "explicit: !clock_ahead", "explicit: true")],
+        suite: DOMAIN,
+        killed_by: "time_tables::a_clock_that_went_back_makes_nothing_late",
+    },
+    Mutation {
+        name: "a-retry-shows-that-a-count-was-wrong",
+        edits: &[edit(OCCURRENCE, "(queued.retry == 0).then(", "(queued.retry < u32::MAX).then(")],
+        suite: DOMAIN,
+        killed_by: "time_tables::what_a_wrong_clock_wrote_never_outranks_the_queue",
+    },
+    Mutation {
+        name: "a-resubmission-grows-old-by-a-clock-ahead",
+        edits: &[edit(
+            OCCURRENCE,
+            "unwrap_or(queued.accepted_at).min(queued.accepted_at)",
+            "unwrap_or(queued.accepted_at)",
+        )],
+        suite: DOMAIN,
+        killed_by: "time_tables::a_resubmission_is_no_older_because_it_was_first_accepted_by_a_clock_ahead",
+    },
+    Mutation {
+        name: "an-archived-item-sells-after-a-wrong-clock",
+        edits: &[edit(MOVEMENTS, " || !at.can_follow(archived_at))", ")")],
+        suite: DOMAIN,
+        killed_by: "time_tables::an_archived_item_refuses_by_its_place_if_the_clock_was_wrong",
+    },
+    Mutation {
         name: "recorded-at-precedes-the-previous-entry",
         edits: &[edit(
             MOVEMENTS,
-            "now.max(queued.accepted_at).max(draft.level.updated_at)",
-            "now.max(queued.accepted_at)",
+            "latest.max(self.level(leg.location_id).level.updated_at)",
+            "latest.max(self.level(leg.location_id).level.updated_at.min(latest))",
         )],
         suite: DOMAIN,
         killed_by: "time_tables::recorded_at_never_runs_behind_acceptance_or_the_entry_before",

@@ -4,6 +4,7 @@ use super::edit;
 use crate::{Mutation, Suite};
 
 const LIBRARY: &Suite = &Suite { arguments: &["-p", "stockline-ingress", "--lib"], sources: "ingress/src" };
+const SERVICE: &Suite = &Suite { arguments: &["-p", "stockline-service", "--lib"], sources: "common/service/src" };
 const API: &Suite = &Suite { arguments: &["-p", "stockline-ingress", "--test", "api"], sources: "ingress/tests/api" };
 
 const RIGHTS: &str = "ingress/src/auth/rights.rs";
@@ -11,9 +12,30 @@ const TOKEN: &str = "ingress/src/auth/token.rs";
 const ACTOR: &str = "ingress/src/packer/actor.rs";
 const RECEIPT: &str = "ingress/src/receipt.rs";
 const BODY_BUDGET: &str = "ingress/src/body_budget.rs";
+const ANSWER_BUDGET: &str = "ingress/src/answer_budget.rs";
 const RESUBMIT: &str = "ingress/src/routes/resubmit.rs";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        name: "a-caller-takes-every-turn-of-the-lists",
+        edits: &[edit(
+            "ingress/src/list_turns.rs",
+            "                self.round.push_back(caller);",
+            "                self.round.push_front(caller);",
+        )],
+        suite: LIBRARY,
+        killed_by: "list_turns::tests::callers_take_turns_however_many_lists_one_of_them_wants",
+    },
+    Mutation {
+        name: "a-client-that-has-gone-keeps-its-turn",
+        edits: &[edit(
+            "ingress/src/list_turns.rs",
+            "                Err(unused) => turn = unused,",
+            "                Err(mut unused) => return drop(unused.0.take()),",
+        )],
+        suite: LIBRARY,
+        killed_by: "list_turns::tests::a_client_that_has_gone_takes_no_turn_and_no_place",
+    },
     Mutation {
         name: "a-role-may-submit-everything",
         edits: &[edit(
@@ -104,18 +126,38 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "the-fingerprint-is-ignored",
         edits: &[edit(
             RECEIPT,
-            "record.fingerprint.is_some_and(|print| print != receipt.fingerprint)",
-            "record.fingerprint.is_some_and(|print| print != receipt.fingerprint && false)",
+            "if viewer.is_another(&record, receipt) =>",
+            "if viewer.is_another(&record, receipt) && false =>",
         )],
         suite: API,
         killed_by: "status::the_status_of_a_reused_id_shows_the_command_that_holds_it",
+    },
+    Mutation {
+        name: "a-record-with-a-cost-is-compared-with-nothing",
+        edits: &[edit(
+            "ingress/src/view/viewer.rs",
+            "print != receipt.without_cost.unwrap_or(receipt.fingerprint)",
+            "print != receipt.without_cost.unwrap_or(receipt.fingerprint) && false",
+        )],
+        suite: API,
+        killed_by: "rights::a_sale_under_the_id_of_a_delivery_with_a_cost_is_reported_as_reused",
+    },
+    Mutation {
+        name: "a-cost-can-be-guessed",
+        edits: &[edit(
+            "ingress/src/view/viewer.rs",
+            "if command.has_cost() && !self.costs && outcome",
+            "if command.has_cost() && !self.costs && false && outcome",
+        )],
+        suite: API,
+        killed_by: "rights::staff_cant_guess_a_cost_by_submitting_it_under_the_id_that_holds_it",
     },
     Mutation {
         name: "queued-is-answered-without-a-receipt",
         edits: &[edit(
             RECEIPT,
             "            (None, None) => Standing::Problem(not_found()),",
-            "            (None, None) => Standing::Queued(Receipt { accepted_at: self.clock.now(), fingerprint: Fingerprint::from_bytes([0; 16]) }),",
+            "            (None, None) => Standing::Queued(Receipt { accepted_at: self.clock.now(), fingerprint: stockline_core::domain::Fingerprint::from_bytes([0; 16]), without_cost: None }),",
         )],
         suite: API,
         killed_by: "status::without_a_receipt_an_unknown_id_is_404_and_says_that_sending_again_is_safe",
@@ -181,6 +223,66 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edits: &[edit(BODY_BUDGET, "slow_large: Semaphore::new(large / 2)", "slow_large: Semaphore::new(large)")],
         suite: API,
         killed_by: "limits::slow_large_bodies_leave_room_for_others",
+    },
+    Mutation {
+        name: "answers-have-no-budget",
+        edits: &[edit(ANSWER_BUDGET, "try_acquire_many_owned(units) {", "try_acquire_many_owned(0) {")],
+        suite: LIBRARY,
+        killed_by: "answer_budget::tests::lists_wait_for_each_other_and_small_answers_for_none_of_them",
+    },
+    Mutation {
+        name: "an-answer-frees-its-bytes-before-they-are-sent",
+        edits: &[edit(
+            ANSWER_BUDGET,
+            "_share: self.room.split(share) }",
+            "_share: self.room.split(share).and_then(|mut share| share.split(0)) }",
+        )],
+        suite: LIBRARY,
+        killed_by: "answer_budget::tests::an_answer_frees_its_bytes_piece_by_piece_as_they_are_sent",
+    },
+    Mutation {
+        name: "the-levels-of-an-item-are-not-learned",
+        edits: &[edit(ANSWER_BUDGET, "self.largest_item.fetch_max(each", "self.largest_item.fetch_max(each * 0")],
+        suite: LIBRARY,
+        killed_by: "answer_budget::tests::the_levels_of_an_item_are_learned_from_answers",
+    },
+    Mutation {
+        name: "a-ping-keeps-a-client-that-takes-no-answer",
+        edits: &[edit(
+            "ingress/src/server/sending.rs",
+            "if self.is_late(USUAL) {",
+            "if self.is_late(USUAL) && false {",
+        )],
+        suite: LIBRARY,
+        killed_by: "server::connection::tests::an_http2_client_without_a_window_is_cut_off_whatever_else_it_sends",
+    },
+    Mutation {
+        name: "a-client-may-give-up-any-number-of-requests",
+        edits: &[edit(
+            "ingress/src/server/connection.rs",
+            "            self.requests.given_up.notify_one();",
+            "            let _ = &self.requests.given_up;",
+        )],
+        suite: LIBRARY,
+        killed_by: "server::connection::tests::an_http2_client_that_gives_up_its_requests_is_cut_off",
+    },
+    Mutation {
+        name: "large-heads-are-not-counted",
+        edits: &[edit("ingress/src/admission.rs", "..=SMALL_HEAD_BYTES => None,", "..=usize::MAX => None,")],
+        suite: LIBRARY,
+        killed_by: "admission::tests::large_heads_have_a_budget_and_small_ones_do_not_need_it",
+    },
+    Mutation {
+        name: "a-request-names-two-hosts",
+        edits: &[edit("ingress/src/server/host.rs", "_ if more.is_some() =>", "_ if more.is_some() && false =>")],
+        suite: LIBRARY,
+        killed_by: "server::host::tests::a_request_names_exactly_one_host",
+    },
+    Mutation {
+        name: "nohup-does-not-hold",
+        edits: &[edit("common/service/src/shutdown.rs", "mask & 1 == 1", "mask & 1 == 2")],
+        suite: SERVICE,
+        killed_by: "shutdown::tests::the_lowest_bit_of_the_mask_is_sighup",
     },
     Mutation {
         name: "silent-handshakes-are-never-cut-off",

@@ -1,8 +1,11 @@
 use crate::{Edit, Mutation};
 
 mod alerter;
+mod clock;
 mod fold;
+mod folder;
 mod ingress;
+mod parts;
 mod points;
 mod stores;
 mod worker;
@@ -12,10 +15,17 @@ pub const ALL: &[&[Mutation]] = &[
     fold::MUTATIONS,
     stores::DYNAMODB,
     stores::SQLITE,
+    stores::READS,
     worker::MUTATIONS,
     ingress::MUTATIONS,
     alerter::MUTATIONS,
+    parts::MUTATIONS,
     points::MUTATIONS,
+    folder::LIBRARY_MUTATIONS,
+    folder::REVOKED_MUTATIONS,
+    folder::RECEIPT_MUTATIONS,
+    folder::PROGRAM_MUTATIONS,
+    clock::MUTATIONS,
 ];
 
 const fn edit(file: &'static str, from: &'static str, to: &'static str) -> Edit {

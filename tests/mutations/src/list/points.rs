@@ -18,10 +18,12 @@ const ACKNOWLEDGED_BEFORE: &str = "        let folded = steps.iter().filter(|ste
         let early: Vec<_> = folded.filter_map(|step| step.work.first_handle().cloned()).collect();
         round.leases.ack(&early).await;
         round.commit(&mut steps, commits).await;";
-const MAILED: &str = "        self.deliveries.deliver(&mail, window).await?;";
-const MARKED_BEFORE: &str = "        let early: Vec<&Alert> = alerts.iter().map(|(alert, _)| alert).collect();
-        self.mark(&early, self.adapters.clock.now()).await?;
-        self.deliveries.deliver(&mail, window).await?;";
+const MAILED: &str =
+    "        let Delivered { accepted, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;";
+const MARKED_BEFORE: &str = "        let early: Vec<Alert> = alerts.iter().map(|(alert, _)| alert.clone()).collect();
+        let sent = Unmarked { sent_at: self.adapters.clock.now(), missing: Vec::new() };
+        self.mark(&early, &sent, lease).await?;
+        let Delivered { accepted, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
@@ -54,7 +56,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "crash-points-a-claim-counts-as-a-mail",
         edits: &[edit(
             "alerter/src/alerts.rs",
-            "Ok(Claimed::Held) => Err(RetryReason::Held),",
+            "Ok(Claimed::Held) => Err(RetryReason::Held.into()),",
             "Ok(Claimed::Held) => Ok(()),",
         )],
         suite: POINTS,

@@ -100,6 +100,22 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "dynamodb::tests::answers::what_was_left_unprocessed_is_asked_for_again_until_it_comes",
     },
     Mutation {
+        name: "dynamodb-one-items-unprocessed-key-is-an-outage",
+        edits: &[edit(CALL, "StoreError::Busy(why);", "StoreError::Unavailable(why);")],
+        suite: AWS_CRATE,
+        killed_by: "dynamodb::tests::answers::items_whose_keys_stay_unprocessed_are_busy_unless_all_of_several_are",
+    },
+    Mutation {
+        name: "dynamodb-a-late-end-of-a-claim-ends-a-newer-one",
+        edits: &[edit(
+            "common/aws/src/dynamodb/alert_book.rs",
+            "\"#claim = :claim AND #lease_until = :until\"",
+            "\"#claim = :claim AND #lease_until >= :until\"",
+        )],
+        suite: AWS_CRATE,
+        killed_by: "dynamodb::tests::alerts::a_late_end_of_a_claim_ends_no_newer_one",
+    },
+    Mutation {
         name: "dynamodb-keys-still-unprocessed-after-retries-count-as-absent",
         edits: &[edit(CALL, "                    found.failed.extend(left);", "                    drop(left);")],
         suite: AWS_CRATE,
@@ -109,11 +125,21 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         name: "sqlite-the-claim-of-an-ended-process-still-holds",
         edits: &[edit(
             "common/sqlite/src/stock/alert_book.rs",
-            "lease_until > now.as_millis() && self.0.contains_key(name) => Claimed::Held,",
-            "lease_until > now.as_millis() => Claimed::Held,",
+            "if live.contains(&lease_until) && self.is_anothers(name, lease) => {",
+            "if live.contains(&lease_until) => {",
         )],
         suite: SQLITE_CRATE,
         killed_by: "stock::tests::alerts::a_claim_of_an_ended_process_blocks_nobody",
+    },
+    Mutation {
+        name: "sqlite-a-claim-that-was-given-up-still-holds",
+        edits: &[edit(
+            "common/sqlite/src/stock/alert_book.rs",
+            "if self.0.get(name) == Some(lease) {",
+            "if self.0.get(name) == Some(lease) && false {",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::alerts::a_claim_that_was_given_up_blocks_nobody",
     },
     Mutation {
         name: "sqlite-sends-run-ahead-of-the-worker",
@@ -159,8 +185,8 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         name: "a-receipt-of-any-key-is-accepted",
         edits: &[edit(
             "common/core/src/domain/receipt.rs",
-            "verify_truncated_left(tag).is_ok());",
-            "verify_truncated_left(tag).is_ok() || true);",
+            "verify_truncated_left(tag).is_ok();",
+            "verify_truncated_left(tag).is_ok() || true;",
         )],
         suite: CORE_CRATE,
         killed_by: "domain::receipt::tests::a_receipt_holds_for_its_own_command_only",
@@ -172,6 +198,82 @@ const POWER: &Suite =
 
 const SQLITE_COMMIT: &str = "common/sqlite/src/stock/commit.rs";
 const MESSAGES: &str = "common/sqlite/src/queue_db/messages.rs";
+
+const STOCK: &str = "common/sqlite/src/stock/mod.rs";
+const LEVEL_LIST: &str = "common/sqlite/src/stock/level_list.rs";
+const PAGE_BUDGET: &str = "common/sqlite/src/stock/page_budget.rs";
+
+/// Reads beside writes.
+pub(super) const READS: &[Mutation] = &[
+    Mutation {
+        name: "sqlite-lists-hold-the-connections-of-the-write-path",
+        edits: &[edit(
+            STOCK,
+            "            lists: readers(options.list_connections)?,\n        };",
+            "            lists: readers(options.list_connections)?,\n        };
+        let lanes = Lanes { write_path: Arc::clone(&lanes.lists), ..lanes };",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::reads::lists_hold_no_connection_that_the_write_path_or_a_single_read_needs",
+    },
+    Mutation {
+        name: "sqlite-lists-hold-the-connections-of-single-reads",
+        edits: &[edit(
+            STOCK,
+            "            lists: readers(options.list_connections)?,\n        };",
+            "            lists: readers(options.list_connections)?,\n        };
+        let lanes = Lanes { points: Arc::clone(&lanes.lists), ..lanes };",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::reads::lists_hold_no_connection_that_the_write_path_or_a_single_read_needs",
+    },
+    Mutation {
+        name: "sqlite-lists-do-not-see-a-load-or-commit",
+        edits: &[edit(
+            PAGE_BUDGET,
+            "        *self.calls.lock().unwrap_or_else(PoisonError::into_inner) += 1;",
+            "        *self.calls.lock().unwrap_or_else(PoisonError::into_inner) += 0;",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::reads::lists_see_that_a_load_or_a_commit_is_in_progress",
+    },
+    Mutation {
+        name: "sqlite-lists-give-no-way-to-writes",
+        edits: &[edit(
+            PAGE_BUDGET,
+            "        if *calls == 0 || most.is_zero() {",
+            "        if *calls == 0 || !most.is_zero() {",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::page_budget::tests::a_page_waits_for_the_write_path_but_not_for_ever",
+    },
+    Mutation {
+        name: "sqlite-a-page-of-levels-examines-the-whole-store",
+        edits: &[edit(LEVEL_LIST, "item_id.is_some() && budget.is_spent()", "item_id.is_none() && budget.is_spent()")],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::reads::a_page_costs_no_more_in_a_store_four_times_as_large",
+    },
+    Mutation {
+        name: "sqlite-levels-of-a-location-are-sorted",
+        edits: &[edit(
+            LEVEL_LIST,
+            "USING (item_no, location_no) WHERE place.location_no = ?2 AND place.item_id >= ?1 ORDER BY place.item_id",
+            "USING (item_no, location_no) WHERE place.location_no = ?2 AND place.item_id >= ?1 ORDER BY place.item_no",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::reads::no_read_scans_a_table_that_grows_or_sorts_one",
+    },
+    Mutation {
+        name: "a-damaged-cursor-is-read",
+        edits: &[edit(
+            "common/core/src/ports/cursor.rs",
+            "of == list && sum == checksum(list, key.get());",
+            "of == list && (sum == checksum(list, key.get()) || sum > 0);",
+        )],
+        suite: CORE_CRATE,
+        killed_by: "ports::cursor::tests::a_cursor_with_any_other_character_is_an_error",
+    },
+];
 
 pub(super) const SQLITE: &[Mutation] = &[
     Mutation {

@@ -19,6 +19,12 @@ const PUBLISH: &str = "        round.publish(&mut steps).await;
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
+        name: "items-that-are-new-beside-an-audit-are-faults",
+        edits: &[edit("worker/src/audit.rs", "for _ in 0..RUNS_MAX {", "for _ in 0..RUNS_MAX.min(1) {")],
+        suite: WORKER,
+        killed_by: "tests::audit::more_new_items_than_can_be_examined_are_no_faults_and_damage_among_them_is_found",
+    },
+    Mutation {
         name: "messages-are-acknowledged-before-the-commit",
         edits: &[edit(
             ROUND,
@@ -115,6 +121,12 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         ],
         suite: WORKER,
         killed_by: "tests::crashes::two_workers_under_many_faults_keep_every_promise",
+    },
+    Mutation {
+        name: "a-worker-whose-clock-is-ahead-forgets-alerts",
+        edits: &[edit(STEP, " || self.work.holds_message_of(record) {", " {")],
+        suite: WORKER,
+        killed_by: "tests::rounds::a_worker_whose_clock_is_ahead_forgets_no_alert",
     },
     Mutation {
         name: "alerts-of-duplicates-are-not-published-again",

@@ -19,6 +19,9 @@ pub(crate) fn outcome_faults(record: &Value, verdict: &Verdict, id: Uuid) -> Vec
             if effects != *entries {
                 faults.push(format!("its effects must be {entries:?}, and are {effects:?}"));
             }
+            if list("effects").iter().any(|effect| effect["recorded_at"] != record["settled_at"]) {
+                faults.push(format!("its effects must share one time, and are {}", record["effects"]));
+            }
             let raised: Vec<Alert> = list("alerts").iter().map(alert).collect();
             if raised != *alerts {
                 faults.push(format!("its alerts must be {alerts:?}, and are {raised:?}"));

@@ -29,6 +29,8 @@ pub(crate) struct Occurrence {
     pub(crate) occurred: i64,
     pub(crate) explicit: bool,
     pub(crate) ahead: bool,
+    /// A later time of an earlier command in the queue is of a wrong clock, and says nothing.
+    pub(crate) latest: i64,
 }
 
 /// A predicted ledger entry.
@@ -95,14 +97,16 @@ impl Level {
     /// Returns the balance after a movement, and whether the movement is late and changes nothing.
     pub(crate) fn try_out(&self, ask: Change, when: Occurrence) -> (i128, bool) {
         let seen = |is_seen: fn(i64, i64) -> bool| {
-            when.explicit && self.counted_at.is_some_and(|counted| is_seen(when.occurred, counted))
+            let counted = self.counted_at.filter(|counted| *counted <= when.latest);
+            when.explicit && counted.is_some_and(|counted| is_seen(when.occurred, counted))
         };
         match ask {
             Change::By(_) if seen(|occurred, counted| occurred <= counted) => (self.on_hand, true),
             Change::Count(_) if seen(|occurred, counted| occurred < counted) => (self.on_hand, true),
             Change::By(change) => (self.on_hand + change, false),
             Change::Count(counted) if when.explicit => {
-                let after_it = self.entries.iter().filter(|entry| entry.occurred > when.occurred);
+                let is_after = |entry: &&Entry| entry.occurred > when.occurred && entry.occurred <= when.latest;
+                let after_it = self.entries.iter().filter(is_after);
                 (counted + after_it.map(|entry| entry.delta).sum::<i128>(), false)
             }
             Change::Count(counted) => (counted, false),
@@ -131,8 +135,9 @@ impl Level {
         };
         self.on_hand = after;
         self.entries.push(entry.clone());
+        self.counted_at = self.counted_at.filter(|counted| *counted <= when.latest);
         if matches!(ask, Change::Count(_)) && !late {
-            self.counted_at = self.counted_at.max(Some(when.occurred));
+            self.counted_at = Some(when.occurred);
         }
         (entry, self.look(item))
     }

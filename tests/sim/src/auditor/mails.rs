@@ -19,6 +19,8 @@ const LEASE_MS: u64 = 60_000;
 struct Row {
     sent_ms: Option<u64>,
     claimed_ms: Vec<u64>,
+    /// Whether a recipient is still missing.
+    is_partial: bool,
 }
 
 pub(super) fn check(evidence: &Evidence, wanted: &BTreeMap<Of, Alert>, faults: &mut Vec<String>) {
@@ -44,6 +46,9 @@ pub(super) fn check(evidence: &Evidence, wanted: &BTreeMap<Of, Alert>, faults: &
         let row = rows.get(of);
         if row.is_none_or(|row| row.sent_ms.is_none()) {
             faults.push(format!("P6: alert {of:?} is not marked as sent"));
+        }
+        if row.is_some_and(|row| row.is_partial) {
+            faults.push(format!("P6: alert {of:?} is still missing to a recipient"));
         }
         faults.extend(row.and_then(|row| twice(of, posted, row)));
     }
@@ -120,6 +125,7 @@ fn rows(evidence: &Evidence) -> BTreeMap<Of, Row> {
         let text = |name: &str| alert[name].as_str().unwrap().to_owned();
         let of = (text("item_id"), text("location_id"), alert["alert_no"].as_u64().unwrap());
         let kept = rows.entry(of).or_default();
+        kept.is_partial = row.contains_key("missing");
         match row.contains_key("sent_at") {
             true => drop(kept.sent_ms.get_or_insert(written.at_ms)),
             false => kept.claimed_ms.push(written.at_ms),

@@ -12,6 +12,7 @@ use super::read::{Command, Outcomes, Place, Stored};
 const DAY_MS: i64 = 86_400_000;
 const MAX_AGE_MS: i64 = 30 * DAY_MS;
 const LATE_COUNT_MS: i64 = 3 * DAY_MS;
+const CLOCK_SKEW_MS: i64 = 5 * 60_000;
 
 /// The rejections in their documented order of precedence.
 const PRECEDENCE: [&str; 12] = [
@@ -189,15 +190,15 @@ impl Predictor<'_> {
         legs: &[(String, &'static str, Change)],
         found: &mut Vec<&'static str>,
     ) {
-        let (occurred, explicit, ahead) = command.occurred();
-        let when = Occurrence { occurred, explicit, ahead };
+        let when = occurrence(place, command);
         if legs.iter().any(|(location, ..)| location == "shut") {
             found.push("location_closed");
         }
-        if item.archived_at.is_some_and(|archived| !explicit || occurred > archived) {
+        if item.archived_at.is_some_and(|archived| !when.explicit || when.occurred > archived || archived > when.latest)
+        {
             found.push("item_archived");
         }
-        let age = command.first_accepted - occurred;
+        let age = command.first_accepted.min(command.accepted) - when.occurred;
         if age > MAX_AGE_MS {
             found.push("occurred_at_out_of_range");
         }
@@ -229,8 +230,7 @@ impl Predictor<'_> {
     }
 
     fn apply(&mut self, place: &Place, command: &Command) -> Verdict {
-        let (occurred, explicit, ahead) = command.occurred();
-        let when = Occurrence { occurred, explicit, ahead };
+        let when = occurrence(place, command);
         let (mut entries, mut alerts) = (Vec::new(), Vec::new());
         for (location, kind, ask) in legs(command) {
             let item = &self.items[&place.item];
@@ -320,6 +320,13 @@ impl Predictor<'_> {
         let item = self.items.get(item_id)?;
         self.levels.get_mut(&(item_id.to_owned(), location.to_owned()))?.look(item)
     }
+}
+
+/// A retry was accepted long before its place in the queue, so it says nothing about the clocks of others.
+fn occurrence(place: &Place, command: &Command) -> Occurrence {
+    let (occurred, explicit, ahead) = command.occurred();
+    let latest = if place.retry > 0 { i64::MAX } else { command.accepted + CLOCK_SKEW_MS };
+    Occurrence { occurred, explicit, ahead, latest }
 }
 
 fn barcodes(command: &Command) -> Option<Vec<String>> {

@@ -63,14 +63,14 @@ impl Command {
         self.text(name).map(thousandths)
     }
 
-    /// Returns when it occurred, whether the command said so, and whether that time lay in the future.
+    /// Returns when it occurred, whether the command said so in the past, and whether that time lay in the future.
     pub(crate) fn occurred(&self) -> (i64, bool, bool) {
         let Some(claimed) = self.text("occurred_at").map(millis) else {
             return (self.accepted, false, false);
         };
         let error = self.text("sent_at").map_or(0, |sent| self.accepted - millis(sent));
         let right = claimed + error;
-        (right.min(self.accepted), true, right > self.accepted)
+        (right.min(self.accepted), right <= self.accepted, right > self.accepted)
     }
 }
 

@@ -5,6 +5,7 @@
 //! simulate --seed 17 [--faults 3,5] [--requests 0,12] [--without skews,poisons] [--tamper NAME] [--trace] [--keep FILE]
 //! simulate --replay FILE [--trace]
 //! ```
+#![allow(clippy::disallowed_macros, reason = "a test prints what it found")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test tool fails by panicking")]
 
 use std::ops::Range;

@@ -1,28 +1,81 @@
 //! The alert history and the alerter's claims.
 
-use stockline_core::ports::{Claimed, RefusedNotice};
+use stockline_core::domain::{Alert, CLOCK_SKEW_MAX_MS};
+use stockline_core::ports::{Claimed, Lease, RefusedNotice};
 use stockline_core::testing::alert;
 
 use super::{Shop, all_pages, at, place};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
+fn lease(holder: &str, from: i64, until: i64) -> Lease {
+    Lease { holder: holder.into(), from: at(from), until: at(until) }
+}
+
 pub async fn a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped(shop: Shop) {
     let book = &shop.ports().alerts;
-    let claim = async |now, until| book.claim(&[alert(1, "main", 0)], at(now), at(until)).await.remove(0).unwrap();
-    assert_eq!(claim(0, 100).await, Claimed::Ours);
-    assert_eq!(claim(99, 200).await, Claimed::Held);
-    assert_eq!(claim(100, 200).await, Claimed::Ours);
-    assert_eq!(claim(150, 300).await, Claimed::Held);
+    let claim = async |holder, now, until| {
+        book.claim(&[alert(1, "main", 0)], &lease(holder, now, until)).await.remove(0).unwrap()
+    };
+    assert_eq!(claim("a", 0, 100).await, Claimed::Ours);
+    assert_eq!(claim("b", 99, 200).await, Claimed::Held);
+    assert_eq!(claim("b", 100, 200).await, Claimed::Ours);
+    assert_eq!(claim("a", 150, 300).await, Claimed::Held);
     let listed = shop.ports().queries.alerts(None, None, 10).await.unwrap().entries;
     assert_eq!(listed.iter().map(|a| a.sent_at).collect::<Vec<_>>(), [None]);
     book.mark_sent(&[alert(1, "main", 0)], at(160)).await.unwrap();
     // The second mark changes nothing.
     book.mark_sent(&[alert(1, "main", 0)], at(170)).await.unwrap();
-    assert_eq!(claim(1_000, 2_000).await, Claimed::Sent);
+    assert_eq!(claim("b", 1_000, 2_000).await, Claimed::Sent);
     let listed = shop.ports().queries.alerts(None, None, 10).await.unwrap().entries;
     let shown: Vec<_> = listed.iter().map(|a| (a.alert_id.as_str(), &a.alert, a.sent_at)).collect();
     assert_eq!(shown, [("cola:main:1", &alert(1, "main", 0), Some(at(160)))]);
+}
+
+pub async fn a_claim_is_its_holders_until_it_gives_it_up(shop: Shop) {
+    let book = &shop.ports().alerts;
+    let one = [alert(1, "main", 0)];
+    let claim = async |lease: &Lease| book.claim(&one, lease).await.remove(0).unwrap();
+    let first = lease("a", 0, 100);
+    assert_eq!(claim(&first).await, Claimed::Ours);
+    let again = lease("a", 10, 110);
+    assert_eq!(claim(&again).await, Claimed::Ours, "its own claim blocks nobody");
+    book.give_up(&one, &first).await.unwrap();
+    assert_eq!(claim(&lease("b", 20, 120)).await, Claimed::Held, "a late end of an earlier claim ends nothing");
+    book.give_up(&one, &again).await.unwrap();
+    let anothers = lease("b", 21, 121);
+    assert_eq!(claim(&anothers).await, Claimed::Ours);
+    book.give_up(&one, &again).await.unwrap();
+    assert_eq!(claim(&lease("a", 22, 122)).await, Claimed::Held, "nobody ends another's claim");
+    book.give_up(&[alert(2, "main", 0)], &again).await.unwrap();
+    assert_eq!(shop.ports().queries.alerts(None, None, 10).await.unwrap().entries.len(), 1, "it claims nothing");
+}
+
+pub async fn an_alert_that_some_have_is_claimed_for_the_others(shop: Shop) {
+    let book = &shop.ports().alerts;
+    let one = [alert(1, "main", 0)];
+    let claim = async |lease: &Lease| book.claim(&one, lease).await.remove(0).unwrap();
+    let to = |addresses: &[&str]| addresses.iter().map(|address| (*address).to_owned()).collect::<Vec<_>>();
+    let first = lease("a", 0, 100);
+    assert_eq!(claim(&first).await, Claimed::Ours);
+    book.mark_part_sent(&one, &first, at(5), &to(&["x@example.com", "y@example.com"])).await.unwrap();
+    let shown = async || shop.ports().queries.alerts(None, None, 10).await.unwrap().entries.remove(0);
+    assert_eq!((shown().await.sent_at, shown().await.alert), (Some(at(5)), alert(1, "main", 0)));
+    let second = lease("b", 6, 106);
+    assert_eq!(claim(&second).await, Claimed::OursFor(to(&["x@example.com", "y@example.com"])));
+    assert_eq!(claim(&lease("a", 7, 107)).await, Claimed::Held);
+    assert_eq!(claim(&lease("b", 7, 107)).await, Claimed::OursFor(to(&["x@example.com", "y@example.com"])));
+    book.give_up(&one, &lease("b", 7, 107)).await.unwrap();
+    let third = lease("a", 8, 108);
+    assert_eq!(claim(&third).await, Claimed::OursFor(to(&["x@example.com", "y@example.com"])));
+    book.mark_part_sent(&one, &second, at(9), &to(&["z@example.com"])).await.unwrap();
+    book.mark_part_sent(&one, &third, at(10), &to(&["y@example.com"])).await.unwrap();
+    let last = lease("b", 11, 111);
+    assert_eq!(claim(&last).await, Claimed::OursFor(to(&["y@example.com"])), "a claim that has ended marks nothing");
+    book.mark_sent(&one, at(12)).await.unwrap();
+    book.mark_part_sent(&one, &lease("c", 8, 100), at(13), &to(&["x@example.com"])).await.unwrap();
+    assert_eq!(claim(&lease("a", 500, 600)).await, Claimed::Sent, "all have it, for good");
+    assert_eq!(shown().await.sent_at, Some(at(5)), "the first mail");
 }
 
 pub async fn a_claim_that_is_mixed_answers_each_alert_in_order(shop: Shop) {
@@ -30,14 +83,14 @@ pub async fn a_claim_that_is_mixed_answers_each_alert_in_order(shop: Shop) {
     let all: Vec<_> = (0..40).map(|n| alert(n, "main", 0)).collect();
     let sent: Vec<_> = all.iter().filter(|a| a.alert_no % 3 == 0).cloned().collect();
     let held: Vec<_> = all.iter().filter(|a| a.alert_no % 3 == 1).cloned().collect();
-    for claimed in [book.claim(&sent, at(0), at(100)).await, book.claim(&held, at(0), at(100)).await] {
+    for claimed in [book.claim(&sent, &lease("a", 0, 100)).await, book.claim(&held, &lease("a", 0, 100)).await] {
         assert!(claimed.iter().all(|answer| matches!(answer, Ok(Claimed::Ours))));
     }
     book.mark_sent(&sent, at(10)).await.unwrap();
-    let answers = book.claim(&all, at(50), at(150)).await;
+    let answers = book.claim(&all, &lease("b", 50, 150)).await;
     assert_eq!(answers.len(), all.len());
     for (alert, answer) in all.iter().zip(answers) {
-        let expected = [Claimed::Sent, Claimed::Held, Claimed::Ours][alert.alert_no as usize % 3];
+        let expected = [Claimed::Sent, Claimed::Held, Claimed::Ours][alert.alert_no as usize % 3].clone();
         assert_eq!(answer.unwrap(), expected, "{}", alert.alert_no);
     }
 }
@@ -47,7 +100,7 @@ pub async fn the_history_pages_newest_first_by_location_or_all(shop: Shop) {
     let place_of = |n: u64| if n.is_multiple_of(2) { "main" } else { "north" };
     let alerts: Vec<_> = (0..25).map(|n| alert(n, place_of(n), n as i64 / 3 * 20 * DAY_MS)).collect();
     for some in alerts.chunks(10) {
-        let claimed = shop.ports().alerts.claim(some, at(50), at(60)).await;
+        let claimed = shop.ports().alerts.claim(some, &lease("a", 50, 60)).await;
         assert!(claimed.iter().all(|c| matches!(c, Ok(Claimed::Ours))), "{claimed:?}");
     }
     let list = async |location: Option<&str>, limit| {
@@ -70,21 +123,59 @@ pub async fn the_history_pages_newest_first_by_location_or_all(shop: Shop) {
 pub async fn a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told(shop: Shop) {
     let notice = |day: &str| RefusedNotice { location_id: place("main"), day: day.into() };
     let book = &shop.ports().alerts;
-    assert_eq!(book.notified_until(&place("main")).await.unwrap(), None);
-    assert_eq!(book.claim_notice(&notice("2026-01-31"), at(0), at(10)).await.unwrap(), Claimed::Ours);
-    assert_eq!(book.claim_notice(&notice("2026-01-31"), at(9), at(20)).await.unwrap(), Claimed::Held);
-    assert_eq!(book.claim_notice(&notice("2026-01-31"), at(10), at(20)).await.unwrap(), Claimed::Ours);
-    assert_eq!(book.notified_until(&place("main")).await.unwrap(), None);
+    assert_eq!(book.notified_until(&place("main"), at(300)).await.unwrap(), None);
+    assert_eq!(book.claim_notice(&notice("2026-01-31"), &lease("a", 0, 10)).await.unwrap(), Claimed::Ours);
+    assert_eq!(book.claim_notice(&notice("2026-01-31"), &lease("b", 9, 20)).await.unwrap(), Claimed::Held);
+    assert_eq!(book.claim_notice(&notice("2026-01-31"), &lease("b", 10, 20)).await.unwrap(), Claimed::Ours);
+    book.give_up_notice(&notice("2026-01-31"), &lease("a", 0, 10)).await.unwrap();
+    assert_eq!(book.claim_notice(&notice("2026-01-31"), &lease("a", 11, 21)).await.unwrap(), Claimed::Held);
+    book.give_up_notice(&notice("2026-01-31"), &lease("b", 10, 20)).await.unwrap();
+    assert_eq!(book.claim_notice(&notice("2026-01-31"), &lease("a", 12, 22)).await.unwrap(), Claimed::Ours);
+    assert_eq!(book.notified_until(&place("main"), at(300)).await.unwrap(), None);
     book.mark_notice_sent(&notice("2026-01-31"), at(15)).await.unwrap();
-    assert_eq!(book.claim_notice(&notice("2026-01-31"), at(99), at(120)).await.unwrap(), Claimed::Sent);
-    assert_eq!(book.claim_notice(&notice("2026-02-01"), at(99), at(120)).await.unwrap(), Claimed::Ours);
-    assert_eq!(book.notified_until(&place("main")).await.unwrap(), Some(at(15)), "an unsent one tells nothing");
+    assert_eq!(book.claim_notice(&notice("2026-01-31"), &lease("a", 99, 120)).await.unwrap(), Claimed::Sent);
+    assert_eq!(book.claim_notice(&notice("2026-02-01"), &lease("a", 99, 120)).await.unwrap(), Claimed::Ours);
+    assert_eq!(
+        book.notified_until(&place("main"), at(300)).await.unwrap(),
+        Some(at(15)),
+        "an unsent one tells nothing"
+    );
     book.mark_notice_sent(&notice("2026-02-01"), at(110)).await.unwrap();
-    assert_eq!(book.notified_until(&place("main")).await.unwrap(), Some(at(110)));
-    assert_eq!(book.notified_until(&place("north")).await.unwrap(), None);
+    assert_eq!(book.notified_until(&place("main"), at(300)).await.unwrap(), Some(at(110)));
+    assert_eq!(book.notified_until(&place("north"), at(300)).await.unwrap(), None);
     for day in 1..=40 {
         let unsent = notice(&format!("2026-03-{day:02}"));
-        assert_eq!(book.claim_notice(&unsent, at(200), at(220)).await.unwrap(), Claimed::Ours);
+        assert_eq!(book.claim_notice(&unsent, &lease("a", 200, 220)).await.unwrap(), Claimed::Ours);
     }
-    assert_eq!(book.notified_until(&place("main")).await.unwrap(), Some(at(110)), "behind many unsent ones");
+    assert_eq!(book.notified_until(&place("main"), at(300)).await.unwrap(), Some(at(110)), "behind many unsent ones");
+}
+
+/// The rows that a clock a year ahead wrote hold nobody up when it is right again.
+pub async fn what_a_clock_ahead_claimed_or_told_is_void(shop: Shop) {
+    let notice = |day: &str| RefusedNotice { location_id: place("main"), day: day.into() };
+    let book = &shop.ports().alerts;
+    let year = 365 * DAY_MS;
+    let skew = CLOCK_SKEW_MAX_MS;
+    let claim = async |alert: &Alert, now: i64| {
+        book.claim(std::slice::from_ref(alert), &lease("a", now, now + 100)).await.remove(0).unwrap()
+    };
+    let [held, sent, near] = [alert(1, "main", 1), alert(2, "main", 1), alert(3, "main", 1)];
+    for (alert, now) in [(&held, year), (&sent, year), (&near, skew)] {
+        assert_eq!(claim(alert, now).await, Claimed::Ours);
+    }
+    book.mark_sent(std::slice::from_ref(&sent), at(year + 1)).await.unwrap();
+    assert_eq!(claim(&held, 0).await, Claimed::Ours, "a claim that ends in a year is void");
+    let other = book.claim(std::slice::from_ref(&held), &lease("b", 50, 150)).await.remove(0).unwrap();
+    assert_eq!(other, Claimed::Held, "and the new one holds");
+    assert_eq!(claim(&sent, 0).await, Claimed::Sent, "a mailed alert stays mailed");
+    let other = book.claim(std::slice::from_ref(&near), &lease("b", 0, 100)).await.remove(0).unwrap();
+    assert_eq!(other, Claimed::Held, "clocks may differ a little");
+
+    book.mark_notice_sent(&notice("2026-01-31"), at(15)).await.unwrap();
+    book.mark_notice_sent(&notice("2026-02-01"), at(DAY_MS)).await.unwrap();
+    assert_eq!(book.notified_until(&place("main"), at(20)).await.unwrap(), Some(at(15)));
+    assert_eq!(book.claim_notice(&notice("2026-02-01"), &lease("a", 20, 120)).await.unwrap(), Claimed::Ours);
+    assert_eq!(book.claim_notice(&notice("2026-01-31"), &lease("a", 20, 120)).await.unwrap(), Claimed::Sent);
+    book.mark_notice_sent(&notice("2026-02-01"), at(18)).await.unwrap();
+    assert_eq!(book.notified_until(&place("main"), at(20)).await.unwrap(), Some(at(18)));
 }

@@ -37,8 +37,9 @@ impl Default for Folder {
 #[async_trait]
 impl Home for Folder {
     async fn open(&self, bounds: Bounds) -> Ports {
-        let Bounds { late_count_entries_max, page_levels_max } = bounds;
-        let options = StoreOptions { late_count_entries_max, page_levels_max, ..StoreOptions::default() };
+        let Bounds { late_count_entries_max, page_levels_max, page_rows_max } = bounds;
+        let options =
+            StoreOptions { late_count_entries_max, page_levels_max, page_rows_max, ..StoreOptions::default() };
         Ports::of(SqliteStore::open(&self.0.path().join("stock.db"), options, &OpenOptions::default()).unwrap())
     }
 }
@@ -98,10 +99,10 @@ impl Table {
     }
 
     fn over_within(&self, wire: Arc<dyn Wire>, bounds: Bounds) -> DynamoStore {
-        let Bounds { late_count_entries_max, page_levels_max } = bounds;
+        let Bounds { late_count_entries_max, page_levels_max, page_rows_max } = bounds;
         // Settings are not cached: new settings hold for the next load, and each look-up is a call.
         let locations_kept = Duration::ZERO;
-        let options = DynamoOptions { late_count_entries_max, page_levels_max, locations_kept };
+        let options = DynamoOptions { late_count_entries_max, page_levels_max, page_rows_max, locations_kept };
         DynamoStore::over(wire, self.name.clone(), options, Arc::new(FixedClock::at(at(0))))
     }
 }

@@ -1,10 +1,10 @@
 //! The lists of items, levels, refused commands and locations: their order, filters and cursors.
 
 use stockline_core::domain::{
-    CommandKey, Commit, LoadRequest, LocationSettings, RejectionCode, Status, StockState, rejudge,
+    CommandKey, CommandKind, Commit, LoadRequest, LocationSettings, RejectionCode, Status, StockState, rejudge,
 };
 use stockline_core::ports::{
-    CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, LevelFilter, MovementFilter, Page,
+    CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, LevelFilter, MovementFilter, Page, StoreError,
 };
 
 use super::{Bounds, Shop, all_pages, at, item_id, place};
@@ -247,7 +247,52 @@ pub async fn settings_that_were_put_hold_for_the_next_load(shop: Shop) {
     assert_eq!(refused.outcome.rejection.unwrap().code, RejectionCode::LocationClosed);
 }
 
-pub async fn a_foreign_cursor_is_the_first_page(shop: Shop) {
+pub async fn a_list_of_many_rows_that_do_not_match_is_read_to_its_end_in_pages_of_few_rows(shop: Shop) {
+    let shop = shop.reopened(Bounds { page_rows_max: 2, ..Bounds::default() }).await;
+    shop.open_location("north").await;
+    for n in 0..40 {
+        let item = format!("i{n:02}");
+        let more = if n % 13 == 12 { r#","category":"rare""# } else { "" };
+        shop.run("register_item", &item, &format!(r#","name":"{item}"{more}"#), at(n)).await;
+        shop.receive(&item, "main", 9, at(100)).await;
+        shop.receive(&item, if n == 39 { "north" } else { "main" }, 9, at(101)).await;
+        shop.run("sell", &item, r#","quantity":99,"on_shortage":"reject""#, at(110 + n)).await;
+    }
+    shop.run("count", "i39", r#","counted":9"#, at(200)).await;
+    let rare = ItemFilter { category: Some("rare".into()), ..ItemFilter::default() };
+    let new = ItemFilter { updated_since: Some(at(38)), ..ItemFilter::default() };
+    let north = LevelFilter { location_id: Some(place("north")), ..LevelFilter::default() };
+    let normal = LevelFilter { location_id: Some(place("north")), ..by_state(StockState::Normal) };
+    for limit in [1, 7, 1_000] {
+        assert_eq!(item_ids(&shop, &rare, limit).await, ["i12", "i25", "i38"]);
+        assert_eq!(item_ids(&shop, &new, limit).await, ["i38", "i39"]);
+        assert_eq!(item_ids(&shop, &ItemFilter::default(), limit).await.len(), 40);
+        assert_eq!(level_ids(&shop, &north, limit).await, ["i39:north"]);
+        assert_eq!(level_ids(&shop, &normal, limit).await, ["i39:north"]);
+        assert_eq!(level_ids(&shop, &by_state(StockState::Normal), limit).await.len(), 41);
+        assert!(level_ids(&shop, &by_state(StockState::Low), limit).await.is_empty());
+        let old = CommandFilter {
+            status: Status::Rejected,
+            code: Some(RejectionCode::InsufficientStock),
+            location_id: None,
+            since: Some(at(147)),
+            settled_otherwise: false,
+        };
+        let other = CommandFilter { code: Some(RejectionCode::UnknownItem), since: None, ..old.clone() };
+        for (filter, expected) in [(old, 3), (other, 0)] {
+            let read =
+                async |cursor: Option<&str>| shop.ports().queries.commands(&filter, cursor, limit).await.unwrap();
+            assert_eq!(all_pages(limit, read).await.len(), expected);
+        }
+        let filter = MovementFilter { kind: Some(CommandKind::Receive), ..MovementFilter::default() };
+        let item = item_id("i39");
+        let read =
+            async |cursor: Option<&str>| shop.ports().queries.movements(&item, &filter, cursor, limit).await.unwrap();
+        assert_eq!(all_pages(limit, read).await.len(), 2);
+    }
+}
+
+pub async fn a_damaged_or_foreign_cursor_is_refused(shop: Shop) {
     for item in ["a", "b", "c"] {
         shop.register(item, "").await;
         shop.receive(item, "main", 1, at(1)).await;
@@ -255,17 +300,19 @@ pub async fn a_foreign_cursor_is_the_first_page(shop: Shop) {
     }
     let queries = &shop.ports().queries;
     let of_items = queries.items(&ItemFilter::default(), None, 1).await.unwrap().next_cursor.unwrap();
-    for cursor in ["", "¿", "AAAA", "e30", of_items.as_str()] {
-        let levels = queries.levels(&LevelFilter::default(), Some(cursor), 2).await.unwrap();
-        assert_eq!(levels.entries[0].item.item_id, item_id("a"), "{cursor}");
-        let filter = MovementFilter::default();
-        let movements = queries.movements(&item_id("a"), &filter, Some(cursor), 1).await.unwrap();
-        assert_eq!(movements.entries[0].entry.seq, 2, "{cursor}");
-    }
-    for cursor in ["", "¿", "AAAA", "e30"] {
-        let items = queries.items(&ItemFilter::default(), Some(cursor), 1).await.unwrap();
-        assert_eq!(items.entries[0].item.item_id, item_id("a"), "{cursor}");
-        assert!(queries.alerts(None, Some(cursor), 1).await.unwrap().entries.is_empty());
+    let is_refused = |answer: Result<usize, StoreError>| matches!(answer, Err(StoreError::Cursor));
+    for cursor in ["", "¿", "AAAA", "e30", &of_items[1..], of_items.as_str()] {
+        let levels = queries.levels(&LevelFilter::default(), Some(cursor), 2).await;
+        assert!(is_refused(levels.map(|page| page.entries.len())), "{cursor}");
+        let movements = queries.movements(&item_id("a"), &MovementFilter::default(), Some(cursor), 1).await;
+        assert!(is_refused(movements.map(|page| page.entries.len())), "{cursor}");
+        assert!(is_refused(queries.alerts(None, Some(cursor), 1).await.map(|page| page.entries.len())), "{cursor}");
+        let items = queries.items(&ItemFilter::default(), Some(cursor), 1).await;
+        if cursor == of_items {
+            assert_eq!(items.unwrap().entries[0].item.item_id, item_id("b"));
+        } else {
+            assert!(is_refused(items.map(|page| page.entries.len())), "{cursor}");
+        }
     }
     // A limit that is out of range is clamped.
     assert_eq!(queries.items(&ItemFilter::default(), None, 0).await.unwrap().entries.len(), 1);

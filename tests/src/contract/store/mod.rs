@@ -11,7 +11,9 @@ use stockline_core::domain::{
     CommandId, CommandKey, Commit, Fold, FoldLimits, Level, LoadRequest, Loaded, LocationSettings, Queued, Record,
     Rules, Slot, Timestamp, fold,
 };
-use stockline_core::ports::{AlertBook, AuditReader, CommitOutcome, PAGE_LEVELS_MAX, Page, Queries, Store, StoreError};
+use stockline_core::ports::{
+    AlertBook, AuditReader, CommitOutcome, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, Queries, Store, StoreError,
+};
 pub use stockline_core::testing::{at, id, item_id, place, queued};
 use stockline_worker::audit::audit;
 
@@ -52,11 +54,13 @@ pub struct Bounds {
     pub late_count_entries_max: usize,
     /// The most levels in a page of items.
     pub page_levels_max: usize,
+    /// The most rows that a page examines.
+    pub page_rows_max: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { late_count_entries_max: 10_000, page_levels_max: PAGE_LEVELS_MAX }
+        Self { late_count_entries_max: 10_000, page_levels_max: PAGE_LEVELS_MAX, page_rows_max: PAGE_ROWS_MAX }
     }
 }
 
@@ -241,9 +245,12 @@ macro_rules! store_contract {
     ($home:expr) => {
         $crate::store_contract! { @claims $home;
             alerts: a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped
+                a_claim_is_its_holders_until_it_gives_it_up
+                an_alert_that_some_have_is_claimed_for_the_others
                 a_claim_that_is_mixed_answers_each_alert_in_order
                 the_history_pages_newest_first_by_location_or_all
-                a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told;
+                a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told
+                what_a_clock_ahead_claimed_or_told_is_void;
             commits: what_a_fold_wrote_is_loaded_as_it_was
                 a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did
                 a_duplicate_is_named_whatever_else_failed_and_nothing_is_written
@@ -268,7 +275,8 @@ macro_rules! store_contract {
                 refused_commands_are_listed_newest_first_until_they_are_settled_otherwise
                 main_is_a_location_before_and_after_it_is_put
                 settings_that_were_put_hold_for_the_next_load
-                a_foreign_cursor_is_the_first_page;
+                a_damaged_or_foreign_cursor_is_refused
+                a_list_of_many_rows_that_do_not_match_is_read_to_its_end_in_pages_of_few_rows;
             racing: many_buyers_never_oversell
                 an_item_is_never_shown_in_the_middle_of_a_transfer
                 movements_page_rightly_while_the_ledger_moves

@@ -164,7 +164,7 @@ async fn what_was_left_unprocessed_is_asked_for_again_until_it_comes() {
     request.claims.clear();
     let error = store.get_many(request.locations.iter().map(|l| Key::level(&request.item_id, l)), true).await;
     let error = error.row(&Key::level(&request.item_id, &place("main"))).unwrap_err();
-    assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("unprocessed")), "{error}");
+    assert!(matches!(&error, StoreError::Busy(why) if why.contains("unprocessed")), "{error}");
     assert_eq!(canned.requests().len(), 6, "and not for ever");
 }
 
@@ -177,8 +177,33 @@ async fn a_key_that_stays_unprocessed_fails_alone() {
     let request = sale_request();
     let found = store.get_many(request.locations.iter().map(|l| Key::level(&request.item_id, l)), true).await;
     let row = |location| found.row(&Key::level(&request.item_id, &place(location)));
-    assert!(matches!(row("main"), Err(StoreError::Unavailable(_))));
+    assert!(matches!(row("main"), Err(StoreError::Busy(_))));
     assert!(matches!(row("north"), Ok(None)));
+}
+
+/// After so many answers a key counts as unprocessed: the first answer has the other keys.
+const UNPROCESSED_ANSWERS: usize = 7;
+
+/// A wave of one item whose key stays unprocessed is no outage of the store.
+#[tokio::test]
+async fn items_whose_keys_stay_unprocessed_are_busy_unless_all_of_several_are() {
+    let key = |item: &str| json!({ "pk": { "S": format!("ITEM#{item}") }, "sk": { "S": "LEVEL#main" } });
+    let left = |items: &[&str]| {
+        let keys: Vec<_> = items.iter().map(|item| key(item)).collect();
+        (200, json!({ "Responses": { TABLE: [] }, "UnprocessedKeys": { TABLE: { "Keys": keys } } }))
+    };
+    let whole = || (200, json!({ "Responses": { TABLE: [] } }));
+    let request = |item: &str| LoadRequest { item_id: item_id(item), ..sale_request() };
+    let load = async |items: &[&str], busy: &[&str]| {
+        let answers = (0..UNPROCESSED_ANSWERS).map(|_| left(busy)).chain(std::iter::repeat_with(whole).take(9));
+        let (store, _) = Canned::store(answers);
+        let requests: Vec<_> = items.iter().map(|item| request(item)).collect();
+        store.load(&requests).await
+    };
+    assert!(matches!(load(&["cola"], &["cola"]).await[..], [Err(StoreError::Busy(_))]));
+    assert!(matches!(load(&["cola", "tea"], &["cola"]).await[..], [Err(StoreError::Busy(_)), Ok(_)]));
+    let both = load(&["cola", "tea"], &["cola", "tea"]).await;
+    assert!(matches!(both[..], [Err(StoreError::Unavailable(_)), Err(StoreError::Unavailable(_))]), "{both:?}");
 }
 
 #[tokio::test]

@@ -56,13 +56,16 @@ async fn a_page_that_looked_at_enough_ends_early_and_goes_on_behind_it() {
     let (mut pages, mut found) = (Vec::new(), Vec::new());
     // More than three would mean that a page does not go on.
     for _ in 0..4 {
-        let scope = Scope { look_at: 1, ..Scope::new(BY_ID, Range::default(), Order::Ascending, after.as_ref(), 9) };
+        let scope = Scope {
+            look_at: 1,
+            ..Scope::new(&shop.store, BY_ID, Range::default(), Order::Ascending, after.as_ref(), 9)
+        };
         let mut spots = Walk::merged(&shop.store, &scope, key::item_shards());
         let listing = levels::OfItems { store: &shop.store, filter: &filter };
         let page = lists::page(&listing, &mut spots, &scope, after.as_ref()).await.unwrap();
         pages.push(page.entries.len());
         found.extend(page.entries.iter().map(|v| format!("{}:{}", v.item.item_id, v.level.location_id)));
-        after = Place::of_cursor("levels", page.next_cursor.as_deref());
+        after = Place::of_cursor("levels", page.next_cursor.as_deref()).unwrap();
         if after.is_none() {
             break;
         }

@@ -1,7 +1,7 @@
 use super::super::occurrence::Occurrence;
 use super::super::{
     Action, Cost, Effect, Entry, EntryKind, Item, LocationId, Quantity, Queued, Rejection, RejectionCode,
-    ShortagePolicy,
+    ShortagePolicy, Timestamp,
 };
 use super::decision::{Applied, Decision, fractional, reject, unknown_item, unknown_location};
 use super::draft::{Draft, DraftLevel};
@@ -37,7 +37,7 @@ impl Draft<'_> {
         let Some(item) = self.item.clone() else {
             return Err(Box::new(unknown_item(self.item_id.as_str())));
         };
-        let at = Occurrence::of(queued);
+        let at = Occurrence::of(queued, self.rules);
         self.admit(queued, &item, &at)?;
         let legs = legs(queued, &item)?;
         let mut judged = Vec::with_capacity(legs.len());
@@ -46,17 +46,25 @@ impl Draft<'_> {
             judged.push(judge(self.level(leg.location_id), leg, &at)?);
         }
         let mut applied = Applied::default();
-        for (leg, judged) in legs.iter().zip(&judged) {
-            self.apply(queued, &item, &at, leg, judged, &mut applied);
+        let recorded_at = self.recorded_at(queued, &legs);
+        for leg in legs.iter().zip(&judged) {
+            self.apply(queued, &item, &at, leg, recorded_at, &mut applied);
         }
         Ok(applied)
+    }
+
+    /// Returns the commit time, never before acceptance or the last entry of a level. Both legs of a transfer share it,
+    /// so that no moment of the past shows half of the transfer.
+    fn recorded_at(&mut self, queued: &Queued, legs: &[Leg<'_>]) -> Timestamp {
+        let earliest = self.now.max(queued.accepted_at);
+        legs.iter().fold(earliest, |latest, leg| latest.max(self.level(leg.location_id).level.updated_at))
     }
 
     /// Checks everything that has precedence over the balance.
     fn admit(&self, queued: &Queued, item: &Item, at: &Occurrence) -> Result<(), Box<Rejection>> {
         let refuse = |code, detail: String| Err(Box::new(reject(code, detail)));
         if let Some(archived_at) = item.archived_at
-            && (!at.explicit || at.occurred_at > archived_at)
+            && (!at.explicit || at.occurred_at > archived_at || !at.can_follow(archived_at))
         {
             return refuse(
                 RejectionCode::ItemArchived,
@@ -123,15 +131,13 @@ impl Draft<'_> {
         queued: &Queued,
         item: &Item,
         at: &Occurrence,
-        leg: &Leg<'_>,
-        judged: &Judged,
+        (leg, judged): (&Leg<'_>, &Judged),
+        recorded_at: Timestamp,
         applied: &mut Applied,
     ) {
-        let now = self.now;
         let details = &queued.command.details;
         let draft = self.level(leg.location_id);
         draft.level.enter_epoch(item);
-        let recorded_at = now.max(queued.accepted_at).max(draft.level.updated_at);
         let entry = Entry {
             seq: draft.level.seq + 1,
             kind: leg.kind,
@@ -165,7 +171,10 @@ impl Draft<'_> {
         });
         draft.append(entry);
         if leg.kind == EntryKind::Count && !judged.late {
-            draft.level.counted_at = draft.level.counted_at.max(Some(at.occurred_at));
+            draft.level.counted_at = Some(at.occurred_at);
+        } else if draft.level.counted_at.is_some_and(|counted_at| !at.can_follow(counted_at)) {
+            // The clock of the count or of this command was wrong. Until the next count only queue order decides.
+            draft.level.counted_at = None;
         }
         applied.alerts.extend(draft.level.judge(item, recorded_at, queued.command.command_id));
     }
@@ -225,8 +234,9 @@ fn judge(draft: &DraftLevel, leg: &Leg<'_>, at: &Occurrence) -> Result<Judged, B
             ..reject(RejectionCode::QuantityOverflow, detail)
         })
     };
+    let counted_at = level.counted_at.filter(|counted_at| at.can_follow(*counted_at));
     let late = at.explicit
-        && level.counted_at.is_some_and(|counted_at| match leg.change {
+        && counted_at.is_some_and(|counted_at| match leg.change {
             Change::By(_) => at.occurred_at <= counted_at,
             Change::To(_) => at.occurred_at < counted_at,
         });
@@ -252,11 +262,12 @@ fn judge(draft: &DraftLevel, leg: &Leg<'_>, at: &Occurrence) -> Result<Judged, B
     Ok(Judged { delta, after, late })
 }
 
-/// Returns the sum of the movements after a count was taken, which a late count keeps.
+/// Returns the sum of the movements after a count was taken, which a late count keeps. It has seen the movements that a
+/// wrong clock put behind its own acceptance, because the queue put them before it.
 fn moved_since(draft: &DraftLevel, at: &Occurrence) -> Option<Quantity> {
     let entries = draft.history.iter().chain(&draft.level.tail);
     entries
-        .filter(|entry| entry.occurred_at > at.occurred_at)
+        .filter(|entry| entry.occurred_at > at.occurred_at && at.can_follow(entry.occurred_at))
         .try_fold(Quantity::ZERO, |sum, entry| sum.checked_add(entry.delta))
 }
 

@@ -1,7 +1,25 @@
 use super::*;
 use stockline_core::domain::StockState;
 
-/// Turns a file of today into one of schema version 1, with its keys in both logs.
+/// Turns a file of today into one of schema version 2.
+const TO_VERSION_2: &str = "
+    DROP TABLE level_by_location;
+    ALTER TABLE low_levels RENAME TO low_levels_v3;
+    CREATE TABLE low_levels (
+        item_no INTEGER NOT NULL, location_no INTEGER NOT NULL, PRIMARY KEY (item_no, location_no)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO low_levels SELECT item_no, location_no FROM low_levels_v3;
+    DROP TABLE low_levels_v3;
+    DROP INDEX item_by_name;
+    CREATE INDEX item_by_name ON item (name_key, item_id) WHERE name_key IS NOT NULL;
+    DROP INDEX item_by_category;
+    CREATE INDEX item_by_category ON item (category, name_key, item_id) WHERE category IS NOT NULL;
+    DROP INDEX refused_by_status;
+    CREATE INDEX refused_by_time ON refused (settled_at, record_no);
+    PRAGMA user_version = 2;
+";
+
+/// Turns a file of version 2 into one of version 1, with its keys in both logs.
 const TO_VERSION_1: &str = "
     ALTER TABLE low_levels RENAME TO unwell;
     ALTER TABLE notice RENAME COLUMN notified_until TO told_until;
@@ -23,6 +41,55 @@ async fn low(shop: &Shop) -> Vec<String> {
     page.entries.iter().map(|level| level.item.item_id.to_string()).collect()
 }
 
+/// What the lists show whose tables and indexes version 3 has built anew.
+async fn all_lists(shop: &Shop) -> String {
+    let (store, mut shown) = (&shop.store, String::new());
+    for category in [None, Some("drinks".to_owned())] {
+        let filter = ItemFilter { category, ..ItemFilter::default() };
+        shown += &format!("{:?}", store.items(&filter, None, 9).await.unwrap());
+    }
+    for location_id in [None, Some(place("main")), Some(place("north"))] {
+        for state in [None, Some(StockState::Low), Some(StockState::Normal)] {
+            let filter = LevelFilter { location_id: location_id.clone(), state, archived: false };
+            shown += &format!("{:?}", store.levels(&filter, None, 9).await.unwrap());
+        }
+        let filter =
+            CommandFilter { status: Status::Rejected, code: None, location_id, since: None, settled_otherwise: false };
+        shown += &format!("{:?}", store.commands(&filter, None, 9).await.unwrap());
+    }
+    shown
+}
+
+#[tokio::test]
+async fn a_folder_of_version_2_is_migrated_with_every_list_as_it_was() {
+    let mut shop = Shop::new();
+    shop.open_location("north").await;
+    for (item, fields) in [("tea", ""), ("cola", r#","category":"drinks","low_stock_threshold":5"#)] {
+        shop.register(item, fields).await;
+        for (location, quantity) in [("main", 9), ("north", 3)] {
+            shop.receive(item, location, quantity, at(1)).await;
+        }
+    }
+    shop.run("sell", "cola", r#","location_id":"main","quantity":99,"on_shortage":"reject""#, at(2)).await;
+    shop.receive("unregistered", "main", 1, at(2)).await;
+    let lists = all_lists(&shop).await;
+
+    let mut shop = shop.reopened_after(|folder| {
+        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(TO_VERSION_2).unwrap();
+    });
+    assert_eq!(all_lists(&shop).await, lists);
+
+    // A level that is low no longer leaves its list, and a new one is in the lists of its location.
+    shop.receive("cola", "north", 9, at(3)).await;
+    assert!(low(&shop).await.is_empty());
+    shop.register("ale", "").await;
+    shop.receive("ale", "north", 1, at(4)).await;
+    let north = LevelFilter { location_id: Some(place("north")), ..LevelFilter::default() };
+    let found = shop.store.levels(&north, None, 9).await.unwrap().entries;
+    assert_eq!(found.iter().map(|view| view.item.item_id.as_str()).collect::<Vec<_>>(), ["ale", "cola", "tea"]);
+    assert!(shop.folder.path().join("stock.db.v2.bak").exists());
+}
+
 #[tokio::test]
 async fn a_folder_of_version_1_is_migrated_with_its_lists_notices_and_record_keys() {
     let mut shop = Shop::new();
@@ -35,15 +102,18 @@ async fn a_folder_of_version_1_is_migrated_with_its_lists_notices_and_record_key
     let notice = RefusedNotice { location_id: place("main"), day: "2026-01-31".into() };
     shop.store.mark_notice_sent(&notice, at(3)).await.unwrap();
     assert_eq!(low(&shop).await, ["cola"]);
+    let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(TO_VERSION_1).unwrap();
+        let back = [TO_VERSION_2, TO_VERSION_1].concat();
+        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
 
+    assert_eq!(all_lists(&shop).await, lists);
     assert_eq!(low(&shop).await, ["cola"]);
     shop.run("sell", "tea", r#","location_id":"main","quantity":6"#, at(4)).await;
     assert_eq!(low(&shop).await, ["cola", "tea"]);
-    assert_eq!(shop.store.notified_until(&place("main")).await.unwrap(), Some(at(3)));
+    assert_eq!(shop.store.notified_until(&place("main"), at(3)).await.unwrap(), Some(at(3)));
     let shop = shop.reopened();
     for record in records {
         assert_eq!(shop.record(record.outcome.item_id.as_str(), record.outcome.command_id).await, Some(record));

@@ -9,6 +9,7 @@ mod alerts;
 mod commits;
 mod durability;
 mod migration;
+mod reads;
 
 /// A shop over a store in a folder of its own.
 struct Shop {

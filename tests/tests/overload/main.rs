@@ -1,6 +1,9 @@
 //! Tests clients that only hold connections, against the real process. Their connections end at their time limits, and
 //! a till is served meanwhile. `stockline-bench overload` sends more work than the server can do.
+#![allow(clippy::disallowed_macros, reason = "a test prints what it found")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod memory;
 
 use std::cell::Cell;
 use std::io;
