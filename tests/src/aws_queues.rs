@@ -1,4 +1,4 @@
-//! Queues, topics and identities on the AWS stand-in, for tests that want one of their own.
+//! Creates queues, topics and identities on the AWS stand-in, for tests that need their own.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use stockline_aws::Clients;
 use uuid::Uuid;
 
-/// What Stockline's queues are set to, as `deploy/template.yaml` does.
+/// The attributes of Stockline's queues, as in `deploy/template.yaml`.
 pub fn fifo_attributes() -> HashMap<Name, String> {
     HashMap::from([
         (Name::FifoQueue, "true".to_owned()),
@@ -17,7 +17,7 @@ pub fn fifo_attributes() -> HashMap<Name, String> {
     ])
 }
 
-/// Makes a queue; its URL and its ARN.
+/// Creates a queue and returns its URL and its ARN.
 pub async fn create_queue(clients: &Clients, name: &str, attributes: HashMap<Name, String>) -> (String, String) {
     let made = clients.sqs.create_queue().queue_name(name).set_attributes(Some(attributes)).send().await.unwrap();
     let url = made.queue_url.unwrap();
@@ -26,7 +26,7 @@ pub async fn create_queue(clients: &Clients, name: &str, attributes: HashMap<Nam
     (url, arn)
 }
 
-/// Makes a command queue and its dead letter queue, with a name that no other test has; their URLs.
+/// Creates a command queue and its dead letter queue under a unique name, and returns their URLs.
 pub async fn create_command_queues(clients: &Clients, max_receives: u32) -> (String, String) {
     let name = unique_name("commands");
     let (dlq_url, dlq_arn) = create_queue(clients, &format!("{name}-dlq.fifo"), fifo_attributes()).await;
@@ -37,7 +37,7 @@ pub async fn create_command_queues(clients: &Clients, max_receives: u32) -> (Str
     (url, dlq_url)
 }
 
-/// A name that no other test has.
+/// Returns a name that no other test has.
 #[expect(clippy::disallowed_methods, reason = "a test's own names")]
 pub fn unique_name(of: &str) -> String {
     format!("{of}-{}", Uuid::new_v4().simple())

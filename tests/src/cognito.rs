@@ -1,4 +1,4 @@
-//! Real tokens from the stand-in's Cognito: of people in groups, and of machines with scopes.
+//! Gets real tokens from the stand-in's Cognito, for people in groups and for machines with scopes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,15 +9,15 @@ use stockline_deploy_checks::ministack::Ministack;
 
 use crate::stack::Stack;
 
-/// The password of everybody.
+/// The password of every person.
 pub const PASSWORD: &str = "Correct-Horse-7";
 
-/// Where the keys of a stack's tokens are; their issuer stays AWS's.
+/// Returns the address of the keys that sign a stack's tokens. The tokens still name AWS as their issuer.
 pub fn jwks_url(server: &Ministack, stack: &Stack) -> String {
     format!("{}/{}/.well-known/jwks.json", server.url, stack.output("UserPool"))
 }
 
-/// Adds a person to groups (made where they are missing) and signs in: an access token.
+/// Adds a person to groups, creates the missing groups, and returns an access token of the person.
 pub async fn person(server: &Ministack, stack: &Stack, email: &str, groups: &[&str]) -> String {
     let pool = stack.output("UserPool");
     let user = json!({
@@ -40,7 +40,7 @@ pub async fn person(server: &Ministack, stack: &Stack, email: &str, groups: &[&s
     sign_in(server, stack, email).await
 }
 
-/// A fresh access token of a person who was added before.
+/// Returns a fresh access token of a person who was added before.
 pub async fn sign_in(server: &Ministack, stack: &Stack, email: &str) -> String {
     let request = json!({
         "ClientId": stack.output("PeopleClient"),
@@ -51,7 +51,7 @@ pub async fn sign_in(server: &Ministack, stack: &Stack, email: &str) -> String {
     answer["AuthenticationResult"]["AccessToken"].as_str().unwrap().to_owned()
 }
 
-/// An access token of the tills' client, by its secret.
+/// Returns an access token of the tills' client, which it gets by its secret.
 pub async fn machine(server: &Ministack, stack: &Stack, scopes: &[&str]) -> String {
     let client_id = stack.output("TillsClient");
     let client = json!({"UserPoolId": stack.output("UserPool"), "ClientId": client_id});
@@ -71,13 +71,13 @@ pub async fn machine(server: &Ministack, stack: &Stack, scopes: &[&str]) -> Stri
     answer["access_token"].as_str().unwrap().to_owned()
 }
 
-/// A token's claims, unverified.
+/// Returns a token's claims without verifying them.
 pub fn claims(token: &str) -> Value {
     let claims = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
 }
 
-/// One call of the user pools' API; the fault as text.
+/// Calls the API of the user pools. The error is a text.
 async fn call(server: &Ministack, operation: &str, request: &Value) -> Result<Value, String> {
     let response = reqwest::Client::new()
         .post(&server.url)

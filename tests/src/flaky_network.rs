@@ -28,23 +28,23 @@ const UNANSWERED: u32 = 4;
 const TWICE: u32 = 5;
 /// The longest delay; shorter than any deadline of a call.
 const DELAY_MAX_MS: u64 = 400;
-/// Whose calls are never lost: what it could not do comes back from its queue after minutes, longer than a test waits.
+/// Calls of this program are never lost. Its messages would return only after minutes, longer than a test waits.
 const NOT_LOST_OF: &str = "alerter";
 
-/// The trouble that a call meets.
+/// The fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {
-    /// It comes later.
+    /// It arrives later.
     Delayed,
     /// It never arrives, and its connection closes.
     Lost,
     /// It is carried out, and its connection closes without the answer.
     Unanswered,
-    /// It is carried out two times; the answer is the second one's.
+    /// It is carried out twice, and the second answer is returned.
     Twice,
 }
 
-/// A proxy before AWS whose network can turn flaky.
+/// A proxy before AWS whose network can become flaky.
 #[derive(Debug)]
 pub struct FlakyNetwork {
     /// `http://127.0.0.1:port`, of every service.
@@ -79,19 +79,19 @@ impl FlakyNetwork {
                 let link = Arc::clone(&shared);
                 let service = service_fn(move |request| pass(Arc::clone(&link), request));
                 let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-                // That connections end early is the point.
+                // The proxy ends connections early on purpose.
                 tokio::spawn(async move { _ = served.await });
             }
         });
         Self { url, link }
     }
 
-    /// Lets calls meet trouble from now on, or no more.
+    /// Turns the faults on or off.
     pub fn set_flaky(&self, flaky: bool) {
         self.link.flaky.store(flaky, Ordering::SeqCst);
     }
 
-    /// Returns how many calls to a service met this trouble; `None` means all services.
+    /// Returns how many calls to a service had this fault. `None` means all services.
     pub fn seen(&self, trouble: Trouble, service: Option<&str>) -> usize {
         let seen = self.link.seen.lock().unwrap();
         let meant = |at: &str| service.is_none_or(|service| service == at);

@@ -1,4 +1,4 @@
-//! The images as `deploy/image-root` assembles them from the Dockerfiles, and their programs run as in a container.
+//! Assembles the images as `deploy/image-root` does from the Dockerfiles, and runs their programs as in a container.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,28 +9,28 @@ use stockline_deploy_checks::programs::{repository, target_folder};
 use stockline_deploy_checks::python::assert_ran;
 use tempfile::TempDir;
 
-/// Are the tests of the images to run? `STOCKLINE_TEST_IMAGES=0` leaves them out, and each one says so.
+/// Reports whether the tests of the images run. `STOCKLINE_TEST_IMAGES=0` skips them, and each one reports that.
 #[expect(clippy::disallowed_methods, reason = "a switch of the test run, not of the product")]
 pub fn image_tests() -> bool {
     let left_out = std::env::var("STOCKLINE_TEST_IMAGES").is_ok_and(|value| value == "0");
     if left_out {
         let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        // Written past the capture of a passing test's output.
+        // Written directly, because the output of a passing test is captured.
         let _ = writeln!(std::io::stderr(), "LEFT OUT: {test} needs the images, and STOCKLINE_TEST_IMAGES=0");
     }
     !left_out
 }
 
-/// The images, each with a folder that is its root.
+/// The images. Each has a folder that is its root.
 #[derive(Debug)]
 pub struct Images(TempDir);
 
 impl Images {
-    /// Builds the programs, where that is not done yet, and assembles both images and the alerter's folder. The first
-    /// time takes minutes: it is a release build of its own.
+    /// Builds the programs if they are missing, and assembles both images and the alerter's folder. The first time
+    /// takes minutes, because it needs a release build of its own.
     pub fn assemble() -> Self {
         let images = Self(tempfile::tempdir_in(target_folder()).unwrap());
-        // The image's user must get there.
+        // The image's user must be able to enter the folder.
         assert_ran(&Command::new("chmod").arg("755").arg(images.0.path()).output().unwrap(), "chmod");
         for (file, name, stage) in [
             ("Dockerfile.ingress", "ingress", None),
@@ -46,12 +46,12 @@ impl Images {
         images
     }
 
-    /// The root of an image: `ingress` or `worker`; or the folder of `alerter`.
+    /// Returns the root of the image `ingress` or `worker`, or the folder of `alerter`.
     pub fn root(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    /// The files of an image with their sizes in bytes, in order.
+    /// Returns the files of an image with their sizes in bytes, in order.
     pub fn files(&self, name: &str) -> Vec<(String, u64)> {
         let root = self.root(name);
         let mut found = Vec::new();
@@ -71,7 +71,7 @@ impl Images {
         found
     }
 
-    /// A program as a container runs it: in its image's root, which it can't write, as the image's user.
+    /// Returns a command that runs a program as a container does: as the image's user, in the image's read-only root.
     pub fn command(&self, name: &str, program: &str) -> Command {
         let mut command = script("image-run");
         command.arg(self.root(name)).arg(program);
@@ -79,8 +79,8 @@ impl Images {
     }
 }
 
-/// Returns a script of `deploy/`, as a shell would run it: the variables that cargo sets for its tests would have everything
-/// compiled again.
+/// Returns a command that runs a script of `deploy/` without the variables that cargo sets for tests. They would
+/// cause a full recompilation.
 pub fn script(name: &str) -> Command {
     let mut command = Command::new(repository().join("deploy").join(name));
     for (variable, _) in std::env::vars_os().filter(|(variable, _)| is_of_cargo(&variable.to_string_lossy())) {
@@ -94,8 +94,8 @@ fn is_of_cargo(variable: &str) -> bool {
     variable.starts_with("CARGO") && !kept.contains(&variable)
 }
 
-/// Does this program need nothing but the kernel? A 64-bit ELF file without an interpreter, which would be the dynamic
-/// linker.
+/// Reports whether a program needs only the kernel: it is a 64-bit ELF file without an interpreter, which would be the
+/// dynamic linker.
 pub fn is_static(path: &Path) -> bool {
     const INTERPRETER: u32 = 3;
     let mut file = File::open(path).unwrap();

@@ -1,4 +1,4 @@
-//! The real worker and the real ingress in the test's process, over whatever ports a test gives them.
+//! Runs the real worker and the real ingress in the test's process, on any ports that a test gives them.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -19,10 +19,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Longer than anything that a test waits for; what is not done by then hangs.
+/// The longest wait of a test. If something is not done by then, it hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A worker's configuration for tests: one receive at a time, which ends soon where nothing comes.
+/// Returns a worker's configuration for tests: one receive at a time, which ends soon if the queue is empty.
 pub fn worker_config() -> stockline_worker::Config {
     stockline_worker::Config {
         permits: 1,
@@ -36,17 +36,17 @@ pub fn worker_config() -> stockline_worker::Config {
     }
 }
 
-/// A worker at work.
+/// A running worker.
 #[derive(Debug)]
 pub struct RunningWorker {
-    /// Whether it can work.
+    /// The worker's health.
     pub health: Arc<Health>,
     shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl RunningWorker {
-    /// Starts one.
+    /// Starts it.
     pub fn start(config: stockline_worker::Config, adapters: stockline_worker::Adapters) -> Self {
         let health = Arc::new(Health::default());
         let shutdown = CancellationToken::new();
@@ -55,18 +55,18 @@ impl RunningWorker {
         Self { health, shutdown: trigger, task }
     }
 
-    /// As `kill -9`.
+    /// Ends it as `kill -9` does.
     pub async fn kill(self) {
         self.task.abort();
         assert!(self.task.await.unwrap_err().is_cancelled());
     }
 
-    /// As SIGTERM, not waiting for what becomes of it.
+    /// Asks it to stop, as SIGTERM does, and does not wait.
     pub fn ask_to_stop(&self) {
         self.shutdown.cancel();
     }
 
-    /// As SIGTERM.
+    /// Stops it as SIGTERM does.
     pub async fn stop(self) {
         self.shutdown.cancel();
         tokio::time::timeout(PATIENCE, self.task).await.expect("the worker stops").unwrap();
@@ -92,7 +92,7 @@ fn jwks() -> String {
     json!({"keys": [{"kty": "RSA", "kid": "k", "use": "sig", "alg": "RS256", "n": rsa.n, "e": rsa.e}]}).to_string()
 }
 
-/// A Manager's token that holds for a day.
+/// Returns a Manager's token that is valid for a day.
 fn manager(now_s: i64) -> String {
     let claims = json!({
         "iss": ISSUER, "token_use": "access", "client_id": CLIENT, "sub": "ann", "jti": "token-1",
@@ -104,18 +104,18 @@ fn manager(now_s: i64) -> String {
     format!("{message}.{signature}")
 }
 
-/// What the ingress answered.
+/// An answer of the ingress.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
     /// The `Retry-After` header.
     pub retry_after: Option<String>,
-    /// The body, null where it was not JSON.
+    /// The body; null if it was not JSON.
     pub body: Value,
 }
 
-/// An ingress on loopback, and a Manager who speaks to it. It ends when dropped.
+/// An ingress on loopback, with the client of a Manager. It ends when dropped.
 #[derive(Debug)]
 pub struct RunningIngress {
     url: String,
@@ -126,7 +126,7 @@ pub struct RunningIngress {
 }
 
 impl RunningIngress {
-    /// Starts one.
+    /// Starts it.
     pub async fn start(queue: Arc<dyn CommandSender>, queries: Arc<dyn Queries>, clock: Arc<dyn Clock>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keys = folder.path().join("jwks.json");
@@ -158,12 +158,12 @@ impl RunningIngress {
         Self { url, token, http: reqwest::Client::new(), _shutdown: trigger.drop_guard(), _keys: folder }
     }
 
-    /// A GET; the path may be a whole address.
+    /// Sends a GET. The path may be a whole address.
     pub async fn get(&self, path: &str) -> Answer {
         self.send(self.http.get(self.address(path))).await
     }
 
-    /// A POST of JSON.
+    /// Sends a POST of JSON.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(self.http.post(self.address(path)).json(body)).await
     }

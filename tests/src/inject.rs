@@ -1,4 +1,4 @@
-//! Faults between an SDK client and its service, by a script: what no engine does by itself.
+//! Injects faults between an SDK client and its service, by a script. No engine produces these faults by itself.
 //!
 //! ```no_run
 //! # async fn example() {
@@ -28,25 +28,26 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-/// How many attempts the clients of [`sdk_config`] make for one call: what must fail for good is scripted so often.
+/// The attempts that the clients of [`sdk_config`] make for one call. A call that must fail for good needs as many
+/// faults.
 pub const ATTEMPTS: usize = 3;
 
-/// What goes wrong with one request (one attempt of a call).
+/// The fault of one request, which is one attempt of a call.
 #[derive(Debug, Clone)]
 pub enum Fault {
     /// It never reaches the service.
     DropBefore,
-    /// The service does it, and the answer is lost.
+    /// The service carries it out, and the answer is lost.
     DropAfter,
-    /// It is sent after so long.
+    /// It is sent after this time.
     Delay(Duration),
     /// It is sent once [`Hold::release`] is called.
     Hold(Arc<Hold>),
-    /// It is not sent; this is the answer.
+    /// It is not sent, and this is the answer.
     Answer(u16, Value),
-    /// The service does it, and the answer's JSON is changed by this.
+    /// The service carries it out, and this function changes the JSON of the answer.
     Rewrite(fn(Value) -> Value),
-    /// Nothing: leaves this request alone, so that a later one meets the next fault.
+    /// No fault. It leaves this request alone, so that a later one gets the next fault.
     None,
 }
 
@@ -58,7 +59,7 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// To be put into a [`Fault::Hold`].
+    /// Returns the part for a [`Fault::Hold`].
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
@@ -68,7 +69,7 @@ impl Hold {
         self.reached.notified().await;
     }
 
-    /// Lets it go.
+    /// Releases the request.
     pub fn release(&self) {
         self.released.notify_one();
     }
@@ -81,13 +82,13 @@ struct Lines {
     requests: Vec<(String, Value)>,
 }
 
-/// Which requests of which operation meet what. Operations are named as the API names them (`TransactWriteItems`,
-/// `SendMessageBatch`, `PublishBatch`); for REST services it is the method and path (`POST /v2/email/outbound-emails`).
+/// The faults of requests, by operation. Operations have the names of the API (`TransactWriteItems`,
+/// `SendMessageBatch`, `PublishBatch`), or for REST services the method and path (`POST /v2/email/outbound-emails`).
 #[derive(Debug, Clone, Default)]
 pub struct Script(Arc<Mutex<Lines>>);
 
 impl Script {
-    /// Nothing goes wrong yet.
+    /// Returns a script without faults.
     pub fn new() -> Self {
         Self::default()
     }
@@ -96,28 +97,28 @@ impl Script {
         self.0.lock().unwrap()
     }
 
-    /// The next requests of this operation meet these, one each, after those that were scripted before.
+    /// Gives these faults to the next requests of this operation, one each, after the faults that were scripted before.
     pub fn next(&self, operation: &str, faults: impl IntoIterator<Item = Fault>) {
         self.lines().next.entry(operation.to_owned()).or_default().extend(faults);
     }
 
-    /// The next call fails for good by this: each of its attempts meets it.
+    /// Gives this fault to every attempt of the next call, so that the call fails for good.
     pub fn next_call(&self, operation: &str, fault: &Fault) {
         self.next(operation, vec![fault.clone(); ATTEMPTS]);
     }
 
-    /// The service does the next call, and nobody hears of it: the later attempts don't get through.
+    /// Lets the service carry out the next call, loses the answer, and drops the later attempts.
     pub fn lose_next_answer(&self, operation: &str) {
         self.next(operation, [Fault::DropAfter]);
         self.next(operation, vec![Fault::DropBefore; ATTEMPTS - 1]);
     }
 
-    /// From now on all requests of this operation that meet no other fault meet this; `*` is any operation.
+    /// Gives this fault to all requests of this operation that have no other fault. `*` is any operation.
     pub fn always(&self, operation: &str, fault: Fault) {
         self.lines().always.insert(operation.to_owned(), fault);
     }
 
-    /// Nothing goes wrong any more.
+    /// Removes all faults.
     pub fn clear(&self) {
         let mut lines = self.lines();
         lines.next.clear();
@@ -129,13 +130,13 @@ impl Script {
         self.lines().next.values().all(VecDeque::is_empty)
     }
 
-    /// The requests of an operation so far (`*`: of all), attempts counted one by one.
+    /// Counts the requests of an operation so far, each attempt by itself. `*` counts all operations.
     pub fn count(&self, operation: &str) -> usize {
         let lines = self.lines();
         lines.requests.iter().filter(|(of, _)| operation == "*" || of == operation).count()
     }
 
-    /// The bodies of an operation's requests; null where one was not JSON.
+    /// Returns the bodies of an operation's requests. A body that was not JSON is null.
     pub fn bodies(&self, operation: &str) -> Vec<Value> {
         let lines = self.lines();
         lines.requests.iter().filter(|(of, _)| of == operation).map(|(_, body)| body.clone()).collect()
@@ -167,7 +168,7 @@ pub(crate) fn operation_of(request: &HttpRequest) -> String {
     }
 }
 
-/// An HTTP client that plays a script between the SDK and the real one.
+/// An HTTP client that applies a script between the SDK and the real client.
 #[derive(Debug)]
 struct Scripted {
     inner: SharedHttpClient,
@@ -198,7 +199,7 @@ fn answer(status: u16, body: &Value) -> Result<HttpResponse, ConnectorError> {
     Ok(response)
 }
 
-/// Reads the whole body, whatever it comes from.
+/// Reads a whole body.
 async fn whole_body(body: SdkBody) -> Result<Vec<u8>, ConnectorError> {
     let collected = aws_smithy_types::byte_stream::ByteStream::new(body).collect().await;
     collected.map(|bytes| bytes.to_vec()).map_err(|_| broken())
@@ -212,7 +213,7 @@ impl HttpConnector for ScriptedConnector {
             Fault::DropBefore => HttpConnectorFuture::ready(Err(broken())),
             Fault::Answer(status, body) => HttpConnectorFuture::ready(answer(status, &body)),
             Fault::DropAfter => HttpConnectorFuture::new(async move {
-                // The body too: the service has answered before this returns.
+                // With the body, so that the service has answered before this returns.
                 whole_body(inner.call(request).await?.into_body()).await?;
                 Err(broken())
             }),
@@ -235,14 +236,14 @@ impl HttpConnector for ScriptedConnector {
     }
 }
 
-/// What the clients of a test are made from: test credentials, [`ATTEMPTS`] attempts with hardly a pause between
-/// them, and `script` in the way.
+/// Returns the configuration of a test's clients: test credentials, [`ATTEMPTS`] attempts almost without pauses, and
+/// the faults of `script`.
 pub fn sdk_config(url: &str, script: &Script) -> SdkConfig {
     let inner = aws_smithy_http_client::Builder::new().build_http();
     sdk_config_over(url, SharedHttpClient::new(Scripted { inner, script: script.clone() }))
 }
 
-/// As [`sdk_config`], over any HTTP client.
+/// Returns the same as [`sdk_config`], over any HTTP client.
 pub(crate) fn sdk_config_over(url: &str, http_client: SharedHttpClient) -> SdkConfig {
     let credentials = Credentials::new("test", "test", None, None, "test");
     SdkConfig::builder()
@@ -260,13 +261,13 @@ pub(crate) fn sdk_config_over(url: &str, http_client: SharedHttpClient) -> SdkCo
         .build()
 }
 
-/// An error as DynamoDB and SQS answer it: 400 and its type.
+/// Returns an error as DynamoDB and SQS answer it: 400 and its type.
 pub fn error(kind: &str, message: &str) -> Fault {
     Fault::Answer(400, json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{kind}"), "message": message }))
 }
 
-/// DynamoDB's `TransactionCanceledException` with these reasons, one per action: `None`, `ConditionalCheckFailed`,
-/// `TransactionConflict`, `ThrottlingError`, `ProvisionedThroughputExceeded`, `ValidationError`,
+/// Returns DynamoDB's `TransactionCanceledException` with one reason per action: `None`, `ConditionalCheckFailed`,
+/// `TransactionConflict`, `ThrottlingError`, `ProvisionedThroughputExceeded`, `ValidationError` or
 /// `ItemCollectionSizeLimitExceeded`.
 pub fn canceled(reasons: &[&str]) -> Fault {
     let message = format!("Transaction cancelled, please refer cancellation reasons for specific reasons {reasons:?}");

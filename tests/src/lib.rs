@@ -1,4 +1,4 @@
-//! What the tests of the whole share: real files, real processes, and power that fails.
+//! Provides what the tests of the whole system share: real files, real processes and power failures.
 #![allow(clippy::disallowed_macros, reason = "a test prints what it found")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -7,7 +7,6 @@ pub mod aws_queues;
 pub mod bit_rot;
 pub mod chaos;
 pub mod cognito;
-pub mod collector;
 pub mod contract;
 pub mod crash_points;
 pub mod dynoxide;

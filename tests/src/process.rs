@@ -1,4 +1,4 @@
-//! The real `stockline` binary as a process: started, spoken to, killed.
+//! Runs the real `stockline` binary as a process, sends it requests and kills it.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// How long anything may take before the test fails; generous, since it is never reached when all is well.
+/// The time after which a test fails. It is long, because a test without faults never reaches it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `target/…/stockline`, built by `cargo test --workspace` because its package has integration tests: beside the
-/// program that runs, or above it where that is a test.
+/// Returns `target/…/stockline`, which `cargo test --workspace` builds because its package has integration tests. It
+/// is beside the running program, or one folder above a test.
 pub fn stockline_binary() -> PathBuf {
     let running = std::env::current_exe().unwrap();
     let beside = running.with_file_name("stockline");
@@ -29,7 +29,7 @@ pub fn stockline(arguments: &[&str], data: &Path) -> Output {
     Command::new(stockline_binary()).args(arguments).arg("--data").arg(data).output().unwrap()
 }
 
-/// As [`stockline`], and it must succeed; its standard output.
+/// Runs a subcommand, which must succeed, and returns its standard output.
 pub fn stockline_ok(arguments: &[&str], data: &Path) -> String {
     let output = stockline(arguments, data);
     assert!(
@@ -42,7 +42,7 @@ pub fn stockline_ok(arguments: &[&str], data: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A running `stockline serve`; killed when dropped.
+/// A running `stockline serve`. It is killed when dropped.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -55,12 +55,12 @@ pub struct Server {
     pub manager: String,
 }
 
-/// `127.0.0.1:port`, of a port that was free a moment ago.
+/// Returns `127.0.0.1:port` with a port that was free a moment ago.
 pub fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
-/// Memory that a process holds now, in MB; not a number where there is none.
+/// Returns the resident memory of a process in MB, or NaN if there is no such process.
 pub fn rss_mb(pid: u32) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
@@ -68,19 +68,19 @@ pub fn rss_mb(pid: u32) -> f64 {
 }
 
 impl Server {
-    /// Starts on a folder and waits until it is ready.
+    /// Starts a server on a folder and waits until it is ready.
     pub async fn start(data: &Path, arguments: &[&str]) -> Self {
         Self::start_by(Command::new(stockline_binary()), data, arguments).await
     }
 
-    /// As [`Server::start`], by a command that ends in the binary (a shell that sets limits first).
+    /// Starts a server by a command that ends in the binary, such as a shell that first sets limits.
     pub async fn start_by(command: Command, data: &Path, arguments: &[&str]) -> Self {
         let mut server = Self::spawn(command, &free_address(), data, arguments);
         server.be_ready().await;
         server
     }
 
-    /// Starts at this address and waits for nothing.
+    /// Starts a server at this address and does not wait.
     pub fn spawn(mut command: Command, address: &str, data: &Path, arguments: &[&str]) -> Self {
         let child = command
             .args(["serve", "--listen", address, "--metrics-listen", &free_address()])
@@ -95,7 +95,7 @@ impl Server {
         Self { child, url: format!("http://{address}"), data: data.to_owned(), http, manager: String::new() }
     }
 
-    /// Waits until it is ready, and makes the Manager's token.
+    /// Waits until the server is ready, and creates the Manager's token.
     pub async fn be_ready(&mut self) {
         self.wait_until_ready().await;
         self.manager = self.token(&["--role", "manager"]);
@@ -117,14 +117,14 @@ impl Server {
         }
     }
 
-    /// A token from the command line tool.
+    /// Returns a token from the command line tool.
     pub fn token(&self, arguments: &[&str]) -> String {
         let mut all = vec!["token"];
         all.extend(arguments);
         stockline_ok(&all, &self.data).trim().to_owned()
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -156,7 +156,7 @@ impl Server {
         response.json().await.unwrap()
     }
 
-    /// A GET that must succeed.
+    /// Sends a GET, which must succeed.
     pub async fn get(&self, path: &str) -> Value {
         let (status, body) = self.request("GET", path, None).await.unwrap();
         assert_eq!(status, 200, "GET {path}: {body}");
@@ -171,24 +171,24 @@ impl Server {
         assert_eq!(self.settle(receive).await["status"], "applied");
     }
 
-    /// Sends a signal by its name, `STOP` or `CONT`.
+    /// Sends a signal by its name: `STOP` or `CONT`.
     pub fn signal(&self, name: &str) {
         signal(self.pid(), name);
     }
 
-    /// SIGKILL: no chance to finish anything.
+    /// Sends SIGKILL, so that the process can finish nothing.
     pub fn kill(mut self) -> PathBuf {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.data.clone()
     }
 
-    /// SIGTERM; it must end with exit code 0.
+    /// Sends SIGTERM. The process must end with exit code 0.
     pub fn stop(self) -> PathBuf {
         self.stop_by("TERM")
     }
 
-    /// As [`Server::stop`], by another signal.
+    /// Sends another signal that asks it to stop. The process must end with exit code 0.
     pub fn stop_by(mut self, name: &str) -> PathBuf {
         self.signal(name);
         let status = self.child.wait().unwrap();
@@ -199,7 +199,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Already ended where it was stopped or killed.
+        // A process that was stopped or killed has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -211,7 +211,7 @@ pub fn signal(pid: u32, name: &str) {
     assert!(sent.success(), "SIG{name} did not reach {pid}");
 }
 
-/// The command with a fresh id, unless it has one.
+/// Returns the command with a fresh id if it has none.
 #[expect(clippy::disallowed_methods, reason = "a client makes its own ids")]
 pub fn with_id(mut command: Value) -> Value {
     if command.get("command_id").is_none() {
@@ -220,7 +220,7 @@ pub fn with_id(mut command: Value) -> Value {
     command
 }
 
-/// The store's own audit must find nothing.
+/// Asserts that the store's own audit finds no fault.
 pub fn audit(data: &Path) {
     stockline_ok(&["audit"], data);
 }

@@ -1,4 +1,4 @@
-//! The SDK's clients of the AWS stand-in.
+//! Creates SDK clients of the AWS stand-in.
 
 use stockline_aws::Clients;
 use stockline_deploy_checks::ministack::{ACCESS_KEY_ID, Ministack, REGION, SECRET_ACCESS_KEY};
@@ -8,7 +8,7 @@ pub fn clients(server: &Ministack) -> Clients {
     clients_at(&server.url, ACCESS_KEY_ID)
 }
 
-/// Clients of a stand-in at this address in this name, with the SDK's defaults.
+/// Returns clients of a stand-in at this address under this name, with the SDK's defaults.
 pub fn clients_at(url: &str, access_key_id: &str) -> Clients {
     macro_rules! client {
         ($sdk:ident) => {{

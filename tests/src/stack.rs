@@ -1,6 +1,6 @@
-//! `deploy/template.yaml` on the AWS stand-in, through CloudFormation as on AWS: what holds data, who may sign in, and the
-//! alerter. The programs run as processes of the test, so network, services and scaling are left out; the stand-in has
-//! not all of their resources.
+//! Deploys `deploy/template.yaml` on the AWS stand-in, through CloudFormation as on AWS: data, people and the alerter.
+//! Network, services and scaling are left out, because the programs run as processes of the test and the stand-in lacks
+//! some of these resources.
 
 use std::collections::BTreeMap;
 
@@ -13,21 +13,21 @@ use stockline_deploy_checks::ministack::{Ministack, REGION};
 use stockline_deploy_checks::templates;
 use stockline_deploy_checks::wiring::Wiring;
 
-/// Who the mails come from.
+/// The sender of the mails.
 pub const MAIL_FROM: &str = "stock@example.com";
-/// Who gets the alerts of locations that name nobody.
+/// The recipient of alerts from locations without their own addresses.
 pub const ALERT_EMAILS: &str = "manager@example.com";
 
-/// The extension of the files, in the stand-in's folder, with what programs and alerter wrote to standard output.
+/// The extension of the files in the stand-in's folder that hold the standard output of programs and alerter.
 pub(crate) const STDOUT: &str = "stdout";
-/// The mails' configuration set.
+/// The configuration set of the mails.
 pub const MAIL_CONFIGURATION_SET: &str = "stockline-mails";
 
-/// For how long workers hold a message; short, so that what a killed one held comes back soon.
+/// The visibility timeout of the workers. It is short, so that the messages of a killed worker return soon.
 pub const STACK_VISIBILITY_S: u32 = 10;
 
 const STACK: &str = "stockline";
-/// Of the root's parts, those that are deployed.
+/// The parts of the root that are deployed.
 const PARTS: [&str; 3] = ["Data", "People", "Alerts"];
 const CODE_BUCKET: &str = "code";
 const ALERTER_KEY: &str = "alerter.zip";
@@ -39,8 +39,9 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Deploys it with an alerter that a shell starts so: the program stays where it was built, and what is uploaded
-    /// starts it. With it comes the address of the collector of its spans. `None` for tests that raise no alert: then the function does nothing but fail.
+    /// Deploys the stack with an alerter and the address of the collector of its spans. The program stays where it was
+    /// built; the uploaded function is a shell script that starts it. `None` is for tests that raise no alert: the
+    /// function then only fails.
     pub async fn deploy(server: &Ministack, alerter: Option<(&str, &str)>) -> Self {
         let (alerter, otlp_endpoint) = alerter.unwrap_or(("exec false", ""));
         let code = server.zip("bootstrap", &format!("#!/bin/sh\n{}\n", alerter)).await;
@@ -62,19 +63,20 @@ impl Stack {
             ("VisibilityS", &STACK_VISIBILITY_S.to_string()),
         ];
         let outputs = create(server, STACK, &root, &parameters).await;
-        // An account in SES's sandbox, as a new one is: both ends of a mail are verified. The sender is by the template.
+        // As in a new account, SES is in its sandbox, so sender and recipient must be verified. The template verifies
+        // the sender.
         let ses = clients(server).ses;
         ses.create_email_identity().email_identity(ALERT_EMAILS).send().await.unwrap();
         ses.create_configuration_set().configuration_set_name(MAIL_CONFIGURATION_SET).send().await.unwrap();
         Self { outputs }
     }
 
-    /// One of the template's outputs.
+    /// Returns an output of the template.
     pub fn output(&self, name: &str) -> &str {
         self.outputs.get(name).unwrap_or_else(|| panic!("the template has no output {name}"))
     }
 
-    /// What the templates allow the programs, here.
+    /// Returns the roles that the templates give to the programs, with the values of this deployment.
     pub fn roles(&self) -> Roles {
         let queue = |output| arn("sqs", self.output(output).rsplit('/').next().unwrap_or_default());
         let names = [
@@ -92,14 +94,14 @@ impl Stack {
     }
 }
 
-/// The root with its parts where CloudFormation finds them, as `sam deploy` packages it.
+/// Uploads the parts and returns the root that refers to them, as `sam deploy` packages it.
 async fn packaged(server: &Ministack) -> Value {
     let mut root = templates::read("template.yaml");
     let resources = root["Resources"].as_object_mut().unwrap();
     resources.retain(|name, _| PARTS.contains(&name.as_str()));
     for part in resources.values_mut() {
         let file = part["Properties"]["TemplateURL"].as_str().unwrap().to_owned();
-        // Transformed here, since the stand-in transforms only the root.
+        // Transformed here, because the stand-in transforms only the root.
         let template = templates::transformed(&file, CODE_BUCKET, ALERTER_KEY);
         upload(server, CODE_BUCKET, &file, template.to_string().into_bytes()).await;
         part["Properties"]["TemplateURL"] = json!(format!("{}/{CODE_BUCKET}/{file}", server.url));

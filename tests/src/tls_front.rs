@@ -1,5 +1,5 @@
-//! The AWS stand-in under a name of its own and behind TLS, as AWS is: a name server that knows one name, and a
-//! certificate that nobody knows who was not told.
+//! Serves the AWS stand-in under a name of its own and behind TLS, as on AWS. A name server knows only this name, and a
+//! program must be configured to trust the certificate.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -14,26 +14,26 @@ use tokio_rustls::rustls::ServerConfig;
 
 use stockline_deploy_checks::ministack::random_id;
 
-/// The name, which only the name server knows.
+/// The name that only the name server knows.
 const NAME: &str = "aws.stockline.test";
 
 const DNS_HEAD_BYTES: usize = 12;
 const DNS_TYPE_A: u16 = 1;
 
-/// A server's front; it goes with the test process.
+/// The TLS front of a server. It ends with the test process.
 #[derive(Debug)]
 pub struct TlsFront {
     /// `https://name:port`
     pub url: String,
-    /// The certificate, which is its own authority.
+    /// The self-signed certificate.
     pub certificate_pem: String,
-    /// `resolv.conf` of who is to know the name.
+    /// The `resolv.conf` of a program that must resolve the name.
     pub resolv_conf: String,
     carried: Arc<AtomicUsize>,
 }
 
 impl TlsFront {
-    /// Before the server at this address, `http://127.0.0.1:port`.
+    /// Starts a front before the server at this address, `http://127.0.0.1:port`.
     pub async fn of(url: &str) -> Self {
         let target: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
         let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
@@ -49,7 +49,7 @@ impl TlsFront {
             while let Ok((inward, _)) = listener.accept().await {
                 let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
                 tokio::spawn(async move {
-                    // Who does not trust the certificate ends the handshake.
+                    // A client that does not trust the certificate ends the handshake.
                     let mut inward = acceptor.accept(inward).await?;
                     count.fetch_add(1, Ordering::SeqCst);
                     let mut outward = TcpStream::connect(target).await?;
@@ -68,13 +68,13 @@ impl TlsFront {
         }
     }
 
-    /// How many connections trusted the certificate.
+    /// Returns how many connections trusted the certificate.
     pub fn carried(&self) -> usize {
         self.carried.load(Ordering::SeqCst)
     }
 }
 
-/// Starts a name server on an address of the loopback that is nobody else's; its port can't be chosen.
+/// Starts a name server on a loopback address of its own, because the port of a name server is fixed.
 fn name_server() -> Ipv4Addr {
     let [_, a, b, c] = random_id().as_bytes()[..4] else { unreachable!("four bytes were taken") };
     let address = Ipv4Addr::new(127, a.max(1), b, c.clamp(1, 254));
@@ -90,7 +90,7 @@ fn name_server() -> Ipv4Addr {
         let mut query = [0; 512];
         while let Ok((length, client)) = socket.recv_from(&mut query) {
             if let Some(answer) = answer(&query[..length]) {
-                // A client that is gone asks no more.
+                // A client that has ended needs no answer.
                 let _ = socket.send_to(&answer, client);
             }
         }
@@ -98,7 +98,7 @@ fn name_server() -> Ipv4Addr {
     address
 }
 
-/// The answer to a query with one question (RFC 1035, section 4); `None` for what is no query.
+/// Returns the answer to a query with one question (RFC 1035, section 4), or `None` if the bytes are no query.
 fn answer(query: &[u8]) -> Option<Vec<u8>> {
     let question = query.get(DNS_HEAD_BYTES..)?;
     let end = question.iter().position(|byte| *byte == 0)? + 1;
@@ -107,11 +107,11 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
     let known = question[..end].eq_ignore_ascii_case(&encoded(NAME));
     let answers = known && kind == DNS_TYPE_A;
     let mut answer = query[..2].to_vec();
-    // An authority's answer, recursion asked for and given; the name does not exist where it is not ours.
+    // The answer is authoritative, with recursion desired and available. Any other name does not exist.
     answer.extend([0x85, if known { 0x80 } else { 0x83 }, 0, 1, 0, u8::from(answers), 0, 0, 0, 0]);
     answer.extend(question);
     if answers {
-        // The question's name, an address, of the Internet, for no time, of four bytes.
+        // The name of the question, type A, class IN, TTL 0, a length of four bytes.
         answer.extend([0xc0, DNS_HEAD_BYTES as u8, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1]);
     }
     Some(answer)

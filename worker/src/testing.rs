@@ -1,11 +1,9 @@
-//! A simulator of the ports, for tests. It keeps their contracts, and fails where a plan says so.
+//! The ports in memory for tests of the worker, with the faults of a plan.
 
+mod faulty;
 mod plan;
-mod queue;
-mod store;
 mod world;
 
+pub(crate) use faulty::{Faulty, StoreFaults};
 pub(crate) use plan::{Kind, Plan, Point};
-pub(crate) use queue::SimQueue;
-pub(crate) use store::{SimStore, Stock};
-pub(crate) use world::{World, item, queued};
+pub(crate) use world::{World, item, key, queued};

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use stockline_core::domain::{
-    CommandId, Fold, FoldLimits, ItemId, Loaded, MessageError, Queued, Record, Rules, Slot, Timestamp, decode_message,
-    fold,
+    CommandId, CommandKey, Fold, FoldLimits, ItemId, Loaded, MessageError, Queued, Record, Rules, Slot, Timestamp,
+    decode_message, fold,
 };
 
 use crate::testing::{World, queued};
@@ -88,14 +88,14 @@ fn send_everything(world: &World) {
         receive(4, "cola", "north", 20),
     ]);
     world.send(&[sell(5, "cola", "main", 6), sell(6, "cola", "north", 16), queued(7, transfer)]);
-    world.queue.send("cola", "not a message", false);
+    world.queue.put("cola", "not a message");
     world.send(&[sell(5, "cola", "main", 6), queued(8, count), sell(5, "cola", "main", 6)]);
     world.send(&[threshold(9, "cola", "10"), sell(10, "cola", "main", 1), threshold(11, "cola", "3")]);
     let sales: Vec<_> = (20..34).map(|n| sell(n, "cola", "main", 1)).collect();
     world.send(&sales);
     world.send(&[queued(12, update), sell(13, "cola", "north", 50), receive(14, "cola", "north", 60)]);
     world.send(&[sell(20, "cola", "main", 1), sell(15, "cola", "north", 40)]);
-    world.queue.send("..", "garbage", true);
+    world.queue.put_aside("..", "garbage");
     world.send(&[register(1, "tea"), threshold(2, "tea", "2"), receive(3, "tea", "main", 3)]);
     world.send(&[sell(4, "tea", "main", 3), sell(5, "tea", "main", 1)]);
     for n in 6..20 {
@@ -109,8 +109,8 @@ fn ending(world: &World) -> Vec<String> {
     let levels = stock.levels.iter().map(|((item_id, location), level)| {
         format!("{item_id} {location} {} {} {:?} {}", level.on_hand, level.seq, level.state, level.alert_no)
     });
-    let records = stock.records.iter().map(|((item_id, id), record)| {
-        format!("{item_id} {id} {:?} {:?}", record.outcome.status, record.outcome.effects)
+    let records = stock.records.iter().map(|(CommandKey { item_id, command_id }, record)| {
+        format!("{item_id} {command_id} {:?} {:?}", record.outcome.status, record.outcome.effects)
     });
     levels.chain(records).chain(world.published_ids()).collect()
 }

@@ -1,10 +1,12 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use stockline_alerter::run;
 use stockline_core::domain::{Alert, Timestamp};
 use stockline_core::ports::{AlertDelivery, AlertHandle, AlertReceiver, Clock, Lease, QueueError};
+use stockline_core::testing::MemoryAlerts;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -27,19 +29,12 @@ impl Clock for TokioClock {
     }
 }
 
+/// Alert messages in memory, with an outage. A received message stays invisible for ten minutes.
 #[derive(Debug)]
-struct Message {
-    body: String,
-    visible_at: Instant,
-}
-
-/// A queue in memory. Received messages stay invisible for ten minutes.
-#[derive(Debug)]
-pub(crate) struct MemoryQueue {
-    messages: Mutex<Vec<Message>>,
+pub(crate) struct Feed {
+    alerts: MemoryAlerts,
     receives: watch::Sender<usize>,
-    left: watch::Sender<usize>,
-    down: Mutex<bool>,
+    down: AtomicBool,
 }
 
 /// Fails the test, instead of hanging it, after a day of the paused clock.
@@ -47,35 +42,19 @@ pub(crate) async fn within_a_day<T>(awaited: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(86_400), awaited).await.expect("it has not happened within a day")
 }
 
-impl MemoryQueue {
-    pub(crate) fn with(bodies: Vec<String>) -> Arc<Self> {
-        let left = watch::Sender::new(bodies.len());
-        let messages = bodies.into_iter().map(|body| Message { body, visible_at: Instant::now() }).collect();
-        let receives = watch::Sender::new(0);
-        Arc::new(Self { messages: Mutex::new(messages), receives, left, down: Mutex::new(false) })
+impl Feed {
+    pub(crate) fn with(bodies: &[String]) -> Arc<Self> {
+        let alerts = MemoryAlerts::new(Duration::from_secs(600));
+        bodies.iter().for_each(|body| alerts.put(body));
+        Arc::new(Self { alerts, receives: watch::Sender::new(0), down: AtomicBool::new(false) })
     }
 
-    fn take(&self, max: usize) -> Vec<AlertDelivery> {
-        let now = Instant::now();
-        let mut messages = self.messages.lock().unwrap();
-        let visible = messages.iter_mut().filter(|message| message.visible_at <= now).take(max);
-        visible
-            .map(|message| {
-                message.visible_at = now + Duration::from_secs(600);
-                let id: Arc<str> = message.body.as_str().into();
-                AlertDelivery { handle: AlertHandle(id.clone()), message_id: id.clone(), body: id }
-            })
-            .collect()
-    }
-
-    pub(crate) fn put(&self, body: String) {
-        let mut messages = self.messages.lock().unwrap();
-        messages.push(Message { body, visible_at: Instant::now() });
-        self.left.send_replace(messages.len());
+    pub(crate) fn put(&self, body: &str) {
+        self.alerts.put(body);
     }
 
     pub(crate) async fn is_empty(&self) {
-        within_a_day(self.left.subscribe().wait_for(|left| *left == 0)).await.unwrap();
+        within_a_day(self.alerts.drained()).await;
     }
 
     async fn received(&self, times: usize) {
@@ -84,49 +63,35 @@ impl MemoryQueue {
 }
 
 #[async_trait]
-impl AlertReceiver for MemoryQueue {
+impl AlertReceiver for Feed {
     async fn receive(&self, max: usize, wait: Duration) -> Result<Vec<AlertDelivery>, QueueError> {
         self.receives.send_modify(|receives| *receives += 1);
-        if *self.down.lock().unwrap() {
+        if self.down.load(Ordering::SeqCst) {
             return Err(QueueError::Unavailable("down".into()));
         }
-        let taken = self.take(max);
-        if taken.is_empty() {
-            // A long poll that finds nothing.
-            tokio::time::sleep(wait).await;
-            return Ok(self.take(max));
-        }
-        Ok(taken)
+        self.alerts.receive(max, wait).await
     }
 
     async fn ack(&self, handles: &[AlertHandle]) -> Result<(), QueueError> {
-        let mut messages = self.messages.lock().unwrap();
-        messages.retain(|message| !handles.iter().any(|handle| *handle.0 == *message.body));
-        self.left.send_replace(messages.len());
-        Ok(())
+        self.alerts.ack(handles).await
     }
 
     async fn release(&self, handles: &[AlertHandle], delay: Duration) -> Result<(), QueueError> {
-        for message in self.messages.lock().unwrap().iter_mut() {
-            if handles.iter().any(|handle| *handle.0 == *message.body) {
-                message.visible_at = Instant::now() + delay;
-            }
-        }
-        Ok(())
+        self.alerts.release(handles, delay).await
     }
 }
 
 struct Running {
     store: Arc<FaultyStore>,
     outbox: Arc<Outbox>,
-    queue: Arc<MemoryQueue>,
+    queue: Arc<Feed>,
     clock: Arc<TokioClock>,
     trigger: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    fn start(store: Arc<FaultyStore>, queue: Arc<MemoryQueue>) -> Self {
+    fn start(store: Arc<FaultyStore>, queue: Arc<Feed>) -> Self {
         let outbox = Outbox::new();
         let clock = Arc::new(TokioClock { began: Instant::now(), at: "2026-01-31T08:15:00Z".parse().unwrap() });
         let shutdown = CancellationToken::new();
@@ -154,7 +119,7 @@ async fn every_queued_alert_is_mailed_and_other_messages_are_dropped() {
     let alerts = alerts(250);
     let mut bodies: Vec<String> = alerts.iter().map(body).collect();
     bodies.insert(7, "not an alert".into());
-    let running = Running::start(store.clone(), MemoryQueue::with(bodies));
+    let running = Running::start(store.clone(), Feed::with(&bodies));
     running.queue.is_empty().await;
     assert_eq!(running.stop().await, 3, "100 messages a receive, one mail each");
     assert!(alerts.iter().all(|alert| store.sent_at(alert).is_some()));
@@ -169,7 +134,7 @@ async fn an_alert_claimed_by_an_alerter_that_died_is_mailed_after_its_lease() {
     let lease_until = now.plus_millis(i64::try_from(LEASE.as_millis()).unwrap());
     let lease = Lease { holder: "dead".into(), from: now, until: lease_until };
     store.claim(std::slice::from_ref(&low), &lease).await[0].as_ref().unwrap();
-    let running = Running::start(store, MemoryQueue::with(vec![body(&low)]));
+    let running = Running::start(store, Feed::with(&[body(&low)]));
     running.queue.is_empty().await;
     assert!(running.clock.now() >= lease_until);
     assert!(running.clock.now() <= lease_until.plus_millis(60_000), "soon after: {:?}", running.clock.now());
@@ -181,7 +146,7 @@ async fn a_store_outage_stops_receiving_and_loses_nothing() {
     let store: Arc<FaultyStore> = Arc::default();
     store.faults().down = true;
     let low = alert("SKU-1", "main");
-    let running = Running::start(store, MemoryQueue::with(vec![body(&low)]));
+    let running = Running::start(store, Feed::with(&[body(&low)]));
     running.queue.received(20).await;
     let elapsed = running.clock.began.elapsed();
     assert!(elapsed > Duration::from_secs(120), "20 receives within {elapsed:?}: it spins");
@@ -193,13 +158,13 @@ async fn a_store_outage_stops_receiving_and_loses_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_queue_outage_is_waited_out_with_growing_pauses() {
     let low = alert("SKU-1", "main");
-    let queue = MemoryQueue::with(vec![body(&low)]);
-    *queue.down.lock().unwrap() = true;
+    let queue = Feed::with(&[body(&low)]);
+    queue.down.store(true, Ordering::SeqCst);
     let running = Running::start(Arc::default(), queue);
     running.queue.received(10).await;
     let elapsed = running.clock.began.elapsed();
     assert!(elapsed > Duration::from_secs(60), "10 receives within {elapsed:?}: it spins");
-    *running.queue.down.lock().unwrap() = false;
+    running.queue.down.store(false, Ordering::SeqCst);
     running.queue.is_empty().await;
     assert_eq!(running.stop().await, 1);
 }
@@ -207,7 +172,7 @@ async fn a_queue_outage_is_waited_out_with_growing_pauses() {
 #[tokio::test(start_paused = true)]
 async fn while_mail_is_down_the_feed_keeps_receiving() {
     let low = alert("SKU-1", "main");
-    let running = Running::start(Arc::default(), MemoryQueue::with(vec![body(&low)]));
+    let running = Running::start(Arc::default(), Feed::with(&[body(&low)]));
     running.outbox.set_down(true);
     running.queue.received(5).await;
     assert_eq!(running.store.sent_at(&low), None);
@@ -220,7 +185,7 @@ async fn while_mail_is_down_the_feed_keeps_receiving() {
 #[tokio::test(start_paused = true)]
 async fn the_feed_mails_the_notice_of_refused_commands() {
     let store: Arc<FaultyStore> = Arc::default();
-    let running = Running::start(store.clone(), MemoryQueue::with(Vec::new()));
+    let running = Running::start(store.clone(), Feed::with(&[]));
     running.queue.received(3).await;
     store.refuse([refused(1, Some("main"), "2026-01-31T08:14:00Z")]);
     within_a_day(store.marks_begun.acquire()).await.unwrap().forget();
@@ -229,7 +194,7 @@ async fn the_feed_mails_the_notice_of_refused_commands() {
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_ends_an_idle_alerter_within_a_receive() {
-    let running = Running::start(Arc::default(), MemoryQueue::with(Vec::new()));
+    let running = Running::start(Arc::default(), Feed::with(&[]));
     running.queue.received(2).await;
     let asked = Instant::now();
     assert_eq!(running.stop().await, 0);

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::feed::{MemoryQueue, TokioClock, within_a_day};
+use crate::feed::{Feed, TokioClock, within_a_day};
 use crate::store::FaultyStore;
 use crate::world::{MAIL, World, adapters, alert, body, config, handle, refused};
 
@@ -100,7 +100,7 @@ impl Mailer for Server {
 /// An alerter with a queue of its own, as in the standalone home.
 struct Shop {
     store: Arc<FaultyStore>,
-    queue: Arc<MemoryQueue>,
+    queue: Arc<Feed>,
     server: Arc<Server>,
     trigger: CancellationToken,
     task: JoinHandle<()>,
@@ -108,7 +108,7 @@ struct Shop {
 
 impl Shop {
     fn open(fault: Fault, recipients: &[&str]) -> Self {
-        let (store, queue) = (Arc::<FaultyStore>::default(), MemoryQueue::with(Vec::new()));
+        let (store, queue) = (Arc::<FaultyStore>::default(), Feed::with(&[]));
         let (server, trigger) = (Server::with(fault), CancellationToken::new());
         let task = Self::start(&store, &queue, &server, &trigger, recipients);
         Self { store, queue, server, trigger, task }
@@ -116,7 +116,7 @@ impl Shop {
 
     fn start(
         store: &Arc<FaultyStore>,
-        queue: &Arc<MemoryQueue>,
+        queue: &Arc<Feed>,
         server: &Arc<Server>,
         trigger: &CancellationToken,
         recipients: &[&str],
@@ -161,7 +161,7 @@ async fn after_any_outage_of_the_first_hour_an_alert_is_mailed_within_a_minute()
         for outage_s in [3, 40, 283, 1_000, 3_500] {
             let shop = Shop::open(fault, &[OWNER]);
             let low = alert("SKU-001x", "main");
-            shop.queue.put(body(&low));
+            shop.queue.put(&body(&low));
             sleep(Duration::from_secs(outage_s)).await;
             let attempts = shop.server.attempts();
             assert!(attempts <= 12 + usize::try_from(outage_s).unwrap() / 15, "{fault:?}: {attempts} attempts");
@@ -183,7 +183,7 @@ async fn alerts_that_gather_while_mail_is_down_go_out_within_a_minute_and_each_o
         let shop = Shop::open(fault, &[OWNER, OTHER]);
         let alerts = alerts(30);
         for low in &alerts {
-            shop.queue.put(body(low));
+            shop.queue.put(&body(low));
             sleep(Duration::from_secs(11)).await;
         }
         shop.server.set(Fault::None);
@@ -199,7 +199,7 @@ async fn alerts_that_gather_while_mail_is_down_go_out_within_a_minute_and_each_o
 #[tokio::test(start_paused = true)]
 async fn after_the_first_hour_retries_are_rare() {
     let shop = Shop::open(Fault::Authentication, &[OWNER]);
-    shop.queue.put(body(&alert("SKU-001x", "main")));
+    shop.queue.put(&body(&alert("SKU-001x", "main")));
     sleep(Duration::from_secs(2 * 3_600)).await;
     let before = shop.server.attempts();
     sleep(Duration::from_secs(3_600)).await;
@@ -216,7 +216,7 @@ async fn a_full_mailbox_delays_nobody_else_and_gets_its_mails_when_it_is_emptied
     let shop = Shop::open(Fault::Full(OTHER), &[OWNER, OTHER]);
     let alerts = alerts(20);
     for low in &alerts {
-        shop.queue.put(body(low));
+        shop.queue.put(&body(low));
         sleep(Duration::from_secs(90)).await;
         assert_eq!(shop.server.copies(low), [(OWNER.into(), 1)].into(), "{}", low.id());
         assert!(shop.store.sent_at(low).is_some());
@@ -237,7 +237,7 @@ async fn a_recipient_who_is_gone_holds_nothing_up() {
     let shop = Shop::open(Fault::Gone(OTHER), &[OTHER, OWNER]);
     let alerts = alerts(10);
     for low in &alerts {
-        shop.queue.put(body(low));
+        shop.queue.put(&body(low));
         sleep(Duration::from_secs(20)).await;
         assert_eq!(shop.server.copies(low), [(OWNER.into(), 1)].into());
     }
@@ -259,7 +259,7 @@ async fn a_recipient_who_is_gone_holds_nothing_up() {
 async fn who_is_still_missing_survives_a_restart() {
     let shop = Shop::open(Fault::Full(OTHER), &[OWNER, OTHER]);
     let low = alert("SKU-001x", "main");
-    shop.queue.put(body(&low));
+    shop.queue.put(&body(&low));
     sleep(Duration::from_secs(30)).await;
     let queue = shop.queue.clone();
     let (server, store) = shop.close().await;

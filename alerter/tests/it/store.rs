@@ -3,12 +3,9 @@
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use stockline_core::domain::{Alert, CommandKey, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp};
-use stockline_core::ports::{
-    AlertBook, AlertRecord, Claimed, CommandFilter, ItemFilter, ItemWithLevels, Lease, LevelFilter, LevelWithItem,
-    Locations, Movement, MovementFilter, Page, Queries, RefusedNotice, StoreError,
-};
-use stockline_core::testing::{MemoryStore, Stock};
+use stockline_core::domain::{Alert, CommandKey, LocationId, Record, Timestamp};
+use stockline_core::ports::{AlertBook, Claimed, Lease, Queries, RefusedNotice, StoreError};
+use stockline_core::testing::{Gate, MemoryStore, Read, Stock};
 use tokio::sync::Semaphore;
 
 /// The faults that a test asks for.
@@ -134,86 +131,17 @@ impl AlertBook for FaultyStore {
     }
 }
 
-#[async_trait]
-impl Locations for FaultyStore {
-    async fn location(&self, location_id: &LocationId) -> Result<Option<LocationSettings>, StoreError> {
-        self.up()?.location(location_id).await
+impl Gate for FaultyStore {
+    fn behind(&self) -> &dyn Queries {
+        &self.memory
     }
 
-    async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError> {
-        self.up()?.locations().await
-    }
-
-    async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
-        self.up()?.put_location(settings).await
-    }
-}
-
-#[async_trait]
-impl Queries for FaultyStore {
-    async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.up()?.records(commands).await
-    }
-
-    async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
-        self.up()?.item(item_id).await
-    }
-
-    async fn items(
+    async fn pass<T: Send>(
         &self,
-        filter: &ItemFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<ItemWithLevels>, StoreError> {
-        self.up()?.items(filter, cursor, limit).await
-    }
-
-    async fn movements(
-        &self,
-        item_id: &ItemId,
-        filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Movement>, StoreError> {
-        self.up()?.movements(item_id, filter, cursor, limit).await
-    }
-
-    async fn stock_as_of(
-        &self,
-        item_id: &ItemId,
-        at: Timestamp,
-    ) -> Result<Option<Vec<(LocationId, Quantity, u64)>>, StoreError> {
-        self.up()?.stock_as_of(item_id, at).await
-    }
-
-    async fn levels(
-        &self,
-        filter: &LevelFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LevelWithItem>, StoreError> {
-        self.up()?.levels(filter, cursor, limit).await
-    }
-
-    async fn commands(
-        &self,
-        filter: &CommandFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError> {
-        self.up()?.commands(filter, cursor, limit).await
-    }
-
-    async fn alerts(
-        &self,
-        location_id: Option<&LocationId>,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<AlertRecord>, StoreError> {
-        self.up()?.alerts(location_id, cursor, limit).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.up()?.ping().await
+        _read: Read<'_>,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        self.up()?;
+        work.await
     }
 }

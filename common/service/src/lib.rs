@@ -13,6 +13,8 @@ pub mod output;
 mod retry;
 mod shutdown;
 mod telemetry;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod trace;
 
 pub use clock::{CLOCK_REMEDY, CLOCK_STEP_MAX_MS, CLOSED_MAX_MS, GuardedClock, MachineTime, SystemClock};

@@ -183,40 +183,14 @@ fn follow(span: &Span, trace: &Trace) {
 mod tests {
     use super::*;
 
-    use std::io::{Read as _, Write as _};
-    use std::net::TcpListener;
-
     use tracing_subscriber::layer::SubscriberExt as _;
 
-    /// A collector that takes one export; answers with what was sent.
-    fn collector() -> (String, std::thread::JoinHandle<Vec<u8>>) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let taken = std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = Vec::new();
-            let mut buffer = [0; 4_096];
-            let whole = |request: &[u8]| {
-                let head = request.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
-                let text = String::from_utf8_lossy(&request[..head]).to_lowercase();
-                let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
-                (request.len() >= head + length?).then_some(())
-            };
-            while whole(&request).is_none() {
-                let read = stream.read(&mut buffer).unwrap();
-                assert!(read > 0, "the export ended early");
-                request.extend_from_slice(&buffer[..read]);
-            }
-            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
-            request
-        });
-        (address, taken)
-    }
+    use crate::testing::Collector;
 
     #[test]
     fn the_spans_of_a_request_and_of_its_command_are_exported_in_one_trace() {
-        let (endpoint, taken) = collector();
-        let (layer, exporting) = export(SpanExport { endpoint: &endpoint, service: "stockline-test" }).unwrap();
+        let collector = Collector::start();
+        let (layer, exporting) = export(SpanExport { endpoint: &collector.url, service: "stockline-test" }).unwrap();
         let carried = tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
             let (request, own) = request(&incoming(None, Some(PARENT)), "POST", "/v1/commands");
             // The message carries it as text.
@@ -232,10 +206,9 @@ mod tests {
             carried
         });
         drop(exporting);
-        let sent = taken.join().unwrap();
-        let count = |part: &[u8]| sent.windows(part.len()).filter(|window| *window == part).count();
-        assert!(sent.starts_with(b"POST /v1/traces HTTP/1.1\r\n"));
-        assert_eq!(count(&carried.trace_id().to_be_bytes()), 3, "three spans of one trace");
+        let count = |part: &[u8]| collector.count(part);
+        assert!(collector.exported().starts_with(b"POST /v1/traces HTTP/1.1\r\n"));
+        assert_eq!(collector.spans_of(carried.trace_id()), 3, "three spans of one trace");
         let own = carried.span_id.unwrap().get();
         assert_eq!(count(&own.to_be_bytes()), 3, "the request's span, and the parent of the two others");
         assert_eq!(count(&0x00f0_67aa_0ba9_02b7_u64.to_be_bytes()), 1, "the client's span is the request's parent");

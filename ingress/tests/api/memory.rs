@@ -5,14 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use stockline_core::domain::{
-    CommandKey, DeadLetter, FoldLimits, ItemId, LoadRequest, LocationId, LocationSettings, Quantity, Record, Rules,
-    Slot, Timestamp, decode_message, fold,
+    CommandKey, DeadLetter, FoldLimits, LoadRequest, Record, Rules, Slot, Timestamp, decode_message, fold,
 };
-use stockline_core::ports::{
-    AlertRecord, Clock, CommandFilter, CommandSender, CommitOutcome, FixedClock, ItemFilter, ItemWithLevels,
-    LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, Pack, Page, Queries, QueueError, StoreError,
-};
-use stockline_core::testing::{MemoryStore, Stock, StoredClaim};
+use stockline_core::ports::{Clock, CommandSender, CommitOutcome, FixedClock, Pack, Queries, QueueError, StoreError};
+use stockline_core::testing::{Gate, MemoryStore, Read, Stock, StoredClaim};
 
 /// The queue and the store in one.
 #[derive(Debug)]
@@ -90,12 +86,12 @@ impl Memory {
         record.outcome.submitted_by = by.into();
     }
 
-    fn up(&self) -> Result<&MemoryStore, StoreError> {
+    fn up(&self) -> Result<(), StoreError> {
         assert!(!self.panics.load(Ordering::SeqCst), "told to panic");
         if self.store_down.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("told to be down".into()));
         }
-        Ok(&self.store)
+        Ok(())
     }
 }
 
@@ -138,87 +134,18 @@ impl CommandSender for Memory {
     }
 }
 
-#[async_trait]
-impl Locations for Memory {
-    async fn location(&self, location_id: &LocationId) -> Result<Option<LocationSettings>, StoreError> {
-        self.up()?.location(location_id).await
+impl Gate for Memory {
+    fn behind(&self) -> &dyn Queries {
+        &self.store
     }
 
-    async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError> {
-        self.up()?.locations().await
-    }
-
-    async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
-        self.up()?.put_location(settings).await
-    }
-}
-
-#[async_trait]
-impl Queries for Memory {
-    async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.lookups.fetch_add(1, Ordering::SeqCst);
-        self.up()?.records(commands).await
-    }
-
-    async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
-        self.up()?.item(item_id).await
-    }
-
-    async fn items(
+    async fn pass<T: Send>(
         &self,
-        filter: &ItemFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<ItemWithLevels>, StoreError> {
-        self.up()?.items(filter, cursor, limit).await
-    }
-
-    async fn movements(
-        &self,
-        item_id: &ItemId,
-        filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Movement>, StoreError> {
-        self.up()?.movements(item_id, filter, cursor, limit).await
-    }
-
-    async fn stock_as_of(
-        &self,
-        item_id: &ItemId,
-        at: Timestamp,
-    ) -> Result<Option<Vec<(LocationId, Quantity, u64)>>, StoreError> {
-        self.up()?.stock_as_of(item_id, at).await
-    }
-
-    async fn levels(
-        &self,
-        filter: &LevelFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LevelWithItem>, StoreError> {
-        self.up()?.levels(filter, cursor, limit).await
-    }
-
-    async fn commands(
-        &self,
-        filter: &CommandFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError> {
-        self.up()?.commands(filter, cursor, limit).await
-    }
-
-    async fn alerts(
-        &self,
-        location_id: Option<&LocationId>,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<AlertRecord>, StoreError> {
-        self.up()?.alerts(location_id, cursor, limit).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.up()?.ping().await
+        read: Read<'_>,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        self.lookups.fetch_add(usize::from(read == Read::Records), Ordering::SeqCst);
+        self.up()?;
+        work.await
     }
 }

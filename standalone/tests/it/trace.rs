@@ -1,10 +1,11 @@
 //! Tests that one id finds the logs of a sale, from the till's request to the mail.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use stockline_service::testing::Collector;
 
 use crate::server::Server;
 
@@ -73,41 +74,13 @@ fn without_a_name_a_request_gets_one() {
 #[test]
 fn spans_are_exported_to_a_collector_under_the_trace_of_the_till() {
     const TRACE: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
-    let collector = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", collector.local_addr().unwrap());
-    let (sender, exports) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        for stream in collector.incoming() {
-            let mut stream = stream.unwrap();
-            let mut export = Vec::new();
-            let mut buffer = [0; 4_096];
-            while !is_whole(&export) {
-                match stream.read(&mut buffer).unwrap() {
-                    0 => break,
-                    read => export.extend_from_slice(&buffer[..read]),
-                }
-            }
-            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-            stream.write_all(answer).unwrap();
-            sender.send(export).unwrap();
-        }
-    });
-    let mut server = shop(&["--otlp-endpoint", &endpoint]);
+    let collector = Collector::start();
+    let mut server = shop(&["--otlp-endpoint", &collector.url]);
     let head = sell(&server, "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
     assert!(head.contains("x-request-id: 4bf92f3577b34da6a3ce929d0e0e4736"), "{head}");
     wait_for_the_mail(&server);
     // The server exports its remaining spans before the process ends.
     assert!(server.terminate().success());
-    let exported = exports.try_iter().collect::<Vec<_>>().concat();
-    let count = |part: &[u8]| exported.windows(part.len()).filter(|window| *window == part).count();
-    assert_eq!(count(&TRACE.to_be_bytes()), 3, "the request, its command and the alert are in the till's trace");
-    assert!(count(b"cola:main:1") > 0 && count(b"/v1/commands") > 0);
-}
-
-/// Reports whether the whole body of an HTTP request has arrived.
-fn is_whole(request: &[u8]) -> bool {
-    let Some(head) = request.windows(4).position(|end| end == b"\r\n\r\n") else { return false };
-    let text = String::from_utf8_lossy(&request[..head]).to_lowercase();
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
-    length.is_some_and(|length| request.len() >= head + 4 + length)
+    assert_eq!(collector.spans_of(TRACE), 3, "the request, its command and the alert are in the till's trace");
+    assert!(collector.count(b"cola:main:1") > 0 && collector.count(b"/v1/commands") > 0);
 }

@@ -1,4 +1,4 @@
-//! CloudFormation and S3 of the AWS stand-in, called as any client calls them.
+//! Calls CloudFormation and S3 of the AWS stand-in as any client does.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::ministack::{ACCESS_KEY_ID, Ministack, REGION};
 
-/// How long a stack may take before the test fails; it takes seconds.
+/// The time after which a test fails if its stack is not created. It usually takes seconds.
 const CREATED_WITHIN: Duration = Duration::from_secs(60);
 const POLL_EVERY: Duration = Duration::from_millis(20);
 
-/// Makes a stack of a template in which nothing is left to package; its outputs.
+/// Creates a stack from a packaged template and returns its outputs.
 pub async fn create(
     server: &Ministack,
     stack: &str,
@@ -57,7 +57,9 @@ async fn cloudformation(server: &Ministack, action: &str, form: Vec<(String, Str
     query(server, "cloudformation", "2010-05-15", action, form).await
 }
 
-/// Calls a service that speaks AWS's query protocol, in this version of its API; answers its XML.
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Calls a service by AWS's query protocol, in this version of its API, and returns the XML.
 pub async fn query(
     server: &Ministack,
     service: &str,
@@ -68,27 +70,17 @@ pub async fn query(
     form.push(("Action".to_owned(), action.to_owned()));
     form.push(("Version".to_owned(), version.to_owned()));
     let body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
-    let response = reqwest::Client::new()
-        .post(&server.url)
-        .header("authorization", authorization(service))
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body.join("&"))
-        .send()
-        .await
-        .unwrap();
-    let status = response.status();
-    let text = response.text().await.unwrap();
-    assert!(status.is_success(), "{action}: {status} {text}");
-    text
+    let headers = [("authorization", authorization(service)), ("content-type", FORM.to_owned())];
+    server.post(action, &headers, body.join("&")).await
 }
 
-/// Puts an object, in a bucket that is made for it.
+/// Creates a bucket and puts an object into it.
 pub async fn upload(server: &Ministack, name: &str, key: &str, body: Vec<u8>) {
     bucket(server, name).await;
     put(server, &format!("{name}/{key}"), body).await;
 }
 
-/// Makes a bucket; one that is there stays.
+/// Creates a bucket if it does not exist.
 pub async fn bucket(server: &Ministack, name: &str) {
     put(server, name, Vec::new()).await;
 }
@@ -99,7 +91,7 @@ async fn put(server: &Ministack, path: &str, body: Vec<u8>) {
     assert!(response.status().is_success(), "PUT {path}: {}", response.status());
 }
 
-/// An object's text.
+/// Returns the text of an object.
 pub async fn object(server: &Ministack, bucket: &str, key: &str) -> String {
     let request = reqwest::Client::new().get(format!("{}/{bucket}/{key}", server.url));
     let response = request.header("authorization", authorization("s3")).send().await.unwrap();
@@ -107,7 +99,7 @@ pub async fn object(server: &Ministack, bucket: &str, key: &str) -> String {
     response.text().await.unwrap()
 }
 
-/// Says whose service is meant; the stand-in verifies no signature.
+/// Returns an `Authorization` header that names the service. The stand-in verifies no signature.
 pub fn authorization(service: &str) -> String {
     format!(
         "AWS4-HMAC-SHA256 Credential={ACCESS_KEY_ID}/20260101/{REGION}/{service}/aws4_request, \
@@ -115,7 +107,7 @@ pub fn authorization(service: &str) -> String {
     )
 }
 
-/// For a form: everything but letters and digits is encoded.
+/// Encodes a text for a form: everything but letters and digits.
 pub fn percent_encoded(text: &str) -> String {
     let encoded = |byte: u8| {
         if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }
@@ -123,12 +115,12 @@ pub fn percent_encoded(text: &str) -> String {
     text.bytes().map(encoded).collect()
 }
 
-/// The text of an XML element, of the first one of its kind.
+/// Returns the text of the first XML element between these marks.
 pub fn first_between(text: &str, before: &str, after: &str) -> Option<String> {
     all_between(text, before, after).into_iter().next()
 }
 
-/// As [`first_between`], of all of them.
+/// Returns the texts of all elements between these marks.
 pub fn all_between(text: &str, before: &str, after: &str) -> Vec<String> {
     text.split(before)
         .skip(1)

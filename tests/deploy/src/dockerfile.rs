@@ -1,28 +1,28 @@
-//! What our Dockerfiles must keep, beyond what hadolint looks at.
+//! Rules of our Dockerfiles that hadolint does not check.
 
 use serde_json::Value;
 
-/// The only things of the build stage's system and of the repository that may go into an image, besides a program.
+/// The only files of the build stage and of the repository that an image may contain besides its program.
 const FILES: [(&str, &str); 2] = [
     ("--from=build /etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs/ca-certificates.crt"),
     ("deploy/image/nsswitch.conf", "/etc/nsswitch.conf"),
 ];
-/// Where the build stage leaves programs.
+/// The folder of the build stage's programs.
 const PROGRAMS: &str = "--from=build /stockline/target/*/image/";
 const LABELS: [&str; 7] = ["title", "description", "licenses", "version", "revision", "created", "source"];
-/// What says that something is nobody else's to know.
+/// Words that mark a secret.
 const SECRETS: [&str; 5] = ["secret", "token", "password", "credential", "_key"];
 
-/// One instruction: its word in capitals, and the rest in one line.
+/// An instruction: its word in capitals, and the rest on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instruction {
     /// `FROM`, `RUN`, …
     pub word: String,
-    /// What follows, with single spaces.
+    /// The rest, with single spaces.
     pub rest: String,
 }
 
-/// A Dockerfile's instructions, continued lines joined, comments left out.
+/// Returns the instructions of a Dockerfile, with joined lines and without comments.
 pub fn instructions(text: &str) -> Vec<Instruction> {
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#') && !line.is_empty());
     let joined = lines.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
@@ -34,7 +34,7 @@ pub fn instructions(text: &str) -> Vec<Instruction> {
     joined.lines().map(instruction).collect()
 }
 
-/// The part that both files share: the stages that build.
+/// Returns the build stages, which both files share.
 pub fn shared(text: &str) -> Vec<Instruction> {
     instructions(text)
         .into_iter()
@@ -42,7 +42,7 @@ pub fn shared(text: &str) -> Vec<Instruction> {
         .collect()
 }
 
-/// Everything that is wrong with the Dockerfile of this program.
+/// Returns the faults of the Dockerfile of this program.
 pub fn faults(text: &str, program: &str, rust: &str, version: &str) -> Vec<String> {
     let all = instructions(text);
     let last_from = all.iter().rposition(|instruction| instruction.word == "FROM").unwrap_or_default();
@@ -54,7 +54,7 @@ pub fn faults(text: &str, program: &str, rust: &str, version: &str) -> Vec<Strin
     faults
 }
 
-/// Each stage is made from nothing, from an earlier one, or from Rust in the version that the workspace names.
+/// Checks that each stage is based on scratch, on an earlier stage, or on the Rust version of the workspace.
 fn bases(all: &[Instruction], rust: &str, faults: &mut Vec<String>) {
     let mut names = vec!["scratch"];
     for from in all.iter().filter(|instruction| instruction.word == "FROM") {
@@ -67,7 +67,7 @@ fn bases(all: &[Instruction], rust: &str, faults: &mut Vec<String>) {
     }
 }
 
-/// What cargo does is locked, and what is cooked is what is built.
+/// Checks that cargo builds with the lock file, and that the cooked dependencies are those of the build.
 fn builds(all: &[Instruction], faults: &mut Vec<String>) {
     let runs = all.iter().filter(|instruction| instruction.word == "RUN");
     let commands: Vec<&str> = runs.flat_map(|run| run.rest.split("&&")).map(str::trim).collect();
@@ -88,7 +88,7 @@ fn builds(all: &[Instruction], faults: &mut Vec<String>) {
         command.map(|arguments| arguments.replace(" --recipe-path recipe.json", ""))
     };
     if arguments("cargo chef cook").is_none() || arguments("cargo chef cook") != arguments("cargo build") {
-        faults.push("cargo chef cook and cargo build must be told the same".to_owned());
+        faults.push("cargo chef cook and cargo build must have the same arguments".to_owned());
     }
     if !all.iter().any(|instruction| instruction.word == "ENV" && instruction.rest.contains("+crt-static")) {
         faults.push("the C library is not linked in".to_owned());
@@ -98,8 +98,8 @@ fn builds(all: &[Instruction], faults: &mut Vec<String>) {
 fn secrets(all: &[Instruction], faults: &mut Vec<String>) {
     for instruction in all {
         let name = instruction.rest.split('=').next().unwrap_or_default().to_lowercase();
-        let told = matches!(instruction.word.as_str(), "ARG" | "ENV");
-        if told && SECRETS.iter().any(|secret| name.contains(secret))
+        let sets = matches!(instruction.word.as_str(), "ARG" | "ENV");
+        if sets && SECRETS.iter().any(|secret| name.contains(secret))
             || instruction.rest.contains("--mount=type=secret")
         {
             faults.push(format!("{} {name}: a build needs no secret", instruction.word));
@@ -110,7 +110,7 @@ fn secrets(all: &[Instruction], faults: &mut Vec<String>) {
     }
 }
 
-/// The last stage: one program, and what it can't do without.
+/// Checks that the last stage has one program and only the files that it needs.
 fn image(stage: &[Instruction], program: &str, version: &str, faults: &mut Vec<String>) {
     const WORDS: [&str; 8] = ["FROM", "ARG", "LABEL", "COPY", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT"];
     let mut wrong = |fault: String| faults.push(format!("the image: {fault}"));

@@ -1,5 +1,5 @@
-//! Checks of `deploy/`: its templates, Dockerfiles and scripts, what they allow, what they watch, and that they say the
-//! same as the code. The tests that need the AWS stand-in start it from here.
+//! Checks `deploy/`: its templates, Dockerfiles and scripts, their permissions and alarms, and their agreement with the
+//! code. Tests that need the AWS stand-in start it from here.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 pub mod cloudformation;

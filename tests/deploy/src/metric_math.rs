@@ -1,27 +1,27 @@
-//! CloudWatch's metric math, as far as the templates use it, and alarms on it: what an alarm makes of figures.
+//! CloudWatch's metric math, as far as the templates use it, and the rules of their alarms.
 //!
-//! After the CloudWatch user guide, "Using math expressions with CloudWatch metrics": in arithmetic and comparisons a
-//! missing value counts as 0 beside one that is there, and nothing comes of nothing; a division by 0 drops the value; a
-//! condition without a value has no result.
+//! It follows the CloudWatch user guide, "Using math expressions with CloudWatch metrics". In arithmetic and
+//! comparisons a missing value counts as 0 if the other value exists; if both are missing, the result is missing. A
+//! division by 0 has no result, nor has a condition without a value.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-/// What the figures of one period were, by id; what is not in it is missing.
+/// The figures of one period, by id. A figure that is absent is missing.
 pub type Figures = HashMap<&'static str, f64>;
 
-/// A number, or a figure of the period, which may be missing.
+/// A number, or a figure of the period that may be missing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Term {
     Number(f64),
     Figure(Option<f64>),
 }
 
-/// An alarm's rule.
+/// The rule of an alarm.
 #[derive(Debug)]
 pub struct Rule {
-    /// Id and formula, the last one is what is judged; none where a single figure is, then called `value`.
+    /// The formulas with their ids. The alarm judges the last one. Without formulas it judges the only figure, `value`.
     formulas: Vec<(String, String)>,
     figures: Vec<String>,
     comparison: String,
@@ -32,7 +32,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// The rule of an alarm of a template, deployed with these parameters.
+    /// Returns the rule of an alarm of a template that is deployed with these parameters.
     pub fn of(template: &Value, alarm: &str, parameters: &BTreeMap<&str, f64>) -> Self {
         let properties = &template["Resources"][alarm]["Properties"];
         let metrics: Vec<&Value> = properties["Metrics"].as_array().into_iter().flatten().collect();
@@ -50,7 +50,7 @@ impl Rule {
         let periods = count("EvaluationPeriods").unwrap();
         let threshold = &properties["Threshold"];
         let missing = &properties["TreatMissingData"];
-        // The only condition is that workers stay.
+        // The only condition of the templates is that workers are kept running.
         let chosen = if parameters["WorkerMin"] > 0.0 { &missing["Fn::If"][1] } else { &missing["Fn::If"][2] };
         Self {
             figures: if figures.is_empty() { vec!["value".to_owned()] } else { figures },
@@ -63,24 +63,26 @@ impl Rule {
         }
     }
 
-    /// Does it go off after these periods, the last of them just over? Before them all was missing.
+    /// Reports whether the alarm goes off after these periods. The last one has just ended, and before the first one
+    /// all figures were missing.
     ///
     /// # Panics
-    /// Where a figure is told that the rule does not look at.
-    pub fn goes_off(&self, told: &[Figures]) -> bool {
-        let lacking = self.periods.saturating_sub(told.len());
-        let last = told.iter().skip(told.len().saturating_sub(self.periods));
+    /// If a period has a figure that the rule does not use.
+    pub fn goes_off(&self, periods: &[Figures]) -> bool {
+        let lacking = self.periods.saturating_sub(periods.len());
+        let last = periods.iter().skip(periods.len().saturating_sub(self.periods));
         let breaches =
             last.filter(|figures| self.value(figures).map_or(self.missing_breaches, |value| self.breaches(value)));
         let before = if self.missing_breaches { lacking } else { 0 };
         breaches.count() + before >= self.to_alarm
     }
 
-    /// What is judged in a period; `None` where it is missing.
-    pub fn value(&self, told: &Figures) -> Option<f64> {
-        let unknown: Vec<&&str> = told.keys().filter(|id| !self.figures.iter().any(|figure| figure == *id)).collect();
+    /// Returns the judged value of a period, or `None` if it is missing.
+    pub fn value(&self, figures: &Figures) -> Option<f64> {
+        let unknown: Vec<&&str> =
+            figures.keys().filter(|id| !self.figures.iter().any(|figure| figure == *id)).collect();
         assert!(unknown.is_empty(), "the rule looks at {:?}, not at {unknown:?}", self.figures);
-        let figure = |id: &String| (id.clone(), Term::Figure(told.get(id.as_str()).copied()));
+        let figure = |id: &String| (id.clone(), Term::Figure(figures.get(id.as_str()).copied()));
         let mut terms: HashMap<String, Term> = self.figures.iter().map(figure).collect();
         let mut value = terms.get("value").copied();
         for (id, formula) in &self.formulas {
@@ -109,7 +111,7 @@ fn filled(text: &Value, parameters: &BTreeMap<&str, f64>) -> String {
     parameters.iter().fold(text, |text, (name, value)| text.replace(&format!("${{{name}}}"), &value.to_string()))
 }
 
-/// Evaluates while it reads.
+/// A parser that evaluates the formula.
 #[derive(Debug)]
 struct Reader<'a> {
     words: Vec<String>,
@@ -216,7 +218,7 @@ impl Reader<'_> {
     }
 
     fn expect(&mut self, word: &str) {
-        assert!(self.next_of(&[word]).is_some(), "{word} is wanted at {} of {:?}", self.at, self.words);
+        assert!(self.next_of(&[word]).is_some(), "expected {word} at {} of {:?}", self.at, self.words);
     }
 }
 
@@ -243,7 +245,7 @@ fn words(formula: &str) -> Vec<String> {
     words
 }
 
-/// Two terms into one: of two figures, one that is missing is 0; of a figure and a number, nothing comes of nothing.
+/// Combines two terms. Of two figures, a missing one counts as 0. A missing figure and a number have no result.
 fn both(left: Term, right: Term, of: impl Fn(f64, f64) -> Option<f64>) -> Term {
     match (left, right) {
         (Term::Number(a), Term::Number(b)) => Term::Number(of(a, b).unwrap()),

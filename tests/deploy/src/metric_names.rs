@@ -1,4 +1,4 @@
-//! Which metrics there are: those that the programs can tell, and those of AWS that the templates may name.
+//! The known metrics: those that the programs emit, and those of AWS that the templates may name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ const SERVICE: &str = "Service";
 /// The metrics of one program, each with its labels.
 type Metrics = &'static [(&'static str, &'static [&'static str])];
 
-/// What each program can tell. What a counter with labels counted in all is told without them too.
+/// The metrics that each program emits. A counter with labels is also emitted without them, as the total.
 const PROGRAMS: [(&str, Metrics); 3] = {
     use stockline_alerter::metrics as alerter;
     use stockline_ingress::metrics as ingress;
@@ -69,13 +69,13 @@ const PROGRAMS: [(&str, Metrics); 3] = {
     ]
 };
 
-/// A namespace, metrics in it, and under which dimensions each of them is.
+/// A namespace and its metrics, each with its dimensions.
 type Known = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-/// Of AWS's metrics, those that may be named. From the pages "Available CloudWatch metrics for Amazon SQS", "DynamoDB
-/// metrics and dimensions", "Types of metrics for Lambda functions", "CloudWatch metrics for your Application Load
-/// Balancer", "Amazon ECS service utilization metrics", "Amazon ECS Container Insights metrics" and "Monitoring with
-/// CloudWatch metrics" of CloudWatch Logs.
+/// The AWS metrics that a template may name. They are from the pages "Available CloudWatch metrics for Amazon SQS",
+/// "DynamoDB metrics and dimensions", "Types of metrics for Lambda functions", "CloudWatch metrics for your Application
+/// Load Balancer", "Amazon ECS service utilization metrics", "Amazon ECS Container Insights metrics" and "Monitoring
+/// with CloudWatch metrics" of CloudWatch Logs.
 const OF_AWS: [Known; 12] = [
     (
         "AWS/SQS",
@@ -131,7 +131,7 @@ const OF_AWS: [Known; 12] = [
     ("AWS/SNS", &["NumberOfNotificationsFailed"], &["TopicName"]),
 ];
 
-/// What a dimension may be: a parameter of the template, or an operation that the store's adapter calls.
+/// The allowed values of a dimension: a parameter of the template, or an operation that the store's adapter calls.
 const VALUES: [(&str, &[&str]); 10] = [
     ("QueueName", &["${QueueName}", "${DlqName}", "${AlertQueueName}", "${AlertDlqName}"]),
     ("TableName", &["${Table}"]),
@@ -148,7 +148,7 @@ const VALUES: [(&str, &[&str]); 10] = [
     ("LogGroupName", &["${IngressLogs}", "${WorkerLogs}", "${AlerterLogs}"]),
 ];
 
-/// Why a reference names no metric that there can be; `None` where it does.
+/// Returns why a reference names no known metric, or `None` if it names one.
 pub fn fault(reference: &Reference) -> Option<String> {
     let names: BTreeSet<&str> = reference.dimensions.keys().map(String::as_str).collect();
     let is = |dimensions: &[&str]| dimensions.iter().copied().collect::<BTreeSet<_>>() == names;
@@ -156,7 +156,7 @@ pub fn fault(reference: &Reference) -> Option<String> {
         let service = reference.dimensions.get(SERVICE).and_then(Option::as_deref);
         let meant = |program: &str| service.is_none_or(|service| service == program);
         let known = PROGRAMS.iter().any(|(program, metrics)| meant(program) && can_emit(metrics, reference));
-        return (!known).then(|| format!("{reference:?}: no program tells that"));
+        return (!known).then(|| format!("{reference:?}: no program emits it"));
     }
     let known = OF_AWS.iter().any(|(namespace, metrics, dimensions)| {
         *namespace == reference.namespace && metrics.contains(&reference.name.as_str()) && is(dimensions)
@@ -180,7 +180,7 @@ fn can_emit(metrics: Metrics, reference: &Reference) -> bool {
         })
 }
 
-/// A metric that a program told, with the values of its dimensions.
+/// A metric that a program emitted, with the values of its dimensions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Emitted {
     name: String,
@@ -188,7 +188,7 @@ pub struct Emitted {
 }
 
 impl Emitted {
-    /// Is it one that the reference means?
+    /// Reports whether the reference names this metric.
     pub fn is(&self, reference: &Reference) -> bool {
         self.name == reference.name
             && self.dimensions.keys().eq(reference.dimensions.keys())
@@ -198,23 +198,23 @@ impl Emitted {
                 .all(|(name, value)| value.as_ref().is_none_or(|v| self.dimensions[name] == *v))
     }
 
-    /// Did this program tell it, under this label?
+    /// Reports whether this program emitted it under this label.
     pub fn is_under(&self, program: &str, label: &str, value: &str) -> bool {
         let is = |name: &str, value: &str| self.dimensions.get(name).is_some_and(|found| found == value);
         is(SERVICE, program) && is(label, value)
     }
 
-    /// As the template would name it.
+    /// Returns the reference of a template to this metric.
     pub fn reference(&self) -> Reference {
         let dimensions = self.dimensions.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
         Reference { place: "emitted".into(), namespace: NAMESPACE.into(), name: self.name.clone(), dimensions }
     }
 }
 
-/// What CloudWatch makes of lines of its embedded metric format.
+/// Returns the metrics that CloudWatch extracts from lines of its embedded metric format.
 ///
 /// # Panics
-/// On a line that it would not take ("Specification: Embedded metric format").
+/// On a line that CloudWatch would refuse ("Specification: Embedded metric format").
 pub fn emitted(lines: &[String]) -> BTreeSet<Emitted> {
     let mut emitted = BTreeSet::new();
     for line in lines {

@@ -1,7 +1,8 @@
-//! The AWS stand-in ministack as a process: installed once under `target/`, one server per test that asks for one.
+//! Runs the AWS stand-in ministack as a process. It is installed once under `target/`, and each test that needs it
+//! starts its own server.
 //!
-//! What it gets wrong is not tested on it: deleting with an expired receipt handle succeeds, a FIFO queue accepts a
-//! standard dead letter queue, and it never throttles nor answers `TransactionConflict`.
+//! Tests must not rely on its known faults: a deletion with an expired receipt handle succeeds, a FIFO queue accepts a
+//! standard dead letter queue, and it neither throttles nor answers `TransactionConflict`.
 
 use std::fs::File;
 use std::io::Write;
@@ -17,53 +18,53 @@ use uuid::Uuid;
 
 use crate::python::{self, assert_ran};
 
-/// The region that everything is in.
+/// The region of all resources.
 pub const REGION: &str = "us-east-1";
-/// Takes any credentials; these are nobody's.
+/// The server accepts any credentials; these are made up.
 pub const ACCESS_KEY_ID: &str = "test";
-/// As [`ACCESS_KEY_ID`].
+/// Belongs to [`ACCESS_KEY_ID`].
 pub const SECRET_ACCESS_KEY: &str = "test";
 
 const REQUIREMENTS: &str = include_str!("../../ministack/requirements.txt");
 const SERVE: &str = include_str!("../../ministack/serve.py");
 
-/// How long a start may take; it takes about a second on an idle machine.
+/// The time after which a start fails. It takes about a second on an idle machine.
 const START_WITHIN: Duration = Duration::from_secs(60);
-/// How often another free port is tried when one was taken between choosing and listening.
+/// The number of attempts with another port, if the port was taken before the server could listen.
 const STARTS_MAX: usize = 5;
 const POLL_EVERY: Duration = Duration::from_millis(20);
 
-/// The Python that ministack is installed for.
+/// Returns the Python in whose environment ministack is installed.
 pub fn python() -> PathBuf {
     python::environment("ministack", REQUIREMENTS)
 }
 
-/// Are the tests against the AWS stand-in to run? `STOCKLINE_TEST_AWS=0` leaves them out, and each one says so.
-/// Nothing else does: a machine without Python fails them.
+/// Reports whether the tests on the AWS stand-in run. `STOCKLINE_TEST_AWS=0` skips them, and each one reports that. On
+/// a machine without Python they fail.
 #[expect(clippy::disallowed_methods, reason = "a switch of the test run, not of the product")]
 pub fn aws_tests() -> bool {
     let left_out = std::env::var("STOCKLINE_TEST_AWS").is_ok_and(|value| value == "0");
     if left_out {
         let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        // Written past the capture of a passing test's output.
+        // Written directly, because the output of a passing test is captured.
         let _ = writeln!(std::io::stderr(), "LEFT OUT: {test} needs the AWS stand-in, and STOCKLINE_TEST_AWS=0");
     }
     !left_out
 }
 
-/// A running server with nothing in it; gone when dropped, and when the test process ends in whatever way.
+/// A running, empty server. It ends when dropped, and when the test process ends in any way.
 #[derive(Debug)]
 pub struct Ministack {
     child: Child,
-    /// `http://127.0.0.1:port`, of every service.
+    /// `http://127.0.0.1:port` for every service.
     pub url: String,
-    /// Its log, and what it unpacks functions to.
+    /// The folder of its log and of the unpacked functions.
     folder: TempDir,
     python: PathBuf,
 }
 
 impl Ministack {
-    /// Starts one and waits until it answers. The first start of all installs it.
+    /// Starts a server and waits until it answers. The first start installs it.
     pub async fn start() -> Self {
         let python = tokio::task::spawn_blocking(python).await.unwrap();
         for _ in 0..STARTS_MAX {
@@ -74,16 +75,16 @@ impl Ministack {
         panic!("ministack found its port taken {STARTS_MAX} times in a row");
     }
 
-    /// `None` where the port was taken.
+    /// Returns `None` if the port was taken.
     async fn start_on(python: &Path, port: u16) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let log = File::create(folder.path().join("log")).unwrap();
-        // Health repeats it: that it is this server that answers, not a neighbour's on the same port.
+        // The health answer repeats this id. It proves that this server answers, and not another one on the same port.
         let mark = format!("stockline-{}-{port}", random_id());
         let url = format!("http://127.0.0.1:{port}");
         let child = Command::new(python)
             .args(["-c", SERVE])
-            // Its functions inherit this environment, so it holds nothing of the test's own.
+            // Its functions inherit this environment, so it contains nothing of the test.
             .env_clear()
             .envs([
                 ("PATH", "/usr/local/bin:/usr/bin:/bin"),
@@ -95,7 +96,7 @@ impl Ministack {
                 ("MINISTACK_HOST", "127.0.0.1"),
                 ("MINISTACK_REGION", REGION),
                 ("MINISTACK_EDITION", &mark),
-                // So that its functions' logs are in its own.
+                // So that the log of the server contains the logs of its functions.
                 ("LOG_LEVEL", "INFO"),
                 ("TMPDIR", folder.path().to_str().unwrap()),
                 ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
@@ -123,20 +124,20 @@ impl Ministack {
         }
     }
 
-    /// Forgets everything: queues, tables, users, mails.
+    /// Deletes everything: queues, tables, users and mails.
     pub async fn reset(&self) {
         let response = reqwest::Client::new().post(format!("{}/_ministack/reset", self.url)).send().await.unwrap();
         assert!(response.status().is_success(), "{}", response.status());
     }
 
-    /// The mails that SES took, oldest first, as ministack shows them.
+    /// Returns the mails that SES accepted, oldest first, as ministack shows them.
     pub async fn ses_messages(&self) -> Vec<Value> {
         let answer = self.get("/_ministack/ses/messages").await.unwrap();
         let by_account = answer["messages"].as_object().unwrap_or_else(|| panic!("no mails in {answer}"));
         by_account.values().flat_map(|mails| mails.as_array().cloned().unwrap_or_default()).collect()
     }
 
-    /// The messages that a queue holds, as ministack shows them; looking delivers nothing.
+    /// Returns the messages of a queue as ministack shows them, without a delivery.
     pub async fn queue_messages(&self, queue_url: &str) -> Vec<Value> {
         fn collect(value: &Value, found: &mut Vec<Value>) {
             match value {
@@ -151,16 +152,27 @@ impl Ministack {
         found
     }
 
+    /// Sends a request of a service, which must succeed, and returns the text of the answer.
+    pub async fn post(&self, action: &str, headers: &[(&'static str, String)], body: String) -> String {
+        let request = reqwest::Client::new().post(&self.url).body(body);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        let response = request.send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        assert!(status.is_success(), "{action}: {status} {text}");
+        text
+    }
+
     async fn get(&self, path: &str) -> reqwest::Result<Value> {
         reqwest::get(format!("{}{path}", self.url)).await?.error_for_status()?.json().await
     }
 
-    /// What a program needs in its environment to speak to this server.
+    /// Returns the environment variables with which a program uses this server.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         environment(&self.url, ACCESS_KEY_ID)
     }
 
-    /// A zip with one file of this text in it, to be run as a program.
+    /// Returns a zip that contains this text as an executable file.
     pub async fn zip(&self, name: &str, text: &str) -> Vec<u8> {
         const ZIP: &str = "import sys, zipfile\n\
             file = zipfile.ZipInfo(sys.argv[2])\n\
@@ -174,12 +186,12 @@ impl Ministack {
         std::fs::read(path).unwrap()
     }
 
-    /// What it logged: the functions' own logs are in it too.
+    /// Returns the log, which contains the logs of the functions.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// A folder that goes with the server.
+    /// Returns a folder that is deleted with the server.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -187,7 +199,7 @@ impl Ministack {
 
 impl Drop for Ministack {
     fn drop(&mut self) {
-        // The end of its input kills it and all that it runs.
+        // The end of its input ends the server and its child processes.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
         if std::thread::panicking() {
@@ -196,7 +208,7 @@ impl Drop for Ministack {
     }
 }
 
-/// What a program needs in its environment to speak to a stand-in at this address, in this name.
+/// Returns the environment variables with which a program of this name uses a stand-in at this address.
 pub fn environment(url: &str, access_key_id: &str) -> Vec<(&'static str, String)> {
     vec![
         ("AWS_ENDPOINT_URL", url.to_owned()),
@@ -207,12 +219,12 @@ pub fn environment(url: &str, access_key_id: &str) -> Vec<(&'static str, String)
     ]
 }
 
-/// A port of the loopback that was free a moment ago.
+/// Returns a loopback port that was free a moment ago.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// For names of a test's own.
+/// Returns a random id for the names of a test.
 #[expect(clippy::disallowed_methods, reason = "a test's own names")]
 pub fn random_id() -> Uuid {
     Uuid::new_v4()

@@ -1,4 +1,4 @@
-//! Where the repository is, and the programs that cargo builds from it.
+//! Finds the repository and the programs that cargo builds from it.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
 }
 
-/// Returns `target/`, from the test's own place in it: `target/{profile}/deps/{test}`.
+/// Returns `target/`. The path of the running test is `target/{profile}/deps/{test}`.
 pub fn target_folder() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     test.ancestors().nth(3).unwrap().to_owned()

@@ -1,4 +1,4 @@
-//! Python programs that tests run, each set of fixed versions in an environment of its own under `target/`, installed once.
+//! Installs Python programs for tests, once. Each set of fixed versions has its own environment under `target/`.
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -7,8 +7,8 @@ use std::process::{Command, Output};
 
 use crate::programs::target_folder;
 
-/// The Python of the environment in which these requirements are installed. Installs it where it is not, in one process
-/// at a time. `requirements` names every package with its version, those that others need among them.
+/// Returns the Python of an environment with these requirements. Installs the environment if it is missing, in one
+/// process at a time. `requirements` names every package with its version, indirect dependencies included.
 pub fn environment(name: &str, requirements: &str) -> PathBuf {
     let target = target_folder();
     let mut hash = DefaultHasher::new();
@@ -21,7 +21,7 @@ pub fn environment(name: &str, requirements: &str) -> PathBuf {
     let lock = File::create(target.join(format!("{name}.lock"))).unwrap();
     lock.lock().unwrap();
     if !complete.exists() {
-        // Half an installation, where one was interrupted.
+        // An interrupted installation may have left an incomplete environment.
         let _ = std::fs::remove_dir_all(&environment);
         install(&environment, &python, requirements);
         File::create(complete).unwrap();
@@ -48,7 +48,7 @@ fn install(environment: &Path, python: &Path, requirements: &str) {
     assert_ran(&installed, "pip install (it needs the network once)");
 }
 
-/// That a program ended well; what it said where it did not.
+/// Asserts that a program succeeded. Otherwise it panics with the program's output.
 pub fn assert_ran(output: &Output, what: &str) {
     assert!(
         output.status.success(),

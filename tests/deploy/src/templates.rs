@@ -1,4 +1,4 @@
-//! The templates of `deploy/`, read as CloudFormation reads them.
+//! Reads the templates of `deploy/` as CloudFormation does.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::python::assert_ran;
 
 const AS_JSON: &str = include_str!("../../ministack/template.py");
 
-/// All of them that make up an installation, the root first.
+/// The templates of an installation, the root first.
 pub const ALL: [&str; 9] = [
     "template.yaml",
     "alerter.yaml",
@@ -24,22 +24,22 @@ pub const ALL: [&str; 9] = [
     "watch.yaml",
 ];
 
-/// `deploy/`
+/// Returns the folder `deploy/`.
 pub fn folder() -> PathBuf {
     repository().join("deploy")
 }
 
-/// One template, its short forms written out: `!Ref A` is `{"Ref": "A"}`.
+/// Reads a template. Short forms are written out: `!Ref A` is `{"Ref": "A"}`.
 pub fn read(name: &str) -> Value {
     read_file(&folder().join(name))
 }
 
-/// One template after SAM's transform, its function's code at this bucket and key.
+/// Reads a template after SAM's transform, with the function's code at this bucket and key.
 pub fn transformed(name: &str, bucket: &str, key: &str) -> Value {
     as_json(&folder().join(name), &[bucket, key])
 }
 
-/// A template anywhere.
+/// Reads a template of any path.
 pub fn read_file(file: &Path) -> Value {
     as_json(file, &[])
 }
@@ -56,7 +56,7 @@ fn as_json(file: &Path, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The resources of a template that are of this type, by their names.
+/// Returns the resources of this type in a template, with their names.
 pub fn resources<'a>(template: &'a Value, kind: &str) -> Vec<(&'a str, &'a Value)> {
     let all = template["Resources"].as_object().unwrap();
     all.iter()

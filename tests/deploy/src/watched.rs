@@ -1,4 +1,4 @@
-//! The metrics that templates name: in alarms, in the scaling, and in the dashboard, as CloudWatch reads them.
+//! Finds the metrics that templates name in alarms, in the scaling and in the dashboard, as CloudWatch reads them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,47 +9,47 @@ use crate::templates;
 /// A metric that a template names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference {
-    /// Which resource names it, and for a dashboard in which graph.
+    /// The resource that names it, and for a dashboard also the graph.
     pub place: String,
-    /// As in `AWS/SQS`.
+    /// The namespace, such as `AWS/SQS`.
     pub namespace: String,
-    /// The metric.
+    /// The name of the metric.
     pub name: String,
-    /// Its dimensions, `${A}` for what `!Ref A` becomes; `None` for any value, where it is searched for.
+    /// Its dimensions. `${A}` stands for `!Ref A`, and `None` for any value in a search.
     pub dimensions: BTreeMap<String, Option<String>>,
 }
 
-/// A formula and the names that it may use: those of the figures beside it.
+/// A formula, with the names that it may use: those of the figures beside it.
 #[derive(Debug)]
 pub struct Formula {
-    /// As in [`Reference::place`].
+    /// The place, as in [`Reference::place`].
     pub place: String,
-    /// In CloudWatch's metric math.
+    /// The formula, in CloudWatch's metric math.
     pub text: String,
-    /// What figures and other formulas of the same place are called.
+    /// The names of the figures and of the other formulas of the same place.
     pub ids: BTreeSet<String>,
 }
 
-/// Everything that a template says about metrics.
+/// The metrics and formulas of a template.
 #[derive(Debug, Default)]
 pub struct Watched {
-    /// Metrics, searched ones among them.
+    /// The metrics, searched ones included.
     pub references: Vec<Reference>,
-    /// Formulas that are no mere search.
+    /// The formulas that are more than a search.
     pub formulas: Vec<Formula>,
 }
 
-/// The body of a template's dashboard, with `${A}` where `!Sub` puts something.
+/// Returns the body of a template's dashboard. `${A}` stands where `!Sub` inserts a value.
 pub fn dashboard(template: &Value) -> Value {
     let found = templates::resources(template, "AWS::CloudWatch::Dashboard");
     let body = found[0].1["Properties"]["DashboardBody"]["Fn::Sub"].as_str().unwrap();
     serde_json::from_str(body).unwrap_or_else(|error| panic!("the dashboard is no JSON: {error}"))
 }
 
-/// What a template watches.
+/// Returns the metrics and formulas of a template.
 ///
 /// # Errors
-/// What can't be read as CloudWatch would.
+/// Names the part that CloudWatch could not read.
 pub fn watched(template: &Value) -> Result<Watched, String> {
     let mut watched = Watched::default();
     for (name, resource) in template["Resources"].as_object().unwrap() {
@@ -64,7 +64,7 @@ pub fn watched(template: &Value) -> Result<Watched, String> {
     Ok(watched)
 }
 
-/// An alarm or a scaling policy: its metrics are at any depth, its formulas beside them.
+/// Reads an alarm or a scaling policy. Its metrics can be at any depth, with the formulas beside them.
 fn of_resource(place: &str, properties: &Value, watched: &mut Watched) {
     match properties {
         Value::Object(fields) => {
@@ -88,7 +88,7 @@ fn of_resource(place: &str, properties: &Value, watched: &mut Watched) {
     }
 }
 
-/// A text, or what `!Ref` and `!Sub` make of it.
+/// Returns a text, with `${A}` for `!Ref` and `!Sub`.
 fn text(value: Option<&Value>) -> Option<String> {
     match value {
         Some(Value::String(text)) => Some(text.clone()),
@@ -101,7 +101,7 @@ fn text(value: Option<&Value>) -> Option<String> {
     }
 }
 
-/// A graph: each line is `[namespace, metric, dimension, value, …, {options}]`, or only options with a formula.
+/// Reads a graph. Each line is `[namespace, metric, dimension, value, …, {options}]`, or only options with a formula.
 fn of_graph(dashboard: &str, properties: &Value, watched: &mut Watched) -> Result<(), String> {
     let place = format!("{dashboard}, {:?}", properties["title"].as_str().unwrap_or_default());
     let lines: Vec<&Value> = properties["metrics"].as_array().into_iter().flatten().collect();
@@ -130,8 +130,8 @@ fn of_graph(dashboard: &str, properties: &Value, watched: &mut Watched) -> Resul
     Ok(())
 }
 
-/// `SEARCH('{Namespace,Dimension,…} MetricName="…" Dimension="…"', 'Sum', 60)`, also within another function; `None` for
-/// what searches nothing.
+/// Reads `SEARCH('{Namespace,Dimension,…} MetricName="…" Dimension="…"', 'Sum', 60)`, also inside another function.
+/// Returns `None` for a formula without a search.
 fn search(place: &str, formula: &str) -> Result<Option<Reference>, String> {
     let Some((_, rest)) = formula.split_once("SEARCH('") else {
         return Ok(None);
@@ -156,9 +156,9 @@ fn search(place: &str, formula: &str) -> Result<Option<Reference>, String> {
 }
 
 impl Formula {
-    /// The names in it that stand for nothing. Functions are in capitals.
+    /// Returns the names in the formula that are not known. Functions are in capitals.
     pub fn unknown(&self) -> Vec<String> {
-        // What `!Sub` puts in is a number.
+        // `!Sub` inserts a number.
         let mut text = String::new();
         for (index, part) in self.text.split("${").enumerate() {
             text.push_str(if index == 0 { part } else { part.split_once('}').map_or("", |(_, after)| after) });

@@ -1,5 +1,5 @@
-//! The templates of an installation together: what a value in one part stands for, followed through parameters and
-//! outputs to where it comes from.
+//! Reads the templates of an installation together, and follows a value of one part through parameters and outputs to
+//! its origin.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::templates;
 
-/// The template that the others are parts of.
+/// The root template.
 pub const ROOT: &str = "template.yaml";
 
-/// All templates of an installation by their files.
+/// All templates of an installation, by file.
 #[derive(Debug, Clone)]
 pub struct Wiring {
     files: BTreeMap<String, Value>,
@@ -22,27 +22,27 @@ impl Wiring {
         Self { files: templates::ALL.into_iter().map(|name| (name.to_owned(), templates::read(name))).collect() }
     }
 
-    /// One template.
+    /// Returns a template.
     pub fn of(&self, file: &str) -> &Value {
         self.files.get(file).unwrap_or_else(|| panic!("no template {file}"))
     }
 
-    /// One template, to be made wrong.
+    /// Returns a template, so that a test can change it.
     pub fn of_mut(&mut self, file: &str) -> &mut Value {
         self.files.get_mut(file).unwrap_or_else(|| panic!("no template {file}"))
     }
 
-    /// Every template with its file.
+    /// Returns every template with its file.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.files.iter().map(|(file, template)| (file.as_str(), template))
     }
 
-    /// A resource of a template.
+    /// Returns a resource of a template.
     pub fn resource(&self, file: &str, name: &str) -> &Value {
         &self.of(file)["Resources"][name]
     }
 
-    /// The parts that the root is made of: name, file, and the parameters that they are given.
+    /// Returns the parts of the root: name, file and parameters.
     pub fn parts(&self) -> impl Iterator<Item = (&str, &str, &Value)> {
         templates::resources(self.of(ROOT), "AWS::CloudFormation::Stack").into_iter().map(|(name, part)| {
             let properties = &part["Properties"];
@@ -50,9 +50,9 @@ impl Wiring {
         })
     }
 
-    /// What a value in a template stands for, in words: `${data.yaml/Table.Arn}/index/unwell` for an attribute of a
-    /// resource and a text behind it, `${VisibilityS}` for a parameter of the root, `${AWS::Region}` for what AWS knows.
-    /// A choice is followed as the root's defaults decide it. What can't be followed stands there as JSON.
+    /// Returns the origin of a value in a template: `${data.yaml/Table.Arn}/index/unwell` for an attribute of a
+    /// resource and a text behind it, `${VisibilityS}` for a parameter of the root, `${AWS::Region}` for a value of
+    /// AWS. A condition has the result of the root's defaults. A value without an origin is returned as JSON.
     pub fn origin(&self, file: &str, value: &Value) -> String {
         match value {
             Value::String(text) => return text.clone(),
@@ -81,7 +81,8 @@ impl Wiring {
         value.to_string()
     }
 
-    /// Whether a condition of the root holds as long as its parameters have their defaults; `None` for one that has none.
+    /// Reports whether a condition of the root holds with its default parameters. `None` means that a parameter has no
+    /// default.
     fn holds(&self, condition: &Value) -> Option<bool> {
         if let [condition] = items(&condition["Fn::Not"]) {
             return self.holds(condition).map(|holds| !holds);

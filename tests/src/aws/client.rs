@@ -1,4 +1,4 @@
-//! What the tests ask of the API, and put into the queue past it.
+//! Sends the tests' requests to the API, and puts messages directly into the queue.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::sdk::clients;
 use stockline_deploy_checks::ministack::random_id;
 
 impl Installation {
-    /// One request with a token: status and body, or that the connection failed.
+    /// Sends a request with a token and returns status and body, or an error if the connection failed.
     pub async fn send(
         &self,
         token: &str,
@@ -28,7 +28,7 @@ impl Installation {
         Ok((status, serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null)))
     }
 
-    /// Sends a command that must be accepted; the answer of the 202.
+    /// Sends a command, which must be accepted, and returns the body of the 202.
     pub async fn accept(&self, token: &str, command: &Value) -> Value {
         let (status, answer) = self.send(token, "POST", "/v1/commands", Some(command)).await.unwrap();
         assert_eq!(status, 202, "{answer}");
@@ -41,7 +41,7 @@ impl Installation {
         self.outcome(token, accepted["status_url"].as_str().unwrap()).await
     }
 
-    /// Waits at a status address for the outcome.
+    /// Polls a status address until the outcome is there.
     pub async fn outcome(&self, token: &str, status_url: &str) -> Value {
         let path = status_url.strip_prefix(&self.api).unwrap_or(status_url);
         let deadline = Instant::now() + PATIENCE;
@@ -56,19 +56,19 @@ impl Installation {
         }
     }
 
-    /// A GET by the Manager that must succeed.
+    /// Sends a GET as the Manager, which must succeed.
     pub async fn get(&self, path: &str) -> Value {
         let (status, body) = self.send(&self.manager, "GET", path, None).await.unwrap();
         assert_eq!(status, 200, "GET {path}: {body}");
         body
     }
 
-    /// Puts any body into the command queue, as the group of an item.
+    /// Puts a body into the command queue, in the group of an item.
     pub async fn queue(&self, item_id: &str, body: &str) {
         self.queue_at(self.stack.output("QueueUrl"), item_id, body).await;
     }
 
-    /// Puts any body into that queue.
+    /// Puts a body into this queue.
     pub async fn queue_at(&self, queue_url: &str, item_id: &str, body: &str) {
         let sqs = clients(&self.server).sqs;
         let message = sqs.send_message().queue_url(queue_url).message_group_id(item_id);
@@ -88,7 +88,7 @@ impl Installation {
         }
     }
 
-    /// The whole ledger of an item, oldest first.
+    /// Returns the whole ledger of an item, oldest first.
     pub async fn ledger(&self, item_id: &str) -> Vec<Value> {
         let mut movements = Vec::new();
         let mut cursor = String::new();
@@ -105,7 +105,7 @@ impl Installation {
     }
 }
 
-/// A quantity of the API in thousandths.
+/// Parses a quantity of the API into thousandths.
 pub fn decimal(quantity: &Value) -> i64 {
     let text = quantity.as_str().unwrap();
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));

@@ -12,11 +12,11 @@ use tokio::net::TcpListener;
 
 use stockline_deploy_checks::iam::{Access, Call, Roles};
 
-/// Quiet connections are not used again after this: the stand-in closes them soon.
+/// Idle connections are closed after this time, before the stand-in closes them.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// A way to the AWS stand-in that lets a program do what its role allows, and remembers what it did. Who calls is told
-/// by the access key: each program has its own name there.
+/// A proxy before the AWS stand-in that allows a program what its role allows, and records the calls. It knows the
+/// caller by the access key, which is the name of the program.
 #[derive(Debug)]
 pub struct Guard {
     /// `http://127.0.0.1:port`, of every service.
@@ -24,12 +24,12 @@ pub struct Guard {
     gate: Arc<Gate>,
 }
 
-/// What came by.
+/// The recorded calls.
 #[derive(Debug, Clone, Default)]
 pub struct Recorded {
-    /// What each program was allowed, by its [kinds](Access::kind).
+    /// The allowed accesses of each program, by their [kinds](Access::kind).
     pub accesses: BTreeMap<String, BTreeSet<Access>>,
-    /// What was refused, in words.
+    /// The refused calls, in words.
     pub refused: BTreeSet<String>,
 }
 
@@ -42,7 +42,7 @@ struct Gate {
 }
 
 impl Guard {
-    /// Before the server at this address. It refuses everything until it knows the roles.
+    /// Starts a guard before the server at this address. It refuses every call until it knows the roles.
     pub async fn before(server: &str) -> Self {
         let http = client();
         let gate = Gate { server: server.to_owned(), http, roles: OnceLock::new(), recorded: Mutex::default() };
@@ -54,23 +54,23 @@ impl Guard {
         Self { url, gate }
     }
 
-    /// Lets through what these allow.
+    /// Sets the roles and allows what they allow.
     pub fn enforce(&self, roles: Roles) {
         self.gate.roles.set(roles).unwrap();
     }
 
-    /// What it enforces.
+    /// Returns the roles that it enforces.
     pub fn roles(&self) -> &Roles {
         self.gate.roles.get().unwrap()
     }
 
-    /// What came by so far.
+    /// Returns the calls that were recorded so far.
     pub fn recorded(&self) -> Recorded {
         self.gate.recorded.lock().unwrap().clone()
     }
 }
 
-/// What requests are sent on by.
+/// The client that forwards the requests.
 pub(crate) fn client() -> reqwest::Client {
     reqwest::Client::builder().pool_idle_timeout(IDLE).build().unwrap()
 }
@@ -98,7 +98,7 @@ async fn pass(State(gate): State<Arc<Gate>>, method: Method, uri: Uri, headers: 
     }
 }
 
-/// The access key, and the service that the call is for.
+/// Returns the access key and the service of a call.
 pub(crate) fn signed_by(authorization: &str) -> (&str, &str) {
     let scope = authorization.split_once("Credential=").map_or("", |(_, rest)| rest);
     let mut parts = scope.split(['/', ',']);
@@ -106,12 +106,11 @@ pub(crate) fn signed_by(authorization: &str) -> (&str, &str) {
 }
 
 impl Gate {
-    /// Why a call is refused, if it is; what is allowed is remembered.
+    /// Records an allowed call, or returns why it is refused.
     fn judge(&self, program: &str, call: &Call<'_>) -> Result<(), String> {
         let policy = self.roles.get().and_then(|roles| roles.of(program));
         let policy = policy.ok_or_else(|| format!("{program:?} has no role, and calls {}", call.service))?;
-        let accesses =
-            call.accesses().map_err(|unknown| format!("{program} calls what nobody knows: {}", unknown.0))?;
+        let accesses = call.accesses().map_err(|unknown| format!("{program} makes an unknown call: {}", unknown.0))?;
         for access in &accesses {
             if !policy.allows(access) {
                 let Access { action, resource, context } = access;
@@ -124,7 +123,7 @@ impl Gate {
     }
 }
 
-/// Sends the request on as it is to the server at this address, and its answer back.
+/// Forwards a request unchanged to the server at this address, and returns its answer.
 pub(crate) async fn forward(
     http: &reqwest::Client,
     server: &str,
@@ -151,7 +150,7 @@ pub(crate) async fn forward(
     }
 }
 
-/// As the service itself would say it.
+/// Returns the refusal as the service itself would answer it.
 fn refusal(service: &str, why: &str) -> Response {
     let status = if service == "dynamodb" { StatusCode::BAD_REQUEST } else { StatusCode::FORBIDDEN };
     if service == "sns" {

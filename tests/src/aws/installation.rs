@@ -3,33 +3,33 @@ use std::process::Output;
 use super::Guard;
 use super::{Program, Programs, Valve};
 use crate::cognito;
-use crate::collector::Collector;
 use crate::flaky_network::FlakyNetwork;
 use crate::process::PATIENCE;
 use crate::stack::{self, STACK_VISIBILITY_S, Stack};
 use stockline_deploy_checks::ministack::{self, Ministack, free_port};
+use stockline_service::testing::Collector;
 
-/// Signs the receipts; 32 bytes in hexadecimal.
+/// The key that signs the receipts: 32 bytes in hexadecimal.
 const RECEIPT_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
-/// Everything that a company has on AWS, and tokens of those who use it.
+/// Everything that a company has on AWS, and the tokens of its users.
 #[derive(Debug)]
 pub struct Installation {
     /// The stand-in.
     pub server: Ministack,
-    /// What is deployed on it.
+    /// The deployed stack.
     pub stack: Stack,
-    /// The proxy before it lets each program do what its role allows.
+    /// The proxy that allows each program what its role allows.
     pub guard: Guard,
-    /// The flaky network before that, where the test asked for one.
+    /// The flaky network before the proxy, if the test needs one.
     pub network: Option<FlakyNetwork>,
     /// The collector of the programs' spans.
     pub collector: Collector,
-    /// The way of ingress and workers to the store.
+    /// The valve between the store and ingress and workers.
     pub store: Valve,
-    /// The way of the workers to the alert topic.
+    /// The valve between the alert topic and the workers.
     pub topic: Valve,
-    /// `http://127.0.0.1:port` of the API, the same after a restart.
+    /// `http://127.0.0.1:port` of the API. A restart keeps it.
     pub api: String,
     /// An access token in the group Manager.
     pub manager: String,
@@ -40,22 +40,23 @@ pub struct Installation {
     api_port: u16,
     pub(super) http: reqwest::Client,
     programs: Programs,
-    /// Where the programs find AWS.
+    /// The address at which the programs find AWS.
     endpoint: String,
 }
 
 impl Installation {
-    /// Deploys the stack and signs everybody in; no process runs yet.
+    /// Deploys the stack and signs all users in. No process runs yet.
     pub async fn deploy() -> Self {
         Self::deploy_with(Programs::Tested).await
     }
 
-    /// As [`Installation::deploy`], with these programs.
+    /// Does the same as [`Installation::deploy`] with these programs.
     pub async fn deploy_with(programs: Programs) -> Self {
         Self::deploy_under(programs, None).await
     }
 
-    /// As [`Installation::deploy`], with a network of this seed before the stand-in, which begins calm.
+    /// Does the same as [`Installation::deploy`] with a flaky network before the stand-in, which begins calm. The seed
+    /// decides its faults.
     pub async fn deploy_on_flaky_network(seed: u64) -> Self {
         Self::deploy_under(Programs::Tested, Some(seed)).await
     }
@@ -110,7 +111,7 @@ impl Installation {
         self.ingress_with(&[]).await
     }
 
-    /// As [`Installation::ingress`], with these variables besides or instead.
+    /// Does the same as [`Installation::ingress`]; these variables are added or replace others.
     pub async fn ingress_with(&self, change: &[(&'static str, String)]) -> Program {
         let mut variables = self.variables("ingress");
         variables.extend([
@@ -143,7 +144,7 @@ impl Installation {
         self.worker_command_with(arguments, &[]).await
     }
 
-    /// As [`Installation::worker_command`], with these variables besides or instead.
+    /// Does the same as [`Installation::worker_command`]; these variables are added or replace others.
     pub async fn worker_command_with(&self, arguments: &[&str], change: &[(&'static str, String)]) -> Output {
         let mut variables = self.worker_variables();
         variables.extend_from_slice(change);
@@ -152,7 +153,7 @@ impl Installation {
         tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
     }
 
-    /// What its container's health check says of the program of this name at this address.
+    /// Runs the container's health check for the program of this name at this address.
     pub async fn probe(&self, name: &str, url: &str) -> Output {
         let variable = if name == "ingress" { "STOCKLINE_LISTEN" } else { "STOCKLINE_HEALTH_LISTEN" };
         let mut command = self.programs.command(name);
@@ -170,7 +171,7 @@ impl Installation {
         variables
     }
 
-    /// In the name of this program.
+    /// Returns the environment of this program, with its name as the access key.
     fn variables(&self, program: &str) -> Vec<(&'static str, String)> {
         let mut variables = ministack::environment(&self.endpoint, program);
         variables.extend([
@@ -184,7 +185,7 @@ impl Installation {
         variables
     }
 
-    /// The lines that programs and alerter wrote to standard output: their metrics.
+    /// Returns the lines that programs and alerter wrote to standard output, which are their metrics.
     pub fn emf_lines(&self) -> Vec<String> {
         let files = std::fs::read_dir(self.server.folder()).unwrap().map(|file| file.unwrap().path());
         let stdout = files.filter(|file| file.extension().is_some_and(|extension| extension == stack::STDOUT));

@@ -1,4 +1,4 @@
-//! The AWS home as it runs: the deployed stack, real `ingress` and `worker` processes, the real alerter as its function.
+//! Runs the AWS home: the deployed stack, real `ingress` and `worker` processes, and the real alerter as its function.
 
 use std::time::Duration;
 
@@ -15,5 +15,5 @@ pub use installation::Installation;
 pub use program::{Program, Programs};
 pub use valve::Valve;
 
-/// How often something is looked at that is waited for.
+/// The pause between two polls.
 pub const POLL_EVERY: Duration = Duration::from_millis(50);

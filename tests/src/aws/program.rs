@@ -10,13 +10,13 @@ use crate::images::Images;
 use crate::process::{PATIENCE, signal};
 use crate::stack;
 
-/// Where the programs come from.
+/// The origin of the programs.
 #[derive(Debug, Default)]
 pub enum Programs {
-    /// As `cargo test` builds them.
+    /// The build of `cargo test`.
     #[default]
     Tested,
-    /// From their images.
+    /// The programs of the images.
     Images(Images),
 }
 
@@ -36,18 +36,18 @@ impl Programs {
     }
 }
 
-/// A running program; killed when dropped.
+/// A running program. It is killed when dropped.
 #[derive(Debug)]
 pub struct Program {
     name: String,
     child: Child,
-    /// `http://127.0.0.1:port`: the API of the ingress, the health of a worker.
+    /// `http://127.0.0.1:port` of the API of the ingress, or of the health of a worker.
     pub url: String,
     log: PathBuf,
 }
 
 impl Program {
-    /// Starts it by this command and waits until it says that it is ready.
+    /// Starts the program by this command and waits until it reports that it is ready.
     pub(super) async fn start(
         name: &str,
         mut command: Command,
@@ -78,29 +78,29 @@ impl Program {
         program
     }
 
-    /// What `/readyz` says; `None` where nobody answers.
+    /// Returns the status of `/readyz`, or `None` if there is no answer.
     pub async fn ready(&self) -> Option<bool> {
         let answer = reqwest::get(format!("{}/readyz", self.url)).await.ok()?;
         Some(answer.status().is_success())
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Sends a signal by its name, `STOP` or `CONT`.
+    /// Sends a signal by its name: `STOP` or `CONT`.
     pub fn signal(&self, name: &str) {
         signal(self.pid(), name);
     }
 
-    /// SIGKILL: no chance to finish anything.
+    /// Sends SIGKILL, so that the process can finish nothing.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM; it must end with exit code 0.
+    /// Sends SIGTERM. The process must end with exit code 0.
     pub async fn stop(mut self) {
         assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
         let deadline = Instant::now() + PATIENCE;
@@ -114,7 +114,7 @@ impl Program {
         assert!(status.success(), "{} ended with {status} after SIGTERM:\n{}", self.name, self.log());
     }
 
-    /// What it logged.
+    /// Returns the log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -122,7 +122,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Already ended where it was stopped or killed.
+        // A process that was stopped or killed has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {

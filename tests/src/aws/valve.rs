@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// A way to a service that can be shut: an outage of just that service.
+/// A proxy before one service that can be shut, which is an outage of that service.
 #[derive(Debug)]
 pub struct Valve {
     /// `http://127.0.0.1:port`
@@ -15,7 +15,7 @@ pub struct Valve {
 }
 
 impl Valve {
-    /// An open way to the server at this address.
+    /// Starts an open valve before the server at this address.
     pub async fn to(url: &str) -> Self {
         let target: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -31,17 +31,17 @@ impl Valve {
         Self { url, open, broken }
     }
 
-    /// How many connections an outage broke or did not take.
+    /// Returns how many connections the outages broke or refused.
     pub fn broken(&self) -> usize {
         self.broken.load(Ordering::SeqCst)
     }
 
-    /// Breaks every connection and takes no new one.
+    /// Breaks every connection and accepts no new one.
     pub fn shut(&self) {
         self.open.send_replace(false);
     }
 
-    /// As before the outage.
+    /// Ends the outage.
     pub fn open(&self) {
         self.open.send_replace(true);
     }

@@ -6,16 +6,16 @@ use super::ledger::Reckoned;
 use super::memory::Memory;
 use crate::process::PATIENCE;
 
-/// How often something is looked at that is waited for.
+/// The pause between two polls.
 const POLL_EVERY: Duration = Duration::from_millis(20);
-/// Commands of one status request.
+/// The most commands of one status request.
 const ASKED_MAX: usize = 500;
 
-/// How long the standalone server's claim on an alert holds. A server that is stopped in the middle of a mail finds the
-/// mail's time over when it goes on; the alert then waits until its claim ends, and is mailed.
+/// The lease of the standalone server's claim on an alert. If a server is paused during a mail, the mail times out when
+/// the server continues. The alert is then mailed after its claim ends.
 const CLAIM_LEASE: Duration = Duration::from_secs(300);
 
-/// Where tills and managers find the API, the same whatever process is behind it.
+/// A client of the API for tills and managers. Its address stays the same when the process behind it changes.
 #[derive(Debug, Clone)]
 pub struct Door {
     url: String,
@@ -24,18 +24,18 @@ pub struct Door {
 }
 
 impl Door {
-    /// To the API at this address, with a Manager's token.
+    /// Returns a client of the API at this address, with a Manager's token.
     pub fn new(url: &str, token: &str) -> Self {
         let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
         Self { url: url.to_owned(), token: token.to_owned(), http }
     }
 
-    /// Sends a request: status and body, or that no answer came.
+    /// Sends a request and returns status and body, or an error if no answer came.
     pub async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> reqwest::Result<(u16, Value)> {
         Self::answer(self.request(method, path, body)).await
     }
 
-    /// Submits and waits a little for the outcome.
+    /// Submits a command and waits shortly for the outcome.
     pub(super) async fn send_and_wait(&self, path: &str, body: &Value) -> reqwest::Result<(u16, Value)> {
         Self::answer(self.request("POST", path, Some(body)).header("prefer", "wait=2")).await
     }
@@ -61,8 +61,8 @@ impl Door {
         body
     }
 
-    /// Asks for what was accepted up to now and has no outcome yet, until all has. What is unknown to the API or set
-    /// aside, and what does not settle in time, is a fault of the memory.
+    /// Polls every accepted command until all of them have an outcome. The memory notes a fault if the API does not
+    /// know a command, if a command was set aside, or if it does not settle in time.
     pub async fn settle(&self, memory: &Memory) {
         let deadline = Instant::now() + PATIENCE;
         let mut open = memory.unsettled();
@@ -79,22 +79,22 @@ impl Door {
         }
     }
 
-    /// Asks for everything that was accepted once more: each must answer as it did.
+    /// Polls every accepted command once more. Each must have the same outcome as before.
     pub async fn ask_again(&self, memory: &Memory) {
         self.ask(memory, &memory.all()).await;
     }
 
     async fn ask(&self, memory: &Memory, commands: &[Value]) {
         for asked in commands.chunks(ASKED_MAX) {
-            // One that does not come through is asked again, or misses its deadline.
+            // If a request fails, the next poll repeats it, until the deadline.
             if let Ok((200, answer)) = self.send("POST", "/v1/commands/status", Some(&json!({"commands": asked}))).await
             {
-                answer["results"].as_array().into_iter().flatten().for_each(|line| memory.told(line));
+                answer["results"].as_array().into_iter().flatten().for_each(|line| memory.note(line));
             }
         }
     }
 
-    /// What the API shows must be what was reckoned: levels and alerts, each alert mailed.
+    /// Compares the levels and alerts of the API with the computed ones. Every alert must be mailed.
     pub async fn compare(&self, reckoned: &Reckoned) -> Vec<String> {
         let mut faults = Vec::new();
         for (item_id, levels) in reckoned.by_item() {
@@ -123,7 +123,7 @@ impl Door {
         }
     }
 
-    /// The whole history of alerts.
+    /// Returns the whole alert history.
     async fn alerts(&self) -> Vec<Value> {
         let (mut alerts, mut cursor) = (Vec::new(), String::new());
         loop {

@@ -9,7 +9,7 @@ use crate::aws::decimal;
 /// Thousandths of a unit.
 const UNIT: i64 = 1_000;
 
-/// Where a balance stands; ordered from good to bad.
+/// The alert state of a balance, ordered from good to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     Normal,
@@ -38,32 +38,32 @@ impl State {
     }
 }
 
-/// A ledger entry as an outcome told it, with the command that made it.
+/// A ledger entry from an outcome, with the command that made it.
 #[derive(Debug)]
 struct Entry<'a> {
     command: &'a Value,
     effect: &'a Value,
 }
 
-/// What must be, reckoned from the outcomes of everything that was accepted.
+/// The expected state, computed from the outcomes of all accepted commands.
 #[derive(Debug, Default)]
 pub struct Reckoned {
     /// `(on_hand in thousandths, seq)` by item and location.
     levels: BTreeMap<(String, String), (i64, u64)>,
     /// `(alert id, kind, seq)`
     alerts: BTreeSet<(String, String, u64)>,
-    /// What the outcomes contradict.
+    /// The contradictions in the outcomes.
     pub faults: Vec<String>,
-    /// Commands that were applied.
+    /// The number of applied commands.
     pub applied: usize,
-    /// Commands that were refused.
+    /// The number of refused commands.
     pub rejected: usize,
-    /// Units of all applied sales.
+    /// The units of all applied sales.
     pub sold_units: i64,
 }
 
-/// Reckons by arithmetic of its own: entry by entry in order of `seq`, gapless, each delta as its command says, and
-/// every crossing of a threshold an alert.
+/// Computes the expected state independently of the product: it applies the entries in order of `seq` without gaps,
+/// each with the delta of its command, and raises an alert at every crossing of a threshold.
 pub fn reckon(memory: &Memory) -> Reckoned {
     let outcomes = memory.outcomes();
     let mut reckoned = Reckoned::default();
@@ -92,7 +92,7 @@ pub fn reckon(memory: &Memory) -> Reckoned {
 
 impl Reckoned {
     fn ledger(&mut self, item_id: &str, place: &str, entries: &[Entry<'_>]) {
-        let (mut on_hand, mut state, mut told) = (0, State::Out, BTreeSet::new());
+        let (mut on_hand, mut state, mut alerted) = (0, State::Out, BTreeSet::new());
         let mut alerts = 0;
         for (seq, entry) in (1_u64..).zip(entries) {
             let expected = (seq, on_hand, on_hand + delta(entry.command, place, on_hand));
@@ -111,9 +111,9 @@ impl Reckoned {
             }
             let was = std::mem::replace(&mut state, State::of(on_hand));
             if state == State::Normal {
-                told.clear();
+                alerted.clear();
             }
-            if state > was && told.insert(state.word()) {
+            if state > was && alerted.insert(state.word()) {
                 alerts += 1;
                 self.alerts.insert((format!("{item_id}:{place}:{alerts}"), state.word().to_owned(), seq));
             }
@@ -121,7 +121,7 @@ impl Reckoned {
         self.levels.insert((item_id.to_owned(), place.to_owned()), (on_hand, entries.len() as u64));
     }
 
-    /// Only shortage refuses what the tills send.
+    /// Notes a fault unless a shortage refused the command. The tills send nothing else that could be refused.
     fn refused(&mut self, command: &Value, outcome: &Value) {
         let shortage = outcome["rejection"]["code"] == "insufficient_stock" && command["on_shortage"] == "reject";
         if !shortage {
@@ -129,12 +129,12 @@ impl Reckoned {
         }
     }
 
-    /// How many alerts were raised.
+    /// Returns how many alerts were raised.
     pub fn alerts(&self) -> usize {
         self.alerts.len()
     }
 
-    /// The ids of the alerts.
+    /// Returns the ids of the alerts.
     pub fn alert_ids(&self) -> BTreeSet<String> {
         self.alerts.iter().map(|(id, _, _)| id.clone()).collect()
     }
@@ -147,7 +147,7 @@ impl Reckoned {
         items
     }
 
-    /// In words, what the history of alerts does not show as it must.
+    /// Returns the differences between the alert history and the expected alerts, in words.
     pub(super) fn missing_alerts(&self, shown: &[Value]) -> Vec<String> {
         let sent: BTreeSet<(String, String, u64)> = shown
             .iter()
@@ -160,7 +160,7 @@ impl Reckoned {
     }
 }
 
-/// By how much a command moves a level that stands at `on_hand`.
+/// Returns by how much a command moves a level with this `on_hand`.
 fn delta(command: &Value, place: &str, on_hand: i64) -> i64 {
     match command["type"].as_str().unwrap_or_default() {
         "sell" => -decimal(&command["quantity"]),

@@ -4,26 +4,26 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-/// What tells one writing of a mail from the next under the same name: inode and time.
+/// The path, inode and time of a mail file. A rewritten file of the same name has another inode or time.
 type Written = (PathBuf, u64, i64, i64);
 
-/// The `.eml` files of a data folder, looked at whenever its process is dead: a file that was written anew in between
-/// was mailed again.
+/// The `.eml` files of a data folder. It is read whenever the process is dead. A file that was rewritten in between is
+/// a second mail.
 #[derive(Debug)]
 pub struct MailFolder {
     data: PathBuf,
     seen: BTreeMap<Written, Vec<String>>,
-    /// How often a death left an alert mailed and not marked: the one case in which P6 allows a second mail.
+    /// How often a kill left an alert mailed and not marked. Only in this case P6 allows a second mail.
     excused: BTreeMap<String, usize>,
 }
 
 impl MailFolder {
-    /// Of this data folder.
+    /// Returns the mail folder of this data folder.
     pub fn of(data: &Path) -> Self {
         Self { data: data.to_owned(), seen: BTreeMap::new(), excused: BTreeMap::new() }
     }
 
-    /// The process died: notes what it mailed, and what of that it could not mark any more.
+    /// Notes, after a kill, which alerts the process mailed and which of them it did not mark.
     pub fn after_a_death(&mut self) {
         self.look();
         let marked = self.marked();
@@ -34,21 +34,21 @@ impl MailFolder {
         }
     }
 
-    /// Looks for mails that were written since.
+    /// Notes the mails that were written since the last call.
     pub fn look(&mut self) {
         let Ok(files) = std::fs::read_dir(self.data.join("mail")) else { return };
         for path in files.map(|file| file.unwrap().path()) {
             if path.extension().is_none_or(|extension| extension != "eml") {
                 continue;
             }
-            // Only ever replaced, so that a file that is there stays there.
+            // Files are replaced and never deleted, so this file still exists.
             let facts = std::fs::metadata(&path).unwrap();
             let written = (path.clone(), facts.ino(), facts.mtime(), facts.mtime_nsec());
             self.seen.entry(written).or_insert_with(|| alerts_of(&std::fs::read_to_string(&path).unwrap()));
         }
     }
 
-    /// What the store says was mailed, read without writing.
+    /// Reads which alerts the store has marked as sent. It opens the file read-only.
     fn marked(&self) -> BTreeSet<String> {
         let path = self.data.join("stock.db");
         let store = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
@@ -65,22 +65,22 @@ impl MailFolder {
         times
     }
 
-    /// How many mails of alerts were more than the first one.
+    /// Returns the number of mails after the first one of each alert.
     pub fn duplicates(&self) -> usize {
         self.times_mailed().values().map(|times| times - 1).sum()
     }
 
-    /// How many alerts a death left mailed and not marked.
+    /// Returns how often a kill left an alert mailed and not marked.
     pub fn excused(&self) -> usize {
         self.excused.values().sum()
     }
 
-    /// How many alerts are in mails, each once.
+    /// Returns how many alerts are in mails, each counted once.
     pub fn alerts(&self) -> usize {
         self.times_mailed().len()
     }
 
-    /// In words: raised and in no mail, in a mail and not raised, mailed again though marked.
+    /// Returns the faults in words: an alert that is in no mail, a mail of no alert, a second mail of a marked alert.
     pub fn faults(&self, raised: &BTreeSet<String>) -> Vec<String> {
         let times = self.times_mailed();
         let mailed: BTreeSet<String> = times.keys().cloned().collect();
@@ -92,7 +92,7 @@ impl MailFolder {
     }
 }
 
-/// The alerts that a mail tells of, by its text part.
+/// Returns the ids of the alerts in a mail's text part.
 fn alerts_of(mail: &str) -> Vec<String> {
     mail.lines().filter_map(|line| line.strip_prefix("Alert ")).map(|id| id.trim().to_owned()).collect()
 }

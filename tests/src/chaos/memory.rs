@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::process::PATIENCE;
 
-/// What the tills remember together: what was accepted, and what they were told of it.
+/// The shared memory of the tills: the accepted commands and the outcomes that the API returned.
 #[derive(Debug, Default)]
 pub struct Memory {
     known: Mutex<Known>,
@@ -48,7 +48,7 @@ impl Memory {
         }
     }
 
-    /// A 202 came for it, with its status address; again for a replay.
+    /// Notes a 202 with its status address, also for a replay.
     pub(super) fn accepted(&self, command: &Value, status_url: &str) {
         let receipt = status_url.split_once("receipt=").map(|(_, receipt)| receipt.to_owned());
         self.remember(command, receipt);
@@ -62,20 +62,20 @@ impl Memory {
         known.accepted.entry(id).or_insert_with(|| Accepted { command: command.clone(), receipt, outcome: None });
     }
 
-    /// It was waited for, and this is its outcome.
+    /// Notes the outcome of a command that a till waited for.
     pub(super) fn settled(&self, command: &Value, outcome: &Value) {
         self.remember(command, None);
         let id = &command["command_id"];
-        self.told(&json!({"command_id": id, "status": outcome["status"], "outcome": outcome}));
+        self.note(&json!({"command_id": id, "status": outcome["status"], "outcome": outcome}));
     }
 
-    /// No answer came, or one that says to send it again.
+    /// Notes a request without an answer, or with an answer that asks to retry.
     pub(super) fn unanswered(&self) {
         self.known().unanswered += 1;
     }
 
-    /// A line of an answer to a status request.
-    pub(super) fn told(&self, line: &Value) {
+    /// Notes a line of the answer to a status request.
+    pub(super) fn note(&self, line: &Value) {
         let mut guard = self.known();
         let known = &mut *guard;
         let Some(accepted) = known.accepted.get_mut(line["command_id"].as_str().unwrap_or_default()) else { return };
@@ -83,36 +83,38 @@ impl Memory {
             (None, "queued") => {}
             (None, "applied" | "rejected") => accepted.outcome = Some(line["outcome"].clone()),
             (Some(before), "applied" | "rejected") if *before == line["outcome"] => {}
-            (before, _) => known.faults.push(format!("P1, P7: an accepted command is told {line}, before {before:?}")),
+            (before, _) => {
+                known.faults.push(format!("P1, P7: an accepted command is shown as {line}, before {before:?}"))
+            }
         }
     }
 
-    /// Something that must not be.
+    /// Notes a fault.
     pub fn fault(&self, fault: String) {
         self.known().faults.push(fault);
     }
 
-    /// What must not be and was.
+    /// Returns the faults.
     pub fn faults(&self) -> Vec<String> {
         self.known().faults.clone()
     }
 
-    /// How many commands were accepted, each once.
+    /// Returns how many commands were accepted, each counted once.
     pub fn len(&self) -> usize {
         self.known().accepted.len()
     }
 
-    /// Was nothing accepted yet?
+    /// Reports whether no command was accepted yet.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How often a command was accepted that had been before.
+    /// Returns how often a command was accepted again.
     pub fn replays(&self) -> usize {
         self.known().replays
     }
 
-    /// How many requests had no answer, or were told to come again.
+    /// Returns how many requests had no answer, or an answer that asked to retry.
     pub fn sent_again(&self) -> usize {
         self.known().unanswered
     }
@@ -129,7 +131,7 @@ impl Memory {
         self.known().accepted.get(id).is_some_and(|accepted| accepted.outcome.is_none())
     }
 
-    /// Every command with its outcome, in no order that matters.
+    /// Returns every command with its outcome, in any order.
     pub(super) fn outcomes(&self) -> Vec<(Value, Value)> {
         let known = self.known();
         known.accepted.values().filter_map(|a| Some((a.command.clone(), a.outcome.clone()?))).collect()

@@ -1,7 +1,7 @@
-//! Chaos on real processes: tills that submit and send again what was not answered, while what serves them is killed;
-//! and what must be true whatever happened, reckoned from the answers alone.
+//! Chaos on real processes. Tills submit commands and retry what was not answered, while the server is killed. The
+//! expected state is computed from the answers alone.
 //!
-//! Each till draws what it sends from a seed. When what happens among the processes is up to the machine.
+//! A seed decides what each till sends. The timing of the processes depends on the machine.
 
 mod door;
 mod ledger;

@@ -3,23 +3,23 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-/// Where goods are, each with alerts of its own.
+/// The locations. Each has its own alerts.
 const LOCATIONS: [&str; 2] = ["main", "back"];
-/// Each item's default threshold, in units.
+/// The default threshold of each item, in units.
 pub(super) const THRESHOLD_UNITS: i64 = 30;
-/// What each level begins with, in units.
+/// The opening stock of each level, in units.
 const OPENED_WITH_UNITS: u32 = 60;
-/// The longest pause of a till: a queue that only grew would show nothing more.
+/// The longest pause of a till. The pauses keep the queue short, because a growing queue would test nothing more.
 const PAUSE_MAX_MS: u64 = 40;
-/// Commands of one batch.
+/// The commands of one batch.
 const BATCH_MAX: usize = 20;
 
-/// The items' names.
+/// Returns the names of the items.
 pub fn items(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("good-{number}")).collect()
 }
 
-/// What opens the shop, in this order: each item is registered and received at each location.
+/// Returns the commands that open the shop, in order: each item is registered and received at each location.
 pub(super) fn opening(seed: u64, items: &[String]) -> Vec<Value> {
     let mut plan = Plan::new(seed, usize::MAX, items);
     let mut commands = Vec::new();
@@ -35,18 +35,18 @@ pub(super) fn opening(seed: u64, items: &[String]) -> Vec<Value> {
     commands
 }
 
-/// What a till does next.
+/// The next step of a till.
 #[derive(Debug, Clone)]
 pub(super) enum Errand {
     /// One command.
     One(Value),
-    /// One command whose outcome is waited for.
+    /// One command, and a wait for its outcome.
     Waited(Value),
-    /// Several in one request.
+    /// Several commands in one request.
     Batch(Vec<Value>),
 }
 
-/// What one till sends, from a seed.
+/// The commands of one till, from a seed.
 #[derive(Debug)]
 pub(super) struct Plan {
     dice: Rng,
@@ -55,7 +55,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Of this till.
+    /// Returns the plan of this till.
     pub(super) fn new(seed: u64, till: usize, items: &[String]) -> Self {
         let dice = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ till as u64);
         Self { dice, items: items.to_vec(), sent: Vec::new() }
@@ -69,7 +69,7 @@ impl Plan {
                 let count = self.dice.usize(2..=BATCH_MAX);
                 Errand::Batch((0..count).map(|_| self.command()).collect())
             }
-            // A till that sends again what it sent at any time before.
+            // The till sends any of its earlier commands again.
             _ => match self.dice.choice(&self.sent) {
                 Some(command) => return Errand::One(command.clone()),
                 None => Errand::One(self.command()),
@@ -82,12 +82,12 @@ impl Plan {
         errand
     }
 
-    /// Until the next errand.
+    /// Returns the pause before the next errand.
     pub(super) fn pause(&mut self) -> Duration {
         Duration::from_millis(self.dice.u64(..PAUSE_MAX_MS))
     }
 
-    /// Sales mostly, so that levels fall below their thresholds, and deliveries enough that they come back.
+    /// Draws a command. Most are sales, so that levels fall below their thresholds; deliveries bring them back.
     fn command(&mut self) -> Value {
         let item_id = self.items[self.dice.usize(..self.items.len())].clone();
         let from = self.dice.usize(..LOCATIONS.len());

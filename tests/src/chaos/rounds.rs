@@ -12,80 +12,80 @@ use super::plan::items;
 use super::till::{Tills, open_shop};
 use crate::process::{Server, free_address, stockline, stockline_binary};
 
-/// A life ends this long after it was ready, at most.
+/// The longest time between the ready server and its kill.
 const LIFE_MAX_MS: u64 = 600;
-/// One life of so many ends while it starts.
+/// One life in this many ends during the start.
 const DEATHS_AT_START_ONE_IN: u32 = 4;
-/// By then a start has taken the folder and opened the files.
+/// After this time a start has locked the folder and opened the files.
 const START_MS: u64 = 40;
 
-/// What is done to the standalone server.
+/// The chaos of one run.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How often it is killed under load.
+    /// How often the server is killed under load.
     pub rounds: usize,
-    /// Decides what the tills send and when it is killed.
+    /// The seed that decides what the tills send and when the server is killed.
     pub seed: u64,
-    /// Tills that send at once.
+    /// The tills that send at the same time.
     pub tills: usize,
-    /// Items that they sell.
+    /// The items that they sell.
     pub items: usize,
-    /// After the rounds the tills go on until this many commands are accepted: how many a life accepts depends on the
-    /// machine and its load.
+    /// After the rounds the tills continue until this many commands are accepted, because the number per round
+    /// depends on the machine and its load.
     pub accepted_min: usize,
-    /// It is stopped for so long after that, and goes on.
+    /// Then the server is paused for this time.
     pub stopped: Option<Duration>,
 }
 
-/// One life and its end.
+/// One life of the server, and its kill.
 #[derive(Debug, Clone, Default)]
 pub struct Round {
-    /// From 1.
+    /// The number, from 1.
     pub number: usize,
-    /// It lived so long after it was ready.
+    /// The time between the ready server and its kill.
     pub lived: Duration,
-    /// It was killed once more while it started again.
+    /// Whether it was killed once more during the next start.
     pub killed_at_start: bool,
-    /// From its start to ready, after the kill.
+    /// The time from the start after the kill until it was ready.
     pub ready_in: Duration,
-    /// From then until everything accepted had its outcome.
+    /// The time from then until every accepted command had its outcome.
     pub settled_in: Duration,
-    /// Commands accepted so far.
+    /// The commands accepted so far.
     pub accepted: usize,
-    /// Alerts mailed so far.
+    /// The alerts mailed so far.
     pub mailed: usize,
-    /// Mails so far that tell an alert again.
+    /// The repeated mails so far.
     pub duplicates: usize,
 }
 
-/// What came of it.
+/// The result of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// Every promise that was found broken, in words.
+    /// The broken promises, in words.
     pub faults: Vec<String>,
-    /// Commands accepted, each once.
+    /// The accepted commands, each counted once.
     pub accepted: usize,
-    /// Of these, applied.
+    /// The applied commands among them.
     pub applied: usize,
-    /// Of these, refused for shortage.
+    /// The commands among them that a shortage refused.
     pub rejected: usize,
-    /// Units of all applied sales.
+    /// The units of all applied sales.
     pub sold_units: i64,
-    /// Accepted again under the same id.
+    /// The commands that were accepted again under the same id.
     pub replays: usize,
-    /// Requests without an answer, sent again.
+    /// The requests without an answer, which were sent again.
     pub sent_again: usize,
-    /// Crossings, by our own reckoning.
+    /// The crossings, as the test computes them.
     pub alerts: usize,
-    /// Alerts that are in a mail.
+    /// The alerts that are in a mail.
     pub mailed: usize,
-    /// Mails that tell an alert again.
+    /// The repeated mails.
     pub duplicates: usize,
-    /// Alerts that a death left mailed and not marked: so many duplicates P6 allows.
+    /// The alerts that a kill left mailed and not marked. P6 allows this many repeated mails.
     pub excused: usize,
 }
 
-/// The standalone server on one folder, and who deals with it.
+/// The standalone server on one folder, with its clients.
 struct Home {
     data: tempfile::TempDir,
     address: String,
@@ -93,8 +93,8 @@ struct Home {
     mails: MailFolder,
 }
 
-/// Tills sell and send again; the server is killed, audited and started again, round by round, each told when it is
-/// over. In the end everything is reckoned.
+/// Runs the chaos: tills sell and retry, while the server is killed, audited and restarted round by round. It reports
+/// each round when it ends, and compares everything in the end.
 pub async fn run(options: &Options, mut tell: impl FnMut(&Round)) -> Report {
     let data = tempfile::tempdir().unwrap();
     let mails = MailFolder::of(data.path());
@@ -127,7 +127,7 @@ impl Home {
         Server::spawn(Command::new(stockline_binary()), &self.address, self.data.path(), &arguments)
     }
 
-    /// Lives, is killed, is looked at, and starts again.
+    /// Lets the server work, kills it, audits the folder and starts the server again.
     async fn round(&mut self, server: Server, door: &Door, dice: &mut Rng, round: &mut Round) -> Server {
         round.lived = Duration::from_millis(dice.u64(0..LIFE_MAX_MS));
         tokio::time::sleep(round.lived).await;
@@ -140,7 +140,7 @@ impl Home {
             starting.kill();
             self.mails.after_a_death();
         }
-        // Every other time the server itself finds the files as the kill left them; it is audited while it runs.
+        // In every other round the server starts on the files as the kill left them, and is audited while it runs.
         let dead = round.number.is_multiple_of(2);
         if dead {
             self.audit().await;
@@ -161,7 +161,7 @@ impl Home {
         server
     }
 
-    /// The product's own audit, which must find nothing.
+    /// Runs the product's own audit, which must find no fault.
     async fn audit(&self) {
         let data = self.data.path().to_owned();
         let output = tokio::task::spawn_blocking(move || stockline(&["audit"], &data)).await.unwrap();

@@ -9,12 +9,12 @@ use super::door::Door;
 use super::memory::Memory;
 use super::plan::{Errand, Plan, opening};
 
-/// The pause of a till before it sends again what was not answered.
+/// The pause of a till before a retry.
 const AGAIN_AFTER: Duration = Duration::from_millis(10);
-/// A till gives up then, which is a fault: longer than any server is stopped.
+/// After this time a till gives up, which is a fault. It is longer than any pause of a server.
 const GIVE_UP: Duration = Duration::from_secs(180);
 
-/// Tills at work, each in a task of its own.
+/// Running tills, each in its own task.
 #[derive(Debug)]
 pub struct Tills {
     open: watch::Sender<bool>,
@@ -22,7 +22,7 @@ pub struct Tills {
 }
 
 impl Tills {
-    /// So many begin to send, each by its own plan.
+    /// Starts this many tills, each with its own plan.
     pub fn open(door: &Door, memory: &Arc<Memory>, seed: u64, count: usize, items: &[String]) -> Self {
         let (open, _) = watch::channel(true);
         let till = |number| {
@@ -31,7 +31,7 @@ impl Tills {
             tokio::spawn(async move {
                 while *open.borrow() {
                     deliver(&door, &memory, &plan.next()).await;
-                    // The next customer.
+                    // The till waits for its next customer.
                     tokio::time::sleep(plan.pause()).await;
                 }
             })
@@ -40,7 +40,7 @@ impl Tills {
         Self { open, working }
     }
 
-    /// No new errands; returns when every till's last one was accepted.
+    /// Starts no new errands, and waits until the last one of each till is accepted.
     pub async fn close(self) {
         self.open.send_replace(false);
         for till in self.working {
@@ -49,10 +49,10 @@ impl Tills {
     }
 }
 
-/// Commands of one request that opens the shop.
+/// The most commands of one request that opens the shop.
 const OPENING_BATCH: usize = 90;
 
-/// Makes the second location, and registers and receives the goods.
+/// Creates the second location, and registers and receives the goods.
 pub async fn open_shop(door: &Door, memory: &Memory, seed: u64, goods: &[String]) {
     let back = json!({"name": "Back room"});
     let (status, answer) = door.send("PUT", "/v1/locations/back", Some(&back)).await.unwrap();
@@ -63,7 +63,7 @@ pub async fn open_shop(door: &Door, memory: &Memory, seed: u64, goods: &[String]
     door.settle(memory).await;
 }
 
-/// Sends it, and again as it is until it is accepted: what a client has to do.
+/// Sends a request, and repeats it unchanged until it is accepted, as every client must do.
 async fn deliver(door: &Door, memory: &Memory, errand: &Errand) {
     let deadline = Instant::now() + GIVE_UP;
     while !is_accepted(door, memory, errand).await {
@@ -103,7 +103,7 @@ async fn is_accepted(door: &Door, memory: &Memory, errand: &Errand) -> bool {
     }
 }
 
-/// Remembers the lines that were queued; are they all?
+/// Remembers the lines that were queued, and reports whether all were.
 fn all_queued(memory: &Memory, commands: &[Value], answer: &Value) -> bool {
     let lines = answer["results"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut queued = 0;

@@ -1,4 +1,4 @@
-//! The engine without a socket: the SDK's real client, whose requests are answered on the caller's own thread.
+//! The engine without a socket. The SDK's real client is used, and its requests are answered on the caller's thread.
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::inject::{operation_of, sdk_config_over};
 
-/// A database of its own. A call to it is over when it returns, so that a paused clock stands all the while.
+/// A database of its own. It answers without waiting, so a paused clock does not advance during a call.
 #[derive(Clone)]
 pub struct Direct(Database);
 
@@ -24,14 +24,14 @@ impl std::fmt::Debug for Direct {
 }
 
 impl Direct {
-    /// Empty.
+    /// Returns an empty database.
     pub fn new() -> Self {
         Self(Database::memory().unwrap())
     }
 
-    /// A client.
+    /// Returns a client.
     pub fn client(&self) -> aws_sdk_dynamodb::Client {
-        // Nobody listens there, and nobody is asked.
+        // The address is not used: no request leaves the process.
         let config = sdk_config_over("http://dynamodb.invalid", SharedHttpClient::new(self.clone()));
         aws_sdk_dynamodb::Client::new(&config)
     }

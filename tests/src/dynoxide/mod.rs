@@ -1,4 +1,4 @@
-//! DynamoDB in this process: an engine with Stockline's table, on a loopback port or without one.
+//! Runs DynamoDB in this process: an engine with Stockline's table, on a loopback port or without one.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,10 +14,10 @@ mod direct;
 
 pub use direct::Direct;
 
-/// The table's name.
+/// The name of the table.
 pub const TABLE: &str = "stockline";
 
-/// An engine with an empty table; it ends when dropped.
+/// An engine with an empty table. It ends when dropped.
 #[derive(Debug)]
 pub struct Dynoxide {
     /// `http://127.0.0.1:port`
@@ -27,13 +27,13 @@ pub struct Dynoxide {
 }
 
 impl Dynoxide {
-    /// Starts one and creates [`TABLE`].
+    /// Starts an engine and creates [`TABLE`].
     pub async fn start() -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel::<()>();
-        // A runtime of its own: a test that pauses its clock or blocks its thread must not stop the engine.
+        // The engine has its own runtime, so that a test may pause its clock or block its thread.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let serve = async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
@@ -42,7 +42,7 @@ impl Dynoxide {
                 served = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()) => {
                     served.unwrap();
                 }
-                // Also where the sender is gone. Connections that clients keep open are cut, not waited for.
+                // Also if the sender was dropped. Connections that clients keep open are cut.
                 _ = stopped => {}
             }
         };
@@ -55,12 +55,12 @@ impl Dynoxide {
         engine
     }
 
-    /// A client, with `script` in its way.
+    /// Returns a client with the faults of `script`.
     pub fn client(&self, script: &Script) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&sdk_config(&self.url, script))
     }
 
-    /// The store over [`TABLE`], with `script` in its way.
+    /// Returns the store over [`TABLE`] with the faults of `script`.
     pub fn store(&self, script: &Script, options: DynamoOptions, clock: Arc<dyn Clock>) -> DynamoStore {
         DynamoStore::new(self.client(script), TABLE.to_owned(), options, clock)
     }
@@ -70,7 +70,7 @@ impl Drop for Dynoxide {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there was printed where it happened.
+            // A panic of the thread has already been printed.
             let _ = thread.join();
         }
     }

@@ -2,59 +2,59 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stockline_core::domain::{Alert, CommandKey, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp};
+use stockline_core::domain::{Alert, LocationId, Timestamp};
 use stockline_core::ports::{
-    AlertBook, AlertDelivery, AlertHandle, AlertReceiver, AlertRecord, Claimed, CommandFilter, ItemFilter,
-    ItemWithLevels, Lease, LevelFilter, LevelWithItem, Locations, Mail, MailError, Mailer, Movement, MovementFilter,
-    Page, Queries, QueueError, RefusedNotice, StoreError,
+    AlertBook, AlertDelivery, AlertHandle, AlertReceiver, Claimed, Lease, Mail, MailError, Mailer, Queries, QueueError,
+    RefusedNotice, StoreError,
 };
+use stockline_core::testing::{Gate, Read};
 use tokio::sync::watch;
 
 use super::wire::Purpose;
 use super::{Edge, Kind, Plan, Point, in_real_time};
 
-/// How often an alert queue that is empty is looked at.
+/// The pause between two reads of an empty alert queue.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
-/// What alerters left behind.
+/// The mails and marks of all alerters of a test.
 #[derive(Debug, Default)]
 pub struct Outbox {
     mails: Mutex<Vec<Mail>>,
-    /// How many alert messages were acknowledged.
+    /// The number of acknowledged alert messages.
     pub acknowledged: watch::Sender<usize>,
-    /// How often a daily notice was marked.
+    /// How often a daily notice was marked as sent.
     pub notices_marked: watch::Sender<usize>,
-    /// The first look at this location finds the store away.
+    /// The first read of this location fails.
     pub away_once: Mutex<Option<LocationId>>,
 }
 
 impl Outbox {
-    /// What the mail provider took, in order.
+    /// Returns the mails that the provider accepted, in order.
     pub fn mails(&self) -> MutexGuard<'_, Vec<Mail>> {
         self.mails.lock().unwrap()
     }
 
-    /// In how many mails this id is named: an alert's, or a notice's.
+    /// Counts the mails whose subject has this id of an alert or of a notice.
     pub fn count(&self, id: &str) -> usize {
         let names = |mail: &&Mail| mail.subject.split([' ', '[', ']']).any(|word| word == id);
         self.mails().iter().filter(names).count()
     }
 }
 
-/// What one alerter sees of store, mail and its queue.
+/// The store, the mail and the queue of one alerter, with the faults of a plan.
 #[derive(Debug, Clone)]
 pub struct FaultyAlerter {
-    /// What goes wrong.
+    /// The faults.
     pub plan: Arc<Plan>,
-    /// History and claims.
+    /// The alert history and the claims.
     pub book: Arc<dyn AlertBook>,
-    /// Settings and refused commands.
+    /// The settings and the refused commands.
     pub queries: Arc<dyn Queries>,
-    /// The store is the DynamoDB adapter over a [`FaultyWire`](super::FaultyWire).
+    /// Whether the store is the DynamoDB adapter over a [`FaultyWire`](super::FaultyWire).
     pub through_wire: bool,
-    /// The standalone home's alert queue.
+    /// The alert queue of the standalone home.
     pub queue: Option<Arc<dyn AlertReceiver>>,
-    /// What is left behind.
+    /// The mails and marks.
     pub outbox: Arc<Outbox>,
 }
 
@@ -76,7 +76,7 @@ impl FaultyAlerter {
         self.plan.around(point, vec![edge], self.ask(edge, None, work)).await.unwrap_or_else(|_| Err(store_down()))
     }
 
-    /// Asks the store for this. Behind a wire nothing takes real time, and faults take time of the paused clock.
+    /// Makes one call of the store. Behind a wire no call takes real time, and faults take time of the paused clock.
     async fn ask<T>(&self, edge: Edge, answer: Option<&'static str>, work: impl Future<Output = T>) -> T {
         if self.through_wire {
             Purpose { edges: vec![edge], answer, done: None }.of(work).await
@@ -85,13 +85,32 @@ impl FaultyAlerter {
         }
     }
 
-    /// Acknowledges alert messages by any means, and counts them.
+    /// Counts the alert messages that `work` acknowledges.
     pub async fn settle(&self, edge: Edge, work: impl Future<Output = usize>) -> Result<(), Kind> {
         let work = async {
             let settled = in_real_time(work).await;
             self.outbox.acknowledged.send_modify(|all| *all += settled);
         };
         self.plan.around(Point::Alerts, vec![edge], work).await
+    }
+
+    async fn location_read<T>(
+        &self,
+        location_id: &LocationId,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let away = {
+            let mut away_once = self.outbox.away_once.lock().unwrap();
+            away_once.take_if(|away| away == location_id).is_some()
+        };
+        let edge = "read a location";
+        let work = async {
+            match away {
+                true if !self.through_wire => Err(store_down()),
+                _ => self.ask(edge, away.then_some("away"), work).await,
+            }
+        };
+        self.plan.around(Point::Location, vec![edge], work).await.unwrap_or_else(|_| Err(store_down()))
     }
 
     fn queue(&self) -> &dyn AlertReceiver {
@@ -152,7 +171,7 @@ impl AlertBook for FaultyAlerter {
 
 #[async_trait]
 impl Mailer for FaultyAlerter {
-    /// What the provider was given it may take long after the caller stopped waiting.
+    /// The provider may accept a mail long after the caller stopped waiting.
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let (plan, outbox, mail) = (self.plan.clone(), self.outbox.clone(), mail.clone());
         let edge = if mail.id.starts_with("refused:") { "mail the notice" } else { "mail alerts" };
@@ -166,7 +185,7 @@ impl Mailer for FaultyAlerter {
 
 #[async_trait]
 impl AlertReceiver for FaultyAlerter {
-    /// Waits as long as it takes, so that an alerter's calls can be numbered.
+    /// Waits until a message arrives, so that the calls of an alerter have fixed numbers.
     async fn receive(&self, max: usize, _wait: Duration) -> Result<Vec<AlertDelivery>, QueueError> {
         let work = async {
             loop {
@@ -198,99 +217,22 @@ impl AlertReceiver for FaultyAlerter {
     }
 }
 
-#[async_trait]
-impl Locations for FaultyAlerter {
-    async fn location(&self, location_id: &LocationId) -> Result<Option<LocationSettings>, StoreError> {
-        let away = {
-            let mut away_once = self.outbox.away_once.lock().unwrap();
-            away_once.take_if(|away| away == location_id).is_some()
-        };
-        let edge = "read a location";
-        let work = async {
-            match away {
-                true if !self.through_wire => Err(store_down()),
-                _ => self.ask(edge, away.then_some("away"), self.queries.location(location_id)).await,
-            }
-        };
-        self.plan.around(Point::Location, vec![edge], work).await.unwrap_or_else(|_| Err(store_down()))
+impl Gate for FaultyAlerter {
+    fn behind(&self) -> &dyn Queries {
+        &*self.queries
     }
 
-    async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError> {
-        self.stored(Point::Notice, "read all locations", self.queries.locations()).await
-    }
-
-    async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
-        self.queries.put_location(settings).await
-    }
-}
-
-/// The alerter reads refused commands; the rest is there because the port has it.
-#[async_trait]
-impl Queries for FaultyAlerter {
-    async fn commands(
+    /// Passes through the plan what the alerter reads: settings and refused commands.
+    async fn pass<T: Send>(
         &self,
-        filter: &CommandFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError> {
-        let work = self.queries.commands(filter, cursor, limit);
-        self.stored(Point::Notice, "read refused commands", work).await
-    }
-
-    async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
-        self.queries.records(commands).await
-    }
-
-    async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
-        self.queries.item(item_id).await
-    }
-
-    async fn items(
-        &self,
-        filter: &ItemFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<ItemWithLevels>, StoreError> {
-        self.queries.items(filter, cursor, limit).await
-    }
-
-    async fn movements(
-        &self,
-        item_id: &ItemId,
-        filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Movement>, StoreError> {
-        self.queries.movements(item_id, filter, cursor, limit).await
-    }
-
-    async fn stock_as_of(
-        &self,
-        item_id: &ItemId,
-        at: Timestamp,
-    ) -> Result<Option<Vec<(LocationId, Quantity, u64)>>, StoreError> {
-        self.queries.stock_as_of(item_id, at).await
-    }
-
-    async fn levels(
-        &self,
-        filter: &LevelFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LevelWithItem>, StoreError> {
-        self.queries.levels(filter, cursor, limit).await
-    }
-
-    async fn alerts(
-        &self,
-        location_id: Option<&LocationId>,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<AlertRecord>, StoreError> {
-        self.queries.alerts(location_id, cursor, limit).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.queries.ping().await
+        read: Read<'_>,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        match read {
+            Read::Location(location_id) => self.location_read(location_id, work).await,
+            Read::Locations => self.stored(Point::Notice, "read all locations", work).await,
+            Read::Commands => self.stored(Point::Notice, "read refused commands", work).await,
+            Read::Records | Read::Other => work.await,
+        }
     }
 }

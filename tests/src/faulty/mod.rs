@@ -10,10 +10,10 @@ pub use plan::{Call, Edge, Kind, Plan, Point};
 pub use wire::FaultyWire;
 pub use worker::{Faulty, GIVE_BACK_AT_SHUTDOWN, Oddities, SLOW_COMMIT, Traces};
 
-/// Does `work` while a paused clock stands: an engine's threads and sockets are nothing that such a clock waits for, so
-/// it would run on to the next timer. What works so must not wait for a timer itself.
+/// Does `work` while the paused clock stands still. A paused clock does not wait for the threads and sockets of an
+/// engine, and would advance to the next timer. So `work` must not wait for a timer itself.
 pub async fn in_real_time<T>(work: impl Future<Output = T>) -> T {
-    // A clock stands while a blocking task of its runtime runs.
+    // The clock stands still while a blocking task of its runtime runs.
     let (done, wait) = std::sync::mpsc::channel::<()>();
     let _stands = tokio::task::spawn_blocking(move || _ = wait.recv());
     let answer = work.await;

@@ -17,31 +17,31 @@ pub enum Point {
     Ack,
     /// The worker's `change_visibility`.
     Visibility,
-    /// The alerter's `receive`, `ack` and `release`; on AWS the answer of the batch.
+    /// The alerter's `receive`, `ack` and `release`. On AWS it is the answer of the batch.
     Alerts,
-    /// One location's settings.
+    /// The read of one location's settings.
     Location,
     /// The claim on alerts.
     Claim,
     /// The mail provider's `send`.
     Mail,
-    /// The mark of alerts that were mailed.
+    /// The mark of mailed alerts.
     Mark,
-    /// What a daily notice reads: all locations, how far was told, the refused commands.
+    /// A read for the daily notice: all locations, the end of the last notice, or the refused commands.
     Notice,
     /// The claim on a daily notice.
     ClaimNotice,
-    /// The mark of a daily notice that was mailed.
+    /// The mark of a mailed daily notice.
     MarkNotice,
-    /// A call of DynamoDB's API, by its name.
+    /// A call of DynamoDB's API of this name.
     Api(&'static str),
 }
 
 impl Point {
-    /// Among the points that are numbered: every call of the API.
+    /// Stands for every call of the API in a list of numbered points.
     pub const ANY_API: Self = Self::Api("");
 
-    /// What it calls below the ports; empty where it calls a port.
+    /// Returns the name of the API call, or an empty name for a call of a port.
     pub const fn api(self) -> &'static str {
         match self {
             Self::Api(name) => name,
@@ -54,48 +54,48 @@ impl Point {
     }
 }
 
-/// What a call is for, in words: a row of the tables.
+/// The purpose of a call, in words. It is a row of the tables of the crash points.
 pub type Edge = &'static str;
 
-/// What goes wrong at it.
+/// The fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Nothing is done, and an error answered.
+    /// Nothing is done, and the answer is an error.
     Fail,
-    /// It is done, and an error answered.
+    /// The call takes effect, and the answer is an error.
     LoseAnswer,
-    /// The process ends before it is done.
+    /// The process ends before the call takes effect.
     DieBefore,
-    /// The process ends after it is done.
+    /// The process ends after the call took effect.
     DieAfter,
-    /// The process is paused before it is done.
+    /// The process pauses before the call takes effect.
     PauseBefore,
-    /// The process is paused after it is done.
+    /// The process pauses after the call took effect.
     PauseAfter,
 }
 
 impl Kind {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 6] =
         [Self::Fail, Self::LoseAnswer, Self::DieBefore, Self::DieAfter, Self::PauseBefore, Self::PauseAfter];
 
-    /// Does the process end?
+    /// Reports whether the process ends.
     pub const fn is_death(self) -> bool {
         matches!(self, Self::DieBefore | Self::DieAfter)
     }
 
-    /// Does the process sleep?
+    /// Reports whether the process pauses.
     pub const fn is_pause(self) -> bool {
         matches!(self, Self::PauseBefore | Self::PauseAfter)
     }
 }
 
-/// One call that was made.
+/// A call that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// Of what.
+    /// The point of the call.
     pub point: Point,
-    /// What it was for.
+    /// The purposes of the call.
     pub edges: Vec<Edge>,
 }
 
@@ -106,21 +106,21 @@ struct State {
     met: usize,
 }
 
-/// What goes wrong for one process, and when.
+/// The faults of one process.
 #[derive(Debug)]
 pub struct Plan {
-    /// Calls by number, from 1, in order.
+    /// The faults by the number of the call, from 1, in order.
     faults: Vec<(usize, Kind)>,
-    /// Only these are numbered; the others go well.
+    /// Only calls of these points are numbered. The others have no fault.
     numbered: &'static [Point],
     state: Mutex<State>,
     awake: watch::Sender<bool>,
-    /// A permit for every fault that came about.
+    /// Has a permit for every fault that occurred.
     faults_met: Semaphore,
 }
 
 impl Plan {
-    /// These happen at calls of `numbered` points; each call by its number, counted from 1.
+    /// Returns a plan with these faults. A fault is at the n-th call of the `numbered` points, counted from 1.
     pub fn with(numbered: &'static [Point], faults: &[(usize, Kind)]) -> Arc<Self> {
         Arc::new(Self {
             faults: faults.to_vec(),
@@ -131,34 +131,34 @@ impl Plan {
         })
     }
 
-    /// Nothing goes wrong.
+    /// Returns a plan without faults.
     pub fn none() -> Arc<Self> {
         Self::with(&[], &[])
     }
 
-    /// From now on every such call fails, until it is put up again.
+    /// Makes every call of this point fail from now on, or work again.
     pub fn set_down(&self, point: Point, down: bool) {
         let points = &mut self.state.lock().unwrap().down;
         points.retain(|other| *other != point);
         points.extend(down.then_some(point));
     }
 
-    /// All calls that were made, in order; where points are numbered, those.
+    /// Returns all calls in order. If the plan has numbered points, it returns only their calls.
     pub fn calls(&self) -> Vec<Call> {
         self.state.lock().unwrap().calls.clone()
     }
 
-    /// How many such calls there were.
+    /// Returns how many calls of this point were made.
     pub fn count(&self, point: Point) -> usize {
         self.state.lock().unwrap().calls.iter().filter(|call| call.point == point).count()
     }
 
-    /// How many of the faults came about.
+    /// Returns how many faults occurred.
     pub fn met(&self) -> usize {
         self.state.lock().unwrap().met
     }
 
-    /// Waits until one more of the faults comes about.
+    /// Waits until one more fault occurs.
     pub async fn next_fault(&self) {
         self.faults_met.acquire().await.unwrap().forget();
     }
@@ -168,7 +168,7 @@ impl Plan {
         self.awake.send_replace(true);
     }
 
-    /// Says more about the latest call of this point, which only its answer tells.
+    /// Adds a purpose to the latest call of this point, which is known only from the answer.
     pub(super) fn tell(&self, point: Point, edge: Edge) {
         let calls = &mut self.state.lock().unwrap().calls;
         if let Some(call) = calls.iter_mut().rfind(|call| call.point == point) {
@@ -189,8 +189,8 @@ impl Plan {
         planned.or(down)
     }
 
-    /// Does `work` as planned; `Err` where an error is to be answered, and why. A process that is paused or dead calls
-    /// nothing and hears nothing, whichever of its tasks it is.
+    /// Does `work` as planned. Returns the fault if the answer must be an error. While the process is paused or dead,
+    /// none of its tasks makes a call or gets an answer.
     pub(super) async fn around<T>(
         &self,
         point: Point,
@@ -220,11 +220,11 @@ impl Plan {
     }
 
     async fn awake(&self) {
-        // The sender is ours: it is not gone.
+        // The plan owns the sender, so the channel is open.
         let _ = self.awake.subscribe().wait_for(|awake| *awake).await;
     }
 
-    /// Until [`Plan::resume`], or, where the process is dead, until it is taken away.
+    /// Waits until [`Plan::resume`]. A dead process waits until it is dropped.
     async fn sleep(&self) {
         self.awake.send_replace(false);
         self.faults_met.add_permits(1);

@@ -28,14 +28,14 @@ use stockline_aws::dynamodb::{Wire, table};
 
 use super::{Edge, Kind, Plan, Point};
 
-/// What the calls below a port's call are for.
+/// The purpose of the API calls of one port call.
 #[derive(Clone, Default)]
 pub(super) struct Purpose {
-    /// What the port's call is for.
+    /// The purposes of the port call.
     pub(super) edges: Vec<Edge>,
-    /// The reason that the service gives by itself, whoever asks: of a cancelled transaction, or of any refusal.
+    /// The error that the service returns to every caller: the reason of a cancelled transaction, or a refusal.
     pub(super) answer: Option<&'static str>,
-    /// What is noted of a write once it is done, whether or not its caller hears of it.
+    /// Is called after a write took effect, also if its caller gets no answer.
     pub(super) done: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
@@ -44,7 +44,7 @@ tokio::task_local! {
 }
 
 impl Purpose {
-    /// Does `work`, whose calls are for this.
+    /// Does `work`, whose API calls have this purpose.
     pub(super) async fn of<T>(self, work: impl Future<Output = T>) -> T {
         PURPOSE.scope(self, work).await
     }
@@ -54,11 +54,11 @@ impl Purpose {
     }
 }
 
-/// One process's way to the table: each call of DynamoDB's API is disturbed by itself. Above it is the real adapter,
-/// below it the real client.
+/// The wire of one process to the table, between the real adapter and the real client. Each call of DynamoDB's API can
+/// have its own fault.
 #[derive(Debug)]
 pub struct FaultyWire {
-    /// What goes wrong.
+    /// The faults.
     pub plan: Arc<Plan>,
     /// The client.
     pub client: Arc<dyn Wire>,
@@ -72,7 +72,7 @@ fn throttled() -> ErrorMetadata {
     ErrorMetadata::builder().code("ProvisionedThroughputExceededException").message("as planned").build()
 }
 
-/// A transaction is cancelled for this reason, which its first action gives.
+/// Returns a cancelled transaction whose first action has this reason.
 fn cancelled(actions: usize, code: &str) -> TransactWriteItemsError {
     let reason = |code: &str| CancellationReason::builder().code(code).build();
     let reasons = std::iter::once(reason(code)).chain((1..actions).map(|_| reason("None"))).collect();
@@ -86,7 +86,7 @@ fn begins(value: Option<&AttributeValue>, with: &str) -> bool {
 }
 
 impl FaultyWire {
-    /// One call, disturbed as planned. A failure is `error`, a lost answer the client's own deadline.
+    /// Makes one call as planned. A failure is `error`, and a lost answer is the timeout of the client.
     async fn call<A, E>(
         &self,
         api: &'static str,

@@ -14,37 +14,37 @@ use uuid::Uuid;
 use super::wire::Purpose;
 use super::{Edge, Plan, Point, in_real_time};
 
-/// The commit that [`Oddities::slow`] makes long.
+/// The purpose of the commit of [`Oddities::slow`].
 pub const SLOW_COMMIT: Edge = "commit for long";
 
-/// All that is held becomes visible at once.
+/// The purpose of returning all held messages at shutdown.
 pub const GIVE_BACK_AT_SHUTDOWN: Edge = "give back at shutdown";
 
-/// Another transaction had the same rows.
+/// The answer if another transaction uses the same rows.
 const CONFLICT: &str = "TransactionConflict";
 
-/// The store will never take it.
+/// The answer if the store refuses a write for ever.
 const INVALID: &str = "ValidationError";
 
-/// What the store does with certain commands, whoever asks: the answers that no engine gives by itself.
+/// The commands for which the store returns answers that no engine produces by itself, to every caller.
 #[derive(Debug, Clone, Default)]
 pub struct Oddities {
-    /// The first commit of this command is answered [`StoreError::Busy`].
+    /// The first commit of this command fails with [`StoreError::Busy`].
     pub busy: Option<CommandId>,
-    /// The first commit of this command takes so long.
+    /// The first commit of this command takes this time.
     pub slow: Option<(CommandId, Duration)>,
     /// This command is refused as invalid, unless it is retried.
     pub refused: Option<CommandId>,
 }
 
-/// What the workers of one queue left behind.
+/// The alerts and acknowledgements of all workers of one queue.
 #[derive(Debug, Default)]
 pub struct Traces {
-    /// What was published, in order.
+    /// The published alerts, in order.
     pub published: Mutex<Vec<Alert>>,
-    /// How many messages were acknowledged.
+    /// The number of acknowledged messages.
     pub acknowledged: tokio::sync::watch::Sender<usize>,
-    /// The slow commit began.
+    /// Notified when the slow commit begins.
     pub slow_begun: tokio::sync::Notify,
     decided: Mutex<BTreeSet<(CommandId, u32)>>,
     judged: Mutex<BTreeSet<(CommandId, LocationId)>>,
@@ -52,17 +52,17 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// What was published, in order.
+    /// Returns the published alerts, in order.
     pub fn published(&self) -> MutexGuard<'_, Vec<Alert>> {
         self.published.lock().unwrap()
     }
 
-    /// Is it the first time that something odd happens to this command?
+    /// Reports whether this command has its odd answer for the first time.
     fn is_first(&self, command_id: CommandId) -> bool {
         self.odd.lock().unwrap().insert(command_id)
     }
 
-    /// A commit was done.
+    /// Notes a commit that took effect.
     pub(super) fn committed(&self, commit: &Commit) {
         let ids = commit.records.iter().map(|record| (record.outcome.command_id, record.retry));
         self.decided.lock().unwrap().extend(ids);
@@ -101,32 +101,33 @@ fn edges_of_load(request: &LoadRequest) -> Vec<Edge> {
     all.into_iter().filter(|(_, is)| *is).map(|(edge, _)| edge).collect()
 }
 
-/// What one worker sees of queue, store and topic.
+/// The queue, the store and the topic of one worker, with the faults of a plan.
 #[derive(Debug)]
 pub struct Faulty {
-    /// What goes wrong.
+    /// The faults.
     pub plan: Arc<Plan>,
-    /// Where commands come from.
+    /// The command queue.
     pub queue: Arc<dyn CommandReceiver>,
-    /// Where stock is kept.
+    /// The store.
     pub store: Arc<dyn Store>,
-    /// The store is the DynamoDB adapter over a [`FaultyWire`](super::FaultyWire): what the store does by itself is done there.
+    /// Whether the store is the DynamoDB adapter over a [`FaultyWire`](super::FaultyWire). The wire then gives the odd
+    /// answers.
     pub through_wire: bool,
-    /// What is left behind.
+    /// The alerts and acknowledgements.
     pub traces: Arc<Traces>,
-    /// What the store answers by itself.
+    /// The odd answers of the store.
     pub oddities: Oddities,
 }
 
 impl Faulty {
-    /// Over these, without oddities.
+    /// Returns the ports of a worker without odd answers.
     pub fn new(plan: &Arc<Plan>, queue: Arc<dyn CommandReceiver>, store: &Arc<dyn Store>) -> Arc<Self> {
         let (plan, store) = (plan.clone(), store.clone());
         let (traces, oddities) = (Arc::default(), Oddities::default());
         Arc::new(Self { plan, queue, store, through_wire: false, traces, oddities })
     }
 
-    /// Is it the commit that takes long?
+    /// Reports whether this is the slow commit.
     fn is_slow(&self, commits: &[Commit]) -> bool {
         let mut ids = commits.iter().flat_map(|commit| &commit.records).map(|record| record.outcome.command_id);
         self.oddities
@@ -134,7 +135,7 @@ impl Faulty {
             .is_some_and(|(slow, _)| !self.traces.odd.lock().unwrap().contains(&slow) && ids.any(|id| id == slow))
     }
 
-    /// Does the store refuse it as invalid?
+    /// Reports whether the store refuses this commit as invalid.
     fn refuses(&self, commit: &Commit) -> bool {
         commit.records.iter().any(|record| {
             Some(record.outcome.command_id) == self.oddities.refused
@@ -143,7 +144,7 @@ impl Faulty {
         })
     }
 
-    /// The answer that the store gives by itself, as DynamoDB names it.
+    /// Returns the odd answer of the store, as DynamoDB names it.
     fn odd_answer(&self, commit: &Commit) -> Option<&'static str> {
         let has = |id: CommandId| commit.records.iter().any(|record| record.outcome.command_id == id);
         if self.oddities.busy.is_some_and(|id| has(id) && self.traces.is_first(id)) {
@@ -152,7 +153,7 @@ impl Faulty {
         self.refuses(commit).then_some(INVALID)
     }
 
-    /// Asks the store for this. Behind a wire nothing takes real time, and faults take time of the paused clock.
+    /// Makes one call of the store. Behind a wire no call takes real time, and faults take time of the paused clock.
     async fn ask<T>(&self, purpose: Purpose, work: impl Future<Output = T>) -> T {
         if self.through_wire { purpose.of(work).await } else { in_real_time(work).await }
     }

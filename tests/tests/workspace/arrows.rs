@@ -70,14 +70,14 @@ fn the_crates_of_common_are_built_from_each_other_as_the_map_says() {
 }
 
 #[test]
-fn only_the_mains_the_simulation_and_the_ports_in_memory_are_behind_features() {
+fn only_the_mains_the_simulation_and_what_tests_share_are_behind_features() {
     for manifest in MANIFESTS {
         let text = std::fs::read_to_string(format!("{}/../{manifest}/Cargo.toml", env!("CARGO_MANIFEST_DIR"))).unwrap();
         let features = text.split_once("[features]").map_or("", |(_, rest)| rest.split("\n[").next().unwrap_or(rest));
         for line in features.lines().filter(|line| !line.trim_start().starts_with('#')) {
             let name = line.split_once(" = ").map(|(name, _)| name.trim());
-            let allowed =
-                |name| ["aws", "simulation"].contains(&name) || (manifest, name) == ("common/core", "testing");
+            let shared = ["common/core", "common/service", "common/sqlite"].contains(&manifest);
+            let allowed = |name| ["aws", "simulation"].contains(&name) || (shared && name == "testing");
             assert!(name.is_none_or(allowed), "{manifest}: {line}");
         }
     }

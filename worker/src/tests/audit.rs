@@ -2,18 +2,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use stockline_core::domain::{CommandId, ItemId, LocationId, Quantity, Record, Status, StockState};
+use stockline_core::domain::{CommandKey, ItemId, LocationId, Quantity, Record, Status, StockState};
 use stockline_core::ports::{AuditReader, ItemWithLevels, LedgerPage, Page, StoreError};
-use uuid::Uuid;
+use stockline_core::testing::{MemoryStore, Stock};
 
 use super::{receive, register, send_everything};
 use crate::audit::{AuditReport, audit, audit_within};
-use crate::testing::{World, item};
+use crate::testing::{World, item, key};
 
 async fn audited(world: &Arc<World>) -> AuditReport {
-    let reader = world.reader();
     let mut pages = 0;
-    let report = audit(&reader, &reader, &mut |_| pages += 1).await.unwrap();
+    let report = audit(&world.store, &world.store, &mut |_| pages += 1).await.unwrap();
     assert!(pages >= 2);
     report
 }
@@ -29,8 +28,8 @@ fn cola() -> (stockline_core::domain::ItemId, stockline_core::domain::LocationId
     (item("cola"), "main".parse().unwrap())
 }
 
-fn of_cola(n: u128) -> (stockline_core::domain::ItemId, CommandId) {
-    (item("cola"), CommandId(Uuid::from_u128(n)))
+fn of_cola(n: u128) -> CommandKey {
+    key("cola", n)
 }
 
 fn one() -> Quantity {
@@ -45,7 +44,7 @@ async fn a_sound_store_has_no_faults() {
     assert!(report.read.entries > 30 && report.read.records > 40, "{:?}", report.read);
 }
 
-type Damage = fn(&mut crate::testing::Stock);
+type Damage = fn(&mut Stock);
 
 #[tokio::test(start_paused = true)]
 async fn each_damage_is_found_and_named() {
@@ -99,13 +98,13 @@ async fn an_outcome_without_its_entry_and_an_item_that_is_gone_are_found() {
 
 /// A store in which a bulk load ran while the audit read its items: the first time, they are not in the list.
 #[derive(Debug)]
-struct BesideABulkLoad<R> {
-    inner: R,
+struct BesideABulkLoad {
+    inner: MemoryStore,
     loaded: AtomicBool,
 }
 
 #[async_trait]
-impl<R: AuditReader> AuditReader for BesideABulkLoad<R> {
+impl AuditReader for BesideABulkLoad {
     async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemWithLevels>, StoreError> {
         let mut page = self.inner.audit_items(cursor, limit).await?;
         let is_last = page.next_cursor.is_none();
@@ -140,14 +139,14 @@ async fn more_new_items_than_can_be_examined_are_no_faults_and_damage_among_them
         world.send(&[register(1, &id), receive(2, &id, "main", 10)]);
     }
     world.work().await;
-    let beside = || BesideABulkLoad { inner: world.reader(), loaded: AtomicBool::new(false) };
-    let report = audit_within(&beside(), &world.reader(), &mut |_| {}, 3).await.unwrap();
+    let beside = || BesideABulkLoad { inner: world.store.clone(), loaded: AtomicBool::new(false) };
+    let report = audit_within(&beside(), &world.store, &mut |_| {}, 3).await.unwrap();
     assert!(report.is_sound(), "{:?}", report.faults);
     assert_eq!(report.read.items, 2, "the items of the first run");
 
     let damaged = (item("new-7"), "main".parse().unwrap());
     world.store.stock().levels.get_mut(&damaged).unwrap().on_hand = one();
-    let report = audit_within(&beside(), &world.reader(), &mut |_| {}, 3).await.unwrap();
+    let report = audit_within(&beside(), &world.store, &mut |_| {}, 3).await.unwrap();
     assert_eq!(report.fault_count, 1, "{:?}", report.faults);
     assert_eq!(report.faults[0].item_id, Some(item("new-7")));
 }

@@ -17,13 +17,7 @@ async fn ending_without_faults() -> Vec<String> {
 /// Works with one worker after the other, each under the next plan; the last one's plan is empty.
 async fn work_through(world: &Arc<World>, plans: Vec<Plan>) {
     for plan in plans {
-        let plan = Arc::new(plan);
-        let runner = world.start(&plan);
-        tokio::select! {
-            () = world.drained() => {}
-            () = plan.stopped.notified() => {}
-        }
-        runner.kill().await;
+        world.work_under(plan).await;
     }
     world.work().await;
 }

@@ -1,9 +1,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use stockline_core::domain::ItemId;
+use stockline_core::ports::StoreError;
+
 use super::{sell, stocked};
 use crate::Condition;
 use crate::testing::{Kind, Plan, Point, World, item};
+
+fn contended() -> (ItemId, StoreError) {
+    (item("cola"), StoreError::Busy("its rows are in conflict".into()))
+}
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_stops_receiving_and_burns_no_receives() {
@@ -23,8 +30,8 @@ async fn an_outage_stops_receiving_and_burns_no_receives() {
         }
         runner.health.subscribe().wait_for(|c| *c == Condition::Outage).await.unwrap();
         tokio::time::sleep(Duration::from_secs(3600)).await;
-        let most = world.queue.left().into_iter().max().unwrap();
-        let total: u32 = world.queue.left().into_iter().sum();
+        let most = world.queue.receives().into_iter().max().unwrap();
+        let total: u32 = world.queue.receives().into_iter().sum();
         assert!(most <= 20, "{point:?}: a message was received {most} times in an hour");
         assert!(total <= 2 * 40 + 20, "{point:?}: {total} receives in an hour");
         assert!(!runner.health.is_ready());
@@ -66,7 +73,7 @@ async fn a_store_that_does_not_answer_is_probed_by_loading_not_by_receiving() {
     plan.set_down(Point::Load, true);
     let runner = world.start(&plan);
     tokio::time::sleep(Duration::from_secs(3600)).await;
-    assert_eq!(world.queue.left(), [1], "received once in an hour");
+    assert_eq!(world.queue.receives(), [1], "received once in an hour");
     assert!(plan.calls(Point::Load) > 100, "probed {} times in an hour", plan.calls(Point::Load));
     plan.set_down(Point::Load, false);
     world.drained().await;
@@ -96,15 +103,15 @@ async fn a_contended_item_alone_in_its_round_is_no_outage() {
     let world = World::new();
     stocked(&world, "cola");
     world.work().await;
-    world.store.stock().busy = Some(item("cola"));
+    world.faults().load = Some(contended());
     world.send(&[sell(3, "cola", "main", 1)]);
     let runner = world.start(&Arc::new(Plan::default()));
     let mut conditions = runner.health.subscribe();
     let outage = tokio::time::timeout(Duration::from_secs(300), conditions.wait_for(|c| *c != Condition::Ready));
     assert!(outage.await.is_err(), "one item's conflict stopped the worker");
     stocked(&world, "tea");
-    world.queue.count.subscribe().wait_for(|count| *count == 1).await.unwrap();
-    world.store.stock().busy = None;
+    world.queue.shrunk_to(1).await;
+    world.faults().load = None;
     world.drained().await;
     runner.stop().await;
     world.check().await;
@@ -121,11 +128,11 @@ async fn a_probation_that_meets_a_contended_item_ends_the_outage() {
     let runner = world.start(&plan);
     let mut conditions = runner.health.subscribe();
     conditions.wait_for(|c| *c == Condition::Outage).await.unwrap();
-    world.store.stock().busy = Some(item("cola"));
+    world.faults().load = Some(contended());
     plan.set_down(Point::Load, false);
     let ready = conditions.wait_for(|c| *c == Condition::Ready);
     tokio::time::timeout(Duration::from_secs(180), ready).await.expect("one item holds the worker").unwrap();
-    world.store.stock().busy = None;
+    world.faults().load = None;
     world.drained().await;
     runner.stop().await;
     world.check().await;
@@ -149,17 +156,16 @@ async fn one_damaged_item_stops_only_itself() {
     let world = World::new();
     stocked(&world, "cola");
     stocked(&world, "tea");
-    world.store.stock().unreadable = Some(item("cola"));
+    world.faults().load = Some((item("cola"), StoreError::Unreadable("a tail that breaks off".into())));
     let runner = world.start(&Arc::new(Plan::default()));
-    let mut count = world.queue.count.subscribe();
-    count.wait_for(|count| *count == 1).await.unwrap();
+    world.queue.shrunk_to(1).await;
     stocked(&world, "coffee");
-    count.wait_for(|count| *count == 1).await.unwrap();
+    world.queue.shrunk_to(1).await;
     assert!(runner.health.is_ready());
     assert_eq!(world.on_hand("tea", "main"), "10");
     let aside = runner.health.items_set_aside();
     assert!(matches!(&aside[..], [(item_id, what)] if *item_id == item("cola") && what.contains("tail")), "{aside:?}");
-    world.store.stock().unreadable = None;
+    world.faults().load = None;
     world.drained().await;
     assert_eq!(runner.health.items_set_aside(), [], "once it is repaired, it is no longer named");
     runner.stop().await;

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stockline_core::domain::{DEAD_BODY_MAX_BYTES, Status, encode_message, seal};
+use stockline_core::ports::StoreError;
 use uuid::Uuid;
 
 use super::{noted, register, sell, stocked};
@@ -23,15 +24,15 @@ async fn garbage_is_dead_lettered_in_its_place_and_its_neighbours_are_applied() 
     let good = encode_message(&item("cola"), &[sell(3, "cola", "main", 1), sell(4, "cola", "main", 1)]);
     let own_id = Uuid::from_u128(3);
     let body = good.replacen(r#""type":"sell""#, r#""type":"swallow""#, 1);
-    world.queue.send("cola", &body, false);
-    world.queue.send("cola", "{\"v\":1", false);
+    world.queue.put("cola", &body);
+    world.queue.put("cola", "{\"v\":1");
     world.work().await;
     world.check().await;
     assert_eq!(world.on_hand("cola", "main"), "9");
     let dead = world.record("cola", own_id.as_u128()).unwrap();
     assert_eq!(dead.outcome.status, Status::DeadLettered);
     assert!(dead.outcome.dead_letter.unwrap().body.contains("swallow"), "the body is kept");
-    let made_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, b"m3/0").as_u128();
+    let made_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, b"message-3/0").as_u128();
     assert_eq!(world.record("cola", made_id).unwrap().outcome.status, Status::DeadLettered);
 }
 
@@ -40,7 +41,7 @@ async fn a_group_that_is_no_item_is_kept_under_a_made_item() {
     for group in ["", "..", "a/b", "ä", &"x".repeat(128)] {
         let world = World::new();
         let body = encode_message(&item("cola"), &[sell(3, "cola", "main", 1)]);
-        world.queue.send(group, &body, false);
+        world.queue.put(group, &body);
         world.work().await;
         let made = item_of_group(group);
         assert!(made.as_str().starts_with("not-an-item-"), "{made}");
@@ -75,7 +76,7 @@ async fn a_message_whose_decoding_panics_is_dead_lettered_whole_and_its_group_co
     stocked(&world, "cola");
     world.send(&[sell(3, "cola", "main", 1)]);
     let bad = encode_message(&item("cola"), &[noted(sell(4, "cola", "main", 1), "shatter")]);
-    world.queue.send("cola", &bad, false);
+    world.queue.put("cola", &bad);
     world.send(&[sell(5, "cola", "main", 1)]);
     world.work().await;
     world.check().await;
@@ -83,7 +84,7 @@ async fn a_message_whose_decoding_panics_is_dead_lettered_whole_and_its_group_co
     let records = &world.store.stock().records;
     let dead: Vec<_> = records.values().filter(|r| r.outcome.status == Status::DeadLettered).collect();
     let [record] = dead[..] else { panic!("{dead:?}") };
-    assert_eq!(record.outcome.command_id.0, Uuid::new_v5(&Uuid::NAMESPACE_OID, b"m3/0"));
+    assert_eq!(record.outcome.command_id.0, Uuid::new_v5(&Uuid::NAMESPACE_OID, b"message-3/0"));
     let letter = record.outcome.dead_letter.as_ref().unwrap();
     assert!(letter.reason.contains("panicked") && letter.body == bad, "{letter:?}");
 }
@@ -98,7 +99,7 @@ async fn a_body_too_large_to_keep_is_cut_and_says_so() {
     let kind = encode_message(&cola, &[sell(4, "cola", "main", 1)])
         .replace(r#""sell""#, &format!("{:?}", "y".repeat(1_000_000)));
     for body in [&huge, &by, &kind] {
-        world.queue.send("cola", body, false);
+        world.queue.put("cola", body);
     }
     world.send(&[sell(5, "cola", "main", 1)]);
     world.work().await;
@@ -120,7 +121,7 @@ async fn a_body_too_large_to_keep_is_cut_and_says_so() {
 async fn a_command_that_the_store_refuses_alone_is_dead_lettered_and_can_be_read() {
     let world = World::new();
     stocked(&world, "cola");
-    world.store.stock().refused_note = Some("huge".into());
+    world.faults().refused_note = Some("huge".into());
     let commands: Vec<_> = (3..=40)
         .map(|n| if n % 11 == 0 { noted(sell(n, "cola", "main", 1), "huge") } else { sell(n, "cola", "main", 1) })
         .collect();
@@ -137,7 +138,7 @@ async fn a_command_that_the_store_refuses_alone_is_dead_lettered_and_can_be_read
 #[tokio::test(start_paused = true)]
 async fn an_empty_message_is_acknowledged() {
     let world = World::new();
-    world.queue.send("cola", r#"{"v":1,"item_id":"cola","commands":[]}"#, false);
+    world.queue.put("cola", r#"{"v":1,"item_id":"cola","commands":[]}"#);
     world.work().await;
     assert_eq!(world.store.stock().records.len(), 0);
 }
@@ -149,14 +150,14 @@ async fn a_message_of_a_later_version_is_returned_and_stops_the_worker_but_not_i
     stocked(&world, "cola");
     let newer = encode_message(&item("cola"), &[sell(3, "cola", "main", 1)]).replacen(r#""v":1"#, r#""v":2"#, 1);
     let newer = seal(newer);
-    world.queue.send("cola", &newer, false);
+    world.queue.put("cola", &newer);
     world.send(&[sell(4, "cola", "main", 1)]);
     world.send(&[register(1, "tea")]);
     let runner = world.start(&Arc::new(Plan::default()));
     let mut condition = runner.health.subscribe();
     condition.wait_for(|c| *c == Condition::NewerMessages(2)).await.unwrap();
     tokio::time::sleep(Duration::from_secs(600)).await;
-    assert_eq!(world.queue.left(), [1, 1], "both are returned, and never received again");
+    assert_eq!(world.queue.receives(), [1, 1], "both are returned, and never received again");
     assert_eq!(world.on_hand("cola", "main"), "10");
     assert!(world.record("tea", 1).is_some());
     assert!(world.record("cola", 4).is_none(), "the message behind it must wait");
@@ -169,18 +170,18 @@ async fn stock_of_a_later_version_is_left_alone_and_its_commands_wait_for_a_late
     let world = World::with(|world| world.config.permits = 1);
     stocked(&world, "cola");
     world.work().await;
-    world.store.stock().newer = Some(item("cola"));
+    world.faults().load = Some((item("cola"), StoreError::Newer("a tail of version 9".into())));
     world.send(&[sell(3, "cola", "main", 1)]);
     world.send(&[register(1, "tea")]);
     let runner = world.start(&Arc::new(Plan::default()));
     runner.health.subscribe().wait_for(|condition| *condition == Condition::NewerStore).await.unwrap();
     tokio::time::sleep(Duration::from_secs(600)).await;
-    assert_eq!(world.queue.left(), [1], "it is returned, and never received again");
+    assert_eq!(world.queue.receives(), [1], "it is returned, and never received again");
     assert!(world.record("cola", 3).is_none(), "it is not dead-lettered");
     assert!(world.record("tea", 1).is_some(), "its neighbour is applied");
     assert!(!runner.health.is_ready());
     runner.stop().await;
-    world.store.stock().newer = None;
+    world.faults().load = None;
     world.work().await;
     world.check().await;
     assert_eq!(world.on_hand("cola", "main"), "9");

@@ -16,7 +16,7 @@ async fn a_retried_receive_keeps_its_attempt_and_the_next_one_has_its_own() {
     let runner = world.start(&plan);
     world.drained().await;
     runner.stop().await;
-    let attempts = world.queue.receives.lock().unwrap().clone();
+    let attempts = world.attempts.lock().unwrap().clone();
     assert!(attempts[0] == attempts[1] && attempts[1] == attempts[2]);
     assert!(attempts[3..].iter().all(|attempt| *attempt != attempts[0]));
     world.check().await;
@@ -31,7 +31,7 @@ async fn no_message_is_received_without_a_permit() {
     plan.stopped.notified().await;
     stocked(&world, "tea");
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(world.queue.left(), [1, 0]);
+    assert_eq!(world.queue.receives(), [1, 0]);
     plan.resume.notify_one();
     world.drained().await;
     runner.stop().await;
@@ -45,8 +45,7 @@ async fn with_several_permits_a_slow_round_does_not_hold_up_the_next() {
     let runner = world.start(&plan);
     plan.stopped.notified().await;
     stocked(&world, "tea");
-    let mut count = world.queue.count.subscribe();
-    count.wait_for(|count| *count == 1).await.unwrap();
+    world.queue.shrunk_to(1).await;
     assert_eq!(world.on_hand("tea", "main"), "10");
     plan.resume.notify_one();
     world.drained().await;
@@ -71,7 +70,7 @@ async fn messages_that_arrive_during_shutdown_are_returned_at_once() {
     runner.shutdown.cancel();
     stocked(&world, "cola");
     runner.stop().await;
-    assert_eq!(world.queue.left(), [1]);
+    assert_eq!(world.queue.receives(), [1]);
     assert_eq!(world.queue.visible_in(), [Duration::ZERO]);
     assert!(world.record("cola", 1).is_none());
 }
@@ -87,7 +86,7 @@ async fn a_round_in_progress_is_finished_during_the_drain() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     plan.resume.notify_one();
     runner.stop().await;
-    assert!(world.queue.left().is_empty());
+    assert!(world.queue.receives().is_empty());
     world.check().await;
 }
 
@@ -117,7 +116,7 @@ async fn long_work_keeps_its_messages() {
     let runner = world.start(&plan);
     plan.stopped.notified().await;
     tokio::time::sleep(Duration::from_secs(200)).await;
-    assert_eq!(world.queue.left(), [1], "no other worker got it");
+    assert_eq!(world.queue.receives(), [1], "no other worker got it");
     plan.resume.notify_one();
     world.drained().await;
     let extensions = plan.calls(Point::Visibility);
@@ -150,7 +149,7 @@ async fn several_receivers_wait_at_once_and_each_has_its_own_attempt() {
     let world = World::of_receivers(3);
     let runner = world.start(&Arc::new(Plan::default()));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let attempts: BTreeSet<_> = world.queue.receives.lock().unwrap().iter().copied().collect();
+    let attempts: BTreeSet<_> = world.attempts.lock().unwrap().iter().copied().collect();
     assert_eq!(attempts.len(), 3);
     runner.stop().await;
 }
@@ -160,7 +159,7 @@ async fn receivers_share_the_permits() {
     let world = World::with(|world| (world.config.permits, world.config.receivers) = (2, 5));
     let runner = world.start(&Arc::new(Plan::default()));
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(world.queue.receives.lock().unwrap().len(), 2);
+    assert_eq!(world.attempts.lock().unwrap().len(), 2);
     runner.stop().await;
 }
 
@@ -176,7 +175,7 @@ async fn of_several_receivers_one_is_on_probation_in_an_outage() {
     runner.health.subscribe().wait_for(|condition| *condition == Condition::Outage).await.unwrap();
     // The messages of the others come back first; from here on only probations receive.
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let received = |world: &World| world.queue.left().into_iter().sum::<u32>();
+    let received = |world: &World| world.queue.receives().into_iter().sum::<u32>();
     let before = received(&world);
     tokio::time::sleep(Duration::from_secs(600)).await;
     let probations = received(&world) - before;

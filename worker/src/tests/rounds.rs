@@ -17,7 +17,7 @@ async fn a_redelivered_sale_takes_stock_once_and_publishes_its_alert_again() {
     world.work().await;
     world.check().await;
     assert_eq!(world.on_hand("cola", "main"), "-1");
-    let kinds: Vec<_> = world.published.lock().unwrap().iter().map(|alert: &Alert| alert.kind).collect();
+    let kinds: Vec<_> = world.alerts.published().iter().map(|alert: &Alert| alert.kind).collect();
     assert_eq!(kinds, [AlertKind::Oversold, AlertKind::Oversold], "one id, published twice");
 }
 
@@ -31,7 +31,7 @@ async fn a_duplicate_from_before_the_retention_publishes_nothing() {
     let sent_again = Queued { accepted_at: world.clock.now(), ..sell(3, "cola", "main", 11) };
     world.send(&[sent_again]);
     world.work().await;
-    assert_eq!(world.published.lock().unwrap().len(), 1);
+    assert_eq!(world.alerts.published().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,7 +43,7 @@ async fn a_worker_whose_clock_is_ahead_forgets_no_alert() {
     world.clock.advance_ms(365 * 86_400_000);
     world.send(&[sell(3, "cola", "main", 11)]);
     world.work().await;
-    assert_eq!(world.published.lock().unwrap().len(), 2);
+    assert_eq!(world.alerts.published().len(), 2);
 }
 
 /// A dead letter keeps its first `accepted_at`, but the time of its decision counts.
@@ -119,16 +119,10 @@ async fn re_judging_finishes_from_its_marks_before_the_next_sale() {
             world.send(&[receive(3, "cola", "north", 4)]);
             world.work().await;
             world.send(&[threshold(4, "cola", "20"), sell(5, "cola", "main", 10)]);
-            let plan = Arc::new(Plan::with(&[(Point::Commit, nth, kind)]));
-            let runner = world.start(&plan);
-            tokio::select! {
-                () = world.drained() => {}
-                () = plan.stopped.notified() => {}
-            }
-            runner.kill().await;
+            world.work_under(Plan::with(&[(Point::Commit, nth, kind)])).await;
             world.work().await;
             world.check().await;
-            let published = world.published.lock().unwrap().clone();
+            let published = world.alerts.published();
             let mut alerts: Vec<_> = published.iter().map(|a| (a.location_id.as_str(), a.alert_no, a.kind)).collect();
             alerts.dedup();
             let first_of_main = alerts.iter().find(|alert| alert.0 == "main").unwrap();
@@ -153,7 +147,7 @@ async fn setting_an_unchanged_threshold_does_not_take_the_alert_of_the_change_af
     first.kill().await;
     world.work().await;
     world.check().await;
-    let raised_by: Vec<_> = world.published.lock().unwrap().iter().map(|alert| alert.command_id).collect();
+    let raised_by: Vec<_> = world.alerts.published().iter().map(|alert| alert.command_id).collect();
     let change = CommandId(Uuid::from_u128(4));
     assert_eq!(raised_by, [change]);
     let judged_for: Vec<_> = world.store.stock().marks.keys().map(|(_, id, _)| *id).collect();
@@ -207,7 +201,7 @@ async fn a_level_that_cant_be_re_judged_stops_neither_its_item_nor_the_others() 
     stocked(&world, "cola");
     world.send(&[receive(3, "cola", "north", 4)]);
     world.work().await;
-    world.store.stock().refused_mark = Some("main".parse().unwrap());
+    world.faults().refused_mark = Some("main".parse().unwrap());
     world.send(&[threshold(4, "cola", "20"), sell(5, "cola", "main", 1)]);
     world.work().await;
     assert_eq!(world.on_hand("cola", "main"), "9");

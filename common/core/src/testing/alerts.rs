@@ -23,6 +23,18 @@ impl MemoryAlerts {
         Self { queue: Arc::new(MemoryQueue::new(visibility)), published: Arc::default() }
     }
 
+    /// Queues a body, without checks.
+    pub fn put(&self, body: &str) {
+        #[expect(clippy::disallowed_methods, reason = "each message of a test is a group of its own")]
+        let group = Uuid::new_v4().to_string();
+        self.queue.put(&group, body);
+    }
+
+    /// Waits until every message is acknowledged.
+    pub async fn drained(&self) {
+        self.queue.drained().await;
+    }
+
     /// Returns every alert published so far, in order.
     pub fn published(&self) -> Vec<Alert> {
         self.published.lock().unwrap().clone()
@@ -33,10 +45,8 @@ impl MemoryAlerts {
 impl AlertPublisher for MemoryAlerts {
     async fn publish(&self, alerts: &[Alert]) -> Vec<Result<(), QueueError>> {
         for alert in alerts {
-            let mut published = self.published.lock().unwrap();
-            let group = published.len().to_string();
-            published.push(alert.clone());
-            self.queue.put(&group, &serde_json::to_string(alert).unwrap());
+            self.published.lock().unwrap().push(alert.clone());
+            self.put(&serde_json::to_string(alert).unwrap());
         }
         vec![Ok(()); alerts.len()]
     }

@@ -1,14 +1,18 @@
 //! Provides the ports in memory, for tests. They keep the same contracts as the adapters and pass the same suites. If a
-//! test needs a fault, it wraps them.
+//! test needs a fault, it wraps them. A [`Shop`] works on any store as the worker does.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod alerts;
+mod gate;
 mod queries;
 mod queue;
+mod shop;
 mod stock;
 mod store;
 
 pub use alerts::MemoryAlerts;
+pub use gate::{Gate, Read};
 pub use queue::MemoryQueue;
+pub use shop::{Shop, alert, at, id, item_id, place, queued, submitted};
 pub use stock::{Stock, StoredClaim};
 pub use store::MemoryStore;

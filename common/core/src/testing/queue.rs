@@ -29,8 +29,8 @@ struct State {
     messages: BTreeMap<u64, Message>,
     last_number: u64,
     sent: HashSet<Uuid>,
-    /// The latest attempt that received something, and the handles that it received.
-    latest: Option<(Uuid, Vec<Handle>)>,
+    /// The handles that each attempt received, if any.
+    attempts: HashMap<Uuid, Vec<Handle>>,
 }
 
 /// The command queue in memory: FIFO groups with visibility, handles and attempts. It uses tokio's clock, so a test may
@@ -135,7 +135,12 @@ impl MemoryQueue {
 
     /// Waits until every message is acknowledged.
     pub async fn drained(&self) {
-        self.count.subscribe().wait_for(|count| *count == 0).await.unwrap();
+        self.shrunk_to(0).await;
+    }
+
+    /// Waits until all but `left` messages are acknowledged.
+    pub async fn shrunk_to(&self, left: usize) {
+        self.count.subscribe().wait_for(|count| *count <= left).await.unwrap();
     }
 }
 
@@ -168,12 +173,10 @@ impl State {
         found.map(|(number, _)| *number).ok_or(QueueError::HandleExpired)
     }
 
-    /// If `attempt` is the latest attempt, returns its deliveries that are still held.
+    /// Returns the deliveries of an earlier call with this attempt that are still held.
     fn answered_before(&self, attempt: Uuid) -> Vec<Delivery> {
-        let Some((_, handles)) = self.latest.as_ref().filter(|(latest, _)| *latest == attempt) else {
-            return Vec::new();
-        };
-        let held = handles.iter().filter_map(|handle| self.held(handle).ok());
+        let handles = self.attempts.get(&attempt).into_iter().flatten();
+        let held = handles.filter_map(|handle| self.held(handle).ok());
         held.map(|number| self.messages[&number].delivery(number)).collect()
     }
 
@@ -201,7 +204,7 @@ impl State {
         }
         if !deliveries.is_empty() {
             let handles = deliveries.iter().map(|delivery| delivery.handle.clone()).collect();
-            self.latest = Some((attempt, handles));
+            self.attempts.insert(attempt, handles);
         }
         deliveries
     }

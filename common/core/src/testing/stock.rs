@@ -153,6 +153,10 @@ impl Stock {
         let item_holds = commit.item.as_ref().is_none_or(|put| item.map(|item| item.version) == put.loaded_version);
         let threshold_holds =
             commit.threshold_check.is_none_or(|version| item.is_some_and(|item| item.threshold_version == version));
+        let chunks_hold = commit.chunks.iter().all(|chunk| {
+            let place = (item_id.clone(), chunk.location_id.clone(), chunk.entries[0].seq);
+            !self.chunks.contains_key(&place)
+        });
         let claims_hold = commit.claims.iter().all(|change| match self.claims.get(&change.claim) {
             Some(holder) => holder == item_id,
             None => change.held,
@@ -165,7 +169,7 @@ impl Stock {
                     && record.resubmitted_as.as_ref().is_none_or(|other| *other == resubmission)
             })
         });
-        levels_hold && item_holds && threshold_holds && claims_hold && resubmissions_hold
+        levels_hold && item_holds && threshold_holds && chunks_hold && claims_hold && resubmissions_hold
     }
 
     /// Marks a dead letter as discarded. Returns `false` if there is none, or if it is already settled.

@@ -4,19 +4,20 @@ use serde_json::Value;
 
 use super::roles::arn;
 
-/// What one call asks AWS to be allowed.
+/// A permission that a call needs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Access {
     /// `service:Action`
     pub action: String,
-    /// The ARN that it is about.
+    /// The ARN of the resource.
     pub resource: String,
-    /// What a policy's conditions may look at.
+    /// The values that the conditions of a policy use.
     pub context: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
 impl Access {
-    /// The same with of each key only what it begins with: `ITEM#…`. There are few of these, whatever is in stock.
+    /// Returns the same access with only the prefix of each key, such as `ITEM#…`. So there are few different ones,
+    /// however large the stock is.
     pub fn kind(mut self) -> Self {
         for keys in self.context.values_mut() {
             *keys = keys
@@ -28,31 +29,31 @@ impl Access {
     }
 }
 
-/// One call as it came over the wire.
+/// A call as it arrived.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// As the signature names it: `dynamodb`, `sqs`, `sns`, `ses`.
+    /// The service in the signature: `dynamodb`, `sqs`, `sns` or `ses`.
     pub service: &'a str,
-    /// `X-Amz-Target`, where the protocol has it.
+    /// `X-Amz-Target`, if the protocol has it.
     pub target: &'a str,
     /// Method and path.
     pub line: &'a str,
     pub body: &'a [u8],
 }
 
-/// Nobody has said yet what this call asks for.
+/// The permissions of this call are not known here.
 #[derive(Debug)]
 pub struct UnknownCall(pub String);
 
-/// What a call is about, where it is not as expected.
+/// A part of a call, or the call if it is unknown.
 type Found<T> = Result<T, UnknownCall>;
 
 const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
-/// The table's partition key; the drift checks hold the template's against the code's.
+/// The partition key of the table. The drift checks compare the template with the code.
 const PARTITION_KEY: &str = "pk";
 
 impl Call<'_> {
-    /// All that it asks to be allowed: the call is, when all of it is.
+    /// Returns all permissions that the call needs.
     pub fn accesses(&self) -> Found<Vec<Access>> {
         match self.service {
             "dynamodb" => dynamodb(self.operation("DynamoDB_20120810.")?, &self.json()?),
@@ -92,7 +93,7 @@ fn dynamodb(operation: &str, body: &Value) -> Found<Vec<Access>> {
         "GetItem" | "UpdateItem" | "DeleteItem" => Ok(vec![of_item(operation, body, &body["Key"])?]),
         "PutItem" => Ok(vec![of_item(operation, body, &body["Item"])?]),
         "Query" => Ok(vec![query(body)?]),
-        // It reads every key: none leads.
+        // A scan reads every key, so it has no leading key.
         "Scan" => Ok(vec![access("dynamodb:Scan".to_owned(), index_arn(body)?)]),
         "BatchGetItem" => batch_get(body),
         "TransactGetItems" => transaction(body, |item| of_item("GetItem", &item["Get"], &item["Get"]["Key"])),
@@ -122,7 +123,7 @@ fn table_arn(request: &Value) -> Found<String> {
     Ok(arn("dynamodb", &format!("table/{}", text(&request["TableName"], "TableName")?)))
 }
 
-/// Of a query's or scan's index, or of the table.
+/// Returns the ARN of the index of a query or scan, or of the table.
 fn index_arn(request: &Value) -> Found<String> {
     let table = table_arn(request)?;
     Ok(request["IndexName"].as_str().map_or_else(|| table.clone(), |index| format!("{table}/index/{index}")))
@@ -159,7 +160,7 @@ fn query(body: &Value) -> Found<Access> {
     Ok(access)
 }
 
-/// A batch needs the permission of what it is a batch of.
+/// Returns the action of a batch, which is that of its entries.
 fn sqs(operation: &str, body: &Value) -> Found<Vec<Access>> {
     let action = match operation.strip_suffix("Batch").unwrap_or(operation) {
         known @ ("SendMessage"
@@ -183,7 +184,8 @@ fn sns(form: &BTreeMap<String, String>) -> Found<Vec<Access>> {
     Ok(vec![access(format!("sns:{action}"), topic.clone())])
 }
 
-/// Both the identity that sends and the configuration set are asked for. What is sent raw is another action.
+/// Returns the permissions of a mail: for the identity of the sender and for the configuration set. A raw mail is
+/// another action.
 fn ses(line: &str, body: &Value) -> Found<Vec<Access>> {
     if line != "POST /v2/email/outbound-emails" || body["Content"].get("Simple").is_none() {
         return Err(UnknownCall(format!("ses: {line}")));
@@ -214,21 +216,21 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_asks_for_each_of_its_actions_under_its_own_name_and_key() {
+    fn a_transaction_needs_the_permission_of_each_action_under_its_key() {
         let row = |pk: &str| json!({"pk": {"S": pk}, "sk": {"S": "x"}});
         let body = json!({"TransactItems": [
             {"Put": {"TableName": "stock", "Item": row("CMD#1")}},
             {"ConditionCheck": {"TableName": "stock", "Key": row("ITEM#1")}},
         ]});
         let accesses = of("dynamodb", "DynamoDB_20120810.TransactWriteItems", &body).unwrap();
-        let told: Vec<_> =
+        let found: Vec<_> =
             accesses.iter().map(|a| (a.action.as_str(), a.context[LEADING_KEYS].first().unwrap().as_str())).collect();
-        assert_eq!(told, [("dynamodb:PutItem", "CMD#1"), ("dynamodb:ConditionCheckItem", "ITEM#1")]);
+        assert_eq!(found, [("dynamodb:PutItem", "CMD#1"), ("dynamodb:ConditionCheckItem", "ITEM#1")]);
         assert_eq!(accesses[0].resource, arn("dynamodb", "table/stock"));
     }
 
     #[test]
-    fn a_query_of_an_index_asks_for_the_index() {
+    fn a_query_of_an_index_needs_the_permission_of_the_index() {
         let body = json!({
             "TableName": "stock", "IndexName": "unwell", "KeyConditionExpression": "#unwell = :partition AND #pk > :x",
             "ExpressionAttributeValues": {":partition": {"S": "main"}, ":x": {"S": "y"}},
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_thought_of_is_unknown() {
+    fn a_call_that_is_not_listed_is_unknown() {
         for (service, target) in [
             ("dynamodb", "DynamoDB_20120810.DeleteTable"),
             ("sqs", "AmazonSQS.PurgeQueue"),

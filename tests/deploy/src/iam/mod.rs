@@ -1,8 +1,8 @@
-//! Who may do what on AWS: the templates' policies, the calls that the programs make, and a guard between the programs
-//! and the stand-in that lets through what a program's own policy allows and remembers every call.
+//! Permissions on AWS: the policies of the templates, and the permissions that the programs' calls need. A guard
+//! between the programs and the stand-in allows only what a program's own policy allows, and records every call.
 //!
-//! How AWS maps calls to actions, resources and keys is in the Service Authorization Reference ("Actions, resources,
-//! and condition keys for Amazon DynamoDB", and those of SQS, SNS and SES v2), for transactions in the DynamoDB
+//! The Service Authorization Reference tells how AWS maps calls to actions, resources and keys ("Actions, resources,
+//! and condition keys for Amazon DynamoDB", and those of SQS, SNS and SES v2). For transactions see the DynamoDB
 //! Developer Guide, "Using IAM with DynamoDB transactions".
 
 mod access;

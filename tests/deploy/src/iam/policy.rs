@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::Access;
 
-/// What a role allows. All statements are `Allow`.
+/// The policy of a role. All its statements are `Allow`.
 #[derive(Debug, Clone)]
 pub struct Policy {
     statements: Vec<Statement>,
@@ -26,17 +26,16 @@ struct Condition {
 #[derive(Debug, Clone, Copy)]
 enum Operator {
     StringEquals,
-    /// True also where there is nothing to look at; DynamoDB tells the keys of every call that has any, all but
-    /// `Scan` and `DescribeTable`.
+    /// Also holds if the call has no keys. In DynamoDB only `Scan` and `DescribeTable` have none.
     AllEqual,
     AllLike,
 }
 
-/// The smallest thing that a policy allows: one action on one resource, under one of the values of each condition.
+/// The smallest permission of a policy: one action on one resource, under one value of a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     statement: usize,
-    /// The statement's name.
+    /// The name of the statement.
     pub sid: String,
     /// One of its actions.
     pub action: String,
@@ -47,15 +46,15 @@ pub struct Grant {
 }
 
 impl Policy {
-    /// From statements of a template; `resolve` writes out a value in them.
+    /// Reads the statements of a template. `resolve` returns the text of a value.
     ///
     /// # Panics
-    /// Where there is anything that this does not know: it must not be passed over.
+    /// On anything unknown, because a policy must not be ignored.
     pub fn new<'a>(statements: impl IntoIterator<Item = &'a Value>, resolve: impl Fn(&Value) -> Vec<String>) -> Self {
         let statement = |statement: &Value| {
             const KNOWN: [&str; 5] = ["Sid", "Effect", "Action", "Resource", "Condition"];
             let unknown = statement.as_object().unwrap().keys().find(|key| !KNOWN.contains(&key.as_str()));
-            assert!(unknown.is_none() && statement["Effect"] == "Allow", "what does this allow? {statement}");
+            assert!(unknown.is_none() && statement["Effect"] == "Allow", "unknown statement: {statement}");
             let conditions = statement["Condition"].as_object().into_iter().flatten().flat_map(|(operator, keys)| {
                 let operator = operator_named(operator);
                 let of_key = |(key, values): (&String, &Value)| Condition {
@@ -75,12 +74,12 @@ impl Policy {
         Self { statements: statements.into_iter().map(statement).collect() }
     }
 
-    /// Is this allowed?
+    /// Reports whether the policy allows this access.
     pub fn allows(&self, access: &Access) -> bool {
         self.allows_without(access, None)
     }
 
-    /// Would this be allowed if that were not granted?
+    /// Reports whether the policy allows this access without that grant.
     pub fn allows_without(&self, access: &Access, without: Option<&Grant>) -> bool {
         self.statements.iter().enumerate().any(|(number, statement)| {
             let without = without.filter(|grant| grant.statement == number);
@@ -93,7 +92,7 @@ impl Policy {
         })
     }
 
-    /// All that is granted, one by one.
+    /// Returns all grants one by one.
     pub fn grants(&self) -> Vec<Grant> {
         let mut grants = Vec::new();
         for (number, statement) in self.statements.iter().enumerate() {
@@ -119,7 +118,7 @@ impl Policy {
         grants
     }
 
-    /// The same with one action more in one statement, for every statement that has it not.
+    /// Returns the policies that have one more action in one statement, one for each statement without this action.
     pub fn each_with(&self, action: &str) -> Vec<Self> {
         let lacks = |statement: &Statement| !statement.actions.iter().any(|known| known == action);
         let numbers = (0..self.statements.len()).filter(|number| lacks(&self.statements[*number]));
@@ -134,7 +133,7 @@ impl Policy {
 }
 
 impl Statement {
-    /// Do all conditions hold, where that value of theirs is left out?
+    /// Reports whether all conditions hold without this value of theirs.
     fn holds(&self, access: &Access, without: Option<&Grant>) -> bool {
         let left_out = without.map(|grant| grant.condition.as_ref());
         if left_out == Some(None) {
@@ -163,12 +162,12 @@ fn operator_named(name: &str) -> Operator {
         "StringEquals" => Operator::StringEquals,
         "ForAllValues:StringEquals" => Operator::AllEqual,
         "ForAllValues:StringLike" => Operator::AllLike,
-        _ => panic!("what does {name} mean in a condition?"),
+        _ => panic!("unknown operator in a condition: {name}"),
     }
 }
 
-/// `*` stands for any text, `?` for one character. Upper and lower case differ, as they do in ARNs and keys; actions
-/// are written as AWS spells them.
+/// Matches a pattern: `*` stands for any text, `?` for one character. Case matters, as in ARNs and keys. Actions are
+/// spelled as AWS spells them.
 fn is_like(pattern: &str, text: &str) -> bool {
     let mut pattern_rest = pattern.chars();
     match pattern_rest.next() {
@@ -187,7 +186,7 @@ fn is_like(pattern: &str, text: &str) -> bool {
 }
 
 impl Grant {
-    /// In words.
+    /// Writes the grant in words.
     pub fn text(&self) -> String {
         let condition =
             self.condition.as_ref().map(|(key, value)| format!(" where {key} is {value}")).unwrap_or_default();
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_away_is_not_allowed_and_all_else_is() {
+    fn without_a_grant_only_its_accesses_are_refused() {
         let policy = policy(&json!({
             "Effect": "Allow", "Action": ["a:Put", "a:Cut"], "Resource": "t",
             "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["ITEM#*", "CMD#*"]}},
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "what does StringNotEquals mean")]
+    #[should_panic(expected = "unknown operator in a condition: StringNotEquals")]
     fn an_operator_that_is_not_known_is_not_passed_over() {
         policy(&json!({
             "Effect": "Allow", "Action": "a:Put", "Resource": "t", "Condition": {"StringNotEquals": {"k": "v"}},

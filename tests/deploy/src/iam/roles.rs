@@ -6,32 +6,32 @@ use super::Policy;
 use crate::ministack::REGION;
 use crate::wiring::Wiring;
 
-/// The stand-in's account.
+/// The account of the stand-in.
 pub const ACCOUNT: &str = "000000000000";
 
-/// The programs that have roles.
+/// The programs with roles.
 pub const PROGRAMS: [&str; 3] = ["ingress", "worker", "alerter"];
 
-/// The ARN of something in the account.
+/// Returns the ARN of a resource in the account.
 pub fn arn(service: &str, resource: &str) -> String {
     format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}")
 }
 
-/// What the templates allow each program, with the names that things have in one installation.
+/// The policies of the programs, with the names of one installation.
 #[derive(Debug)]
 pub struct Roles {
     of_programs: BTreeMap<&'static str, Policy>,
 }
 
 impl Roles {
-    /// From the templates; `names` are what their `${…}` stand for, as [`Wiring::origin`] writes them.
+    /// Reads the templates. `names` are the values of their `${…}`, as [`Wiring::origin`] writes them.
     pub fn new(templates: &Wiring, names: &[(&str, String)]) -> Self {
         let names = Names { templates, names };
         let of_programs = PROGRAMS.into_iter().map(|program| (program, names.policy(program))).collect();
         Self { of_programs }
     }
 
-    /// A program's; `None` for what is none of ours.
+    /// Returns the policy of a program, or `None` for an unknown program.
     pub fn of(&self, program: &str) -> Option<&Policy> {
         self.of_programs.get(program)
     }
@@ -47,21 +47,21 @@ impl Names<'_> {
         let (file, role, document) = match program {
             "ingress" => ("services.yaml", "IngressRole", "PolicyDocument"),
             "worker" => ("services.yaml", "WorkerRole", "PolicyDocument"),
-            // Besides, SAM lets the function's service read the queue and write logs, which the program does not do.
+            // SAM also allows the function's service to read the queue and to write logs. The program does neither.
             _ => ("alerter.yaml", "Alerter", ""),
         };
         let properties = &self.templates.resource(file, role)["Properties"];
-        assert!(properties.get("ManagedPolicyArns").is_none(), "{role} may do what AWS thinks of");
+        assert!(properties.get("ManagedPolicyArns").is_none(), "{role} has a managed policy, which AWS can change");
         let policies = properties["Policies"].as_array().unwrap().iter();
         let statements = policies.flat_map(|policy| {
             let policy = if document.is_empty() { policy } else { &policy[document] };
-            policy["Statement"].as_array().unwrap_or_else(|| panic!("{role} has a policy by name: {policy}"))
+            policy["Statement"].as_array().unwrap_or_else(|| panic!("{role} has a named policy: {policy}"))
         });
         let statements: Vec<&Value> = statements.filter_map(|statement| self.chosen(file, statement)).collect();
         Policy::new(statements, |value| self.texts(file, value))
     }
 
-    /// One text, or a list of them.
+    /// Returns a text, or a list of texts, as a list.
     fn texts(&self, file: &str, value: &Value) -> Vec<String> {
         match value {
             Value::Array(values) => values.iter().flat_map(|value| self.texts(file, value)).collect(),
@@ -69,7 +69,7 @@ impl Names<'_> {
         }
     }
 
-    /// What an `!If` chooses; nothing, where that is no value.
+    /// Returns the chosen value of an `!If`, or `None` for no value.
     fn chosen<'v>(&self, file: &str, value: &'v Value) -> Option<&'v Value> {
         let chosen = match value["Fn::If"].as_array().map(Vec::as_slice) {
             Some([Value::String(condition), yes, no]) => {
@@ -86,7 +86,7 @@ impl Names<'_> {
             return !self.holds(file, negated);
         }
         let Some([one, other]) = condition["Fn::Equals"].as_array().map(Vec::as_slice) else {
-            panic!("when does {condition} hold?")
+            panic!("unknown condition: {condition}")
         };
         self.text(file, one) == self.text(file, other)
     }
@@ -96,7 +96,7 @@ impl Names<'_> {
         for (name, stands_for) in self.names {
             text = text.replace(&format!("${{{name}}}"), stands_for);
         }
-        assert!(!text.contains("${") && !text.contains("\"Fn::"), "what is {text}?");
+        assert!(!text.contains("${") && !text.contains("\"Fn::"), "not resolved: {text}");
         text
     }
 }

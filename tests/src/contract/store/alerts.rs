@@ -1,28 +1,12 @@
 //! The alert history and the alerter's claims.
 
-use stockline_core::domain::{Alert, AlertKind, CLOCK_SKEW_MAX_MS, Quantity};
+use stockline_core::domain::{Alert, CLOCK_SKEW_MAX_MS};
 use stockline_core::ports::{Claimed, Lease, RefusedNotice};
+use stockline_core::testing::alert;
 
-use super::{Shop, all_pages, at, id, item_id, place};
+use super::{Shop, all_pages, at, place};
 
 const DAY_MS: i64 = 24 * 3_600_000;
-
-fn alert(no: u64, location: &str, raised_at: i64) -> Alert {
-    Alert {
-        item_id: item_id("cola"),
-        location_id: place(location),
-        alert_no: no,
-        kind: AlertKind::Low,
-        on_hand: Quantity::from_raw(1),
-        low_stock_threshold: None,
-        seq: no,
-        raised_at: at(raised_at),
-        command_id: id(1),
-        item_name: "Cola".into(),
-        unit: "piece".into(),
-        trace: None,
-    }
-}
 
 fn lease(holder: &str, from: i64, until: i64) -> Lease {
     Lease { holder: holder.into(), from: at(from), until: at(until) }

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use stockline_core::domain::{
-    Command, CommandId, CommandKey, Commit, Fold, FoldLimits, ItemId, Level, LoadRequest, Loaded, LocationId,
-    LocationSettings, Queued, Record, Rules, Slot, Timestamp, fold,
+    CommandId, CommandKey, Commit, Fold, FoldLimits, Level, LoadRequest, Loaded, LocationSettings, Queued, Record,
+    Rules, Slot, Timestamp, fold,
 };
 use stockline_core::ports::{
     AlertBook, AuditReader, CommitOutcome, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, Queries, Store, StoreError,
 };
+pub use stockline_core::testing::{at, id, item_id, place, queued};
 use stockline_worker::audit::audit;
-use uuid::Uuid;
 
 pub mod alerts;
 pub mod commits;
@@ -76,44 +76,6 @@ pub trait Home: Send + Sync + std::fmt::Debug {
 impl Home for Ports {
     async fn open(&self, _bounds: Bounds) -> Ports {
         self.clone()
-    }
-}
-
-/// 2026-01-31T08:15:00Z, in milliseconds since 1970.
-const NOON: i64 = 1_769_847_300_000;
-
-/// Returns the time so many milliseconds after 2026-01-31T08:15:00Z.
-pub fn at(millis: i64) -> Timestamp {
-    Timestamp::from_millis(NOON + millis)
-}
-
-/// Parses the id of an item.
-pub fn item_id(id: &str) -> ItemId {
-    id.parse().unwrap()
-}
-
-/// Parses the id of a location.
-pub fn place(id: &str) -> LocationId {
-    id.parse().unwrap()
-}
-
-/// Returns the id of a command.
-pub fn id(n: u128) -> CommandId {
-    CommandId(Uuid::from_u128(n))
-}
-
-/// Returns the command `{"type":…,"item_id":…}` with more fields, accepted at `now`.
-pub fn queued(id: CommandId, kind: &str, item: &str, fields: &str, now: Timestamp) -> Queued {
-    let json = format!(r#"{{"command_id":"{id}","type":"{kind}","item_id":"{item}"{fields}}}"#);
-    let command: Command = serde_json::from_str(&json).unwrap();
-    Queued {
-        command,
-        accepted_at: now,
-        submitted_by: "till-1".into(),
-        retry: 0,
-        resubmits: None,
-        first_accepted_at: None,
-        trace: None,
     }
 }
 

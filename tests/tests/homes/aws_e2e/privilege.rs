@@ -197,7 +197,7 @@ pub(crate) async fn what_takes_longer(home: &Installation) {
 /// test would fail.
 pub(crate) fn least_privilege(home: &Installation) {
     let recorded = home.guard.recorded();
-    assert_eq!(recorded.refused, BTreeSet::new(), "a role lacks a permission, or somebody calls what nobody knows");
+    assert_eq!(recorded.refused, BTreeSet::new(), "a role lacks a permission, or a program makes an unknown call");
     let mut faults = Vec::new();
     for program in PROGRAMS {
         let policy = home.guard.roles().of(program).unwrap();

@@ -1,22 +1,5 @@
 use super::*;
-use stockline_core::domain::AlertKind;
-
-fn alert(no: u64, location: &str, raised_at: i64) -> Alert {
-    Alert {
-        item_id: item_id("cola"),
-        location_id: place(location),
-        alert_no: no,
-        kind: AlertKind::Low,
-        on_hand: Quantity::from_raw(1),
-        low_stock_threshold: None,
-        seq: no,
-        raised_at: at(raised_at),
-        command_id: id(1),
-        item_name: "Cola".into(),
-        unit: "piece".into(),
-        trace: None,
-    }
-}
+use stockline_core::testing::alert;
 
 /// Otherwise an alert that was being mailed when the machine lost power would wait for the end of its lease.
 #[tokio::test]

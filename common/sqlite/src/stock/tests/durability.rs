@@ -12,7 +12,7 @@ fn full_soon(folder: &TempDir, pages: i64) -> SqliteStore {
 #[tokio::test]
 async fn a_full_disk_is_unavailable_and_nothing_half_done() {
     let folder = tempfile::tempdir().unwrap();
-    let mut shop = Shop { store: full_soon(&folder, 12), folder, next_id: 1 };
+    let mut shop = Shop { shop: testing::Shop::over(full_soon(&folder, 12)), folder };
     let mut commits = Vec::new();
     for n in 0..200 {
         let item = format!("i{n}");
@@ -48,7 +48,7 @@ async fn everything_exists_after_a_reopening() {
     }
     assert_eq!(shop.store.locations().await.unwrap().len(), 2);
     shop.receive("cola", "north", 1, at(99)).await;
-    drop(shop.store);
+    drop(shop.shop);
     let left: Vec<_> = std::fs::read_dir(path).unwrap().map(|file| file.unwrap().file_name()).collect();
     assert_eq!(left, ["stock.db"], "one self-contained file");
 }

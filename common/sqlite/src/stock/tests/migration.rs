@@ -85,12 +85,10 @@ async fn a_folder_of_version_2_is_migrated_with_every_list_as_it_was() {
     shop.receive("unregistered", "main", 1, at(2)).await;
     let lists = all_lists(&shop).await;
 
-    let Shop { folder, store, next_id } = shop;
-    drop(store);
-    let path = folder.path().join("stock.db");
-    Connection::open(&path).unwrap().execute_batch(&[TO_VERSION_3, TO_VERSION_2].concat()).unwrap();
-    let store = SqliteStore::open(&path, StoreOptions::default(), &OpenOptions::default()).unwrap();
-    let mut shop = Shop { folder, store, next_id };
+    let mut shop = shop.reopened_after(|folder| {
+        let back = [TO_VERSION_3, TO_VERSION_2].concat();
+        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
+    });
     assert_eq!(all_lists(&shop).await, lists);
 
     // A level that is low no longer leaves its list, and a new one is in the lists of its location.
@@ -118,12 +116,10 @@ async fn a_folder_of_version_1_is_migrated_with_its_lists_notices_and_record_key
     assert_eq!(low(&shop).await, ["cola"]);
     let lists = all_lists(&shop).await;
 
-    let Shop { folder, store, next_id } = shop;
-    drop(store);
-    let path = folder.path().join("stock.db");
-    Connection::open(&path).unwrap().execute_batch(&[TO_VERSION_3, TO_VERSION_2, TO_VERSION_1].concat()).unwrap();
-    let store = SqliteStore::open(&path, StoreOptions::default(), &OpenOptions::default()).unwrap();
-    let mut shop = Shop { folder, store, next_id };
+    let mut shop = shop.reopened_after(|folder| {
+        let back = [TO_VERSION_3, TO_VERSION_2, TO_VERSION_1].concat();
+        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
+    });
 
     assert_eq!(all_lists(&shop).await, lists);
     assert_eq!(low(&shop).await, ["cola"]);
@@ -147,12 +143,9 @@ async fn a_folder_of_version_3_is_migrated_with_its_record_keys_and_levels() {
     }
     let lists = all_lists(&shop).await;
 
-    let Shop { folder, store, next_id } = shop;
-    drop(store);
-    let path = folder.path().join("stock.db");
-    Connection::open(&path).unwrap().execute_batch(TO_VERSION_3).unwrap();
-    let store = SqliteStore::open(&path, StoreOptions::default(), &OpenOptions::default()).unwrap();
-    let mut shop = Shop { folder, store, next_id };
+    let mut shop = shop.reopened_after(|folder| {
+        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(TO_VERSION_3).unwrap();
+    });
     assert_eq!(all_lists(&shop).await, lists);
     records.push(shop.receive("cola", "main", 1, at(2)).await);
     for _ in 0..2 {
@@ -164,7 +157,7 @@ async fn a_folder_of_version_3_is_migrated_with_its_record_keys_and_levels() {
         shop = shop.reopened();
     }
     let left = "SELECT count(*) FROM sqlite_schema WHERE name = 'record_key'";
-    let connection = Connection::open(&path).unwrap();
+    let connection = Connection::open(shop.folder.path().join("stock.db")).unwrap();
     assert_eq!(connection.query_row(left, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
     assert!(shop.folder.path().join("stock.db.v3.bak").exists());
 }

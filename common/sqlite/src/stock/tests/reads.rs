@@ -62,7 +62,7 @@ async fn lists_see_that_a_load_or_a_commit_is_in_progress() {
     let slot = shop.slot("receive", "cola", r#","location_id":"main","quantity":1"#, at(1));
     let commit = shop.fold("cola", &[slot], at(1)).await.commit;
     assert!(!shop.store.activity.is_busy());
-    let store = Arc::new(shop.store);
+    let store = Arc::new(shop.shop.store);
     let until_busy = async |expected: bool| {
         while store.activity.is_busy() != expected {
             tokio::task::yield_now().await;

@@ -1,10 +1,11 @@
-//! A collector of spans: it accepts OTLP over HTTP and keeps the bytes.
+//! Provides what the tests of several crates need beside the core's `testing`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// A collector that lives as long as the process.
+/// A collector of spans that lives as long as the process. It accepts OTLP over HTTP and keeps the bytes.
 #[derive(Debug)]
 pub struct Collector {
     /// The address for `STOCKLINE_OTLP_ENDPOINT`.
@@ -28,10 +29,19 @@ impl Collector {
         Self { url, exported }
     }
 
+    /// Returns all requests that arrived so far, whole and one after the other.
+    pub fn exported(&self) -> Vec<u8> {
+        self.exported.lock().unwrap().clone()
+    }
+
+    /// Counts how often these bytes were exported so far.
+    pub fn count(&self, bytes: &[u8]) -> usize {
+        self.exported().windows(bytes.len()).filter(|window| *window == bytes).count()
+    }
+
     /// Counts the spans of a trace that were exported so far. No span names the trace of another as its link.
     pub fn spans_of(&self, trace_id: u128) -> usize {
-        let exported = self.exported.lock().unwrap();
-        exported.windows(16).filter(|window| *window == trace_id.to_be_bytes()).count()
+        self.count(&trace_id.to_be_bytes())
     }
 }
 
