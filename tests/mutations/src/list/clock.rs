@@ -74,8 +74,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "dynamodb-a-claim-of-a-clock-ahead-holds",
         edits: &[edit(
             DYNAMO,
-            "(#lease_until <= :now OR #lease_until > :latest))\"",
-            "(#lease_until <= :now OR (#lease_until > :latest AND #lease_until < :latest)))\"",
+            "#lease_until > :latest OR (#claim = :claim AND #lease_until <= :until)))\"",
+            "(#lease_until > :latest AND #lease_until < :latest) OR (#claim = :claim AND #lease_until <= :until)))\"",
         )],
         suite: CONTRACT,
         killed_by: "store_dynamodb::what_a_clock_ahead_claimed_or_told_is_void",
@@ -88,7 +88,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "sqlite-a-claim-of-a-clock-ahead-holds",
-        edits: &[edit(SQLITE, "..=latest_lease_end(lease_until).as_millis();", "..=i64::MAX;")],
+        edits: &[edit(SQLITE, "..=latest_lease_end(lease.until).as_millis();", "..=i64::MAX;")],
         suite: CONTRACT,
         killed_by: "store_sqlite::what_a_clock_ahead_claimed_or_told_is_void",
     },
