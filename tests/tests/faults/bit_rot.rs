@@ -7,6 +7,7 @@ use stockline_tests::bit_rot::{Effect, Original};
 /// The flips of a normal run. `STOCKLINE_BIT_FLIPS=5000` makes more, for a night.
 const FLIPS: u64 = 200;
 
+#[expect(clippy::disallowed_methods, clippy::disallowed_macros, reason = "settings and figures of the test run")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_bit_is_harmless_or_noticed_and_harms_no_other_item() {
     let flips = std::env::var("STOCKLINE_BIT_FLIPS").map_or(FLIPS, |text| text.parse().unwrap());
