@@ -79,6 +79,8 @@ pub(crate) async fn run(options: &ReadersOptions) -> Result<()> {
 async fn measure(options: &ReadersOptions) -> Result<(Times, Times)> {
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
+    // The server creates the folder; a store alone is not one.
+    drop(Server::start(&data)?);
     fill(&data, options.items).await?;
     let server = Server::start(&data)?;
     let till = token(&data, &["--till", "bench", "--ttl", "1d"])?;

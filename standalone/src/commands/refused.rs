@@ -150,7 +150,9 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
     if args.list.json {
         output::line(serde_json::to_string_pretty(&outcomes)?)?;
     }
-    output::note(format_args!("{done} of {} resubmitted, {applied} of them applied", commands.len()));
+    if commands.len() > 1 {
+        output::note(format_args!("{done} of {} resubmitted, {applied} of them applied", commands.len()));
+    }
     failed.map_or(Ok(code), Err)
 }
 

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
@@ -45,9 +47,25 @@ impl OnDisk {
 
 /// The lines of a CSV file.
 pub struct Lines {
-    reader: csv::Reader<Box<dyn Read + Send>>,
+    reader: csv::Reader<UntilEnd>,
     columns: usize,
     lines_before: u64,
+    /// The last byte of the text is read, and the one after it was asked for.
+    ended: Arc<AtomicBool>,
+}
+
+/// Notes when the end of a text is met.
+struct UntilEnd {
+    text: Box<dyn Read + Send>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Read for UntilEnd {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.text.read(out)?;
+        self.ended.fetch_or(count == 0 && !out.is_empty(), Ordering::Relaxed);
+        Ok(count)
+    }
 }
 
 impl std::fmt::Debug for Lines {
@@ -59,7 +77,9 @@ impl std::fmt::Debug for Lines {
 /// Opens a file and reads its headings; `bar` shows how many bytes are read.
 pub fn open(path: &Path, bar: Option<&ProgressBar>) -> anyhow::Result<(csv::ByteRecord, Lines)> {
     let text = text::open(path, bar)?;
-    let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(text.delimiter).from_reader(text.bytes);
+    let ended = Arc::new(AtomicBool::new(false));
+    let until_end = UntilEnd { text: text.bytes, ended: Arc::clone(&ended) };
+    let mut reader = csv::ReaderBuilder::new().flexible(true).delimiter(text.delimiter).from_reader(until_end);
     let lines_before = text.lines_before;
     let mut headers = reader.byte_headers().map_err(|error| explained(path, &error, lines_before + 1))?.clone();
     if headers.is_empty() {
@@ -67,7 +87,7 @@ pub fn open(path: &Path, bar: Option<&ProgressBar>) -> anyhow::Result<(csv::Byte
     }
     headers.trim();
     let columns = headers.len();
-    Ok((headers, Lines { reader, columns, lines_before }))
+    Ok((headers, Lines { reader, columns, lines_before, ended }))
 }
 
 /// Reads the next line that has a cell with content into `record`. Returns its number in the file, in which the headings
@@ -84,7 +104,7 @@ pub fn next(path: &Path, lines: &mut Lines, record: &mut csv::ByteRecord) -> any
         }
         let breaks = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
         // A quote that is never closed ends with the file, not with a line end of its own.
-        let open_quote = lines.reader.is_done() && record.as_slice().ends_with(b"\n");
+        let open_quote = lines.ended.load(Ordering::Relaxed) && record.as_slice().ends_with(b"\n");
         let line = after - breaks - u64::from(!open_quote);
         if record.len() != lines.columns {
             bail!(

@@ -63,9 +63,11 @@ async fn a_folder_that_cannot_be_written_is_an_outage_that_says_where() {
     let path = folder.path().join("mail");
     let mailer = EmlMailer::new(&path, sender(), clock()).unwrap();
     std::fs::remove_dir(&path).unwrap();
+    std::fs::write(&path, "in its place").unwrap();
     let error = mailer.send(&mail("a", "x")).await.unwrap_err();
     assert!(matches!(&error, MailError::Unavailable(text) if text.contains("a.eml")), "{error}");
-    std::fs::create_dir(&path).unwrap();
+    // A removed folder is made again.
+    std::fs::remove_file(&path).unwrap();
     mailer.send(&mail("a", "x")).await.unwrap();
     assert_eq!(files(&path), ["a.eml"]);
 }
