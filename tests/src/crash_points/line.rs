@@ -98,7 +98,8 @@ pub(super) async fn let_go<T>(last: Arc<T>) {
 impl Line for FileQueue {
     async fn put(&self, item_id: &ItemId, body: &str, _set_aside: bool) -> String {
         let queue = self.queue();
-        let dedup_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, body.replace(item_id.as_str(), "item").as_bytes());
+        let nameless = without_checksums(&body.replace(item_id.as_str(), "item"));
+        let dedup_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, nameless.as_bytes());
         let pack = Pack { item_id: item_id.clone(), dedup_id, body: body.into() };
         in_real_time(queue.send(vec![pack])).await.remove(0).unwrap();
         dedup_id.to_string()
@@ -149,4 +150,13 @@ impl CommandReceiver for Looking {
     async fn depth(&self) -> Result<QueueDepth, QueueError> {
         self.0.depth().await
     }
+}
+
+/// Leaves out the checksums of a message, which are different for each item.
+fn without_checksums(body: &str) -> String {
+    const FIELD: &str = r#","crc":""#;
+    const VALUE_BYTES: usize = 9;
+    let mut parts = body.split(FIELD);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.get(VALUE_BYTES..).unwrap_or_default())
 }
