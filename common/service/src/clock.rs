@@ -34,7 +34,7 @@ pub const CLOCK_REMEDY: &str =
     "set the machine's clock right, or replace this task: a new one takes its clock as it is";
 
 /// The seconds by which the machine's clock differs from the time that goes on; 0 if it is not held.
-const CLOCK_HELD: &str = "stockline_clock_held_seconds";
+pub const CLOCK_HELD: &str = "stockline_clock_held_seconds";
 
 /// Two readings that lie further apart than this were interrupted, in milliseconds.
 const READING_MAX_MS: i64 = 1_000;

@@ -17,7 +17,7 @@ mod telemetry;
 pub mod testing;
 pub mod trace;
 
-pub use clock::{CLOCK_REMEDY, CLOCK_STEP_MAX_MS, CLOSED_MAX_MS, GuardedClock, MachineTime, SystemClock};
+pub use clock::{CLOCK_HELD, CLOCK_REMEDY, CLOCK_STEP_MAX_MS, CLOSED_MAX_MS, GuardedClock, MachineTime, SystemClock};
 pub use emf::{Emf, NAMESPACE};
 pub use env::{Env, EnvError, Variable};
 pub use faults::{Fault, Faults, PART_UP, Severity};

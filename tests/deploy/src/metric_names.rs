@@ -17,6 +17,7 @@ type Metrics = &'static [(&'static str, &'static [&'static str])];
 const PROGRAMS: [(&str, Metrics); 3] = {
     use stockline_alerter::metrics as alerter;
     use stockline_ingress::metrics as ingress;
+    use stockline_service as service;
     use stockline_worker::metrics as worker;
     [
         (
@@ -31,6 +32,9 @@ const PROGRAMS: [(&str, Metrics); 3] = {
                 (ingress::WAITERS, &[]),
                 (ingress::OUTCOME_MISSING, &[]),
                 (ingress::REQUEST_SECONDS, &["route", "status"]),
+                (service::CLOCK_HELD, &[]),
+                (service::LINES_LOST, &[]),
+                (service::PART_UP, &["part"]),
             ],
         ),
         (
@@ -52,6 +56,9 @@ const PROGRAMS: [(&str, Metrics); 3] = {
                 (worker::REJUDGE_SKIPPED, &[]),
                 (worker::UNREADABLE, &[]),
                 (worker::ROUND_PANICS, &[]),
+                (worker::SET_ASIDE, &[]),
+                (service::CLOCK_HELD, &[]),
+                (service::LINES_LOST, &[]),
             ],
         ),
         (
@@ -64,6 +71,9 @@ const PROGRAMS: [(&str, Metrics); 3] = {
                 (alerter::WITHOUT_RECIPIENT, &[]),
                 (alerter::ALERT_AGE_SECONDS, &[]),
                 (alerter::NOTICES_MAILED, &[]),
+                (alerter::PROVIDER_DOWN, &[]),
+                (alerter::FAILING_RECIPIENTS, &[]),
+                (service::LINES_LOST, &[]),
             ],
         ),
     ]
