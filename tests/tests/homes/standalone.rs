@@ -126,7 +126,10 @@ async fn what_was_accepted_survives_a_kill_while_sending() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_terminal_stops_the_server_in_order_and_under_nohup_not_at_all() {
     let data = tempfile::tempdir().unwrap();
-    let server = Server::start(data.path(), &[]).await;
+    // The tests themselves may run under `nohup`.
+    let mut plain = Command::new("env");
+    plain.arg("--default-signal=HUP").arg(stockline_binary());
+    let server = Server::start_by(plain, data.path(), &[]).await;
     server.stock_up("cola", "10").await;
     let sale = with_id(json!({"type": "sell", "item_id": "cola", "quantity": "1"}));
     assert_eq!(server.request("POST", "/v1/commands", Some(&sale)).await.unwrap().0, 202);

@@ -6,10 +6,15 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use h2::client::SendRequest;
 use h2::{Ping, Reason};
 use hyper::Request;
 use serde_json::json;
+use stockline_core::domain::{Fingerprint, Receipt, ReceiptKeys};
+use stockline_core::ports::Clock as _;
+use stockline_service::SystemClock;
 use stockline_tests::process::{PATIENCE, Server, audit, rss_mb, with_id};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -42,7 +47,8 @@ async fn memory_is_bounded_whatever_clients_do() {
     fill(&server).await;
     let page = server.get(LARGEST_PAGE).await.to_string().len();
     println!("the largest page has {page} bytes");
-    assert!(page > 2_000_000);
+    // The time bound of a page may cut it.
+    assert!(page > 400_000);
 
     observe(&server, "readers of HTTP/1 that do not read", unread(&server, 300)).await;
     observe(&server, "readers of HTTP/2 without a window", unread_http2(&server, 30)).await;
@@ -90,19 +96,18 @@ async fn sell(server: &Server) {
     assert!(sent.elapsed() <= SERVED_WITHIN, "a sale took {:?}", sent.elapsed());
 }
 
-/// Returns the address of a command that this folder accepts for waiting and never gets: it is accepted by a server with
-/// the same keys on another folder.
+/// Returns the address of a command that this folder accepts for waiting and never gets: its receipt is signed with the
+/// folder's key, and no queue has it.
 async fn unsettled(data: &Path) -> String {
     Server::start(data, &[]).await.stop();
-    let other = tempfile::tempdir().unwrap();
-    let copied = std::process::Command::new("cp").arg("-r").arg(data.join(".")).arg(other.path()).status().unwrap();
-    assert!(copied.success());
-    let server = Server::start(other.path(), &[]).await;
-    let sale = with_id(json!({"type": "sell", "item_id": "cola", "quantity": "1"}));
-    let (status, body) = server.request("POST", "/v1/commands", Some(&sale)).await.unwrap();
-    assert_eq!(status, 202);
-    server.stop();
-    body["status_url"].as_str().unwrap().to_owned()
+    let lines = std::fs::read_to_string(data.join("keys/receipt.keys")).unwrap();
+    let (_, key) = lines.lines().next().unwrap().split_once(' ').unwrap();
+    let keys = ReceiptKeys::new(&[STANDARD.decode(key.trim()).unwrap()]).unwrap();
+    let (item_id, command_id) = ("cola".parse().unwrap(), "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse().unwrap());
+    let fingerprint = Fingerprint::from_bytes([7; 16]);
+    let receipt = Receipt { accepted_at: SystemClock.now(), fingerprint, without_cost: None };
+    let receipt = keys.sign(&item_id, command_id, receipt);
+    format!("/v1/items/cola/commands/{command_id}?receipt={receipt}")
 }
 
 /// Registers the items with long names and many barcodes, and stocks each at every location.
