@@ -1,4 +1,6 @@
 //! Mail servers that fail in every way, and are well again: nothing is lost, nothing is late, nobody waits for another.
+//!
+//! The clock is paused and moves on when every task waits. So each `sleep` is how long an outage lasts, and hides no race.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

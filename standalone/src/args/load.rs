@@ -40,7 +40,7 @@ events (receipt numbers that begin anew each day, a nightly list of counts), nam
 An item's lines take effect in the order of the file. Commas, semicolons or tabs may separate the columns; UTF-16 needs its
 byte order mark. Cells of decimals hold a number, cells of barcodes hold codes separated by semicolons. An empty cell leaves
 its field out; an empty location is refused. A line without any content is skipped. A date without a time means the end of
-that day, or now if the day is not over; a count needs --date-means.")]
+that day, or the moment of acceptance if the day is not over; a count needs --date-means.")]
 pub(crate) struct LoadArgs {
     /// The file: CSV with headings, plain or gzip; - reads standard input
     pub(crate) file: PathBuf,

@@ -59,8 +59,6 @@ pub struct Format {
     pub decimal: Option<Decimal>,
     /// What a date without a time means, if it was said.
     pub date_means: Option<DateMeans>,
-    /// The time of loading. Nothing occurred later.
-    pub now: Timestamp,
 }
 
 /// Why a cell can't be read without being told more.
@@ -122,34 +120,25 @@ impl Format {
     }
 
     /// Returns the moment of a time without an offset; `None` if it has one or is no time. `previous` is the moment of the
-    /// line before.
-    pub fn moment(&self, value: &str, previous: Option<Timestamp>) -> Option<Moment> {
+    /// line before. The moment does not depend on when the file is read: loaded again, a line is the same command. The server
+    /// takes a moment that is still to come as the one of acceptance.
+    pub fn moment(&self, value: &str, previous: Option<Timestamp>) -> Option<Timestamp> {
         if value.parse::<Timestamp>().is_ok() {
             return None;
         }
         let zone = self.zone.as_ref()?;
         let Some(date) = date_alone(value) else {
-            return local(value.parse().ok()?, zone, previous).map(Moment::At);
+            return local(value.parse().ok()?, zone, previous);
         };
-        let at = match self.date_means {
-            Some(DateMeans::Start) => local(date.to_datetime(Time::midnight()), zone, None)?,
-            Some(DateMeans::At(time)) => local(date.to_datetime(time), zone, previous)?,
+        match self.date_means {
+            Some(DateMeans::Start) => local(date.to_datetime(Time::midnight()), zone, None),
+            Some(DateMeans::At(time)) => local(date.to_datetime(time), zone, previous),
             // The lines of a day keep the order of the file, behind what was counted on that day.
             Some(DateMeans::End) | None => {
-                local(date.tomorrow().ok()?.to_datetime(Time::midnight()), zone, None)?.plus_millis(-1)
+                Some(local(date.tomorrow().ok()?.to_datetime(Time::midnight()), zone, None)?.plus_millis(-1))
             }
-        };
-        Some(if at > self.now { Moment::Now } else { Moment::At(at) })
+        }
     }
-}
-
-/// When a line occurred.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
-    /// At this time.
-    At(Timestamp),
-    /// When it is accepted: the day that it names is not over.
-    Now,
 }
 
 fn date_alone(value: &str) -> Option<Date> {
@@ -192,7 +181,6 @@ mod tests {
             zone: zone.map(|zone| TimeZone::get(zone).unwrap()),
             decimal,
             date_means: date_means.map(|text| text.parse().unwrap()),
-            now: "2026-11-20T12:00:00Z".parse().unwrap(),
         }
     }
 
@@ -223,14 +211,10 @@ mod tests {
         assert_eq!(berlin.unclear_time("2026-11-19", CommandKind::Sell), None);
         assert_eq!(berlin.unclear_time("2026-11-19T10:00", CommandKind::Count), None);
         assert_eq!(format(None, None, None).unclear_time("2026-11-19", CommandKind::Sell), Some(Unclear::Zone));
-        let at = |format: &Format, text: &str| match format.moment(text, None) {
-            Some(Moment::At(at)) => at.to_string(),
-            other => format!("{other:?}"),
-        };
+        let at = |format: &Format, text: &str| format.moment(text, None).map_or("none".into(), |at| at.to_string());
         assert_eq!(at(&berlin, "2026-11-19"), "2026-11-19T22:59:59.999Z");
-        assert_eq!(at(&berlin, "2026-11-20"), "Some(Now)", "today is not over");
         assert_eq!(at(&berlin, "2026-11-20T08:00:00"), "2026-11-20T07:00:00.000Z");
-        assert_eq!(at(&berlin, "2026-11-20T08:00:00Z"), "None", "its own offset wins");
+        assert_eq!(at(&berlin, "2026-11-20T08:00:00Z"), "none", "its own offset wins");
         let means = |means: &str| at(&format(Some("Europe/Berlin"), None, Some(means)), "2026-11-19");
         assert_eq!(means("start"), "2026-11-18T23:00:00.000Z");
         assert_eq!(means("18:30"), "2026-11-19T17:30:00.000Z");
@@ -243,9 +227,7 @@ mod tests {
         let mut previous = None;
         let mut times = Vec::new();
         for text in ["01:50", "02:10", "02:50", "02:10", "02:50", "03:05"] {
-            let Some(Moment::At(at)) = berlin.moment(&format!("2026-10-25T{text}:00"), previous) else {
-                panic!("{text}")
-            };
+            let at = berlin.moment(&format!("2026-10-25T{text}:00"), previous).unwrap();
             previous = Some(at);
             times.push(at.to_string()[11..16].to_owned());
         }

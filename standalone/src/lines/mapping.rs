@@ -6,7 +6,7 @@ use anyhow::bail;
 use jiff::tz::TimeZone;
 use stockline_core::domain::{CommandId, CommandKind, Json, ParseContext, Timestamp, parse_command};
 
-use super::format::{Format, Moment, Unclear};
+use super::format::{Format, Unclear};
 use crate::exit::Usage;
 
 /// Separates the barcodes of one cell.
@@ -170,10 +170,10 @@ impl Mapping {
 
     /// Reports whether a cell may hold line breaks: a note, and a column that is not mapped. Elsewhere a line break means
     /// that a closing quote is missing, and so does a line within the cell that looks like a line of the file.
-    pub fn may_hold_line_break(&self, column: usize, cell: &[u8], columns: usize) -> bool {
+    pub fn may_hold_line_break(&self, column: usize, cell: &[u8], columns: usize, delimiter: u8) -> bool {
         let mut fields = self.fields.iter().filter(|(_, source)| *source == Source::Column(column)).peekable();
         if fields.peek().is_none() && self.item != Source::Column(column) {
-            let separators = |line: &[u8]| line.iter().filter(|byte| **byte == b',').count() + 1;
+            let separators = |line: &[u8]| line.iter().filter(|byte| **byte == delimiter).count() + 1;
             return columns < 3 || cell.split(|byte| *byte == b'\n').all(|line| separators(line) < columns);
         }
         self.item != Source::Column(column) && fields.all(|(field, _)| field == "note")
@@ -225,21 +225,16 @@ impl Mapping {
             }
             if field == "occurred_at" {
                 moment = self.format.moment(&value, self.previous);
-                if moment == Some(Moment::Now) {
-                    continue;
-                }
             }
             body.push(b',');
             write_json(body, field.as_str());
             body.push(b':');
             match moment {
-                Some(Moment::At(at)) if field == "occurred_at" => write_json(body, &at),
+                Some(at) if field == "occurred_at" => write_json(body, &at),
                 _ => self.write_value(field, &value, body),
             }
         }
-        if let Some(Moment::At(at)) = moment {
-            self.previous = Some(at);
-        }
+        self.previous = moment.or(self.previous);
         body.push(b'}');
     }
 
@@ -287,7 +282,7 @@ mod tests {
         let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
         let headers = record(&["sold_at", "store", "product", "quantity", "codes"]);
         let zone = time_zone.map(|text| zone(text).unwrap());
-        let format = Format { zone, decimal: None, date_means: None, now: Timestamp::from_millis(i64::MAX) };
+        let format = Format { zone, decimal: None, date_means: None };
         Mapping::new(kind, &owned(map), &owned(set), format, &headers)
     }
 
@@ -346,7 +341,7 @@ mod tests {
     #[test]
     fn a_heading_may_hold_commas_and_be_written_in_another_case() {
         let headers = record(&["SKU", "Qty, on hand"]);
-        let format = Format { zone: None, decimal: None, date_means: None, now: Timestamp::EPOCH };
+        let format = Format { zone: None, decimal: None, date_means: None };
         for map in ["item_id=sku,counted=Qty, on hand", "\"item_id=sku,counted=Qty, on hand\""] {
             Mapping::new(CommandKind::Count, &[map.to_owned()], &[], format.clone(), &headers).unwrap();
         }
@@ -357,10 +352,11 @@ mod tests {
     fn a_line_break_is_a_missing_quote_where_a_value_is_read_or_a_line_is_swallowed() {
         let map = ["item_id=product", "quantity=quantity", "note=codes"];
         let sales = mapping(CommandKind::Sell, &map, &[], None).unwrap();
-        assert!(sales.may_hold_line_break(4, b"a\nb", 5), "a note");
-        assert!(sales.may_hold_line_break(1, b"<p>Green,\nleaf</p>", 5), "not mapped");
-        assert!(!sales.may_hold_line_break(2, b"a\nb", 5), "the item");
-        assert!(!sales.may_hold_line_break(1, b"s1\n1,2,3,4,5", 5), "a whole line");
+        assert!(sales.may_hold_line_break(4, b"a\nb", 5, b','), "a note");
+        assert!(sales.may_hold_line_break(1, b"<p>Green,\nleaf</p>", 5, b','), "not mapped");
+        assert!(!sales.may_hold_line_break(2, b"a\nb", 5, b','), "the item");
+        assert!(!sales.may_hold_line_break(1, b"s1\n1,2,3,4,5", 5, b','), "a whole line");
+        assert!(!sales.may_hold_line_break(1, b"s1\n1;2;3;4;5", 5, b';'), "by the file's own separator");
     }
 
     #[test]

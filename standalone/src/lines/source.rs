@@ -49,6 +49,7 @@ impl OnDisk {
 pub struct Lines {
     reader: csv::Reader<UntilEnd>,
     columns: usize,
+    delimiter: u8,
     lines_before: u64,
     /// The last byte of the text is read, and the one after it was asked for.
     ended: Arc<AtomicBool>,
@@ -87,7 +88,7 @@ pub fn open(path: &Path, bar: Option<&ProgressBar>) -> anyhow::Result<(csv::Byte
     }
     headers.trim();
     let columns = headers.len();
-    Ok((headers, Lines { reader, columns, lines_before, ended }))
+    Ok((headers, Lines { reader, columns, delimiter: text.delimiter, lines_before, ended }))
 }
 
 /// Reads the next line that has a cell with content into `record`. Returns its number in the file, in which the headings
@@ -184,7 +185,7 @@ pub fn scan(path: &Path, mapping: &Mapping, mut recipe: Recipe, bar: &ProgressBa
             if std::str::from_utf8(value).is_err() {
                 bail!("{}: is not UTF-8: convert the file, for example with iconv -f latin1 -t utf-8", at(column));
             }
-            if value.contains(&b'\n') && !mapping.may_hold_line_break(column, value, record.len()) {
+            if value.contains(&b'\n') && !mapping.may_hold_line_break(column, value, record.len(), lines.delimiter) {
                 bail!("{}: holds a line break; is its closing quote missing?", at(column));
             }
         }
@@ -215,7 +216,7 @@ pub fn scan(path: &Path, mapping: &Mapping, mut recipe: Recipe, bar: &ProgressBa
 mod tests {
     use std::io::Write as _;
 
-    use stockline_core::domain::{CommandKind, Timestamp};
+    use stockline_core::domain::CommandKind;
 
     use super::*;
     use crate::lines::format::Format;
@@ -227,7 +228,7 @@ mod tests {
         std::fs::write(&path, content).unwrap();
         let (headers, _) = open(&path, None)?;
         let map = ["item_id=item", "quantity=quantity", "occurred_at=at"].map(String::from);
-        let format = Format { zone: None, decimal: None, date_means: None, now: Timestamp::EPOCH };
+        let format = Format { zone: None, decimal: None, date_means: None };
         let mapping = Mapping::new(CommandKind::Sell, &map, &[], format, &headers)?;
         let recipe = Recipe::new(NAMESPACE, CommandKind::Sell, vec![Part::Column(0), Part::Column(1)]);
         scan(&path, &mapping, recipe, &ProgressBar::hidden())

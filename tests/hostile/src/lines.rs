@@ -7,7 +7,7 @@ use stockline::lines::format::{Decimal, Format};
 use stockline::lines::mapping::{self, Mapping};
 use stockline::lines::recipe::{NAMESPACE, Part, Recipe};
 use stockline::lines::source;
-use stockline_core::domain::{CommandKind, Json, ParseContext, Timestamp, parse_command};
+use stockline_core::domain::{CommandKind, Json, ParseContext, parse_command};
 use tempfile::NamedTempFile;
 
 use crate::faults;
@@ -31,7 +31,7 @@ fn read(path: &std::path::Path) -> Result<bool, Box<dyn std::error::Error>> {
     let map: Vec<_> = fields.iter().zip(&names).map(|(field, name)| format!("{field}={name}")).collect();
     let zone = (headers.len() % 2 == 0).then(|| mapping::zone("Europe/Berlin").unwrap());
     let decimal = (headers.len() % 3 == 0).then_some(Decimal::Comma);
-    let format = Format { zone, decimal, date_means: None, now: Timestamp::from_millis(1_800_000_000_000) };
+    let format = Format { zone, decimal, date_means: None };
     let mut mapping = Mapping::new(CommandKind::Sell, &map, &[], format, &headers)?;
     let parts: Vec<_> = (0..headers.len()).map(Part::Column).chain([Part::Occurrence]).collect();
     let mut recipe = Recipe::new(NAMESPACE, CommandKind::Sell, parts);

@@ -36,8 +36,7 @@ const REPEATED_SHOWN: usize = 20;
 
 impl LoadArgs {
     fn format(&self) -> Format {
-        let now = SystemClock.now();
-        Format { zone: self.time_zone.clone(), decimal: self.decimal, date_means: self.date_means, now }
+        Format { zone: self.time_zone.clone(), decimal: self.decimal, date_means: self.date_means }
     }
 
     /// Returns how the ids of the lines are made.
