@@ -8,7 +8,7 @@ const FILES: [(&str, &str); 2] = [
     ("deploy/image/nsswitch.conf", "/etc/nsswitch.conf"),
 ];
 /// The folder of the build stage's programs.
-const PROGRAMS: &str = "--from=build /stockline/target/*/image/";
+const PROGRAMS: &str = "--from=build /stockline/target/*/release/";
 const LABELS: [&str; 7] = ["title", "description", "licenses", "version", "revision", "created", "source"];
 /// Words that mark a secret.
 const SECRETS: [&str; 5] = ["secret", "token", "password", "credential", "_key"];

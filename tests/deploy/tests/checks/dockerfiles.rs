@@ -69,7 +69,7 @@ fn each_of_our_rules_refuses_what_it_is_against() {
         ("--target \"$(rustc --print host-tuple)\"", "--target host-tuple", "and cargo makes none"),
         ("cargo-chef --version 0.1.78 --locked", "cargo-chef --version 0.1.78", "is not locked"),
         ("cargo-chef --version 0.1.78", "cargo-chef", "takes any version"),
-        ("cook --locked --profile image", "cook --locked --release", "must have the same arguments"),
+        ("cook --locked --release", "cook --locked", "must have the same arguments"),
         ("ENV RUSTFLAGS=\"-C target-feature=+crt-static\"", "", "the C library is not linked in"),
         ("ARG REVISION", "ARG REGISTRY_TOKEN\nARG REVISION", "a build needs no secret"),
         ("RUN cargo build", "RUN --mount=type=secret,id=netrc cargo build", "a build needs no secret"),
