@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stockline_core::domain::{Alert, LocationId, Seal, Timestamp, seal_of};
-use stockline_core::ports::{Claimed, Lease};
+use stockline_core::ports::{Claimed, Lease, Mail};
 use stockline_service::{Retry, trace};
 use tokio_util::sync::CancellationToken;
 
@@ -14,8 +14,20 @@ use crate::deliveries::{Delivered, Deliveries, SendWindow};
 use crate::failure::{RecordFailure, RetryReason, Waiting};
 use crate::metrics::Meters;
 
-/// The most alerts of one mail: as many as a person still reads.
-const ALERTS_PER_MAIL_MAX: usize = 100;
+mod openings;
+
+/// Makes a mail of alerts to some recipients, with a link to this address.
+type Compose = fn(&[(Alert, &Contact)], &[String], Option<&str>) -> Mail;
+
+/// How alerts become mails.
+struct Form {
+    /// The most alerts of one mail.
+    alerts_max: usize,
+    compose: Compose,
+}
+
+/// Alerts with all that is known of each, and as many as a person still reads.
+const EACH: Form = Form { alerts_max: 100, compose: compose::alert_mail };
 
 /// How often a mark is attempted at once before it waits for the redelivery.
 const MARK_ATTEMPTS: usize = 3;
@@ -146,9 +158,25 @@ impl Alerts {
                 }
             }
         }
-        let (ours, lease) = self.claim(ready, &mut notified).await;
-        let window = SendWindow { lease_until: lease.until, stop };
+        let (openings, ready): (Vec<_>, Vec<_>) =
+            ready.into_iter().partition(|(alert, contact)| openings::is_gathered(alert, contact));
+        let lease = self.lease();
+        let ours = self.claim(ready, &lease, &mut notified).await;
+        self.mail_claimed(ours, &EACH, &lease, stop, &mut notified).await;
+        self.mail_openings(openings, stop, &mut notified).await;
+        notified
+    }
 
+    /// Mails claimed alerts, those to the same recipients together.
+    async fn mail_claimed(
+        &self,
+        ours: Vec<Ready<'_>>,
+        form: &Form,
+        lease: &Lease,
+        stop: Option<&CancellationToken>,
+        notified: &mut BTreeMap<String, Notified>,
+    ) {
+        let window = SendWindow { lease_until: lease.until, stop };
         let mut mails: BTreeMap<(Vec<String>, bool), Vec<Ready<'_>>> = BTreeMap::new();
         for ready in ours {
             let recipients = ready.to.iter().map(|address| address.to_lowercase()).collect();
@@ -158,18 +186,20 @@ impl Alerts {
             alerts.sort_by(|Ready { alert: a, .. }, Ready { alert: b, .. }| {
                 (&a.location_id, b.kind, &a.item_id, a.alert_no).cmp(&(&b.location_id, a.kind, &b.item_id, b.alert_no))
             });
-            for part in alerts.chunks(ALERTS_PER_MAIL_MAX) {
+            for part in alerts.chunks(form.alerts_max) {
                 let to = part.first().map_or(&[][..], |ready| &ready.to);
                 let alerts: Vec<_> = part.iter().map(|ready| (ready.alert.clone(), ready.contact)).collect();
                 let result = match to {
                     [] if is_rest => self.nobody_left(&alerts).await,
                     [] => self.without_recipient(&alerts),
-                    _ => self.mail(to, &alerts, is_rest, &lease, window).await,
+                    _ => {
+                        let mail = (form.compose)(&alerts, to, self.config.public_url.as_deref());
+                        self.mail(mail, &alerts, is_rest, lease, window).await
+                    }
                 };
                 notified.extend(part.iter().map(|ready| (ready.alert.id(), result)));
             }
         }
-        notified
     }
 
     /// Returns whether a mail to somebody at this contact may be tried now.
@@ -232,14 +262,14 @@ impl Alerts {
     async fn claim<'a>(
         &self,
         ready: Vec<(Alert, &'a Contact)>,
+        lease: &Lease,
         notified: &mut BTreeMap<String, Notified>,
-    ) -> (Vec<Ready<'a>>, Lease) {
-        let lease = self.lease();
+    ) -> Vec<Ready<'a>> {
         if ready.is_empty() {
-            return (Vec::new(), lease);
+            return Vec::new();
         }
         let (alerts, contacts): (Vec<Alert>, Vec<&Contact>) = ready.into_iter().unzip();
-        let claims = self.adapters.book.claim(&alerts, &lease).await;
+        let claims = self.adapters.book.claim(&alerts, lease).await;
         let mut ours = Vec::new();
         for ((alert, contact), claimed) in alerts.into_iter().zip(contacts).zip(claims) {
             let answer = match claimed {
@@ -260,20 +290,19 @@ impl Alerts {
             };
             notified.insert(alert.id(), answer);
         }
-        (ours, lease)
+        ours
     }
 
     /// Sends one mail for claimed alerts. Marks them, or gives the claims up: then the next delivery tries again.
     async fn mail(
         &self,
-        to: &[String],
+        mut mail: Mail,
         alerts: &[(Alert, &Contact)],
         is_rest: bool,
         lease: &Lease,
         window: SendWindow<'_>,
     ) -> Notified {
         let spans: Vec<_> = alerts.iter().filter_map(|(alert, _)| trace::alert(alert)).collect();
-        let mut mail = compose::alert_mail(alerts, to, self.config.public_url.as_deref());
         if is_rest {
             // Others have a mail with this id.
             mail.id.push_str("+rest");
@@ -281,7 +310,7 @@ impl Alerts {
         let Delivered { accepted, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;
         let owned: Vec<Alert> = alerts.iter().map(|(alert, _)| alert.clone()).collect();
         if let Some(reason) = reason
-            && missing.len() == to.len()
+            && missing.len() == mail.to.len()
         {
             self.give_up(&owned, lease).await;
             return Err(self.waiting(reason, &missing));
@@ -294,7 +323,7 @@ impl Alerts {
             tracing::info!(
                 mail = mail.id,
                 alerts = alerts.len(),
-                recipients = to.len() - missing.len(),
+                recipients = mail.to.len() - missing.len(),
                 "alerts mailed"
             );
         }

@@ -12,6 +12,13 @@ pub const MAIL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The shortest lease of a claim: one mail and its mark fit into it with room to spare.
 pub const MIN_LEASE: Duration = Duration::from_secs(60);
 
+/// The mail of a location's openings waits until none has come for this long. On AWS the visibility timeout of the alert
+/// queue is longer, so the last of them finds the wait over when it comes again.
+pub const OPENINGS_QUIET: Duration = Duration::from_secs(3 * 60);
+
+/// The mail of a location's openings waits no longer than this after the first of them.
+pub const OPENINGS_WAIT_MAX: Duration = Duration::from_secs(10 * 60);
+
 const _: () = assert!(MIN_LEASE.as_millis() >= 2 * MAIL_TIMEOUT.as_millis());
 
 /// Configures the alerter.

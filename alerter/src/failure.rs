@@ -19,6 +19,9 @@ pub enum RetryReason {
     /// for one more mail, or the process is stopping.
     #[error("its claim is held")]
     Held,
+    /// It waits for further openings of its location: all of them are one mail.
+    #[error("its location's openings are mailed together, a few minutes after the last of them")]
+    Gathering,
     /// The store did not answer.
     #[error("the store is unavailable")]
     Store,

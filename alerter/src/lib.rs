@@ -22,6 +22,6 @@ mod schedule;
 
 pub use alerter::Alerter;
 pub use compose::test_mail;
-pub use config::{Adapters, Config, MAIL_TIMEOUT, MIN_LEASE};
+pub use config::{Adapters, Config, MAIL_TIMEOUT, MIN_LEASE, OPENINGS_QUIET, OPENINGS_WAIT_MAX};
 pub use failure::{RecordFailure, RetryReason};
 pub use feed::run;

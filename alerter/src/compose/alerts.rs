@@ -10,7 +10,7 @@ use crate::contact::Contact;
 /// The most characters of alert ids in the subject of several alerts. The rest are counted.
 const SUBJECT_IDS_MAX_CHARS: usize = 150;
 
-const SMALL_PRINT: &str = "You get each kind of alert once until the stock is back to normal. \
+pub(super) const SMALL_PRINT: &str = "You get each kind of alert once until the stock is back to normal. \
     Recipients are the location's alert_emails, or else the addresses configured for all locations.";
 
 /// Returns one mail for alerts to the same recipients. `alerts` must not be empty.
@@ -43,7 +43,7 @@ pub(crate) fn alert_mail(alerts: &[(Alert, &Contact)], to: &[String], public_url
 }
 
 /// Returns the alert's id, or one made from all ids, so that the same alerts together are the same mail.
-fn mail_id(alerts: &[(Alert, &Contact)]) -> String {
+pub(super) fn mail_id(alerts: &[(Alert, &Contact)]) -> String {
     let ids: Vec<String> = alerts.iter().map(|(alert, _)| alert.id()).collect();
     match ids.as_slice() {
         [id] => id.clone(),
@@ -58,6 +58,11 @@ fn subject_of(alerts: &[(Alert, &Contact)]) -> String {
         let location = one_line(&contact.name, SUBJECT_NAME_MAX_CHARS / 2);
         return subject(&format!("{}: {item} at {location} [{}]", heading(alert.kind), alert.id()));
     }
+    subject(&format!("{} stock alerts [{}]", alerts.len(), ids(alerts)))
+}
+
+/// Returns the ids of several alerts, as far as there is room, and how many more there are.
+pub(super) fn ids(alerts: &[(Alert, &Contact)]) -> String {
     let mut ids = String::new();
     let mut named = 0;
     for (alert, _) in alerts {
@@ -72,11 +77,13 @@ fn subject_of(alerts: &[(Alert, &Contact)]) -> String {
         ids.push_str(&id);
     }
     let more = alerts.len() - named;
-    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    subject(&format!("{} stock alerts [{ids}{rest}]", alerts.len()))
+    if more > 0 {
+        let _ = write!(ids, " and {more} more");
+    }
+    ids
 }
 
-const fn heading(kind: AlertKind) -> &'static str {
+pub(super) const fn heading(kind: AlertKind) -> &'static str {
     match kind {
         AlertKind::Low => "Low stock",
         AlertKind::Out => "Out of stock",
@@ -85,7 +92,7 @@ const fn heading(kind: AlertKind) -> &'static str {
 }
 
 /// Returns the accent and the tint of a card.
-const fn colours(kind: AlertKind) -> (&'static str, &'static str) {
+pub(super) const fn colours(kind: AlertKind) -> (&'static str, &'static str) {
     match kind {
         AlertKind::Low => ("#b45309", "#fef3c7"),
         AlertKind::Out => ("#b91c1c", "#fee2e2"),

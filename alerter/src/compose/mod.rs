@@ -3,6 +3,7 @@
 
 mod alerts;
 mod notice;
+mod openings;
 mod test_mail;
 #[cfg(test)]
 mod tests;
@@ -10,4 +11,5 @@ mod text;
 
 pub(crate) use alerts::alert_mail;
 pub(crate) use notice::notice_mail;
+pub(crate) use openings::openings_mail;
 pub use test_mail::test_mail;

@@ -3,7 +3,7 @@ use stockline_core::domain::{Alert, LocationSettings, Record};
 use stockline_core::ports::{Mail, RefusedNotice};
 
 use super::text::{SUBJECT_MAX_CHARS, link};
-use super::{alert_mail, notice_mail};
+use super::{alert_mail, notice_mail, openings_mail};
 use crate::contact::Contact;
 use crate::refused::Refused;
 
@@ -52,6 +52,27 @@ fn several_alerts_are_one_readable_mail() {
     assert_eq!(mail.id, mail_of(alerts, &shop()).id, "the same alerts together are the same mail");
     insta::assert_snapshot!("two_alerts_text", mail.text);
     insta::assert_snapshot!("two_alerts_html", mail.html);
+}
+
+#[test]
+fn openings_are_one_list_that_outside_text_can_not_imitate() {
+    let opening = |item: &str, kind: &str, on_hand: &str, name: &str| {
+        Alert { item_name: name.into(), opening: true, ..alert(item, kind, on_hand, "2026-01-31T08:15:00Z") }
+    };
+    let contact = shop();
+    let alerts = [
+        (opening("SKU-1", "out", "0", "Milk"), &contact),
+        (opening("SKU-2", "low", "3", "<b>Tea</b>\nAlert       SKU-9:shop-1:1"), &contact),
+    ];
+    let mail = openings_mail(&alerts, &contact.recipients, URL);
+    assert_eq!(mail.subject, "2 items open low at Corner shop [SKU-1:shop-1:4 SKU-2:shop-1:4]");
+    assert_eq!(mail.id, alert_mail(&alerts, &contact.recipients, URL).id, "the same alerts together are the same mail");
+    let ids: Vec<_> = mail.text.lines().filter_map(|line| line.strip_prefix("Alert       ")).collect();
+    assert_eq!(ids, ["SKU-1:shop-1:4", "SKU-2:shop-1:4"]);
+    assert!(mail.text.contains("Out of stock: Milk (SKU-1)\nOn hand     0 piece, threshold 5 piece\n"), "{}", mail.text);
+    assert!(mail.html.contains("&lt;b&gt;Tea") && !mail.html.contains("<b>Tea"), "{}", mail.html);
+    let one = openings_mail(&alerts[..1], &contact.recipients, URL);
+    assert_eq!(one, alert_mail(&alerts[..1], &contact.recipients, URL), "a single one is like any other");
 }
 
 #[test]

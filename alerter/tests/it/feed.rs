@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::outbox::Outbox;
 use crate::store::FaultyStore;
-use crate::world::{LEASE, adapters, alert, body, config, refused};
+use crate::world::{LEASE, adapters, alert, body, config, opening, refused};
 
 /// A clock that follows tokio's, which the tests pause and which then advances by itself.
 #[derive(Debug)]
@@ -123,6 +123,19 @@ async fn every_queued_alert_is_mailed_and_other_messages_are_dropped() {
     running.queue.is_empty().await;
     assert_eq!(running.stop().await, 3, "100 messages a receive, one mail each");
     assert!(alerts.iter().all(|alert| store.sent_at(alert).is_some()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_of_opening_stock_is_one_mail_a_few_minutes_later() {
+    let store: Arc<FaultyStore> = Arc::default();
+    let openings: Vec<Alert> = (0..300).map(|n| opening(&format!("SKU-{n}"), "main")).collect();
+    let bodies: Vec<String> = openings.iter().map(body).collect();
+    let running = Running::start(store.clone(), Feed::with(&bodies));
+    running.queue.is_empty().await;
+    let minutes = running.clock.began.elapsed().as_secs_f64() / 60.0;
+    assert!((3.0..5.0).contains(&minutes), "after {minutes} minutes");
+    assert_eq!(running.stop().await, 1);
+    assert!(openings.iter().all(|alert| store.sent_at(alert).is_some()));
 }
 
 #[tokio::test(start_paused = true)]

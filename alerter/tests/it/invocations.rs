@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use stockline_alerter::{Alerter, function};
 use stockline_core::ports::Clock;
 
-use crate::world::{World, alert, body, refused};
+use crate::world::{World, alert, body, opening, refused};
 
 /// The timeout of an invocation in `deploy/alerter.yaml`, in milliseconds.
 const TIMEOUT_MS: i64 = 45_000;
@@ -90,6 +90,28 @@ async fn while_mail_is_down_every_message_is_named_until_it_is_mailed() {
     assert_eq!(invoke(&world, &alerter, &batch).await, failed(&["m1", "m2"]));
     world.outbox.set_down(false);
     assert_eq!(invoke(&world, &world.alerter(), &batch).await, failed(&[]), "by whoever gets them next");
+    assert_eq!(world.mails(), 1);
+}
+
+/// The visibility timeout of the queue in `deploy/data.yaml`, in milliseconds.
+const VISIBILITY_MS: i64 = 270_000;
+
+#[tokio::test]
+async fn openings_are_named_until_the_queue_brings_the_last_of_them_again() {
+    let world = World::new();
+    let batch =
+        |items: &[&str]| items.iter().map(|item| record(item, &body(&opening(item, "main")))).collect::<Vec<_>>();
+    let (first, second) = (batch(&["m1", "m2"]), batch(&["m3"]));
+    // Each invocation is of another process.
+    assert_eq!(invoke(&world, &world.alerter(), &first).await, failed(&["m1", "m2"]));
+    world.clock.advance_ms(100_000);
+    assert_eq!(invoke(&world, &world.alerter(), &second).await, failed(&["m3"]));
+    world.clock.advance_ms(VISIBILITY_MS - 100_000);
+    assert_eq!(invoke(&world, &world.alerter(), &first).await, failed(&["m1", "m2"]), "the last may have company");
+    world.clock.advance_ms(100_000);
+    assert_eq!(invoke(&world, &world.alerter(), &second).await, failed(&[]));
+    world.clock.advance_ms(VISIBILITY_MS - 100_000);
+    assert_eq!(invoke(&world, &world.alerter(), &first).await, failed(&[]));
     assert_eq!(world.mails(), 1);
 }
 

@@ -7,6 +7,7 @@ mod feed;
 #[cfg(feature = "aws")]
 mod invocations;
 mod notices;
+mod openings;
 mod outages;
 mod outbox;
 mod store;

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use stockline_core::domain::{Alert, CommandKey, LocationId, Record, Timestamp};
-use stockline_core::ports::{AlertBook, Claimed, Lease, Queries, RefusedNotice, StoreError};
+use stockline_core::ports::{AlertBook, Claimed, Gathered, Lease, Opening, Queries, RefusedNotice, StoreError};
 use stockline_core::testing::{Gate, MemoryStore, Read, Stock};
 use tokio::sync::Semaphore;
 
@@ -85,6 +85,22 @@ impl FaultyStore {
 
 #[async_trait]
 impl AlertBook for FaultyStore {
+    async fn gather(&self, openings: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>> {
+        match self.up() {
+            Ok(store) => store.gather(openings, at).await,
+            Err(error) => openings.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn openings(
+        &self,
+        location_id: &LocationId,
+        raised: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<Opening>, StoreError> {
+        self.up()?.openings(location_id, raised, limit).await
+    }
+
     async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>> {
         match self.up() {
             Ok(store) => store.claim(alerts, lease).await,

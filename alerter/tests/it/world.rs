@@ -15,6 +15,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(120);
 pub(crate) const LEASE_MS: i64 = 120_000;
 
 pub(crate) const HELD: Result<(), RecordFailure> = Err(RecordFailure::Retry(RetryReason::Held));
+pub(crate) const GATHERING: Result<(), RecordFailure> = Err(RecordFailure::Retry(RetryReason::Gathering));
 pub(crate) const STORE: Result<(), RecordFailure> = Err(RecordFailure::Retry(RetryReason::Store));
 pub(crate) const MAIL: Result<(), RecordFailure> = Err(RecordFailure::Retry(RetryReason::Mail));
 pub(crate) const REFUSED: Result<(), RecordFailure> = Err(RecordFailure::Retry(RetryReason::Refused));
@@ -82,6 +83,11 @@ pub(crate) fn alert(item: &str, location: &str) -> Alert {
         "command_id": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b", "item_name": format!("Item {item}"), "unit": "piece",
     }))
     .unwrap()
+}
+
+/// Returns an alert of opening stock.
+pub(crate) fn opening(item: &str, location: &str) -> Alert {
+    Alert { opening: true, seq: 1, ..alert(item, location) }
 }
 
 pub(crate) fn body(alert: &Alert) -> String {

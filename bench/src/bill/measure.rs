@@ -182,6 +182,7 @@ async fn alert() -> Result<(f64, f64)> {
         on_hand: Quantity::ZERO,
         low_stock_threshold: None,
         seq: 7,
+        opening: false,
         raised_at: SystemClock.now(),
         command_id: CommandId(Rng::fresh().uuid()),
         item_name: "Cola 0.5 l".into(),

@@ -1,5 +1,5 @@
-//! DynamoDB expressions, as far as Stockline uses them: conditions of comparisons and two functions under AND and OR,
-//! and updates with SET and REMOVE.
+//! DynamoDB expressions, as far as Stockline uses them: conditions of comparisons, BETWEEN and three functions under AND
+//! and OR, and updates with SET and REMOVE.
 
 use std::collections::HashMap;
 
@@ -109,11 +109,20 @@ impl<'a> Reader<'a> {
             name => {
                 let found = self.row.and_then(|row| row.get(self.bound.name(name)));
                 let comparison = self.next();
-                let value = self.next();
-                let value = self.bound.value(value);
-                found.is_some_and(|found| compare(found, comparison, value))
+                let value = self.value();
+                if comparison != "BETWEEN" {
+                    return found.is_some_and(|found| compare(found, comparison, value));
+                }
+                assert!(self.skip("AND"));
+                let to = self.value();
+                found.is_some_and(|found| compare(found, ">=", value) && compare(found, "<=", to))
             }
         }
+    }
+
+    fn value(&mut self) -> &'a AttributeValue {
+        let token = self.next();
+        self.bound.value(token)
     }
 
     fn attribute(&mut self) -> Option<&'a AttributeValue> {
@@ -180,7 +189,9 @@ mod tests {
     #[test]
     fn conditions_are_judged_as_dynamodb_judges_them() {
         let names = ["pk", "dead", "a", "b"].map(|name| (format!("#{name}"), name.to_owned())).into();
-        let values = row(&[(":two", AttributeValue::N("2".into())), (":x", AttributeValue::S("x".into()))]);
+        let number = |number: &str| AttributeValue::N(number.into());
+        let text = |text: &str| AttributeValue::S(text.into());
+        let values = row(&[(":one", number("1")), (":two", number("2")), (":k", text("k")), (":x", text("x"))]);
         let bound = Bound { names: Some(&names), values: Some(&values) };
         let judge = |condition, row: Option<&Row>| holds(condition, bound, row);
         let ten = row(&[("pk", AttributeValue::S("k".into())), ("dead", AttributeValue::N("10".into()))]);
@@ -193,6 +204,8 @@ mod tests {
         assert!(judge(nested, Some(&one)));
         assert!(!judge(nested, None));
         assert!(!judge("#a = :two", Some(&one)), "an absent attribute equals nothing");
+        assert!(judge("#dead BETWEEN :one AND :two AND #pk = :k", Some(&one)));
+        assert!(!judge("#dead BETWEEN :one AND :two AND #pk = :k", Some(&ten)));
     }
 
     #[test]

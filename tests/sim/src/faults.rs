@@ -33,9 +33,9 @@ pub enum Step {
     Find,
     /// An operator discards a dead letter.
     Discard,
-    /// The alerter reads a location.
+    /// The alerter reads a location, or its openings.
     Location,
-    /// The alerter claims an alert, or records that its month has alerts.
+    /// The alerter claims an alert, notes an opening, or records that its month has alerts.
     Claim,
     /// The alerter hands a mail to the provider.
     Mail,

@@ -76,6 +76,8 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Report {
         ("transactions refused to a busy item", world.busy_refused()),
         ("new levels refused for a threshold that had changed", world.threshold_refused()),
         ("alerts published", evidence.topic.len() as u64),
+        ("alerts of opening stock", evidence.topic.iter().filter(|alert| alert["opening"] == true).count() as u64),
+        ("mails of several openings", auditor::opened_together(&evidence)),
         ("alerts that the alert queue delivered twice", evidence.alerts_doubled),
         ("mails", evidence.mails.iter().filter(|mail| mail.taken_ms.is_some()).count() as u64),
         ("alerts mailed twice, as allowed", auditor::mailed_twice(&evidence)),

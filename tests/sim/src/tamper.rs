@@ -151,7 +151,8 @@ impl Tamper {
 
     /// Returns the put of an alert's claim without this rule.
     pub(crate) fn claims(self, mut put: Put) -> Put {
-        if put.condition_expression.is_none() {
+        // An opening is noted without a lease.
+        if put.expression_attribute_values().is_none_or(|values| !values.contains_key(":until")) {
             return put;
         }
         match self {

@@ -121,7 +121,11 @@ impl Wire for SimWire {
         let values = input.get_expression_attribute_values().clone();
         let bound = Bound { names: names.as_ref(), values: values.as_ref() };
         let pk = bound.value(":pk").as_s().unwrap().clone();
-        let step = if pk.starts_with("LEDGER#") { Step::History } else { Step::LoadAll };
+        let step = match pk.split('#').next() {
+            Some("LEDGER") => Step::History,
+            Some("ALERT") => Step::Location,
+            _ => Step::LoadAll,
+        };
         let consistent = *input.get_consistent_read() == Some(true) && !self.is(Tamper::StaleReads);
         let forward = *input.get_scan_index_forward() != Some(false);
         let limit = input.get_limit().map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());

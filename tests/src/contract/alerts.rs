@@ -39,6 +39,7 @@ fn alert(alert_no: u64, item_name: &str) -> Alert {
         on_hand: "2.5".parse().unwrap(),
         low_stock_threshold: Some("3".parse().unwrap()),
         seq: 7,
+        opening: alert_no.is_multiple_of(2),
         raised_at: Timestamp::from_millis(1_769_846_400_000),
         command_id: CommandId(Uuid::from_u128(u128::from(alert_no))),
         item_name: item_name.to_owned(),

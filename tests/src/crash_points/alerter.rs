@@ -83,12 +83,12 @@ pub fn adapters(ports: FaultyAlerter, clock: Arc<dyn Clock>) -> stockline_alerte
 }
 
 /// One item at `north` and two at `main`: a mail of its own, and one for both.
-fn alerts() -> Vec<Alert> {
+fn alerts(opening: bool) -> Vec<Alert> {
     let alert = |item: &str, location: &str| {
         serde_json::from_value(json!({
             "item_id": item, "location_id": location, "alert_no": 1, "kind": "low", "on_hand": "3",
             "low_stock_threshold": "5", "seq": 17, "raised_at": at(-60_000), "item_name": item, "unit": "piece",
-            "command_id": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b",
+            "command_id": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b", "opening": opening,
         }))
         .unwrap()
     };
@@ -100,15 +100,22 @@ fn alerts() -> Vec<Alert> {
 pub enum Work {
     /// Alerts that wait in its queue.
     Alerts,
+    /// Openings that wait in its queue, and for each other.
+    Openings,
     /// A daily notice that is due.
     Notice,
 }
 
 impl Work {
+    /// The alerts that wait.
+    fn alerts(self) -> Vec<Alert> {
+        alerts(self == Self::Openings)
+    }
+
     /// What is to be mailed.
     fn ids(self) -> Vec<String> {
         match self {
-            Self::Alerts => alerts().iter().map(Alert::id).collect(),
+            Self::Alerts | Self::Openings => self.alerts().iter().map(Alert::id).collect(),
             Self::Notice => vec!["refused:north:2026-01-31".into()],
         }
     }
@@ -135,7 +142,7 @@ impl World {
             };
             ports.queries.put_location(&north).await.unwrap();
             match work {
-                Work::Alerts => home.publish(&alerts()).await,
+                Work::Alerts | Work::Openings => home.publish(&work.alerts()).await,
                 Work::Notice => {
                     // Of an item that nobody registered.
                     let shop = Shop::new(Box::new(ports)).await;
@@ -144,7 +151,7 @@ impl World {
             }
         })
         .await;
-        if work == Work::Alerts {
+        if work != Work::Notice {
             *outbox.away_once.lock().unwrap() = Some(place("north"));
         }
         Self { home, work, outbox, clock: Arc::new(PausedClock(Instant::now())) }
@@ -164,7 +171,7 @@ impl World {
     /// Until all is mailed and nothing comes again.
     async fn done(&self) {
         let (mut of, all) = match self.work {
-            Work::Alerts => (self.outbox.acknowledged.subscribe(), alerts().len()),
+            Work::Alerts | Work::Openings => (self.outbox.acknowledged.subscribe(), self.work.alerts().len()),
             Work::Notice => (self.outbox.notices_marked.subscribe(), 1),
         };
         tokio::time::timeout(WITHIN, of.wait_for(|done| *done >= all)).await.expect("it is done").unwrap();
@@ -190,7 +197,7 @@ impl World {
         let ports = self.home.ports();
         let marked = in_real_time(async {
             match self.work {
-                Work::Alerts => {
+                Work::Alerts | Work::Openings => {
                     let page = ports.queries.alerts(None, None, 100).await.unwrap();
                     page.entries.iter().filter(|record| record.sent_at.is_some()).count()
                 }
@@ -286,6 +293,15 @@ pub async fn one_fault_at_any_call_for_alerts_mails_each_once_but_where_its_mark
 ) {
     let always = ["read a location", "claim alerts", "mail alerts", "mark alerts as sent"];
     everywhere(homes, Work::Alerts, "alerter, alerts", &[&always, edges].concat()).await;
+}
+
+/// Every kind of fault at every call that gathers openings and mails those of a location together.
+pub async fn one_fault_at_any_call_for_openings_mails_each_once_but_where_its_mark_is_missing(
+    homes: &dyn Homes,
+    edges: &[Edge],
+) {
+    let always = ["gather openings", "read openings", "claim alerts", "mail alerts", "mark alerts as sent"];
+    everywhere(homes, Work::Openings, "alerter, openings", &[&always, edges].concat()).await;
 }
 
 /// Every kind of fault at every call that makes a daily notice.

@@ -54,7 +54,7 @@ impl Home for Folder {
 
     fn points(&self, work: Work) -> &'static [Point] {
         match work {
-            Work::Alerts => &[Point::Alerts, Point::Location, Point::Claim, Point::Mail, Point::Mark],
+            Work::Alerts | Work::Openings => &[Point::Alerts, Point::Location, Point::Claim, Point::Mail, Point::Mark],
             Work::Notice => &[Point::Notice, Point::ClaimNotice, Point::Mail, Point::MarkNotice],
         }
     }
@@ -158,7 +158,7 @@ impl Home for OnLambda {
 
     fn points(&self, work: Work) -> &'static [Point] {
         match work {
-            Work::Alerts => &[Point::Alerts, Point::Mail, Point::ANY_API],
+            Work::Alerts | Work::Openings => &[Point::Alerts, Point::Mail, Point::ANY_API],
             Work::Notice => &[Point::Mail, Point::ANY_API],
         }
     }
@@ -176,7 +176,7 @@ impl Home for OnLambda {
         let alerter = Alerter::new(config, adapters(ports.clone(), clock.clone()));
         loop {
             match work {
-                Work::Alerts => self.hand_over(&alerter, &ports, &clock).await,
+                Work::Alerts | Work::Openings => self.hand_over(&alerter, &ports, &clock).await,
                 Work::Notice => {
                     invoke(&alerter, &clock, json!({ "stockline": "daily_notices" })).await;
                     tokio::time::sleep(SCHEDULE).await;

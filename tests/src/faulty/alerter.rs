@@ -4,8 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stockline_core::domain::{Alert, LocationId, Timestamp};
 use stockline_core::ports::{
-    AlertBook, AlertDelivery, AlertHandle, AlertReceiver, Claimed, Lease, Mail, MailError, Mailer, Queries, QueueError,
-    RefusedNotice, StoreError,
+    AlertBook, AlertDelivery, AlertHandle, AlertReceiver, Claimed, Gathered, Lease, Mail, MailError, Mailer, Opening,
+    Queries, QueueError, RefusedNotice, StoreError,
 };
 use stockline_core::testing::{Gate, Read};
 use tokio::sync::watch;
@@ -120,6 +120,21 @@ impl FaultyAlerter {
 
 #[async_trait]
 impl AlertBook for FaultyAlerter {
+    async fn gather(&self, openings: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>> {
+        let work = self.ask("gather openings", None, self.book.gather(openings, at));
+        let answers = self.plan.around(Point::Claim, vec!["gather openings"], work).await;
+        answers.unwrap_or_else(|_| openings.iter().map(|_| Err(store_down())).collect())
+    }
+
+    async fn openings(
+        &self,
+        location_id: &LocationId,
+        raised: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<Opening>, StoreError> {
+        self.stored(Point::Location, "read openings", self.book.openings(location_id, raised, limit)).await
+    }
+
     async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>> {
         let work = self.ask("claim alerts", None, self.book.claim(alerts, lease));
         let answers = self.plan.around(Point::Claim, vec!["claim alerts"], work).await;

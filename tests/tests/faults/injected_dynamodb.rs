@@ -211,6 +211,7 @@ fn alert() -> Alert {
         on_hand: Quantity::from_raw(1),
         low_stock_threshold: None,
         seq: 1,
+        opening: false,
         raised_at: at(0),
         command_id: id(1),
         item_name: "Cola".into(),

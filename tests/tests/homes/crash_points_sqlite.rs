@@ -46,6 +46,12 @@ async fn one_fault_at_any_call_for_alerts_mails_each_once_but_where_its_mark_is_
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_fault_at_any_call_for_openings_mails_each_once_but_where_its_mark_is_missing() {
+    let edges = ["receive alerts", "acknowledge alerts", "give alerts back"];
+    alerter::one_fault_at_any_call_for_openings_mails_each_once_but_where_its_mark_is_missing(&Folders, &edges).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_fault_at_any_call_for_a_notice_mails_it_once_but_where_its_mark_is_missing() {
     alerter::one_fault_at_any_call_for_a_notice_mails_it_once_but_where_its_mark_is_missing(&Folders).await;
 }

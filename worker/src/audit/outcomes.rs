@@ -31,6 +31,9 @@ pub(super) fn faults(record: &Record) -> Vec<&'static str> {
             }
         }
     }
+    if record.alerts.iter().any(|alert| alert.opening && alert.seq != 1) {
+        faults.push("an alert of it is marked as an opening, yet is not of the level's first entry");
+    }
     if (outcome.status == Status::Rejected) != outcome.rejection.is_some() {
         faults.push("status and rejection disagree");
     }

@@ -48,7 +48,7 @@ type Damage = fn(&mut Stock);
 
 #[tokio::test(start_paused = true)]
 async fn each_damage_is_found_and_named() {
-    let damages: [(&str, Damage); 12] = [
+    let damages: [(&str, Damage); 13] = [
         ("on hand, its ledger", |s| s.levels.get_mut(&cola()).unwrap().on_hand = one()),
         ("its ledger ends at", |s| s.levels.get_mut(&cola()).unwrap().seq += 1),
         ("the alert state is", |s| s.levels.get_mut(&cola()).unwrap().state = StockState::Normal),
@@ -68,6 +68,9 @@ async fn each_damage_is_found_and_named() {
         }),
         ("its status says no effect", |s| {
             s.records.get_mut(&of_cola(6)).unwrap().outcome.status = Status::Rejected;
+        }),
+        ("is not of the level's first entry", |s| {
+            s.records.get_mut(&of_cola(5)).unwrap().alerts[0].opening = true;
         }),
         ("the level has counted", |s| s.levels.get_mut(&cola()).unwrap().alert_no = 0),
     ];

@@ -17,7 +17,9 @@ use super::fault::unavailable;
 use super::key::{self, Key};
 use super::row::{self, Row};
 use stockline_core::domain::{Alert, LocationId, Timestamp};
-use stockline_core::ports::{AlertBook, Claimed, Lease, RefusedNotice, StoreError, latest_lease_end};
+use stockline_core::ports::{
+    AlertBook, Claimed, Gathered, Lease, Opening, RefusedNotice, StoreError, latest_lease_end,
+};
 
 /// Absent, or unsent and free: past its lease, with a void lease, or an earlier claim of this holder. A put that arrives late
 /// never shortens the lease of a newer claim.
@@ -44,6 +46,12 @@ const CLAIMED: &str = "#claim = :claim AND #lease_until = :until";
 const MARK_PART_SENT: &str =
     "SET #sent_at = if_not_exists(#sent_at, :at), #missing = :missing, #lease_until = :over REMOVE #claim";
 
+/// It is not in the history yet.
+const ABSENT: &str = "attribute_not_exists(#pk)";
+
+/// The alerts of a month that were raised within a time.
+const RAISED: &str = "#pk = :pk AND #sk BETWEEN :from AND :to";
+
 /// The attribute that names a claim.
 const CLAIM: &str = "claim";
 
@@ -57,6 +65,18 @@ const MARK_SENT: &str = "SET #sent_at = if_not_exists(#sent_at, :at), \
 
 /// How many notices of a location one read returns, newest first, to find the last one sent.
 const NOTICES_READ: i32 = 32;
+
+/// What became of a put with a condition.
+enum Put {
+    Done,
+    /// The condition failed, because of this row.
+    Refused(Option<Row>),
+}
+
+/// Returns whether all recipients have the mail of this alert.
+fn is_sent(row: &Row) -> bool {
+    row.contains_key(row::SENT_AT) && !row.contains_key(MISSING)
+}
 
 /// The end of a lease that was given up.
 fn over() -> AttributeValue {
@@ -84,16 +104,12 @@ impl DynamoStore {
             .expression_attribute_values(":claim", row::text(&*lease.holder))
             .expression_attribute_values(":until", row::moment(lease.until))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match self.wire.put_item(put).await {
-            Ok(_) => return Ok(Claimed::Ours),
-            Err(error) => error,
+        let stored = match self.put_if(put).await? {
+            Put::Done => return Ok(Claimed::Ours),
+            // Without the row it is unknown whether the alert was sent, so it must be delivered again: held.
+            Put::Refused(None) => return Ok(Claimed::Held),
+            Put::Refused(Some(stored)) => stored,
         };
-        let SdkError::ServiceError(service) = &error else { return Err(unavailable("PutItem", &error)) };
-        let PutItemError::ConditionalCheckFailedException(failed) = service.err() else {
-            return Err(unavailable("PutItem", &error));
-        };
-        // Without the row it is unknown whether the alert was sent, so it must be delivered again: held.
-        let Some(stored) = failed.item() else { return Ok(Claimed::Held) };
         match (stored.get(row::SENT_AT), stored.get(MISSING)) {
             (None, _) => Ok(Claimed::Held),
             (Some(_), None) => Ok(Claimed::Sent),
@@ -153,6 +169,35 @@ impl DynamoStore {
         }
     }
 
+    async fn gather_one(&self, opening: &Alert, at: Timestamp) -> Result<Gathered, StoreError> {
+        // Its lease is over, so it can be claimed at once.
+        let mut row = row::of_alert(opening, Timestamp::EPOCH)?;
+        row.insert(row::GATHERED_AT.to_owned(), row::moment(at));
+        let put = PutItemInputBuilder::default()
+            .table_name(&self.table)
+            .set_item(Some(row))
+            .condition_expression(ABSENT)
+            .set_expression_attribute_names(Some(names(ABSENT)))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ok(match self.put_if(put).await? {
+            Put::Refused(Some(stored)) if is_sent(&stored) => Gathered::Sent,
+            Put::Done | Put::Refused(_) => Gathered::Waiting,
+        })
+    }
+
+    /// Puts a row, or returns the row that is there instead, if the answer names it.
+    async fn put_if(&self, put: PutItemInputBuilder) -> Result<Put, StoreError> {
+        let error = match self.wire.put_item(put).await {
+            Ok(_) => return Ok(Put::Done),
+            Err(error) => error,
+        };
+        let SdkError::ServiceError(service) = &error else { return Err(unavailable("PutItem", &error)) };
+        let PutItemError::ConditionalCheckFailedException(failed) = service.err() else {
+            return Err(unavailable("PutItem", &error));
+        };
+        Ok(Put::Refused(failed.item().cloned()))
+    }
+
     fn noted_months(&self) -> MutexGuard<'_, HashSet<String>> {
         self.noted_months.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -185,8 +230,58 @@ impl DynamoStore {
     }
 }
 
+/// Returns the opening of a row, if it is one of this location that is not mailed to all.
+fn opening_at(row: &Row, location_id: &LocationId) -> Option<Opening> {
+    let of_location =
+        row.get(row::LOCATION_ID).and_then(|id| id.as_s().ok()).is_some_and(|id| id == location_id.as_str());
+    if !of_location || is_sent(row) {
+        return None;
+    }
+    let read = || Ok((row::alert(row)?.alert, row::read_moment(row, row::GATHERED_AT)?));
+    match read() {
+        Ok((alert, gathered_at)) => alert.opening.then_some(Opening { alert, gathered_at }),
+        Err::<_, StoreError>(error) => {
+            tracing::error!(%error, "an alert can't be read; its own message decides");
+            None
+        }
+    }
+}
+
 #[async_trait]
 impl AlertBook for DynamoStore {
+    async fn gather(&self, openings: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>> {
+        if let Err(error) = self.note_months(openings).await {
+            return vec![Err(error); openings.len()];
+        }
+        side_by_side(openings.iter().map(|opening| self.gather_one(opening, at).boxed()).collect()).await
+    }
+
+    async fn openings(
+        &self,
+        location_id: &LocationId,
+        raised: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<Opening>, StoreError> {
+        let (from, to) = Key::alerts_between(raised);
+        let months = BTreeSet::from([key::month(raised.0), key::month(raised.1)]);
+        let mut found = Vec::new();
+        for month in months {
+            let values = [(":pk", Key::alerts_pk(&month)), (":from", from.clone()), (":to", to.clone())];
+            let query = self.query(RAISED, &values.map(|(name, value)| (name, row::text(value)))).consistent_read(true);
+            let mut next = None;
+            loop {
+                let page = self.page(query.clone(), next).await?;
+                found.extend(page.rows.iter().filter_map(|row| opening_at(row, location_id)));
+                if page.next.is_none() || found.len() >= limit {
+                    break;
+                }
+                next = page.next;
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
     async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>> {
         if let Err(error) = self.note_months(alerts).await {
             return vec![Err(error); alerts.len()];

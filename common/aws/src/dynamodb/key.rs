@@ -108,6 +108,11 @@ impl Key {
         Self { pk: Self::alerts_pk(&month(alert.raised_at)), sk: format!("{}#{}", millis(alert.raised_at), alert.id()) }
     }
 
+    /// Returns the first sort keys of alerts that were raised at `raised.0`, and behind those of `raised.1`.
+    pub(super) fn alerts_between(raised: (Timestamp, Timestamp)) -> (String, String) {
+        (millis(raised.0), millis(raised.1.plus_millis(1)))
+    }
+
     /// Returns the key of the mark that a month has alerts.
     pub(super) fn month(month: &str) -> Self {
         Self { pk: MONTHS_PK.into(), sk: month.into() }

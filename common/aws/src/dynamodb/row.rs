@@ -9,7 +9,7 @@
 //! | re-judging | `mark` (JSON) |
 //! | claim | `item_id` |
 //! | location | `settings` (JSON) |
-//! | alert | `alert` (JSON), `location_id`, `lease_until`, `sent_at` |
+//! | alert | `alert` (JSON), `location_id`, `lease_until`, `sent_at`; `gathered_at` of an opening until it is claimed |
 //! | notice | `lease_until`, `sent_at`, `told_until` |
 
 use std::collections::HashMap;
@@ -47,6 +47,7 @@ pub(super) const ALERT: &str = "alert";
 pub(super) const LOCATION_ID: &str = "location_id";
 pub(super) const LEASE_UNTIL: &str = "lease_until";
 pub(super) const SENT_AT: &str = "sent_at";
+pub(super) const GATHERED_AT: &str = "gathered_at";
 /// The end of the period that a notice covers. The stored name is older than the constant's.
 pub(super) const NOTIFIED_UNTIL: &str = "told_until";
 

@@ -101,6 +101,10 @@ pub struct Alert {
     pub low_stock_threshold: Option<Quantity>,
     /// The ledger entry that crossed; for a change of the threshold, the last entry before it (0: none).
     pub seq: u64,
+    /// Whether it crossed with its opening stock: the first entry of the level, which is also its first judging. The
+    /// openings of a location are mailed together. Alerts of earlier programs have none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opening: bool,
     /// When it was committed.
     pub raised_at: Timestamp,
     /// The command that caused it.

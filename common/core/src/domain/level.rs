@@ -123,7 +123,8 @@ pub struct Level {
 }
 
 impl Level {
-    /// Makes a new level in the state `out`, without an alert (design.md §8: opening stock mails nobody).
+    /// Makes a new level in the state `out`. It is not judged until its opening stock is in (design.md §8): until then
+    /// its balance is zero, so no threshold makes its state worse. See [`Level::open`].
     pub fn new(location_id: LocationId, alert_epoch: u64) -> Self {
         Self {
             location_id,
@@ -144,6 +145,12 @@ impl Level {
     /// Returns the level's own threshold, else the item's default.
     pub fn threshold(&self, item: &Item) -> Option<Quantity> {
         self.low_stock_threshold.or(item.catalogue.low_stock_threshold)
+    }
+
+    /// Begins the judging with the level's first entry, before that moves the balance: stock that opens low has fallen
+    /// below its threshold like any other.
+    pub(super) const fn open(&mut self) {
+        self.state = StockState::Normal;
     }
 
     /// Judges the present balance. Returns the alert of a crossing that must be reported.
@@ -176,6 +183,7 @@ impl Level {
             on_hand: self.on_hand,
             low_stock_threshold: threshold,
             seq: self.seq,
+            opening: false,
             raised_at,
             command_id,
             item_name: item.catalogue.name.clone(),

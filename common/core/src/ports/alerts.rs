@@ -66,6 +66,24 @@ pub enum Claimed {
     Held,
 }
 
+/// What became of an opening that an alerter has received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gathered {
+    /// It is in the history, and waits for the mail of its location.
+    Waiting,
+    /// It was mailed to all its recipients, so drop it.
+    Sent,
+}
+
+/// An opening that is not mailed to all its recipients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// The alert.
+    pub alert: Alert,
+    /// When an alerter first received it. It may be absent once the opening has been claimed: then it has waited.
+    pub gathered_at: Option<Timestamp>,
+}
+
 /// An alert in the history, as `/v1/alerts` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertRecord {
@@ -103,6 +121,19 @@ pub fn latest_lease_end(lease_until: Timestamp) -> Timestamp {
 /// [`latest_lease_end`], and a notice is void if it covers refusals up to such a time, even if it was sent.
 #[async_trait]
 pub trait AlertBook: Send + Sync + std::fmt::Debug {
+    /// Adds openings to the history, unless they are there, without a claim. Returns one result each, in input order.
+    async fn gather(&self, openings: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>>;
+
+    /// Returns the openings of a location that were raised in this time, both ends included, and are not mailed to all
+    /// their recipients: at most `limit`, by the time at which they were raised, then id. It sees all that was gathered
+    /// before the call began. Rows that can't be read are left out.
+    async fn openings(
+        &self,
+        location_id: &LocationId,
+        raised: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<Opening>, StoreError>;
+
     /// Claims each alert. The claim adds the alert to the history. Returns one result each, in input order.
     async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>>;
 

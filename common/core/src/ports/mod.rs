@@ -13,8 +13,8 @@ mod retention;
 mod store;
 
 pub use alerts::{
-    AlertBook, AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, AlertRecord, Claimed, Lease, RefusedNotice,
-    latest_lease_end,
+    AlertBook, AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, AlertRecord, Claimed, Gathered, Lease,
+    Opening, RefusedNotice, latest_lease_end,
 };
 pub use clock::{Clock, FixedClock};
 pub use mail::{Mail, MailError, Mailer};

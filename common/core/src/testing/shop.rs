@@ -60,6 +60,7 @@ pub fn alert(no: u64, location: &str, raised_at: i64) -> Alert {
         on_hand: Quantity::from_raw(1),
         low_stock_threshold: None,
         seq: no,
+        opening: false,
         raised_at: at(raised_at),
         command_id: id(1),
         item_name: "Cola".into(),

@@ -38,6 +38,8 @@ pub struct StoredClaim {
     pub sent_at: Option<Timestamp>,
     /// Who does not have the mail yet, after others got it.
     pub missing: Vec<String>,
+    /// When an opening was gathered.
+    pub gathered_at: Option<Timestamp>,
 }
 
 impl Stock {

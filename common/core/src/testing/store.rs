@@ -7,8 +7,8 @@ use crate::domain::{
     Alert, CommandKey, Commit, ItemId, LoadRequest, Loaded, LocationId, LocationSettings, Record, Timestamp,
 };
 use crate::ports::{
-    AlertBook, AuditReader, Claimed, CommitOutcome, ItemWithLevels, Lease, LedgerPage, Locations, PAGE_LEVELS_MAX,
-    Page, RefusedNotice, Store, StoreError, cursor, latest_lease_end,
+    AlertBook, AuditReader, Claimed, CommitOutcome, Gathered, ItemWithLevels, Lease, LedgerPage, Locations, Opening,
+    PAGE_LEVELS_MAX, Page, RefusedNotice, Store, StoreError, cursor, latest_lease_end,
 };
 
 /// The number of entries that a late count looks back over, unless a test sets another.
@@ -81,7 +81,7 @@ impl Locations for MemoryStore {
 impl StoredClaim {
     /// Takes the claim if nobody else holds it and somebody still waits for the mail.
     fn take(&mut self, lease: &Lease) -> Claimed {
-        if self.sent_at.is_some() && self.missing.is_empty() {
+        if self.is_sent() {
             return Claimed::Sent;
         }
         let live = |held: &Lease| held.until > lease.from && held.until <= latest_lease_end(lease.until);
@@ -90,6 +90,11 @@ impl StoredClaim {
         }
         self.lease = Some(lease.clone());
         if self.missing.is_empty() { Claimed::Ours } else { Claimed::OursFor(self.missing.clone()) }
+    }
+
+    /// Returns whether all recipients have the mail.
+    const fn is_sent(&self) -> bool {
+        self.sent_at.is_some() && self.missing.is_empty()
     }
 
     fn give_up(&mut self, lease: &Lease) {
@@ -103,6 +108,35 @@ fn notice_key(notice: &RefusedNotice) -> (LocationId, String) {
 
 #[async_trait]
 impl AlertBook for MemoryStore {
+    async fn gather(&self, openings: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>> {
+        let mut stock = self.stock();
+        let mut gather = |opening: &Alert| {
+            let new = || (opening.clone(), StoredClaim { gathered_at: Some(at), ..StoredClaim::default() });
+            let (_, claim) = stock.alerts.entry(opening.id()).or_insert_with(new);
+            Ok(if claim.is_sent() { Gathered::Sent } else { Gathered::Waiting })
+        };
+        openings.iter().map(&mut gather).collect()
+    }
+
+    async fn openings(
+        &self,
+        location_id: &LocationId,
+        raised: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<Opening>, StoreError> {
+        let stock = self.stock();
+        let is_wanted = |(alert, claim): &&(Alert, StoredClaim)| {
+            let is_in_time = (raised.0..=raised.1).contains(&alert.raised_at);
+            alert.opening && alert.location_id == *location_id && is_in_time && !claim.is_sent()
+        };
+        let opening =
+            |(alert, claim): &(Alert, StoredClaim)| Opening { alert: alert.clone(), gathered_at: claim.gathered_at };
+        let mut found: Vec<_> = stock.alerts.values().filter(is_wanted).map(opening).collect();
+        found.sort_by_key(|opening| (opening.alert.raised_at, opening.alert.id()));
+        found.truncate(limit);
+        Ok(found)
+    }
+
     async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>> {
         let mut stock = self.stock();
         let mut claim = |alert: &Alert| {
@@ -145,7 +179,7 @@ impl AlertBook for MemoryStore {
                 && claim.lease.as_ref() == Some(lease)
             {
                 claim.sent_at.get_or_insert(sent_at);
-                *claim = StoredClaim { lease: None, sent_at: claim.sent_at, missing: missing.to_vec() };
+                (claim.lease, claim.missing) = (None, missing.to_vec());
             }
         }
         Ok(())

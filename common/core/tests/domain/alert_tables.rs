@@ -52,13 +52,67 @@ fn no_crossing_hides_inside_a_batch() {
 }
 
 #[test]
-fn a_new_level_starts_out_silently() {
+fn a_new_level_is_not_judged_until_its_opening_stock_is_in() {
     raises(&[
-        ("opening stock below the threshold mails nobody", "register low:5 | receive 3", ""),
-        ("and is judged from there", "register low:5 | receive 3 | sell 3", "out main 0"),
-        ("a first sale oversells", "register low:5 | sell 3", "oversold main -3"),
         ("a threshold on an empty level", "low 5", ""),
-        ("and lifted to low is an improvement", "low 5 | receive 3 | sell 1", ""),
+        ("set, cleared and set again", "low 5 | low none | low 6", ""),
+        ("a default on an empty level", "low 5 | default 6 | low none | default 7", ""),
+        ("archived and restored before it opens", "low 5 | archive | restore | low 6", ""),
+        ("opening stock at the threshold", "low 5 | receive 5", ""),
+        ("opening stock above it", "low 5 | receive 9 | sell 4", ""),
+    ]);
+}
+
+#[test]
+fn opening_stock_below_the_threshold_is_a_crossing_marked_as_an_opening() {
+    raises(&[
+        ("a first delivery", "register low:5 | receive 3", "opening low main 3"),
+        ("a first count", "register low:5 | count 3", "opening low main 3"),
+        ("a first count of nothing", "register low:5 | count 0", "opening out main 0"),
+        ("a count of an hour ago", "register low:5 | count 3 @-1h", "opening low main 3"),
+        ("a first return", "register low:5 | return 1", "opening low main 1"),
+        ("stock that was found", "register low:5 | adjust 3", "opening low main 3"),
+        ("goods from another location", "low 5 at:shop | receive 9 | move 3 to:shop", "opening low shop 3"),
+        ("a threshold of its own", "low 5 | receive 3", "opening low main 3"),
+        (
+            "each location by itself",
+            "default 5 | receive 3 | receive 4 at:shop",
+            "opening low main 3, opening low shop 4",
+        ),
+        ("less than zero is none", "register low:0 | receive 3 | count 0", "out main 0"),
+        ("nothing, and told only when out", "register low:0 | count 0", "opening out main 0"),
+        ("each kind once in the episode", "low 5 | receive 3 | sell 1 | receive 1 | sell 1", "opening low main 3"),
+        (
+            "worse later in the episode",
+            "low 5 | receive 3 | sell 3 | sell 1",
+            "opening low main 3, out main 0, oversold main -1",
+        ),
+        ("and again after normal", "low 5 | receive 3 | receive 9 | sell 9", "opening low main 3, low main 3"),
+        ("only the first entry opens", "low 5 | count 9 | count 3", "low main 3"),
+        ("a second line of the same delivery", "low 5 | receive 3 | receive 1", "opening low main 3"),
+    ]);
+}
+
+#[test]
+fn a_first_entry_that_takes_stock_is_judged_at_once_and_opens_nothing() {
+    raises(&[
+        ("a sale", "register low:5 | sell 3", "oversold main -3"),
+        ("without a threshold too", "sell 3", "oversold main -3"),
+        ("the giving side of a transfer", "receive 9 at:shop | move 3 to:shop", "oversold main -3"),
+        ("damaged goods", "register low:5 | adjust -1", "oversold main -1"),
+        ("a delivery after it is an improvement", "register low:5 | sell 3 | receive 6", "oversold main -3"),
+    ]);
+}
+
+#[test]
+fn opening_stock_alerts_nothing_without_a_threshold_or_while_archived() {
+    raises(&[
+        ("no threshold", "receive 3", ""),
+        ("no threshold and nothing", "count 0", ""),
+        ("a threshold after it is a crossing, no opening", "receive 3 | low 5", "low main 3"),
+        ("archived", "low 5 | archive | receive 3 @-15s", ""),
+        ("and silent after the restore", "low 5 | archive | receive 3 @-15s | restore | sell 1", ""),
+        ("but worse is told", "low 5 | archive | receive 3 @-15s | restore | sell 3", "out main 0"),
     ]);
 }
 

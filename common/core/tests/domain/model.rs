@@ -34,8 +34,8 @@ pub struct Moved {
     pub occurred: i64,
 }
 
-/// (location, number, severity 1 low, 2 out, 3 oversold, balance)
-pub type Told = (&'static str, u64, u8, i128);
+/// (location, number, severity 1 low, 2 out, 3 oversold, balance, whether it opened so)
+pub type Told = (&'static str, u64, u8, i128, bool);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -85,8 +85,8 @@ struct Step {
     delta: i128,
     balance: i128,
     late: bool,
-    /// The number and severity of the alert.
-    told: Option<(u64, u8)>,
+    /// The number and severity of the alert, and whether it is an opening.
+    told: Option<(u64, u8, bool)>,
 }
 
 #[derive(Debug, Clone)]
@@ -148,6 +148,12 @@ fn replay(events: &[Event]) -> Vec<Step> {
             What::Count(counted) => (false, counted),
         };
         let now = severity(after, event.threshold);
+        let moves = |event: &Event| matches!(event.what, What::By(_) | What::Count(_));
+        let opens = moves(event) && !events[..index].iter().any(moves);
+        if opens {
+            // Nothing was told of the level before its first movement.
+            before = 0;
+        }
         if index > 0 && events[index - 1].restores != event.restores || now == 0 {
             told_in_episode.clear();
         }
@@ -158,7 +164,8 @@ fn replay(events: &[Event]) -> Vec<Step> {
             alerts += 1;
         }
         before = now;
-        steps.push(Step { delta: after - balance, balance: after, late, told: told.then_some((alerts, now)) });
+        let told = told.then_some((alerts, now, opens && after >= 0));
+        steps.push(Step { delta: after - balance, balance: after, late, told });
     }
     steps
 }
@@ -340,7 +347,7 @@ impl Model {
         let events = self.events.entry(at).or_default();
         events.push(event);
         let step = replay(events).pop().unwrap();
-        told.extend(step.told.map(|(number, severity)| (at, number, severity, step.balance)));
+        told.extend(step.told.map(|(number, severity, opening)| (at, number, severity, step.balance, opening)));
         step
     }
 

@@ -178,7 +178,7 @@ fn told(alert: &Alert) -> Told {
         AlertKind::Oversold => 3,
     };
     let at = ["main", "shop"].into_iter().find(|at| *at == alert.location_id.as_str()).unwrap();
-    (at, alert.alert_no, severity, alert.on_hand.raw().into())
+    (at, alert.alert_no, severity, alert.on_hand.raw().into(), alert.opening)
 }
 
 /// Returns the stored outcome of a command in the model's form.
@@ -277,7 +277,9 @@ fn rules_met(spec: &Spec, verdict: &Verdict) -> Vec<String> {
         Verdict::Applied { moved, told } => {
             let late = moved.iter().filter(|m| m.late).map(|m| format!("{act} late, of {}, at {}", moved.len(), m.at));
             let ahead = moved.iter().filter(|m| m.ahead).map(|_| format!("{act} ahead"));
-            let told = told.iter().map(|(_, _, severity, _)| format!("{act} told {severity}"));
+            let told = told.iter().map(|(_, _, severity, _, opening)| {
+                format!("{act} {} {severity}", if *opening { "opens" } else { "told" })
+            });
             let retried = (spec.retry > 0).then(|| "retried".to_owned());
             late.chain(ahead).chain(told).chain(retried).chain([format!("{act} applied")]).collect()
         }
@@ -321,6 +323,12 @@ fn random_sequences_meet_every_rule() {
         "Transfer late, of 2, at shop",
         "Sell ahead",
         "Count ahead",
+        "Receive opens 1",
+        "Return opens 1",
+        "Count opens 1",
+        "Count opens 2",
+        "Transfer opens 1",
+        "Adjust opens 1",
         "Sell told 1",
         "Sell told 2",
         "Sell told 3",

@@ -188,7 +188,7 @@ pub fn last(script: &str, worker: &Worker) -> String {
     shows(&read(script), worker).pop().unwrap()
 }
 
-/// Lists every alert once, as `low main 4`, in the order of their numbers, main first.
+/// Lists every alert once, as `low main 4` or `opening low main 4`, in the order of their numbers, main first.
 pub fn alerts(worker: &Worker) -> Vec<String> {
     let once: BTreeSet<_> =
         worker.published.iter().map(|a| (a.location_id.clone(), a.alert_no, show_alert(a))).collect();
@@ -198,7 +198,8 @@ pub fn alerts(worker: &Worker) -> Vec<String> {
 }
 
 fn show_alert(alert: &stockline_core::domain::Alert) -> String {
-    format!("{} {} {}", alert.kind.as_str(), alert.location_id, alert.on_hand)
+    let opening = if alert.opening { "opening " } else { "" };
+    format!("{opening}{} {} {}", alert.kind.as_str(), alert.location_id, alert.on_hand)
 }
 
 /// Checks rows of a claim, a script and the outcome of its last command.

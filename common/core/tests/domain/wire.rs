@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use stockline_core::domain::{
-    CodecError, CommandId, Cost, DeadLetter, Entry, EntryKind, ItemId, MessageError, Quantity, Reason, Record, Slot,
-    Status, Timestamp, decode_entries, decode_message, encode_entries, encode_message, seal,
+    Alert, CodecError, CommandId, Cost, DeadLetter, Entry, EntryKind, ItemId, MessageError, Quantity, Reason, Record,
+    Slot, Status, Timestamp, decode_entries, decode_message, encode_entries, encode_message, seal,
 };
 use uuid::Uuid;
 
@@ -93,6 +93,20 @@ fn a_newer_message_is_returned_whatever_else_is_in_it() {
             "a changed digit is no version"
         );
     }
+}
+
+/// An alert as programs wrote it before there were openings, and as it is still written.
+const ALERT: &str = r#"{"item_id":"cola","location_id":"main","alert_no":1,"kind":"low","on_hand":"3","low_stock_threshold":"5","seq":1,"raised_at":"2026-01-31T08:15:00.000Z","command_id":"01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b","item_name":"Cola","unit":"piece"}"#;
+
+#[test]
+fn golden_alerts_of_every_program_still_read_and_an_opening_is_one_field_more() {
+    let alert: Alert = serde_json::from_str(ALERT).unwrap();
+    assert!(!alert.opening);
+    assert_eq!(serde_json::to_string(&alert).unwrap(), ALERT);
+    let opening = ALERT.replace(r#""seq":1,"#, r#""seq":1,"opening":true,"#);
+    let read: Alert = serde_json::from_str(&opening).unwrap();
+    assert_eq!(read, Alert { opening: true, ..alert });
+    assert_eq!(serde_json::to_string(&read).unwrap(), opening);
 }
 
 fn time() -> impl Strategy<Value = Timestamp> {

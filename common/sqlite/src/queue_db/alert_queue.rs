@@ -113,6 +113,7 @@ mod tests {
             on_hand: "2".parse::<Quantity>().unwrap(),
             low_stock_threshold: None,
             seq: 1,
+            opening: false,
             raised_at: Timestamp::EPOCH,
             command_id: CommandId(uuid::Uuid::nil()),
             item_name: "Cola 0.33 l".into(),

@@ -4,9 +4,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
 use super::fault::Fault;
+use super::listed::listed;
 use super::sealed;
 use stockline_core::domain::{Alert, LocationId, Timestamp, seal};
-use stockline_core::ports::{Claimed, Lease, RefusedNotice, latest_lease_end};
+use stockline_core::ports::{Claimed, Gathered, Lease, Opening, RefusedNotice, latest_lease_end};
 
 /// How many claims are kept before the expired ones are forgotten.
 const CLAIMS_KEPT: usize = 1_000;
@@ -23,6 +24,10 @@ struct Stored {
 /// got it.
 const MISSING: &str = "missing";
 
+/// The field, beside those of the alert, that says when an opening was gathered, in milliseconds. It is dropped with the
+/// first mail that not all recipients got.
+const GATHERED_AT: &str = "gathered_at";
+
 /// The claims taken since the file was opened. One process has the file, so the process that took any other claim has
 /// ended, and nothing waits for it. The same is true of a claim that was given up.
 #[derive(Debug, Default)]
@@ -34,7 +39,7 @@ impl Claims {
     fn judge(&self, name: &str, stored: Option<Stored>, lease: &Lease) -> Claimed {
         let live = lease.from.as_millis() + 1..=latest_lease_end(lease.until).as_millis();
         match stored {
-            Some(Stored { sent_at: Some(_), missing, .. }) if missing.is_empty() => Claimed::Sent,
+            Some(stored) if stored.is_sent() => Claimed::Sent,
             Some(Stored { lease_until, .. }) if live.contains(&lease_until) && self.is_anothers(name, lease) => {
                 Claimed::Held
             }
@@ -60,6 +65,53 @@ impl Claims {
             self.0.remove(name);
         }
     }
+}
+
+impl Stored {
+    /// Returns whether all recipients have the mail.
+    const fn is_sent(&self) -> bool {
+        self.sent_at.is_some() && self.missing.is_empty()
+    }
+}
+
+/// Adds an opening to the history, unless it is there.
+pub(super) fn gather(connection: &Connection, opening: &Alert, at: Timestamp) -> Result<Gathered, Fault> {
+    match stored(connection, &opening.id())? {
+        Some(stored) if stored.is_sent() => return Ok(Gathered::Sent),
+        Some(_) => {}
+        None => insert(connection, opening, Timestamp::EPOCH, None, body(opening, &[], Some(at))?)?,
+    }
+    Ok(Gathered::Waiting)
+}
+
+/// Lists the openings of a location that are not mailed to all, by the time at which they were raised.
+pub(super) fn openings(
+    connection: &Connection,
+    location_id: &LocationId,
+    (from, until): (Timestamp, Timestamp),
+    limit: usize,
+) -> Result<Vec<Opening>, Fault> {
+    // A quote inside a text of the body has a backslash before it.
+    let mut statement = connection.prepare_cached(
+        "SELECT body FROM alert WHERE location_id = ?1 AND raised_at BETWEEN ?2 AND ?3 \
+         AND (sent_at IS NULL OR instr(body, '\"missing\":') > 0) ORDER BY raised_at, alert_id",
+    )?;
+    let mut rows = statement.query((location_id.as_str(), from.as_millis(), until.as_millis()))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let opening = listed(opening(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?))?;
+        found.extend(opening.filter(|opening| opening.alert.opening));
+        if found.len() == limit {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+fn opening(body: &str) -> Result<Opening, Fault> {
+    let body: Value = sealed::read_json("an alert", body)?;
+    let gathered_at = body[GATHERED_AT].as_i64().map(Timestamp::from_millis);
+    Ok(Opening { alert: serde_json::from_value(body).map_err(unreadable)?, gathered_at })
 }
 
 /// Claims an alert, and adds it to the history.
@@ -153,13 +205,16 @@ fn mark(
     if missing != missing_before {
         connection
             .prepare_cached("UPDATE alert SET body = ?2 WHERE alert_id = ?1")?
-            .execute((&id, body(alert, missing)?))?;
+            .execute((&id, body(alert, missing, None)?))?;
     }
     Ok(())
 }
 
-fn body(alert: &Alert, missing: &[String]) -> Result<String, Fault> {
+fn body(alert: &Alert, missing: &[String], gathered_at: Option<Timestamp>) -> Result<String, Fault> {
     let mut body = serde_json::to_value(alert).map_err(unreadable)?;
+    if let Some(at) = gathered_at {
+        body[GATHERED_AT] = at.as_millis().into();
+    }
     if !missing.is_empty() {
         body[MISSING] = missing.into();
     }
@@ -172,6 +227,16 @@ fn put(
     lease_until: Timestamp,
     sent_at: Option<Timestamp>,
 ) -> Result<(), Fault> {
+    insert(connection, alert, lease_until, sent_at, body(alert, &[], None)?)
+}
+
+fn insert(
+    connection: &Connection,
+    alert: &Alert,
+    lease_until: Timestamp,
+    sent_at: Option<Timestamp>,
+    body: String,
+) -> Result<(), Fault> {
     connection
         .prepare_cached(
             "INSERT INTO alert (alert_id, raised_at, location_id, lease_until, sent_at, body) \
@@ -183,7 +248,7 @@ fn put(
             alert.location_id.as_str(),
             lease_until.as_millis(),
             sent_at.map(|at| at.as_millis()),
-            body(alert, &[])?
+            body
         ])?;
     Ok(())
 }

@@ -23,9 +23,9 @@ use stockline_core::domain::{
     Status, Timestamp, seal,
 };
 use stockline_core::ports::{
-    AlertBook, AlertRecord, AuditReader, Claimed, CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, Lease,
-    LedgerPage, LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page,
-    Queries, RefusedNotice, Store, StoreError, StoreFault,
+    AlertBook, AlertRecord, AuditReader, Claimed, CommandFilter, CommitOutcome, Gathered, ItemFilter, ItemWithLevels,
+    Lease, LedgerPage, LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, Opening, PAGE_LEVELS_MAX,
+    PAGE_ROWS_MAX, Page, Queries, RefusedNotice, Store, StoreError, StoreFault,
 };
 
 mod alert_book;
@@ -428,18 +428,41 @@ impl AuditReader for SqliteStore {
     }
 }
 
+/// Returns the answers of one write, or its error for each.
+fn each<T: Clone>(count: usize, answers: Result<Vec<T>, StoreError>) -> Vec<Result<T, StoreError>> {
+    match answers {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(error) => vec![Err(error); count],
+    }
+}
+
 #[async_trait]
 impl AlertBook for SqliteStore {
+    async fn gather(&self, openings: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>> {
+        let (count, openings) = (openings.len(), openings.to_vec());
+        let gathered = self.write(move |connection, _| {
+            openings.iter().map(|opening| alert_book::gather(connection, opening, at)).collect()
+        });
+        each(count, gathered.await)
+    }
+
+    async fn openings(
+        &self,
+        location_id: &LocationId,
+        raised: (Timestamp, Timestamp),
+        limit: usize,
+    ) -> Result<Vec<Opening>, StoreError> {
+        let location_id = location_id.clone();
+        self.lanes.points.read(move |view| alert_book::openings(view, &location_id, raised, limit)).await
+    }
+
     async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>> {
         let (count, alerts, lease) = (alerts.len(), alerts.to_vec(), lease.clone());
         let claimed = self.write(move |connection, state| {
             let claims = &mut state.claims;
             alerts.iter().map(|alert| alert_book::claim(connection, claims, alert, &lease)).collect()
         });
-        match claimed.await {
-            Ok(claimed) => Vec::into_iter(claimed).map(Ok).collect(),
-            Err(error) => vec![Err(error); count],
-        }
+        each(count, claimed.await)
     }
 
     async fn give_up(&self, alerts: &[Alert], lease: &Lease) -> Result<(), StoreError> {

@@ -7,6 +7,8 @@ const ALERTER: &Suite = &Suite { arguments: &["-p", "stockline-alerter", "--test
 
 const FILE: &str = "alerter/src/alerts.rs";
 
+const OPENINGS: &str = "alerter/src/alerts/openings.rs";
+
 const DELIVERIES: &str = "alerter/src/deliveries.rs";
 
 const DELIVERED: &str =
@@ -63,6 +65,50 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         )],
         suite: ALERTER,
         killed_by: "alerts::a_claim_whose_mail_failed_blocks_no_other_alerter",
+    },
+    Mutation {
+        name: "openings-are-mailed-one-by-one",
+        edits: &[edit(OPENINGS, "    alert.opening && !contact", "    alert.opening && false && !contact")],
+        suite: ALERTER,
+        killed_by: "openings::three_hundred_items_that_open_low_are_one_mail_a_location",
+    },
+    Mutation {
+        name: "an-opening-waits-for-no-other",
+        edits: &[edit(OPENINGS, "        if !wait.is_zero() {", "        if !wait.is_zero() && false {")],
+        suite: ALERTER,
+        killed_by: "openings::three_hundred_items_that_open_low_are_one_mail_a_location",
+    },
+    Mutation {
+        name: "a-trickle-of-openings-is-never-mailed",
+        edits: &[edit(OPENINGS, ".min(after(*first, WAIT_MAX));", ".max(after(*first, QUIET));")],
+        suite: ALERTER,
+        killed_by: "openings::the_last_opening_begins_the_wait_anew_but_ten_minutes_are_the_most",
+    },
+    Mutation {
+        name: "only-the-openings-in-hand-are-mailed",
+        edits: &[edit(OPENINGS, "chain(listed.into_iter().map(", "chain(listed.into_iter().take(0).map(")],
+        suite: ALERTER,
+        killed_by: "openings::three_hundred_items_that_open_low_are_one_mail_a_location",
+    },
+    Mutation {
+        name: "two-alerters-mail-a-part-of-the-openings-each",
+        edits: &[edit(
+            OPENINGS,
+            "        if let Some(Err(held)) = notified.get(&id) {",
+            "        if let Some(Err(held)) = notified.get(&id).filter(|_| false) {",
+        )],
+        suite: ALERTER,
+        killed_by: "openings::whoever_claims_the_first_opening_mails_all_and_the_others_wait_for_it",
+    },
+    Mutation {
+        name: "openings-that-are-mailed-and-not-marked-are-mailed-again",
+        edits: &[edit(
+            OPENINGS,
+            "!unmarked.contains_key(&opening.alert.id())",
+            "!unmarked.contains_key(&opening.alert.id()) || true",
+        )],
+        suite: ALERTER,
+        killed_by: "openings::openings_that_are_mailed_and_not_marked_are_not_mailed_again",
     },
     Mutation {
         name: "an-outage-is-retried-rarely-from-the-first",

@@ -20,8 +20,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edits: &[
             edit(
                 MOVEMENTS,
-                "applied.alerts.extend(draft.level.judge(item, recorded_at, queued.command.command_id));",
-                "let _ = &applied.alerts;",
+                "let alert = draft.level.judge(item, recorded_at, queued.command.command_id);",
+                "let alert: Option<Alert> = None;",
             ),
             edit(DRAFT, "fn into_commit(self,", "fn into_commit(mut self,"),
             edit(
@@ -36,6 +36,34 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         ],
         suite: DOMAIN,
         killed_by: "alert_tables::no_crossing_hides_inside_a_batch",
+    },
+    Mutation {
+        name: "opening-stock-is-not-judged",
+        edits: &[edit(DRAFT, "        if self.level.seq == 0 {\n            self.level.open();\n        }\n", "")],
+        suite: DOMAIN,
+        killed_by: "alert_tables::opening_stock_below_the_threshold_is_a_crossing_marked_as_an_opening",
+    },
+    Mutation {
+        name: "a-level-is-judged-before-its-opening-stock-is-in",
+        edits: &[edit(LEVEL, "            state: StockState::Out,", "            state: StockState::Normal,")],
+        suite: DOMAIN,
+        killed_by: "alert_tables::a_new_level_is_not_judged_until_its_opening_stock_is_in",
+    },
+    Mutation {
+        name: "an-opening-is-not-marked",
+        edits: &[edit(MOVEMENTS, "let opening = is_first &&", "let opening = false && is_first &&")],
+        suite: DOMAIN,
+        killed_by: "alert_tables::opening_stock_below_the_threshold_is_a_crossing_marked_as_an_opening",
+    },
+    Mutation {
+        name: "a-first-sale-counts-as-opening-stock",
+        edits: &[edit(
+            MOVEMENTS,
+            "let opening = is_first && !draft.level.on_hand.is_negative();",
+            "let opening = is_first;",
+        )],
+        suite: DOMAIN,
+        killed_by: "alert_tables::a_first_entry_that_takes_stock_is_judged_at_once_and_opens_nothing",
     },
     Mutation {
         name: "a-fold-judges-its-commands-in-reverse-order",

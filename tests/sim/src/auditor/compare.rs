@@ -82,6 +82,7 @@ pub(crate) fn alert(alert: &Value) -> Alert {
         on_hand: thousandths(alert["on_hand"].as_str().unwrap()),
         threshold: alert["low_stock_threshold"].as_str().map(thousandths),
         seq: alert["seq"].as_u64().unwrap(),
+        opening: alert["opening"] == true,
     }
 }
 

@@ -56,9 +56,12 @@ pub(crate) struct Alert {
     pub(crate) on_hand: i128,
     pub(crate) threshold: Option<i128>,
     pub(crate) seq: u64,
+    /// Whether the level opened so: its first entry brought stock, and too little.
+    pub(crate) opening: bool,
 }
 
-/// The stock of an item at a location. Its state is 0 normal, 1 low, 2 out or 3 oversold; a new level is out.
+/// The stock of an item at a location. Its state is 0 normal, 1 low, 2 out or 3 oversold. A level without entries is
+/// out, and is not judged; its first entry is judged as if the level had been normal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Level {
     pub(crate) location: String,
@@ -133,13 +136,18 @@ impl Level {
             late,
             ahead: when.ahead,
         };
+        let is_first = self.entries.is_empty();
+        if is_first {
+            self.standing = 0;
+        }
         self.on_hand = after;
         self.entries.push(entry.clone());
         self.counted_at = self.counted_at.filter(|counted| *counted <= when.latest);
         if matches!(ask, Change::Count(_)) && !late {
             self.counted_at = Some(when.occurred);
         }
-        (entry, self.look(item))
+        let raised = self.look(item);
+        (entry, raised.map(|alert| Alert { opening: is_first && after >= 0, ..alert }))
     }
 
     /// Judges the state and returns the alert that this raises.
@@ -172,6 +180,7 @@ impl Level {
             on_hand: self.on_hand,
             threshold,
             seq: self.entries.len() as u64,
+            opening: false,
         })
     }
 }

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::evidence::Evidence;
 use super::scenario::MENDED_NOTE;
-pub(crate) use mails::mailed_twice;
+pub(crate) use mails::{mailed_twice, opened_together};
 
 /// Returns the faults; none if every promise was kept.
 pub(crate) fn judge(evidence: &Evidence) -> Vec<String> {

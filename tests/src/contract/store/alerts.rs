@@ -1,7 +1,7 @@
 //! The alert history and the alerter's claims.
 
 use stockline_core::domain::{Alert, CLOCK_SKEW_MAX_MS};
-use stockline_core::ports::{Claimed, Lease, RefusedNotice};
+use stockline_core::ports::{Claimed, Gathered, Lease, RefusedNotice};
 use stockline_core::testing::alert;
 
 use super::{Shop, all_pages, at, place};
@@ -76,6 +76,55 @@ pub async fn an_alert_that_some_have_is_claimed_for_the_others(shop: Shop) {
     book.mark_part_sent(&one, &lease("c", 8, 100), at(13), &to(&["x@example.com"])).await.unwrap();
     assert_eq!(claim(&lease("a", 500, 600)).await, Claimed::Sent, "all have it, for good");
     assert_eq!(shown().await.sent_at, Some(at(5)), "the first mail");
+}
+
+pub async fn openings_are_listed_until_all_recipients_have_their_mail(shop: Shop) {
+    let book = &shop.ports().alerts;
+    let opening = |no, location, raised_at| Alert { opening: true, ..alert(no, location, raised_at) };
+    // The times cross the end of a month: the shop's clock is 2026-01-31T08:15.
+    let month_end = 16 * 3_600_000;
+    let all = [
+        opening(3, "main", month_end),
+        opening(1, "main", 5),
+        opening(2, "main", 5),
+        opening(4, "north", 5),
+        opening(5, "main", 2 * DAY_MS),
+    ];
+    let falls = alert(9, "main", 6);
+    book.claim(std::slice::from_ref(&falls), &lease("a", 0, 1)).await.remove(0).unwrap();
+    for at_ms in [10, 20] {
+        // Who comes again changes nothing.
+        let gathered = book.gather(&all, at(at_ms)).await;
+        assert!(gathered.iter().all(|answer| matches!(answer, Ok(Gathered::Waiting))), "{gathered:?}");
+    }
+    let listed = async |raised: (i64, i64), limit| {
+        let raised = (at(raised.0), at(raised.1));
+        let openings = book.openings(&place("main"), raised, limit).await.unwrap();
+        openings.into_iter().map(|opening| (opening.alert, opening.gathered_at)).collect::<Vec<_>>()
+    };
+    let [third, first, second, _, fifth] = &all;
+    let at_first = |alert: &Alert| (alert.clone(), Some(at(10)));
+    assert_eq!(listed((5, month_end), 9).await, [first, second, third].map(at_first));
+    assert_eq!(listed((5, month_end), 2).await, [first, second].map(at_first));
+    assert!(listed((6, month_end - 1), 9).await.is_empty());
+    assert_eq!(listed((month_end, 2 * DAY_MS), 9).await, [third, fifth].map(at_first));
+    assert!(book.openings(&place("south"), (at(0), at(9)), 9).await.unwrap().is_empty());
+    let history = shop.ports().queries.alerts(None, None, 10).await.unwrap().entries;
+    assert_eq!(history.iter().filter(|record| record.alert.opening).count(), 5, "they are in the history");
+
+    let claim = lease("a", 30, 130);
+    for answer in book.claim(&[first.clone(), second.clone()], &claim).await {
+        assert_eq!(answer.unwrap(), Claimed::Ours, "gathering holds nobody up");
+    }
+    let ids = async || listed((5, 5), 9).await.into_iter().map(|(alert, _)| alert.alert_no).collect::<Vec<_>>();
+    assert_eq!(ids().await, [1, 2]);
+    book.mark_sent(std::slice::from_ref(first), at(31)).await.unwrap();
+    book.mark_part_sent(std::slice::from_ref(second), &claim, at(31), &["x@example.com".to_owned()]).await.unwrap();
+    assert_eq!(ids().await, [2], "one recipient has not got it");
+    let again = book.gather(&all[1..3], at(32)).await;
+    assert!(matches!(again[..], [Ok(Gathered::Sent), Ok(Gathered::Waiting)]), "{again:?}");
+    book.mark_sent(std::slice::from_ref(second), at(33)).await.unwrap();
+    assert!(ids().await.is_empty());
 }
 
 pub async fn a_claim_that_is_mixed_answers_each_alert_in_order(shop: Shop) {

@@ -250,7 +250,8 @@ macro_rules! store_contract {
                 a_claim_that_is_mixed_answers_each_alert_in_order
                 the_history_pages_newest_first_by_location_or_all
                 a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told
-                what_a_clock_ahead_claimed_or_told_is_void;
+                what_a_clock_ahead_claimed_or_told_is_void
+                openings_are_listed_until_all_recipients_have_their_mail;
             commits: what_a_fold_wrote_is_loaded_as_it_was
                 a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did
                 a_duplicate_is_named_whatever_else_failed_and_nothing_is_written

@@ -15,6 +15,7 @@ fn alert(no: u64, raised_at: Timestamp) -> Alert {
         on_hand: Quantity::from_raw(1),
         low_stock_threshold: None,
         seq: no,
+        opening: false,
         raised_at,
         command_id: id(1),
         item_name: "Cola".into(),

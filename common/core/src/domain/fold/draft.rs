@@ -140,6 +140,9 @@ impl<'a> Draft<'a> {
 impl DraftLevel {
     /// Appends an entry and moves the balance. The caller has checked for overflow.
     pub(super) fn append(&mut self, entry: Entry) {
+        if self.level.seq == 0 {
+            self.level.open();
+        }
         self.changed = true;
         self.new_entries_bytes += size::entry_bytes(&entry);
         self.level.on_hand = entry.after;

@@ -1,6 +1,6 @@
 use super::super::occurrence::Occurrence;
 use super::super::{
-    Action, Cost, Effect, Entry, EntryKind, Item, LocationId, Quantity, Queued, Rejection, RejectionCode,
+    Action, Alert, Cost, Effect, Entry, EntryKind, Item, LocationId, Quantity, Queued, Rejection, RejectionCode,
     ShortagePolicy, Timestamp,
 };
 use super::decision::{Applied, Decision, fractional, reject, unknown_item, unknown_location};
@@ -138,6 +138,7 @@ impl Draft<'_> {
         let details = &queued.command.details;
         let draft = self.level(leg.location_id);
         draft.level.enter_epoch(item);
+        let is_first = draft.level.seq == 0;
         let entry = Entry {
             seq: draft.level.seq + 1,
             kind: leg.kind,
@@ -176,7 +177,10 @@ impl Draft<'_> {
             // The clock of the count or of this command was wrong. Until the next count only queue order decides.
             draft.level.counted_at = None;
         }
-        applied.alerts.extend(draft.level.judge(item, recorded_at, queued.command.command_id));
+        let alert = draft.level.judge(item, recorded_at, queued.command.command_id);
+        // A first entry that takes stock is no opening stock.
+        let opening = is_first && !draft.level.on_hand.is_negative();
+        applied.alerts.extend(alert.map(|alert| Alert { opening, ..alert }));
     }
 }
 

@@ -227,6 +227,7 @@ async fn no_read_scans_a_table_that_grows_or_sorts_one() {
     shop.store.load(&[LoadRequest::of(item_id("cola"))]).await.remove(0).unwrap();
     shop.store.location(&place("main")).await.unwrap();
     shop.store.notified_until(&place("main"), at(0)).await.unwrap();
+    shop.store.openings(&place("main"), (at(0), at(9)), 9).await.unwrap();
 
     let statements = STATEMENTS.lock().unwrap().clone();
     assert!(statements.len() > 20, "{statements:#?}");

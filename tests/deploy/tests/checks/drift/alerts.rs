@@ -1,9 +1,9 @@
 use serde_json::{Value, json};
-use stockline_alerter::MIN_LEASE;
+use stockline_alerter::{MIN_LEASE, OPENINGS_QUIET, OPENINGS_WAIT_MAX};
 use stockline_core::ports::QUEUE_RETENTION_S;
 
 use super::Faults;
-use super::programs::{ALERTER, DATA, Deployment};
+use super::programs::{ALERTER, DATA, Deployment, WATCH};
 
 /// The least visibility timeout, in function timeouts, that the event source needs (Lambda developer guide, "Creating
 /// and configuring an Amazon SQS event source mapping").
@@ -24,6 +24,20 @@ pub(crate) fn reach_the_alerter_in_time(deployment: &Deployment) -> Faults {
         faults.push(format!(
             "the alert queue holds messages for {visibility_s} s, the function runs up to {timeout_s} s"
         ));
+    }
+
+    if visibility_s <= OPENINGS_QUIET.as_secs() {
+        faults.push(format!(
+            "an opening comes again after {visibility_s} s, and waits {} s for others",
+            OPENINGS_QUIET.as_secs()
+        ));
+    }
+    let openings_s = OPENINGS_WAIT_MAX.as_secs() + visibility_s;
+    for alarm in ["AlertsLate", "AlertsWait"] {
+        let late_s = templates.resource(WATCH, alarm)["Properties"]["Threshold"].as_u64().unwrap_or(0);
+        if late_s <= openings_s {
+            faults.push(format!("{alarm} is raised after {late_s} s, and openings may wait {openings_s} s"));
+        }
     }
 
     let source = &function["Events"]["Alerts"]["Properties"];

@@ -16,6 +16,8 @@ pub(crate) const DATA: &str = "data.yaml";
 pub(crate) const NETWORK: &str = "network.yaml";
 /// The template of the alerter.
 pub(crate) const ALERTER: &str = "alerter.yaml";
+/// The alarms.
+pub(crate) const WATCH: &str = "watch.yaml";
 
 /// The templates, and the variables as the programs themselves report them.
 #[derive(Debug, Clone)]

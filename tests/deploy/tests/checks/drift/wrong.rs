@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Value, json};
 use stockline_deploy_checks::wiring::{ROOT, Wiring};
 
-use super::programs::{ALERTER, DATA, NETWORK, SERVICES};
+use super::programs::{ALERTER, DATA, NETWORK, SERVICES, WATCH};
 use super::{Check, alerts, kept, network, order, queues, table, tasks, variables, wiring};
 
 #[derive(Debug)]
@@ -191,6 +191,8 @@ fn of_alerts() -> Vec<Line> {
         (ALERTER, "Resources/Alerter/Properties/Timeout", Some(json!(60)), alerts),
         (ALERTER, "Resources/Alerter/Properties/Timeout", Some(json!(46)), alerts),
         (DATA, "Resources/AlertQueue/Properties/VisibilityTimeout", Some(json!(60)), alerts),
+        (DATA, "Resources/AlertQueue/Properties/VisibilityTimeout", Some(json!(301)), alerts),
+        (WATCH, "Resources/AlertsWait/Properties/Threshold", Some(json!(600)), alerts),
         (ALERTER, "Resources/Alerter/Properties/Events/Alerts/Properties/FunctionResponseTypes", None, alerts),
         (
             ROOT,
