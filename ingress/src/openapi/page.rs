@@ -155,8 +155,22 @@ fn request(html: &mut Html, document: &Value, operation: &Value) {
         return;
     }
     html.raw("<h4>Body</h4>");
-    example(html, document, schema);
-    fields(html, document, schema);
+    let types = array(&resolve_name(document, schema)["oneOf"]);
+    if types.is_empty() {
+        example(html, document, schema);
+        fields(html, document, schema);
+    }
+    for kind in types {
+        let kind = resolve(document, kind);
+        html.raw("<details><summary><code>");
+        html.text(kind["properties"]["type"]["enum"][0].as_str().unwrap_or_default());
+        html.raw("</code> ");
+        markdown::inline(&mut html.0, kind["description"].as_str().unwrap_or_default());
+        html.raw("</summary>");
+        example(html, document, kind);
+        fields(html, document, kind);
+        html.raw("</details>");
+    }
 }
 
 fn responses(html: &mut Html, document: &Value, operation: &Value) {
@@ -180,11 +194,17 @@ fn responses(html: &mut Html, document: &Value, operation: &Value) {
     }
 }
 
+/// Follows references.
+fn resolve_name<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    match schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+        Some(name) => resolve_name(document, &document["components"]["schemas"][name]),
+        None => schema,
+    }
+}
+
 /// Follows references and unwraps optional values.
 fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
-    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
-        return resolve(document, &document["components"]["schemas"][name]);
-    }
+    let schema = resolve_name(document, schema);
     let choices = array(&schema["oneOf"]);
     match choices.iter().find(|choice| choice["type"] != "null") {
         Some(choice) => resolve(document, choice),
@@ -223,7 +243,9 @@ fn example_of(document: &Value, schema: &Value, depth: usize) -> Value {
         return example.clone();
     }
     let resolved = resolve(document, schema);
-    if let Some(example) = resolved.get("example") {
+    if let Some(example) =
+        resolved.get("example").or_else(|| resolved["examples"].get(0)).or_else(|| resolved["enum"].get(0))
+    {
         return example.clone();
     }
     if depth > MAX_EXAMPLE_DEPTH {

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::page;
+use super::{for_generators, page};
 
 /// Bytes of the digest that make an entity tag.
 const TAG_BYTES: usize = 16;
@@ -32,11 +32,13 @@ struct Document {
 }
 
 impl Served {
-    pub(super) fn of(description: &Value) -> Self {
+    pub(super) fn of(mut description: Value) -> Self {
         let hash = STANDARD.encode(Sha256::digest(page::STYLE));
+        let html = Document::of(page::render(&description));
+        for_generators::rewrite(&mut description);
         Self {
-            html: Document::of(page::render(description)),
-            json: Document::of(serde_json::to_string_pretty(description).unwrap_or_default()),
+            html,
+            json: Document::of(serde_json::to_string_pretty(&description).unwrap_or_default()),
             policy: format!(
                 "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
             ),

@@ -5,9 +5,11 @@
 pub mod cloudformation;
 pub mod dockerfile;
 pub mod iam;
+mod installed;
 pub mod metric_math;
 pub mod metric_names;
 pub mod ministack;
+pub mod node;
 pub mod programs;
 pub mod python;
 pub mod templates;
