@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use stockline_core::domain::Timestamp;
 
+mod install;
 mod load;
 mod locations;
 mod login;
@@ -15,6 +16,7 @@ mod submit;
 mod tokens;
 mod upkeep;
 
+pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use load::LoadArgs;
 pub(crate) use locations::LocationsCommand;
 pub(crate) use login::{LoginArgs, ServerArgs};
@@ -102,6 +104,10 @@ pub(crate) enum Command {
     /// Check that mails can be sent
     #[command(subcommand)]
     Mail(MailCommand),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Write the man pages into a folder
+    Man(ManArgs),
 }
 
 /// The data folder.
