@@ -3,7 +3,7 @@ use stockline_core::domain::{CommandKind, ItemId, Timestamp};
 use stockline_core::ports::{ItemFilter, MovementFilter};
 
 use super::path::{InPath, id};
-use super::read::{Read, narrowed};
+use super::read::{Read, is_empty, narrowed};
 use crate::access::Caller;
 use crate::problem::{Problem, codes};
 use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeView};
@@ -20,6 +20,7 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
     params(
         ("barcode" = Option<String>, Query, description = "The item with this barcode", example = "4006381333931"),
         ("name_prefix" = Option<String>, Query, description = "Items whose name begins with this text; case does not matter", example = "cola"),
+        ("name" = Option<String>, Query, description = "Items whose name contains this text; case does not matter", example = "cola"),
         ("category" = Option<String>, Query, description = "Items of this category", example = "drinks"),
         ("archived" = Option<bool>, Query, description = "`true`: archived items instead of active ones"),
         ("updated_since" = Option<String>, Query, description = "Items whose catalogue record changed at or after this time", format = DateTime),
@@ -34,11 +35,12 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
 )]
 pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Problem> {
     caller.may_read()?;
-    let known = ["barcode", "name_prefix", "category", "archived", "updated_since", "cursor", "limit"];
+    let known = ["barcode", "name_prefix", "name", "category", "archived", "updated_since", "cursor", "limit"];
     let mut params = read.params(&known);
     let filter = ItemFilter {
         barcode: params.text("barcode"),
         name_prefix: params.text("name_prefix"),
+        name_part: params.text("name"),
         category: params.text("category"),
         archived: params.flag("archived"),
         updated_since: params.parsed("updated_since"),
@@ -96,10 +98,11 @@ pub(crate) async fn item(caller: Caller, InPath(item_id): InPath<String>, read: 
         ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
     ),
     responses(
-        (status = 200, description = "A page; empty if the item does not exist", body = MovementPage<'static>),
+        (status = 200, description = "A page", body = MovementPage<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
         (status = 400, description = "`invalid_id`, `invalid_parameter`, `cursor_invalid`"),
         (status = 403, description = "`forbidden_location`"),
+        (status = 404, description = "`item_not_found`, `location_not_found`"),
     ),
 )]
 pub(crate) async fn movements(
@@ -120,6 +123,7 @@ pub(crate) async fn movements(
     };
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
+    let asked = filter.location_id.clone();
     filter.location_id = narrowed(&caller, filter.location_id)?;
     // Entries may lie ahead of this clock, if they were recorded by a clock that was ahead: an end that is not past hides
     // none. A later page begins where the one before ended, which is before the end, if there is one.
@@ -127,6 +131,11 @@ pub(crate) async fn movements(
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.movements(&item_id, &filter, paging.cursor.as_deref(), paging.limit).await?;
+    if is_empty(&paging, &page) {
+        let _room = read.room_for_item().await?;
+        read.app.queries.item(&item_id).await?.ok_or_else(|| no_item(&item_id))?;
+    }
+    read.check_location(asked.as_ref(), &paging, &page).await?;
     let seen = page.entries.into_iter().filter(|movement| viewer.sees(&movement.location_id));
     let movements = seen.map(|movement| MovementView::of(movement, &viewer)).collect();
     read.answer_in(room, &MovementPage { movements, next_cursor: page.next_cursor.as_deref() })

@@ -8,6 +8,7 @@ use stockline_core::ports::Movement;
 use utoipa::ToSchema;
 
 use super::movements::MovementView;
+use super::remarks;
 use super::requests::CommandSchema;
 use super::viewer::Viewer;
 use crate::problem::Problem;
@@ -86,6 +87,10 @@ pub(crate) struct OutcomeView<'a> {
     command: Option<CommandView<'a>>,
     /// The ledger entries that it made, the giving side first. If a token is bound to locations, only the entries there.
     effects: Vec<MovementView>,
+    /// What is unusual about the effects, in words: a movement was late, its time was clamped or corrected, or a count kept
+    /// later movements. Empty for most commands.
+    #[schema(example = json!([]))]
+    remarks: Vec<String>,
     /// Set if the status is `rejected`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<RejectionSchema>)]
@@ -123,6 +128,7 @@ impl<'a> OutcomeView<'a> {
             submitted_by: &outcome.submitted_by,
             command: outcome.command.as_ref().map(|command| CommandView(viewer.command(command))),
             effects,
+            remarks: remarks::of(outcome, viewer),
             rejection: outcome.rejection.as_ref().map(RejectionView),
             dead_letter: outcome.dead_letter.as_ref().map(|letter| DeadLetterView {
                 reason: &letter.reason,
@@ -288,4 +294,9 @@ pub(crate) struct RejectionSchema {
     held_by: Option<String>,
     /// The location concerned, if the command has more than one.
     location_id: Option<String>,
+    /// When a person dismissed it, because nothing needs to be done.
+    #[schema(format = DateTime)]
+    dismissed_at: Option<String>,
+    /// The reason of that person.
+    dismissed_because: Option<String>,
 }

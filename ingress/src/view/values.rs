@@ -30,7 +30,7 @@ pub(crate) fn of_parameter(name: &str) -> Option<Object> {
             let number = ObjectBuilder::new().schema_type(Type::Integer);
             number.minimum(Some(1)).maximum(Some(PAGE_MAX)).build()
         }
-        "cursor" | "receipt" | "barcode" | "name_prefix" | "category" => text().min_length(Some(1)).build(),
+        "cursor" | "receipt" | "barcode" | "name_prefix" | "name" | "category" => text().min_length(Some(1)).build(),
         "type" => {
             let movements = CommandKind::ALL.into_iter().filter(|kind| kind.is_movement());
             words(&movements.map(CommandKind::as_str).collect::<Vec<_>>())

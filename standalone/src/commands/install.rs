@@ -11,7 +11,7 @@ use crate::exit;
 pub(crate) fn completions(args: &CompletionsArgs) -> anyhow::Result<u8> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "stockline", &mut script);
-    output::print(String::from_utf8(script)?)?;
+    output::styled(&String::from_utf8(script)?)?;
     Ok(exit::OK)
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod clock;
 pub(crate) mod dead_letters;
 pub(crate) mod folder;
 pub(crate) mod install;
+pub(crate) mod items;
 pub(crate) mod load;
 pub(crate) mod locations;
 pub(crate) mod login;
