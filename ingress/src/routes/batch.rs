@@ -12,6 +12,7 @@ use stockline_core::domain::{
 use super::resubmit::may_replace;
 use crate::accept::{self, Line, Replaced, preference_applied};
 use crate::access::Caller;
+use crate::answer_budget::Room;
 use crate::app::{App, Shared};
 use crate::members::{self, Members};
 use crate::params::Params;
@@ -61,10 +62,11 @@ pub(crate) async fn submit_batch(
     let (mut lines, resubmitted) = parse_lines(&app, &caller, &bytes)?;
     drop(bytes);
     refuse_duplicates(&mut lines);
-    let replaced = find_replaced(&app, &caller, &mut lines, resubmitted).await?;
+    let (replaced, room) = find_replaced(&app, &caller, &mut lines, resubmitted).await?;
     let mut commands = Vec::with_capacity(lines.len());
     let invalid: Vec<_> = lines.into_iter().map(|line| line.map(|command| commands.push(command)).err()).collect();
     let mut queued = accept::queue(&app, &caller, commands, &replaced).await?;
+    drop((replaced, room));
     if !queued.is_empty() && queued.len() == invalid.len() && queued.iter().all(|line| matches!(line, Line::Failed(_)))
     {
         return Err(Problem::new(
@@ -86,13 +88,13 @@ pub(crate) async fn submit_batch(
 
 /// Reads the records of the refused commands that lines of the batch replace, and refuses the lines that may not. A line
 /// replaces a command by the id of its resubmission. A command that is not known here is replaced by nothing: it had no
-/// effect, and the line is a new command.
+/// effect, and the line is a new command. The room is for the records.
 async fn find_replaced(
     app: &App,
     caller: &Caller,
     lines: &mut [ParsedLine],
     resubmitted: Vec<CommandKey>,
-) -> Result<Replaced, Problem> {
+) -> Result<(Replaced, Option<Room>), Problem> {
     let mut old: HashMap<CommandId, CommandKey> =
         resubmitted.into_iter().map(|old| (old.command_id.of_resubmission(&old.item_id), old)).collect();
     let mut wanted = Vec::new();
@@ -101,8 +103,9 @@ async fn find_replaced(
     }
     let mut replaced = Replaced::new();
     if wanted.is_empty() {
-        return Ok(replaced);
+        return Ok((replaced, None));
     }
+    let room = app.answer_budget.outcomes(wanted.len()).await.ok_or_else(answer::no_room)?;
     let keys: Vec<CommandKey> = wanted.iter().map(|(_, key)| key.clone()).collect();
     let (found, viewer) = (app.queries.records(&keys).await?, caller.viewer());
     for ((index, _), record) in wanted.into_iter().zip(found) {
@@ -119,7 +122,7 @@ async fn find_replaced(
             Err(problem) => lines[index] = Err(InvalidLine { command_id: Some(id), problem }),
         }
     }
-    Ok(replaced)
+    Ok((replaced, Some(room)))
 }
 
 /// Reads the refused commands that a batch says it resubmits.

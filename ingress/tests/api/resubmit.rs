@@ -104,6 +104,7 @@ async fn a_batch_may_replace_refused_commands_with_any_correction() {
         "/resubmits/1 wrong_type",
         "/resubmits/2/item unknown_field",
         "/resubmits/2/item_id missing_field",
+        "/resubmits/2/command_id missing_field",
     ];
     assert_eq!((answer.status, answer.faults()), (422, expected.map(str::to_owned).to_vec()));
 }

@@ -57,6 +57,8 @@ pub(crate) struct ProblemFault {
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = if self.detail.is_empty() { &self.title } else { &self.detail };
+        // The faults follow, so that nobody needs to be told where they are.
+        let text = text.split_once("; errors name").map_or(text.as_str(), |(text, _)| text);
         write!(f, "{}", told(text))?;
         if !self.code.is_empty() {
             write!(f, " [{}]", self.code)?;
@@ -68,9 +70,10 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// Returns what a server tells, with the subcommand in the place of the request that it advises.
+/// Returns what a server tells, with the subcommand in the place of the request or command that it advises.
 pub(crate) fn told(detail: &str) -> String {
-    detail.replace("PUT /v1/locations/", "stockline locations put ")
+    let detail = detail.replace("with PUT /v1/locations/", "with stockline locations put ");
+    detail.replace("with register_item", "with stockline submit register_item")
 }
 
 impl std::error::Error for Problem {}
@@ -361,10 +364,10 @@ mod tests {
 
     #[test]
     fn a_problem_names_every_fault() {
-        let body = br#"{"type":"about:blank","title":"Invalid","status":422,"detail":"the command is not valid","code":"invalid_command",
+        let body = br#"{"type":"about:blank","title":"Invalid","status":422,"detail":"it is not valid; errors names every fault","code":"invalid_command",
             "retryable":false,"errors":[{"pointer":"/quantity","code":"float","detail":"write \"2\""}]}"#;
         let text = problem_of(StatusCode::UNPROCESSABLE_ENTITY, body).to_string();
-        assert_eq!(text, "the command is not valid [invalid_command]\n  quantity write \"2\"");
+        assert_eq!(text, "it is not valid [invalid_command]\n  quantity write \"2\"");
         let other = problem_of(StatusCode::NOT_FOUND, b"<html>");
         assert_eq!(other.to_string(), "the server answers 404 Not Found");
     }

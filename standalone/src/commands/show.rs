@@ -30,7 +30,7 @@ pub(crate) async fn stock(args: &StockArgs) -> anyhow::Result<u8> {
             check_location(&client, location_id).await?;
         }
     }
-    lists::print(&levels, &args.list, "no stock was ever received, counted or sold", |levels| {
+    lists::print(&levels, &args.list, "no stock to show", |levels| {
         let columns = [
             ("ITEM", Align::Id),
             ("NAME", Align::Flexible(8)),

@@ -55,6 +55,10 @@ fn list(folder: &Folder, json: bool, now: Timestamp) -> anyhow::Result<u8> {
         output::line(serde_json::to_string_pretty(&rows?)?)?;
         return Ok(exit::OK);
     }
+    if issued.is_empty() {
+        output::line("no tokens were issued")?;
+        return Ok(exit::OK);
+    }
     let columns = [
         ("STATE", Align::Left),
         ("ROLE", Align::Left),
