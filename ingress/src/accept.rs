@@ -2,6 +2,8 @@
 //!
 //! A single command and a resubmission are batches of one; only their answers have another shape.
 
+use std::collections::HashMap;
+
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -26,13 +28,15 @@ pub(crate) enum Line {
     Failed(CommandId),
 }
 
-/// Queues the commands of a request, and returns their lines in order. `replaced` is the record of the refused command
-/// that they resubmit.
+/// The records of the refused commands that commands of a request replace, by the ids of the new ones.
+pub(crate) type Replaced = HashMap<CommandId, Record>;
+
+/// Queues the commands of a request, and returns their lines in order.
 pub(crate) async fn queue(
     app: &App,
     caller: &Caller,
     commands: Vec<Command>,
-    replaced: Option<&Record>,
+    replaced: &Replaced,
 ) -> Result<Vec<Line>, Problem> {
     if commands.is_empty() {
         return Ok(Vec::new());
@@ -42,6 +46,7 @@ pub(crate) async fn queue(
         .into_iter()
         .map(|command| {
             let accepted = app.receipts.issue(&command, accepted_at);
+            let replaced = replaced.get(&command.command_id);
             let queued = Queued {
                 command,
                 accepted_at,
@@ -95,10 +100,11 @@ pub(crate) async fn accept(
     app: &App,
     caller: &Caller,
     command: Command,
-    replaced: Option<&Record>,
+    replaced: Option<Record>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut lines = queue(app, caller, vec![command], replaced).await?;
+    let replaced = replaced.into_iter().map(|record| (command.command_id, record)).collect();
+    let mut lines = queue(app, caller, vec![command], &replaced).await?;
     let viewer = caller.viewer();
     let mut waited = None;
     if let Some(seconds) = wait::preference(headers, app.limits.wait_s)

@@ -7,6 +7,7 @@ mod levels;
 mod locations;
 mod movements;
 mod outcomes;
+mod remarks;
 mod requests;
 pub(crate) mod values;
 mod viewer;

@@ -2,8 +2,11 @@
 
 use std::process::ExitCode;
 
+use serde_json::json;
 use stockline_service::output;
 use stockline_sqlite::FolderError;
+
+use crate::client::Problem;
 
 /// Success.
 pub(crate) const OK: u8 = 0;
@@ -42,19 +45,38 @@ pub(crate) fn code_of(error: &anyhow::Error) -> u8 {
     }
 }
 
-/// Replaces the control characters of a text, which may come from a file and could steer the terminal.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+/// Describes an error for a program.
+fn json_of(error: &anyhow::Error, code: u8) -> String {
+    let problem: Option<&Problem> = error.chain().find_map(|cause| cause.downcast_ref());
+    let name = match (problem, code) {
+        (Some(problem), _) if !problem.code.is_empty() => problem.code.as_str(),
+        (_, USAGE) => "usage",
+        (_, UNAVAILABLE) => "unavailable",
+        _ => "failed",
+    };
+    json!({"error": {"code": name, "detail": format!("{error:#}"), "exit_code": code, "problem": problem}}).to_string()
+}
+
+/// Prints an error of the command line for a program.
+pub(crate) fn print_usage_json(error: &impl std::fmt::Display) -> ExitCode {
+    let error = Usage(error.to_string().trim_end().trim_start_matches("error: ").to_owned());
+    output::last_words(output::escaped(&json_of(&error.into(), USAGE)));
+    ExitCode::from(USAGE)
 }
 
 /// Prints the error with its causes, if there is one, and returns the exit code of the process. If nobody reads the output
 /// any more (`stockline stock | head`), the process ends quietly, as by SIGPIPE.
-pub(crate) fn finish(result: anyhow::Result<u8>) -> ExitCode {
+pub(crate) fn finish(result: anyhow::Result<u8>, as_json: bool) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) if output::is_closed(error.chain()) => ExitCode::from(output::EXIT_CLOSED),
+        Err(error) if as_json => {
+            let code = code_of(&error);
+            output::last_words(output::escaped(&json_of(&error, code)));
+            ExitCode::from(code)
+        }
         Err(error) => {
-            output::last_words(format_args!("error: {}", printable(&format!("{error:#}"))));
+            output::last_words(format_args!("error: {error:#}"));
             ExitCode::from(code_of(&error))
         }
     }

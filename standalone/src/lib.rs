@@ -27,13 +27,14 @@ mod serve;
 mod snapshot;
 mod stores;
 mod table;
+mod when;
 
 pub use args::Cli;
 use args::Command;
 
 /// Runs the subcommand, prints its error if it fails, and returns the exit code that `--help` documents.
 pub fn run(cli: Cli) -> ExitCode {
-    exit::finish(run_command(cli.command))
+    exit::finish(run_command(cli.command), cli.as_json)
 }
 
 fn run_command(command: Command) -> anyhow::Result<u8> {
@@ -62,6 +63,7 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Keys(command) => commands::tokens::keys(command),
         Command::Submit(args) => commands::submit::submit(&args).await,
         Command::Load(args) => commands::load::load(*args).await,
+        Command::Items(args) => commands::items::items(&args).await,
         Command::Stock(args) => commands::show::stock(&args).await,
         Command::Status(args) => commands::show::status(&args).await,
         Command::History(args) => commands::show::history(&args).await,
@@ -75,5 +77,7 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::DeadLetters(command) => commands::dead_letters::dead_letters(&command).await,
         Command::Clock(args) => commands::clock::clock(&args).await,
         Command::Mail(command) => commands::mail::mail(&command).await,
+        Command::Completions(args) => commands::install::completions(&args),
+        Command::Man(args) => commands::install::man(&args),
     }
 }

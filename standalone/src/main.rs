@@ -7,5 +7,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    stockline::run(stockline::Cli::of_process())
+    stockline::Cli::of_process().map_or_else(|code| code, stockline::run)
 }

@@ -91,6 +91,8 @@ codes! {
         "Send it again, and commands with the same ids.";
     COMMAND_ID_REUSED = "command_id_reused", 409, false, "The id belongs to another command",
         "A command with other content was decided under this id; holder shows it. Give the new command an id of its own.";
+    LOCATION_EXISTS = "location_exists", 409, false, "Another location has this id in another case",
+        "Use the location that detail names, or an id that differs by more than its case.";
     ALREADY_APPLIED = "already_applied", 409, false, "The command took effect",
         "There is nothing to resubmit.";
     ALREADY_RESUBMITTED = "already_resubmitted", 409, false, "The command was resubmitted",

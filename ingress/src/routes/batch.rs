@@ -1,17 +1,19 @@
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use stockline_core::domain::{
-    Command, CommandId, Fault, Fingerprint, ItemId, Json, ParseContext, Timestamp, parse_command,
+    Command, CommandId, CommandKey, Fault, Fingerprint, ItemId, Json, ParseContext, Timestamp, parse_command,
 };
 
-use crate::accept::{self, Line, preference_applied};
+use super::resubmit::may_replace;
+use crate::accept::{self, Line, Replaced, preference_applied};
 use crate::access::Caller;
+use crate::answer_budget::Room;
 use crate::app::{App, Shared};
 use crate::members::{self, Members};
 use crate::params::Params;
@@ -63,10 +65,12 @@ pub(crate) async fn submit_batch(
 ) -> Result<Response, Problem> {
     Params::of(&uri, &[]).finish()?;
     let bytes = body::read(&headers, request, &app.limits, &app.body_budget).await?;
-    let lines = parse_lines(&app, &caller, &bytes)?;
+    let (mut lines, resubmitted) = parse_lines(&app, &caller, &bytes)?;
     drop(bytes);
+    let (replaced, room) = find_replaced(&app, &caller, &mut lines, resubmitted).await?;
     let (commands, lines) = sent_once(lines);
-    let mut queued = accept::queue(&app, &caller, commands, None).await?;
+    let mut queued = accept::queue(&app, &caller, commands, &replaced).await?;
+    drop((replaced, room));
     if lines.iter().all(Result::is_ok) && queued.iter().all(|line| matches!(line, Line::Failed(_))) {
         return Err(Problem::new(
             codes::QUEUE_UNAVAILABLE,
@@ -85,13 +89,80 @@ pub(crate) async fn submit_batch(
     Ok(response)
 }
 
-fn parse_lines(app: &App, caller: &Caller, bytes: &[u8]) -> Result<Vec<ParsedLine>, Problem> {
+/// Reads the records of the refused commands that lines of the batch replace, and refuses the lines that may not. A line
+/// replaces a command by the id of its resubmission. A command that is not known here is replaced by nothing: it had no
+/// effect, and the line is a new command. The room is for the records.
+async fn find_replaced(
+    app: &App,
+    caller: &Caller,
+    lines: &mut [ParsedLine],
+    resubmitted: Vec<CommandKey>,
+) -> Result<(Replaced, Option<Room>), Problem> {
+    let old: HashMap<CommandId, CommandKey> =
+        resubmitted.into_iter().map(|old| (old.command_id.of_resubmission(&old.item_id), old)).collect();
+    let of_line = |line: &ParsedLine| line.as_ref().ok().and_then(|command| old.get(&command.command_id));
+    let keys: HashSet<&CommandKey> = lines.iter().filter_map(of_line).collect();
+    let mut replaced = Replaced::new();
+    if keys.is_empty() {
+        return Ok((replaced, None));
+    }
+    let room = app.answer_budget.outcomes(keys.len()).await.ok_or_else(answer::no_room)?;
+    let keys: Vec<CommandKey> = keys.into_iter().cloned().collect();
+    let (found, viewer) = (app.queries.records(&keys).await?, caller.viewer());
+    let found: HashMap<_, _> = keys.iter().zip(found).filter_map(|(key, record)| Some((key, record?))).collect();
+    // Each line is judged, also a repeated one: a line that may not replace a command must not be queued as a new one.
+    for line in lines {
+        let Some(record) = of_line(line).and_then(|key| found.get(key)).filter(|record| viewer.sees_record(record))
+        else {
+            continue;
+        };
+        let Ok(command) = line else { continue };
+        let id = command.command_id;
+        let may = match caller.may_resubmit() {
+            Ok(()) => may_replace(app, record, command).await,
+            Err(problem) => Err(problem),
+        };
+        match may {
+            Ok(()) => drop(replaced.insert(id, record.clone())),
+            Err(problem) => *line = Err(InvalidLine { command_id: Some(id), problem }),
+        }
+    }
+    Ok((replaced, Some(room)))
+}
+
+/// Reads the refused commands that a batch says it resubmits.
+fn resubmitted(members: &mut Members<'_>, most: usize) -> Vec<CommandKey> {
+    let values = members.get("resubmits").and_then(|value| members.array("resubmits", value)).unwrap_or_default();
+    if values.len() > most {
+        members.fault("resubmits", "invalid_value", format!("may have at most {most} commands"));
+        return Vec::new();
+    }
+    let mut keys = Vec::with_capacity(values.len());
+    for (index, value) in values.iter().enumerate() {
+        let pointer = format!("/resubmits/{index}");
+        match Members::of(value, pointer, &["item_id", "command_id"]) {
+            Ok(mut key) => {
+                if let (Some(item_id), Some(command_id)) =
+                    (key.required_parsed("item_id"), key.required_parsed("command_id"))
+                {
+                    keys.push(CommandKey { item_id, command_id });
+                }
+                members.faults.append(&mut key.faults);
+            }
+            Err(fault) => members.faults.push(fault),
+        }
+    }
+    keys
+}
+
+fn parse_lines(app: &App, caller: &Caller, bytes: &[u8]) -> Result<(Vec<ParsedLine>, Vec<CommandKey>), Problem> {
     let json = members::parse(bytes)?;
-    let known = ["sent_at", "commands"];
+    let known = ["sent_at", "commands", "resubmits"];
     let mut members = Members::of(&json, String::new(), &known).map_err(|fault| Problem::invalid_body(vec![fault]))?;
     let sent_at = members.parsed::<Timestamp>("sent_at");
     let commands = members.required("commands").and_then(|value| members.array("commands", value)).unwrap_or_default();
     let most = app.limits.batch_commands;
+    let resubmitted = resubmitted(&mut members, most);
     if members.faults.is_empty() && commands.is_empty() {
         members.fault("commands", "invalid_value", format!("must have 1 to {most} commands"));
     }
@@ -108,7 +179,8 @@ fn parse_lines(app: &App, caller: &Caller, bytes: &[u8]) -> Result<Vec<ParsedLin
         sent_at,
         command_id: None,
     };
-    Ok(commands.iter().enumerate().map(|(index, json)| parse_line(app, caller, &mut context, index, json)).collect())
+    let lines = commands.iter().enumerate().map(|(index, json)| parse_line(app, caller, &mut context, index, json));
+    Ok((lines.collect(), resubmitted))
 }
 
 fn parse_line(app: &App, caller: &Caller, context: &mut ParseContext, index: usize, json: &Json<'_>) -> ParsedLine {

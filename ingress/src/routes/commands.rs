@@ -26,7 +26,7 @@ use crate::view::{CommandPage, StatusView};
         ("code" = Option<String>, Query, description = "Only rejections with this code", example = "insufficient_stock"),
         ("location_id" = Option<String>, Query, description = "Only commands that name this location (the giving side of a transfer)", example = "shop-1"),
         ("since" = Option<String>, Query, description = "Only commands settled at or after this time", format = DateTime),
-        ("all" = Option<bool>, Query, description = "`true`: also commands that were resubmitted or discarded"),
+        ("all" = Option<bool>, Query, description = "`true`: also commands that were resubmitted, dismissed or discarded"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given"),
     ),
@@ -34,6 +34,7 @@ use crate::view::{CommandPage, StatusView};
         (status = 200, description = "A page", body = CommandPage<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
         (status = 400, description = "`invalid_parameter`, `cursor_invalid`"),
+        (status = 404, description = "`location_not_found`"),
     ),
 )]
 pub(crate) async fn commands(caller: Caller, read: Read) -> Result<Response, Problem> {
@@ -66,10 +67,12 @@ pub(crate) async fn commands(caller: Caller, read: Read) -> Result<Response, Pro
     };
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
+    let asked = filter.location_id.clone();
     filter.location_id = narrowed(&caller, filter.location_id)?;
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.commands(&filter, paging.cursor.as_deref(), paging.limit).await?;
+    read.check_location(asked.as_ref(), &paging, &page).await?;
     let seen = page.entries.iter().filter(|record| viewer.sees_record(record));
     let commands = seen.map(|record| StatusView::of(record, &viewer)).collect();
     read.answer_in(room, &CommandPage { commands, next_cursor: page.next_cursor.as_deref() })

@@ -38,14 +38,16 @@ pub(super) fn kinds(moves_stock: bool) -> Vec<(&'static str, CommandKind)> {
         (status = 200, description = "A page", body = MovementPage<'static>),
         (status = 400, description = "`invalid_parameter`, `cursor_invalid`"),
         (status = 403, description = "`forbidden_location`"),
-        (status = 404, description = "`list_not_kept`: this installation lists movements by item only"),
+        (status = 404, description = "`location_not_found`; `list_not_kept`: this installation lists movements by item only"),
     ),
 )]
 pub(crate) async fn all_movements(caller: Caller, read: Read) -> Result<Response, Problem> {
     caller.may_read()?;
     let params = read.params(&["location_id", "from", "to", "type", "operator", "cursor", "limit"]);
-    let (filter, paging) = movement_filter(&caller, &read, params)?;
+    let (mut filter, paging) = movement_filter(&read, params)?;
     let viewer = caller.viewer();
+    let asked = filter.location_id.clone();
+    filter.location_id = narrowed(&caller, filter.location_id)?;
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.all_movements(&filter, paging.cursor.as_deref(), paging.limit).await?;
@@ -54,17 +56,14 @@ pub(crate) async fn all_movements(caller: Caller, read: Read) -> Result<Response
                       /v1/items/{item_id}/movements";
         return Err(Problem::new(codes::LIST_NOT_KEPT, detail));
     };
+    read.check_location(asked.as_ref(), &paging, &page).await?;
     let seen = page.entries.into_iter().filter(|movement| viewer.sees(&movement.location_id));
     let movements = seen.map(|movement| MovementView::of(movement, &viewer)).collect();
     read.answer_in(room, &MovementPage { movements, next_cursor: page.next_cursor.as_deref() })
 }
 
-/// Reads the parameters of a list of movements.
-pub(super) fn movement_filter(
-    caller: &Caller,
-    read: &Read,
-    mut params: Params,
-) -> Result<(MovementFilter, Paging), Problem> {
+/// Reads the parameters of a list of movements. The location is the one that was asked for, whatever the caller sees.
+pub(super) fn movement_filter(read: &Read, mut params: Params) -> Result<(MovementFilter, Paging), Problem> {
     let mut filter = MovementFilter {
         location_id: params.parsed("location_id"),
         from: params.parsed("from"),
@@ -73,7 +72,6 @@ pub(super) fn movement_filter(
         operator: params.text("operator"),
     };
     let paging = read.paging(params)?;
-    filter.location_id = narrowed(caller, filter.location_id)?;
     // Entries may lie ahead of this clock, if they were recorded by a clock that was ahead: an end that is not past hides
     // none. A later page begins where the one before ended, which is before the end, if there is one.
     filter.to = filter.to.filter(|to| paging.cursor.is_none() && *to < read.app.clock.now());
@@ -97,8 +95,9 @@ pub(super) fn movement_filter(
         ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
     ),
     responses(
-        (status = 200, description = "A page; empty if the item does not exist", body = CommandPage<'static>),
+        (status = 200, description = "A page", body = CommandPage<'static>),
         (status = 400, description = "`invalid_id`, `invalid_parameter`, `cursor_invalid`"),
+        (status = 404, description = "`item_not_found`"),
     ),
 )]
 pub(crate) async fn item_changes(
@@ -130,6 +129,9 @@ pub(super) async fn changes(
     let _turn = read.list_turn(caller).await?;
     let room = read.room_for_list(paging).await?;
     let page = read.app.queries.changes(filter, paging.cursor.as_deref(), paging.limit).await?;
+    if let Some(item_id) = &filter.item_id {
+        read.check_item(item_id, paging, &page).await?;
+    }
     let seen = page.entries.iter().filter(|record| viewer.sees_record(record));
     let commands = seen.map(|record| StatusView::of(record, &viewer)).collect();
     read.answer_in(room, &CommandPage { commands, next_cursor: page.next_cursor.as_deref() })

@@ -4,9 +4,9 @@ use stockline_core::ports::ItemFilter;
 
 use super::history::movement_filter;
 use super::path::{InPath, id};
-use super::read::Read;
+use super::read::{Read, narrowed, no_item};
 use crate::access::Caller;
-use crate::problem::{Problem, codes};
+use crate::problem::Problem;
 use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeView};
 
 /// Lists items with their levels, by name.
@@ -22,6 +22,7 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
     params(
         ("barcode" = Option<String>, Query, description = "The item with this barcode", example = "4006381333931"),
         ("name_prefix" = Option<String>, Query, description = "Items whose name begins with this text; case does not matter", example = "cola"),
+        ("name" = Option<String>, Query, description = "Items whose name contains this text; case does not matter", example = "cola"),
         ("category" = Option<String>, Query, description = "Items of this category", example = "drinks"),
         ("archived" = Option<bool>, Query, description = "`true`: archived items instead of active ones"),
         ("updated_since" = Option<String>, Query, description = "Items whose catalogue record changed at or after this time", format = DateTime),
@@ -36,11 +37,12 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
 )]
 pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Problem> {
     caller.may_read()?;
-    let known = ["barcode", "name_prefix", "category", "archived", "updated_since", "cursor", "limit"];
+    let known = ["barcode", "name_prefix", "name", "category", "archived", "updated_since", "cursor", "limit"];
     let mut params = read.params(&known);
     let filter = ItemFilter {
         barcode: params.text("barcode"),
         name_prefix: params.text("name_prefix"),
+        name_part: params.text("name"),
         category: params.text("category"),
         archived: params.flag("archived"),
         updated_since: params.parsed("updated_since"),
@@ -101,10 +103,11 @@ pub(crate) async fn item(caller: Caller, InPath(item_id): InPath<String>, read: 
         ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
     ),
     responses(
-        (status = 200, description = "A page; empty if the item does not exist", body = MovementPage<'static>),
+        (status = 200, description = "A page", body = MovementPage<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
         (status = 400, description = "`invalid_id`, `invalid_parameter`, `cursor_invalid`"),
         (status = 403, description = "`forbidden_location`"),
+        (status = 404, description = "`item_not_found`, `location_not_found`"),
     ),
 )]
 pub(crate) async fn movements(
@@ -115,11 +118,15 @@ pub(crate) async fn movements(
     caller.may_read()?;
     let item_id: ItemId = id("item id", &item_id)?;
     let params = read.params(&["location_id", "from", "to", "type", "operator", "cursor", "limit"]);
-    let (filter, paging) = movement_filter(&caller, &read, params)?;
+    let (mut filter, paging) = movement_filter(&read, params)?;
     let viewer = caller.viewer();
+    let asked = filter.location_id.clone();
+    filter.location_id = narrowed(&caller, filter.location_id)?;
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.movements(&item_id, &filter, paging.cursor.as_deref(), paging.limit).await?;
+    read.check_item(&item_id, &paging, &page).await?;
+    read.check_location(asked.as_ref(), &paging, &page).await?;
     let seen = page.entries.into_iter().filter(|movement| viewer.sees(&movement.location_id));
     let movements = seen.map(|movement| MovementView::of(movement, &viewer)).collect();
     read.answer_in(room, &MovementPage { movements, next_cursor: page.next_cursor.as_deref() })
@@ -160,8 +167,4 @@ pub(crate) async fn stock_as_of(
     let balances = read.app.queries.stock_as_of(&item_id, last_recorded_at).await?;
     let balances = balances.ok_or_else(|| no_item(&item_id))?;
     read.answer_in(room, &PointInTimeView::of(&item_id, as_of, &balances, &caller.viewer()))
-}
-
-fn no_item(item_id: &ItemId) -> Problem {
-    Problem::new(codes::ITEM_NOT_FOUND, format!("no item {item_id} is registered; ids are case-sensitive"))
 }

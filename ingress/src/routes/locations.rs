@@ -6,10 +6,10 @@ use stockline_core::domain::{Json, LocationId, LocationSettings, Timestamp};
 use stockline_core::ports::{StoreError, cursor};
 
 use super::path::{InPath, id};
-use super::read::Read;
+use super::read::{Read, no_location};
 use crate::access::Caller;
 use crate::answer;
-use crate::app::Shared;
+use crate::app::{App, Shared};
 use crate::body;
 use crate::members::{self, Members};
 use crate::params::Params;
@@ -94,9 +94,7 @@ pub(crate) async fn location(
     caller.may_read_location(&location_id)?;
     read.params(&[]).finish()?;
     let settings = read.app.queries.location(&location_id).await?;
-    let Some(settings) = settings else {
-        return Err(Problem::new(codes::LOCATION_NOT_FOUND, format!("no location {location_id} is registered")));
-    };
+    let settings = settings.ok_or_else(|| no_location(&location_id))?;
     read.answer(&LocationView::of(&settings, &viewer_of(&caller, &location_id)))
 }
 
@@ -115,6 +113,7 @@ pub(crate) async fn location(
         (status = 201, description = "Registered", body = LocationView<'static>),
         (status = 400, description = "`invalid_id`, `malformed_json`"),
         (status = 403, description = "`forbidden`, `forbidden_location`"),
+        (status = 409, description = "`location_exists`: another id differs only by its case"),
         (status = 422, description = "`invalid_body`: every fault is named"),
     ),
 )]
@@ -134,10 +133,28 @@ pub(crate) async fn put_location(
     drop(bytes);
     let found = app.queries.location(&settings.location_id).await?;
     caller.may_manage_location(&settings.location_id, found.is_some())?;
+    if found.is_none() {
+        differs_by_more_than_case(&app, &settings.location_id).await?;
+    }
     app.queries.put_location(&settings).await?;
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let viewer = Viewer { settings: true, ..caller.viewer() };
     answer::json(status, &LocationView::of(&settings, &viewer))
+}
+
+/// Refuses a new id that people would take for one that is registered. Two managers who register both at the same moment are
+/// not noticed.
+async fn differs_by_more_than_case(app: &App, location_id: &LocationId) -> Result<(), Problem> {
+    let folded = location_id.as_str().to_lowercase();
+    let all = app.queries.locations().await?;
+    match all.iter().find(|settings| settings.location_id.as_str().to_lowercase() == folded) {
+        None => Ok(()),
+        Some(other) => {
+            let detail =
+                format!("{} is registered, and {location_id} differs from it only by its case", other.location_id);
+            Err(Problem::new(codes::LOCATION_EXISTS, detail))
+        }
+    }
 }
 
 fn parse(json: &Json<'_>, location_id: LocationId, now: Timestamp) -> Result<LocationSettings, Problem> {

@@ -6,7 +6,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use serde::Serialize;
-use stockline_core::domain::LocationId;
+use stockline_core::domain::{ItemId, LocationId};
+use stockline_core::ports::Page;
 
 use crate::access::Caller;
 use crate::answer;
@@ -90,9 +91,49 @@ impl Read {
         answer::read_in(room, &self.headers, view, |bytes| self.budget().learn(items, bytes))
     }
 
+    /// Refuses a list that is empty because nothing is registered under the location that it was asked for.
+    ///
+    /// # Errors
+    /// `location_not_found`.
+    pub(super) async fn check_location<T>(
+        &self,
+        asked: Option<&LocationId>,
+        paging: &Paging,
+        page: &Page<T>,
+    ) -> Result<(), Problem> {
+        match asked {
+            Some(location_id) if is_empty(paging, page) => {
+                let settings = self.app.queries.location(location_id).await?;
+                settings.map(drop).ok_or_else(|| no_location(location_id))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a list that is empty because there is no such item.
+    ///
+    /// # Errors
+    /// `item_not_found`.
+    pub(super) async fn check_item<T>(&self, item_id: &ItemId, paging: &Paging, page: &Page<T>) -> Result<(), Problem> {
+        if is_empty(paging, page) {
+            let _room = self.room_for_item().await?;
+            self.app.queries.item(item_id).await?.ok_or_else(|| no_item(item_id))?;
+        }
+        Ok(())
+    }
+
     fn budget(&self) -> &AnswerBudget {
         &self.app.answer_budget
     }
+}
+
+/// Returns whether a list has no entry at all.
+const fn is_empty<T>(paging: &Paging, page: &Page<T>) -> bool {
+    paging.cursor.is_none() && page.next_cursor.is_none() && page.entries.is_empty()
+}
+
+pub(super) fn no_location(location_id: &LocationId) -> Problem {
+    Problem::new(codes::LOCATION_NOT_FOUND, format!("no location {location_id} is registered"))
 }
 
 /// Returns the location that a list is narrowed to: the one that the caller asked for and may see, or the only one that
@@ -108,4 +149,9 @@ pub(super) fn narrowed(caller: &Caller, asked: Option<LocationId>) -> Result<Opt
         }
         None => Ok(caller.viewer().only_location().cloned()),
     }
+}
+
+/// Returns the problem of an item that is not registered.
+pub(super) fn no_item(item_id: &ItemId) -> Problem {
+    Problem::new(codes::ITEM_NOT_FOUND, format!("no item {item_id} is registered; ids are case-sensitive"))
 }

@@ -87,7 +87,16 @@ pub(crate) async fn resubmit(
     caller.may_submit(&command, &app.staff_may)?;
     was_not_replaced(&record, &command)?;
     was_not_set_aside(&app, &command).await?;
-    accept(&app, &caller, command, Some(&record), &headers).await
+    accept(&app, &caller, command, Some(record), &headers).await
+}
+
+/// Refuses a command of a batch that is to replace a refused one and may not.
+pub(super) async fn may_replace(app: &App, record: &Record, command: &Command) -> Result<(), Problem> {
+    refused(record)?;
+    if let Some(old) = &record.resubmits {
+        took_its_place(app, old, &record.reference(), record.outcome.status).await?;
+    }
+    was_not_replaced(record, command)
 }
 
 /// Returns the command of a record, if it may be resubmitted.

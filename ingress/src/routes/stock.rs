@@ -28,6 +28,7 @@ use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
         (status = 400, description = "`invalid_parameter`, `cursor_invalid`"),
         (status = 403, description = "`forbidden_location`"),
+        (status = 404, description = "`location_not_found`"),
     ),
 )]
 pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Problem> {
@@ -41,12 +42,14 @@ pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Probl
     };
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
+    let asked = filter.location_id.clone();
     filter.location_id = narrowed(&caller, filter.location_id)?;
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.levels(&filter, paging.cursor.as_deref(), paging.limit).await?;
+    read.check_location(asked.as_ref(), &paging, &page).await?;
     let seen = page.entries.iter().filter(|view| viewer.sees(&view.level.location_id));
-    let levels = seen.map(|view| LevelView::of(&view.item, &view.level)).collect();
+    let levels = seen.map(|view| LevelView::named(&view.item, &view.level)).collect();
     read.answer_in(room, &LevelPage { levels, next_cursor: page.next_cursor.as_deref() })
 }
 
@@ -68,18 +71,20 @@ pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Probl
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
         (status = 400, description = "`invalid_parameter`, `cursor_invalid`"),
         (status = 403, description = "`forbidden_location`"),
+        (status = 404, description = "`location_not_found`"),
     ),
 )]
 pub(crate) async fn alerts(caller: Caller, read: Read) -> Result<Response, Problem> {
     caller.may_read()?;
     let mut params = read.params(&["location_id", "cursor", "limit"]);
-    let location_id = params.parsed::<LocationId>("location_id");
+    let asked = params.parsed::<LocationId>("location_id");
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
-    let location_id = narrowed(&caller, location_id)?;
+    let location_id = narrowed(&caller, asked.clone())?;
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
     let mut page = read.app.queries.alerts(location_id.as_ref(), paging.cursor.as_deref(), paging.limit).await?;
+    read.check_location(asked.as_ref(), &paging, &page).await?;
     // The trace is for the alerter's spans; the command's id leads to the rest.
     page.entries.iter_mut().for_each(|record| record.alert.trace = None);
     let alerts = page.entries.iter().filter(|record| viewer.sees(&record.alert.location_id)).map(AlertView).collect();

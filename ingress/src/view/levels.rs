@@ -13,6 +13,10 @@ pub(crate) struct LevelView<'a> {
     /// The item.
     #[schema(value_type = String, example = "cola-033")]
     item_id: &'a ItemId,
+    /// The item's name; in lists of levels, and not within an item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Cola 0.33 l")]
+    item_name: Option<&'a str>,
     /// The location.
     #[schema(value_type = String, example = "shop-1")]
     location_id: &'a LocationId,
@@ -44,6 +48,7 @@ impl<'a> LevelView<'a> {
         let threshold = level.threshold(item);
         Self {
             item_id: &item.item_id,
+            item_name: None,
             location_id: &level.location_id,
             on_hand: level.on_hand,
             low_stock_threshold: threshold,
@@ -53,6 +58,11 @@ impl<'a> LevelView<'a> {
             counted_at: level.counted_at,
             updated_at: level.updated_at,
         }
+    }
+
+    /// As [`Self::of`], with the item's name.
+    pub(crate) fn named(item: &'a Item, level: &'a Level) -> Self {
+        Self { item_name: Some(&item.catalogue.name), ..Self::of(item, level) }
     }
 }
 

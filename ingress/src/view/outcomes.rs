@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::commands::CommandSchema;
 use super::movements::MovementView;
+use super::remarks;
 use super::viewer::Viewer;
 use super::words::{BatchLineStatusWord, CommandTypeWord, RejectionCodeWord, StatusLineStatusWord, StatusWord};
 use crate::problem::Problem;
@@ -115,6 +116,11 @@ pub(crate) struct StatusView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     effects: Option<Vec<MovementView>>,
+    /// What is unusual about the effects, in words: a movement was late, its time was clamped or corrected, or a count kept
+    /// later movements. Empty for most commands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = json!([]))]
+    remarks: Option<Vec<String>>,
     /// Set if the status is `rejected`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<RejectionSchema>, nullable = false)]
@@ -158,6 +164,7 @@ impl<'a> StatusView<'a> {
             submitted_by: Some(&outcome.submitted_by),
             command: outcome.command.as_ref().map(|command| CommandView(viewer.command(command))),
             effects: Some(effects),
+            remarks: Some(remarks::of(outcome, viewer)),
             rejection: outcome.rejection.as_ref().map(RejectionView),
             dead_letter: outcome.dead_letter.as_ref().map(|letter| DeadLetterView {
                 reason: &letter.reason,
@@ -189,6 +196,7 @@ impl<'a> StatusView<'a> {
             submitted_by: None,
             command: None,
             effects: None,
+            remarks: None,
             rejection: None,
             dead_letter: None,
             resubmits: None,
@@ -325,4 +333,10 @@ pub(crate) struct RejectionSchema {
     /// The location concerned, if the command has more than one.
     #[schema(nullable = false)]
     location_id: Option<String>,
+    /// When a person dismissed it, because nothing needs to be done.
+    #[schema(format = DateTime, nullable = false)]
+    dismissed_at: Option<String>,
+    /// The reason of that person.
+    #[schema(nullable = false)]
+    dismissed_because: Option<String>,
 }

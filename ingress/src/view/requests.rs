@@ -23,6 +23,23 @@ pub(crate) struct BatchSchema {
     /// 1 to 500 commands, each with an id of its own.
     #[schema(min_items = 1, max_items = 500)]
     commands: Vec<CommandSchema>,
+    /// At most 500 refused commands that commands of this batch replace, which takes a Manager. The id of such a command is
+    /// the UUIDv5 of the refused one's id and `resubmit ITEM`, as a resubmission has it.
+    #[schema(max_items = 500)]
+    resubmits: Option<Vec<RefusedSchema>>,
+}
+
+/// A refused command that another one replaces.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = RefusedCommand)]
+#[expect(dead_code, reason = "describes what routes::batch reads")]
+pub(crate) struct RefusedSchema {
+    /// Its item.
+    item_id: String,
+    /// Its id.
+    #[schema(format = "uuid")]
+    command_id: String,
 }
 
 /// A command to look up.

@@ -32,7 +32,9 @@ pub(crate) fn of_parameter(path: &str, name: &str) -> Option<RefOr<Schema>> {
             number.minimum(Some(1)).maximum(Some(PAGE_MAX)).into()
         }
         "Prefer" | "Idempotency-Key" => text().into(),
-        "cursor" | "receipt" | "barcode" | "name_prefix" | "category" | "operator" => text().min_length(Some(1)).into(),
+        "cursor" | "receipt" | "barcode" | "name_prefix" | "name" | "category" | "operator" => {
+            text().min_length(Some(1)).into()
+        }
         "type" if path.ends_with("/movements") => named::<MovementTypeWord>(),
         "type" => named::<ChangeTypeWord>(),
         "code" => named::<RejectionCodeWord>(),

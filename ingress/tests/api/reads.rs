@@ -158,6 +158,57 @@ async fn locations_are_put_by_managers_and_listed() {
 }
 
 #[tokio::test]
+async fn a_list_of_what_is_not_registered_is_an_error_and_an_empty_one_is_a_page() {
+    let server = Server::stocked().await;
+    let manager = server.manager();
+    for path in [
+        "/v1/stock?location_id=nowhere",
+        "/v1/alerts?location_id=nowhere",
+        "/v1/commands?location_id=nowhere",
+        "/v1/items/cola/movements?location_id=nowhere",
+    ] {
+        let answer = manager.get(path).await;
+        assert_eq!((answer.status, answer.code()), (404, "location_not_found"), "{path}");
+    }
+    let unknown = manager.get("/v1/items/nothing/movements").await;
+    assert_eq!((unknown.status, unknown.code()), (404, "item_not_found"));
+    for path in [
+        "/v1/stock?location_id=main&state=low",
+        "/v1/alerts?location_id=main",
+        "/v1/items/cola/movements?location_id=main",
+    ] {
+        assert_eq!(manager.get(path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_levels_names_the_items_and_items_are_found_by_a_part_of_the_name() {
+    let server = Server::stocked().await;
+    let staff = server.staff();
+    let levels = staff.get("/v1/stock").await.body;
+    let found = staff.get("/v1/items?name=OL").await.body;
+    assert_eq!(
+        column(&levels["levels"], "item_name"),
+        [found["items"][0]["name"].clone(), found["items"][0]["name"].clone()]
+    );
+    assert!(found["items"][0]["levels"][0].get("item_name").is_none(), "an item names itself once");
+    assert_eq!(staff.get("/v1/items?name=xyz").await.body["items"], json!([]));
+}
+
+#[tokio::test]
+async fn location_ids_differ_by_more_than_their_case() {
+    let server = Server::start().await;
+    let manager = server.manager();
+    let settings = json!({"name": "Shop"});
+    assert_eq!(manager.put("/v1/locations/shop-9", settings.clone()).await.status, 201);
+    for other in ["Shop-9", "SHOP-9", "MAIN"] {
+        let answer = manager.put(&format!("/v1/locations/{other}"), settings.clone()).await;
+        assert_eq!((answer.status, answer.code()), (409, "location_exists"), "{other}");
+    }
+    assert_eq!(manager.put("/v1/locations/shop-9", settings).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_damaged_or_foreign_cursor_is_refused_by_every_list() {
     let server = Server::stocked().await;
     let manager = server.manager();

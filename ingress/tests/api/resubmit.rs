@@ -50,6 +50,66 @@ async fn a_refused_sale_is_listed_and_resubmitted_once_with_its_own_time() {
 }
 
 #[tokio::test]
+async fn a_batch_may_replace_refused_commands_with_any_correction() {
+    let server = Server::stocked().await;
+    let (staff, manager) = (server.staff(), server.manager());
+    for n in [1, 2, 3] {
+        refused(&staff, n).await;
+    }
+    let mended = |n: u32| {
+        let mut sale = sale(n, "shop-1", "3");
+        sale["command_id"] = json!(resubmission(n).to_string());
+        sale
+    };
+    let old = |n: u32| json!({"item_id": "coal", "command_id": id(n)});
+    server.clock.advance_ms(60_000);
+    let batch = json!({"commands": [mended(1), sale(9, "shop-1", "1")], "resubmits": [old(1), old(2)]});
+    let answer = manager.post_waiting("/v1/commands/batch", batch.clone()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.body["results"][0]["outcome"]["resubmits"], old(1));
+    assert_eq!(answer.body["results"][0]["outcome"]["first_accepted_at"], "2027-01-15T08:00:00.000Z");
+    assert_eq!(
+        answer.body["results"][1]["outcome"].get("resubmits"),
+        None,
+        "only its own resubmission replaces a command"
+    );
+    let open = manager.get("/v1/commands").await.body;
+    let open: Vec<_> =
+        open["commands"].as_array().unwrap().iter().map(|command| command["command_id"].clone()).collect();
+    assert_eq!(open, [id(3), id(2)]);
+    let again = manager.post_waiting("/v1/commands/batch", batch).await;
+    assert_eq!(again.body["results"][0]["outcome"], answer.body["results"][0]["outcome"], "it takes effect once");
+
+    // Who may not resubmit changes nothing.
+    let by_staff = json!({"commands": [mended(2), sale(10, "shop-1", "1")], "resubmits": [old(2)]});
+    let answer = staff.post_waiting("/v1/commands/batch", by_staff).await.body;
+    assert_eq!(
+        (&answer["results"][0]["problem"]["code"], &answer["results"][1]["status"]),
+        (&json!("forbidden"), &json!("applied"))
+    );
+    assert_eq!(manager.get("/v1/commands").await.body["commands"].as_array().unwrap().len(), 2);
+    // What was resubmitted for another item is not done twice.
+    let elsewhere = json!({"item_id": "mint", "on_shortage": "allow"});
+    manager.post_waiting(&format!("/v1/items/coal/commands/{}/resubmit", id(2)), elsewhere).await;
+    let second = json!({"commands": [mended(2)], "resubmits": [old(2)]});
+    let second = manager.post_waiting("/v1/commands/batch", second).await.body;
+    assert_eq!(second["results"][0]["problem"]["code"], "already_resubmitted", "{second}");
+    let unknown = json!({"commands": [mended(7)], "resubmits": [old(7)]});
+    assert_eq!(manager.post_waiting("/v1/commands/batch", unknown).await.body["results"][0]["status"], "applied");
+    let faulty =
+        json!({"commands": [mended(8)], "resubmits": [{"item_id": "coal", "command_id": "x"}, 7, {"item": "coal"}]});
+    let answer = manager.post("/v1/commands/batch", faulty).await;
+    let expected = [
+        "/resubmits/0/command_id invalid_value",
+        "/resubmits/1 wrong_type",
+        "/resubmits/2/item unknown_field",
+        "/resubmits/2/item_id missing_field",
+        "/resubmits/2/command_id missing_field",
+    ];
+    assert_eq!((answer.status, answer.faults()), (422, expected.map(str::to_owned).to_vec()));
+}
+
+#[tokio::test]
 async fn an_applied_or_unknown_command_is_not_resubmitted() {
     let server = Server::stocked().await;
     let manager = server.manager();

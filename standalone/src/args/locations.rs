@@ -1,12 +1,14 @@
 //! Options of `locations`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use stockline_core::domain::LocationId;
 
 use super::ClientArgs;
 
 const PUT_EXAMPLES: &str = "Examples:
   stockline locations put store-12 --name \"Main Street\" --time-zone Europe/Berlin --alert-email boss@example.com
+  stockline locations put store-12 --closed
+  stockline locations put store-12 --open
   zcat sales.csv.gz | tail -n +2 | cut -d, -f2 | sort -u | xargs stockline locations put --time-zone America/New_York";
 
 #[derive(Debug, Subcommand)]
@@ -19,25 +21,38 @@ pub(crate) enum LocationsCommand {
         #[command(flatten)]
         client: ClientArgs,
     },
-    /// Create or replace locations
+    /// Register locations, or change them: what you do not name stays as it is
     #[command(after_help = PUT_EXAMPLES)]
     Put {
         /// The ids of the locations
         #[arg(required = true, value_name = "LOCATION")]
         location_ids: Vec<LocationId>,
-        /// The name that people use [default: the id]
-        #[arg(long)]
-        name: Option<String>,
-        /// The IANA time zone; mails give local time in it
-        #[arg(long, value_name = "ZONE", default_value = "UTC")]
-        time_zone: String,
-        /// Who gets the location's alerts; can be given several times
-        #[arg(long = "alert-email", value_name = "ADDRESS")]
-        alert_emails: Vec<String>,
-        /// Refuse new movements there
-        #[arg(long)]
-        closed: bool,
+        #[command(flatten)]
+        changes: LocationChanges,
         #[command(flatten)]
         client: ClientArgs,
     },
+}
+
+/// What changes of a location.
+#[derive(Debug, Args)]
+pub(crate) struct LocationChanges {
+    /// The name that people use [default of a new location: its id]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// The IANA time zone; mails give local time in it [default of a new location: UTC]
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) time_zone: Option<String>,
+    /// Who gets the location's alerts, in place of those who got them before; can be given several times
+    #[arg(long = "alert-email", value_name = "ADDRESS")]
+    pub(crate) alert_emails: Vec<String>,
+    /// Send the location's alerts to the addresses of `serve --alert-email`
+    #[arg(long, conflicts_with = "alert_emails")]
+    pub(crate) no_alert_email: bool,
+    /// Refuse new movements there
+    #[arg(long)]
+    pub(crate) closed: bool,
+    /// Accept movements there again
+    #[arg(long, conflicts_with = "closed")]
+    pub(crate) open: bool,
 }

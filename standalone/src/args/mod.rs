@@ -2,10 +2,14 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use stockline_core::domain::Timestamp;
 
+use crate::exit;
+
+mod install;
 mod load;
 mod locations;
 mod login;
@@ -15,10 +19,11 @@ mod submit;
 mod tokens;
 mod upkeep;
 
+pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use load::LoadArgs;
-pub(crate) use locations::LocationsCommand;
+pub(crate) use locations::{LocationChanges, LocationsCommand};
 pub(crate) use login::{LoginArgs, ServerArgs};
-pub(crate) use read::{AlertsArgs, HistoryArgs, ListArgs, RefusedArgs, StateFilter, StatusArgs, StockArgs};
+pub(crate) use read::{AlertsArgs, HistoryArgs, ItemsArgs, ListArgs, RefusedArgs, StateFilter, StatusArgs, StockArgs};
 pub(crate) use serve::{MailArgs, ServeArgs};
 pub(crate) use submit::{Kind, SubmitArgs};
 pub(crate) use tokens::{KeysCommand, Role, TokenArgs, TokenCommand};
@@ -46,12 +51,24 @@ You can set every option that names a variable STOCKLINE_… in the environment 
 pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Whether errors are JSON, as the output is.
+    #[arg(skip)]
+    pub(crate) as_json: bool,
 }
 
 impl Cli {
-    /// Parses the process's arguments. Prints the help or the error and exits where they ask for it or are invalid.
-    pub fn of_process() -> Self {
-        Self::parse_from(with_default_subcommand(std::env::args_os().collect()))
+    /// Parses the process's arguments. Prints the help and exits where they ask for it.
+    ///
+    /// # Errors
+    /// The arguments are invalid, and it has printed why.
+    pub fn of_process() -> Result<Self, ExitCode> {
+        let arguments = with_default_subcommand(std::env::args_os().collect());
+        let as_json = arguments.iter().any(|argument| argument == "--json");
+        match Self::try_parse_from(arguments) {
+            Ok(cli) => Ok(Self { as_json, ..cli }),
+            Err(error) if as_json && error.use_stderr() => Err(exit::print_usage_json(&error)),
+            Err(error) => error.exit(),
+        }
     }
 }
 
@@ -72,6 +89,8 @@ pub(crate) enum Command {
     Submit(Box<SubmitArgs>),
     /// Submit every line of a CSV file (also .gz) as a command
     Load(Box<LoadArgs>),
+    /// List the items, or search them by name, barcode or category
+    Items(ItemsArgs),
     /// Show the stock
     Stock(StockArgs),
     /// Show the outcome of a command
@@ -102,6 +121,10 @@ pub(crate) enum Command {
     /// Check that mails can be sent
     #[command(subcommand)]
     Mail(MailCommand),
+    /// Print the completions of a shell
+    Completions(CompletionsArgs),
+    /// Write the man pages into a folder
+    Man(ManArgs),
 }
 
 /// The data folder.

@@ -1,9 +1,10 @@
 //! Options of the subcommands that read: `stock`, `status`, `history`, `refused`, `alerts`.
 
 use clap::{Args, ValueEnum};
-use stockline_core::domain::{CommandId, ItemId, LocationId, Timestamp};
+use stockline_core::domain::{CommandId, ItemId, LocationId};
 
-use super::{ClientArgs, Kind, time};
+use super::{ClientArgs, Kind};
+use crate::when::{UtcArg, When};
 
 /// A state of a level to filter by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -37,7 +38,32 @@ pub(crate) struct ListArgs {
     #[arg(long)]
     pub(crate) json: bool,
     #[command(flatten)]
+    pub(crate) utc: UtcArg,
+    #[command(flatten)]
     pub(crate) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stockline items
+  stockline items cola
+  stockline items --barcode 4006381333931
+  stockline items --category drinks --archived")]
+pub(crate) struct ItemsArgs {
+    /// Items whose name contains this text, in any case, and the item with this id
+    #[arg(value_name = "TEXT")]
+    pub(crate) text: Option<String>,
+    /// The item with this barcode
+    #[arg(long, value_name = "CODE")]
+    pub(crate) barcode: Option<String>,
+    /// Only this category
+    #[arg(long)]
+    pub(crate) category: Option<String>,
+    /// Archived items instead of those in use
+    #[arg(long)]
+    pub(crate) archived: bool,
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
 }
 
 #[derive(Debug, Args)]
@@ -45,7 +71,8 @@ pub(crate) struct ListArgs {
   stockline stock
   stockline stock cola
   stockline stock --location store-12 --state low
-  stockline stock cola --as-of 2026-01-31T00:00:00Z")]
+  stockline stock cola --as-of 2026-01-31
+  stockline stock cola --as-of \"2026-01-31 18:30\"")]
 pub(crate) struct StockArgs {
     /// Only this item
     #[arg(value_name = "ITEM")]
@@ -56,9 +83,9 @@ pub(crate) struct StockArgs {
     /// Only levels in this state
     #[arg(long, value_enum, conflicts_with = "item_id")]
     pub(crate) state: Option<StateFilter>,
-    /// The stock as it was at this time
-    #[arg(long, value_name = "TIME", value_parser = time, requires = "item_id")]
-    pub(crate) as_of: Option<Timestamp>,
+    /// The stock as it was at this time, or at the end of this day
+    #[arg(long, value_name = "TIME", requires = "item_id")]
+    pub(crate) as_of: Option<When>,
     #[command(flatten)]
     pub(crate) list: ListArgs,
 }
@@ -81,19 +108,22 @@ pub(crate) struct StatusArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  stockline history cola --type sell --from 2026-01-31T00:00:00+01:00")]
+#[command(after_help = "Examples:
+  stockline history cola --from yesterday
+  stockline history cola --type sell --from 2026-01-01 --to 2026-01-31
+  stockline history cola --from 2026-01-31T18:30:00+01:00 --utc")]
 pub(crate) struct HistoryArgs {
     /// The item
     pub(crate) item_id: ItemId,
     /// Only this location
     #[arg(long = "location", value_name = "LOCATION")]
     pub(crate) location_id: Option<LocationId>,
-    /// Only movements recorded at this time or later
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    pub(crate) from: Option<Timestamp>,
-    /// Only movements recorded before this time
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    pub(crate) to: Option<Timestamp>,
+    /// Only movements recorded at this time or later: a time, a day, yesterday, today, or a span such as 12h
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<When>,
+    /// Only movements recorded before this time, or by the end of this day
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<When>,
     /// Only movements of this type
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: Option<Kind>,
@@ -104,9 +134,10 @@ pub(crate) struct HistoryArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   stockline refused
-  stockline refused --code insufficient_stock --since 2026-01-31T00:00:00Z
+  stockline refused --code insufficient_stock --since yesterday
   stockline refused --code insufficient_stock --resubmit --on-shortage allow
-  stockline refused --id 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b --resubmit --to-item cola-0.5")]
+  stockline refused --id 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b --resubmit --to-item cola-0.5
+  stockline refused --id 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b --dismiss \"typing error, sold by hand\"")]
 pub(crate) struct RefusedArgs {
     /// List dead letters instead of rejected commands
     #[arg(long)]
@@ -117,17 +148,24 @@ pub(crate) struct RefusedArgs {
     /// Only this location
     #[arg(long = "location", value_name = "LOCATION")]
     pub(crate) location_id: Option<LocationId>,
-    /// Only commands settled at this time or later
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    pub(crate) since: Option<Timestamp>,
+    /// Only commands settled at this time or later: a time, a day, yesterday, today, or a span such as 12h
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<When>,
+    /// Also commands that were resubmitted, dismissed or discarded
+    #[arg(long)]
+    pub(crate) all: bool,
     /// Only the command with this id, anywhere in the list; can be given several times
     #[arg(long = "id", value_name = "UUID")]
     pub(crate) ids: Vec<CommandId>,
     /// Send all matching commands again, the oldest first, under new ids that refer to the old ones
     #[arg(long)]
     pub(crate) resubmit: bool,
-    /// Do not ask before many commands are resubmitted
-    #[arg(long, requires = "resubmit")]
+    /// Dismiss all matching commands for this reason: they leave the list, are kept, and can still be resubmitted. This works
+    /// on the server's machine
+    #[arg(long, value_name = "REASON", conflicts_with_all = ["resubmit", "dead_lettered", "url"])]
+    pub(crate) dismiss: Option<String>,
+    /// Do not ask before many commands are resubmitted or dismissed
+    #[arg(long)]
     pub(crate) yes: bool,
     /// Resubmit for this item
     #[arg(long, value_name = "ITEM", requires = "resubmit")]

@@ -1,5 +1,8 @@
 //! Lists of the API: reads them page by page and prints them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 use stockline_service::output;
 
@@ -39,10 +42,33 @@ pub(crate) async fn read(client: &Client, request: Request, key: &str, limit: us
     }
 }
 
-/// Prints entries as JSON or as a table, and notes when there may be more.
-pub(crate) fn print(entries: &[Value], args: &ListArgs, table: impl FnOnce(&[Value]) -> Table) -> anyhow::Result<u8> {
+/// The most items whose names are looked up for a list of commands, and how many at once.
+const NAMES_MAX: usize = 200;
+const NAMES_AT_ONCE: usize = 8;
+
+/// Returns the names of the items that commands are about, as far as they are registered and can be read.
+pub(crate) async fn names(client: &Client, commands: &[Value]) -> BTreeMap<String, String> {
+    let items: BTreeSet<String> = commands.iter().map(|command| text(command, "item_id")).take(NAMES_MAX).collect();
+    let name = async |item: String| {
+        let found = client.send(&Request::get(format!("/v1/items/{item}"))).await.ok()?;
+        Some((item, text(&found.body, "name")))
+    };
+    stream::iter(items.into_iter().map(name)).buffered(NAMES_AT_ONCE).filter_map(async |found| found).collect().await
+}
+
+/// Prints entries as JSON or as a table, and notes when there may be more. Where there are none, it says so with `none`.
+pub(crate) fn print(
+    entries: &[Value],
+    args: &ListArgs,
+    none: &str,
+    table: impl FnOnce(&[Value]) -> Table,
+) -> anyhow::Result<u8> {
     if args.json {
-        output::line(serde_json::to_string_pretty(entries)?)?;
+        output::json(entries)?;
+        return Ok(exit::OK);
+    }
+    if entries.is_empty() {
+        output::line(none)?;
         return Ok(exit::OK);
     }
     let table = table(entries);

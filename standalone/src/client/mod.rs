@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use reqwest::redirect::Policy;
 use reqwest::{Method, StatusCode, Url};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stockline_core::ports::Clock as _;
 use stockline_service::{Retry, SystemClock};
@@ -35,7 +35,7 @@ const RETRY_AFTER_MOST: Duration = Duration::from_secs(30);
 const RENEW_BEFORE_MS: i64 = 60_000;
 
 /// A problem (RFC 9457), as the server sends it.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Problem {
     pub(crate) title: String,
@@ -46,7 +46,7 @@ pub(crate) struct Problem {
 }
 
 /// One fault of a request.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct ProblemFault {
     pub(crate) pointer: String,
@@ -57,15 +57,23 @@ pub(crate) struct ProblemFault {
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = if self.detail.is_empty() { &self.title } else { &self.detail };
-        write!(f, "{text}")?;
+        // The faults follow, so that nobody needs to be told where they are.
+        let text = text.split_once("; errors name").map_or(text.as_str(), |(text, _)| text);
+        write!(f, "{}", told(text))?;
         if !self.code.is_empty() {
             write!(f, " [{}]", self.code)?;
         }
         for fault in &self.errors {
-            write!(f, "\n  {} {}", fault.pointer, fault.detail)?;
+            write!(f, "\n  {} {}", fault.pointer.trim_start_matches(['/', '?']), fault.detail)?;
         }
         Ok(())
     }
+}
+
+/// Returns what a server tells, with the subcommand in the place of the request or command that it advises.
+pub(crate) fn told(detail: &str) -> String {
+    let detail = detail.replace("with PUT /v1/locations/", "with stockline locations put ");
+    detail.replace("with register_item", "with stockline submit register_item")
 }
 
 impl std::error::Error for Problem {}
@@ -175,6 +183,8 @@ impl Credentials {
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
+    /// The data folder whose server this is; `None` if an address was given.
+    folder: Option<Folder>,
     credentials: Credentials,
 }
 
@@ -196,7 +206,8 @@ impl Client {
         };
         let base = http::address(&base)?;
         let credentials = Credentials::of(args, &base, &folder)?;
-        Self::with(&base, credentials, args.ca_cert.as_deref())
+        let folder = args.url.is_none().then_some(folder);
+        Ok(Self { folder, ..Self::with(&base, credentials, args.ca_cert.as_deref())? })
     }
 
     /// Creates a client of a server, with a token.
@@ -206,7 +217,7 @@ impl Client {
 
     fn with(base: &Url, credentials: Credentials, ca_cert: Option<&Path>) -> anyhow::Result<Self> {
         let http = http::client(base, ca_cert, Policy::limited(REDIRECTS_MAX))?;
-        Ok(Self { http, base: base.clone(), credentials })
+        Ok(Self { http, base: base.clone(), folder: None, credentials })
     }
 
     /// Reports whether the server is on this machine, so that both have the same clock.
@@ -297,7 +308,16 @@ impl Client {
 
     fn unreachable(&self, error: &reqwest::Error) -> Unavailable {
         let cause = http::cause(error);
-        Unavailable(format!("can't reach {} ({cause}); is the server running? `stockline` starts it", self.base))
+        let base = &self.base;
+        Unavailable(match &self.folder {
+            Some(folder) => {
+                let folder = folder.path().display();
+                format!(
+                    "no server answers for the data folder {folder} (at {base}: {cause}); start it with `stockline serve --data {folder}`"
+                )
+            }
+            None => format!("can't reach {base} ({cause}); is the server running there, and the address right?"),
+        })
     }
 
     async fn token(&self) -> Result<String, NoToken> {
@@ -344,10 +364,10 @@ mod tests {
 
     #[test]
     fn a_problem_names_every_fault() {
-        let body = br#"{"type":"about:blank","title":"Invalid","status":422,"detail":"the command is not valid","code":"invalid_command",
+        let body = br#"{"type":"about:blank","title":"Invalid","status":422,"detail":"it is not valid; errors names every fault","code":"invalid_command",
             "retryable":false,"errors":[{"pointer":"/quantity","code":"float","detail":"write \"2\""}]}"#;
         let text = problem_of(StatusCode::UNPROCESSABLE_ENTITY, body).to_string();
-        assert_eq!(text, "the command is not valid [invalid_command]\n  /quantity write \"2\"");
+        assert_eq!(text, "it is not valid [invalid_command]\n  quantity write \"2\"");
         let other = problem_of(StatusCode::NOT_FOUND, b"<html>");
         assert_eq!(other.to_string(), "the server answers 404 Not Found");
     }

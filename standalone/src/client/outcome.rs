@@ -8,7 +8,7 @@ use serde_json::Value;
 use stockline_service::output;
 use tokio::time::Instant;
 
-use super::{Answer, Client, Request};
+use super::{Answer, Client, Request, told};
 use crate::exit::{self, Unavailable};
 
 /// The longest `Prefer: wait` of one request, in seconds.
@@ -42,7 +42,7 @@ pub(crate) async fn settled(client: &Client, accepted: Answer, deadline: Instant
 /// Prints an outcome and returns the exit code for it.
 pub(crate) fn print(outcome: &Value, as_json: bool) -> anyhow::Result<u8> {
     if as_json {
-        output::line(serde_json::to_string_pretty(outcome)?)?;
+        output::json(outcome)?;
     } else {
         output::print(readable(outcome))?;
     }
@@ -62,18 +62,19 @@ pub(crate) fn readable(outcome: &Value) -> String {
         let field = |name: &str| movement[name].as_str().unwrap_or_default().to_owned();
         let delta = field("delta");
         let sign = if delta.starts_with('-') { "" } else { "+" };
-        let late = if movement["late"] == true { "  late: the last count already included it" } else { "" };
-        let ahead = if movement["clock_ahead"] == true { "  clock ahead" } else { "" };
         lines.push_str(&format!(
-            "  {}: {sign}{delta} → {} on hand  (seq {}){late}{ahead}\n",
+            "  {}: {sign}{delta} → {} on hand  (seq {})\n",
             field("location_id"),
             field("after"),
             movement["seq"]
         ));
     }
+    for remark in outcome["remarks"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        lines.push_str(&format!("  {remark}\n"));
+    }
     if let Some(rejection) = outcome.get("rejection").filter(|rejection| rejection.is_object()) {
         let part = |name: &str| rejection[name].as_str().unwrap_or_default().to_owned();
-        lines.push_str(&format!("  {}: {}\n", part("code"), part("detail")));
+        lines.push_str(&format!("  {}: {}\n", part("code"), told(&part("detail"))));
     }
     if let Some(reason) = outcome["dead_letter"]["reason"].as_str() {
         lines.push_str(&format!("  set aside: {reason}\n"));

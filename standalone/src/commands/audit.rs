@@ -61,7 +61,7 @@ pub(crate) async fn audit(args: &AuditArgs) -> anyhow::Result<u8> {
     let report = audit::audit(store, store, &mut progress).await.map_err(|error| Unavailable(error.to_string()))?;
     bar.finish_and_clear();
     if args.json {
-        output::line(serde_json::to_string_pretty(&report.to_json())?)?;
+        output::json(&report.to_json())?;
     } else {
         output::print(report.to_text("keep this folder as it is, take a backup, and report it"))?;
     }

@@ -3,6 +3,8 @@
 //! The queue is copied before the stock, so that every accepted command is in at least one of the copies. A command in
 //! both takes effect once: when the restored queue delivers it, its id is already in the stock.
 
+use std::path::Path;
+
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use stockline_core::ports::Clock as _;
@@ -21,6 +23,7 @@ pub(crate) fn backup(args: &BackupArgs) -> anyhow::Result<u8> {
     let folder = Folder::at(&args.data.data);
     stores::require_stock(&folder)?;
     entry::check(&folder)?;
+    require_place(&args.file)?;
     let created_at = SystemClock.now();
     let bar = ProgressBar::new(0);
     let queue = Snapshot::of(&folder.queue_db(), &args.file, "queue", &bar)?;
@@ -36,6 +39,18 @@ pub(crate) fn backup(args: &BackupArgs) -> anyhow::Result<u8> {
     bar.finish_and_clear();
     output::line(format_args!("{} written: {} bytes, as of {created_at}", args.file.display(), bytes))?;
     Ok(exit::OK)
+}
+
+/// Fails where the folder for the backup is missing, as when a drive is not plugged in.
+fn require_place(file: &Path) -> anyhow::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        bail!("{} is not there, so that no backup was written: is the drive plugged in and mounted?", folder.display());
+    }
+    if file.is_dir() {
+        bail!("{} is a folder: name the file to write, such as {0}/stockline.tar", file.display());
+    }
+    Ok(())
 }
 
 /// Reads the files of the keys, under the lock, so that they are all from one moment.

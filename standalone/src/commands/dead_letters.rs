@@ -5,11 +5,12 @@ use stockline_worker::operator::{Op, Order};
 
 use super::refused::refused_table;
 use crate::args::{DeadLetterArgs, DeadLettersCommand};
-use crate::client::{Client, Request};
+use crate::client::{Client, Request, lists};
 use crate::exit;
 use crate::folder::Folder;
-use crate::serve::control::{self, AnyOrder};
+use crate::serve::control::{self, AnyOrder, Reply};
 use crate::stores::Stores;
+use crate::when::{Times, UtcArg};
 
 /// The most dead letters that are listed.
 const LISTED_MAX: u64 = 1_000;
@@ -24,9 +25,12 @@ pub(crate) async fn dead_letters(command: &DeadLettersCommand) -> anyhow::Result
             let body = client.send(&request).await?.body;
             let letters = body["commands"].as_array().map(Vec::as_slice).unwrap_or_default();
             if *json {
-                output::line(serde_json::to_string_pretty(letters)?)?;
+                output::json(letters)?;
+            } else if letters.is_empty() {
+                output::line("no dead letters")?;
             } else {
-                refused_table(letters).print()?;
+                let names = lists::names(&client, letters).await;
+                refused_table(letters, &names, &Times::of(UtcArg::default())).print()?;
             }
             Ok(exit::OK)
         }
@@ -35,21 +39,24 @@ pub(crate) async fn dead_letters(command: &DeadLettersCommand) -> anyhow::Result
     }
 }
 
-/// Executes the order in the running server, or here if no server runs.
 async fn order(op: Op, args: &DeadLetterArgs) -> anyhow::Result<u8> {
-    let folder = Folder::at(&args.data.data);
-    let order = Order { op, item_id: args.item_id.clone(), command_id: args.command_id };
-    let reply = match control::ask(&folder.control_socket(), &AnyOrder::Letter(order.clone())).await? {
-        Some(reply) => reply,
-        None => {
-            let stores = Stores::open_existing(&folder)?;
-            control::execute(&stores.operator(), &order).await
-        }
-    };
+    let order = Order { op, item_id: args.item_id.clone(), command_id: args.command_id, reason: None };
+    let reply = carry_out(&Folder::at(&args.data.data), order).await?;
     if reply.code == exit::OK {
         output::line(reply.text)?;
     } else {
         output::note(format_args!("error: {}", reply.text));
     }
     Ok(reply.code)
+}
+
+/// Executes the order in the running server, or here if no server runs.
+pub(crate) async fn carry_out(folder: &Folder, order: Order) -> anyhow::Result<Reply> {
+    match control::ask(&folder.control_socket(), &AnyOrder::Letter(order.clone())).await? {
+        Some(reply) => Ok(reply),
+        None => {
+            let stores = Stores::open_existing(folder)?;
+            Ok(control::execute(&stores.operator(), &order).await)
+        }
+    }
 }

@@ -1,31 +1,36 @@
 //! `refused`: lists refused commands, and resubmits them with corrections.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use stockline_service::output;
+use stockline_worker::operator::{Op, Order};
 use tokio::time::Instant;
 
+use super::dead_letters;
 use crate::args::RefusedArgs;
 use crate::client::lists::{self, text};
-use crate::client::{Client, Problem, Request, outcome};
+use crate::client::{Client, Problem, Request, outcome, told};
 use crate::exit::{self, Usage};
+use crate::folder::Folder;
 use crate::table::{Align, Table};
+use crate::when::Times;
 
 /// How long to wait for the outcome of a resubmission.
 const RESUBMIT_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How many commands are resubmitted without a question.
+/// How many commands are resubmitted or dismissed without a question.
 const UNASKED_MAX: usize = 20;
 
-/// Asks at a terminal whether to resubmit so many commands. A script is not asked.
-fn confirmed(count: usize) -> anyhow::Result<bool> {
+/// Asks at a terminal whether to resubmit or dismiss so many commands. A script is not asked.
+fn confirmed(what: &str, count: usize) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Ok(true);
     }
     let mut error = std::io::stderr().lock();
-    write!(error, "Resubmit all {count} commands, the oldest first? [y/N] ")?;
+    write!(error, "{what} all {count} commands, the oldest first? [y/N] ")?;
     error.flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
@@ -35,38 +40,93 @@ fn confirmed(count: usize) -> anyhow::Result<bool> {
 /// Runs `stockline refused`.
 pub(crate) async fn refused(args: &RefusedArgs) -> anyhow::Result<u8> {
     let client = Client::new(&args.list.client)?;
+    let times = Times::of(args.list.utc);
     let request = Request::get("/v1/commands")
         .query("status", Some(if args.dead_lettered { "dead_lettered" } else { "rejected" }))
         .query("code", args.code.as_ref())
         .query("location_id", args.location_id.as_ref())
-        .query("since", args.since);
-    // What is resubmitted is everything that matches, not a page of it.
-    let limit = if args.ids.is_empty() && !args.resubmit { args.list.limit as usize } else { usize::MAX };
+        .query("since", args.since.map(|when| times.begin(when)))
+        .query("all", args.all.then_some(true));
+    // What is resubmitted or dismissed is everything that matches, not a page of it.
+    let limit = if args.ids.is_empty() && !args.resubmit && args.dismiss.is_none() {
+        args.list.limit as usize
+    } else {
+        usize::MAX
+    };
     let mut commands = lists::read(&client, request, "commands", limit).await?;
     let mut code = exit::OK;
     if !args.ids.is_empty() {
         let ids: Vec<String> = args.ids.iter().map(ToString::to_string).collect();
         commands.retain(|command| ids.contains(&text(command, "command_id")));
         for id in ids.iter().filter(|id| commands.iter().all(|command| text(command, "command_id") != **id)) {
-            output::note(format_args!("{id} is not among the refused commands"));
+            told_of(args, id, "not among the refused commands");
             code = exit::FOUND;
         }
     }
+    let asks = commands.len() > UNASKED_MAX && !args.yes;
     let listed = if args.resubmit {
-        if commands.len() > UNASKED_MAX && !args.yes && !confirmed(commands.len())? {
+        if asks && !confirmed("Resubmit", commands.len())? {
             return Err(Usage("nothing was resubmitted".into()).into());
         }
         resubmit(&client, args, &commands).await?
+    } else if let Some(reason) = &args.dismiss {
+        if asks && !confirmed("Dismiss", commands.len())? {
+            return Err(Usage("nothing was dismissed".into()).into());
+        }
+        dismiss(args, &commands, reason).await?
     } else {
-        lists::print(&commands, &args.list, refused_table)?
+        let names = if args.list.json { BTreeMap::new() } else { lists::names(&client, &commands).await };
+        lists::print(&commands, &args.list, "no refused commands", |commands| refused_table(commands, &names, &times))?
     };
     Ok(code.max(listed))
 }
 
-/// Makes a table of refused commands.
-pub(crate) fn refused_table(commands: &[Value]) -> Table {
-    let names = ["SETTLED", "ITEM", "LOCATION", "TYPE", "QUANTITY", "CODE", "DETAIL", "BY", "ID"];
-    let mut table = Table::new(&names.map(|name| (name, if name == "QUANTITY" { Align::Right } else { Align::Left })));
+/// Dismisses commands one after the other, the oldest first.
+async fn dismiss(args: &RefusedArgs, commands: &[Value], reason: &str) -> anyhow::Result<u8> {
+    if commands.is_empty() {
+        return Err(Usage("no refused command matches, so that there is nothing to dismiss".into()).into());
+    }
+    let folder = Folder::at(&args.list.client.data.data);
+    let (mut code, mut dismissed) = (exit::OK, Vec::new());
+    for command in commands.iter().rev() {
+        let (item, id) = (text(command, "item_id"), text(command, "command_id"));
+        let order =
+            Order { op: Op::Dismiss, item_id: item.parse()?, command_id: id.parse()?, reason: Some(reason.to_owned()) };
+        let reply = dead_letters::carry_out(&folder, order).await?;
+        if reply.code == exit::OK {
+            dismissed.push(json!({"item_id": item, "command_id": id}));
+        } else {
+            told_of(args, &format!("{item} {id}"), &reply.text);
+            code = code.max(reply.code);
+        }
+    }
+    if args.list.json {
+        output::json(&dismissed)?;
+    } else {
+        output::line(format_args!("{} of {} dismissed", dismissed.len(), commands.len()))?;
+    }
+    Ok(code)
+}
+
+/// Tells that a command is left as it is.
+fn told_of(args: &RefusedArgs, command: &str, why: &str) {
+    if args.list.json {
+        output::note(output::escaped(&json!({"error": {"command": command, "detail": why}}).to_string()));
+    } else {
+        output::note(format_args!("{command}: {why}"));
+    }
+}
+
+/// Makes a table of refused commands, with the names of their items where they are known.
+pub(crate) fn refused_table(commands: &[Value], names: &BTreeMap<String, String>, times: &Times) -> Table {
+    let mut table = Table::new(&[
+        ("SETTLED", Align::Left),
+        ("TYPE", Align::Left),
+        ("ITEM", Align::Id),
+        ("LOCATION", Align::Flexible(8)),
+        ("QUANTITY", Align::Right),
+        ("BY", Align::Flexible(6)),
+    ]);
     for outcome in commands {
         let command = &outcome["command"];
         let first = |names: [&str; 2]| {
@@ -74,23 +134,45 @@ pub(crate) fn refused_table(commands: &[Value]) -> Table {
             if value.is_empty() { text(command, names[1]) } else { value }
         };
         let kind = if outcome["type"].is_string() { text(outcome, "type") } else { text(command, "type") };
-        let (code, detail) = match outcome["rejection"]["code"].as_str() {
-            Some(code) => (code.to_owned(), text(&outcome["rejection"], "detail")),
-            None => ("dead_lettered".to_owned(), text(&outcome["dead_letter"], "reason")),
-        };
+        let item = text(outcome, "item_id");
+        let name = names.get(&item).map(|name| format!("{name}: ")).unwrap_or_default();
         table.row([
-            text(outcome, "settled_at"),
-            text(outcome, "item_id"),
-            first(["location_id", "from_location_id"]),
+            times.minute(&text(outcome, "settled_at")),
             kind,
+            item,
+            first(["location_id", "from_location_id"]),
             first(["quantity", "counted"]),
-            code,
-            detail,
             text(outcome, "submitted_by"),
-            text(outcome, "command_id"),
         ]);
+        table.remark(&format!("{name}{}", reason(outcome)));
+        table.remark(&became(outcome, times));
+        table.remark(&text(outcome, "command_id"));
     }
     table
+}
+
+/// Says why a command was refused.
+fn reason(outcome: &Value) -> String {
+    match outcome["rejection"]["code"].as_str() {
+        Some(code) => format!("{code}: {}", told(&text(&outcome["rejection"], "detail"))),
+        None => format!("set aside: {}", text(&outcome["dead_letter"], "reason")),
+    }
+}
+
+/// Says what became of a refused command, if it is no longer open.
+fn became(outcome: &Value, times: &Times) -> String {
+    let by = &outcome["resubmitted_as"];
+    let discarded = text(&outcome["dead_letter"], "discarded_at");
+    let [dismissed, because] = ["dismissed_at", "dismissed_because"].map(|name| text(&outcome["rejection"], name));
+    if by.is_object() {
+        format!("resubmitted as {} {}", text(by, "item_id"), text(by, "command_id"))
+    } else if !discarded.is_empty() {
+        format!("discarded {}", times.minute(&discarded))
+    } else if !dismissed.is_empty() {
+        format!("dismissed {}: {because}", times.minute(&dismissed))
+    } else {
+        String::new()
+    }
 }
 
 /// Resubmits commands one after the other, the oldest first, and prints the outcome of each.
@@ -137,7 +219,7 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
             Err(error)
                 if error.downcast_ref().is_some_and(|problem: &Problem| [404, 409, 422].contains(&problem.status)) =>
             {
-                output::note(format_args!("{item} {id}: {error:#}"));
+                told_of(args, &format!("{item} {id}"), &format!("{error:#}"));
                 code = exit::FOUND;
             }
             Err(error) => {
@@ -148,9 +230,9 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
         done += 1;
     }
     if args.list.json {
-        output::line(serde_json::to_string_pretty(&outcomes)?)?;
+        output::json(&outcomes)?;
     }
-    if commands.len() > 1 {
+    if commands.len() > 1 && !args.list.json {
         output::note(format_args!("{done} of {} resubmitted, {applied} of them applied", commands.len()));
     }
     failed.map_or(Ok(code), Err)
@@ -159,6 +241,7 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::when::UtcArg;
 
     #[test]
     fn a_refused_sale_shows_all_that_a_person_needs() {
@@ -166,9 +249,12 @@ mod tests {
             "settled_at": "2026-01-31T08:15:00.000Z", "type": "sell",
             "command": {"type": "sell", "location_id": "main", "quantity": "2"},
             "rejection": {"code": "insufficient_stock", "detail": "1 is available"}});
-        let table = refused_table(&[outcome]).render(false);
-        let row = table.lines().nth(1).unwrap();
-        for part in ["cola", "main", "sell", "2", "insufficient_stock", "1 is available", "till-3", "c-1"] {
+        let names = BTreeMap::from([("cola".to_owned(), "Cola 0.33 l".to_owned())]);
+        let row = refused_table(&[outcome], &names, &Times::of(UtcArg { utc: true })).render(false);
+        assert!(row.lines().all(|line| line.chars().count() <= 80), "{row}");
+        for part in
+            ["cola", "Cola 0.33 l", "main", "sell", "2", "insufficient_stock", "1 is available", "till-3", "c-1"]
+        {
             assert!(row.contains(part), "{part}: {row}");
         }
     }

@@ -1,54 +1,78 @@
 //! `stock`, `status`, `history` and `alerts`: tables for people, `--json` for programs.
 
 use serde_json::Value;
+use stockline_core::domain::{ItemId, LocationId};
+use stockline_service::output;
 
 use crate::args::{AlertsArgs, HistoryArgs, StateFilter, StatusArgs, StockArgs};
 use crate::client::lists::{self, text};
 use crate::client::{Client, Request, outcome};
 use crate::table::{Align, Table, Tone};
+use crate::when::Times;
 
 /// Runs `stockline stock`.
 pub(crate) async fn stock(args: &StockArgs) -> anyhow::Result<u8> {
     let client = Client::new(&args.list.client)?;
+    let times = Times::of(args.list.utc);
     let limit = args.list.limit as usize;
-    let levels = match (&args.item_id, args.as_of) {
-        (Some(item_id), Some(at)) => {
-            let request = Request::get(format!("/v1/items/{item_id}/stock")).query("as_of", Some(at));
-            client.send(&request).await?.body["levels"].take()
-        }
-        (Some(item_id), None) => {
-            let mut item = client.send(&Request::get(format!("/v1/items/{item_id}"))).await?.body;
-            item["levels"].take()
-        }
-        (None, _) => {
+    let mut levels = match &args.item_id {
+        Some(item_id) => levels_of(&client, args, item_id, &times).await?,
+        None => {
             let request = Request::get("/v1/stock")
                 .query("location_id", args.location_id.as_ref())
                 .query("state", args.state.map(StateFilter::as_str));
-            Value::Array(lists::read(&client, request, "levels", limit).await?)
+            lists::read(&client, request, "levels", limit).await?
         }
     };
-    let mut levels = if let Value::Array(levels) = levels { levels } else { Vec::new() };
-    if let Some(location_id) = &args.location_id {
+    if let (Some(location_id), Some(_)) = (&args.location_id, &args.item_id) {
         levels.retain(|level| level["location_id"] == location_id.as_str());
+        if levels.is_empty() {
+            check_location(&client, location_id).await?;
+        }
     }
-    lists::print(&levels, &args.list, |levels| {
-        let mut table = Table::new(&[
-            ("ITEM", Align::Left),
-            ("LOCATION", Align::Left),
+    lists::print(&levels, &args.list, "no stock to show", |levels| {
+        let columns = [
+            ("ITEM", Align::Id),
+            ("NAME", Align::Flexible(8)),
+            ("LOCATION", Align::Flexible(8)),
             ("ON HAND", Align::Right),
             ("THRESHOLD", Align::Right),
             ("STATE", Align::Left),
-            ("SEQ", Align::Right),
             ("COUNTED", Align::Left),
-        ]);
+        ];
+        let mut table = Table::new(&columns).sparse(&["THRESHOLD", "STATE", "COUNTED"]);
         for level in levels {
-            let item = args.item_id.as_ref().map_or_else(|| text(level, "item_id"), ToString::to_string);
-            let own = ["location_id", "on_hand", "low_stock_threshold", "state", "seq", "counted_at"];
-            table.row(std::iter::once(item).chain(own.map(|name| text(level, name))));
-            table.toned(4, Tone::of_word(&text(level, "state")));
+            let own = ["item_id", "item_name", "location_id", "on_hand", "low_stock_threshold", "state"];
+            table.row(own.map(|name| text(level, name)).into_iter().chain([times.day_of(&text(level, "counted_at"))]));
+            table.toned("STATE", Tone::of_word(&text(level, "state")));
         }
         table
     })
+}
+
+/// Reads the levels of one item, with its id and name in each, as they are or as they were at a time.
+async fn levels_of(client: &Client, args: &StockArgs, item_id: &ItemId, times: &Times) -> anyhow::Result<Vec<Value>> {
+    let item = Request::get(format!("/v1/items/{item_id}"));
+    let mut item = client.send(&item).await?.body;
+    let mut levels = item["levels"].take();
+    if let Some(when) = args.as_of {
+        // The end of a day is the begin of the next one, whose movements do not belong to it.
+        let (begin, end) = (times.begin(when), times.end(when));
+        let at = if begin == end { end } else { end.plus_millis(-1) };
+        let request = Request::get(format!("/v1/items/{item_id}/stock")).query("as_of", Some(at));
+        levels = client.send(&request).await?.body["levels"].take();
+    }
+    let mut levels = if let Value::Array(levels) = levels { levels } else { Vec::new() };
+    for level in &mut levels {
+        level["item_id"] = item_id.as_str().into();
+        level["item_name"] = item["name"].clone();
+    }
+    Ok(levels)
+}
+
+/// Fails if the location is not registered: an empty table would hide a typing error.
+async fn check_location(client: &Client, location_id: &LocationId) -> anyhow::Result<()> {
+    client.send(&Request::get(format!("/v1/locations/{location_id}"))).await.map(drop)
 }
 
 /// Runs `stockline status`.
@@ -62,73 +86,119 @@ pub(crate) async fn status(args: &StatusArgs) -> anyhow::Result<u8> {
 /// Runs `stockline history`.
 pub(crate) async fn history(args: &HistoryArgs) -> anyhow::Result<u8> {
     let client = Client::new(&args.list.client)?;
+    let times = Times::of(args.list.utc);
     let request = Request::get(format!("/v1/items/{}/movements", args.item_id))
         .query("location_id", args.location_id.as_ref())
-        .query("from", args.from)
-        .query("to", args.to)
+        .query("from", args.from.map(|when| times.begin(when)))
+        .query("to", args.to.map(|when| times.end(when)))
         .query("type", args.kind.map(|kind| kind.0.as_str()));
     let movements = lists::read(&client, request, "movements", args.list.limit as usize).await?;
-    lists::print(&movements, &args.list, |movements| {
-        let mut table = Table::new(&[
-            ("RECORDED", Align::Left),
-            ("LOCATION", Align::Left),
-            ("SEQ", Align::Right),
-            ("TYPE", Align::Left),
-            ("QUANTITY", Align::Right),
-            ("DELTA", Align::Right),
-            ("AFTER", Align::Right),
-            ("BY", Align::Left),
-            ("OCCURRED", Align::Left),
-            ("REMARKS", Align::Left),
-        ]);
-        for movement in movements {
-            let names = [
-                "recorded_at",
-                "location_id",
-                "seq",
-                "type",
-                "quantity",
-                "delta",
-                "after",
-                "submitted_by",
-                "occurred_at",
-            ];
-            let remarks: Vec<String> = ["late", "clock_ahead"]
-                .into_iter()
-                .filter(|flag| movement[*flag] == true)
-                .map(|flag| flag.replace('_', " "))
-                .chain(["reason", "reference", "note"].map(|name| text(movement, name)))
-                .filter(|remark| !remark.is_empty())
-                .collect();
-            table.row(names.map(|name| text(movement, name)).into_iter().chain([remarks.join("; ")]));
-        }
-        table
-    })
+    if !args.list.json {
+        let item = client.send(&Request::get(format!("/v1/items/{}", args.item_id))).await?.body;
+        output::line(format_args!("{}  {}", args.item_id, text(&item, "name")))?;
+    }
+    lists::print(&movements, &args.list, "no such movements", |movements| movements_table(movements, &times))
+}
+
+fn movements_table(movements: &[Value], times: &Times) -> Table {
+    let mut table = Table::new(&[
+        ("RECORDED", Align::Left),
+        ("LOCATION", Align::Flexible(8)),
+        ("SEQ", Align::Right),
+        ("TYPE", Align::Left),
+        ("DELTA", Align::Right),
+        ("AFTER", Align::Right),
+        ("BY", Align::Flexible(6)),
+    ]);
+    for movement in movements {
+        let names = ["location_id", "seq", "type", "delta", "after", "submitted_by"];
+        let recorded = times.second(&text(movement, "recorded_at"));
+        table.row([recorded].into_iter().chain(names.map(|name| text(movement, name))));
+        table.remark(&remarks(movement, times).join("; "));
+    }
+    table
+}
+
+/// Returns what else there is to say about a movement: who and where, when it occurred if that was earlier, and why.
+fn remarks(movement: &Value, times: &Times) -> Vec<String> {
+    let named = |label: &str, name: &str| {
+        let value = text(movement, name);
+        (!value.is_empty()).then(|| format!("{label}{value}"))
+    };
+    let flag = |name: &str, words: &str| (movement[name] == true).then(|| words.to_owned());
+    let [quantity, delta, kind] = ["quantity", "delta", "type"].map(|name| text(movement, name));
+    let verb = if kind == "count" { "counted" } else { "submitted" };
+    let [occurred, recorded] = ["occurred_at", "recorded_at"].map(|name| times.minute(&text(movement, name)));
+    [
+        (quantity != delta.trim_start_matches('-')).then(|| format!("{verb} {quantity}")),
+        named("operator ", "operator"),
+        named("device ", "device_id"),
+        (occurred != recorded).then(|| format!("occurred {occurred}")),
+        flag("late", "late: a later count had included it, the stock did not change"),
+        flag("clock_ahead", "its time was in the future: the time of its acceptance was taken"),
+        named("with ", "counterpart_location_id"),
+        named("", "reason"),
+        named("", "reference"),
+        named("", "note"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Runs `stockline alerts`.
 pub(crate) async fn alerts(args: &AlertsArgs) -> anyhow::Result<u8> {
     let client = Client::new(&args.list.client)?;
+    let times = Times::of(args.list.utc);
     let request = Request::get("/v1/alerts").query("location_id", args.location_id.as_ref());
     let alerts = lists::read(&client, request, "alerts", args.list.limit as usize).await?;
-    lists::print(&alerts, &args.list, |alerts| {
-        let columns = ["RAISED", "KIND", "ITEM", "LOCATION", "ON HAND", "THRESHOLD", "MAILED", "ID"];
-        let right = ["ON HAND", "THRESHOLD"];
-        let mut table =
-            Table::new(&columns.map(|name| (name, if right.contains(&name) { Align::Right } else { Align::Left })));
+    lists::print(&alerts, &args.list, "no alerts", |alerts| {
+        let columns = [
+            ("RAISED", Align::Left),
+            ("KIND", Align::Left),
+            ("ITEM", Align::Id),
+            ("NAME", Align::Flexible(8)),
+            ("LOCATION", Align::Flexible(8)),
+            ("ON HAND", Align::Right),
+            ("MAILED", Align::Left),
+        ];
+        let mut table = Table::new(&columns);
         for alert in alerts {
-            let names = [
-                "raised_at",
-                "kind",
-                "item_id",
-                "location_id",
-                "on_hand",
-                "low_stock_threshold",
-                "sent_at",
-                "alert_id",
-            ];
-            table.row(names.map(|name| text(alert, name))).toned(1, Tone::of_word(&text(alert, "kind")));
+            let names = ["kind", "item_id", "item_name", "location_id", "on_hand"];
+            let raised = times.minute(&text(alert, "raised_at"));
+            let mailed = if alert["sent_at"].is_string() { "yes" } else { "not yet" };
+            table.row([raised].into_iter().chain(names.map(|name| text(alert, name))).chain([mailed.to_owned()]));
+            table.toned("KIND", Tone::of_word(&text(alert, "kind")));
         }
         table
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::when::UtcArg;
+
+    #[test]
+    fn a_movement_names_operator_and_device_and_fits_its_line() {
+        let movement = json!({"location_id": "store-12", "seq": 1_234, "type": "transfer", "quantity": "1234.5", "delta": "-1234.5",
+            "after": "-99999.5", "submitted_by": "till-3-of-the-corner", "operator": "7", "device_id": "till-3",
+            "recorded_at": "2026-01-31T08:15:00.000Z", "occurred_at": "2026-01-30T08:15:00.000Z", "late": true,
+            "note": "a\u{1b}[2Jb", "reference": "receipt-4711"});
+        let text = movements_table(&[movement], &Times::of(UtcArg { utc: true })).render(false);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        for part in [
+            "2026-01-31T08:15:00Z",
+            "operator 7",
+            "device till-3",
+            "occurred 2026-01-30T08:15Z",
+            "late",
+            "receipt-4711",
+        ] {
+            assert!(text.replace("\n    ", " ").contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains('\u{1b}'));
+    }
 }

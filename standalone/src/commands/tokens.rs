@@ -11,6 +11,7 @@ use crate::issuer::keys::{self, Keys};
 use crate::issuer::lists;
 use crate::issuer::tokens::{self, TokenRequest};
 use crate::table::{Align, Table};
+use crate::when::{Times, UtcArg};
 
 /// Runs `stockline token`.
 pub(crate) fn token(args: TokenArgs) -> anyhow::Result<u8> {
@@ -55,8 +56,18 @@ fn list(folder: &Folder, json: bool, now: Timestamp) -> anyhow::Result<u8> {
         output::line(serde_json::to_string_pretty(&rows?)?)?;
         return Ok(exit::OK);
     }
-    let columns = ["STATE", "ROLE", "SUBJECT", "LOCATIONS", "EXPIRES", "JTI"].map(|heading| (heading, Align::Left));
-    let mut table = Table::new(&columns);
+    if issued.is_empty() {
+        output::line("no tokens were issued")?;
+        return Ok(exit::OK);
+    }
+    let columns = [
+        ("STATE", Align::Left),
+        ("ROLE", Align::Left),
+        ("SUBJECT", Align::Flexible(16)),
+        ("LOCATIONS", Align::Flexible(16)),
+        ("EXPIRES", Align::Left),
+    ];
+    let (mut table, times) = (Table::new(&columns), Times::of(UtcArg::default()));
     for (token, state) in &issued {
         let locations: Vec<_> = token.locations.iter().map(LocationId::as_str).collect();
         table.row([
@@ -64,9 +75,9 @@ fn list(folder: &Folder, json: bool, now: Timestamp) -> anyhow::Result<u8> {
             token.role_name().to_owned(),
             token.subject.clone(),
             if locations.is_empty() { "everywhere".into() } else { locations.join(",") },
-            token.expires_at.to_string(),
-            token.jti.clone(),
+            times.minute(&token.expires_at.to_string()),
         ]);
+        table.remark(&token.jti);
     }
     table.print()?;
     Ok(exit::OK)

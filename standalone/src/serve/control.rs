@@ -214,7 +214,7 @@ mod tests {
         let path = folder.path().join("control.sock");
         let _listener = listen(&path).unwrap();
         let command_id = CommandId(uuid::Uuid::from_u128(7));
-        let order = Order { op: Op::Retry, item_id: "cola".parse().unwrap(), command_id };
+        let order = Order { op: Op::Retry, item_id: "cola".parse().unwrap(), command_id, reason: None };
         let error = ask(&path, &AnyOrder::Letter(order)).await.unwrap_err();
         let text = error.to_string();
         assert!(text.contains("may still carry the order out"), "{text}");

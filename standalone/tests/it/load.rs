@@ -264,7 +264,9 @@ fn a_mended_refused_file_keeps_the_ids_of_its_lines() {
     shop.load("sales.csv", content, sales).refused(1, "");
     assert_eq!(shop.tea(), "-2");
     let refused = shop.read("sales.refused.csv");
-    assert!(refused.starts_with("stockline_line,stockline_code,stockline_detail,stockline_command_id,receipt,line,"));
+    assert!(refused.starts_with(
+        "stockline_line,stockline_code,stockline_detail,stockline_command_id,stockline_resubmits,receipt,"
+    ));
     // Its lines are counted anew in the mended file, and still they are the lines of the first.
     let mended = refused.replace("\"1,0\"", "3");
     shop.load("mended.csv", &mended, sales).ok();
@@ -290,6 +292,10 @@ fn what_was_refused_earlier_is_told_so_and_can_be_mended_in_two_ways_but_not_twi
     let one: Vec<&str> = refused.lines().take(2).collect();
     shop.load("one.csv", &format!("{}\n", one.join("\n")), sales).ok();
     assert_eq!(shop.0.on_hand("jam", "main"), "-2");
+    let open = shop.0.run(&["refused"]).ok().stdout;
+    assert!(open.contains("ham") && !open.contains("jam"), "what was mended is no longer open: {open}");
+    let all = shop.0.run(&["refused", "--all"]).ok().stdout;
+    assert!(all.contains("resubmitted as jam"), "{all}");
     let _ = shop.0.run(&["refused", "--resubmit"]);
     assert_eq!((shop.0.on_hand("jam", "main"), shop.0.on_hand("ham", "main")), ("-2".into(), "-3".into()));
     let last = shop.load("sales.csv", content, &format!("{sales} --json")).json();
@@ -336,4 +342,46 @@ fn a_resubmission_takes_every_page_the_oldest_first() {
     shop.0.run(&["refused", "--resubmit"]).ok();
     assert_eq!(shop.0.on_hand("jam", "main"), "-130");
     assert_eq!(shop.0.run(&["refused", "--json"]).ok().json(), serde_json::json!([]));
+}
+
+#[test]
+fn a_line_that_was_mended_to_another_item_takes_effect_once() {
+    let shop = Shop::open();
+    let sales = "--type sell --map item_id=sku,quantity=qty --id receipt";
+    shop.load("s.csv", "receipt,sku,qty\n1,tee,2\n", sales).refused(1, "");
+    let mended = shop.read("s.refused.csv").replace(",1,tee,2", ",1,tea,3");
+    shop.load("mended.csv", &mended, sales).ok();
+    assert_eq!(shop.tea(), "-3");
+    // It is no longer open, and a resubmission of the old command by its id is the other one's.
+    assert_eq!(shop.0.run(&["refused", "--json"]).ok().json(), serde_json::json!([]));
+    let again = shop.0.run(&["refused", "--all", "--resubmit", "--to-item", "tea"]);
+    assert_eq!((again.code, shop.tea().as_str()), (1, "-3"), "{again:?}");
+    shop.load("mended.csv", &mended, sales).refused(4, "");
+    shop.0.run(&["audit"]).ok();
+}
+
+#[test]
+fn a_refusal_is_dismissed_with_a_reason_and_kept() {
+    let shop = Shop::open();
+    let sales = "--type sell --map item_id=sku,quantity=qty --id receipt";
+    shop.load("s.csv", "receipt,sku,qty\n1,jam,2\n2,ham,3\n", sales).refused(1, "");
+    let ids: Vec<String> = shop
+        .0
+        .run(&["refused", "--json"])
+        .ok()
+        .json()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|command| command["command_id"].as_str().unwrap().to_owned())
+        .collect();
+    shop.0.run(&["refused", "--id", &ids[0], "--dismiss", " "]).refused(1, "needs a reason");
+    shop.0.run(&["refused", "--id", &ids[0], "--dismiss", "a typing error"]).refused(0, "1 of 1 dismissed");
+    let open = shop.0.run(&["refused", "--json"]).ok().json();
+    assert_eq!((open.as_array().unwrap().len(), &open[0]["command_id"]), (1, &ids[1].as_str().into()));
+    shop.0.run(&["refused", "--all"]).ok().refused(0, ": a typing error");
+    shop.0.run(&["refused", "--dismiss", "all of it"]).refused(0, "1 of 1 dismissed");
+    shop.0.run(&["refused"]).refused(0, "no refused commands");
+    shop.0.run(&["refused", "--dismiss", "nothing"]).refused(2, "nothing to dismiss");
+    shop.0.run(&["audit"]).ok();
 }

@@ -14,3 +14,4 @@ mod readme;
 mod server;
 mod tokens;
 mod trace;
+mod words;

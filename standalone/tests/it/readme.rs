@@ -47,9 +47,16 @@ fn normalised(text: &str) -> String {
         let word = part.trim_end_matches(|c: char| !c.is_ascii_alphanumeric() && !"-_:.".contains(c));
         let is_id = word.len() == 36 && word.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
         let is_time = word.len() == 24 && word.ends_with('Z') && word.as_bytes()[10] == b'T';
+        let is_local = (word.len() == 10 && word.split('-').map(str::len).eq([4, 2, 2]))
+            || (word.split(':').count() > 1
+                && word.split(':').all(|part| part.len() == 2 && part.parse::<u8>().is_ok()));
         let is_size = word.len() > 4 && word.bytes().all(|byte| byte.is_ascii_digit());
         let is_address = word.starts_with("127.0.0.1:");
-        words.push(if is_id || is_time || is_size || is_address { part.replace(word, "#") } else { part.to_owned() });
+        words.push(if is_id || is_time || is_local || is_size || is_address {
+            part.replace(word, "#")
+        } else {
+            part.to_owned()
+        });
     }
     words.concat().split_whitespace().collect()
 }

@@ -37,7 +37,7 @@ pub(crate) async fn run_audit(connected: &Connected, json: bool) -> anyhow::Resu
     };
     bar.finish_and_clear();
     if json {
-        output::line(serde_json::to_string_pretty(&report.to_json())?)?;
+        output::json(&report.to_json())?;
     } else {
         output::print(report.to_text("stop the workers, back up the table, and report the faults"))?;
     }
@@ -50,11 +50,16 @@ pub(crate) async fn run_dead_letters(connected: &Connected, command: DeadLetters
         DeadLettersCommand::List { json } => list(&*connected.store, json).await,
         DeadLettersCommand::Retry { all: true, .. } => retry_all(connected).await,
         DeadLettersCommand::Retry { which, .. } => match (which.item_id, which.command_id) {
-            (Some(item_id), Some(command_id)) => order(connected, &Order { op: Op::Retry, item_id, command_id }).await,
+            (Some(item_id), Some(command_id)) => {
+                order(connected, &Order { op: Op::Retry, item_id, command_id, reason: None }).await
+            }
             _ => anyhow::bail!("name a dead letter by its item and its id, or use --all"),
         },
         DeadLettersCommand::Discard { item_id, command_id } => {
-            order(connected, &Order { op: Op::Discard, item_id, command_id }).await
+            order(connected, &Order { op: Op::Discard, item_id, command_id, reason: None }).await
+        }
+        DeadLettersCommand::Dismiss { item_id, command_id, reason } => {
+            order(connected, &Order { op: Op::Dismiss, item_id, command_id, reason: Some(reason) }).await
         }
     }
 }
@@ -100,7 +105,7 @@ async fn list(queries: &dyn Queries, json: bool) -> anyhow::Result<u8> {
         }
     }
     if json {
-        output::line(serde_json::to_string_pretty(&listed)?)?;
+        output::json(&listed)?;
     }
     Ok(OK)
 }

@@ -18,12 +18,11 @@ struct Refused<'a> {
 
 impl Refused<'_> {
     fn keeps(&self, record: &Record) -> bool {
-        let Record { outcome, resubmitted_as, .. } = record;
-        let discarded = outcome.dead_letter.as_ref().is_some_and(|letter| letter.discarded_at.is_some());
+        let outcome = &record.outcome;
         let code = outcome.rejection.as_ref().map(|rejection| rejection.code);
         let location = outcome.command.as_ref().and_then(|command| command.action.locations().next());
         outcome.status == self.filter.status
-            && (self.filter.settled_otherwise || !(discarded || resubmitted_as.is_some()))
+            && (self.filter.settled_otherwise || !record.is_settled_otherwise())
             && self.filter.code.is_none_or(|wanted| code == Some(wanted))
             && self.filter.location_id.as_ref().is_none_or(|wanted| location == Some(wanted))
     }

@@ -15,7 +15,7 @@ use super::cancel::{ActionKind, classify};
 use super::fault::{describe, is_refusal, unavailable};
 use super::key::Key;
 use super::row::{self, Row};
-use stockline_core::domain::{ClaimChange, CommandKey, Commit, ItemPut, LevelPut, Timestamp};
+use stockline_core::domain::{ClaimChange, CommandKey, Commit, ItemPut, LevelPut, Status, Timestamp};
 use stockline_core::ports::{CommitOutcome, StoreError};
 
 /// The most actions of one transaction (its documented limit). Folds respect it.
@@ -33,6 +33,10 @@ const RESUBMITTABLE: &str = "attribute_exists(#refused) AND attribute_not_exists
 const MARK_RESUBMITTED: &str = "SET #resubmitted_as = :me REMOVE #dead";
 const OPEN_DEAD_LETTER: &str = "attribute_exists(#dead)";
 const MARK_DISCARDED: &str = "SET #discarded_at = :at REMOVE #dead";
+/// A rejected command is in a partition of the index whose name begins with its status.
+const OPEN_REJECTION: &str = "begins_with(#refused, :rejected) AND attribute_not_exists(#resubmitted_as) \
+     AND attribute_not_exists(#dismissed)";
+const MARK_DISMISSED: &str = "SET #dismissed = :dismissal";
 
 /// The reason why a commit can never be sent.
 #[derive(Debug)]
@@ -225,12 +229,41 @@ impl DynamoStore {
     /// See [`stockline_core::ports::Store::discard`].
     pub(super) async fn discard_one(&self, command: &CommandKey, at: Timestamp) -> Result<bool, StoreError> {
         let update = UpdateItemInputBuilder::default()
-            .table_name(&self.table)
-            .set_key(Some(Key::record(&command.item_id, command.command_id).attributes()))
             .update_expression(MARK_DISCARDED)
             .condition_expression(OPEN_DEAD_LETTER)
             .set_expression_attribute_names(Some(names(MARK_DISCARDED)))
-            .expression_attribute_values(":at", row::moment(at))
+            .expression_attribute_values(":at", row::moment(at));
+        self.mark(command, update, row::DISCARDED_AT, &row::moment(at)).await
+    }
+
+    /// See [`stockline_core::ports::Store::dismiss`].
+    pub(super) async fn dismiss_one(
+        &self,
+        command: &CommandKey,
+        at: Timestamp,
+        reason: &str,
+    ) -> Result<bool, StoreError> {
+        let dismissal = row::json(&(at, reason))?;
+        let update = UpdateItemInputBuilder::default()
+            .update_expression(MARK_DISMISSED)
+            .condition_expression(OPEN_REJECTION)
+            .set_expression_attribute_names(Some(names(OPEN_REJECTION)))
+            .expression_attribute_values(":dismissal", dismissal.clone())
+            .expression_attribute_values(":rejected", row::text(row::refused_prefix(Status::Rejected)));
+        self.mark(command, update, row::DISMISSED, &dismissal).await
+    }
+
+    /// Marks a record, if its condition holds. The mark is the attribute of this name with this value.
+    async fn mark(
+        &self,
+        command: &CommandKey,
+        update: UpdateItemInputBuilder,
+        name: &str,
+        value: &AttributeValue,
+    ) -> Result<bool, StoreError> {
+        let update = update
+            .table_name(&self.table)
+            .set_key(Some(Key::record(&command.item_id, command.command_id).attributes()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let error = match self.wire.update_item(update).await {
             Ok(_) => return Ok(true),
@@ -240,8 +273,7 @@ impl DynamoStore {
             && let UpdateItemError::ConditionalCheckFailedException(failed) = service.err()
         {
             // If the SDK repeated the call after a lost answer, it finds its own mark.
-            let mine = failed.item().is_some_and(|stored| stored.get(row::DISCARDED_AT) == Some(&row::moment(at)));
-            return Ok(mine);
+            return Ok(failed.item().is_some_and(|stored| stored.get(name) == Some(value)));
         }
         Err(unavailable("UpdateItem", &error))
     }

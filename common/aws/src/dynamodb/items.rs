@@ -151,8 +151,10 @@ struct Items<'a> {
 impl Items<'_> {
     fn keeps(&self, item: &Item) -> bool {
         let Self { filter, name_prefix, .. } = self;
+        let name = item.catalogue.name.to_lowercase();
         item.is_archived() == filter.archived
-            && name_prefix.as_ref().is_none_or(|prefix| item.catalogue.name.to_lowercase().starts_with(prefix))
+            && name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix))
+            && filter.has_part(&name)
             && filter.barcode.as_ref().is_none_or(|barcode| item.catalogue.barcodes.contains(barcode))
             && filter.category.as_ref().is_none_or(|category| item.catalogue.category.as_ref() == Some(category))
             && filter.updated_since.is_none_or(|since| item.updated_at >= since)

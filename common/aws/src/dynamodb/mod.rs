@@ -107,4 +107,8 @@ impl Store for DynamoStore {
     async fn discard(&self, command: &CommandKey, at: Timestamp) -> Result<bool, StoreError> {
         self.discard_one(command, at).await
     }
+
+    async fn dismiss(&self, command: &CommandKey, at: Timestamp, reason: &str) -> Result<bool, StoreError> {
+        self.dismiss_one(command, at, reason).await
+    }
 }

@@ -5,7 +5,7 @@
 //! | item | `item` (JSON), `version`, `threshold_version`, `item_shard`, `name_key` |
 //! | level | `level` (JSON), `version`, `tail` (entries; absent when empty), `location`, `unwell` (unless normal) |
 //! | chunk | `entries` |
-//! | outcome | `record` (JSON); `dead`, the retry that made an open dead letter; `refused` and `refused_at`, unless it is an applied movement; `changed`, if it is an applied change of the catalogue; `resubmitted_as` (JSON) and `discarded_at`, which are set later and override the record |
+//! | outcome | `record` (JSON); `dead`, the retry that made an open dead letter; `refused` and `refused_at`, unless it is an applied movement; `changed`, if it is an applied change of the catalogue; `resubmitted_as` (JSON), `discarded_at` and `dismissed` (JSON), which are set later and override the record |
 //! | re-judging | `mark` (JSON) |
 //! | claim | `item_id` |
 //! | location | `settings` (JSON) |
@@ -22,8 +22,8 @@ use serde::de::DeserializeOwned;
 use super::key::{self, Key};
 use super::table::{BY_LOCATION, BY_NAME, CHANGES, LOW_LEVELS, REFUSED};
 use stockline_core::domain::{
-    Alert, Chunk, CommandKey, DeadLetter, Entry, Item, ItemId, Level, LocationSettings, Record, RecordError,
-    RejudgeMark, Status, StockState, Timestamp, decode_entries, encode_entries,
+    Alert, Chunk, CommandKey, Entry, Item, ItemId, Level, LocationSettings, Record, RecordError, RejudgeMark, Status,
+    StockState, Timestamp, decode_entries, encode_entries,
 };
 use stockline_core::ports::{AlertRecord, RefusedNotice, StoreError};
 
@@ -40,6 +40,7 @@ pub(super) const RECORD: &str = "record";
 pub(super) const DEAD: &str = "dead";
 pub(super) const RESUBMITTED_AS: &str = "resubmitted_as";
 pub(super) const DISCARDED_AT: &str = "discarded_at";
+pub(super) const DISMISSED: &str = "dismissed";
 pub(super) const MARK: &str = "mark";
 pub(super) const ITEM_ID: &str = "item_id";
 pub(super) const SETTINGS: &str = "settings";
@@ -152,10 +153,7 @@ pub(super) fn of_record(record: &Record) -> Result<Row, StoreError> {
         let sort = format!("{}#{}#{id}", key::millis(outcome.settled_at), outcome.item_id);
         row.insert(REFUSED.sort.into(), text(sort));
     }
-    let discarded = |letter: &DeadLetter| letter.discarded_at.is_some();
-    let settled_otherwise =
-        record.resubmitted_as.is_some() || record.outcome.dead_letter.as_ref().is_some_and(discarded);
-    if outcome.status == Status::DeadLettered && !settled_otherwise {
+    if outcome.status == Status::DeadLettered && !record.is_settled_otherwise() {
         row.insert(DEAD.into(), number(record.retry));
     }
     Ok(row)
@@ -163,7 +161,12 @@ pub(super) fn of_record(record: &Record) -> Result<Row, StoreError> {
 
 /// Returns a partition of [`REFUSED`].
 pub(super) fn refused_partition(status: Status, shard: u8) -> String {
-    format!("{}#{shard}", status.as_str())
+    format!("{}{shard}", refused_prefix(status))
+}
+
+/// Returns the beginning of the names of a status's partitions of [`REFUSED`].
+pub(super) fn refused_prefix(status: Status) -> String {
+    format!("{}#", status.as_str())
 }
 
 /// Writes the mark of a re-judging.
@@ -232,6 +235,13 @@ pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
     }
     if let (Some(at), Some(letter)) = (read_moment(row, DISCARDED_AT)?, &mut record.outcome.dead_letter) {
         letter.discarded_at = Some(at);
+    }
+    if row.contains_key(DISMISSED)
+        && let Some(rejection) = &mut record.outcome.rejection
+    {
+        let (at, reason): (Timestamp, String) = read_json(row, DISMISSED)?;
+        rejection.dismissed_at = Some(at);
+        rejection.dismissed_because = Some(reason);
     }
     Ok(record)
 }

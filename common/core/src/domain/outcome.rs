@@ -107,6 +107,12 @@ pub struct Rejection {
     /// The location that the refusal concerns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location_id: Option<LocationId>,
+    /// When a person dismissed it, because nothing needs to be done. The status stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dismissed_at: Option<Timestamp>,
+    /// The reason of that person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dismissed_because: Option<String>,
 }
 
 /// One ledger entry that a command made. Together with the command it is the full movement.
@@ -311,6 +317,25 @@ impl Record {
             && self.resubmitted_as.is_none()
             && self.outcome.dead_letter.as_ref().is_none_or(|letter| letter.discarded_at.is_none());
         !(open_dead_letter && self.retry < retry)
+    }
+
+    /// Returns whether nobody needs to decide about a refused command any more: it was resubmitted, discarded or dismissed.
+    pub fn is_settled_otherwise(&self) -> bool {
+        let letter = self.outcome.dead_letter.as_ref();
+        self.resubmitted_as.is_some()
+            || letter.is_some_and(|letter| letter.discarded_at.is_some())
+            || self.outcome.rejection.as_ref().is_some_and(|rejection| rejection.dismissed_at.is_some())
+    }
+
+    /// Marks a rejection as dismissed. Returns `false` if there is none, or if nobody needs to decide about it.
+    pub fn dismiss(&mut self, at: Timestamp, reason: &str) -> bool {
+        let is_open = self.outcome.status == Status::Rejected && !self.is_settled_otherwise();
+        let Some(rejection) = self.outcome.rejection.as_mut().filter(|_| is_open) else {
+            return false;
+        };
+        rejection.dismissed_at = Some(at);
+        rejection.dismissed_because = Some(reason.to_owned());
+        true
     }
 
     /// Returns whether every level must be re-judged after this command. A worker that finds the record does it too,

@@ -116,12 +116,21 @@ pub struct ItemFilter {
     pub barcode: Option<String>,
     /// Only names with this prefix, in any case.
     pub name_prefix: Option<String>,
+    /// Only names that contain this text, in any case.
+    pub name_part: Option<String>,
     /// Only this category.
     pub category: Option<String>,
     /// Archived items instead of items in use.
     pub archived: bool,
     /// Only records that changed at or after this time.
     pub updated_since: Option<Timestamp>,
+}
+
+impl ItemFilter {
+    /// Reports whether a lower-cased name contains the text that is asked for.
+    pub fn has_part(&self, name: &str) -> bool {
+        self.name_part.as_ref().is_none_or(|part| name.contains(&part.to_lowercase()))
+    }
 }
 
 /// Selects movements.
@@ -169,7 +178,7 @@ pub struct CommandFilter {
     pub location_id: Option<LocationId>,
     /// Only commands settled at or after this time.
     pub since: Option<Timestamp>,
-    /// Whether to include resubmitted and discarded commands.
+    /// Whether to include resubmitted, dismissed and discarded commands.
     pub settled_otherwise: bool,
 }
 

@@ -6,7 +6,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::MemoryStore;
-use super::stock::is_discarded;
 use crate::domain::{Claim, CommandKey, Item, ItemId, LocationId, Quantity, Record, Timestamp};
 use crate::ports::{
     AlertRecord, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Movement,
@@ -81,6 +80,7 @@ impl Queries for MemoryStore {
             item.is_archived() == filter.archived
                 && holder.is_none_or(|holder| holder == Some(&item.item_id))
                 && prefix.as_ref().is_none_or(|prefix| name(item).starts_with(prefix))
+                && filter.has_part(&name(item))
                 && filter.category.as_ref().is_none_or(|category| item.catalogue.category.as_ref() == Some(category))
                 && filter.updated_since.is_none_or(|since| item.updated_at >= since)
                 && after.as_ref().is_none_or(|after| key(item) > *after)
@@ -194,7 +194,7 @@ impl Queries for MemoryStore {
                 && filter.code.is_none_or(|code| outcome.rejection.as_ref().is_some_and(|found| found.code == code))
                 && filter.location_id.as_ref().is_none_or(|only| location == Some(only))
                 && filter.since.is_none_or(|since| outcome.settled_at >= since)
-                && (filter.settled_otherwise || (record.resubmitted_as.is_none() && !is_discarded(record)))
+                && (filter.settled_otherwise || !record.is_settled_otherwise())
         };
         let found = page("commands", stock.records.iter().filter(wanted), cursor, limit, |(key, record)| {
             (Reverse(record.outcome.settled_at.as_millis()), Reverse((*key).clone()))

@@ -187,6 +187,6 @@ fn key(item_id: &ItemId, record: &Record) -> CommandKey {
 }
 
 /// Reports whether a dead letter was discarded.
-pub(super) fn is_discarded(record: &Record) -> bool {
+fn is_discarded(record: &Record) -> bool {
     record.outcome.dead_letter.as_ref().is_some_and(|letter| letter.discarded_at.is_some())
 }

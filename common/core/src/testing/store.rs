@@ -57,6 +57,10 @@ impl Store for MemoryStore {
     async fn discard(&self, command: &CommandKey, at: Timestamp) -> Result<bool, StoreError> {
         Ok(self.stock().discard(command, at))
     }
+
+    async fn dismiss(&self, command: &CommandKey, at: Timestamp, reason: &str) -> Result<bool, StoreError> {
+        Ok(self.stock().records.get_mut(command).is_some_and(|record| record.dismiss(at, reason)))
+    }
 }
 
 #[async_trait]

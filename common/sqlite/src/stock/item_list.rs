@@ -138,7 +138,7 @@ pub(super) fn items(
         if !place.0.starts_with(&prefix) {
             return Ok(None);
         }
-        let kept = row.get::<_, i64>(3)? >= since;
+        let kept = row.get::<_, i64>(3)? >= since && filter.has_part(&place.0);
         Ok(Some((place, kept.then(|| row.get(0)).transpose()?)))
     };
     filling.page(ITEMS, rows, look, |(_, item_id)| item_id)
@@ -152,9 +152,11 @@ fn item_of_barcode(view: &mut View<'_>, filter: &ItemFilter, barcode: &str) -> R
     let prefix = filter.name_prefix.as_ref().map(|prefix| prefix.to_lowercase()).unwrap_or_default();
     let keeps = |found: &ItemWithLevels| {
         let item = &found.item;
+        let name = item.catalogue.name.to_lowercase();
         item.catalogue.barcodes.iter().any(|held| held == barcode)
             && item.is_archived() == filter.archived
-            && item.catalogue.name.to_lowercase().starts_with(&prefix)
+            && name.starts_with(&prefix)
+            && filter.has_part(&name)
             && filter.category.as_ref().is_none_or(|category| item.catalogue.category.as_ref() == Some(category))
             && filter.updated_since.is_none_or(|since| item.updated_at >= since)
     };

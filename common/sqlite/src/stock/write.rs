@@ -230,7 +230,6 @@ fn put_refused(connection: &Connection, record_no: i64, record: &Record) -> Resu
     if outcome.status == Status::Applied {
         return Ok(());
     }
-    let discarded = outcome.dead_letter.as_ref().is_some_and(|letter| letter.discarded_at.is_some());
     let location = outcome.command.as_ref().and_then(|command| command.action.locations().next());
     connection
         .prepare_cached(
@@ -243,7 +242,7 @@ fn put_refused(connection: &Connection, record_no: i64, record: &Record) -> Resu
             outcome.status.as_str(),
             outcome.rejection.as_ref().map(|rejection| rejection.code.as_str()),
             location.map(|location| location.as_str()),
-            discarded || record.resubmitted_as.is_some()
+            record.is_settled_otherwise()
         ])?;
     Ok(())
 }

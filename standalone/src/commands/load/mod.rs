@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::Clock as _;
 use stockline_service::{SystemClock, output};
@@ -26,7 +26,7 @@ use crate::lines::source;
 mod report;
 mod send;
 
-use report::{COMMAND_ID, OWN_COLUMNS, RefusedFile, Tally};
+use report::{COMMAND_ID, OWN_COLUMNS, RESUBMITS, RefusedFile, Replaces, Tally};
 use send::{Line, Sender};
 
 /// The most lines that wait for a lane.
@@ -84,8 +84,7 @@ pub(crate) async fn load(mut args: LoadArgs) -> anyhow::Result<u8> {
         scan.await?.context("nothing was sent")?
     };
     if scan.repeated_count > 0 && !args.distinct {
-        print_repeated(&named, &args.id.join(","), &scan);
-        return Ok(exit::FOUND);
+        return Err(repeated(&named, &args.id.join(","), &scan));
     }
     if scan.lines == 0 {
         output::line(format_args!("{} has no lines after its headings", named.display()))?;
@@ -110,21 +109,22 @@ pub(crate) async fn load(mut args: LoadArgs) -> anyhow::Result<u8> {
     reported
 }
 
-/// Prints the lines whose ids repeat, and what to do. Nothing is sent.
-fn print_repeated(file: &Path, id: &str, scan: &source::Scan) {
-    output::note(format_args!(
+/// Names the lines whose ids repeat, and what to do.
+fn repeated(file: &Path, id: &str, scan: &source::Scan) -> anyhow::Error {
+    let mut lines = vec![format!(
         "{}: {} line(s) have the same {id} as an earlier line and would count as the same command; nothing was sent",
         file.display(),
         scan.repeated_count
-    ));
-    for (line, first) in scan.repeated.iter().take(REPEATED_SHOWN) {
-        output::note(format_args!("  line {line} repeats line {first}"));
-    }
+    )];
+    lines.extend(
+        scan.repeated.iter().take(REPEATED_SHOWN).map(|(line, first)| format!("  line {line} repeats line {first}")),
+    );
     if scan.repeated_count > REPEATED_SHOWN as u64 {
-        output::note(format_args!("  … and {} more", scan.repeated_count - REPEATED_SHOWN as u64));
+        lines.push(format!("  … and {} more", scan.repeated_count - REPEATED_SHOWN as u64));
     }
-    output::note(format_args!("if they are separate events, add the occurrence number to the id: --id {id},#"));
-    output::note("if they repeat the same event, send only the first of each: --distinct");
+    lines.push(format!("if they are separate events, add the occurrence number to the id: --id {id},#"));
+    lines.push("if they repeat the same event, send only the first of each: --distinct".to_owned());
+    anyhow!(lines.join("\n"))
 }
 
 /// Reads the server's clock: a command accepted before this moment is from an earlier run. It is also the first check that
@@ -174,7 +174,8 @@ fn read(
     to_lanes: &[mpsc::Sender<Line>],
     sender: &Sender,
 ) -> anyhow::Result<()> {
-    let (_, mut lines) = source::open(&args.file, None)?;
+    let (headers, mut lines) = source::open(&args.file, None)?;
+    let replaces = headers.iter().position(|header| header == OWN_COLUMNS[RESUBMITS].as_bytes());
     let mut seen = HashSet::new();
     let mut record = csv::ByteRecord::new();
     while let Some(number) = source::next(&args.file, &mut lines, &mut record)? {
@@ -188,7 +189,8 @@ fn read(
         mapping.write(&record, command_id, &mut json);
         let item = mapping.item(&record).into_owned();
         let lane = send::lane_of(&item, to_lanes.len());
-        let line = Line { number, item, command_id, json, record: record.clone(), refused_before: None };
+        let replaces = replaces.and_then(|column| Replaces::of(record.get(column)?, command_id));
+        let line = Line { number, item, command_id, json, record: record.clone(), replaces, refused_before: None };
         if to_lanes[lane].blocking_send(line).is_err() {
             // The lane has ended and reports why.
             return Ok(());

@@ -8,20 +8,44 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use serde_json::json;
-use stockline_core::domain::{CommandId, Timestamp};
+use stockline_core::domain::{CommandId, ItemId, Timestamp};
 use stockline_service::output;
 
 use crate::exit::{self, Usage};
 use crate::files::{self, PUBLIC};
+use crate::when::{Times, UtcArg};
 
 /// The most refused lines: more of them mean that the mapping is wrong, not the lines.
 pub(super) const MAX_REFUSED: usize = 200_000;
 
 /// The columns that a refused file has before those of the original file. Their names are no shop's own.
-pub(super) const OWN_COLUMNS: [&str; 4] =
-    ["stockline_line", "stockline_code", "stockline_detail", "stockline_command_id"];
-/// The place of the command id in [`OWN_COLUMNS`].
+pub(super) const OWN_COLUMNS: [&str; 5] =
+    ["stockline_line", "stockline_code", "stockline_detail", "stockline_command_id", "stockline_resubmits"];
+/// The places of the command id, and of the refused command that it replaces, in [`OWN_COLUMNS`].
 pub(super) const COMMAND_ID: usize = 3;
+pub(super) const RESUBMITS: usize = 4;
+
+/// A refused command that a line replaces: its id and its item, as the refused file has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Replaces {
+    pub(super) command_id: CommandId,
+    pub(super) item_id: ItemId,
+}
+
+impl std::fmt::Display for Replaces {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.command_id, self.item_id)
+    }
+}
+
+impl Replaces {
+    /// Reads the cell of a line. The line's id must be the one of this resubmission.
+    pub(super) fn of(cell: &[u8], command_id: CommandId) -> Option<Self> {
+        let (old, item_id) = str::from_utf8(cell).ok()?.trim().split_once(' ')?;
+        let replaces = Self { command_id: old.parse().ok()?, item_id: item_id.parse().ok()? };
+        (replaces.command_id.of_resubmission(&replaces.item_id) == command_id).then_some(replaces)
+    }
+}
 
 /// A line that took no effect.
 #[derive(Debug)]
@@ -32,6 +56,7 @@ pub(super) struct Refused {
     pub(super) code: String,
     pub(super) detail: String,
     pub(super) command_id: CommandId,
+    pub(super) replaces: Option<Replaces>,
     pub(super) record: csv::ByteRecord,
 }
 
@@ -42,6 +67,10 @@ pub(super) struct Tally {
     pub(super) applied: u64,
     /// Lines of `applied` that occurred before a count, so that the stock did not change.
     pub(super) late: u64,
+    /// Lines of `applied` whose time was in the future, so that the time of their acceptance was taken.
+    pub(super) clock_ahead: u64,
+    /// Lines of `applied` that are counts with movements after them, which were kept.
+    pub(super) kept_later: u64,
     /// Lines that took effect before this run: their ids were known.
     pub(super) already_applied: u64,
     /// When the first and the last of them were accepted.
@@ -100,7 +129,7 @@ impl RefusedFile {
         bail!(Usage(format!("can't write {name}, the file for refused lines: choose another with --refused")))
     }
 
-    /// Writes the refused lines in order: number, code, detail, command id, then the original line. Returns the path. A
+    /// Writes the refused lines in order: number, code, detail, command id, what it replaces, then the original line. Returns the path. A
     /// file that is there may be somebody's work: unless it was named, it is left alone, and the next free number is taken.
     pub(super) fn write(&self, headers: &csv::ByteRecord, refused: &[Refused]) -> anyhow::Result<PathBuf> {
         let content = content(headers, refused)?;
@@ -132,7 +161,9 @@ fn content(headers: &csv::ByteRecord, refused: &[Refused]) -> anyhow::Result<Vec
     let own = OWN_COLUMNS.iter().map(|name| name.as_bytes().to_vec());
     out.write_record(own.chain(original(headers)))?;
     for entry in refused {
-        let own = [entry.line.to_string(), entry.code.clone(), entry.detail.clone(), entry.command_id.to_string()];
+        let replaces = entry.replaces.as_ref().map(ToString::to_string).unwrap_or_default();
+        let id = entry.command_id.to_string();
+        let own = [entry.line.to_string(), entry.code.clone(), entry.detail.clone(), id, replaces];
         out.write_record(own.into_iter().map(String::into_bytes).chain(original(&entry.record)))?;
     }
     Ok(out.into_inner()?)
@@ -184,6 +215,8 @@ fn print_json(tally: &Tally, lines: u64, unknown: u64, took: Duration) -> anyhow
         "lines": lines,
         "applied": tally.applied,
         "late": tally.late,
+        "clock_ahead": tally.clock_ahead,
+        "kept_later": tally.kept_later,
         "already_applied": tally.already_applied,
         "repeated": tally.repeated,
         "refused": tally.refused.len(),
@@ -192,7 +225,7 @@ fn print_json(tally: &Tally, lines: u64, unknown: u64, took: Duration) -> anyhow
         "unknown": unknown,
         "seconds": (took.as_secs_f64() * 1_000.0).round() / 1_000.0,
     });
-    output::line(serde_json::to_string_pretty(&summary)?)?;
+    output::json(&summary)?;
     Ok(())
 }
 
@@ -207,11 +240,14 @@ fn print_table(tally: &Tally, lines: u64, unknown: u64, took: Duration, written:
         output::line(format_args!("  {what:<16} {:>12}", grouped(count)))
     };
     row("applied", tally.applied, true)?;
-    if tally.late > 0 {
-        let late = grouped(tally.late);
-        output::line(format_args!(
-            "    {late} of them late: a later count had included them, the stock did not change"
-        ))?;
+    for (count, what) in [
+        (tally.late, "late: a later count had included them, the stock did not change"),
+        (tally.clock_ahead, "in the future: the time of their acceptance was taken"),
+        (tally.kept_later, "counts of an earlier time: the movements since then were kept"),
+    ] {
+        if count > 0 {
+            output::line(format_args!("    {} of them {what}", grouped(count)))?;
+        }
     }
     row("already applied", tally.already_applied, true)?;
     if let Some((first, last)) = tally.already_between {
@@ -242,13 +278,15 @@ fn print_codes(refused: &[&Refused]) -> anyhow::Result<()> {
         by_code.entry(&refused.code).or_insert((0, &refused.detail)).0 += 1;
     }
     for (code, (count, detail)) in &by_code {
-        output::line(format_args!("    {code} {}: {}", grouped(*count), exit::printable(detail)))?;
+        output::line(format_args!("    {code} {}: {}", grouped(*count), detail))?;
     }
     Ok(())
 }
 
 fn between(first: Timestamp, last: Timestamp) -> String {
-    if first == last { first.to_string() } else { format!("between {first} and {last}") }
+    let times = Times::of(UtcArg::default());
+    let [first, last] = [first, last].map(|time| times.second(&time.to_string()));
+    if first == last { first } else { format!("between {first} and {last}") }
 }
 
 /// Formats `1234567` as `1,234,567`.
@@ -293,6 +331,7 @@ mod tests {
             code: "invalid_value".into(),
             detail: "/quantity must be above 0, not 0".into(),
             command_id: id,
+            replaces: None,
             record: csv::ByteRecord::from(vec!["a,b", "0"]),
         };
         let mut tally = Tally { refused: vec![refused(7), refused(3)], ..Tally::default() };
@@ -301,8 +340,11 @@ mod tests {
         assert_eq!(code, exit::FOUND);
         let text = std::fs::read_to_string(&file.path).unwrap();
         let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines[0], "stockline_line,stockline_code,stockline_detail,stockline_command_id,item,quantity");
-        assert_eq!(lines[1], format!("3,invalid_value,\"/quantity must be above 0, not 0\",{id},\"a,b\",0"));
+        assert_eq!(
+            lines[0],
+            "stockline_line,stockline_code,stockline_detail,stockline_command_id,stockline_resubmits,item,quantity"
+        );
+        assert_eq!(lines[1], format!("3,invalid_value,\"/quantity must be above 0, not 0\",{id},,\"a,b\",0"));
         assert!(lines[2].starts_with("7,"));
 
         assert_eq!(file.write(&headers, &tally.refused).unwrap(), file.path, "the same lines need no second file");
@@ -312,7 +354,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&file.path).unwrap(), "being mended");
         let own = csv::ByteRecord::from(OWN_COLUMNS.to_vec());
         let again: csv::ByteRecord = own.iter().chain(headers.iter()).collect();
-        let record: csv::ByteRecord = ["3", "x", "y", "z", "a,b", "0"].into_iter().collect();
+        let record: csv::ByteRecord = ["3", "x", "y", "z", "r", "a,b", "0"].into_iter().collect();
         let lines = content(&again, &[Refused { record, ..refused(3) }]).unwrap();
         assert_eq!(lines, content(&headers, &[refused(3)]).unwrap(), "own columns are not repeated");
     }

@@ -15,12 +15,14 @@ use stockline_service::Retry;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::report::{MAX_REFUSED, Refused, Tally};
-use crate::client::{Client, Problem, Request};
+use super::report::{MAX_REFUSED, Refused, Replaces, Tally};
+use crate::client::{Client, Problem, Request, told};
 use crate::exit::Unavailable;
 
 /// The most bytes of one request, below the server's limit of 1 MiB.
 const BATCH_BYTES: usize = 900 * 1024;
+/// The most bytes of a replaced command in a request.
+const REPLACED_BYTES: usize = 400;
 /// The most accepted batches of a lane that wait for their outcomes; more batches wait to be sent.
 const UNSETTLED_BATCHES: usize = 4;
 /// The first and the longest pause between polls for outcomes.
@@ -40,6 +42,8 @@ pub(super) struct Line {
     pub(super) json: Vec<u8>,
     /// The original line.
     pub(super) record: csv::ByteRecord,
+    /// The refused command that it replaces, if it is from a refused file.
+    pub(super) replaces: Option<Replaces>,
     /// How the line was refused in an earlier run. Its item and id are then those of the command that took its place, if
     /// there is one.
     pub(super) refused_before: Option<RefusedBefore>,
@@ -120,8 +124,23 @@ struct Outcome {
 
 #[derive(Debug, Deserialize)]
 struct Effect {
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    quantity: String,
+    #[serde(default)]
+    after: String,
     #[serde(default)]
     late: bool,
+    #[serde(default)]
+    clock_ahead: bool,
+}
+
+impl Effect {
+    /// Reports whether it is a count that kept movements after it.
+    fn kept_later(&self) -> bool {
+        self.kind == "count" && !self.late && self.after != self.quantity
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -179,7 +198,7 @@ impl Sender {
                 None => lines.recv().await,
             };
             let Some(line) = next else { break };
-            bytes += line.json.len() + 1;
+            bytes += line.json.len() + 1 + line.replaces.as_ref().map_or(0, |_| REPLACED_BYTES);
             if bytes > BATCH_BYTES && !batch.is_empty() {
                 *carried_over = Some(line);
                 break;
@@ -285,7 +304,10 @@ impl Sender {
                 Some(at) => tally.count_earlier(at),
                 None => {
                     tally.applied += 1;
-                    tally.late += u64::from(outcome.effects.iter().any(|effect| effect.late));
+                    let any = |is_so: fn(&Effect) -> bool| u64::from(outcome.effects.iter().any(is_so));
+                    tally.late += any(|effect| effect.late);
+                    tally.clock_ahead += any(|effect| effect.clock_ahead);
+                    tally.kept_later += any(Effect::kept_later);
                 }
             }
             self.bar.inc(1);
@@ -311,6 +333,7 @@ impl Sender {
             code,
             detail,
             command_id: line.command_id,
+            replaces: line.replaces,
             record: line.record,
         });
         self.bar.inc(1);
@@ -331,7 +354,10 @@ fn problem_of(outcome: Outcome) -> Problem {
 /// line can't take effect beside a resubmission.
 fn under_next_id(line: Line) -> Line {
     match line.item.parse::<ItemId>() {
-        Ok(item) => Line { command_id: line.command_id.of_resubmission(&item), ..line },
+        Ok(item_id) => {
+            let command_id = line.command_id.of_resubmission(&item_id);
+            Line { replaces: Some(Replaces { command_id: line.command_id, item_id }), command_id, ..line }
+        }
         Err(_) => line,
     }
 }
@@ -350,7 +376,7 @@ fn successor(line: Line, answer: StatusAnswer) -> Line {
 /// Returns the code and the text that say best why a line was refused: its faults, if the problem names them.
 fn reason_of(problem: &Problem) -> (String, String) {
     let Some(first) = problem.errors.first() else {
-        return (problem.code.clone(), problem.detail.clone());
+        return (problem.code.clone(), told(&problem.detail));
     };
     let faults = problem.errors.iter().map(|fault| {
         // A pointer such as `/commands/3/quantity` counts within the request, which the reader of a file does not see.
@@ -370,7 +396,18 @@ fn batch_body(batch: &[Line]) -> Vec<u8> {
         }
         body.extend_from_slice(&line.json);
     }
-    body.extend_from_slice(b"]}");
+    body.push(b']');
+    let replaced: Vec<_> = batch
+        .iter()
+        .filter_map(|line| line.replaces.as_ref())
+        .map(|old| StatusQuestion { item_id: old.item_id.as_str(), command_id: old.command_id, receipt: None })
+        .collect();
+    if !replaced.is_empty() {
+        body.extend_from_slice(b",\"resubmits\":");
+        // This can't fail: texts always serialize, and a Vec accepts every write.
+        let _ = serde_json::to_writer(&mut body, &replaced);
+    }
+    body.push(b'}');
     body
 }
 

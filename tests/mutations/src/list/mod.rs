@@ -8,6 +8,7 @@ mod ingress;
 mod parts;
 mod points;
 mod stores;
+mod words;
 mod worker;
 
 /// All mutations, grouped by suite.
@@ -26,6 +27,7 @@ pub const ALL: &[&[Mutation]] = &[
     folder::RECEIPT_MUTATIONS,
     folder::PROGRAM_MUTATIONS,
     clock::MUTATIONS,
+    words::MUTATIONS,
 ];
 
 const fn edit(file: &'static str, from: &'static str, to: &'static str) -> Edit {

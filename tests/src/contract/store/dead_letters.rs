@@ -78,6 +78,37 @@ pub async fn a_dead_letter_is_discarded_once_and_then_final(shop: Shop) {
     }
 }
 
+pub async fn a_dismissed_rejection_leaves_the_list_and_can_still_be_resubmitted(shop: Shop) {
+    cola(&shop).await;
+    let refused = shop.run("sell", "cola", r#","quantity":99,"on_shortage":"reject""#, at(5)).await;
+    let sold = shop.run("sell", "cola", r#","quantity":1"#, at(6)).await;
+    let (old, dead_id) = (refused.outcome.command_id, shop.fresh_id());
+    shop.settle("cola", vec![dead(dead_id, 0)], at(7)).await;
+    let ports = shop.ports();
+    let listed = async |settled_otherwise: bool| {
+        let status = Status::Rejected;
+        let filter = CommandFilter { status, code: None, location_id: None, since: None, settled_otherwise };
+        let page = ports.queries.commands(&filter, None, 100).await.unwrap();
+        page.entries.iter().map(|record| record.outcome.command_id).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(false).await, [old]);
+    assert!(ports.store.dismiss(&state(old), at(9), "a typing error").await.unwrap());
+    for other in [old, sold.outcome.command_id, dead_id, id(0)] {
+        assert!(!ports.store.dismiss(&state(other), at(10), "again").await.unwrap());
+    }
+    let rejection = shop.record("cola", old).await.unwrap().outcome.rejection.unwrap();
+    assert_eq!(rejection.dismissed_at, Some(at(9)));
+    assert_eq!(rejection.dismissed_because.as_deref(), Some("a typing error"));
+    assert_eq!((listed(false).await, listed(true).await), (vec![], vec![old]));
+    assert_eq!(dead_letters(&shop, false).await, [dead_id]);
+
+    let applied = shop.settle("cola", vec![resubmission(&shop, &state(old), at(11))], at(11)).await.remove(0);
+    assert_eq!(applied.outcome.status, Status::Applied);
+    assert!(shop.record("cola", old).await.unwrap().resubmitted_as.is_some());
+    assert!(!ports.store.dismiss(&state(old), at(12), "too late").await.unwrap());
+    shop.audit().await;
+}
+
 pub async fn a_refused_command_is_replaced_by_one_resubmission(shop: Shop) {
     cola(&shop).await;
     let refused = shop.run("sell", "cola", r#","quantity":99,"on_shortage":"reject""#, at(2)).await;

@@ -266,6 +266,7 @@ macro_rules! store_contract {
                 a_load_answers_each_request_by_itself;
             dead_letters: a_dead_letter_gives_way_to_a_later_retry_only
                 a_dead_letter_is_discarded_once_and_then_final
+                a_dismissed_rejection_leaves_the_list_and_can_still_be_resubmitted
                 a_refused_command_is_replaced_by_one_resubmission
                 a_discarded_dead_letter_is_not_resubmitted
                 a_resubmitted_dead_letter_is_final;

@@ -16,7 +16,16 @@ pub(super) struct Applied {
 
 /// Makes a rejection with a code and a text only.
 pub(super) fn reject(code: RejectionCode, detail: impl Into<String>) -> Rejection {
-    Rejection { code, detail: detail.into(), found: None, available: None, held_by: None, location_id: None }
+    Rejection {
+        code,
+        detail: detail.into(),
+        found: None,
+        available: None,
+        held_by: None,
+        location_id: None,
+        dismissed_at: None,
+        dismissed_because: None,
+    }
 }
 
 /// Describes a quantity with more decimals than its item allows.

@@ -159,6 +159,7 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
         let filter = ItemFilter {
             archived,
             name_prefix: name.then(|| "zzz".into()),
+            name_part: None,
             category: category.then(|| "drinks".into()),
             updated_since: since.then(|| at(1_000_000)),
             barcode: barcode.then(|| "1".into()),

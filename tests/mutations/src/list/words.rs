@@ -1,0 +1,110 @@
+//! Mutations of what people read and of what they decide about refused commands.
+
+use super::edit;
+use crate::{Mutation, Suite};
+
+const API: &Suite = &Suite { arguments: &["-p", "stockline-ingress", "--test", "api"], sources: "ingress/tests/api" };
+const SERVICE: &Suite = &Suite { arguments: &["-p", "stockline-service", "--lib"], sources: "common/service/src" };
+const STANDALONE: &Suite = &Suite { arguments: &["-p", "stockline", "--lib"], sources: "standalone/src" };
+const CONTRACT: &Suite =
+    &Suite { arguments: &["-p", "stockline-tests", "--test", "contract"], sources: "tests/src/contract/store" };
+
+const OUTPUT: &str = "common/service/src/output.rs";
+const BATCH: &str = "ingress/src/routes/batch.rs";
+const DISMISSED: &str = "store_sqlite::a_dismissed_rejection_leaves_the_list_and_can_still_be_resubmitted";
+const IN_A_BATCH: &str = "resubmit::a_batch_may_replace_refused_commands_with_any_correction";
+
+pub(super) const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        name: "control-characters-reach-the-terminal",
+        edits: &[edit(OUTPUT, "        c => c.is_control(),", "        c => c == '\\u{1b}',")],
+        suite: SERVICE,
+        killed_by: "output::tests::no_character_of_a_stranger_steers_the_terminal",
+    },
+    Mutation {
+        name: "a-location-is-registered-beside-its-twin-in-another-case",
+        edits: &[edit(
+            "ingress/src/routes/locations.rs",
+            "    if found.is_none() {",
+            "    if found.is_none() && false {",
+        )],
+        suite: API,
+        killed_by: "reads::location_ids_differ_by_more_than_their_case",
+    },
+    Mutation {
+        name: "a-list-of-an-unknown-location-is-empty",
+        edits: &[edit(
+            "ingress/src/routes/read.rs",
+            "Some(location_id) if is_empty(paging, page) => {",
+            "Some(location_id) if is_empty(paging, page) && false => {",
+        )],
+        suite: API,
+        killed_by: "reads::a_list_of_what_is_not_registered_is_an_error_and_an_empty_one_is_a_page",
+    },
+    Mutation {
+        name: "a-change-of-a-location-opens-it",
+        edits: &[edit("standalone/src/commands/locations.rs", "closed.or_else(|| kept(\"closed\"))", "closed")],
+        suite: STANDALONE,
+        killed_by: "commands::locations::tests::only_what_is_named_changes",
+    },
+    Mutation {
+        name: "the-last-day-of-a-span-is-left-out",
+        edits: &[edit(
+            "standalone/src/when.rs",
+            "            When::Day(day) => self.begin(day.tomorrow().map_or(when, When::Day)),",
+            "            When::Day(_) => self.begin(when),",
+        )],
+        suite: STANDALONE,
+        killed_by: "when::tests::a_day_is_the_local_day_from_its_begin_to_its_end",
+    },
+    Mutation {
+        name: "staff-replace-refused-commands",
+        edits: &[edit(
+            BATCH,
+            "            Err(problem) => Err(problem),\n        };\n        match may {",
+            "            Err(_) => Ok(()),\n        };\n        match may {",
+        )],
+        suite: API,
+        killed_by: IN_A_BATCH,
+    },
+    Mutation {
+        name: "a-refused-command-that-a-batch-replaces-stays-open",
+        edits: &[edit(
+            BATCH,
+            "            Ok(()) => drop(replaced.insert(id, record)),",
+            "            Ok(()) => drop((&mut replaced, record)),",
+        )],
+        suite: API,
+        killed_by: IN_A_BATCH,
+    },
+    Mutation {
+        name: "a-batch-replaces-what-was-replaced",
+        edits: &[edit(
+            BATCH,
+            "            Ok(()) => may_replace(app, &record, command).await,",
+            "            Ok(()) => may_replace(app, &record, command).await.or(Ok(())),",
+        )],
+        suite: API,
+        killed_by: IN_A_BATCH,
+    },
+    Mutation {
+        name: "a-rejection-is-dismissed-twice",
+        edits: &[edit(
+            "common/core/src/domain/outcome.rs",
+            "self.outcome.status == Status::Rejected && !self.is_settled_otherwise();",
+            "self.outcome.status == Status::Rejected;",
+        )],
+        suite: CONTRACT,
+        killed_by: DISMISSED,
+    },
+    Mutation {
+        name: "dynamodb-dismisses-what-was-resubmitted",
+        edits: &[edit(
+            "common/aws/src/dynamodb/commit.rs",
+            "begins_with(#refused, :rejected) AND attribute_not_exists(#resubmitted_as) \\",
+            "begins_with(#refused, :rejected) AND (attribute_not_exists(#pk) OR attribute_exists(#pk) OR #resubmitted_as = :rejected) \\",
+        )],
+        suite: CONTRACT,
+        killed_by: "store_dynamodb::a_dismissed_rejection_leaves_the_list_and_can_still_be_resubmitted",
+    },
+];
