@@ -5,6 +5,7 @@
 pub mod aws;
 pub mod aws_queues;
 pub mod bit_rot;
+pub mod browser;
 pub mod chaos;
 pub mod cognito;
 pub mod contract;

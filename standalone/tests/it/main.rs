@@ -12,5 +12,6 @@ mod load;
 mod login;
 mod readme;
 mod server;
+mod till_page;
 mod tokens;
 mod trace;

@@ -5,11 +5,14 @@
 pub mod cloudformation;
 pub mod dockerfile;
 pub mod iam;
+pub mod installed;
 pub mod metric_math;
 pub mod metric_names;
 pub mod ministack;
+pub mod node;
 pub mod programs;
 pub mod python;
 pub mod templates;
+pub mod wanted;
 pub mod watched;
 pub mod wiring;

@@ -1,32 +1,16 @@
 //! Installs Python programs for tests, once. Each set of fixed versions has its own environment under `target/`.
 
-use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::programs::target_folder;
+use crate::installed::installed;
 
 /// Returns the Python of an environment with these requirements. Installs the environment if it is missing, in one
 /// process at a time. `requirements` names every package with its version, indirect dependencies included.
 pub fn environment(name: &str, requirements: &str) -> PathBuf {
-    let target = target_folder();
-    let mut hash = DefaultHasher::new();
-    requirements.hash(&mut hash);
-    let name = format!("{name}-{:016x}", hash.finish());
-    let environment = target.join(&name);
-    let python = environment.join("bin/python");
-    let complete = environment.join("complete");
-
-    let lock = File::create(target.join(format!("{name}.lock"))).unwrap();
-    lock.lock().unwrap();
-    if !complete.exists() {
-        // An interrupted installation may have left an incomplete environment.
-        let _ = std::fs::remove_dir_all(&environment);
-        install(&environment, &python, requirements);
-        File::create(complete).unwrap();
-    }
-    python
+    let python = |environment: &Path| environment.join("bin/python");
+    let install = |environment: &Path| install(environment, &python(environment), requirements);
+    python(&installed(name, requirements, install))
 }
 
 fn install(environment: &Path, python: &Path, requirements: &str) {
