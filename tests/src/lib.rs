@@ -10,6 +10,7 @@ pub mod chaos;
 pub mod cognito;
 pub mod contract;
 pub mod crash_points;
+pub mod debian;
 pub mod dynoxide;
 pub mod faulty;
 pub mod flaky_network;

@@ -13,6 +13,7 @@ mod aws_watch;
 mod chaos;
 mod crash_points_dynamodb;
 mod crash_points_sqlite;
+mod debian;
 mod docs_pages;
 mod full_disk;
 mod images;
