@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::packer::{self, Submitted};
 use crate::problem::{Problem, codes};
 use crate::receipt::{Accepted, Standing};
-use crate::view::{OutcomeView, QueuedView, Viewer};
+use crate::view::{StatusView, Viewer};
 use crate::wait;
 
 /// A command of a request, after it was sent to the queue.
@@ -108,10 +108,15 @@ pub(crate) async fn accept(
     }
     let Some(Line::Accepted(accepted, standing)) = lines.pop() else { return Err(not_queued()) };
     let mut response = match standing {
-        Standing::Settled(record) => answer::json(StatusCode::OK, &OutcomeView::of(&record, &viewer))?,
+        Standing::Settled(record) => answer::json(StatusCode::OK, &StatusView::of(&record, &viewer))?,
         Standing::Queued(_) => answer::json(
             StatusCode::ACCEPTED,
-            &QueuedView::of(&accepted.key, accepted.receipt.accepted_at, &accepted.status_url),
+            &StatusView::queued(
+                &accepted.key,
+                accepted.receipt.accepted_at,
+                Some(&accepted.token),
+                &accepted.status_url,
+            ),
         )?,
         Standing::Problem(problem) => return Err(problem),
     };

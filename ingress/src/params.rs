@@ -64,6 +64,15 @@ impl Params {
         self.faults.push(Fault { pointer: format!("?{name}"), code, detail: detail.into() });
     }
 
+    /// Adds a fault for each of these parameters that is given.
+    pub(crate) fn unfit(&mut self, names: &[&str], why: &str) {
+        for name in names {
+            if self.pairs.iter().any(|(key, _)| key == name) {
+                self.fault(name, "invalid_value", why);
+            }
+        }
+    }
+
     /// Returns a parameter as text.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         let (_, value) = self.pairs.iter().find(|(key, _)| key == name)?;

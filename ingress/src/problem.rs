@@ -14,9 +14,11 @@ use utoipa::ToSchema;
 
 mod table;
 
-pub(crate) use table::{CODES, Code, codes};
+pub(crate) use table::{CODES, Code, FAULT_CODES, codes};
 
 use crate::auth::{AuthError, Forbidden};
+use crate::view::StatusView;
+use crate::view::words::{FaultCodeWord, ProblemCodeWord};
 
 /// How long a client should wait after a problem that passes, in seconds.
 const RETRY_AFTER_S: u64 = 1;
@@ -28,7 +30,7 @@ pub(crate) struct ProblemError {
     #[schema(example = "/quantity")]
     pub(crate) pointer: String,
     /// A stable name.
-    #[schema(example = "float", value_type = String)]
+    #[schema(value_type = FaultCodeWord)]
     pub(crate) code: &'static str,
     /// A text for people.
     #[schema(example = "must be a decimal string, because a JSON float is not exact: write \"1.5\"")]
@@ -37,6 +39,7 @@ pub(crate) struct ProblemError {
 
 impl From<Fault> for ProblemError {
     fn from(fault: Fault) -> Self {
+        debug_assert!(FAULT_CODES.contains(&fault.code), "{} is a code that the API describes", fault.code);
         Self { pointer: fault.pointer, code: fault.code, detail: fault.detail }
     }
 }
@@ -76,7 +79,7 @@ pub(crate) struct ProblemBody<'a> {
     /// What was wrong here, and what to do.
     detail: &'a str,
     /// A stable name.
-    #[schema(example = "invalid_command")]
+    #[schema(value_type = ProblemCodeWord)]
     code: &'a str,
     /// May the same request succeed later, unchanged?
     #[schema(example = false)]
@@ -85,10 +88,11 @@ pub(crate) struct ProblemBody<'a> {
     errors: &'a [ProblemError],
     /// `command_id_reused`: the outcome that holds the id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<StatusView<'static>>, nullable = false)]
     holder: Option<&'a RawValue>,
     /// `already_resubmitted`: the resubmission.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     status_url: Option<&'a str>,
 }
 

@@ -9,7 +9,7 @@ use stockline_core::ports::Clock;
 
 use crate::metrics::MissingOutcomes;
 use crate::problem::{Problem, codes};
-use crate::view::{OutcomeView, Viewer};
+use crate::view::{StatusView, Viewer};
 
 /// Issues receipts and judges commands by them.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Receipts {
 pub(crate) struct Accepted {
     pub(crate) key: CommandKey,
     pub(crate) receipt: Receipt,
+    /// The receipt as the client gets it.
+    pub(crate) token: String,
     pub(crate) status_url: String,
 }
 
@@ -65,7 +67,7 @@ impl Receipts {
         let token = self.keys.sign(&command.item_id, command.command_id, receipt);
         let status_url = status_url(&command.item_id, command.command_id, &token);
         let key = CommandKey { item_id: command.item_id.clone(), command_id: command.command_id };
-        Accepted { key, receipt, status_url }
+        Accepted { key, receipt, token, status_url }
     }
 
     /// Reads a receipt. One of another installation or another command counts as none.
@@ -134,7 +136,7 @@ fn not_kept(Receipt { accepted_at, .. }: Receipt, why: &str) -> Problem {
 }
 
 fn reused(record: &Record, viewer: &Viewer) -> Problem {
-    let holder = viewer.sees_record(record).then(|| OutcomeView::of(record, viewer));
+    let holder = viewer.sees_record(record).then(|| StatusView::of(record, viewer));
     let holder = holder.and_then(|holder| serde_json::value::to_raw_value(&holder).ok());
     let detail = "another command holds this id, and yours did not take effect; give yours a new id";
     Problem::new(codes::COMMAND_ID_REUSED, detail).with_holder(holder)

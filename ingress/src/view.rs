@@ -2,6 +2,7 @@
 
 mod about;
 mod alerts;
+pub(crate) mod commands;
 mod levels;
 mod locations;
 mod movements;
@@ -9,15 +10,14 @@ mod outcomes;
 mod requests;
 pub(crate) mod values;
 mod viewer;
+pub(crate) mod words;
 
 pub(crate) use about::{Health, LimitsView, LoginView};
 pub(crate) use alerts::{AlertPage, AlertView};
-pub(crate) use levels::{BalanceView, ItemPage, ItemView, LevelPage, LevelView, PointInTimeView};
+pub(crate) use commands::CommandSchema;
+pub(crate) use levels::{ItemPage, ItemView, LevelPage, LevelView, PointInTimeView};
 pub(crate) use locations::{LocationPage, LocationSchema, LocationView};
 pub(crate) use movements::{MovementPage, MovementView};
-pub(crate) use outcomes::{
-    BatchAnswer, BatchLine, CommandPage, DeadLetterView, OutcomeView, QueuedView, ResubmitsView, StatusAnswer,
-    StatusLine, StatusSchema,
-};
-pub(crate) use requests::{BatchSchema, CommandSchema, CorrectionSchema, StatusesSchema};
+pub(crate) use outcomes::{BatchAnswer, BatchLine, CommandPage, StatusAnswer, StatusLine, StatusView};
+pub(crate) use requests::{BatchSchema, CorrectionSchema, StatusesSchema};
 pub(crate) use viewer::Viewer;

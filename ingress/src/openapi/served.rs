@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{guide, page};
+use super::{for_generators, guide, page};
 
 /// Bytes of the digest that make an entity tag.
 const TAG_BYTES: usize = 16;
@@ -36,11 +36,13 @@ struct Document {
 }
 
 impl Served {
-    pub(super) fn of(description: &Value) -> Self {
+    pub(super) fn of(mut description: Value) -> Self {
         let hash = STANDARD.encode(Sha256::digest(guide::STYLE));
+        let reference = Document::of(page::render(&description));
+        for_generators::rewrite(&mut description);
         Self {
-            reference: Document::of(page::render(description)),
-            json: Document::of(serde_json::to_string_pretty(description).unwrap_or_default()),
+            reference,
+            json: Document::of(serde_json::to_string_pretty(&description).unwrap_or_default()),
             first: Document::of(guide::first()),
             till: Document::of(guide::till()),
             script: Document::of(guide::SCRIPT.to_owned()),

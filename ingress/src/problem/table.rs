@@ -81,6 +81,8 @@ codes! {
         "A manager registers it with PUT /v1/locations/{location_id}.";
     COMMAND_NOT_FOUND = "command_not_found", 404, false, "There is no such command",
         "No command is known under this id, and no receipt proves that it was accepted. It is safe to send the same command with the same id again.";
+    LIST_NOT_KEPT = "list_not_kept", 404, false, "This installation does not keep this list",
+        "List the movements of one item: GET /v1/items/{item_id}/movements. The list of all movements is kept in the standalone home only.";
     LOGIN_NOT_CONFIGURED = "login_not_configured", 404, false, "People can't log in here",
         "Use a token: with the standalone program, `stockline token` makes one. On AWS, the login is configured by STOCKLINE_LOGIN_URL and STOCKLINE_LOGIN_CLIENT_ID.";
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, false, "The path does not accept this method",
@@ -107,8 +109,8 @@ codes! {
         "errors names every fault by JSON pointer.";
     TOO_MANY_COMMANDS = "too_many_commands", 422, false, "The batch has too many commands",
         "Send it in several requests; /v1/limits names the bound.";
-    DUPLICATE_IN_REQUEST = "duplicate_in_request", 422, false, "Two lines have the same item and command id",
-        "Neither of them was queued. Give each command an id of its own.";
+    DUPLICATE_IN_REQUEST = "duplicate_in_request", 422, false, "Different lines have the same item and command id",
+        "None of them was queued. Give each command an id of its own. The same command may stand there twice.";
     RATE_LIMITED = "rate_limited", 429, true, "The token makes too many requests",
         "Wait as long as Retry-After says. A batch has up to 500 commands in one request.";
     INTERNAL_ERROR = "internal_error", 500, true, "The server failed",
@@ -128,3 +130,20 @@ codes! {
     TIMEOUT = "timeout", 503, true, "The request took too long",
         "Commands may be in the queue all the same. It is safe to send them again with the same ids.";
 }
+
+/// Every code of a single fault, in the order of the alphabet.
+pub(crate) const FAULT_CODES: [&str; 13] = [
+    "duplicate_field",
+    "duplicate_in_request",
+    "duplicate_parameter",
+    "float",
+    "idempotency_key_mismatch",
+    "invalid_value",
+    "missing_field",
+    "out_of_range",
+    "quantity_too_large",
+    "too_many_fields",
+    "unknown_field",
+    "unknown_parameter",
+    "wrong_type",
+];

@@ -11,10 +11,14 @@ use crate::view::{Health, LimitsView, LoginView};
 /// Returns the bounds of this installation. Needs no token.
 #[utoipa::path(
     get,
+    operation_id = "get_limits",
     path = "/v1/limits",
     tag = "About",
     security(()),
-    responses((status = 200, description = "The bounds", body = LimitsView)),
+    responses(
+        (status = 200, description = "The bounds", body = LimitsView),
+        (status = 400, description = "`invalid_parameter`"),
+    ),
 )]
 pub(crate) async fn limits(read: Read) -> Result<Response, Problem> {
     read.params(&[]).finish()?;
@@ -24,6 +28,7 @@ pub(crate) async fn limits(read: Read) -> Result<Response, Problem> {
 /// Returns where people get a token. `stockline login` begins here. Needs no token.
 #[utoipa::path(
     get,
+    operation_id = "get_login",
     path = "/v1/login",
     tag = "About",
     security(()),
@@ -44,6 +49,7 @@ pub(crate) async fn login(read: Read) -> Result<Response, Problem> {
 /// Answers while the process is alive. It depends on nothing else. Needs no token.
 #[utoipa::path(
     get,
+    operation_id = "get_health",
     path = "/healthz",
     tag = "About",
     security(()),
@@ -60,6 +66,7 @@ pub(crate) async fn healthz() -> Result<Response, Problem> {
 /// that does not do its work, and why. Needs no token.
 #[utoipa::path(
     get,
+    operation_id = "get_readiness",
     path = "/readyz",
     tag = "About",
     security(()),

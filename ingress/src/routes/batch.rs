@@ -1,11 +1,14 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
-use stockline_core::domain::{Command, CommandId, Fault, ItemId, Json, ParseContext, Timestamp, parse_command};
+use stockline_core::domain::{
+    Command, CommandId, Fault, Fingerprint, ItemId, Json, ParseContext, Timestamp, parse_command,
+};
 
 use crate::accept::{self, Line, preference_applied};
 use crate::access::Caller;
@@ -14,7 +17,7 @@ use crate::members::{self, Members};
 use crate::params::Params;
 use crate::problem::{Problem, codes};
 use crate::receipt::Standing;
-use crate::view::{BatchAnswer, BatchLine, OutcomeView, Viewer};
+use crate::view::{BatchAnswer, BatchLine, StatusView, Viewer};
 use crate::{answer, body, wait};
 
 /// A line that is not a valid command, or that the caller may not submit.
@@ -26,19 +29,24 @@ struct InvalidLine {
 
 type ParsedLine = Result<Command, InvalidLine>;
 
+/// A line that is sent, by the place of its command among those that are queued.
+type SentLine = Result<usize, InvalidLine>;
+
 /// Submits up to 500 commands, each with its own id.
 ///
 /// Every line is answered on its own, in input order. An invalid or failed line does not affect the others, with one
 /// exception: when a line fails, the later lines of its item fail too, so that their order is kept. It is safe to send the
-/// whole batch again. An `Idempotency-Key` is ignored here.
+/// whole batch again, and the same command twice in one batch: it is queued once, and both lines are answered alike. An
+/// `Idempotency-Key` is ignored here.
 #[utoipa::path(
     post,
+    operation_id = "submit_commands",
     path = "/v1/commands/batch",
     tag = "Commands",
     params(
         ("Prefer" = Option<String>, Header, description = "`wait=N`: waits up to N seconds (at most 20) for the outcomes", example = "wait=5"),
     ),
-    request_body(content = inline(crate::view::BatchSchema), content_type = "application/json"),
+    request_body(content = crate::view::BatchSchema, content_type = "application/json"),
     responses(
         (status = 200, description = "With `Prefer: wait`: every queued line has its outcome", body = BatchAnswer<'static>),
         (status = 202, description = "At least one line is queued, or no line is valid. An `invalid` line has its problem: `invalid_command`, `forbidden_command`, `forbidden_location`, `duplicate_in_request`, with `Prefer: wait` also `command_id_reused`. A `failed` line has `queue_unavailable`", body = BatchAnswer<'static>),
@@ -55,14 +63,11 @@ pub(crate) async fn submit_batch(
 ) -> Result<Response, Problem> {
     Params::of(&uri, &[]).finish()?;
     let bytes = body::read(&headers, request, &app.limits, &app.body_budget).await?;
-    let mut lines = parse_lines(&app, &caller, &bytes)?;
+    let lines = parse_lines(&app, &caller, &bytes)?;
     drop(bytes);
-    refuse_duplicates(&mut lines);
-    let mut commands = Vec::with_capacity(lines.len());
-    let invalid: Vec<_> = lines.into_iter().map(|line| line.map(|command| commands.push(command)).err()).collect();
+    let (commands, lines) = sent_once(lines);
     let mut queued = accept::queue(&app, &caller, commands, None).await?;
-    if !queued.is_empty() && queued.len() == invalid.len() && queued.iter().all(|line| matches!(line, Line::Failed(_)))
-    {
+    if lines.iter().all(Result::is_ok) && queued.iter().all(|line| matches!(line, Line::Failed(_))) {
         return Err(Problem::new(
             codes::QUEUE_UNAVAILABLE,
             "no line reached the queue in time; it is safe to send the same batch again",
@@ -70,10 +75,10 @@ pub(crate) async fn submit_batch(
     }
     let viewer = caller.viewer();
     let Some(seconds) = wait::preference(&headers, app.limits.wait_s) else {
-        return respond(&invalid, &queued, &viewer, false);
+        return respond(&lines, &queued, &viewer, false);
     };
     let waited = accept::wait_for(&app, &viewer, &mut queued, seconds).await;
-    let mut response = respond(&invalid, &queued, &viewer, true)?;
+    let mut response = respond(&lines, &queued, &viewer, true)?;
     if waited {
         preference_applied(&mut response, seconds);
     }
@@ -128,63 +133,96 @@ fn readable_id(json: &Json<'_>) -> Option<CommandId> {
     })
 }
 
-/// Refuses every line whose item and id another line has too, because it is not known which one was meant.
-fn refuse_duplicates(lines: &mut [ParsedLine]) {
-    let mut first: HashMap<(&ItemId, CommandId), usize> = HashMap::with_capacity(lines.len());
-    let mut duplicates: Vec<(usize, usize)> = Vec::new();
-    for (index, line) in lines.iter().enumerate() {
-        if let Ok(command) = line
-            && let Some(earlier) = first.insert((&command.item_id, command.command_id), index)
-        {
-            duplicates.push((earlier, index));
-        }
-    }
-    for (earlier, later) in duplicates {
-        for (line, other) in [(earlier, later), (later, earlier)] {
-            let id = match &lines[line] {
-                Ok(command) => command.command_id,
-                Err(_) => continue,
-            };
-            let fault = Fault {
-                pointer: format!("/commands/{line}/command_id"),
-                code: "duplicate_in_request",
-                detail: format!("is also the id of line {other}, for the same item"),
-            };
-            let problem = Problem::new(
-                codes::DUPLICATE_IN_REQUEST,
-                "the line was not queued; give each command an id of its own",
-            )
-            .with_faults(vec![fault]);
-            lines[line] = Err(InvalidLine { command_id: Some(id), problem });
-        }
-    }
+/// Lines with the same item and id.
+struct SameId {
+    first: usize,
+    /// The first line with other contents than the first one.
+    other: Option<usize>,
 }
 
-/// Answers line by line: the invalid ones, and between them the queued ones in order.
-fn respond(
-    invalid: &[Option<InvalidLine>],
-    queued: &[Line],
-    viewer: &Viewer,
-    waits: bool,
-) -> Result<Response, Problem> {
+/// Returns the commands to queue, and which of them each line is. A command that stands in several lines is queued once.
+/// Lines with the same item and id and different contents are refused, because it is not known which one was meant.
+fn sent_once(lines: Vec<ParsedLine>) -> (Vec<Command>, Vec<SentLine>) {
+    let mut by_id: HashMap<(&ItemId, CommandId), SameId> = HashMap::with_capacity(lines.len());
+    for (index, line) in lines.iter().enumerate() {
+        let Ok(command) = line else { continue };
+        match by_id.entry((&command.item_id, command.command_id)) {
+            Entry::Vacant(entry) => _ = entry.insert(SameId { first: index, other: None }),
+            Entry::Occupied(mut entry) => {
+                let same = entry.get_mut();
+                let is_first = |first: &Command| Fingerprint::of(first) == Fingerprint::of(command);
+                if same.other.is_none() && !lines[same.first].as_ref().is_ok_and(is_first) {
+                    same.other = Some(index);
+                }
+            }
+        }
+    }
+    let same_id = |line: &ParsedLine| {
+        let command = line.as_ref().ok()?;
+        by_id.get(&(&command.item_id, command.command_id)).map(|same| (same.first, same.other))
+    };
+    let same_ids: Vec<_> = lines.iter().map(same_id).collect();
+    let mut commands = Vec::with_capacity(lines.len());
+    let mut places: Vec<usize> = Vec::with_capacity(lines.len());
+    let mut sent = Vec::with_capacity(lines.len());
+    for (index, (line, same_id)) in lines.into_iter().zip(same_ids).enumerate() {
+        places.push(commands.len());
+        sent.push(match (line, same_id) {
+            (Ok(command), Some((first, Some(other)))) => {
+                Err(ambiguous(&command, index, if index == other { first } else { other }))
+            }
+            (Ok(_), Some((first, None))) if first < index => Ok(places[first]),
+            (Ok(command), _) => {
+                commands.push(command);
+                Ok(places[index])
+            }
+            (Err(line), _) => Err(line),
+        });
+    }
+    (commands, sent)
+}
+
+fn ambiguous(command: &Command, line: usize, other: usize) -> InvalidLine {
+    let fault = Fault {
+        pointer: format!("/commands/{line}/command_id"),
+        code: "duplicate_in_request",
+        detail: format!("is also the id of line {other}, for the same item and with other contents"),
+    };
+    let detail = "the line was not queued; give each command an id of its own";
+    let problem = Problem::new(codes::DUPLICATE_IN_REQUEST, detail).with_faults(vec![fault]);
+    InvalidLine { command_id: Some(command.command_id), problem }
+}
+
+/// Answers line by line.
+fn respond(lines: &[SentLine], queued: &[Line], viewer: &Viewer, waits: bool) -> Result<Response, Problem> {
     let mut answer =
-        BatchAnswer { results: Vec::with_capacity(invalid.len()), queued: 0, invalid: 0, failed: 0, settled: None };
+        BatchAnswer { results: Vec::with_capacity(lines.len()), queued: 0, invalid: 0, failed: 0, settled: None };
     let mut settled = 0;
     let not_queued = accept::not_queued();
-    let mut queued = queued.iter();
-    for (index, invalid) in invalid.iter().enumerate() {
-        let bare = BatchLine { index, command_id: None, status: "", status_url: None, problem: None, outcome: None };
-        if let Some(InvalidLine { command_id, problem }) = invalid {
-            answer.invalid += 1;
-            answer.results.push(BatchLine {
-                command_id: *command_id,
-                status: "invalid",
-                problem: Some(problem),
-                ..bare
-            });
-            continue;
-        }
-        let Some(line) = queued.next() else { continue };
+    for (index, line) in lines.iter().enumerate() {
+        let bare = BatchLine {
+            index,
+            command_id: None,
+            status: "",
+            receipt: None,
+            status_url: None,
+            problem: None,
+            outcome: None,
+        };
+        let place = match line {
+            Ok(place) => *place,
+            Err(InvalidLine { command_id, problem }) => {
+                answer.invalid += 1;
+                answer.results.push(BatchLine {
+                    command_id: *command_id,
+                    status: "invalid",
+                    problem: Some(problem),
+                    ..bare
+                });
+                continue;
+            }
+        };
+        let Some(line) = queued.get(place) else { continue };
         answer.results.push(match line {
             Line::Failed(id) => {
                 answer.failed += 1;
@@ -195,11 +233,12 @@ fn respond(
                 match standing {
                     Standing::Queued(_) => {
                         answer.queued += 1;
-                        BatchLine { command_id: id, status: "queued", status_url: url, ..bare }
+                        let receipt = Some(accepted.token.as_str());
+                        BatchLine { command_id: id, status: "queued", receipt, status_url: url, ..bare }
                     }
                     Standing::Settled(record) => {
                         settled += 1;
-                        let outcome = Some(OutcomeView::of(record, viewer));
+                        let outcome = Some(StatusView::of(record, viewer));
                         let status = record.outcome.status.as_str();
                         BatchLine { command_id: id, status, status_url: url, outcome, ..bare }
                     }

@@ -1,9 +1,10 @@
 use axum::response::Response;
-use stockline_core::domain::{CommandKind, ItemId, Timestamp};
-use stockline_core::ports::{ItemFilter, MovementFilter};
+use stockline_core::domain::{ItemId, Timestamp};
+use stockline_core::ports::ItemFilter;
 
+use super::history::movement_filter;
 use super::path::{InPath, id};
-use super::read::{Read, narrowed};
+use super::read::Read;
 use crate::access::Caller;
 use crate::problem::{Problem, codes};
 use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeView};
@@ -15,6 +16,7 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
 /// locations, every item shows only its levels there, and `on_hand` is their sum.
 #[utoipa::path(
     get,
+    operation_id = "list_items",
     path = "/v1/items",
     tag = "Stock",
     params(
@@ -58,6 +60,7 @@ pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Proble
 /// `on_hand` is their sum.
 #[utoipa::path(
     get,
+    operation_id = "get_item",
     path = "/v1/items/{item_id}",
     tag = "Stock",
     params(("item_id" = String, Path, description = "The item", example = "cola-033")),
@@ -84,6 +87,7 @@ pub(crate) async fn item(caller: Caller, InPath(item_id): InPath<String>, read: 
 /// only a page without `next_cursor` is the last.
 #[utoipa::path(
     get,
+    operation_id = "list_item_movements",
     path = "/v1/items/{item_id}/movements",
     tag = "Stock",
     params(
@@ -92,6 +96,7 @@ pub(crate) async fn item(caller: Caller, InPath(item_id): InPath<String>, read: 
         ("from" = Option<String>, Query, description = "Recorded at or after this time", format = DateTime),
         ("to" = Option<String>, Query, description = "Recorded before this time; now or later is no end", format = DateTime),
         ("type" = Option<String>, Query, description = "Only movements of this command type", example = "sell"),
+        ("operator" = Option<String>, Query, description = "Only movements of this person at the till", example = "7"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
     ),
@@ -109,21 +114,9 @@ pub(crate) async fn movements(
 ) -> Result<Response, Problem> {
     caller.may_read()?;
     let item_id: ItemId = id("item id", &item_id)?;
-    let mut params = read.params(&["location_id", "from", "to", "type", "cursor", "limit"]);
-    let kinds: Vec<_> =
-        CommandKind::ALL.into_iter().filter(|kind| kind.is_movement()).map(|kind| (kind.as_str(), kind)).collect();
-    let mut filter = MovementFilter {
-        location_id: params.parsed("location_id"),
-        from: params.parsed("from"),
-        to: params.parsed("to"),
-        kind: params.word("type", &kinds),
-    };
-    let paging = read.paging(params)?;
+    let params = read.params(&["location_id", "from", "to", "type", "operator", "cursor", "limit"]);
+    let (filter, paging) = movement_filter(&caller, &read, params)?;
     let viewer = caller.viewer();
-    filter.location_id = narrowed(&caller, filter.location_id)?;
-    // Entries may lie ahead of this clock, if they were recorded by a clock that was ahead: an end that is not past hides
-    // none. A later page begins where the one before ended, which is before the end, if there is one.
-    filter.to = filter.to.filter(|to| paging.cursor.is_none() && *to < read.app.clock.now());
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.movements(&item_id, &filter, paging.cursor.as_deref(), paging.limit).await?;
@@ -135,6 +128,7 @@ pub(crate) async fn movements(
 /// Returns the stock of an item at a point in time: after the last movement that was recorded at or before it.
 #[utoipa::path(
     get,
+    operation_id = "get_item_stock",
     path = "/v1/items/{item_id}/stock",
     tag = "Stock",
     params(

@@ -30,6 +30,7 @@ const MAX_EMAIL_BYTES: usize = 254;
 /// Only Managers see `alert_emails`.
 #[utoipa::path(
     get,
+    operation_id = "list_locations",
     path = "/v1/locations",
     tag = "Locations",
     params(
@@ -72,6 +73,7 @@ fn viewer_of(caller: &Caller, location_id: &LocationId) -> Viewer {
 /// Returns one location.
 #[utoipa::path(
     get,
+    operation_id = "get_location",
     path = "/v1/locations/{location_id}",
     tag = "Locations",
     params(("location_id" = String, Path, description = "The location", example = "shop-1")),
@@ -103,10 +105,11 @@ pub(crate) async fn location(
 /// For Managers. A Manager who is bound to locations may change these, and may register none.
 #[utoipa::path(
     put,
+    operation_id = "put_location",
     path = "/v1/locations/{location_id}",
     tag = "Locations",
     params(("location_id" = String, Path, description = "The location", example = "shop-1")),
-    request_body(content = inline(crate::view::LocationSchema), content_type = "application/json"),
+    request_body(content = crate::view::LocationSchema, content_type = "application/json"),
     responses(
         (status = 200, description = "Replaced", body = LocationView<'static>),
         (status = 201, description = "Registered", body = LocationView<'static>),

@@ -18,7 +18,7 @@ use crate::members::{self, Members};
 use crate::params::Params;
 use crate::problem::{Problem, codes};
 use crate::receipt::status_url;
-use crate::view::{OutcomeView, QueuedView};
+use crate::view::StatusView;
 
 /// The fields that a resubmission corrects.
 #[derive(Debug, Default)]
@@ -36,6 +36,7 @@ struct Correction {
 /// the old one, which is then marked as resubmitted.
 #[utoipa::path(
     post,
+    operation_id = "resubmit_command",
     path = "/v1/items/{item_id}/commands/{command_id}/resubmit",
     tag = "Commands",
     params(
@@ -43,10 +44,10 @@ struct Correction {
         ("command_id" = String, Path, description = "The refused command", format = "uuid", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: waits up to N seconds (at most 20) for the outcome", example = "wait=5"),
     ),
-    request_body(content = inline(Option<crate::view::CorrectionSchema>), content_type = "application/json"),
+    request_body(content = crate::view::CorrectionSchema, content_type = "application/json"),
     responses(
-        (status = 200, description = "With `Prefer: wait`: the outcome arrived in time", body = OutcomeView<'static>),
-        (status = 202, description = "Durable in the queue, under a new id", body = QueuedView<'static>),
+        (status = 200, description = "With `Prefer: wait`: the outcome arrived in time", body = StatusView<'static>),
+        (status = 202, description = "Durable in the queue, under a new id", body = StatusView<'static>),
         (status = 404, description = "`command_not_found`"),
         (status = 409, description = "`already_applied`; `already_resubmitted`: it was resubmitted for another item, or it is itself a resubmission that came too late; `not_resubmittable`; with `Prefer: wait` also `command_id_reused`: it was resubmitted before with another correction"),
         (status = 422, description = "`invalid_body`: every fault is named"),

@@ -15,7 +15,7 @@ use crate::members::{self, Members};
 use crate::params::Params;
 use crate::problem::{Problem, codes};
 use crate::receipt::{Standing, status_url};
-use crate::view::{OutcomeView, QueuedView, StatusAnswer, StatusLine};
+use crate::view::{StatusAnswer, StatusLine, StatusView};
 use crate::{answer, wait};
 
 /// Returns the status of a command.
@@ -26,6 +26,7 @@ use crate::{answer, wait};
 /// the backup from which the stock was restored.
 #[utoipa::path(
     get,
+    operation_id = "get_command_status",
     path = "/v1/items/{item_id}/commands/{command_id}",
     tag = "Commands",
     params(
@@ -35,7 +36,7 @@ use crate::{answer, wait};
         ("Prefer" = Option<String>, Header, description = "`wait=N`: waits up to N seconds (at most 20) for the outcome of a queued command", example = "wait=5"),
     ),
     responses(
-        (status = 200, description = "The outcome; or `queued`, with `Retry-After`", body = inline(crate::view::StatusSchema)),
+        (status = 200, description = "The outcome; or `queued`, with `Retry-After`", body = StatusView<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
         (status = 400, description = "`receipt_invalid`, `invalid_id`, `invalid_parameter`"),
         (status = 404, description = "`command_not_found`"),
@@ -71,10 +72,11 @@ pub(crate) async fn status(
         standing = read.app.receipts.judge(&viewer, proof, found);
     }
     let mut response = match standing {
-        Standing::Settled(record) => read.answer(&OutcomeView::of(&record, &viewer))?,
+        Standing::Settled(record) => read.answer(&StatusView::of(&record, &viewer))?,
         Standing::Queued(receipt) => {
             let status_url = status_url(&key.item_id, key.command_id, token.as_deref().unwrap_or_default());
-            let mut response = read.answer(&QueuedView::of(&key, receipt.accepted_at, &status_url))?;
+            let view = StatusView::queued(&key, receipt.accepted_at, token.as_deref(), &status_url);
+            let mut response = read.answer(&view)?;
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             response
         }
@@ -101,9 +103,10 @@ struct Wanted {
 /// Each line follows the rules of the single status. The lines are in input order.
 #[utoipa::path(
     post,
+    operation_id = "get_command_statuses",
     path = "/v1/commands/status",
     tag = "Commands",
-    request_body(content = inline(crate::view::StatusesSchema), content_type = "application/json"),
+    request_body(content = crate::view::StatusesSchema, content_type = "application/json"),
     responses(
         (status = 200, description = "One line for each command", body = StatusAnswer<'static>),
         (status = 422, description = "`invalid_body`, `too_many_commands`"),
@@ -141,7 +144,7 @@ pub(crate) async fn statuses(
         answer.results.push(match standing {
             Standing::Settled(record) => {
                 answer.settled += 1;
-                let outcome = Some(OutcomeView::of(record, &viewer));
+                let outcome = Some(StatusView::of(record, &viewer));
                 StatusLine { status: record.outcome.status.as_str(), outcome, ..bare }
             }
             Standing::Queued(_) => {

@@ -13,6 +13,7 @@ use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
 /// page without `next_cursor` is the last. The list may lag a little.
 #[utoipa::path(
     get,
+    operation_id = "list_levels",
     path = "/v1/stock",
     tag = "Stock",
     params(
@@ -54,6 +55,7 @@ pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Probl
 /// A page may be short or empty and still have a `next_cursor`; only a page without `next_cursor` is the last.
 #[utoipa::path(
     get,
+    operation_id = "list_alerts",
     path = "/v1/alerts",
     tag = "Stock",
     params(

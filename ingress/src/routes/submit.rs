@@ -9,7 +9,7 @@ use crate::access::Caller;
 use crate::app::Shared;
 use crate::params::Params;
 use crate::problem::{Problem, codes};
-use crate::view::{OutcomeView, QueuedView};
+use crate::view::StatusView;
 use crate::{body, members};
 
 /// Submits one command.
@@ -19,16 +19,17 @@ use crate::{body, members};
 /// is the same.
 #[utoipa::path(
     post,
+    operation_id = "submit_command",
     path = "/v1/commands",
     tag = "Commands",
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "The command's id, quoted or bare, if the body has none; if both have one, they must be equal", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: waits up to N seconds (at most 20) for the outcome. If too many requests wait already, the answer comes at once, without `Preference-Applied`", example = "wait=5"),
     ),
-    request_body(content = inline(crate::view::CommandSchema), content_type = "application/json"),
+    request_body(content = crate::view::CommandSchema, content_type = "application/json"),
     responses(
-        (status = 200, description = "With `Prefer: wait`: the outcome arrived in time", body = OutcomeView<'static>),
-        (status = 202, description = "Durable in the queue", body = QueuedView<'static>, headers(
+        (status = 200, description = "With `Prefer: wait`: the outcome arrived in time", body = StatusView<'static>),
+        (status = 202, description = "Durable in the queue", body = StatusView<'static>, headers(
             ("Location" = String, description = "The address of the status, with the receipt"),
             ("Retry-After" = u64, description = "Seconds to wait before asking for the status"),
         )),

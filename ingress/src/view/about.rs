@@ -4,6 +4,7 @@ use stockline_core::ports::PAGE_LEVELS_MAX;
 use stockline_service::Fault;
 use utoipa::ToSchema;
 
+use super::words::HealthStatusWord;
 use crate::config::Limits;
 use crate::login::LoginConfig;
 use crate::server::{HEAD_BYTES, HTTP2_STREAMS, STALL_TIMEOUT};
@@ -70,8 +71,10 @@ pub(crate) struct LimitsView {
     #[schema(example = 30)]
     request_timeout_s: u64,
     /// Requests per second and token; null means no limit.
+    #[schema(required = true)]
     rate_per_s: Option<u32>,
     /// Requests that an idle token may make at once; null means no limit.
+    #[schema(required = true)]
     rate_burst: Option<u32>,
     /// The largest quantity of one command.
     #[schema(example = "9999999.999")]
@@ -138,7 +141,7 @@ impl<'a> From<&'a LoginConfig> for LoginView<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
     /// `ok`, or `degraded` if a part does not do its work; requests are answered all the same.
-    #[schema(example = "ok")]
+    #[schema(value_type = HealthStatusWord)]
     status: &'static str,
     /// The parts that do not do their work now; absent if there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]

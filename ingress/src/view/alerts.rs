@@ -2,6 +2,8 @@ use serde::Serialize;
 use stockline_core::ports::AlertRecord;
 use utoipa::ToSchema;
 
+use super::words::AlertKindWord;
+
 /// An alert, as it is recorded.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
@@ -14,6 +16,7 @@ pub(crate) struct AlertPage<'a> {
     #[schema(value_type = Vec<AlertSchema>)]
     pub(crate) alerts: Vec<AlertView<'a>>,
     /// The cursor of the next page; null at the end.
+    #[schema(required = true)]
     pub(crate) next_cursor: Option<&'a str>,
 }
 
@@ -35,11 +38,13 @@ pub(crate) struct AlertSchema {
     location_id: String,
     /// The number of the level's alert, from 1.
     alert_no: u64,
-    /// `low`, `out` or `oversold`.
+    /// What the level became.
+    #[schema(value_type = AlertKindWord)]
     kind: String,
     /// The balance after the ledger entry that caused it.
     on_hand: String,
     /// The threshold that was crossed.
+    #[schema(nullable = false)]
     low_stock_threshold: Option<String>,
     /// The ledger entry that caused it.
     seq: u64,
@@ -54,6 +59,6 @@ pub(crate) struct AlertSchema {
     /// The item's unit at that time.
     unit: String,
     /// When the mail provider accepted the mail; absent before that.
-    #[schema(format = DateTime)]
+    #[schema(format = DateTime, nullable = false)]
     sent_at: Option<String>,
 }

@@ -4,6 +4,7 @@ use stockline_core::ports;
 use utoipa::ToSchema;
 
 use super::viewer::Viewer;
+use super::words::{ShortagePolicyWord, StockStateWord};
 
 /// The stock of one item at one location.
 #[derive(Debug, Serialize, ToSchema)]
@@ -19,10 +20,10 @@ pub(crate) struct LevelView<'a> {
     #[schema(value_type = String, example = "22")]
     on_hand: Quantity,
     /// The threshold of this level: its own, or else the item's default.
-    #[schema(value_type = Option<String>, example = "6")]
+    #[schema(value_type = Option<String>, required = true, example = "6")]
     low_stock_threshold: Option<Quantity>,
-    /// `normal`, `low`, `out` or `oversold`, from the current balance and threshold.
-    #[schema(value_type = String, example = "normal")]
+    /// Its state, from the current balance and threshold.
+    #[schema(value_type = StockStateWord)]
     state: StockState,
     /// The number of its last ledger entry.
     #[schema(example = 3)]
@@ -31,7 +32,7 @@ pub(crate) struct LevelView<'a> {
     #[schema(example = 3)]
     version: u64,
     /// When the shelf was last counted; `null` if never, or if the clock of the last count turned out to be wrong.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, required = true)]
     counted_at: Option<Timestamp>,
     /// When it last changed.
     #[schema(value_type = String, format = DateTime)]
@@ -75,13 +76,13 @@ pub(crate) struct ItemView<'a> {
     #[schema(example = json!(["4006381333931"]))]
     barcodes: &'a [String],
     /// A category of your choice.
-    #[schema(example = "drinks")]
+    #[schema(required = true, example = "drinks")]
     category: Option<&'a str>,
     /// The threshold of levels without one of their own.
-    #[schema(value_type = Option<String>, example = "6")]
+    #[schema(value_type = Option<String>, required = true, example = "6")]
     low_stock_threshold: Option<Quantity>,
-    /// `allow` or `reject`: what happens to a sale without `on_shortage` if there is not enough stock.
-    #[schema(value_type = String, example = "allow")]
+    /// What happens to a sale without `on_shortage` if there is not enough stock.
+    #[schema(value_type = ShortagePolicyWord)]
     shortage_policy: ShortagePolicy,
     /// The cost of one unit. Managers only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,6 +140,7 @@ pub(crate) struct ItemPage<'a> {
     /// The items, by name.
     pub(crate) items: Vec<ItemView<'a>>,
     /// The cursor of the next page; null at the end.
+    #[schema(required = true)]
     pub(crate) next_cursor: Option<&'a str>,
 }
 
@@ -148,6 +150,7 @@ pub(crate) struct LevelPage<'a> {
     /// The levels, by item and location.
     pub(crate) levels: Vec<LevelView<'a>>,
     /// The cursor of the next page; null at the end.
+    #[schema(required = true)]
     pub(crate) next_cursor: Option<&'a str>,
 }
 

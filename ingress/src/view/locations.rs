@@ -19,7 +19,7 @@ pub(crate) struct LocationView<'a> {
     time_zone: &'a str,
     /// The mail addresses for this location's alerts; an empty list means the configured one. Managers only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = json!(["shop-1@example.com"]))]
+    #[schema(nullable = false, example = json!(["shop-1@example.com"]))]
     alert_emails: Option<&'a [String]>,
     /// Whether the location is closed; a closed one accepts no new movements.
     #[schema(example = false)]
@@ -48,6 +48,7 @@ pub(crate) struct LocationPage<'a> {
     /// The locations, by id.
     pub(crate) locations: Vec<LocationView<'a>>,
     /// The cursor of the next page; null at the end.
+    #[schema(required = true)]
     pub(crate) next_cursor: Option<&'a str>,
 }
 

@@ -1,29 +1,33 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use stockline_core::domain::{CommandId, CommandKind, Cost, LocationId, Quantity, Reason, Timestamp};
+use stockline_core::domain::{CommandId, CommandKind, Cost, ItemId, LocationId, Quantity, Reason, Timestamp};
 use stockline_core::ports::Movement;
 use utoipa::ToSchema;
 
 use super::viewer::Viewer;
+use super::words::{MovementTypeWord, ReasonWord};
 
-/// One ledger entry with its location.
+/// One ledger entry with its item and location.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Movement)]
 pub(crate) struct MovementView {
+    /// The item.
+    #[schema(value_type = String, example = "cola-033")]
+    item_id: ItemId,
     /// The location.
     #[schema(value_type = String, example = "shop-1")]
     location_id: LocationId,
     /// The other side of a transfer.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, nullable = false)]
     counterpart_location_id: Option<LocationId>,
     /// The number of the entry: 1, 2, 3 … per item and location, without gaps.
     #[schema(example = 3)]
     seq: u64,
     /// The command's type. Both sides of a transfer are `transfer`, and differ by the sign of `delta`.
     #[serde(rename = "type")]
-    #[schema(value_type = String, example = "sell")]
+    #[schema(value_type = MovementTypeWord)]
     kind: CommandKind,
     /// The command.
     #[schema(value_type = String, format = "uuid")]
@@ -42,7 +46,7 @@ pub(crate) struct MovementView {
     after: Quantity,
     /// The cost of one unit, for `receive`. Managers only.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "0.41")]
+    #[schema(value_type = Option<String>, nullable = false, example = "0.41")]
     unit_cost: Option<Cost>,
     /// When it happened, corrected by the difference of the clocks.
     #[schema(value_type = String, format = DateTime)]
@@ -58,22 +62,32 @@ pub(crate) struct MovementView {
     #[schema(value_type = String)]
     submitted_by: Arc<str>,
     /// The till.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     device_id: Option<String>,
     /// The person at the till, as a code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     operator: Option<String>,
     /// The reason.
-    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ReasonWord>, nullable = false)]
     reason: Option<Reason>,
     /// A free text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     note: Option<String>,
     /// A receipt, an order, or the address of a document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reference: Option<String>,
 }
 
 impl MovementView {
     pub(crate) fn of(movement: Movement, viewer: &Viewer) -> Self {
-        let Movement { location_id, entry } = movement;
+        let Movement { item_id, location_id, entry } = movement;
         Self {
+            item_id,
             location_id,
             seq: entry.seq,
             kind: entry.kind.command_kind(),
@@ -104,5 +118,6 @@ pub(crate) struct MovementPage<'a> {
     /// The movements, newest first.
     pub(crate) movements: Vec<MovementView>,
     /// The cursor of the next page; null at the end.
+    #[schema(required = true)]
     pub(crate) next_cursor: Option<&'a str>,
 }

@@ -7,9 +7,10 @@ use stockline_core::domain::{
 use stockline_core::ports::Movement;
 use utoipa::ToSchema;
 
+use super::commands::CommandSchema;
 use super::movements::MovementView;
-use super::requests::CommandSchema;
 use super::viewer::Viewer;
+use super::words::{BatchLineStatusWord, CommandTypeWord, RejectionCodeWord, StatusLineStatusWord, StatusWord};
 use crate::problem::Problem;
 
 /// A command as submitted.
@@ -30,10 +31,11 @@ pub(crate) struct DeadLetterView<'a> {
     reason: &'a str,
     /// The message as it arrived. Managers only.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     body: Option<&'a str>,
     /// When it was discarded for good.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     discarded_at: Option<Timestamp>,
 }
 
@@ -55,57 +57,88 @@ impl<'a> ResubmitsView<'a> {
     }
 }
 
-/// The outcome of a command. It never changes, except that a dead letter may be retried.
+/// The status of a command. While it is `queued`, `receipt` and `status_url` say how to ask for the outcome. The outcome has
+/// `settled_at` and `effects`, and never changes, except that a dead letter may be retried.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Outcome)]
-pub(crate) struct OutcomeView<'a> {
+#[schema(as = CommandStatus, example = json!({
+    "command_id": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b", "item_id": "cola-033", "type": "sell", "status": "applied",
+    "accepted_at": "2026-01-31T08:15:02.120Z", "settled_at": "2026-01-31T08:15:02.128Z", "submitted_by": "till-3",
+    "command": {
+        "type": "sell", "command_id": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b", "item_id": "cola-033",
+        "location_id": "shop-1", "quantity": "2", "on_shortage": "allow"
+    },
+    "effects": [{
+        "item_id": "cola-033", "location_id": "shop-1", "seq": 3, "type": "sell",
+        "command_id": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b", "quantity": "2", "delta": "-2", "before": "24",
+        "after": "22", "occurred_at": "2026-01-31T08:15:02.120Z", "recorded_at": "2026-01-31T08:15:02.128Z",
+        "late": false, "clock_ahead": false, "submitted_by": "till-3"
+    }]
+}))]
+pub(crate) struct StatusView<'a> {
     /// The command.
-    #[schema(value_type = String, format = "uuid", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b")]
+    #[schema(value_type = String, format = "uuid")]
     command_id: CommandId,
     /// The item.
-    #[schema(value_type = String, example = "cola-033")]
+    #[schema(value_type = String)]
     item_id: &'a ItemId,
-    /// The command's type; absent if the command could not be decoded.
+    /// The command's type; absent while it is queued, and if it could not be decoded.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, example = "sell")]
+    #[schema(value_type = Option<CommandTypeWord>, nullable = false)]
     kind: Option<CommandKind>,
-    /// `applied`, `rejected` or `dead_lettered`.
-    #[schema(example = "applied")]
+    /// `queued`, `applied`, `rejected` or `dead_lettered`.
+    #[schema(value_type = StatusWord)]
     status: &'static str,
     /// When it was accepted.
     #[schema(value_type = String, format = DateTime)]
     accepted_at: Timestamp,
+    /// The proof of acceptance; absent once the command has an outcome.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    receipt: Option<&'a str>,
+    /// The address of the status, with the receipt; absent once the command has an outcome.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    status_url: Option<&'a str>,
     /// When the outcome was decided.
-    #[schema(value_type = String, format = DateTime)]
-    settled_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
+    settled_at: Option<Timestamp>,
     /// The token's `sub` or `client_id`.
-    submitted_by: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    submitted_by: Option<&'a str>,
     /// The command as submitted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<CommandSchema>)]
+    #[schema(value_type = Option<CommandSchema>, nullable = false)]
     command: Option<CommandView<'a>>,
     /// The ledger entries that it made, the giving side first. If a token is bound to locations, only the entries there.
-    effects: Vec<MovementView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    effects: Option<Vec<MovementView>>,
     /// Set if the status is `rejected`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<RejectionSchema>)]
+    #[schema(value_type = Option<RejectionSchema>, nullable = false)]
     rejection: Option<RejectionView<'a>>,
     /// Set if the status is `dead_lettered`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     dead_letter: Option<DeadLetterView<'a>>,
     /// The refused command that this one replaces.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     resubmits: Option<ResubmitsView<'a>>,
     /// Set on a resubmission: when the first command of the chain was accepted. The age of the resubmission is judged by it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<String>, format = DateTime, nullable = false)]
     first_accepted_at: Option<Timestamp>,
     /// The command that replaces this one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     resubmitted_as: Option<ResubmitsView<'a>>,
 }
 
-impl<'a> OutcomeView<'a> {
+impl<'a> StatusView<'a> {
+    /// Returns the outcome of a command, as far as the viewer may see it.
     pub(crate) fn of(record: &'a Record, viewer: &Viewer) -> Self {
         let outcome: &Outcome = &record.outcome;
         let seen = outcome.effects.iter().filter(|effect| viewer.sees(&effect.location_id));
@@ -119,10 +152,12 @@ impl<'a> OutcomeView<'a> {
             kind: outcome.command.as_ref().map(Command::kind),
             status: outcome.status.as_str(),
             accepted_at: outcome.accepted_at,
-            settled_at: outcome.settled_at,
-            submitted_by: &outcome.submitted_by,
+            receipt: None,
+            status_url: None,
+            settled_at: Some(outcome.settled_at),
+            submitted_by: Some(&outcome.submitted_by),
             command: outcome.command.as_ref().map(|command| CommandView(viewer.command(command))),
-            effects,
+            effects: Some(effects),
             rejection: outcome.rejection.as_ref().map(RejectionView),
             dead_letter: outcome.dead_letter.as_ref().map(|letter| DeadLetterView {
                 reason: &letter.reason,
@@ -134,32 +169,32 @@ impl<'a> OutcomeView<'a> {
             resubmitted_as: record.resubmitted_as.as_ref().map(ResubmitsView::of),
         }
     }
-}
 
-/// A command that is durable in the queue and has no outcome yet.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Queued)]
-pub(crate) struct QueuedView<'a> {
-    /// The command.
-    #[schema(value_type = String, format = "uuid", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b")]
-    command_id: CommandId,
-    /// The item.
-    #[schema(value_type = String, example = "cola-033")]
-    item_id: &'a ItemId,
-    /// `queued`
-    #[schema(example = "queued")]
-    status: &'static str,
-    /// When it was accepted.
-    #[schema(value_type = String, format = DateTime)]
-    accepted_at: Timestamp,
-    /// The address of the status, with the receipt.
-    #[schema(example = "/v1/items/cola-033/commands/01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b?receipt=AQAAAZ…")]
-    status_url: &'a str,
-}
-
-impl<'a> QueuedView<'a> {
-    pub(crate) fn of(key: &'a CommandKey, accepted_at: Timestamp, status_url: &'a str) -> Self {
-        Self { command_id: key.command_id, item_id: &key.item_id, status: "queued", accepted_at, status_url }
+    /// Returns the status of a command that is durable in the queue and has no outcome yet.
+    pub(crate) fn queued(
+        key: &'a CommandKey,
+        accepted_at: Timestamp,
+        receipt: Option<&'a str>,
+        status_url: &'a str,
+    ) -> Self {
+        Self {
+            command_id: key.command_id,
+            item_id: &key.item_id,
+            kind: None,
+            status: "queued",
+            accepted_at,
+            receipt,
+            status_url: Some(status_url),
+            settled_at: None,
+            submitted_by: None,
+            command: None,
+            effects: None,
+            rejection: None,
+            dead_letter: None,
+            resubmits: None,
+            first_accepted_at: None,
+            resubmitted_as: None,
+        }
     }
 }
 
@@ -171,22 +206,28 @@ pub(crate) struct BatchLine<'a> {
     pub(crate) index: usize,
     /// The command's id, if it can be read.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = "uuid")]
+    #[schema(value_type = Option<String>, format = "uuid", nullable = false)]
     pub(crate) command_id: Option<CommandId>,
     /// `queued`; `invalid`: the line has a fault; `failed`: it did not reach the queue and may be sent again with
     /// the same id. With `Prefer: wait` also `applied`, `rejected` or `dead_lettered`.
-    #[schema(example = "queued")]
+    #[schema(value_type = BatchLineStatusWord)]
     pub(crate) status: &'static str,
+    /// The proof of acceptance, while the line is `queued`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) receipt: Option<&'a str>,
     /// The address of the status, with the receipt.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) status_url: Option<&'a str>,
     /// The problem, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<crate::problem::ProblemBody<'static>>)]
+    #[schema(value_type = Option<crate::problem::ProblemBody<'static>>, nullable = false)]
     pub(crate) problem: Option<&'a Problem>,
     /// With `Prefer: wait`: the outcome, if it arrived in time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) outcome: Option<OutcomeView<'a>>,
+    #[schema(nullable = false)]
+    pub(crate) outcome: Option<StatusView<'a>>,
 }
 
 /// The answer to a batch.
@@ -205,6 +246,7 @@ pub(crate) struct BatchAnswer<'a> {
     pub(crate) failed: usize,
     /// With `Prefer: wait`: lines whose outcome arrived in time.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) settled: Option<usize>,
 }
 
@@ -221,14 +263,15 @@ pub(crate) struct StatusLine<'a> {
     #[schema(value_type = String, format = "uuid")]
     pub(crate) command_id: CommandId,
     /// `queued`, `applied`, `rejected` or `dead_lettered`; `unknown` if there is a problem.
-    #[schema(example = "applied")]
+    #[schema(value_type = StatusLineStatusWord)]
     pub(crate) status: &'static str,
     /// The outcome.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) outcome: Option<OutcomeView<'a>>,
+    #[schema(nullable = false)]
+    pub(crate) outcome: Option<StatusView<'a>>,
     /// Why the status is unknown: `command_not_found`, `command_id_reused`, `receipt_invalid`, `outcome_missing`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<crate::problem::ProblemBody<'static>>)]
+    #[schema(value_type = Option<crate::problem::ProblemBody<'static>>, nullable = false)]
     pub(crate) problem: Option<&'a Problem>,
 }
 
@@ -248,25 +291,14 @@ pub(crate) struct StatusAnswer<'a> {
     pub(crate) unknown: usize,
 }
 
-/// A page of refused commands.
+/// A page of commands.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CommandPage<'a> {
     /// The commands, newest first.
-    pub(crate) commands: Vec<OutcomeView<'a>>,
+    pub(crate) commands: Vec<StatusView<'a>>,
     /// The cursor of the next page; null at the end.
+    #[schema(required = true)]
     pub(crate) next_cursor: Option<&'a str>,
-}
-
-/// An outcome, or `queued`.
-#[derive(ToSchema)]
-#[schema(as = Status)]
-#[serde(untagged)]
-#[expect(dead_code, clippy::large_enum_variant, reason = "describes what routes::status writes")]
-pub(crate) enum StatusSchema {
-    /// The command has an outcome.
-    Outcome(OutcomeView<'static>),
-    /// The command has no outcome yet.
-    Queued(QueuedView<'static>),
 }
 
 /// Why a command was refused, and what was found.
@@ -276,16 +308,21 @@ pub(crate) enum StatusSchema {
 }))]
 #[expect(dead_code, reason = "describes what domain::Rejection writes")]
 pub(crate) struct RejectionSchema {
-    /// `unknown_item`, `item_exists`, `item_archived`, `unknown_location`, `location_closed`, `barcode_taken`, `decimals_in_use`, `fractional_quantity`, `occurred_at_out_of_range`, `count_too_late`, `precondition_failed`, `insufficient_stock` or `quantity_overflow`; if several apply, the first one.
+    /// Why; if several reasons apply, the first one.
+    #[schema(value_type = RejectionCodeWord)]
     code: String,
     /// What was wrong and what to do.
     detail: String,
     /// `precondition_failed`: the current balance.
+    #[schema(nullable = false)]
     found: Option<String>,
     /// `insufficient_stock`: the available quantity.
+    #[schema(nullable = false)]
     available: Option<String>,
     /// `item_exists`, `barcode_taken`: the item that has it.
+    #[schema(nullable = false)]
     held_by: Option<String>,
     /// The location concerned, if the command has more than one.
+    #[schema(nullable = false)]
     location_id: Option<String>,
 }

@@ -2,89 +2,8 @@
 
 use utoipa::ToSchema;
 
-use super::values;
-
-/// A command. Its `type` decides which fields it has.
-#[derive(ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Command, example = json!({
-    "type": "sell",
-    "command_id": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b",
-    "item_id": "cola-033",
-    "location_id": "shop-1",
-    "quantity": "2",
-    "on_shortage": "allow",
-    "reference": "receipt 4711"
-}))]
-#[expect(dead_code, reason = "describes what domain::parse_command reads")]
-pub(crate) struct CommandSchema {
-    #[schema(schema_with = values::command_type)]
-    r#type: String,
-    /// Required here or, for a single command, as `Idempotency-Key`. You make one per command, and send the same one with every retry (version 7 recommended).
-    #[schema(format = "uuid")]
-    command_id: Option<String>,
-    /// The SKU: 1 to 64 of `A-Za-z0-9._-`, beginning with a letter or digit; case-sensitive.
-    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    item_id: String,
-    /// Movements: the location; `main` by default if the installation allows it. `set_threshold`: the location; without it the item's default is set.
-    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
-    location_id: Option<String>,
-    /// `transfer`: the giving side.
-    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
-    from_location_id: Option<String>,
-    /// `transfer`: the receiving side.
-    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
-    to_location_id: Option<String>,
-    #[schema(schema_with = values::quantity)]
-    quantity: Option<String>,
-    #[schema(schema_with = values::counted)]
-    counted: Option<String>,
-    #[schema(schema_with = values::on_shortage)]
-    on_shortage: Option<String>,
-    #[schema(schema_with = values::unit_cost)]
-    unit_cost: Option<String>,
-    /// `register_item` (required), `update_item`: 1 to 200 characters.
-    #[schema(min_length = 1, max_length = 200)]
-    name: Option<String>,
-    /// `register_item`, `update_item`: the unit of a quantity; `piece` by default.
-    #[schema(min_length = 1, max_length = 16)]
-    unit: Option<String>,
-    /// `register_item`, `update_item`: how many decimals a quantity may have, 0 to 3; 0 by default.
-    #[schema(maximum = 3)]
-    decimals: Option<u8>,
-    /// `register_item`, `update_item`: at most 20 barcodes; each belongs to one item.
-    #[schema(max_items = 20)]
-    barcodes: Option<Vec<String>>,
-    /// `register_item`, `update_item` (null removes it): at most 64 characters.
-    #[schema(min_length = 1, max_length = 64)]
-    category: Option<String>,
-    #[schema(schema_with = values::low_stock_threshold)]
-    low_stock_threshold: Option<String>,
-    #[schema(schema_with = values::shortage_policy)]
-    shortage_policy: Option<String>,
-    /// Movements: when it happened, RFC 3339 with an offset; the time of acceptance by default.
-    #[schema(format = DateTime)]
-    occurred_at: Option<String>,
-    /// The time of your clock when you send the command. It corrects `occurred_at`.
-    #[schema(format = DateTime)]
-    sent_at: Option<String>,
-    #[schema(schema_with = values::expected_on_hand)]
-    expected_on_hand: Option<String>,
-    #[schema(schema_with = values::reason)]
-    reason: Option<String>,
-    /// Movements: at most 500 characters.
-    #[schema(min_length = 1, max_length = 500)]
-    note: Option<String>,
-    /// Movements: a receipt, an order, or the address of a document; at most 200 characters.
-    #[schema(min_length = 1, max_length = 200)]
-    reference: Option<String>,
-    /// Movements: the till, a code of at most 64 characters.
-    #[schema(min_length = 1, max_length = 64)]
-    device_id: Option<String>,
-    /// Movements: the person at the till, a code of at most 64 characters, not a name.
-    #[schema(min_length = 1, max_length = 64)]
-    operator: Option<String>,
-}
+use super::commands::CommandSchema;
+use super::words::ShortagePolicyWord;
 
 /// A batch of commands.
 #[derive(ToSchema)]
@@ -117,7 +36,7 @@ pub(crate) struct StatusesLineSchema {
     /// The command.
     #[schema(format = "uuid")]
     command_id: String,
-    /// The `receipt` of its `status_url`.
+    /// The `receipt` of its acceptance.
     receipt: Option<String>,
 }
 
@@ -144,6 +63,7 @@ pub(crate) struct CorrectionSchema {
     item_id: Option<String>,
     /// The right location; not for transfers.
     location_id: Option<String>,
-    #[schema(schema_with = values::on_shortage)]
+    /// For a `sell`: overrides the item's policy.
+    #[schema(value_type = Option<ShortagePolicyWord>, nullable = false)]
     on_shortage: Option<String>,
 }

@@ -19,7 +19,7 @@ async fn each_line_is_answered_in_order_and_a_bad_one_does_not_affect_the_others
         7,
         sale(5, "shop-2", "2"),
         sale(6, "shop-1", "1"),
-        sale(6, "shop-1", "1"),
+        sale(6, "shop-1", "2"),
     ]});
     let answer = server.staff().post("/v1/commands/batch", commands).await;
     assert_eq!(answer.status, 202);
@@ -42,7 +42,10 @@ async fn each_line_is_answered_in_order_and_a_bad_one_does_not_affect_the_others
     }
     assert_eq!(body["results"][1]["command_id"], id(2), "shown where it can be read");
     assert_eq!(body["results"][1]["problem"]["errors"][0]["pointer"], "/commands/1/quantity");
-    assert_eq!(body["results"][5]["problem"]["errors"][0]["detail"], "is also the id of line 6, for the same item");
+    assert_eq!(
+        body["results"][5]["problem"]["errors"][0]["detail"],
+        "is also the id of line 6, for the same item and with other contents"
+    );
     let url = body["results"][0]["status_url"].as_str().unwrap();
     assert_eq!(server.staff().get(url).await.body["status"], "applied");
 }
@@ -54,6 +57,38 @@ async fn the_same_id_on_two_items_is_no_duplicate() {
     other["item_id"] = json!("water");
     let answer = server.staff().post("/v1/commands/batch", json!({"commands": [sale(1, "shop-1", "1"), other]})).await;
     assert_eq!(answer.body["queued"], 2);
+}
+
+#[tokio::test]
+async fn the_same_command_twice_is_queued_once_and_both_lines_are_answered_alike() {
+    let server = Server::stocked().await;
+    let mut again = sale(1, "shop-1", "2.000");
+    again["sent_at"] = json!("2027-01-15T07:30:00Z");
+    let commands = json!({"commands": [sale(1, "shop-1", "2"), sale(2, "shop-1", "1"), again, {"x": 1}]});
+    let answer = server.staff().post("/v1/commands/batch", commands.clone()).await;
+    assert_eq!(words(&answer.body, "status"), ["queued", "queued", "queued", "invalid"]);
+    assert_eq!((&answer.body["queued"], &answer.body["invalid"]), (&json!(3), &json!(1)));
+    let lines = answer.body["results"].as_array().unwrap();
+    for key in ["command_id", "receipt", "status_url"] {
+        assert_eq!(lines[0][key], lines[2][key]);
+        assert_ne!(lines[0][key], lines[1][key]);
+    }
+    let settled = server.staff().post_waiting("/v1/commands/batch", commands).await;
+    assert_eq!(settled.body["results"][0]["outcome"], settled.body["results"][2]["outcome"]);
+    assert_eq!(settled.body["settled"], 3);
+    let movements = server.staff().get("/v1/items/cola/movements?type=sell").await;
+    assert_eq!(movements.body["movements"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn all_lines_of_an_id_with_different_contents_are_refused() {
+    let server = Server::stocked().await;
+    let commands = json!({"commands": [sale(1, "shop-1", "1"), sale(1, "shop-1", "1"), sale(1, "shop-1", "2")]});
+    let answer = server.staff().post("/v1/commands/batch", commands).await;
+    assert_eq!(words(&answer.body, "status"), ["invalid"; 3]);
+    let named: Vec<_> =
+        (0..3).map(|n| answer.body["results"][n]["problem"]["errors"][0]["detail"].to_string()).collect();
+    assert!(named[0].contains("line 2") && named[1].contains("line 2") && named[2].contains("line 0"), "{named:?}");
 }
 
 #[tokio::test]

@@ -19,12 +19,15 @@ async fn a_command_is_accepted_with_a_receipt_and_its_status_follows() {
     assert_eq!(answer.body["accepted_at"], "2027-01-15T08:00:00.000Z");
     let url = answer.body["status_url"].as_str().unwrap();
     assert_eq!(answer.header("location"), url);
+    let receipt = answer.body["receipt"].as_str().unwrap();
+    assert!(url.ends_with(&format!("?receipt={receipt}")));
     assert!(url.starts_with(&format!("/v1/items/cola/commands/{}?receipt=", id(1))));
     assert_eq!(staff.get(url).await.body, answer.body, "queued, as it was accepted");
     server.memory.apply();
     let outcome = staff.get(url).await;
     assert_eq!((outcome.status, &outcome.body["status"]), (200, &json!("applied")));
     assert_eq!(outcome.body["effects"][0]["after"], "22");
+    assert_eq!(outcome.body["effects"][0]["item_id"], "cola");
     assert_eq!(outcome.body["submitted_by"], "ann");
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use stockline_core::domain::{Json, ParseContext, parse_command};
+use stockline_core::domain::{CommandKind, Json, ParseContext, parse_command};
 
 use crate::server::Server;
 
@@ -87,18 +87,104 @@ async fn every_operation_describes_its_answers_and_every_reference_resolves() {
     }
 }
 
+fn parses(command: &Value) -> bool {
+    let text = command.to_string();
+    let json: Json<'_> = serde_json::from_str(&text).unwrap();
+    parse_command(&json, &ParseContext::stored()).is_ok()
+}
+
 #[tokio::test]
-async fn the_examples_are_commands() {
+async fn the_examples_are_commands_of_every_type() {
     let server = Server::start().await;
     let document = server.nobody().get("/openapi.json").await.body;
-    let mut examples = vec![document["components"]["schemas"]["Command"]["example"].clone()];
-    let batch =
-        &document["paths"]["/v1/commands/batch"]["post"]["requestBody"]["content"]["application/json"]["schema"];
-    examples.extend(batch["example"]["commands"].as_array().unwrap().clone());
-    for example in examples {
-        let text = example.to_string();
-        let json: Json<'_> = serde_json::from_str(&text).unwrap();
-        parse_command(&json, &ParseContext::stored()).unwrap_or_else(|faults| panic!("{text}: {faults:?}"));
+    let content = &document["paths"]["/v1/commands"]["post"]["requestBody"]["content"]["application/json"];
+    let examples = content["examples"].as_object().unwrap();
+    let schemas = &document["components"]["schemas"];
+    let types = schemas["Command"]["discriminator"]["mapping"].as_object().unwrap();
+    assert_eq!(types.len(), CommandKind::ALL.len());
+    assert_eq!(examples.keys().collect::<Vec<_>>(), types.keys().collect::<Vec<_>>());
+    let batch = schemas["Batch"]["example"]["commands"].as_array().unwrap();
+    let all = examples.values().map(|example| &example["value"]).chain(batch);
+    for example in all.chain([&schemas["CommandStatus"]["example"]["command"]]) {
+        assert!(parses(example), "{example}");
+    }
+}
+
+/// What a client of a type must send, and what it may leave out, is what the parser requires.
+#[tokio::test]
+async fn each_type_of_command_describes_the_fields_that_it_needs() {
+    let server = Server::start().await;
+    let document = server.nobody().get("/openapi.json").await.body;
+    let schemas = &document["components"]["schemas"];
+    for (word, path) in schemas["Command"]["discriminator"]["mapping"].as_object().unwrap() {
+        let schema = &schemas[path.as_str().unwrap().rsplit('/').next().unwrap()];
+        assert_eq!(schema["properties"]["type"]["enum"], serde_json::json!([word]));
+        assert_eq!(schema["additionalProperties"], false);
+        let required = schema["required"].as_array().unwrap();
+        let example = schema["examples"][0].as_object().unwrap();
+        for field in example.keys().filter(|field| *field != "command_id") {
+            let mut without = example.clone();
+            without.remove(field);
+            // An update needs at least one field, whichever it is.
+            let needed = required.contains(&Value::from(field.as_str()));
+            assert_eq!(parses(&without.into()), !needed, "{word} without {field}");
+        }
+        assert!(required.iter().all(|field| example.contains_key(field.as_str().unwrap())), "{word}");
+    }
+}
+
+/// Calls `check` with every schema of the document, where it stands, and whether it has a name.
+fn schemas(value: &Value, place: &str, named: bool, check: &mut dyn FnMut(&str, &Value, bool)) {
+    let Some(members) = value.as_object() else {
+        return value.as_array().into_iter().flatten().for_each(|value| schemas(value, place, false, check));
+    };
+    check(place, value, named);
+    for (name, value) in members.iter().filter(|(name, _)| !["example", "examples", "value"].contains(&name.as_str())) {
+        schemas(value, &format!("{place}/{name}"), place == "/components/schemas", check);
+    }
+}
+
+/// Generators of clients make an unnamed type of each of these, name it anew in every version, or stop.
+#[tokio::test]
+async fn nothing_in_the_document_confuses_a_generator() {
+    let server = Server::start().await;
+    let document = server.nobody().get("/openapi.json").await.body;
+    let mut wrong = Vec::new();
+    schemas(&document, "", false, &mut |place, schema, named| {
+        let has = |name: &str| schema.get(name).is_some();
+        let word = place.ends_with("Command/properties/type") && schema["enum"].as_array().map(Vec::len) == Some(1);
+        if has("$ref") && schema.as_object().map(serde_json::Map::len) != Some(1) {
+            wrong.push(format!("{place}: something beside $ref"));
+        }
+        if schema["enum"].is_array() && (schema["type"] != "string" || !(named || word)) {
+            wrong.push(format!("{place}: an enum without a name, or not of strings"));
+        }
+        let composed = ["oneOf", "anyOf", "allOf"].into_iter().any(has);
+        if (composed || (schema["type"] == "object" && schema["properties"].is_object())) && !named {
+            wrong.push(format!("{place}: a schema without a name"));
+        }
+        let of_words =
+            ["status", "state", "kind", "code"].iter().any(|name| place.ends_with(&format!("/properties/{name}")));
+        if of_words && !place.ends_with("Problem/properties/status") {
+            let name = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+            if !document["components"]["schemas"][name]["enum"].is_array() {
+                wrong.push(format!("{place}: not an enum"));
+            }
+        }
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(ids.insert(id.to_owned()) && id.contains('_'), "{id} is unique and tells what it does");
+        if method == "get" && !["/healthz", "/readyz"].contains(&path.as_str()) {
+            let parameters = operation["parameters"].as_array().unwrap();
+            assert!(parameters.iter().any(|parameter| parameter["name"] == "If-None-Match"), "{path}");
+            for status in ["200", "304"] {
+                assert!(operation["responses"][status]["headers"]["ETag"].is_object(), "{path} {status}");
+            }
+        }
     }
 }
 

@@ -95,9 +95,9 @@ fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, Str
 /// Returns a command of every type that the document lists, for every possible location. All have one id, because the
 /// workers are stopped.
 fn commands(document: &Value) -> Vec<(String, Value)> {
-    let kinds = document["components"]["schemas"]["Command"]["properties"]["type"]["enum"].as_array().unwrap();
+    let kinds = document["components"]["schemas"]["Command"]["discriminator"]["mapping"].as_object().unwrap();
     let mut all = Vec::new();
-    for kind in kinds.iter().map(|kind| kind.as_str().unwrap()) {
+    for kind in kinds.keys().map(String::as_str) {
         let mut add = |name: String, fields: Value| {
             let mut command = json!({"type": kind, "command_id": id(1), "item_id": "cola"});
             command.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -370,8 +370,8 @@ async fn a_new_command_or_path_is_a_row_that_the_table_does_not_know() {
         rows(document).into_keys().filter(|row| !expected.contains_key(row)).collect()
     };
     assert!(unknown(&document).is_empty());
-    let types = &mut document["components"]["schemas"]["Command"]["properties"]["type"]["enum"];
-    types.as_array_mut().unwrap().push(json!("burn"));
+    let types = &mut document["components"]["schemas"]["Command"]["discriminator"]["mapping"];
+    types["burn"] = json!("#/components/schemas/BurnCommand");
     document["paths"]["/v1/vault"] = json!({"get": {}});
     assert_eq!(unknown(&document), ["GET /v1/vault", "POST /v1/commands burn", "POST /v1/commands/batch burn"]);
 }

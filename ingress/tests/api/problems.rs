@@ -201,7 +201,12 @@ async fn unknown_or_wrong_query_parameters_are_refused() {
         ("/v1/stock?location_id=a%20b", "?location_id invalid_value", "1 to 32"),
         ("/v1/items/cola/movements?from=yesterday", "?from invalid_value", "RFC 3339"),
         ("/v1/items/cola/movements?type=archive_item", "?type invalid_value", "must be one of receive, sell"),
-        ("/v1/commands?status=applied", "?status invalid_value", "must be one of rejected, dead_lettered"),
+        ("/v1/commands?status=queued", "?status invalid_value", "must be one of applied, rejected, dead_lettered"),
+        ("/v1/commands?status=applied&code=item_exists", "?code invalid_value", "is for refused commands"),
+        ("/v1/commands?status=applied&type=sell", "?type invalid_value", "must be one of register_item"),
+        ("/v1/commands?type=update_item", "?type invalid_value", "is for status=applied"),
+        ("/v1/items/cola/changes?type=sell", "?type invalid_value", "must be one of register_item"),
+        ("/v1/movements?operater=7", "?operater unknown_parameter", "location_id, from, to, type, operator"),
         ("/v1/commands?code=no_such", "?code invalid_value", "must be one of unknown_item"),
     ];
     for (path, fault, detail) in cases {

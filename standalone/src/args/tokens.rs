@@ -11,6 +11,7 @@ const EXAMPLES: &str = "Examples:
   stockline token --role manager
   stockline token --role staff --subject anna --location store-12 --ttl 12h
   stockline token --till till-3 --location store-12 --ttl 400d
+  stockline token --till web-shop --write-only --ttl 400d
   stockline token list
   stockline token revoke --subject till-3
 
@@ -24,7 +25,7 @@ pub(crate) enum Role {
     Manager,
     /// Moves stock and reads
     Staff,
-    /// A machine: submits as Staff and reads the status of commands
+    /// A machine: submits and reads as Staff
     #[value(skip)]
     Till,
 }
@@ -48,9 +49,12 @@ pub(crate) struct TokenArgs {
     /// The role of a person
     #[arg(long, value_enum, required_unless_present = "till")]
     pub(crate) role: Option<Role>,
-    /// The name of a machine: its token submits as Staff and reads the status of commands
+    /// The name of a machine: its token submits as Staff, and reads items, barcodes, stock and its commands
     #[arg(long, value_name = "NAME", conflicts_with_all = ["role", "subject"])]
     pub(crate) till: Option<String>,
+    /// The machine's token reads nothing but the status of commands
+    #[arg(long, requires = "till")]
+    pub(crate) write_only: bool,
     /// A code for the person, such as an employee number [default: the role]
     #[arg(long, value_name = "CODE")]
     pub(crate) subject: Option<String>,

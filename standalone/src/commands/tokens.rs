@@ -35,7 +35,8 @@ fn issue(args: TokenArgs, now: Timestamp) -> anyhow::Result<u8> {
             (role, args.subject.unwrap_or_else(|| role.as_str().to_owned()))
         }
     };
-    let request = TokenRequest { role, subject, locations: args.locations, ttl_s: args.ttl.seconds() };
+    let (write_only, ttl_s) = (args.write_only, args.ttl.seconds());
+    let request = TokenRequest { role, write_only, subject, locations: args.locations, ttl_s };
     output::line(tokens::issue(&keys, &request, now)?.jwt)?;
     Ok(exit::OK)
 }
@@ -60,7 +61,7 @@ fn list(folder: &Folder, json: bool, now: Timestamp) -> anyhow::Result<u8> {
         let locations: Vec<_> = token.locations.iter().map(LocationId::as_str).collect();
         table.row([
             (*state).to_owned(),
-            token.role.as_str().to_owned(),
+            token.role_name().to_owned(),
             token.subject.clone(),
             if locations.is_empty() { "everywhere".into() } else { locations.join(",") },
             token.expires_at.to_string(),

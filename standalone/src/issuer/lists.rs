@@ -132,7 +132,13 @@ mod tests {
 
     /// Issues a token to the till `till-1`.
     fn issue(keys: &Keys) {
-        let request = TokenRequest { role: Role::Till, subject: "till-1".into(), locations: Vec::new(), ttl_s: 3_600 };
+        let request = TokenRequest {
+            role: Role::Till,
+            write_only: false,
+            subject: "till-1".into(),
+            locations: Vec::new(),
+            ttl_s: 3_600,
+        };
         tokens::issue(keys, &request, now()).unwrap();
     }
 

@@ -18,8 +18,10 @@ use crate::folder::Folder;
 pub(crate) const CLI_CLIENT: &str = "stockline-cli";
 /// The `client_id` of tills' tokens.
 pub(crate) const TILL_CLIENT: &str = "till";
-/// The scope of a till's token: it submits as Staff and reads the status of commands (design.md §4).
-const TILL_SCOPE: &str = "stockline/commands";
+/// The scope of a till's token: it submits and reads as Staff (design.md §4).
+const TILL_SCOPE: &str = "stockline/commands stockline/read";
+/// The scope of a till's token that reads nothing but the status of commands.
+const WRITE_ONLY_SCOPE: &str = "stockline/commands";
 /// The lifetime of the command line's own tokens, in seconds.
 const OWN_TOKEN_S: u64 = 15 * 60;
 /// How long an expired token stays in the list.
@@ -32,6 +34,8 @@ const MAX_SUBJECT_CHARS: usize = 64;
 pub(crate) struct TokenRequest {
     /// The holder's role.
     pub(crate) role: Role,
+    /// Whether a till's token reads nothing but the status of commands.
+    pub(crate) write_only: bool,
     /// The holder, as every ledger entry names them: a code, not a person's name.
     pub(crate) subject: String,
     /// The locations where the holder may act; empty means everywhere.
@@ -64,10 +68,23 @@ pub(crate) struct Issued {
     kid: String,
     pub(crate) subject: String,
     pub(crate) role: Role,
+    /// The scope of a till's token. The tokens of earlier versions had no record of it: [`WRITE_ONLY_SCOPE`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) locations: Vec<LocationId>,
     issued_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+}
+
+impl Issued {
+    /// Returns what the token may do, in a word or two.
+    pub(crate) fn role_name(&self) -> &'static str {
+        match (self.role, self.scope.as_deref()) {
+            (Role::Till, None | Some(WRITE_ONLY_SCOPE)) => "till (write-only)",
+            (role, _) => role.as_str(),
+        }
+    }
 }
 
 /// An access token.
@@ -110,8 +127,13 @@ pub(crate) fn issue(keys: &Keys, request: &TokenRequest, now: Timestamp) -> anyh
 
 /// Makes a manager's token for the command line's own requests. It expires too soon to be worth a record.
 pub(crate) fn for_command_line(keys: &Keys, now: Timestamp) -> anyhow::Result<Token> {
-    let request =
-        TokenRequest { role: Role::Manager, subject: "cli".into(), locations: Vec::new(), ttl_s: OWN_TOKEN_S };
+    let request = TokenRequest {
+        role: Role::Manager,
+        write_only: false,
+        subject: "cli".into(),
+        locations: Vec::new(),
+        ttl_s: OWN_TOKEN_S,
+    };
     Ok(sign(keys, &request, now)?.0)
 }
 
@@ -126,6 +148,7 @@ fn sign(keys: &Keys, request: &TokenRequest, now: Timestamp) -> anyhow::Result<(
         Role::Till => None,
     };
     let is_till = request.role == Role::Till;
+    let scope = is_till.then(|| if request.write_only { WRITE_ONLY_SCOPE } else { TILL_SCOPE }.to_owned());
     let claims = Claims {
         iss: keys.issuer.clone(),
         sub: request.subject.clone(),
@@ -136,7 +159,7 @@ fn sign(keys: &Keys, request: &TokenRequest, now: Timestamp) -> anyhow::Result<(
         nbf: issued_s,
         exp: expires_s,
         groups: group.into_iter().chain(request.locations.iter().map(|id| format!("location.{id}"))).collect(),
-        scope: is_till.then(|| TILL_SCOPE.to_owned()),
+        scope: scope.clone(),
     };
     let expires_at = Timestamp::from_millis(expires_s.saturating_mul(1_000));
     let issued = Issued {
@@ -144,6 +167,7 @@ fn sign(keys: &Keys, request: &TokenRequest, now: Timestamp) -> anyhow::Result<(
         kid: keys.kid.clone(),
         subject: request.subject.clone(),
         role: request.role,
+        scope,
         locations: request.locations.clone(),
         issued_at: Timestamp::from_millis(issued_s * 1_000),
         expires_at,
@@ -245,7 +269,8 @@ mod tests {
     }
 
     fn request(role: Role, subject: &str) -> TokenRequest {
-        TokenRequest { role, subject: subject.into(), locations: vec!["12".parse().unwrap()], ttl_s: 3_600 }
+        let locations = vec!["12".parse().unwrap()];
+        TokenRequest { role, write_only: false, subject: subject.into(), locations, ttl_s: 3_600 }
     }
 
     /// Verifies a token with the published key that its header names.
@@ -273,6 +298,11 @@ mod tests {
         let till = verified(&folder, &issue(&keys, &request(Role::Till, "till-3"), now()).unwrap().jwt);
         assert_eq!((till.client_id.as_str(), till.scope.as_deref()), (TILL_CLIENT, Some(TILL_SCOPE)));
         assert_eq!(till.groups, ["location.12"], "a till is in no group of people");
+        let write_only = TokenRequest { write_only: true, ..request(Role::Till, "web") };
+        let write_only = verified(&folder, &issue(&keys, &write_only, now()).unwrap().jwt);
+        assert_eq!(write_only.scope.as_deref(), Some("stockline/commands"));
+        let listed = read_records(&folder).unwrap();
+        assert_eq!(listed.iter().map(Issued::role_name).collect::<Vec<_>>(), ["staff", "till", "till (write-only)"]);
         assert_ne!(staff.jti, till.jti);
     }
 

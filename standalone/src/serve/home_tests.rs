@@ -47,7 +47,13 @@ impl Running {
     async fn start(data: &std::path::Path) -> Self {
         let setup = setup(data);
         let open = OpenStores::open(&setup).await.unwrap();
-        let request = TokenRequest { role: Role::Manager, subject: "test".into(), locations: vec![], ttl_s: 3_600 };
+        let request = TokenRequest {
+            role: Role::Manager,
+            write_only: false,
+            subject: "test".into(),
+            locations: vec![],
+            ttl_s: 3_600,
+        };
         let token = tokens::issue(&open.keys, &request, open.stores.clock.now()).unwrap().jwt;
         let any = "127.0.0.1:0".parse().unwrap();
         let (api, metrics) = (listen(any, "").unwrap(), listen(any, "").unwrap());

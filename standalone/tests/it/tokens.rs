@@ -26,7 +26,13 @@ fn everyone_acts_within_their_role_and_entries_name_them() {
     as_holder(&server, &staff, &["submit", "receive", "--item", "cola", "--quantity", "5"]).ok();
     let sold = as_holder(&server, &till, &["submit", "sell", "--item", "cola", "--quantity", "1", "--json"]).ok();
     assert_eq!(sold.json()["submitted_by"], "till-3");
-    as_holder(&server, &till, &["stock", "cola"]).refused(1, "forbidden");
+    let stock = as_holder(&server, &till, &["stock", "cola", "--json"]).ok().json();
+    assert_eq!(stock[0]["on_hand"], "4", "a till looks up what it sells: {stock}");
+    let write_only = token(&server, &["--till", "web", "--write-only"]);
+    as_holder(&server, &write_only, &["submit", "sell", "--item", "cola", "--quantity", "1"]).ok();
+    as_holder(&server, &write_only, &["stock", "cola"]).refused(1, "forbidden");
+    let list = server.run(&["token", "list"]).ok().stdout;
+    assert!(list.contains("till (write-only)  web"), "{list}");
     let adjust = |reason| ["submit", "adjust", "--item", "cola", "--quantity=-1", "--reason", reason];
     as_holder(&server, &staff, &adjust("damaged")).ok();
     as_holder(&server, &staff, &adjust("theft")).refused(1, "forbidden_command");

@@ -20,8 +20,8 @@ use stockline_core::domain::{
     CommandKey, ItemId, LocationId, LocationSettings, Quantity, ReceiptKeys, Record, Timestamp,
 };
 use stockline_core::ports::{
-    AlertRecord, CommandFilter, CommandSender, FixedClock, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem,
-    Locations, Movement, MovementFilter, Pack, Page, Queries, QueueError, StoreError,
+    AlertRecord, ChangeFilter, CommandFilter, CommandSender, FixedClock, ItemFilter, ItemWithLevels, LevelFilter,
+    LevelWithItem, Locations, Movement, MovementFilter, Pack, Page, Queries, QueueError, StoreError,
 };
 use stockline_ingress::auth::Authenticator;
 use stockline_ingress::{Adapters, Api, AuthConfig, Config, JwksSource, Limits, StaffMay};
@@ -190,6 +190,14 @@ impl Queries for UnavailableStore {
     ) -> Result<Page<Movement>, StoreError> {
         unavailable()
     }
+    async fn all_movements(
+        &self,
+        _: &MovementFilter,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<Option<Page<Movement>>, StoreError> {
+        unavailable()
+    }
     async fn stock_as_of(
         &self,
         _: &ItemId,
@@ -201,6 +209,9 @@ impl Queries for UnavailableStore {
         unavailable()
     }
     async fn commands(&self, _: &CommandFilter, _: Option<&str>, _: usize) -> Result<Page<Record>, StoreError> {
+        unavailable()
+    }
+    async fn changes(&self, _: &ChangeFilter, _: Option<&str>, _: usize) -> Result<Page<Record>, StoreError> {
         unavailable()
     }
     async fn alerts(&self, _: Option<&LocationId>, _: Option<&str>, _: usize) -> Result<Page<AlertRecord>, StoreError> {

@@ -11,6 +11,7 @@ mod aws_stand_in;
 mod aws_start;
 mod aws_watch;
 mod chaos;
+mod clients;
 mod crash_points_dynamodb;
 mod crash_points_sqlite;
 mod debian;

@@ -111,12 +111,10 @@ async fn the_python_program_sells_offline_and_each_sale_counts_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_typescript_program_is_strict_sells_offline_and_each_sale_counts_once() {
-    let packages = node::packages(
-        "typescript",
-        include_str!("../../typescript/package.json"),
-        include_str!("../../typescript/package-lock.json"),
-    );
+    let manifest = include_str!("../../clients/package.json");
+    let packages = node::packages("clients", manifest, include_str!("../../clients/package-lock.json"));
     let home = tempfile::tempdir_in(&packages).unwrap();
+    std::fs::write(home.path().join("package.json"), r#"{"type": "module"}"#).unwrap();
     program("ts", &home.path().join("till.ts"));
     let compiled = Command::new(packages.join("node_modules/.bin/tsc"))
         .args([

@@ -1,13 +1,14 @@
-//! Reads outcomes by id, and lists refused commands, newest first.
+//! Reads outcomes by id, and lists refused commands and changes of the catalogue, newest first.
 
 use super::key::{self, Key};
 use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, Walk};
-use super::table::{REFUSED, SHARDS};
+use super::table::{CHANGES, REFUSED, SHARDS};
 use super::{DynamoStore, row};
 use stockline_core::domain::{CommandKey, Record, Status};
-use stockline_core::ports::{CommandFilter, Page, StoreError};
+use stockline_core::ports::{ChangeFilter, CommandFilter, Page, StoreError};
 
 const LIST: &str = "commands";
+const CHANGED: &str = "changes";
 
 /// The list of refused commands.
 struct Refused<'a> {
@@ -33,21 +34,26 @@ impl Listing for Refused<'_> {
     type Entry = Record;
 
     async fn read(&self, spots: Vec<Spot>) -> Result<Looked<Record>, StoreError> {
-        let found = self.store.get_many(spots.iter().filter_map(|spot| Key::of(&spot.row)), false).await;
-        let (rows, mut kept) = (spots.len(), Vec::new());
-        for Spot { place, row } in spots {
-            let Some(key) = Key::of(&row) else {
-                continue;
-            };
-            if let Some(record) = found.read(&key, row::record)?
-                // A dead letter that failed again is listed by its last failure, and once.
-                && place.sort.starts_with(&key::millis(record.outcome.settled_at))
-                && self.keeps(&record)
-            {
-                kept.push((place, record));
-            }
-        }
-        Ok(Looked { found: kept, rows })
+        let kept = |place: &Place, record: &Record| {
+            // A dead letter that failed again is listed by its last failure, and once.
+            place.sort.starts_with(&key::millis(record.outcome.settled_at)) && self.keeps(record)
+        };
+        self.store.read_records(spots, kept).await
+    }
+}
+
+/// The list of changes.
+struct Changes<'a> {
+    store: &'a DynamoStore,
+    filter: &'a ChangeFilter,
+}
+
+impl Listing for Changes<'_> {
+    const LIST: &'static str = CHANGED;
+    type Entry = Record;
+
+    async fn read(&self, spots: Vec<Spot>) -> Result<Looked<Record>, StoreError> {
+        self.store.read_records(spots, |_, record| self.filter.keeps(record)).await
     }
 }
 
@@ -78,5 +84,44 @@ impl DynamoStore {
         let partitions = (0..SHARDS).map(|shard| row::refused_partition(filter.status, shard));
         let mut spots = Walk::merged(self, &scope, partitions);
         lists::page(&Refused { store: self, filter }, &mut spots, &scope, after.as_ref()).await
+    }
+
+    /// Lists changes of the catalogue, newest first: those of one item along an index of their own.
+    pub(super) async fn list_changes(
+        &self,
+        filter: &ChangeFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Record>, StoreError> {
+        let after = Place::of_cursor(CHANGED, cursor)?;
+        let range = Range { from: filter.since.map(key::millis), to: None };
+        let index = if filter.item_id.is_some() { CHANGES } else { REFUSED };
+        let scope = Scope::new(self, index, range, Order::Descending, after.as_ref(), limit);
+        let partitions = match &filter.item_id {
+            Some(item_id) => vec![item_id.to_string()],
+            None => (0..SHARDS).map(|shard| row::refused_partition(Status::Applied, shard)).collect(),
+        };
+        let mut spots = Walk::merged(self, &scope, partitions);
+        lists::page(&Changes { store: self, filter }, &mut spots, &scope, after.as_ref()).await
+    }
+
+    async fn read_records(
+        &self,
+        spots: Vec<Spot>,
+        keeps: impl Fn(&Place, &Record) -> bool + Send,
+    ) -> Result<Looked<Record>, StoreError> {
+        let found = self.get_many(spots.iter().filter_map(|spot| Key::of(&spot.row)), false).await;
+        let (rows, mut kept) = (spots.len(), Vec::new());
+        for Spot { place, row } in spots {
+            let Some(key) = Key::of(&row) else {
+                continue;
+            };
+            if let Some(record) = found.read(&key, row::record)?
+                && keeps(&place, &record)
+            {
+                kept.push((place, record));
+            }
+        }
+        Ok(Looked { found: kept, rows })
     }
 }

@@ -39,6 +39,7 @@ impl After {
 /// One level's ledger.
 #[derive(Debug)]
 struct Walk<'a> {
+    item_id: ItemId,
     location_id: LocationId,
     entries: Backwards<'a>,
 }
@@ -69,7 +70,8 @@ impl Source for Walk<'_> {
     }
 
     fn take(&mut self) -> Option<Movement> {
-        Some(Movement { entry: self.entries.take()?, location_id: self.location_id.clone() })
+        let entry = self.entries.take()?;
+        Some(Movement { entry, item_id: self.item_id.clone(), location_id: self.location_id.clone() })
     }
 }
 
@@ -103,10 +105,10 @@ impl DynamoStore {
                 break;
             }
             if let Some(movement) = walk.take() {
-                let Movement { location_id, entry } = &movement;
+                let Movement { location_id, entry, .. } = &movement;
                 let recorded_at = entry.recorded_at.as_millis();
                 last = Some(After { recorded_at, seq: entry.seq, location_id: location_id.clone() });
-                if filter.kind.is_none_or(|kind| entry.kind.command_kind() == kind) {
+                if filter.keeps(entry) {
                     entries.push(movement);
                 }
             }
@@ -137,11 +139,11 @@ impl DynamoStore {
         after: Option<&After>,
     ) -> Result<Walk<'_>, StoreError> {
         let ledger = Ledger::new(self, item_id, &level.location_id, false);
-        let location_id = level.location_id.clone();
+        let (item_id, location_id) = (item_id.clone(), level.location_id.clone());
         let to = filter.to.map(|to| to.plus_millis(-1));
         let Some(after) = after else {
             let latest = to.unwrap_or(Timestamp::from_millis(i64::MAX));
-            return Ok(Walk { location_id, entries: Backwards::from_time(ledger, level, latest).await? });
+            return Ok(Walk { item_id, location_id, entries: Backwards::from_time(ledger, level, latest).await? });
         };
         let (recorded_at, ..) = after.rank();
         let latest = to.unwrap_or(recorded_at).min(recorded_at);
@@ -150,7 +152,7 @@ impl DynamoStore {
         } else {
             Backwards::from_time(ledger, level, latest).await?
         };
-        let mut walk = Walk { location_id, entries };
+        let mut walk = Walk { item_id, location_id, entries };
         // Earlier pages showed some of the entries recorded at the cursor's own time.
         while walk.entries.peek().await?.is_some() && walk.head() >= Some(after.rank()) {
             walk.entries.take();

@@ -7,8 +7,8 @@ use super::key::Key;
 use super::ledger::Balance;
 use stockline_core::domain::{CommandKey, ItemId, LocationId, MAIN_LOCATION, Record, Timestamp};
 use stockline_core::ports::{
-    AlertRecord, AuditReader, CommandFilter, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter, LevelWithItem,
-    Movement, MovementFilter, Page, Queries, StoreError,
+    AlertRecord, AuditReader, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter,
+    LevelWithItem, Movement, MovementFilter, Page, Queries, StoreError,
 };
 
 #[async_trait]
@@ -40,6 +40,16 @@ impl Queries for DynamoStore {
         self.list_movements(item_id, filter, cursor, limit).await
     }
 
+    /// Such a list would need an index that every movement pays for.
+    async fn all_movements(
+        &self,
+        _: &MovementFilter,
+        _: Option<&str>,
+        _: usize,
+    ) -> Result<Option<Page<Movement>>, StoreError> {
+        Ok(None)
+    }
+
     async fn stock_as_of(&self, item_id: &ItemId, at: Timestamp) -> Result<Option<Vec<Balance>>, StoreError> {
         match self.item_view(item_id).await? {
             Some(view) => self.balances(item_id, view.levels, at).await.map(Some),
@@ -63,6 +73,15 @@ impl Queries for DynamoStore {
         limit: usize,
     ) -> Result<Page<Record>, StoreError> {
         self.list_commands(filter, cursor, limit).await
+    }
+
+    async fn changes(
+        &self,
+        filter: &ChangeFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Record>, StoreError> {
+        self.list_changes(filter, cursor, limit).await
     }
 
     async fn alerts(

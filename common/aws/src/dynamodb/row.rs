@@ -5,7 +5,7 @@
 //! | item | `item` (JSON), `version`, `threshold_version`, `item_shard`, `name_key` |
 //! | level | `level` (JSON), `version`, `tail` (entries; absent when empty), `location`, `unwell` (unless normal) |
 //! | chunk | `entries` |
-//! | outcome | `record` (JSON); `dead`, the retry that made an open dead letter; `refused` and `refused_at` unless applied; `resubmitted_as` (JSON) and `discarded_at`, which are set later and override the record |
+//! | outcome | `record` (JSON); `dead`, the retry that made an open dead letter; `refused` and `refused_at`, unless it is an applied movement; `changed`, if it is an applied change of the catalogue; `resubmitted_as` (JSON) and `discarded_at`, which are set later and override the record |
 //! | re-judging | `mark` (JSON) |
 //! | claim | `item_id` |
 //! | location | `settings` (JSON) |
@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::key::{self, Key};
-use super::table::{BY_LOCATION, BY_NAME, LOW_LEVELS, REFUSED};
+use super::table::{BY_LOCATION, BY_NAME, CHANGES, LOW_LEVELS, REFUSED};
 use stockline_core::domain::{
     Alert, Chunk, CommandKey, DeadLetter, Entry, Item, ItemId, Level, LocationSettings, Record, RecordError,
     RejudgeMark, Status, StockState, Timestamp, decode_entries, encode_entries,
@@ -139,7 +139,11 @@ pub(super) fn of_chunk(item_id: &ItemId, chunk: &Chunk) -> Row {
 pub(super) fn of_record(record: &Record) -> Result<Row, StoreError> {
     let outcome = &record.outcome;
     let mut row = row(&Key::record(&outcome.item_id, outcome.command_id), [(RECORD, sealed(record)?)]);
-    if outcome.status != Status::Applied {
+    let changes = outcome.changed().is_some();
+    if changes {
+        row.insert(CHANGES.partition.into(), text(outcome.item_id.as_str()));
+    }
+    if changes || outcome.status != Status::Applied {
         let id = outcome.command_id.to_string();
         // The shard depends on the command, because many commands of one item may be refused at once.
         let refused = refused_partition(outcome.status, key::shard(id.as_bytes()));

@@ -47,12 +47,15 @@ pub const BY_LOCATION: Index = Index { name: "by_location", partition: "location
 /// The low, out and oversold levels of a location by item; sparse. On LEVEL rows: `unwell`, the location. The stored
 /// name stays `unwell`, because a live table would have to build a renamed index again.
 pub const LOW_LEVELS: Index = Index { name: "unwell", partition: "unwell", sort: PK };
-/// Refused commands by time, in [`SHARDS`] shards per status; sparse. On CMD rows: `refused`
-/// (`{status}#{shard}`), `refused_at` (`{settled_at, 13 digits}#{item}#{command id}`).
+/// Refused commands by time, in [`SHARDS`] shards per status, and applied changes of the catalogue; sparse. On CMD rows:
+/// `refused` (`{status}#{shard}`), `refused_at` (`{settled_at, 13 digits}#{item}#{command id}`).
 pub const REFUSED: Index = Index { name: "refused", partition: "refused", sort: "refused_at" };
 
+/// Applied changes of an item's catalogue record and thresholds by time; sparse. On CMD rows: `changed`, the item.
+pub const CHANGES: Index = Index { name: "changes", partition: "changed", sort: "refused_at" };
+
 /// All indexes of the table.
-pub const INDEXES: [Index; 5] = [BY_NAME, BY_ID, BY_LOCATION, LOW_LEVELS, REFUSED];
+pub const INDEXES: [Index; 6] = [BY_NAME, BY_ID, BY_LOCATION, LOW_LEVELS, REFUSED, CHANGES];
 
 /// The number of partitions of an index without a natural partition key. Each accepts 1,000 writes a second. Stored
 /// keys depend on it, so it must never change.

@@ -46,7 +46,7 @@ pub use message::{
     decode_message, encode_command, encode_message, item_of_message, join_message, set_message_aside,
 };
 pub use outcome::{DeadLetter, Effect, Outcome, Record, RecordError, Rejection, RejectionCode, Status};
-pub use parse::{Fault, ParseContext, parse_command};
+pub use parse::{Fault, ParseContext, fields_of, parse_command};
 pub use receipt::{NotKept, Receipt, ReceiptError, ReceiptKeys};
 pub use rejudge::rejudge;
 pub use rules::{CLOCK_SKEW_MAX_MS, FoldLimits, Rules};

@@ -191,6 +191,13 @@ pub struct Outcome {
     pub dead_letter: Option<DeadLetter>,
 }
 
+impl Outcome {
+    /// Returns the command if it is an applied one that moves no stock: who changed what of the catalogue is listed.
+    pub fn changed(&self) -> Option<&Command> {
+        self.command.as_ref().filter(|command| self.status == Status::Applied && !command.kind().is_movement())
+    }
+}
+
 /// The stored `CMD#` record: the outcome with the values that the protocol needs. It is never deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {

@@ -80,10 +80,14 @@ const fn own_fields(kind: CommandKind) -> &'static [&'static str] {
     }
 }
 
+/// Returns every field that a command of this type may have.
+pub fn fields_of(kind: CommandKind) -> impl Iterator<Item = &'static str> {
+    let of_movements: &[_] = if kind.is_movement() { MOVEMENT_FIELDS } else { &[] };
+    ["type", "command_id", "item_id"].iter().chain(own_fields(kind)).chain(of_movements).chain(&["sent_at"]).copied()
+}
+
 fn is_known(kind: CommandKind, field: &str) -> bool {
-    matches!(field, "type" | "command_id" | "item_id" | "sent_at")
-        || own_fields(kind).contains(&field)
-        || (kind.is_movement() && MOVEMENT_FIELDS.contains(&field))
+    fields_of(kind).any(|known| known == field)
 }
 
 /// Reads the members of one object and collects the faults.

@@ -19,8 +19,8 @@ pub use alerts::{
 pub use clock::{Clock, FixedClock};
 pub use mail::{Mail, MailError, Mailer};
 pub use queries::{
-    AuditReader, CommandFilter, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter, LevelWithItem, Locations,
-    Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, Queries, StoreFault,
+    AuditReader, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter, LevelWithItem,
+    Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, Queries, StoreFault,
 };
 pub use queue::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
 pub use retention::{QUEUE_RETENTION_S, RETENTION_MS};

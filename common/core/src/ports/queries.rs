@@ -50,9 +50,11 @@ impl LevelWithItem {
     }
 }
 
-/// One ledger entry with its location, as lists show it.
+/// One ledger entry with its item and location, as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Movement {
+    /// The item.
+    pub item_id: ItemId,
     /// The location.
     pub location_id: LocationId,
     /// The entry.
@@ -81,6 +83,7 @@ impl Movement {
             _ => None,
         };
         Some(Self {
+            item_id: outcome.item_id.clone(),
             location_id: effect.location_id.clone(),
             entry: Entry {
                 seq: effect.seq,
@@ -121,7 +124,7 @@ pub struct ItemFilter {
     pub updated_since: Option<Timestamp>,
 }
 
-/// Selects movements of one item.
+/// Selects movements.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MovementFilter {
     /// Only this location.
@@ -132,6 +135,16 @@ pub struct MovementFilter {
     pub to: Option<Timestamp>,
     /// Only this command type.
     pub kind: Option<CommandKind>,
+    /// Only this person at the till.
+    pub operator: Option<String>,
+}
+
+impl MovementFilter {
+    /// Returns whether an entry has the type and the operator.
+    pub fn keeps(&self, entry: &Entry) -> bool {
+        self.kind.is_none_or(|kind| entry.kind.command_kind() == kind)
+            && self.operator.as_ref().is_none_or(|only| entry.operator.as_ref() == Some(only))
+    }
 }
 
 /// Selects levels.
@@ -158,6 +171,32 @@ pub struct CommandFilter {
     pub since: Option<Timestamp>,
     /// Whether to include resubmitted and discarded commands.
     pub settled_otherwise: bool,
+}
+
+/// Selects changes of the catalogue: applied commands that move no stock.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangeFilter {
+    /// Only this item.
+    pub item_id: Option<ItemId>,
+    /// Only this command type.
+    pub kind: Option<CommandKind>,
+    /// Only commands that name this location.
+    pub location_id: Option<LocationId>,
+    /// Only commands settled at or after this time.
+    pub since: Option<Timestamp>,
+}
+
+impl ChangeFilter {
+    /// Returns whether a record is a change that the filter selects.
+    pub fn keeps(&self, record: &Record) -> bool {
+        let outcome = &record.outcome;
+        outcome.changed().is_some_and(|command| {
+            self.item_id.as_ref().is_none_or(|only| outcome.item_id == *only)
+                && self.kind.is_none_or(|only| command.kind() == only)
+                && self.location_id.as_ref().is_none_or(|only| command.action.locations().next() == Some(only))
+                && self.since.is_none_or(|since| outcome.settled_at >= since)
+        })
+    }
 }
 
 /// Location settings. `main` exists before anyone writes it.
@@ -208,6 +247,15 @@ pub trait Queries: Locations {
         limit: usize,
     ) -> Result<Page<Movement>, StoreError>;
 
+    /// Lists movements of all items, newest recorded first; entries of one moment in an order of the store's own. Returns
+    /// `None` if the store keeps no such list.
+    async fn all_movements(
+        &self,
+        filter: &MovementFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Page<Movement>>, StoreError>;
+
     /// Returns the balances of an item as of `at`: after the last entry recorded at or before it.
     async fn stock_as_of(
         &self,
@@ -227,6 +275,14 @@ pub trait Queries: Locations {
     async fn commands(
         &self,
         filter: &CommandFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Record>, StoreError>;
+
+    /// Lists changes of the catalogue, newest first.
+    async fn changes(
+        &self,
+        filter: &ChangeFilter,
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<Record>, StoreError>;

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 
 use crate::domain::{CommandKey, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp};
 use crate::ports::{
-    AlertRecord, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Locations, Movement,
-    MovementFilter, Page, Queries, StoreError,
+    AlertRecord, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Locations,
+    Movement, MovementFilter, Page, Queries, StoreError,
 };
 
 /// A read of a store that stands behind a [`Gate`].
@@ -78,6 +78,15 @@ impl<G: Gate> Queries for G {
         self.pass(Read::Other, self.behind().movements(item_id, filter, cursor, limit)).await
     }
 
+    async fn all_movements(
+        &self,
+        filter: &MovementFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Page<Movement>>, StoreError> {
+        self.pass(Read::Other, self.behind().all_movements(filter, cursor, limit)).await
+    }
+
     async fn stock_as_of(
         &self,
         item_id: &ItemId,
@@ -102,6 +111,15 @@ impl<G: Gate> Queries for G {
         limit: usize,
     ) -> Result<Page<Record>, StoreError> {
         self.pass(Read::Commands, self.behind().commands(filter, cursor, limit)).await
+    }
+
+    async fn changes(
+        &self,
+        filter: &ChangeFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Record>, StoreError> {
+        self.pass(Read::Other, self.behind().changes(filter, cursor, limit)).await
     }
 
     async fn alerts(

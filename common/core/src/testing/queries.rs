@@ -9,8 +9,8 @@ use super::MemoryStore;
 use super::stock::is_discarded;
 use crate::domain::{Claim, CommandKey, Item, ItemId, LocationId, Quantity, Record, Timestamp};
 use crate::ports::{
-    AlertRecord, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Movement, MovementFilter, Page,
-    Queries, StoreError, cursor,
+    AlertRecord, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Movement,
+    MovementFilter, Page, Queries, StoreError, cursor,
 };
 
 /// Sorts all matching entries by `key`, and returns the page after the cursor.
@@ -100,7 +100,7 @@ impl Queries for MemoryStore {
     ) -> Result<Page<Movement>, StoreError> {
         let stock = self.stock();
         let of_level = |location_id: &LocationId| {
-            let movement = |entry| Movement { location_id: location_id.clone(), entry };
+            let movement = |entry| Movement { item_id: item_id.clone(), location_id: location_id.clone(), entry };
             stock.ledger(item_id, location_id).into_iter().map(movement).collect::<Vec<_>>()
         };
         let wanted = |movement: &Movement| {
@@ -108,13 +108,38 @@ impl Queries for MemoryStore {
             filter.location_id.as_ref().is_none_or(|only| *only == movement.location_id)
                 && filter.from.is_none_or(|from| entry.recorded_at >= from)
                 && filter.to.is_none_or(|to| entry.recorded_at < to)
-                && filter.kind.is_none_or(|kind| entry.kind.command_kind() == kind)
+                && filter.keeps(entry)
         };
         let all = stock.levels_of(item_id).flat_map(|level| of_level(&level.location_id)).filter(wanted);
         page("movements", all, cursor, limit, |movement| {
             let entry = &movement.entry;
             (Reverse(entry.recorded_at.as_millis()), Reverse(entry.seq), movement.location_id.clone())
         })
+    }
+
+    async fn all_movements(
+        &self,
+        filter: &MovementFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Page<Movement>>, StoreError> {
+        let stock = self.stock();
+        let all = stock.records.values().flat_map(|record| {
+            let outcome = &record.outcome;
+            outcome.effects.iter().filter_map(|effect| Movement::of_effect(outcome, effect))
+        });
+        let wanted = |movement: &Movement| {
+            let entry = &movement.entry;
+            filter.location_id.as_ref().is_none_or(|only| *only == movement.location_id)
+                && filter.from.is_none_or(|from| entry.recorded_at >= from)
+                && filter.to.is_none_or(|to| entry.recorded_at < to)
+                && filter.keeps(entry)
+        };
+        page("all_movements", all.filter(wanted), cursor, limit, |movement| {
+            let Movement { item_id, location_id, entry } = movement;
+            (Reverse(entry.recorded_at.as_millis()), item_id.clone(), location_id.clone(), Reverse(entry.seq))
+        })
+        .map(Some)
     }
 
     async fn stock_as_of(
@@ -172,6 +197,21 @@ impl Queries for MemoryStore {
                 && (filter.settled_otherwise || (record.resubmitted_as.is_none() && !is_discarded(record)))
         };
         let found = page("commands", stock.records.iter().filter(wanted), cursor, limit, |(key, record)| {
+            (Reverse(record.outcome.settled_at.as_millis()), Reverse((*key).clone()))
+        })?;
+        let entries = found.entries.into_iter().map(|(_, record)| record.clone()).collect();
+        Ok(Page { entries, next_cursor: found.next_cursor })
+    }
+
+    async fn changes(
+        &self,
+        filter: &ChangeFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Record>, StoreError> {
+        let stock = self.stock();
+        let changes = stock.records.iter().filter(|(_, record)| filter.keeps(record));
+        let found = page("changes", changes, cursor, limit, |(key, record)| {
             (Reverse(record.outcome.settled_at.as_millis()), Reverse((*key).clone()))
         })?;
         let entries = found.entries.into_iter().map(|(_, record)| record.clone()).collect();

@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::key_chain::{self, Key};
 use super::names::LocationNames;
 use super::rows::{self, level_columns};
-use super::{index_repair, sealed};
+use super::{command_lists, index_repair, sealed};
 use stockline_core::domain::{Alert, Claim, Item, ItemId, Quantity, RejudgeMark, Status};
 use stockline_core::ports::StoreFault;
 
@@ -54,6 +54,13 @@ pub(super) fn all(
     found.check("the list of low levels", |found| differences(connection, LOW_LEVELS, found))?;
     found.check("the list of levels by location", |found| differences(connection, BY_LOCATION, found))?;
     found.check("the list of refused commands", |found| differences(connection, REFUSED, found))?;
+    found.check("the lists of movements and changes", |found| {
+        command_lists::differences(connection, names)?
+            .into_iter()
+            .take(OF_ONE_KIND_MAX)
+            .for_each(|what| found.add(None, what));
+        Ok(())
+    })?;
     found.check("locations", |found| {
         let sql = "SELECT settings, location_id FROM location WHERE settings IS NOT NULL";
         texts(connection, sql, found, &mut |text| rows::read_settings(text).map(drop))

@@ -23,14 +23,15 @@ use stockline_core::domain::{
     Status, Timestamp, seal,
 };
 use stockline_core::ports::{
-    AlertBook, AlertRecord, AuditReader, Claimed, CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, Lease,
-    LedgerPage, LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page,
-    Queries, RefusedNotice, Store, StoreError, StoreFault,
+    AlertBook, AlertRecord, AuditReader, ChangeFilter, Claimed, CommandFilter, CommitOutcome, ItemFilter,
+    ItemWithLevels, Lease, LedgerPage, LevelFilter, LevelWithItem, Locations, Movement, MovementFilter,
+    PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, Queries, RefusedNotice, Store, StoreError, StoreFault,
 };
 
 mod alert_book;
 mod audit;
 mod check;
+mod command_lists;
 mod commit;
 mod fault;
 mod group_commit;
@@ -74,8 +75,9 @@ pub(crate) const SCHEMA: Schema = Schema {
         include_str!("schema_v2.sql"),
         include_str!("schema_v3.sql"),
         include_str!("schema_v4.sql"),
+        include_str!("schema_v5.sql"),
     ],
-    transient: &["record_key"],
+    transient: &["record_key", "lists_to_fill"],
 };
 
 /// The settings of the store.
@@ -147,6 +149,9 @@ impl SqliteStore {
         self.write(|connection, state| {
             let mut done = level_repair::repair(connection, &mut state.locations)?;
             done.extend(check::repair(connection)?);
+            if command_lists::repair(connection, &mut state.locations)? {
+                done.push("the lists of movements and of changes are made anew".to_owned());
+            }
             state.keys.rebuild(connection, "a repair was asked for")?;
             state.items.forget();
             done.push("the index of records is made anew".to_owned());
@@ -161,10 +166,12 @@ impl SqliteStore {
         connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB).map_err(failed)?;
         connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES_MAX).map_err(failed)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-        let keys = RecordIndex::open(&connection, record_index::PENDING_KEYS_MAX).map_err(|fault| match fault {
+        let unusable = |fault| match fault {
             Fault::Sql(source) => failed(source),
             _ => SchemaError::NotADatabase { path: path.to_owned() },
-        })?;
+        };
+        command_lists::fill_new_lists(&connection).map_err(unusable)?;
+        let keys = RecordIndex::open(&connection, record_index::PENDING_KEYS_MAX).map_err(unusable)?;
         let activity = Arc::new(WriteActivity::default());
         let page_rows_max = options.page_rows_max;
         let (pending, index_damaged) = (keys.pending(), Arc::default());
@@ -354,6 +361,17 @@ impl Queries for SqliteStore {
         self.lanes.lists.read(move |view| movements::movements(view, &item_id, &filter, cursor.as_deref(), limit)).await
     }
 
+    async fn all_movements(
+        &self,
+        filter: &MovementFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Page<Movement>>, StoreError> {
+        let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
+        let read = move |view: &mut View<'_>| command_lists::movements(view, &filter, cursor.as_deref(), limit);
+        self.lanes.lists.read(read).await.map(Some)
+    }
+
     async fn stock_as_of(
         &self,
         item_id: &ItemId,
@@ -381,6 +399,16 @@ impl Queries for SqliteStore {
     ) -> Result<Page<Record>, StoreError> {
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
         self.lanes.lists.read(move |view| queries::commands(view, &filter, cursor.as_deref(), limit)).await
+    }
+
+    async fn changes(
+        &self,
+        filter: &ChangeFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Record>, StoreError> {
+        let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
+        self.lanes.lists.read(move |view| command_lists::changes(view, &filter, cursor.as_deref(), limit)).await
     }
 
     async fn alerts(

@@ -48,8 +48,8 @@ pub(super) fn movements(
         if let Some(entry) = walk.pop() {
             budget.spend(1);
             last = Some((entry.recorded_at.as_millis(), entry.seq, location_id.clone()));
-            if filter.kind.is_none_or(|kind| entry.kind.command_kind() == kind) {
-                entries.push(Movement { location_id: location_id.clone(), entry });
+            if filter.keeps(&entry) {
+                entries.push(Movement { item_id: item_id.clone(), location_id: location_id.clone(), entry });
             }
         }
         heads.extend(walk.peek(connection)?.map(|entry| newness(entry, at)));

@@ -84,19 +84,24 @@ fn keeps(filter: &CommandFilter, row: &Row<'_>) -> Result<bool, Fault> {
 }
 
 /// A record, and what the row around it says of it.
-const RECORD: &str = "SELECT record.body, command_id, item_id FROM record LEFT JOIN item USING (item_no) \
+pub(super) const RECORD: &str = "SELECT record.body, command_id, item_id FROM record LEFT JOIN item USING (item_no) \
                       WHERE record_no = ?1";
 
 /// Reads the record of a refused command by its place in the list.
 fn refused(statement: &mut Statement<'_>, place: (i64, i64), status: Status) -> Result<Record, Fault> {
     let mut rows = statement.query([place.1])?;
-    let Some(row) = rows.next()? else {
-        return Err(Fault::Unreadable(format!(
-            "the list of refused commands names record {}, which is missing",
-            place.1
-        )));
-    };
+    let row = rows.next()?.ok_or_else(|| missing("refused commands", place.1))?;
     rows::record(row, 0).or_else(|fault| unreadable_record(row, place, status, fault))
+}
+
+/// Reads the record that a list names.
+pub(super) fn recorded(statement: &mut Statement<'_>, list: &str, record_no: i64) -> Result<Record, Fault> {
+    let mut rows = statement.query([record_no])?;
+    rows::record(rows.next()?.ok_or_else(|| missing(list, record_no))?, 0)
+}
+
+fn missing(list: &str, record_no: i64) -> Fault {
+    Fault::Unreadable(format!("the list of {list} names record {record_no}, which is missing"))
 }
 
 /// Shows a refused command whose record can't be read, as far as the row around it says which it is.

@@ -3,7 +3,7 @@ use rusqlite::{Connection, params};
 use super::commit::{Checked, FoundLevel, Prepared, WriterState, claim_key};
 use super::fault::Fault;
 use super::item_summaries::ItemSummary;
-use super::rows;
+use super::{command_lists, rows};
 use stockline_core::domain::{ClaimChange, Item, ItemId, Level, Quantity, Record, Status, StockState};
 
 /// Writes a commit after all its conditions were checked.
@@ -53,12 +53,19 @@ pub(super) fn write(
     }
     put_claims(connection, summary.item_no, &commit.claims)?;
     for ((record, (key, body)), replaced) in commit.records.iter().zip(&prepared.records).zip(checked.replaced) {
-        match replaced {
-            Some(record_no) => replace_record(connection, record_no, record, body)?,
+        let record_no = match replaced {
+            Some(record_no) => {
+                replace_record(connection, record_no, record, body)?;
+                record_no
+            }
             None => {
                 let record_no = append_record(connection, summary.item_no, record, body)?;
                 state.keys.add(*key, record_no);
+                record_no
             }
+        };
+        if record.outcome.status == Status::Applied {
+            command_lists::put(connection, &mut state.locations, summary.item_no, record_no, record)?;
         }
     }
     for (record_no, record) in &checked.marked {

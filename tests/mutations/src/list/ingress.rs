@@ -17,6 +17,36 @@ const RESUBMIT: &str = "ingress/src/routes/resubmit.rs";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
+        name: "one-of-two-commands-with-one-id-in-a-batch-is-queued",
+        edits: &[edit(
+            "ingress/src/routes/batch.rs",
+            "if same.other.is_none() && !lines[same.first]",
+            "if false && !lines[same.first]",
+        )],
+        suite: API,
+        killed_by: "batch::all_lines_of_an_id_with_different_contents_are_refused",
+    },
+    Mutation {
+        name: "a-command-that-stands-twice-in-a-batch-is-queued-twice",
+        edits: &[edit(
+            "ingress/src/routes/batch.rs",
+            "(Ok(_), Some((first, None))) if first < index =>",
+            "(Ok(_), Some((first, None))) if first > index =>",
+        )],
+        suite: API,
+        killed_by: "batch::the_same_command_twice_is_queued_once_and_both_lines_are_answered_alike",
+    },
+    Mutation {
+        name: "a-reference-in-the-description-has-a-text-of-its-own",
+        edits: &[edit(
+            "ingress/src/openapi/for_generators.rs",
+            "members.retain(|name, _| name == \"$ref\")",
+            "members.retain(|_, _| true)",
+        )],
+        suite: API,
+        killed_by: "description::nothing_in_the_document_confuses_a_generator",
+    },
+    Mutation {
         name: "a-caller-takes-every-turn-of-the-lists",
         edits: &[edit(
             "ingress/src/list_turns.rs",

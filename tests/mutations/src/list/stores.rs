@@ -24,6 +24,36 @@ const LOAD: &str = "common/aws/src/dynamodb/load.rs";
 
 pub(super) const DYNAMODB: &[Mutation] = &[
     Mutation {
+        name: "dynamodb-a-change-of-the-catalogue-is-not-listed-with-its-item",
+        edits: &[edit(
+            "common/aws/src/dynamodb/row.rs",
+            "    if changes {\n        row.insert(CHANGES.partition.into(),",
+            "    if changes && outcome.accepted_at > outcome.settled_at {\n        row.insert(CHANGES.partition.into(),",
+        )],
+        suite: CONTRACT,
+        killed_by: "store_dynamodb::changes_of_the_catalogue_are_listed_newest_first_by_every_filter",
+    },
+    Mutation {
+        name: "sqlite-an-applied-command-is-in-no-list",
+        edits: &[edit(
+            "common/sqlite/src/stock/write.rs",
+            "        if record.outcome.status == Status::Applied {\n            command_lists::put",
+            "        if record.outcome.status == Status::Rejected {\n            command_lists::put",
+        )],
+        suite: CONTRACT,
+        killed_by: "store_sqlite::movements_of_all_items_page_newest_first_by_every_filter_or_are_not_kept",
+    },
+    Mutation {
+        name: "sqlite-a-migrated-folder-has-empty-lists",
+        edits: &[edit(
+            "common/sqlite/src/stock/command_lists.rs",
+            "    let filled = fill(connection, &mut LocationNames::default())\n",
+            "    let filled = Ok::<(), Fault>(())\n",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::migration::a_folder_of_version_4_is_migrated_with_its_movements_and_changes_and_without_what_can_not_be_read",
+    },
+    Mutation {
         name: "dynamodb-ids-are-put-without-a-condition",
         edits: &[edit(
             COMMIT,

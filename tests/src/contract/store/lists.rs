@@ -4,7 +4,8 @@ use stockline_core::domain::{
     CommandKey, CommandKind, Commit, LoadRequest, LocationSettings, RejectionCode, Status, StockState, rejudge,
 };
 use stockline_core::ports::{
-    CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, LevelFilter, MovementFilter, Page, StoreError,
+    ChangeFilter, CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, LevelFilter, MovementFilter, Page,
+    StoreError,
 };
 
 use super::{Bounds, Shop, all_pages, at, item_id, place};
@@ -215,6 +216,48 @@ pub async fn refused_commands_are_listed_newest_first_until_they_are_settled_oth
     assert_eq!(list(&CommandFilter { settled_otherwise: true, ..filter }, 4).await.len(), 9);
 }
 
+pub async fn changes_of_the_catalogue_are_listed_newest_first_by_every_filter(shop: Shop) {
+    shop.open_location("north").await;
+    let mut of_cola = vec![shop.register("cola", "").await];
+    let tea = shop.register("tea", "").await;
+    shop.receive("cola", "main", 9, at(2)).await;
+    for (n, (kind, fields)) in (3..).zip([
+        ("update_item", r#","name":"Cola""#),
+        ("set_threshold", r#","low_stock_threshold":"2""#),
+        ("set_threshold", r#","location_id":"north","low_stock_threshold":"3""#),
+        ("archive_item", ""),
+        ("restore_item", ""),
+    ]) {
+        of_cola.push(shop.run(kind, "cola", fields, at(n)).await);
+    }
+    // A change that was refused, and one whose effect was nothing new.
+    shop.run("register_item", "cola", r#","name":"again""#, at(20)).await;
+    of_cola.push(shop.run("update_item", "cola", r#","name":"Cola""#, at(21)).await);
+    of_cola.reverse();
+    let list = async |filter: &ChangeFilter, limit| {
+        let read = async |cursor: Option<&str>| shop.ports().queries.changes(filter, cursor, limit).await.unwrap();
+        all_pages(limit, read).await
+    };
+    let all: Vec<_> = list(&ChangeFilter::default(), 3).await;
+    assert_eq!(all.len(), of_cola.len() + 1);
+    assert!(all.is_sorted_by(|a, b| a.outcome.settled_at >= b.outcome.settled_at));
+    let of_item = ChangeFilter { item_id: Some(item_id("cola")), ..ChangeFilter::default() };
+    for limit in [1, 3, 100] {
+        assert_eq!(list(&of_item, limit).await, of_cola, "{limit}");
+    }
+    let of_tea = ChangeFilter { item_id: Some(item_id("tea")), ..ChangeFilter::default() };
+    assert_eq!(list(&of_tea, 2).await, [tea]);
+    let of_nothing = ChangeFilter { item_id: Some(item_id("nothing")), ..ChangeFilter::default() };
+    assert!(list(&of_nothing, 2).await.is_empty());
+    for filter in [ChangeFilter::default(), of_item] {
+        let thresholds = ChangeFilter { kind: Some(CommandKind::SetThreshold), ..filter.clone() };
+        assert_eq!(list(&thresholds, 1).await, of_cola[3..5]);
+        let north = ChangeFilter { location_id: Some(place("north")), ..filter.clone() };
+        assert_eq!(list(&north, 2).await, of_cola[3..4]);
+        assert_eq!(list(&ChangeFilter { since: Some(at(6)), ..filter }, 2).await, of_cola[..3]);
+    }
+}
+
 pub async fn main_is_a_location_before_and_after_it_is_put(shop: Shop) {
     let queries = &shop.ports().queries;
     assert_eq!(queries.locations().await.unwrap(), [LocationSettings::main()]);
@@ -306,6 +349,11 @@ pub async fn a_damaged_or_foreign_cursor_is_refused(shop: Shop) {
         assert!(is_refused(levels.map(|page| page.entries.len())), "{cursor}");
         let movements = queries.movements(&item_id("a"), &MovementFilter::default(), Some(cursor), 1).await;
         assert!(is_refused(movements.map(|page| page.entries.len())), "{cursor}");
+        let changes = queries.changes(&ChangeFilter::default(), Some(cursor), 1).await;
+        assert!(is_refused(changes.map(|page| page.entries.len())), "{cursor}");
+        if let Some(all) = queries.all_movements(&MovementFilter::default(), Some(cursor), 1).await.transpose() {
+            assert!(is_refused(all.map(|page| page.entries.len())), "{cursor}");
+        }
         assert!(is_refused(queries.alerts(None, Some(cursor), 1).await.map(|page| page.entries.len())), "{cursor}");
         let items = queries.items(&ItemFilter::default(), Some(cursor), 1).await;
         if cursor == of_items {

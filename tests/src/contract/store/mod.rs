@@ -273,6 +273,7 @@ macro_rules! store_contract {
                 a_barcode_that_moved_is_found_where_it_is
                 levels_are_listed_by_item_then_location_and_by_the_state_that_reads_show
                 refused_commands_are_listed_newest_first_until_they_are_settled_otherwise
+                changes_of_the_catalogue_are_listed_newest_first_by_every_filter
                 main_is_a_location_before_and_after_it_is_put
                 settings_that_were_put_hold_for_the_next_load
                 a_damaged_or_foreign_cursor_is_refused
@@ -282,6 +283,7 @@ macro_rules! store_contract {
                 movements_page_rightly_while_the_ledger_moves
                 the_past_stays_as_it_was_while_the_ledger_moves;
             reading: movements_page_newest_first_across_chunks_tails_and_locations
+                movements_of_all_items_page_newest_first_by_every_filter_or_are_not_kept
                 a_page_goes_on_rightly_while_the_tail_moves_into_chunks
                 the_stock_at_any_time_is_the_balance_after_its_last_entry
                 a_late_count_gets_the_history_back_to_its_time_and_no_further_than_the_bound

@@ -63,6 +63,57 @@ pub async fn movements_page_newest_first_across_chunks_tails_and_locations(shop:
     shop.audit().await;
 }
 
+pub async fn movements_of_all_items_page_newest_first_by_every_filter_or_are_not_kept(shop: Shop) {
+    let mut expected = busy(&shop).await;
+    shop.register("tea", "").await;
+    for n in 0..9_i64 {
+        let fields = format!(r#","location_id":"north","quantity":1,"operator":"{}""#, n % 2);
+        let record = shop.run("return", "tea", &fields, at(8 + n * 3)).await;
+        let outcome = &record.outcome;
+        expected.extend(outcome.effects.iter().filter_map(|effect| Movement::of_effect(outcome, effect)));
+    }
+    let in_order = |movements: &[Movement]| {
+        let mut keys: Vec<_> = movements.iter().map(|m| (newest_first(m), m.item_id.clone())).collect();
+        keys.sort_unstable();
+        keys
+    };
+    let queries = &shop.ports().queries;
+    let default = MovementFilter::default();
+    let tea_of_1 = MovementFilter { operator: Some("1".into()), ..MovementFilter::default() };
+    let of_item = queries.movements(&item_id("tea"), &tea_of_1, None, 100).await.unwrap().entries;
+    assert_eq!(of_item.len(), 4);
+    if queries.all_movements(&default, None, 3).await.unwrap().is_none() {
+        assert!(queries.all_movements(&tea_of_1, None, 3).await.unwrap().is_none());
+        return;
+    }
+    let list = async |filter: &MovementFilter, limit| {
+        let read = async |cursor: Option<&str>| queries.all_movements(filter, cursor, limit).await.unwrap().unwrap();
+        let found = all_pages(limit, read).await;
+        assert!(found.is_sorted_by(|a, b| a.entry.recorded_at >= b.entry.recorded_at));
+        found
+    };
+    for limit in [1, 7, 1_000] {
+        assert_eq!(in_order(&list(&default, limit).await), in_order(&expected), "{limit}");
+    }
+    let only =
+        |keep: &dyn Fn(&Movement) -> bool| in_order(&expected.iter().filter(|m| keep(m)).cloned().collect::<Vec<_>>());
+    assert_eq!(list(&tea_of_1, 3).await, of_item);
+    let north = MovementFilter { location_id: Some(place("north")), ..MovementFilter::default() };
+    assert_eq!(in_order(&list(&north, 5).await), only(&|m| m.location_id == place("north")));
+    let legs = MovementFilter { kind: Some(CommandKind::Transfer), ..MovementFilter::default() };
+    assert_eq!(in_order(&list(&legs, 3).await), only(&|m| m.entry.counterpart.is_some()));
+    for (from, to) in [(15, 30), (0, 11), (12, 13), (39, 90), (50, 60)] {
+        let between = MovementFilter { from: Some(at(from)), to: Some(at(to)), ..MovementFilter::default() };
+        let inside = |m: &Movement| m.entry.recorded_at >= at(from) && m.entry.recorded_at < at(to);
+        assert_eq!(in_order(&list(&between, 3).await), only(&inside), "{from} {to}");
+    }
+    let before_all = MovementFilter { to: Some(Timestamp::EPOCH), ..MovementFilter::default() };
+    assert!(list(&before_all, 3).await.is_empty());
+    let nowhere = MovementFilter { location_id: Some(place("south")), ..MovementFilter::default() };
+    assert!(list(&nowhere, 3).await.is_empty());
+    shop.audit().await;
+}
+
 pub async fn a_page_goes_on_rightly_while_the_tail_moves_into_chunks(shop: Shop) {
     let expected = busy(&shop).await;
     let filter = MovementFilter::default();

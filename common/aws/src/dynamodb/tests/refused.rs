@@ -1,7 +1,7 @@
 use super::*;
 
 #[tokio::test]
-async fn only_what_was_refused_is_in_the_index_of_refused_commands() {
+async fn only_what_was_refused_or_changed_the_catalogue_is_in_a_list_of_commands() {
     let mut shop = Shop::new().await;
     shop.register("cola", "").await;
     let rejected = shop.run("sell", "cola", r#","quantity":99,"on_shortage":"reject""#, at(6)).await;
@@ -22,5 +22,10 @@ async fn only_what_was_refused_is_in_the_index_of_refused_commands() {
     let retry = Queued { retry: 3, ..Queued::clone(queued) };
     shop.settle("cola", vec![Slot::Command(Box::new(retry))], at(7)).await;
     let row = shop.row(&Key::record(&id.0, id.1)).await.unwrap();
-    assert!(["dead", "refused", "refused_at"].iter().all(|name| !row.contains_key(*name)), "{row:?}");
+    assert!(["dead", "refused", "refused_at", "changed"].iter().all(|name| !row.contains_key(*name)), "{row:?}");
+
+    let changed = shop.run("update_item", "cola", r#","name":"Cola""#, at(8)).await;
+    let row = shop.row(&Key::record(&item_id("cola"), changed.outcome.command_id)).await.unwrap();
+    assert!(row["refused"].as_s().unwrap().starts_with("applied#"));
+    assert_eq!(row["changed"].as_s().unwrap(), "cola");
 }

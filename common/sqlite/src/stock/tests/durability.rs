@@ -201,6 +201,11 @@ async fn the_audit_checks_index_and_lists_both_ways_and_a_repair_makes_them_anew
         ("INSERT INTO level_by_location VALUES (9, 'tea', 2)", Some("which has no such level")),
         ("DELETE FROM refused", Some("the list of refused commands says")),
         ("UPDATE refused SET record_no = 99", Some("which is not there")),
+        ("DELETE FROM movement WHERE record_no = 2", Some("not in the list of movements")),
+        ("UPDATE movement SET operator = '7'", Some("not in the list of movements")),
+        ("INSERT INTO movement VALUES (1, 99, 0, 1, 'sell', NULL)", Some("the list of movements has 3 rows")),
+        ("DELETE FROM change", Some("not in the list of changes")),
+        ("INSERT INTO change VALUES (1, 2, 1, 'update_item', NULL)", Some("the list of changes has 3 rows")),
         ("UPDATE item SET levels = levels + 1 WHERE item_id = 'tea'", Some("not those that it has")),
     ] {
         let mut shop = Shop::new();

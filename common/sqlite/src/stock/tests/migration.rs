@@ -1,7 +1,14 @@
 use super::*;
 use stockline_core::domain::StockState;
 
-/// Turns a file of today into one of schema version 3.
+/// Turns a file of today into one of schema version 4.
+const TO_VERSION_4: &str = "
+    DROP TABLE movement;
+    DROP TABLE change;
+    PRAGMA user_version = 4;
+";
+
+/// Turns a file of version 4 into one of version 3.
 const TO_VERSION_3: &str = "
     CREATE TABLE record_key (
         id_key INTEGER NOT NULL, record_no INTEGER NOT NULL, PRIMARY KEY (id_key, record_no)
@@ -68,6 +75,8 @@ async fn all_lists(shop: &Shop) -> String {
             CommandFilter { status: Status::Rejected, code: None, location_id, since: None, settled_otherwise: false };
         shown += &format!("{:?}", store.commands(&filter, None, 9).await.unwrap());
     }
+    shown += &format!("{:?}", store.all_movements(&MovementFilter::default(), None, 9).await.unwrap().unwrap());
+    shown += &format!("{:?}", store.changes(&ChangeFilter::default(), None, 9).await.unwrap());
     shown
 }
 
@@ -86,7 +95,7 @@ async fn a_folder_of_version_2_is_migrated_with_every_list_as_it_was() {
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_3, TO_VERSION_2].concat();
+        let back = [TO_VERSION_4, TO_VERSION_3, TO_VERSION_2].concat();
         Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
     assert_eq!(all_lists(&shop).await, lists);
@@ -117,7 +126,7 @@ async fn a_folder_of_version_1_is_migrated_with_its_lists_notices_and_record_key
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_3, TO_VERSION_2, TO_VERSION_1].concat();
+        let back = [TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1].concat();
         Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
 
@@ -144,7 +153,8 @@ async fn a_folder_of_version_3_is_migrated_with_its_record_keys_and_levels() {
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(TO_VERSION_3).unwrap();
+        let back = [TO_VERSION_4, TO_VERSION_3].concat();
+        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
     assert_eq!(all_lists(&shop).await, lists);
     records.push(shop.receive("cola", "main", 1, at(2)).await);
@@ -160,4 +170,37 @@ async fn a_folder_of_version_3_is_migrated_with_its_record_keys_and_levels() {
     let connection = Connection::open(shop.folder.path().join("stock.db")).unwrap();
     assert_eq!(connection.query_row(left, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
     assert!(shop.folder.path().join("stock.db.v3.bak").exists());
+}
+
+#[tokio::test]
+async fn a_folder_of_version_4_is_migrated_with_its_movements_and_changes_and_without_what_can_not_be_read() {
+    let mut shop = Shop::new();
+    shop.open_location("north").await;
+    shop.register("cola", r#","low_stock_threshold":5"#).await;
+    shop.receive("cola", "main", 9, at(1)).await;
+    shop.run("sell", "cola", r#","location_id":"main","quantity":1,"operator":"7""#, at(2)).await;
+    shop.run("transfer", "cola", r#","from_location_id":"main","to_location_id":"north","quantity":1"#, at(3)).await;
+    shop.run("update_item", "cola", r#","name":"Cola""#, at(4)).await;
+    let lists = all_lists(&shop).await;
+    let mut shop = shop.reopened_after(|folder| {
+        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(TO_VERSION_4).unwrap();
+    });
+    assert_eq!(all_lists(&shop).await, lists);
+    assert_eq!(shop.store.audit_rows().await.unwrap(), []);
+    shop.receive("cola", "main", 2, at(5)).await;
+    let movements = async |shop: &Shop| {
+        shop.store.all_movements(&MovementFilter::default(), None, 9).await.unwrap().unwrap().entries
+    };
+    let before = movements(&shop).await;
+    assert_eq!(before.len(), 5);
+
+    // The record of the sale is damaged, and the start goes on without it.
+    let shop = shop.reopened_after(|folder| {
+        let damage = "UPDATE record SET body = replace(body, 'sell', 'selk') WHERE record_no = 3;";
+        let connection = Connection::open(folder.path().join("stock.db")).unwrap();
+        connection.execute_batch(&[damage, TO_VERSION_4].concat()).unwrap();
+    });
+    let after: Vec<_> = movements(&shop).await;
+    assert_eq!(after, before.into_iter().filter(|movement| movement.entry.operator.is_none()).collect::<Vec<_>>());
+    assert!(shop.folder.path().join("stock.db.v4.bak").exists());
 }

@@ -117,6 +117,10 @@ fn grow(shop: &Shop, copies: i64) {
             FROM n, (SELECT * FROM refused LIMIT 1);
          {numbers} INSERT INTO record SELECT n, command_id, item_no, body FROM n, record
             WHERE record_no = (SELECT min(record_no) FROM refused);
+         {numbers} INSERT INTO movement SELECT recorded_at + n, record_no, leg, location_no, kind, operator
+            FROM n, (SELECT * FROM movement LIMIT 1);
+         {numbers} INSERT INTO change SELECT settled_at + n, record_no, item_no, kind, location_id
+            FROM n, (SELECT * FROM change LIMIT 1);
          {numbers} INSERT INTO alert SELECT 'i' || n, raised_at + n, location_id, lease_until, sent_at, body
             FROM n, (SELECT * FROM alert LIMIT 1);"
     );
@@ -186,8 +190,20 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
                 from: from.then(|| at(0)),
                 to: to.then(|| at(1_000)),
                 kind: kind.then_some(CommandKind::Count),
+                operator: kind.then(|| "7".into()),
             };
             list!(format!("{filter:?}"), store.movements(&item_id("cola"), &filter, None, limit));
+            let all = async || store.all_movements(&filter, None, limit).await.map(Option::unwrap);
+            list!(format!("all {filter:?}"), all());
+        }
+        for (item, kind) in [(None, None), (Some("cola"), None), (None, Some(CommandKind::UpdateItem))] {
+            let filter = ChangeFilter {
+                item_id: item.map(item_id),
+                kind,
+                location_id: location_id.clone(),
+                since: kind.map(|_| at(0)),
+            };
+            list!(format!("{filter:?}"), store.changes(&filter, None, limit));
         }
         list!(format!("alerts {location_id:?}"), store.alerts(location_id.as_ref(), None, limit));
     }

@@ -1,0 +1,136 @@
+use axum::response::Response;
+use stockline_core::domain::{CommandKind, ItemId};
+use stockline_core::ports::{ChangeFilter, MovementFilter};
+
+use super::path::{InPath, id};
+use super::read::{Read, narrowed};
+use crate::access::Caller;
+use crate::params::{Paging, Params};
+use crate::problem::{Problem, codes};
+use crate::view::{CommandPage, MovementPage, MovementView, StatusView};
+
+/// Returns the types of commands that move stock, or of those that do not.
+pub(super) fn kinds(moves_stock: bool) -> Vec<(&'static str, CommandKind)> {
+    let kinds = CommandKind::ALL.into_iter().filter(|kind| kind.is_movement() == moves_stock);
+    kinds.map(|kind| (kind.as_str(), kind)).collect()
+}
+
+/// Lists movements of all items, newest first.
+///
+/// A page may be short or empty and still have a `next_cursor`, because it ends once it has examined enough rows; only a
+/// page without `next_cursor` is the last. The list may lag a little. Only the standalone home keeps this list: on AWS, where
+/// every movement would pay for it, list the movements of one item.
+#[utoipa::path(
+    get,
+    operation_id = "list_movements",
+    path = "/v1/movements",
+    tag = "Stock",
+    params(
+        ("location_id" = Option<String>, Query, description = "Only movements at this location", example = "shop-1"),
+        ("from" = Option<String>, Query, description = "Recorded at or after this time", format = DateTime),
+        ("to" = Option<String>, Query, description = "Recorded before this time; now or later is no end", format = DateTime),
+        ("type" = Option<String>, Query, description = "Only movements of this command type", example = "sell"),
+        ("operator" = Option<String>, Query, description = "Only movements of this person at the till", example = "7"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = MovementPage<'static>),
+        (status = 400, description = "`invalid_parameter`, `cursor_invalid`"),
+        (status = 403, description = "`forbidden_location`"),
+        (status = 404, description = "`list_not_kept`: this installation lists movements by item only"),
+    ),
+)]
+pub(crate) async fn all_movements(caller: Caller, read: Read) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let params = read.params(&["location_id", "from", "to", "type", "operator", "cursor", "limit"]);
+    let (filter, paging) = movement_filter(&caller, &read, params)?;
+    let viewer = caller.viewer();
+    let _turn = read.list_turn(&caller).await?;
+    let room = read.room_for_list(&paging).await?;
+    let page = read.app.queries.all_movements(&filter, paging.cursor.as_deref(), paging.limit).await?;
+    let Some(page) = page else {
+        let detail = "this installation keeps no list of all movements; list those of one item with \
+                      /v1/items/{item_id}/movements";
+        return Err(Problem::new(codes::LIST_NOT_KEPT, detail));
+    };
+    let seen = page.entries.into_iter().filter(|movement| viewer.sees(&movement.location_id));
+    let movements = seen.map(|movement| MovementView::of(movement, &viewer)).collect();
+    read.answer_in(room, &MovementPage { movements, next_cursor: page.next_cursor.as_deref() })
+}
+
+/// Reads the parameters of a list of movements.
+pub(super) fn movement_filter(
+    caller: &Caller,
+    read: &Read,
+    mut params: Params,
+) -> Result<(MovementFilter, Paging), Problem> {
+    let mut filter = MovementFilter {
+        location_id: params.parsed("location_id"),
+        from: params.parsed("from"),
+        to: params.parsed("to"),
+        kind: params.word("type", &kinds(true)),
+        operator: params.text("operator"),
+    };
+    let paging = read.paging(params)?;
+    filter.location_id = narrowed(caller, filter.location_id)?;
+    // Entries may lie ahead of this clock, if they were recorded by a clock that was ahead: an end that is not past hides
+    // none. A later page begins where the one before ended, which is before the end, if there is one.
+    filter.to = filter.to.filter(|to| paging.cursor.is_none() && *to < read.app.clock.now());
+    Ok((filter, paging))
+}
+
+/// Lists the changes of an item, newest first: who registered, changed, archived or restored it, or set a threshold.
+///
+/// A page may be short or empty and still have a `next_cursor`; only a page without `next_cursor` is the last. The list may
+/// lag a little. `GET /v1/commands?status=applied` lists the changes of all items.
+#[utoipa::path(
+    get,
+    operation_id = "list_item_changes",
+    path = "/v1/items/{item_id}/changes",
+    tag = "Stock",
+    params(
+        ("item_id" = String, Path, description = "The item", example = "cola-033"),
+        ("type" = Option<String>, Query, description = "Only changes of this type", example = "update_item"),
+        ("since" = Option<String>, Query, description = "Only changes settled at or after this time", format = DateTime),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
+    ),
+    responses(
+        (status = 200, description = "A page; empty if the item does not exist", body = CommandPage<'static>),
+        (status = 400, description = "`invalid_id`, `invalid_parameter`, `cursor_invalid`"),
+    ),
+)]
+pub(crate) async fn item_changes(
+    caller: Caller,
+    InPath(item_id): InPath<String>,
+    read: Read,
+) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let item_id: ItemId = id("item id", &item_id)?;
+    let mut params = read.params(&["type", "since", "cursor", "limit"]);
+    let filter = ChangeFilter {
+        item_id: Some(item_id),
+        kind: params.word("type", &kinds(false)),
+        location_id: None,
+        since: params.parsed("since"),
+    };
+    let paging = read.paging(params)?;
+    changes(&caller, &read, &filter, &paging).await
+}
+
+/// Answers a page of changes. A command without a location is visible to everyone who reads.
+pub(super) async fn changes(
+    caller: &Caller,
+    read: &Read,
+    filter: &ChangeFilter,
+    paging: &Paging,
+) -> Result<Response, Problem> {
+    let viewer = caller.viewer();
+    let _turn = read.list_turn(caller).await?;
+    let room = read.room_for_list(paging).await?;
+    let page = read.app.queries.changes(filter, paging.cursor.as_deref(), paging.limit).await?;
+    let seen = page.entries.iter().filter(|record| viewer.sees_record(record));
+    let commands = seen.map(|record| StatusView::of(record, &viewer)).collect();
+    read.answer_in(room, &CommandPage { commands, next_cursor: page.next_cursor.as_deref() })
+}

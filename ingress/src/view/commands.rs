@@ -1,0 +1,254 @@
+//! Describes each type of command by a schema of its own. Commands are read by hand ([`parse_command`]), so that every
+//! fault is named.
+//!
+//! [`parse_command`]: stockline_core::domain::parse_command
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use stockline_core::domain::{CommandKind, fields_of};
+use utoipa::openapi::schema::{AdditionalProperties, Discriminator, Schema, SchemaType};
+use utoipa::openapi::{Object, ObjectBuilder, OneOfBuilder, Ref, RefOr, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::values::{BALANCE, COST, ITEM_ID, LOCATION_ID, NOT_NEGATIVE, QUANTITY};
+use super::words::{ReasonWord, ShortagePolicyWord};
+
+/// The fields of all types of command.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what domain::parse_command reads")]
+struct Fields {
+    /// You make one per command, and send the same one with every retry (version 7 recommended). A single command may have it in `Idempotency-Key` instead.
+    #[schema(format = "uuid")]
+    command_id: String,
+    /// The SKU: 1 to 64 of `A-Za-z0-9._-`, beginning with a letter or digit; case-sensitive.
+    item_id: String,
+    /// The location; `main` by default if the installation allows it.
+    location_id: String,
+    /// The giving side.
+    from_location_id: String,
+    /// The receiving side.
+    to_location_id: String,
+    /// A decimal string above 0, such as `"2"` or `"0.375"`. An integer is accepted too, a float never.
+    quantity: String,
+    /// The quantity on the shelf, 0 or more, as a decimal string.
+    counted: String,
+    /// Overrides the item's policy.
+    #[schema(value_type = ShortagePolicyWord)]
+    on_shortage: String,
+    /// The cost of one unit, a decimal string with at most 4 decimals.
+    unit_cost: String,
+    /// The name for people, 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    /// The unit of a quantity; `piece` by default.
+    #[schema(min_length = 1, max_length = 16)]
+    unit: String,
+    /// How many decimals a quantity may have; 0 by default.
+    #[schema(minimum = 0, maximum = 3)]
+    decimals: i32,
+    /// At most 20 barcodes; each belongs to one item.
+    #[schema(max_items = 20)]
+    barcodes: Vec<String>,
+    /// A category of your choice.
+    #[schema(min_length = 1, max_length = 64)]
+    category: String,
+    /// The quantity below which a level is `low`, a decimal string; 0 means only when it is out.
+    low_stock_threshold: String,
+    /// What happens to a sale without `on_shortage` if there is not enough stock; `allow` by default.
+    #[schema(value_type = ShortagePolicyWord)]
+    shortage_policy: String,
+    /// When it happened, RFC 3339 with an offset; the time of acceptance by default.
+    #[schema(format = DateTime)]
+    occurred_at: String,
+    /// The time of your clock when you send the command. It corrects `occurred_at`.
+    #[schema(format = DateTime)]
+    sent_at: String,
+    /// The balance that is required when the command is applied (for a transfer on the giving side), a decimal string.
+    expected_on_hand: String,
+    /// The reason; required for `adjust`.
+    #[schema(value_type = ReasonWord)]
+    reason: String,
+    /// A free text of at most 500 characters.
+    #[schema(min_length = 1, max_length = 500)]
+    note: String,
+    /// A receipt, an order, or the address of a document; at most 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
+    reference: String,
+    /// The till, a code of at most 64 characters.
+    #[schema(min_length = 1, max_length = 64)]
+    device_id: String,
+    /// The person at the till, a code of at most 64 characters, not a name.
+    #[schema(min_length = 1, max_length = 64)]
+    operator: String,
+}
+
+/// A command: one of all types.
+#[derive(Debug)]
+pub(crate) struct CommandSchema;
+
+impl PartialSchema for CommandSchema {
+    fn schema() -> RefOr<Schema> {
+        let names = CommandKind::ALL.map(|kind| (kind, schema_name(kind)));
+        let of = |name: &str| format!("#/components/schemas/{name}");
+        let mapping = names.iter().map(|(kind, name)| (kind.as_str(), of(name)));
+        let discriminator = Discriminator::with_mapping("type", mapping);
+        let types = names.iter().fold(OneOfBuilder::new(), |types, (_, name)| types.item(Ref::from_schema_name(name)));
+        let about = "A command. Its `type` decides which fields it has.";
+        types.description(Some(about)).discriminator(Some(discriminator)).into()
+    }
+}
+
+impl ToSchema for CommandSchema {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Command")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Fields::schemas(schemas);
+        let fields = fields();
+        schemas.extend(CommandKind::ALL.map(|kind| (schema_name(kind), type_of(kind, &fields).into())));
+    }
+}
+
+/// Returns the name of a type's schema: `sell` is a `SellCommand`.
+fn schema_name(kind: CommandKind) -> String {
+    let mut name = String::new();
+    for word in kind.as_str().split('_').chain(["command"]) {
+        let (first, rest) = word.split_at(1);
+        name.push_str(&first.to_uppercase());
+        name.push_str(rest);
+    }
+    name
+}
+
+fn fields() -> BTreeMap<String, RefOr<Schema>> {
+    match Fields::schema() {
+        RefOr::T(Schema::Object(object)) => object.properties.into_iter().collect(),
+        _ => BTreeMap::new(),
+    }
+}
+
+fn type_of(kind: CommandKind, fields: &BTreeMap<String, RefOr<Schema>>) -> Object {
+    let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([kind.as_str()]));
+    let mut object = ObjectBuilder::new()
+        .description(Some(about(kind)))
+        .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        .property("type", word)
+        .examples([example(kind)]);
+    for field in fields_of(kind) {
+        if let Some(schema) = fields.get(field) {
+            object = object.property(field, of_type(kind, field, schema.clone()));
+        }
+    }
+    ["type", "item_id"].iter().chain(required(kind)).fold(object, |object, field| object.required(*field)).build()
+}
+
+/// Returns the fields that a type needs besides `type`, `item_id` and its id.
+const fn required(kind: CommandKind) -> &'static [&'static str] {
+    match kind {
+        CommandKind::RegisterItem => &["name"],
+        CommandKind::UpdateItem | CommandKind::ArchiveItem | CommandKind::RestoreItem => &[],
+        CommandKind::SetThreshold => &["low_stock_threshold"],
+        CommandKind::Receive | CommandKind::Sell | CommandKind::Return => &["quantity"],
+        CommandKind::Adjust => &["quantity", "reason"],
+        CommandKind::Count => &["counted"],
+        CommandKind::Transfer => &["from_location_id", "to_location_id", "quantity"],
+    }
+}
+
+/// Adapts a field to the type, where it means something else there.
+fn of_type(kind: CommandKind, field: &str, mut schema: RefOr<Schema>) -> RefOr<Schema> {
+    let RefOr::T(Schema::Object(object)) = &mut schema else { return schema };
+    let text = |text: &str| Some(text.to_owned());
+    object.pattern = pattern(field).map(str::to_owned);
+    match (kind, field) {
+        (CommandKind::UpdateItem, "category" | "low_stock_threshold" | "unit_cost")
+        | (CommandKind::SetThreshold, "low_stock_threshold") => {
+            object.schema_type = SchemaType::Array(vec![Type::String, Type::Null]);
+            let about = object.description.take().unwrap_or_default();
+            object.description = Some(format!("{about} null removes it."));
+        }
+        (CommandKind::SetThreshold, "location_id") => {
+            object.description = text("The location; without it, the item's default is set.");
+        }
+        (CommandKind::Adjust, "quantity") => {
+            object.pattern = text(QUANTITY);
+            object.description =
+                text("A decimal string other than 0, such as `\"-2\"`. An integer is accepted too, a float never.");
+        }
+        _ => {}
+    }
+    schema
+}
+
+fn pattern(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "item_id" => ITEM_ID,
+        "location_id" | "from_location_id" | "to_location_id" => LOCATION_ID,
+        "quantity" | "counted" | "low_stock_threshold" => NOT_NEGATIVE,
+        "unit_cost" => COST,
+        "expected_on_hand" => BALANCE,
+        _ => return None,
+    })
+}
+
+/// Returns what a type is for.
+pub(crate) const fn about(kind: CommandKind) -> &'static str {
+    match kind {
+        CommandKind::RegisterItem => "Creates an item. For Managers.",
+        CommandKind::UpdateItem => {
+            "Changes the catalogue record of an item: the fields that it names, at least one. For Managers."
+        }
+        CommandKind::ArchiveItem => "Takes an item out of use. For Managers.",
+        CommandKind::RestoreItem => "Puts an archived item back in use. For Managers.",
+        CommandKind::SetThreshold => "Sets the threshold of an item, or of one of its locations. For Managers.",
+        CommandKind::Receive => "Goods arrived.",
+        CommandKind::Sell => "Goods were sold.",
+        CommandKind::Return => "A customer brought goods back.",
+        CommandKind::Adjust => {
+            "Corrects the balance, with a reason. For Managers, and for Staff if the installation allows it."
+        }
+        CommandKind::Count => {
+            "Sets the balance to what is on the shelf. For Managers, and for Staff if the installation allows it."
+        }
+        CommandKind::Transfer => "Goods moved from one location to another, both sides at once.",
+    }
+}
+
+/// Returns an example of a type.
+pub(crate) fn example(kind: CommandKind) -> Value {
+    let mut example = json!({
+        "type": kind.as_str(),
+        "command_id": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b",
+        "item_id": "cola-033",
+    });
+    let own = match kind {
+        CommandKind::RegisterItem => json!({
+            "name": "Cola 0.33 l", "unit": "bottle", "barcodes": ["4006381333931"], "category": "drinks",
+            "low_stock_threshold": "6", "unit_cost": "0.41"
+        }),
+        CommandKind::UpdateItem => json!({"name": "Cola 0.33 l, glass", "category": null}),
+        CommandKind::ArchiveItem | CommandKind::RestoreItem => json!({}),
+        CommandKind::SetThreshold => json!({"location_id": "shop-1", "low_stock_threshold": "6"}),
+        CommandKind::Receive => {
+            json!({"location_id": "shop-1", "quantity": "24", "unit_cost": "0.41", "reference": "order 17"})
+        }
+        CommandKind::Sell => {
+            json!({"location_id": "shop-1", "quantity": "2", "on_shortage": "allow", "reference": "receipt 4711"})
+        }
+        CommandKind::Return => json!({"location_id": "shop-1", "quantity": "1", "reference": "receipt 4711"}),
+        CommandKind::Adjust => {
+            json!({"location_id": "shop-1", "quantity": "-2", "reason": "damaged", "note": "fell off the shelf"})
+        }
+        CommandKind::Count => {
+            json!({"location_id": "shop-1", "counted": "21", "occurred_at": "2026-01-31T18:05:00+01:00"})
+        }
+        CommandKind::Transfer => json!({"from_location_id": "shop-1", "to_location_id": "shop-2", "quantity": "6"}),
+    };
+    if let (Value::Object(example), Value::Object(own)) = (&mut example, own) {
+        example.extend(own);
+    }
+    example
+}

@@ -1,0 +1,71 @@
+//! The lists of words in answers and requests. Each is a schema with a name of its own, so that generated clients have one
+//! type for it.
+
+use std::borrow::Cow;
+
+use stockline_core::domain::{AlertKind, CommandKind, Reason, RejectionCode, ShortagePolicy, Status, StockState};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::problem::{CODES, FAULT_CODES};
+
+macro_rules! words {
+    ($($schema:ident = $name:literal, $about:literal, $words:expr;)*) => {$(
+        #[doc = $about]
+        #[derive(Debug)]
+        pub(crate) struct $schema;
+
+        impl PartialSchema for $schema {
+            fn schema() -> RefOr<Schema> {
+                let words = ObjectBuilder::new().schema_type(Type::String);
+                words.description(Some($about)).enum_values(Some($words)).build().into()
+            }
+        }
+
+        impl ToSchema for $schema {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed($name)
+            }
+        }
+    )*};
+}
+
+words! {
+    CommandTypeWord = "CommandType", "The type of a command.", CommandKind::ALL.map(CommandKind::as_str);
+    MovementTypeWord = "MovementType", "The type of a command that moves stock.",
+        CommandKind::ALL.into_iter().filter(|kind| kind.is_movement()).map(CommandKind::as_str).collect::<Vec<_>>();
+    ChangeTypeWord = "ChangeType", "The type of a command that changes the catalogue or a threshold.",
+        CommandKind::ALL.into_iter().filter(|kind| !kind.is_movement()).map(CommandKind::as_str).collect::<Vec<_>>();
+    StatusWord = "Status",
+        "`queued`: accepted and not yet decided. `applied`: it took effect. `rejected`: a business rule refused it. `dead_lettered`: it could not be handled and was set aside.",
+        ["queued"].into_iter().chain(decided()).collect::<Vec<_>>();
+    DecidedStatusWord = "DecidedStatus", "The status of a command that has an outcome.", decided();
+    BatchLineStatusWord = "BatchLineStatus",
+        "`queued`; `invalid`: the line has a fault; `failed`: it did not reach the queue and may be sent again with the same id. With `Prefer: wait` also `applied`, `rejected` or `dead_lettered`.",
+        ["queued", "invalid", "failed"].into_iter().chain(decided()).collect::<Vec<_>>();
+    StatusLineStatusWord = "StatusLineStatus",
+        "`queued`, `applied`, `rejected` or `dead_lettered`; `unknown` if there is a problem.",
+        ["queued"].into_iter().chain(decided()).chain(["unknown"]).collect::<Vec<_>>();
+    HealthStatusWord = "HealthStatus",
+        "`ok`, or `degraded` if a part does not do its work; requests are answered all the same.",
+        ["ok", "degraded"];
+    StockStateWord = "StockState", "The state of a level, from its current balance and threshold.",
+        [StockState::Normal, StockState::Low, StockState::Out, StockState::Oversold].map(StockState::as_str);
+    ListedStateWord = "ListedState", "The state of a level that is not `normal`.",
+        [StockState::Low, StockState::Out, StockState::Oversold].map(StockState::as_str);
+    AlertKindWord = "AlertKind", "What a level became.",
+        [AlertKind::Low, AlertKind::Out, AlertKind::Oversold].map(AlertKind::as_str);
+    ReasonWord = "Reason", "The reason of a movement.", Reason::ALL.map(Reason::as_str);
+    ShortagePolicyWord = "ShortagePolicy",
+        "What happens to a sale if there is not enough stock: `allow` records it, `reject` refuses it.",
+        [ShortagePolicy::Allow, ShortagePolicy::Reject].map(ShortagePolicy::as_str);
+    RejectionCodeWord = "RejectionCode", "Why a command was refused; if several reasons apply, the first of this list.",
+        RejectionCode::ALL.map(RejectionCode::as_str);
+    ProblemCodeWord = "ProblemCode", "The stable name of a problem. `/docs` explains each.",
+        CODES.iter().map(|code| code.code).collect::<Vec<_>>();
+    FaultCodeWord = "FaultCode", "The stable name of one fault of a request.", FAULT_CODES;
+}
+
+fn decided() -> [&'static str; 3] {
+    [Status::Applied, Status::Rejected, Status::DeadLettered].map(Status::as_str)
+}
