@@ -1,15 +1,19 @@
-//! The description of the API: OpenAPI 3.1 for programs and a page for people. Both are made once.
+//! The description of the API: OpenAPI 3.1 for programs and pages for people. All are made once.
 
 use std::sync::OnceLock;
 
+use axum::Router;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use axum::routing::get;
 use utoipa::OpenApi;
 
 mod complete;
 mod for_generators;
+mod guide;
 mod markdown;
 mod page;
+mod schema;
 mod served;
 
 use self::complete::{CommonAnswers, ConditionalReads, ParameterValues, RequestBodies, TokenScheme};
@@ -82,7 +86,15 @@ pub(crate) async fn openapi_json(headers: HeaderMap) -> Response {
     responses((status = 200, description = "A page that loads nothing from other addresses", content_type = "text/html")),
 )]
 pub(crate) async fn docs(headers: HeaderMap) -> Response {
-    served().html(&headers)
+    served().reference(&headers)
+}
+
+/// Returns the routes of the other pages. They are for people, so no client is generated for them.
+pub(crate) fn pages<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new()
+        .route("/", get(async |headers: HeaderMap| served().first(&headers)))
+        .route("/docs/till", get(async |headers: HeaderMap| served().till(&headers)))
+        .route("/docs/page.js", get(async |headers: HeaderMap| served().script(&headers)))
 }
 
 /// The documents, made on first use.

@@ -34,7 +34,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Every route; `openapi` documents the same ones, which a test compares.
+/// Every route; `openapi` documents the same ones, which a test compares, but for its pages for people.
 fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/v1/commands", post(submit::submit).get(commands::commands))
@@ -58,6 +58,7 @@ fn routes() -> Router<Arc<App>> {
         .route("/readyz", get(about::readyz))
         .route("/openapi.json", get(openapi::openapi_json))
         .route("/docs", get(openapi::docs))
+        .merge(openapi::pages())
 }
 
 async fn no_such_path() -> Problem {

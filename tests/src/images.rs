@@ -1,24 +1,18 @@
 //! Assembles the images as `deploy/image-root` does from the Dockerfiles, and runs their programs as in a container.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use stockline_deploy_checks::programs::{repository, target_folder};
 use stockline_deploy_checks::python::assert_ran;
+use stockline_deploy_checks::wanted::wanted;
 use tempfile::TempDir;
 
 /// Reports whether the tests of the images run. `STOCKLINE_TEST_IMAGES=0` skips them, and each one reports that.
-#[expect(clippy::disallowed_methods, reason = "a switch of the test run, not of the product")]
 pub fn image_tests() -> bool {
-    let left_out = std::env::var("STOCKLINE_TEST_IMAGES").is_ok_and(|value| value == "0");
-    if left_out {
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        // Written directly, because the output of a passing test is captured.
-        let _ = writeln!(std::io::stderr(), "LEFT OUT: {test} needs the images, and STOCKLINE_TEST_IMAGES=0");
-    }
-    !left_out
+    wanted("STOCKLINE_TEST_IMAGES", "the images")
 }
 
 /// The images. Each has a folder that is its root.

@@ -5,10 +5,12 @@
 pub mod aws;
 pub mod aws_queues;
 pub mod bit_rot;
+pub mod browser;
 pub mod chaos;
 pub mod cognito;
 pub mod contract;
 pub mod crash_points;
+pub mod debian;
 pub mod dynoxide;
 pub mod faulty;
 pub mod flaky_network;

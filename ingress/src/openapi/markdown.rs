@@ -1,7 +1,14 @@
-//! Renders the Markdown of our own texts: headings of the second level, lists, fenced code and paragraphs, with inline code
-//! and strong text.
+//! Renders the Markdown of our own texts. They have no HTML: what looks like it is text.
 
-use std::fmt::Write as _;
+use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
+
+/// A heading of the second level.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Heading {
+    pub(super) text: String,
+    /// Its anchor.
+    pub(super) slug: String,
+}
 
 /// Escapes a text for HTML.
 pub(super) fn escape(html: &mut String, text: &str) {
@@ -16,73 +23,62 @@ pub(super) fn escape(html: &mut String, text: &str) {
     }
 }
 
-/// Returns the anchor of a heading.
+/// Returns the anchor of a heading, as code hosts make it.
 pub(super) fn slug(heading: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-    heading.chars().map(plain).collect()
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-/// Returns the headings of a text.
-pub(super) fn headings(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter_map(|line| line.strip_prefix("## "))
+/// Returns the headings of the second level.
+pub(super) fn headings(text: &str) -> Vec<Heading> {
+    let events: Vec<_> = events(text).collect();
+    let begins = |event: &Event<'_>| matches!(event, Event::Start(Tag::Heading { level: HeadingLevel::H2, .. }));
+    let found = events.iter().enumerate().filter(|(_, event)| begins(event));
+    found.map(|(index, _)| plain(&events[index + 1..])).map(|text| Heading { slug: slug(&text), text }).collect()
 }
 
 /// Writes a line or paragraph with its inline marks.
 pub(super) fn inline(html: &mut String, text: &str) {
-    for (index, part) in text.split('`').enumerate() {
-        if index % 2 == 1 {
-            html.push_str("<code>");
-            escape(html, part);
-            html.push_str("</code>");
-            continue;
-        }
-        for (index, part) in part.split("**").enumerate() {
-            if index > 0 {
-                html.push_str(if index % 2 == 1 { "<strong>" } else { "</strong>" });
-            }
-            escape(html, part);
-        }
-    }
+    let of_paragraph =
+        |event: &Event<'_>| matches!(event, Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph));
+    pulldown_cmark::html::push_html(html, events(text).filter(|event| !of_paragraph(event)));
 }
 
-/// Renders a whole text.
+/// Renders a whole text. Headings have anchors, and what may be wider than a phone scrolls by itself.
 pub(super) fn html(text: &str) -> String {
-    let mut html = String::with_capacity(text.len() * 5 / 4);
-    let mut lines = text.lines().peekable();
-    while let Some(line) = lines.next() {
-        if let Some(heading) = line.strip_prefix("## ") {
-            let _ = write!(html, "<h2 id=\"{}\">", slug(heading));
-            inline(&mut html, heading);
-            html.push_str("</h2>");
-        } else if line.starts_with("```") {
-            html.push_str("<pre><code>");
-            for line in lines.by_ref().take_while(|line| !line.starts_with("```")) {
-                escape(&mut html, line);
-                html.push('\n');
+    let events: Vec<_> = events(text).collect();
+    let mut dressed = Vec::with_capacity(events.len());
+    for (index, event) in events.iter().enumerate() {
+        let raw = |html: String| Event::Html(html.into());
+        match event {
+            Event::Start(Tag::Heading { level, .. }) => {
+                dressed.push(raw(format!("<{level} id=\"{}\">", slug(&plain(&events[index + 1..])))));
             }
-            html.push_str("</code></pre>");
-        } else if line.starts_with("- ") {
-            html.push_str("<ul>");
-            let mut item = Some(line);
-            while let Some(text) = item.and_then(|line| line.strip_prefix("- ")) {
-                html.push_str("<li>");
-                inline(&mut html, text);
-                html.push_str("</li>");
-                item = lines.next_if(|line| line.starts_with("- "));
-            }
-            html.push_str("</ul>");
-        } else if !line.trim().is_empty() {
-            let mut paragraph = line.to_owned();
-            while let Some(more) = lines.next_if(|line| !line.trim().is_empty()) {
-                paragraph.push(' ');
-                paragraph.push_str(more);
-            }
-            html.push_str("<p>");
-            inline(&mut html, &paragraph);
-            html.push_str("</p>");
+            Event::Start(Tag::CodeBlock(_)) => dressed.push(raw("<div class=\"code\"><pre><code>".to_owned())),
+            Event::End(TagEnd::CodeBlock) => dressed.push(raw("</code></pre></div>".to_owned())),
+            Event::Start(Tag::Table(_)) => dressed.extend([raw("<div class=\"wide\">".to_owned()), event.clone()]),
+            Event::End(TagEnd::Table) => dressed.extend([event.clone(), raw("</div>".to_owned())]),
+            other => dressed.push(other.clone()),
         }
     }
+    let mut html = String::with_capacity(text.len() * 5 / 4);
+    pulldown_cmark::html::push_html(&mut html, dressed.into_iter());
     html
+}
+
+fn events(text: &str) -> impl Iterator<Item = Event<'_>> {
+    Parser::new_ext(text, Options::ENABLE_TABLES).map(|event| match event {
+        Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
+        other => other,
+    })
+}
+
+/// Returns the text up to the end of the heading.
+fn plain(events: &[Event<'_>]) -> String {
+    let inside = events.iter().take_while(|event| !matches!(event, Event::End(TagEnd::Heading(_))));
+    inside
+        .filter_map(|event| if let Event::Text(text) | Event::Code(text) = event { Some(&**text) } else { None })
+        .collect()
 }
 
 #[cfg(test)]
@@ -91,10 +87,15 @@ mod tests {
 
     #[test]
     fn texts_become_html_and_are_escaped() {
-        let text = "One `<b>` and **two**\nlines.\n\n## A & B\n\n- x\n- y\n\n```\n<z>\n```\n";
-        let expected = "<p>One <code>&lt;b&gt;</code> and <strong>two</strong> lines.</p><h2 id=\"a---b\">A &amp; B</h2>\
-                        <ul><li>x</li><li>y</li></ul><pre><code>&lt;z&gt;\n</code></pre>";
+        let text = "One `<b>` and **two**, <i>.\n\n## A & `B`!\n\n- x\n- y\n\n```sh\n<z>\n```\n\n| a |\n|---|\n| b |\n";
+        let expected = "<p>One <code>&lt;b&gt;</code> and <strong>two</strong>, &lt;i&gt;.</p>\n<h2 id=\"a--b\">A &amp; \
+                        <code>B</code>!</h2>\n<ul>\n<li>x</li>\n<li>y</li>\n</ul>\n<div class=\"code\"><pre><code>&lt;z&gt;\n\
+                        </code></pre></div><div class=\"wide\"><table><thead><tr><th>a</th></tr></thead><tbody>\n\
+                        <tr><td>b</td></tr>\n</tbody></table>\n</div>";
         assert_eq!(html(text), expected);
-        assert_eq!(headings(text).collect::<Vec<_>>(), ["A & B"]);
+        assert_eq!(headings(text), [Heading { text: "A & B!".to_owned(), slug: "a--b".to_owned() }]);
+        let mut line = String::new();
+        inline(&mut line, "`a` <b>");
+        assert_eq!(line, "<code>a</code> &lt;b&gt;");
     }
 }

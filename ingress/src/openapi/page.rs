@@ -1,65 +1,68 @@
-//! The page for people. It is rendered once, and needs no script and no other files.
+//! The reference: the page of the OpenAPI document, for people.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::markdown;
+use super::guide::{Frame, contents_of};
+use super::{markdown, schema};
 use crate::problem::CODES;
-
-/// The page's one style sheet.
-pub(super) const STYLE: &str = include_str!("style.css");
 
 /// The methods, in the order in which the operations of a path are shown.
 const METHODS: [&str; 3] = ["get", "post", "put"];
-/// How deep the schemas of an example are nested.
-const MAX_EXAMPLE_DEPTH: usize = 6;
 
 /// Renders the page of an OpenAPI document.
 pub(super) fn render(document: &Value) -> String {
-    let mut html = Html(String::with_capacity(128 * 1024));
+    let mut html = Html::default();
     let tags: Vec<&str> = array(&document["tags"]).iter().filter_map(|tag| tag["name"].as_str()).collect();
-    html.raw("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
-    html.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
-    html.raw("<meta name=\"color-scheme\" content=\"light dark\"><title>Stockline API</title><style>");
-    html.raw(STYLE);
-    html.raw("</style></head><body>");
-    navigation(&mut html, document, &tags);
-    html.raw("<main><header id=\"top\"><h1>Stockline API</h1><p class=\"version\">version ");
+    html.raw("<h1 id=\"top\">The API</h1><p class=\"version\">version ");
     html.text(document["info"]["version"].as_str().unwrap_or_default());
-    html.raw(" · <a href=\"/openapi.json\">openapi.json</a> · <a href=\"/v1/limits\">limits of this installation</a></p></header>");
+    html.raw(
+        " · <a href=\"openapi.json\">openapi.json</a> · <a href=\"v1/limits\">limits of this installation</a></p>",
+    );
     html.raw("<section class=\"overview\">");
     html.raw(&markdown::html(document["info"]["description"].as_str().unwrap_or_default()));
     html.raw("</section>");
     for tag in &tags {
         section(&mut html, document, tag);
     }
+    types(&mut html, document);
     problems(&mut html);
-    html.raw("</main></body></html>\n");
-    html.0
+    let frame = Frame { title: "Stockline API", root: "./", contents: &contents(document, &tags) };
+    frame.around(&html.into_text())
 }
 
 /// HTML that is being written. Texts are escaped.
-struct Html(String);
+#[derive(Debug, Default)]
+pub(super) struct Html(String);
 
 impl Html {
-    fn raw(&mut self, html: &str) {
+    pub(super) fn raw(&mut self, html: &str) {
         self.0.push_str(html);
     }
 
-    fn text(&mut self, text: &str) {
+    pub(super) fn text(&mut self, text: &str) {
         markdown::escape(&mut self.0, text);
     }
 
     /// Writes an element whose text has inline Markdown.
-    fn inline(&mut self, element: &str, text: &str) {
+    pub(super) fn inline(&mut self, element: &str, text: &str) {
         let _ = write!(self.0, "<{element}>");
-        markdown::inline(&mut self.0, text);
+        self.raw_inline(text);
         let _ = write!(self.0, "</{element}>");
+    }
+
+    /// Writes a text with inline Markdown.
+    pub(super) fn raw_inline(&mut self, text: &str) {
+        markdown::inline(&mut self.0, text);
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.0
     }
 }
 
-fn array(value: &Value) -> &[Value] {
+pub(super) fn array(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -82,16 +85,10 @@ fn anchor(method: &str, path: &str) -> String {
     format!("{method}{path}").trim_end_matches('-').to_owned()
 }
 
-fn navigation(html: &mut Html, document: &Value, tags: &[&str]) {
-    html.raw("<nav><a class=\"brand\" href=\"#top\">Stockline</a><ul>");
-    for heading in markdown::headings(document["info"]["description"].as_str().unwrap_or_default()) {
-        let _ = write!(html.0, "<li><a href=\"#{}\">", markdown::slug(heading));
-        html.text(heading);
-        html.raw("</a></li>");
-    }
-    html.raw("</ul>");
+fn contents(document: &Value, tags: &[&str]) -> String {
+    let mut html = Html(contents_of(document["info"]["description"].as_str().unwrap_or_default()));
     for tag in tags {
-        let _ = write!(html.0, "<p>{tag}</p><ul>");
+        let _ = write!(html.0, "<p><a href=\"#{}\">{tag}</a></p><ul>", section_anchor(tag));
         for (path, method, _) in operations(document, tag) {
             let _ = write!(html.0, "<li><a href=\"#{}\"><b class=\"{method}\">{method}</b> ", anchor(method, path));
             html.text(path.trim_start_matches("/v1"));
@@ -99,11 +96,17 @@ fn navigation(html: &mut Html, document: &Value, tags: &[&str]) {
         }
         html.raw("</ul>");
     }
-    html.raw("<p>Reference</p><ul><li><a href=\"#problems\">Problem codes</a></li></ul></nav>");
+    html.raw("<p>Reference</p><ul><li><a href=\"#types\">Types</a></li><li><a href=\"#problems\">Problem codes</a></li></ul>");
+    html.0
+}
+
+/// Returns the anchor of a tag. A heading of the overview may have the same words.
+fn section_anchor(tag: &str) -> String {
+    format!("api-{}", markdown::slug(tag))
 }
 
 fn section(html: &mut Html, document: &Value, tag: &str) {
-    let _ = write!(html.0, "<section id=\"{}\">", markdown::slug(tag));
+    let _ = write!(html.0, "<section id=\"{}\">", section_anchor(tag));
     html.inline("h2", tag);
     let about = array(&document["tags"]).iter().find(|of| of["name"] == tag);
     html.inline("p", about.and_then(|of| of["description"].as_str()).unwrap_or_default());
@@ -115,7 +118,7 @@ fn section(html: &mut Html, document: &Value, tag: &str) {
         for part in ["summary", "description"] {
             html.raw(&markdown::html(operation[part].as_str().unwrap_or_default()));
         }
-        parameters(html, operation);
+        parameters(html, document, operation);
         request(html, document, operation);
         responses(html, document, operation);
         if path == "/v1/limits" {
@@ -126,51 +129,38 @@ fn section(html: &mut Html, document: &Value, tag: &str) {
     html.raw("</section>");
 }
 
-fn parameters(html: &mut Html, operation: &Value) {
+fn parameters(html: &mut Html, document: &Value, operation: &Value) {
     let parameters = array(&operation["parameters"]);
     if parameters.is_empty() {
         return;
     }
-    html.raw("<h4>Parameters</h4><div class=\"wide\"><table><tr><th>Name</th><th>In</th><th></th></tr>");
+    html.raw("<h4>Parameters</h4><table class=\"fields\"><tr><th>Name</th><th>Type</th><th>Meaning</th></tr>");
     for parameter in parameters {
         let text = |key: &str| parameter[key].as_str().unwrap_or_default();
         html.raw("<tr><td><code>");
         html.text(text("name"));
-        html.raw("</code>");
+        html.raw("</code> ");
+        html.inline("small", text("in"));
         if parameter["required"] == true {
             html.raw(" <span class=\"required\">required</span>");
         }
+        html.raw("</td><td class=\"type\">");
+        schema::type_of(html, document, &parameter["schema"]);
         html.raw("</td>");
-        html.inline("td", text("in"));
         let example = parameter["example"].as_str().map(|example| format!(" For example `{example}`."));
         html.inline("td", &format!("{}.{}", text("description").trim_end_matches('.'), example.unwrap_or_default()));
         html.raw("</tr>");
     }
-    html.raw("</table></div>");
+    html.raw("</table>");
 }
 
 fn request(html: &mut Html, document: &Value, operation: &Value) {
-    let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
-    if schema.is_null() {
+    let content = &operation["requestBody"]["content"]["application/json"];
+    if content.is_null() {
         return;
     }
     html.raw("<h4>Body</h4>");
-    let types = array(&resolve_name(document, schema)["oneOf"]);
-    if types.is_empty() {
-        example(html, document, schema);
-        fields(html, document, schema);
-    }
-    for kind in types {
-        let kind = resolve(document, kind);
-        html.raw("<details><summary><code>");
-        html.text(kind["properties"]["type"]["enum"][0].as_str().unwrap_or_default());
-        html.raw("</code> ");
-        markdown::inline(&mut html.0, kind["description"].as_str().unwrap_or_default());
-        html.raw("</summary>");
-        example(html, document, kind);
-        fields(html, document, kind);
-        html.raw("</details>");
-    }
+    schema::content(html, document, content, "required");
 }
 
 fn responses(html: &mut Html, document: &Value, operation: &Value) {
@@ -184,98 +174,34 @@ fn responses(html: &mut Html, document: &Value, operation: &Value) {
     }
     html.raw("</table></div>");
     for (status, answer) in answers.into_iter().flatten().filter(|(status, _)| status.starts_with('2')) {
-        let schema = &answer["content"]["application/json"]["schema"];
-        if !schema.is_null() {
-            let _ = write!(html.0, "<details><summary>Example of {status}</summary>");
-            example(html, document, schema);
-            fields(html, document, schema);
+        let content = &answer["content"]["application/json"];
+        if !content["schema"].is_null() {
+            let _ = write!(html.0, "<details><summary>What a {status} looks like</summary>");
+            schema::content(html, document, content, "always");
             html.raw("</details>");
         }
     }
 }
 
-/// Follows references.
-fn resolve_name<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
-    match schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
-        Some(name) => resolve_name(document, &document["components"]["schemas"][name]),
-        None => schema,
-    }
-}
-
-/// Follows references and unwraps optional values.
-fn resolve<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
-    let schema = resolve_name(document, schema);
-    let choices = array(&schema["oneOf"]);
-    match choices.iter().find(|choice| choice["type"] != "null") {
-        Some(choice) => resolve(document, choice),
-        None => schema,
-    }
-}
-
-fn fields(html: &mut Html, document: &Value, schema: &Value) {
-    let schema = resolve(document, schema);
-    let Some(properties) = schema["properties"].as_object() else { return };
-    html.raw("<details><summary>Fields</summary><div class=\"wide\"><table>");
-    for (name, property) in properties {
-        html.raw("<tr><td><code>");
-        html.text(name);
-        html.raw("</code>");
-        if array(&schema["required"]).iter().any(|required| required == name) {
-            html.raw(" <span class=\"required\">always</span>");
+/// Writes the types that fields refer to.
+fn types(html: &mut Html, document: &Value) {
+    html.raw("<section id=\"types\"><h2>Types</h2>");
+    for (name, of) in document["components"]["schemas"].as_object().into_iter().flatten() {
+        if !schema::has_fields(document, of) {
+            continue;
         }
-        html.raw("</td>");
-        let own = property["description"].as_str();
-        html.inline("td", own.or_else(|| resolve(document, property)["description"].as_str()).unwrap_or_default());
-        html.raw("</tr>");
+        let _ = write!(html.0, "<article id=\"type-{name}\"><h3>{name}</h3>");
+        html.raw(&markdown::html(of["description"].as_str().unwrap_or_default()));
+        schema::fields_of_type(html, document, of);
+        html.raw("</article>");
     }
-    html.raw("</table></div></details>");
-}
-
-fn example(html: &mut Html, document: &Value, schema: &Value) {
-    let example = example_of(document, schema, 0);
-    html.raw("<pre><code>");
-    html.text(&serde_json::to_string_pretty(&example).unwrap_or_default());
-    html.raw("</code></pre>");
-}
-
-fn example_of(document: &Value, schema: &Value, depth: usize) -> Value {
-    if let Some(example) = schema.get("example") {
-        return example.clone();
-    }
-    let resolved = resolve(document, schema);
-    if let Some(example) =
-        resolved.get("example").or_else(|| resolved["examples"].get(0)).or_else(|| resolved["enum"].get(0))
-    {
-        return example.clone();
-    }
-    if depth > MAX_EXAMPLE_DEPTH {
-        return Value::Null;
-    }
-    let kind = match &resolved["type"] {
-        Value::Array(kinds) => kinds.iter().find_map(|kind| kind.as_str().filter(|kind| *kind != "null")),
-        other => other.as_str(),
-    };
-    match (kind, resolved["format"].as_str()) {
-        (Some("object"), _) => {
-            let properties = resolved["properties"].as_object().into_iter().flatten();
-            let required = array(&resolved["required"]);
-            let shown = properties.filter(|(name, property)| {
-                required.iter().any(|required| required == *name) || property.get("example").is_some()
-            });
-            shown.map(|(name, property)| (name.clone(), example_of(document, property, depth + 1))).collect()
-        }
-        (Some("array"), _) => Value::Array(vec![example_of(document, &resolved["items"], depth + 1)]),
-        (Some("string"), Some("date-time")) => "2026-01-31T08:15:02.120Z".into(),
-        (Some("string"), Some("uuid")) => "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".into(),
-        (Some("string"), _) => "…".into(),
-        (Some("integer" | "number"), _) => 1.into(),
-        (Some("boolean"), _) => false.into(),
-        _ => Value::Null,
-    }
+    html.raw("</section>");
 }
 
 fn limits(html: &mut Html, document: &Value) {
-    html.raw("<h4>Limits by default</h4><div class=\"wide\"><table>");
+    html.raw(
+        "<h4>Limits by default</h4><div class=\"wide\"><table><tr><th>Name</th><th>Value</th><th>Meaning</th></tr>",
+    );
     let properties = document["components"]["schemas"]["Limits"]["properties"].as_object();
     for (name, property) in properties.into_iter().flatten() {
         html.raw("<tr><td><code>");

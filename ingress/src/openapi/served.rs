@@ -9,17 +9,21 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{for_generators, page};
+use super::{for_generators, guide, page};
 
 /// Bytes of the digest that make an entity tag.
 const TAG_BYTES: usize = 16;
+const HTML: &str = "text/html; charset=utf-8";
 
-/// The description in both forms, as it is served.
+/// The description in all its forms, as it is served.
 #[derive(Debug)]
 pub(super) struct Served {
     json: Document,
-    html: Document,
-    /// The page's `Content-Security-Policy`: its one style sheet and nothing else.
+    reference: Document,
+    first: Document,
+    till: Document,
+    script: Document,
+    /// The pages' `Content-Security-Policy`: their one style sheet, their one script and nothing else.
     policy: String,
 }
 
@@ -33,14 +37,17 @@ struct Document {
 
 impl Served {
     pub(super) fn of(mut description: Value) -> Self {
-        let hash = STANDARD.encode(Sha256::digest(page::STYLE));
-        let html = Document::of(page::render(&description));
+        let hash = STANDARD.encode(Sha256::digest(guide::STYLE));
+        let reference = Document::of(page::render(&description));
         for_generators::rewrite(&mut description);
         Self {
-            html,
+            reference,
             json: Document::of(serde_json::to_string_pretty(&description).unwrap_or_default()),
+            first: Document::of(guide::first()),
+            till: Document::of(guide::till()),
+            script: Document::of(guide::SCRIPT.to_owned()),
             policy: format!(
-                "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+                "default-src 'none'; style-src 'sha256-{hash}'; script-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
             ),
         }
     }
@@ -49,8 +56,20 @@ impl Served {
         self.json.answer(headers, "application/json", None)
     }
 
-    pub(super) fn html(&self, headers: &HeaderMap) -> Response {
-        self.html.answer(headers, "text/html; charset=utf-8", Some(&self.policy))
+    pub(super) fn reference(&self, headers: &HeaderMap) -> Response {
+        self.reference.answer(headers, HTML, Some(&self.policy))
+    }
+
+    pub(super) fn first(&self, headers: &HeaderMap) -> Response {
+        self.first.answer(headers, HTML, Some(&self.policy))
+    }
+
+    pub(super) fn till(&self, headers: &HeaderMap) -> Response {
+        self.till.answer(headers, HTML, Some(&self.policy))
+    }
+
+    pub(super) fn script(&self, headers: &HeaderMap) -> Response {
+        self.script.answer(headers, "text/javascript; charset=utf-8", None)
     }
 }
 

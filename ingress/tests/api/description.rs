@@ -1,6 +1,6 @@
 //! Tests that the description of the API matches the API.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use stockline_core::domain::{CommandKind, Json, ParseContext, parse_command};
@@ -188,21 +188,36 @@ async fn nothing_in_the_document_confuses_a_generator() {
     }
 }
 
+/// Every page for people.
+const PAGES: [&str; 3] = ["/", "/docs", "/docs/till"];
+
+/// Returns the values of an attribute.
+fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
+    html.split(&format!(" {attribute}=\"")).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
 #[tokio::test]
-async fn the_page_loads_no_other_files_and_names_every_code() {
+async fn the_reference_names_every_code_and_every_type() {
     let server = Server::start().await;
     let nobody = server.nobody();
     let page = nobody.get("/docs").await;
-    assert_eq!(page.status, 200);
-    let policy = page.header("content-security-policy");
-    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
-    for loading in ["<script", "src=", "<link", "@import", "url(", "http://", "https://"] {
-        assert!(!page.text.contains(loading), "{loading}");
-    }
     for shown in ["/v1/commands/batch", "Ids and retries", "id=\"problem-command_id_reused\"", "1048576", "Prefer"] {
         assert!(page.text.contains(shown), "{shown}");
     }
-    let document = nobody.get("/openapi.json").await.body.to_string();
+    let document = nobody.get("/openapi.json").await.body;
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for (name, _) in schemas.iter().filter(|(_, schema)| schema["properties"].is_object()) {
+        assert!(page.text.contains(&format!("id=\"type-{name}\"")), "{name}");
+    }
+    for missing in ["<td class=\"type\"></td>", "<td class=\"type\">any</td>"] {
+        assert!(!page.text.contains(missing), "a field without a type");
+    }
+    for typed in
+        ["string (date-time)", "list of <a href=\"#type-Level\">Level</a>", "<code>allow</code>, <code>reject</code>"]
+    {
+        assert!(page.text.contains(typed), "{typed}");
+    }
+    let document = document.to_string();
     for code in page.text.split("id=\"problem-").skip(1).map(|rest| rest.split('"').next().unwrap()) {
         let of_no_operation = ["not_found", "method_not_allowed"].contains(&code) || code.starts_with("token_");
         assert!(of_no_operation || document.contains(&format!("`{code}`")), "{code} is described where it may come");
@@ -210,4 +225,51 @@ async fn the_page_loads_no_other_files_and_names_every_code() {
     let again =
         nobody.send(nobody.request(reqwest::Method::GET, "/docs").header("if-none-match", page.header("etag"))).await;
     assert_eq!(again.status, 304);
+}
+
+#[tokio::test]
+async fn the_pages_run_one_script_of_this_server_and_load_nothing_else() {
+    let server = Server::start().await;
+    let nobody = server.nobody();
+    for path in PAGES {
+        let page = nobody.get(path).await;
+        assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"), "{path}");
+        let policy = page.header("content-security-policy");
+        assert!(
+            policy.starts_with("default-src 'none'; style-src 'sha256-") && policy.contains("; script-src 'self';")
+        );
+        assert!(!policy.contains("unsafe"), "{policy}");
+        for loading in [" style=", " onclick=", "<link", "<img", "@import", "url("] {
+            assert!(!page.text.contains(loading), "{path}: {loading}");
+        }
+        assert_eq!(page.text.matches("<script").count(), 1, "{path}");
+        let [script] = values(&page.text, "src")[..] else { panic!("{path} loads more than its script") };
+        assert!(script.ends_with("docs/page.js"), "{script}");
+    }
+    let script = nobody.get("/docs/page.js").await;
+    assert_eq!((script.status, script.header("content-type")), (200, "text/javascript; charset=utf-8"));
+}
+
+#[tokio::test]
+async fn every_anchor_of_a_page_is_unique_and_every_link_leads_somewhere() {
+    let server = Server::start().await;
+    let nobody = server.nobody();
+    let mut linked = BTreeMap::new();
+    for path in PAGES {
+        let page = nobody.get(path).await.text;
+        let ids = values(&page, "id");
+        assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{path} has an anchor twice");
+        for link in values(&page, "href").into_iter().chain(values(&page, "src")) {
+            // Behind a proxy with a path, only relative links find this server.
+            assert!(!link.starts_with('/') && !link.contains(':'), "{path} → {link}");
+            let whole = format!("http://here{path}").parse::<reqwest::Url>().unwrap().join(link).unwrap();
+            if !linked.contains_key(whole.path()) {
+                linked.insert(whole.path().to_owned(), nobody.get(whole.path()).await);
+            }
+            let there = &linked[whole.path()];
+            assert_eq!(there.status, 200, "{path} → {link}");
+            let found = whole.fragment().is_none_or(|anchor| values(&there.text, "id").contains(&anchor));
+            assert!(found, "{path} → {link}");
+        }
+    }
 }

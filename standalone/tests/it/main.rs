@@ -12,6 +12,7 @@ mod load;
 mod login;
 mod readme;
 mod server;
+mod till_page;
 mod tokens;
 mod trace;
 mod words;

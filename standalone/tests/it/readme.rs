@@ -62,7 +62,7 @@ fn normalised(text: &str) -> String {
 }
 
 /// Reports whether the output is as the README shows it, where `…` means any text.
-fn matches(output: &str, shown: &str) -> bool {
+pub(crate) fn matches(output: &str, shown: &str) -> bool {
     let (output, shown) = (normalised(output), normalised(shown));
     let mut rest = output.as_str();
     for (index, part) in shown.split('…').enumerate() {

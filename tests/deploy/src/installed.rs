@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::programs::target_folder;
 
 /// Returns the folder of these versions. Installs them if they are missing, in one process at a time.
-pub(crate) fn installed(name: &str, versions: &str, install: impl FnOnce(&Path)) -> PathBuf {
+pub fn installed(name: &str, versions: &str, install: impl FnOnce(&Path)) -> PathBuf {
     let target = target_folder();
     let mut hash = DefaultHasher::new();
     versions.hash(&mut hash);

@@ -5,7 +5,7 @@
 pub mod cloudformation;
 pub mod dockerfile;
 pub mod iam;
-mod installed;
+pub mod installed;
 pub mod metric_math;
 pub mod metric_names;
 pub mod ministack;
@@ -13,5 +13,6 @@ pub mod node;
 pub mod programs;
 pub mod python;
 pub mod templates;
+pub mod wanted;
 pub mod watched;
 pub mod wiring;

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::python::{self, assert_ran};
+use crate::wanted::wanted;
 
 /// The region of all resources.
 pub const REGION: &str = "us-east-1";
@@ -41,15 +42,8 @@ pub fn python() -> PathBuf {
 
 /// Reports whether the tests on the AWS stand-in run. `STOCKLINE_TEST_AWS=0` skips them, and each one reports that. On
 /// a machine without Python they fail.
-#[expect(clippy::disallowed_methods, reason = "a switch of the test run, not of the product")]
 pub fn aws_tests() -> bool {
-    let left_out = std::env::var("STOCKLINE_TEST_AWS").is_ok_and(|value| value == "0");
-    if left_out {
-        let test = std::thread::current().name().unwrap_or("a test").to_owned();
-        // Written directly, because the output of a passing test is captured.
-        let _ = writeln!(std::io::stderr(), "LEFT OUT: {test} needs the AWS stand-in, and STOCKLINE_TEST_AWS=0");
-    }
-    !left_out
+    wanted("STOCKLINE_TEST_AWS", "the AWS stand-in")
 }
 
 /// A running, empty server. It ends when dropped, and when the test process ends in any way.

@@ -67,6 +67,32 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "list_turns::tests::a_client_that_has_gone_takes_no_turn_and_no_place",
     },
     Mutation {
+        name: "a-page-may-run-any-script",
+        edits: &[edit("ingress/src/openapi/served.rs", "script-src 'self';", "script-src 'unsafe-inline';")],
+        suite: API,
+        killed_by: "description::the_pages_run_one_script_of_this_server_and_load_nothing_else",
+    },
+    Mutation {
+        name: "a-page-links-to-the-root-of-the-host",
+        edits: &[edit(
+            "ingress/src/openapi/guide.rs",
+            "Frame { title: \"Stockline\", root: \"./\",",
+            "Frame { title: \"Stockline\", root: \"/\",",
+        )],
+        suite: API,
+        killed_by: "description::every_anchor_of_a_page_is_unique_and_every_link_leads_somewhere",
+    },
+    Mutation {
+        name: "a-section-of-the-reference-takes-the-anchor-of-a-heading",
+        edits: &[edit(
+            "ingress/src/openapi/page.rs",
+            "format!(\"api-{}\", markdown::slug(tag))",
+            "markdown::slug(tag)",
+        )],
+        suite: API,
+        killed_by: "description::every_anchor_of_a_page_is_unique_and_every_link_leads_somewhere",
+    },
+    Mutation {
         name: "a-role-may-submit-everything",
         edits: &[edit(
             RIGHTS,
