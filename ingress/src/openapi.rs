@@ -1,6 +1,7 @@
 //! The description of the API: OpenAPI 3.1 for programs and pages for people. All are made once.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::http::HeaderMap;
@@ -21,6 +22,7 @@ use self::served::Served;
 use crate::problem::{ProblemBody, ProblemError};
 use crate::routes;
 use crate::view::words::{ChangeTypeWord, DecidedStatusWord, ListedStateWord};
+use crate::web::link;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -97,8 +99,17 @@ pub(crate) fn pages<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/docs/page.js", get(async |headers: HeaderMap| served().script(&headers)))
 }
 
-/// The documents, made on first use.
-fn served() -> &'static Served {
-    static SERVED: OnceLock<Served> = OnceLock::new();
-    SERVED.get_or_init(|| Served::of(serde_json::to_value(Description::openapi()).unwrap_or_default()))
+/// The documents, made on first use. A process has one base path.
+fn served() -> Arc<Served> {
+    static SERVED: Mutex<BTreeMap<String, Arc<Served>>> = Mutex::new(BTreeMap::new());
+    let base = link("");
+    let mut served = SERVED.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = || {
+        let mut document = serde_json::to_value(Description::openapi()).unwrap_or_default();
+        if !base.is_empty() {
+            document["servers"][0]["url"] = base.as_str().into();
+        }
+        Arc::new(Served::of(document))
+    };
+    Arc::clone(served.entry(base.clone()).or_insert_with(made))
 }

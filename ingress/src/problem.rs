@@ -19,6 +19,7 @@ pub(crate) use table::{CODES, Code, FAULT_CODES, codes};
 use crate::auth::{AuthError, Forbidden};
 use crate::view::StatusView;
 use crate::view::words::{FaultCodeWord, ProblemCodeWord};
+use crate::web::link;
 
 /// How long a client should wait after a problem that passes, in seconds.
 const RETRY_AFTER_S: u64 = 1;
@@ -172,7 +173,7 @@ impl Problem {
     pub(crate) fn body(&self) -> ProblemBody<'_> {
         let extra = self.extra.as_deref();
         ProblemBody {
-            kind: format!("/docs#problem-{}", self.code.code),
+            kind: link(&format!("/docs#problem-{}", self.code.code)),
             title: self.code.title,
             status: self.code.status,
             detail: &self.detail,

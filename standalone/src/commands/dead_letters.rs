@@ -41,13 +41,7 @@ pub(crate) async fn dead_letters(command: &DeadLettersCommand) -> anyhow::Result
 
 async fn order(op: Op, args: &DeadLetterArgs) -> anyhow::Result<u8> {
     let order = Order { op, item_id: args.item_id.clone(), command_id: args.command_id, reason: None };
-    let reply = carry_out(&Folder::at(&args.data.data), order).await?;
-    if reply.code == exit::OK {
-        output::line(reply.text)?;
-    } else {
-        output::note(format_args!("error: {}", reply.text));
-    }
-    Ok(reply.code)
+    carry_out(&Folder::at(&args.data.data), order).await?.print()
 }
 
 /// Executes the order in the running server, or here if no server runs.

@@ -2,6 +2,7 @@ use crate::{Edit, Mutation};
 
 mod alerter;
 mod clock;
+mod doors;
 mod fold;
 mod folder;
 mod ingress;
@@ -28,6 +29,7 @@ pub const ALL: &[&[Mutation]] = &[
     folder::PROGRAM_MUTATIONS,
     clock::MUTATIONS,
     words::MUTATIONS,
+    doors::MUTATIONS,
 ];
 
 const fn edit(file: &'static str, from: &'static str, to: &'static str) -> Edit {
