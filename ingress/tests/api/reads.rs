@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use stockline_core::ports::Clock as _;
 
-use crate::server::Server;
+use crate::server::{Server, id, sale};
 
 fn column(rows: &Value, key: &str) -> Vec<Value> {
     rows.as_array().unwrap().iter().map(|row| row[key].clone()).collect()
@@ -42,6 +42,63 @@ async fn movements_are_paged_newest_first_and_filtered() {
     assert_eq!((column(&second["movements"], "seq"), &second["next_cursor"]), (vec![json!(2)], &Value::Null));
     let there = staff.get("/v1/items/cola/movements?location_id=shop-2").await.body;
     assert_eq!(column(&there["movements"], "type"), ["receive"]);
+}
+
+#[tokio::test]
+async fn movements_of_all_items_are_listed_by_operator_type_and_place() {
+    let server = Server::stocked().await;
+    let (manager, staff) = (server.manager(), server.staff());
+    let register = json!({"type": "register_item", "command_id": id(1), "item_id": "tea", "name": "Tea"});
+    manager.post_waiting("/v1/commands", register).await;
+    for (n, item, operator) in [(2, "tea", "7"), (3, "cola", "7"), (4, "tea", "8")] {
+        server.clock.advance_ms(1_000);
+        let mut sale = sale(n, "shop-1", "1");
+        sale.as_object_mut().unwrap().extend([("item_id".into(), item.into()), ("operator".into(), operator.into())]);
+        staff.post_waiting("/v1/commands", sale).await;
+    }
+    let first = staff.get("/v1/movements?limit=2&type=sell").await.body;
+    assert_eq!(column(&first["movements"], "item_id"), ["tea", "cola"]);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = staff.get(&format!("/v1/movements?limit=2&type=sell&cursor={cursor}")).await.body;
+    assert_eq!((column(&second["movements"], "operator"), &second["next_cursor"]), (vec![json!("7")], &Value::Null));
+    let of_7 = staff.get("/v1/movements?operator=7").await.body;
+    assert_eq!(column(&of_7["movements"], "item_id"), ["cola", "tea"]);
+    let of_7_here = staff.get("/v1/items/tea/movements?operator=7&location_id=shop-1").await.body;
+    assert_eq!(column(&of_7_here["movements"], "command_id"), [id(2)]);
+    let since = staff.get("/v1/movements?from=2027-01-15T08:00:03Z&location_id=shop-1").await.body;
+    assert_eq!(column(&since["movements"], "command_id"), [id(4)]);
+}
+
+#[tokio::test]
+async fn who_changed_what_is_listed_of_one_item_and_of_all() {
+    let server = Server::stocked().await;
+    let (manager, staff) = (server.manager(), server.staff());
+    for (n, kind, item, fields) in [
+        (1, "register_item", "tea", json!({"name": "Tea"})),
+        (2, "update_item", "cola", json!({"name": "Cola 0.33 l", "unit_cost": "0.42"})),
+        (3, "set_threshold", "cola", json!({"location_id": "shop-2", "low_stock_threshold": "3"})),
+    ] {
+        server.clock.advance_ms(1_000);
+        let mut command = json!({"type": kind, "command_id": id(n), "item_id": item});
+        command.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        assert_eq!(manager.post_waiting("/v1/commands", command).await.body["status"], "applied");
+    }
+    let of_cola = staff.get("/v1/items/cola/changes").await.body;
+    assert_eq!(column(&of_cola["commands"], "type"), ["set_threshold", "update_item", "register_item"]);
+    assert_eq!(of_cola["commands"][1]["submitted_by"], "ann");
+    assert_eq!(of_cola["commands"][1]["command"]["name"], "Cola 0.33 l");
+    assert!(!of_cola.to_string().contains("0.42"), "Staff see no cost");
+    let updates = manager.get("/v1/commands?status=applied&type=update_item").await.body;
+    assert_eq!(updates["commands"][0]["command"]["unit_cost"], "0.42");
+    let registered = staff.get("/v1/commands?status=applied&type=register_item&limit=1").await.body;
+    assert_eq!(column(&registered["commands"], "item_id"), ["tea"]);
+    assert!(registered["next_cursor"].is_string());
+    let at_shop_2 = staff.get("/v1/commands?status=applied&location_id=shop-2").await.body;
+    assert_eq!(column(&at_shop_2["commands"], "command_id"), [id(3)]);
+    let bound = server.client(&["Staff", "location.shop-1"]);
+    let seen = bound.get("/v1/items/cola/changes").await.body;
+    assert_eq!(column(&seen["commands"], "type"), ["update_item", "register_item"], "not the other shop's threshold");
+    assert_eq!(bound.get("/v1/commands?status=applied&location_id=shop-2").await.code(), "forbidden_location");
 }
 
 #[tokio::test]

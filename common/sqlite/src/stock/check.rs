@@ -55,10 +55,7 @@ pub(super) fn all(
     found.check("the list of levels by location", |found| differences(connection, BY_LOCATION, found))?;
     found.check("the list of refused commands", |found| differences(connection, REFUSED, found))?;
     found.check("the lists of movements and changes", |found| {
-        command_lists::differences(connection, names)?
-            .into_iter()
-            .take(OF_ONE_KIND_MAX)
-            .for_each(|what| found.add(None, what));
+        command_lists::differences(connection, names)?.into_iter().for_each(|what| found.add(None, what));
         Ok(())
     })?;
     found.check("locations", |found| {

@@ -15,18 +15,18 @@ use stockline_core::ports::{ChangeFilter, Movement, MovementFilter, Page};
 const MOVEMENTS: &str = "all_movements";
 const CHANGES: &str = "changes";
 
-/// A row of the list of movements behind its place.
-type MovementRow<'a> = (i64, &'static str, Option<&'a str>);
+/// The most differences that are named.
+const NAMED_MAX: usize = 1_000;
 
-/// A row of the list of changes behind its place.
-type ChangeRow<'a> = (i64, &'static str, Option<&'a str>);
+/// A row of a list behind its place: the location or the item, the type, and the operator or the location.
+type ListRow<'a> = (i64, &'static str, Option<&'a str>);
 
-fn movement_row<'a>(location_no: i64, record: &'a Record, effect: &Effect) -> MovementRow<'a> {
+fn movement_row<'a>(location_no: i64, record: &'a Record, effect: &Effect) -> ListRow<'a> {
     let operator = record.outcome.command.as_ref().and_then(|command| command.details.operator.as_deref());
     (location_no, effect.kind.command_kind().as_str(), operator)
 }
 
-fn change_row(item_no: i64, record: &Record) -> Option<ChangeRow<'_>> {
+fn change_row(item_no: i64, record: &Record) -> Option<ListRow<'_>> {
     let command = record.outcome.changed()?;
     Some((item_no, command.kind().as_str(), command.action.locations().next().map(|location| location.as_str())))
 }
@@ -128,7 +128,7 @@ fn applied_behind(
     Ok(())
 }
 
-/// Compares both lists with the records, both ways.
+/// Compares both lists with the records, both ways. Returns the first differences.
 pub(super) fn differences(connection: &Connection, names: &mut LocationNames) -> Result<Vec<String>, Fault> {
     let (mut found, mut movements, mut changes) = (Vec::new(), 0_i64, 0_i64);
     each_applied(connection, &mut |item_no, record_no, record| {
@@ -143,7 +143,7 @@ pub(super) fn differences(connection: &Connection, names: &mut LocationNames) ->
                  AND kind = ?5 AND operator IS ?6",
             )?;
             let place = params![effect.recorded_at.as_millis(), record_no, leg, location_no, kind, operator];
-            if !statement.exists(place)? {
+            if found.len() < NAMED_MAX && !statement.exists(place)? {
                 found.push(format!("a movement of command {} is not in the list of movements", outcome.command_id));
             }
         }
@@ -154,7 +154,7 @@ pub(super) fn differences(connection: &Connection, names: &mut LocationNames) ->
                  AND location_id IS ?5",
             )?;
             let place = params![outcome.settled_at.as_millis(), record_no, item_no, kind, location_id];
-            if !statement.exists(place)? {
+            if found.len() < NAMED_MAX && !statement.exists(place)? {
                 found.push(format!("command {} is not in the list of changes", outcome.command_id));
             }
         }

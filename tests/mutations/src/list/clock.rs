@@ -13,6 +13,7 @@ const HOMES: &Suite = &Suite { arguments: &["-p", "stockline-tests", "--test", "
 const CLOCK: &str = "common/service/src/clock.rs";
 const STORES: &str = "standalone/src/stores.rs";
 const ITEMS: &str = "ingress/src/routes/items.rs";
+const HISTORY: &str = "ingress/src/routes/history.rs";
 const DYNAMO: &str = "common/aws/src/dynamodb/alert_book.rs";
 const SQLITE: &str = "common/sqlite/src/stock/alert_book.rs";
 const NOTICES: &str = "alerter/src/notices.rs";
@@ -63,7 +64,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "an-end-that-is-not-past-hides-entries",
         edits: &[edit(
-            ITEMS,
+            HISTORY,
             "paging.cursor.is_none() && *to < read.app.clock.now()",
             "paging.cursor.is_none() || *to < read.app.clock.now()",
         )],

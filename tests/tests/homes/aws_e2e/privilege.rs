@@ -91,6 +91,8 @@ pub(crate) async fn the_rest_of_the_api(home: &Installation) {
     assert!(matches!(status, 200 | 201), "{status} {location}");
     for list in [
         "/v1/items?barcode=4006381333931",
+        "/v1/items/eggs/changes",
+        "/v1/commands?status=applied&type=register_item",
         "/v1/locations",
         "/v1/locations/far",
         "/v1/stock",
@@ -100,6 +102,9 @@ pub(crate) async fn the_rest_of_the_api(home: &Installation) {
     ] {
         home.get(list).await;
     }
+    let (status, problem) = home.send(&home.manager, "GET", "/v1/movements?operator=7", None).await.unwrap();
+    assert_eq!((status, &problem["code"]), (404, &"list_not_kept".into()));
+    assert!(problem["detail"].as_str().unwrap().contains("/v1/items/{item_id}/movements"), "where to look instead");
 }
 
 /// If an operator retries a readable dead letter, by its id or among all, it is applied.
