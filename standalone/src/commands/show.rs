@@ -23,7 +23,7 @@ pub(crate) async fn stock(args: &StockArgs) -> anyhow::Result<u8> {
         (None, _) => {
             let request = Request::get("/v1/stock")
                 .query("location_id", args.location_id.as_ref())
-                .query("state", args.state.map(StateFilter::as_str));
+                .query("state", (!args.states.is_empty()).then(|| states(&args.states)));
             Value::Array(lists::read(&client, request, "levels", limit).await?)
         }
     };
@@ -49,6 +49,11 @@ pub(crate) async fn stock(args: &StockArgs) -> anyhow::Result<u8> {
         }
         table
     })
+}
+
+/// Returns the value of the API's parameter.
+fn states(states: &[StateFilter]) -> String {
+    states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(",")
 }
 
 /// Runs `stockline status`.
