@@ -1,4 +1,5 @@
-//! Query parameters. Unknown and repeated ones are refused, so that a typing error can't widen a list.
+//! Query parameters. Unknown and repeated ones are refused, so that a typing error can't widen a list. Only [`LISTS`]
+//! may be repeated.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -28,6 +29,9 @@ pub(crate) const DEFAULT_PAGE: usize = 100;
 /// The longest value of a parameter, in bytes.
 const MAX_VALUE_BYTES: usize = 1_024;
 
+/// The parameters with several values: with commas between, or repeated.
+const LISTS: [&str; 1] = ["state"];
+
 /// Parameters of a request; bounds the search for repeated ones, and the faults.
 const MAX_PARAMETERS: usize = 64;
 
@@ -50,7 +54,7 @@ impl Params {
             if !known.contains(&name.as_str()) {
                 let takes = if known.is_empty() { "no parameters".to_owned() } else { known.join(", ") };
                 params.fault(name, "unknown_parameter", format!("is not known here; this path takes {takes}"));
-            } else if pairs[..index].iter().any(|(earlier, _)| earlier == name) {
+            } else if !LISTS.contains(&name.as_str()) && pairs[..index].iter().any(|(earlier, _)| earlier == name) {
                 params.fault(name, "duplicate_parameter", "is given more than once");
             } else if value.len() > MAX_VALUE_BYTES {
                 params.fault(name, "invalid_value", format!("must be at most {MAX_VALUE_BYTES} bytes"));
@@ -95,6 +99,17 @@ impl Params {
     /// Returns the value of a parameter that must be one of `words`.
     pub(crate) fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(name)?;
+        self.one_of(name, &text, words)
+    }
+
+    /// Returns the values of one of [`LISTS`], each one of `words`; none if it is missing.
+    pub(crate) fn words<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Vec<T> {
+        let values = self.pairs.iter().filter(|(key, _)| key == name);
+        let texts: Vec<String> = values.flat_map(|(_, value)| value.split(',').map(str::to_owned)).collect();
+        texts.iter().filter_map(|text| self.one_of(name, text.trim(), words)).collect()
+    }
+
+    fn one_of<T: Copy>(&mut self, name: &str, text: &str, words: &[(&str, T)]) -> Option<T> {
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let list: Vec<_> = words.iter().map(|(word, _)| *word).collect();

@@ -9,6 +9,9 @@ use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
 
 /// Lists levels, by item and location.
 ///
+/// A location carries an item, and the list has its level, from its first movement there on, or once it has a threshold
+/// of its own there. A level without any movement is `out`.
+///
 /// A page may be short or empty and still have a `next_cursor`, because it ends once it has examined enough rows; only a
 /// page without `next_cursor` is the last. The list may lag a little.
 #[utoipa::path(
@@ -18,7 +21,7 @@ use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
     tag = "Stock",
     params(
         ("location_id" = Option<String>, Query, description = "Only levels at this location", example = "shop-1"),
-        ("state" = Option<String>, Query, description = "`low`, `out` or `oversold`", example = "low"),
+        ("state" = Option<String>, Query, description = "`low`, `out` or `oversold`; several with commas between, or the parameter repeated", example = "low,out"),
         ("archived" = Option<bool>, Query, description = "`true`: also levels of archived items"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
@@ -37,7 +40,7 @@ pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Probl
     let states = [StockState::Low, StockState::Out, StockState::Oversold].map(|state| (state.as_str(), state));
     let mut filter = LevelFilter {
         location_id: params.parsed("location_id"),
-        state: params.word("state", &states),
+        states: params.words("state", &states),
         archived: params.flag("archived"),
     };
     let paging = read.paging(params)?;

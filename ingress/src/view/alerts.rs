@@ -48,6 +48,10 @@ pub(crate) struct AlertSchema {
     low_stock_threshold: Option<String>,
     /// The ledger entry that caused it.
     seq: u64,
+    /// `true` if the level opened so: its first entry, a delivery, a count or a return, is below the threshold. Absent
+    /// otherwise. The openings of a location are mailed together, a few minutes after the last of them.
+    #[schema(required = false)]
+    opening: bool,
     /// When that entry was committed.
     #[schema(format = DateTime)]
     raised_at: String,

@@ -151,6 +151,10 @@ async fn low_levels_are_listed_and_alerted() {
     let oversold = staff.get("/v1/stock?state=oversold").await.body;
     assert_eq!(column(&oversold["levels"], "on_hand"), ["-2"]);
     assert_eq!(column(&staff.get("/v1/stock?state=low").await.body["levels"], "on_hand"), Vec::<Value>::new());
+    for several in ["state=low,oversold", "state=low&state=oversold", "state=out&state=low,oversold"] {
+        let levels = staff.get(&format!("/v1/stock?{several}")).await.body;
+        assert_eq!(column(&levels["levels"], "on_hand"), ["-2"], "{several}");
+    }
     let alerts = staff.get("/v1/alerts?location_id=shop-2").await.body;
     assert_eq!(column(&alerts["alerts"], "alert_id"), ["cola:shop-2:1"]);
     assert_eq!(column(&alerts["alerts"], "kind"), ["oversold"]);

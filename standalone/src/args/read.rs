@@ -70,7 +70,7 @@ pub(crate) struct ItemsArgs {
 #[command(after_help = "Examples:
   stockline stock
   stockline stock cola
-  stockline stock --location store-12 --state low
+  stockline stock --location store-12 --state low --state out
   stockline stock cola --as-of 2026-01-31
   stockline stock cola --as-of \"2026-01-31 18:30\"")]
 pub(crate) struct StockArgs {
@@ -80,9 +80,9 @@ pub(crate) struct StockArgs {
     /// Only this location
     #[arg(long = "location", value_name = "LOCATION")]
     pub(crate) location_id: Option<LocationId>,
-    /// Only levels in this state
-    #[arg(long, value_enum, conflicts_with = "item_id")]
-    pub(crate) state: Option<StateFilter>,
+    /// Only levels in this state; several by repeating it, or with commas between
+    #[arg(long = "state", value_name = "STATE", value_enum, value_delimiter = ',', conflicts_with = "item_id")]
+    pub(crate) states: Vec<StateFilter>,
     /// The stock as it was at this time, or at the end of this day
     #[arg(long, value_name = "TIME", requires = "item_id")]
     pub(crate) as_of: Option<When>,

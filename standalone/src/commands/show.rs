@@ -20,7 +20,7 @@ pub(crate) async fn stock(args: &StockArgs) -> anyhow::Result<u8> {
         None => {
             let request = Request::get("/v1/stock")
                 .query("location_id", args.location_id.as_ref())
-                .query("state", args.state.map(StateFilter::as_str));
+                .query("state", (!args.states.is_empty()).then(|| states(&args.states)));
             lists::read(&client, request, "levels", limit).await?
         }
     };
@@ -73,6 +73,11 @@ async fn levels_of(client: &Client, args: &StockArgs, item_id: &ItemId, times: &
 /// Fails if the location is not registered: an empty table would hide a typing error.
 async fn check_location(client: &Client, location_id: &LocationId) -> anyhow::Result<()> {
     client.send(&Request::get(format!("/v1/locations/{location_id}"))).await.map(drop)
+}
+
+/// Returns the value of the API's parameter.
+fn states(states: &[StateFilter]) -> String {
+    states.iter().map(|state| state.as_str()).collect::<Vec<_>>().join(",")
 }
 
 /// Runs `stockline status`.

@@ -118,3 +118,38 @@ fn without_a_server_the_client_says_how_to_start_one() {
     assert!(server.terminate().success());
     server.run(&["stock"]).refused(3, "stockline serve --data");
 }
+
+#[test]
+fn what_to_reorder_is_listed_at_once_and_opening_stock_is_among_the_alerts_before_its_mail() {
+    let server = Server::start(&["--alert-email", "owner@example.com"]);
+    for item in ["milk", "oil", "rice", "salt", "tea"] {
+        let threshold = if item == "rice" { "none" } else { "5" };
+        server.run(&["submit", "register_item", "--item", item, "--name", item, "--threshold", threshold]).ok();
+    }
+    server.run(&["submit", "receive", "--item", "milk", "--quantity", "3"]).ok();
+    server.run(&["submit", "receive", "--item", "salt", "--quantity", "9"]).ok();
+    server.run(&["submit", "count", "--item", "tea", "--counted", "0"]).ok();
+    // The location carries rice by a threshold of its own, and oil not at all.
+    server.run(&["submit", "set_threshold", "--item", "rice", "--location", "main", "--threshold", "4"]).ok();
+    let listed = |words: &[&str]| {
+        let levels = server.run(&[&["stock", "--json"], words].concat()).ok().json();
+        let ids = levels.as_array().unwrap().iter().map(|level| level["item_id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&["--state", "low", "--state", "out"]), ["milk", "rice", "tea"]);
+    assert_eq!(listed(&["--state", "low,out", "--location", "main"]), ["milk", "rice", "tea"]);
+    assert_eq!(listed(&["--state", "low"]), ["milk"]);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let alerts = server.run(&["alerts", "--json"]).ok().json();
+        let of = |alert: &serde_json::Value| (alert["alert_id"].clone(), alert["opening"].clone());
+        let mut known: Vec<_> = alerts.as_array().unwrap().iter().map(of).collect();
+        known.sort_by_key(|(id, _)| id.to_string());
+        if known == ["milk:main:1", "tea:main:1"].map(|id| (json!(id), json!(true))) {
+            assert!(alerts.as_array().unwrap().iter().all(|alert| alert["sent_at"].is_null()), "{alerts}");
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{alerts}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}

@@ -12,7 +12,7 @@ use super::key::{self, Key};
 use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, Walk};
 use super::row;
 use super::table::{BY_ID, BY_LOCATION, Index, LOW_LEVELS};
-use stockline_core::domain::{Item, Level, StockState};
+use stockline_core::domain::{Item, Level};
 use stockline_core::ports::{LevelFilter, LevelWithItem, Locations, Page, StoreError};
 
 const LIST: &str = "levels";
@@ -20,7 +20,7 @@ const LIST: &str = "levels";
 fn keeps(filter: &LevelFilter, view: &LevelWithItem) -> bool {
     (filter.archived || !view.item.is_archived())
         && filter.location_id.as_ref().is_none_or(|location_id| view.level.location_id == *location_id)
-        && filter.state.is_none_or(|state| view.state() == state)
+        && filter.wants(view.state())
 }
 
 /// The levels in an index of levels.
@@ -114,7 +114,7 @@ impl DynamoStore {
         let after = Place::of_cursor(LIST, cursor)?;
         let after = after.as_ref();
         let scope = |index: Index| Scope::new(self, index, Range::default(), Order::Ascending, after, limit);
-        let not_normal = filter.state.is_some_and(|state| state != StockState::Normal);
+        let not_normal = filter.wants_no_normal();
         if filter.location_id.is_none() && !not_normal {
             let scope = scope(BY_ID);
             let mut spots = Walk::merged(self, &scope, key::item_shards());

@@ -161,10 +161,22 @@ impl MovementFilter {
 pub struct LevelFilter {
     /// Only this location.
     pub location_id: Option<LocationId>,
-    /// Only levels in this state, by [`LevelWithItem::state`].
-    pub state: Option<StockState>,
+    /// Only levels in one of these states, by [`LevelWithItem::state`]; in any state if there are none.
+    pub states: Vec<StockState>,
     /// Whether to include archived items.
     pub archived: bool,
+}
+
+impl LevelFilter {
+    /// Returns whether levels in this state are wanted.
+    pub fn wants(&self, state: StockState) -> bool {
+        self.states.is_empty() || self.states.contains(&state)
+    }
+
+    /// Returns whether no level in the state `normal` is wanted, so that an index of the others is enough.
+    pub fn wants_no_normal(&self) -> bool {
+        !self.wants(StockState::Normal)
+    }
 }
 
 /// Selects refused commands.

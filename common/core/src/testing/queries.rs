@@ -173,7 +173,7 @@ impl Queries for MemoryStore {
         let wanted = |view: &LevelWithItem| {
             (filter.archived || !view.item.is_archived())
                 && filter.location_id.as_ref().is_none_or(|only| *only == view.level.location_id)
-                && filter.state.is_none_or(|state| state == view.state())
+                && filter.wants(view.state())
         };
         page("levels", all.filter(wanted), cursor, limit, |view| {
             (view.item.item_id.clone(), view.level.location_id.clone())

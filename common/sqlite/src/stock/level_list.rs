@@ -79,7 +79,6 @@ pub(super) fn levels(
     let (limit, after) = (cursor::clamp(limit), cursor::decode::<Place>(LEVELS, cursor)?);
     let mut budget = view.page_budget();
     let (connection, names) = parts(view);
-    let not_normal = filter.state.is_some_and(|state| state != StockState::Normal);
     // The item at which the page before ended in the middle comes again.
     let (from, seen) = match after {
         None => (String::new(), None),
@@ -95,7 +94,7 @@ pub(super) fn levels(
             None => return Ok(Page { entries: Vec::new(), next_cursor: None }),
         }
     }
-    let mut statement = connection.prepare_cached(statement(not_normal, filter.location_id.is_some()))?;
+    let mut statement = connection.prepare_cached(statement(filter.wants_no_normal(), filter.location_id.is_some()))?;
     let mut rows = statement.query(params_from_iter(values))?;
     let (mut found, mut open) = (Vec::<LevelWithItem>::new(), None::<Open>);
     loop {
@@ -164,7 +163,7 @@ fn keeps(filter: &LevelFilter, row: &Row<'_>) -> Result<bool, Fault> {
     let own: Option<i64> = row.get(LEVEL_AT + 4)?;
     let threshold = own.or(row.get(2)?).map(Quantity::from_raw);
     let state = StockState::judge(Quantity::from_raw(on_hand), threshold);
-    Ok((filter.archived || !archived) && filter.state.is_none_or(|wanted| wanted == state))
+    Ok((filter.archived || !archived) && filter.wants(state))
 }
 
 /// Moves the levels of an item to the page, by location. `seen` is the last level of the page before.

@@ -111,14 +111,14 @@ async fn level_ids(shop: &Shop, filter: &LevelFilter, limit: usize) -> Vec<Strin
     let read = async |cursor: Option<&str>| shop.ports().queries.levels(filter, cursor, limit).await.unwrap();
     let views = all_pages(limit, read).await;
     let shown = |view: &stockline_core::ports::LevelWithItem| {
-        assert!(filter.state.is_none_or(|state| view.state() == state), "{view:?}");
+        assert!(filter.wants(view.state()), "{view:?}");
         format!("{}:{}", view.item.item_id, view.level.location_id)
     };
     views.iter().map(shown).collect()
 }
 
 fn by_state(state: StockState) -> LevelFilter {
-    LevelFilter { state: Some(state), ..LevelFilter::default() }
+    LevelFilter { states: vec![state], ..LevelFilter::default() }
 }
 
 /// Judges every level of an item by its default threshold, as the worker does after the threshold changes.
@@ -148,11 +148,17 @@ pub async fn levels_are_listed_by_item_then_location_and_by_the_state_that_reads
     }
     let north = LevelFilter { location_id: Some(place("north")), ..LevelFilter::default() };
     assert_eq!(level_ids(&shop, &north, 1).await, ["a:north", "b:north", "c:north"]);
-    let oversold = LevelFilter { state: Some(StockState::Oversold), ..north };
+    let oversold = LevelFilter { states: vec![StockState::Oversold], ..north };
     assert_eq!(level_ids(&shop, &oversold, 1).await, ["c:north"]);
     assert_eq!(level_ids(&shop, &by_state(StockState::Out), 1).await, ["a:main"]);
     assert_eq!(level_ids(&shop, &by_state(StockState::Oversold), 1).await, ["c:north"]);
     assert!(level_ids(&shop, &by_state(StockState::Low), 1).await.is_empty());
+    let out_or_oversold = LevelFilter { states: vec![StockState::Out, StockState::Oversold], ..LevelFilter::default() };
+    for limit in [1, 2, 9] {
+        assert_eq!(level_ids(&shop, &out_or_oversold, limit).await, ["a:main", "c:north"]);
+    }
+    let out_or_normal = LevelFilter { states: vec![StockState::Out, StockState::Normal], ..LevelFilter::default() };
+    assert_eq!(level_ids(&shop, &out_or_normal, 2).await, everything[..5]);
 
     let nowhere = LevelFilter { location_id: Some(place("south")), ..LevelFilter::default() };
     assert!(level_ids(&shop, &nowhere, 1).await.is_empty());
@@ -175,6 +181,26 @@ pub async fn levels_are_listed_by_item_then_location_and_by_the_state_that_reads
     assert_eq!(level_ids(&shop, &LevelFilter::default(), 9).await, everything[..4]);
     let archived_too = LevelFilter { archived: true, ..by_state(StockState::Out) };
     assert_eq!(level_ids(&shop, &archived_too, 9).await, ["a:main", "c:main"]);
+}
+
+/// A location carries an item once it has a level of it. The first movement makes one, or a threshold of its own.
+pub async fn an_item_that_a_location_carries_is_out_there_until_its_first_stock(shop: Shop) {
+    shop.open_location("north").await;
+    for (item, fields) in [("carried", ""), ("nowhere", r#","low_stock_threshold":5"#), ("counted", "")] {
+        shop.register(item, fields).await;
+    }
+    shop.run("set_threshold", "carried", r#","location_id":"north","low_stock_threshold":5"#, at(1)).await;
+    shop.run("count", "counted", r#","location_id":"north","counted":0"#, at(1)).await;
+    let here = LevelFilter { location_id: Some(place("north")), ..by_state(StockState::Out) };
+    for filter in [&by_state(StockState::Out), &here, &LevelFilter::default()] {
+        assert_eq!(level_ids(&shop, filter, 1).await, ["carried:north", "counted:north"]);
+    }
+    shop.receive("carried", "north", 3, at(2)).await;
+    let low_or_out = LevelFilter { states: vec![StockState::Low, StockState::Out], ..here.clone() };
+    assert_eq!(level_ids(&shop, &low_or_out, 1).await, ["carried:north", "counted:north"]);
+    assert_eq!(level_ids(&shop, &here, 1).await, ["counted:north"]);
+    shop.receive("carried", "north", 3, at(3)).await;
+    assert_eq!(level_ids(&shop, &low_or_out, 1).await, ["counted:north"]);
 }
 
 pub async fn refused_commands_are_listed_newest_first_until_they_are_settled_otherwise(shop: Shop) {

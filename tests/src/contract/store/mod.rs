@@ -274,6 +274,7 @@ macro_rules! store_contract {
                 a_page_of_items_ends_before_it_holds_too_many_levels_and_the_next_goes_on
                 a_barcode_that_moved_is_found_where_it_is
                 levels_are_listed_by_item_then_location_and_by_the_state_that_reads_show
+                an_item_that_a_location_carries_is_out_there_until_its_first_stock
                 refused_commands_are_listed_newest_first_until_they_are_settled_otherwise
                 changes_of_the_catalogue_are_listed_newest_first_by_every_filter
                 main_is_a_location_before_and_after_it_is_put

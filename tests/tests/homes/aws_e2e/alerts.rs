@@ -7,7 +7,7 @@ use stockline_tests::aws::{Installation, POLL_EVERY};
 use stockline_tests::process::PATIENCE;
 use stockline_tests::stack::{ALERT_EMAILS, MAIL_FROM};
 
-/// P6: low, out and oversold each raise one alert per episode. Opening stock raises none; a new episode raises new
+/// P6: low, out and oversold each raise one alert per episode. Enough opening stock raises none; a new episode raises new
 /// ones. Returns the ids of the alerts that must be mailed.
 pub(crate) async fn p6_each_kind_of_crossing(home: &Installation) -> Vec<String> {
     home.stock_up("milk", "8", Some("5")).await;

@@ -54,7 +54,7 @@ const TO_VERSION_1: &str = "
 ";
 
 async fn low(shop: &Shop) -> Vec<String> {
-    let filter = LevelFilter { state: Some(StockState::Low), ..LevelFilter::default() };
+    let filter = LevelFilter { states: vec![StockState::Low], ..LevelFilter::default() };
     let page = shop.store.levels(&filter, None, 100).await.unwrap();
     page.entries.iter().map(|level| level.item.item_id.to_string()).collect()
 }
@@ -67,8 +67,8 @@ async fn all_lists(shop: &Shop) -> String {
         shown += &format!("{:?}", store.items(&filter, None, 9).await.unwrap());
     }
     for location_id in [None, Some(place("main")), Some(place("north"))] {
-        for state in [None, Some(StockState::Low), Some(StockState::Normal)] {
-            let filter = LevelFilter { location_id: location_id.clone(), state, archived: false };
+        for states in [&[][..], &[StockState::Low], &[StockState::Normal]] {
+            let filter = LevelFilter { location_id: location_id.clone(), states: states.to_vec(), archived: false };
             shown += &format!("{:?}", store.levels(&filter, None, 9).await.unwrap());
         }
         let filter =

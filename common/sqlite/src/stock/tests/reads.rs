@@ -170,8 +170,8 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
         let location_id = location.map(place);
         for archived in flags {
             use StockState::{Low, Normal, Out, Oversold};
-            for state in [None, Some(Normal), Some(Low), Some(Out), Some(Oversold)] {
-                let filter = LevelFilter { location_id: location_id.clone(), state, archived };
+            for states in [&[][..], &[Normal], &[Low], &[Out], &[Oversold], &[Low, Out], &[Normal, Low]] {
+                let filter = LevelFilter { location_id: location_id.clone(), states: states.to_vec(), archived };
                 list!(format!("{filter:?}"), store.levels(&filter, None, limit));
             }
             for (status, code, since) in [(false, false, false), (true, false, true), (false, true, true)] {
@@ -306,10 +306,10 @@ async fn a_list_that_nothing_matches_answers_empty_pages_and_ends_behind_the_las
     grow(&shop, 450);
     let nothing_new = ItemFilter { updated_since: Some(at(1_000_000)), ..ItemFilter::default() };
     let of_item = MovementFilter { kind: Some(CommandKind::Count), ..MovementFilter::default() };
-    let out = LevelFilter { state: Some(StockState::Out), ..LevelFilter::default() };
+    let out = LevelFilter { states: vec![StockState::Out], ..LevelFilter::default() };
     let oversold_here =
-        LevelFilter { location_id: Some(place("main")), state: Some(StockState::Oversold), archived: true };
-    let normal = LevelFilter { state: Some(StockState::Normal), ..LevelFilter::default() };
+        LevelFilter { location_id: Some(place("main")), states: vec![StockState::Oversold], archived: true };
+    let normal = LevelFilter { states: vec![StockState::Normal], ..LevelFilter::default() };
     let refused = CommandFilter {
         status: Status::Rejected,
         code: Some(RejectionCode::UnknownItem),
