@@ -44,7 +44,7 @@ async fn status(folder: &Folder) -> anyhow::Result<u8> {
     };
     // The text is what was asked for, also where something is undelivered.
     if reply.code == exit::FOUND {
-        output::line(exit::printable(&reply.text))?;
+        output::line(output::printable(&reply.text))?;
         return Ok(reply.code);
     }
     reply.print()

@@ -113,7 +113,7 @@ impl Reply {
         if self.code == exit::OK {
             output::line(&self.text)?;
         } else {
-            output::note(format_args!("error: {}", exit::printable(&self.text)));
+            output::note(format_args!("error: {}", output::printable(&self.text)));
         }
         Ok(self.code)
     }
