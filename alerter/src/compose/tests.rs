@@ -56,8 +56,10 @@ fn several_alerts_are_one_readable_mail() {
 
 #[test]
 fn openings_are_one_list_that_outside_text_can_not_imitate() {
-    let opening = |item: &str, kind: &str, on_hand: &str, name: &str| {
-        Alert { item_name: name.into(), opening: true, ..alert(item, kind, on_hand, "2026-01-31T08:15:00Z") }
+    let opening = |item: &str, kind: &str, on_hand: &str, name: &str| Alert {
+        item_name: name.into(),
+        opening: true,
+        ..alert(item, kind, on_hand, "2026-01-31T08:15:00Z")
     };
     let contact = shop();
     let alerts = [
@@ -69,7 +71,11 @@ fn openings_are_one_list_that_outside_text_can_not_imitate() {
     assert_eq!(mail.id, alert_mail(&alerts, &contact.recipients, URL).id, "the same alerts together are the same mail");
     let ids: Vec<_> = mail.text.lines().filter_map(|line| line.strip_prefix("Alert       ")).collect();
     assert_eq!(ids, ["SKU-1:shop-1:4", "SKU-2:shop-1:4"]);
-    assert!(mail.text.contains("Out of stock: Milk (SKU-1)\nOn hand     0 piece, threshold 5 piece\n"), "{}", mail.text);
+    assert!(
+        mail.text.contains("Out of stock: Milk (SKU-1)\nOn hand     0 piece, threshold 5 piece\n"),
+        "{}",
+        mail.text
+    );
     assert!(mail.html.contains("&lt;b&gt;Tea") && !mail.html.contains("<b>Tea"), "{}", mail.html);
     let one = openings_mail(&alerts[..1], &contact.recipients, URL);
     assert_eq!(one, alert_mail(&alerts[..1], &contact.recipients, URL), "a single one is like any other");
