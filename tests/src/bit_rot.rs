@@ -397,6 +397,17 @@ impl Original {
             }
             Err(error) => failed("items", error)?,
         }
+        match store.all_movements(&MovementFilter::default(), None, 1_000).await {
+            Ok(page) => {
+                for movement in page.into_iter().flat_map(|page| page.entries) {
+                    let was = self.before.get(&movement.item_id).and_then(|item| item.movements.as_ref().ok());
+                    if !was.is_some_and(|was| was.contains(&movement)) {
+                        return Err(format!("the list of all movements shows {movement:?}"));
+                    }
+                }
+            }
+            Err(error) => failed("all movements", error)?,
+        }
         match store.levels(&LevelFilter::default(), None, 100).await {
             Ok(page) => {
                 for shown in page.entries {

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -116,6 +117,9 @@ const JOURNAL_SIZE_LIMIT_BYTES: i64 = 64 * 1024 * 1024;
 /// synced.
 pub(super) fn open(path: &Path, what: Schema, options: &OpenOptions) -> Result<Connection, SchemaError> {
     let failed = |source| SchemaError::of(path, source);
+    if options.vfs.is_none() && reserves_bytes(path) {
+        return Err(SchemaError::NotADatabase { path: path.to_owned() });
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = connect(path, flags, options).map_err(failed)?;
     // Without write access, SQLite opens the file read-only.
@@ -140,6 +144,17 @@ pub(super) fn open(path: &Path, what: Schema, options: &OpenOptions) -> Result<C
     }
     // A bit has flipped in the text that defines a table: SQLite would look for its columns in vain.
     Err(SchemaError::NotADatabase { path: path.to_owned() })
+}
+
+/// Where a file's header says how many bytes at the end of each page SQLite leaves alone.
+const RESERVED_BYTES_AT: usize = 20;
+
+/// Returns whether the header says that pages end with reserved bytes. Ours never do: SQLite would open the file, and look
+/// for the rows of every page at another place.
+fn reserves_bytes(path: &Path) -> bool {
+    let mut header = [0; RESERVED_BYTES_AT + 1];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    read.is_ok() && header[RESERVED_BYTES_AT] != 0
 }
 
 /// Returns the columns of all tables and indexes.
@@ -359,6 +374,16 @@ mod tests {
         drop(open_default(&path, V2).unwrap());
         let text = open_default(&path, V1).unwrap_err().to_string();
         assert!(text.contains("version 2") && text.contains("up to 1") && text.contains("upgrade"), "{text}");
+    }
+
+    #[test]
+    fn a_header_that_moves_the_rows_of_every_page_is_damaged() {
+        let (_folder, path) = file();
+        drop(open_default(&path, V1).unwrap());
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[RESERVED_BYTES_AT] ^= 0x80;
+        std::fs::write(&path, bytes).unwrap();
+        assert!(matches!(open_default(&path, V1), Err(SchemaError::NotADatabase { .. })));
     }
 
     #[test]
