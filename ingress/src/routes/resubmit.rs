@@ -72,9 +72,7 @@ pub(crate) async fn resubmit(
         return Err(Problem::new(codes::COMMAND_NOT_FOUND, "no command with an outcome has this id"));
     };
     let command = refused(&record)?;
-    if let Some(old) = &record.resubmits {
-        took_its_place(&app, old, &key, record.outcome.status).await?;
-    }
+    ends_its_chain(&app, &record).await?;
     let correction = match bytes.is_empty() {
         true => Correction::default(),
         false => match members::parse(&bytes)? {
@@ -93,10 +91,16 @@ pub(crate) async fn resubmit(
 /// Refuses a command of a batch that is to replace a refused one and may not.
 pub(super) async fn may_replace(app: &App, record: &Record, command: &Command) -> Result<(), Problem> {
     refused(record)?;
+    ends_its_chain(app, record).await?;
+    was_not_replaced(record, command)
+}
+
+/// Refuses a resubmission that never replaced its command.
+async fn ends_its_chain(app: &App, record: &Record) -> Result<(), Problem> {
     if let Some(old) = &record.resubmits {
         took_its_place(app, old, &record.reference(), record.outcome.status).await?;
     }
-    was_not_replaced(record, command)
+    Ok(())
 }
 
 /// Returns the command of a record, if it may be resubmitted.
