@@ -12,6 +12,10 @@ const CHOICES: [&str; 3] = ["oneOf", "anyOf", "allOf"];
 /// Writes what a body or an answer looks like: its examples and its fields. `required` is the word for a field that is never
 /// left out.
 pub(super) fn content(html: &mut Html, document: &Value, content: &Value, required: &str) {
+    let schema = &content["schema"];
+    if !variants(document, schema).is_empty() {
+        return variant_fields(html, document, schema, required, Some(&content["examples"]));
+    }
     let named = content["examples"].as_object();
     for (name, example) in named.into_iter().flatten() {
         html.raw("<details><summary>Example: ");
@@ -19,10 +23,6 @@ pub(super) fn content(html: &mut Html, document: &Value, content: &Value, requir
         html.raw("</summary>");
         json(html, &example["value"]);
         html.raw("</details>");
-    }
-    let schema = &content["schema"];
-    if !variants(document, schema).is_empty() {
-        return variant_fields(html, document, schema, required, named.is_none());
     }
     if named.is_none() {
         json(html, &example_of(document, content, 0));
@@ -38,12 +38,12 @@ pub(super) fn content(html: &mut Html, document: &Value, content: &Value, requir
 pub(super) fn fields_of_type(html: &mut Html, document: &Value, schema: &Value) {
     match variants(document, schema).is_empty() {
         true => table(html, document, schema, "always"),
-        false => variant_fields(html, document, schema, "always", false),
+        false => variant_fields(html, document, schema, "always", None),
     }
 }
 
-/// Writes a table of the fields of each variant.
-fn variant_fields(html: &mut Html, document: &Value, schema: &Value, required: &str, with_examples: bool) {
+/// Writes a table of the fields of each variant, with the example that is named like it, or else one made of its schema.
+fn variant_fields(html: &mut Html, document: &Value, schema: &Value, required: &str, examples: Option<&Value>) {
     for variant in variants(document, schema) {
         let of = resolve(document, variant);
         let kind = of["properties"]["type"]["enum"][0].as_str();
@@ -52,8 +52,9 @@ fn variant_fields(html: &mut Html, document: &Value, schema: &Value, required: &
         html.raw("</code> ");
         html.raw_inline(of["description"].as_str().unwrap_or_default());
         html.raw("</summary>");
-        if with_examples {
-            json(html, &example_of(document, variant, 0));
+        if let Some(examples) = examples {
+            let named = kind.and_then(|kind| examples[kind].get("value")).cloned();
+            json(html, &named.unwrap_or_else(|| example_of(document, variant, 0)));
         }
         table(html, document, variant, required);
         html.raw("</details>");
