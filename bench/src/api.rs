@@ -13,7 +13,8 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::json;
 use stockline_core::domain::ReceiptKeys;
 use stockline_core::ports::{Clock, CommandSender, Queries};
-use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, Limits, StaffMay};
+use stockline_ingress::auth::FilesChanged;
+use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, Limits, StaffMay, Web};
 use stockline_service::SystemClock;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -49,12 +50,14 @@ impl Api {
                 client_ids: vec![CLIENT.into()],
                 jwks: JwksSource::File(keys),
                 revoked_file: None,
+                changed: FilesChanged::default(),
             },
             receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).context("receipt keys")?,
             require_location: true,
             staff_may: StaffMay::default(),
             limits: Limits::default(),
             tls: None,
+            web: Web::default(),
             login: None,
             retention_ms: stockline_core::ports::RETENTION_MS,
             drain: Duration::from_secs(5),

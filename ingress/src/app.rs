@@ -52,12 +52,12 @@ pub(crate) type Shared = State<Arc<App>>;
 
 impl App {
     /// Returns why this process should not be sent requests; `None` if it should.
-    pub(crate) fn unready(&self) -> Option<String> {
+    pub(crate) async fn unready(&self) -> Option<String> {
         if self.draining.load(Ordering::Acquire) {
             return Some("it is stopping".to_owned());
         }
-        if !self.token_check.is_ready() {
-            return Some("the keys that verify tokens are not fetched yet".to_owned());
+        if let Some(why) = self.token_check.why_unready().await {
+            return Some(why.to_owned());
         }
         if !self.packer.is_running() {
             return Some(format!("{PACKER}: it has stopped"));

@@ -1,12 +1,16 @@
 //! The configuration of the ingress.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stockline_core::domain::ReceiptKeys;
 
+use crate::auth::FilesChanged;
 use crate::login::LoginConfig;
+use crate::server::Certificates;
 use crate::staff_may::StaffMay;
+use crate::web::Web;
 
 /// How the ingress runs.
 #[derive(Debug, Clone)]
@@ -23,8 +27,10 @@ pub struct Config {
     pub staff_may: StaffMay,
     /// The bounds of the API.
     pub limits: Limits,
-    /// The files to serve HTTPS with; `None` serves plain HTTP.
-    pub tls: Option<TlsFiles>,
+    /// The certificate to serve HTTPS with; `None` serves plain HTTP.
+    pub tls: Option<Arc<Certificates>>,
+    /// How browsers and proxies reach the API.
+    pub web: Web,
     /// How long a command can wait in the queue and the dead letter queue together, in milliseconds. If a receipt is
     /// older and its command has no outcome, the status is `outcome_missing`.
     pub retention_ms: i64,
@@ -43,6 +49,8 @@ pub struct AuthConfig {
     pub jwks: JwksSource,
     /// A file of revoked tokens, as [`crate::auth::RevokedList`] writes it. It must exist, and is read again when it changes.
     pub revoked_file: Option<PathBuf>,
+    /// Says that this process has changed the files. Changes by others are noticed within seconds.
+    pub changed: FilesChanged,
 }
 
 /// Where the keys that sign tokens are.

@@ -41,6 +41,7 @@ mod staff_may;
 mod stand_in;
 mod view;
 mod wait;
+mod web;
 
 pub use config::{AuthConfig, Config, JwksSource, Limits, TlsFiles};
 pub use error::IngressError;
@@ -48,6 +49,7 @@ pub use login::{LoginAddressError, LoginConfig};
 pub use metrics::metrics_router;
 pub use staff_may::{StaffMay, StaffMayError};
 pub use stand_in::stand_in;
+pub use web::{BasePath, BasePathError, Origin, OriginError, Web};
 
 use self::admission::Admission;
 use self::answer_budget::AnswerBudget;
@@ -58,6 +60,7 @@ use self::list_turns::ListTurns;
 use self::metrics::{CommandMetrics, RequestMetrics};
 use self::packer::{PACKER, Packer, PackerTask, QUEUE};
 use self::receipt::Receipts;
+use self::server::CERTIFICATE;
 use self::wait::Waiting;
 use tokio_util::sync::CancellationToken;
 
@@ -77,6 +80,7 @@ pub struct Adapters {
 pub struct Api {
     app: Arc<App>,
     packing: PackerTask,
+    web: Web,
 }
 
 impl Api {
@@ -89,7 +93,7 @@ impl Api {
     }
 
     fn start_watched(config: Config, adapters: Adapters, faults: Arc<Faults>) -> Result<Self, IngressError> {
-        let Config { auth, login, receipt_keys, require_location, staff_may, limits, retention_ms, .. } = config;
+        let Config { auth, login, receipt_keys, require_location, staff_may, limits, web, retention_ms, .. } = config;
         let Adapters { queue, queries, clock } = adapters;
         let authenticator = Authenticator::start(auth, Arc::clone(&clock))?;
         let (packer, packing) = Packer::start_watched(queue, limits.buffered_commands, Arc::clone(&faults));
@@ -113,12 +117,12 @@ impl Api {
             queries,
             clock,
         });
-        Ok(Self { app, packing })
+        Ok(Self { app, packing, web })
     }
 
     /// Returns the routes, with their middleware.
     pub fn router(&self) -> axum::Router {
-        router::router(Arc::clone(&self.app))
+        web::reached(router::router(Arc::clone(&self.app)), &self.web)
     }
 }
 
@@ -127,13 +131,13 @@ fn problem_codes() -> impl Iterator<Item = &'static str> {
 }
 
 /// The parts of the process whose faults the ingress finds.
-pub const PARTS: [&str; 2] = [PACKER, QUEUE];
+pub const PARTS: [&str; 3] = [PACKER, QUEUE, CERTIFICATE];
 
 /// Serves until a shutdown is requested. Then it accepts no more connections, finishes the requests in progress, and
 /// queues the commands that it accepted.
 ///
 /// # Errors
-/// It can't start because the keys, the revoked tokens or the certificates can't be read, or its packer ended by itself.
+/// It can't start because the keys or the revoked tokens can't be read, or its packer ended by itself.
 pub async fn run(
     config: Config,
     adapters: Adapters,
@@ -155,7 +159,7 @@ pub async fn run_watched(
     shutdown: CancellationToken,
 ) -> Result<(), IngressError> {
     metrics::begin(problem_codes());
-    let (tls, drain) = (config.tls.clone(), config.drain);
+    let (tls, drain, clock) = (config.tls.clone(), config.drain, Arc::clone(&adapters.clock));
     config.limits.connections = server::connections_that_fit(config.limits.connections);
     let mut api = Api::start_watched(config, adapters, Arc::clone(&faults))?;
     let app = Arc::clone(&api.app);
@@ -173,6 +177,9 @@ pub async fn run_watched(
             app.draining.store(true, Ordering::Release);
         }
     });
+    if let Some(tls) = &options.tls {
+        tokio::spawn(Arc::clone(tls).keep(Arc::clone(&faults), clock, shutdown.clone()));
+    }
     let serving = server::serve(api.router(), listener, options, shutdown.clone());
     let served = with_packer(serving, &mut api.packing, &faults, shutdown).await;
     unready.abort();
@@ -182,7 +189,7 @@ pub async fn run_watched(
 
 /// Serves while the packer runs. Without it every command would be refused, for good: then the server stops in order.
 async fn with_packer(
-    serving: impl Future<Output = Result<(), IngressError>>,
+    serving: impl Future<Output = ()>,
     packing: &mut PackerTask,
     faults: &Faults,
     shutdown: CancellationToken,
@@ -190,11 +197,12 @@ async fn with_packer(
     let mut serving = std::pin::pin!(serving);
     tokio::select! {
         biased;
-        served = &mut serving => served,
+        () = &mut serving => Ok(()),
         () = packing.ended() => {
             faults.found(PACKER, Severity::Down, "it stopped by itself");
             shutdown.cancel();
-            serving.await.and(Err(IngressError::Stopped("the packer")))
+            serving.await;
+            Err(IngressError::Stopped("the packer"))
         }
     }
 }

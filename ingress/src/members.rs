@@ -8,6 +8,9 @@ use crate::problem::{Problem, codes};
 /// Parses a body.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Json<'_>, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
+        if let Some(detail) = wrong_encoding(bytes) {
+            return Problem::new(codes::MALFORMED_JSON, detail);
+        }
         let place = format!("line {}, column {}", error.line(), error.column());
         let detail = match error.classify() {
             Category::Eof if bytes.is_empty() => "the body is empty".to_owned(),
@@ -17,6 +20,24 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Json<'_>, Problem> {
         };
         Problem::new(codes::MALFORMED_JSON, detail)
     })
+}
+
+/// Says how a body is encoded, if it is not UTF-8 without a byte order mark (RFC 8259, section 8.1).
+fn wrong_encoding(bytes: &[u8]) -> Option<String> {
+    match bytes {
+        [0xef, 0xbb, 0xbf, ..] => Some(
+            "the body begins with a byte order mark (the bytes EF BB BF), which JSON must not have: send UTF-8 without it (in .NET new UTF8Encoding(false))"
+                .to_owned(),
+        ),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, ..] | [_, 0, ..] => {
+            Some("the body is UTF-16 or UTF-32, and JSON must be UTF-8: encode it as UTF-8 without a byte order mark".to_owned())
+        }
+        // A text that ends within a character ends too early.
+        _ => std::str::from_utf8(bytes).err().filter(|error| error.error_len().is_some()).map(|error| {
+            let byte = error.valid_up_to() + 1;
+            format!("byte {byte} of the body is not UTF-8, as in Latin-1 or Windows-1252 texts: encode the body as UTF-8")
+        }),
+    }
 }
 
 /// The members of a JSON object, and the faults of its shape. It reads small bodies.

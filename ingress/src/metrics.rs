@@ -27,6 +27,8 @@ pub const BUFFERED_COMMANDS: &str = "stockline_ingress_buffered_commands";
 pub const WAITERS: &str = "stockline_ingress_waiters";
 /// Accepted commands without an outcome after the retention of queue and dead letter queue: alarm on any.
 pub const OUTCOME_MISSING: &str = "stockline_ingress_outcome_missing_total";
+/// Until when the TLS certificate is valid, in seconds since 1970; only where HTTPS is served.
+pub const CERTIFICATE_UNTIL: &str = "stockline_tls_certificate_valid_until_seconds";
 /// Time to answer a request, in seconds, by `route` and `status` class.
 pub const REQUEST_SECONDS: &str = "stockline_ingress_request_duration_seconds";
 
@@ -40,6 +42,11 @@ pub(crate) fn begin(problem_codes: impl Iterator<Item = &'static str>) {
     metrics::describe_gauge!(BUFFERED_COMMANDS, "Commands that are accepted and not yet in the queue");
     metrics::describe_gauge!(WAITERS, "Requests that wait for outcomes");
     metrics::describe_counter!(OUTCOME_MISSING, "Accepted commands without an outcome after the retention");
+    metrics::describe_gauge!(
+        CERTIFICATE_UNTIL,
+        metrics::Unit::Seconds,
+        "Until when the TLS certificate is valid, since 1970"
+    );
     metrics::describe_histogram!(REQUEST_SECONDS, metrics::Unit::Seconds, "Time to answer a request");
     for counter in [COMMANDS_ACCEPTED, COMMANDS_FAILED, PACKS, OUTCOME_MISSING] {
         metrics::counter!(counter).absolute(0);

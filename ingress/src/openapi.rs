@@ -1,6 +1,7 @@
 //! The description of the API: OpenAPI 3.1 for programs and a page for people. Both are made once.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -16,6 +17,7 @@ use self::served::Served;
 use crate::problem::{ProblemBody, ProblemError};
 use crate::routes;
 use crate::view::{self, values};
+use crate::web::link;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -193,8 +195,17 @@ pub(crate) async fn docs(headers: HeaderMap) -> Response {
     served().html(&headers)
 }
 
-/// The documents, made on first use.
-fn served() -> &'static Served {
-    static SERVED: OnceLock<Served> = OnceLock::new();
-    SERVED.get_or_init(|| Served::of(&serde_json::to_value(Description::openapi()).unwrap_or_default()))
+/// The documents, made on first use. A process has one base path.
+fn served() -> Arc<Served> {
+    static SERVED: Mutex<BTreeMap<String, Arc<Served>>> = Mutex::new(BTreeMap::new());
+    let base = link("");
+    let mut served = SERVED.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = || {
+        let mut document = serde_json::to_value(Description::openapi()).unwrap_or_default();
+        if !base.is_empty() {
+            document["servers"][0]["url"] = base.as_str().into();
+        }
+        Arc::new(Served::of(&document))
+    };
+    Arc::clone(served.entry(base.clone()).or_insert_with(made))
 }

@@ -17,6 +17,7 @@ mod table;
 pub(crate) use table::{CODES, Code, codes};
 
 use crate::auth::{AuthError, Forbidden};
+use crate::web::link;
 
 /// How long a client should wait after a problem that passes, in seconds.
 const RETRY_AFTER_S: u64 = 1;
@@ -168,7 +169,7 @@ impl Problem {
     pub(crate) fn body(&self) -> ProblemBody<'_> {
         let extra = self.extra.as_deref();
         ProblemBody {
-            kind: format!("/docs#problem-{}", self.code.code),
+            kind: link(&format!("/docs#problem-{}", self.code.code)),
             title: self.code.title,
             status: self.code.status,
             detail: &self.detail,

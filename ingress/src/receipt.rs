@@ -10,6 +10,7 @@ use stockline_core::ports::Clock;
 use crate::metrics::MissingOutcomes;
 use crate::problem::{Problem, codes};
 use crate::view::{OutcomeView, Viewer};
+use crate::web::link;
 
 /// Issues receipts and judges commands by them.
 #[derive(Debug)]
@@ -114,9 +115,9 @@ impl Receipts {
 /// Returns the address of a command's status; an empty `receipt` is left out.
 pub(crate) fn status_url(item_id: &ItemId, command_id: CommandId, receipt: &str) -> String {
     if receipt.is_empty() {
-        return format!("/v1/items/{item_id}/commands/{command_id}");
+        return link(&format!("/v1/items/{item_id}/commands/{command_id}"));
     }
-    format!("/v1/items/{item_id}/commands/{command_id}?receipt={receipt}")
+    link(&format!("/v1/items/{item_id}/commands/{command_id}?receipt={receipt}"))
 }
 
 fn not_found() -> Problem {

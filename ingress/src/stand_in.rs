@@ -12,10 +12,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::answer;
-use crate::config::{Limits, TlsFiles};
-use crate::error::IngressError;
+use crate::config::Limits;
 use crate::problem::Problem;
-use crate::server::{self, ServeOptions};
+use crate::server::{self, Certificates, ServeOptions};
 use crate::view::Health;
 
 /// How long requests in progress may take once the ingress itself is back.
@@ -23,15 +22,12 @@ const DRAIN: Duration = Duration::from_millis(200);
 
 /// Answers in place of the ingress while it can't run: 503 with the `faults` to every request but `/healthz`, until a
 /// shutdown is requested. Clients learn that they should try again, and people why.
-///
-/// # Errors
-/// [`IngressError::Config`] if the TLS files can't be used.
 pub async fn stand_in(
     listener: TcpListener,
-    tls: Option<TlsFiles>,
+    tls: Option<Arc<Certificates>>,
     faults: Arc<Faults>,
     shutdown: CancellationToken,
-) -> Result<(), IngressError> {
+) {
     let limits = Limits::default();
     let header_timeout = Duration::from_secs(limits.header_timeout_s);
     let connections = server::connections_that_fit(limits.connections);
@@ -39,7 +35,7 @@ pub async fn stand_in(
     let pressure = watch::Sender::new(());
     let options = ServeOptions { tls, connections, header_timeout, drain: DRAIN, pressure };
     let router = Router::new().route("/healthz", get(healthz)).fallback(not_ready).with_state(faults);
-    server::serve(router, listener, options, shutdown).await
+    server::serve(router, listener, options, shutdown).await;
 }
 
 async fn healthz() -> Result<Response, Problem> {

@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -62,6 +62,31 @@ pub(crate) struct Checked {
     pub(crate) created_at: Timestamp,
     /// Whether it has digests, so that every bit was checked.
     pub(crate) has_digests: bool,
+    /// The owner of the folder. Backups of earlier versions name root.
+    pub(crate) owner: Owner,
+}
+
+/// Who owns a folder, by the numbers of the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+}
+
+impl Owner {
+    pub(crate) const ROOT: Self = Self { uid: 0, gid: 0 };
+
+    /// Returns the owner of a file or folder.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let found = std::fs::metadata(path)?;
+        Ok(Self { uid: found.uid(), gid: found.gid() })
+    }
+
+    /// Returns the owner that an entry names; root, if it names nobody.
+    fn of_header(header: &tar::Header) -> Self {
+        let number = |number: io::Result<u64>| number.ok().and_then(|number| u32::try_from(number).ok());
+        number(header.uid()).zip(number(header.gid())).map_or(Self::ROOT, |(uid, gid)| Self { uid, gid })
+    }
 }
 
 /// Where the content of a file comes from.
@@ -86,17 +111,22 @@ impl Source<'_> {
     }
 }
 
-/// Writes a backup in one step and returns its size in bytes.
-pub(crate) fn write(target: &Path, files: &[(&str, Source<'_>)], created_at: Timestamp) -> anyhow::Result<u64> {
+/// Writes a backup in one step and returns its size in bytes. Its entries name the owner of the folder.
+pub(crate) fn write(
+    target: &Path,
+    files: &[(&str, Source<'_>)],
+    created_at: Timestamp,
+    owner: Owner,
+) -> anyhow::Result<u64> {
     let entries: anyhow::Result<Vec<Entry>> = files.iter().map(|(name, source)| source.entry(name)).collect();
     let contents = Contents { version: VERSION, created_at, files: entries? };
     let listed = serde_json::to_vec_pretty(&contents)?;
     let seconds = u64::try_from(created_at.as_millis() / 1_000).unwrap_or_default();
     files::replace_atomic(target, SECRET, |file| {
         let mut tar = tar::Builder::new(Digest::new(BufWriter::new(file)));
-        tar.append_data(&mut header(listed.len() as u64, seconds), CONTENTS, listed.as_slice())?;
+        tar.append_data(&mut header(listed.len() as u64, seconds, owner), CONTENTS, listed.as_slice())?;
         for ((name, source), entry) in files.iter().zip(&contents.files) {
-            tar.append_data(&mut header(entry.bytes, seconds), name, source.open()?)?;
+            tar.append_data(&mut header(entry.bytes, seconds, owner), name, source.open()?)?;
         }
         let digest = tar.get_ref().hex();
         append_seal(&mut tar, &digest)?;
@@ -116,6 +146,7 @@ pub(crate) fn read(backup: &Path, folder: Option<&Path>) -> anyhow::Result<Check
     if first.path()?.as_os_str() != CONTENTS {
         bail!(NOT_OURS);
     }
+    let owner = Owner::of_header(first.header());
     let mut listed = Vec::new();
     first.take(MAX_CONTENTS_BYTES).read_to_end(&mut listed).with_context(|| format!("{CONTENTS}: {INCOMPLETE}"))?;
     let (created_at, expected) = parse(&listed)?;
@@ -136,7 +167,7 @@ pub(crate) fn read(backup: &Path, folder: Option<&Path>) -> anyhow::Result<Check
     if has_digests {
         check_seal(backup)?;
     }
-    Ok(Checked { created_at, has_digests })
+    Ok(Checked { created_at, has_digests, owner })
 }
 
 fn damaged(name: &str) -> String {
@@ -201,14 +232,19 @@ fn seal(digest: &str) -> io::Result<Vec<u8>> {
 
 fn append_seal(tar: &mut tar::Builder<impl Write>, digest: &str) -> io::Result<()> {
     let content = format!("{digest:0>64}\n");
-    tar.append_data(&mut header(content.len() as u64, 0), SEAL, content.as_bytes())
+    tar.append_data(&mut header(content.len() as u64, 0, Owner::ROOT), SEAL, content.as_bytes())
 }
 
-fn header(bytes: u64, seconds: u64) -> tar::Header {
+fn header(bytes: u64, seconds: u64, owner: Owner) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_size(bytes);
     header.set_mode(SECRET);
     header.set_mtime(seconds);
+    // Earlier versions named nobody, and the seal is compared byte by byte.
+    if owner != Owner::ROOT {
+        header.set_uid(owner.uid.into());
+        header.set_gid(owner.gid.into());
+    }
     header
 }
 
@@ -261,7 +297,7 @@ mod tests {
             (MANIFEST, Source::Bytes(b"{}")),
             ("keys/issuer", Source::Bytes(b"https://issuer")),
         ];
-        write(&file, &files, Timestamp::from_millis(1_700_000_000_000)).unwrap();
+        write(&file, &files, Timestamp::from_millis(1_700_000_000_000), Owner { uid: 1_000, gid: 100 }).unwrap();
         file
     }
 
@@ -270,7 +306,9 @@ mod tests {
     fn a_flipped_bit_in_any_byte_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         let file = sample(temp.path());
-        assert!(read(&file, None).unwrap().has_digests);
+        let checked = read(&file, None).unwrap();
+        assert!(checked.has_digests);
+        assert_eq!(checked.owner, Owner { uid: 1_000, gid: 100 });
         let whole = std::fs::read(&file).unwrap();
         for at in 0..whole.len() {
             let mut damaged = whole.clone();

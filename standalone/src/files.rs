@@ -7,18 +7,25 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use stockline_sqlite::keep_owner_of;
 
 /// The mode of files that only their owner reads.
 pub(crate) const SECRET: u32 = 0o600;
 /// The mode of files that anyone may read.
 pub(crate) const PUBLIC: u32 = 0o644;
 
-/// Replaces the file at `path` durably and in one step: after a crash it is the old file or the new one.
+/// Replaces the file at `path` durably and in one step: after a crash it is the old file or the new one. It belongs to the
+/// owner of its folder.
 pub(crate) fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
-    replace_atomic(path, mode, |file| Ok(file.write_all(bytes)?))
+    replace_atomic(path, mode, |file| {
+        keep_owner_of(file, path)?;
+        Ok(file.write_all(bytes)?)
+    })
 }
 
-/// As [`write_atomic`], for content that is written piece by piece.
+/// As [`write_atomic`], for content that is written piece by piece, and belongs to whoever runs the command.
 pub(crate) fn replace_atomic(
     path: &Path,
     mode: u32,
@@ -44,6 +51,7 @@ pub(crate) fn replace_atomic(
 pub(crate) fn append_line(path: &Path, line: &str, mode: u32) -> anyhow::Result<()> {
     let done = (|| {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(mode).open(path)?;
+        keep_owner_of(&file, path)?;
         let mut present = Vec::new();
         file.read_to_end(&mut present)?;
         let whole = present.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
@@ -64,6 +72,18 @@ pub(crate) fn read_if_exists(path: &Path) -> anyhow::Result<Option<String>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),
     }
+}
+
+/// Writes bytes as PEM (RFC 7468).
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    let base64 = STANDARD.encode(der);
+    let mut pem = format!("-----BEGIN {label}-----\n");
+    for line in base64.as_bytes().chunks(64) {
+        pem.push_str(&String::from_utf8_lossy(line));
+        pem.push('\n');
+    }
+    pem.push_str(&format!("-----END {label}-----\n"));
+    pem
 }
 
 /// Returns the SHA-256 of these bytes in hexadecimal.

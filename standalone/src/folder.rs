@@ -34,6 +34,11 @@ impl Folder {
         self.0.join("mail")
     }
 
+    /// Returns the folder for a certificate of the shop's own authority.
+    pub(crate) fn tls(&self) -> PathBuf {
+        self.0.join("tls")
+    }
+
     /// Returns the file with the folder's identity and its parts.
     pub(crate) fn manifest(&self) -> PathBuf {
         self.0.join(MANIFEST)

@@ -24,6 +24,19 @@ pub(crate) fn address(text: &str) -> Result<Url, Usage> {
         .ok_or_else(|| Usage(format!("{text:?} is not an address such as https://stock.example.com")))
 }
 
+/// Returns the address of a path of the API. A server's address may have a path of its own: a proxy mounts the API there, and
+/// the server may know of it, so that its own links have it already.
+///
+/// # Errors
+/// The path is none.
+pub(crate) fn at(server: &Url, path: &str) -> anyhow::Result<Url> {
+    let base = server.path().trim_end_matches('/');
+    let is_below = |rest: &str| rest.is_empty() || rest.starts_with(['/', '?']);
+    let is_whole = path.strip_prefix(base).is_some_and(is_below);
+    let path = if path.starts_with('/') && !is_whole { format!("{base}{path}") } else { path.to_owned() };
+    server.join(&path).with_context(|| format!("{path} is not a path"))
+}
+
 /// Reports whether the address is on this machine. Only there does the command line send a token of its own.
 pub(crate) fn is_local(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
@@ -68,6 +81,19 @@ pub(crate) fn cause(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_may_be_mounted_at_a_path() {
+        for server in ["https://shop/stock", "https://shop/stock/"] {
+            let server = Url::parse(server).unwrap();
+            for path in ["/v1/items?a=b", "/stock/v1/items?a=b"] {
+                assert_eq!(at(&server, path).unwrap().as_str(), "https://shop/stock/v1/items?a=b");
+            }
+            assert_eq!(at(&server, "/stocks").unwrap().as_str(), "https://shop/stock/stocks");
+            assert_eq!(at(&server, "https://other/v1").unwrap().host_str(), Some("other"));
+        }
+        assert_eq!(at(&Url::parse("http://shop:1").unwrap(), "/v1/items").unwrap().as_str(), "http://shop:1/v1/items");
+    }
 
     #[test]
     fn only_loopback_addresses_are_local() {

@@ -17,6 +17,7 @@ mod duration;
 mod exit;
 mod files;
 mod folder;
+mod host;
 mod http;
 mod issuer;
 pub mod lines;
@@ -56,10 +57,10 @@ fn check_environment() -> anyhow::Result<()> {
 async fn dispatch(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Serve(args) => serve::serve(*args).await,
-        Command::Token(args) => commands::tokens::token(args),
+        Command::Token(args) => commands::tokens::token(args).await,
         Command::Login(args) => commands::login::login(&args).await,
         Command::Logout(args) => commands::login::logout(&args),
-        Command::Keys(command) => commands::tokens::keys(command),
+        Command::Keys(command) => commands::tokens::keys(command).await,
         Command::Submit(args) => commands::submit::submit(&args).await,
         Command::Load(args) => commands::load::load(*args).await,
         Command::Stock(args) => commands::show::stock(&args).await,
@@ -75,5 +76,6 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::DeadLetters(command) => commands::dead_letters::dead_letters(&command).await,
         Command::Clock(args) => commands::clock::clock(&args).await,
         Command::Mail(command) => commands::mail::mail(&command).await,
+        Command::Tls(command) => commands::tls::tls(&command),
     }
 }

@@ -12,7 +12,8 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 use stockline_core::domain::{FoldLimits, ReceiptKeys, Rules};
 use stockline_core::ports::{Clock, CommandSender, Queries};
-use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay};
+use stockline_ingress::auth::FilesChanged;
+use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, Web};
 
 use stockline_worker::Health;
 use tokio::net::TcpListener;
@@ -136,6 +137,7 @@ impl RunningIngress {
             client_ids: vec![CLIENT.into()],
             jwks: JwksSource::File(keys),
             revoked_file: None,
+            changed: FilesChanged::default(),
         };
         let config = stockline_ingress::Config {
             auth,
@@ -145,6 +147,7 @@ impl RunningIngress {
             staff_may: StaffMay::default(),
             limits: Limits::default(),
             tls: None,
+            web: Web::default(),
             retention_ms: stockline_core::ports::RETENTION_MS,
             drain: Duration::from_secs(5),
         };

@@ -23,7 +23,7 @@ pub use env::{Env, EnvError, Variable};
 pub use faults::{Fault, Faults, PART_UP, Severity};
 pub use line_queue::{LINES_LOST, lines_lost, lines_written};
 pub use retry::Retry;
-pub use shutdown::on_termination;
+pub use shutdown::{Hangups, on_termination};
 pub use telemetry::{
     EmfEmitter, LogFormat, Logging, MetricsError, init_logs, install_metrics, install_metrics_and_emf, log_filter,
 };

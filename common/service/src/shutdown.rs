@@ -1,47 +1,64 @@
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits for SIGTERM, SIGINT (Ctrl-C) or SIGHUP (the terminal was closed). If the process was started with SIGHUP ignored,
-/// as `nohup` does, it stays ignored.
+/// Waits for SIGTERM or SIGINT (Ctrl-C). From the first poll on, SIGHUP does not end the process: a closed terminal stops no
+/// shop, and a reload is an order ([`Hangups`]).
 ///
 /// # Errors
 /// If the process can't install signal handlers.
 pub async fn on_termination() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) };
-    let hung_up = async {
-        match &mut hangup {
-            Some(hangup) => hangup.recv().await,
-            None => std::future::pending().await,
-        }
-    };
+    // The handler stays for the life of the process.
+    drop(signal(SignalKind::hangup())?);
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
-        _ = hung_up => {}
     }
     Ok(())
 }
 
-fn ignores_hangup() -> bool {
-    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| is_hangup_ignored(&status))
-}
+/// Tells of each SIGHUP: an operator asks to read changed files now.
+#[derive(Debug)]
+pub struct Hangups(Signal);
 
-/// Reads the mask of ignored signals, in which SIGHUP is the lowest bit.
-fn is_hangup_ignored(status: &str) -> bool {
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default();
-    u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1)
+impl Hangups {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// If the process can't install signal handlers.
+    pub fn begin() -> std::io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next one. Safe to drop.
+    pub async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            // The runtime delivers no signals any more.
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_lowest_bit_of_the_mask_is_sighup() {
-        let status = |mask: &str| format!("SigBlk:\t0000000000000001\nSigIgn:\t{mask}\nSigCgt:\t0000000000000001\n");
-        assert!(is_hangup_ignored(&status("0000000000001001")));
-        assert!(!is_hangup_ignored(&status("0000000000001000")));
-        assert!(!is_hangup_ignored(""));
+    fn send(signal: &str) {
+        let sent = std::process::Command::new("kill").args([signal, &std::process::id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    #[tokio::test]
+    async fn a_hangup_is_told_and_ends_nothing() {
+        let mut hangups = Hangups::begin().unwrap();
+        let ended = tokio::spawn(on_termination());
+        // The runtime has one thread: the task installs its handlers now.
+        tokio::task::yield_now().await;
+        send("-HUP");
+        hangups.next().await;
+        tokio::task::yield_now().await;
+        assert!(!ended.is_finished(), "the process goes on");
+        send("-TERM");
+        ended.await.unwrap().unwrap();
     }
 }

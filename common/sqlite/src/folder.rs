@@ -4,6 +4,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::owner::keep_owner_of;
+
 /// The folder in which a standalone Stockline keeps everything. No other process can open it while this value or a
 /// clone of it lives.
 #[derive(Debug, Clone)]
@@ -74,6 +76,7 @@ impl DataFolder {
             .truncate(false)
             .open(path.join("lock"))
             .map_err(failed)?;
+        keep_owner_of(&lock, &path.join("lock")).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

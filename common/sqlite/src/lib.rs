@@ -7,6 +7,7 @@
 
 mod folder;
 mod identity;
+mod owner;
 mod queue_db;
 mod schema;
 mod stock;
@@ -14,6 +15,7 @@ mod writer;
 
 pub use folder::{DataFolder, FolderError};
 pub use identity::{Database, Held};
+pub use owner::{keep_owner, keep_owner_of};
 pub use queue_db::{QueueOptions, SqliteAlertQueue, SqliteQueue};
 #[doc(hidden)]
 pub use schema::OpenOptions;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi};
 
+use crate::owner::keep_owner;
+
 /// The schema of a database file.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Schema {
@@ -71,6 +73,14 @@ pub enum SchemaError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// The file can't be given to the owner of its folder.
+    #[error("can't use {}: {source}", .path.display())]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
     /// The writer of the file could not start.
     #[error("can't start the writer of {}: {source}; allow this user more threads", .path.display())]
     Thread {
@@ -114,6 +124,10 @@ pub(super) fn open(path: &Path, what: Schema, options: &OpenOptions) -> Result<C
     }
     // Nothing may be written before the file is known to be ours.
     let version = check(path, &connection, what)?;
+    // SQLite gives its logs to the owner of the file, once they are made.
+    if options.vfs.is_none() {
+        keep_owner(path).map_err(|source| SchemaError::Owner { path: path.to_owned(), source })?;
+    }
     configure(&connection, options).map_err(failed)?;
     if version < known_version(what) {
         if version > 0 {
@@ -216,6 +230,9 @@ fn back_up(path: &Path, connection: &Connection, version: i64, options: &OpenOpt
         .and_then(|backup| backup.run_to_completion(i32::MAX, Duration::ZERO, None))
         .map_err(failed)?;
     copy.close().map_err(|(_, source)| failed(source))?;
+    if options.vfs.is_none() {
+        keep_owner(&part).map_err(io_failed)?;
+    }
     std::fs::rename(&part, &done).map_err(io_failed)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_failed)

@@ -6,6 +6,7 @@ use stockline_core::ports::Clock;
 use tokio::task::JoinHandle;
 
 use super::cache::{CACHE_TOKENS, TokenCache, Verified};
+use super::changed::FilesChanged;
 use super::error::{AuthError, codes};
 use super::keys::{self, KeyFile, Source, Trusted};
 use super::keyset::VerifyingKey;
@@ -20,6 +21,10 @@ use crate::error::IngressError;
 /// How often the files of keys and of revoked tokens are checked, in milliseconds.
 const FILES_CHECKED_MS: i64 = 1_000;
 
+/// Why no token is accepted.
+const REVOKED_UNKNOWN: &str =
+    "the list of revoked tokens can't be read, so that nobody knows whether a token is valid; tell the operator";
+
 /// Authenticates requests by their tokens.
 #[derive(Debug)]
 pub struct Authenticator {
@@ -27,6 +32,7 @@ pub struct Authenticator {
     clock: Arc<dyn Clock>,
     pub(super) state: Arc<State>,
     files: Every,
+    changed: FilesChanged,
     fetching: Option<JoinHandle<()>>,
 }
 
@@ -55,7 +61,7 @@ impl Authenticator {
         clock: Arc<dyn Clock>,
         pace: Pace,
     ) -> Result<Arc<Self>, IngressError> {
-        let AuthConfig { issuer, client_ids, jwks, revoked_file } = config;
+        let AuthConfig { issuer, client_ids, jwks, revoked_file, changed } = config;
         if issuer.is_empty() || client_ids.is_empty() {
             return Err(IngressError::Config(
                 "the issuer of tokens and at least one client id must be configured; without them every token would be refused".into(),
@@ -79,12 +85,22 @@ impl Authenticator {
             }
         };
         let files = Every::millis(FILES_CHECKED_MS, clock.now());
-        Ok(Arc::new(Self { expected: Expected { issuer, client_ids }, clock, state, files, fetching }))
+        Ok(Arc::new(Self { expected: Expected { issuer, client_ids }, clock, state, files, changed, fetching }))
     }
 
     /// Are there keys to verify tokens with?
     pub fn is_ready(&self) -> bool {
         !self.state.trusted.is_empty()
+    }
+
+    /// Returns why no token is accepted now, if that is so.
+    pub(super) async fn why_unready(&self) -> Option<&'static str> {
+        self.keep_current(self.clock.now()).await;
+        let unknown = self.state.revoked.as_ref().is_some_and(Revoked::is_unknown);
+        match self.is_ready() {
+            false => Some("the keys that verify tokens are not fetched yet"),
+            true => unknown.then_some(REVOKED_UNKNOWN),
+        }
     }
 
     /// Returns the sender of a request with this `Authorization` header. A known token costs a hash, a new one an RSA
@@ -96,9 +112,7 @@ impl Authenticator {
     pub async fn authenticate(&self, authorization: Option<&HeaderValue>) -> Result<Principal, AuthError> {
         let token = token::bearer(authorization)?;
         let now = self.clock.now();
-        if self.files.is_due(now) {
-            self.check_files().await;
-        }
+        self.keep_current(now).await;
         let hash = TokenHash::of(token.as_bytes());
         if let Some(known) = self.state.cache.get(&hash, now) {
             self.state.not_revoked(known.jti.as_deref())?;
@@ -165,6 +179,17 @@ impl Authenticator {
         let _ = tokio::task::spawn_blocking(move || state.look_at_keys()).await;
     }
 
+    /// Reads the files again if they changed and a look at them is due.
+    async fn keep_current(&self, now: Timestamp) {
+        let told = self.changed.due();
+        if self.files.is_due(now) || told.is_some() {
+            self.check_files().await;
+        }
+        if let Some(told) = told {
+            self.changed.note(told);
+        }
+    }
+
     async fn check_files(&self) {
         if let Source::File(file) = &self.state.source {
             self.look_at(file).await;
@@ -191,6 +216,7 @@ impl State {
             (Some(revoked), Some(jti)) if revoked.contains(jti) => {
                 Err(AuthError::new(codes::TOKEN_REVOKED, "the token was revoked; get a new one"))
             }
+            (Some(revoked), _) if revoked.is_unknown() => Err(AuthError::unavailable(REVOKED_UNKNOWN, 1)),
             _ => Ok(()),
         }
     }

@@ -6,6 +6,7 @@
 
 mod authenticator;
 mod cache;
+mod changed;
 mod error;
 mod keys;
 mod keyset;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use authenticator::Authenticator;
 pub use cache::CACHE_TOKENS;
+pub use changed::FilesChanged;
 pub use error::{AuthError, codes};
 pub use principal::{Principal, TokenHash};
 pub use rate::{RATE_TOKENS, RateLimiter};

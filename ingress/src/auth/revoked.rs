@@ -49,7 +49,8 @@ fn digest(issuer: &str, body: &str) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The revoked `jti`s. One that was read once stays revoked while the process runs, whatever becomes of the file.
+/// The revoked `jti`s. One that was read once stays revoked while the process runs, whatever becomes of the file. While the
+/// file can't be read, nobody knows which tokens were revoked since: none is accepted.
 #[derive(Debug)]
 pub(super) struct Revoked {
     file: WatchedFile,
@@ -81,16 +82,18 @@ impl Revoked {
         }
     }
 
-    /// Reads the list again if it changed; blocks. While the file is missing or damaged, the last list stays in use.
+    /// Reads the list again if it changed; blocks.
     pub(super) fn check(&self) {
         match self.reload() {
             Ok(true) => self.failing.store(false, Ordering::Relaxed),
             Ok(false) => {}
             Err(error) => {
+                // It may become readable again without a change of its content.
+                self.file.forget();
                 if !self.failing.swap(true, Ordering::Relaxed) {
                     tracing::error!(
                         path = %self.file.path().display(), %error,
-                        "the list of revoked tokens can't be read; revoked tokens stay revoked, and new entries are not seen; restore the file from a backup before the next start"
+                        "the list of revoked tokens can't be read, so no token is accepted; make it readable for this user, or restore it from a backup"
                     );
                 }
             }
@@ -105,6 +108,11 @@ impl Revoked {
         tracing::info!(tokens = ids.len(), "read the list of revoked tokens");
         self.ids.write().unwrap_or_else(PoisonError::into_inner).extend(ids.into_iter().map(Box::from));
         Ok(true)
+    }
+
+    /// Returns whether the list can't be read now.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
     }
 
     pub(super) fn contains(&self, jti: &str) -> bool {
@@ -155,10 +163,15 @@ mod tests {
             std::fs::write(&path, worse).unwrap();
             revoked.check();
             assert!(revoked.contains("a") && !revoked.contains("b"), "{worse}");
+            assert_eq!(revoked.is_unknown(), worse != list(&[]), "{worse}");
         }
-        std::fs::remove_file(&path).unwrap();
+        let aside = folder.path().join("aside");
+        std::fs::rename(&path, &aside).unwrap();
         revoked.check();
-        assert!(revoked.contains("a"));
+        assert!(revoked.contains("a") && revoked.is_unknown());
+        std::fs::rename(&aside, &path).unwrap();
+        revoked.check();
+        assert!(!revoked.is_unknown(), "the same file is readable again");
         std::fs::write(&path, list(&["a", "b"])).unwrap();
         revoked.check();
         assert!(revoked.contains("a") && revoked.contains("b"), "the list is read again once it is whole");

@@ -42,9 +42,14 @@ impl TokenCheck {
         Self { authenticator, rate }
     }
 
-    /// Are there keys to verify tokens with?
-    pub(crate) fn is_ready(&self) -> bool {
-        self.authenticator.is_ready()
+    /// Returns why no token is accepted now, if that is so.
+    pub(crate) async fn why_unready(&self) -> Option<&'static str> {
+        self.authenticator.why_unready().await
+    }
+
+    /// Returns the sender of a request that needs no token and has one: so people can see whether a token is good.
+    pub(crate) async fn authenticate(&self, authorization: &HeaderValue) -> Result<Principal, AuthError> {
+        self.authenticator.authenticate(Some(authorization)).await
     }
 
     /// Returns the sender of a request with this `Authorization` header.

@@ -54,6 +54,11 @@ impl WatchedFile {
         &self.path
     }
 
+    /// Makes the next call of [`WatchedFile::read_if_changed`] return the content in any case.
+    pub(super) fn forget(&self) {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Returns the content if it changed since the last call; blocks.
     ///
     /// # Errors

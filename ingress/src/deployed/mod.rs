@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use stockline_aws::deployed::{self, StartChecks};
 use stockline_aws::{Clients, DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
 use stockline_core::ports::Clock;
-use stockline_ingress::{Adapters, Config, server};
+use stockline_ingress::{Adapters, Config, Web, server};
 use stockline_service::{CLOCK_REMEDY, EmfEmitter, GuardedClock, install_metrics_and_emf, on_termination};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -87,6 +87,7 @@ fn config(settings: Settings) -> Config {
         staff_may: settings.staff_may,
         limits: settings.limits,
         tls: None,
+        web: Web { origins: settings.origins, ..Web::default() },
         retention_ms: stockline_core::ports::RETENTION_MS,
         drain: DRAIN,
     }

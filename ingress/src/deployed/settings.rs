@@ -7,7 +7,8 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use stockline_aws::deployed::{self, Deployment, Logs};
 use stockline_core::domain::ReceiptKeys;
-use stockline_ingress::{AuthConfig, JwksSource, Limits, LoginConfig, StaffMay};
+use stockline_ingress::auth::FilesChanged;
+use stockline_ingress::{AuthConfig, JwksSource, Limits, LoginConfig, Origin, StaffMay};
 use stockline_service::{Env, EnvError, Variable};
 
 pub(crate) const LISTEN: Variable = Variable::with_default(
@@ -44,6 +45,10 @@ const REQUIRE_LOCATION: Variable = Variable::with_default(
 );
 const STAFF_MAY: Variable =
     Variable::optional("STOCKLINE_STAFF_MAY", "what Staff may do beyond the default, e.g. count,adjust:damaged");
+const CORS_ORIGINS: Variable = Variable::optional(
+    "STOCKLINE_CORS_ORIGINS",
+    "origins whose web pages may call the API, separated by commas, e.g. https://till.example.com",
+);
 const RATE_PER_S: Variable = Variable::with_default(
     "STOCKLINE_RATE_PER_S",
     "200",
@@ -64,6 +69,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     RECEIPT_KEYS,
     REQUIRE_LOCATION,
     STAFF_MAY,
+    CORS_ORIGINS,
     RATE_PER_S,
     deployed::LOG,
     deployed::OTLP_ENDPOINT,
@@ -82,6 +88,7 @@ pub(crate) struct Settings {
     pub(crate) receipt_keys: ReceiptKeys,
     pub(crate) require_location: bool,
     pub(crate) staff_may: StaffMay,
+    pub(crate) origins: Vec<Origin>,
     pub(crate) limits: Limits,
     pub(crate) logs: Logs,
 }
@@ -103,6 +110,7 @@ impl Settings {
         let receipt_keys = receipt_keys(env_ref);
         let require_location = env_ref.switch(&REQUIRE_LOCATION);
         let staff_may = env_ref.value(&STAFF_MAY).unwrap_or_default();
+        let origins = env_ref.list(&CORS_ORIGINS, str::parse::<Origin>).unwrap_or_default();
         let rate = env_ref.number(&RATE_PER_S, 0..=1_000_000);
         let logs = Logs::read(env_ref);
         let settings = || {
@@ -116,6 +124,7 @@ impl Settings {
                 receipt_keys: receipt_keys?,
                 require_location: require_location?,
                 staff_may,
+                origins,
                 limits: limits(rate.filter(|per_s| *per_s > 0)),
                 logs: logs?,
             })
@@ -130,7 +139,13 @@ fn auth(env: &mut Env, deployment: Deployment) -> Option<AuthConfig> {
     let client_ids = env.list(&CLIENT_IDS, |id| Ok::<_, String>(id.to_owned()));
     let issuer = issuer?;
     let jwks_url = jwks_url.unwrap_or_else(|| format!("{issuer}/.well-known/jwks.json"));
-    Some(AuthConfig { issuer, client_ids: client_ids?, jwks: JwksSource::Url(jwks_url), revoked_file: None })
+    Some(AuthConfig {
+        issuer,
+        client_ids: client_ids?,
+        jwks: JwksSource::Url(jwks_url),
+        revoked_file: None,
+        changed: FilesChanged::default(),
+    })
 }
 
 /// Returns `None` if people can't log in here, or if a fault was found.

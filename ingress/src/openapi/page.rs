@@ -27,7 +27,7 @@ pub(super) fn render(document: &Value) -> String {
     navigation(&mut html, document, &tags);
     html.raw("<main><header id=\"top\"><h1>Stockline API</h1><p class=\"version\">version ");
     html.text(document["info"]["version"].as_str().unwrap_or_default());
-    html.raw(" · <a href=\"/openapi.json\">openapi.json</a> · <a href=\"/v1/limits\">limits of this installation</a></p></header>");
+    html.raw(" · <a href=\"openapi.json\">openapi.json</a> · <a href=\"v1/limits\">limits of this installation</a></p></header>");
     html.raw("<section class=\"overview\">");
     html.raw(&markdown::html(document["info"]["description"].as_str().unwrap_or_default()));
     html.raw("</section>");

@@ -302,11 +302,7 @@ async fn without_its_packer_the_ingress_stops_and_says_why() {
     let (faults, shutdown) = (Arc::new(Faults::default()), CancellationToken::new());
     let (packer, mut packing) = Packer::start_watched(queue, 1, Arc::clone(&faults));
     packing.kill();
-    let serving = async {
-        shutdown.cancelled().await;
-        Ok(())
-    };
-    let served = crate::with_packer(serving, &mut packing, &faults, shutdown.clone()).await;
+    let served = crate::with_packer(shutdown.cancelled(), &mut packing, &faults, shutdown.clone()).await;
     assert!(matches!(served, Err(IngressError::Stopped("the packer"))), "{served:?}");
     assert!(faults.is_down() && faults.text().starts_with("packer: "), "{}", faults.text());
     assert!(!packer.is_running());

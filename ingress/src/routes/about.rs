@@ -1,5 +1,6 @@
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
 use axum::response::Response;
 
 use super::read::Read;
@@ -8,15 +9,21 @@ use crate::app::Shared;
 use crate::problem::{Problem, codes};
 use crate::view::{Health, LimitsView, LoginView};
 
-/// Returns the bounds of this installation. Needs no token.
+/// Returns the bounds of this installation. Needs no token; one that is sent must be valid.
 #[utoipa::path(
     get,
     path = "/v1/limits",
     tag = "About",
     security(()),
-    responses((status = 200, description = "The bounds", body = LimitsView)),
+    responses(
+        (status = 200, description = "The bounds", body = LimitsView),
+        (status = 401, description = "The token that was sent is not valid"),
+    ),
 )]
 pub(crate) async fn limits(read: Read) -> Result<Response, Problem> {
+    if let Some(sent) = read.headers.get(AUTHORIZATION) {
+        read.app.token_check.authenticate(sent).await.map_err(Problem::unauthorized)?;
+    }
     read.params(&[]).finish()?;
     read.answer(&LimitsView::from(&read.app.limits))
 }
@@ -69,7 +76,7 @@ pub(crate) async fn healthz() -> Result<Response, Problem> {
     ),
 )]
 pub(crate) async fn readyz(State(app): Shared) -> Result<Response, Problem> {
-    match app.unready().or_else(|| app.clock.doubt()) {
+    match app.unready().await.or_else(|| app.clock.doubt()) {
         Some(why) => Err(Problem::not_ready(&why)),
         None => answer::json(StatusCode::OK, &Health::of(app.faults.all())),
     }

@@ -1,5 +1,7 @@
 //! Serves HTTP/1.1 and HTTP/2, plain or over TLS, with a bound on the number of connections and on the time of each.
 
+mod certificates;
+mod chain;
 mod connection;
 mod host;
 mod open_files;
@@ -23,7 +25,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
@@ -31,15 +33,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::Service as _;
 
+pub(crate) use certificates::CERTIFICATE;
+pub use certificates::Certificates;
 pub use connection::IDLE_TIMEOUT;
 pub use open_files::connections_that_fit;
 pub use sending::STALL_TIMEOUT;
-pub use tls::tls_config;
 
 use self::connection::{Requests, TimedIo};
 use self::sending::{Patience, Sending};
-use crate::config::TlsFiles;
-use crate::error::IngressError;
 use tokio_util::sync::CancellationToken;
 
 /// Time for a TLS handshake.
@@ -91,8 +92,8 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// How connections are served.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
-    /// The files to serve HTTPS with; `None` serves plain HTTP.
-    pub tls: Option<TlsFiles>,
+    /// The certificate to serve HTTPS with; `None` serves plain HTTP.
+    pub tls: Option<Arc<Certificates>>,
     /// Open connections, at least 1. Further ones wait in the listener's backlog, and idle ones are closed for them.
     pub connections: usize,
     /// Time to send the head of a request.
@@ -119,16 +120,7 @@ enum Phase {
 
 /// Serves until a shutdown is requested. Then it accepts no more connections, lets requests in progress finish for
 /// [`ServeOptions::drain`], and closes the remaining connections. Failures of accepts and connections never end it.
-///
-/// # Errors
-/// [`IngressError::Config`] if the TLS files can't be used.
-pub async fn serve(
-    router: Router,
-    listener: TcpListener,
-    options: ServeOptions,
-    shutdown: CancellationToken,
-) -> Result<(), IngressError> {
-    let tls = options.tls.as_ref().map(tls_config).transpose()?.map(TlsAcceptor::from);
+pub async fn serve(router: Router, listener: TcpListener, options: ServeOptions, shutdown: CancellationToken) {
     let most = u32::try_from(options.connections.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
     let permits = Arc::new(Semaphore::new(most as usize));
     let (phase, phases) = watch::channel(Phase::Serving);
@@ -136,7 +128,7 @@ pub async fn serve(
         http: http(),
         // Builds the routes once instead of for every request.
         router: router.with_state(()),
-        tls,
+        tls: options.tls,
         header_timeout: options.header_timeout,
         reclaim: watch::Sender::new(()),
         pressure: options.pressure,
@@ -164,7 +156,6 @@ pub async fn serve(
         // They only have to be dropped. One that hangs ends with the process.
         let _ = tokio::time::timeout(CLOSE, permits.acquire_many(most)).await;
     }
-    Ok(())
 }
 
 /// Accepts the next connection as soon as a place is free; returns `None` after a failure that has passed. Safe to drop.
@@ -203,6 +194,26 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// The first byte of a TLS connection: a handshake record.
+const TLS_HANDSHAKE: u8 = 22;
+/// The answer to a request that is not encrypted.
+const PLAIN_HTTP: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 65\r\nconnection: close\r\n\r\n\
+    this port speaks HTTPS only: begin the address with https://...\r\n";
+
+/// Makes a TLS handshake. A client that sends plain HTTP is told so.
+async fn shake_hands(tls: &TlsAcceptor, mut stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 1 && first[0] != TLS_HANDSHAKE && first[0].is_ascii_uppercase() {
+        // Unread bytes would reset the connection before the client has the answer.
+        let _ = stream.try_read(&mut [0; HEAD_BYTES]);
+        stream.write_all(PLAIN_HTTP).await?;
+        stream.shutdown().await?;
+        return Err(io::Error::other("the client sent plain HTTP"));
+    }
+    tls.accept(stream).await
+}
+
 fn http() -> Builder<TokioExecutor> {
     let mut http = Builder::new(TokioExecutor::new());
     // `TimedIo` cuts off slow heads.
@@ -219,7 +230,7 @@ fn http() -> Builder<TokioExecutor> {
 struct Server {
     http: Builder<TokioExecutor>,
     router: Router,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Arc<Certificates>>,
     header_timeout: Duration,
     /// Signals that a client waits for a connection.
     reclaim: watch::Sender<()>,
@@ -234,7 +245,8 @@ impl Server {
             return;
         }
         let Some(tls) = &self.tls else { return self.http(stream, phases).await };
-        if let Some(stream) = self.handshake(tls, stream, &mut phases).await {
+        let tls = TlsAcceptor::from(tls.config());
+        if let Some(stream) = self.handshake(&tls, stream, &mut phases).await {
             self.http(stream, phases).await;
         }
     }
@@ -248,7 +260,7 @@ impl Server {
     ) -> Option<TlsStream<TcpStream>> {
         let begun = Instant::now();
         let mut reclaim = self.reclaim.subscribe();
-        let mut handshake = pin!(tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)));
+        let mut handshake = pin!(tokio::time::timeout(HANDSHAKE_TIMEOUT, shake_hands(tls, stream)));
         loop {
             tokio::select! {
                 biased;

@@ -11,13 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::auth::testing::pem;
+use crate::config::TlsFiles;
 
 const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 
 struct Running {
     address: SocketAddr,
     trigger: CancellationToken,
-    served: JoinHandle<Result<(), IngressError>>,
+    served: JoinHandle<()>,
     /// Learns when `/slow` is in progress, and lets it continue.
     slow: Arc<(Notify, Notify)>,
 }
@@ -82,7 +83,7 @@ async fn a_connection_is_kept_for_many_requests() {
     }
     running.trigger.cancel();
     assert_eq!(rest(&mut stream).await, "", "an idle connection is closed at once");
-    running.served.await.unwrap().unwrap();
+    running.served.await.unwrap();
 }
 
 #[tokio::test]
@@ -144,7 +145,7 @@ async fn a_shutdown_lets_the_request_in_progress_finish() {
     running.slow.1.notify_one();
     let text = rest(&mut stream).await;
     assert!(text.ends_with("finished") && text.contains("connection: close"), "{text}");
-    running.served.await.unwrap().unwrap();
+    running.served.await.unwrap();
 }
 
 #[tokio::test]
@@ -154,7 +155,7 @@ async fn a_request_that_outlives_the_drain_is_cut_off() {
     stream.write_all(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     running.slow.0.notified().await;
     running.trigger.cancel();
-    running.served.await.unwrap().unwrap();
+    running.served.await.unwrap();
     assert_eq!(rest(&mut stream).await, "");
 }
 
@@ -261,7 +262,12 @@ impl Certificate {
 #[tokio::test]
 async fn silent_handshakes_are_cut_off_when_all_connections_are_taken() {
     let certificate = Certificate::new();
-    let running = start(ServeOptions { tls: Some(certificate.files()), connections: 2, ..options() }).await;
+    let running = start(ServeOptions {
+        tls: Some(Certificates::open(certificate.files()).unwrap()),
+        connections: 2,
+        ..options()
+    })
+    .await;
     let began = Instant::now();
     let mut silent =
         [TcpStream::connect(running.address).await.unwrap(), TcpStream::connect(running.address).await.unwrap()];
@@ -277,7 +283,8 @@ async fn silent_handshakes_are_cut_off_when_all_connections_are_taken() {
 #[tokio::test]
 async fn tls_serves_http1_and_http2() {
     let certificate = Certificate::new();
-    let running = start(ServeOptions { tls: Some(certificate.files()), ..options() }).await;
+    let running =
+        start(ServeOptions { tls: Some(Certificates::open(certificate.files()).unwrap()), ..options() }).await;
     let root = reqwest::Certificate::from_pem(certificate.cert_pem.as_bytes()).unwrap();
     let client = reqwest::Client::builder()
         .tls_certs_only([root])
@@ -298,16 +305,18 @@ async fn tls_serves_http1_and_http2() {
 
     let mut plain = TcpStream::connect(running.address).await.unwrap();
     plain.write_all(REQUEST).await.unwrap();
-    assert!(!rest(&mut plain).await.contains("hello"), "plain text is no way in");
+    let text = rest(&mut plain).await;
+    assert!(!text.contains("hello"), "plain text is no way in");
+    assert!(text.starts_with("HTTP/1.1 400") && text.contains("https://"), "and its sender is told: {text}");
     running.trigger.cancel();
-    running.served.await.unwrap().unwrap();
+    running.served.await.unwrap();
 }
 
 #[test]
 fn tls_files_that_cannot_be_used_say_which_and_why() {
     let (one, other) = (Certificate::new(), Certificate::new());
-    let error = |files: &TlsFiles| tls_config(files).unwrap_err().to_string();
-    assert!(tls_config(&one.files()).is_ok());
+    let error = |files: &TlsFiles| Certificates::open(files.clone()).unwrap_err().to_string();
+    assert!(Certificates::open(one.files()).is_ok());
     let crossed = TlsFiles { key: other.files().key, ..one.files() };
     assert!(error(&crossed).contains("does not belong to the certificate"), "{}", error(&crossed));
     let swapped = TlsFiles { cert: one.files().key, key: one.files().cert };

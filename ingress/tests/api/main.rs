@@ -21,3 +21,4 @@ mod rights;
 mod server;
 mod status;
 mod tokens;
+mod web;

@@ -81,7 +81,7 @@ async fn a_body_that_is_not_json_is_400_with_the_place() {
         (b"{\"type\":\n  sell}", "line 2 column 3"),
         (b"{\"type\":\"sell\"", "ends too early, at line 1"),
         (b"", "the body is empty"),
-        (b"\xff\xfe", "line 1 column 1"),
+        (b"\xff\xfe", "UTF-16"),
         (deep.as_bytes(), "recursion limit exceeded"),
         (b"{} {}", "trailing characters"),
     ];

@@ -15,7 +15,8 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use stockline_core::domain::{CommandId, ReceiptKeys, Timestamp};
 use stockline_core::ports::FixedClock;
-use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, Limits, StaffMay, run};
+use stockline_ingress::auth::FilesChanged;
+use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, Limits, StaffMay, Web, run};
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -121,6 +122,7 @@ impl Server {
                 client_ids: vec![CLIENT.into()],
                 jwks: JwksSource::File(keys),
                 revoked_file: None,
+                changed: FilesChanged::default(),
             },
             login: None,
             receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
@@ -128,6 +130,7 @@ impl Server {
             staff_may: StaffMay::default(),
             limits: Limits::default(),
             tls: None,
+            web: Web::default(),
             retention_ms: stockline_core::ports::RETENTION_MS,
             drain: Duration::from_secs(5),
         };

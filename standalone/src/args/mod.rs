@@ -12,6 +12,7 @@ mod login;
 mod read;
 mod serve;
 mod submit;
+mod tls;
 mod tokens;
 mod upkeep;
 
@@ -21,6 +22,9 @@ pub(crate) use login::{LoginArgs, ServerArgs};
 pub(crate) use read::{AlertsArgs, HistoryArgs, ListArgs, RefusedArgs, StateFilter, StatusArgs, StockArgs};
 pub(crate) use serve::{MailArgs, ServeArgs};
 pub(crate) use submit::{Kind, SubmitArgs};
+#[cfg(test)]
+pub(crate) use tls::SelfSignedArgs;
+pub(crate) use tls::TlsCommand;
 pub(crate) use tokens::{KeysCommand, Role, TokenArgs, TokenCommand};
 pub(crate) use upkeep::{
     AuditArgs, BackupArgs, ClockArgs, DeadLetterArgs, DeadLettersCommand, FolderCommand, MailCommand, RestoreArgs,
@@ -57,7 +61,7 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the API, apply commands and mail alerts until SIGTERM, SIGHUP or Ctrl-C (the default)
+    /// Serve the API, apply commands and mail alerts until SIGTERM or Ctrl-C (the default)
     Serve(Box<ServeArgs>),
     /// Issue an access token and print it; list and revoke issued tokens
     Token(TokenArgs),
@@ -102,6 +106,9 @@ pub(crate) enum Command {
     /// Check that mails can be sent
     #[command(subcommand)]
     Mail(MailCommand),
+    /// Make a certificate for HTTPS in the local network
+    #[command(subcommand)]
+    Tls(TlsCommand),
 }
 
 /// The data folder.
@@ -153,9 +160,11 @@ fn with_default_subcommand(mut arguments: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// The environment variables that this program reads. Any other name with this prefix is a typing error.
-pub(crate) const VARIABLES: [&str; 23] = [
+pub(crate) const VARIABLES: [&str; 27] = [
     "STOCKLINE_ALERT_EMAIL",
+    "STOCKLINE_BASE_PATH",
     "STOCKLINE_CA_CERT",
+    "STOCKLINE_CORS_ORIGIN",
     "STOCKLINE_DATA",
     "STOCKLINE_INSECURE_HTTP",
     "STOCKLINE_LATE_COUNT_HOURS",
@@ -170,6 +179,8 @@ pub(crate) const VARIABLES: [&str; 23] = [
     "STOCKLINE_PUBLIC_URL",
     "STOCKLINE_RATE_LIMIT",
     "STOCKLINE_REQUIRE_LOCATION",
+    "STOCKLINE_SMTP_CA_CERT",
+    "STOCKLINE_SMTP_HELLO",
     "STOCKLINE_SMTP_URL",
     "STOCKLINE_STAFF_MAY",
     "STOCKLINE_TLS_CERT",

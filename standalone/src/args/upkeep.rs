@@ -107,6 +107,12 @@ pub(crate) struct ClockArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum MailCommand {
+    /// Show what the running server has mailed, and what it could not
+    #[command(after_help = "Exit code 1: some mail could not be delivered; the text says to whom, since when and why.")]
+    Status {
+        #[command(flatten)]
+        data: DataArg,
+    },
     /// Send a test mail in the way in which alerts are sent
     #[command(
         after_help = "Example:\n  stockline mail test --to owner@example.com --smtp-url smtps://user:password@mail.example.com"

@@ -245,7 +245,7 @@ impl Client {
     }
 
     async fn attempt(&self, request: &Request) -> anyhow::Result<Attempt> {
-        let mut url = self.base.join(&request.path).with_context(|| format!("{} is not a path", request.path))?;
+        let mut url = http::at(&self.base, &request.path)?;
         if url.origin() != self.base.origin() {
             // A token is sent only to its own server, wherever an answer points.
             return Err(anyhow::anyhow!(

@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use stockline_core::ports::Clock as _;
 use stockline_service::{SystemClock, output};
 
-use crate::archive::{self, Source};
+use crate::archive::{self, Owner, Source};
 use crate::args::BackupArgs;
 use crate::exit;
 use crate::folder::{Folder, MANIFEST, entry};
@@ -32,7 +32,7 @@ pub(crate) fn backup(args: &BackupArgs) -> anyhow::Result<u8> {
     let keys = key_files(&folder)?;
     files.extend(keys.iter().map(|(name, bytes)| (name.as_str(), Source::Bytes(bytes))));
     bar.set_message("writing");
-    let bytes = archive::write(&args.file, &files, created_at)?;
+    let bytes = archive::write(&args.file, &files, created_at, Owner::of(folder.path())?)?;
     bar.finish_and_clear();
     output::line(format_args!("{} written: {} bytes, as of {created_at}", args.file.display(), bytes))?;
     Ok(exit::OK)

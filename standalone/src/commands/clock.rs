@@ -1,9 +1,7 @@
 //! `clock`: shows the server's time, and confirms a step of the machine's clock.
 
-use stockline_service::output;
-
 use crate::args::ClockArgs;
-use crate::exit::{self, Unavailable};
+use crate::exit::Unavailable;
 use crate::folder::Folder;
 use crate::serve::control::{self, AnyOrder, ClockOrder};
 
@@ -15,10 +13,5 @@ pub(crate) async fn clock(args: &ClockArgs) -> anyhow::Result<u8> {
         let text = format!("no server runs on {}: start it, then ask again", folder.path().display());
         return Err(Unavailable(text).into());
     };
-    if reply.code == exit::OK {
-        output::line(&reply.text)?;
-    } else {
-        output::note(format_args!("error: {}", reply.text));
-    }
-    Ok(reply.code)
+    reply.print()
 }

@@ -46,10 +46,5 @@ async fn order(op: Op, args: &DeadLetterArgs) -> anyhow::Result<u8> {
             control::execute(&stores.operator(), &order).await
         }
     };
-    if reply.code == exit::OK {
-        output::line(reply.text)?;
-    } else {
-        output::note(format_args!("error: {}", reply.text));
-    }
-    Ok(reply.code)
+    reply.print()
 }

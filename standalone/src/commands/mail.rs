@@ -1,4 +1,4 @@
-//! `mail`: checks that mails can be sent.
+//! `mail`: shows what was mailed, and checks that mails can be sent.
 
 use std::sync::Arc;
 
@@ -9,10 +9,14 @@ use crate::args::MailCommand;
 use crate::exit::{self, Unavailable, Usage};
 use crate::folder::Folder;
 use crate::mailer::{check_addresses, mailer};
+use crate::serve::control::{self, AnyOrder, MailOrder};
 
 /// Runs `stockline mail`.
 pub(crate) async fn mail(command: &MailCommand) -> anyhow::Result<u8> {
-    let MailCommand::Test { to, mail, data } = command;
+    let (to, mail, data) = match command {
+        MailCommand::Status { data } => return status(&Folder::at(&data.data)).await,
+        MailCommand::Test { to, mail, data } => (to, mail, data),
+    };
     let to = if to.is_empty() { &mail.alert_emails } else { to };
     if to.is_empty() {
         return Err(
@@ -30,4 +34,18 @@ pub(crate) async fn mail(command: &MailCommand) -> anyhow::Result<u8> {
         Err(error @ (MailError::Unavailable(_) | MailError::Deferred(_))) => Err(Unavailable(error.to_string()).into()),
         Err(error @ MailError::Refused(_)) => Err(error.into()),
     }
+}
+
+async fn status(folder: &Folder) -> anyhow::Result<u8> {
+    let order = AnyOrder::Mail { mail: MailOrder::Status };
+    let Some(reply) = control::ask(&folder.control_socket(), &order).await? else {
+        let text = format!("no server runs on {}: start it, then ask again", folder.path().display());
+        return Err(Unavailable(text).into());
+    };
+    // The text is what was asked for, also where something is undelivered.
+    if reply.code == exit::FOUND {
+        output::line(exit::printable(&reply.text))?;
+        return Ok(reply.code);
+    }
+    reply.print()
 }

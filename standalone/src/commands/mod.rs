@@ -13,4 +13,5 @@ pub(crate) mod refused;
 pub(crate) mod restore;
 pub(crate) mod show;
 pub(crate) mod submit;
+pub(crate) mod tls;
 pub(crate) mod tokens;

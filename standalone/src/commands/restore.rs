@@ -1,7 +1,7 @@
 //! `restore`: creates a data folder from a backup and checks it before it gets its name.
 
 use std::fs::{DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, lchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -10,7 +10,7 @@ use stockline_core::domain::Timestamp;
 use stockline_core::ports::Clock as _;
 use stockline_service::{SystemClock, output};
 
-use crate::archive::{self, Checked};
+use crate::archive::{self, Checked, Owner};
 use crate::args::RestoreArgs;
 use crate::exit;
 use crate::files;
@@ -53,6 +53,10 @@ pub(crate) fn restore(args: &RestoreArgs) -> anyhow::Result<u8> {
     if let Some(revoked) = revoked {
         lists::revoke_also(&Folder::at(&unfinished.0), revoked)?;
     }
+    let owner = owner(args, &unfinished.0, checked.owner)?;
+    if let Some(owner) = owner {
+        give(&unfinished.0, owner)?;
+    }
     for folder in [unfinished.0.join("keys"), unfinished.0.clone()] {
         File::open(&folder)?.sync_all()?;
     }
@@ -65,6 +69,11 @@ pub(crate) fn restore(args: &RestoreArgs) -> anyhow::Result<u8> {
     output::line(format_args!(
         "commands accepted after that are not in it; tills can send them again under the same ids, and each takes effect once"
     ))?;
+    if let Some(Owner { uid, gid }) = owner {
+        output::line(format_args!(
+            "the files belong to the user {uid} and the group {gid}, as before; if another user runs the server, give them to it (chown -R)"
+        ))?;
+    }
     if args.revoked_of.is_none() {
         output::line(format_args!(
             "tokens revoked after that are valid again: revoke them again, or end every token (stockline keys rotate --drop-old)"
@@ -73,9 +82,30 @@ pub(crate) fn restore(args: &RestoreArgs) -> anyhow::Result<u8> {
     Ok(exit::OK)
 }
 
+/// Returns to whom root must give the restored files, so that the server can read them: the owner of the folder that is
+/// there, of the one that it replaces, or of the one that was backed up. `None` if they belong to them already.
+fn owner(args: &RestoreArgs, restored: &Path, backed_up: Owner) -> anyhow::Result<Option<Owner>> {
+    let present = [Some(&args.data.data), args.revoked_of.as_ref()].into_iter().flatten().find(|path| path.exists());
+    let (own, owner) = (Owner::of(restored)?, present.map(|path| Owner::of(path)).transpose()?.unwrap_or(backed_up));
+    // Another user than root restores for themselves.
+    Ok((own.uid == Owner::ROOT.uid && owner.uid != own.uid).then_some(owner))
+}
+
+/// Gives a folder and everything in it to a user.
+fn give(path: &Path, owner: Owner) -> anyhow::Result<()> {
+    let given = lchown(path, Some(owner.uid), Some(owner.gid));
+    given.with_context(|| format!("can't give {} to the user {}", path.display(), owner.uid))?;
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            give(&entry?.path(), owner)?;
+        }
+    }
+    Ok(())
+}
+
 /// Runs `stockline restore --check`.
 fn check_only(file: &Path) -> anyhow::Result<u8> {
-    let Checked { created_at, has_digests } =
+    let Checked { created_at, has_digests, .. } =
         archive::read(file, None).with_context(|| format!("can't restore {}", file.display()))?;
     if has_digests {
         output::line(format_args!("{} is whole, as of {created_at}", file.display()))?;

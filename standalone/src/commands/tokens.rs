@@ -7,27 +7,35 @@ use stockline_service::{SystemClock, output};
 use crate::args::{KeysCommand, Role, TokenArgs, TokenCommand};
 use crate::exit::{self, Usage};
 use crate::folder::Folder;
-use crate::issuer::keys::{self, Keys};
-use crate::issuer::lists;
+use crate::issuer::orders::KeysOrder;
 use crate::issuer::tokens::{self, TokenRequest};
+use crate::serve::control::{self, AnyOrder};
 use crate::table::{Align, Table};
 
 /// Runs `stockline token`.
-pub(crate) fn token(args: TokenArgs) -> anyhow::Result<u8> {
-    let now = SystemClock.now();
+pub(crate) async fn token(args: TokenArgs) -> anyhow::Result<u8> {
     match args.command {
-        Some(TokenCommand::List { json, data }) => list(&Folder::at(data.data), json, now),
+        Some(TokenCommand::List { json, data }) => list(&Folder::at(data.data), json, SystemClock.now()),
         Some(TokenCommand::Revoke { jti, subject, data }) => {
-            let revoked = tokens::revoke(&Folder::at(data.data), &jti, subject.as_deref(), now)?;
-            output::line(format_args!("{revoked} token(s) revoked"))?;
-            Ok(exit::OK)
+            order(&Folder::at(data.data), KeysOrder::Revoke { ids: jti, subject }).await
         }
-        None => issue(args, now),
+        None => issue(args).await,
     }
 }
 
-fn issue(args: TokenArgs, now: Timestamp) -> anyhow::Result<u8> {
-    let keys = Keys::open(&Folder::at(args.data.data))?;
+/// Gives an order to the running server, or carries it out here if no server runs.
+async fn order(folder: &Folder, order: KeysOrder) -> anyhow::Result<u8> {
+    let asked = control::ask(&folder.control_socket(), &AnyOrder::Keys { keys: order.clone() }).await?;
+    // A server of an earlier version reads changed files by itself.
+    let Some(reply) = asked.filter(|reply| !reply.is_not_understood()) else {
+        output::line(order.carry_out(folder, SystemClock.now())?)?;
+        return Ok(exit::OK);
+    };
+    reply.print()
+}
+
+async fn issue(args: TokenArgs) -> anyhow::Result<u8> {
+    let folder = Folder::at(args.data.data);
     let (role, subject) = match (args.till, args.role) {
         (Some(till), _) => (Role::Till, till),
         (None, role) => {
@@ -36,8 +44,7 @@ fn issue(args: TokenArgs, now: Timestamp) -> anyhow::Result<u8> {
         }
     };
     let request = TokenRequest { role, subject, locations: args.locations, ttl_s: args.ttl.seconds() };
-    output::line(tokens::issue(&keys, &request, now)?.jwt)?;
-    Ok(exit::OK)
+    order(&folder, KeysOrder::Issue(request)).await
 }
 
 fn list(folder: &Folder, json: bool, now: Timestamp) -> anyhow::Result<u8> {
@@ -72,21 +79,7 @@ fn list(folder: &Folder, json: bool, now: Timestamp) -> anyhow::Result<u8> {
 }
 
 /// Runs `stockline keys`.
-pub(crate) fn keys(command: KeysCommand) -> anyhow::Result<u8> {
+pub(crate) async fn keys(command: KeysCommand) -> anyhow::Result<u8> {
     let KeysCommand::Rotate { drop_old, data } = command;
-    let (folder, now) = (Folder::at(data.data), SystemClock.now());
-    let keys = Keys::open(&folder)?;
-    let _lock = keys::lock(&folder)?;
-    let rotated = if drop_old {
-        let rotated = keys.rotate(now, true, |_| false)?;
-        // No token is left that the old lists could be about.
-        lists::mend_lists(&Keys::open(&folder)?)?;
-        rotated
-    } else {
-        keys.rotate(now, false, tokens::key_is_needed(&folder, now)?)?
-    };
-    output::line(format_args!("tokens are signed with key {} from now on", rotated.kid))?;
-    output::line(format_args!("{} older key(s) still verify, {} dropped", rotated.kept, rotated.dropped))?;
-    output::line(format_args!("receipts are signed with a new key from the server's next start on"))?;
-    Ok(exit::OK)
+    order(&Folder::at(data.data), KeysOrder::Rotate { drop_old }).await
 }

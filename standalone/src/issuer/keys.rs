@@ -12,11 +12,10 @@ use std::path::PathBuf;
 use anyhow::{Context as _, anyhow, bail};
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use stockline_core::domain::Timestamp;
+use stockline_sqlite::{keep_owner, keep_owner_of};
 use uuid::Uuid;
 
 use super::{lists, receipt_keys};
@@ -67,6 +66,7 @@ impl Keys {
             .recursive(true)
             .mode(0o700)
             .create(folder.keys())
+            .and_then(|()| keep_owner(&folder.keys()))
             .with_context(|| format!("can't create {}", folder.keys().display()))?;
         let _lock = lock(folder)?;
         if files::read_if_exists(&issuer_path(folder))?.is_none() {
@@ -172,6 +172,7 @@ pub(crate) fn lock(folder: &Folder) -> anyhow::Result<KeysLock> {
         .truncate(false)
         .mode(SECRET)
         .open(&path)
+        .and_then(|file| keep_owner_of(&file, &path).map(|()| file))
         .with_context(|| format!("can't open {}", path.display()))?;
     file.lock().with_context(|| format!("can't lock {}", path.display()))?;
     Ok(KeysLock { _file: file })
@@ -235,13 +236,7 @@ fn created_at(path: &PathBuf) -> i64 {
 fn create_private(folder: &Folder, now: Timestamp) -> anyhow::Result<()> {
     let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow!("can't create an RSA key"))?;
     let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| anyhow!("can't encode the RSA key"))?;
-    let base64 = STANDARD.encode(der.as_ref());
-    let mut pem = String::from("-----BEGIN PRIVATE KEY-----\n");
-    for line in base64.as_bytes().chunks(64) {
-        pem.push_str(&String::from_utf8_lossy(line));
-        pem.push('\n');
-    }
-    pem.push_str("-----END PRIVATE KEY-----\n");
+    let pem = files::pem("PRIVATE KEY", der.as_ref());
     // The new key is always the newest, even after two rotations within a millisecond or with a clock set back.
     let newest = newest_private(folder)?.map_or(0, |path| created_at(&path));
     let name = format!("{PRIVATE_PREFIX}{}{PRIVATE_SUFFIX}", now.as_millis().max(newest + 1));

@@ -2,5 +2,6 @@
 
 pub(crate) mod keys;
 pub(crate) mod lists;
+pub(crate) mod orders;
 pub(crate) mod receipt_keys;
 pub(crate) mod tokens;

@@ -28,7 +28,7 @@ const LISTED_AFTER_EXPIRY_MS: i64 = 30 * 24 * 3_600_000;
 const MAX_SUBJECT_CHARS: usize = 64;
 
 /// The properties of a token to issue.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TokenRequest {
     /// The holder's role.
     pub(crate) role: Role,

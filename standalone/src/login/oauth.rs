@@ -39,7 +39,7 @@ pub(crate) struct Endpoints {
 impl Endpoints {
     /// Asks the server for its issuer.
     pub(crate) async fn of_server(client: &reqwest::Client, server: &Url) -> anyhow::Result<Self> {
-        let url = server.join("/v1/login")?;
+        let url = http::at(server, "/v1/login")?;
         let response = match client.get(url).send().await {
             Ok(response) => response,
             Err(error) => {

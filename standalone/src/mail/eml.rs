@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use stockline_core::ports::{Clock, Mail, MailError, Mailer};
+use stockline_sqlite::{keep_owner, keep_owner_of};
 use uuid::Uuid;
 
 use super::message::{self, Sender};
@@ -32,7 +33,10 @@ impl EmlMailer {
     /// Fails if the folder can't be created.
     pub fn new(folder: impl Into<PathBuf>, sender: Sender, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let folder = folder.into();
-        std::fs::create_dir_all(&folder)?;
+        if !folder.is_dir() {
+            std::fs::create_dir_all(&folder)?;
+            keep_owner(&folder)?;
+        }
         Ok(Self { folder, sender, clock, writing: Arc::default() })
     }
 
@@ -85,10 +89,12 @@ fn create(path: &Path) -> io::Result<File> {
     match (File::create(path), path.parent()) {
         (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
             std::fs::create_dir(folder)?;
+            keep_owner(folder)?;
             File::create(path)
         }
         (created, _) => created,
     }
+    .and_then(|file| keep_owner_of(&file, path).map(|()| file))
 }
 
 /// Returns a file name for a mail id. Different ids have different names. `:` becomes `~`, other unsafe bytes `%XX`.

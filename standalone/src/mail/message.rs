@@ -4,12 +4,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lettre::Message;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
+use lettre::{Address, Message};
 use stockline_core::domain::Timestamp;
 use stockline_core::ports::{Mail, MailError};
 use uuid::Uuid;
+
+use crate::host;
 
 /// The header with the mail's id, as in every home.
 const ID_HEADER: &str = "X-Stockline-Id";
@@ -27,7 +29,7 @@ impl FromStr for Sender {
     type Err = SenderError;
 
     fn from_str(text: &str) -> Result<Self, SenderError> {
-        text.trim().parse().map(Self).map_err(|_| SenderError)
+        mailbox(text).map(Self).ok_or(SenderError)
     }
 }
 
@@ -35,6 +37,24 @@ impl fmt::Debug for Sender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
     }
+}
+
+impl Sender {
+    /// Returns the domain, in ASCII.
+    pub(crate) fn domain(&self) -> &str {
+        self.0.email.domain()
+    }
+}
+
+/// Parses an address. An international domain becomes its ASCII form (RFC 5891), which every server takes.
+fn mailbox(text: &str) -> Option<Mailbox> {
+    let mailbox: Mailbox = text.trim().parse().ok()?;
+    let (user, domain) = (mailbox.email.user(), mailbox.email.domain());
+    if domain.is_ascii() {
+        return Some(mailbox);
+    }
+    let email = Address::new(user, host::ascii(domain)?).ok()?;
+    Some(Mailbox { email, ..mailbox })
 }
 
 /// Builds an RFC 5322 message: text and HTML as alternatives, dated `now`. Its `Message-ID` is made from the mail's id, so
@@ -52,7 +72,7 @@ pub(crate) fn build(mail: &Mail, sender: &Sender, now: Timestamp) -> Result<Mess
         .message_id(Some(format!("<{uuid}@{}>", sender.0.email.domain())))
         .raw_header(header(ID_HEADER, &mail.id));
     for (index, address) in mail.to.iter().enumerate() {
-        let mailbox: Mailbox = address.trim().parse().map_err(|_| {
+        let mailbox = mailbox(address).ok_or_else(|| {
             MailError::Refused(format!("recipient {} of {} is not a mail address", index + 1, mail.to.len()))
         })?;
         builder = builder.to(mailbox);

@@ -10,4 +10,4 @@ mod tests;
 
 pub use eml::EmlMailer;
 pub use message::{Sender, SenderError};
-pub use smtp::{SmtpMailer, SmtpUrl, SmtpUrlError};
+pub use smtp::{HelloName, SmtpMailer, SmtpOptions, SmtpUrl, SmtpUrlError};

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lettre::transport::smtp::Error;
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use stockline_core::ports::{Clock, Mail, MailError, Mailer};
 
 use super::message::{self, Sender};
+use crate::host;
 
 /// How long the server may take to answer one command.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
@@ -33,6 +36,54 @@ pub struct SmtpUrl {
     /// The form that lettre parses.
     url: String,
     shown: String,
+    encryption: Encryption,
+    /// The host that the server's certificate must name.
+    host: String,
+    /// Whether the address has the name for EHLO in its path.
+    names_hello: bool,
+}
+
+/// How the connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encryption {
+    /// From the first byte.
+    Wrapped,
+    /// After STARTTLS, which the server must offer.
+    Required,
+    None,
+}
+
+/// The settings of a mail server besides its address.
+#[derive(Debug, Clone, Default)]
+pub struct SmtpOptions {
+    /// The name in EHLO. Without one it is this machine's name, if that has a domain; else the sender's domain.
+    pub hello: Option<HelloName>,
+    /// Certificates to trust besides the system's, in PEM.
+    pub ca_certificates: Option<Vec<u8>>,
+}
+
+/// The name by which a client introduces itself in EHLO: a host name, or an address in brackets (RFC 5321 §4.1.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HelloName(ClientId);
+
+/// The text is not a [`HelloName`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not a host name such as shop.example.com, or an address such as [192.0.2.7]")]
+pub struct HelloNameError;
+
+impl FromStr for HelloName {
+    type Err = HelloNameError;
+
+    fn from_str(text: &str) -> Result<Self, HelloNameError> {
+        let literal = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+        let id = match literal.map(|literal| literal.strip_prefix("IPv6:").unwrap_or(literal).parse::<IpAddr>()) {
+            Some(Ok(IpAddr::V4(ip))) => ClientId::Ipv4(ip),
+            Some(Ok(IpAddr::V6(ip))) => ClientId::Ipv6(ip),
+            Some(Err(_)) => return Err(HelloNameError),
+            None => ClientId::Domain(host::ascii(text).ok_or(HelloNameError)?),
+        };
+        Ok(Self(id))
+    }
 }
 
 /// Why a text is not an [`SmtpUrl`]. It never contains the text.
@@ -47,6 +98,9 @@ pub enum SmtpUrlError {
          network that you trust)"
     )]
     Unencrypted(&'static str),
+    /// The certificates to trust can't be used.
+    #[error("can't be trusted: the file of certificates holds none in PEM, or one that is damaged")]
+    Certificates,
 }
 
 impl FromStr for SmtpUrl {
@@ -62,34 +116,41 @@ impl FromStr for SmtpUrl {
         if user.is_some_and(|user| !user.contains(':')) {
             return Err(syntax("there is a user without a password"));
         }
-        let tls = match (scheme, query) {
-            ("smtps", None) => "wrapped",
-            ("smtp", Some("tls=required")) => "required",
-            ("smtp", Some("tls=none")) => "none",
-            ("smtp", None) if is_loopback(server) => "none",
+        let encryption = match (scheme, query) {
+            ("smtps", None) => Encryption::Wrapped,
+            ("smtp", Some("tls=required")) => Encryption::Required,
+            ("smtp", Some("tls=none")) => Encryption::None,
+            ("smtp", None) if is_loopback(server) => Encryption::None,
             ("smtp", None) => return Err(SmtpUrlError::Unencrypted("mails")),
             ("smtp" | "smtps", Some(_)) => {
                 return Err(syntax("after \"?\" only tls=required or tls=none is allowed, and only with smtp://"));
             }
             _ => return Err(syntax("the scheme must be smtps or smtp")),
         };
-        if tls == "none" && user.is_some() && !is_loopback(server) {
+        if encryption == Encryption::None && user.is_some() && !is_loopback(server) {
             return Err(SmtpUrlError::Unencrypted("the password"));
         }
-        let url = if tls == "none" { format!("{scheme}://{before_query}") } else { text.to_owned() };
+        let url = if encryption == Encryption::None { format!("{scheme}://{before_query}") } else { text.to_owned() };
         AsyncSmtpTransport::<Tokio1Executor>::from_url(&url)
             .map_err(|_| syntax("host, port or an encoded character can't be parsed"))?;
         let hidden = if user.is_some() { "***@" } else { "" };
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-        Ok(Self { url, shown: format!("{scheme}://{hidden}{server}{query}") })
+        let names_hello = before_query.split_once('/').is_some_and(|(_, path)| !path.is_empty());
+        let shown = format!("{scheme}://{hidden}{server}{query}");
+        Ok(Self { url, shown, encryption, host: host_of(server).to_owned(), names_hello })
+    }
+}
+
+/// Returns the host of `host:port`, an IPv6 address without its brackets.
+fn host_of(server: &str) -> &str {
+    match server.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => server.split(':').next().unwrap_or_default(),
     }
 }
 
 fn is_loopback(server: &str) -> bool {
-    let host = match server.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => server.split(':').next().unwrap_or_default(),
-    };
+    let host = host_of(server);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
@@ -124,13 +185,45 @@ impl SmtpMailer {
     ///
     /// # Errors
     /// Fails if TLS can't be set up for this host.
-    pub fn new(server: SmtpUrl, sender: Sender, clock: Arc<dyn Clock>) -> Result<Self, SmtpUrlError> {
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(&server.url)
-            .map_err(|_| SmtpUrlError::Syntax("TLS can't be set up for this host".into()))?
-            .timeout(Some(ANSWER_TIMEOUT))
-            .build();
-        Ok(Self { transport, server, sender, clock })
+    pub fn new(
+        server: SmtpUrl,
+        options: &SmtpOptions,
+        sender: Sender,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SmtpUrlError> {
+        let no_tls = |_| SmtpUrlError::Syntax("TLS can't be set up for this host".into());
+        let mut transport =
+            AsyncSmtpTransport::<Tokio1Executor>::from_url(&server.url).map_err(no_tls)?.timeout(Some(ANSWER_TIMEOUT));
+        transport = match server.encryption {
+            Encryption::Wrapped => transport.tls(Tls::Wrapper(trusting(&server.host, options)?)),
+            Encryption::Required => transport.tls(Tls::Required(trusting(&server.host, options)?)),
+            Encryption::None => transport,
+        };
+        let own = options.hello.clone().map(|HelloName(id)| id);
+        let hello = own.or_else(|| usual_hello(&sender).filter(|_| !server.names_hello));
+        if let Some(hello) = hello {
+            transport = transport.hello_name(hello);
+        }
+        Ok(Self { transport: transport.build(), server, sender, clock })
     }
+}
+
+/// Trusts the authorities of the system, or Mozilla's where the system has none, and those of the options.
+fn trusting(host: &str, options: &SmtpOptions) -> Result<TlsParameters, SmtpUrlError> {
+    let of_system = rustls_native_certs::load_native_certs();
+    let store = if of_system.certs.is_empty() { CertificateStore::WebpkiRoots } else { CertificateStore::Default };
+    let mut tls = TlsParameters::builder(host.to_owned()).certificate_store(store);
+    if let Some(pem) = &options.ca_certificates {
+        tls = tls.add_root_certificate(Certificate::from_pem(pem).map_err(|_| SmtpUrlError::Certificates)?);
+    }
+    tls.build().map_err(|_| SmtpUrlError::Certificates)
+}
+
+/// Returns the name of this machine if it is complete, else the domain of the sender. Servers refuse names without a domain.
+fn usual_hello(sender: &Sender) -> Option<ClientId> {
+    let complete = |name: &String| name.contains('.') && !name.ends_with(".local");
+    let own = host::own_name().filter(complete);
+    own.or_else(|| Some(sender.domain().to_owned()).filter(complete)).map(ClientId::Domain)
 }
 
 #[async_trait]

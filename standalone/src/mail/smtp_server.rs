@@ -5,12 +5,16 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use rustls::ServerConfig;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 /// A mail as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
+    /// The name in EHLO.
+    pub(crate) hello: String,
     pub(crate) to: Vec<String>,
     /// Headers and body, without the line breaks of quoted-printable.
     pub(crate) data: String,
@@ -36,10 +40,28 @@ pub(crate) struct SmtpServer {
     greeting: Mutex<Option<&'static str>>,
     /// Whether it closes the connection after a mail, without an answer.
     drops_after_data: AtomicBool,
+    /// Encrypts connections, and whether from the first byte on.
+    tls: Option<(Arc<ServerConfig>, bool)>,
 }
 
 impl SmtpServer {
     pub(crate) async fn start() -> Arc<Self> {
+        Self::start_with(None).await
+    }
+
+    /// Starts a server with this certificate. It encrypts from the first byte on, or after STARTTLS.
+    pub(crate) async fn start_tls(made: &rcgen::CertifiedKey<rcgen::KeyPair>, is_wrapped: bool) -> Arc<Self> {
+        let key = made.signing_key.serialize_der().try_into().unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        Self::start_with(Some((Arc::new(config), is_wrapped))).await
+    }
+
+    async fn start_with(tls: Option<(Arc<ServerConfig>, bool)>) -> Arc<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Arc::new(Self {
             address: listener.local_addr().unwrap(),
@@ -48,12 +70,13 @@ impl SmtpServer {
             to_mail: Mutex::default(),
             greeting: Mutex::default(),
             drops_after_data: AtomicBool::default(),
+            tls,
         });
         let serving = Arc::clone(&server);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let serving = Arc::clone(&serving);
-                tokio::spawn(async move { drop(serving.session(stream).await) });
+                tokio::spawn(async move { drop(serving.connection(stream).await) });
             }
         });
         server
@@ -80,18 +103,51 @@ impl SmtpServer {
         self.drops_after_data.store(drops, Ordering::Relaxed);
     }
 
-    async fn session(&self, stream: TcpStream) -> std::io::Result<()> {
-        let mut stream = BufReader::new(stream);
-        let greeting = self.greeting.lock().unwrap().unwrap_or("220 test ESMTP");
-        stream.write_all(format!("{greeting}\r\n").as_bytes()).await?;
-        let (mut to, mut line) = (Vec::new(), String::new());
+    async fn connection(&self, stream: TcpStream) -> std::io::Result<()> {
+        let acceptor = |config: &Arc<ServerConfig>| TlsAcceptor::from(Arc::clone(config));
+        match &self.tls {
+            None => self.session(&mut BufReader::new(stream), true).await.map(drop),
+            Some((tls, true)) => {
+                self.session(&mut BufReader::new(acceptor(tls).accept(stream).await?), true).await.map(drop)
+            }
+            Some((tls, false)) => {
+                let mut stream = BufReader::new(stream);
+                if self.session(&mut stream, true).await? {
+                    let stream = acceptor(tls).accept(stream.into_inner()).await?;
+                    self.session(&mut BufReader::new(stream), false).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Serves until the client ends the session, or returns true if it wants to encrypt it.
+    async fn session(
+        &self,
+        stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>,
+        greets: bool,
+    ) -> std::io::Result<bool> {
+        if greets {
+            let greeting = self.greeting.lock().unwrap().unwrap_or("220 test ESMTP");
+            stream.write_all(format!("{greeting}\r\n").as_bytes()).await?;
+        }
+        let offers_tls = greets && matches!(self.tls, Some((_, false)));
+        let (mut to, mut line, mut hello) = (Vec::new(), String::new(), String::new());
         loop {
             line.clear();
             if stream.read_line(&mut line).await? == 0 {
-                return Ok(());
+                return Ok(false);
             }
             let verb = line.get(..4).unwrap_or_default().to_ascii_uppercase();
             let answer: &str = match verb.as_str() {
+                "EHLO" => {
+                    hello = line.get(5..).unwrap_or_default().trim().to_owned();
+                    if offers_tls { "250-test\r\n250 STARTTLS" } else { "250 OK" }
+                }
+                "STAR" if offers_tls => {
+                    stream.write_all(b"220 go\r\n").await?;
+                    return Ok(true);
+                }
                 "MAIL" => {
                     to.clear();
                     self.to_mail.lock().unwrap().unwrap_or("250 OK")
@@ -104,10 +160,10 @@ impl SmtpServer {
                 }
                 "DATA" => {
                     stream.write_all(b"354 go\r\n").await?;
-                    let data = read_data(&mut stream).await?;
-                    self.received.lock().unwrap().push(Received { to: to.clone(), data });
+                    let data = read_data(stream).await?;
+                    self.received.lock().unwrap().push(Received { hello: hello.clone(), to: to.clone(), data });
                     if self.drops_after_data.load(Ordering::Relaxed) {
-                        return Ok(());
+                        return Ok(false);
                     }
                     "250 accepted"
                 }
@@ -118,7 +174,7 @@ impl SmtpServer {
     }
 }
 
-async fn read_data(stream: &mut BufReader<TcpStream>) -> std::io::Result<String> {
+async fn read_data(stream: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<String> {
     let mut data = String::new();
     loop {
         let mut line = String::new();

@@ -4,7 +4,7 @@ use stockline_alerter::test_mail;
 use stockline_core::ports::{Clock, FixedClock, Mail, MailError, Mailer};
 
 use super::smtp_server::SmtpServer;
-use super::{EmlMailer, Sender, SmtpMailer};
+use super::{EmlMailer, Sender, SmtpMailer, SmtpOptions};
 
 fn clock() -> Arc<FixedClock> {
     Arc::new(FixedClock::at("2026-01-31T08:15:00Z".parse().unwrap()))
@@ -87,7 +87,7 @@ async fn an_address_that_cannot_be_parsed_is_refused_without_being_named() {
 async fn refusals_and_outages_are_distinguished_by_the_smtp_answer() {
     let server = SmtpServer::start().await;
     let url = format!("smtp://{}", server.address).parse().unwrap();
-    let mailer = SmtpMailer::new(url, sender(), clock()).unwrap();
+    let mailer = SmtpMailer::new(url, &SmtpOptions::default(), sender(), clock()).unwrap();
     mailer.send(&mail("a", "x")).await.unwrap();
     assert_eq!(server.received()[0].to, ["a@example.com", "b@example.com"]);
 
@@ -111,7 +111,13 @@ async fn refusals_and_outages_are_distinguished_by_the_smtp_answer() {
 #[tokio::test]
 async fn a_banner_that_refuses_is_a_refusal_and_a_drop_after_the_mail_an_outage() {
     let server = SmtpServer::start().await;
-    let mailer = SmtpMailer::new(format!("smtp://{}", server.address).parse().unwrap(), sender(), clock()).unwrap();
+    let mailer = SmtpMailer::new(
+        format!("smtp://{}", server.address).parse().unwrap(),
+        &SmtpOptions::default(),
+        sender(),
+        clock(),
+    )
+    .unwrap();
     server.greet_with(Some("554 5.7.1 no service here"));
     let error = mailer.send(&mail("a", "x")).await.unwrap_err();
     assert!(!matches!(&error, MailError::Deferred(_)), "{error}");
@@ -127,7 +133,13 @@ async fn a_banner_that_refuses_is_a_refusal_and_a_drop_after_the_mail_an_outage(
 #[tokio::test]
 async fn a_failed_login_is_an_outage_and_no_refusal_of_the_mail() {
     let server = SmtpServer::start().await;
-    let mailer = SmtpMailer::new(format!("smtp://{}", server.address).parse().unwrap(), sender(), clock()).unwrap();
+    let mailer = SmtpMailer::new(
+        format!("smtp://{}", server.address).parse().unwrap(),
+        &SmtpOptions::default(),
+        sender(),
+        clock(),
+    )
+    .unwrap();
     server.answer_mail_with("530 5.7.0 authentication required");
     let error = mailer.send(&mail("a", "x")).await.unwrap_err();
     assert!(matches!(&error, MailError::Unavailable(_)), "{error}");
@@ -136,7 +148,13 @@ async fn a_failed_login_is_an_outage_and_no_refusal_of_the_mail() {
 #[tokio::test]
 async fn a_subject_cannot_add_headers() {
     let server = SmtpServer::start().await;
-    let mailer = SmtpMailer::new(format!("smtp://{}", server.address).parse().unwrap(), sender(), clock()).unwrap();
+    let mailer = SmtpMailer::new(
+        format!("smtp://{}", server.address).parse().unwrap(),
+        &SmtpOptions::default(),
+        sender(),
+        clock(),
+    )
+    .unwrap();
     let evil = "Milk\r\nBcc: eve@example.com\r\n\r\nhello";
     mailer.send(&Mail { subject: evil.into(), ..mail("SKU-1:main:1", "x") }).await.unwrap();
     let sent = server.received().remove(0);
@@ -148,7 +166,13 @@ async fn a_subject_cannot_add_headers() {
 #[tokio::test]
 async fn a_name_that_looks_like_an_encoded_word_is_shown_as_it_is_written() {
     let server = SmtpServer::start().await;
-    let mailer = SmtpMailer::new(format!("smtp://{}", server.address).parse().unwrap(), sender(), clock()).unwrap();
+    let mailer = SmtpMailer::new(
+        format!("smtp://{}", server.address).parse().unwrap(),
+        &SmtpOptions::default(),
+        sender(),
+        clock(),
+    )
+    .unwrap();
     for name in
         ["=?utf-8?Q?Free_beer?=", "K\u{e4}se =?utf-8?B?eA==?= is low, and this is a long name of an item", "a =? b"]
     {
@@ -173,7 +197,8 @@ async fn a_missing_server_is_an_outage() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()
     };
-    let mailer = SmtpMailer::new(format!("smtp://{gone}").parse().unwrap(), sender(), clock()).unwrap();
+    let mailer =
+        SmtpMailer::new(format!("smtp://{gone}").parse().unwrap(), &SmtpOptions::default(), sender(), clock()).unwrap();
     let error = mailer.send(&mail("a", "x")).await.unwrap_err();
     assert!(matches!(&error, MailError::Unavailable(_)), "{error}");
 }
@@ -182,7 +207,7 @@ async fn a_missing_server_is_an_outage() {
 async fn required_encryption_is_enforced() {
     let server = SmtpServer::start().await;
     let url = format!("smtp://me:secret@{}?tls=required", server.address).parse().unwrap();
-    let mailer = SmtpMailer::new(url, sender(), clock()).unwrap();
+    let mailer = SmtpMailer::new(url, &SmtpOptions::default(), sender(), clock()).unwrap();
     assert!(!format!("{mailer:?}").contains("secret"), "{mailer:?}");
     let error = mailer.send(&mail("a", "x")).await.unwrap_err();
     assert!(matches!(&error, MailError::Unavailable(_)), "{error}");
@@ -196,4 +221,56 @@ async fn a_test_mail_arrives() {
     let mail = test_mail(vec!["a@example.com".into()], clock().now(), None);
     mailer.send(&mail).await.unwrap();
     assert_eq!(files(folder.path()).len(), 1);
+}
+
+#[tokio::test]
+async fn an_international_domain_is_sent_in_its_ascii_form() {
+    let server = SmtpServer::start().await;
+    let url = format!("smtp://{}", server.address).parse().unwrap();
+    let mailer = SmtpMailer::new(url, &SmtpOptions::default(), sender(), clock()).unwrap();
+    let to = vec!["Chef <chef@B\u{fc}ro.example>".into(), "a@xn--bro-hoa.example".into()];
+    mailer.send(&Mail { to, ..mail("a", "x") }).await.unwrap();
+    let sent = server.received().remove(0);
+    assert_eq!(sent.to, ["chef@xn--bro-hoa.example", "a@xn--bro-hoa.example"]);
+    assert_eq!(sent.header("To"), "Chef <chef@xn--bro-hoa.example>, a@xn--bro-hoa.example");
+}
+
+#[tokio::test]
+async fn the_client_introduces_itself_by_a_name_that_servers_accept() {
+    let server = SmtpServer::start().await;
+    let address = server.address;
+    let hello = async |path: &str, hello: Option<&str>| {
+        let options = SmtpOptions { hello: hello.map(|name| name.parse().unwrap()), ..SmtpOptions::default() };
+        let url = format!("smtp://{address}{path}").parse().unwrap();
+        let mailer = SmtpMailer::new(url, &options, sender(), clock()).unwrap();
+        mailer.send(&mail("a", "x")).await.unwrap();
+        server.received().pop().unwrap().hello
+    };
+    assert_eq!(hello("", Some("shop.example.com")).await, "shop.example.com");
+    assert_eq!(hello("", Some("[192.0.2.7]")).await, "[192.0.2.7]");
+    assert_eq!(hello("/own.example.com", None).await, "own.example.com");
+    let usual = hello("", None).await;
+    assert!(usual.contains('.') && !usual.starts_with('['), "{usual}");
+    for bad in ["", "a b", "[x]", "b\u{fc}ro_x"] {
+        assert!(bad.parse::<super::HelloName>().is_err(), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_with_its_own_authority_is_trusted_only_by_its_file() {
+    for (scheme, query) in [("smtps", ""), ("smtp", "?tls=required")] {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let server = SmtpServer::start_tls(&made, scheme == "smtps").await;
+        let url = format!("{scheme}://localhost:{}{query}", server.address.port());
+        let send = async |ca_certificates: Option<Vec<u8>>| {
+            let options = SmtpOptions { ca_certificates, ..SmtpOptions::default() };
+            let mailer = SmtpMailer::new(url.parse().unwrap(), &options, sender(), clock()).unwrap();
+            mailer.send(&mail("a", "x")).await
+        };
+        let error = send(None).await.unwrap_err();
+        assert!(matches!(&error, MailError::Unavailable(_)), "{error}");
+        assert_eq!(server.received().len(), 0);
+        send(Some(crate::files::pem("CERTIFICATE", made.cert.der()).into_bytes())).await.unwrap();
+        assert_eq!(server.received().len(), 1, "{scheme}");
+    }
 }

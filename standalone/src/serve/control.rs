@@ -9,18 +9,23 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use stockline_core::ports::Clock as _;
-use stockline_service::{Faults, GuardedClock};
+use stockline_ingress::auth::FilesChanged;
+use stockline_service::{Faults, GuardedClock, output};
+use stockline_sqlite::SqliteAlertQueue;
 use stockline_worker::operator::{Ended, Operator, Order};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
+use super::mail_log::MailLog;
 use super::side_work::CONTROL;
 use crate::exit::{self, Unavailable};
 use crate::files::SECRET;
+use crate::folder::Folder;
+use crate::issuer::orders::KeysOrder;
 
 /// The longest order or answer, in bytes.
-const MAX_LINE_BYTES: u64 = 4 * 1024;
+const MAX_LINE_BYTES: u64 = 64 * 1024;
 /// The longest exchange of an order and its reply.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -43,8 +48,40 @@ pub(crate) enum AnyOrder {
         /// What to do.
         clock: ClockOrder,
     },
+    /// About keys and tokens.
+    Keys {
+        /// What to do.
+        keys: KeysOrder,
+    },
+    /// About mails.
+    Mail {
+        /// What to do.
+        mail: MailOrder,
+    },
     /// About a dead letter.
     Letter(Order),
+}
+
+/// An order about the server's mails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MailOrder {
+    /// Say what is delivered and what is not.
+    Status,
+}
+
+/// What orders are about.
+#[derive(Debug)]
+pub(crate) struct Subjects {
+    pub(super) operator: Operator,
+    pub(super) clock: Arc<GuardedClock>,
+    pub(super) folder: Folder,
+    /// Makes the API read the files of keys and tokens again.
+    pub(super) changed: FilesChanged,
+    pub(super) alerts: Arc<SqliteAlertQueue>,
+    pub(super) mails: Arc<MailLog>,
+    /// How mails are sent.
+    pub(super) mail_description: String,
 }
 
 /// The reply to an order.
@@ -59,6 +96,26 @@ pub(crate) struct Reply {
 impl Reply {
     fn new(code: u8, text: impl Into<String>) -> Self {
         Self { code, text: text.into() }
+    }
+}
+
+/// How the reply to an unknown order begins, also that of an earlier version.
+const NOT_UNDERSTOOD: &str = "the server does not understand this order";
+
+impl Reply {
+    /// Reports whether the server does not know the order.
+    pub(crate) fn is_not_understood(&self) -> bool {
+        self.code == exit::USAGE && self.text.starts_with(NOT_UNDERSTOOD)
+    }
+
+    /// Prints the reply, and returns its exit code.
+    pub(crate) fn print(&self) -> anyhow::Result<u8> {
+        if self.code == exit::OK {
+            output::line(&self.text)?;
+        } else {
+            output::note(format_args!("error: {}", exit::printable(&self.text)));
+        }
+        Ok(self.code)
     }
 }
 
@@ -86,6 +143,23 @@ fn execute_clock(clock: &GuardedClock, order: ClockOrder) -> Reply {
     }
 }
 
+/// Executes an order about keys and tokens. The next request is judged by what it has changed.
+async fn execute_keys(subjects: &Subjects, order: KeysOrder) -> Reply {
+    let (folder, now) = (subjects.folder.clone(), subjects.clock.now());
+    let ended = tokio::task::spawn_blocking(move || order.carry_out(&folder, now)).await;
+    // A part of it may be done also where it failed.
+    subjects.changed.tell();
+    match ended.map_err(anyhow::Error::from).flatten() {
+        Ok(text) => Reply::new(exit::OK, text),
+        Err(error) => Reply::new(exit::code_of(&error), format!("{error:#}")),
+    }
+}
+
+fn execute_mail(subjects: &Subjects, MailOrder::Status: MailOrder) -> Reply {
+    let (text, is_well) = subjects.mails.text(&subjects.mail_description, subjects.alerts.waiting());
+    Reply::new(if is_well { exit::OK } else { exit::FOUND }, text)
+}
+
 /// Listens for orders. The caller holds the folder's lock, so an existing socket belongs to a dead process.
 pub(crate) fn listen(path: &Path) -> std::io::Result<UnixListener> {
     match std::fs::remove_file(path) {
@@ -109,8 +183,7 @@ const SOCKET_INTERVAL: Duration = Duration::from_secs(5);
 /// The socket can't be made, or is no longer in its folder.
 pub(crate) async fn serve(
     path: PathBuf,
-    operator: Arc<Operator>,
-    clock: Arc<GuardedClock>,
+    subjects: Arc<Subjects>,
     faults: Arc<Faults>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -132,7 +205,7 @@ pub(crate) async fn serve(
             }
         };
         let answered = match accepted {
-            Ok((stream, _)) => tokio::time::timeout(EXCHANGE_TIMEOUT, answer(stream, &operator, &clock)).await,
+            Ok((stream, _)) => tokio::time::timeout(EXCHANGE_TIMEOUT, answer(stream, &subjects)).await,
             Err(error) => {
                 // Most likely the process is out of file descriptors; an immediate retry would spin.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -152,14 +225,16 @@ fn place_of(path: &Path) -> std::io::Result<(u64, u64)> {
     std::fs::metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
-async fn answer(stream: UnixStream, operator: &Operator, clock: &GuardedClock) -> anyhow::Result<()> {
+async fn answer(stream: UnixStream, subjects: &Subjects) -> anyhow::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
     BufReader::new(read.take(MAX_LINE_BYTES)).read_line(&mut line).await?;
     let reply = match serde_json::from_str::<AnyOrder>(&line) {
-        Ok(AnyOrder::Clock { clock: order }) => execute_clock(clock, order),
-        Ok(AnyOrder::Letter(order)) => execute(operator, &order).await,
-        Err(error) => Reply::new(exit::USAGE, format!("the server does not understand this order: {error}")),
+        Ok(AnyOrder::Clock { clock: order }) => execute_clock(&subjects.clock, order),
+        Ok(AnyOrder::Keys { keys }) => execute_keys(subjects, keys).await,
+        Ok(AnyOrder::Mail { mail }) => execute_mail(subjects, mail),
+        Ok(AnyOrder::Letter(order)) => execute(&subjects.operator, &order).await,
+        Err(error) => Reply::new(exit::USAGE, format!("{NOT_UNDERSTOOD}: {error}")),
     };
     let mut text = serde_json::to_vec(&reply)?;
     text.push(b'\n');
@@ -174,10 +249,13 @@ fn unanswered(order: &AnyOrder) -> Unavailable {
             format!("look what became of the command with stockline status {} {}", order.item_id, order.command_id)
         }
         AnyOrder::Clock { .. } => "look what time it is with stockline clock".to_owned(),
+        AnyOrder::Mail { .. } => "ask again".to_owned(),
+        AnyOrder::Keys { keys } => keys.advice().to_owned(),
     };
+    let again =
+        if matches!(order, AnyOrder::Keys { .. }) { "" } else { ", or give the same order again, which is safe" };
     Unavailable(format!(
-        "the server did not answer within {} s, and may still carry the order out: {look}, or give the same order again, \
-         which is safe",
+        "the server did not answer within {} s, and may still carry the order out: {look}{again}",
         EXCHANGE_TIMEOUT.as_secs(),
     ))
 }

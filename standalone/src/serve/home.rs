@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::parts::{Died, Parts};
 use super::side_work::{self, SideWork};
 use super::watched_mailer::WatchedMailer;
-use super::{ALERT_LEASE, Listeners, Setup, ingress_config, tls_files, worker_config};
+use super::{ALERT_LEASE, Listeners, Setup, ingress_config, worker_config};
 use crate::folder::{Folder, entry};
 use crate::issuer::keys::Keys;
 use crate::mailer;
@@ -74,7 +74,8 @@ impl OpenStores {
             tokio::task::spawn_blocking(move || open(&folder)).await??
         };
         let (mailer, mail_description) = mailer::mailer(&setup.args.mail, &setup.folder, stores.clock.clone())?;
-        let mailer = WatchedMailer::new(mailer, Arc::clone(&setup.faults));
+        let watching = (Arc::clone(&setup.faults), Arc::clone(&setup.mails));
+        let mailer = WatchedMailer::new(mailer, watching, stores.clock.clone());
         Ok(Self { stores, keys, mailer, mail_description })
     }
 }
@@ -108,7 +109,7 @@ pub(crate) struct Home {
 impl Home {
     /// Starts the parts.
     pub(crate) fn start(setup: &Setup, listeners: &Listeners, open: OpenStores) -> anyhow::Result<Self> {
-        let OpenStores { stores, keys, mailer, .. } = open;
+        let OpenStores { stores, keys, mailer, mail_description } = open;
         let mut parts = Parts::default();
         let health = Arc::new(Health::default());
         watch_writers(&mut parts, &stores);
@@ -128,7 +129,7 @@ impl Home {
             }
         });
         let receipt_keys = keys.receipt_keys(&stores.entered.manifest.breaks)?;
-        let config = ingress_config(&setup.args, &setup.folder, &keys.issuer, receipt_keys, setup.staff_may.clone())?;
+        let config = ingress_config(setup, &keys.issuer, receipt_keys)?;
         let listener = listeners.api().context("can't listen")?;
         parts.start(API, |shutdown| {
             let adapters = stockline_ingress::Adapters {
@@ -139,7 +140,7 @@ impl Home {
             let faults = Arc::clone(&setup.faults);
             async move { Ok(stockline_ingress::run_watched(config, adapters, faults, listener, shutdown).await?) }
         });
-        let side = side_work::start(setup, listeners, &stores, health);
+        let side = side_work::start(setup, listeners, &stores, health, mail_description);
         Ok(Self { parts, side, stores })
     }
 
@@ -254,18 +255,15 @@ async fn reopen(setup: &Setup, listeners: &Listeners, deaths: &mut Deaths, died:
         tracing::warn!(part, pause_s = pause.as_secs(), "the data folder is opened again after a pause");
         let opened = {
             let shutdown = CancellationToken::new();
-            let tls = tls_files(&setup.args);
-            let stand_in =
-                stockline_ingress::stand_in(listeners.api()?, tls, Arc::clone(&setup.faults), shutdown.clone());
+            let (tls, faults) = (setup.certificates.clone(), Arc::clone(&setup.faults));
+            let stand_in = stockline_ingress::stand_in(listeners.api()?, tls, faults, shutdown.clone());
             let opening = async {
                 tokio::time::sleep(pause).await;
                 let opened = OpenStores::open(setup).await;
                 shutdown.cancel();
                 opened
             };
-            let (opened, stood_in) = tokio::join!(opening, stand_in);
-            stood_in?;
-            opened
+            tokio::join!(opening, stand_in).0
         };
         match opened.and_then(|open| Home::start(setup, listeners, open)) {
             Ok(home) => {

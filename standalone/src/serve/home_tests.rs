@@ -39,6 +39,9 @@ fn setup(data: &std::path::Path) -> Setup {
         metrics: PrometheusBuilder::new().build_recorder().handle(),
         faults: Arc::new(Faults::default()),
         public: "http://127.0.0.1".to_owned(),
+        certificates: None,
+        changed: stockline_ingress::auth::FilesChanged::default(),
+        mails: Arc::default(),
         args: *args,
     }
 }

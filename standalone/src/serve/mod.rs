@@ -8,9 +8,11 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use stockline_core::domain::{FoldLimits, ReceiptKeys, Rules};
-use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, TlsFiles, server};
+use stockline_ingress::auth::FilesChanged;
+use stockline_ingress::server::Certificates;
+use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, TlsFiles, Web, server};
 use stockline_service::trace::SpanExport;
-use stockline_service::{Faults, LogFormat, init_logs, install_metrics, on_termination};
+use stockline_service::{Faults, Hangups, LogFormat, init_logs, install_metrics, on_termination};
 use tokio::net::TcpListener;
 
 use crate::args::{DEFAULT_LISTEN, ServeArgs};
@@ -23,12 +25,15 @@ use crate::stores::Stores;
 
 pub(crate) mod control;
 mod home;
+mod mail_log;
 mod parts;
+mod reload;
 mod side_work;
 mod watched_mailer;
 mod welcome;
 
 use home::{Home, OpenStores};
+use mail_log::MailLog;
 use welcome::Welcome;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -54,15 +59,18 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         arrived.context("can't wait for signals")?;
         return Ok(exit::OK);
     }
+    let hangups = Hangups::begin().context("can't wait for signals")?;
     refuse_open_http(&args)?;
     let staff_may = staff_may(&args.staff_may)?;
     mailer::check_addresses(&args.mail.alert_emails)?;
+    mailer::ca_certificates(&args.mail)?;
     let format = if args.log_json { LogFormat::Json } else { LogFormat::Text };
     let export = args.otlp_endpoint.as_deref().map(|endpoint| SpanExport { endpoint, service: "stockline" });
     let _logging =
         init_logs(format, &args.log, export).map_err(|error| Usage(format!("--log, --otlp-endpoint: {error}")))?;
     let metrics = install_metrics().context("can't set up metrics")?;
 
+    let certificates = tls_files(&args).map(Certificates::open).transpose()?;
     let parts = [&stockline_ingress::PARTS[..], &home::PARTS, &side_work::PARTS].concat();
     let mut setup = Setup {
         folder: Folder::at(&args.data.data),
@@ -70,6 +78,9 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         metrics,
         faults: Arc::new(Faults::of(&parts)),
         public: String::new(),
+        certificates,
+        changed: FilesChanged::default(),
+        mails: Arc::default(),
         args,
     };
     let stores = OpenStores::open(&setup).await?;
@@ -91,7 +102,10 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         has_location_mail,
         is_new,
     });
-    home::keep(&setup, listeners, home, signal).await?;
+    tokio::select! {
+        kept = home::keep(&setup, listeners, home, signal) => kept?,
+        () = reload::on_hangup(hangups, setup.certificates.clone(), Arc::clone(&setup.faults)) => {}
+    }
     tracing::info!("stopped; every accepted command is in {}", setup.folder.path().display());
     Ok(exit::OK)
 }
@@ -106,6 +120,12 @@ pub(crate) struct Setup {
     faults: Arc<Faults>,
     /// The address of the links in mails.
     public: String,
+    /// The certificate to serve HTTPS with.
+    certificates: Option<Arc<Certificates>>,
+    /// Makes the API read the keys and the list of revoked tokens before the next request.
+    changed: FilesChanged,
+    /// What became of the mails.
+    mails: Arc<MailLog>,
 }
 
 /// The sockets. They stay open while a home is closed and opened again, so that no client meets a closed port.
@@ -156,13 +176,8 @@ fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
     }
 }
 
-fn ingress_config(
-    args: &ServeArgs,
-    folder: &Folder,
-    issuer: &str,
-    receipt_keys: ReceiptKeys,
-    staff_may: StaffMay,
-) -> anyhow::Result<stockline_ingress::Config> {
+fn ingress_config(setup: &Setup, issuer: &str, receipt_keys: ReceiptKeys) -> anyhow::Result<stockline_ingress::Config> {
+    let Setup { args, folder, staff_may, certificates, .. } = setup;
     let mut limits = Limits::default();
     if let Some(per_s) = args.rate_limit {
         limits.rate_per_s = Some(per_s);
@@ -174,13 +189,15 @@ fn ingress_config(
             client_ids: vec![CLI_CLIENT.to_owned(), TILL_CLIENT.to_owned()],
             jwks: JwksSource::File(folder.jwks()),
             revoked_file: Some(folder.revoked()),
+            changed: setup.changed.clone(),
         },
         login: None,
         receipt_keys,
         require_location: args.require_location,
-        staff_may,
+        staff_may: staff_may.clone(),
         limits,
-        tls: tls_files(args),
+        tls: certificates.clone(),
+        web: Web { origins: args.origins.clone(), base_path: args.base_path.clone() },
         retention_ms: stockline_core::ports::RETENTION_MS,
         drain: DRAIN,
     })

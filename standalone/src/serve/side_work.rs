@@ -12,6 +12,7 @@ use stockline_core::domain::ItemId;
 use stockline_core::ports::{Clock as _, CommandReceiver};
 use stockline_ingress::metrics_router;
 use stockline_service::{Faults, GuardedClock, Retry, Severity, lines_lost, lines_written};
+use stockline_sqlite::SqliteAlertQueue;
 use stockline_worker::Health;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -53,6 +54,9 @@ const QUEUE_IN_FLIGHT: &str = "stockline_queue_in_flight";
 /// How long the oldest message has waited.
 const QUEUE_OLDEST_AGE: &str = "stockline_queue_oldest_age_seconds";
 
+/// The alerts that are not mailed to all their recipients.
+const ALERTS_WAITING: &str = "stockline_alerts_waiting";
+
 /// The running tasks.
 #[derive(Debug)]
 pub(crate) struct SideWork {
@@ -88,23 +92,38 @@ impl Drop for SideWork {
 }
 
 /// Starts the tasks.
-pub(crate) fn start(setup: &Setup, listeners: &Listeners, stores: &Stores, health: Arc<Health>) -> SideWork {
+pub(crate) fn start(
+    setup: &Setup,
+    listeners: &Listeners,
+    stores: &Stores,
+    health: Arc<Health>,
+    mail_description: String,
+) -> SideWork {
     let shutdown = CancellationToken::new();
     let trigger = shutdown.clone();
     let faults = &setup.faults;
-    let (path, operator) = (setup.folder.control_socket(), Arc::new(stores.operator()));
-    let orders_clock = Arc::clone(&stores.clock);
+    let path = setup.folder.control_socket();
+    let subjects = Arc::new(control::Subjects {
+        operator: stores.operator(),
+        clock: Arc::clone(&stores.clock),
+        folder: setup.folder.clone(),
+        changed: setup.changed.clone(),
+        alerts: Arc::clone(&stores.alerts),
+        mails: Arc::clone(&setup.mails),
+        mail_description,
+    });
     let control = tokio::spawn(keep_up(CONTROL, Arc::clone(faults), shutdown.clone(), {
         let (faults, shutdown) = (Arc::clone(faults), shutdown.clone());
-        move || {
-            let (operator, clock) = (Arc::clone(&operator), Arc::clone(&orders_clock));
-            control::serve(path.clone(), operator, clock, Arc::clone(&faults), shutdown.clone())
-        }
+        move || control::serve(path.clone(), Arc::clone(&subjects), Arc::clone(&faults), shutdown.clone())
     }));
     let measure = tokio::spawn(keep_up(MEASURE, Arc::clone(faults), shutdown.clone(), {
-        let (queue, metrics, faults) = (stores.queue.clone(), setup.metrics.clone(), Arc::clone(faults));
+        let (queues, metrics, faults) = (
+            (stores.queue.clone() as Arc<dyn CommandReceiver>, stores.alerts.clone()),
+            setup.metrics.clone(),
+            Arc::clone(faults),
+        );
         let clock = Arc::clone(&stores.clock);
-        move || measure(queue.clone(), Arc::clone(&clock), metrics.clone(), Arc::clone(&faults), Arc::clone(&health))
+        move || measure(queues.clone(), Arc::clone(&clock), metrics.clone(), Arc::clone(&faults), Arc::clone(&health))
     }));
     let serve = tokio::spawn(keep_up(METRICS, Arc::clone(faults), shutdown, {
         let (listener, metrics, faults) = (Arc::clone(&listeners.metrics), setup.metrics.clone(), Arc::clone(faults));
@@ -150,7 +169,7 @@ async fn serve_metrics(
 
 /// Measures the queue, and watches what can't watch itself: the log and the worker.
 async fn measure(
-    queue: Arc<dyn CommandReceiver>,
+    (queue, alerts): (Arc<dyn CommandReceiver>, Arc<SqliteAlertQueue>),
     clock: Arc<GuardedClock>,
     metrics: PrometheusHandle,
     faults: Arc<Faults>,
@@ -171,6 +190,7 @@ async fn measure(
                     metrics::gauge!(QUEUE_IN_FLIGHT).set(depth.in_flight as f64);
                     metrics::gauge!(QUEUE_OLDEST_AGE).set(depth.oldest_age_ms as f64 / 1_000.0);
                 }
+                metrics::gauge!(ALERTS_WAITING).set(alerts.waiting() as f64);
                 faults.over(MEASURE);
             }
             // The worker's end is another part's death.

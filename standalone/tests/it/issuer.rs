@@ -22,7 +22,8 @@ use reqwest::Url;
 use serde_json::{Value, json};
 use stockline_core::domain::ReceiptKeys;
 use stockline_core::ports::Clock as _;
-use stockline_ingress::{Adapters, AuthConfig, Config, JwksSource, Limits, LoginConfig, StaffMay};
+use stockline_ingress::auth::FilesChanged;
+use stockline_ingress::{Adapters, AuthConfig, Config, JwksSource, Limits, LoginConfig, StaffMay, Web};
 use stockline_service::SystemClock;
 use stockline_sqlite::{DataFolder, OpenOptions, QueueOptions, SqliteQueue, SqliteStore, StoreOptions};
 use tempfile::TempDir;
@@ -210,6 +211,7 @@ impl Installation {
                 client_ids: vec![CLIENT.into()],
                 jwks: JwksSource::File(jwks),
                 revoked_file: None,
+                changed: FilesChanged::default(),
             },
             login: login(&issuer_url),
             receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
@@ -217,6 +219,7 @@ impl Installation {
             staff_may: StaffMay::default(),
             limits: Limits::default(),
             tls: None,
+            web: Web::default(),
             retention_ms: stockline_core::ports::RETENTION_MS,
             drain: Duration::from_secs(1),
         };

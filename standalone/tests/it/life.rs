@@ -58,6 +58,11 @@ fn unsafe_or_mistyped_options_are_refused_before_anything_is_created() {
     Ran::of(&["--data", data, "--alert-email", "nobody"]).refused(2, "not a mail address");
     Ran::of(&["--data", data, "--tls-cert", "a.pem"]).refused(2, "--tls-key");
     Ran::of(&["--data", data, "--max-age-days", "0"]).refused(2, "--max-age-days");
+    Ran::of(&["--data", data, "--listen", ":8085"]).refused(2, "0.0.0.0:8080 for the network");
+    Ran::of(&["--data", data, "--cors-origin", "*"]).refused(2, "must be an origin");
+    Ran::of(&["--data", data, "--base-path", "/v1"]).refused(2, "must be a path such as /stock");
+    Ran::of(&["--data", data, "--smtp-url", "smtps://mail.example.com", "--smtp-ca-cert", "gone.pem"])
+        .refused(2, "--smtp-ca-cert gone.pem");
     let output = crate::server::stockline(&["--data", data]).env("STOCKLINE_LISTNE", "x").output().unwrap();
     Ran::from(output).refused(2, "STOCKLINE_LISTNE is not a variable");
     assert!(!home.path().join("data").exists());

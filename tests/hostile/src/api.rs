@@ -23,8 +23,8 @@ use stockline_core::ports::{
     AlertRecord, CommandFilter, CommandSender, FixedClock, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem,
     Locations, Movement, MovementFilter, Pack, Page, Queries, QueueError, StoreError,
 };
-use stockline_ingress::auth::Authenticator;
-use stockline_ingress::{Adapters, Api, AuthConfig, Config, JwksSource, Limits, StaffMay};
+use stockline_ingress::auth::{Authenticator, FilesChanged};
+use stockline_ingress::{Adapters, Api, AuthConfig, Config, JwksSource, Limits, StaffMay, Web};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
@@ -85,6 +85,7 @@ impl World {
             client_ids: vec![CLIENT.into()],
             jwks: JwksSource::File(file),
             revoked_file: None,
+            changed: FilesChanged::default(),
         };
         let clock = Arc::new(FixedClock::at(Timestamp::from_millis(NOW_S * 1_000)));
         let queue = Arc::new(MemorySender::default());
@@ -96,6 +97,7 @@ impl World {
             staff_may: StaffMay::default(),
             limits: Limits::default(),
             tls: None,
+            web: Web::default(),
             retention_ms: i64::MAX,
             drain: Duration::ZERO,
         };

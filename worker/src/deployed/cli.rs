@@ -34,7 +34,7 @@ pub(crate) enum Command {
 /// The commands that need the whole configuration.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Operation {
-    /// Work until SIGTERM or SIGHUP (the default without a command)
+    /// Work until SIGTERM (the default without a command)
     Run,
     /// Check level by level that the ledger explains the stock; workers may keep running
     #[command(after_help = "Example:\n  worker audit --json > audit.json")]

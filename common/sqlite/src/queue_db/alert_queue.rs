@@ -22,6 +22,11 @@ impl SqliteAlertQueue {
         Self { file }
     }
 
+    /// Returns how many alerts are not mailed yet to all their recipients.
+    pub fn waiting(&self) -> u64 {
+        self.file.alerts.change(Instant::now(), |alerts| alerts.waiting())
+    }
+
     async fn deliver(&self, taken: &[(DeliveryNo, i64)]) -> Result<Vec<AlertDelivery>, QueueError> {
         let rows: Vec<i64> = taken.iter().map(|(_, row)| *row).collect();
         let file = Arc::clone(&self.file);

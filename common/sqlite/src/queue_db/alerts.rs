@@ -25,6 +25,11 @@ impl Alerts {
         rows.map(|row| (self.in_flight.add(row, now, VISIBILITY_TIMEOUT), row)).collect()
     }
 
+    /// Returns how many alerts wait or are delivered and not acknowledged.
+    pub(super) fn waiting(&self) -> u64 {
+        (self.visible.len() + self.in_flight.len()) as u64
+    }
+
     /// Ends a delivery for good and returns the row; `None` if the delivery has expired.
     pub(super) fn ack(&mut self, delivery: DeliveryNo) -> Option<i64> {
         self.in_flight.remove(delivery)

@@ -218,11 +218,24 @@ async fn a_known_token_expires_and_can_be_revoked() {
         on.write("revoked", &worse);
         on.clock.advance_ms(1_000);
         assert_eq!(on.judge(&token).await.unwrap_err(), "token_revoked", "after the list became {worse:?}");
+        let expected = if worse == revoked(&[]) { None } else { Some("auth_unavailable") };
+        assert_eq!(on.judge(&other).await.err(), expected, "after the list became {worse:?}");
+        assert_eq!(on.auth.why_unready().await.is_some(), expected.is_some(), "after the list became {worse:?}");
     }
     on.clock.advance_ms((3_600 + EXPIRY_LEEWAY_S) * 1_000 - 4_000);
     assert!(on.judge(&other).await.is_ok(), "to the end of the leeway");
     on.clock.advance_ms(1);
     assert_eq!(on.judge(&other).await.unwrap_err(), "token_expired");
+}
+
+#[tokio::test]
+async fn a_list_that_this_process_has_changed_is_read_before_the_next_request() {
+    let on = OnFile::new();
+    let token = TestKey::first().token(&claims());
+    assert!(on.judge(&token).await.is_ok());
+    on.write("revoked", &revoked(&["token-1"]));
+    on.changed.tell();
+    assert_eq!(on.judge(&token).await.unwrap_err(), "token_revoked", "within the same millisecond");
 }
 
 #[tokio::test]

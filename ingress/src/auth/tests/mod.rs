@@ -18,6 +18,7 @@ struct OnFile {
     folder: tempfile::TempDir,
     clock: Arc<FixedClock>,
     auth: Arc<Authenticator>,
+    changed: FilesChanged,
 }
 
 impl OnFile {
@@ -26,8 +27,10 @@ impl OnFile {
         std::fs::write(folder.path().join("jwks.json"), jwks(&[TestKey::first()])).unwrap();
         let jwks = JwksSource::File(folder.path().join("jwks.json"));
         std::fs::write(folder.path().join("revoked"), revoked(&[])).unwrap();
-        let auth = Authenticator::start(config(jwks, Some(folder.path().join("revoked"))), clock.clone()).unwrap();
-        Self { folder, clock, auth }
+        let config = config(jwks, Some(folder.path().join("revoked")));
+        let changed = config.changed.clone();
+        let auth = Authenticator::start(config, clock.clone()).unwrap();
+        Self { folder, clock, auth, changed }
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -45,7 +48,13 @@ fn revoked(ids: &[&str]) -> String {
 }
 
 fn config(jwks: JwksSource, revoked_file: Option<PathBuf>) -> AuthConfig {
-    AuthConfig { issuer: ISSUER.into(), client_ids: vec!["other-client".into(), CLIENT.into()], jwks, revoked_file }
+    AuthConfig {
+        issuer: ISSUER.into(),
+        client_ids: vec!["other-client".into(), CLIENT.into()],
+        jwks,
+        revoked_file,
+        changed: FilesChanged::default(),
+    }
 }
 
 async fn judge(auth: &Authenticator, token: &str) -> Result<Principal, &'static str> {

@@ -84,6 +84,26 @@ pub(super) const REVOKED_MUTATIONS: &[Mutation] = &[
         suite: INGRESS,
         killed_by: "auth::revoked::tests::a_token_stays_revoked_when_its_list_is_lost_damaged_or_replaced_by_an_older_one",
     },
+    Mutation {
+        name: "tokens-are-accepted-while-nobody-knows-which-are-revoked",
+        edits: &[edit(
+            "ingress/src/auth/authenticator.rs",
+            "(Some(revoked), _) if revoked.is_unknown() =>",
+            "(Some(revoked), _) if revoked.is_unknown() && false =>",
+        )],
+        suite: INGRESS,
+        killed_by: "auth::tests::attacks::a_known_token_expires_and_can_be_revoked",
+    },
+    Mutation {
+        name: "a-token-revoked-through-the-server-is-good-for-another-second",
+        edits: &[edit(
+            "ingress/src/auth/authenticator.rs",
+            "if self.files.is_due(now) || told.is_some() {",
+            "if self.files.is_due(now) {",
+        )],
+        suite: INGRESS,
+        killed_by: "auth::tests::attacks::a_list_that_this_process_has_changed_is_read_before_the_next_request",
+    },
 ];
 
 pub(super) const RECEIPT_MUTATIONS: &[Mutation] = &[Mutation {

@@ -279,10 +279,14 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "server::host::tests::a_request_names_exactly_one_host",
     },
     Mutation {
-        name: "nohup-does-not-hold",
-        edits: &[edit("common/service/src/shutdown.rs", "mask & 1 == 1", "mask & 1 == 2")],
+        name: "a-hangup-ends-the-server",
+        edits: &[edit(
+            "common/service/src/shutdown.rs",
+            "        _ = interrupt.recv() => {}",
+            "        _ = interrupt.recv() => {}\n        () = async { Hangups::begin().unwrap().next().await } => {}",
+        )],
         suite: SERVICE,
-        killed_by: "shutdown::tests::the_lowest_bit_of_the_mask_is_sighup",
+        killed_by: "shutdown::tests::a_hangup_is_told_and_ends_nothing",
     },
     Mutation {
         name: "silent-handshakes-are-never-cut-off",

@@ -2,6 +2,7 @@ use crate::{Edit, Mutation};
 
 mod alerter;
 mod clock;
+mod doors;
 mod fold;
 mod folder;
 mod ingress;
@@ -26,6 +27,7 @@ pub const ALL: &[&[Mutation]] = &[
     folder::RECEIPT_MUTATIONS,
     folder::PROGRAM_MUTATIONS,
     clock::MUTATIONS,
+    doors::MUTATIONS,
 ];
 
 const fn edit(file: &'static str, from: &'static str, to: &'static str) -> Edit {

@@ -72,8 +72,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "the-ingress-lives-on-without-its-packer",
         edits: &[edit(
             "ingress/src/lib.rs",
-            "            shutdown.cancel();\n            serving.await.and(Err(IngressError::Stopped(\"the packer\")))",
-            "            serving.await",
+            "            shutdown.cancel();\n            serving.await;\n            Err(IngressError::Stopped(\"the packer\"))",
+            "            serving.await;\n            Ok(())",
         )],
         suite: INGRESS,
         killed_by: "packer::tests::without_its_packer_the_ingress_stops_and_says_why",
