@@ -9,6 +9,7 @@ use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use tower::ServiceExt as _;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -108,6 +109,18 @@ impl BasePath {
     }
 }
 
+impl BasePath {
+    /// The links of the pages are relative, so the first page must end in a slash.
+    fn is_reached_without_slash(&self, uri: &Uri) -> bool {
+        uri.path() == self.0
+    }
+
+    fn with_slash(&self, uri: &Uri) -> Response {
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        Redirect::permanent(&format!("{}/{query}", self.0)).into_response()
+    }
+}
+
 tokio::task_local! {
     /// The base path of the request in progress.
     static BASE: Arc<BasePath>;
@@ -127,10 +140,15 @@ pub(crate) fn reached(api: Router, web: &Web) -> Router {
     let base = Arc::new(web.base_path.clone());
     Router::new().fallback_service(tower::service_fn(move |mut request: Request| {
         let (api, base) = (api.clone(), Arc::clone(&base));
-        if let Some(uri) = base.strip(request.uri()) {
-            *request.uri_mut() = uri;
-        }
-        BASE.scope(base, api.oneshot(request))
+        BASE.scope(Arc::clone(&base), async move {
+            if base.is_reached_without_slash(request.uri()) {
+                return Ok(base.with_slash(request.uri()));
+            }
+            if let Some(uri) = base.strip(request.uri()) {
+                *request.uri_mut() = uri;
+            }
+            api.oneshot(request).await
+        })
     }))
 }
 

@@ -81,6 +81,9 @@ async fn behind_a_proxy_every_link_has_the_base_path_whether_the_proxy_takes_it_
         assert_eq!(get(path).await.status(), 200, "{path}");
     }
     assert_eq!(get("/stocks/healthz").await.status(), 404);
+    // The pages' links are relative: without the slash they would lead out of the base path.
+    let first = get("/stock?from=home").await;
+    assert_eq!((first.status().as_u16(), first.url().path(), first.url().query()), (200, "/stock/", Some("from=home")));
     let document: Value = serde_json::from_str(&get("/stock/openapi.json").await.text().await.unwrap()).unwrap();
     assert_eq!(document["servers"][0]["url"], "/stock");
 }
