@@ -71,7 +71,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "a-refused-command-that-a-batch-replaces-stays-open",
         edits: &[edit(
             BATCH,
-            "            Ok(()) => drop(replaced.insert(id, record)),",
+            "            Ok(()) => drop(replaced.insert(id, record.clone())),",
             "            Ok(()) => drop((&mut replaced, record)),",
         )],
         suite: API,
@@ -81,8 +81,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "a-batch-replaces-what-was-replaced",
         edits: &[edit(
             BATCH,
-            "            Ok(()) => may_replace(app, &record, command).await,",
-            "            Ok(()) => may_replace(app, &record, command).await.or(Ok(())),",
+            "            Ok(()) => may_replace(app, record, command).await,",
+            "            Ok(()) => may_replace(app, record, command).await.or(Ok(())),",
         )],
         suite: API,
         killed_by: IN_A_BATCH,
