@@ -21,7 +21,7 @@ use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
     tag = "Stock",
     params(
         ("location_id" = Option<String>, Query, description = "Only levels at this location", example = "shop-1"),
-        ("state" = Option<String>, Query, description = "`low`, `out` or `oversold`; several with commas between, or the parameter repeated", example = "low,out"),
+        ("state" = Option<Vec<String>>, Query, description = "Only levels in one of these states; repeat the parameter, or put commas between", example = json!(["low", "out"])),
         ("archived" = Option<bool>, Query, description = "`true`: also levels of archived items"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),

@@ -1,6 +1,6 @@
 //! Schemas of the parameters, and the patterns of ids and numbers.
 
-use utoipa::openapi::schema::Schema;
+use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Type};
 
 use super::words::{ChangeTypeWord, DecidedStatusWord, ListedStateWord, MovementTypeWord, RejectionCodeWord};
@@ -39,7 +39,7 @@ pub(crate) fn of_parameter(path: &str, name: &str) -> Option<RefOr<Schema>> {
         "type" => named::<ChangeTypeWord>(),
         "code" => named::<RejectionCodeWord>(),
         "status" => named::<DecidedStatusWord>(),
-        "state" => named::<ListedStateWord>(),
+        "state" => ArrayBuilder::new().items(named::<ListedStateWord>()).min_items(Some(1)).into(),
         _ => return None,
     })
 }

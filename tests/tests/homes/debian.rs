@@ -78,9 +78,11 @@ async fn older_shop(debian: &Debian) {
     let server = Server::start(&debian.path(DATA), &[]).await;
     server.stock_up("cola", "10").await;
     server.stop();
-    let (_, rest) = MIGRATIONS.split_once("const TO_VERSION_3: &str = \"").unwrap();
     let stock = Connection::open(debian.path(DATA).join("stock.db")).unwrap();
-    stock.execute_batch(rest.split('"').next().unwrap()).unwrap();
+    for version in [4, 3] {
+        let (_, rest) = MIGRATIONS.split_once(&format!("const TO_VERSION_{version}: &str = \"")).unwrap();
+        stock.execute_batch(rest.split('"').next().unwrap()).unwrap();
+    }
     drop(stock);
     debian.ok("useradd --system stockline");
     std::fs::write(debian.path("/etc/systemd/system/stockline.service"), "[Service]\nExecStart=/bin/false\n").unwrap();
