@@ -18,15 +18,8 @@ use tokio::sync::oneshot;
 
 use super::schema::{self, OpenOptions, Schema, SchemaError};
 use super::writer::{self, Writer};
-use stockline_core::domain::{
-    Alert, CommandKey, Commit, DeadLetter, ItemId, LoadRequest, Loaded, LocationId, LocationSettings, Quantity, Record,
-    Status, Timestamp, seal,
-};
-use stockline_core::ports::{
-    AlertBook, AlertRecord, AuditReader, ChangeFilter, Claimed, CommandFilter, CommitOutcome, Gathered, ItemFilter,
-    ItemWithLevels, Lease, LedgerPage, LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, Opening,
-    PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, Queries, RefusedNotice, Store, StoreError, StoreFault,
-};
+use stockline_core::domain::{CommandKey, Commit, DeadLetter, LoadRequest, Loaded, Status, Timestamp};
+use stockline_core::ports::{CommitOutcome, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Store, StoreError};
 
 mod alert_book;
 mod audit;
@@ -48,6 +41,7 @@ mod load;
 mod movements;
 mod names;
 mod page_budget;
+mod ports;
 mod queries;
 mod readers;
 mod record_index;
@@ -62,9 +56,8 @@ pub use last_time::last_accepted_at;
 use commit::{Prepared, WriterState};
 use fault::Fault;
 use group_commit::{Call, Job};
-use item_list::PageOf;
 use page_budget::WriteActivity;
-use readers::{Lanes, Readers, Shared, View};
+use readers::{Lanes, Readers, Shared};
 use record_index::RecordIndex;
 
 pub(crate) const SCHEMA: Schema = Schema {
@@ -306,265 +299,5 @@ impl Store for SqliteStore {
             Ok(dismissed)
         })
         .await
-    }
-}
-
-#[async_trait]
-impl Locations for SqliteStore {
-    async fn location(&self, location_id: &LocationId) -> Result<Option<LocationSettings>, StoreError> {
-        let location_id = location_id.clone();
-        self.lanes.points.read(move |view| rows::settings(view, &location_id)).await
-    }
-
-    async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError> {
-        self.lanes.lists.read(|view| queries::locations(view)).await
-    }
-
-    async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
-        let text = serde_json::to_string(settings).map(seal).map_err(|error| {
-            StoreError::Unreadable(format!("the settings of a location can't be written as JSON: {error}"))
-        })?;
-        let location_id = settings.location_id.clone();
-        self.write(move |connection, state| {
-            let location_no = state.locations.no_or_new(connection, &location_id)?;
-            connection
-                .prepare_cached("UPDATE location SET settings = ?2 WHERE location_no = ?1")?
-                .execute((location_no, &text))?;
-            Ok(())
-        })
-        .await
-    }
-}
-
-#[async_trait]
-impl Queries for SqliteStore {
-    async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError> {
-        let read = || {
-            let commands = commands.to_vec();
-            let points = &self.lanes.points;
-            points.read(move |view| view.records_first(commands.into_iter().map(|c| (c.item_id, c.command_id))))
-        };
-        match read().await {
-            Err(_) if self.heal_index().await => read().await,
-            records => records,
-        }
-    }
-
-    async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
-        let item_id = item_id.clone();
-        self.lanes.points.read(move |view| item_list::item(view, &item_id)).await
-    }
-
-    async fn items(
-        &self,
-        filter: &ItemFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<ItemWithLevels>, StoreError> {
-        let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
-        let most = PageOf { entries: limit, levels: self.options.page_levels_max };
-        self.lanes.lists.read(move |view| item_list::items(view, &filter, cursor.as_deref(), most)).await
-    }
-
-    async fn movements(
-        &self,
-        item_id: &ItemId,
-        filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Movement>, StoreError> {
-        let (item_id, filter, cursor) = (item_id.clone(), filter.clone(), cursor.map(str::to_owned));
-        self.lanes.lists.read(move |view| movements::movements(view, &item_id, &filter, cursor.as_deref(), limit)).await
-    }
-
-    async fn all_movements(
-        &self,
-        filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Option<Page<Movement>>, StoreError> {
-        let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
-        let read = move |view: &mut View<'_>| command_lists::movements(view, &filter, cursor.as_deref(), limit);
-        self.lanes.lists.read(read).await.map(Some)
-    }
-
-    async fn stock_as_of(
-        &self,
-        item_id: &ItemId,
-        at: Timestamp,
-    ) -> Result<Option<Vec<(LocationId, Quantity, u64)>>, StoreError> {
-        let item_id = item_id.clone();
-        self.lanes.lists.read(move |view| queries::stock_as_of(view, &item_id, at)).await
-    }
-
-    async fn levels(
-        &self,
-        filter: &LevelFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LevelWithItem>, StoreError> {
-        let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
-        self.lanes.lists.read(move |view| level_list::levels(view, &filter, cursor.as_deref(), limit)).await
-    }
-
-    async fn commands(
-        &self,
-        filter: &CommandFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError> {
-        let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
-        self.lanes.lists.read(move |view| queries::commands(view, &filter, cursor.as_deref(), limit)).await
-    }
-
-    async fn changes(
-        &self,
-        filter: &ChangeFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError> {
-        let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
-        self.lanes.lists.read(move |view| command_lists::changes(view, &filter, cursor.as_deref(), limit)).await
-    }
-
-    async fn alerts(
-        &self,
-        location_id: Option<&LocationId>,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<AlertRecord>, StoreError> {
-        let (location_id, cursor) = (location_id.cloned(), cursor.map(str::to_owned));
-        self.lanes.lists.read(move |view| queries::alerts(view, location_id.as_ref(), cursor.as_deref(), limit)).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        let read = |view: &mut View<'_>| Ok(view.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(()))?);
-        self.lanes.points.read(read).await
-    }
-}
-
-#[async_trait]
-impl AuditReader for SqliteStore {
-    async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemWithLevels>, StoreError> {
-        let cursor = cursor.map(str::to_owned);
-        let most = PageOf { entries: limit, levels: self.options.page_levels_max };
-        self.lanes.lists.read(move |view| item_list::audit_items(view, cursor.as_deref(), most)).await
-    }
-
-    async fn audit_ledger(
-        &self,
-        item_id: &ItemId,
-        location_id: &LocationId,
-        from_seq: u64,
-        limit: usize,
-    ) -> Result<LedgerPage, StoreError> {
-        let (item_id, location_id) = (item_id.clone(), location_id.clone());
-        self.lanes.lists.read(move |view| audit::ledger(view, &item_id, &location_id, from_seq, limit)).await
-    }
-
-    async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
-        let cursor = cursor.map(str::to_owned);
-        self.lanes.lists.read(move |view| queries::audit_records(view, cursor.as_deref(), limit)).await
-    }
-
-    async fn audit_rows(&self) -> Result<Vec<StoreFault>, StoreError> {
-        self.lanes.lists.read(|view| view.check()).await
-    }
-}
-
-/// Returns the answers of one write, or its error for each.
-fn each<T: Clone>(count: usize, answers: Result<Vec<T>, StoreError>) -> Vec<Result<T, StoreError>> {
-    match answers {
-        Ok(answers) => answers.into_iter().map(Ok).collect(),
-        Err(error) => vec![Err(error); count],
-    }
-}
-
-#[async_trait]
-impl AlertBook for SqliteStore {
-    async fn gather(&self, openings: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>> {
-        let (count, openings) = (openings.len(), openings.to_vec());
-        let gathered = self.write(move |connection, _| {
-            openings.iter().map(|opening| alert_book::gather(connection, opening, at)).collect()
-        });
-        each(count, gathered.await)
-    }
-
-    async fn openings(
-        &self,
-        location_id: &LocationId,
-        raised: (Timestamp, Timestamp),
-        limit: usize,
-    ) -> Result<Vec<Opening>, StoreError> {
-        let location_id = location_id.clone();
-        self.lanes.points.read(move |view| alert_book::openings(view, &location_id, raised, limit)).await
-    }
-
-    async fn claim(&self, alerts: &[Alert], lease: &Lease) -> Vec<Result<Claimed, StoreError>> {
-        let (count, alerts, lease) = (alerts.len(), alerts.to_vec(), lease.clone());
-        let claimed = self.write(move |connection, state| {
-            let claims = &mut state.claims;
-            alerts.iter().map(|alert| alert_book::claim(connection, claims, alert, &lease)).collect()
-        });
-        each(count, claimed.await)
-    }
-
-    async fn give_up(&self, alerts: &[Alert], lease: &Lease) -> Result<(), StoreError> {
-        let (names, lease) = (alerts.iter().map(Alert::id).collect::<Vec<_>>(), lease.clone());
-        self.write(move |_, state| {
-            names.iter().for_each(|name| state.claims.give_up(name, &lease));
-            Ok(())
-        })
-        .await
-    }
-
-    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
-        let alerts = alerts.to_vec();
-        self.write(move |connection, _| {
-            alerts.iter().try_for_each(|alert| alert_book::mark_sent(connection, alert, sent_at))
-        })
-        .await
-    }
-
-    async fn mark_part_sent(
-        &self,
-        alerts: &[Alert],
-        lease: &Lease,
-        sent_at: Timestamp,
-        missing: &[String],
-    ) -> Result<(), StoreError> {
-        let (alerts, lease, missing) = (alerts.to_vec(), lease.clone(), missing.to_vec());
-        self.write(move |connection, state| {
-            let claims = &mut state.claims;
-            alerts
-                .iter()
-                .try_for_each(|alert| alert_book::mark_part_sent(connection, claims, alert, &lease, sent_at, &missing))
-        })
-        .await
-    }
-
-    async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError> {
-        let (notice, lease) = (notice.clone(), lease.clone());
-        self.write(move |connection, state| alert_book::claim_notice(connection, &mut state.claims, &notice, &lease))
-            .await
-    }
-
-    async fn give_up_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<(), StoreError> {
-        let (name, lease) = (alert_book::notice_name(notice), lease.clone());
-        self.write(move |_, state| {
-            state.claims.give_up(&name, &lease);
-            Ok(())
-        })
-        .await
-    }
-
-    async fn mark_notice_sent(&self, notice: &RefusedNotice, until: Timestamp) -> Result<(), StoreError> {
-        let notice = notice.clone();
-        self.write(move |connection, _| alert_book::mark_notice_sent(connection, &notice, until)).await
-    }
-
-    async fn notified_until(&self, location_id: &LocationId, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let location_id = location_id.clone();
-        self.lanes.points.read(move |view| alert_book::notified_until(view, &location_id, now)).await
     }
 }

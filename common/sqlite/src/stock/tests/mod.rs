@@ -2,8 +2,13 @@ use std::ops::{Deref, DerefMut};
 
 use tempfile::TempDir;
 
+use super::readers::View;
 use super::*;
-use stockline_core::domain::{Level, Rules};
+use stockline_core::domain::{Level, Rules, seal};
+use stockline_core::ports::{
+    AlertBook, AuditReader, ChangeFilter, Claimed, CommandFilter, ItemFilter, ItemWithLevels, Lease, LevelFilter,
+    Locations, MovementFilter, Queries, RefusedNotice,
+};
 use stockline_core::testing::{self, at, item_id, place};
 
 mod alerts;
