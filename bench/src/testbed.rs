@@ -201,7 +201,7 @@ fn slots(opening: &Opening, rng: &mut Rng) -> Result<Vec<Slot>> {
 
 /// Returns a till's sale of one piece, accepted now.
 pub(crate) fn sold(item_id: &ItemId, location_id: &LocationId, rng: &mut Rng) -> Result<Queued> {
-    let action = Action::Sell { location_id: location_id.clone(), quantity: quantity(1)?, on_shortage: None };
+    let action = Action::Sell { location_id: location_id.clone(), quantity: quantity(1)?, on_shortage: None, amount: None };
     let details = MovementDetails {
         reference: Some("31198570044".into()),
         device_id: Some("till-1".into()),

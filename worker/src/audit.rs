@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use stockline_core::domain::{Item, ItemId, Level, LocationId, Outcome, Record, Status, StockState};
+use stockline_core::domain::{Cost, Item, ItemId, Level, LocationId, Outcome, Record, Status, StockState};
 use stockline_core::ports::{AuditReader, Queries, StoreError};
 
 mod chain;
@@ -310,7 +310,15 @@ fn level_faults(item: &Item, level: &Level, chain: &Chain) -> Vec<String> {
     };
     let (on_hand, seq) = (level.on_hand, level.seq);
     check(chain.seq == seq, &|| format!("the level is at seq {seq}, its ledger ends at {}", chain.seq));
-    check(chain.after == on_hand, &|| format!("the level says {on_hand} on hand, its ledger {}", chain.after));
+    let stock = chain.stock;
+    check(stock.on_hand == on_hand, &|| format!("the level says {on_hand} on hand, its ledger {}", stock.on_hand));
+    check(stock.value == level.value, &|| {
+        format!("the level says its stock is worth {}, its ledger {}", level.value, stock.value)
+    });
+    check(stock.average_cost == level.average_cost, &|| {
+        let text = |cost: Option<Cost>| cost.map_or_else(|| "unknown".to_owned(), |cost| cost.to_string());
+        format!("the level's average cost is {}, its ledger makes it {}", text(level.average_cost), text(stock.average_cost))
+    });
     check(level.tail.last().is_none_or(|entry| entry.seq == seq), &|| {
         format!("the level is at seq {seq}, its tail ends at another seq")
     });

@@ -12,7 +12,7 @@ use utoipa::openapi::schema::{AdditionalProperties, Discriminator, Schema, Schem
 use utoipa::openapi::{Object, ObjectBuilder, OneOfBuilder, Ref, RefOr, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::values::{BALANCE, COST, ITEM_ID, LOCATION_ID, NOT_NEGATIVE, QUANTITY};
+use super::values::{BALANCE, ITEM_ID, LOCATION_ID, MONEY, NOT_NEGATIVE, QUANTITY};
 use super::words::{ReasonWord, ShortagePolicyWord};
 
 /// The fields of all types of command.
@@ -39,6 +39,9 @@ struct Fields {
     on_shortage: String,
     /// The cost of one unit, a decimal string with at most 4 decimals.
     unit_cost: String,
+    /// The line's total as the customer paid it (or got it back, for `return`): 0 or more, a decimal string with at most 4
+    /// decimals.
+    amount: String,
     /// The name for people, 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
@@ -188,7 +191,7 @@ fn pattern(field: &str) -> Option<&'static str> {
         "item_id" => ITEM_ID,
         "location_id" | "from_location_id" | "to_location_id" => LOCATION_ID,
         "quantity" | "counted" | "low_stock_threshold" => NOT_NEGATIVE,
-        "unit_cost" => COST,
+        "unit_cost" | "amount" => MONEY,
         "expected_on_hand" => BALANCE,
         _ => return None,
     })
@@ -236,9 +239,14 @@ pub(crate) fn example(kind: CommandKind) -> Value {
             json!({"location_id": "shop-1", "quantity": "24", "unit_cost": "0.41", "reference": "order 17"})
         }
         CommandKind::Sell => {
-            json!({"location_id": "shop-1", "quantity": "2", "on_shortage": "allow", "reference": "receipt 4711"})
+            json!({
+                "location_id": "shop-1", "quantity": "2", "amount": "3.98", "on_shortage": "allow",
+                "reference": "receipt 4711"
+            })
         }
-        CommandKind::Return => json!({"location_id": "shop-1", "quantity": "1", "reference": "receipt 4711"}),
+        CommandKind::Return => {
+            json!({"location_id": "shop-1", "quantity": "1", "amount": "1.99", "reference": "receipt 4711"})
+        }
         CommandKind::Adjust => {
             json!({"location_id": "shop-1", "quantity": "-2", "reason": "damaged", "note": "fell off the shelf"})
         }

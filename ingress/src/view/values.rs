@@ -11,8 +11,8 @@ pub(super) const QUANTITY: &str = "^-?[0-9]{1,7}([.][0-9]{1,3})?$";
 pub(super) const NOT_NEGATIVE: &str = "^[0-9]{1,7}([.][0-9]{1,3})?$";
 /// A balance.
 pub(super) const BALANCE: &str = "^-?[0-9]{1,16}([.][0-9]{1,3})?$";
-/// The cost of one unit.
-pub(super) const COST: &str = "^[0-9]{1,7}([.][0-9]{1,4})?$";
+/// Money: the cost of one unit, or the total of a line.
+pub(super) const MONEY: &str = "^[0-9]{1,10}([.][0-9]{1,4})?$";
 
 /// As `domain::ItemId` reads it.
 pub(super) const ITEM_ID: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";

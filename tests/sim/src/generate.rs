@@ -58,7 +58,24 @@ impl Scenario {
         };
         scenario.add_first_movements(Rng::new(seed, 4));
         scenario.skews.extend(clock_steps(&mut Rng::new(seed, 5), workers + 2));
+        scenario.add_money(&mut Rng::new(seed, 6));
         scenario
+    }
+
+    /// Adds costs and amounts to commands.
+    fn add_money(&mut self, rng: &mut Rng) {
+        for line in self.requests.iter_mut().flat_map(|request| &mut request.lines) {
+            let (field, percent) = match line.body["type"].as_str().unwrap_or_default() {
+                "receive" => ("unit_cost", 60),
+                "register_item" | "update_item" => ("unit_cost", 30),
+                "sell" | "return" => ("amount", 50),
+                _ => continue,
+            };
+            if rng.percent(percent) {
+                let (whole, part) = (rng.below(4), rng.below(10_000));
+                line.body[field] = json!(format!("{whole}.{part:04}"));
+            }
+        }
     }
 
     /// Adds a new item if the queue sets messages aside. Its partition is over its rate until about the time at which

@@ -105,6 +105,7 @@ fn sale(item_id: &ItemId) -> Queued {
         location_id: MAIN_LOCATION.parse().unwrap(),
         quantity: Quantity::from_units(1).unwrap(),
         on_shortage: None,
+        amount: None,
     };
     queued(item_id, action)
 }

@@ -3,7 +3,7 @@
 //! | row | attributes beside `pk` and `sk` |
 //! |---|---|
 //! | item | `item` (JSON), `version`, `threshold_version`, `item_shard`, `name_key` |
-//! | level | `level` (JSON), `version`, `tail` (entries; absent when empty), `location`, `unwell` (unless normal) |
+//! | level | `level` (JSON), `version`, `tail` (entries; absent when empty, unless the level has an average cost), `location`, `unwell` (unless normal) |
 //! | chunk | `entries` |
 //! | outcome | `record` (JSON); `dead`, the retry that made an open dead letter; `refused` and `refused_at`, unless it is an applied movement; `changed`, if it is an applied change of the catalogue; `resubmitted_as` (JSON), `discarded_at` and `dismissed` (JSON), which are set later and override the record |
 //! | re-judging | `mark` (JSON) |
@@ -23,7 +23,7 @@ use super::key::{self, Key};
 use super::table::{BY_LOCATION, BY_NAME, CHANGES, LOW_LEVELS, REFUSED};
 use stockline_core::domain::{
     Alert, Chunk, CommandKey, Entry, Item, ItemId, Level, LocationSettings, Record, RecordError, RejudgeMark, Status,
-    StockState, Timestamp, decode_entries, encode_entries,
+    StockState, Timestamp, decode_entries, encode_entries, encode_tail,
 };
 use stockline_core::ports::{AlertRecord, RefusedNotice, StoreError};
 
@@ -122,8 +122,9 @@ pub(super) fn of_level(item_id: &ItemId, level: &Level) -> Result<Row, StoreErro
         &Key::level(item_id, &level.location_id),
         [(LEVEL, json(level)?), (VERSION, number(level.version)), (BY_LOCATION.partition, text(place))],
     );
-    if !level.tail.is_empty() {
-        row.insert(TAIL.into(), bytes(&level.tail));
+    let tail = encode_tail(level);
+    if !tail.is_empty() {
+        row.insert(TAIL.into(), AttributeValue::B(Blob::new(tail)));
     }
     if level.state != StockState::Normal {
         row.insert(LOW_LEVELS.partition.into(), text(place));

@@ -4,7 +4,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Catalogue, CataloguePatch, CommandId, Cost, ItemId, LocationId, Quantity, ShortagePolicy, Timestamp, Trace,
+    Catalogue, CataloguePatch, CommandId, Cost, ItemId, LocationId, Money, Quantity, ShortagePolicy, Timestamp, Trace,
 };
 
 /// The types of command (design.md §4).
@@ -158,6 +158,8 @@ pub enum Action {
         quantity: Quantity,
         /// Overrides the item's policy.
         on_shortage: Option<ShortagePolicy>,
+        /// The line's total as the customer paid it, zero or more.
+        amount: Option<Money>,
     },
     /// See [`CommandKind::Return`].
     Return {
@@ -165,6 +167,8 @@ pub enum Action {
         location_id: LocationId,
         /// The quantity, above zero.
         quantity: Quantity,
+        /// The line's total as the customer got it back, zero or more.
+        amount: Option<Money>,
     },
     /// The reason is in [`MovementDetails::reason`], which is always set here.
     Adjust {
@@ -206,6 +210,14 @@ impl Action {
             Self::Adjust { .. } => CommandKind::Adjust,
             Self::Count { .. } => CommandKind::Count,
             Self::Transfer { .. } => CommandKind::Transfer,
+        }
+    }
+
+    /// Returns the line's total of a sale or a return.
+    pub const fn amount(&self) -> Option<Money> {
+        match self {
+            Self::Sell { amount, .. } | Self::Return { amount, .. } => *amount,
+            _ => None,
         }
     }
 
@@ -368,12 +380,18 @@ impl Serialize for Command {
                 map.serialize_entry("quantity", quantity)?;
                 set(&mut map, "unit_cost", unit_cost.as_ref())?;
             }
-            Action::Sell { location_id, quantity, on_shortage } => {
+            Action::Sell { location_id, quantity, on_shortage, amount } => {
                 map.serialize_entry("location_id", location_id)?;
                 map.serialize_entry("quantity", quantity)?;
                 set(&mut map, "on_shortage", on_shortage.as_ref())?;
+                set(&mut map, "amount", amount.as_ref())?;
             }
-            Action::Return { location_id, quantity } | Action::Adjust { location_id, quantity } => {
+            Action::Return { location_id, quantity, amount } => {
+                map.serialize_entry("location_id", location_id)?;
+                map.serialize_entry("quantity", quantity)?;
+                set(&mut map, "amount", amount.as_ref())?;
+            }
+            Action::Adjust { location_id, quantity } => {
                 map.serialize_entry("location_id", location_id)?;
                 map.serialize_entry("quantity", quantity)?;
             }

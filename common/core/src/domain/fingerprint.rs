@@ -124,12 +124,18 @@ impl Fingerprint {
                 fields.number("quantity", quantity.raw());
                 fields.some_fixed("unit_cost", *unit_cost);
             }
-            Action::Sell { location_id, quantity, on_shortage } => {
+            Action::Sell { location_id, quantity, on_shortage, amount } => {
                 fields.text("location_id", location_id.as_str());
                 fields.number("quantity", quantity.raw());
                 fields.some_text("on_shortage", on_shortage.map(|policy| policy.as_str()));
+                fields.some_fixed("amount", *amount);
             }
-            Action::Return { location_id, quantity } | Action::Adjust { location_id, quantity } => {
+            Action::Return { location_id, quantity, amount } => {
+                fields.text("location_id", location_id.as_str());
+                fields.number("quantity", quantity.raw());
+                fields.some_fixed("amount", *amount);
+            }
+            Action::Adjust { location_id, quantity } => {
                 fields.text("location_id", location_id.as_str());
                 fields.number("quantity", quantity.raw());
             }
@@ -248,6 +254,8 @@ mod tests {
             ("receive", format!(r#"{movement},"quantity":"24","unit_cost":"0.41""#)),
             ("sell", format!(r#"{movement},"quantity":"1","on_shortage":"allow""#)),
             ("return", format!(r#"{movement},"quantity":"1","reason":"damaged""#)),
+            ("sell", format!(r#"{movement},"quantity":"1","amount":"3.98""#)),
+            ("return", format!(r#"{movement},"quantity":"1","amount":"3.98""#)),
             ("adjust", format!(r#"{movement},"quantity":"-1","reason":"theft""#)),
             ("count", format!(r#"{movement},"counted":"23""#)),
             ("transfer", r#""from_location_id":"main","to_location_id":"shop-1","quantity":"5""#.to_owned()),

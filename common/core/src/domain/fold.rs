@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::{CommandId, Commit, FoldLimits, ItemId, Loaded, Record, Rules, Slot, Timestamp};
 
 mod catalogue_commands;
+mod costs;
 mod decide;
 mod decision;
 mod draft;

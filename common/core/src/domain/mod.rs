@@ -25,17 +25,18 @@ mod rules;
 mod slot;
 mod time;
 mod trace;
+mod valuation;
 
 pub use alert::{Alert, AlertKind, StockState};
 pub use catalogue::{
     Catalogue, CataloguePatch, Claim, Item, LocationSettings, MAIN_LOCATION, MAX_BARCODES, ShortagePolicy,
 };
 pub use checksum::{Seal, checksum, seal, seal_of};
-pub use codec::{CodecError, decode_entries, encode_entries};
+pub use codec::{CodecError, decode_entries, encode_entries, encode_tail};
 pub use command::{Action, Command, CommandKey, CommandKind, MovementDetails, Queued, Reason};
 pub use commit::{Chunk, ClaimChange, Commit, ItemPut, LevelPut, RejudgeMark};
 pub use fingerprint::Fingerprint;
-pub use fixed::{Cost, Fixed, FixedError, MAX_COMMAND_QUANTITY, Quantity};
+pub use fixed::{Cost, Fixed, FixedError, MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY, Money, Quantity};
 pub use fold::{Fold, fold};
 pub use ids::{CommandId, IdError, ItemId, LocationId, RequestId};
 pub use json::{Json, JsonObject};
@@ -53,3 +54,4 @@ pub use rules::{CLOCK_SKEW_MAX_MS, FoldLimits, Rules};
 pub use slot::Slot;
 pub use time::{TimeError, Timestamp};
 pub use trace::Trace;
+pub use valuation::{Basis, Moved, Valuation};

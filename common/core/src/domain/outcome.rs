@@ -3,8 +3,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, Command, CommandId, CommandKey, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, EntryKind, Fingerprint, ItemId,
-    LocationId, Quantity, Queued, Seal, Timestamp, seal, seal_of,
+    Alert, Command, CommandId, CommandKey, Cost, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, EntryKind, Fingerprint, ItemId,
+    LocationId, Money, Quantity, Queued, Seal, Timestamp, level::is_nothing, seal, seal_of,
 };
 
 /// The status of a decided command. `queued` is never stored: a receipt proves it while no record exists.
@@ -138,6 +138,15 @@ pub struct Effect {
     /// Whether it claimed a time in the future.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clock_ahead: bool,
+    /// See [`super::Entry::unit_cost`]; absent where it is the one of the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_cost: Option<Cost>,
+    /// See [`super::Entry::cost`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+    /// See [`super::Entry::revaluation`].
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub revaluation: Money,
 }
 
 /// A command or message that could not be applied, kept whole.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::{
-    Action, Catalogue, CataloguePatch, Command, CommandId, CommandKind, Cost, ItemId, Json, LocationId, MAIN_LOCATION,
+    Action, Catalogue, CataloguePatch, Command, CommandId, CommandKind, ItemId, Json, LocationId, MAIN_LOCATION,
     MovementDetails, Reason, Timestamp,
 };
 
@@ -73,8 +73,9 @@ const fn own_fields(kind: CommandKind) -> &'static [&'static str] {
         CommandKind::ArchiveItem | CommandKind::RestoreItem => &[],
         CommandKind::SetThreshold => &["location_id", "low_stock_threshold"],
         CommandKind::Receive => &["location_id", "quantity", "unit_cost"],
-        CommandKind::Sell => &["location_id", "quantity", "on_shortage"],
-        CommandKind::Return | CommandKind::Adjust => &["location_id", "quantity"],
+        CommandKind::Sell => &["location_id", "quantity", "on_shortage", "amount"],
+        CommandKind::Return => &["location_id", "quantity", "amount"],
+        CommandKind::Adjust => &["location_id", "quantity"],
         CommandKind::Count => &["location_id", "counted"],
         CommandKind::Transfer => &["from_location_id", "to_location_id", "quantity"],
     }
@@ -251,7 +252,7 @@ impl<'a> Reader<'a> {
             CommandKind::RestoreItem => Some(Action::RestoreItem),
             CommandKind::SetThreshold => {
                 let location_id = self.optional("location_id", Self::id);
-                let low_stock_threshold = self.clearable("low_stock_threshold", Self::not_negative::<3>);
+                let low_stock_threshold = self.clearable("low_stock_threshold", Self::threshold);
                 if self.get("low_stock_threshold").is_none() {
                     self.fault("low_stock_threshold", "missing_field", "is required; null clears the threshold");
                 }
@@ -259,17 +260,19 @@ impl<'a> Reader<'a> {
             }
             CommandKind::Receive => {
                 let (location_id, quantity) = (self.location("location_id"), self.positive_quantity());
-                let unit_cost = self.optional("unit_cost", Self::not_negative::<4>);
+                let unit_cost = self.optional("unit_cost", Self::money);
                 Some(Action::Receive { location_id: location_id?, quantity: quantity?, unit_cost })
             }
             CommandKind::Sell => {
                 let (location_id, quantity) = (self.location("location_id"), self.positive_quantity());
                 let on_shortage = self.optional("on_shortage", Self::policy);
-                Some(Action::Sell { location_id: location_id?, quantity: quantity?, on_shortage })
+                let amount = self.optional("amount", Self::money);
+                Some(Action::Sell { location_id: location_id?, quantity: quantity?, on_shortage, amount })
             }
             CommandKind::Return => {
                 let (location_id, quantity) = (self.location("location_id"), self.positive_quantity());
-                Some(Action::Return { location_id: location_id?, quantity: quantity? })
+                let amount = self.optional("amount", Self::money);
+                Some(Action::Return { location_id: location_id?, quantity: quantity?, amount })
             }
             CommandKind::Adjust => {
                 let location_id = self.location("location_id");
@@ -302,9 +305,9 @@ impl<'a> Reader<'a> {
             decimals: self.optional("decimals", Self::decimals).unwrap_or(0),
             barcodes: self.optional("barcodes", Self::barcodes).unwrap_or_default(),
             category: self.optional("category", |r, f, j| r.text(f, j, MAX_CATEGORY_CHARS, false)),
-            low_stock_threshold: self.optional("low_stock_threshold", Self::not_negative::<3>),
+            low_stock_threshold: self.optional("low_stock_threshold", Self::threshold),
             shortage_policy: self.optional("shortage_policy", Self::policy).unwrap_or_default(),
-            unit_cost: self.optional::<Cost>("unit_cost", Self::not_negative::<4>),
+            unit_cost: self.optional("unit_cost", Self::money),
         };
         Some(Catalogue { name: name?, ..catalogue })
     }
@@ -317,9 +320,9 @@ impl<'a> Reader<'a> {
             decimals: self.optional("decimals", Self::decimals),
             barcodes: self.optional("barcodes", Self::barcodes),
             category: self.clearable("category", |r, f, j| r.text(f, j, MAX_CATEGORY_CHARS, false)),
-            low_stock_threshold: self.clearable("low_stock_threshold", Self::not_negative::<3>),
+            low_stock_threshold: self.clearable("low_stock_threshold", Self::threshold),
             shortage_policy: self.optional("shortage_policy", Self::policy),
-            unit_cost: self.clearable("unit_cost", Self::not_negative::<4>),
+            unit_cost: self.clearable("unit_cost", Self::money),
         };
         if patch == CataloguePatch::default() && self.faults.len() == faults_before {
             self.fault("name", "missing_field", "update_item needs at least one field to change");

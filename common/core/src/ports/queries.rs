@@ -67,7 +67,7 @@ impl Movement {
         use crate::domain::Action;
         let command: &Command = outcome.command.as_ref()?;
         let details = &command.details;
-        let (quantity, unit_cost): (Quantity, Option<Cost>) = match &command.action {
+        let (quantity, named): (Quantity, Option<Cost>) = match &command.action {
             Action::Receive { quantity, unit_cost, .. } => (*quantity, *unit_cost),
             Action::Sell { quantity, .. }
             | Action::Return { quantity, .. }
@@ -98,7 +98,11 @@ impl Movement {
                 clock_ahead: effect.clock_ahead,
                 submitted_by: outcome.submitted_by.clone(),
                 counterpart,
-                unit_cost,
+                unit_cost: effect.unit_cost.or(named),
+                amount: command.action.amount(),
+                cost: effect.cost,
+                revaluation: effect.revaluation,
+                reverses: None,
                 reason,
                 note: details.note.clone(),
                 reference: details.reference.clone(),

@@ -93,9 +93,10 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(location_id, low_stock_threshold)| Action::SetThreshold { location_id, low_stock_threshold }),
         (location(), positive(), weighted(0.5, cost()))
             .prop_map(|(location_id, quantity, unit_cost)| Action::Receive { location_id, quantity, unit_cost }),
-        (location(), positive(), weighted(0.5, policy()))
-            .prop_map(|(location_id, quantity, on_shortage)| Action::Sell { location_id, quantity, on_shortage }),
-        (location(), positive()).prop_map(|(location_id, quantity)| Action::Return { location_id, quantity }),
+        (location(), positive(), weighted(0.5, policy()), weighted(0.5, cost()))
+            .prop_map(|(location_id, quantity, on_shortage, amount)| Action::Sell { location_id, quantity, on_shortage, amount }),
+        (location(), positive(), weighted(0.5, cost()))
+            .prop_map(|(location_id, quantity, amount)| Action::Return { location_id, quantity, amount }),
         (location(), signed).prop_map(|(location_id, quantity)| Action::Adjust { location_id, quantity }),
         (location(), threshold()).prop_map(|(location_id, counted)| Action::Count { location_id, counted }),
         (location(), location(), positive()).prop_filter("two places", |(from, to, _)| from != to).prop_map(

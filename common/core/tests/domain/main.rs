@@ -9,6 +9,7 @@ mod catalogue_tables;
 mod command_json;
 mod limits;
 mod model;
+mod money;
 mod movement_tables;
 mod parse_tables;
 mod properties;

@@ -88,9 +88,9 @@ fn action(act: &Act) -> Action {
             Action::Receive { location_id: place(at), quantity: amount(quantity), unit_cost: None }
         }
         Act::Sell { at, quantity, reject } => {
-            Action::Sell { location_id: place(at), quantity: amount(quantity), on_shortage: reject.map(policy) }
+            Action::Sell { location_id: place(at), quantity: amount(quantity), on_shortage: reject.map(policy), amount: None }
         }
-        Act::Return { at, quantity } => Action::Return { location_id: place(at), quantity: amount(quantity) },
+        Act::Return { at, quantity } => Action::Return { location_id: place(at), quantity: amount(quantity), amount: None },
         Act::Adjust { at, quantity } => Action::Adjust { location_id: place(at), quantity: amount(quantity) },
         Act::Count { at, counted } => Action::Count { location_id: place(at), counted: amount(counted) },
         Act::Transfer { from, to, quantity } => {

@@ -170,11 +170,17 @@ fn ledger(
             last_recorded = read.recorded_at.as_millis();
             let kind = serde_json::to_value(read.kind).unwrap();
             let after = i128::from(read.after.raw());
-            found.push((read.seq, kind, read.command_id.to_string(), i128::from(read.delta.raw()), after, read.late));
+            let cost = (read.cost.map(|cost| i128::from(cost.raw())), i128::from(read.revaluation.raw()));
+            let delta = i128::from(read.delta.raw());
+            found.push((read.seq, kind, read.command_id.to_string(), delta, after, read.late, cost));
         }
     }
-    let wanted = level.entries.iter().map(|e| (e.seq, json!(e.kind), e.id.clone(), e.delta, e.after, e.late));
+    let wanted = level.entries.iter().map(|e| (e.seq, json!(e.kind), e.id.clone(), e.delta, e.after, e.late, e.cost));
     let wanted: Vec<_> = wanted.collect();
+    let costs: i128 = found.iter().map(|entry| entry.6.0.unwrap_or(0) + entry.6.1).sum();
+    if costs != level.book.value {
+        faults.push(format!("{item} at {location}: its costs make {costs}, its value is {}", level.book.value));
+    }
     if found != wanted {
         let differs = found.iter().zip(&wanted).find(|(found, wanted)| found != wanted);
         let (is, must) = (found.len(), wanted.len());

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::level::{Alert, Entry, Level};
 use super::predictor::Verdict;
-use super::read::{Command, millis, thousandths};
+use super::read::{Command, millis, ten_thousandths, thousandths};
 
 /// Returns the differences between a stored outcome and a verdict.
 pub(crate) fn outcome_faults(record: &Value, verdict: &Verdict, id: Uuid) -> Vec<String> {
@@ -69,6 +69,10 @@ fn entry(effect: &Value, id: Uuid) -> Entry {
         occurred: millis(effect["occurred_at"].as_str().unwrap()),
         late: effect["late"] == true,
         ahead: effect["clock_ahead"] == true,
+        cost: (
+            effect["cost"].as_str().map(ten_thousandths),
+            effect["revaluation"].as_str().map_or(0, ten_thousandths),
+        ),
     }
 }
 
@@ -90,6 +94,9 @@ pub(crate) fn alert(alert: &Value) -> Alert {
 pub(crate) fn level_pair(level: &Level, found: &Value) -> (Value, Value) {
     let on_hand = found["on_hand"].as_str().map(thousandths);
     let counted_at = found["counted_at"].as_str().map(millis);
-    let is = json!([on_hand, found["seq"], found["alert_no"], found["state"], counted_at]);
-    (json!([level.on_hand, level.entries.len(), level.alerts, level.state(), level.counted_at]), is)
+    let value = found["value"].as_str().map_or(0, ten_thousandths);
+    let average = found["average_cost"].as_str().map(ten_thousandths);
+    let is = json!([on_hand, found["seq"], found["alert_no"], found["state"], counted_at, value, average]);
+    let (seq, state, book) = (level.entries.len(), level.state(), level.book);
+    (json!([level.on_hand, seq, level.alerts, state, level.counted_at, book.value, book.average]), is)
 }

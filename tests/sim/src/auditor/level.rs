@@ -1,5 +1,7 @@
 //! One level, as design.md §4 (honest time) and §8 (alerts) define it.
 
+use super::money::{Book, Cost, Price};
+
 /// The catalogue fields of an item that affect decisions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Item {
@@ -8,6 +10,8 @@ pub(crate) struct Item {
     /// How often the threshold changed.
     pub(crate) thresholds: u32,
     pub(crate) rejects: bool,
+    /// The cost of one unit, in ten-thousandths.
+    pub(crate) unit_cost: Option<i128>,
     pub(crate) archived_at: Option<i64>,
     /// How often it was restored; alerts start over then.
     pub(crate) restored: u32,
@@ -45,6 +49,8 @@ pub(crate) struct Entry {
     pub(crate) occurred: i64,
     pub(crate) late: bool,
     pub(crate) ahead: bool,
+    /// The cost that it moved at, and the change of the value of what did not move.
+    pub(crate) cost: Cost,
 }
 
 /// A predicted alert.
@@ -66,6 +72,7 @@ pub(crate) struct Alert {
 pub(crate) struct Level {
     pub(crate) location: String,
     pub(crate) on_hand: i128,
+    pub(crate) book: Book,
     pub(crate) counted_at: Option<i64>,
     pub(crate) own_threshold: Option<i128>,
     pub(crate) entries: Vec<Entry>,
@@ -83,6 +90,7 @@ impl Level {
         Self {
             location: location.to_owned(),
             on_hand: 0,
+            book: Book::default(),
             counted_at: None,
             own_threshold: None,
             entries: Vec::new(),
@@ -121,10 +129,11 @@ impl Level {
         &mut self,
         item: &Item,
         (kind, id): (&'static str, &str),
-        ask: Change,
+        (ask, price): (Change, Option<Price>),
         when: Occurrence,
     ) -> (Entry, Option<Alert>) {
         let (after, late) = self.try_out(ask, when);
+        let cost = self.book.post(after - self.on_hand, price, item.unit_cost);
         let entry = Entry {
             location: self.location.clone(),
             seq: self.entries.len() as u64 + 1,
@@ -135,6 +144,7 @@ impl Level {
             occurred: when.occurred,
             late,
             ahead: when.ahead,
+            cost,
         };
         let is_first = self.entries.is_empty();
         if is_first {

@@ -10,6 +10,7 @@ mod check;
 mod compare;
 mod level;
 mod mails;
+mod money;
 mod predict;
 mod predictor;
 mod read;

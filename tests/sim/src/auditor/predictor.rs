@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::super::scenario::{MENDED_NOTE, PANIC_NOTE, REFUSED_NOTE};
 use super::level::{Alert, Change, Entry, Item, Level, Occurrence};
+use super::money::Price;
 use super::read::{Command, Outcomes, Place, Stored};
 
 const DAY_MS: i64 = 86_400_000;
@@ -232,11 +233,18 @@ impl Predictor<'_> {
     fn apply(&mut self, place: &Place, command: &Command) -> Verdict {
         let when = occurrence(place, command);
         let (mut entries, mut alerts) = (Vec::new(), Vec::new());
+        let mut price = command.money("unit_cost").filter(|_| command.kind() == "receive").map(Price::Unit);
         for (location, kind, ask) in legs(command) {
             let item = &self.items[&place.item];
             let level = self.levels.entry((place.item.clone(), location.clone()));
             let level = level.or_insert_with(|| Level::new(&location, item));
-            let (entry, alert) = level.apply(item, (kind, &place.id.to_string()), ask, when);
+            // A transfer carries the cost that the goods have at the giving side, even where a count has seen them leave.
+            let mut giving = level.book;
+            let (entry, alert) = level.apply(item, (kind, &place.id.to_string()), (ask, price), when);
+            if let ("transfer_out", Change::By(delta)) = (kind, ask) {
+                let (cost, _) = giving.post(delta, None, item.unit_cost);
+                price = cost.zip(giving.average).map(|(cost, unit)| Price::All(-cost, unit));
+            }
             entries.push(entry);
             alerts.extend(alert);
         }
@@ -275,6 +283,9 @@ impl Predictor<'_> {
         let item = self.items.get_mut(&place.item).unwrap();
         if let Some(decimals) = command.body["decimals"].as_u64() {
             item.decimals = decimals as u32;
+        }
+        if command.body.get("unit_cost").is_some() {
+            item.unit_cost = command.money("unit_cost");
         }
         if let Some(policy) = command.text("shortage_policy") {
             item.rejects = policy == "reject";

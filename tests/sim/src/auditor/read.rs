@@ -63,6 +63,11 @@ impl Command {
         self.text(name).map(thousandths)
     }
 
+    /// Returns money in ten-thousandths.
+    pub(crate) fn money(&self, name: &str) -> Option<i128> {
+        self.text(name).map(ten_thousandths)
+    }
+
     /// Returns when it occurred, whether the command said so in the past, and whether that time lay in the future.
     pub(crate) fn occurred(&self) -> (i64, bool, bool) {
         let Some(claimed) = self.text("occurred_at").map(millis) else {
@@ -76,9 +81,18 @@ impl Command {
 
 /// Parses `-1.25` as -1250.
 pub(crate) fn thousandths(text: &str) -> i128 {
+    parts(text, 3)
+}
+
+/// Parses `-1.25` as -12500.
+pub(crate) fn ten_thousandths(text: &str) -> i128 {
+    parts(text, 4)
+}
+
+fn parts(text: &str, places: usize) -> i128 {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
-    let value = whole.parse::<i128>().unwrap() * 1_000 + format!("{part:0<3}").parse::<i128>().unwrap();
+    let value: i128 = format!("{whole}{part:0<places$}").parse().unwrap();
     if negative { -value } else { value }
 }
 

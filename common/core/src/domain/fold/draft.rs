@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::{
     Chunk, Claim, ClaimChange, CommandId, CommandKey, Commit, Entry, Item, ItemId, ItemPut, Level, LevelPut, Loaded,
-    LoadedLevel, LocationId, Record, Timestamp, codec,
+    LoadedLevel, LocationId, Record, Timestamp, Valuation, codec,
 };
 use super::size;
 use super::{FoldLimits, Rules};
@@ -138,14 +138,16 @@ impl<'a> Draft<'a> {
 }
 
 impl DraftLevel {
-    /// Appends an entry and moves the balance. The caller has checked for overflow.
-    pub(super) fn append(&mut self, entry: Entry) {
+    /// Appends an entry and moves the balance with its value. The caller has checked for overflow.
+    pub(super) fn append(&mut self, entry: Entry, stock: Valuation) {
         if self.level.seq == 0 {
             self.level.open();
         }
         self.changed = true;
         self.new_entries_bytes += size::entry_bytes(&entry);
         self.level.on_hand = entry.after;
+        self.level.value = stock.value;
+        self.level.average_cost = stock.average_cost;
         self.level.seq = entry.seq;
         self.level.updated_at = entry.recorded_at;
         self.level.tail.push(entry);

@@ -3,16 +3,20 @@ use super::super::{
     Action, Alert, Cost, Effect, Entry, EntryKind, Item, LocationId, Quantity, Queued, Rejection, RejectionCode,
     ShortagePolicy, Timestamp,
 };
+use super::costs::Priced;
 use super::decision::{Applied, Decision, fractional, reject, unknown_item, unknown_location};
 use super::draft::{Draft, DraftLevel};
 
 /// One leg of a movement: its effect on one level.
-struct Leg<'q> {
-    location_id: &'q LocationId,
-    kind: EntryKind,
+pub(super) struct Leg<'q> {
+    pub(super) location_id: &'q LocationId,
+    pub(super) kind: EntryKind,
+    /// The quantity as submitted.
+    pub(super) quantity: Quantity,
     change: Change,
     counterpart: Option<&'q LocationId>,
-    unit_cost: Option<Cost>,
+    /// The cost of one unit that a receive names.
+    pub(super) unit_cost: Option<Cost>,
     /// Whether to refuse the leg if it takes more than there is.
     reject_shortage: bool,
 }
@@ -25,8 +29,8 @@ enum Change {
 }
 
 /// The judged effect of a leg.
-struct Judged {
-    delta: Quantity,
+pub(super) struct Judged {
+    pub(super) delta: Quantity,
     after: Quantity,
     late: bool,
 }
@@ -45,10 +49,11 @@ impl Draft<'_> {
         for leg in &legs {
             judged.push(judge(self.level(leg.location_id), leg, &at)?);
         }
+        let priced = self.price(&item, &legs, &judged)?;
         let mut applied = Applied::default();
         let recorded_at = self.recorded_at(queued, &legs);
-        for leg in legs.iter().zip(&judged) {
-            self.apply(queued, &item, &at, leg, recorded_at, &mut applied);
+        for ((leg, judged), priced) in legs.iter().zip(&judged).zip(&priced) {
+            self.apply(queued, &item, &at, (leg, judged, priced), recorded_at, &mut applied);
         }
         Ok(applied)
     }
@@ -131,7 +136,7 @@ impl Draft<'_> {
         queued: &Queued,
         item: &Item,
         at: &Occurrence,
-        (leg, judged): (&Leg<'_>, &Judged),
+        (leg, judged, priced): (&Leg<'_>, &Judged, &Priced),
         recorded_at: Timestamp,
         applied: &mut Applied,
     ) {
@@ -143,7 +148,7 @@ impl Draft<'_> {
             seq: draft.level.seq + 1,
             kind: leg.kind,
             command_id: queued.command.command_id,
-            quantity: quantity(&queued.command.action),
+            quantity: leg.quantity,
             delta: judged.delta,
             after: judged.after,
             occurred_at: at.occurred_at,
@@ -152,7 +157,11 @@ impl Draft<'_> {
             clock_ahead: at.clock_ahead,
             submitted_by: queued.submitted_by.clone(),
             counterpart: leg.counterpart.cloned(),
-            unit_cost: leg.unit_cost,
+            unit_cost: priced.unit_cost,
+            amount: queued.command.action.amount(),
+            cost: priced.cost,
+            revaluation: priced.revaluation,
+            reverses: None,
             reason: details.reason,
             note: details.note.clone(),
             reference: details.reference.clone(),
@@ -169,10 +178,14 @@ impl Draft<'_> {
             recorded_at,
             late: entry.late,
             clock_ahead: entry.clock_ahead,
+            unit_cost: entry.unit_cost.filter(|_| leg.unit_cost.is_none()),
+            cost: entry.cost,
+            revaluation: entry.revaluation,
         });
-        draft.append(entry);
+        draft.append(entry, priced.after);
         if leg.kind == EntryKind::Count && !judged.late {
             draft.level.counted_at = Some(at.occurred_at);
+            draft.level.counted_seq = draft.level.seq;
         } else if draft.level.counted_at.is_some_and(|counted_at| !at.can_follow(counted_at)) {
             // The clock of the count or of this command was wrong. Until the next count only queue order decides.
             draft.level.counted_at = None;
@@ -190,6 +203,7 @@ fn legs<'q>(queued: &'q Queued, item: &Item) -> Result<Vec<Leg<'q>>, Box<Rejecti
     let single = |location_id, kind, change| Leg {
         location_id,
         kind,
+        quantity: quantity(&queued.command.action),
         change,
         counterpart: None,
         unit_cost: None,
@@ -200,12 +214,12 @@ fn legs<'q>(queued: &'q Queued, item: &Item) -> Result<Vec<Leg<'q>>, Box<Rejecti
         Action::Receive { location_id, quantity, unit_cost } => {
             vec![Leg { unit_cost: *unit_cost, ..single(location_id, EntryKind::Receive, Change::By(*quantity)) }]
         }
-        Action::Sell { location_id, quantity, on_shortage } => {
+        Action::Sell { location_id, quantity, on_shortage, .. } => {
             let taken = quantity.checked_neg().ok_or_else(overflow)?;
             let reject_shortage = on_shortage.unwrap_or(policy) == ShortagePolicy::Reject;
             vec![Leg { reject_shortage, ..single(location_id, EntryKind::Sell, Change::By(taken)) }]
         }
-        Action::Return { location_id, quantity } => {
+        Action::Return { location_id, quantity, .. } => {
             vec![single(location_id, EntryKind::Return, Change::By(*quantity))]
         }
         Action::Adjust { location_id, quantity } => {

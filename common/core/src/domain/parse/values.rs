@@ -1,5 +1,5 @@
 use super::super::{
-    Fixed, FixedError, Json, LocationId, MAX_BARCODES, MAX_COMMAND_QUANTITY, Quantity, Reason, ShortagePolicy,
+    Fixed, FixedError, Json, LocationId, MAX_BARCODES, MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY, Money, Quantity, Reason, ShortagePolicy,
     Timestamp,
 };
 use super::Reader;
@@ -114,17 +114,23 @@ impl<'a> Reader<'a> {
         self.checked_quantity("quantity", Quantity::is_positive, "above 0")
     }
 
-    pub(super) fn not_negative<const P: u32>(&mut self, field: &str, json: &'a Json<'a>) -> Option<Fixed<P>> {
+    /// Reads a number from 0 to `most`.
+    fn up_to<const P: u32>(&mut self, field: &str, json: &'a Json<'a>, most: Fixed<P>) -> Option<Fixed<P>> {
         let number: Fixed<P> = self.fixed(field, json)?;
-        if number.is_negative() || number.raw() > MAX_COMMAND_QUANTITY.raw() {
-            self.fault(
-                field,
-                "invalid_value",
-                format!("must be from 0 to {}", Fixed::<P>::from_raw(MAX_COMMAND_QUANTITY.raw())),
-            );
+        if number.is_negative() || number > most {
+            self.fault(field, "invalid_value", format!("must be from 0 to {most}"));
             return None;
         }
         Some(number)
+    }
+
+    pub(super) fn threshold(&mut self, field: &str, json: &'a Json<'a>) -> Option<Quantity> {
+        self.up_to(field, json, MAX_COMMAND_QUANTITY)
+    }
+
+    /// Reads the cost of a unit or the total of a line. Neither has a sign: the type of the command says who pays.
+    pub(super) fn money(&mut self, field: &str, json: &'a Json<'a>) -> Option<Money> {
+        self.up_to(field, json, MAX_COMMAND_MONEY)
     }
 
     pub(super) fn location(&mut self, field: &str) -> Option<LocationId> {
