@@ -254,11 +254,11 @@ mod tests {
             ("receive", format!(r#"{movement},"quantity":"24","unit_cost":"0.41""#)),
             ("sell", format!(r#"{movement},"quantity":"1","on_shortage":"allow""#)),
             ("return", format!(r#"{movement},"quantity":"1","reason":"damaged""#)),
-            ("sell", format!(r#"{movement},"quantity":"1","amount":"3.98""#)),
-            ("return", format!(r#"{movement},"quantity":"1","amount":"3.98""#)),
             ("adjust", format!(r#"{movement},"quantity":"-1","reason":"theft""#)),
             ("count", format!(r#"{movement},"counted":"23""#)),
             ("transfer", r#""from_location_id":"main","to_location_id":"shop-1","quantity":"5""#.to_owned()),
+            ("sell", format!(r#"{movement},"quantity":"1","amount":"3.98""#)),
+            ("return", format!(r#"{movement},"quantity":"1","amount":"3.98""#)),
         ] {
             let comma = if fields.is_empty() { "" } else { "," };
             golden += &format!("{kind} {}\n", fingerprint(&format!(r#"{{"type":"{kind}",{ID}{comma}{fields}}}"#)));
