@@ -22,6 +22,7 @@ pub mod commits;
 pub mod dead_letters;
 pub mod homes;
 pub mod lists;
+pub mod money;
 pub mod racing;
 pub mod reading;
 pub mod sizes;
@@ -281,6 +282,8 @@ macro_rules! store_contract {
                 settings_that_were_put_hold_for_the_next_load
                 a_damaged_or_foreign_cursor_is_refused
                 a_list_of_many_rows_that_do_not_match_is_read_to_its_end_in_pages_of_few_rows;
+            money: costs_and_amounts_are_kept_in_levels_entries_and_outcomes
+                a_level_without_a_tail_keeps_its_value;
             racing: many_buyers_never_oversell
                 an_item_is_never_shown_in_the_middle_of_a_transfer
                 movements_page_rightly_while_the_ledger_moves
