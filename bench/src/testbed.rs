@@ -217,5 +217,5 @@ fn quantity(units: i64) -> Result<Quantity> {
 fn queued(item_id: &ItemId, rng: &mut Rng, action: Action, details: MovementDetails) -> Queued {
     let command = Command { command_id: CommandId(rng.uuid()), item_id: item_id.clone(), action, details };
     let (accepted_at, submitted_by) = (SystemClock.now(), Arc::from(TILL));
-    Queued { command, accepted_at, submitted_by, retry: 0, resubmits: None, first_accepted_at: None, trace: None }
+    Queued { command, accepted_at, submitted_by, retry: 0, resubmits: None, first_accepted_at: None, reach: None, trace: None }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use stockline_core::domain::{Command, LocationId, Trace};
+use stockline_core::domain::{Command, LocationId, Reach, Timestamp, Trace};
 
 use crate::app::App;
 use crate::auth::{Principal, Refusal, SubmitAs};
@@ -66,6 +66,11 @@ impl Caller {
             settings: rights.may_manage_settings().is_ok(),
             locations: rights.visible_locations().cloned(),
         }
+    }
+
+    /// Returns what the caller may take back; `None` if it may take back everything.
+    pub(crate) fn reach(&self, accepted_at: Timestamp, staff_may: &StaffMay) -> Option<Reach> {
+        self.principal.rights.reach(accepted_at, staff_may)
     }
 
     /// May the caller submit this command?

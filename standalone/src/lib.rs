@@ -63,6 +63,7 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Logout(args) => commands::login::logout(&args),
         Command::Keys(command) => commands::tokens::keys(command).await,
         Command::Submit(args) => commands::submit::submit(&args).await,
+        Command::Reverse(args) => commands::submit::reverse(&args).await,
         Command::Load(args) => commands::load::load(*args).await,
         Command::Items(args) => commands::items::items(&args).await,
         Command::Stock(args) => commands::show::stock(&args).await,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use stockline_core::domain::{Action, Command, CommandKind, LocationId};
+use stockline_core::domain::{Action, Command, CommandKind, LocationId, Reach, Timestamp};
 
 use crate::staff_may::StaffMay;
 
@@ -156,6 +156,10 @@ impl Rights {
         if !self.role_may_submit(command, staff_may) {
             return Err(self.command_refused(command));
         }
+        // A reversal names no location: the fold judges it by the one of the movement.
+        if command.kind() == CommandKind::Reverse {
+            return Ok(());
+        }
         match acts_at(&command.action) {
             Some(location) => self.may_act_at(location),
             None if self.locations.is_none() => Ok(()),
@@ -170,6 +174,15 @@ impl Rights {
         }
     }
 
+    /// Returns what a reversal of this token may take back; `None` if everything. Staff take back their own, and a token that
+    /// is bound to locations only movements there.
+    pub fn reach(&self, accepted_at: Timestamp, staff_may: &StaffMay) -> Option<Reach> {
+        let within_ms = i64::from(staff_may.reverse_within_s) * 1_000;
+        let own_since = (self.submit != SubmitAs::Manager).then(|| accepted_at.plus_millis(-within_ms));
+        let locations = self.locations.as_ref().map(|locations| locations.iter().cloned().collect());
+        (own_since.is_some() || locations.is_some()).then_some(Reach { own_since, locations })
+    }
+
     fn role_may_submit(&self, command: &Command, staff_may: &StaffMay) -> bool {
         match self.submit {
             SubmitAs::Nobody => false,
@@ -177,6 +190,8 @@ impl Rights {
             SubmitAs::Staff => match command.kind() {
                 CommandKind::Receive | CommandKind::Sell | CommandKind::Return | CommandKind::Transfer => true,
                 CommandKind::Count => staff_may.count,
+                // Only the fold knows whose the movement is, and how old.
+                CommandKind::Reverse => staff_may.reverse_within_s > 0,
                 CommandKind::Adjust => command.details.reason.is_some_and(|reason| staff_may.adjust.contains(&reason)),
                 CommandKind::RegisterItem
                 | CommandKind::UpdateItem

@@ -26,6 +26,9 @@ struct Fields {
     item_id: String,
     /// The location; `main` by default if the installation allows it.
     location_id: String,
+    /// The command to take back: a movement of the same item, and no count.
+    #[schema(format = "uuid")]
+    reverses: String,
     /// The giving side.
     from_location_id: String,
     /// The receiving side.
@@ -158,6 +161,7 @@ const fn required(kind: CommandKind) -> &'static [&'static str] {
         CommandKind::Adjust => &["quantity", "reason"],
         CommandKind::Count => &["counted"],
         CommandKind::Transfer => &["from_location_id", "to_location_id", "quantity"],
+        CommandKind::Reverse => &["reverses"],
     }
 }
 
@@ -217,6 +221,10 @@ pub(crate) const fn about(kind: CommandKind) -> &'static str {
             "Sets the balance to what is on the shelf. For Managers, and for Staff if the installation allows it."
         }
         CommandKind::Transfer => "Goods moved from one location to another, both sides at once.",
+        CommandKind::Reverse => {
+            "Takes a movement back that was a mistake, with all its sides and at the cost that it moved at. For Managers, and for \
+             Staff their own within an hour, unless the installation sets another time."
+        }
     }
 }
 
@@ -254,6 +262,9 @@ pub(crate) fn example(kind: CommandKind) -> Value {
             json!({"location_id": "shop-1", "counted": "21", "occurred_at": "2026-01-31T18:05:00+01:00"})
         }
         CommandKind::Transfer => json!({"from_location_id": "shop-1", "to_location_id": "shop-2", "quantity": "6"}),
+        CommandKind::Reverse => {
+            json!({"reverses": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6a", "note": "rung up twice"})
+        }
     };
     if let (Value::Object(example), Value::Object(own)) = (&mut example, own) {
         example.extend(own);

@@ -44,7 +44,7 @@ pub(crate) struct MovementView {
     /// The balance after it.
     #[schema(value_type = String, example = "22")]
     after: Quantity,
-    /// The line's total as the customer paid it, for `sell`, or got it back, for `return`.
+    /// The line's total as the customer paid it, for `sell`, or got it back, for `return`. Negative where it is taken back.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, example = "3.98")]
     amount: Option<Money>,
@@ -63,7 +63,19 @@ pub(crate) struct MovementView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, example = "-0.33")]
     revaluation: Option<Money>,
-    /// When it happened, corrected by the difference of the clocks.
+    /// The command that this one takes back, for `reverse`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid", nullable = false)]
+    reverses: Option<CommandId>,
+    /// The type of the movement that this one takes back, for `reverse`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<MovementTypeWord>, nullable = false)]
+    reversed_type: Option<CommandKind>,
+    /// The command that took this movement back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid", nullable = false)]
+    reversed_by: Option<CommandId>,
+    /// When it happened, corrected by the difference of the clocks. A reversal has the time of what it takes back.
     #[schema(value_type = String, format = DateTime)]
     occurred_at: Timestamp,
     /// When it was committed.
@@ -100,18 +112,21 @@ pub(crate) struct MovementView {
 
 impl MovementView {
     pub(crate) fn of(movement: Movement, viewer: &Viewer) -> Self {
-        let Movement { item_id, location_id, entry } = movement;
+        let Movement { item_id, location_id, entry, reversed_by } = movement;
         Self {
             item_id,
             location_id,
             seq: entry.seq,
-            kind: entry.kind.command_kind(),
+            kind: entry.command_kind(),
             command_id: entry.command_id,
             quantity: entry.quantity,
             delta: entry.delta,
             before: entry.before(),
             after: entry.after,
             amount: entry.amount,
+            reverses: entry.reverses,
+            reversed_type: entry.reverses.map(|_| entry.kind.command_kind()),
+            reversed_by,
             unit_cost: entry.unit_cost.filter(|_| viewer.costs),
             cost: entry.cost.filter(|_| viewer.costs),
             revaluation: Some(entry.revaluation).filter(|revaluation| viewer.costs && !revaluation.is_zero()),

@@ -26,7 +26,7 @@ pub(crate) use locations::{LocationChanges, LocationsCommand};
 pub(crate) use login::{LoginArgs, ServerArgs};
 pub(crate) use read::{AlertsArgs, HistoryArgs, ItemsArgs, ListArgs, RefusedArgs, StateFilter, StatusArgs, StockArgs};
 pub(crate) use serve::{MailArgs, ServeArgs};
-pub(crate) use submit::{Kind, SubmitArgs};
+pub(crate) use submit::{Kind, OutcomeArgs, ReverseArgs, SubmitArgs};
 #[cfg(test)]
 pub(crate) use tls::SelfSignedArgs;
 pub(crate) use tls::TlsCommand;
@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Keys(KeysCommand),
     /// Submit one command and wait for its outcome
     Submit(Box<SubmitArgs>),
+    /// Take back a movement that was a mistake, and wait for the outcome
+    Reverse(Box<ReverseArgs>),
     /// Submit every line of a CSV file (also .gz) as a command
     Load(Box<LoadArgs>),
     /// List the items, or search them by name, barcode or category

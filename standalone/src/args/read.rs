@@ -111,7 +111,8 @@ pub(crate) struct StatusArgs {
 #[command(after_help = "Examples:
   stockline history cola --from yesterday
   stockline history cola --type sell --from 2026-01-01 --to 2026-01-31
-  stockline history cola --from 2026-01-31T18:30:00+01:00 --utc")]
+  stockline history cola --from 2026-01-31T18:30:00+01:00 --utc
+  stockline history cola --ids")]
 pub(crate) struct HistoryArgs {
     /// The item
     pub(crate) item_id: ItemId,
@@ -127,6 +128,9 @@ pub(crate) struct HistoryArgs {
     /// Only movements of this type
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: Option<Kind>,
+    /// Show the ids of the commands too, for stockline reverse
+    #[arg(long)]
+    pub(crate) ids: bool,
     #[command(flatten)]
     pub(crate) list: ListArgs,
 }

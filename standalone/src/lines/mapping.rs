@@ -12,7 +12,7 @@ use crate::exit::Usage;
 /// Separates the barcodes of one cell.
 const BARCODE_SEPARATOR: char = ';';
 /// The fields that hold a number.
-const NUMBERS: [&str; 5] = ["quantity", "counted", "low_stock_threshold", "unit_cost", "expected_on_hand"];
+const NUMBERS: [&str; 6] = ["quantity", "counted", "low_stock_threshold", "unit_cost", "amount", "expected_on_hand"];
 /// The fields that hold a location. An empty cell is refused: without the field the command would mean `main`.
 const LOCATIONS: [&str; 3] = ["location_id", "from_location_id", "to_location_id"];
 

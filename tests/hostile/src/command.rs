@@ -41,6 +41,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
         retry: 0,
         resubmits: None,
         first_accepted_at: None,
+        reach: None,
         trace: None,
     };
     let body = encode_message(&item_id, [&queued]);

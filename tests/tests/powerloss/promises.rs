@@ -76,6 +76,7 @@ fn queued(item_id: &ItemId, action: Action) -> Queued {
         retry: 0,
         resubmits: None,
         first_accepted_at: None,
+        reach: None,
         trace: None,
     }
 }

@@ -45,7 +45,12 @@ impl Key {
         format!("LEDGER#{item_id}#{location_id}")
     }
 
-    /// Returns the sort key of a chunk. The order of the texts is the order of the numbers.
+    /// Returns the partition of the marks on a level's entries that were taken back.
+    pub(super) fn reversed_pk(item_id: &ItemId, location_id: &LocationId) -> String {
+        format!("REVERSED#{item_id}#{location_id}")
+    }
+
+    /// Returns the sort key of a chunk, and of a mark on an entry. The order of the texts is the order of the numbers.
     pub(super) fn chunk_sk(first_seq: u64) -> String {
         format!("{first_seq:020}")
     }
@@ -77,6 +82,11 @@ impl Key {
     /// Returns the key of a chunk.
     pub(super) fn chunk(item_id: &ItemId, location_id: &LocationId, first_seq: u64) -> Self {
         Self { pk: Self::ledger_pk(item_id, location_id), sk: Self::chunk_sk(first_seq) }
+    }
+
+    /// Returns the key of the mark on an entry that was taken back.
+    pub(super) fn reversed(item_id: &ItemId, location_id: &LocationId, seq: u64) -> Self {
+        Self { pk: Self::reversed_pk(item_id, location_id), sk: Self::chunk_sk(seq) }
     }
 
     /// Returns the key of an outcome.
@@ -177,6 +187,7 @@ mod tests {
             Key::item(&item),
             Key::level(&item, &place),
             Key::chunk(&item, &place, 41),
+            Key::reversed(&item, &place, 41),
             Key::record(&item, id),
             Key::mark(&item, id, &place),
             Key::claim(&Claim::Barcode("40".into())),
@@ -191,6 +202,7 @@ mod tests {
                 "ITEM#Cola / ITEM",
                 "ITEM#Cola / LEVEL#main",
                 "LEDGER#Cola#main / 00000000000000000041",
+                "REVERSED#Cola#main / 00000000000000000041",
                 "CMD#Cola#9c5b94b1-35ad-49bb-b118-8e8fc24abf80 / CMD",
                 "CMD#Cola#9c5b94b1-35ad-49bb-b118-8e8fc24abf80 / AT#main",
                 "BARCODE#40 / BARCODE#40",

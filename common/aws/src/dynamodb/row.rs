@@ -5,7 +5,8 @@
 //! | item | `item` (JSON), `version`, `threshold_version`, `item_shard`, `name_key` |
 //! | level | `level` (JSON), `version`, `tail` (entries; absent when empty, unless the level has an average cost), `location`, `unwell` (unless normal) |
 //! | chunk | `entries` |
-//! | outcome | `record` (JSON); `dead`, the retry that made an open dead letter; `refused` and `refused_at`, unless it is an applied movement; `changed`, if it is an applied change of the catalogue; `resubmitted_as` (JSON), `discarded_at` and `dismissed` (JSON), which are set later and override the record |
+//! | outcome | `record` (JSON); `dead`, the retry that made an open dead letter; `refused` and `refused_at`, unless it is an applied movement; `changed`, if it is an applied change of the catalogue; `resubmitted_as` (JSON), `reversed_by`, `discarded_at` and `dismissed` (JSON), which are set later and override the record |
+//! | entry taken back | `reversed_by` |
 //! | re-judging | `mark` (JSON) |
 //! | claim | `item_id` |
 //! | location | `settings` (JSON) |
@@ -22,7 +23,7 @@ use serde::de::DeserializeOwned;
 use super::key::{self, Key};
 use super::table::{BY_LOCATION, BY_NAME, CHANGES, LOW_LEVELS, REFUSED};
 use stockline_core::domain::{
-    Alert, Chunk, CommandKey, Entry, Item, ItemId, Level, LocationSettings, Record, RecordError, RejudgeMark, Status,
+    Alert, Chunk, CommandId, CommandKey, Entry, Item, ItemId, Level, LocationId, LocationSettings, Record, RecordError, RejudgeMark, Status,
     StockState, Timestamp, decode_entries, encode_entries, encode_tail,
 };
 use stockline_core::ports::{AlertRecord, RefusedNotice, StoreError};
@@ -39,6 +40,7 @@ pub(super) const ENTRIES: &str = "entries";
 pub(super) const RECORD: &str = "record";
 pub(super) const DEAD: &str = "dead";
 pub(super) const RESUBMITTED_AS: &str = "resubmitted_as";
+pub(super) const REVERSED_BY: &str = "reversed_by";
 pub(super) const DISCARDED_AT: &str = "discarded_at";
 pub(super) const DISMISSED: &str = "dismissed";
 pub(super) const MARK: &str = "mark";
@@ -234,6 +236,9 @@ pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
     if row.contains_key(RESUBMITTED_AS) {
         record.resubmitted_as = Some(read_json::<CommandKey>(row, RESUBMITTED_AS)?);
     }
+    if row.contains_key(REVERSED_BY) {
+        record.outcome.reversed_by = Some(reversed_by(row)?);
+    }
     if let (Some(at), Some(letter)) = (read_moment(row, DISCARDED_AT)?, &mut record.outcome.dead_letter) {
         letter.discarded_at = Some(at);
     }
@@ -245,6 +250,16 @@ pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
         rejection.dismissed_because = Some(reason);
     }
     Ok(record)
+}
+
+/// Writes the mark on an entry that was taken back.
+pub(super) fn of_reversed(item_id: &ItemId, location_id: &LocationId, seq: u64, by: CommandId) -> Row {
+    row(&Key::reversed(item_id, location_id, seq), [(REVERSED_BY, text(by.to_string()))])
+}
+
+/// Reads which command took back.
+pub(super) fn reversed_by(row: &Row) -> Result<CommandId, StoreError> {
+    read_text(row, REVERSED_BY)?.parse().map_err(|error| unreadable(row, REVERSED_BY, error))
 }
 
 /// Reads the mark of a re-judging.

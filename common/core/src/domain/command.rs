@@ -33,11 +33,13 @@ pub enum CommandKind {
     Count,
     /// Goods moved from one location to another.
     Transfer,
+    /// A movement that was a mistake, taken back.
+    Reverse,
 }
 
 impl CommandKind {
     /// All types, in the order of design.md §4.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::RegisterItem,
         Self::UpdateItem,
         Self::ArchiveItem,
@@ -49,6 +51,7 @@ impl CommandKind {
         Self::Adjust,
         Self::Count,
         Self::Transfer,
+        Self::Reverse,
     ];
 
     /// Returns the word used in JSON.
@@ -65,6 +68,7 @@ impl CommandKind {
             Self::Adjust => "adjust",
             Self::Count => "count",
             Self::Transfer => "transfer",
+            Self::Reverse => "reverse",
         }
     }
 
@@ -75,7 +79,16 @@ impl CommandKind {
 
     /// Returns whether the command moves stock, and so has [`MovementDetails`].
     pub const fn is_movement(self) -> bool {
-        matches!(self, Self::Receive | Self::Sell | Self::Return | Self::Adjust | Self::Count | Self::Transfer)
+        matches!(
+            self,
+            Self::Receive
+                | Self::Sell
+                | Self::Return
+                | Self::Adjust
+                | Self::Count
+                | Self::Transfer
+                | Self::Reverse
+        )
     }
 }
 
@@ -193,6 +206,11 @@ pub enum Action {
         /// The quantity, above zero.
         quantity: Quantity,
     },
+    /// See [`CommandKind::Reverse`].
+    Reverse {
+        /// The command of the same item to take back, another than this one.
+        reverses: CommandId,
+    },
 }
 
 impl Action {
@@ -210,6 +228,15 @@ impl Action {
             Self::Adjust { .. } => CommandKind::Adjust,
             Self::Count { .. } => CommandKind::Count,
             Self::Transfer { .. } => CommandKind::Transfer,
+            Self::Reverse { .. } => CommandKind::Reverse,
+        }
+    }
+
+    /// Returns the command that a reversal takes back.
+    pub const fn reverses(&self) -> Option<CommandId> {
+        match self {
+            Self::Reverse { reverses } => Some(*reverses),
+            _ => None,
         }
     }
 
@@ -240,7 +267,11 @@ impl Action {
             | Self::Adjust { location_id, .. }
             | Self::Count { location_id, .. } => (Some(location_id), None),
             Self::Transfer { from_location_id, to_location_id, .. } => (Some(from_location_id), Some(to_location_id)),
-            Self::RegisterItem(_) | Self::UpdateItem(_) | Self::ArchiveItem | Self::RestoreItem => (None, None),
+            Self::RegisterItem(_)
+            | Self::UpdateItem(_)
+            | Self::ArchiveItem
+            | Self::RestoreItem
+            | Self::Reverse { .. } => (None, None),
         };
         first.into_iter().chain(second)
     }
@@ -318,6 +349,18 @@ pub struct CommandKey {
     pub command_id: CommandId,
 }
 
+/// What a submitter may take back; a Manager without a binding has no such bounds. The ingress knows the submitter, and only
+/// the fold knows the movement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// Only the submitter's own commands that were accepted at or after this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_since: Option<Timestamp>,
+    /// Only movements at these locations; of a transfer the giving side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locations: Option<Vec<LocationId>>,
+}
+
 /// A command in the queue, with what the ingress added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queued {
@@ -333,6 +376,8 @@ pub struct Queued {
     pub resubmits: Option<CommandKey>,
     /// In a resubmission, when the first submission was accepted. The age of a movement is judged by that time.
     pub first_accepted_at: Option<Timestamp>,
+    /// In a reversal, what its submitter may take back.
+    pub reach: Option<Reach>,
     /// The request that it came with. It decides nothing.
     pub trace: Option<Trace>,
 }
@@ -404,6 +449,7 @@ impl Serialize for Command {
                 map.serialize_entry("to_location_id", to_location_id)?;
                 map.serialize_entry("quantity", quantity)?;
             }
+            Action::Reverse { reverses } => map.serialize_entry("reverses", reverses)?,
         }
         let details = &self.details;
         set(&mut map, "occurred_at", details.occurred_at.as_ref())?;

@@ -148,6 +148,7 @@ impl Fingerprint {
                 fields.text("to_location_id", to_location_id.as_str());
                 fields.number("quantity", quantity.raw());
             }
+            Action::Reverse { reverses } => fields.text("reverses", &reverses.to_string()),
         }
         let details = &command.details;
         if let Some(occurred_at) = details.occurred_at {
@@ -259,6 +260,7 @@ mod tests {
             ("transfer", r#""from_location_id":"main","to_location_id":"shop-1","quantity":"5""#.to_owned()),
             ("sell", format!(r#"{movement},"quantity":"1","amount":"3.98""#)),
             ("return", format!(r#"{movement},"quantity":"1","amount":"3.98""#)),
+            ("reverse", r#""reverses":"01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6c","note":"n""#.to_owned()),
         ] {
             let comma = if fields.is_empty() { "" } else { "," };
             golden += &format!("{kind} {}\n", fingerprint(&format!(r#"{{"type":"{kind}",{ID}{comma}{fields}}}"#)));

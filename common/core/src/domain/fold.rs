@@ -13,6 +13,7 @@ mod decide;
 mod decision;
 mod draft;
 mod movements;
+mod reversal;
 mod room;
 mod size;
 

@@ -28,7 +28,7 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    /// Returns the command type of the kind; both legs are `transfer`.
+    /// Returns the command type of the kind; both legs are `transfer`. A reversal has the kind of what it takes back.
     pub const fn command_kind(self) -> CommandKind {
         match self {
             Self::Receive => CommandKind::Receive,
@@ -96,6 +96,11 @@ impl Entry {
     /// Returns the balance before the entry.
     pub const fn before(&self) -> Quantity {
         Quantity::from_raw(self.after.raw().wrapping_sub(self.delta.raw()))
+    }
+
+    /// Returns the type of the command that made the entry.
+    pub fn command_kind(&self) -> CommandKind {
+        if self.reverses.is_some() { CommandKind::Reverse } else { self.kind.command_kind() }
     }
 
     /// Returns whether goods were received, which may have a cost of their own.

@@ -33,8 +33,8 @@ pub use catalogue::{
 };
 pub use checksum::{Seal, checksum, seal, seal_of};
 pub use codec::{CodecError, decode_entries, encode_entries, encode_tail};
-pub use command::{Action, Command, CommandKey, CommandKind, MovementDetails, Queued, Reason};
-pub use commit::{Chunk, ClaimChange, Commit, ItemPut, LevelPut, RejudgeMark};
+pub use command::{Action, Command, CommandKey, CommandKind, MovementDetails, Queued, Reach, Reason};
+pub use commit::{Chunk, ClaimChange, Commit, ItemPut, LevelPut, RejudgeMark, Reversal};
 pub use fingerprint::Fingerprint;
 pub use fixed::{Cost, Fixed, FixedError, MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY, Money, Quantity};
 pub use fold::{Fold, fold};

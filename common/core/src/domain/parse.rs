@@ -63,8 +63,17 @@ const MAX_MEMBERS: usize = 64;
 const MOVEMENT_FIELDS: &[&str] =
     &["occurred_at", "expected_on_hand", "reason", "note", "reference", "device_id", "operator"];
 
+/// Returns the fields that movements of a type share. A reversal occurred when the movement did that it takes back.
+const fn shared_fields(kind: CommandKind) -> &'static [&'static str] {
+    match (kind, MOVEMENT_FIELDS) {
+        (CommandKind::Reverse, [_occurred_at, others @ ..]) => others,
+        (kind, all) if kind.is_movement() => all,
+        _ => &[],
+    }
+}
+
 /// Returns the fields of a type besides `type`, `command_id`, `item_id`, `sent_at` and, for movements,
-/// [`MOVEMENT_FIELDS`].
+/// [`shared_fields`].
 const fn own_fields(kind: CommandKind) -> &'static [&'static str] {
     match kind {
         CommandKind::RegisterItem | CommandKind::UpdateItem => {
@@ -78,13 +87,14 @@ const fn own_fields(kind: CommandKind) -> &'static [&'static str] {
         CommandKind::Adjust => &["location_id", "quantity"],
         CommandKind::Count => &["location_id", "counted"],
         CommandKind::Transfer => &["from_location_id", "to_location_id", "quantity"],
+        CommandKind::Reverse => &["reverses"],
     }
 }
 
 /// Returns every field that a command of this type may have.
 pub fn fields_of(kind: CommandKind) -> impl Iterator<Item = &'static str> {
-    let of_movements: &[_] = if kind.is_movement() { MOVEMENT_FIELDS } else { &[] };
-    ["type", "command_id", "item_id"].iter().chain(own_fields(kind)).chain(of_movements).chain(&["sent_at"]).copied()
+    let own = own_fields(kind).iter().chain(shared_fields(kind));
+    ["type", "command_id", "item_id"].iter().chain(own).chain(&["sent_at"]).copied()
 }
 
 fn is_known(kind: CommandKind, field: &str) -> bool {
@@ -121,7 +131,7 @@ pub fn parse_command(json: &Json<'_>, context: &ParseContext) -> Result<Command,
         return Err(reader.faults);
     };
     reader.unknown_fields(kind);
-    let action = reader.action(kind);
+    let action = reader.action(kind, command_id);
     let details = if kind.is_movement() { reader.details(kind) } else { MovementDetails::default() };
     match (command_id, item_id, action) {
         (Some(command_id), Some(item_id), Some(action)) if reader.faults.is_empty() => {
@@ -161,9 +171,7 @@ impl<'a> Reader<'a> {
         for (key, _) in members {
             if !is_known(kind, key) {
                 let mut known: Vec<&str> = own_fields(kind).to_vec();
-                if kind.is_movement() {
-                    known.extend(MOVEMENT_FIELDS);
-                }
+                known.extend(shared_fields(kind));
                 let detail = if known.is_empty() {
                     format!("{} takes no fields beside command_id, item_id and sent_at", kind.as_str())
                 } else {
@@ -244,7 +252,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn action(&mut self, kind: CommandKind) -> Option<Action> {
+    fn action(&mut self, kind: CommandKind, command_id: Option<CommandId>) -> Option<Action> {
         match kind {
             CommandKind::RegisterItem => self.catalogue().map(Action::RegisterItem),
             CommandKind::UpdateItem => self.patch().map(Action::UpdateItem),
@@ -293,6 +301,13 @@ impl<'a> Reader<'a> {
                 }
                 Some(Action::Transfer { from_location_id: from?, to_location_id: to?, quantity: quantity? })
             }
+            CommandKind::Reverse => {
+                let reverses = self.required("reverses", Self::id::<CommandId>);
+                if reverses.is_some() && reverses == command_id {
+                    self.fault("reverses", "invalid_value", "must be another command than this one");
+                }
+                Some(Action::Reverse { reverses: reverses? })
+            }
         }
     }
 
@@ -334,7 +349,10 @@ impl<'a> Reader<'a> {
     fn details(&mut self, kind: CommandKind) -> MovementDetails {
         let code = |r: &mut Self, f: &str, j: &'a Json<'a>| r.text(f, j, MAX_CODE_CHARS, false);
         let details = MovementDetails {
-            occurred_at: self.optional("occurred_at", Self::time),
+            occurred_at: match kind {
+                CommandKind::Reverse => None,
+                _ => self.optional("occurred_at", Self::time),
+            },
             sent_at: None,
             expected_on_hand: self.optional("expected_on_hand", Self::fixed::<3>),
             reason: self.optional("reason", Self::reason),

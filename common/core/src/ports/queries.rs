@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{AlertRecord, StoreError};
 use crate::domain::{Command, CommandKind, Cost};
 use crate::domain::{
-    CommandKey, Effect, Entry, EntryKind, Item, ItemId, Level, LocationId, LocationSettings, Outcome, Quantity, Reason,
+    CommandId, CommandKey, Effect, Entry, EntryKind, Item, ItemId, Level, LocationId, LocationSettings, Outcome, Quantity, Reason,
     Record, RejectionCode, Status, StockState, Timestamp,
 };
 
@@ -80,6 +80,8 @@ pub struct Movement {
     pub location_id: LocationId,
     /// The entry.
     pub entry: Entry,
+    /// The command that took it back.
+    pub reversed_by: Option<CommandId>,
 }
 
 impl Movement {
@@ -95,12 +97,17 @@ impl Movement {
             | Action::Adjust { quantity, .. }
             | Action::Transfer { quantity, .. } => (*quantity, None),
             Action::Count { counted, .. } => (*counted, None),
+            Action::Reverse { .. } => (effect.quantity?, None),
             _ => return None,
         };
         let reason: Option<Reason> = details.reason;
         let counterpart = match (&command.action, effect.kind) {
             (Action::Transfer { to_location_id, .. }, EntryKind::TransferOut) => Some(to_location_id.clone()),
             (Action::Transfer { from_location_id, .. }, _) => Some(from_location_id.clone()),
+            (Action::Reverse { .. }, _) => {
+                let other = outcome.effects.iter().find(|other| other.location_id != effect.location_id);
+                other.map(|other| other.location_id.clone())
+            }
             _ => None,
         };
         Some(Self {
@@ -120,16 +127,17 @@ impl Movement {
                 submitted_by: outcome.submitted_by.clone(),
                 counterpart,
                 unit_cost: effect.unit_cost.or(named),
-                amount: command.action.amount(),
+                amount: effect.amount.or(command.action.amount()),
                 cost: effect.cost,
                 revaluation: effect.revaluation,
-                reverses: None,
+                reverses: command.action.reverses(),
                 reason,
                 note: details.note.clone(),
                 reference: details.reference.clone(),
                 device_id: details.device_id.clone(),
                 operator: details.operator.clone(),
             },
+            reversed_by: outcome.reversed_by,
         })
     }
 }
@@ -176,7 +184,7 @@ pub struct MovementFilter {
 impl MovementFilter {
     /// Returns whether an entry has the type and the operator.
     pub fn keeps(&self, entry: &Entry) -> bool {
-        self.kind.is_none_or(|kind| entry.kind.command_kind() == kind)
+        self.kind.is_none_or(|kind| entry.command_kind() == kind)
             && self.operator.as_ref().is_none_or(|only| entry.operator.as_ref() == Some(only))
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::MemoryStore;
-use crate::domain::{Claim, CommandKey, Item, ItemId, LocationId, Quantity, Record, Timestamp};
+use crate::domain::{Claim, CommandKey, Entry, Item, ItemId, LocationId, Quantity, Record, Timestamp};
 use crate::ports::{
     AlertRecord, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Movement,
     MovementFilter, Page, PageRequest, Queries, StoreError, cursor,
@@ -95,7 +95,11 @@ impl Queries for MemoryStore {
     ) -> Result<Page<Movement>, StoreError> {
         let stock = self.stock();
         let of_level = |location_id: &LocationId| {
-            let movement = |entry| Movement { item_id: item_id.clone(), location_id: location_id.clone(), entry };
+            let movement = |entry: Entry| {
+                let key = CommandKey { item_id: item_id.clone(), command_id: entry.command_id };
+                let reversed_by = stock.records.get(&key).and_then(|record| record.outcome.reversed_by);
+                Movement { item_id: item_id.clone(), location_id: location_id.clone(), entry, reversed_by }
+            };
             stock.ledger(item_id, location_id).into_iter().map(movement).collect::<Vec<_>>()
         };
         let wanted = |movement: &Movement| {
@@ -130,7 +134,7 @@ impl Queries for MemoryStore {
                 && filter.keeps(entry)
         };
         page("all_movements", all.filter(wanted), asked, |movement| {
-            let Movement { item_id, location_id, entry } = movement;
+            let Movement { item_id, location_id, entry, .. } = movement;
             (Reverse(entry.recorded_at.as_millis()), item_id.clone(), location_id.clone(), Reverse(entry.seq))
         })
         .map(Some)

@@ -40,6 +40,7 @@ pub fn submitted(command: Command, accepted_at: Timestamp) -> Queued {
         retry: 0,
         resubmits: None,
         first_accepted_at: None,
+        reach: None,
         trace: None,
     }
 }
@@ -65,6 +66,7 @@ pub fn alert(no: u64, location: &str, raised_at: i64) -> Alert {
         command_id: id(1),
         item_name: "Cola".into(),
         unit: "piece".into(),
+        reach: None,
         trace: None,
     }
 }

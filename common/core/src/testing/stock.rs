@@ -138,6 +138,10 @@ impl Stock {
             let resubmission = CommandKey { item_id: item_id.clone(), command_id: *by };
             self.records.entry(old.clone()).and_modify(|record| record.resubmitted_as = Some(resubmission));
         }
+        for reversal in &commit.reversed {
+            let key = CommandKey { item_id: item_id.clone(), command_id: reversal.command_id };
+            self.records.entry(key).and_modify(|record| record.outcome.reversed_by = Some(reversal.reversed_by));
+        }
         if let Some(mark) = &commit.mark {
             self.marks.insert(mark_key(mark), mark.clone());
         }
@@ -171,7 +175,20 @@ impl Stock {
                     && record.resubmitted_as.as_ref().is_none_or(|other| *other == resubmission)
             })
         });
-        levels_hold && item_holds && threshold_holds && chunks_hold && claims_hold && resubmissions_hold
+        let reversals_hold = commit.reversed.iter().all(|reversal| {
+            let key = CommandKey { item_id: item_id.clone(), command_id: reversal.command_id };
+            let record = self.records.get(&key);
+            record.is_some_and(|record| {
+                record.outcome.status == Status::Applied && record.outcome.reversed_by.is_none()
+            })
+        });
+        levels_hold
+            && item_holds
+            && threshold_holds
+            && chunks_hold
+            && claims_hold
+            && resubmissions_hold
+            && reversals_hold
     }
 
     /// Marks a dead letter as discarded. Returns `false` if there is none, or if it is already settled.

@@ -88,6 +88,7 @@ fn registration(item: &str, id: u128, barcodes: &[&str]) -> Slot {
         retry: 0,
         resubmits: None,
         first_accepted_at: None,
+        reach: None,
         trace: None,
     }))
 }

@@ -99,6 +99,7 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(location_id, quantity, amount)| Action::Return { location_id, quantity, amount }),
         (location(), signed).prop_map(|(location_id, quantity)| Action::Adjust { location_id, quantity }),
         (location(), threshold()).prop_map(|(location_id, counted)| Action::Count { location_id, counted }),
+        any::<u128>().prop_map(|id| Action::Reverse { reverses: CommandId(Uuid::from_u128(id)) }),
         (location(), location(), positive()).prop_filter("two places", |(from, to, _)| from != to).prop_map(
             |(from_location_id, to_location_id, quantity)| Action::Transfer {
                 from_location_id,
@@ -158,7 +159,7 @@ pub fn queued() -> impl Strategy<Value = Queued> {
     (command(), time(), ".{0,20}", 0..3_u32, weighted(0.2, (resubmits, time()))).prop_map(
         |(command, accepted_at, by, retry, replaced)| {
             let (resubmits, first_accepted_at) = replaced.unzip();
-            Queued { command, accepted_at, submitted_by: by.into(), retry, resubmits, first_accepted_at, trace: None }
+            Queued { command, accepted_at, submitted_by: by.into(), retry, resubmits, first_accepted_at, reach: None, trace: None }
         },
     )
 }

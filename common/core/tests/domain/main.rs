@@ -15,6 +15,7 @@ mod parse_tables;
 mod properties;
 mod protocol_tables;
 mod rejection_tables;
+mod reversal_tables;
 mod script;
 mod small_rules;
 mod spec;

@@ -86,6 +86,28 @@ impl Book {
         (Some(-taken), found)
     }
 
+    /// Posts the opposite of an entry that moved at a cost.
+    fn post_back(&mut self, delta: i128, cost: Option<i128>, catalogue: Option<i128>) -> Cost {
+        let (Some(cost), Some(average), false) = (cost.map(i128::abs), self.average, delta == 0) else {
+            return self.post(delta, None, catalogue);
+        };
+        let before = *self;
+        self.units += delta;
+        if delta > 0 && before.units <= 0 {
+            self.value = Ratio(cost, delta).times(self.units).nearest();
+        } else {
+            self.value += cost * delta.signum();
+            if self.units > 0 && self.value >= 0 {
+                self.average = Some(Ratio(self.value, self.units).times(1_000).nearest());
+            } else {
+                // Nothing is worth less than nothing.
+                self.value = Ratio(average * self.units, 1_000).nearest();
+            }
+        }
+        let cost = cost * delta.signum();
+        (Some(cost), self.value - before.value - cost)
+    }
+
     fn take(&self, value: i128, units: i128, taken: i128) -> (i128, i128) {
         let there = taken.min(units.max(0));
         let from_stock = if there == 0 { 0 } else { Ratio(value, units).times(there).nearest() };
@@ -105,6 +127,8 @@ enum Deed {
     Count(&'static str, i64),
     Move(&'static str, &'static str, i64),
     Catalogue(Option<i64>),
+    /// Takes back a command before it.
+    Reverse(prop::sample::Index),
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -121,6 +145,7 @@ fn deed() -> impl Strategy<Value = Deed> {
             if there { Deed::Move("main", "shop", n) } else { Deed::Move("shop", "main", n) }
         }),
         1 => weighted(0.7, cost()).prop_map(Deed::Catalogue),
+        4 => any::<prop::sample::Index>().prop_map(Deed::Reverse),
     ]
 }
 
@@ -132,12 +157,13 @@ fn text(raw: i64, places: u32) -> String {
 
 impl Deed {
     /// Returns the type of the command and its fields.
-    fn command(&self) -> (&'static str, String) {
+    fn command(&self, n: usize) -> (&'static str, String) {
         let one = |at: &str, units: i64| format!(r#","location_id":"{at}","quantity":"{}""#, text(units, 3));
         let money = |name: &str, cost: Option<i64>| {
             cost.map(|cost| format!(r#","{name}":"{}""#, text(cost, 4))).unwrap_or_default()
         };
         match *self {
+            Self::Reverse(target) => ("reverse", format!(r#","reverses":"{}""#, id(target_of(target, n)))),
             Self::Receive(at, units, cost) => ("receive", one(at, units) + &money("unit_cost", cost)),
             Self::Sell(at, units) => ("sell", one(at, units) + &money("amount", Some(units))),
             Self::Return(at, units) => ("return", one(at, units)),
@@ -156,6 +182,11 @@ impl Deed {
             ),
         }
     }
+}
+
+/// Returns the number of the command that the n-th one takes back. The first one takes back one that does not exist.
+fn target_of(target: prop::sample::Index, n: usize) -> u128 {
+    if n == 0 { 999 } else { target.index(n) as u128 + 1 }
 }
 
 fn item() -> ItemId {
@@ -224,9 +255,9 @@ proptest! {
     ) {
         let mut stock = stock(3);
         let slot = |(n, (deed, ago)): (usize, &(Deed, Option<i64>))| {
-            let (kind, mut fields) = deed.command();
+            let (kind, mut fields) = deed.command(n);
             let now = at(n as i64 * 10);
-            if kind != "update_item" && let Some(ago) = ago {
+            if !matches!(kind, "update_item" | "reverse") && let Some(ago) = ago {
                 fields += &format!(r#","occurred_at":"{}""#, now.plus_millis(-ago));
             }
             Slot::Command(Box::new(queued(id(n as u128 + 1), kind, "cola", &fields, now)))
@@ -252,7 +283,17 @@ proptest! {
                     let (cost, _) = giving.post(-i128::from(entry.quantity.raw()), None, catalogue);
                     carried = cost.zip(giving.average).map(|(cost, unit)| Price::Whole(-cost, unit));
                 }
-                let expected = book.post(entry.delta.raw().into(), own, catalogue);
+                let delta = entry.delta.raw().into();
+                let expected = match deed {
+                    Deed::Reverse(target) => {
+                        let of_target = entries_of(&stock, target_of(*target, n));
+                        let (_, first) = of_target.into_iter().find(|(at, _)| *at == place).unwrap();
+                        prop_assert_eq!(first.amount.and_then(Money::checked_neg), entry.amount);
+                        prop_assert!(entry.late || first.delta.checked_neg() == Some(entry.delta));
+                        book.post_back(delta, first.cost.map(raw), catalogue)
+                    }
+                    _ => book.post(delta, own, catalogue),
+                };
                 prop_assert_eq!((entry.cost.map(raw), raw(entry.revaluation)), expected, "{:?} {:?}", deed, entry);
             }
         }
@@ -332,6 +373,55 @@ fn the_worked_example_of_the_architecture_holds() {
         "main -12: -5.04 = -1.26 @0.42",
         "main 10: 5 (-0.24) = 3.5 @0.5",
         "main -7: -3.5 = 0 @0.5",
+    ];
+    assert_eq!(told(&commands), expected);
+}
+
+#[test]
+fn a_reversal_moves_at_the_cost_that_the_movement_moved_at() {
+    let back = |n: u128| format!(r#","reverses":"{}""#, id(n));
+    let (sale, delivery, transfer) = (back(3), back(2), back(5));
+    let commands = [
+        ("receive", r#","quantity":10,"unit_cost":"1""#),
+        ("receive", r#","quantity":10,"unit_cost":"2""#),
+        ("sell", r#","quantity":4,"amount":"9.96""#),
+        ("receive", r#","quantity":4,"unit_cost":"3""#),
+        ("transfer", r#","from_location_id":"main","to_location_id":"shop","quantity":5"#),
+        ("reverse", &sale),
+        ("reverse", &delivery),
+        ("reverse", &transfer),
+    ];
+    let expected = [
+        "main 10: 10 = 10 @1",
+        "main 10: 20 = 30 @1.5",
+        "main -4: -6 = 24 @1.5",
+        "main 4: 12 = 36 @1.8",
+        "main -5: -9 = 27 @1.8",
+        "shop 5: 9 = 9 @1.8",
+        "main 4: 6 = 33 @1.7368",
+        "main -10: -20 = 13 @1.4444",
+        "main 5: 9 = 22 @1.5714",
+        "shop -5: -9 = 0 @1.8",
+    ];
+    assert_eq!(told(&commands), expected);
+}
+
+/// A delivery at a cost ten times too high, of which some was sold before it is taken back: what is left is not worth less
+/// than nothing.
+#[test]
+fn a_reversal_leaves_no_stock_below_zero_worth() {
+    let delivery = format!(r#","reverses":"{}""#, id(1));
+    let commands = [
+        ("receive", r#","quantity":10,"unit_cost":"100""#),
+        ("sell", r#","quantity":5"#),
+        ("receive", r#","quantity":10,"unit_cost":"1""#),
+        ("reverse", delivery.as_str()),
+    ];
+    let expected = [
+        "main 10: 1000 = 1000 @100",
+        "main -5: -500 = 500 @100",
+        "main 10: 10 = 510 @34",
+        "main -10: -1000 (660) = 170 @34",
     ];
     assert_eq!(told(&commands), expected);
 }

@@ -30,10 +30,12 @@ fn full(kind: CommandKind) -> Value {
         CommandKind::ArchiveItem | CommandKind::RestoreItem => json!({}),
         CommandKind::SetThreshold => json!({ "location_id": "shop", "low_stock_threshold": "4" }),
         CommandKind::Receive => json!({ "location_id": "shop", "quantity": "24", "unit_cost": "0.41" }),
-        CommandKind::Sell => json!({ "location_id": "shop", "quantity": "1", "on_shortage": "allow" }),
-        CommandKind::Return | CommandKind::Adjust => json!({ "location_id": "shop", "quantity": "1" }),
+        CommandKind::Sell => json!({ "location_id": "shop", "quantity": "1", "on_shortage": "allow", "amount": "1.99" }),
+        CommandKind::Return => json!({ "location_id": "shop", "quantity": "1", "amount": "1.99" }),
+        CommandKind::Adjust => json!({ "location_id": "shop", "quantity": "1" }),
         CommandKind::Count => json!({ "location_id": "shop", "counted": "23" }),
         CommandKind::Transfer => json!({ "from_location_id": "main", "to_location_id": "shop", "quantity": "5" }),
+        CommandKind::Reverse => json!({ "reverses": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6c" }),
     };
     let details = json!({
         "occurred_at": "2026-01-31T08:15:00Z", "expected_on_hand": "5", "reason": "other", "note": "n", "reference": "r",
@@ -43,6 +45,9 @@ fn full(kind: CommandKind) -> Value {
     members.extend(own.as_object().unwrap().clone());
     if kind.is_movement() {
         members.extend(details.as_object().unwrap().clone());
+    }
+    if kind == CommandKind::Reverse {
+        members.remove("occurred_at");
     }
     command
 }
@@ -71,7 +76,7 @@ fn a_field_of_the_wrong_type_is_named_whatever_the_field_and_the_type() {
     for kind in CommandKind::ALL {
         for field in full(kind).as_object().unwrap().keys() {
             for value in &values {
-                let number_field = ["quantity", "counted", "unit_cost", "low_stock_threshold", "expected_on_hand"];
+                let number_field = ["quantity", "counted", "unit_cost", "amount", "low_stock_threshold", "expected_on_hand"];
                 let fine = match value {
                     Value::Number(n) if n.is_i64() => number_field.contains(&field.as_str()),
                     Value::Array(_) => field == "barcodes",
@@ -101,6 +106,10 @@ fn a_field_of_another_type_or_of_none_is_unknown() {
         (CommandKind::ArchiveItem, "note"),
         (CommandKind::RegisterItem, "location_id"),
         (CommandKind::SetThreshold, "occurred_at"),
+        (CommandKind::Receive, "amount"),
+        (CommandKind::Reverse, "occurred_at"),
+        (CommandKind::Reverse, "quantity"),
+        (CommandKind::Sell, "reverses"),
     ] {
         assert_eq!(faults(&with(kind, field, json!("1"))), [format!("/{field} unknown_field")], "{kind:?}");
     }
@@ -115,6 +124,7 @@ fn a_missing_required_field_is_named_and_null_is_missing() {
         (CommandKind::Adjust, vec!["quantity", "reason"]),
         (CommandKind::Count, vec!["counted"]),
         (CommandKind::Transfer, vec!["from_location_id", "to_location_id", "quantity"]),
+        (CommandKind::Reverse, vec!["reverses"]),
     ] {
         for field in required.into_iter().chain(["type", "item_id", "command_id"]) {
             let mut command = full(kind);
@@ -216,6 +226,8 @@ fn values_have_their_bounds() {
         (CommandKind::Sell, "amount", json!("1,50"), false),
         (CommandKind::Return, "amount", json!("1.99"), true),
         (CommandKind::Return, "amount", json!("10000000000"), false),
+        (CommandKind::Reverse, "reverses", json!(ID), false),
+        (CommandKind::Reverse, "reverses", json!("the last one"), false),
         (CommandKind::RegisterItem, "decimals", json!(3), true),
         (CommandKind::RegisterItem, "decimals", json!(4), false),
         (CommandKind::RegisterItem, "decimals", json!(-1), false),

@@ -24,6 +24,8 @@ pub enum Act {
     Adjust { at: &'static str, quantity: i64 },
     Count { at: &'static str, counted: i64 },
     Transfer { from: &'static str, to: &'static str, quantity: i64 },
+    /// Takes the command with this number back.
+    Reverse(u32),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +98,7 @@ fn action(act: &Act) -> Action {
         Act::Transfer { from, to, quantity } => {
             Action::Transfer { from_location_id: place(from), to_location_id: place(to), quantity: amount(quantity) }
         }
+        Act::Reverse(id) => Action::Reverse { reverses: command_id(id) },
     }
 }
 
@@ -117,8 +120,13 @@ impl Spec {
             retry: self.retry,
             resubmits: None,
             first_accepted_at: None,
+            reach: None,
             trace: None,
         }
+    }
+
+    pub fn act_is_reversal(&self) -> bool {
+        matches!(self.act, Act::Reverse(_))
     }
 
     pub fn slot(&self) -> Slot {

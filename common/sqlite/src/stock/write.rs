@@ -70,6 +70,7 @@ pub(super) fn write(
     }
     for (record_no, record) in &checked.marked {
         rewrite_record(connection, *record_no, record)?;
+        command_lists::put_reversed(connection, &mut state.locations, summary.item_no, record)?;
     }
     if let (Some(mark), Some(text)) = (&commit.mark, &prepared.mark) {
         let location_no = state.locations.no_or_new(connection, &mark.location_id)?;

@@ -4,7 +4,7 @@ use super::super::valuation::absolute;
 use super::super::{Basis, Cost, EntryKind, Item, Money, Quantity, Rejection, RejectionCode, Valuation};
 use super::decision::reject;
 use super::draft::Draft;
-use super::movements::{Judged, Leg};
+use super::movements::{Judged, Leg, Price};
 
 /// A judged leg with its costs.
 pub(super) struct Priced {
@@ -34,13 +34,13 @@ impl Draft<'_> {
                 let rejection = reject(RejectionCode::QuantityOverflow, detail);
                 Box::new(Rejection { location_id: Some(leg.location_id.clone()), ..rejection })
             };
-            let basis = basis(stock, leg, carried, item.catalogue.unit_cost);
-            if leg.kind == EntryKind::TransferOut {
+            let (basis, unit_cost) = basis(stock, leg.price, carried, item.catalogue.unit_cost);
+            if leg.kind == EntryKind::TransferOut && matches!(leg.price, Price::Average) {
                 carried = carried_off(stock, leg.quantity, basis).ok_or_else(overflow)?;
             }
             let moved = stock.moved(judged.delta, basis).ok_or_else(overflow)?;
             priced.push(Priced {
-                unit_cost: leg.unit_cost.or(unit_cost_of(basis).filter(|_| moved.cost.is_some())),
+                unit_cost: named(leg).or(unit_cost.filter(|_| moved.cost.is_some())),
                 cost: moved.cost,
                 revaluation: moved.revaluation,
                 after: moved.after,
@@ -50,15 +50,37 @@ impl Draft<'_> {
     }
 }
 
-/// Returns what decides the cost of a leg: a cost of its own, else the level's average, else the catalogue's cost.
-fn basis(stock: Valuation, leg: &Leg<'_>, carried: Option<Carried>, of_catalogue: Option<Cost>) -> Basis {
-    let own = match leg.kind {
-        EntryKind::Receive => leg.unit_cost.map(Basis::UnitCost),
-        EntryKind::TransferIn => carried.map(|(total, unit)| Basis::Total(total, Some(unit))),
-        _ => None,
-    };
-    let of_catalogue = of_catalogue.filter(|_| stock.average_cost.is_none());
-    own.or(of_catalogue.map(Basis::UnitCost)).unwrap_or(Basis::Average)
+/// Returns what decides the cost of a leg, and the cost of one unit that its entry names: a cost of its own, else the
+/// level's average, else the catalogue's cost.
+fn basis(
+    stock: Valuation,
+    price: Price,
+    carried: Option<Carried>,
+    of_catalogue: Option<Cost>,
+) -> (Basis, Option<Cost>) {
+    match price {
+        Price::Named(Some(unit)) => return (Basis::UnitCost(unit), None),
+        Price::AsBefore(Some(cost)) => return (Basis::Total(absolute(cost), None), None),
+        Price::Carried => {
+            if let Some((total, unit)) = carried {
+                return (Basis::Total(total, Some(unit)), Some(unit));
+            }
+        }
+        Price::Average | Price::Named(None) | Price::AsBefore(None) => {}
+    }
+    match (stock.average_cost, of_catalogue) {
+        (None, Some(unit)) => (Basis::UnitCost(unit), Some(unit)),
+        // The entry that is taken back had no cost: this one says that it moves at the average.
+        (average, _) if matches!(price, Price::AsBefore(_)) => (Basis::Average, average),
+        _ => (Basis::Average, None),
+    }
+}
+
+const fn named(leg: &Leg<'_>) -> Option<Cost> {
+    match leg.price {
+        Price::Named(unit) => unit,
+        Price::Average | Price::Carried | Price::AsBefore(_) => None,
+    }
 }
 
 /// Returns what a transfer takes along: the cost of the goods at the giving side, even where a count has seen them leave.
@@ -66,12 +88,4 @@ fn basis(stock: Valuation, leg: &Leg<'_>, carried: Option<Carried>, of_catalogue
 fn carried_off(stock: Valuation, quantity: Quantity, basis: Basis) -> Option<Option<Carried>> {
     let moved = stock.moved(quantity.checked_neg()?, basis)?;
     Some(moved.cost.map(absolute).zip(moved.after.average_cost))
-}
-
-const fn unit_cost_of(basis: Basis) -> Option<Cost> {
-    match basis {
-        Basis::Average => None,
-        Basis::UnitCost(unit) => Some(unit),
-        Basis::Total(_, unit) => unit,
-    }
 }

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::{
     Chunk, Claim, ClaimChange, CommandId, CommandKey, Commit, Entry, Item, ItemId, ItemPut, Level, LevelPut, Loaded,
-    LoadedLevel, LocationId, Record, Timestamp, Valuation, codec,
+    LoadedLevel, LocationId, Record, Reversal, Timestamp, Valuation, codec,
 };
 use super::size;
 use super::{FoldLimits, Rules};
@@ -31,6 +31,7 @@ pub(super) struct Draft<'a> {
     pub(super) records: Vec<Record>,
     by_id: HashMap<CommandId, usize>,
     pub(super) resubmitted: Vec<(CommandKey, CommandId)>,
+    pub(super) reversed: Vec<Reversal>,
     /// The bytes of the dead letters' texts so far, as an upper estimate.
     pub(super) letter_bytes: usize,
 }
@@ -49,6 +50,7 @@ impl<'a> Draft<'a> {
             records: Vec::new(),
             by_id: HashMap::new(),
             resubmitted: Vec::new(),
+            reversed: Vec::new(),
             letter_bytes: 0,
         }
     }
@@ -133,6 +135,7 @@ impl<'a> Draft<'a> {
         commit.claims = self.claims.into_iter().map(|(claim, held)| ClaimChange { claim, held }).collect();
         commit.records = self.records;
         commit.resubmitted = self.resubmitted;
+        commit.reversed = self.reversed;
         commit
     }
 }
