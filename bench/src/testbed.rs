@@ -201,7 +201,8 @@ fn slots(opening: &Opening, rng: &mut Rng) -> Result<Vec<Slot>> {
 
 /// Returns a till's sale of one piece, accepted now.
 pub(crate) fn sold(item_id: &ItemId, location_id: &LocationId, rng: &mut Rng) -> Result<Queued> {
-    let action = Action::Sell { location_id: location_id.clone(), quantity: quantity(1)?, on_shortage: None, amount: None };
+    let action =
+        Action::Sell { location_id: location_id.clone(), quantity: quantity(1)?, on_shortage: None, amount: None };
     let details = MovementDetails {
         reference: Some("31198570044".into()),
         device_id: Some("till-1".into()),
@@ -217,5 +218,14 @@ fn quantity(units: i64) -> Result<Quantity> {
 fn queued(item_id: &ItemId, rng: &mut Rng, action: Action, details: MovementDetails) -> Queued {
     let command = Command { command_id: CommandId(rng.uuid()), item_id: item_id.clone(), action, details };
     let (accepted_at, submitted_by) = (SystemClock.now(), Arc::from(TILL));
-    Queued { command, accepted_at, submitted_by, retry: 0, resubmits: None, first_accepted_at: None, reach: None, trace: None }
+    Queued {
+        command,
+        accepted_at,
+        submitted_by,
+        retry: 0,
+        resubmits: None,
+        first_accepted_at: None,
+        reach: None,
+        trace: None,
+    }
 }

@@ -317,7 +317,11 @@ fn level_faults(item: &Item, level: &Level, chain: &Chain) -> Vec<String> {
     });
     check(stock.average_cost == level.average_cost, &|| {
         let text = |cost: Option<Cost>| cost.map_or_else(|| "unknown".to_owned(), |cost| cost.to_string());
-        format!("the level's average cost is {}, its ledger makes it {}", text(level.average_cost), text(stock.average_cost))
+        format!(
+            "the level's average cost is {}, its ledger makes it {}",
+            text(level.average_cost),
+            text(stock.average_cost)
+        )
     });
     check(level.tail.last().is_none_or(|entry| entry.seq == seq), &|| {
         format!("the level is at seq {seq}, its tail ends at another seq")

@@ -233,14 +233,13 @@ fn cell(answer: &Answer) -> String {
 }
 
 fn shown(text: &str) -> String {
-    let marks = [
-        ("1", "\"location_id\":\"shop-1\""),
-        ("2", "\"location_id\":\"shop-2\""),
-        ("@", "a@example.com"),
-    ];
+    let marks = [("1", "\"location_id\":\"shop-1\""), ("2", "\"location_id\":\"shop-2\""), ("@", "a@example.com")];
     let mut shown: String = marks.iter().filter(|(_, found)| text.contains(found)).map(|(mark, _)| *mark).collect();
     // Whatever says what goods cost.
-    if ["unit_cost", "cost", "revaluation", "average_cost", "value"].iter().any(|name| text.contains(&format!("\"{name}\":"))) {
+    if ["unit_cost", "cost", "revaluation", "average_cost", "value"]
+        .iter()
+        .any(|name| text.contains(&format!("\"{name}\":")))
+    {
         shown.insert(shown.trim_end_matches('@').len(), '$');
     }
     // The description has examples of every field.

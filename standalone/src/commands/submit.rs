@@ -151,9 +151,12 @@ mod tests {
         }
         assert_eq!((&parsed(cases[6])["amount"], &parsed(cases[7])["unit_cost"]), (&json!("3.98"), &json!("0.41")));
         let words = "stockline reverse cola 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b --note twice";
-        let Command::Reverse(args) = Cli::try_parse_from(words.split(' ')).unwrap().command else { panic!("not reverse") };
+        let Command::Reverse(args) = Cli::try_parse_from(words.split(' ')).unwrap().command else {
+            panic!("not reverse")
+        };
         let text = reversal(&args).to_string();
-        let command = parse_command(&serde_json::from_str::<Json<'_>>(&text).unwrap(), &ParseContext::stored()).unwrap();
+        let command =
+            parse_command(&serde_json::from_str::<Json<'_>>(&text).unwrap(), &ParseContext::stored()).unwrap();
         assert_eq!(command.action.reverses(), Some(args.reverses));
         assert_eq!(command.details.note.as_deref(), Some("twice"));
         assert_eq!(parsed(cases[4])["low_stock_threshold"], Value::Null);

@@ -23,8 +23,8 @@ use serde::de::DeserializeOwned;
 use super::key::{self, Key};
 use super::table::{BY_LOCATION, BY_NAME, CHANGES, LOW_LEVELS, REFUSED};
 use stockline_core::domain::{
-    Alert, Chunk, CommandId, CommandKey, Entry, Item, ItemId, Level, LocationId, LocationSettings, Record, RecordError, RejudgeMark, Status,
-    StockState, Timestamp, decode_entries, encode_entries, encode_tail,
+    Alert, Chunk, CommandId, CommandKey, Entry, Item, ItemId, Level, LocationId, LocationSettings, Record, RecordError,
+    RejudgeMark, Status, StockState, Timestamp, decode_entries, encode_entries, encode_tail,
 };
 use stockline_core::ports::{AlertRecord, RefusedNotice, StoreError};
 

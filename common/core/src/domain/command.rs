@@ -81,13 +81,7 @@ impl CommandKind {
     pub const fn is_movement(self) -> bool {
         matches!(
             self,
-            Self::Receive
-                | Self::Sell
-                | Self::Return
-                | Self::Adjust
-                | Self::Count
-                | Self::Transfer
-                | Self::Reverse
+            Self::Receive | Self::Sell | Self::Return | Self::Adjust | Self::Count | Self::Transfer | Self::Reverse
         )
     }
 }

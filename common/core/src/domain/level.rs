@@ -3,8 +3,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, CommandId, CommandKind, Cost, Item, LocationId, Money, Quantity, Reason, StockState, Timestamp,
-    Valuation,
+    Alert, CommandId, CommandKind, Cost, Item, LocationId, Money, Quantity, Reason, StockState, Timestamp, Valuation,
 };
 
 /// The kind of a ledger entry.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Command, CommandId, CommandKey, DeadLetter, ItemId, Json, ParseContext, Queued, Reach, Record, Seal, Slot, Timestamp,
-    Trace, parse, parse_command, seal, seal_of, trace,
+    Command, CommandId, CommandKey, DeadLetter, ItemId, Json, ParseContext, Queued, Reach, Record, Seal, Slot,
+    Timestamp, Trace, parse, parse_command, seal, seal_of, trace,
 };
 
 /// The most commands of one message (design.md §6).

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, Command, CommandId, CommandKey, Cost, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, EntryKind, Fingerprint, ItemId,
-    LocationId, Money, Quantity, Queued, Reach, Seal, Timestamp, level::is_nothing, seal, seal_of,
+    Alert, Command, CommandId, CommandKey, Cost, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, EntryKind, Fingerprint,
+    ItemId, LocationId, Money, Quantity, Queued, Reach, Seal, Timestamp, level::is_nothing, seal, seal_of,
 };
 
 /// The status of a decided command. `queued` is never stored: a receipt proves it while no record exists.

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::{AlertRecord, StoreError};
 use crate::domain::{Command, CommandKind, Cost};
 use crate::domain::{
-    CommandId, CommandKey, Effect, Entry, EntryKind, Item, ItemId, Level, LocationId, LocationSettings, Outcome, Quantity, Reason,
-    Record, RejectionCode, Status, StockState, Timestamp,
+    CommandId, CommandKey, Effect, Entry, EntryKind, Item, ItemId, Level, LocationId, LocationSettings, Outcome,
+    Quantity, Reason, Record, RejectionCode, Status, StockState, Timestamp,
 };
 
 /// The most levels in a page of items, unless its first item alone has more. An item of a chain has a level at each of

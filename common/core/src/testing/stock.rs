@@ -178,9 +178,8 @@ impl Stock {
         let reversals_hold = commit.reversed.iter().all(|reversal| {
             let key = CommandKey { item_id: item_id.clone(), command_id: reversal.command_id };
             let record = self.records.get(&key);
-            record.is_some_and(|record| {
-                record.outcome.status == Status::Applied && record.outcome.reversed_by.is_none()
-            })
+            record
+                .is_some_and(|record| record.outcome.status == Status::Applied && record.outcome.reversed_by.is_none())
         });
         levels_hold
             && item_holds

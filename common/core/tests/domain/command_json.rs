@@ -93,10 +93,14 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(location_id, low_stock_threshold)| Action::SetThreshold { location_id, low_stock_threshold }),
         (location(), positive(), weighted(0.5, cost()))
             .prop_map(|(location_id, quantity, unit_cost)| Action::Receive { location_id, quantity, unit_cost }),
-        (location(), positive(), weighted(0.5, policy()), weighted(0.5, cost()))
-            .prop_map(|(location_id, quantity, on_shortage, amount)| Action::Sell { location_id, quantity, on_shortage, amount }),
-        (location(), positive(), weighted(0.5, cost()))
-            .prop_map(|(location_id, quantity, amount)| Action::Return { location_id, quantity, amount }),
+        (location(), positive(), weighted(0.5, policy()), weighted(0.5, cost())).prop_map(
+            |(location_id, quantity, on_shortage, amount)| Action::Sell { location_id, quantity, on_shortage, amount }
+        ),
+        (location(), positive(), weighted(0.5, cost())).prop_map(|(location_id, quantity, amount)| Action::Return {
+            location_id,
+            quantity,
+            amount
+        }),
         (location(), signed).prop_map(|(location_id, quantity)| Action::Adjust { location_id, quantity }),
         (location(), threshold()).prop_map(|(location_id, counted)| Action::Count { location_id, counted }),
         any::<u128>().prop_map(|id| Action::Reverse { reverses: CommandId(Uuid::from_u128(id)) }),
@@ -159,7 +163,16 @@ pub fn queued() -> impl Strategy<Value = Queued> {
     (command(), time(), ".{0,20}", 0..3_u32, weighted(0.2, (resubmits, time()))).prop_map(
         |(command, accepted_at, by, retry, replaced)| {
             let (resubmits, first_accepted_at) = replaced.unzip();
-            Queued { command, accepted_at, submitted_by: by.into(), retry, resubmits, first_accepted_at, reach: None, trace: None }
+            Queued {
+                command,
+                accepted_at,
+                submitted_by: by.into(),
+                retry,
+                resubmits,
+                first_accepted_at,
+                reach: None,
+                trace: None,
+            }
         },
     )
 }

@@ -6,8 +6,8 @@ use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use stockline_core::domain::{
-    Basis, Entry, EntryKind, FoldLimits, ItemId, Level, LoadRequest, LocationSettings, Money, Quantity, Rejection, Rules,
-    Slot, Valuation, fold,
+    Basis, Entry, EntryKind, FoldLimits, ItemId, Level, LoadRequest, LocationSettings, Money, Quantity, Rejection,
+    Rules, Slot, Valuation, fold,
 };
 use stockline_core::ports::CommitOutcome;
 use stockline_core::testing::{Stock, at, id, item_id, place, queued};
@@ -171,15 +171,11 @@ impl Deed {
             Self::Count(at, units) => ("count", format!(r#","location_id":"{at}","counted":"{}""#, text(units, 3))),
             Self::Move(from, to, units) => (
                 "transfer",
-                format!(
-                    r#","from_location_id":"{from}","to_location_id":"{to}","quantity":"{}""#,
-                    text(units, 3)
-                ),
+                format!(r#","from_location_id":"{from}","to_location_id":"{to}","quantity":"{}""#, text(units, 3)),
             ),
-            Self::Catalogue(cost) => (
-                "update_item",
-                cost.map_or(r#","unit_cost":null"#.to_owned(), |cost| money("unit_cost", Some(cost))),
-            ),
+            Self::Catalogue(cost) => {
+                ("update_item", cost.map_or(r#","unit_cost":null"#.to_owned(), |cost| money("unit_cost", Some(cost))))
+            }
         }
     }
 }
@@ -342,7 +338,8 @@ fn told(commands: &[(&str, &str)]) -> Vec<String> {
             let level = level(&stock, place);
             let text = |money: Option<Money>| money.map_or("?".to_owned(), |money| money.to_string());
             let (cost, average) = (text(entry.cost), text(level.average_cost));
-            let revalued = Some(entry.revaluation).filter(|r| !r.is_zero()).map(|r| format!(" ({r})")).unwrap_or_default();
+            let revalued =
+                Some(entry.revaluation).filter(|r| !r.is_zero()).map(|r| format!(" ({r})")).unwrap_or_default();
             told.push(format!("{place} {}: {cost}{revalued} = {} @{average}", entry.delta, level.value));
         }
     }
@@ -434,8 +431,7 @@ fn a_cost_that_is_not_known_is_not_zero() {
         ("receive", r#","quantity":2,"unit_cost":"0.50""#),
         ("receive", r#","quantity":5,"unit_cost":"0""#),
     ];
-    let expected =
-        ["main 4: ? = 0 @?", "main -1: ? = 0 @?", "main 2: 1 (1.5) = 2.5 @0.5", "main 5: 0 = 2.5 @0.25"];
+    let expected = ["main 4: ? = 0 @?", "main -1: ? = 0 @?", "main 2: 1 (1.5) = 2.5 @0.5", "main 5: 0 = 2.5 @0.25"];
     assert_eq!(told(&commands), expected);
 }
 

@@ -30,7 +30,9 @@ fn full(kind: CommandKind) -> Value {
         CommandKind::ArchiveItem | CommandKind::RestoreItem => json!({}),
         CommandKind::SetThreshold => json!({ "location_id": "shop", "low_stock_threshold": "4" }),
         CommandKind::Receive => json!({ "location_id": "shop", "quantity": "24", "unit_cost": "0.41" }),
-        CommandKind::Sell => json!({ "location_id": "shop", "quantity": "1", "on_shortage": "allow", "amount": "1.99" }),
+        CommandKind::Sell => {
+            json!({ "location_id": "shop", "quantity": "1", "on_shortage": "allow", "amount": "1.99" })
+        }
         CommandKind::Return => json!({ "location_id": "shop", "quantity": "1", "amount": "1.99" }),
         CommandKind::Adjust => json!({ "location_id": "shop", "quantity": "1" }),
         CommandKind::Count => json!({ "location_id": "shop", "counted": "23" }),
@@ -76,7 +78,8 @@ fn a_field_of_the_wrong_type_is_named_whatever_the_field_and_the_type() {
     for kind in CommandKind::ALL {
         for field in full(kind).as_object().unwrap().keys() {
             for value in &values {
-                let number_field = ["quantity", "counted", "unit_cost", "amount", "low_stock_threshold", "expected_on_hand"];
+                let number_field =
+                    ["quantity", "counted", "unit_cost", "amount", "low_stock_threshold", "expected_on_hand"];
                 let fine = match value {
                     Value::Number(n) if n.is_i64() => number_field.contains(&field.as_str()),
                     Value::Array(_) => field == "barcodes",

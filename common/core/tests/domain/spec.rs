@@ -12,18 +12,49 @@ pub const T0: i64 = 1_700_000_000_000;
 /// Quantities are in thousandths, times in milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
-    Register { decimals: u8, threshold: Option<i64>, reject: bool },
-    Update { decimals: Option<u8>, threshold: Option<Option<i64>>, reject: Option<bool> },
+    Register {
+        decimals: u8,
+        threshold: Option<i64>,
+        reject: bool,
+    },
+    Update {
+        decimals: Option<u8>,
+        threshold: Option<Option<i64>>,
+        reject: Option<bool>,
+    },
     Barcodes(Vec<&'static str>),
     Archive,
     Restore,
-    Threshold { at: Option<&'static str>, value: Option<i64> },
-    Receive { at: &'static str, quantity: i64 },
-    Sell { at: &'static str, quantity: i64, reject: Option<bool> },
-    Return { at: &'static str, quantity: i64 },
-    Adjust { at: &'static str, quantity: i64 },
-    Count { at: &'static str, counted: i64 },
-    Transfer { from: &'static str, to: &'static str, quantity: i64 },
+    Threshold {
+        at: Option<&'static str>,
+        value: Option<i64>,
+    },
+    Receive {
+        at: &'static str,
+        quantity: i64,
+    },
+    Sell {
+        at: &'static str,
+        quantity: i64,
+        reject: Option<bool>,
+    },
+    Return {
+        at: &'static str,
+        quantity: i64,
+    },
+    Adjust {
+        at: &'static str,
+        quantity: i64,
+    },
+    Count {
+        at: &'static str,
+        counted: i64,
+    },
+    Transfer {
+        from: &'static str,
+        to: &'static str,
+        quantity: i64,
+    },
     /// Takes the command with this number back.
     Reverse(u32),
 }
@@ -89,10 +120,15 @@ fn action(act: &Act) -> Action {
         Act::Receive { at, quantity } => {
             Action::Receive { location_id: place(at), quantity: amount(quantity), unit_cost: None }
         }
-        Act::Sell { at, quantity, reject } => {
-            Action::Sell { location_id: place(at), quantity: amount(quantity), on_shortage: reject.map(policy), amount: None }
+        Act::Sell { at, quantity, reject } => Action::Sell {
+            location_id: place(at),
+            quantity: amount(quantity),
+            on_shortage: reject.map(policy),
+            amount: None,
+        },
+        Act::Return { at, quantity } => {
+            Action::Return { location_id: place(at), quantity: amount(quantity), amount: None }
         }
-        Act::Return { at, quantity } => Action::Return { location_id: place(at), quantity: amount(quantity), amount: None },
         Act::Adjust { at, quantity } => Action::Adjust { location_id: place(at), quantity: amount(quantity) },
         Act::Count { at, counted } => Action::Count { location_id: place(at), counted: amount(counted) },
         Act::Transfer { from, to, quantity } => {

@@ -90,9 +90,8 @@ pub(super) fn find_reversed(
     if !connection.prepare_cached("SELECT 1 FROM reversed WHERE item_no = ?1")?.exists([item_no])? {
         return Ok(());
     }
-    let mut statement = connection.prepare_cached(
-        "SELECT command_id FROM reversed WHERE item_no = ?1 AND location_no = ?2 AND seq = ?3",
-    )?;
+    let mut statement = connection
+        .prepare_cached("SELECT command_id FROM reversed WHERE item_no = ?1 AND location_no = ?2 AND seq = ?3")?;
     for movement in movements {
         let Some(location_no) = names.no(connection, &movement.location_id)? else { continue };
         let place = (item_no, location_no, movement.entry.seq.cast_signed());
@@ -214,9 +213,11 @@ pub(super) fn differences(connection: &Connection, names: &mut LocationNames) ->
         }
         Ok(())
     })?;
-    for (list, sql, expected) in
-        [("movements", "SELECT count(*) FROM movement", movements), ("changes", "SELECT count(*) FROM change", changes), ("reversed movements", "SELECT count(*) FROM reversed", reversed)]
-    {
+    for (list, sql, expected) in [
+        ("movements", "SELECT count(*) FROM movement", movements),
+        ("changes", "SELECT count(*) FROM change", changes),
+        ("reversed movements", "SELECT count(*) FROM reversed", reversed),
+    ] {
         let rows: i64 = connection.query_row(sql, [], |row| row.get(0))?;
         if found.is_empty() && rows != expected {
             found.push(format!("the list of {list} has {rows} rows, and the records have {expected}"));

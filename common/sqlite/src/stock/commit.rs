@@ -229,9 +229,9 @@ fn find_reversed(
     for reversal in &commit.reversed {
         let key = id_key(&commit.item_id, reversal.command_id);
         let found = state.find_record(connection, &commit.item_id, reversal.command_id, key)?;
-        let Some((record_no, mut record)) = found.filter(|(_, record)| {
-            record.outcome.status == Status::Applied && record.outcome.reversed_by.is_none()
-        }) else {
+        let Some((record_no, mut record)) = found
+            .filter(|(_, record)| record.outcome.status == Status::Applied && record.outcome.reversed_by.is_none())
+        else {
             return Ok(None);
         };
         record.outcome.reversed_by = Some(reversal.reversed_by);

@@ -9,8 +9,7 @@ use super::names::LocationNames;
 use super::rows::{self, level_columns};
 use super::sealed;
 use stockline_core::domain::{
-    Action, AlertKind, Entry, EntryKind, Item, ItemId, Level, LocationId, Money, Quantity, Record, Status,
-    StockState,
+    Action, AlertKind, Entry, EntryKind, Item, ItemId, Level, LocationId, Money, Quantity, Record, Status, StockState,
 };
 use stockline_core::ports::Movement;
 

@@ -1,11 +1,11 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::command_lists;
 use super::fault::Fault;
 use super::ledger::{Backwards, Place};
 use super::load;
 use super::readers::{View, parts};
-use super::command_lists;
 use stockline_core::domain::{Entry, ItemId, LocationId, Timestamp};
 use stockline_core::ports::cursor;
 use stockline_core::ports::{Movement, MovementFilter, Page};

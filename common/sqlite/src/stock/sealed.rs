@@ -8,8 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
 use stockline_core::domain::{
-    Entry, ItemId, Level, LocationId, Seal, checksum, decode_entries, encode_entries,
-    encode_tail, seal_of,
+    Entry, ItemId, Level, LocationId, Seal, checksum, decode_entries, encode_entries, encode_tail, seal_of,
 };
 
 const MARK: u8 = 0xC5;

@@ -69,10 +69,7 @@ fn entry(effect: &Value, id: Uuid) -> Entry {
         occurred: millis(effect["occurred_at"].as_str().unwrap()),
         late: effect["late"] == true,
         ahead: effect["clock_ahead"] == true,
-        cost: (
-            effect["cost"].as_str().map(ten_thousandths),
-            effect["revaluation"].as_str().map_or(0, ten_thousandths),
-        ),
+        cost: (effect["cost"].as_str().map(ten_thousandths), effect["revaluation"].as_str().map_or(0, ten_thousandths)),
     }
 }
 

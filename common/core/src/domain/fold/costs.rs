@@ -30,7 +30,8 @@ impl Draft<'_> {
         for (leg, judged) in legs.iter().zip(judged) {
             let stock = self.level(leg.location_id).level.valuation();
             let overflow = || {
-                let detail = format!("the value of the stock at {} would leave the range that is kept", leg.location_id);
+                let detail =
+                    format!("the value of the stock at {} would leave the range that is kept", leg.location_id);
                 let rejection = reject(RejectionCode::QuantityOverflow, detail);
                 Box::new(Rejection { location_id: Some(leg.location_id.clone()), ..rejection })
             };

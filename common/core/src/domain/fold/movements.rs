@@ -245,7 +245,10 @@ fn legs<'q>(queued: &'q Queued, item: &Item) -> Result<Vec<Leg<'q>>, Box<Rejecti
     let policy = item.catalogue.shortage_policy;
     Ok(match &queued.command.action {
         Action::Receive { location_id, quantity, unit_cost } => {
-            vec![Leg { price: Price::Named(*unit_cost), ..single(location_id, EntryKind::Receive, Change::By(*quantity)) }]
+            vec![Leg {
+                price: Price::Named(*unit_cost),
+                ..single(location_id, EntryKind::Receive, Change::By(*quantity))
+            }]
         }
         Action::Sell { location_id, quantity, on_shortage, .. } => {
             let taken = quantity.checked_neg().ok_or_else(overflow)?;
@@ -264,7 +267,10 @@ fn legs<'q>(queued: &'q Queued, item: &Item) -> Result<Vec<Leg<'q>>, Box<Rejecti
             let reject_shortage = policy == ShortagePolicy::Reject;
             let out = single(from, EntryKind::TransferOut, Change::By(taken));
             let into = single(to, EntryKind::TransferIn, Change::By(*quantity));
-            vec![Leg { counterpart: Some(to), reject_shortage, ..out }, Leg { counterpart: Some(from), price: Price::Carried, ..into }]
+            vec![
+                Leg { counterpart: Some(to), reject_shortage, ..out },
+                Leg { counterpart: Some(from), price: Price::Carried, ..into },
+            ]
         }
         Action::RegisterItem(_)
         | Action::UpdateItem(_)

@@ -5,7 +5,8 @@
 
 use super::super::occurrence::Occurrence;
 use super::super::{
-    Action, CommandId, CommandKey, Effect, Item, Level, Quantity, Queued, Record, Rejection, RejectionCode, Reversal, Status,
+    Action, CommandId, CommandKey, Effect, Item, Level, Quantity, Queued, Record, Rejection, RejectionCode, Reversal,
+    Status,
 };
 use super::decision::{Applied, Decision, reject};
 use super::draft::Draft;

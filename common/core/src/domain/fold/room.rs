@@ -23,9 +23,8 @@ impl Draft<'_> {
             decided_here || self.resubmitted.iter().any(|(other, _)| other == old)
         });
         let takes_back_own = queued.command.action.reverses().is_some_and(|reverses| {
-            let is_marked = |(old, _): &(CommandKey, CommandId)| {
-                old.command_id == reverses && old.item_id == *self.item_id
-            };
+            let is_marked =
+                |(old, _): &(CommandKey, CommandId)| old.command_id == reverses && old.item_id == *self.item_id;
             self.record(reverses).is_some()
                 || self.reversed.iter().any(|reversal| reversal.command_id == reverses)
                 || self.resubmitted.iter().any(is_marked)

@@ -1,6 +1,6 @@
 use super::super::{
-    Fixed, FixedError, Json, LocationId, MAX_BARCODES, MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY, Money, Quantity, Reason, ShortagePolicy,
-    Timestamp,
+    Fixed, FixedError, Json, LocationId, MAX_BARCODES, MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY, Money, Quantity,
+    Reason, ShortagePolicy, Timestamp,
 };
 use super::Reader;
 
