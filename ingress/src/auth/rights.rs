@@ -157,7 +157,8 @@ impl Rights {
             return Err(self.command_refused(command));
         }
         // A reversal names no location: the fold judges it by the one of the movement.
-        if command.kind() == CommandKind::Reverse {
+        let is_bound_to_none = self.locations.as_ref().is_some_and(|locations| locations.is_empty());
+        if command.kind() == CommandKind::Reverse && !is_bound_to_none {
             return Ok(());
         }
         match acts_at(&command.action) {

@@ -48,8 +48,12 @@ fn commands() -> Vec<(Value, Option<&'static str>, SubmitAs)> {
             Some("south"),
             Staff,
         ),
+        (json!({"type": "reverse", "reverses": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6c"}), ANYWHERE, Staff),
     ]
 }
+
+/// The place of a command that names none: the fold finds it. A token that is bound to no place may not act there either.
+const ANYWHERE: Option<&str> = Some("anywhere");
 
 #[test]
 fn every_role_may_submit_what_the_table_says_and_only_where_it_is_bound() {
@@ -82,6 +86,7 @@ fn every_role_may_submit_what_the_table_says_and_only_where_it_is_bound() {
                 } else {
                     match (binding, location) {
                         (None, _) => Ok(()),
+                        (Some(bound), ANYWHERE) if !bound.is_empty() => Ok(()),
                         (Some(bound), Some(location)) if bound.contains(&location) => Ok(()),
                         (Some(_), _) => Err("forbidden_location"),
                     }
@@ -91,6 +96,21 @@ fn every_role_may_submit_what_the_table_says_and_only_where_it_is_bound() {
             }
         }
     }
+}
+
+#[test]
+fn staff_may_sets_how_long_staff_may_take_back_their_own() {
+    let now = Timestamp::from_millis(10_000_000);
+    let reach = |rights: &Rights, may: &str| rights.reach(now, &may.parse().unwrap());
+    let own_since = |seconds: i64| Some(now.plus_millis(-seconds * 1_000));
+    assert_eq!(reach(&Rights::MANAGER, ""), None);
+    assert_eq!(reach(&Rights::STAFF, "").unwrap().own_since, own_since(3_600), "an hour by default");
+    assert_eq!(reach(&Rights::STAFF, "count,reverse:60").unwrap().own_since, own_since(60));
+    let bound = reach(&Rights::MANAGER.only_at([at("north")]), "").unwrap();
+    assert_eq!((bound.own_since, bound.locations), (None, Some(vec![at("north")])));
+    let reverse = command(&json!({"type": "reverse", "reverses": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6c"}));
+    assert!(Rights::STAFF.may_submit(&reverse, &"reverse:0".parse().unwrap()).is_err());
+    assert!("reverse:soon".parse::<StaffMay>().is_err());
 }
 
 #[test]

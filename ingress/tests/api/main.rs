@@ -17,6 +17,7 @@ mod memory;
 mod problems;
 mod reads;
 mod resubmit;
+mod reversals;
 mod rights;
 mod server;
 mod status;

@@ -133,6 +133,7 @@ fn commands(document: &Value) -> Vec<(String, Value)> {
                     add(format!("transfer at {place}"), fields);
                 }
             }
+            "reverse" => add(kind.to_owned(), json!({"reverses": id(2)})),
             "register_item" | "update_item" => add(kind.to_owned(), json!({"name": "Cola"})),
             // A new type needs a line above and rows in the table; until then it is `unknown`, and fails.
             other => add(other.to_owned(), json!({})),

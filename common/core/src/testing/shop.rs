@@ -66,7 +66,6 @@ pub fn alert(no: u64, location: &str, raised_at: i64) -> Alert {
         command_id: id(1),
         item_name: "Cola".into(),
         unit: "piece".into(),
-        reach: None,
         trace: None,
     }
 }

@@ -283,7 +283,11 @@ macro_rules! store_contract {
                 a_damaged_or_foreign_cursor_is_refused
                 a_list_of_many_rows_that_do_not_match_is_read_to_its_end_in_pages_of_few_rows;
             money: costs_and_amounts_are_kept_in_levels_entries_and_outcomes
-                a_level_without_a_tail_keeps_its_value;
+                a_level_without_a_tail_keeps_its_value
+                a_movement_is_taken_back_once_and_both_of_the_pair_say_so
+                a_reversal_is_written_only_while_no_other_took_the_movement_back
+                a_reversal_of_what_took_no_effect_is_a_conflict
+                of_many_reversals_of_one_movement_one_is_applied;
             racing: many_buyers_never_oversell
                 an_item_is_never_shown_in_the_middle_of_a_transfer
                 movements_page_rightly_while_the_ledger_moves
