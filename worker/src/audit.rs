@@ -13,9 +13,11 @@ use stockline_core::ports::{AuditReader, PageRequest, Queries, StoreError};
 mod chain;
 mod examine;
 mod outcomes;
+mod pairs;
 mod report;
 
 use chain::Chain;
+use pairs::Pairs;
 
 /// The most items, records or entries of one read.
 const PAGE: usize = 1_000;
@@ -129,6 +131,8 @@ struct Audit<'a> {
     progress: &'a mut (dyn FnMut(&Progress) + Send + Sync),
     report: AuditReport,
     seen: HashMap<ItemId, Vec<Seen>>,
+    /// The movements that were taken back, and the reversals.
+    pairs: Pairs,
     /// The items for the third pass.
     suspects: BTreeSet<ItemId>,
     /// The items of a repeated run: the suspects of the run before.
@@ -160,7 +164,17 @@ pub(crate) async fn audit_within(
     close_items_max: usize,
 ) -> Result<AuditReport, StoreError> {
     let (seen, suspects, report) = (HashMap::new(), BTreeSet::new(), AuditReport::default());
-    let mut audit = Audit { reader, queries, progress, report, seen, suspects, only: None, close_items_max };
+    let mut audit = Audit {
+        reader,
+        queries,
+        progress,
+        report,
+        seen,
+        pairs: Pairs::default(),
+        suspects,
+        only: None,
+        close_items_max,
+    };
     for _ in 0..RUNS_MAX {
         audit.levels_against_ledgers().await?;
         audit.outcomes_against_ledgers().await?;
@@ -170,7 +184,9 @@ pub(crate) async fn audit_within(
         audit.seen.clear();
         audit.only = Some(audit.suspects.clone());
     }
+    audit.pairs.keep_suspects();
     audit.examine_suspects().await?;
+    audit.examine_pairs().await?;
     for fault in reader.audit_rows().await? {
         audit.report.add(Fault { item_id: fault.item_id, location_id: None, what: fault.what });
     }
@@ -264,6 +280,9 @@ impl Audit<'_> {
         }
         if outcome.status != Status::Applied {
             return;
+        }
+        if self.only.is_none() {
+            self.pairs.add(record);
         }
         let known = self.seen.get_mut(&outcome.item_id).is_some_and(|levels| tally(levels, outcome, record));
         if !known {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::faults::{Fault, Kind, Step};
 use super::rng::Rng;
-use super::scenario::{Act, Operation, Poison, RECEIVES_MAX, Scenario};
+use super::scenario::{Act, Line, Operation, Poison, RECEIVES_MAX, Scenario};
 use super::writer::Writer;
 
 /// The minimum number of faults of a run.
@@ -59,7 +59,27 @@ impl Scenario {
         scenario.add_first_movements(Rng::new(seed, 4));
         scenario.skews.extend(clock_steps(&mut Rng::new(seed, 5), workers + 2));
         scenario.add_money(&mut Rng::new(seed, 6));
+        scenario.add_reversals(&mut Rng::new(seed, 7));
         scenario
+    }
+
+    /// Adds reversals of earlier commands, of which some are taken back twice.
+    fn add_reversals(&mut self, rng: &mut Rng) {
+        let mut earlier: Vec<(String, Uuid)> = Vec::new();
+        let mut made = 0;
+        for request in &mut self.requests {
+            if rng.percent(14) && !earlier.is_empty() {
+                for _ in 0..rng.between(1, 2) {
+                    let recent = &earlier[earlier.len().saturating_sub(12)..];
+                    let (item, target) = rng.pick(recent).clone();
+                    made += 1;
+                    let id = Uuid::from_u128(u128::from(self.seed) << 64 | u128::from(700_000 + made));
+                    let body = json!({"type": "reverse", "command_id": id, "item_id": item, "reverses": target});
+                    request.lines.push(Line { item, id, body, occurred_ago_ms: None, says_sent: rng.percent(30) });
+                }
+            }
+            earlier.extend(request.lines.iter().map(|line| (line.item.clone(), line.id)));
+        }
     }
 
     /// Adds costs and amounts to commands.

@@ -92,6 +92,8 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Report {
         ("commands that were resubmitted under another item", evidence.till_log.corrected),
         ("commands that were resubmitted more than a month later", evidence.till_log.months_later),
         ("commands of which two resubmissions were decided", auditor::resubmitted_twice(&evidence)),
+        ("movements taken back", auditor::reversals(&evidence, "applied")),
+        ("reversals that were refused", auditor::reversals(&evidence, "rejected")),
         ("clocks that jumped", scenario.skews.len() as u64),
         ("clocks that stepped further than right clocks differ", scenario.clock_steps()),
         ("locations registered meanwhile", 1),

@@ -88,6 +88,7 @@ fn outcomes(predicted: &Predicted, faults: &mut Vec<String>) {
         }
     }
     replaced(predicted, faults);
+    pairs(evidence, predicted, faults);
     for (item, id) in predicted.stored.keys().filter(|of| !predicted.outcomes.contains_key(of)) {
         faults.push(format!("{item} {id} has an outcome, but was never queued"));
     }
@@ -111,6 +112,42 @@ fn replaced(predicted: &Predicted, faults: &mut Vec<String>) {
         if let Some(by) = last.resubmitted_as.as_ref().filter(|by| replaces(by) != Some(of)) {
             faults.push(format!("{of:?} is marked as replaced by {by:?}, which is not its resubmission"));
         }
+    }
+}
+
+/// A movement that was taken back names the one applied reversal that names it, and so does a mark on each of its entries.
+fn pairs(evidence: &Evidence, predicted: &Predicted, faults: &mut Vec<String>) {
+    let mut marks = BTreeSet::new();
+    for ((item, id), last) in predicted.stored.iter().filter_map(|(of, of_id)| Some((of, of_id.last()?))) {
+        let target = last.record["command"]["reverses"].as_str().and_then(|target| target.parse().ok());
+        if let (true, Some(target)) = (last.is("applied"), target) {
+            let marked = predicted.stored.get(&(item.clone(), target)).and_then(|of_id| of_id.last()?.reversed_by);
+            if marked != Some(*id) {
+                faults.push(format!("P2: {item} {id} took {target} back, which is marked as taken back by {marked:?}"));
+            }
+        }
+        if let Some(by) = last.reversed_by {
+            let reversal = predicted.stored.get(&(item.clone(), by)).and_then(|of_id| of_id.last());
+            let names = reversal.is_some_and(|reversal| {
+                reversal.is("applied") && reversal.record["command"]["reverses"] == json!(id.to_string())
+            });
+            if !names {
+                faults.push(format!("{item} {id} is marked as taken back by {by}, which did not"));
+            }
+            for effect in last.record["effects"].as_array().into_iter().flatten() {
+                let (location, seq) = (effect["location_id"].as_str().unwrap(), effect["seq"].as_u64().unwrap());
+                let place = key(format!("REVERSED#{item}#{location}"), &format!("{seq:020}"));
+                let found = evidence.table.get(&place).and_then(|row| row["reversed_by"].as_s().ok());
+                if found != Some(&by.to_string()) {
+                    faults.push(format!("{item} {id}: its entry {seq} at {location} is marked by {found:?}, not {by}"));
+                }
+                marks.insert(place);
+            }
+        }
+    }
+    let rows = evidence.table.all().filter(|((pk, _), _)| pk.starts_with("REVERSED#"));
+    for (place, _) in rows.filter(|(place, _)| !marks.contains(*place)) {
+        faults.push(format!("{place:?} marks an entry that was not taken back"));
     }
 }
 

@@ -74,6 +74,8 @@ pub(crate) struct Level {
     pub(crate) on_hand: i128,
     pub(crate) book: Book,
     pub(crate) counted_at: Option<i64>,
+    /// The entry of the last count that was not late; 0 before the first.
+    pub(crate) counted_seq: u64,
     pub(crate) own_threshold: Option<i128>,
     pub(crate) entries: Vec<Entry>,
     standing: usize,
@@ -92,6 +94,7 @@ impl Level {
             on_hand: 0,
             book: Book::default(),
             counted_at: None,
+            counted_seq: 0,
             own_threshold: None,
             entries: Vec::new(),
             standing: 2,
@@ -155,9 +158,26 @@ impl Level {
         self.counted_at = self.counted_at.filter(|counted| *counted <= when.latest);
         if matches!(ask, Change::Count(_)) && !late {
             self.counted_at = Some(when.occurred);
+            self.counted_seq = entry.seq;
         }
         let raised = self.look(item);
         (entry, raised.map(|alert| Alert { opening: is_first && after >= 0, ..alert }))
+    }
+
+    /// Takes an entry of this level back. It occurred when the entry did, so a count that came after the entry and saw
+    /// that time has seen it.
+    pub(crate) fn take_back(&mut self, item: &Item, id: &str, old: &Entry, latest: i64) -> (Entry, Option<Alert>) {
+        let seen = old.seq < self.counted_seq && self.counted_at.is_none_or(|counted| old.occurred <= counted);
+        let late = old.late || seen;
+        let delta = if late { 0 } else { -old.delta };
+        let cost = self.book.post_back(delta, old.cost.0, item.unit_cost);
+        let (seq, after) = (self.entries.len() as u64 + 1, self.on_hand + delta);
+        let entry = Entry { seq, id: id.to_owned(), delta, after, late, ahead: false, cost, ..old.clone() };
+        self.on_hand = after;
+        self.entries.push(entry.clone());
+        self.counted_at = self.counted_at.filter(|counted| *counted <= latest);
+        let raised = self.look(item);
+        (entry, raised)
     }
 
     /// Judges the state and returns the alert that this raises.

@@ -52,6 +52,12 @@ pub(crate) fn resubmitted_twice(evidence: &Evidence) -> u64 {
     of_old.values().filter(|count| **count > 1).count() as u64
 }
 
+/// Counts the reversals with this status.
+pub(crate) fn reversals(evidence: &Evidence, status: &str) -> u64 {
+    let is_one = |record: &Value| record["command"]["type"] == "reverse" && record["status"] == status;
+    records(evidence).filter(is_one).count() as u64
+}
+
 fn records(evidence: &Evidence) -> impl Iterator<Item = Value> {
     evidence.table.all().filter(|((_, sk), _)| sk == "CMD").map(|(_, row)| read::json(row, "record"))
 }

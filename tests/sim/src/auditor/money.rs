@@ -50,6 +50,28 @@ impl Book {
         (Some(cost), self.value - before.value - cost)
     }
 
+    /// Posts the opposite of an entry that moved at a cost.
+    pub(crate) fn post_back(&mut self, delta: i128, cost: Option<i128>, catalogue: Option<i128>) -> Cost {
+        let (Some(cost), Some(average), false) = (cost.map(i128::abs), self.average, delta == 0) else {
+            return self.post(delta, None, catalogue);
+        };
+        let before = *self;
+        self.units += delta;
+        if delta > 0 && before.units <= 0 {
+            self.value = Ratio(cost * self.units, delta).nearest();
+        } else {
+            self.value += cost * delta.signum();
+            if self.units > 0 && self.value >= 0 {
+                self.average = Some(Ratio(self.value * 1_000, self.units).nearest());
+            } else {
+                // What is left is not worth less than nothing.
+                self.value = of(average, self.units);
+            }
+        }
+        let cost = cost * delta.signum();
+        (Some(cost), self.value - before.value - cost)
+    }
+
     fn take_in(&mut self, before: Self, delta: i128, price: Option<Price>) -> i128 {
         let (cost, unit) = match price {
             Some(Price::Unit(unit)) => (of(unit, delta), Some(unit)),

@@ -6,6 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::super::scenario::{MENDED_NOTE, PANIC_NOTE, REFUSED_NOTE};
+use super::compare::effects;
 use super::level::{Alert, Change, Entry, Item, Level, Occurrence};
 use super::money::Price;
 use super::read::{Command, Outcomes, Place, Stored};
@@ -16,7 +17,7 @@ const LATE_COUNT_MS: i64 = 3 * DAY_MS;
 const CLOCK_SKEW_MS: i64 = 5 * 60_000;
 
 /// The rejections in their documented order of precedence.
-const PRECEDENCE: [&str; 12] = [
+const PRECEDENCE: [&str; 14] = [
     "unknown_item",
     "item_exists",
     "item_archived",
@@ -24,6 +25,8 @@ const PRECEDENCE: [&str; 12] = [
     "location_closed",
     "barcode_taken",
     "decimals_in_use",
+    "unknown_command",
+    "not_reversible",
     "fractional_quantity",
     "occurred_at_out_of_range",
     "count_too_late",
@@ -171,6 +174,10 @@ impl Predictor<'_> {
         if kind == "update_item" && decimals < now_decimals && self.uses_more(&place.item, item, command, decimals) {
             found.push("decimals_in_use");
         }
+        if kind == "reverse" {
+            found.extend(self.irreversible(place, command));
+            return found;
+        }
         let locations = ["location_id", "from_location_id", "to_location_id"];
         let locations: Vec<&str> = locations.into_iter().filter_map(|name| command.text(name)).collect();
         if locations.iter().any(|location| !self.is_registered(location, place)) {
@@ -181,6 +188,37 @@ impl Predictor<'_> {
             self.refusals_of_movement(place, command, item, &legs, &mut found);
         }
         found
+    }
+
+    /// Returns what a reversal may have read of the command that it takes back: what was stored when its outcome was
+    /// written. An item with messages that were set aside may be decided beside, from anything since the receive.
+    fn taken_back(&self, place: &Place, command: &Command) -> Vec<Option<&Stored>> {
+        let target = command.text("reverses").and_then(|id| id.parse().ok()).unwrap_or_default();
+        let of_target = self.stored.get(&(place.item.clone(), target)).map(Vec::as_slice).unwrap_or_default();
+        let written = self.stored(place).map_or(u64::MAX, |stored| stored.transaction);
+        let before = of_target.partition_point(|version| version.transaction < written);
+        let last = |count: usize| count.checked_sub(1).map(|last| &of_target[last]);
+        if !self.by_decision.contains(&place.item) {
+            return vec![last(before)];
+        }
+        let received = of_target.partition_point(|version| version.at_ms < place.received_ms).min(before);
+        (received..=before).rev().map(last).collect()
+    }
+
+    /// Returns why a command can't be taken back.
+    fn irreversible(&self, place: &Place, command: &Command) -> Option<&'static str> {
+        let why = |target: Option<&Stored>| match target {
+            None => Some("unknown_command"),
+            Some(target) => {
+                let kind = target.record["command"]["type"].as_str().unwrap_or_default();
+                let moves = ["receive", "sell", "return", "adjust", "transfer"].contains(&kind);
+                let by_other = target.reversed_by.is_some_and(|by| by != place.id);
+                (!target.is("applied") || !moves || by_other).then_some("not_reversible")
+            }
+        };
+        let reads: Vec<_> = self.taken_back(place, command).into_iter().map(why).collect();
+        let as_stored = reads.iter().find(|why| why.is_some_and(|why| self.was_refused_for(place, why)));
+        as_stored.or(reads.first()).copied().flatten()
     }
 
     fn refusals_of_movement(
@@ -233,6 +271,16 @@ impl Predictor<'_> {
     fn apply(&mut self, place: &Place, command: &Command) -> Verdict {
         let when = occurrence(place, command);
         let (mut entries, mut alerts) = (Vec::new(), Vec::new());
+        let target =
+            self.taken_back(place, command).into_iter().flatten().next().filter(|_| command.kind() == "reverse");
+        for old in target.map(effects).unwrap_or_default().into_iter().rev() {
+            let item = &self.items[&place.item];
+            let level = self.levels.entry((place.item.clone(), old.location.clone()));
+            let level = level.or_insert_with(|| Level::new(&old.location, item));
+            let (entry, alert) = level.take_back(item, &place.id.to_string(), &old, when.latest);
+            entries.push(entry);
+            alerts.extend(alert);
+        }
         let mut price = command.money("unit_cost").filter(|_| command.kind() == "receive").map(Price::Unit);
         for (location, kind, ask) in legs(command) {
             let item = &self.items[&place.item];
