@@ -1,6 +1,6 @@
 use serde::Serialize;
 use stockline_core::domain::{
-    Cost, Fixed, Item, ItemId, Level, LocationId, Money, Quantity, ShortagePolicy, StockState, Timestamp,
+    Cost, Fixed, Item, ItemId, Level, LocationId, Money, Quantity, ShortagePolicy, StockState, Timestamp, Valuation,
 };
 use stockline_core::ports;
 use utoipa::ToSchema;
@@ -123,6 +123,11 @@ pub(crate) struct ItemView<'a> {
     /// The sum of `levels`. If a token is bound to locations, these are only the levels there.
     #[schema(value_type = String, example = "22")]
     on_hand: Quantity,
+    /// The average cost of one unit over `levels`; `null` until a cost is known at one of them, and while nothing is on hand.
+    /// Managers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "0.41", nullable)]
+    average_cost: Option<Option<Cost>>,
     /// The sum of the values of `levels`; `null` until a cost is known at one of them. Managers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "9.02", nullable)]
@@ -149,6 +154,7 @@ impl<'a> ItemView<'a> {
             version: item.version,
             updated_at: item.updated_at,
             on_hand: sum(seen.iter().map(|level| level.on_hand)),
+            average_cost: viewer.costs.then(|| average_of(&seen)),
             value: viewer.costs.then(|| value_of(&seen)),
             levels: seen.into_iter().map(|level| LevelView::of(item, level, viewer)).collect(),
         }
@@ -160,6 +166,12 @@ fn sum<const P: u32>(numbers: impl Iterator<Item = Fixed<P>>) -> Fixed<P> {
     let total: i128 = numbers.map(|number| i128::from(number.raw())).sum();
     let bound = if total < 0 { i64::MIN } else { i64::MAX };
     Fixed::from_raw(i64::try_from(total).unwrap_or(bound))
+}
+
+/// Returns the average cost over the levels with a known cost.
+fn average_of(levels: &[&Level]) -> Option<Cost> {
+    let known = levels.iter().filter(|level| level.average_cost.is_some());
+    Valuation::average_of(value_of(levels)?, sum(known.map(|level| level.on_hand)))
 }
 
 /// Returns the value of the levels with a known cost; `None` if there is no such level.

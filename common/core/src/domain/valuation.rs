@@ -72,6 +72,11 @@ pub struct Moved {
 const UNIT: i128 = 1_000;
 
 impl Valuation {
+    /// Returns the cost of one unit, rounded half to even; `None` if nothing is on hand, or less.
+    pub fn average_of(value: Money, on_hand: Quantity) -> Option<Cost> {
+        if on_hand.is_positive() { average_of(value, on_hand) } else { None }
+    }
+
     /// Moves goods: `delta` is positive into the level. Returns `None` if the balance or the value leaves the range of 64
     /// bits.
     pub fn moved(self, delta: Quantity, basis: Basis) -> Option<Moved> {
