@@ -17,6 +17,11 @@ fn a_reversal_takes_all_legs_back() {
         ("which is the giving side's", "receive 5 | move 2 to:shop | reverse 2 expect:2", "shop -2 =0, main +2 =5"),
         ("and with another balance", "receive 9 | sell 2 | reverse 2 expect:9", "precondition_failed"),
         ("of a retried command", "receive 9 dead | receive 9 id:1 retry:1 | reverse 1", "main -9 =0"),
+        (
+            "with the movement sent again behind it",
+            "receive 9 | sell 2 | reverse 2 | sell 2 id:2 | sell 1",
+            "main -1 =8",
+        ),
         ("among others", "receive 9 | sell 1 | sell 2 | reverse 2 | sell 3", "main -3 =4"),
     ]);
 }

@@ -158,6 +158,16 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "reversal_tables::a_reversal_takes_all_legs_back",
     },
     Mutation {
+        name: "reversal-a-repeated-movement-is-folded-with-its-reversal",
+        edits: &[edit(
+            "common/core/src/domain/fold/room.rs",
+            "self.resubmitted.iter().any(is_old) || is_taken_back {",
+            "self.resubmitted.iter().any(is_old) || (is_taken_back && self.records.is_empty()) {",
+        )],
+        suite: DOMAIN,
+        killed_by: "reversal_tables::a_reversal_takes_all_legs_back",
+    },
+    Mutation {
         name: "reversal-sqlite-marks-without-a-condition",
         edits: &[edit(
             "common/sqlite/src/stock/commit.rs",

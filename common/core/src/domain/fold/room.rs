@@ -12,7 +12,8 @@ impl Draft<'_> {
     pub(super) fn rewrites_own_row(&self, slot: &Slot) -> bool {
         let id = slot.command_id();
         let is_old = |(old, _): &(CommandKey, CommandId)| old.command_id == id && old.item_id == *self.item_id;
-        if self.record(id).is_some() || self.resubmitted.iter().any(is_old) {
+        let is_taken_back = self.reversed.iter().any(|reversal| reversal.command_id == id);
+        if self.record(id).is_some() || self.resubmitted.iter().any(is_old) || is_taken_back {
             return true;
         }
         let Slot::Command(queued) = slot else {
