@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use stockline_core::domain::{
-    Fingerprint, Json, LocationSettings, MAX_COMMAND_QUANTITY, ParseContext, Quantity, Queued, Slot, Timestamp,
-    decode_message, encode_message, parse_command,
+    Fingerprint, Json, LocationSettings, MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY, Money, ParseContext, Quantity,
+    Queued, Slot, Timestamp, decode_message, encode_message, parse_command,
 };
 
 use crate::faults;
@@ -32,6 +32,10 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
     let written: Value = serde_json::from_str(&written).unwrap();
     for moved in ["quantity", "counted"].into_iter().filter_map(|field| written[field].as_str()) {
         assert!(moved.parse::<Quantity>().unwrap().raw().abs() <= MAX_COMMAND_QUANTITY.raw(), "{moved}");
+    }
+    for paid in ["amount", "unit_cost"].into_iter().filter_map(|field| written[field].as_str()) {
+        let paid: Money = paid.parse().unwrap();
+        assert!(!paid.is_negative() && paid <= MAX_COMMAND_MONEY, "{paid}");
     }
     let item_id = command.item_id.clone();
     let queued = Queued {
