@@ -36,6 +36,6 @@ pub use number::NumberFault;
 pub use plan::{Change, Effect, LineFault, May, Plan, PlannedLine, Step, Totals};
 pub use read::{FileError, Opened, Sheet, read};
 pub use result_file::{OWN_COLUMNS, result_file};
-pub use table::{Row, Table};
+pub use table::{COLUMNS_MAX, LINES_MAX, Row, Table};
 pub use template::template;
 pub use vendor::Vendor;

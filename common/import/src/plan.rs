@@ -111,7 +111,7 @@ pub struct LineFault {
 
 /// A command that may have been applied before: the plan depends on its record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub(crate) struct Question {
     /// The planned line, by its place among [`Plan::lines`].
     pub at: usize,
     /// The command.

@@ -5,9 +5,9 @@ pub const LINES_MAX: usize = 200_000;
 /// The most columns.
 pub const COLUMNS_MAX: usize = 512;
 /// The most bytes of one cell.
-pub const CELL_BYTES_MAX: usize = 32_768;
+pub(crate) const CELL_BYTES_MAX: usize = 32_768;
 /// The most bytes of all cells together.
-pub const TEXT_BYTES_MAX: usize = 128 * 1024 * 1024;
+pub(crate) const TEXT_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// A table: headings and lines, every line with as many cells as there are headings. Cells are trimmed.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +62,11 @@ impl Table {
     /// Returns the number of lines.
     pub fn len(&self) -> usize {
         self.lines.len()
+    }
+
+    /// Returns the bytes of all cells.
+    pub fn text_bytes(&self) -> usize {
+        self.text.len()
     }
 
     /// Returns whether there is no line.
