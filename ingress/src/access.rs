@@ -104,6 +104,11 @@ impl Caller {
         ))
     }
 
+    /// May the caller import files? An import also tells what the store has, costs too.
+    pub(crate) fn may_import(&self) -> Result<(), Problem> {
+        self.principal.rights.may_import().map_err(Problem::forbidden)
+    }
+
     /// May the caller change the settings of this location, or register it?
     pub(crate) fn may_manage_location(&self, location_id: &LocationId, exists: bool) -> Result<(), Problem> {
         let rights = &self.principal.rights;

@@ -13,6 +13,7 @@ use crate::answer_budget::AnswerBudget;
 use crate::auth::TokenCheck;
 use crate::body_budget::BodyBudget;
 use crate::config::Limits;
+use crate::imports::Imports;
 use crate::list_turns::ListTurns;
 use crate::login::LoginConfig;
 use crate::metrics::{CommandMetrics, RequestMetrics};
@@ -35,6 +36,7 @@ pub(crate) struct App {
     pub(crate) body_budget: BodyBudget,
     pub(crate) list_turns: Arc<ListTurns>,
     pub(crate) answer_budget: AnswerBudget,
+    pub(crate) imports: Imports,
     pub(crate) packer: Packer,
     pub(crate) waiting: Waiting,
     pub(crate) receipts: Receipts,

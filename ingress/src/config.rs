@@ -124,6 +124,10 @@ pub struct Limits {
     pub rate_per_s: Option<u32>,
     /// Requests that an idle token may make at once.
     pub rate_burst: u32,
+    /// Bytes of a file that is imported.
+    pub import_bytes: usize,
+    /// Bytes of the lines of all imports that are kept.
+    pub imports_bytes: usize,
     /// Entries of a list page.
     pub page: usize,
     /// Lists that are read at once.
@@ -150,6 +154,8 @@ impl Default for Limits {
             request_timeout_s: 30,
             rate_per_s: None,
             rate_burst: 400,
+            import_bytes: 32 * 1024 * 1024,
+            imports_bytes: 128 * 1024 * 1024,
             page: 1_000,
             lists: 8,
             lists_waiting: 64,

@@ -1,7 +1,7 @@
 //! The HTTP side of Stockline: it authenticates and parses requests, packs commands into the queue, and answers reads.
 //!
-//! The files depend on each other downwards only: this file → `router` → `openapi`, `routes` → `accept`, `access` → `app`
-//! (the state) → `receipt`, `view`, `auth`, `packer`, `admission`, `answer_budget`, `body_budget`, `list_turns`, `wait`,
+//! The files depend on each other downwards only: this file → `router` → `openapi`, `routes` → `imports` → `accept`, `access`
+//! → `app` (the state) → `receipt`, `view`, `auth`, `packer`, `admission`, `answer_budget`, `body_budget`, `list_turns`, `wait`,
 //! `problem` → `config`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
@@ -25,6 +25,7 @@ mod body;
 mod body_budget;
 mod config;
 mod error;
+mod imports;
 mod list_turns;
 mod login;
 mod members;
@@ -56,6 +57,7 @@ use self::answer_budget::AnswerBudget;
 use self::app::App;
 use self::auth::{Authenticator, TokenCheck};
 use self::body_budget::BodyBudget;
+use self::imports::Imports;
 use self::list_turns::ListTurns;
 use self::metrics::{CommandMetrics, RequestMetrics};
 use self::packer::{PACKER, Packer, PackerTask, QUEUE};
@@ -103,6 +105,7 @@ impl Api {
             body_budget: BodyBudget::new(&limits),
             list_turns: ListTurns::new(&limits),
             answer_budget: AnswerBudget::new(&limits),
+            imports: Imports::new(&limits),
             waiting: Waiting::start(Arc::clone(&queries), limits.waiters, limits.waited_commands),
             receipts: Receipts::new(receipt_keys, retention_ms, Arc::clone(&clock)),
             default_location: (!require_location).then(|| LocationSettings::main().location_id),

@@ -4,6 +4,7 @@ pub(crate) mod about;
 pub(crate) mod batch;
 pub(crate) mod commands;
 pub(crate) mod history;
+pub(crate) mod imports;
 pub(crate) mod items;
 pub(crate) mod locations;
 mod path;

@@ -3,6 +3,7 @@
 mod about;
 mod alerts;
 pub(crate) mod commands;
+mod imports;
 mod levels;
 mod locations;
 mod movements;
@@ -16,6 +17,7 @@ pub(crate) mod words;
 pub(crate) use about::{Health, LimitsView, LoginView};
 pub(crate) use alerts::{AlertPage, AlertView};
 pub(crate) use commands::CommandSchema;
+pub(crate) use imports::ImportView;
 pub(crate) use levels::{ItemPage, ItemView, LevelPage, LevelView, PointInTimeView};
 pub(crate) use locations::{LocationPage, LocationSchema, LocationView};
 pub(crate) use movements::{MovementPage, MovementView};

@@ -246,6 +246,18 @@ impl Rights {
         self.reads_as(ReadAs::Manager, "only the group Manager may read costs and analytics")
     }
 
+    /// May the token import files? Each of a file's commands is judged by [`Rights::may_submit`] besides.
+    ///
+    /// # Errors
+    /// `no_role`, `forbidden`.
+    pub fn may_import(&self) -> Result<(), Forbidden> {
+        self.has_role()?;
+        if self.submit == SubmitAs::Manager && self.read == ReadAs::Manager {
+            return Ok(());
+        }
+        Err(Forbidden::new(Forbidden::OTHER, "only the group Manager may import files"))
+    }
+
     /// May the token read and change settings of the whole installation, and register locations?
     ///
     /// # Errors

@@ -81,6 +81,8 @@ codes! {
         "A manager registers it with PUT /v1/locations/{location_id}.";
     COMMAND_NOT_FOUND = "command_not_found", 404, false, "There is no such command",
         "No command is known under this id, and no receipt proves that it was accepted. It is safe to send the same command with the same id again.";
+    IMPORT_NOT_FOUND = "import_not_found", 404, false, "There is no such import",
+        "An import is kept for an hour by the process that took it. Post the same file again: it gets the same id, and goes on where it was.";
     LIST_NOT_KEPT = "list_not_kept", 404, false, "This installation does not keep this list",
         "List the movements of one item: GET /v1/items/{item_id}/movements. The list of all movements is kept in the standalone home only.";
     LOGIN_NOT_CONFIGURED = "login_not_configured", 404, false, "People can't log in here",
@@ -99,6 +101,8 @@ codes! {
         "Look at the resubmission at status_url. If it was refused too, resubmit that one.";
     NOT_RESUBMITTABLE = "not_resubmittable", 409, false, "The command can't be resubmitted",
         "detail says why, and what to do instead: submit a new command, or retry a resubmission that was set aside.";
+    IMPORT_FAULTY = "import_faulty", 409, false, "The import has faults",
+        "Nothing was applied. Correct the file and post it again, or apply the lines without faults with faulty=skip.";
     OUTCOME_MISSING = "outcome_missing", 410, false, "The command was accepted and has no outcome",
         "It was accepted longer ago than the queue keeps messages. This is counted, and an operator must find the cause. It is safe to send the command again with the same id.";
     BODY_TOO_LARGE = "body_too_large", 413, false, "The body is too large",
@@ -109,6 +113,8 @@ codes! {
         "errors names every fault by JSON pointer. The command was not queued; correct it and send it again.";
     INVALID_BODY = "invalid_body", 422, false, "The body does not have the right shape",
         "errors names every fault by JSON pointer.";
+    INVALID_IMPORT = "invalid_import", 422, false, "The file can't be imported",
+        "detail says what is wrong with the file or its columns, and what to do. Nothing was changed.";
     TOO_MANY_COMMANDS = "too_many_commands", 422, false, "The batch has too many commands",
         "Send it in several requests; /v1/limits names the bound.";
     DUPLICATE_IN_REQUEST = "duplicate_in_request", 422, false, "Different lines have the same item and command id",

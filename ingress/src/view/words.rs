@@ -46,6 +46,9 @@ words! {
     StatusLineStatusWord = "StatusLineStatus",
         "`queued`, `applied`, `rejected` or `dead_lettered`; `unknown` if there is a problem.",
         ["queued"].into_iter().chain(decided()).chain(["unknown"]).collect::<Vec<_>>();
+    ImportKindWord = "ImportType", "What is imported.", stockline_import::Kind::ALL.map(stockline_import::Kind::as_str);
+    ImportStatusWord = "ImportStatus", "How far an import is.", ["planned", "applying", "applied", "stopped"];
+    ImportEffectWord = "ImportEffect", "What a line does.", ["create", "change", "leave", "skip", "faulty"];
     HealthStatusWord = "HealthStatus",
         "`ok`, or `degraded` if a part does not do its work; requests are answered all the same.",
         ["ok", "degraded"];

@@ -46,7 +46,7 @@ fn rows(document: &Value) -> BTreeMap<String, Request> {
 
 /// Returns the requests of an operation: their names, addresses and bodies.
 fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, String, Option<Value>)> {
-    let at_item = path.replace("{item_id}", "cola");
+    let at_item = path.replace("{item_id}", "cola").replace("{type}", "items").replace("{import_id}", &id(1));
     let of = |n: u32| at_item.replace("{command_id}", &id(n));
     match path {
         "/v1/commands" | "/v1/commands/batch" if operation["requestBody"].is_object() => {
@@ -56,6 +56,12 @@ fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, Str
             };
             commands(document).into_iter().map(|(name, command)| (name, path.to_owned(), Some(body(command)))).collect()
         }
+        "/v1/imports" => [("at 1", "shop-1"), ("at 2", "shop-2")]
+            .map(|(name, shop)| {
+                let file = json!("item_id,counted\ncola,3\n");
+                (name.to_owned(), format!("{path}?type=counts&location_id={shop}"), Some(file))
+            })
+            .to_vec(),
         "/v1/commands/status" => {
             let line = |n: u32| json!({"commands": [{"item_id": "cola", "command_id": id(n)}]});
             RECEIVED.map(|(of, n)| (format!("of {of}"), path.to_owned(), Some(line(n)))).to_vec()
@@ -227,7 +233,7 @@ fn cell(answer: &Answer) -> String {
         (403, "forbidden") => "no".into(),
         (403 | 202, "forbidden_command") => "cmd".into(),
         (403 | 202, "forbidden_location") => "loc".into(),
-        (404 | 200, "command_not_found") => "404".into(),
+        (404 | 200, "command_not_found") | (404, "import_not_found") => "404".into(),
         (200..=202, "") => shown(&answer.text),
         (status, code) => format!("{status}:{code}"),
     }
@@ -305,6 +311,7 @@ impl World {
         }
         let builder = client.request(request.method.clone(), &path);
         let builder = match &request.body {
+            Some(Value::String(file)) => builder.body(file.clone()),
             Some(body) => builder.json(body),
             None => builder,
         };

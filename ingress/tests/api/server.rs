@@ -273,6 +273,11 @@ impl Client {
         self.send(self.request(Method::PUT, path).json(&body)).await
     }
 
+    /// Sends a file.
+    pub async fn send_file(&self, method: Method, path: &str, bytes: Vec<u8>) -> Answer {
+        self.send(self.request(method, path).header("content-type", "application/octet-stream").body(bytes)).await
+    }
+
     /// Posts a text as JSON.
     pub async fn post_text(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
         self.send(self.request(Method::POST, path).header("content-type", "application/json").body(body)).await

@@ -9,6 +9,7 @@ use stockline_core::domain::Timestamp;
 
 use crate::exit;
 
+mod import;
 mod install;
 mod load;
 mod locations;
@@ -20,6 +21,7 @@ mod tls;
 mod tokens;
 mod upkeep;
 
+pub(crate) use import::ImportArgs;
 pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use load::LoadArgs;
 pub(crate) use locations::{LocationChanges, LocationsCommand};
@@ -95,6 +97,8 @@ pub(crate) enum Command {
     Reverse(Box<ReverseArgs>),
     /// Submit every line of a CSV file (also .gz) as a command
     Load(Box<LoadArgs>),
+    /// Import a spreadsheet (CSV, TSV, XLSX): items, opening stock, counts, thresholds or locations
+    Import(Box<ImportArgs>),
     /// List the items, or search them by name, barcode or category
     Items(ItemsArgs),
     /// Show the stock

@@ -5,6 +5,7 @@ pub(crate) mod backup;
 pub(crate) mod clock;
 pub(crate) mod dead_letters;
 pub(crate) mod folder;
+pub(crate) mod import;
 pub(crate) mod install;
 pub(crate) mod items;
 pub(crate) mod load;

@@ -134,6 +134,34 @@ pub struct LocationSettings {
 }
 
 impl LocationSettings {
+    /// The most characters of a name.
+    pub const MAX_NAME_CHARS: usize = 200;
+    /// The most addresses for alerts.
+    pub const MAX_ALERT_EMAILS: usize = 20;
+    /// RFC 5321, section 4.5.3.1.3, without the angle brackets.
+    const MAX_EMAIL_BYTES: usize = 254;
+
+    /// Reports whether a text can be a location's name.
+    pub fn is_name(text: &str) -> bool {
+        let printable = !text.trim().is_empty() && !text.chars().any(char::is_control);
+        printable && text.chars().count() <= Self::MAX_NAME_CHARS
+    }
+
+    /// Reports whether a text is one plain mail address. The check prevents header injection and typing errors; the mail
+    /// provider checks the rest.
+    pub fn is_email(text: &str) -> bool {
+        let plain = |c: char| {
+            c.is_ascii_graphic() && !matches!(c, '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"' | '\\' | '[' | ']')
+        };
+        let Some((local, domain)) = text.split_once('@') else { return false };
+        text.len() <= Self::MAX_EMAIL_BYTES
+            && text.chars().all(plain)
+            && !local.is_empty()
+            && !domain.contains('@')
+            && domain.contains('.')
+            && domain.split('.').all(|label| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-'))
+    }
+
     /// Returns the settings of `main` before a manager writes any.
     pub fn main() -> Self {
         #[expect(clippy::expect_used, reason = "the constant is a valid id; a test holds it so")]

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{AlertRecord, StoreError};
-use crate::domain::{Command, CommandKind, Cost};
+use crate::domain::{Claim, Command, CommandKind, Cost};
 use crate::domain::{
     CommandId, CommandKey, Effect, Entry, EntryKind, Item, ItemId, Level, LocationId, LocationSettings, Outcome,
     Quantity, Reason, Record, RejectionCode, Status, StockState, Timestamp,
@@ -282,6 +282,36 @@ pub trait Queries: Locations {
 
     /// Returns an item with its levels, read in one transaction.
     async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError>;
+
+    /// Returns items with their levels by id, in input order. Each item is read in one transaction; different items may be
+    /// read at different moments. At most some hundred ids a call, so that a call is short.
+    async fn items_by_id(&self, item_ids: &[ItemId]) -> Result<Vec<Option<ItemWithLevels>>, StoreError> {
+        let mut found = Vec::with_capacity(item_ids.len());
+        for item_id in item_ids {
+            found.push(self.item(item_id).await?);
+        }
+        Ok(found)
+    }
+
+    /// Returns which items hold these claims, in input order. A store may not tell who holds an id in another case; then
+    /// the commit does.
+    async fn holders(&self, claims: &[Claim]) -> Result<Vec<Option<ItemId>>, StoreError> {
+        let mut holders = Vec::with_capacity(claims.len());
+        for claim in claims {
+            let Claim::Barcode(code) = claim else {
+                holders.push(None);
+                continue;
+            };
+            let mut holder = None;
+            for archived in [false, true] {
+                let filter = ItemFilter { barcode: Some(code.clone()), archived, ..ItemFilter::default() };
+                let page = self.items(&filter, PageRequest { cursor: None, limit: 1 }).await?;
+                holder = holder.or_else(|| page.entries.into_iter().next().map(|found| found.item.item_id));
+            }
+            holders.push(holder);
+        }
+        Ok(holders)
+    }
 
     /// Lists items by lower-cased name, then id. A page has at least one item. It ends early with a cursor before its
     /// levels exceed [`PAGE_LEVELS_MAX`].
