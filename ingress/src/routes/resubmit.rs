@@ -62,7 +62,7 @@ pub(crate) async fn resubmit(
     headers: HeaderMap,
     request: Body,
 ) -> Result<Response, Problem> {
-    caller.may_resubmit()?;
+    caller.may_decide_refused()?;
     Params::of(&uri, &[]).finish()?;
     let key = command_key(&ids)?;
     let bytes = body::read(&headers, request, &app.limits, &app.body_budget).await?;

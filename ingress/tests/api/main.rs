@@ -16,6 +16,7 @@ mod matrix;
 mod memory;
 mod problems;
 mod reads;
+mod dismiss;
 mod resubmit;
 mod rights;
 mod server;

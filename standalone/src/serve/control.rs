@@ -25,7 +25,9 @@ use crate::folder::Folder;
 use crate::issuer::orders::KeysOrder;
 
 /// The longest order or answer, in bytes.
-const MAX_LINE_BYTES: u64 = 64 * 1024;
+const MAX_LINE_BYTES: u64 = 256 * 1024;
+/// The newest alerts among which the status of mails finds those that have not reached everybody.
+const ALERTS_LOOKED_AT: usize = 1_000;
 /// The longest exchange of an order and its reply.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -68,6 +70,8 @@ pub(crate) enum AnyOrder {
 pub(crate) enum MailOrder {
     /// Say what is delivered and what is not.
     Status,
+    /// Say it as JSON.
+    StatusJson,
 }
 
 /// What orders are about.
@@ -155,9 +159,21 @@ async fn execute_keys(subjects: &Subjects, order: KeysOrder) -> Reply {
     }
 }
 
-fn execute_mail(subjects: &Subjects, MailOrder::Status: MailOrder) -> Reply {
-    let (text, is_well) = subjects.mails.text(&subjects.mail_description, subjects.alerts.waiting());
-    Reply::new(if is_well { exit::OK } else { exit::FOUND }, text)
+async fn execute_mail(subjects: &Subjects, order: MailOrder) -> Reply {
+    let now = subjects.clock.now();
+    let newest = match subjects.operator.queries.alerts(None, None, ALERTS_LOOKED_AT).await {
+        Ok(page) => page.entries,
+        Err(error) => return Reply::new(exit::UNAVAILABLE, error.to_string()),
+    };
+    let status = subjects.mails.status(&subjects.mail_description, subjects.alerts.waiting(), &newest, now);
+    let code = if status.is_well() { exit::OK } else { exit::FOUND };
+    match order {
+        MailOrder::Status => Reply::new(code, status.text()),
+        MailOrder::StatusJson => match serde_json::to_string(&status) {
+            Ok(json) => Reply::new(code, json),
+            Err(error) => Reply::new(exit::FOUND, error.to_string()),
+        },
+    }
 }
 
 /// Listens for orders. The caller holds the folder's lock, so an existing socket belongs to a dead process.
@@ -232,7 +248,7 @@ async fn answer(stream: UnixStream, subjects: &Subjects) -> anyhow::Result<()> {
     let reply = match serde_json::from_str::<AnyOrder>(&line) {
         Ok(AnyOrder::Clock { clock: order }) => execute_clock(&subjects.clock, order),
         Ok(AnyOrder::Keys { keys }) => execute_keys(subjects, keys).await,
-        Ok(AnyOrder::Mail { mail }) => execute_mail(subjects, mail),
+        Ok(AnyOrder::Mail { mail }) => execute_mail(subjects, mail).await,
         Ok(AnyOrder::Letter(order)) => execute(&subjects.operator, &order).await,
         Err(error) => Reply::new(exit::USAGE, format!("{NOT_UNDERSTOOD}: {error}")),
     };
@@ -292,7 +308,7 @@ mod tests {
         let path = folder.path().join("control.sock");
         let _listener = listen(&path).unwrap();
         let command_id = CommandId(uuid::Uuid::from_u128(7));
-        let order = Order { op: Op::Retry, item_id: "cola".parse().unwrap(), command_id, reason: None };
+        let order = Order { op: Op::Retry, item_id: "cola".parse().unwrap(), command_id };
         let error = ask(&path, &AnyOrder::Letter(order)).await.unwrap_err();
         let text = error.to_string();
         assert!(text.contains("may still carry the order out"), "{text}");

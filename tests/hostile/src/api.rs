@@ -17,11 +17,11 @@ use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 use stockline_core::domain::{
-    CommandKey, ItemId, LocationId, LocationSettings, Quantity, ReceiptKeys, Record, Timestamp,
+    CommandKey, Dismissal, ItemId, LocationId, LocationSettings, Quantity, ReceiptKeys, Record, Timestamp,
 };
 use stockline_core::ports::{
     AlertRecord, ChangeFilter, CommandFilter, CommandSender, FixedClock, ItemFilter, ItemWithLevels, LevelFilter,
-    LevelWithItem, Locations, Movement, MovementFilter, Pack, Page, Queries, QueueError, StoreError,
+    LevelWithItem, LocationPut, Locations, Movement, MovementFilter, Pack, Page, Queries, QueueError, Refusals, StoreError,
 };
 use stockline_ingress::auth::{Authenticator, FilesChanged};
 use stockline_ingress::{Adapters, Api, AuthConfig, Config, JwksSource, Limits, StaffMay, Web};
@@ -167,7 +167,14 @@ impl Locations for UnavailableStore {
     async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError> {
         unavailable()
     }
-    async fn put_location(&self, _: &LocationSettings) -> Result<(), StoreError> {
+    async fn put_location(&self, _: &LocationSettings) -> Result<LocationPut, StoreError> {
+        unavailable()
+    }
+}
+
+#[async_trait]
+impl Refusals for UnavailableStore {
+    async fn dismiss(&self, _: &CommandKey, _: &Dismissal) -> Result<bool, StoreError> {
         unavailable()
     }
 }
