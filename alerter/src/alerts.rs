@@ -343,12 +343,7 @@ impl Alerts {
             for span in spans {
                 tracing::debug!(target: trace::TARGET, parent: &span, "an alert is mailed");
             }
-            tracing::info!(
-                mail = mail.id,
-                alerts = alerts.len(),
-                recipients = accepted,
-                "alerts mailed"
-            );
+            tracing::info!(mail = mail.id, alerts = alerts.len(), recipients = accepted, "alerts mailed");
         }
         if accepted > 0 && !is_rest {
             self.meters.alerts_mailed.increment(alerts.len() as u64);

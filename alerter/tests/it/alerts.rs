@@ -208,7 +208,10 @@ async fn an_alert_without_recipient_is_handled_and_stays_unsent_in_the_history()
     assert_eq!(handle(&alerter, &[&low]).await, [Ok(())]);
     assert!(world.store.is_claimed(&low));
     assert_eq!(world.store.sent_at(&low), None);
-    assert_eq!(world.store.mail_of(&low).await, (MailStatus::NoRecipient, MailState { no_recipient: true, ..MailState::default() }));
+    assert_eq!(
+        world.store.mail_of(&low).await,
+        (MailStatus::NoRecipient, MailState { no_recipient: true, ..MailState::default() })
+    );
     world.location("a", "UTC", &["x@example.com"]).await;
     assert!(alerter.has_recipient().await.unwrap());
 }

@@ -4,7 +4,10 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use stockline_core::domain::{Alert, CommandKey, LocationId, Record, Timestamp};
-use stockline_core::ports::{AlertBook, Claimed, Gathered, Lease, MailState, MailStatus, MailTally, Opening, Queries, RefusedNotice, Rest, StoreError};
+use stockline_core::ports::{
+    AlertBook, Claimed, Gathered, Lease, MailState, MailStatus, MailTally, Opening, PageRequest, Queries,
+    RefusedNotice, Rest, StoreError,
+};
 use stockline_core::testing::{Gate, MemoryStore, Read, Stock};
 use tokio::sync::Semaphore;
 
@@ -64,7 +67,7 @@ impl FaultyStore {
 
     /// Returns what the list of alerts says of an alert's mail.
     pub(crate) async fn mail_of(&self, alert: &Alert) -> (MailStatus, MailState) {
-        let listed = self.memory.alerts(None, None, 1_000).await.unwrap().entries;
+        let listed = self.memory.alerts(None, PageRequest::first(1_000)).await.unwrap().entries;
         let record = listed.iter().find(|record| record.alert_id == alert.id()).expect("it is not listed");
         (record.mail_status(), record.mail)
     }

@@ -49,9 +49,12 @@ async fn a_dismissed_refusal_says_who_when_and_why_and_can_still_be_resubmitted(
     assert_eq!(mended.body["status"], "applied", "{}", mended.text);
     let late = manager.post(&format!("{old}/dismiss"), because(REASON)).await;
     assert_eq!((late.status, late.code()), (409, "not_dismissable"));
-    assert_eq!(late.body["status_url"], mended.body["effects"][0]["command_id"].as_str().map_or(json!(null), |new| {
-        json!(format!("/v1/items/cola/commands/{new}"))
-    }));
+    assert_eq!(
+        late.body["status_url"],
+        mended.body["effects"][0]["command_id"]
+            .as_str()
+            .map_or(json!(null), |new| { json!(format!("/v1/items/cola/commands/{new}")) })
+    );
 }
 
 #[tokio::test]

@@ -11,12 +11,12 @@
 mod batch;
 mod commands;
 mod description;
+mod dismiss;
 mod limits;
 mod matrix;
 mod memory;
 mod problems;
 mod reads;
-mod dismiss;
 mod resubmit;
 mod rights;
 mod server;

@@ -71,9 +71,9 @@ fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, Str
             all
         }
         // A dismissal of the same person for the same reason is answered again.
-        _ if path.ends_with("/dismiss") => REFUSED
-            .map(|(name, n)| (format!("of {name}"), of(n), Some(json!({"reason": "a typing error"}))))
-            .to_vec(),
+        _ if path.ends_with("/dismiss") => {
+            REFUSED.map(|(name, n)| (format!("of {name}"), of(n), Some(json!({"reason": "a typing error"})))).to_vec()
+        }
         _ if path.contains("{command_id}") => RECEIVED.map(|(name, n)| (format!("of {name}"), of(n), None)).to_vec(),
         _ if path.contains("{location_id}") => {
             let writes = operation["requestBody"].is_object();

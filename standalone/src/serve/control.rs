@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use stockline_core::ports::Clock as _;
+use stockline_core::ports::{Clock as _, PageRequest};
 use stockline_ingress::auth::FilesChanged;
 use stockline_service::{Faults, GuardedClock, output};
 use stockline_sqlite::SqliteAlertQueue;
@@ -161,7 +161,7 @@ async fn execute_keys(subjects: &Subjects, order: KeysOrder) -> Reply {
 
 async fn execute_mail(subjects: &Subjects, order: MailOrder) -> Reply {
     let now = subjects.clock.now();
-    let newest = match subjects.operator.queries.alerts(None, None, ALERTS_LOOKED_AT).await {
+    let newest = match subjects.operator.queries.alerts(None, PageRequest::first(ALERTS_LOOKED_AT)).await {
         Ok(page) => page.entries,
         Err(error) => return Reply::new(exit::UNAVAILABLE, error.to_string()),
     };

@@ -208,7 +208,8 @@ impl Status {
         let mut add = |what: &str, failing: &Failing| {
             let Failing { since, last_at, attempts, error } = failing;
             // A String takes everything.
-            let _ = write!(text, "\n{what}: {attempts} attempt(s) failed since {since}, the last at {last_at}: {error}");
+            let _ =
+                write!(text, "\n{what}: {attempts} attempt(s) failed since {since}, the last at {last_at}: {error}");
         };
         self.server.iter().for_each(|failing| add("the mail server", failing));
         self.recipients.iter().for_each(|recipient| add(&recipient.address, &recipient.failing));
@@ -232,7 +233,9 @@ mod tests {
 
     use super::*;
 
-    const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+    fn start() -> Timestamp {
+        Timestamp::from_millis(1_800_000_000_000)
+    }
 
     fn mail(to: &[&str]) -> Mail {
         let to = to.iter().map(|address| (*address).to_owned()).collect();
@@ -248,8 +251,8 @@ mod tests {
     fn whoever_misses_a_mail_is_shown_until_they_get_one() {
         let folder = tempfile::tempdir().unwrap();
         let log = MailLog::open(&Folder::at(folder.path()));
-        let note = |to: &[&str], sent| log.note(&mail(to), &sent, START);
-        let text = || text(&log, START);
+        let note = |to: &[&str], sent| log.note(&mail(to), &sent, start());
+        let text = || text(&log, start());
         assert!(text().1);
         note(&["a@x", "Full@x"], Err(MailError::Deferred("452 full".into())));
         assert!(text().1, "each of them is tried alone next");
@@ -270,16 +273,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let open = || MailLog::open(&Folder::at(folder.path()));
         let log = open();
-        log.note(&mail(&["a@x"]), &Ok(()), START);
-        log.note(&mail(&["full@x"]), &Err(MailError::Deferred("452 full".into())), START);
+        log.note(&mail(&["a@x"]), &Ok(()), start());
+        log.note(&mail(&["full@x"]), &Err(MailError::Deferred("452 full".into())), start());
         log.save().unwrap();
-        let before = text(&log, START);
-        assert_eq!(text(&open(), START), before);
+        let before = text(&log, start());
+        assert_eq!(text(&open(), start()), before);
         assert!(before.0.contains("full@x") && !before.1);
-        let later = START.plus_millis(FORGOTTEN_AFTER_MS);
+        let later = start().plus_millis(FORGOTTEN_AFTER_MS);
         assert!(text(&open(), later).1, "nothing waits for a recipient that nobody tries any more");
         std::fs::write(folder.path().join("mail-status.json"), "{ half").unwrap();
-        assert!(text(&open(), START).1, "a damaged file stops nothing");
+        assert!(text(&open(), start()).1, "a damaged file stops nothing");
     }
 
     #[test]
@@ -293,12 +296,12 @@ mod tests {
         let tally = |delivered, refused| Some(MailTally { delivered, refused });
         let newest = [
             record(1, None, MailState::default()),
-            record(2, Some(START), MailState { tally: tally(1, 0), waiting: 1, no_recipient: false }),
-            record(3, Some(START), MailState { tally: tally(2, 1), waiting: 0, no_recipient: false }),
+            record(2, Some(start()), MailState { tally: tally(1, 0), waiting: 1, no_recipient: false }),
+            record(3, Some(start()), MailState { tally: tally(2, 1), waiting: 0, no_recipient: false }),
             record(4, None, MailState { tally: None, waiting: 0, no_recipient: true }),
-            record(5, Some(START), MailState { tally: tally(2, 0), waiting: 0, no_recipient: false }),
+            record(5, Some(start()), MailState { tally: tally(2, 0), waiting: 0, no_recipient: false }),
         ];
-        let status = log.status("", 0, &newest, START);
+        let status = log.status("", 0, &newest, start());
         for part in [
             "cola:main:1: waits",
             "cola:main:2: 1 have it, 1 wait(s)",

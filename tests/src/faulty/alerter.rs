@@ -4,8 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stockline_core::domain::{Alert, LocationId, Timestamp};
 use stockline_core::ports::{
-    AlertBook, AlertDelivery, AlertHandle, AlertReceiver, Claimed, Gathered, Lease, Mail, MailError, Mailer, Opening,
-    Queries, QueueError, RefusedNotice, StoreError,
+    AlertBook, AlertDelivery, AlertHandle, AlertReceiver, Claimed, Gathered, Lease, Mail, MailError, MailTally, Mailer,
+    Opening, Queries, QueueError, RefusedNotice, Rest, StoreError,
 };
 use stockline_core::testing::{Gate, Read};
 use tokio::sync::watch;

@@ -50,9 +50,7 @@ pub(crate) async fn run_dead_letters(connected: &Connected, command: DeadLetters
         DeadLettersCommand::List { json } => list(&*connected.store, json).await,
         DeadLettersCommand::Retry { all: true, .. } => retry_all(connected).await,
         DeadLettersCommand::Retry { which, .. } => match (which.item_id, which.command_id) {
-            (Some(item_id), Some(command_id)) => {
-                order(connected, &Order { op: Op::Retry, item_id, command_id }).await
-            }
+            (Some(item_id), Some(command_id)) => order(connected, &Order { op: Op::Retry, item_id, command_id }).await,
             _ => anyhow::bail!("name a dead letter by its item and its id, or use --all"),
         },
         DeadLettersCommand::Discard { item_id, command_id } => {

@@ -43,8 +43,7 @@ const GIVE_UP: &str = "SET #lease_until = :over REMOVE #claim";
 const CLAIMED: &str = "#claim = :claim AND #lease_until = :until";
 
 /// Marks an alert as sent, but for some recipients, and ends its claim.
-const MARK_PART_SENT: &str =
-    "SET #sent_at = if_not_exists(#sent_at, :at), #missing = :missing, #tally = :tally, #lease_until = :over REMOVE #claim";
+const MARK_PART_SENT: &str = "SET #sent_at = if_not_exists(#sent_at, :at), #missing = :missing, #tally = :tally, #lease_until = :over REMOVE #claim";
 
 /// Notes that nobody was to get an alert.
 const MARK_UNADDRESSED: &str = "SET #no_recipient = :yes";

@@ -112,8 +112,7 @@ impl DynamoStore {
 
 impl DynamoStore {
     async fn replace_settings(&self, settings: &LocationSettings) -> Result<LocationPut, StoreError> {
-        let put =
-            PutItemInputBuilder::default().table_name(&self.table).set_item(Some(row::of_settings(settings)?));
+        let put = PutItemInputBuilder::default().table_name(&self.table).set_item(Some(row::of_settings(settings)?));
         let put = self.wire.put_item(put).await;
         self.kept_locations.forget(&settings.location_id);
         put.map(|_| LocationPut::Done).map_err(|error| unavailable("PutItem", &error))

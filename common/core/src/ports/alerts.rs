@@ -116,8 +116,7 @@ pub enum MailStatus {
 
 impl MailStatus {
     /// All words.
-    pub const ALL: [Self; 5] =
-        [Self::Waiting, Self::PartlySent, Self::Sent, Self::PartlyRefused, Self::NoRecipient];
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::PartlySent, Self::Sent, Self::PartlyRefused, Self::NoRecipient];
 
     /// Returns the word used in JSON.
     pub const fn as_str(self) -> &'static str {

@@ -7,8 +7,9 @@ use crate::domain::{
     Alert, CommandKey, Commit, Dismissal, ItemId, LoadRequest, Loaded, LocationId, LocationSettings, Record, Timestamp,
 };
 use crate::ports::{
-    AlertBook, AuditReader, Claimed, CommitOutcome, Gathered, ItemWithLevels, Lease, LedgerPage, LocationPut, Locations,
-    MailTally, Opening, PAGE_LEVELS_MAX, Page, Refusals, RefusedNotice, Rest, Store, StoreError, cursor, latest_lease_end,
+    AlertBook, AuditReader, Claimed, CommitOutcome, Gathered, ItemWithLevels, Lease, LedgerPage, LocationPut,
+    Locations, MailTally, Opening, PAGE_LEVELS_MAX, Page, PageRequest, Refusals, RefusedNotice, Rest, Store,
+    StoreError, cursor, latest_lease_end,
 };
 
 /// The number of entries that a late count looks back over, unless a test sets another.
@@ -83,7 +84,9 @@ impl Locations for MemoryStore {
         let (mut stock, id) = (self.stock(), &settings.location_id);
         let main = LocationSettings::main().location_id;
         let twin = |other: &&LocationId| *other != id && other.lower_case() == id.lower_case();
-        if let Some(other) = stock.locations.keys().chain([&main]).find(twin).filter(|_| !stock.locations.contains_key(id)) {
+        if let Some(other) =
+            stock.locations.keys().chain([&main]).find(twin).filter(|_| !stock.locations.contains_key(id))
+        {
             return Ok(LocationPut::Taken(other.clone()));
         }
         stock.locations.insert(id.clone(), settings.clone());
@@ -247,7 +250,8 @@ const AUDIT_RECORDS: &str = "audit_records";
 
 #[async_trait]
 impl AuditReader for MemoryStore {
-    async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemWithLevels>, StoreError> {
+    async fn audit_items(&self, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let stock = self.stock();
         let after: Option<ItemId> = cursor::decode(AUDIT_ITEMS, cursor)?;
         let wanted = stock.items.values().filter(|item| after.as_ref().is_none_or(|after| item.item_id > *after));
@@ -269,7 +273,8 @@ impl AuditReader for MemoryStore {
         Ok(LedgerPage { entries, next_seq })
     }
 
-    async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
+    async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let stock = self.stock();
         let (limit, after) = (cursor::clamp(limit), cursor::decode::<CommandKey>(AUDIT_RECORDS, cursor)?);
         let wanted = stock.records.iter().filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));

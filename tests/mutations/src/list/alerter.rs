@@ -11,8 +11,7 @@ const OPENINGS: &str = "alerter/src/alerts/openings.rs";
 
 const DELIVERIES: &str = "alerter/src/deliveries.rs";
 
-const DELIVERED: &str =
-    "        let Delivered { accepted, refused, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;";
+const DELIVERED: &str = "        let Delivered { accepted, refused, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
@@ -160,17 +159,17 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "a-later-part-forgets-who-has-the-mail",
-        edits: &[edit(
-            FILE,
-            "= earlier.unwrap_or_default();",
-            "= earlier.filter(|_| false).unwrap_or_default();",
-        )],
+        edits: &[edit(FILE, "= earlier.unwrap_or_default();", "= earlier.filter(|_| false).unwrap_or_default();")],
         suite: ALERTER,
         killed_by: "outages::what_became_of_a_mail_is_counted_over_all_its_attempts",
     },
     Mutation {
         name: "an-alert-without-a-recipient-looks-as-if-it-waited",
-        edits: &[edit(FILE, "self.adapters.book.mark_unaddressed(&owned).await", "self.adapters.book.mark_unaddressed(&[]).await")],
+        edits: &[edit(
+            FILE,
+            "self.adapters.book.mark_unaddressed(&owned).await",
+            "self.adapters.book.mark_unaddressed(&[]).await",
+        )],
         suite: ALERTER,
         killed_by: "alerts::an_alert_without_recipient_is_handled_and_stays_unsent_in_the_history",
     },

@@ -1,7 +1,9 @@
 //! The alert history and the alerter's claims.
 
 use stockline_core::domain::{Alert, CLOCK_SKEW_MAX_MS};
-use stockline_core::ports::{Claimed, Gathered, Lease, MailState, MailStatus, MailTally, RefusedNotice, Rest};
+use stockline_core::ports::{
+    Claimed, Gathered, Lease, MailState, MailStatus, MailTally, PageRequest, RefusedNotice, Rest,
+};
 use stockline_core::testing::alert;
 
 use super::{Shop, all_pages, at, place};
@@ -25,13 +27,13 @@ pub async fn a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped(shop: 
     assert_eq!(claim("b", 99, 200).await, Claimed::Held);
     assert_eq!(claim("b", 100, 200).await, Claimed::Ours);
     assert_eq!(claim("a", 150, 300).await, Claimed::Held);
-    let listed = shop.ports().queries.alerts(None, None, 10).await.unwrap().entries;
+    let listed = shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries;
     assert_eq!(listed.iter().map(|a| a.sent_at).collect::<Vec<_>>(), [None]);
     book.mark_sent(&[alert(1, "main", 0)], at(160), tally(2, 1)).await.unwrap();
     // The second mark changes nothing.
     book.mark_sent(&[alert(1, "main", 0)], at(170), tally(9, 9)).await.unwrap();
     assert_eq!(claim("b", 1_000, 2_000).await, Claimed::Sent);
-    let listed = shop.ports().queries.alerts(None, None, 10).await.unwrap().entries;
+    let listed = shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries;
     let shown: Vec<_> = listed.iter().map(|a| (a.alert_id.as_str(), &a.alert, a.sent_at, a.mail)).collect();
     let mail = MailState { tally: Some(tally(2, 1)), ..MailState::default() };
     assert_eq!(shown, [("cola:main:1", &alert(1, "main", 0), Some(at(160)), mail)]);
@@ -54,7 +56,11 @@ pub async fn a_claim_is_its_holders_until_it_gives_it_up(shop: Shop) {
     book.give_up(&one, &again).await.unwrap();
     assert_eq!(claim(&lease("a", 22, 122)).await, Claimed::Held, "nobody ends another's claim");
     book.give_up(&[alert(2, "main", 0)], &again).await.unwrap();
-    assert_eq!(shop.ports().queries.alerts(None, None, 10).await.unwrap().entries.len(), 1, "it claims nothing");
+    assert_eq!(
+        shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries.len(),
+        1,
+        "it claims nothing"
+    );
 }
 
 pub async fn an_alert_that_some_have_is_claimed_for_the_others(shop: Shop) {
@@ -69,7 +75,7 @@ pub async fn an_alert_that_some_have_is_claimed_for_the_others(shop: Shop) {
     let first = lease("a", 0, 100);
     assert_eq!(claim(&first).await, Claimed::Ours);
     book.mark_part_sent(&one, &first, at(5), &two).await.unwrap();
-    let shown = async || shop.ports().queries.alerts(None, None, 10).await.unwrap().entries.remove(0);
+    let shown = async || shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries.remove(0);
     assert_eq!((shown().await.sent_at, shown().await.alert), (Some(at(5)), alert(1, "main", 0)));
     let mail = MailState { tally: Some(tally(3, 1)), waiting: 2, ..MailState::default() };
     assert_eq!((shown().await.mail, shown().await.mail_status()), (mail, MailStatus::PartlySent));
@@ -83,7 +89,11 @@ pub async fn an_alert_that_some_have_is_claimed_for_the_others(shop: Shop) {
     book.mark_part_sent(&one, &second, at(9), &rest(&["z@example.com"], 9)).await.unwrap();
     book.mark_part_sent(&one, &third, at(10), &rest(&["y@example.com"], 4)).await.unwrap();
     let last = lease("b", 11, 111);
-    assert_eq!(claim(&last).await, Claimed::OursFor(rest(&["y@example.com"], 4)), "a claim that has ended marks nothing");
+    assert_eq!(
+        claim(&last).await,
+        Claimed::OursFor(rest(&["y@example.com"], 4)),
+        "a claim that has ended marks nothing"
+    );
     book.mark_sent(&one, at(12), tally(5, 1)).await.unwrap();
     book.mark_part_sent(&one, &lease("c", 8, 100), at(13), &rest(&["x@example.com"], 7)).await.unwrap();
     assert_eq!(claim(&lease("a", 500, 600)).await, Claimed::Sent, "all have it, for good");
@@ -97,7 +107,7 @@ pub async fn an_alert_without_a_recipient_says_so_unless_it_was_mailed(shop: Sho
     let both = [nobodys.clone(), sent.clone()];
     book.claim(&both, &lease("a", 0, 100)).await.into_iter().for_each(|claimed| assert!(claimed.is_ok()));
     let status = async || {
-        let listed = shop.ports().queries.alerts(None, None, 10).await.unwrap().entries;
+        let listed = shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries;
         listed.iter().map(|record| (record.alert.alert_no, record.mail_status())).collect::<Vec<_>>()
     };
     assert_eq!(status().await, [(2, MailStatus::Waiting), (1, MailStatus::Waiting)]);
@@ -139,7 +149,7 @@ pub async fn openings_are_listed_until_all_recipients_have_their_mail(shop: Shop
     assert!(listed((6, month_end - 1), 9).await.is_empty());
     assert_eq!(listed((month_end, 2 * DAY_MS), 9).await, [third, fifth].map(at_first));
     assert!(book.openings(&place("south"), (at(0), at(9)), 9).await.unwrap().is_empty());
-    let history = shop.ports().queries.alerts(None, None, 10).await.unwrap().entries;
+    let history = shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries;
     assert_eq!(history.iter().filter(|record| record.alert.opening).count(), 5, "they are in the history");
 
     let claim = lease("a", 30, 130);
@@ -185,8 +195,9 @@ pub async fn the_history_pages_newest_first_by_location_or_all(shop: Shop) {
     }
     let list = async |location: Option<&str>, limit| {
         let location = location.map(place);
-        let read =
-            async |cursor: Option<&str>| shop.ports().queries.alerts(location.as_ref(), cursor, limit).await.unwrap();
+        let read = async |cursor: Option<&str>| {
+            shop.ports().queries.alerts(location.as_ref(), PageRequest::new(cursor, limit)).await.unwrap()
+        };
         all_pages(limit, read).await
     };
     for limit in [1, 4, 25, 100] {

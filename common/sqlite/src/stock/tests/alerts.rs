@@ -1,4 +1,5 @@
 use super::*;
+use stockline_core::ports::PageRequest;
 use stockline_core::testing::alert;
 
 /// Otherwise an alert that was being mailed when the machine lost power would wait for the end of its lease.
@@ -41,15 +42,14 @@ async fn who_is_missing_is_known_after_a_restart() {
     let one = [alert(1, "main", 0)];
     let lease = Lease { holder: "a".into(), from: at(0), until: at(100) };
     shop.store.claim(&one, &lease).await.remove(0).unwrap();
-    let rest =
-        Rest { missing: vec!["x@example.com".to_owned()], tally: MailTally { delivered: 2, refused: 1 } };
+    let rest = Rest { missing: vec!["x@example.com".to_owned()], tally: MailTally { delivered: 2, refused: 1 } };
     shop.store.mark_part_sent(&one, &lease, at(5), &rest).await.unwrap();
     let shop = shop.reopened();
     let claimed = shop.store.claim(&one, &Lease { holder: "b".into(), ..lease.clone() }).await.remove(0).unwrap();
     assert_eq!(claimed, Claimed::OursFor(rest));
     shop.store.mark_sent(&one, at(9), MailTally::default()).await.unwrap();
     assert_eq!(shop.store.claim(&one, &lease).await.remove(0).unwrap(), Claimed::Sent);
-    let listed = shop.store.alerts(None, None, 10).await.unwrap().entries;
+    let listed = shop.store.alerts(None, PageRequest::first(10)).await.unwrap().entries;
     assert_eq!((listed[0].sent_at, &listed[0].alert), (Some(at(5)), &one[0]));
 }
 
@@ -70,7 +70,7 @@ async fn a_part_that_an_earlier_program_sent_goes_on() {
         })
         .await
         .unwrap();
-    let listed = shop.store.alerts(None, None, 10).await.unwrap().entries;
+    let listed = shop.store.alerts(None, PageRequest::first(10)).await.unwrap().entries;
     assert_eq!(listed[0].mail, MailState { waiting: 1, ..MailState::default() });
     let lease = Lease { holder: "a".into(), from: at(0), until: at(100) };
     let claimed = shop.store.claim(std::slice::from_ref(&one), &lease).await.remove(0).unwrap();
