@@ -1,20 +1,18 @@
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use stockline_core::domain::{
     Command, CommandKey, DISMISSAL_REASON_MAX_CHARS, Dismissal, Json, Record, Rejection, Status,
 };
 
 use super::path::{InPath, command_key};
+use super::sent::Sent;
 use crate::access::Caller;
 use crate::answer;
 use crate::app::{App, Shared};
-use crate::body;
 use crate::members::{self, Members};
-use crate::params::Params;
 use crate::problem::{Problem, codes};
 use crate::receipt::status_url;
 use crate::view::StatusView;
@@ -47,14 +45,11 @@ pub(crate) async fn dismiss(
     State(app): Shared,
     caller: Caller,
     InPath(ids): InPath<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
-    request: Body,
+    mut sent: Sent,
 ) -> Result<Response, Problem> {
     caller.may_decide_refused()?;
-    Params::of(&uri, &[]).finish()?;
     let key = command_key(&ids)?;
-    let bytes = body::read(&headers, request, &app.limits, &app.body_budget).await?;
+    let bytes = sent.body(&app).await?;
     let because = reason(&members::parse(&bytes)?)?;
     drop(bytes);
     let record = find(&app, &caller, &key).await?;

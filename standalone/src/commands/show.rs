@@ -183,7 +183,7 @@ pub(crate) async fn alerts(args: &AlertsArgs) -> anyhow::Result<u8> {
 fn mailed(mail: &Value) -> String {
     let count = |name: &str| mail[name].as_u64();
     let of_all = || {
-        let [delivered, waiting, refused] = ["delivered", "waiting", "refused"].map(|name| count(name));
+        let [delivered, waiting, refused] = ["delivered", "waiting", "refused"].map(&count);
         let all = delivered? + waiting.unwrap_or(0) + refused.unwrap_or(0);
         Some(format!("{} of {all}", delivered?))
     };

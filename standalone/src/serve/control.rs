@@ -1,6 +1,7 @@
 //! Orders from the command line to the running server, over a socket in the data folder: one JSON line each way.
 //! Only one process may write the queue, so the command line asks the server to do it.
 
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -176,13 +177,42 @@ async fn execute_mail(subjects: &Subjects, order: MailOrder) -> Reply {
     }
 }
 
+/// The longest path of a socket that every system takes, in bytes: `sun_path` has 104 to 108 with its end.
+const SOCKET_PATH_MAX_BYTES: usize = 100;
+
+/// A path of the same socket that is short enough for the system, however deep its folder is: through the folder's
+/// descriptor, which must stay open while the path is used.
+struct ShortPath {
+    path: PathBuf,
+    _folder: Option<std::fs::File>,
+}
+
+impl ShortPath {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(Self { path: path.to_owned(), _folder: None });
+        };
+        if path.as_os_str().len() <= SOCKET_PATH_MAX_BYTES {
+            return Ok(Self { path: path.to_owned(), _folder: None });
+        }
+        let folder = std::fs::File::open(folder)?;
+        let path = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+        Ok(Self { path, _folder: Some(folder) })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// Listens for orders. The caller holds the folder's lock, so an existing socket belongs to a dead process.
 pub(crate) fn listen(path: &Path) -> std::io::Result<UnixListener> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(path)?;
+    let short = ShortPath::of(path)?;
+    let listener = UnixListener::bind(short.path())?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(SECRET))?;
     Ok(listener)
 }
@@ -278,7 +308,8 @@ fn unanswered(order: &AnyOrder) -> Unavailable {
 
 /// Sends an order to the running server; returns `None` if no server listens.
 pub(crate) async fn ask(path: &Path, order: &AnyOrder) -> anyhow::Result<Option<Reply>> {
-    let Ok(stream) = UnixStream::connect(path).await else {
+    let Ok(short) = ShortPath::of(path) else { return Ok(None) };
+    let Ok(stream) = UnixStream::connect(short.path()).await else {
         return Ok(None);
     };
     let exchange = async {
@@ -300,6 +331,30 @@ mod tests {
     use stockline_worker::operator::Op;
 
     use super::*;
+
+    /// A path of a socket has at most 107 bytes.
+    #[tokio::test]
+    async fn a_folder_with_a_long_path_takes_orders_too() {
+        let folder = tempfile::tempdir().unwrap();
+        for parts in 0..4 {
+            let deep = (0..parts).fold(folder.path().to_owned(), |path, _| path.join("d".repeat(60)));
+            std::fs::create_dir_all(&deep).unwrap();
+            let path = deep.join("control.sock");
+            assert!(
+                ask(&path, &AnyOrder::Clock { clock: ClockOrder::Show }).await.unwrap().is_none(),
+                "nobody listens"
+            );
+            let listener = listen(&path).unwrap();
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, SECRET);
+            let answering = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.write_all(b"{\"code\":0,\"text\":\"here\"}\n").await.unwrap();
+            });
+            let reply = ask(&path, &AnyOrder::Clock { clock: ClockOrder::Show }).await.unwrap();
+            assert_eq!(reply, Some(Reply::new(exit::OK, "here")), "{parts}");
+            answering.await.unwrap();
+        }
+    }
 
     /// A server that takes the order and never answers: it may be carrying it out.
     #[tokio::test(start_paused = true)]
