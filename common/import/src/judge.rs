@@ -259,7 +259,12 @@ impl<'a> Judge<'a> {
             return None;
         }
         if number::is_exponent(&cell) {
-            self.fault(draft, &Field::ItemId, "shortened_number", "was shortened by a spreadsheet; the digits are lost".into());
+            self.fault(
+                draft,
+                &Field::ItemId,
+                "shortened_number",
+                "was shortened by a spreadsheet; the digits are lost".into(),
+            );
             return None;
         }
         match cell.parse() {
@@ -276,7 +281,10 @@ impl<'a> Judge<'a> {
         let key = (item.to_lowercase(), place.to_owned());
         match self.seen.get(&key) {
             Some(first) => {
-                let detail = format!("stands in line {first} already{}", if place.is_empty() { "" } else { ", for the same location" });
+                let detail = format!(
+                    "stands in line {first} already{}",
+                    if place.is_empty() { "" } else { ", for the same location" }
+                );
                 self.fault(draft, &Field::ItemId, "duplicate_line", detail);
             }
             None => drop(self.seen.insert(key, draft.row.line())),
@@ -298,12 +306,22 @@ impl<'a> Judge<'a> {
             return None;
         }
         let Some(location_id) = self.options.location.as_ref().or(self.known.default_location.as_ref()) else {
-            self.fault(draft, &Field::LocationId, "missing_field", "no column and no option says where the stock is".into());
+            self.fault(
+                draft,
+                &Field::LocationId,
+                "missing_field",
+                "no column and no option says where the stock is".into(),
+            );
             return None;
         };
         let found = self.known.location(location_id);
         if found.is_none() {
-            self.fault(draft, &Field::LocationId, "unknown_location", format!("no location {location_id} is registered"));
+            self.fault(
+                draft,
+                &Field::LocationId,
+                "unknown_location",
+                format!("no location {location_id} is registered"),
+            );
         }
         found
     }
@@ -319,14 +337,25 @@ impl<'a> Judge<'a> {
                 None
             }
             Err(NumberFault::Exponent) => {
-                self.fault(draft, field, "shortened_number", "was shortened by a spreadsheet; the digits are lost".into());
+                self.fault(
+                    draft,
+                    field,
+                    "shortened_number",
+                    "was shortened by a spreadsheet; the digits are lost".into(),
+                );
                 None
             }
         }
     }
 
     /// Parses a command. Its id is set by the caller.
-    fn command(&self, draft: &mut Draft<'a>, kind: CommandKind, item_id: &ItemId, fields: Fields<'_>) -> Option<Command> {
+    fn command(
+        &self,
+        draft: &mut Draft<'a>,
+        kind: CommandKind,
+        item_id: &ItemId,
+        fields: Fields<'_>,
+    ) -> Option<Command> {
         let text = |text: &'static str| Json::Str(Cow::Borrowed(text));
         let mut members = vec![
             (Cow::Borrowed("type"), text(kind.as_str())),

@@ -103,7 +103,8 @@ fn the_templates_are_files_without_faults() {
 
 #[test]
 fn a_new_item_is_registered_and_opened_and_a_known_one_is_changed_where_it_differs() {
-    let text = "Name;SKU;Category;on_hand:Main Street;Barcode\nCola;cola;drinks;3;4006381333931,96385074\nTea;tea;;2,5;\n";
+    let text =
+        "Name;SKU;Category;on_hand:Main Street;Barcode\nCola;cola;drinks;3;4006381333931,96385074\nTea;tea;;2,5;\n";
     let plan = plan(Kind::Items, text);
     assert_eq!(codes(&plan), [(3, "fractional_quantity")]);
     let [cola, _] = plan.lines.as_slice() else { panic!() };
@@ -194,7 +195,10 @@ fn stock_that_has_moved_is_left_if_this_opened_it_and_refused_else() {
 fn negative_stock_opens_as_a_correction() {
     let plan = plan(Kind::Stock, "item_id,location_id,on_hand\ncola,shop-1,-3\n");
     let command = &commands(&plan)[0];
-    assert_eq!((&command["type"], &command["quantity"], &command["reason"]), (&"adjust".into(), &"-3".into(), &"correction".into()));
+    assert_eq!(
+        (&command["type"], &command["quantity"], &command["reason"]),
+        (&"adjust".into(), &"-3".into(), &"correction".into())
+    );
 }
 
 #[test]

@@ -6,7 +6,9 @@ use crate::kind::{Field, Kind};
 pub(super) fn of(code: &str, field: &Field, kind: Kind) -> String {
     match (code, field) {
         ("missing_field", Field::ItemId) => "give the line its SKU, or delete the line".into(),
-        ("missing_field", Field::LocationId) => "name the location in each line, or say one location for all lines".into(),
+        ("missing_field", Field::LocationId) => {
+            "name the location in each line, or say one location for all lines".into()
+        }
         ("missing_field", _) => format!("fill in {}, or delete the line", field.word()),
         ("missing_name", _) => "fill in the name".into(),
         ("shortened_number", _) => {
@@ -30,7 +32,9 @@ pub(super) fn of(code: &str, field: &Field, kind: Kind) -> String {
         ("time_zone", _) => "say the time zone of the times".into(),
         ("date_alone", _) => "write the time too, or say what a date means: start, end or a time such as 18:30".into(),
         ("forbidden", _) => "ask a manager who may, or delete the line".into(),
-        (_, Field::CountedAt) => "write the time as 2026-01-31 18:30, or with its offset: 2026-01-31T18:30:00+01:00".into(),
+        (_, Field::CountedAt) => {
+            "write the time as 2026-01-31 18:30, or with its offset: 2026-01-31T18:30:00+01:00".into()
+        }
         (_, Field::ShortagePolicy) => "write allow or reject".into(),
         _ => "correct the value".into(),
     }
