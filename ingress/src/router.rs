@@ -20,7 +20,7 @@ use crate::app::{App, Shared};
 use crate::config::Limits;
 use crate::openapi;
 use crate::problem::{Code, Problem, codes};
-use crate::routes::{about, batch, commands, history, items, locations, resubmit, status, stock, submit};
+use crate::routes::{about, batch, clients, commands, history, items, locations, resubmit, status, stock, submit};
 
 /// Names a request, in it and in its answer.
 const X_REQUEST_ID: &str = "x-request-id";
@@ -52,6 +52,8 @@ fn routes() -> Router<Arc<App>> {
         .route("/v1/alerts", get(stock::alerts))
         .route("/v1/locations", get(locations::locations))
         .route("/v1/locations/{location_id}", get(locations::location).put(locations::put_location))
+        .route("/v1/clients", get(clients::clients))
+        .route("/v1/clients/{client_id}", get(clients::client).put(clients::put_client))
         .route("/v1/limits", get(about::limits))
         .route("/v1/login", get(about::login))
         .route("/healthz", get(about::healthz))

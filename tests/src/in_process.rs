@@ -156,7 +156,7 @@ impl RunningIngress {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
         let trigger = shutdown.clone();
-        let adapters = stockline_ingress::Adapters { queue, queries, clock };
+        let adapters = stockline_ingress::Adapters { queue, queries, clients: None, clock };
         tokio::spawn(stockline_ingress::run(config, adapters, listener, shutdown));
         Self { url, token, http: reqwest::Client::new(), _shutdown: trigger.drop_guard(), _keys: folder }
     }

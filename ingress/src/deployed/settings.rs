@@ -24,8 +24,10 @@ const JWKS_URL: Variable = Variable::optional(
     "STOCKLINE_JWKS_URL",
     "address of the issuer's keys, if it is not the issuer's /.well-known/jwks.json",
 );
-const CLIENT_IDS: Variable =
-    Variable::required("STOCKLINE_CLIENT_IDS", "client ids whose tokens are accepted, separated by commas");
+const CLIENT_IDS: Variable = Variable::required(
+    "STOCKLINE_CLIENT_IDS",
+    "people's client ids, separated by commas; the clients of tills and programs are registered at /v1/clients",
+);
 const LOGIN_URL: Variable = Variable::optional(
     "STOCKLINE_LOGIN_URL",
     "address of the user pool's sign-in pages, for `stockline login`; with STOCKLINE_LOGIN_CLIENT_ID",
@@ -73,6 +75,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     RATE_PER_S,
     deployed::LOG,
     deployed::OTLP_ENDPOINT,
+    deployed::METRICS_NAMESPACE,
     deployed::METRICS_LISTEN,
 ];
 

@@ -19,7 +19,7 @@ use crate::view::{LocationPage, LocationView, Viewer};
 /// The list's name in cursors.
 const LIST: &str = "locations";
 
-const MAX_NAME_CHARS: usize = 200;
+pub(super) const MAX_NAME_CHARS: usize = 200;
 /// Mail addresses of one location.
 const MAX_ALERT_EMAILS: usize = 20;
 /// RFC 5321, section 4.5.3.1.3, without the angle brackets.
@@ -185,7 +185,7 @@ fn parse(json: &Json<'_>, location_id: LocationId, now: Timestamp) -> Result<Loc
     Ok(LocationSettings { location_id, name, time_zone, alert_emails, closed, updated_at: now })
 }
 
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     !text.trim().is_empty() && text.chars().count() <= MAX_NAME_CHARS && !text.chars().any(char::is_control)
 }
 

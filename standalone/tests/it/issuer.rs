@@ -223,7 +223,7 @@ impl Installation {
             retention_ms: stockline_core::ports::RETENTION_MS,
             drain: Duration::from_secs(1),
         };
-        let adapters = Adapters { queue: Arc::new(queue), queries: Arc::new(store), clock };
+        let adapters = Adapters { queue: Arc::new(queue), queries: Arc::new(store), clients: None, clock };
         let listener = listen();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 mod cli;
+mod clients;
 mod health;
 mod operate;
 mod settings;
@@ -52,6 +53,7 @@ pub(crate) async fn run(operation: Operation, settings: Settings) -> anyhow::Res
     match operation {
         Operation::Run => work(settings).await.map(|()| 0),
         Operation::Audit { json } => operate::run_audit(&connect(&settings).await?, json).await,
+        Operation::Clients(command) => clients::run_clients(&connect(&settings).await?, command).await,
         Operation::DeadLetters(command) => operate::run_dead_letters(&connect(&settings).await?, command).await,
     }
 }
@@ -76,7 +78,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     }
     let emitter_stops = CancellationToken::new();
     let stop_emitter = emitter_stops.clone();
-    let emitter = EmfEmitter::new("worker", metrics).context("can't write metrics")?;
+    let emitter = EmfEmitter::new("worker", &settings.logs.metrics_namespace, metrics).context("can't write metrics")?;
     let emitter = tokio::spawn(emitter.run(emitter_stops));
     let Connected { store, queue, alerts, clock } = connected;
     let adapters = Adapters { queue, store, alerts, clock };

@@ -15,14 +15,14 @@ use super::Connected;
 use super::cli::DeadLettersCommand;
 
 /// Success.
-const OK: u8 = 0;
+pub(super) const OK: u8 = 0;
 /// A fault was found, or an order was refused.
-const FOUND: u8 = 1;
+pub(super) const FOUND: u8 = 1;
 /// The store or the queue can't be reached now.
 const UNAVAILABLE: u8 = 3;
 
 /// The most dead letters of one read.
-const PAGE: usize = 1_000;
+pub(super) const PAGE: usize = 1_000;
 
 /// Runs `worker audit` and returns the exit code.
 pub(crate) async fn run_audit(connected: &Connected, json: bool) -> anyhow::Result<u8> {
@@ -145,7 +145,7 @@ async fn retry_all(connected: &Connected) -> anyhow::Result<u8> {
     Ok(code)
 }
 
-fn unavailable(error: &StoreError) -> u8 {
+pub(super) fn unavailable(error: &StoreError) -> u8 {
     output::note(format_args!("error: {error}"));
     UNAVAILABLE
 }

@@ -52,6 +52,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     LATE_COUNT_HOURS,
     deployed::LOG,
     deployed::OTLP_ENDPOINT,
+    deployed::METRICS_NAMESPACE,
     deployed::METRICS_LISTEN,
 ];
 

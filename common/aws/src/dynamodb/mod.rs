@@ -19,6 +19,7 @@ mod audit;
 mod call;
 mod cancel;
 mod check;
+mod clients;
 mod commands;
 mod commit;
 mod fault;
