@@ -21,7 +21,7 @@ use stockline_core::domain::{
 };
 use stockline_core::ports::{
     AlertRecord, ChangeFilter, CommandFilter, CommandSender, FixedClock, ItemFilter, ItemWithLevels, LevelFilter,
-    LevelWithItem, Locations, Movement, MovementFilter, Pack, Page, Queries, QueueError, StoreError,
+    LevelWithItem, Locations, Movement, MovementFilter, Pack, Page, PageRequest, Queries, QueueError, StoreError,
 };
 use stockline_ingress::auth::{Authenticator, FilesChanged};
 use stockline_ingress::{Adapters, Api, AuthConfig, Config, JwksSource, Limits, StaffMay, Web};
@@ -180,23 +180,21 @@ impl Queries for UnavailableStore {
     async fn item(&self, _: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
         unavailable()
     }
-    async fn items(&self, _: &ItemFilter, _: Option<&str>, _: usize) -> Result<Page<ItemWithLevels>, StoreError> {
+    async fn items(&self, _: &ItemFilter, _: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
         unavailable()
     }
     async fn movements(
         &self,
         _: &ItemId,
         _: &MovementFilter,
-        _: Option<&str>,
-        _: usize,
+        _: PageRequest<'_>,
     ) -> Result<Page<Movement>, StoreError> {
         unavailable()
     }
     async fn all_movements(
         &self,
         _: &MovementFilter,
-        _: Option<&str>,
-        _: usize,
+        _: PageRequest<'_>,
     ) -> Result<Option<Page<Movement>>, StoreError> {
         unavailable()
     }
@@ -207,16 +205,16 @@ impl Queries for UnavailableStore {
     ) -> Result<Option<Vec<(LocationId, Quantity, u64)>>, StoreError> {
         unavailable()
     }
-    async fn levels(&self, _: &LevelFilter, _: Option<&str>, _: usize) -> Result<Page<LevelWithItem>, StoreError> {
+    async fn levels(&self, _: &LevelFilter, _: PageRequest<'_>) -> Result<Page<LevelWithItem>, StoreError> {
         unavailable()
     }
-    async fn commands(&self, _: &CommandFilter, _: Option<&str>, _: usize) -> Result<Page<Record>, StoreError> {
+    async fn commands(&self, _: &CommandFilter, _: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
         unavailable()
     }
-    async fn changes(&self, _: &ChangeFilter, _: Option<&str>, _: usize) -> Result<Page<Record>, StoreError> {
+    async fn changes(&self, _: &ChangeFilter, _: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
         unavailable()
     }
-    async fn alerts(&self, _: Option<&LocationId>, _: Option<&str>, _: usize) -> Result<Page<AlertRecord>, StoreError> {
+    async fn alerts(&self, _: Option<&LocationId>, _: PageRequest<'_>) -> Result<Page<AlertRecord>, StoreError> {
         unavailable()
     }
     async fn ping(&self) -> Result<(), StoreError> {
