@@ -113,10 +113,7 @@ impl Registry {
             )
         })?;
         if client.disabled {
-            return Err(AuthError::new(
-                codes::TOKEN_CLIENT_DISABLED,
-                "the token's client was disabled; ask a Manager",
-            ));
+            return Err(AuthError::new(codes::TOKEN_CLIENT_DISABLED, "the token's client was disabled; ask a Manager"));
         }
         Ok(client)
     }

@@ -229,7 +229,10 @@ fn a_client_narrows_its_tokens_and_never_widens_them() {
     let tills = everything.within(&client(&[Commands, Read], Some(&["north"])));
     assert_eq!(tills, token(&[], "stockline/commands stockline/read stockline/location.north"));
     let reader = token(&[], "stockline/read");
-    assert_eq!(reader.within(&client(&[Commands, Manage], None)), Rights { read: ReadAs::CommandStatus, ..reader.clone() });
+    assert_eq!(
+        reader.within(&client(&[Commands, Manage], None)),
+        Rights { read: ReadAs::CommandStatus, ..reader.clone() }
+    );
     assert_eq!(reader.within(&client(&[Read, Manage], None)), reader);
     let bound = token(&[], "stockline/commands stockline/location.north stockline/location.south");
     assert_eq!(bound.within(&client(&[Commands], None)), bound);

@@ -169,7 +169,8 @@ impl Claims {
             ));
         }
         let is_configured = self.client_id.as_ref().is_some_and(|id| expected.client_ids.contains(id));
-        if !is_configured && !(expected.registers_clients && self.client().is_some()) {
+        let may_be_registered = expected.registers_clients && self.client().is_some();
+        if !is_configured && !may_be_registered {
             return Err(AuthError::new(
                 codes::TOKEN_WRONG_CLIENT,
                 "the token belongs to a client that is not allowed here (client_id); use an allowed one, or have it added to the configuration",

@@ -42,7 +42,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 
     let emitter_shutdown = CancellationToken::new();
     let stop_emitter = emitter_shutdown.clone();
-    let emitter = EmfEmitter::new("ingress", &settings.logs.metrics_namespace, metrics).context("can't write metrics")?;
+    let emitter =
+        EmfEmitter::new("ingress", &settings.logs.metrics_namespace, metrics).context("can't write metrics")?;
     let emitter = tokio::spawn(emitter.run(emitter_shutdown));
     let shutdown = CancellationToken::new();
     let trigger = shutdown.clone();

@@ -46,7 +46,7 @@ pub(crate) async fn clients(caller: Caller, read: Read) -> Result<Response, Prob
     let paging = read.paging(read.params(&["cursor", "limit"]))?;
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
-    let page = clients.clients(paging.cursor.as_deref(), paging.limit).await?;
+    let page = clients.clients(paging.request()).await?;
     let views = page.entries.iter().map(ClientView::of).collect();
     read.answer_in(room, &ClientPage { clients: views, next_cursor: page.next_cursor.as_deref() })
 }
@@ -71,9 +71,8 @@ pub(crate) async fn client(caller: Caller, InPath(client_id): InPath<String>, re
     caller.may_manage_clients()?;
     read.params(&[]).finish()?;
     let settings = kept(&read.app)?.client(&client_id).await?;
-    let settings = settings.ok_or_else(|| {
-        Problem::new(codes::CLIENT_NOT_FOUND, format!("no client {client_id} is registered"))
-    })?;
+    let settings = settings
+        .ok_or_else(|| Problem::new(codes::CLIENT_NOT_FOUND, format!("no client {client_id} is registered")))?;
     read.answer(&ClientView::of(&settings))
 }
 

@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 
-use stockline_core::domain::{AlertKind, ClientRight, CommandKind, Reason, RejectionCode, ShortagePolicy, Status, StockState};
+use stockline_core::domain::{
+    AlertKind, ClientRight, CommandKind, Reason, RejectionCode, ShortagePolicy, Status, StockState,
+};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 

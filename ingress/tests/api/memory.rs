@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use stockline_core::domain::{
-    ClientId, ClientSettings, CommandKey, DeadLetter, FoldLimits, LoadRequest, Record, Rules, Slot, Timestamp, decode_message, fold,
+    ClientId, ClientSettings, CommandKey, DeadLetter, FoldLimits, LoadRequest, Record, Rules, Slot, Timestamp,
+    decode_message, fold,
 };
 use stockline_core::ports::{
-    Clients, Clock, CommandSender, CommitOutcome, FixedClock, Pack, Page, Queries, QueueError, StoreError,
+    Clients, Clock, CommandSender, CommitOutcome, FixedClock, Pack, Page, PageRequest, Queries, QueueError, StoreError,
 };
 use stockline_core::testing::{Gate, MemoryStore, Read, Stock, StoredClaim};
 
@@ -159,9 +160,9 @@ impl Clients for Memory {
         self.store.client(client_id).await
     }
 
-    async fn clients(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ClientSettings>, StoreError> {
+    async fn clients(&self, asked: PageRequest<'_>) -> Result<Page<ClientSettings>, StoreError> {
         self.up()?;
-        self.store.clients(cursor, limit).await
+        self.store.clients(asked).await
     }
 
     async fn put_client(&self, settings: &ClientSettings) -> Result<(), StoreError> {

@@ -140,7 +140,12 @@ impl Server {
             drain: Duration::from_secs(5),
         };
         change(&mut config);
-        let adapters = Adapters { queue: memory.clone() as _, queries: memory.clone() as _, clients: Some(memory.clone() as _), clock: clock.clone() as _ };
+        let adapters = Adapters {
+            queue: memory.clone() as _,
+            queries: memory.clone() as _,
+            clients: Some(memory.clone() as _),
+            clock: clock.clone() as _,
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();

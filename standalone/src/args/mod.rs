@@ -9,6 +9,7 @@ use stockline_core::domain::Timestamp;
 
 use crate::exit;
 
+mod clients;
 mod install;
 mod load;
 mod locations;
@@ -20,6 +21,7 @@ mod tls;
 mod tokens;
 mod upkeep;
 
+pub(crate) use clients::{ClientSettingsArgs, ClientsCommand};
 pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use load::LoadArgs;
 pub(crate) use locations::{LocationChanges, LocationsCommand};
@@ -108,6 +110,9 @@ pub(crate) enum Command {
     /// List locations, create or change them
     #[command(subcommand)]
     Locations(LocationsCommand),
+    /// List the clients of tills and programs of a server on AWS, register them, or cut off a stolen till
+    #[command(subcommand)]
+    Clients(ClientsCommand),
     /// Prove, level by level, that the ledger explains the stock; works while the server runs
     Audit(AuditArgs),
     /// Copy a data folder into one file; works while the server runs

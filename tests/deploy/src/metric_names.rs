@@ -94,6 +94,7 @@ const OF_AWS: [Known; 12] = [
         "AWS/SQS",
         &[
             "ApproximateAgeOfOldestMessage",
+            "ApproximateNumberOfGroupsWithInflightMessages",
             "ApproximateNumberOfMessagesNotVisible",
             "ApproximateNumberOfMessagesVisible",
             "NumberOfEmptyReceives",
@@ -235,7 +236,8 @@ pub fn emitted(lines: &[String]) -> BTreeSet<Emitted> {
         assert!(line["_aws"]["Timestamp"].is_u64(), "{line}");
         for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
             let namespace = directive["Namespace"].as_str().unwrap_or_default();
-            let is_ours = namespace == NAMESPACE || namespace.strip_prefix("Stockline/").is_some_and(|name| !name.is_empty());
+            let is_ours =
+                namespace == NAMESPACE || namespace.strip_prefix("Stockline/").is_some_and(|name| !name.is_empty());
             assert!(is_ours, "{line}");
             let metrics = directive["Metrics"].as_array().unwrap();
             assert!(metrics.len() <= 100, "{line}");

@@ -101,7 +101,8 @@ impl World {
             retention_ms: i64::MAX,
             drain: Duration::ZERO,
         };
-        let adapters = Adapters { queue: queue.clone(), queries: Arc::new(UnavailableStore), clients: None, clock: clock.clone() };
+        let adapters =
+            Adapters { queue: queue.clone(), queries: Arc::new(UnavailableStore), clients: None, clock: clock.clone() };
         let (api, auth) = runtime
             .block_on(async { (Api::start(config, adapters).unwrap(), Authenticator::start(auth, clock).unwrap()) });
         let claims = json!({

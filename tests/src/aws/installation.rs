@@ -111,7 +111,8 @@ impl Installation {
     /// Registers the tills' client as the runbook does, but from a worker's place, because no ingress runs yet.
     async fn register_tills(&self) {
         let client = self.stack.output("TillsClient");
-        let words = ["clients", "put", client, "--name", "Tills", "--right", "commands", "--right", "read", "--everywhere"];
+        let words =
+            ["clients", "put", client, "--name", "Tills", "--right", "commands", "--right", "read", "--everywhere"];
         let put = self.worker_command(&words).await;
         assert!(put.status.success(), "{}", String::from_utf8_lossy(&put.stderr));
     }

@@ -9,6 +9,7 @@ use super::settings::VARIABLES;
 const EXAMPLES: &str = "Examples:
   worker
   worker audit
+  worker smoke
   worker dead-letters list
   worker dead-letters retry cola 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b
 
@@ -46,6 +47,22 @@ pub(crate) enum Operation {
     /// List, retry or discard commands that were dead-lettered
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Try every transaction and every other call of a worker once, against items of the test's own
+    #[command(
+        after_help = "Run it in the first hour of an installation, and after each change of the worker's rights. Its items are
+named smoke-…; they are archived in the end. Exit code 1: a step failed.
+
+Example:
+  worker smoke"
+    )]
+    Smoke {
+        /// Leave out the command that a running worker must apply
+        #[arg(long)]
+        no_queue: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// List, register, disable or enable the clients whose tokens are accepted
     #[command(subcommand)]
     Clients(ClientsCommand),

@@ -1,7 +1,7 @@
 //! `clients`: registers clients and cuts them off, when the API can't be asked.
 
 use stockline_core::domain::{CLIENT_LOCATIONS_MAX, ClientId, ClientSettings};
-use stockline_core::ports::{Clients, StoreError};
+use stockline_core::ports::{Clients, PageRequest, StoreError};
 use stockline_service::output;
 
 use super::Connected;
@@ -37,7 +37,7 @@ pub(crate) async fn run_clients(connected: &Connected, command: ClientsCommand) 
 async fn list(clients: &dyn Clients, json: bool) -> anyhow::Result<u8> {
     let (mut cursor, mut listed) = (None::<String>, Vec::new());
     loop {
-        let page = match clients.clients(cursor.as_deref(), PAGE).await {
+        let page = match clients.clients(PageRequest::new(cursor.as_deref(), PAGE)).await {
             Ok(page) => page,
             Err(error) => return Ok(unavailable(&error)),
         };
@@ -62,9 +62,10 @@ async fn list(clients: &dyn Clients, json: bool) -> anyhow::Result<u8> {
 /// Returns id, rights, locations, state and name.
 fn line(client: &ClientSettings) -> String {
     let rights: Vec<_> = client.rights.iter().map(|right| right.as_str()).collect();
-    let locations = client.locations.as_ref().map_or("everywhere".to_owned(), |ids| {
-        ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(",")
-    });
+    let locations = client
+        .locations
+        .as_ref()
+        .map_or("everywhere".to_owned(), |ids| ids.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(","));
     let state = if client.disabled { "disabled" } else { "enabled" };
     let name: String = client.name.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     format!("{}  {}  {locations}  {state}  {name}", client.client_id, rights.join(","))

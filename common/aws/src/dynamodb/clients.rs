@@ -9,7 +9,7 @@ use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, Walk
 use super::table::REFUSED;
 use super::{DynamoStore, row};
 use stockline_core::domain::{ClientId, ClientSettings};
-use stockline_core::ports::{Clients, Page, StoreError};
+use stockline_core::ports::{Clients, Page, PageRequest, StoreError};
 
 const LIST: &str = "clients";
 
@@ -37,7 +37,8 @@ impl Clients for DynamoStore {
         self.get(&Key::client(client_id), true).await?.as_ref().map(row::client).transpose()
     }
 
-    async fn clients(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ClientSettings>, StoreError> {
+    async fn clients(&self, asked: PageRequest<'_>) -> Result<Page<ClientSettings>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let after = Place::of_cursor(LIST, cursor)?;
         let scope = Scope::new(self, REFUSED, Range::default(), Order::Ascending, after.as_ref(), limit);
         let mut spots = Walk::merged(self, &scope, [row::CLIENTS_PARTITION.to_owned()]);

@@ -23,8 +23,8 @@ use serde::de::DeserializeOwned;
 use super::key::{self, Key};
 use super::table::{BY_LOCATION, BY_NAME, CHANGES, LOW_LEVELS, REFUSED};
 use stockline_core::domain::{
-    Alert, Chunk, ClientSettings, CommandKey, Entry, Item, ItemId, Level, LocationSettings, Record, RecordError, RejudgeMark, Status,
-    StockState, Timestamp, decode_entries, encode_entries,
+    Alert, Chunk, ClientSettings, CommandKey, Entry, Item, ItemId, Level, LocationSettings, Record, RecordError,
+    RejudgeMark, Status, StockState, Timestamp, decode_entries, encode_entries,
 };
 use stockline_core::ports::{AlertRecord, RefusedNotice, StoreError};
 

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::domain::{ClientId, ClientSettings};
-use crate::ports::{Clients, Page, StoreError, cursor};
+use crate::ports::{Clients, Page, PageRequest, StoreError, cursor};
 
 const CLIENTS: &str = "clients";
 
@@ -12,10 +12,12 @@ impl Clients for MemoryStore {
         Ok(self.stock().clients.get(client_id).cloned())
     }
 
-    async fn clients(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ClientSettings>, StoreError> {
+    async fn clients(&self, asked: PageRequest<'_>) -> Result<Page<ClientSettings>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let (limit, after) = (cursor::clamp(limit), cursor::decode::<ClientId>(CLIENTS, cursor)?);
         let stock = self.stock();
-        let wanted = stock.clients.values().filter(|client| after.as_ref().is_none_or(|after| client.client_id > *after));
+        let wanted =
+            stock.clients.values().filter(|client| after.as_ref().is_none_or(|after| client.client_id > *after));
         let found = wanted.take(limit + 1).cloned().collect();
         Ok(cursor::page(CLIENTS, found, limit, |client: &ClientSettings| client.client_id.clone()))
     }

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Alert, Claim, ClientId, ClientSettings, CommandId, CommandKey, Commit, Entry, Item, ItemId, Level, LoadRequest, Loaded, LoadedLevel,
-    LocationId, LocationSettings, Record, RejudgeMark, Status, Timestamp,
+    Alert, Claim, ClientId, ClientSettings, CommandId, CommandKey, Commit, Entry, Item, ItemId, Level, LoadRequest,
+    Loaded, LoadedLevel, LocationId, LocationSettings, Record, RejudgeMark, Status, Timestamp,
 };
 use crate::ports::{CommitOutcome, ItemWithLevels, Lease};
 

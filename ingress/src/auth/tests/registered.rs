@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use serde_json::json;
 use stockline_core::domain::{ClientId, ClientRight, ClientSettings};
-use stockline_core::ports::{Clients, Page, StoreError};
+use stockline_core::ports::{Clients, Page, PageRequest, StoreError};
 use stockline_core::testing::MemoryStore;
 
 use super::*;
@@ -30,8 +30,8 @@ impl Clients for Rows {
         self.store.client(client_id).await
     }
 
-    async fn clients(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ClientSettings>, StoreError> {
-        self.store.clients(cursor, limit).await
+    async fn clients(&self, asked: PageRequest<'_>) -> Result<Page<ClientSettings>, StoreError> {
+        self.store.clients(asked).await
     }
 
     async fn put_client(&self, settings: &ClientSettings) -> Result<(), StoreError> {
