@@ -23,8 +23,8 @@ use stockline_core::ports::{
     AlertRecord, ChangeFilter, CommandFilter, CommandSender, FixedClock, ItemFilter, ItemWithLevels, LevelFilter,
     LevelWithItem, Locations, Movement, MovementFilter, Pack, Page, PageRequest, Queries, QueueError, StoreError,
 };
-use stockline_ingress::auth::{Authenticator, FilesChanged};
-use stockline_ingress::{Adapters, Api, AuthConfig, Config, JwksSource, Limits, StaffMay, Web};
+use stockline_ingress::auth::Authenticator;
+use stockline_ingress::{Adapters, Api, AuthConfig, Config, JwksSource};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
@@ -80,26 +80,13 @@ impl World {
         let key = private_key();
         let file = keys.path().join("jwks.json");
         std::fs::write(&file, json!({"keys": [jwk(&key)]}).to_string()).unwrap();
-        let auth = AuthConfig {
-            issuer: ISSUER.into(),
-            client_ids: vec![CLIENT.into()],
-            jwks: JwksSource::File(file),
-            revoked_file: None,
-            changed: FilesChanged::default(),
-        };
+        let auth = AuthConfig::new(ISSUER, vec![CLIENT.into()], JwksSource::File(file));
         let clock = Arc::new(FixedClock::at(Timestamp::from_millis(NOW_S * 1_000)));
         let queue = Arc::new(MemorySender::default());
         let config = Config {
-            auth: auth.clone(),
-            login: None,
-            receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
-            require_location: false,
-            staff_may: StaffMay::default(),
-            limits: Limits::default(),
-            tls: None,
-            web: Web::default(),
             retention_ms: i64::MAX,
             drain: Duration::ZERO,
+            ..Config::new(auth.clone(), ReceiptKeys::new(&[[7_u8; 32]]).unwrap())
         };
         let adapters =
             Adapters { queue: queue.clone(), queries: Arc::new(UnavailableStore), clients: None, clock: clock.clone() };
