@@ -95,10 +95,12 @@ impl Api {
     }
 
     fn start_watched(config: Config, adapters: Adapters, faults: Arc<Faults>) -> Result<Self, IngressError> {
-        let Config { auth, login, receipt_keys, require_location, staff_may, limits, web, retention_ms, .. } = config;
+        let Config {
+            auth, login, receipt_keys, require_location, staff_may, limits, web, retention_ms, linger, ..
+        } = config;
         let Adapters { queue, queries, clients, clock } = adapters;
         let authenticator = Authenticator::start_registered(auth, clients.clone(), Arc::clone(&clock))?;
-        let (packer, packing) = Packer::start_watched(queue, limits.buffered_commands, Arc::clone(&faults));
+        let (packer, packing) = Packer::start_watched(queue, limits.buffered_commands, linger, Arc::clone(&faults));
         let app = Arc::new(App {
             token_check: TokenCheck::new(authenticator, &limits),
             admission: Admission::new(&limits),

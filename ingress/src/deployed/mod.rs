@@ -91,6 +91,7 @@ fn config(settings: Settings) -> Config {
         tls: None,
         web: Web { origins: settings.origins, ..Web::default() },
         retention_ms: stockline_core::ports::RETENTION_MS,
+        linger: settings.linger,
         drain: DRAIN,
     }
 }

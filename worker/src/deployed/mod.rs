@@ -132,6 +132,7 @@ fn config(settings: &Settings) -> Config {
         receivers: settings.receivers,
         receive_max: RECEIVE_MAX,
         receive_wait: RECEIVE_WAIT,
+        receive_pause: settings.receive_pause,
         rules: settings.rules,
         fold_limits: FoldLimits::default(),
         retention_ms: stockline_core::ports::RETENTION_MS,
