@@ -109,6 +109,11 @@ impl Caller {
         self.principal.rights.may_import().map_err(Problem::forbidden)
     }
 
+    /// May the caller see, register and change clients?
+    pub(crate) fn may_manage_clients(&self) -> Result<(), Problem> {
+        self.principal.rights.may_manage_clients().map_err(Problem::forbidden)
+    }
+
     /// May the caller change the settings of this location, or register it?
     pub(crate) fn may_manage_location(&self, location_id: &LocationId, exists: bool) -> Result<(), Problem> {
         let rights = &self.principal.rights;

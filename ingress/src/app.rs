@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::State;
 use stockline_core::domain::LocationId;
-use stockline_core::ports::{Clock, Queries};
+use stockline_core::ports::{Clients, Clock, Queries};
 use stockline_service::Faults;
 
 use crate::admission::Admission;
@@ -41,6 +41,8 @@ pub(crate) struct App {
     pub(crate) waiting: Waiting,
     pub(crate) receipts: Receipts,
     pub(crate) queries: Arc<dyn Queries>,
+    /// `None` where only configured clients are accepted.
+    pub(crate) clients: Option<Arc<dyn Clients>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) draining: AtomicBool,
     /// The parts of this process that do not work now.

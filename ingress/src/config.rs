@@ -35,6 +35,9 @@ pub struct Config {
     /// How long a command can wait in the queue and the dead letter queue together, in milliseconds. If a receipt is
     /// older and its command has no outcome, the status is `outcome_missing`.
     pub retention_ms: i64,
+    /// How long messages of different items wait for each other before they are sent in one call, so that the queue's calls
+    /// are paid for less often. Zero sends at once.
+    pub linger: Duration,
     /// How long requests in progress may take after a shutdown request.
     pub drain: Duration,
 }
@@ -53,6 +56,7 @@ impl Config {
             tls: None,
             web: Web::default(),
             retention_ms: RETENTION_MS,
+            linger: Duration::ZERO,
             drain: Duration::from_secs(5),
         }
     }

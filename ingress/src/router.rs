@@ -21,7 +21,7 @@ use crate::config::Limits;
 use crate::openapi;
 use crate::problem::{Code, Problem, codes};
 use crate::routes::{
-    about, batch, commands, dismiss, history, imports, items, locations, resubmit, status, stock, submit,
+    about, batch, clients, commands, dismiss, history, imports, items, locations, resubmit, status, stock, submit,
 };
 
 /// Names a request, in it and in its answer.
@@ -60,6 +60,8 @@ fn routes() -> Router<Arc<App>> {
         .route("/v1/imports/{import_id}", get(imports::import))
         .route("/v1/imports/{import_id}/apply", post(imports::apply))
         .route("/v1/imports/{import_id}/result", get(imports::result))
+        .route("/v1/clients", get(clients::clients))
+        .route("/v1/clients/{client_id}", get(clients::client).put(clients::put_client))
         .route("/v1/limits", get(about::limits))
         .route("/v1/login", get(about::login))
         .route("/healthz", get(about::healthz))

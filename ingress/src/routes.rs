@@ -2,6 +2,7 @@
 
 pub(crate) mod about;
 pub(crate) mod batch;
+pub(crate) mod clients;
 pub(crate) mod commands;
 pub(crate) mod dismiss;
 pub(crate) mod history;

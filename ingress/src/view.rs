@@ -2,6 +2,7 @@
 
 mod about;
 mod alerts;
+mod clients;
 pub(crate) mod commands;
 mod imports;
 mod levels;
@@ -16,6 +17,7 @@ pub(crate) mod words;
 
 pub(crate) use about::{Health, LimitsView, LoginView};
 pub(crate) use alerts::{AlertPage, AlertView};
+pub(crate) use clients::{ClientPage, ClientSchema, ClientView};
 pub(crate) use commands::CommandSchema;
 pub(crate) use imports::ImportView;
 pub(crate) use levels::{ItemPage, ItemView, LevelPage, LevelView, PointInTimeView};

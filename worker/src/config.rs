@@ -16,6 +16,9 @@ pub struct Config {
     pub receive_max: usize,
     /// How long a receive waits for messages.
     pub receive_wait: Duration,
+    /// How long a receiver waits after a receive that was not full, so that more messages share the next one and fewer calls
+    /// are paid for. Zero receives at once.
+    pub receive_pause: Duration,
     /// The rules of the installation.
     pub rules: Rules,
     /// The bounds of one commit.

@@ -22,6 +22,7 @@ mod receivers;
 mod rejudge;
 mod round;
 mod set_aside;
+pub mod smoke;
 mod spans;
 mod step;
 #[cfg(test)]

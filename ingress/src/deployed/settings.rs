@@ -1,6 +1,7 @@
 //! The configuration of the ingress on AWS.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -23,8 +24,10 @@ const JWKS_URL: Variable = Variable::optional(
     "STOCKLINE_JWKS_URL",
     "address of the issuer's keys, if it is not the issuer's /.well-known/jwks.json",
 );
-const CLIENT_IDS: Variable =
-    Variable::required("STOCKLINE_CLIENT_IDS", "client ids whose tokens are accepted, separated by commas");
+const CLIENT_IDS: Variable = Variable::required(
+    "STOCKLINE_CLIENT_IDS",
+    "people's client ids, separated by commas; the clients of tills and programs are registered at /v1/clients",
+);
 const LOGIN_URL: Variable = Variable::optional(
     "STOCKLINE_LOGIN_URL",
     "address of the user pool's sign-in pages, for `stockline login`; with STOCKLINE_LOGIN_CLIENT_ID",
@@ -54,6 +57,12 @@ const RATE_PER_S: Variable = Variable::with_default(
     "requests per second that one token may make, and twice as many at once; 0 sets no limit",
 );
 
+const LINGER_MS: Variable = Variable::with_default(
+    "STOCKLINE_LINGER_MS",
+    "0",
+    "milliseconds that messages of different items wait for each other, to be sent in one call that is paid for once",
+);
+
 /// All variables, as `--help` lists them.
 pub(crate) const VARIABLES: &[Variable] = &[
     deployed::DEPLOYMENT,
@@ -70,8 +79,10 @@ pub(crate) const VARIABLES: &[Variable] = &[
     STAFF_MAY,
     CORS_ORIGINS,
     RATE_PER_S,
+    LINGER_MS,
     deployed::LOG,
     deployed::OTLP_ENDPOINT,
+    deployed::METRICS_NAMESPACE,
     deployed::METRICS_LISTEN,
 ];
 
@@ -89,6 +100,7 @@ pub(crate) struct Settings {
     pub(crate) staff_may: StaffMay,
     pub(crate) origins: Vec<Origin>,
     pub(crate) limits: Limits,
+    pub(crate) linger: Duration,
     pub(crate) logs: Logs,
 }
 
@@ -111,6 +123,7 @@ impl Settings {
         let staff_may = env_ref.value(&STAFF_MAY).unwrap_or_default();
         let origins = env_ref.list(&CORS_ORIGINS, str::parse::<Origin>).unwrap_or_default();
         let rate = env_ref.number(&RATE_PER_S, 0..=1_000_000);
+        let linger_ms = env_ref.number(&LINGER_MS, 0..=1_000);
         let logs = Logs::read(env_ref);
         let settings = || {
             Some(Self {
@@ -125,6 +138,7 @@ impl Settings {
                 staff_may,
                 origins,
                 limits: limits(rate.filter(|per_s| *per_s > 0)),
+                linger: Duration::from_millis(linger_ms?.into()),
                 logs: logs?,
             })
         };

@@ -9,6 +9,7 @@
 )]
 
 mod batch;
+mod clients;
 mod commands;
 mod description;
 mod dismiss;

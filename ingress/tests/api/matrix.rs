@@ -83,6 +83,11 @@ fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, Str
             DISMISSED.map(|(name, n)| (format!("of {name}"), of(n), Some(json!({"reason": "a typing error"})))).to_vec()
         }
         _ if path.contains("{command_id}") => RECEIVED.map(|(name, n)| (format!("of {name}"), of(n), None)).to_vec(),
+        _ if path.contains("{client_id}") => {
+            let settings = json!({"name": "tills", "rights": ["commands"], "locations": ["shop-1"]});
+            let body = operation["requestBody"].is_object().then_some(settings);
+            vec![(String::new(), path.replace("{client_id}", "tills-1"), body)]
+        }
         _ if path.contains("{location_id}") => {
             let writes = operation["requestBody"].is_object();
             let body = writes.then(|| json!({"name": "a shop", "alert_emails": ["a@example.com"]}));
@@ -270,6 +275,8 @@ async fn prepared(staff_may: StaffMay) -> Server {
     let manager = server.manager();
     manager.sell(9_003, "shop-1", "20").await;
     manager.sell(9_004, "shop-2", "6").await;
+    let tills = json!({"name": "tills", "rights": ["commands"], "locations": ["shop-1"]});
+    assert_eq!(manager.put("/v1/clients/tills-1", tills).await.status, 201);
     let refused = |n: u32, fields: Value| {
         let mut command = json!({"command_id": id(n), "item_id": "cola", "unit_cost": "0.41"});
         command.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());

@@ -9,6 +9,7 @@ use stockline_core::domain::Timestamp;
 
 use crate::exit;
 
+mod clients;
 mod import;
 mod install;
 mod load;
@@ -21,6 +22,7 @@ mod tls;
 mod tokens;
 mod upkeep;
 
+pub(crate) use clients::{ClientSettingsArgs, ClientsCommand};
 pub(crate) use import::ImportArgs;
 pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use load::LoadArgs;
@@ -114,6 +116,9 @@ pub(crate) enum Command {
     /// List locations, create or change them
     #[command(subcommand)]
     Locations(LocationsCommand),
+    /// List the clients of tills and programs of a server on AWS, register them, or cut off a stolen till
+    #[command(subcommand)]
+    Clients(ClientsCommand),
     /// Prove, level by level, that the ledger explains the stock; works while the server runs
     Audit(AuditArgs),
     /// Copy a data folder into one file; works while the server runs

@@ -169,6 +169,7 @@ fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
         receivers: 1,
         receive_max: WORKER_RECEIVE_MAX,
         receive_wait: WORKER_RECEIVE_WAIT,
+        receive_pause: Duration::ZERO,
         rules,
         fold_limits: FoldLimits::default(),
         retention_ms: stockline_core::ports::RETENTION_MS,

@@ -89,7 +89,8 @@ impl World {
             drain: Duration::ZERO,
             ..Config::new(auth.clone(), ReceiptKeys::new(&[[7_u8; 32]]).unwrap())
         };
-        let adapters = Adapters { queue: queue.clone(), queries: Arc::new(UnavailableStore), clock: clock.clone() };
+        let adapters =
+            Adapters { queue: queue.clone(), queries: Arc::new(UnavailableStore), clients: None, clock: clock.clone() };
         let (api, auth) = runtime
             .block_on(async { (Api::start(config, adapters).unwrap(), Authenticator::start(auth, clock).unwrap()) });
         let claims = json!({

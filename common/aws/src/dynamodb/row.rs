@@ -12,6 +12,7 @@
 //! | location | `settings` (JSON) |
 //! | location key | `location_id` |
 //! | alert | `alert` (JSON), `location_id`, `lease_until`, `sent_at`; `missing` (JSON) and `tally` (JSON) of its mail, `no_recipient`; `gathered_at` of what waits until it is claimed |
+//! | client | `client` (JSON); `refused`, always `clients`, and `refused_at`, the client: the list of clients |
 //! | notice | `lease_until`, `sent_at`, `told_until` |
 
 use std::collections::HashMap;
@@ -24,8 +25,8 @@ use serde::de::DeserializeOwned;
 use super::key::{self, Key};
 use super::table::{BY_LOCATION, BY_NAME, CHANGES, LOW_LEVELS, REFUSED};
 use stockline_core::domain::{
-    Alert, Chunk, CommandId, CommandKey, Entry, Item, ItemId, Level, LocationId, LocationSettings, Record, RecordError,
-    RejudgeMark, Status, StockState, Timestamp, decode_entries, encode_entries, encode_tail,
+    Alert, Chunk, ClientSettings, CommandId, CommandKey, Entry, Item, ItemId, Level, LocationId, LocationSettings,
+    Record, RecordError, RejudgeMark, Status, StockState, Timestamp, decode_entries, encode_entries, encode_tail,
 };
 use stockline_core::ports::{AlertRecord, MailState, MailTally, RefusedNotice, StoreError};
 
@@ -47,6 +48,7 @@ pub(super) const DISMISSED: &str = "dismissed";
 pub(super) const MARK: &str = "mark";
 pub(super) const ITEM_ID: &str = "item_id";
 pub(super) const SETTINGS: &str = "settings";
+pub(super) const CLIENT: &str = "client";
 pub(super) const ALERT: &str = "alert";
 pub(super) const LOCATION_ID: &str = "location_id";
 pub(super) const LEASE_UNTIL: &str = "lease_until";
@@ -58,6 +60,9 @@ const TALLY: &str = "tally";
 const NO_RECIPIENT: &str = "no_recipient";
 /// The end of the period that a notice covers. The stored name is older than the constant's.
 pub(super) const NOTIFIED_UNTIL: &str = "told_until";
+
+/// The partition of [`REFUSED`] that lists the registered clients. No status has this name.
+pub(super) const CLIENTS_PARTITION: &str = "clients";
 
 /// The longest key of [`BY_NAME`], in bytes. DynamoDB allows 1,024.
 const NAME_KEY_BYTES_MAX: usize = 1_000;
@@ -202,6 +207,15 @@ pub(super) fn location_id(row: &Row) -> Result<LocationId, StoreError> {
     read_text(row, LOCATION_ID)?.parse().map_err(|error| unreadable(row, LOCATION_ID, error))
 }
 
+/// Writes a registered client.
+pub(super) fn of_client(settings: &ClientSettings) -> Result<Row, StoreError> {
+    let client_id = &settings.client_id;
+    let listed = [(REFUSED.partition, text(CLIENTS_PARTITION)), (REFUSED.sort, text(client_id.as_str()))];
+    let mut row = row(&Key::client(client_id), listed);
+    row.insert(CLIENT.into(), json(settings)?);
+    Ok(row)
+}
+
 /// Writes a claimed alert.
 pub(super) fn of_alert(alert: &Alert, lease_until: Timestamp) -> Result<Row, StoreError> {
     Ok(row(
@@ -288,6 +302,11 @@ pub(super) fn holder(row: &Row) -> Result<ItemId, StoreError> {
 /// Reads a location's settings.
 pub(super) fn settings(row: &Row) -> Result<LocationSettings, StoreError> {
     read_json(row, SETTINGS)
+}
+
+/// Reads a registered client.
+pub(super) fn client(row: &Row) -> Result<ClientSettings, StoreError> {
+    read_json(row, CLIENT)
 }
 
 /// Reads an alert from the history.

@@ -5,6 +5,7 @@
 mod alert;
 mod catalogue;
 mod checksum;
+mod client;
 mod codec;
 mod command;
 mod commit;
@@ -32,13 +33,14 @@ pub use catalogue::{
     Catalogue, CataloguePatch, Claim, Item, LocationSettings, MAIN_LOCATION, MAX_BARCODES, ShortagePolicy,
 };
 pub use checksum::{Seal, checksum, seal, seal_of};
+pub use client::{CLIENT_LOCATIONS_MAX, ClientRight, ClientSettings};
 pub use codec::{CodecError, decode_entries, encode_entries, encode_tail};
 pub use command::{Action, Command, CommandKey, CommandKind, MovementDetails, Queued, Reach, Reason};
 pub use commit::{Chunk, ClaimChange, Commit, ItemPut, LevelPut, RejudgeMark, Reversal};
 pub use fingerprint::Fingerprint;
 pub use fixed::{Cost, Fixed, FixedError, MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY, Money, Quantity};
 pub use fold::{Fold, fold};
-pub use ids::{CommandId, IdError, ItemId, LocationId, RequestId};
+pub use ids::{ClientId, CommandId, IdError, ItemId, LocationId, RequestId};
 pub use json::{Json, JsonObject};
 pub use level::{Entry, EntryKind, Level};
 pub use load::{LoadRequest, Loaded, LoadedLevel};

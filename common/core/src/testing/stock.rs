@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Alert, Claim, CommandId, CommandKey, Commit, Entry, Item, ItemId, Level, LoadRequest, Loaded, LoadedLevel,
-    LocationId, LocationSettings, Record, RejudgeMark, Status, Timestamp,
+    Alert, Claim, ClientId, ClientSettings, CommandId, CommandKey, Commit, Entry, Item, ItemId, Level, LoadRequest,
+    Loaded, LoadedLevel, LocationId, LocationSettings, Record, RejudgeMark, Status, Timestamp,
 };
 use crate::ports::{CommitOutcome, ItemWithLevels, Lease, MailTally};
 
@@ -23,6 +23,8 @@ pub struct Stock {
     pub marks: BTreeMap<(ItemId, CommandId, LocationId), RejudgeMark>,
     /// Location settings that were put.
     pub locations: BTreeMap<LocationId, LocationSettings>,
+    /// The registered clients.
+    pub clients: BTreeMap<ClientId, ClientSettings>,
     /// The alert history.
     pub alerts: BTreeMap<String, (Alert, StoredClaim)>,
     /// Notices of refused commands, by location and day.
