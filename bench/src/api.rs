@@ -11,7 +11,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::json;
-use stockline_core::domain::ReceiptKeys;
+use stockline_core::domain::{ReceiptKeys, ScaleRules};
 use stockline_core::ports::{Clock, CommandSender, Queries};
 use stockline_ingress::auth::FilesChanged;
 use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, Limits, StaffMay, Web};
@@ -55,6 +55,7 @@ impl Api {
             receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).context("receipt keys")?,
             require_location: true,
             staff_may: StaffMay::default(),
+            scale_labels: ScaleRules::default(),
             limits: Limits::default(),
             tls: None,
             web: Web::default(),

@@ -93,7 +93,18 @@ impl Api {
     }
 
     fn start_watched(config: Config, adapters: Adapters, faults: Arc<Faults>) -> Result<Self, IngressError> {
-        let Config { auth, login, receipt_keys, require_location, staff_may, limits, web, retention_ms, .. } = config;
+        let Config {
+            auth,
+            login,
+            receipt_keys,
+            require_location,
+            staff_may,
+            scale_labels,
+            limits,
+            web,
+            retention_ms,
+            ..
+        } = config;
         let Adapters { queue, queries, clock } = adapters;
         let authenticator = Authenticator::start(auth, Arc::clone(&clock))?;
         let (packer, packing) = Packer::start_watched(queue, limits.buffered_commands, Arc::clone(&faults));
@@ -112,6 +123,7 @@ impl Api {
             request_metrics: RequestMetrics::register(problem_codes()),
             limits,
             staff_may,
+            scale_labels,
             login,
             packer,
             queries,

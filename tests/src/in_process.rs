@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
-use stockline_core::domain::{FoldLimits, ReceiptKeys, Rules};
+use stockline_core::domain::{FoldLimits, ReceiptKeys, Rules, ScaleRules};
 use stockline_core::ports::{Clock, CommandSender, Queries};
 use stockline_ingress::auth::FilesChanged;
 use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, Web};
@@ -145,6 +145,7 @@ impl RunningIngress {
             receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
             require_location: false,
             staff_may: StaffMay::default(),
+            scale_labels: ScaleRules::default(),
             limits: Limits::default(),
             tls: None,
             web: Web::default(),

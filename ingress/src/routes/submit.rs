@@ -52,6 +52,7 @@ pub(crate) async fn submit(
         default_location: app.default_location.clone(),
         sent_at: None,
         command_id: idempotency_key(&headers)?,
+        accepted: false,
     };
     let command = parse_command(&members::parse(&bytes)?, &context).map_err(Problem::invalid_command)?;
     drop(bytes);

@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 
-use stockline_core::domain::{AlertKind, CommandKind, Reason, RejectionCode, ShortagePolicy, Status, StockState};
+use stockline_core::domain::{
+    AlertKind, CommandKind, Reason, RejectionCode, ScanKind, ShortagePolicy, Status, StockState,
+};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -55,6 +57,9 @@ words! {
         [StockState::Low, StockState::Out, StockState::Oversold].map(StockState::as_str);
     AlertKindWord = "AlertKind", "What a level became.",
         [AlertKind::Low, AlertKind::Out, AlertKind::Oversold].map(AlertKind::as_str);
+    ScanKindWord = "ScanKind",
+        "`code`: a GTIN or any other text. `gs1`: a GS1 element string. `digital_link`: a GS1 digital link. `scale_label`: a label of the shop's own scale.",
+        [ScanKind::Code, ScanKind::Gs1, ScanKind::DigitalLink, ScanKind::ScaleLabel].map(ScanKind::as_str);
     ReasonWord = "Reason", "The reason of a movement.", Reason::ALL.map(Reason::as_str);
     ShortagePolicyWord = "ShortagePolicy",
         "What happens to a sale if there is not enough stock: `allow` records it, `reject` refuses it.",

@@ -13,7 +13,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use stockline_core::domain::{CommandId, ReceiptKeys, Timestamp};
+use stockline_core::domain::{CommandId, ReceiptKeys, ScaleRules, Timestamp};
 use stockline_core::ports::FixedClock;
 use stockline_ingress::auth::FilesChanged;
 use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, Limits, StaffMay, Web, run};
@@ -128,6 +128,7 @@ impl Server {
             receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
             require_location: false,
             staff_may: StaffMay::default(),
+            scale_labels: ScaleRules::default(),
             limits: Limits::default(),
             tls: None,
             web: Web::default(),

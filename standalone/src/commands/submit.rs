@@ -54,7 +54,9 @@ fn command(args: &SubmitArgs) -> Value {
     set("to_location_id", id(&args.to_location_id));
     set("occurred_at", args.occurred_at.map(|time| time.to_string().into()));
     set("decimals", args.decimals.map(Value::from));
-    set("barcodes", (!args.barcodes.is_empty()).then(|| json!(args.barcodes)));
+    let packs = args.packs.chunks_exact(2).map(|pack| json!({"code": pack[0], "quantity": pack[1]}));
+    let barcodes: Vec<Value> = args.barcodes.iter().map(|code| json!(code)).chain(packs).collect();
+    set("barcodes", (!barcodes.is_empty()).then(|| json!(barcodes)));
     let threshold = args.low_stock_threshold.as_deref();
     set("low_stock_threshold", threshold.map(|text| if text == "none" { Value::Null } else { text.into() }));
     for (name, value) in [
@@ -107,6 +109,9 @@ mod tests {
                 "1",
                 "--barcode",
                 "2",
+                "--pack",
+                "3",
+                "12",
             ],
             &["adjust", "--item", "cola", "--quantity=-1", "--reason", "damaged", "--note", "fell"],
             &["count", "--item", "cola", "--counted", "7", "--occurred-at", "2026-01-31T09:15:00+01:00"],
@@ -119,6 +124,8 @@ mod tests {
             let json: Json<'_> = serde_json::from_str(&text).unwrap();
             assert!(parse_command(&json, &ParseContext::stored()).is_ok(), "{text}");
         }
+        let pack = json!({"code": "3", "quantity": "12"});
+        assert_eq!(parsed(cases[0])["barcodes"], json!(["1", "2", pack]));
         assert_eq!(parsed(cases[4])["low_stock_threshold"], Value::Null);
         assert_eq!(parsed(cases[2])["occurred_at"], "2026-01-31T08:15:00.000Z");
     }

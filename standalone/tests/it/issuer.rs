@@ -217,6 +217,7 @@ impl Installation {
             receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
             require_location: false,
             staff_may: StaffMay::default(),
+            scale_labels: Default::default(),
             limits: Limits::default(),
             tls: None,
             web: Web::default(),

@@ -17,7 +17,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 use stockline_core::domain::{
-    CommandKey, ItemId, LocationId, LocationSettings, Quantity, ReceiptKeys, Record, Timestamp,
+    CommandKey, ItemId, LocationId, LocationSettings, Quantity, ReceiptKeys, Record, ScaleRules, Timestamp,
 };
 use stockline_core::ports::{
     AlertRecord, ChangeFilter, CommandFilter, CommandSender, FixedClock, ItemFilter, ItemWithLevels, LevelFilter,
@@ -95,6 +95,7 @@ impl World {
             receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
             require_location: false,
             staff_may: StaffMay::default(),
+            scale_labels: ScaleRules::default(),
             limits: Limits::default(),
             tls: None,
             web: Web::default(),
@@ -178,6 +179,9 @@ impl Queries for UnavailableStore {
         unavailable()
     }
     async fn item(&self, _: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
+        unavailable()
+    }
+    async fn holder(&self, _: &[String]) -> Result<Option<(String, ItemId)>, StoreError> {
         unavailable()
     }
     async fn items(&self, _: &ItemFilter, _: Option<&str>, _: usize) -> Result<Page<ItemWithLevels>, StoreError> {

@@ -60,6 +60,11 @@ impl Queries for SqliteStore {
         self.lanes.points.read(move |view| item_list::item(view, &item_id)).await
     }
 
+    async fn holder(&self, codes: &[String]) -> Result<Option<(String, ItemId)>, StoreError> {
+        let codes = codes.to_vec();
+        self.lanes.points.read(move |view| item_list::holder(view, codes)).await
+    }
+
     async fn items(
         &self,
         filter: &ItemFilter,
