@@ -183,24 +183,21 @@ fn ingress_config(setup: &Setup, issuer: &str, receipt_keys: ReceiptKeys) -> any
         limits.rate_per_s = Some(per_s);
         limits.rate_burst = per_s.saturating_mul(2);
     }
+    let client_ids = vec![CLI_CLIENT.to_owned(), TILL_CLIENT.to_owned()];
+    let auth = AuthConfig {
+        revoked_file: Some(folder.revoked()),
+        changed: setup.changed.clone(),
+        ..AuthConfig::new(issuer, client_ids, JwksSource::File(folder.jwks()))
+    };
     Ok(stockline_ingress::Config {
-        auth: AuthConfig {
-            issuer: issuer.to_owned(),
-            client_ids: vec![CLI_CLIENT.to_owned(), TILL_CLIENT.to_owned()],
-            jwks: JwksSource::File(folder.jwks()),
-            revoked_file: Some(folder.revoked()),
-            changed: setup.changed.clone(),
-        },
-        login: None,
-        receipt_keys,
         require_location: args.require_location,
         staff_may: staff_may.clone(),
         scale_labels: args.scale_labels.clone(),
         limits,
         tls: certificates.clone(),
         web: Web { origins: args.origins.clone(), base_path: args.base_path.clone() },
-        retention_ms: stockline_core::ports::RETENTION_MS,
         drain: DRAIN,
+        ..stockline_ingress::Config::new(auth, receipt_keys)
     })
 }
 
