@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::State;
-use stockline_core::domain::LocationId;
+use stockline_core::domain::{LocationId, ScaleRules};
 use stockline_core::ports::{Clients, Clock, Queries};
 use stockline_service::Faults;
 
@@ -27,6 +27,7 @@ use crate::wait::Waiting;
 pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) staff_may: StaffMay,
+    pub(crate) scale_labels: ScaleRules,
     /// `None` if people can't log in here.
     pub(crate) login: Option<LoginConfig>,
     /// The location of a movement that names none; `None` if movements must name one.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockline_core::domain::ReceiptKeys;
+use stockline_core::domain::{ReceiptKeys, ScaleRules};
 use stockline_core::ports::RETENTION_MS;
 
 use crate::auth::FilesChanged;
@@ -26,6 +26,8 @@ pub struct Config {
     pub require_location: bool,
     /// What Staff may do beyond the default.
     pub staff_may: StaffMay,
+    /// How the labels of the shop's own scales are read.
+    pub scale_labels: ScaleRules,
     /// The bounds of the API.
     pub limits: Limits,
     /// The certificate to serve HTTPS with; `None` serves plain HTTP.
@@ -52,6 +54,7 @@ impl Config {
             receipt_keys,
             require_location: false,
             staff_may: StaffMay::default(),
+            scale_labels: ScaleRules::default(),
             limits: Limits::default(),
             tls: None,
             web: Web::default(),

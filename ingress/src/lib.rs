@@ -98,7 +98,17 @@ impl Api {
 
     fn start_watched(config: Config, adapters: Adapters, faults: Arc<Faults>) -> Result<Self, IngressError> {
         let Config {
-            auth, login, receipt_keys, require_location, staff_may, limits, web, retention_ms, linger, ..
+            auth,
+            login,
+            receipt_keys,
+            require_location,
+            staff_may,
+            scale_labels,
+            limits,
+            web,
+            retention_ms,
+            linger,
+            ..
         } = config;
         let Adapters { queue, queries, clients, clock } = adapters;
         let authenticator = Authenticator::start_registered(auth, clients.clone(), Arc::clone(&clock))?;
@@ -119,6 +129,7 @@ impl Api {
             request_metrics: RequestMetrics::register(problem_codes()),
             limits,
             staff_may,
+            scale_labels,
             login,
             packer,
             queries,

@@ -41,6 +41,7 @@ use crate::web::link;
         routes::items::movements,
         routes::history::item_changes,
         routes::items::stock_as_of,
+        routes::barcodes::barcode,
         routes::stock::levels,
         routes::history::all_movements,
         routes::stock::alerts,

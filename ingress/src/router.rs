@@ -21,7 +21,8 @@ use crate::config::Limits;
 use crate::openapi;
 use crate::problem::{Code, Problem, codes};
 use crate::routes::{
-    about, batch, clients, commands, dismiss, history, imports, items, locations, resubmit, status, stock, submit,
+    about, barcodes, batch, clients, commands, dismiss, history, imports, items, locations, resubmit, status, stock,
+    submit,
 };
 
 /// Names a request, in it and in its answer.
@@ -50,6 +51,7 @@ fn routes() -> Router<Arc<App>> {
         .route("/v1/items/{item_id}/commands/{command_id}", get(status::status))
         .route("/v1/items/{item_id}/commands/{command_id}/resubmit", post(resubmit::resubmit))
         .route("/v1/items/{item_id}/commands/{command_id}/dismiss", post(dismiss::dismiss))
+        .route("/v1/barcodes/{code}", get(barcodes::barcode))
         .route("/v1/stock", get(stock::levels))
         .route("/v1/movements", get(history::all_movements))
         .route("/v1/alerts", get(stock::alerts))

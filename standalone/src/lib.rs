@@ -67,6 +67,7 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Load(args) => commands::load::load(*args).await,
         Command::Import(args) => commands::import::import(*args).await,
         Command::Items(args) => commands::items::items(&args).await,
+        Command::Scan(args) => commands::scan::scan(&args).await,
         Command::Stock(args) => commands::show::stock(&args).await,
         Command::Status(args) => commands::show::status(&args).await,
         Command::History(args) => commands::show::history(&args).await,

@@ -87,6 +87,7 @@ fn config(settings: Settings) -> Config {
         receipt_keys: settings.receipt_keys,
         require_location: settings.require_location,
         staff_may: settings.staff_may,
+        scale_labels: settings.scale_labels,
         limits: settings.limits,
         tls: None,
         web: Web { origins: settings.origins, ..Web::default() },

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use stockline_aws::deployed::{self, Deployment, Logs};
-use stockline_core::domain::ReceiptKeys;
+use stockline_core::domain::{ReceiptKeys, ScaleRules};
 use stockline_ingress::{AuthConfig, JwksSource, Limits, LoginConfig, Origin, StaffMay};
 use stockline_service::{Env, EnvError, Variable};
 
@@ -47,6 +47,10 @@ const REQUIRE_LOCATION: Variable = Variable::with_default(
 );
 const STAFF_MAY: Variable =
     Variable::optional("STOCKLINE_STAFF_MAY", "what Staff may do beyond the default, e.g. count,adjust:damaged");
+const SCALE_LABELS: Variable = Variable::optional(
+    "STOCKLINE_SCALE_LABELS",
+    "how labels of the shop's own scales are read, e.g. 21IIIIIWW.WWW,22IIIIIPPP.PP",
+);
 const CORS_ORIGINS: Variable = Variable::optional(
     "STOCKLINE_CORS_ORIGINS",
     "origins whose web pages may call the API, separated by commas, e.g. https://till.example.com",
@@ -77,6 +81,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     RECEIPT_KEYS,
     REQUIRE_LOCATION,
     STAFF_MAY,
+    SCALE_LABELS,
     CORS_ORIGINS,
     RATE_PER_S,
     LINGER_MS,
@@ -98,6 +103,7 @@ pub(crate) struct Settings {
     pub(crate) receipt_keys: ReceiptKeys,
     pub(crate) require_location: bool,
     pub(crate) staff_may: StaffMay,
+    pub(crate) scale_labels: ScaleRules,
     pub(crate) origins: Vec<Origin>,
     pub(crate) limits: Limits,
     pub(crate) linger: Duration,
@@ -121,6 +127,7 @@ impl Settings {
         let receipt_keys = receipt_keys(env_ref);
         let require_location = env_ref.switch(&REQUIRE_LOCATION);
         let staff_may = env_ref.value(&STAFF_MAY).unwrap_or_default();
+        let scale_labels = env_ref.value(&SCALE_LABELS).unwrap_or_default();
         let origins = env_ref.list(&CORS_ORIGINS, str::parse::<Origin>).unwrap_or_default();
         let rate = env_ref.number(&RATE_PER_S, 0..=1_000_000);
         let linger_ms = env_ref.number(&LINGER_MS, 0..=1_000);
@@ -136,6 +143,7 @@ impl Settings {
                 receipt_keys: receipt_keys?,
                 require_location: require_location?,
                 staff_may,
+                scale_labels,
                 origins,
                 limits: limits(rate.filter(|per_s| *per_s > 0)),
                 linger: Duration::from_millis(linger_ms?.into()),

@@ -39,6 +39,8 @@ codes! {
         "Send next_cursor of the page before exactly as it was. Cursors of other lists and of earlier versions are not valid; begin again without one.";
     INVALID_ID = "invalid_id", 400, false, "An id in the path is not valid",
         "An item id has 1 to 64 characters, a location id 1 to 32, all of A-Z a-z 0-9 . _ - and the first a letter or digit. A command id is a UUID.";
+    INVALID_BARCODE = "invalid_barcode", 400, false, "The code can't be read",
+        "detail says what is wrong with it. Send the text as the scanner types it, percent-encoded.";
     INVALID_HEADER = "invalid_header", 400, false, "A header is not valid",
         "detail names the header and its valid values.";
     RECEIPT_INVALID = "receipt_invalid", 400, false, "The receipt is not a receipt",
@@ -81,6 +83,8 @@ codes! {
         "/docs lists every path.";
     ITEM_NOT_FOUND = "item_not_found", 404, false, "There is no such item",
         "Item ids are case-sensitive. A new item is visible as soon as its command is applied.";
+    BARCODE_NOT_FOUND = "barcode_not_found", 404, false, "No item has this barcode",
+        "A manager gives it to an item with register_item or update_item.";
     LOCATION_NOT_FOUND = "location_not_found", 404, false, "There is no such location",
         "A manager registers it with PUT /v1/locations/{location_id}.";
     CLIENT_NOT_FOUND = "client_not_found", 404, false, "There is no such client",

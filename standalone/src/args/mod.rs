@@ -28,7 +28,9 @@ pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use load::LoadArgs;
 pub(crate) use locations::{LocationChanges, LocationsCommand};
 pub(crate) use login::{LoginArgs, ServerArgs};
-pub(crate) use read::{AlertsArgs, HistoryArgs, ItemsArgs, ListArgs, RefusedArgs, StateFilter, StatusArgs, StockArgs};
+pub(crate) use read::{
+    AlertsArgs, HistoryArgs, ItemsArgs, ListArgs, RefusedArgs, ScanArgs, StateFilter, StatusArgs, StockArgs,
+};
 pub(crate) use serve::{MailArgs, ServeArgs};
 pub(crate) use submit::{Kind, OutcomeArgs, ReverseArgs, SubmitArgs};
 #[cfg(test)]
@@ -103,6 +105,8 @@ pub(crate) enum Command {
     Import(Box<ImportArgs>),
     /// List the items, or search them by name, barcode or category
     Items(ItemsArgs),
+    /// Show what a scanned code means: the item, the quantity, and what else its label says
+    Scan(ScanArgs),
     /// Show the stock
     Stock(StockArgs),
     /// Show the outcome of a command
@@ -194,7 +198,7 @@ fn with_default_subcommand(mut arguments: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// The environment variables that this program reads. Any other name with this prefix is a typing error.
-pub(crate) const VARIABLES: [&str; 27] = [
+pub(crate) const VARIABLES: [&str; 28] = [
     "STOCKLINE_ALERT_EMAIL",
     "STOCKLINE_BASE_PATH",
     "STOCKLINE_CA_CERT",
@@ -213,6 +217,7 @@ pub(crate) const VARIABLES: [&str; 27] = [
     "STOCKLINE_PUBLIC_URL",
     "STOCKLINE_RATE_LIMIT",
     "STOCKLINE_REQUIRE_LOCATION",
+    "STOCKLINE_SCALE_LABELS",
     "STOCKLINE_SMTP_CA_CERT",
     "STOCKLINE_SMTP_HELLO",
     "STOCKLINE_SMTP_URL",

@@ -68,6 +68,21 @@ pub(crate) struct ItemsArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  stockline scan 14006381333938
+  stockline scan \"(01)04006381333931(17)261231(10)AB\"
+  stockline scan https://id.gs1.org/01/04006381333931/10/AB")]
+pub(crate) struct ScanArgs {
+    /// The text as the scanner types it
+    pub(crate) code: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
   stockline stock
   stockline stock cola
   stockline stock --location store-12 --state low --state out

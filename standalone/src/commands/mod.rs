@@ -15,6 +15,7 @@ pub(crate) mod login;
 pub(crate) mod mail;
 pub(crate) mod refused;
 pub(crate) mod restore;
+pub(crate) mod scan;
 pub(crate) mod show;
 pub(crate) mod submit;
 pub(crate) mod tls;

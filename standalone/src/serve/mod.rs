@@ -193,6 +193,7 @@ fn ingress_config(setup: &Setup, issuer: &str, receipt_keys: ReceiptKeys) -> any
     Ok(stockline_ingress::Config {
         require_location: args.require_location,
         staff_may: staff_may.clone(),
+        scale_labels: args.scale_labels.clone(),
         limits,
         tls: certificates.clone(),
         web: Web { origins: args.origins.clone(), base_path: args.base_path.clone() },

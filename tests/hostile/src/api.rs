@@ -176,6 +176,9 @@ impl Queries for UnavailableStore {
     async fn item(&self, _: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
         unavailable()
     }
+    async fn holder(&self, _: &[String]) -> Result<Option<(String, ItemId)>, StoreError> {
+        unavailable()
+    }
     async fn items(&self, _: &ItemFilter, _: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
         unavailable()
     }

@@ -21,6 +21,10 @@ impl Queries for DynamoStore {
         self.item_view(item_id).await
     }
 
+    async fn holder(&self, codes: &[String]) -> Result<Option<(String, ItemId)>, StoreError> {
+        self.holder_of(codes, true).await
+    }
+
     async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
         self.list_items(filter, asked).await
     }

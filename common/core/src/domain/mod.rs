@@ -3,6 +3,7 @@
 //! Time and ids are arguments. A business refusal is a value ([`Rejection`]), never an error.
 
 mod alert;
+mod barcode;
 mod catalogue;
 mod checksum;
 mod client;
@@ -23,12 +24,17 @@ mod parse;
 mod receipt;
 mod rejudge;
 mod rules;
+mod scan;
+mod segment;
 mod slot;
 mod time;
 mod trace;
 mod valuation;
 
 pub use alert::{Alert, AlertKind, StockState};
+pub use barcode::{
+    Barcode, BarcodeError, canonical as canonical_barcode, check as check_barcode, spellings as barcode_spellings,
+};
 pub use catalogue::{
     Catalogue, CataloguePatch, Claim, Item, LocationSettings, MAIN_LOCATION, MAX_BARCODES, ShortagePolicy,
 };
@@ -56,6 +62,8 @@ pub use parse::{Fault, ParseContext, fields_of, parse_command};
 pub use receipt::{NotKept, Receipt, ReceiptError, ReceiptKeys};
 pub use rejudge::rejudge;
 pub use rules::{CLOCK_SKEW_MAX_MS, FoldLimits, Rules};
+pub use scan::{Gs1Error, Mass, SCAN_MAX_BYTES, ScaleRuleError, ScaleRules, Scan, ScanError, ScanFacts, ScanKind};
+pub use segment::path_segment;
 pub use slot::Slot;
 pub use time::{TimeError, Timestamp};
 pub use trace::Trace;

@@ -145,7 +145,7 @@ impl Movement {
 /// Selects items that meet all conditions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ItemFilter {
-    /// Only the item with this barcode.
+    /// Only the item with this barcode, in whatever spelling.
     pub barcode: Option<String>,
     /// Only names with this prefix, in any case.
     pub name_prefix: Option<String>,
@@ -331,6 +331,10 @@ pub trait Queries: Locations + Refusals {
         }
         Ok(holders)
     }
+
+    /// Returns the first of these codes that an item holds as a barcode, exactly in that spelling, with the item. It is read
+    /// consistently.
+    async fn holder(&self, codes: &[String]) -> Result<Option<(String, ItemId)>, StoreError>;
 
     /// Lists items by lower-cased name, then id. A page has at least one item. It ends early with a cursor before its
     /// levels exceed [`PAGE_LEVELS_MAX`].

@@ -10,6 +10,7 @@ use super::compare::effects;
 use super::level::{Alert, Change, Entry, Item, Level, Occurrence};
 use super::money::Price;
 use super::read::{Command, Outcomes, Place, Stored};
+use super::read::{Command, Outcomes, Place, Stored, thousandths};
 
 const DAY_MS: i64 = 86_400_000;
 const MAX_AGE_MS: i64 = 30 * DAY_MS;
@@ -168,6 +169,9 @@ impl Predictor<'_> {
         if amount.is_some_and(|amount| needs_more(amount, decimals)) {
             found.push("fractional_quantity");
         }
+        if packs(command).into_iter().flatten().any(|(_, quantity)| needs_more(quantity, decimals)) {
+            found.push("fractional_quantity");
+        }
         let Some(item) = item else {
             return found;
         };
@@ -265,7 +269,9 @@ impl Predictor<'_> {
         let kept_default = item.threshold.filter(|_| command.body.get("low_stock_threshold").is_none());
         let levels = self.levels.iter().filter(|((of, _), _)| of == item_id).map(|(_, level)| level);
         let amounts = levels.flat_map(|level| [Some(level.on_hand), level.own_threshold]);
-        amounts.chain([kept_default]).flatten().any(|amount| needs_more(amount, decimals))
+        let kept_packs = if packs(command).is_some() { &[][..] } else { &item.packs };
+        let kept_packs = kept_packs.iter().map(|(_, quantity)| Some(*quantity));
+        amounts.chain([kept_default]).chain(kept_packs).flatten().any(|amount| needs_more(amount, decimals))
     }
 
     fn apply(&mut self, place: &Place, command: &Command) -> Verdict {
@@ -345,11 +351,12 @@ impl Predictor<'_> {
                     hold.until_ms = at_ms;
                 }
             }
-            for barcode in barcodes.iter().filter(|barcode| !item.barcodes.contains(barcode)) {
+            let held = |barcode: &String| item.packs.iter().any(|(code, _)| code == barcode);
+            for barcode in barcodes.iter().filter(|barcode| !held(barcode)) {
                 let (item, barcode) = (place.item.clone(), barcode.clone());
                 self.barcodes.push(Hold { item, barcode, from_ms: at_ms, until_ms: u64::MAX });
             }
-            item.barcodes = barcodes;
+            item.packs = packs(command).unwrap_or_default();
         }
         if command.body.get("low_stock_threshold").is_some() {
             self.set_default(place, command.amount("low_stock_threshold"));
@@ -389,8 +396,22 @@ fn occurrence(place: &Place, command: &Command) -> Occurrence {
 }
 
 fn barcodes(command: &Command) -> Option<Vec<String>> {
+    packs(command).map(|packs| packs.into_iter().map(|(code, _)| code).collect())
+}
+
+/// Returns the barcodes of a command with the quantity of each, in thousandths. Leading zeros of a GTIN do not count.
+fn packs(command: &Command) -> Option<Vec<(String, i128)>> {
     let codes = command.body.get("barcodes")?.as_array()?;
-    Some(codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect())
+    let pack = |code: &serde_json::Value| match code.as_str() {
+        Some(code) => (significant(code), 1_000),
+        None => (significant(code["code"].as_str().unwrap()), thousandths(code["quantity"].as_str().unwrap())),
+    };
+    Some(codes.iter().map(pack).collect())
+}
+
+/// Returns a code without the leading zeros of a GTIN. The texts of the simulation are shorter than one.
+pub(super) fn significant(code: &str) -> String {
+    if code.len() < 8 { code.to_owned() } else { code.trim_start_matches('0').to_owned() }
 }
 
 fn needs_more(amount: i128, decimals: u32) -> bool {

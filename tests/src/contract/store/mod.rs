@@ -275,6 +275,7 @@ macro_rules! store_contract {
             lists: items_are_listed_by_name_whatever_its_case_and_by_every_filter
                 a_page_of_items_ends_before_it_holds_too_many_levels_and_the_next_goes_on
                 a_barcode_that_moved_is_found_where_it_is
+                a_barcode_is_found_in_every_spelling_and_keeps_its_quantity
                 levels_are_listed_by_item_then_location_and_by_the_state_that_reads_show
                 an_item_that_a_location_carries_is_out_there_until_its_first_stock
                 refused_commands_are_listed_newest_first_until_they_are_settled_otherwise
