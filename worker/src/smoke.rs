@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stockline_core::domain::{
-    CommandId, CommandKey, Commit, DeadLetter, FoldLimits, ItemId, LoadRequest, LocationId, MAIN_LOCATION, Queued,
-    Record, Rules, Slot, Status, encode_message, fold, rejudge,
+    CommandId, CommandKey, Commit, DeadLetter, Dismissal, FoldLimits, ItemId, LoadRequest, LocationId, MAIN_LOCATION,
+    Queued, Record, Rules, Slot, Status, encode_message, fold, rejudge,
 };
 use stockline_core::ports::{AuditReader, Clock, CommandSender, CommitOutcome, Pack, PageRequest, Queries, Store};
 use uuid::Uuid;
@@ -164,8 +164,9 @@ impl Test<'_> {
         let sale = json!({"type": "sell", "quantity": "9999", "on_shortage": "reject"});
         let tried = self.one(first, sale).await.and_then(rejected);
         if let Some(record) = self.note("a refused sale", tried) {
-            let now = self.tools.clock.now();
-            let dismissed = self.tools.store.dismiss(&key(&record), now, "smoke test").await;
+            let dismissal =
+                Dismissal { at: self.tools.clock.now(), because: "smoke test".into(), by: Some(OPERATOR.into()) };
+            let dismissed = self.tools.queries.dismiss(&key(&record), &dismissal).await;
             self.note("a refused command that is dismissed", done(dismissed));
         }
         let twice = json!({"type": "register_item", "name": "Smoke test", "barcodes": [format!("98{stamp}")]});
@@ -260,6 +261,7 @@ impl Test<'_> {
             retry: 0,
             resubmits: None,
             first_accepted_at: None,
+            reach: None,
             trace: None,
         })
     }
