@@ -66,7 +66,7 @@ impl Scenario {
     /// Adds reversals of earlier commands, of which some are taken back twice.
     fn add_reversals(&mut self, rng: &mut Rng) {
         let mut earlier: Vec<(String, Uuid)> = Vec::new();
-        let mut made = 0;
+        let mut made = 0_u64;
         for request in &mut self.requests {
             if rng.percent(14) && !earlier.is_empty() {
                 for _ in 0..rng.between(1, 2) {

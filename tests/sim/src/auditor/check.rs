@@ -21,7 +21,7 @@ pub(crate) fn check(evidence: &Evidence, predicted: &Predicted, faults: &mut Vec
     accepted(evidence, predicted, faults);
     in_order(evidence, faults);
     if evidence.drained {
-        outcomes(predicted, faults);
+        outcomes(evidence, predicted, faults);
         items(evidence, predicted, faults);
         levels(evidence, predicted, faults);
         marks(evidence, predicted, faults);
@@ -61,7 +61,7 @@ fn in_order(evidence: &Evidence, faults: &mut Vec<String>) {
     }
 }
 
-fn outcomes(predicted: &Predicted, faults: &mut Vec<String>) {
+fn outcomes(evidence: &Evidence, predicted: &Predicted, faults: &mut Vec<String>) {
     for ((item, id), (verdict, command)) in &predicted.outcomes {
         let Some(stored) = predicted.stored.get(&(item.clone(), *id)).and_then(|of_id| of_id.last()) else {
             faults.push(format!("P1: {item} {id} has no outcome"));

@@ -9,7 +9,6 @@ use super::super::scenario::{MENDED_NOTE, PANIC_NOTE, REFUSED_NOTE};
 use super::compare::effects;
 use super::level::{Alert, Change, Entry, Item, Level, Occurrence};
 use super::money::Price;
-use super::read::{Command, Outcomes, Place, Stored};
 use super::read::{Command, Outcomes, Place, Stored, thousandths};
 
 const DAY_MS: i64 = 86_400_000;
