@@ -321,6 +321,7 @@ fn config(scenario: &Scenario, tamper: Option<Tamper>) -> Config {
         receive_max: 10,
         receive_wait: Duration::from_secs(20),
         receive_pause: Duration::ZERO,
+        parking: None,
         rules: Rules { clock_skew_max_ms, ..Rules::default() },
         fold_limits: FoldLimits { max_tail_bytes: scenario.tail_bytes, ..FoldLimits::default() },
         retention_ms: stockline_core::ports::RETENTION_MS,
