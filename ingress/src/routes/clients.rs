@@ -1,9 +1,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use stockline_core::domain::{CLIENT_LOCATIONS_MAX, ClientId, ClientRight, ClientSettings, Json, Timestamp};
 use stockline_core::ports::Clients;
@@ -11,12 +10,11 @@ use stockline_core::ports::Clients;
 use super::locations::{MAX_NAME_CHARS, is_name};
 use super::path::{InPath, id};
 use super::read::Read;
+use super::sent::Sent;
 use crate::access::Caller;
 use crate::answer;
 use crate::app::{App, Shared};
-use crate::body;
 use crate::members::{self, Members};
-use crate::params::Params;
 use crate::problem::{Problem, codes};
 use crate::view::{ClientPage, ClientView};
 
@@ -101,19 +99,16 @@ pub(crate) async fn put_client(
     State(app): Shared,
     caller: Caller,
     InPath(client_id): InPath<String>,
-    uri: Uri,
-    headers: HeaderMap,
-    request: Body,
+    mut sent: Sent,
 ) -> Result<Response, Problem> {
     let client_id: ClientId = id("client id", &client_id)?;
     caller.may_manage_clients()?;
-    Params::of(&uri, &[]).finish()?;
     let clients = kept(&app)?;
     if app.token_check.is_configured(&client_id) {
         let detail = format!("{client_id} is configured for the whole installation, so it has no settings of its own");
         return Err(Problem::new(codes::CLIENT_CONFIGURED, detail));
     }
-    let bytes = body::read(&headers, request, &app.limits, &app.body_budget).await?;
+    let bytes = sent.body(&app).await?;
     let settings = parse(&members::parse(&bytes)?, client_id, &caller.submitted_by(), app.clock.now())?;
     drop(bytes);
     let found = clients.client(&settings.client_id).await?;
