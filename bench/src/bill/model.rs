@@ -76,7 +76,7 @@ pub(super) fn month(rate: f64, measured: &Measured, assumed: &Assumptions) -> Mo
         line("Fargate, ingress", fargate(ingress_tasks, assumed)),
         line("Fargate, worker", fargate(worker_tasks, assumed)),
         line("Load balancer", balancer(rate * (http_bytes.0 + http_bytes.1), shops * assumed.tills)),
-        line("Public addresses", list::IPV4.of((assumed.zones + gateways(assumed)) * HOURS)),
+        line("Public addresses", list::IPV4.of(2.0 * assumed.zones * HOURS)),
         line("Private network", network((commands * unit.sqs_bytes + log_bytes) / GB, assumed)),
         line("Data out", list::TRANSFER_OUT.of(commands * http_bytes.1 / GB)),
         line("CloudWatch", watching(log_bytes / GB, measured, assumed)),
@@ -208,16 +208,11 @@ fn balancer(bytes_per_s: f64, connections: f64) -> f64 {
     list::ALB.of(HOURS) + list::LCU.of(units * HOURS)
 }
 
-/// Returns the number of NAT gateways; each has a public address. Without endpoints there is one per zone. With
-/// endpoints one remains, through which ingress fetches Cognito's keys (a user pool with sign-in pages has no
-/// endpoint).
-const fn gateways(assumed: &Assumptions) -> f64 {
-    if assumed.nat { assumed.zones } else { 1.0 }
-}
-
-/// Queue and log data pass through it. DynamoDB and the image layers use gateway endpoints, which are free.
+/// Each zone has a NAT gateway with a public address, also with endpoints: ingress fetches Cognito's keys through it.
+/// Queue and log data pass through the endpoints, or without them through the gateways. DynamoDB and the image layers use
+/// gateway endpoints, which are free.
 fn network(gb: f64, assumed: &Assumptions) -> f64 {
-    let gateways = list::NAT.of(gateways(assumed) * HOURS);
+    let gateways = list::NAT.of(assumed.zones * HOURS);
     if assumed.nat {
         gateways + list::NAT_GB.of(gb)
     } else {

@@ -198,7 +198,7 @@ impl Bill<'_> {
             if assumed.nat {
                 "NAT gateways".to_owned()
             } else {
-                format!("{} interface endpoints and a NAT gateway", assumed.endpoints)
+                format!("{} interface endpoints and NAT gateways", assumed.endpoints)
             },
             assumed.alarm_metrics,
             assumed.insights_metrics,

@@ -59,8 +59,8 @@ fn one_command_a_second_pays_for_the_fixed_parts_and_for_polls() {
     assert_close(dollars(&month, "Fargate, worker"), 28.835);
     // 730 × 0.0225, and 2,900 bytes a second: 0.00972 units × 730 × 0.008
     assert_close(dollars(&month, "Load balancer"), 16.482);
-    // 730 × 0.045 and 6 × 2 × 730 × 0.01; messages of 1.7132 GB and lines of 0.7343 GB at 0.01
-    assert_close(dollars(&month, "Private network"), 32.85 + 87.6 + 0.0245);
+    // 2 × 730 × 0.045 and 6 × 2 × 730 × 0.01; messages of 1.7132 GB and lines of 0.7343 GB at 0.01
+    assert_close(dollars(&month, "Private network"), 65.7 + 87.6 + 0.0245);
     // 90 + 60 metrics × 0.30, 68 × 0.10, 3, and 0.7343 GB × 0.50
     assert_close(dollars(&month, "CloudWatch"), 55.167);
     // 608.3 alerts: 5 polls in 20 s, 2 requests each, 2 WRU: 0.2628 + 0.0005 + …
