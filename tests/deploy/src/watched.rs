@@ -138,7 +138,7 @@ fn search(place: &str, formula: &str) -> Result<Option<Reference>, String> {
     };
     let unread = || format!("{place}: {formula} is no search that can be read");
     let (query, _) = rest.split_once('\'').ok_or_else(unread)?;
-    let (schema, filters) = query.strip_prefix('{').and_then(|query| query.split_once('}')).ok_or_else(unread)?;
+    let (schema, filters) = query.strip_prefix('{').and_then(|query| query.split_once("} ")).ok_or_else(unread)?;
     let mut names = schema.split(',').map(str::to_owned);
     // A namespace with other characters than letters and digits stands in quotes.
     let namespace = names.next().ok_or_else(unread)?.trim_matches('"').to_owned();
