@@ -53,12 +53,24 @@ impl Scenario {
             weeks,
             receives_max: if rng.percent(40) { RECEIVES_FEW } else { RECEIVES_MAX },
             busy,
+            damaged: None,
             operations,
             refused_until_ms: rng.between(8_000, 60_000),
         };
+        scenario.damage_an_item(Rng::new(seed, 6));
         scenario.add_first_movements(Rng::new(seed, 4));
         scenario.skews.extend(clock_steps(&mut Rng::new(seed, 5), workers + 2));
         scenario
+    }
+
+    /// In a fifth of the runs an item can't be read for so long that its commands are set aside. With few receives the queue
+    /// would set its messages aside before that.
+    fn damage_an_item(&mut self, mut rng: Rng) {
+        if self.receives_max == RECEIVES_FEW || !rng.percent(35) {
+            return;
+        }
+        let from_ms = rng.between(2_000, 20_000);
+        self.damaged = Some(("cola".to_owned(), from_ms, from_ms + rng.between(10 * 60_000, 3 * 3_600_000)));
     }
 
     /// Adds a new item if the queue sets messages aside. Its partition is over its rate until about the time at which

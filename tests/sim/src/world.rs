@@ -16,6 +16,7 @@ use super::faults::{Faults, Kind, Step};
 use super::options::RunOptions;
 use super::rng::Rng;
 use super::scenario::Scenario;
+use super::table::Key;
 use super::tamper::Tamper;
 
 /// The start of every run, in milliseconds since 1970.
@@ -44,6 +45,7 @@ pub(crate) struct World {
     faults: Mutex<Faults>,
     busy: Option<(String, u64, u64)>,
     busy_refused: AtomicU64,
+    damaged: Option<(String, u64, u64)>,
     threshold_refused: AtomicU64,
     refused_until_ms: u64,
     trace: Mutex<Option<String>>,
@@ -61,6 +63,7 @@ impl World {
             faults: Mutex::new(faults),
             busy: scenario.busy.clone(),
             busy_refused: AtomicU64::new(0),
+            damaged: scenario.damaged.clone(),
             threshold_refused: AtomicU64::new(0),
             refused_until_ms: scenario.refused_until_ms,
             trace: Mutex::new(options.traced.then(String::new)),
@@ -88,6 +91,14 @@ impl World {
         });
         self.busy_refused.fetch_add(u64::from(busy), Ordering::SeqCst);
         busy
+    }
+
+    /// Returns whether this row can't be read now.
+    pub(crate) fn is_damaged(&self, (pk, sk): &Key) -> bool {
+        let now_ms = self.now_ms();
+        self.damaged.as_ref().is_some_and(|(item, from, until)| {
+            sk == "ITEM" && (*from..*until).contains(&now_ms) && pk.strip_prefix("ITEM#").is_some_and(|of| of == item)
+        })
     }
 
     /// Returns whether the store still refuses the noted commands.
