@@ -88,7 +88,7 @@ impl Bill<'_> {
             row(&format!("  {service}"), self.before.iter().zip(self.after).map(pair));
         }
         println!(
-            "(after: LingerMs=100, ReceivePauseMs=400, Capacity=provisioned at {:.0} % use, and Cognito's newer price, which is\n             per token. --capacity reserved and --savings-plan show what a year's commitment saves besides.)",
+            "(after: LingerMs=100, ReceivePauseMs=400, Capacity=provisioned at {:.0} % use, and Cognito's newer price, which is\nper token. --capacity reserved and --savings-plan show what a year's commitment saves besides.)",
             self.assumed.capacity_used * 100.0
         );
     }
