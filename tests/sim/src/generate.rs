@@ -54,6 +54,7 @@ impl Scenario {
             receives_max: if rng.percent(40) { RECEIVES_FEW } else { RECEIVES_MAX },
             busy,
             damaged: None,
+            capped: capped(&mut Rng::new(seed, 7)),
             operations,
             refused_until_ms: rng.between(8_000, 60_000),
         };
@@ -181,6 +182,12 @@ fn corrections(rng: &mut Rng, items: &[String]) -> Vec<Operation> {
 fn busy(rng: &mut Rng, items: &[String]) -> Option<(String, u64, u64)> {
     let from = rng.between(1_000, 15_000);
     rng.percent(8).then(|| (rng.pick(items).clone(), from, from + rng.between(60_000, 20 * 60_000)))
+}
+
+/// In a sixth of the runs the table takes less than the load for a while.
+fn capped(rng: &mut Rng) -> Option<(u64, u64, u64)> {
+    let from = rng.between(1_000, 15_000);
+    rng.percent(16).then(|| (from, from + rng.between(60_000, 20 * 60_000), rng.between(4, 12)))
 }
 
 fn skews(rng: &mut Rng, clocks: usize) -> Vec<(u64, usize, i64)> {

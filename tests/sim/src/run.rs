@@ -77,6 +77,7 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Report {
         ("runs with an outage", u64::from(!scenario.outages.is_empty())),
         ("messages that the queue set aside", evidence.sent.iter().filter(|sent| sent.set_aside).count() as u64),
         ("transactions refused to a busy item", world.busy_refused()),
+        ("transactions refused by a capped table", world.capped_refused()),
         ("new levels refused for a threshold that had changed", world.threshold_refused()),
         ("commands of an item that could not be read, set aside", auditor::parked(&evidence)),
         ("alerts published", evidence.topic.len() as u64),
@@ -190,7 +191,7 @@ impl Installation {
     fn over(&self, scenario: &Scenario) -> Instant {
         let outages = scenario.outages.iter().map(|outage| outage.2);
         let stuck = [&scenario.busy, &scenario.damaged].into_iter().flatten().map(|stuck| stuck.2);
-        let last = outages.chain(stuck).max().unwrap_or_default();
+        let last = outages.chain(stuck).chain(scenario.capped.map(|capped| capped.1)).max().unwrap_or_default();
         self.world.started + Duration::from_millis(last.max(60_000))
     }
 

@@ -12,11 +12,12 @@ use super::scenario::{Request, Scenario};
 const RUNS_MAX: usize = 600;
 
 /// The side events of a scenario that can be left out.
-const SIDE_EVENTS: [&str; 11] = [
+const SIDE_EVENTS: [&str; 12] = [
     "poisons",
     "outages",
     "busy",
     "damaged",
+    "capped",
     "deploys",
     "skews",
     "again",
@@ -63,6 +64,7 @@ impl Selection {
                 "receivers" => scenario.receivers = 1,
                 "busy" => scenario.busy = None,
                 "damaged" => scenario.damaged = None,
+                "capped" => scenario.capped = None,
                 "operations" => scenario.operations.clear(),
                 // A fault may hit the first possible call, so no fault is kept only to pass the time.
                 "delays" => scenario.faults.iter_mut().for_each(|fault| fault.from_ms = 0),

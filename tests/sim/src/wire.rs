@@ -290,6 +290,9 @@ async fn transact(
     if busy.contains(&true) {
         return Err(cancelled(&busy, "ThrottlingError"));
     }
+    if world.is_capped(actions.len() as u64) {
+        return Err(cancelled(&vec![true; actions.len()], "ThrottlingError"));
+    }
     let keys: Vec<_> = actions.iter().map(key_of_action).collect();
     // A transaction may name a row only once.
     let is_twice = |key: &Key| keys.iter().filter(|other| *other == key).count() > 1;
