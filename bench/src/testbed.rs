@@ -125,6 +125,7 @@ pub(crate) fn start_worker(
         receive_max,
         receive_wait: Duration::from_secs(1),
         receive_pause: Duration::ZERO,
+        parking: None,
         rules: rules(),
         fold_limits: FoldLimits::default(),
         retention_ms: stockline_core::ports::RETENTION_MS,

@@ -30,6 +30,7 @@ pub fn worker_config() -> stockline_worker::Config {
         receive_max: 10,
         receive_wait: Duration::from_millis(50),
         receive_pause: Duration::ZERO,
+        parking: None,
         rules: Rules::default(),
         fold_limits: FoldLimits::default(),
         retention_ms: stockline_core::ports::RETENTION_MS,

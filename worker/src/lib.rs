@@ -32,7 +32,7 @@ mod tests;
 mod unpack;
 mod worker;
 
-pub use config::{Adapters, Config};
+pub use config::{Adapters, Config, Parking};
 pub use health::{Condition, Health};
 
 use tokio_util::sync::CancellationToken;

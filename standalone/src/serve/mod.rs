@@ -170,6 +170,7 @@ fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
         receive_max: WORKER_RECEIVE_MAX,
         receive_wait: WORKER_RECEIVE_WAIT,
         receive_pause: Duration::ZERO,
+        parking: None,
         rules,
         fold_limits: FoldLimits::default(),
         retention_ms: stockline_core::ports::RETENTION_MS,

@@ -115,6 +115,7 @@ impl<'a> World<'a> {
             receive_max: 3,
             receive_wait: Duration::from_secs(20),
             receive_pause: Duration::ZERO,
+            parking: None,
             // Folds of a few commands, and tails that become chunks.
             fold_limits: FoldLimits { max_actions: 7, max_tail_bytes: 100, ..FoldLimits::default() },
             drain,

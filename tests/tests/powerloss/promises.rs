@@ -44,6 +44,7 @@ fn work(home: &Home, shutdown: CancellationToken) -> tokio::task::JoinHandle<()>
         receive_max: 16,
         receive_wait: Duration::from_millis(50),
         receive_pause: Duration::ZERO,
+        parking: None,
         rules: Rules::default(),
         fold_limits: FoldLimits::default(),
         retention_ms: 1_000_000,

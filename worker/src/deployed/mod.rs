@@ -10,7 +10,7 @@ use stockline_aws::{Clients, DynamoOptions, DynamoStore, SnsPublisher, SqsOption
 use stockline_core::domain::FoldLimits;
 use stockline_core::ports::Clock;
 use stockline_service::{CLOCK_REMEDY, EmfEmitter, GuardedClock, Variable, install_metrics_and_emf, on_termination};
-use stockline_worker::{Adapters, Config, Health};
+use stockline_worker::{Adapters, Config, Health, Parking};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -133,6 +133,7 @@ fn config(settings: &Settings) -> Config {
         receive_max: RECEIVE_MAX,
         receive_wait: RECEIVE_WAIT,
         receive_pause: settings.receive_pause,
+        parking: Some(Parking::default()),
         rules: settings.rules,
         fold_limits: FoldLimits::default(),
         retention_ms: stockline_core::ports::RETENTION_MS,

@@ -22,7 +22,7 @@ pub use clock::{Clock, FixedClock};
 pub use mail::{Mail, MailError, Mailer};
 pub use queries::{
     AuditReader, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter, LevelWithItem,
-    LocationPut, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, PageRequest, Queries,
+    LocationPut, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, PageRequest, Part, Queries,
     Refusals, StoreFault,
 };
 pub use queue::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};

@@ -401,6 +401,15 @@ pub struct StoreFault {
     pub what: String,
 }
 
+/// One of several parts of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Its number, from 0.
+    pub number: u32,
+    /// The number of parts.
+    pub of: u32,
+}
+
 /// Reads a whole store, for `audit`. If an item changes meanwhile, its audit is repeated.
 #[async_trait]
 pub trait AuditReader: Send + Sync + std::fmt::Debug {
@@ -419,6 +428,20 @@ pub trait AuditReader: Send + Sync + std::fmt::Debug {
 
     /// Lists all records, in any stable order.
     async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError>;
+
+    /// Returns in how many parts the records are best read, beside each other.
+    fn audit_parts(&self) -> u32 {
+        1
+    }
+
+    /// Lists the records of one part, in any stable order. The parts together are all records.
+    async fn audit_part(&self, part: Part, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        if part.number == 0 {
+            self.audit_records(asked).await
+        } else {
+            Ok(Page { entries: Vec::new(), next_cursor: None })
+        }
+    }
 
     /// Checks what only the store knows of itself: rows that can't be read, which the lists leave out, and its indexes
     /// against the rows that they are made of. A store without such rows has no faults.

@@ -54,6 +54,8 @@ pub(super) type Decided = BTreeMap<(String, Uuid), (Verdict, Option<Command>)>;
 pub(super) struct Predictor<'a> {
     pub(super) stored: &'a Outcomes,
     pub(super) refused_until_ms: u64,
+    /// The item that could not be read: from, until.
+    pub(super) damaged: Option<&'a (String, u64, u64)>,
     /// When the location `late` was registered.
     pub(super) late_ms: u64,
     pub(super) items: BTreeMap<String, Item>,
@@ -86,7 +88,7 @@ impl Predictor<'_> {
             Some(MENDED_NOTE) => place.retry == 0,
             _ => false,
         };
-        if is_set_aside {
+        if is_set_aside || self.is_parked(place) {
             let message = json!({"v": 1, "item_id": place.item, "commands": [command.envelope]});
             return Verdict::Dead(message.to_string());
         }
@@ -126,6 +128,16 @@ impl Predictor<'_> {
     fn is_refused(&self, place: &Place) -> bool {
         let set_aside = self.stored(place).is_some_and(|stored| stored.is("dead_lettered"));
         self.written_ms(place) < self.refused_until_ms || (set_aside && place.received_ms <= self.refused_until_ms)
+    }
+
+    /// Returns whether this command was set aside because its item could not be read for long. While it can't be read,
+    /// nothing else can happen to it.
+    fn is_parked(&self, place: &Place) -> bool {
+        let Some((_, from, until)) = self.damaged.filter(|(item, ..)| *item == place.item) else {
+            return false;
+        };
+        self.stored(place)
+            .is_some_and(|stored| stored.is("dead_lettered") && stored.at_ms >= *from && place.received_ms < *until)
     }
 
     fn written_ms(&self, place: &Place) -> u64 {
