@@ -49,8 +49,9 @@ pub(crate) fn run(options: &BillOptions) -> Result<()> {
     let months: Vec<_> = options.rates.iter().map(|rate| model::month(*rate, &measured, assumed)).collect();
     let storage: Vec<_> = options.rates.iter().map(|rate| Storage::of(*rate, &measured, assumed)).collect();
     let tokens = tokens::choices(&options.rates, assumed);
-    let all =
-        |assumed: &Assumptions| options.rates.iter().map(|rate| model::month(*rate, &measured, assumed)).collect();
+    let all = |assumed: &Assumptions| -> Vec<model::Month> {
+        options.rates.iter().map(|rate| model::month(*rate, &measured, assumed)).collect()
+    };
     let (before, after) = (all(&assumed.before()), all(&assumed.after()));
     let bill = print::Bill {
         measured: &measured,

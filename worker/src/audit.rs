@@ -10,9 +10,7 @@ use std::pin::pin;
 
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use stockline_core::domain::{Cost, Item, ItemId, Level, LocationId, Outcome, Record, Status, StockState};
-use stockline_core::domain::{Item, ItemId, Level, LocationId, Outcome, Record, Status, StockState};
 use stockline_core::ports::{AuditReader, PageRequest, Part, Queries, StoreError};
-use stockline_core::ports::{AuditReader, PageRequest, Queries, StoreError};
 
 mod chain;
 mod examine;

@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use stockline_core::domain::{CommandId, CommandKey, ItemId, Level, LocationId, Status};
 use stockline_core::ports::{ItemWithLevels, StoreError};
 
-use super::{Audit, Chain, all_records, chain, level_faults, outcomes};
+use super::{Audit, Chain, PAGE, all_records, chain, level_faults, outcomes};
 
 /// The most effects of suspect items kept in memory, some 100 bytes each. Further items wait for another audit.
 const CLOSE_EFFECTS_MAX: usize = 2_000_000;
