@@ -124,6 +124,8 @@ pub(crate) fn start_worker(
         receivers,
         receive_max,
         receive_wait: Duration::from_secs(1),
+        receive_pause: Duration::ZERO,
+        parking: None,
         rules: rules(),
         fold_limits: FoldLimits::default(),
         retention_ms: stockline_core::ports::RETENTION_MS,

@@ -171,7 +171,7 @@ pub(crate) fn sale_lines(source: &Path, most: usize) -> Result<Vec<SaleLine>> {
     Ok(lines)
 }
 
-fn cents(cents: u64) -> String {
+fn cents(cents: usize) -> String {
     format!("{}.{:02}", cents / 100, cents % 100)
 }
 

@@ -93,15 +93,25 @@ impl Caller {
         self.principal.rights.may_read_location(location_id).map_err(Problem::forbidden)
     }
 
-    /// May the caller resubmit refused commands?
-    pub(crate) fn may_resubmit(&self) -> Result<(), Problem> {
+    /// May the caller decide about refused commands: resubmit or dismiss them?
+    pub(crate) fn may_decide_refused(&self) -> Result<(), Problem> {
         if self.principal.rights.submit == SubmitAs::Manager {
             return Ok(());
         }
         Err(Problem::new(
             codes::FORBIDDEN,
-            "only the group Manager or the scope stockline/manage may resubmit commands",
+            "only the group Manager or the scope stockline/manage may resubmit or dismiss commands",
         ))
+    }
+
+    /// May the caller import files? An import also tells what the store has, costs too.
+    pub(crate) fn may_import(&self) -> Result<(), Problem> {
+        self.principal.rights.may_import().map_err(Problem::forbidden)
+    }
+
+    /// May the caller see, register and change clients?
+    pub(crate) fn may_manage_clients(&self) -> Result<(), Problem> {
+        self.principal.rights.may_manage_clients().map_err(Problem::forbidden)
     }
 
     /// May the caller change the settings of this location, or register it?

@@ -15,6 +15,10 @@ fn at(location: &str) -> LocationId {
 }
 
 fn token(groups: &[&str], scope: &str) -> Rights {
+    try_token(groups, scope).unwrap()
+}
+
+fn try_token(groups: &[&str], scope: &str) -> Result<Rights, LocationScopeError> {
     Rights::from_token(groups.iter().copied(), scope.split_ascii_whitespace())
 }
 
@@ -180,13 +184,12 @@ fn a_binding_narrows_reads_and_settings_and_is_read_from_groups_and_scopes() {
 
 #[test]
 fn an_invalid_location_binds_to_no_location_and_never_widens() {
-    for name in ["location.", "location.a/b", "location.*", "location..."] {
+    for name in ["location.", "location.a/b", "location.*", "location...", "Location.north", "locations.north"] {
         let rights = token(&["Manager", name], "");
         assert_eq!(rights.visible_locations().map(BTreeSet::len), Some(0), "{name}");
         let error = rights.may_read_location(&at("main")).unwrap_err();
         assert!(error.code == "forbidden_location" && error.detail.contains("not a valid id"), "{error}");
     }
-    assert!(token(&["Manager", "locations.north", "Location.north"], "other/location.north").locations.is_none());
     for scope in ["commands", "stockline/", "stockline/commands/x", "Stockline/commands", "other/commands"] {
         assert_eq!(token(&[], scope), Rights::NONE, "{scope}");
     }
@@ -201,4 +204,60 @@ fn a_refusal_names_what_was_tried_and_where_it_is_allowed() {
     let theft = command(&json!({"type": "adjust", "quantity": "1", "reason": "theft"}));
     let detail = Rights::STAFF.may_submit(&theft, &StaffMay::default()).unwrap_err().detail;
     assert!(detail.contains("reason theft"), "{detail}");
+}
+
+#[test]
+fn a_scope_about_a_location_that_is_not_understood_refuses_the_token() {
+    for scope in [
+        "stockline2/location.north",
+        "other/location.north",
+        "a/b/location.north",
+        "stockline/location.",
+        "stockline/location.*",
+        "stockline/location.a/b",
+        "stockline/Location.north",
+        "stockline/locations.north",
+        "STOCKLINE/location.north",
+        "location.*",
+        "/location.north",
+    ] {
+        for others in ["", "stockline/manage ", "stockline/commands stockline/location.north "] {
+            let error = try_token(&[], &format!("{others}{scope}")).unwrap_err().to_string();
+            assert!(error.contains(scope), "{error}");
+        }
+    }
+    for unrelated in ["openid", "stockline2/commands", "aws.cognito.signin.user.admin", "other/allocation.north"] {
+        assert_eq!(try_token(&[], unrelated), Ok(Rights::NONE), "{unrelated}");
+    }
+}
+
+#[test]
+fn a_client_narrows_its_tokens_and_never_widens_them() {
+    let client = |rights: &[ClientRight], locations: Option<&[&str]>| ClientSettings {
+        client_id: "tills".parse().unwrap(),
+        name: "Tills".into(),
+        rights: rights.iter().copied().collect(),
+        locations: locations.map(|ids| ids.iter().map(|id| at(id)).collect()),
+        disabled: false,
+        updated_by: "ann".into(),
+        updated_at: stockline_core::domain::Timestamp::EPOCH,
+    };
+    use ClientRight::{Commands, Manage, Read};
+    let everything = token(&[], "stockline/commands stockline/read stockline/manage");
+    assert_eq!(everything.within(&client(&ClientRight::ALL, None)), everything);
+    assert_eq!(everything.within(&client(&[], None)), Rights::NONE);
+    let tills = everything.within(&client(&[Commands, Read], Some(&["north"])));
+    assert_eq!(tills, token(&[], "stockline/commands stockline/read stockline/location.north"));
+    let reader = token(&[], "stockline/read");
+    assert_eq!(
+        reader.within(&client(&[Commands, Manage], None)),
+        Rights { read: ReadAs::CommandStatus, ..reader.clone() }
+    );
+    assert_eq!(reader.within(&client(&[Read, Manage], None)), reader);
+    let bound = token(&[], "stockline/commands stockline/location.north stockline/location.south");
+    assert_eq!(bound.within(&client(&[Commands], None)), bound);
+    let both = bound.within(&client(&[Commands], Some(&["south", "main"])));
+    assert_eq!(both.visible_locations(), Some(&[at("south")].into()));
+    let nowhere = bound.within(&client(&[Commands], Some(&["main"])));
+    assert_eq!(nowhere.visible_locations(), Some(&BTreeSet::new()));
 }

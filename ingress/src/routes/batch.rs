@@ -110,7 +110,7 @@ async fn find_replaced(
         };
         let Ok(command) = line else { continue };
         let id = command.command_id;
-        let may = match caller.may_resubmit() {
+        let may = match caller.may_decide_refused() {
             Ok(()) => may_replace(app, record, command).await,
             Err(problem) => Err(problem),
         };
@@ -170,6 +170,7 @@ fn parse_lines(app: &App, caller: &Caller, bytes: &[u8]) -> Result<(Vec<ParsedLi
         default_location: app.default_location.clone(),
         sent_at,
         command_id: None,
+        accepted: false,
     };
     let lines = commands.iter().enumerate().map(|(index, json)| parse_line(app, caller, &mut context, index, json));
     Ok((lines.collect(), resubmitted))

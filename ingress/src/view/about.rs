@@ -35,6 +35,15 @@ pub(crate) struct LimitsView {
     /// Commands of one batch, and of one status request.
     #[schema(example = 500)]
     batch_commands: usize,
+    /// Bytes of a file that is imported.
+    #[schema(example = 33_554_432)]
+    import_bytes: usize,
+    /// Lines of a file that is imported, after its headings.
+    #[schema(example = 200_000)]
+    import_lines: usize,
+    /// Bytes of the lines of all imports that a process keeps; the ones that were not asked for longest make room.
+    #[schema(example = 134_217_728)]
+    imports_bytes: usize,
     /// Entries of a list page.
     #[schema(example = 1_000)]
     page_entries: usize,
@@ -98,6 +107,9 @@ impl LimitsView {
             answer_stall_s: STALL_TIMEOUT.as_secs(),
             http2_streams: HTTP2_STREAMS,
             batch_commands: limits.batch_commands,
+            import_bytes: limits.import_bytes,
+            import_lines: stockline_import::LINES_MAX,
+            imports_bytes: limits.imports_bytes,
             page_entries: limits.page,
             page_levels: PAGE_LEVELS_MAX,
             lists: limits.lists,

@@ -54,8 +54,8 @@ struct Fields {
     /// How many decimals a quantity may have; 0 by default.
     #[schema(minimum = 0, maximum = 3)]
     decimals: i32,
-    /// At most 20 barcodes; each belongs to one item.
-    #[schema(max_items = 20)]
+    /// At most 20 barcodes; each belongs to one item. A code alone means a quantity of 1; of a pack, give its quantity too.
+    #[schema(max_items = 20, value_type = Vec<SubmittedBarcode>)]
     barcodes: Vec<String>,
     /// A category of your choice.
     #[schema(min_length = 1, max_length = 64)]
@@ -88,6 +88,45 @@ struct Fields {
     /// The person at the till, a code of at most 64 characters, not a name.
     #[schema(min_length = 1, max_length = 64)]
     operator: String,
+}
+
+/// A barcode of a command: a code, or a code with the quantity of one scan. Items show all of theirs as `Barcode`.
+struct SubmittedBarcode;
+
+/// A barcode that stands for a quantity.
+#[derive(ToSchema)]
+#[schema(as = Pack)]
+#[expect(dead_code, reason = "describes what domain::parse_command reads")]
+struct Pack {
+    /// The code.
+    #[schema(min_length = 1, max_length = 64, example = "14006381333938")]
+    code: String,
+    /// The quantity that one scan of it means, above 0: 12 for a case of 12. An integer is accepted too, a float never.
+    #[schema(pattern = "^[0-9]{1,7}([.][0-9]{1,3})?$", example = "12")]
+    quantity: String,
+}
+
+impl PartialSchema for SubmittedBarcode {
+    fn schema() -> RefOr<Schema> {
+        let code = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(64))
+            .description(Some("A code whose scan means a quantity of 1."))
+            .examples(["4006381333931"]);
+        let about = "A code that means a quantity of 1, or a pack. A GTIN's check digit is checked.";
+        OneOfBuilder::new().item(code).item(Ref::from_schema_name("Pack")).description(Some(about)).into()
+    }
+}
+
+impl ToSchema for SubmittedBarcode {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("SubmittedBarcode")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push(("Pack".to_owned(), Pack::schema()));
+    }
 }
 
 /// A command: one of all types.
@@ -237,7 +276,8 @@ pub(crate) fn example(kind: CommandKind) -> Value {
     });
     let own = match kind {
         CommandKind::RegisterItem => json!({
-            "name": "Cola 0.33 l", "unit": "bottle", "barcodes": ["4006381333931"], "category": "drinks",
+            "name": "Cola 0.33 l", "unit": "bottle", "category": "drinks",
+            "barcodes": ["4006381333931", {"code": "14006381333938", "quantity": "12"}],
             "low_stock_threshold": "6", "unit_cost": "0.41"
         }),
         CommandKind::UpdateItem => json!({"name": "Cola 0.33 l, glass", "category": null}),

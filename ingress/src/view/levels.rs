@@ -1,6 +1,7 @@
 use serde::Serialize;
 use stockline_core::domain::{
-    Cost, Fixed, Item, ItemId, Level, LocationId, Money, Quantity, ShortagePolicy, StockState, Timestamp, Valuation,
+    Barcode, Cost, Fixed, Item, ItemId, Level, LocationId, Money, Quantity, ShortagePolicy, StockState, Timestamp,
+    Valuation,
 };
 use stockline_core::ports;
 use utoipa::ToSchema;
@@ -79,6 +80,24 @@ impl<'a> LevelView<'a> {
     }
 }
 
+/// A barcode of an item. A GTIN is in its shortest standard form, whatever the form was in which it was submitted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Barcode)]
+pub(crate) struct BarcodeView<'a> {
+    /// The code.
+    #[schema(example = "4006381333931")]
+    code: &'a str,
+    /// The quantity that one scan of it means: 1 for a bottle, 12 for a case.
+    #[schema(value_type = String, example = "1")]
+    quantity: Quantity,
+}
+
+impl<'a> BarcodeView<'a> {
+    pub(crate) fn of(barcode: &'a Barcode) -> Self {
+        Self { code: &barcode.code, quantity: barcode.quantity }
+    }
+}
+
 /// An item with its levels.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Item)]
@@ -96,8 +115,7 @@ pub(crate) struct ItemView<'a> {
     #[schema(example = 0)]
     decimals: u8,
     /// The barcodes; each belongs only to this item.
-    #[schema(example = json!(["4006381333931"]))]
-    barcodes: &'a [String],
+    barcodes: Vec<BarcodeView<'a>>,
     /// A category of your choice.
     #[schema(required = true, example = "drinks")]
     category: Option<&'a str>,
@@ -145,7 +163,7 @@ impl<'a> ItemView<'a> {
             name: &item.catalogue.name,
             unit: &item.catalogue.unit,
             decimals: item.catalogue.decimals,
-            barcodes: &item.catalogue.barcodes,
+            barcodes: item.catalogue.barcodes.iter().map(BarcodeView::of).collect(),
             category: item.catalogue.category.as_deref(),
             low_stock_threshold: item.catalogue.low_stock_threshold,
             shortage_policy: item.catalogue.shortage_policy,

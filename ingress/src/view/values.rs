@@ -27,6 +27,7 @@ pub(crate) fn of_parameter(path: &str, name: &str) -> Option<RefOr<Schema>> {
     Some(match name {
         "item_id" => text().pattern(Some(ITEM_ID)).into(),
         "location_id" => text().pattern(Some(LOCATION_ID)).into(),
+        "code" if path.contains("/barcodes/") => text().min_length(Some(1)).into(),
         "limit" => {
             let number = ObjectBuilder::new().schema_type(Type::Integer);
             number.minimum(Some(1)).maximum(Some(PAGE_MAX)).into()

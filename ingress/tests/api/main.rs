@@ -8,9 +8,13 @@
     reason = "a test fails by panicking; nothing here is public"
 )]
 
+mod barcodes;
 mod batch;
+mod clients;
 mod commands;
 mod description;
+mod dismiss;
+mod imports;
 mod limits;
 mod matrix;
 mod memory;

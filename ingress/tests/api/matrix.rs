@@ -16,6 +16,8 @@ const TABLE: &str = include_str!("rights.table");
 /// The commands whose status is read, and the refused ones.
 const RECEIVED: [(&str, u32); 4] = [("item", 9_000), ("1", 9_001), ("2", 9_005), ("unknown", 999)];
 const REFUSED: [(&str, u32); 3] = [("item", 9_100), ("1", 9_101), ("2", 9_102)];
+/// Refused ones that the first who may dismisses. They leave the list.
+const DISMISSED: [(&str, u32); 3] = [("item", 9_110), ("1", 9_111), ("2", 9_112)];
 
 /// The request of one row.
 #[derive(Debug, Clone)]
@@ -46,7 +48,8 @@ fn rows(document: &Value) -> BTreeMap<String, Request> {
 
 /// Returns the requests of an operation: their names, addresses and bodies.
 fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, String, Option<Value>)> {
-    let at_item = path.replace("{item_id}", "cola");
+    let at_item = path.replace("{item_id}", "cola").replace("{type}", "items").replace("{import_id}", &id(1));
+    let at_item = at_item.replace("{code}", "4006381333931");
     let of = |n: u32| at_item.replace("{command_id}", &id(n));
     match path {
         "/v1/commands" | "/v1/commands/batch" if operation["requestBody"].is_object() => {
@@ -56,6 +59,12 @@ fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, Str
             };
             commands(document).into_iter().map(|(name, command)| (name, path.to_owned(), Some(body(command)))).collect()
         }
+        "/v1/imports" => [("at 1", "shop-1"), ("at 2", "shop-2")]
+            .map(|(name, shop)| {
+                let file = json!("item_id,counted\ncola,3\n");
+                (name.to_owned(), format!("{path}?type=counts&location_id={shop}"), Some(file))
+            })
+            .to_vec(),
         "/v1/commands/status" => {
             let line = |n: u32| json!({"commands": [{"item_id": "cola", "command_id": id(n)}]});
             RECEIVED.map(|(of, n)| (format!("of {of}"), path.to_owned(), Some(line(n)))).to_vec()
@@ -70,7 +79,16 @@ fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, Str
             }
             all
         }
+        // A dismissal of the same person for the same reason is answered again.
+        _ if path.ends_with("/dismiss") => {
+            DISMISSED.map(|(name, n)| (format!("of {name}"), of(n), Some(json!({"reason": "a typing error"})))).to_vec()
+        }
         _ if path.contains("{command_id}") => RECEIVED.map(|(name, n)| (format!("of {name}"), of(n), None)).to_vec(),
+        _ if path.contains("{client_id}") => {
+            let settings = json!({"name": "tills", "rights": ["commands"], "locations": ["shop-1"]});
+            let body = operation["requestBody"].is_object().then_some(settings);
+            vec![(String::new(), path.replace("{client_id}", "tills-1"), body)]
+        }
         _ if path.contains("{location_id}") => {
             let writes = operation["requestBody"].is_object();
             let body = writes.then(|| json!({"name": "a shop", "alert_emails": ["a@example.com"]}));
@@ -227,7 +245,7 @@ fn cell(answer: &Answer) -> String {
         (403, "forbidden") => "no".into(),
         (403 | 202, "forbidden_command") => "cmd".into(),
         (403 | 202, "forbidden_location") => "loc".into(),
-        (404 | 200, "command_not_found") => "404".into(),
+        (404 | 200, "command_not_found") | (404, "import_not_found") => "404".into(),
         (200..=202, "") => shown(&answer.text),
         (status, code) => format!("{status}:{code}"),
     }
@@ -258,6 +276,8 @@ async fn prepared(staff_may: StaffMay) -> Server {
     let manager = server.manager();
     manager.sell(9_003, "shop-1", "20").await;
     manager.sell(9_004, "shop-2", "6").await;
+    let tills = json!({"name": "tills", "rights": ["commands"], "locations": ["shop-1"]});
+    assert_eq!(manager.put("/v1/clients/tills-1", tills).await.status, 201);
     let refused = |n: u32, fields: Value| {
         let mut command = json!({"command_id": id(n), "item_id": "cola", "unit_cost": "0.41"});
         command.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -269,6 +289,9 @@ async fn prepared(staff_may: StaffMay) -> Server {
         refused(9_100, json!({"type": "register_item", "name": "Cola"})),
         refused(9_101, half("shop-1")),
         refused(9_102, half("shop-2")),
+        refused(9_110, json!({"type": "register_item", "name": "Cola"})),
+        refused(9_111, half("shop-1")),
+        refused(9_112, half("shop-2")),
     ] {
         let answer = manager.post_waiting("/v1/commands", command).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -305,6 +328,7 @@ impl World {
         }
         let builder = client.request(request.method.clone(), &path);
         let builder = match &request.body {
+            Some(Value::String(file)) => builder.body(file.clone()),
             Some(body) => builder.json(body),
             None => builder,
         };

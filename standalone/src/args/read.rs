@@ -68,6 +68,21 @@ pub(crate) struct ItemsArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  stockline scan 14006381333938
+  stockline scan \"(01)04006381333931(17)261231(10)AB\"
+  stockline scan https://id.gs1.org/01/04006381333931/10/AB")]
+pub(crate) struct ScanArgs {
+    /// The text as the scanner types it
+    pub(crate) code: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
   stockline stock
   stockline stock cola
   stockline stock --location store-12 --state low --state out
@@ -164,9 +179,9 @@ pub(crate) struct RefusedArgs {
     /// Send all matching commands again, the oldest first, under new ids that refer to the old ones
     #[arg(long)]
     pub(crate) resubmit: bool,
-    /// Dismiss all matching commands for this reason: they leave the list, are kept, and can still be resubmitted. This works
-    /// on the server's machine
-    #[arg(long, value_name = "REASON", conflicts_with_all = ["resubmit", "dead_lettered", "url"])]
+    /// Dismiss all matching commands for this reason: they leave the list, are kept with the reason and your name, and can
+    /// still be resubmitted
+    #[arg(long, value_name = "REASON", conflicts_with_all = ["resubmit", "dead_lettered"])]
     pub(crate) dismiss: Option<String>,
     /// Do not ask before many commands are resubmitted or dismissed
     #[arg(long)]

@@ -103,6 +103,9 @@ pub(crate) struct SubmitArgs {
     /// Catalogue: a barcode; can be given several times
     #[arg(long = "barcode", value_name = "CODE")]
     pub(crate) barcodes: Vec<String>,
+    /// Catalogue: the barcode of a pack, and the quantity that one scan of it means; can be given several times
+    #[arg(long = "pack", num_args = 2, value_names = ["CODE", "QUANTITY"])]
+    pub(crate) packs: Vec<String>,
     /// Catalogue: a category of your choice
     #[arg(long)]
     pub(crate) category: Option<String>,

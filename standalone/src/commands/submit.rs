@@ -64,7 +64,9 @@ fn command(args: &SubmitArgs) -> Value {
     set("occurred_at", args.occurred_at.map(|time| time.to_string().into()));
     set("reverses", args.reverses.map(|id| id.to_string().into()));
     set("decimals", args.decimals.map(Value::from));
-    set("barcodes", (!args.barcodes.is_empty()).then(|| json!(args.barcodes)));
+    let packs = args.packs.chunks_exact(2).map(|pack| json!({"code": pack[0], "quantity": pack[1]}));
+    let barcodes: Vec<Value> = args.barcodes.iter().map(|code| json!(code)).chain(packs).collect();
+    set("barcodes", (!barcodes.is_empty()).then(|| json!(barcodes)));
     let threshold = args.low_stock_threshold.as_deref();
     set("low_stock_threshold", threshold.map(|text| if text == "none" { Value::Null } else { text.into() }));
     for (name, value) in [
@@ -134,6 +136,9 @@ mod tests {
                 "1",
                 "--barcode",
                 "2",
+                "--pack",
+                "3",
+                "12",
             ],
             &["adjust", "--item", "cola", "--quantity=-1", "--reason", "damaged", "--note", "fell"],
             &["count", "--item", "cola", "--counted", "7", "--occurred-at", "2026-01-31T09:15:00+01:00"],
@@ -149,6 +154,8 @@ mod tests {
             let json: Json<'_> = serde_json::from_str(&text).unwrap();
             assert!(parse_command(&json, &ParseContext::stored()).is_ok(), "{text}");
         }
+        let pack = json!({"code": "3", "quantity": "12"});
+        assert_eq!(parsed(cases[0])["barcodes"], json!(["1", "2", pack]));
         assert_eq!((&parsed(cases[6])["amount"], &parsed(cases[7])["unit_cost"]), (&json!("3.98"), &json!("0.41")));
         let words = "stockline reverse cola 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b --note twice";
         let Command::Reverse(args) = Cli::try_parse_from(words.split(' ')).unwrap().command else {

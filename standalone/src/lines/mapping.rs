@@ -152,7 +152,7 @@ impl Mapping {
         let mut body = Vec::new();
         self.clone().write(&line, CommandId(uuid::Uuid::nil()), &mut body);
         let json: Json<'_> = serde_json::from_slice(&body)?;
-        let Err(faults) = parse_command(&json, &ParseContext::stored()) else { return Ok(()) };
+        let Err(faults) = parse_command(&json, &ParseContext::submitted()) else { return Ok(()) };
         for fault in faults {
             let field = fault.pointer.trim_start_matches('/');
             if fault.code == "unknown_field" {

@@ -73,6 +73,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     let certificates = tls_files(&args).map(Certificates::open).transpose()?;
     let parts = [&stockline_ingress::PARTS[..], &home::PARTS, &side_work::PARTS].concat();
     let mut setup = Setup {
+        mails: Arc::new(MailLog::open(&Folder::at(&args.data.data))),
         folder: Folder::at(&args.data.data),
         staff_may,
         metrics,
@@ -80,7 +81,6 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         public: String::new(),
         certificates,
         changed: FilesChanged::default(),
-        mails: Arc::default(),
         args,
     };
     let stores = OpenStores::open(&setup).await?;
@@ -169,6 +169,8 @@ fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
         receivers: 1,
         receive_max: WORKER_RECEIVE_MAX,
         receive_wait: WORKER_RECEIVE_WAIT,
+        receive_pause: Duration::ZERO,
+        parking: None,
         rules,
         fold_limits: FoldLimits::default(),
         retention_ms: stockline_core::ports::RETENTION_MS,
@@ -192,6 +194,7 @@ fn ingress_config(setup: &Setup, issuer: &str, receipt_keys: ReceiptKeys) -> any
     Ok(stockline_ingress::Config {
         require_location: args.require_location,
         staff_may: staff_may.clone(),
+        scale_labels: args.scale_labels.clone(),
         limits,
         tls: certificates.clone(),
         web: Web { origins: args.origins.clone(), base_path: args.base_path.clone() },

@@ -17,11 +17,12 @@ use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 use stockline_core::domain::{
-    CommandKey, ItemId, LocationId, LocationSettings, Quantity, ReceiptKeys, Record, Timestamp,
+    CommandKey, Dismissal, ItemId, LocationId, LocationSettings, Quantity, ReceiptKeys, Record, Timestamp,
 };
 use stockline_core::ports::{
     AlertRecord, ChangeFilter, CommandFilter, CommandSender, FixedClock, ItemFilter, ItemWithLevels, LevelFilter,
-    LevelWithItem, Locations, Movement, MovementFilter, Pack, Page, PageRequest, Queries, QueueError, StoreError,
+    LevelWithItem, LocationPut, Locations, Movement, MovementFilter, Pack, Page, PageRequest, Queries, QueueError,
+    Refusals, StoreError,
 };
 use stockline_ingress::auth::Authenticator;
 use stockline_ingress::{Adapters, Api, AuthConfig, Config, JwksSource};
@@ -88,7 +89,8 @@ impl World {
             drain: Duration::ZERO,
             ..Config::new(auth.clone(), ReceiptKeys::new(&[[7_u8; 32]]).unwrap())
         };
-        let adapters = Adapters { queue: queue.clone(), queries: Arc::new(UnavailableStore), clock: clock.clone() };
+        let adapters =
+            Adapters { queue: queue.clone(), queries: Arc::new(UnavailableStore), clients: None, clock: clock.clone() };
         let (api, auth) = runtime
             .block_on(async { (Api::start(config, adapters).unwrap(), Authenticator::start(auth, clock).unwrap()) });
         let claims = json!({
@@ -154,7 +156,14 @@ impl Locations for UnavailableStore {
     async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError> {
         unavailable()
     }
-    async fn put_location(&self, _: &LocationSettings) -> Result<(), StoreError> {
+    async fn put_location(&self, _: &LocationSettings) -> Result<LocationPut, StoreError> {
+        unavailable()
+    }
+}
+
+#[async_trait]
+impl Refusals for UnavailableStore {
+    async fn dismiss(&self, _: &CommandKey, _: &Dismissal) -> Result<bool, StoreError> {
         unavailable()
     }
 }
@@ -165,6 +174,9 @@ impl Queries for UnavailableStore {
         unavailable()
     }
     async fn item(&self, _: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
+        unavailable()
+    }
+    async fn holder(&self, _: &[String]) -> Result<Option<(String, ItemId)>, StoreError> {
         unavailable()
     }
     async fn items(&self, _: &ItemFilter, _: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {

@@ -15,6 +15,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
         default_location: Some(LocationSettings::main().location_id),
         sent_at: None,
         command_id: None,
+        accepted: false,
     };
     let command = match parse_command(&json, &context) {
         Ok(command) => command,

@@ -53,9 +53,12 @@ impl Scenario {
             weeks,
             receives_max: if rng.percent(40) { RECEIVES_FEW } else { RECEIVES_MAX },
             busy,
+            damaged: None,
+            capped: capped(&mut Rng::new(seed, 7)),
             operations,
             refused_until_ms: rng.between(8_000, 60_000),
         };
+        scenario.damage_an_item(Rng::new(seed, 8));
         scenario.add_first_movements(Rng::new(seed, 4));
         scenario.skews.extend(clock_steps(&mut Rng::new(seed, 5), workers + 2));
         scenario.add_money(&mut Rng::new(seed, 6));
@@ -96,6 +99,16 @@ impl Scenario {
                 line.body[field] = json!(format!("{whole}.{part:04}"));
             }
         }
+    }
+
+    /// In a fifth of the runs an item can't be read for so long that its commands are set aside. With few receives the queue
+    /// would set its messages aside before that.
+    fn damage_an_item(&mut self, mut rng: Rng) {
+        if self.receives_max == RECEIVES_FEW || !rng.percent(35) {
+            return;
+        }
+        let from_ms = rng.between(2_000, 20_000);
+        self.damaged = Some(("cola".to_owned(), from_ms, from_ms + rng.between(10 * 60_000, 3 * 3_600_000)));
     }
 
     /// Adds a new item if the queue sets messages aside. Its partition is over its rate until about the time at which
@@ -206,6 +219,12 @@ fn corrections(rng: &mut Rng, items: &[String]) -> Vec<Operation> {
 fn busy(rng: &mut Rng, items: &[String]) -> Option<(String, u64, u64)> {
     let from = rng.between(1_000, 15_000);
     rng.percent(8).then(|| (rng.pick(items).clone(), from, from + rng.between(60_000, 20 * 60_000)))
+}
+
+/// In a sixth of the runs the table takes less than the load for a while.
+fn capped(rng: &mut Rng) -> Option<(u64, u64, u64)> {
+    let from = rng.between(1_000, 15_000);
+    rng.percent(16).then(|| (from, from + rng.between(60_000, 20 * 60_000), rng.between(4, 12)))
 }
 
 fn skews(rng: &mut Rng, clocks: usize) -> Vec<(u64, usize, i64)> {

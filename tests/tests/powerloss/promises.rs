@@ -43,6 +43,8 @@ fn work(home: &Home, shutdown: CancellationToken) -> tokio::task::JoinHandle<()>
         receivers: 1,
         receive_max: 16,
         receive_wait: Duration::from_millis(50),
+        receive_pause: Duration::ZERO,
+        parking: None,
         rules: Rules::default(),
         fold_limits: FoldLimits::default(),
         retention_ms: 1_000_000,

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use stockline_core::domain::{CommandKey, ItemId, LocationId, Quantity, Record, Status, StockState};
-use stockline_core::ports::{AuditReader, ItemWithLevels, LedgerPage, Page, PageRequest, StoreError};
+use stockline_core::ports::{AuditReader, ItemWithLevels, LedgerPage, Page, PageRequest, Part, StoreError};
 use stockline_core::testing::{MemoryStore, Shop, Stock, at, id};
 
 use super::{receive, register, send_everything};
@@ -136,6 +136,19 @@ impl AuditReader for BesideABulkLoad {
 
     async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
         self.inner.audit_records(asked).await
+    }
+
+    fn audit_parts(&self) -> u32 {
+        3
+    }
+
+    /// Deals the records out to the parts, so that those of an item are spread.
+    async fn audit_part(&self, part: Part, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        let mut page = self.inner.audit_records(asked).await?;
+        let mine =
+            |record: &Record| record.outcome.command_id.0.as_u128() % u128::from(part.of) == u128::from(part.number);
+        page.entries.retain(mine);
+        Ok(page)
     }
 }
 

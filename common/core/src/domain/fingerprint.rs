@@ -4,7 +4,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use super::{Action, Catalogue, CataloguePatch, Command, Fixed};
+use super::{Action, Barcode, Catalogue, CataloguePatch, Command, Fixed};
 
 /// The first 128 bits of a SHA-256 over a command's *parsed* values (design.md §5). `"2"`, `2` and `"2.0"` are equal;
 /// so are an omitted and a default value, and `Z` and `+00:00`. `sent_at`, the submitter and unset fields are left out,
@@ -48,10 +48,13 @@ impl Fields {
         }
     }
 
-    fn barcodes(&mut self, barcodes: &[String]) {
+    fn barcodes(&mut self, barcodes: &[Barcode]) {
         self.number("barcodes", i64::try_from(barcodes.len()).unwrap_or(i64::MAX));
         for barcode in barcodes {
-            self.text("barcode", barcode);
+            self.text("barcode", &barcode.code);
+            if !barcode.is_single() {
+                self.number("barcode_quantity", barcode.quantity.raw());
+            }
         }
     }
 
@@ -248,6 +251,7 @@ mod tests {
         let mut golden = String::new();
         for (kind, fields) in [
             ("register_item", r#""name":"Cola","unit":"bottle","decimals":0,"barcodes":["4006381333931"],"category":"drinks","low_stock_threshold":"6","shortage_policy":"reject","unit_cost":"0.41""#.to_owned()),
+            ("register_item", r#""name":"Cola","barcodes":["4006381333931",{"code":"14006381333938","quantity":12}]"#.to_owned()),
             ("update_item", r#""name":"Cola 2","low_stock_threshold":null,"category":null"#.to_owned()),
             ("archive_item", String::new()),
             ("restore_item", String::new()),

@@ -95,6 +95,11 @@ code_id!(
     RequestId,
     64
 );
+code_id!(
+    /// The id that the issuer gave a client: the `client_id` of its tokens. Cognito's have at most 128 characters.
+    ClientId,
+    128
+);
 
 impl RequestId {
     /// Makes an id of 16 hexadecimal digits.
@@ -107,6 +112,13 @@ impl ItemId {
     /// Returns the lower-case id. No two items may have the same one.
     pub fn lower_case(&self) -> String {
         self.0.to_ascii_lowercase()
+    }
+}
+
+impl LocationId {
+    /// Returns the lower-case id. No two registered locations may have the same one.
+    pub fn lower_case(&self) -> String {
+        self.0.to_lowercase()
     }
 }
 

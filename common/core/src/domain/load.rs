@@ -62,11 +62,12 @@ impl LoadRequest {
         match &queued.command.action {
             Action::RegisterItem(catalogue) => {
                 self.claims.insert(Claim::ItemKey(self.item_id.lower_case()));
-                self.claims.extend(catalogue.barcodes.iter().cloned().map(Claim::Barcode));
+                self.claims.extend(catalogue.barcodes.iter().flat_map(|barcode| Claim::of_barcode(&barcode.code)));
             }
             Action::UpdateItem(patch) => {
                 self.all_levels |= patch.decimals.is_some();
-                self.claims.extend(patch.barcodes.iter().flatten().cloned().map(Claim::Barcode));
+                self.claims
+                    .extend(patch.barcodes.iter().flatten().flat_map(|barcode| Claim::of_barcode(&barcode.code)));
             }
             Action::Count { location_id, .. } => {
                 let at = Occurrence::of(queued, rules);

@@ -33,12 +33,21 @@ pub struct ParseContext {
     pub sent_at: Option<Timestamp>,
     /// The id from the `Idempotency-Key` header.
     pub command_id: Option<CommandId>,
+    /// Whether the command was accepted before: then its barcodes are taken as they are, because rules for new ones may
+    /// have come since.
+    pub accepted: bool,
 }
 
 impl ParseContext {
+    /// Returns the context for a new command, as a server that requires no location reads it.
+    pub fn submitted() -> Self {
+        Self { accepted: false, ..Self::stored() }
+    }
+
     /// Returns the context for an accepted command that [`Command`]'s `Serialize` wrote.
     pub fn stored() -> Self {
-        Self { pointer: String::new(), default_location: MAIN_LOCATION.parse().ok(), sent_at: None, command_id: None }
+        let default_location = MAIN_LOCATION.parse().ok();
+        Self { pointer: String::new(), default_location, sent_at: None, command_id: None, accepted: true }
     }
 }
 

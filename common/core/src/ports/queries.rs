@@ -3,10 +3,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{AlertRecord, StoreError};
-use crate::domain::{Command, CommandKind, Cost};
+use crate::domain::{Claim, Command, CommandKind, Cost};
 use crate::domain::{
-    CommandId, CommandKey, Effect, Entry, EntryKind, Item, ItemId, Level, LocationId, LocationSettings, Outcome,
-    Quantity, Reason, Record, RejectionCode, Status, StockState, Timestamp,
+    CommandId, CommandKey, Dismissal, Effect, Entry, EntryKind, Item, ItemId, Level, LocationId, LocationSettings,
+    Outcome, Quantity, Reason, Record, RejectionCode, Status, StockState, Timestamp,
 };
 
 /// The most levels in a page of items, unless its first item alone has more. An item of a chain has a level at each of
@@ -145,7 +145,7 @@ impl Movement {
 /// Selects items that meet all conditions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ItemFilter {
-    /// Only the item with this barcode.
+    /// Only the item with this barcode, in whatever spelling.
     pub barcode: Option<String>,
     /// Only names with this prefix, in any case.
     pub name_prefix: Option<String>,
@@ -262,8 +262,27 @@ pub trait Locations: Send + Sync + std::fmt::Debug {
     /// Returns all locations, by id.
     async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError>;
 
-    /// Creates or replaces a location. It is the only setting that the ingress writes.
-    async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError>;
+    /// Creates or replaces a location, unless its id differs from a registered one only by its case: this is decided in
+    /// the write itself. It is the only setting that the ingress writes.
+    async fn put_location(&self, settings: &LocationSettings) -> Result<LocationPut, StoreError>;
+}
+
+/// The result of putting a location.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocationPut {
+    /// The settings are stored.
+    Done,
+    /// Nothing is stored: this other location has the id in another case.
+    Taken(LocationId),
+}
+
+/// What a person decides about refused commands without a new command.
+#[async_trait]
+pub trait Refusals: Send + Sync + std::fmt::Debug {
+    /// Marks a rejected command as dismissed, so that lists of open ones leave it out. It may still be resubmitted. Returns
+    /// `false` if there is no such command, or if it was dismissed or resubmitted before. A repetition of the same
+    /// dismissal after a lost answer may return either.
+    async fn dismiss(&self, command: &CommandKey, dismissal: &Dismissal) -> Result<bool, StoreError>;
 }
 
 /// The read side. Lists may lag; single records, items and their levels are read consistently.
@@ -276,12 +295,46 @@ pub trait Locations: Send + Sync + std::fmt::Debug {
 /// - A damaged cursor, and one of another list, is [`StoreError::Cursor`].
 /// - No list takes what the [`Store`](super::Store) or a single read needs, however many callers ask.
 #[async_trait]
-pub trait Queries: Locations {
+pub trait Queries: Locations + Refusals {
     /// Returns outcomes by item and id, in input order, read consistently.
     async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError>;
 
     /// Returns an item with its levels, read in one transaction.
     async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError>;
+
+    /// Returns items with their levels by id, in input order. Each item is read in one transaction; different items may be
+    /// read at different moments. At most some hundred ids a call, so that a call is short.
+    async fn items_by_id(&self, item_ids: &[ItemId]) -> Result<Vec<Option<ItemWithLevels>>, StoreError> {
+        let mut found = Vec::with_capacity(item_ids.len());
+        for item_id in item_ids {
+            found.push(self.item(item_id).await?);
+        }
+        Ok(found)
+    }
+
+    /// Returns which items hold these claims, in input order. A store may not tell who holds an id in another case; then
+    /// the commit does.
+    async fn holders(&self, claims: &[Claim]) -> Result<Vec<Option<ItemId>>, StoreError> {
+        let mut holders = Vec::with_capacity(claims.len());
+        for claim in claims {
+            let Claim::Barcode(code) = claim else {
+                holders.push(None);
+                continue;
+            };
+            let mut holder = None;
+            for archived in [false, true] {
+                let filter = ItemFilter { barcode: Some(code.clone()), archived, ..ItemFilter::default() };
+                let page = self.items(&filter, PageRequest { cursor: None, limit: 1 }).await?;
+                holder = holder.or_else(|| page.entries.into_iter().next().map(|found| found.item.item_id));
+            }
+            holders.push(holder);
+        }
+        Ok(holders)
+    }
+
+    /// Returns the first of these codes that an item holds as a barcode, exactly in that spelling, with the item. It is read
+    /// consistently.
+    async fn holder(&self, codes: &[String]) -> Result<Option<(String, ItemId)>, StoreError>;
 
     /// Lists items by lower-cased name, then id. A page has at least one item. It ends early with a cursor before its
     /// levels exceed [`PAGE_LEVELS_MAX`].
@@ -348,6 +401,15 @@ pub struct StoreFault {
     pub what: String,
 }
 
+/// One of several parts of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Its number, from 0.
+    pub number: u32,
+    /// The number of parts.
+    pub of: u32,
+}
+
 /// Reads a whole store, for `audit`. If an item changes meanwhile, its audit is repeated.
 #[async_trait]
 pub trait AuditReader: Send + Sync + std::fmt::Debug {
@@ -366,6 +428,20 @@ pub trait AuditReader: Send + Sync + std::fmt::Debug {
 
     /// Lists all records, in any stable order.
     async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError>;
+
+    /// Returns in how many parts the records are best read, beside each other.
+    fn audit_parts(&self) -> u32 {
+        1
+    }
+
+    /// Lists the records of one part, in any stable order. The parts together are all records.
+    async fn audit_part(&self, part: Part, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        if part.number == 0 {
+            self.audit_records(asked).await
+        } else {
+            Ok(Page { entries: Vec::new(), next_cursor: None })
+        }
+    }
 
     /// Checks what only the store knows of itself: rows that can't be read, which the lists leave out, and its indexes
     /// against the rows that they are made of. A store without such rows has no faults.

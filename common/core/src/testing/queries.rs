@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use super::MemoryStore;
 use crate::domain::{Claim, CommandKey, Entry, Item, ItemId, LocationId, Quantity, Record, Timestamp};
 use crate::ports::{
-    AlertRecord, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Movement,
-    MovementFilter, Page, PageRequest, Queries, StoreError, cursor,
+    AlertRecord, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, MailState,
+    Movement, MovementFilter, Page, PageRequest, Queries, StoreError, cursor,
 };
 
 /// Sorts all matching entries by `key`, and returns the page after the cursor.
@@ -63,13 +63,19 @@ impl Queries for MemoryStore {
         Ok(stock.items.get(item_id).map(|item| stock.view(item)))
     }
 
+    async fn holder(&self, codes: &[String]) -> Result<Option<(String, ItemId)>, StoreError> {
+        let stock = self.stock();
+        let held = |code: &String| Some((code.clone(), stock.claims.get(&Claim::Barcode(code.clone()))?.clone()));
+        Ok(codes.iter().find_map(held))
+    }
+
     async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
         let PageRequest { cursor, limit } = asked;
         const ITEMS: &str = "items";
         let stock = self.stock();
         let name = |item: &Item| item.catalogue.name.to_lowercase();
         let key = |item: &Item| (name(item), item.item_id.clone());
-        let holder = filter.barcode.as_ref().map(|barcode| stock.claims.get(&Claim::Barcode(barcode.clone())));
+        let holder = filter.barcode.as_ref().map(|code| Claim::of_barcode(code).find_map(|c| stock.claims.get(&c)));
         let prefix = filter.name_prefix.as_ref().map(|prefix| prefix.to_lowercase());
         let after: Option<(String, ItemId)> = cursor::decode(ITEMS, cursor)?;
         let wanted = |item: &&Item| {
@@ -213,6 +219,11 @@ impl Queries for MemoryStore {
             alert_id: id.clone(),
             alert: alert.clone(),
             sent_at: claim.sent_at,
+            mail: MailState {
+                no_recipient: claim.no_recipient,
+                tally: claim.tally,
+                waiting: u32::try_from(claim.missing.len()).unwrap(),
+            },
         });
         page("alerts", all, asked, |record| {
             (Reverse(record.alert.raised_at.as_millis()), Reverse(record.alert_id.clone()))

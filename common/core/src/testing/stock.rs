@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Alert, Claim, CommandId, CommandKey, Commit, Entry, Item, ItemId, Level, LoadRequest, Loaded, LoadedLevel,
-    LocationId, LocationSettings, Record, RejudgeMark, Status, Timestamp,
+    Alert, Claim, ClientId, ClientSettings, CommandId, CommandKey, Commit, Entry, Item, ItemId, Level, LoadRequest,
+    Loaded, LoadedLevel, LocationId, LocationSettings, Record, RejudgeMark, Status, Timestamp,
 };
-use crate::ports::{CommitOutcome, ItemWithLevels, Lease};
+use crate::ports::{CommitOutcome, ItemWithLevels, Lease, MailTally};
 
 /// The rows of a [`MemoryStore`](super::MemoryStore). A test may look at all of them and damage them.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +23,8 @@ pub struct Stock {
     pub marks: BTreeMap<(ItemId, CommandId, LocationId), RejudgeMark>,
     /// Location settings that were put.
     pub locations: BTreeMap<LocationId, LocationSettings>,
+    /// The registered clients.
+    pub clients: BTreeMap<ClientId, ClientSettings>,
     /// The alert history.
     pub alerts: BTreeMap<String, (Alert, StoredClaim)>,
     /// Notices of refused commands, by location and day.
@@ -38,6 +40,10 @@ pub struct StoredClaim {
     pub sent_at: Option<Timestamp>,
     /// Who does not have the mail yet, after others got it.
     pub missing: Vec<String>,
+    /// Whom the mail has reached.
+    pub tally: Option<MailTally>,
+    /// Whether nobody was to get it.
+    pub no_recipient: bool,
     /// When an opening was gathered.
     pub gathered_at: Option<Timestamp>,
 }

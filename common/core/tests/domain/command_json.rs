@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use stockline_core::domain::{
-    Action, Catalogue, CataloguePatch, Command, CommandId, CommandKey, Cost, Fingerprint, ItemId, Json, LocationId,
-    MovementDetails, ParseContext, Quantity, Queued, Reason, ShortagePolicy, Timestamp, parse_command,
+    Action, Barcode, Catalogue, CataloguePatch, Command, CommandId, CommandKey, Cost, Fingerprint, ItemId, Json,
+    LocationId, MovementDetails, ParseContext, Quantity, Queued, Reason, ShortagePolicy, Timestamp, parse_command,
 };
 use uuid::Uuid;
 
@@ -45,8 +45,10 @@ fn policy() -> impl Strategy<Value = ShortagePolicy> {
     prop_oneof![Just(ShortagePolicy::Allow), Just(ShortagePolicy::Reject)]
 }
 
-fn barcodes() -> impl Strategy<Value = Vec<String>> {
-    prop::collection::btree_set(text(64), 0..5).prop_map(|set| set.into_iter().collect())
+fn barcodes() -> impl Strategy<Value = Vec<Barcode>> {
+    let quantity = prop_oneof![Just(1_000), 1..=MAX].prop_map(Quantity::from_raw);
+    let codes = prop::collection::btree_map(text(64), quantity, 0..5);
+    codes.prop_map(|codes| codes.into_iter().map(|(code, quantity)| Barcode { code, quantity }).collect())
 }
 
 fn catalogue() -> impl Strategy<Value = Catalogue> {

@@ -3,13 +3,18 @@
 
 use proptest::prelude::*;
 use stockline_core::domain::{
-    Action, CataloguePatch, CommandKey, Commit, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, DeadLetter, FoldLimits,
-    Money, MovementDetails, Quantity, Reason, Record, Slot, Timestamp, encode_entries,
+    Action, Barcode, CataloguePatch, CommandKey, Commit, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, DeadLetter,
+    FoldLimits, Money, MovementDetails, Quantity, Reason, Record, Slot, Timestamp, encode_entries,
 };
 
 use super::script::{read, slots, world};
 use super::spec::{T0, command_id, item_id};
 use super::worker::{Worker, rows, weigh};
+
+/// Makes a barcode with the longest quantity.
+fn pack(code: String) -> Barcode {
+    Barcode { code, quantity: Quantity::from_raw(9_999_999_999) }
+}
 
 fn full_worker(limits: FoldLimits) -> Worker {
     let mut worker = Worker::new(Timestamp::from_millis(T0));
@@ -19,7 +24,7 @@ fn full_worker(limits: FoldLimits) -> Worker {
         catalogue.unit = "💶".repeat(16);
         catalogue.category = Some("💶".repeat(64));
         catalogue.low_stock_threshold = Some(Quantity::from_raw(9_999_999_999));
-        catalogue.barcodes = (0..20).map(|n| format!("{n:💶>64}")).collect();
+        catalogue.barcodes = (0..20).map(|n| pack(format!("{n:💶>64}"))).collect();
     }
     worker.run(&item_id(), &[Slot::Command(Box::new(register))]);
     worker.limits = limits;
@@ -50,7 +55,7 @@ fn heavy(kind: usize, index: usize) -> Slot {
     queued.submitted_by = "\u{1}".repeat(512).into();
     if let Action::UpdateItem(_) = queued.command.action {
         queued.command.details = MovementDetails::default();
-        let barcodes = Some((0..20).map(|n| format!("{n:💶<63}{}", index % 3)).collect());
+        let barcodes = Some((0..20).map(|n| pack(format!("{n:💶<63}{}", index % 3))).collect());
         let name = Some("💶".repeat(200));
         queued.command.action = Action::UpdateItem(CataloguePatch { barcodes, name, ..Default::default() });
     }

@@ -292,6 +292,58 @@ fn faults_of_barcodes_point_at_the_entry() {
 }
 
 #[test]
+fn a_barcode_is_a_code_or_a_pack_and_a_ruined_one_is_refused() {
+    let read = |value: Value| {
+        let text = with(CommandKind::RegisterItem, "barcodes", json!([value]));
+        let found = parse_in(&text, &ParseContext::submitted());
+        found.err().map(|faults| {
+            faults
+                .into_iter()
+                .map(|fault| format!("{} {}: {}", fault.pointer, fault.code, fault.detail))
+                .collect::<Vec<_>>()
+                .join("; ")
+        })
+    };
+    for value in [
+        json!("4006381333931"),
+        json!({"code": "14006381333938", "quantity": "12"}),
+        json!({"code": "A"}),
+        json!({"code": "A", "quantity": 6}),
+        json!({"code": "A", "quantity": null}),
+        json!("AB-1"),
+    ] {
+        assert_eq!(read(value.clone()), None, "{value}");
+    }
+    for (value, fault) in [
+        (json!("4.00583E+12"), "/barcodes/0 invalid_value: 4.00583E+12 is a number that a spreadsheet has shortened"),
+        (
+            json!("4006381333932"),
+            "/barcodes/0 invalid_value: 4006381333932 has 13 digits like an EAN-13, but then its last digit would be 1",
+        ),
+        (json!({"code": "4006381333932", "quantity": "0"}), "/barcodes/0/code invalid_value"),
+        (json!({"code": "A", "quantity": "0"}), "/barcodes/0/quantity invalid_value: must be above 0"),
+        (json!({"code": "A", "quantity": "4006381333931"}), "/barcodes/0/quantity quantity_too_large"),
+        (json!({"code": "A", "quantity": 1.5}), "/barcodes/0/quantity float"),
+        (json!({"quantity": "2"}), "/barcodes/0 missing_field"),
+        (json!({"code": "A", "pack": 2}), "/barcodes/0 unknown_field"),
+        (json!({"code": 7}), "/barcodes/0/code wrong_type"),
+        (json!(["A"]), "/barcodes/0 wrong_type"),
+    ] {
+        assert!(read(value.clone()).is_some_and(|found| found.starts_with(fault)), "{fault}: {:?}", read(value));
+    }
+    let twice = with(
+        CommandKind::RegisterItem,
+        "barcodes",
+        json!(["036000291452", {"code": "0036000291452", "quantity": "2"}]),
+    );
+    let fault = parse_in(&twice, &ParseContext::submitted()).unwrap_err().remove(0);
+    assert_eq!(fault.detail, "is 0036000291452, which is the same code as 036000291452");
+    // What was accepted before is read all the same.
+    let accepted = with(CommandKind::RegisterItem, "barcodes", json!(["4006381333932"]));
+    assert!(parse(&accepted).is_ok());
+}
+
+#[test]
 fn an_update_without_a_change_says_so_beside_other_faults() {
     let text = format!(r#"{{"type":"update_item","command_id":"{ID}","item_id":"cola"}}"#);
     assert_eq!(faults(&text), ["/name missing_field"]);

@@ -1,8 +1,8 @@
 //! Commands in plain numbers, which tests write for the fold and for the model.
 
 use stockline_core::domain::{
-    Action, Catalogue, CataloguePatch, Command, CommandId, DeadLetter, ItemId, MovementDetails, Quantity, Queued,
-    Reason, Record, ShortagePolicy, Slot, Timestamp,
+    Action, Barcode, Catalogue, CataloguePatch, Command, CommandId, DeadLetter, ItemId, MovementDetails, Quantity,
+    Queued, Reason, Record, ShortagePolicy, Slot, Timestamp,
 };
 use uuid::Uuid;
 
@@ -109,7 +109,7 @@ fn action(act: &Act) -> Action {
             ..CataloguePatch::default()
         }),
         Act::Barcodes(codes) => Action::UpdateItem(CataloguePatch {
-            barcodes: Some(codes.iter().map(|code| (*code).to_owned()).collect()),
+            barcodes: Some(codes.iter().map(|code| Barcode::single(*code)).collect()),
             ..CataloguePatch::default()
         }),
         Act::Archive => Action::ArchiveItem,

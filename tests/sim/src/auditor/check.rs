@@ -11,7 +11,7 @@ use super::compare::{alert, as_submitted, level_pair, outcome_faults};
 use super::level::{Alert, Item, Level};
 use super::mails;
 use super::predict::Predicted;
-use super::predictor::Verdict;
+use super::predictor::{Verdict, significant};
 use super::read::{json as attribute, key, millis, places, thousandths};
 
 /// No message may be received more often than this, whatever the faults (P9). The queue sets aside after 1,000.
@@ -21,7 +21,7 @@ pub(crate) fn check(evidence: &Evidence, predicted: &Predicted, faults: &mut Vec
     accepted(evidence, predicted, faults);
     in_order(evidence, faults);
     if evidence.drained {
-        outcomes(predicted, faults);
+        outcomes(evidence, predicted, faults);
         items(evidence, predicted, faults);
         levels(evidence, predicted, faults);
         marks(evidence, predicted, faults);
@@ -61,7 +61,7 @@ fn in_order(evidence: &Evidence, faults: &mut Vec<String>) {
     }
 }
 
-fn outcomes(predicted: &Predicted, faults: &mut Vec<String>) {
+fn outcomes(evidence: &Evidence, predicted: &Predicted, faults: &mut Vec<String>) {
     for ((item, id), (verdict, command)) in &predicted.outcomes {
         let Some(stored) = predicted.stored.get(&(item.clone(), *id)).and_then(|of_id| of_id.last()) else {
             faults.push(format!("P1: {item} {id} has no outcome"));
@@ -151,16 +151,27 @@ fn pairs(evidence: &Evidence, predicted: &Predicted, faults: &mut Vec<String>) {
     }
 }
 
+/// Reads a stored barcode, with the quantity of one scan.
+fn pack(stored: &Value) -> (String, i128) {
+    match stored.as_str() {
+        Some(code) => (significant(code), 1_000),
+        None => {
+            let text = |name: &str| stored[name].as_str().unwrap_or_default();
+            (significant(text("code")), thousandths(text("quantity")))
+        }
+    }
+}
+
 fn items(evidence: &Evidence, predicted: &Predicted, faults: &mut Vec<String>) {
     for (item, wanted) in &predicted.items {
         let row = evidence.table.get(&key(format!("ITEM#{item}"), "ITEM"));
         let found = row.map_or(Value::Null, |row| attribute(row, "item"));
         let threshold = found["low_stock_threshold"].as_str().map(thousandths);
         let archived_at = found["archived_at"].as_str().map(millis);
-        let barcodes = found["barcodes"].as_array().map_or(0, Vec::len);
-        let is = json!([found["decimals"], threshold, found["shortage_policy"] == "reject", archived_at, barcodes]);
-        let Item { decimals, threshold, rejects, archived_at, barcodes, .. } = wanted;
-        let must = json!([decimals, threshold, rejects, archived_at, barcodes.len()]);
+        let packs: Vec<(String, i128)> = found["barcodes"].as_array().into_iter().flatten().map(pack).collect();
+        let is = json!([found["decimals"], threshold, found["shortage_policy"] == "reject", archived_at, packs]);
+        let Item { decimals, threshold, rejects, archived_at, packs, .. } = wanted;
+        let must = json!([decimals, threshold, rejects, archived_at, packs]);
         if is != must {
             faults.push(format!("{item} must be {must}, and is {is}"));
         }

@@ -15,7 +15,8 @@ pub(crate) struct Item {
     pub(crate) archived_at: Option<i64>,
     /// How often it was restored; alerts start over then.
     pub(crate) restored: u32,
-    pub(crate) barcodes: Vec<String>,
+    /// Each barcode, with the quantity of one scan in thousandths.
+    pub(crate) packs: Vec<(String, i128)>,
 }
 
 /// The change that a movement makes to a balance.

@@ -43,6 +43,15 @@ pub(crate) fn mended(evidence: &Evidence) -> u64 {
     records(evidence).filter(is_mended).count() as u64
 }
 
+/// Counts the commands that were set aside because their item could not be read, and were not tried again.
+pub(crate) fn parked(evidence: &Evidence) -> u64 {
+    let is_parked = |record: &Value| {
+        let reason = record["dead_letter"]["reason"].as_str().unwrap_or_default();
+        record["status"] == "dead_lettered" && reason.starts_with("the item can't be read")
+    };
+    records(evidence).filter(is_parked).count() as u64
+}
+
 /// Counts the commands with more than one decided resubmission, under several items.
 pub(crate) fn resubmitted_twice(evidence: &Evidence) -> u64 {
     let mut of_old: BTreeMap<String, u64> = BTreeMap::new();

@@ -9,7 +9,7 @@ use super::super::scenario::{MENDED_NOTE, PANIC_NOTE, REFUSED_NOTE};
 use super::compare::effects;
 use super::level::{Alert, Change, Entry, Item, Level, Occurrence};
 use super::money::Price;
-use super::read::{Command, Outcomes, Place, Stored};
+use super::read::{Command, Outcomes, Place, Stored, thousandths};
 
 const DAY_MS: i64 = 86_400_000;
 const MAX_AGE_MS: i64 = 30 * DAY_MS;
@@ -54,6 +54,8 @@ pub(super) type Decided = BTreeMap<(String, Uuid), (Verdict, Option<Command>)>;
 pub(super) struct Predictor<'a> {
     pub(super) stored: &'a Outcomes,
     pub(super) refused_until_ms: u64,
+    /// The item that could not be read: from, until.
+    pub(super) damaged: Option<&'a (String, u64, u64)>,
     /// When the location `late` was registered.
     pub(super) late_ms: u64,
     pub(super) items: BTreeMap<String, Item>,
@@ -86,7 +88,7 @@ impl Predictor<'_> {
             Some(MENDED_NOTE) => place.retry == 0,
             _ => false,
         };
-        if is_set_aside {
+        if is_set_aside || self.is_parked(place) {
             let message = json!({"v": 1, "item_id": place.item, "commands": [command.envelope]});
             return Verdict::Dead(message.to_string());
         }
@@ -128,6 +130,16 @@ impl Predictor<'_> {
         self.written_ms(place) < self.refused_until_ms || (set_aside && place.received_ms <= self.refused_until_ms)
     }
 
+    /// Returns whether this command was set aside because its item could not be read for long. While it can't be read,
+    /// nothing else can happen to it.
+    fn is_parked(&self, place: &Place) -> bool {
+        let Some((_, from, until)) = self.damaged.filter(|(item, ..)| *item == place.item) else {
+            return false;
+        };
+        self.stored(place)
+            .is_some_and(|stored| stored.is("dead_lettered") && stored.at_ms >= *from && place.received_ms < *until)
+    }
+
     fn written_ms(&self, place: &Place) -> u64 {
         self.stored(place).map_or(u64::MAX, |stored| stored.at_ms)
     }
@@ -166,6 +178,9 @@ impl Predictor<'_> {
         let decimals = command.body["decimals"].as_u64().map_or(now_decimals, |decimals| decimals as u32);
         let amount = ["quantity", "counted", "low_stock_threshold"].into_iter().find_map(|name| command.amount(name));
         if amount.is_some_and(|amount| needs_more(amount, decimals)) {
+            found.push("fractional_quantity");
+        }
+        if packs(command).into_iter().flatten().any(|(_, quantity)| needs_more(quantity, decimals)) {
             found.push("fractional_quantity");
         }
         let Some(item) = item else {
@@ -265,7 +280,9 @@ impl Predictor<'_> {
         let kept_default = item.threshold.filter(|_| command.body.get("low_stock_threshold").is_none());
         let levels = self.levels.iter().filter(|((of, _), _)| of == item_id).map(|(_, level)| level);
         let amounts = levels.flat_map(|level| [Some(level.on_hand), level.own_threshold]);
-        amounts.chain([kept_default]).flatten().any(|amount| needs_more(amount, decimals))
+        let kept_packs = if packs(command).is_some() { &[][..] } else { &item.packs };
+        let kept_packs = kept_packs.iter().map(|(_, quantity)| Some(*quantity));
+        amounts.chain([kept_default]).chain(kept_packs).flatten().any(|amount| needs_more(amount, decimals))
     }
 
     fn apply(&mut self, place: &Place, command: &Command) -> Verdict {
@@ -345,11 +362,12 @@ impl Predictor<'_> {
                     hold.until_ms = at_ms;
                 }
             }
-            for barcode in barcodes.iter().filter(|barcode| !item.barcodes.contains(barcode)) {
+            let held = |barcode: &String| item.packs.iter().any(|(code, _)| code == barcode);
+            for barcode in barcodes.iter().filter(|barcode| !held(barcode)) {
                 let (item, barcode) = (place.item.clone(), barcode.clone());
                 self.barcodes.push(Hold { item, barcode, from_ms: at_ms, until_ms: u64::MAX });
             }
-            item.barcodes = barcodes;
+            item.packs = packs(command).unwrap_or_default();
         }
         if command.body.get("low_stock_threshold").is_some() {
             self.set_default(place, command.amount("low_stock_threshold"));
@@ -389,8 +407,22 @@ fn occurrence(place: &Place, command: &Command) -> Occurrence {
 }
 
 fn barcodes(command: &Command) -> Option<Vec<String>> {
+    packs(command).map(|packs| packs.into_iter().map(|(code, _)| code).collect())
+}
+
+/// Returns the barcodes of a command with the quantity of each, in thousandths. Leading zeros of a GTIN do not count.
+fn packs(command: &Command) -> Option<Vec<(String, i128)>> {
     let codes = command.body.get("barcodes")?.as_array()?;
-    Some(codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect())
+    let pack = |code: &serde_json::Value| match code.as_str() {
+        Some(code) => (significant(code), 1_000),
+        None => (significant(code["code"].as_str().unwrap()), thousandths(code["quantity"].as_str().unwrap())),
+    };
+    Some(codes.iter().map(pack).collect())
+}
+
+/// Returns a code without the leading zeros of a GTIN. The texts of the simulation are shorter than one.
+pub(super) fn significant(code: &str) -> String {
+    if code.len() < 8 { code.to_owned() } else { code.trim_start_matches('0').to_owned() }
 }
 
 fn needs_more(amount: i128, decimals: u32) -> bool {

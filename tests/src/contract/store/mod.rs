@@ -248,6 +248,7 @@ macro_rules! store_contract {
             alerts: a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped
                 a_claim_is_its_holders_until_it_gives_it_up
                 an_alert_that_some_have_is_claimed_for_the_others
+                an_alert_without_a_recipient_says_so_unless_it_was_mailed
                 a_claim_that_is_mixed_answers_each_alert_in_order
                 the_history_pages_newest_first_by_location_or_all
                 a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told
@@ -274,11 +275,13 @@ macro_rules! store_contract {
             lists: items_are_listed_by_name_whatever_its_case_and_by_every_filter
                 a_page_of_items_ends_before_it_holds_too_many_levels_and_the_next_goes_on
                 a_barcode_that_moved_is_found_where_it_is
+                a_barcode_is_found_in_every_spelling_and_keeps_its_quantity
                 levels_are_listed_by_item_then_location_and_by_the_state_that_reads_show
                 an_item_that_a_location_carries_is_out_there_until_its_first_stock
                 refused_commands_are_listed_newest_first_until_they_are_settled_otherwise
                 changes_of_the_catalogue_are_listed_newest_first_by_every_filter
                 main_is_a_location_before_and_after_it_is_put
+                of_locations_that_differ_by_case_one_is_registered
                 settings_that_were_put_hold_for_the_next_load
                 a_damaged_or_foreign_cursor_is_refused
                 a_list_of_many_rows_that_do_not_match_is_read_to_its_end_in_pages_of_few_rows;
