@@ -110,7 +110,8 @@ impl Params {
 
     /// Returns all values of one of [`LISTS`], each read with `read`.
     pub(crate) fn all<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, &'static str>) -> Vec<T> {
-        let texts: Vec<String> = self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect();
+        let texts: Vec<String> =
+            self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect();
         texts.iter().filter_map(|text| read(text).map_err(|why| self.fault(name, "invalid_value", why)).ok()).collect()
     }
 

@@ -64,6 +64,7 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Keys(command) => commands::tokens::keys(command).await,
         Command::Submit(args) => commands::submit::submit(&args).await,
         Command::Load(args) => commands::load::load(*args).await,
+        Command::Export(args) => commands::export::export(&args).await,
         Command::Import(args) => commands::import::import(*args).await,
         Command::Items(args) => commands::items::items(&args).await,
         Command::Stock(args) => commands::show::stock(&args).await,

@@ -9,6 +9,7 @@ use stockline_core::domain::{
 use uuid::Uuid;
 
 use crate::columns::{Columns, Options};
+use crate::format::Decimal;
 use crate::kind::{Field, Kind, normalised};
 use crate::known::Known;
 use crate::number::{self, NumberFault};
@@ -20,7 +21,7 @@ use crate::vendor::Carried;
 mod items;
 mod levels;
 mod locations;
-mod remedy;
+pub(crate) mod remedy;
 
 /// What separates the codes and addresses of one cell.
 const LIST_SEPARATORS: [char; 5] = [';', '|', ',', '\n', '\r'];
@@ -259,7 +260,12 @@ impl<'a> Judge<'a> {
             return None;
         }
         if number::is_exponent(&cell) {
-            self.fault(draft, &Field::ItemId, "shortened_number", "was shortened by a spreadsheet; the digits are lost".into());
+            self.fault(
+                draft,
+                &Field::ItemId,
+                "shortened_number",
+                "was shortened by a spreadsheet; the digits are lost".into(),
+            );
             return None;
         }
         match cell.parse() {
@@ -276,7 +282,10 @@ impl<'a> Judge<'a> {
         let key = (item.to_lowercase(), place.to_owned());
         match self.seen.get(&key) {
             Some(first) => {
-                let detail = format!("stands in line {first} already{}", if place.is_empty() { "" } else { ", for the same location" });
+                let detail = format!(
+                    "stands in line {first} already{}",
+                    if place.is_empty() { "" } else { ", for the same location" }
+                );
                 self.fault(draft, &Field::ItemId, "duplicate_line", detail);
             }
             None => drop(self.seen.insert(key, draft.row.line())),
@@ -298,12 +307,22 @@ impl<'a> Judge<'a> {
             return None;
         }
         let Some(location_id) = self.options.location.as_ref().or(self.known.default_location.as_ref()) else {
-            self.fault(draft, &Field::LocationId, "missing_field", "no column and no option says where the stock is".into());
+            self.fault(
+                draft,
+                &Field::LocationId,
+                "missing_field",
+                "no column and no option says where the stock is".into(),
+            );
             return None;
         };
         let found = self.known.location(location_id);
         if found.is_none() {
-            self.fault(draft, &Field::LocationId, "unknown_location", format!("no location {location_id} is registered"));
+            self.fault(
+                draft,
+                &Field::LocationId,
+                "unknown_location",
+                format!("no location {location_id} is registered"),
+            );
         }
         found
     }
@@ -312,21 +331,33 @@ impl<'a> Judge<'a> {
     fn number(&self, draft: &mut Draft<'a>, field: &Field) -> Option<String> {
         let cell = self.cell(draft.row, field);
         let numeric = self.columns.column(field).is_some_and(|column| draft.row.is_numeric(column));
-        match number::plain(&cell, self.options.decimal, numeric) {
+        let decimal = self.options.decimal.or(self.columns.own_export.then_some(Decimal::Point));
+        match number::plain(&cell, decimal, numeric) {
             Ok(number) => Some(number),
             Err(NumberFault::Ambiguous) => {
                 self.fault(draft, field, "ambiguous_number", "may be a whole number or a fraction".into());
                 None
             }
             Err(NumberFault::Exponent) => {
-                self.fault(draft, field, "shortened_number", "was shortened by a spreadsheet; the digits are lost".into());
+                self.fault(
+                    draft,
+                    field,
+                    "shortened_number",
+                    "was shortened by a spreadsheet; the digits are lost".into(),
+                );
                 None
             }
         }
     }
 
     /// Parses a command. Its id is set by the caller.
-    fn command(&self, draft: &mut Draft<'a>, kind: CommandKind, item_id: &ItemId, fields: Fields<'_>) -> Option<Command> {
+    fn command(
+        &self,
+        draft: &mut Draft<'a>,
+        kind: CommandKind,
+        item_id: &ItemId,
+        fields: Fields<'_>,
+    ) -> Option<Command> {
         let text = |text: &'static str| Json::Str(Cow::Borrowed(text));
         let mut members = vec![
             (Cow::Borrowed("type"), text(kind.as_str())),

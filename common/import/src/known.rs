@@ -6,8 +6,8 @@ use stockline_core::domain::{Claim, ItemId, Level, LocationId, LocationSettings}
 use stockline_core::ports::ItemWithLevels;
 
 use crate::columns::{Columns, Options};
-use crate::kind::{Field, Kind, normalised};
 use crate::judge::{barcodes, unquoted};
+use crate::kind::{Field, Kind, normalised};
 use crate::table::Table;
 
 /// What is known of the store.
@@ -50,7 +50,8 @@ impl Needs {
             for row in table.rows() {
                 let item_id = item_column.and_then(|column| unquoted(row.cell(column)).parse::<ItemId>().ok());
                 let own = item_id.and_then(|item_id| known.items.get(&item_id));
-                let is_own = |code: &str| own.is_some_and(|own| own.item.catalogue.barcodes.iter().any(|held| held == code));
+                let is_own =
+                    |code: &str| own.is_some_and(|own| own.item.catalogue.barcodes.iter().any(|held| held == code));
                 let codes = barcodes(row.cell(column)).filter(|code| !is_own(code));
                 claims.extend(codes.map(|code| Claim::Barcode(code.to_owned())));
             }

@@ -26,7 +26,11 @@ pub(crate) fn plain(value: &str, decimal: Option<Decimal>, numeric: bool) -> Res
         Some(mark) => mark,
         // The last of two kinds stands before the fraction.
         None if points > 0 && commas > 0 => {
-            if value.rfind('.') > value.rfind(',') { Decimal::Point } else { Decimal::Comma }
+            if value.rfind('.') > value.rfind(',') {
+                Decimal::Point
+            } else {
+                Decimal::Comma
+            }
         }
         None if has_thousands(&value, '.') || has_thousands(&value, ',') => return Err(NumberFault::Ambiguous),
         None if commas == 1 => Decimal::Comma,

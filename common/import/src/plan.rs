@@ -155,7 +155,14 @@ pub struct Plan {
 
 impl Plan {
     /// Judges every line. `file_hash` is the SHA-256 of the file, which names counts without a time.
-    pub fn of(table: &Table, columns: &Columns, options: &Options, known: &Known, may: &May<'_>, file_hash: &[u8]) -> Self {
+    pub fn of(
+        table: &Table,
+        columns: &Columns,
+        options: &Options,
+        known: &Known,
+        may: &May<'_>,
+        file_hash: &[u8],
+    ) -> Self {
         let mut judge = Judge::new(table, columns, options, known, may, file_hash);
         for row in table.rows() {
             judge.row(row);

@@ -44,7 +44,9 @@ pub enum FileError {
     #[error("can't be read at line {0}: {1}")]
     Csv(u32, String),
     /// A line has another number of cells than there are columns.
-    #[error("has {cells} cells in line {line} where the first line names {columns} columns; is a quote or a separator missing?")]
+    #[error(
+        "has {cells} cells in line {line} where the first line names {columns} columns; is a quote or a separator missing?"
+    )]
     Ragged {
         /// The line.
         line: u32,
@@ -60,7 +62,9 @@ pub enum FileError {
     #[error("{0}")]
     TooLarge(TooLarge),
     /// A zip archive that is no workbook.
-    #[error("is a zip archive without a workbook in it: save the sheet as XLSX, or as CSV in UTF-8, and import that file")]
+    #[error(
+        "is a zip archive without a workbook in it: save the sheet as XLSX, or as CSV in UTF-8, and import that file"
+    )]
     NoWorkbook,
     /// A workbook with a password.
     #[error("is protected with a password: save a copy without one, and import that")]

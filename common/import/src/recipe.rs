@@ -74,7 +74,7 @@ mod tests {
         let id = |values: [&str; 2]| {
             let mut name = Name::default();
             name.begin(CommandKind::Count);
-            values.map(|value| name.value(value.as_bytes()));
+            values.iter().for_each(|value| name.value(value.as_bytes()));
             name.id(&IMPORTS)
         };
         assert_ne!(id(["1", "23"]), id(["12", "3"]));

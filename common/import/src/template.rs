@@ -11,7 +11,9 @@ pub const fn template(kind: Kind) -> &'static str {
              cola-033,Cola 0.33 l,piece,0,4006381333931,drinks,6,allow,0.41,24\n\
              coal,Charcoal,kg,3,,garden,10.5,reject,1.2050,80.25\n"
         }
-        Kind::Stock => "item_id,location_id,on_hand,unit_cost,low_stock_threshold\ncola-033,main,24,0.41,6\ncoal,main,80.25,,\n",
+        Kind::Stock => {
+            "item_id,location_id,on_hand,unit_cost,low_stock_threshold\ncola-033,main,24,0.41,6\ncoal,main,80.25,,\n"
+        }
         Kind::Counts => {
             "item_id,location_id,counted,counted_at,note\n\
              cola-033,main,22,,\ncoal,main,79.5,,two bags were open\n"

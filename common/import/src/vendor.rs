@@ -62,8 +62,12 @@ impl Vendor {
         let plain = normalised(heading);
         let field = match (self, plain.as_str()) {
             (WooCommerce | ShopifyInventory | Square | Lightspeed, "sku") | (Shopify, "variant sku") => Field::ItemId,
-            (WooCommerce | Lightspeed, "name") | (Shopify | ShopifyInventory, "title") | (Square, "item name") => Field::Name,
-            (WooCommerce, "gtin, upc, ean, or isbn") | (Shopify, "variant barcode") | (Square, "gtin") => Field::Barcodes,
+            (WooCommerce | Lightspeed, "name") | (Shopify | ShopifyInventory, "title") | (Square, "item name") => {
+                Field::Name
+            }
+            (WooCommerce, "gtin, upc, ean, or isbn") | (Shopify, "variant barcode") | (Square, "gtin") => {
+                Field::Barcodes
+            }
             (WooCommerce | Square, "categories") | (Square, "category") | (Shopify, "type") => Field::Category,
             (Lightspeed, "product category") => Field::Category,
             (WooCommerce, "low stock amount") => Field::LowStockThreshold,
@@ -77,7 +81,8 @@ impl Vendor {
         };
         let field = if kind == Kind::Counts && field == Field::OnHand { Field::Counted } else { field };
         let known = kind.fields().contains(&field) || matches!(field, Field::OnHandAt(_) | Field::ThresholdAt(_));
-        (known && (kind == Kind::Items || !matches!(field, Field::OnHandAt(_) | Field::ThresholdAt(_)))).then_some(field)
+        (known && (kind == Kind::Items || !matches!(field, Field::OnHandAt(_) | Field::ThresholdAt(_))))
+            .then_some(field)
     }
 
     /// Returns the field of a column for one location.
@@ -87,7 +92,8 @@ impl Vendor {
             Lightspeed => ("inventory ", "reorder point "),
             _ => return None,
         };
-        let place = |start: &str| Some(heading.get(heading.len().checked_sub(plain.strip_prefix(start)?.len())?..)?.to_owned());
+        let place =
+            |start: &str| Some(heading.get(heading.len().checked_sub(plain.strip_prefix(start)?.len())?..)?.to_owned());
         place(stock).map(Field::OnHandAt).or_else(|| place(threshold).map(Field::ThresholdAt))
     }
 
@@ -138,7 +144,9 @@ impl Vendor {
             // A category with its parents: the last one, of the first path.
             (_, Field::Category, _) => {
                 let first = cell.split(',').next().unwrap_or_default();
-                return Cow::Borrowed(first.rsplit([">", " / "][usize::from(self == Lightspeed)]).next().unwrap_or(first).trim());
+                return Cow::Borrowed(
+                    first.rsplit([">", " / "][usize::from(self == Lightspeed)]).next().unwrap_or(first).trim(),
+                );
             }
             _ => cell,
         })

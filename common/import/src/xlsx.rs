@@ -50,7 +50,8 @@ pub(crate) fn read(bytes: &[u8], sheet: Option<&str>) -> Result<Opened, FileErro
     let mut remarks = Vec::new();
     let merged = book.merge_cells_by_sheet_name(&name).map_err(explained)?;
     if !merged.is_empty() {
-        let places: Vec<String> = merged.iter().take(NAMED_MAX).map(|area| address(area.start.0, area.start.1)).collect();
+        let places: Vec<String> =
+            merged.iter().take(NAMED_MAX).map(|area| address(area.start.0, area.start.1)).collect();
         remarks.push(format!(
             "merged cells at {}: only the first cell of each has its value",
             places.join(", ") + if merged.len() > NAMED_MAX { " and others" } else { "" }
@@ -68,7 +69,8 @@ fn check_unpacked(bytes: &[u8]) -> Result<(), FileError> {
     if archive.len() > PARTS_MAX {
         return Err(FileError::Damaged(format!("it has {} parts", archive.len())));
     }
-    let is_workbook = archive.file_names().any(|name| name.is_ok_and(|name| name.to_ascii_lowercase().ends_with("workbook.xml")));
+    let is_workbook =
+        archive.file_names().any(|name| name.is_ok_and(|name| name.to_ascii_lowercase().ends_with("workbook.xml")));
     if !is_workbook {
         return Err(FileError::NoWorkbook);
     }

@@ -78,7 +78,9 @@ pub(crate) async fn apply(
         let _place = place;
         let run = Run { app: &app, caller: &caller, import: &applied, started: app.clock.now() };
         let ended = AssertUnwindSafe(run.all(plan)).catch_unwind().await;
-        let ended = ended.unwrap_or_else(|_| Err(Stopped("the import failed because of a fault of the server, which was logged".into())));
+        let ended = ended.unwrap_or_else(|_| {
+            Err(Stopped("the import failed because of a fault of the server, which was logged".into()))
+        });
         let mut state = applied.state();
         (state.status, state.why) = match ended {
             Ok(()) => (ImportStatus::Applied, None),
@@ -111,11 +113,20 @@ impl Run<'_> {
             for step in line.steps {
                 match step {
                     Step::Location(settings) => {
-                        self.app.queries.put_location(&settings).await.map_err(|error| Stopped(format!("{error}; import the file again")))?;
+                        self.app
+                            .queries
+                            .put_location(&settings)
+                            .await
+                            .map_err(|error| Stopped(format!("{error}; import the file again")))?;
                         self.import.state().progress.applied += 1;
                     }
                     Step::Command(command) => {
-                        commands.push_back(Work { index: line.index, line: line.line, command: *command, further_ids: 0 });
+                        commands.push_back(Work {
+                            index: line.index,
+                            line: line.line,
+                            command: *command,
+                            further_ids: 0,
+                        });
                     }
                 }
             }
@@ -161,7 +172,9 @@ impl Run<'_> {
                 }
             }
             if Instant::now() > deadline {
-                return Err(Stopped("the queue does not accept commands; import the file again later, it goes on where it was".into()));
+                return Err(Stopped(
+                    "the queue does not accept commands; import the file again later, it goes on where it was".into(),
+                ));
             }
             tokio::time::sleep(RESEND_PAUSE).await;
         }
@@ -193,7 +206,10 @@ impl Run<'_> {
             if waiting.len() < before {
                 deadline = Instant::now() + PATIENCE;
             } else if Instant::now() > deadline {
-                return Err(Stopped("commands are accepted but not applied; import the file again later, it goes on where it was".into()));
+                return Err(Stopped(
+                    "commands are accepted but not applied; import the file again later, it goes on where it was"
+                        .into(),
+                ));
             }
         }
         Ok(again)
@@ -230,4 +246,3 @@ impl Run<'_> {
 fn key_of(command: &Command) -> CommandKey {
     CommandKey { item_id: command.item_id.clone(), command_id: command.command_id }
 }
-

@@ -68,16 +68,13 @@ pub(crate) async fn judge(app: &Arc<App>, caller: &Caller, upload: Upload) -> Re
 }
 
 /// Judges the lines of an import by what the store has now.
-pub(super) async fn plan(
-    app: &Arc<App>,
-    caller: &Caller,
-    import: Arc<Import>,
-) -> Result<(Arc<Import>, Plan), Problem> {
+pub(super) async fn plan(app: &Arc<App>, caller: &Caller, import: Arc<Import>) -> Result<(Arc<Import>, Plan), Problem> {
     let known = known(app, caller, &import.table, &import.columns, &import.options).await?;
     let (caller, app_of_judge) = (caller.clone(), Arc::clone(app));
     let judged = blocking(move || {
         let app = app_of_judge;
-        let submit = |command: &_| caller.may_submit(command, &app.staff_may).map_err(|problem| problem.detail().to_owned());
+        let submit =
+            |command: &_| caller.may_submit(command, &app.staff_may).map_err(|problem| problem.detail().to_owned());
         let manage = |location_id: &_, exists| {
             caller.may_manage_location(location_id, exists).map_err(|problem| problem.detail().to_owned())
         };
@@ -147,4 +144,3 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         Problem::new(codes::INTERNAL_ERROR, "the file could not be judged, which was logged")
     })
 }
-

@@ -58,7 +58,7 @@ const DELIMITERS: [(&str, u8); 3] = [("comma", b','), ("semicolon", b';'), ("tab
         ("batch" = Option<String>, Query, description = "A name for the events of the file: the same counts under another name are other counts", example = "2026-01"),
         ("show" = Option<u64>, Query, description = "Faults and lines of the answer, 0 to 1,000; 100 by default"),
     ),
-    request_body(content = inline(String), content_type = "application/octet-stream", description = "The file"),
+    request_body(content = String, content_type = "application/octet-stream", description = "The file"),
     responses(
         (status = 200, description = "The file was judged; nothing was changed", body = ImportView<'static>),
         (status = 400, description = "`invalid_parameter`"),
@@ -204,7 +204,8 @@ pub(crate) async fn result(
     for step in &state.refused {
         add(step.index, &step.code, step.detail.clone(), "");
     }
-    let rows = lines.iter().map(|(index, (code, detail, remedy))| (*index, code.as_str(), detail.as_str(), remedy.as_str()));
+    let rows =
+        lines.iter().map(|(index, (code, detail, remedy))| (*index, code.as_str(), detail.as_str(), remedy.as_str()));
     Ok(csv(result_file(&import.table, rows), "result.csv"))
 }
 
@@ -220,7 +221,11 @@ pub(crate) async fn result(
         (status = 400, description = "`invalid_id`"),
     ),
 )]
-pub(crate) async fn import_template(caller: Caller, InPath(kind): InPath<String>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn import_template(
+    caller: Caller,
+    InPath(kind): InPath<String>,
+    uri: Uri,
+) -> Result<Response, Problem> {
     caller.may_import()?;
     Params::of(&uri, &[]).finish()?;
     let kind: Kind = kind.parse().map_err(|error| Problem::new(codes::INVALID_ID, format!("the type {error}")))?;
@@ -239,8 +244,19 @@ struct Asked {
 impl Asked {
     fn of(uri: &Uri) -> Result<Self, Problem> {
         let known = [
-            "type", "file", "map", "ignore_unknown", "decimal", "delimiter", "sheet", "location_id", "place", "time_zone",
-            "date_means", "batch", "show",
+            "type",
+            "file",
+            "map",
+            "ignore_unknown",
+            "decimal",
+            "delimiter",
+            "sheet",
+            "location_id",
+            "place",
+            "time_zone",
+            "date_means",
+            "batch",
+            "show",
         ];
         let mut params = Params::of(uri, &known);
         let kind = params.word("type", &Kind::ALL.map(|kind| (kind.as_str(), kind)));
@@ -261,7 +277,9 @@ impl Asked {
             map: params.all("map", map),
             ignore_unknown: params.flag("ignore_unknown"),
             decimal: params.word("decimal", &decimals),
-            zone: params.read("time_zone", |text| TimeZone::get(text).map_err(|_| "is not an IANA time zone such as Europe/Berlin")),
+            zone: params.read("time_zone", |text| {
+                TimeZone::get(text).map_err(|_| "is not an IANA time zone such as Europe/Berlin")
+            }),
             date_means: params.parsed::<DateMeans>("date_means"),
             location: params.parsed("location_id"),
             places: params.all("place", place),

@@ -177,7 +177,11 @@ fn parse(json: &Json<'_>, location_id: LocationId, now: Timestamp) -> Result<Loc
 fn emails(members: &mut Members<'_>) -> Vec<String> {
     let values = members.get("alert_emails").and_then(|value| members.array("alert_emails", value)).unwrap_or_default();
     if values.len() > LocationSettings::MAX_ALERT_EMAILS {
-        members.fault("alert_emails", "invalid_value", format!("may have at most {} addresses", LocationSettings::MAX_ALERT_EMAILS));
+        members.fault(
+            "alert_emails",
+            "invalid_value",
+            format!("may have at most {} addresses", LocationSettings::MAX_ALERT_EMAILS),
+        );
         return Vec::new();
     }
     let mut emails: Vec<String> = Vec::with_capacity(values.len());

@@ -36,7 +36,10 @@ async fn a_file_is_judged_corrected_and_applied_once() {
     assert_eq!(judged.status, 200, "{}", judged.text);
     assert_eq!((&judged.body["totals"]["create"], &judged.body["totals"]["faulty"]), (&1.into(), &1.into()));
     let fault = &judged.body["faults"][0];
-    assert_eq!((&fault["line"], &fault["code"], &fault["value"]), (&3.into(), &"ambiguous_number".into(), &"1.250".into()));
+    assert_eq!(
+        (&fault["line"], &fault["code"], &fault["value"]),
+        (&3.into(), &"ambiguous_number".into(), &"1.250".into())
+    );
     assert_eq!(manager.get("/v1/items/tea").await.status, 404, "nothing was changed");
 
     let path = format!("/v1/imports/{}/apply", id(&judged));
@@ -79,7 +82,12 @@ async fn the_same_file_has_the_same_id_and_only_its_poster_finds_it() {
     // A count of the same file is the same count, also after a sale.
     manager.sell(900, "shop-1", "1").await;
     let later = post(&manager, "type=counts&location_id=shop-1", file).await;
-    assert_eq!((&later.body["totals"]["leave"], &later.body["totals"]["steps"]), (&1.into(), &0.into()), "{}", later.text);
+    assert_eq!(
+        (&later.body["totals"]["leave"], &later.body["totals"]["steps"]),
+        (&1.into(), &0.into()),
+        "{}",
+        later.text
+    );
     let batch = post(&manager, "type=counts&location_id=shop-1&batch=next", file).await;
     assert_eq!(batch.body["totals"]["change"], 1);
 }
@@ -90,7 +98,8 @@ async fn a_manager_of_one_shop_imports_and_learns_only_of_it() {
     let bound = server.client(&["Manager", "location.shop-1"]);
     let file = "item_id,location_id,on_hand\ncola,shop-1,999\ncola,shop-2,999\n";
     let judged = post(&bound, "type=stock", file).await;
-    let codes: Vec<_> = judged.body["faults"].as_array().unwrap().iter().map(|fault| fault["code"].as_str().unwrap()).collect();
+    let codes: Vec<_> =
+        judged.body["faults"].as_array().unwrap().iter().map(|fault| fault["code"].as_str().unwrap()).collect();
     assert_eq!(codes, ["already_stocked", "forbidden"], "{}", judged.text);
     let theirs = judged.body["faults"][1].to_string();
     assert!(!theirs.contains("on hand"), "{theirs}");
@@ -116,9 +125,16 @@ async fn what_cant_be_imported_is_refused_with_what_to_do() {
     }
     assert_eq!(post(&manager, "type=items", &"x".repeat(1_001)).await.code(), "body_too_large");
     let unknown = post(&manager, "type=items", "sku,name,colour\na,A,red\n").await;
-    assert_eq!((&unknown.body["faults"][0]["code"], &unknown.body["can_apply"]), (&"unknown_column".into(), &false.into()));
+    assert_eq!(
+        (&unknown.body["faults"][0]["code"], &unknown.body["can_apply"]),
+        (&"unknown_column".into(), &false.into())
+    );
     let path = format!("/v1/imports/{}/apply?faulty=skip", id(&unknown));
-    assert_eq!(manager.send_file(Method::POST, &path, Vec::new()).await.code(), "import_faulty", "a whole column is not skipped");
+    assert_eq!(
+        manager.send_file(Method::POST, &path, Vec::new()).await.code(),
+        "import_faulty",
+        "a whole column is not skipped"
+    );
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@
 mod batch;
 mod commands;
 mod description;
+mod exports;
 mod imports;
 mod limits;
 mod matrix;

@@ -9,8 +9,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use stockline_core::domain::{CommandId, CommandKind};
-pub use stockline_import::recipe::{NAMESPACE, first_64_bits};
 use stockline_import::recipe::Name;
+pub use stockline_import::recipe::{NAMESPACE, first_64_bits};
 use uuid::Uuid;
 
 /// One part of an id.

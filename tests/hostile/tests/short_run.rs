@@ -70,6 +70,11 @@ fn a_file_of_lines_is_read_whole_or_refused() {
 }
 
 #[test]
+fn a_spreadsheet_is_judged_line_by_line_or_refused() {
+    short_run("sheet", 10_000);
+}
+
+#[test]
 fn every_target_has_seeds_a_short_run_and_a_long_one() {
     let here = include_str!("short_run.rs");
     let long = include_str!("../../fuzz/Cargo.toml");

@@ -99,7 +99,8 @@ impl<'a> Judge<'a> {
             }
             self.seen_barcodes.insert(code.to_owned(), (item_id.to_string(), draft.row.line()));
             let own = registered.is_some_and(|item| item.catalogue.barcodes.iter().any(|held| held == code));
-            if let Some(holder) = self.known.holders.get(&Claim::Barcode(code.to_owned())).filter(|holder| *holder != item_id)
+            if let Some(holder) =
+                self.known.holders.get(&Claim::Barcode(code.to_owned())).filter(|holder| *holder != item_id)
                 && !own
             {
                 let detail = format!("{code} belongs to the item {holder}");
@@ -110,7 +111,9 @@ impl<'a> Judge<'a> {
 
     /// Registers an item. Returns its decimals.
     fn register(&mut self, draft: &mut Draft<'a>, item_id: &ItemId, fields: Fields<'_>) -> Option<u8> {
-        if let Some(other) = self.known.holders.get(&Claim::ItemKey(item_id.lower_case())).filter(|other| *other != item_id) {
+        if let Some(other) =
+            self.known.holders.get(&Claim::ItemKey(item_id.lower_case())).filter(|other| *other != item_id)
+        {
             let detail = format!("the item {other} is registered, and differs only by case");
             self.fault(draft, &Field::ItemId, "item_exists", detail);
             return None;
@@ -154,7 +157,9 @@ impl<'a> Judge<'a> {
     fn thresholds_at_places(&mut self, draft: &mut Draft<'a>, item_id: &ItemId) {
         let columns = self.columns;
         for (field, column) in &columns.fields {
-            let (Field::ThresholdAt(_), Some(location_id)) = (field, self.places.get(column).cloned()) else { continue };
+            let (Field::ThresholdAt(_), Some(location_id)) = (field, self.places.get(column).cloned()) else {
+                continue;
+            };
             if !self.cell(draft.row, field).is_empty() {
                 self.set_threshold(draft, item_id, Some(&location_id), field);
             }
@@ -189,10 +194,15 @@ fn differences(now: &Catalogue, patch: CataloguePatch) -> (CataloguePatch, Vec<C
     let text = |value: &Option<String>| value.clone();
     let quantity = |value: &Option<Quantity>| value.map(|value| value.to_string());
     let cost = |value: &Option<Cost>| value.map(|value| value.to_string());
-    let CataloguePatch { name, unit, decimals, barcodes, category, low_stock_threshold, shortage_policy, unit_cost } = patch;
+    let CataloguePatch { name, unit, decimals, barcodes, category, low_stock_threshold, shortage_policy, unit_cost } =
+        patch;
     let patch = CataloguePatch {
-        name: name.filter(|new| *new != now.name).inspect(|new| note("name", Some(now.name.clone()), Some(new.clone()))),
-        unit: unit.filter(|new| *new != now.unit).inspect(|new| note("unit", Some(now.unit.clone()), Some(new.clone()))),
+        name: name
+            .filter(|new| *new != now.name)
+            .inspect(|new| note("name", Some(now.name.clone()), Some(new.clone()))),
+        unit: unit
+            .filter(|new| *new != now.unit)
+            .inspect(|new| note("unit", Some(now.unit.clone()), Some(new.clone()))),
         decimals: decimals
             .filter(|new| *new != now.decimals)
             .inspect(|new| note("decimals", Some(now.decimals.to_string()), Some(new.to_string()))),

@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::tz::TimeZone;
-use stockline_core::domain::{
-    Action, CommandKind, Item, ItemId, Json, LocationId, LocationSettings, Quantity, Reason,
-};
+use stockline_core::domain::{Action, CommandKind, Item, ItemId, Json, LocationId, LocationSettings, Quantity, Reason};
 
 use super::{Draft, Fields, Judge};
 use crate::format::{Format, Unclear};
@@ -190,7 +188,9 @@ impl<'a> Judge<'a> {
         let format = Format { zone, decimal: self.options.decimal, date_means: self.options.date_means };
         let unclear = match format.unclear_time(&cell, CommandKind::Count) {
             Some(Unclear::Zone) => Some(("time_zone", "has no offset, and its location has no time zone")),
-            Some(Unclear::DateAlone) => Some(("date_alone", "is a date without a time: when on that day was it counted?")),
+            Some(Unclear::DateAlone) => {
+                Some(("date_alone", "is a date without a time: when on that day was it counted?"))
+            }
             Some(Unclear::Thousands) | None => None,
         };
         if let Some((code, detail)) = unclear {
@@ -250,11 +250,8 @@ impl<'a> Judge<'a> {
             return;
         }
         self.name.begin(CommandKind::SetThreshold);
-        let versions = format!(
-            "{} {}",
-            found.map_or(0, |found| found.item.version),
-            level.map_or(0, |level| level.version)
-        );
+        let versions =
+            format!("{} {}", found.map_or(0, |found| found.item.version), level.map_or(0, |level| level.version));
         let text = |threshold: Option<Quantity>| threshold.map(|threshold| threshold.to_string());
         let place = location_id.map_or("", LocationId::as_str);
         for value in [item_id.as_str(), place, &versions, &text(new).unwrap_or_default()] {
@@ -270,4 +267,3 @@ impl<'a> Judge<'a> {
         self.submit(draft, command);
     }
 }
-

@@ -53,7 +53,8 @@ impl<'a> Judge<'a> {
         let name = self.cell(draft.row, &Field::Name);
         if !name.is_empty() {
             if !LocationSettings::is_name(&name) {
-                let detail = format!("must be 1 to {} characters without control characters", LocationSettings::MAX_NAME_CHARS);
+                let detail =
+                    format!("must be 1 to {} characters without control characters", LocationSettings::MAX_NAME_CHARS);
                 self.fault(draft, &Field::Name, "invalid_value", detail);
             }
             after.name = name.into_owned();

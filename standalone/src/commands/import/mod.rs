@@ -85,7 +85,10 @@ pub(crate) async fn import(args: ImportArgs) -> anyhow::Result<u8> {
     if found {
         let path = posted.write_result(&import, &file).await?;
         if !args.json {
-            output::line(format_args!("lines with faults: {}; correct them there and import that file", path.display()))?;
+            output::line(format_args!(
+                "lines with faults: {}; correct them there and import that file",
+                path.display()
+            ))?;
         }
     }
     if import.status == "stopped" {
@@ -156,7 +159,8 @@ impl Posted<'_> {
 
     async fn send(&self, request: &Request) -> anyhow::Result<(Import, Value)> {
         let body = self.client.send_until(request, self.args.retry_for.0).await?.body;
-        let import = Import::deserialize(&body).context("the server's answer can't be read: is it a Stockline server?")?;
+        let import =
+            Import::deserialize(&body).context("the server's answer can't be read: is it a Stockline server?")?;
         Ok((import, body))
     }
 
@@ -179,7 +183,8 @@ impl Posted<'_> {
     }
 
     async fn apply_here(&self, id: &str, bar: &indicatif::ProgressBar) -> anyhow::Result<(Import, Value)> {
-        let apply = Request::post(format!("/v1/imports/{id}/apply"), "").query("faulty", self.args.skip_faulty.then_some("skip"));
+        let apply = Request::post(format!("/v1/imports/{id}/apply"), "")
+            .query("faulty", self.args.skip_faulty.then_some("skip"));
         let (mut import, mut body) = self.send(&apply).await?;
         while import.status == "applying" {
             bar.set_length(import.progress.steps);

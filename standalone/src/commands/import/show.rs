@@ -80,7 +80,12 @@ fn faults(body: &Value) -> anyhow::Result<()> {
         let (column, value) = (text(fault, "column"), text(fault, "value"));
         let column = if column.is_empty() { column } else { format!(", column {column}") };
         let value = if value.is_empty() { value } else { format!("{value:?} ") };
-        output::line(format_args!("line {}{column}: {value}{} [{}]", fault["line"], text(fault, "detail"), text(fault, "code")))?;
+        output::line(format_args!(
+            "line {}{column}: {value}{} [{}]",
+            fault["line"],
+            text(fault, "detail"),
+            text(fault, "code")
+        ))?;
         output::line(format_args!("    → {}", text(fault, "remedy")))?;
     }
     more(number(&body["faults_total"]), "faults")
