@@ -236,6 +236,6 @@ impl Row for AlertRecord {
         let mut shown = self.clone();
         // The trace is for the alerter's spans.
         shown.alert.trace = None;
-        serde_json::to_writer(out, &AlertView(&shown))
+        serde_json::to_writer(out, &AlertView::of(&shown))
     }
 }

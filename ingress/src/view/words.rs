@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use stockline_core::domain::{AlertKind, CommandKind, Reason, RejectionCode, ShortagePolicy, Status, StockState};
+use stockline_core::ports::MailStatus;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -48,8 +49,8 @@ words! {
         ["queued"].into_iter().chain(decided()).chain(["unknown"]).collect::<Vec<_>>();
     ImportKindWord = "ImportType", "What is imported.", stockline_import::Kind::ALL.map(stockline_import::Kind::as_str);
     ImportFaultCodeWord = "ImportFaultCode", "What is wrong with a cell of a file.", import_fault_codes();
-    ImportRefusalWord = "ImportRefusal", "Why a step of an import was refused: a rejection, or `dead_lettered`.",
-        RejectionCode::ALL.map(RejectionCode::as_str).into_iter().chain(["dead_lettered"]).collect::<Vec<_>>();
+    ImportRefusalWord = "ImportRefusal", "Why a step of an import was refused: a rejection, `dead_lettered`, or `location_exists`.",
+        RejectionCode::ALL.map(RejectionCode::as_str).into_iter().chain(["dead_lettered", crate::imports::LOCATION_EXISTS]).collect::<Vec<_>>();
     ImportStatusWord = "ImportStatus", "How far an import is.", ["planned", "applying", "applied", "stopped"];
     ImportEffectWord = "ImportEffect", "What a line does.", ["create", "change", "leave", "skip", "faulty"];
     HealthStatusWord = "HealthStatus",
@@ -61,6 +62,7 @@ words! {
         [StockState::Low, StockState::Out, StockState::Oversold].map(StockState::as_str);
     AlertKindWord = "AlertKind", "What a level became.",
         [AlertKind::Low, AlertKind::Out, AlertKind::Oversold].map(AlertKind::as_str);
+    MailStatusWord = "MailStatus", "How far an alert's mail is.", MailStatus::ALL.map(MailStatus::as_str);
     ReasonWord = "Reason", "The reason of a movement.", Reason::ALL.map(Reason::as_str);
     ShortagePolicyWord = "ShortagePolicy",
         "What happens to a sale if there is not enough stock: `allow` records it, `reject` refuses it.",

@@ -11,6 +11,8 @@
 mod batch;
 mod commands;
 mod description;
+
+mod dismiss;
 mod exports;
 mod imports;
 mod limits;
