@@ -33,6 +33,8 @@ const PAGE: usize = 1_000;
 const PAGES_AHEAD: usize = 2;
 /// Bytes of an entry, about.
 const ENTRY_BYTES: usize = 256;
+/// The columns for those who see costs.
+const COSTS: [&str; 3] = ["unit_cost", "average_cost", "cost"];
 /// Tells the moment of an export.
 const AS_OF: &str = "stockline-as-of";
 
@@ -79,7 +81,7 @@ impl Form {
 pub(crate) trait Row: Send + 'static {
     /// The list's name, which is the name of the file.
     const LIST: &'static str;
-    /// The headings of the columns; `unit_cost` is for those who see costs.
+    /// The headings of the columns; those of [`COSTS`] are for who sees costs.
     const HEADINGS: &'static [&'static str];
 
     /// May the caller see it?
@@ -188,10 +190,8 @@ impl<T: Row> Export<T> {
         let mut head = Vec::new();
         if self.form == Form::Csv {
             let mut line = Line::begin(&mut head);
-            T::HEADINGS
-                .iter()
-                .filter(|heading| self.viewer.costs || **heading != "unit_cost")
-                .for_each(|heading| line.plain(heading));
+            let is_seen = |heading: &&&str| self.viewer.costs || !COSTS.contains(heading);
+            T::HEADINGS.iter().filter(is_seen).for_each(|heading| line.plain(heading));
             line.end();
         }
         let (mut page, mut head) = (first, Some(head));

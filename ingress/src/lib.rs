@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stockline_core::domain::LocationSettings;
-use stockline_core::ports::{Clock, CommandSender, Queries};
+use stockline_core::ports::{Clients, Clock, CommandSender, Queries};
 use stockline_service::{Faults, Severity};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -75,6 +75,8 @@ pub struct Adapters {
     pub queue: Arc<dyn CommandSender>,
     /// Answers reads.
     pub queries: Arc<dyn Queries>,
+    /// Keeps the registered clients; `None` where only configured clients are accepted.
+    pub clients: Option<Arc<dyn Clients>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -97,10 +99,22 @@ impl Api {
     }
 
     fn start_watched(config: Config, adapters: Adapters, faults: Arc<Faults>) -> Result<Self, IngressError> {
-        let Config { auth, login, receipt_keys, require_location, staff_may, limits, web, retention_ms, .. } = config;
-        let Adapters { queue, queries, clock } = adapters;
-        let authenticator = Authenticator::start(auth, Arc::clone(&clock))?;
-        let (packer, packing) = Packer::start_watched(queue, limits.buffered_commands, Arc::clone(&faults));
+        let Config {
+            auth,
+            login,
+            receipt_keys,
+            require_location,
+            staff_may,
+            scale_labels,
+            limits,
+            web,
+            retention_ms,
+            linger,
+            ..
+        } = config;
+        let Adapters { queue, queries, clients, clock } = adapters;
+        let authenticator = Authenticator::start_registered(auth, clients.clone(), Arc::clone(&clock))?;
+        let (packer, packing) = Packer::start_watched(queue, limits.buffered_commands, linger, Arc::clone(&faults));
         let app = Arc::new(App {
             token_check: TokenCheck::new(authenticator, &limits),
             admission: Admission::new(&limits),
@@ -118,9 +132,11 @@ impl Api {
             request_metrics: RequestMetrics::register(problem_codes()),
             limits,
             staff_may,
+            scale_labels,
             login,
             packer,
             queries,
+            clients,
             clock,
         });
         Ok(Self { app, packing, web })

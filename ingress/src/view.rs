@@ -2,6 +2,8 @@
 
 mod about;
 mod alerts;
+mod barcodes;
+mod clients;
 pub(crate) mod commands;
 mod imports;
 mod levels;
@@ -16,6 +18,8 @@ pub(crate) mod words;
 
 pub(crate) use about::{Health, LimitsView, LoginView};
 pub(crate) use alerts::{AlertPage, AlertView};
+pub(crate) use barcodes::ScanView;
+pub(crate) use clients::{ClientPage, ClientSchema, ClientView};
 pub(crate) use commands::CommandSchema;
 pub(crate) use imports::ImportView;
 pub(crate) use levels::{ItemPage, ItemView, LevelPage, LevelView, PointInTimeView};

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use stockline_core::domain::{
-    Command, CommandKind, Fault, ItemId, Json, LocationId, LocationSettings, ParseContext, Timestamp, parse_command,
+    Barcode, Command, CommandKind, Fault, ItemId, Json, LocationId, LocationSettings, ParseContext, Quantity,
+    Timestamp, canonical_barcode, parse_command,
 };
 use uuid::Uuid;
 
@@ -38,9 +39,52 @@ pub(crate) fn unquoted(cell: &str) -> &str {
     }
 }
 
+/// A barcode as a cell has it: the code, and behind `*` the quantity of one scan, as in `14006381333938*12`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written<'a> {
+    /// The code as it is written.
+    pub(crate) code: &'a str,
+    quantity: Option<&'a str>,
+}
+
+impl<'a> Written<'a> {
+    fn of(text: &'a str) -> Self {
+        let text = unquoted(text.trim());
+        let pack = text.rsplit_once('*').filter(|(_, quantity)| quantity.trim().parse::<Quantity>().is_ok());
+        pack.map_or(Self { code: text, quantity: None }, |(code, quantity)| Self {
+            code: code.trim(),
+            quantity: Some(quantity.trim()),
+        })
+    }
+
+    /// Returns the code in the form in which an item holds it.
+    pub(crate) fn held(&self) -> Cow<'a, str> {
+        canonical_barcode(self.code)
+    }
+
+    /// Returns whether the item's barcodes say this already. A cell without a quantity leaves it as it is.
+    pub(crate) fn is_among(&self, barcodes: &[Barcode]) -> bool {
+        let quantity = self.quantity.and_then(|quantity| quantity.parse::<Quantity>().ok());
+        let same = |own: &&Barcode| own.code == self.held();
+        barcodes.iter().find(same).is_some_and(|own| quantity.is_none_or(|quantity| quantity == own.quantity))
+    }
+
+    /// Returns the barcode as a command has it.
+    fn json(&self) -> Json<'a> {
+        let code = Json::Str(Cow::Borrowed(self.code));
+        match self.quantity {
+            None => code,
+            Some(quantity) => Json::Object(vec![
+                (Cow::Borrowed("code"), code),
+                (Cow::Borrowed("quantity"), Json::Str(Cow::Borrowed(quantity))),
+            ]),
+        }
+    }
+}
+
 /// Returns the barcodes of a cell.
-pub(crate) fn barcodes(cell: &str) -> impl Iterator<Item = &str> {
-    cell.split(LIST_SEPARATORS).map(|code| unquoted(code.trim())).filter(|code| !code.is_empty())
+pub(crate) fn barcodes(cell: &str) -> impl Iterator<Item = Written<'_>> {
+    cell.split(LIST_SEPARATORS).map(Written::of).filter(|barcode| !barcode.code.is_empty())
 }
 
 /// The fields of a command before they are parsed.

@@ -50,10 +50,11 @@ impl Needs {
             for row in table.rows() {
                 let item_id = item_column.and_then(|column| unquoted(row.cell(column)).parse::<ItemId>().ok());
                 let own = item_id.and_then(|item_id| known.items.get(&item_id));
-                let is_own =
-                    |code: &str| own.is_some_and(|own| own.item.catalogue.barcodes.iter().any(|held| held == code));
-                let codes = barcodes(row.cell(column)).filter(|code| !is_own(code));
-                claims.extend(codes.map(|code| Claim::Barcode(code.to_owned())));
+                let is_own = |code: &str| {
+                    own.is_some_and(|own| own.item.catalogue.barcodes.iter().any(|held| held.code == code))
+                };
+                let codes = barcodes(row.cell(column)).map(|barcode| barcode.held().into_owned());
+                claims.extend(codes.filter(|code| !is_own(code)).map(Claim::Barcode));
             }
         }
         claims.into_iter().collect()

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use stockline_core::domain::{
-    Catalogue, Claim, Command, Item, ItemId, Level, LocationSettings, Quantity, ShortagePolicy, Timestamp,
+    Barcode, Catalogue, Claim, Command, Item, ItemId, Level, LocationSettings, Quantity, ShortagePolicy, Timestamp,
 };
 use stockline_core::ports::ItemWithLevels;
 
@@ -21,7 +21,7 @@ pub(crate) fn item(id: &str, name: &str, barcodes: &[&str]) -> Item {
             name: name.into(),
             unit: "piece".into(),
             decimals: 0,
-            barcodes: barcodes.iter().map(ToString::to_string).collect(),
+            barcodes: barcodes.iter().map(|code| Barcode::single(*code)).collect(),
             category: None,
             low_stock_threshold: None,
             shortage_policy: ShortagePolicy::Allow,

@@ -23,7 +23,7 @@ fn numbers_dates_and_texts_are_read_as_the_sheet_has_them() {
     sheet.write(2, 3, true).unwrap();
     sheet.write(3, 0, "cola").unwrap();
     sheet.write(3, 1, 0.1 + 0.2).unwrap();
-    sheet.write_with_format(3, 2, &ExcelDateTime::from_ymd(2026, 2, 1).unwrap(), &date).unwrap();
+    sheet.write_with_format(3, 2, ExcelDateTime::from_ymd(2026, 2, 1).unwrap(), &date).unwrap();
     let opened = read(&book.save_to_buffer().unwrap(), None).unwrap();
     assert_eq!(
         cells(&opened),

@@ -1,10 +1,20 @@
 //! The columns of each list.
 
-use stockline_core::domain::{Record, Status};
+use stockline_core::domain::{Barcode, Quantity, Record, Status};
 use stockline_core::ports::{AlertRecord, ItemWithLevels, LevelWithItem, Movement};
 
 use super::{Line, Row};
 use crate::view::{AlertView, ItemView, LevelView, MovementView, StatusView, Viewer};
+
+/// Writes barcodes as an import reads them: the code, and behind `*` the quantity of one scan if it is not 1.
+fn barcodes(barcodes: &[Barcode]) -> String {
+    let one = Quantity::from_units(1);
+    let written = barcodes.iter().map(|barcode| match Some(barcode.quantity) == one {
+        true => barcode.code.clone(),
+        false => format!("{}*{}", barcode.code, barcode.quantity),
+    });
+    written.collect::<Vec<_>>().join(";")
+}
 
 impl Row for ItemWithLevels {
     const LIST: &'static str = "items";
@@ -33,7 +43,7 @@ impl Row for ItemWithLevels {
         line.text(&catalogue.name);
         line.text(&catalogue.unit);
         line.plain(catalogue.decimals);
-        line.text(&catalogue.barcodes.join(";"));
+        line.text(&barcodes(&catalogue.barcodes));
         line.optional_text(catalogue.category.as_deref());
         line.option(catalogue.low_stock_threshold);
         line.plain(catalogue.shortage_policy.as_str());
@@ -60,6 +70,7 @@ impl Row for LevelWithItem {
         "low_stock_threshold",
         "location_threshold",
         "state",
+        "average_cost",
         "seq",
         "version",
         "counted_at",
@@ -70,7 +81,7 @@ impl Row for LevelWithItem {
         viewer.sees(&self.level.location_id)
     }
 
-    fn cells(&self, _: &Viewer, line: &mut Line<'_>) {
+    fn cells(&self, viewer: &Viewer, line: &mut Line<'_>) {
         let (item, level) = (&self.item, &self.level);
         line.text(item.item_id.as_str());
         line.text(&item.catalogue.name);
@@ -79,14 +90,17 @@ impl Row for LevelWithItem {
         line.option(level.threshold(item));
         line.option(level.low_stock_threshold);
         line.plain(self.state().as_str());
+        if viewer.costs {
+            line.option(level.average_cost);
+        }
         line.plain(level.seq);
         line.plain(level.version);
         line.option(level.counted_at);
         line.plain(level.updated_at);
     }
 
-    fn json(&self, _: &Viewer, out: &mut Vec<u8>) -> serde_json::Result<()> {
-        serde_json::to_writer(out, &LevelView::named(&self.item, &self.level))
+    fn json(&self, viewer: &Viewer, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        serde_json::to_writer(out, &LevelView::named(&self.item, &self.level, viewer))
     }
 }
 
@@ -105,6 +119,7 @@ impl Row for Movement {
         "before",
         "after",
         "unit_cost",
+        "cost",
         "occurred_at",
         "late",
         "clock_ahead",
@@ -135,6 +150,7 @@ impl Row for Movement {
         line.plain(entry.after);
         if viewer.costs {
             line.option(entry.unit_cost);
+            line.option(entry.cost);
         }
         line.plain(entry.occurred_at);
         line.plain(entry.late);

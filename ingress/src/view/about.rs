@@ -1,5 +1,5 @@
 use serde::Serialize;
-use stockline_core::domain::MAX_COMMAND_QUANTITY;
+use stockline_core::domain::{MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY};
 use stockline_core::ports::PAGE_LEVELS_MAX;
 use stockline_service::Fault;
 use utoipa::ToSchema;
@@ -8,6 +8,7 @@ use super::words::HealthStatusWord;
 use crate::config::Limits;
 use crate::login::LoginConfig;
 use crate::server::{HEAD_BYTES, HTTP2_STREAMS, STALL_TIMEOUT};
+use crate::staff_may::StaffMay;
 
 /// The bounds of this installation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -85,13 +86,19 @@ pub(crate) struct LimitsView {
     /// Requests that an idle token may make at once; null means no limit.
     #[schema(required = true)]
     rate_burst: Option<u32>,
+    /// For how many seconds after its acceptance Staff may take back a movement of their own (`reverse`); 0 means never.
+    #[schema(example = 3_600)]
+    staff_reverse_within_s: u32,
     /// The largest quantity of one command.
     #[schema(example = "9999999.999")]
     command_quantity: String,
+    /// The largest amount or cost of one command.
+    #[schema(example = "9999999999.9999")]
+    command_money: String,
 }
 
-impl From<&Limits> for LimitsView {
-    fn from(limits: &Limits) -> Self {
+impl LimitsView {
+    pub(crate) fn of(limits: &Limits, staff_may: &StaffMay) -> Self {
         Self {
             body_bytes: limits.body_bytes,
             large_bodies_bytes: limits.large_bodies_bytes,
@@ -117,7 +124,9 @@ impl From<&Limits> for LimitsView {
             request_timeout_s: limits.request_timeout_s,
             rate_per_s: limits.rate_per_s,
             rate_burst: limits.rate_per_s.map(|_| limits.rate_burst),
+            staff_reverse_within_s: staff_may.reverse_within_s,
             command_quantity: MAX_COMMAND_QUANTITY.to_string(),
+            command_money: MAX_COMMAND_MONEY.to_string(),
         }
     }
 }

@@ -8,10 +8,11 @@
     reason = "a test fails by panicking; nothing here is public"
 )]
 
+mod barcodes;
 mod batch;
+mod clients;
 mod commands;
 mod description;
-
 mod dismiss;
 mod exports;
 mod imports;
@@ -21,6 +22,7 @@ mod memory;
 mod problems;
 mod reads;
 mod resubmit;
+mod reversals;
 mod rights;
 mod server;
 mod status;

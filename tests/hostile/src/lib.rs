@@ -12,6 +12,7 @@ mod lines;
 mod message;
 pub mod mutate;
 mod receipt;
+mod scan;
 mod sheet;
 mod token;
 
@@ -19,7 +20,7 @@ mod token;
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets by the names of their seed folders.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("command", command::run),
     ("batch", batch::run),
     ("message", message::run),
@@ -27,6 +28,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("receipt", receipt::run),
     ("token", token::run),
     ("lines", lines::run),
+    ("scan", scan::run),
     ("sheet", sheet::run),
 ];
 

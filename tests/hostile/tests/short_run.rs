@@ -70,6 +70,11 @@ fn a_file_of_lines_is_read_whole_or_refused() {
 }
 
 #[test]
+fn a_scanned_text_is_read_or_refused_and_its_codes_have_one_form() {
+    short_run("scan", 100_000);
+}
+
+#[test]
 fn a_spreadsheet_is_judged_line_by_line_or_refused() {
     short_run("sheet", 10_000);
 }

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Cost, ItemId, LocationId, Quantity, Timestamp};
+use super::{Barcode, Cost, ItemId, LocationId, Quantity, Timestamp, barcode};
 
 /// The location of a command that names none. It always exists.
 pub const MAIN_LOCATION: &str = "main";
@@ -38,9 +38,10 @@ pub struct Catalogue {
     pub unit: String,
     /// How many decimals a quantity may have, 0 to 3.
     pub decimals: u8,
-    /// The barcodes, at most [`MAX_BARCODES`]. Each belongs to one item only.
+    /// The barcodes, at most [`MAX_BARCODES`]. Each belongs to one item only. A command has them as they were written, an
+    /// item as [`Barcode::held`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub barcodes: Vec<String>,
+    pub barcodes: Vec<Barcode>,
     /// A free category of at most 64 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
@@ -54,6 +55,14 @@ pub struct Catalogue {
     pub unit_cost: Option<Cost>,
 }
 
+impl Catalogue {
+    /// Returns the barcode that is this code, in whatever spelling.
+    pub fn barcode(&self, code: &str) -> Option<&Barcode> {
+        let wanted = barcode::canonical(code);
+        self.barcodes.iter().find(|held| barcode::canonical(&held.code) == wanted)
+    }
+}
+
 /// A change of some catalogue fields. An outer `None` keeps the field; an inner `None` clears it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CataloguePatch {
@@ -64,7 +73,7 @@ pub struct CataloguePatch {
     /// See [`Catalogue::decimals`].
     pub decimals: Option<u8>,
     /// See [`Catalogue::barcodes`]; the whole new list.
-    pub barcodes: Option<Vec<String>>,
+    pub barcodes: Option<Vec<Barcode>>,
     /// See [`Catalogue::category`].
     pub category: Option<Option<String>>,
     /// See [`Catalogue::low_stock_threshold`].
@@ -96,6 +105,14 @@ pub struct Item {
     pub created_at: Timestamp,
     /// When this record last changed.
     pub updated_at: Timestamp,
+}
+
+impl Claim {
+    /// Returns the claims on a barcode, one for each spelling. The first is the one that an item takes; items of earlier
+    /// programs may hold another.
+    pub fn of_barcode(code: &str) -> impl Iterator<Item = Self> {
+        barcode::spellings(code).into_iter().map(Self::Barcode)
+    }
 }
 
 impl Item {

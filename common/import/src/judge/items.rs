@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use stockline_core::domain::{
-    Action, Catalogue, CataloguePatch, Claim, Command, CommandKind, Cost, Item, ItemId, Json, Quantity,
+    Action, Barcode, Catalogue, CataloguePatch, Claim, Command, CommandKind, Cost, Item, ItemId, Json, Quantity,
 };
 
-use super::{Draft, Fields, Judge, barcodes};
+use super::{Draft, Fields, Judge, Written, barcodes};
 use crate::kind::Field;
 use crate::number;
 use crate::plan::Change;
@@ -15,6 +15,25 @@ use crate::plan::Change;
 const TEXTS: [Field; 4] = [Field::Name, Field::Unit, Field::Category, Field::ShortagePolicy];
 /// The fields that are numbers, but for the decimals.
 const NUMBERS: [Field; 2] = [Field::LowStockThreshold, Field::UnitCost];
+
+/// Returns a barcode that an item holds as a command has it.
+fn as_json<'a>(barcode: &Barcode) -> Json<'a> {
+    let code = Json::Str(Cow::Owned(barcode.code.clone()));
+    if barcode.is_single() {
+        return code;
+    }
+    let quantity = Json::Str(Cow::Owned(barcode.quantity.to_string()));
+    Json::Object(vec![(Cow::Borrowed("code"), code), (Cow::Borrowed("quantity"), quantity)])
+}
+
+/// Returns barcodes as a cell has them.
+fn list(barcodes: &[Barcode]) -> String {
+    let texts = barcodes.iter().map(|barcode| match barcode.is_single() {
+        true => barcode.code.clone(),
+        false => format!("{}*{}", barcode.code, barcode.quantity),
+    });
+    texts.collect::<Vec<_>>().join(";")
+}
 
 impl<'a> Judge<'a> {
     pub(super) fn item(&mut self, draft: &mut Draft<'a>) {
@@ -61,10 +80,11 @@ impl<'a> Judge<'a> {
         let codes = column.map(|column| draft.row.cell(column)).unwrap_or_default();
         // An import adds barcodes and takes none away: a vendor's file knows only one of several.
         let held = registered.map(|item| item.catalogue.barcodes.as_slice()).unwrap_or_default();
-        let new: Vec<&str> = barcodes(codes).filter(|code| !held.iter().any(|own| own == code)).collect();
+        let new: Vec<_> = barcodes(codes).filter(|barcode| !barcode.is_among(held)).collect();
         if !new.is_empty() {
-            let all = held.iter().map(|code| Cow::Owned(code.clone())).chain(new.into_iter().map(Cow::Borrowed));
-            fields.push(("barcodes", Json::Array(all.map(Json::Str).collect())));
+            let others = held.iter().filter(|own| !new.iter().any(|barcode| barcode.held() == own.code));
+            let all = others.map(as_json).chain(new.iter().map(Written::json));
+            fields.push(("barcodes", Json::Array(all.collect())));
         }
         draft.faults.is_empty().then_some(fields)
     }
@@ -83,24 +103,25 @@ impl<'a> Judge<'a> {
     /// Refuses barcodes that stand twice in the file, or belong to another item.
     fn barcodes_are_free(&mut self, draft: &mut Draft<'a>, item_id: &ItemId, registered: Option<&Item>) {
         let Some(column) = self.columns.column(&Field::Barcodes) else { return };
-        let codes: Vec<&str> = barcodes(draft.row.cell(column)).collect();
-        for code in codes {
+        for barcode in barcodes(draft.row.cell(column)) {
+            let code = barcode.code;
             if number::is_exponent(code) {
                 let detail = format!("{code} was shortened by a spreadsheet; the digits are lost");
                 self.fault(draft, &Field::Barcodes, "shortened_number", detail);
                 continue;
             }
-            if let Some((other, line)) = self.seen_barcodes.get(code) {
+            if let Some((other, line)) = self.seen_barcodes.get(barcode.held().as_ref()) {
                 if other != item_id.as_str() {
                     let detail = format!("{code} is a barcode of {other} in line {line} already");
                     self.fault(draft, &Field::Barcodes, "duplicate_barcode", detail);
                 }
                 continue;
             }
-            self.seen_barcodes.insert(code.to_owned(), (item_id.to_string(), draft.row.line()));
-            let own = registered.is_some_and(|item| item.catalogue.barcodes.iter().any(|held| held == code));
+            self.seen_barcodes.insert(barcode.held().into_owned(), (item_id.to_string(), draft.row.line()));
+            let own =
+                registered.is_some_and(|item| item.catalogue.barcodes.iter().any(|held| held.code == barcode.held()));
             if let Some(holder) =
-                self.known.holders.get(&Claim::Barcode(code.to_owned())).filter(|holder| *holder != item_id)
+                self.known.holders.get(&Claim::Barcode(barcode.held().into_owned())).filter(|holder| *holder != item_id)
                 && !own
             {
                 let detail = format!("{code} belongs to the item {holder}");
@@ -208,7 +229,7 @@ fn differences(now: &Catalogue, patch: CataloguePatch) -> (CataloguePatch, Vec<C
             .inspect(|new| note("decimals", Some(now.decimals.to_string()), Some(new.to_string()))),
         barcodes: barcodes
             .filter(|new| *new != now.barcodes)
-            .inspect(|new| note("barcodes", Some(now.barcodes.join(";")), Some(new.join(";")))),
+            .inspect(|new| note("barcodes", Some(list(&now.barcodes)), Some(list(new)))),
         category: category
             .filter(|new| *new != now.category)
             .inspect(|new| note("category", text(&now.category), text(new))),

@@ -100,6 +100,11 @@ impl Queries for SqliteStore {
         self.lanes.lists.read(read).await
     }
 
+    async fn holder(&self, codes: &[String]) -> Result<Option<(String, ItemId)>, StoreError> {
+        let codes = codes.to_vec();
+        self.lanes.points.read(move |view| item_list::holder(view, codes)).await
+    }
+
     async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
         let PageRequest { cursor, limit } = asked;
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));

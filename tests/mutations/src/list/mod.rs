@@ -7,6 +7,7 @@ mod fold;
 mod folder;
 mod imports;
 mod ingress;
+mod money;
 mod parts;
 mod points;
 mod stores;
@@ -30,6 +31,7 @@ pub const ALL: &[&[Mutation]] = &[
     folder::RECEIPT_MUTATIONS,
     folder::PROGRAM_MUTATIONS,
     clock::MUTATIONS,
+    money::MUTATIONS,
     words::MUTATIONS,
     doors::MUTATIONS,
 ];
