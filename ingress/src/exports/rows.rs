@@ -118,6 +118,7 @@ impl Row for Movement {
         "delta",
         "before",
         "after",
+        "amount",
         "unit_cost",
         "cost",
         "occurred_at",
@@ -148,6 +149,7 @@ impl Row for Movement {
         line.plain(entry.delta);
         line.plain(entry.before());
         line.plain(entry.after);
+        line.option(entry.amount);
         if viewer.costs {
             line.option(entry.unit_cost);
             line.option(entry.cost);
