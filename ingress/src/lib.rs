@@ -1,6 +1,6 @@
 //! The HTTP side of Stockline: it authenticates and parses requests, packs commands into the queue, and answers reads.
 //!
-//! The files depend on each other downwards only: this file → `router` → `openapi`, `routes` → `imports` → `accept`, `access`
+//! The files depend on each other downwards only: this file → `router` → `openapi`, `routes` → `exports`, `imports` → `accept`, `access`
 //! → `app` (the state) → `receipt`, `view`, `auth`, `packer`, `admission`, `answer_budget`, `body_budget`, `list_turns`, `wait`,
 //! `problem` → `config`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
@@ -13,6 +13,7 @@ use stockline_core::domain::LocationSettings;
 use stockline_core::ports::{Clients, Clock, CommandSender, Queries};
 use stockline_service::{Faults, Severity};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 mod accept;
 mod access;
@@ -25,6 +26,7 @@ mod body;
 mod body_budget;
 mod config;
 mod error;
+mod exports;
 mod imports;
 mod list_turns;
 mod login;
@@ -120,6 +122,7 @@ impl Api {
             list_turns: ListTurns::new(&limits),
             answer_budget: AnswerBudget::new(&limits),
             imports: Imports::new(&limits),
+            exports: Arc::new(Semaphore::new(exports::EXPORTS_AT_ONCE)),
             waiting: Waiting::start(Arc::clone(&queries), limits.waiters, limits.waited_commands),
             receipts: Receipts::new(receipt_keys, retention_ms, Arc::clone(&clock)),
             default_location: (!require_location).then(|| LocationSettings::main().location_id),

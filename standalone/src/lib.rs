@@ -65,6 +65,7 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Submit(args) => commands::submit::submit(&args).await,
         Command::Reverse(args) => commands::submit::reverse(&args).await,
         Command::Load(args) => commands::load::load(*args).await,
+        Command::Export(args) => commands::export::export(&args).await,
         Command::Import(args) => commands::import::import(*args).await,
         Command::Items(args) => commands::items::items(&args).await,
         Command::Scan(args) => commands::scan::scan(&args).await,

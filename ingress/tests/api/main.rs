@@ -14,6 +14,7 @@ mod clients;
 mod commands;
 mod description;
 mod dismiss;
+mod exports;
 mod imports;
 mod limits;
 mod matrix;

@@ -10,6 +10,7 @@ use stockline_core::domain::Timestamp;
 use crate::exit;
 
 mod clients;
+mod export;
 mod import;
 mod install;
 mod load;
@@ -23,6 +24,7 @@ mod tokens;
 mod upkeep;
 
 pub(crate) use clients::{ClientSettingsArgs, ClientsCommand};
+pub(crate) use export::ExportArgs;
 pub(crate) use import::ImportArgs;
 pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use load::LoadArgs;
@@ -103,6 +105,8 @@ pub(crate) enum Command {
     Load(Box<LoadArgs>),
     /// Import a spreadsheet (CSV, TSV, XLSX): items, opening stock, counts, thresholds or locations
     Import(Box<ImportArgs>),
+    /// Export a whole list as CSV or as lines of JSON: items, stock, movements, commands or alerts
+    Export(ExportArgs),
     /// List the items, or search them by name, barcode or category
     Items(ItemsArgs),
     /// Show what a scanned code means: the item, the quantity, and what else its label says

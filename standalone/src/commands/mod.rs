@@ -5,6 +5,7 @@ pub(crate) mod backup;
 pub(crate) mod clients;
 pub(crate) mod clock;
 pub(crate) mod dead_letters;
+pub(crate) mod export;
 pub(crate) mod folder;
 pub(crate) mod import;
 pub(crate) mod install;

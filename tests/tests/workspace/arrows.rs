@@ -17,15 +17,25 @@ fn built_with(package: &str, features: &str) -> Vec<String> {
 }
 
 /// The crates of this workspace that each crate of `common` depends on: the arrows of ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 4] = [
+const ARROWS: [(&str, &[&str]); 5] = [
     ("stockline-core", &[]),
+    ("stockline-import", &["stockline-core"]),
     ("stockline-service", &["stockline-core"]),
     ("stockline-sqlite", &["stockline-core"]),
     ("stockline-aws", &["stockline-core", "stockline-service"]),
 ];
 
-const MANIFESTS: [&str; 8] =
-    ["common/core", "common/service", "common/sqlite", "common/aws", "ingress", "worker", "alerter", "standalone"];
+const MANIFESTS: [&str; 9] = [
+    "common/core",
+    "common/import",
+    "common/service",
+    "common/sqlite",
+    "common/aws",
+    "ingress",
+    "worker",
+    "alerter",
+    "standalone",
+];
 
 /// Returns the same names for a build without features.
 fn built_from(package: &str) -> Vec<String> {
