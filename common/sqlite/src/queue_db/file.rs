@@ -8,6 +8,7 @@ use super::alerts::SharedAlerts;
 use super::batches::{Batches, Job, Table, Write, unavailable};
 use super::messages::{Message, Messages, SharedMessages};
 use super::recover::{self, Recovered};
+use super::structure::Damage;
 use crate::schema::{self, OpenOptions, Schema, SchemaError};
 use crate::writer::{self, Writer};
 use crate::{DataFolder, folder};
@@ -70,12 +71,20 @@ impl QueueFile {
         let failed = |source| SchemaError::of(&path, source);
         let connection = schema::open(&path, QUEUE, options)?;
         let messages = Arc::new(SharedMessages::new(messages));
-        let numbers = recover::alert_numbers(&connection).map_err(failed)?;
+        let damage = Damage::of(&connection);
+        if let Some(what) = damage.of_file {
+            tracing::error!(what, "the header of queue.db is damaged");
+            return Err(SchemaError::NotADatabase { path });
+        }
+        let numbers = recover::alert_numbers(&connection, damage.hides_rows).map_err(failed)?;
         let next_alert = numbers.back().map_or(1, |last| last.saturating_add(1));
         let alerts = Arc::new(SharedAlerts::new(numbers));
         let mut batches = Batches::new(Arc::clone(&messages), Arc::clone(&alerts), !options.synchronous_off);
         batches.next_alert = next_alert;
-        messages.change(|messages| recover(&connection, messages, &mut batches, clock.now())).map_err(failed)?;
+        let now = clock.now();
+        messages
+            .change(|messages| recover(&connection, messages, &mut batches, (damage.hides_rows, now)))
+            .map_err(failed)?;
         let reader = Mutex::new(schema::open_reader(&path, options)?);
         let writer = Writer::start("queue-writer", connection, move |connection, jobs| batches.apply(connection, jobs))
             .map_err(|source| SchemaError::Thread { path, source })?;
@@ -133,9 +142,9 @@ fn recover(
     connection: &Connection,
     messages: &mut Messages,
     batches: &mut Batches,
-    now: Timestamp,
+    (hides_rows, now): (bool, Timestamp),
 ) -> rusqlite::Result<()> {
-    for Recovered { row, n, group, id, sent_at, receives } in recover::messages(connection)? {
+    for Recovered { row, n, group, id, sent_at, receives } in recover::messages(connection, hides_rows)? {
         let sent_at = Timestamp::from_millis(sent_at);
         batches.recovered(n, id, sent_at, now);
         messages.push(&group, Message { n: row, id, sent_at, body: None, receives, recovered: true });
