@@ -164,6 +164,51 @@ mod tests {
         Pack { item_id: "a".parse().unwrap(), dedup_id: Uuid::from_u128(number), body: "x".repeat(bytes).into() }
     }
 
+    /// Queues small messages, closes the file, flips bits of a byte, and opens it again.
+    async fn damaged(at: impl Fn(&[u8]) -> (usize, u8)) -> (Result<QueueFile, SchemaError>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = FixedClock::at(Timestamp::EPOCH);
+        let open = || {
+            let messages = Messages::new(QueueOptions::default());
+            QueueFile::open((folder.path(), None), messages, &clock, &OpenOptions::default())
+        };
+        let file = open().unwrap();
+        let packs = (0..40).map(|number| pack(number, 300)).collect();
+        file.write(Write::Send { packs, sent_at: Timestamp::EPOCH }).await.unwrap();
+        drop(file);
+        let path = folder::queue_db(folder.path());
+        let mut bytes = std::fs::read(&path).unwrap();
+        let (byte, bits) = at(&bytes);
+        bytes[byte] ^= bits;
+        std::fs::write(&path, bytes).unwrap();
+        let opened = open();
+        (opened, folder)
+    }
+
+    #[tokio::test]
+    async fn a_header_that_stops_every_write_refuses_the_file() {
+        let (opened, _folder) = damaged(|_| (36, 0x10)).await;
+        assert!(matches!(opened, Err(SchemaError::NotADatabase { .. })), "{opened:?}");
+    }
+
+    /// The hidden messages are not lost: they wait in the damaged table, which has another name now.
+    #[tokio::test]
+    async fn messages_that_a_page_hides_are_set_aside_and_the_others_go_on() {
+        let leaf = |bytes: &[u8]| {
+            let is_leaf = |page: &usize| bytes[page * 4_096] == 13 && bytes[page * 4_096 + 4] & 8 != 0;
+            (1..bytes.len() / 4_096).rfind(is_leaf).unwrap() * 4_096 + 4
+        };
+        let (opened, folder) = damaged(|bytes| (leaf(bytes), 8)).await;
+        let file = opened.unwrap();
+        let taken = file.messages.change(|messages| messages.receive(tokio::time::Instant::now(), 100, Uuid::nil()));
+        assert!((1..40).contains(&taken.len()), "{}", taken.len());
+        file.write(Write::Send { packs: vec![pack(99, 1)], sent_at: Timestamp::EPOCH }).await.unwrap();
+        drop(file);
+        let connection = Connection::open(folder::queue_db(folder.path())).unwrap();
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'message_damaged_0'";
+        assert_eq!(connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+    }
+
     #[tokio::test]
     async fn bodies_beyond_the_memory_limit_are_read_from_the_file() {
         let folder = tempfile::tempdir().unwrap();
