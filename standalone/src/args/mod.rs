@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
-use stockline_core::domain::Timestamp;
+use stockline_core::domain::{CommandKind, Timestamp};
 
 use crate::exit;
 
@@ -78,10 +79,23 @@ impl Cli {
         let as_json = arguments.iter().any(|argument| argument == "--json");
         match Self::try_parse_from(arguments) {
             Ok(cli) => Ok(Self { as_json, ..cli }),
-            Err(error) if as_json && error.use_stderr() => Err(exit::print_usage_json(&error)),
-            Err(error) => error.exit(),
+            Err(error) if as_json && error.use_stderr() => Err(exit::print_usage_json(&with_tip(error))),
+            Err(error) => with_tip(error).exit(),
         }
     }
+}
+
+/// Tells whoever gives a type of command in the place of a subcommand how it is submitted.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let kind = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) => CommandKind::ALL.into_iter().find(|kind| kind.as_str() == word),
+        _ => None,
+    };
+    if let Some(kind) = kind {
+        let tip = format!("it is submitted: stockline submit {} --item ITEM …", kind.as_str());
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 #[derive(Debug, Subcommand)]
@@ -269,6 +283,16 @@ mod tests {
         assert!(matches!(parse(&["stockline", "audit"]), Command::Audit(_)));
         let help = with_default_subcommand(vec!["stockline".into(), "--help".into()]);
         assert_eq!(Cli::try_parse_from(help).unwrap_err().kind(), clap::error::ErrorKind::DisplayHelp);
+    }
+
+    #[test]
+    fn a_type_of_command_in_the_place_of_a_subcommand_is_told_how_it_is_submitted() {
+        let told = |word: &str| with_tip(Cli::try_parse_from(["stockline", word, "cola"]).unwrap_err()).to_string();
+        for kind in CommandKind::ALL.map(CommandKind::as_str) {
+            let text = told(kind);
+            assert!(text.contains(&format!("stockline submit {kind} --item")), "{text}");
+        }
+        assert!(!told("sel").contains("submit sel"), "{}", told("sel"));
     }
 
     #[test]
