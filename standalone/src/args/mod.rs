@@ -9,6 +9,7 @@ use stockline_core::domain::Timestamp;
 
 use crate::exit;
 
+mod console;
 mod install;
 mod load;
 mod locations;
@@ -20,6 +21,7 @@ mod tls;
 mod tokens;
 mod upkeep;
 
+pub(crate) use console::{ConsoleCommand, LinkArgs};
 pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use load::LoadArgs;
 pub(crate) use locations::{LocationChanges, LocationsCommand};
@@ -122,6 +124,9 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersCommand),
     /// Show the time of the running server, and confirm it if the machine's clock has stepped
     Clock(ClockArgs),
+    /// Sign people in to the console, the pages at /console
+    #[command(subcommand)]
+    Console(ConsoleCommand),
     /// Check that mails can be sent
     #[command(subcommand)]
     Mail(MailCommand),

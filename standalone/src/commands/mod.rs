@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod clock;
+pub(crate) mod console;
 pub(crate) mod dead_letters;
 pub(crate) mod folder;
 pub(crate) mod install;
