@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use stockline_core::domain::{LocationId, Record, Status, Timestamp};
-use stockline_core::ports::{CommandFilter, Queries, StoreError};
+use stockline_core::ports::{CommandFilter, PageRequest, Queries, StoreError};
 
 /// The most refused commands that a notice lists. The rest it counts.
 pub(crate) const LISTED_MAX: usize = 100;
@@ -85,7 +85,7 @@ async fn list(
     let filter = CommandFilter { status, code: None, location_id, since, settled_otherwise: false };
     let mut cursor = None;
     for _ in 0..PAGES_MAX {
-        let page = queries.commands(&filter, cursor.as_deref(), PAGE_LIMIT).await?;
+        let page = queries.commands(&filter, PageRequest::new(cursor.as_deref(), PAGE_LIMIT)).await?;
         let kept = page.entries.into_iter().filter(|r| r.outcome.settled_at < until && scope.keeps(r));
         for record in kept {
             refused.count += 1;

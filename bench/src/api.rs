@@ -1,7 +1,6 @@
 //! Runs the real ingress in this process, with new keys and a token for a till.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use aws_lc_rs::encoding::AsDer as _;
@@ -13,8 +12,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::json;
 use stockline_core::domain::ReceiptKeys;
 use stockline_core::ports::{Clock, CommandSender, Queries};
-use stockline_ingress::auth::FilesChanged;
-use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, Limits, StaffMay, Web};
+use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource};
 use stockline_service::SystemClock;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -44,24 +42,9 @@ impl Api {
         let keys = folder.path().join("jwks.json");
         let (jwks, token) = keys_and_token()?;
         std::fs::write(&keys, jwks)?;
-        let config = Config {
-            auth: AuthConfig {
-                issuer: ISSUER.into(),
-                client_ids: vec![CLIENT.into()],
-                jwks: JwksSource::File(keys),
-                revoked_file: None,
-                changed: FilesChanged::default(),
-            },
-            receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).context("receipt keys")?,
-            require_location: true,
-            staff_may: StaffMay::default(),
-            limits: Limits::default(),
-            tls: None,
-            web: Web::default(),
-            login: None,
-            retention_ms: stockline_core::ports::RETENTION_MS,
-            drain: Duration::from_secs(5),
-        };
+        let auth = AuthConfig::new(ISSUER, vec![CLIENT.into()], JwksSource::File(keys));
+        let receipt_keys = ReceiptKeys::new(&[[7_u8; 32]]).context("receipt keys")?;
+        let config = Config { require_location: true, ..Config::new(auth, receipt_keys) };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
         let shutdown = CancellationToken::new();

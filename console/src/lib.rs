@@ -46,6 +46,7 @@
 //!   `danger`, `quiet`), `notice` (`good`, `bad`), `tag` (`low`, `out`, `oversold`), `empty`. There are no inline styles and
 //!   no inline scripts: the policy refuses them.
 //! - Every page is visited by the tests' browser (`tests/console`): add it to the list of pages there.
+#![expect(dead_code, reason = "the frame and the API's shapes for the pages that follow")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 use std::sync::Arc;
@@ -135,5 +136,6 @@ fn routes() -> Router<Arc<App>> {
         .route("/console/refused", get(manager::refused::refused).post(manager::refused::resubmit))
         .route("/console/items", get(manager::items::items))
         .route("/console/items/new", get(manager::edit::blank).post(manager::edit::register))
+        .route("/console/{*rest}", get(page::not_found))
         .route("/console/items/{item_id}", get(manager::item::item).post(manager::edit::change))
 }

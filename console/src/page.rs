@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
-use axum::http::{Method, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::App;
@@ -183,8 +183,7 @@ pub(crate) fn of_fault(
 }
 
 /// Answers an address that is no page of ours.
-pub(crate) async fn not_found(method: Method) -> Fault {
-    tracing::debug!(%method, "no such page");
+pub(crate) async fn not_found() -> Fault {
     Fault::NotFound
 }
 

@@ -161,4 +161,3 @@ async fn signed_out(State(app): State<Arc<App>>, headers: HeaderMap) -> Response
     let t = locale_of(&headers).texts();
     shown(StatusCode::OK, &SignedOutPage { frame: Frame::bare(&app, t, t.signed_out) })
 }
-

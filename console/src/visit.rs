@@ -122,7 +122,10 @@ impl Places {
 
 impl Visit {
     /// Returns a new id for a command.
-    #[expect(clippy::disallowed_methods, reason = "the console is a client, and clients make the ids of their commands")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the console is a client, and clients make the ids of their commands"
+    )]
     pub(crate) fn new_id(&self) -> String {
         Uuid::now_v7().to_string()
     }

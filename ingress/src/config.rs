@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stockline_core::domain::ReceiptKeys;
+use stockline_core::ports::RETENTION_MS;
 
 use crate::auth::FilesChanged;
 use crate::login::LoginConfig;
@@ -38,6 +39,25 @@ pub struct Config {
     pub drain: Duration,
 }
 
+impl Config {
+    /// Returns the configuration of an ingress that serves plain HTTP, with the default bounds and rights, and takes up to
+    /// 5 s to finish its requests when it stops.
+    pub fn new(auth: AuthConfig, receipt_keys: ReceiptKeys) -> Self {
+        Self {
+            auth,
+            login: None,
+            receipt_keys,
+            require_location: false,
+            staff_may: StaffMay::default(),
+            limits: Limits::default(),
+            tls: None,
+            web: Web::default(),
+            retention_ms: RETENTION_MS,
+            drain: Duration::from_secs(5),
+        }
+    }
+}
+
 /// Which tokens are accepted.
 #[derive(Debug, Clone)]
 pub struct AuthConfig {
@@ -51,6 +71,13 @@ pub struct AuthConfig {
     pub revoked_file: Option<PathBuf>,
     /// Says that this process has changed the files. Changes by others are noticed within seconds.
     pub changed: FilesChanged,
+}
+
+impl AuthConfig {
+    /// Accepts the tokens that this issuer made for these clients.
+    pub fn new(issuer: impl Into<String>, client_ids: Vec<String>, jwks: JwksSource) -> Self {
+        Self { issuer: issuer.into(), client_ids, jwks, revoked_file: None, changed: FilesChanged::default() }
+    }
 }
 
 /// Where the keys that sign tokens are.

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use axum::extract::Query;
 use axum::http::Uri;
 use stockline_core::domain::Fault;
+use stockline_core::ports::PageRequest;
 
 use crate::problem::{Problem, codes};
 
@@ -22,6 +23,13 @@ pub(crate) struct Params {
 pub(crate) struct Paging {
     pub(crate) cursor: Option<String>,
     pub(crate) limit: usize,
+}
+
+impl Paging {
+    /// Returns the page as the store is asked for it.
+    pub(crate) fn request(&self) -> PageRequest<'_> {
+        PageRequest::new(self.cursor.as_deref(), self.limit)
+    }
 }
 
 /// Entries of a page without a `limit`.

@@ -9,6 +9,7 @@ pub(crate) mod locations;
 mod path;
 mod read;
 pub(crate) mod resubmit;
+mod sent;
 pub(crate) mod status;
 pub(crate) mod stock;
 pub(crate) mod submit;

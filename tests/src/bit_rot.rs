@@ -17,7 +17,7 @@ use stockline_core::domain::{
 };
 use stockline_core::ports::{
     AlertReceiver as _, CommandFilter, CommandReceiver as _, CommandSender as _, FixedClock, ItemFilter,
-    ItemWithLevels, LevelFilter, Locations as _, Movement, MovementFilter, Pack, Queries as _, StoreError,
+    ItemWithLevels, LevelFilter, Locations as _, Movement, MovementFilter, Pack, PageRequest, Queries as _, StoreError,
 };
 use stockline_sqlite::{OpenOptions, QueueOptions, SqliteQueue, SqliteStore, StoreOptions};
 use stockline_worker::audit::audit;
@@ -171,7 +171,7 @@ async fn read(store: &SqliteStore, item: usize) -> Item {
     for n in (0..44).chain([REGISTER]) {
         records.push(named(store.records(&[key(n)]).await).map(|mut found| found.remove(0)));
     }
-    let movements = store.movements(&id, &MovementFilter::default(), None, 1_000).await;
+    let movements = store.movements(&id, &MovementFilter::default(), PageRequest::first(1_000)).await;
     Item {
         view: named(store.item(&id).await),
         movements: named(movements).map(|page| page.entries),
@@ -197,7 +197,7 @@ async fn dead_letters(store: &SqliteStore) -> Result<BTreeSet<ItemId>, String> {
         since: None,
         settled_otherwise: true,
     };
-    match store.commands(&filter, None, 1_000).await {
+    match store.commands(&filter, PageRequest::first(1_000)).await {
         Ok(page) => Ok(page.entries.into_iter().map(|record| record.outcome.item_id).collect()),
         Err(StoreError::Unreadable(_)) => Ok(BTreeSet::new()),
         Err(error) => Err(format!("dead letters can't be listed: {error}")),
@@ -386,7 +386,7 @@ impl Original {
             StoreError::Unreadable(what) if what.contains("malformed") => Ok(()),
             error => Err(format!("the list of {list} fails: {error}")),
         };
-        match store.items(&ItemFilter::default(), None, 100).await {
+        match store.items(&ItemFilter::default(), PageRequest::first(100)).await {
             Ok(page) => {
                 for view in page.entries {
                     let was = self.before.get(&view.item.item_id).map(|item| &item.view);
@@ -397,7 +397,7 @@ impl Original {
             }
             Err(error) => failed("items", error)?,
         }
-        match store.all_movements(&MovementFilter::default(), None, 1_000).await {
+        match store.all_movements(&MovementFilter::default(), PageRequest::first(1_000)).await {
             Ok(page) => {
                 for movement in page.into_iter().flat_map(|page| page.entries) {
                     let was = self.before.get(&movement.item_id).and_then(|item| item.movements.as_ref().ok());
@@ -408,7 +408,7 @@ impl Original {
             }
             Err(error) => failed("all movements", error)?,
         }
-        match store.levels(&LevelFilter::default(), None, 100).await {
+        match store.levels(&LevelFilter::default(), PageRequest::first(100)).await {
             Ok(page) => {
                 for shown in page.entries {
                     let was = self.before.get(&shown.item.item_id).map(|item| &item.view);
@@ -427,7 +427,7 @@ impl Original {
             since: Some(Timestamp::EPOCH),
             settled_otherwise: true,
         };
-        match store.commands(&filter, None, 1_000).await {
+        match store.commands(&filter, PageRequest::first(1_000)).await {
             Ok(page) => {
                 for record in page.entries {
                     let was = self.before.get(&record.outcome.item_id).map(|item| &item.records);

@@ -12,8 +12,7 @@ use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 use stockline_core::domain::{FoldLimits, ReceiptKeys, Rules};
 use stockline_core::ports::{Clock, CommandSender, Queries};
-use stockline_ingress::auth::FilesChanged;
-use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, Web};
+use stockline_ingress::{AuthConfig, JwksSource};
 
 use stockline_worker::Health;
 use tokio::net::TcpListener;
@@ -132,25 +131,8 @@ impl RunningIngress {
         let folder = tempfile::tempdir().unwrap();
         let keys = folder.path().join("jwks.json");
         std::fs::write(&keys, jwks()).unwrap();
-        let auth = AuthConfig {
-            issuer: ISSUER.into(),
-            client_ids: vec![CLIENT.into()],
-            jwks: JwksSource::File(keys),
-            revoked_file: None,
-            changed: FilesChanged::default(),
-        };
-        let config = stockline_ingress::Config {
-            auth,
-            login: None,
-            receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
-            require_location: false,
-            staff_may: StaffMay::default(),
-            limits: Limits::default(),
-            tls: None,
-            web: Web::default(),
-            retention_ms: stockline_core::ports::RETENTION_MS,
-            drain: Duration::from_secs(5),
-        };
+        let auth = AuthConfig::new(ISSUER, vec![CLIENT.into()], JwksSource::File(keys));
+        let config = stockline_ingress::Config::new(auth, ReceiptKeys::new(&[[7_u8; 32]]).unwrap());
         let token = manager(clock.now().as_millis() / 1_000);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

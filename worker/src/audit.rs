@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use stockline_core::domain::{Item, ItemId, Level, LocationId, Outcome, Record, Status, StockState};
-use stockline_core::ports::{AuditReader, Queries, StoreError};
+use stockline_core::ports::{AuditReader, PageRequest, Queries, StoreError};
 
 mod chain;
 mod examine;
@@ -187,7 +187,7 @@ impl Audit<'_> {
         self.suspects.clear();
         let mut cursor: Option<String> = None;
         loop {
-            let read = self.reader.audit_items(cursor.as_deref(), PAGE).await;
+            let read = self.reader.audit_items(PageRequest::new(cursor.as_deref(), PAGE)).await;
             let Some(page) = self.report.unless_unreadable("the items", read)? else { return Ok(()) };
             for view in page.entries {
                 if !self.is_wanted(&view.item.item_id) {
@@ -231,7 +231,7 @@ impl Audit<'_> {
     async fn outcomes_against_ledgers(&mut self) -> Result<(), StoreError> {
         let mut cursor: Option<String> = None;
         loop {
-            let read = self.reader.audit_records(cursor.as_deref(), PAGE).await;
+            let read = self.reader.audit_records(PageRequest::new(cursor.as_deref(), PAGE)).await;
             let Some(page) = self.report.unless_unreadable("the outcomes", read)? else { break };
             if self.only.is_none() {
                 self.report.read.records += page.entries.len() as u64;

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use stockline_core::domain::{CommandId, CommandKey, ItemId, Queued, Record, Status, Timestamp, encode_message};
-use stockline_core::ports::{CommandFilter, CommandSender, Pack, Page, Queries, QueueError, Store, StoreError};
+use stockline_core::ports::{
+    CommandFilter, CommandSender, Pack, Page, PageRequest, Queries, QueueError, Store, StoreError,
+};
 use uuid::Uuid;
 
 /// The records of one read.
@@ -74,7 +76,7 @@ pub async fn list(
         since: None,
         settled_otherwise: settled,
     };
-    queries.commands(&filter, cursor, limit).await
+    queries.commands(&filter, PageRequest::new(cursor, limit)).await
 }
 
 /// Returns the command of a dead letter as its next retry. It keeps its time of acceptance, so that its age is judged as

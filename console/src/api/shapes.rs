@@ -1,7 +1,5 @@
 //! The API's answers, as far as pages show them. Fields that a page does not need are left out.
 
-#![expect(dead_code, reason = "the shapes follow the API; some parts are only for pages to come")]
-
 use serde::Deserialize;
 use serde_json::Value;
 

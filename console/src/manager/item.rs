@@ -177,16 +177,15 @@ async fn charts(visit: &Visit, places: &Places, path: &str, item: &Item) -> Resu
     let movements: Vec<&Movement> = page.movements.iter().rev().collect();
     let Some(first) = movements.first() else { return Ok(Charts::default()) };
     let number = |text: &str| text.parse::<f64>().unwrap_or_default();
-    let at = |time: &str| time.parse::<Timestamp>().map_or(0.0, |time| {
-        time.millis_since(from) as f64 / (DAYS * DAY_MS) as f64
-    });
+    let at = |time: &str| {
+        time.parse::<Timestamp>().map_or(0.0, |time| time.millis_since(from) as f64 / (DAYS * DAY_MS) as f64)
+    };
     let start = if page.next_cursor.is_some() { at(&first.recorded_at) } else { 0.0 };
     let mut points = vec![(start, number(&first.before))];
     points.extend(movements.iter().map(|movement| (at(&movement.recorded_at), number(&movement.after))));
     let day_of = |time: Timestamp| time.day_in_zone(places.zone());
-    let mut days: Vec<(String, f64, String)> = (0..DAYS)
-        .map(|day| (day_of(from.plus_millis((day + 1) * DAY_MS)), 0.0, String::new()))
-        .collect();
+    let mut days: Vec<(String, f64, String)> =
+        (0..DAYS).map(|day| (day_of(from.plus_millis((day + 1) * DAY_MS)), 0.0, String::new())).collect();
     for movement in &movements {
         let Ok(time) = movement.occurred_at.parse::<Timestamp>() else { continue };
         let Some(day) = days.iter_mut().find(|(day, ..)| *day == day_of(time)) else { continue };

@@ -68,8 +68,7 @@ pub(crate) async fn refused(visit: Visit, Query(wanted): Query<Wanted>) -> Resul
 
 async fn shown(visit: &Visit, wanted: &Wanted, sent: Vec<Sent>) -> Result<Response, Fault> {
     let places = visit.places().await?;
-    let cursor =
-        if wanted.cursor.is_empty() { String::new() } else { format!("&cursor={}", segment(&wanted.cursor)) };
+    let cursor = if wanted.cursor.is_empty() { String::new() } else { format!("&cursor={}", segment(&wanted.cursor)) };
     let refused: CommandPage = visit.api.get(&format!("/v1/commands?status=rejected&limit={PAGE}{cursor}")).await?;
     let mut commands = refused.commands;
     if wanted.cursor.is_empty() {
@@ -85,9 +84,9 @@ async fn shown(visit: &Visit, wanted: &Wanted, sent: Vec<Sent>) -> Result<Respon
         }
     }
     codes.retain(|(_, count)| *count > 1);
-    let next = refused.next_cursor.map(|cursor| {
-        format!("{}/console/refused?cursor={}", visit.app.config.base, segment(&cursor))
-    });
+    let next = refused
+        .next_cursor
+        .map(|cursor| format!("{}/console/refused?cursor={}", visit.app.config.base, segment(&cursor)));
     page(&RefusedPage {
         frame: visit.frame_at(visit.t.refused_list, Section::Refused, &places),
         rows,

@@ -138,9 +138,10 @@ impl Told {
             path: item_path(visit, &alert.item_id),
             text: format!("{} · {}: {on_hand} {}", alert.item_name, places.name(&alert.location_id), alert.unit),
             when: visit.locale.moment(&alert.raised_at, zone),
-            mailed: alert.sent_at.as_deref().map_or(visit.t.not_mailed.to_owned(), |at| {
-                fill(visit.t.mailed, &[&visit.locale.moment(at, zone)])
-            }),
+            mailed: alert
+                .sent_at
+                .as_deref()
+                .map_or(visit.t.not_mailed.to_owned(), |at| fill(visit.t.mailed, &[&visit.locale.moment(at, zone)])),
             is_mailed: alert.sent_at.is_some(),
             state: alert.kind.clone(),
             state_text: visit.t.state(&alert.kind),

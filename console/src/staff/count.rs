@@ -157,13 +157,7 @@ fn level_here<'a>(item: &'a Item, places: &Places) -> Option<&'a crate::api::Lev
 }
 
 impl Row {
-    fn of(
-        visit: &Visit,
-        places: &Places,
-        item: &Item,
-        is_blind: bool,
-        taken: Option<(Entry, Verdict)>,
-    ) -> Self {
+    fn of(visit: &Visit, places: &Places, item: &Item, is_blind: bool, taken: Option<(Entry, Verdict)>) -> Self {
         let level = level_here(item, places);
         let counted_at = level.and_then(|level| level.counted_at.clone());
         let (entry, verdict) = taken.unzip();

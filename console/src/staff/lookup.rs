@@ -39,7 +39,6 @@ pub(crate) struct Wanted {
 #[derive(Template)]
 #[template(path = "staff/found.html")]
 pub(crate) struct FoundPart {
-    pub(crate) root: String,
     pub(crate) t: &'static Texts,
     pub(crate) line: Option<Line>,
     pub(crate) choices: Vec<Choice>,
@@ -83,7 +82,6 @@ async fn by_name(visit: &Visit, text: &str) -> Result<Vec<Item>, Fault> {
 impl FoundPart {
     fn of(visit: &Visit, places: &Places, code: &str, found: Found) -> Self {
         let mut part = Self {
-            root: visit.app.config.base.clone(),
             t: visit.t,
             line: None,
             choices: Vec::new(),

@@ -17,7 +17,6 @@ use crate::visit::{Places, Visit};
 pub(crate) struct Line {
     pub(crate) item_id: String,
     pub(crate) name: String,
-    pub(crate) unit: String,
     /// The id of the line's command: what is done with the line is done once, however often it is sent.
     pub(crate) command_id: String,
     /// As the person reads and types it.
@@ -51,7 +50,6 @@ impl Line {
         Self {
             item_id: item.item_id.clone(),
             name: item.name.clone(),
-            unit: item.unit.clone(),
             command_id: visit.new_id(),
             quantity: locale.number(step),
             step: step.to_owned(),

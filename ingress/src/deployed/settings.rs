@@ -7,7 +7,6 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use stockline_aws::deployed::{self, Deployment, Logs};
 use stockline_core::domain::ReceiptKeys;
-use stockline_ingress::auth::FilesChanged;
 use stockline_ingress::{AuthConfig, JwksSource, Limits, LoginConfig, Origin, StaffMay};
 use stockline_service::{Env, EnvError, Variable};
 
@@ -139,13 +138,7 @@ fn auth(env: &mut Env, deployment: Deployment) -> Option<AuthConfig> {
     let client_ids = env.list(&CLIENT_IDS, |id| Ok::<_, String>(id.to_owned()));
     let issuer = issuer?;
     let jwks_url = jwks_url.unwrap_or_else(|| format!("{issuer}/.well-known/jwks.json"));
-    Some(AuthConfig {
-        issuer,
-        client_ids: client_ids?,
-        jwks: JwksSource::Url(jwks_url),
-        revoked_file: None,
-        changed: FilesChanged::default(),
-    })
+    Some(AuthConfig::new(issuer, client_ids?, JwksSource::Url(jwks_url)))
 }
 
 /// Returns `None` if people can't log in here, or if a fault was found.

@@ -2,25 +2,24 @@ use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use stockline_core::domain::{
     Command, CommandId, CommandKey, Fault, Fingerprint, ItemId, Json, ParseContext, Timestamp, parse_command,
 };
 
 use super::resubmit::may_replace;
+use super::sent::Sent;
 use crate::accept::{self, Line, Replaced, preference_applied};
 use crate::access::Caller;
 use crate::answer_budget::Room;
 use crate::app::{App, Shared};
 use crate::members::{self, Members};
-use crate::params::Params;
 use crate::problem::{Problem, codes};
 use crate::receipt::Standing;
 use crate::view::{BatchAnswer, BatchLine, StatusView, Viewer};
-use crate::{answer, body, wait};
+use crate::{answer, wait};
 
 /// A line that is not a valid command, or that the caller may not submit.
 struct InvalidLine {
@@ -56,15 +55,8 @@ type SentLine = Result<usize, InvalidLine>;
         (status = 503, description = "`queue_unavailable`: no line reached the queue; `overloaded`: nothing of the request was done"),
     ),
 )]
-pub(crate) async fn submit_batch(
-    State(app): Shared,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-    request: Body,
-) -> Result<Response, Problem> {
-    Params::of(&uri, &[]).finish()?;
-    let bytes = body::read(&headers, request, &app.limits, &app.body_budget).await?;
+pub(crate) async fn submit_batch(State(app): Shared, caller: Caller, mut sent: Sent) -> Result<Response, Problem> {
+    let bytes = sent.body(&app).await?;
     let (mut lines, resubmitted) = parse_lines(&app, &caller, &bytes)?;
     drop(bytes);
     let (replaced, room) = find_replaced(&app, &caller, &mut lines, resubmitted).await?;
@@ -78,7 +70,7 @@ pub(crate) async fn submit_batch(
         ));
     }
     let viewer = caller.viewer();
-    let Some(seconds) = wait::preference(&headers, app.limits.wait_s) else {
+    let Some(seconds) = wait::preference(&sent.headers, app.limits.wait_s) else {
         return respond(&lines, &queued, &viewer, false);
     };
     let waited = accept::wait_for(&app, &viewer, &mut queued, seconds).await;

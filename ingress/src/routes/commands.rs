@@ -71,7 +71,7 @@ pub(crate) async fn commands(caller: Caller, read: Read) -> Result<Response, Pro
     filter.location_id = narrowed(&caller, filter.location_id)?;
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
-    let page = read.app.queries.commands(&filter, paging.cursor.as_deref(), paging.limit).await?;
+    let page = read.app.queries.commands(&filter, paging.request()).await?;
     read.check_location(asked.as_ref(), &paging, &page).await?;
     let seen = page.entries.iter().filter(|record| viewer.sees_record(record));
     let commands = seen.map(|record| StatusView::of(record, &viewer)).collect();

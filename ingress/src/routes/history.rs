@@ -50,7 +50,7 @@ pub(crate) async fn all_movements(caller: Caller, read: Read) -> Result<Response
     filter.location_id = narrowed(&caller, filter.location_id)?;
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
-    let page = read.app.queries.all_movements(&filter, paging.cursor.as_deref(), paging.limit).await?;
+    let page = read.app.queries.all_movements(&filter, paging.request()).await?;
     let Some(page) = page else {
         let detail = "this installation keeps no list of all movements; list those of one item with \
                       /v1/items/{item_id}/movements";
@@ -128,7 +128,7 @@ pub(super) async fn changes(
     let viewer = caller.viewer();
     let _turn = read.list_turn(caller).await?;
     let room = read.room_for_list(paging).await?;
-    let page = read.app.queries.changes(filter, paging.cursor.as_deref(), paging.limit).await?;
+    let page = read.app.queries.changes(filter, paging.request()).await?;
     if let Some(item_id) = &filter.item_id {
         read.check_item(item_id, paging, &page).await?;
     }

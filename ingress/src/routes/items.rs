@@ -50,7 +50,7 @@ pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Proble
     let paging = read.paging(params)?;
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_items(&paging).await?;
-    let page = read.app.queries.items(&filter, paging.cursor.as_deref(), paging.limit).await?;
+    let page = read.app.queries.items(&filter, paging.request()).await?;
     let viewer = caller.viewer();
     let items = page.entries.iter().map(|item| ItemView::of(item, &viewer)).collect();
     read.answer_items(room, page.entries.len(), &ItemPage { items, next_cursor: page.next_cursor.as_deref() })
@@ -124,7 +124,7 @@ pub(crate) async fn movements(
     filter.location_id = narrowed(&caller, filter.location_id)?;
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
-    let page = read.app.queries.movements(&item_id, &filter, paging.cursor.as_deref(), paging.limit).await?;
+    let page = read.app.queries.movements(&item_id, &filter, paging.request()).await?;
     read.check_item(&item_id, &paging, &page).await?;
     read.check_location(asked.as_ref(), &paging, &page).await?;
     let seen = page.entries.into_iter().filter(|movement| viewer.sees(&movement.location_id));

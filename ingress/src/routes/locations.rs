@@ -1,18 +1,16 @@
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::response::Response;
 use stockline_core::domain::{Json, LocationId, LocationSettings, Timestamp};
 use stockline_core::ports::{StoreError, cursor};
 
 use super::path::{InPath, id};
 use super::read::{Read, no_location};
+use super::sent::Sent;
 use crate::access::Caller;
 use crate::answer;
 use crate::app::{App, Shared};
-use crate::body;
 use crate::members::{self, Members};
-use crate::params::Params;
 use crate::problem::{Problem, codes};
 use crate::view::{LocationPage, LocationView, Viewer};
 
@@ -121,14 +119,11 @@ pub(crate) async fn put_location(
     State(app): Shared,
     caller: Caller,
     InPath(location_id): InPath<String>,
-    uri: Uri,
-    headers: HeaderMap,
-    request: Body,
+    mut sent: Sent,
 ) -> Result<Response, Problem> {
     let location_id: LocationId = id("location id", &location_id)?;
     caller.may_manage_location(&location_id, true)?;
-    Params::of(&uri, &[]).finish()?;
-    let bytes = body::read(&headers, request, &app.limits, &app.body_budget).await?;
+    let bytes = sent.body(&app).await?;
     let settings = parse(&members::parse(&bytes)?, location_id, app.clock.now())?;
     drop(bytes);
     let found = app.queries.location(&settings.location_id).await?;

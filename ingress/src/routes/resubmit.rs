@@ -1,8 +1,6 @@
 use std::str::FromStr;
 
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use stockline_core::domain::{
     Action, Command, CommandKey, Fault, ItemId, Json, LocationId, MovementDetails, Outcome, Record, ShortagePolicy,
@@ -10,12 +8,11 @@ use stockline_core::domain::{
 };
 
 use super::path::{InPath, command_key};
+use super::sent::Sent;
 use crate::accept::accept;
 use crate::access::Caller;
 use crate::app::{App, Shared};
-use crate::body;
 use crate::members::{self, Members};
-use crate::params::Params;
 use crate::problem::{Problem, codes};
 use crate::receipt::status_url;
 use crate::view::StatusView;
@@ -58,14 +55,11 @@ pub(crate) async fn resubmit(
     State(app): Shared,
     caller: Caller,
     InPath(ids): InPath<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
-    request: Body,
+    mut sent: Sent,
 ) -> Result<Response, Problem> {
     caller.may_resubmit()?;
-    Params::of(&uri, &[]).finish()?;
     let key = command_key(&ids)?;
-    let bytes = body::read(&headers, request, &app.limits, &app.body_budget).await?;
+    let bytes = sent.body(&app).await?;
     let found = app.queries.records(std::slice::from_ref(&key)).await?;
     let viewer = caller.viewer();
     let Some(record) = found.into_iter().next().flatten().filter(|record| viewer.sees_record(record)) else {
@@ -85,7 +79,7 @@ pub(crate) async fn resubmit(
     caller.may_submit(&command, &app.staff_may)?;
     was_not_replaced(&record, &command)?;
     was_not_set_aside(&app, &command).await?;
-    accept(&app, &caller, command, Some(record), &headers).await
+    accept(&app, &caller, command, Some(record), &sent.headers).await
 }
 
 /// Refuses a command of a batch that is to replace a refused one and may not.

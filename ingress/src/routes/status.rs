@@ -1,18 +1,16 @@
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use stockline_core::domain::{CommandId, CommandKey, Fault, ItemId, Json, Record};
 
 use super::path::{InPath, command_key};
 use super::read::Read;
+use super::sent::Sent;
 use crate::accept::preference_applied;
 use crate::access::Caller;
 use crate::app::{App, Shared};
-use crate::body;
 use crate::members::{self, Members};
-use crate::params::Params;
 use crate::problem::{Problem, codes};
 use crate::receipt::{Standing, status_url};
 use crate::view::{StatusAnswer, StatusLine, StatusView};
@@ -113,16 +111,9 @@ struct Wanted {
         (status = 503, description = "`store_unavailable`: the status can't be read now"),
     ),
 )]
-pub(crate) async fn statuses(
-    State(app): Shared,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-    request: Body,
-) -> Result<Response, Problem> {
+pub(crate) async fn statuses(State(app): Shared, caller: Caller, mut sent: Sent) -> Result<Response, Problem> {
     caller.may_read_status()?;
-    Params::of(&uri, &[]).finish()?;
-    let bytes = body::read(&headers, request, &app.limits, &app.body_budget).await?;
+    let bytes = sent.body(&app).await?;
     let wanted = parse_wanted(&members::parse(&bytes)?, app.limits.batch_commands)?;
     drop(bytes);
     let keys: Vec<_> = wanted.iter().map(|wanted| wanted.key.clone()).collect();

@@ -49,7 +49,7 @@ pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Probl
     filter.location_id = narrowed(&caller, filter.location_id)?;
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
-    let page = read.app.queries.levels(&filter, paging.cursor.as_deref(), paging.limit).await?;
+    let page = read.app.queries.levels(&filter, paging.request()).await?;
     read.check_location(asked.as_ref(), &paging, &page).await?;
     let seen = page.entries.iter().filter(|view| viewer.sees(&view.level.location_id));
     let levels = seen.map(|view| LevelView::named(&view.item, &view.level)).collect();
@@ -86,7 +86,7 @@ pub(crate) async fn alerts(caller: Caller, read: Read) -> Result<Response, Probl
     let location_id = narrowed(&caller, asked.clone())?;
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
-    let mut page = read.app.queries.alerts(location_id.as_ref(), paging.cursor.as_deref(), paging.limit).await?;
+    let mut page = read.app.queries.alerts(location_id.as_ref(), paging.request()).await?;
     read.check_location(asked.as_ref(), &paging, &page).await?;
     // The trace is for the alerter's spans; the command's id leads to the rest.
     page.entries.iter_mut().for_each(|record| record.alert.trace = None);

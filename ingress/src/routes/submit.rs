@@ -1,16 +1,15 @@
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use stockline_core::domain::{CommandId, Fault, ParseContext, parse_command};
 
+use super::sent::Sent;
 use crate::accept::accept;
 use crate::access::Caller;
 use crate::app::Shared;
-use crate::params::Params;
+use crate::members;
 use crate::problem::{Problem, codes};
 use crate::view::StatusView;
-use crate::{body, members};
 
 /// Submits one command.
 ///
@@ -38,25 +37,18 @@ use crate::{body, members};
         (status = 422, description = "`invalid_command`: every fault is named"),
     ),
 )]
-pub(crate) async fn submit(
-    State(app): Shared,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-    request: Body,
-) -> Result<Response, Problem> {
-    Params::of(&uri, &[]).finish()?;
-    let bytes = body::read(&headers, request, &app.limits, &app.body_budget).await?;
+pub(crate) async fn submit(State(app): Shared, caller: Caller, mut sent: Sent) -> Result<Response, Problem> {
+    let bytes = sent.body(&app).await?;
     let context = ParseContext {
         pointer: String::new(),
         default_location: app.default_location.clone(),
         sent_at: None,
-        command_id: idempotency_key(&headers)?,
+        command_id: idempotency_key(&sent.headers)?,
     };
     let command = parse_command(&members::parse(&bytes)?, &context).map_err(Problem::invalid_command)?;
     drop(bytes);
     caller.may_submit(&command, &app.staff_may)?;
-    accept(&app, &caller, command, None, &headers).await
+    accept(&app, &caller, command, None, &sent.headers).await
 }
 
 /// Returns the id of the `Idempotency-Key` header, which may be quoted (a structured field) or bare.

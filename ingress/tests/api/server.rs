@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -15,8 +14,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use stockline_core::domain::{CommandId, ReceiptKeys, Timestamp};
 use stockline_core::ports::FixedClock;
-use stockline_ingress::auth::FilesChanged;
-use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, Limits, StaffMay, Web, run};
+use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, run};
 
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -116,24 +114,8 @@ impl Server {
         let folder = tempfile::tempdir().unwrap();
         let keys = folder.path().join("jwks.json");
         std::fs::write(&keys, jwks()).unwrap();
-        let mut config = Config {
-            auth: AuthConfig {
-                issuer: ISSUER.into(),
-                client_ids: vec![CLIENT.into()],
-                jwks: JwksSource::File(keys),
-                revoked_file: None,
-                changed: FilesChanged::default(),
-            },
-            login: None,
-            receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
-            require_location: false,
-            staff_may: StaffMay::default(),
-            limits: Limits::default(),
-            tls: None,
-            web: Web::default(),
-            retention_ms: stockline_core::ports::RETENTION_MS,
-            drain: Duration::from_secs(5),
-        };
+        let auth = AuthConfig::new(ISSUER, vec![CLIENT.into()], JwksSource::File(keys));
+        let mut config = Config::new(auth, ReceiptKeys::new(&[[7_u8; 32]]).unwrap());
         change(&mut config);
         let adapters = Adapters { queue: memory.clone() as _, queries: memory.clone() as _, clock: clock.clone() as _ };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -194,16 +194,13 @@ fn ingress_config(
         limits.rate_burst = per_s.saturating_mul(2);
     }
     let console = console::config(setup, &receipt_keys, clock);
+    let client_ids = vec![CLI_CLIENT.to_owned(), TILL_CLIENT.to_owned()];
+    let auth = AuthConfig {
+        revoked_file: Some(folder.revoked()),
+        changed: setup.changed.clone(),
+        ..AuthConfig::new(issuer, client_ids, JwksSource::File(folder.jwks()))
+    };
     Ok(stockline_ingress::Config {
-        auth: AuthConfig {
-            issuer: issuer.to_owned(),
-            client_ids: vec![CLI_CLIENT.to_owned(), TILL_CLIENT.to_owned()],
-            jwks: JwksSource::File(folder.jwks()),
-            revoked_file: Some(folder.revoked()),
-            changed: setup.changed.clone(),
-        },
-        login: None,
-        receipt_keys,
         require_location: args.require_location,
         staff_may: staff_may.clone(),
         limits,
@@ -213,8 +210,8 @@ fn ingress_config(
             base_path: args.base_path.clone(),
             pages: Some(Pages::new(move |api| stockline_console::router(console.clone(), api))),
         },
-        retention_ms: stockline_core::ports::RETENTION_MS,
         drain: DRAIN,
+        ..stockline_ingress::Config::new(auth, receipt_keys)
     })
 }
 

@@ -22,8 +22,7 @@ use reqwest::Url;
 use serde_json::{Value, json};
 use stockline_core::domain::ReceiptKeys;
 use stockline_core::ports::Clock as _;
-use stockline_ingress::auth::FilesChanged;
-use stockline_ingress::{Adapters, AuthConfig, Config, JwksSource, Limits, LoginConfig, StaffMay, Web};
+use stockline_ingress::{Adapters, AuthConfig, Config, JwksSource, LoginConfig};
 use stockline_service::SystemClock;
 use stockline_sqlite::{DataFolder, OpenOptions, QueueOptions, SqliteQueue, SqliteStore, StoreOptions};
 use tempfile::TempDir;
@@ -205,24 +204,10 @@ impl Installation {
         let clock = Arc::new(SystemClock);
         let queue = SqliteQueue::open(&folder, QueueOptions::default(), clock.clone()).unwrap();
         let store = SqliteStore::open(&folder.stock_db(), StoreOptions::default(), &OpenOptions::default()).unwrap();
-        let config = Config {
-            auth: AuthConfig {
-                issuer: ISSUER.into(),
-                client_ids: vec![CLIENT.into()],
-                jwks: JwksSource::File(jwks),
-                revoked_file: None,
-                changed: FilesChanged::default(),
-            },
-            login: login(&issuer_url),
-            receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
-            require_location: false,
-            staff_may: StaffMay::default(),
-            limits: Limits::default(),
-            tls: None,
-            web: Web::default(),
-            retention_ms: stockline_core::ports::RETENTION_MS,
-            drain: Duration::from_secs(1),
-        };
+        let auth = AuthConfig::new(ISSUER, vec![CLIENT.into()], JwksSource::File(jwks));
+        let receipt_keys = ReceiptKeys::new(&[[7_u8; 32]]).unwrap();
+        let config =
+            Config { login: login(&issuer_url), drain: Duration::from_secs(1), ..Config::new(auth, receipt_keys) };
         let adapters = Adapters { queue: Arc::new(queue), queries: Arc::new(store), clock };
         let listener = listen();
         let url = format!("http://{}", listener.local_addr().unwrap());

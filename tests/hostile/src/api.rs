@@ -21,10 +21,10 @@ use stockline_core::domain::{
 };
 use stockline_core::ports::{
     AlertRecord, ChangeFilter, CommandFilter, CommandSender, FixedClock, ItemFilter, ItemWithLevels, LevelFilter,
-    LevelWithItem, Locations, Movement, MovementFilter, Pack, Page, Queries, QueueError, StoreError,
+    LevelWithItem, Locations, Movement, MovementFilter, Pack, Page, PageRequest, Queries, QueueError, StoreError,
 };
-use stockline_ingress::auth::{Authenticator, FilesChanged};
-use stockline_ingress::{Adapters, Api, AuthConfig, Config, JwksSource, Limits, StaffMay, Web};
+use stockline_ingress::auth::Authenticator;
+use stockline_ingress::{Adapters, Api, AuthConfig, Config, JwksSource};
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
@@ -80,26 +80,13 @@ impl World {
         let key = private_key();
         let file = keys.path().join("jwks.json");
         std::fs::write(&file, json!({"keys": [jwk(&key)]}).to_string()).unwrap();
-        let auth = AuthConfig {
-            issuer: ISSUER.into(),
-            client_ids: vec![CLIENT.into()],
-            jwks: JwksSource::File(file),
-            revoked_file: None,
-            changed: FilesChanged::default(),
-        };
+        let auth = AuthConfig::new(ISSUER, vec![CLIENT.into()], JwksSource::File(file));
         let clock = Arc::new(FixedClock::at(Timestamp::from_millis(NOW_S * 1_000)));
         let queue = Arc::new(MemorySender::default());
         let config = Config {
-            auth: auth.clone(),
-            login: None,
-            receipt_keys: ReceiptKeys::new(&[[7_u8; 32]]).unwrap(),
-            require_location: false,
-            staff_may: StaffMay::default(),
-            limits: Limits::default(),
-            tls: None,
-            web: Web::default(),
             retention_ms: i64::MAX,
             drain: Duration::ZERO,
+            ..Config::new(auth.clone(), ReceiptKeys::new(&[[7_u8; 32]]).unwrap())
         };
         let adapters = Adapters { queue: queue.clone(), queries: Arc::new(UnavailableStore), clock: clock.clone() };
         let (api, auth) = runtime
@@ -180,23 +167,21 @@ impl Queries for UnavailableStore {
     async fn item(&self, _: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
         unavailable()
     }
-    async fn items(&self, _: &ItemFilter, _: Option<&str>, _: usize) -> Result<Page<ItemWithLevels>, StoreError> {
+    async fn items(&self, _: &ItemFilter, _: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
         unavailable()
     }
     async fn movements(
         &self,
         _: &ItemId,
         _: &MovementFilter,
-        _: Option<&str>,
-        _: usize,
+        _: PageRequest<'_>,
     ) -> Result<Page<Movement>, StoreError> {
         unavailable()
     }
     async fn all_movements(
         &self,
         _: &MovementFilter,
-        _: Option<&str>,
-        _: usize,
+        _: PageRequest<'_>,
     ) -> Result<Option<Page<Movement>>, StoreError> {
         unavailable()
     }
@@ -207,16 +192,16 @@ impl Queries for UnavailableStore {
     ) -> Result<Option<Vec<(LocationId, Quantity, u64)>>, StoreError> {
         unavailable()
     }
-    async fn levels(&self, _: &LevelFilter, _: Option<&str>, _: usize) -> Result<Page<LevelWithItem>, StoreError> {
+    async fn levels(&self, _: &LevelFilter, _: PageRequest<'_>) -> Result<Page<LevelWithItem>, StoreError> {
         unavailable()
     }
-    async fn commands(&self, _: &CommandFilter, _: Option<&str>, _: usize) -> Result<Page<Record>, StoreError> {
+    async fn commands(&self, _: &CommandFilter, _: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
         unavailable()
     }
-    async fn changes(&self, _: &ChangeFilter, _: Option<&str>, _: usize) -> Result<Page<Record>, StoreError> {
+    async fn changes(&self, _: &ChangeFilter, _: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
         unavailable()
     }
-    async fn alerts(&self, _: Option<&LocationId>, _: Option<&str>, _: usize) -> Result<Page<AlertRecord>, StoreError> {
+    async fn alerts(&self, _: Option<&LocationId>, _: PageRequest<'_>) -> Result<Page<AlertRecord>, StoreError> {
         unavailable()
     }
     async fn ping(&self) -> Result<(), StoreError> {

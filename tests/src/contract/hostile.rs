@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use stockline_core::domain::{CommandKey, DEAD_BODY_MAX_BYTES, ItemId, Record, Status, encode_message};
-use stockline_core::ports::{AlertPublisher, CommandFilter, CommandReceiver, CommandSender, FixedClock, Pack};
+use stockline_core::ports::{
+    AlertPublisher, CommandFilter, CommandReceiver, CommandSender, FixedClock, Pack, PageRequest,
+};
 use stockline_service::install_metrics;
 use stockline_worker::{Adapters, metrics};
 use uuid::Uuid;
@@ -115,7 +117,7 @@ fn fresh() -> Uuid {
 async fn dead_letters(ports: &Ports, item: &ItemId) -> Vec<Record> {
     let status = Status::DeadLettered;
     let filter = CommandFilter { status, code: None, location_id: None, since: None, settled_otherwise: false };
-    let listed = ports.queries.commands(&filter, None, 100).await.unwrap();
+    let listed = ports.queries.commands(&filter, PageRequest::first(100)).await.unwrap();
     assert!(listed.next_cursor.is_none());
     listed.entries.into_iter().filter(|record| record.outcome.item_id == *item).collect()
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use stockline_core::ports::PageRequest;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -198,7 +199,7 @@ impl World {
         let marked = in_real_time(async {
             match self.work {
                 Work::Alerts | Work::Openings => {
-                    let page = ports.queries.alerts(None, None, 100).await.unwrap();
+                    let page = ports.queries.alerts(None, PageRequest::first(100)).await.unwrap();
                     page.entries.iter().filter(|record| record.sent_at.is_some()).count()
                 }
                 Work::Notice => {

@@ -10,8 +10,8 @@ use stockline_core::domain::{
     Alert, AlertKind, CommandKey, Commit, DeadLetter, LoadRequest, Quantity, Record, Slot, Status,
 };
 use stockline_core::ports::{
-    Claimed, CommandFilter, CommitOutcome, FixedClock, ItemFilter, Lease, LevelFilter, MovementFilter, RefusedNotice,
-    StoreError,
+    Claimed, CommandFilter, CommitOutcome, FixedClock, ItemFilter, Lease, LevelFilter, MovementFilter, PageRequest,
+    RefusedNotice, StoreError,
 };
 use stockline_tests::contract::store::{Bounds, Home, Ports, Shop, at, id, item_id, place};
 use stockline_tests::dynoxide::Dynoxide;
@@ -245,19 +245,19 @@ async fn errors(shop: &Shop, commit: &Commit) -> Vec<(&'static str, Option<Store
         ("record", queries.records(std::slice::from_ref(&state)).await.err()),
         ("records", queries.records(&[state.clone(), CommandKey { command_id: id(1), ..state }]).await.err()),
         ("item", queries.item(&cola).await.err()),
-        ("items", queries.items(&ItemFilter::default(), None, 10).await.err()),
-        ("movements", queries.movements(&cola, &MovementFilter::default(), None, 10).await.err()),
+        ("items", queries.items(&ItemFilter::default(), PageRequest::first(10)).await.err()),
+        ("movements", queries.movements(&cola, &MovementFilter::default(), PageRequest::first(10)).await.err()),
         ("stock_as_of", queries.stock_as_of(&cola, at(1)).await.err()),
-        ("levels", queries.levels(&LevelFilter::default(), None, 10).await.err()),
-        ("commands", queries.commands(&refused, None, 10).await.err()),
-        ("alerts", queries.alerts(None, None, 10).await.err()),
+        ("levels", queries.levels(&LevelFilter::default(), PageRequest::first(10)).await.err()),
+        ("commands", queries.commands(&refused, PageRequest::first(10)).await.err()),
+        ("alerts", queries.alerts(None, PageRequest::first(10)).await.err()),
         ("ping", queries.ping().await.err()),
         ("location", queries.location(&place("main")).await.err()),
         ("locations", queries.locations().await.err()),
         ("put_location", queries.put_location(&stockline_core::domain::LocationSettings::main()).await.err()),
-        ("audit_items", audit.audit_items(None, 10).await.err()),
+        ("audit_items", audit.audit_items(PageRequest::first(10)).await.err()),
         ("audit_ledger", audit.audit_ledger(&cola, &place("main"), 1, 10).await.err()),
-        ("audit_records", audit.audit_records(None, 10).await.err()),
+        ("audit_records", audit.audit_records(PageRequest::first(10)).await.err()),
         ("claim", alerts.claim(&[alert()], &lease("a", 0, 1)).await.remove(0).err()),
         ("give_up", alerts.give_up(&[alert()], &lease("a", 0, 1)).await.err()),
         ("mark_part_sent", alerts.mark_part_sent(&[alert()], &lease("a", 0, 1), at(0), &["x".into()]).await.err()),
@@ -295,7 +295,7 @@ async fn what_may_pass_is_an_error_of_every_call_and_writes_nothing() {
         script.clear();
     }
     assert_eq!(shop.on_hand("cola").await, [("main".into(), 10, 1)]);
-    assert!(shop.ports().queries.alerts(None, None, 10).await.unwrap().entries.is_empty());
+    assert!(shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries.is_empty());
     assert!(errors(&shop, &commit).await.iter().all(|(_, error)| error.is_none()));
     shop.audit().await;
 }
@@ -418,7 +418,7 @@ async fn a_list_that_breaks_off_in_the_middle_is_an_error_and_no_shorter_list() 
     for n in 0..12 {
         shop.register(&format!("item-{n}"), "").await;
     }
-    let list = async || shop.ports().queries.items(&ItemFilter::default(), None, 100).await;
+    let list = async || shop.ports().queries.items(&ItemFilter::default(), PageRequest::first(100)).await;
     let before = script.count("Query");
     assert_eq!(list().await.unwrap().entries.len(), 13);
     let calls = script.count("Query") - before;

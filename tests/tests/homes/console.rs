@@ -58,7 +58,8 @@ fn the_script_is_small_and_its_types_are_right() {
     assert!(packed.status.success() && packed.stdout.len() <= SCRIPT_BYTES_MAX, "{} bytes", packed.stdout.len());
     let workshop = workshop();
     std::fs::copy(script, workshop.path().join("console.js")).unwrap();
-    let tsc = || Command::new("node").arg("node_modules/typescript/bin/tsc").current_dir(workshop.path()).output().unwrap();
+    let tsc =
+        || Command::new("node").arg("node_modules/typescript/bin/tsc").current_dir(workshop.path()).output().unwrap();
     assert_ran(&tsc(), "tsc --checkJs");
     let text = std::fs::read_to_string(workshop.path().join("console.js")).unwrap();
     std::fs::write(workshop.path().join("console.js"), text + "\nruncation();\n").unwrap();

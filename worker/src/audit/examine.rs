@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use stockline_core::domain::{CommandId, CommandKey, ItemId, Level, LocationId, Status};
-use stockline_core::ports::{ItemWithLevels, StoreError};
+use stockline_core::ports::{ItemWithLevels, PageRequest, StoreError};
 
 use super::{Audit, Chain, PAGE, chain, level_faults, outcomes};
 
@@ -46,7 +46,7 @@ impl Audit<'_> {
         let mut kept = 0;
         let mut cursor: Option<String> = None;
         loop {
-            let page = match self.reader.audit_records(cursor.as_deref(), PAGE).await {
+            let page = match self.reader.audit_records(PageRequest::new(cursor.as_deref(), PAGE)).await {
                 Ok(page) => page,
                 // The second pass has reported it.
                 Err(StoreError::Unreadable(_)) => return Ok(claims),

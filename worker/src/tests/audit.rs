@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use stockline_core::domain::{CommandKey, ItemId, LocationId, Quantity, Record, Status, StockState};
-use stockline_core::ports::{AuditReader, ItemWithLevels, LedgerPage, Page, StoreError};
+use stockline_core::ports::{AuditReader, ItemWithLevels, LedgerPage, Page, PageRequest, StoreError};
 use stockline_core::testing::{MemoryStore, Stock};
 
 use super::{receive, register, send_everything};
@@ -108,8 +108,8 @@ struct BesideABulkLoad {
 
 #[async_trait]
 impl AuditReader for BesideABulkLoad {
-    async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemWithLevels>, StoreError> {
-        let mut page = self.inner.audit_items(cursor, limit).await?;
+    async fn audit_items(&self, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
+        let mut page = self.inner.audit_items(asked).await?;
         let is_last = page.next_cursor.is_none();
         if !self.loaded.load(Ordering::Relaxed) {
             page.entries.retain(|view| !view.item.item_id.as_str().starts_with("new-"));
@@ -128,8 +128,8 @@ impl AuditReader for BesideABulkLoad {
         self.inner.audit_ledger(item_id, location_id, from_seq, limit).await
     }
 
-    async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
-        self.inner.audit_records(cursor, limit).await
+    async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        self.inner.audit_records(asked).await
     }
 }
 

@@ -5,7 +5,7 @@ use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, TABL
 use super::merge::Merge;
 use super::{DynamoStore, row};
 use stockline_core::domain::LocationId;
-use stockline_core::ports::{AlertRecord, Page, StoreError};
+use stockline_core::ports::{AlertRecord, Page, PageRequest, StoreError};
 
 const LIST: &str = "alerts";
 
@@ -37,9 +37,9 @@ impl DynamoStore {
     pub(super) async fn list_alerts(
         &self,
         location_id: Option<&LocationId>,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<AlertRecord>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let after = Place::of_cursor(LIST, cursor)?;
         let after = after.as_ref();
         let scope = Scope::new(self, TABLE, Range::default(), Order::Descending, after, limit);

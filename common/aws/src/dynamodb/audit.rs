@@ -14,7 +14,7 @@ use super::table::{BY_ID, PK, SK};
 use super::{DynamoStore, items, row};
 use stockline_core::domain::{Entry, ItemId, LocationId, Record};
 use stockline_core::ports::cursor;
-use stockline_core::ports::{ItemWithLevels, LedgerPage, Page, StoreError};
+use stockline_core::ports::{ItemWithLevels, LedgerPage, Page, PageRequest, StoreError};
 
 const ITEMS: &str = "audit_items";
 const RECORDS: &str = "audit_records";
@@ -59,11 +59,8 @@ type ScannedTo = (String, String);
 
 impl DynamoStore {
     /// Lists all items by id.
-    pub(super) async fn all_items(
-        &self,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<ItemWithLevels>, StoreError> {
+    pub(super) async fn all_items(&self, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let after = Place::of_cursor(ITEMS, cursor)?;
         let scope = Scope::new(self, BY_ID, Range::default(), Order::Ascending, after.as_ref(), limit);
         let mut spots = Walk::merged(self, &scope, key::item_shards());
@@ -122,7 +119,8 @@ impl DynamoStore {
     }
 
     /// Lists all records, in the order of the table.
-    pub(super) async fn all_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
+    pub(super) async fn all_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let limit = cursor::clamp(limit);
         let at = cursor::decode::<ScannedTo>(RECORDS, cursor)?.filter(|(pk, sk)| !pk.is_empty() && !sk.is_empty());
         let mut next = at.map(|(pk, sk)| Key { pk, sk }.attributes());

@@ -5,7 +5,7 @@ use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, Walk
 use super::table::{CHANGES, REFUSED, SHARDS};
 use super::{DynamoStore, row};
 use stockline_core::domain::{CommandKey, Record, Status};
-use stockline_core::ports::{ChangeFilter, CommandFilter, Page, StoreError};
+use stockline_core::ports::{ChangeFilter, CommandFilter, Page, PageRequest, StoreError};
 
 const LIST: &str = "commands";
 const CHANGED: &str = "changes";
@@ -71,9 +71,9 @@ impl DynamoStore {
     pub(super) async fn list_commands(
         &self,
         filter: &CommandFilter,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<Record>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let after = Place::of_cursor(LIST, cursor)?;
         if filter.status == Status::Applied {
             return Ok(Page { entries: Vec::new(), next_cursor: None });
@@ -89,9 +89,9 @@ impl DynamoStore {
     pub(super) async fn list_changes(
         &self,
         filter: &ChangeFilter,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<Record>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let after = Place::of_cursor(CHANGED, cursor)?;
         let range = Range { from: filter.since.map(key::millis), to: None };
         let index = if filter.item_id.is_some() { CHANGES } else { REFUSED };

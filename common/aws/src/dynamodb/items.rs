@@ -14,7 +14,7 @@ use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, Walk
 use super::row::{self, Row};
 use super::table::{BY_NAME, PK, SK};
 use stockline_core::domain::{Claim, Item, ItemId, Level};
-use stockline_core::ports::{ItemFilter, ItemWithLevels, Page, StoreError};
+use stockline_core::ports::{ItemFilter, ItemWithLevels, Page, PageRequest, StoreError};
 
 /// The most rows of one `TransactGetItems` (its documented limit).
 const TRANSACTION_ROWS_MAX: usize = 100;
@@ -200,9 +200,9 @@ impl DynamoStore {
     pub(super) async fn list_items(
         &self,
         filter: &ItemFilter,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<ItemWithLevels>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let listing = Items { store: self, filter, name_prefix: filter.name_prefix.as_ref().map(|p| p.to_lowercase()) };
         let after = Place::of_cursor(LIST, cursor)?;
         if let Some(barcode) = &filter.barcode {

@@ -13,7 +13,7 @@ use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, Walk
 use super::row;
 use super::table::{BY_ID, BY_LOCATION, Index, LOW_LEVELS};
 use stockline_core::domain::{Item, Level};
-use stockline_core::ports::{LevelFilter, LevelWithItem, Locations, Page, StoreError};
+use stockline_core::ports::{LevelFilter, LevelWithItem, Locations, Page, PageRequest, StoreError};
 
 const LIST: &str = "levels";
 
@@ -108,9 +108,9 @@ impl DynamoStore {
     pub(super) async fn list_levels(
         &self,
         filter: &LevelFilter,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<LevelWithItem>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let after = Place::of_cursor(LIST, cursor)?;
         let after = after.as_ref();
         let scope = |index: Index| Scope::new(self, index, Range::default(), Order::Ascending, after, limit);

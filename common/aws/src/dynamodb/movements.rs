@@ -12,7 +12,7 @@ use super::merge::{Merge, Source};
 use super::{DynamoStore, row};
 use stockline_core::domain::{Entry, ItemId, Level, LocationId, Timestamp};
 use stockline_core::ports::cursor;
-use stockline_core::ports::{Movement, MovementFilter, Page, StoreError};
+use stockline_core::ports::{Movement, MovementFilter, Page, PageRequest, StoreError};
 
 /// About how many entries a chunk of the ledger holds. A page that may read so many rows reads so many entries for each.
 const ENTRIES_PER_ROW: usize = 8;
@@ -81,9 +81,9 @@ impl DynamoStore {
         &self,
         item_id: &ItemId,
         filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<Movement>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let limit = cursor::clamp(limit);
         let nothing_more = |entries| Ok(Page { entries, next_cursor: None });
         let after: Option<After> = cursor::decode(LIST, cursor)?;

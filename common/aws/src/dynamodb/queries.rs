@@ -8,7 +8,7 @@ use super::ledger::Balance;
 use stockline_core::domain::{CommandKey, ItemId, LocationId, MAIN_LOCATION, Record, Timestamp};
 use stockline_core::ports::{
     AlertRecord, AuditReader, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter,
-    LevelWithItem, Movement, MovementFilter, Page, Queries, StoreError,
+    LevelWithItem, Movement, MovementFilter, Page, PageRequest, Queries, StoreError,
 };
 
 #[async_trait]
@@ -21,31 +21,24 @@ impl Queries for DynamoStore {
         self.item_view(item_id).await
     }
 
-    async fn items(
-        &self,
-        filter: &ItemFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<ItemWithLevels>, StoreError> {
-        self.list_items(filter, cursor, limit).await
+    async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
+        self.list_items(filter, asked).await
     }
 
     async fn movements(
         &self,
         item_id: &ItemId,
         filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<Movement>, StoreError> {
-        self.list_movements(item_id, filter, cursor, limit).await
+        self.list_movements(item_id, filter, asked).await
     }
 
     /// Such a list would need an index that every movement pays for.
     async fn all_movements(
         &self,
         _: &MovementFilter,
-        _: Option<&str>,
-        _: usize,
+        _: PageRequest<'_>,
     ) -> Result<Option<Page<Movement>>, StoreError> {
         Ok(None)
     }
@@ -57,40 +50,24 @@ impl Queries for DynamoStore {
         }
     }
 
-    async fn levels(
-        &self,
-        filter: &LevelFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LevelWithItem>, StoreError> {
-        self.list_levels(filter, cursor, limit).await
+    async fn levels(&self, filter: &LevelFilter, asked: PageRequest<'_>) -> Result<Page<LevelWithItem>, StoreError> {
+        self.list_levels(filter, asked).await
     }
 
-    async fn commands(
-        &self,
-        filter: &CommandFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError> {
-        self.list_commands(filter, cursor, limit).await
+    async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        self.list_commands(filter, asked).await
     }
 
-    async fn changes(
-        &self,
-        filter: &ChangeFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError> {
-        self.list_changes(filter, cursor, limit).await
+    async fn changes(&self, filter: &ChangeFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        self.list_changes(filter, asked).await
     }
 
     async fn alerts(
         &self,
         location_id: Option<&LocationId>,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<AlertRecord>, StoreError> {
-        self.list_alerts(location_id, cursor, limit).await
+        self.list_alerts(location_id, asked).await
     }
 
     /// Reads one small row, which may be missing.
@@ -102,8 +79,8 @@ impl Queries for DynamoStore {
 
 #[async_trait]
 impl AuditReader for DynamoStore {
-    async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemWithLevels>, StoreError> {
-        self.all_items(cursor, limit).await
+    async fn audit_items(&self, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
+        self.all_items(asked).await
     }
 
     async fn audit_ledger(
@@ -116,7 +93,7 @@ impl AuditReader for DynamoStore {
         self.ledger_page(item_id, location_id, from_seq, limit).await
     }
 
-    async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
-        self.all_records(cursor, limit).await
+    async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        self.all_records(asked).await
     }
 }

@@ -20,7 +20,7 @@ pub use clock::{Clock, FixedClock};
 pub use mail::{Mail, MailError, Mailer};
 pub use queries::{
     AuditReader, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter, LevelWithItem,
-    Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, Queries, StoreFault,
+    Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, PageRequest, Queries, StoreFault,
 };
 pub use queue::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
 pub use retention::{QUEUE_RETENTION_S, RETENTION_MS};

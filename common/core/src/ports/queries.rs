@@ -25,6 +25,27 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
+/// Which page of a list is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageRequest<'a> {
+    /// The cursor of the page before; `None` asks for the first page.
+    pub cursor: Option<&'a str>,
+    /// The most entries wanted; the store clamps it to its bounds.
+    pub limit: usize,
+}
+
+impl<'a> PageRequest<'a> {
+    /// Asks for the page behind `cursor`, or for the first.
+    pub fn new(cursor: Option<&'a str>, limit: usize) -> Self {
+        Self { cursor, limit }
+    }
+
+    /// Asks for the first page.
+    pub fn first(limit: usize) -> Self {
+        Self { cursor: None, limit }
+    }
+}
+
 /// An item with all its levels, read in one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ItemWithLevels {
@@ -252,20 +273,14 @@ pub trait Queries: Locations {
 
     /// Lists items by lower-cased name, then id. A page has at least one item. It ends early with a cursor before its
     /// levels exceed [`PAGE_LEVELS_MAX`].
-    async fn items(
-        &self,
-        filter: &ItemFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<ItemWithLevels>, StoreError>;
+    async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError>;
 
     /// Lists movements of an item, newest recorded first (ties: higher seq first, then by location).
     async fn movements(
         &self,
         item_id: &ItemId,
         filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<Movement>, StoreError>;
 
     /// Lists movements of all items, newest recorded first; entries of one moment in an order of the store's own. Returns
@@ -273,8 +288,7 @@ pub trait Queries: Locations {
     async fn all_movements(
         &self,
         filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Option<Page<Movement>>, StoreError>;
 
     /// Returns the balances of an item as of `at`: after the last entry recorded at or before it.
@@ -285,35 +299,19 @@ pub trait Queries: Locations {
     ) -> Result<Option<Vec<(LocationId, Quantity, u64)>>, StoreError>;
 
     /// Lists levels by item, then location.
-    async fn levels(
-        &self,
-        filter: &LevelFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LevelWithItem>, StoreError>;
+    async fn levels(&self, filter: &LevelFilter, asked: PageRequest<'_>) -> Result<Page<LevelWithItem>, StoreError>;
 
     /// Lists refused commands, newest first.
-    async fn commands(
-        &self,
-        filter: &CommandFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError>;
+    async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError>;
 
     /// Lists changes of the catalogue, newest first.
-    async fn changes(
-        &self,
-        filter: &ChangeFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError>;
+    async fn changes(&self, filter: &ChangeFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError>;
 
     /// Lists alerts, newest first.
     async fn alerts(
         &self,
         location_id: Option<&LocationId>,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<AlertRecord>, StoreError>;
 
     /// Checks that the store is reachable, for readiness.
@@ -342,7 +340,7 @@ pub struct StoreFault {
 #[async_trait]
 pub trait AuditReader: Send + Sync + std::fmt::Debug {
     /// Lists all items by id, archived ones included. Pages end early as in [`Queries::items`].
-    async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemWithLevels>, StoreError>;
+    async fn audit_items(&self, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError>;
 
     /// Returns the ledger of one level from `from_seq`, chunks and tail as stored. It does *not* repair duplicates and
     /// gaps.
@@ -355,7 +353,7 @@ pub trait AuditReader: Send + Sync + std::fmt::Debug {
     ) -> Result<LedgerPage, StoreError>;
 
     /// Lists all records, in any stable order.
-    async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError>;
+    async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError>;
 
     /// Checks what only the store knows of itself: rows that can't be read, which the lists leave out, and its indexes
     /// against the rows that they are made of. A store without such rows has no faults.

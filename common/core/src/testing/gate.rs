@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use crate::domain::{CommandKey, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp};
 use crate::ports::{
     AlertRecord, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Locations,
-    Movement, MovementFilter, Page, Queries, StoreError,
+    Movement, MovementFilter, Page, PageRequest, Queries, StoreError,
 };
 
 /// A read of a store that stands behind a [`Gate`].
@@ -59,32 +59,25 @@ impl<G: Gate> Queries for G {
         self.pass(Read::Other, self.behind().item(item_id)).await
     }
 
-    async fn items(
-        &self,
-        filter: &ItemFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<ItemWithLevels>, StoreError> {
-        self.pass(Read::Other, self.behind().items(filter, cursor, limit)).await
+    async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
+        self.pass(Read::Other, self.behind().items(filter, asked)).await
     }
 
     async fn movements(
         &self,
         item_id: &ItemId,
         filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<Movement>, StoreError> {
-        self.pass(Read::Other, self.behind().movements(item_id, filter, cursor, limit)).await
+        self.pass(Read::Other, self.behind().movements(item_id, filter, asked)).await
     }
 
     async fn all_movements(
         &self,
         filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Option<Page<Movement>>, StoreError> {
-        self.pass(Read::Other, self.behind().all_movements(filter, cursor, limit)).await
+        self.pass(Read::Other, self.behind().all_movements(filter, asked)).await
     }
 
     async fn stock_as_of(
@@ -95,40 +88,24 @@ impl<G: Gate> Queries for G {
         self.pass(Read::Other, self.behind().stock_as_of(item_id, at)).await
     }
 
-    async fn levels(
-        &self,
-        filter: &LevelFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LevelWithItem>, StoreError> {
-        self.pass(Read::Other, self.behind().levels(filter, cursor, limit)).await
+    async fn levels(&self, filter: &LevelFilter, asked: PageRequest<'_>) -> Result<Page<LevelWithItem>, StoreError> {
+        self.pass(Read::Other, self.behind().levels(filter, asked)).await
     }
 
-    async fn commands(
-        &self,
-        filter: &CommandFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError> {
-        self.pass(Read::Commands, self.behind().commands(filter, cursor, limit)).await
+    async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        self.pass(Read::Commands, self.behind().commands(filter, asked)).await
     }
 
-    async fn changes(
-        &self,
-        filter: &ChangeFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError> {
-        self.pass(Read::Other, self.behind().changes(filter, cursor, limit)).await
+    async fn changes(&self, filter: &ChangeFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        self.pass(Read::Other, self.behind().changes(filter, asked)).await
     }
 
     async fn alerts(
         &self,
         location_id: Option<&LocationId>,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<AlertRecord>, StoreError> {
-        self.pass(Read::Other, self.behind().alerts(location_id, cursor, limit)).await
+        self.pass(Read::Other, self.behind().alerts(location_id, asked)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

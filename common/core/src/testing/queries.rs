@@ -9,20 +9,20 @@ use super::MemoryStore;
 use crate::domain::{Claim, CommandKey, Item, ItemId, LocationId, Quantity, Record, Timestamp};
 use crate::ports::{
     AlertRecord, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Movement,
-    MovementFilter, Page, Queries, StoreError, cursor,
+    MovementFilter, Page, PageRequest, Queries, StoreError, cursor,
 };
 
 /// Sorts all matching entries by `key`, and returns the page after the cursor.
 fn page<T, K>(
     list: &str,
     all: impl Iterator<Item = T>,
-    cursor: Option<&str>,
-    limit: usize,
+    asked: PageRequest<'_>,
     key: impl Fn(&T) -> K,
 ) -> Result<Page<T>, StoreError>
 where
     K: Ord + Serialize + DeserializeOwned,
 {
+    let PageRequest { cursor, limit } = asked;
     let (limit, after) = (cursor::clamp(limit), cursor::decode::<K>(list, cursor)?);
     let mut entries: Vec<T> = all.filter(|entry| after.as_ref().is_none_or(|after| key(entry) > *after)).collect();
     entries.sort_by_key(&key);
@@ -63,12 +63,8 @@ impl Queries for MemoryStore {
         Ok(stock.items.get(item_id).map(|item| stock.view(item)))
     }
 
-    async fn items(
-        &self,
-        filter: &ItemFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<ItemWithLevels>, StoreError> {
+    async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         const ITEMS: &str = "items";
         let stock = self.stock();
         let name = |item: &Item| item.catalogue.name.to_lowercase();
@@ -95,8 +91,7 @@ impl Queries for MemoryStore {
         &self,
         item_id: &ItemId,
         filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<Movement>, StoreError> {
         let stock = self.stock();
         let of_level = |location_id: &LocationId| {
@@ -111,7 +106,7 @@ impl Queries for MemoryStore {
                 && filter.keeps(entry)
         };
         let all = stock.levels_of(item_id).flat_map(|level| of_level(&level.location_id)).filter(wanted);
-        page("movements", all, cursor, limit, |movement| {
+        page("movements", all, asked, |movement| {
             let entry = &movement.entry;
             (Reverse(entry.recorded_at.as_millis()), Reverse(entry.seq), movement.location_id.clone())
         })
@@ -120,8 +115,7 @@ impl Queries for MemoryStore {
     async fn all_movements(
         &self,
         filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Option<Page<Movement>>, StoreError> {
         let stock = self.stock();
         let all = stock.records.values().flat_map(|record| {
@@ -135,7 +129,7 @@ impl Queries for MemoryStore {
                 && filter.to.is_none_or(|to| entry.recorded_at < to)
                 && filter.keeps(entry)
         };
-        page("all_movements", all.filter(wanted), cursor, limit, |movement| {
+        page("all_movements", all.filter(wanted), asked, |movement| {
             let Movement { item_id, location_id, entry } = movement;
             (Reverse(entry.recorded_at.as_millis()), item_id.clone(), location_id.clone(), Reverse(entry.seq))
         })
@@ -159,12 +153,7 @@ impl Queries for MemoryStore {
         Ok(Some(stock.levels_of(item_id).filter_map(|level| balance(&level.location_id)).collect()))
     }
 
-    async fn levels(
-        &self,
-        filter: &LevelFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LevelWithItem>, StoreError> {
+    async fn levels(&self, filter: &LevelFilter, asked: PageRequest<'_>) -> Result<Page<LevelWithItem>, StoreError> {
         let stock = self.stock();
         let all = stock.levels.iter().filter_map(|((item_id, _), level)| {
             let item = Arc::new(stock.items.get(item_id)?.clone());
@@ -175,17 +164,10 @@ impl Queries for MemoryStore {
                 && filter.location_id.as_ref().is_none_or(|only| *only == view.level.location_id)
                 && filter.wants(view.state())
         };
-        page("levels", all.filter(wanted), cursor, limit, |view| {
-            (view.item.item_id.clone(), view.level.location_id.clone())
-        })
+        page("levels", all.filter(wanted), asked, |view| (view.item.item_id.clone(), view.level.location_id.clone()))
     }
 
-    async fn commands(
-        &self,
-        filter: &CommandFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError> {
+    async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
         let stock = self.stock();
         let wanted = |(_, record): &(&CommandKey, &Record)| {
             let outcome = &record.outcome;
@@ -196,22 +178,17 @@ impl Queries for MemoryStore {
                 && filter.since.is_none_or(|since| outcome.settled_at >= since)
                 && (filter.settled_otherwise || !record.is_settled_otherwise())
         };
-        let found = page("commands", stock.records.iter().filter(wanted), cursor, limit, |(key, record)| {
+        let found = page("commands", stock.records.iter().filter(wanted), asked, |(key, record)| {
             (Reverse(record.outcome.settled_at.as_millis()), Reverse((*key).clone()))
         })?;
         let entries = found.entries.into_iter().map(|(_, record)| record.clone()).collect();
         Ok(Page { entries, next_cursor: found.next_cursor })
     }
 
-    async fn changes(
-        &self,
-        filter: &ChangeFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError> {
+    async fn changes(&self, filter: &ChangeFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
         let stock = self.stock();
         let changes = stock.records.iter().filter(|(_, record)| filter.keeps(record));
-        let found = page("changes", changes, cursor, limit, |(key, record)| {
+        let found = page("changes", changes, asked, |(key, record)| {
             (Reverse(record.outcome.settled_at.as_millis()), Reverse((*key).clone()))
         })?;
         let entries = found.entries.into_iter().map(|(_, record)| record.clone()).collect();
@@ -221,8 +198,7 @@ impl Queries for MemoryStore {
     async fn alerts(
         &self,
         location_id: Option<&LocationId>,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<AlertRecord>, StoreError> {
         let stock = self.stock();
         let of_location = stock
@@ -234,7 +210,7 @@ impl Queries for MemoryStore {
             alert: alert.clone(),
             sent_at: claim.sent_at,
         });
-        page("alerts", all, cursor, limit, |record| {
+        page("alerts", all, asked, |record| {
             (Reverse(record.alert.raised_at.as_millis()), Reverse(record.alert_id.clone()))
         })
     }

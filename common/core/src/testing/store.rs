@@ -8,7 +8,7 @@ use crate::domain::{
 };
 use crate::ports::{
     AlertBook, AuditReader, Claimed, CommitOutcome, Gathered, ItemWithLevels, Lease, LedgerPage, Locations, Opening,
-    PAGE_LEVELS_MAX, Page, RefusedNotice, Store, StoreError, cursor, latest_lease_end,
+    PAGE_LEVELS_MAX, Page, PageRequest, RefusedNotice, Store, StoreError, cursor, latest_lease_end,
 };
 
 /// The number of entries that a late count looks back over, unless a test sets another.
@@ -222,7 +222,8 @@ const AUDIT_RECORDS: &str = "audit_records";
 
 #[async_trait]
 impl AuditReader for MemoryStore {
-    async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemWithLevels>, StoreError> {
+    async fn audit_items(&self, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let stock = self.stock();
         let after: Option<ItemId> = cursor::decode(AUDIT_ITEMS, cursor)?;
         let wanted = stock.items.values().filter(|item| after.as_ref().is_none_or(|after| item.item_id > *after));
@@ -244,7 +245,8 @@ impl AuditReader for MemoryStore {
         Ok(LedgerPage { entries, next_seq })
     }
 
-    async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
+    async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let stock = self.stock();
         let (limit, after) = (cursor::clamp(limit), cursor::decode::<CommandKey>(AUDIT_RECORDS, cursor)?);
         let wanted = stock.records.iter().filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));

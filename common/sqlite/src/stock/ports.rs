@@ -11,8 +11,8 @@ use stockline_core::domain::{
 };
 use stockline_core::ports::{
     AlertBook, AlertRecord, AuditReader, ChangeFilter, Claimed, CommandFilter, Gathered, ItemFilter, ItemWithLevels,
-    Lease, LedgerPage, LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, Opening, Page, Queries,
-    RefusedNotice, StoreError, StoreFault,
+    Lease, LedgerPage, LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, Opening, Page, PageRequest,
+    Queries, RefusedNotice, StoreError, StoreFault,
 };
 #[async_trait]
 impl Locations for SqliteStore {
@@ -60,12 +60,8 @@ impl Queries for SqliteStore {
         self.lanes.points.read(move |view| item_list::item(view, &item_id)).await
     }
 
-    async fn items(
-        &self,
-        filter: &ItemFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<ItemWithLevels>, StoreError> {
+    async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
         let most = PageOf { entries: limit, levels: self.options.page_levels_max };
         self.lanes.lists.read(move |view| item_list::items(view, &filter, cursor.as_deref(), most)).await
@@ -75,9 +71,9 @@ impl Queries for SqliteStore {
         &self,
         item_id: &ItemId,
         filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<Movement>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let (item_id, filter, cursor) = (item_id.clone(), filter.clone(), cursor.map(str::to_owned));
         self.lanes.lists.read(move |view| movements::movements(view, &item_id, &filter, cursor.as_deref(), limit)).await
     }
@@ -85,9 +81,9 @@ impl Queries for SqliteStore {
     async fn all_movements(
         &self,
         filter: &MovementFilter,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Option<Page<Movement>>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
         let read = move |view: &mut View<'_>| command_lists::movements(view, &filter, cursor.as_deref(), limit);
         self.lanes.lists.read(read).await.map(Some)
@@ -102,32 +98,20 @@ impl Queries for SqliteStore {
         self.lanes.lists.read(move |view| queries::stock_as_of(view, &item_id, at)).await
     }
 
-    async fn levels(
-        &self,
-        filter: &LevelFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LevelWithItem>, StoreError> {
+    async fn levels(&self, filter: &LevelFilter, asked: PageRequest<'_>) -> Result<Page<LevelWithItem>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
         self.lanes.lists.read(move |view| level_list::levels(view, &filter, cursor.as_deref(), limit)).await
     }
 
-    async fn commands(
-        &self,
-        filter: &CommandFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError> {
+    async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
         self.lanes.lists.read(move |view| queries::commands(view, &filter, cursor.as_deref(), limit)).await
     }
 
-    async fn changes(
-        &self,
-        filter: &ChangeFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>, StoreError> {
+    async fn changes(&self, filter: &ChangeFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
         self.lanes.lists.read(move |view| command_lists::changes(view, &filter, cursor.as_deref(), limit)).await
     }
@@ -135,9 +119,9 @@ impl Queries for SqliteStore {
     async fn alerts(
         &self,
         location_id: Option<&LocationId>,
-        cursor: Option<&str>,
-        limit: usize,
+        asked: PageRequest<'_>,
     ) -> Result<Page<AlertRecord>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let (location_id, cursor) = (location_id.cloned(), cursor.map(str::to_owned));
         self.lanes.lists.read(move |view| queries::alerts(view, location_id.as_ref(), cursor.as_deref(), limit)).await
     }
@@ -150,7 +134,8 @@ impl Queries for SqliteStore {
 
 #[async_trait]
 impl AuditReader for SqliteStore {
-    async fn audit_items(&self, cursor: Option<&str>, limit: usize) -> Result<Page<ItemWithLevels>, StoreError> {
+    async fn audit_items(&self, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let cursor = cursor.map(str::to_owned);
         let most = PageOf { entries: limit, levels: self.options.page_levels_max };
         self.lanes.lists.read(move |view| item_list::audit_items(view, cursor.as_deref(), most)).await
@@ -167,7 +152,8 @@ impl AuditReader for SqliteStore {
         self.lanes.lists.read(move |view| audit::ledger(view, &item_id, &location_id, from_seq, limit)).await
     }
 
-    async fn audit_records(&self, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, StoreError> {
+    async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
         let cursor = cursor.map(str::to_owned);
         self.lanes.lists.read(move |view| queries::audit_records(view, cursor.as_deref(), limit)).await
     }

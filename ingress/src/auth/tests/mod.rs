@@ -48,13 +48,8 @@ fn revoked(ids: &[&str]) -> String {
 }
 
 fn config(jwks: JwksSource, revoked_file: Option<PathBuf>) -> AuthConfig {
-    AuthConfig {
-        issuer: ISSUER.into(),
-        client_ids: vec!["other-client".into(), CLIENT.into()],
-        jwks,
-        revoked_file,
-        changed: FilesChanged::default(),
-    }
+    let client_ids = vec!["other-client".into(), CLIENT.into()];
+    AuthConfig { revoked_file, ..AuthConfig::new(ISSUER, client_ids, jwks) }
 }
 
 async fn judge(auth: &Authenticator, token: &str) -> Result<Principal, &'static str> {

@@ -1,7 +1,7 @@
 //! The alert history and the alerter's claims.
 
 use stockline_core::domain::{Alert, CLOCK_SKEW_MAX_MS};
-use stockline_core::ports::{Claimed, Gathered, Lease, RefusedNotice};
+use stockline_core::ports::{Claimed, Gathered, Lease, PageRequest, RefusedNotice};
 use stockline_core::testing::alert;
 
 use super::{Shop, all_pages, at, place};
@@ -21,13 +21,13 @@ pub async fn a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped(shop: 
     assert_eq!(claim("b", 99, 200).await, Claimed::Held);
     assert_eq!(claim("b", 100, 200).await, Claimed::Ours);
     assert_eq!(claim("a", 150, 300).await, Claimed::Held);
-    let listed = shop.ports().queries.alerts(None, None, 10).await.unwrap().entries;
+    let listed = shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries;
     assert_eq!(listed.iter().map(|a| a.sent_at).collect::<Vec<_>>(), [None]);
     book.mark_sent(&[alert(1, "main", 0)], at(160)).await.unwrap();
     // The second mark changes nothing.
     book.mark_sent(&[alert(1, "main", 0)], at(170)).await.unwrap();
     assert_eq!(claim("b", 1_000, 2_000).await, Claimed::Sent);
-    let listed = shop.ports().queries.alerts(None, None, 10).await.unwrap().entries;
+    let listed = shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries;
     let shown: Vec<_> = listed.iter().map(|a| (a.alert_id.as_str(), &a.alert, a.sent_at)).collect();
     assert_eq!(shown, [("cola:main:1", &alert(1, "main", 0), Some(at(160)))]);
 }
@@ -48,7 +48,11 @@ pub async fn a_claim_is_its_holders_until_it_gives_it_up(shop: Shop) {
     book.give_up(&one, &again).await.unwrap();
     assert_eq!(claim(&lease("a", 22, 122)).await, Claimed::Held, "nobody ends another's claim");
     book.give_up(&[alert(2, "main", 0)], &again).await.unwrap();
-    assert_eq!(shop.ports().queries.alerts(None, None, 10).await.unwrap().entries.len(), 1, "it claims nothing");
+    assert_eq!(
+        shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries.len(),
+        1,
+        "it claims nothing"
+    );
 }
 
 pub async fn an_alert_that_some_have_is_claimed_for_the_others(shop: Shop) {
@@ -59,7 +63,7 @@ pub async fn an_alert_that_some_have_is_claimed_for_the_others(shop: Shop) {
     let first = lease("a", 0, 100);
     assert_eq!(claim(&first).await, Claimed::Ours);
     book.mark_part_sent(&one, &first, at(5), &to(&["x@example.com", "y@example.com"])).await.unwrap();
-    let shown = async || shop.ports().queries.alerts(None, None, 10).await.unwrap().entries.remove(0);
+    let shown = async || shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries.remove(0);
     assert_eq!((shown().await.sent_at, shown().await.alert), (Some(at(5)), alert(1, "main", 0)));
     let second = lease("b", 6, 106);
     assert_eq!(claim(&second).await, Claimed::OursFor(to(&["x@example.com", "y@example.com"])));
@@ -109,7 +113,7 @@ pub async fn openings_are_listed_until_all_recipients_have_their_mail(shop: Shop
     assert!(listed((6, month_end - 1), 9).await.is_empty());
     assert_eq!(listed((month_end, 2 * DAY_MS), 9).await, [third, fifth].map(at_first));
     assert!(book.openings(&place("south"), (at(0), at(9)), 9).await.unwrap().is_empty());
-    let history = shop.ports().queries.alerts(None, None, 10).await.unwrap().entries;
+    let history = shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries;
     assert_eq!(history.iter().filter(|record| record.alert.opening).count(), 5, "they are in the history");
 
     let claim = lease("a", 30, 130);
@@ -154,8 +158,9 @@ pub async fn the_history_pages_newest_first_by_location_or_all(shop: Shop) {
     }
     let list = async |location: Option<&str>, limit| {
         let location = location.map(place);
-        let read =
-            async |cursor: Option<&str>| shop.ports().queries.alerts(location.as_ref(), cursor, limit).await.unwrap();
+        let read = async |cursor: Option<&str>| {
+            shop.ports().queries.alerts(location.as_ref(), PageRequest::new(cursor, limit)).await.unwrap()
+        };
         all_pages(limit, read).await
     };
     for limit in [1, 4, 25, 100] {

@@ -5,6 +5,7 @@ use stockline_core::domain::{
     Status, rejudge,
 };
 use stockline_core::ports::CommitOutcome;
+use stockline_core::ports::PageRequest;
 
 use super::{Bounds, Shop, at, id, item_id, place};
 
@@ -234,7 +235,7 @@ pub async fn every_level_has_a_mark_of_its_own(shop: Shop) {
         assert_eq!(shop.commit(judged).await, CommitOutcome::Judged(mark));
     }
     // A mark is not listed as an outcome.
-    let records = shop.ports().audit.audit_records(None, 100).await.unwrap().entries;
+    let records = shop.ports().audit.audit_records(PageRequest::first(100)).await.unwrap().entries;
     assert_eq!(records.len(), 4);
     assert_eq!(shop.record("cola", threshold.outcome.command_id).await, Some(threshold));
     shop.audit().await;

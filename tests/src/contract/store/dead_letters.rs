@@ -1,7 +1,7 @@
 //! Dead letters, their retries and resubmissions.
 
 use stockline_core::domain::{CommandId, CommandKey, Commit, DeadLetter, Queued, Record, Slot, Status, Timestamp};
-use stockline_core::ports::{CommandFilter, CommitOutcome};
+use stockline_core::ports::{CommandFilter, CommitOutcome, PageRequest};
 
 use super::commits::cola;
 use super::{Shop, at, id, item_id, queued, slot_of};
@@ -24,7 +24,7 @@ fn resubmission(shop: &Shop, old: &CommandKey, now: Timestamp) -> Slot {
 async fn dead_letters(shop: &Shop, settled_otherwise: bool) -> Vec<CommandId> {
     let status = Status::DeadLettered;
     let filter = CommandFilter { status, code: None, location_id: None, since: None, settled_otherwise };
-    let page = shop.ports().queries.commands(&filter, None, 100).await.unwrap();
+    let page = shop.ports().queries.commands(&filter, PageRequest::first(100)).await.unwrap();
     page.entries.iter().map(|record| record.outcome.command_id).collect()
 }
 
@@ -88,7 +88,7 @@ pub async fn a_dismissed_rejection_leaves_the_list_and_can_still_be_resubmitted(
     let listed = async |settled_otherwise: bool| {
         let status = Status::Rejected;
         let filter = CommandFilter { status, code: None, location_id: None, since: None, settled_otherwise };
-        let page = ports.queries.commands(&filter, None, 100).await.unwrap();
+        let page = ports.queries.commands(&filter, PageRequest::first(100)).await.unwrap();
         page.entries.iter().map(|record| record.outcome.command_id).collect::<Vec<_>>()
     };
     assert_eq!(listed(false).await, [old]);

@@ -5,13 +5,14 @@ use stockline_core::domain::{
 };
 use stockline_core::ports::{
     ChangeFilter, CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, LevelFilter, MovementFilter, Page,
-    StoreError,
+    PageRequest, StoreError,
 };
 
 use super::{Bounds, Shop, all_pages, at, item_id, place};
 
 async fn item_ids(shop: &Shop, filter: &ItemFilter, limit: usize) -> Vec<String> {
-    let read = async |cursor: Option<&str>| shop.ports().queries.items(filter, cursor, limit).await.unwrap();
+    let read =
+        async |cursor: Option<&str>| shop.ports().queries.items(filter, PageRequest::new(cursor, limit)).await.unwrap();
     all_pages(limit, read).await.into_iter().map(|view| view.item.item_id.to_string()).collect()
 }
 
@@ -59,7 +60,8 @@ pub async fn items_are_listed_by_name_whatever_its_case_and_by_every_filter(shop
     // A new name moves the item in the list.
     shop.run("update_item", "z", r#","name":"Zitrone""#, at(950)).await;
     assert_eq!(item_ids(&shop, &ItemFilter::default(), 2).await, ["x", "a", "z", "y"]);
-    let listed = shop.ports().queries.items(&ItemFilter::default(), None, 1).await.unwrap().entries.remove(0);
+    let listed =
+        shop.ports().queries.items(&ItemFilter::default(), PageRequest::first(1)).await.unwrap().entries.remove(0);
     assert_eq!(listed.levels[0].seq, 1);
     assert_eq!(Some(listed), shop.ports().queries.item(&item_id("x")).await.unwrap());
 }
@@ -79,8 +81,9 @@ pub async fn a_page_of_items_ends_before_it_holds_too_many_levels_and_the_next_g
     let (mut pages, mut audited) = (Vec::new(), Vec::new());
     let (mut cursor, mut audit_cursor) = (None, None);
     loop {
-        let page = shop.ports().queries.items(&ItemFilter::default(), cursor.as_deref(), 100).await.unwrap();
-        let audit = shop.ports().audit.audit_items(audit_cursor.as_deref(), 100).await.unwrap();
+        let page =
+            shop.ports().queries.items(&ItemFilter::default(), PageRequest::new(cursor.as_deref(), 100)).await.unwrap();
+        let audit = shop.ports().audit.audit_items(PageRequest::new(audit_cursor.as_deref(), 100)).await.unwrap();
         let text = |page: &Page<ItemWithLevels>| {
             page.entries.iter().map(|view| format!("{}{}", view.item.item_id, view.levels.len())).collect::<String>()
         };
@@ -108,7 +111,9 @@ pub async fn a_barcode_that_moved_is_found_where_it_is(shop: Shop) {
 }
 
 async fn level_ids(shop: &Shop, filter: &LevelFilter, limit: usize) -> Vec<String> {
-    let read = async |cursor: Option<&str>| shop.ports().queries.levels(filter, cursor, limit).await.unwrap();
+    let read = async |cursor: Option<&str>| {
+        shop.ports().queries.levels(filter, PageRequest::new(cursor, limit)).await.unwrap()
+    };
     let views = all_pages(limit, read).await;
     let shown = |view: &stockline_core::ports::LevelWithItem| {
         assert!(filter.wants(view.state()), "{view:?}");
@@ -223,7 +228,9 @@ pub async fn refused_commands_are_listed_newest_first_until_they_are_settled_oth
         settled_otherwise: false,
     };
     let list = async |filter: &CommandFilter, limit| {
-        let read = async |cursor: Option<&str>| shop.ports().queries.commands(filter, cursor, limit).await.unwrap();
+        let read = async |cursor: Option<&str>| {
+            shop.ports().queries.commands(filter, PageRequest::new(cursor, limit)).await.unwrap()
+        };
         all_pages(limit, read).await
     };
     for limit in [1, 4, 9, 100] {
@@ -265,7 +272,9 @@ pub async fn changes_of_the_catalogue_are_listed_newest_first_by_every_filter(sh
     of_cola.push(shop.run("update_item", "cola", r#","name":"Cola""#, at(21)).await);
     of_cola.reverse();
     let list = async |filter: &ChangeFilter, limit| {
-        let read = async |cursor: Option<&str>| shop.ports().queries.changes(filter, cursor, limit).await.unwrap();
+        let read = async |cursor: Option<&str>| {
+            shop.ports().queries.changes(filter, PageRequest::new(cursor, limit)).await.unwrap()
+        };
         all_pages(limit, read).await
     };
     let all: Vec<_> = list(&ChangeFilter::default(), 3).await;
@@ -353,14 +362,16 @@ pub async fn a_list_of_many_rows_that_do_not_match_is_read_to_its_end_in_pages_o
         };
         let other = CommandFilter { code: Some(RejectionCode::UnknownItem), since: None, ..old.clone() };
         for (filter, expected) in [(old, 3), (other, 0)] {
-            let read =
-                async |cursor: Option<&str>| shop.ports().queries.commands(&filter, cursor, limit).await.unwrap();
+            let read = async |cursor: Option<&str>| {
+                shop.ports().queries.commands(&filter, PageRequest::new(cursor, limit)).await.unwrap()
+            };
             assert_eq!(all_pages(limit, read).await.len(), expected);
         }
         let filter = MovementFilter { kind: Some(CommandKind::Receive), ..MovementFilter::default() };
         let item = item_id("i39");
-        let read =
-            async |cursor: Option<&str>| shop.ports().queries.movements(&item, &filter, cursor, limit).await.unwrap();
+        let read = async |cursor: Option<&str>| {
+            shop.ports().queries.movements(&item, &filter, PageRequest::new(cursor, limit)).await.unwrap()
+        };
         assert_eq!(all_pages(limit, read).await.len(), 2);
     }
 }
@@ -372,20 +383,26 @@ pub async fn a_damaged_or_foreign_cursor_is_refused(shop: Shop) {
         shop.receive(item, "main", 1, at(2)).await;
     }
     let queries = &shop.ports().queries;
-    let of_items = queries.items(&ItemFilter::default(), None, 1).await.unwrap().next_cursor.unwrap();
+    let of_items = queries.items(&ItemFilter::default(), PageRequest::first(1)).await.unwrap().next_cursor.unwrap();
     let is_refused = |answer: Result<usize, StoreError>| matches!(answer, Err(StoreError::Cursor));
     for cursor in ["", "¿", "AAAA", "e30", &of_items[1..], of_items.as_str()] {
-        let levels = queries.levels(&LevelFilter::default(), Some(cursor), 2).await;
+        let levels = queries.levels(&LevelFilter::default(), PageRequest::new(Some(cursor), 2)).await;
         assert!(is_refused(levels.map(|page| page.entries.len())), "{cursor}");
-        let movements = queries.movements(&item_id("a"), &MovementFilter::default(), Some(cursor), 1).await;
+        let movements =
+            queries.movements(&item_id("a"), &MovementFilter::default(), PageRequest::new(Some(cursor), 1)).await;
         assert!(is_refused(movements.map(|page| page.entries.len())), "{cursor}");
-        let changes = queries.changes(&ChangeFilter::default(), Some(cursor), 1).await;
+        let changes = queries.changes(&ChangeFilter::default(), PageRequest::new(Some(cursor), 1)).await;
         assert!(is_refused(changes.map(|page| page.entries.len())), "{cursor}");
-        if let Some(all) = queries.all_movements(&MovementFilter::default(), Some(cursor), 1).await.transpose() {
+        if let Some(all) =
+            queries.all_movements(&MovementFilter::default(), PageRequest::new(Some(cursor), 1)).await.transpose()
+        {
             assert!(is_refused(all.map(|page| page.entries.len())), "{cursor}");
         }
-        assert!(is_refused(queries.alerts(None, Some(cursor), 1).await.map(|page| page.entries.len())), "{cursor}");
-        let items = queries.items(&ItemFilter::default(), Some(cursor), 1).await;
+        assert!(
+            is_refused(queries.alerts(None, PageRequest::new(Some(cursor), 1)).await.map(|page| page.entries.len())),
+            "{cursor}"
+        );
+        let items = queries.items(&ItemFilter::default(), PageRequest::new(Some(cursor), 1)).await;
         if cursor == of_items {
             assert_eq!(items.unwrap().entries[0].item.item_id, item_id("b"));
         } else {
@@ -393,6 +410,6 @@ pub async fn a_damaged_or_foreign_cursor_is_refused(shop: Shop) {
         }
     }
     // A limit that is out of range is clamped.
-    assert_eq!(queries.items(&ItemFilter::default(), None, 0).await.unwrap().entries.len(), 1);
-    assert_eq!(queries.items(&ItemFilter::default(), None, usize::MAX).await.unwrap().entries.len(), 3);
+    assert_eq!(queries.items(&ItemFilter::default(), PageRequest::first(0)).await.unwrap().entries.len(), 1);
+    assert_eq!(queries.items(&ItemFilter::default(), PageRequest::first(usize::MAX)).await.unwrap().entries.len(), 3);
 }

@@ -1,7 +1,7 @@
 //! Reads of the ledger: movements, stock at a point in time, history for late counts, and the audit.
 
 use stockline_core::domain::{CommandKey, CommandKind, Entry, LoadRequest, LocationId, Quantity, Timestamp};
-use stockline_core::ports::{Movement, MovementFilter};
+use stockline_core::ports::{Movement, MovementFilter, PageRequest};
 
 use super::{Bounds, Shop, all_pages, at, id, item_id, place};
 
@@ -34,7 +34,9 @@ fn newest_first(movement: &Movement) -> (std::cmp::Reverse<(Timestamp, u64)>, Lo
 /// Reads all movements of `cola` that the filter selects, in pages of `limit`.
 pub async fn movements(shop: &Shop, filter: &MovementFilter, limit: usize) -> Vec<Movement> {
     let queries = &shop.ports().queries;
-    let read = async |cursor: Option<&str>| queries.movements(&item_id("cola"), filter, cursor, limit).await.unwrap();
+    let read = async |cursor: Option<&str>| {
+        queries.movements(&item_id("cola"), filter, PageRequest::new(cursor, limit)).await.unwrap()
+    };
     all_pages(limit, read).await
 }
 
@@ -58,7 +60,8 @@ pub async fn movements_page_newest_first_across_chunks_tails_and_locations(shop:
     let nowhere = MovementFilter { location_id: Some(place("south")), ..MovementFilter::default() };
     assert!(movements(&shop, &nowhere, 3).await.is_empty());
     let queries = &shop.ports().queries;
-    let unknown = queries.movements(&item_id("fanta"), &MovementFilter::default(), None, 3).await.unwrap();
+    let unknown =
+        queries.movements(&item_id("fanta"), &MovementFilter::default(), PageRequest::first(3)).await.unwrap();
     assert_eq!((unknown.entries.len(), unknown.next_cursor), (0, None));
     shop.audit().await;
 }
@@ -80,14 +83,16 @@ pub async fn movements_of_all_items_page_newest_first_by_every_filter_or_are_not
     let queries = &shop.ports().queries;
     let default = MovementFilter::default();
     let tea_of_1 = MovementFilter { operator: Some("1".into()), ..MovementFilter::default() };
-    let of_item = queries.movements(&item_id("tea"), &tea_of_1, None, 100).await.unwrap().entries;
+    let of_item = queries.movements(&item_id("tea"), &tea_of_1, PageRequest::first(100)).await.unwrap().entries;
     assert_eq!(of_item.len(), 4);
-    if queries.all_movements(&default, None, 3).await.unwrap().is_none() {
-        assert!(queries.all_movements(&tea_of_1, None, 3).await.unwrap().is_none());
+    if queries.all_movements(&default, PageRequest::first(3)).await.unwrap().is_none() {
+        assert!(queries.all_movements(&tea_of_1, PageRequest::first(3)).await.unwrap().is_none());
         return;
     }
     let list = async |filter: &MovementFilter, limit| {
-        let read = async |cursor: Option<&str>| queries.all_movements(filter, cursor, limit).await.unwrap().unwrap();
+        let read = async |cursor: Option<&str>| {
+            queries.all_movements(filter, PageRequest::new(cursor, limit)).await.unwrap().unwrap()
+        };
         let found = all_pages(limit, read).await;
         assert!(found.is_sorted_by(|a, b| a.entry.recorded_at >= b.entry.recorded_at));
         found
@@ -118,13 +123,13 @@ pub async fn a_page_goes_on_rightly_while_the_tail_moves_into_chunks(shop: Shop)
     let expected = busy(&shop).await;
     let filter = MovementFilter::default();
     let queries = &shop.ports().queries;
-    let first = queries.movements(&item_id("cola"), &filter, None, 3).await.unwrap();
+    let first = queries.movements(&item_id("cola"), &filter, PageRequest::first(3)).await.unwrap();
     let (mut seen, mut cursor) = (first.entries, first.next_cursor);
     while let Some(at_cursor) = cursor {
         for _ in 0..9 {
             shop.receive("cola", "main", 1, at(500)).await;
         }
-        let page = queries.movements(&item_id("cola"), &filter, Some(&at_cursor), 11).await.unwrap();
+        let page = queries.movements(&item_id("cola"), &filter, PageRequest::new(Some(&at_cursor), 11)).await.unwrap();
         seen.extend(page.entries);
         cursor = page.next_cursor;
     }
@@ -195,12 +200,12 @@ pub async fn the_audit_reads_every_entry_and_record_once(shop: Shop) {
     shop.run("archive_item", "apple", "", at(1)).await;
     let audit = &shop.ports().audit;
     for limit in [1, 2, 50] {
-        let read = async |cursor: Option<&str>| audit.audit_items(cursor, limit).await.unwrap();
+        let read = async |cursor: Option<&str>| audit.audit_items(PageRequest::new(cursor, limit)).await.unwrap();
         let items = all_pages(limit, read).await;
         let ids: Vec<_> = items.iter().map(|view| (view.item.item_id.as_str(), view.levels.len())).collect();
         assert_eq!(ids, [("apple", 0), ("cola", 2), ("zebra", 0)]);
     }
-    let read = async |cursor: Option<&str>| audit.audit_records(cursor, 50).await.unwrap();
+    let read = async |cursor: Option<&str>| audit.audit_records(PageRequest::new(cursor, 50)).await.unwrap();
     let mut ids: Vec<_> = all_pages(50, read).await.iter().map(|record| record.outcome.command_id).collect();
     ids.sort_unstable();
     assert_eq!(ids, (1..=124).map(id).collect::<Vec<_>>());

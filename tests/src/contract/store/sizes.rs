@@ -4,7 +4,7 @@ use stockline_core::domain::{
     CommandId, CommandKey, Commit, DeadLetter, Entry, EntryKind, FoldLimits, Level, LevelPut, LoadRequest, Quantity,
     Record, Slot, StockState, encode_entries,
 };
-use stockline_core::ports::{CommitOutcome, MovementFilter};
+use stockline_core::ports::{CommitOutcome, MovementFilter, PageRequest};
 
 use super::{Shop, all_pages, at, id, item_id, place};
 
@@ -56,7 +56,7 @@ pub async fn a_thousand_commands_with_long_notes_keep_every_word(shop: Shop) {
     assert_eq!(shop.on_hand("cola").await, [("main".into(), 1_000, 1_000)]);
     let filter = MovementFilter::default();
     let read = async |cursor: Option<&str>| {
-        shop.ports().queries.movements(&item_id("cola"), &filter, cursor, 300).await.unwrap()
+        shop.ports().queries.movements(&item_id("cola"), &filter, PageRequest::new(cursor, 300)).await.unwrap()
     };
     let movements = all_pages(300, read).await;
     assert_eq!(movements.len(), 1_000);

@@ -1,7 +1,7 @@
 use super::super::lists::{self, Order, Place, Range, Scope, Walk};
 use super::table::BY_ID;
 use super::*;
-use stockline_core::ports::{ItemFilter, LevelFilter, Page, Queries, StoreError};
+use stockline_core::ports::{ItemFilter, LevelFilter, Page, PageRequest, Queries, StoreError};
 
 /// All entries of a list, page by page.
 async fn whole<T>(limit: usize, page: impl AsyncFn(Option<String>) -> Result<Page<T>, StoreError>) -> Vec<T> {
@@ -18,7 +18,8 @@ async fn whole<T>(limit: usize, page: impl AsyncFn(Option<String>) -> Result<Pag
 }
 
 async fn item_ids(shop: &Shop, filter: &ItemFilter, limit: usize) -> Vec<String> {
-    let views = whole(limit, async |cursor| shop.store.items(filter, cursor.as_deref(), limit).await).await;
+    let views =
+        whole(limit, async |cursor| shop.store.items(filter, PageRequest::new(cursor.as_deref(), limit)).await).await;
     views.iter().map(|view| view.item.item_id.to_string()).collect()
 }
 
@@ -38,7 +39,8 @@ async fn lists_go_on_over_many_reads_of_every_shard() {
         assert_eq!(item_ids(&shop, &ItemFilter::default(), limit).await, expected);
     }
     // Nothing matches: one page looks at all of them.
-    let page = shop.store.items(&ItemFilter { archived: true, ..Default::default() }, None, 1).await.unwrap();
+    let page =
+        shop.store.items(&ItemFilter { archived: true, ..Default::default() }, PageRequest::first(1)).await.unwrap();
     assert_eq!((page.entries.len(), page.next_cursor), (0, None));
 }
 

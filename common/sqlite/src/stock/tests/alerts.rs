@@ -1,4 +1,5 @@
 use super::*;
+use stockline_core::ports::PageRequest;
 use stockline_core::testing::alert;
 
 /// Otherwise an alert that was being mailed when the machine lost power would wait for the end of its lease.
@@ -48,6 +49,6 @@ async fn who_is_missing_is_known_after_a_restart() {
     assert_eq!(claimed, Claimed::OursFor(missing));
     shop.store.mark_sent(&one, at(9)).await.unwrap();
     assert_eq!(shop.store.claim(&one, &lease).await.remove(0).unwrap(), Claimed::Sent);
-    let listed = shop.store.alerts(None, None, 10).await.unwrap().entries;
+    let listed = shop.store.alerts(None, PageRequest::first(10)).await.unwrap().entries;
     assert_eq!((listed[0].sent_at, &listed[0].alert), (Some(at(5)), &one[0]));
 }

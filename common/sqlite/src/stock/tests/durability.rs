@@ -1,4 +1,5 @@
 use super::*;
+use stockline_core::ports::PageRequest;
 
 /// A store whose file may grow by only `pages` pages, which behaves like a full disk.
 fn full_soon(folder: &TempDir, pages: i64) -> SqliteStore {
@@ -23,8 +24,8 @@ async fn a_full_disk_is_unavailable_and_nothing_half_done() {
         let error = result.unwrap_err().to_string();
         assert!(error.contains("unavailable") && error.contains("free some disk space"), "{error}");
     }
-    assert_eq!(shop.store.audit_items(None, 100).await.unwrap().entries, []);
-    assert_eq!(shop.store.audit_records(None, 100).await.unwrap().entries, []);
+    assert_eq!(shop.store.audit_items(PageRequest::first(100)).await.unwrap().entries, []);
+    assert_eq!(shop.store.audit_records(PageRequest::first(100)).await.unwrap().entries, []);
     // A smaller commit still succeeds, under the same ids.
     let slot = shop.slot("register_item", "small", r#","name":"x""#, at(1));
     shop.settle("small", vec![slot], at(1)).await;
@@ -120,7 +121,7 @@ async fn the_audit_repairs_nothing() {
         .unwrap();
     let page = shop.store.audit_ledger(&item_id("cola"), &place("main"), 1, 1_000).await.unwrap();
     assert!(page.entries.iter().zip(1..).any(|(entry, n)| entry.seq != n));
-    let read = shop.store.movements(&item_id("cola"), &MovementFilter::default(), None, 1_000).await;
+    let read = shop.store.movements(&item_id("cola"), &MovementFilter::default(), PageRequest::first(1_000)).await;
     assert!(matches!(read, Err(StoreError::Unreadable(_))), "people are shown no history with a gap");
     let foreign = "UPDATE chunk SET entries = (SELECT entries FROM chunk WHERE chunk_no = 1) WHERE chunk_no = 5";
     shop.store.write(|connection, _| Ok(connection.execute(foreign, [])?)).await.unwrap();
@@ -145,7 +146,7 @@ async fn what_is_there_and_not_found_is_noticed_and_never_begins_anew() {
     let loaded = shop.store.load(&[request("cola")]).await.remove(0);
     assert!(matches!(&loaded, Err(StoreError::Unreadable(what)) if what.contains("1 levels")), "{loaded:?}");
     assert!(matches!(shop.store.item(&item_id("cola")).await, Err(StoreError::Unreadable(_))));
-    let listed = shop.store.items(&ItemFilter::default(), None, 10).await.unwrap().entries;
+    let listed = shop.store.items(&ItemFilter::default(), PageRequest::first(10)).await.unwrap().entries;
     assert_eq!(listed.iter().map(|view| view.item.item_id.as_str()).collect::<Vec<_>>(), ["tea"], "the rest is shown");
 
     lose("UPDATE item SET item_id = 'cole' WHERE item_id = 'cola'").await.unwrap();
@@ -176,13 +177,17 @@ async fn a_refused_command_whose_record_can_not_be_read_is_listed_with_the_other
         since: None,
         settled_otherwise: false,
     };
-    let listed = shop.store.commands(&filter, None, 10).await.unwrap().entries;
+    let listed = shop.store.commands(&filter, PageRequest::first(10)).await.unwrap().entries;
     assert_eq!(listed.len(), 3);
     assert!(listed.iter().all(|record| refused.contains(&record.outcome.command_id)));
     let unreadable = listed.iter().filter_map(|record| record.outcome.dead_letter.as_ref()).collect::<Vec<_>>();
     assert!(unreadable.len() == 1 && unreadable[0].reason.contains("can't be read"), "{unreadable:?}");
 
-    assert_eq!(shop.store.audit_records(None, 10).await.unwrap().entries.len(), 3, "the audit reads the others");
+    assert_eq!(
+        shop.store.audit_records(PageRequest::first(10)).await.unwrap().entries.len(),
+        3,
+        "the audit reads the others"
+    );
     let faults = shop.store.audit_rows().await.unwrap();
     assert!(
         faults.iter().any(|fault| fault.item_id == Some(item_id("cola")) && fault.what.contains("record 3")),

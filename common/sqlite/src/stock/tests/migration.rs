@@ -1,5 +1,6 @@
 use super::*;
 use stockline_core::domain::StockState;
+use stockline_core::ports::PageRequest;
 
 /// Turns a file of today into one of schema version 4.
 const TO_VERSION_4: &str = "
@@ -55,7 +56,7 @@ const TO_VERSION_1: &str = "
 
 async fn low(shop: &Shop) -> Vec<String> {
     let filter = LevelFilter { states: vec![StockState::Low], ..LevelFilter::default() };
-    let page = shop.store.levels(&filter, None, 100).await.unwrap();
+    let page = shop.store.levels(&filter, PageRequest::first(100)).await.unwrap();
     page.entries.iter().map(|level| level.item.item_id.to_string()).collect()
 }
 
@@ -64,19 +65,22 @@ async fn all_lists(shop: &Shop) -> String {
     let (store, mut shown) = (&shop.store, String::new());
     for category in [None, Some("drinks".to_owned())] {
         let filter = ItemFilter { category, ..ItemFilter::default() };
-        shown += &format!("{:?}", store.items(&filter, None, 9).await.unwrap());
+        shown += &format!("{:?}", store.items(&filter, PageRequest::first(9)).await.unwrap());
     }
     for location_id in [None, Some(place("main")), Some(place("north"))] {
         for states in [&[][..], &[StockState::Low], &[StockState::Normal]] {
             let filter = LevelFilter { location_id: location_id.clone(), states: states.to_vec(), archived: false };
-            shown += &format!("{:?}", store.levels(&filter, None, 9).await.unwrap());
+            shown += &format!("{:?}", store.levels(&filter, PageRequest::first(9)).await.unwrap());
         }
         let filter =
             CommandFilter { status: Status::Rejected, code: None, location_id, since: None, settled_otherwise: false };
-        shown += &format!("{:?}", store.commands(&filter, None, 9).await.unwrap());
+        shown += &format!("{:?}", store.commands(&filter, PageRequest::first(9)).await.unwrap());
     }
-    shown += &format!("{:?}", store.all_movements(&MovementFilter::default(), None, 9).await.unwrap().unwrap());
-    shown += &format!("{:?}", store.changes(&ChangeFilter::default(), None, 9).await.unwrap());
+    shown += &format!(
+        "{:?}",
+        store.all_movements(&MovementFilter::default(), PageRequest::first(9)).await.unwrap().unwrap()
+    );
+    shown += &format!("{:?}", store.changes(&ChangeFilter::default(), PageRequest::first(9)).await.unwrap());
     shown
 }
 
@@ -106,7 +110,7 @@ async fn a_folder_of_version_2_is_migrated_with_every_list_as_it_was() {
     shop.register("ale", "").await;
     shop.receive("ale", "north", 1, at(4)).await;
     let north = LevelFilter { location_id: Some(place("north")), ..LevelFilter::default() };
-    let found = shop.store.levels(&north, None, 9).await.unwrap().entries;
+    let found = shop.store.levels(&north, PageRequest::first(9)).await.unwrap().entries;
     assert_eq!(found.iter().map(|view| view.item.item_id.as_str()).collect::<Vec<_>>(), ["ale", "cola", "tea"]);
     assert!(shop.folder.path().join("stock.db.v2.bak").exists());
 }
@@ -189,7 +193,7 @@ async fn a_folder_of_version_4_is_migrated_with_its_movements_and_changes_and_wi
     assert_eq!(shop.store.audit_rows().await.unwrap(), []);
     shop.receive("cola", "main", 2, at(5)).await;
     let movements = async |shop: &Shop| {
-        shop.store.all_movements(&MovementFilter::default(), None, 9).await.unwrap().unwrap().entries
+        shop.store.all_movements(&MovementFilter::default(), PageRequest::first(9)).await.unwrap().unwrap().entries
     };
     let before = movements(&shop).await;
     assert_eq!(before.len(), 5);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
+use stockline_core::ports::PageRequest;
 
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
@@ -164,7 +165,7 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
             updated_since: since.then(|| at(1_000_000)),
             barcode: barcode.then(|| "1".into()),
         };
-        list!(format!("{filter:?}"), store.items(&filter, None, limit));
+        list!(format!("{filter:?}"), store.items(&filter, PageRequest::first(limit)));
     }
     for location in [None, Some("main"), Some("empty"), Some("unknown")] {
         let location_id = location.map(place);
@@ -172,7 +173,7 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
             use StockState::{Low, Normal, Out, Oversold};
             for states in [&[][..], &[Normal], &[Low], &[Out], &[Oversold], &[Low, Out], &[Normal, Low]] {
                 let filter = LevelFilter { location_id: location_id.clone(), states: states.to_vec(), archived };
-                list!(format!("{filter:?}"), store.levels(&filter, None, limit));
+                list!(format!("{filter:?}"), store.levels(&filter, PageRequest::first(limit)));
             }
             for (status, code, since) in [(false, false, false), (true, false, true), (false, true, true)] {
                 let filter = CommandFilter {
@@ -182,7 +183,7 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
                     since: since.then(|| at(0)),
                     settled_otherwise: archived,
                 };
-                list!(format!("{filter:?}"), store.commands(&filter, None, limit));
+                list!(format!("{filter:?}"), store.commands(&filter, PageRequest::first(limit)));
             }
         }
         for (from, to, kind) in [(false, false, false), (true, false, true), (true, true, false), (false, true, true)] {
@@ -193,8 +194,8 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
                 kind: kind.then_some(CommandKind::Count),
                 operator: kind.then(|| "7".into()),
             };
-            list!(format!("{filter:?}"), store.movements(&item_id("cola"), &filter, None, limit));
-            let all = async || store.all_movements(&filter, None, limit).await.map(Option::unwrap);
+            list!(format!("{filter:?}"), store.movements(&item_id("cola"), &filter, PageRequest::first(limit)));
+            let all = async || store.all_movements(&filter, PageRequest::first(limit)).await.map(Option::unwrap);
             list!(format!("all {filter:?}"), all());
         }
         for (item, kind) in [(None, None), (Some("cola"), None), (None, Some(CommandKind::UpdateItem))] {
@@ -204,12 +205,12 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
                 location_id: location_id.clone(),
                 since: kind.map(|_| at(0)),
             };
-            list!(format!("{filter:?}"), store.changes(&filter, None, limit));
+            list!(format!("{filter:?}"), store.changes(&filter, PageRequest::first(limit)));
         }
-        list!(format!("alerts {location_id:?}"), store.alerts(location_id.as_ref(), None, limit));
+        list!(format!("alerts {location_id:?}"), store.alerts(location_id.as_ref(), PageRequest::first(limit)));
     }
-    list!("audit_items".into(), store.audit_items(None, limit));
-    list!("audit_records".into(), store.audit_records(None, limit));
+    list!("audit_items".into(), store.audit_items(PageRequest::first(limit)));
+    list!("audit_records".into(), store.audit_records(PageRequest::first(limit)));
     store.locations().await.unwrap();
     store.stock_as_of(&item_id("cola"), at(2)).await.unwrap();
     store.audit_ledger(&item_id("cola"), &place("main"), 1, limit).await.unwrap();
@@ -333,10 +334,10 @@ async fn a_list_that_nothing_matches_answers_empty_pages_and_ends_behind_the_las
         }};
     }
     let store = &shop.store;
-    assert_eq!(pages!(cursor => store.items(&nothing_new, cursor, 9)), 5);
-    assert_eq!(pages!(cursor => store.levels(&out, cursor, 9)), 10);
-    assert_eq!(pages!(cursor => store.levels(&oversold_here, cursor, 9)), 5);
-    assert_eq!(pages!(cursor => store.levels(&normal, cursor, 9)), 10);
-    assert_eq!(pages!(cursor => store.commands(&refused, cursor, 9)), 5);
-    assert_eq!(pages!(cursor => store.movements(&item_id("cola"), &of_item, cursor, 9)), 1);
+    assert_eq!(pages!(cursor => store.items(&nothing_new, PageRequest::new(cursor, 9))), 5);
+    assert_eq!(pages!(cursor => store.levels(&out, PageRequest::new(cursor, 9))), 10);
+    assert_eq!(pages!(cursor => store.levels(&oversold_here, PageRequest::new(cursor, 9))), 5);
+    assert_eq!(pages!(cursor => store.levels(&normal, PageRequest::new(cursor, 9))), 10);
+    assert_eq!(pages!(cursor => store.commands(&refused, PageRequest::new(cursor, 9))), 5);
+    assert_eq!(pages!(cursor => store.movements(&item_id("cola"), &of_item, PageRequest::new(cursor, 9))), 1);
 }
