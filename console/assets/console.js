@@ -245,6 +245,7 @@ function runStation(station) {
           }
           sound(station.querySelector(".notice.bad") ? "bad" : "good");
           show();
+          if (!(document.activeElement instanceof HTMLInputElement)) arm();
         } finally {
           isSending = false;
         }

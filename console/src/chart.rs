@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 /// The size of a chart, in its own units.
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 200.0;
+const WIDTH: f64 = 420.0;
+const HEIGHT: f64 = 180.0;
 /// The room for the labels at the left and below.
 const LEFT: f64 = 44.0;
 const BELOW: f64 = 22.0;
@@ -74,7 +74,7 @@ impl Scale {
     fn of(values: impl Iterator<Item = f64> + Clone) -> Self {
         let low = values.clone().fold(0.0, f64::min);
         let high = values.fold(0.0, f64::max);
-        Self { low: -round_up(-low), high: if high <= 0.0 && low >= 0.0 { 1.0 } else { round_up(high) } }
+        Self { low: 0.0 - round_up(-low), high: if high <= 0.0 && low >= 0.0 { 1.0 } else { round_up(high) } }
     }
 
     fn y(&self, value: f64) -> f64 {

@@ -14,6 +14,8 @@ pub(crate) enum Fault {
     SignedOut,
     /// The API refuses the request.
     Problem(Box<Problem>),
+    /// The person may not see or do this.
+    Forbidden,
     /// The address or the form is not one of our pages'.
     NotFound,
     /// The form does not fit the page: a field is missing that the page always sends.
@@ -34,6 +36,7 @@ impl Fault {
         match self {
             Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::Problem(problem) => StatusCode::from_u16(problem.status).unwrap_or(StatusCode::BAD_GATEWAY),
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::BadForm => StatusCode::BAD_REQUEST,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,

@@ -26,7 +26,8 @@
 //!
 //!    pub(crate) async fn hello(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
 //!        let item: Item = visit.api.get(&format!("/v1/items/{}", segment(&id))).await?;
-//!        let frame = visit.frame(visit.t.hello, Section::Items).await?;
+//!        let places = visit.places().await?;
+//!        let frame = visit.frame_at(visit.t.hello, Section::Items, &places);
 //!        page(&HelloPage { frame, name: item.name })
 //!    }
 //!    ```
@@ -46,7 +47,7 @@
 //!   `danger`, `quiet`), `notice` (`good`, `bad`), `tag` (`low`, `out`, `oversold`), `empty`. There are no inline styles and
 //!   no inline scripts: the policy refuses them.
 //! - Every page is visited by the tests' browser (`tests/console`): add it to the list of pages there.
-#![expect(dead_code, reason = "the frame and the API's shapes for the pages that follow")]
+
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
 use std::sync::Arc;
@@ -95,8 +96,31 @@ pub struct Config {
     pub sign_in: SignIn,
     /// Whether Staff may count.
     pub staff_may_count: bool,
+    /// What is measured here; `None` where the figures are elsewhere.
+    pub metrics: Option<Metrics>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+}
+
+/// What is measured, in the text format of Prometheus.
+#[derive(Clone)]
+pub struct Metrics(Arc<dyn Fn() -> String + Send + Sync>);
+
+impl Metrics {
+    /// Names the function that writes the text.
+    pub fn new(render: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(render))
+    }
+
+    fn text(&self) -> String {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
 }
 
 /// What all requests share.
@@ -136,6 +160,9 @@ fn routes() -> Router<Arc<App>> {
         .route("/console/refused", get(manager::refused::refused).post(manager::refused::resubmit))
         .route("/console/items", get(manager::items::items))
         .route("/console/items/new", get(manager::edit::blank).post(manager::edit::register))
+        .route("/console/locations", get(manager::locations::locations).post(manager::locations::put))
+        .route("/console/people", get(manager::people::people).post(manager::people::change))
+        .route("/console/operations", get(manager::operations::operations))
         .route("/console/{*rest}", get(page::not_found))
         .route("/console/items/{item_id}", get(manager::item::item).post(manager::edit::change))
 }

@@ -1,8 +1,8 @@
 //! The frame around pages, and answers made of templates.
 
 use askama::Template;
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
 use crate::App;
@@ -112,12 +112,16 @@ impl Frame {
 }
 
 fn nav(app: &App, t: &'static Texts, person: &Person, section: Section) -> Vec<Link> {
+    let owns = person.is_manager && person.bound_to.is_empty();
     let sections = [
         (person.is_manager, Section::Today, "/console/today", t.today),
         (true, Section::Scan, "/console", t.scan),
         (person.is_manager || app.config.staff_may_count, Section::Count, "/console/count", t.count_list),
         (true, Section::Items, "/console/items", t.items),
         (person.is_manager, Section::Refused, "/console/refused", t.refused_list),
+        (person.is_manager, Section::Locations, "/console/locations", t.locations),
+        (owns && signs_in_by_links(app), Section::People, "/console/people", t.people),
+        (person.is_manager, Section::Operations, "/console/operations", t.operations),
     ];
     let shown = sections.into_iter().filter(|(may, ..)| *may);
     shown.map(|(_, of, path, text)| Link { path, text, is_here: of == section }).collect()

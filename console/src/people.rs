@@ -32,6 +32,21 @@ pub struct Grant {
     pub locations: Vec<String>,
 }
 
+/// A token that was issued and is valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// Names it, to revoke it.
+    pub id: String,
+    /// The holder, as every ledger entry names them.
+    pub subject: String,
+    /// What it may do, in a word or two.
+    pub role: String,
+    /// The locations that it is bound to; empty for none.
+    pub locations: Vec<String>,
+    /// When it expires (RFC 3339).
+    pub expires_at: String,
+}
+
 /// A token of the API.
 #[derive(Clone)]
 pub struct Token(pub String);
@@ -59,4 +74,19 @@ pub trait People: Send + Sync + fmt::Debug {
 
     /// Revokes the token of a session that is signed out.
     async fn sign_out(&self, token: &str) -> Result<(), PeopleError>;
+
+    /// Returns the id of a token, as [`Issued::id`] has it.
+    fn id_of(&self, token: &str) -> Option<String>;
+
+    /// Lists the valid tokens, the newest first.
+    async fn issued(&self) -> Result<Vec<Issued>, PeopleError>;
+
+    /// Makes a link that signs a person in once, and returns its address.
+    async fn invite(&self, grant: &Grant) -> Result<String, PeopleError>;
+
+    /// Makes the token of a till.
+    async fn connect_till(&self, name: &str, locations: &[String]) -> Result<Token, PeopleError>;
+
+    /// Revokes a token by its id.
+    async fn revoke(&self, id: &str) -> Result<(), PeopleError>;
 }

@@ -93,10 +93,13 @@ impl Places {
     }
 
     /// Takes another location as the one where the person works: that of a form, which may be older than the session's choice.
-    pub(crate) fn be_at(&mut self, id: &str) {
-        if let Some(at) = self.all.iter().position(|place| place.location_id == id) {
-            self.here = Some(at);
-        }
+    ///
+    /// # Errors
+    /// The person does not see it: nothing must happen elsewhere instead.
+    pub(crate) fn be_at(&mut self, id: &str) -> Result<(), Fault> {
+        let at = self.all.iter().position(|place| place.location_id == id);
+        self.here = Some(at.ok_or(Fault::Forbidden)?);
+        Ok(())
     }
 
     /// Returns the id of the location where the person works.
@@ -149,12 +152,6 @@ impl Visit {
     }
 
     /// Makes the frame around a page.
-    pub(crate) async fn frame(&self, title: &str, section: Section) -> Result<Frame, Fault> {
-        let places = self.places().await?;
-        Ok(self.frame_at(title, section, &places))
-    }
-
-    /// As [`Self::frame`], for a handler that has read the locations.
     pub(crate) fn frame_at(&self, title: &str, section: Section, places: &Places) -> Frame {
         Frame::of_person(&self.app, self.t, &self.session.person, places, section, title, &self.path)
     }

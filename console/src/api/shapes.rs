@@ -47,7 +47,6 @@ pub(crate) struct Level {
     pub(crate) low_stock_threshold: Option<String>,
     pub(crate) state: String,
     pub(crate) counted_at: Option<String>,
-    pub(crate) updated_at: String,
 }
 
 /// A page of levels.
@@ -77,11 +76,7 @@ pub(crate) struct Location {
 /// A ledger entry.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Movement {
-    pub(crate) item_id: String,
     pub(crate) location_id: String,
-    #[serde(default)]
-    pub(crate) counterpart_location_id: Option<String>,
-    pub(crate) seq: u64,
     pub(crate) command_id: String,
     #[serde(rename = "type")]
     pub(crate) kind: String,

@@ -180,9 +180,14 @@ async fn charts(visit: &Visit, places: &Places, path: &str, item: &Item) -> Resu
     let at = |time: &str| {
         time.parse::<Timestamp>().map_or(0.0, |time| time.millis_since(from) as f64 / (DAYS * DAY_MS) as f64)
     };
-    let start = if page.next_cursor.is_some() { at(&first.recorded_at) } else { 0.0 };
+    let start = if page.next_cursor.is_some() { at(&first.occurred_at).max(0.0) } else { 0.0 };
     let mut points = vec![(start, number(&first.before))];
-    points.extend(movements.iter().map(|movement| (at(&movement.recorded_at), number(&movement.after))));
+    // A movement that arrived late lies at its own time, but the line never runs backwards.
+    let mut latest = start;
+    for movement in &movements {
+        latest = at(&movement.occurred_at).max(latest);
+        points.push((latest, number(&movement.after)));
+    }
     let day_of = |time: Timestamp| time.day_in_zone(places.zone());
     let mut days: Vec<(String, f64, String)> =
         (0..DAYS).map(|day| (day_of(from.plus_millis((day + 1) * DAY_MS)), 0.0, String::new())).collect();

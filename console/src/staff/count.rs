@@ -79,7 +79,7 @@ pub(crate) async fn list(visit: Visit, Query(wanted): Query<Wanted>) -> Result<R
 /// Takes entries of the list. Each is submitted once, however often it arrives.
 pub(crate) async fn take(visit: Visit, Query(wanted): Query<Wanted>, form: Form) -> Result<Response, Fault> {
     let mut places = visit.places().await?;
-    places.be_at(form.text("at"));
+    places.be_at(form.text("at"))?;
     let mut verdicts = Vec::new();
     for entry in Entry::all_of(&form) {
         verdicts.push((entry.clone(), taken(&visit, &places, entry).await?));

@@ -81,13 +81,8 @@ async fn by_name(visit: &Visit, text: &str) -> Result<Vec<Item>, Fault> {
 
 impl FoundPart {
     fn of(visit: &Visit, places: &Places, code: &str, found: Found) -> Self {
-        let mut part = Self {
-            t: visit.t,
-            line: None,
-            choices: Vec::new(),
-            unknown: String::new(),
-            code: code.to_owned(),
-        };
+        let mut part =
+            Self { t: visit.t, line: None, choices: Vec::new(), unknown: String::new(), code: code.to_owned() };
         match found {
             Found::Item(item, step) => part.line = Some(Line::of(visit, places, &item, &step)),
             Found::Several(items) => part.choices = items.iter().map(|item| Choice::of(visit, places, item)).collect(),

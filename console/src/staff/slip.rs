@@ -59,7 +59,7 @@ impl Act {
 /// Takes a posted slip: adds what was scanned to it (without the script), or does something with it.
 pub(crate) async fn slip(visit: Visit, form: Form) -> Result<Response, Fault> {
     let mut places = visit.places().await?;
-    places.be_at(form.text("at"));
+    places.be_at(form.text("at"))?;
     let mut slip = read(&visit, &places, &form).await?;
     match Act::named(form.text("act")) {
         None => slip.add(&visit, &places, form.text("code")).await?,

@@ -10,6 +10,7 @@ use stockline_core::domain::Timestamp;
 use crate::exit;
 
 mod console;
+mod demo;
 mod install;
 mod load;
 mod locations;
@@ -22,6 +23,7 @@ mod tokens;
 mod upkeep;
 
 pub(crate) use console::{ConsoleCommand, LinkArgs};
+pub(crate) use demo::DemoArgs;
 pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use load::LoadArgs;
 pub(crate) use locations::{LocationChanges, LocationsCommand};
@@ -127,6 +129,8 @@ pub(crate) enum Command {
     /// Sign people in to the console, the pages at /console
     #[command(subcommand)]
     Console(ConsoleCommand),
+    /// Serve a demo shop that can be thrown away: 200 products, 2 locations, 90 days of sales
+    Demo(DemoArgs),
     /// Check that mails can be sent
     #[command(subcommand)]
     Mail(MailCommand),

@@ -53,7 +53,9 @@ fn text(welcome: &Welcome<'_>, program: &str) -> String {
     };
     let program = quoted(program);
     let sign_in = match welcome.sign_in {
-        Some(link) => format!("Open this link in a browser to sign in as a manager (once, within 15 minutes):\n  {link}\n\n"),
+        Some(link) => format!(
+            "\nTo sign in as the owner, open this link in a browser (once, within 15 minutes):\n  {link}\n"
+        ),
         None => format!("A link to sign in:   {program} console link{data} --role manager\n"),
     };
     let next = if welcome.is_new {
@@ -77,7 +79,7 @@ fn text(welcome: &Welcome<'_>, program: &str) -> String {
          metrics  http://{metrics}/metrics\n  \
          data     {folder}\n  \
          mail     {mail}\n  \
-         alerts   {recipients}\n\n{sign_in}{next}",
+         alerts   {recipients}\n\n{next}{sign_in}",
         version = env!("CARGO_PKG_VERSION"),
         metrics = welcome.metrics,
         folder = welcome.folder.display(),

@@ -51,6 +51,21 @@ async fn staff_scan_and_sell() {
     flow("station.mjs", &[]).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_counted_without_network_and_by_two() {
+    flow("count.mjs", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_looks_after_the_shop_and_every_page_is_accessible_and_small() {
+    flow("manager.mjs", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_comes_in_or_acts_beyond_their_role() {
+    flow("security.mjs", &[]).await;
+}
+
 #[test]
 fn the_script_is_small_and_its_types_are_right() {
     let script = script();
