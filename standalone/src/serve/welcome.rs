@@ -53,9 +53,9 @@ fn text(welcome: &Welcome<'_>, program: &str) -> String {
     };
     let program = quoted(program);
     let sign_in = match welcome.sign_in {
-        Some(link) => format!(
-            "\nTo sign in as the owner, open this link in a browser (once, within 15 minutes):\n  {link}\n"
-        ),
+        Some(link) => {
+            format!("\nTo sign in as the owner, open this link in a browser (once, within 15 minutes):\n  {link}\n")
+        }
         None => format!("A link to sign in:   {program} console link{data} --role manager\n"),
     };
     let next = if welcome.is_new {
