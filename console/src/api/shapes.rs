@@ -85,7 +85,6 @@ pub(crate) struct Movement {
     pub(crate) before: String,
     pub(crate) after: String,
     pub(crate) occurred_at: String,
-    pub(crate) recorded_at: String,
     pub(crate) late: bool,
     pub(crate) submitted_by: String,
     #[serde(default)]

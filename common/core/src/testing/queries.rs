@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use super::MemoryStore;
 use crate::domain::{Claim, CommandKey, Item, ItemId, LocationId, Quantity, Record, Timestamp};
 use crate::ports::{
-    AlertRecord, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Movement,
-    MovementFilter, Page, PageRequest, Queries, StoreError, cursor,
+    AlertRecord, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, MailState,
+    Movement, MovementFilter, Page, PageRequest, Queries, StoreError, cursor,
 };
 
 /// Sorts all matching entries by `key`, and returns the page after the cursor.
@@ -209,6 +209,11 @@ impl Queries for MemoryStore {
             alert_id: id.clone(),
             alert: alert.clone(),
             sent_at: claim.sent_at,
+            mail: MailState {
+                no_recipient: claim.no_recipient,
+                tally: claim.tally,
+                waiting: u32::try_from(claim.missing.len()).unwrap(),
+            },
         });
         page("alerts", all, asked, |record| {
             (Reverse(record.alert.raised_at.as_millis()), Reverse(record.alert_id.clone()))

@@ -247,6 +247,7 @@ macro_rules! store_contract {
             alerts: a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped
                 a_claim_is_its_holders_until_it_gives_it_up
                 an_alert_that_some_have_is_claimed_for_the_others
+                an_alert_without_a_recipient_says_so_unless_it_was_mailed
                 a_claim_that_is_mixed_answers_each_alert_in_order
                 the_history_pages_newest_first_by_location_or_all
                 a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told
@@ -278,6 +279,7 @@ macro_rules! store_contract {
                 refused_commands_are_listed_newest_first_until_they_are_settled_otherwise
                 changes_of_the_catalogue_are_listed_newest_first_by_every_filter
                 main_is_a_location_before_and_after_it_is_put
+                of_locations_that_differ_by_case_one_is_registered
                 settings_that_were_put_hold_for_the_next_load
                 a_damaged_or_foreign_cursor_is_refused
                 a_list_of_many_rows_that_do_not_match_is_read_to_its_end_in_pages_of_few_rows;
