@@ -53,7 +53,7 @@ pub(crate) fn bars(values: &[f64], ends: &Ends<'_>, label: &str) -> String {
             let width = width * 0.7;
             let _ = write!(
                 bars,
-                r#"<rect class="bar" x="{x:.1}" y="{top:.1}" width="{width:.1}" height="{height:.1}" rx="2"/>"#
+                r#"<rect class="column" x="{x:.1}" y="{top:.1}" width="{width:.1}" height="{height:.1}" rx="2"/>"#
             );
         }
     }

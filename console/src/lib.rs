@@ -66,6 +66,7 @@ mod form;
 mod guard;
 mod locale;
 mod manager;
+mod oidc;
 mod page;
 pub mod people;
 mod sealed;

@@ -10,6 +10,32 @@ use async_trait::async_trait;
 pub enum SignIn {
     /// By one-time links that a manager makes.
     Links(Arc<dyn People>),
+    /// On the pages of an issuer, such as Cognito.
+    Oidc(Oidc),
+}
+
+/// An issuer with pages of its own: OAuth 2 with an authorization code and PKCE, by a client without a secret. The client has
+/// `{public}/console/sign-in/done` among its callbacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Oidc {
+    /// The address that the browser is sent to.
+    pub authorization_endpoint: String,
+    /// The address that exchanges codes for access tokens.
+    pub token_endpoint: String,
+    /// The client.
+    pub client_id: String,
+    /// The scope that is asked for.
+    pub scope: String,
+}
+
+impl SignIn {
+    /// Returns the issuer of one-time links, if people come in by them.
+    pub(crate) fn people(&self) -> Option<&Arc<dyn People>> {
+        match self {
+            Self::Links(people) => Some(people),
+            Self::Oidc(_) => None,
+        }
+    }
 }
 
 /// What a role may do.

@@ -12,10 +12,12 @@ use axum::routing::get;
 use serde::Deserialize;
 
 use crate::App;
+use crate::api::segment;
 use crate::fault::Fault;
 use crate::form::Form;
+use crate::oidc;
 use crate::page::{Frame, page_with, signs_in_by_links};
-use crate::people::{PeopleError, Role, SignIn};
+use crate::people::{PeopleError, Role};
 use crate::session::{Session, no_cookie};
 use crate::texts::{Texts, fill};
 use crate::visit::{Asked, Visit, locale_of, own_path};
@@ -24,6 +26,8 @@ use crate::visit::{Asked, Visit, locale_of, own_path};
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/console/sign-in", get(ask).post(enter))
+        .route("/console/sign-in/start", get(oidc::begin))
+        .route("/console/sign-in/done", get(oidc::done))
         .route("/console/sign-in/{code}", get(confirm))
         .route("/console/signed-out", get(signed_out))
 }
@@ -32,14 +36,16 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Next {
     #[serde(default)]
-    next: String,
+    pub(crate) next: String,
 }
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
-struct SignInPage {
+pub(crate) struct SignInPage {
     frame: Frame,
     by_links: bool,
+    /// The address that leads to the issuer's page.
+    start: String,
     next: String,
     code: String,
     /// Whom the link signs in, in words; empty before a link is known.
@@ -75,10 +81,11 @@ async fn ask(State(app): State<Arc<App>>, Query(next): Query<Next>, headers: Hea
     shown(StatusCode::OK, &form_page(&app, t, &next.next, ""))
 }
 
-fn form_page(app: &App, t: &'static Texts, next: &str, wrong: &'static str) -> SignInPage {
+pub(crate) fn form_page(app: &App, t: &'static Texts, next: &str, wrong: &'static str) -> SignInPage {
     SignInPage {
         frame: Frame::bare(app, t, t.sign_in),
         by_links: signs_in_by_links(app),
+        start: format!("{}/console/sign-in/start?next={}", app.config.base, segment(next)),
         next: next.to_owned(),
         code: String::new(),
         whom: String::new(),
@@ -86,7 +93,7 @@ fn form_page(app: &App, t: &'static Texts, next: &str, wrong: &'static str) -> S
     }
 }
 
-fn shown(status: StatusCode, page: &impl Template) -> Response {
+pub(crate) fn shown(status: StatusCode, page: &impl Template) -> Response {
     page_with(status, page).unwrap_or_else(IntoResponse::into_response)
 }
 
@@ -94,7 +101,7 @@ fn shown(status: StatusCode, page: &impl Template) -> Response {
 /// not use it up, and nobody is to be signed in unnoticed.
 async fn confirm(State(app): State<Arc<App>>, Path(code): Path<String>, headers: HeaderMap) -> Response {
     let t = locale_of(&headers).texts();
-    let SignIn::Links(people) = &app.config.sign_in;
+    let Some(people) = app.config.sign_in.people() else { return Fault::NotFound.into_response() };
     match people.whom(&code).await {
         Ok(Some(grant)) => {
             let role = if grant.role == Role::Manager { t.manager } else { t.staff };
@@ -117,7 +124,7 @@ fn failed(app: &App, t: &'static Texts, error: &PeopleError) -> Response {
 /// Signs a person in by a link, or by the code at its end. The session is a new one, whatever cookie the browser had.
 async fn enter(State(app): State<Arc<App>>, headers: HeaderMap, form: Form) -> Response {
     let t = locale_of(&headers).texts();
-    let SignIn::Links(people) = &app.config.sign_in;
+    let Some(people) = app.config.sign_in.people() else { return Fault::NotFound.into_response() };
     let code = form.text("code").rsplit('/').next().unwrap_or_default();
     let token = match people.redeem(code).await {
         Ok(Some(token)) => token,
@@ -151,8 +158,9 @@ pub(crate) fn again(app: &App, asked: &Asked, typed: Form) -> Response {
 
 /// Ends the session here, and revokes its token.
 pub(crate) async fn sign_out(visit: Visit) -> Result<Response, Fault> {
-    let SignIn::Links(people) = &visit.app.config.sign_in;
-    people.sign_out(visit.session.token()).await.map_err(|error| Fault::broken(&error))?;
+    if let Some(people) = visit.app.config.sign_in.people() {
+        people.sign_out(visit.session.token()).await.map_err(|error| Fault::broken(&error))?;
+    }
     let to = own_path(&visit.app, "/console/signed-out");
     Ok((StatusCode::SEE_OTHER, [(SET_COOKIE, no_cookie(&visit.app)?), (LOCATION, to)]).into_response())
 }

@@ -32,7 +32,7 @@ table! {
     // Sections.
     scan, items,
     // Signing in and out.
-    sign_in, sign_in_as, sign_in_as_at, sign_in_ask, sign_in_code, sign_in_how, link_gone, sign_in_failed,
+    sign_in, sign_in_as, sign_in_as_at, sign_in_ask, sign_in_code, sign_in_how, sign_in_oidc, sign_in_again, link_gone, sign_in_failed,
     session_over, session_over_advice, session_over_open, send_again, session_over_part, signed_out, signed_out_advice,
     // Faults.
     not_found, not_found_advice, forbidden, forbidden_advice, bad_form, bad_form_advice, busy, busy_advice, broken,

@@ -43,7 +43,10 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
 fn serve_args(args: &DemoArgs) -> anyhow::Result<crate::args::ServeArgs> {
     let data = args.data.to_string_lossy();
     let (listen, days) = (args.listen.to_string(), MAX_AGE_DAYS.to_string());
-    let words = ["stockline", "serve", "--data", &data, "--listen", &listen, "--max-age-days", &days, "--log", "warn"];
+    let mail = ["--alert-email", "owner@shop.example"];
+    let words = ["stockline", "serve", "--data", &data, "--listen", &listen, "--max-age-days", &days, "--log", "error"]
+        .into_iter()
+        .chain(mail);
     match Cli::try_parse_from(words).map_err(|error| Usage(error.to_string()))?.command {
         Command::Serve(serve) => Ok(*serve),
         _ => Err(Usage("these are the options of serve".into()).into()),

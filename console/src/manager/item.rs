@@ -175,15 +175,22 @@ async fn charts(visit: &Visit, places: &Places, path: &str, item: &Item) -> Resu
     let page: MovementPage = visit.api.get(&path).await?;
     // A page that ends early has the newest part of the time.
     let movements: Vec<&Movement> = page.movements.iter().rev().collect();
-    let Some(first) = movements.first() else { return Ok(Charts::default()) };
     let number = |text: &str| text.parse::<f64>().unwrap_or_default();
     let at = |time: &str| {
         time.parse::<Timestamp>().map_or(0.0, |time| time.millis_since(from) as f64 / (DAYS * DAY_MS) as f64)
     };
-    let start = if page.next_cursor.is_some() { at(&first.occurred_at).max(0.0) } else { 0.0 };
-    let mut points = vec![(start, number(&first.before))];
+    // What was recorded lately may have occurred before: it only says where the line begins.
+    let (earlier, movements): (Vec<&Movement>, Vec<&Movement>) =
+        movements.into_iter().partition(|movement| at(&movement.occurred_at) < 0.0);
+    let before = earlier.last().map(|movement| number(&movement.after));
+    let first = movements.first().map(|movement| (at(&movement.occurred_at), number(&movement.before)));
+    let mut points = match (before, first) {
+        (None, None) => return Ok(Charts::default()),
+        (Some(before), _) => vec![(0.0, before)],
+        (None, Some((at, before))) => vec![(if page.next_cursor.is_some() { at } else { 0.0 }, before)],
+    };
     // A movement that arrived late lies at its own time, but the line never runs backwards.
-    let mut latest = start;
+    let mut latest = 0.0;
     for movement in &movements {
         latest = at(&movement.occurred_at).max(latest);
         points.push((latest, number(&movement.after)));

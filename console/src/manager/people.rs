@@ -10,7 +10,7 @@ use qrcode::render::svg;
 use crate::fault::Fault;
 use crate::form::Form;
 use crate::page::{Frame, Section, page};
-use crate::people::{Grant, Issued, People, PeopleError, Role, SignIn};
+use crate::people::{Grant, Issued, People, PeopleError, Role};
 use crate::visit::{Places, Visit};
 
 /// The side of a QR code, in pixels.
@@ -59,8 +59,7 @@ fn issuer(visit: &Visit, _checked: &Places) -> Result<Arc<dyn People>, Fault> {
     if !person.is_manager || !person.bound_to.is_empty() {
         return Err(Fault::Forbidden);
     }
-    let SignIn::Links(people) = &visit.app.config.sign_in;
-    Ok(Arc::clone(people))
+    visit.app.config.sign_in.people().map(Arc::clone).ok_or(Fault::NotFound)
 }
 
 /// Lists everybody.

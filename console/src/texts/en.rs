@@ -21,6 +21,8 @@ pub(crate) const EN: Texts = Texts {
     sign_in_ask: "Open your sign-in link, or paste it here.",
     sign_in_code: "Sign-in link",
     sign_in_how: "A manager makes a link on the People page. On the server's machine, this command makes one:",
+    sign_in_oidc: "You sign in on your company's page, and come back here.",
+    sign_in_again: "You were not signed in. Try once more; if it fails again, the server's log says why.",
     link_gone: "This link was used already, or is older than 15 minutes. Ask for a new one.",
     sign_in_failed: "Nobody can sign in at the moment. The server's log says why. Try again in a minute.",
     session_over: "Your session has ended",

@@ -305,12 +305,8 @@ async fn answer(stream: UnixStream, subjects: &Subjects) -> anyhow::Result<()> {
     let reply = match serde_json::from_str::<AnyOrder>(&line) {
         Ok(AnyOrder::Clock { clock: order }) => execute_clock(&subjects.clock, order),
         Ok(AnyOrder::Keys { keys }) => execute_keys(subjects, keys).await,
-<<<<<<< HEAD
         Ok(AnyOrder::Console { console }) => execute_console(subjects, console).await,
-        Ok(AnyOrder::Mail { mail }) => execute_mail(subjects, mail),
-=======
         Ok(AnyOrder::Mail { mail }) => execute_mail(subjects, mail).await,
->>>>>>> main
         Ok(AnyOrder::Letter(order)) => execute(&subjects.operator, &order).await,
         Err(error) => Reply::new(exit::USAGE, format!("{NOT_UNDERSTOOD}: {error}")),
     };
