@@ -2,7 +2,10 @@
 
 mod about;
 mod alerts;
+mod barcodes;
+mod clients;
 pub(crate) mod commands;
+mod imports;
 mod levels;
 mod locations;
 mod movements;
@@ -15,7 +18,10 @@ pub(crate) mod words;
 
 pub(crate) use about::{Health, LimitsView, LoginView};
 pub(crate) use alerts::{AlertPage, AlertView};
+pub(crate) use barcodes::ScanView;
+pub(crate) use clients::{ClientPage, ClientSchema, ClientView};
 pub(crate) use commands::CommandSchema;
+pub(crate) use imports::ImportView;
 pub(crate) use levels::{ItemPage, ItemView, LevelPage, LevelView, PointInTimeView};
 pub(crate) use locations::{LocationPage, LocationSchema, LocationView};
 pub(crate) use movements::{MovementPage, MovementView};

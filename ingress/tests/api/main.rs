@@ -8,16 +8,20 @@
     reason = "a test fails by panicking; nothing here is public"
 )]
 
+mod barcodes;
 mod batch;
+mod clients;
 mod commands;
 mod description;
 mod dismiss;
+mod imports;
 mod limits;
 mod matrix;
 mod memory;
 mod problems;
 mod reads;
 mod resubmit;
+mod reversals;
 mod rights;
 mod server;
 mod status;
