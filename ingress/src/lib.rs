@@ -52,7 +52,7 @@ pub use login::{LoginAddressError, LoginConfig};
 pub use metrics::metrics_router;
 pub use staff_may::{StaffMay, StaffMayError};
 pub use stand_in::stand_in;
-pub use web::{BasePath, BasePathError, Origin, OriginError, Web};
+pub use web::{BasePath, BasePathError, Origin, OriginError, Pages, Web};
 
 use self::admission::Admission;
 use self::answer_budget::AnswerBudget;
@@ -142,9 +142,14 @@ impl Api {
         Ok(Self { app, packing, web })
     }
 
-    /// Returns the routes, with their middleware.
+    /// Returns the routes, with their middleware, and the pages beside them.
     pub fn router(&self) -> axum::Router {
-        web::reached(router::router(Arc::clone(&self.app)), &self.web)
+        let api = router::router(Arc::clone(&self.app));
+        let all = match &self.web.pages {
+            Some(pages) => api.clone().merge(router::measured_beside(pages.beside(api), Arc::clone(&self.app))),
+            None => api,
+        };
+        web::reached(all, &self.web)
     }
 }
 

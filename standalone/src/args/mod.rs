@@ -11,6 +11,8 @@ use stockline_core::domain::{CommandKind, Timestamp};
 use crate::exit;
 
 mod clients;
+mod console;
+mod demo;
 mod export;
 mod import;
 mod install;
@@ -25,6 +27,8 @@ mod tokens;
 mod upkeep;
 
 pub(crate) use clients::{ClientSettingsArgs, ClientsCommand};
+pub(crate) use console::{ConsoleCommand, LinkArgs};
+pub(crate) use demo::DemoArgs;
 pub(crate) use export::ExportArgs;
 pub(crate) use import::ImportArgs;
 pub(crate) use install::{CompletionsArgs, ManArgs};
@@ -155,6 +159,11 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersCommand),
     /// Show the time of the running server, and confirm it if the machine's clock has stepped
     Clock(ClockArgs),
+    /// Sign people in to the console, the pages at /console
+    #[command(subcommand)]
+    Console(ConsoleCommand),
+    /// Serve a demo shop that can be thrown away: 200 products, 2 locations, 90 days of sales
+    Demo(DemoArgs),
     /// Check that mails can be sent
     #[command(subcommand)]
     Mail(MailCommand),

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod clients;
 pub(crate) mod clock;
+pub(crate) mod console;
 pub(crate) mod dead_letters;
 pub(crate) mod export;
 pub(crate) mod folder;

@@ -16,13 +16,14 @@ fn built_with(package: &str, features: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
-/// The crates of this workspace that each crate of `common` depends on: the arrows of ARCHITECTURE.md.
+/// The crates of this workspace that each crate of `common`, and the console, depends on: the arrows of ARCHITECTURE.md.
 const ARROWS: [(&str, &[&str]); 5] = [
     ("stockline-core", &[]),
     ("stockline-import", &["stockline-core"]),
     ("stockline-service", &["stockline-core"]),
     ("stockline-sqlite", &["stockline-core"]),
     ("stockline-aws", &["stockline-core", "stockline-service"]),
+    ("stockline-console", &["stockline-core"]),
 ];
 
 const MANIFESTS: [&str; 9] = [
@@ -34,6 +35,7 @@ const MANIFESTS: [&str; 9] = [
     "ingress",
     "worker",
     "alerter",
+    "console",
     "standalone",
 ];
 
