@@ -102,6 +102,7 @@ impl Api {
             admission: Admission::new(&limits),
             body_budget: BodyBudget::new(&limits),
             list_turns: ListTurns::new(&limits),
+            reports: tokio::sync::Semaphore::new(1),
             answer_budget: AnswerBudget::new(&limits),
             waiting: Waiting::start(Arc::clone(&queries), limits.waiters, limits.waited_commands),
             receipts: Receipts::new(receipt_keys, retention_ms, Arc::clone(&clock)),

@@ -20,7 +20,7 @@ use crate::app::{App, Shared};
 use crate::config::Limits;
 use crate::openapi;
 use crate::problem::{Code, Problem, codes};
-use crate::routes::{about, batch, commands, history, items, locations, resubmit, status, stock, submit};
+use crate::routes::{about, analytics, batch, commands, history, items, locations, resubmit, status, stock, submit};
 
 /// Names a request, in it and in its answer.
 const X_REQUEST_ID: &str = "x-request-id";
@@ -50,6 +50,7 @@ fn routes() -> Router<Arc<App>> {
         .route("/v1/stock", get(stock::levels))
         .route("/v1/movements", get(history::all_movements))
         .route("/v1/alerts", get(stock::alerts))
+        .route("/v1/analytics/{report}", get(analytics::report))
         .route("/v1/locations", get(locations::locations))
         .route("/v1/locations/{location_id}", get(locations::location).put(locations::put_location))
         .route("/v1/limits", get(about::limits))

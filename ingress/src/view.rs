@@ -2,6 +2,7 @@
 
 mod about;
 mod alerts;
+mod analytics;
 pub(crate) mod commands;
 mod levels;
 mod locations;
@@ -15,6 +16,7 @@ pub(crate) mod words;
 
 pub(crate) use about::{Health, LimitsView, LoginView};
 pub(crate) use alerts::{AlertPage, AlertView};
+pub(crate) use analytics::{CellsView, ReportView, csv};
 pub(crate) use commands::CommandSchema;
 pub(crate) use levels::{ItemPage, ItemView, LevelPage, LevelView, PointInTimeView};
 pub(crate) use locations::{LocationPage, LocationSchema, LocationView};

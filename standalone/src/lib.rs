@@ -70,6 +70,7 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::History(args) => commands::show::history(&args).await,
         Command::Refused(args) => commands::refused::refused(&args).await,
         Command::Alerts(args) => commands::show::alerts(&args).await,
+        Command::Report(args) => commands::report::report(&args).await,
         Command::Locations(command) => commands::locations::locations(&command).await,
         Command::Audit(args) => commands::audit::audit(&args).await,
         Command::Backup(args) => commands::backup::backup(&args),

@@ -47,6 +47,7 @@ async fn the_document_lists_exactly_the_routes_that_are_served() {
         let path = path
             .replace("{item_id}", "cola")
             .replace("{location_id}", "main")
+            .replace("{report}", "sales")
             .replace("{command_id}", &crate::server::id(1));
         let client = server.manager();
         let answer = client.send(client.request(method.to_uppercase().parse().unwrap(), &path)).await;

@@ -14,6 +14,7 @@ mod load;
 mod locations;
 mod login;
 mod read;
+mod report;
 mod serve;
 mod submit;
 mod tls;
@@ -25,6 +26,7 @@ pub(crate) use load::LoadArgs;
 pub(crate) use locations::{LocationChanges, LocationsCommand};
 pub(crate) use login::{LoginArgs, ServerArgs};
 pub(crate) use read::{AlertsArgs, HistoryArgs, ItemsArgs, ListArgs, RefusedArgs, StateFilter, StatusArgs, StockArgs};
+pub(crate) use report::ReportArgs;
 pub(crate) use serve::{MailArgs, ServeArgs};
 pub(crate) use submit::{Kind, SubmitArgs};
 #[cfg(test)]
@@ -105,6 +107,8 @@ pub(crate) enum Command {
     Refused(Box<RefusedArgs>),
     /// Show alerts, newest first
     Alerts(AlertsArgs),
+    /// Show what sells, what runs out, what to order, what is lost
+    Report(Box<ReportArgs>),
     /// List locations, create or change them
     #[command(subcommand)]
     Locations(LocationsCommand),

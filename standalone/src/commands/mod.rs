@@ -12,6 +12,7 @@ pub(crate) mod locations;
 pub(crate) mod login;
 pub(crate) mod mail;
 pub(crate) mod refused;
+pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod show;
 pub(crate) mod submit;

@@ -3,6 +3,7 @@
 //! Time and ids are arguments. A business refusal is a value ([`Rejection`]), never an error.
 
 mod alert;
+pub mod analytics;
 mod catalogue;
 mod checksum;
 mod codec;

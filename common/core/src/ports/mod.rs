@@ -19,7 +19,7 @@ pub use alerts::{
 pub use clock::{Clock, FixedClock};
 pub use mail::{Mail, MailError, Mailer};
 pub use queries::{
-    AuditReader, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter, LevelWithItem,
+    AuditReader, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter, LevelWithDays, LevelWithItem,
     Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, PageRequest, Queries, StoreFault,
 };
 pub use queue::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};

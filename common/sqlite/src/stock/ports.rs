@@ -1,16 +1,18 @@
 //! The ports of what reads the stock and of the alerter: each call is one read of a lane, or one job of the writer.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::SqliteStore;
 use super::item_list::PageOf;
 use super::readers::View;
-use super::{alert_book, audit, command_lists, item_list, level_list, movements, queries, rows};
+use super::{alert_book, audit, command_lists, day_list, item_list, level_list, movements, queries, rows};
 use stockline_core::domain::{
     Alert, CommandKey, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp, seal,
 };
 use stockline_core::ports::{
-    AlertBook, AlertRecord, AuditReader, ChangeFilter, Claimed, CommandFilter, Gathered, ItemFilter, ItemWithLevels,
+    AlertBook, AlertRecord, AuditReader, ChangeFilter, Claimed, CommandFilter, DaysFilter, DaysPage, Gathered, ItemFilter, ItemWithLevels,
     Lease, LedgerPage, LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, Opening, Page, PageRequest,
     Queries, RefusedNotice, StoreError, StoreFault,
 };
@@ -102,6 +104,13 @@ impl Queries for SqliteStore {
         let PageRequest { cursor, limit } = asked;
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
         self.lanes.lists.read(move |view| level_list::levels(view, &filter, cursor.as_deref(), limit)).await
+    }
+
+    async fn level_days(&self, filter: &DaysFilter, asked: PageRequest<'_>) -> Result<Option<DaysPage>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
+        let (cache, filter, cursor) = (Arc::clone(&self.days), filter.clone(), cursor.map(str::to_owned));
+        let read = move |view: &mut View<'_>| day_list::level_days(view, &cache, &filter, cursor.as_deref(), limit);
+        self.lanes.lists.read(read).await.map(Some)
     }
 
     async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
