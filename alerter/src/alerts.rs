@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stockline_core::domain::{Alert, LocationId, Seal, Timestamp, seal_of};
-use stockline_core::ports::{Claimed, Lease, Mail};
+use stockline_core::ports::{Claimed, Lease, Mail, MailTally, Rest};
 use stockline_service::{Retry, trace};
 use tokio_util::sync::CancellationToken;
 
@@ -42,8 +42,16 @@ type Notified = Result<(), Waiting>;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Unmarked {
     sent_at: Timestamp,
-    /// Who does not have it.
+    /// Who still waits for it.
     missing: Vec<String>,
+    /// What became of the others.
+    tally: MailTally,
+}
+
+impl Unmarked {
+    fn rest(&self) -> Rest {
+        Rest { missing: self.missing.clone(), tally: self.tally }
+    }
 }
 
 /// A claimed alert with its contact, and who gets it.
@@ -51,8 +59,8 @@ struct Ready<'a> {
     alert: Alert,
     contact: &'a Contact,
     to: Vec<String>,
-    /// Whether others have it already.
-    is_rest: bool,
+    /// Whether others have it already, or refuse it, and how many.
+    earlier: Option<MailTally>,
 }
 
 /// Mails alerts, each once: claims them, sends their mails, and marks them as sent.
@@ -146,18 +154,20 @@ impl Alerts {
 
         // Recipients are read before claims: if the locations can't be read, nothing stays claimed.
         let contacts = self.contacts(new.iter().map(|(_, alert)| &alert.location_id)).await;
-        let mut ready = Vec::with_capacity(new.len());
+        let (mut ready, mut not_due) = (Vec::with_capacity(new.len()), Vec::new());
         for (id, alert) in new {
             match contacts.get(&alert.location_id) {
                 Some(contact) if self.is_due(contact) => ready.push((alert, contact)),
                 Some(contact) => {
                     notified.insert(id, Err(self.waiting(RetryReason::Mail, &contact.recipients)));
+                    not_due.push(alert);
                 }
                 None => {
                     notified.insert(id, Err(RetryReason::Store.into()));
                 }
             }
         }
+        self.list(&not_due).await;
         let (openings, ready): (Vec<_>, Vec<_>) =
             ready.into_iter().partition(|(alert, contact)| openings::is_gathered(alert, contact));
         let lease = self.lease();
@@ -165,6 +175,18 @@ impl Alerts {
         self.mail_claimed(ours, &EACH, &lease, stop, &mut notified).await;
         self.mail_openings(openings, stop, &mut notified).await;
         notified
+    }
+
+    /// Adds alerts that wait for the mail provider to the history, so that people see them meanwhile. What is not added now
+    /// is added with its claim.
+    async fn list(&self, alerts: &[Alert]) {
+        if alerts.is_empty() {
+            return;
+        }
+        let listed = self.adapters.book.gather(alerts, self.adapters.clock.now()).await;
+        if let Some(error) = listed.into_iter().find_map(Result::err) {
+            tracing::warn!(alerts = alerts.len(), %error, "alerts can't be listed before they are mailed");
+        }
     }
 
     /// Mails claimed alerts, those to the same recipients together.
@@ -177,24 +199,24 @@ impl Alerts {
         notified: &mut BTreeMap<String, Notified>,
     ) {
         let window = SendWindow { lease_until: lease.until, stop };
-        let mut mails: BTreeMap<(Vec<String>, bool), Vec<Ready<'_>>> = BTreeMap::new();
+        let mut mails: BTreeMap<(Vec<String>, Option<MailTally>), Vec<Ready<'_>>> = BTreeMap::new();
         for ready in ours {
             let recipients = ready.to.iter().map(|address| address.to_lowercase()).collect();
-            mails.entry((recipients, ready.is_rest)).or_default().push(ready);
+            mails.entry((recipients, ready.earlier)).or_default().push(ready);
         }
-        for ((_, is_rest), mut alerts) in mails {
+        for ((_, earlier), mut alerts) in mails {
             alerts.sort_by(|Ready { alert: a, .. }, Ready { alert: b, .. }| {
                 (&a.location_id, b.kind, &a.item_id, a.alert_no).cmp(&(&b.location_id, a.kind, &b.item_id, b.alert_no))
             });
             for part in alerts.chunks(form.alerts_max) {
                 let to = part.first().map_or(&[][..], |ready| &ready.to);
                 let alerts: Vec<_> = part.iter().map(|ready| (ready.alert.clone(), ready.contact)).collect();
-                let result = match to {
-                    [] if is_rest => self.nobody_left(&alerts).await,
-                    [] => self.without_recipient(&alerts),
+                let result = match (to, earlier) {
+                    ([], Some(tally)) => self.nobody_left(&alerts, tally).await,
+                    ([], None) => self.without_recipient(&alerts).await,
                     _ => {
                         let mail = (form.compose)(&alerts, to, self.config.public_url.as_deref());
-                        self.mail(mail, &alerts, is_rest, lease, window).await
+                        self.mail(mail, &alerts, earlier, lease, window).await
                     }
                 };
                 notified.extend(part.iter().map(|ready| (ready.alert.id(), result)));
@@ -274,11 +296,11 @@ impl Alerts {
         for ((alert, contact), claimed) in alerts.into_iter().zip(contacts).zip(claims) {
             let answer = match claimed {
                 Ok(Claimed::Ours) => {
-                    ours.push(Ready { alert, contact, to: contact.recipients.clone(), is_rest: false });
+                    ours.push(Ready { alert, contact, to: contact.recipients.clone(), earlier: None });
                     continue;
                 }
-                Ok(Claimed::OursFor(missing)) => {
-                    ours.push(Ready { alert, contact, to: contact.still_wanted(&missing), is_rest: true });
+                Ok(Claimed::OursFor(Rest { missing, tally })) => {
+                    ours.push(Ready { alert, contact, to: contact.still_wanted(&missing), earlier: Some(tally) });
                     continue;
                 }
                 Ok(Claimed::Sent) => Ok(()),
@@ -298,16 +320,17 @@ impl Alerts {
         &self,
         mut mail: Mail,
         alerts: &[(Alert, &Contact)],
-        is_rest: bool,
+        earlier: Option<MailTally>,
         lease: &Lease,
         window: SendWindow<'_>,
     ) -> Notified {
+        let is_rest = earlier.is_some();
         let spans: Vec<_> = alerts.iter().filter_map(|(alert, _)| trace::alert(alert)).collect();
         if is_rest {
             // Others have a mail with this id.
             mail.id.push_str("+rest");
         }
-        let Delivered { accepted, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;
+        let Delivered { accepted, refused, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;
         let owned: Vec<Alert> = alerts.iter().map(|(alert, _)| alert.clone()).collect();
         if let Some(reason) = reason
             && missing.len() == mail.to.len()
@@ -316,25 +339,25 @@ impl Alerts {
             return Err(self.waiting(reason, &missing));
         }
         let sent_at = self.adapters.clock.now();
-        if accepted {
+        if accepted > 0 {
             for span in spans {
                 tracing::debug!(target: trace::TARGET, parent: &span, "an alert is mailed");
             }
-            tracing::info!(
-                mail = mail.id,
-                alerts = alerts.len(),
-                recipients = mail.to.len() - missing.len(),
-                "alerts mailed"
-            );
+            tracing::info!(mail = mail.id, alerts = alerts.len(), recipients = accepted, "alerts mailed");
         }
-        if accepted && !is_rest {
+        if accepted > 0 && !is_rest {
             self.meters.alerts_mailed.increment(alerts.len() as u64);
             for (alert, _) in alerts {
                 let age = Duration::from_millis(u64::try_from(sent_at.millis_since(alert.raised_at)).unwrap_or(0));
                 self.meters.alert_age_seconds.record(age.as_secs_f64());
             }
         }
-        let unmarked = Unmarked { sent_at, missing };
+        let MailTally { delivered, refused: refused_before } = earlier.unwrap_or_default();
+        let tally = MailTally {
+            delivered: delivered.saturating_add(accepted),
+            refused: refused_before.saturating_add(refused),
+        };
+        let unmarked = Unmarked { sent_at, missing, tally };
         self.unmarked().extend(alerts.iter().map(|(alert, _)| (alert.id(), unmarked.clone())));
         self.mark(&owned, &unmarked, lease).await
     }
@@ -352,9 +375,9 @@ impl Alerts {
         let mut pauses = Retry::new(MARK_PAUSES.0, MARK_PAUSES.1);
         for attempt in 1..=MARK_ATTEMPTS {
             let marked = if mail.missing.is_empty() {
-                book.mark_sent(alerts, mail.sent_at).await
+                book.mark_sent(alerts, mail.sent_at, mail.tally).await
             } else {
-                book.mark_part_sent(alerts, lease, mail.sent_at, &mail.missing).await
+                book.mark_part_sent(alerts, lease, mail.sent_at, &mail.rest()).await
             };
             match marked {
                 Ok(()) => {
@@ -377,15 +400,20 @@ impl Alerts {
     }
 
     /// Marks alerts as mailed whose remaining recipients are recipients no more.
-    async fn nobody_left(&self, alerts: &[(Alert, &Contact)]) -> Notified {
+    async fn nobody_left(&self, alerts: &[(Alert, &Contact)], tally: MailTally) -> Notified {
         let owned: Vec<Alert> = alerts.iter().map(|(alert, _)| alert.clone()).collect();
-        let mail = Unmarked { sent_at: self.adapters.clock.now(), missing: Vec::new() };
+        let mail = Unmarked { sent_at: self.adapters.clock.now(), missing: Vec::new(), tally };
         self.mark(&owned, &mail, &self.lease()).await
     }
 
     /// Counts alerts without a recipient as handled: a redelivery would find none either. They stay in the history,
-    /// unsent.
-    fn without_recipient(&self, alerts: &[(Alert, &Contact)]) -> Notified {
+    /// unsent, and say why.
+    async fn without_recipient(&self, alerts: &[(Alert, &Contact)]) -> Notified {
+        let owned: Vec<Alert> = alerts.iter().map(|(alert, _)| alert.clone()).collect();
+        if let Err(error) = self.adapters.book.mark_unaddressed(&owned).await {
+            tracing::warn!(alerts = alerts.len(), %error, "alerts without a recipient can't be marked; this is retried");
+            return Err(RetryReason::Store.into());
+        }
         self.meters.without_recipient.increment(alerts.len() as u64);
         for (alert, _) in alerts {
             tracing::warn!(

@@ -34,8 +34,10 @@ impl SendWindow<'_> {
 /// The result of one delivery.
 #[derive(Debug, Default)]
 pub(crate) struct Delivered {
-    /// Whether a recipient was accepted.
-    pub(crate) accepted: bool,
+    /// How many recipients were accepted.
+    pub(crate) accepted: u32,
+    /// How many were refused for good.
+    pub(crate) refused: u32,
     /// The recipients that must be tried again. Never empty if none was accepted and nobody else has the mail.
     pub(crate) missing: Vec<String>,
     /// Why they are missing.
@@ -47,6 +49,10 @@ impl Delivered {
         self.missing.extend(recipients);
         self.reason = Some(reason);
     }
+}
+
+fn count(recipients: &[String]) -> u32 {
+    u32::try_from(recipients.len()).unwrap_or(u32::MAX)
 }
 
 /// Delivers mails to all their recipients.
@@ -79,7 +85,7 @@ impl Deliveries {
         parts.extend(plan.together.chunks(RECIPIENTS_MAX).rev().map(<[String]>::to_vec));
         let (mut refused, mut attempts) = (Vec::new(), 0_usize);
         loop {
-            if parts.is_empty() && delivered.accepted {
+            if parts.is_empty() && delivered.accepted > 0 {
                 // Were they refused because the server refused everybody then?
                 parts.append(&mut refused);
             }
@@ -94,7 +100,7 @@ impl Deliveries {
             let began = Instant::now();
             match self.send(&part).await {
                 Ok(()) => {
-                    delivered.accepted = true;
+                    delivered.accepted += count(&part.to);
                     self.reached(&part);
                 }
                 Err(error @ MailError::Unavailable(_)) => {
@@ -109,8 +115,10 @@ impl Deliveries {
                 }
                 Err(error @ MailError::Refused(_)) => {
                     self.recipient_failed(mail, &part, &error, began);
-                    if !delivered.accepted && !others_have_it {
+                    if delivered.accepted == 0 && !others_have_it {
                         refused.push(part.to);
+                    } else {
+                        delivered.refused += count(&part.to);
                     }
                 }
             }

@@ -161,7 +161,7 @@ impl Notices {
         let mail = notice_mail(&notice, &refused, &contact, self.config.public_url.as_deref());
         let window = SendWindow { lease_until: lease.until, stop };
         let delivered = self.deliveries.deliver(&mail, false, window).await;
-        if !delivered.accepted {
+        if delivered.accepted == 0 {
             if let Err(error) = self.adapters.book.give_up_notice(&notice, &lease).await {
                 tracing::warn!(location = %notice.location_id, %error, "the claim of a notice can't be given up");
             }

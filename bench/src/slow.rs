@@ -79,8 +79,4 @@ impl Store for SlowStore {
     async fn discard(&self, command: &CommandKey, at: Timestamp) -> Result<bool, StoreError> {
         self.inner.discard(command, at).await
     }
-
-    async fn dismiss(&self, command: &CommandKey, at: Timestamp, reason: &str) -> Result<bool, StoreError> {
-        self.inner.dismiss(command, at, reason).await
-    }
 }

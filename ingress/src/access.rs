@@ -93,14 +93,14 @@ impl Caller {
         self.principal.rights.may_read_location(location_id).map_err(Problem::forbidden)
     }
 
-    /// May the caller resubmit refused commands?
-    pub(crate) fn may_resubmit(&self) -> Result<(), Problem> {
+    /// May the caller decide about refused commands: resubmit or dismiss them?
+    pub(crate) fn may_decide_refused(&self) -> Result<(), Problem> {
         if self.principal.rights.submit == SubmitAs::Manager {
             return Ok(());
         }
         Err(Problem::new(
             codes::FORBIDDEN,
-            "only the group Manager or the scope stockline/manage may resubmit commands",
+            "only the group Manager or the scope stockline/manage may resubmit or dismiss commands",
         ))
     }
 

@@ -35,6 +35,7 @@ use crate::web::link;
         routes::status::statuses,
         routes::commands::commands,
         routes::resubmit::resubmit,
+        routes::dismiss::dismiss,
         routes::items::items,
         routes::items::item,
         routes::items::movements,

@@ -83,7 +83,11 @@ impl Params {
         let text = self.text(name)?;
         let number = text.parse().ok().filter(|number| bounds.contains(number));
         if number.is_none() {
-            self.fault(name, "invalid_value", format!("must be a whole number from {} to {}", bounds.start(), bounds.end()));
+            self.fault(
+                name,
+                "invalid_value",
+                format!("must be a whole number from {} to {}", bounds.start(), bounds.end()),
+            );
         }
         number
     }

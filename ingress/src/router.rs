@@ -20,7 +20,9 @@ use crate::app::{App, Shared};
 use crate::config::Limits;
 use crate::openapi;
 use crate::problem::{Code, Problem, codes};
-use crate::routes::{about, analytics, batch, commands, history, items, locations, resubmit, status, stock, submit};
+use crate::routes::{
+    about, analytics, batch, commands, dismiss, history, items, locations, resubmit, status, stock, submit,
+};
 
 /// Names a request, in it and in its answer.
 const X_REQUEST_ID: &str = "x-request-id";
@@ -47,6 +49,7 @@ fn routes() -> Router<Arc<App>> {
         .route("/v1/items/{item_id}/stock", get(items::stock_as_of))
         .route("/v1/items/{item_id}/commands/{command_id}", get(status::status))
         .route("/v1/items/{item_id}/commands/{command_id}/resubmit", post(resubmit::resubmit))
+        .route("/v1/items/{item_id}/commands/{command_id}/dismiss", post(dismiss::dismiss))
         .route("/v1/stock", get(stock::levels))
         .route("/v1/movements", get(history::all_movements))
         .route("/v1/alerts", get(stock::alerts))

@@ -4,6 +4,7 @@ pub(crate) mod about;
 pub(crate) mod analytics;
 pub(crate) mod batch;
 pub(crate) mod commands;
+pub(crate) mod dismiss;
 pub(crate) mod history;
 pub(crate) mod items;
 pub(crate) mod locations;

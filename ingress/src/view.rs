@@ -22,5 +22,5 @@ pub(crate) use levels::{ItemPage, ItemView, LevelPage, LevelView, PointInTimeVie
 pub(crate) use locations::{LocationPage, LocationSchema, LocationView};
 pub(crate) use movements::{MovementPage, MovementView};
 pub(crate) use outcomes::{BatchAnswer, BatchLine, CommandPage, StatusAnswer, StatusLine, StatusView};
-pub(crate) use requests::{BatchSchema, CorrectionSchema, StatusesSchema};
+pub(crate) use requests::{BatchSchema, CorrectionSchema, DismissalSchema, StatusesSchema};
 pub(crate) use viewer::Viewer;

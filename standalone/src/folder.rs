@@ -34,6 +34,12 @@ impl Folder {
         self.0.join("mail")
     }
 
+    /// Returns the file with what became of the mails. It is no part of the folder: without it, nothing is lost but the
+    /// past of `stockline mail status`.
+    pub(crate) fn mail_status(&self) -> PathBuf {
+        self.0.join("mail-status.json")
+    }
+
     /// Returns the folder for a certificate of the shop's own authority.
     pub(crate) fn tls(&self) -> PathBuf {
         self.0.join("tls")

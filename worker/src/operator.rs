@@ -16,14 +16,9 @@ pub enum Op {
     Retry,
     /// Mark a dead letter as never to be applied.
     Discard,
-    /// Mark a rejected command as one that nobody needs to decide about.
-    Dismiss,
 }
 
-/// The longest reason of a dismissal.
-const REASON_CHARS_MAX: usize = 500;
-
-/// An operator's order about one refused command.
+/// An operator's order about one dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// What to do.
@@ -32,9 +27,6 @@ pub struct Order {
     pub item_id: ItemId,
     /// The command's id.
     pub command_id: CommandId,
-    /// Why a command is dismissed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
 }
 
 /// How an order ended.
@@ -79,24 +71,7 @@ impl Operator {
                     (Ended::Refused, text.to_owned())
                 }
             }),
-            Op::Dismiss => {
-                let Some(reason) = order.reason.as_deref().filter(|reason| is_reason(reason)) else {
-                    let text = format!("a dismissal needs a reason of 1 to {REASON_CHARS_MAX} characters, in one line");
-                    return (Ended::Refused, text);
-                };
-                self.store.dismiss(&key, self.clock.now(), reason).await.map(|done| {
-                    if done {
-                        (Ended::Done, "dismissed; it is kept, and can still be resubmitted".to_owned())
-                    } else {
-                        (Ended::Refused, "no rejected command with this item and id waits for a decision".to_owned())
-                    }
-                })
-            }
         };
         result.unwrap_or_else(|error| (Ended::Unavailable, error.to_string()))
     }
-}
-
-fn is_reason(text: &str) -> bool {
-    !text.trim().is_empty() && text.chars().count() <= REASON_CHARS_MAX && !text.chars().any(char::is_control)
 }

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use stockline_alerter::{Alerter, Config, RecordFailure, metrics as names};
-use stockline_core::ports::{AlertBook, Claimed, Clock, Lease, Mail, MailError, Mailer};
+use stockline_core::ports::{AlertBook, Claimed, Clock, Lease, Mail, MailError, MailState, MailStatus, Mailer};
 
 use crate::world::{HELD, LEASE_MS, MAIL, REFUSED, STORE, World, adapters, alert, body, config, handle};
 
@@ -208,6 +208,10 @@ async fn an_alert_without_recipient_is_handled_and_stays_unsent_in_the_history()
     assert_eq!(handle(&alerter, &[&low]).await, [Ok(())]);
     assert!(world.store.is_claimed(&low));
     assert_eq!(world.store.sent_at(&low), None);
+    assert_eq!(
+        world.store.mail_of(&low).await,
+        (MailStatus::NoRecipient, MailState { no_recipient: true, ..MailState::default() })
+    );
     world.location("a", "UTC", &["x@example.com"]).await;
     assert!(alerter.has_recipient().await.unwrap());
 }

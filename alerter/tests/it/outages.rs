@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stockline_alerter::{Adapters, Alerter, Config, run};
 use stockline_core::domain::Alert;
-use stockline_core::ports::{Clock, FixedClock, Mail, MailError, Mailer};
+use stockline_core::ports::{Clock, FixedClock, Mail, MailError, MailState, MailStatus, MailTally, Mailer};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -274,6 +274,58 @@ async fn who_is_still_missing_survives_a_restart() {
     trigger.cancel();
     task.await.unwrap();
     assert_eq!(server.copies(&low), [(OTHER.into(), 1), (OWNER.into(), 1)].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_is_listed_at_once_while_the_mail_server_is_away() {
+    let shop = Shop::open(Fault::Authentication, &[OWNER]);
+    let [first, second] = ["SKU-001x", "SKU-002x"].map(|item| alert(item, "main"));
+    shop.queue.put(&body(&first));
+    sleep(Duration::from_secs(3 * 3_600)).await;
+    let attempts = shop.server.attempts();
+    shop.queue.put(&body(&second));
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(shop.server.attempts(), attempts, "the next attempt is minutes away");
+    assert_eq!(shop.store.mail_of(&second).await, (MailStatus::Waiting, MailState::default()));
+    shop.server.set(Fault::None);
+    shop.emptied().await;
+    let tally = Some(MailTally { delivered: 1, refused: 0 });
+    let sent = (MailStatus::Sent, MailState { tally, ..MailState::default() });
+    assert_eq!((shop.store.mail_of(&first).await, shop.store.mail_of(&second).await), (sent, sent));
+    shop.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_became_of_a_mail_is_counted_over_all_its_attempts() {
+    let (world, server) = (World::new(), Server::with(Fault::Full(OTHER)));
+    let low = alert("SKU-001x", "main");
+    let recipients: Vec<String> = [OWNER, OTHER, "third@example.com"].map(str::to_owned).into();
+    // Each is another process: nothing but the store remembers.
+    let alerter = || {
+        let adapters = adapters(&world.store, server.clone(), world.clock.clone());
+        Alerter::new(Config { recipients: recipients.clone(), ..config() }, adapters)
+    };
+    let state = |delivered, refused, waiting| {
+        let tally = Some(MailTally { delivered, refused });
+        MailState { tally, waiting, no_recipient: false }
+    };
+    assert_eq!(handle(&alerter(), &[&low]).await, [MAIL]);
+    assert_eq!(world.store.mail_of(&low).await, (MailStatus::PartlySent, state(2, 0, 1)));
+    assert_eq!(handle(&alerter(), &[&low]).await, [MAIL]);
+    assert_eq!(world.store.mail_of(&low).await, (MailStatus::PartlySent, state(2, 0, 1)), "still full");
+    server.set(Fault::Gone(OTHER));
+    assert_eq!(handle(&alerter(), &[&low]).await, [Ok(())]);
+    assert_eq!(world.store.mail_of(&low).await, (MailStatus::PartlyRefused, state(2, 1, 0)));
+
+    let next = alert("SKU-002x", "main");
+    assert_eq!(handle(&alerter(), &[&next]).await, [Ok(())], "the others have it");
+    assert_eq!(world.store.mail_of(&next).await, (MailStatus::PartlyRefused, state(2, 1, 0)));
+    server.set(Fault::Full(OTHER));
+    let third = alert("SKU-003x", "main");
+    assert_eq!(handle(&alerter(), &[&third]).await, [MAIL]);
+    server.set(Fault::None);
+    assert_eq!(handle(&alerter(), &[&third]).await, [Ok(())]);
+    assert_eq!(world.store.mail_of(&third).await, (MailStatus::Sent, state(3, 0, 0)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,10 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use stockline_core::domain::{Alert, CommandKey, LocationId, Record, Timestamp};
-use stockline_core::ports::{AlertBook, Claimed, Gathered, Lease, Opening, Queries, RefusedNotice, StoreError};
+use stockline_core::ports::{
+    AlertBook, Claimed, Gathered, Lease, MailState, MailStatus, MailTally, Opening, PageRequest, Queries,
+    RefusedNotice, Rest, StoreError,
+};
 use stockline_core::testing::{Gate, MemoryStore, Read, Stock};
 use tokio::sync::Semaphore;
 
@@ -62,6 +65,13 @@ impl FaultyStore {
         self.stock().alerts.get(&alert.id())?.1.sent_at
     }
 
+    /// Returns what the list of alerts says of an alert's mail.
+    pub(crate) async fn mail_of(&self, alert: &Alert) -> (MailStatus, MailState) {
+        let listed = self.memory.alerts(None, PageRequest::first(1_000)).await.unwrap().entries;
+        let record = listed.iter().find(|record| record.alert_id == alert.id()).expect("it is not listed");
+        (record.mail_status(), record.mail)
+    }
+
     pub(crate) fn is_claimed(&self, alert: &Alert) -> bool {
         self.stock().alerts.contains_key(&alert.id())
     }
@@ -116,8 +126,8 @@ impl AlertBook for FaultyStore {
         self.up()?.give_up(alerts, lease).await
     }
 
-    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
-        self.may_mark().await?.mark_sent(alerts, sent_at).await
+    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp, tally: MailTally) -> Result<(), StoreError> {
+        self.may_mark().await?.mark_sent(alerts, sent_at, tally).await
     }
 
     async fn mark_part_sent(
@@ -125,9 +135,13 @@ impl AlertBook for FaultyStore {
         alerts: &[Alert],
         lease: &Lease,
         sent_at: Timestamp,
-        missing: &[String],
+        rest: &Rest,
     ) -> Result<(), StoreError> {
-        self.may_mark().await?.mark_part_sent(alerts, lease, sent_at, missing).await
+        self.may_mark().await?.mark_part_sent(alerts, lease, sent_at, rest).await
+    }
+
+    async fn mark_unaddressed(&self, alerts: &[Alert]) -> Result<(), StoreError> {
+        self.may_mark().await?.mark_unaddressed(alerts).await
     }
 
     async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError> {

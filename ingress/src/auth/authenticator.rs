@@ -22,6 +22,10 @@ use crate::error::IngressError;
 const FILES_CHECKED_MS: i64 = 1_000;
 
 /// Why no token is accepted.
+const KEYS_UNKNOWN: &str =
+    "the keys that verify tokens can't be read, so that nobody knows whether a token is valid; tell the operator";
+
+/// Why no token is accepted.
 const REVOKED_UNKNOWN: &str =
     "the list of revoked tokens can't be read, so that nobody knows whether a token is valid; tell the operator";
 
@@ -99,6 +103,7 @@ impl Authenticator {
         let unknown = self.state.revoked.as_ref().is_some_and(Revoked::is_unknown);
         match self.is_ready() {
             false => Some("the keys that verify tokens are not fetched yet"),
+            true if self.state.keys_unknown() => Some(KEYS_UNKNOWN),
             true => unknown.then_some(REVOKED_UNKNOWN),
         }
     }
@@ -113,6 +118,7 @@ impl Authenticator {
         let token = token::bearer(authorization)?;
         let now = self.clock.now();
         self.keep_current(now).await;
+        self.state.keys_known()?;
         let hash = TokenHash::of(token.as_bytes());
         if let Some(known) = self.state.cache.get(&hash, now) {
             self.state.not_revoked(known.jti.as_deref())?;
@@ -163,6 +169,7 @@ impl Authenticator {
         let asked = match &self.state.source {
             Source::File(file) => {
                 self.look_at(file).await;
+                self.state.keys_known()?;
                 None
             }
             Source::Url(remote) => Some(remote.ask().await),
@@ -211,6 +218,14 @@ impl Drop for Authenticator {
 }
 
 impl State {
+    fn keys_unknown(&self) -> bool {
+        matches!(&self.source, Source::File(file) if file.is_unknown())
+    }
+
+    fn keys_known(&self) -> Result<(), AuthError> {
+        if self.keys_unknown() { Err(AuthError::unavailable(KEYS_UNKNOWN, 1)) } else { Ok(()) }
+    }
+
     fn not_revoked(&self, jti: Option<&str>) -> Result<(), AuthError> {
         match (&self.revoked, jti) {
             (Some(revoked), Some(jti)) if revoked.contains(jti) => {

@@ -17,7 +17,8 @@ pub(super) enum Source {
     Url(Arc<Remote>),
 }
 
-/// A JWK set in a file, read again when it changes.
+/// A JWK set in a file, read again when it changes. While it can't be read, nobody knows which keys were withdrawn since: no
+/// token is accepted.
 #[derive(Debug)]
 pub(super) struct KeyFile {
     file: WatchedFile,
@@ -66,8 +67,12 @@ impl KeyFile {
         Ok(Self { file, failing: AtomicBool::new(false), looking: tokio::sync::Mutex::new(()) })
     }
 
-    /// Reads the file again if it changed, and returns whether the keys changed; blocks. If the file can't be read or used,
-    /// the keys stay as they are.
+    /// Returns whether the file can't be read or used now.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    /// Reads the file again if it changed, and returns whether the keys changed; blocks.
     pub(super) fn look(&self, trusted: &Trusted) -> bool {
         let read = match self.file.read_if_changed() {
             Ok(None) => return false,
@@ -82,8 +87,13 @@ impl KeyFile {
                 true
             }
             Err(why) => {
+                // It may become readable again without a change of its content.
+                self.file.forget();
                 if !self.failing.swap(true, Ordering::Relaxed) {
-                    tracing::error!(path = %self.file.path().display(), "the key file {why}; the keys read before stay in use");
+                    tracing::error!(
+                        path = %self.file.path().display(),
+                        "the key file {why}, so no token is accepted; make it readable for this user, or restore it from a backup"
+                    );
                 }
                 false
             }

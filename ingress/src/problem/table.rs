@@ -99,6 +99,10 @@ codes! {
         "Look at the resubmission at status_url. If it was refused too, resubmit that one.";
     NOT_RESUBMITTABLE = "not_resubmittable", 409, false, "The command can't be resubmitted",
         "detail says why, and what to do instead: submit a new command, or retry a resubmission that was set aside.";
+    ALREADY_DISMISSED = "already_dismissed", 409, false, "The command was dismissed",
+        "detail says by whom, when and why. It can still be resubmitted.";
+    NOT_DISMISSABLE = "not_dismissable", 409, false, "The command can't be dismissed",
+        "Only a rejected command that was not resubmitted can be dismissed; detail says what this one is.";
     OUTCOME_MISSING = "outcome_missing", 410, false, "The command was accepted and has no outcome",
         "It was accepted longer ago than the queue keeps messages. This is counted, and an operator must find the cause. It is safe to send the command again with the same id.";
     BODY_TOO_LARGE = "body_too_large", 413, false, "The body is too large",

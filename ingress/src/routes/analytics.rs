@@ -158,9 +158,8 @@ async fn places(
 
 impl Places {
     fn zones(&self) -> BTreeSet<&str> {
-        let asked = |settings: &&LocationSettings| {
-            self.location_id.as_ref().is_none_or(|only| *only == settings.location_id)
-        };
+        let asked =
+            |settings: &&LocationSettings| self.location_id.as_ref().is_none_or(|only| *only == settings.location_id);
         self.known.values().filter(asked).map(|settings| settings.time_zone.as_str()).collect()
     }
 

@@ -110,7 +110,7 @@ async fn find_replaced(
         };
         let Ok(command) = line else { continue };
         let id = command.command_id;
-        let may = match caller.may_resubmit() {
+        let may = match caller.may_decide_refused() {
             Ok(()) => may_replace(app, record, command).await,
             Err(problem) => Err(problem),
         };

@@ -81,7 +81,8 @@ pub(super) fn movement_filter(read: &Read, mut params: Params) -> Result<(Moveme
 /// Lists the changes of an item, newest first: who registered, changed, archived or restored it, or set a threshold.
 ///
 /// A page may be short or empty and still have a `next_cursor`; only a page without `next_cursor` is the last. The list may
-/// lag a little. `GET /v1/commands?status=applied` lists the changes of all items.
+/// lag a little. `GET /v1/commands?status=applied` lists the changes of all items. An installation on AWS lists the changes
+/// since it has this list: an earlier one is found only by its item and id.
 #[utoipa::path(
     get,
     operation_id = "list_item_changes",

@@ -2,7 +2,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use stockline_core::domain::{Json, LocationId, LocationSettings, Timestamp};
-use stockline_core::ports::{StoreError, cursor};
+use stockline_core::ports::{LocationPut, StoreError, cursor};
 
 use super::path::{InPath, id};
 use super::read::{Read, no_location};
@@ -131,25 +131,27 @@ pub(crate) async fn put_location(
     if found.is_none() {
         differs_by_more_than_case(&app, &settings.location_id).await?;
     }
-    app.queries.put_location(&settings).await?;
+    // Another manager may have registered it meanwhile.
+    if let LocationPut::Taken(other) = app.queries.put_location(&settings).await? {
+        return Err(location_exists(&other, &settings.location_id));
+    }
     let status = if found.is_some() { StatusCode::OK } else { StatusCode::CREATED };
     let viewer = Viewer { settings: true, ..caller.viewer() };
     answer::json(status, &LocationView::of(&settings, &viewer))
 }
 
-/// Refuses a new id that people would take for one that is registered. Two managers who register both at the same moment are
-/// not noticed.
+/// Refuses a new id that people would take for one that is registered. The write itself refuses what another manager
+/// registers at the same moment, but on AWS only if that one was put since there are rows for it.
 async fn differs_by_more_than_case(app: &App, location_id: &LocationId) -> Result<(), Problem> {
-    let folded = location_id.as_str().to_lowercase();
+    let wanted = location_id.lower_case();
     let all = app.queries.locations().await?;
-    match all.iter().find(|settings| settings.location_id.as_str().to_lowercase() == folded) {
-        None => Ok(()),
-        Some(other) => {
-            let detail =
-                format!("{} is registered, and {location_id} differs from it only by its case", other.location_id);
-            Err(Problem::new(codes::LOCATION_EXISTS, detail))
-        }
-    }
+    let other = all.iter().find(|settings| settings.location_id.lower_case() == wanted);
+    other.map_or(Ok(()), |other| Err(location_exists(&other.location_id, location_id)))
+}
+
+fn location_exists(other: &LocationId, location_id: &LocationId) -> Problem {
+    let detail = format!("{other} is registered, and {location_id} differs from it only by its case");
+    Problem::new(codes::LOCATION_EXISTS, detail)
 }
 
 fn parse(json: &Json<'_>, location_id: LocationId, now: Timestamp) -> Result<LocationSettings, Problem> {

@@ -57,7 +57,7 @@ pub(crate) async fn resubmit(
     InPath(ids): InPath<(String, String)>,
     mut sent: Sent,
 ) -> Result<Response, Problem> {
-    caller.may_resubmit()?;
+    caller.may_decide_refused()?;
     let key = command_key(&ids)?;
     let bytes = sent.body(&app).await?;
     let found = app.queries.records(std::slice::from_ref(&key)).await?;

@@ -90,6 +90,7 @@ pub(crate) async fn alerts(caller: Caller, read: Read) -> Result<Response, Probl
     read.check_location(asked.as_ref(), &paging, &page).await?;
     // The trace is for the alerter's spans; the command's id leads to the rest.
     page.entries.iter_mut().for_each(|record| record.alert.trace = None);
-    let alerts = page.entries.iter().filter(|record| viewer.sees(&record.alert.location_id)).map(AlertView).collect();
+    let alerts =
+        page.entries.iter().filter(|record| viewer.sees(&record.alert.location_id)).map(AlertView::of).collect();
     read.answer_in(room, &AlertPage { alerts, next_cursor: page.next_cursor.as_deref() })
 }

@@ -339,4 +339,7 @@ pub(crate) struct RejectionSchema {
     /// The reason of that person.
     #[schema(nullable = false)]
     dismissed_because: Option<String>,
+    /// That person: the token's `sub` or `client_id`.
+    #[schema(nullable = false)]
+    dismissed_by: Option<String>,
 }

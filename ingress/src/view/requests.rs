@@ -70,6 +70,17 @@ pub(crate) struct StatusesSchema {
     commands: Vec<StatusesLineSchema>,
 }
 
+/// Why nothing needs to be done about a refused command.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = DismissalRequest, example = json!({"reason": "typing error, nothing was sold"}))]
+#[expect(dead_code, reason = "describes what routes::dismiss reads")]
+pub(crate) struct DismissalSchema {
+    /// 1 to 500 characters in one line.
+    #[schema(min_length = 1, max_length = 500)]
+    reason: String,
+}
+
 /// The fields to correct. Without a body the command is resubmitted as it was.
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]

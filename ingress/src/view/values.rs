@@ -3,7 +3,9 @@
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Type};
 
-use super::words::{ChangeTypeWord, DecidedStatusWord, GroupWord, ListedStateWord, MovementTypeWord, RejectionCodeWord, ReportWord};
+use super::words::{
+    ChangeTypeWord, DecidedStatusWord, GroupWord, ListedStateWord, MovementTypeWord, RejectionCodeWord, ReportWord,
+};
 
 /// A quantity with or without a sign.
 pub(super) const QUANTITY: &str = "^-?[0-9]{1,7}([.][0-9]{1,3})?$";

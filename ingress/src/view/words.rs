@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use stockline_core::domain::analytics::{Group, ReportName};
 use stockline_core::domain::{AlertKind, CommandKind, Reason, RejectionCode, ShortagePolicy, Status, StockState};
+use stockline_core::ports::MailStatus;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -56,6 +57,7 @@ words! {
         [StockState::Low, StockState::Out, StockState::Oversold].map(StockState::as_str);
     AlertKindWord = "AlertKind", "What a level became.",
         [AlertKind::Low, AlertKind::Out, AlertKind::Oversold].map(AlertKind::as_str);
+    MailStatusWord = "MailStatus", "How far an alert's mail is.", MailStatus::ALL.map(MailStatus::as_str);
     ReasonWord = "Reason", "The reason of a movement.", Reason::ALL.map(Reason::as_str);
     ShortagePolicyWord = "ShortagePolicy",
         "What happens to a sale if there is not enough stock: `allow` records it, `reject` refuses it.",

@@ -11,6 +11,7 @@
 mod batch;
 mod commands;
 mod description;
+mod dismiss;
 mod limits;
 mod matrix;
 mod memory;

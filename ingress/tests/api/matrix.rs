@@ -16,6 +16,8 @@ const TABLE: &str = include_str!("rights.table");
 /// The commands whose status is read, and the refused ones.
 const RECEIVED: [(&str, u32); 4] = [("item", 9_000), ("1", 9_001), ("2", 9_005), ("unknown", 999)];
 const REFUSED: [(&str, u32); 3] = [("item", 9_100), ("1", 9_101), ("2", 9_102)];
+/// Refused ones that the first who may dismisses. They leave the list.
+const DISMISSED: [(&str, u32); 3] = [("item", 9_110), ("1", 9_111), ("2", 9_112)];
 
 /// The request of one row.
 #[derive(Debug, Clone)]
@@ -69,6 +71,10 @@ fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, Str
                 all.push((format!("of {name}"), of(n), corrected(shop)));
             }
             all
+        }
+        // A dismissal of the same person for the same reason is answered again.
+        _ if path.ends_with("/dismiss") => {
+            DISMISSED.map(|(name, n)| (format!("of {name}"), of(n), Some(json!({"reason": "a typing error"})))).to_vec()
         }
         _ if path.contains("{command_id}") => RECEIVED.map(|(name, n)| (format!("of {name}"), of(n), None)).to_vec(),
         _ if path.contains("{location_id}") => {
@@ -266,6 +272,9 @@ async fn prepared(staff_may: StaffMay) -> Server {
         refused(9_100, json!({"type": "register_item", "name": "Cola"})),
         refused(9_101, half("shop-1")),
         refused(9_102, half("shop-2")),
+        refused(9_110, json!({"type": "register_item", "name": "Cola"})),
+        refused(9_111, half("shop-1")),
+        refused(9_112, half("shop-2")),
     ] {
         let answer = manager.post_waiting("/v1/commands", command).await;
         assert_eq!(answer.status, 200, "{answer:?}");

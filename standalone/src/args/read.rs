@@ -160,9 +160,9 @@ pub(crate) struct RefusedArgs {
     /// Send all matching commands again, the oldest first, under new ids that refer to the old ones
     #[arg(long)]
     pub(crate) resubmit: bool,
-    /// Dismiss all matching commands for this reason: they leave the list, are kept, and can still be resubmitted. This works
-    /// on the server's machine
-    #[arg(long, value_name = "REASON", conflicts_with_all = ["resubmit", "dead_lettered", "url"])]
+    /// Dismiss all matching commands for this reason: they leave the list, are kept with the reason and your name, and can
+    /// still be resubmitted
+    #[arg(long, value_name = "REASON", conflicts_with_all = ["resubmit", "dead_lettered"])]
     pub(crate) dismiss: Option<String>,
     /// Do not ask before many commands are resubmitted or dismissed
     #[arg(long)]

@@ -110,6 +110,9 @@ pub(crate) enum MailCommand {
     /// Show what the running server has mailed, and what it could not
     #[command(after_help = "Exit code 1: some mail could not be delivered; the text says to whom, since when and why.")]
     Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         data: DataArg,
     },

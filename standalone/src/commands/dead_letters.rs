@@ -8,7 +8,7 @@ use crate::args::{DeadLetterArgs, DeadLettersCommand};
 use crate::client::{Client, Request, lists};
 use crate::exit;
 use crate::folder::Folder;
-use crate::serve::control::{self, AnyOrder, Reply};
+use crate::serve::control::{self, AnyOrder};
 use crate::stores::Stores;
 use crate::when::{Times, UtcArg};
 
@@ -40,17 +40,11 @@ pub(crate) async fn dead_letters(command: &DeadLettersCommand) -> anyhow::Result
 }
 
 async fn order(op: Op, args: &DeadLetterArgs) -> anyhow::Result<u8> {
-    let order = Order { op, item_id: args.item_id.clone(), command_id: args.command_id, reason: None };
-    carry_out(&Folder::at(&args.data.data), order).await?.print()
-}
-
-/// Executes the order in the running server, or here if no server runs.
-pub(crate) async fn carry_out(folder: &Folder, order: Order) -> anyhow::Result<Reply> {
+    let order = Order { op, item_id: args.item_id.clone(), command_id: args.command_id };
+    let folder = Folder::at(&args.data.data);
+    // The running server executes it, or this process if none runs.
     match control::ask(&folder.control_socket(), &AnyOrder::Letter(order.clone())).await? {
-        Some(reply) => Ok(reply),
-        None => {
-            let stores = Stores::open_existing(folder)?;
-            Ok(control::execute(&stores.operator(), &order).await)
-        }
+        Some(reply) => reply.print(),
+        None => control::execute(&Stores::open_existing(&folder)?.operator(), &order).await.print(),
     }
 }

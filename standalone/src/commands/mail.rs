@@ -14,7 +14,7 @@ use crate::serve::control::{self, AnyOrder, MailOrder};
 /// Runs `stockline mail`.
 pub(crate) async fn mail(command: &MailCommand) -> anyhow::Result<u8> {
     let (to, mail, data) = match command {
-        MailCommand::Status { data } => return status(&Folder::at(&data.data)).await,
+        MailCommand::Status { json, data } => return status(&Folder::at(&data.data), *json).await,
         MailCommand::Test { to, mail, data } => (to, mail, data),
     };
     let to = if to.is_empty() { &mail.alert_emails } else { to };
@@ -36,12 +36,16 @@ pub(crate) async fn mail(command: &MailCommand) -> anyhow::Result<u8> {
     }
 }
 
-async fn status(folder: &Folder) -> anyhow::Result<u8> {
-    let order = AnyOrder::Mail { mail: MailOrder::Status };
+async fn status(folder: &Folder, json: bool) -> anyhow::Result<u8> {
+    let order = AnyOrder::Mail { mail: if json { MailOrder::StatusJson } else { MailOrder::Status } };
     let Some(reply) = control::ask(&folder.control_socket(), &order).await? else {
         let text = format!("no server runs on {}: start it, then ask again", folder.path().display());
         return Err(Unavailable(text).into());
     };
+    if json && [exit::OK, exit::FOUND].contains(&reply.code) {
+        output::json(&serde_json::from_str::<serde_json::Value>(&reply.text)?)?;
+        return Ok(reply.code);
+    }
     // The text is what was asked for, also where something is undelivered.
     if reply.code == exit::FOUND {
         output::line(output::printable(&reply.text))?;

@@ -6,15 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stockline_service::output;
-use stockline_worker::operator::{Op, Order};
 use tokio::time::Instant;
 
-use super::dead_letters;
 use crate::args::RefusedArgs;
 use crate::client::lists::{self, text};
 use crate::client::{Client, Problem, Request, outcome, told};
 use crate::exit::{self, Usage};
-use crate::folder::Folder;
 use crate::table::{Align, Table};
 use crate::when::Times;
 
@@ -73,7 +70,7 @@ pub(crate) async fn refused(args: &RefusedArgs) -> anyhow::Result<u8> {
         if asks && !confirmed("Dismiss", commands.len())? {
             return Err(Usage("nothing was dismissed".into()).into());
         }
-        dismiss(args, &commands, reason).await?
+        dismiss(&client, args, &commands, reason).await?
     } else {
         let names = if args.list.json { BTreeMap::new() } else { lists::names(&client, &commands).await };
         lists::print(&commands, &args.list, "no refused commands", |commands| refused_table(commands, &names, &times))?
@@ -82,22 +79,26 @@ pub(crate) async fn refused(args: &RefusedArgs) -> anyhow::Result<u8> {
 }
 
 /// Dismisses commands one after the other, the oldest first.
-async fn dismiss(args: &RefusedArgs, commands: &[Value], reason: &str) -> anyhow::Result<u8> {
+async fn dismiss(client: &Client, args: &RefusedArgs, commands: &[Value], reason: &str) -> anyhow::Result<u8> {
     if commands.is_empty() {
         return Err(Usage("no refused command matches, so that there is nothing to dismiss".into()).into());
     }
-    let folder = Folder::at(&args.list.client.data.data);
-    let (mut code, mut dismissed) = (exit::OK, Vec::new());
+    let body = serde_json::to_vec(&json!({"reason": reason}))?;
+    let (mut code, mut dismissed, mut failed) = (exit::OK, Vec::new(), None);
     for command in commands.iter().rev() {
         let (item, id) = (text(command, "item_id"), text(command, "command_id"));
-        let order =
-            Order { op: Op::Dismiss, item_id: item.parse()?, command_id: id.parse()?, reason: Some(reason.to_owned()) };
-        let reply = dead_letters::carry_out(&folder, order).await?;
-        if reply.code == exit::OK {
-            dismissed.push(json!({"item_id": item, "command_id": id}));
-        } else {
-            told_of(args, &format!("{item} {id}"), &reply.text);
-            code = code.max(reply.code);
+        let request = Request::post(format!("/v1/items/{item}/commands/{id}/dismiss"), body.clone());
+        match client.send(&request).await {
+            Ok(_) => dismissed.push(json!({"item_id": item, "command_id": id})),
+            // A command that was settled meanwhile does not stop the others.
+            Err(error) if is_about_one(&error) => {
+                told_of(args, &format!("{item} {id}"), &format!("{error:#}"));
+                code = exit::FOUND;
+            }
+            Err(error) => {
+                failed = Some(error.context(format!("{item} {id} and the commands after it were not dismissed")));
+                break;
+            }
         }
     }
     if args.list.json {
@@ -105,7 +106,12 @@ async fn dismiss(args: &RefusedArgs, commands: &[Value], reason: &str) -> anyhow
     } else {
         output::line(format_args!("{} of {} dismissed", dismissed.len(), commands.len()))?;
     }
-    Ok(code)
+    failed.map_or(Ok(code), Err)
+}
+
+/// Returns whether the server refused this one command: it was settled meanwhile, or can't be decided about in this way.
+fn is_about_one(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(|problem: &Problem| [404, 409, 422].contains(&problem.status))
 }
 
 /// Tells that a command is left as it is.
@@ -163,13 +169,15 @@ fn reason(outcome: &Value) -> String {
 fn became(outcome: &Value, times: &Times) -> String {
     let by = &outcome["resubmitted_as"];
     let discarded = text(&outcome["dead_letter"], "discarded_at");
-    let [dismissed, because] = ["dismissed_at", "dismissed_because"].map(|name| text(&outcome["rejection"], name));
+    let [dismissed, because, who] =
+        ["dismissed_at", "dismissed_because", "dismissed_by"].map(|name| text(&outcome["rejection"], name));
     if by.is_object() {
         format!("resubmitted as {} {}", text(by, "item_id"), text(by, "command_id"))
     } else if !discarded.is_empty() {
         format!("discarded {}", times.minute(&discarded))
     } else if !dismissed.is_empty() {
-        format!("dismissed {}: {because}", times.minute(&dismissed))
+        let by = if who.is_empty() { String::new() } else { format!(" by {who}") };
+        format!("dismissed {}{by}: {because}", times.minute(&dismissed))
     } else {
         String::new()
     }
@@ -215,10 +223,8 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
                     output::print(outcome::readable(&outcome))?;
                 }
             }
-            // A command that was settled meanwhile, or can't be corrected in this way, does not stop the others.
-            Err(error)
-                if error.downcast_ref().is_some_and(|problem: &Problem| [404, 409, 422].contains(&problem.status)) =>
-            {
+            // It does not stop the others.
+            Err(error) if is_about_one(&error) => {
                 told_of(args, &format!("{item} {id}"), &format!("{error:#}"));
                 code = exit::FOUND;
             }

@@ -171,12 +171,29 @@ pub(crate) async fn alerts(args: &AlertsArgs) -> anyhow::Result<u8> {
         for alert in alerts {
             let names = ["kind", "item_id", "item_name", "location_id", "on_hand"];
             let raised = times.minute(&text(alert, "raised_at"));
-            let mailed = if alert["sent_at"].is_string() { "yes" } else { "not yet" };
-            table.row([raised].into_iter().chain(names.map(|name| text(alert, name))).chain([mailed.to_owned()]));
+            let mailed = mailed(&alert["mail"]);
+            table.row([raised].into_iter().chain(names.map(|name| text(alert, name))).chain([mailed]));
             table.toned("KIND", Tone::of_word(&text(alert, "kind")));
         }
         table
     })
+}
+
+/// Says whom an alert's mail has reached.
+fn mailed(mail: &Value) -> String {
+    let count = |name: &str| mail[name].as_u64();
+    let of_all = || {
+        let [delivered, waiting, refused] = ["delivered", "waiting", "refused"].map(&count);
+        let all = delivered? + waiting.unwrap_or(0) + refused.unwrap_or(0);
+        Some(format!("{} of {all}", delivered?))
+    };
+    match mail["status"].as_str() {
+        Some("sent") => "yes".to_owned(),
+        Some("partly_sent") => of_all().unwrap_or_else(|| "to some".to_owned()),
+        Some("partly_refused") => format!("{}: refused", of_all().unwrap_or_else(|| "to some".to_owned())),
+        Some("no_recipient") => "to nobody".to_owned(),
+        _ => "not yet".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Orders from the command line to the running server, over a socket in the data folder: one JSON line each way.
 //! Only one process may write the queue, so the command line asks the server to do it.
 
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use stockline_core::ports::Clock as _;
+use stockline_core::ports::{Clock as _, PageRequest};
 use stockline_ingress::auth::FilesChanged;
 use stockline_service::{Faults, GuardedClock, output};
 use stockline_sqlite::SqliteAlertQueue;
@@ -25,7 +26,9 @@ use crate::folder::Folder;
 use crate::issuer::orders::KeysOrder;
 
 /// The longest order or answer, in bytes.
-const MAX_LINE_BYTES: u64 = 64 * 1024;
+const MAX_LINE_BYTES: u64 = 256 * 1024;
+/// The newest alerts among which the status of mails finds those that have not reached everybody.
+const ALERTS_LOOKED_AT: usize = 1_000;
 /// The longest exchange of an order and its reply.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -68,6 +71,8 @@ pub(crate) enum AnyOrder {
 pub(crate) enum MailOrder {
     /// Say what is delivered and what is not.
     Status,
+    /// Say it as JSON.
+    StatusJson,
 }
 
 /// What orders are about.
@@ -155,9 +160,49 @@ async fn execute_keys(subjects: &Subjects, order: KeysOrder) -> Reply {
     }
 }
 
-fn execute_mail(subjects: &Subjects, MailOrder::Status: MailOrder) -> Reply {
-    let (text, is_well) = subjects.mails.text(&subjects.mail_description, subjects.alerts.waiting());
-    Reply::new(if is_well { exit::OK } else { exit::FOUND }, text)
+async fn execute_mail(subjects: &Subjects, order: MailOrder) -> Reply {
+    let now = subjects.clock.now();
+    let newest = match subjects.operator.queries.alerts(None, PageRequest::first(ALERTS_LOOKED_AT)).await {
+        Ok(page) => page.entries,
+        Err(error) => return Reply::new(exit::UNAVAILABLE, error.to_string()),
+    };
+    let status = subjects.mails.status(&subjects.mail_description, subjects.alerts.waiting(), &newest, now);
+    let code = if status.is_well() { exit::OK } else { exit::FOUND };
+    match order {
+        MailOrder::Status => Reply::new(code, status.text()),
+        MailOrder::StatusJson => match serde_json::to_string(&status) {
+            Ok(json) => Reply::new(code, json),
+            Err(error) => Reply::new(exit::FOUND, error.to_string()),
+        },
+    }
+}
+
+/// The longest path of a socket that every system takes, in bytes: `sun_path` has 104 to 108 with its end.
+const SOCKET_PATH_MAX_BYTES: usize = 100;
+
+/// A path of the same socket that is short enough for the system, however deep its folder is: through the folder's
+/// descriptor, which must stay open while the path is used.
+struct ShortPath {
+    path: PathBuf,
+    _folder: Option<std::fs::File>,
+}
+
+impl ShortPath {
+    fn of(path: &Path) -> std::io::Result<Self> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(Self { path: path.to_owned(), _folder: None });
+        };
+        if path.as_os_str().len() <= SOCKET_PATH_MAX_BYTES {
+            return Ok(Self { path: path.to_owned(), _folder: None });
+        }
+        let folder = std::fs::File::open(folder)?;
+        let path = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+        Ok(Self { path, _folder: Some(folder) })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 /// Listens for orders. The caller holds the folder's lock, so an existing socket belongs to a dead process.
@@ -166,7 +211,8 @@ pub(crate) fn listen(path: &Path) -> std::io::Result<UnixListener> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(path)?;
+    let short = ShortPath::of(path)?;
+    let listener = UnixListener::bind(short.path())?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(SECRET))?;
     Ok(listener)
 }
@@ -232,7 +278,7 @@ async fn answer(stream: UnixStream, subjects: &Subjects) -> anyhow::Result<()> {
     let reply = match serde_json::from_str::<AnyOrder>(&line) {
         Ok(AnyOrder::Clock { clock: order }) => execute_clock(&subjects.clock, order),
         Ok(AnyOrder::Keys { keys }) => execute_keys(subjects, keys).await,
-        Ok(AnyOrder::Mail { mail }) => execute_mail(subjects, mail),
+        Ok(AnyOrder::Mail { mail }) => execute_mail(subjects, mail).await,
         Ok(AnyOrder::Letter(order)) => execute(&subjects.operator, &order).await,
         Err(error) => Reply::new(exit::USAGE, format!("{NOT_UNDERSTOOD}: {error}")),
     };
@@ -262,7 +308,8 @@ fn unanswered(order: &AnyOrder) -> Unavailable {
 
 /// Sends an order to the running server; returns `None` if no server listens.
 pub(crate) async fn ask(path: &Path, order: &AnyOrder) -> anyhow::Result<Option<Reply>> {
-    let Ok(stream) = UnixStream::connect(path).await else {
+    let Ok(short) = ShortPath::of(path) else { return Ok(None) };
+    let Ok(stream) = UnixStream::connect(short.path()).await else {
         return Ok(None);
     };
     let exchange = async {
@@ -285,6 +332,30 @@ mod tests {
 
     use super::*;
 
+    /// A path of a socket has at most 107 bytes.
+    #[tokio::test]
+    async fn a_folder_with_a_long_path_takes_orders_too() {
+        let folder = tempfile::tempdir().unwrap();
+        for parts in 0..4 {
+            let deep = (0..parts).fold(folder.path().to_owned(), |path, _| path.join("d".repeat(60)));
+            std::fs::create_dir_all(&deep).unwrap();
+            let path = deep.join("control.sock");
+            assert!(
+                ask(&path, &AnyOrder::Clock { clock: ClockOrder::Show }).await.unwrap().is_none(),
+                "nobody listens"
+            );
+            let listener = listen(&path).unwrap();
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, SECRET);
+            let answering = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.write_all(b"{\"code\":0,\"text\":\"here\"}\n").await.unwrap();
+            });
+            let reply = ask(&path, &AnyOrder::Clock { clock: ClockOrder::Show }).await.unwrap();
+            assert_eq!(reply, Some(Reply::new(exit::OK, "here")), "{parts}");
+            answering.await.unwrap();
+        }
+    }
+
     /// A server that takes the order and never answers: it may be carrying it out.
     #[tokio::test(start_paused = true)]
     async fn an_order_without_an_answer_is_said_to_be_possibly_carried_out() {
@@ -292,7 +363,7 @@ mod tests {
         let path = folder.path().join("control.sock");
         let _listener = listen(&path).unwrap();
         let command_id = CommandId(uuid::Uuid::from_u128(7));
-        let order = Order { op: Op::Retry, item_id: "cola".parse().unwrap(), command_id, reason: None };
+        let order = Order { op: Op::Retry, item_id: "cola".parse().unwrap(), command_id };
         let error = ask(&path, &AnyOrder::Letter(order)).await.unwrap_err();
         let text = error.to_string();
         assert!(text.contains("may still carry the order out"), "{text}");

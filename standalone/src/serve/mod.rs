@@ -73,6 +73,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     let certificates = tls_files(&args).map(Certificates::open).transpose()?;
     let parts = [&stockline_ingress::PARTS[..], &home::PARTS, &side_work::PARTS].concat();
     let mut setup = Setup {
+        mails: Arc::new(MailLog::open(&Folder::at(&args.data.data))),
         folder: Folder::at(&args.data.data),
         staff_may,
         metrics,
@@ -80,7 +81,6 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         public: String::new(),
         certificates,
         changed: FilesChanged::default(),
-        mails: Arc::default(),
         args,
     };
     let stores = OpenStores::open(&setup).await?;

@@ -27,11 +27,23 @@ impl WatchedMailer {
     }
 }
 
+impl WatchedMailer {
+    /// Keeps what became of the mails over a restart. The mail itself does not depend on it.
+    async fn save(&self) {
+        let mails = Arc::clone(&self.mails);
+        let saved = tokio::task::spawn_blocking(move || mails.save()).await;
+        if let Err(error) = saved.map_err(anyhow::Error::from).flatten() {
+            tracing::debug!("what became of the mails can't be kept for after a restart: {error:#}");
+        }
+    }
+}
+
 #[async_trait]
 impl Mailer for WatchedMailer {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let sent = self.mailer.send(mail).await;
         self.mails.note(mail, &sent, self.clock.now());
+        self.save().await;
         match &sent {
             Ok(()) => self.faults.over(MAIL),
             Err(MailError::Unavailable(_)) => {

@@ -375,11 +375,11 @@ fn a_refusal_is_dismissed_with_a_reason_and_kept() {
         .iter()
         .map(|command| command["command_id"].as_str().unwrap().to_owned())
         .collect();
-    shop.0.run(&["refused", "--id", &ids[0], "--dismiss", " "]).refused(1, "needs a reason");
+    shop.0.run(&["refused", "--id", &ids[0], "--dismiss", " "]).refused(1, "1 to 500 characters");
     shop.0.run(&["refused", "--id", &ids[0], "--dismiss", "a typing error"]).refused(0, "1 of 1 dismissed");
     let open = shop.0.run(&["refused", "--json"]).ok().json();
     assert_eq!((open.as_array().unwrap().len(), &open[0]["command_id"]), (1, &ids[1].as_str().into()));
-    shop.0.run(&["refused", "--all"]).ok().refused(0, ": a typing error");
+    shop.0.run(&["refused", "--all"]).ok().refused(0, " by cli: a typing error");
     shop.0.run(&["refused", "--dismiss", "all of it"]).refused(0, "1 of 1 dismissed");
     shop.0.run(&["refused"]).refused(0, "no refused commands");
     shop.0.run(&["refused", "--dismiss", "nothing"]).refused(2, "nothing to dismiss");

@@ -17,11 +17,12 @@ use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 use stockline_core::domain::{
-    CommandKey, ItemId, LocationId, LocationSettings, Quantity, ReceiptKeys, Record, Timestamp,
+    CommandKey, Dismissal, ItemId, LocationId, LocationSettings, Quantity, ReceiptKeys, Record, Timestamp,
 };
 use stockline_core::ports::{
     AlertRecord, ChangeFilter, CommandFilter, CommandSender, FixedClock, ItemFilter, ItemWithLevels, LevelFilter,
-    LevelWithItem, Locations, Movement, MovementFilter, Pack, Page, PageRequest, Queries, QueueError, StoreError,
+    LevelWithItem, LocationPut, Locations, Movement, MovementFilter, Pack, Page, PageRequest, Queries, QueueError,
+    Refusals, StoreError,
 };
 use stockline_ingress::auth::Authenticator;
 use stockline_ingress::{Adapters, Api, AuthConfig, Config, JwksSource};
@@ -154,7 +155,14 @@ impl Locations for UnavailableStore {
     async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError> {
         unavailable()
     }
-    async fn put_location(&self, _: &LocationSettings) -> Result<(), StoreError> {
+    async fn put_location(&self, _: &LocationSettings) -> Result<LocationPut, StoreError> {
+        unavailable()
+    }
+}
+
+#[async_trait]
+impl Refusals for UnavailableStore {
+    async fn dismiss(&self, _: &CommandKey, _: &Dismissal) -> Result<bool, StoreError> {
         unavailable()
     }
 }

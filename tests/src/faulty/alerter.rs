@@ -4,8 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stockline_core::domain::{Alert, LocationId, Timestamp};
 use stockline_core::ports::{
-    AlertBook, AlertDelivery, AlertHandle, AlertReceiver, Claimed, Gathered, Lease, Mail, MailError, Mailer, Opening,
-    Queries, QueueError, RefusedNotice, StoreError,
+    AlertBook, AlertDelivery, AlertHandle, AlertReceiver, Claimed, Gathered, Lease, Mail, MailError, MailTally, Mailer,
+    Opening, Queries, QueueError, RefusedNotice, Rest, StoreError,
 };
 use stockline_core::testing::{Gate, Read};
 use tokio::sync::watch;
@@ -145,8 +145,8 @@ impl AlertBook for FaultyAlerter {
         self.stored(Point::Claim, "give claims up", self.book.give_up(alerts, lease)).await
     }
 
-    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
-        self.stored(Point::Mark, "mark alerts as sent", self.book.mark_sent(alerts, sent_at)).await
+    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp, tally: MailTally) -> Result<(), StoreError> {
+        self.stored(Point::Mark, "mark alerts as sent", self.book.mark_sent(alerts, sent_at, tally)).await
     }
 
     async fn mark_part_sent(
@@ -154,10 +154,14 @@ impl AlertBook for FaultyAlerter {
         alerts: &[Alert],
         lease: &Lease,
         sent_at: Timestamp,
-        missing: &[String],
+        rest: &Rest,
     ) -> Result<(), StoreError> {
-        let work = self.book.mark_part_sent(alerts, lease, sent_at, missing);
+        let work = self.book.mark_part_sent(alerts, lease, sent_at, rest);
         self.stored(Point::Mark, "mark alerts as sent to some", work).await
+    }
+
+    async fn mark_unaddressed(&self, alerts: &[Alert]) -> Result<(), StoreError> {
+        self.stored(Point::Mark, "mark alerts without a recipient", self.book.mark_unaddressed(alerts)).await
     }
 
     async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError> {

@@ -218,10 +218,6 @@ impl Store for Faulty {
     async fn discard(&self, command: &CommandKey, at: Timestamp) -> Result<bool, StoreError> {
         self.store.discard(command, at).await
     }
-
-    async fn dismiss(&self, command: &CommandKey, at: Timestamp, reason: &str) -> Result<bool, StoreError> {
-        self.store.dismiss(command, at, reason).await
-    }
 }
 
 #[async_trait]

@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use stockline_aws::DynamoOptions;
 use stockline_core::domain::{
-    Alert, AlertKind, CommandKey, Commit, DeadLetter, LoadRequest, Quantity, Record, Slot, Status,
+    Alert, AlertKind, CommandKey, Commit, DeadLetter, Dismissal, LoadRequest, Quantity, Record, Slot, Status,
 };
 use stockline_core::ports::{
-    Claimed, CommandFilter, CommitOutcome, FixedClock, ItemFilter, Lease, LevelFilter, MovementFilter, PageRequest,
-    RefusedNotice, StoreError,
+    Claimed, CommandFilter, CommitOutcome, FixedClock, ItemFilter, Lease, LevelFilter, MailTally, MovementFilter,
+    PageRequest, RefusedNotice, Rest, StoreError,
 };
 use stockline_tests::contract::store::{Bounds, Home, Ports, Shop, at, id, item_id, place};
 use stockline_tests::dynoxide::Dynoxide;
@@ -236,6 +236,8 @@ async fn errors(shop: &Shop, commit: &Commit) -> Vec<(&'static str, Option<Store
     let mut named = LoadRequest { all_levels: false, ..LoadRequest::of(cola.clone()) };
     named.locations.insert(place("north"));
     let both = [named, LoadRequest::of(cola.clone())];
+    let rest = Rest { missing: vec!["x".into()], tally: MailTally::default() };
+    let (of_sale, dismissal) = (state.clone(), Dismissal { at: at(1), because: "r".into(), by: None });
     let mut loads = store.load(&both).await.into_iter();
     vec![
         ("load", loads.next().unwrap().err()),
@@ -260,8 +262,10 @@ async fn errors(shop: &Shop, commit: &Commit) -> Vec<(&'static str, Option<Store
         ("audit_records", audit.audit_records(PageRequest::first(10)).await.err()),
         ("claim", alerts.claim(&[alert()], &lease("a", 0, 1)).await.remove(0).err()),
         ("give_up", alerts.give_up(&[alert()], &lease("a", 0, 1)).await.err()),
-        ("mark_part_sent", alerts.mark_part_sent(&[alert()], &lease("a", 0, 1), at(0), &["x".into()]).await.err()),
-        ("mark_sent", alerts.mark_sent(&[alert()], at(0)).await.err()),
+        ("mark_part_sent", alerts.mark_part_sent(&[alert()], &lease("a", 0, 1), at(0), &rest).await.err()),
+        ("mark_sent", alerts.mark_sent(&[alert()], at(0), MailTally::default()).await.err()),
+        ("mark_unaddressed", alerts.mark_unaddressed(&[alert()]).await.err()),
+        ("dismiss", queries.dismiss(&of_sale, &dismissal).await.err()),
         ("claim_notice", alerts.claim_notice(&notice, &lease("a", 0, 1)).await.err()),
         ("give_up_notice", alerts.give_up_notice(&notice, &lease("a", 0, 1)).await.err()),
         ("mark_notice_sent", alerts.mark_notice_sent(&notice, at(0)).await.err()),

@@ -32,12 +32,12 @@ const AUTUMN: &str = "from=2017-10-30&to=2017-11-13";
 async fn sell(server: &Server) {
     for shop in ["bronx", "queens"] {
         let settings = json!({"name": shop, "time_zone": "America/New_York"});
-        let (status, answer) =
-            server.request("PUT", &format!("/v1/locations/{shop}"), Some(&settings)).await.unwrap();
+        let (status, answer) = server.request("PUT", &format!("/v1/locations/{shop}"), Some(&settings)).await.unwrap();
         assert_eq!(status, 201, "{answer}");
     }
     for (item, category, decimals) in ITEMS {
-        let item = json!({"type": "register_item", "item_id": item, "name": item, "category": category, "decimals": decimals});
+        let item =
+            json!({"type": "register_item", "item_id": item, "name": item, "category": category, "decimals": decimals});
         assert_eq!(server.settle(item).await["status"], "applied");
     }
     for line in TILLS.lines().skip(1) {
@@ -63,11 +63,16 @@ async fn sell(server: &Server) {
 fn queries() -> Vec<String> {
     let mut queries = Vec::new();
     for period in [SPRING, AUTUMN, "from=2017-01-01&to=2018-01-01", "week=2017-W10", "month=2017-11"] {
-        for groups in ["day", "week", "month", "location", "item", "category", "day,location", "week,category", "item,location"] {
+        for groups in
+            ["day", "week", "month", "location", "item", "category", "day,location", "week,category", "item,location"]
+        {
             queries.push(format!("sales?{period}&group={groups}"));
         }
-        for report in ["velocity", "cover", "lost-sales", "sell-through", "abc", "value?group=location", "value?group=category"] {
-            let (name, more) = report.split_once('?').map_or((report, String::new()), |(name, more)| (name, format!("&{more}")));
+        for report in
+            ["velocity", "cover", "lost-sales", "sell-through", "abc", "value?group=location", "value?group=category"]
+        {
+            let (name, more) =
+                report.split_once('?').map_or((report, String::new()), |(name, more)| (name, format!("&{more}")));
             queries.push(format!("{name}?{period}{more}"));
         }
         for groups in ["location", "item,location", "category"] {
@@ -76,7 +81,10 @@ fn queries() -> Vec<String> {
     }
     queries.push("dead-stock".into());
     // No level was three weeks in stock and out of it within a week.
-    queries.retain(|query| !(query.starts_with("lost-sales") && (query.contains("week=") || query.contains("month=") || query.contains(AUTUMN))));
+    queries.retain(|query| {
+        !(query.starts_with("lost-sales")
+            && (query.contains("week=") || query.contains("month=") || query.contains(AUTUMN)))
+    });
     queries
 }
 
@@ -93,7 +101,10 @@ async fn every_report_over_a_till_log_is_what_an_independent_program_computes() 
         assert_eq!(answer["time_zone"], "America/New_York, UTC", "main is in UTC: {query}");
         answers.insert(query, answer);
     }
-    let shown = stockline_ok(&["report", "sales", "--from", "2017-03-06", "--to", "2017-03-12", "--url", &server.url], data.path());
+    let shown = stockline_ok(
+        &["report", "sales", "--from", "2017-03-06", "--to", "2017-03-12", "--url", &server.url],
+        data.path(),
+    );
     assert!(shown.starts_with("sales, 2017-03-06 to 2017-03-12") && shown.contains('█'), "{shown}");
     let csv = stockline_ok(&["report", "value", "--from", "2017-03-06", "--csv", "--url", &server.url], data.path());
     assert_eq!(csv.lines().next(), Some("item_id,location_id,name,on_hand,average_cost,value"), "{csv}");

@@ -1,8 +1,8 @@
 //! Generates clients of the API with the generators that people use. Each client sells, sends the sale again, sends a batch,
 //! polls, reads a list page by page and meets a problem on a real server.
 //!
-//! TypeScript is compiled with `--strict`. The other languages of openapi-generator are only generated: their compilers are
-//! not among the tools of these tests.
+//! TypeScript is compiled with `--strict`; Go, Java and PHP with what Debian has. C#, Dart, Kotlin and Swift are only
+//! generated: their compilers, or the libraries of their clients, are not in Debian.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -15,8 +15,21 @@ use tempfile::TempDir;
 
 const REQUIREMENTS: &str = include_str!("../../clients/requirements.txt");
 
-/// The languages whose clients are only generated.
+/// The languages whose clients are generated, with a type for each command.
 const GENERATED: [&str; 7] = ["csharp", "dart", "go", "java", "kotlin", "php", "swift6"];
+
+/// Where Debian keeps the sources of libraries in Go.
+const GO_LIBRARIES: &str = "/usr/share/gocode";
+
+/// The options with which openapi-generator makes clients of a language; docs/till.md names them.
+fn options_of(language: &str) -> Value {
+    match language {
+        "go" => json!({"enumClassPrefix": true, "useOneOfDiscriminatorLookup": true, "packageName": "stockline"}),
+        // Both need no library but Jackson.
+        "java" => json!({"library": "native", "openApiNullable": false}),
+        _ => json!({}),
+    }
+}
 
 /// A folder with the tools, the programs of `tests/clients` and the document of a server.
 struct Workshop {
@@ -70,7 +83,10 @@ impl Workshop {
         for language in languages {
             let config = self.path(&format!("{language}.json"));
             let made = self.path("made").join(language);
-            let options = json!({"generatorName": language, "inputSpec": self.path("openapi.json"), "outputDir": made});
+            let options = json!({
+                "generatorName": language, "inputSpec": self.path("openapi.json"), "outputDir": made,
+                "additionalProperties": options_of(language),
+            });
             std::fs::write(&config, options.to_string()).unwrap();
             command.arg(config);
         }
@@ -80,6 +96,51 @@ impl Workshop {
         for sign in ["WARN", "ERROR", "Exception"] {
             assert!(!said.contains(sign), "openapi-generator says:\n{said}");
         }
+    }
+
+    /// Compiles the client in Go, and returns it. Its package is found where Go looks for those outside of modules.
+    fn go(&self) -> Command {
+        let package = self.path("gopath/src/stockline");
+        std::fs::create_dir_all(&package).unwrap();
+        for file in files_below(&self.path("made/go"), "go") {
+            if file.parent() == Some(&self.path("made/go")) {
+                std::fs::copy(&file, package.join(file.file_name().unwrap())).unwrap();
+            }
+        }
+        let mut build = Command::new("go");
+        build.args(["build", "-o", "till_in_go", "openapi_generator_go.go"]);
+        build.env("GO111MODULE", "off").env("GOPATH", format!("{}:{GO_LIBRARIES}", self.path("gopath").display()));
+        self.run(build, "go (golang-go and golang-gopkg-validator.v2-dev)");
+        Command::new(self.path("till_in_go"))
+    }
+
+    /// Compiles the client in Java, and returns it. The jar of openapi-generator has Jackson in it.
+    fn java(&self) -> Command {
+        let mut place = Command::new(&self.python);
+        place.args(["-c", "import openapi_generator_cli; print(openapi_generator_cli.__path__[0])"]);
+        let place = String::from_utf8(self.run(place, "python").stdout).unwrap();
+        let jar = Path::new(place.trim()).join("openapi-generator.jar");
+        let mut build = Command::new("javac");
+        build.args(["-nowarn", "-Xlint:none", "-d", "java_classes", "-cp"]).arg(&jar);
+        build.args(["Generated.java", "OpenapiGeneratorJava.java"]);
+        build.args(files_below(&self.path("made/java/src/main"), "java"));
+        self.run(build, "javac (default-jdk-headless)");
+        let mut client = Command::new("java");
+        client.arg("-cp").arg(format!("{}:{}", self.path("java_classes").display(), jar.display()));
+        client.arg("OpenapiGeneratorJava");
+        client
+    }
+
+    /// Checks every file of the client in PHP, and returns the client.
+    fn php(&self) -> Command {
+        for file in files_below(&self.path("made/php/lib"), "php") {
+            let mut check = Command::new("php");
+            check.arg("-l").arg(file);
+            self.run(check, "php (php-cli, php-curl, php-mbstring and php-guzzlehttp-guzzle)");
+        }
+        let mut client = Command::new("php");
+        client.arg(self.path("openapi_generator_php.php"));
+        client
     }
 
     /// Runs a client as a till.
@@ -165,19 +226,33 @@ async fn clients_in_python_work() {
     audit(&server.stop());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_in_go_java_and_php_compile_and_work() {
+    let data = tempfile::tempdir().unwrap();
+    let names = ["go", "java", "php"];
+    let server = shop(&data, &names).await;
+    let workshop = Workshop::of(&server).await;
+    workshop.generate(&names);
+    for (name, client) in names.into_iter().zip([workshop.go(), workshop.java(), workshop.php()]) {
+        workshop.sell(&server, client, name);
+    }
+    audit(&server.stop());
+}
+
+/// Returns the files with this extension below a folder.
+fn files_below(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    all_below(folder).into_iter().filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
+}
+
+fn all_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { all_below(&path) } else { vec![path] }).collect()
+}
+
 /// Returns the names of all files below a folder, without their case and their separators.
 fn names_below(folder: &Path) -> Vec<String> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            names.extend(names_below(&path));
-        } else {
-            let name = path.file_stem().unwrap().to_string_lossy().to_lowercase();
-            names.push(name.replace(['_', '-'], ""));
-        }
-    }
-    names
+    let name = |path: PathBuf| path.file_stem().unwrap().to_string_lossy().to_lowercase().replace(['_', '-'], "");
+    all_below(folder).into_iter().map(name).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

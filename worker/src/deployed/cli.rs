@@ -75,19 +75,6 @@ pub(crate) enum DeadLettersCommand {
         /// The command id of the dead letter
         command_id: CommandId,
     },
-    /// Mark a rejected command as one that nobody needs to decide about; it can still be resubmitted
-    #[command(
-        after_help = "Example:\n  worker dead-letters dismiss cola 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b --reason \"typing error\""
-    )]
-    Dismiss {
-        /// The item of the rejected command
-        item_id: ItemId,
-        /// The id of the rejected command
-        command_id: CommandId,
-        /// Why nothing needs to be done
-        #[arg(long)]
-        reason: String,
-    },
 }
 
 #[derive(Debug, Args)]

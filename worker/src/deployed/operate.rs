@@ -50,16 +50,11 @@ pub(crate) async fn run_dead_letters(connected: &Connected, command: DeadLetters
         DeadLettersCommand::List { json } => list(&*connected.store, json).await,
         DeadLettersCommand::Retry { all: true, .. } => retry_all(connected).await,
         DeadLettersCommand::Retry { which, .. } => match (which.item_id, which.command_id) {
-            (Some(item_id), Some(command_id)) => {
-                order(connected, &Order { op: Op::Retry, item_id, command_id, reason: None }).await
-            }
+            (Some(item_id), Some(command_id)) => order(connected, &Order { op: Op::Retry, item_id, command_id }).await,
             _ => anyhow::bail!("name a dead letter by its item and its id, or use --all"),
         },
         DeadLettersCommand::Discard { item_id, command_id } => {
-            order(connected, &Order { op: Op::Discard, item_id, command_id, reason: None }).await
-        }
-        DeadLettersCommand::Dismiss { item_id, command_id, reason } => {
-            order(connected, &Order { op: Op::Dismiss, item_id, command_id, reason: Some(reason) }).await
+            order(connected, &Order { op: Op::Discard, item_id, command_id }).await
         }
     }
 }

@@ -18,7 +18,7 @@ use super::key::{self, Key};
 use super::row::{self, Row};
 use stockline_core::domain::{Alert, LocationId, Timestamp};
 use stockline_core::ports::{
-    AlertBook, Claimed, Gathered, Lease, Opening, RefusedNotice, StoreError, latest_lease_end,
+    AlertBook, Claimed, Gathered, Lease, MailTally, Opening, RefusedNotice, Rest, StoreError, latest_lease_end,
 };
 
 /// Absent, or unsent and free: past its lease, with a void lease, or an earlier claim of this holder. A put that arrives late
@@ -43,8 +43,13 @@ const GIVE_UP: &str = "SET #lease_until = :over REMOVE #claim";
 const CLAIMED: &str = "#claim = :claim AND #lease_until = :until";
 
 /// Marks an alert as sent, but for some recipients, and ends its claim.
-const MARK_PART_SENT: &str =
-    "SET #sent_at = if_not_exists(#sent_at, :at), #missing = :missing, #lease_until = :over REMOVE #claim";
+const MARK_PART_SENT: &str = "SET #sent_at = if_not_exists(#sent_at, :at), #missing = :missing, #tally = :tally, #lease_until = :over REMOVE #claim";
+
+/// Notes that nobody was to get an alert.
+const MARK_UNADDRESSED: &str = "SET #no_recipient = :yes";
+
+/// It is in the history, and nobody has it.
+const UNSENT: &str = "attribute_exists(#pk) AND attribute_not_exists(#sent_at)";
 
 /// It is not in the history yet.
 const ABSENT: &str = "attribute_not_exists(#pk)";
@@ -55,13 +60,13 @@ const RAISED: &str = "#pk = :pk AND #sk BETWEEN :from AND :to";
 /// The attribute that names a claim.
 const CLAIM: &str = "claim";
 
-/// The attribute that names who does not have a mail yet after others got it.
-const MISSING: &str = "missing";
-
 /// Marks an alert as sent and writes the claim's attributes if they are missing, as in a table restored from a backup.
 const MARK_SENT: &str = "SET #sent_at = if_not_exists(#sent_at, :at), \
      #lease_until = if_not_exists(#lease_until, :at), #alert = if_not_exists(#alert, :alert), \
-     #location_id = if_not_exists(#location_id, :location_id) REMOVE #missing";
+     #location_id = if_not_exists(#location_id, :location_id), #tally = :tally REMOVE #missing";
+
+/// Nobody has it, or somebody still waits.
+const UNFINISHED: &str = "attribute_not_exists(#sent_at) OR attribute_exists(#missing)";
 
 /// How many notices of a location one read returns, newest first, to find the last one sent.
 const NOTICES_READ: i32 = 32;
@@ -75,7 +80,7 @@ enum Put {
 
 /// Returns whether all recipients have the mail of this alert.
 fn is_sent(row: &Row) -> bool {
-    row.contains_key(row::SENT_AT) && !row.contains_key(MISSING)
+    row.contains_key(row::SENT_AT) && !row.contains_key(row::MISSING)
 }
 
 /// The end of a lease that was given up.
@@ -110,22 +115,28 @@ impl DynamoStore {
             Put::Refused(None) => return Ok(Claimed::Held),
             Put::Refused(Some(stored)) => stored,
         };
-        match (stored.get(row::SENT_AT), stored.get(MISSING)) {
+        match (stored.get(row::SENT_AT), stored.get(row::MISSING)) {
             (None, _) => Ok(Claimed::Held),
             (Some(_), None) => Ok(Claimed::Sent),
-            (Some(_), Some(missing)) => self.claim_rest(key, missing, lease).await,
+            (Some(_), Some(missing)) => self.claim_rest(key, &stored, missing, lease).await,
         }
     }
 
     /// Claims what some recipients have, for the others.
-    async fn claim_rest(&self, key: &Key, missing: &AttributeValue, lease: &Lease) -> Result<Claimed, StoreError> {
-        let to = row::read_json(&Row::from([(MISSING.to_owned(), missing.clone())]), MISSING)?;
+    async fn claim_rest(
+        &self,
+        key: &Key,
+        stored: &Row,
+        missing: &AttributeValue,
+        lease: &Lease,
+    ) -> Result<Claimed, StoreError> {
+        let rest = Rest { missing: row::missing(stored)?, tally: row::tally(stored)?.unwrap_or_default() };
         let update = self
             .update_claim(key, CLAIM_REST, REST_CLAIMABLE, lease)
             .expression_attribute_values(":now", row::moment(lease.from))
             .expression_attribute_values(":latest", row::moment(latest_lease_end(lease.until)))
             .expression_attribute_values(":missing", missing.clone());
-        Ok(if self.update_if(update).await? { Claimed::OursFor(to) } else { Claimed::Held })
+        Ok(if self.update_if(update).await? { Claimed::OursFor(rest) } else { Claimed::Held })
     }
 
     /// Ends a claim, unless it is another's by now.
@@ -139,13 +150,25 @@ impl DynamoStore {
         alert: &Alert,
         lease: &Lease,
         sent_at: Timestamp,
-        missing: &[String],
+        rest: &Rest,
     ) -> Result<(), StoreError> {
         let update = self
             .update_claim(&Key::alert(alert), MARK_PART_SENT, CLAIMED, lease)
             .expression_attribute_values(":over", over())
             .expression_attribute_values(":at", row::moment(sent_at))
-            .expression_attribute_values(":missing", row::json(missing)?);
+            .expression_attribute_values(":tally", row::json(&rest.tally)?)
+            .expression_attribute_values(":missing", row::json(&rest.missing)?);
+        self.update_if(update).await.map(drop)
+    }
+
+    async fn mark_one_unaddressed(&self, alert: &Alert) -> Result<(), StoreError> {
+        let update = UpdateItemInputBuilder::default()
+            .table_name(&self.table)
+            .set_key(Some(Key::alert(alert).attributes()))
+            .update_expression(MARK_UNADDRESSED)
+            .condition_expression(UNSENT)
+            .set_expression_attribute_names(Some(names(&format!("{MARK_UNADDRESSED} {UNSENT}"))))
+            .expression_attribute_values(":yes", AttributeValue::Bool(true));
         self.update_if(update).await.map(drop)
     }
 
@@ -169,9 +192,9 @@ impl DynamoStore {
         }
     }
 
-    async fn gather_one(&self, opening: &Alert, at: Timestamp) -> Result<Gathered, StoreError> {
+    async fn gather_one(&self, alert: &Alert, at: Timestamp) -> Result<Gathered, StoreError> {
         // Its lease is over, so it can be claimed at once.
-        let mut row = row::of_alert(opening, Timestamp::EPOCH)?;
+        let mut row = row::of_alert(alert, Timestamp::EPOCH)?;
         row.insert(row::GATHERED_AT.to_owned(), row::moment(at));
         let put = PutItemInputBuilder::default()
             .table_name(&self.table)
@@ -217,16 +240,18 @@ impl DynamoStore {
         Ok(())
     }
 
-    async fn mark_one_sent(&self, alert: &Alert, sent_at: Timestamp) -> Result<(), StoreError> {
+    async fn mark_one_sent(&self, alert: &Alert, sent_at: Timestamp, tally: MailTally) -> Result<(), StoreError> {
         let update = UpdateItemInputBuilder::default()
             .table_name(&self.table)
             .set_key(Some(Key::alert(alert).attributes()))
             .update_expression(MARK_SENT)
-            .set_expression_attribute_names(Some(names(MARK_SENT)))
+            .condition_expression(UNFINISHED)
+            .set_expression_attribute_names(Some(names(&format!("{MARK_SENT} {UNFINISHED}"))))
             .expression_attribute_values(":at", row::moment(sent_at))
+            .expression_attribute_values(":tally", row::json(&tally)?)
             .expression_attribute_values(":alert", row::json(alert)?)
             .expression_attribute_values(":location_id", row::text(alert.location_id.as_str()));
-        self.wire.update_item(update).await.map(drop).map_err(|error| unavailable("UpdateItem", &error))
+        self.update_if(update).await.map(drop)
     }
 }
 
@@ -249,11 +274,11 @@ fn opening_at(row: &Row, location_id: &LocationId) -> Option<Opening> {
 
 #[async_trait]
 impl AlertBook for DynamoStore {
-    async fn gather(&self, openings: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>> {
-        if let Err(error) = self.note_months(openings).await {
-            return vec![Err(error); openings.len()];
+    async fn gather(&self, alerts: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>> {
+        if let Err(error) = self.note_months(alerts).await {
+            return vec![Err(error); alerts.len()];
         }
-        side_by_side(openings.iter().map(|opening| self.gather_one(opening, at).boxed()).collect()).await
+        side_by_side(alerts.iter().map(|alert| self.gather_one(alert, at).boxed()).collect()).await
     }
 
     async fn openings(
@@ -298,9 +323,9 @@ impl AlertBook for DynamoStore {
         side_by_side(alerts.iter().map(give_up).collect()).await.into_iter().collect()
     }
 
-    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
+    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp, tally: MailTally) -> Result<(), StoreError> {
         self.note_months(alerts).await?;
-        let marks = alerts.iter().map(|alert| self.mark_one_sent(alert, sent_at).boxed()).collect();
+        let marks = alerts.iter().map(|alert| self.mark_one_sent(alert, sent_at, tally).boxed()).collect();
         // Every mark is tried, even if one fails, because an unmarked alert is mailed again.
         side_by_side(marks).await.into_iter().collect()
     }
@@ -310,10 +335,15 @@ impl AlertBook for DynamoStore {
         alerts: &[Alert],
         lease: &Lease,
         sent_at: Timestamp,
-        missing: &[String],
+        rest: &Rest,
     ) -> Result<(), StoreError> {
-        let mark = |alert| async move { self.mark_one_part_sent(alert, lease, sent_at, missing).await }.boxed();
+        let mark = |alert| async move { self.mark_one_part_sent(alert, lease, sent_at, rest).await }.boxed();
         side_by_side(alerts.iter().map(mark).collect()).await.into_iter().collect()
+    }
+
+    async fn mark_unaddressed(&self, alerts: &[Alert]) -> Result<(), StoreError> {
+        let marks = alerts.iter().map(|alert| self.mark_one_unaddressed(alert).boxed()).collect();
+        side_by_side(marks).await.into_iter().collect()
     }
 
     async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError> {

@@ -15,7 +15,7 @@ use super::cancel::{ActionKind, classify};
 use super::fault::{describe, is_refusal, unavailable};
 use super::key::Key;
 use super::row::{self, Row};
-use stockline_core::domain::{ClaimChange, CommandKey, Commit, ItemPut, LevelPut, Status, Timestamp};
+use stockline_core::domain::{ClaimChange, CommandKey, Commit, Dismissal, ItemPut, LevelPut, Status, Timestamp};
 use stockline_core::ports::{CommitOutcome, StoreError};
 
 /// The most actions of one transaction (its documented limit). Folds respect it.
@@ -236,14 +236,9 @@ impl DynamoStore {
         self.mark(command, update, row::DISCARDED_AT, &row::moment(at)).await
     }
 
-    /// See [`stockline_core::ports::Store::dismiss`].
-    pub(super) async fn dismiss_one(
-        &self,
-        command: &CommandKey,
-        at: Timestamp,
-        reason: &str,
-    ) -> Result<bool, StoreError> {
-        let dismissal = row::json(&(at, reason))?;
+    /// See [`stockline_core::ports::Refusals::dismiss`].
+    pub(super) async fn dismiss_one(&self, command: &CommandKey, dismissal: &Dismissal) -> Result<bool, StoreError> {
+        let dismissal = row::json(dismissal)?;
         let update = UpdateItemInputBuilder::default()
             .update_expression(MARK_DISMISSED)
             .condition_expression(OPEN_REJECTION)

@@ -18,6 +18,8 @@ pub(super) const RECORD_PK_PREFIX: &str = "CMD#";
 pub(super) const RECORD_SK: &str = "CMD";
 /// The partition key of all location settings.
 pub(super) const LOCATION_PK: &str = "LOCATION";
+/// The partition key of the lower-cased ids of locations.
+pub(super) const LOCATION_KEY_PK: &str = "LOCATIONKEY";
 /// The partition key of the months that have alerts.
 pub(super) const MONTHS_PK: &str = "ALERT";
 
@@ -103,6 +105,11 @@ impl Key {
         Self { pk: LOCATION_PK.into(), sk: location_id.to_string() }
     }
 
+    /// Returns the key of the row that says which location has this lower-cased id.
+    pub(super) fn location_key(location_id: &LocationId) -> Self {
+        Self { pk: LOCATION_KEY_PK.into(), sk: location_id.lower_case() }
+    }
+
     /// Returns the key of an alert in the history.
     pub(super) fn alert(alert: &Alert) -> Self {
         Self { pk: Self::alerts_pk(&month(alert.raised_at)), sk: format!("{}#{}", millis(alert.raised_at), alert.id()) }
@@ -182,6 +189,7 @@ mod tests {
             Key::claim(&Claim::Barcode("40".into())),
             Key::claim(&Claim::ItemKey(item.lower_case())),
             Key::location(&place),
+            Key::location_key(&"Main".parse().unwrap()),
             Key::month(&month(Timestamp::from_millis(1_769_847_300_000))),
             Key::notice(&place, "2026-01-31"),
         ];
@@ -196,6 +204,7 @@ mod tests {
                 "BARCODE#40 / BARCODE#40",
                 "ITEMKEY#cola / ITEMKEY#cola",
                 "LOCATION / main",
+                "LOCATIONKEY / main",
                 "ALERT / 2026-01",
                 "NOTICE#main / 2026-01-31",
             ]

@@ -5,14 +5,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_sdk_dynamodb::error::{BuildError, SdkError};
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemInputBuilder;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::transact_write_items::builders::TransactWriteItemsInputBuilder;
+use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 
-use super::call::Found;
+use super::call::{Found, names};
 use super::fault::unavailable;
 use super::key::{Key, LOCATION_PK};
 use super::{DynamoStore, row};
 use stockline_core::domain::{LocationId, LocationSettings, MAIN_LOCATION, Timestamp};
-use stockline_core::ports::{Locations, StoreError};
+use stockline_core::ports::{LocationPut, Locations, StoreError};
+
+/// Nobody has the lower-cased id, or this location has it.
+const FREE_OR_MINE: &str = "attribute_not_exists(#pk) OR #location_id = :me";
 
 /// The most locations in the cache. Others are read each time.
 const KEPT_MAX: usize = 10_000;
@@ -103,6 +110,15 @@ impl DynamoStore {
     }
 }
 
+impl DynamoStore {
+    async fn replace_settings(&self, settings: &LocationSettings) -> Result<LocationPut, StoreError> {
+        let put = PutItemInputBuilder::default().table_name(&self.table).set_item(Some(row::of_settings(settings)?));
+        let put = self.wire.put_item(put).await;
+        self.kept_locations.forget(&settings.location_id);
+        put.map(|_| LocationPut::Done).map_err(|error| unavailable("PutItem", &error))
+    }
+}
+
 #[async_trait]
 impl Locations for DynamoStore {
     async fn location(&self, location_id: &LocationId) -> Result<Option<LocationSettings>, StoreError> {
@@ -121,12 +137,43 @@ impl Locations for DynamoStore {
         Ok(all.into_values().collect())
     }
 
-    async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
-        let row = row::of_settings(settings)?;
-        let put = PutItemInputBuilder::default().table_name(&self.table).set_item(Some(row));
-        let put = self.wire.put_item(put).await;
+    async fn put_location(&self, settings: &LocationSettings) -> Result<LocationPut, StoreError> {
+        let id = &settings.location_id;
+        if id.as_str() != MAIN_LOCATION && id.lower_case() == MAIN_LOCATION {
+            // `main` exists before it has a row.
+            return Ok(LocationPut::Taken(LocationSettings::main().location_id));
+        }
+        let unsendable = |error: BuildError| StoreError::Unreadable(format!("the settings of {id}: {error}"));
+        let put = |row| Put::builder().table_name(&self.table).set_item(Some(row));
+        let key = put(row::of_location_key(id))
+            .condition_expression(FREE_OR_MINE)
+            .set_expression_attribute_names(Some(names(FREE_OR_MINE)))
+            .expression_attribute_values(":me", row::text(id.as_str()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let puts = [key, put(row::of_settings(settings)?)].map(|put| {
+            let put = put.build().map_err(unsendable)?;
+            Ok::<_, StoreError>(TransactWriteItem::builder().put(put).build())
+        });
+        let puts = puts.into_iter().collect::<Result<_, _>>()?;
+        let call = TransactWriteItemsInputBuilder::default().set_transact_items(Some(puts));
+        let put = self.wire.transact_write_items(call).await;
         // After the put, even if it failed: a concurrent read may have cached the old settings.
-        self.kept_locations.forget(&settings.location_id);
-        put.map(drop).map_err(|error| unavailable("PutItem", &error))
+        self.kept_locations.forget(id);
+        let error = match put {
+            Ok(_) => return Ok(LocationPut::Done),
+            Err(error) => error,
+        };
+        if let SdkError::ServiceError(service) = &error
+            && let TransactWriteItemsError::TransactionCanceledException(cancelled) = service.err()
+            && let Some(reason) = cancelled.cancellation_reasons().first()
+            && reason.code() == Some("ConditionalCheckFailed")
+            && let Some(holder) = reason.item()
+        {
+            let holder = row::location_id(holder)?;
+            // Earlier programs registered both if two managers put them at the same moment.
+            let is_registered = self.get(&Key::location(id), true).await?.is_some();
+            return if is_registered { self.replace_settings(settings).await } else { Ok(LocationPut::Taken(holder)) };
+        }
+        Err(unavailable("TransactWriteItems", &error))
     }
 }

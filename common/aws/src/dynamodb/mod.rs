@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 
-use stockline_core::domain::{CommandKey, Commit, LoadRequest, Loaded, Timestamp};
-use stockline_core::ports::{Clock, CommitOutcome, PAGE_LEVELS_MAX, Store, StoreError};
+use stockline_core::domain::{CommandKey, Commit, Dismissal, LoadRequest, Loaded, Timestamp};
+use stockline_core::ports::{Clock, CommitOutcome, PAGE_LEVELS_MAX, Refusals, Store, StoreError};
 
 mod alert_book;
 mod alerts;
@@ -107,8 +107,11 @@ impl Store for DynamoStore {
     async fn discard(&self, command: &CommandKey, at: Timestamp) -> Result<bool, StoreError> {
         self.discard_one(command, at).await
     }
+}
 
-    async fn dismiss(&self, command: &CommandKey, at: Timestamp, reason: &str) -> Result<bool, StoreError> {
-        self.dismiss_one(command, at, reason).await
+#[async_trait]
+impl Refusals for DynamoStore {
+    async fn dismiss(&self, command: &CommandKey, dismissal: &Dismissal) -> Result<bool, StoreError> {
+        self.dismiss_one(command, dismissal).await
     }
 }

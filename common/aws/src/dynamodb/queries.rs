@@ -7,8 +7,8 @@ use super::key::Key;
 use super::ledger::Balance;
 use stockline_core::domain::{CommandKey, ItemId, LocationId, MAIN_LOCATION, Record, Timestamp};
 use stockline_core::ports::{
-    AlertRecord, AuditReader, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter,
-    LevelWithItem, Movement, MovementFilter, Page, PageRequest, Queries, StoreError,
+    AlertRecord, AuditReader, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels,
+    LedgerPage, LevelFilter, LevelWithItem, Movement, MovementFilter, Page, PageRequest, Queries, StoreError,
 };
 
 #[async_trait]

@@ -9,7 +9,8 @@
 //! | re-judging | `mark` (JSON) |
 //! | claim | `item_id` |
 //! | location | `settings` (JSON) |
-//! | alert | `alert` (JSON), `location_id`, `lease_until`, `sent_at`; `gathered_at` of an opening until it is claimed |
+//! | location key | `location_id` |
+//! | alert | `alert` (JSON), `location_id`, `lease_until`, `sent_at`; `missing` (JSON) and `tally` (JSON) of its mail, `no_recipient`; `gathered_at` of what waits until it is claimed |
 //! | notice | `lease_until`, `sent_at`, `told_until` |
 
 use std::collections::HashMap;
@@ -22,10 +23,10 @@ use serde::de::DeserializeOwned;
 use super::key::{self, Key};
 use super::table::{BY_LOCATION, BY_NAME, CHANGES, LOW_LEVELS, REFUSED};
 use stockline_core::domain::{
-    Alert, Chunk, CommandKey, Entry, Item, ItemId, Level, LocationSettings, Record, RecordError, RejudgeMark, Status,
-    StockState, Timestamp, decode_entries, encode_entries,
+    Alert, Chunk, CommandKey, Entry, Item, ItemId, Level, LocationId, LocationSettings, Record, RecordError,
+    RejudgeMark, Status, StockState, Timestamp, decode_entries, encode_entries,
 };
-use stockline_core::ports::{AlertRecord, RefusedNotice, StoreError};
+use stockline_core::ports::{AlertRecord, MailState, MailTally, RefusedNotice, StoreError};
 
 /// A row in the SDK's form.
 pub(super) type Row = HashMap<String, AttributeValue>;
@@ -49,6 +50,10 @@ pub(super) const LOCATION_ID: &str = "location_id";
 pub(super) const LEASE_UNTIL: &str = "lease_until";
 pub(super) const SENT_AT: &str = "sent_at";
 pub(super) const GATHERED_AT: &str = "gathered_at";
+/// Who does not have a mail yet after others got it.
+pub(super) const MISSING: &str = "missing";
+const TALLY: &str = "tally";
+const NO_RECIPIENT: &str = "no_recipient";
 /// The end of the period that a notice covers. The stored name is older than the constant's.
 pub(super) const NOTIFIED_UNTIL: &str = "told_until";
 
@@ -184,6 +189,16 @@ pub(super) fn of_settings(settings: &LocationSettings) -> Result<Row, StoreError
     Ok(row(&Key::location(&settings.location_id), [(SETTINGS, json(settings)?)]))
 }
 
+/// Writes which location has a lower-cased id.
+pub(super) fn of_location_key(location_id: &LocationId) -> Row {
+    row(&Key::location_key(location_id), [(LOCATION_ID, text(location_id.as_str()))])
+}
+
+/// Reads which location has a lower-cased id.
+pub(super) fn location_id(row: &Row) -> Result<LocationId, StoreError> {
+    read_text(row, LOCATION_ID)?.parse().map_err(|error| unreadable(row, LOCATION_ID, error))
+}
+
 /// Writes a claimed alert.
 pub(super) fn of_alert(alert: &Alert, lease_until: Timestamp) -> Result<Row, StoreError> {
     Ok(row(
@@ -239,9 +254,7 @@ pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
     if row.contains_key(DISMISSED)
         && let Some(rejection) = &mut record.outcome.rejection
     {
-        let (at, reason): (Timestamp, String) = read_json(row, DISMISSED)?;
-        rejection.dismissed_at = Some(at);
-        rejection.dismissed_because = Some(reason);
+        rejection.note_dismissal(read_json(row, DISMISSED)?);
     }
     Ok(record)
 }
@@ -264,7 +277,22 @@ pub(super) fn settings(row: &Row) -> Result<LocationSettings, StoreError> {
 /// Reads an alert from the history.
 pub(super) fn alert(row: &Row) -> Result<AlertRecord, StoreError> {
     let alert: Alert = read_json(row, ALERT)?;
-    Ok(AlertRecord { alert_id: alert.id(), sent_at: read_moment(row, SENT_AT)?, alert })
+    let mail = MailState {
+        no_recipient: row.contains_key(NO_RECIPIENT),
+        tally: tally(row)?,
+        waiting: u32::try_from(missing(row)?.len()).unwrap_or(u32::MAX),
+    };
+    Ok(AlertRecord { alert_id: alert.id(), sent_at: read_moment(row, SENT_AT)?, alert, mail })
+}
+
+/// Reads who does not have an alert's mail yet, after others got it.
+pub(super) fn missing(row: &Row) -> Result<Vec<String>, StoreError> {
+    if row.contains_key(MISSING) { read_json(row, MISSING) } else { Ok(Vec::new()) }
+}
+
+/// Reads whom an alert's mail has reached.
+pub(super) fn tally(row: &Row) -> Result<Option<MailTally>, StoreError> {
+    row.contains_key(TALLY).then(|| read_json(row, TALLY)).transpose()
 }
 
 /// Reads a time; `None` if the attribute is absent.

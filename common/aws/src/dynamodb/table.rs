@@ -9,6 +9,7 @@
 //! | `CMD#{item}#{command id}` | `AT#{location}` | the mark that a level was re-judged for this command |
 //! | `BARCODE#{code}`, `ITEMKEY#{lower-cased item id}` | same | the item that holds the claim |
 //! | `LOCATION` | `{location}` | location settings |
+//! | `LOCATIONKEY` | lower-cased location | which location: ids differ by more than case |
 //! | `ALERT#{yyyy-mm}` | `{raised_at, 13 digits}#{alert id}` | alert history and claims |
 //! | `ALERT` | `{yyyy-mm}` | the mark that this month has alerts |
 //! | `NOTICE#{location}` | `{yyyy-mm-dd}` | the daily notice of refused commands: its claim and the end of its period |

@@ -110,6 +110,13 @@ impl ItemId {
     }
 }
 
+impl LocationId {
+    /// Returns the lower-case id. No two registered locations may have the same one.
+    pub fn lower_case(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
 /// The client-made id of a command, unique within its item. It makes the command take effect at most once.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

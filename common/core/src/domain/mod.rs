@@ -46,7 +46,10 @@ pub use message::{
     DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, MAX_PACK_BYTES, MAX_PACK_COMMANDS, MESSAGE_FRAME_BYTES, MessageError,
     decode_message, encode_command, encode_message, item_of_message, join_message, set_message_aside,
 };
-pub use outcome::{DeadLetter, Effect, Outcome, Record, RecordError, Rejection, RejectionCode, Status};
+pub use outcome::{
+    DISMISSAL_REASON_MAX_CHARS, DeadLetter, Dismissal, Effect, Outcome, Record, RecordError, Rejection, RejectionCode,
+    Status,
+};
 pub use parse::{Fault, ParseContext, fields_of, parse_command};
 pub use receipt::{NotKept, Receipt, ReceiptError, ReceiptKeys};
 pub use rejudge::rejudge;

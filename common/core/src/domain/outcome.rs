@@ -113,6 +113,40 @@ pub struct Rejection {
     /// The reason of that person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dismissed_because: Option<String>,
+    /// That person: the token's `sub` or `client_id`. Absent if an earlier program dismissed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dismissed_by: Option<Arc<str>>,
+}
+
+/// The longest reason of a dismissal, in characters.
+pub const DISMISSAL_REASON_MAX_CHARS: usize = 500;
+
+/// A person's decision that nothing needs to be done about a rejected command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dismissal {
+    /// When.
+    pub at: Timestamp,
+    /// Why: 1 to [`DISMISSAL_REASON_MAX_CHARS`] characters in one line.
+    pub because: String,
+    /// Who: the token's `sub` or `client_id`. Absent in a dismissal of an earlier program.
+    #[serde(default)]
+    pub by: Option<Arc<str>>,
+}
+
+impl Dismissal {
+    /// Returns whether a text can be the reason of a dismissal.
+    pub fn is_reason(text: &str) -> bool {
+        let fits = text.chars().count() <= DISMISSAL_REASON_MAX_CHARS;
+        !text.trim().is_empty() && fits && !text.chars().any(char::is_control)
+    }
+}
+
+impl Rejection {
+    /// Notes the dismissal.
+    pub fn note_dismissal(&mut self, dismissal: Dismissal) {
+        let Dismissal { at, because, by } = dismissal;
+        (self.dismissed_at, self.dismissed_because, self.dismissed_by) = (Some(at), Some(because), by);
+    }
 }
 
 /// One ledger entry that a command made. Together with the command it is the full movement.
@@ -328,13 +362,12 @@ impl Record {
     }
 
     /// Marks a rejection as dismissed. Returns `false` if there is none, or if nobody needs to decide about it.
-    pub fn dismiss(&mut self, at: Timestamp, reason: &str) -> bool {
+    pub fn dismiss(&mut self, dismissal: Dismissal) -> bool {
         let is_open = self.outcome.status == Status::Rejected && !self.is_settled_otherwise();
         let Some(rejection) = self.outcome.rejection.as_mut().filter(|_| is_open) else {
             return false;
         };
-        rejection.dismissed_at = Some(at);
-        rejection.dismissed_because = Some(reason.to_owned());
+        rejection.note_dismissal(dismissal);
         true
     }
 

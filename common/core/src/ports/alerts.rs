@@ -58,15 +58,93 @@ pub struct Lease {
 pub enum Claimed {
     /// The caller may mail the alert until the lease ends.
     Ours,
-    /// The caller may mail the alert until the lease ends, but only to these recipients: the others have it.
-    OursFor(Vec<String>),
+    /// The caller may mail the alert until the lease ends, but only to those who still wait for it.
+    OursFor(Rest),
     /// The alert was mailed, so drop it.
     Sent,
     /// Another process holds the lease and has not sent the alert. Fail the record, so that it is delivered again.
     Held,
 }
 
-/// What became of an opening that an alerter has received.
+/// How many recipients an alert's mail has reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MailTally {
+    /// Those whose mail was accepted.
+    pub delivered: u32,
+    /// Those whose mail was refused for good. It is not tried again.
+    pub refused: u32,
+}
+
+/// What is left of a mail that some recipients have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rest {
+    /// The recipients who still wait for it.
+    pub missing: Vec<String>,
+    /// What became of the others. Nothing is known of those of an earlier program.
+    pub tally: MailTally,
+}
+
+/// What became of an alert's mail, without addresses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailState {
+    /// Whether nobody was to get it: neither the location nor the installation had recipients.
+    #[serde(default)]
+    pub no_recipient: bool,
+    /// What became of it so far; unset before the first mail was accepted, and if an earlier program sent it.
+    #[serde(default)]
+    pub tally: Option<MailTally>,
+    /// The recipients who still wait after others got it. Before the first mail was accepted all wait, and this is 0.
+    #[serde(default)]
+    pub waiting: u32,
+}
+
+/// How far an alert's mail is, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailStatus {
+    /// Nobody has it yet. It is tried again.
+    Waiting,
+    /// Some have it. It is tried again for the others.
+    PartlySent,
+    /// All recipients have it.
+    Sent,
+    /// Some have it; the others' servers refuse it for good.
+    PartlyRefused,
+    /// Nobody was to get it.
+    NoRecipient,
+}
+
+impl MailStatus {
+    /// All words.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::PartlySent, Self::Sent, Self::PartlyRefused, Self::NoRecipient];
+
+    /// Returns the word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::PartlySent => "partly_sent",
+            Self::Sent => "sent",
+            Self::PartlyRefused => "partly_refused",
+            Self::NoRecipient => "no_recipient",
+        }
+    }
+}
+
+impl AlertRecord {
+    /// Returns how far its mail is.
+    pub fn mail_status(&self) -> MailStatus {
+        let MailState { no_recipient, tally, waiting } = self.mail;
+        match self.sent_at {
+            None if no_recipient => MailStatus::NoRecipient,
+            None => MailStatus::Waiting,
+            Some(_) if waiting > 0 => MailStatus::PartlySent,
+            Some(_) if tally.is_some_and(|tally| tally.refused > 0) => MailStatus::PartlyRefused,
+            Some(_) => MailStatus::Sent,
+        }
+    }
+}
+
+/// What became of an alert that waits for its mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gathered {
     /// It is in the history, and waits for the mail of its location.
@@ -95,6 +173,8 @@ pub struct AlertRecord {
     /// When the mail provider accepted the mail; absent until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Timestamp>,
+    /// Whom the mail has reached.
+    pub mail: MailState,
 }
 
 /// The daily notice of a location's refused sales, which is mailed once.
@@ -121,8 +201,9 @@ pub fn latest_lease_end(lease_until: Timestamp) -> Timestamp {
 /// [`latest_lease_end`], and a notice is void if it covers refusals up to such a time, even if it was sent.
 #[async_trait]
 pub trait AlertBook: Send + Sync + std::fmt::Debug {
-    /// Adds openings to the history, unless they are there, without a claim. Returns one result each, in input order.
-    async fn gather(&self, openings: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>>;
+    /// Adds alerts to the history, unless they are there, without a claim: openings, and what waits for the mail provider.
+    /// Returns one result each, in input order.
+    async fn gather(&self, alerts: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>>;
 
     /// Returns the openings of a location that were raised in this time, both ends included, and are not mailed to all
     /// their recipients: at most `limit`, by the time at which they were raised, then id. It sees all that was gathered
@@ -140,18 +221,22 @@ pub trait AlertBook: Send + Sync + std::fmt::Debug {
     /// Ends claims whose mail is over and failed, so that nobody waits for their lease. Claims other than this one stay.
     async fn give_up(&self, alerts: &[Alert], lease: &Lease) -> Result<(), StoreError>;
 
-    /// Marks alerts as mailed to all their recipients.
-    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError>;
+    /// Marks alerts as mailed to all their recipients, but for those that refuse it for good. Nobody waits any more. The
+    /// time and the tally of the first such mark stay.
+    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp, tally: MailTally) -> Result<(), StoreError>;
 
-    /// Marks alerts as mailed, but for these recipients, and ends the claims. Alerts that another has claimed since, or
-    /// that all recipients have, stay as they are.
+    /// Marks alerts as mailed, but for those who still wait, and ends the claims. Alerts that another has claimed since, or
+    /// that nobody waits for, stay as they are.
     async fn mark_part_sent(
         &self,
         alerts: &[Alert],
         lease: &Lease,
         sent_at: Timestamp,
-        missing: &[String],
+        rest: &Rest,
     ) -> Result<(), StoreError>;
+
+    /// Notes that alerts had no recipient. They stay unsent; one that was mailed stays as it is.
+    async fn mark_unaddressed(&self, alerts: &[Alert]) -> Result<(), StoreError>;
 
     /// Claims a day's notice of refused commands, as an alert.
     async fn claim_notice(&self, notice: &RefusedNotice, lease: &Lease) -> Result<Claimed, StoreError>;

@@ -14,13 +14,14 @@ mod store;
 
 pub use alerts::{
     AlertBook, AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, AlertRecord, Claimed, Gathered, Lease,
-    Opening, RefusedNotice, latest_lease_end,
+    MailState, MailStatus, MailTally, Opening, RefusedNotice, Rest, latest_lease_end,
 };
 pub use clock::{Clock, FixedClock};
 pub use mail::{Mail, MailError, Mailer};
 pub use queries::{
-    AuditReader, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter, LevelWithDays, LevelWithItem,
-    Locations, Movement, MovementFilter, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, PageRequest, Queries, StoreFault,
+    AuditReader, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LedgerPage,
+    LevelFilter, LevelWithDays, LevelWithItem, LocationPut, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX,
+    PAGE_ROWS_MAX, Page, PageRequest, Queries, Refusals, StoreFault,
 };
 pub use queue::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
 pub use retention::{QUEUE_RETENTION_S, RETENTION_MS};

@@ -7,8 +7,8 @@ use super::{AlertRecord, StoreError};
 use crate::domain::analytics::LevelDays;
 use crate::domain::{Command, CommandKind, Cost};
 use crate::domain::{
-    CommandKey, Effect, Entry, EntryKind, Item, ItemId, Level, LocationId, LocationSettings, Outcome, Quantity, Reason,
-    Record, RejectionCode, Status, StockState, Timestamp,
+    CommandKey, Dismissal, Effect, Entry, EntryKind, Item, ItemId, Level, LocationId, LocationSettings, Outcome,
+    Quantity, Reason, Record, RejectionCode, Status, StockState, Timestamp,
 };
 
 /// The most levels in a page of items, unless its first item alone has more. An item of a chain has a level at each of
@@ -283,8 +283,27 @@ pub trait Locations: Send + Sync + std::fmt::Debug {
     /// Returns all locations, by id.
     async fn locations(&self) -> Result<Vec<LocationSettings>, StoreError>;
 
-    /// Creates or replaces a location. It is the only setting that the ingress writes.
-    async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError>;
+    /// Creates or replaces a location, unless its id differs from a registered one only by its case: this is decided in
+    /// the write itself. It is the only setting that the ingress writes.
+    async fn put_location(&self, settings: &LocationSettings) -> Result<LocationPut, StoreError>;
+}
+
+/// The result of putting a location.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocationPut {
+    /// The settings are stored.
+    Done,
+    /// Nothing is stored: this other location has the id in another case.
+    Taken(LocationId),
+}
+
+/// What a person decides about refused commands without a new command.
+#[async_trait]
+pub trait Refusals: Send + Sync + std::fmt::Debug {
+    /// Marks a rejected command as dismissed, so that lists of open ones leave it out. It may still be resubmitted. Returns
+    /// `false` if there is no such command, or if it was dismissed or resubmitted before. A repetition of the same
+    /// dismissal after a lost answer may return either.
+    async fn dismiss(&self, command: &CommandKey, dismissal: &Dismissal) -> Result<bool, StoreError>;
 }
 
 /// The read side. Lists may lag; single records, items and their levels are read consistently.
@@ -297,7 +316,7 @@ pub trait Locations: Send + Sync + std::fmt::Debug {
 /// - A damaged cursor, and one of another list, is [`StoreError::Cursor`].
 /// - No list takes what the [`Store`](super::Store) or a single read needs, however many callers ask.
 #[async_trait]
-pub trait Queries: Locations {
+pub trait Queries: Locations + Refusals {
     /// Returns outcomes by item and id, in input order, read consistently.
     async fn records(&self, commands: &[CommandKey]) -> Result<Vec<Option<Record>>, StoreError>;
 

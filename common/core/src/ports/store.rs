@@ -58,8 +58,4 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Marks a dead letter as discarded, which is final; its status stays. Returns `false` if there is no such dead
     /// letter, or if it was discarded or resubmitted before.
     async fn discard(&self, command: &CommandKey, at: Timestamp) -> Result<bool, StoreError>;
-
-    /// Marks a rejected command as dismissed, so that lists of open ones leave it out. It may still be resubmitted. Returns
-    /// `false` if there is no such command, or if it was dismissed or resubmitted before.
-    async fn dismiss(&self, command: &CommandKey, at: Timestamp, reason: &str) -> Result<bool, StoreError>;
 }

@@ -1,9 +1,9 @@
 use async_trait::async_trait;
 
-use crate::domain::{CommandKey, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp};
+use crate::domain::{CommandKey, Dismissal, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp};
 use crate::ports::{
-    AlertRecord, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Locations,
-    Movement, MovementFilter, Page, PageRequest, Queries, StoreError,
+    AlertRecord, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LevelFilter,
+    LevelWithItem, LocationPut, Locations, Movement, MovementFilter, Page, PageRequest, Queries, Refusals, StoreError,
 };
 
 /// A read of a store that stands behind a [`Gate`].
@@ -44,8 +44,15 @@ impl<G: Gate> Locations for G {
         self.pass(Read::Locations, self.behind().locations()).await
     }
 
-    async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
+    async fn put_location(&self, settings: &LocationSettings) -> Result<LocationPut, StoreError> {
         self.pass(Read::Other, self.behind().put_location(settings)).await
+    }
+}
+
+#[async_trait]
+impl<G: Gate> Refusals for G {
+    async fn dismiss(&self, command: &CommandKey, dismissal: &Dismissal) -> Result<bool, StoreError> {
+        self.pass(Read::Other, self.behind().dismiss(command, dismissal)).await
     }
 }
 

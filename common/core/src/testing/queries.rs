@@ -10,8 +10,7 @@ use crate::domain::analytics::{LevelDays, LocalDays};
 use crate::domain::{Claim, CommandKey, Item, ItemId, LocationId, Quantity, Record, Timestamp};
 use crate::ports::{
     AlertRecord, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LevelFilter,
-    LevelWithDays, LevelWithItem, Movement,
-    MovementFilter, Page, PageRequest, Queries, StoreError, cursor,
+    LevelWithDays, LevelWithItem, MailState, Movement, MovementFilter, Page, PageRequest, Queries, StoreError, cursor,
 };
 
 /// Sorts all matching entries by `key`, and returns the page after the cursor.
@@ -226,6 +225,11 @@ impl Queries for MemoryStore {
             alert_id: id.clone(),
             alert: alert.clone(),
             sent_at: claim.sent_at,
+            mail: MailState {
+                no_recipient: claim.no_recipient,
+                tally: claim.tally,
+                waiting: u32::try_from(claim.missing.len()).unwrap(),
+            },
         });
         page("alerts", all, asked, |record| {
             (Reverse(record.alert.raised_at.as_millis()), Reverse(record.alert_id.clone()))

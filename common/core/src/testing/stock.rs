@@ -4,7 +4,7 @@ use crate::domain::{
     Alert, Claim, CommandId, CommandKey, Commit, Entry, Item, ItemId, Level, LoadRequest, Loaded, LoadedLevel,
     LocationId, LocationSettings, Record, RejudgeMark, Status, Timestamp,
 };
-use crate::ports::{CommitOutcome, ItemWithLevels, Lease};
+use crate::ports::{CommitOutcome, ItemWithLevels, Lease, MailTally};
 
 /// The rows of a [`MemoryStore`](super::MemoryStore). A test may look at all of them and damage them.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +38,10 @@ pub struct StoredClaim {
     pub sent_at: Option<Timestamp>,
     /// Who does not have the mail yet, after others got it.
     pub missing: Vec<String>,
+    /// Whom the mail has reached.
+    pub tally: Option<MailTally>,
+    /// Whether nobody was to get it.
+    pub no_recipient: bool,
     /// When an opening was gathered.
     pub gathered_at: Option<Timestamp>,
 }

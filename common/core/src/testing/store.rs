@@ -4,11 +4,12 @@ use async_trait::async_trait;
 
 use super::stock::{Stock, StoredClaim};
 use crate::domain::{
-    Alert, CommandKey, Commit, ItemId, LoadRequest, Loaded, LocationId, LocationSettings, Record, Timestamp,
+    Alert, CommandKey, Commit, Dismissal, ItemId, LoadRequest, Loaded, LocationId, LocationSettings, Record, Timestamp,
 };
 use crate::ports::{
-    AlertBook, AuditReader, Claimed, CommitOutcome, Gathered, ItemWithLevels, Lease, LedgerPage, Locations, Opening,
-    PAGE_LEVELS_MAX, Page, PageRequest, RefusedNotice, Store, StoreError, cursor, latest_lease_end,
+    AlertBook, AuditReader, Claimed, CommitOutcome, Gathered, ItemWithLevels, Lease, LedgerPage, LocationPut,
+    Locations, MailTally, Opening, PAGE_LEVELS_MAX, Page, PageRequest, Refusals, RefusedNotice, Rest, Store,
+    StoreError, cursor, latest_lease_end,
 };
 
 /// The number of entries that a late count looks back over, unless a test sets another.
@@ -57,9 +58,12 @@ impl Store for MemoryStore {
     async fn discard(&self, command: &CommandKey, at: Timestamp) -> Result<bool, StoreError> {
         Ok(self.stock().discard(command, at))
     }
+}
 
-    async fn dismiss(&self, command: &CommandKey, at: Timestamp, reason: &str) -> Result<bool, StoreError> {
-        Ok(self.stock().records.get_mut(command).is_some_and(|record| record.dismiss(at, reason)))
+#[async_trait]
+impl Refusals for MemoryStore {
+    async fn dismiss(&self, command: &CommandKey, dismissal: &Dismissal) -> Result<bool, StoreError> {
+        Ok(self.stock().records.get_mut(command).is_some_and(|record| record.dismiss(dismissal.clone())))
     }
 }
 
@@ -76,9 +80,17 @@ impl Locations for MemoryStore {
         Ok(locations.into_values().collect())
     }
 
-    async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
-        self.stock().locations.insert(settings.location_id.clone(), settings.clone());
-        Ok(())
+    async fn put_location(&self, settings: &LocationSettings) -> Result<LocationPut, StoreError> {
+        let (mut stock, id) = (self.stock(), &settings.location_id);
+        let main = LocationSettings::main().location_id;
+        let twin = |other: &&LocationId| *other != id && other.lower_case() == id.lower_case();
+        if let Some(other) =
+            stock.locations.keys().chain([&main]).find(twin).filter(|_| !stock.locations.contains_key(id))
+        {
+            return Ok(LocationPut::Taken(other.clone()));
+        }
+        stock.locations.insert(id.clone(), settings.clone());
+        Ok(LocationPut::Done)
     }
 }
 
@@ -93,7 +105,10 @@ impl StoredClaim {
             return Claimed::Held;
         }
         self.lease = Some(lease.clone());
-        if self.missing.is_empty() { Claimed::Ours } else { Claimed::OursFor(self.missing.clone()) }
+        if self.missing.is_empty() {
+            return Claimed::Ours;
+        }
+        Claimed::OursFor(Rest { missing: self.missing.clone(), tally: self.tally.unwrap_or_default() })
     }
 
     /// Returns whether all recipients have the mail.
@@ -112,14 +127,14 @@ fn notice_key(notice: &RefusedNotice) -> (LocationId, String) {
 
 #[async_trait]
 impl AlertBook for MemoryStore {
-    async fn gather(&self, openings: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>> {
+    async fn gather(&self, alerts: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>> {
         let mut stock = self.stock();
-        let mut gather = |opening: &Alert| {
-            let new = || (opening.clone(), StoredClaim { gathered_at: Some(at), ..StoredClaim::default() });
-            let (_, claim) = stock.alerts.entry(opening.id()).or_insert_with(new);
+        let mut gather = |alert: &Alert| {
+            let new = || (alert.clone(), StoredClaim { gathered_at: Some(at), ..StoredClaim::default() });
+            let (_, claim) = stock.alerts.entry(alert.id()).or_insert_with(new);
             Ok(if claim.is_sent() { Gathered::Sent } else { Gathered::Waiting })
         };
-        openings.iter().map(&mut gather).collect()
+        alerts.iter().map(&mut gather).collect()
     }
 
     async fn openings(
@@ -160,12 +175,15 @@ impl AlertBook for MemoryStore {
         Ok(())
     }
 
-    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
+    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp, tally: MailTally) -> Result<(), StoreError> {
         let mut stock = self.stock();
         for alert in alerts {
             let (_, claim) = stock.alerts.entry(alert.id()).or_insert_with(|| (alert.clone(), StoredClaim::default()));
-            claim.sent_at.get_or_insert(sent_at);
-            claim.missing.clear();
+            if !claim.is_sent() {
+                claim.sent_at.get_or_insert(sent_at);
+                claim.missing.clear();
+                claim.tally = Some(tally);
+            }
         }
         Ok(())
     }
@@ -175,7 +193,7 @@ impl AlertBook for MemoryStore {
         alerts: &[Alert],
         lease: &Lease,
         sent_at: Timestamp,
-        missing: &[String],
+        rest: &Rest,
     ) -> Result<(), StoreError> {
         let mut stock = self.stock();
         for alert in alerts {
@@ -183,7 +201,17 @@ impl AlertBook for MemoryStore {
                 && claim.lease.as_ref() == Some(lease)
             {
                 claim.sent_at.get_or_insert(sent_at);
-                (claim.lease, claim.missing) = (None, missing.to_vec());
+                (claim.lease, claim.missing, claim.tally) = (None, rest.missing.clone(), Some(rest.tally));
+            }
+        }
+        Ok(())
+    }
+
+    async fn mark_unaddressed(&self, alerts: &[Alert]) -> Result<(), StoreError> {
+        let mut stock = self.stock();
+        for alert in alerts {
+            if let Some((_, claim)) = stock.alerts.get_mut(&alert.id()) {
+                claim.no_recipient = claim.sent_at.is_none();
             }
         }
         Ok(())

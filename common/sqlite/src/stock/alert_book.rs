@@ -1,13 +1,15 @@
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
 use super::listed::listed;
 use super::sealed;
 use stockline_core::domain::{Alert, LocationId, Timestamp, seal};
-use stockline_core::ports::{Claimed, Gathered, Lease, Opening, RefusedNotice, latest_lease_end};
+use stockline_core::ports::{
+    AlertRecord, Claimed, Gathered, Lease, MailState, MailTally, Opening, RefusedNotice, Rest, latest_lease_end,
+};
 
 /// How many claims are kept before the expired ones are forgotten.
 const CLAIMS_KEPT: usize = 1_000;
@@ -17,16 +19,34 @@ const CLAIMS_KEPT: usize = 1_000;
 struct Stored {
     lease_until: i64,
     sent_at: Option<i64>,
-    missing: Vec<String>,
+    told: Told,
 }
 
-/// The field of an alert's stored JSON, beside those of the alert, that names who does not have the mail yet after others
-/// got it.
-const MISSING: &str = "missing";
+/// What an alert's stored JSON has beside the fields of the alert.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Told {
+    /// When it was gathered, in milliseconds. It is dropped with the first mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gathered_at: Option<i64>,
+    /// Who does not have the mail yet, after others got it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<String>,
+    /// Whom the mail has reached.
+    #[serde(default, rename = "mail_tally", skip_serializing_if = "Option::is_none")]
+    tally: Option<MailTally>,
+    /// Whether nobody was to get it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    no_recipient: bool,
+}
 
-/// The field, beside those of the alert, that says when an opening was gathered, in milliseconds. It is dropped with the
-/// first mail that not all recipients got.
-const GATHERED_AT: &str = "gathered_at";
+/// An alert's stored JSON.
+#[derive(Debug, Serialize, Deserialize)]
+struct Body<A> {
+    #[serde(flatten)]
+    alert: A,
+    #[serde(flatten)]
+    told: Told,
+}
 
 /// The claims taken since the file was opened. One process has the file, so the process that took any other claim has
 /// ended, and nothing waits for it. The same is true of a claim that was given up.
@@ -43,7 +63,9 @@ impl Claims {
             Some(Stored { lease_until, .. }) if live.contains(&lease_until) && self.is_anothers(name, lease) => {
                 Claimed::Held
             }
-            Some(Stored { missing, .. }) if !missing.is_empty() => Claimed::OursFor(missing),
+            Some(Stored { told: Told { missing, tally, .. }, .. }) if !missing.is_empty() => {
+                Claimed::OursFor(Rest { missing, tally: tally.unwrap_or_default() })
+            }
             _ => Claimed::Ours,
         }
     }
@@ -70,16 +92,19 @@ impl Claims {
 impl Stored {
     /// Returns whether all recipients have the mail.
     const fn is_sent(&self) -> bool {
-        self.sent_at.is_some() && self.missing.is_empty()
+        self.sent_at.is_some() && self.told.missing.is_empty()
     }
 }
 
-/// Adds an opening to the history, unless it is there.
-pub(super) fn gather(connection: &Connection, opening: &Alert, at: Timestamp) -> Result<Gathered, Fault> {
-    match stored(connection, &opening.id())? {
+/// Adds an alert to the history, unless it is there.
+pub(super) fn gather(connection: &Connection, alert: &Alert, at: Timestamp) -> Result<Gathered, Fault> {
+    match stored(connection, &alert.id())? {
         Some(stored) if stored.is_sent() => return Ok(Gathered::Sent),
         Some(_) => {}
-        None => insert(connection, opening, Timestamp::EPOCH, None, body(opening, &[], Some(at))?)?,
+        None => {
+            let told = Told { gathered_at: Some(at.as_millis()), ..Told::default() };
+            put(connection, alert, Timestamp::EPOCH, None, told)?;
+        }
     }
     Ok(Gathered::Waiting)
 }
@@ -109,9 +134,20 @@ pub(super) fn openings(
 }
 
 fn opening(body: &str) -> Result<Opening, Fault> {
-    let body: Value = sealed::read_json("an alert", body)?;
-    let gathered_at = body[GATHERED_AT].as_i64().map(Timestamp::from_millis);
-    Ok(Opening { alert: serde_json::from_value(body).map_err(unreadable)?, gathered_at })
+    let (alert, Told { gathered_at, .. }) = read(body)?;
+    Ok(Opening { alert, gathered_at: gathered_at.map(Timestamp::from_millis) })
+}
+
+fn read(body: &str) -> Result<(Alert, Told), Fault> {
+    let Body { alert, told } = sealed::read_json("an alert", body)?;
+    Ok((alert, told))
+}
+
+/// Reads an alert of the history.
+pub(super) fn record(alert_id: String, sent_at: Option<Timestamp>, body: &str) -> Result<AlertRecord, Fault> {
+    let (alert, Told { missing, tally, no_recipient, .. }) = read(body)?;
+    let waiting = u32::try_from(missing.len()).unwrap_or(u32::MAX);
+    Ok(AlertRecord { alert_id, alert, sent_at, mail: MailState { no_recipient, tally, waiting } })
 }
 
 /// Claims an alert, and adds it to the history.
@@ -127,7 +163,7 @@ pub(super) fn claim(
     let claimed = claims.judge(&id, stored, lease);
     if matches!(claimed, Claimed::Ours | Claimed::OursFor(_)) {
         if is_new {
-            put(connection, alert, lease.until, None)?;
+            put(connection, alert, lease.until, None, Told::default())?;
         } else {
             connection
                 .prepare_cached("UPDATE alert SET lease_until = ?2 WHERE alert_id = ?1")?
@@ -145,80 +181,72 @@ fn stored(connection: &Connection, id: &str) -> Result<Option<Stored>, Fault> {
         .optional()?;
     let Some((lease_until, sent_at, body)) = row else { return Ok(None) };
     // A body whose bytes have changed says nothing of who lacks the mail. It must not hold the mail up.
-    let missing = missing(&body).unwrap_or_else(|fault| {
+    let told = sealed::read_json("an alert", &body).unwrap_or_else(|fault| {
         tracing::error!(alert = id, ?fault, "an alert can't be read: its mail goes to all, unless it was sent");
-        Vec::new()
+        Told::default()
     });
-    Ok(Some(Stored { lease_until, sent_at, missing }))
-}
-
-/// Reads from an alert's body who does not have the mail yet after others got it.
-fn missing(body: &str) -> Result<Vec<String>, Fault> {
-    let mut body: Value = sealed::read_json("an alert", body)?;
-    let missing = body.get_mut(MISSING).map(Value::take);
-    Ok(missing.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default())
+    Ok(Some(Stored { lease_until, sent_at, told }))
 }
 
 fn unreadable(error: serde_json::Error) -> Fault {
     Fault::Unreadable(format!("an alert: {error}"))
 }
 
-/// Marks an alert as mailed to all its recipients.
-pub(super) fn mark_sent(connection: &Connection, alert: &Alert, sent_at: Timestamp) -> Result<(), Fault> {
+/// Marks an alert as mailed to all its recipients, unless it is.
+pub(super) fn mark_sent(
+    connection: &Connection,
+    alert: &Alert,
+    sent_at: Timestamp,
+    tally: MailTally,
+) -> Result<(), Fault> {
+    let told = Told { tally: Some(tally), ..Told::default() };
     match stored(connection, &alert.id())? {
-        Some(stored) => mark(connection, alert, sent_at, &stored.missing, &[]),
-        None => put(connection, alert, sent_at, Some(sent_at)),
+        Some(stored) if stored.is_sent() => Ok(()),
+        Some(_) => mark(connection, alert, Some(sent_at), told),
+        None => put(connection, alert, sent_at, Some(sent_at), told),
     }
 }
 
-/// Marks an alert as mailed but for these recipients, and ends the claim, unless another has claimed it since or all
-/// have it.
+/// Notes that an alert has no recipient, unless it was mailed.
+pub(super) fn mark_unaddressed(connection: &Connection, alert: &Alert) -> Result<(), Fault> {
+    match stored(connection, &alert.id())? {
+        Some(Stored { sent_at: None, told, .. }) if !told.no_recipient => {
+            mark(connection, alert, None, Told { no_recipient: true, ..Told::default() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Marks an alert as mailed but for those who still wait, and ends the claim, unless another has claimed it since or
+/// nobody waits.
 pub(super) fn mark_part_sent(
     connection: &Connection,
     claims: &mut Claims,
     alert: &Alert,
     lease: &Lease,
     sent_at: Timestamp,
-    missing: &[String],
+    rest: &Rest,
 ) -> Result<(), Fault> {
     let id = alert.id();
     let Some(stored) = stored(connection, &id)? else { return Ok(()) };
-    if claims.is_anothers(&id, lease) || (stored.sent_at.is_some() && stored.missing.is_empty()) {
+    if claims.is_anothers(&id, lease) || stored.is_sent() {
         return Ok(());
     }
-    mark(connection, alert, sent_at, &stored.missing, missing)?;
+    let told = Told { missing: rest.missing.clone(), tally: Some(rest.tally), ..Told::default() };
+    mark(connection, alert, Some(sent_at), told)?;
     claims.give_up(&id, lease);
     Ok(())
 }
 
-fn mark(
-    connection: &Connection,
-    alert: &Alert,
-    sent_at: Timestamp,
-    missing_before: &[String],
-    missing: &[String],
-) -> Result<(), Fault> {
-    let id = alert.id();
+fn mark(connection: &Connection, alert: &Alert, sent_at: Option<Timestamp>, told: Told) -> Result<(), Fault> {
     connection
-        .prepare_cached("UPDATE alert SET sent_at = coalesce(sent_at, ?2) WHERE alert_id = ?1")?
-        .execute((&id, sent_at.as_millis()))?;
-    if missing != missing_before {
-        connection
-            .prepare_cached("UPDATE alert SET body = ?2 WHERE alert_id = ?1")?
-            .execute((&id, body(alert, missing, None)?))?;
-    }
+        .prepare_cached("UPDATE alert SET sent_at = coalesce(sent_at, ?2), body = ?3 WHERE alert_id = ?1")?
+        .execute((alert.id(), sent_at.map(|at| at.as_millis()), body(alert, told)?))?;
     Ok(())
 }
 
-fn body(alert: &Alert, missing: &[String], gathered_at: Option<Timestamp>) -> Result<String, Fault> {
-    let mut body = serde_json::to_value(alert).map_err(unreadable)?;
-    if let Some(at) = gathered_at {
-        body[GATHERED_AT] = at.as_millis().into();
-    }
-    if !missing.is_empty() {
-        body[MISSING] = missing.into();
-    }
-    Ok(seal(body.to_string()))
+fn body(alert: &Alert, told: Told) -> Result<String, Fault> {
+    Ok(seal(serde_json::to_string(&Body { alert, told }).map_err(unreadable)?))
 }
 
 fn put(
@@ -226,16 +254,7 @@ fn put(
     alert: &Alert,
     lease_until: Timestamp,
     sent_at: Option<Timestamp>,
-) -> Result<(), Fault> {
-    insert(connection, alert, lease_until, sent_at, body(alert, &[], None)?)
-}
-
-fn insert(
-    connection: &Connection,
-    alert: &Alert,
-    lease_until: Timestamp,
-    sent_at: Option<Timestamp>,
-    body: String,
+    told: Told,
 ) -> Result<(), Fault> {
     connection
         .prepare_cached(
@@ -248,7 +267,7 @@ fn insert(
             alert.location_id.as_str(),
             lease_until.as_millis(),
             sent_at.map(|at| at.as_millis()),
-            body
+            body(alert, told)?
         ])?;
     Ok(())
 }
@@ -268,7 +287,7 @@ pub(super) fn claim_notice(
     let stored: Option<Stored> = connection
         .prepare_cached("SELECT lease_until, sent_at FROM notice WHERE location_id = ?1 AND day = ?2")?
         .query_row((notice.location_id.as_str(), &notice.day), |row| {
-            Ok(Stored { lease_until: row.get(0)?, sent_at: row.get(1)?, missing: Vec::new() })
+            Ok(Stored { lease_until: row.get(0)?, sent_at: row.get(1)?, told: Told::default() })
         })
         .optional()?;
     let name = notice_name(notice);

@@ -286,20 +286,4 @@ impl Store for SqliteStore {
         })
         .await
     }
-
-    async fn dismiss(&self, command: &CommandKey, at: Timestamp, reason: &str) -> Result<bool, StoreError> {
-        let (CommandKey { item_id, command_id }, reason) = (command.clone(), reason.to_owned());
-        self.write(move |connection, state| {
-            let key = record_index::id_key(&item_id, command_id);
-            let Some((record_no, mut record)) = state.find_record(connection, &item_id, command_id, key)? else {
-                return Ok(false);
-            };
-            let dismissed = record.dismiss(at, &reason);
-            if dismissed {
-                write::rewrite_record(connection, record_no, &record)?;
-            }
-            Ok(dismissed)
-        })
-        .await
-    }
 }

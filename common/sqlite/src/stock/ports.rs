@@ -7,15 +7,19 @@ use async_trait::async_trait;
 use super::SqliteStore;
 use super::item_list::PageOf;
 use super::readers::View;
-use super::{alert_book, audit, command_lists, day_list, item_list, level_list, movements, queries, rows};
+use super::{
+    alert_book, audit, command_lists, day_list, item_list, level_list, movements, queries, record_index, rows, write,
+};
 use stockline_core::domain::{
-    Alert, CommandKey, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp, seal,
+    Alert, CommandKey, Dismissal, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp, seal,
 };
 use stockline_core::ports::{
-    AlertBook, AlertRecord, AuditReader, ChangeFilter, Claimed, CommandFilter, DaysFilter, DaysPage, Gathered, ItemFilter, ItemWithLevels,
-    Lease, LedgerPage, LevelFilter, LevelWithItem, Locations, Movement, MovementFilter, Opening, Page, PageRequest,
-    Queries, RefusedNotice, StoreError, StoreFault,
+    AlertBook, AlertRecord, AuditReader, ChangeFilter, Claimed, CommandFilter, DaysFilter, DaysPage, Gathered,
+    ItemFilter, ItemWithLevels, Lease, LedgerPage, LevelFilter, LevelWithItem, LocationPut, Locations, MailTally,
+    Movement, MovementFilter, Opening, Page, PageRequest, Queries, Refusals, RefusedNotice, Rest, StoreError,
+    StoreFault,
 };
+
 #[async_trait]
 impl Locations for SqliteStore {
     async fn location(&self, location_id: &LocationId) -> Result<Option<LocationSettings>, StoreError> {
@@ -27,17 +31,39 @@ impl Locations for SqliteStore {
         self.lanes.lists.read(|view| queries::locations(view)).await
     }
 
-    async fn put_location(&self, settings: &LocationSettings) -> Result<(), StoreError> {
+    async fn put_location(&self, settings: &LocationSettings) -> Result<LocationPut, StoreError> {
         let text = serde_json::to_string(settings).map(seal).map_err(|error| {
             StoreError::Unreadable(format!("the settings of a location can't be written as JSON: {error}"))
         })?;
         let location_id = settings.location_id.clone();
         self.write(move |connection, state| {
+            if let Some(other) = rows::twin_of(connection, &location_id)? {
+                return Ok(LocationPut::Taken(other));
+            }
             let location_no = state.locations.no_or_new(connection, &location_id)?;
             connection
                 .prepare_cached("UPDATE location SET settings = ?2 WHERE location_no = ?1")?
                 .execute((location_no, &text))?;
-            Ok(())
+            Ok(LocationPut::Done)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Refusals for SqliteStore {
+    async fn dismiss(&self, command: &CommandKey, dismissal: &Dismissal) -> Result<bool, StoreError> {
+        let (CommandKey { item_id, command_id }, dismissal) = (command.clone(), dismissal.clone());
+        self.write(move |connection, state| {
+            let key = record_index::id_key(&item_id, command_id);
+            let Some((record_no, mut record)) = state.find_record(connection, &item_id, command_id, key)? else {
+                return Ok(false);
+            };
+            let dismissed = record.dismiss(dismissal.clone());
+            if dismissed {
+                write::rewrite_record(connection, record_no, &record)?;
+            }
+            Ok(dismissed)
         })
         .await
     }
@@ -182,11 +208,10 @@ fn each<T: Clone>(count: usize, answers: Result<Vec<T>, StoreError>) -> Vec<Resu
 
 #[async_trait]
 impl AlertBook for SqliteStore {
-    async fn gather(&self, openings: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>> {
-        let (count, openings) = (openings.len(), openings.to_vec());
-        let gathered = self.write(move |connection, _| {
-            openings.iter().map(|opening| alert_book::gather(connection, opening, at)).collect()
-        });
+    async fn gather(&self, alerts: &[Alert], at: Timestamp) -> Vec<Result<Gathered, StoreError>> {
+        let (count, alerts) = (alerts.len(), alerts.to_vec());
+        let gathered = self
+            .write(move |connection, _| alerts.iter().map(|alert| alert_book::gather(connection, alert, at)).collect());
         each(count, gathered.await)
     }
 
@@ -218,10 +243,18 @@ impl AlertBook for SqliteStore {
         .await
     }
 
-    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp) -> Result<(), StoreError> {
+    async fn mark_sent(&self, alerts: &[Alert], sent_at: Timestamp, tally: MailTally) -> Result<(), StoreError> {
         let alerts = alerts.to_vec();
         self.write(move |connection, _| {
-            alerts.iter().try_for_each(|alert| alert_book::mark_sent(connection, alert, sent_at))
+            alerts.iter().try_for_each(|alert| alert_book::mark_sent(connection, alert, sent_at, tally))
+        })
+        .await
+    }
+
+    async fn mark_unaddressed(&self, alerts: &[Alert]) -> Result<(), StoreError> {
+        let alerts = alerts.to_vec();
+        self.write(move |connection, _| {
+            alerts.iter().try_for_each(|alert| alert_book::mark_unaddressed(connection, alert))
         })
         .await
     }
@@ -231,14 +264,14 @@ impl AlertBook for SqliteStore {
         alerts: &[Alert],
         lease: &Lease,
         sent_at: Timestamp,
-        missing: &[String],
+        rest: &Rest,
     ) -> Result<(), StoreError> {
-        let (alerts, lease, missing) = (alerts.to_vec(), lease.clone(), missing.to_vec());
+        let (alerts, lease, rest) = (alerts.to_vec(), lease.clone(), rest.clone());
         self.write(move |connection, state| {
             let claims = &mut state.claims;
             alerts
                 .iter()
-                .try_for_each(|alert| alert_book::mark_part_sent(connection, claims, alert, &lease, sent_at, &missing))
+                .try_for_each(|alert| alert_book::mark_part_sent(connection, claims, alert, &lease, sent_at, &rest))
         })
         .await
     }

@@ -10,7 +10,7 @@ use super::ledger::{self, Place};
 use super::listed::{listed, shown};
 use super::load;
 use super::readers::{View, parts};
-use super::{rows, sealed};
+use super::{alert_book, rows};
 use stockline_core::domain::{
     CommandId, DeadLetter, ItemId, LocationId, LocationSettings, MAIN_LOCATION, Quantity, Record, Status, Timestamp,
 };
@@ -186,9 +186,8 @@ pub(super) fn alerts(
 }
 
 fn alert(row: &Row<'_>) -> Result<AlertRecord, Fault> {
-    let alert = sealed::read_json("an alert", row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?;
     let sent_at = row.get::<_, Option<i64>>(1)?.map(Timestamp::from_millis);
-    Ok(AlertRecord { alert_id: row.get(0)?, alert, sent_at })
+    alert_book::record(row.get(0)?, sent_at, row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)
 }
 
 /// All locations, by id; `main` is one of them.

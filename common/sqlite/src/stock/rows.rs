@@ -124,6 +124,19 @@ pub(super) fn settings(connection: &Connection, location_id: &LocationId) -> Res
     }
 }
 
+/// Finds a registered location whose id differs from this one only by its case; `None` if this one is registered, perhaps
+/// by a program that did not look. The table is small.
+pub(super) fn twin_of(connection: &Connection, location_id: &LocationId) -> Result<Option<LocationId>, Fault> {
+    let mut statement = connection.prepare_cached("SELECT location_id FROM location WHERE settings IS NOT NULL")?;
+    let ids = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+    let (wanted, main) = (location_id.lower_case(), MAIN_LOCATION.to_owned());
+    if location_id.as_str() == MAIN_LOCATION || ids.iter().any(|id| *id == location_id.as_str()) {
+        return Ok(None);
+    }
+    let registered = ids.into_iter().chain([main]).filter_map(|id| id.parse::<LocationId>().ok());
+    Ok({ registered }.find(|id| id.lower_case() == wanted))
+}
+
 /// Reads settings from their text.
 pub(super) fn read_settings(text: &str) -> Result<LocationSettings, Fault> {
     sealed::read_json("the settings of a location", text)

@@ -24,14 +24,37 @@ async fn a_key_rotated_in_the_file_is_known_at_once_and_a_withdrawn_one_is_forgo
     assert!(on.judge(&new).await.is_ok(), "a token minted right after the rotation is no false 401");
     assert!(on.judge(&old).await.is_ok());
 
-    on.write("jwks.json", "{ half a fi");
-    on.clock.advance_ms(1_000);
-    assert!(on.judge(&new).await.is_ok() && on.judge(&old).await.is_ok(), "a broken file takes no key away");
-
     on.write("jwks.json", &jwks(&[TestKey::second()]));
     on.clock.advance_ms(1_000);
     assert_eq!(on.judge(&old).await.unwrap_err(), "token_unknown_key", "though it was verified before");
     assert!(on.judge(&new).await.is_ok());
+}
+
+/// As with the list of revoked tokens: a key may have been withdrawn, and nobody knows.
+#[tokio::test]
+async fn while_the_key_file_can_t_be_read_no_token_is_accepted_and_the_server_is_unready() {
+    let on = OnFile::new();
+    let (known, new) = (TestKey::first().token(&claims()), TestKey::second().token(&claims()));
+    let whole = jwks(&[TestKey::first()]);
+    let path = on.folder.path().join("jwks.json");
+    for broken in ["", "{ half a fi", r#"{"keys":[]}"#] {
+        assert!(on.judge(&known).await.is_ok());
+        on.write("jwks.json", broken);
+        on.clock.advance_ms(1_000);
+        for token in [&known, &new] {
+            assert_eq!(on.judge(token).await.unwrap_err(), "auth_unavailable", "{broken:?}");
+        }
+        assert!(on.auth.why_unready().await.unwrap().contains("keys"));
+        on.write("jwks.json", &whole);
+        on.clock.advance_ms(1_000);
+        assert_eq!(on.auth.why_unready().await, None);
+    }
+    let aside = on.folder.path().join("aside");
+    std::fs::rename(&path, &aside).unwrap();
+    assert_eq!(on.judge(&new).await.unwrap_err(), "auth_unavailable", "a token of an unknown key looks at once");
+    std::fs::rename(&aside, &path).unwrap();
+    on.clock.advance_ms(1_000);
+    assert!(on.judge(&known).await.is_ok(), "the same file is readable again");
 }
 
 #[tokio::test]

@@ -11,8 +11,7 @@ const OPENINGS: &str = "alerter/src/alerts/openings.rs";
 
 const DELIVERIES: &str = "alerter/src/deliveries.rs";
 
-const DELIVERED: &str =
-    "        let Delivered { accepted, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;";
+const DELIVERED: &str = "        let Delivered { accepted, refused, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
@@ -37,9 +36,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             FILE,
             DELIVERED,
             "        let early: Vec<Alert> = alerts.iter().map(|(alert, _)| alert.clone()).collect();
-        let sent = Unmarked { sent_at: self.adapters.clock.now(), missing: Vec::new() };
+        let sent = Unmarked { sent_at: self.adapters.clock.now(), missing: Vec::new(), tally: MailTally::default() };
         self.mark(&early, &sent, lease).await?;
-        let Delivered { accepted, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;",
+        let Delivered { accepted, refused, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;",
         )],
         suite: ALERTER,
         killed_by: "alerts::while_mail_is_down_alerts_are_redelivered_and_none_is_lost",
@@ -50,7 +49,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             FILE,
             DELIVERED,
             "        let Delivered { reason, .. } = self.deliveries.deliver(&mail, is_rest, window).await;
-        let (accepted, missing, reason) = (true, Vec::new(), reason.filter(|_| false));",
+        let (accepted, refused, missing, reason) = (1, 0, Vec::new(), reason.filter(|_| false));",
         )],
         suite: ALERTER,
         killed_by: "alerts::while_mail_is_down_alerts_are_redelivered_and_none_is_lost",
@@ -130,8 +129,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "who-did-not-get-a-mail-is-forgotten",
         edits: &[edit(
             FILE,
-            "let unmarked = Unmarked { sent_at, missing };",
-            "let unmarked = Unmarked { sent_at, missing: missing.into_iter().filter(|_| false).collect() };",
+            "let unmarked = Unmarked { sent_at, missing, tally };",
+            "let unmarked = Unmarked { sent_at, missing: missing.into_iter().filter(|_| false).collect(), tally };",
         )],
         suite: ALERTER,
         killed_by: "outages::who_is_still_missing_survives_a_restart",
@@ -140,10 +139,38 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "a-refusal-is-final-before-anybody-has-the-mail",
         edits: &[edit(
             DELIVERIES,
-            "if !delivered.accepted && !others_have_it {",
-            "if !delivered.accepted && !others_have_it && part.to.len() > 1 {",
+            "if delivered.accepted == 0 && !others_have_it {",
+            "if delivered.accepted == 0 && !others_have_it && part.to.len() > 1 {",
         )],
         suite: ALERTER,
         killed_by: "outages::alerts_that_gather_while_mail_is_down_go_out_within_a_minute_and_each_once",
+    },
+    Mutation {
+        name: "alerts-are-listed-only-when-their-mail-is-due",
+        edits: &[edit(FILE, "        self.list(&not_due).await;", "        let _ = self.list(&not_due);")],
+        suite: ALERTER,
+        killed_by: "outages::an_alert_is_listed_at_once_while_the_mail_server_is_away",
+    },
+    Mutation {
+        name: "who-refused-a-mail-for-good-is-not-counted",
+        edits: &[edit(DELIVERIES, "delivered.refused += count(&part.to);", "delivered.refused += 0;")],
+        suite: ALERTER,
+        killed_by: "outages::what_became_of_a_mail_is_counted_over_all_its_attempts",
+    },
+    Mutation {
+        name: "a-later-part-forgets-who-has-the-mail",
+        edits: &[edit(FILE, "= earlier.unwrap_or_default();", "= earlier.filter(|_| false).unwrap_or_default();")],
+        suite: ALERTER,
+        killed_by: "outages::what_became_of_a_mail_is_counted_over_all_its_attempts",
+    },
+    Mutation {
+        name: "an-alert-without-a-recipient-looks-as-if-it-waited",
+        edits: &[edit(
+            FILE,
+            "self.adapters.book.mark_unaddressed(&owned).await",
+            "self.adapters.book.mark_unaddressed(&[]).await",
+        )],
+        suite: ALERTER,
+        killed_by: "alerts::an_alert_without_recipient_is_handled_and_stays_unsent_in_the_history",
     },
 ];

@@ -95,6 +95,16 @@ pub(super) const REVOKED_MUTATIONS: &[Mutation] = &[
         killed_by: "auth::tests::attacks::a_known_token_expires_and_can_be_revoked",
     },
     Mutation {
+        name: "tokens-are-accepted-while-the-key-file-can-t-be-read",
+        edits: &[edit(
+            "ingress/src/auth/authenticator.rs",
+            "        self.state.keys_known()?;\n        let hash",
+            "        let hash",
+        )],
+        suite: INGRESS,
+        killed_by: "auth::tests::rotation::while_the_key_file_can_t_be_read_no_token_is_accepted_and_the_server_is_unready",
+    },
+    Mutation {
         name: "a-token-revoked-through-the-server-is-good-for-another-second",
         edits: &[edit(
             "ingress/src/auth/authenticator.rs",

@@ -18,12 +18,11 @@ const ACKNOWLEDGED_BEFORE: &str = "        let folded = steps.iter().filter(|ste
         let early: Vec<_> = folded.filter_map(|step| step.work.first_handle().cloned()).collect();
         round.leases.ack(&early).await;
         round.commit(&mut steps, commits).await;";
-const MAILED: &str =
-    "        let Delivered { accepted, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;";
+const MAILED: &str = "        let Delivered { accepted, refused, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;";
 const MARKED_BEFORE: &str = "        let early: Vec<Alert> = alerts.iter().map(|(alert, _)| alert.clone()).collect();
-        let sent = Unmarked { sent_at: self.adapters.clock.now(), missing: Vec::new() };
+        let sent = Unmarked { sent_at: self.adapters.clock.now(), missing: Vec::new(), tally: MailTally::default() };
         self.mark(&early, &sent, lease).await?;
-        let Delivered { accepted, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;";
+        let Delivered { accepted, refused, missing, reason } = self.deliveries.deliver(&mail, is_rest, window).await;";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {

@@ -11,6 +11,7 @@ const CONTRACT: &Suite =
 
 const OUTPUT: &str = "common/service/src/output.rs";
 const BATCH: &str = "ingress/src/routes/batch.rs";
+const DISMISS: &str = "ingress/src/routes/dismiss.rs";
 const DISMISSED: &str = "store_sqlite::a_dismissed_rejection_leaves_the_list_and_can_still_be_resubmitted";
 const IN_A_BATCH: &str = "resubmit::a_batch_may_replace_refused_commands_with_any_correction";
 
@@ -96,6 +97,48 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         )],
         suite: CONTRACT,
         killed_by: DISMISSED,
+    },
+    Mutation {
+        name: "a-dismissal-names-nobody",
+        edits: &[edit(DISMISS, "because, by: Some(by) };", "because, by: Some(by).filter(|_| false) };")],
+        suite: API,
+        killed_by: "dismiss::a_dismissed_refusal_says_who_when_and_why_and_can_still_be_resubmitted",
+    },
+    Mutation {
+        name: "staff-dismiss-refusals",
+        edits: &[edit(DISMISS, "    caller.may_decide_refused()?;", "    let _ = caller.may_decide_refused();")],
+        suite: API,
+        killed_by: "matrix::every_cell_of_who_may_do_what_where_is_as_the_table_says",
+    },
+    Mutation {
+        name: "a-manager-dismisses-at-other-locations",
+        edits: &[edit(
+            DISMISS,
+            "    caller.may_submit(command(&record)?, &app.staff_may)?;",
+            "    let _ = caller.may_submit(command(&record)?, &app.staff_may);",
+        )],
+        suite: API,
+        killed_by: "matrix::every_cell_of_who_may_do_what_where_is_as_the_table_says",
+    },
+    Mutation {
+        name: "sqlite-registers-twins-of-a-location",
+        edits: &[edit(
+            "common/sqlite/src/stock/ports.rs",
+            "if let Some(other) = rows::twin_of(connection, &location_id)? {",
+            "if let Some(other) = rows::twin_of(connection, &location_id)?.filter(|_| false) {",
+        )],
+        suite: CONTRACT,
+        killed_by: "store_sqlite::of_locations_that_differ_by_case_one_is_registered",
+    },
+    Mutation {
+        name: "dynamodb-registers-twins-of-a-location",
+        edits: &[edit(
+            "common/aws/src/dynamodb/locations.rs",
+            "attribute_not_exists(#pk) OR #location_id = :me",
+            "attribute_not_exists(#pk) OR attribute_exists(#location_id) OR #location_id = :me",
+        )],
+        suite: CONTRACT,
+        killed_by: "store_dynamodb::of_locations_that_differ_by_case_one_is_registered",
     },
     Mutation {
         name: "dynamodb-dismisses-what-was-resubmitted",

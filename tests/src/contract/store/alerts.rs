@@ -1,7 +1,9 @@
 //! The alert history and the alerter's claims.
 
 use stockline_core::domain::{Alert, CLOCK_SKEW_MAX_MS};
-use stockline_core::ports::{Claimed, Gathered, Lease, PageRequest, RefusedNotice};
+use stockline_core::ports::{
+    Claimed, Gathered, Lease, MailState, MailStatus, MailTally, PageRequest, RefusedNotice, Rest,
+};
 use stockline_core::testing::alert;
 
 use super::{Shop, all_pages, at, place};
@@ -10,6 +12,10 @@ const DAY_MS: i64 = 24 * 3_600_000;
 
 fn lease(holder: &str, from: i64, until: i64) -> Lease {
     Lease { holder: holder.into(), from: at(from), until: at(until) }
+}
+
+const fn tally(delivered: u32, refused: u32) -> MailTally {
+    MailTally { delivered, refused }
 }
 
 pub async fn a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped(shop: Shop) {
@@ -23,13 +29,15 @@ pub async fn a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped(shop: 
     assert_eq!(claim("a", 150, 300).await, Claimed::Held);
     let listed = shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries;
     assert_eq!(listed.iter().map(|a| a.sent_at).collect::<Vec<_>>(), [None]);
-    book.mark_sent(&[alert(1, "main", 0)], at(160)).await.unwrap();
+    book.mark_sent(&[alert(1, "main", 0)], at(160), tally(2, 1)).await.unwrap();
     // The second mark changes nothing.
-    book.mark_sent(&[alert(1, "main", 0)], at(170)).await.unwrap();
+    book.mark_sent(&[alert(1, "main", 0)], at(170), tally(9, 9)).await.unwrap();
     assert_eq!(claim("b", 1_000, 2_000).await, Claimed::Sent);
     let listed = shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries;
-    let shown: Vec<_> = listed.iter().map(|a| (a.alert_id.as_str(), &a.alert, a.sent_at)).collect();
-    assert_eq!(shown, [("cola:main:1", &alert(1, "main", 0), Some(at(160)))]);
+    let shown: Vec<_> = listed.iter().map(|a| (a.alert_id.as_str(), &a.alert, a.sent_at, a.mail)).collect();
+    let mail = MailState { tally: Some(tally(2, 1)), ..MailState::default() };
+    assert_eq!(shown, [("cola:main:1", &alert(1, "main", 0), Some(at(160)), mail)]);
+    assert_eq!(listed[0].mail_status(), MailStatus::PartlyRefused);
 }
 
 pub async fn a_claim_is_its_holders_until_it_gives_it_up(shop: Shop) {
@@ -59,27 +67,55 @@ pub async fn an_alert_that_some_have_is_claimed_for_the_others(shop: Shop) {
     let book = &shop.ports().alerts;
     let one = [alert(1, "main", 0)];
     let claim = async |lease: &Lease| book.claim(&one, lease).await.remove(0).unwrap();
-    let to = |addresses: &[&str]| addresses.iter().map(|address| (*address).to_owned()).collect::<Vec<_>>();
+    let rest = |addresses: &[&str], delivered| Rest {
+        missing: addresses.iter().map(|address| (*address).to_owned()).collect(),
+        tally: tally(delivered, 1),
+    };
+    let two = rest(&["x@example.com", "y@example.com"], 3);
     let first = lease("a", 0, 100);
     assert_eq!(claim(&first).await, Claimed::Ours);
-    book.mark_part_sent(&one, &first, at(5), &to(&["x@example.com", "y@example.com"])).await.unwrap();
+    book.mark_part_sent(&one, &first, at(5), &two).await.unwrap();
     let shown = async || shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries.remove(0);
     assert_eq!((shown().await.sent_at, shown().await.alert), (Some(at(5)), alert(1, "main", 0)));
+    let mail = MailState { tally: Some(tally(3, 1)), waiting: 2, ..MailState::default() };
+    assert_eq!((shown().await.mail, shown().await.mail_status()), (mail, MailStatus::PartlySent));
     let second = lease("b", 6, 106);
-    assert_eq!(claim(&second).await, Claimed::OursFor(to(&["x@example.com", "y@example.com"])));
+    assert_eq!(claim(&second).await, Claimed::OursFor(two.clone()));
     assert_eq!(claim(&lease("a", 7, 107)).await, Claimed::Held);
-    assert_eq!(claim(&lease("b", 7, 107)).await, Claimed::OursFor(to(&["x@example.com", "y@example.com"])));
+    assert_eq!(claim(&lease("b", 7, 107)).await, Claimed::OursFor(two.clone()));
     book.give_up(&one, &lease("b", 7, 107)).await.unwrap();
     let third = lease("a", 8, 108);
-    assert_eq!(claim(&third).await, Claimed::OursFor(to(&["x@example.com", "y@example.com"])));
-    book.mark_part_sent(&one, &second, at(9), &to(&["z@example.com"])).await.unwrap();
-    book.mark_part_sent(&one, &third, at(10), &to(&["y@example.com"])).await.unwrap();
+    assert_eq!(claim(&third).await, Claimed::OursFor(two.clone()));
+    book.mark_part_sent(&one, &second, at(9), &rest(&["z@example.com"], 9)).await.unwrap();
+    book.mark_part_sent(&one, &third, at(10), &rest(&["y@example.com"], 4)).await.unwrap();
     let last = lease("b", 11, 111);
-    assert_eq!(claim(&last).await, Claimed::OursFor(to(&["y@example.com"])), "a claim that has ended marks nothing");
-    book.mark_sent(&one, at(12)).await.unwrap();
-    book.mark_part_sent(&one, &lease("c", 8, 100), at(13), &to(&["x@example.com"])).await.unwrap();
+    assert_eq!(
+        claim(&last).await,
+        Claimed::OursFor(rest(&["y@example.com"], 4)),
+        "a claim that has ended marks nothing"
+    );
+    book.mark_sent(&one, at(12), tally(5, 1)).await.unwrap();
+    book.mark_part_sent(&one, &lease("c", 8, 100), at(13), &rest(&["x@example.com"], 7)).await.unwrap();
     assert_eq!(claim(&lease("a", 500, 600)).await, Claimed::Sent, "all have it, for good");
     assert_eq!(shown().await.sent_at, Some(at(5)), "the first mail");
+    assert_eq!(shown().await.mail, MailState { tally: Some(tally(5, 1)), ..MailState::default() });
+}
+
+pub async fn an_alert_without_a_recipient_says_so_unless_it_was_mailed(shop: Shop) {
+    let book = &shop.ports().alerts;
+    let [nobodys, sent, unknown] = [1, 2, 3].map(|no| alert(no, "main", 0));
+    let both = [nobodys.clone(), sent.clone()];
+    book.claim(&both, &lease("a", 0, 100)).await.into_iter().for_each(|claimed| assert!(claimed.is_ok()));
+    let status = async || {
+        let listed = shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries;
+        listed.iter().map(|record| (record.alert.alert_no, record.mail_status())).collect::<Vec<_>>()
+    };
+    assert_eq!(status().await, [(2, MailStatus::Waiting), (1, MailStatus::Waiting)]);
+    book.mark_sent(std::slice::from_ref(&sent), at(5), tally(1, 0)).await.unwrap();
+    book.mark_unaddressed(&[nobodys.clone(), sent, unknown]).await.unwrap();
+    assert_eq!(status().await, [(2, MailStatus::Sent), (1, MailStatus::NoRecipient)], "and none is added");
+    book.mark_unaddressed(std::slice::from_ref(&nobodys)).await.unwrap();
+    assert_eq!(book.claim(&[nobodys], &lease("a", 50, 150)).await.remove(0).unwrap(), Claimed::Ours);
 }
 
 pub async fn openings_are_listed_until_all_recipients_have_their_mail(shop: Shop) {
@@ -122,12 +158,13 @@ pub async fn openings_are_listed_until_all_recipients_have_their_mail(shop: Shop
     }
     let ids = async || listed((5, 5), 9).await.into_iter().map(|(alert, _)| alert.alert_no).collect::<Vec<_>>();
     assert_eq!(ids().await, [1, 2]);
-    book.mark_sent(std::slice::from_ref(first), at(31)).await.unwrap();
-    book.mark_part_sent(std::slice::from_ref(second), &claim, at(31), &["x@example.com".to_owned()]).await.unwrap();
+    book.mark_sent(std::slice::from_ref(first), at(31), tally(1, 0)).await.unwrap();
+    let rest = Rest { missing: vec!["x@example.com".to_owned()], tally: tally(1, 0) };
+    book.mark_part_sent(std::slice::from_ref(second), &claim, at(31), &rest).await.unwrap();
     assert_eq!(ids().await, [2], "one recipient has not got it");
     let again = book.gather(&all[1..3], at(32)).await;
     assert!(matches!(again[..], [Ok(Gathered::Sent), Ok(Gathered::Waiting)]), "{again:?}");
-    book.mark_sent(std::slice::from_ref(second), at(33)).await.unwrap();
+    book.mark_sent(std::slice::from_ref(second), at(33), tally(2, 0)).await.unwrap();
     assert!(ids().await.is_empty());
 }
 
@@ -139,7 +176,7 @@ pub async fn a_claim_that_is_mixed_answers_each_alert_in_order(shop: Shop) {
     for claimed in [book.claim(&sent, &lease("a", 0, 100)).await, book.claim(&held, &lease("a", 0, 100)).await] {
         assert!(claimed.iter().all(|answer| matches!(answer, Ok(Claimed::Ours))));
     }
-    book.mark_sent(&sent, at(10)).await.unwrap();
+    book.mark_sent(&sent, at(10), tally(1, 0)).await.unwrap();
     let answers = book.claim(&all, &lease("b", 50, 150)).await;
     assert_eq!(answers.len(), all.len());
     for (alert, answer) in all.iter().zip(answers) {
@@ -217,7 +254,7 @@ pub async fn what_a_clock_ahead_claimed_or_told_is_void(shop: Shop) {
     for (alert, now) in [(&held, year), (&sent, year), (&near, skew)] {
         assert_eq!(claim(alert, now).await, Claimed::Ours);
     }
-    book.mark_sent(std::slice::from_ref(&sent), at(year + 1)).await.unwrap();
+    book.mark_sent(std::slice::from_ref(&sent), at(year + 1), tally(1, 0)).await.unwrap();
     assert_eq!(claim(&held, 0).await, Claimed::Ours, "a claim that ends in a year is void");
     let other = book.claim(std::slice::from_ref(&held), &lease("b", 50, 150)).await.remove(0).unwrap();
     assert_eq!(other, Claimed::Held, "and the new one holds");

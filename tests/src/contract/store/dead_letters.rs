@@ -1,6 +1,8 @@
 //! Dead letters, their retries and resubmissions.
 
-use stockline_core::domain::{CommandId, CommandKey, Commit, DeadLetter, Queued, Record, Slot, Status, Timestamp};
+use stockline_core::domain::{
+    CommandId, CommandKey, Commit, DeadLetter, Dismissal, Queued, Record, Slot, Status, Timestamp,
+};
 use stockline_core::ports::{CommandFilter, CommitOutcome, PageRequest};
 
 use super::commits::cola;
@@ -92,20 +94,23 @@ pub async fn a_dismissed_rejection_leaves_the_list_and_can_still_be_resubmitted(
         page.entries.iter().map(|record| record.outcome.command_id).collect::<Vec<_>>()
     };
     assert_eq!(listed(false).await, [old]);
-    assert!(ports.store.dismiss(&state(old), at(9), "a typing error").await.unwrap());
+    let dismissal = |at_ms, because: &str| Dismissal { at: at(at_ms), because: because.into(), by: Some("mia".into()) };
+    let dismiss = async |id, dismissal| ports.queries.dismiss(&state(id), &dismissal).await.unwrap();
+    assert!(dismiss(old, dismissal(9, "a typing error")).await);
     for other in [old, sold.outcome.command_id, dead_id, id(0)] {
-        assert!(!ports.store.dismiss(&state(other), at(10), "again").await.unwrap());
+        assert!(!dismiss(other, dismissal(10, "again")).await);
     }
     let rejection = shop.record("cola", old).await.unwrap().outcome.rejection.unwrap();
     assert_eq!(rejection.dismissed_at, Some(at(9)));
     assert_eq!(rejection.dismissed_because.as_deref(), Some("a typing error"));
+    assert_eq!(rejection.dismissed_by.as_deref(), Some("mia"));
     assert_eq!((listed(false).await, listed(true).await), (vec![], vec![old]));
     assert_eq!(dead_letters(&shop, false).await, [dead_id]);
 
     let applied = shop.settle("cola", vec![resubmission(&shop, &state(old), at(11))], at(11)).await.remove(0);
     assert_eq!(applied.outcome.status, Status::Applied);
     assert!(shop.record("cola", old).await.unwrap().resubmitted_as.is_some());
-    assert!(!ports.store.dismiss(&state(old), at(12), "too late").await.unwrap());
+    assert!(!dismiss(old, dismissal(12, "too late")).await);
     shop.audit().await;
 }
 

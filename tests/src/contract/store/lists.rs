@@ -1,11 +1,13 @@
 //! The lists of items, levels, refused commands and locations: their order, filters and cursors.
 
+use std::sync::Arc;
+
 use stockline_core::domain::{
     CommandKey, CommandKind, Commit, LoadRequest, LocationSettings, RejectionCode, Status, StockState, rejudge,
 };
 use stockline_core::ports::{
-    ChangeFilter, CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, LevelFilter, MovementFilter, Page,
-    PageRequest, StoreError,
+    ChangeFilter, CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, LevelFilter, LocationPut, MovementFilter,
+    Page, PageRequest, StoreError,
 };
 
 use super::{Bounds, Shop, all_pages, at, item_id, place};
@@ -315,6 +317,33 @@ pub async fn main_is_a_location_before_and_after_it_is_put(shop: Shop) {
     assert_eq!(queries.location(&place("main")).await.unwrap(), Some(closed));
     assert_eq!(names().await, ["Z", "a", "main", "north"]);
     queries.ping().await.unwrap();
+}
+
+/// Ids that people would take for one another: only one of them is registered, however many managers put them at once.
+pub async fn of_locations_that_differ_by_case_one_is_registered(shop: Shop) {
+    let shop = Arc::new(shop);
+    let put = |id: &str| {
+        let (shop, settings) = (shop.clone(), LocationSettings { location_id: place(id), ..LocationSettings::main() });
+        tokio::spawn(async move { shop.ports().queries.put_location(&settings).await.unwrap() })
+    };
+    assert_eq!(put("Main").await.unwrap(), LocationPut::Taken(place("main")), "main is always registered");
+    let twins = ["north", "North", "NORTH", "nOrTh"];
+    for _ in 0..4 {
+        let puts: Vec<_> = twins.into_iter().cycle().take(12).map(|id| (id, put(id))).collect();
+        let mut answers = Vec::new();
+        for (id, put) in puts {
+            answers.push((id, put.await.unwrap()));
+        }
+        let registered = shop.ports().queries.locations().await.unwrap();
+        let found: Vec<_> = registered.iter().map(|settings| settings.location_id.as_str()).collect();
+        let winner = *found.iter().find(|id| **id != "main").unwrap();
+        assert_eq!(found.len(), 2, "{found:?}");
+        for (id, answer) in answers {
+            let expected = if id == winner { LocationPut::Done } else { LocationPut::Taken(place(winner)) };
+            assert_eq!(answer, expected, "{id}: its own settings may be put again");
+        }
+    }
+    assert_eq!(put("south").await.unwrap(), LocationPut::Done);
 }
 
 pub async fn settings_that_were_put_hold_for_the_next_load(shop: Shop) {

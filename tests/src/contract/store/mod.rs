@@ -19,6 +19,7 @@ use stockline_worker::audit::audit;
 
 pub mod alerts;
 pub mod commits;
+pub mod days;
 pub mod dead_letters;
 pub mod homes;
 pub mod lists;
@@ -247,6 +248,7 @@ macro_rules! store_contract {
             alerts: a_claim_holds_for_its_lease_and_only_a_sent_alert_is_dropped
                 a_claim_is_its_holders_until_it_gives_it_up
                 an_alert_that_some_have_is_claimed_for_the_others
+                an_alert_without_a_recipient_says_so_unless_it_was_mailed
                 a_claim_that_is_mixed_answers_each_alert_in_order
                 the_history_pages_newest_first_by_location_or_all
                 a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told
@@ -264,6 +266,7 @@ macro_rules! store_contract {
                 a_level_is_rejudged_once_and_only_by_the_threshold_that_holds
                 every_level_has_a_mark_of_its_own
                 a_load_answers_each_request_by_itself;
+            days: the_days_of_a_level_are_those_of_its_whole_ledger_in_the_zone_of_its_location;
             dead_letters: a_dead_letter_gives_way_to_a_later_retry_only
                 a_dead_letter_is_discarded_once_and_then_final
                 a_dismissed_rejection_leaves_the_list_and_can_still_be_resubmitted
@@ -278,6 +281,7 @@ macro_rules! store_contract {
                 refused_commands_are_listed_newest_first_until_they_are_settled_otherwise
                 changes_of_the_catalogue_are_listed_newest_first_by_every_filter
                 main_is_a_location_before_and_after_it_is_put
+                of_locations_that_differ_by_case_one_is_registered
                 settings_that_were_put_hold_for_the_next_load
                 a_damaged_or_foreign_cursor_is_refused
                 a_list_of_many_rows_that_do_not_match_is_read_to_its_end_in_pages_of_few_rows;

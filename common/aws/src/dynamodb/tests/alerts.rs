@@ -1,6 +1,6 @@
 use super::*;
 use stockline_core::domain::{Alert, AlertKind, Quantity};
-use stockline_core::ports::{AlertBook, Claimed, Lease};
+use stockline_core::ports::{AlertBook, Claimed, Lease, MailTally};
 
 fn lease(holder: &str, from: i64, until: i64) -> Lease {
     Lease { holder: holder.into(), from: at(from), until: at(until) }
@@ -28,7 +28,7 @@ fn alert(no: u64, raised_at: Timestamp) -> Alert {
 async fn what_is_marked_without_a_claim_is_in_the_history_and_sent() {
     let shop = Shop::new().await;
     let one = [alert(1, at(0))];
-    shop.store.mark_sent(&one, at(160)).await.unwrap();
+    shop.store.mark_sent(&one, at(160), MailTally::default()).await.unwrap();
     assert_eq!(row::alert(&shop.row(&Key::alert(&one[0])).await.unwrap()).unwrap().alert, one[0]);
     let claimed = shop.store.claim(&one, &lease("a", 500, 600)).await.remove(0).unwrap();
     assert_eq!(claimed, Claimed::Sent);

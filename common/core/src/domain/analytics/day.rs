@@ -193,7 +193,8 @@ mod tests {
 
     #[test]
     fn days_have_one_spelling_and_stay_in_their_range() {
-        for text in ["2026-1-31", "2026-02-30", "20260131", "2026-01-31T00", "-026-01-31", "1969-12-31", "２026-01-31"] {
+        for text in ["2026-1-31", "2026-02-30", "20260131", "2026-01-31T00", "-026-01-31", "1969-12-31", "２026-01-31"]
+        {
             assert_eq!(text.parse::<LocalDay>(), Err(DayError), "{text}");
         }
         assert_eq!((day("9999-12-31").plus(1), day("1970-01-01").plus(i32::MIN)), (LAST, FIRST));

@@ -66,4 +66,3 @@ pub fn demand_weeks(days: &LevelDays, calendar: &Calendar) -> DemandWeeks {
         out_weeks: if takes_all { 0 } else { whole.len() - in_stock },
     }
 }
-

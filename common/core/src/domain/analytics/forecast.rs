@@ -71,9 +71,9 @@ impl Demand {
 
 /// Returns how much wider than Poisson these series are, together: Σ variance ÷ Σ mean. It is 1 without any demand.
 pub fn dispersion<'a>(series: impl IntoIterator<Item = &'a Demand>) -> f64 {
-    let (variance, mean) = series.into_iter().fold((0.0, 0.0), |(variance, mean), demand| {
-        (variance + demand.variance, mean + demand.mean)
-    });
+    let (variance, mean) = series
+        .into_iter()
+        .fold((0.0, 0.0), |(variance, mean), demand| (variance + demand.variance, mean + demand.mean));
     if mean > 0.0 { (variance / mean).max(1.0) } else { 1.0 }
 }
 

@@ -76,7 +76,10 @@ impl Period {
 
     fn checked(self, today: LocalDay) -> Result<Self, PeriodFault> {
         if self.from >= self.to {
-            return Err(("to", format!("is {}, which is not after from, {}; to is the first day behind", self.to, self.from)));
+            return Err((
+                "to",
+                format!("is {}, which is not after from, {}; to is the first day behind", self.to, self.from),
+            ));
         }
         if self.from > today {
             return Err(("from", format!("is {}, which has not come yet; today is {today}", self.from)));

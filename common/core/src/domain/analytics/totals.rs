@@ -109,7 +109,8 @@ impl Totals {
         let adjusted = Reason::ALL.map(|reason| self.units(Figure::Adjusted(reason)).raw());
         let plus = [Figure::Returned, Figure::Received, Figure::TransferredIn, Figure::Counted, Figure::Late];
         let minus = [Figure::Sold, Figure::TransferredOut];
-        let sum = |figures: &[Figure]| figures.iter().fold(0_i64, |sum, one| sum.saturating_add(self.units(*one).raw()));
+        let sum =
+            |figures: &[Figure]| figures.iter().fold(0_i64, |sum, one| sum.saturating_add(self.units(*one).raw()));
         let adjusted = adjusted.into_iter().fold(0_i64, i64::saturating_add);
         Quantity::from_raw(sum(&plus).saturating_sub(sum(&minus)).saturating_add(adjusted))
     }
@@ -293,7 +294,8 @@ impl Writer {
     fn close(&mut self, mut open: Open) -> Quantity {
         open.until(open.end);
         let DayTotals { day, totals, out_ms, closing } = open.totals;
-        let mask = totals.0.iter().enumerate().filter(|(_, sum)| **sum != 0).fold(0_i64, |mask, (at, _)| mask | 1 << at);
+        let mask =
+            totals.0.iter().enumerate().filter(|(_, sum)| **sum != 0).fold(0_i64, |mask, (at, _)| mask | 1 << at);
         self.put(day.days_since(self.day).into());
         self.put(out_ms);
         self.put(closing.raw());

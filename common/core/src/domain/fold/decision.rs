@@ -25,6 +25,7 @@ pub(super) fn reject(code: RejectionCode, detail: impl Into<String>) -> Rejectio
         location_id: None,
         dismissed_at: None,
         dismissed_because: None,
+        dismissed_by: None,
     }
 }
 

@@ -7,7 +7,7 @@ use super::*;
 use stockline_core::domain::{Level, Rules, seal};
 use stockline_core::ports::{
     AlertBook, AuditReader, ChangeFilter, Claimed, CommandFilter, ItemFilter, ItemWithLevels, Lease, LevelFilter,
-    Locations, MovementFilter, Queries, RefusedNotice,
+    Locations, MailState, MailTally, MovementFilter, Queries, RefusedNotice, Rest,
 };
 use stockline_core::testing::{self, at, item_id, place};
 

@@ -138,7 +138,7 @@ async fn one_of_everything(options: StoreOptions) -> Shop {
         shop.receive("cola", location, 9, at(1)).await;
         let sold = shop.run("sell", "cola", &format!(r#","location_id":"{location}","quantity":6"#), at(2)).await;
         assert_eq!(sold.alerts.len(), 1);
-        shop.store.mark_sent(&sold.alerts, at(3)).await.unwrap();
+        shop.store.mark_sent(&sold.alerts, at(3), Default::default()).await.unwrap();
     }
     shop.run("sell", "cola", r#","location_id":"main","quantity":99,"on_shortage":"reject""#, at(4)).await;
     shop

@@ -54,7 +54,8 @@ fn xyz(weeks: &[i64]) -> (Option<&'static str>, Option<Cost>) {
     if weeks.len() < XYZ_WEEKS_MIN || sum <= 0 {
         return (None, None);
     }
-    let squares: i128 = weeks.iter().map(|week| i128::from(*week).saturating_mul(i128::from(*week))).fold(0, i128::saturating_add);
+    let squares: i128 =
+        weeks.iter().map(|week| i128::from(*week).saturating_mul(i128::from(*week))).fold(0, i128::saturating_add);
     // Squared, it is n Σx² ÷ (Σx)² − 1: no root decides a class.
     let (above, below) = (n.saturating_mul(squares).saturating_sub(sum.saturating_mul(sum)), sum.saturating_mul(sum));
     let class = if above.saturating_mul(4) <= below {

@@ -121,7 +121,8 @@ impl ReportBuilder {
         ];
         let table = rows::table(&self.question, &self.groups, &pools);
         excluded.extend(table.excluded);
-        excluded.retain(|left_out| !matches!(left_out.count, Cell::Whole(0)) && left_out.count != Cell::Units(NO_UNITS));
+        excluded
+            .retain(|left_out| !matches!(left_out.count, Cell::Whole(0)) && left_out.count != Cell::Units(NO_UNITS));
         let totals = totals(&table.rows, &table.adds_up);
         Report { columns: table.columns, rows: table.rows, totals, excluded }
     }

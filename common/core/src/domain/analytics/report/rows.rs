@@ -32,11 +32,7 @@ struct Row<'a> {
 }
 
 /// Makes the rows of a report.
-pub(super) fn table(
-    question: &Question,
-    groups: &BTreeMap<Key, Gathered>,
-    pools: &BTreeMap<LocationId, f64>,
-) -> Table {
+pub(super) fn table(question: &Question, groups: &BTreeMap<Key, Gathered>, pools: &BTreeMap<LocationId, f64>) -> Table {
     let figures = columns(question);
     let mut columns: Vec<&'static str> = question.groups.iter().map(|group| group.words().1).collect();
     if question.groups.contains(&Group::Item) {
@@ -80,14 +76,26 @@ fn excluded(report: ReportName, groups: &BTreeMap<Key, Gathered>, left_out: usiz
     let rows = |what| vec![Excluded { what, count: Cell::Whole(count(left_out)) }];
     match report {
         ReportName::Sales => vec![
-            Excluded { what: "units sold or returned without an amount: no amount, no margin", count: units(Figure::Unpriced) },
-            Excluded { what: "units sold or returned whose cost is not known: no cost, no margin", count: units(Figure::Uncosted) },
+            Excluded {
+                what: "units sold or returned without an amount: no amount, no margin",
+                count: units(Figure::Unpriced),
+            },
+            Excluded {
+                what: "units sold or returned whose cost is not known: no cost, no margin",
+                count: units(Figure::Uncosted),
+            },
         ],
         ReportName::Abc => {
-            vec![Excluded { what: "units sold or returned without an amount: ranked by units", count: units(Figure::Unpriced) }]
+            vec![Excluded {
+                what: "units sold or returned without an amount: ranked by units",
+                count: units(Figure::Unpriced),
+            }]
         }
         ReportName::Turnover => vec![
-            Excluded { what: "units sold or returned whose cost is not known: no turnover", count: units(Figure::Uncosted) },
+            Excluded {
+                what: "units sold or returned whose cost is not known: no turnover",
+                count: units(Figure::Uncosted),
+            },
             Excluded { what: "units sold or returned without an amount: no gmroi", count: units(Figure::Unpriced) },
         ],
         ReportName::Value => {
@@ -95,7 +103,9 @@ fn excluded(report: ReportName, groups: &BTreeMap<Key, Gathered>, left_out: usiz
         }
         ReportName::Reorder => rows("levels that need no order"),
         ReportName::DeadStock => rows("levels that sell, are new or have nothing on hand"),
-        ReportName::LostSales => rows("levels that were less than 21 days in stock, or never out of it, or sold nothing"),
+        ReportName::LostSales => {
+            rows("levels that were less than 21 days in stock, or never out of it, or sold nothing")
+        }
         ReportName::Velocity | ReportName::Cover | ReportName::SellThrough | ReportName::Shrinkage => Vec::new(),
     }
 }
@@ -124,12 +134,9 @@ fn columns(question: &Question) -> Vec<(&'static str, bool)> {
         ReportName::Reorder => {
             vec![("on_hand", true), ("on_order", true), ("target", true), ("order", true), ("order_by", false)]
         }
-        ReportName::LostSales => vec![
-            ("per_day_in_stock", false),
-            ("days_out", false),
-            ("lost_units", true),
-            ("lost_amount", true),
-        ],
+        ReportName::LostSales => {
+            vec![("per_day_in_stock", false), ("days_out", false), ("lost_units", true), ("lost_amount", true)]
+        }
         ReportName::SellThrough => vec![
             ("start", true),
             ("received", true),
@@ -153,13 +160,9 @@ fn columns(question: &Question) -> Vec<(&'static str, bool)> {
             ("last_received", false),
             ("age_days", false),
         ],
-        ReportName::Turnover => vec![
-            ("cost", true),
-            ("mean_value", false),
-            ("turnover", false),
-            ("margin", true),
-            ("gmroi", false),
-        ],
+        ReportName::Turnover => {
+            vec![("cost", true), ("mean_value", false), ("turnover", false), ("margin", true), ("gmroi", false)]
+        }
         ReportName::Shrinkage => [("counted", true)]
             .into_iter()
             .chain(Reason::ALL.map(|reason| (reason.as_str(), true)))
@@ -169,8 +172,16 @@ fn columns(question: &Question) -> Vec<(&'static str, bool)> {
     };
     if question.report == ReportName::Reorder && question.explain {
         columns.extend(
-            ["weeks", "weeks_out_of_stock", "mean_per_week", "variance", "pooled_variance", "days_ahead", "service_level"]
-                .map(|name| (name, false)),
+            [
+                "weeks",
+                "weeks_out_of_stock",
+                "mean_per_week",
+                "variance",
+                "pooled_variance",
+                "days_ahead",
+                "service_level",
+            ]
+            .map(|name| (name, false)),
         );
     }
     columns
@@ -291,7 +302,8 @@ impl Row<'_> {
         let (of, terms) = (self.of, self.question.terms);
         let own = of.demand.as_ref();
         let weeks = own.map(|own| own.weeks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
-        let number = |number: Option<f64>| Cell::number(number.and_then(|x| ratio((x * 1e6).round() as i128, 1_000_000)));
+        let number =
+            |number: Option<f64>| Cell::number(number.and_then(|x| ratio((x * 1e6).round() as i128, 1_000_000)));
         let plain = own.and_then(super::super::DemandWeeks::demand);
         vec![
             Cell::Text(weeks.unwrap_or_default()),
@@ -324,7 +336,8 @@ impl Row<'_> {
         let (totals, start) = (self.of.totals(), self.of.sums.opening);
         let raw = |figure: Figure| totals.units(figure).raw();
         let moved = raw(Figure::TransferredIn).saturating_sub(raw(Figure::TransferredOut));
-        let had = [start.raw(), raw(Figure::Received), moved, raw(Figure::AdjustedUp)].into_iter().map(i128::from).sum();
+        let had =
+            [start.raw(), raw(Figure::Received), moved, raw(Figure::AdjustedUp)].into_iter().map(i128::from).sum();
         vec![
             Cell::Units(start),
             Cell::Units(totals.units(Figure::Received)),
