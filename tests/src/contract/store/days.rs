@@ -12,7 +12,8 @@ use super::{Shop, at, item_id, place};
 async fn all(shop: &Shop, filter: &DaysFilter, limit: usize) -> Option<Vec<LevelWithDays>> {
     let (mut found, mut cursor) = (Vec::new(), None::<String>);
     loop {
-        let page = shop.ports().queries.level_days(filter, PageRequest::new(cursor.as_deref(), limit)).await.unwrap()?;
+        let page =
+            shop.ports().queries.level_days(filter, PageRequest::new(cursor.as_deref(), limit)).await.unwrap()?;
         assert!(page.entries.len() <= limit && page.unreadable == 0, "{page:?}");
         found.extend(page.entries);
         cursor = page.next_cursor;
@@ -70,10 +71,10 @@ pub async fn the_days_of_a_level_are_those_of_its_whole_ledger_in_the_zone_of_it
 
     // What moves afterwards is in the days of the next call.
     shop.settle("cola", vec![shop.sale("cola", 1, now)], now).await;
-    let north = DaysFilter { location_id: Some(place("main")), ..everywhere };
-    let found = all(&shop, &north, 1).await.unwrap();
+    let at_main = DaysFilter { location_id: Some(place("main")), ..everywhere };
+    let found = all(&shop, &at_main, 1).await.unwrap();
     assert_eq!(names(&found), ["cola:main", "tea:main"]);
-    check(&shop, &north, &found).await;
+    check(&shop, &at_main, &found).await;
     let sold = shop.ports().audit.audit_ledger(&item_id("cola"), &place("main"), 1, 100_000).await.unwrap();
     assert_eq!(sold.entries.len() as u64, found[0].level.seq);
     let nowhere = DaysFilter { location_id: Some(place("south")), ..DaysFilter::default() };
