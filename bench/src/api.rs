@@ -49,7 +49,7 @@ impl Api {
         let address = listener.local_addr()?.to_string();
         let shutdown = CancellationToken::new();
         let trigger = shutdown.clone();
-        let adapters = Adapters { queue, queries, clock: Arc::new(SystemClock) };
+        let adapters = Adapters { queue, queries, clients: None, clock: Arc::new(SystemClock) };
         let running = tokio::spawn(stockline_ingress::run(config, adapters, listener, shutdown));
         Ok(Self { address, token, trigger, running, _folder: folder })
     }

@@ -49,6 +49,18 @@ pub(crate) fn run(options: &BillOptions) -> Result<()> {
     let months: Vec<_> = options.rates.iter().map(|rate| model::month(*rate, &measured, assumed)).collect();
     let storage: Vec<_> = options.rates.iter().map(|rate| Storage::of(*rate, &measured, assumed)).collect();
     let tokens = tokens::choices(&options.rates, assumed);
-    let bill = print::Bill { measured: &measured, assumed, months: &months, storage: &storage, tokens: &tokens };
+    let all = |assumed: &Assumptions| -> Vec<model::Month> {
+        options.rates.iter().map(|rate| model::month(*rate, &measured, assumed)).collect()
+    };
+    let (before, after) = (all(&assumed.before()), all(&assumed.after()));
+    let bill = print::Bill {
+        measured: &measured,
+        assumed,
+        months: &months,
+        before: &before,
+        after: &after,
+        storage: &storage,
+        tokens: &tokens,
+    };
     if options.json { bill.json() } else { bill.tables() }
 }

@@ -62,6 +62,7 @@ fn slot(item_id: &ItemId, rng: &mut Rng, action: Action, now: Timestamp) -> Slot
         retry: 0,
         resubmits: None,
         first_accepted_at: None,
+        reach: None,
         trace: None,
     }))
 }
@@ -78,7 +79,7 @@ fn receive(item_id: &ItemId, rng: &mut Rng, now: Timestamp) -> Result<Slot> {
 
 fn sale(item_id: &ItemId, rng: &mut Rng, now: Timestamp) -> Result<Slot> {
     let quantity = Quantity::from_units(1).context("fits")?;
-    let action = Action::Sell { location_id: MAIN_LOCATION.parse()?, quantity, on_shortage: None };
+    let action = Action::Sell { location_id: MAIN_LOCATION.parse()?, quantity, on_shortage: None, amount: None };
     Ok(slot(item_id, rng, action, now))
 }
 

@@ -209,6 +209,7 @@ fn slot(item_id: &ItemId, rng: &mut Rng, action: Action, now: Timestamp) -> Slot
         retry: 0,
         resubmits: None,
         first_accepted_at: None,
+        reach: None,
         trace: None,
     }))
 }

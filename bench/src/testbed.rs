@@ -124,6 +124,8 @@ pub(crate) fn start_worker(
         receivers,
         receive_max,
         receive_wait: Duration::from_secs(1),
+        receive_pause: Duration::ZERO,
+        parking: None,
         rules: rules(),
         fold_limits: FoldLimits::default(),
         retention_ms: stockline_core::ports::RETENTION_MS,
@@ -201,7 +203,8 @@ fn slots(opening: &Opening, rng: &mut Rng) -> Result<Vec<Slot>> {
 
 /// Returns a till's sale of one piece, accepted now.
 pub(crate) fn sold(item_id: &ItemId, location_id: &LocationId, rng: &mut Rng) -> Result<Queued> {
-    let action = Action::Sell { location_id: location_id.clone(), quantity: quantity(1)?, on_shortage: None };
+    let action =
+        Action::Sell { location_id: location_id.clone(), quantity: quantity(1)?, on_shortage: None, amount: None };
     let details = MovementDetails {
         reference: Some("31198570044".into()),
         device_id: Some("till-1".into()),
@@ -217,5 +220,14 @@ fn quantity(units: i64) -> Result<Quantity> {
 fn queued(item_id: &ItemId, rng: &mut Rng, action: Action, details: MovementDetails) -> Queued {
     let command = Command { command_id: CommandId(rng.uuid()), item_id: item_id.clone(), action, details };
     let (accepted_at, submitted_by) = (SystemClock.now(), Arc::from(TILL));
-    Queued { command, accepted_at, submitted_by, retry: 0, resubmits: None, first_accepted_at: None, trace: None }
+    Queued {
+        command,
+        accepted_at,
+        submitted_by,
+        retry: 0,
+        resubmits: None,
+        first_accepted_at: None,
+        reach: None,
+        trace: None,
+    }
 }

@@ -171,6 +171,10 @@ pub(crate) fn sale_lines(source: &Path, most: usize) -> Result<Vec<SaleLine>> {
     Ok(lines)
 }
 
+fn cents(cents: usize) -> String {
+    format!("{}.{:02}", cents / 100, cents % 100)
+}
+
 /// Generates a small set as messy as real till data: coupons of quantity 0, fuel, an unlisted product.
 pub(crate) fn make_up(out: &Path, lines: usize) -> Result<()> {
     std::fs::create_dir_all(out)?;
@@ -207,7 +211,7 @@ pub(crate) fn make_up(out: &Path, lines: usize) -> Result<()> {
             (50_000 + line).to_string(),
             product.to_string(),
             quantity.to_string(),
-            "1.00".into(),
+            cents(quantity * (49 + product % 7 * 50)),
         ];
         sales.write_record(&row)?;
     }

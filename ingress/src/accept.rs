@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
-use stockline_core::domain::{Command, CommandId, Queued, Record, encode_command};
+use stockline_core::domain::{Command, CommandId, CommandKind, Queued, Record, encode_command};
 
 use stockline_service::trace;
 
@@ -47,6 +47,8 @@ pub(crate) async fn queue(
         .map(|command| {
             let accepted = app.receipts.issue(&command, accepted_at);
             let replaced = replaced.get(&command.command_id);
+            let is_reversal = command.kind() == CommandKind::Reverse;
+            let reach = is_reversal.then(|| caller.reach(accepted_at, &app.staff_may)).flatten();
             let queued = Queued {
                 command,
                 accepted_at,
@@ -54,6 +56,7 @@ pub(crate) async fn queue(
                 retry: 0,
                 resubmits: replaced.map(Record::reference),
                 first_accepted_at: replaced.map(Record::first_accepted_at),
+                reach,
                 trace: caller.trace(),
             };
             let envelope = encode_command(&queued);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use stockline_core::domain::{Command, LocationId, Trace};
+use stockline_core::domain::{Command, LocationId, Reach, Timestamp, Trace};
 
 use crate::app::App;
 use crate::auth::{Principal, Refusal, SubmitAs};
@@ -68,6 +68,11 @@ impl Caller {
         }
     }
 
+    /// Returns what the caller may take back; `None` if it may take back everything.
+    pub(crate) fn reach(&self, accepted_at: Timestamp, staff_may: &StaffMay) -> Option<Reach> {
+        self.principal.rights.reach(accepted_at, staff_may)
+    }
+
     /// May the caller submit this command?
     pub(crate) fn may_submit(&self, command: &Command, staff_may: &StaffMay) -> Result<(), Problem> {
         self.principal.rights.may_submit(command, staff_may).map_err(Problem::forbidden)
@@ -102,6 +107,16 @@ impl Caller {
             codes::FORBIDDEN,
             "only the group Manager or the scope stockline/manage may resubmit or dismiss commands",
         ))
+    }
+
+    /// May the caller import files? An import also tells what the store has, costs too.
+    pub(crate) fn may_import(&self) -> Result<(), Problem> {
+        self.principal.rights.may_import().map_err(Problem::forbidden)
+    }
+
+    /// May the caller see, register and change clients?
+    pub(crate) fn may_manage_clients(&self) -> Result<(), Problem> {
+        self.principal.rights.may_manage_clients().map_err(Problem::forbidden)
     }
 
     /// May the caller change the settings of this location, or register it?

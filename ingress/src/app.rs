@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::State;
-use stockline_core::domain::LocationId;
-use stockline_core::ports::{Clock, Queries};
+use stockline_core::domain::{LocationId, ScaleRules};
+use stockline_core::ports::{Clients, Clock, Queries};
 use stockline_service::Faults;
 use tokio::sync::Semaphore;
 
@@ -14,6 +14,7 @@ use crate::answer_budget::AnswerBudget;
 use crate::auth::TokenCheck;
 use crate::body_budget::BodyBudget;
 use crate::config::Limits;
+use crate::imports::Imports;
 use crate::list_turns::ListTurns;
 use crate::login::LoginConfig;
 use crate::metrics::{CommandMetrics, RequestMetrics};
@@ -27,6 +28,7 @@ use crate::wait::Waiting;
 pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) staff_may: StaffMay,
+    pub(crate) scale_labels: ScaleRules,
     /// `None` if people can't log in here.
     pub(crate) login: Option<LoginConfig>,
     /// The location of a movement that names none; `None` if movements must name one.
@@ -38,10 +40,13 @@ pub(crate) struct App {
     /// One report is made at a time: it may need much memory.
     pub(crate) reports: Semaphore,
     pub(crate) answer_budget: AnswerBudget,
+    pub(crate) imports: Imports,
     pub(crate) packer: Packer,
     pub(crate) waiting: Waiting,
     pub(crate) receipts: Receipts,
     pub(crate) queries: Arc<dyn Queries>,
+    /// `None` where only configured clients are accepted.
+    pub(crate) clients: Option<Arc<dyn Clients>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) draining: AtomicBool,
     /// The parts of this process that do not work now.

@@ -28,6 +28,13 @@ pub(crate) struct RequestBody<'a> {
     _large: Option<LargeBody<'a>>,
 }
 
+impl RequestBody<'_> {
+    /// Returns the bytes, for another thread; they are counted until this is dropped.
+    pub(crate) fn shared(&self) -> Bytes {
+        self.bytes.clone()
+    }
+}
+
 impl Deref for RequestBody<'_> {
     type Target = [u8];
 
@@ -43,8 +50,31 @@ pub(crate) async fn read<'a>(
     limits: &Limits,
     budget: &'a BodyBudget,
 ) -> Result<RequestBody<'a>, Problem> {
+    let body = read_bytes(headers, body, limits.body_bytes, limits, budget).await?;
+    is_json(headers, body.is_empty())?;
+    Ok(body)
+}
+
+/// Reads a file of at most `limits.import_bytes`, within half of the time that a request may take.
+pub(crate) async fn read_file<'a>(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &Limits,
+    budget: &'a BodyBudget,
+) -> Result<RequestBody<'a>, Problem> {
+    is_not_encoded(headers)?;
+    read_bytes(headers, body, limits.import_bytes, limits, budget).await
+}
+
+async fn read_bytes<'a>(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+    limits: &Limits,
+    budget: &'a BodyBudget,
+) -> Result<RequestBody<'a>, Problem> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
-    let mut reader = Reader::new(body, limits.body_bytes, announced, budget);
+    let mut reader = Reader::new(body, bytes_max, announced, budget);
     if let Some(bytes) = announced {
         reader.grow(bytes, bytes).await;
     }
@@ -52,9 +82,7 @@ pub(crate) async fn read<'a>(
         Ok(read) => read?,
         Err(_) => read_slowly(&mut reader, limits, budget).await?,
     }
-    let body = reader.finish()?;
-    is_json(headers, body.is_empty())?;
-    Ok(body)
+    reader.finish()
 }
 
 async fn read_slowly(reader: &mut Reader<'_>, limits: &Limits, budget: &BodyBudget) -> Result<(), Problem> {
@@ -78,15 +106,18 @@ fn too_many_slow() -> Problem {
     Problem::new(codes::OVERLOADED, detail)
 }
 
-fn is_json(headers: &HeaderMap, empty: bool) -> Result<(), Problem> {
-    if let Some(encoding) = headers.get(CONTENT_ENCODING)
-        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
-    {
-        return Err(Problem::new(
+fn is_not_encoded(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(CONTENT_ENCODING) {
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => Err(Problem::new(
             codes::UNSUPPORTED_MEDIA_TYPE,
-            "the body has a Content-Encoding, which is not supported; send plain JSON",
-        ));
+            "the body has a Content-Encoding, which is not supported; send it plain",
+        )),
+        _ => Ok(()),
     }
+}
+
+fn is_json(headers: &HeaderMap, empty: bool) -> Result<(), Problem> {
+    is_not_encoded(headers)?;
     let text = match headers.get(CONTENT_TYPE) {
         None if empty => return Ok(()),
         None => {

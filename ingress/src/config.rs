@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stockline_core::domain::ReceiptKeys;
+use stockline_core::domain::{ReceiptKeys, ScaleRules};
 use stockline_core::ports::RETENTION_MS;
 
 use crate::auth::FilesChanged;
@@ -26,6 +26,8 @@ pub struct Config {
     pub require_location: bool,
     /// What Staff may do beyond the default.
     pub staff_may: StaffMay,
+    /// How the labels of the shop's own scales are read.
+    pub scale_labels: ScaleRules,
     /// The bounds of the API.
     pub limits: Limits,
     /// The certificate to serve HTTPS with; `None` serves plain HTTP.
@@ -35,6 +37,9 @@ pub struct Config {
     /// How long a command can wait in the queue and the dead letter queue together, in milliseconds. If a receipt is
     /// older and its command has no outcome, the status is `outcome_missing`.
     pub retention_ms: i64,
+    /// How long messages of different items wait for each other before they are sent in one call, so that the queue's calls
+    /// are paid for less often. Zero sends at once.
+    pub linger: Duration,
     /// How long requests in progress may take after a shutdown request.
     pub drain: Duration,
 }
@@ -49,10 +54,12 @@ impl Config {
             receipt_keys,
             require_location: false,
             staff_may: StaffMay::default(),
+            scale_labels: ScaleRules::default(),
             limits: Limits::default(),
             tls: None,
             web: Web::default(),
             retention_ms: RETENTION_MS,
+            linger: Duration::ZERO,
             drain: Duration::from_secs(5),
         }
     }
@@ -124,6 +131,10 @@ pub struct Limits {
     pub rate_per_s: Option<u32>,
     /// Requests that an idle token may make at once.
     pub rate_burst: u32,
+    /// Bytes of a file that is imported.
+    pub import_bytes: usize,
+    /// Bytes of the lines of all imports that are kept.
+    pub imports_bytes: usize,
     /// Entries of a list page.
     pub page: usize,
     /// Lists that are read at once.
@@ -150,6 +161,8 @@ impl Default for Limits {
             request_timeout_s: 30,
             rate_per_s: None,
             rate_burst: 400,
+            import_bytes: 32 * 1024 * 1024,
+            imports_bytes: 128 * 1024 * 1024,
             page: 1_000,
             lists: 8,
             lists_waiting: 64,

@@ -1,7 +1,7 @@
 //! The HTTP side of Stockline: it authenticates and parses requests, packs commands into the queue, and answers reads.
 //!
-//! The files depend on each other downwards only: this file → `router` → `openapi`, `routes` → `accept`, `access` → `app`
-//! (the state) → `receipt`, `view`, `auth`, `packer`, `admission`, `answer_budget`, `body_budget`, `list_turns`, `wait`,
+//! The files depend on each other downwards only: this file → `router` → `openapi`, `routes` → `imports` → `accept`, `access`
+//! → `app` (the state) → `receipt`, `view`, `auth`, `packer`, `admission`, `answer_budget`, `body_budget`, `list_turns`, `wait`,
 //! `problem` → `config`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stockline_core::domain::LocationSettings;
-use stockline_core::ports::{Clock, CommandSender, Queries};
+use stockline_core::ports::{Clients, Clock, CommandSender, Queries};
 use stockline_service::{Faults, Severity};
 use tokio::net::TcpListener;
 
@@ -25,6 +25,7 @@ mod body;
 mod body_budget;
 mod config;
 mod error;
+mod imports;
 mod list_turns;
 mod login;
 mod members;
@@ -56,6 +57,7 @@ use self::answer_budget::AnswerBudget;
 use self::app::App;
 use self::auth::{Authenticator, TokenCheck};
 use self::body_budget::BodyBudget;
+use self::imports::Imports;
 use self::list_turns::ListTurns;
 use self::metrics::{CommandMetrics, RequestMetrics};
 use self::packer::{PACKER, Packer, PackerTask, QUEUE};
@@ -71,6 +73,8 @@ pub struct Adapters {
     pub queue: Arc<dyn CommandSender>,
     /// Answers reads.
     pub queries: Arc<dyn Queries>,
+    /// Keeps the registered clients; `None` where only configured clients are accepted.
+    pub clients: Option<Arc<dyn Clients>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -93,10 +97,22 @@ impl Api {
     }
 
     fn start_watched(config: Config, adapters: Adapters, faults: Arc<Faults>) -> Result<Self, IngressError> {
-        let Config { auth, login, receipt_keys, require_location, staff_may, limits, web, retention_ms, .. } = config;
-        let Adapters { queue, queries, clock } = adapters;
-        let authenticator = Authenticator::start(auth, Arc::clone(&clock))?;
-        let (packer, packing) = Packer::start_watched(queue, limits.buffered_commands, Arc::clone(&faults));
+        let Config {
+            auth,
+            login,
+            receipt_keys,
+            require_location,
+            staff_may,
+            scale_labels,
+            limits,
+            web,
+            retention_ms,
+            linger,
+            ..
+        } = config;
+        let Adapters { queue, queries, clients, clock } = adapters;
+        let authenticator = Authenticator::start_registered(auth, clients.clone(), Arc::clone(&clock))?;
+        let (packer, packing) = Packer::start_watched(queue, limits.buffered_commands, linger, Arc::clone(&faults));
         let app = Arc::new(App {
             token_check: TokenCheck::new(authenticator, &limits),
             admission: Admission::new(&limits),
@@ -104,6 +120,7 @@ impl Api {
             list_turns: ListTurns::new(&limits),
             reports: tokio::sync::Semaphore::new(1),
             answer_budget: AnswerBudget::new(&limits),
+            imports: Imports::new(&limits),
             waiting: Waiting::start(Arc::clone(&queries), limits.waiters, limits.waited_commands),
             receipts: Receipts::new(receipt_keys, retention_ms, Arc::clone(&clock)),
             default_location: (!require_location).then(|| LocationSettings::main().location_id),
@@ -113,9 +130,11 @@ impl Api {
             request_metrics: RequestMetrics::register(problem_codes()),
             limits,
             staff_may,
+            scale_labels,
             login,
             packer,
             queries,
+            clients,
             clock,
         });
         Ok(Self { app, packing, web })

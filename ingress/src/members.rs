@@ -85,6 +85,11 @@ impl<'a> Members<'a> {
         self.members.iter().find(|(key, _)| key == field).map(|(_, value)| value).filter(|value| **value != Json::Null)
     }
 
+    /// Reports whether a member is there, also if it is null.
+    pub(crate) fn is_given(&self, field: &str) -> bool {
+        self.members.iter().any(|(key, _)| key == field)
+    }
+
     /// Returns a member, and adds a fault if it is missing.
     pub(crate) fn required(&mut self, field: &str) -> Option<&'a Json<'a>> {
         let value = self.get(field);

@@ -79,16 +79,22 @@ impl Packer {
 
     /// Starts the task; at most `most` commands wait at once.
     pub fn start(queue: Arc<dyn CommandSender>, most: usize) -> (Self, PackerTask) {
-        Self::start_watched(queue, most, Arc::default())
+        Self::start_watched(queue, most, Duration::ZERO, Arc::default())
     }
 
-    /// As [`Packer::start`]; `faults` learns whether the queue takes packs.
-    pub(crate) fn start_watched(queue: Arc<dyn CommandSender>, most: usize, faults: Arc<Faults>) -> (Self, PackerTask) {
+    /// As [`Packer::start`]. Packs of different items wait up to `linger` for each other, so that fewer calls are paid for;
+    /// `faults` learns whether the queue takes packs.
+    pub(crate) fn start_watched(
+        queue: Arc<dyn CommandSender>,
+        most: usize,
+        linger: Duration,
+        faults: Arc<Faults>,
+    ) -> (Self, PackerTask) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let buffered = Arc::new(AtomicUsize::new(0));
         let metrics = PackMetrics::register();
-        let actor = Actor::new(queue, Arc::clone(&buffered), metrics.clone(), faults);
+        let actor = Actor::new(queue, Arc::clone(&buffered), metrics.clone(), faults, linger);
         let handle = tokio::spawn(actor.run(receiver, stopped));
         (Self { sender, buffered, most, metrics }, PackerTask { stop, handle })
     }

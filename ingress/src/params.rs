@@ -39,7 +39,7 @@ pub(crate) const DEFAULT_PAGE: usize = 100;
 const MAX_VALUE_BYTES: usize = 1_024;
 
 /// The parameters with several values: with commas between, or repeated.
-const LISTS: [&str; 2] = ["state", "group"];
+const LISTS: [&str; 4] = ["group", "map", "place", "state"];
 
 /// Parameters of a request; bounds the search for repeated ones, and the faults.
 const MAX_PARAMETERS: usize = 64;
@@ -113,6 +113,26 @@ impl Params {
             return None;
         }
         Some(value.clone())
+    }
+
+    /// Adds a fault for a parameter that must be given.
+    pub(crate) fn missing(&mut self, name: &str) {
+        if !self.pairs.iter().any(|(key, _)| key == name) {
+            self.fault(name, "missing_field", "is required");
+        }
+    }
+
+    /// Returns a parameter, read with `read`.
+    pub(crate) fn read<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, &'static str>) -> Option<T> {
+        let text = self.text(name)?;
+        read(&text).map_err(|why| self.fault(name, "invalid_value", why)).ok()
+    }
+
+    /// Returns all values of one of [`LISTS`], each read with `read`.
+    pub(crate) fn all<T>(&mut self, name: &str, read: impl Fn(&str) -> Result<T, &'static str>) -> Vec<T> {
+        let texts: Vec<String> =
+            self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect();
+        texts.iter().filter_map(|text| read(text).map_err(|why| self.fault(name, "invalid_value", why)).ok()).collect()
     }
 
     /// Returns a parsed parameter.

@@ -103,6 +103,11 @@ impl Problem {
         Self { code, detail: detail.into(), errors: Vec::new(), extra: None }
     }
 
+    /// Returns what was wrong here.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
     }

@@ -21,7 +21,8 @@ use crate::config::Limits;
 use crate::openapi;
 use crate::problem::{Code, Problem, codes};
 use crate::routes::{
-    about, analytics, batch, commands, dismiss, history, items, locations, resubmit, status, stock, submit,
+    about, analytics, barcodes, batch, clients, commands, dismiss, history, imports, items, locations, resubmit,
+    status, stock, submit,
 };
 
 /// Names a request, in it and in its answer.
@@ -50,12 +51,20 @@ fn routes() -> Router<Arc<App>> {
         .route("/v1/items/{item_id}/commands/{command_id}", get(status::status))
         .route("/v1/items/{item_id}/commands/{command_id}/resubmit", post(resubmit::resubmit))
         .route("/v1/items/{item_id}/commands/{command_id}/dismiss", post(dismiss::dismiss))
+        .route("/v1/barcodes/{code}", get(barcodes::barcode))
         .route("/v1/stock", get(stock::levels))
         .route("/v1/movements", get(history::all_movements))
         .route("/v1/alerts", get(stock::alerts))
         .route("/v1/analytics/{report}", get(analytics::report))
         .route("/v1/locations", get(locations::locations))
         .route("/v1/locations/{location_id}", get(locations::location).put(locations::put_location))
+        .route("/v1/imports", post(imports::create))
+        .route("/v1/imports/templates/{type}", get(imports::import_template))
+        .route("/v1/imports/{import_id}", get(imports::import))
+        .route("/v1/imports/{import_id}/apply", post(imports::apply))
+        .route("/v1/imports/{import_id}/result", get(imports::result))
+        .route("/v1/clients", get(clients::clients))
+        .route("/v1/clients/{client_id}", get(clients::client).put(clients::put_client))
         .route("/v1/limits", get(about::limits))
         .route("/v1/login", get(about::login))
         .route("/healthz", get(about::healthz))

@@ -2,10 +2,13 @@
 
 pub(crate) mod about;
 pub(crate) mod analytics;
+pub(crate) mod barcodes;
 pub(crate) mod batch;
+pub(crate) mod clients;
 pub(crate) mod commands;
 pub(crate) mod dismiss;
 pub(crate) mod history;
+pub(crate) mod imports;
 pub(crate) mod items;
 pub(crate) mod locations;
 mod path;

@@ -1,7 +1,7 @@
 //! `Prefer: wait=N` (RFC 7240): one task looks for the outcomes of all waiting requests.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::HeaderMap;
@@ -13,8 +13,12 @@ use tokio::time::Instant;
 
 use crate::metrics::WaitMetrics;
 
-/// The first look after a command was queued; each later pause is half as long again.
+/// The earliest and the latest first look after a command was queued. In between, it comes when an outcome is likely.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const FIRST_PAUSE_MOST: Duration = Duration::from_millis(500);
+/// After a first look that found nothing, the next one follows after this part of the time until the first; each later
+/// pause is half as long again.
+const SECOND_PAUSE_PART: u32 = 3;
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 /// Waiters that are due this soon join the current look.
 const JOIN: Duration = Duration::from_millis(1);
@@ -37,13 +41,30 @@ pub(crate) fn preference(headers: &HeaderMap, most_s: u64) -> Option<u64> {
         .filter(|seconds| *seconds > 0)
 }
 
+/// When an outcome is likely, learned from those before. On AWS a command takes some hundred milliseconds to its outcome
+/// and each look is a read that is paid for; a standalone server takes some milliseconds.
+#[derive(Debug)]
+struct Likely(Duration);
+
+impl Likely {
+    /// Learns from a request whose last outcome was found this long after it began to wait, at the n-th look.
+    fn learn(&mut self, took: Duration, looks: u32) {
+        // An outcome at the first look may have come any time before. So the first look creeps forward until some looks
+        // come too early.
+        self.0 = if looks <= 1 { self.0.mul_f64(0.98) } else { self.0.mul_f64(0.8) + took.mul_f64(0.2) };
+        self.0 = self.0.clamp(FIRST_PAUSE, FIRST_PAUSE_MOST);
+    }
+}
+
 /// A request that waits.
 struct Waiter {
     commands: Vec<CommandKey>,
     found: Vec<Option<Record>>,
     deadline: Instant,
+    began: Instant,
     due: Instant,
     pause: Duration,
+    looks: u32,
     reply: oneshot::Sender<Vec<Option<Record>>>,
     /// One for the request, and one for each of its commands; released when the request is answered.
     slots: (OwnedSemaphorePermit, OwnedSemaphorePermit),
@@ -57,6 +78,7 @@ pub(crate) struct Waiting {
     commands: Arc<Semaphore>,
     most: usize,
     metrics: WaitMetrics,
+    likely: Arc<Mutex<Likely>>,
 }
 
 impl Waiting {
@@ -65,9 +87,10 @@ impl Waiting {
     pub(crate) fn start(queries: Arc<dyn Queries>, most: usize, most_commands: usize) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
         let slots = Arc::new(Semaphore::new(most));
-        tokio::spawn(look_for_ever(queries, receiver));
+        let likely = Arc::new(Mutex::new(Likely(FIRST_PAUSE)));
+        tokio::spawn(look_for_ever(queries, receiver, Arc::clone(&likely)));
         let commands = Arc::new(Semaphore::new(most_commands));
-        Self { sender, slots, commands, most, metrics: WaitMetrics::register() }
+        Self { sender, slots, commands, most, metrics: WaitMetrics::register(), likely }
     }
 
     /// Waits until all commands have outcomes or the time is over, and returns the records in order. Returns `None` at
@@ -80,12 +103,15 @@ impl Waiting {
         let now = Instant::now();
         let deadline = now + Duration::from_secs(seconds);
         let (reply, answer) = oneshot::channel();
+        let first = lock(&self.likely).0;
         let waiter = Waiter {
             found: vec![None; commands.len()],
             commands,
             deadline,
-            due: now + FIRST_PAUSE,
-            pause: FIRST_PAUSE,
+            began: now,
+            due: deadline.min(now + first),
+            pause: (first / SECOND_PAUSE_PART).max(FIRST_PAUSE),
+            looks: 0,
             reply,
             slots: (slot, share),
         };
@@ -97,15 +123,24 @@ impl Waiting {
     }
 }
 
+fn lock(likely: &Mutex<Likely>) -> MutexGuard<'_, Likely> {
+    // It is one number, which a panic elsewhere leaves whole.
+    likely.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Looks until the last [`Waiting`] is dropped. A panic answers the requests that wait now without an outcome, and ends
 /// nothing else.
-async fn look_for_ever(queries: Arc<dyn Queries>, mut receiver: mpsc::UnboundedReceiver<Waiter>) {
-    while AssertUnwindSafe(look(&*queries, &mut receiver)).catch_unwind().await.is_err() {
+async fn look_for_ever(
+    queries: Arc<dyn Queries>,
+    mut receiver: mpsc::UnboundedReceiver<Waiter>,
+    likely: Arc<Mutex<Likely>>,
+) {
+    while AssertUnwindSafe(look(&*queries, &mut receiver, &likely)).catch_unwind().await.is_err() {
         tracing::error!("the look for outcomes panicked; the requests that waited are answered without them");
     }
 }
 
-async fn look(queries: &dyn Queries, receiver: &mut mpsc::UnboundedReceiver<Waiter>) {
+async fn look(queries: &dyn Queries, receiver: &mut mpsc::UnboundedReceiver<Waiter>, likely: &Mutex<Likely>) {
     let mut waiters: Vec<Waiter> = Vec::new();
     let mut failing = false;
     loop {
@@ -118,7 +153,7 @@ async fn look(queries: &dyn Queries, receiver: &mut mpsc::UnboundedReceiver<Wait
             () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
                 let healthy = look_once(queries, &mut waiters, failing).await;
                 failing = !healthy;
-                settle(&mut waiters);
+                settle(&mut waiters, likely);
             }
         }
     }
@@ -130,6 +165,7 @@ async fn look_once(queries: &dyn Queries, waiters: &mut [Waiter], failing: bool)
     let mut places = Vec::new();
     let mut wanted = Vec::new();
     for (w, waiter) in waiters.iter_mut().enumerate().filter(|(_, waiter)| waiter.due <= due_by) {
+        waiter.looks += 1;
         waiter.due = due_by + waiter.pause;
         waiter.pause = (waiter.pause * 3 / 2).min(LONGEST_PAUSE);
         for (c, command) in waiter.commands.iter().enumerate().filter(|(c, _)| waiter.found[*c].is_none()) {
@@ -158,19 +194,77 @@ async fn look_once(queries: &dyn Queries, waiters: &mut [Waiter], failing: bool)
 }
 
 /// Replies to the waiters that have all outcomes, have waited long enough, or were cancelled.
-fn settle(waiters: &mut Vec<Waiter>) {
+fn settle(waiters: &mut Vec<Waiter>, likely: &Mutex<Likely>) {
     let now = Instant::now();
     let mut index = 0;
     while let Some(waiter) = waiters.get_mut(index) {
         let settled = waiter.found.iter().all(Option::is_some);
         if settled || waiter.deadline <= now || waiter.reply.is_closed() {
-            let Waiter { reply, found, slots, .. } = waiters.swap_remove(index);
+            let Waiter { reply, found, slots, began, looks, .. } = waiters.swap_remove(index);
             drop(slots);
+            if settled {
+                lock(likely).learn(now - began, looks);
+            }
             // A cancelled request needs no reply.
             let _ = reply.send(found);
         } else {
             waiter.due = waiter.due.min(waiter.deadline);
             index += 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the looks of a request whose outcome comes after `took`, and how long it waited for it in vain.
+    fn waits(likely: &mut Likely, took: Duration) -> (u32, Duration) {
+        let (mut at, mut pause, mut looks) = (likely.0, (likely.0 / SECOND_PAUSE_PART).max(FIRST_PAUSE), 1);
+        while at < took {
+            at += pause;
+            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+            looks += 1;
+        }
+        likely.learn(at, looks);
+        (looks, at - took)
+    }
+
+    #[test]
+    fn the_first_look_comes_when_an_outcome_is_likely() {
+        let mut rng = 7_u64;
+        let mut next = move || {
+            rng = rng.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (rng >> 33) as f64 / f64::from(1_u32 << 31)
+        };
+        for (typical_ms, late_part) in [(4.0, 1.0), (60.0, 0.5), (250.0, 0.5)] {
+            let mut likely = Likely(FIRST_PAUSE);
+            let (mut looks, mut late) = (0, Duration::ZERO);
+            for n in 0..1_200 {
+                let took = Duration::from_secs_f64(typical_ms * (0.7 + 0.6 * next()) / 1_000.0);
+                let (more, waited) = waits(&mut likely, took);
+                if n >= 200 {
+                    (looks, late) = (looks + more, late + waited);
+                }
+            }
+            assert!(looks < 2_000, "{typical_ms} ms: {looks} looks for 1,000 requests");
+            let late_ms = late.as_secs_f64();
+            assert!(late_ms < typical_ms * late_part, "{typical_ms} ms: {late_ms} ms late on average");
+        }
+    }
+
+    #[test]
+    fn what_was_learned_is_unlearned() {
+        let mut likely = Likely(FIRST_PAUSE);
+        for _ in 0..100 {
+            waits(&mut likely, Duration::from_millis(400));
+        }
+        assert!(likely.0 > Duration::from_millis(200), "{likely:?}");
+        for _ in 0..400 {
+            waits(&mut likely, Duration::from_millis(3));
+        }
+        assert!(likely.0 < Duration::from_millis(10), "{likely:?}");
+        likely.learn(Duration::from_secs(20), 90);
+        assert!(likely.0 <= FIRST_PAUSE_MOST);
     }
 }

@@ -46,6 +46,24 @@ pub(crate) fn replace_atomic(
     done.with_context(|| format!("can't write {}", path.display()))
 }
 
+/// Writes a file that people work on. One that is there already may be somebody's work: unless it was named, it is left
+/// alone, and the next free number is taken. Returns the path.
+pub(crate) fn write_beside(named: &Path, is_named: bool, content: &[u8]) -> anyhow::Result<PathBuf> {
+    let mut path = named.to_owned();
+    for number in 2.. {
+        match std::fs::read(&path) {
+            Ok(there) if there == content => return Ok(path),
+            Ok(_) if !is_named => {
+                let stem = named.with_extension("");
+                path = PathBuf::from(format!("{}-{number}.csv", stem.display()));
+            }
+            _ => break,
+        }
+    }
+    replace_atomic(&path, PUBLIC, |file| Ok(file.write_all(content)?))?;
+    Ok(path)
+}
+
 /// Appends a line durably. First removes an incomplete last line, which a power cut or a full disk may have left, so
 /// that the new line does not become part of it. The caller holds the lock of the folder's keys.
 pub(crate) fn append_line(path: &Path, line: &str, mode: u32) -> anyhow::Result<()> {

@@ -45,8 +45,9 @@ def local_day(at):
 class Moved:
     """One movement of one level."""
 
-    def __init__(self, at, kind, quantity, delta, late, reason):
+    def __init__(self, at, kind, quantity, delta, late, reason, amount=0):
         self.at, self.kind, self.quantity, self.delta, self.late, self.reason = at, kind, quantity, delta, late, reason
+        self.amount = Fraction(amount or 0)
         self.day = local_day(at)
 
 
@@ -55,9 +56,9 @@ def ledgers(tills):
     levels = defaultdict(list)
     counted_at = {}
 
-    def move(place, at, kind, quantity, delta, reason=None):
+    def move(place, at, kind, quantity, delta, reason=None, amount=0):
         late = place in counted_at and at <= counted_at[place]
-        levels[place].append(Moved(at, kind, quantity, Fraction(0) if late else delta, late, reason))
+        levels[place].append(Moved(at, kind, quantity, Fraction(0) if late else delta, late, reason, amount))
 
     for line in tills.iter_rows(named=True):
         at = datetime.fromisoformat(line["occurred_at"].replace("Z", "+00:00"))
@@ -75,7 +76,7 @@ def ledgers(tills):
             move((line["item_id"], line["to_location_id"]), at, "in", quantity, quantity)
         else:
             sign = -1 if kind == "sell" else 1
-            move(place, at, kind, quantity, sign * quantity, line["reason"])
+            move(place, at, kind, quantity, sign * quantity, line["reason"], line["amount"])
     return levels
 
 
@@ -108,12 +109,16 @@ class Period:
     def sum(self, ledger, *kinds):
         return sum((entry.quantity for entry in ledger if self.has(entry) and entry.kind in kinds), Fraction(0))
 
+    def amount(self, ledger):
+        signs = {"sell": 1, "return": -1}
+        return sum((signs.get(entry.kind, 0) * entry.amount for entry in ledger if self.has(entry)), Fraction(0))
+
     def net(self, ledger):
         return self.sum(ledger, "sell") - self.sum(ledger, "return")
 
 
 def sales(period, levels, answer, keys):
-    rows = defaultdict(lambda: [Fraction(0), Fraction(0)])
+    rows = defaultdict(lambda: [Fraction(0), Fraction(0), Fraction(0)])
     for (item, location), ledger in levels.items():
         for entry in ledger:
             if period.has(entry):
@@ -129,14 +134,15 @@ def sales(period, levels, answer, keys):
                 row = rows[tuple(names[key] for key in keys)]
                 if entry.kind in ("sell", "return"):
                     row[entry.kind == "return"] += entry.quantity
+                    row[2] += entry.amount if entry.kind == "sell" else -entry.amount
     # Levels have a row though they sold nothing.
     if not {"day", "week", "month"} & set(keys):
         for (item, location), ledger in levels.items():
             names = {"item_id": item, "location_id": location, "category": CATEGORIES[item]}
             rows[tuple(names[key] for key in keys)]
     return {
-        key: {"sold": units(sold), "returned": units(returned), "net": units(sold - returned)}
-        for key, (sold, returned) in rows.items()
+        key: {"sold": units(sold), "returned": units(returned), "net": units(sold - returned), "amount": rounded(amount)}
+        for key, (sold, returned, amount) in rows.items()
     }
 
 
@@ -181,7 +187,9 @@ def lost_sales(period, item, ledger):
     if known - out < 21 * DAY or out <= 0 or net <= 0:
         return None
     lost = net * out / (known - out)
-    return {"days_out": rounded(out / DAY), "lost_units": rounded(lost, 3)}
+    lost_units = Fraction(rounded(lost, 3))
+    amount = rounded(period.amount(ledger) * lost_units / net)
+    return {"days_out": rounded(out / DAY), "lost_units": rounded(lost, 3), "lost_amount": amount}
 
 
 def sell_through(period, item, ledger):
@@ -252,7 +260,7 @@ def value(period, levels, answer, keys):
 
 
 def abc(period, levels, answer, keys):
-    items = {key: period.net(ledger) for key, ledger in grouped(levels, keys).items()}
+    items = {key: period.amount(ledger) for key, ledger in grouped(levels, keys).items()}
     whole, before, rows = sum(max(net, 0) for net in items.values()), Fraction(0), {}
     weeks = (min(period.end, period.today + timedelta(days=1)) - period.first).days // 7
     for key in sorted(items, key=lambda key: (-max(items[key], 0), key)):
@@ -268,7 +276,7 @@ def abc(period, levels, answer, keys):
         if weeks >= 4 and total > 0:
             spread = weeks * sum(x * x for x in series) / (total * total) - 1
             xyz = "X" if spread <= Fraction(1, 4) else "Y" if spread <= 1 else "Z"
-        rows[key] = {"net": units(items[key]), "share": rounded(before / whole), "class": letter, "xyz": xyz}
+        rows[key] = {"amount": rounded(items[key]), "share": rounded(before / whole), "class": letter, "xyz": xyz}
     return rows
 
 

@@ -29,6 +29,8 @@ pub fn worker_config() -> stockline_worker::Config {
         receivers: 1,
         receive_max: 10,
         receive_wait: Duration::from_millis(50),
+        receive_pause: Duration::ZERO,
+        parking: None,
         rules: Rules::default(),
         fold_limits: FoldLimits::default(),
         retention_ms: stockline_core::ports::RETENTION_MS,
@@ -138,7 +140,7 @@ impl RunningIngress {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
         let trigger = shutdown.clone();
-        let adapters = stockline_ingress::Adapters { queue, queries, clock };
+        let adapters = stockline_ingress::Adapters { queue, queries, clients: None, clock };
         tokio::spawn(stockline_ingress::run(config, adapters, listener, shutdown));
         Self { url, token, http: reqwest::Client::new(), _shutdown: trigger.drop_guard(), _keys: folder }
     }

@@ -54,6 +54,11 @@ impl<T> Answers<T> {
         }
     }
 
+    /// Notes that an item can't be read, whose step goes on without it.
+    pub(crate) fn unreadable(&mut self, step: &Step, error: StoreError) {
+        self.unreadable.push((step.work.item_id.clone(), error));
+    }
+
     /// Reports the failures of the `call` and returns whether the store is healthy.
     ///
     /// If the store answered for no item, there is an outage. If it failed for some items only, those items wait. Items

@@ -6,19 +6,27 @@
 //! disagree once more, entry by entry, so that stock that changes during the audit is no fault.
 
 use std::collections::{BTreeSet, HashMap};
+use std::pin::pin;
 
-use stockline_core::domain::{Item, ItemId, Level, LocationId, Outcome, Record, Status, StockState};
-use stockline_core::ports::{AuditReader, PageRequest, Queries, StoreError};
+use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use stockline_core::domain::{Cost, Item, ItemId, Level, LocationId, Outcome, Record, Status, StockState};
+use stockline_core::ports::{AuditReader, PageRequest, Part, Queries, StoreError};
 
 mod chain;
 mod examine;
 mod outcomes;
+mod pairs;
 mod report;
 
 use chain::Chain;
+use pairs::Pairs;
 
 /// The most items, records or entries of one read.
 const PAGE: usize = 1_000;
+
+/// How many ledgers are read at once. Each read waits for the store, so one after the other they would take days for a large
+/// one.
+const LEDGERS_AT_ONCE: usize = 32;
 
 /// The most faults that a report lists. All are counted.
 pub const FAULTS_LISTED_MAX: usize = 1_000;
@@ -129,6 +137,8 @@ struct Audit<'a> {
     progress: &'a mut (dyn FnMut(&Progress) + Send + Sync),
     report: AuditReport,
     seen: HashMap<ItemId, Vec<Seen>>,
+    /// The movements that were taken back, and the reversals.
+    pairs: Pairs,
     /// The items for the third pass.
     suspects: BTreeSet<ItemId>,
     /// The items of a repeated run: the suspects of the run before.
@@ -160,7 +170,17 @@ pub(crate) async fn audit_within(
     close_items_max: usize,
 ) -> Result<AuditReport, StoreError> {
     let (seen, suspects, report) = (HashMap::new(), BTreeSet::new(), AuditReport::default());
-    let mut audit = Audit { reader, queries, progress, report, seen, suspects, only: None, close_items_max };
+    let mut audit = Audit {
+        reader,
+        queries,
+        progress,
+        report,
+        seen,
+        pairs: Pairs::default(),
+        suspects,
+        only: None,
+        close_items_max,
+    };
     for _ in 0..RUNS_MAX {
         audit.levels_against_ledgers().await?;
         audit.outcomes_against_ledgers().await?;
@@ -170,7 +190,9 @@ pub(crate) async fn audit_within(
         audit.seen.clear();
         audit.only = Some(audit.suspects.clone());
     }
+    audit.pairs.keep_suspects();
     audit.examine_suspects().await?;
+    audit.examine_pairs().await?;
     for fault in reader.audit_rows().await? {
         audit.report.add(Fault { item_id: fault.item_id, location_id: None, what: fault.what });
     }
@@ -189,14 +211,15 @@ impl Audit<'_> {
         loop {
             let read = self.reader.audit_items(PageRequest::new(cursor.as_deref(), PAGE)).await;
             let Some(page) = self.report.unless_unreadable("the items", read)? else { return Ok(()) };
-            for view in page.entries {
-                if !self.is_wanted(&view.item.item_id) {
-                    continue;
-                }
+            let wanted: Vec<_> = page.entries.into_iter().filter(|view| self.is_wanted(&view.item.item_id)).collect();
+            let levels = wanted.iter().flat_map(|view| view.levels.iter().map(|level| (&view.item.item_id, level)));
+            let reads: Vec<_> = levels.map(|(item_id, level)| Chain::read(self.reader, item_id, level)).collect();
+            let mut chains = pin!(stream::iter(reads).buffered(LEDGERS_AT_ONCE));
+            for view in &wanted {
                 self.report.read.items += u64::from(self.only.is_none());
                 let mut seen = Vec::with_capacity(view.levels.len());
                 for level in &view.levels {
-                    let chain = Chain::read(self.reader, &view.item.item_id, level).await?;
+                    let Some(chain) = chains.try_next().await? else { break };
                     if self.only.is_none() {
                         self.report.read.levels += 1;
                         self.report.read.entries += chain.digest.entries;
@@ -214,7 +237,7 @@ impl Audit<'_> {
                         alert_no_max: 0,
                     });
                 }
-                self.seen.insert(view.item.item_id, seen);
+                self.seen.insert(view.item.item_id.clone(), seen);
             }
             (self.progress)(&self.report.read);
             cursor = page.next_cursor;
@@ -229,21 +252,16 @@ impl Audit<'_> {
     }
 
     async fn outcomes_against_ledgers(&mut self) -> Result<(), StoreError> {
-        let mut cursor: Option<String> = None;
-        loop {
-            let read = self.reader.audit_records(PageRequest::new(cursor.as_deref(), PAGE)).await;
-            let Some(page) = self.report.unless_unreadable("the outcomes", read)? else { break };
+        let mut pages = all_records(self.reader);
+        while let Some(read) = pages.next().await {
+            let Some(records) = self.report.unless_unreadable("the outcomes", read)? else { continue };
             if self.only.is_none() {
-                self.report.read.records += page.entries.len() as u64;
+                self.report.read.records += records.len() as u64;
             }
-            for record in &page.entries {
+            for record in &records {
                 self.outcome(record);
             }
             (self.progress)(&self.report.read);
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                break;
-            }
         }
         for (item_id, levels) in &self.seen {
             if levels.iter().any(|seen| seen.ledger != seen.outcomes || seen.alerts_contradict()) {
@@ -265,11 +283,28 @@ impl Audit<'_> {
         if outcome.status != Status::Applied {
             return;
         }
+        if self.only.is_none() {
+            self.pairs.add(record);
+        }
         let known = self.seen.get_mut(&outcome.item_id).is_some_and(|levels| tally(levels, outcome, record));
         if !known {
             self.suspects.insert(outcome.item_id.clone());
         }
     }
+}
+
+/// Returns all outcomes in pages, read in as many parts at once as the store has. A part ends with its first error.
+fn all_records(reader: &dyn AuditReader) -> BoxStream<'_, Result<Vec<Record>, StoreError>> {
+    let of = reader.audit_parts().max(1);
+    let pages = |number| {
+        stream::try_unfold(Some(None::<String>), move |next| async move {
+            let Some(cursor) = next else { return Ok(None) };
+            let asked = PageRequest::new(cursor.as_deref(), PAGE);
+            let page = reader.audit_part(Part { number, of }, asked).await?;
+            Ok(Some((page.entries, page.next_cursor.map(Some))))
+        })
+    };
+    stream::select_all((0..of).map(|number| pages(number).boxed())).boxed()
 }
 
 /// Adds an outcome's effects and alerts to the levels. Returns `false` if an effect names a level that the first pass did
@@ -310,7 +345,19 @@ fn level_faults(item: &Item, level: &Level, chain: &Chain) -> Vec<String> {
     };
     let (on_hand, seq) = (level.on_hand, level.seq);
     check(chain.seq == seq, &|| format!("the level is at seq {seq}, its ledger ends at {}", chain.seq));
-    check(chain.after == on_hand, &|| format!("the level says {on_hand} on hand, its ledger {}", chain.after));
+    let stock = chain.stock;
+    check(stock.on_hand == on_hand, &|| format!("the level says {on_hand} on hand, its ledger {}", stock.on_hand));
+    check(stock.value == level.value, &|| {
+        format!("the level says its stock is worth {}, its ledger {}", level.value, stock.value)
+    });
+    check(stock.average_cost == level.average_cost, &|| {
+        let text = |cost: Option<Cost>| cost.map_or_else(|| "unknown".to_owned(), |cost| cost.to_string());
+        format!(
+            "the level's average cost is {}, its ledger makes it {}",
+            text(level.average_cost),
+            text(stock.average_cost)
+        )
+    });
     check(level.tail.last().is_none_or(|entry| entry.seq == seq), &|| {
         format!("the level is at seq {seq}, its tail ends at another seq")
     });

@@ -16,6 +16,9 @@ pub struct Config {
     pub receive_max: usize,
     /// How long a receive waits for messages.
     pub receive_wait: Duration,
+    /// How long a receiver waits after a receive that was not full, so that more messages share the next one and fewer calls
+    /// are paid for. Zero receives at once.
+    pub receive_pause: Duration,
     /// The rules of the installation.
     pub rules: Rules,
     /// The bounds of one commit.
@@ -23,8 +26,35 @@ pub struct Config {
     /// The retention of queue and dead letter queue together, in milliseconds. A duplicate of a command that was
     /// decided longer ago publishes no alerts again.
     pub retention_ms: i64,
+    /// When the commands of an item that can't be read are set aside as dead letters; `None` lets them wait for ever.
+    pub parking: Option<Parking>,
     /// How long rounds in progress may take after shutdown was requested.
     pub drain: Duration,
+}
+
+/// When the commands of an item whose stored state can't be read are set aside as dead letters, in their order.
+///
+/// SQS looks for free message groups only among the first 120,000 messages of a FIFO queue (SQS developer guide, "Avoid large
+/// message backlogs with the same message group ID"). So the backlog of one item must not grow until it hides all others
+/// (P8). A dead letter takes no effect, is kept whole, and can be retried once the item is repaired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parking {
+    /// After so many deliveries of the item's first message; with the growing pauses between them, some eight hours.
+    pub receives: u32,
+    /// Or when the first command was accepted longer ago than this, in milliseconds: the later messages of the item have
+    /// waited behind the first, and need not wait as long once more.
+    pub age_ms: i64,
+}
+
+impl Parking {
+    /// Even an old message is delivered so often before it is set aside: the first failures may be of a passing kind.
+    pub(crate) const RECEIVES_MIN: u32 = 3;
+}
+
+impl Default for Parking {
+    fn default() -> Self {
+        Self { receives: 50, age_ms: 6 * 3_600_000 }
+    }
 }
 
 /// Holds the ports that the worker needs.

@@ -103,6 +103,7 @@ pub fn next_retry(record: &Record) -> Result<Queued, Refusal> {
         retry: record.retry + 1,
         resubmits: record.resubmits.clone(),
         first_accepted_at: record.first_accepted_at,
+        reach: record.reach.clone(),
         trace: None,
     })
 }

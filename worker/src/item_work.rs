@@ -9,6 +9,7 @@ use stockline_core::ports::{Delivery, Handle};
 use stockline_service::Retry;
 use tokio::time::Instant;
 
+use crate::config::Parking;
 use crate::spans::Spans;
 
 /// After this many lost attempts in a row the messages are returned.
@@ -101,6 +102,36 @@ impl ItemWork {
     /// Returns the handle of the first message that is not acknowledged.
     pub(crate) fn first_handle(&self) -> Option<&Handle> {
         self.messages.front().map(|message| &message.handle)
+    }
+
+    /// Returns whether the item's first message was tried often enough, or long enough, although the item can't be read.
+    pub(crate) fn is_to_be_parked(&self, parking: Parking, now: Timestamp) -> bool {
+        let receives = self.messages.front().map_or(0, |message| message.receives);
+        let first = self.slots.iter().skip(self.settled).find_map(Slot::queued);
+        let is_old = first.is_some_and(|queued| now.millis_since(queued.accepted_at) >= parking.age_ms);
+        receives >= parking.receives || (is_old && receives >= Parking::RECEIVES_MIN)
+    }
+
+    /// Replaces the undecided commands before `end` by their dead letters.
+    pub(crate) fn park(&mut self, end: usize, why: &str, now: Timestamp) {
+        let reason = format!("the item can't be read, so that it was set aside: {why}");
+        for index in self.settled..end {
+            if !self.is_decided(&self.slots[index]) {
+                self.set_slot_aside(index, &reason, now);
+            }
+        }
+    }
+
+    /// Replaces the command of a slot by its dead letter. Returns `false` if it is one already.
+    fn set_slot_aside(&mut self, index: usize, reason: &str, now: Timestamp) -> bool {
+        let item_id = &self.item_id;
+        let Slot::Command(queued) = &mut self.slots[index] else { return false };
+        let command_id = queued.command.command_id;
+        tracing::error!(%item_id, %command_id, reason, "a command is dead-lettered");
+        let letter = DeadLetter::of(reason.to_owned(), encode_message(item_id, [&**queued]));
+        let record = Record::dead_letter(Some(queued), letter, (item_id.clone(), command_id), now);
+        self.slots[index] = Slot::Dead(Box::new(record));
+        true
     }
 
     /// Returns the end of the slots that the next fold is offered: at most `max` undecided ones.
@@ -214,18 +245,6 @@ impl ItemWork {
         let Some(index) = (self.settled..end).find(|index| !self.is_decided(&self.slots[*index])) else {
             return false;
         };
-        let item_id = &self.item_id;
-        match &mut self.slots[index] {
-            Slot::Command(queued) => {
-                let command_id = queued.command.command_id;
-                tracing::error!(%item_id, %command_id, reason, "a command is dead-lettered");
-                let body = encode_message(item_id, [&**queued]);
-                let letter = DeadLetter::of(reason.to_owned(), body);
-                let record = Record::dead_letter(Some(queued), letter, (item_id.clone(), command_id), now);
-                self.slots[index] = Slot::Dead(Box::new(record));
-                true
-            }
-            Slot::Dead(_) => false,
-        }
+        self.set_slot_aside(index, reason, now)
     }
 }

@@ -22,6 +22,7 @@ mod receivers;
 mod rejudge;
 mod round;
 mod set_aside;
+pub mod smoke;
 mod spans;
 mod step;
 #[cfg(test)]
@@ -31,7 +32,7 @@ mod tests;
 mod unpack;
 mod worker;
 
-pub use config::{Adapters, Config};
+pub use config::{Adapters, Config, Parking};
 pub use health::{Condition, Health};
 
 use tokio_util::sync::CancellationToken;

@@ -104,8 +104,10 @@ impl Receiver {
         };
         match self.worker.breaker.phase() {
             Phase::Receiving => {
-                if let Some(round) = self.next_round(self.worker.config.receive_max, permit, Purpose::Work).await {
+                let max = self.worker.config.receive_max;
+                if let Some((received, round)) = self.next_round(max, permit, Purpose::Work).await {
                     rounds.spawn(round);
+                    self.pause_after(received).await;
                 }
             }
             Phase::Probation | Phase::Outage => self.recover(permit).await,
@@ -126,7 +128,7 @@ impl Receiver {
             Phase::Outage => self.worker.breaker.probe_until_back(&self.worker.adapters, &self.shutdown).await,
             Phase::Probation => {
                 self.worker.breaker.ready_if_queue_is_empty(self.worker.adapters.queue.as_ref()).await;
-                if let Some(round) = self.next_round(1, permit, Purpose::Probation).await {
+                if let Some((_, round)) = self.next_round(1, permit, Purpose::Probation).await {
                     let mut probation = JoinSet::new();
                     probation.spawn(round);
                     while let Some(ended) = probation.join_next().await {
@@ -138,13 +140,26 @@ impl Receiver {
         }
     }
 
-    /// Returns the round of the next receive, or `None` if it was empty or shutdown was requested.
+    /// Waits for more messages to come, unless so many came that more are there already.
+    async fn pause_after(&self, received: usize) {
+        let pause = self.worker.config.receive_pause;
+        if pause.is_zero() || received >= self.worker.config.receive_max {
+            return;
+        }
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+
+    /// Returns the round of the next receive and its number of messages, or `None` if it was empty or shutdown was requested.
     async fn next_round(
         &self,
         max: usize,
         permit: OwnedSemaphorePermit,
         purpose: Purpose,
-    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+    ) -> Option<(usize, impl Future<Output = ()> + Send + 'static)> {
         let deliveries = receive(&self.worker, max, &self.shutdown).await;
         let received = Instant::now();
         if self.shutdown.is_cancelled() {
@@ -154,7 +169,8 @@ impl Receiver {
         if deliveries.is_empty() {
             return None;
         }
-        Some(work(self.worker.clone(), deliveries, received, self.drain.clone(), permit, purpose))
+        let count = deliveries.len();
+        Some((count, work(self.worker.clone(), deliveries, received, self.drain.clone(), permit, purpose)))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use stockline_core::domain::{Alert, Commit, LoadRequest};
-use stockline_core::ports::{CommitOutcome, Delivery};
+use stockline_core::ports::{CommitOutcome, Delivery, StoreError};
 use tokio::time::Instant;
 
 use crate::answers::Answers;
@@ -139,9 +139,16 @@ impl Round<'_> {
             return;
         }
         let mut answers = Answers::new(self.worker.adapters.store.load(&requests).await);
+        let now = self.worker.adapters.clock.now();
+        let parks =
+            |step: &Step| self.worker.config.parking.is_some_and(|parking| step.work.is_to_be_parked(parking, now));
         for step in steps.iter_mut().filter(|step| step.offered() > 0) {
             match answers.next() {
                 Ok(loaded) => step.loaded = Some(loaded),
+                Err(StoreError::Unreadable(why)) if parks(step) => {
+                    step.park(&why, now);
+                    answers.unreadable(step, StoreError::Unreadable(why));
+                }
                 Err(error) => answers.failed(step, error),
             }
         }
@@ -200,7 +207,7 @@ impl Round<'_> {
                 continue;
             };
             let answer = answers.next();
-            if answer.is_ok() {
+            if answer.is_ok() && !step.is_parked {
                 self.worker.set_aside.remove(&step.work.item_id);
             }
             match answer {

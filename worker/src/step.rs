@@ -22,6 +22,8 @@ pub(crate) struct Step {
     pub(crate) course: Course,
     /// Whether what is stored of the item can't be read.
     pub(crate) is_set_aside: bool,
+    /// Whether its commands are set aside as dead letters for that.
+    pub(crate) is_parked: bool,
 }
 
 /// How a step goes. It only ever gets worse, in this order.
@@ -76,6 +78,7 @@ impl Step {
             rejudges: VecDeque::new(),
             course: Course::Running,
             is_set_aside: false,
+            is_parked: false,
         }
     }
 
@@ -97,6 +100,13 @@ impl Step {
     pub(crate) fn set_aside(&mut self) {
         self.is_set_aside = true;
         self.failed();
+    }
+
+    /// Goes on without what is stored of the item: its commands become dead letters, which need nothing of it.
+    pub(crate) fn park(&mut self, why: &str, now: Timestamp) {
+        self.is_parked = true;
+        self.work.park(self.end, why, now);
+        self.loaded = Some(Loaded::default());
     }
 
     /// Stops the step because the store or the topic didn't answer.

@@ -96,6 +96,9 @@ fn what(command: &Command) -> String {
         _ => None,
     };
     let mut words = kind.to_owned();
+    if let Some(reversed) = command.action.reverses() {
+        let _ = write!(words, " {reversed}");
+    }
     if let Some(quantity) = quantity {
         let _ = write!(words, " {quantity}");
     }

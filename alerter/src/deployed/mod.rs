@@ -24,6 +24,7 @@ const LEASE: Duration = MIN_LEASE;
 /// Serves invocations until Lambda ends the process.
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let logging = settings.logs.begin("stockline-alerter")?;
+    let namespace = settings.logs.metrics_namespace.clone();
     let metrics = install_metrics_and_emf().context("can't set up metrics")?;
     // Not a guarded clock: Lambda freezes the process, and its clock steps whenever it goes on.
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -35,7 +36,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
         ),
         Err(error) => tracing::warn!(%error, "the recipients of alerts can't be checked"),
     }
-    let emitter = EmfEmitter::new("alerter", metrics).context("can't write metrics")?;
+    let emitter = EmfEmitter::new("alerter", &namespace, metrics).context("can't write metrics")?;
     let (alerter, clock, emitter) = (&alerter, &clock, &emitter);
     let invoked = service_fn(async |event: LambdaEvent<Value>| {
         let deadline = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);

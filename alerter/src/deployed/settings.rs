@@ -24,6 +24,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
     PUBLIC_URL,
     deployed::LOG,
     deployed::OTLP_ENDPOINT,
+    deployed::METRICS_NAMESPACE,
 ];
 
 /// The parsed configuration.

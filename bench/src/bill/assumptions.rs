@@ -31,6 +31,24 @@ pub(crate) struct Assumptions {
     /// Hours for which a till's token is valid
     #[arg(long, default_value_t = 24.0)]
     pub(crate) token_hours: f64,
+    /// Bill each machine client, as Cognito's price page of 2024 says; its newer developer guide names only tokens
+    #[arg(long)]
+    pub(crate) machine_clients: bool,
+    /// Milliseconds that messages wait in ingress for each other; its STOCKLINE_LINGER_MS
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) linger_ms: f64,
+    /// Milliseconds that a receiver waits after a receive that was not full; the worker's STOCKLINE_RECEIVE_PAUSE_MS
+    #[arg(long, default_value_t = 0.0)]
+    pub(crate) receive_pause_ms: f64,
+    /// How the table is billed: on-demand, provisioned with autoscaling, or reserved for a year
+    #[arg(long, value_enum, default_value_t = Capacity::OnDemand)]
+    pub(crate) capacity: Capacity,
+    /// Average use of provisioned capacity (0 to 1); the autoscaling's target
+    #[arg(long, default_value_t = 0.7, value_parser = share)]
+    pub(crate) capacity_used: f64,
+    /// Share of the price of tasks that a savings plan takes off (0 to 1)
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub(crate) savings_plan: f64,
     /// vCPU per task
     #[arg(long, default_value_t = 0.5)]
     pub(crate) task_vcpu: f64,
@@ -66,12 +84,48 @@ pub(crate) struct Assumptions {
     pub(crate) insights_metrics: f64,
 }
 
+/// How the table is billed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Capacity {
+    /// Each unit as it is used.
+    OnDemand,
+    /// Units per second for each hour, with autoscaling.
+    Provisioned,
+    /// The same, paid for a year.
+    Reserved,
+}
+
 /// An empty receive of a worker waits this many seconds: its `RECEIVE_WAIT`.
 pub(super) const RECEIVE_WAIT_S: f64 = 10.0;
 /// A worker polls the dead letter queue every so many seconds: `SqsOptions::dlq_interval`.
 pub(super) const DLQ_INTERVAL_S: f64 = 30.0;
 
 impl Assumptions {
+    /// Returns the same installation as the templates set it up without further parameters, at Cognito's dearer reading.
+    pub(super) fn before(&self) -> Self {
+        Self {
+            machine_clients: true,
+            linger_ms: 0.0,
+            receive_pause_ms: 0.0,
+            capacity: Capacity::OnDemand,
+            savings_plan: 0.0,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the same installation with all that saves money and changes no promise: LingerMs=100, ReceivePauseMs=400,
+    /// Capacity=provisioned.
+    pub(super) fn after(&self) -> Self {
+        Self {
+            machine_clients: false,
+            linger_ms: 100.0,
+            receive_pause_ms: 400.0,
+            capacity: Capacity::Provisioned,
+            ..self.clone()
+        }
+    }
+
     /// Returns the number of shops that make this many commands a second.
     pub(super) fn shops(&self, rate: f64) -> f64 {
         (rate / self.shop_rate).ceil().max(1.0)

@@ -1,6 +1,6 @@
 //! Computes a month's bill at one rate. Nothing here measures or prints.
 
-use super::assumptions::{Assumptions, DLQ_INTERVAL_S, RECEIVE_WAIT_S};
+use super::assumptions::{Assumptions, Capacity, DLQ_INTERVAL_S, RECEIVE_WAIT_S};
 use super::measure::{Measured, PerCommand};
 use super::tokens::Tokens;
 use super::{GB, HOURS, SECONDS};
@@ -56,9 +56,9 @@ impl Month {
 pub(super) fn month(rate: f64, measured: &Measured, assumed: &Assumptions) -> Month {
     let commands = rate * SECONDS;
     let shops = assumed.shops(rate);
-    let unit = units(rate, measured, assumed);
     let ingress_tasks = tasks(rate * ingress_cpu_s(measured, assumed), assumed);
     let worker_tasks = tasks(rate * worker_cpu_s(rate, measured, assumed), assumed);
+    let unit = units(rate, ingress_tasks, worker_tasks, measured, assumed);
     let empty_receives = empty_receives(rate * unit.receives, worker_tasks * assumed.receivers);
     let dlq_polls = worker_tasks / DLQ_INTERVAL_S;
     let alerts = shops * assumed.alerts * MONTH_DAYS;
@@ -66,23 +66,23 @@ pub(super) fn month(rate: f64, measured: &Measured, assumed: &Assumptions) -> Mo
     let log_bytes = log_bytes(measured, ingress_tasks, worker_tasks);
     let line = |service, dollars| Line { service, dollars };
     let lines = vec![
-        line("DynamoDB writes", list::WRU.of(commands * unit.wru)),
+        line("DynamoDB writes", writes(rate * unit.wru, assumed)),
         line(
             "DynamoDB reads, status polls included",
-            list::RRU.of(commands * (unit.rru + assumed.polls * measured.poll_rru)),
+            reads(rate * (unit.rru + assumed.polls * measured.poll_rru), assumed),
         ),
         line("SQS FIFO, messages", list::SQS_FIFO.of(commands * unit.sqs_requests)),
         line("SQS FIFO, empty receives", list::SQS_FIFO.of((empty_receives + dlq_polls) * SECONDS)),
         line("Fargate, ingress", fargate(ingress_tasks, assumed)),
         line("Fargate, worker", fargate(worker_tasks, assumed)),
         line("Load balancer", balancer(rate * (http_bytes.0 + http_bytes.1), shops * assumed.tills)),
-        line("Public addresses", list::IPV4.of((assumed.zones + gateways(assumed)) * HOURS)),
+        line("Public addresses", list::IPV4.of(2.0 * assumed.zones * HOURS)),
         line("Private network", network((commands * unit.sqs_bytes + log_bytes) / GB, assumed)),
         line("Data out", list::TRANSFER_OUT.of(commands * http_bytes.1 / GB)),
         line("CloudWatch", watching(log_bytes / GB, measured, assumed)),
         line("Alerts: SNS, SQS, Lambda, DynamoDB", alerting(alerts, measured)),
         line("Alerts: SES", list::SES.of(alerts)),
-        line("Cognito, machines", Tokens::of(shops, shops * assumed.tills, assumed.token_hours).dollars()),
+        line("Cognito, machines", machines(shops, assumed)),
         line("Cognito, people", list::PERSON.of(shops * assumed.people)),
         line("Secrets Manager, ECR", list::SECRET.of(SECRETS) + list::IMAGES.of(IMAGES_GB)),
     ];
@@ -93,10 +93,13 @@ fn is_full(rate: f64, assumed: &Assumptions) -> bool {
     rate >= assumed.full_calls_from
 }
 
+/// The most messages of one call.
+const CALL_MESSAGES: f64 = 10.0;
+
 /// Returns the units per command at this rate.
-fn units(rate: f64, measured: &Measured, assumed: &Assumptions) -> PerCommand {
+fn units(rate: f64, ingress_tasks: f64, worker_tasks: f64, measured: &Measured, assumed: &Assumptions) -> PerCommand {
     if !is_full(rate, assumed) {
-        return measured.alone;
+        return paced(rate, ingress_tasks, worker_tasks, measured.alone, assumed);
     }
     let (one, hot) = (&measured.full, &measured.hot);
     let mix = |of: fn(&PerCommand) -> f64| of(one) * (1.0 - assumed.hot_share) + of(hot) * assumed.hot_share;
@@ -108,6 +111,44 @@ fn units(rate: f64, measured: &Measured, assumed: &Assumptions) -> PerCommand {
         sqs_bytes: mix(|of| of.sqs_bytes),
         http: one.http,
     }
+}
+
+/// Returns the units of messages that wait for each other. Alone, a message is sent, received and deleted by a call each.
+/// While ingress lingers, a task's call takes the message that it waits with and those that come meanwhile. While
+/// receivers pause, their next receive takes what came meanwhile, and its messages are deleted by one call.
+fn paced(rate: f64, ingress_tasks: f64, worker_tasks: f64, alone: PerCommand, assumed: &Assumptions) -> PerCommand {
+    let sent_together = (1.0 + rate / ingress_tasks * assumed.linger_ms / 1_000.0).min(CALL_MESSAGES);
+    let receivers = assumed.receivers * worker_tasks;
+    let received_together = (rate * assumed.receive_pause_ms / 1_000.0 / receivers).clamp(1.0, CALL_MESSAGES);
+    let each = alone.sqs_requests / 3.0;
+    PerCommand {
+        sqs_requests: each / sent_together + 2.0 * each / received_together,
+        receives: alone.receives / received_together,
+        ..alone
+    }
+}
+
+fn writes(per_s: f64, assumed: &Assumptions) -> f64 {
+    let provisioned = per_s / assumed.capacity_used * HOURS;
+    match assumed.capacity {
+        Capacity::OnDemand => list::WRU.of(per_s * SECONDS),
+        Capacity::Provisioned => list::WCU.of(provisioned),
+        Capacity::Reserved => list::RESERVED_WCU.of(provisioned),
+    }
+}
+
+fn reads(per_s: f64, assumed: &Assumptions) -> f64 {
+    let provisioned = per_s / assumed.capacity_used * HOURS;
+    match assumed.capacity {
+        Capacity::OnDemand => list::RRU.of(per_s * SECONDS),
+        Capacity::Provisioned => list::RCU.of(provisioned),
+        Capacity::Reserved => list::RESERVED_RCU.of(provisioned),
+    }
+}
+
+fn machines(shops: f64, assumed: &Assumptions) -> f64 {
+    let tokens = Tokens::of(shops, shops * assumed.tills, assumed.token_hours);
+    if assumed.machine_clients { tokens.dollars() } else { tokens.token_dollars }
 }
 
 /// Returns a cost per command at `size` commands a request. The cost has a part per request and a part per command;
@@ -158,7 +199,7 @@ fn fargate(tasks: f64, assumed: &Assumptions) -> f64 {
     } else {
         (list::FARGATE_ARM_VCPU, list::FARGATE_ARM_GB)
     };
-    vcpu.of(tasks * assumed.task_vcpu * HOURS) + gb.of(tasks * assumed.task_gb * HOURS)
+    (vcpu.of(tasks * assumed.task_vcpu * HOURS) + gb.of(tasks * assumed.task_gb * HOURS)) * (1.0 - assumed.savings_plan)
 }
 
 /// Each till keeps its connection open, so new connections cost nothing.
@@ -167,16 +208,11 @@ fn balancer(bytes_per_s: f64, connections: f64) -> f64 {
     list::ALB.of(HOURS) + list::LCU.of(units * HOURS)
 }
 
-/// Returns the number of NAT gateways; each has a public address. Without endpoints there is one per zone. With
-/// endpoints one remains, through which ingress fetches Cognito's keys (a user pool with sign-in pages has no
-/// endpoint).
-const fn gateways(assumed: &Assumptions) -> f64 {
-    if assumed.nat { assumed.zones } else { 1.0 }
-}
-
-/// Queue and log data pass through it. DynamoDB and the image layers use gateway endpoints, which are free.
+/// Each zone has a NAT gateway with a public address, also with endpoints: ingress fetches Cognito's keys through it.
+/// Queue and log data pass through the endpoints, or without them through the gateways. DynamoDB and the image layers use
+/// gateway endpoints, which are free.
 fn network(gb: f64, assumed: &Assumptions) -> f64 {
-    let gateways = list::NAT.of(gateways(assumed) * HOURS);
+    let gateways = list::NAT.of(assumed.zones * HOURS);
     if assumed.nat {
         gateways + list::NAT_GB.of(gb)
     } else {

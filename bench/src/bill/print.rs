@@ -18,6 +18,9 @@ pub(super) struct Bill<'a> {
     pub(super) measured: &'a Measured,
     pub(super) assumed: &'a Assumptions,
     pub(super) months: &'a [Month],
+    /// The same months as the templates set the installation up, and with all that saves money.
+    pub(super) before: &'a [Month],
+    pub(super) after: &'a [Month],
     pub(super) storage: &'a [Storage],
     pub(super) tokens: &'a [Choice],
 }
@@ -32,7 +35,7 @@ impl Bill<'_> {
         });
         let report = json!({
             "prices_of": LIST_IS_OF, "prices": list::ALL, "assumed": self.assumed, "measured": self.measured,
-            "months": self.months, "totals": totals.collect::<Vec<_>>(), "storage": self.storage,
+            "months": self.months, "before": self.before, "after": self.after, "totals": totals.collect::<Vec<_>>(), "storage": self.storage,
             "tokens": self.tokens,
         });
         println!("{}", serde_json::to_string_pretty(&report)?);
@@ -41,6 +44,7 @@ impl Bill<'_> {
 
     pub(super) fn tables(&self) -> Result<()> {
         self.services();
+        self.savings();
         self.packing();
         self.stored();
         self.machines();
@@ -65,6 +69,28 @@ impl Bill<'_> {
         let tasks = |month: &Month| format!("{} + {}", count(month.ingress_tasks), count(month.worker_tasks));
         row("tasks of ingress + worker", months.iter().map(tasks));
         row("empty receives a second", months.iter().map(|month| dollars(month.empty_receives)));
+    }
+
+    /// Prints what the parameters that save money change.
+    fn savings(&self) {
+        let sums = |months: &[Month]| months.iter().map(|month| dollars(month.dollars())).collect::<Vec<_>>();
+        println!();
+        row("sum without storage, at commands/s", self.before.iter().map(|month| count(month.rate)));
+        row("before, with each machine client billed", sums(self.before));
+        row("after", sums(self.after));
+        let parts = self.before.iter().zip(self.after).map(|(before, after)| after.dollars() / before.dollars());
+        row("  per cent of it", parts.map(|part| format!("{:.0}", part * 100.0)));
+        for service in
+            ["DynamoDB writes", "DynamoDB reads, status polls included", "SQS FIFO, messages", "Cognito, machines"]
+        {
+            let of = |month: &Month| month.lines.iter().filter(|line| line.service == service).map(|l| l.dollars).sum();
+            let pair = |(before, after): (&Month, &Month)| format!("{} → {}", dollars(of(before)), dollars(of(after)));
+            row(&format!("  {service}"), self.before.iter().zip(self.after).map(pair));
+        }
+        println!(
+            "(after: LingerMs=100, ReceivePauseMs=400, Capacity=provisioned at {:.0} % use, and Cognito's newer price, which is\nper token. --capacity reserved and --savings-plan show what a year's commitment saves besides.)",
+            self.assumed.capacity_used * 100.0
+        );
     }
 
     fn packing(&self) {
@@ -114,7 +140,12 @@ impl Bill<'_> {
         }
         println!(
             "(Cognito's pricing of 2024 charges for each client. Its newer developer guide, \"Monitoring and managing costs\",\n\
-             names only tokens. If that holds, subtract the first of each pair from the sum above.)"
+             names only tokens. The sum above has {}.)",
+            if self.assumed.machine_clients {
+                "both"
+            } else {
+                "only tokens; --machine-clients adds the first of each pair"
+            }
         );
     }
 
@@ -167,7 +198,7 @@ impl Bill<'_> {
             if assumed.nat {
                 "NAT gateways".to_owned()
             } else {
-                format!("{} interface endpoints and a NAT gateway", assumed.endpoints)
+                format!("{} interface endpoints and NAT gateways", assumed.endpoints)
             },
             assumed.alarm_metrics,
             assumed.insights_metrics,

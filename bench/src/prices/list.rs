@@ -44,6 +44,10 @@ macro_rules! prices {
 prices! {
     WRU = 0.625 per MILLION, "write units", "DynamoDB writes on demand", "Amazon DynamoDB pricing, on-demand capacity";
     RRU = 0.125 per MILLION, "read units", "DynamoDB reads on demand", "Amazon DynamoDB pricing, on-demand capacity";
+    WCU = 0.000_65 per 1.0, "unit-h", "DynamoDB writes, provisioned", "Amazon DynamoDB pricing, provisioned capacity";
+    RCU = 0.000_13 per 1.0, "unit-h", "DynamoDB reads, provisioned", "Amazon DynamoDB pricing, provisioned capacity";
+    RESERVED_WCU = 0.000_299 per 1.0, "unit-h", "DynamoDB writes, reserved for a year: $150 once and $0.0128 an hour for 100", "Amazon DynamoDB pricing, reserved capacity";
+    RESERVED_RCU = 0.000_059_2 per 1.0, "unit-h", "DynamoDB reads, reserved for a year: $30 once and $0.0025 an hour for 100", "Amazon DynamoDB pricing, reserved capacity";
     STORAGE = 0.25 per 1.0, "GB-month", "DynamoDB storage, indexes too", "Amazon DynamoDB pricing, data storage";
     PITR = 0.20 per 1.0, "GB-month", "DynamoDB point-in-time recovery, without indexes", "Amazon DynamoDB pricing, continuous backups";
     SQS_FIFO = 0.50 per MILLION, "requests", "SQS FIFO queues", "Amazon SQS pricing";

@@ -47,6 +47,12 @@ pub const OTLP_ENDPOINT: Variable = Variable::optional(
     "STOCKLINE_OTLP_ENDPOINT",
     "address of an OpenTelemetry collector (OTLP over HTTP) that gets the spans of requests, e.g. http://127.0.0.1:4318",
 );
+/// The namespace of the metrics in CloudWatch.
+pub const METRICS_NAMESPACE: Variable = Variable::with_default(
+    "STOCKLINE_METRICS_NAMESPACE",
+    "Stockline",
+    "namespace of the metrics in CloudWatch; another one for each installation in a region",
+);
 /// The listening address of `/metrics`.
 pub const METRICS_LISTEN: Variable = Variable::optional(
     "STOCKLINE_METRICS_LISTEN",
@@ -97,22 +103,32 @@ impl Deployment {
     }
 }
 
+/// The longest namespace (CloudWatch API, `MetricDatum`).
+const NAMESPACE_CHARS_MAX: usize = 255;
+
 /// What is logged, and where spans go.
 #[derive(Debug, Clone)]
 pub struct Logs {
     filter: String,
     otlp_endpoint: Option<String>,
+    /// The namespace of the metrics, which go the way of the logs.
+    pub metrics_namespace: String,
 }
 
 impl Logs {
-    /// Reads [`LOG`] and [`OTLP_ENDPOINT`].
+    /// Reads [`LOG`], [`OTLP_ENDPOINT`] and [`METRICS_NAMESPACE`].
     pub fn read(env: &mut Env) -> Option<Self> {
         let filter = env.read(&LOG, |text| log_filter(text).map(|_| text.to_owned()));
         let otlp_endpoint = env.read(&OTLP_ENDPOINT, |text| {
             let is_address = text.starts_with("http://") || text.starts_with("https://");
             is_address.then(|| text.to_owned()).ok_or("must be an address such as http://127.0.0.1:4318")
         });
-        Some(Self { filter: filter?, otlp_endpoint })
+        let metrics_namespace = env.read(&METRICS_NAMESPACE, |text| {
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | '#' | ':');
+            let fits = (1..=NAMESPACE_CHARS_MAX).contains(&text.len()) && text.chars().all(is_plain);
+            fits.then(|| text.to_owned()).ok_or("must be 1 to 255 letters, digits and . - _ / # :")
+        });
+        Some(Self { filter: filter?, otlp_endpoint, metrics_namespace: metrics_namespace? })
     }
 
     /// Begins to log and to export, for as long as the returned value lives.

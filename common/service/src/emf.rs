@@ -16,7 +16,7 @@ use stockline_core::domain::Timestamp;
 
 use crate::buckets::{COUNT_BUCKETS, SECONDS_BUCKETS, buckets};
 
-/// The namespace of the metrics in CloudWatch.
+/// The namespace of the metrics in CloudWatch, unless another is set. Two installations in one region need two.
 pub const NAMESPACE: &str = "Stockline";
 
 /// The most metrics of one line, a limit of the format.
@@ -40,7 +40,10 @@ type Written = (&'static str, Value);
 ///
 /// A counter is set to zero when it is written, so [`Counter::absolute`] may be called with 0 only.
 #[derive(Clone)]
-pub struct Emf(Arc<Registry<Key, AtomicStorage>>);
+pub struct Emf {
+    registry: Arc<Registry<Key, AtomicStorage>>,
+    namespace: Arc<str>,
+}
 
 impl std::fmt::Debug for Emf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -50,7 +53,7 @@ impl std::fmt::Debug for Emf {
 
 impl Default for Emf {
     fn default() -> Self {
-        Self(Arc::new(Registry::atomic()))
+        Self { registry: Arc::new(Registry::atomic()), namespace: NAMESPACE.into() }
     }
 }
 
@@ -60,26 +63,32 @@ impl Recorder for Emf {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        self.0.get_or_create_counter(key, |counter| Counter::from_arc(Arc::clone(counter)))
+        self.registry.get_or_create_counter(key, |counter| Counter::from_arc(Arc::clone(counter)))
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        self.0.get_or_create_gauge(key, |gauge| Gauge::from_arc(Arc::clone(gauge)))
+        self.registry.get_or_create_gauge(key, |gauge| Gauge::from_arc(Arc::clone(gauge)))
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        self.0.get_or_create_histogram(key, |histogram| Histogram::from_arc(Arc::clone(histogram)))
+        self.registry.get_or_create_histogram(key, |histogram| Histogram::from_arc(Arc::clone(histogram)))
     }
 }
 
 impl Emf {
+    /// Returns the same metrics, to be written in this namespace.
+    #[must_use]
+    pub fn in_namespace(self, namespace: &str) -> Self {
+        Self { namespace: namespace.into(), ..self }
+    }
+
     /// Counts the metrics with their sets of labels, each of which is paid for; a histogram is one, whatever its buckets.
     pub fn series(&self, is_its: impl Fn(&str) -> bool) -> usize {
         let mut series = 0;
         let mut count = |key: &Key| series += usize::from(is_its(key.name()));
-        self.0.visit_counters(|key, _| count(key));
-        self.0.visit_gauges(|key, _| count(key));
-        self.0.visit_histograms(|key, _| count(key));
+        self.registry.visit_counters(|key, _| count(key));
+        self.registry.visit_gauges(|key, _| count(key));
+        self.registry.visit_histograms(|key, _| count(key));
         series
     }
 
@@ -94,7 +103,7 @@ impl Emf {
             by_labels.entry(labels(key)).or_default().insert(key.name().to_owned(), written);
         };
         let mut totals: BTreeMap<String, u64> = BTreeMap::new();
-        self.0.visit_counters(|key, counter| {
+        self.registry.visit_counters(|key, counter| {
             if !is_its(key.name()) {
                 return;
             }
@@ -104,13 +113,13 @@ impl Emf {
                 write(key, ("Count", added.into()));
             }
         });
-        self.0.visit_gauges(|key, gauge| {
+        self.registry.visit_gauges(|key, gauge| {
             let value = f64::from_bits(gauge.load(Ordering::Acquire));
             if is_its(key.name()) && value.is_finite() {
                 write(key, ("None", number(value)));
             }
         });
-        self.0.visit_histograms(|key, histogram| {
+        self.registry.visit_histograms(|key, histogram| {
             if !is_its(key.name()) {
                 return;
             }
@@ -125,7 +134,8 @@ impl Emf {
         let mut lines = Vec::new();
         for (labels, metrics) in by_labels {
             let metrics: Vec<_> = metrics.into_iter().collect();
-            lines.extend(metrics.chunks(LINE_METRICS_MAX).map(|metrics| line(service, &labels, metrics, now)));
+            let line = |metrics: &[_]| line(&self.namespace, service, &labels, metrics, now);
+            lines.extend(metrics.chunks(LINE_METRICS_MAX).map(line));
         }
         lines
     }
@@ -137,12 +147,18 @@ fn labels(key: &Key) -> Labels {
     labels
 }
 
-fn line(service: &str, labels: &[(String, String)], metrics: &[(String, Written)], now: Timestamp) -> String {
+fn line(
+    namespace: &str,
+    service: &str,
+    labels: &[(String, String)],
+    metrics: &[(String, Written)],
+    now: Timestamp,
+) -> String {
     let mut line = Map::new();
     let mut dimensions = vec![SERVICE];
     dimensions.extend(labels.iter().map(|(name, _)| name.as_str()));
     let names: Vec<Value> = metrics.iter().map(|(name, (unit, _))| json!({"Name": name, "Unit": unit})).collect();
-    let directive = json!({"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": names});
+    let directive = json!({"Namespace": namespace, "Dimensions": [dimensions], "Metrics": names});
     line.insert("_aws".into(), json!({"Timestamp": now.as_millis(), "CloudWatchMetrics": [directive]}));
     line.insert(SERVICE.into(), service.into());
     line.extend(labels.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
@@ -264,6 +280,13 @@ mod tests {
         let of = |program: &str| emf.lines(program, now(), |name| name.starts_with(program)).concat();
         assert!(of("worker").contains(r#""worker_total":1"#) && !of("worker").contains("ingress_total"));
         assert!(of("ingress").contains(r#""ingress_total":2"#));
+    }
+
+    #[test]
+    fn two_installations_write_into_two_namespaces() {
+        let emf = Emf::default().in_namespace("Stockline/second");
+        metrics::with_local_recorder(&emf, || metrics::counter!("sold_total").increment(1));
+        assert_eq!(lines(&emf)[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Stockline/second");
     }
 
     #[test]

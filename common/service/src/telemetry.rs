@@ -178,11 +178,16 @@ pub struct EmfEmitter {
 }
 
 impl EmfEmitter {
-    /// Makes an emitter for the program of this name, which becomes a dimension.
+    /// Makes an emitter for the program of this name, which becomes a dimension, in this namespace of CloudWatch.
     ///
     /// # Errors
     /// If standard output can't be duplicated, or no thread be started.
-    pub fn new(service: &'static str, (prometheus, emf): (PrometheusHandle, Emf)) -> std::io::Result<Self> {
+    pub fn new(
+        service: &'static str,
+        namespace: &str,
+        (prometheus, emf): (PrometheusHandle, Emf),
+    ) -> std::io::Result<Self> {
+        let emf = emf.in_namespace(namespace);
         let lines = LineQueue::to_stream("emf-writer", std::io::stdout())?;
         Ok(Self { service, prometheus, emf, clock: Arc::new(SystemClock), lines })
     }

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use axum::http::HeaderValue;
-use stockline_core::domain::Timestamp;
-use stockline_core::ports::Clock;
+use stockline_core::domain::{ClientId, Timestamp};
+use stockline_core::ports::{Clients, Clock};
 use tokio::task::JoinHandle;
 
 use super::cache::{CACHE_TOKENS, TokenCache, Verified};
@@ -11,6 +11,7 @@ use super::error::{AuthError, codes};
 use super::keys::{self, KeyFile, Source, Trusted};
 use super::keyset::VerifyingKey;
 use super::principal::{Principal, TokenHash};
+use super::registry::Registry;
 use super::remote::{Pace, Remote};
 use super::revoked::Revoked;
 use super::token::{self, Expected, Unverified};
@@ -33,6 +34,8 @@ const REVOKED_UNKNOWN: &str =
 #[derive(Debug)]
 pub struct Authenticator {
     expected: Expected,
+    /// `None` where only configured clients are accepted.
+    registry: Option<Arc<Registry>>,
     clock: Arc<dyn Clock>,
     pub(super) state: Arc<State>,
     files: Every,
@@ -57,11 +60,24 @@ impl Authenticator {
     /// [`IngressError::Config`]: the key file is missing or holds no usable key, the list of revoked tokens can't be read,
     /// the address of the keys is not valid, or no client is allowed.
     pub fn start(config: AuthConfig, clock: Arc<dyn Clock>) -> Result<Arc<Self>, IngressError> {
-        Self::start_at_pace(config, clock, Pace::default())
+        Self::start_with(config, None, clock, Pace::default())
     }
 
-    pub(super) fn start_at_pace(
+    /// Starts as [`Authenticator::start`] does, and accepts the tokens of registered clients too.
+    ///
+    /// # Errors
+    /// As [`Authenticator::start`].
+    pub fn start_registered(
         config: AuthConfig,
+        clients: Option<Arc<dyn Clients>>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, IngressError> {
+        Self::start_with(config, clients, clock, Pace::default())
+    }
+
+    pub(super) fn start_with(
+        config: AuthConfig,
+        clients: Option<Arc<dyn Clients>>,
         clock: Arc<dyn Clock>,
         pace: Pace,
     ) -> Result<Arc<Self>, IngressError> {
@@ -89,7 +105,9 @@ impl Authenticator {
             }
         };
         let files = Every::millis(FILES_CHECKED_MS, clock.now());
-        Ok(Arc::new(Self { expected: Expected { issuer, client_ids }, clock, state, files, changed, fetching }))
+        let registry = clients.map(|clients| Registry::new(clients, Arc::clone(&clock)));
+        let expected = Expected { issuer, client_ids, registers_clients: registry.is_some() };
+        Ok(Arc::new(Self { expected, registry, clock, state, files, changed, fetching }))
     }
 
     /// Are there keys to verify tokens with?
@@ -122,16 +140,42 @@ impl Authenticator {
         let hash = TokenHash::of(token.as_bytes());
         if let Some(known) = self.state.cache.get(&hash, now) {
             self.state.not_revoked(known.jti.as_deref())?;
-            return Ok(known.principal.clone());
+            return self.narrowed(known.principal.clone(), known.client.as_ref()).await;
         }
-        self.verify(token, hash, now).await
+        let verified = self.verify(token, hash, now).await?;
+        self.narrowed(verified.principal.clone(), verified.client.as_ref()).await
+    }
+
+    /// Narrows the rights of a token to those of its registered client, whose settings may have changed since the token
+    /// was verified.
+    async fn narrowed(&self, principal: Principal, client: Option<&ClientId>) -> Result<Principal, AuthError> {
+        match (client, &self.registry) {
+            (Some(client_id), Some(registry)) => {
+                let client = registry.accepted(client_id).await?;
+                Ok(Principal { rights: principal.rights.within(&client), ..principal })
+            }
+            _ => Ok(principal),
+        }
+    }
+
+    /// Returns whether a client is configured, so that it needs no registration and can have none.
+    pub(crate) fn is_configured(&self, client_id: &ClientId) -> bool {
+        self.expected.client_ids.iter().any(|configured| configured == client_id.as_str())
+    }
+
+    /// Forgets what is known of a registered client: this process has changed it.
+    pub(crate) fn forget_client(&self, client_id: &ClientId) {
+        if let Some(registry) = &self.registry {
+            registry.forget(client_id);
+        }
     }
 
     /// Checks the claims first: a token with wrong claims needs no key, and never causes a fetch.
-    async fn verify(&self, token: &str, token_hash: TokenHash, now: Timestamp) -> Result<Principal, AuthError> {
+    async fn verify(&self, token: &str, token_hash: TokenHash, now: Timestamp) -> Result<Arc<Verified>, AuthError> {
         let Unverified { kid, claims, message, signature } = Unverified::parse(token)?;
         claims.check(&self.expected, now)?;
         let submitted_by = claims.submitted_by()?;
+        let rights = claims.rights()?;
         let key = match self.state.trusted.get(&kid) {
             Some(key) => key,
             None => self.find_key(&kid, claims.iat, now).await?,
@@ -144,20 +188,19 @@ impl Authenticator {
         }
         self.state.not_revoked(claims.jti.as_deref())?;
         let expires_at = claims.expires_at();
-        let principal =
-            Principal { submitted_by: submitted_by.into(), rights: claims.rights(), expires_at, token_hash };
-        let verified = Verified {
-            principal: principal.clone(),
+        let verified = Arc::new(Verified {
+            principal: Principal { submitted_by: submitted_by.into(), rights, expires_at, token_hash },
+            client: claims.registered_client(&self.expected),
             jti: claims.jti,
             usable_until: token::usable_until(expires_at),
             key: Arc::clone(&key),
-        };
-        self.state.cache.put(token_hash, Arc::new(verified), now);
+        });
+        self.state.cache.put(token_hash, Arc::clone(&verified), now);
         // The keys may have been replaced after this one was looked up.
         if !self.state.trusted.set().trusts(&key) {
             self.state.forget_untrusted();
         }
-        Ok(principal)
+        Ok(verified)
     }
 
     async fn find_key(

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use stockline_core::domain::Timestamp;
+use stockline_core::domain::{ClientId, Timestamp};
 
 use super::keyset::VerifyingKey;
 use super::principal::{Principal, TokenHash};
@@ -16,6 +16,8 @@ pub const CACHE_TOKENS: usize = 10_000;
 pub(super) struct Verified {
     pub(super) principal: Principal,
     pub(super) jti: Option<Box<str>>,
+    /// The registered client whose settings narrow the rights; `None` for a configured client.
+    pub(super) client: Option<ClientId>,
     /// The token is refused after this time (its `exp` with the leeway).
     pub(super) usable_until: Timestamp,
     pub(super) key: Arc<VerifyingKey>,
@@ -104,6 +106,7 @@ mod tests {
         Arc::new(Verified {
             principal: Principal { submitted_by: "a".into(), rights: Rights::STAFF, expires_at, token_hash },
             jti: None,
+            client: None,
             usable_until: expires_at,
             key: Arc::new(VerifyingKey::of_components("k", vec![1; 256], vec![1, 0, 1])),
         })

@@ -36,7 +36,11 @@ auth_codes! {
     TOKEN_UNKNOWN_KEY = "token_unknown_key";
     /// The token was revoked by its `jti`.
     TOKEN_REVOKED = "token_revoked";
-    /// The keys that verify tokens are not available now: 503, and a retry may succeed.
+    /// The token's client was disabled.
+    TOKEN_CLIENT_DISABLED = "token_client_disabled";
+    /// A scope of the token is about a location and is not understood. Such a token must not act everywhere.
+    TOKEN_LOCATION_INVALID = "token_location_invalid";
+    /// The keys that verify tokens, or the settings of the token's client, are not available now: 503, and a retry may succeed.
     AUTH_UNAVAILABLE = "auth_unavailable";
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use stockline_core::domain::{Action, Command, CommandKind, LocationId};
+use stockline_core::domain::{Action, ClientRight, ClientSettings, Command, CommandKind, LocationId, Reach, Timestamp};
 
 use crate::staff_may::StaffMay;
 
@@ -69,6 +69,20 @@ impl Forbidden {
     }
 }
 
+/// A scope that is about a location and is not understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the scope {:?} is about a location, and only {RESOURCE_SERVER_PREFIX}{LOCATION_PREFIX} with a valid location id is understood", .0.chars().take(SCOPE_CHARS_SHOWN).collect::<String>())]
+pub struct LocationScopeError(Box<str>);
+
+/// How much of a scope that is not understood is shown, in characters.
+const SCOPE_CHARS_SHOWN: usize = 100;
+
+/// Returns whether a group or a part of a scope is meant to bind to a location, spelled right or not.
+fn is_about_location(name: &str) -> bool {
+    let name = name.to_lowercase();
+    name.starts_with(LOCATION_PREFIX) || name.starts_with("locations.")
+}
+
 /// What a token may do, and where. The rights of all its groups and scopes are united. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
@@ -88,36 +102,63 @@ impl Rights {
     /// The rights of the group `Manager`.
     pub const MANAGER: Self = Self { submit: SubmitAs::Manager, read: ReadAs::Manager, locations: None };
 
-    /// Returns the rights of a token's `cognito:groups` and of the words of its `scope`. Unknown words are ignored. A
-    /// location that is not a valid id still binds the token, to no location, so that a typing error never widens it.
+    /// Returns the rights of a token's `cognito:groups` and of the words of its `scope`. Unknown words are ignored, unless
+    /// they are about a location: such a group binds the token to no location, and such a scope refuses it. So neither a
+    /// typing error nor the scope of another resource server ever widens a token.
+    ///
+    /// # Errors
+    /// A scope is about a location and is not understood.
     pub fn from_token<'a>(
         groups: impl IntoIterator<Item = &'a str>,
         scopes: impl IntoIterator<Item = &'a str>,
-    ) -> Self {
+    ) -> Result<Self, LocationScopeError> {
         let mut rights = Self::NONE;
         let mut locations: Option<BTreeSet<LocationId>> = None;
-        let mut bind = |name: &str| {
-            let Some(id) = name.strip_prefix(LOCATION_PREFIX) else { return };
-            locations.get_or_insert_default().extend(id.parse().ok());
-        };
         for group in groups {
             match group {
                 "Manager" => rights.unite(SubmitAs::Manager, ReadAs::Manager),
                 "Staff" => rights.unite(SubmitAs::Staff, ReadAs::Staff),
-                other => bind(other),
+                other if is_about_location(other) => {
+                    let id = other.strip_prefix(LOCATION_PREFIX).and_then(|id| id.parse().ok());
+                    locations.get_or_insert_default().extend(id);
+                }
+                _ => {}
             }
         }
         for scope in scopes {
-            match scope.strip_prefix(RESOURCE_SERVER_PREFIX) {
+            let name = scope.strip_prefix(RESOURCE_SERVER_PREFIX);
+            match name {
                 Some("commands") => rights.unite(SubmitAs::Staff, ReadAs::CommandStatus),
                 Some("read") => rights.unite(SubmitAs::Nobody, ReadAs::Staff),
                 Some("manage") => rights.unite(SubmitAs::Manager, ReadAs::CommandStatus),
-                Some(other) => bind(other),
-                None => bind(scope),
+                _ if scope.split('/').any(is_about_location) => {
+                    let id = name.unwrap_or(scope).strip_prefix(LOCATION_PREFIX).and_then(|id| id.parse().ok());
+                    locations.get_or_insert_default().insert(id.ok_or_else(|| LocationScopeError(scope.into()))?);
+                }
+                _ => {}
             }
         }
         rights.locations = locations.map(Arc::new);
-        rights
+        Ok(rights)
+    }
+
+    /// Returns the rights that both these and the client's settings give.
+    #[must_use]
+    pub fn within(&self, client: &ClientSettings) -> Self {
+        let mut most = Self::NONE;
+        for right in &client.rights {
+            match right {
+                ClientRight::Commands => most.unite(SubmitAs::Staff, ReadAs::CommandStatus),
+                ClientRight::Read => most.unite(SubmitAs::Nobody, ReadAs::Staff),
+                ClientRight::Manage => most.unite(SubmitAs::Manager, ReadAs::CommandStatus),
+            }
+        }
+        let locations = match (&self.locations, &client.locations) {
+            (Some(own), Some(bound)) => Some(Arc::new(own.intersection(bound).cloned().collect())),
+            (own, None) => own.clone(),
+            (None, Some(bound)) => Some(Arc::new(bound.clone())),
+        };
+        Self { submit: self.submit.min(most.submit), read: self.read.min(most.read), locations }
     }
 
     /// Returns the same rights, bound to these locations.
@@ -156,6 +197,11 @@ impl Rights {
         if !self.role_may_submit(command, staff_may) {
             return Err(self.command_refused(command));
         }
+        // A reversal names no location: the fold judges it by the one of the movement.
+        let is_bound_to_none = self.locations.as_ref().is_some_and(|locations| locations.is_empty());
+        if command.kind() == CommandKind::Reverse && !is_bound_to_none {
+            return Ok(());
+        }
         match acts_at(&command.action) {
             Some(location) => self.may_act_at(location),
             None if self.locations.is_none() => Ok(()),
@@ -170,6 +216,15 @@ impl Rights {
         }
     }
 
+    /// Returns what a reversal of this token may take back; `None` if everything. Staff take back their own, and a token that
+    /// is bound to locations only movements there.
+    pub fn reach(&self, accepted_at: Timestamp, staff_may: &StaffMay) -> Option<Reach> {
+        let within_ms = i64::from(staff_may.reverse_within_s) * 1_000;
+        let own_since = (self.submit != SubmitAs::Manager).then(|| accepted_at.plus_millis(-within_ms));
+        let locations = self.locations.as_ref().map(|locations| locations.iter().cloned().collect());
+        (own_since.is_some() || locations.is_some()).then_some(Reach { own_since, locations })
+    }
+
     fn role_may_submit(&self, command: &Command, staff_may: &StaffMay) -> bool {
         match self.submit {
             SubmitAs::Nobody => false,
@@ -177,6 +232,8 @@ impl Rights {
             SubmitAs::Staff => match command.kind() {
                 CommandKind::Receive | CommandKind::Sell | CommandKind::Return | CommandKind::Transfer => true,
                 CommandKind::Count => staff_may.count,
+                // Only the fold knows whose the movement is, and how old.
+                CommandKind::Reverse => staff_may.reverse_within_s > 0,
                 CommandKind::Adjust => command.details.reason.is_some_and(|reason| staff_may.adjust.contains(&reason)),
                 CommandKind::RegisterItem
                 | CommandKind::UpdateItem
@@ -230,6 +287,18 @@ impl Rights {
         self.reads_as(ReadAs::Manager, "only the group Manager may read costs and analytics")
     }
 
+    /// May the token import files? Each of a file's commands is judged by [`Rights::may_submit`] besides.
+    ///
+    /// # Errors
+    /// `no_role`, `forbidden`.
+    pub fn may_import(&self) -> Result<(), Forbidden> {
+        self.has_role()?;
+        if self.submit == SubmitAs::Manager && self.read == ReadAs::Manager {
+            return Ok(());
+        }
+        Err(Forbidden::new(Forbidden::OTHER, "only the group Manager may import files"))
+    }
+
     /// May the token read and change settings of the whole installation, and register locations?
     ///
     /// # Errors
@@ -243,6 +312,15 @@ impl Rights {
             ));
         }
         Ok(())
+    }
+
+    /// May the token see, register and change clients? Only people may: a client that could would widen itself.
+    ///
+    /// # Errors
+    /// `no_role`, `forbidden`; `forbidden_location` for a Manager who is bound to locations.
+    pub fn may_manage_clients(&self) -> Result<(), Forbidden> {
+        self.reads_as(ReadAs::Manager, "only the group Manager may see and change clients")?;
+        self.may_manage_settings()
     }
 
     /// May the token read and change the settings of this location? ([`Rights::may_manage_settings`] allows to register
@@ -300,7 +378,7 @@ impl Rights {
         const NAMED: usize = 5;
         let Some(bound) = &self.locations else { return "every location".into() };
         if bound.is_empty() {
-            return "no location (its location.<id> is not a valid id)".into();
+            return "no location (its location.<id> is not a valid id, or is none of its client's)".into();
         }
         let mut text = bound.iter().take(NAMED).map(LocationId::as_str).collect::<Vec<_>>().join(", ");
         if bound.len() > NAMED {

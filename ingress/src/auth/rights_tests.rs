@@ -15,6 +15,10 @@ fn at(location: &str) -> LocationId {
 }
 
 fn token(groups: &[&str], scope: &str) -> Rights {
+    try_token(groups, scope).unwrap()
+}
+
+fn try_token(groups: &[&str], scope: &str) -> Result<Rights, LocationScopeError> {
     Rights::from_token(groups.iter().copied(), scope.split_ascii_whitespace())
 }
 
@@ -48,8 +52,12 @@ fn commands() -> Vec<(Value, Option<&'static str>, SubmitAs)> {
             Some("south"),
             Staff,
         ),
+        (json!({"type": "reverse", "reverses": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6c"}), ANYWHERE, Staff),
     ]
 }
+
+/// The place of a command that names none: the fold finds it. A token that is bound to no place may not act there either.
+const ANYWHERE: Option<&str> = Some("anywhere");
 
 #[test]
 fn every_role_may_submit_what_the_table_says_and_only_where_it_is_bound() {
@@ -82,6 +90,7 @@ fn every_role_may_submit_what_the_table_says_and_only_where_it_is_bound() {
                 } else {
                     match (binding, location) {
                         (None, _) => Ok(()),
+                        (Some(bound), ANYWHERE) if !bound.is_empty() => Ok(()),
                         (Some(bound), Some(location)) if bound.contains(&location) => Ok(()),
                         (Some(_), _) => Err("forbidden_location"),
                     }
@@ -91,6 +100,21 @@ fn every_role_may_submit_what_the_table_says_and_only_where_it_is_bound() {
             }
         }
     }
+}
+
+#[test]
+fn staff_may_sets_how_long_staff_may_take_back_their_own() {
+    let now = Timestamp::from_millis(10_000_000);
+    let reach = |rights: &Rights, may: &str| rights.reach(now, &may.parse().unwrap());
+    let own_since = |seconds: i64| Some(now.plus_millis(-seconds * 1_000));
+    assert_eq!(reach(&Rights::MANAGER, ""), None);
+    assert_eq!(reach(&Rights::STAFF, "").unwrap().own_since, own_since(3_600), "an hour by default");
+    assert_eq!(reach(&Rights::STAFF, "count,reverse:60").unwrap().own_since, own_since(60));
+    let bound = reach(&Rights::MANAGER.only_at([at("north")]), "").unwrap();
+    assert_eq!((bound.own_since, bound.locations), (None, Some(vec![at("north")])));
+    let reverse = command(&json!({"type": "reverse", "reverses": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6c"}));
+    assert!(Rights::STAFF.may_submit(&reverse, &"reverse:0".parse().unwrap()).is_err());
+    assert!("reverse:soon".parse::<StaffMay>().is_err());
 }
 
 #[test]
@@ -160,13 +184,12 @@ fn a_binding_narrows_reads_and_settings_and_is_read_from_groups_and_scopes() {
 
 #[test]
 fn an_invalid_location_binds_to_no_location_and_never_widens() {
-    for name in ["location.", "location.a/b", "location.*", "location..."] {
+    for name in ["location.", "location.a/b", "location.*", "location...", "Location.north", "locations.north"] {
         let rights = token(&["Manager", name], "");
         assert_eq!(rights.visible_locations().map(BTreeSet::len), Some(0), "{name}");
         let error = rights.may_read_location(&at("main")).unwrap_err();
         assert!(error.code == "forbidden_location" && error.detail.contains("not a valid id"), "{error}");
     }
-    assert!(token(&["Manager", "locations.north", "Location.north"], "other/location.north").locations.is_none());
     for scope in ["commands", "stockline/", "stockline/commands/x", "Stockline/commands", "other/commands"] {
         assert_eq!(token(&[], scope), Rights::NONE, "{scope}");
     }
@@ -181,4 +204,60 @@ fn a_refusal_names_what_was_tried_and_where_it_is_allowed() {
     let theft = command(&json!({"type": "adjust", "quantity": "1", "reason": "theft"}));
     let detail = Rights::STAFF.may_submit(&theft, &StaffMay::default()).unwrap_err().detail;
     assert!(detail.contains("reason theft"), "{detail}");
+}
+
+#[test]
+fn a_scope_about_a_location_that_is_not_understood_refuses_the_token() {
+    for scope in [
+        "stockline2/location.north",
+        "other/location.north",
+        "a/b/location.north",
+        "stockline/location.",
+        "stockline/location.*",
+        "stockline/location.a/b",
+        "stockline/Location.north",
+        "stockline/locations.north",
+        "STOCKLINE/location.north",
+        "location.*",
+        "/location.north",
+    ] {
+        for others in ["", "stockline/manage ", "stockline/commands stockline/location.north "] {
+            let error = try_token(&[], &format!("{others}{scope}")).unwrap_err().to_string();
+            assert!(error.contains(scope), "{error}");
+        }
+    }
+    for unrelated in ["openid", "stockline2/commands", "aws.cognito.signin.user.admin", "other/allocation.north"] {
+        assert_eq!(try_token(&[], unrelated), Ok(Rights::NONE), "{unrelated}");
+    }
+}
+
+#[test]
+fn a_client_narrows_its_tokens_and_never_widens_them() {
+    let client = |rights: &[ClientRight], locations: Option<&[&str]>| ClientSettings {
+        client_id: "tills".parse().unwrap(),
+        name: "Tills".into(),
+        rights: rights.iter().copied().collect(),
+        locations: locations.map(|ids| ids.iter().map(|id| at(id)).collect()),
+        disabled: false,
+        updated_by: "ann".into(),
+        updated_at: stockline_core::domain::Timestamp::EPOCH,
+    };
+    use ClientRight::{Commands, Manage, Read};
+    let everything = token(&[], "stockline/commands stockline/read stockline/manage");
+    assert_eq!(everything.within(&client(&ClientRight::ALL, None)), everything);
+    assert_eq!(everything.within(&client(&[], None)), Rights::NONE);
+    let tills = everything.within(&client(&[Commands, Read], Some(&["north"])));
+    assert_eq!(tills, token(&[], "stockline/commands stockline/read stockline/location.north"));
+    let reader = token(&[], "stockline/read");
+    assert_eq!(
+        reader.within(&client(&[Commands, Manage], None)),
+        Rights { read: ReadAs::CommandStatus, ..reader.clone() }
+    );
+    assert_eq!(reader.within(&client(&[Read, Manage], None)), reader);
+    let bound = token(&[], "stockline/commands stockline/location.north stockline/location.south");
+    assert_eq!(bound.within(&client(&[Commands], None)), bound);
+    let both = bound.within(&client(&[Commands], Some(&["south", "main"])));
+    assert_eq!(both.visible_locations(), Some(&[at("south")].into()));
+    let nowhere = bound.within(&client(&[Commands], Some(&["main"])));
+    assert_eq!(nowhere.visible_locations(), Some(&BTreeSet::new()));
 }

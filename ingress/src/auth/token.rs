@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{Error as _, IgnoredAny};
 use serde::{Deserialize, Deserializer};
-use stockline_core::domain::Timestamp;
+use stockline_core::domain::{ClientId, Timestamp};
 
 use super::error::{AuthError, codes};
 use super::rights::Rights;
@@ -52,6 +52,8 @@ fn malformed(what: &str) -> AuthError {
 pub(super) struct Expected {
     pub(super) issuer: String,
     pub(super) client_ids: Vec<String>,
+    /// Whether other clients may be registered. Their tokens need a look at the [registry](super::registry).
+    pub(super) registers_clients: bool,
 }
 
 /// A parsed token whose signature is not verified.
@@ -166,7 +168,9 @@ impl Claims {
                 "the token is not an access token (token_use); send the access token, not the id token",
             ));
         }
-        if !self.client_id.as_ref().is_some_and(|id| expected.client_ids.contains(id)) {
+        let is_configured = self.client_id.as_ref().is_some_and(|id| expected.client_ids.contains(id));
+        let may_be_registered = expected.registers_clients && self.client().is_some();
+        if !is_configured && !may_be_registered {
             return Err(AuthError::new(
                 codes::TOKEN_WRONG_CLIENT,
                 "the token belongs to a client that is not allowed here (client_id); use an allowed one, or have it added to the configuration",
@@ -209,9 +213,20 @@ impl Claims {
         Ok(name)
     }
 
-    pub(super) fn rights(&self) -> Rights {
+    /// Returns the client, if its id is one that can be registered.
+    fn client(&self) -> Option<ClientId> {
+        self.client_id.as_ref()?.parse().ok()
+    }
+
+    /// Returns the client if it is not a configured one. Then it must be registered.
+    pub(super) fn registered_client(&self, expected: &Expected) -> Option<ClientId> {
+        self.client().filter(|id| !expected.client_ids.iter().any(|configured| configured == id.as_str()))
+    }
+
+    pub(super) fn rights(&self) -> Result<Rights, AuthError> {
         let groups = self.groups.iter().flatten().map(String::as_str);
         Rights::from_token(groups, self.scope.iter().flat_map(|scope| scope.split_ascii_whitespace()))
+            .map_err(|error| AuthError::new(codes::TOKEN_LOCATION_INVALID, error.to_string()))
     }
 }
 

@@ -2,6 +2,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::http::HeaderValue;
+use stockline_core::domain::ClientId;
 
 use super::authenticator::Authenticator;
 use super::error::AuthError;
@@ -45,6 +46,16 @@ impl TokenCheck {
     /// Returns why no token is accepted now, if that is so.
     pub(crate) async fn why_unready(&self) -> Option<&'static str> {
         self.authenticator.why_unready().await
+    }
+
+    /// Returns whether a client is configured.
+    pub(crate) fn is_configured(&self, client_id: &ClientId) -> bool {
+        self.authenticator.is_configured(client_id)
+    }
+
+    /// Forgets what is known of a registered client: this process has changed it.
+    pub(crate) fn forget_client(&self, client_id: &ClientId) {
+        self.authenticator.forget_client(client_id);
     }
 
     /// Returns the sender of a request that needs no token and has one: so people can see whether a token is good.

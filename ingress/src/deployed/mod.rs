@@ -42,7 +42,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
 
     let emitter_shutdown = CancellationToken::new();
     let stop_emitter = emitter_shutdown.clone();
-    let emitter = EmfEmitter::new("ingress", metrics).context("can't write metrics")?;
+    let emitter =
+        EmfEmitter::new("ingress", &settings.logs.metrics_namespace, metrics).context("can't write metrics")?;
     let emitter = tokio::spawn(emitter.run(emitter_shutdown));
     let shutdown = CancellationToken::new();
     let trigger = shutdown.clone();
@@ -75,7 +76,8 @@ async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
     // The start does not fail if the store can't be reached, because accepting needs only the queue (P9).
     checks.add(&deployed::TABLE, store_found);
     checks.finish()?;
-    Ok(Adapters { queue: Arc::new(queue), queries: Arc::new(store), clock })
+    let store = Arc::new(store);
+    Ok(Adapters { queue: Arc::new(queue), queries: store.clone(), clients: Some(store), clock })
 }
 
 fn config(settings: Settings) -> Config {
@@ -85,10 +87,12 @@ fn config(settings: Settings) -> Config {
         receipt_keys: settings.receipt_keys,
         require_location: settings.require_location,
         staff_may: settings.staff_may,
+        scale_labels: settings.scale_labels,
         limits: settings.limits,
         tls: None,
         web: Web { origins: settings.origins, ..Web::default() },
         retention_ms: stockline_core::ports::RETENTION_MS,
+        linger: settings.linger,
         drain: DRAIN,
     }
 }

@@ -1,12 +1,13 @@
 //! The configuration of the ingress on AWS.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use stockline_aws::deployed::{self, Deployment, Logs};
-use stockline_core::domain::ReceiptKeys;
+use stockline_core::domain::{ReceiptKeys, ScaleRules};
 use stockline_ingress::{AuthConfig, JwksSource, Limits, LoginConfig, Origin, StaffMay};
 use stockline_service::{Env, EnvError, Variable};
 
@@ -23,8 +24,10 @@ const JWKS_URL: Variable = Variable::optional(
     "STOCKLINE_JWKS_URL",
     "address of the issuer's keys, if it is not the issuer's /.well-known/jwks.json",
 );
-const CLIENT_IDS: Variable =
-    Variable::required("STOCKLINE_CLIENT_IDS", "client ids whose tokens are accepted, separated by commas");
+const CLIENT_IDS: Variable = Variable::required(
+    "STOCKLINE_CLIENT_IDS",
+    "people's client ids, separated by commas; the clients of tills and programs are registered at /v1/clients",
+);
 const LOGIN_URL: Variable = Variable::optional(
     "STOCKLINE_LOGIN_URL",
     "address of the user pool's sign-in pages, for `stockline login`; with STOCKLINE_LOGIN_CLIENT_ID",
@@ -44,6 +47,10 @@ const REQUIRE_LOCATION: Variable = Variable::with_default(
 );
 const STAFF_MAY: Variable =
     Variable::optional("STOCKLINE_STAFF_MAY", "what Staff may do beyond the default, e.g. count,adjust:damaged");
+const SCALE_LABELS: Variable = Variable::optional(
+    "STOCKLINE_SCALE_LABELS",
+    "how labels of the shop's own scales are read, e.g. 21IIIIIWW.WWW,22IIIIIPPP.PP",
+);
 const CORS_ORIGINS: Variable = Variable::optional(
     "STOCKLINE_CORS_ORIGINS",
     "origins whose web pages may call the API, separated by commas, e.g. https://till.example.com",
@@ -52,6 +59,12 @@ const RATE_PER_S: Variable = Variable::with_default(
     "STOCKLINE_RATE_PER_S",
     "200",
     "requests per second that one token may make, and twice as many at once; 0 sets no limit",
+);
+
+const LINGER_MS: Variable = Variable::with_default(
+    "STOCKLINE_LINGER_MS",
+    "0",
+    "milliseconds that messages of different items wait for each other, to be sent in one call that is paid for once",
 );
 
 /// All variables, as `--help` lists them.
@@ -68,10 +81,13 @@ pub(crate) const VARIABLES: &[Variable] = &[
     RECEIPT_KEYS,
     REQUIRE_LOCATION,
     STAFF_MAY,
+    SCALE_LABELS,
     CORS_ORIGINS,
     RATE_PER_S,
+    LINGER_MS,
     deployed::LOG,
     deployed::OTLP_ENDPOINT,
+    deployed::METRICS_NAMESPACE,
     deployed::METRICS_LISTEN,
 ];
 
@@ -87,8 +103,10 @@ pub(crate) struct Settings {
     pub(crate) receipt_keys: ReceiptKeys,
     pub(crate) require_location: bool,
     pub(crate) staff_may: StaffMay,
+    pub(crate) scale_labels: ScaleRules,
     pub(crate) origins: Vec<Origin>,
     pub(crate) limits: Limits,
+    pub(crate) linger: Duration,
     pub(crate) logs: Logs,
 }
 
@@ -109,8 +127,10 @@ impl Settings {
         let receipt_keys = receipt_keys(env_ref);
         let require_location = env_ref.switch(&REQUIRE_LOCATION);
         let staff_may = env_ref.value(&STAFF_MAY).unwrap_or_default();
+        let scale_labels = env_ref.value(&SCALE_LABELS).unwrap_or_default();
         let origins = env_ref.list(&CORS_ORIGINS, str::parse::<Origin>).unwrap_or_default();
         let rate = env_ref.number(&RATE_PER_S, 0..=1_000_000);
+        let linger_ms = env_ref.number(&LINGER_MS, 0..=1_000);
         let logs = Logs::read(env_ref);
         let settings = || {
             Some(Self {
@@ -123,8 +143,10 @@ impl Settings {
                 receipt_keys: receipt_keys?,
                 require_location: require_location?,
                 staff_may,
+                scale_labels,
                 origins,
                 limits: limits(rate.filter(|per_s| *per_s > 0)),
+                linger: Duration::from_millis(linger_ms?.into()),
                 logs: logs?,
             })
         };

@@ -50,6 +50,10 @@ pub(super) struct Actor {
     next_request: u64,
     backlogs: HashMap<ItemId, ItemBacklog>,
     ready: VecDeque<ItemId>,
+    /// How long packs of different items wait for each other, until they fill a call.
+    linger: Duration,
+    /// When the first of the ready items became ready, or what was left of them after a call.
+    ready_since: Instant,
     timers: BinaryHeap<Reverse<(Instant, ItemId)>>,
     sends: FuturesUnordered<BoxFuture<'static, Sent>>,
     metrics: PackMetrics,
@@ -62,6 +66,7 @@ impl Actor {
         buffered: Arc<AtomicUsize>,
         metrics: PackMetrics,
         faults: Arc<Faults>,
+        linger: Duration,
     ) -> Self {
         Self {
             max_batch: queue.max_batch().max(1),
@@ -71,6 +76,8 @@ impl Actor {
             next_request: 0,
             backlogs: HashMap::new(),
             ready: VecDeque::new(),
+            linger,
+            ready_since: Instant::now(),
             timers: BinaryHeap::new(),
             sends: FuturesUnordered::new(),
             metrics,
@@ -87,7 +94,7 @@ impl Actor {
         let (mut open, mut stopping) = (true, false);
         let mut turn = Vec::with_capacity(SUBMISSIONS_PER_TURN);
         while open || !self.backlogs.is_empty() {
-            let wake = self.timers.peek().map(|Reverse((due, _))| *due);
+            let wake = [self.timers.peek().map(|Reverse((due, _))| *due), self.next_call()].into_iter().flatten().min();
             tokio::select! {
                 biased;
                 Some(sent) = self.sends.next(), if !self.sends.is_empty() => self.sent(sent),
@@ -95,10 +102,14 @@ impl Actor {
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
                 _ = &mut stopped, if !stopping => {
                     stopping = true;
+                    self.linger = Duration::ZERO;
                     receiver.close();
                 }
             }
             let now = Instant::now();
+            if self.ready.is_empty() {
+                self.ready_since = now;
+            }
             for submission in turn.drain(..) {
                 self.accept(submission, now);
             }
@@ -149,8 +160,17 @@ impl Actor {
         }
     }
 
+    /// Returns when the ready packs are sent although they don't fill a call; `None` if there are none, or if no further
+    /// call may begin before one ends.
+    fn next_call(&self) -> Option<Instant> {
+        let may_call = !self.ready.is_empty() && self.sends.len() < MAX_SENDS_IN_FLIGHT;
+        may_call.then(|| self.ready_since + self.linger)
+    }
+
     fn dispatch(&mut self, now: Instant) {
-        while self.sends.len() < MAX_SENDS_IN_FLIGHT && !self.ready.is_empty() {
+        while let Some(due) = self.next_call()
+            && (due <= now || self.ready.len() >= self.max_batch)
+        {
             let mut packs = Vec::new();
             while packs.len() < self.max_batch
                 && let Some(item) = self.ready.pop_front()
@@ -160,6 +180,7 @@ impl Actor {
             if !packs.is_empty() {
                 self.sends.push(Box::pin(send(Arc::clone(&self.queue), packs)));
             }
+            self.ready_since = now;
         }
     }
 

@@ -300,7 +300,7 @@ async fn under_a_steady_stream_packs_fill_and_none_waits_longer_than_its_flight_
 async fn without_its_packer_the_ingress_stops_and_says_why() {
     let queue = Scripted::new(&[], Answer::Ok);
     let (faults, shutdown) = (Arc::new(Faults::default()), CancellationToken::new());
-    let (packer, mut packing) = Packer::start_watched(queue, 1, Arc::clone(&faults));
+    let (packer, mut packing) = Packer::start_watched(queue, 1, Duration::ZERO, Arc::clone(&faults));
     packing.kill();
     let served = crate::with_packer(shutdown.cancelled(), &mut packing, &faults, shutdown.clone()).await;
     assert!(matches!(served, Err(IngressError::Stopped("the packer"))), "{served:?}");
@@ -313,9 +313,66 @@ async fn without_its_packer_the_ingress_stops_and_says_why() {
 async fn a_queue_that_takes_nothing_is_a_fault_until_it_takes_a_pack() {
     let queue = Scripted::new(&[Answer::Fail; 30], Answer::Ok);
     let faults = Arc::new(Faults::default());
-    let (packer, _packing) = Packer::start_watched(queue, 100, Arc::clone(&faults));
+    let (packer, _packing) = Packer::start_watched(queue, 100, Duration::ZERO, Arc::clone(&faults));
     while packer.submit(vec![line("cola", "1")]).await != Submitted::Lines(vec![true]) {
         assert!(faults.text().starts_with("queue: ") && !faults.is_down(), "{}", faults.text());
     }
     assert_eq!(faults.text(), "");
+}
+
+/// Returns a packer whose packs wait up to 100 ms for each other.
+fn lingering(queue: &Arc<Scripted>) -> (Packer, PackerTask) {
+    let queue = Arc::clone(queue) as Arc<dyn CommandSender>;
+    Packer::start_watched(queue, 1_000, Duration::from_millis(100), Arc::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn packs_of_different_items_wait_for_each_other_and_share_a_call() {
+    let queue = Arc::new(Calls::default());
+    let sender = Arc::clone(&queue) as Arc<dyn CommandSender>;
+    let (packer, _task) = Packer::start_watched(sender, 1_000, Duration::from_millis(100), Arc::default());
+    let began = Instant::now();
+    let mut requests = Vec::new();
+    for n in 0..5 {
+        requests.push(submitted(&packer, vec![line(&format!("item-{n}"), "1")]).await);
+        tokio::time::advance(Duration::from_millis(10)).await;
+    }
+    for request in requests {
+        assert_eq!(request.await.unwrap(), Submitted::Lines(vec![true]));
+    }
+    assert_eq!(*queue.0.lock().unwrap(), [5]);
+    assert!(began.elapsed() <= Duration::from_millis(101), "{:?}", began.elapsed());
+    // As many as fill a call don't wait.
+    let began = Instant::now();
+    let lines = (0..10).map(|n| line(&format!("item-{n}"), "2")).collect();
+    assert_eq!(packer.submit(lines).await, Submitted::Lines(vec![true; 10]));
+    assert_eq!((began.elapsed(), queue.0.lock().unwrap().clone()), (Duration::ZERO, vec![5, 10]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lingers_is_sent_when_the_task_is_drained() {
+    let queue = Scripted::new(&[], Answer::Ok);
+    let (packer, task) = lingering(&queue);
+    let request = submitted(&packer, vec![line("a", "1")]).await;
+    assert_eq!(queue.sends().len(), 0);
+    let began = Instant::now();
+    task.drain(Duration::from_secs(1)).await;
+    assert_eq!(request.await.unwrap(), Submitted::Lines(vec![true]));
+    assert!(began.elapsed() < Duration::from_millis(100));
+}
+
+/// Counts the packs of each call.
+#[derive(Debug, Default)]
+struct Calls(Mutex<Vec<usize>>);
+
+#[async_trait]
+impl CommandSender for Calls {
+    async fn send(&self, packs: Vec<Pack>) -> Vec<Result<(), QueueError>> {
+        self.0.lock().unwrap().push(packs.len());
+        vec![Ok(()); packs.len()]
+    }
+
+    fn max_batch(&self) -> usize {
+        10
+    }
 }

@@ -39,6 +39,8 @@ codes! {
         "Send next_cursor of the page before exactly as it was. Cursors of other lists and of earlier versions are not valid; begin again without one.";
     INVALID_ID = "invalid_id", 400, false, "An id in the path is not valid",
         "An item id has 1 to 64 characters, a location id 1 to 32, all of A-Z a-z 0-9 . _ - and the first a letter or digit. A command id is a UUID.";
+    INVALID_BARCODE = "invalid_barcode", 400, false, "The code can't be read",
+        "detail says what is wrong with it. Send the text as the scanner types it, percent-encoded.";
     INVALID_HEADER = "invalid_header", 400, false, "A header is not valid",
         "detail names the header and its valid values.";
     RECEIPT_INVALID = "receipt_invalid", 400, false, "The receipt is not a receipt",
@@ -56,7 +58,7 @@ codes! {
     TOKEN_WRONG_ISSUER = "token_wrong_issuer", 401, false, "The token has another issuer",
         "Get an access token from this installation.";
     TOKEN_WRONG_CLIENT = "token_wrong_client", 401, false, "The token belongs to another client",
-        "Get an access token for a client that this installation is configured for.";
+        "Get an access token for a client that this installation is configured for, or have a Manager register the client: PUT /v1/clients/{client_id}.";
     TOKEN_WRONG_USE = "token_wrong_use", 401, false, "The token is not an access token",
         "Send the access token, not the id token.";
     TOKEN_ALGORITHM = "token_algorithm", 401, false, "The token is not signed with RS256",
@@ -65,6 +67,10 @@ codes! {
         "Get a new access token; the issuer's keys may have changed.";
     TOKEN_REVOKED = "token_revoked", 401, false, "The token was revoked",
         "Ask for a new token.";
+    TOKEN_CLIENT_DISABLED = "token_client_disabled", 401, false, "The token's client was disabled",
+        "Ask a Manager, who can enable the client again: PUT /v1/clients/{client_id}.";
+    TOKEN_LOCATION_INVALID = "token_location_invalid", 401, false, "A scope of the token is about a location and is not understood",
+        "Correct the scope that detail names: it must be stockline/location. and a valid location id. Or bind the client itself: PUT /v1/clients/{client_id}.";
     NO_ROLE = "no_role", 403, false, "The token names no role",
         "The token needs the group Manager or Staff, or the scope stockline/commands, stockline/read or stockline/manage.";
     FORBIDDEN = "forbidden", 403, false, "The token lacks a right",
@@ -77,10 +83,18 @@ codes! {
         "/docs lists every path.";
     ITEM_NOT_FOUND = "item_not_found", 404, false, "There is no such item",
         "Item ids are case-sensitive. A new item is visible as soon as its command is applied.";
+    BARCODE_NOT_FOUND = "barcode_not_found", 404, false, "No item has this barcode",
+        "A manager gives it to an item with register_item or update_item.";
     LOCATION_NOT_FOUND = "location_not_found", 404, false, "There is no such location",
         "A manager registers it with PUT /v1/locations/{location_id}.";
+    CLIENT_NOT_FOUND = "client_not_found", 404, false, "There is no such client",
+        "A Manager registers it with PUT /v1/clients/{client_id}.";
+    CLIENTS_NOT_KEPT = "clients_not_kept", 404, false, "This installation does not register clients",
+        "Here tokens are issued and revoked one by one: stockline token. Clients are registered on AWS only.";
     COMMAND_NOT_FOUND = "command_not_found", 404, false, "There is no such command",
         "No command is known under this id, and no receipt proves that it was accepted. It is safe to send the same command with the same id again.";
+    IMPORT_NOT_FOUND = "import_not_found", 404, false, "There is no such import",
+        "An import is kept for an hour by the process that took it. Post the same file again: it gets the same id, and goes on where it was.";
     LIST_NOT_KEPT = "list_not_kept", 404, false, "This installation does not keep this list",
         "List the movements of one item: GET /v1/items/{item_id}/movements. The list of all movements is kept in the standalone home only.";
     LOGIN_NOT_CONFIGURED = "login_not_configured", 404, false, "People can't log in here",
@@ -93,12 +107,16 @@ codes! {
         "A command with other content was decided under this id; holder shows it. Give the new command an id of its own.";
     LOCATION_EXISTS = "location_exists", 409, false, "Another location has this id in another case",
         "Use the location that detail names, or an id that differs by more than its case.";
+    CLIENT_CONFIGURED = "client_configured", 409, false, "The client is configured for the whole installation",
+        "People's groups say what they may do. Register a client of its own for tills and programs.";
     ALREADY_APPLIED = "already_applied", 409, false, "The command took effect",
         "There is nothing to resubmit.";
     ALREADY_RESUBMITTED = "already_resubmitted", 409, false, "The command was resubmitted",
         "Look at the resubmission at status_url. If it was refused too, resubmit that one.";
     NOT_RESUBMITTABLE = "not_resubmittable", 409, false, "The command can't be resubmitted",
         "detail says why, and what to do instead: submit a new command, or retry a resubmission that was set aside.";
+    IMPORT_FAULTY = "import_faulty", 409, false, "The import has faults",
+        "Nothing was applied. Correct the file and post it again, or apply the lines without faults with faulty=skip.";
     ALREADY_DISMISSED = "already_dismissed", 409, false, "The command was dismissed",
         "detail says by whom, when and why. It can still be resubmitted.";
     NOT_DISMISSABLE = "not_dismissable", 409, false, "The command can't be dismissed",
@@ -113,6 +131,8 @@ codes! {
         "errors names every fault by JSON pointer. The command was not queued; correct it and send it again.";
     INVALID_BODY = "invalid_body", 422, false, "The body does not have the right shape",
         "errors names every fault by JSON pointer.";
+    INVALID_IMPORT = "invalid_import", 422, false, "The file can't be imported",
+        "detail says what is wrong with the file or its columns, and what to do. Nothing was changed.";
     TOO_MANY_COMMANDS = "too_many_commands", 422, false, "The batch has too many commands",
         "Send it in several requests; /v1/limits names the bound.";
     DUPLICATE_IN_REQUEST = "duplicate_in_request", 422, false, "Different lines have the same item and command id",
@@ -129,7 +149,7 @@ codes! {
         "The command may be in the queue all the same. It is safe to send it again with the same id.";
     STORE_UNAVAILABLE = "store_unavailable", 503, true, "The stock store can't be read now",
         "Commands are accepted all the same. Reads work again as soon as the store does.";
-    AUTH_UNAVAILABLE = "auth_unavailable", 503, true, "The keys that verify tokens can't be read now",
+    AUTH_UNAVAILABLE = "auth_unavailable", 503, true, "Tokens can't be verified now",
         "Wait as long as Retry-After says, and send the same request again.";
     NOT_READY = "not_ready", 503, true, "This process can't take requests now",
         "Send the request to another process, or wait.";

@@ -27,7 +27,7 @@ pub(crate) async fn limits(read: Read) -> Result<Response, Problem> {
         read.app.token_check.authenticate(sent).await.map_err(Problem::unauthorized)?;
     }
     read.params(&[]).finish()?;
-    read.answer(&LimitsView::from(&read.app.limits))
+    read.answer(&LimitsView::of(&read.app.limits, &read.app.staff_may))
 }
 
 /// Returns where people get a token. `stockline login` begins here. Needs no token.

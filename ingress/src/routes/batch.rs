@@ -170,6 +170,7 @@ fn parse_lines(app: &App, caller: &Caller, bytes: &[u8]) -> Result<(Vec<ParsedLi
         default_location: app.default_location.clone(),
         sent_at,
         command_id: None,
+        accepted: false,
     };
     let lines = commands.iter().enumerate().map(|(index, json)| parse_line(app, caller, &mut context, index, json));
     Ok((lines.collect(), resubmitted))

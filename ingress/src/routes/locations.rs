@@ -17,12 +17,6 @@ use crate::view::{LocationPage, LocationView, Viewer};
 /// The list's name in cursors.
 const LIST: &str = "locations";
 
-const MAX_NAME_CHARS: usize = 200;
-/// Mail addresses of one location.
-const MAX_ALERT_EMAILS: usize = 20;
-/// RFC 5321, section 4.5.3.1.3, without the angle brackets.
-const MAX_EMAIL_BYTES: usize = 254;
-
 /// Lists all locations, by id.
 ///
 /// Only Managers see `alert_emails`.
@@ -158,8 +152,8 @@ fn parse(json: &Json<'_>, location_id: LocationId, now: Timestamp) -> Result<Loc
     let known = ["name", "time_zone", "alert_emails", "closed"];
     let mut members = Members::of(json, String::new(), &known).map_err(|fault| Problem::invalid_body(vec![fault]))?;
     let name = members.required("name").and_then(|value| members.text("name", value));
-    if name.is_some_and(|name| !is_name(name)) {
-        let detail = format!("must be 1 to {MAX_NAME_CHARS} characters without control characters");
+    if name.is_some_and(|name| !LocationSettings::is_name(name)) {
+        let detail = format!("must be 1 to {} characters without control characters", LocationSettings::MAX_NAME_CHARS);
         members.fault("name", "invalid_value", detail);
     }
     let time_zone = members.get("time_zone").and_then(|value| members.text("time_zone", value)).unwrap_or("UTC");
@@ -182,20 +176,20 @@ fn parse(json: &Json<'_>, location_id: LocationId, now: Timestamp) -> Result<Loc
     Ok(LocationSettings { location_id, name, time_zone, alert_emails, closed, updated_at: now })
 }
 
-fn is_name(text: &str) -> bool {
-    !text.trim().is_empty() && text.chars().count() <= MAX_NAME_CHARS && !text.chars().any(char::is_control)
-}
-
 fn emails(members: &mut Members<'_>) -> Vec<String> {
     let values = members.get("alert_emails").and_then(|value| members.array("alert_emails", value)).unwrap_or_default();
-    if values.len() > MAX_ALERT_EMAILS {
-        members.fault("alert_emails", "invalid_value", format!("may have at most {MAX_ALERT_EMAILS} addresses"));
+    if values.len() > LocationSettings::MAX_ALERT_EMAILS {
+        members.fault(
+            "alert_emails",
+            "invalid_value",
+            format!("may have at most {} addresses", LocationSettings::MAX_ALERT_EMAILS),
+        );
         return Vec::new();
     }
     let mut emails: Vec<String> = Vec::with_capacity(values.len());
     for (index, value) in values.iter().enumerate() {
         match value {
-            Json::Str(text) if is_email(text) => {
+            Json::Str(text) if LocationSettings::is_email(text) => {
                 if !emails.iter().any(|earlier| earlier == text) {
                     emails.push(text.clone().into_owned());
                 }
@@ -208,18 +202,4 @@ fn emails(members: &mut Members<'_>) -> Vec<String> {
         }
     }
     emails
-}
-
-/// Is this one plain address? The check prevents header injection and typing errors; the mail provider checks the rest.
-fn is_email(text: &str) -> bool {
-    let plain = |c: char| {
-        c.is_ascii_graphic() && !matches!(c, '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"' | '\\' | '[' | ']')
-    };
-    let Some((local, domain)) = text.split_once('@') else { return false };
-    text.len() <= MAX_EMAIL_BYTES
-        && text.chars().all(plain)
-        && !local.is_empty()
-        && !domain.contains('@')
-        && domain.contains('.')
-        && domain.split('.').all(|label| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-'))
 }

@@ -224,7 +224,8 @@ fn corrected(old: &Command, outcome: &Outcome, correction: Correction) -> Comman
     let MovementDetails { occurred_at, sent_at, .. } = old.details;
     let accepted_at = outcome.accepted_at;
     command.details.sent_at = None;
-    if old.kind().is_movement() {
+    // A reversal has the time of the movement that it takes back.
+    if old.kind().is_movement() && old.action.reverses().is_none() {
         let behind_ms = sent_at.map_or(0, |sent_at| accepted_at.millis_since(sent_at));
         let occurred_at = occurred_at.map_or(accepted_at, |claimed| claimed.plus_millis(behind_ms).min(accepted_at));
         command.details.occurred_at = Some(occurred_at);

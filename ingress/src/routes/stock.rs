@@ -52,7 +52,7 @@ pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Probl
     let page = read.app.queries.levels(&filter, paging.request()).await?;
     read.check_location(asked.as_ref(), &paging, &page).await?;
     let seen = page.entries.iter().filter(|view| viewer.sees(&view.level.location_id));
-    let levels = seen.map(|view| LevelView::named(&view.item, &view.level)).collect();
+    let levels = seen.map(|view| LevelView::named(&view.item, &view.level, &viewer)).collect();
     read.answer_in(room, &LevelPage { levels, next_cursor: page.next_cursor.as_deref() })
 }
 

@@ -44,6 +44,7 @@ pub(crate) async fn submit(State(app): Shared, caller: Caller, mut sent: Sent) -
         default_location: app.default_location.clone(),
         sent_at: None,
         command_id: idempotency_key(&sent.headers)?,
+        accepted: false,
     };
     let command = parse_command(&members::parse(&bytes)?, &context).map_err(Problem::invalid_command)?;
     drop(bytes);

@@ -1,5 +1,5 @@
 use serde::Serialize;
-use stockline_core::domain::MAX_COMMAND_QUANTITY;
+use stockline_core::domain::{MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY};
 use stockline_core::ports::PAGE_LEVELS_MAX;
 use stockline_service::Fault;
 use utoipa::ToSchema;
@@ -8,6 +8,7 @@ use super::words::HealthStatusWord;
 use crate::config::Limits;
 use crate::login::LoginConfig;
 use crate::server::{HEAD_BYTES, HTTP2_STREAMS, STALL_TIMEOUT};
+use crate::staff_may::StaffMay;
 
 /// The bounds of this installation.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,6 +35,15 @@ pub(crate) struct LimitsView {
     /// Commands of one batch, and of one status request.
     #[schema(example = 500)]
     batch_commands: usize,
+    /// Bytes of a file that is imported.
+    #[schema(example = 33_554_432)]
+    import_bytes: usize,
+    /// Lines of a file that is imported, after its headings.
+    #[schema(example = 200_000)]
+    import_lines: usize,
+    /// Bytes of the lines of all imports that a process keeps; the ones that were not asked for longest make room.
+    #[schema(example = 134_217_728)]
+    imports_bytes: usize,
     /// Entries of a list page.
     #[schema(example = 1_000)]
     page_entries: usize,
@@ -76,13 +86,19 @@ pub(crate) struct LimitsView {
     /// Requests that an idle token may make at once; null means no limit.
     #[schema(required = true)]
     rate_burst: Option<u32>,
+    /// For how many seconds after its acceptance Staff may take back a movement of their own (`reverse`); 0 means never.
+    #[schema(example = 3_600)]
+    staff_reverse_within_s: u32,
     /// The largest quantity of one command.
     #[schema(example = "9999999.999")]
     command_quantity: String,
+    /// The largest amount or cost of one command.
+    #[schema(example = "9999999999.9999")]
+    command_money: String,
 }
 
-impl From<&Limits> for LimitsView {
-    fn from(limits: &Limits) -> Self {
+impl LimitsView {
+    pub(crate) fn of(limits: &Limits, staff_may: &StaffMay) -> Self {
         Self {
             body_bytes: limits.body_bytes,
             large_bodies_bytes: limits.large_bodies_bytes,
@@ -91,6 +107,9 @@ impl From<&Limits> for LimitsView {
             answer_stall_s: STALL_TIMEOUT.as_secs(),
             http2_streams: HTTP2_STREAMS,
             batch_commands: limits.batch_commands,
+            import_bytes: limits.import_bytes,
+            import_lines: stockline_import::LINES_MAX,
+            imports_bytes: limits.imports_bytes,
             page_entries: limits.page,
             page_levels: PAGE_LEVELS_MAX,
             lists: limits.lists,
@@ -105,7 +124,9 @@ impl From<&Limits> for LimitsView {
             request_timeout_s: limits.request_timeout_s,
             rate_per_s: limits.rate_per_s,
             rate_burst: limits.rate_per_s.map(|_| limits.rate_burst),
+            staff_reverse_within_s: staff_may.reverse_within_s,
             command_quantity: MAX_COMMAND_QUANTITY.to_string(),
+            command_money: MAX_COMMAND_MONEY.to_string(),
         }
     }
 }

@@ -12,7 +12,7 @@ use utoipa::openapi::schema::{AdditionalProperties, Discriminator, Schema, Schem
 use utoipa::openapi::{Object, ObjectBuilder, OneOfBuilder, Ref, RefOr, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::values::{BALANCE, COST, ITEM_ID, LOCATION_ID, NOT_NEGATIVE, QUANTITY};
+use super::values::{BALANCE, ITEM_ID, LOCATION_ID, MONEY, NOT_NEGATIVE, QUANTITY};
 use super::words::{ReasonWord, ShortagePolicyWord};
 
 /// The fields of all types of command.
@@ -26,6 +26,9 @@ struct Fields {
     item_id: String,
     /// The location; `main` by default if the installation allows it.
     location_id: String,
+    /// The command to take back: a movement of the same item, and no count.
+    #[schema(format = "uuid")]
+    reverses: String,
     /// The giving side.
     from_location_id: String,
     /// The receiving side.
@@ -39,6 +42,9 @@ struct Fields {
     on_shortage: String,
     /// The cost of one unit, a decimal string with at most 4 decimals.
     unit_cost: String,
+    /// The line's total as the customer paid it (or got it back, for `return`): 0 or more, a decimal string with at most 4
+    /// decimals.
+    amount: String,
     /// The name for people, 1 to 200 characters.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
@@ -48,8 +54,8 @@ struct Fields {
     /// How many decimals a quantity may have; 0 by default.
     #[schema(minimum = 0, maximum = 3)]
     decimals: i32,
-    /// At most 20 barcodes; each belongs to one item.
-    #[schema(max_items = 20)]
+    /// At most 20 barcodes; each belongs to one item. A code alone means a quantity of 1; of a pack, give its quantity too.
+    #[schema(max_items = 20, value_type = Vec<SubmittedBarcode>)]
     barcodes: Vec<String>,
     /// A category of your choice.
     #[schema(min_length = 1, max_length = 64)]
@@ -82,6 +88,45 @@ struct Fields {
     /// The person at the till, a code of at most 64 characters, not a name.
     #[schema(min_length = 1, max_length = 64)]
     operator: String,
+}
+
+/// A barcode of a command: a code, or a code with the quantity of one scan. Items show all of theirs as `Barcode`.
+struct SubmittedBarcode;
+
+/// A barcode that stands for a quantity.
+#[derive(ToSchema)]
+#[schema(as = Pack)]
+#[expect(dead_code, reason = "describes what domain::parse_command reads")]
+struct Pack {
+    /// The code.
+    #[schema(min_length = 1, max_length = 64, example = "14006381333938")]
+    code: String,
+    /// The quantity that one scan of it means, above 0: 12 for a case of 12. An integer is accepted too, a float never.
+    #[schema(pattern = "^[0-9]{1,7}([.][0-9]{1,3})?$", example = "12")]
+    quantity: String,
+}
+
+impl PartialSchema for SubmittedBarcode {
+    fn schema() -> RefOr<Schema> {
+        let code = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(64))
+            .description(Some("A code whose scan means a quantity of 1."))
+            .examples(["4006381333931"]);
+        let about = "A code that means a quantity of 1, or a pack. A GTIN's check digit is checked.";
+        OneOfBuilder::new().item(code).item(Ref::from_schema_name("Pack")).description(Some(about)).into()
+    }
+}
+
+impl ToSchema for SubmittedBarcode {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("SubmittedBarcode")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push(("Pack".to_owned(), Pack::schema()));
+    }
 }
 
 /// A command: one of all types.
@@ -155,6 +200,7 @@ const fn required(kind: CommandKind) -> &'static [&'static str] {
         CommandKind::Adjust => &["quantity", "reason"],
         CommandKind::Count => &["counted"],
         CommandKind::Transfer => &["from_location_id", "to_location_id", "quantity"],
+        CommandKind::Reverse => &["reverses"],
     }
 }
 
@@ -188,7 +234,7 @@ fn pattern(field: &str) -> Option<&'static str> {
         "item_id" => ITEM_ID,
         "location_id" | "from_location_id" | "to_location_id" => LOCATION_ID,
         "quantity" | "counted" | "low_stock_threshold" => NOT_NEGATIVE,
-        "unit_cost" => COST,
+        "unit_cost" | "amount" => MONEY,
         "expected_on_hand" => BALANCE,
         _ => return None,
     })
@@ -214,6 +260,10 @@ pub(crate) const fn about(kind: CommandKind) -> &'static str {
             "Sets the balance to what is on the shelf. For Managers, and for Staff if the installation allows it."
         }
         CommandKind::Transfer => "Goods moved from one location to another, both sides at once.",
+        CommandKind::Reverse => {
+            "Takes a movement back that was a mistake, with all its sides and at the cost that it moved at. For Managers, and for \
+             Staff their own within an hour, unless the installation sets another time."
+        }
     }
 }
 
@@ -226,7 +276,8 @@ pub(crate) fn example(kind: CommandKind) -> Value {
     });
     let own = match kind {
         CommandKind::RegisterItem => json!({
-            "name": "Cola 0.33 l", "unit": "bottle", "barcodes": ["4006381333931"], "category": "drinks",
+            "name": "Cola 0.33 l", "unit": "bottle", "category": "drinks",
+            "barcodes": ["4006381333931", {"code": "14006381333938", "quantity": "12"}],
             "low_stock_threshold": "6", "unit_cost": "0.41"
         }),
         CommandKind::UpdateItem => json!({"name": "Cola 0.33 l, glass", "category": null}),
@@ -236,9 +287,14 @@ pub(crate) fn example(kind: CommandKind) -> Value {
             json!({"location_id": "shop-1", "quantity": "24", "unit_cost": "0.41", "reference": "order 17"})
         }
         CommandKind::Sell => {
-            json!({"location_id": "shop-1", "quantity": "2", "on_shortage": "allow", "reference": "receipt 4711"})
+            json!({
+                "location_id": "shop-1", "quantity": "2", "amount": "3.98", "on_shortage": "allow",
+                "reference": "receipt 4711"
+            })
         }
-        CommandKind::Return => json!({"location_id": "shop-1", "quantity": "1", "reference": "receipt 4711"}),
+        CommandKind::Return => {
+            json!({"location_id": "shop-1", "quantity": "1", "amount": "1.99", "reference": "receipt 4711"})
+        }
         CommandKind::Adjust => {
             json!({"location_id": "shop-1", "quantity": "-2", "reason": "damaged", "note": "fell off the shelf"})
         }
@@ -246,6 +302,9 @@ pub(crate) fn example(kind: CommandKind) -> Value {
             json!({"location_id": "shop-1", "counted": "21", "occurred_at": "2026-01-31T18:05:00+01:00"})
         }
         CommandKind::Transfer => json!({"from_location_id": "shop-1", "to_location_id": "shop-2", "quantity": "6"}),
+        CommandKind::Reverse => {
+            json!({"reverses": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6a", "note": "rung up twice"})
+        }
     };
     if let (Value::Object(example), Value::Object(own)) = (&mut example, own) {
         example.extend(own);

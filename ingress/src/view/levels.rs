@@ -1,5 +1,8 @@
 use serde::Serialize;
-use stockline_core::domain::{Cost, Item, ItemId, Level, LocationId, Quantity, ShortagePolicy, StockState, Timestamp};
+use stockline_core::domain::{
+    Barcode, Cost, Fixed, Item, ItemId, Level, LocationId, Money, Quantity, ShortagePolicy, StockState, Timestamp,
+    Valuation,
+};
 use stockline_core::ports;
 use utoipa::ToSchema;
 
@@ -41,10 +44,19 @@ pub(crate) struct LevelView<'a> {
     /// When it last changed.
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+    /// The moving average cost of one unit; `null` until a cost is known. Managers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "0.41", nullable)]
+    average_cost: Option<Option<Cost>>,
+    /// The value of the balance: the sum of `cost` and `revaluation` of all its movements. Below zero when oversold; `null`
+    /// until a cost is known. Managers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "9.02", nullable)]
+    value: Option<Option<Money>>,
 }
 
 impl<'a> LevelView<'a> {
-    pub(crate) fn of(item: &'a Item, level: &'a Level) -> Self {
+    pub(crate) fn of(item: &'a Item, level: &'a Level, viewer: &Viewer) -> Self {
         let threshold = level.threshold(item);
         Self {
             item_id: &item.item_id,
@@ -57,12 +69,32 @@ impl<'a> LevelView<'a> {
             version: level.version,
             counted_at: level.counted_at,
             updated_at: level.updated_at,
+            average_cost: viewer.costs.then_some(level.average_cost),
+            value: viewer.costs.then_some(level.average_cost.map(|_| level.value)),
         }
     }
 
     /// As [`Self::of`], with the item's name.
-    pub(crate) fn named(item: &'a Item, level: &'a Level) -> Self {
-        Self { item_name: Some(&item.catalogue.name), ..Self::of(item, level) }
+    pub(crate) fn named(item: &'a Item, level: &'a Level, viewer: &Viewer) -> Self {
+        Self { item_name: Some(&item.catalogue.name), ..Self::of(item, level, viewer) }
+    }
+}
+
+/// A barcode of an item. A GTIN is in its shortest standard form, whatever the form was in which it was submitted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Barcode)]
+pub(crate) struct BarcodeView<'a> {
+    /// The code.
+    #[schema(example = "4006381333931")]
+    code: &'a str,
+    /// The quantity that one scan of it means: 1 for a bottle, 12 for a case.
+    #[schema(value_type = String, example = "1")]
+    quantity: Quantity,
+}
+
+impl<'a> BarcodeView<'a> {
+    pub(crate) fn of(barcode: &'a Barcode) -> Self {
+        Self { code: &barcode.code, quantity: barcode.quantity }
     }
 }
 
@@ -83,8 +115,7 @@ pub(crate) struct ItemView<'a> {
     #[schema(example = 0)]
     decimals: u8,
     /// The barcodes; each belongs only to this item.
-    #[schema(example = json!(["4006381333931"]))]
-    barcodes: &'a [String],
+    barcodes: Vec<BarcodeView<'a>>,
     /// A category of your choice.
     #[schema(required = true, example = "drinks")]
     category: Option<&'a str>,
@@ -110,6 +141,15 @@ pub(crate) struct ItemView<'a> {
     /// The sum of `levels`. If a token is bound to locations, these are only the levels there.
     #[schema(value_type = String, example = "22")]
     on_hand: Quantity,
+    /// The average cost of one unit over `levels`; `null` until a cost is known at one of them, and while nothing is on hand.
+    /// Managers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "0.41", nullable)]
+    average_cost: Option<Option<Cost>>,
+    /// The sum of the values of `levels`; `null` until a cost is known at one of them. Managers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "9.02", nullable)]
+    value: Option<Option<Money>>,
     /// The levels, by location.
     levels: Vec<LevelView<'a>>,
 }
@@ -123,7 +163,7 @@ impl<'a> ItemView<'a> {
             name: &item.catalogue.name,
             unit: &item.catalogue.unit,
             decimals: item.catalogue.decimals,
-            barcodes: &item.catalogue.barcodes,
+            barcodes: item.catalogue.barcodes.iter().map(BarcodeView::of).collect(),
             category: item.catalogue.category.as_deref(),
             low_stock_threshold: item.catalogue.low_stock_threshold,
             shortage_policy: item.catalogue.shortage_policy,
@@ -132,16 +172,31 @@ impl<'a> ItemView<'a> {
             version: item.version,
             updated_at: item.updated_at,
             on_hand: sum(seen.iter().map(|level| level.on_hand)),
-            levels: seen.into_iter().map(|level| LevelView::of(item, level)).collect(),
+            average_cost: viewer.costs.then(|| average_of(&seen)),
+            value: viewer.costs.then(|| value_of(&seen)),
+            levels: seen.into_iter().map(|level| LevelView::of(item, level, viewer)).collect(),
         }
     }
 }
 
-/// Returns the sum of balances, or the nearest 64-bit value if the sum is out of range.
-fn sum(balances: impl Iterator<Item = Quantity>) -> Quantity {
-    let total: i128 = balances.map(|balance| i128::from(balance.raw())).sum();
+/// Returns the sum of numbers, or the nearest 64-bit value if the sum is out of range.
+fn sum<const P: u32>(numbers: impl Iterator<Item = Fixed<P>>) -> Fixed<P> {
+    let total: i128 = numbers.map(|number| i128::from(number.raw())).sum();
     let bound = if total < 0 { i64::MIN } else { i64::MAX };
-    Quantity::from_raw(i64::try_from(total).unwrap_or(bound))
+    Fixed::from_raw(i64::try_from(total).unwrap_or(bound))
+}
+
+/// Returns the average cost over the levels with a known cost.
+fn average_of(levels: &[&Level]) -> Option<Cost> {
+    let known = levels.iter().filter(|level| level.average_cost.is_some());
+    Valuation::average_of(value_of(levels)?, sum(known.map(|level| level.on_hand)))
+}
+
+/// Returns the value of the levels with a known cost; `None` if there is no such level.
+fn value_of(levels: &[&Level]) -> Option<Money> {
+    let mut known = levels.iter().filter(|level| level.average_cost.is_some()).map(|level| level.value).peekable();
+    known.peek()?;
+    Some(sum(known))
 }
 
 /// A page of items.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use stockline_core::domain::{CommandId, CommandKind, Cost, ItemId, LocationId, Quantity, Reason, Timestamp};
+use stockline_core::domain::{CommandId, CommandKind, Cost, ItemId, LocationId, Money, Quantity, Reason, Timestamp};
 use stockline_core::ports::Movement;
 use utoipa::ToSchema;
 
@@ -44,11 +44,38 @@ pub(crate) struct MovementView {
     /// The balance after it.
     #[schema(value_type = String, example = "22")]
     after: Quantity,
-    /// The cost of one unit, for `receive`. Managers only.
+    /// The line's total as the customer paid it, for `sell`, or got it back, for `return`. Negative where it is taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, example = "3.98")]
+    amount: Option<Money>,
+    /// The cost of one unit that came with the movement: of a `receive`, of a `transfer`, or the catalogue's where the level
+    /// had no cost yet. Managers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, nullable = false, example = "0.41")]
     unit_cost: Option<Cost>,
-    /// When it happened, corrected by the difference of the clocks.
+    /// The cost that the goods moved at: positive into the level, negative out of it. Absent if it is not known, and if the
+    /// balance did not change. Managers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, example = "-0.82")]
+    cost: Option<Money>,
+    /// The change of the value of the goods that did not move: those sold below zero before their cost was known. Absent for
+    /// most movements. Managers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false, example = "-0.33")]
+    revaluation: Option<Money>,
+    /// The command that this one takes back, for `reverse`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid", nullable = false)]
+    reverses: Option<CommandId>,
+    /// The type of the movement that this one takes back, for `reverse`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<MovementTypeWord>, nullable = false)]
+    reversed_type: Option<CommandKind>,
+    /// The command that took this movement back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid", nullable = false)]
+    reversed_by: Option<CommandId>,
+    /// When it happened, corrected by the difference of the clocks. A reversal has the time of what it takes back.
     #[schema(value_type = String, format = DateTime)]
     occurred_at: Timestamp,
     /// When it was committed.
@@ -85,18 +112,24 @@ pub(crate) struct MovementView {
 
 impl MovementView {
     pub(crate) fn of(movement: Movement, viewer: &Viewer) -> Self {
-        let Movement { item_id, location_id, entry } = movement;
+        let Movement { item_id, location_id, entry, reversed_by } = movement;
         Self {
             item_id,
             location_id,
             seq: entry.seq,
-            kind: entry.kind.command_kind(),
+            kind: entry.command_kind(),
             command_id: entry.command_id,
             quantity: entry.quantity,
             delta: entry.delta,
             before: entry.before(),
             after: entry.after,
+            amount: entry.amount,
+            reverses: entry.reverses,
+            reversed_type: entry.reverses.map(|_| entry.kind.command_kind()),
+            reversed_by,
             unit_cost: entry.unit_cost.filter(|_| viewer.costs),
+            cost: entry.cost.filter(|_| viewer.costs),
+            revaluation: Some(entry.revaluation).filter(|revaluation| viewer.costs && !revaluation.is_zero()),
             occurred_at: entry.occurred_at,
             recorded_at: entry.recorded_at,
             late: entry.late,

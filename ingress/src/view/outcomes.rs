@@ -59,7 +59,7 @@ impl<'a> ResubmitsView<'a> {
 }
 
 /// The status of a command. While it is `queued`, `receipt` and `status_url` say how to ask for the outcome. The outcome has
-/// `settled_at` and `effects`, and never changes, except that a dead letter may be retried.
+/// `settled_at` and `effects`, and never changes, except that a dead letter may be retried and a movement taken back.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = CommandStatus, example = json!({
     "command_id": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b", "item_id": "cola-033", "type": "sell", "status": "applied",
@@ -116,6 +116,10 @@ pub(crate) struct StatusView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     effects: Option<Vec<MovementView>>,
+    /// The command that took this movement back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = "uuid", nullable = false)]
+    reversed_by: Option<CommandId>,
     /// What is unusual about the effects, in words: a movement was late, its time was clamped or corrected, or a count kept
     /// later movements. Empty for most commands.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,6 +168,7 @@ impl<'a> StatusView<'a> {
             submitted_by: Some(&outcome.submitted_by),
             command: outcome.command.as_ref().map(|command| CommandView(viewer.command(command))),
             effects: Some(effects),
+            reversed_by: outcome.reversed_by,
             remarks: Some(remarks::of(outcome, viewer)),
             rejection: outcome.rejection.as_ref().map(RejectionView),
             dead_letter: outcome.dead_letter.as_ref().map(|letter| DeadLetterView {
@@ -196,6 +201,7 @@ impl<'a> StatusView<'a> {
             submitted_by: None,
             command: None,
             effects: None,
+            reversed_by: None,
             remarks: None,
             rejection: None,
             dead_letter: None,

@@ -13,8 +13,8 @@ pub(super) const QUANTITY: &str = "^-?[0-9]{1,7}([.][0-9]{1,3})?$";
 pub(super) const NOT_NEGATIVE: &str = "^[0-9]{1,7}([.][0-9]{1,3})?$";
 /// A balance.
 pub(super) const BALANCE: &str = "^-?[0-9]{1,16}([.][0-9]{1,3})?$";
-/// The cost of one unit.
-pub(super) const COST: &str = "^[0-9]{1,7}([.][0-9]{1,4})?$";
+/// Money: the cost of one unit, or the total of a line.
+pub(super) const MONEY: &str = "^[0-9]{1,10}([.][0-9]{1,4})?$";
 
 /// As `domain::ItemId` reads it.
 pub(super) const ITEM_ID: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
@@ -31,6 +31,7 @@ pub(crate) fn of_parameter(path: &str, name: &str) -> Option<RefOr<Schema>> {
     Some(match name {
         "item_id" => text().pattern(Some(ITEM_ID)).into(),
         "location_id" => text().pattern(Some(LOCATION_ID)).into(),
+        "code" if path.contains("/barcodes/") => text().min_length(Some(1)).into(),
         "limit" => {
             let number = ObjectBuilder::new().schema_type(Type::Integer);
             number.minimum(Some(1)).maximum(Some(PAGE_MAX)).into()

@@ -36,7 +36,9 @@ impl Viewer {
             return true;
         }
         let Some(command) = &outcome.command else { return false };
-        command.action.locations().next().is_none_or(|first| self.sees(first))
+        // A reversal names no location: it is of those that it moved.
+        let names_none = || command.action.reverses().is_none() || outcome.effects.is_empty();
+        command.action.locations().next().map_or_else(names_none, |first| self.sees(first))
             || outcome.effects.iter().any(|effect| self.sees(&effect.location_id))
     }
 

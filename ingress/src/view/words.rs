@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 
 use stockline_core::domain::analytics::{Group, ReportName};
-use stockline_core::domain::{AlertKind, CommandKind, Reason, RejectionCode, ShortagePolicy, Status, StockState};
+use stockline_core::domain::{
+    AlertKind, ClientRight, CommandKind, Reason, RejectionCode, ScanKind, ShortagePolicy, Status, StockState,
+};
 use stockline_core::ports::MailStatus;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -48,6 +50,9 @@ words! {
     StatusLineStatusWord = "StatusLineStatus",
         "`queued`, `applied`, `rejected` or `dead_lettered`; `unknown` if there is a problem.",
         ["queued"].into_iter().chain(decided()).chain(["unknown"]).collect::<Vec<_>>();
+    ImportKindWord = "ImportType", "What is imported.", stockline_import::Kind::ALL.map(stockline_import::Kind::as_str);
+    ImportStatusWord = "ImportStatus", "How far an import is.", ["planned", "applying", "applied", "stopped"];
+    ImportEffectWord = "ImportEffect", "What a line does.", ["create", "change", "leave", "skip", "faulty"];
     HealthStatusWord = "HealthStatus",
         "`ok`, or `degraded` if a part does not do its work; requests are answered all the same.",
         ["ok", "degraded"];
@@ -58,6 +63,12 @@ words! {
     AlertKindWord = "AlertKind", "What a level became.",
         [AlertKind::Low, AlertKind::Out, AlertKind::Oversold].map(AlertKind::as_str);
     MailStatusWord = "MailStatus", "How far an alert's mail is.", MailStatus::ALL.map(MailStatus::as_str);
+    ClientRightWord = "ClientRight",
+        "What a client may do. `commands`: submit as Staff. `read`: read as Staff. `manage`: submit as Manager. Who submits also reads the status of commands.",
+        ClientRight::ALL.map(ClientRight::as_str);
+    ScanKindWord = "ScanKind",
+        "`code`: a GTIN or any other text. `gs1`: a GS1 element string. `digital_link`: a GS1 digital link. `scale_label`: a label of the shop's own scale.",
+        [ScanKind::Code, ScanKind::Gs1, ScanKind::DigitalLink, ScanKind::ScaleLabel].map(ScanKind::as_str);
     ReasonWord = "Reason", "The reason of a movement.", Reason::ALL.map(Reason::as_str);
     ShortagePolicyWord = "ShortagePolicy",
         "What happens to a sale if there is not enough stock: `allow` records it, `reject` refuses it.",

@@ -36,11 +36,12 @@ async fn a_report_names_its_definition_period_zone_and_moment_and_what_it_left_o
     assert_eq!(sales["time_zone"], "Pacific/Auckland, UTC");
     assert!(sales["as_of"].as_str().unwrap().starts_with("2027-01-15T08:00"), "{sales}");
     let none = Value::Null;
-    let row = |place: &str, sold: &str, returned: &str, net: &str| {
+    let row = |place: &str, sold: &str, returned: &str, net: &str, cost: Value| {
         json!({"location_id": place, "day": "2027-01-15", "sold": sold, "returned": returned, "net": net,
-            "amount": none, "cost": none, "margin": none})
+            "amount": none, "cost": cost, "margin": none})
     };
-    assert_eq!(sales["rows"], json!([row("shop-1", "3", "1", "2"), row("shop-2", "1", "0", "1")]));
+    let known = row("shop-1", "3", "1", "2", json!("0.82"));
+    assert_eq!(sales["rows"], json!([known, row("shop-2", "1", "0", "1", Value::Null)]));
     assert_eq!(sales["totals"], json!({"sold": "4", "returned": "1", "net": "3"}));
     let without_amount = sales["excluded"].as_array().unwrap();
     assert!(without_amount.iter().any(|left_out| left_out["count"] == "5"), "{sales}");

@@ -9,16 +9,20 @@
 )]
 
 mod analytics;
+mod barcodes;
 mod batch;
+mod clients;
 mod commands;
 mod description;
 mod dismiss;
+mod imports;
 mod limits;
 mod matrix;
 mod memory;
 mod problems;
 mod reads;
 mod resubmit;
+mod reversals;
 mod rights;
 mod server;
 mod status;

@@ -48,7 +48,8 @@ fn rows(document: &Value) -> BTreeMap<String, Request> {
 
 /// Returns the requests of an operation: their names, addresses and bodies.
 fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, String, Option<Value>)> {
-    let at_item = path.replace("{item_id}", "cola").replace("{report}", "velocity");
+    let at_item = path.replace("{item_id}", "cola").replace("{type}", "items").replace("{import_id}", &id(1));
+    let at_item = at_item.replace("{code}", "4006381333931").replace("{report}", "velocity");
     let of = |n: u32| at_item.replace("{command_id}", &id(n));
     match path {
         "/v1/commands" | "/v1/commands/batch" if operation["requestBody"].is_object() => {
@@ -58,6 +59,12 @@ fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, Str
             };
             commands(document).into_iter().map(|(name, command)| (name, path.to_owned(), Some(body(command)))).collect()
         }
+        "/v1/imports" => [("at 1", "shop-1"), ("at 2", "shop-2")]
+            .map(|(name, shop)| {
+                let file = json!("item_id,counted\ncola,3\n");
+                (name.to_owned(), format!("{path}?type=counts&location_id={shop}"), Some(file))
+            })
+            .to_vec(),
         "/v1/commands/status" => {
             let line = |n: u32| json!({"commands": [{"item_id": "cola", "command_id": id(n)}]});
             RECEIVED.map(|(of, n)| (format!("of {of}"), path.to_owned(), Some(line(n)))).to_vec()
@@ -77,6 +84,11 @@ fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, Str
             DISMISSED.map(|(name, n)| (format!("of {name}"), of(n), Some(json!({"reason": "a typing error"})))).to_vec()
         }
         _ if path.contains("{command_id}") => RECEIVED.map(|(name, n)| (format!("of {name}"), of(n), None)).to_vec(),
+        _ if path.contains("{client_id}") => {
+            let settings = json!({"name": "tills", "rights": ["commands"], "locations": ["shop-1"]});
+            let body = operation["requestBody"].is_object().then_some(settings);
+            vec![(String::new(), path.replace("{client_id}", "tills-1"), body)]
+        }
         _ if path.contains("{location_id}") => {
             let writes = operation["requestBody"].is_object();
             let body = writes.then(|| json!({"name": "a shop", "alert_emails": ["a@example.com"]}));
@@ -139,6 +151,7 @@ fn commands(document: &Value) -> Vec<(String, Value)> {
                     add(format!("transfer at {place}"), fields);
                 }
             }
+            "reverse" => add(kind.to_owned(), json!({"reverses": id(2)})),
             "register_item" | "update_item" => add(kind.to_owned(), json!({"name": "Cola"})),
             // A new type needs a line above and rows in the table; until then it is `unknown`, and fails.
             other => add(other.to_owned(), json!({})),
@@ -232,20 +245,22 @@ fn cell(answer: &Answer) -> String {
         (403, "forbidden") => "no".into(),
         (403 | 202, "forbidden_command") => "cmd".into(),
         (403 | 202, "forbidden_location") => "loc".into(),
-        (404 | 200, "command_not_found") => "404".into(),
+        (404 | 200, "command_not_found") | (404, "import_not_found") => "404".into(),
         (200..=202, "") => shown(&answer.text),
         (status, code) => format!("{status}:{code}"),
     }
 }
 
 fn shown(text: &str) -> String {
-    let marks = [
-        ("1", "\"location_id\":\"shop-1\""),
-        ("2", "\"location_id\":\"shop-2\""),
-        ("$", "\"unit_cost\":\"0.41\""),
-        ("@", "a@example.com"),
-    ];
-    let shown: String = marks.iter().filter(|(_, found)| text.contains(found)).map(|(mark, _)| *mark).collect();
+    let marks = [("1", "\"location_id\":\"shop-1\""), ("2", "\"location_id\":\"shop-2\""), ("@", "a@example.com")];
+    let mut shown: String = marks.iter().filter(|(_, found)| text.contains(found)).map(|(mark, _)| *mark).collect();
+    // Whatever says what goods cost.
+    if ["unit_cost", "cost", "revaluation", "average_cost", "value"]
+        .iter()
+        .any(|name| text.contains(&format!("\"{name}\":")))
+    {
+        shown.insert(shown.trim_end_matches('@').len(), '$');
+    }
     // The description has examples of every field.
     if shown.is_empty() || text.contains("\"openapi\"") || text.starts_with("<!") { "ok".into() } else { shown }
 }
@@ -261,6 +276,8 @@ async fn prepared(staff_may: StaffMay) -> Server {
     let manager = server.manager();
     manager.sell(9_003, "shop-1", "20").await;
     manager.sell(9_004, "shop-2", "6").await;
+    let tills = json!({"name": "tills", "rights": ["commands"], "locations": ["shop-1"]});
+    assert_eq!(manager.put("/v1/clients/tills-1", tills).await.status, 201);
     let refused = |n: u32, fields: Value| {
         let mut command = json!({"command_id": id(n), "item_id": "cola", "unit_cost": "0.41"});
         command.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -311,6 +328,7 @@ impl World {
         }
         let builder = client.request(request.method.clone(), &path);
         let builder = match &request.body {
+            Some(Value::String(file)) => builder.body(file.clone()),
             Some(body) => builder.json(body),
             None => builder,
         };

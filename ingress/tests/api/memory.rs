@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use stockline_core::domain::{
-    CommandKey, DeadLetter, FoldLimits, LoadRequest, Record, Rules, Slot, Timestamp, decode_message, fold,
+    ClientId, ClientSettings, CommandKey, DeadLetter, FoldLimits, LoadRequest, Record, Rules, Slot, Timestamp,
+    decode_message, fold,
 };
-use stockline_core::ports::{Clock, CommandSender, CommitOutcome, FixedClock, Pack, Queries, QueueError, StoreError};
+use stockline_core::ports::{
+    Clients, Clock, CommandSender, CommitOutcome, FixedClock, Pack, Page, PageRequest, Queries, QueueError, StoreError,
+};
 use stockline_core::testing::{Gate, MemoryStore, Read, Stock, StoredClaim};
 
 /// The queue and the store in one.
@@ -147,5 +150,23 @@ impl Gate for Memory {
         self.lookups.fetch_add(usize::from(read == Read::Records), Ordering::SeqCst);
         self.up()?;
         work.await
+    }
+}
+
+#[async_trait]
+impl Clients for Memory {
+    async fn client(&self, client_id: &ClientId) -> Result<Option<ClientSettings>, StoreError> {
+        self.up()?;
+        self.store.client(client_id).await
+    }
+
+    async fn clients(&self, asked: PageRequest<'_>) -> Result<Page<ClientSettings>, StoreError> {
+        self.up()?;
+        self.store.clients(asked).await
+    }
+
+    async fn put_client(&self, settings: &ClientSettings) -> Result<(), StoreError> {
+        self.up()?;
+        self.store.put_client(settings).await
     }
 }

@@ -75,8 +75,13 @@ pub fn token(groups: &[&str]) -> String {
 
 /// Returns a token with these groups and scopes.
 pub fn token_with(groups: &[&str], scopes: &[&str]) -> String {
+    token_of(CLIENT, groups, scopes)
+}
+
+/// Returns a token of this client.
+pub fn token_of(client_id: &str, groups: &[&str], scopes: &[&str]) -> String {
     let claims = json!({
-        "iss": ISSUER, "token_use": "access", "client_id": CLIENT, "sub": "ann", "jti": groups.join("+"),
+        "iss": ISSUER, "token_use": "access", "client_id": client_id, "sub": "ann", "jti": groups.join("+"),
         "iat": NOW_S - 60, "exp": NOW_S + 400 * 24 * 3_600, "cognito:groups": groups, "scope": scopes.join(" "),
     });
     let header = json!({"alg": "RS256", "typ": "JWT", "kid": "k"}).to_string();
@@ -117,7 +122,12 @@ impl Server {
         let auth = AuthConfig::new(ISSUER, vec![CLIENT.into()], JwksSource::File(keys));
         let mut config = Config::new(auth, ReceiptKeys::new(&[[7_u8; 32]]).unwrap());
         change(&mut config);
-        let adapters = Adapters { queue: memory.clone() as _, queries: memory.clone() as _, clock: clock.clone() as _ };
+        let adapters = Adapters {
+            queue: memory.clone() as _,
+            queries: memory.clone() as _,
+            clients: Some(memory.clone() as _),
+            clock: clock.clone() as _,
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();
@@ -271,6 +281,11 @@ impl Client {
 
     pub async fn put(&self, path: &str, body: Value) -> Answer {
         self.send(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    /// Sends a file.
+    pub async fn send_file(&self, method: Method, path: &str, bytes: Vec<u8>) -> Answer {
+        self.send(self.request(method, path).header("content-type", "application/octet-stream").body(bytes)).await
     }
 
     /// Posts a text as JSON.

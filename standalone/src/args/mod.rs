@@ -9,6 +9,8 @@ use stockline_core::domain::Timestamp;
 
 use crate::exit;
 
+mod clients;
+mod import;
 mod install;
 mod load;
 mod locations;
@@ -21,14 +23,18 @@ mod tls;
 mod tokens;
 mod upkeep;
 
+pub(crate) use clients::{ClientSettingsArgs, ClientsCommand};
+pub(crate) use import::ImportArgs;
 pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use load::LoadArgs;
 pub(crate) use locations::{LocationChanges, LocationsCommand};
 pub(crate) use login::{LoginArgs, ServerArgs};
-pub(crate) use read::{AlertsArgs, HistoryArgs, ItemsArgs, ListArgs, RefusedArgs, StateFilter, StatusArgs, StockArgs};
+pub(crate) use read::{
+    AlertsArgs, HistoryArgs, ItemsArgs, ListArgs, RefusedArgs, ScanArgs, StateFilter, StatusArgs, StockArgs,
+};
 pub(crate) use report::ReportArgs;
 pub(crate) use serve::{MailArgs, ServeArgs};
-pub(crate) use submit::{Kind, SubmitArgs};
+pub(crate) use submit::{Kind, OutcomeArgs, ReverseArgs, SubmitArgs};
 #[cfg(test)]
 pub(crate) use tls::SelfSignedArgs;
 pub(crate) use tls::TlsCommand;
@@ -93,10 +99,16 @@ pub(crate) enum Command {
     Keys(KeysCommand),
     /// Submit one command and wait for its outcome
     Submit(Box<SubmitArgs>),
+    /// Take back a movement that was a mistake, and wait for the outcome
+    Reverse(Box<ReverseArgs>),
     /// Submit every line of a CSV file (also .gz) as a command
     Load(Box<LoadArgs>),
+    /// Import a spreadsheet (CSV, TSV, XLSX): items, opening stock, counts, thresholds or locations
+    Import(Box<ImportArgs>),
     /// List the items, or search them by name, barcode or category
     Items(ItemsArgs),
+    /// Show what a scanned code means: the item, the quantity, and what else its label says
+    Scan(ScanArgs),
     /// Show the stock
     Stock(StockArgs),
     /// Show the outcome of a command
@@ -112,6 +124,9 @@ pub(crate) enum Command {
     /// List locations, create or change them
     #[command(subcommand)]
     Locations(LocationsCommand),
+    /// List the clients of tills and programs of a server on AWS, register them, or cut off a stolen till
+    #[command(subcommand)]
+    Clients(ClientsCommand),
     /// Prove, level by level, that the ledger explains the stock; works while the server runs
     Audit(AuditArgs),
     /// Copy a data folder into one file; works while the server runs
@@ -187,7 +202,7 @@ fn with_default_subcommand(mut arguments: Vec<OsString>) -> Vec<OsString> {
 }
 
 /// The environment variables that this program reads. Any other name with this prefix is a typing error.
-pub(crate) const VARIABLES: [&str; 27] = [
+pub(crate) const VARIABLES: [&str; 28] = [
     "STOCKLINE_ALERT_EMAIL",
     "STOCKLINE_BASE_PATH",
     "STOCKLINE_CA_CERT",
@@ -206,6 +221,7 @@ pub(crate) const VARIABLES: [&str; 27] = [
     "STOCKLINE_PUBLIC_URL",
     "STOCKLINE_RATE_LIMIT",
     "STOCKLINE_REQUIRE_LOCATION",
+    "STOCKLINE_SCALE_LABELS",
     "STOCKLINE_SMTP_CA_CERT",
     "STOCKLINE_SMTP_HELLO",
     "STOCKLINE_SMTP_URL",

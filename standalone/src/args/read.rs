@@ -68,6 +68,21 @@ pub(crate) struct ItemsArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  stockline scan 14006381333938
+  stockline scan \"(01)04006381333931(17)261231(10)AB\"
+  stockline scan https://id.gs1.org/01/04006381333931/10/AB")]
+pub(crate) struct ScanArgs {
+    /// The text as the scanner types it
+    pub(crate) code: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
   stockline stock
   stockline stock cola
   stockline stock --location store-12 --state low --state out
@@ -111,7 +126,8 @@ pub(crate) struct StatusArgs {
 #[command(after_help = "Examples:
   stockline history cola --from yesterday
   stockline history cola --type sell --from 2026-01-01 --to 2026-01-31
-  stockline history cola --from 2026-01-31T18:30:00+01:00 --utc")]
+  stockline history cola --from 2026-01-31T18:30:00+01:00 --utc
+  stockline history cola --ids")]
 pub(crate) struct HistoryArgs {
     /// The item
     pub(crate) item_id: ItemId,
@@ -127,6 +143,9 @@ pub(crate) struct HistoryArgs {
     /// Only movements of this type
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: Option<Kind>,
+    /// Show the ids of the commands too, for stockline reverse
+    #[arg(long)]
+    pub(crate) ids: bool,
     #[command(flatten)]
     pub(crate) list: ListArgs,
 }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
 
 use clap::Args;
+use stockline_core::domain::ScaleRules;
 use stockline_ingress::{BasePath, Origin};
 
 use super::{DEFAULT_LISTEN, DataArg};
@@ -54,6 +55,16 @@ pub(crate) struct ServeArgs {
     /// Additional rights of Staff: `count`, and `adjust:` with a reason
     #[arg(long, value_name = "RIGHT,…", env = "STOCKLINE_STAFF_MAY", value_delimiter = ',')]
     pub(crate) staff_may: Vec<String>,
+    /// How labels of the shop's own scales are read: the 12 digits before the check digit, with I for the item's number, and W
+    /// for a weight in kg, Q for a quantity or P for a price, as in 21IIIIIWW.WWW; several with commas between
+    #[arg(
+        long,
+        value_name = "PATTERN,…",
+        env = "STOCKLINE_SCALE_LABELS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) scale_labels: ScaleRules,
     /// The most requests per second of one token [default: no limit]
     #[arg(long, value_name = "N", env = "STOCKLINE_RATE_LIMIT", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rate_limit: Option<u32>,

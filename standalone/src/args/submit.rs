@@ -13,8 +13,8 @@ pub(crate) struct Kind(pub(crate) CommandKind);
 
 impl ValueEnum for Kind {
     fn value_variants<'a>() -> &'a [Self] {
-        const ALL: [Kind; 11] = {
-            let mut kinds = [Kind(CommandKind::Sell); 11];
+        const ALL: [Kind; CommandKind::ALL.len()] = {
+            let mut kinds = [Kind(CommandKind::Sell); CommandKind::ALL.len()];
             let mut index = 0;
             while index < kinds.len() {
                 kinds[index] = Kind(CommandKind::ALL[index]);
@@ -35,7 +35,8 @@ impl ValueEnum for Kind {
 #[command(after_help = "Examples:
   stockline submit register_item --item cola --name \"Cola 0.33 l\" --threshold 12
   stockline submit receive --item cola --quantity 100
-  stockline submit sell --item cola --quantity 2 --location store-12 --reference receipt-4711
+  stockline submit receive --item cola --quantity 24 --unit-cost 0.41
+  stockline submit sell --item cola --quantity 2 --amount 3.98 --location store-12 --reference receipt-4711
   stockline submit adjust --item cola --quantity=-1 --reason damaged
   stockline submit transfer --item cola --quantity 10 --from main --to store-12
   stockline submit set_threshold --item cola --threshold none
@@ -102,6 +103,9 @@ pub(crate) struct SubmitArgs {
     /// Catalogue: a barcode; can be given several times
     #[arg(long = "barcode", value_name = "CODE")]
     pub(crate) barcodes: Vec<String>,
+    /// Catalogue: the barcode of a pack, and the quantity that one scan of it means; can be given several times
+    #[arg(long = "pack", num_args = 2, value_names = ["CODE", "QUANTITY"])]
+    pub(crate) packs: Vec<String>,
     /// Catalogue: a category of your choice
     #[arg(long)]
     pub(crate) category: Option<String>,
@@ -114,6 +118,19 @@ pub(crate) struct SubmitArgs {
     /// Catalogue, receive: the cost of one unit
     #[arg(long)]
     pub(crate) unit_cost: Option<String>,
+    /// sell, return: the total of the line, as the customer paid it or got it back
+    #[arg(long)]
+    pub(crate) amount: Option<String>,
+    /// reverse: the id of the command to take back
+    #[arg(long, value_name = "UUID")]
+    pub(crate) reverses: Option<CommandId>,
+    #[command(flatten)]
+    pub(crate) wait: OutcomeArgs,
+}
+
+/// How the outcome is waited for and shown.
+#[derive(Debug, Args)]
+pub(crate) struct OutcomeArgs {
     /// How long to wait for the outcome
     #[arg(long, value_name = "SPAN", default_value = "60s")]
     pub(crate) timeout: Span,
@@ -122,4 +139,31 @@ pub(crate) struct SubmitArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) client: ClientArgs,
+}
+
+/// Options of `reverse`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stockline history cola --ids
+  stockline reverse cola 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b --note \"rung up twice\"
+
+A movement is taken back once, with all its sides and at the cost that it moved at. A count can't be: count again.
+Exit code 1 means that the reversal was rejected; the text says why.")]
+pub(crate) struct ReverseArgs {
+    /// The item
+    pub(crate) item_id: ItemId,
+    /// The id of the movement's command, which history --ids shows
+    #[arg(value_name = "COMMAND")]
+    pub(crate) reverses: CommandId,
+    /// The reversal's own id, a UUID; the same id is the same command [default: a new id]
+    #[arg(long = "id", visible_alias = "command-id", value_name = "UUID")]
+    pub(crate) command_id: Option<CommandId>,
+    /// Free text
+    #[arg(long)]
+    pub(crate) note: Option<String>,
+    /// A code for the person at the till
+    #[arg(long, value_name = "CODE")]
+    pub(crate) operator: Option<String>,
+    #[command(flatten)]
+    pub(crate) wait: OutcomeArgs,
 }

@@ -24,6 +24,7 @@ use crate::{files, http};
 pub(crate) mod lists;
 pub(crate) mod outcome;
 
+const JSON: &str = "application/json";
 /// The most redirects that are followed.
 const REDIRECTS_MAX: usize = 3;
 /// The first and the longest pause between attempts.
@@ -114,18 +115,24 @@ pub(crate) struct Request {
     path: String,
     query: Vec<(&'static str, String)>,
     body: Option<bytes::Bytes>,
+    body_is: &'static str,
     wait_s: Option<u64>,
 }
 
 impl Request {
     /// Creates a read.
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), query: Vec::new(), body: None, wait_s: None }
+        Self { method: Method::GET, path: path.into(), query: Vec::new(), body: None, body_is: JSON, wait_s: None }
     }
 
     /// Creates a submission. Every posted command carries its id, so that a retry is safe.
     pub(crate) fn post(path: impl Into<String>, body: impl Into<bytes::Bytes>) -> Self {
         Self { method: Method::POST, body: Some(body.into()), ..Self::get(path) }
+    }
+
+    /// Creates a submission of a file.
+    pub(crate) fn file(path: impl Into<String>, body: impl Into<bytes::Bytes>) -> Self {
+        Self { body_is: "application/octet-stream", ..Self::post(path, body) }
     }
 
     /// Creates a replacement.
@@ -275,7 +282,7 @@ impl Client {
         };
         let mut http = self.http.request(request.method.clone(), url).bearer_auth(token);
         if let Some(body) = &request.body {
-            http = http.header("content-type", "application/json").body(body.clone());
+            http = http.header("content-type", request.body_is).body(body.clone());
         }
         if let Some(seconds) = request.wait_s {
             http = http.header("prefer", format!("wait={seconds}"));

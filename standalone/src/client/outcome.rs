@@ -69,6 +69,9 @@ pub(crate) fn readable(outcome: &Value) -> String {
             movement["seq"]
         ));
     }
+    if let Some(by) = outcome["reversed_by"].as_str() {
+        lines.push_str(&format!("  taken back by command {by}\n"));
+    }
     for remark in outcome["remarks"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         lines.push_str(&format!("  {remark}\n"));
     }

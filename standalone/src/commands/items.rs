@@ -1,6 +1,7 @@
 //! `items`: lists and searches the catalogue.
 
 use serde_json::Value;
+use stockline_core::domain::canonical_barcode;
 
 use crate::args::ItemsArgs;
 use crate::client::lists::{self, text};
@@ -38,12 +39,23 @@ async fn item_of_id(client: &Client, args: &ItemsArgs) -> anyhow::Result<Option<
         }
         Err(error) => return Err(error),
     };
-    let has_barcode =
-        |code: &String| item["barcodes"].as_array().is_some_and(|codes| codes.iter().any(|held| held == code.as_str()));
+    let has_barcode = |code: &String| {
+        let mut codes = item["barcodes"].as_array().into_iter().flatten().filter_map(|held| held["code"].as_str());
+        codes.any(|held| canonical_barcode(held) == canonical_barcode(code))
+    };
     let is_wanted = item["archived"] == args.archived
         && args.barcode.as_ref().is_none_or(has_barcode)
         && args.category.as_ref().is_none_or(|category| item["category"] == category.as_str());
     Ok(is_wanted.then_some(item))
+}
+
+/// Returns a barcode, with its quantity if that is not 1: `14006381333938×12`.
+pub(crate) fn shown(barcode: &Value) -> String {
+    let code = text(barcode, "code");
+    match text(barcode, "quantity").as_str() {
+        "1" => code,
+        quantity => format!("{code}×{quantity}"),
+    }
 }
 
 fn table(items: &[Value]) -> Table {
@@ -59,7 +71,7 @@ fn table(items: &[Value]) -> Table {
     let mut table = Table::new(&columns).sparse(&["THRESHOLD", "CATEGORY", "BARCODES"]);
     for item in items {
         let names = ["item_id", "name", "on_hand", "unit", "low_stock_threshold", "category"];
-        let barcodes: Vec<_> = item["barcodes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let barcodes: Vec<_> = item["barcodes"].as_array().into_iter().flatten().map(shown).collect();
         table.row(names.map(|name| text(item, name)).into_iter().chain([barcodes.join(" ")]));
     }
     table
@@ -74,9 +86,10 @@ mod tests {
     #[test]
     fn an_item_fits_its_line() {
         let item = json!({"item_id": "cola-033", "name": "Cola 0.33 l, returnable bottle, case of twenty-four", "on_hand": "12.5",
-            "unit": "bottle", "low_stock_threshold": "6", "category": "soft drinks", "barcodes": ["4006381333931", "4006381333948"]});
+            "unit": "bottle", "low_stock_threshold": "6", "category": "soft drinks", "barcodes": [{"code": "4006381333931", "quantity": "1"}, {"code": "14006381333938", "quantity": "12"}]});
         let text = table(&[item]).render(false);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert!(text.contains("cola-033") && text.contains("4006381333931"), "{text}");
+        assert!(text.replace(['\n', ' '], "").contains("×12"), "{text}");
     }
 }

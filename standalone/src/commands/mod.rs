@@ -2,9 +2,11 @@
 
 pub(crate) mod audit;
 pub(crate) mod backup;
+pub(crate) mod clients;
 pub(crate) mod clock;
 pub(crate) mod dead_letters;
 pub(crate) mod folder;
+pub(crate) mod import;
 pub(crate) mod install;
 pub(crate) mod items;
 pub(crate) mod load;
@@ -14,6 +16,7 @@ pub(crate) mod mail;
 pub(crate) mod refused;
 pub(crate) mod report;
 pub(crate) mod restore;
+pub(crate) mod scan;
 pub(crate) mod show;
 pub(crate) mod submit;
 pub(crate) mod tls;

@@ -102,10 +102,10 @@ pub(crate) async fn history(args: &HistoryArgs) -> anyhow::Result<u8> {
         let item = client.send(&Request::get(format!("/v1/items/{}", args.item_id))).await?.body;
         output::line(format_args!("{}  {}", args.item_id, text(&item, "name")))?;
     }
-    lists::print(&movements, &args.list, "no such movements", |movements| movements_table(movements, &times))
+    lists::print(&movements, &args.list, "no such movements", |movements| movements_table(movements, &times, args.ids))
 }
 
-fn movements_table(movements: &[Value], times: &Times) -> Table {
+fn movements_table(movements: &[Value], times: &Times, ids: bool) -> Table {
     let mut table = Table::new(&[
         ("RECORDED", Align::Left),
         ("LOCATION", Align::Flexible(8)),
@@ -119,7 +119,8 @@ fn movements_table(movements: &[Value], times: &Times) -> Table {
         let names = ["location_id", "seq", "type", "delta", "after", "submitted_by"];
         let recorded = times.second(&text(movement, "recorded_at"));
         table.row([recorded].into_iter().chain(names.map(|name| text(movement, name))));
-        table.remark(&remarks(movement, times).join("; "));
+        let id = ids.then(|| format!("id {}", text(movement, "command_id")));
+        table.remark(&id.into_iter().chain(remarks(movement, times)).collect::<Vec<_>>().join("; "));
     }
     table
 }
@@ -135,7 +136,12 @@ fn remarks(movement: &Value, times: &Times) -> Vec<String> {
     let verb = if kind == "count" { "counted" } else { "submitted" };
     let [occurred, recorded] = ["occurred_at", "recorded_at"].map(|name| times.minute(&text(movement, name)));
     [
+        named("takes back ", "reverses"),
+        named("taken back by ", "reversed_by"),
         (quantity != delta.trim_start_matches('-')).then(|| format!("{verb} {quantity}")),
+        named("amount ", "amount"),
+        named("cost ", "cost"),
+        named("revalued by ", "revaluation"),
         named("operator ", "operator"),
         named("device ", "device_id"),
         (occurred != recorded).then(|| format!("occurred {occurred}")),
@@ -208,8 +214,10 @@ mod tests {
         let movement = json!({"location_id": "store-12", "seq": 1_234, "type": "transfer", "quantity": "1234.5", "delta": "-1234.5",
             "after": "-99999.5", "submitted_by": "till-3-of-the-corner", "operator": "7", "device_id": "till-3",
             "recorded_at": "2026-01-31T08:15:00.000Z", "occurred_at": "2026-01-30T08:15:00.000Z", "late": true,
-            "note": "a\u{1b}[2Jb", "reference": "receipt-4711"});
-        let text = movements_table(&[movement], &Times::of(UtcArg { utc: true })).render(false);
+            "note": "a\u{1b}[2Jb", "reference": "receipt-4711", "amount": "3.98", "cost": "-0.82",
+            "command_id": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b",
+            "reversed_by": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6c"});
+        let text = movements_table(&[movement], &Times::of(UtcArg { utc: true }), true).render(false);
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         for part in [
             "2026-01-31T08:15:00Z",
@@ -218,6 +226,9 @@ mod tests {
             "occurred 2026-01-30T08:15Z",
             "late",
             "receipt-4711",
+            "amount 3.98; cost -0.82",
+            "id 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b",
+            "taken back by 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6c",
         ] {
             assert!(text.replace("\n    ", " ").contains(part), "{part}: {text}");
         }

@@ -12,7 +12,7 @@ use crate::exit::Usage;
 /// Separates the barcodes of one cell.
 const BARCODE_SEPARATOR: char = ';';
 /// The fields that hold a number.
-const NUMBERS: [&str; 5] = ["quantity", "counted", "low_stock_threshold", "unit_cost", "expected_on_hand"];
+const NUMBERS: [&str; 6] = ["quantity", "counted", "low_stock_threshold", "unit_cost", "amount", "expected_on_hand"];
 /// The fields that hold a location. An empty cell is refused: without the field the command would mean `main`.
 const LOCATIONS: [&str; 3] = ["location_id", "from_location_id", "to_location_id"];
 
@@ -152,7 +152,7 @@ impl Mapping {
         let mut body = Vec::new();
         self.clone().write(&line, CommandId(uuid::Uuid::nil()), &mut body);
         let json: Json<'_> = serde_json::from_slice(&body)?;
-        let Err(faults) = parse_command(&json, &ParseContext::stored()) else { return Ok(()) };
+        let Err(faults) = parse_command(&json, &ParseContext::submitted()) else { return Ok(()) };
         for fault in faults {
             let field = fault.pointer.trim_start_matches('/');
             if fault.code == "unknown_field" {

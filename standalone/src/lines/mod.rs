@@ -1,6 +1,6 @@
 //! Turns the lines of a CSV file into commands, for `stockline load`.
 
-pub mod format;
+pub use stockline_import::format;
 pub mod mapping;
 pub mod recipe;
 pub mod source;

@@ -1,4 +1,4 @@
-//! The recipe for command ids of `load`. It is published, so that others can make the same ids.
+//! The command ids of `load`, by the published recipe.
 //!
 //! `command_id = UUIDv5(NAMESPACE, type ␟ value ␟ value …)`: the command type, then the values of the `--id` columns in
 //! the order given, each after a unit separator (U+001F). A value is the cell without its CSV quotes, not trimmed. For `#`
@@ -9,12 +9,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use stockline_core::domain::{CommandId, CommandKind};
+use stockline_import::recipe::Name;
+pub use stockline_import::recipe::{NAMESPACE, first_64_bits};
 use uuid::Uuid;
-
-/// The default namespace: UUIDv5 of the DNS namespace and `load.stockline`.
-pub const NAMESPACE: Uuid = Uuid::from_u128(0x15a9_5a60_cecd_5982_83cc_cd13_9f06_2b83);
-
-const SEPARATOR: u8 = 0x1f;
 
 /// One part of an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,13 +32,13 @@ pub struct Recipe {
     carried: Option<usize>,
     /// How often each combination of the other values occurred, by 64 bits of its hash; empty without `#`.
     occurrences: HashMap<u64, u32>,
-    name: Vec<u8>,
+    name: Name,
 }
 
 impl Recipe {
     /// Creates the recipe for commands of one type.
     pub fn new(namespace: Uuid, kind: CommandKind, parts: Vec<Part>) -> Self {
-        Self { namespace, kind, parts, carried: None, occurrences: HashMap::new(), name: Vec::new() }
+        Self { namespace, kind, parts, carried: None, occurrences: HashMap::new(), name: Name::default() }
     }
 
     /// Takes the id of a line from this column, where the line has one.
@@ -62,7 +59,7 @@ impl Recipe {
         }
         let occurrence = if self.parts.contains(&Part::Occurrence) {
             self.write_name(record, None);
-            let key = first_64_bits(Uuid::new_v5(&self.namespace, &self.name));
+            let key = first_64_bits(self.name.id(&self.namespace).0);
             let count = self.occurrences.entry(key).or_default();
             *count = count.saturating_add(1);
             Some(*count)
@@ -70,32 +67,23 @@ impl Recipe {
             None
         };
         self.write_name(record, occurrence);
-        CommandId(Uuid::new_v5(&self.namespace, &self.name))
+        self.name.id(&self.namespace)
     }
 
     fn write_name(&mut self, record: &csv::ByteRecord, occurrence: Option<u32>) {
-        self.name.clear();
-        self.name.extend_from_slice(self.kind.as_str().as_bytes());
+        self.name.begin(self.kind);
         for part in &self.parts {
             match (part, occurrence) {
                 (Part::Column(index), _) => {
-                    self.name.push(SEPARATOR);
-                    self.name.extend_from_slice(record.get(*index).unwrap_or_default());
+                    self.name.value(record.get(*index).unwrap_or_default());
                 }
                 (Part::Occurrence, Some(count)) => {
-                    self.name.push(SEPARATOR);
-                    self.name.extend_from_slice(count.to_string().as_bytes());
+                    self.name.value(count.to_string().as_bytes());
                 }
                 (Part::Occurrence, None) => {}
             }
         }
     }
-}
-
-/// Returns 64 bits of an id, enough to find repetitions: among 10 million lines, two different ids collide with a
-/// probability of 1 in 370,000.
-pub fn first_64_bits(id: Uuid) -> u64 {
-    id.as_u64_pair().0 ^ id.as_u64_pair().1.rotate_left(17)
 }
 
 #[cfg(test)]
@@ -108,7 +96,6 @@ mod tests {
 
     #[test]
     fn the_published_test_vector_holds() {
-        assert_eq!(NAMESPACE, Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"load.stockline"));
         let parts = vec![Part::Column(0), Part::Column(1)];
         let mut recipe = Recipe::new(NAMESPACE, CommandKind::Sell, parts);
         let line = record(&["31198570044", "1095275"]);

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use encoding_rs_io::DecodeReaderBytesBuilder;
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
+use stockline_import::separators::{self, FirstLine};
 
 use crate::exit::Usage;
 
@@ -15,7 +16,6 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BUFFER_BYTES: usize = 256 * 1024;
 /// How many bytes of the text are read to find out what it is.
 const HEAD_BYTES: usize = 64 * 1024;
-const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
 /// A text, ready for the CSV reader.
 pub(super) struct Text {
@@ -67,40 +67,22 @@ impl Read for Failure {
 
 /// Refuses what is no table of text, and says what it is.
 fn refuse_other_formats(path: &Path, start: &[u8]) -> anyhow::Result<()> {
-    let lower = start.to_ascii_lowercase();
-    let text = lower.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&lower).trim_ascii_start();
-    let what = if start.starts_with(b"PK\x03\x04") {
-        "an Excel workbook or a zip archive"
-    } else if start.starts_with(b"\xd0\xcf\x11\xe0") {
-        "an old Excel workbook"
-    } else if [&b"<html"[..], b"<!doctype", b"<table"].iter().any(|tag| text.starts_with(tag)) {
-        "a web page, whatever its name says"
-    } else if !start.starts_with(b"\xff\xfe") && !start.starts_with(b"\xfe\xff") && start.contains(&0) {
-        "no text, or UTF-16 without a byte order mark"
-    } else {
-        return Ok(());
-    };
+    let utf_16 = start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff");
+    let no_text = (!utf_16 && start.contains(&0)).then_some("no text, or UTF-16 without a byte order mark");
+    let Some(what) = separators::other_format(start).or(no_text) else { return Ok(()) };
     bail!(Usage(format!("{} is {what}: save the sheet as CSV (UTF-8) and load that file", path.display())))
 }
 
 /// Finds the delimiter of the headings.
 fn table(head: &[u8], mut bytes: Box<dyn Read + Send>) -> std::io::Result<Text> {
     let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    if let Some(&[delimiter]) = first.strip_prefix(b"sep=") {
-        std::io::copy(&mut (&mut bytes).take(first.len() as u64 + 1), &mut std::io::sink())?;
-        return Ok(Text { bytes, delimiter, lines_before: 1 });
-    }
-    let mut counts = [0_usize; DELIMITERS.len()];
-    let mut quoted = false;
-    for byte in first {
-        quoted ^= *byte == b'"';
-        if let Some(index) = DELIMITERS.iter().position(|delimiter| delimiter == byte && !quoted) {
-            counts[index] += 1;
+    match separators::delimiter(first) {
+        FirstLine::Says(delimiter) => {
+            std::io::copy(&mut (&mut bytes).take(first.len() as u64 + 1), &mut std::io::sink())?;
+            Ok(Text { bytes, delimiter, lines_before: 1 })
         }
+        FirstLine::Headings(delimiter) => Ok(Text { bytes, delimiter, lines_before: 0 }),
     }
-    // Of equal counts the first wins, which is the comma.
-    let most = (0..counts.len()).rev().max_by_key(|index| counts[*index]).unwrap_or_default();
-    Ok(Text { bytes, delimiter: DELIMITERS[most], lines_before: 0 })
 }
 
 /// Turns each line end, `\r\n` or `\r`, into `\n`, and ends the last line. So line numbers are right for all of them.

@@ -135,6 +135,7 @@ impl Home {
             let adapters = stockline_ingress::Adapters {
                 queue: stores.queue.clone(),
                 queries: stores.store.clone(),
+                clients: None,
                 clock: stores.clock.clone(),
             };
             let faults = Arc::clone(&setup.faults);

@@ -169,6 +169,8 @@ fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
         receivers: 1,
         receive_max: WORKER_RECEIVE_MAX,
         receive_wait: WORKER_RECEIVE_WAIT,
+        receive_pause: Duration::ZERO,
+        parking: None,
         rules,
         fold_limits: FoldLimits::default(),
         retention_ms: stockline_core::ports::RETENTION_MS,
@@ -192,6 +194,7 @@ fn ingress_config(setup: &Setup, issuer: &str, receipt_keys: ReceiptKeys) -> any
     Ok(stockline_ingress::Config {
         require_location: args.require_location,
         staff_may: staff_may.clone(),
+        scale_labels: args.scale_labels.clone(),
         limits,
         tls: certificates.clone(),
         web: Web { origins: args.origins.clone(), base_path: args.base_path.clone() },

@@ -35,6 +35,33 @@ fn a_sale_takes_stock_once_however_often_it_is_sent() {
 }
 
 #[test]
+fn a_mistaken_sale_is_taken_back_once_and_history_shows_the_pair() {
+    let server = with_cola(&[]);
+    server.run(&["submit", "receive", "--item", "cola", "--quantity", "10", "--unit-cost", "0.41"]).ok();
+    let (sale, back) = ("01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b", "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6c");
+    server.run(&["submit", "sell", "--item", "cola", "--quantity", "2", "--amount", "3.98", "--id", sale]).ok();
+    let taken = server.run(&["reverse", "cola", sale, "--note", "rung up twice", "--id", back]).ok();
+    assert!(taken.stdout.contains("main: +2 → 20 on hand"), "{taken:?}");
+    server.run(&["reverse", "cola", sale]).refused(1, &format!("was reversed already, by command {back}"));
+    server.run(&["reverse", "cola", back]).refused(1, "is a reversal");
+    let outcome = server.run(&["status", "cola", sale]).ok().stdout;
+    assert!(outcome.contains(&format!("taken back by command {back}")), "{outcome}");
+    let history = server.run(&["history", "cola", "--ids"]).ok().stdout.replace("\n    ", " ");
+    for part in [
+        format!("id {back}; takes back {sale}"),
+        "amount -3.98".to_owned(),
+        "cost 0.82".to_owned(),
+        format!("id {sale}; taken back by {back}"),
+        "amount 3.98; cost -0.82".to_owned(),
+        "rung up twice".to_owned(),
+    ] {
+        assert!(history.contains(&part), "{part}: {history}");
+    }
+    let audit = server.run(&["audit"]).ok();
+    assert!(audit.stdout.contains("the ledger explains the stock"), "{audit:?}");
+}
+
+#[test]
 fn a_refused_sale_is_listed_and_can_be_sent_again_corrected() {
     let server = with_cola(&[]);
     let refused = server.run(&["submit", "sell", "--item", "cola", "--quantity", "11"]);

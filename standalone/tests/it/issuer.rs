@@ -208,7 +208,7 @@ impl Installation {
         let receipt_keys = ReceiptKeys::new(&[[7_u8; 32]]).unwrap();
         let config =
             Config { login: login(&issuer_url), drain: Duration::from_secs(1), ..Config::new(auth, receipt_keys) };
-        let adapters = Adapters { queue: Arc::new(queue), queries: Arc::new(store), clock };
+        let adapters = Adapters { queue: Arc::new(queue), queries: Arc::new(store), clients: None, clock };
         let listener = listen();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shutdown = CancellationToken::new();

@@ -8,7 +8,11 @@ use crate::server::{Ran, Server, stockline};
 fn shop() -> Server {
     let server = Server::start(&[]);
     for (item, name, more) in [
-        ("cola", "Cola 0.33 l, returnable bottle", &["--barcode", "4006381333931", "--category", "drinks"][..]),
+        (
+            "cola",
+            "Cola 0.33 l, returnable bottle",
+            &["--barcode", "4006381333931", "--pack", "14006381333938", "24", "--category", "drinks"][..],
+        ),
         ("mint-tea-bags-of-twenty-five-pieces", "Mint tea", &["--threshold", "5"][..]),
     ] {
         let words = [&["submit", "register_item", "--item", item, "--name", name], more].concat();
@@ -32,6 +36,15 @@ fn every_table_fits_eighty_columns_names_the_items_and_keeps_ids_whole() {
     for (words, parts) in [
         (&["items"][..], &["Cola 0.33", "4006381333931", long, "Mint tea"][..]),
         (&["items", "MINT"], &["Mint tea"]),
+        (&["items", "--barcode", "04006381333931"], &["cola"]),
+        (
+            &["scan", "14006381333938"],
+            &["cola  Cola 0.33 l", "quantity    24 piece", "14006381333938×24", "on hand     8 piece"],
+        ),
+        (
+            &["scan", "(01)04006381333931(17)261231(10)AB/1"],
+            &["expires     2026-12-31", "batch       AB/1", "quantity    1 piece"],
+        ),
         (&["items", "--barcode", "4006381333931"], &["cola"]),
         (&["items", "cola", "--category", "drinks"], &["cola"]),
         (&["stock"], &["Cola 0.33", long, "Mint tea", "main"]),

@@ -7,6 +7,9 @@ use stockline_service::NAMESPACE;
 
 use crate::watched::Reference;
 
+/// The namespace of our metrics in the templates. The programs write into [`NAMESPACE`] unless their environment names it.
+pub const OURS: &str = "Stockline/${Name}";
+
 /// The dimension that names the program.
 const SERVICE: &str = "Service";
 
@@ -91,6 +94,7 @@ const OF_AWS: [Known; 12] = [
         "AWS/SQS",
         &[
             "ApproximateAgeOfOldestMessage",
+            "ApproximateNumberOfGroupsWithInflightMessages",
             "ApproximateNumberOfMessagesNotVisible",
             "ApproximateNumberOfMessagesVisible",
             "NumberOfEmptyReceives",
@@ -162,7 +166,7 @@ const VALUES: [(&str, &[&str]); 10] = [
 pub fn fault(reference: &Reference) -> Option<String> {
     let names: BTreeSet<&str> = reference.dimensions.keys().map(String::as_str).collect();
     let is = |dimensions: &[&str]| dimensions.iter().copied().collect::<BTreeSet<_>>() == names;
-    if reference.namespace == NAMESPACE {
+    if reference.namespace == OURS {
         let service = reference.dimensions.get(SERVICE).and_then(Option::as_deref);
         let meant = |program: &str| service.is_none_or(|service| service == program);
         let known = PROGRAMS.iter().any(|(program, metrics)| meant(program) && can_emit(metrics, reference));
@@ -217,7 +221,7 @@ impl Emitted {
     /// Returns the reference of a template to this metric.
     pub fn reference(&self) -> Reference {
         let dimensions = self.dimensions.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
-        Reference { place: "emitted".into(), namespace: NAMESPACE.into(), name: self.name.clone(), dimensions }
+        Reference { place: "emitted".into(), namespace: OURS.into(), name: self.name.clone(), dimensions }
     }
 }
 
@@ -231,7 +235,10 @@ pub fn emitted(lines: &[String]) -> BTreeSet<Emitted> {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert!(line["_aws"]["Timestamp"].is_u64(), "{line}");
         for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
-            assert_eq!(directive["Namespace"], NAMESPACE);
+            let namespace = directive["Namespace"].as_str().unwrap_or_default();
+            let is_ours =
+                namespace == NAMESPACE || namespace.strip_prefix("Stockline/").is_some_and(|name| !name.is_empty());
+            assert!(is_ours, "{line}");
             let metrics = directive["Metrics"].as_array().unwrap();
             assert!(metrics.len() <= 100, "{line}");
             for set in directive["Dimensions"].as_array().unwrap() {

@@ -138,9 +138,10 @@ fn search(place: &str, formula: &str) -> Result<Option<Reference>, String> {
     };
     let unread = || format!("{place}: {formula} is no search that can be read");
     let (query, _) = rest.split_once('\'').ok_or_else(unread)?;
-    let (schema, filters) = query.strip_prefix('{').and_then(|query| query.split_once('}')).ok_or_else(unread)?;
+    let (schema, filters) = query.strip_prefix('{').and_then(|query| query.split_once("} ")).ok_or_else(unread)?;
     let mut names = schema.split(',').map(str::to_owned);
-    let namespace = names.next().ok_or_else(unread)?;
+    // A namespace with other characters than letters and digits stands in quotes.
+    let namespace = names.next().ok_or_else(unread)?.trim_matches('"').to_owned();
     let mut dimensions: BTreeMap<String, Option<String>> = names.map(|name| (name, None)).collect();
     let mut metric = None;
     for filter in filters.split_whitespace() {

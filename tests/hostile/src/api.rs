@@ -89,7 +89,8 @@ impl World {
             drain: Duration::ZERO,
             ..Config::new(auth.clone(), ReceiptKeys::new(&[[7_u8; 32]]).unwrap())
         };
-        let adapters = Adapters { queue: queue.clone(), queries: Arc::new(UnavailableStore), clock: clock.clone() };
+        let adapters =
+            Adapters { queue: queue.clone(), queries: Arc::new(UnavailableStore), clients: None, clock: clock.clone() };
         let (api, auth) = runtime
             .block_on(async { (Api::start(config, adapters).unwrap(), Authenticator::start(auth, clock).unwrap()) });
         let claims = json!({
@@ -173,6 +174,9 @@ impl Queries for UnavailableStore {
         unavailable()
     }
     async fn item(&self, _: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
+        unavailable()
+    }
+    async fn holder(&self, _: &[String]) -> Result<Option<(String, ItemId)>, StoreError> {
         unavailable()
     }
     async fn items(&self, _: &ItemFilter, _: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {

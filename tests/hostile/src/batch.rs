@@ -52,7 +52,7 @@ fn judge(world: &World, bytes: &[u8]) -> bool {
 /// Checks that the queue holds exactly the lines that are reported as queued, each as it would be alone, and the
 /// commands of each item in input order.
 fn check_queued(batch: &Batch<'_>, lines: &[Value], packs: &[Pack]) {
-    let context = ParseContext { sent_at: batch.sent_at, ..ParseContext::stored() };
+    let context = ParseContext { sent_at: batch.sent_at, ..ParseContext::submitted() };
     let mut said: BTreeMap<ItemId, Vec<Command>> = BTreeMap::new();
     let mut ids = BTreeSet::new();
     for (line, raw) in lines.iter().zip(&batch.commands).filter(|(line, _)| line["status"] == "queued") {

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use stockline_core::domain::{
-    Fingerprint, Json, LocationSettings, MAX_COMMAND_QUANTITY, ParseContext, Quantity, Queued, Slot, Timestamp,
-    decode_message, encode_message, parse_command,
+    Fingerprint, Json, LocationSettings, MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY, Money, ParseContext, Quantity,
+    Queued, Slot, Timestamp, decode_message, encode_message, parse_command,
 };
 
 use crate::faults;
@@ -15,6 +15,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
         default_location: Some(LocationSettings::main().location_id),
         sent_at: None,
         command_id: None,
+        accepted: false,
     };
     let command = match parse_command(&json, &context) {
         Ok(command) => command,
@@ -33,6 +34,10 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
     for moved in ["quantity", "counted"].into_iter().filter_map(|field| written[field].as_str()) {
         assert!(moved.parse::<Quantity>().unwrap().raw().abs() <= MAX_COMMAND_QUANTITY.raw(), "{moved}");
     }
+    for paid in ["amount", "unit_cost"].into_iter().filter_map(|field| written[field].as_str()) {
+        let paid: Money = paid.parse().unwrap();
+        assert!(!paid.is_negative() && paid <= MAX_COMMAND_MONEY, "{paid}");
+    }
     let item_id = command.item_id.clone();
     let queued = Queued {
         command,
@@ -41,6 +46,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
         retry: 0,
         resubmits: None,
         first_accepted_at: None,
+        reach: None,
         trace: None,
     };
     let body = encode_message(&item_id, [&queued]);

@@ -12,13 +12,14 @@ mod lines;
 mod message;
 pub mod mutate;
 mod receipt;
+mod scan;
 mod token;
 
 /// One input: a panic is a fault; else whether it was taken, so that a run can tell that it came that far.
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets by the names of their seed folders.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("command", command::run),
     ("batch", batch::run),
     ("message", message::run),
@@ -26,6 +27,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("receipt", receipt::run),
     ("token", token::run),
     ("lines", lines::run),
+    ("scan", scan::run),
 ];
 
 /// Returns the target of this name.

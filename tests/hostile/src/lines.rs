@@ -46,7 +46,7 @@ fn read(path: &std::path::Path) -> Result<bool, Box<dyn std::error::Error>> {
         let command_id = recipe.next(&record);
         mapping.write(&record, command_id, &mut body);
         let json: Json<'_> = serde_json::from_slice(&body).expect("a line becomes JSON, whatever is in its cells");
-        match parse_command(&json, &ParseContext::stored()) {
+        match parse_command(&json, &ParseContext::submitted()) {
             Ok(command) => {
                 assert_eq!(command.item_id.as_str(), mapping.item(&record));
                 assert_eq!(command.command_id, command_id);

@@ -70,6 +70,11 @@ fn a_file_of_lines_is_read_whole_or_refused() {
 }
 
 #[test]
+fn a_scanned_text_is_read_or_refused_and_its_codes_have_one_form() {
+    short_run("scan", 100_000);
+}
+
+#[test]
 fn every_target_has_seeds_a_short_run_and_a_long_one() {
     let here = include_str!("short_run.rs");
     let long = include_str!("../../fuzz/Cargo.toml");

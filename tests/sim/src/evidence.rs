@@ -21,6 +21,8 @@ pub(crate) struct Evidence {
     /// Whether all requests of the tills were accepted.
     pub(crate) tills_done: bool,
     pub(crate) refused_until_ms: u64,
+    /// The item that could not be read: from, until.
+    pub(crate) damaged: Option<(String, u64, u64)>,
     /// Whether the queue was empty at the end.
     pub(crate) drained: bool,
     /// The mails that the provider was asked to send.

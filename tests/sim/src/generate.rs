@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::faults::{Fault, Kind, Step};
 use super::rng::Rng;
-use super::scenario::{Act, Operation, Poison, RECEIVES_MAX, Scenario};
+use super::scenario::{Act, Line, Operation, Poison, RECEIVES_MAX, Scenario};
 use super::writer::Writer;
 
 /// The minimum number of faults of a run.
@@ -53,12 +53,62 @@ impl Scenario {
             weeks,
             receives_max: if rng.percent(40) { RECEIVES_FEW } else { RECEIVES_MAX },
             busy,
+            damaged: None,
+            capped: capped(&mut Rng::new(seed, 7)),
             operations,
             refused_until_ms: rng.between(8_000, 60_000),
         };
+        scenario.damage_an_item(Rng::new(seed, 8));
         scenario.add_first_movements(Rng::new(seed, 4));
         scenario.skews.extend(clock_steps(&mut Rng::new(seed, 5), workers + 2));
+        scenario.add_money(&mut Rng::new(seed, 6));
+        scenario.add_reversals(&mut Rng::new(seed, 7));
         scenario
+    }
+
+    /// Adds reversals of earlier commands, of which some are taken back twice.
+    fn add_reversals(&mut self, rng: &mut Rng) {
+        let mut earlier: Vec<(String, Uuid)> = Vec::new();
+        let mut made = 0_u64;
+        for request in &mut self.requests {
+            if rng.percent(14) && !earlier.is_empty() {
+                for _ in 0..rng.between(1, 2) {
+                    let recent = &earlier[earlier.len().saturating_sub(12)..];
+                    let (item, target) = rng.pick(recent).clone();
+                    made += 1;
+                    let id = Uuid::from_u128(u128::from(self.seed) << 64 | u128::from(700_000 + made));
+                    let body = json!({"type": "reverse", "command_id": id, "item_id": item, "reverses": target});
+                    request.lines.push(Line { item, id, body, occurred_ago_ms: None, says_sent: rng.percent(30) });
+                }
+            }
+            earlier.extend(request.lines.iter().map(|line| (line.item.clone(), line.id)));
+        }
+    }
+
+    /// Adds costs and amounts to commands.
+    fn add_money(&mut self, rng: &mut Rng) {
+        for line in self.requests.iter_mut().flat_map(|request| &mut request.lines) {
+            let (field, percent) = match line.body["type"].as_str().unwrap_or_default() {
+                "receive" => ("unit_cost", 60),
+                "register_item" | "update_item" => ("unit_cost", 30),
+                "sell" | "return" => ("amount", 50),
+                _ => continue,
+            };
+            if rng.percent(percent) {
+                let (whole, part) = (rng.below(4), rng.below(10_000));
+                line.body[field] = json!(format!("{whole}.{part:04}"));
+            }
+        }
+    }
+
+    /// In a fifth of the runs an item can't be read for so long that its commands are set aside. With few receives the queue
+    /// would set its messages aside before that.
+    fn damage_an_item(&mut self, mut rng: Rng) {
+        if self.receives_max == RECEIVES_FEW || !rng.percent(35) {
+            return;
+        }
+        let from_ms = rng.between(2_000, 20_000);
+        self.damaged = Some(("cola".to_owned(), from_ms, from_ms + rng.between(10 * 60_000, 3 * 3_600_000)));
     }
 
     /// Adds a new item if the queue sets messages aside. Its partition is over its rate until about the time at which
@@ -169,6 +219,12 @@ fn corrections(rng: &mut Rng, items: &[String]) -> Vec<Operation> {
 fn busy(rng: &mut Rng, items: &[String]) -> Option<(String, u64, u64)> {
     let from = rng.between(1_000, 15_000);
     rng.percent(8).then(|| (rng.pick(items).clone(), from, from + rng.between(60_000, 20 * 60_000)))
+}
+
+/// In a sixth of the runs the table takes less than the load for a while.
+fn capped(rng: &mut Rng) -> Option<(u64, u64, u64)> {
+    let from = rng.between(1_000, 15_000);
+    rng.percent(16).then(|| (from, from + rng.between(60_000, 20 * 60_000), rng.between(4, 12)))
 }
 
 fn skews(rng: &mut Rng, clocks: usize) -> Vec<(u64, usize, i64)> {

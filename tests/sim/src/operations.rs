@@ -126,7 +126,7 @@ impl Operators {
             *on_shortage = Some(ShortagePolicy::Allow);
         }
         let behind_ms = command.details.sent_at.take().map_or(0, |sent_at| outcome.accepted_at.millis_since(sent_at));
-        if command.kind().is_movement() {
+        if command.kind().is_movement() && command.action.reverses().is_none() {
             let occurred = command.details.occurred_at.map(|at| at.plus_millis(behind_ms).min(outcome.accepted_at));
             command.details.occurred_at = occurred.or(Some(outcome.accepted_at));
         }
@@ -139,6 +139,7 @@ impl Operators {
             retry: 0,
             resubmits,
             first_accepted_at,
+            reach: None,
             trace: None,
         })
     }

@@ -8,7 +8,7 @@ use stockline_alerter::{Alerter, MIN_LEASE};
 use stockline_aws::dynamodb::{DynamoOptions, DynamoStore};
 use stockline_core::domain::{CLOCK_SKEW_MAX_MS, FoldLimits, LocationSettings, Rules};
 use stockline_core::ports::{Clock, Locations};
-use stockline_worker::{Adapters, Config};
+use stockline_worker::{Adapters, Config, Parking};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,9 @@ use super::world::{Process, SkewedClock, World};
 
 /// All work must be done within this time after the last fault.
 const REST: Duration = Duration::from_secs(4 * 3_600);
+
+/// The commands of an item that can't be read are set aside after so many receives.
+const PARKED_AFTER: u32 = 6;
 
 /// The number of alerter functions that run in parallel.
 const ALERTERS: usize = 2;
@@ -74,7 +77,9 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Report {
         ("runs with an outage", u64::from(!scenario.outages.is_empty())),
         ("messages that the queue set aside", evidence.sent.iter().filter(|sent| sent.set_aside).count() as u64),
         ("transactions refused to a busy item", world.busy_refused()),
+        ("transactions refused by a capped table", world.capped_refused()),
         ("new levels refused for a threshold that had changed", world.threshold_refused()),
+        ("commands of an item that could not be read, set aside", auditor::parked(&evidence)),
         ("alerts published", evidence.topic.len() as u64),
         ("alerts of opening stock", evidence.topic.iter().filter(|alert| alert["opening"] == true).count() as u64),
         ("mails of several openings", auditor::opened_together(&evidence)),
@@ -92,6 +97,8 @@ pub fn run(scenario: &Scenario, options: RunOptions) -> Report {
         ("commands that were resubmitted under another item", evidence.till_log.corrected),
         ("commands that were resubmitted more than a month later", evidence.till_log.months_later),
         ("commands of which two resubmissions were decided", auditor::resubmitted_twice(&evidence)),
+        ("movements taken back", auditor::reversals(&evidence, "applied")),
+        ("reversals that were refused", auditor::reversals(&evidence, "rejected")),
         ("clocks that jumped", scenario.skews.len() as u64),
         ("clocks that stepped further than right clocks differ", scenario.clock_steps()),
         ("locations registered meanwhile", 1),
@@ -171,6 +178,7 @@ async fn play(scenario: &Scenario, options: RunOptions) -> (Evidence, Arc<World>
         requests: scenario.requests.clone(),
         tills_done,
         refused_until_ms: scenario.refused_until_ms,
+        damaged: scenario.damaged.clone(),
         drained,
         mails: all.provider.lock().unwrap().clone(),
         alerts_drained,
@@ -184,7 +192,8 @@ impl Installation {
     /// Returns when all planned faults are over and all repeated requests are sent.
     fn over(&self, scenario: &Scenario) -> Instant {
         let outages = scenario.outages.iter().map(|outage| outage.2);
-        let last = outages.chain(scenario.busy.iter().map(|busy| busy.2)).max().unwrap_or_default();
+        let stuck = [&scenario.busy, &scenario.damaged].into_iter().flatten().map(|stuck| stuck.2);
+        let last = outages.chain(stuck).chain(scenario.capped.map(|capped| capped.1)).max().unwrap_or_default();
         self.world.started + Duration::from_millis(last.max(60_000))
     }
 
@@ -320,6 +329,8 @@ fn config(scenario: &Scenario, tamper: Option<Tamper>) -> Config {
         receivers: scenario.receivers,
         receive_max: 10,
         receive_wait: Duration::from_secs(20),
+        receive_pause: Duration::ZERO,
+        parking: Some(Parking { receives: PARKED_AFTER, ..Parking::default() }),
         rules: Rules { clock_skew_max_ms, ..Rules::default() },
         fold_limits: FoldLimits { max_tail_bytes: scenario.tail_bytes, ..FoldLimits::default() },
         retention_ms: stockline_core::ports::RETENTION_MS,

@@ -105,6 +105,12 @@ pub struct Scenario {
     pub(crate) receives_max: u32,
     /// An item whose partition is over its write rate: from, until.
     pub(crate) busy: Option<(String, u64, u64)>,
+    /// An item whose record can't be read: from, until.
+    #[serde(default)]
+    pub(crate) damaged: Option<(String, u64, u64)>,
+    /// The table takes only so many writes a second: from, until, how many.
+    #[serde(default)]
+    pub(crate) capped: Option<(u64, u64, u64)>,
     /// The operations on commands that took no effect.
     #[serde(default)]
     pub(crate) operations: Vec<Operation>,

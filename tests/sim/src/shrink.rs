@@ -12,8 +12,20 @@ use super::scenario::{Request, Scenario};
 const RUNS_MAX: usize = 600;
 
 /// The side events of a scenario that can be left out.
-const SIDE_EVENTS: [&str; 10] =
-    ["poisons", "outages", "busy", "deploys", "skews", "again", "receivers", "aside", "operations", "delays"];
+const SIDE_EVENTS: [&str; 12] = [
+    "poisons",
+    "outages",
+    "busy",
+    "damaged",
+    "capped",
+    "deploys",
+    "skews",
+    "again",
+    "receivers",
+    "aside",
+    "operations",
+    "delays",
+];
 
 /// The part of a seed's scenario that is played. Its text form is the arguments of `simulate`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,6 +63,8 @@ impl Selection {
                 "skews" => scenario.skews.clear(),
                 "receivers" => scenario.receivers = 1,
                 "busy" => scenario.busy = None,
+                "damaged" => scenario.damaged = None,
+                "capped" => scenario.capped = None,
                 "operations" => scenario.operations.clear(),
                 // A fault may hit the first possible call, so no fault is kept only to pass the time.
                 "delays" => scenario.faults.iter_mut().for_each(|fault| fault.from_ms = 0),

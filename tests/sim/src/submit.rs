@@ -77,6 +77,7 @@ impl Ingress {
                 retry: 0,
                 resubmits: None,
                 first_accepted_at: None,
+                reach: None,
                 trace: None,
             }
         };

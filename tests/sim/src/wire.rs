@@ -24,7 +24,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsError,
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
-use aws_sdk_dynamodb::types::{CancellationReason, KeysAndAttributes, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, KeysAndAttributes, TransactWriteItem};
 use stockline_aws::dynamodb::Wire;
 use tokio::time::sleep;
 
@@ -44,7 +44,7 @@ async fn read(world: Arc<World>, table: Arc<Mutex<Table>>, keys: Vec<Key>, consi
         {
             let table = table.lock().unwrap();
             let row = if consistent { table.get(&key) } else { table.get_old(&key, now_ms) };
-            rows.extend(row.cloned());
+            rows.extend(row.map(|row| if world.is_damaged(&key) { Arc::new(damaged(row)) } else { row.clone() }));
         }
         let pause = world.rng().below(4);
         if pause == 0 {
@@ -52,6 +52,13 @@ async fn read(world: Arc<World>, table: Arc<Mutex<Table>>, keys: Vec<Key>, consi
         }
     }
     rows
+}
+
+/// Returns an item's row as damage leaves it.
+fn damaged(row: &Row) -> Row {
+    let mut row = row.clone();
+    row.insert("item".into(), AttributeValue::S("{".into()));
+    row
 }
 
 #[async_trait]
@@ -289,6 +296,9 @@ async fn transact(
     let busy: Vec<_> = actions.iter().map(|action| world.is_busy(&key_of_action(action).0)).collect();
     if busy.contains(&true) {
         return Err(cancelled(&busy, "ThrottlingError"));
+    }
+    if world.is_capped(actions.len() as u64) {
+        return Err(cancelled(&vec![true; actions.len()], "ThrottlingError"));
     }
     let keys: Vec<_> = actions.iter().map(key_of_action).collect();
     // A transaction may name a row only once.

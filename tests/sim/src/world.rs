@@ -16,6 +16,7 @@ use super::faults::{Faults, Kind, Step};
 use super::options::RunOptions;
 use super::rng::Rng;
 use super::scenario::Scenario;
+use super::table::Key;
 use super::tamper::Tamper;
 
 /// The start of every run, in milliseconds since 1970.
@@ -44,6 +45,11 @@ pub(crate) struct World {
     faults: Mutex<Faults>,
     busy: Option<(String, u64, u64)>,
     busy_refused: AtomicU64,
+    damaged: Option<(String, u64, u64)>,
+    capped: Option<(u64, u64, u64)>,
+    /// The second of the last write to a capped table, and the writes in it.
+    written: Mutex<(u64, u64)>,
+    capped_refused: AtomicU64,
     threshold_refused: AtomicU64,
     refused_until_ms: u64,
     trace: Mutex<Option<String>>,
@@ -61,6 +67,10 @@ impl World {
             faults: Mutex::new(faults),
             busy: scenario.busy.clone(),
             busy_refused: AtomicU64::new(0),
+            damaged: scenario.damaged.clone(),
+            capped: scenario.capped,
+            written: Mutex::default(),
+            capped_refused: AtomicU64::new(0),
             threshold_refused: AtomicU64::new(0),
             refused_until_ms: scenario.refused_until_ms,
             trace: Mutex::new(options.traced.then(String::new)),
@@ -88,6 +98,37 @@ impl World {
         });
         self.busy_refused.fetch_add(u64::from(busy), Ordering::SeqCst);
         busy
+    }
+
+    /// Returns whether the table has no capacity left in this second for so many writes. The first transaction of a second
+    /// always fits.
+    pub(crate) fn is_capped(&self, writes: u64) -> bool {
+        let now_ms = self.now_ms();
+        let Some((_, _, most)) = self.capped.filter(|(from, until, _)| (*from..*until).contains(&now_ms)) else {
+            return false;
+        };
+        let mut written = self.written.lock().unwrap();
+        if written.0 != now_ms / 1_000 {
+            *written = (now_ms / 1_000, 0);
+        }
+        if written.1 > 0 && written.1 + writes > most {
+            self.capped_refused.fetch_add(1, Ordering::SeqCst);
+            return true;
+        }
+        written.1 += writes;
+        false
+    }
+
+    pub(crate) fn capped_refused(&self) -> u64 {
+        self.capped_refused.load(Ordering::SeqCst)
+    }
+
+    /// Returns whether this row can't be read now.
+    pub(crate) fn is_damaged(&self, (pk, sk): &Key) -> bool {
+        let now_ms = self.now_ms();
+        self.damaged.as_ref().is_some_and(|(item, from, until)| {
+            sk == "ITEM" && (*from..*until).contains(&now_ms) && pk.strip_prefix("ITEM#").is_some_and(|of| of == item)
+        })
     }
 
     /// Returns whether the store still refuses the noted commands.

@@ -141,10 +141,27 @@ impl Writer {
             "decimals": *self.rng.pick(&[0, 1, 3, 3]), "low_stock_threshold": self.threshold()});
         if self.rng.percent(50) {
             let count = self.rng.below(3);
-            let codes: Vec<_> = (0..count).map(|n| format!("40063{}", n * 7 + self.rng.below(5))).collect();
+            let codes: Vec<_> = (0..count).map(|n| self.barcode(n)).collect();
             body["barcodes"] = json!(codes);
         }
         body
+    }
+
+    /// Makes the nth barcode of an item: a text, or a GTIN in one of its spellings; sometimes of a pack.
+    fn barcode(&mut self, n: u64) -> Value {
+        const GTINS: [[&str; 3]; 3] = [
+            ["036000291452", "0036000291452", "00036000291452"],
+            ["96385074", "000096385074", "00000096385074"],
+            ["4006381333931", "04006381333931", "4006381333931"],
+        ];
+        let code = match self.rng.below(3) {
+            0 => (*self.rng.pick(&GTINS[n as usize % GTINS.len()])).to_owned(),
+            _ => format!("40063{}", n * 7 + self.rng.below(5)),
+        };
+        match self.rng.below(4) {
+            0 => json!({"code": code, "quantity": self.rng.pick::<&str>(&["12", "0.5", "2.125"])}),
+            _ => json!(code),
+        }
     }
 
     fn command(&mut self) -> Value {

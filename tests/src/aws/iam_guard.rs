@@ -110,7 +110,8 @@ impl Gate {
     fn judge(&self, program: &str, call: &Call<'_>) -> Result<(), String> {
         let policy = self.roles.get().and_then(|roles| roles.of(program));
         let policy = policy.ok_or_else(|| format!("{program:?} has no role, and calls {}", call.service))?;
-        let accesses = call.accesses().map_err(|unknown| format!("{program} makes an unknown call: {}", unknown.0))?;
+        let accesses = call.accesses().and_then(|each| Ok([each, call.accesses_together()?].concat()));
+        let accesses = accesses.map_err(|unknown| format!("{program} makes an unknown call: {}", unknown.0))?;
         for access in &accesses {
             if !policy.allows(access) {
                 let Access { action, resource, context } = access;

@@ -32,7 +32,7 @@ pub struct Script {
     pub edges: &'static [&'static str],
 }
 
-/// Stock that crosses thresholds: chunks, re-judging, a transfer, and all of it a second time.
+/// Stock that crosses thresholds: chunks, re-judging, a transfer that is taken back, costs, and all of it a second time.
 pub const STOCK: Script = Script {
     name: "stock",
     messages: stock,
@@ -45,6 +45,7 @@ pub const STOCK: Script = Script {
         "commit the item",
         "commit a chunk",
         "commit a rejection",
+        "commit a reversal",
         "commit what is decided",
         "re-judge a level",
         "re-judge what is judged",
@@ -120,13 +121,13 @@ fn stock(item: &str) -> Vec<Message> {
     let mut next = numbered(item);
     let first = [
         next("register_item", r#","name":"Item""#),
-        next("receive", r#","quantity":10"#),
-        next("receive", r#","location_id":"north","quantity":5"#),
+        next("receive", r#","quantity":10,"unit_cost":"0.41""#),
+        next("receive", r#","location_id":"north","quantity":5,"unit_cost":"0.4444""#),
     ];
     let second = [
         next("set_threshold", r#","location_id":"main","low_stock_threshold":9"#),
         next("sell", r#","quantity":2"#),
-        next("sell", r#","quantity":8"#),
+        next("sell", r#","quantity":8,"amount":"15.92""#),
         next("sell", r#","quantity":1"#),
         next("transfer", r#","from_location_id":"north","to_location_id":"main","quantity":1"#),
     ];
@@ -136,7 +137,9 @@ fn stock(item: &str) -> Vec<Message> {
         next("register_item", r#","name":"Again""#),
     ];
     let repeated = [second[1].clone(), third[0].clone(), next("return", r#","quantity":7"#)];
-    vec![message(item, &first), message(item, &second), message(item, &third), message(item, &repeated)]
+    let transfer = format!(r#","reverses":"{}""#, second[4].command.command_id);
+    let taken_back = [next("reverse", &transfer), next("sell", r#","quantity":1"#), next("reverse", &transfer)];
+    [&first[..], &second, &third, &repeated, &taken_back].map(|commands| message(item, commands)).to_vec()
 }
 
 fn trouble(item: &str) -> Vec<Message> {

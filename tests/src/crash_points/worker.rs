@@ -114,6 +114,8 @@ impl<'a> World<'a> {
             // Several receives, so that a group is left in the middle, which wait for what comes again.
             receive_max: 3,
             receive_wait: Duration::from_secs(20),
+            receive_pause: Duration::ZERO,
+            parking: None,
             // Folds of a few commands, and tails that become chunks.
             fold_limits: FoldLimits { max_actions: 7, max_tail_bytes: 100, ..FoldLimits::default() },
             drain,

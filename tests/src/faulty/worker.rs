@@ -84,6 +84,7 @@ impl Traces {
             ("commit a rejection", commit.records.iter().any(|r| r.outcome.status == Status::Rejected)),
             ("commit a dead letter", commit.records.iter().any(|r| r.outcome.dead_letter.is_some())),
             ("commit a retry", commit.records.iter().any(|record| record.retry > 0)),
+            ("commit a reversal", !commit.reversed.is_empty()),
             ("commit a resubmission", !commit.resubmitted.is_empty()),
             ("commit", true),
         ];

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod alerts;
+mod clients;
 mod mail;
 mod queue_memory;
 mod queue_sqlite;

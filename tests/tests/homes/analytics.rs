@@ -41,7 +41,7 @@ async fn sell(server: &Server) {
         assert_eq!(server.settle(item).await["status"], "applied");
     }
     for line in TILLS.lines().skip(1) {
-        let [at, kind, item, location, quantity, reason, to] = line.split(',').collect::<Vec<_>>()[..] else {
+        let [at, kind, item, location, quantity, reason, to, amount] = line.split(',').collect::<Vec<_>>()[..] else {
             panic!("{line}")
         };
         let mut command = json!({"type": kind, "item_id": item, "occurred_at": at});
@@ -50,6 +50,9 @@ async fn sell(server: &Server) {
             (command["from_location_id"], command["to_location_id"]) = (location.into(), to.into());
         } else {
             command["location_id"] = location.into();
+        }
+        if !amount.is_empty() {
+            command["amount"] = amount.into();
         }
         if !reason.is_empty() {
             command["reason"] = reason.into();

@@ -17,6 +17,7 @@ mod crash_points_dynamodb;
 mod crash_points_sqlite;
 mod debian;
 mod docs_pages;
+mod drill;
 mod full_disk;
 mod images;
 mod schemathesis;

@@ -43,6 +43,8 @@ fn work(home: &Home, shutdown: CancellationToken) -> tokio::task::JoinHandle<()>
         receivers: 1,
         receive_max: 16,
         receive_wait: Duration::from_millis(50),
+        receive_pause: Duration::ZERO,
+        parking: None,
         rules: Rules::default(),
         fold_limits: FoldLimits::default(),
         retention_ms: 1_000_000,
@@ -76,6 +78,7 @@ fn queued(item_id: &ItemId, action: Action) -> Queued {
         retry: 0,
         resubmits: None,
         first_accepted_at: None,
+        reach: None,
         trace: None,
     }
 }
@@ -105,6 +108,7 @@ fn sale(item_id: &ItemId) -> Queued {
         location_id: MAIN_LOCATION.parse().unwrap(),
         quantity: Quantity::from_units(1).unwrap(),
         on_shortage: None,
+        amount: None,
     };
     queued(item_id, action)
 }

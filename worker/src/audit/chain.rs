@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use stockline_core::domain::{Entry, ItemId, Level, LocationId, Quantity, Timestamp};
+use stockline_core::domain::{Entry, ItemId, Level, LocationId, Quantity, Timestamp, Valuation};
 use stockline_core::ports::{AuditReader, StoreError};
 
 use super::{Digest, PAGE};
@@ -13,7 +13,7 @@ const CHAIN_FAULTS_MAX: usize = 5;
 /// A ledger's end, its digest, and its faults.
 pub(super) struct Chain {
     pub(super) seq: u64,
-    pub(super) after: Quantity,
+    pub(super) stock: Valuation,
     pub(super) recorded_at: Timestamp,
     pub(super) digest: Digest,
     pub(super) faults: Vec<String>,
@@ -22,8 +22,8 @@ pub(super) struct Chain {
 impl Chain {
     /// Reads the ledger up to the level's seq. Later entries were recorded after the level was read.
     pub(super) async fn read(reader: &dyn AuditReader, item_id: &ItemId, level: &Level) -> Result<Self, StoreError> {
-        let (seq, after, recorded_at) = (0, Quantity::ZERO, Timestamp::EPOCH);
-        let mut chain = Self { seq, after, recorded_at, digest: Digest::default(), faults: Vec::new() };
+        let (seq, stock, recorded_at) = (0, Valuation::default(), Timestamp::EPOCH);
+        let mut chain = Self { seq, stock, recorded_at, digest: Digest::default(), faults: Vec::new() };
         let mut from_seq = Some(1);
         while let Some(from) = from_seq {
             let page = match reader.audit_ledger(item_id, &level.location_id, from, PAGE).await {
@@ -47,8 +47,9 @@ impl Chain {
         if seq != self.seq + 1 {
             self.fault(format!("entry {seq} follows entry {}", self.seq));
         }
-        if entry.before() != self.after {
-            self.fault(format!("entry {seq} begins at {}, its predecessor ends at {}", entry.before(), self.after));
+        let before = self.stock.on_hand;
+        if entry.before() != before {
+            self.fault(format!("entry {seq} begins at {}, its predecessor ends at {before}", entry.before()));
         }
         if entry.recorded_at < self.recorded_at {
             self.fault(format!("entry {seq} was recorded before its predecessor"));
@@ -56,8 +57,12 @@ impl Chain {
         if entry.late && entry.delta != Quantity::ZERO {
             self.fault(format!("entry {seq} is late, yet moves the balance by {}", entry.delta));
         }
+        match self.stock.replay(entry) {
+            Ok(stock) => self.stock = stock,
+            Err(what) => self.fault(format!("entry {seq}: {what}")),
+        }
         self.seq = seq;
-        self.after = entry.after;
+        self.stock.on_hand = entry.after;
         self.recorded_at = entry.recorded_at;
         self.digest.add(hash(location_id, entry));
     }
@@ -75,6 +80,7 @@ pub(super) fn hash(location_id: &LocationId, entry: &Entry) -> u64 {
     let e = entry;
     (location_id, e.seq, e.kind, e.command_id, e.quantity, e.delta, e.after).hash(&mut hasher);
     (e.occurred_at, e.recorded_at, e.late, e.clock_ahead, &e.submitted_by, &e.counterpart).hash(&mut hasher);
-    (e.unit_cost, e.reason, &e.note, &e.reference, &e.device_id, &e.operator).hash(&mut hasher);
+    (e.unit_cost, e.amount, e.cost, e.revaluation, e.reverses).hash(&mut hasher);
+    (e.reason, &e.note, &e.reference, &e.device_id, &e.operator).hash(&mut hasher);
     hasher.finish()
 }

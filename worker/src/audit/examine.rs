@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use futures_util::StreamExt;
 use stockline_core::domain::{CommandId, CommandKey, ItemId, Level, LocationId, Status};
-use stockline_core::ports::{ItemWithLevels, PageRequest, StoreError};
+use stockline_core::ports::{ItemWithLevels, StoreError};
 
-use super::{Audit, Chain, PAGE, chain, level_faults, outcomes};
+use super::{Audit, Chain, PAGE, all_records, chain, level_faults, outcomes};
 
 /// The most effects of suspect items kept in memory, some 100 bytes each. Further items wait for another audit.
 const CLOSE_EFFECTS_MAX: usize = 2_000_000;
@@ -44,15 +45,15 @@ impl Audit<'_> {
     async fn claims_of(&self, suspects: &BTreeSet<ItemId>) -> Result<HashMap<ItemId, Claims>, StoreError> {
         let mut claims: HashMap<ItemId, Claims> = HashMap::new();
         let mut kept = 0;
-        let mut cursor: Option<String> = None;
-        loop {
-            let page = match self.reader.audit_records(PageRequest::new(cursor.as_deref(), PAGE)).await {
-                Ok(page) => page,
+        let mut pages = all_records(self.reader);
+        while let Some(read) = pages.next().await {
+            let records = match read {
+                Ok(records) => records,
                 // The second pass has reported it.
-                Err(StoreError::Unreadable(_)) => return Ok(claims),
+                Err(StoreError::Unreadable(_)) => continue,
                 Err(error) => return Err(error),
             };
-            let applied = page.entries.iter().filter(|record| record.outcome.status == Status::Applied);
+            let applied = records.iter().filter(|record| record.outcome.status == Status::Applied);
             for record in applied.filter(|record| suspects.contains(&record.outcome.item_id)) {
                 let claims = claims.entry(record.outcome.item_id.clone()).or_default();
                 let command_id = record.outcome.command_id;
@@ -73,11 +74,11 @@ impl Audit<'_> {
                     }
                 }
             }
-            cursor = page.next_cursor;
-            if cursor.is_none() || kept >= CLOSE_EFFECTS_MAX {
-                return Ok(claims);
+            if kept >= CLOSE_EFFECTS_MAX {
+                break;
             }
         }
+        Ok(claims)
     }
 
     async fn examine_item(&mut self, item_id: &ItemId, claims: Option<Claims>) -> Result<(), StoreError> {

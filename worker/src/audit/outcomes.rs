@@ -48,6 +48,10 @@ fn effects_fit(action: &Action, effects: &[Effect]) -> bool {
     if !action.kind().is_movement() {
         return effects.is_empty();
     }
+    if action.reverses().is_some() {
+        // Its legs are those of what it takes back, and a count has no opposite.
+        return (1..=2).contains(&effects.len()) && effects.iter().all(|effect| effect.kind != EntryKind::Count);
+    }
     let locations_fit = effects.iter().map(|effect| &effect.location_id).eq(action.locations());
     let kinds_fit = effects.iter().all(|effect| effect.kind.command_kind() == action.kind());
     let legs_fit = !matches!(action, Action::Transfer { .. })

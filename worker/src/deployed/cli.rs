@@ -2,17 +2,18 @@
 
 use clap::{Args, Parser, Subcommand};
 use stockline_aws::deployed;
-use stockline_core::domain::{CommandId, ItemId};
+use stockline_core::domain::{ClientId, ClientRight, CommandId, ItemId, LocationId};
 
 use super::settings::VARIABLES;
 
 const EXAMPLES: &str = "Examples:
   worker
   worker audit
+  worker smoke
   worker dead-letters list
   worker dead-letters retry cola 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b
 
-Exit codes of audit and dead-letters: 0 success, 1 a fault was found or an order was refused, 2 the command line or the
+Exit codes of audit, dead-letters and clients: 0 success, 1 a fault was found or an order was refused, 2 the command line or the
 configuration is invalid, 3 the store or the queue can't be reached now.";
 
 /// Stockline's worker: applies queued commands to the stock, each exactly once
@@ -46,6 +47,71 @@ pub(crate) enum Operation {
     /// List, retry or discard commands that were dead-lettered
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Try every transaction and every other call of a worker once, against items of the test's own
+    #[command(
+        after_help = "Run it in the first hour of an installation, and after each change of the worker's rights. Its items are
+named smoke-…; they are archived in the end. Exit code 1: a step failed.
+
+Example:
+  worker smoke"
+    )]
+    Smoke {
+        /// Leave out the command that a running worker must apply
+        #[arg(long)]
+        no_queue: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List, register, disable or enable the clients whose tokens are accepted
+    #[command(subcommand)]
+    Clients(ClientsCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientsCommand {
+    /// List the registered clients, by id
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Register a client, or replace its settings; it is enabled
+    #[command(after_help = "Example:
+  worker clients put 1h57kf5cpq17m0eml12EXAMPLE --name \"Tills of Berlin\" --right commands --right read --location berlin")]
+    Put {
+        /// The client's id at the issuer
+        client_id: ClientId,
+        #[command(flatten)]
+        changes: ClientChanges,
+    },
+    /// Refuse all tokens of a client, within a minute: for a stolen till
+    Disable {
+        /// The client's id at the issuer
+        client_id: ClientId,
+    },
+    /// Accept the tokens of a client again
+    Enable {
+        /// The client's id at the issuer
+        client_id: ClientId,
+    },
+}
+
+/// The settings of a client.
+#[derive(Debug, Args)]
+pub(crate) struct ClientChanges {
+    /// The name for people
+    #[arg(long)]
+    pub(crate) name: String,
+    /// What the client may do, at most: commands, read or manage; repeat it for several
+    #[arg(long = "right", required = true)]
+    pub(crate) rights: Vec<ClientRight>,
+    /// A location where the client may act; repeat it for several
+    #[arg(long = "location", required_unless_present = "everywhere")]
+    pub(crate) locations: Vec<LocationId>,
+    /// Let the client act at every location
+    #[arg(long, conflicts_with = "locations")]
+    pub(crate) everywhere: bool,
 }
 
 #[derive(Debug, Subcommand)]

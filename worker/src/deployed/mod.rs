@@ -10,11 +10,12 @@ use stockline_aws::{Clients, DynamoOptions, DynamoStore, SnsPublisher, SqsOption
 use stockline_core::domain::FoldLimits;
 use stockline_core::ports::Clock;
 use stockline_service::{CLOCK_REMEDY, EmfEmitter, GuardedClock, Variable, install_metrics_and_emf, on_termination};
-use stockline_worker::{Adapters, Config, Health};
+use stockline_worker::{Adapters, Config, Health, Parking};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 mod cli;
+mod clients;
 mod health;
 mod operate;
 mod settings;
@@ -52,6 +53,8 @@ pub(crate) async fn run(operation: Operation, settings: Settings) -> anyhow::Res
     match operation {
         Operation::Run => work(settings).await.map(|()| 0),
         Operation::Audit { json } => operate::run_audit(&connect(&settings).await?, json).await,
+        Operation::Smoke { no_queue, json } => operate::run_smoke(&connect(&settings).await?, !no_queue, json).await,
+        Operation::Clients(command) => clients::run_clients(&connect(&settings).await?, command).await,
         Operation::DeadLetters(command) => operate::run_dead_letters(&connect(&settings).await?, command).await,
     }
 }
@@ -76,7 +79,8 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     }
     let emitter_stops = CancellationToken::new();
     let stop_emitter = emitter_stops.clone();
-    let emitter = EmfEmitter::new("worker", metrics).context("can't write metrics")?;
+    let emitter =
+        EmfEmitter::new("worker", &settings.logs.metrics_namespace, metrics).context("can't write metrics")?;
     let emitter = tokio::spawn(emitter.run(emitter_stops));
     let Connected { store, queue, alerts, clock } = connected;
     let adapters = Adapters { queue, store, alerts, clock };
@@ -104,7 +108,7 @@ async fn connect(settings: &Settings) -> anyhow::Result<Connected> {
     let clients = Clients::from_env().await;
     let options = SqsOptions { visibility_timeout: settings.visibility, ..SqsOptions::default() };
     let queue = SqsQueue::new(clients.sqs, settings.queue_url.clone(), Some(settings.dlq_url.clone()), options);
-    let options = DynamoOptions::default();
+    let options = DynamoOptions::default().of_a_fleet();
     let store = DynamoStore::new(clients.dynamodb, settings.table.clone(), options, Arc::clone(&clock));
     let alerts = SnsPublisher::new(clients.sns, settings.topic_arn.clone());
     let (store_found, queue_found, topic_found) = tokio::join!(store.check(), queue.check(), alerts.check());
@@ -128,6 +132,8 @@ fn config(settings: &Settings) -> Config {
         receivers: settings.receivers,
         receive_max: RECEIVE_MAX,
         receive_wait: RECEIVE_WAIT,
+        receive_pause: settings.receive_pause,
+        parking: Some(Parking::default()),
         rules: settings.rules,
         fold_limits: FoldLimits::default(),
         retention_ms: stockline_core::ports::RETENTION_MS,

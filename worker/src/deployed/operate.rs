@@ -5,24 +5,26 @@ use std::sync::Arc;
 use indicatif::ProgressBar;
 use serde_json::json;
 use stockline_core::domain::Record;
-use stockline_core::ports::{Queries, StoreError};
+use stockline_core::ports::{CommandSender, Queries, StoreError};
 use stockline_service::output;
 use stockline_worker::audit::{Progress, audit};
 use stockline_worker::dead_letters::{self, Retried};
 use stockline_worker::operator::{Ended, Op, Operator, Order};
+use stockline_worker::smoke::{self, Step, Tools, smoke};
+use uuid::Uuid;
 
 use super::Connected;
 use super::cli::DeadLettersCommand;
 
 /// Success.
-const OK: u8 = 0;
+pub(super) const OK: u8 = 0;
 /// A fault was found, or an order was refused.
-const FOUND: u8 = 1;
+pub(super) const FOUND: u8 = 1;
 /// The store or the queue can't be reached now.
 const UNAVAILABLE: u8 = 3;
 
 /// The most dead letters of one read.
-const PAGE: usize = 1_000;
+pub(super) const PAGE: usize = 1_000;
 
 /// Runs `worker audit` and returns the exit code.
 pub(crate) async fn run_audit(connected: &Connected, json: bool) -> anyhow::Result<u8> {
@@ -42,6 +44,31 @@ pub(crate) async fn run_audit(connected: &Connected, json: bool) -> anyhow::Resu
         output::print(report.to_text("stop the workers, back up the table, and report the faults"))?;
     }
     Ok(if report.is_sound() { OK } else { FOUND })
+}
+
+/// Runs `worker smoke` and returns the exit code.
+pub(crate) async fn run_smoke(connected: &Connected, through_the_queue: bool, json: bool) -> anyhow::Result<u8> {
+    #[expect(clippy::disallowed_methods, reason = "the test's commands are new ones")]
+    let new_id = Uuid::new_v4;
+    let tools = Tools {
+        store: connected.store.clone(),
+        queries: connected.store.clone(),
+        audit: connected.store.clone(),
+        sender: through_the_queue.then(|| connected.queue.clone() as Arc<dyn CommandSender>),
+        clock: Arc::clone(&connected.clock),
+        new_id,
+    };
+    let steps = smoke(&tools).await;
+    let fails = steps.iter().any(|step| matches!(step.ended, smoke::Ended::Fails(_)));
+    if json {
+        let steps: Vec<_> = steps.iter().map(Step::line).collect();
+        output::json(&json!({"works": !fails, "steps": steps}))?;
+    } else {
+        for step in &steps {
+            output::line(step.line())?;
+        }
+    }
+    Ok(if fails { FOUND } else { OK })
 }
 
 /// Runs `worker dead-letters` and returns the exit code.
@@ -140,7 +167,7 @@ async fn retry_all(connected: &Connected) -> anyhow::Result<u8> {
     Ok(code)
 }
 
-fn unavailable(error: &StoreError) -> u8 {
+pub(super) fn unavailable(error: &StoreError) -> u8 {
     output::note(format_args!("error: {error}"));
     UNAVAILABLE
 }

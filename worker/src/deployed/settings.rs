@@ -16,6 +16,11 @@ const RECEIVERS: Variable = Variable::with_default(
     "4",
     "receives that wait for messages at the same time, each of up to 10; not more than the permits",
 );
+const RECEIVE_PAUSE_MS: Variable = Variable::with_default(
+    "STOCKLINE_RECEIVE_PAUSE_MS",
+    "0",
+    "milliseconds that a receiver waits after a receive that was not full, so that messages share calls that are paid for",
+);
 const VISIBILITY_S: Variable = Variable::with_default(
     "STOCKLINE_VISIBILITY_S",
     "60",
@@ -47,11 +52,13 @@ pub(crate) const VARIABLES: &[Variable] = &[
     HEALTH_LISTEN,
     PERMITS,
     RECEIVERS,
+    RECEIVE_PAUSE_MS,
     VISIBILITY_S,
     MAX_AGE_DAYS,
     LATE_COUNT_HOURS,
     deployed::LOG,
     deployed::OTLP_ENDPOINT,
+    deployed::METRICS_NAMESPACE,
     deployed::METRICS_LISTEN,
 ];
 
@@ -69,6 +76,7 @@ pub(crate) struct Settings {
     pub(crate) metrics_listen: Option<SocketAddr>,
     pub(crate) permits: usize,
     pub(crate) receivers: usize,
+    pub(crate) receive_pause: Duration,
     pub(crate) visibility: Duration,
     pub(crate) rules: Rules,
     pub(crate) logs: Logs,
@@ -97,6 +105,7 @@ impl Settings {
                 "STOCKLINE_RECEIVERS must not be more than STOCKLINE_PERMITS: each holds a permit while it waits",
             );
         }
+        let receive_pause_ms = env_ref.number(&RECEIVE_PAUSE_MS, 0..=5_000);
         let visibility = env_ref.number(&VISIBILITY_S, VISIBILITY_BOUNDS_S);
         let max_age_days = env_ref.number(&MAX_AGE_DAYS, 1..=36_500);
         let late_count_hours = env_ref.number(&LATE_COUNT_HOURS, 1..=8_760);
@@ -111,6 +120,7 @@ impl Settings {
                 metrics_listen,
                 permits: permits? as usize,
                 receivers: receivers? as usize,
+                receive_pause: Duration::from_millis(receive_pause_ms?.into()),
                 visibility: Duration::from_secs(visibility?.into()),
                 rules: Rules {
                     max_age_ms: i64::from(max_age_days?) * 24 * HOUR_MS,

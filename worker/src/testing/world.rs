@@ -82,6 +82,8 @@ impl World {
             receivers: 1,
             receive_max: 40,
             receive_wait: Duration::from_secs(2),
+            receive_pause: Duration::ZERO,
+            parking: None,
             rules: Rules::default(),
             fold_limits: FoldLimits { max_actions: 9, max_tail_bytes: 200, ..FoldLimits::default() },
             retention_ms: stockline_core::ports::RETENTION_MS,

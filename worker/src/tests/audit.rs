@@ -3,8 +3,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use stockline_core::domain::{CommandKey, ItemId, LocationId, Quantity, Record, Status, StockState};
-use stockline_core::ports::{AuditReader, ItemWithLevels, LedgerPage, Page, PageRequest, StoreError};
-use stockline_core::testing::{MemoryStore, Stock};
+use stockline_core::ports::{AuditReader, ItemWithLevels, LedgerPage, Page, PageRequest, Part, StoreError};
+use stockline_core::testing::{MemoryStore, Shop, Stock, at, id};
 
 use super::{receive, register, send_everything};
 use crate::audit::{AuditReport, audit, audit_within};
@@ -48,7 +48,13 @@ type Damage = fn(&mut Stock);
 
 #[tokio::test(start_paused = true)]
 async fn each_damage_is_found_and_named() {
-    let damages: [(&str, Damage); 13] = [
+    let damages: [(&str, Damage); 17] = [
+        ("says its stock is worth", |s| s.levels.get_mut(&cola()).unwrap().value = "1".parse().unwrap()),
+        ("the level's average cost is", |s| s.levels.get_mut(&cola()).unwrap().average_cost = "1".parse().ok()),
+        ("its cost is 1 and its revaluation 0", |s| s.chunks.values_mut().next().unwrap()[0].cost = "1".parse().ok()),
+        ("its revaluation 1, its predecessors", |s| {
+            s.chunks.values_mut().next().unwrap()[0].revaluation = "1".parse().unwrap();
+        }),
         ("on hand, its ledger", |s| s.levels.get_mut(&cola()).unwrap().on_hand = one()),
         ("its ledger ends at", |s| s.levels.get_mut(&cola()).unwrap().seq += 1),
         ("the alert state is", |s| s.levels.get_mut(&cola()).unwrap().state = StockState::Normal),
@@ -131,6 +137,19 @@ impl AuditReader for BesideABulkLoad {
     async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
         self.inner.audit_records(asked).await
     }
+
+    fn audit_parts(&self) -> u32 {
+        3
+    }
+
+    /// Deals the records out to the parts, so that those of an item are spread.
+    async fn audit_part(&self, part: Part, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        let mut page = self.inner.audit_records(asked).await?;
+        let mine =
+            |record: &Record| record.outcome.command_id.0.as_u128() % u128::from(part.of) == u128::from(part.number);
+        page.entries.retain(mine);
+        Ok(page)
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -152,4 +171,37 @@ async fn more_new_items_than_can_be_examined_are_no_faults_and_damage_among_them
     let report = audit_within(&beside(), &world.store, &mut |_| {}, 3).await.unwrap();
     assert_eq!(report.fault_count, 1, "{:?}", report.faults);
     assert_eq!(report.faults[0].item_id, Some(item("new-7")));
+}
+
+/// Returns a store with a sale that was taken back, and one that was not.
+async fn taken_back() -> MemoryStore {
+    let mut shop = Shop::over(MemoryStore::default());
+    shop.register("cola", "").await;
+    shop.receive("cola", "main", 9, at(1)).await;
+    for millis in [2, 3] {
+        shop.run("sell", "cola", r#","quantity":1"#, at(millis)).await;
+    }
+    let back = shop.run("reverse", "cola", &format!(r#","reverses":"{}""#, id(3)), at(4)).await;
+    assert_eq!(back.outcome.status, Status::Applied);
+    shop.store
+}
+
+#[tokio::test]
+async fn a_movement_and_the_reversal_that_names_it_must_agree() {
+    let none = |_: &mut Stock| {};
+    let damages: [(Option<&str>, Damage); 4] = [
+        (None, none),
+        (Some("marked as taken back by none"), |s| s.records.get_mut(&of_cola(3)).unwrap().outcome.reversed_by = None),
+        (Some("and is taken back by none"), |s| {
+            s.records.get_mut(&of_cola(4)).unwrap().outcome.reversed_by = Some(id(5));
+        }),
+        (Some("is taken back by"), |s| s.records.get_mut(&of_cola(3)).unwrap().outcome.reversed_by = Some(id(4))),
+    ];
+    for (expected, damage) in damages {
+        let store = taken_back().await;
+        damage(&mut store.stock());
+        let report = audit(&store, &store, &mut |_| {}).await.unwrap();
+        let found = report.faults.iter().any(|fault| expected.is_some_and(|expected| fault.what.contains(expected)));
+        assert_eq!((report.is_sound(), found), (expected.is_none(), expected.is_some()), "{:?}", report.faults);
+    }
 }

@@ -5,10 +5,10 @@ use stockline_core::domain::{DEAD_BODY_MAX_BYTES, Status, encode_message, seal};
 use stockline_core::ports::StoreError;
 use uuid::Uuid;
 
-use super::{noted, register, sell, stocked};
-use crate::Condition;
+use super::{noted, receive, register, sell, stocked};
 use crate::testing::{Plan, World, item};
 use crate::unpack::item_of_group;
+use crate::{Condition, Parking, dead_letters};
 
 /// The largest row of DynamoDB, in bytes: its documented 400 KB.
 const DYNAMODB_ITEM_BYTES: usize = 400 * 1024;
@@ -185,4 +185,66 @@ async fn stock_of_a_later_version_is_left_alone_and_its_commands_wait_for_a_late
     world.work().await;
     world.check().await;
     assert_eq!(world.on_hand("cola", "main"), "9");
+}
+
+/// Tells the sold quantities of `cola`, in the order of the ledger.
+fn sold(world: &World) -> Vec<String> {
+    let ledger = world.store.stock().ledger(&item("cola"), &"main".parse().unwrap());
+    ledger.iter().skip(1).map(|entry| entry.quantity.to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_commands_of_an_item_that_cant_be_read_are_set_aside_in_the_end_and_retried_in_their_order() {
+    let world = World::with(|world| {
+        world.config.parking = Some(Parking { receives: 6, ..Parking::default() });
+        world.config.permits = 1;
+    });
+    stocked(&world, "cola");
+    world.work().await;
+    world.faults().load = Some((item("cola"), StoreError::Unreadable("a level that breaks off".into())));
+    for n in 3..=7 {
+        world.send(&[sell(n, "cola", "main", u32::try_from(n).unwrap() - 2)]);
+    }
+    // What was applied before the damage and comes again stays applied.
+    world.queue.put_commands(&[receive(2, "cola", "main", 10)]);
+    stocked(&world, "tea");
+    let runner = world.start(&Arc::new(Plan::default()));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(world.on_hand("tea", "main"), "10");
+    assert!(world.record("cola", 3).is_none(), "it is tried again for a while");
+    world.drained().await;
+    assert!(!runner.health.items_set_aside().is_empty(), "the item is still named");
+    runner.stop().await;
+    assert!(statuses(&world, "cola", 3..=7).iter().all(|status| *status == Status::DeadLettered));
+    assert_eq!(world.record("cola", 2).unwrap().outcome.status, Status::Applied);
+    let letter = world.record("cola", 3).unwrap().outcome.dead_letter.unwrap();
+    assert!(letter.reason.contains("can't be read") && letter.reason.contains("breaks off"), "{}", letter.reason);
+
+    world.faults().load = None;
+    let lines = dead_letters::retry_all(&world.store, &world.queue).await.unwrap();
+    assert_eq!(lines.len(), 5);
+    world.work().await;
+    assert!(statuses(&world, "cola", 3..=7).iter().all(|status| *status == Status::Applied));
+    assert_eq!(sold(&world), ["1", "2", "3", "4", "5"]);
+    assert_eq!(world.on_hand("cola", "main"), "-5");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_long_behind_a_stuck_item_is_set_aside_after_few_tries_and_a_later_versions_rows_never_are() {
+    let old = Parking { receives: 1_000, age_ms: 500 };
+    for (error, parked) in [
+        (StoreError::Unreadable("a level that breaks off".into()), true),
+        (StoreError::Busy("a hot partition".into()), false),
+        (StoreError::Newer("a tail of version 9".into()), false),
+    ] {
+        let world = World::with(|world| world.config.parking = Some(old));
+        stocked(&world, "cola");
+        world.work().await;
+        world.faults().load = Some((item("cola"), error.clone()));
+        world.send(&[sell(3, "cola", "main", 1)]);
+        let runner = world.start(&Arc::new(Plan::default()));
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        runner.stop().await;
+        assert_eq!(world.record("cola", 3).is_some(), parked, "{error}");
+    }
 }

@@ -198,3 +198,23 @@ async fn a_panic_outside_of_a_round_ends_the_worker_after_its_other_receivers_ha
     assert_eq!(world.on_hand("cola", "main"), "10");
     world.check().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_pauses_takes_what_came_meanwhile_in_one_receive() {
+    let pause = Duration::from_millis(400);
+    let world = World::with(|world| world.config.receive_pause = pause);
+    let runner = world.start(&Arc::new(Plan::default()));
+    stocked(&world, "a");
+    world.drained().await;
+    for item in ["b", "c", "d"] {
+        tokio::time::sleep(pause / 5).await;
+        stocked(&world, item);
+    }
+    let waited = Instant::now();
+    world.drained().await;
+    assert!(waited.elapsed() <= pause);
+    runner.stop().await;
+    let receives = world.attempts.lock().unwrap().len();
+    assert!(receives <= 3, "{receives} receives for two lots of messages and an idle wait");
+    world.check().await;
+}

@@ -45,7 +45,7 @@ fn dollars(month: &Month, service: &str) -> f64 {
 
 #[test]
 fn one_command_a_second_pays_for_the_fixed_parts_and_for_polls() {
-    let month = month(1.0, &measured(), &Assumptions::default());
+    let month = month(1.0, &measured(), &Assumptions::default().before());
     assert_eq!((month.commands, month.shops), (2_628_000.0, 1.0));
     assert_eq!((month.ingress_tasks, month.worker_tasks), (2.0, 2.0));
     // 2.628 M × 4.25 × $0.625; × 3 × $0.125, polls included; × 3 × $0.50
@@ -59,8 +59,8 @@ fn one_command_a_second_pays_for_the_fixed_parts_and_for_polls() {
     assert_close(dollars(&month, "Fargate, worker"), 28.835);
     // 730 × 0.0225, and 2,900 bytes a second: 0.00972 units × 730 × 0.008
     assert_close(dollars(&month, "Load balancer"), 16.482);
-    // 730 × 0.045 and 6 × 2 × 730 × 0.01; messages of 1.7132 GB and lines of 0.7343 GB at 0.01
-    assert_close(dollars(&month, "Private network"), 32.85 + 87.6 + 0.0245);
+    // 2 × 730 × 0.045 and 6 × 2 × 730 × 0.01; messages of 1.7132 GB and lines of 0.7343 GB at 0.01
+    assert_close(dollars(&month, "Private network"), 65.7 + 87.6 + 0.0245);
     // 90 + 60 metrics × 0.30, 68 × 0.10, 3, and 0.7343 GB × 0.50
     assert_close(dollars(&month, "CloudWatch"), 55.167);
     // 608.3 alerts: 5 polls in 20 s, 2 requests each, 2 WRU: 0.2628 + 0.0005 + …
@@ -108,4 +108,32 @@ fn gateways_and_x86_cost_more_where_chosen() {
     assert_close(dollars(&month, "Private network"), 65.81);
     assert_close(dollars(&month, "Public addresses"), 14.6);
     assert_close(dollars(&month, "Fargate, worker"), 2.0 * 730.0 * (0.02024 + 0.004_445));
+}
+
+#[test]
+fn what_waits_for_each_other_shares_calls_and_nothing_else_changes() {
+    let before = Assumptions::default().before();
+    let paced = Assumptions { linger_ms: 100.0, receive_pause_ms: 400.0, ..before.clone() };
+    let (alone, together) = (month(100.0, &measured(), &before), month(100.0, &measured(), &paced));
+    // 50 a second and task: six in a send; 100 × 0.4 s for eight receivers: five in a receive and in a delete
+    assert_close(dollars(&together, "SQS FIFO, messages"), 262.8 * (1.0 / 6.0 + 2.0 / 5.0) * 0.5);
+    let others = |month: &Month| {
+        let lines = month.lines.iter().filter(|line| !line.service.starts_with("SQS FIFO"));
+        lines.copied().collect::<Vec<_>>()
+    };
+    assert_eq!(others(&alone), others(&together));
+    let one = month(1.0, &measured(), &paced);
+    assert!(dollars(&one, "SQS FIFO, messages") > 3.7, "one a second rarely meets another");
+}
+
+#[test]
+fn the_savings_bring_a_hundred_a_second_below_six_tenths() {
+    let assumed = Assumptions::default();
+    let (before, after) = (month(100.0, &measured(), &assumed.before()), month(100.0, &measured(), &assumed.after()));
+    assert!(after.dollars() < 0.6 * before.dollars(), "{} of {}", after.dollars(), before.dollars());
+    // 425 write units a second at 70 %, and 300 read units
+    assert_close(dollars(&after, "DynamoDB writes"), 425.0 / 0.7 * 730.0 * 0.000_65);
+    assert_close(dollars(&after, "DynamoDB reads, status polls included"), 300.0 / 0.7 * 730.0 * 0.000_13);
+    let reserved = Assumptions { capacity: Capacity::Reserved, savings_plan: 0.2, ..assumed.after() };
+    assert!(month(100.0, &measured(), &reserved).dollars() < after.dollars());
 }

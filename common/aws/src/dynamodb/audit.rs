@@ -14,13 +14,16 @@ use super::table::{BY_ID, PK, SK};
 use super::{DynamoStore, items, row};
 use stockline_core::domain::{Entry, ItemId, LocationId, Record};
 use stockline_core::ports::cursor;
-use stockline_core::ports::{ItemWithLevels, LedgerPage, Page, PageRequest, StoreError};
+use stockline_core::ports::{ItemWithLevels, LedgerPage, Page, PageRequest, Part, StoreError};
 
 const ITEMS: &str = "audit_items";
 const RECORDS: &str = "audit_records";
 
 /// How many chunks one read returns.
 const CHUNKS_PER_READ: i32 = 64;
+
+/// In how many parts the records are scanned at once.
+pub(super) const PARTS: u32 = 16;
 
 /// How many answers of a scan one page reads before it ends early. Each is at most 1 MB.
 const SCANS_PER_PAGE_MAX: usize = 32;
@@ -118,15 +121,15 @@ impl DynamoStore {
         self.query(&format!("#{PK} = :pk AND #{SK} {compare} :first"), &values).consistent_read(true)
     }
 
-    /// Lists all records, in the order of the table.
-    pub(super) async fn all_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+    /// Lists the records of one part, in the order of the table.
+    pub(super) async fn records_of(&self, part: Part, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
         let PageRequest { cursor, limit } = asked;
         let limit = cursor::clamp(limit);
         let at = cursor::decode::<ScannedTo>(RECORDS, cursor)?.filter(|(pk, sk)| !pk.is_empty() && !sk.is_empty());
         let mut next = at.map(|(pk, sk)| Key { pk, sk }.attributes());
         let mut entries = Vec::new();
         for _ in 0..SCANS_PER_PAGE_MAX {
-            let (rows, further) = self.scan_records(next, limit - entries.len()).await?;
+            let (rows, further) = self.scan_records(part, next, limit - entries.len()).await?;
             entries.extend(rows.iter().map(row::record).collect::<Result<Vec<_>, _>>()?);
             next = further;
             if next.is_none() || entries.len() >= limit {
@@ -140,12 +143,16 @@ impl DynamoStore {
     /// Scans up to `look_at` rows and returns the records among them.
     async fn scan_records(
         &self,
+        part: Part,
         from: Option<NextKey>,
         look_at: usize,
     ) -> Result<(Vec<Row>, Option<NextKey>), StoreError> {
         let filter = format!("begins_with(#{PK}, :pk) AND #{SK} = :sk");
+        let number = |number: u32| (part.of > 1).then(|| i32::try_from(number).ok()).flatten();
         let scan = ScanInputBuilder::default()
             .table_name(&self.table)
+            .set_segment(number(part.number))
+            .set_total_segments(number(part.of))
             .consistent_read(true)
             .set_expression_attribute_names(Some(names(&filter)))
             .expression_attribute_values(":pk", AttributeValue::S(RECORD_PK_PREFIX.into()))

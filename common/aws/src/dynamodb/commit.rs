@@ -15,7 +15,9 @@ use super::cancel::{ActionKind, classify};
 use super::fault::{describe, is_refusal, unavailable};
 use super::key::Key;
 use super::row::{self, Row};
-use stockline_core::domain::{ClaimChange, CommandKey, Commit, Dismissal, ItemPut, LevelPut, Status, Timestamp};
+use stockline_core::domain::{
+    ClaimChange, CommandKey, Commit, Dismissal, ItemPut, LevelPut, Reversal, Status, Timestamp,
+};
 use stockline_core::ports::{CommitOutcome, StoreError};
 
 /// The most actions of one transaction (its documented limit). Folds respect it.
@@ -31,6 +33,10 @@ const MINE: &str = "#item_id = :me";
 const RESUBMITTABLE: &str = "attribute_exists(#refused) AND attribute_not_exists(#discarded_at) \
      AND (attribute_not_exists(#resubmitted_as) OR #resubmitted_as = :me)";
 const MARK_RESUBMITTED: &str = "SET #resubmitted_as = :me REMOVE #dead";
+/// A movement that took effect, and that no other command took back.
+const REVERSIBLE: &str =
+    "attribute_exists(#record) AND attribute_not_exists(#refused) AND attribute_not_exists(#reversed_by)";
+const MARK_REVERSED: &str = "SET #reversed_by = :me";
 const OPEN_DEAD_LETTER: &str = "attribute_exists(#dead)";
 const MARK_DISCARDED: &str = "SET #discarded_at = :at REMOVE #dead";
 /// A rejected command is in a partition of the index whose name begins with its status.
@@ -120,6 +126,9 @@ impl Actions {
             let me = CommandKey { item_id: commit.item_id.clone(), command_id: *command_id };
             actions.mark_resubmitted(old, &me, table)?;
         }
+        for reversal in &commit.reversed {
+            actions.mark_reversed(commit, reversal, table)?;
+        }
         Ok(actions)
     }
 
@@ -194,6 +203,26 @@ impl Actions {
             .expression_attribute_values(":me", row::json(me)?)
             .build()?;
         self.push(ActionKind::AsLoaded, TransactWriteItem::builder().update(update).build());
+        Ok(())
+    }
+}
+
+impl Actions {
+    /// Marks a movement that is taken back, and its entries.
+    fn mark_reversed(&mut self, commit: &Commit, reversal: &Reversal, table: &str) -> Result<(), Unsendable> {
+        let update = Update::builder()
+            .table_name(table)
+            .set_key(Some(Key::record(&commit.item_id, reversal.command_id).attributes()))
+            .update_expression(MARK_REVERSED)
+            .condition_expression(REVERSIBLE)
+            .set_expression_attribute_names(Some(names(&[MARK_REVERSED, REVERSIBLE].join(" "))))
+            .expression_attribute_values(":me", row::text(reversal.reversed_by.to_string()))
+            .build()?;
+        self.push(ActionKind::AsLoaded, TransactWriteItem::builder().update(update).build());
+        for (location_id, seq) in &reversal.entries {
+            let row = row::of_reversed(&commit.item_id, location_id, *seq, reversal.reversed_by);
+            self.put(ActionKind::AsLoaded, row, ABSENT, &[], table)?;
+        }
         Ok(())
     }
 }

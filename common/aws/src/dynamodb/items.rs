@@ -13,7 +13,7 @@ use super::key::{self, ITEM_SK, Key, LEVEL_SK_PREFIX};
 use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, Walk};
 use super::row::{self, Row};
 use super::table::{BY_NAME, PK, SK};
-use stockline_core::domain::{Claim, Item, ItemId, Level};
+use stockline_core::domain::{Claim, Item, ItemId, Level, barcode_spellings};
 use stockline_core::ports::{ItemFilter, ItemWithLevels, Page, PageRequest, StoreError};
 
 /// The most rows of one `TransactGetItems` (its documented limit).
@@ -155,7 +155,7 @@ impl Items<'_> {
         item.is_archived() == filter.archived
             && name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix))
             && filter.has_part(&name)
-            && filter.barcode.as_ref().is_none_or(|barcode| item.catalogue.barcodes.contains(barcode))
+            && filter.barcode.as_ref().is_none_or(|barcode| item.catalogue.barcode(barcode).is_some())
             && filter.category.as_ref().is_none_or(|category| item.catalogue.category.as_ref() == Some(category))
             && filter.updated_since.is_none_or(|since| item.updated_at >= since)
     }
@@ -215,14 +215,27 @@ impl DynamoStore {
         lists::page(&listing, &mut spots, &scope, after.as_ref()).await
     }
 
+    /// Returns the first of these codes that an item holds, with the item.
+    pub(super) async fn holder_of(
+        &self,
+        codes: &[String],
+        consistent: bool,
+    ) -> Result<Option<(String, ItemId)>, StoreError> {
+        let claims = codes.iter().map(|code| (code, Key::claim(&Claim::Barcode(code.clone()))));
+        // The claim's key is the sort key too.
+        let claims: Vec<_> = claims.filter(|(_, claim)| claim.sk.len() <= lists::SORT_KEY_BYTES_MAX).collect();
+        let found = self.get_many(claims.iter().map(|(_, claim)| claim.clone()), consistent).await;
+        for (code, claim) in claims {
+            if let Some(holder) = found.read(&claim, row::holder)? {
+                return Ok(Some((code.clone(), holder)));
+            }
+        }
+        Ok(None)
+    }
+
     /// Finds the item that holds a barcode, if the rest of the filter accepts it.
     async fn item_of_barcode(&self, listing: &Items<'_>, barcode: &str) -> Result<Vec<ItemWithLevels>, StoreError> {
-        let claim = Key::claim(&Claim::Barcode(barcode.to_owned()));
-        // The claim's key is the sort key too.
-        if claim.sk.len() > lists::SORT_KEY_BYTES_MAX {
-            return Ok(Vec::new());
-        }
-        let Some(holder) = self.get(&claim, false).await?.as_ref().map(row::holder).transpose()? else {
+        let Some((_, holder)) = self.holder_of(&barcode_spellings(barcode), false).await? else {
             return Ok(Vec::new());
         };
         let spot = Spot { place: Place::default(), row: Key::item(&holder).attributes() };

@@ -6,7 +6,7 @@ use std::fmt;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::table::{PK, SHARDS, SK};
-use stockline_core::domain::{Alert, Claim, CommandId, ItemId, LocationId, Timestamp};
+use stockline_core::domain::{Alert, Claim, ClientId, CommandId, ItemId, LocationId, Timestamp};
 
 /// The sort key of an item's catalogue record.
 pub(super) const ITEM_SK: &str = "ITEM";
@@ -20,6 +20,8 @@ pub(super) const RECORD_SK: &str = "CMD";
 pub(super) const LOCATION_PK: &str = "LOCATION";
 /// The partition key of the lower-cased ids of locations.
 pub(super) const LOCATION_KEY_PK: &str = "LOCATIONKEY";
+/// The sort key of a registered client.
+pub(super) const CLIENT_SK: &str = "CLIENT";
 /// The partition key of the months that have alerts.
 pub(super) const MONTHS_PK: &str = "ALERT";
 
@@ -47,7 +49,12 @@ impl Key {
         format!("LEDGER#{item_id}#{location_id}")
     }
 
-    /// Returns the sort key of a chunk. The order of the texts is the order of the numbers.
+    /// Returns the partition of the marks on a level's entries that were taken back.
+    pub(super) fn reversed_pk(item_id: &ItemId, location_id: &LocationId) -> String {
+        format!("REVERSED#{item_id}#{location_id}")
+    }
+
+    /// Returns the sort key of a chunk, and of a mark on an entry. The order of the texts is the order of the numbers.
     pub(super) fn chunk_sk(first_seq: u64) -> String {
         format!("{first_seq:020}")
     }
@@ -81,6 +88,11 @@ impl Key {
         Self { pk: Self::ledger_pk(item_id, location_id), sk: Self::chunk_sk(first_seq) }
     }
 
+    /// Returns the key of the mark on an entry that was taken back.
+    pub(super) fn reversed(item_id: &ItemId, location_id: &LocationId, seq: u64) -> Self {
+        Self { pk: Self::reversed_pk(item_id, location_id), sk: Self::chunk_sk(seq) }
+    }
+
     /// Returns the key of an outcome.
     pub(super) fn record(item_id: &ItemId, command_id: CommandId) -> Self {
         Self { pk: Self::record_pk(item_id, command_id), sk: RECORD_SK.into() }
@@ -108,6 +120,11 @@ impl Key {
     /// Returns the key of the row that says which location has this lower-cased id.
     pub(super) fn location_key(location_id: &LocationId) -> Self {
         Self { pk: LOCATION_KEY_PK.into(), sk: location_id.lower_case() }
+    }
+
+    /// Returns the key of a registered client.
+    pub(super) fn client(client_id: &ClientId) -> Self {
+        Self { pk: format!("CLIENT#{client_id}"), sk: CLIENT_SK.into() }
     }
 
     /// Returns the key of an alert in the history.
@@ -184,12 +201,14 @@ mod tests {
             Key::item(&item),
             Key::level(&item, &place),
             Key::chunk(&item, &place, 41),
+            Key::reversed(&item, &place, 41),
             Key::record(&item, id),
             Key::mark(&item, id, &place),
             Key::claim(&Claim::Barcode("40".into())),
             Key::claim(&Claim::ItemKey(item.lower_case())),
             Key::location(&place),
             Key::location_key(&"Main".parse().unwrap()),
+            Key::client(&"4tills".parse().unwrap()),
             Key::month(&month(Timestamp::from_millis(1_769_847_300_000))),
             Key::notice(&place, "2026-01-31"),
         ];
@@ -199,12 +218,14 @@ mod tests {
                 "ITEM#Cola / ITEM",
                 "ITEM#Cola / LEVEL#main",
                 "LEDGER#Cola#main / 00000000000000000041",
+                "REVERSED#Cola#main / 00000000000000000041",
                 "CMD#Cola#9c5b94b1-35ad-49bb-b118-8e8fc24abf80 / CMD",
                 "CMD#Cola#9c5b94b1-35ad-49bb-b118-8e8fc24abf80 / AT#main",
                 "BARCODE#40 / BARCODE#40",
                 "ITEMKEY#cola / ITEMKEY#cola",
                 "LOCATION / main",
                 "LOCATIONKEY / main",
+                "CLIENT#4tills / CLIENT",
                 "ALERT / 2026-01",
                 "NOTICE#main / 2026-01-31",
             ]

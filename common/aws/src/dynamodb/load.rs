@@ -16,7 +16,7 @@ impl DynamoStore {
     /// Loads many items side by side. Each succeeds or fails alone, in input order.
     pub(super) async fn load_all(&self, requests: &[LoadRequest]) -> Vec<Result<Loaded, StoreError>> {
         let levels = self.load_levels(requests).await;
-        let wanted = self.want_locations(requests.iter().flat_map(|request| &request.locations));
+        let wanted = self.want_locations(requests.iter().flat_map(|request| &request.locations)).await;
         let found = self.get_many(requests.iter().flat_map(keys_beside_levels).chain(wanted.keys()), true).await;
         self.keep_locations(&wanted, &found);
         let finish = |(request, levels)| self.finish(request, levels, &wanted, &found).boxed();

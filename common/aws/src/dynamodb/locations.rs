@@ -24,22 +24,35 @@ const FREE_OR_MINE: &str = "attribute_not_exists(#pk) OR #location_id = :me";
 /// The most locations in the cache. Others are read each time.
 const KEPT_MAX: usize = 10_000;
 
+/// From this many cached locations on, what has grown too old is read by one query of all of them. All rows are in one
+/// partition, which takes 3,000 reads a second: key by key, the workers of a chain of 5,000 shops would be more.
+const QUERIED_FROM: usize = 16;
+
 /// The cached settings with the time of their request. A missing location is never cached, because a location that was
 /// just registered must not refuse a sale.
 #[derive(Debug, Default)]
-pub(super) struct KeptLocations(Mutex<HashMap<LocationId, (LocationSettings, Timestamp)>>);
+pub(super) struct KeptLocations {
+    settings: Mutex<HashMap<LocationId, (LocationSettings, Timestamp)>>,
+    /// When all locations were last requested at once. Held while they are read.
+    queried: tokio::sync::Mutex<Option<Timestamp>>,
+}
 
 impl KeptLocations {
     fn kept(&self) -> MutexGuard<'_, HashMap<LocationId, (LocationSettings, Timestamp)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns settings that were requested less than `keep` ago. If the clock went back, they are too old.
+    /// Returns settings that were requested less than `keep` ago.
     fn find(&self, location_id: &LocationId, now: Timestamp, keep: Duration) -> Option<LocationSettings> {
-        let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
         let kept = self.kept();
         let (settings, asked_at) = kept.get(location_id)?;
-        (0..keep_ms).contains(&now.millis_since(*asked_at)).then(|| settings.clone())
+        is_fresh(*asked_at, now, keep).then(|| settings.clone())
+    }
+
+    /// Returns whether one of these locations is known, and so many are that one query is cheaper than many reads.
+    fn is_worth_a_query(&self, outdated: &BTreeSet<LocationId>) -> bool {
+        let kept = self.kept();
+        kept.len() >= QUERIED_FROM && outdated.iter().any(|location_id| kept.contains_key(location_id))
     }
 
     fn keep(&self, settings: &LocationSettings, asked_at: Timestamp) {
@@ -52,6 +65,12 @@ impl KeptLocations {
     fn forget(&self, location_id: &LocationId) {
         self.kept().remove(location_id);
     }
+}
+
+/// Returns whether what was requested then is younger than `keep`. If the clock went back, it is too old.
+fn is_fresh(asked_at: Timestamp, now: Timestamp, keep: Duration) -> bool {
+    let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+    (0..keep_ms).contains(&now.millis_since(asked_at))
 }
 
 /// The settings that a load has from the cache, and those that it must read.
@@ -87,17 +106,45 @@ fn unset(location_id: &LocationId) -> Option<LocationSettings> {
 }
 
 impl DynamoStore {
-    /// Looks settings up in the cache.
-    pub(super) fn want_locations<'a>(&self, wanted: impl Iterator<Item = &'a LocationId>) -> WantedLocations {
+    /// Looks settings up in the cache. If some are too old and the cache is large, all are read anew at once.
+    pub(super) async fn want_locations<'a>(&self, wanted: impl Iterator<Item = &'a LocationId>) -> WantedLocations {
+        let wanted: BTreeSet<&LocationId> = wanted.collect();
+        let found = self.look_up(&wanted);
+        if self.kept_locations.is_worth_a_query(&found.missing) && self.query_locations().await {
+            return self.look_up(&wanted);
+        }
+        found
+    }
+
+    fn look_up(&self, wanted: &BTreeSet<&LocationId>) -> WantedLocations {
         let asked_at = self.clock.now();
         let (mut kept, mut missing) = (BTreeMap::new(), BTreeSet::new());
-        for location_id in wanted.collect::<BTreeSet<_>>() {
+        for location_id in wanted {
             match self.kept_locations.find(location_id, asked_at, self.options.locations_kept) {
-                Some(settings) => drop(kept.insert(location_id.clone(), settings)),
-                None => drop(missing.insert(location_id.clone())),
+                Some(settings) => drop(kept.insert((*location_id).clone(), settings)),
+                None => drop(missing.insert((*location_id).clone())),
             }
         }
         WantedLocations { kept, missing, asked_at }
+    }
+
+    /// Reads all locations into the cache, unless another load just did. Returns whether they are fresh; if not, the load
+    /// reads what it needs by its keys.
+    async fn query_locations(&self) -> bool {
+        let mut queried = self.kept_locations.queried.lock().await;
+        let asked_at = self.clock.now();
+        if queried.is_some_and(|at| is_fresh(at, asked_at, self.options.locations_kept)) {
+            return true;
+        }
+        let Ok(rows) = self.pages(self.query_partition(LOCATION_PK, None).consistent_read(true)).await else {
+            return false;
+        };
+        // A row that can't be read is missing here, and harms only who needs it.
+        for settings in rows.iter().filter_map(|row| row::settings(row).ok()) {
+            self.kept_locations.keep(&settings, asked_at);
+        }
+        *queried = Some(asked_at);
+        true
     }
 
     /// Puts the settings read into the cache.

@@ -19,6 +19,7 @@ mod audit;
 mod call;
 mod cancel;
 mod check;
+mod clients;
 mod commands;
 mod commit;
 mod fault;
@@ -47,8 +48,8 @@ pub use wire::Wire;
 pub struct DynamoOptions {
     /// The most ledger entries that a late count reads. With more, the count is `count_too_late`.
     pub late_count_entries_max: usize,
-    /// How long the write path reuses the settings of a location. A location that was not found is read again each
-    /// time.
+    /// How long the write path reuses the settings of a location, so how long a closed one may still take movements. A
+    /// location that was not found is read again each time.
     pub locations_kept: Duration,
     /// The most levels in a page of items. Its first item may have more.
     pub page_levels_max: usize,
@@ -59,11 +60,20 @@ pub struct DynamoOptions {
 /// How many rows a page reads, matching or not: about 500 read units, so that no filter makes a page dear.
 const PAGE_ROWS_MAX: usize = 1_000;
 
+impl DynamoOptions {
+    /// Returns the options of one program among many: it keeps locations for up to a quarter less time, so that a fleet
+    /// that started together does not read them together.
+    #[must_use]
+    pub fn of_a_fleet(self) -> Self {
+        Self { locations_kept: self.locations_kept.mul_f64(1.0 - fastrand::f64() / 4.0), ..self }
+    }
+}
+
 impl Default for DynamoOptions {
     fn default() -> Self {
         Self {
             late_count_entries_max: 10_000,
-            locations_kept: Duration::from_secs(5),
+            locations_kept: Duration::from_secs(60),
             page_levels_max: PAGE_LEVELS_MAX,
             page_rows_max: PAGE_ROWS_MAX,
         }

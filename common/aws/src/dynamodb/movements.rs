@@ -1,6 +1,7 @@
 //! Lists the movements of an item by walking its ledgers from the newest entry back and merging them.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,9 @@ use super::call::CALLS_AT_ONCE;
 use super::key::Key;
 use super::ledger::{Backwards, Ledger};
 use super::merge::{Merge, Source};
+use super::table::{PK, SK};
 use super::{DynamoStore, row};
-use stockline_core::domain::{Entry, ItemId, Level, LocationId, Timestamp};
+use stockline_core::domain::{CommandId, Entry, ItemId, Level, LocationId, Timestamp};
 use stockline_core::ports::cursor;
 use stockline_core::ports::{Movement, MovementFilter, Page, PageRequest, StoreError};
 
@@ -26,6 +28,9 @@ struct After {
     seq: u64,
     location_id: LocationId,
 }
+
+/// Places of entries that were taken back, and the commands that did.
+type Reversed = Vec<((LocationId, u64), CommandId)>;
 
 /// The rank of a movement; the greatest comes first.
 type Rank<'a> = (Timestamp, u64, Reverse<&'a LocationId>);
@@ -71,7 +76,8 @@ impl Source for Walk<'_> {
 
     fn take(&mut self) -> Option<Movement> {
         let entry = self.entries.take()?;
-        Some(Movement { entry, item_id: self.item_id.clone(), location_id: self.location_id.clone() })
+        let (item_id, location_id) = (self.item_id.clone(), self.location_id.clone());
+        Some(Movement { entry, item_id, location_id, reversed_by: None })
     }
 }
 
@@ -85,10 +91,9 @@ impl DynamoStore {
     ) -> Result<Page<Movement>, StoreError> {
         let PageRequest { cursor, limit } = asked;
         let limit = cursor::clamp(limit);
-        let nothing_more = |entries| Ok(Page { entries, next_cursor: None });
         let after: Option<After> = cursor::decode(LIST, cursor)?;
         if filter.to == Some(Timestamp::EPOCH) {
-            return nothing_more(Vec::new());
+            return Ok(Page { entries: Vec::new(), next_cursor: None });
         }
         let levels = self.levels_with_movements(item_id, filter.location_id.as_ref()).await?;
         let walks: Vec<_> = levels.iter().map(|level| self.walk(item_id, level, filter, after.as_ref())).collect();
@@ -96,10 +101,10 @@ impl DynamoStore {
         let (mut entries, mut last) = (Vec::new(), None);
         for _ in 0..self.options.page_rows_max.saturating_mul(ENTRIES_PER_ROW) {
             let Some(walk) = walks.peek().await? else {
-                return nothing_more(entries);
+                return self.page_of(entries, None).await;
             };
             if walk.head().is_some_and(|(recorded_at, ..)| filter.from.is_some_and(|from| recorded_at < from)) {
-                return nothing_more(entries);
+                return self.page_of(entries, None).await;
             }
             if entries.len() == limit {
                 break;
@@ -113,7 +118,46 @@ impl DynamoStore {
                 }
             }
         }
+        self.page_of(entries, last).await
+    }
+
+    /// Returns a page of movements, each with the command that took it back.
+    async fn page_of(&self, mut entries: Vec<Movement>, last: Option<After>) -> Result<Page<Movement>, StoreError> {
+        let mut places: BTreeMap<LocationId, (u64, u64)> = BTreeMap::new();
+        for movement in &entries {
+            let seq = movement.entry.seq;
+            let range = places.entry(movement.location_id.clone()).or_insert((seq, seq));
+            *range = (range.0.min(seq), range.1.max(seq));
+        }
+        let Some(item_id) = entries.first().map(|movement| movement.item_id.clone()) else {
+            return Ok(cursor::page_until(LIST, entries, last));
+        };
+        let reads: Vec<_> = places.into_iter().map(|(place, seqs)| self.reversed(&item_id, place, seqs)).collect();
+        let found: Vec<Reversed> = stream::iter(reads).buffered(CALLS_AT_ONCE).try_collect().await?;
+        let found: BTreeMap<_, _> = found.into_iter().flatten().collect();
+        if !found.is_empty() {
+            for movement in &mut entries {
+                let place = (movement.location_id.clone(), movement.entry.seq);
+                movement.reversed_by = found.get(&place).copied();
+            }
+        }
         Ok(cursor::page_until(LIST, entries, last))
+    }
+
+    /// Reads which entries of a level were taken back, between two seqs.
+    async fn reversed(&self, item_id: &ItemId, place: LocationId, seqs: (u64, u64)) -> Result<Reversed, StoreError> {
+        let values = [
+            (":pk", row::text(Key::reversed_pk(item_id, &place))),
+            (":first", row::text(Key::chunk_sk(seqs.0))),
+            (":last", row::text(Key::chunk_sk(seqs.1))),
+        ];
+        let query = self.query(&format!("#{PK} = :pk AND #{SK} BETWEEN :first AND :last"), &values);
+        let rows = self.pages(query).await?;
+        let read = |row| {
+            let seq = Key::of(row).and_then(|key| key.sk.parse().ok()).unwrap_or_default();
+            row::reversed_by(row).map(|by| ((place.clone(), seq), by))
+        };
+        rows.iter().map(read).collect()
     }
 
     async fn levels_with_movements(

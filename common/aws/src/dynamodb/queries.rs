@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 
 use super::DynamoStore;
+use super::audit::PARTS;
 use super::key::Key;
 use super::ledger::Balance;
 use stockline_core::domain::{CommandKey, ItemId, LocationId, MAIN_LOCATION, Record, Timestamp};
 use stockline_core::ports::{
     AlertRecord, AuditReader, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels,
-    LedgerPage, LevelFilter, LevelWithItem, Movement, MovementFilter, Page, PageRequest, Queries, StoreError,
+    LedgerPage, LevelFilter, LevelWithItem, Movement, MovementFilter, Page, PageRequest, Part, Queries, StoreError,
 };
 
 #[async_trait]
@@ -19,6 +20,10 @@ impl Queries for DynamoStore {
 
     async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
         self.item_view(item_id).await
+    }
+
+    async fn holder(&self, codes: &[String]) -> Result<Option<(String, ItemId)>, StoreError> {
+        self.holder_of(codes, true).await
     }
 
     async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
@@ -99,6 +104,14 @@ impl AuditReader for DynamoStore {
     }
 
     async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
-        self.all_records(asked).await
+        self.records_of(Part { number: 0, of: 1 }, asked).await
+    }
+
+    fn audit_parts(&self) -> u32 {
+        PARTS
+    }
+
+    async fn audit_part(&self, part: Part, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        self.records_of(part, asked).await
     }
 }

@@ -3,14 +3,16 @@
 //! | row | attributes beside `pk` and `sk` |
 //! |---|---|
 //! | item | `item` (JSON), `version`, `threshold_version`, `item_shard`, `name_key` |
-//! | level | `level` (JSON), `version`, `tail` (entries; absent when empty), `location`, `unwell` (unless normal) |
+//! | level | `level` (JSON), `version`, `tail` (entries; absent when empty, unless the level has an average cost), `location`, `unwell` (unless normal) |
 //! | chunk | `entries` |
-//! | outcome | `record` (JSON); `dead`, the retry that made an open dead letter; `refused` and `refused_at`, unless it is an applied movement; `changed`, if it is an applied change of the catalogue; `resubmitted_as` (JSON), `discarded_at` and `dismissed` (JSON), which are set later and override the record |
+//! | outcome | `record` (JSON); `dead`, the retry that made an open dead letter; `refused` and `refused_at`, unless it is an applied movement; `changed`, if it is an applied change of the catalogue; `resubmitted_as` (JSON), `reversed_by`, `discarded_at` and `dismissed` (JSON), which are set later and override the record |
+//! | entry taken back | `reversed_by` |
 //! | re-judging | `mark` (JSON) |
 //! | claim | `item_id` |
 //! | location | `settings` (JSON) |
 //! | location key | `location_id` |
 //! | alert | `alert` (JSON), `location_id`, `lease_until`, `sent_at`; `missing` (JSON) and `tally` (JSON) of its mail, `no_recipient`; `gathered_at` of what waits until it is claimed |
+//! | client | `client` (JSON); `refused`, always `clients`, and `refused_at`, the client: the list of clients |
 //! | notice | `lease_until`, `sent_at`, `told_until` |
 
 use std::collections::HashMap;
@@ -23,8 +25,8 @@ use serde::de::DeserializeOwned;
 use super::key::{self, Key};
 use super::table::{BY_LOCATION, BY_NAME, CHANGES, LOW_LEVELS, REFUSED};
 use stockline_core::domain::{
-    Alert, Chunk, CommandKey, Entry, Item, ItemId, Level, LocationId, LocationSettings, Record, RecordError,
-    RejudgeMark, Status, StockState, Timestamp, decode_entries, encode_entries,
+    Alert, Chunk, ClientSettings, CommandId, CommandKey, Entry, Item, ItemId, Level, LocationId, LocationSettings,
+    Record, RecordError, RejudgeMark, Status, StockState, Timestamp, decode_entries, encode_entries, encode_tail,
 };
 use stockline_core::ports::{AlertRecord, MailState, MailTally, RefusedNotice, StoreError};
 
@@ -40,11 +42,13 @@ pub(super) const ENTRIES: &str = "entries";
 pub(super) const RECORD: &str = "record";
 pub(super) const DEAD: &str = "dead";
 pub(super) const RESUBMITTED_AS: &str = "resubmitted_as";
+pub(super) const REVERSED_BY: &str = "reversed_by";
 pub(super) const DISCARDED_AT: &str = "discarded_at";
 pub(super) const DISMISSED: &str = "dismissed";
 pub(super) const MARK: &str = "mark";
 pub(super) const ITEM_ID: &str = "item_id";
 pub(super) const SETTINGS: &str = "settings";
+pub(super) const CLIENT: &str = "client";
 pub(super) const ALERT: &str = "alert";
 pub(super) const LOCATION_ID: &str = "location_id";
 pub(super) const LEASE_UNTIL: &str = "lease_until";
@@ -56,6 +60,9 @@ const TALLY: &str = "tally";
 const NO_RECIPIENT: &str = "no_recipient";
 /// The end of the period that a notice covers. The stored name is older than the constant's.
 pub(super) const NOTIFIED_UNTIL: &str = "told_until";
+
+/// The partition of [`REFUSED`] that lists the registered clients. No status has this name.
+pub(super) const CLIENTS_PARTITION: &str = "clients";
 
 /// The longest key of [`BY_NAME`], in bytes. DynamoDB allows 1,024.
 const NAME_KEY_BYTES_MAX: usize = 1_000;
@@ -127,8 +134,9 @@ pub(super) fn of_level(item_id: &ItemId, level: &Level) -> Result<Row, StoreErro
         &Key::level(item_id, &level.location_id),
         [(LEVEL, json(level)?), (VERSION, number(level.version)), (BY_LOCATION.partition, text(place))],
     );
-    if !level.tail.is_empty() {
-        row.insert(TAIL.into(), bytes(&level.tail));
+    let tail = encode_tail(level);
+    if !tail.is_empty() {
+        row.insert(TAIL.into(), AttributeValue::B(Blob::new(tail)));
     }
     if level.state != StockState::Normal {
         row.insert(LOW_LEVELS.partition.into(), text(place));
@@ -199,6 +207,15 @@ pub(super) fn location_id(row: &Row) -> Result<LocationId, StoreError> {
     read_text(row, LOCATION_ID)?.parse().map_err(|error| unreadable(row, LOCATION_ID, error))
 }
 
+/// Writes a registered client.
+pub(super) fn of_client(settings: &ClientSettings) -> Result<Row, StoreError> {
+    let client_id = &settings.client_id;
+    let listed = [(REFUSED.partition, text(CLIENTS_PARTITION)), (REFUSED.sort, text(client_id.as_str()))];
+    let mut row = row(&Key::client(client_id), listed);
+    row.insert(CLIENT.into(), json(settings)?);
+    Ok(row)
+}
+
 /// Writes a claimed alert.
 pub(super) fn of_alert(alert: &Alert, lease_until: Timestamp) -> Result<Row, StoreError> {
     Ok(row(
@@ -248,6 +265,9 @@ pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
     if row.contains_key(RESUBMITTED_AS) {
         record.resubmitted_as = Some(read_json::<CommandKey>(row, RESUBMITTED_AS)?);
     }
+    if row.contains_key(REVERSED_BY) {
+        record.outcome.reversed_by = Some(reversed_by(row)?);
+    }
     if let (Some(at), Some(letter)) = (read_moment(row, DISCARDED_AT)?, &mut record.outcome.dead_letter) {
         letter.discarded_at = Some(at);
     }
@@ -257,6 +277,16 @@ pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
         rejection.note_dismissal(read_json(row, DISMISSED)?);
     }
     Ok(record)
+}
+
+/// Writes the mark on an entry that was taken back.
+pub(super) fn of_reversed(item_id: &ItemId, location_id: &LocationId, seq: u64, by: CommandId) -> Row {
+    row(&Key::reversed(item_id, location_id, seq), [(REVERSED_BY, text(by.to_string()))])
+}
+
+/// Reads which command took back.
+pub(super) fn reversed_by(row: &Row) -> Result<CommandId, StoreError> {
+    read_text(row, REVERSED_BY)?.parse().map_err(|error| unreadable(row, REVERSED_BY, error))
 }
 
 /// Reads the mark of a re-judging.
@@ -272,6 +302,11 @@ pub(super) fn holder(row: &Row) -> Result<ItemId, StoreError> {
 /// Reads a location's settings.
 pub(super) fn settings(row: &Row) -> Result<LocationSettings, StoreError> {
     read_json(row, SETTINGS)
+}
+
+/// Reads a registered client.
+pub(super) fn client(row: &Row) -> Result<ClientSettings, StoreError> {
+    read_json(row, CLIENT)
 }
 
 /// Reads an alert from the history.

@@ -10,6 +10,7 @@
 //! | `BARCODE#{code}`, `ITEMKEY#{lower-cased item id}` | same | the item that holds the claim |
 //! | `LOCATION` | `{location}` | location settings |
 //! | `LOCATIONKEY` | lower-cased location | which location: ids differ by more than case |
+//! | `CLIENT#{client}` | `CLIENT` | a registered client: what it may do, and where |
 //! | `ALERT#{yyyy-mm}` | `{raised_at, 13 digits}#{alert id}` | alert history and claims |
 //! | `ALERT` | `{yyyy-mm}` | the mark that this month has alerts |
 //! | `NOTICE#{location}` | `{yyyy-mm-dd}` | the daily notice of refused commands: its claim and the end of its period |
@@ -49,7 +50,8 @@ pub const BY_LOCATION: Index = Index { name: "by_location", partition: "location
 /// name stays `unwell`, because a live table would have to build a renamed index again.
 pub const LOW_LEVELS: Index = Index { name: "unwell", partition: "unwell", sort: PK };
 /// Refused commands by time, in [`SHARDS`] shards per status, and applied changes of the catalogue; sparse. On CMD rows:
-/// `refused` (`{status}#{shard}`), `refused_at` (`{settled_at, 13 digits}#{item}#{command id}`).
+/// `refused` (`{status}#{shard}`), `refused_at` (`{settled_at, 13 digits}#{item}#{command id}`). One more partition lists
+/// the registered clients by id. On CLIENT rows: `refused`, always `clients`, and `refused_at`, the client.
 pub const REFUSED: Index = Index { name: "refused", partition: "refused", sort: "refused_at" };
 
 /// Applied changes of an item's catalogue record and thresholds by time; sparse. On CMD rows: `changed`, the item.

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Cost, ItemId, LocationId, Quantity, Timestamp};
+use super::{Barcode, Cost, ItemId, LocationId, Quantity, Timestamp, barcode};
 
 /// The location of a command that names none. It always exists.
 pub const MAIN_LOCATION: &str = "main";
@@ -38,9 +38,10 @@ pub struct Catalogue {
     pub unit: String,
     /// How many decimals a quantity may have, 0 to 3.
     pub decimals: u8,
-    /// The barcodes, at most [`MAX_BARCODES`]. Each belongs to one item only.
+    /// The barcodes, at most [`MAX_BARCODES`]. Each belongs to one item only. A command has them as they were written, an
+    /// item as [`Barcode::held`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub barcodes: Vec<String>,
+    pub barcodes: Vec<Barcode>,
     /// A free category of at most 64 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
@@ -54,6 +55,14 @@ pub struct Catalogue {
     pub unit_cost: Option<Cost>,
 }
 
+impl Catalogue {
+    /// Returns the barcode that is this code, in whatever spelling.
+    pub fn barcode(&self, code: &str) -> Option<&Barcode> {
+        let wanted = barcode::canonical(code);
+        self.barcodes.iter().find(|held| barcode::canonical(&held.code) == wanted)
+    }
+}
+
 /// A change of some catalogue fields. An outer `None` keeps the field; an inner `None` clears it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CataloguePatch {
@@ -64,7 +73,7 @@ pub struct CataloguePatch {
     /// See [`Catalogue::decimals`].
     pub decimals: Option<u8>,
     /// See [`Catalogue::barcodes`]; the whole new list.
-    pub barcodes: Option<Vec<String>>,
+    pub barcodes: Option<Vec<Barcode>>,
     /// See [`Catalogue::category`].
     pub category: Option<Option<String>>,
     /// See [`Catalogue::low_stock_threshold`].
@@ -96,6 +105,14 @@ pub struct Item {
     pub created_at: Timestamp,
     /// When this record last changed.
     pub updated_at: Timestamp,
+}
+
+impl Claim {
+    /// Returns the claims on a barcode, one for each spelling. The first is the one that an item takes; items of earlier
+    /// programs may hold another.
+    pub fn of_barcode(code: &str) -> impl Iterator<Item = Self> {
+        barcode::spellings(code).into_iter().map(Self::Barcode)
+    }
 }
 
 impl Item {
@@ -134,6 +151,34 @@ pub struct LocationSettings {
 }
 
 impl LocationSettings {
+    /// The most characters of a name.
+    pub const MAX_NAME_CHARS: usize = 200;
+    /// The most addresses for alerts.
+    pub const MAX_ALERT_EMAILS: usize = 20;
+    /// RFC 5321, section 4.5.3.1.3, without the angle brackets.
+    const MAX_EMAIL_BYTES: usize = 254;
+
+    /// Reports whether a text can be a location's name.
+    pub fn is_name(text: &str) -> bool {
+        let printable = !text.trim().is_empty() && !text.chars().any(char::is_control);
+        printable && text.chars().count() <= Self::MAX_NAME_CHARS
+    }
+
+    /// Reports whether a text is one plain mail address. The check prevents header injection and typing errors; the mail
+    /// provider checks the rest.
+    pub fn is_email(text: &str) -> bool {
+        let plain = |c: char| {
+            c.is_ascii_graphic() && !matches!(c, '<' | '>' | '(' | ')' | ',' | ';' | ':' | '"' | '\\' | '[' | ']')
+        };
+        let Some((local, domain)) = text.split_once('@') else { return false };
+        text.len() <= Self::MAX_EMAIL_BYTES
+            && text.chars().all(plain)
+            && !local.is_empty()
+            && !domain.contains('@')
+            && domain.contains('.')
+            && domain.split('.').all(|label| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-'))
+    }
+
     /// Returns the settings of `main` before a manager writes any.
     pub fn main() -> Self {
         #[expect(clippy::expect_used, reason = "the constant is a valid id; a test holds it so")]

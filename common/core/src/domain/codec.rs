@@ -4,18 +4,19 @@
 //! flag word and the fields that its flags name. Integers are LEB128 varints (signed ones zigzag), texts have their
 //! length before them, and times are differences from the entry before. Version 2 ends with the CRC-32 of all bytes
 //! before it, and so does every later version: a version is believed only if that checksum is right. Version 1 has none.
+//! Version 3 adds money and reversals: `amount`, `cost`, `revaluation` and `reverses`.
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{CommandId, Cost, Entry, EntryKind, Quantity, Reason, Timestamp};
+use super::{CommandId, Cost, Entry, EntryKind, Level, Money, Quantity, Reason, Timestamp};
 
 /// Why bytes could not be read as entries.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CodecError {
     /// This program does not read this version.
-    #[error("ledger entries of version {0}; this program reads versions 1 and 2")]
+    #[error("ledger entries of version {0}; this program reads versions 1 to 3")]
     Version(u8),
     /// The bytes break off or contradict themselves.
     #[error("ledger entries are damaged at byte {0}")]
@@ -25,7 +26,10 @@ pub enum CodecError {
     Checksum,
 }
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+
+/// The last version without money.
+const VERSION_WITHOUT_MONEY: u8 = 2;
 
 /// The version without a checksum.
 const VERSION_UNSEALED: u8 = 1;
@@ -50,8 +54,13 @@ const DEVICE: u64 = 1 << 11;
 const OPERATOR: u64 = 1 << 12;
 /// The entry has the `submitted_by` of the entry before.
 const SAME_SUBMITTER: u64 = 1 << 13;
+const AMOUNT: u64 = 1 << 14;
+const COST: u64 = 1 << 15;
+const REVALUATION: u64 = 1 << 16;
+const REVERSES: u64 = 1 << 17;
 const KIND_MASK: u64 = 0xf;
-const ALL_FLAGS: u64 = (1 << 14) - 1;
+const ALL_FLAGS: u64 = (1 << 18) - 1;
+const FLAGS_WITHOUT_MONEY: u64 = (1 << 14) - 1;
 
 const KINDS: [EntryKind; 7] = [
     EntryKind::Receive,
@@ -62,6 +71,21 @@ const KINDS: [EntryKind; 7] = [
     EntryKind::TransferOut,
     EntryKind::TransferIn,
 ];
+
+/// Writes the tail of a level, which may be empty. A program that does not know of the level's value must not write the
+/// level again, so there are bytes of the present version as soon as there is a value.
+pub fn encode_tail(level: &Level) -> Vec<u8> {
+    if level.tail.is_empty() && level.average_cost.is_some() {
+        return sealed(vec![VERSION]);
+    }
+    encode_entries(&level.tail)
+}
+
+fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let checksum = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&checksum.to_le_bytes());
+    bytes
+}
 
 /// Writes entries with consecutive `seq`, oldest first. No entries make no bytes.
 pub fn encode_entries(entries: &[Entry]) -> Vec<u8> {
@@ -77,9 +101,7 @@ pub fn encode_entries(entries: &[Entry]) -> Vec<u8> {
         recorded = entry.recorded_at.as_millis();
         submitter = &entry.submitted_by;
     }
-    let checksum = crc32fast::hash(&out);
-    out.extend_from_slice(&checksum.to_le_bytes());
-    out
+    sealed(out)
 }
 
 fn put_entry(out: &mut Vec<u8>, entry: &Entry, recorded_before: i64, same_submitter: bool) {
@@ -95,7 +117,11 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry, recorded_before: i64, same_submit
         | flag(entry.reference.is_some(), REFERENCE)
         | flag(entry.device_id.is_some(), DEVICE)
         | flag(entry.operator.is_some(), OPERATOR)
-        | flag(same_submitter, SAME_SUBMITTER);
+        | flag(same_submitter, SAME_SUBMITTER)
+        | flag(entry.amount.is_some(), AMOUNT)
+        | flag(entry.cost.is_some(), COST)
+        | flag(!entry.revaluation.is_zero(), REVALUATION)
+        | flag(entry.reverses.is_some(), REVERSES);
     put_unsigned(out, flags);
     out.extend_from_slice(entry.command_id.0.as_bytes());
     put_signed(out, entry.quantity.raw());
@@ -118,6 +144,13 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry, recorded_before: i64, same_submit
     for text in [&entry.note, &entry.reference, &entry.device_id, &entry.operator].into_iter().flatten() {
         put_text(out, text);
     }
+    let revaluation = Some(entry.revaluation).filter(|revaluation| !revaluation.is_zero());
+    for money in [entry.amount, entry.cost, revaluation].into_iter().flatten() {
+        put_signed(out, money.raw());
+    }
+    if let Some(reversed) = entry.reverses {
+        out.extend_from_slice(reversed.0.as_bytes());
+    }
 }
 
 /// Returns the version and the bytes before the checksum, if that is right.
@@ -129,16 +162,21 @@ fn unseal(bytes: &[u8], version: u8) -> Result<&[u8], CodecError> {
     if version == 0 || u32::from_le_bytes(*checksum) != crc32fast::hash(sealed) {
         return Err(CodecError::Checksum);
     }
-    if version == VERSION { Ok(sealed) } else { Err(CodecError::Version(version)) }
+    if version <= VERSION { Ok(sealed) } else { Err(CodecError::Version(version)) }
 }
 
-/// Reads the bytes of [`encode_entries`], and those of version 1. It refuses every other form of the same entries.
+/// Reads the bytes of [`encode_entries`], and those of versions 1 and 2. It refuses every other form of the same entries.
 pub fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
     let Some((&version, _)) = bytes.split_first() else {
         return Ok(Vec::new());
     };
     let bytes = unseal(bytes, version)?;
-    let mut reader = Reader { bytes, at: 1 };
+    // What is known of a level without a tail is of this version too.
+    if bytes == [VERSION] {
+        return Ok(Vec::new());
+    }
+    let flags = if version <= VERSION_WITHOUT_MONEY { FLAGS_WITHOUT_MONEY } else { ALL_FLAGS };
+    let mut reader = Reader { bytes, at: 1, flags };
     let mut seq = reader.unsigned()?;
     let mut entries: Vec<Entry> = Vec::new();
     loop {
@@ -171,6 +209,8 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// The flags of the version.
+    flags: u64,
 }
 
 impl<'a> Reader<'a> {
@@ -223,10 +263,22 @@ impl<'a> Reader<'a> {
         there.then(|| self.text().map(str::to_owned)).transpose()
     }
 
+    fn some_money(&mut self, there: bool) -> Result<Option<Money>, CodecError> {
+        there.then(|| self.signed().map(Money::from_raw)).transpose()
+    }
+
+    /// Reads a revaluation. One of zero is not written.
+    fn revaluation(&mut self, there: bool) -> Result<Money, CodecError> {
+        match self.some_money(there)? {
+            Some(nothing) if nothing.is_zero() => Err(self.damaged()),
+            revaluation => Ok(revaluation.unwrap_or_default()),
+        }
+    }
+
     fn entry(&mut self, seq: u64, before: Option<&Entry>) -> Result<Entry, CodecError> {
         let flags = self.unsigned()?;
         let kind = *KINDS.get((flags & KIND_MASK) as usize).ok_or(self.damaged())?;
-        if flags & !ALL_FLAGS != 0 {
+        if flags & !self.flags != 0 {
             return Err(self.damaged());
         }
         let has = |bit: u64| flags & bit != 0;
@@ -268,6 +320,13 @@ impl<'a> Reader<'a> {
             reference: self.some_text(has(REFERENCE))?,
             device_id: self.some_text(has(DEVICE))?,
             operator: self.some_text(has(OPERATOR))?,
+            amount: self.some_money(has(AMOUNT))?,
+            cost: self.some_money(has(COST))?,
+            revaluation: self.revaluation(has(REVALUATION))?,
+            reverses: match has(REVERSES) {
+                true => Some(CommandId(Uuid::from_slice(self.take(16)?).map_err(|_| self.damaged())?)),
+                false => None,
+            },
         })
     }
 }
@@ -296,6 +355,10 @@ mod tests {
             reference: None,
             device_id: None,
             operator: None,
+            amount: None,
+            cost: None,
+            revaluation: Money::ZERO,
+            reverses: None,
         };
         let mut full = plain(43, EntryKind::TransferIn, 500, -1500);
         full.late = true;
@@ -309,6 +372,26 @@ mod tests {
         full.device_id = Some("d".into());
         full.operator = Some("o".into());
         vec![plain(41, EntryKind::Receive, 2000, 2000), plain(42, EntryKind::Sell, -4000, -2000), full]
+    }
+
+    /// The entries with money, and one that takes another back.
+    fn priced() -> Vec<Entry> {
+        let mut entries = entries();
+        entries[0].cost = Some(Money::from_raw(8_200));
+        entries[1].amount = Some(Money::from_raw(39_800));
+        entries[1].cost = Some(Money::from_raw(-16_400));
+        entries[2].cost = Some(Money::ZERO);
+        entries[2].revaluation = Money::from_raw(-7);
+        entries[2].reverses = Some(CommandId(Uuid::from_u128(0xfeed)));
+        entries
+    }
+
+    /// Returns the bytes in version 2.
+    fn without_money(entries: &[Entry]) -> Vec<u8> {
+        let mut bytes = encode_entries(entries);
+        bytes.truncate(bytes.len() - CHECKSUM_BYTES);
+        bytes[0] = VERSION_WITHOUT_MONEY;
+        sealed(bytes)
     }
 
     /// Returns the bytes in version 1.
@@ -327,13 +410,41 @@ mod tests {
     fn golden_bytes_of_every_version_still_read() {
         assert_eq!(hex(&unsealed(&entries())), include_str!("codec.golden"));
         assert_eq!(decode_entries(&unsealed(&entries())), Ok(entries()));
-        assert_eq!(hex(&encode_entries(&entries())), include_str!("codec.v2.golden"));
-        assert_eq!(decode_entries(&encode_entries(&entries())), Ok(entries()));
+        assert_eq!(hex(&without_money(&entries())), include_str!("codec.v2.golden"));
+        assert_eq!(decode_entries(&without_money(&entries())), Ok(entries()));
+        assert_eq!(hex(&encode_entries(&priced())), include_str!("codec.v3.golden"));
+        assert_eq!(decode_entries(&encode_entries(&priced())), Ok(priced()));
+    }
+
+    #[test]
+    fn earlier_versions_have_no_money() {
+        for bytes in [unsealed(&priced()), without_money(&priced())] {
+            assert!(matches!(decode_entries(&bytes), Err(CodecError::Damaged(_))));
+        }
+        let mut nothing = priced();
+        nothing[2].revaluation = Money::from_raw(1);
+        let bytes = encode_entries(&nothing);
+        let at = bytes.len() - CHECKSUM_BYTES - 16 - 1;
+        let mut zero = bytes[..bytes.len() - CHECKSUM_BYTES].to_vec();
+        assert_eq!(std::mem::replace(&mut zero[at], 0), 2);
+        assert!(decode_entries(&sealed(zero)).is_err(), "a revaluation of zero is not written");
+    }
+
+    #[test]
+    fn a_level_with_a_value_has_bytes_of_the_present_version_even_without_entries() {
+        let mut level = Level::new("main".parse().unwrap(), 1);
+        assert!(encode_tail(&level).is_empty());
+        level.average_cost = Some(Money::from_raw(4_100));
+        let bytes = encode_tail(&level);
+        assert_eq!((bytes[0], decode_entries(&bytes)), (VERSION, Ok(vec![])));
+        assert_eq!(decode_entries(&sealed(vec![VERSION_WITHOUT_MONEY])), Err(CodecError::Damaged(1)));
+        level.tail = priced();
+        assert_eq!(encode_tail(&level), encode_entries(&priced()));
     }
 
     #[test]
     fn a_version_is_believed_only_with_the_right_checksum() {
-        let good = encode_entries(&entries());
+        let good = encode_entries(&priced());
         for bit in 0..good.len() * 8 {
             let mut bytes = good.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
@@ -341,10 +452,10 @@ mod tests {
             assert!(!error.is_newer(), "bit {bit}: {error}");
         }
         let mut later = good[..good.len() - CHECKSUM_BYTES].to_vec();
-        later[0] = 3;
+        later[0] = 4;
         let checksum = crc32fast::hash(&later).to_le_bytes();
         later.extend_from_slice(&checksum);
-        assert_eq!(decode_entries(&later), Err(CodecError::Version(3)));
+        assert_eq!(decode_entries(&later), Err(CodecError::Version(4)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Catalogue, CataloguePatch, CommandId, Cost, ItemId, LocationId, Quantity, ShortagePolicy, Timestamp, Trace,
+    Catalogue, CataloguePatch, CommandId, Cost, ItemId, LocationId, Money, Quantity, ShortagePolicy, Timestamp, Trace,
 };
 
 /// The types of command (design.md §4).
@@ -33,11 +33,13 @@ pub enum CommandKind {
     Count,
     /// Goods moved from one location to another.
     Transfer,
+    /// A movement that was a mistake, taken back.
+    Reverse,
 }
 
 impl CommandKind {
     /// All types, in the order of design.md §4.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::RegisterItem,
         Self::UpdateItem,
         Self::ArchiveItem,
@@ -49,6 +51,7 @@ impl CommandKind {
         Self::Adjust,
         Self::Count,
         Self::Transfer,
+        Self::Reverse,
     ];
 
     /// Returns the word used in JSON.
@@ -65,6 +68,7 @@ impl CommandKind {
             Self::Adjust => "adjust",
             Self::Count => "count",
             Self::Transfer => "transfer",
+            Self::Reverse => "reverse",
         }
     }
 
@@ -75,7 +79,10 @@ impl CommandKind {
 
     /// Returns whether the command moves stock, and so has [`MovementDetails`].
     pub const fn is_movement(self) -> bool {
-        matches!(self, Self::Receive | Self::Sell | Self::Return | Self::Adjust | Self::Count | Self::Transfer)
+        matches!(
+            self,
+            Self::Receive | Self::Sell | Self::Return | Self::Adjust | Self::Count | Self::Transfer | Self::Reverse
+        )
     }
 }
 
@@ -158,6 +165,8 @@ pub enum Action {
         quantity: Quantity,
         /// Overrides the item's policy.
         on_shortage: Option<ShortagePolicy>,
+        /// The line's total as the customer paid it, zero or more.
+        amount: Option<Money>,
     },
     /// See [`CommandKind::Return`].
     Return {
@@ -165,6 +174,8 @@ pub enum Action {
         location_id: LocationId,
         /// The quantity, above zero.
         quantity: Quantity,
+        /// The line's total as the customer got it back, zero or more.
+        amount: Option<Money>,
     },
     /// The reason is in [`MovementDetails::reason`], which is always set here.
     Adjust {
@@ -189,6 +200,11 @@ pub enum Action {
         /// The quantity, above zero.
         quantity: Quantity,
     },
+    /// See [`CommandKind::Reverse`].
+    Reverse {
+        /// The command of the same item to take back, another than this one.
+        reverses: CommandId,
+    },
 }
 
 impl Action {
@@ -206,6 +222,23 @@ impl Action {
             Self::Adjust { .. } => CommandKind::Adjust,
             Self::Count { .. } => CommandKind::Count,
             Self::Transfer { .. } => CommandKind::Transfer,
+            Self::Reverse { .. } => CommandKind::Reverse,
+        }
+    }
+
+    /// Returns the command that a reversal takes back.
+    pub const fn reverses(&self) -> Option<CommandId> {
+        match self {
+            Self::Reverse { reverses } => Some(*reverses),
+            _ => None,
+        }
+    }
+
+    /// Returns the line's total of a sale or a return.
+    pub const fn amount(&self) -> Option<Money> {
+        match self {
+            Self::Sell { amount, .. } | Self::Return { amount, .. } => *amount,
+            _ => None,
         }
     }
 
@@ -228,7 +261,11 @@ impl Action {
             | Self::Adjust { location_id, .. }
             | Self::Count { location_id, .. } => (Some(location_id), None),
             Self::Transfer { from_location_id, to_location_id, .. } => (Some(from_location_id), Some(to_location_id)),
-            Self::RegisterItem(_) | Self::UpdateItem(_) | Self::ArchiveItem | Self::RestoreItem => (None, None),
+            Self::RegisterItem(_)
+            | Self::UpdateItem(_)
+            | Self::ArchiveItem
+            | Self::RestoreItem
+            | Self::Reverse { .. } => (None, None),
         };
         first.into_iter().chain(second)
     }
@@ -306,6 +343,18 @@ pub struct CommandKey {
     pub command_id: CommandId,
 }
 
+/// What a submitter may take back; a Manager without a binding has no such bounds. The ingress knows the submitter, and only
+/// the fold knows the movement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// Only the submitter's own commands that were accepted at or after this time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_since: Option<Timestamp>,
+    /// Only movements at these locations; of a transfer the giving side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locations: Option<Vec<LocationId>>,
+}
+
 /// A command in the queue, with what the ingress added.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Queued {
@@ -321,6 +370,8 @@ pub struct Queued {
     pub resubmits: Option<CommandKey>,
     /// In a resubmission, when the first submission was accepted. The age of a movement is judged by that time.
     pub first_accepted_at: Option<Timestamp>,
+    /// In a reversal, what its submitter may take back.
+    pub reach: Option<Reach>,
     /// The request that it came with. It decides nothing.
     pub trace: Option<Trace>,
 }
@@ -368,12 +419,18 @@ impl Serialize for Command {
                 map.serialize_entry("quantity", quantity)?;
                 set(&mut map, "unit_cost", unit_cost.as_ref())?;
             }
-            Action::Sell { location_id, quantity, on_shortage } => {
+            Action::Sell { location_id, quantity, on_shortage, amount } => {
                 map.serialize_entry("location_id", location_id)?;
                 map.serialize_entry("quantity", quantity)?;
                 set(&mut map, "on_shortage", on_shortage.as_ref())?;
+                set(&mut map, "amount", amount.as_ref())?;
             }
-            Action::Return { location_id, quantity } | Action::Adjust { location_id, quantity } => {
+            Action::Return { location_id, quantity, amount } => {
+                map.serialize_entry("location_id", location_id)?;
+                map.serialize_entry("quantity", quantity)?;
+                set(&mut map, "amount", amount.as_ref())?;
+            }
+            Action::Adjust { location_id, quantity } => {
                 map.serialize_entry("location_id", location_id)?;
                 map.serialize_entry("quantity", quantity)?;
             }
@@ -386,6 +443,7 @@ impl Serialize for Command {
                 map.serialize_entry("to_location_id", to_location_id)?;
                 map.serialize_entry("quantity", quantity)?;
             }
+            Action::Reverse { reverses } => map.serialize_entry("reverses", reverses)?,
         }
         let details = &self.details;
         set(&mut map, "occurred_at", details.occurred_at.as_ref())?;

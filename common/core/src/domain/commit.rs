@@ -40,6 +40,17 @@ pub struct ClaimChange {
     pub held: bool,
 }
 
+/// Marks an applied movement as taken back, and its ledger entries too, so that histories show the pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reversal {
+    /// The command that is taken back.
+    pub command_id: CommandId,
+    /// The command that takes it back.
+    pub reversed_by: CommandId,
+    /// The entries that are taken back.
+    pub entries: Vec<(LocationId, u64)>,
+}
+
 /// Everything that one fold writes. A store writes all of it, under all of its conditions, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
@@ -60,6 +71,9 @@ pub struct Commit {
     /// The old records to mark as resubmitted, with the command of this item that replaces each. An old record must be
     /// neither applied nor discarded, and not resubmitted as another command.
     pub resubmitted: Vec<(CommandKey, CommandId)>,
+    /// The movements of this item that commands of the commit take back. Each must be stored, and taken back by no other
+    /// command.
+    pub reversed: Vec<Reversal>,
     /// The mark that a level was re-judged for a command. The row must not exist yet.
     pub mark: Option<RejudgeMark>,
 }
@@ -76,6 +90,7 @@ impl Commit {
             claims: Vec::new(),
             records: Vec::new(),
             resubmitted: Vec::new(),
+            reversed: Vec::new(),
             mark: None,
         }
     }

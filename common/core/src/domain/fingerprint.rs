@@ -4,7 +4,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use super::{Action, Catalogue, CataloguePatch, Command, Fixed};
+use super::{Action, Barcode, Catalogue, CataloguePatch, Command, Fixed};
 
 /// The first 128 bits of a SHA-256 over a command's *parsed* values (design.md §5). `"2"`, `2` and `"2.0"` are equal;
 /// so are an omitted and a default value, and `Z` and `+00:00`. `sent_at`, the submitter and unset fields are left out,
@@ -48,10 +48,13 @@ impl Fields {
         }
     }
 
-    fn barcodes(&mut self, barcodes: &[String]) {
+    fn barcodes(&mut self, barcodes: &[Barcode]) {
         self.number("barcodes", i64::try_from(barcodes.len()).unwrap_or(i64::MAX));
         for barcode in barcodes {
-            self.text("barcode", barcode);
+            self.text("barcode", &barcode.code);
+            if !barcode.is_single() {
+                self.number("barcode_quantity", barcode.quantity.raw());
+            }
         }
     }
 
@@ -124,12 +127,18 @@ impl Fingerprint {
                 fields.number("quantity", quantity.raw());
                 fields.some_fixed("unit_cost", *unit_cost);
             }
-            Action::Sell { location_id, quantity, on_shortage } => {
+            Action::Sell { location_id, quantity, on_shortage, amount } => {
                 fields.text("location_id", location_id.as_str());
                 fields.number("quantity", quantity.raw());
                 fields.some_text("on_shortage", on_shortage.map(|policy| policy.as_str()));
+                fields.some_fixed("amount", *amount);
             }
-            Action::Return { location_id, quantity } | Action::Adjust { location_id, quantity } => {
+            Action::Return { location_id, quantity, amount } => {
+                fields.text("location_id", location_id.as_str());
+                fields.number("quantity", quantity.raw());
+                fields.some_fixed("amount", *amount);
+            }
+            Action::Adjust { location_id, quantity } => {
                 fields.text("location_id", location_id.as_str());
                 fields.number("quantity", quantity.raw());
             }
@@ -142,6 +151,7 @@ impl Fingerprint {
                 fields.text("to_location_id", to_location_id.as_str());
                 fields.number("quantity", quantity.raw());
             }
+            Action::Reverse { reverses } => fields.text("reverses", &reverses.to_string()),
         }
         let details = &command.details;
         if let Some(occurred_at) = details.occurred_at {
@@ -241,6 +251,7 @@ mod tests {
         let mut golden = String::new();
         for (kind, fields) in [
             ("register_item", r#""name":"Cola","unit":"bottle","decimals":0,"barcodes":["4006381333931"],"category":"drinks","low_stock_threshold":"6","shortage_policy":"reject","unit_cost":"0.41""#.to_owned()),
+            ("register_item", r#""name":"Cola","barcodes":["4006381333931",{"code":"14006381333938","quantity":12}]"#.to_owned()),
             ("update_item", r#""name":"Cola 2","low_stock_threshold":null,"category":null"#.to_owned()),
             ("archive_item", String::new()),
             ("restore_item", String::new()),
@@ -251,6 +262,9 @@ mod tests {
             ("adjust", format!(r#"{movement},"quantity":"-1","reason":"theft""#)),
             ("count", format!(r#"{movement},"counted":"23""#)),
             ("transfer", r#""from_location_id":"main","to_location_id":"shop-1","quantity":"5""#.to_owned()),
+            ("sell", format!(r#"{movement},"quantity":"1","amount":"3.98""#)),
+            ("return", format!(r#"{movement},"quantity":"1","amount":"3.98""#)),
+            ("reverse", r#""reverses":"01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6c","note":"n""#.to_owned()),
         ] {
             let comma = if fields.is_empty() { "" } else { "," };
             golden += &format!("{kind} {}\n", fingerprint(&format!(r#"{{"type":"{kind}",{ID}{comma}{fields}}}"#)));

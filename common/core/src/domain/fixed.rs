@@ -12,8 +12,15 @@ pub struct Fixed<const PLACES: u32>(i64);
 /// Stock, in thousandths of the item's unit.
 pub type Quantity = Fixed<3>;
 
-/// Money for one unit, in ten-thousandths of the company's currency.
-pub type Cost = Fixed<4>;
+/// Money in ten-thousandths of the company's one currency (design.md §11).
+pub type Money = Fixed<4>;
+
+/// Money for one unit of an item.
+pub type Cost = Money;
+
+/// The most money that one command names, for a unit or for a whole line: 9,999,999,999.9999. Larger sums are mistakes in
+/// every currency.
+pub const MAX_COMMAND_MONEY: Money = Money::from_raw(99_999_999_999_999);
 
 /// The most that one command moves. A greater quantity is probably a scanned barcode (design.md §3).
 pub const MAX_COMMAND_QUANTITY: Quantity = Quantity::from_raw(9_999_999_999);

@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use super::{CommandId, Commit, FoldLimits, ItemId, Loaded, Record, Rules, Slot, Timestamp};
 
 mod catalogue_commands;
+mod costs;
 mod decide;
 mod decision;
 mod draft;
 mod movements;
+mod reversal;
 mod room;
 mod size;
 

@@ -95,6 +95,11 @@ code_id!(
     RequestId,
     64
 );
+code_id!(
+    /// The id that the issuer gave a client: the `client_id` of its tokens. Cognito's have at most 128 characters.
+    ClientId,
+    128
+);
 
 impl RequestId {
     /// Makes an id of 16 hexadecimal digits.

@@ -2,7 +2,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Alert, CommandId, CommandKind, Cost, Item, LocationId, Quantity, Reason, StockState, Timestamp};
+use super::{
+    Alert, CommandId, CommandKind, Cost, Item, LocationId, Money, Quantity, Reason, StockState, Timestamp, Valuation,
+};
 
 /// The kind of a ledger entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -25,7 +27,7 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    /// Returns the command type of the kind; both legs are `transfer`.
+    /// Returns the command type of the kind; both legs are `transfer`. A reversal has the kind of what it takes back.
     pub const fn command_kind(self) -> CommandKind {
         match self {
             Self::Receive => CommandKind::Receive,
@@ -65,8 +67,18 @@ pub struct Entry {
     pub submitted_by: Arc<str>,
     /// The other side of a transfer.
     pub counterpart: Option<LocationId>,
-    /// The cost of one unit, in a receive.
+    /// The cost of one unit: as a receive named it, as a transfer brought it, or the catalogue's where the level had no
+    /// average yet and took that one.
     pub unit_cost: Option<Cost>,
+    /// The line's total as the customer paid it, in a sale or a return.
+    pub amount: Option<Money>,
+    /// The cost that the goods moved at: positive into the level, negative out of it. `None` if it is not known, and if
+    /// the balance did not change.
+    pub cost: Option<Money>,
+    /// The change of the value of the goods that did *not* move; see [`Valuation`].
+    pub revaluation: Money,
+    /// The command whose entry this one takes back.
+    pub reverses: Option<CommandId>,
     /// See [`super::MovementDetails::reason`].
     pub reason: Option<Reason>,
     /// See [`super::MovementDetails::note`].
@@ -84,6 +96,26 @@ impl Entry {
     pub const fn before(&self) -> Quantity {
         Quantity::from_raw(self.after.raw().wrapping_sub(self.delta.raw()))
     }
+
+    /// Returns the type of the command that made the entry.
+    pub fn command_kind(&self) -> CommandKind {
+        if self.reverses.is_some() { CommandKind::Reverse } else { self.kind.command_kind() }
+    }
+
+    /// Returns whether goods were received, which may have a cost of their own.
+    pub(super) fn is_receipt(&self) -> bool {
+        self.kind == EntryKind::Receive && self.reverses.is_none()
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+pub(super) const fn is_nothing(money: &Money) -> bool {
+    money.is_zero()
 }
 
 /// The stock of one item at one location. `tail` is stored separately (see [`super::encode_entries`]).
@@ -115,6 +147,15 @@ pub struct Level {
     /// last one was wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted_at: Option<Timestamp>,
+    /// The entry of the last count that was not late; 0 if there was none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub counted_seq: u64,
+    /// The value of the stock: the sum of the costs and the revaluations of all entries.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub value: Money,
+    /// The moving average cost of one unit; `None` until a cost is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average_cost: Option<Cost>,
     /// The `recorded_at` of the last entry, or the last change of the threshold.
     pub updated_at: Timestamp,
     /// The last entries, which are not in a chunk yet, oldest first. The last one has `seq`.
@@ -137,6 +178,9 @@ impl Level {
             alert_no: 0,
             alert_epoch,
             counted_at: None,
+            counted_seq: 0,
+            value: Money::ZERO,
+            average_cost: None,
             updated_at: Timestamp::EPOCH,
             tail: Vec::new(),
         }
@@ -145,6 +189,11 @@ impl Level {
     /// Returns the level's own threshold, else the item's default.
     pub fn threshold(&self, item: &Item) -> Option<Quantity> {
         self.low_stock_threshold.or(item.catalogue.low_stock_threshold)
+    }
+
+    /// Returns the stock with its value.
+    pub const fn valuation(&self) -> Valuation {
+        Valuation { on_hand: self.on_hand, value: self.value, average_cost: self.average_cost }
     }
 
     /// Begins the judging with the level's first entry, before that moves the balance: stock that opens low has fallen

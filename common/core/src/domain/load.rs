@@ -21,7 +21,7 @@ pub struct LoadRequest {
     pub since: BTreeMap<LocationId, Timestamp>,
     /// The claims whose holders are needed.
     pub claims: BTreeSet<Claim>,
-    /// The records that resubmissions replace.
+    /// The records that resubmissions replace, and those of the movements that reversals take back.
     pub records: BTreeSet<CommandKey>,
 }
 
@@ -54,14 +54,20 @@ impl LoadRequest {
             }
         }
         self.records.extend(queued.resubmits.clone());
+        if let Some(command_id) = queued.command.action.reverses() {
+            // Only its record says which levels it moved.
+            self.records.insert(CommandKey { item_id: self.item_id.clone(), command_id });
+            self.all_levels = true;
+        }
         match &queued.command.action {
             Action::RegisterItem(catalogue) => {
                 self.claims.insert(Claim::ItemKey(self.item_id.lower_case()));
-                self.claims.extend(catalogue.barcodes.iter().cloned().map(Claim::Barcode));
+                self.claims.extend(catalogue.barcodes.iter().flat_map(|barcode| Claim::of_barcode(&barcode.code)));
             }
             Action::UpdateItem(patch) => {
                 self.all_levels |= patch.decimals.is_some();
-                self.claims.extend(patch.barcodes.iter().flatten().cloned().map(Claim::Barcode));
+                self.claims
+                    .extend(patch.barcodes.iter().flatten().flat_map(|barcode| Claim::of_barcode(&barcode.code)));
             }
             Action::Count { location_id, .. } => {
                 let at = Occurrence::of(queued, rules);

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Command, CommandId, CommandKey, DeadLetter, ItemId, Json, ParseContext, Queued, Record, Seal, Slot, Timestamp,
-    Trace, parse, parse_command, seal, seal_of, trace,
+    Command, CommandId, CommandKey, DeadLetter, ItemId, Json, ParseContext, Queued, Reach, Record, Seal, Slot,
+    Timestamp, Trace, parse, parse_command, seal, seal_of, trace,
 };
 
 /// The most commands of one message (design.md §6).
@@ -47,6 +47,8 @@ struct EnvelopeOut<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     first_accepted_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    reach: Option<&'a Reach>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<&'a Trace>,
 }
 
@@ -59,6 +61,7 @@ pub fn encode_command(queued: &Queued) -> String {
         retry: (queued.retry > 0).then_some(queued.retry),
         resubmits: queued.resubmits.as_ref(),
         first_accepted_at: queued.first_accepted_at,
+        reach: queued.reach.as_ref(),
         trace: queued.trace.as_ref(),
     };
     // These types have no map with other keys than strings and no failing Serialize.
@@ -118,6 +121,7 @@ struct EnvelopeIn<'a> {
     retry: u32,
     resubmits: Option<CommandKey>,
     first_accepted_at: Option<Timestamp>,
+    reach: Option<Reach>,
     #[serde(default, deserialize_with = "trace::lenient")]
     trace: Option<Trace>,
 }
@@ -214,6 +218,7 @@ fn decode_command(group: &ItemId, message_id: &str, index: usize, raw: &str, now
             retry: envelope.retry,
             resubmits: envelope.resubmits,
             first_accepted_at: envelope.first_accepted_at,
+            reach: envelope.reach,
             trace: envelope.trace,
         })),
         Ok(command) => {

@@ -4,8 +4,10 @@
 
 mod alert;
 pub mod analytics;
+mod barcode;
 mod catalogue;
 mod checksum;
+mod client;
 mod codec;
 mod command;
 mod commit;
@@ -23,22 +25,29 @@ mod parse;
 mod receipt;
 mod rejudge;
 mod rules;
+mod scan;
+mod segment;
 mod slot;
 mod time;
 mod trace;
+mod valuation;
 
 pub use alert::{Alert, AlertKind, StockState};
+pub use barcode::{
+    Barcode, BarcodeError, canonical as canonical_barcode, check as check_barcode, spellings as barcode_spellings,
+};
 pub use catalogue::{
     Catalogue, CataloguePatch, Claim, Item, LocationSettings, MAIN_LOCATION, MAX_BARCODES, ShortagePolicy,
 };
 pub use checksum::{Seal, checksum, seal, seal_of};
-pub use codec::{CodecError, decode_entries, encode_entries};
-pub use command::{Action, Command, CommandKey, CommandKind, MovementDetails, Queued, Reason};
-pub use commit::{Chunk, ClaimChange, Commit, ItemPut, LevelPut, RejudgeMark};
+pub use client::{CLIENT_LOCATIONS_MAX, ClientRight, ClientSettings};
+pub use codec::{CodecError, decode_entries, encode_entries, encode_tail};
+pub use command::{Action, Command, CommandKey, CommandKind, MovementDetails, Queued, Reach, Reason};
+pub use commit::{Chunk, ClaimChange, Commit, ItemPut, LevelPut, RejudgeMark, Reversal};
 pub use fingerprint::Fingerprint;
-pub use fixed::{Cost, Fixed, FixedError, MAX_COMMAND_QUANTITY, Quantity};
+pub use fixed::{Cost, Fixed, FixedError, MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY, Money, Quantity};
 pub use fold::{Fold, fold};
-pub use ids::{CommandId, IdError, ItemId, LocationId, RequestId};
+pub use ids::{ClientId, CommandId, IdError, ItemId, LocationId, RequestId};
 pub use json::{Json, JsonObject};
 pub use level::{Entry, EntryKind, Level};
 pub use load::{LoadRequest, Loaded, LoadedLevel};
@@ -54,6 +63,9 @@ pub use parse::{Fault, ParseContext, fields_of, parse_command};
 pub use receipt::{NotKept, Receipt, ReceiptError, ReceiptKeys};
 pub use rejudge::rejudge;
 pub use rules::{CLOCK_SKEW_MAX_MS, FoldLimits, Rules};
+pub use scan::{Gs1Error, Mass, SCAN_MAX_BYTES, ScaleRuleError, ScaleRules, Scan, ScanError, ScanFacts, ScanKind};
+pub use segment::path_segment;
 pub use slot::Slot;
 pub use time::{TimeError, Timestamp};
 pub use trace::Trace;
+pub use valuation::{Basis, Moved, Valuation};

@@ -29,6 +29,11 @@ impl Occurrence {
         Self { occurred_at: corrected.min(accepted_at), explicit: !clock_ahead, clock_ahead, latest }
     }
 
+    /// Returns the occurrence at another time: a reversal occurred when the movement did that it takes back.
+    pub(super) const fn moved_to(self, occurred_at: Timestamp) -> Self {
+        Self { occurred_at, explicit: false, clock_ahead: false, ..self }
+    }
+
     /// Returns whether a clock can have shown `earlier` at a command that the queue put before this one. If not, one of
     /// the two clocks was wrong, and only queue order is known.
     pub(super) fn can_follow(&self, earlier: Timestamp) -> bool {

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, Command, CommandId, CommandKey, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, EntryKind, Fingerprint, ItemId,
-    LocationId, Quantity, Queued, Seal, Timestamp, seal, seal_of,
+    Alert, Command, CommandId, CommandKey, Cost, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, EntryKind, Fingerprint,
+    ItemId, LocationId, Money, Quantity, Queued, Reach, Seal, Timestamp, level::is_nothing, seal, seal_of,
 };
 
 /// The status of a decided command. `queued` is never stored: a receipt proves it while no record exists.
@@ -42,6 +42,8 @@ pub enum RejectionCode {
     LocationClosed,
     BarcodeTaken,
     DecimalsInUse,
+    UnknownCommand,
+    NotReversible,
     FractionalQuantity,
     OccurredAtOutOfRange,
     CountTooLate,
@@ -52,7 +54,7 @@ pub enum RejectionCode {
 
 impl RejectionCode {
     /// All codes, in order of precedence.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::UnknownItem,
         Self::ItemExists,
         Self::ItemArchived,
@@ -60,6 +62,8 @@ impl RejectionCode {
         Self::LocationClosed,
         Self::BarcodeTaken,
         Self::DecimalsInUse,
+        Self::UnknownCommand,
+        Self::NotReversible,
         Self::FractionalQuantity,
         Self::OccurredAtOutOfRange,
         Self::CountTooLate,
@@ -78,6 +82,8 @@ impl RejectionCode {
             Self::LocationClosed => "location_closed",
             Self::BarcodeTaken => "barcode_taken",
             Self::DecimalsInUse => "decimals_in_use",
+            Self::UnknownCommand => "unknown_command",
+            Self::NotReversible => "not_reversible",
             Self::FractionalQuantity => "fractional_quantity",
             Self::OccurredAtOutOfRange => "occurred_at_out_of_range",
             Self::CountTooLate => "count_too_late",
@@ -172,6 +178,21 @@ pub struct Effect {
     /// Whether it claimed a time in the future.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clock_ahead: bool,
+    /// See [`super::Entry::unit_cost`]; absent where it is the one of the command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_cost: Option<Cost>,
+    /// See [`super::Entry::cost`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+    /// See [`super::Entry::revaluation`].
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub revaluation: Money,
+    /// In a reversal, the quantity of the movement that it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantity: Option<Quantity>,
+    /// In a reversal, the opposite of the amount of the movement that it takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<Money>,
 }
 
 /// A command or message that could not be applied, kept whole.
@@ -223,6 +244,9 @@ pub struct Outcome {
     /// The ledger entries that the command made, the giving side first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<Effect>,
+    /// The command that took this movement back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reversed_by: Option<CommandId>,
     /// The rejection of a rejected command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejection: Option<Rejection>,
@@ -264,6 +288,9 @@ pub struct Record {
     /// When the first submission of a resubmission was accepted; see [`super::Queued::first_accepted_at`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_accepted_at: Option<Timestamp>,
+    /// In a dead letter of a reversal, what its submitter may take back; see [`super::Queued::reach`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
     /// The command that replaces this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resubmitted_as: Option<CommandKey>,
@@ -392,6 +419,7 @@ impl Record {
                 submitted_by: queued.map_or_else(|| "".into(), |q| q.submitted_by.clone()),
                 command: queued.map(|q| q.command.clone()),
                 effects: Vec::new(),
+                reversed_by: None,
                 rejection: None,
                 dead_letter: Some(letter),
             },
@@ -401,6 +429,7 @@ impl Record {
             changed_default: None,
             resubmits: queued.and_then(|q| q.resubmits.clone()),
             first_accepted_at: queued.and_then(|q| q.first_accepted_at),
+            reach: queued.and_then(|q| q.reach.clone()),
             resubmitted_as: None,
         }
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::{
-    Action, Catalogue, CataloguePatch, Command, CommandId, CommandKind, Cost, ItemId, Json, LocationId, MAIN_LOCATION,
+    Action, Catalogue, CataloguePatch, Command, CommandId, CommandKind, ItemId, Json, LocationId, MAIN_LOCATION,
     MovementDetails, Reason, Timestamp,
 };
 
@@ -33,12 +33,21 @@ pub struct ParseContext {
     pub sent_at: Option<Timestamp>,
     /// The id from the `Idempotency-Key` header.
     pub command_id: Option<CommandId>,
+    /// Whether the command was accepted before: then its barcodes are taken as they are, because rules for new ones may
+    /// have come since.
+    pub accepted: bool,
 }
 
 impl ParseContext {
+    /// Returns the context for a new command, as a server that requires no location reads it.
+    pub fn submitted() -> Self {
+        Self { accepted: false, ..Self::stored() }
+    }
+
     /// Returns the context for an accepted command that [`Command`]'s `Serialize` wrote.
     pub fn stored() -> Self {
-        Self { pointer: String::new(), default_location: MAIN_LOCATION.parse().ok(), sent_at: None, command_id: None }
+        let default_location = MAIN_LOCATION.parse().ok();
+        Self { pointer: String::new(), default_location, sent_at: None, command_id: None, accepted: true }
     }
 }
 
@@ -63,8 +72,17 @@ const MAX_MEMBERS: usize = 64;
 const MOVEMENT_FIELDS: &[&str] =
     &["occurred_at", "expected_on_hand", "reason", "note", "reference", "device_id", "operator"];
 
+/// Returns the fields that movements of a type share. A reversal occurred when the movement did that it takes back.
+const fn shared_fields(kind: CommandKind) -> &'static [&'static str] {
+    match (kind, MOVEMENT_FIELDS) {
+        (CommandKind::Reverse, [_occurred_at, others @ ..]) => others,
+        (kind, all) if kind.is_movement() => all,
+        _ => &[],
+    }
+}
+
 /// Returns the fields of a type besides `type`, `command_id`, `item_id`, `sent_at` and, for movements,
-/// [`MOVEMENT_FIELDS`].
+/// [`shared_fields`].
 const fn own_fields(kind: CommandKind) -> &'static [&'static str] {
     match kind {
         CommandKind::RegisterItem | CommandKind::UpdateItem => {
@@ -73,17 +91,19 @@ const fn own_fields(kind: CommandKind) -> &'static [&'static str] {
         CommandKind::ArchiveItem | CommandKind::RestoreItem => &[],
         CommandKind::SetThreshold => &["location_id", "low_stock_threshold"],
         CommandKind::Receive => &["location_id", "quantity", "unit_cost"],
-        CommandKind::Sell => &["location_id", "quantity", "on_shortage"],
-        CommandKind::Return | CommandKind::Adjust => &["location_id", "quantity"],
+        CommandKind::Sell => &["location_id", "quantity", "on_shortage", "amount"],
+        CommandKind::Return => &["location_id", "quantity", "amount"],
+        CommandKind::Adjust => &["location_id", "quantity"],
         CommandKind::Count => &["location_id", "counted"],
         CommandKind::Transfer => &["from_location_id", "to_location_id", "quantity"],
+        CommandKind::Reverse => &["reverses"],
     }
 }
 
 /// Returns every field that a command of this type may have.
 pub fn fields_of(kind: CommandKind) -> impl Iterator<Item = &'static str> {
-    let of_movements: &[_] = if kind.is_movement() { MOVEMENT_FIELDS } else { &[] };
-    ["type", "command_id", "item_id"].iter().chain(own_fields(kind)).chain(of_movements).chain(&["sent_at"]).copied()
+    let own = own_fields(kind).iter().chain(shared_fields(kind));
+    ["type", "command_id", "item_id"].iter().chain(own).chain(&["sent_at"]).copied()
 }
 
 fn is_known(kind: CommandKind, field: &str) -> bool {
@@ -120,7 +140,7 @@ pub fn parse_command(json: &Json<'_>, context: &ParseContext) -> Result<Command,
         return Err(reader.faults);
     };
     reader.unknown_fields(kind);
-    let action = reader.action(kind);
+    let action = reader.action(kind, command_id);
     let details = if kind.is_movement() { reader.details(kind) } else { MovementDetails::default() };
     match (command_id, item_id, action) {
         (Some(command_id), Some(item_id), Some(action)) if reader.faults.is_empty() => {
@@ -160,9 +180,7 @@ impl<'a> Reader<'a> {
         for (key, _) in members {
             if !is_known(kind, key) {
                 let mut known: Vec<&str> = own_fields(kind).to_vec();
-                if kind.is_movement() {
-                    known.extend(MOVEMENT_FIELDS);
-                }
+                known.extend(shared_fields(kind));
                 let detail = if known.is_empty() {
                     format!("{} takes no fields beside command_id, item_id and sent_at", kind.as_str())
                 } else {
@@ -243,7 +261,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn action(&mut self, kind: CommandKind) -> Option<Action> {
+    fn action(&mut self, kind: CommandKind, command_id: Option<CommandId>) -> Option<Action> {
         match kind {
             CommandKind::RegisterItem => self.catalogue().map(Action::RegisterItem),
             CommandKind::UpdateItem => self.patch().map(Action::UpdateItem),
@@ -251,7 +269,7 @@ impl<'a> Reader<'a> {
             CommandKind::RestoreItem => Some(Action::RestoreItem),
             CommandKind::SetThreshold => {
                 let location_id = self.optional("location_id", Self::id);
-                let low_stock_threshold = self.clearable("low_stock_threshold", Self::not_negative::<3>);
+                let low_stock_threshold = self.clearable("low_stock_threshold", Self::threshold);
                 if self.get("low_stock_threshold").is_none() {
                     self.fault("low_stock_threshold", "missing_field", "is required; null clears the threshold");
                 }
@@ -259,17 +277,19 @@ impl<'a> Reader<'a> {
             }
             CommandKind::Receive => {
                 let (location_id, quantity) = (self.location("location_id"), self.positive_quantity());
-                let unit_cost = self.optional("unit_cost", Self::not_negative::<4>);
+                let unit_cost = self.optional("unit_cost", Self::money);
                 Some(Action::Receive { location_id: location_id?, quantity: quantity?, unit_cost })
             }
             CommandKind::Sell => {
                 let (location_id, quantity) = (self.location("location_id"), self.positive_quantity());
                 let on_shortage = self.optional("on_shortage", Self::policy);
-                Some(Action::Sell { location_id: location_id?, quantity: quantity?, on_shortage })
+                let amount = self.optional("amount", Self::money);
+                Some(Action::Sell { location_id: location_id?, quantity: quantity?, on_shortage, amount })
             }
             CommandKind::Return => {
                 let (location_id, quantity) = (self.location("location_id"), self.positive_quantity());
-                Some(Action::Return { location_id: location_id?, quantity: quantity? })
+                let amount = self.optional("amount", Self::money);
+                Some(Action::Return { location_id: location_id?, quantity: quantity?, amount })
             }
             CommandKind::Adjust => {
                 let location_id = self.location("location_id");
@@ -290,6 +310,13 @@ impl<'a> Reader<'a> {
                 }
                 Some(Action::Transfer { from_location_id: from?, to_location_id: to?, quantity: quantity? })
             }
+            CommandKind::Reverse => {
+                let reverses = self.required("reverses", Self::id::<CommandId>);
+                if reverses.is_some() && reverses == command_id {
+                    self.fault("reverses", "invalid_value", "must be another command than this one");
+                }
+                Some(Action::Reverse { reverses: reverses? })
+            }
         }
     }
 
@@ -302,9 +329,9 @@ impl<'a> Reader<'a> {
             decimals: self.optional("decimals", Self::decimals).unwrap_or(0),
             barcodes: self.optional("barcodes", Self::barcodes).unwrap_or_default(),
             category: self.optional("category", |r, f, j| r.text(f, j, MAX_CATEGORY_CHARS, false)),
-            low_stock_threshold: self.optional("low_stock_threshold", Self::not_negative::<3>),
+            low_stock_threshold: self.optional("low_stock_threshold", Self::threshold),
             shortage_policy: self.optional("shortage_policy", Self::policy).unwrap_or_default(),
-            unit_cost: self.optional::<Cost>("unit_cost", Self::not_negative::<4>),
+            unit_cost: self.optional("unit_cost", Self::money),
         };
         Some(Catalogue { name: name?, ..catalogue })
     }
@@ -317,9 +344,9 @@ impl<'a> Reader<'a> {
             decimals: self.optional("decimals", Self::decimals),
             barcodes: self.optional("barcodes", Self::barcodes),
             category: self.clearable("category", |r, f, j| r.text(f, j, MAX_CATEGORY_CHARS, false)),
-            low_stock_threshold: self.clearable("low_stock_threshold", Self::not_negative::<3>),
+            low_stock_threshold: self.clearable("low_stock_threshold", Self::threshold),
             shortage_policy: self.optional("shortage_policy", Self::policy),
-            unit_cost: self.clearable("unit_cost", Self::not_negative::<4>),
+            unit_cost: self.clearable("unit_cost", Self::money),
         };
         if patch == CataloguePatch::default() && self.faults.len() == faults_before {
             self.fault("name", "missing_field", "update_item needs at least one field to change");
@@ -331,7 +358,10 @@ impl<'a> Reader<'a> {
     fn details(&mut self, kind: CommandKind) -> MovementDetails {
         let code = |r: &mut Self, f: &str, j: &'a Json<'a>| r.text(f, j, MAX_CODE_CHARS, false);
         let details = MovementDetails {
-            occurred_at: self.optional("occurred_at", Self::time),
+            occurred_at: match kind {
+                CommandKind::Reverse => None,
+                _ => self.optional("occurred_at", Self::time),
+            },
             sent_at: None,
             expected_on_hand: self.optional("expected_on_hand", Self::fixed::<3>),
             reason: self.optional("reason", Self::reason),

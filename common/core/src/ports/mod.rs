@@ -4,6 +4,7 @@
 //! `Err` always means infrastructure: the fault may pass, and the caller retries. A refusal is a value.
 
 mod alerts;
+mod clients;
 mod clock;
 pub mod cursor;
 mod mail;
@@ -16,12 +17,13 @@ pub use alerts::{
     AlertBook, AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, AlertRecord, Claimed, Gathered, Lease,
     MailState, MailStatus, MailTally, Opening, RefusedNotice, Rest, latest_lease_end,
 };
+pub use clients::Clients;
 pub use clock::{Clock, FixedClock};
 pub use mail::{Mail, MailError, Mailer};
 pub use queries::{
     AuditReader, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LedgerPage,
     LevelFilter, LevelWithDays, LevelWithItem, LocationPut, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX,
-    PAGE_ROWS_MAX, Page, PageRequest, Queries, Refusals, StoreFault,
+    PAGE_ROWS_MAX, Page, PageRequest, Part, Queries, Refusals, StoreFault,
 };
 pub use queue::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
 pub use retention::{QUEUE_RETENTION_S, RETENTION_MS};

@@ -5,10 +5,10 @@ use async_trait::async_trait;
 
 use super::{AlertRecord, StoreError};
 use crate::domain::analytics::LevelDays;
-use crate::domain::{Command, CommandKind, Cost};
+use crate::domain::{Claim, Command, CommandKind, Cost};
 use crate::domain::{
-    CommandKey, Dismissal, Effect, Entry, EntryKind, Item, ItemId, Level, LocationId, LocationSettings, Outcome,
-    Quantity, Reason, Record, RejectionCode, Status, StockState, Timestamp,
+    CommandId, CommandKey, Dismissal, Effect, Entry, EntryKind, Item, ItemId, Level, LocationId, LocationSettings,
+    Outcome, Quantity, Reason, Record, RejectionCode, Status, StockState, Timestamp,
 };
 
 /// The most levels in a page of items, unless its first item alone has more. An item of a chain has a level at each of
@@ -82,6 +82,8 @@ pub struct Movement {
     pub location_id: LocationId,
     /// The entry.
     pub entry: Entry,
+    /// The command that took it back.
+    pub reversed_by: Option<CommandId>,
 }
 
 impl Movement {
@@ -90,19 +92,24 @@ impl Movement {
         use crate::domain::Action;
         let command: &Command = outcome.command.as_ref()?;
         let details = &command.details;
-        let (quantity, unit_cost): (Quantity, Option<Cost>) = match &command.action {
+        let (quantity, named): (Quantity, Option<Cost>) = match &command.action {
             Action::Receive { quantity, unit_cost, .. } => (*quantity, *unit_cost),
             Action::Sell { quantity, .. }
             | Action::Return { quantity, .. }
             | Action::Adjust { quantity, .. }
             | Action::Transfer { quantity, .. } => (*quantity, None),
             Action::Count { counted, .. } => (*counted, None),
+            Action::Reverse { .. } => (effect.quantity?, None),
             _ => return None,
         };
         let reason: Option<Reason> = details.reason;
         let counterpart = match (&command.action, effect.kind) {
             (Action::Transfer { to_location_id, .. }, EntryKind::TransferOut) => Some(to_location_id.clone()),
             (Action::Transfer { from_location_id, .. }, _) => Some(from_location_id.clone()),
+            (Action::Reverse { .. }, _) => {
+                let other = outcome.effects.iter().find(|other| other.location_id != effect.location_id);
+                other.map(|other| other.location_id.clone())
+            }
             _ => None,
         };
         Some(Self {
@@ -121,13 +128,18 @@ impl Movement {
                 clock_ahead: effect.clock_ahead,
                 submitted_by: outcome.submitted_by.clone(),
                 counterpart,
-                unit_cost,
+                unit_cost: effect.unit_cost.or(named),
+                amount: effect.amount.or(command.action.amount()),
+                cost: effect.cost,
+                revaluation: effect.revaluation,
+                reverses: command.action.reverses(),
                 reason,
                 note: details.note.clone(),
                 reference: details.reference.clone(),
                 device_id: details.device_id.clone(),
                 operator: details.operator.clone(),
             },
+            reversed_by: outcome.reversed_by,
         })
     }
 }
@@ -135,7 +147,7 @@ impl Movement {
 /// Selects items that meet all conditions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ItemFilter {
-    /// Only the item with this barcode.
+    /// Only the item with this barcode, in whatever spelling.
     pub barcode: Option<String>,
     /// Only names with this prefix, in any case.
     pub name_prefix: Option<String>,
@@ -174,7 +186,7 @@ pub struct MovementFilter {
 impl MovementFilter {
     /// Returns whether an entry has the type and the operator.
     pub fn keeps(&self, entry: &Entry) -> bool {
-        self.kind.is_none_or(|kind| entry.kind.command_kind() == kind)
+        self.kind.is_none_or(|kind| entry.command_kind() == kind)
             && self.operator.as_ref().is_none_or(|only| entry.operator.as_ref() == Some(only))
     }
 }
@@ -323,6 +335,40 @@ pub trait Queries: Locations + Refusals {
     /// Returns an item with its levels, read in one transaction.
     async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError>;
 
+    /// Returns items with their levels by id, in input order. Each item is read in one transaction; different items may be
+    /// read at different moments. At most some hundred ids a call, so that a call is short.
+    async fn items_by_id(&self, item_ids: &[ItemId]) -> Result<Vec<Option<ItemWithLevels>>, StoreError> {
+        let mut found = Vec::with_capacity(item_ids.len());
+        for item_id in item_ids {
+            found.push(self.item(item_id).await?);
+        }
+        Ok(found)
+    }
+
+    /// Returns which items hold these claims, in input order. A store may not tell who holds an id in another case; then
+    /// the commit does.
+    async fn holders(&self, claims: &[Claim]) -> Result<Vec<Option<ItemId>>, StoreError> {
+        let mut holders = Vec::with_capacity(claims.len());
+        for claim in claims {
+            let Claim::Barcode(code) = claim else {
+                holders.push(None);
+                continue;
+            };
+            let mut holder = None;
+            for archived in [false, true] {
+                let filter = ItemFilter { barcode: Some(code.clone()), archived, ..ItemFilter::default() };
+                let page = self.items(&filter, PageRequest { cursor: None, limit: 1 }).await?;
+                holder = holder.or_else(|| page.entries.into_iter().next().map(|found| found.item.item_id));
+            }
+            holders.push(holder);
+        }
+        Ok(holders)
+    }
+
+    /// Returns the first of these codes that an item holds as a barcode, exactly in that spelling, with the item. It is read
+    /// consistently.
+    async fn holder(&self, codes: &[String]) -> Result<Option<(String, ItemId)>, StoreError>;
+
     /// Lists items by lower-cased name, then id. A page has at least one item. It ends early with a cursor before its
     /// levels exceed [`PAGE_LEVELS_MAX`].
     async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError>;
@@ -393,6 +439,15 @@ pub struct StoreFault {
     pub what: String,
 }
 
+/// One of several parts of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Its number, from 0.
+    pub number: u32,
+    /// The number of parts.
+    pub of: u32,
+}
+
 /// Reads a whole store, for `audit`. If an item changes meanwhile, its audit is repeated.
 #[async_trait]
 pub trait AuditReader: Send + Sync + std::fmt::Debug {
@@ -411,6 +466,20 @@ pub trait AuditReader: Send + Sync + std::fmt::Debug {
 
     /// Lists all records, in any stable order.
     async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError>;
+
+    /// Returns in how many parts the records are best read, beside each other.
+    fn audit_parts(&self) -> u32 {
+        1
+    }
+
+    /// Lists the records of one part, in any stable order. The parts together are all records.
+    async fn audit_part(&self, part: Part, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        if part.number == 0 {
+            self.audit_records(asked).await
+        } else {
+            Ok(Page { entries: Vec::new(), next_cursor: None })
+        }
+    }
 
     /// Checks what only the store knows of itself: rows that can't be read, which the lists leave out, and its indexes
     /// against the rows that they are made of. A store without such rows has no faults.

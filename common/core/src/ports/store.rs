@@ -42,8 +42,8 @@ pub enum CommitOutcome {
 /// - `load` reads consistently: it sees everything that was committed before the call began. It reads levels before the
 ///   item. The answers are not a snapshot across items.
 /// - `commit` writes one [`Commit`] whole or not at all: levels and item if their versions are as loaded, records if no
-///   record [decides](Record::decides) the retry, claims if they are free or this item's, marks if they are absent, and
-///   only if the item's threshold version is `threshold_check`. `Decided` has precedence over `Conflict`.
+///   record [decides](Record::decides) the retry, claims if they are free or this item's, marks if they are absent,
+///   reversals if no other command took the movement back, and only if the item's threshold version is `threshold_check`. `Decided` has precedence over `Conflict`.
 /// - Both accept many items. Each succeeds or fails alone, in input order.
 /// - An adapter may repeat a call only unchanged and within its deadline. A repetition that finds its own write returns
 ///   what the first call would have returned.

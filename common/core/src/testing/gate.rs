@@ -66,6 +66,10 @@ impl<G: Gate> Queries for G {
         self.pass(Read::Other, self.behind().item(item_id)).await
     }
 
+    async fn holder(&self, codes: &[String]) -> Result<Option<(String, ItemId)>, StoreError> {
+        self.pass(Read::Other, self.behind().holder(codes)).await
+    }
+
     async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
         self.pass(Read::Other, self.behind().items(filter, asked)).await
     }

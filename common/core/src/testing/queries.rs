@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::MemoryStore;
 use crate::domain::analytics::{LevelDays, LocalDays};
-use crate::domain::{Claim, CommandKey, Item, ItemId, LocationId, Quantity, Record, Timestamp};
+use crate::domain::{Claim, CommandKey, Entry, Item, ItemId, LocationId, Quantity, Record, Timestamp};
 use crate::ports::{
     AlertRecord, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LevelFilter,
     LevelWithDays, LevelWithItem, MailState, Movement, MovementFilter, Page, PageRequest, Queries, StoreError, cursor,
@@ -64,13 +64,19 @@ impl Queries for MemoryStore {
         Ok(stock.items.get(item_id).map(|item| stock.view(item)))
     }
 
+    async fn holder(&self, codes: &[String]) -> Result<Option<(String, ItemId)>, StoreError> {
+        let stock = self.stock();
+        let held = |code: &String| Some((code.clone(), stock.claims.get(&Claim::Barcode(code.clone()))?.clone()));
+        Ok(codes.iter().find_map(held))
+    }
+
     async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
         let PageRequest { cursor, limit } = asked;
         const ITEMS: &str = "items";
         let stock = self.stock();
         let name = |item: &Item| item.catalogue.name.to_lowercase();
         let key = |item: &Item| (name(item), item.item_id.clone());
-        let holder = filter.barcode.as_ref().map(|barcode| stock.claims.get(&Claim::Barcode(barcode.clone())));
+        let holder = filter.barcode.as_ref().map(|code| Claim::of_barcode(code).find_map(|c| stock.claims.get(&c)));
         let prefix = filter.name_prefix.as_ref().map(|prefix| prefix.to_lowercase());
         let after: Option<(String, ItemId)> = cursor::decode(ITEMS, cursor)?;
         let wanted = |item: &&Item| {
@@ -96,7 +102,11 @@ impl Queries for MemoryStore {
     ) -> Result<Page<Movement>, StoreError> {
         let stock = self.stock();
         let of_level = |location_id: &LocationId| {
-            let movement = |entry| Movement { item_id: item_id.clone(), location_id: location_id.clone(), entry };
+            let movement = |entry: Entry| {
+                let key = CommandKey { item_id: item_id.clone(), command_id: entry.command_id };
+                let reversed_by = stock.records.get(&key).and_then(|record| record.outcome.reversed_by);
+                Movement { item_id: item_id.clone(), location_id: location_id.clone(), entry, reversed_by }
+            };
             stock.ledger(item_id, location_id).into_iter().map(movement).collect::<Vec<_>>()
         };
         let wanted = |movement: &Movement| {
@@ -131,7 +141,7 @@ impl Queries for MemoryStore {
                 && filter.keeps(entry)
         };
         page("all_movements", all.filter(wanted), asked, |movement| {
-            let Movement { item_id, location_id, entry } = movement;
+            let Movement { item_id, location_id, entry, .. } = movement;
             (Reverse(entry.recorded_at.as_millis()), item_id.clone(), location_id.clone(), Reverse(entry.seq))
         })
         .map(Some)

@@ -40,6 +40,7 @@ pub fn submitted(command: Command, accepted_at: Timestamp) -> Queued {
         retry: 0,
         resubmits: None,
         first_accepted_at: None,
+        reach: None,
         trace: None,
     }
 }

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Alert, Claim, CommandId, CommandKey, Commit, Entry, Item, ItemId, Level, LoadRequest, Loaded, LoadedLevel,
-    LocationId, LocationSettings, Record, RejudgeMark, Status, Timestamp,
+    Alert, Claim, ClientId, ClientSettings, CommandId, CommandKey, Commit, Entry, Item, ItemId, Level, LoadRequest,
+    Loaded, LoadedLevel, LocationId, LocationSettings, Record, RejudgeMark, Status, Timestamp,
 };
 use crate::ports::{CommitOutcome, ItemWithLevels, Lease, MailTally};
 
@@ -23,6 +23,8 @@ pub struct Stock {
     pub marks: BTreeMap<(ItemId, CommandId, LocationId), RejudgeMark>,
     /// Location settings that were put.
     pub locations: BTreeMap<LocationId, LocationSettings>,
+    /// The registered clients.
+    pub clients: BTreeMap<ClientId, ClientSettings>,
     /// The alert history.
     pub alerts: BTreeMap<String, (Alert, StoredClaim)>,
     /// Notices of refused commands, by location and day.
@@ -142,6 +144,10 @@ impl Stock {
             let resubmission = CommandKey { item_id: item_id.clone(), command_id: *by };
             self.records.entry(old.clone()).and_modify(|record| record.resubmitted_as = Some(resubmission));
         }
+        for reversal in &commit.reversed {
+            let key = CommandKey { item_id: item_id.clone(), command_id: reversal.command_id };
+            self.records.entry(key).and_modify(|record| record.outcome.reversed_by = Some(reversal.reversed_by));
+        }
         if let Some(mark) = &commit.mark {
             self.marks.insert(mark_key(mark), mark.clone());
         }
@@ -175,7 +181,19 @@ impl Stock {
                     && record.resubmitted_as.as_ref().is_none_or(|other| *other == resubmission)
             })
         });
-        levels_hold && item_holds && threshold_holds && chunks_hold && claims_hold && resubmissions_hold
+        let reversals_hold = commit.reversed.iter().all(|reversal| {
+            let key = CommandKey { item_id: item_id.clone(), command_id: reversal.command_id };
+            let record = self.records.get(&key);
+            record
+                .is_some_and(|record| record.outcome.status == Status::Applied && record.outcome.reversed_by.is_none())
+        });
+        levels_hold
+            && item_holds
+            && threshold_holds
+            && chunks_hold
+            && claims_hold
+            && resubmissions_hold
+            && reversals_hold
     }
 
     /// Marks a dead letter as discarded. Returns `false` if there is none, or if it is already settled.

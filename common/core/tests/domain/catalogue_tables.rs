@@ -1,4 +1,6 @@
-use stockline_core::domain::{Action, Claim, Command, CommandId, ItemId, MovementDetails, Queued, Slot, Timestamp};
+use stockline_core::domain::{
+    Action, Barcode, CataloguePatch, Claim, Command, CommandId, ItemId, MovementDetails, Queued, Slot, Timestamp,
+};
 use uuid::Uuid;
 
 use super::script::{holds, last, run, run_with, show};
@@ -64,16 +66,90 @@ fn barcodes_belong_to_one_item() {
             mine.filter_map(|(claim, _)| if let Claim::Barcode(code) = claim { Some(code.as_str()) } else { None });
         assert_eq!(codes.collect::<String>(), held, "{claim}: {script}");
         let item = &worker.store.items[&item_id()];
-        assert_eq!(item.catalogue.barcodes.concat(), held, "{claim}: {script}");
+        assert_eq!(
+            item.catalogue.barcodes.iter().map(|barcode| barcode.code.as_str()).collect::<String>(),
+            held,
+            "{claim}: {script}"
+        );
     }
     let rejection = run_with("barcodes B", held_elsewhere);
     let record = rejection.store.record(&item_id(), super::spec::command_id(1)).unwrap();
     assert_eq!(record.outcome.rejection.as_ref().unwrap().held_by, Some("beer".parse().unwrap()));
 }
 
+/// Makes an update of the item's barcodes and, if given, of its decimals.
+fn update(item: &str, id: u128, barcodes: Option<Vec<Barcode>>, decimals: Option<u8>) -> Slot {
+    let Slot::Command(mut queued) = registration(item, id, &[]) else { unreachable!() };
+    queued.command.action = Action::UpdateItem(CataloguePatch { barcodes, decimals, ..Default::default() });
+    Slot::Command(queued)
+}
+
+#[test]
+fn a_gtin_is_held_once_in_its_shortest_form_whatever_its_spelling() {
+    let mut worker = Worker::new(Timestamp::from_millis(T0));
+    let mut run = |item: &str, id: u128, slot: Slot| {
+        let item_id: ItemId = item.parse().unwrap();
+        worker.run(&item_id, &[slot]);
+        let outcome = show(&worker.store.record(&item_id, CommandId(Uuid::from_u128(id))).unwrap().outcome);
+        let mine = worker.store.items.get(&item_id);
+        let codes: Vec<_> = mine.into_iter().flat_map(|item| &item.catalogue.barcodes).collect();
+        let codes: Vec<_> = codes.iter().map(|barcode| format!("{}={}", barcode.code, barcode.quantity)).collect();
+        (outcome, codes.join(" "))
+    };
+    let pack = |code: &str, quantity: &str| Barcode { code: code.into(), quantity: quantity.parse().unwrap() };
+    assert_eq!(run("a", 1, registration("a", 1, &["0036000291452"])), ("ok".into(), "036000291452=1".into()));
+    for (id, spelling) in [(2, "036000291452"), (3, "0036000291452"), (4, "00036000291452")] {
+        assert_eq!(run("b", id, registration("b", id, &[spelling])).0, "barcode_taken", "{spelling}");
+    }
+    // The case is another code than the bottle.
+    assert_eq!(run("b", 5, registration("b", 5, &["10036000291459"])).0, "ok");
+    // Another spelling and another quantity of a code that the item has: it stays, with the new quantity.
+    let again = vec![pack("00036000291452", "6")];
+    assert_eq!(run("a", 6, update("a", 6, Some(again), None)), ("ok".into(), "036000291452=6".into()));
+    assert_eq!(worker.store.claims.len(), 4, "two items with a code each");
+}
+
+#[test]
+fn a_code_that_an_item_of_before_holds_in_another_spelling_is_taken() {
+    let mut worker = Worker::new(Timestamp::from_millis(T0));
+    let (old, new): (ItemId, ItemId) = ("old".parse().unwrap(), "new".parse().unwrap());
+    worker.run(&old, &[registration("old", 1, &[])]);
+    // As an earlier program stored it.
+    worker.store.items.get_mut(&old).unwrap().catalogue.barcodes = vec![Barcode::single("0036000291452")];
+    worker.store.claims.insert(Claim::Barcode("0036000291452".into()), old.clone());
+    let mut outcome = |item: &ItemId, id: u128, slot: Slot| {
+        worker.run(item, &[slot]);
+        show(&worker.store.record(item, CommandId(Uuid::from_u128(id))).unwrap().outcome)
+    };
+    assert_eq!(outcome(&new, 2, registration("new", 2, &["036000291452"])), "barcode_taken");
+    // An update gives the old spelling up with the old claim.
+    assert_eq!(outcome(&old, 3, update("old", 3, Some(vec![Barcode::single("00036000291452")]), None)), "ok");
+    let claims: Vec<_> = worker.store.claims.keys().filter(|claim| matches!(claim, Claim::Barcode(_))).collect();
+    assert_eq!(claims, [&Claim::Barcode("036000291452".into())]);
+}
+
+#[test]
+fn the_quantity_of_a_barcode_fits_the_decimals() {
+    let pack = |quantity: &str| Some(vec![Barcode { code: "A".into(), quantity: quantity.parse().unwrap() }]);
+    for (claim, slots, expected) in [
+        ("whole", vec![update("a", 2, pack("12"), None)], "ok"),
+        ("a fraction", vec![update("a", 2, pack("0.5"), None)], "fractional_quantity"),
+        ("with decimals for it", vec![update("a", 2, pack("0.5"), Some(1))], "ok"),
+        ("that go", vec![update("a", 2, pack("0.5"), Some(1)), update("a", 3, None, Some(0))], "decimals_in_use"),
+        ("with it", vec![update("a", 2, pack("0.5"), Some(1)), update("a", 3, pack("2"), Some(0))], "ok"),
+    ] {
+        let mut worker = Worker::new(Timestamp::from_millis(T0));
+        let item_id: ItemId = "a".parse().unwrap();
+        worker.run(&item_id, &[registration("a", 1, &[])]);
+        let last = CommandId(Uuid::from_u128(1 + slots.len() as u128));
+        worker.run(&item_id, &slots);
+        assert_eq!(show(&worker.store.record(&item_id, last).unwrap().outcome), expected, "{claim}");
+    }
+}
+
 fn registration(item: &str, id: u128, barcodes: &[&str]) -> Slot {
     let mut fields = catalogue(0, None, false);
-    fields.barcodes = barcodes.iter().map(|code| (*code).to_owned()).collect();
+    fields.barcodes = barcodes.iter().map(|code| Barcode::single(*code)).collect();
     let command = Command {
         command_id: CommandId(Uuid::from_u128(id)),
         item_id: item.parse().unwrap(),
@@ -88,6 +164,7 @@ fn registration(item: &str, id: u128, barcodes: &[&str]) -> Slot {
         retry: 0,
         resubmits: None,
         first_accepted_at: None,
+        reach: None,
         trace: None,
     }))
 }
@@ -114,7 +191,7 @@ fn ids_that_differ_only_in_case_are_one_and_barcodes_move_between_items() {
         Slot::Command(queued) => queued,
         Slot::Dead(_) => unreachable!(),
     };
-    let patch = stockline_core::domain::CataloguePatch { barcodes: Some(Vec::new()), ..Default::default() };
+    let patch = CataloguePatch { barcodes: Some(Vec::new()), ..Default::default() };
     give_up.command.action = Action::UpdateItem(patch);
     worker.run(&"Cola".parse().unwrap(), &[Slot::Command(give_up)]);
     worker.run(&"beer".parse().unwrap(), &[registration("beer", 7, &["Y", "X"])]);

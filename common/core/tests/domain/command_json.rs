@@ -4,8 +4,8 @@ use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use stockline_core::domain::{
-    Action, Catalogue, CataloguePatch, Command, CommandId, CommandKey, Cost, Fingerprint, ItemId, Json, LocationId,
-    MovementDetails, ParseContext, Quantity, Queued, Reason, ShortagePolicy, Timestamp, parse_command,
+    Action, Barcode, Catalogue, CataloguePatch, Command, CommandId, CommandKey, Cost, Fingerprint, ItemId, Json,
+    LocationId, MovementDetails, ParseContext, Quantity, Queued, Reason, ShortagePolicy, Timestamp, parse_command,
 };
 use uuid::Uuid;
 
@@ -45,8 +45,10 @@ fn policy() -> impl Strategy<Value = ShortagePolicy> {
     prop_oneof![Just(ShortagePolicy::Allow), Just(ShortagePolicy::Reject)]
 }
 
-fn barcodes() -> impl Strategy<Value = Vec<String>> {
-    prop::collection::btree_set(text(64), 0..5).prop_map(|set| set.into_iter().collect())
+fn barcodes() -> impl Strategy<Value = Vec<Barcode>> {
+    let quantity = prop_oneof![Just(1_000), 1..=MAX].prop_map(Quantity::from_raw);
+    let codes = prop::collection::btree_map(text(64), quantity, 0..5);
+    codes.prop_map(|codes| codes.into_iter().map(|(code, quantity)| Barcode { code, quantity }).collect())
 }
 
 fn catalogue() -> impl Strategy<Value = Catalogue> {
@@ -93,11 +95,17 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(location_id, low_stock_threshold)| Action::SetThreshold { location_id, low_stock_threshold }),
         (location(), positive(), weighted(0.5, cost()))
             .prop_map(|(location_id, quantity, unit_cost)| Action::Receive { location_id, quantity, unit_cost }),
-        (location(), positive(), weighted(0.5, policy()))
-            .prop_map(|(location_id, quantity, on_shortage)| Action::Sell { location_id, quantity, on_shortage }),
-        (location(), positive()).prop_map(|(location_id, quantity)| Action::Return { location_id, quantity }),
+        (location(), positive(), weighted(0.5, policy()), weighted(0.5, cost())).prop_map(
+            |(location_id, quantity, on_shortage, amount)| Action::Sell { location_id, quantity, on_shortage, amount }
+        ),
+        (location(), positive(), weighted(0.5, cost())).prop_map(|(location_id, quantity, amount)| Action::Return {
+            location_id,
+            quantity,
+            amount
+        }),
         (location(), signed).prop_map(|(location_id, quantity)| Action::Adjust { location_id, quantity }),
         (location(), threshold()).prop_map(|(location_id, counted)| Action::Count { location_id, counted }),
+        any::<u128>().prop_map(|id| Action::Reverse { reverses: CommandId(Uuid::from_u128(id)) }),
         (location(), location(), positive()).prop_filter("two places", |(from, to, _)| from != to).prop_map(
             |(from_location_id, to_location_id, quantity)| Action::Transfer {
                 from_location_id,
@@ -157,7 +165,16 @@ pub fn queued() -> impl Strategy<Value = Queued> {
     (command(), time(), ".{0,20}", 0..3_u32, weighted(0.2, (resubmits, time()))).prop_map(
         |(command, accepted_at, by, retry, replaced)| {
             let (resubmits, first_accepted_at) = replaced.unzip();
-            Queued { command, accepted_at, submitted_by: by.into(), retry, resubmits, first_accepted_at, trace: None }
+            Queued {
+                command,
+                accepted_at,
+                submitted_by: by.into(),
+                retry,
+                resubmits,
+                first_accepted_at,
+                reach: None,
+                trace: None,
+            }
         },
     )
 }

@@ -8,7 +8,7 @@ use stockline_core::domain::Rules;
 use super::spec::{Act, Spec};
 
 /// The documented order of precedence.
-const PRECEDENCE: [&str; 13] = [
+const PRECEDENCE: [&str; 15] = [
     "unknown_item",
     "item_exists",
     "item_archived",
@@ -16,6 +16,8 @@ const PRECEDENCE: [&str; 13] = [
     "location_closed",
     "barcode_taken",
     "decimals_in_use",
+    "unknown_command",
+    "not_reversible",
     "fractional_quantity",
     "occurred_at_out_of_range",
     "count_too_late",

@@ -30,10 +30,14 @@ fn full(kind: CommandKind) -> Value {
         CommandKind::ArchiveItem | CommandKind::RestoreItem => json!({}),
         CommandKind::SetThreshold => json!({ "location_id": "shop", "low_stock_threshold": "4" }),
         CommandKind::Receive => json!({ "location_id": "shop", "quantity": "24", "unit_cost": "0.41" }),
-        CommandKind::Sell => json!({ "location_id": "shop", "quantity": "1", "on_shortage": "allow" }),
-        CommandKind::Return | CommandKind::Adjust => json!({ "location_id": "shop", "quantity": "1" }),
+        CommandKind::Sell => {
+            json!({ "location_id": "shop", "quantity": "1", "on_shortage": "allow", "amount": "1.99" })
+        }
+        CommandKind::Return => json!({ "location_id": "shop", "quantity": "1", "amount": "1.99" }),
+        CommandKind::Adjust => json!({ "location_id": "shop", "quantity": "1" }),
         CommandKind::Count => json!({ "location_id": "shop", "counted": "23" }),
         CommandKind::Transfer => json!({ "from_location_id": "main", "to_location_id": "shop", "quantity": "5" }),
+        CommandKind::Reverse => json!({ "reverses": "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6c" }),
     };
     let details = json!({
         "occurred_at": "2026-01-31T08:15:00Z", "expected_on_hand": "5", "reason": "other", "note": "n", "reference": "r",
@@ -43,6 +47,9 @@ fn full(kind: CommandKind) -> Value {
     members.extend(own.as_object().unwrap().clone());
     if kind.is_movement() {
         members.extend(details.as_object().unwrap().clone());
+    }
+    if kind == CommandKind::Reverse {
+        members.remove("occurred_at");
     }
     command
 }
@@ -71,7 +78,8 @@ fn a_field_of_the_wrong_type_is_named_whatever_the_field_and_the_type() {
     for kind in CommandKind::ALL {
         for field in full(kind).as_object().unwrap().keys() {
             for value in &values {
-                let number_field = ["quantity", "counted", "unit_cost", "low_stock_threshold", "expected_on_hand"];
+                let number_field =
+                    ["quantity", "counted", "unit_cost", "amount", "low_stock_threshold", "expected_on_hand"];
                 let fine = match value {
                     Value::Number(n) if n.is_i64() => number_field.contains(&field.as_str()),
                     Value::Array(_) => field == "barcodes",
@@ -101,6 +109,10 @@ fn a_field_of_another_type_or_of_none_is_unknown() {
         (CommandKind::ArchiveItem, "note"),
         (CommandKind::RegisterItem, "location_id"),
         (CommandKind::SetThreshold, "occurred_at"),
+        (CommandKind::Receive, "amount"),
+        (CommandKind::Reverse, "occurred_at"),
+        (CommandKind::Reverse, "quantity"),
+        (CommandKind::Sell, "reverses"),
     ] {
         assert_eq!(faults(&with(kind, field, json!("1"))), [format!("/{field} unknown_field")], "{kind:?}");
     }
@@ -115,6 +127,7 @@ fn a_missing_required_field_is_named_and_null_is_missing() {
         (CommandKind::Adjust, vec!["quantity", "reason"]),
         (CommandKind::Count, vec!["counted"]),
         (CommandKind::Transfer, vec!["from_location_id", "to_location_id", "quantity"]),
+        (CommandKind::Reverse, vec!["reverses"]),
     ] {
         for field in required.into_iter().chain(["type", "item_id", "command_id"]) {
             let mut command = full(kind);
@@ -205,6 +218,19 @@ fn values_have_their_bounds() {
         (CommandKind::Receive, "unit_cost", json!("0.0001"), true),
         (CommandKind::Receive, "unit_cost", json!("0.00001"), false),
         (CommandKind::Receive, "unit_cost", json!("-1"), false),
+        (CommandKind::Receive, "unit_cost", json!("9999999999.9999"), true),
+        (CommandKind::Receive, "unit_cost", json!("10000000000"), false),
+        (CommandKind::Sell, "amount", json!("3.98"), true),
+        (CommandKind::Sell, "amount", json!(0), true),
+        (CommandKind::Sell, "amount", json!("2500000"), true),
+        (CommandKind::Sell, "amount", json!("-0.01"), false),
+        (CommandKind::Sell, "amount", json!("1.00001"), false),
+        (CommandKind::Sell, "amount", json!(1.5), false),
+        (CommandKind::Sell, "amount", json!("1,50"), false),
+        (CommandKind::Return, "amount", json!("1.99"), true),
+        (CommandKind::Return, "amount", json!("10000000000"), false),
+        (CommandKind::Reverse, "reverses", json!(ID), false),
+        (CommandKind::Reverse, "reverses", json!("the last one"), false),
         (CommandKind::RegisterItem, "decimals", json!(3), true),
         (CommandKind::RegisterItem, "decimals", json!(4), false),
         (CommandKind::RegisterItem, "decimals", json!(-1), false),
@@ -263,6 +289,58 @@ fn all_faults_are_named_at_once() {
 fn faults_of_barcodes_point_at_the_entry() {
     let text = with(CommandKind::RegisterItem, "barcodes", json!(["1", "", "1", 7, "2"]));
     assert_eq!(faults(&text), ["/barcodes/1 invalid_value", "/barcodes/2 invalid_value", "/barcodes/3 wrong_type"]);
+}
+
+#[test]
+fn a_barcode_is_a_code_or_a_pack_and_a_ruined_one_is_refused() {
+    let read = |value: Value| {
+        let text = with(CommandKind::RegisterItem, "barcodes", json!([value]));
+        let found = parse_in(&text, &ParseContext::submitted());
+        found.err().map(|faults| {
+            faults
+                .into_iter()
+                .map(|fault| format!("{} {}: {}", fault.pointer, fault.code, fault.detail))
+                .collect::<Vec<_>>()
+                .join("; ")
+        })
+    };
+    for value in [
+        json!("4006381333931"),
+        json!({"code": "14006381333938", "quantity": "12"}),
+        json!({"code": "A"}),
+        json!({"code": "A", "quantity": 6}),
+        json!({"code": "A", "quantity": null}),
+        json!("AB-1"),
+    ] {
+        assert_eq!(read(value.clone()), None, "{value}");
+    }
+    for (value, fault) in [
+        (json!("4.00583E+12"), "/barcodes/0 invalid_value: 4.00583E+12 is a number that a spreadsheet has shortened"),
+        (
+            json!("4006381333932"),
+            "/barcodes/0 invalid_value: 4006381333932 has 13 digits like an EAN-13, but then its last digit would be 1",
+        ),
+        (json!({"code": "4006381333932", "quantity": "0"}), "/barcodes/0/code invalid_value"),
+        (json!({"code": "A", "quantity": "0"}), "/barcodes/0/quantity invalid_value: must be above 0"),
+        (json!({"code": "A", "quantity": "4006381333931"}), "/barcodes/0/quantity quantity_too_large"),
+        (json!({"code": "A", "quantity": 1.5}), "/barcodes/0/quantity float"),
+        (json!({"quantity": "2"}), "/barcodes/0 missing_field"),
+        (json!({"code": "A", "pack": 2}), "/barcodes/0 unknown_field"),
+        (json!({"code": 7}), "/barcodes/0/code wrong_type"),
+        (json!(["A"]), "/barcodes/0 wrong_type"),
+    ] {
+        assert!(read(value.clone()).is_some_and(|found| found.starts_with(fault)), "{fault}: {:?}", read(value));
+    }
+    let twice = with(
+        CommandKind::RegisterItem,
+        "barcodes",
+        json!(["036000291452", {"code": "0036000291452", "quantity": "2"}]),
+    );
+    let fault = parse_in(&twice, &ParseContext::submitted()).unwrap_err().remove(0);
+    assert_eq!(fault.detail, "is 0036000291452, which is the same code as 036000291452");
+    // What was accepted before is read all the same.
+    let accepted = with(CommandKind::RegisterItem, "barcodes", json!(["4006381333932"]));
+    assert!(parse(&accepted).is_ok());
 }
 
 #[test]

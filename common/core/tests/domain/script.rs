@@ -1,7 +1,7 @@
 //! A script of commands in one line, so that a claim is one line.
 //!
 //! Commands are separated by `|` and accepted ten seconds apart, the first at [`T0`]; the item is registered before.
-//! A command is its word and its number (`sell 3`, `count 8`, `move 2`, `low 5` for a threshold of a location,
+//! A command is its word and its number (`sell 3`, `count 8`, `move 2`, `reverse 3` for the third command, `low 5` for a threshold of a location,
 //! `default 5` for the item's, `none` clears; `register`, `update`, `archive`, `restore`, `barcodes A,B`), and then
 //! `at:shop` `from:main` `to:shop` for places (main unless said), `@-30s` for `occurred_at` and `sent:-2s` for
 //! `sent_at`, both against the moment of acceptance, `expect:4`, `on:reject`, `policy:reject`, `dec:0`, `low:5`,
@@ -86,6 +86,7 @@ impl Words<'_> {
             "return" => Act::Return { at, quantity: number() },
             "adjust" => Act::Adjust { at, quantity: number() },
             "count" => Act::Count { at, counted: number() },
+            "reverse" => Act::Reverse(self.0[1].parse().unwrap()),
             "move" => Act::Transfer { from: self.place("from"), to: self.place("to"), quantity: number() },
             other => panic!("command {other}"),
         }

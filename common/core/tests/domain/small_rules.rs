@@ -40,10 +40,10 @@ fn entries_of_a_later_version_are_newer_and_damaged_ones_are_not() {
         let sealed = [version, 0];
         [&sealed[..], &crc32fast::hash(&sealed).to_le_bytes()].concat()
     };
-    assert!(decode_entries(&of(3)).unwrap_err().is_newer());
+    assert!(decode_entries(&of(4)).unwrap_err().is_newer());
     assert!(!decode_entries(&of(0)).unwrap_err().is_newer());
-    assert!(!decode_entries(&[3, 0, 0, 0, 0, 0]).unwrap_err().is_newer(), "the checksum is wrong");
-    assert!(!decode_entries(&[3, 0]).unwrap_err().is_newer());
+    assert!(!decode_entries(&[4, 0, 0, 0, 0, 0]).unwrap_err().is_newer(), "the checksum is wrong");
+    assert!(!decode_entries(&[4, 0]).unwrap_err().is_newer());
     assert!(!decode_entries(&[1, 0x80]).unwrap_err().is_newer());
     // Ten bytes hold 64 bits and no more.
     let seq = |last: u8| [&[1][..], &[0xff; 9], &[last]].concat();

@@ -1,8 +1,8 @@
 //! Commands in plain numbers, which tests write for the fold and for the model.
 
 use stockline_core::domain::{
-    Action, Catalogue, CataloguePatch, Command, CommandId, DeadLetter, ItemId, MovementDetails, Quantity, Queued,
-    Reason, Record, ShortagePolicy, Slot, Timestamp,
+    Action, Barcode, Catalogue, CataloguePatch, Command, CommandId, DeadLetter, ItemId, MovementDetails, Quantity,
+    Queued, Reason, Record, ShortagePolicy, Slot, Timestamp,
 };
 use uuid::Uuid;
 
@@ -12,18 +12,51 @@ pub const T0: i64 = 1_700_000_000_000;
 /// Quantities are in thousandths, times in milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
-    Register { decimals: u8, threshold: Option<i64>, reject: bool },
-    Update { decimals: Option<u8>, threshold: Option<Option<i64>>, reject: Option<bool> },
+    Register {
+        decimals: u8,
+        threshold: Option<i64>,
+        reject: bool,
+    },
+    Update {
+        decimals: Option<u8>,
+        threshold: Option<Option<i64>>,
+        reject: Option<bool>,
+    },
     Barcodes(Vec<&'static str>),
     Archive,
     Restore,
-    Threshold { at: Option<&'static str>, value: Option<i64> },
-    Receive { at: &'static str, quantity: i64 },
-    Sell { at: &'static str, quantity: i64, reject: Option<bool> },
-    Return { at: &'static str, quantity: i64 },
-    Adjust { at: &'static str, quantity: i64 },
-    Count { at: &'static str, counted: i64 },
-    Transfer { from: &'static str, to: &'static str, quantity: i64 },
+    Threshold {
+        at: Option<&'static str>,
+        value: Option<i64>,
+    },
+    Receive {
+        at: &'static str,
+        quantity: i64,
+    },
+    Sell {
+        at: &'static str,
+        quantity: i64,
+        reject: Option<bool>,
+    },
+    Return {
+        at: &'static str,
+        quantity: i64,
+    },
+    Adjust {
+        at: &'static str,
+        quantity: i64,
+    },
+    Count {
+        at: &'static str,
+        counted: i64,
+    },
+    Transfer {
+        from: &'static str,
+        to: &'static str,
+        quantity: i64,
+    },
+    /// Takes the command with this number back.
+    Reverse(u32),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +109,7 @@ fn action(act: &Act) -> Action {
             ..CataloguePatch::default()
         }),
         Act::Barcodes(codes) => Action::UpdateItem(CataloguePatch {
-            barcodes: Some(codes.iter().map(|code| (*code).to_owned()).collect()),
+            barcodes: Some(codes.iter().map(|code| Barcode::single(*code)).collect()),
             ..CataloguePatch::default()
         }),
         Act::Archive => Action::ArchiveItem,
@@ -87,15 +120,21 @@ fn action(act: &Act) -> Action {
         Act::Receive { at, quantity } => {
             Action::Receive { location_id: place(at), quantity: amount(quantity), unit_cost: None }
         }
-        Act::Sell { at, quantity, reject } => {
-            Action::Sell { location_id: place(at), quantity: amount(quantity), on_shortage: reject.map(policy) }
+        Act::Sell { at, quantity, reject } => Action::Sell {
+            location_id: place(at),
+            quantity: amount(quantity),
+            on_shortage: reject.map(policy),
+            amount: None,
+        },
+        Act::Return { at, quantity } => {
+            Action::Return { location_id: place(at), quantity: amount(quantity), amount: None }
         }
-        Act::Return { at, quantity } => Action::Return { location_id: place(at), quantity: amount(quantity) },
         Act::Adjust { at, quantity } => Action::Adjust { location_id: place(at), quantity: amount(quantity) },
         Act::Count { at, counted } => Action::Count { location_id: place(at), counted: amount(counted) },
         Act::Transfer { from, to, quantity } => {
             Action::Transfer { from_location_id: place(from), to_location_id: place(to), quantity: amount(quantity) }
         }
+        Act::Reverse(id) => Action::Reverse { reverses: command_id(id) },
     }
 }
 
@@ -117,8 +156,13 @@ impl Spec {
             retry: self.retry,
             resubmits: None,
             first_accepted_at: None,
+            reach: None,
             trace: None,
         }
+    }
+
+    pub fn act_is_reversal(&self) -> bool {
+        matches!(self.act, Act::Reverse(_))
     }
 
     pub fn slot(&self) -> Slot {

@@ -106,6 +106,10 @@ fn assert_rows_are_written_once(commit: &Commit) {
     for row in put.chain(commit.resubmitted.iter().map(|(old, _)| old.clone())) {
         assert!(rows.insert(row.clone()), "{row:?} is written twice in one commit");
     }
+    for reversal in &commit.reversed {
+        let row = CommandKey { item_id: commit.item_id.clone(), command_id: reversal.command_id };
+        assert!(rows.insert(row.clone()), "{row:?} is written twice in one commit");
+    }
     let levels: BTreeSet<_> = commit.levels.iter().map(|put| &put.level.location_id).collect();
     assert_eq!(levels.len(), commit.levels.len(), "a level is put once");
     let chunks: BTreeSet<_> = commit.chunks.iter().map(|chunk| &chunk.location_id).collect();

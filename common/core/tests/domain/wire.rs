@@ -126,14 +126,16 @@ const KINDS: [EntryKind; 7] = [
 fn entry() -> impl Strategy<Value = Entry> {
     let amount = || any::<i64>().prop_map(Quantity::from_raw);
     let texts = || weighted(0.3, ".{0,30}");
+    let money = || weighted(0.4, any::<i64>().prop_map(Cost::from_raw));
     let reason = prop::sample::select(Reason::ALL.to_vec());
     (
         (prop::sample::select(KINDS.to_vec()), any::<u128>(), amount(), amount(), amount(), time(), time()),
         (any::<bool>(), any::<bool>(), prop::sample::select(vec!["", "till-1", "tïll-2"])),
         (weighted(0.3, "[a-z][a-z0-9]{0,31}"), weighted(0.3, any::<i64>()), weighted(0.3, reason)),
         (texts(), texts(), texts(), texts()),
+        (money(), money(), money(), weighted(0.2, any::<u128>())),
     )
-        .prop_map(|(what, (late, clock_ahead, by), (counterpart, cost, reason), texts)| Entry {
+        .prop_map(|(what, (late, clock_ahead, by), (counterpart, cost, reason), texts, money)| Entry {
             seq: 0,
             kind: what.0,
             command_id: CommandId(Uuid::from_u128(what.1)),
@@ -147,6 +149,10 @@ fn entry() -> impl Strategy<Value = Entry> {
             submitted_by: by.into(),
             counterpart: counterpart.map(|text| text.parse().unwrap()),
             unit_cost: cost.map(Cost::from_raw),
+            amount: money.0,
+            cost: money.1,
+            revaluation: money.2.unwrap_or_default(),
+            reverses: money.3.map(|id| CommandId(Uuid::from_u128(id))),
             reason,
             note: texts.0,
             reference: texts.1,

@@ -126,7 +126,13 @@ pub fn rows(commit: &Commit) -> usize {
         + commit.chunks.len()
         + commit.claims.len()
         + commit.resubmitted.len()
+        + marks_of_reversals(commit)
         + usize::from(commit.item.is_some() || commit.threshold_check.is_some())
+}
+
+/// Returns the rows that reversals mark: a record, and one for each entry.
+fn marks_of_reversals(commit: &Commit) -> usize {
+    commit.reversed.iter().map(|reversal| 1 + reversal.entries.len()).sum()
 }
 
 /// Returns the most bytes of all rows of a commit: the values as written, and the greatest size of names, keys and
@@ -145,5 +151,5 @@ pub fn weigh(commit: &Commit) -> usize {
         Claim::Barcode(code) | Claim::ItemKey(code) => 2 * code.len(),
     };
     let claims: usize = commit.claims.iter().map(|change| code(&change.claim) + KEYS_BYTES).sum();
-    records + item + levels + chunks + claims + commit.resubmitted.len() * KEYS_BYTES
+    records + item + levels + chunks + claims + (commit.resubmitted.len() + marks_of_reversals(commit)) * KEYS_BYTES
 }

@@ -263,7 +263,7 @@ fn item(connection: &Connection, row: &Row<'_>, id: &str) -> Result<(), Fault> {
     if !as_listed {
         return damaged("what lists select by differs from its record");
     }
-    let claims = catalogue.barcodes.iter().cloned().map(Claim::Barcode);
+    let claims = catalogue.barcodes.iter().map(|barcode| Claim::Barcode(barcode.code.clone()));
     for claim in claims.chain([Claim::ItemKey(item.item_id.lower_case())]) {
         if super::load::holder(connection, &claim)?.as_ref() != Some(&item.item_id) {
             return damaged(&format!("{claim:?} is not its own"));

@@ -1,6 +1,8 @@
-//! The lists of movements and of changes of the catalogue, which are made of the applied commands' records.
+//! The lists of movements, of changes of the catalogue and of entries that were taken back, which are made of the applied
+//! commands' records.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
 
 use super::fault::Fault;
 use super::listed::listed;
@@ -8,7 +10,7 @@ use super::names::LocationNames;
 use super::queries::{RECORD, of_places, recorded};
 use super::readers::{View, parts};
 use super::rows;
-use stockline_core::domain::{Effect, Record, Status};
+use stockline_core::domain::{Command, CommandId, Effect, Record, Status};
 use stockline_core::ports::cursor;
 use stockline_core::ports::{ChangeFilter, Movement, MovementFilter, Page};
 
@@ -23,7 +25,8 @@ type ListRow<'a> = (i64, &'static str, Option<&'a str>);
 
 fn movement_row<'a>(location_no: i64, record: &'a Record, effect: &Effect) -> ListRow<'a> {
     let operator = record.outcome.command.as_ref().and_then(|command| command.details.operator.as_deref());
-    (location_no, effect.kind.command_kind().as_str(), operator)
+    let kind = record.outcome.command.as_ref().map_or(effect.kind.command_kind(), Command::kind);
+    (location_no, kind.as_str(), operator)
 }
 
 fn change_row(item_no: i64, record: &Record) -> Option<ListRow<'_>> {
@@ -56,6 +59,45 @@ pub(super) fn put(
             )?
             .execute(params![record.outcome.settled_at.as_millis(), record_no, item_no, kind, location_id])?;
     }
+    put_reversed(connection, names, item_no, record)
+}
+
+/// Lists the entries of a movement that was taken back.
+pub(super) fn put_reversed(
+    connection: &Connection,
+    names: &mut LocationNames,
+    item_no: i64,
+    record: &Record,
+) -> Result<(), Fault> {
+    let Some(by) = record.outcome.reversed_by else { return Ok(()) };
+    for effect in &record.outcome.effects {
+        let location_no = names.no_or_new(connection, &effect.location_id)?;
+        connection
+            .prepare_cached("INSERT INTO reversed (item_no, location_no, seq, command_id) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![item_no, location_no, effect.seq.cast_signed(), by.0.as_bytes()])?;
+    }
+    Ok(())
+}
+
+/// Says of each movement of an item which command took it back.
+pub(super) fn find_reversed(
+    connection: &Connection,
+    names: &mut LocationNames,
+    item_no: i64,
+    movements: &mut [Movement],
+) -> Result<(), Fault> {
+    // Most items have none.
+    if !connection.prepare_cached("SELECT 1 FROM reversed WHERE item_no = ?1")?.exists([item_no])? {
+        return Ok(());
+    }
+    let mut statement = connection
+        .prepare_cached("SELECT command_id FROM reversed WHERE item_no = ?1 AND location_no = ?2 AND seq = ?3")?;
+    for movement in movements {
+        let Some(location_no) = names.no(connection, &movement.location_id)? else { continue };
+        let place = (item_no, location_no, movement.entry.seq.cast_signed());
+        let by: Option<[u8; 16]> = statement.query_row(place, |row| row.get(0)).optional()?;
+        movement.reversed_by = by.map(|by| CommandId(Uuid::from_bytes(by)));
+    }
     Ok(())
 }
 
@@ -74,12 +116,12 @@ pub(super) fn fill_new_lists(connection: &Connection) -> Result<(), Fault> {
     filled
 }
 
-/// Makes both lists anew in the open transaction, if they differ from the records. Returns whether they did.
+/// Makes all lists anew in the open transaction, if they differ from the records. Returns whether they did.
 pub(super) fn repair(connection: &Connection, names: &mut LocationNames) -> Result<bool, Fault> {
     if differences(connection, names)?.is_empty() {
         return Ok(false);
     }
-    connection.execute_batch("DELETE FROM movement; DELETE FROM change")?;
+    connection.execute_batch("DELETE FROM movement; DELETE FROM change; DELETE FROM reversed")?;
     fill(connection, names)?;
     Ok(true)
 }
@@ -128,9 +170,9 @@ fn applied_behind(
     Ok(())
 }
 
-/// Compares both lists with the records, both ways. Returns the first differences.
+/// Compares all lists with the records, both ways. Returns the first differences.
 pub(super) fn differences(connection: &Connection, names: &mut LocationNames) -> Result<Vec<String>, Fault> {
-    let (mut found, mut movements, mut changes) = (Vec::new(), 0_i64, 0_i64);
+    let (mut found, mut movements, mut changes, mut reversed) = (Vec::new(), 0_i64, 0_i64, 0_i64);
     each_applied(connection, &mut |item_no, record_no, record| {
         let outcome = &record.outcome;
         for (leg, effect) in (0_i64..).zip(&outcome.effects) {
@@ -146,6 +188,17 @@ pub(super) fn differences(connection: &Connection, names: &mut LocationNames) ->
             if found.len() < NAMED_MAX && !statement.exists(place)? {
                 found.push(format!("a movement of command {} is not in the list of movements", outcome.command_id));
             }
+            if let Some(by) = outcome.reversed_by {
+                reversed += 1;
+                let mut statement = connection.prepare_cached(
+                    "SELECT 1 FROM reversed WHERE item_no = ?1 AND location_no = ?2 AND seq = ?3 AND command_id = ?4",
+                )?;
+                let place = params![item_no, location_no, effect.seq.cast_signed(), by.0.as_bytes()];
+                if found.len() < NAMED_MAX && !statement.exists(place)? {
+                    let what = "is not in the list of those that were taken back";
+                    found.push(format!("a movement of command {} {what}", outcome.command_id));
+                }
+            }
         }
         if let Some((item_no, kind, location_id)) = change_row(item_no, record) {
             changes += 1;
@@ -160,9 +213,11 @@ pub(super) fn differences(connection: &Connection, names: &mut LocationNames) ->
         }
         Ok(())
     })?;
-    for (list, sql, expected) in
-        [("movements", "SELECT count(*) FROM movement", movements), ("changes", "SELECT count(*) FROM change", changes)]
-    {
+    for (list, sql, expected) in [
+        ("movements", "SELECT count(*) FROM movement", movements),
+        ("changes", "SELECT count(*) FROM change", changes),
+        ("reversed movements", "SELECT count(*) FROM reversed", reversed),
+    ] {
         let rows: i64 = connection.query_row(sql, [], |row| row.get(0))?;
         if found.is_empty() && rows != expected {
             found.push(format!("the list of {list} has {rows} rows, and the records have {expected}"));

@@ -136,9 +136,12 @@ pub(super) fn check(
     if !as_loaded || !claims_hold(connection, summary, &commit.claims)? {
         return Ok(Err(CommitOutcome::Conflict));
     }
-    let Some(marked) = find_resubmitted(connection, state, commit)? else {
+    let (Some(mut marked), Some(taken_back)) =
+        (find_resubmitted(connection, state, commit)?, find_reversed(connection, state, commit)?)
+    else {
         return Ok(Err(CommitOutcome::Conflict));
     };
+    marked.extend(taken_back);
     let mut levels = Vec::with_capacity(commit.levels.len());
     for put in &commit.levels {
         let location_no = state.locations.no_or_new(connection, &put.level.location_id)?;
@@ -214,6 +217,27 @@ pub(super) fn claim_key(claim: &Claim) -> (i64, &str) {
         Claim::Barcode(code) => (0, code),
         Claim::ItemKey(key) => (1, key),
     }
+}
+
+/// Returns the records of the movements to take back; `None` if one was taken back before.
+fn find_reversed(
+    connection: &Connection,
+    state: &WriterState,
+    commit: &Commit,
+) -> Result<Option<Vec<(i64, Record)>>, Fault> {
+    let mut marked = Vec::with_capacity(commit.reversed.len());
+    for reversal in &commit.reversed {
+        let key = id_key(&commit.item_id, reversal.command_id);
+        let found = state.find_record(connection, &commit.item_id, reversal.command_id, key)?;
+        let Some((record_no, mut record)) = found
+            .filter(|(_, record)| record.outcome.status == Status::Applied && record.outcome.reversed_by.is_none())
+        else {
+            return Ok(None);
+        };
+        record.outcome.reversed_by = Some(reversal.reversed_by);
+        marked.push((record_no, record));
+    }
+    Ok(Some(marked))
 }
 
 /// Returns the old records to mark; `None` if one can't be marked.

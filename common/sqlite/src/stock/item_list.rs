@@ -12,7 +12,7 @@ use super::page_budget::PageBudget;
 use super::queries::of_places;
 use super::readers::{View, parts};
 use super::rows;
-use stockline_core::domain::{Claim, ItemId};
+use stockline_core::domain::{Claim, ItemId, barcode_spellings};
 use stockline_core::ports::cursor;
 use stockline_core::ports::{ItemFilter, ItemWithLevels, Page};
 
@@ -144,16 +144,27 @@ pub(super) fn items(
     filling.page(ITEMS, rows, look, |(_, item_id)| item_id)
 }
 
+/// Returns the first of these codes that an item holds, with the item.
+pub(super) fn holder(view: &mut View<'_>, codes: Vec<String>) -> Result<Option<(String, ItemId)>, Fault> {
+    for code in codes {
+        let claim = Claim::Barcode(code);
+        if let (Some(holder), Claim::Barcode(code)) = (load::holder(view, &claim)?, claim) {
+            return Ok(Some((code, holder)));
+        }
+    }
+    Ok(None)
+}
+
 /// Finds the item that holds a barcode, if the rest of the filter accepts it.
 fn item_of_barcode(view: &mut View<'_>, filter: &ItemFilter, barcode: &str) -> Result<Page<ItemWithLevels>, Fault> {
-    let holder = load::holder(view, &Claim::Barcode(barcode.to_owned()))?;
-    let found = holder.map(|holder| item(view, &holder)).transpose().map(Option::flatten);
+    let holder = holder(view, barcode_spellings(barcode))?;
+    let found = holder.map(|(_, holder)| item(view, &holder)).transpose().map(Option::flatten);
     let found = listed(found)?.flatten();
     let prefix = filter.name_prefix.as_ref().map(|prefix| prefix.to_lowercase()).unwrap_or_default();
     let keeps = |found: &ItemWithLevels| {
         let item = &found.item;
         let name = item.catalogue.name.to_lowercase();
-        item.catalogue.barcodes.iter().any(|held| held == barcode)
+        item.catalogue.barcode(barcode).is_some()
             && item.is_archived() == filter.archived
             && name.starts_with(&prefix)
             && filter.has_part(&name)

@@ -9,7 +9,7 @@ use super::names::LocationNames;
 use super::rows::{self, level_columns};
 use super::sealed;
 use stockline_core::domain::{
-    Action, AlertKind, Entry, EntryKind, Item, ItemId, Level, LocationId, Quantity, Record, Status, StockState,
+    Action, AlertKind, Entry, EntryKind, Item, ItemId, Level, LocationId, Money, Quantity, Record, Status, StockState,
 };
 use stockline_core::ports::Movement;
 
@@ -163,9 +163,14 @@ fn level(
         if entry.seq != seq || entry.before() != level.on_hand {
             return Ok(Err(format!("no outcome explains entry {seq}")));
         }
+        match level.valuation().replay(entry) {
+            Ok(stock) => (level.value, level.average_cost) = (stock.value, stock.average_cost),
+            Err(what) => return Ok(Err(format!("entry {seq}: {what}"))),
+        }
         (level.on_hand, level.seq, level.updated_at) = (entry.after, seq, entry.recorded_at);
         if entry.kind == EntryKind::Count && !entry.late {
             level.counted_at = level.counted_at.max(Some(entry.occurred_at));
+            level.counted_seq = seq;
         }
     }
     let chunked = match last_chunked(connection, names, (item_no, item), location_id) {
@@ -215,8 +220,8 @@ fn put(
     let location_no = names.no_or_new(connection, &level.location_id)?;
     connection.execute(
         "INSERT OR REPLACE INTO level (item_no, location_no, on_hand, seq, version, low_stock_threshold, state, \
-         alerted, alert_no, alert_epoch, counted_at, updated_at, tail) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+         alerted, alert_no, alert_epoch, counted_at, updated_at, tail, value, average_cost, counted_seq) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         params![
             item_no,
             location_no,
@@ -230,7 +235,10 @@ fn put(
             level.alert_epoch.cast_signed(),
             level.counted_at.map(|at| at.as_millis()),
             level.updated_at.as_millis(),
-            sealed::tail(item_id, level)
+            sealed::tail(item_id, level),
+            level.value.raw(),
+            level.average_cost.map(Money::raw),
+            level.counted_seq.cast_signed()
         ],
     )?;
     Ok(())

@@ -70,6 +70,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         include_str!("schema_v3.sql"),
         include_str!("schema_v4.sql"),
         include_str!("schema_v5.sql"),
+        include_str!("schema_v6.sql"),
     ],
     transient: &["record_key", "lists_to_fill"],
 };

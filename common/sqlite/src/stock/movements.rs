@@ -1,6 +1,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::command_lists;
 use super::fault::Fault;
 use super::ledger::{Backwards, Place};
 use super::load;
@@ -28,10 +29,10 @@ pub(super) fn movements(
 ) -> Result<Page<Movement>, Fault> {
     let limit = cursor::clamp(limit);
     let after: Option<After> = cursor::decode(LIST, cursor)?;
-    let mut walks = walks(view, item_id, filter, after.as_ref())?;
+    let (item_no, mut walks) = walks(view, item_id, filter, after.as_ref())?;
     // Every page looks for its place in each ledger, so the budget begins behind that.
     let mut budget = view.page_budget();
-    let (connection, _) = parts(view);
+    let (connection, names) = parts(view);
     let mut heads = BinaryHeap::with_capacity(walks.len());
     for (at, (_, walk)) in walks.iter_mut().enumerate() {
         heads.extend(walk.peek(connection)?.map(|entry| newness(entry, at)));
@@ -42,6 +43,7 @@ pub(super) fn movements(
             break;
         }
         if entries.len() == limit || budget.is_spent() {
+            command_lists::find_reversed(connection, names, item_no, &mut entries)?;
             return Ok(cursor::page_until(LIST, entries, last));
         }
         let (location_id, walk) = &mut walks[at];
@@ -49,11 +51,13 @@ pub(super) fn movements(
             budget.spend(1);
             last = Some((entry.recorded_at.as_millis(), entry.seq, location_id.clone()));
             if filter.keeps(&entry) {
-                entries.push(Movement { item_id: item_id.clone(), location_id: location_id.clone(), entry });
+                let (item_id, location_id) = (item_id.clone(), location_id.clone());
+                entries.push(Movement { item_id, location_id, entry, reversed_by: None });
             }
         }
         heads.extend(walk.peek(connection)?.map(|entry| newness(entry, at)));
     }
+    command_lists::find_reversed(connection, names, item_no, &mut entries)?;
     Ok(Page { entries, next_cursor: None })
 }
 
@@ -61,17 +65,17 @@ const fn newness(entry: &Entry, at: usize) -> Newness {
     (entry.recorded_at, entry.seq, Reverse(at))
 }
 
-/// Starts a walk for each level, by location, behind the cursor.
+/// Returns the item's number, and a walk for each level, by location, behind the cursor.
 fn walks(
     view: &mut View<'_>,
     item_id: &ItemId,
     filter: &MovementFilter,
     after: Option<&After>,
-) -> Result<Vec<(LocationId, Backwards)>, Fault> {
+) -> Result<(i64, Vec<(LocationId, Backwards)>), Fault> {
     let (connection, names) = parts(view);
     let Some((item_no, _)) = super::rows::find_item(connection, item_id)? else {
         load::is_no_item(connection, item_id)?;
-        return Ok(Vec::new());
+        return Ok((0, Vec::new()));
     };
     let latest = filter.to.map(|to| to.plus_millis(-1));
     let latest = match (after, latest) {
@@ -81,7 +85,7 @@ fn walks(
         (None, None) => Timestamp::from_millis(i64::MAX),
     };
     if filter.to == Some(Timestamp::EPOCH) {
-        return Ok(Vec::new());
+        return Ok((item_no, Vec::new()));
     }
     let mut walks = Vec::new();
     for level in load::levels(connection, names, item_id, item_no)? {
@@ -105,5 +109,5 @@ fn walks(
         }
         walks.push((level.location_id, walk));
     }
-    Ok(walks)
+    Ok((item_no, walks))
 }

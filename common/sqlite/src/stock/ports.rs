@@ -8,10 +8,11 @@ use super::SqliteStore;
 use super::item_list::PageOf;
 use super::readers::View;
 use super::{
-    alert_book, audit, command_lists, day_list, item_list, level_list, movements, queries, record_index, rows, write,
+    alert_book, audit, command_lists, day_list, item_list, level_list, load, movements, queries, record_index, rows,
+    write,
 };
 use stockline_core::domain::{
-    Alert, CommandKey, Dismissal, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp, seal,
+    Alert, Claim, CommandKey, Dismissal, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp, seal,
 };
 use stockline_core::ports::{
     AlertBook, AlertRecord, AuditReader, ChangeFilter, Claimed, CommandFilter, DaysFilter, DaysPage, Gathered,
@@ -86,6 +87,23 @@ impl Queries for SqliteStore {
     async fn item(&self, item_id: &ItemId) -> Result<Option<ItemWithLevels>, StoreError> {
         let item_id = item_id.clone();
         self.lanes.points.read(move |view| item_list::item(view, &item_id)).await
+    }
+
+    async fn items_by_id(&self, item_ids: &[ItemId]) -> Result<Vec<Option<ItemWithLevels>>, StoreError> {
+        let item_ids = item_ids.to_vec();
+        let read = move |view: &mut View<'_>| item_ids.iter().map(|item_id| item_list::item(view, item_id)).collect();
+        self.lanes.lists.read(read).await
+    }
+
+    async fn holders(&self, claims: &[Claim]) -> Result<Vec<Option<ItemId>>, StoreError> {
+        let claims = claims.to_vec();
+        let read = move |view: &mut View<'_>| claims.iter().map(|claim| load::holder(view, claim)).collect();
+        self.lanes.lists.read(read).await
+    }
+
+    async fn holder(&self, codes: &[String]) -> Result<Option<(String, ItemId)>, StoreError> {
+        let codes = codes.to_vec();
+        self.lanes.points.read(move |view| item_list::holder(view, codes)).await
     }
 
     async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {

@@ -6,7 +6,7 @@ use super::fault::Fault;
 use super::names::LocationNames;
 use super::sealed;
 use stockline_core::domain::{
-    CommandId, Item, ItemId, Level, LocationId, LocationSettings, MAIN_LOCATION, Quantity, Record, StockState,
+    CommandId, Item, ItemId, Level, LocationId, LocationSettings, MAIN_LOCATION, Money, Quantity, Record, StockState,
     Timestamp,
 };
 
@@ -14,7 +14,7 @@ use stockline_core::domain::{
 macro_rules! level_columns {
     () => {
         "location_no, on_hand, level.seq, level.version, level.low_stock_threshold, state, alerted, alert_no, \
-         alert_epoch, counted_at, level.updated_at, tail"
+         alert_epoch, counted_at, level.updated_at, tail, value, average_cost, counted_seq"
     };
 }
 pub(super) use level_columns;
@@ -40,6 +40,9 @@ pub(super) fn level(
         alert_epoch: row.get::<_, i64>(at + 8)?.cast_unsigned(),
         counted_at: row.get::<_, Option<i64>>(at + 9)?.map(Timestamp::from_millis),
         updated_at: Timestamp::from_millis(row.get(at + 10)?),
+        value: Money::from_raw(row.get(at + 12)?),
+        average_cost: row.get::<_, Option<i64>>(at + 13)?.map(Money::from_raw),
+        counted_seq: row.get::<_, i64>(at + 14)?.cast_unsigned(),
         tail: Vec::new(),
     };
     let tail = sealed::read_tail(item_id, &level, tail)?;

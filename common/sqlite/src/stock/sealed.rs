@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
 use stockline_core::domain::{
-    Entry, ItemId, Level, LocationId, Seal, checksum, decode_entries, encode_entries, seal_of,
+    Entry, ItemId, Level, LocationId, Seal, checksum, decode_entries, encode_entries, encode_tail, seal_of,
 };
 
 const MARK: u8 = 0xC5;
@@ -21,7 +21,7 @@ const UNSEALED: u8 = 1;
 
 /// Writes the tail of a level with the checksum of the whole row.
 pub(super) fn tail(item_id: &ItemId, level: &Level) -> Vec<u8> {
-    seal(&[item_id.as_str().as_bytes(), &level_columns(level)], &encode_entries(&level.tail))
+    seal(&[item_id.as_str().as_bytes(), &level_columns(level)], &encode_tail(level))
 }
 
 /// Reads the tail of a level whose other columns are read, and checks the whole row.
@@ -101,6 +101,12 @@ pub(super) fn level_columns(level: &Level) -> Vec<u8> {
     optional(Some(level.alert_epoch.cast_signed()));
     optional(level.counted_at.map(|at| at.as_millis()));
     optional(Some(level.updated_at.as_millis()));
+    // Rows of earlier versions have none of these, and their checksums neither.
+    if level.average_cost.is_some() || !level.value.is_zero() || level.counted_seq != 0 {
+        optional(Some(level.value.raw()));
+        optional(level.average_cost.map(stockline_core::domain::Money::raw));
+        optional(Some(level.counted_seq.cast_signed()));
+    }
     bytes
 }
 

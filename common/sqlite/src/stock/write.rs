@@ -4,7 +4,7 @@ use super::commit::{Checked, FoundLevel, Prepared, WriterState, claim_key};
 use super::fault::Fault;
 use super::item_summaries::ItemSummary;
 use super::{command_lists, rows};
-use stockline_core::domain::{ClaimChange, Item, ItemId, Level, Quantity, Record, Status, StockState};
+use stockline_core::domain::{ClaimChange, Item, ItemId, Level, Money, Quantity, Record, Status, StockState};
 
 /// Writes a commit after all its conditions were checked.
 pub(super) fn write(
@@ -70,6 +70,7 @@ pub(super) fn write(
     }
     for (record_no, record) in &checked.marked {
         rewrite_record(connection, *record_no, record)?;
+        command_lists::put_reversed(connection, &mut state.locations, summary.item_no, record)?;
     }
     if let (Some(mark), Some(text)) = (&commit.mark, &prepared.mark) {
         let location_no = state.locations.no_or_new(connection, &mark.location_id)?;
@@ -115,13 +116,13 @@ fn put_level(
     let sql = match found.stored {
         Some(_) => {
             "UPDATE level SET on_hand = ?3, seq = ?4, version = ?5, low_stock_threshold = ?6, state = ?7, \
-             alerted = ?8, alert_no = ?9, alert_epoch = ?10, counted_at = ?11, updated_at = ?12, tail = ?13 \
-             WHERE item_no = ?1 AND location_no = ?2"
+             alerted = ?8, alert_no = ?9, alert_epoch = ?10, counted_at = ?11, updated_at = ?12, tail = ?13, \
+             value = ?14, average_cost = ?15, counted_seq = ?16 WHERE item_no = ?1 AND location_no = ?2"
         }
         None => {
             "INSERT INTO level (item_no, location_no, on_hand, seq, version, low_stock_threshold, state, alerted, \
-             alert_no, alert_epoch, counted_at, updated_at, tail) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+             alert_no, alert_epoch, counted_at, updated_at, tail, value, average_cost, counted_seq) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
         }
     };
     if found.stored.is_none() {
@@ -142,7 +143,10 @@ fn put_level(
         level.alert_epoch.cast_signed(),
         level.counted_at.map(|at| at.as_millis()),
         level.updated_at.as_millis(),
-        tail
+        tail,
+        level.value.raw(),
+        level.average_cost.map(Money::raw),
+        level.counted_seq.cast_signed()
     ])?;
     if found.stored.is_none() {
         connection

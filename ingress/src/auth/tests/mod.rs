@@ -1,4 +1,5 @@
 mod attacks;
+mod registered;
 mod rotation;
 
 use std::path::PathBuf;

@@ -116,7 +116,7 @@ impl Issuer {
     }
 
     fn auth(&self, pace: Pace) -> Arc<Authenticator> {
-        Authenticator::start_at_pace(config(JwksSource::Url(self.url.clone()), None), clock(), pace).unwrap()
+        Authenticator::start_with(config(JwksSource::Url(self.url.clone()), None), None, clock(), pace).unwrap()
     }
 }
 
@@ -168,7 +168,7 @@ async fn a_token_newer_than_the_keys_is_not_refused_for_an_unknown_key() {
     let clock = clock();
     let config = config(JwksSource::Url(issuer.url.clone()), None);
     let pace = Pace { unknown_key: Duration::from_secs(600), ..Pace::default() };
-    let auth = Authenticator::start_at_pace(config, clock.clone(), pace).unwrap();
+    let auth = Authenticator::start_with(config, None, clock.clone(), pace).unwrap();
     ready(&auth).await;
 
     clock.advance_ms(60_000);
@@ -224,7 +224,7 @@ async fn a_rotation_amid_a_flood_of_unknown_keys_costs_no_good_token_a_401() {
     let clock = Arc::new(Running(std::time::Instant::now()));
     let config = config(JwksSource::Url(issuer.url.clone()), None);
     let pace = Pace { unknown_key: PAUSE, ..Pace::default() };
-    let auth = Authenticator::start_at_pace(config, clock.clone(), pace).unwrap();
+    let auth = Authenticator::start_with(config, None, clock.clone(), pace).unwrap();
     ready(&auth).await;
     let mut flood = tokio::task::JoinSet::new();
     for task in 0..4 {

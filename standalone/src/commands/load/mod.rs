@@ -23,7 +23,7 @@ use crate::lines::mapping::{self, Mapping};
 use crate::lines::recipe::{self, Part, Recipe};
 use crate::lines::source;
 
-mod report;
+pub(super) mod report;
 mod send;
 
 use report::{COMMAND_ID, OWN_COLUMNS, RESUBMITS, RefusedFile, Replaces, Tally};

@@ -1,7 +1,6 @@
 //! The result of a load: its tally, the refused lines as CSV, and the summary.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use stockline_core::domain::{CommandId, ItemId, Timestamp};
 use stockline_service::output;
 
 use crate::exit::{self, Usage};
-use crate::files::{self, PUBLIC};
+use crate::files;
 use crate::when::{Times, UtcArg};
 
 /// The most refused lines: more of them mean that the mapping is wrong, not the lines.
@@ -129,23 +128,10 @@ impl RefusedFile {
         bail!(Usage(format!("can't write {name}, the file for refused lines: choose another with --refused")))
     }
 
-    /// Writes the refused lines in order: number, code, detail, command id, what it replaces, then the original line. Returns the path. A
-    /// file that is there may be somebody's work: unless it was named, it is left alone, and the next free number is taken.
+    /// Writes the refused lines in order: number, code, detail, command id, what it replaces, then the original line.
+    /// Returns the path.
     pub(super) fn write(&self, headers: &csv::ByteRecord, refused: &[Refused]) -> anyhow::Result<PathBuf> {
-        let content = content(headers, refused)?;
-        let mut path = self.path.clone();
-        for number in 2.. {
-            match std::fs::read(&path) {
-                Ok(there) if there == content => return Ok(path),
-                Ok(_) if !self.named => {
-                    let stem = self.path.with_extension("");
-                    path = PathBuf::from(format!("{}-{number}.csv", stem.display()));
-                }
-                _ => break,
-            }
-        }
-        files::replace_atomic(&path, PUBLIC, |file| Ok(file.write_all(&content)?))?;
-        Ok(path)
+        files::write_beside(&self.path, self.named, &content(headers, refused)?)
     }
 }
 
@@ -290,7 +276,7 @@ fn between(first: Timestamp, last: Timestamp) -> String {
 }
 
 /// Formats `1234567` as `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
+pub(in crate::commands) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -303,7 +289,7 @@ pub(super) fn grouped(number: u64) -> String {
 }
 
 /// Creates a progress bar; it is invisible unless standard error is a terminal.
-pub(super) fn bar(total: u64, what: &'static str, bytes: bool) -> ProgressBar {
+pub(in crate::commands) fn bar(total: u64, what: &'static str, bytes: bool) -> ProgressBar {
     let bar = ProgressBar::new(total);
     let counts = if bytes { "{bytes}/{total_bytes}" } else { "{human_pos}/{human_len}  {per_sec}  {eta}" };
     let template = format!("{{msg:>10}} {{wide_bar}} {counts}");

@@ -53,7 +53,21 @@ const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
 const PARTITION_KEY: &str = "pk";
 
 impl Call<'_> {
-    /// Returns all permissions that the call needs.
+    /// Returns the permissions that a transaction needs if AWS judges each of its actions by the keys of all of them. AWS
+    /// documents neither this reading of `dynamodb:LeadingKeys` nor the one of [`Call::accesses`], so policies must allow
+    /// both. Any other call has one reading, and is left out.
+    pub fn accesses_together(&self) -> Found<Vec<Access>> {
+        let mut accesses = self.accesses()?;
+        if !self.target.contains("Transact") {
+            return Ok(Vec::new());
+        }
+        let keys: BTreeSet<String> =
+            accesses.iter().filter_map(|access| access.context.get(LEADING_KEYS)).flatten().cloned().collect();
+        accesses.iter_mut().for_each(|access| drop(access.context.insert(LEADING_KEYS, keys.clone())));
+        Ok(accesses)
+    }
+
+    /// Returns all permissions that the call needs, each with its own keys.
     pub fn accesses(&self) -> Found<Vec<Access>> {
         match self.service {
             "dynamodb" => dynamodb(self.operation("DynamoDB_20120810.")?, &self.json()?),
@@ -227,6 +241,17 @@ mod tests {
             accesses.iter().map(|a| (a.action.as_str(), a.context[LEADING_KEYS].first().unwrap().as_str())).collect();
         assert_eq!(found, [("dynamodb:PutItem", "CMD#1"), ("dynamodb:ConditionCheckItem", "ITEM#1")]);
         assert_eq!(accesses[0].resource, arn("dynamodb", "table/stock"));
+
+        let body = body.to_string();
+        let call = Call {
+            service: "dynamodb",
+            target: "DynamoDB_20120810.TransactWriteItems",
+            line: "POST /",
+            body: body.as_bytes(),
+        };
+        let both = BTreeSet::from(["CMD#1".to_owned(), "ITEM#1".to_owned()]);
+        let together = call.accesses_together().unwrap();
+        assert!(together.len() == 2 && together.iter().all(|access| access.context[LEADING_KEYS] == both));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use stockline_deploy_checks::metric_math::{Figures, Rule};
 use stockline_deploy_checks::ministack::aws_tests;
 use stockline_deploy_checks::templates;
@@ -15,7 +15,9 @@ fn defaults() -> BTreeMap<&'static str, f64> {
         let default = &root["Parameters"][name]["Default"];
         default.as_f64().or_else(|| default.as_str()?.parse().ok()).unwrap()
     };
-    ["RefusedPercent", "AlarmDelayS", "SecondsPerMessage", "WorkerMin"].map(|name| (name, number(name))).into()
+    ["RefusedPercent", "AlarmDelayS", "SecondsPerMessage", "AcceptableDelayS", "WorkerMin"]
+        .map(|name| (name, number(name)))
+        .into()
 }
 
 /// Returns this many periods with the same figures.
@@ -176,6 +178,8 @@ fn of_alerts_and_fleets() -> Vec<Case> {
         ("no worker tells", "WorkerSilent", vec![], true),
         ("CPU is used up", "IngressCpuFull", times(3, &[("value", 97.0)]), true),
         ("of no task there is no CPU", "WorkerCpuFull", vec![], false),
+        ("a line of metrics is not the format", "MetricsUnread", times(1, &[("worker_lines", 1.0)]), true),
+        ("all lines are read", "MetricsUnread", vec![], false),
         ("memory grows", "WorkerMemoryFull", times(5, &[("value", 91.0)]), true),
         ("memory is as ever", "IngressMemoryFull", times(5, &[("value", 20.0)]), false),
     ]
@@ -236,8 +240,46 @@ fn the_scaling_and_the_alarm_reckon_the_same_delay() {
         all.map(|metric| (metric["Id"].to_string(), metric["Expression"].clone())).collect()
     };
     let tracked = formulas(&policy["CustomizedMetricSpecification"]["Metrics"]);
-    assert_eq!(tracked.len(), 2);
-    assert_eq!(tracked, formulas(&watch["Resources"]["Backlog"]["Properties"]["Metrics"]));
+    let told = formulas(&watch["Resources"]["Backlog"]["Properties"]["Metrics"]);
+    assert_eq!(told.len(), 2);
+    assert!(told.iter().all(|(id, formula)| tracked[id] == *formula), "{told:?} and {tracked:?}");
+}
+
+/// One task at a time serves an item: more tasks than groups have nothing to do.
+#[test]
+fn a_few_hot_items_start_no_more_tasks_than_they_can_use() {
+    if !aws_tests() {
+        return;
+    }
+    let scaling = templates::read("scaling.yaml");
+    let policy = &scaling["Resources"]["WorkerByBacklog"]["Properties"]["TargetTrackingScalingPolicyConfiguration"];
+    let metrics = &policy["CustomizedMetricSpecification"]["Metrics"];
+    let as_alarm = json!({"Resources": {"Tracked": {"Properties": {
+        "Metrics": metrics, "ComparisonOperator": "GreaterThanThreshold", "Threshold": 0, "EvaluationPeriods": 1,
+    }}}});
+    let parameters = defaults();
+    let tracked = Rule::of(&as_alarm, "Tracked", &parameters);
+    let wanted = |visible: f64, in_hand: f64, groups: f64, running: f64| {
+        let figures = [("visible", visible), ("in_hand", in_hand), ("groups", groups), ("running", running)];
+        // Target tracking keeps tasks in proportion to the figure and the target.
+        running * tracked.value(&Figures::from(figures)).unwrap() / parameters["AcceptableDelayS"]
+    };
+    let close = |found: f64, expected: f64| (found - expected).abs() < 0.01;
+    assert!(close(wanted(100_000.0, 10.0, 1.0, 2.0), 1.0), "one hot item");
+    assert!(close(wanted(100_000.0, 50.0, 5.0, 2.0), 5.0), "five hot items");
+    assert!(
+        close(wanted(20_000.0, 500.0, 500.0, 2.0), 20_500.0 * parameters["SecondsPerMessage"] / 10.0),
+        "many items"
+    );
+    assert!(close(wanted(0.0, 0.0, 0.0, 2.0), 0.0), "nothing waits");
+
+    let burst = Rule::of(&scaling, "Burst", &parameters);
+    let waits = |visible: f64, groups: f64| times(1, &[("visible", visible), ("groups", groups), ("running", 2.0)]);
+    assert!(burst.goes_off(&waits(20_000.0, 400.0)), "20,000 messages take two tasks 40 s");
+    assert!(!burst.goes_off(&waits(10_000.0, 400.0)), "tracking is soon enough for 20 s");
+    assert!(!burst.goes_off(&waits(1_000_000.0, 2.0)), "two hot items have a task each");
+    assert!(burst.goes_off(&times(1, &[("visible", 9_000.0), ("groups", 400.0)])), "no task tells anything");
+    assert!(!burst.goes_off(&[]), "an idle queue tells nothing");
 }
 
 #[test]

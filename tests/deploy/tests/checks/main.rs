@@ -4,6 +4,7 @@
 mod alarm_rules;
 mod dockerfiles;
 mod drift;
+mod drills;
 mod lint;
 mod scripts;
 mod watched;

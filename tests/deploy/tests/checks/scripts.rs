@@ -12,7 +12,7 @@ use stockline_deploy_checks::templates;
 const AWS: &str = include_str!("../../awscli.txt");
 
 /// Returns a command that runs a program of `deploy/` or the AWS command line in an operator's environment.
-fn operator(program: &Path, server: &Ministack) -> Command {
+pub(super) fn operator(program: &Path, server: &Ministack) -> Command {
     let tools = environment("awscli", AWS);
     let mut command = Command::new(program);
     command
@@ -29,15 +29,19 @@ fn operator(program: &Path, server: &Ministack) -> Command {
     command
 }
 
+/// Returns the AWS command line.
+pub(super) fn command_line() -> std::path::PathBuf {
+    environment("awscli", AWS).with_file_name("aws")
+}
+
 fn receipt_keys(server: &Ministack, arguments: &[&str]) -> Output {
     operator(&templates::folder().join("receipt-keys"), server).args(arguments).output().unwrap()
 }
 
 fn keys(server: &Ministack, secret: &str) -> Vec<String> {
-    let aws = environment("awscli", AWS).with_file_name("aws");
     let asked =
         ["secretsmanager", "get-secret-value", "--secret-id", secret, "--query", "SecretString", "--output", "text"];
-    let output = operator(&aws, server).args(asked).output().unwrap();
+    let output = operator(&command_line(), server).args(asked).output().unwrap();
     assert_ran(&output, "aws secretsmanager get-secret-value");
     String::from_utf8(output.stdout).unwrap().trim().split(',').map(str::to_owned).collect()
 }

@@ -74,7 +74,7 @@ fn a_wrong_metric_is_found_wherever_it_stands() {
             "stockline_worker_refused_total",
         ),
         ("a metric of the dashboard under another name", "stockline_ingress_waiters", "stockline_ingress_waiting"),
-        ("a label of a search that the metric has not", "{Stockline,Service,code}", "{Stockline,Service,reason}"),
+        ("a label of a search that the metric has not", ",Service,code} ", ",Service,reason} "),
         (
             "a searched metric under another name",
             r#"MetricName=\\\"stockline_ingress_problems_total"#,

@@ -12,6 +12,9 @@ const MOVEMENTS: &str = "common/core/src/domain/fold/movements.rs";
 const OCCURRENCE: &str = "common/core/src/domain/occurrence.rs";
 const LEVEL: &str = "common/core/src/domain/level.rs";
 const OUTCOME: &str = "common/core/src/domain/outcome.rs";
+const BARCODE: &str = "common/core/src/domain/barcode.rs";
+const RECORDS: &str = "common/core/src/domain/catalogue.rs";
+const VALUES: &str = "common/core/src/domain/parse/values.rs";
 const CATALOGUE: &str = "common/core/src/domain/fold/catalogue_commands.rs";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
@@ -340,6 +343,48 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         )],
         suite: DOMAIN,
         killed_by: "protocol_tables::a_new_level_is_bound_to_the_threshold_that_it_was_judged_by",
+    },
+    Mutation {
+        name: "a-gtin-in-another-spelling-is-another-code",
+        edits: &[edit(
+            BARCODE,
+            "    if !is_gtin(code) {\n        return Cow::Borrowed(code);\n    }\n",
+            "    if !code.is_empty() {\n        return Cow::Borrowed(code);\n    }\n",
+        )],
+        suite: DOMAIN,
+        killed_by: "catalogue_tables::a_gtin_is_held_once_in_its_shortest_form_whatever_its_spelling",
+    },
+    Mutation {
+        name: "only-the-canonical-spelling-of-a-barcode-is-looked-for",
+        edits: &[edit(
+            RECORDS,
+            "barcode::spellings(code).into_iter().map(Self::Barcode)",
+            "barcode::spellings(code).into_iter().take(1).map(Self::Barcode)",
+        )],
+        suite: DOMAIN,
+        killed_by: "catalogue_tables::a_code_that_an_item_of_before_holds_in_another_spelling_is_taken",
+    },
+    Mutation {
+        name: "the-quantity-of-a-barcode-needs-no-decimals",
+        edits: &[edit(CATALOGUE, "        check_packs(item)?;\n", "")],
+        suite: DOMAIN,
+        killed_by: "catalogue_tables::the_quantity_of_a_barcode_fits_the_decimals",
+    },
+    Mutation {
+        name: "check-digits-are-not-checked",
+        edits: &[edit(
+            VALUES,
+            "Err(error) if !self.context.accepted => {",
+            "Err(error) if !self.context.accepted && false => {",
+        )],
+        suite: DOMAIN,
+        killed_by: "parse_tables::a_barcode_is_a_code_or_a_pack_and_a_ruined_one_is_refused",
+    },
+    Mutation {
+        name: "what-was-accepted-is-judged-by-the-rules-for-new-codes",
+        edits: &[edit(VALUES, "Err(error) if !self.context.accepted => {", "Err(error) => {")],
+        suite: DOMAIN,
+        killed_by: "parse_tables::a_barcode_is_a_code_or_a_pack_and_a_ruined_one_is_refused",
     },
     Mutation {
         name: "another-items-barcode-is-accepted",

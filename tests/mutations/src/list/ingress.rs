@@ -9,6 +9,7 @@ const API: &Suite = &Suite { arguments: &["-p", "stockline-ingress", "--test", "
 
 const RIGHTS: &str = "ingress/src/auth/rights.rs";
 const TOKEN: &str = "ingress/src/auth/token.rs";
+const REGISTRY: &str = "ingress/src/auth/registry.rs";
 const ACTOR: &str = "ingress/src/packer/actor.rs";
 const RECEIPT: &str = "ingress/src/receipt.rs";
 const BODY_BUDGET: &str = "ingress/src/body_budget.rs";
@@ -116,11 +117,43 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "a-token-of-any-client-is-accepted",
         edits: &[edit(
             TOKEN,
-            "if !self.client_id.as_ref().is_some_and(|id| expected.client_ids.contains(id)) {",
-            "if !self.client_id.as_ref().is_some_and(|id| expected.client_ids.contains(id)) && false {",
+            "if !is_configured && !may_be_registered {",
+            "if !is_configured && !may_be_registered && false {",
         )],
         suite: LIBRARY,
         killed_by: "auth::tests::attacks::claims_that_do_not_fit_are_refused_by_name",
+    },
+    Mutation {
+        name: "a-location-scope-of-another-server-binds-to-nothing",
+        edits: &[edit(
+            RIGHTS,
+            "_ if scope.split('/').any(is_about_location) => {",
+            "_ if name.is_some_and(is_about_location) => {",
+        )],
+        suite: LIBRARY,
+        killed_by: "auth::rights::tests::a_scope_about_a_location_that_is_not_understood_refuses_the_token",
+    },
+    Mutation {
+        name: "a-registered-client-acts-everywhere",
+        edits: &[edit(RIGHTS, "(None, Some(bound)) => Some(Arc::new(bound.clone())),", "(None, Some(_)) => None,")],
+        suite: LIBRARY,
+        killed_by: "auth::rights::tests::a_client_narrows_its_tokens_and_never_widens_them",
+    },
+    Mutation {
+        name: "a-disabled-client-is-accepted",
+        edits: &[edit(REGISTRY, "if client.disabled {", "if client.disabled && false {")],
+        suite: LIBRARY,
+        killed_by: "auth::tests::registered::a_busy_client_is_cut_off_within_a_minute_too",
+    },
+    Mutation {
+        name: "a-clients-row-is-never-read-again",
+        edits: &[edit(
+            REGISTRY,
+            "if is_within(*asked_at, now, refreshed_from_s) {",
+            "if is_within(*asked_at, now, i64::MAX / 1_000) {",
+        )],
+        suite: LIBRARY,
+        killed_by: "auth::tests::registered::a_busy_client_is_cut_off_within_a_minute_too",
     },
     Mutation {
         name: "a-token-of-any-issuer-is-accepted",

@@ -6,6 +6,7 @@ mod doors;
 mod fold;
 mod folder;
 mod ingress;
+mod money;
 mod parts;
 mod points;
 mod stores;
@@ -28,6 +29,7 @@ pub const ALL: &[&[Mutation]] = &[
     folder::RECEIPT_MUTATIONS,
     folder::PROGRAM_MUTATIONS,
     clock::MUTATIONS,
+    money::MUTATIONS,
     words::MUTATIONS,
     doors::MUTATIONS,
 ];

@@ -252,4 +252,24 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         suite: WORKER,
         killed_by: "tests::poison::the_one_command_that_panics_is_found_by_halving",
     },
+    Mutation {
+        name: "the-commands-of-a-stuck-item-wait-for-ever",
+        edits: &[edit(
+            ROUND,
+            "Err(StoreError::Unreadable(why)) if parks(step) => {",
+            "Err(StoreError::Unreadable(why)) if parks(step) && false => {",
+        )],
+        suite: WORKER,
+        killed_by: "tests::poison::the_commands_of_an_item_that_cant_be_read_are_set_aside_in_the_end_and_retried_in_their_order",
+    },
+    Mutation {
+        name: "an-item-is-parked-at-its-first-failure",
+        edits: &[edit(
+            ITEM_WORK,
+            "receives >= parking.receives || (is_old && receives >= Parking::RECEIVES_MIN)",
+            "receives >= 1",
+        )],
+        suite: WORKER,
+        killed_by: "tests::poison::the_commands_of_an_item_that_cant_be_read_are_set_aside_in_the_end_and_retried_in_their_order",
+    },
 ];

@@ -11,7 +11,7 @@ use super::compare::{alert, as_submitted, level_pair, outcome_faults};
 use super::level::{Alert, Item, Level};
 use super::mails;
 use super::predict::Predicted;
-use super::predictor::Verdict;
+use super::predictor::{Verdict, significant};
 use super::read::{json as attribute, key, millis, places, thousandths};
 
 /// No message may be received more often than this, whatever the faults (P9). The queue sets aside after 1,000.
@@ -21,7 +21,7 @@ pub(crate) fn check(evidence: &Evidence, predicted: &Predicted, faults: &mut Vec
     accepted(evidence, predicted, faults);
     in_order(evidence, faults);
     if evidence.drained {
-        outcomes(predicted, faults);
+        outcomes(evidence, predicted, faults);
         items(evidence, predicted, faults);
         levels(evidence, predicted, faults);
         marks(evidence, predicted, faults);
@@ -61,7 +61,7 @@ fn in_order(evidence: &Evidence, faults: &mut Vec<String>) {
     }
 }
 
-fn outcomes(predicted: &Predicted, faults: &mut Vec<String>) {
+fn outcomes(evidence: &Evidence, predicted: &Predicted, faults: &mut Vec<String>) {
     for ((item, id), (verdict, command)) in &predicted.outcomes {
         let Some(stored) = predicted.stored.get(&(item.clone(), *id)).and_then(|of_id| of_id.last()) else {
             faults.push(format!("P1: {item} {id} has no outcome"));
@@ -88,6 +88,7 @@ fn outcomes(predicted: &Predicted, faults: &mut Vec<String>) {
         }
     }
     replaced(predicted, faults);
+    pairs(evidence, predicted, faults);
     for (item, id) in predicted.stored.keys().filter(|of| !predicted.outcomes.contains_key(of)) {
         faults.push(format!("{item} {id} has an outcome, but was never queued"));
     }
@@ -114,16 +115,63 @@ fn replaced(predicted: &Predicted, faults: &mut Vec<String>) {
     }
 }
 
+/// A movement that was taken back names the one applied reversal that names it, and so does a mark on each of its entries.
+fn pairs(evidence: &Evidence, predicted: &Predicted, faults: &mut Vec<String>) {
+    let mut marks = BTreeSet::new();
+    for ((item, id), last) in predicted.stored.iter().filter_map(|(of, of_id)| Some((of, of_id.last()?))) {
+        let target = last.record["command"]["reverses"].as_str().and_then(|target| target.parse().ok());
+        if let (true, Some(target)) = (last.is("applied"), target) {
+            let marked = predicted.stored.get(&(item.clone(), target)).and_then(|of_id| of_id.last()?.reversed_by);
+            if marked != Some(*id) {
+                faults.push(format!("P2: {item} {id} took {target} back, which is marked as taken back by {marked:?}"));
+            }
+        }
+        if let Some(by) = last.reversed_by {
+            let reversal = predicted.stored.get(&(item.clone(), by)).and_then(|of_id| of_id.last());
+            let names = reversal.is_some_and(|reversal| {
+                reversal.is("applied") && reversal.record["command"]["reverses"] == json!(id.to_string())
+            });
+            if !names {
+                faults.push(format!("{item} {id} is marked as taken back by {by}, which did not"));
+            }
+            for effect in last.record["effects"].as_array().into_iter().flatten() {
+                let (location, seq) = (effect["location_id"].as_str().unwrap(), effect["seq"].as_u64().unwrap());
+                let place = key(format!("REVERSED#{item}#{location}"), &format!("{seq:020}"));
+                let found = evidence.table.get(&place).and_then(|row| row["reversed_by"].as_s().ok());
+                if found != Some(&by.to_string()) {
+                    faults.push(format!("{item} {id}: its entry {seq} at {location} is marked by {found:?}, not {by}"));
+                }
+                marks.insert(place);
+            }
+        }
+    }
+    let rows = evidence.table.all().filter(|((pk, _), _)| pk.starts_with("REVERSED#"));
+    for (place, _) in rows.filter(|(place, _)| !marks.contains(*place)) {
+        faults.push(format!("{place:?} marks an entry that was not taken back"));
+    }
+}
+
+/// Reads a stored barcode, with the quantity of one scan.
+fn pack(stored: &Value) -> (String, i128) {
+    match stored.as_str() {
+        Some(code) => (significant(code), 1_000),
+        None => {
+            let text = |name: &str| stored[name].as_str().unwrap_or_default();
+            (significant(text("code")), thousandths(text("quantity")))
+        }
+    }
+}
+
 fn items(evidence: &Evidence, predicted: &Predicted, faults: &mut Vec<String>) {
     for (item, wanted) in &predicted.items {
         let row = evidence.table.get(&key(format!("ITEM#{item}"), "ITEM"));
         let found = row.map_or(Value::Null, |row| attribute(row, "item"));
         let threshold = found["low_stock_threshold"].as_str().map(thousandths);
         let archived_at = found["archived_at"].as_str().map(millis);
-        let barcodes = found["barcodes"].as_array().map_or(0, Vec::len);
-        let is = json!([found["decimals"], threshold, found["shortage_policy"] == "reject", archived_at, barcodes]);
-        let Item { decimals, threshold, rejects, archived_at, barcodes, .. } = wanted;
-        let must = json!([decimals, threshold, rejects, archived_at, barcodes.len()]);
+        let packs: Vec<(String, i128)> = found["barcodes"].as_array().into_iter().flatten().map(pack).collect();
+        let is = json!([found["decimals"], threshold, found["shortage_policy"] == "reject", archived_at, packs]);
+        let Item { decimals, threshold, rejects, archived_at, packs, .. } = wanted;
+        let must = json!([decimals, threshold, rejects, archived_at, packs]);
         if is != must {
             faults.push(format!("{item} must be {must}, and is {is}"));
         }
@@ -170,11 +218,17 @@ fn ledger(
             last_recorded = read.recorded_at.as_millis();
             let kind = serde_json::to_value(read.kind).unwrap();
             let after = i128::from(read.after.raw());
-            found.push((read.seq, kind, read.command_id.to_string(), i128::from(read.delta.raw()), after, read.late));
+            let cost = (read.cost.map(|cost| i128::from(cost.raw())), i128::from(read.revaluation.raw()));
+            let delta = i128::from(read.delta.raw());
+            found.push((read.seq, kind, read.command_id.to_string(), delta, after, read.late, cost));
         }
     }
-    let wanted = level.entries.iter().map(|e| (e.seq, json!(e.kind), e.id.clone(), e.delta, e.after, e.late));
+    let wanted = level.entries.iter().map(|e| (e.seq, json!(e.kind), e.id.clone(), e.delta, e.after, e.late, e.cost));
     let wanted: Vec<_> = wanted.collect();
+    let costs: i128 = found.iter().map(|entry| entry.6.0.unwrap_or(0) + entry.6.1).sum();
+    if costs != level.book.value {
+        faults.push(format!("{item} at {location}: its costs make {costs}, its value is {}", level.book.value));
+    }
     if found != wanted {
         let differs = found.iter().zip(&wanted).find(|(found, wanted)| found != wanted);
         let (is, must) = (found.len(), wanted.len());

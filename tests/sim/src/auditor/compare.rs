@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::level::{Alert, Entry, Level};
 use super::predictor::Verdict;
-use super::read::{Command, millis, thousandths};
+use super::read::{Command, Stored, millis, ten_thousandths, thousandths};
 
 /// Returns the differences between a stored outcome and a verdict.
 pub(crate) fn outcome_faults(record: &Value, verdict: &Verdict, id: Uuid) -> Vec<String> {
@@ -15,7 +15,7 @@ pub(crate) fn outcome_faults(record: &Value, verdict: &Verdict, id: Uuid) -> Vec
     match verdict {
         Verdict::Applied { .. } if found != "applied" => faults.push(format!("it must be applied, and is {found}")),
         Verdict::Applied { entries, alerts, .. } => {
-            let effects: Vec<Entry> = list("effects").iter().map(|effect| entry(effect, id)).collect();
+            let effects = effects_of(record, id);
             if effects != *entries {
                 faults.push(format!("its effects must be {entries:?}, and are {effects:?}"));
             }
@@ -38,6 +38,16 @@ pub(crate) fn outcome_faults(record: &Value, verdict: &Verdict, id: Uuid) -> Vec
         Verdict::Rejected(_) => {}
     }
     faults
+}
+
+/// Returns the stored effects of a command.
+pub(super) fn effects(stored: &Stored) -> Vec<Entry> {
+    let id = stored.record["command_id"].as_str().and_then(|id| id.parse().ok()).unwrap_or_default();
+    effects_of(&stored.record, id)
+}
+
+fn effects_of(record: &Value, id: Uuid) -> Vec<Entry> {
+    record["effects"].as_array().into_iter().flatten().map(|effect| entry(effect, id)).collect()
 }
 
 pub(super) fn as_submitted(record: &Value, command: &Command, tell: &mut impl FnMut(String)) {
@@ -69,6 +79,7 @@ fn entry(effect: &Value, id: Uuid) -> Entry {
         occurred: millis(effect["occurred_at"].as_str().unwrap()),
         late: effect["late"] == true,
         ahead: effect["clock_ahead"] == true,
+        cost: (effect["cost"].as_str().map(ten_thousandths), effect["revaluation"].as_str().map_or(0, ten_thousandths)),
     }
 }
 
@@ -90,6 +101,12 @@ pub(crate) fn alert(alert: &Value) -> Alert {
 pub(crate) fn level_pair(level: &Level, found: &Value) -> (Value, Value) {
     let on_hand = found["on_hand"].as_str().map(thousandths);
     let counted_at = found["counted_at"].as_str().map(millis);
-    let is = json!([on_hand, found["seq"], found["alert_no"], found["state"], counted_at]);
-    (json!([level.on_hand, level.entries.len(), level.alerts, level.state(), level.counted_at]), is)
+    let value = found["value"].as_str().map_or(0, ten_thousandths);
+    let average = found["average_cost"].as_str().map(ten_thousandths);
+    let counted_seq = found["counted_seq"].as_u64().unwrap_or_default();
+    let counted = (counted_at, counted_seq);
+    let is = json!([on_hand, found["seq"], found["alert_no"], found["state"], counted, value, average]);
+    let (seq, state, book) = (level.entries.len(), level.state(), level.book);
+    let counted = (level.counted_at, level.counted_seq);
+    (json!([level.on_hand, seq, level.alerts, state, counted, book.value, book.average]), is)
 }

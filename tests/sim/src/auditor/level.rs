@@ -1,5 +1,7 @@
 //! One level, as design.md §4 (honest time) and §8 (alerts) define it.
 
+use super::money::{Book, Cost, Price};
+
 /// The catalogue fields of an item that affect decisions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Item {
@@ -8,10 +10,13 @@ pub(crate) struct Item {
     /// How often the threshold changed.
     pub(crate) thresholds: u32,
     pub(crate) rejects: bool,
+    /// The cost of one unit, in ten-thousandths.
+    pub(crate) unit_cost: Option<i128>,
     pub(crate) archived_at: Option<i64>,
     /// How often it was restored; alerts start over then.
     pub(crate) restored: u32,
-    pub(crate) barcodes: Vec<String>,
+    /// Each barcode, with the quantity of one scan in thousandths.
+    pub(crate) packs: Vec<(String, i128)>,
 }
 
 /// The change that a movement makes to a balance.
@@ -45,6 +50,8 @@ pub(crate) struct Entry {
     pub(crate) occurred: i64,
     pub(crate) late: bool,
     pub(crate) ahead: bool,
+    /// The cost that it moved at, and the change of the value of what did not move.
+    pub(crate) cost: Cost,
 }
 
 /// A predicted alert.
@@ -66,7 +73,10 @@ pub(crate) struct Alert {
 pub(crate) struct Level {
     pub(crate) location: String,
     pub(crate) on_hand: i128,
+    pub(crate) book: Book,
     pub(crate) counted_at: Option<i64>,
+    /// The entry of the last count that was not late; 0 before the first.
+    pub(crate) counted_seq: u64,
     pub(crate) own_threshold: Option<i128>,
     pub(crate) entries: Vec<Entry>,
     standing: usize,
@@ -83,7 +93,9 @@ impl Level {
         Self {
             location: location.to_owned(),
             on_hand: 0,
+            book: Book::default(),
             counted_at: None,
+            counted_seq: 0,
             own_threshold: None,
             entries: Vec::new(),
             standing: 2,
@@ -121,10 +133,11 @@ impl Level {
         &mut self,
         item: &Item,
         (kind, id): (&'static str, &str),
-        ask: Change,
+        (ask, price): (Change, Option<Price>),
         when: Occurrence,
     ) -> (Entry, Option<Alert>) {
         let (after, late) = self.try_out(ask, when);
+        let cost = self.book.post(after - self.on_hand, price, item.unit_cost);
         let entry = Entry {
             location: self.location.clone(),
             seq: self.entries.len() as u64 + 1,
@@ -135,6 +148,7 @@ impl Level {
             occurred: when.occurred,
             late,
             ahead: when.ahead,
+            cost,
         };
         let is_first = self.entries.is_empty();
         if is_first {
@@ -145,9 +159,26 @@ impl Level {
         self.counted_at = self.counted_at.filter(|counted| *counted <= when.latest);
         if matches!(ask, Change::Count(_)) && !late {
             self.counted_at = Some(when.occurred);
+            self.counted_seq = entry.seq;
         }
         let raised = self.look(item);
         (entry, raised.map(|alert| Alert { opening: is_first && after >= 0, ..alert }))
+    }
+
+    /// Takes an entry of this level back. It occurred when the entry did, so a count that came after the entry and saw
+    /// that time has seen it.
+    pub(crate) fn take_back(&mut self, item: &Item, id: &str, old: &Entry, latest: i64) -> (Entry, Option<Alert>) {
+        let seen = old.seq < self.counted_seq && self.counted_at.is_none_or(|counted| old.occurred <= counted);
+        let late = old.late || seen;
+        let delta = if late { 0 } else { -old.delta };
+        let cost = self.book.post_back(delta, old.cost.0, item.unit_cost);
+        let (seq, after) = (self.entries.len() as u64 + 1, self.on_hand + delta);
+        let entry = Entry { seq, id: id.to_owned(), delta, after, late, ahead: false, cost, ..old.clone() };
+        self.on_hand = after;
+        self.entries.push(entry.clone());
+        self.counted_at = self.counted_at.filter(|counted| *counted <= latest);
+        let raised = self.look(item);
+        (entry, raised)
     }
 
     /// Judges the state and returns the alert that this raises.

@@ -10,6 +10,7 @@ mod check;
 mod compare;
 mod level;
 mod mails;
+mod money;
 mod predict;
 mod predictor;
 mod read;
@@ -42,6 +43,15 @@ pub(crate) fn mended(evidence: &Evidence) -> u64 {
     records(evidence).filter(is_mended).count() as u64
 }
 
+/// Counts the commands that were set aside because their item could not be read, and were not tried again.
+pub(crate) fn parked(evidence: &Evidence) -> u64 {
+    let is_parked = |record: &Value| {
+        let reason = record["dead_letter"]["reason"].as_str().unwrap_or_default();
+        record["status"] == "dead_lettered" && reason.starts_with("the item can't be read")
+    };
+    records(evidence).filter(is_parked).count() as u64
+}
+
 /// Counts the commands with more than one decided resubmission, under several items.
 pub(crate) fn resubmitted_twice(evidence: &Evidence) -> u64 {
     let mut of_old: BTreeMap<String, u64> = BTreeMap::new();
@@ -49,6 +59,12 @@ pub(crate) fn resubmitted_twice(evidence: &Evidence) -> u64 {
         *of_old.entry(record["resubmits"].to_string()).or_default() += 1;
     }
     of_old.values().filter(|count| **count > 1).count() as u64
+}
+
+/// Counts the reversals with this status.
+pub(crate) fn reversals(evidence: &Evidence, status: &str) -> u64 {
+    let is_one = |record: &Value| record["command"]["type"] == "reverse" && record["status"] == status;
+    records(evidence).filter(is_one).count() as u64
 }
 
 fn records(evidence: &Evidence) -> impl Iterator<Item = Value> {

@@ -27,6 +27,7 @@ pub(crate) fn predict(evidence: &Evidence, faults: &mut Vec<String>) -> Predicte
     let mut predictor = Predictor {
         stored: &stored,
         refused_until_ms: evidence.refused_until_ms,
+        damaged: evidence.damaged.as_ref(),
         late_ms: late.map_or(u64::MAX, |written| written.at_ms),
         items: BTreeMap::new(),
         levels: BTreeMap::new(),

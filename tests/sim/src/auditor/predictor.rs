@@ -6,8 +6,10 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::super::scenario::{MENDED_NOTE, PANIC_NOTE, REFUSED_NOTE};
+use super::compare::effects;
 use super::level::{Alert, Change, Entry, Item, Level, Occurrence};
-use super::read::{Command, Outcomes, Place, Stored};
+use super::money::Price;
+use super::read::{Command, Outcomes, Place, Stored, thousandths};
 
 const DAY_MS: i64 = 86_400_000;
 const MAX_AGE_MS: i64 = 30 * DAY_MS;
@@ -15,7 +17,7 @@ const LATE_COUNT_MS: i64 = 3 * DAY_MS;
 const CLOCK_SKEW_MS: i64 = 5 * 60_000;
 
 /// The rejections in their documented order of precedence.
-const PRECEDENCE: [&str; 12] = [
+const PRECEDENCE: [&str; 14] = [
     "unknown_item",
     "item_exists",
     "item_archived",
@@ -23,6 +25,8 @@ const PRECEDENCE: [&str; 12] = [
     "location_closed",
     "barcode_taken",
     "decimals_in_use",
+    "unknown_command",
+    "not_reversible",
     "fractional_quantity",
     "occurred_at_out_of_range",
     "count_too_late",
@@ -50,6 +54,8 @@ pub(super) type Decided = BTreeMap<(String, Uuid), (Verdict, Option<Command>)>;
 pub(super) struct Predictor<'a> {
     pub(super) stored: &'a Outcomes,
     pub(super) refused_until_ms: u64,
+    /// The item that could not be read: from, until.
+    pub(super) damaged: Option<&'a (String, u64, u64)>,
     /// When the location `late` was registered.
     pub(super) late_ms: u64,
     pub(super) items: BTreeMap<String, Item>,
@@ -82,7 +88,7 @@ impl Predictor<'_> {
             Some(MENDED_NOTE) => place.retry == 0,
             _ => false,
         };
-        if is_set_aside {
+        if is_set_aside || self.is_parked(place) {
             let message = json!({"v": 1, "item_id": place.item, "commands": [command.envelope]});
             return Verdict::Dead(message.to_string());
         }
@@ -122,6 +128,16 @@ impl Predictor<'_> {
     fn is_refused(&self, place: &Place) -> bool {
         let set_aside = self.stored(place).is_some_and(|stored| stored.is("dead_lettered"));
         self.written_ms(place) < self.refused_until_ms || (set_aside && place.received_ms <= self.refused_until_ms)
+    }
+
+    /// Returns whether this command was set aside because its item could not be read for long. While it can't be read,
+    /// nothing else can happen to it.
+    fn is_parked(&self, place: &Place) -> bool {
+        let Some((_, from, until)) = self.damaged.filter(|(item, ..)| *item == place.item) else {
+            return false;
+        };
+        self.stored(place)
+            .is_some_and(|stored| stored.is("dead_lettered") && stored.at_ms >= *from && place.received_ms < *until)
     }
 
     fn written_ms(&self, place: &Place) -> u64 {
@@ -164,11 +180,18 @@ impl Predictor<'_> {
         if amount.is_some_and(|amount| needs_more(amount, decimals)) {
             found.push("fractional_quantity");
         }
+        if packs(command).into_iter().flatten().any(|(_, quantity)| needs_more(quantity, decimals)) {
+            found.push("fractional_quantity");
+        }
         let Some(item) = item else {
             return found;
         };
         if kind == "update_item" && decimals < now_decimals && self.uses_more(&place.item, item, command, decimals) {
             found.push("decimals_in_use");
+        }
+        if kind == "reverse" {
+            found.extend(self.irreversible(place, command));
+            return found;
         }
         let locations = ["location_id", "from_location_id", "to_location_id"];
         let locations: Vec<&str> = locations.into_iter().filter_map(|name| command.text(name)).collect();
@@ -180,6 +203,37 @@ impl Predictor<'_> {
             self.refusals_of_movement(place, command, item, &legs, &mut found);
         }
         found
+    }
+
+    /// Returns what a reversal may have read of the command that it takes back: what was stored when its outcome was
+    /// written. An item with messages that were set aside may be decided beside, from anything since the receive.
+    fn taken_back(&self, place: &Place, command: &Command) -> Vec<Option<&Stored>> {
+        let target = command.text("reverses").and_then(|id| id.parse().ok()).unwrap_or_default();
+        let of_target = self.stored.get(&(place.item.clone(), target)).map(Vec::as_slice).unwrap_or_default();
+        let written = self.stored(place).map_or(u64::MAX, |stored| stored.transaction);
+        let before = of_target.partition_point(|version| version.transaction < written);
+        let last = |count: usize| count.checked_sub(1).map(|last| &of_target[last]);
+        if !self.by_decision.contains(&place.item) {
+            return vec![last(before)];
+        }
+        let received = of_target.partition_point(|version| version.at_ms < place.received_ms).min(before);
+        (received..=before).rev().map(last).collect()
+    }
+
+    /// Returns why a command can't be taken back.
+    fn irreversible(&self, place: &Place, command: &Command) -> Option<&'static str> {
+        let why = |target: Option<&Stored>| match target {
+            None => Some("unknown_command"),
+            Some(target) => {
+                let kind = target.record["command"]["type"].as_str().unwrap_or_default();
+                let moves = ["receive", "sell", "return", "adjust", "transfer"].contains(&kind);
+                let by_other = target.reversed_by.is_some_and(|by| by != place.id);
+                (!target.is("applied") || !moves || by_other).then_some("not_reversible")
+            }
+        };
+        let reads: Vec<_> = self.taken_back(place, command).into_iter().map(why).collect();
+        let as_stored = reads.iter().find(|why| why.is_some_and(|why| self.was_refused_for(place, why)));
+        as_stored.or(reads.first()).copied().flatten()
     }
 
     fn refusals_of_movement(
@@ -226,17 +280,36 @@ impl Predictor<'_> {
         let kept_default = item.threshold.filter(|_| command.body.get("low_stock_threshold").is_none());
         let levels = self.levels.iter().filter(|((of, _), _)| of == item_id).map(|(_, level)| level);
         let amounts = levels.flat_map(|level| [Some(level.on_hand), level.own_threshold]);
-        amounts.chain([kept_default]).flatten().any(|amount| needs_more(amount, decimals))
+        let kept_packs = if packs(command).is_some() { &[][..] } else { &item.packs };
+        let kept_packs = kept_packs.iter().map(|(_, quantity)| Some(*quantity));
+        amounts.chain([kept_default]).chain(kept_packs).flatten().any(|amount| needs_more(amount, decimals))
     }
 
     fn apply(&mut self, place: &Place, command: &Command) -> Verdict {
         let when = occurrence(place, command);
         let (mut entries, mut alerts) = (Vec::new(), Vec::new());
+        let target =
+            self.taken_back(place, command).into_iter().flatten().next().filter(|_| command.kind() == "reverse");
+        for old in target.map(effects).unwrap_or_default().into_iter().rev() {
+            let item = &self.items[&place.item];
+            let level = self.levels.entry((place.item.clone(), old.location.clone()));
+            let level = level.or_insert_with(|| Level::new(&old.location, item));
+            let (entry, alert) = level.take_back(item, &place.id.to_string(), &old, when.latest);
+            entries.push(entry);
+            alerts.extend(alert);
+        }
+        let mut price = command.money("unit_cost").filter(|_| command.kind() == "receive").map(Price::Unit);
         for (location, kind, ask) in legs(command) {
             let item = &self.items[&place.item];
             let level = self.levels.entry((place.item.clone(), location.clone()));
             let level = level.or_insert_with(|| Level::new(&location, item));
-            let (entry, alert) = level.apply(item, (kind, &place.id.to_string()), ask, when);
+            // A transfer carries the cost that the goods have at the giving side, even where a count has seen them leave.
+            let mut giving = level.book;
+            let (entry, alert) = level.apply(item, (kind, &place.id.to_string()), (ask, price), when);
+            if let ("transfer_out", Change::By(delta)) = (kind, ask) {
+                let (cost, _) = giving.post(delta, None, item.unit_cost);
+                price = cost.zip(giving.average).map(|(cost, unit)| Price::All(-cost, unit));
+            }
             entries.push(entry);
             alerts.extend(alert);
         }
@@ -276,6 +349,9 @@ impl Predictor<'_> {
         if let Some(decimals) = command.body["decimals"].as_u64() {
             item.decimals = decimals as u32;
         }
+        if command.body.get("unit_cost").is_some() {
+            item.unit_cost = command.money("unit_cost");
+        }
         if let Some(policy) = command.text("shortage_policy") {
             item.rejects = policy == "reject";
         }
@@ -286,11 +362,12 @@ impl Predictor<'_> {
                     hold.until_ms = at_ms;
                 }
             }
-            for barcode in barcodes.iter().filter(|barcode| !item.barcodes.contains(barcode)) {
+            let held = |barcode: &String| item.packs.iter().any(|(code, _)| code == barcode);
+            for barcode in barcodes.iter().filter(|barcode| !held(barcode)) {
                 let (item, barcode) = (place.item.clone(), barcode.clone());
                 self.barcodes.push(Hold { item, barcode, from_ms: at_ms, until_ms: u64::MAX });
             }
-            item.barcodes = barcodes;
+            item.packs = packs(command).unwrap_or_default();
         }
         if command.body.get("low_stock_threshold").is_some() {
             self.set_default(place, command.amount("low_stock_threshold"));
@@ -330,8 +407,22 @@ fn occurrence(place: &Place, command: &Command) -> Occurrence {
 }
 
 fn barcodes(command: &Command) -> Option<Vec<String>> {
+    packs(command).map(|packs| packs.into_iter().map(|(code, _)| code).collect())
+}
+
+/// Returns the barcodes of a command with the quantity of each, in thousandths. Leading zeros of a GTIN do not count.
+fn packs(command: &Command) -> Option<Vec<(String, i128)>> {
     let codes = command.body.get("barcodes")?.as_array()?;
-    Some(codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect())
+    let pack = |code: &serde_json::Value| match code.as_str() {
+        Some(code) => (significant(code), 1_000),
+        None => (significant(code["code"].as_str().unwrap()), thousandths(code["quantity"].as_str().unwrap())),
+    };
+    Some(codes.iter().map(pack).collect())
+}
+
+/// Returns a code without the leading zeros of a GTIN. The texts of the simulation are shorter than one.
+pub(super) fn significant(code: &str) -> String {
+    if code.len() < 8 { code.to_owned() } else { code.trim_start_matches('0').to_owned() }
 }
 
 fn needs_more(amount: i128, decimals: u32) -> bool {

@@ -63,6 +63,11 @@ impl Command {
         self.text(name).map(thousandths)
     }
 
+    /// Returns money in ten-thousandths.
+    pub(crate) fn money(&self, name: &str) -> Option<i128> {
+        self.text(name).map(ten_thousandths)
+    }
+
     /// Returns when it occurred, whether the command said so in the past, and whether that time lay in the future.
     pub(crate) fn occurred(&self) -> (i64, bool, bool) {
         let Some(claimed) = self.text("occurred_at").map(millis) else {
@@ -76,9 +81,18 @@ impl Command {
 
 /// Parses `-1.25` as -1250.
 pub(crate) fn thousandths(text: &str) -> i128 {
+    parts(text, 3)
+}
+
+/// Parses `-1.25` as -12500.
+pub(crate) fn ten_thousandths(text: &str) -> i128 {
+    parts(text, 4)
+}
+
+fn parts(text: &str, places: usize) -> i128 {
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
     let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
-    let value = whole.parse::<i128>().unwrap() * 1_000 + format!("{part:0<3}").parse::<i128>().unwrap();
+    let value: i128 = format!("{whole}{part:0<places$}").parse().unwrap();
     if negative { -value } else { value }
 }
 
@@ -133,6 +147,8 @@ pub(crate) struct Stored {
     pub(crate) transaction: u64,
     pub(crate) discarded: bool,
     pub(crate) resubmitted_as: Option<(String, Uuid)>,
+    /// The command that took it back.
+    pub(crate) reversed_by: Option<Uuid>,
     /// Whether it is the earlier decision with a mark.
     pub(crate) is_mark: bool,
 }
@@ -143,13 +159,16 @@ impl Stored {
         let record = row.map_or(Value::Null, |row| json(row, "record"));
         let resubmitted_as = row.map(|row| json(row, "resubmitted_as")).filter(|by| !by.is_null());
         let discarded = row.is_some_and(|row| row.contains_key("discarded_at"));
-        let is_mark = before.is_some_and(|before| before.record == record) && (discarded || resubmitted_as.is_some());
+        let reversed_by = row.and_then(|row| row.get("reversed_by")?.as_s().ok()?.parse().ok());
+        let marks = discarded || resubmitted_as.is_some() || reversed_by.is_some();
+        let is_mark = before.is_some_and(|before| before.record == record) && marks;
         Self {
             record,
             at_ms: written.at_ms,
             transaction: written.transaction,
             discarded,
             resubmitted_as: resubmitted_as.as_ref().map(reference),
+            reversed_by,
             is_mark,
         }
     }
@@ -166,6 +185,7 @@ impl Stored {
     fn may_follow(&self, before: &Self) -> bool {
         let is_open = before.is("dead_lettered") && !before.discarded && before.resubmitted_as.is_none();
         match self.is_mark {
+            true if self.reversed_by.is_some() => before.is("applied") && before.reversed_by.is_none(),
             true if self.discarded => is_open,
             true => {
                 let other = before.resubmitted_as.is_some() && before.resubmitted_as != self.resubmitted_as;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use stockline_core::domain::{
-    CommandKey, CommandKind, Commit, LoadRequest, LocationSettings, RejectionCode, Status, StockState, rejudge,
+    CommandKey, CommandKind, Commit, LoadRequest, LocationSettings, RejectionCode, Status, StockState,
+    barcode_spellings, canonical_barcode, rejudge,
 };
 use stockline_core::ports::{
     ChangeFilter, CommandFilter, CommitOutcome, ItemFilter, ItemWithLevels, LevelFilter, LocationPut, MovementFilter,
@@ -110,6 +111,35 @@ pub async fn a_barcode_that_moved_is_found_where_it_is(shop: Shop) {
         let filter = ItemFilter { barcode: Some(barcode.into()), ..ItemFilter::default() };
         assert_eq!(item_ids(&shop, &filter, 10).await, [item]);
     }
+}
+
+pub async fn a_barcode_is_found_in_every_spelling_and_keeps_its_quantity(shop: Shop) {
+    let pack = r#","barcodes":["0036000291452",{"code":"10036000291459","quantity":"12"},"A 1#b"]"#;
+    shop.register("cola", pack).await;
+    shop.register("fanta", r#","barcodes":["96385074"]"#).await;
+    let queries = &shop.ports().queries;
+    for (code, item) in [
+        ("036000291452", "cola"),
+        ("0036000291452", "cola"),
+        ("00036000291452", "cola"),
+        ("10036000291459", "cola"),
+        ("A 1#b", "cola"),
+        ("96385074", "fanta"),
+        ("0000096385074", "fanta"),
+    ] {
+        let filter = ItemFilter { barcode: Some(code.into()), ..ItemFilter::default() };
+        assert_eq!(item_ids(&shop, &filter, 10).await, [item], "{code}");
+        let (held, holder) = queries.holder(&barcode_spellings(code)).await.unwrap().unwrap();
+        assert_eq!((held.as_str(), holder.as_str()), (canonical_barcode(code).as_ref(), item));
+    }
+    let codes = ["none".to_owned(), "9".repeat(3_000), "96385074".to_owned(), "A 1#b".to_owned()];
+    assert_eq!(queries.holder(&codes).await.unwrap().unwrap().1.as_str(), "fanta", "the first that is held");
+    assert_eq!(queries.holder(&codes[..2]).await.unwrap(), None);
+    let cola = queries.item(&"cola".parse().unwrap()).await.unwrap().unwrap();
+    let held = cola.item.catalogue.barcodes.iter().map(|barcode| format!("{}={}", barcode.code, barcode.quantity));
+    assert_eq!(held.collect::<Vec<_>>(), ["036000291452=1", "10036000291459=12", "A 1#b=1"]);
+    let taken = shop.run("update_item", "fanta", r#","barcodes":["00036000291452"]"#, at(3)).await;
+    assert_eq!(taken.outcome.rejection.unwrap().held_by, Some("cola".parse().unwrap()));
 }
 
 async fn level_ids(shop: &Shop, filter: &LevelFilter, limit: usize) -> Vec<String> {

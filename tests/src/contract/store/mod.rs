@@ -23,6 +23,7 @@ pub mod days;
 pub mod dead_letters;
 pub mod homes;
 pub mod lists;
+pub mod money;
 pub mod racing;
 pub mod reading;
 pub mod sizes;
@@ -276,6 +277,7 @@ macro_rules! store_contract {
             lists: items_are_listed_by_name_whatever_its_case_and_by_every_filter
                 a_page_of_items_ends_before_it_holds_too_many_levels_and_the_next_goes_on
                 a_barcode_that_moved_is_found_where_it_is
+                a_barcode_is_found_in_every_spelling_and_keeps_its_quantity
                 levels_are_listed_by_item_then_location_and_by_the_state_that_reads_show
                 an_item_that_a_location_carries_is_out_there_until_its_first_stock
                 refused_commands_are_listed_newest_first_until_they_are_settled_otherwise
@@ -285,6 +287,12 @@ macro_rules! store_contract {
                 settings_that_were_put_hold_for_the_next_load
                 a_damaged_or_foreign_cursor_is_refused
                 a_list_of_many_rows_that_do_not_match_is_read_to_its_end_in_pages_of_few_rows;
+            money: costs_and_amounts_are_kept_in_levels_entries_and_outcomes
+                a_level_without_a_tail_keeps_its_value
+                a_movement_is_taken_back_once_and_both_of_the_pair_say_so
+                a_reversal_is_written_only_while_no_other_took_the_movement_back
+                a_reversal_of_what_took_no_effect_is_a_conflict
+                of_many_reversals_of_one_movement_one_is_applied;
             racing: many_buyers_never_oversell
                 an_item_is_never_shown_in_the_middle_of_a_transfer
                 movements_page_rightly_while_the_ledger_moves

@@ -1,7 +1,7 @@
 //! Reads of the ledger: movements, stock at a point in time, history for late counts, and the audit.
 
 use stockline_core::domain::{CommandKey, CommandKind, Entry, LoadRequest, LocationId, Quantity, Timestamp};
-use stockline_core::ports::{Movement, MovementFilter, PageRequest};
+use stockline_core::ports::{Movement, MovementFilter, PageRequest, Part};
 
 use super::{Bounds, Shop, all_pages, at, id, item_id, place};
 
@@ -209,6 +209,14 @@ pub async fn the_audit_reads_every_entry_and_record_once(shop: Shop) {
     let mut ids: Vec<_> = all_pages(50, read).await.iter().map(|record| record.outcome.command_id).collect();
     ids.sort_unstable();
     assert_eq!(ids, (1..=124).map(id).collect::<Vec<_>>());
+    let (mut ids, of) = (Vec::new(), audit.audit_parts());
+    for number in 0..of {
+        let part = Part { number, of };
+        let read = async |cursor: Option<&str>| audit.audit_part(part, PageRequest::new(cursor, 50)).await.unwrap();
+        ids.extend(all_pages(50, read).await.iter().map(|record| record.outcome.command_id));
+    }
+    ids.sort_unstable();
+    assert_eq!(ids, (1..=124).map(id).collect::<Vec<_>>(), "the {of} parts together are all records, each once");
     shop.audit().await;
 }
 

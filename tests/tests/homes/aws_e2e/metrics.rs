@@ -2,9 +2,8 @@ use std::time::Instant;
 
 use aws_sdk_sesv2::types::MailType;
 use serde_json::json;
-use stockline_deploy_checks::metric_names::{emitted, fault};
+use stockline_deploy_checks::metric_names::{OURS, emitted, fault};
 use stockline_deploy_checks::{templates, watched::watched};
-use stockline_service::NAMESPACE;
 use stockline_tests::aws::{Installation, POLL_EVERY};
 use stockline_tests::process::PATIENCE;
 use stockline_tests::sdk::clients;
@@ -45,7 +44,7 @@ pub(crate) fn what_is_watched_was_told(home: &Installation) {
     let mut ours = 0;
     for file in ["watch.yaml", "scaling.yaml"] {
         for reference in watched(&templates::read(file)).unwrap().references {
-            if reference.namespace == NAMESPACE {
+            if reference.namespace == OURS {
                 ours += 1;
                 assert!(
                     emitted.iter().any(|metric| metric.is(&reference)),

@@ -36,10 +36,34 @@ pub(crate) async fn p10_nobody_acts_beyond_their_role(home: &Installation) {
     let named: Vec<&Value> = ledger[1..].iter().map(|entry| &entry["submitted_by"]).collect();
     assert_eq!(named, expected.iter().collect::<Vec<_>>());
 
+    a_stolen_till_is_cut_off(home, &sale).await;
     let (_, seen_by_staff) = home.send(&home.staff, "GET", "/v1/items/apples", None).await.unwrap();
     assert_eq!(seen_by_staff["on_hand"], "7");
     assert_eq!(seen_by_staff.get("unit_cost").filter(|cost| !cost.is_null()), None, "costs are the Manager's");
     assert_eq!(home.get("/v1/items/apples").await["unit_cost"], "1.25");
+}
+
+/// A Manager disables the tills' client, lists it as disabled, and registers it again.
+async fn a_stolen_till_is_cut_off(home: &Installation, sale: &Value) {
+    let client = home.stack.output("TillsClient");
+    let path = format!("/v1/clients/{client}");
+    let settings = |disabled: bool| json!({"name": "Tills", "rights": ["commands", "read"], "locations": null, "disabled": disabled});
+    let put = async |disabled: bool| {
+        let (status, answer) = home.send(&home.manager, "PUT", &path, Some(&settings(disabled))).await.unwrap();
+        assert_eq!(status, 200, "{answer}");
+    };
+    put(true).await;
+    let (status, answer) = home.send(&home.till, "POST", "/v1/commands", Some(sale)).await.unwrap();
+    assert_eq!((status, &answer["code"]), (401, &json!("token_client_disabled")), "{answer}");
+    let listed = home.get("/v1/clients").await;
+    assert_eq!(listed["clients"][0]["client_id"], client);
+    assert_eq!(listed["clients"][0]["disabled"], true);
+    put(false).await;
+    for words in [["clients", "list"].as_slice(), &["clients", "disable", client], &["clients", "enable", client]] {
+        let done = home.worker_command(words).await;
+        let text = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success() && text.contains(client), "{words:?}: {text}");
+    }
 }
 
 /// Returns the same command without its id.

@@ -67,6 +67,9 @@ pub(crate) async fn set_aside_by_sqs(home: &Installation) {
 /// Calls every read and every kind of command that the other parts leave out.
 pub(crate) async fn the_rest_of_the_api(home: &Installation) {
     assert_eq!(home.get("/v1/items/eggs").await["on_hand"], "5", "what SQS set aside was applied");
+    let smoke = home.worker_command(&["smoke"]).await;
+    let steps = String::from_utf8_lossy(&smoke.stdout).into_owned();
+    assert!(smoke.status.success() && !steps.contains("FAILS") && !steps.contains("left out"), "{steps}");
     for change in [
         json!({"type": "update_item", "item_id": "eggs", "barcodes": ["4006381333931"]}),
         json!({"type": "update_item", "item_id": "eggs", "barcodes": []}),

@@ -60,3 +60,24 @@ async fn the_write_path_keeps_settings_that_were_found_for_a_moment_and_never_th
     shop.engine.client.put_item().table_name(TABLE).set_item(Some(row)).send().await.unwrap();
     assert_eq!(settings_in_a_fold(&shop, "north").await, Some(closed), "a clock that went back ends it");
 }
+
+#[tokio::test]
+async fn many_locations_are_read_by_one_query_a_minute() {
+    let shop = Shop::new().await;
+    let shops: Vec<String> = (0..20).map(|n| format!("shop-{n}")).collect();
+    for location in &shops {
+        shop.open_location(location).await;
+        assert!(settings_in_a_fold(&shop, location).await.is_some());
+    }
+    let kept_ms = DynamoOptions::default().locations_kept.as_millis() as i64;
+    shop.clock.advance_ms(kept_ms);
+    assert!(settings_in_a_fold(&shop, "shop-1").await.is_some());
+    // Another process closes one that was not asked for.
+    let closed = LocationSettings { location_id: place("shop-7"), closed: true, ..LocationSettings::main() };
+    let row = row::of_settings(&closed).unwrap();
+    shop.engine.client.put_item().table_name(TABLE).set_item(Some(row)).send().await.unwrap();
+    assert!(settings_in_a_fold(&shop, "shop-7").await.is_some_and(|kept| !kept.closed), "it was read with the other");
+    assert_eq!(settings_in_a_fold(&shop, "nowhere").await, None);
+    shop.clock.advance_ms(kept_ms);
+    assert_eq!(settings_in_a_fold(&shop, "shop-7").await, Some(closed));
+}

@@ -1,4 +1,4 @@
-use super::super::{Cost, Entry, EntryKind, Quantity, Reason, Timestamp};
+use super::super::{CommandId, Cost, Entry, EntryKind, Money, Quantity, Reason, Timestamp};
 use super::{LocalDay, LocalDays};
 
 /// What is added up over a day. Each is a sum, so days, levels and locations can be added in any order.
@@ -115,29 +115,53 @@ impl Totals {
         Quantity::from_raw(sum(&plus).saturating_sub(sum(&minus)).saturating_add(adjusted))
     }
 
+    /// Adds an entry. A reversal takes the same figures back on the day of the movement; its amount and its cost have the
+    /// opposite sign already.
     fn add_entry(&mut self, entry: &Moved) {
-        let (quantity, zero) = (entry.quantity.raw(), Quantity::ZERO);
-        let (figure, into) = match entry.kind {
-            EntryKind::Receive => (Figure::Received, quantity),
-            EntryKind::Sell => (Figure::Sold, quantity.saturating_neg()),
-            EntryKind::Return => (Figure::Returned, quantity),
-            EntryKind::Adjust => (Figure::Adjusted(entry.reason.unwrap_or(Reason::Other)), quantity),
-            EntryKind::Count => (Figure::Counted, entry.delta.raw()),
-            EntryKind::TransferOut => (Figure::TransferredOut, quantity.saturating_neg()),
-            EntryKind::TransferIn => (Figure::TransferredIn, quantity),
-        };
-        let counts = if matches!(figure, Figure::Sold | Figure::TransferredOut) { quantity } else { into };
-        self.put(figure, counts);
-        if entry.late && entry.kind != EntryKind::Count && entry.delta == zero {
-            self.put(Figure::Late, into.saturating_neg());
+        let quantity = if entry.reverses { entry.quantity.raw().saturating_neg() } else { entry.quantity.raw() };
+        let out = matches!(entry.kind, EntryKind::Sell | EntryKind::TransferOut);
+        let reason = entry.reason.unwrap_or(Reason::Other);
+        self.put(
+            match entry.kind {
+                EntryKind::Receive => Figure::Received,
+                EntryKind::Sell => Figure::Sold,
+                EntryKind::Return => Figure::Returned,
+                EntryKind::Adjust => Figure::Adjusted(reason),
+                EntryKind::Count => Figure::Counted,
+                EntryKind::TransferOut => Figure::TransferredOut,
+                EntryKind::TransferIn => Figure::TransferredIn,
+            },
+            if entry.kind == EntryKind::Count { entry.delta.raw() } else { quantity },
+        );
+        if entry.late && entry.kind != EntryKind::Count {
+            self.put(Figure::Late, if out { quantity } else { quantity.saturating_neg() });
         }
-        if entry.kind == EntryKind::Adjust {
-            self.put(Figure::AdjustedUp, quantity.max(0));
+        let cost = entry.cost.map_or(0, Money::raw);
+        self.put(Figure::Value, cost.saturating_add(entry.revaluation.raw()));
+        match entry.kind {
+            EntryKind::Adjust => {
+                let up = entry.quantity.is_positive();
+                self.put(Figure::AdjustedUp, if up { quantity } else { 0 });
+                self.put(Figure::AdjustedCost(reason), cost);
+            }
+            EntryKind::Count => self.put(Figure::CountedCost, cost),
+            EntryKind::Sell | EntryKind::Return => self.add_price(entry, quantity),
+            EntryKind::Receive | EntryKind::TransferOut | EntryKind::TransferIn => {}
         }
-        if matches!(entry.kind, EntryKind::Sell | EntryKind::Return) {
-            // No entry has an amount or a cost of its own yet.
-            self.put(Figure::Unpriced, quantity);
-            self.put(Figure::Uncosted, quantity);
+    }
+
+    /// Adds what customers paid for a sale or got back, and what the goods cost.
+    fn add_price(&mut self, entry: &Moved, quantity: i64) {
+        let sells = entry.kind == EntryKind::Sell;
+        match entry.amount {
+            Some(amount) if sells => self.put(Figure::SoldAmount, amount.raw()),
+            Some(amount) => self.put(Figure::ReturnedAmount, amount.raw()),
+            None => self.put(Figure::Unpriced, quantity),
+        }
+        match entry.cost {
+            Some(cost) if sells => self.put(Figure::SoldCost, cost.raw().saturating_neg()),
+            Some(cost) => self.put(Figure::ReturnedCost, cost.raw()),
+            None => self.put(Figure::Uncosted, quantity),
         }
     }
 }
@@ -179,19 +203,34 @@ struct Moved {
     delta: Quantity,
     late: bool,
     reason: Option<Reason>,
+    command_id: CommandId,
+    /// Whether it takes another entry back.
+    reverses: bool,
+    amount: Option<Money>,
+    cost: Option<Money>,
+    revaluation: Money,
 }
 
 impl Tally {
     /// Adds a ledger entry, in order of seq.
     pub fn add(&mut self, entry: &Entry) {
-        let Entry { occurred_at, kind, quantity, delta, late, reason, .. } = entry;
+        let Entry { occurred_at, kind, quantity, delta, late, reason, amount, cost, revaluation, .. } = entry;
+        // An adjustment is taken back under its own reason, whatever the reversal says.
+        let taken_back = entry.reverses.filter(|_| *kind == EntryKind::Adjust);
+        let original = taken_back.and_then(|of| self.0.iter().rev().find(|moved| moved.command_id == of));
+        let reason = original.map_or(*reason, |original| original.reason);
         self.0.push(Moved {
             occurred_at: *occurred_at,
             kind: *kind,
             quantity: *quantity,
             delta: *delta,
             late: *late,
-            reason: *reason,
+            reason,
+            command_id: entry.command_id,
+            reverses: entry.reverses.is_some(),
+            amount: *amount,
+            cost: *cost,
+            revaluation: *revaluation,
         });
     }
 
@@ -361,7 +400,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::CommandId;
 
     fn entry(kind: EntryKind, quantity: i64, delta: i64, at: &str) -> Entry {
         Entry {
@@ -383,6 +421,10 @@ mod tests {
             reference: None,
             device_id: None,
             operator: None,
+            amount: None,
+            cost: None,
+            revaluation: Money::ZERO,
+            reverses: None,
         }
     }
 
@@ -445,6 +487,35 @@ mod tests {
         assert_eq!(units(Figure::Counted) + units(Figure::Late), -2_000, "two are missing that nobody sold");
         assert_eq!(units(Figure::Adjusted(Reason::Theft)), -1_000);
         assert_eq!((day.closing.raw(), day.totals.balance().raw()), (5_500, 5_500));
+    }
+
+    #[test]
+    fn a_reversal_takes_the_same_figures_back_on_the_day_of_the_movement() {
+        let mut sale = entry(EntryKind::Sell, 3_000, -3_000, "2017-01-02T10:00:00Z");
+        (sale.amount, sale.cost) = (Some(Money::from_raw(60_000)), Some(Money::from_raw(-30_000)));
+        let mut theft = entry(EntryKind::Adjust, -2_000, -2_000, "2017-01-02T11:00:00Z");
+        (theft.command_id, theft.cost) = (CommandId(Uuid::from_u128(1)), Some(Money::from_raw(-20_000)));
+        let receive = Entry {
+            cost: Some(Money::from_raw(90_000)),
+            revaluation: Money::from_raw(-5),
+            ..entry(EntryKind::Receive, 9_000, 9_000, "2017-01-02T09:00:00Z")
+        };
+        let before = of(&[receive.clone(), sale.clone(), theft.clone()], "UTC")[0];
+        let money = |day: &DayTotals, figure| day.totals.money(figure).raw();
+        assert_eq!((money(&before, Figure::SoldAmount), money(&before, Figure::SoldCost)), (60_000, 30_000));
+        assert_eq!(money(&before, Figure::AdjustedCost(Reason::Theft)), -20_000);
+        assert_eq!(money(&before, Figure::Value), 90_000 - 5 - 30_000 - 20_000);
+        let back = |of: &Entry| Entry {
+            delta: Quantity::from_raw(-of.delta.raw()),
+            amount: of.amount.map(|amount| Money::from_raw(-amount.raw())),
+            cost: of.cost.map(|cost| Money::from_raw(-cost.raw())),
+            reverses: Some(of.command_id),
+            command_id: CommandId(Uuid::from_u128(9)),
+            reason: None,
+            ..of.clone()
+        };
+        let all = [receive.clone(), sale.clone(), theft.clone(), back(&theft), back(&sale)];
+        assert_eq!(of(&all, "UTC"), of(&[receive], "UTC"));
     }
 
     const KINDS: [EntryKind; 7] = [

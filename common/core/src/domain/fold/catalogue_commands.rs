@@ -1,5 +1,7 @@
+use std::collections::BTreeSet;
+
 use super::super::{
-    Action, Catalogue, CataloguePatch, Claim, Item, LocationId, Quantity, Queued, Rejection, RejectionCode,
+    Action, Barcode, Catalogue, CataloguePatch, Claim, Item, LocationId, Quantity, Queued, Rejection, RejectionCode,
 };
 use super::decision::{Applied, Decision, fractional, reject, unknown_item, unknown_location};
 use super::draft::Draft;
@@ -60,7 +62,7 @@ impl Draft<'_> {
         let at = self.now.max(queued.accepted_at);
         let item = Item {
             item_id,
-            catalogue: catalogue.clone(),
+            catalogue: Catalogue { barcodes: held(&catalogue.barcodes), ..catalogue.clone() },
             archived_at: None,
             version: 1,
             threshold_version: 1,
@@ -69,6 +71,7 @@ impl Draft<'_> {
             updated_at: at,
         };
         self.check_threshold(&item, catalogue.low_stock_threshold)?;
+        check_packs(&item)?;
         let changes = self.claim_changes(&queued.command.action);
         self.claims.extend(changes);
         self.put_item(item);
@@ -77,17 +80,17 @@ impl Draft<'_> {
 
     /// Returns the claims that a command takes (`true`) or gives up (`false`) if it is applied to the present item.
     pub(super) fn claim_changes(&self, action: &Action) -> Vec<(Claim, bool)> {
-        let change = |held| move |code: &String| (Claim::Barcode(code.clone()), held);
+        let change = |held| move |barcode: Barcode| (Claim::Barcode(barcode.code), held);
         match (action, &self.item) {
             (Action::RegisterItem(catalogue), None) => {
                 let key = Claim::ItemKey(self.item_id.lower_case());
-                catalogue.barcodes.iter().map(change(true)).chain([(key, true)]).collect()
+                held(&catalogue.barcodes).into_iter().map(change(true)).chain([(key, true)]).collect()
             }
             (Action::UpdateItem(CataloguePatch { barcodes: Some(new), .. }), Some(item)) => {
-                let old = &item.catalogue.barcodes;
-                let given_up = old.iter().filter(|code| !new.contains(code)).map(change(false));
-                let taken = new.iter().filter(|code| !old.contains(code)).map(change(true));
-                given_up.chain(taken).collect()
+                let (old, new) = (item.catalogue.barcodes.clone(), held(new));
+                let (is_old, is_new) = (of_codes(&old), of_codes(&new));
+                let given_up = old.into_iter().filter(|barcode| !is_new(barcode)).map(change(false));
+                given_up.chain(new.into_iter().filter(|barcode| !is_old(barcode)).map(change(true))).collect()
             }
             _ => Vec::new(),
         }
@@ -121,7 +124,7 @@ impl Draft<'_> {
             catalogue.decimals = decimals;
         }
         if let Some(barcodes) = &patch.barcodes {
-            catalogue.barcodes.clone_from(barcodes);
+            catalogue.barcodes = held(barcodes);
         }
         if let Some(category) = &patch.category {
             catalogue.category.clone_from(category);
@@ -132,13 +135,11 @@ impl Draft<'_> {
         if let Some(unit_cost) = patch.unit_cost {
             catalogue.unit_cost = unit_cost;
         }
-        match patch.low_stock_threshold {
-            Some(threshold) => {
-                self.check_threshold(item, threshold)?;
-                Ok(set_default_threshold(item, threshold))
-            }
-            None => Ok(false),
+        if let Some(threshold) = patch.low_stock_threshold {
+            self.check_threshold(item, threshold)?;
         }
+        check_packs(item)?;
+        Ok(patch.low_stock_threshold.is_some_and(|threshold| set_default_threshold(item, threshold)))
     }
 
     fn set_level_threshold(
@@ -162,10 +163,11 @@ impl Draft<'_> {
         Ok(Applied { alerts, ..Applied::default() })
     }
 
-    fn check_barcodes(&self, barcodes: &[String]) -> Result<(), Box<Rejection>> {
-        for barcode in barcodes {
-            if let Some(holder) = self.holder(&Claim::Barcode(barcode.clone())).filter(|h| *h != self.item_id) {
-                let detail = format!("barcode {barcode} belongs to item {holder}");
+    fn check_barcodes(&self, barcodes: &[Barcode]) -> Result<(), Box<Rejection>> {
+        for Barcode { code, .. } in barcodes {
+            let held = Claim::of_barcode(code).find_map(|claim| self.holder(&claim).filter(|h| *h != self.item_id));
+            if let Some(holder) = held {
+                let detail = format!("barcode {code} belongs to item {holder}");
                 let rejection = reject(RejectionCode::BarcodeTaken, detail);
                 return Err(Box::new(Rejection { held_by: Some(holder.clone()), ..rejection }));
             }
@@ -192,6 +194,10 @@ impl Draft<'_> {
                 return refuse(format!("the threshold {threshold} at {}", level.location_id));
             }
         }
+        let kept = if patch.barcodes.is_some() { &[][..] } else { &catalogue.barcodes };
+        if let Some(Barcode { code, quantity }) = kept.iter().find(|pack| !pack.quantity.fits_decimals(decimals)) {
+            return refuse(format!("the quantity {quantity} of barcode {code}"));
+        }
         let default = patch.low_stock_threshold.is_none().then_some(catalogue.low_stock_threshold).flatten();
         match default.filter(|threshold| !threshold.fits_decimals(decimals)) {
             Some(threshold) => refuse(format!("the default threshold {threshold}")),
@@ -207,6 +213,29 @@ impl Draft<'_> {
             }
             None => Ok(()),
         }
+    }
+}
+
+/// Returns barcodes in the form in which an item holds them.
+fn held(barcodes: &[Barcode]) -> Vec<Barcode> {
+    barcodes.iter().map(Barcode::held).collect()
+}
+
+/// Returns whether a barcode is one of these, whatever its quantity.
+fn of_codes(barcodes: &[Barcode]) -> impl Fn(&Barcode) -> bool + use<> {
+    let codes: BTreeSet<String> = barcodes.iter().map(|barcode| barcode.code.clone()).collect();
+    move |barcode| codes.contains(&barcode.code)
+}
+
+/// Refuses a quantity of a barcode that the item's decimals can't write.
+fn check_packs(item: &Item) -> Result<(), Box<Rejection>> {
+    let Catalogue { barcodes, decimals, .. } = &item.catalogue;
+    match barcodes.iter().find(|barcode| !barcode.quantity.fits_decimals(*decimals)) {
+        Some(Barcode { code, quantity }) => {
+            let detail = fractional(item, &format!("the quantity of barcode {code}"), *quantity);
+            Err(Box::new(reject(RejectionCode::FractionalQuantity, detail)))
+        }
+        None => Ok(()),
     }
 }
 

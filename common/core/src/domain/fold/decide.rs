@@ -25,6 +25,7 @@ impl Draft<'_> {
                 submitted_by: queued.submitted_by.clone(),
                 command: Some(queued.command.clone()),
                 effects: applied.effects,
+                reversed_by: None,
                 rejection,
                 dead_letter: None,
             },
@@ -34,6 +35,7 @@ impl Draft<'_> {
             changed_default: queued.command.action.sets_default().then_some(applied.ends_fold),
             resubmits: queued.resubmits.clone(),
             first_accepted_at: queued.first_accepted_at,
+            reach: None,
             resubmitted_as: None,
         });
         applied.ends_fold

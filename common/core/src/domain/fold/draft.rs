@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::{
     Chunk, Claim, ClaimChange, CommandId, CommandKey, Commit, Entry, Item, ItemId, ItemPut, Level, LevelPut, Loaded,
-    LoadedLevel, LocationId, Record, Timestamp, codec,
+    LoadedLevel, LocationId, Record, Reversal, Timestamp, Valuation, codec,
 };
 use super::size;
 use super::{FoldLimits, Rules};
@@ -31,6 +31,7 @@ pub(super) struct Draft<'a> {
     pub(super) records: Vec<Record>,
     by_id: HashMap<CommandId, usize>,
     pub(super) resubmitted: Vec<(CommandKey, CommandId)>,
+    pub(super) reversed: Vec<Reversal>,
     /// The bytes of the dead letters' texts so far, as an upper estimate.
     pub(super) letter_bytes: usize,
 }
@@ -49,6 +50,7 @@ impl<'a> Draft<'a> {
             records: Vec::new(),
             by_id: HashMap::new(),
             resubmitted: Vec::new(),
+            reversed: Vec::new(),
             letter_bytes: 0,
         }
     }
@@ -133,19 +135,22 @@ impl<'a> Draft<'a> {
         commit.claims = self.claims.into_iter().map(|(claim, held)| ClaimChange { claim, held }).collect();
         commit.records = self.records;
         commit.resubmitted = self.resubmitted;
+        commit.reversed = self.reversed;
         commit
     }
 }
 
 impl DraftLevel {
-    /// Appends an entry and moves the balance. The caller has checked for overflow.
-    pub(super) fn append(&mut self, entry: Entry) {
+    /// Appends an entry and moves the balance with its value. The caller has checked for overflow.
+    pub(super) fn append(&mut self, entry: Entry, stock: Valuation) {
         if self.level.seq == 0 {
             self.level.open();
         }
         self.changed = true;
         self.new_entries_bytes += size::entry_bytes(&entry);
         self.level.on_hand = entry.after;
+        self.level.value = stock.value;
+        self.level.average_cost = stock.average_cost;
         self.level.seq = entry.seq;
         self.level.updated_at = entry.recorded_at;
         self.level.tail.push(entry);

@@ -1,34 +1,52 @@
 use super::super::occurrence::Occurrence;
 use super::super::{
-    Action, Alert, Cost, Effect, Entry, EntryKind, Item, LocationId, Quantity, Queued, Rejection, RejectionCode,
+    Action, Alert, Cost, Effect, Entry, EntryKind, Item, LocationId, Money, Quantity, Queued, Rejection, RejectionCode,
     ShortagePolicy, Timestamp,
 };
+use super::costs::Priced;
 use super::decision::{Applied, Decision, fractional, reject, unknown_item, unknown_location};
 use super::draft::{Draft, DraftLevel};
 
 /// One leg of a movement: its effect on one level.
-struct Leg<'q> {
-    location_id: &'q LocationId,
-    kind: EntryKind,
-    change: Change,
-    counterpart: Option<&'q LocationId>,
-    unit_cost: Option<Cost>,
+pub(super) struct Leg<'q> {
+    pub(super) location_id: &'q LocationId,
+    pub(super) kind: EntryKind,
+    /// The quantity as submitted.
+    pub(super) quantity: Quantity,
+    pub(super) change: Change,
+    pub(super) counterpart: Option<&'q LocationId>,
+    pub(super) price: Price,
+    /// The amount of a sale or a return; negative where it is taken back.
+    pub(super) amount: Option<Money>,
     /// Whether to refuse the leg if it takes more than there is.
-    reject_shortage: bool,
+    pub(super) reject_shortage: bool,
+}
+
+/// What decides the cost of a leg.
+#[derive(Clone, Copy)]
+pub(super) enum Price {
+    /// The average of the level.
+    Average,
+    /// The cost of one unit that a receive names, else the average.
+    Named(Option<Cost>),
+    /// The cost that the giving leg brings, else the average.
+    Carried,
+    /// The cost of the entry that is taken back, else the average.
+    AsBefore(Option<Money>),
 }
 
 /// The change of the balance that a leg asks for.
 #[derive(Clone, Copy)]
-enum Change {
+pub(super) enum Change {
     By(Quantity),
     To(Quantity),
 }
 
 /// The judged effect of a leg.
-struct Judged {
-    delta: Quantity,
-    after: Quantity,
-    late: bool,
+pub(super) struct Judged {
+    pub(super) delta: Quantity,
+    pub(super) after: Quantity,
+    pub(super) late: bool,
 }
 
 impl Draft<'_> {
@@ -37,6 +55,9 @@ impl Draft<'_> {
         let Some(item) = self.item.clone() else {
             return Err(Box::new(unknown_item(self.item_id.as_str())));
         };
+        if let Action::Reverse { reverses } = queued.command.action {
+            return self.reversal(queued, &item, reverses);
+        }
         let at = Occurrence::of(queued, self.rules);
         self.admit(queued, &item, &at)?;
         let legs = legs(queued, &item)?;
@@ -45,10 +66,23 @@ impl Draft<'_> {
         for leg in &legs {
             judged.push(judge(self.level(leg.location_id), leg, &at)?);
         }
+        self.apply_all(queued, &item, &at, &legs, &judged)
+    }
+
+    /// Applies judged legs, unless the value of a level would leave its range.
+    pub(super) fn apply_all(
+        &mut self,
+        queued: &Queued,
+        item: &Item,
+        at: &Occurrence,
+        legs: &[Leg<'_>],
+        judged: &[Judged],
+    ) -> Decision {
+        let priced = self.price(item, legs, judged)?;
         let mut applied = Applied::default();
-        let recorded_at = self.recorded_at(queued, &legs);
-        for leg in legs.iter().zip(&judged) {
-            self.apply(queued, &item, &at, leg, recorded_at, &mut applied);
+        let recorded_at = self.recorded_at(queued, legs);
+        for ((leg, judged), priced) in legs.iter().zip(judged).zip(&priced) {
+            self.apply(queued, item, at, (leg, judged, priced), recorded_at, &mut applied);
         }
         Ok(applied)
     }
@@ -113,7 +147,7 @@ impl Draft<'_> {
     }
 
     /// Checks `expected_on_hand` against the first leg, which is the giving side of a transfer.
-    fn precondition(&mut self, queued: &Queued, legs: &[Leg<'_>]) -> Result<(), Box<Rejection>> {
+    pub(super) fn precondition(&mut self, queued: &Queued, legs: &[Leg<'_>]) -> Result<(), Box<Rejection>> {
         let (Some(expected), Some(leg)) = (queued.command.details.expected_on_hand, legs.first()) else {
             return Ok(());
         };
@@ -131,7 +165,7 @@ impl Draft<'_> {
         queued: &Queued,
         item: &Item,
         at: &Occurrence,
-        (leg, judged): (&Leg<'_>, &Judged),
+        (leg, judged, priced): (&Leg<'_>, &Judged, &Priced),
         recorded_at: Timestamp,
         applied: &mut Applied,
     ) {
@@ -143,7 +177,7 @@ impl Draft<'_> {
             seq: draft.level.seq + 1,
             kind: leg.kind,
             command_id: queued.command.command_id,
-            quantity: quantity(&queued.command.action),
+            quantity: leg.quantity,
             delta: judged.delta,
             after: judged.after,
             occurred_at: at.occurred_at,
@@ -152,7 +186,11 @@ impl Draft<'_> {
             clock_ahead: at.clock_ahead,
             submitted_by: queued.submitted_by.clone(),
             counterpart: leg.counterpart.cloned(),
-            unit_cost: leg.unit_cost,
+            unit_cost: priced.unit_cost,
+            amount: leg.amount,
+            cost: priced.cost,
+            revaluation: priced.revaluation,
+            reverses: queued.command.action.reverses(),
             reason: details.reason,
             note: details.note.clone(),
             reference: details.reference.clone(),
@@ -169,10 +207,17 @@ impl Draft<'_> {
             recorded_at,
             late: entry.late,
             clock_ahead: entry.clock_ahead,
+            unit_cost: entry.unit_cost.filter(|_| !matches!(leg.price, Price::Named(Some(_)))),
+            cost: entry.cost,
+            revaluation: entry.revaluation,
+            // The command of a reversal has neither.
+            quantity: entry.reverses.map(|_| entry.quantity),
+            amount: entry.amount.filter(|_| entry.reverses.is_some()),
         });
-        draft.append(entry);
-        if leg.kind == EntryKind::Count && !judged.late {
+        draft.append(entry, priced.after);
+        if matches!(leg.change, Change::To(_)) && !judged.late {
             draft.level.counted_at = Some(at.occurred_at);
+            draft.level.counted_seq = draft.level.seq;
         } else if draft.level.counted_at.is_some_and(|counted_at| !at.can_follow(counted_at)) {
             // The clock of the count or of this command was wrong. Until the next count only queue order decides.
             draft.level.counted_at = None;
@@ -190,22 +235,27 @@ fn legs<'q>(queued: &'q Queued, item: &Item) -> Result<Vec<Leg<'q>>, Box<Rejecti
     let single = |location_id, kind, change| Leg {
         location_id,
         kind,
+        quantity: quantity(&queued.command.action),
         change,
         counterpart: None,
-        unit_cost: None,
+        price: Price::Average,
+        amount: queued.command.action.amount(),
         reject_shortage: false,
     };
     let policy = item.catalogue.shortage_policy;
     Ok(match &queued.command.action {
         Action::Receive { location_id, quantity, unit_cost } => {
-            vec![Leg { unit_cost: *unit_cost, ..single(location_id, EntryKind::Receive, Change::By(*quantity)) }]
+            vec![Leg {
+                price: Price::Named(*unit_cost),
+                ..single(location_id, EntryKind::Receive, Change::By(*quantity))
+            }]
         }
-        Action::Sell { location_id, quantity, on_shortage } => {
+        Action::Sell { location_id, quantity, on_shortage, .. } => {
             let taken = quantity.checked_neg().ok_or_else(overflow)?;
             let reject_shortage = on_shortage.unwrap_or(policy) == ShortagePolicy::Reject;
             vec![Leg { reject_shortage, ..single(location_id, EntryKind::Sell, Change::By(taken)) }]
         }
-        Action::Return { location_id, quantity } => {
+        Action::Return { location_id, quantity, .. } => {
             vec![single(location_id, EntryKind::Return, Change::By(*quantity))]
         }
         Action::Adjust { location_id, quantity } => {
@@ -217,13 +267,17 @@ fn legs<'q>(queued: &'q Queued, item: &Item) -> Result<Vec<Leg<'q>>, Box<Rejecti
             let reject_shortage = policy == ShortagePolicy::Reject;
             let out = single(from, EntryKind::TransferOut, Change::By(taken));
             let into = single(to, EntryKind::TransferIn, Change::By(*quantity));
-            vec![Leg { counterpart: Some(to), reject_shortage, ..out }, Leg { counterpart: Some(from), ..into }]
+            vec![
+                Leg { counterpart: Some(to), reject_shortage, ..out },
+                Leg { counterpart: Some(from), price: Price::Carried, ..into },
+            ]
         }
         Action::RegisterItem(_)
         | Action::UpdateItem(_)
         | Action::ArchiveItem
         | Action::RestoreItem
-        | Action::SetThreshold { .. } => Vec::new(),
+        | Action::SetThreshold { .. }
+        | Action::Reverse { .. } => Vec::new(),
     })
 }
 
@@ -231,13 +285,7 @@ fn legs<'q>(queued: &'q Queued, item: &Item) -> Result<Vec<Leg<'q>>, Box<Rejecti
 fn judge(draft: &DraftLevel, leg: &Leg<'_>, at: &Occurrence) -> Result<Judged, Box<Rejection>> {
     let level = &draft.level;
     let on_hand = level.on_hand;
-    let overflow = || {
-        let detail = format!("the balance at {} would leave the range that is kept", leg.location_id);
-        Box::new(Rejection {
-            location_id: Some(leg.location_id.clone()),
-            ..reject(RejectionCode::QuantityOverflow, detail)
-        })
-    };
+    let overflow = || overflow(leg.location_id);
     let counted_at = level.counted_at.filter(|counted_at| at.can_follow(*counted_at));
     let late = at.explicit
         && counted_at.is_some_and(|counted_at| match leg.change {
@@ -275,7 +323,15 @@ fn moved_since(draft: &DraftLevel, at: &Occurrence) -> Option<Quantity> {
         .try_fold(Quantity::ZERO, |sum, entry| sum.checked_add(entry.delta))
 }
 
-fn quantity(action: &Action) -> Quantity {
+/// Refuses a balance beyond 64 bits.
+pub(super) fn overflow(location_id: &LocationId) -> Box<Rejection> {
+    let detail = format!("the balance at {location_id} would leave the range that is kept");
+    let rejection = reject(RejectionCode::QuantityOverflow, detail);
+    Box::new(Rejection { location_id: Some(location_id.clone()), ..rejection })
+}
+
+/// Returns the quantity that a command moves or counts.
+pub(super) fn quantity(action: &Action) -> Quantity {
     match action {
         Action::Receive { quantity, .. }
         | Action::Sell { quantity, .. }
@@ -287,7 +343,8 @@ fn quantity(action: &Action) -> Quantity {
         | Action::UpdateItem(_)
         | Action::ArchiveItem
         | Action::RestoreItem
-        | Action::SetThreshold { .. } => Quantity::ZERO,
+        | Action::SetThreshold { .. }
+        | Action::Reverse { .. } => Quantity::ZERO,
     }
 }
 

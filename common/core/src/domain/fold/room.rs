@@ -1,6 +1,6 @@
 //! Whether one more slot fits into the commit of a fold.
 
-use super::super::{CommandId, CommandKey, LocationId};
+use super::super::{Action, CommandId, CommandKey, Effect, LocationId};
 use super::draft::{Draft, DraftLevel};
 use super::size::{ACTION_MAX_BYTES, ENTRY_MAX_BYTES, letter_bytes};
 use super::{FoldLimits, Slot};
@@ -8,11 +8,12 @@ use super::{FoldLimits, Slot};
 impl Draft<'_> {
     /// Returns whether this slot would change a row that this fold changes already. One commit changes a row once, so
     /// the slot waits for the next fold and is judged against the stored row. Examples: a retry of a command that this
-    /// fold sets aside, a resubmission of a command that this fold decides, a barcode that moves twice.
+    /// fold sets aside, a resubmission or a reversal of a command that this fold decides, a barcode that moves twice.
     pub(super) fn rewrites_own_row(&self, slot: &Slot) -> bool {
         let id = slot.command_id();
         let is_old = |(old, _): &(CommandKey, CommandId)| old.command_id == id && old.item_id == *self.item_id;
-        if self.record(id).is_some() || self.resubmitted.iter().any(is_old) {
+        let is_taken_back = self.reversed.iter().any(|reversal| reversal.command_id == id);
+        if self.record(id).is_some() || self.resubmitted.iter().any(is_old) || is_taken_back {
             return true;
         }
         let Slot::Command(queued) = slot else {
@@ -22,8 +23,15 @@ impl Draft<'_> {
             let decided_here = old.item_id == *self.item_id && self.record(old.command_id).is_some();
             decided_here || self.resubmitted.iter().any(|(other, _)| other == old)
         });
+        let takes_back_own = queued.command.action.reverses().is_some_and(|reverses| {
+            let is_marked =
+                |(old, _): &(CommandKey, CommandId)| old.command_id == reverses && old.item_id == *self.item_id;
+            self.record(reverses).is_some()
+                || self.reversed.iter().any(|reversal| reversal.command_id == reverses)
+                || self.resubmitted.iter().any(is_marked)
+        });
         let claims = self.claim_changes(&queued.command.action);
-        replaces_own || claims.iter().any(|(claim, _)| self.claims.contains_key(claim))
+        replaces_own || takes_back_own || claims.iter().any(|(claim, _)| self.claims.contains_key(claim))
     }
 
     /// Returns whether one more slot fits. The first always does.
@@ -43,6 +51,13 @@ impl Draft<'_> {
             && limits.max_tail_bytes + fullest + ENTRY_MAX_BYTES <= limits.max_level_bytes
     }
 
+    /// Returns the effects that a reversal takes back, if it is applied.
+    fn effects_taken_back(&self, action: &Action) -> &[Effect] {
+        let key = action.reverses().map(|command_id| CommandKey { item_id: self.item_id.clone(), command_id });
+        let record = key.and_then(|key| self.loaded.records.get(&key));
+        record.map(|record| record.outcome.effects.as_slice()).unwrap_or_default()
+    }
+
     /// Returns the most rows of this fold if it decides `slot` too: records, a level and a chunk for each location, the
     /// item (written, or checked for a new level), claims and marks on resubmitted records. A refused slot adds only
     /// its record, and a level that keeps its tail has no chunk.
@@ -52,12 +67,17 @@ impl Draft<'_> {
         let mut item = self.item_changed || changed().any(DraftLevel::is_new);
         let mut claims = self.claims.len();
         let mut marks = self.resubmitted.len();
+        // The record that is taken back, and a row for each of its entries.
+        marks += self.reversed.iter().map(|reversal| 1 + reversal.entries.len()).sum::<usize>();
         if let Slot::Command(queued) = slot {
             let action = &queued.command.action;
             let untouched = |location: &&LocationId| self.levels.get(*location).is_none_or(|level| !level.changed);
             levels += action.locations().filter(untouched).count();
-            // An action without a location changes the item.
-            let changes_item = action.locations().next().is_none();
+            let taken_back = self.effects_taken_back(action);
+            levels += taken_back.iter().map(|effect| &effect.location_id).filter(untouched).count();
+            marks += if taken_back.is_empty() { 0 } else { 1 + taken_back.len() };
+            // Any other action without a location changes the item.
+            let changes_item = action.locations().next().is_none() && action.reverses().is_none();
             item |= changes_item || action.locations().any(|location| !self.loaded.levels.contains_key(location));
             claims += self.claim_changes(action).len();
             marks += usize::from(queued.resubmits.is_some());

@@ -13,7 +13,7 @@ pub(super) const ACTION_MAX_BYTES: usize = 20_000;
 const JSON_BYTES_PER_BYTE: usize = 6;
 
 /// A ledger entry in binary without its free texts, with the longest ids, numbers and times.
-const ENTRY_BASE_BYTES: usize = 128;
+const ENTRY_BASE_BYTES: usize = 176;
 
 /// The longest ledger entry in binary.
 pub(super) const ENTRY_MAX_BYTES: usize = ENTRY_BASE_BYTES + MAX_BY_BYTES + MAX_DETAILS_BYTES;

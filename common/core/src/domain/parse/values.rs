@@ -1,6 +1,7 @@
+use super::super::barcode::{ONE, canonical, check};
 use super::super::{
-    Fixed, FixedError, Json, LocationId, MAX_BARCODES, MAX_COMMAND_QUANTITY, Quantity, Reason, ShortagePolicy,
-    Timestamp,
+    Barcode, Fixed, FixedError, Json, LocationId, MAX_BARCODES, MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY, Money,
+    Quantity, Reason, ShortagePolicy, Timestamp,
 };
 use super::Reader;
 
@@ -114,17 +115,23 @@ impl<'a> Reader<'a> {
         self.checked_quantity("quantity", Quantity::is_positive, "above 0")
     }
 
-    pub(super) fn not_negative<const P: u32>(&mut self, field: &str, json: &'a Json<'a>) -> Option<Fixed<P>> {
+    /// Reads a number from 0 to `most`.
+    fn up_to<const P: u32>(&mut self, field: &str, json: &'a Json<'a>, most: Fixed<P>) -> Option<Fixed<P>> {
         let number: Fixed<P> = self.fixed(field, json)?;
-        if number.is_negative() || number.raw() > MAX_COMMAND_QUANTITY.raw() {
-            self.fault(
-                field,
-                "invalid_value",
-                format!("must be from 0 to {}", Fixed::<P>::from_raw(MAX_COMMAND_QUANTITY.raw())),
-            );
+        if number.is_negative() || number > most {
+            self.fault(field, "invalid_value", format!("must be from 0 to {most}"));
             return None;
         }
         Some(number)
+    }
+
+    pub(super) fn threshold(&mut self, field: &str, json: &'a Json<'a>) -> Option<Quantity> {
+        self.up_to(field, json, MAX_COMMAND_QUANTITY)
+    }
+
+    /// Reads the cost of a unit or the total of a line. Neither has a sign: the type of the command says who pays.
+    pub(super) fn money(&mut self, field: &str, json: &'a Json<'a>) -> Option<Money> {
+        self.up_to(field, json, MAX_COMMAND_MONEY)
     }
 
     pub(super) fn location(&mut self, field: &str) -> Option<LocationId> {
@@ -167,9 +174,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn barcodes(&mut self, field: &str, json: &'a Json<'a>) -> Option<Vec<String>> {
+    pub(super) fn barcodes(&mut self, field: &str, json: &'a Json<'a>) -> Option<Vec<Barcode>> {
         let Json::Array(values) = json else {
-            self.fault(field, "wrong_type", format!("must be an array of strings, not {}", json.kind()));
+            self.fault(field, "wrong_type", format!("must be an array of barcodes, not {}", json.kind()));
             return None;
         };
         if values.len() > MAX_BARCODES {
@@ -180,17 +187,81 @@ impl<'a> Reader<'a> {
             );
             return None;
         }
-        let mut barcodes: Vec<String> = Vec::with_capacity(values.len());
+        let mut barcodes: Vec<Barcode> = Vec::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {
             let path = format!("{field}/{index}");
-            match self.text(&path, value, MAX_BARCODE_CHARS, false) {
-                Some(barcode) if barcodes.contains(&barcode) => {
-                    self.fault(&path, "invalid_value", format!("names {barcode} twice"));
-                }
-                Some(barcode) => barcodes.push(barcode),
-                None => {}
+            let Some(barcode) = self.barcode(&path, value) else {
+                continue;
+            };
+            let code = &barcode.code;
+            if let Some(same) = barcodes.iter().find(|other| canonical(&other.code) == canonical(code)) {
+                let detail = if same.code == *code {
+                    format!("names {code} twice")
+                } else {
+                    format!("is {code}, which is the same code as {}", same.code)
+                };
+                self.fault(&path, "invalid_value", detail);
+            } else {
+                barcodes.push(barcode);
             }
         }
         (barcodes.len() == values.len()).then_some(barcodes)
+    }
+
+    /// Reads a code, or `{code, quantity}`.
+    fn barcode(&mut self, path: &str, json: &'a Json<'a>) -> Option<Barcode> {
+        let Json::Object(members) = json else {
+            if !matches!(json, Json::Str(_)) {
+                let detail = format!("must be a string, or an object with code and quantity, not {}", json.kind());
+                self.fault(path, "wrong_type", detail);
+                return None;
+            }
+            return self.code(path, json).map(Barcode::single);
+        };
+        let (mut code, mut quantity) = (None, None);
+        for (key, value) in members {
+            let slot = match key.as_ref() {
+                "code" => &mut code,
+                "quantity" => &mut quantity,
+                _ => {
+                    self.fault(path, "unknown_field", "is a barcode with other fields than code and quantity");
+                    return None;
+                }
+            };
+            if slot.replace(value).is_some() {
+                self.fault(path, "duplicate_field", format!("has {key} more than once"));
+                return None;
+            }
+        }
+        let Some(code) = code else {
+            self.fault(path, "missing_field", "is a barcode without its code");
+            return None;
+        };
+        let code = self.code(&format!("{path}/code"), code);
+        let quantity = match quantity {
+            None | Some(Json::Null) => Some(ONE),
+            Some(json) => self.pack_quantity(&format!("{path}/quantity"), json),
+        };
+        Some(Barcode { code: code?, quantity: quantity? })
+    }
+
+    fn code(&mut self, path: &str, json: &'a Json<'a>) -> Option<String> {
+        let code = self.text(path, json, MAX_BARCODE_CHARS, false)?;
+        match check(&code) {
+            Err(error) if !self.context.accepted => {
+                self.fault(path, "invalid_value", format!("{code} {error}"));
+                None
+            }
+            _ => Some(code),
+        }
+    }
+
+    fn pack_quantity(&mut self, path: &str, json: &'a Json<'a>) -> Option<Quantity> {
+        let quantity = self.quantity(path, json)?;
+        if !quantity.is_positive() {
+            self.fault(path, "invalid_value", format!("must be above 0, not {quantity}"));
+            return None;
+        }
+        Some(quantity)
     }
 }

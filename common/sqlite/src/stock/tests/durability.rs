@@ -81,7 +81,7 @@ async fn a_row_of_a_later_version_is_not_reported_as_damaged() {
     shop.register("a", "").await;
     let record = shop.receive("a", "main", 1, at(1)).await;
     let level = shop.store.item(&item_id("a")).await.unwrap().unwrap().levels.remove(0);
-    let mut tail = vec![3_u8, 0];
+    let mut tail = vec![4_u8, 0];
     tail.extend_from_slice(&crc32fast::hash(&tail).to_le_bytes());
     let mut tail = sealed::seal(&[b"a", &sealed::level_columns(&level)], &tail);
     let later =
@@ -94,7 +94,7 @@ async fn a_row_of_a_later_version_is_not_reported_as_damaged() {
     let (sealed_later, sealed_tail) = (seal(later.clone()), tail.clone());
     shop.store.write(move |connection, _| rows(connection, &sealed_later, &sealed_tail)).await.unwrap();
     let loaded = shop.store.load(&[LoadRequest::of(item_id("a"))]).await.remove(0);
-    assert!(matches!(&loaded, Err(StoreError::Newer(what)) if what.contains("version 3")), "{loaded:?}");
+    assert!(matches!(&loaded, Err(StoreError::Newer(what)) if what.contains("version 4")), "{loaded:?}");
     let command = CommandKey { item_id: item_id("a"), command_id: record.outcome.command_id };
     let read = shop.store.records(&[command]).await;
     assert!(matches!(&read, Err(StoreError::Newer(what)) if what.contains("version 2")), "{read:?}");

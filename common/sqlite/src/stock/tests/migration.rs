@@ -2,8 +2,12 @@ use super::*;
 use stockline_core::domain::StockState;
 use stockline_core::ports::PageRequest;
 
-/// Turns a file of today into one of schema version 4.
+/// Turns a file of today into one of schema version 4, whose entries have no costs.
 const TO_VERSION_4: &str = "
+    DROP TABLE reversed;
+    ALTER TABLE level DROP COLUMN value;
+    ALTER TABLE level DROP COLUMN average_cost;
+    ALTER TABLE level DROP COLUMN counted_seq;
     DROP TABLE movement;
     DROP TABLE change;
     PRAGMA user_version = 4;

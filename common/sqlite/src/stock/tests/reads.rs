@@ -109,7 +109,8 @@ fn grow(shop: &Shop, copies: i64) {
         "{numbers} INSERT INTO item SELECT n, 'i' || n, 'i' || n, category, archived, low_stock_threshold, updated_at,
             replace(substr(body, 1, length(body) - length(',_crc_:_12345678_}}')) || '}}', 'cola', 'i' || n), levels
             FROM n, item WHERE item_id = 'cola';
-         {numbers} INSERT INTO level SELECT n, location_no, on_hand, seq, version, low_stock_threshold, state, alerted,
+         {numbers} INSERT INTO level (item_no, location_no, on_hand, seq, version, low_stock_threshold, state, alerted,
+            alert_no, alert_epoch, counted_at, updated_at, tail) SELECT n, location_no, on_hand, seq, version, low_stock_threshold, state, alerted,
             alert_no, alert_epoch, counted_at, updated_at, x'' FROM n, level WHERE item_no = 1;
          {numbers} INSERT INTO level_by_location SELECT location_no, 'i' || n, n FROM n, level_by_location
             WHERE item_no = 1;

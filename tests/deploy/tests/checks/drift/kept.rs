@@ -1,3 +1,4 @@
+use serde_json::json;
 use stockline_deploy_checks::templates::resources;
 use stockline_deploy_checks::wiring::ROOT;
 
@@ -32,18 +33,21 @@ pub(crate) fn what_holds_something_is_kept(deployment: &Deployment) -> Faults {
         }
     }
     for (file, name, resource) in holders {
-        for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
-            if resource[policy] != "Retain" {
-                faults.push(format!("{name} of {file} has no {policy}: Retain"));
+        // With `Retain`, a failed first deployment would leave empty resources that fail the next one.
+        for (policy, wanted) in [("DeletionPolicy", "RetainExceptOnCreate"), ("UpdateReplacePolicy", "Retain")] {
+            if resource[policy] != wanted {
+                faults.push(format!("{name} of {file} has no {policy}: {wanted}"));
             }
         }
         let properties = &resource["Properties"];
         let protected = match resource["Type"].as_str().unwrap_or_default() {
             "AWS::DynamoDB::Table" => {
-                properties["DeletionProtectionEnabled"] == true
+                properties["DeletionProtectionEnabled"] == json!({"Fn::If": ["IsProtected", true, false]})
                     && properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] == true
             }
-            "AWS::Cognito::UserPool" => properties["DeletionProtection"] == "ACTIVE",
+            "AWS::Cognito::UserPool" => {
+                properties["DeletionProtection"] == json!({"Fn::If": ["IsProtected", "ACTIVE", "INACTIVE"]})
+            }
             _ => true,
         };
         if !protected {

@@ -12,7 +12,10 @@ const LEFT_OUT: [(&str, &str); 1] = [
 ];
 
 /// The value that each variable must have, wherever it is set.
-const MEANT: [(&str, &str); 11] = [
+const MEANT: [(&str, &str); 13] = [
+    // Only people's client is accepted without a row that can cut it off.
+    ("STOCKLINE_CLIENT_IDS", "${people.yaml/PeopleClient}"),
+    ("STOCKLINE_METRICS_NAMESPACE", "Stockline/${AWS::StackName}"),
     ("STOCKLINE_ENV", "${Environment}"),
     ("STOCKLINE_TABLE", "${data.yaml/Table}"),
     ("STOCKLINE_QUEUE_URL", "${data.yaml/CommandQueue}"),

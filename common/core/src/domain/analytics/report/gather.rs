@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
 use super::super::{Calendar, DemandWeeks, Figure, LevelDays, LocalDay, Period, Seen, Sums, Totals};
-use super::cell::ratio;
 use super::{Group, Question, ReportName};
 use crate::domain::{Cost, Item, Level, LocationId, Quantity};
 
@@ -26,10 +25,9 @@ impl Stocked<'_> {
             && question.item_id.as_ref().is_none_or(|only| item_id == only)
     }
 
-    /// Returns the value of a balance, at the catalogue's cost of a unit; `None` without one.
-    fn value(&self, balance: Quantity, _: Cost) -> Option<Cost> {
-        let cost = self.item.catalogue.unit_cost?;
-        ratio::<0>(i128::from(cost.raw()) * i128::from(balance.raw()), 1_000).map(|value| Cost::from_raw(value.raw()))
+    /// Returns the value of a balance, as the costs of its entries make it; `None` until a cost is known.
+    fn value(&self, value: Cost) -> Option<Cost> {
+        self.level.average_cost.map(|_| value)
     }
 }
 
@@ -89,7 +87,7 @@ pub(super) fn gather(
     let sums = calendar.sums(stocked.days, period, |seen| match seen {
         Seen::Day(day, value) => {
             if values_days {
-                own.day_values += i128::from(stocked.value(day.closing, value).map_or(0, Cost::raw));
+                own.day_values += i128::from(stocked.value(value).map_or(0, Cost::raw));
             }
             let week = usize::try_from(day.day.days_since(period.from) / WEEK_DAYS).unwrap_or(usize::MAX);
             if let Some(net) = own.weeks.get_mut(week) {
@@ -100,8 +98,8 @@ pub(super) fn gather(
                 row.sums.totals.add(&day.totals);
             }
         }
-        Seen::Quiet { days, closing, value, .. } if values_days => {
-            let value = i128::from(stocked.value(closing, value).map_or(0, Cost::raw));
+        Seen::Quiet { days, value, .. } if values_days => {
+            let value = i128::from(stocked.value(value).map_or(0, Cost::raw));
             own.day_values += value.saturating_mul(days.into());
         }
         Seen::Quiet { .. } => {}
@@ -109,7 +107,7 @@ pub(super) fn gather(
     if by_time.is_some() {
         return;
     }
-    own.value = stocked.value(sums.closing, sums.value);
+    own.value = stocked.value(sums.value);
     own.unvalued = usize::from(own.value.is_none() && !sums.closing.is_zero());
     own.sums = sums;
     let own_key = key(question, stocked, None);

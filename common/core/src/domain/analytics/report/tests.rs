@@ -4,9 +4,11 @@ use uuid::Uuid;
 
 use super::super::{Calendar, LevelDays, LocalDays, PeriodWords};
 use super::{Cell, OrderTerms, Question, Report, ReportBuilder, ReportName, Stocked};
-use crate::domain::{Catalogue, CommandId, Entry, EntryKind, Item, Level, Quantity, ShortagePolicy, Timestamp};
+use crate::domain::{Catalogue, CommandId, Entry, EntryKind, Item, Level, Money, Quantity, ShortagePolicy, Timestamp};
 
 const DAY_MS: i64 = 86_400_000;
+/// Ten-thousandths: each unit costs 0.50.
+const HALF: i64 = 5_000;
 
 /// Midnight of a day, from 2026-01-01 on.
 fn day(n: i64) -> Timestamp {
@@ -60,6 +62,10 @@ fn ledger(moves: &[(i64, i64)]) -> Vec<Entry> {
             reference: None,
             device_id: None,
             operator: None,
+            amount: None,
+            cost: Some(Money::from_raw(units * HALF)),
+            revaluation: Money::ZERO,
+            reverses: None,
         }
     };
     (1..).zip(moves).map(entry).collect()
@@ -91,6 +97,7 @@ impl Shop {
             let entries = ledger(moves);
             let mut level = Level::new("main".parse().unwrap(), 0);
             level.on_hand = entries.last().map_or(Quantity::ZERO, |last| last.after);
+            level.average_cost = Some(Money::from_raw(HALF));
             let days = LevelDays::of_ledger(&entries, &calendar.days);
             builder.add(&Stocked { item, level: &level, days: &days, closed: false }, &calendar);
         }

@@ -160,7 +160,7 @@ fn local(time: DateTime, zone: &TimeZone, previous: Option<Timestamp>) -> Option
 }
 
 /// Reports whether a number has groups of three digits behind this mark, as in `1.250` or `2.000.000`, and could be meant so.
-fn has_thousands(value: &str, mark: char) -> bool {
+pub(crate) fn has_thousands(value: &str, mark: char) -> bool {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let mut groups = value.strip_prefix(['-', '+']).unwrap_or(value).split(mark);
     let first = groups.next().unwrap_or_default();
