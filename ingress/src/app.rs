@@ -37,6 +37,8 @@ pub(crate) struct App {
     pub(crate) admission: Admission,
     pub(crate) body_budget: BodyBudget,
     pub(crate) list_turns: Arc<ListTurns>,
+    /// One report is made at a time: it may need much memory.
+    pub(crate) reports: Semaphore,
     pub(crate) answer_budget: AnswerBudget,
     pub(crate) imports: Imports,
     /// A permit for each export that may run.

@@ -120,6 +120,7 @@ impl Api {
             admission: Admission::new(&limits),
             body_budget: BodyBudget::new(&limits),
             list_turns: ListTurns::new(&limits),
+            reports: tokio::sync::Semaphore::new(1),
             answer_budget: AnswerBudget::new(&limits),
             imports: Imports::new(&limits),
             exports: Arc::new(Semaphore::new(exports::EXPORTS_AT_ONCE)),

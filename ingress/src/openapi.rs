@@ -21,7 +21,7 @@ use self::complete::{CommonAnswers, ConditionalReads, ExportForms, ParameterValu
 use self::served::Served;
 use crate::problem::{ProblemBody, ProblemError};
 use crate::routes;
-use crate::view::words::{ChangeTypeWord, DecidedStatusWord, ListedStateWord};
+use crate::view::words::{ChangeTypeWord, DecidedStatusWord, GroupWord, ListedStateWord, ReportWord};
 use crate::web::link;
 
 #[derive(OpenApi)]
@@ -45,6 +45,7 @@ use crate::web::link;
         routes::stock::levels,
         routes::history::all_movements,
         routes::stock::alerts,
+        routes::analytics::report,
         routes::locations::locations,
         routes::locations::location,
         routes::locations::put_location,
@@ -56,10 +57,11 @@ use crate::web::link;
         openapi_json,
         docs,
     ),
-    components(schemas(ProblemBody<'static>, ProblemError, ChangeTypeWord, DecidedStatusWord, ListedStateWord)),
+    components(schemas(ProblemBody<'static>, ProblemError, ChangeTypeWord, DecidedStatusWord, GroupWord, ListedStateWord, ReportWord)),
     tags(
         (name = "Commands", description = "Submit commands, and see their outcomes"),
         (name = "Stock", description = "Items, levels, movements and alerts"),
+        (name = "Analytics", description = "What sells, what runs out, what to order, what is lost"),
         (name = "Locations", description = "The places where stock is kept"),
         (name = "Imports", description = "Spreadsheets: items, opening stock, counts, thresholds, locations"),
         (name = "Clients", description = "The machines whose tokens are accepted, and where they may act"),

@@ -21,8 +21,8 @@ use crate::config::Limits;
 use crate::openapi;
 use crate::problem::{Code, Problem, codes};
 use crate::routes::{
-    about, barcodes, batch, clients, commands, dismiss, history, imports, items, locations, resubmit, status, stock,
-    submit,
+    about, analytics, barcodes, batch, clients, commands, dismiss, history, imports, items, locations, resubmit,
+    status, stock, submit,
 };
 
 /// Names a request, in it and in its answer.
@@ -60,6 +60,7 @@ fn routes() -> Router<Arc<App>> {
         .route("/v1/stock", get(stock::levels))
         .route("/v1/movements", get(history::all_movements))
         .route("/v1/alerts", get(stock::alerts))
+        .route("/v1/analytics/{report}", get(analytics::report))
         .route("/v1/locations", get(locations::locations))
         .route("/v1/locations/{location_id}", get(locations::location).put(locations::put_location))
         .route("/v1/imports", post(imports::create))

@@ -76,6 +76,7 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Refused(args) => commands::refused::refused(&args).await,
         Command::Alerts(args) => commands::show::alerts(&args).await,
         Command::Clients(command) => commands::clients::clients(&command).await,
+        Command::Report(args) => commands::report::report(&args).await,
         Command::Locations(command) => commands::locations::locations(&command).await,
         Command::Audit(args) => commands::audit::audit(&args).await,
         Command::Backup(args) => commands::backup::backup(&args),

@@ -17,6 +17,7 @@ use crate::exports::Form;
 use crate::list_turns::ListTurn;
 use crate::params::{Paging, Params};
 use crate::problem::{Problem, codes};
+use crate::web::link;
 
 /// A `GET` request. Its handler reads the parameters, asks the store, makes a view of the result, and answers it with
 /// an entity tag.
@@ -59,6 +60,16 @@ impl Read {
             }
             None => Ok(()),
         }
+    }
+
+    /// Returns the path of the next page: this one, with another cursor.
+    pub(super) fn with_cursor(&self, cursor: &str) -> String {
+        let pairs = self.uri.query().unwrap_or_default().split('&');
+        let own = pairs.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+        let pairs: Vec<&str> = own.collect();
+        let between = if pairs.is_empty() { "" } else { "&" };
+        // The cursor is base64 for URLs.
+        format!("{}?{}{between}cursor={cursor}", link(self.uri.path()), pairs.join("&"))
     }
 
     /// Reads `cursor` and `limit`, the last parameters of a list.

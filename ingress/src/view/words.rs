@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use stockline_core::domain::analytics::{Group, ReportName};
 use stockline_core::domain::{
     AlertKind, ClientRight, CommandKind, Reason, RejectionCode, ScanKind, ShortagePolicy, Status, StockState,
 };
@@ -77,6 +78,8 @@ words! {
         [ShortagePolicy::Allow, ShortagePolicy::Reject].map(ShortagePolicy::as_str);
     RejectionCodeWord = "RejectionCode", "Why a command was refused; if several reasons apply, the first of this list.",
         RejectionCode::ALL.map(RejectionCode::as_str);
+    ReportWord = "Report", "A report.", ReportName::ALL.map(ReportName::as_str);
+    GroupWord = "ReportGroup", "What the rows of a report stand for.", Group::ALL.map(|group| group.words().0);
     ProblemCodeWord = "ProblemCode", "The stable name of a problem. `/docs` explains each.",
         CODES.iter().map(|code| code.code).collect::<Vec<_>>();
     FaultCodeWord = "FaultCode", "The stable name of one fault of a request.", FAULT_CODES;

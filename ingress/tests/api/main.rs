@@ -8,6 +8,7 @@
     reason = "a test fails by panicking; nothing here is public"
 )]
 
+mod analytics;
 mod barcodes;
 mod batch;
 mod clients;

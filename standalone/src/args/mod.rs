@@ -20,6 +20,7 @@ mod load;
 mod locations;
 mod login;
 mod read;
+mod report;
 mod serve;
 mod submit;
 mod tls;
@@ -38,6 +39,7 @@ pub(crate) use login::{LoginArgs, ServerArgs};
 pub(crate) use read::{
     AlertsArgs, HistoryArgs, ItemsArgs, ListArgs, RefusedArgs, ScanArgs, StateFilter, StatusArgs, StockArgs,
 };
+pub(crate) use report::ReportArgs;
 pub(crate) use serve::{MailArgs, ServeArgs};
 pub(crate) use submit::{Kind, OutcomeArgs, ReverseArgs, SubmitArgs};
 #[cfg(test)]
@@ -139,6 +141,8 @@ pub(crate) enum Command {
     Refused(Box<RefusedArgs>),
     /// Show alerts, newest first
     Alerts(AlertsArgs),
+    /// Show what sells, what runs out, what to order, what is lost
+    Report(Box<ReportArgs>),
     /// List locations, create or change them
     #[command(subcommand)]
     Locations(LocationsCommand),

@@ -16,6 +16,7 @@ pub(crate) mod locations;
 pub(crate) mod login;
 pub(crate) mod mail;
 pub(crate) mod refused;
+pub(crate) mod report;
 pub(crate) mod restore;
 pub(crate) mod scan;
 pub(crate) mod show;

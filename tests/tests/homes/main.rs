@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_macros, reason = "a test prints what it found")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod analytics;
 mod aws_chaos;
 mod aws_deploy;
 mod aws_e2e;

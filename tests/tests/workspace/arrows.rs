@@ -26,7 +26,7 @@ const ARROWS: [(&str, &[&str]); 5] = [
     ("stockline-console", &["stockline-core"]),
 ];
 
-const MANIFESTS: [&str; 9] = [
+const MANIFESTS: [&str; 10] = [
     "common/core",
     "common/import",
     "common/service",

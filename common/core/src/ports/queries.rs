@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::{AlertRecord, StoreError};
+use crate::domain::analytics::LevelDays;
 use crate::domain::{Claim, Command, CommandKind, Cost};
 use crate::domain::{
     CommandId, CommandKey, Dismissal, Effect, Entry, EntryKind, Item, ItemId, Level, LocationId, LocationSettings,
@@ -212,6 +214,37 @@ impl LevelFilter {
     }
 }
 
+/// Selects levels for their days.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DaysFilter {
+    /// Only this location.
+    pub location_id: Option<LocationId>,
+    /// The IANA time zones of the locations; a location without one has the days of UTC.
+    pub time_zones: Arc<BTreeMap<LocationId, String>>,
+}
+
+/// A level with its item and the totals of its local days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LevelWithDays {
+    /// The catalogue record.
+    pub item: Arc<Item>,
+    /// The level.
+    pub level: Level,
+    /// The days of its whole ledger, up to the level's seq.
+    pub days: Arc<LevelDays>,
+}
+
+/// A page of levels with their days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaysPage {
+    /// The levels. There may be none, though a later page has some.
+    pub entries: Vec<LevelWithDays>,
+    /// The levels that were left out because they can't be read.
+    pub unreadable: usize,
+    /// The cursor of the next page; only `None` means the end.
+    pub next_cursor: Option<String>,
+}
+
 /// Selects refused commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandFilter {
@@ -365,6 +398,11 @@ pub trait Queries: Locations + Refusals {
 
     /// Lists levels by item, then location.
     async fn levels(&self, filter: &LevelFilter, asked: PageRequest<'_>) -> Result<Page<LevelWithItem>, StoreError>;
+
+    /// Lists levels with the totals of their local days, archived items included, by item, then in an order of the
+    /// store's own. Level and days of an entry are of one moment; the entries of different pages need not be. A ledger is
+    /// examined whole, however long it is. Returns `None` if the store has no days.
+    async fn level_days(&self, filter: &DaysFilter, asked: PageRequest<'_>) -> Result<Option<DaysPage>, StoreError>;
 
     /// Lists refused commands, newest first.
     async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError>;

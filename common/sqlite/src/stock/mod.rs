@@ -26,6 +26,7 @@ mod audit;
 mod check;
 mod command_lists;
 mod commit;
+mod day_list;
 mod fault;
 mod group_commit;
 mod index_repair;
@@ -132,6 +133,7 @@ pub struct SqliteStore {
     lanes: Lanes,
     writer: Writer<Job>,
     activity: Arc<WriteActivity>,
+    days: Arc<day_list::DayCache>,
     options: StoreOptions,
 }
 
@@ -194,7 +196,7 @@ impl SqliteStore {
         let apply = move |connection: &mut Connection, jobs| group_commit::apply(connection, &mut state, jobs);
         let writer = Writer::start("stock-writer", connection, apply)
             .map_err(|error| failed(rusqlite::Error::ToSqlConversionFailure(error.into())))?;
-        Ok(Self { lanes, writer, activity, options })
+        Ok(Self { lanes, writer, activity, days: Arc::default(), options })
     }
 
     /// Waits until the thread that writes the file has ended by itself, and returns why. From then on the store refuses

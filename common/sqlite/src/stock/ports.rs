@@ -9,15 +9,17 @@ use super::item_list::PageOf;
 use super::readers::View;
 use super::snapshot::OpenSnapshot;
 use super::{
-    alert_book, audit, command_lists, item_list, level_list, load, movements, queries, record_index, rows, write,
+    alert_book, audit, command_lists, day_list, item_list, level_list, load, movements, queries, record_index, rows,
+    write,
 };
 use stockline_core::domain::{
     Alert, Claim, CommandKey, Dismissal, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp, seal,
 };
 use stockline_core::ports::{
-    AlertBook, AlertRecord, AuditReader, ChangeFilter, Claimed, CommandFilter, Gathered, ItemFilter, ItemWithLevels,
-    Lease, LedgerPage, LevelFilter, LevelWithItem, LocationPut, Locations, MailTally, Movement, MovementFilter,
-    Opening, Page, PageRequest, Queries, Refusals, RefusedNotice, Rest, Snapshot, StoreError, StoreFault,
+    AlertBook, AlertRecord, AuditReader, ChangeFilter, Claimed, CommandFilter, DaysFilter, DaysPage, Gathered,
+    ItemFilter, ItemWithLevels, Lease, LedgerPage, LevelFilter, LevelWithItem, LocationPut, Locations, MailTally,
+    Movement, MovementFilter, Opening, Page, PageRequest, Queries, Refusals, RefusedNotice, Rest, Snapshot, StoreError,
+    StoreFault,
 };
 
 #[async_trait]
@@ -147,6 +149,13 @@ impl Queries for SqliteStore {
         let PageRequest { cursor, limit } = asked;
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
         self.lanes.lists.read(move |view| level_list::levels(view, &filter, cursor.as_deref(), limit)).await
+    }
+
+    async fn level_days(&self, filter: &DaysFilter, asked: PageRequest<'_>) -> Result<Option<DaysPage>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
+        let (cache, filter, cursor) = (Arc::clone(&self.days), filter.clone(), cursor.map(str::to_owned));
+        let read = move |view: &mut View<'_>| day_list::level_days(view, &cache, &filter, cursor.as_deref(), limit);
+        self.lanes.lists.read(read).await.map(Some)
     }
 
     async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {

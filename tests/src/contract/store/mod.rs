@@ -19,6 +19,7 @@ use stockline_worker::audit::audit;
 
 pub mod alerts;
 pub mod commits;
+pub mod days;
 pub mod dead_letters;
 pub mod homes;
 pub mod lists;
@@ -266,6 +267,7 @@ macro_rules! store_contract {
                 a_level_is_rejudged_once_and_only_by_the_threshold_that_holds
                 every_level_has_a_mark_of_its_own
                 a_load_answers_each_request_by_itself;
+            days: the_days_of_a_level_are_those_of_its_whole_ledger_in_the_zone_of_its_location;
             dead_letters: a_dead_letter_gives_way_to_a_later_retry_only
                 a_dead_letter_is_discarded_once_and_then_final
                 a_dismissed_rejection_leaves_the_list_and_can_still_be_resubmitted
