@@ -24,7 +24,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
     let may = May { submit: &|_| Ok(()), manage: &|_, _| Ok(()) };
     let mut taken = false;
     for kind in Kind::ALL {
-        let options = Options { ignore_unknown: bytes.len() % 2 == 0, ..Options::of(kind) };
+        let options = Options { ignore_unknown: bytes.len().is_multiple_of(2), ..Options::of(kind) };
         let Ok(columns) = Columns::of(&opened.table, &options) else { continue };
         let claims = Needs::claims(&opened.table, &columns, &options, &known);
         assert!(claims.len() <= bytes.len());

@@ -17,7 +17,7 @@ fn built_with(package: &str, features: &str) -> Vec<String> {
 }
 
 /// The crates of this workspace that each crate of `common`, and the console, depends on: the arrows of ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 5] = [
+const ARROWS: [(&str, &[&str]); 6] = [
     ("stockline-core", &[]),
     ("stockline-import", &["stockline-core"]),
     ("stockline-service", &["stockline-core"]),
