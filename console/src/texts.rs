@@ -56,6 +56,7 @@ table! {
     // Refused commands.
     refused_list, refused_none, refused_none_advice, again_item, again_place, again_allow, again_send,
     again_all, again_all_advice, again_done, again_refused, again_sent, set_aside_advice,
+    dismiss, dismiss_why, dismissed,
     // Items.
     search, search_hint, no_items, no_items_advice, name, sku, on_hand, category, more_items, stock_by_location, threshold,
     state, last_counted, never, movements, no_movements, when, what, by, after, barcodes, sell_this, none_set, filter,
@@ -65,7 +66,7 @@ table! {
     // Locations, people, operations.
     locations, people, operations, places_how, place_is_closed, place_closed, new_place, place_id, place_id_hint, add_place, time_zone, alert_emails, alert_emails_hint, everywhere, revoked, link_for, link_how, token_for, token_how, invite, subject, subject_hint, role, make_link, connect_till, till, till_hint, make_token, may_come_in, until, this_browser, revoke, parts_well, figures_elsewhere, figures_how, queue_waiting, queue_working, queue_age, mails_in_queue, mails_sent, mail_failures, request_half, request_slow,
     // Types of movements.
-    kind_receive, kind_sell, kind_return, kind_adjust, kind_count, kind_transfer,
+    kind_receive, kind_sell, kind_return, kind_adjust, kind_count, kind_transfer, kind_reverse, reverse, reverse_of,
 }
 
 impl Texts {
@@ -77,6 +78,7 @@ impl Texts {
             "return" => self.kind_return,
             "adjust" => self.kind_adjust,
             "count" => self.kind_count,
+            "reverse" => self.kind_reverse,
             _ => self.kind_transfer,
         }
     }

@@ -16,6 +16,7 @@ const refuse = (item_id, location_id = "main") =>
   api("POST", "/v1/commands", { type: "sell", command_id: crypto.randomUUID(), item_id, location_id, quantity: "4" }, { prefer: "wait=10" });
 await refuse("rare");
 await refuse("colla");
+await refuse("nothing-of-ours");
 
 const PAGES = ["", "/today", "/count", "/count?blind=no", "/items", "/items?state=low", "/items/new", "/items/cola", "/refused", "/locations", "/people", "/operations", "/no-such-page"];
 
@@ -106,6 +107,28 @@ await flow({
     await rare.getByRole("button", { name: "Send again" }).click();
     await page.locator(".notice.good").waitFor();
     same(await onHand("rare"), "-3", "sold although there was too little");
+  },
+
+  async "what needs nothing is taken off the list, with the reason"() {
+    const { page } = await person("manager", { size: DESK });
+    await page.goto(`${root}/console/refused`);
+    const card = page.locator("li.refused", { hasText: "nothing-of-ours" });
+    await card.getByLabel("nothing is to be done").fill("a test of the till");
+    await card.getByRole("button", { name: "Take it off the list" }).click();
+    await page.locator(".notice.good").waitFor();
+    same(await page.locator("li.refused", { hasText: "nothing-of-ours" }).count(), 0, "it left the list");
+    const all = await api("GET", "/v1/commands?status=rejected&all=true");
+    const { rejection } = all.commands.find((command) => command.item_id === "nothing-of-ours");
+    same(rejection.dismissed_because, "a test of the till", "the reason is kept");
+  },
+
+  async "a movement is reversed once"() {
+    const { page } = await person("manager", { size: DESK });
+    await page.goto(`${root}/console/items/tea`);
+    const before = Number(await onHand("tea"));
+    await page.getByRole("button", { name: "Reverse: Sold 5" }).dblclick();
+    await page.locator(".notice.good").waitFor();
+    same(Number(await onHand("tea")), before + 5, "the sale is undone once");
   },
 
   async "a threshold leads to a mail and to Today"() {

@@ -94,6 +94,9 @@ pub(crate) struct Location {
 pub(crate) struct Movement {
     pub(crate) location_id: String,
     pub(crate) command_id: String,
+    /// The command that took this movement back.
+    #[serde(default)]
+    pub(crate) reversed_by: Option<String>,
     #[serde(rename = "type")]
     pub(crate) kind: String,
     pub(crate) quantity: String,

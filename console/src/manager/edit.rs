@@ -143,12 +143,16 @@ pub(crate) async fn register(visit: Visit, form: Form) -> Result<Response, Fault
     Ok((StatusCode::SEE_OTHER, [(LOCATION, visit.back_to(&to))]).into_response())
 }
 
-/// Changes an item: its fields, a threshold of one location, or whether it is archived.
+/// Changes an item: its fields, a threshold of one location, or whether it is archived; or reverses one of its movements.
 pub(crate) async fn change(visit: Visit, Path(item_id): Path<String>, form: Form) -> Result<Response, Fault> {
     let mut command = match form.text("act") {
         "archive" => Map::from_iter([("type".to_owned(), Value::from("archive_item"))]),
         "restore" => Map::from_iter([("type".to_owned(), Value::from("restore_item"))]),
         "threshold" => threshold(&visit, &form),
+        "reverse" => Map::from_iter([
+            ("type".to_owned(), Value::from("reverse")),
+            ("reverses".to_owned(), form.text("reverses").into()),
+        ]),
         "fields" => {
             let mut command = Fields::typed(&form).command(&visit, true);
             command.insert("type".into(), "update_item".into());

@@ -47,6 +47,11 @@ struct Moved {
     /// Reason, note and reference.
     why: String,
     is_in: bool,
+    /// The command, to reverse it, and the id of the command that does it.
+    command_id: String,
+    reverse_id: String,
+    reverse_label: String,
+    can_reverse: bool,
 }
 
 /// What became of a change.
@@ -261,6 +266,15 @@ impl Moved {
             by,
             why: why.join(" · "),
             is_in: !movement.delta.starts_with('-'),
+            command_id: movement.command_id.clone(),
+            reverse_id: visit.new_id(),
+            reverse_label: fill(
+                visit.t.reverse_of,
+                &[visit.t.kind(&movement.kind), &visit.locale.number(&movement.quantity)],
+            ),
+            can_reverse: visit.session.person.is_manager
+                && movement.kind != "reverse"
+                && movement.reversed_by.is_none(),
         }
     }
 }

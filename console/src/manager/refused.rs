@@ -36,8 +36,9 @@ struct Row {
     code: String,
     by: String,
     place: String,
-    /// Whether it can be sent again, and whether it is a sale.
+    /// Whether it can be sent again, whether it can be taken off the list, and whether it is a sale.
     can_send: bool,
+    can_dismiss: bool,
     is_sale: bool,
     has_place: bool,
 }
@@ -102,6 +103,7 @@ async fn shown(visit: &Visit, wanted: &Wanted, sent: Vec<Sent>) -> Result<Respon
 pub(crate) async fn resubmit(visit: Visit, form: Form) -> Result<Response, Fault> {
     let sent = match form.some("all") {
         Some(code) => all(&visit, code).await?,
+        None if form.some("dismiss").is_some() => vec![dismiss(&visit, &form).await?],
         None => {
             let mut correction = json!({});
             for (field, name) in [("item_id", "new_item"), ("location_id", "new_place")] {
@@ -145,6 +147,20 @@ async fn one(visit: &Visit, item_id: &str, command_id: &str, correction: &Value)
     }
 }
 
+/// Takes a refused command off the list, with the person's reason.
+async fn dismiss(visit: &Visit, form: &Form) -> Result<Sent, Fault> {
+    let (item, id) = (segment(form.text("item")), segment(form.text("id")));
+    let reason = json!({ "reason": form.text("reason") });
+    match visit.api.post::<Value>(&format!("/v1/items/{item}/commands/{id}/dismiss"), &reason).await {
+        Ok(_) => Ok(Sent { text: visit.t.dismissed.to_owned(), is_good: true }),
+        Err(Fault::Problem(problem)) if problem.status != 403 => {
+            let detail = problem.errors.into_iter().next().map_or(problem.detail, |error| error.detail);
+            Ok(Sent { text: detail, is_good: false })
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
 /// Says in words what a command is.
 fn what(visit: &Visit, status: &CommandStatus) -> String {
     let text = |field: &str| status.command.as_ref().and_then(|command| command[field].as_str()).unwrap_or_default();
@@ -177,6 +193,7 @@ impl Row {
             by: status.submitted_by.clone().unwrap_or_default(),
             place: place.to_owned(),
             can_send: status.command.is_some(),
+            can_dismiss: status.command.is_some() && rejection.is_some(),
             is_sale: status.kind.as_deref() == Some("sell"),
             has_place: field("location_id").is_some(),
         }

@@ -152,6 +152,9 @@ pub(crate) const EN: Texts = Texts {
     again_done: "Done: {}",
     again_refused: "Refused again: {}",
     again_sent: "{} done, {} refused again",
+    dismiss: "Take it off the list",
+    dismiss_why: "Or: nothing is to be done, because",
+    dismissed: "It is off the list. Your reason is kept with it.",
     set_aside_advice: "Set aside: on the server, stockline dead-letters tries it again or discards it.",
 
     search: "Search",
@@ -256,4 +259,7 @@ pub(crate) const EN: Texts = Texts {
     kind_adjust: "Adjusted",
     kind_count: "Counted",
     kind_transfer: "Moved",
+    kind_reverse: "Reversed",
+    reverse: "Reverse",
+    reverse_of: "Reverse: {} {}",
 };
