@@ -77,7 +77,11 @@ impl Caller {
     pub(crate) async fn find<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Fault> {
         match self.get(path).await {
             Ok(found) => Ok(Some(found)),
-            Err(Fault::Problem(problem)) if problem.status == 404 || problem.code == "invalid_id" => Ok(None),
+            Err(Fault::Problem(problem))
+                if problem.status == 404 || ["invalid_id", "invalid_barcode"].contains(&problem.code.as_str()) =>
+            {
+                Ok(None)
+            }
             Err(fault) => Err(fault),
         }
     }

@@ -2,7 +2,7 @@
 import { api, flow, item, ok, onHand, person, picture, same, scan, until } from "./harness.mjs";
 
 const name = (n) => `Shelf ${String(n).padStart(2, "0")}`;
-for (let n = 0; n < 30; n++) await item(`shelf-${n}`, name(n), "10", { category: n < 5 ? "Front" : "Back", barcodes: [`300000${String(n).padStart(2, "0")}`] });
+for (let n = 0; n < 30; n++) await item(`shelf-${n}`, name(n), "10", { category: n < 5 ? "Front" : "Back", barcodes: [`SX3000${String(n).padStart(2, "0")}`] });
 
 const field = (page, n) => page.getByLabel(`Counted of ${name(n)}`);
 const verdict = (page, n) => page.locator(`li.count-row[data-item="shelf-${n}"] .verdict .notice`);
@@ -74,7 +74,7 @@ await flow({
   async "a scan leads to the line, and without the script the list is a form"() {
     const { page } = await person("manager");
     await page.goto(`${page.url()}/count`);
-    await scan(page, "30000017");
+    await scan(page, "SX300017");
     await until(page, "the line", () => document.activeElement?.closest("li")?.dataset.item === "shelf-17");
     const plain = await person("manager", { script: false });
     await plain.page.goto(`${plain.page.url()}/count`);

@@ -2,10 +2,10 @@
 import { api, DESK, flow, item, ok, onHand, person, picture, root, same, scan, until } from "./harness.mjs";
 
 await api("PUT", "/v1/locations/store-2", { name: "Harbour store", time_zone: "Europe/Berlin" });
-await item("cola", "Cola 0.33 l", "100", { barcodes: ["4006381333931"], unit: "bottle", low_stock_threshold: "10", category: "Drinks" });
+await item("cola", "Cola 0.33 l", "100", { barcodes: ["4006381333931", { code: "14006381333938", quantity: "12" }], unit: "bottle", low_stock_threshold: "10", category: "Drinks" });
 await item("flour", "Flour 1 kg", "20", { decimals: 3, unit: "kg" });
 await item("rare", "Rare thing", "1", { shortage_policy: "reject" });
-for (let n = 0; n < 20; n++) await item(`burst-${n}`, `Burst ${n}`, "5", { barcodes: [`200000${String(n).padStart(2, "0")}`] });
+for (let n = 0; n < 20; n++) await item(`burst-${n}`, `Burst ${n}`, "5", { barcodes: [`BX2000${String(n).padStart(2, "0")}`] });
 
 const done = (page) => page.locator(".done .notice").allInnerTexts();
 
@@ -30,10 +30,16 @@ await flow({
     same(wrong, [], "errors of the page");
   },
 
+  async "the code of a pack counts what is in it"() {
+    const { page } = await person("staff");
+    await scan(page, "14006381333938", "4006381333931", "14006381333938");
+    await until(page, "25", () => document.querySelector("[name=quantity]")?.value === "25");
+  },
+
   async "twenty codes within two seconds are neither lost nor doubled"() {
     const { page, wrong } = await person("staff");
     const began = Date.now();
-    await scan(page, ...Array.from({ length: 20 }, (_, n) => `200000${String(n).padStart(2, "0")}`));
+    await scan(page, ...Array.from({ length: 20 }, (_, n) => `BX2000${String(n).padStart(2, "0")}`));
     const took = Date.now() - began;
     await until(page, "twenty lines", () => document.querySelectorAll("#lines .line").length === 20);
     ok(took < 2_000, `the burst took ${took} ms`);
@@ -50,12 +56,12 @@ await flow({
     const quantity = page.getByLabel("Quantity of Cola");
     await quantity.fill("7");
     await quantity.focus();
-    await scan(page, "20000003");
+    await scan(page, "BX200003");
     await page.locator(".line h2", { hasText: "Burst 3" }).waitFor();
     same(await quantity.inputValue(), "7", "the quantity is as it was");
     await page.getByRole("button", { name: "One more of Cola" }).click();
     same(await quantity.inputValue(), "8", "one more");
-    await scan(page, "20000004");
+    await scan(page, "BX200004");
     await page.locator(".line h2", { hasText: "Burst 4" }).waitFor();
     same(await quantity.inputValue(), "8", "the scan pressed no button");
   },

@@ -17,9 +17,7 @@ pub(crate) struct Item {
     pub(crate) name: String,
     pub(crate) unit: String,
     pub(crate) decimals: u8,
-    /// Codes, or objects with a `code`.
-    #[serde(default)]
-    pub(crate) barcodes: Vec<Value>,
+    pub(crate) barcodes: Vec<Barcode>,
     pub(crate) category: Option<String>,
     pub(crate) low_stock_threshold: Option<String>,
     pub(crate) shortage_policy: String,
@@ -29,11 +27,29 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    /// Returns the codes of its barcodes.
+    /// Returns its barcodes as people write them: that of a pack is `code*12`.
     pub(crate) fn codes(&self) -> Vec<String> {
-        let code = |barcode: &Value| barcode.as_str().or_else(|| barcode["code"].as_str()).map(str::to_owned);
-        self.barcodes.iter().filter_map(code).collect()
+        let written = |barcode: &Barcode| match barcode.quantity.as_str() {
+            "1" => barcode.code.clone(),
+            pack => format!("{}*{pack}", barcode.code),
+        };
+        self.barcodes.iter().map(written).collect()
     }
+}
+
+/// A barcode, and the quantity that one scan of it means.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Barcode {
+    pub(crate) code: String,
+    pub(crate) quantity: String,
+}
+
+/// What a scanned code means.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Scan {
+    /// `None` if the person has to enter it.
+    pub(crate) quantity: Option<String>,
+    pub(crate) item: Item,
 }
 
 /// The stock of an item at a location.

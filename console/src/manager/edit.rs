@@ -76,7 +76,7 @@ impl Fields {
             ("", true) => drop(put("low_stock_threshold", Value::Null)),
             (threshold, _) => drop(put("low_stock_threshold", visit.locale.typed(threshold).into())),
         }
-        let codes: Vec<&str> = self.barcodes.split_whitespace().collect();
+        let codes: Vec<Value> = self.barcodes.split_whitespace().map(barcode).collect();
         if clears || !codes.is_empty() {
             put("barcodes", codes.into());
         }
@@ -84,6 +84,14 @@ impl Fields {
             put("shortage_policy", self.policy.as_str().into());
         }
         command
+    }
+}
+
+/// Reads a barcode as people write it: `code`, or `code*12` for a pack.
+fn barcode(text: &str) -> Value {
+    match text.rsplit_once('*') {
+        Some((code, pack)) => json!({ "code": code, "quantity": pack }),
+        None => text.into(),
     }
 }
 

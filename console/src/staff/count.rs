@@ -172,7 +172,7 @@ impl Row {
             counted_at: counted_at
                 .as_deref()
                 .map_or(visit.t.never.to_owned(), |at| visit.locale.moment(at, places.zone())),
-            codes: item.codes().join(" "),
+            codes: item.barcodes.iter().map(|barcode| barcode.code.as_str()).collect::<Vec<_>>().join(" "),
             label: fill(visit.t.counted_of, &[&item.name]),
             typed: open.as_ref().map_or(String::new(), |entry| entry.counted.clone()),
             command_id: open.map_or_else(|| visit.new_id(), |entry| entry.command_id),

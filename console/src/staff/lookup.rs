@@ -5,7 +5,7 @@ use axum::extract::Query;
 use axum::response::Response;
 use serde::Deserialize;
 
-use crate::api::{Item, ItemPage, segment};
+use crate::api::{Item, ItemPage, Scan, segment};
 use crate::fault::Fault;
 use crate::page::page;
 use crate::staff::station::Line;
@@ -57,15 +57,14 @@ pub(crate) struct Choice {
     pub(crate) stock: String,
 }
 
-/// Finds a code: as a barcode, as a SKU, and then as a part of a name.
+/// Finds a code: as a barcode (of a piece, a pack or a scale), as a SKU, and then as a part of a name.
 pub(crate) async fn find(visit: &Visit, code: &str) -> Result<Found, Fault> {
     let code: String = code.trim().chars().filter(|c| !c.is_control()).take(CODE_CHARS_MAX).collect();
     if code.is_empty() {
         return Ok(Found::Nothing);
     }
-    let by_barcode: ItemPage = visit.api.get(&format!("/v1/items?barcode={}&limit=1", segment(&code))).await?;
-    if let Some(item) = by_barcode.items.into_iter().next() {
-        return Ok(Found::Item(Box::new(item), "1".to_owned()));
+    if let Some(scan) = visit.api.find::<Scan>(&format!("/v1/barcodes/{}", segment(&code))).await? {
+        return Ok(Found::Item(Box::new(scan.item), scan.quantity.unwrap_or_else(|| "1".to_owned())));
     }
     if let Some(item) = visit.api.find::<Item>(&format!("/v1/items/{}", segment(&code))).await? {
         return Ok(Found::Item(Box::new(item), "1".to_owned()));

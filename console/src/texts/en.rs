@@ -191,7 +191,7 @@ pub(crate) const EN: Texts = Texts {
     unit_hint: "Such as piece, bottle or kg",
     decimals: "Decimals",
     decimals_hint: "0 for pieces, 3 for goods by weight",
-    barcodes_hint: "Separate several by spaces.",
+    barcodes_hint: "Separate several by spaces. For a pack of 12, write code*12.",
     threshold_hint: "A mail is sent when fewer than this are left.",
     policy: "If there is too little for a sale",
     policy_allow: "sell all the same, and warn",

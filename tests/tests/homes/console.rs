@@ -37,7 +37,7 @@ async fn flow(name: &str, arguments: &[&str]) {
         return;
     }
     let (data, workshop) = (tempfile::tempdir().unwrap(), workshop());
-    let arguments = [&["--alert-email", "owner@example.com"], arguments].concat();
+    let arguments = [&["--alert-email", "owner@example.com"][..], arguments].concat();
     let server = Server::start(data.path(), &arguments).await;
     let mut node = Command::new("node");
     node.arg(workshop.path().join(name)).current_dir(workshop.path());
