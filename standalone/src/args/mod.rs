@@ -11,12 +11,16 @@ use stockline_core::domain::{CommandKind, Timestamp};
 use crate::exit;
 
 mod clients;
+mod console;
+mod demo;
+mod export;
 mod import;
 mod install;
 mod load;
 mod locations;
 mod login;
 mod read;
+mod report;
 mod serve;
 mod submit;
 mod tls;
@@ -24,6 +28,9 @@ mod tokens;
 mod upkeep;
 
 pub(crate) use clients::{ClientSettingsArgs, ClientsCommand};
+pub(crate) use console::{ConsoleCommand, LinkArgs};
+pub(crate) use demo::DemoArgs;
+pub(crate) use export::ExportArgs;
 pub(crate) use import::ImportArgs;
 pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use load::LoadArgs;
@@ -32,6 +39,7 @@ pub(crate) use login::{LoginArgs, ServerArgs};
 pub(crate) use read::{
     AlertsArgs, HistoryArgs, ItemsArgs, ListArgs, RefusedArgs, ScanArgs, StateFilter, StatusArgs, StockArgs,
 };
+pub(crate) use report::ReportArgs;
 pub(crate) use serve::{MailArgs, ServeArgs};
 pub(crate) use submit::{Kind, OutcomeArgs, ReverseArgs, SubmitArgs};
 #[cfg(test)]
@@ -117,6 +125,8 @@ pub(crate) enum Command {
     Load(Box<LoadArgs>),
     /// Import a spreadsheet (CSV, TSV, XLSX): items, opening stock, counts, thresholds or locations
     Import(Box<ImportArgs>),
+    /// Export a whole list as CSV or as lines of JSON: items, stock, movements, commands or alerts
+    Export(ExportArgs),
     /// List the items, or search them by name, barcode or category
     Items(ItemsArgs),
     /// Show what a scanned code means: the item, the quantity, and what else its label says
@@ -131,6 +141,8 @@ pub(crate) enum Command {
     Refused(Box<RefusedArgs>),
     /// Show alerts, newest first
     Alerts(AlertsArgs),
+    /// Show what sells, what runs out, what to order, what is lost
+    Report(Box<ReportArgs>),
     /// List locations, create or change them
     #[command(subcommand)]
     Locations(LocationsCommand),
@@ -151,6 +163,11 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersCommand),
     /// Show the time of the running server, and confirm it if the machine's clock has stepped
     Clock(ClockArgs),
+    /// Sign people in to the console, the pages at /console
+    #[command(subcommand)]
+    Console(ConsoleCommand),
+    /// Serve a demo shop that can be thrown away: 200 products, 2 locations, 90 days of sales
+    Demo(DemoArgs),
     /// Check that mails can be sent
     #[command(subcommand)]
     Mail(MailCommand),

@@ -269,7 +269,7 @@ async fn a_repair_makes_damaged_and_missing_levels_anew_from_the_outcomes() {
 /// Its id was taken once. It must not count as new because the row is gone: the command could take effect again.
 #[tokio::test]
 async fn a_record_that_is_gone_at_the_end_of_the_table_stays_undecidable() {
-    let shop = Shop::new();
+    let mut shop = Shop::new();
     shop.register("cola", "").await;
     shop.receive("cola", "main", 9, at(1)).await;
     let last = shop.receive("cola", "main", 1, at(2)).await.outcome.command_id;
