@@ -1,6 +1,7 @@
 use crate::{Edit, Mutation};
 
 mod alerter;
+mod analytics;
 mod clock;
 mod doors;
 mod fold;
@@ -22,6 +23,7 @@ pub const ALL: &[&[Mutation]] = &[
     worker::MUTATIONS,
     ingress::MUTATIONS,
     alerter::MUTATIONS,
+    analytics::MUTATIONS,
     parts::MUTATIONS,
     points::MUTATIONS,
     folder::LIBRARY_MUTATIONS,
