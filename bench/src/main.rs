@@ -13,6 +13,7 @@ mod cost;
 mod cpu;
 mod engine;
 mod flood;
+mod forecast;
 mod hot;
 mod http;
 mod item_size;
@@ -112,6 +113,8 @@ enum Task {
     Overload(overload::OverloadOptions),
     /// Measure how long commands take beside readers of the heaviest lists
     Readers(readers::ReadersOptions),
+    /// How good the forecast of demand is, beside usual ones, on a year of sale lines
+    Forecast(forecast::Options),
     /// Measure the CPU time per command of worker and ingress with the AWS adapters
     Cpu(cpu::CpuOptions),
 }
@@ -148,6 +151,7 @@ fn main() -> Result<()> {
             return runtime.block_on(readers::run(options));
         }
         Some(Task::Cpu(options)) => return cpu::run(options),
+        Some(Task::Forecast(options)) => return forecast::run(options),
         None => {}
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -83,6 +83,11 @@ impl Caller {
         self.principal.rights.may_read().map_err(Problem::forbidden)
     }
 
+    /// May the caller read analytics? Its [`Viewer`] decides of which locations.
+    pub(crate) fn may_read_analytics(&self) -> Result<(), Problem> {
+        self.principal.rights.may_read_costs().map_err(Problem::forbidden)
+    }
+
     /// May the caller read the status of commands?
     pub(crate) fn may_read_status(&self) -> Result<(), Problem> {
         self.principal.rights.may_read_status().map_err(Problem::forbidden)

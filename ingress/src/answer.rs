@@ -73,6 +73,22 @@ pub(crate) fn read_in(
     in_room(room, bytes, tagged(headers, encoded)?)
 }
 
+/// As [`read_in`], for a text of another type than JSON.
+pub(crate) fn read_text_in(
+    room: Room,
+    headers: &HeaderMap,
+    text: String,
+    media_type: &'static str,
+) -> Result<Response, Problem> {
+    let encoded = Encoded::of_text(text);
+    let bytes = encoded.bytes;
+    let mut response = tagged(headers, encoded)?;
+    if response.status() == StatusCode::OK {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    }
+    in_room(room, bytes, response)
+}
+
 /// Returns the problem of an answer for which there is no memory now.
 pub(crate) fn no_room() -> Problem {
     let detail = "too many answers are being sent; nothing of this request was done, send it again";
@@ -93,7 +109,7 @@ fn tagged(headers: &HeaderMap, bytes: Encoded) -> Result<Response, Problem> {
         out.insert(ETAG, tag);
     }
     out.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    out.insert(VARY, HeaderValue::from_static("authorization"));
+    out.insert(VARY, HeaderValue::from_static("authorization, accept"));
     Ok(response)
 }
 
@@ -128,6 +144,12 @@ impl Encoded {
             encoded.end_piece(Vec::new());
         }
         Ok(encoded)
+    }
+
+    fn of_text(text: String) -> Self {
+        let mut encoded = Self { pieces: VecDeque::new(), bytes: 0, last: text.into_bytes() };
+        encoded.end_piece(Vec::new());
+        encoded
     }
 
     fn end_piece(&mut self, next: Vec<u8>) {

@@ -7,6 +7,7 @@ use axum::extract::State;
 use stockline_core::domain::{LocationId, ScaleRules};
 use stockline_core::ports::{Clients, Clock, Queries};
 use stockline_service::Faults;
+use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
 use crate::answer_budget::AnswerBudget;
@@ -36,8 +37,12 @@ pub(crate) struct App {
     pub(crate) admission: Admission,
     pub(crate) body_budget: BodyBudget,
     pub(crate) list_turns: Arc<ListTurns>,
+    /// One report is made at a time: it may need much memory.
+    pub(crate) reports: Semaphore,
     pub(crate) answer_budget: AnswerBudget,
     pub(crate) imports: Imports,
+    /// A permit for each export that may run.
+    pub(crate) exports: Arc<Semaphore>,
     pub(crate) packer: Packer,
     pub(crate) waiting: Waiting,
     pub(crate) receipts: Receipts,

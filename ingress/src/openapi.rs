@@ -17,11 +17,11 @@ mod page;
 mod schema;
 mod served;
 
-use self::complete::{CommonAnswers, ConditionalReads, ParameterValues, RequestBodies, TokenScheme};
+use self::complete::{CommonAnswers, ConditionalReads, ExportForms, ParameterValues, RequestBodies, TokenScheme};
 use self::served::Served;
 use crate::problem::{ProblemBody, ProblemError};
 use crate::routes;
-use crate::view::words::{ChangeTypeWord, DecidedStatusWord, ListedStateWord};
+use crate::view::words::{ChangeTypeWord, DecidedStatusWord, GroupWord, ListedStateWord, ReportWord};
 use crate::web::link;
 
 #[derive(OpenApi)]
@@ -45,6 +45,7 @@ use crate::web::link;
         routes::stock::levels,
         routes::history::all_movements,
         routes::stock::alerts,
+        routes::analytics::report,
         routes::locations::locations,
         routes::locations::location,
         routes::locations::put_location,
@@ -56,17 +57,18 @@ use crate::web::link;
         openapi_json,
         docs,
     ),
-    components(schemas(ProblemBody<'static>, ProblemError, ChangeTypeWord, DecidedStatusWord, ListedStateWord)),
+    components(schemas(ProblemBody<'static>, ProblemError, ChangeTypeWord, DecidedStatusWord, GroupWord, ListedStateWord, ReportWord)),
     tags(
         (name = "Commands", description = "Submit commands, and see their outcomes"),
         (name = "Stock", description = "Items, levels, movements and alerts"),
+        (name = "Analytics", description = "What sells, what runs out, what to order, what is lost"),
         (name = "Locations", description = "The places where stock is kept"),
         (name = "Imports", description = "Spreadsheets: items, opening stock, counts, thresholds, locations"),
         (name = "Clients", description = "The machines whose tokens are accepted, and where they may act"),
         (name = "About", description = "This installation"),
     ),
     security(("token" = [])),
-    modifiers(&TokenScheme, &ConditionalReads, &CommonAnswers, &ParameterValues, &RequestBodies),
+    modifiers(&TokenScheme, &ExportForms, &ConditionalReads, &CommonAnswers, &ParameterValues, &RequestBodies),
 )]
 struct Description;
 

@@ -2,6 +2,7 @@
 //! may be repeated.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use axum::extract::Query;
@@ -38,7 +39,7 @@ pub(crate) const DEFAULT_PAGE: usize = 100;
 const MAX_VALUE_BYTES: usize = 1_024;
 
 /// The parameters with several values: with commas between, or repeated.
-const LISTS: [&str; 3] = ["map", "place", "state"];
+const LISTS: [&str; 4] = ["group", "map", "place", "state"];
 
 /// Parameters of a request; bounds the search for repeated ones, and the faults.
 const MAX_PARAMETERS: usize = 64;
@@ -70,6 +71,25 @@ impl Params {
         }
         params.pairs = pairs;
         params
+    }
+
+    /// Adds a fault that only the handler can find.
+    pub(crate) fn refuse(&mut self, name: &str, detail: impl Into<String>) {
+        self.fault(name, "invalid_value", detail);
+    }
+
+    /// Returns a whole number within bounds.
+    pub(crate) fn whole(&mut self, name: &str, bounds: RangeInclusive<u16>) -> Option<u16> {
+        let text = self.text(name)?;
+        let number = text.parse().ok().filter(|number| bounds.contains(number));
+        if number.is_none() {
+            self.fault(
+                name,
+                "invalid_value",
+                format!("must be a whole number from {} to {}", bounds.start(), bounds.end()),
+            );
+        }
+        number
     }
 
     fn fault(&mut self, name: &str, code: &'static str, detail: impl Into<String>) {

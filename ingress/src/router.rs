@@ -21,8 +21,8 @@ use crate::config::Limits;
 use crate::openapi;
 use crate::problem::{Code, Problem, codes};
 use crate::routes::{
-    about, barcodes, batch, clients, commands, dismiss, history, imports, items, locations, resubmit, status, stock,
-    submit,
+    about, analytics, barcodes, batch, clients, commands, dismiss, history, imports, items, locations, resubmit,
+    status, stock, submit,
 };
 
 /// Names a request, in it and in its answer.
@@ -35,6 +35,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(Arc::clone(&app), measured))
         .with_state(app)
+}
+
+/// Measures the requests to pages beside the API, as those to the API are.
+pub(crate) fn measured_beside(pages: Router, app: Arc<App>) -> Router {
+    pages.layer(from_fn_with_state(app, measured))
 }
 
 /// Every route; `openapi` documents the same ones, which a test compares, but for its pages for people.
@@ -55,6 +60,7 @@ fn routes() -> Router<Arc<App>> {
         .route("/v1/stock", get(stock::levels))
         .route("/v1/movements", get(history::all_movements))
         .route("/v1/alerts", get(stock::alerts))
+        .route("/v1/analytics/{report}", get(analytics::report))
         .route("/v1/locations", get(locations::locations))
         .route("/v1/locations/{location_id}", get(locations::location).put(locations::put_location))
         .route("/v1/imports", post(imports::create))

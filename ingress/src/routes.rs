@@ -1,6 +1,7 @@
 //! The handlers, one file a subject.
 
 pub(crate) mod about;
+pub(crate) mod analytics;
 pub(crate) mod barcodes;
 pub(crate) mod batch;
 pub(crate) mod clients;

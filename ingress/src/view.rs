@@ -2,6 +2,7 @@
 
 mod about;
 mod alerts;
+mod analytics;
 mod barcodes;
 mod clients;
 pub(crate) mod commands;
@@ -18,6 +19,7 @@ pub(crate) mod words;
 
 pub(crate) use about::{Health, LimitsView, LoginView};
 pub(crate) use alerts::{AlertPage, AlertView};
+pub(crate) use analytics::{CellsView, ReportView, csv};
 pub(crate) use barcodes::ScanView;
 pub(crate) use clients::{ClientPage, ClientSchema, ClientView};
 pub(crate) use commands::CommandSchema;

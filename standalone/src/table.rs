@@ -1,5 +1,6 @@
 //! Aligned tables for people, in colour on a terminal. They fit a terminal of 80 columns.
 
+use std::borrow::Cow;
 use std::io::IsTerminal as _;
 
 use stockline_service::output::{self, OutputError};
@@ -73,21 +74,34 @@ struct Row {
 /// Rows of cells under headings.
 #[derive(Debug)]
 pub(crate) struct Table {
-    headings: Vec<(&'static str, Align)>,
+    headings: Vec<(Cow<'static, str>, Align)>,
     rows: Vec<Row>,
     /// The columns that are left out where no row has anything in them.
-    sparse: Vec<&'static str>,
+    sparse: Vec<Cow<'static, str>>,
 }
 
 impl Table {
     /// Creates an empty table with these columns.
     pub(crate) fn new(headings: &[(&'static str, Align)]) -> Self {
-        Self { headings: headings.to_vec(), rows: Vec::new(), sparse: Vec::new() }
+        let headings = headings.iter().map(|(heading, align)| ((*heading).into(), *align)).collect();
+        Self { headings, rows: Vec::new(), sparse: Vec::new() }
+    }
+
+    /// As [`Table::new`], with headings that are made only now.
+    pub(crate) fn of(headings: Vec<(String, Align)>) -> Self {
+        let headings = headings.into_iter().map(|(heading, align)| (heading.into(), align)).collect();
+        Self { headings, rows: Vec::new(), sparse: Vec::new() }
     }
 
     /// Leaves these columns out where no row has anything in them.
     pub(crate) fn sparse(mut self, columns: &[&'static str]) -> Self {
-        self.sparse = columns.to_vec();
+        self.sparse = columns.iter().map(|column| (*column).into()).collect();
+        self
+    }
+
+    /// As [`Table::sparse`], for headings that are made only now.
+    pub(crate) fn sparse_columns(mut self, columns: Vec<String>) -> Self {
+        self.sparse = columns.into_iter().map(Into::into).collect();
         self
     }
 
@@ -103,7 +117,7 @@ impl Table {
 
     /// Sets the tone of a cell in the latest row.
     pub(crate) fn toned(&mut self, heading: &str, tone: Tone) -> &mut Self {
-        let column = self.headings.iter().position(|(name, _)| *name == heading);
+        let column = self.headings.iter().position(|(name, _)| name == heading);
         let row = self.rows.last_mut();
         if let Some(cell) = row.zip(column).and_then(|(row, column)| row.cells.get_mut(column)) {
             cell.1 = tone;
@@ -121,14 +135,14 @@ impl Table {
 
     /// Returns the table as text; every line ends with a line break.
     pub(crate) fn render(&self, colours: bool) -> String {
-        let is_shown = |(column, (heading, _)): (usize, &(&str, Align))| {
+        let is_shown = |(column, (heading, _)): (usize, &(Cow<'static, str>, Align))| {
             let has_any = || self.rows.iter().any(|row| row.cells.get(column).is_some_and(|cell| !cell.0.is_empty()));
             !self.sparse.contains(heading) || has_any()
         };
         let shown: Vec<usize> =
             self.headings.iter().enumerate().filter(|entry| is_shown(*entry)).map(|(column, _)| column).collect();
         let widths = self.widths(&shown);
-        let headings: Vec<_> = self.headings.iter().map(|(heading, _)| ((*heading).to_owned(), Tone::Plain)).collect();
+        let headings: Vec<_> = self.headings.iter().map(|(heading, _)| (heading.to_string(), Tone::Plain)).collect();
         let mut text = String::new();
         for row in std::iter::once(&Row { cells: headings, remarks: Vec::new() }).chain(&self.rows) {
             let mut line = Vec::new();
@@ -157,8 +171,8 @@ impl Table {
     /// the widest first, and then those of ids.
     fn widths(&self, shown: &[usize]) -> Vec<usize> {
         let width = |column: &usize| {
-            let (heading, align) = self.headings[*column];
-            let most = if align == Align::Id { ID_COLUMNS } else { usize::MAX };
+            let (heading, align) = &self.headings[*column];
+            let most = if *align == Align::Id { ID_COLUMNS } else { usize::MAX };
             let cells = self.rows.iter().filter_map(|row| row.cells.get(*column)).map(|cell| cell.0.width());
             cells.filter(|width| *width <= most).chain([heading.width()]).max().unwrap_or(0)
         };
@@ -166,8 +180,8 @@ impl Table {
         let gaps = GAP.len() * shown.len().saturating_sub(1);
         let mut excess = (widths.iter().sum::<usize>() + gaps).saturating_sub(LINE_COLUMNS);
         while excess > 0 {
-            let room = |(column, width): (&usize, &mut usize)| match self.headings[*column] {
-                (heading, Align::Flexible(least)) => width.saturating_sub(least.max(heading.width())),
+            let room = |(column, width): (&usize, &mut usize)| match &self.headings[*column] {
+                (heading, Align::Flexible(least)) => width.saturating_sub((*least).max(heading.width())),
                 _ => 0,
             };
             let most = shown.iter().zip(widths.iter_mut()).enumerate().map(|(n, entry)| (room(entry), n)).max();
@@ -176,8 +190,8 @@ impl Table {
             excess -= 1;
         }
         for (column, width) in shown.iter().zip(&mut widths) {
-            let (heading, align) = self.headings[*column];
-            if align == Align::Id {
+            let (heading, align) = &self.headings[*column];
+            if *align == Align::Id {
                 let given = excess.min(width.saturating_sub(heading.width()));
                 *width -= given;
                 excess -= given;

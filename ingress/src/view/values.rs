@@ -3,7 +3,9 @@
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Type};
 
-use super::words::{ChangeTypeWord, DecidedStatusWord, ListedStateWord, MovementTypeWord, RejectionCodeWord};
+use super::words::{
+    ChangeTypeWord, DecidedStatusWord, GroupWord, ListedStateWord, MovementTypeWord, RejectionCodeWord, ReportWord,
+};
 
 /// A quantity with or without a sign.
 pub(super) const QUANTITY: &str = "^-?[0-9]{1,7}([.][0-9]{1,3})?$";
@@ -18,6 +20,8 @@ pub(super) const MONEY: &str = "^[0-9]{1,10}([.][0-9]{1,4})?$";
 pub(super) const ITEM_ID: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
 /// As `domain::LocationId` reads it.
 pub(super) const LOCATION_ID: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$";
+/// The most days of a lead time, a review period, or without a sale.
+pub(crate) const DAYS_MAX: u16 = 3_650;
 /// The longest page by default.
 const PAGE_MAX: usize = 1_000;
 
@@ -41,6 +45,12 @@ pub(crate) fn of_parameter(path: &str, name: &str) -> Option<RefOr<Schema>> {
         "code" => named::<RejectionCodeWord>(),
         "status" => named::<DecidedStatusWord>(),
         "state" => ArrayBuilder::new().items(named::<ListedStateWord>()).min_items(Some(1)).into(),
+        "report" => named::<ReportWord>(),
+        "group" => ArrayBuilder::new().items(named::<GroupWord>()).min_items(Some(1)).into(),
+        "days" | "lead_time_days" | "review_days" => {
+            let number = ObjectBuilder::new().schema_type(Type::Integer);
+            number.minimum(Some(u8::from(name != "lead_time_days"))).maximum(Some(DAYS_MAX)).into()
+        }
         _ => return None,
     })
 }

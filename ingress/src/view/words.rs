@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use stockline_core::domain::analytics::{Group, ReportName};
 use stockline_core::domain::{
     AlertKind, ClientRight, CommandKind, Reason, RejectionCode, ScanKind, ShortagePolicy, Status, StockState,
 };
@@ -50,6 +51,9 @@ words! {
         "`queued`, `applied`, `rejected` or `dead_lettered`; `unknown` if there is a problem.",
         ["queued"].into_iter().chain(decided()).chain(["unknown"]).collect::<Vec<_>>();
     ImportKindWord = "ImportType", "What is imported.", stockline_import::Kind::ALL.map(stockline_import::Kind::as_str);
+    ImportFaultCodeWord = "ImportFaultCode", "What is wrong with a cell of a file.", import_fault_codes();
+    ImportRefusalWord = "ImportRefusal", "Why a step of an import was refused: a rejection, `dead_lettered`, or `location_exists`.",
+        RejectionCode::ALL.map(RejectionCode::as_str).into_iter().chain(["dead_lettered", crate::imports::LOCATION_EXISTS]).collect::<Vec<_>>();
     ImportStatusWord = "ImportStatus", "How far an import is.", ["planned", "applying", "applied", "stopped"];
     ImportEffectWord = "ImportEffect", "What a line does.", ["create", "change", "leave", "skip", "faulty"];
     HealthStatusWord = "HealthStatus",
@@ -74,6 +78,8 @@ words! {
         [ShortagePolicy::Allow, ShortagePolicy::Reject].map(ShortagePolicy::as_str);
     RejectionCodeWord = "RejectionCode", "Why a command was refused; if several reasons apply, the first of this list.",
         RejectionCode::ALL.map(RejectionCode::as_str);
+    ReportWord = "Report", "A report.", ReportName::ALL.map(ReportName::as_str);
+    GroupWord = "ReportGroup", "What the rows of a report stand for.", Group::ALL.map(|group| group.words().0);
     ProblemCodeWord = "ProblemCode", "The stable name of a problem. `/docs` explains each.",
         CODES.iter().map(|code| code.code).collect::<Vec<_>>();
     FaultCodeWord = "FaultCode", "The stable name of one fault of a request.", FAULT_CODES;
@@ -81,4 +87,11 @@ words! {
 
 fn decided() -> [&'static str; 3] {
     [Status::Applied, Status::Rejected, Status::DeadLettered].map(Status::as_str)
+}
+
+fn import_fault_codes() -> Vec<&'static str> {
+    let mut codes: Vec<_> = FAULT_CODES.into_iter().chain(stockline_import::FAULT_CODES).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes
 }

@@ -48,6 +48,7 @@ async fn the_document_lists_exactly_the_routes_that_are_served() {
             .replace("{item_id}", "cola")
             .replace("{location_id}", "main")
             .replace("{client_id}", "tills-1")
+            .replace("{report}", "sales")
             .replace("{command_id}", &crate::server::id(1));
         let client = server.manager();
         let answer = client.send(client.request(method.to_uppercase().parse().unwrap(), &path)).await;

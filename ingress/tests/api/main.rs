@@ -8,12 +8,14 @@
     reason = "a test fails by panicking; nothing here is public"
 )]
 
+mod analytics;
 mod barcodes;
 mod batch;
 mod clients;
 mod commands;
 mod description;
 mod dismiss;
+mod exports;
 mod imports;
 mod limits;
 mod matrix;

@@ -49,7 +49,7 @@ fn rows(document: &Value) -> BTreeMap<String, Request> {
 /// Returns the requests of an operation: their names, addresses and bodies.
 fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, String, Option<Value>)> {
     let at_item = path.replace("{item_id}", "cola").replace("{type}", "items").replace("{import_id}", &id(1));
-    let at_item = at_item.replace("{code}", "4006381333931");
+    let at_item = at_item.replace("{code}", "4006381333931").replace("{report}", "velocity");
     let of = |n: u32| at_item.replace("{command_id}", &id(n));
     match path {
         "/v1/commands" | "/v1/commands/batch" if operation["requestBody"].is_object() => {

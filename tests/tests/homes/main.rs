@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_macros, reason = "a test prints what it found")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod analytics;
 mod aws_chaos;
 mod aws_deploy;
 mod aws_e2e;
@@ -12,6 +13,7 @@ mod aws_start;
 mod aws_watch;
 mod chaos;
 mod clients;
+mod console;
 mod crash_points_dynamodb;
 mod crash_points_sqlite;
 mod debian;

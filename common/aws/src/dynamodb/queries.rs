@@ -8,8 +8,8 @@ use super::key::Key;
 use super::ledger::Balance;
 use stockline_core::domain::{CommandKey, ItemId, LocationId, MAIN_LOCATION, Record, Timestamp};
 use stockline_core::ports::{
-    AlertRecord, AuditReader, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LedgerPage, LevelFilter,
-    LevelWithItem, Movement, MovementFilter, Page, PageRequest, Part, Queries, StoreError,
+    AlertRecord, AuditReader, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels,
+    LedgerPage, LevelFilter, LevelWithItem, Movement, MovementFilter, Page, PageRequest, Part, Queries, StoreError,
 };
 
 #[async_trait]
@@ -45,6 +45,11 @@ impl Queries for DynamoStore {
         _: &MovementFilter,
         _: PageRequest<'_>,
     ) -> Result<Option<Page<Movement>>, StoreError> {
+        Ok(None)
+    }
+
+    /// Days are made of whole ledgers, and here each read of them is paid for.
+    async fn level_days(&self, _: &DaysFilter, _: PageRequest<'_>) -> Result<Option<DaysPage>, StoreError> {
         Ok(None)
     }
 

@@ -3,6 +3,7 @@
 //! Time and ids are arguments. A business refusal is a value ([`Rejection`]), never an error.
 
 mod alert;
+pub mod analytics;
 mod barcode;
 mod catalogue;
 mod checksum;

@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::{AlertRecord, StoreError};
+use crate::domain::analytics::LevelDays;
 use crate::domain::{Claim, Command, CommandKind, Cost};
 use crate::domain::{
     CommandId, CommandKey, Dismissal, Effect, Entry, EntryKind, Item, ItemId, Level, LocationId, LocationSettings,
@@ -212,6 +214,37 @@ impl LevelFilter {
     }
 }
 
+/// Selects levels for their days.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DaysFilter {
+    /// Only this location.
+    pub location_id: Option<LocationId>,
+    /// The IANA time zones of the locations; a location without one has the days of UTC.
+    pub time_zones: Arc<BTreeMap<LocationId, String>>,
+}
+
+/// A level with its item and the totals of its local days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LevelWithDays {
+    /// The catalogue record.
+    pub item: Arc<Item>,
+    /// The level.
+    pub level: Level,
+    /// The days of its whole ledger, up to the level's seq.
+    pub days: Arc<LevelDays>,
+}
+
+/// A page of levels with their days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaysPage {
+    /// The levels. There may be none, though a later page has some.
+    pub entries: Vec<LevelWithDays>,
+    /// The levels that were left out because they can't be read.
+    pub unreadable: usize,
+    /// The cursor of the next page; only `None` means the end.
+    pub next_cursor: Option<String>,
+}
+
 /// Selects refused commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandFilter {
@@ -366,6 +399,11 @@ pub trait Queries: Locations + Refusals {
     /// Lists levels by item, then location.
     async fn levels(&self, filter: &LevelFilter, asked: PageRequest<'_>) -> Result<Page<LevelWithItem>, StoreError>;
 
+    /// Lists levels with the totals of their local days, archived items included, by item, then in an order of the
+    /// store's own. Level and days of an entry are of one moment; the entries of different pages need not be. A ledger is
+    /// examined whole, however long it is. Returns `None` if the store has no days.
+    async fn level_days(&self, filter: &DaysFilter, asked: PageRequest<'_>) -> Result<Option<DaysPage>, StoreError>;
+
     /// Lists refused commands, newest first.
     async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError>;
 
@@ -379,8 +417,45 @@ pub trait Queries: Locations + Refusals {
         asked: PageRequest<'_>,
     ) -> Result<Page<AlertRecord>, StoreError>;
 
+    /// Opens the lists as of one moment, for an export: everything that was committed before the call, and nothing later.
+    /// Returns `None` if the store can't; then each page of a list is of a moment of its own.
+    async fn snapshot(&self) -> Result<Option<Arc<dyn Snapshot>>, StoreError> {
+        Ok(None)
+    }
+
     /// Checks that the store is reachable, for readiness.
     async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// Lists as of one moment; pages as in [`Queries`]. A snapshot keeps what it shows from being cleaned up, so it is held for
+/// a bounded time: later pages are [`StoreError::Unavailable`]. Dropping it releases it.
+#[async_trait]
+pub trait Snapshot: Send + Sync + std::fmt::Debug {
+    /// As [`Queries::items`].
+    async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError>;
+
+    /// As [`Queries::levels`].
+    async fn levels(&self, filter: &LevelFilter, asked: PageRequest<'_>) -> Result<Page<LevelWithItem>, StoreError>;
+
+    /// As [`Queries::all_movements`].
+    async fn all_movements(
+        &self,
+        filter: &MovementFilter,
+        asked: PageRequest<'_>,
+    ) -> Result<Option<Page<Movement>>, StoreError>;
+
+    /// As [`Queries::commands`].
+    async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError>;
+
+    /// As [`Queries::changes`].
+    async fn changes(&self, filter: &ChangeFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError>;
+
+    /// As [`Queries::alerts`].
+    async fn alerts(
+        &self,
+        location_id: Option<&LocationId>,
+        asked: PageRequest<'_>,
+    ) -> Result<Page<AlertRecord>, StoreError>;
 }
 
 /// A page of one level's ledger, oldest entry first.

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 
 use crate::domain::{CommandKey, Dismissal, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp};
 use crate::ports::{
-    AlertRecord, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, LocationPut,
-    Locations, Movement, MovementFilter, Page, PageRequest, Queries, Refusals, StoreError,
+    AlertRecord, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LevelFilter,
+    LevelWithItem, LocationPut, Locations, Movement, MovementFilter, Page, PageRequest, Queries, Refusals, StoreError,
 };
 
 /// A read of a store that stands behind a [`Gate`].
@@ -101,6 +101,10 @@ impl<G: Gate> Queries for G {
 
     async fn levels(&self, filter: &LevelFilter, asked: PageRequest<'_>) -> Result<Page<LevelWithItem>, StoreError> {
         self.pass(Read::Other, self.behind().levels(filter, asked)).await
+    }
+
+    async fn level_days(&self, filter: &DaysFilter, asked: PageRequest<'_>) -> Result<Option<DaysPage>, StoreError> {
+        self.pass(Read::Other, self.behind().level_days(filter, asked)).await
     }
 
     async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {

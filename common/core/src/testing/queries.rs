@@ -6,10 +6,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::MemoryStore;
+use crate::domain::analytics::{LevelDays, LocalDays};
 use crate::domain::{Claim, CommandKey, Entry, Item, ItemId, LocationId, Quantity, Record, Timestamp};
 use crate::ports::{
-    AlertRecord, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, MailState,
-    Movement, MovementFilter, Page, PageRequest, Queries, StoreError, cursor,
+    AlertRecord, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LevelFilter,
+    LevelWithDays, LevelWithItem, MailState, Movement, MovementFilter, Page, PageRequest, Queries, StoreError, cursor,
 };
 
 /// Sorts all matching entries by `key`, and returns the page after the cursor.
@@ -175,6 +176,21 @@ impl Queries for MemoryStore {
                 && filter.wants(view.state())
         };
         page("levels", all.filter(wanted), asked, |view| (view.item.item_id.clone(), view.level.location_id.clone()))
+    }
+
+    async fn level_days(&self, filter: &DaysFilter, asked: PageRequest<'_>) -> Result<Option<DaysPage>, StoreError> {
+        let stock = self.stock();
+        let wanted = |location_id: &LocationId| filter.location_id.as_ref().is_none_or(|only| only == location_id);
+        let all = stock.levels.iter().filter(|((_, location_id), _)| wanted(location_id));
+        let days = all.filter_map(|((item_id, location_id), level)| {
+            let zone = filter.time_zones.get(location_id).map_or("UTC", String::as_str);
+            let days = LevelDays::of_ledger(&stock.ledger(item_id, location_id), &LocalDays::of_zone(zone));
+            let item = Arc::new(stock.items.get(item_id)?.clone());
+            Some(LevelWithDays { item, level: level.clone(), days: Arc::new(days) })
+        });
+        let key = |entry: &LevelWithDays| (entry.item.item_id.clone(), entry.level.location_id.clone());
+        let Page { entries, next_cursor } = page("level_days", days, asked, key)?;
+        Ok(Some(DaysPage { entries, unreadable: 0, next_cursor }))
     }
 
     async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {

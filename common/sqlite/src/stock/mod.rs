@@ -26,6 +26,7 @@ mod audit;
 mod check;
 mod command_lists;
 mod commit;
+mod day_list;
 mod fault;
 mod group_commit;
 mod index_repair;
@@ -47,6 +48,7 @@ mod readers;
 mod record_index;
 mod rows;
 mod sealed;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -121,6 +123,9 @@ const WAL_PAGES_MAX: i64 = 16_384;
 /// How many prepared statements a connection keeps: more than the fixed ones.
 const STATEMENTS_MAX: usize = 128;
 
+/// Exports that are read at once.
+const EXPORT_CONNECTIONS: usize = 2;
+
 /// The stock, its ledger, outcomes, locations and alert history, in one SQLite file. One process at a time.
 #[derive(Debug)]
 pub struct SqliteStore {
@@ -128,6 +133,7 @@ pub struct SqliteStore {
     lanes: Lanes,
     writer: Writer<Job>,
     activity: Arc<WriteActivity>,
+    days: Arc<day_list::DayCache>,
     options: StoreOptions,
 }
 
@@ -183,13 +189,14 @@ impl SqliteStore {
             write_path: readers(options.load_connections)?,
             points: readers(options.point_connections)?,
             lists: readers(options.list_connections)?,
+            exports: readers(EXPORT_CONNECTIONS)?,
         };
         let mut state =
             WriterState { items: Default::default(), locations: Default::default(), keys, claims: Default::default() };
         let apply = move |connection: &mut Connection, jobs| group_commit::apply(connection, &mut state, jobs);
         let writer = Writer::start("stock-writer", connection, apply)
             .map_err(|error| failed(rusqlite::Error::ToSqlConversionFailure(error.into())))?;
-        Ok(Self { lanes, writer, activity, options })
+        Ok(Self { lanes, writer, activity, days: Arc::default(), options })
     }
 
     /// Waits until the thread that writes the file has ended by itself, and returns why. From then on the store refuses

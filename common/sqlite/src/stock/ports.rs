@@ -1,20 +1,25 @@
 //! The ports of what reads the stock and of the alerter: each call is one read of a lane, or one job of the writer.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::SqliteStore;
 use super::item_list::PageOf;
 use super::readers::View;
+use super::snapshot::OpenSnapshot;
 use super::{
-    alert_book, audit, command_lists, item_list, level_list, load, movements, queries, record_index, rows, write,
+    alert_book, audit, command_lists, day_list, item_list, level_list, load, movements, queries, record_index, rows,
+    write,
 };
 use stockline_core::domain::{
     Alert, Claim, CommandKey, Dismissal, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp, seal,
 };
 use stockline_core::ports::{
-    AlertBook, AlertRecord, AuditReader, ChangeFilter, Claimed, CommandFilter, Gathered, ItemFilter, ItemWithLevels,
-    Lease, LedgerPage, LevelFilter, LevelWithItem, LocationPut, Locations, MailTally, Movement, MovementFilter,
-    Opening, Page, PageRequest, Queries, Refusals, RefusedNotice, Rest, StoreError, StoreFault,
+    AlertBook, AlertRecord, AuditReader, ChangeFilter, Claimed, CommandFilter, DaysFilter, DaysPage, Gathered,
+    ItemFilter, ItemWithLevels, Lease, LedgerPage, LevelFilter, LevelWithItem, LocationPut, Locations, MailTally,
+    Movement, MovementFilter, Opening, Page, PageRequest, Queries, Refusals, RefusedNotice, Rest, Snapshot, StoreError,
+    StoreFault,
 };
 
 #[async_trait]
@@ -146,6 +151,13 @@ impl Queries for SqliteStore {
         self.lanes.lists.read(move |view| level_list::levels(view, &filter, cursor.as_deref(), limit)).await
     }
 
+    async fn level_days(&self, filter: &DaysFilter, asked: PageRequest<'_>) -> Result<Option<DaysPage>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
+        let (cache, filter, cursor) = (Arc::clone(&self.days), filter.clone(), cursor.map(str::to_owned));
+        let read = move |view: &mut View<'_>| day_list::level_days(view, &cache, &filter, cursor.as_deref(), limit);
+        self.lanes.lists.read(read).await.map(Some)
+    }
+
     async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
         let PageRequest { cursor, limit } = asked;
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
@@ -166,6 +178,11 @@ impl Queries for SqliteStore {
         let PageRequest { cursor, limit } = asked;
         let (location_id, cursor) = (location_id.cloned(), cursor.map(str::to_owned));
         self.lanes.lists.read(move |view| queries::alerts(view, location_id.as_ref(), cursor.as_deref(), limit)).await
+    }
+
+    async fn snapshot(&self) -> Result<Option<Arc<dyn Snapshot>>, StoreError> {
+        let opened = OpenSnapshot::open(&self.lanes.exports, self.options.page_levels_max).await?;
+        Ok(Some(Arc::new(opened)))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

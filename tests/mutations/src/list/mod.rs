@@ -5,6 +5,7 @@ mod clock;
 mod doors;
 mod fold;
 mod folder;
+mod imports;
 mod ingress;
 mod money;
 mod parts;
@@ -21,6 +22,7 @@ pub const ALL: &[&[Mutation]] = &[
     stores::READS,
     worker::MUTATIONS,
     ingress::MUTATIONS,
+    imports::MUTATIONS,
     alerter::MUTATIONS,
     parts::MUTATIONS,
     points::MUTATIONS,

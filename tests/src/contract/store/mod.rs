@@ -19,6 +19,7 @@ use stockline_worker::audit::audit;
 
 pub mod alerts;
 pub mod commits;
+pub mod days;
 pub mod dead_letters;
 pub mod homes;
 pub mod lists;
@@ -266,6 +267,7 @@ macro_rules! store_contract {
                 a_level_is_rejudged_once_and_only_by_the_threshold_that_holds
                 every_level_has_a_mark_of_its_own
                 a_load_answers_each_request_by_itself;
+            days: the_days_of_a_level_are_those_of_its_whole_ledger_in_the_zone_of_its_location;
             dead_letters: a_dead_letter_gives_way_to_a_later_retry_only
                 a_dead_letter_is_discarded_once_and_then_final
                 a_dismissed_rejection_leaves_the_list_and_can_still_be_resubmitted
@@ -301,7 +303,9 @@ macro_rules! store_contract {
                 the_stock_at_any_time_is_the_balance_after_its_last_entry
                 a_late_count_gets_the_history_back_to_its_time_and_no_further_than_the_bound
                 the_audit_reads_every_entry_and_record_once
-                records_answer_in_input_order_and_absence_is_told;
+                records_answer_in_input_order_and_absence_is_told
+                items_are_read_by_their_ids_and_barcodes_lead_to_their_holders
+                a_snapshot_shows_the_moment_when_it_was_opened;
             sizes: a_fold_over_many_levels_is_one_commit
                 a_thousand_commands_with_long_notes_keep_every_word
                 a_level_near_its_bound_reads_back

@@ -1,0 +1,158 @@
+//! How good the forecast of the report `reorder` is, beside usual ones, on real tills: mean pinball loss of quantiles of the
+//! demand of one and two weeks, at weeks that the forecast has never seen.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use flate2::read::GzDecoder;
+use serde::Deserialize;
+use stockline_core::domain::Timestamp;
+use stockline_core::domain::analytics::{Demand, dispersion};
+
+/// The quantiles, each with its z of the normal distribution.
+const QUANTILES: [(f64, f64); 4] = [(0.5, 0.0), (0.8, 0.841_621), (0.9, 1.281_552), (0.95, 1.644_854)];
+/// The weeks of a forecast.
+const AHEAD: [usize; 2] = [1, 2];
+/// The weeks that the forecasts begin with, and how many of them must have sales.
+const FIRST_WEEKS: usize = 40;
+const ACTIVE_WEEKS_MIN: usize = 10;
+/// The weeks that simple forecasts look back over.
+const SHORT_WEEKS: usize = 12;
+/// Lines above this quantity are fuel by the thousandth, not pieces.
+const QUANTITY_MAX: f64 = 1_000.0;
+const WEEK_MS: i64 = 7 * 86_400_000;
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// A CSV (also .gz) of a year of sale lines, with the columns `sold_at`, `store_id`, `product_id` and `quantity`
+    pub(crate) source: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+struct Line {
+    sold_at: String,
+    store_id: String,
+    product_id: String,
+    quantity: f64,
+}
+
+type Series = BTreeMap<String, Vec<f64>>;
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let (stores, items) = read(&options.source)?;
+    println!("{:<38} {:>14} {:>14}", "mean pinball loss", "item × store", "item");
+    let [stores, items] = [stores, items].map(|series| losses(&active(series)));
+    let names = [
+        "12-week mean + z·σ (a)",
+        "12-week mean, Poisson (b)",
+        "12-week negative binomial (c)",
+        "Stockline, not pooled",
+        "Stockline",
+    ];
+    for (at, name) in names.iter().enumerate() {
+        let beside = |losses: &[f64; 5]| 100.0 * (losses[at] / losses[0] - 1.0);
+        println!(
+            "{name:<38} {:>6.4} {:>+6.1}% {:>6.4} {:>+6.1}%",
+            stores[at],
+            beside(&stores),
+            items[at],
+            beside(&items)
+        );
+    }
+    Ok(())
+}
+
+/// Reads units per week of each item and store, and of each item.
+fn read(source: &Path) -> Result<(Series, Series)> {
+    let file = BufReader::new(File::open(source).with_context(|| format!("can't open {}", source.display()))?);
+    let gz = source.extension().is_some_and(|extension| extension == "gz");
+    let reader: Box<dyn Read> = if gz { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
+    let (mut lines, mut first) = (Vec::new(), i64::MAX);
+    for line in csv::Reader::from_reader(reader).deserialize() {
+        let line: Line = line?;
+        let at = line.sold_at.parse::<Timestamp>().with_context(|| format!("sold_at {}", line.sold_at))?.as_millis();
+        first = first.min(at - at.rem_euclid(86_400_000));
+        if line.quantity > 0.0 && line.quantity < QUANTITY_MAX {
+            lines.push((at, line.store_id, line.product_id, line.quantity));
+        }
+    }
+    let last = lines.iter().map(|(at, ..)| *at).max().unwrap_or(first);
+    let weeks = usize::try_from((last + 1 - first) / WEEK_MS)?;
+    ensure!(weeks > FIRST_WEEKS + AHEAD[1], "{weeks} whole weeks are too few; a year is needed");
+    let (mut stores, mut items) = (Series::new(), Series::new());
+    for (at, store, item, quantity) in lines {
+        let week = usize::try_from((at - first) / WEEK_MS)?;
+        for (series, name) in [(&mut stores, format!("{item} {store}")), (&mut items, item.clone())] {
+            if let Some(sum) = series.entry(name).or_insert_with(|| vec![0.0; weeks]).get_mut(week) {
+                *sum += quantity;
+            }
+        }
+    }
+    Ok((stores, items))
+}
+
+fn active(series: Series) -> Vec<Vec<f64>> {
+    let sells = |weeks: &Vec<f64>| weeks[..FIRST_WEEKS].iter().filter(|week| **week > 0.0).count() >= ACTIVE_WEEKS_MIN;
+    series.into_values().filter(sells).collect()
+}
+
+/// Returns the mean loss of each forecast.
+fn losses(series: &[Vec<f64>]) -> [f64; 5] {
+    let (mut sums, mut count) = ([0.0; 5], 0.0_f64);
+    let weeks = series.first().map_or(0, Vec::len);
+    for now in FIRST_WEEKS..weeks {
+        let known: Vec<Demand> = series.iter().filter_map(|weeks| Demand::of_weeks(&weeks[..now])).collect();
+        let pool = dispersion(&known);
+        for (weeks, own) in series.iter().zip(&known) {
+            let short = short(&weeks[now - SHORT_WEEKS..now]);
+            let pooled = own.pooled(pool);
+            for ahead in AHEAD.into_iter().filter(|ahead| now + ahead <= weeks.len()) {
+                let sold: f64 = weeks[now..now + ahead].iter().sum();
+                let span = ahead as f64;
+                for (probability, z) in QUANTILES {
+                    let normal = (short.mean * span + z * (short.variance * span).sqrt()).max(0.0);
+                    let poisson = Demand { variance: 0.0, ..short };
+                    let quantile = |demand: &Demand| demand.quantile(span, probability) as f64;
+                    let told = [normal, quantile(&poisson), quantile(&short), quantile(own), quantile(&pooled)];
+                    for (sum, told) in sums.iter_mut().zip(told) {
+                        *sum += pinball(sold, told, probability);
+                    }
+                    count += 1.0;
+                }
+            }
+        }
+    }
+    sums.map(|sum| sum / count.max(1.0))
+}
+
+fn pinball(sold: f64, told: f64, probability: f64) -> f64 {
+    if sold >= told { probability * (sold - told) } else { (1.0 - probability) * (told - sold) }
+}
+
+fn short(weeks: &[f64]) -> Demand {
+    let n = weeks.len() as f64;
+    let mean = weeks.iter().sum::<f64>() / n;
+    let variance = weeks.iter().map(|week| (week - mean) * (week - mean)).sum::<f64>() / (n - 1.0);
+    Demand { mean, variance, active_weeks: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quantile_that_is_told_too_low_costs_its_probability_and_one_too_high_the_rest() {
+        assert!((pinball(10.0, 8.0, 0.9) - 1.8).abs() < 1e-12);
+        assert!((pinball(8.0, 10.0, 0.9) - 0.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_series_that_never_changes_is_told_by_the_mean_and_only_poisson_errs() {
+        let [normal, poisson, ..] = losses(&[vec![5.0; 52]]);
+        assert!(normal.abs() < 1e-12 && poisson > 0.1, "{normal} {poisson}");
+    }
+}

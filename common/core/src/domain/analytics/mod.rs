@@ -1,0 +1,17 @@
+//! Analytics (design.md §12): totals of local days, and the reports that are made of them.
+
+mod day;
+mod demand;
+mod forecast;
+mod period;
+mod report;
+mod sums;
+mod totals;
+
+pub use day::{DayError, LocalDay, LocalDays};
+pub use demand::{DemandWeeks, demand_weeks};
+pub use forecast::{Demand, MEAN_WEEKS, VARIANCE_WEEKS, dispersion};
+pub use period::{PERIOD_DAYS_MAX, Period, PeriodFault, PeriodWords};
+pub use report::{Cell, Excluded, Group, OrderTerms, Question, Report, ReportBuilder, ReportName, Stocked};
+pub use sums::{Calendar, Seen, Sums};
+pub use totals::{DayTotals, Figure, LevelDays, Tally, Totals};

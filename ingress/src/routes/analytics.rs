@@ -1,0 +1,350 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::http::HeaderValue;
+use axum::http::header::{ACCEPT, LINK, VARY};
+use axum::response::Response;
+use stockline_core::domain::analytics::{
+    Calendar, Cell, Excluded, Group, LocalDay, LocalDays, OrderTerms, PeriodWords, Question, Report, ReportBuilder,
+    ReportName, Stocked,
+};
+use stockline_core::domain::{ItemId, LocationId, LocationSettings, Timestamp};
+use stockline_core::ports::{DaysFilter, LevelWithDays, PageRequest, cursor};
+
+use super::path::InPath;
+use super::read::{Read, narrowed, no_location};
+use crate::access::Caller;
+use crate::answer;
+use crate::params::{Paging, Params};
+use crate::problem::{Problem, codes};
+use crate::view::values::DAYS_MAX;
+use crate::view::{CellsView, ReportView, Viewer, csv};
+
+const REPORT: &str = "report";
+/// The levels that are read at once. A page of them is added up on a thread that may block.
+const LEVELS_AT_ONCE: usize = 500;
+/// The most rows that a report is made of; each takes about a kilobyte until the report is answered.
+const REPORT_ROWS_MAX: usize = 200_000;
+
+const PARAMETERS: [&str; 18] = [
+    "location_id",
+    "category",
+    "item_id",
+    "item_prefix",
+    "from",
+    "to",
+    "last",
+    "week",
+    "month",
+    "group",
+    "sort",
+    "days",
+    "lead_time_days",
+    "review_days",
+    "service_level",
+    "explain",
+    "cursor",
+    "limit",
+];
+
+/// Returns a report: figures by local days, with their definition, period, time zone, moment, and what they leave out.
+///
+/// A period is `from` and `to`, or `last`, or `week`, or `month`; `to` is the first day behind it. `last` ends before today,
+/// so that it has whole days only. Days begin at midnight in the time zone of the location. The pages of a report are made
+/// of what has happened when they are asked for: rows may move between them while stock moves. With `Accept: text/csv` the
+/// answer is CSV, and `Link` leads to its next page. Managers only; a manager of some locations sees those.
+///
+/// Only the standalone home has reports.
+#[utoipa::path(
+    get,
+    operation_id = "get_report",
+    path = "/v1/analytics/{report}",
+    tag = "Analytics",
+    params(
+        ("report" = String, Path, description = "The report", example = "sales"),
+        ("location_id" = Option<String>, Query, description = "Only this location", example = "shop-1"),
+        ("category" = Option<String>, Query, description = "Only items of this category", example = "drinks"),
+        ("item_id" = Option<String>, Query, description = "Only this item", example = "cola-033"),
+        ("item_prefix" = Option<String>, Query, description = "Only items whose id begins with this text", example = "cola"),
+        ("from" = Option<String>, Query, description = "The first day of the period", format = Date),
+        ("to" = Option<String>, Query, description = "The first day behind the period; tomorrow if it is missing", format = Date),
+        ("last" = Option<String>, Query, description = "The last whole days or weeks of seven days", example = "28d"),
+        ("week" = Option<String>, Query, description = "An ISO week", example = "2026-W05"),
+        ("month" = Option<String>, Query, description = "A month", example = "2026-01"),
+        ("group" = Option<Vec<String>>, Query, description = "What the rows stand for; repeat the parameter, or put commas between", example = json!(["day", "location"])),
+        ("sort" = Option<String>, Query, description = "The column to sort by; with `-` before it, greatest first", example = "-net"),
+        ("days" = Option<u64>, Query, description = "`dead-stock`: days without a sale; 90 by default"),
+        ("lead_time_days" = Option<u64>, Query, description = "`reorder`: days from an order to its goods; 7 by default"),
+        ("review_days" = Option<u64>, Query, description = "`reorder`: days from one order to the next; 7 by default"),
+        ("service_level" = Option<String>, Query, description = "`reorder`: the probability that the stock lasts, 0.5 to 0.999; 0.95 by default", example = "0.95"),
+        ("explain" = Option<bool>, Query, description = "`reorder`: `true` shows the arithmetic of each row, and levels that need no order"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u64>, Query, description = "Rows of a page, 1 to 1,000; 100 by default"),
+    ),
+    responses(
+        (status = 200, description = "A page of the report", content(
+            (ReportView<'static> = "application/json"),
+            (String = "text/csv"),
+        )),
+        (status = 400, description = "`invalid_parameter`, `cursor_invalid`, `invalid_id`"),
+        (status = 403, description = "`forbidden`, `forbidden_location`"),
+        (status = 404, description = "`location_not_found`; `list_not_kept`: this installation has no reports"),
+    ),
+)]
+pub(crate) async fn report(caller: Caller, InPath(name): InPath<String>, read: Read) -> Result<Response, Problem> {
+    caller.may_read_analytics()?;
+    let report = ReportName::from_word(&name).ok_or_else(|| {
+        let names = ReportName::ALL.map(ReportName::as_str).join(", ");
+        Problem::new(codes::INVALID_ID, format!("there is no report {name}; the reports are {names}"))
+    })?;
+    let as_of = read.app.clock.now();
+    let mut params = read.params(&PARAMETERS);
+    let location_id = params.parsed::<LocationId>("location_id");
+    let viewer = caller.viewer();
+    let places = places(&read, &viewer, narrowed(&caller, location_id.clone())?, as_of).await?;
+    let sort = params.text("sort");
+    let question = question(report, &mut params, places.today(), as_of);
+    let paging = read.paging(params)?;
+    if let Some(asked) = location_id.filter(|asked| !places.known.contains_key(asked)) {
+        return Err(no_location(&asked));
+    }
+    let first_row = cursor::decode::<usize>(REPORT, paging.cursor.as_deref())
+        .map_err(|_| Problem::new(codes::CURSOR_INVALID, "the cursor is not one of a report"))?;
+    let room = read.room_for_list(&paging).await?;
+    let _report = read.app.reports.acquire().await;
+    let (period, time_zone) = (question.period, places.time_zones());
+    let mut report_made = made(&caller, &read, question, &places).await?;
+    sorted(&mut report_made, sort.as_deref())?;
+    let page = Page::of(&report_made, first_row.unwrap_or(0), &paging);
+    if wants_csv(&read) {
+        return page.csv(room, &read, &report_made);
+    }
+    let cells = |cells| CellsView { columns: &report_made.columns, cells, only_known: false };
+    let view = ReportView {
+        report: report.as_str(),
+        definition: report.definition(),
+        period: period.into(),
+        time_zone,
+        as_of,
+        excluded: report_made.excluded.iter().cloned().map(Into::into).collect(),
+        columns: &report_made.columns,
+        totals: CellsView { cells: &report_made.totals, only_known: true, ..cells(&[]) },
+        row_count: report_made.rows.len(),
+        rows: page.rows.iter().map(|row| cells(row)).collect(),
+        next_cursor: page.next_cursor.clone(),
+    };
+    vary_by_type(read.answer_in(room, &view))
+}
+
+/// The locations of a report.
+struct Places {
+    location_id: Option<LocationId>,
+    /// All that the caller sees.
+    known: BTreeMap<LocationId, LocationSettings>,
+    as_of: Timestamp,
+}
+
+async fn places(
+    read: &Read,
+    viewer: &Viewer,
+    location_id: Option<LocationId>,
+    as_of: Timestamp,
+) -> Result<Places, Problem> {
+    let all = read.app.queries.locations().await?;
+    let seen = all.into_iter().filter(|settings| viewer.sees(&settings.location_id));
+    let known = seen.map(|settings| (settings.location_id.clone(), settings)).collect();
+    Ok(Places { location_id, known, as_of })
+}
+
+impl Places {
+    fn zones(&self) -> BTreeSet<&str> {
+        let asked =
+            |settings: &&LocationSettings| self.location_id.as_ref().is_none_or(|only| *only == settings.location_id);
+        self.known.values().filter(asked).map(|settings| settings.time_zone.as_str()).collect()
+    }
+
+    fn time_zones(&self) -> String {
+        self.zones().into_iter().collect::<Vec<_>>().join(", ")
+    }
+
+    /// Returns the earliest of the present days, so that days before it are over everywhere.
+    fn today(&self) -> LocalDay {
+        let days = self.zones().into_iter().map(|zone| LocalDays::of_zone(zone).day(self.as_of)).min();
+        days.unwrap_or_else(|| LocalDays::of_zone("UTC").day(self.as_of))
+    }
+}
+
+/// Reads the parameters that say what the report is to show.
+fn question(report: ReportName, params: &mut Params, today: LocalDay, as_of: Timestamp) -> Question {
+    let [from, to, last, week, month] = ["from", "to", "last", "week", "month"].map(|name| params.text(name));
+    let words = PeriodWords {
+        from: from.as_deref(),
+        to: to.as_deref(),
+        last: last.as_deref(),
+        week: week.as_deref(),
+        month: month.as_deref(),
+    };
+    let period = words.on(today, report.usual_days());
+    let groups = params.words("group", &Group::ALL.map(|group| (group.words().0, group)));
+    let usual = OrderTerms::default();
+    let question = Question {
+        report,
+        period: period.clone().unwrap_or(stockline_core::domain::analytics::Period { from: today, to: today }),
+        groups: if groups.is_empty() { report.usual_groups().to_vec() } else { groups },
+        category: params.text("category"),
+        item_prefix: params.text("item_prefix"),
+        item_id: params.parsed::<ItemId>("item_id").map(|item_id| item_id.to_string()),
+        as_of,
+        dead_days: params.whole("days", 1..=DAYS_MAX).unwrap_or(90).into(),
+        terms: OrderTerms {
+            lead_time_days: params.whole("lead_time_days", 0..=DAYS_MAX).unwrap_or(usual.lead_time_days),
+            review_days: params.whole("review_days", 1..=DAYS_MAX).unwrap_or(usual.review_days),
+            service_level_permille: service_level(params).unwrap_or(usual.service_level_permille),
+        },
+        explain: params.flag("explain"),
+    };
+    if let Err((name, detail)) = period {
+        params.refuse(name, detail);
+    }
+    check_groups(&question, params);
+    question
+}
+
+/// Refuses groups that the report can't have.
+fn check_groups(question: &Question, params: &mut Params) {
+    let (report, groups) = (question.report, &question.groups);
+    let may = report.groups();
+    let words = |groups: &[Group]| groups.iter().map(|group| group.words().0).collect::<Vec<_>>().join(", ");
+    if let Some(other) = groups.iter().find(|group| !may.contains(group)) {
+        params.refuse("group", format!("may not be {}; {} has {}", other.words().0, report.as_str(), words(may)));
+    } else if groups.iter().filter(|group| group.is_time()).count() > 1 {
+        params.refuse("group", "names more than one of day, week and month");
+    } else if (1..groups.len()).any(|at| groups[..at].contains(&groups[at])) {
+        params.refuse("group", "names a group twice");
+    } else if report.needs_item() && groups.len() < may.len() {
+        params.refuse("group", format!("must be {} for {}", words(may), report.as_str()));
+    }
+}
+
+/// Reads a probability from 0.5 to 0.999.
+fn service_level(params: &mut Params) -> Option<u16> {
+    let text = params.text("service_level")?;
+    let level = text.parse::<stockline_core::domain::Quantity>().ok().map(stockline_core::domain::Quantity::raw);
+    let level = level.and_then(|level| u16::try_from(level).ok()).filter(|level| (500..=999).contains(level));
+    if level.is_none() {
+        params.refuse("service_level", "must be from 0.5 to 0.999, with at most 3 decimals");
+    }
+    level
+}
+
+/// Makes the report: reads the levels page by page, in the caller's turn for each, and adds them up.
+async fn made(caller: &Caller, read: &Read, question: Question, places: &Places) -> Result<Report, Problem> {
+    let time_zones = places.known.iter().map(|(id, settings)| (id.clone(), settings.time_zone.clone()));
+    let filter = DaysFilter { location_id: places.location_id.clone(), time_zones: Arc::new(time_zones.collect()) };
+    let calendars = places.known.values().map(|settings| {
+        let days = LocalDays::of_zone(&settings.time_zone);
+        (settings.location_id.clone(), (Calendar { days, as_of: question.as_of }, settings.closed))
+    });
+    let calendars: Arc<BTreeMap<LocationId, (Calendar, bool)>> = Arc::new(calendars.collect());
+    let (mut builder, mut unreadable, mut next) = (ReportBuilder::new(question), 0, None::<String>);
+    loop {
+        let page = {
+            let _turn = read.list_turn(caller).await?;
+            read.app.queries.level_days(&filter, PageRequest::new(next.as_deref(), LEVELS_AT_ONCE)).await?
+        };
+        let page = page.ok_or_else(|| {
+            let detail = "this installation has no reports: they need the standalone home";
+            Problem::new(codes::LIST_NOT_KEPT, detail)
+        })?;
+        unreadable += page.unreadable;
+        next = page.next_cursor;
+        let calendars = Arc::clone(&calendars);
+        builder = apart(move || added(builder, &page.entries, &calendars)).await?;
+        if builder.rows() > REPORT_ROWS_MAX {
+            let detail = format!(
+                "the report has more than {REPORT_ROWS_MAX} rows; name a location or a category, or group it otherwise"
+            );
+            return Err(Problem::new(codes::INVALID_PARAMETER, detail));
+        }
+        if next.is_none() {
+            break;
+        }
+    }
+    let mut report = apart(move || builder.finish()).await?;
+    if unreadable > 0 {
+        let count = Cell::Whole(i64::try_from(unreadable).unwrap_or(i64::MAX));
+        report.excluded.push(Excluded { what: "levels that can't be read; run stockline audit", count });
+    }
+    Ok(report)
+}
+
+fn added(
+    mut builder: ReportBuilder,
+    levels: &[LevelWithDays],
+    calendars: &BTreeMap<LocationId, (Calendar, bool)>,
+) -> ReportBuilder {
+    for LevelWithDays { item, level, days } in levels {
+        // A location that the caller does not see has no calendar here.
+        if let Some((calendar, closed)) = calendars.get(&level.location_id) {
+            builder.add(&Stocked { item, level, days, closed: *closed }, calendar);
+        }
+    }
+    builder
+}
+
+/// Runs what takes long on a thread that may block.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        tracing::error!(%error, "a report failed");
+        Problem::new(codes::INTERNAL_ERROR, "the report failed because of a fault of the server, which was logged")
+    })
+}
+
+fn sorted(report: &mut Report, sort: Option<&str>) -> Result<(), Problem> {
+    let Some(sort) = sort else { return Ok(()) };
+    let (column, descending) = sort.strip_prefix('-').map_or((sort, false), |column| (column, true));
+    if report.sort(column, descending) {
+        return Ok(());
+    }
+    let detail = format!("the report has no column {column} to sort by; it has {}", report.columns.join(", "));
+    Err(Problem::new(codes::INVALID_PARAMETER, detail))
+}
+
+/// The rows of one page.
+struct Page<'a> {
+    rows: &'a [Vec<Cell>],
+    next_cursor: Option<String>,
+}
+
+impl<'a> Page<'a> {
+    fn of(report: &'a Report, first: usize, paging: &Paging) -> Self {
+        let rows = report.rows.get(first..).unwrap_or(&[]);
+        let rows = rows.get(..paging.limit).unwrap_or(rows);
+        let next = first + rows.len();
+        let next_cursor = (next < report.rows.len()).then(|| cursor::encode(REPORT, &next)).flatten();
+        Self { rows, next_cursor }
+    }
+
+    fn csv(self, room: crate::answer_budget::Room, read: &Read, report: &Report) -> Result<Response, Problem> {
+        let text = csv(&report.columns, self.rows);
+        let mut response = answer::read_text_in(room, &read.headers, text, "text/csv; charset=utf-8; header=present")?;
+        if let Some(next) = self.next_cursor {
+            let link = HeaderValue::from_str(&format!("<{}>; rel=\"next\"", read.with_cursor(&next)));
+            response.headers_mut().extend(link.ok().map(|link| (LINK, link)));
+        }
+        vary_by_type(Ok(response))
+    }
+}
+
+fn wants_csv(read: &Read) -> bool {
+    let accept = read.headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.split(',').any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "text/csv"))
+}
+
+/// A cache must not take the CSV for the JSON.
+fn vary_by_type(response: Result<Response, Problem>) -> Result<Response, Problem> {
+    response.map(|mut response| {
+        response.headers_mut().insert(VARY, HeaderValue::from_static("authorization, accept"));
+        response
+    })
+}
