@@ -109,7 +109,7 @@ fn tagged(headers: &HeaderMap, bytes: Encoded) -> Result<Response, Problem> {
         out.insert(ETAG, tag);
     }
     out.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    out.insert(VARY, HeaderValue::from_static("authorization"));
+    out.insert(VARY, HeaderValue::from_static("authorization, accept"));
     Ok(response)
 }
 

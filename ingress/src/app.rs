@@ -41,6 +41,8 @@ pub(crate) struct App {
     pub(crate) reports: Semaphore,
     pub(crate) answer_budget: AnswerBudget,
     pub(crate) imports: Imports,
+    /// A permit for each export that may run.
+    pub(crate) exports: Arc<Semaphore>,
     pub(crate) packer: Packer,
     pub(crate) waiting: Waiting,
     pub(crate) receipts: Receipts,

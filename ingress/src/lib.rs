@@ -1,6 +1,6 @@
 //! The HTTP side of Stockline: it authenticates and parses requests, packs commands into the queue, and answers reads.
 //!
-//! The files depend on each other downwards only: this file → `router` → `openapi`, `routes` → `imports` → `accept`, `access`
+//! The files depend on each other downwards only: this file → `router` → `openapi`, `routes` → `exports`, `imports` → `accept`, `access`
 //! → `app` (the state) → `receipt`, `view`, `auth`, `packer`, `admission`, `answer_budget`, `body_budget`, `list_turns`, `wait`,
 //! `problem` → `config`.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
@@ -13,6 +13,7 @@ use stockline_core::domain::LocationSettings;
 use stockline_core::ports::{Clients, Clock, CommandSender, Queries};
 use stockline_service::{Faults, Severity};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 mod accept;
 mod access;
@@ -25,6 +26,7 @@ mod body;
 mod body_budget;
 mod config;
 mod error;
+mod exports;
 mod imports;
 mod list_turns;
 mod login;
@@ -50,7 +52,7 @@ pub use login::{LoginAddressError, LoginConfig};
 pub use metrics::metrics_router;
 pub use staff_may::{StaffMay, StaffMayError};
 pub use stand_in::stand_in;
-pub use web::{BasePath, BasePathError, Origin, OriginError, Web};
+pub use web::{BasePath, BasePathError, Origin, OriginError, Pages, Web};
 
 use self::admission::Admission;
 use self::answer_budget::AnswerBudget;
@@ -121,6 +123,7 @@ impl Api {
             reports: tokio::sync::Semaphore::new(1),
             answer_budget: AnswerBudget::new(&limits),
             imports: Imports::new(&limits),
+            exports: Arc::new(Semaphore::new(exports::EXPORTS_AT_ONCE)),
             waiting: Waiting::start(Arc::clone(&queries), limits.waiters, limits.waited_commands),
             receipts: Receipts::new(receipt_keys, retention_ms, Arc::clone(&clock)),
             default_location: (!require_location).then(|| LocationSettings::main().location_id),
@@ -140,9 +143,14 @@ impl Api {
         Ok(Self { app, packing, web })
     }
 
-    /// Returns the routes, with their middleware.
+    /// Returns the routes, with their middleware, and the pages beside them.
     pub fn router(&self) -> axum::Router {
-        web::reached(router::router(Arc::clone(&self.app)), &self.web)
+        let api = router::router(Arc::clone(&self.app));
+        let all = match &self.web.pages {
+            Some(pages) => api.clone().merge(router::measured_beside(pages.beside(api), Arc::clone(&self.app))),
+            None => api,
+        };
+        web::reached(all, &self.web)
     }
 }
 

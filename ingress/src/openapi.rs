@@ -17,7 +17,7 @@ mod page;
 mod schema;
 mod served;
 
-use self::complete::{CommonAnswers, ConditionalReads, ParameterValues, RequestBodies, TokenScheme};
+use self::complete::{CommonAnswers, ConditionalReads, ExportForms, ParameterValues, RequestBodies, TokenScheme};
 use self::served::Served;
 use crate::problem::{ProblemBody, ProblemError};
 use crate::routes;
@@ -68,7 +68,7 @@ use crate::web::link;
         (name = "About", description = "This installation"),
     ),
     security(("token" = [])),
-    modifiers(&TokenScheme, &ConditionalReads, &CommonAnswers, &ParameterValues, &RequestBodies),
+    modifiers(&TokenScheme, &ExportForms, &ConditionalReads, &CommonAnswers, &ParameterValues, &RequestBodies),
 )]
 struct Description;
 

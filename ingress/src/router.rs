@@ -37,6 +37,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// Measures the requests to pages beside the API, as those to the API are.
+pub(crate) fn measured_beside(pages: Router, app: Arc<App>) -> Router {
+    pages.layer(from_fn_with_state(app, measured))
+}
+
 /// Every route; `openapi` documents the same ones, which a test compares, but for its pages for people.
 fn routes() -> Router<Arc<App>> {
     Router::new()

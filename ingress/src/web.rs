@@ -1,5 +1,6 @@
 //! How browsers and proxies reach the API: the web pages that may call it, and the path that it is mounted at.
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,29 @@ pub struct Web {
     pub origins: Vec<Origin>,
     /// The path that a proxy mounts the API at.
     pub base_path: BasePath,
+    /// Pages that are served beside the API.
+    pub pages: Option<Pages>,
+}
+
+/// Pages beside the API, such as the console: made from the API's router, so that they can call it in process.
+#[derive(Clone)]
+pub struct Pages(Arc<dyn Fn(Router) -> Router + Send + Sync>);
+
+impl Pages {
+    /// Names the pages by the function that makes their routes.
+    pub fn new(make: impl Fn(Router) -> Router + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
+    pub(crate) fn beside(&self, api: Router) -> Router {
+        (self.0)(api)
+    }
+}
+
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pages")
+    }
 }
 
 /// The origin of a web page, as browsers name it: `https://till.example.com`.
@@ -95,6 +119,11 @@ impl FromStr for BasePath {
 }
 
 impl BasePath {
+    /// Returns the path, such as `/stock`; empty for none.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Returns the path of a request without the base path. Some proxies take it away, and some do not.
     fn strip(&self, uri: &Uri) -> Option<Uri> {
         let rest = uri.path_and_query()?.as_str().strip_prefix(self.0.as_str())?;

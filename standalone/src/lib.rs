@@ -13,6 +13,7 @@ mod archive;
 mod args;
 mod client;
 mod commands;
+mod demo;
 mod duration;
 mod exit;
 mod files;
@@ -65,6 +66,7 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Submit(args) => commands::submit::submit(&args).await,
         Command::Reverse(args) => commands::submit::reverse(&args).await,
         Command::Load(args) => commands::load::load(*args).await,
+        Command::Export(args) => commands::export::export(&args).await,
         Command::Import(args) => commands::import::import(*args).await,
         Command::Items(args) => commands::items::items(&args).await,
         Command::Scan(args) => commands::scan::scan(&args).await,
@@ -82,6 +84,8 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Folder(command) => commands::folder::folder(&command),
         Command::DeadLetters(command) => commands::dead_letters::dead_letters(&command).await,
         Command::Clock(args) => commands::clock::clock(&args).await,
+        Command::Demo(args) => demo::demo(args).await,
+        Command::Console(command) => commands::console::console(command).await,
         Command::Mail(command) => commands::mail::mail(&command).await,
         Command::Completions(args) => commands::install::completions(&args),
         Command::Man(args) => commands::install::man(&args),

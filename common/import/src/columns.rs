@@ -9,6 +9,9 @@ use crate::result_file::OWN_COLUMNS;
 use crate::table::Table;
 use crate::vendor::Vendor;
 
+/// The threshold of a level itself, in an export of stock.
+const LOCATION_THRESHOLD: &str = "location threshold";
+
 /// What a caller says about a file.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -60,6 +63,8 @@ pub struct Columns {
     pub left_out: Vec<String>,
     /// The system that the file is from.
     pub vendor: Option<Vendor>,
+    /// Whether the file is an export of ours, whose numbers have points before fractions.
+    pub own_export: bool,
 }
 
 /// Why the columns do not make sense. Each text says what to do.
@@ -112,7 +117,9 @@ impl Columns {
     pub fn of(table: &Table, options: &Options) -> Result<Self, ColumnsError> {
         let kind = options.kind;
         let vendor = Vendor::of(table).filter(|vendor| vendor.field_count(kind, table) >= kind.required());
-        let mut columns = Self { fields: Vec::new(), unknown: Vec::new(), left_out: Vec::new(), vendor };
+        let mut columns =
+            Self { fields: Vec::new(), unknown: Vec::new(), left_out: Vec::new(), vendor, own_export: false };
+        columns.own_export = vendor.is_none() && is_own_export(table);
         for (name, heading) in &options.map {
             let field = field_of(kind, name).ok_or_else(|| ColumnsError::NoField { kind, name: name.clone() })?;
             columns.fields.push((field, column_of(table, heading)?));
@@ -123,6 +130,10 @@ impl Columns {
                 continue;
             }
             if OWN_COLUMNS.contains(&heading.as_str()) {
+                continue;
+            }
+            if vendor.is_none() && is_only_exported(kind, table, heading) {
+                columns.left_out.push(heading.clone());
                 continue;
             }
             let found = match vendor {
@@ -165,11 +176,29 @@ impl Vendor {
     }
 }
 
+/// Reports whether a table is an export of ours, by the columns that no other file has.
+fn is_own_export(table: &Table) -> bool {
+    let has = |name: &str| table.headings.iter().any(|heading| normalised(heading) == name);
+    has("version") && has("updated at")
+}
+
+/// Reports whether a column of an export of ours means nothing in an import: the store makes it anew.
+fn is_only_exported(kind: Kind, table: &Table, heading: &str) -> bool {
+    const MADE_ANEW: [&str; 7] = ["item name", "state", "seq", "version", "counted at", "updated at", "archived"];
+    let plain = normalised(heading);
+    // An export of stock also shows the thresholds of the items.
+    let threshold_of_item = matches!(kind, Kind::Stock | Kind::Thresholds)
+        && plain == "low stock threshold"
+        && table.headings.iter().any(|other| normalised(other) == LOCATION_THRESHOLD);
+    is_own_export(table) && (MADE_ANEW.contains(&plain.as_str()) || threshold_of_item)
+}
+
 /// Finds the field of a heading. A column that has the field's own name goes before one that is only called like it.
 fn recognised(kind: Kind, table: &Table, heading: &str) -> Option<Field> {
     exact_field_of(kind, heading).or_else(|| {
         let field = field_of(kind, heading)?;
-        let taken = table.headings.iter().any(|other| exact_field_of(kind, other).as_ref() == Some(&field));
+        let names_it = |other: &String| exact_field_of(kind, other).as_ref() == Some(&field);
+        let taken = table.headings.iter().any(|other| names_it(other) && !is_only_exported(kind, table, other));
         (!taken).then_some(field)
     })
 }

@@ -10,6 +10,7 @@ use stockline_core::domain::{
 use uuid::Uuid;
 
 use crate::columns::{Columns, Options};
+use crate::format::Decimal;
 use crate::kind::{Field, Kind, normalised};
 use crate::known::Known;
 use crate::number::{self, NumberFault};
@@ -21,7 +22,7 @@ use crate::vendor::Carried;
 mod items;
 mod levels;
 mod locations;
-mod remedy;
+pub(crate) mod remedy;
 
 /// What separates the codes and addresses of one cell.
 const LIST_SEPARATORS: [char; 5] = [';', '|', ',', '\n', '\r'];
@@ -374,7 +375,8 @@ impl<'a> Judge<'a> {
     fn number(&self, draft: &mut Draft<'a>, field: &Field) -> Option<String> {
         let cell = self.cell(draft.row, field);
         let numeric = self.columns.column(field).is_some_and(|column| draft.row.is_numeric(column));
-        match number::plain(&cell, self.options.decimal, numeric) {
+        let decimal = self.options.decimal.or(self.columns.own_export.then_some(Decimal::Point));
+        match number::plain(&cell, decimal, numeric) {
             Ok(number) => Some(number),
             Err(NumberFault::Ambiguous) => {
                 self.fault(draft, field, "ambiguous_number", "may be a whole number or a fraction".into());

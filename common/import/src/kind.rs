@@ -184,6 +184,7 @@ impl Field {
             Self::Category => &["product category", "group", "department", "kategorie", "warengruppe"],
             Self::LowStockThreshold => &[
                 "threshold",
+                "location threshold",
                 "low stock amount",
                 "reorder point",
                 "minimum",
@@ -192,7 +193,9 @@ impl Field {
                 "mindestbestand",
             ],
             Self::ShortagePolicy => &[],
-            Self::UnitCost => &["cost", "cost price", "cost per item", "purchase price", "einkaufspreis", "ek"],
+            Self::UnitCost => {
+                &["cost", "cost price", "average cost", "cost per item", "purchase price", "einkaufspreis", "ek"]
+            }
             Self::LocationId => &["location", "store", "store id", "shop", "branch", "filiale", "lager", "outlet"],
             Self::OnHand => &[
                 "stock",

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use stockline_core::domain::{Command, CommandKey, Record, Status, Timestamp};
+use stockline_core::domain::{Command, CommandKey, LocationSettings, Record, Status, Timestamp};
+use stockline_core::ports::LocationPut;
 use stockline_import::{Plan, Step};
 use tokio::time::Instant;
 
@@ -20,6 +21,8 @@ use crate::access::Caller;
 use crate::app::App;
 use crate::problem::{Problem, codes};
 
+/// The code of a location that another manager has registered meanwhile, in another case.
+pub(crate) const LOCATION_EXISTS: &str = "location_exists";
 /// Batches whose outcomes are awaited at once.
 const BATCHES_IN_FLIGHT: usize = 16;
 /// How long an import goes on without any progress.
@@ -112,14 +115,7 @@ impl Run<'_> {
         for line in plan.lines {
             for step in line.steps {
                 match step {
-                    Step::Location(settings) => {
-                        self.app
-                            .queries
-                            .put_location(&settings)
-                            .await
-                            .map_err(|error| Stopped(format!("{error}; import the file again")))?;
-                        self.import.state().progress.applied += 1;
-                    }
+                    Step::Location(settings) => self.put(line.index, line.line, &settings).await?,
                     Step::Command(command) => {
                         commands.push_back(Work {
                             index: line.index,
@@ -132,6 +128,21 @@ impl Run<'_> {
             }
         }
         self.commands(commands).await
+    }
+
+    async fn put(&self, index: usize, line: u32, settings: &LocationSettings) -> Result<(), Stopped> {
+        let again = |error| Stopped(format!("{error}; import the file again, it goes on where it was"));
+        let put = self.app.queries.put_location(settings).await.map_err(again)?;
+        let mut state = self.import.state();
+        match put {
+            LocationPut::Taken(other) => {
+                state.progress.refused += 1;
+                let detail = format!("{other} is registered, and differs only by case");
+                state.refused.push(RefusedStep { index, line, code: LOCATION_EXISTS.to_owned(), detail });
+            }
+            _ => state.progress.applied += 1,
+        }
+        Ok(())
     }
 
     /// Sends the commands in order, and awaits their outcomes beside.

@@ -105,6 +105,32 @@ impl Modify for ConditionalReads {
     }
 }
 
+/// Adds the forms in which a whole list is exported.
+pub(super) struct ExportForms;
+
+/// The lists that can be exported.
+const EXPORTED: [&str; 5] = ["/v1/items", "/v1/stock", "/v1/movements", "/v1/commands", "/v1/alerts"];
+
+impl Modify for ExportForms {
+    fn modify(&self, openapi: &mut OpenApi) {
+        for path in EXPORTED {
+            let Some(operation) = openapi.paths.paths.get_mut(path).and_then(|item| item.get.as_mut()) else {
+                continue;
+            };
+            if let Some(RefOr::T(answer)) = operation.responses.responses.get_mut("200") {
+                let text = || Content::new(Some(ObjectBuilder::new().schema_type(Type::String).build()));
+                answer.content.insert("text/csv".into(), text());
+                answer.content.insert("application/x-ndjson".into(), text());
+            }
+            operation.description = operation.description.take().map(|about| about + EXPORT_ABOUT);
+        }
+    }
+}
+
+const EXPORT_ABOUT: &str = "\n\nWith `Accept: text/csv` or `application/x-ndjson` the answer is the whole list, streamed, \
+     without `cursor` and `limit`. In standalone it is as of one moment, which the header `stockline-as-of` tells, and takes \
+     at most 120 s; on AWS each page is of a moment of its own. An answer that is cut off is not the whole list.";
+
 /// Answers about the process itself, which are new each time.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 

@@ -5,6 +5,7 @@ use stockline_core::ports::{ChangeFilter, CommandFilter};
 use super::history::{changes, kinds};
 use super::read::{Read, narrowed};
 use crate::access::Caller;
+use crate::exports::{self, Pages};
 use crate::problem::Problem;
 use crate::view::{CommandPage, StatusView};
 
@@ -51,9 +52,17 @@ pub(crate) async fn commands(caller: Caller, read: Read) -> Result<Response, Pro
             location_id: params.parsed("location_id"),
             since: params.parsed("since"),
         };
+        let export = read.export(&mut params);
         let paging = read.paging(params)?;
         if let Some(location_id) = &filter.location_id {
             caller.may_read_location(location_id)?;
+        }
+        if let Some(form) = export {
+            let pages: Pages<_> = Box::new(move |lists, cursor| {
+                let filter = filter.clone();
+                Box::pin(async move { lists.changes(&filter, exports::page(cursor.as_ref())).await })
+            });
+            return exports::answer(&read.app, caller.viewer(), form, pages).await;
         }
         return changes(&caller, &read, &filter, &paging).await;
     }
@@ -65,10 +74,19 @@ pub(crate) async fn commands(caller: Caller, read: Read) -> Result<Response, Pro
         since: params.parsed("since"),
         settled_otherwise: params.flag("all"),
     };
+    let export = read.export(&mut params);
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
     let asked = filter.location_id.clone();
     filter.location_id = narrowed(&caller, filter.location_id)?;
+    if let Some(form) = export {
+        read.check_registered(asked.as_ref()).await?;
+        let pages: Pages<_> = Box::new(move |lists, cursor| {
+            let filter = filter.clone();
+            Box::pin(async move { lists.commands(&filter, exports::page(cursor.as_ref())).await })
+        });
+        return exports::answer(&read.app, viewer, form, pages).await;
+    }
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.commands(&filter, paging.request()).await?;

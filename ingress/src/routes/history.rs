@@ -1,13 +1,14 @@
 use axum::response::Response;
-use stockline_core::domain::{CommandKind, ItemId};
-use stockline_core::ports::{ChangeFilter, MovementFilter};
+use stockline_core::domain::{CommandKind, ItemId, LocationId};
+use stockline_core::ports::{ChangeFilter, MovementFilter, Page, PageRequest};
 
 use super::path::{InPath, id};
 use super::read::{Read, narrowed};
 use crate::access::Caller;
+use crate::exports::{self, Form, Pages};
 use crate::params::{Paging, Params};
 use crate::problem::{Problem, codes};
-use crate::view::{CommandPage, MovementPage, MovementView, StatusView};
+use crate::view::{CommandPage, MovementPage, MovementView, StatusView, Viewer};
 
 /// Returns the types of commands that move stock, or of those that do not.
 pub(super) fn kinds(moves_stock: bool) -> Vec<(&'static str, CommandKind)> {
@@ -43,23 +44,50 @@ pub(super) fn kinds(moves_stock: bool) -> Vec<(&'static str, CommandKind)> {
 )]
 pub(crate) async fn all_movements(caller: Caller, read: Read) -> Result<Response, Problem> {
     caller.may_read()?;
-    let params = read.params(&["location_id", "from", "to", "type", "operator", "cursor", "limit"]);
+    let mut params = read.params(&["location_id", "from", "to", "type", "operator", "cursor", "limit"]);
+    let export = read.export(&mut params);
     let (mut filter, paging) = movement_filter(&read, params)?;
     let viewer = caller.viewer();
     let asked = filter.location_id.clone();
     filter.location_id = narrowed(&caller, filter.location_id)?;
+    if let Some(form) = export {
+        return export_movements(&read, viewer, form, filter, asked).await;
+    }
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.all_movements(&filter, paging.request()).await?;
-    let Some(page) = page else {
-        let detail = "this installation keeps no list of all movements; list those of one item with \
-                      /v1/items/{item_id}/movements";
-        return Err(Problem::new(codes::LIST_NOT_KEPT, detail));
-    };
+    let page = page.ok_or_else(not_kept)?;
     read.check_location(asked.as_ref(), &paging, &page).await?;
     let seen = page.entries.into_iter().filter(|movement| viewer.sees(&movement.location_id));
     let movements = seen.map(|movement| MovementView::of(movement, &viewer)).collect();
     read.answer_in(room, &MovementPage { movements, next_cursor: page.next_cursor.as_deref() })
+}
+
+async fn export_movements(
+    read: &Read,
+    viewer: Viewer,
+    form: Form,
+    filter: MovementFilter,
+    asked: Option<LocationId>,
+) -> Result<Response, Problem> {
+    read.check_registered(asked.as_ref()).await?;
+    // A store keeps this list or does not; one entry tells.
+    let one = PageRequest { cursor: None, limit: 1 };
+    read.app.queries.all_movements(&filter, one).await?.ok_or_else(not_kept)?;
+    let pages: Pages<_> = Box::new(move |lists, cursor| {
+        let filter = filter.clone();
+        Box::pin(async move {
+            let page = lists.all_movements(&filter, exports::page(cursor.as_ref())).await?;
+            Ok(page.unwrap_or(Page { entries: Vec::new(), next_cursor: None }))
+        })
+    });
+    exports::answer(&read.app, viewer, form, pages).await
+}
+
+fn not_kept() -> Problem {
+    let detail =
+        "this installation keeps no list of all movements; list those of one item with /v1/items/{item_id}/movements";
+    Problem::new(codes::LIST_NOT_KEPT, detail)
 }
 
 /// Reads the parameters of a list of movements. The location is the one that was asked for, whatever the caller sees.

@@ -58,7 +58,7 @@ const DELIMITERS: [(&str, u8); 3] = [("comma", b','), ("semicolon", b';'), ("tab
         ("batch" = Option<String>, Query, description = "A name for the events of the file: the same counts under another name are other counts", example = "2026-01"),
         ("show" = Option<u64>, Query, description = "Faults and lines of the answer, 0 to 1,000; 100 by default"),
     ),
-    request_body(content = inline(String), content_type = "application/octet-stream", description = "The file"),
+    request_body(content = String, content_type = "application/octet-stream", description = "The file"),
     responses(
         (status = 200, description = "The file was judged; nothing was changed", body = ImportView<'static>),
         (status = 400, description = "`invalid_parameter`"),

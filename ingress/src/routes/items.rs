@@ -6,6 +6,7 @@ use super::history::movement_filter;
 use super::path::{InPath, id};
 use super::read::{Read, narrowed, no_item};
 use crate::access::Caller;
+use crate::exports::{self, Pages};
 use crate::problem::Problem;
 use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeView};
 
@@ -47,7 +48,15 @@ pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Proble
         archived: params.flag("archived"),
         updated_since: params.parsed("updated_since"),
     };
+    let export = read.export(&mut params);
     let paging = read.paging(params)?;
+    if let Some(form) = export {
+        let pages: Pages<_> = Box::new(move |lists, cursor| {
+            let filter = filter.clone();
+            Box::pin(async move { lists.items(&filter, exports::page(cursor.as_ref())).await })
+        });
+        return exports::answer(&read.app, caller.viewer(), form, pages).await;
+    }
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_items(&paging).await?;
     let page = read.app.queries.items(&filter, paging.request()).await?;

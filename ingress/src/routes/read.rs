@@ -13,6 +13,7 @@ use crate::access::Caller;
 use crate::answer;
 use crate::answer_budget::{AnswerBudget, Room};
 use crate::app::App;
+use crate::exports::Form;
 use crate::list_turns::ListTurn;
 use crate::params::{Paging, Params};
 use crate::problem::{Problem, codes};
@@ -38,6 +39,27 @@ impl Read {
     /// Returns the query parameters; all but `known` ones are faults.
     pub(super) fn params(&self, known: &[&str]) -> Params {
         Params::of(&self.uri, known)
+    }
+
+    /// Returns the form in which the whole list is asked for, if it is; then it has no `cursor` and no `limit`.
+    pub(super) fn export(&self, params: &mut Params) -> Option<Form> {
+        let form = Form::asked(&self.headers)?;
+        params.unfit(&["cursor", "limit"], "is for pages; an export is the whole list");
+        Some(form)
+    }
+
+    /// Refuses an export of a location that is not registered.
+    ///
+    /// # Errors
+    /// `location_not_found`.
+    pub(super) async fn check_registered(&self, asked: Option<&LocationId>) -> Result<(), Problem> {
+        match asked {
+            Some(location_id) => {
+                let settings = self.app.queries.location(location_id).await?;
+                settings.map(drop).ok_or_else(|| no_location(location_id))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Returns the path of the next page: this one, with another cursor.

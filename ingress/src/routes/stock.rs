@@ -4,6 +4,7 @@ use stockline_core::ports::LevelFilter;
 
 use super::read::{Read, narrowed};
 use crate::access::Caller;
+use crate::exports::{self, Pages};
 use crate::problem::Problem;
 use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
 
@@ -43,10 +44,19 @@ pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Probl
         states: params.words("state", &states),
         archived: params.flag("archived"),
     };
+    let export = read.export(&mut params);
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
     let asked = filter.location_id.clone();
     filter.location_id = narrowed(&caller, filter.location_id)?;
+    if let Some(form) = export {
+        read.check_registered(asked.as_ref()).await?;
+        let pages: Pages<_> = Box::new(move |lists, cursor| {
+            let filter = filter.clone();
+            Box::pin(async move { lists.levels(&filter, exports::page(cursor.as_ref())).await })
+        });
+        return exports::answer(&read.app, viewer, form, pages).await;
+    }
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
     let page = read.app.queries.levels(&filter, paging.request()).await?;
@@ -81,9 +91,18 @@ pub(crate) async fn alerts(caller: Caller, read: Read) -> Result<Response, Probl
     caller.may_read()?;
     let mut params = read.params(&["location_id", "cursor", "limit"]);
     let asked = params.parsed::<LocationId>("location_id");
+    let export = read.export(&mut params);
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
     let location_id = narrowed(&caller, asked.clone())?;
+    if let Some(form) = export {
+        read.check_registered(asked.as_ref()).await?;
+        let pages: Pages<_> = Box::new(move |lists, cursor| {
+            let location_id = location_id.clone();
+            Box::pin(async move { lists.alerts(location_id.as_ref(), exports::page(cursor.as_ref())).await })
+        });
+        return exports::answer(&read.app, viewer, form, pages).await;
+    }
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
     let mut page = read.app.queries.alerts(location_id.as_ref(), paging.request()).await?;

@@ -3,7 +3,7 @@ use stockline_import::{Change, Effect, LineFault, separators};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::words::{ImportEffectWord, ImportKindWord, ImportStatusWord};
+use super::words::{ImportEffectWord, ImportFaultCodeWord, ImportKindWord, ImportRefusalWord, ImportStatusWord};
 use crate::imports::{Import, ImportStatus, State};
 
 /// A file that was judged, and how far it is applied.
@@ -127,7 +127,7 @@ struct ImportFaultView<'a> {
     #[schema(nullable = false, example = "1.250")]
     value: Option<&'a str>,
     /// A stable name.
-    #[schema(example = "ambiguous_number")]
+    #[schema(value_type = ImportFaultCodeWord)]
     code: &'static str,
     /// What is wrong.
     #[schema(example = "may be a whole number or a fraction")]
@@ -198,7 +198,7 @@ struct ImportRefusedView<'a> {
     /// The line of the file.
     line: u32,
     /// The code of the rejection, or `dead_lettered`.
-    #[schema(example = "barcode_taken")]
+    #[schema(value_type = ImportRefusalWord)]
     code: &'a str,
     /// Why.
     detail: &'a str,

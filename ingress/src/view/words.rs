@@ -51,6 +51,9 @@ words! {
         "`queued`, `applied`, `rejected` or `dead_lettered`; `unknown` if there is a problem.",
         ["queued"].into_iter().chain(decided()).chain(["unknown"]).collect::<Vec<_>>();
     ImportKindWord = "ImportType", "What is imported.", stockline_import::Kind::ALL.map(stockline_import::Kind::as_str);
+    ImportFaultCodeWord = "ImportFaultCode", "What is wrong with a cell of a file.", import_fault_codes();
+    ImportRefusalWord = "ImportRefusal", "Why a step of an import was refused: a rejection, `dead_lettered`, or `location_exists`.",
+        RejectionCode::ALL.map(RejectionCode::as_str).into_iter().chain(["dead_lettered", crate::imports::LOCATION_EXISTS]).collect::<Vec<_>>();
     ImportStatusWord = "ImportStatus", "How far an import is.", ["planned", "applying", "applied", "stopped"];
     ImportEffectWord = "ImportEffect", "What a line does.", ["create", "change", "leave", "skip", "faulty"];
     HealthStatusWord = "HealthStatus",
@@ -84,4 +87,11 @@ words! {
 
 fn decided() -> [&'static str; 3] {
     [Status::Applied, Status::Rejected, Status::DeadLettered].map(Status::as_str)
+}
+
+fn import_fault_codes() -> Vec<&'static str> {
+    let mut codes: Vec<_> = FAULT_CODES.into_iter().chain(stockline_import::FAULT_CODES).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes
 }

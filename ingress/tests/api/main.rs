@@ -15,6 +15,7 @@ mod clients;
 mod commands;
 mod description;
 mod dismiss;
+mod exports;
 mod imports;
 mod limits;
 mod matrix;

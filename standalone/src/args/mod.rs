@@ -4,12 +4,16 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, Parser, Subcommand};
-use stockline_core::domain::Timestamp;
+use stockline_core::domain::{CommandKind, Timestamp};
 
 use crate::exit;
 
 mod clients;
+mod console;
+mod demo;
+mod export;
 mod import;
 mod install;
 mod load;
@@ -24,6 +28,9 @@ mod tokens;
 mod upkeep;
 
 pub(crate) use clients::{ClientSettingsArgs, ClientsCommand};
+pub(crate) use console::{ConsoleCommand, LinkArgs};
+pub(crate) use demo::DemoArgs;
+pub(crate) use export::ExportArgs;
 pub(crate) use import::ImportArgs;
 pub(crate) use install::{CompletionsArgs, ManArgs};
 pub(crate) use load::LoadArgs;
@@ -78,10 +85,23 @@ impl Cli {
         let as_json = arguments.iter().any(|argument| argument == "--json");
         match Self::try_parse_from(arguments) {
             Ok(cli) => Ok(Self { as_json, ..cli }),
-            Err(error) if as_json && error.use_stderr() => Err(exit::print_usage_json(&error)),
-            Err(error) => error.exit(),
+            Err(error) if as_json && error.use_stderr() => Err(exit::print_usage_json(&with_tip(error))),
+            Err(error) => with_tip(error).exit(),
         }
     }
+}
+
+/// Tells whoever gives a type of command in the place of a subcommand how it is submitted.
+fn with_tip(mut error: clap::Error) -> clap::Error {
+    let kind = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) => CommandKind::ALL.into_iter().find(|kind| kind.as_str() == word),
+        _ => None,
+    };
+    if let Some(kind) = kind {
+        let tip = format!("it is submitted: stockline submit {} --item ITEM …", kind.as_str());
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 #[derive(Debug, Subcommand)]
@@ -105,6 +125,8 @@ pub(crate) enum Command {
     Load(Box<LoadArgs>),
     /// Import a spreadsheet (CSV, TSV, XLSX): items, opening stock, counts, thresholds or locations
     Import(Box<ImportArgs>),
+    /// Export a whole list as CSV or as lines of JSON: items, stock, movements, commands or alerts
+    Export(ExportArgs),
     /// List the items, or search them by name, barcode or category
     Items(ItemsArgs),
     /// Show what a scanned code means: the item, the quantity, and what else its label says
@@ -141,6 +163,11 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersCommand),
     /// Show the time of the running server, and confirm it if the machine's clock has stepped
     Clock(ClockArgs),
+    /// Sign people in to the console, the pages at /console
+    #[command(subcommand)]
+    Console(ConsoleCommand),
+    /// Serve a demo shop that can be thrown away: 200 products, 2 locations, 90 days of sales
+    Demo(DemoArgs),
     /// Check that mails can be sent
     #[command(subcommand)]
     Mail(MailCommand),
@@ -269,6 +296,16 @@ mod tests {
         assert!(matches!(parse(&["stockline", "audit"]), Command::Audit(_)));
         let help = with_default_subcommand(vec!["stockline".into(), "--help".into()]);
         assert_eq!(Cli::try_parse_from(help).unwrap_err().kind(), clap::error::ErrorKind::DisplayHelp);
+    }
+
+    #[test]
+    fn a_type_of_command_in_the_place_of_a_subcommand_is_told_how_it_is_submitted() {
+        let told = |word: &str| with_tip(Cli::try_parse_from(["stockline", word, "cola"]).unwrap_err()).to_string();
+        for kind in CommandKind::ALL.map(CommandKind::as_str) {
+            let text = told(kind);
+            assert!(text.contains(&format!("stockline submit {kind} --item")), "{text}");
+        }
+        assert!(!told("sel").contains("submit sel"), "{}", told("sel"));
     }
 
     #[test]

@@ -107,7 +107,7 @@ pub(crate) struct MailArgs {
 }
 
 /// Parses an address to listen at. A port alone is one of this machine only, and a name is looked up, IPv4 first.
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let text = text.trim();
     if let Ok(port) = text.parse() {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));

@@ -1,5 +1,6 @@
 //! A client of the API: of the data folder's server, or of any server by its address.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub(crate) mod lists;
 pub(crate) mod outcome;
 
 const JSON: &str = "application/json";
+/// The longest time of an export.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(300);
 /// The most redirects that are followed.
 const REDIRECTS_MAX: usize = 3;
 /// The first and the longest pause between attempts.
@@ -113,7 +116,8 @@ pub(crate) struct RawAnswer {
 pub(crate) struct Request {
     method: Method,
     path: String,
-    query: Vec<(&'static str, String)>,
+    query: Vec<(Cow<'static, str>, String)>,
+    accept: Option<&'static str>,
     body: Option<bytes::Bytes>,
     body_is: &'static str,
     wait_s: Option<u64>,
@@ -122,7 +126,15 @@ pub(crate) struct Request {
 impl Request {
     /// Creates a read.
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), query: Vec::new(), body: None, body_is: JSON, wait_s: None }
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            query: Vec::new(),
+            accept: None,
+            body: None,
+            body_is: JSON,
+            wait_s: None,
+        }
     }
 
     /// Creates a submission. Every posted command carries its id, so that a retry is safe.
@@ -142,7 +154,19 @@ impl Request {
 
     /// Adds a query parameter if it is set.
     pub(crate) fn query(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
-        self.query.extend(value.map(|value| (name, value.to_string())));
+        self.query.extend(value.map(|value| (Cow::Borrowed(name), value.to_string())));
+        self
+    }
+
+    /// Adds a query parameter whose name the caller chose.
+    pub(crate) fn named(mut self, name: &str, value: &str) -> Self {
+        self.query.push((Cow::Owned(name.to_owned()), value.to_owned()));
+        self
+    }
+
+    /// Asks for another form than JSON.
+    pub(crate) fn accept(mut self, media_type: &'static str) -> Self {
+        self.accept = Some(media_type);
         self
     }
 
@@ -262,7 +286,22 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, request: &Request) -> anyhow::Result<Attempt> {
+    /// Opens an answer that is read piece by piece.
+    pub(crate) async fn open(&self, request: &Request) -> anyhow::Result<reqwest::Response> {
+        let response = match self.begin(request).await? {
+            Ok(response) => response,
+            Err(later) => return Err(later.into()),
+        };
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let bytes = response.bytes().await.unwrap_or_default();
+        Err(problem_of(status, &bytes).into())
+    }
+
+    /// Sends a request; the inner error may pass.
+    async fn begin(&self, request: &Request) -> anyhow::Result<Result<reqwest::Response, Unavailable>> {
         let mut url = http::at(&self.base, &request.path)?;
         if url.origin() != self.base.origin() {
             // A token is sent only to its own server, wherever an answer points.
@@ -277,7 +316,7 @@ impl Client {
         }
         let token = match self.token().await {
             Ok(token) => token,
-            Err(NoToken::Later(error)) => return Ok(Attempt::Later(error, None)),
+            Err(NoToken::Later(error)) => return Ok(Err(error)),
             Err(NoToken::Ended(error)) => return Err(error),
         };
         let mut http = self.http.request(request.method.clone(), url).bearer_auth(token);
@@ -287,9 +326,16 @@ impl Client {
         if let Some(seconds) = request.wait_s {
             http = http.header("prefer", format!("wait={seconds}"));
         }
-        let response = match http.send().await {
+        if let Some(accept) = request.accept {
+            http = http.header("accept", accept).timeout(EXPORT_TIMEOUT);
+        }
+        Ok(http.send().await.map_err(|error| self.unreachable(&error)))
+    }
+
+    async fn attempt(&self, request: &Request) -> anyhow::Result<Attempt> {
+        let response = match self.begin(request).await? {
             Ok(response) => response,
-            Err(error) => return Ok(Attempt::Later(self.unreachable(&error), None)),
+            Err(error) => return Ok(Attempt::Later(error, None)),
         };
         let status = response.status();
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);

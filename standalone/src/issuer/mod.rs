@@ -1,6 +1,7 @@
 //! The local issuer of access tokens: its keys, and the tokens that it issued.
 
 pub(crate) mod keys;
+pub(crate) mod links;
 pub(crate) mod lists;
 pub(crate) mod orders;
 pub(crate) mod receipt_keys;

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use stockline_core::domain::{LocationId, Timestamp};
 use uuid::Uuid;
@@ -98,14 +100,7 @@ pub(crate) struct Token {
 
 /// Issues a token and records it.
 pub(crate) fn issue(keys: &Keys, request: &TokenRequest, now: Timestamp) -> anyhow::Result<Token> {
-    let chars = request.subject.chars().count();
-    if !(1..=MAX_SUBJECT_CHARS).contains(&chars) || request.subject.chars().any(|c| c.is_control() || c == ' ') {
-        return Err(Usage(format!(
-            "{:?} is not a subject: give a code of 1 to {MAX_SUBJECT_CHARS} characters without spaces, such as till-3",
-            request.subject
-        ))
-        .into());
-    }
+    check_subject(&request.subject)?;
     let (token, issued) = sign(keys, request, now)?;
     let _lock = keys::lock(keys.folder())?;
     let path = records_path(keys.folder());
@@ -123,6 +118,23 @@ pub(crate) fn issue(keys: &Keys, request: &TokenRequest, now: Timestamp) -> anyh
         files::append_line(&path, &serde_json::to_string(&issued)?, SECRET)?;
     }
     Ok(token)
+}
+
+/// Checks that a subject is a code.
+pub(crate) fn check_subject(subject: &str) -> Result<(), Usage> {
+    let chars = subject.chars().count();
+    if (1..=MAX_SUBJECT_CHARS).contains(&chars) && !subject.chars().any(|c| c.is_control() || c == ' ') {
+        return Ok(());
+    }
+    Err(Usage(format!(
+        "{subject:?} is not a subject: give a code of 1 to {MAX_SUBJECT_CHARS} characters without spaces, such as till-3"
+    )))
+}
+
+/// Returns the `jti` of a token of this issuer, without checking it.
+pub(crate) fn id_of(jwt: &str) -> Option<String> {
+    let claims = URL_SAFE_NO_PAD.decode(jwt.split('.').nth(1)?).ok()?;
+    Some(serde_json::from_slice::<Claims>(&claims).ok()?.jti)
 }
 
 /// Makes a manager's token for the command line's own requests. It expires too soon to be worth a record.

@@ -23,7 +23,9 @@ use super::side_work::CONTROL;
 use crate::exit::{self, Unavailable};
 use crate::files::SECRET;
 use crate::folder::Folder;
+use crate::issuer::links;
 use crate::issuer::orders::KeysOrder;
+use crate::issuer::tokens::TokenRequest;
 
 /// The longest order or answer, in bytes.
 const MAX_LINE_BYTES: u64 = 256 * 1024;
@@ -56,6 +58,11 @@ pub(crate) enum AnyOrder {
         /// What to do.
         keys: KeysOrder,
     },
+    /// About the console.
+    Console {
+        /// What to do.
+        console: ConsoleOrder,
+    },
     /// About mails.
     Mail {
         /// What to do.
@@ -75,6 +82,14 @@ pub(crate) enum MailOrder {
     StatusJson,
 }
 
+/// An order about the console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ConsoleOrder {
+    /// Make a link that signs a person in once.
+    Link(TokenRequest),
+}
+
 /// What orders are about.
 #[derive(Debug)]
 pub(crate) struct Subjects {
@@ -87,6 +102,8 @@ pub(crate) struct Subjects {
     pub(super) mails: Arc<MailLog>,
     /// How mails are sent.
     pub(super) mail_description: String,
+    /// The address of the console's first page.
+    pub(super) console: String,
 }
 
 /// The reply to an order.
@@ -156,6 +173,16 @@ async fn execute_keys(subjects: &Subjects, order: KeysOrder) -> Reply {
     subjects.changed.tell();
     match ended.map_err(anyhow::Error::from).flatten() {
         Ok(text) => Reply::new(exit::OK, text),
+        Err(error) => Reply::new(exit::code_of(&error), format!("{error:#}")),
+    }
+}
+
+/// Makes a sign-in link and answers its address.
+async fn execute_console(subjects: &Subjects, ConsoleOrder::Link(request): ConsoleOrder) -> Reply {
+    let (folder, now) = (subjects.folder.clone(), subjects.clock.now());
+    let made = tokio::task::spawn_blocking(move || links::make(&folder, &request, now)).await;
+    match made.map_err(anyhow::Error::from).flatten() {
+        Ok(code) => Reply::new(exit::OK, links::address(&subjects.console, &code)),
         Err(error) => Reply::new(exit::code_of(&error), format!("{error:#}")),
     }
 }
@@ -278,6 +305,7 @@ async fn answer(stream: UnixStream, subjects: &Subjects) -> anyhow::Result<()> {
     let reply = match serde_json::from_str::<AnyOrder>(&line) {
         Ok(AnyOrder::Clock { clock: order }) => execute_clock(&subjects.clock, order),
         Ok(AnyOrder::Keys { keys }) => execute_keys(subjects, keys).await,
+        Ok(AnyOrder::Console { console }) => execute_console(subjects, console).await,
         Ok(AnyOrder::Mail { mail }) => execute_mail(subjects, mail).await,
         Ok(AnyOrder::Letter(order)) => execute(&subjects.operator, &order).await,
         Err(error) => Reply::new(exit::USAGE, format!("{NOT_UNDERSTOOD}: {error}")),
@@ -295,7 +323,7 @@ fn unanswered(order: &AnyOrder) -> Unavailable {
             format!("look what became of the command with stockline status {} {}", order.item_id, order.command_id)
         }
         AnyOrder::Clock { .. } => "look what time it is with stockline clock".to_owned(),
-        AnyOrder::Mail { .. } => "ask again".to_owned(),
+        AnyOrder::Mail { .. } | AnyOrder::Console { .. } => "ask again".to_owned(),
         AnyOrder::Keys { keys } => keys.advice().to_owned(),
     };
     let again =

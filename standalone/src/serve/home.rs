@@ -129,7 +129,7 @@ impl Home {
             }
         });
         let receipt_keys = keys.receipt_keys(&stores.entered.manifest.breaks)?;
-        let config = ingress_config(setup, &keys.issuer, receipt_keys)?;
+        let config = ingress_config(setup, &keys.issuer, receipt_keys, stores.clock.clone())?;
         let listener = listeners.api().context("can't listen")?;
         parts.start(API, |shutdown| {
             let adapters = stockline_ingress::Adapters {

@@ -166,22 +166,33 @@ struct AlertMail {
     alert_id: String,
     raised_at: Timestamp,
     status: MailStatus,
-    #[serde(flatten)]
-    mail: MailState,
+    /// The recipients who have it, still wait for it, or refuse it for good, as `/v1/alerts` counts them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<u32>,
 }
 
 impl AlertMail {
     /// Returns the mail of an alert, unless everybody has it.
     fn unfinished(record: &AlertRecord) -> Option<Self> {
-        let status = record.mail_status();
-        let (alert_id, raised_at, mail) = (record.alert_id.clone(), record.alert.raised_at, record.mail);
-        (status != MailStatus::Sent).then_some(Self { alert_id, raised_at, status, mail })
+        let (status, MailState { tally, waiting, .. }) = (record.mail_status(), record.mail);
+        let unfinished = || Self {
+            alert_id: record.alert_id.clone(),
+            raised_at: record.alert.raised_at,
+            status,
+            delivered: tally.map(|tally| tally.delivered),
+            waiting: record.sent_at.map(|_| waiting),
+            refused: tally.map(|tally| tally.refused),
+        };
+        (status != MailStatus::Sent).then(unfinished)
     }
 
     fn text(&self) -> String {
-        let MailState { tally, waiting, .. } = self.mail;
-        let delivered = tally.map_or_else(|| "some".to_owned(), |tally| tally.delivered.to_string());
-        let refused = tally.map_or(0, |tally| tally.refused);
+        let delivered = self.delivered.map_or_else(|| "some".to_owned(), |count| count.to_string());
+        let (waiting, refused) = (self.waiting.unwrap_or(0), self.refused.unwrap_or(0));
         match self.status {
             MailStatus::Waiting => "waits".to_owned(),
             MailStatus::PartlySent if refused == 0 => format!("{delivered} have it, {waiting} wait(s)"),

@@ -8,9 +8,10 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use stockline_core::domain::{FoldLimits, ReceiptKeys, Rules};
+use stockline_core::ports::Clock;
 use stockline_ingress::auth::FilesChanged;
 use stockline_ingress::server::Certificates;
-use stockline_ingress::{AuthConfig, JwksSource, Limits, StaffMay, TlsFiles, Web, server};
+use stockline_ingress::{AuthConfig, JwksSource, Limits, Pages, StaffMay, TlsFiles, Web, server};
 use stockline_service::trace::SpanExport;
 use stockline_service::{Faults, Hangups, LogFormat, init_logs, install_metrics, on_termination};
 use tokio::net::TcpListener;
@@ -23,6 +24,7 @@ use crate::issuer::tokens::{CLI_CLIENT, TILL_CLIENT};
 use crate::mailer;
 use crate::stores::Stores;
 
+mod console;
 pub(crate) mod control;
 mod home;
 mod mail_log;
@@ -92,6 +94,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     files::write_atomic(&setup.folder.address(), format!("{address_for_clients}\n").as_bytes(), PUBLIC)?;
     let (is_new, mail) = (stores.stores.entered.is_new, stores.mail_description.clone());
     let has_location_mail = location_mail(&stores.stores).await;
+    let sign_in = console::first_link(&setup, is_new, stores.stores.clock.now());
     let home = Home::start(&setup, &listeners, stores)?;
     welcome::print(&Welcome {
         base: &base,
@@ -101,6 +104,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         recipients: &setup.args.mail.alert_emails,
         has_location_mail,
         is_new,
+        console: &console::root(&setup),
+        sign_in: sign_in.as_deref(),
     });
     tokio::select! {
         kept = home::keep(&setup, listeners, home, signal) => kept?,
@@ -178,13 +183,19 @@ fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
     }
 }
 
-fn ingress_config(setup: &Setup, issuer: &str, receipt_keys: ReceiptKeys) -> anyhow::Result<stockline_ingress::Config> {
+fn ingress_config(
+    setup: &Setup,
+    issuer: &str,
+    receipt_keys: ReceiptKeys,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<stockline_ingress::Config> {
     let Setup { args, folder, staff_may, certificates, .. } = setup;
     let mut limits = Limits::default();
     if let Some(per_s) = args.rate_limit {
         limits.rate_per_s = Some(per_s);
         limits.rate_burst = per_s.saturating_mul(2);
     }
+    let console = console::config(setup, &receipt_keys, clock);
     let client_ids = vec![CLI_CLIENT.to_owned(), TILL_CLIENT.to_owned()];
     let auth = AuthConfig {
         revoked_file: Some(folder.revoked()),
@@ -197,7 +208,11 @@ fn ingress_config(setup: &Setup, issuer: &str, receipt_keys: ReceiptKeys) -> any
         scale_labels: args.scale_labels.clone(),
         limits,
         tls: certificates.clone(),
-        web: Web { origins: args.origins.clone(), base_path: args.base_path.clone() },
+        web: Web {
+            origins: args.origins.clone(),
+            base_path: args.base_path.clone(),
+            pages: Some(Pages::new(move |api| stockline_console::router(console.clone(), api))),
+        },
         drain: DRAIN,
         ..stockline_ingress::Config::new(auth, receipt_keys)
     })

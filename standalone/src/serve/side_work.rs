@@ -111,6 +111,7 @@ pub(crate) fn start(
         alerts: Arc::clone(&stores.alerts),
         mails: Arc::clone(&setup.mails),
         mail_description,
+        console: super::console::root(setup),
     });
     let control = tokio::spawn(keep_up(CONTROL, Arc::clone(faults), shutdown.clone(), {
         let (faults, shutdown) = (Arc::clone(faults), shutdown.clone());

@@ -22,6 +22,10 @@ pub(crate) struct Welcome<'a> {
     pub(crate) has_location_mail: bool,
     /// Whether the folder is new, so that nobody has a token yet.
     pub(crate) is_new: bool,
+    /// The address of the console.
+    pub(crate) console: &'a str,
+    /// A link that signs the owner in once, if one was made.
+    pub(crate) sign_in: Option<&'a str>,
 }
 
 /// Prints the text to standard output. The server runs all the same if nobody can read it.
@@ -48,6 +52,12 @@ fn text(welcome: &Welcome<'_>, program: &str) -> String {
         format!(" --data {}", quoted(&welcome.folder.to_string_lossy()))
     };
     let program = quoted(program);
+    let sign_in = match welcome.sign_in {
+        Some(link) => {
+            format!("\nTo sign in as the owner, open this link in a browser (once, within 15 minutes):\n  {link}\n")
+        }
+        None => format!("A link to sign in:   {program} console link{data} --role manager\n"),
+    };
     let next = if welcome.is_new {
         format!(
             "Next, in another terminal: register an item, receive ten, sell one\n  \
@@ -63,16 +73,18 @@ fn text(welcome: &Welcome<'_>, program: &str) -> String {
     };
     format!(
         "Stockline {version} is ready\n  \
+         console  {console}\n  \
          API      {base}/v1\n  \
          docs     {base}/docs\n  \
          metrics  http://{metrics}/metrics\n  \
          data     {folder}\n  \
          mail     {mail}\n  \
-         alerts   {recipients}\n\n{next}",
+         alerts   {recipients}\n\n{next}{sign_in}",
         version = env!("CARGO_PKG_VERSION"),
         metrics = welcome.metrics,
         folder = welcome.folder.display(),
         mail = welcome.mail,
+        console = welcome.console,
     )
 }
 
@@ -99,6 +111,8 @@ mod tests {
             recipients,
             has_location_mail: false,
             is_new: true,
+            console: "http://127.0.0.1:8080/console",
+            sign_in: None,
         }
     }
 

@@ -6,6 +6,7 @@ mod backup;
 mod beside;
 mod commands;
 mod folder;
+mod import;
 mod issuer;
 mod life;
 mod load;

@@ -20,9 +20,9 @@ use stockline_core::domain::{
     CommandKey, Dismissal, ItemId, LocationId, LocationSettings, Quantity, ReceiptKeys, Record, Timestamp,
 };
 use stockline_core::ports::{
-    AlertRecord, ChangeFilter, CommandFilter, CommandSender, FixedClock, ItemFilter, ItemWithLevels, LevelFilter,
-    LevelWithItem, LocationPut, Locations, Movement, MovementFilter, Pack, Page, PageRequest, Queries, QueueError,
-    Refusals, StoreError,
+    AlertRecord, ChangeFilter, CommandFilter, CommandSender, DaysFilter, DaysPage, FixedClock, ItemFilter,
+    ItemWithLevels, LevelFilter, LevelWithItem, LocationPut, Locations, Movement, MovementFilter, Pack, Page,
+    PageRequest, Queries, QueueError, Refusals, StoreError,
 };
 use stockline_ingress::auth::Authenticator;
 use stockline_ingress::{Adapters, Api, AuthConfig, Config, JwksSource};
@@ -211,6 +211,9 @@ impl Queries for UnavailableStore {
         unavailable()
     }
     async fn changes(&self, _: &ChangeFilter, _: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        unavailable()
+    }
+    async fn level_days(&self, _: &DaysFilter, _: PageRequest<'_>) -> Result<Option<DaysPage>, StoreError> {
         unavailable()
     }
     async fn alerts(&self, _: Option<&LocationId>, _: PageRequest<'_>) -> Result<Page<AlertRecord>, StoreError> {

@@ -13,13 +13,14 @@ mod message;
 pub mod mutate;
 mod receipt;
 mod scan;
+mod sheet;
 mod token;
 
 /// One input: a panic is a fault; else whether it was taken, so that a run can tell that it came that far.
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets by the names of their seed folders.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("command", command::run),
     ("batch", batch::run),
     ("message", message::run),
@@ -28,6 +29,7 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("token", token::run),
     ("lines", lines::run),
     ("scan", scan::run),
+    ("sheet", sheet::run),
 ];
 
 /// Returns the target of this name.

@@ -75,6 +75,11 @@ fn a_scanned_text_is_read_or_refused_and_its_codes_have_one_form() {
 }
 
 #[test]
+fn a_spreadsheet_is_judged_line_by_line_or_refused() {
+    short_run("sheet", 10_000);
+}
+
+#[test]
 fn every_target_has_seeds_a_short_run_and_a_long_one() {
     let here = include_str!("short_run.rs");
     let long = include_str!("../../fuzz/Cargo.toml");

@@ -22,12 +22,16 @@ use stockline_mutations::{ALL, Ending, Mutation, Tree};
 #[command(
     after_help = "Examples:\n  stockline-mutations                  run all mutations (about twenty minutes on two cores)\n  \
                         stockline-mutations --only alert     run those with \"alert\" in their name\n  \
+                        stockline-mutations --suite alerter  run those whose tests are in the package or target \"alerter\"\n  \
                         stockline-mutations --list           list all mutations"
 )]
 struct Cli {
     /// Run only the mutations whose name contains this text
     #[arg(long)]
     only: Option<String>,
+    /// Run only the mutations whose tests are built by arguments of cargo with this text: a package, or a test program
+    #[arg(long)]
+    suite: Option<String>,
     /// List the mutations without running them
     #[arg(long)]
     list: bool,
@@ -38,7 +42,10 @@ struct Cli {
 
 fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
-    let wanted = |mutation: &&Mutation| cli.only.as_ref().is_none_or(|part| mutation.name.contains(part.as_str()));
+    let wanted = |mutation: &&Mutation| {
+        cli.only.as_ref().is_none_or(|part| mutation.name.contains(part.as_str()))
+            && cli.suite.as_ref().is_none_or(|part| mutation.suite.arguments.join(" ").contains(part.as_str()))
+    };
     let mutations: Vec<&Mutation> = ALL.iter().copied().flatten().filter(wanted).collect();
     if cli.list {
         table(mutations.iter().map(|mutation| (*mutation, String::new())));

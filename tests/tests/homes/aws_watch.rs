@@ -169,5 +169,7 @@ async fn what_goes_off_and_ends_is_told(server: &Ministack, template: &Value, to
 /// Puts one value of the metric that an alarm watches.
 async fn put(server: &Ministack, alarm: &Value, value: f64) {
     let datum = json!({"MetricName": alarm["MetricName"], "Value": value});
-    cloudwatch(server, "PutMetricData", json!({"Namespace": alarm["Namespace"], "MetricData": [datum]})).await;
+    let namespace = &alarm["Namespace"];
+    let namespace = namespace["Fn::Sub"].as_str().or(namespace.as_str()).unwrap().replace("${Name}", "Name");
+    cloudwatch(server, "PutMetricData", json!({"Namespace": namespace, "MetricData": [datum]})).await;
 }

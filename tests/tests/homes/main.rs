@@ -13,6 +13,7 @@ mod aws_start;
 mod aws_watch;
 mod chaos;
 mod clients;
+mod console;
 mod crash_points_dynamodb;
 mod crash_points_sqlite;
 mod debian;

@@ -16,16 +16,28 @@ fn built_with(package: &str, features: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
-/// The crates of this workspace that each crate of `common` depends on: the arrows of ARCHITECTURE.md.
-const ARROWS: [(&str, &[&str]); 4] = [
+/// The crates of this workspace that each crate of `common`, and the console, depends on: the arrows of ARCHITECTURE.md.
+const ARROWS: [(&str, &[&str]); 6] = [
     ("stockline-core", &[]),
+    ("stockline-import", &["stockline-core"]),
     ("stockline-service", &["stockline-core"]),
     ("stockline-sqlite", &["stockline-core"]),
     ("stockline-aws", &["stockline-core", "stockline-service"]),
+    ("stockline-console", &["stockline-core"]),
 ];
 
-const MANIFESTS: [&str; 8] =
-    ["common/core", "common/service", "common/sqlite", "common/aws", "ingress", "worker", "alerter", "standalone"];
+const MANIFESTS: [&str; 10] = [
+    "common/core",
+    "common/import",
+    "common/service",
+    "common/sqlite",
+    "common/aws",
+    "ingress",
+    "worker",
+    "alerter",
+    "console",
+    "standalone",
+];
 
 /// Returns the same names for a build without features.
 fn built_from(package: &str) -> Vec<String> {

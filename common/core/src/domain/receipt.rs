@@ -90,6 +90,18 @@ impl ReceiptKeys {
         self
     }
 
+    /// Derives a key for another purpose from each key, in their order. No receipt is made of such a text: the first byte of
+    /// a receipt is its version.
+    pub fn derived(&self, purpose: &str) -> Vec<[u8; 32]> {
+        let derive = |key: &Key| {
+            let mut mac = key.mac.clone();
+            mac.update(b"derived for ");
+            mac.update(purpose.as_bytes());
+            mac.finalize().into_bytes().into()
+        };
+        self.0.iter().map(derive).collect()
+    }
+
     /// Signs a receipt. The token has 55 characters of base64url, 76 for a command that names a cost.
     pub fn sign(&self, item_id: &ItemId, command_id: CommandId, receipt: Receipt) -> String {
         let mut bytes = Vec::with_capacity(BODY_WITH_COST_BYTES + TAG_BYTES);

@@ -23,7 +23,7 @@ pub use mail::{Mail, MailError, Mailer};
 pub use queries::{
     AuditReader, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LedgerPage,
     LevelFilter, LevelWithDays, LevelWithItem, LocationPut, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX,
-    PAGE_ROWS_MAX, Page, PageRequest, Part, Queries, Refusals, StoreFault,
+    PAGE_ROWS_MAX, Page, PageRequest, Part, Queries, Refusals, Snapshot, StoreFault,
 };
 pub use queue::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
 pub use retention::{QUEUE_RETENTION_S, RETENTION_MS};

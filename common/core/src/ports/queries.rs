@@ -417,8 +417,45 @@ pub trait Queries: Locations + Refusals {
         asked: PageRequest<'_>,
     ) -> Result<Page<AlertRecord>, StoreError>;
 
+    /// Opens the lists as of one moment, for an export: everything that was committed before the call, and nothing later.
+    /// Returns `None` if the store can't; then each page of a list is of a moment of its own.
+    async fn snapshot(&self) -> Result<Option<Arc<dyn Snapshot>>, StoreError> {
+        Ok(None)
+    }
+
     /// Checks that the store is reachable, for readiness.
     async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// Lists as of one moment; pages as in [`Queries`]. A snapshot keeps what it shows from being cleaned up, so it is held for
+/// a bounded time: later pages are [`StoreError::Unavailable`]. Dropping it releases it.
+#[async_trait]
+pub trait Snapshot: Send + Sync + std::fmt::Debug {
+    /// As [`Queries::items`].
+    async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError>;
+
+    /// As [`Queries::levels`].
+    async fn levels(&self, filter: &LevelFilter, asked: PageRequest<'_>) -> Result<Page<LevelWithItem>, StoreError>;
+
+    /// As [`Queries::all_movements`].
+    async fn all_movements(
+        &self,
+        filter: &MovementFilter,
+        asked: PageRequest<'_>,
+    ) -> Result<Option<Page<Movement>>, StoreError>;
+
+    /// As [`Queries::commands`].
+    async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError>;
+
+    /// As [`Queries::changes`].
+    async fn changes(&self, filter: &ChangeFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError>;
+
+    /// As [`Queries::alerts`].
+    async fn alerts(
+        &self,
+        location_id: Option<&LocationId>,
+        asked: PageRequest<'_>,
+    ) -> Result<Page<AlertRecord>, StoreError>;
 }
 
 /// A page of one level's ledger, oldest entry first.

@@ -2,6 +2,29 @@
 
 use crate::kind::{Field, Kind};
 
+/// The codes of faults, besides those of the fields of commands.
+pub const FAULT_CODES: [&str; 19] = [
+    "already_stocked",
+    "ambiguous_number",
+    "barcode_taken",
+    "cell_error",
+    "date_alone",
+    "duplicate_barcode",
+    "duplicate_line",
+    "forbidden",
+    "fractional_quantity",
+    "item_archived",
+    "item_exists",
+    "location_closed",
+    "missing_field",
+    "missing_name",
+    "shortened_number",
+    "time_zone",
+    "unknown_column",
+    "unknown_item",
+    "unknown_location",
+];
+
 /// Returns what a person can do about a fault of this code.
 pub(super) fn of(code: &str, field: &Field, kind: Kind) -> String {
     match (code, field) {

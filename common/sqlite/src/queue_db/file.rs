@@ -8,6 +8,7 @@ use super::alerts::SharedAlerts;
 use super::batches::{Batches, Job, Table, Write, unavailable};
 use super::messages::{Message, Messages, SharedMessages};
 use super::recover::{self, Recovered};
+use super::structure::Damage;
 use crate::schema::{self, OpenOptions, Schema, SchemaError};
 use crate::writer::{self, Writer};
 use crate::{DataFolder, folder};
@@ -70,12 +71,20 @@ impl QueueFile {
         let failed = |source| SchemaError::of(&path, source);
         let connection = schema::open(&path, QUEUE, options)?;
         let messages = Arc::new(SharedMessages::new(messages));
-        let numbers = recover::alert_numbers(&connection).map_err(failed)?;
+        let damage = Damage::of(&connection);
+        if let Some(what) = damage.of_file {
+            tracing::error!(what, "the header of queue.db is damaged");
+            return Err(SchemaError::NotADatabase { path });
+        }
+        let numbers = recover::alert_numbers(&connection, damage.hides_rows).map_err(failed)?;
         let next_alert = numbers.back().map_or(1, |last| last.saturating_add(1));
         let alerts = Arc::new(SharedAlerts::new(numbers));
         let mut batches = Batches::new(Arc::clone(&messages), Arc::clone(&alerts), !options.synchronous_off);
         batches.next_alert = next_alert;
-        messages.change(|messages| recover(&connection, messages, &mut batches, clock.now())).map_err(failed)?;
+        let now = clock.now();
+        messages
+            .change(|messages| recover(&connection, messages, &mut batches, (damage.hides_rows, now)))
+            .map_err(failed)?;
         let reader = Mutex::new(schema::open_reader(&path, options)?);
         let writer = Writer::start("queue-writer", connection, move |connection, jobs| batches.apply(connection, jobs))
             .map_err(|source| SchemaError::Thread { path, source })?;
@@ -133,9 +142,9 @@ fn recover(
     connection: &Connection,
     messages: &mut Messages,
     batches: &mut Batches,
-    now: Timestamp,
+    (hides_rows, now): (bool, Timestamp),
 ) -> rusqlite::Result<()> {
-    for Recovered { row, n, group, id, sent_at, receives } in recover::messages(connection)? {
+    for Recovered { row, n, group, id, sent_at, receives } in recover::messages(connection, hides_rows)? {
         let sent_at = Timestamp::from_millis(sent_at);
         batches.recovered(n, id, sent_at, now);
         messages.push(&group, Message { n: row, id, sent_at, body: None, receives, recovered: true });
@@ -153,6 +162,51 @@ mod tests {
 
     fn pack(number: u128, bytes: usize) -> Pack {
         Pack { item_id: "a".parse().unwrap(), dedup_id: Uuid::from_u128(number), body: "x".repeat(bytes).into() }
+    }
+
+    /// Queues small messages, closes the file, flips bits of a byte, and opens it again.
+    async fn damaged(at: impl Fn(&[u8]) -> (usize, u8)) -> (Result<QueueFile, SchemaError>, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = FixedClock::at(Timestamp::EPOCH);
+        let open = || {
+            let messages = Messages::new(QueueOptions::default());
+            QueueFile::open((folder.path(), None), messages, &clock, &OpenOptions::default())
+        };
+        let file = open().unwrap();
+        let packs = (0..40).map(|number| pack(number, 300)).collect();
+        file.write(Write::Send { packs, sent_at: Timestamp::EPOCH }).await.unwrap();
+        drop(file);
+        let path = folder::queue_db(folder.path());
+        let mut bytes = std::fs::read(&path).unwrap();
+        let (byte, bits) = at(&bytes);
+        bytes[byte] ^= bits;
+        std::fs::write(&path, bytes).unwrap();
+        let opened = open();
+        (opened, folder)
+    }
+
+    #[tokio::test]
+    async fn a_header_that_stops_every_write_refuses_the_file() {
+        let (opened, _folder) = damaged(|_| (36, 0x10)).await;
+        assert!(matches!(opened, Err(SchemaError::NotADatabase { .. })), "{opened:?}");
+    }
+
+    /// The hidden messages are not lost: they wait in the damaged table, which has another name now.
+    #[tokio::test]
+    async fn messages_that_a_page_hides_are_set_aside_and_the_others_go_on() {
+        let leaf = |bytes: &[u8]| {
+            let is_leaf = |page: &usize| bytes[page * 4_096] == 13 && bytes[page * 4_096 + 4] & 8 != 0;
+            (1..bytes.len() / 4_096).rfind(is_leaf).unwrap() * 4_096 + 4
+        };
+        let (opened, folder) = damaged(|bytes| (leaf(bytes), 8)).await;
+        let file = opened.unwrap();
+        let taken = file.messages.change(|messages| messages.receive(tokio::time::Instant::now(), 100, Uuid::nil()));
+        assert!((1..40).contains(&taken.len()), "{}", taken.len());
+        file.write(Write::Send { packs: vec![pack(99, 1)], sent_at: Timestamp::EPOCH }).await.unwrap();
+        drop(file);
+        let connection = Connection::open(folder::queue_db(folder.path())).unwrap();
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'message_damaged_0'";
+        assert_eq!(connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ mod messages;
 mod options;
 mod pace;
 mod recover;
+mod structure;
 #[cfg(test)]
 mod tests;
 

@@ -33,10 +33,13 @@ fn sum(n: i64, group: &str, id: Uuid, sent_at: i64) -> i64 {
 }
 
 /// Reads all messages in order. A page that can't be read is left out, and the log says so. Then the messages move to a
-/// new table: a write beside the damage would fail, and with it every send.
-pub(super) fn messages(connection: &Connection) -> rusqlite::Result<Vec<Recovered>> {
+/// new table: a write beside the damage would fail, and with it every send. So do they if pages may hide rows.
+pub(super) fn messages(connection: &Connection, hides_rows: bool) -> rusqlite::Result<Vec<Recovered>> {
     let mut found = Vec::new();
-    let mut is_whole = true;
+    let mut is_whole = !hides_rows;
+    if hides_rows {
+        tracing::error!("pages of queue.db may hide messages or alerts: they wait there for a repair");
+    }
     let (mut after, mut step) = (i64::MIN, 1_i64);
     loop {
         let error = match read_behind(connection, &mut after, &mut found) {
@@ -108,22 +111,27 @@ fn read_behind(connection: &Connection, after: &mut i64, found: &mut Vec<Recover
 }
 
 /// Reads the numbers of the waiting alerts. A page that can't be read is left out, and the log says so. A number that
-/// has changed to the greatest there is would stop those that follow, so it is left out too.
-pub(super) fn alert_numbers(connection: &Connection) -> rusqlite::Result<VecDeque<i64>> {
+/// has changed to the greatest there is would stop those that follow, so it is left out too. If pages may hide rows, those
+/// found move to a new table.
+pub(super) fn alert_numbers(connection: &Connection, hides_rows: bool) -> rusqlite::Result<VecDeque<i64>> {
     let mut numbers = VecDeque::new();
     let mut statement = connection.prepare("SELECT n FROM alert WHERE n < ?1 ORDER BY n")?;
     let mut rows = statement.query([ALERT_NUMBER_MAX])?;
     let error = loop {
         match rows.next() {
             Ok(Some(row)) => numbers.push_back(row.get(0)?),
-            Ok(None) => return Ok(numbers),
-            Err(error) => break error,
+            Ok(None) => break None,
+            Err(error) => break Some(error),
         }
     };
-    if error.sqlite_error_code() != Some(ErrorCode::DatabaseCorrupt) {
-        return Err(error);
+    match error {
+        None if hides_rows => {}
+        None => return Ok(numbers),
+        Some(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+            tracing::error!(%error, "alerts in a part of queue.db can't be read: they wait there for a repair");
+        }
+        Some(error) => return Err(error),
     }
-    tracing::error!(%error, "alerts in a part of queue.db can't be read: they wait there for a repair");
     drop(rows);
     drop(statement);
     move_out(connection, &ALERTS, numbers.make_contiguous())?;

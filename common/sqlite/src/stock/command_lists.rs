@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::fault::Fault;
-use super::listed::listed;
+use super::listed::{listed, two};
 use super::names::LocationNames;
 use super::queries::{RECORD, of_places, recorded};
 use super::readers::{View, parts};
@@ -253,11 +253,11 @@ pub(super) fn movements(
     let mut rows = statement.query(end)?;
     let mut found: Vec<((i64, i64, i64), Movement)> = Vec::new();
     while let Some(row) = rows.next()? {
-        let place: (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let read = (|| Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get(3)?)))();
+        let Some((place, location_no)): Option<((i64, i64, i64), i64)> = listed(read)? else { continue };
         if filter.from.is_some_and(|from| place.0 < from.as_millis()) {
             break;
         }
-        let location_no: i64 = row.get(3)?;
         let kind = row.get_ref(4)?.as_str().unwrap_or_default();
         let operator = row.get_ref(5)?.as_str_or_null().unwrap_or_default();
         if only_at.is_none_or(|only| only == location_no)
@@ -308,7 +308,7 @@ pub(super) fn changes(
     };
     let mut found: Vec<((i64, i64), Record)> = Vec::new();
     while let Some(row) = rows.next()? {
-        let place: (i64, i64) = (row.get(0)?, row.get(1)?);
+        let Some(place) = listed(two(row))? else { continue };
         if filter.since.is_some_and(|since| place.0 < since.as_millis()) {
             break;
         }

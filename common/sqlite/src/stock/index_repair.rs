@@ -14,7 +14,7 @@ use stockline_core::domain::{CommandId, ItemId, Record};
 
 /// Reads the key of each record. Returns too which numbers have none.
 ///
-/// It needs 16 bytes of memory for each record.
+/// It needs 16 bytes of memory for each record, and [`rebuild`] as much again.
 pub(super) fn keys_of_records(connection: &Connection) -> Result<(Vec<Key>, BTreeSet<i64>), Fault> {
     let (mut keys, mut missing) = (Vec::new(), BTreeSet::new());
     let last: i64 = connection.query_row("SELECT coalesce(max(record_no), 0) FROM record", [], |row| row.get(0))?;
@@ -74,7 +74,18 @@ fn key_of(row: &Row<'_>) -> Option<i64> {
 pub(super) fn rebuild(connection: &Connection, known: impl Iterator<Item = Key>) -> Result<Option<Key>, Fault> {
     let (mut keys, missing) = keys_of_records(connection)?;
     let (old, _) = key_chain::read_all(connection)?;
-    keys.extend(old.into_iter().chain(known).filter(|(_, record_no)| missing.contains(record_no)));
+    // A damaged table of records may hide rows and its end. A key of which nothing was read is kept; one that shares its
+    // number or its id with a record that was read is itself damaged.
+    let sorted = |mut numbers: Vec<i64>| {
+        numbers.sort_unstable();
+        numbers
+    };
+    let read = sorted(keys.iter().map(|(_, record_no)| *record_no).collect());
+    let ids = sorted(keys.iter().map(|(id_key, _)| *id_key).collect());
+    let is_hidden = |(id_key, record_no): &Key| {
+        missing.contains(record_no) || (read.binary_search(record_no).is_err() && ids.binary_search(id_key).is_err())
+    };
+    keys.extend(old.into_iter().chain(known).filter(is_hidden));
     keys.sort_unstable();
     keys.dedup();
     let last = keys.iter().copied().max_by_key(|(_, record_no)| *record_no);

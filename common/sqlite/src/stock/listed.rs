@@ -16,6 +16,11 @@ pub(super) fn listed<T>(read: Result<T, Fault>) -> Result<Option<T>, Fault> {
     }
 }
 
+/// Reads the first two columns, which are the place of a row in its list. If their types have changed, the row is left out.
+pub(super) fn two(row: &Row<'_>) -> Result<(i64, i64), Fault> {
+    Ok((row.get(0)?, row.get(1)?))
+}
+
 /// Reads a text of a key. Its bytes may have changed: then the row is left out, and the list goes on behind it.
 pub(super) fn shown(row: &Row<'_>, at: usize) -> Result<String, Fault> {
     let bytes = row.get_ref(at)?.as_bytes().map_err(rusqlite::Error::from)?;

@@ -48,6 +48,7 @@ mod readers;
 mod record_index;
 mod rows;
 mod sealed;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -122,6 +123,9 @@ const WAL_PAGES_MAX: i64 = 16_384;
 /// How many prepared statements a connection keeps: more than the fixed ones.
 const STATEMENTS_MAX: usize = 128;
 
+/// Exports that are read at once.
+const EXPORT_CONNECTIONS: usize = 2;
+
 /// The stock, its ledger, outcomes, locations and alert history, in one SQLite file. One process at a time.
 #[derive(Debug)]
 pub struct SqliteStore {
@@ -185,6 +189,7 @@ impl SqliteStore {
             write_path: readers(options.load_connections)?,
             points: readers(options.point_connections)?,
             lists: readers(options.list_connections)?,
+            exports: readers(EXPORT_CONNECTIONS)?,
         };
         let mut state =
             WriterState { items: Default::default(), locations: Default::default(), keys, claims: Default::default() };

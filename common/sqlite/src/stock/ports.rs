@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::SqliteStore;
 use super::item_list::PageOf;
 use super::readers::View;
+use super::snapshot::OpenSnapshot;
 use super::{
     alert_book, audit, command_lists, day_list, item_list, level_list, load, movements, queries, record_index, rows,
     write,
@@ -17,7 +18,7 @@ use stockline_core::domain::{
 use stockline_core::ports::{
     AlertBook, AlertRecord, AuditReader, ChangeFilter, Claimed, CommandFilter, DaysFilter, DaysPage, Gathered,
     ItemFilter, ItemWithLevels, Lease, LedgerPage, LevelFilter, LevelWithItem, LocationPut, Locations, MailTally,
-    Movement, MovementFilter, Opening, Page, PageRequest, Queries, Refusals, RefusedNotice, Rest, StoreError,
+    Movement, MovementFilter, Opening, Page, PageRequest, Queries, Refusals, RefusedNotice, Rest, Snapshot, StoreError,
     StoreFault,
 };
 
@@ -177,6 +178,11 @@ impl Queries for SqliteStore {
         let PageRequest { cursor, limit } = asked;
         let (location_id, cursor) = (location_id.cloned(), cursor.map(str::to_owned));
         self.lanes.lists.read(move |view| queries::alerts(view, location_id.as_ref(), cursor.as_deref(), limit)).await
+    }
+
+    async fn snapshot(&self) -> Result<Option<Arc<dyn Snapshot>>, StoreError> {
+        let opened = OpenSnapshot::open(&self.lanes.exports, self.options.page_levels_max).await?;
+        Ok(Some(Arc::new(opened)))
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

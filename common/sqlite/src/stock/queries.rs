@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 use super::ledger::{self, Place};
-use super::listed::{listed, shown};
+use super::listed::{listed, shown, two};
 use super::load;
 use super::readers::{View, parts};
 use super::{alert_book, rows};
@@ -57,7 +57,7 @@ pub(super) fn commands(
     let mut rows = statement.query((filter.status.as_str(), settled_at, record_no))?;
     let mut found: Vec<((i64, i64), Record)> = Vec::new();
     while let Some(row) = rows.next()? {
-        let place: (i64, i64) = (row.get(0)?, row.get(1)?);
+        let Some(place) = listed(two(row))? else { continue };
         if filter.since.is_some_and(|since| place.0 < since.as_millis()) {
             break;
         }
@@ -173,7 +173,8 @@ pub(super) fn alerts(
     let mut rows = statement.query(params_from_iter(values))?;
     let mut found: Vec<((i64, String), AlertRecord)> = Vec::new();
     while let Some(row) = rows.next()? {
-        let place: (i64, String) = (row.get(3)?, shown(row, 0)?);
+        let place = (|| Ok((row.get(3)?, shown(row, 0)?)))();
+        let Some(place): Option<(i64, String)> = listed(place)? else { continue };
         found.extend(listed(alert(row))?.map(|record| (place.clone(), record)));
         if found.len() > limit {
             break;

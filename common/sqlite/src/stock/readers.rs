@@ -24,6 +24,8 @@ pub(super) struct Lanes {
     pub(super) points: Arc<Readers>,
     /// Pages of lists, and whatever else grows with the store.
     pub(super) lists: Arc<Readers>,
+    /// Exports, whose transactions stay open from page to page.
+    pub(super) exports: Arc<Readers>,
 }
 
 impl Lanes {

@@ -240,8 +240,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "the-legs-of-a-transfer-have-their-own-times",
         edits: &[edit(
             MOVEMENTS,
-            "self.apply(queued, &item, &at, leg, recorded_at, &mut applied);",
-            "let own = self.recorded_at(queued, std::slice::from_ref(leg.0)).min(recorded_at);\n            self.apply(queued, &item, &at, leg, own, &mut applied);",
+            "self.apply(queued, item, at, (leg, judged, priced), recorded_at, &mut applied);",
+            "let own = self.recorded_at(queued, std::slice::from_ref(leg)).min(recorded_at);\n            self.apply(queued, item, at, (leg, judged, priced), own, &mut applied);",
         )],
         suite: DOMAIN,
         killed_by: "time_tables::both_legs_of_a_transfer_have_one_time",

@@ -6,6 +6,7 @@ mod clock;
 mod doors;
 mod fold;
 mod folder;
+mod imports;
 mod ingress;
 mod money;
 mod parts;
@@ -22,6 +23,7 @@ pub const ALL: &[&[Mutation]] = &[
     stores::READS,
     worker::MUTATIONS,
     ingress::MUTATIONS,
+    imports::MUTATIONS,
     alerter::MUTATIONS,
     analytics::MUTATIONS,
     parts::MUTATIONS,

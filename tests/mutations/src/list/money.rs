@@ -75,8 +75,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "money-a-reversal-moves-at-the-average",
         edits: &[edit(
             COSTS,
-            "Price::AsBefore(Some(cost)) => return",
-            "Price::AsBefore(Some(cost)) if stock.average_cost.is_none() => return",
+            "return (Basis::Total(absolute(cost), None), None)",
+            "return (if cost.is_zero() { Basis::Total(absolute(cost), None) } else { Basis::Average }, stock.average_cost)",
         )],
         suite: DOMAIN,
         killed_by: "money::a_reversal_moves_at_the_cost_that_the_movement_moved_at",

@@ -168,6 +168,26 @@ pub(super) const DYNAMODB: &[Mutation] = &[
         killed_by: "stock::tests::alerts::a_claim_of_an_ended_process_blocks_nobody",
     },
     Mutation {
+        name: "sqlite-a-damaged-header-of-the-queue-is-an-outage",
+        edits: &[edit(
+            "common/sqlite/src/queue_db/file.rs",
+            "        if let Some(what) = damage.of_file {",
+            "        if let Some(what) = damage.of_file.filter(|_| false) {",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "queue_db::file::tests::a_header_that_stops_every_write_refuses_the_file",
+    },
+    Mutation {
+        name: "sqlite-messages-that-a-page-hides-are-forgotten",
+        edits: &[edit(
+            "common/sqlite/src/queue_db/recover.rs",
+            "    let mut is_whole = !hides_rows;",
+            "    let mut is_whole = true;",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "queue_db::file::tests::messages_that_a_page_hides_are_set_aside_and_the_others_go_on",
+    },
+    Mutation {
         name: "sqlite-a-claim-that-was-given-up-still-holds",
         edits: &[edit(
             "common/sqlite/src/stock/alert_book.rs",
@@ -245,8 +265,8 @@ pub(super) const READS: &[Mutation] = &[
         name: "sqlite-lists-hold-the-connections-of-the-write-path",
         edits: &[edit(
             STOCK,
-            "            lists: readers(options.list_connections)?,\n        };",
-            "            lists: readers(options.list_connections)?,\n        };
+            "            exports: readers(EXPORT_CONNECTIONS)?,\n        };",
+            "            exports: readers(EXPORT_CONNECTIONS)?,\n        };
         let lanes = Lanes { write_path: Arc::clone(&lanes.lists), ..lanes };",
         )],
         suite: SQLITE_CRATE,
@@ -256,8 +276,8 @@ pub(super) const READS: &[Mutation] = &[
         name: "sqlite-lists-hold-the-connections-of-single-reads",
         edits: &[edit(
             STOCK,
-            "            lists: readers(options.list_connections)?,\n        };",
-            "            lists: readers(options.list_connections)?,\n        };
+            "            exports: readers(EXPORT_CONNECTIONS)?,\n        };",
+            "            exports: readers(EXPORT_CONNECTIONS)?,\n        };
         let lanes = Lanes { points: Arc::clone(&lanes.lists), ..lanes };",
         )],
         suite: SQLITE_CRATE,

@@ -303,7 +303,9 @@ macro_rules! store_contract {
                 the_stock_at_any_time_is_the_balance_after_its_last_entry
                 a_late_count_gets_the_history_back_to_its_time_and_no_further_than_the_bound
                 the_audit_reads_every_entry_and_record_once
-                records_answer_in_input_order_and_absence_is_told;
+                records_answer_in_input_order_and_absence_is_told
+                items_are_read_by_their_ids_and_barcodes_lead_to_their_holders
+                a_snapshot_shows_the_moment_when_it_was_opened;
             sizes: a_fold_over_many_levels_is_one_commit
                 a_thousand_commands_with_long_notes_keep_every_word
                 a_level_near_its_bound_reads_back

@@ -1,7 +1,7 @@
 //! Reads of the ledger: movements, stock at a point in time, history for late counts, and the audit.
 
-use stockline_core::domain::{CommandKey, CommandKind, Entry, LoadRequest, LocationId, Quantity, Timestamp};
-use stockline_core::ports::{Movement, MovementFilter, PageRequest, Part};
+use stockline_core::domain::{Claim, CommandKey, CommandKind, Entry, LoadRequest, LocationId, Quantity, Timestamp};
+use stockline_core::ports::{ItemFilter, LevelFilter, Movement, MovementFilter, PageRequest, Part, Snapshot};
 
 use super::{Bounds, Shop, all_pages, at, id, item_id, place};
 
@@ -240,4 +240,42 @@ pub async fn records_answer_in_input_order_and_absence_is_told(shop: Shop) {
         assert_eq!(record.as_ref().map(|r| r.outcome.command_id), there.then_some(state.command_id), "{n}");
     }
     assert!(shop.ports().queries.records(&[]).await.unwrap().is_empty());
+}
+
+pub async fn items_are_read_by_their_ids_and_barcodes_lead_to_their_holders(shop: Shop) {
+    shop.register("cola", r#","barcodes":["4006381333931"]"#).await;
+    shop.register("tea", "").await;
+    shop.receive("cola", "main", 5, at(1)).await;
+    let queries = &shop.ports().queries;
+    let wanted = ["tea", "none", "cola"].map(item_id);
+    let mut expected = Vec::new();
+    for item_id in &wanted {
+        expected.push(queries.item(item_id).await.unwrap());
+    }
+    assert_eq!(queries.items_by_id(&wanted).await.unwrap(), expected);
+    assert!(expected[1].is_none() && expected[2].as_ref().is_some_and(|cola| cola.levels.len() == 1));
+    let claims = ["96385074", "4006381333931"].map(|code| Claim::Barcode(code.into()));
+    assert_eq!(queries.holders(&claims).await.unwrap(), [None, Some(item_id("cola"))]);
+}
+
+pub async fn a_snapshot_shows_the_moment_when_it_was_opened(shop: Shop) {
+    shop.register("cola", "").await;
+    shop.receive("cola", "main", 5, at(1)).await;
+    let queries = &shop.ports().queries;
+    let Some(snapshot) = queries.snapshot().await.unwrap() else { return };
+    shop.register("tea", "").await;
+    shop.receive("cola", "main", 2, at(2)).await;
+    let levels = async |of: &dyn Snapshot| {
+        let page = of.levels(&LevelFilter::default(), PageRequest::first(10)).await.unwrap();
+        page.entries.iter().map(|level| level.level.on_hand).collect::<Vec<_>>()
+    };
+    let units = |units| Quantity::from_units(units).unwrap();
+    assert_eq!(levels(&*snapshot).await, [units(5)]);
+    let items = snapshot.items(&ItemFilter::default(), PageRequest::first(10)).await.unwrap();
+    assert_eq!(items.entries.len(), 1);
+    let movements = snapshot.all_movements(&MovementFilter::default(), PageRequest::first(10)).await.unwrap();
+    assert!(movements.is_none_or(|movements| movements.entries.len() == 1));
+    // Another one, beside it.
+    let next = queries.snapshot().await.unwrap().unwrap();
+    assert_eq!((levels(&*next).await, levels(&*snapshot).await), (vec![units(7)], vec![units(5)]));
 }

@@ -265,3 +265,19 @@ async fn a_repair_makes_damaged_and_missing_levels_anew_from_the_outcomes() {
         assert_eq!(shop.store.audit_rows().await.unwrap(), [], "{damage}");
     }
 }
+
+/// Its id was taken once. It must not count as new because the row is gone: the command could take effect again.
+#[tokio::test]
+async fn a_record_that_is_gone_at_the_end_of_the_table_stays_undecidable() {
+    let mut shop = Shop::new();
+    shop.register("cola", "").await;
+    shop.receive("cola", "main", 9, at(1)).await;
+    let last = shop.receive("cola", "main", 1, at(2)).await.outcome.command_id;
+    let key = CommandKey { item_id: item_id("cola"), command_id: last };
+    let shop = shop.reopened_after(|folder| {
+        let connection = Connection::open(folder.path().join("stock.db")).unwrap();
+        connection.execute("DELETE FROM record WHERE record_no = (SELECT max(record_no) FROM record)", []).unwrap();
+    });
+    let found = shop.store.records(std::slice::from_ref(&key)).await;
+    assert!(matches!(found, Err(StoreError::Unreadable(_))), "{found:?}");
+}

@@ -2,12 +2,17 @@ use super::*;
 use stockline_core::domain::StockState;
 use stockline_core::ports::PageRequest;
 
-/// Turns a file of today into one of schema version 4, whose entries have no costs.
-const TO_VERSION_4: &str = "
+/// Turns a file of today into one of schema version 5. None of its entries may have a cost.
+const TO_VERSION_5: &str = "
     DROP TABLE reversed;
     ALTER TABLE level DROP COLUMN value;
     ALTER TABLE level DROP COLUMN average_cost;
     ALTER TABLE level DROP COLUMN counted_seq;
+    PRAGMA user_version = 5;
+";
+
+/// Turns a file of version 5 into one of version 4.
+const TO_VERSION_4: &str = "
     DROP TABLE movement;
     DROP TABLE change;
     PRAGMA user_version = 4;
@@ -103,7 +108,7 @@ async fn a_folder_of_version_2_is_migrated_with_every_list_as_it_was() {
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_4, TO_VERSION_3, TO_VERSION_2].concat();
+        let back = [TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2].concat();
         Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
     assert_eq!(all_lists(&shop).await, lists);
@@ -134,7 +139,7 @@ async fn a_folder_of_version_1_is_migrated_with_its_lists_notices_and_record_key
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1].concat();
+        let back = [TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1].concat();
         Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
 
@@ -161,7 +166,7 @@ async fn a_folder_of_version_3_is_migrated_with_its_record_keys_and_levels() {
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_4, TO_VERSION_3].concat();
+        let back = [TO_VERSION_5, TO_VERSION_4, TO_VERSION_3].concat();
         Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
     assert_eq!(all_lists(&shop).await, lists);
@@ -191,7 +196,8 @@ async fn a_folder_of_version_4_is_migrated_with_its_movements_and_changes_and_wi
     shop.run("update_item", "cola", r#","name":"Cola""#, at(4)).await;
     let lists = all_lists(&shop).await;
     let mut shop = shop.reopened_after(|folder| {
-        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(TO_VERSION_4).unwrap();
+        let back = [TO_VERSION_5, TO_VERSION_4].concat();
+        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
     assert_eq!(all_lists(&shop).await, lists);
     assert_eq!(shop.store.audit_rows().await.unwrap(), []);
@@ -206,9 +212,26 @@ async fn a_folder_of_version_4_is_migrated_with_its_movements_and_changes_and_wi
     let shop = shop.reopened_after(|folder| {
         let damage = "UPDATE record SET body = replace(body, 'sell', 'selk') WHERE record_no = 3;";
         let connection = Connection::open(folder.path().join("stock.db")).unwrap();
-        connection.execute_batch(&[damage, TO_VERSION_4].concat()).unwrap();
+        connection.execute_batch(&[damage, TO_VERSION_5, TO_VERSION_4].concat()).unwrap();
     });
     let after: Vec<_> = movements(&shop).await;
     assert_eq!(after, before.into_iter().filter(|movement| movement.entry.operator.is_none()).collect::<Vec<_>>());
     assert!(shop.folder.path().join("stock.db.v4.bak").exists());
+}
+
+#[tokio::test]
+async fn a_folder_of_version_5_has_no_costs_until_its_next_movement_brings_one() {
+    let mut shop = Shop::new();
+    shop.register("cola", "").await;
+    shop.receive("cola", "main", 9, at(1)).await;
+    let mut shop = shop.reopened_after(|folder| {
+        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(TO_VERSION_5).unwrap();
+    });
+    let level = async |shop: &Shop| shop.store.item(&item_id("cola")).await.unwrap().unwrap().levels.remove(0);
+    let before = level(&shop).await;
+    assert_eq!((before.on_hand.raw(), before.average_cost, before.value.raw()), (9_000, None, 0));
+    shop.run("receive", "cola", r#","quantity":1,"unit_cost":"0.5""#, at(2)).await;
+    let after = level(&shop).await;
+    assert_eq!((after.average_cost.unwrap().to_string(), after.value.to_string()), ("0.5".into(), "5".into()));
+    assert!(shop.folder.path().join("stock.db.v5.bak").exists());
 }

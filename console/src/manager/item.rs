@@ -1,0 +1,266 @@
+//! One item: its stock, and what moved it.
+
+use askama::Template;
+use axum::extract::Path;
+use axum::response::Response;
+use stockline_core::domain::Timestamp;
+
+use super::edit::Fields;
+use crate::api::{Item, Level, Movement, MovementPage, segment};
+use crate::chart::{self, Ends};
+use crate::fault::Fault;
+use crate::page::{Frame, Section, page};
+use crate::texts::fill;
+use crate::visit::{Places, Visit};
+
+/// Movements that the page shows.
+const MOVEMENTS: usize = 50;
+/// Days that the charts show.
+const DAYS: i64 = 30;
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// The stock at a location.
+#[derive(Debug)]
+struct At {
+    id: String,
+    place: String,
+    on_hand: String,
+    threshold: String,
+    /// The threshold as it is typed; empty for none.
+    typed: String,
+    label: String,
+    command_id: String,
+    state: String,
+    state_text: &'static str,
+    counted: String,
+}
+
+/// A movement.
+#[derive(Debug)]
+struct Moved {
+    when: String,
+    kind: &'static str,
+    place: String,
+    delta: String,
+    after: String,
+    by: String,
+    /// Reason, note and reference.
+    why: String,
+    is_in: bool,
+}
+
+/// What became of a change.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) text: String,
+    pub(crate) is_good: bool,
+}
+
+/// A day's sales at the location.
+#[derive(Debug)]
+struct Day {
+    day: String,
+    sold: String,
+    stock: String,
+}
+
+/// The charts of the location where the person works, and their table.
+#[derive(Debug, Default)]
+struct Charts {
+    stock: String,
+    sold: String,
+    days: Vec<Day>,
+    stock_title: String,
+    sold_title: String,
+}
+
+#[derive(Template)]
+#[template(path = "manager/item.html")]
+struct ItemPage {
+    frame: Frame,
+    told: Option<Told>,
+    fields: Fields,
+    command_ids: [String; 2],
+    charts: Charts,
+    may_manage: bool,
+    item_id: String,
+    unit: String,
+    on_hand: String,
+    category: String,
+    codes: String,
+    archived: bool,
+    scan: String,
+    levels: Vec<At>,
+    movements: Vec<Moved>,
+}
+
+/// Shows an item.
+pub(crate) async fn item(visit: Visit, Path(item_id): Path<String>) -> Result<Response, Fault> {
+    shown(&visit, &item_id, None).await
+}
+
+/// Shows an item, after a change with what became of it.
+pub(crate) async fn shown(visit: &Visit, item_id: &str, told: Option<Told>) -> Result<Response, Fault> {
+    let places = visit.places().await?;
+    let path = format!("/v1/items/{}", segment(item_id));
+    let item: Item = visit.api.get(&path).await?;
+    let moved: MovementPage = visit.api.get(&format!("{path}/movements?limit={MOVEMENTS}")).await?;
+    let charts = charts(visit, &places, &path, &item).await?;
+    let none = || visit.t.none_set.to_owned();
+    page(&ItemPage {
+        frame: visit.frame_at(&item.name, Section::Items, &places),
+        on_hand: visit.locale.number(&item.on_hand),
+        category: item.category.clone().unwrap_or_else(none),
+        codes: Some(item.codes().join(", ")).filter(|codes| !codes.is_empty()).unwrap_or_else(none),
+        archived: item.archived,
+        charts,
+        told,
+        may_manage: visit.session.person.is_manager,
+        command_ids: [visit.new_id(), visit.new_id()],
+        fields: fields(visit, &item),
+        scan: format!("{}/console?code={}", visit.app.config.base, segment(&item.item_id)),
+        levels: item.levels.iter().map(|level| At::of(visit, &places, level)).collect(),
+        movements: moved.movements.iter().map(|movement| Moved::of(visit, &places, movement)).collect(),
+        unit: item.unit,
+        item_id: item.item_id,
+    })
+}
+
+impl At {
+    fn of(visit: &Visit, places: &Places, level: &Level) -> Self {
+        let t = visit.t;
+        let threshold = level.low_stock_threshold.as_deref();
+        let place = places.name(&level.location_id).to_owned();
+        Self {
+            id: level.location_id.clone(),
+            label: format!("{} {}", t.threshold, fill(t.at_place, &[&place])),
+            typed: threshold.map_or(String::new(), |threshold| visit.locale.number(threshold)),
+            command_id: visit.new_id(),
+            place,
+            on_hand: visit.locale.number(&level.on_hand),
+            threshold: threshold.map_or(t.none_set.to_owned(), |threshold| visit.locale.number(threshold)),
+            state: level.state.clone(),
+            state_text: t.state(&level.state),
+            counted: level
+                .counted_at
+                .as_deref()
+                .map_or(t.never.to_owned(), |at| visit.locale.moment(at, zone(places, &level.location_id))),
+        }
+    }
+}
+
+/// Returns the fields of an item as its form shows them.
+fn fields(visit: &Visit, item: &Item) -> Fields {
+    Fields {
+        item_id: item.item_id.clone(),
+        name: item.name.clone(),
+        unit: item.unit.clone(),
+        decimals: item.decimals.to_string(),
+        category: item.category.clone().unwrap_or_default(),
+        barcodes: item.codes().join(" "),
+        threshold: item.low_stock_threshold.as_deref().map_or(String::new(), |level| visit.locale.number(level)),
+        policy: item.shortage_policy.clone(),
+    }
+}
+
+/// Draws the last days at the location where the person works, as far as one page of movements reaches back.
+async fn charts(visit: &Visit, places: &Places, path: &str, item: &Item) -> Result<Charts, Fault> {
+    let here = places.here_id();
+    if !item.levels.iter().any(|level| level.location_id == here) {
+        return Ok(Charts::default());
+    }
+    let now = visit.app.config.clock.now();
+    let from = now.plus_millis(-DAYS * DAY_MS);
+    let path = format!("{path}/movements?location_id={}&from={from}&limit=1000", segment(here));
+    let page: MovementPage = visit.api.get(&path).await?;
+    // A page that ends early has the newest part of the time.
+    let movements: Vec<&Movement> = page.movements.iter().rev().collect();
+    let number = |text: &str| text.parse::<f64>().unwrap_or_default();
+    let at = |time: &str| {
+        time.parse::<Timestamp>().map_or(0.0, |time| time.millis_since(from) as f64 / (DAYS * DAY_MS) as f64)
+    };
+    // What was recorded lately may have occurred before: it only says where the line begins.
+    let (earlier, movements): (Vec<&Movement>, Vec<&Movement>) =
+        movements.into_iter().partition(|movement| at(&movement.occurred_at) < 0.0);
+    let before = earlier.last().map(|movement| number(&movement.after));
+    let first = movements.first().map(|movement| (at(&movement.occurred_at), number(&movement.before)));
+    let mut points = match (before, first) {
+        (None, None) => return Ok(Charts::default()),
+        (Some(before), _) => vec![(0.0, before)],
+        (None, Some((at, before))) => vec![(if page.next_cursor.is_some() { at } else { 0.0 }, before)],
+    };
+    // A movement that arrived late lies at its own time, but the line never runs backwards.
+    let mut latest = 0.0;
+    for movement in &movements {
+        latest = at(&movement.occurred_at).max(latest);
+        points.push((latest, number(&movement.after)));
+    }
+    let day_of = |time: Timestamp| time.day_in_zone(places.zone());
+    let mut days: Vec<(String, f64, String)> =
+        (0..DAYS).map(|day| (day_of(from.plus_millis((day + 1) * DAY_MS)), 0.0, String::new())).collect();
+    for movement in &movements {
+        let Ok(time) = movement.occurred_at.parse::<Timestamp>() else { continue };
+        let Some(day) = days.iter_mut().find(|(day, ..)| *day == day_of(time)) else { continue };
+        match movement.kind.as_str() {
+            "sell" => day.1 += number(&movement.quantity),
+            "return" => day.1 -= number(&movement.quantity),
+            _ => {}
+        }
+        day.2.clone_from(&movement.after);
+    }
+    let place = places.name(here);
+    let (stock_title, sold_title) = (fill(visit.t.chart_stock, &[place]), fill(visit.t.chart_sold, &[place]));
+    let (start, end) = (
+        visit.locale.day(&from.plus_millis(DAY_MS).to_string(), places.zone()),
+        visit.locale.day(&now.to_string(), places.zone()),
+    );
+    let ends = Ends { from: &start, to: &end };
+    let sold: Vec<f64> = days.iter().map(|(_, sold, _)| *sold).collect();
+    Ok(Charts {
+        stock: chart::steps(&points, &ends, &stock_title),
+        sold: chart::bars(&sold, &ends, &sold_title),
+        stock_title,
+        sold_title,
+        days: days
+            .into_iter()
+            .rev()
+            .filter(|(_, _, stock)| !stock.is_empty())
+            .map(|(day, sold, stock)| Day {
+                day,
+                sold: visit.locale.number(&rounded(sold)),
+                stock: visit.locale.number(&stock),
+            })
+            .collect(),
+    })
+}
+
+/// Writes a sum of thousandths without the noise of floating point.
+fn rounded(sum: f64) -> String {
+    ((sum * 1_000.0).round() / 1_000.0).to_string()
+}
+
+/// Returns the time zone of a location.
+fn zone<'a>(places: &'a Places, id: &str) -> &'a str {
+    places.named(id).map_or("UTC", |place| &place.time_zone)
+}
+
+impl Moved {
+    fn of(visit: &Visit, places: &Places, movement: &Movement) -> Self {
+        let why = [&movement.reason, &movement.note, &movement.reference];
+        let why: Vec<&str> = why.into_iter().flatten().map(String::as_str).collect();
+        let by = movement.operator.as_ref().map_or_else(
+            || movement.submitted_by.clone(),
+            |operator| format!("{} ({operator})", movement.submitted_by),
+        );
+        Self {
+            when: visit.locale.moment(&movement.occurred_at, zone(places, &movement.location_id)),
+            kind: visit.t.kind(&movement.kind),
+            place: places.name(&movement.location_id).to_owned(),
+            delta: visit.locale.change(&movement.delta),
+            after: visit.locale.number(&movement.after),
+            by,
+            why: why.join(" · "),
+            is_in: !movement.delta.starts_with('-'),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The face for Staff: a phone and a scanner are enough.
+
+pub(crate) mod count;
+mod entry;
+pub(crate) mod lookup;
+pub(crate) mod slip;
+pub(crate) mod station;

@@ -1,0 +1,183 @@
+//! Counting: a list to walk, and the entries that were taken from it.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::Query;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::entry::{Entry, Verdict, taken};
+use crate::api::{Item, ItemPage, segment};
+use crate::fault::Fault;
+use crate::form::Form;
+use crate::page::{Frame, Section, page};
+use crate::texts::fill;
+use crate::visit::{Places, Visit};
+
+/// Items that are read to make a list, in pages of [`PAGE`]. A shop with more items counts by category.
+const PAGES_MAX: usize = 4;
+const PAGE: usize = 500;
+/// Rows of a list.
+const ROWS_MAX: usize = 100;
+
+/// What is counted.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Wanted {
+    #[serde(default)]
+    category: String,
+    /// Whether the list hides what is on hand by the books.
+    #[serde(default)]
+    blind: String,
+}
+
+/// A row of the list.
+#[derive(Debug)]
+pub(crate) struct Row {
+    item_id: String,
+    name: String,
+    unit: String,
+    /// By the books; empty on a blind list.
+    on_hand: String,
+    counted_at: String,
+    /// The last count that this list knows, as the API writes its time.
+    seen: String,
+    command_id: String,
+    codes: String,
+    typed: String,
+    label: String,
+    verdict: Option<Verdict>,
+}
+
+#[derive(Template)]
+#[template(path = "staff/count.html")]
+struct CountPage {
+    frame: Frame,
+    at: String,
+    category: String,
+    categories: Vec<(String, String)>,
+    is_blind: bool,
+    rows: Vec<Row>,
+    /// How many items are beyond the list, in words; empty if there are none.
+    beyond: String,
+    action: String,
+}
+
+#[derive(Template)]
+#[template(path = "staff/count_verdicts.html")]
+struct VerdictsPart {
+    verdicts: Vec<Verdict>,
+    t: &'static crate::texts::Texts,
+}
+
+/// Shows the list: what was never counted first, then what was counted longest ago.
+pub(crate) async fn list(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response, Fault> {
+    let places = visit.places().await?;
+    shown(&visit, &places, &wanted, Vec::new()).await
+}
+
+/// Takes entries of the list. Each is submitted once, however often it arrives.
+pub(crate) async fn take(visit: Visit, Query(wanted): Query<Wanted>, form: Form) -> Result<Response, Fault> {
+    let mut places = visit.places().await?;
+    places.be_at(form.text("at"))?;
+    let mut verdicts = Vec::new();
+    for entry in Entry::all_of(&form) {
+        verdicts.push((entry.clone(), taken(&visit, &places, entry).await?));
+    }
+    if visit.wants_part {
+        let verdicts = verdicts.into_iter().map(|(_, verdict)| verdict).collect();
+        return page(&VerdictsPart { verdicts, t: visit.t });
+    }
+    shown(&visit, &places, &wanted, verdicts).await
+}
+
+async fn shown(
+    visit: &Visit,
+    places: &Places,
+    wanted: &Wanted,
+    mut verdicts: Vec<(Entry, Verdict)>,
+) -> Result<Response, Fault> {
+    let (items, is_whole) = stocked_here(visit, places).await?;
+    let mut categories: BTreeMap<&str, usize> = BTreeMap::new();
+    for item in &items {
+        *categories.entry(item.category.as_deref().unwrap_or_default()).or_default() += 1;
+    }
+    let categories = categories
+        .into_iter()
+        .filter(|(category, _)| !category.is_empty())
+        .map(|(category, count)| (category.to_owned(), format!("{category} ({count})")))
+        .collect();
+    let of_category =
+        |item: &&Item| wanted.category.is_empty() || item.category.as_deref() == Some(wanted.category.as_str());
+    let mut chosen: Vec<&Item> = items.iter().filter(of_category).collect();
+    let counted_at = |item: &Item| level_here(item, places).and_then(|level| level.counted_at.clone());
+    chosen.sort_by_cached_key(|item| (counted_at(item), item.name.clone()));
+    let beyond = chosen.len().saturating_sub(ROWS_MAX);
+    let is_blind = wanted.blind != "no";
+    let rows = chosen.into_iter().take(ROWS_MAX).map(|item| {
+        let at = verdicts.iter().position(|(entry, _)| entry.item_id == item.item_id);
+        Row::of(visit, places, item, is_blind, at.map(|at| verdicts.swap_remove(at)))
+    });
+    let rows = rows.collect();
+    let count_text = if is_whole { visit.locale.number(&beyond.to_string()) } else { format!("{beyond}+") };
+    page(&CountPage {
+        frame: visit.frame_at(visit.t.count_list, Section::Count, places),
+        at: places.here_id().to_owned(),
+        category: wanted.category.clone(),
+        categories,
+        is_blind,
+        rows,
+        beyond: if beyond == 0 && is_whole { String::new() } else { fill(visit.t.count_beyond, &[&count_text]) },
+        action: format!(
+            "{}/console/count?category={}&blind={}",
+            visit.app.config.base,
+            segment(&wanted.category),
+            if is_blind { "yes" } else { "no" }
+        ),
+    })
+}
+
+/// Reads the items that have a level here, and whether these are all.
+async fn stocked_here(visit: &Visit, places: &Places) -> Result<(Vec<Item>, bool), Fault> {
+    let mut items = Vec::new();
+    let mut cursor = String::new();
+    for _ in 0..PAGES_MAX {
+        let page: ItemPage = visit.api.get(&format!("/v1/items?limit={PAGE}{cursor}")).await?;
+        items.extend(page.items.into_iter().filter(|item| level_here(item, places).is_some()));
+        match page.next_cursor {
+            Some(next) => cursor = format!("&cursor={}", segment(&next)),
+            None => return Ok((items, true)),
+        }
+    }
+    Ok((items, false))
+}
+
+fn level_here<'a>(item: &'a Item, places: &Places) -> Option<&'a crate::api::Level> {
+    item.levels.iter().find(|level| level.location_id == places.here_id())
+}
+
+impl Row {
+    fn of(visit: &Visit, places: &Places, item: &Item, is_blind: bool, taken: Option<(Entry, Verdict)>) -> Self {
+        let level = level_here(item, places);
+        let counted_at = level.and_then(|level| level.counted_at.clone());
+        let (entry, verdict) = taken.unzip();
+        // What is not done yet keeps its number and what was typed.
+        let open = entry.filter(|_| verdict.as_ref().is_some_and(|verdict| !verdict.is_done()));
+        let on_hand = level.filter(|_| !is_blind).map(|level| visit.locale.number(&level.on_hand));
+        Self {
+            item_id: item.item_id.clone(),
+            name: item.name.clone(),
+            unit: item.unit.clone(),
+            on_hand: on_hand.unwrap_or_default(),
+            counted_at: counted_at
+                .as_deref()
+                .map_or(visit.t.never.to_owned(), |at| visit.locale.moment(at, places.zone())),
+            codes: item.barcodes.iter().map(|barcode| barcode.code.as_str()).collect::<Vec<_>>().join(" "),
+            label: fill(visit.t.counted_of, &[&item.name]),
+            typed: open.as_ref().map_or(String::new(), |entry| entry.counted.clone()),
+            command_id: open.map_or_else(|| visit.new_id(), |entry| entry.command_id),
+            seen: counted_at.unwrap_or_default(),
+            verdict,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The station: a field that takes scans, and the slip of what was scanned.
+
+use askama::Template;
+use axum::extract::Query;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::lookup::{Found, find};
+use crate::api::Item;
+use crate::fault::Fault;
+use crate::page::{Frame, Section, page};
+use crate::texts::fill;
+use crate::visit::{Places, Visit};
+
+/// One line of the slip: an item and how much of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) item_id: String,
+    pub(crate) name: String,
+    /// The id of the line's command: what is done with the line is done once, however often it is sent.
+    pub(crate) command_id: String,
+    /// As the person reads and types it.
+    pub(crate) quantity: String,
+    /// What one further scan adds, as a decimal string.
+    pub(crate) step: String,
+    /// What is here, in words.
+    pub(crate) here: String,
+    pub(crate) elsewhere: String,
+    pub(crate) state: String,
+    pub(crate) state_text: &'static str,
+    /// What is wrong with the line; empty if nothing is.
+    pub(crate) wrong: String,
+    pub(crate) less: String,
+    pub(crate) more: String,
+    pub(crate) remove: String,
+    pub(crate) quantity_label: String,
+}
+
+impl Line {
+    /// Makes the line of a scanned item.
+    pub(crate) fn of(visit: &Visit, places: &Places, item: &Item, step: &str) -> Self {
+        let (t, locale) = (visit.t, visit.locale);
+        let here_id = places.here_id();
+        let level = item.levels.iter().find(|level| level.location_id == here_id);
+        let others = item.levels.iter().filter(|level| level.location_id != here_id && level.on_hand != "0");
+        let others: Vec<String> = others
+            .map(|level| format!("{} {}", places.name(&level.location_id), locale.number(&level.on_hand)))
+            .collect();
+        let state = level.map_or("", |level| level.state.as_str());
+        Self {
+            item_id: item.item_id.clone(),
+            name: item.name.clone(),
+            command_id: visit.new_id(),
+            quantity: locale.number(step),
+            step: step.to_owned(),
+            here: level.map_or(t.no_stock_here.to_owned(), |level| {
+                fill(t.here, &[&locale.number(&level.on_hand), &item.unit])
+            }),
+            elsewhere: if others.is_empty() {
+                t.elsewhere_none.to_owned()
+            } else {
+                fill(t.elsewhere, &[&others.join(" · ")])
+            },
+            state: state.to_owned(),
+            state_text: if item.archived { t.archived } else { t.state(state) },
+            wrong: String::new(),
+            less: fill(t.less, &[&item.name]),
+            more: fill(t.more, &[&item.name]),
+            remove: fill(t.remove, &[&item.name]),
+            quantity_label: fill(t.quantity, &[&item.name]),
+        }
+    }
+}
+
+/// What became of a line.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) text: String,
+    /// What is here now, or why the stock did not change.
+    pub(crate) detail: String,
+    pub(crate) is_good: bool,
+}
+
+/// The slip, which is a form.
+#[derive(Debug)]
+pub(crate) struct Slip {
+    pub(crate) lines: Vec<Line>,
+    pub(crate) done: Vec<Done>,
+    /// What is wrong with the whole; empty if nothing is.
+    pub(crate) wrong: &'static str,
+    pub(crate) unknown: String,
+    pub(crate) choices: Vec<super::lookup::Choice>,
+    /// The location at which everything on the slip happens.
+    pub(crate) at: String,
+    /// The other locations.
+    pub(crate) targets: Vec<(String, String)>,
+    pub(crate) target: String,
+    pub(crate) may_count: bool,
+}
+
+impl Slip {
+    /// Makes an empty slip.
+    pub(crate) fn empty(visit: &Visit, places: &Places) -> Self {
+        let here = places.here_id();
+        let others = places.all.iter().filter(|place| place.location_id != here && !place.closed);
+        Self {
+            lines: Vec::new(),
+            done: Vec::new(),
+            wrong: if here.is_empty() { visit.t.no_place } else { "" },
+            unknown: String::new(),
+            choices: Vec::new(),
+            at: here.to_owned(),
+            targets: others.map(|place| (place.location_id.clone(), place.name.clone())).collect(),
+            target: String::new(),
+            may_count: visit.may_count(),
+        }
+    }
+
+    /// Adds what was scanned or typed. A second scan of an item adds to its line; the newest line is the first.
+    pub(crate) async fn add(&mut self, visit: &Visit, places: &Places, code: &str) -> Result<(), Fault> {
+        match find(visit, code).await? {
+            Found::Item(item, step) => {
+                let line = match self.lines.iter().position(|line| line.item_id == item.item_id) {
+                    Some(at) => {
+                        let mut line = self.lines.remove(at);
+                        line.quantity = sum(visit, &line.quantity, &step);
+                        line
+                    }
+                    None => Line::of(visit, places, &item, &step),
+                };
+                self.lines.insert(0, line);
+            }
+            Found::Several(items) => {
+                self.choices = items.iter().map(|item| super::lookup::Choice::of(visit, places, item)).collect();
+            }
+            Found::Nothing => self.unknown = fill(visit.t.unknown_code, &[code.trim()]),
+        }
+        Ok(())
+    }
+}
+
+/// Adds to a typed quantity; leaves it alone if it is not a number.
+fn sum(visit: &Visit, typed: &str, step: &str) -> String {
+    use stockline_core::domain::Quantity;
+    let parsed = |text: &str| text.parse::<Quantity>().ok();
+    let total = parsed(&visit.locale.typed(typed)).zip(parsed(step)).and_then(|(a, b)| a.checked_add(b));
+    total.map_or_else(|| typed.to_owned(), |total| visit.locale.number(&total.to_string()))
+}
+
+/// The station's page.
+#[derive(Template)]
+#[template(path = "staff/station.html")]
+pub(crate) struct StationPage {
+    pub(crate) frame: Frame,
+    pub(crate) slip: Slip,
+}
+
+/// The slip alone, for the script.
+#[derive(Template)]
+#[template(path = "staff/slip.html")]
+pub(crate) struct SlipPart {
+    pub(crate) frame: Frame,
+    pub(crate) slip: Slip,
+}
+
+/// The parameters of the station.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Start {
+    /// What is on the slip to begin with.
+    #[serde(default)]
+    code: String,
+}
+
+/// Shows the station.
+pub(crate) async fn home(visit: Visit, Query(start): Query<Start>) -> Result<Response, Fault> {
+    let places = visit.places().await?;
+    let mut slip = Slip::empty(&visit, &places);
+    if !start.code.is_empty() {
+        slip.add(&visit, &places, &start.code).await?;
+    }
+    shown(&visit, &places, slip)
+}
+
+/// Shows a slip, alone or with the page around it.
+pub(crate) fn shown(visit: &Visit, places: &Places, slip: Slip) -> Result<Response, Fault> {
+    let frame = visit.frame_at(visit.t.scan, Section::Scan, places);
+    if visit.wants_part { page(&SlipPart { frame, slip }) } else { page(&StationPage { frame, slip }) }
+}

@@ -1,0 +1,90 @@
+// Counting a list: without network in the middle, and with a second person beside.
+import { api, flow, item, ok, onHand, person, picture, same, scan, until } from "./harness.mjs";
+
+const name = (n) => `Shelf ${String(n).padStart(2, "0")}`;
+for (let n = 0; n < 30; n++) await item(`shelf-${n}`, name(n), "10", { category: n < 5 ? "Front" : "Back", barcodes: [`SX3000${String(n).padStart(2, "0")}`] });
+
+const field = (page, n) => page.getByLabel(`Counted of ${name(n)}`);
+const verdict = (page, n) => page.locator(`li.count-row[data-item="shelf-${n}"] .verdict .notice`);
+const counts = async (n) => (await api("GET", `/v1/items/shelf-${n}/movements?type=count`)).movements;
+
+await flow({
+  async "thirty lines are counted once each, though the network is cut in the middle and a sale is made meanwhile"() {
+    const { page, context, wrong } = await person("manager");
+    await page.goto(`${page.url()}/count`);
+    await picture(page, "count-list");
+    same(await page.locator("li.count-row").count(), 30, "lines");
+    const enter = async (n) => {
+      await field(page, n).fill(String(n));
+      await page.keyboard.press("Enter");
+    };
+    for (let n = 0; n < 12; n++) await enter(n);
+    await verdict(page, 11).waitFor();
+    await context.setOffline(true);
+    for (let n = 12; n < 22; n++) await enter(n);
+    await until(page, "ten wait", () => document.querySelector("#outbox").textContent === "10 not sent yet");
+    await picture(page, "count-offline");
+    const sold = { type: "sell", item_id: "shelf-12", location_id: "main", quantity: "3", command_id: crypto.randomUUID() };
+    await api("POST", "/v1/commands", sold, { prefer: "wait=10" });
+    await context.setOffline(false);
+    for (let n = 22; n < 30; n++) await enter(n);
+    await until(page, "all are sent", () => document.querySelector("#outbox").hidden);
+    for (let n = 0; n < 30; n++) {
+      same((await counts(n)).length, 1, `counts of shelf-${n}`);
+      // The sale came after the count was taken, so the count keeps it.
+      same(await onHand(`shelf-${n}`), String(n === 12 ? 9 : n), `shelf-${n}`);
+    }
+    same(wrong, [], "errors of the page");
+  },
+
+  async "entries outlive the page, and belong to the person who made them"() {
+    const { page, context } = await person("manager");
+    await page.goto(`${page.url()}/count?blind=no`);
+    await context.route("**/console/count?**", (route) => (route.request().method() === "POST" ? route.abort() : route.continue()));
+    await field(page, 3).fill("4");
+    await page.keyboard.press("Enter");
+    await until(page, "one waits", () => !document.querySelector("#outbox").hidden);
+    await page.reload();
+    await until(page, "it still waits", () => !document.querySelector("#outbox").hidden);
+    const before = (await counts(3)).length;
+    await context.unroute("**/console/count?**");
+    await page.reload();
+    await until(page, "it is sent", () => document.querySelector("#outbox").hidden);
+    same((await counts(3)).length, before + 1, "sent once");
+  },
+
+  async "two people on one list see each other's counts"() {
+    const [anna, ben] = [await person("manager"), await person("manager")];
+    for (const { page } of [anna, ben]) await page.goto(`${page.url()}/count?category=Front`);
+    await field(anna.page, 1).fill("7");
+    await anna.page.keyboard.press("Enter");
+    await verdict(anna.page, 1).waitFor();
+    await field(ben.page, 1).fill("8");
+    await ben.page.keyboard.press("Enter");
+    await verdict(ben.page, 1).waitFor();
+    const said = await verdict(ben.page, 1).innerText();
+    ok(said.includes("counted 7") && said.includes("You counted 8"), said);
+    same(await onHand("shelf-1"), "7", "nothing is overwritten unseen");
+    await picture(ben.page, "count-conflict");
+    await ben.page.getByRole("button", { name: "Mine counts" }).click();
+    await until(ben.page, "it counts", () => document.querySelector('li[data-item="shelf-1"] .verdict .good'));
+    same(await onHand("shelf-1"), "8", "the decision counts");
+  },
+
+  async "a scan leads to the line, and without the script the list is a form"() {
+    const { page } = await person("manager");
+    await page.goto(`${page.url()}/count`);
+    await scan(page, "SX300017");
+    await until(page, "the line", () => document.activeElement?.closest("li")?.dataset.item === "shelf-17");
+    const plain = await person("manager", { script: false });
+    await plain.page.goto(`${plain.page.url()}/count`);
+    const [a, b] = [(await counts(20)).length, (await counts(21)).length];
+    await field(plain.page, 20).fill("31");
+    await field(plain.page, 21).fill("32");
+    await plain.page.getByRole("button", { name: "Save what is typed" }).click();
+    await verdict(plain.page, 20).waitFor();
+    await plain.page.reload();
+    same([(await counts(20)).length, (await counts(21)).length], [a + 1, b + 1], "once, also after a reload");
+    same([await onHand("shelf-20"), await onHand("shelf-21")], ["31", "32"], "counted");
+  },
+});

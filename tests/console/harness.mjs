@@ -1,0 +1,125 @@
+// A browser at the console of a real server. The flows beside this file use it; `tests/tests/homes/console.rs` runs them.
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const { SHOP_URL, SHOP_DATA, SHOP_PROGRAM, SHOP_PICTURES } = process.env;
+export const root = SHOP_URL;
+const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const executablePath = process.env.SHOP_CHROMIUM ?? "/usr/bin/chromium";
+// A profile of its own: `launch` makes one, and removes it.
+const browser = await chromium.launch({ executablePath, headless: true, args: flags });
+export const PHONE = { width: 390, height: 844 };
+export const DESK = { width: 1280, height: 900 };
+
+/** Fails with both values if they differ. */
+export function same(found, expected, what) {
+  const [a, b] = [JSON.stringify(found), JSON.stringify(expected)];
+  if (a !== b) throw new Error(`${what}: found ${a}, expected ${b}`);
+}
+
+export function ok(holds, what) {
+  if (!holds) throw new Error(what);
+}
+
+/** Runs the command line on the server's folder. */
+export function stockline(...words) {
+  return execFileSync(SHOP_PROGRAM, [...words, "--data", SHOP_DATA], { encoding: "utf8" }).trim();
+}
+
+export function link(role = "manager", ...more) {
+  return stockline("console", "link", "--role", role, ...more);
+}
+
+const token = stockline("token", "--role", "manager");
+
+/** Calls the API as a manager. */
+export async function api(method, path, body, more = {}) {
+  const headers = { authorization: `Bearer ${token}`, ...more };
+  if (body !== undefined) headers["content-type"] = "application/json";
+  const answer = await fetch(root + path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  const json = await answer.json();
+  if (!answer.ok) throw new Error(`${method} ${path}: ${JSON.stringify(json)}`);
+  return json;
+}
+
+/** Applies a command. */
+export async function apply(command) {
+  const outcome = await api("POST", "/v1/commands", { command_id: crypto.randomUUID(), ...command }, { prefer: "wait=10" });
+  same(outcome.status, "applied", JSON.stringify(command));
+  return outcome;
+}
+
+/** Registers an item with stock at `main`. */
+export async function item(item_id, name, quantity, more = {}) {
+  await apply({ type: "register_item", item_id, name, ...more });
+  if (quantity) await apply({ type: "receive", item_id, location_id: "main", quantity });
+}
+
+/** Returns what is on hand of an item at a location. */
+export async function onHand(item_id, location_id = "main") {
+  const found = await api("GET", `/v1/items/${encodeURIComponent(item_id)}`);
+  return found.levels.find((level) => level.location_id === location_id)?.on_hand;
+}
+
+/** Opens a browser of its own for one person, and signs them in. */
+export async function person(role = "manager", { at = [], size = PHONE, script = true, dark = false, locale = "en-GB", signIn = true } = {}) {
+  const context = await browser.newContext({ viewport: size, javaScriptEnabled: script, colorScheme: dark ? "dark" : "light", locale, hasTouch: size === PHONE });
+  context.setDefaultTimeout(20_000);
+  const page = await context.newPage();
+  const wrong = [];
+  page.on("pageerror", (error) => wrong.push(String(error)));
+  page.on("console", (message) => {
+    // A refused form and a lost network are logged by the browser itself.
+    if (message.type() === "error" && !/Failed to load resource/.test(message.text())) wrong.push(message.text());
+  });
+  if (signIn) {
+    await page.goto(link(role, ...at.flatMap((location) => ["--location", location])));
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.waitForURL(/console$/);
+  }
+  return { context, page, wrong };
+}
+
+/** Waits until something holds on the page. (The page's policy forbids what playwright's own `waitForFunction` does.) */
+export async function until(page, what, holds, argument) {
+  const deadline = Date.now() + 20_000;
+  while (!(await page.evaluate(holds, argument))) {
+    if (Date.now() > deadline) throw new Error(`${what}: it never came`);
+    await new Promise((done) => setTimeout(done, 20));
+  }
+}
+
+const scanners = new WeakMap();
+
+/** Types as a scanner does: quickly, with Enter at the end, wherever the focus is. */
+export async function scan(page, ...codes) {
+  if (!scanners.has(page)) scanners.set(page, await page.context().newCDPSession(page));
+  const scanner = scanners.get(page);
+  const press = (key, code, text) => [
+    scanner.send("Input.dispatchKeyEvent", { type: "keyDown", key, code, text, windowsVirtualKeyCode: key === "Enter" ? 13 : key.toUpperCase().charCodeAt(0) }),
+    scanner.send("Input.dispatchKeyEvent", { type: "keyUp", key, code }),
+  ];
+  await Promise.all(codes.flatMap((code) => [...[...code].flatMap((key) => press(key, "", key)), ...press("Enter", "Enter", "\r")]));
+}
+
+/** Takes a picture, if somebody wants pictures. */
+export async function picture(page, name) {
+  if (SHOP_PICTURES) await page.screenshot({ path: join(SHOP_PICTURES, `${name}.png`) });
+}
+
+/** Runs the parts of a flow one after the other, and ends. */
+export async function flow(parts) {
+  let failed = 0;
+  for (const [name, part] of Object.entries(parts)) {
+    try {
+      await part();
+      console.log(`ok ${name}`);
+    } catch (error) {
+      failed += 1;
+      console.log(`FAILED ${name}\n${error.stack}`);
+    }
+  }
+  await browser.close();
+  process.exit(failed ? 1 : 0);
+}

@@ -1,0 +1,118 @@
+// The manager's pages, and what holds on every page: accessibility, size, width.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { gzipSync } from "node:zlib";
+import { api, apply, DESK, flow, item, ok, onHand, person, PHONE, picture, root, same } from "./harness.mjs";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+await api("PUT", "/v1/locations/store-2", { name: "Harbour store", time_zone: "Europe/Berlin" });
+await item("cola", "Cola 0.33 l", "100", { barcodes: ["4006381333931"], unit: "bottle", low_stock_threshold: "10", category: "Drinks" });
+await item("tea", "Green tea", "3", { low_stock_threshold: "5", category: "Drinks" });
+await item("rare", "Rare thing", "1", { shortage_policy: "reject" });
+await apply({ type: "sell", item_id: "cola", location_id: "main", quantity: "30" });
+await apply({ type: "transfer", item_id: "cola", from_location_id: "main", to_location_id: "store-2", quantity: "20" });
+await apply({ type: "sell", item_id: "tea", location_id: "main", quantity: "5" });
+const refuse = (item_id, location_id = "main") =>
+  api("POST", "/v1/commands", { type: "sell", command_id: crypto.randomUUID(), item_id, location_id, quantity: "4" }, { prefer: "wait=10" });
+await refuse("rare");
+await refuse("colla");
+
+const PAGES = ["", "/today", "/count", "/count?blind=no", "/items", "/items?state=low", "/items/new", "/items/cola", "/refused", "/locations", "/people", "/operations", "/no-such-page"];
+
+await flow({
+  async "axe finds nothing on any page, light and dark, on a phone and on a desk, and nothing scrolls sideways"() {
+    for (const size of [PHONE, DESK]) {
+      for (const dark of [false, true]) {
+        const { page, wrong, context } = await person("manager", { size, dark });
+        const session = await context.newCDPSession(page);
+        const check = async (path) => {
+          // The page's policy lets no script of others in; the browser's own evaluation is outside of it.
+          await session.send("Runtime.evaluate", { expression: axe });
+          const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+          same(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`), [], `${path} ${dark ? "dark" : "light"} ${size.width}`);
+          const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+          ok(wide <= size.width, `${path} is ${wide} px wide`);
+        };
+        for (const path of PAGES) {
+          await page.goto(`${root}/console${path}`);
+          await check(path);
+          await picture(page, `page${path.replace(/\W/g, "-")}-${size.width}${dark ? "-dark" : ""}`);
+        }
+        await page.context().clearCookies();
+        await page.goto(`${root}/console/sign-in`);
+        await check("/sign-in");
+        await picture(page, `sign-in-${size.width}${dark ? "-dark" : ""}`);
+        same(wrong, [], "errors of the pages");
+      }
+    }
+  },
+
+  async "a first view is at most 60 KB in at most 5 requests, all from here"() {
+    const { page, context } = await person("manager");
+    for (const path of PAGES) {
+      const fresh = await context.newPage();
+      const seen = [];
+      fresh.on("response", (answer) => seen.push(answer));
+      await fresh.goto(`${root}/console${path}`);
+      const bytes = await Promise.all(seen.map(async (answer) => gzipSync(await answer.body()).length));
+      ok(seen.length <= 5, `${path}: ${seen.length} requests`);
+      ok(seen.every((answer) => answer.url().startsWith(root)), `${path}: a request to elsewhere`);
+      const total = bytes.reduce((sum, one) => sum + one, 0);
+      ok(total <= 60 * 1024, `${path}: ${total} bytes`);
+      await fresh.close();
+    }
+    await page.close();
+  },
+
+  async "a manager adds an item, changes it, sets a threshold and archives it, and what is wrong is kept"() {
+    const { page } = await person("manager", { size: DESK });
+    await page.goto(`${root}/console/items/new`);
+    await page.getByLabel("SKU").fill("cola");
+    await page.getByLabel("Name").fill("Lemonade");
+    await page.getByLabel("On hand now").fill("12");
+    await page.getByRole("button", { name: "Add the item" }).click();
+    await page.locator(".notice.bad").waitFor();
+    same(await page.getByLabel("Name").inputValue(), "Lemonade", "what was typed is kept");
+    await page.getByLabel("SKU").fill("lemo.5");
+    await page.getByRole("button", { name: "Add the item" }).click();
+    await page.locator("h1", { hasText: "Lemonade" }).waitFor();
+    same(await onHand("lemo.5"), "12", "opening stock");
+    await page.getByLabel("Threshold at Main").fill("15");
+    await page.locator("form.inline button").click();
+    await page.locator(".notice.good").waitFor();
+    same((await api("GET", "/v1/items/lemo.5")).levels[0].state, "low", "the threshold judges");
+    await page.locator("summary", { hasText: "Change the item" }).click();
+    await page.getByLabel("Category").fill("Drinks");
+    await page.locator("form.form button").click();
+    await page.locator(".notice.good").waitFor();
+    await page.locator("summary", { hasText: "Change the item" }).click();
+    await page.getByRole("button", { name: "Archive" }).click();
+    await page.locator(".notice.good").waitFor();
+    same((await api("GET", "/v1/items/lemo.5")).archived, true, "archived");
+  },
+
+  async "a refused sale is corrected and sent again once"() {
+    const { page } = await person("manager", { size: DESK });
+    await page.goto(`${root}/console/refused`);
+    const card = page.locator("li.refused", { hasText: "colla" });
+    await card.getByLabel("Item").fill("cola");
+    const before = Number(await onHand("cola"));
+    await card.getByRole("button", { name: "Send again" }).dblclick();
+    await page.locator(".notice.good").waitFor();
+    same(Number(await onHand("cola")), before - 4, "sold once");
+    same(await page.locator("li.refused", { hasText: "colla" }).count(), 0, "it left the list");
+    const rare = page.locator("li.refused", { hasText: "rare" });
+    await rare.getByLabel("Sell although").check();
+    await rare.getByRole("button", { name: "Send again" }).click();
+    await page.locator(".notice.good").waitFor();
+    same(await onHand("rare"), "-3", "sold although there was too little");
+  },
+
+  async "a threshold leads to a mail and to Today"() {
+    const { page } = await person("manager");
+    await page.goto(`${root}/console/today`);
+    await page.locator(".row", { hasText: "Green tea" }).first().waitFor();
+    ok((await page.locator(".figure.oversold").innerText()).includes("oversold"), "the figure");
+    await page.locator(".row small", { hasText: "mailed" }).first().waitFor();
+  },
+});

@@ -1,0 +1,134 @@
+// Staff at the station: scan, sell, receive, move.
+import { api, DESK, flow, item, ok, onHand, person, picture, root, same, scan, until } from "./harness.mjs";
+
+await api("PUT", "/v1/locations/store-2", { name: "Harbour store", time_zone: "Europe/Berlin" });
+await item("cola", "Cola 0.33 l", "100", { barcodes: ["4006381333931", { code: "14006381333938", quantity: "12" }], unit: "bottle", low_stock_threshold: "10", category: "Drinks" });
+await item("flour", "Flour 1 kg", "20", { decimals: 3, unit: "kg" });
+await item("rare", "Rare thing", "1", { shortage_policy: "reject" });
+for (let n = 0; n < 20; n++) await item(`burst-${n}`, `Burst ${n}`, "5", { barcodes: [`BX2000${String(n).padStart(2, "0")}`] });
+
+const done = (page) => page.locator(".done .notice").allInnerTexts();
+
+await flow({
+  async "a scan shows the item with its stock, a second one counts, and a press sells once"() {
+    const { page, wrong } = await person("staff");
+    await scan(page, "4006381333931");
+    await page.locator(".line h2", { hasText: "Cola" }).waitFor();
+    ok((await page.locator(".line .here").innerText()).includes("100 bottle"), "the stock here");
+    await scan(page, "4006381333931");
+    await until(page, "two", () => document.querySelector("[name=quantity]").value === "2");
+    await picture(page, "staff-scan");
+    await page.getByRole("button", { name: "Sell", exact: true }).dblclick();
+    await page.locator(".done .good").waitFor();
+    same(await done(page), ["Sold 2 × Cola 0.33 l 98 here now"], "what is done");
+    same(await onHand("cola"), "98", "sold once, though pressed twice");
+    same(await page.evaluate(() => document.activeElement.id), "code", "the scanner stays armed");
+    await page.goBack();
+    await page.goForward();
+    await page.reload();
+    same(await onHand("cola"), "98", "back and reload sell nothing");
+    same(wrong, [], "errors of the page");
+  },
+
+  async "the code of a pack counts what is in it"() {
+    const { page } = await person("staff");
+    await scan(page, "14006381333938", "4006381333931", "14006381333938");
+    await until(page, "25", () => document.querySelector("[name=quantity]")?.value === "25");
+  },
+
+  async "twenty codes within two seconds are neither lost nor doubled"() {
+    const { page, wrong } = await person("staff");
+    const began = Date.now();
+    await scan(page, ...Array.from({ length: 20 }, (_, n) => `BX2000${String(n).padStart(2, "0")}`));
+    const took = Date.now() - began;
+    await until(page, "twenty lines", () => document.querySelectorAll("#lines .line").length === 20);
+    ok(took < 2_000, `the burst took ${took} ms`);
+    same(await page.locator("[name=quantity]").evaluateAll((all) => all.map((one) => one.value)), Array(20).fill("1"), "quantities");
+    await page.getByRole("button", { name: "Sell", exact: true }).click();
+    await until(page, "twenty sales", () => document.querySelectorAll(".done .good").length === 20);
+    for (let n = 0; n < 20; n++) same(await onHand(`burst-${n}`), "4", `burst-${n}`);
+    same(wrong, [], "errors of the page");
+  },
+
+  async "a scan into the quantity is a scan, and a button that has the focus takes none"() {
+    const { page } = await person("staff");
+    await scan(page, "4006381333931");
+    const quantity = page.getByLabel("Quantity of Cola");
+    await quantity.fill("7");
+    await quantity.focus();
+    await scan(page, "BX200003");
+    await page.locator(".line h2", { hasText: "Burst 3" }).waitFor();
+    same(await quantity.inputValue(), "7", "the quantity is as it was");
+    await page.getByRole("button", { name: "One more of Cola" }).click();
+    same(await quantity.inputValue(), "8", "one more");
+    await scan(page, "BX200004");
+    await page.locator(".line h2", { hasText: "Burst 4" }).waitFor();
+    same(await quantity.inputValue(), "8", "the scan pressed no button");
+  },
+
+  async "what is refused stays on the slip with the reason, and can be corrected"() {
+    const { page } = await person("staff");
+    await scan(page, "rare");
+    await page.getByLabel("Quantity of Rare").fill("3");
+    await page.getByRole("button", { name: "Sell", exact: true }).click();
+    await page.locator(".line .notice.bad").waitFor();
+    const reason = await page.locator(".line .notice.bad").innerText();
+    ok(reason.includes("3 wanted at main, 1 available"), reason);
+    same(await page.getByLabel("Quantity of Rare").inputValue(), "3", "what was typed is kept");
+    await page.getByLabel("Quantity of Rare").fill("1");
+    await page.getByRole("button", { name: "Sell", exact: true }).click();
+    await page.locator(".done .good").waitFor();
+    same(await onHand("rare"), "0", "sold after the correction");
+  },
+
+  async "a name is found while it is typed, a wrong code says so, and goods move"() {
+    const { page } = await person("staff", { size: DESK });
+    await page.locator("#code").pressSequentially("flou", { delay: 60 });
+    await page.locator(".choice", { hasText: "Flour" }).click();
+    await page.locator(".line h2", { hasText: "Flour" }).waitFor();
+    await page.getByLabel("Quantity of Flour").fill("1.25");
+    await page.locator("summary", { hasText: "Move" }).click();
+    await page.getByLabel("Move to").selectOption("store-2");
+    await picture(page, "staff-move");
+    await page.locator(".act-move button").click();
+    await page.locator(".done .good").waitFor();
+    same([await onHand("flour"), await onHand("flour", "store-2")], ["18.75", "1.25"], "moved");
+    await scan(page, "no-such-thing");
+    await page.locator(".unknown").waitFor();
+    ok((await page.locator(".unknown").innerText()).includes("“no-such-thing”"), "the code is named");
+  },
+
+  async "without the script the station works as plain forms, and a reload sells once"() {
+    const { page } = await person("staff", { script: false });
+    await page.locator("#code").fill("cola");
+    await page.keyboard.press("Enter");
+    await page.locator(".line h2", { hasText: "Cola" }).waitFor();
+    await page.locator("#code").fill("4006381333931");
+    await page.keyboard.press("Enter");
+    same(await page.getByLabel("Quantity of Cola").inputValue(), "2", "scanned twice");
+    const before = Number(await onHand("cola"));
+    const form = await page.locator("#slip input").evaluateAll((all) => all.map((one) => [one.name, one.value]));
+    await page.getByRole("button", { name: "Sell", exact: true }).click();
+    await page.locator(".done .good").waitFor();
+    await page.reload();
+    await page.locator(".done .good").waitFor();
+    same(Number(await onHand("cola")), before - 2, "the reload posted the form again, and sold nothing");
+    const other = new URLSearchParams(form.map(([name, value]) => [name, name === "quantity" ? "3" : value]));
+    const answer = await page.request.post(`${root}/console/slip`, {
+      data: `${other}&act=sell`,
+      headers: { "content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin" },
+    });
+    ok((await answer.text()).includes("This was done before, with other quantities"), "the old form says so");
+    same(Number(await onHand("cola")), before - 2, "the form of before can't sell something else");
+  },
+
+  async "the decimal sign is the person's own"() {
+    const { page } = await person("staff", { locale: "de-DE" });
+    await scan(page, "flour");
+    ok((await page.locator(".line .here").innerText()).includes("18,75"), "18,75");
+    await page.getByLabel("Quantity of Flour").fill("0,5");
+    await page.getByRole("button", { name: "Receive", exact: true }).click();
+    await page.locator(".done .good").waitFor();
+    same(await onHand("flour"), "19.25", "received 0,5");
+  },
+});
