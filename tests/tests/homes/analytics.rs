@@ -2,7 +2,8 @@
 //! (`tests/analytics/figures.py`).
 //!
 //! The log has seven items at two shops in New York over both changes of the clock: sales, returns, receipts, transfers,
-//! counts, adjustments, goods by weight, sales that arrive after a later count, and levels below zero.
+//! adjustments, goods by weight, sales that arrive after later ones, and levels below zero. It has no counts: no server takes a
+//! count that is years old.
 
 use std::process::Command;
 

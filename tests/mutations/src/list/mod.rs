@@ -1,6 +1,7 @@
 use crate::{Edit, Mutation};
 
 mod alerter;
+mod analytics;
 mod clock;
 mod doors;
 mod fold;
@@ -24,6 +25,7 @@ pub const ALL: &[&[Mutation]] = &[
     ingress::MUTATIONS,
     imports::MUTATIONS,
     alerter::MUTATIONS,
+    analytics::MUTATIONS,
     parts::MUTATIONS,
     points::MUTATIONS,
     folder::LIBRARY_MUTATIONS,

@@ -265,8 +265,8 @@ pub(super) const READS: &[Mutation] = &[
         name: "sqlite-lists-hold-the-connections-of-the-write-path",
         edits: &[edit(
             STOCK,
-            "            lists: readers(options.list_connections)?,\n        };",
-            "            lists: readers(options.list_connections)?,\n        };
+            "            exports: readers(EXPORT_CONNECTIONS)?,\n        };",
+            "            exports: readers(EXPORT_CONNECTIONS)?,\n        };
         let lanes = Lanes { write_path: Arc::clone(&lanes.lists), ..lanes };",
         )],
         suite: SQLITE_CRATE,
@@ -276,8 +276,8 @@ pub(super) const READS: &[Mutation] = &[
         name: "sqlite-lists-hold-the-connections-of-single-reads",
         edits: &[edit(
             STOCK,
-            "            lists: readers(options.list_connections)?,\n        };",
-            "            lists: readers(options.list_connections)?,\n        };
+            "            exports: readers(EXPORT_CONNECTIONS)?,\n        };",
+            "            exports: readers(EXPORT_CONNECTIONS)?,\n        };
         let lanes = Lanes { points: Arc::clone(&lanes.lists), ..lanes };",
         )],
         suite: SQLITE_CRATE,

@@ -69,12 +69,18 @@ impl Demand {
     }
 }
 
-/// Returns how much wider than Poisson these series are, together: Σ variance ÷ Σ mean. It is 1 without any demand.
+/// Returns how much wider than Poisson these series usually are: the median of variance ÷ mean, 1 at least. It is 1 without
+/// any demand. (The sums of all variances and means would be those of the few that sell most.)
 pub fn dispersion<'a>(series: impl IntoIterator<Item = &'a Demand>) -> f64 {
-    let (variance, mean) = series
-        .into_iter()
-        .fold((0.0, 0.0), |(variance, mean), demand| (variance + demand.variance, mean + demand.mean));
-    if mean > 0.0 { (variance / mean).max(1.0) } else { 1.0 }
+    let sells = series.into_iter().filter(|demand| demand.mean > 0.0);
+    let mut ratios: Vec<f64> = sells.map(|demand| demand.variance / demand.mean).collect();
+    ratios.sort_by(f64::total_cmp);
+    let middle = |at: usize| ratios.get(at).copied();
+    let median = match ratios.len() / 2 {
+        half if ratios.len() % 2 == 1 => middle(half),
+        half => middle(half.wrapping_sub(1)).zip(middle(half)).map(|(low, high)| (low + high) / 2.0),
+    };
+    median.unwrap_or(1.0).max(1.0)
 }
 
 fn mean(weeks: &[f64]) -> Option<f64> {
@@ -151,7 +157,9 @@ mod tests {
         let known = Demand { mean: 2.0, variance: 4.0, active_weeks: 26 };
         assert!((known.pooled(2.0).variance - 4.0).abs() < 1e-12);
         let pool = dispersion([&Demand { mean: 1.0, variance: 5.0, active_weeks: 9 }, &known]);
-        assert!((pool - 3.0).abs() < 1e-12);
+        assert!((pool - 3.5).abs() < 1e-12);
+        let three = [5.0, 4.0, 90.0].map(|variance| Demand { mean: 1.0, variance, active_weeks: 9 });
+        assert!((dispersion(&three) - 5.0).abs() < 1e-12);
         assert!((dispersion([]) - 1.0).abs() < 1e-12);
     }
 }

@@ -1,0 +1,85 @@
+//! Mutations of the reports.
+
+use super::edit;
+use crate::{Mutation, Suite};
+
+const CORE: &Suite = &Suite { arguments: &["-p", "stockline-core", "--lib"], sources: "common/core/src" };
+const CONTRACT: &Suite =
+    &Suite { arguments: &["-p", "stockline-tests", "--test", "contract"], sources: "tests/src/contract" };
+const API: &Suite = &Suite { arguments: &["-p", "stockline-ingress", "--test", "api"], sources: "ingress/tests/api" };
+
+const TOTALS: &str = "common/core/src/domain/analytics/totals.rs";
+const DAY_LIST: &str = "common/sqlite/src/stock/day_list.rs";
+const DAYS_OF_SQLITE: &str =
+    "store_sqlite::the_days_of_a_level_are_those_of_its_whole_ledger_in_the_zone_of_its_location";
+
+pub(super) const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        name: "reports-a-count-keeps-what-late-sales-explain",
+        edits: &[edit(TOTALS, "if entry.late && entry.kind != EntryKind::Count {", "if false {")],
+        suite: CORE,
+        killed_by: "domain::analytics::totals::tests::a_late_sale_is_sold_and_explains_what_the_count_found_missing",
+    },
+    Mutation {
+        name: "reports-a-reversal-counts-again",
+        edits: &[edit(
+            TOTALS,
+            "let quantity = if entry.reverses { entry.quantity.raw().saturating_neg() } else { entry.quantity.raw() };",
+            "let quantity = entry.quantity.raw();",
+        )],
+        suite: CORE,
+        killed_by: "domain::analytics::totals::tests::a_reversal_takes_the_same_figures_back_on_the_day_of_the_movement",
+    },
+    Mutation {
+        name: "reports-a-day-has-always-24-hours",
+        edits: &[edit(
+            "common/core/src/domain/analytics/day.rs",
+            "let begin = day.0.to_zoned(self.zone.clone()).and_then(|zoned| zoned.start_of_day());",
+            "let begin = day.0.to_zoned(TimeZone::UTC).and_then(|zoned| zoned.start_of_day());",
+        )],
+        suite: CORE,
+        killed_by: "domain::analytics::day::tests::a_day_has_23_or_25_hours_where_the_clock_is_changed",
+    },
+    Mutation {
+        name: "reports-weeks-out-of-stock-show-demand",
+        edits: &[edit(
+            "common/core/src/domain/analytics/demand.rs",
+            "let kept = whole.iter().filter(|week| takes_all || week.out_ms < DAY_MS);",
+            "let kept = whole.iter();",
+        )],
+        suite: CORE,
+        killed_by: "domain::analytics::report::tests::weeks_out_of_stock_show_no_demand",
+    },
+    Mutation {
+        name: "reports-an-order-depends-on-the-filter",
+        edits: &[edit(
+            "common/core/src/domain/analytics/report/mod.rs",
+            "if let Some(demand) = weeks.as_ref().and_then(super::DemandWeeks::demand) {",
+            "if let Some(demand) = weeks.as_ref().and_then(super::DemandWeeks::demand).filter(|_| stocked.is_asked_for(question)) {",
+        )],
+        suite: CORE,
+        killed_by: "domain::analytics::report::tests::an_order_does_not_depend_on_which_items_are_asked_for",
+    },
+    Mutation {
+        name: "reports-days-are-kept-though-something-moved",
+        edits: &[edit(DAY_LIST, "(found.seq == seq && *found.zone == *zone)", "(*found.zone == *zone)")],
+        suite: CONTRACT,
+        killed_by: DAYS_OF_SQLITE,
+    },
+    Mutation {
+        name: "reports-days-of-another-zone-are-kept",
+        edits: &[edit(DAY_LIST, "(found.seq == seq && *found.zone == *zone)", "(found.seq == seq)")],
+        suite: CONTRACT,
+        killed_by: DAYS_OF_SQLITE,
+    },
+    Mutation {
+        name: "reports-staff-read-them",
+        edits: &[edit(
+            "ingress/src/routes/analytics.rs",
+            "    caller.may_read_analytics()?;",
+            "    caller.may_read()?;",
+        )],
+        suite: API,
+        killed_by: "analytics::what_can_not_be_asked_for_is_refused_by_name",
+    },
+];
