@@ -126,8 +126,8 @@ impl Test<'_> {
         let tried = self.settle(first, self.with_receives(first, register)).await;
         self.note("an item with a barcode, its first level and a chunk of its ledger", tried.and_then(all_applied));
         let update = json!({"type": "update_item", "barcodes": []});
-        let tried = self.settle(first, self.with_receives(first, update)).await;
-        self.note("a barcode that is given up, with a chunk", tried.and_then(all_applied));
+        let tried = self.beside_a_reversal(first, self.with_receives(first, update)).await;
+        self.note("a barcode that is given up beside a sale that is taken back, with a chunk", tried);
         let tried = self.one(second, json!({"type": "register_item", "name": "Smoke test"})).await;
         self.note("an item alone", tried.and_then(applied));
         let tried = self.settle(second, self.receives(second)).await;
@@ -147,11 +147,10 @@ impl Test<'_> {
             Ok(Some(other)) => {
                 let there = json!({"type": "transfer", "from_location_id": self.main, "to_location_id": other.location_id, "quantity": "1"});
                 let back = json!({"type": "transfer", "from_location_id": other.location_id, "to_location_id": self.main, "quantity": "1"});
-                for (what, transfer) in [("a transfer to a new level", there), ("a transfer between two levels", back)]
-                {
-                    let tried = self.one(second, transfer).await;
-                    self.note(what, tried.and_then(applied));
-                }
+                let tried = self.beside_a_reversal(second, self.slot(second, there).map(|slot| vec![slot])).await;
+                self.note("a transfer to a new level beside a sale that is taken back", tried);
+                let tried = self.one(second, back).await;
+                self.note("a transfer between two levels", tried.and_then(applied));
             }
             Ok(None) => self.leave_out("a transfer", "no second location is open"),
             Err(error) => drop(self.note::<()>("the locations", Err(error.to_string()))),
@@ -288,6 +287,14 @@ impl Test<'_> {
     async fn one(&self, item_id: &ItemId, fields: Value) -> Tried<Record> {
         let mut records = self.settle(item_id, self.slot(item_id, fields).map(|slot| vec![slot])).await?;
         records.pop().ok_or_else(|| "it has no record".to_owned())
+    }
+
+    /// Sells one piece, and takes that back in one fold with these slots.
+    async fn beside_a_reversal(&self, item_id: &ItemId, slots: Tried<Vec<Slot>>) -> Tried<()> {
+        let sold = self.one(item_id, json!({"type": "sell", "quantity": "1"})).await.and_then(applied)?;
+        let back = self.slot(item_id, json!({"type": "reverse", "reverses": sold.outcome.command_id}))?;
+        let slots: Vec<_> = std::iter::once(back).chain(slots?).collect();
+        self.settle(item_id, slots).await.and_then(all_applied).map(drop)
     }
 
     /// Loads, folds and commits, as a worker does. The items are the test's own, so nothing else commits beside it.

@@ -85,7 +85,12 @@ pub(crate) async fn the_rest_of_the_api(home: &Installation) {
     let misplaced = with_id(json!({"type": "sell", "item_id": "eggs", "location_id": "moon", "quantity": "1"}));
     let refused = home.settle(&home.staff, misplaced.clone()).await;
     assert_eq!(refused["rejection"]["code"], "unknown_location", "{refused}");
-    let path = format!("/v1/items/eggs/commands/{}/resubmit", misplaced["command_id"].as_str().unwrap());
+    let of_it = format!("/v1/items/eggs/commands/{}", misplaced["command_id"].as_str().unwrap());
+    let because = json!({"reason": "there is no shop on the moon"});
+    let (status, dismissed) =
+        home.send(&home.manager, "POST", &format!("{of_it}/dismiss"), Some(&because)).await.unwrap();
+    assert_eq!(status, 200, "{dismissed}");
+    let path = format!("{of_it}/resubmit");
     let correction = json!({"location_id": "main"});
     let (status, accepted) = home.send(&home.manager, "POST", &path, Some(&correction)).await.unwrap();
     assert_eq!(status, 202, "{accepted}");
