@@ -13,7 +13,7 @@ const LOOKED_AT: usize = 4_096;
 pub(crate) fn decode(bytes: &[u8]) -> Option<(Cow<'_, str>, &'static str)> {
     if let Some((encoding, mark)) = Encoding::for_bom(bytes) {
         let (text, faulty) = encoding.decode_without_bom_handling(bytes.get(mark..)?);
-        return (!faulty).then_some((text, name(encoding)));
+        return (!faulty && !text.contains('\0')).then_some((text, name(encoding)));
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         return (!text.contains('\0')).then_some((Cow::Borrowed(text), name(UTF_8)));
@@ -58,6 +58,7 @@ mod tests {
         }
         assert!(decode(b"\0\0\0\x01\xff\xfe\0\0").is_none());
         assert!(decode(b"a\0b").is_none());
+        assert!(decode(b"\xff\xfea\0\0\0b\0").is_none(), "a mark does not make it a text");
         assert_eq!(decode(b"").unwrap().0, "");
     }
 
