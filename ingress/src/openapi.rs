@@ -21,7 +21,7 @@ use self::complete::{CommonAnswers, ConditionalReads, ExportForms, ParameterValu
 use self::served::Served;
 use crate::problem::{ProblemBody, ProblemError};
 use crate::routes;
-use crate::view::words::{ChangeTypeWord, DecidedStatusWord, GroupWord, ListedStateWord, ReportWord};
+use crate::view::words::{ChangeTypeWord, DecidedStatusWord, GroupWord, ImportTypeWord, ListedStateWord, ReportWord};
 use crate::web::link;
 
 #[derive(OpenApi)]
@@ -57,7 +57,7 @@ use crate::web::link;
         openapi_json,
         docs,
     ),
-    components(schemas(ProblemBody<'static>, ProblemError, ChangeTypeWord, DecidedStatusWord, GroupWord, ListedStateWord, ReportWord)),
+    components(schemas(ProblemBody<'static>, ProblemError, ChangeTypeWord, DecidedStatusWord, GroupWord, ImportTypeWord, ListedStateWord, ReportWord)),
     tags(
         (name = "Commands", description = "Submit commands, and see their outcomes"),
         (name = "Stock", description = "Items, levels, movements and alerts"),

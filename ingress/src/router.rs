@@ -64,7 +64,7 @@ fn routes() -> Router<Arc<App>> {
         .route("/v1/locations", get(locations::locations))
         .route("/v1/locations/{location_id}", get(locations::location).put(locations::put_location))
         .route("/v1/imports", post(imports::create))
-        .route("/v1/imports/templates/{type}", get(imports::import_template))
+        .route("/v1/import-templates/{type}", get(imports::import_template))
         .route("/v1/imports/{import_id}", get(imports::import))
         .route("/v1/imports/{import_id}/apply", post(imports::apply))
         .route("/v1/imports/{import_id}/result", get(imports::result))

@@ -105,7 +105,8 @@ impl Modify for ConditionalReads {
     }
 }
 
-/// Adds the forms in which a whole list is exported.
+/// Adds the forms in which a whole list is exported, in words: of several content types a generated client makes one type
+/// that is a page or a text, and every caller would have to tell them apart.
 pub(super) struct ExportForms;
 
 /// The lists that can be exported.
@@ -117,11 +118,6 @@ impl Modify for ExportForms {
             let Some(operation) = openapi.paths.paths.get_mut(path).and_then(|item| item.get.as_mut()) else {
                 continue;
             };
-            if let Some(RefOr::T(answer)) = operation.responses.responses.get_mut("200") {
-                let text = || Content::new(Some(ObjectBuilder::new().schema_type(Type::String).build()));
-                answer.content.insert("text/csv".into(), text());
-                answer.content.insert("application/x-ndjson".into(), text());
-            }
             operation.description = operation.description.take().map(|about| about + EXPORT_ABOUT);
         }
     }

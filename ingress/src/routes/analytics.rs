@@ -82,10 +82,7 @@ const PARAMETERS: [&str; 18] = [
         ("limit" = Option<u64>, Query, description = "Rows of a page, 1 to 1,000; 100 by default"),
     ),
     responses(
-        (status = 200, description = "A page of the report", content(
-            (ReportView<'static> = "application/json"),
-            (String = "text/csv"),
-        )),
+        (status = 200, description = "A page of the report", body = ReportView<'static>),
         (status = 400, description = "`invalid_parameter`, `cursor_invalid`, `invalid_id`"),
         (status = 403, description = "`forbidden`, `forbidden_location`"),
         (status = 404, description = "`location_not_found`; `list_not_kept`: this installation has no reports"),

@@ -213,7 +213,7 @@ pub(crate) async fn result(
 #[utoipa::path(
     get,
     operation_id = "get_import_template",
-    path = "/v1/imports/templates/{type}",
+    path = "/v1/import-templates/{type}",
     tag = "Imports",
     params(("type" = String, Path, description = "`items`, `stock`, `counts`, `thresholds` or `locations`", example = "items")),
     responses(

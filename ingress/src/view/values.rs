@@ -4,7 +4,8 @@ use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Type};
 
 use super::words::{
-    ChangeTypeWord, DecidedStatusWord, GroupWord, ListedStateWord, MovementTypeWord, RejectionCodeWord, ReportWord,
+    ChangeTypeWord, DecidedStatusWord, GroupWord, ImportTypeWord, ListedStateWord, MovementTypeWord, RejectionCodeWord,
+    ReportWord,
 };
 
 /// A quantity with or without a sign.
@@ -41,6 +42,7 @@ pub(crate) fn of_parameter(path: &str, name: &str) -> Option<RefOr<Schema>> {
             text().min_length(Some(1)).into()
         }
         "type" if path.ends_with("/movements") => named::<MovementTypeWord>(),
+        "type" if path.starts_with("/v1/import") => named::<ImportTypeWord>(),
         "type" => named::<ChangeTypeWord>(),
         "code" => named::<RejectionCodeWord>(),
         "status" => named::<DecidedStatusWord>(),

@@ -8,6 +8,7 @@ use stockline_core::domain::{
     AlertKind, ClientRight, CommandKind, Reason, RejectionCode, ScanKind, ShortagePolicy, Status, StockState,
 };
 use stockline_core::ports::MailStatus;
+use stockline_import::Kind;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -78,6 +79,7 @@ words! {
         [ShortagePolicy::Allow, ShortagePolicy::Reject].map(ShortagePolicy::as_str);
     RejectionCodeWord = "RejectionCode", "Why a command was refused; if several reasons apply, the first of this list.",
         RejectionCode::ALL.map(RejectionCode::as_str);
+    ImportTypeWord = "ImportType", "What the lines of an imported file are.", Kind::ALL.map(Kind::as_str);
     ReportWord = "Report", "A report.", ReportName::ALL.map(ReportName::as_str);
     GroupWord = "ReportGroup", "What the rows of a report stand for.", Group::ALL.map(|group| group.words().0);
     ProblemCodeWord = "ProblemCode", "The stable name of a problem. `/docs` explains each.",

@@ -70,7 +70,7 @@ async fn a_code_that_is_nobodys_or_ruined_says_why() {
     let server = shop().await;
     for (code, status, problem, detail) in [
         ("4006381333948", 404, "barcode_not_found", "no item has the barcode 4006381333948"),
-        ("2112399005124", 404, "barcode_not_found", "no item has the barcode 2112399005124"),
+        ("2112399005127", 404, "barcode_not_found", "no item has the barcode 2112399005127"),
         ("unknown", 404, "barcode_not_found", "unknown"),
         ("4006381333932", 400, "invalid_barcode", "its last digit would be 1"),
         ("4.00583E+12", 400, "invalid_barcode", "a spreadsheet has shortened"),

@@ -157,7 +157,7 @@ async fn the_templates_can_be_imported() {
     let server = Server::start().await;
     let manager = server.manager();
     for kind in ["locations", "items", "stock", "counts", "thresholds"] {
-        let template = manager.get(&format!("/v1/imports/templates/{kind}")).await;
+        let template = manager.get(&format!("/v1/import-templates/{kind}")).await;
         let judged = post(&manager, &format!("type={kind}"), &template.text).await;
         // The stock of the template of items is there already, as the template of stock has it.
         assert_eq!(judged.body["faults_total"], 0, "{kind}: {}", judged.text);
@@ -166,5 +166,5 @@ async fn the_templates_can_be_imported() {
             assert_eq!(import["progress"]["refused"], 0, "{kind}: {import}");
         }
     }
-    assert_eq!(manager.get("/v1/imports/templates/x").await.code(), "invalid_id");
+    assert_eq!(manager.get("/v1/import-templates/x").await.code(), "invalid_id");
 }

@@ -27,7 +27,9 @@ fn blocks(page: &str) -> Vec<(String, Option<String>)> {
 #[test]
 fn the_commands_of_the_tills_page_are_answered_as_it_shows() {
     let server = Server::start(&[]);
-    server.run(&["submit", "register_item", "--item", "cola", "--name", "Cola 0.33 l"]).ok();
+    server
+        .run(&["submit", "register_item", "--item", "cola", "--name", "Cola 0.33 l", "--pack", "14006381333938", "12"])
+        .ok();
     server.run(&["submit", "receive", "--item", "cola", "--quantity", "10"]).ok();
     let base = server.said("docs").replace("/docs", "");
     let page = std::fs::read_to_string(PAGE).unwrap().replace("http://127.0.0.1:8080", &base);

@@ -129,8 +129,11 @@ fn checks(digits: &str) -> bool {
 /// Returns the UPC-A that a UPC-E stands for; `None` if the code is none. Eight digits that could be an EAN-8 as well are
 /// one if they begin with 1; those that begin with 0 are no EAN-8 outside of a shop.
 fn of_upc_e(code: &str) -> Option<String> {
+    if code.len() != 8 || !all_digits(code) {
+        return None;
+    }
     let may_be = code.starts_with('0') || (code.starts_with('1') && !checks(code));
-    if code.len() != 8 || !all_digits(code) || !may_be {
+    if !may_be {
         return None;
     }
     let (system, rest) = code.split_at(1);

@@ -143,11 +143,14 @@ fn details() -> impl Strategy<Value = MovementDetails> {
 }
 
 pub fn command() -> impl Strategy<Value = Command> {
-    (any::<u128>(), item(), action(), details(), weighted(0.5, time())).prop_map(
-        |(id, item_id, action, details, sent_at)| {
+    (any::<u128>(), item(), action(), details(), weighted(0.5, time()))
+        .prop_map(|(id, item_id, action, details, sent_at)| {
             let mut details = if action.kind().is_movement() { details } else { MovementDetails::default() };
             if matches!(action, Action::Adjust { .. }) {
                 details.reason = details.reason.or(Some(Reason::Other));
+            }
+            if matches!(action, Action::Reverse { .. }) {
+                details.occurred_at = None;
             }
             Command {
                 command_id: CommandId(Uuid::from_u128(id)),
@@ -155,8 +158,8 @@ pub fn command() -> impl Strategy<Value = Command> {
                 action,
                 details: MovementDetails { sent_at, ..details },
             }
-        },
-    )
+        })
+        .prop_filter("a reversal of another command", |command| command.action.reverses() != Some(command.command_id))
 }
 
 pub fn queued() -> impl Strategy<Value = Queued> {

@@ -297,8 +297,8 @@ fn no_row_exceeds_its_estimate() {
         ("a sale, at a level that is new", heavy(10, 1), 4, 13),
         ("a transfer, both levels new", heavy(1, 1), 6, 17),
         ("a resubmission", resubmission, 7, 18),
-        ("an update that gives up 20 barcodes and takes 20", heavy(2, 1), 42, 49),
-        ("a restore", heavy(3, 1), 2, 11),
+        ("an update that gives up 20 barcodes and takes 20", heavy(2, 1), 42, 50),
+        ("a restore", heavy(3, 1), 2, 12),
         ("a dead letter that knows its command", read("sell 1 dead").remove(0).slot(), 1, 0),
     ] {
         let commit = written(&slot);

@@ -118,7 +118,7 @@ async fn what_can_not_be_read_names_its_row_and_what_is_newer_says_so() {
         assert!(matches!(&error, StoreError::Unreadable(text) if text.contains(" / ")), "{error}");
     };
     let sealed = |version: u8| [&[version, 1][..], &crc32fast::hash(&[version, 1]).to_le_bytes()].concat();
-    newer(row::level(&named(&level, "tail", blob(&sealed(3)))).unwrap_err());
+    newer(row::level(&named(&level, "tail", blob(&sealed(4)))).unwrap_err());
     damaged(row::level(&named(&level, "tail", blob(&[3, 1, 0, 0, 0, 0]))).unwrap_err());
     damaged(row::level(&named(&level, "tail", blob(&[0, 1]))).unwrap_err());
     damaged(row::level(&named(&level, "tail", row::text("x"))).unwrap_err());
