@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use super::{OTHER_FILES, SERVED_WITHIN, all_done, most_files, start_with_files};
 
 /// The most memory that the server may have at any time.
-const RSS_MB_MAX: f64 = 256.0;
+const RSS_MB_MAX: f64 = 340.0;
 /// How much more it may have after the clients of one kind have gone.
 const MORE_MB_AFTER: f64 = 64.0;
 /// How long clients come again after the server has closed their connection.
