@@ -23,9 +23,9 @@ use tokio::task::JoinHandle;
 use super::{OTHER_FILES, SERVED_WITHIN, all_done, most_files, start_with_files};
 
 /// The most memory that the server may have at any time.
-const RSS_MB_MAX: f64 = 340.0;
+const RSS_MB_MAX: f64 = 320.0;
 /// How much more it may have after the clients of one kind have gone.
-const MORE_MB_AFTER: f64 = 128.0;
+const MORE_MB_AFTER: f64 = 96.0;
 /// How long clients come again after the server has closed their connection.
 const COMING_AGAIN: Duration = Duration::from_secs(5);
 /// With so many of both, a page of items has the most levels that a page may have.
