@@ -90,6 +90,11 @@ export async function until(page, what, holds, argument) {
   }
 }
 
+/** Does something that leads to a new page, and waits for that page. (What the page before shows proves nothing.) */
+export async function leads(page, act) {
+  await Promise.all([page.waitForEvent("load"), act()]);
+}
+
 const scanners = new WeakMap();
 
 /** Types as a scanner does: quickly, with Enter at the end, wherever the focus is. */

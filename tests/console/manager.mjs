@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { gzipSync } from "node:zlib";
-import { api, apply, DESK, flow, item, ok, onHand, person, PHONE, picture, root, same } from "./harness.mjs";
+import { api, apply, DESK, flow, item, leads, ok, onHand, person, PHONE, picture, root, same } from "./harness.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 await api("PUT", "/v1/locations/store-2", { name: "Harbour store", time_zone: "Europe/Berlin" });
@@ -79,15 +79,15 @@ await flow({
     await page.locator("h1", { hasText: "Lemonade" }).waitFor();
     same(await onHand("lemo.5"), "12", "opening stock");
     await page.getByLabel("Threshold at Main").fill("15");
-    await page.locator("form.inline button").click();
+    await leads(page, () => page.locator("form.inline button").click());
     await page.locator(".notice.good").waitFor();
     same((await api("GET", "/v1/items/lemo.5")).levels[0].state, "low", "the threshold judges");
     await page.locator("summary", { hasText: "Change the item" }).click();
     await page.getByLabel("Category").fill("Drinks");
-    await page.locator("form.form button").click();
+    await leads(page, () => page.locator("form.form button").click());
     await page.locator(".notice.good").waitFor();
     await page.locator("summary", { hasText: "Change the item" }).click();
-    await page.getByRole("button", { name: "Archive" }).click();
+    await leads(page, () => page.getByRole("button", { name: "Archive" }).click());
     await page.locator(".notice.good").waitFor();
     same((await api("GET", "/v1/items/lemo.5")).archived, true, "archived");
   },
@@ -104,7 +104,7 @@ await flow({
     same(await page.locator("li.refused", { hasText: "colla" }).count(), 0, "it left the list");
     const rare = page.locator("li.refused", { hasText: "rare" });
     await rare.getByLabel("Sell although").check();
-    await rare.getByRole("button", { name: "Send again" }).click();
+    await leads(page, () => rare.getByRole("button", { name: "Send again" }).click());
     await page.locator(".notice.good").waitFor();
     same(await onHand("rare"), "-3", "sold although there was too little");
   },
