@@ -96,16 +96,23 @@ export async function leads(page, act) {
 }
 
 const scanners = new WeakMap();
+const KEY_MS = 5;
 
-/** Types as a scanner does: quickly, with Enter at the end, wherever the focus is. */
+/** Types as a scanner does: a key each five milliseconds, with Enter at the end, wherever the focus is. The keys carry the times
+ * of such a scanner, as those of a keyboard carry the system's: a busy machine delivers them late, and tells when they were. */
 export async function scan(page, ...codes) {
   if (!scanners.has(page)) scanners.set(page, await page.context().newCDPSession(page));
   const scanner = scanners.get(page);
-  const press = (key, code, text) => [
-    scanner.send("Input.dispatchKeyEvent", { type: "keyDown", key, code, text, windowsVirtualKeyCode: key === "Enter" ? 13 : key.toUpperCase().charCodeAt(0) }),
-    scanner.send("Input.dispatchKeyEvent", { type: "keyUp", key, code }),
-  ];
-  await Promise.all(codes.flatMap((code) => [...[...code].flatMap((key) => press(key, "", key)), ...press("Enter", "Enter", "\r")]));
+  const keys = codes.flatMap((code) => [...[...code].map((key) => ({ key, code: "", text: key })), { key: "Enter", code: "Enter", text: "\r" }]);
+  const began = Date.now() - keys.length * KEY_MS;
+  await Promise.all(keys.flatMap(({ key, code, text }, n) => {
+    const timestamp = (began + n * KEY_MS) / 1000;
+    const windowsVirtualKeyCode = key === "Enter" ? 13 : key.toUpperCase().charCodeAt(0);
+    return [
+      scanner.send("Input.dispatchKeyEvent", { type: "keyDown", key, code, text, windowsVirtualKeyCode, timestamp }),
+      scanner.send("Input.dispatchKeyEvent", { type: "keyUp", key, code, timestamp }),
+    ];
+  }));
 }
 
 /** Takes a picture, if somebody wants pictures. */
