@@ -21,6 +21,7 @@ mod docs_pages;
 mod drill;
 mod full_disk;
 mod images;
+mod proxy;
 mod schemathesis;
 mod standalone;
 mod start;
