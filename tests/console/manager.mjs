@@ -1,8 +1,10 @@
 // The manager's pages, and what holds on every page: accessibility, size, width.
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { api, apply, DESK, flow, item, leads, ok, onHand, person, PHONE, picture, root, same } from "./harness.mjs";
+import { api, apply, DESK, flow, item, leads, ok, onHand, person, PHONE, picture, root, same, stockline, until } from "./harness.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 await api("PUT", "/v1/locations/store-2", { name: "Harbour store", time_zone: "Europe/Berlin" });
@@ -18,7 +20,7 @@ await refuse("rare");
 await refuse("colla");
 await refuse("nothing-of-ours");
 
-const PAGES = ["", "/today", "/count", "/count?blind=no", "/items", "/items?state=low", "/items/new", "/items/cola", "/refused", "/locations", "/people", "/operations", "/no-such-page"];
+const PAGES = ["", "/today", "/count", "/count?blind=no", "/items", "/items?state=low", "/items/new", "/items/cola", "/refused", "/import", "/export", "/reports", "/reports/sales", "/reports/value", "/reports/reorder", "/locations", "/people", "/operations", "/no-such-page"];
 
 await flow({
   async "axe finds nothing on any page, light and dark, on a phone and on a desk, and nothing scrolls sideways"() {
@@ -90,6 +92,51 @@ await flow({
     await leads(page, () => page.getByRole("button", { name: "Archive" }).click());
     await page.locator(".notice.good").waitFor();
     same((await api("GET", "/v1/items/lemo.5")).archived, true, "archived");
+  },
+
+  async "chosen items are changed alike, once, archived and brought back"() {
+    for (const n of [1, 2, 3]) await item(`bulk-${n}`, `Bulk ${n}`, "5");
+    const { page, wrong } = await person("manager", { size: DESK });
+    const choose = async (act, value = "", numbers = [1, 2], of = "") => {
+      await page.goto(`${root}/console/items?q=Bulk${of}`);
+      for (const n of numbers) await page.getByLabel(`Choose Bulk ${n}`).check();
+      await page.getByLabel("What").selectOption({ label: act });
+      await page.getByLabel("Category or threshold").fill(value);
+      await page.getByRole("button", { name: "Change them" }).dblclick();
+      await page.locator(".notice").first().waitFor();
+      return (await page.locator(".notice").allInnerTexts()).join("\n");
+    };
+    same(await choose("Set the category", "Party"), "2 items changed", "the category");
+    same(await choose("Set the threshold", "7"), "2 items changed", "the threshold");
+    const read = async (n) => api("GET", `/v1/items/bulk-${n}`);
+    same([(await read(1)).category, (await read(2)).low_stock_threshold, (await read(3)).category], ["Party", "7", null], "only the chosen ones");
+    same((await read(1)).version, 3, "each change was made once");
+    await page.goto(`${root}/console/items?category=Party`);
+    same(await page.locator("#list li").count(), 2, "the filter by category");
+    same(await choose("Archive"), "2 items changed", "archived");
+    await page.goto(`${root}/console/items?q=Bulk`);
+    same(await page.locator("#list li").count(), 1, "archived items leave the list");
+    same(await choose("Bring back", "", [1, 2], "&archived=yes"), "2 items changed", "brought back");
+    same((await read(2)).archived, false, "back");
+    same(await choose("Archive", "", []), "Choose the items first.", "nothing chosen");
+    ok((await choose("Set the threshold", "many")).includes("low_stock_threshold"), "what is wrong is said");
+    same(wrong, [], "errors of the pages");
+  },
+
+  async "operations has the figures, and a command that was set aside is decided"() {
+    const { page } = await person("manager", { size: DESK });
+    await page.goto(`${root}/console/operations`);
+    for (const name of ["commands wait", "free on their disk", "last backup", "(p99)", "commands accepted per second"]) {
+      await page.locator(".figure", { hasText: name }).first().waitFor();
+    }
+    ok((await page.locator(".figure", { hasText: "last backup" }).innerText()).includes("never"), "no backup yet");
+    stockline("backup", join(mkdtempSync(join(tmpdir(), "backup-")), "shop.tar"));
+    await until(page, "the page is live", () => !document.querySelector("#operations").innerText.includes("never"));
+    await page.locator("h2", { hasText: "Items that move most" }).waitFor();
+    const gone = await page.request.post(`${root}/console/operations`, { form: { act: "retry", item: "cola", id: crypto.randomUUID() }, headers: { origin: root } });
+    ok((await gone.text()).includes("notice bad"), "what is no dead letter is said");
+    const staff = await person("staff");
+    same((await staff.page.request.post(`${root}/console/operations`, { form: { act: "discard", item: "cola", id: crypto.randomUUID() }, headers: { origin: root } })).status(), 403, "not by Staff");
   },
 
   async "a refused sale is corrected and sent again once"() {

@@ -63,6 +63,35 @@ await flow({
     same(await quantity.inputValue(), "8", "the scan pressed no button");
   },
 
+  async "a code that the camera sees is a scan, once for as long as it stays in view"() {
+    const { page, wrong } = await person("staff");
+    await page.addInitScript(() => {
+      globalThis.inView = "";
+      // The camera is chromium's own stand-in; only the reading of codes is made up.
+      globalThis.BarcodeDetector = class {
+        async detect(view) {
+          return view.videoWidth && globalThis.inView ? [{ rawValue: globalThis.inView }] : [];
+        }
+      };
+    });
+    await page.reload();
+    await page.getByRole("button", { name: "Scan with the camera" }).click();
+    await until(page, "a picture", () => document.querySelector("#camera-view").videoWidth > 0);
+    const show = (code) => page.evaluate((shown) => void (globalThis.inView = shown), code);
+    const quantity = () => page.evaluate(() => document.querySelector("[name=quantity]")?.value);
+    await show("4006381333931");
+    await page.locator(".line h2", { hasText: "Cola" }).waitFor();
+    await page.waitForTimeout(1_000);
+    same(await quantity(), "1", "it stays in view, and counts once");
+    await show("");
+    await page.waitForTimeout(1_700);
+    await show("4006381333931");
+    await until(page, "two", () => document.querySelector("[name=quantity]").value === "2");
+    await page.getByRole("button", { name: "Stop the camera" }).click();
+    ok(await page.evaluate(() => document.querySelector("#camera-view").hidden && document.querySelector("#camera-view").srcObject.getTracks().every((track) => track.readyState === "ended")), "the camera is off");
+    same(wrong, [], "errors of the page");
+  },
+
   async "what is refused stays on the slip with the reason, and can be corrected"() {
     const { page } = await person("staff");
     await scan(page, "rare");

@@ -5,6 +5,7 @@
 
 mod analytics;
 mod aws_chaos;
+mod aws_console;
 mod aws_deploy;
 mod aws_e2e;
 mod aws_login;
