@@ -9,12 +9,6 @@ const API: &Suite = &Suite { arguments: &["-p", "stockline-ingress", "--test", "
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
-        name: "an-id-that-is-a-formula-is-exported-bare",
-        edits: &[edit("ingress/src/exports.rs", "        if marked {", "        if number {")],
-        suite: API,
-        killed_by: "awkward::what_is_exported_of_any_id_is_imported_elsewhere_and_runs_in_no_spreadsheet",
-    },
-    Mutation {
         name: "a-number-that-could-be-a-thousand-is-guessed",
         edits: &[edit(
             "common/import/src/number.rs",
@@ -52,7 +46,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "an-export-runs-a-formula",
-        edits: &[edit("ingress/src/exports.rs", "        if formula {", "        if formula && text.is_empty() {")],
+        edits: &[edit("ingress/src/exports.rs", "        if marked {", "        if marked && text.is_empty() {")],
         suite: LIBRARY,
         killed_by: "exports::tests::a_text_that_a_spreadsheet_would_run_is_marked_as_text",
     },
