@@ -39,7 +39,7 @@ const PAGES: [&str; 15] = [
     "/locations",
     "/operations",
 ];
-const REPORTS: [&str; 3] = ["/reports/sales", "/reports/value", "/reports/reorder"];
+const REPORTS: [&str; 4] = ["/reports/sales", "/reports/value", "/reports/reorder", "/today/orders"];
 
 /// Options of `console`.
 #[derive(Debug, Clone, Args)]

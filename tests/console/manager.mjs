@@ -67,6 +67,19 @@ await flow({
     await page.close();
   },
 
+  async "nothing moves for who wants no motion"() {
+    const { page } = await person("manager");
+    const animation = () => page.evaluate(() => {
+      const line = document.querySelector("#list") ?? document.body;
+      line.classList.add("flash-good");
+      return getComputedStyle(line).animationName;
+    });
+    await page.goto(`${root}/console/items`);
+    same(await animation(), "flash-good", "a flash");
+    await page.emulateMedia({ reducedMotion: "reduce" });
+    same(await animation(), "none", "no flash");
+  },
+
   async "a manager adds an item, changes it, sets a threshold and archives it, and what is wrong is kept"() {
     const { page } = await person("manager", { size: DESK });
     await page.goto(`${root}/console/items/new`);

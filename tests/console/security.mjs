@@ -86,6 +86,8 @@ await flow({
     for (const [n, trick] of TRICKS.entries()) {
       await apply({ type: "register_item", item_id: `trick-${n}`, name: trick, unit: trick.slice(0, 16), category: trick.slice(0, 64), low_stock_threshold: "5" });
       await apply({ type: "receive", item_id: `trick-${n}`, location_id: "main", quantity: "3", note: trick, reference: trick, operator: trick.replaceAll(" ", "").slice(0, 64) });
+      const refused = await api("POST", "/v1/commands", { type: "sell", command_id: crypto.randomUUID(), item_id: `nothing-${n}`, location_id: "main", quantity: "1", note: trick, reference: trick, operator: trick.replaceAll(" ", "").slice(0, 64) }, { prefer: "wait=10" });
+      same(refused.status, "rejected", trick);
       await api("PUT", `/v1/locations/trick-${n}`, { name: trick, time_zone: "UTC" });
     }
     const { page, wrong } = await person("manager", { size: DESK });

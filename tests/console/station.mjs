@@ -63,6 +63,26 @@ await flow({
     same(await quantity.inputValue(), "8", "the scan pressed no button");
   },
 
+  async "two tabs of one person keep apart: a slip sells where it was begun"() {
+    const { page: one, context } = await person("manager", { size: DESK });
+    await one.locator("#code").waitFor();
+    await scan(one, "burst-7");
+    await one.locator(".line h2", { hasText: "Burst 7" }).waitFor();
+    const two = await context.newPage();
+    await two.goto(`${root}/console`);
+    await two.locator("details.place summary").click();
+    await two.getByRole("button", { name: "Harbour store" }).click();
+    await two.locator("details.place summary", { hasText: "Harbour store" }).waitFor();
+    await scan(two, "burst-7");
+    await two.locator(".line h2", { hasText: "Burst 7" }).waitFor();
+    const before = [await onHand("burst-7"), (await onHand("burst-7", "store-2")) ?? "0"].map(Number);
+    for (const page of [one, two]) {
+      await page.getByRole("button", { name: "Sell", exact: true }).click();
+      await page.locator(".done .good").waitFor();
+    }
+    same([await onHand("burst-7"), await onHand("burst-7", "store-2")].map(Number), [before[0] - 1, before[1] - 1], "one sale at each location");
+  },
+
   async "a code that the camera sees is a scan, once for as long as it stays in view"() {
     const { page, wrong } = await person("staff");
     await page.addInitScript(() => {

@@ -82,8 +82,8 @@ async fn people_sign_in_on_the_pools_pages_and_work_in_the_console() {
     let (ingress, worker) = tokio::join!(home.ingress_with(&on), home.worker());
 
     let manager = Visitor::sign_in(&home.api, "manager@example.com").await;
-    let register = format!("id={}&item_id=cola&name=Cola+0.33+l", uuid::Uuid::now_v7());
-    let registered = manager.post("/console/items/new", FORM, register).await;
+    let register = "id=01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b&item_id=cola&name=Cola+0.33+l";
+    let registered = manager.post("/console/items/new", FORM, register.to_owned()).await;
     assert_eq!((registered.status(), location(&registered)), (StatusCode::SEE_OTHER, "/console/items/cola".to_owned()));
     assert!(manager.text("/console/items/cola").await.contains("Cola 0.33 l"));
     for path in ["", "/today", "/items", "/refused", "/import", "/export", "/reports", "/locations", "/operations"] {
