@@ -22,6 +22,7 @@ mod docs_pages;
 mod drill;
 mod full_disk;
 mod images;
+mod proxy;
 mod schemathesis;
 mod standalone;
 mod start;
