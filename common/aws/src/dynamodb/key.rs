@@ -1,4 +1,5 @@
-//! Keys of rows. They are stored, so they must never change. No id contains `#`, so keys never collide.
+//! Keys of rows. They are stored, so they must never change. An id that has another part behind it is written by
+//! `in_key`, which escapes `#`, so keys never collide.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,7 +7,7 @@ use std::fmt;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::table::{PK, SHARDS, SK};
-use stockline_core::domain::{Alert, Claim, ClientId, CommandId, ItemId, LocationId, Timestamp};
+use stockline_core::domain::{Alert, Claim, ClientId, CommandId, ItemId, LocationId, Timestamp, out_of_key};
 
 /// The sort key of an item's catalogue record.
 pub(super) const ITEM_SK: &str = "ITEM";
@@ -18,7 +19,7 @@ pub(super) const RECORD_PK_PREFIX: &str = "CMD#";
 pub(super) const RECORD_SK: &str = "CMD";
 /// The partition key of all location settings.
 pub(super) const LOCATION_PK: &str = "LOCATION";
-/// The partition key of the lower-cased ids of locations.
+/// The partition key of the folded ids of locations.
 pub(super) const LOCATION_KEY_PK: &str = "LOCATIONKEY";
 /// The sort key of a registered client.
 pub(super) const CLIENT_SK: &str = "CLIENT";
@@ -41,7 +42,11 @@ pub(super) enum RowOf {
 /// Returns what a row is: only rows that a fold writes, and of claims only those on barcodes.
 pub(super) fn row_of(key: &Key) -> Option<RowOf> {
     let (kind, rest) = key.pk.split_once('#')?;
-    let place = || rest.rsplit_once('#').and_then(|(item, place)| Some((item.parse().ok()?, place.parse().ok()?)));
+    // The item is escaped, so the first `#` ends it; the location is not.
+    let place = || {
+        let (item, place) = rest.split_once('#')?;
+        Some((out_of_key(item).parse().ok()?, place.parse().ok()?))
+    };
     match kind {
         "ITEM" if key.sk == ITEM_SK => Some(RowOf::Item(rest.parse().ok()?)),
         "ITEM" => {
@@ -77,12 +82,12 @@ impl Key {
 
     /// Returns the partition of a level's chunks.
     pub(super) fn ledger_pk(item_id: &ItemId, location_id: &LocationId) -> String {
-        format!("LEDGER#{item_id}#{location_id}")
+        format!("LEDGER#{}#{location_id}", item_id.in_key())
     }
 
     /// Returns the partition of the marks on a level's entries that were taken back.
     pub(super) fn reversed_pk(item_id: &ItemId, location_id: &LocationId) -> String {
-        format!("REVERSED#{item_id}#{location_id}")
+        format!("REVERSED#{}#{location_id}", item_id.in_key())
     }
 
     /// Returns the sort key of a chunk, and of a mark on an entry. The order of the texts is the order of the numbers.
@@ -91,7 +96,7 @@ impl Key {
     }
 
     fn record_pk(item_id: &ItemId, command_id: CommandId) -> String {
-        format!("{RECORD_PK_PREFIX}{item_id}#{command_id}")
+        format!("{RECORD_PK_PREFIX}{}#{command_id}", item_id.in_key())
     }
 
     /// Returns the partition of a location's notices of refused commands.
@@ -134,7 +139,7 @@ impl Key {
         Self { pk: Self::record_pk(item_id, command_id), sk: format!("AT#{location_id}") }
     }
 
-    /// Returns the key of a claim on a barcode or on an item's lower-cased id.
+    /// Returns the key of a claim on a barcode or on an item's folded id.
     pub(super) fn claim(claim: &Claim) -> Self {
         let pk = match claim {
             Claim::Barcode(code) => format!("BARCODE#{code}"),
@@ -148,9 +153,9 @@ impl Key {
         Self { pk: LOCATION_PK.into(), sk: location_id.to_string() }
     }
 
-    /// Returns the key of the row that says which location has this lower-cased id.
+    /// Returns the key of the row that says which location has this folded id.
     pub(super) fn location_key(location_id: &LocationId) -> Self {
-        Self { pk: LOCATION_KEY_PK.into(), sk: location_id.lower_case() }
+        Self { pk: LOCATION_KEY_PK.into(), sk: location_id.folded() }
     }
 
     /// Returns the key of a registered client.
@@ -230,6 +235,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_key_tells_whose_row_it_is() {
+        let (item, place): (ItemId, LocationId) = ("#7:a%23".parse().unwrap(), "b#:%".parse().unwrap());
+        let pair = || (item.clone(), place.clone());
+        assert_eq!(row_of(&Key::item(&item)), Some(RowOf::Item(item.clone())));
+        assert_eq!(row_of(&Key::level(&item, &place)), Some(RowOf::Level(pair().0, pair().1)));
+        assert_eq!(row_of(&Key::chunk(&item, &place, 1)), Some(RowOf::Chunk(pair().0, pair().1)));
+        assert_eq!(row_of(&Key::reversed(&item, &place, 1)), Some(RowOf::Reversed(pair().0, pair().1)));
+        assert_eq!(row_of(&Key::location(&place)), None);
+    }
+
+    #[test]
     fn keys_are_stored_and_never_change() {
         let (item, place): (ItemId, LocationId) = ("Cola".parse().unwrap(), "main".parse().unwrap());
         let id = CommandId(Uuid::from_u128(0x9c5b_94b1_35ad_49bb_b118_8e8f_c24a_bf80));
@@ -241,7 +257,7 @@ mod tests {
             Key::record(&item, id),
             Key::mark(&item, id, &place),
             Key::claim(&Claim::Barcode("40".into())),
-            Key::claim(&Claim::ItemKey(item.lower_case())),
+            Key::claim(&Claim::ItemKey(item.folded())),
             Key::location(&place),
             Key::location_key(&"Main".parse().unwrap()),
             Key::client(&"4tills".parse().unwrap()),
@@ -266,6 +282,30 @@ mod tests {
                 "ISSUERKEYS / https://issuer/jwks",
                 "ALERT / 2026-01",
                 "NOTICE#main / 2026-01-31",
+            ]
+        );
+        let (item, place): (ItemId, LocationId) = ("AB/12 #7%".parse().unwrap(), "Café:2#".parse().unwrap());
+        let keys = [
+            Key::item(&item),
+            Key::level(&item, &place),
+            Key::chunk(&item, &place, 41),
+            Key::reversed(&item, &place, 41),
+            Key::record(&item, id),
+            Key::mark(&item, id, &place),
+            Key::claim(&Claim::ItemKey("Größe#".parse::<ItemId>().unwrap().folded())),
+            Key::location_key(&"CAFÉ:2#".parse().unwrap()),
+        ];
+        assert_eq!(
+            keys.map(|key| key.to_string()),
+            [
+                "ITEM#AB/12 #7% / ITEM",
+                "ITEM#AB/12 #7% / LEVEL#Café:2#",
+                "LEDGER#AB/12 %237%25#Café:2# / 00000000000000000041",
+                "REVERSED#AB/12 %237%25#Café:2# / 00000000000000000041",
+                "CMD#AB/12 %237%25#9c5b94b1-35ad-49bb-b118-8e8fc24abf80 / CMD",
+                "CMD#AB/12 %237%25#9c5b94b1-35ad-49bb-b118-8e8fc24abf80 / AT#Café:2#",
+                "ITEMKEY#größe# / ITEMKEY#größe#",
+                "LOCATIONKEY / café:2#",
             ]
         );
         assert_eq!(millis(Timestamp::from_millis(7)), "0000000000007");

@@ -120,7 +120,7 @@ fn stray_claims(item: Option<&Item>, found: &[Row]) -> Vec<(String, Vec<Change>)
 
 /// Returns the claims of an item, each in all of its spellings.
 pub(super) fn claims_of(item: &Item) -> impl Iterator<Item = Vec<Claim>> + '_ {
-    let of_id = vec![Claim::ItemKey(item.item_id.lower_case())];
+    let of_id = vec![Claim::ItemKey(item.item_id.folded())];
     let of_codes = item.catalogue.barcodes.iter().map(|barcode| Claim::of_barcode(&barcode.code).collect());
     [of_id].into_iter().chain(of_codes)
 }
