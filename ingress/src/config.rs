@@ -7,7 +7,7 @@ use std::time::Duration;
 use stockline_core::domain::{ReceiptKeys, ScaleRules};
 use stockline_core::ports::RETENTION_MS;
 
-use crate::auth::FilesChanged;
+use crate::auth::{FilesChanged, KeptKeys};
 use crate::login::LoginConfig;
 use crate::server::Certificates;
 use crate::staff_may::StaffMay;
@@ -76,6 +76,8 @@ pub struct AuthConfig {
     pub jwks: JwksSource,
     /// A file of revoked tokens, as [`crate::auth::RevokedList`] writes it. It must exist, and is read again when it changes.
     pub revoked_file: Option<PathBuf>,
+    /// Where fetched keys are kept for the next start; `None` keeps them nowhere.
+    pub kept_keys: Option<KeptKeys>,
     /// Says that this process has changed the files. Changes by others are noticed within seconds.
     pub changed: FilesChanged,
 }
@@ -83,7 +85,14 @@ pub struct AuthConfig {
 impl AuthConfig {
     /// Accepts the tokens that this issuer made for these clients.
     pub fn new(issuer: impl Into<String>, client_ids: Vec<String>, jwks: JwksSource) -> Self {
-        Self { issuer: issuer.into(), client_ids, jwks, revoked_file: None, changed: FilesChanged::default() }
+        Self {
+            issuer: issuer.into(),
+            client_ids,
+            jwks,
+            revoked_file: None,
+            kept_keys: None,
+            changed: FilesChanged::default(),
+        }
     }
 }
 

@@ -46,6 +46,7 @@ mod view;
 mod wait;
 mod web;
 
+pub use auth::KeptKeys;
 pub use config::{AuthConfig, Config, JwksSource, Limits, TlsFiles};
 pub use error::IngressError;
 pub use login::{LoginAddressError, LoginConfig};

@@ -4,8 +4,12 @@
 //! It has three passes. The first checks each level against its ledger and keeps a digest of its entries. The second
 //! reads all outcomes and builds the same digests from their effects. The third examines the items that failed or
 //! disagree once more, entry by entry, so that stock that changes during the audit is no fault.
+//!
+//! A store may have more items than fit into memory. So the passes run over one range of items after the other, in the order
+//! of their ids, and each range reads all outcomes once more. Behind each range is a checkpoint, where another run can go on.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::pin;
 
 use futures_util::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -13,12 +17,14 @@ use stockline_core::domain::{Cost, Item, ItemId, Level, LocationId, Outcome, Rec
 use stockline_core::ports::{AuditReader, PageRequest, Part, Queries, StoreError};
 
 mod chain;
+mod checkpoint;
 mod examine;
 mod outcomes;
 mod pairs;
 mod report;
 
 use chain::Chain;
+pub use checkpoint::{Checkpoint, CheckpointError};
 use pairs::Pairs;
 
 /// The most items, records or entries of one read.
@@ -33,6 +39,9 @@ pub const FAULTS_LISTED_MAX: usize = 1_000;
 
 /// The most items that the third pass examines. The others are reported as they are.
 const CLOSE_ITEMS_MAX: usize = 10_000;
+
+/// The most items and levels of one range, some 100 bytes each: the passes of a range fit into half a gigabyte.
+pub const AT_ONCE: usize = 2_000_000;
 
 /// How often the first two passes run at most. Beside a bulk load most suspects are new items, which the next run clears.
 const RUNS_MAX: usize = 4;
@@ -49,7 +58,7 @@ pub struct Fault {
 }
 
 /// The progress of an audit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Items read.
     pub items: u64,
@@ -57,8 +66,29 @@ pub struct Progress {
     pub levels: u64,
     /// Ledger entries read.
     pub entries: u64,
-    /// Outcomes read.
+    /// Outcomes read; each range of items reads all of them once more, which is not counted.
     pub records: u64,
+    /// The end of the last range, unless that was the last one.
+    pub checkpoint: Option<Checkpoint>,
+    /// The faults so far.
+    pub faults: u64,
+}
+
+/// How an audit runs.
+#[derive(Debug, Clone)]
+pub struct AuditOptions {
+    /// The most items and levels of one range. A range has at least one page of items.
+    pub at_once: usize,
+    /// Where to go on. Only the items behind it are audited.
+    pub resume: Option<Checkpoint>,
+    /// The most items that the third pass examines.
+    pub close_items_max: usize,
+}
+
+impl Default for AuditOptions {
+    fn default() -> Self {
+        Self { at_once: AT_ONCE, resume: None, close_items_max: CLOSE_ITEMS_MAX }
+    }
 }
 
 /// The result of an audit.
@@ -70,6 +100,8 @@ pub struct AuditReport {
     pub faults: Vec<Fault>,
     /// The number of all faults.
     pub fault_count: u64,
+    /// The last item that is *not* part of a resumed audit: nothing is said about it and the items before it.
+    pub after: Option<ItemId>,
 }
 
 impl AuditReport {
@@ -105,16 +137,23 @@ impl AuditReport {
     }
 }
 
-/// What the first two passes learn about one level, in some 100 bytes.
+/// What the first two passes learn about one level, in 56 bytes.
 struct Seen {
-    location_id: LocationId,
-    /// Entries up to this seq are in the ledger's digest.
+    /// The hash of its location.
+    place: u64,
+    /// Entries up to this seq are in the digest.
     seq: u64,
     alert_no: u64,
-    ledger: Digest,
-    outcomes: Digest,
+    /// The entries of the ledger, without those of the outcomes.
+    differs: Digest,
     alerts: u64,
     alert_no_max: u64,
+}
+
+fn place(location_id: &LocationId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    location_id.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A sum of hashes, which is the same for the same entries in any order.
@@ -126,8 +165,29 @@ struct Digest {
 
 impl Digest {
     fn add(&mut self, hash: u64) {
-        self.entries += 1;
+        self.entries = self.entries.wrapping_add(1);
         self.sum = self.sum.wrapping_add(hash);
+    }
+
+    fn take(&mut self, hash: u64) {
+        self.entries = self.entries.wrapping_sub(1);
+        self.sum = self.sum.wrapping_sub(hash);
+    }
+}
+
+/// A range of items by their ids.
+#[derive(Debug, Clone, Default)]
+struct Range {
+    after: Option<ItemId>,
+    until: Option<ItemId>,
+    /// The cursor where its list begins.
+    cursor: Option<String>,
+}
+
+impl Range {
+    fn holds(&self, item_id: &ItemId) -> bool {
+        self.after.as_ref().is_none_or(|after| item_id > after)
+            && self.until.as_ref().is_none_or(|until| item_id <= until)
     }
 }
 
@@ -141,16 +201,17 @@ struct Audit<'a> {
     pairs: Pairs,
     /// The items for the third pass.
     suspects: BTreeSet<ItemId>,
+    range: Range,
+    /// Whether this is the first range, which counts the outcomes.
+    counts_records: bool,
     /// The items of a repeated run: the suspects of the run before.
     only: Option<BTreeSet<ItemId>>,
-    /// The most items that the third pass examines.
-    close_items_max: usize,
+    options: AuditOptions,
 }
 
 /// Audits the whole store, and calls `progress` once a page.
 ///
-/// It needs a few hundred bytes of memory for each item and level, and the outcomes of suspect items. Stock may change
-/// meanwhile.
+/// Its memory is bounded by [`AuditOptions::at_once`], whatever the store holds. Stock may change meanwhile.
 ///
 /// # Errors
 /// Fails if the store does not answer. Whatever can't be read is a fault, not an error, and the audit reads on.
@@ -159,40 +220,47 @@ pub async fn audit(
     queries: &dyn Queries,
     progress: &mut (dyn FnMut(&Progress) + Send + Sync),
 ) -> Result<AuditReport, StoreError> {
-    audit_within(reader, queries, progress, CLOSE_ITEMS_MAX).await
+    audit_with(reader, queries, progress, AuditOptions::default()).await
 }
 
-/// Audits the whole store, and examines at most `close_items_max` items closely.
-pub(crate) async fn audit_within(
+/// Audits the store as [`audit`] does, with these options.
+///
+/// # Errors
+/// As [`audit`]. The last [`Progress::checkpoint`] says where another run can go on.
+pub async fn audit_with(
     reader: &dyn AuditReader,
     queries: &dyn Queries,
     progress: &mut (dyn FnMut(&Progress) + Send + Sync),
-    close_items_max: usize,
+    options: AuditOptions,
 ) -> Result<AuditReport, StoreError> {
-    let (seen, suspects, report) = (HashMap::new(), BTreeSet::new(), AuditReport::default());
     let mut audit = Audit {
         reader,
         queries,
         progress,
-        report,
-        seen,
+        report: AuditReport {
+            after: options.resume.as_ref().map(|resume| resume.after.clone()),
+            ..AuditReport::default()
+        },
+        seen: HashMap::new(),
         pairs: Pairs::default(),
-        suspects,
+        suspects: BTreeSet::new(),
+        range: Range::default(),
+        counts_records: true,
         only: None,
-        close_items_max,
+        options,
     };
-    for _ in 0..RUNS_MAX {
-        audit.levels_against_ledgers().await?;
-        audit.outcomes_against_ledgers().await?;
-        if audit.suspects.len() <= close_items_max {
+    let mut next = audit.options.resume.take();
+    loop {
+        let (after, cursor) = next.map(|Checkpoint { after, cursor }| (after, cursor)).unzip();
+        audit.range = Range { after, until: None, cursor };
+        next = audit.audit_range().await?;
+        audit.report.read.checkpoint.clone_from(&next);
+        audit.report.read.faults = audit.report.fault_count;
+        (audit.progress)(&audit.report.read);
+        if next.is_none() {
             break;
         }
-        audit.seen.clear();
-        audit.only = Some(audit.suspects.clone());
     }
-    audit.pairs.keep_suspects();
-    audit.examine_suspects().await?;
-    audit.examine_pairs().await?;
     for fault in reader.audit_rows().await? {
         audit.report.add(Fault { item_id: fault.item_id, location_id: None, what: fault.what });
     }
@@ -200,17 +268,49 @@ pub(crate) async fn audit_within(
 }
 
 impl Audit<'_> {
-    /// Returns whether this run is about the item.
-    fn is_wanted(&self, item_id: &ItemId) -> bool {
-        self.only.as_ref().is_none_or(|only| only.contains(item_id))
+    /// Audits the range, and returns its end unless it is the last one.
+    async fn audit_range(&mut self) -> Result<Option<Checkpoint>, StoreError> {
+        self.only = None;
+        let mut end = None;
+        for run in 0..RUNS_MAX {
+            self.seen.clear();
+            let found = self.levels_against_ledgers().await?;
+            if run == 0 {
+                self.range.until = found.as_ref().map(|checkpoint| checkpoint.after.clone());
+                end = found;
+            }
+            self.outcomes_against_ledgers().await?;
+            self.counts_records = false;
+            if self.suspects.len() <= self.options.close_items_max {
+                break;
+            }
+            self.only = Some(self.suspects.clone());
+        }
+        self.seen = HashMap::new();
+        self.examine_suspects().await?;
+        self.examine_pairs().await?;
+        Ok(end)
     }
 
-    async fn levels_against_ledgers(&mut self) -> Result<(), StoreError> {
+    /// Returns whether this run is about the item.
+    fn is_wanted(&self, item_id: &ItemId) -> bool {
+        self.range.holds(item_id) && self.only.as_ref().is_none_or(|only| only.contains(item_id))
+    }
+
+    /// Reads the items of the range and their ledgers. The first run finds where the range ends, and returns that.
+    async fn levels_against_ledgers(&mut self) -> Result<Option<Checkpoint>, StoreError> {
         self.suspects.clear();
-        let mut cursor: Option<String> = None;
+        let mut cursor = self.range.cursor.clone();
+        let (mut rows, mut last, mut end) = (0, None, None);
         loop {
             let read = self.reader.audit_items(PageRequest::new(cursor.as_deref(), PAGE)).await;
-            let Some(page) = self.report.unless_unreadable("the items", read)? else { return Ok(()) };
+            let Some(page) = self.report.unless_unreadable("the items", read)? else { return Ok(None) };
+            let is_over = page
+                .entries
+                .iter()
+                .any(|view| self.range.until.as_ref().is_some_and(|until| view.item.item_id > *until));
+            rows += page.entries.iter().map(|view| 1 + view.levels.len()).sum::<usize>();
+            last = page.entries.last().map(|view| view.item.item_id.clone()).or(last);
             let wanted: Vec<_> = page.entries.into_iter().filter(|view| self.is_wanted(&view.item.item_id)).collect();
             let levels = wanted.iter().flat_map(|view| view.levels.iter().map(|level| (&view.item.item_id, level)));
             let reads: Vec<_> = levels.map(|(item_id, level)| Chain::read(self.reader, item_id, level)).collect();
@@ -228,11 +328,10 @@ impl Audit<'_> {
                         self.suspects.insert(view.item.item_id.clone());
                     }
                     seen.push(Seen {
-                        location_id: level.location_id.clone(),
+                        place: place(&level.location_id),
                         seq: level.seq,
                         alert_no: level.alert_no,
-                        ledger: chain.digest,
-                        outcomes: Digest::default(),
+                        differs: chain.digest,
                         alerts: 0,
                         alert_no_max: 0,
                     });
@@ -241,21 +340,27 @@ impl Audit<'_> {
             }
             (self.progress)(&self.report.read);
             cursor = page.next_cursor;
-            if cursor.is_none() {
+            let Some(next) = &cursor else { break };
+            if is_over {
+                break;
+            }
+            if let Some(last) = last.as_ref().filter(|_| self.only.is_none() && rows >= self.options.at_once) {
+                end = Some(Checkpoint { after: last.clone(), cursor: next.clone() });
                 break;
             }
         }
         // What a run does not find again stays suspect.
         let missing = self.only.iter().flatten().filter(|item_id| !self.seen.contains_key(*item_id));
         self.suspects.extend(missing.cloned());
-        Ok(())
+        Ok(end)
     }
 
     async fn outcomes_against_ledgers(&mut self) -> Result<(), StoreError> {
-        let mut pages = all_records(self.reader);
+        let reader = self.reader;
+        let mut pages = all_records(reader);
         while let Some(read) = pages.next().await {
             let Some(records) = self.report.unless_unreadable("the outcomes", read)? else { continue };
-            if self.only.is_none() {
+            if self.counts_records {
                 self.report.read.records += records.len() as u64;
             }
             for record in &records {
@@ -264,7 +369,7 @@ impl Audit<'_> {
             (self.progress)(&self.report.read);
         }
         for (item_id, levels) in &self.seen {
-            if levels.iter().any(|seen| seen.ledger != seen.outcomes || seen.alerts_contradict()) {
+            if levels.iter().any(|seen| seen.differs != Digest::default() || seen.alerts_contradict()) {
                 self.suspects.insert(item_id.clone());
             }
         }
@@ -312,14 +417,16 @@ fn all_records(reader: &dyn AuditReader) -> BoxStream<'_, Result<Vec<Record>, St
 fn tally(levels: &mut [Seen], outcome: &Outcome, record: &Record) -> bool {
     let mut known = true;
     for (location_id, entry) in outcomes::entries(outcome) {
-        match levels.iter_mut().find(|seen| seen.location_id == location_id) {
-            Some(seen) if entry.seq <= seen.seq => seen.outcomes.add(chain::hash(&location_id, &entry)),
+        let place = place(&location_id);
+        match levels.iter_mut().find(|seen| seen.place == place) {
+            Some(seen) if entry.seq <= seen.seq => seen.differs.take(chain::hash(&location_id, &entry)),
             Some(_) => {}
             None => known = false,
         }
     }
     for alert in &record.alerts {
-        if let Some(seen) = levels.iter_mut().find(|seen| seen.location_id == alert.location_id) {
+        let place = place(&alert.location_id);
+        if let Some(seen) = levels.iter_mut().find(|seen| seen.place == place) {
             seen.alerts += 1;
             seen.alert_no_max = seen.alert_no_max.max(alert.alert_no);
         }

@@ -16,7 +16,7 @@ mod sqs;
 mod start;
 
 pub use clients::Clients;
-pub use dynamodb::{DynamoOptions, DynamoStore};
+pub use dynamodb::{DynamoOptions, DynamoStore, Repair, RepairLine, RepairReport};
 pub use ses::{SesMailer, is_mailbox};
 pub use sns::SnsPublisher;
 pub use sqs::{QUEUE_MAX_RECEIVES, SqsOptions, SqsQueue};

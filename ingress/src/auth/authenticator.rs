@@ -81,7 +81,7 @@ impl Authenticator {
         clock: Arc<dyn Clock>,
         pace: Pace,
     ) -> Result<Arc<Self>, IngressError> {
-        let AuthConfig { issuer, client_ids, jwks, revoked_file, changed } = config;
+        let AuthConfig { issuer, client_ids, jwks, revoked_file, kept_keys, changed } = config;
         if issuer.is_empty() || client_ids.is_empty() {
             return Err(IngressError::Config(
                 "the issuer of tokens and at least one client id must be configured; without them every token would be refused".into(),
@@ -90,7 +90,7 @@ impl Authenticator {
         let trusted = Trusted::default();
         let source = match jwks {
             JwksSource::File(path) => Source::File(KeyFile::open(path, &trusted)?),
-            JwksSource::Url(url) => Source::Url(Arc::new(Remote::new(&url, pace, Arc::clone(&clock))?)),
+            JwksSource::Url(url) => Source::Url(Arc::new(Remote::new(&url, kept_keys, pace, Arc::clone(&clock))?)),
         };
         let revoked = revoked_file.map(|path| Revoked::open(path, issuer.clone())).transpose()?;
         let state = Arc::new(State { source, trusted, cache: TokenCache::new(CACHE_TOKENS), revoked });

@@ -12,6 +12,7 @@ use stockline_service::Retry;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
+use super::kept::{KEYS_KEPT_S, KeptKeys, Known};
 use super::keyset::{KEY_SET_BYTES, KeySet};
 use crate::error::IngressError;
 
@@ -58,6 +59,7 @@ pub(super) struct Remote {
     client: reqwest::Client,
     pace: Pace,
     clock: Arc<dyn Clock>,
+    kept: Option<KeptKeys>,
     state: Mutex<State>,
     wanted: Notify,
     finished: watch::Sender<()>,
@@ -70,12 +72,19 @@ struct State {
     wanted: bool,
     began: Option<Instant>,
     fetched_at: Option<Timestamp>,
+    /// Whether the keys in use were fetched by another process.
+    recalled: bool,
 }
 
 impl Remote {
     /// # Errors
     /// The address is not http or https, or the HTTP client can't be made.
-    pub(super) fn new(url: &str, pace: Pace, clock: Arc<dyn Clock>) -> Result<Self, IngressError> {
+    pub(super) fn new(
+        url: &str,
+        kept: Option<KeptKeys>,
+        pace: Pace,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, IngressError> {
         let failed = |why: &dyn std::fmt::Display| {
             IngressError::Config(format!(
                 "the address of the issuer's keys can't be used: {why}; it must be like https://issuer.example/.well-known/jwks.json"
@@ -103,6 +112,7 @@ impl Remote {
             client,
             pace,
             clock,
+            kept,
             state: Mutex::default(),
             wanted: Notify::new(),
             finished: watch::Sender::new(()),
@@ -148,12 +158,14 @@ impl Remote {
         let mut retry = Retry::new(RETRY.0, RETRY.1);
         loop {
             let pause = match self.fetch_once().await {
-                Ok(set) => {
+                Ok((set, text)) => {
                     found(set);
+                    self.keep(&text).await;
                     retry.reset();
                     self.pace.refresh
                 }
                 Err(why) => {
+                    self.recall(&found).await;
                     let pause = retry.next_pause();
                     tracing::warn!(
                         url = %self.url, ?pause,
@@ -165,6 +177,44 @@ impl Remote {
             // By now the waiting requests find the new keys.
             self.finished.send_replace(());
             self.until_due(pause).await;
+        }
+    }
+
+    /// Keeps the keys for the next start. By now the requests find them.
+    async fn keep(&self, text: &str) {
+        let fetched_at = self.state().fetched_at;
+        self.finished.send_replace(());
+        if let (Some(kept), Some(fetched_at)) = (&self.kept, fetched_at) {
+            kept.keep(self.url.as_str(), &Known { keys: text.to_owned(), fetched_at }).await;
+        }
+    }
+
+    /// Takes the kept keys if they are newer than those in use. Keys of others are dropped once they are too old.
+    async fn recall(&self, found: &impl Fn(KeySet)) {
+        let Some(kept) = &self.kept else { return };
+        let now = self.clock.now();
+        let recalled = kept.recall(self.url.as_str(), now).await;
+        let (known_at, is_ours) = {
+            let state = self.state();
+            (state.fetched_at, !state.recalled)
+        };
+        match recalled {
+            Ok((set, fetched_at)) if known_at.is_none_or(|known_at| known_at < fetched_at) => {
+                found(set);
+                tracing::warn!(%fetched_at, "tokens are verified with the keys that another process fetched");
+                let mut state = self.state();
+                (state.fetched_at, state.recalled) = (Some(fetched_at), true);
+            }
+            Ok(_) => {}
+            Err(why) => {
+                tracing::warn!("the kept keys can't be used: {why}");
+                let is_old = known_at.is_some_and(|known_at| now.millis_since(known_at) > KEYS_KEPT_S * 1_000);
+                if is_old && !is_ours {
+                    found(KeySet::default());
+                    let mut state = self.state();
+                    (state.fetched_at, state.recalled) = (None, false);
+                }
+            }
         }
     }
 
@@ -181,7 +231,7 @@ impl Remote {
         tokio::time::sleep_until(cooled).await;
     }
 
-    async fn fetch_once(&self) -> Result<KeySet, String> {
+    async fn fetch_once(&self) -> Result<(KeySet, String), String> {
         let began_at = self.clock.now();
         self.begin();
         // A panic is a failed fetch: without this task, new keys would never be found.
@@ -190,7 +240,7 @@ impl Remote {
         let mut state = self.state();
         state.in_flight = false;
         if fetched.is_ok() {
-            state.fetched_at = Some(began_at);
+            (state.fetched_at, state.recalled) = (Some(began_at), false);
         }
         fetched
     }
@@ -202,7 +252,7 @@ impl Remote {
         state.began = Some(Instant::now());
     }
 
-    async fn fetch(&self) -> Result<KeySet, String> {
+    async fn fetch(&self) -> Result<(KeySet, String), String> {
         let request = self.client.get(self.url.clone()).header(ACCEPT, "application/json");
         let mut response = request.send().await.map_err(describe)?;
         if response.status() != reqwest::StatusCode::OK {
@@ -215,7 +265,8 @@ impl Remote {
             }
             body.extend_from_slice(&chunk);
         }
-        KeySet::parse(&body).map_err(|why| format!("the answer {why}"))
+        let set = KeySet::parse(&body).map_err(|why| format!("the answer {why}"))?;
+        Ok((set, String::from_utf8_lossy(&body).into_owned()))
     }
 }
 
@@ -239,7 +290,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn however_many_ask_a_fetch_is_due_once_in_ten_seconds() {
-        let remote = Remote::new("http://127.0.0.1:1/", Pace::default(), clock()).unwrap();
+        let remote = Remote::new("http://127.0.0.1:1/", None, Pace::default(), clock()).unwrap();
         let start = Instant::now();
         for round in 0..3 {
             remote.begin();

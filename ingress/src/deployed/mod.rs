@@ -9,7 +9,7 @@ use stockline_aws::{Clients, DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
 use stockline_console::SessionKeys;
 use stockline_console::people::{Oidc, SignIn};
 use stockline_core::ports::Clock;
-use stockline_ingress::{Adapters, Config, Pages, Web, server};
+use stockline_ingress::{Adapters, AuthConfig, Config, KeptKeys, Pages, Web, server};
 use stockline_service::{CLOCK_REMEDY, EmfEmitter, GuardedClock, install_metrics_and_emf, on_termination};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -29,8 +29,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let mut signal = tokio::spawn(on_termination());
     let _logging = settings.logs.begin("stockline-ingress")?;
     let metrics = install_metrics_and_emf().context("can't set up metrics")?;
-    let adapters = tokio::select! {
-        adapters = connect(&settings) => adapters?,
+    let (adapters, kept_keys) = tokio::select! {
+        connected = connect(&settings) => connected?,
         signal = &mut signal => return signal?.context("can't wait for signals"),
     };
     let listener = listen(settings.listen, "STOCKLINE_LISTEN")?;
@@ -49,7 +49,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let emitter = tokio::spawn(emitter.run(emitter_shutdown));
     let shutdown = CancellationToken::new();
     let trigger = shutdown.clone();
-    let config = config(settings, Arc::clone(&adapters.clock));
+    let config = config(settings, kept_keys, Arc::clone(&adapters.clock));
     let mut serving = tokio::spawn(stockline_ingress::run(config, adapters, listener, shutdown));
     let ended = tokio::select! {
         ended = &mut serving => ended,
@@ -67,7 +67,7 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
+async fn connect(settings: &Settings) -> anyhow::Result<(Adapters, KeptKeys)> {
     let clock: Arc<dyn Clock> = Arc::new(GuardedClock::new(None, CLOCK_REMEDY));
     let clients = Clients::from_env().await;
     let queue = SqsQueue::new(clients.sqs, settings.queue_url.clone(), None, SqsOptions::default());
@@ -80,14 +80,15 @@ async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
     checks.add(&deployed::TABLE, store_found);
     checks.finish()?;
     let store = Arc::new(store);
-    Ok(Adapters { queue: Arc::new(queue), queries: store.clone(), clients: Some(store), clock })
+    let kept_keys = KeptKeys::new(store.clone(), &settings.receipt_keys);
+    Ok((Adapters { queue: Arc::new(queue), queries: store.clone(), clients: Some(store), clock }, kept_keys))
 }
 
-fn config(settings: Settings, clock: Arc<dyn Clock>) -> Config {
+fn config(settings: Settings, kept_keys: KeptKeys, clock: Arc<dyn Clock>) -> Config {
     let pages =
         console(&settings, clock).map(|config| Pages::new(move |api| stockline_console::router(config.clone(), api)));
     Config {
-        auth: settings.auth,
+        auth: AuthConfig { kept_keys: Some(kept_keys), ..settings.auth },
         login: settings.login,
         receipt_keys: settings.receipt_keys,
         require_location: settings.require_location,

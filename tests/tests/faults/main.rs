@@ -6,4 +6,5 @@ mod bit_rot;
 mod injected_dynamodb;
 mod long_outage;
 mod outage_ingress;
+mod torn_restore;
 mod versions;

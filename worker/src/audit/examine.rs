@@ -22,7 +22,7 @@ struct Claims {
 impl Audit<'_> {
     pub(super) async fn examine_suspects(&mut self) -> Result<(), StoreError> {
         let mut suspects = std::mem::take(&mut self.suspects);
-        while suspects.len() > self.close_items_max {
+        while suspects.len() > self.options.close_items_max {
             if let Some(item_id) = suspects.pop_last() {
                 self.report.fault(
                     &item_id,
@@ -31,7 +31,7 @@ impl Audit<'_> {
                 );
             }
         }
-        if suspects.is_empty() {
+        if suspects.is_empty() && !self.pairs.are_suspect() {
             return Ok(());
         }
         // Outcomes are read first: whatever they claim must be in the ledgers that are read after them.
@@ -42,10 +42,12 @@ impl Audit<'_> {
         Ok(())
     }
 
-    async fn claims_of(&self, suspects: &BTreeSet<ItemId>) -> Result<HashMap<ItemId, Claims>, StoreError> {
+    /// Reads all outcomes once more, for the suspect items and the suspect pairs.
+    async fn claims_of(&mut self, suspects: &BTreeSet<ItemId>) -> Result<HashMap<ItemId, Claims>, StoreError> {
         let mut claims: HashMap<ItemId, Claims> = HashMap::new();
         let mut kept = 0;
-        let mut pages = all_records(self.reader);
+        let reader = self.reader;
+        let mut pages = all_records(reader);
         while let Some(read) = pages.next().await {
             let records = match read {
                 Ok(records) => records,
@@ -54,7 +56,13 @@ impl Audit<'_> {
                 Err(error) => return Err(error),
             };
             let applied = records.iter().filter(|record| record.outcome.status == Status::Applied);
-            for record in applied.filter(|record| suspects.contains(&record.outcome.item_id)) {
+            for record in applied {
+                if self.range.holds(&record.outcome.item_id) {
+                    self.pairs.keep_if_suspect(record);
+                }
+                if kept >= CLOSE_EFFECTS_MAX || !suspects.contains(&record.outcome.item_id) {
+                    continue;
+                }
                 let claims = claims.entry(record.outcome.item_id.clone()).or_default();
                 let command_id = record.outcome.command_id;
                 for (location_id, entry) in outcomes::entries(&record.outcome) {
@@ -73,9 +81,6 @@ impl Audit<'_> {
                         claims.twice.push((alert.location_id.clone(), what));
                     }
                 }
-            }
-            if kept >= CLOSE_EFFECTS_MAX {
-                break;
             }
         }
         Ok(claims)

@@ -2,7 +2,9 @@
 
 use clap::{Args, Parser, Subcommand};
 use stockline_aws::deployed;
-use stockline_core::domain::{ClientId, ClientRight, CommandId, ItemId, LocationId};
+use stockline_core::domain::{ClientId, ClientRight, CommandId, ItemId, LocationId, Timestamp};
+
+use stockline_worker::audit::{AT_ONCE, Checkpoint};
 
 use super::settings::VARIABLES;
 
@@ -38,12 +40,15 @@ pub(crate) enum Operation {
     /// Work until SIGTERM (the default without a command)
     Run,
     /// Check level by level that the ledger explains the stock; workers may keep running
-    #[command(after_help = "Example:\n  worker audit --json > audit.json")]
-    Audit {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    #[command(after_help = "Examples:
+  worker audit --json > audit.json
+  worker audit --resume eyJsIjoi…:cola-033
+  worker audit --repair --restored-at 2026-11-24T03:00:00Z
+  worker audit --repair --restored-at 2026-11-24T03:00:00Z --apply
+
+--repair without --apply only says what it would do. Its exit codes: 0 nothing is torn, or all of it was repaired; 1 something is
+torn, or an item could not be repaired.")]
+    Audit(AuditArgs),
     /// List, retry or discard commands that were dead-lettered
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
@@ -66,6 +71,39 @@ Example:
     /// List, register, disable or enable the clients whose tokens are accepted
     #[command(subcommand)]
     Clients(ClientsCommand),
+}
+
+/// How the audit runs.
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Items and levels kept in memory at once, some 150 bytes each; the outcomes are read once for each such range
+    #[arg(long, default_value_t = AT_ONCE as u32, value_parser = clap::value_parser!(u32).range(1_000..=100_000_000))]
+    pub(crate) at_once: u32,
+    /// Go on from a checkpoint of an earlier audit: only the items behind it are audited
+    #[arg(long, conflicts_with = "repair")]
+    pub(crate) resume: Option<Checkpoint>,
+    /// Find what a restore to a point in time has torn, instead of the audit; no worker may run
+    #[arg(long, requires = "restored_at")]
+    pub(crate) repair: bool,
+    #[command(flatten)]
+    pub(crate) torn: TornArgs,
+}
+
+/// What `audit --repair` looks at.
+#[derive(Debug, Args)]
+pub(crate) struct TornArgs {
+    /// The moment that the table was restored to, such as 2026-11-24T03:00:00Z
+    #[arg(long, requires = "repair")]
+    pub(crate) restored_at: Option<Timestamp>,
+    /// Minutes before that moment in which rows may be torn
+    #[arg(long, requires = "repair", default_value_t = 15, value_parser = clap::value_parser!(u16).range(1..=1_440))]
+    pub(crate) window_minutes: u16,
+    /// Repair it
+    #[arg(long, requires = "repair")]
+    pub(crate) apply: bool,
 }
 
 #[derive(Debug, Subcommand)]

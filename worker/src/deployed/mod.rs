@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use stockline_aws::deployed::{self, StartChecks};
-use stockline_aws::{Clients, DynamoOptions, DynamoStore, SnsPublisher, SqsOptions, SqsQueue, StartError};
+use stockline_aws::{Clients, DynamoOptions, DynamoStore, Repair, SnsPublisher, SqsOptions, SqsQueue, StartError};
 use stockline_core::domain::FoldLimits;
 use stockline_core::ports::Clock;
 use stockline_service::{CLOCK_REMEDY, EmfEmitter, GuardedClock, Variable, install_metrics_and_emf, on_termination};
+use stockline_worker::audit::AuditOptions;
 use stockline_worker::{Adapters, Config, Health, Parking};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,7 @@ mod health;
 mod operate;
 mod settings;
 
+use cli::{AuditArgs, TornArgs};
 pub(crate) use cli::{Cli, Command, Operation};
 pub(crate) use settings::{HEALTH_LISTEN, Settings};
 
@@ -52,7 +54,19 @@ pub(crate) async fn run(operation: Operation, settings: Settings) -> anyhow::Res
     let _logging = settings.logs.begin("stockline-worker")?;
     match operation {
         Operation::Run => work(settings).await.map(|()| 0),
-        Operation::Audit { json } => operate::run_audit(&connect(&settings).await?, json).await,
+        Operation::Audit(AuditArgs {
+            json,
+            torn: TornArgs { restored_at: Some(restored_at), window_minutes, apply },
+            ..
+        }) => {
+            let window_ms = i64::from(window_minutes) * 60_000;
+            let repair = Repair { restored_at, window_ms, apply };
+            operate::run_repair(&connect(&settings).await?, repair, json).await
+        }
+        Operation::Audit(AuditArgs { json, at_once, resume, .. }) => {
+            let options = AuditOptions { at_once: at_once as usize, resume, ..AuditOptions::default() };
+            operate::run_audit(&connect(&settings).await?, options, json).await
+        }
         Operation::Smoke { no_queue, json } => operate::run_smoke(&connect(&settings).await?, !no_queue, json).await,
         Operation::Clients(command) => clients::run_clients(&connect(&settings).await?, command).await,
         Operation::DeadLetters(command) => operate::run_dead_letters(&connect(&settings).await?, command).await,

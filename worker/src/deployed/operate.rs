@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use serde_json::json;
+use stockline_aws::{Repair, RepairLine, RepairReport};
 use stockline_core::domain::Record;
 use stockline_core::ports::{CommandSender, Queries, StoreError};
 use stockline_service::output;
-use stockline_worker::audit::{Progress, audit};
+use stockline_worker::audit::{AuditOptions, Checkpoint, Progress, audit_with};
 use stockline_worker::dead_letters::{self, Retried};
 use stockline_worker::operator::{Ended, Op, Operator, Order};
 use stockline_worker::smoke::{self, Step, Tools, smoke};
@@ -27,23 +28,89 @@ const UNAVAILABLE: u8 = 3;
 pub(super) const PAGE: usize = 1_000;
 
 /// Runs `worker audit` and returns the exit code.
-pub(crate) async fn run_audit(connected: &Connected, json: bool) -> anyhow::Result<u8> {
+pub(crate) async fn run_audit(connected: &Connected, options: AuditOptions, json: bool) -> anyhow::Result<u8> {
     let bar = ProgressBar::new_spinner();
+    let began = connected.clock.now();
+    let mut printed = options.resume.clone();
     let mut progress = |read: &Progress| {
         bar.set_message(format!("{} items, {} ledger entries, {} outcomes", read.items, read.entries, read.records));
         bar.tick();
+        if let Some(checkpoint) = read.checkpoint.as_ref().filter(|checkpoint| printed.as_ref() != Some(checkpoint)) {
+            output::note(checkpoint_text(checkpoint, read.faults));
+            printed = Some(checkpoint.clone());
+        }
     };
-    let report = match audit(&*connected.store, &*connected.store, &mut progress).await {
+    let report = match audit_with(&*connected.store, &*connected.store, &mut progress, options).await {
         Ok(report) => report,
         Err(error) => return Ok(unavailable(&error)),
     };
     bar.finish_and_clear();
+    output::note(rate_text(&report.read, connected.clock.now().millis_since(began)));
     if json {
         output::json(&report.to_json())?;
     } else {
         output::print(report.to_text("stop the workers, back up the table, and report the faults"))?;
     }
     Ok(if report.is_sound() { OK } else { FOUND })
+}
+
+fn checkpoint_text(checkpoint: &Checkpoint, faults: u64) -> String {
+    let after = &checkpoint.after;
+    format!("the items up to {after} are audited, with {faults} fault(s); to go on from here: --resume {checkpoint}")
+}
+
+/// Says how fast the audit was, for a forecast of the next one.
+fn rate_text(read: &Progress, took_ms: i64) -> String {
+    let rows = read.items + read.levels + read.entries + read.records;
+    let took_s = took_ms.max(1) as f64 / 1_000.0;
+    let per_s = rows as f64 / took_s;
+    format!(
+        "{rows} rows and entries in {took_s:.1} s: {per_s:.0} a second, so a billion in {:.1} hours",
+        1e9 / per_s.max(1.0) / 3_600.0
+    )
+}
+
+/// Runs `worker audit --repair` and returns the exit code.
+pub(crate) async fn run_repair(connected: &Connected, repair: Repair, json: bool) -> anyhow::Result<u8> {
+    let report = match connected.store.repair(repair).await {
+        Ok(report) => report,
+        Err(error) => return Ok(unavailable(&error)),
+    };
+    if json {
+        let line = |line: &RepairLine| json!({"item_id": line.item_id, "rows": line.rows, "what": line.what});
+        let lines: Vec<_> = report.lines.iter().map(line).collect();
+        output::json(&json!({
+            "applied": repair.apply, "rows": report.rows, "items": report.items, "torn": report.torn,
+            "refused": report.refused, "lines": lines,
+        }))?;
+    } else {
+        output::print(repair_text(&report, repair.apply))?;
+    }
+    let is_open = report.refused > 0 || (report.torn > 0 && !repair.apply);
+    Ok(if is_open { FOUND } else { OK })
+}
+
+fn repair_text(report: &RepairReport, applied: bool) -> String {
+    let RepairReport { rows, items, torn, refused, lines } = report;
+    let mut text = vec![format!("{rows} rows read, {items} items changed in the window")];
+    for line in lines {
+        let what = line.what.join("; ");
+        text.push(match line.rows {
+            Some(rows) => format!("  {}: {rows} rows: {what}", line.item_id),
+            None => format!("  {}: NOT REPAIRED: {what}", line.item_id),
+        });
+    }
+    let listed = lines.len() as u64;
+    if torn + refused > listed {
+        text.push(format!("  … and {} more", torn + refused - listed));
+    }
+    text.push(match (torn + refused, applied) {
+        (0, _) => "nothing is torn".to_owned(),
+        (_, true) => format!("{torn} repaired, {refused} not; run the audit now"),
+        (_, false) => format!("{torn} would be repaired, {refused} would not; run it again with --apply"),
+    });
+    text.push(String::new());
+    text.join("\n")
 }
 
 /// Runs `worker smoke` and returns the exit code.

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,7 +8,7 @@ use stockline_core::ports::{AuditReader, ItemWithLevels, LedgerPage, Page, PageR
 use stockline_core::testing::{MemoryStore, Shop, Stock, at, id};
 
 use super::{receive, register, send_everything};
-use crate::audit::{AuditReport, audit, audit_within};
+use crate::audit::{AuditOptions, AuditReport, audit, audit_with};
 use crate::testing::{World, item, key};
 
 async fn audited(world: &Arc<World>) -> AuditReport {
@@ -42,6 +43,61 @@ async fn a_sound_store_has_no_faults() {
     assert!(report.is_sound(), "{:?}", report.faults);
     assert_eq!((report.read.items, report.read.levels), (2, 4));
     assert!(report.read.entries > 30 && report.read.records > 40, "{:?}", report.read);
+}
+
+/// A store whose pages have one item, so that a range may have one.
+#[derive(Debug)]
+struct OneByOne(MemoryStore);
+
+#[async_trait]
+impl AuditReader for OneByOne {
+    async fn audit_items(&self, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError> {
+        self.0.audit_items(PageRequest::new(asked.cursor, 1)).await
+    }
+
+    async fn audit_ledger(
+        &self,
+        item_id: &ItemId,
+        location_id: &LocationId,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<LedgerPage, StoreError> {
+        self.0.audit_ledger(item_id, location_id, from_seq, limit).await
+    }
+
+    async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
+        self.0.audit_records(asked).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_audit_goes_on_at_its_checkpoint_and_says_nothing_of_the_items_before_it() {
+    let world = world().await;
+    let store = OneByOne(world.store.clone());
+    let mut checkpoints = Vec::new();
+    let mut note = |read: &crate::audit::Progress| checkpoints.extend(read.checkpoint.clone());
+    let options = AuditOptions { at_once: 1, ..AuditOptions::default() };
+    let whole = audit_with(&store, &world.store, &mut note, options.clone()).await.unwrap();
+    assert!(whole.is_sound(), "{:?}", whole.faults);
+    let first = checkpoints.first().cloned().unwrap();
+    assert_eq!(first.after, item("cola"));
+    assert_eq!(first.to_string().parse(), Ok(first.clone()));
+    for bad in ["", "abc", ":cola", "abc:"] {
+        assert!(bad.parse::<crate::audit::Checkpoint>().is_err(), "{bad}");
+    }
+
+    world.store.stock().levels.get_mut(&cola()).unwrap().on_hand = one();
+    let resumed = AuditOptions { resume: Some(first), ..options.clone() };
+    let rest = audit_with(&store, &world.store, &mut |_| {}, resumed.clone()).await.unwrap();
+    assert!(rest.is_sound(), "{:?}", rest.faults);
+    assert_eq!((rest.after.as_ref(), rest.read.items), (Some(&item("cola")), 1));
+    assert!(rest.to_text("").starts_with("only the items behind cola"), "{}", rest.to_text(""));
+
+    world.store.stock().levels.get_mut(&(item("tea"), "main".parse().unwrap())).unwrap().on_hand = one();
+    let rest = audit_with(&store, &world.store, &mut |_| {}, resumed).await.unwrap();
+    assert!(!rest.is_sound() && rest.faults.iter().all(|fault| fault.item_id == Some(item("tea"))));
+    let all = audit_with(&store, &world.store, &mut |_| {}, options).await.unwrap();
+    assert!(all.fault_count > rest.fault_count);
 }
 
 type Damage = fn(&mut Stock);
@@ -84,6 +140,10 @@ async fn each_damage_is_found_and_named() {
         let world = world().await;
         damage(&mut world.store.stock());
         let report = audited(&world).await;
+        let ranges = AuditOptions { at_once: 1, ..AuditOptions::default() };
+        let by_ranges = audit_with(&OneByOne(world.store.clone()), &world.store, &mut |_| {}, ranges).await.unwrap();
+        let found = |report: &AuditReport| report.faults.iter().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(found(&by_ranges), found(&report), "an audit of one item after the other finds the same");
         assert!(!report.is_sound(), "not found: {expected}");
         assert!(report.faults.iter().any(|fault| fault.what.contains(expected)), "{expected}: {:?}", report.faults);
         assert!(
@@ -152,6 +212,10 @@ impl AuditReader for BesideABulkLoad {
     }
 }
 
+fn close(items: usize) -> AuditOptions {
+    AuditOptions { close_items_max: items, ..AuditOptions::default() }
+}
+
 #[tokio::test(start_paused = true)]
 async fn more_new_items_than_can_be_examined_are_no_faults_and_damage_among_them_is_found() {
     let world = World::new();
@@ -162,13 +226,13 @@ async fn more_new_items_than_can_be_examined_are_no_faults_and_damage_among_them
     }
     world.work().await;
     let beside = || BesideABulkLoad { inner: world.store.clone(), loaded: AtomicBool::new(false) };
-    let report = audit_within(&beside(), &world.store, &mut |_| {}, 3).await.unwrap();
+    let report = audit_with(&beside(), &world.store, &mut |_| {}, close(3)).await.unwrap();
     assert!(report.is_sound(), "{:?}", report.faults);
     assert_eq!(report.read.items, 2, "the items of the first run");
 
     let damaged = (item("new-7"), "main".parse().unwrap());
     world.store.stock().levels.get_mut(&damaged).unwrap().on_hand = one();
-    let report = audit_within(&beside(), &world.store, &mut |_| {}, 3).await.unwrap();
+    let report = audit_with(&beside(), &world.store, &mut |_| {}, close(3)).await.unwrap();
     assert_eq!(report.fault_count, 1, "{:?}", report.faults);
     assert_eq!(report.faults[0].item_id, Some(item("new-7")));
 }

@@ -1,5 +1,7 @@
 //! The reads of the audit: everything as it is stored, consistently.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::operation::query::builders::QueryInputBuilder;
 use aws_sdk_dynamodb::operation::scan::builders::ScanInputBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -9,7 +11,6 @@ use super::call::{CALLS_AT_ONCE, NextKey, names};
 use super::fault::unavailable;
 use super::key::{self, Key, RECORD_PK_PREFIX, RECORD_SK};
 use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, Walk};
-use super::row::Row;
 use super::table::{BY_ID, PK, SK};
 use super::{DynamoStore, items, row};
 use stockline_core::domain::{Entry, ItemId, LocationId, Record};
@@ -129,8 +130,8 @@ impl DynamoStore {
         let mut next = at.map(|(pk, sk)| Key { pk, sk }.attributes());
         let mut entries = Vec::new();
         for _ in 0..SCANS_PER_PAGE_MAX {
-            let (rows, further) = self.scan_records(part, next, limit - entries.len()).await?;
-            entries.extend(rows.iter().map(row::record).collect::<Result<Vec<_>, _>>()?);
+            let (records, further) = self.scan_records(part, next, limit - entries.len()).await?;
+            entries.extend(records);
             next = further;
             if next.is_none() || entries.len() >= limit {
                 break;
@@ -146,7 +147,7 @@ impl DynamoStore {
         part: Part,
         from: Option<NextKey>,
         look_at: usize,
-    ) -> Result<(Vec<Row>, Option<NextKey>), StoreError> {
+    ) -> Result<(Vec<Record>, Option<NextKey>), StoreError> {
         let filter = format!("begins_with(#{PK}, :pk) AND #{SK} = :sk");
         let number = |number: u32| (part.of > 1).then(|| i32::try_from(number).ok()).flatten();
         let scan = ScanInputBuilder::default()
@@ -160,7 +161,14 @@ impl DynamoStore {
             .filter_expression(filter)
             .limit(i32::try_from(look_at).unwrap_or(i32::MAX))
             .set_exclusive_start_key(from);
-        let answer = self.wire.scan(scan).await.map_err(|error| unavailable("Scan", &error))?;
-        Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.filter(|key| !key.is_empty())))
+        // Reading the answer takes more time than waiting for it, so the parts are read on all threads.
+        let wire = Arc::clone(&self.wire);
+        let reading = tokio::spawn(async move {
+            let answer = wire.scan(scan).await.map_err(|error| unavailable("Scan", &error))?;
+            let rows = answer.items.unwrap_or_default();
+            let records = rows.iter().map(row::record).collect::<Result<Vec<_>, _>>()?;
+            Ok((records, answer.last_evaluated_key.filter(|key| !key.is_empty())))
+        });
+        reading.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("Scan: {error}"))))
     }
 }

@@ -21,7 +21,7 @@ use stockline_core::domain::{
 use stockline_core::ports::{CommitOutcome, StoreError};
 
 /// The most actions of one transaction (its documented limit). Folds respect it.
-const ACTIONS_MAX: usize = 100;
+pub(super) const ACTIONS_MAX: usize = 100;
 
 const ABSENT: &str = "attribute_not_exists(#pk)";
 const UNDECIDED: &str = "attribute_not_exists(#pk) OR #dead < :retry";

@@ -7,7 +7,7 @@ use std::fmt;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::table::{PK, SHARDS, SK};
-use stockline_core::domain::{Alert, Claim, ClientId, CommandId, ItemId, LocationId, Timestamp};
+use stockline_core::domain::{Alert, Claim, ClientId, CommandId, ItemId, LocationId, Timestamp, out_of_key};
 
 /// The sort key of an item's catalogue record.
 pub(super) const ITEM_SK: &str = "ITEM";
@@ -23,8 +23,43 @@ pub(super) const LOCATION_PK: &str = "LOCATION";
 pub(super) const LOCATION_KEY_PK: &str = "LOCATIONKEY";
 /// The sort key of a registered client.
 pub(super) const CLIENT_SK: &str = "CLIENT";
+/// The partition key of the issuer's keys.
+const ISSUER_KEYS_PK: &str = "ISSUERKEYS";
 /// The partition key of the months that have alerts.
 pub(super) const MONTHS_PK: &str = "ALERT";
+
+/// What a row is, by its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RowOf {
+    Item(ItemId),
+    Level(ItemId, LocationId),
+    Chunk(ItemId, LocationId),
+    Reversed(ItemId, LocationId),
+    Record,
+    Barcode,
+}
+
+/// Returns what a row is: only rows that a fold writes, and of claims only those on barcodes.
+pub(super) fn row_of(key: &Key) -> Option<RowOf> {
+    let (kind, rest) = key.pk.split_once('#')?;
+    // The item is escaped, so the first `#` ends it; the location is not.
+    let place = || {
+        let (item, place) = rest.split_once('#')?;
+        Some((out_of_key(item).parse().ok()?, place.parse().ok()?))
+    };
+    match kind {
+        "ITEM" if key.sk == ITEM_SK => Some(RowOf::Item(rest.parse().ok()?)),
+        "ITEM" => {
+            let place = key.sk.strip_prefix(LEVEL_SK_PREFIX)?;
+            Some(RowOf::Level(rest.parse().ok()?, place.parse().ok()?))
+        }
+        "LEDGER" => place().map(|(item, place)| RowOf::Chunk(item, place)),
+        "REVERSED" => place().map(|(item, place)| RowOf::Reversed(item, place)),
+        "CMD" if key.sk == RECORD_SK => Some(RowOf::Record),
+        "BARCODE" => Some(RowOf::Barcode),
+        _ => None,
+    }
+}
 
 /// The key of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -128,6 +163,11 @@ impl Key {
         Self { pk: format!("CLIENT#{client_id}"), sk: CLIENT_SK.into() }
     }
 
+    /// Returns the key of the issuer's keys at an address.
+    pub(super) fn issuer_keys(address: &str) -> Self {
+        Self { pk: ISSUER_KEYS_PK.into(), sk: address.into() }
+    }
+
     /// Returns the key of an alert in the history.
     pub(super) fn alert(alert: &Alert) -> Self {
         Self { pk: Self::alerts_pk(&month(alert.raised_at)), sk: format!("{}#{}", millis(alert.raised_at), alert.id()) }
@@ -195,6 +235,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_key_tells_whose_row_it_is() {
+        let (item, place): (ItemId, LocationId) = ("#7:a%23".parse().unwrap(), "b#:%".parse().unwrap());
+        let pair = || (item.clone(), place.clone());
+        assert_eq!(row_of(&Key::item(&item)), Some(RowOf::Item(item.clone())));
+        assert_eq!(row_of(&Key::level(&item, &place)), Some(RowOf::Level(pair().0, pair().1)));
+        assert_eq!(row_of(&Key::chunk(&item, &place, 1)), Some(RowOf::Chunk(pair().0, pair().1)));
+        assert_eq!(row_of(&Key::reversed(&item, &place, 1)), Some(RowOf::Reversed(pair().0, pair().1)));
+        assert_eq!(row_of(&Key::location(&place)), None);
+    }
+
+    #[test]
     fn keys_are_stored_and_never_change() {
         let (item, place): (ItemId, LocationId) = ("Cola".parse().unwrap(), "main".parse().unwrap());
         let id = CommandId(Uuid::from_u128(0x9c5b_94b1_35ad_49bb_b118_8e8f_c24a_bf80));
@@ -210,6 +261,7 @@ mod tests {
             Key::location(&place),
             Key::location_key(&"Main".parse().unwrap()),
             Key::client(&"4tills".parse().unwrap()),
+            Key::issuer_keys("https://issuer/jwks"),
             Key::month(&month(Timestamp::from_millis(1_769_847_300_000))),
             Key::notice(&place, "2026-01-31"),
         ];
@@ -227,6 +279,7 @@ mod tests {
                 "LOCATION / main",
                 "LOCATIONKEY / main",
                 "CLIENT#4tills / CLIENT",
+                "ISSUERKEYS / https://issuer/jwks",
                 "ALERT / 2026-01",
                 "NOTICE#main / 2026-01-31",
             ]

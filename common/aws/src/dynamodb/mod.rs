@@ -23,6 +23,7 @@ mod clients;
 mod commands;
 mod commit;
 mod fault;
+mod issuer_keys;
 mod items;
 mod key;
 mod ledger;
@@ -33,6 +34,7 @@ mod locations;
 mod merge;
 mod movements;
 mod queries;
+mod repair;
 mod row;
 pub mod table;
 #[cfg(test)]
@@ -41,6 +43,7 @@ mod wire;
 
 use call::side_by_side;
 use locations::KeptLocations;
+pub use repair::{Repair, RepairLine, RepairReport};
 pub use wire::Wire;
 
 /// The settings of the store.

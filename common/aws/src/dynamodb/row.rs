@@ -13,6 +13,7 @@
 //! | location key | `location_id` |
 //! | alert | `alert` (JSON), `location_id`, `lease_until`, `sent_at`; `missing` (JSON) and `tally` (JSON) of its mail, `no_recipient`; `gathered_at` of what waits until it is claimed |
 //! | client | `client` (JSON); `refused`, always `clients`, and `refused_at`, the client: the list of clients |
+//! | issuer's keys | `keys`, sealed by the ingress |
 //! | notice | `lease_until`, `sent_at`, `told_until` |
 
 use std::collections::HashMap;
@@ -49,6 +50,7 @@ pub(super) const MARK: &str = "mark";
 pub(super) const ITEM_ID: &str = "item_id";
 pub(super) const SETTINGS: &str = "settings";
 pub(super) const CLIENT: &str = "client";
+const KEYS: &str = "keys";
 pub(super) const ALERT: &str = "alert";
 pub(super) const LOCATION_ID: &str = "location_id";
 pub(super) const LEASE_UNTIL: &str = "lease_until";
@@ -214,6 +216,16 @@ pub(super) fn of_client(settings: &ClientSettings) -> Result<Row, StoreError> {
     let mut row = row(&Key::client(client_id), listed);
     row.insert(CLIENT.into(), json(settings)?);
     Ok(row)
+}
+
+/// Writes the issuer's keys.
+pub(super) fn of_issuer_keys(address: &str, sealed: &str) -> Row {
+    row(&Key::issuer_keys(address), [(KEYS, text(sealed))])
+}
+
+/// Reads the issuer's keys.
+pub(super) fn issuer_keys(row: &Row) -> Result<String, StoreError> {
+    read_text(row, KEYS).map(str::to_owned)
 }
 
 /// Writes a claimed alert.

@@ -11,6 +11,7 @@
 //! | `LOCATION` | `{location}` | location settings |
 //! | `LOCATIONKEY` | lower-cased location | which location: ids differ by more than case |
 //! | `CLIENT#{client}` | `CLIENT` | a registered client: what it may do, and where |
+//! | `ISSUERKEYS` | address | the issuer's keys, for a start without a way to the issuer |
 //! | `ALERT#{yyyy-mm}` | `{raised_at, 13 digits}#{alert id}` | alert history and claims |
 //! | `ALERT` | `{yyyy-mm}` | the mark that this month has alerts |
 //! | `NOTICE#{location}` | `{yyyy-mm-dd}` | the daily notice of refused commands: its claim and the end of its period |

@@ -66,7 +66,7 @@ pub use receipt::{NotKept, Receipt, ReceiptError, ReceiptKeys};
 pub use rejudge::rejudge;
 pub use rules::{CLOCK_SKEW_MAX_MS, FoldLimits, Rules};
 pub use scan::{Gs1Error, Mass, SCAN_MAX_BYTES, ScaleRuleError, ScaleRules, Scan, ScanError, ScanFacts, ScanKind};
-pub use segment::{carried, in_key, path_segment};
+pub use segment::{carried, in_key, out_of_key, path_segment};
 pub use slot::Slot;
 pub use time::{TimeError, Timestamp};
 pub use trace::Trace;

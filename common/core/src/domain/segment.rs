@@ -30,6 +30,15 @@ pub fn in_key(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.replace('%', "%25").replace('#', "%23").replace(':', "%3A"))
 }
 
+/// Returns the text that [`in_key`] wrote.
+pub fn out_of_key(part: &str) -> Cow<'_, str> {
+    if !part.contains('%') {
+        return Cow::Borrowed(part);
+    }
+    // `%` last, because it was escaped first.
+    Cow::Owned(part.replace("%3A", ":").replace("%23", "#").replace("%25", "%"))
+}
+
 /// Returns a text for a carrier that allows few characters: the message group of SQS, the name of a file, a mail header. A
 /// text of at most 128 letters, digits and `.`, `_`, `-` and `:` of ASCII that begins with a letter or digit is carried as it
 /// is, any other as `~` and 40 hexadecimal digits of its SHA-256. Messages are in queues under it, so this must never change.

@@ -7,6 +7,7 @@ mod alerts;
 mod clients;
 mod clock;
 pub mod cursor;
+mod issuer_keys;
 mod mail;
 mod queries;
 mod queue;
@@ -19,6 +20,7 @@ pub use alerts::{
 };
 pub use clients::Clients;
 pub use clock::{Clock, FixedClock};
+pub use issuer_keys::IssuerKeys;
 pub use mail::{Mail, MailError, Mailer};
 pub use queries::{
     AuditReader, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LedgerPage,

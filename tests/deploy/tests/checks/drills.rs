@@ -1,5 +1,6 @@
-//! Runs the faults of `deploy/drill` with the AWS command line against the stand-in. It does not keep which subnet a network
-//! ACL belongs to, so `drill zone` runs only on AWS.
+//! Runs the faults of `deploy/drill` with the AWS command line against the stand-in. The stand-in does not keep which subnet a
+//! network ACL belongs to: for `drill zone` a front of the command line keeps that. What a subnet without a way out does to
+//! the tasks in it, only AWS can show.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -141,4 +142,85 @@ fn a_bad_image_is_waited_for_and_taken_back_if_ecs_does_not() {
     let ended = waits.wait_with_output().unwrap();
     assert_ran(&ended, "drill bad-image");
     assert!(String::from_utf8_lossy(&ended.stdout).contains(&format!("ECS went back to {good}")));
+}
+
+/// Answers the two calls about associations from a file, after the real command line has checked their arguments, and passes
+/// every other call on.
+const FRONT: &str = r#"#!/usr/bin/env python3
+import json, os, subprocess, sys
+words, state = sys.argv[1:], os.environ["ASSOCIATIONS"]
+operation = words[1] if words[:1] == ["ec2"] else ""
+given = dict(zip(words[2::2], words[3::2]))
+if operation not in ("describe-network-acls", "replace-network-acl-association"):
+    os.execv(os.environ["REAL_AWS"], ["aws", *words])
+subprocess.run([os.environ["REAL_AWS"], *words[:-2], "--generate-cli-skeleton", "output"], check=True, stdout=subprocess.DEVNULL)
+with open(state) as file:
+    kept = json.load(file)
+if operation == "describe-network-acls":
+    subnet = given["--filters"].split("Values=")[1]
+    found = {"NetworkAclAssociationId": kept[subnet]["id"], "NetworkAclId": kept[subnet]["acl"], "SubnetId": subnet}
+    print(json.dumps({"NetworkAcls": [{"NetworkAclId": kept[subnet]["acl"], "Associations": [found]}]}))
+else:
+    subnet = next(name for name, one in kept.items() if one["id"] == given["--association-id"])
+    # Each replacement has an id of its own, as on AWS.
+    kept[subnet] = {"id": kept[subnet]["id"] + "x", "acl": given["--network-acl-id"]}
+    with open(state, "w") as file:
+        json.dump(kept, file)
+    print(json.dumps({"NewAssociationId": kept[subnet]["id"]}))
+"#;
+
+#[test]
+fn a_zone_is_cut_off_and_connected_again_as_it_was() {
+    let Some((runtime, server)) = started() else { return };
+    let vpc = aws(&server, &["ec2", "create-vpc", "--cidr-block", "10.0.0.0/16"])["Vpc"]["VpcId"].clone();
+    let vpc = vpc.as_str().unwrap();
+    let subnet = |cidr: &str| {
+        let made = aws(&server, &["ec2", "create-subnet", "--vpc-id", vpc, "--cidr-block", cidr]);
+        made["Subnet"]["SubnetId"].as_str().unwrap().to_owned()
+    };
+    let (first, second) = (subnet("10.0.0.0/24"), subnet("10.0.1.0/24"));
+    runtime.block_on(create(
+        &server,
+        "drills",
+        &json!({
+            "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
+            "Outputs": {"PrivateSubnets": {"Value": format!("{first},{second}")}},
+        }),
+        &[],
+    ));
+    let bin = server.folder().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::fs::write(bin.join("aws"), FRONT).unwrap();
+    std::fs::set_permissions(bin.join("aws"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let associations = server.folder().join("associations.json");
+    let as_was = json!({&first: {"id": "aclassoc-1", "acl": "acl-default"}, &second: {"id": "aclassoc-2", "acl": "acl-default"}});
+    std::fs::write(&associations, as_was.to_string()).unwrap();
+    // The front comes first, before the real command line of an operator's environment.
+    let path = format!("{}:{}:/usr/bin:/bin", bin.display(), command_line().parent().unwrap().display());
+    let zone = |act: &str| {
+        let mut command = drill(&server, &["zone", "drills", act]);
+        command.env("PATH", &path).env("REAL_AWS", command_line()).env("ASSOCIATIONS", &associations);
+        command.output().unwrap()
+    };
+    let kept = || serde_json::from_slice::<Value>(&std::fs::read(&associations).unwrap()).unwrap();
+    let acls = || {
+        let shown = aws(&server, &["ec2", "describe-network-acls"]);
+        shown["NetworkAcls"].as_array().map_or(0, Vec::len)
+    };
+
+    let before = acls();
+    assert!(!zone("back").status.success(), "nothing is cut off");
+    assert_ran(&zone("lose"), "drill zone lose");
+    let cut = kept();
+    assert_ne!(cut[&first]["acl"], "acl-default");
+    assert_eq!(cut[&second], as_was[&second], "the other zone is left alone");
+    assert_eq!(acls(), before + 1);
+    let rules =
+        aws(&server, &["ec2", "describe-network-acls", "--network-acl-ids", cut[&first]["acl"].as_str().unwrap()]);
+    let entries = rules["NetworkAcls"][0]["Entries"].as_array().cloned().unwrap_or_default();
+    assert!(entries.iter().all(|entry| entry["RuleAction"] != "allow"), "{entries:?}");
+    assert!(!zone("lose").status.success(), "a zone is lost once");
+    assert_ran(&zone("back"), "drill zone back");
+    assert_eq!(kept()[&first]["acl"], "acl-default");
+    assert_eq!(acls(), before, "the network ACL is removed");
 }

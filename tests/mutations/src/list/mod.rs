@@ -12,6 +12,7 @@ mod ingress;
 mod money;
 mod parts;
 mod points;
+mod restores;
 mod stores;
 mod words;
 mod worker;
@@ -29,6 +30,9 @@ pub const ALL: &[&[Mutation]] = &[
     analytics::MUTATIONS,
     parts::MUTATIONS,
     points::MUTATIONS,
+    restores::REPAIR,
+    restores::AUDIT,
+    restores::KEPT_KEYS,
     folder::LIBRARY_MUTATIONS,
     folder::REVOKED_MUTATIONS,
     folder::RECEIPT_MUTATIONS,

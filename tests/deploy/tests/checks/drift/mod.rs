@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use stockline_deploy_checks::ministack::aws_tests;
 
 mod alerts;
+mod first_day;
 mod kept;
 mod network;
 mod order;
@@ -25,7 +26,7 @@ type Faults = Vec<String>;
 type Check = fn(&Deployment) -> Faults;
 
 /// Every claim, and the check for it.
-const CHECKS: [(&str, Check); 14] = [
+const CHECKS: [(&str, Check); 15] = [
     ("the variables that are set are those that the programs read", variables::are_those_that_are_read),
     ("variables name what is meant", variables::name_what_is_meant),
     ("a parameter's default is the program's own", variables::have_the_same_defaults),
@@ -40,6 +41,7 @@ const CHECKS: [(&str, Check); 14] = [
     ("the parts fit together", wiring::parts_fit_together),
     ("what holds something outlives the stack", kept::what_holds_something_is_kept),
     ("readers are deployed before writers, and a bad deploy is taken back", order::is_safe),
+    ("the first bad day is thought of", first_day::is_thought_of),
 ];
 
 fn deployment() -> &'static Deployment {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use stockline_deploy_checks::wiring::{ROOT, Wiring};
 
 use super::programs::{ALERTER, DATA, NETWORK, SERVICES, WATCH};
-use super::{Check, alerts, kept, network, order, queues, table, tasks, variables, wiring};
+use super::{Check, alerts, first_day, kept, network, order, queues, table, tasks, variables, wiring};
 
 #[derive(Debug)]
 pub(crate) struct Wrong {
@@ -302,7 +302,18 @@ fn of_network() -> Vec<Line> {
 fn of_the_whole() -> Vec<Line> {
     let fit: Check = wiring::parts_fit_together;
     let order: Check = order::is_safe;
+    let bad_day: Check = first_day::is_thought_of;
     vec![
+        (NETWORK, "Resources/PrivateB/Properties/CidrBlock", Some(json!("10.0.3.0/26")), bad_day),
+        (ROOT, "Parameters/SubnetBits/Default", Some(json!(6)), bad_day),
+        (
+            WATCH,
+            "Resources/DeploymentFailed/Properties/EventPattern/resources",
+            Some(json!(["IngressService"])),
+            bad_day,
+        ),
+        (WATCH, "Resources/DeploymentFailed/Properties/EventPattern/detail/eventName", Some(json!([])), bad_day),
+        ("people.yaml", "Resources/Users/Properties/EmailConfiguration", None, bad_day),
         (DATA, "Outputs/DlqArn", None, fit),
         (ROOT, "Resources/Services/Properties/Parameters/DlqArn", None, fit),
         (SERVICES, "Parameters/DlqArn", None, fit),
