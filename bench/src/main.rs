@@ -26,6 +26,7 @@ mod quota;
 mod readers;
 mod reference;
 mod report;
+mod reports;
 mod rng;
 mod rows;
 mod scale;
@@ -113,6 +114,8 @@ enum Task {
     Overload(overload::OverloadOptions),
     /// Measure how long commands take beside readers of the heaviest lists
     Readers(readers::ReadersOptions),
+    /// Measure how long each report takes on a large store
+    Reports(reports::ReportsOptions),
     /// How good the forecast of demand is, beside usual ones, on a year of sale lines
     Forecast(forecast::Options),
     /// Measure the CPU time per command of worker and ingress with the AWS adapters
@@ -149,6 +152,10 @@ fn main() -> Result<()> {
         Some(Task::Readers(options)) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             return runtime.block_on(readers::run(options));
+        }
+        Some(Task::Reports(options)) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            return runtime.block_on(reports::run(options));
         }
         Some(Task::Cpu(options)) => return cpu::run(options),
         Some(Task::Forecast(options)) => return forecast::run(options),

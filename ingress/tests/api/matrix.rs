@@ -252,8 +252,14 @@ fn cell(answer: &Answer) -> String {
 }
 
 fn shown(text: &str) -> String {
-    let marks = [("1", "\"location_id\":\"shop-1\""), ("2", "\"location_id\":\"shop-2\""), ("@", "a@example.com")];
-    let mut shown: String = marks.iter().filter(|(_, found)| text.contains(found)).map(|(mark, _)| *mark).collect();
+    // As JSON has them, and as CSV does.
+    let marks = [
+        ("1", ["\"location_id\":\"shop-1\"", ",shop-1,"]),
+        ("2", ["\"location_id\":\"shop-2\"", ",shop-2,"]),
+        ("@", ["a@example.com"; 2]),
+    ];
+    let is_found = |(_, found): &&(&str, [&str; 2])| found.iter().any(|found| text.contains(found));
+    let mut shown: String = marks.iter().filter(is_found).map(|(mark, _)| *mark).collect();
     // Whatever says what goods cost.
     if ["unit_cost", "cost", "revaluation", "average_cost", "value"]
         .iter()

@@ -13,7 +13,7 @@ const EXAMPLES: &str = "Examples:
   worker dead-letters list
   worker dead-letters retry cola 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b
 
-Exit codes of audit, dead-letters and clients: 0 success, 1 a fault was found or an order was refused, 2 the command line or the
+Exit codes of audit, backfill, dead-letters and clients: 0 success, 1 a fault was found or an order was refused, 2 the command line or the
 configuration is invalid, 3 the store or the queue can't be reached now.";
 
 /// Stockline's worker: applies queued commands to the stock, each exactly once
@@ -40,6 +40,20 @@ pub(crate) enum Operation {
     /// Check level by level that the ledger explains the stock; workers may keep running
     #[command(after_help = "Example:\n  worker audit --json > audit.json")]
     Audit {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the ledger's old chunks in the index of chunks, so that reports find them cheaply; workers may keep running
+    #[command(
+        after_help = "Run it once after the upgrade that adds the index `chunks` to the table. Reports are right without it, and
+read each old ledger by itself. It reads the whole table once. If it is interrupted, start it again: it goes on with what is
+missing.
+
+Example:
+  worker backfill"
+    )]
+    Backfill {
         /// Print JSON
         #[arg(long)]
         json: bool,

@@ -148,18 +148,29 @@ impl DynamoStore {
         look_at: usize,
     ) -> Result<(Vec<Row>, Option<NextKey>), StoreError> {
         let filter = format!("begins_with(#{PK}, :pk) AND #{SK} = :sk");
+        let scan = self
+            .scan_of(part, from, &filter)
+            .consistent_read(true)
+            .expression_attribute_values(":pk", AttributeValue::S(RECORD_PK_PREFIX.into()))
+            .expression_attribute_values(":sk", AttributeValue::S(RECORD_SK.into()))
+            .limit(i32::try_from(look_at).unwrap_or(i32::MAX));
+        self.scan(scan).await
+    }
+
+    /// Starts a scan of one part of the table behind a row.
+    pub(super) fn scan_of(&self, part: Part, from: Option<NextKey>, filter: &str) -> ScanInputBuilder {
         let number = |number: u32| (part.of > 1).then(|| i32::try_from(number).ok()).flatten();
-        let scan = ScanInputBuilder::default()
+        ScanInputBuilder::default()
             .table_name(&self.table)
             .set_segment(number(part.number))
             .set_total_segments(number(part.of))
-            .consistent_read(true)
-            .set_expression_attribute_names(Some(names(&filter)))
-            .expression_attribute_values(":pk", AttributeValue::S(RECORD_PK_PREFIX.into()))
-            .expression_attribute_values(":sk", AttributeValue::S(RECORD_SK.into()))
+            .set_expression_attribute_names(Some(names(filter)))
             .filter_expression(filter)
-            .limit(i32::try_from(look_at).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(from);
+            .set_exclusive_start_key(from)
+    }
+
+    /// Reads one answer of a scan: the rows, and where the next begins.
+    pub(super) async fn scan(&self, scan: ScanInputBuilder) -> Result<(Vec<Row>, Option<NextKey>), StoreError> {
         let answer = self.wire.scan(scan).await.map_err(|error| unavailable("Scan", &error))?;
         Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.filter(|key| !key.is_empty())))
     }
