@@ -27,6 +27,8 @@ pub(crate) struct Response<'a> {
     pub(crate) status: u16,
     /// Whether it has a `Retry-After` header.
     pub(crate) retry_after: bool,
+    /// The cookie that it sets, as it is sent back.
+    pub(crate) cookie: Option<String>,
     /// The body.
     pub(crate) body: &'a [u8],
 }
@@ -67,13 +69,16 @@ impl Connection {
         };
         let head = std::str::from_utf8(&self.buffer[..head_len])?;
         let status = head.get(9..12).context("no status line")?.parse()?;
-        let (mut body_len, mut retry_after) = (0, false);
+        let (mut body_len, mut retry_after, mut cookie) = (0, false, None);
         for line in head.lines() {
             if let Some((name, value)) = line.split_once(':') {
                 if name.eq_ignore_ascii_case("content-length") {
                     body_len = value.trim().parse()?;
                 }
                 retry_after |= name.eq_ignore_ascii_case("retry-after");
+                if name.eq_ignore_ascii_case("set-cookie") {
+                    cookie = value.split(';').next().map(|cookie| cookie.trim().to_owned());
+                }
             }
         }
         while self.buffer.len() < head_len + body_len {
@@ -82,7 +87,7 @@ impl Connection {
             }
         }
         self.bytes.received += (head_len + body_len) as u64;
-        Ok(Response { status, retry_after, body: &self.buffer[head_len..head_len + body_len] })
+        Ok(Response { status, retry_after, cookie, body: &self.buffer[head_len..head_len + body_len] })
     }
 }
 

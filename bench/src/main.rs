@@ -9,6 +9,7 @@ mod background_server;
 mod bill;
 mod canned;
 mod chaos;
+mod console;
 mod cost;
 mod cpu;
 mod engine;
@@ -116,6 +117,8 @@ enum Task {
     Readers(readers::ReadersOptions),
     /// Measure how long each report takes on a large store
     Reports(reports::ReportsOptions),
+    /// Measure how long the console's pages take while tills sell, and how much they slow settling
+    Console(console::ConsoleOptions),
     /// How good the forecast of demand is, beside usual ones, on a year of sale lines
     Forecast(forecast::Options),
     /// Measure the CPU time per command of worker and ingress with the AWS adapters
@@ -156,6 +159,10 @@ fn main() -> Result<()> {
         Some(Task::Reports(options)) => {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
             return runtime.block_on(reports::run(options));
+        }
+        Some(Task::Console(options)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            return runtime.block_on(console::run(options));
         }
         Some(Task::Cpu(options)) => return cpu::run(options),
         Some(Task::Forecast(options)) => return forecast::run(options),

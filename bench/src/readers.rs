@@ -65,9 +65,9 @@ pub(crate) struct ReadersOptions {
 }
 
 /// The times of one measurement, in µs, sorted.
-struct Times {
-    accepted: Accepted,
-    settled_us: Vec<u32>,
+pub(crate) struct Times {
+    pub(crate) accepted: Accepted,
+    pub(crate) settled_us: Vec<u32>,
 }
 
 /// Fills a store, measures alone and beside the readers, and fails if a target is missed.
@@ -85,17 +85,17 @@ async fn measure(options: &ReadersOptions) -> Result<(Times, Times)> {
     let server = Server::start(&data)?;
     let till = token(&data, &["--till", "bench", "--ttl", "1d"])?;
     let reader = token(&data, &["--role", "staff", "--subject", "reader", "--ttl", "1d"])?;
-    let duration = Duration::from_secs(options.seconds);
+    let (duration, load) = (Duration::from_secs(options.seconds), (options.items, options.rate));
     println!("{} items with {} levels each, {} readers", options.items, STOCKED.len(), options.readers);
     // The first sales fill the caches of both measurements.
-    times(&server, &till, options, Duration::from_secs(1)).await?;
-    let alone = times(&server, &till, options, duration).await?;
+    times(&server, &till, load, Duration::from_secs(1)).await?;
+    let alone = times(&server, &till, load, duration).await?;
     let pages = Rc::new(Pages::default());
     let local = LocalSet::new();
     let readers: Vec<_> = (0..options.readers)
         .map(|n| local.spawn_local(read(server.address.clone(), reader.clone(), n, Rc::clone(&pages))))
         .collect();
-    let beside = local.run_until(times(&server, &till, options, duration)).await?;
+    let beside = local.run_until(times(&server, &till, load, duration)).await?;
     for reader in readers.into_iter().filter(|reader| reader.is_finished()) {
         reader.await?.context("a reader ended")?;
     }
@@ -111,18 +111,23 @@ async fn measure(options: &ReadersOptions) -> Result<(Times, Times)> {
 }
 
 /// Sends sales at a fixed rate, and one after the other from a till that waits for each outcome.
-async fn times(server: &Server, till: &str, options: &ReadersOptions, duration: Duration) -> Result<Times> {
+pub(crate) async fn times(
+    server: &Server,
+    till: &str,
+    (items, rate): (usize, f64),
+    duration: Duration,
+) -> Result<Times> {
     let load = Load {
         address: server.address.clone(),
         token: till.to_owned(),
         connections: 16,
         batch: 1,
-        items: options.items,
+        items,
         duration,
-        rate: Some(options.rate),
+        rate: Some(rate),
     };
     let settle = async {
-        let mut till = SettleProbe::open(server, till, options.items).await?;
+        let mut till = SettleProbe::open(server, till, items).await?;
         let (began, mut settled) = (Instant::now(), Vec::new());
         while began.elapsed() < duration {
             settled.push(u32::try_from(till.settle().await?.as_micros()).unwrap_or(u32::MAX));
@@ -175,7 +180,7 @@ async fn read(address: String, token: String, first: usize, pages: Rc<Pages>) ->
 }
 
 /// Registers items and receives stock at each location.
-async fn fill(data: &Path, items: usize) -> Result<()> {
+pub(crate) async fn fill(data: &Path, items: usize) -> Result<()> {
     let folder = DataFolder::open(data)?;
     let store = SqliteStore::open(&folder.stock_db(), Default::default(), &Default::default())?;
     let (now, rules, mut rng) = (SystemClock.now(), Rules::default(), Rng::new(7));

@@ -30,14 +30,24 @@ async function ask(address, how = {}) {
 }
 
 /**
- * Returns the body of a form, as if this button had been pressed.
+ * Returns the fields of a form, as if this button had been pressed.
+ * @param {HTMLFormElement} form
+ * @param {HTMLElement | null} [by]
+ */
+function fields(form, by) {
+  const data = new FormData(form);
+  if (by instanceof HTMLButtonElement && by.name) data.append(by.name, by.value);
+  return data;
+}
+
+/**
+ * Returns the fields of a form without files as a text.
  * @param {HTMLFormElement} form
  * @param {HTMLElement | null} [by]
  */
 function body(form, by) {
   const data = new URLSearchParams();
-  for (const [name, value] of new FormData(form)) data.append(name, String(value));
-  if (by instanceof HTMLButtonElement && by.name) data.append(by.name, by.value);
+  for (const [name, value] of fields(form, by)) data.append(name, String(value));
   return data;
 }
 
@@ -453,10 +463,34 @@ function runCount(form) {
     lastKey = event.timeStamp;
   });
 
+  for (const { item, counted } of kept()) {
+    const row = rowOf(item);
+    if (row) input(row, "counted").value = input(row, "counted").dataset.taken = counted;
+  }
+  // The view comes first.
+  setTimeout(() => keepPage(form.dataset.worker ?? ""), 1000);
   addEventListener("online", send);
   setInterval(send, 5000);
   keep(kept());
   send();
+}
+
+/** What the browser keeps of the page that counts. */
+const PAGES = "count";
+
+/**
+ * Keeps this page, so that it opens again without network. Browsers allow it with HTTPS and on the server's own machine.
+ * @param {string} worker
+ */
+async function keepPage(worker) {
+  if (!navigator.serviceWorker || !window.caches) return;
+  try {
+    await navigator.serviceWorker.register(worker, { scope: location.pathname });
+    const files = [...document.querySelectorAll("link[href], script[src]")].map((file) => file.getAttribute("href") ?? file.getAttribute("src") ?? "");
+    await (await caches.open(PAGES)).addAll([location.href, ...files]);
+  } catch {
+    // Then the page has to stay open.
+  }
 }
 
 /**
@@ -492,10 +526,14 @@ async function postPart(event) {
   if (!place || form.classList.contains("is-busy")) return;
   form.classList.add("is-busy");
   try {
-    const { part } = await ask(form.action, { method: "POST", body: body(form, event.submitter) });
-    const next = part.querySelector(form.dataset.part);
+    const hasFile = form.enctype === "multipart/form-data";
+    const sent = hasFile ? fields(form, event.submitter) : body(form, event.submitter);
+    const { part } = await ask(form.action, { method: "POST", body: sent });
+    const next = find(part, form.dataset.part, HTMLElement);
     if (next) {
+      form.querySelector(":scope > .notice")?.remove();
       place.replaceWith(next);
+      if (next.dataset.focus !== undefined) next.focus();
     } else {
       form.querySelector(":scope > .notice")?.remove();
       form.prepend(part);
@@ -513,13 +551,25 @@ async function postPart(event) {
  */
 function keepLive(element) {
   const every = Number(element.dataset.live) * 1000;
-  setInterval(async () => {
+  const turns = setInterval(async () => {
     const isUsed = element.contains(document.activeElement) && document.activeElement !== document.body;
     if (document.hidden || isUsed || !element.id) return;
     const { ok, part } = await ask(location.href).catch(() => ({ ok: false, part: null }));
-    const next = ok && part?.querySelector(`#${element.id}`);
-    if (next) element.replaceChildren(...next.childNodes);
+    const next = ok && part && find(part, `#${element.id}`, HTMLElement);
+    if (!next) return;
+    element.replaceChildren(...next.childNodes);
+    // What has come to its end changes no more.
+    if (next.dataset.live === undefined) clearInterval(turns);
   }, every);
+}
+
+/**
+ * Loads a part of the page that takes longer than the page.
+ * @param {HTMLElement} element
+ */
+async function load(element) {
+  const { ok, part } = await ask(element.dataset.load ?? "").catch(() => ({ ok: false, part: null }));
+  if (ok && part) element.replaceChildren(part);
 }
 
 // A menu closes when something else is used.
@@ -537,9 +587,17 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("submit", postPart);
+// Who signs out leaves no page behind.
+if (location.pathname.endsWith("/console/signed-out")) window.caches?.delete(PAGES);
 const station = find(document, "#station", HTMLElement);
 if (station) runStation(station);
 const count = find(document, "#count", HTMLFormElement);
 if (count) runCount(count);
 for (const form of document.querySelectorAll("form[data-search]")) if (form instanceof HTMLFormElement) runSearch(form);
 for (const part of document.querySelectorAll("[data-live]")) if (part instanceof HTMLElement) keepLive(part);
+for (const part of document.querySelectorAll("[data-load]")) if (part instanceof HTMLElement) load(part);
+for (const button of document.querySelectorAll("button[data-print]")) {
+  if (!(button instanceof HTMLButtonElement)) continue;
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}

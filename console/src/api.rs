@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
-use axum::http::{Method, Request, StatusCode};
+use axum::body::{Body, Bytes};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_DISPOSITION, CONTENT_TYPE, LINK};
+use axum::http::{HeaderMap, Method, Request, StatusCode, request};
+use axum::response::Response;
 use http_body_util::{BodyExt as _, Limited};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -15,8 +16,12 @@ use tower::ServiceExt as _;
 
 use crate::fault::Fault;
 
+mod imports;
+mod reports;
 mod shapes;
 
+pub(crate) use imports::*;
+pub(crate) use reports::*;
 pub(crate) use shapes::*;
 
 /// The most bytes of an answer that are read: more than a page of any list has.
@@ -60,6 +65,16 @@ pub(crate) struct ProblemError {
     pub(crate) detail: String,
 }
 
+impl Problem {
+    /// Says what is wrong: every fault of the request, or the whole.
+    pub(crate) fn in_words(self) -> String {
+        let field = |error: &ProblemError| error.pointer.trim_start_matches(['/', '?']).to_owned();
+        let faults = self.errors.iter().map(|error| format!("{} {}", field(error), error.detail).trim().to_owned());
+        let faults: Vec<String> = faults.collect();
+        if faults.is_empty() { self.detail } else { faults.join("; ") }
+    }
+}
+
 impl Api {
     /// Returns the API for the holder of a token.
     pub(crate) fn with_token(&self, token: &str) -> Caller {
@@ -96,9 +111,26 @@ impl Caller {
         self.call(Method::PUT, path, Some(body)).await
     }
 
+    /// Posts a file as it is.
+    pub(crate) async fn post_file<T: DeserializeOwned>(&self, path: &str, bytes: Bytes) -> Result<T, Fault> {
+        let request = self.request(Method::POST, path).header(CONTENT_TYPE, "application/octet-stream");
+        read(self.send(request, Body::from(bytes)).await?).await
+    }
+
+    /// Returns an answer that is a file, with the headers that say what it is, as the API sends it.
+    pub(crate) async fn file(&self, path: &str, accept: &str) -> Result<Response, Fault> {
+        let answer = self.send(self.request(Method::GET, path).header(ACCEPT, accept), Body::empty()).await?;
+        let (parts, body) = checked(answer).await?.into_parts();
+        let mut file = Response::new(body);
+        for name in [CONTENT_TYPE, CONTENT_DISPOSITION, LINK] {
+            file.headers_mut().extend(parts.headers.get(&name).map(|value| (name, value.clone())));
+        }
+        Ok(file)
+    }
+
     async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&Value>) -> Result<T, Fault> {
         let is_post = method == Method::POST;
-        let mut request = Request::builder().method(method).uri(path).header(AUTHORIZATION, &self.authorization);
+        let mut request = self.request(method, path);
         if is_post {
             request = request.header("prefer", format!("wait={}", WAIT.as_secs()));
         }
@@ -109,22 +141,50 @@ impl Caller {
             }
             None => Body::empty(),
         };
+        read(self.send(request, body).await?).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> request::Builder {
+        Request::builder().method(method).uri(path).header(AUTHORIZATION, &self.authorization)
+    }
+
+    async fn send(&self, request: request::Builder, body: Body) -> Result<Response, Fault> {
         let request = request.body(body).map_err(|error| Fault::broken(&error))?;
-        let answer = match self.api.0.clone().oneshot(request).await {
-            Ok(answer) => answer,
+        match self.api.0.clone().oneshot(request).await {
+            Ok(answer) => Ok(answer),
             Err(never) => match never {},
-        };
-        let status = answer.status();
-        let bytes = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-        let bytes = bytes.map_err(|error| Fault::broken(&error))?.to_bytes();
-        if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|error| Fault::broken(&error));
-        }
-        let mut problem: Problem = serde_json::from_slice(&bytes).unwrap_or_default();
-        problem.status = status.as_u16();
-        match status {
-            StatusCode::UNAUTHORIZED => Err(Fault::SignedOut),
-            _ => Err(Fault::Problem(Box::new(problem))),
         }
     }
+}
+
+async fn read<T: DeserializeOwned>(answer: Response) -> Result<T, Fault> {
+    let bytes = bytes_of(checked(answer).await?).await?;
+    serde_json::from_slice(&bytes).map_err(|error| Fault::broken(&error))
+}
+
+async fn bytes_of(answer: Response) -> Result<Bytes, Fault> {
+    let bytes = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+    Ok(bytes.map_err(|error| Fault::broken(&error))?.to_bytes())
+}
+
+/// Returns a success as it is.
+async fn checked(answer: Response) -> Result<Response, Fault> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer);
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        return Err(Fault::SignedOut);
+    }
+    let mut problem: Problem = serde_json::from_slice(&bytes_of(answer).await?).unwrap_or_default();
+    problem.status = status.as_u16();
+    Err(Fault::Problem(Box::new(problem)))
+}
+
+/// Returns the cursor of the next page that an answer links to (RFC 8288): it ends the address.
+pub(crate) fn next_cursor(headers: &HeaderMap) -> Option<String> {
+    let link = headers.get(LINK)?.to_str().ok()?;
+    let (address, rel) = link.strip_prefix('<')?.split_once('>')?;
+    let (_, cursor) = address.rsplit_once("cursor=").filter(|_| rel.contains("rel=\"next\""))?;
+    Some(cursor.to_owned())
 }

@@ -55,7 +55,13 @@ pub(crate) fn icon() -> &'static str {
 }
 
 pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/console/assets/{name}", get(asset))
+    Router::new().route("/console/assets/{name}", get(asset)).route("/console/count-worker.js", get(count_worker))
+}
+
+/// The script that keeps the page that counts. Browsers look for a newer one under the same address.
+async fn count_worker() -> Response {
+    let script = include_str!("../assets/count-worker.js");
+    ([(CONTENT_TYPE, "text/javascript; charset=utf-8"), (CACHE_CONTROL, "no-cache")], script).into_response()
 }
 
 async fn asset(Path(name): Path<String>) -> Response {

@@ -60,6 +60,39 @@ pub(crate) fn bars(values: &[f64], ends: &Ends<'_>, label: &str) -> String {
     frame.around(&bars, ends, label)
 }
 
+/// The height of a rank, and the room for its name and for its value.
+const RANK: f64 = 22.0;
+const NAMES: f64 = 150.0;
+const VALUES: f64 = 70.0;
+/// The longest name of a rank, in characters.
+const NAME_CHARS_MAX: usize = 24;
+
+/// Draws one bar for each name, with its value as a text behind it.
+pub(crate) fn ranks(rows: &[(String, f64, String)], label: &str) -> String {
+    let most = rows.iter().map(|(_, value, _)| *value).fold(0.0, f64::max);
+    let height = RANK * rows.len() as f64;
+    let mut svg = format!(r#"<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{}">"#, escaped(label));
+    for (at, (name, value, text)) in rows.iter().enumerate() {
+        let (top, share) = (RANK * at as f64, if most > 0.0 { value.max(0.0) / most } else { 0.0 });
+        let width = share * (WIDTH - NAMES - VALUES);
+        let (foot, after) = (top + 15.0, NAMES + width + 6.0);
+        let name = match name.char_indices().nth(NAME_CHARS_MAX) {
+            Some((end, _)) => format!("{}…", &name[..end]),
+            None => name.clone(),
+        };
+        let _ = write!(
+            svg,
+            r#"<text x="{:.1}" y="{foot:.1}" text-anchor="end">{}</text><rect class="column" x="{NAMES}" y="{:.1}" width="{width:.1}" height="14" rx="2"/><text x="{after:.1}" y="{foot:.1}">{}</text>"#,
+            NAMES - 8.0,
+            escaped(&name),
+            top + 4.0,
+            escaped(text)
+        );
+    }
+    svg.push_str("</svg>");
+    svg
+}
+
 fn x(at: f64) -> f64 {
     LEFT + at.clamp(0.0, 1.0) * (WIDTH - LEFT)
 }
@@ -137,6 +170,13 @@ mod tests {
         for svg in [steps(&[], &ends, ""), bars(&[], &ends, ""), bars(&[0.0, 0.0], &ends, "")] {
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
+        let rows = [("<b>".to_owned(), 4.0, "4".to_owned()), ("x".repeat(80), 0.0, "0 & less".to_owned())];
+        let svg = ranks(&rows, "\"<i>");
+        assert!(
+            !svg.contains("<b>") && !svg.contains("<i>") && svg.contains("0 &amp; less") && svg.contains("xx…"),
+            "{svg}"
+        );
+        assert!(!ranks(&[], "").contains("NaN") && !ranks(&[(String::new(), 0.0, String::new())], "").contains("NaN"));
         assert_eq!(bars(&[1.0, 0.0, 3.0], &ends, "").matches("<rect").count(), 2);
     }
 }

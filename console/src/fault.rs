@@ -20,6 +20,10 @@ pub(crate) enum Fault {
     NotFound,
     /// The form does not fit the page: a field is missing that the page always sends.
     BadForm,
+    /// A posted file is larger than any that is imported.
+    TooLarge,
+    /// Others take the place for now; nothing was done.
+    Busy,
     /// A fault of the server, which was logged.
     Broken,
 }
@@ -39,6 +43,8 @@ impl Fault {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::BadForm => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

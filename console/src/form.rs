@@ -1,7 +1,8 @@
 //! Forms as they were posted.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, Multipart, Request};
+use axum::http::StatusCode;
 
 use crate::fault::Fault;
 
@@ -28,6 +29,37 @@ impl Form {
     /// Returns the texts of all fields of this name.
     pub(crate) fn all<'a>(&'a self, name: &'static str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(other, _)| other == name).map(|(_, text)| text.trim())
+    }
+}
+
+/// A form with a file, as browsers post it.
+#[derive(Debug, Default)]
+pub(crate) struct FileForm {
+    pub(crate) form: Form,
+    /// The name of the file on the person's machine; empty if none was chosen.
+    pub(crate) file_name: String,
+    pub(crate) file: Bytes,
+}
+
+impl FileForm {
+    /// Reads a form. The body's limit bounds all of it.
+    ///
+    /// # Errors
+    /// It is no such form, or too large.
+    pub(crate) async fn read(mut parts: Multipart) -> Result<Self, Fault> {
+        let mut read = Self::default();
+        let refused = |error: axum::extract::multipart::MultipartError| match error.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Fault::TooLarge,
+            _ => Fault::BadForm,
+        };
+        while let Some(part) = parts.next_field().await.map_err(refused)? {
+            let name = part.name().unwrap_or_default().to_owned();
+            match part.file_name().map(str::to_owned) {
+                Some(file_name) => (read.file_name, read.file) = (file_name, part.bytes().await.map_err(refused)?),
+                None => read.form.0.push((name, part.text().await.map_err(refused)?)),
+            }
+        }
+        Ok(read)
     }
 }
 

@@ -12,19 +12,19 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::App;
+use crate::people::SignIn;
 
 /// Our own style, script, pictures and addresses, and nothing else; no inline script or style.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+                      base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Adds the headers that keep pages from being framed, sniffed, cached or fed with the scripts of others.
-pub(crate) async fn security_headers(request: Request, next: Next) -> Response {
+pub(crate) async fn security_headers(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
-        (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
         // With `no-referrer`, browsers would send the origin `null` with forms.
@@ -35,8 +35,23 @@ pub(crate) async fn security_headers(request: Request, next: Next) -> Response {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.insert(CONTENT_SECURITY_POLICY, app.policy.clone());
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// Returns the policy of the pages. The form that signs out leads on to the issuer, which browsers count as its target.
+pub(crate) fn policy(sign_in: &SignIn) -> HeaderValue {
+    let origin = match sign_in {
+        SignIn::Oidc(oidc) => oidc
+            .logout_endpoint
+            .parse::<Uri>()
+            .ok()
+            .and_then(|address| Some(format!(" {}://{}", address.scheme_str()?, address.authority()?))),
+        SignIn::Links(_) => None,
+    };
+    HeaderValue::from_str(&format!("{POLICY}{}", origin.unwrap_or_default()))
+        .unwrap_or(HeaderValue::from_static(POLICY))
 }
 
 /// Refuses a request that changes something and does not come from our own pages.

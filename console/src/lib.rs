@@ -54,9 +54,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::http::HeaderValue;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use stockline_core::ports::Clock;
+use tokio::sync::Semaphore;
 
 mod api;
 mod assets;
@@ -69,20 +71,29 @@ mod manager;
 mod oidc;
 mod page;
 pub mod people;
+mod rates;
 mod sealed;
 mod session;
 mod sign_in;
 mod staff;
 mod texts;
+pub mod upkeep;
 mod visit;
 
 pub use sealed::SessionKeys;
 
 use self::api::Api;
 use self::people::SignIn;
+use self::rates::Rates;
+use self::upkeep::Upkeep;
 
 /// The most bytes of a posted form.
 const FORM_BYTES_MAX: usize = 256 * 1024;
+
+/// The most bytes of a form with a file: what the API takes, and the rest of the form.
+const FILE_BYTES_MAX: usize = 33 * 1024 * 1024;
+/// Files that are taken at once: each is in memory until it is judged.
+const UPLOADS_AT_ONCE: usize = 2;
 
 /// How the console runs.
 #[derive(Debug, Clone)]
@@ -99,6 +110,8 @@ pub struct Config {
     pub staff_may_count: bool,
     /// What is measured here; `None` where the figures are elsewhere.
     pub metrics: Option<Metrics>,
+    /// The machine, where the console may look after it.
+    pub upkeep: Option<Arc<dyn Upkeep>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }
@@ -131,19 +144,33 @@ struct App {
     api: Api,
     /// Whether people reach the server by HTTPS, so that the cookie must not leave it.
     is_secure: bool,
+    /// What the pages may load, and where their forms may lead.
+    policy: HeaderValue,
+    /// How fast the counters grow.
+    rates: Rates,
+    /// A permit for each file that may be taken now.
+    uploads: Semaphore,
 }
 
 /// Returns the console's routes. They call `api`, which is the API's router with its middleware.
 pub fn router(config: Config, api: Router) -> Router {
     let is_secure = config.public.starts_with("https://");
-    let app = Arc::new(App { config, api: Api(api), is_secure });
+    let policy = guard::policy(&config.sign_in);
+    let app = Arc::new(App {
+        policy,
+        config,
+        api: Api(api),
+        is_secure,
+        rates: Rates::default(),
+        uploads: Semaphore::new(UPLOADS_AT_ONCE),
+    });
     let signed = routes().layer(from_fn_with_state(Arc::clone(&app), session::required));
     signed
         .merge(sign_in::routes())
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(from_fn_with_state(Arc::clone(&app), guard::same_site))
         .merge(assets::routes())
-        .layer(from_fn(guard::security_headers))
+        .layer(from_fn_with_state(Arc::clone(&app), guard::security_headers))
         .with_state(app)
 }
 
@@ -159,11 +186,26 @@ fn routes() -> Router<Arc<App>> {
         .route("/console/sign-out", post(sign_in::sign_out))
         .route("/console/today", get(manager::today::today))
         .route("/console/refused", get(manager::refused::refused).post(manager::refused::resubmit))
-        .route("/console/items", get(manager::items::items))
+        .route("/console/items", get(manager::items::items).post(manager::items::change))
         .route("/console/items/new", get(manager::edit::blank).post(manager::edit::register))
         .route("/console/locations", get(manager::locations::locations).post(manager::locations::put))
         .route("/console/people", get(manager::people::people).post(manager::people::change))
-        .route("/console/operations", get(manager::operations::operations))
+        .route("/console/today/orders", get(manager::orders::first))
+        .route("/console/reports", get(manager::reports::list))
+        .route("/console/reports/reorder", get(manager::orders::list))
+        .route("/console/reports/{report}", get(manager::reports::report))
+        .route("/console/reports/{report}/csv", get(manager::report_csv::csv))
+        .route(
+            "/console/import",
+            get(manager::import::ask).merge(post(manager::import::judge).layer(DefaultBodyLimit::max(FILE_BYTES_MAX))),
+        )
+        .route("/console/import/{import_id}", get(manager::import::progress).post(manager::import::apply))
+        .route("/console/import/{import_id}/result", get(manager::import::result))
+        .route("/console/import-templates/{kind}", get(manager::import::template))
+        .route("/console/export", get(manager::export::lists))
+        .route("/console/export/{list}", get(manager::export::list))
+        .route("/console/operations", get(manager::operations::operations).post(manager::operations::decide))
+        .route("/console/today/tills", get(manager::tills::silent))
         .route("/console/{*rest}", get(page::not_found))
         .route("/console/items/{item_id}", get(manager::item::item).post(manager::edit::change))
 }

@@ -34,6 +34,7 @@ const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 struct Pending {
     state: String,
     verifier: String,
+    nonce: String,
     next: String,
     expires_s: i64,
 }
@@ -50,6 +51,15 @@ pub(crate) struct Answer {
 #[derive(Deserialize)]
 struct Tokens {
     access_token: String,
+    #[serde(default)]
+    id_token: Option<String>,
+}
+
+/// The claims of an identity token that are looked at.
+#[derive(Deserialize)]
+struct Identity {
+    #[serde(default)]
+    nonce: Option<String>,
 }
 
 fn issuer(app: &App) -> Result<&Oidc, Fault> {
@@ -64,9 +74,24 @@ fn now_s(app: &App) -> i64 {
 }
 
 fn redirect_uri(app: &App) -> String {
+    public_page(app, "/console/sign-in/done")
+}
+
+/// Returns the address of a page of ours as others reach it.
+fn public_page(app: &App, path: &str) -> String {
     let (public, base) = (app.config.public.trim_end_matches('/'), app.config.base.as_str());
     let base = if public.ends_with(base) { "" } else { base };
-    format!("{public}{base}/console/sign-in/done")
+    format!("{public}{base}{path}")
+}
+
+/// Returns the address that ends the issuer's session and leads back here; `None` if there is none.
+pub(crate) fn sign_out_address(app: &App) -> Option<String> {
+    let SignIn::Oidc(oidc) = &app.config.sign_in else { return None };
+    let query = Serializer::new(String::new())
+        .append_pair("client_id", &oidc.client_id)
+        .append_pair("logout_uri", &public_page(app, "/console/signed-out"))
+        .finish();
+    (!oidc.logout_endpoint.is_empty()).then(|| format!("{}?{query}", oidc.logout_endpoint))
 }
 
 fn cookie_name(app: &App) -> String {
@@ -93,8 +118,13 @@ fn random() -> Result<String, Fault> {
 /// Sends the browser to the issuer's page.
 pub(crate) async fn begin(State(app): State<Arc<App>>, Query(next): Query<Next>) -> Result<Response, Fault> {
     let oidc = issuer(&app)?;
-    let pending =
-        Pending { state: random()?, verifier: random()?, next: next.next, expires_s: now_s(&app) + SIGN_IN_S };
+    let pending = Pending {
+        state: random()?,
+        verifier: random()?,
+        nonce: random()?,
+        next: next.next,
+        expires_s: now_s(&app) + SIGN_IN_S,
+    };
     let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, pending.verifier.as_bytes()));
     let query = Serializer::new(String::new())
         .append_pair("response_type", "code")
@@ -102,6 +132,7 @@ pub(crate) async fn begin(State(app): State<Arc<App>>, Query(next): Query<Next>)
         .append_pair("redirect_uri", &redirect_uri(&app))
         .append_pair("scope", &oidc.scope)
         .append_pair("state", &pending.state)
+        .append_pair("nonce", &pending.nonce)
         .append_pair("code_challenge", &challenge)
         .append_pair("code_challenge_method", "S256")
         .finish();
@@ -133,7 +164,7 @@ pub(crate) async fn done(
     let Some(begun) = begun else {
         return Ok(shown(StatusCode::BAD_REQUEST, &form_page(&app, t, "", t.sign_in_again)));
     };
-    let session = match exchange(&app, oidc, &answer.code, &begun.verifier).await {
+    let session = match exchange(&app, oidc, &answer.code, &begun).await {
         Ok(token) => Session::of(token),
         Err(error) => {
             tracing::warn!("nobody was signed in: {error}");
@@ -151,13 +182,13 @@ pub(crate) async fn done(
 }
 
 /// Exchanges the code for an access token.
-async fn exchange(app: &App, oidc: &Oidc, code: &str, verifier: &str) -> Result<String, String> {
+async fn exchange(app: &App, oidc: &Oidc, code: &str, begun: &Pending) -> Result<String, String> {
     let body = Serializer::new(String::new())
         .append_pair("grant_type", "authorization_code")
         .append_pair("client_id", &oidc.client_id)
         .append_pair("code", code)
         .append_pair("redirect_uri", &redirect_uri(app))
-        .append_pair("code_verifier", verifier)
+        .append_pair("code_verifier", &begun.verifier)
         .finish();
     let http = reqwest::Client::builder().timeout(EXCHANGE_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build();
     let sent = http.map_err(|error| error.to_string())?.post(&oidc.token_endpoint);
@@ -169,5 +200,18 @@ async fn exchange(app: &App, oidc: &Oidc, code: &str, verifier: &str) -> Result<
         return Err(format!("the issuer answers {status}"));
     }
     let tokens: Tokens = answer.json().await.map_err(|error| error.without_url().to_string())?;
-    Ok(tokens.access_token)
+    // It came from the issuer itself over TLS, so its signature says no more (OpenID Connect Core, 3.1.3.7).
+    match tokens.id_token.as_deref().map(is_of(&begun.nonce)) {
+        Some(false) => Err("the issuer's answer belongs to another sign-in".to_owned()),
+        Some(true) | None => Ok(tokens.access_token),
+    }
+}
+
+/// Tells whether an identity token was made for the sign-in with this nonce.
+fn is_of(nonce: &str) -> impl Fn(&str) -> bool {
+    move |token| {
+        let claims = token.split('.').nth(1).and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok());
+        let claims = claims.and_then(|claims| serde_json::from_slice::<Identity>(&claims).ok());
+        claims.and_then(|claims| claims.nonce).as_deref() == Some(nonce)
+    }
 }

@@ -22,6 +22,9 @@ pub struct Oidc {
     pub authorization_endpoint: String,
     /// The address that exchanges codes for access tokens.
     pub token_endpoint: String,
+    /// The address that ends the issuer's own session, as Cognito has it: with `client_id` and `logout_uri`, which is
+    /// `{public}/console/signed-out`. Empty if there is none.
+    pub logout_endpoint: String,
     /// The client.
     pub client_id: String,
     /// The scope that is asked for.
@@ -67,6 +70,8 @@ pub struct Issued {
     pub subject: String,
     /// What it may do, in a word or two.
     pub role: String,
+    /// Whether it is that of a till.
+    pub is_till: bool,
     /// The locations that it is bound to; empty for none.
     pub locations: Vec<String>,
     /// When it expires (RFC 3339).

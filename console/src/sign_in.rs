@@ -6,7 +6,7 @@ use askama::Template;
 use axum::Router;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{LOCATION, SET_COOKIE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
@@ -161,7 +161,10 @@ pub(crate) async fn sign_out(visit: Visit) -> Result<Response, Fault> {
     if let Some(people) = visit.app.config.sign_in.people() {
         people.sign_out(visit.session.token()).await.map_err(|error| Fault::broken(&error))?;
     }
-    let to = own_path(&visit.app, "/console/signed-out");
+    let to = match oidc::sign_out_address(&visit.app) {
+        Some(address) => HeaderValue::from_str(&address).map_err(|error| Fault::broken(&error))?,
+        None => own_path(&visit.app, "/console/signed-out"),
+    };
     Ok((StatusCode::SEE_OTHER, [(SET_COOKIE, no_cookie(&visit.app)?), (LOCATION, to)]).into_response())
 }
 

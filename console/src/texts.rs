@@ -1,5 +1,7 @@
 //! Every word that the console shows. A language is one file beside `en.rs`; the compiler names what it lacks.
 
+use stockline_core::domain::analytics::ReportName;
+
 pub(crate) mod en;
 
 /// Puts values into the places `{}` of a text, in their order.
@@ -21,9 +23,39 @@ macro_rules! table {
         pub(crate) struct Texts {
             /// The language, as in `<html lang>`.
             pub(crate) lang: &'static str,
+            /// The names of fields.
+            pub(crate) fields: Fields,
             $(pub(crate) $name: &'static str,)*
         }
     };
+}
+
+/// Declares the names of fields.
+macro_rules! fields {
+    ($($name:ident),* $(,)?) => {
+        /// The names of fields and of the columns of reports, by the words of the API.
+        #[derive(Debug)]
+        pub(crate) struct Fields { $(pub(crate) $name: &'static str,)* }
+
+        impl Fields {
+            fn named(&self, name: &str) -> Option<&'static str> {
+                match name {
+                    $(stringify!($name) => Some(self.$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+fields! {
+    item_id, name, unit, decimals, barcodes, category, low_stock_threshold, shortage_policy, unit_cost, on_hand, location_id,
+    counted, counted_at, note, time_zone, alert_emails, closed,
+    day, week, month, sold, returned, net, amount, cost, margin, days, days_in_stock, per_day, per_day_in_stock, cover_days,
+    stock_out, earliest, latest, on_order, target, order, order_by, days_out, lost_units, lost_amount, start, received,
+    transferred, adjusted_up, rate, share, class, xyz, variation, value, last_sold, last_received, age_days, mean_value,
+    turnover, gmroi, damaged, expired, theft, found, correction, sample, other, total, total_cost, share_of_sales,
+    average_cost,
 }
 
 table! {
@@ -51,7 +83,7 @@ table! {
     low, out, oversold, normal,
     // Today.
     today, attention, all_well, all_well_advice, level_low, level_out, level_oversold, refused_open, set_aside, mails_waiting,
-    needs_stock, missing, alerts_lately, no_alerts, mailed, not_mailed, first_steps, first_item, first_place,
+    needs_stock, missing, alerts_lately, no_alerts, mailed, not_mailed, first_steps, first_item, first_import, first_place,
     first_people, first_sale, more_than,
     // Refused commands.
     refused_list, refused_none, refused_none_advice, again_item, again_place, again_allow, again_send,
@@ -62,9 +94,32 @@ table! {
     state, last_counted, never, movements, no_movements, when, what, by, after, barcodes, sell_this, none_set, filter,
     new_item, all_items, add_item, save, archive_item, restore_item, edit_item, item_id_hint, unit, unit_hint, decimals,
     decimals_hint, barcodes_hint, threshold_hint, policy, policy_allow, policy_reject, saved, opening_stock,
-    opening_hint, chart_stock, chart_sold, chart_table, day, sold, at_place,
+    opening_hint, archived_not, archived_only, bulk, bulk_pick, bulk_none, bulk_done, bulk_category, bulk_threshold, bulk_reject, bulk_allow,
+    bulk_value, bulk_value_hint, bulk_change, chart_stock, chart_sold, chart_table, day, sold, at_place,
     // Locations, people, operations.
-    locations, people, operations, places_how, place_is_closed, place_closed, new_place, place_id, place_id_hint, add_place, time_zone, alert_emails, alert_emails_hint, everywhere, revoked, link_for, link_how, token_for, token_how, invite, subject, subject_hint, role, make_link, connect_till, till, till_hint, make_token, may_come_in, until, this_browser, revoke, parts_well, figures_elsewhere, figures_how, queue_waiting, queue_working, queue_age, mails_in_queue, mails_sent, mail_failures, request_half, request_slow,
+    locations, people, operations, places_how, place_is_closed, place_closed, new_place, place_id, place_id_hint, add_place, time_zone, alert_emails, alert_emails_hint, everywhere, revoked, link_for, link_how, token_for, token_how, invite, subject, subject_hint, role, make_link, connect_till, till, till_hint, make_token, may_come_in, until, this_browser, revoke, parts_well, figures_elsewhere, figures_how, queue_waiting, queue_working, queue_age, mails_in_queue, mails_sent, mail_failures, request_half, request_slow, rate_accepted, rate_decided, settled_half, settled_slow, disk_used, disk_free, last_backup, outage, letters, letter_retry, letter_discard, hot_items, hot_moves, tills_silent, till_silent,
+    // Imports and exports.
+    exchange, import, export, too_large, too_large_advice, import_how, import_what, import_items, import_stock,
+    import_counts, import_thresholds, import_locations, import_file, import_file_hint, import_check, import_more,
+    import_location_hint, import_decimal, import_decimal_point, import_decimal_comma, by_itself, import_delimiter,
+    import_comma, import_semicolon, import_tab, import_sheet, import_sheet_hint, import_date_means, import_date_hint,
+    import_templates, import_no_file, import_forgotten, import_lines, import_create, import_change, import_leave,
+    import_skip, import_faulty, import_system, import_of_sheet, import_columns, import_column_means, import_place_means,
+    import_choose, import_leave_out, import_by_heading, import_ignore, import_again, import_faults, import_none_faulty, import_line, import_column, import_value, import_wrong, import_remedy, import_would, import_apply,
+    import_apply_skip, import_nothing, import_result, import_result_how, import_progress, import_applying,
+    import_applied, import_stopped, import_planned, import_refused, import_another, effect_create, effect_change,
+    effect_leave, effect_skip,
+    export_how, export_stock, export_refused, export_set_aside, export_changes, export_alerts, export_all, from_day,
+    to_day, as_csv, as_lines,
+    // Reports.
+    reports, reports_how, report_sales, report_velocity, report_cover, report_reorder, report_lost_sales,
+    report_sell_through, report_abc, report_dead_stock, report_turnover, report_shrinkage, report_value,
+    report_sales_how, report_velocity_how, report_cover_how, report_reorder_how, report_lost_sales_how,
+    report_sell_through_how, report_abc_how, report_dead_stock_how, report_turnover_how, report_shrinkage_how,
+    report_value_how, report_period, report_show, report_group, report_none, report_none_advice,
+    report_not_kept, report_not_kept_advice, report_definition, report_left_out, report_of, report_sum, report_rows,
+    report_dead_days, report_lead_time, report_review, report_service, report_top, report_until, last_7_days,
+    last_28_days, last_91_days, last_365_days, order_list, order_list_how, order_what, order_nothing, order_more, print,
     // Types of movements.
     kind_receive, kind_sell, kind_return, kind_adjust, kind_count, kind_transfer, kind_reverse, reverse, reverse_of,
 }
@@ -80,6 +135,62 @@ impl Texts {
             "count" => self.kind_count,
             "reverse" => self.kind_reverse,
             _ => self.kind_transfer,
+        }
+    }
+
+    /// Returns the name of a field; the API's word if there is none.
+    pub(crate) fn field<'a>(&self, name: &'a str) -> &'a str {
+        self.fields.named(name).unwrap_or(name)
+    }
+
+    /// Returns what a file is about.
+    pub(crate) fn import_kind(&self, kind: &str) -> &'static str {
+        match kind {
+            "stock" => self.import_stock,
+            "counts" => self.import_counts,
+            "thresholds" => self.import_thresholds,
+            "locations" => self.import_locations,
+            _ => self.import_items,
+        }
+    }
+
+    /// Returns what a line of a file does.
+    pub(crate) fn import_effect(&self, effect: &str) -> &'static str {
+        match effect {
+            "create" => self.effect_create,
+            "change" => self.effect_change,
+            "skip" => self.effect_skip,
+            _ => self.effect_leave,
+        }
+    }
+
+    /// Returns the name of a list that can be exported.
+    pub(crate) fn export_list(&self, list: &str) -> &'static str {
+        match list {
+            "items" => self.items,
+            "stock" => self.export_stock,
+            "movements" => self.movements,
+            "alerts" => self.export_alerts,
+            "refused" => self.export_refused,
+            "set-aside" => self.export_set_aside,
+            _ => self.export_changes,
+        }
+    }
+
+    /// Returns the name of a report, and what it tells.
+    pub(crate) fn report(&self, report: ReportName) -> (&'static str, &'static str) {
+        match report {
+            ReportName::Sales => (self.report_sales, self.report_sales_how),
+            ReportName::Velocity => (self.report_velocity, self.report_velocity_how),
+            ReportName::Cover => (self.report_cover, self.report_cover_how),
+            ReportName::Reorder => (self.report_reorder, self.report_reorder_how),
+            ReportName::LostSales => (self.report_lost_sales, self.report_lost_sales_how),
+            ReportName::SellThrough => (self.report_sell_through, self.report_sell_through_how),
+            ReportName::Abc => (self.report_abc, self.report_abc_how),
+            ReportName::DeadStock => (self.report_dead_stock, self.report_dead_stock_how),
+            ReportName::Turnover => (self.report_turnover, self.report_turnover_how),
+            ReportName::Shrinkage => (self.report_shrinkage, self.report_shrinkage_how),
+            ReportName::Value => (self.report_value, self.report_value_how),
         }
     }
 

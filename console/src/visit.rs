@@ -117,6 +117,11 @@ impl Places {
         self.named(id).map_or(id, |place| &place.name)
     }
 
+    /// Returns the ids and the names of all, for a form to choose from.
+    pub(crate) fn pairs(&self) -> Vec<(String, String)> {
+        self.all.iter().map(|place| (place.location_id.clone(), place.name.clone())).collect()
+    }
+
     /// Returns the time zone of the location where the person works.
     pub(crate) fn zone(&self) -> &str {
         self.here().map_or("UTC", |place| &place.time_zone)

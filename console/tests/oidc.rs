@@ -30,20 +30,24 @@ fn token() -> String {
     format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims.to_string()))
 }
 
-/// The challenge that the browser was sent with, until its code is exchanged.
-type Challenge = Arc<Mutex<Option<String>>>;
+/// The challenge and the nonce that the browser was sent with, until its code is exchanged.
+type Challenge = Arc<Mutex<Option<(String, String)>>>;
 
 /// Gives the token for the code, once, to the one who knows the verifier of the challenge.
 async fn exchange(State(challenge): State<Challenge>, body: Bytes) -> Response {
     let form: BTreeMap<String, String> = form_urlencoded::parse(&body).into_owned().collect();
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, form["code_verifier"].as_bytes());
-    let expected = challenge.lock().unwrap().take();
+    let (expected, nonce) = challenge.lock().unwrap().take().unzip();
     let is_right = expected == Some(URL_SAFE_NO_PAD.encode(hash))
         && form["code"] == CODE
         && form["grant_type"] == "authorization_code"
         && form["redirect_uri"] == "https://stock.example.com/console/sign-in/done";
     match is_right {
-        true => Json(json!({"access_token": token(), "expires_in": 3_600})).into_response(),
+        true => {
+            let id = json!({"sub": "0b1", "nonce": nonce.unwrap()});
+            let id = format!("h.{}.s", URL_SAFE_NO_PAD.encode(id.to_string()));
+            Json(json!({"access_token": token(), "id_token": id, "expires_in": 3_600})).into_response()
+        }
         false => StatusCode::BAD_REQUEST.into_response(),
     }
 }
@@ -76,11 +80,13 @@ impl Installation {
             sign_in: SignIn::Oidc(Oidc {
                 authorization_endpoint: format!("{base}/oauth2/authorize"),
                 token_endpoint: format!("{base}/oauth2/token"),
+                logout_endpoint: format!("{base}/logout"),
                 client_id: "people".into(),
                 scope: "openid".into(),
             }),
             staff_may_count: false,
             metrics: None,
+            upkeep: None,
             clock: Arc::new(FixedClock::at(Timestamp::from_millis(NOW_S * 1_000))),
         };
         let console = stockline_console::router(config, Router::new().route("/v1/locations", get(locations)));
@@ -101,7 +107,7 @@ impl Installation {
             form_urlencoded::parse(to.split_once('?').unwrap().1.as_bytes()).into_owned().collect();
         assert_eq!((query["client_id"].as_str(), query["code_challenge_method"].as_str()), ("people", "S256"));
         assert_eq!(query["redirect_uri"], "https://stock.example.com/console/sign-in/done");
-        *self.challenge.lock().unwrap() = Some(query["code_challenge"].clone());
+        *self.challenge.lock().unwrap() = Some((query["code_challenge"].clone(), query["nonce"].clone()));
         (cookies(&sent).remove(0), query["state"].clone())
     }
 }
@@ -146,4 +152,29 @@ async fn an_answer_for_another_browser_or_a_second_time_signs_nobody_in() {
     let path = format!("/console/sign-in/done?code={CODE}&state={state}");
     assert_eq!(installation.get(&path, &cookie).await.status(), StatusCode::SEE_OTHER);
     assert_eq!(installation.get(&path, &cookie).await.status(), StatusCode::BAD_GATEWAY, "the code is used up");
+}
+
+#[tokio::test]
+async fn an_identity_of_another_sign_in_signs_nobody_in() {
+    let installation = Installation::start().await;
+    let (cookie, state) = installation.begin().await;
+    installation.challenge.lock().unwrap().as_mut().unwrap().1 = "another".into();
+    let back = installation.get(&format!("/console/sign-in/done?code={CODE}&state={state}"), &cookie).await;
+    assert_eq!((back.status(), cookies(&back)), (StatusCode::BAD_GATEWAY, vec![]));
+}
+
+#[tokio::test]
+async fn signing_out_ends_the_issuers_session_too_and_forms_may_lead_nowhere_else() {
+    let installation = Installation::start().await;
+    let (cookie, state) = installation.begin().await;
+    let back = installation.get(&format!("/console/sign-in/done?code={CODE}&state={state}"), &cookie).await;
+    let session = cookies(&back).remove(0);
+    let request = Request::post("/console/sign-out").header(COOKIE, &session).header("sec-fetch-site", "same-origin");
+    let out = installation.console.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert!(out.headers()[SET_COOKIE].to_str().unwrap().contains("Max-Age=0"), "the cookie is gone");
+    let to = out.headers()[LOCATION].to_str().unwrap();
+    let (address, query) = to.split_once("/logout?").unwrap();
+    assert_eq!(query, "client_id=people&logout_uri=https%3A%2F%2Fstock.example.com%2Fconsole%2Fsigned-out");
+    let policy = out.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.ends_with(&format!("form-action 'self' {address}")), "{policy}");
 }

@@ -307,17 +307,20 @@ impl<'a> Line<'a> {
     }
 
     /// Writes a text of a person. What a spreadsheet would take for a formula gets an apostrophe before it, which marks text
-    /// in spreadsheets and is taken off by an import.
+    /// in spreadsheets and is taken off by an import. So does what an import would take such an apostrophe off.
     pub(crate) fn text(&mut self, text: &str) {
         self.separate();
-        let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        let behind = text.trim_start_matches('\'');
+        let number =
+            behind.len() < text.len() && !behind.is_empty() && behind.bytes().all(|byte| byte.is_ascii_digit());
+        let marked = number || behind.starts_with(['=', '+', '-', '@', '\t', '\r']);
         let quoted = text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r' | b';' | b'\t'))
             || text.starts_with(' ')
             || text.ends_with(' ');
         if quoted {
             self.out.push(b'"');
         }
-        if formula {
+        if marked {
             self.out.push(b'\'');
         }
         for byte in text.bytes() {

@@ -45,6 +45,13 @@ impl LoginConfig {
     }
 }
 
+impl LoginConfig {
+    /// Returns the address that ends Cognito's own session of a person, beside its other pages.
+    pub fn logout_endpoint(&self) -> String {
+        format!("{}/logout", self.authorization_endpoint.trim_end_matches("/oauth2/authorize"))
+    }
+}
+
 fn is_here(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -61,6 +68,7 @@ mod tests {
             let base = domain.trim_end_matches('/');
             assert_eq!(login.authorization_endpoint, format!("{base}/oauth2/authorize"));
             assert_eq!(login.token_endpoint, format!("{base}/oauth2/token"));
+            assert_eq!(login.logout_endpoint(), format!("{base}/logout"));
             assert_eq!((login.client_id.as_str(), login.scope.as_str()), ("c", "openid"));
         }
         assert!(LoginConfig::cognito("http://127.0.0.1:4566", "c").is_ok());

@@ -116,10 +116,11 @@ impl Receipts {
 
 /// Returns the address of a command's status; an empty `receipt` is left out.
 pub(crate) fn status_url(item_id: &ItemId, command_id: CommandId, receipt: &str) -> String {
+    let path = format!("/v1/items/{}/commands/{command_id}", item_id.in_path());
     if receipt.is_empty() {
-        return link(&format!("/v1/items/{item_id}/commands/{command_id}"));
+        return link(&path);
     }
-    link(&format!("/v1/items/{item_id}/commands/{command_id}?receipt={receipt}"))
+    link(&format!("{path}?receipt={receipt}"))
 }
 
 fn not_found() -> Problem {

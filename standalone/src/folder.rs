@@ -40,6 +40,11 @@ impl Folder {
         self.0.join("mail-status.json")
     }
 
+    /// Returns the file with the time of the newest backup. It is no part of the folder.
+    pub(crate) fn last_backup(&self) -> PathBuf {
+        self.0.join("last-backup")
+    }
+
     /// Returns the folder for a certificate of the shop's own authority.
     pub(crate) fn tls(&self) -> PathBuf {
         self.0.join("tls")

@@ -43,7 +43,7 @@ final class OpenapiGeneratorJava {
         client.setRequestInterceptor(request -> request.header("Authorization", "Bearer " + token));
         CommandsApi commands = new CommandsApi(client);
         StockApi stock = new StockApi(client);
-        String item = "of-" + NAME;
+        String item = "of/" + NAME + " #1";
         String unknown = item + "-unknown";
 
         Command first = new Command(sale(item, "1.5"));

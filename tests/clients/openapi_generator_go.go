@@ -62,7 +62,7 @@ func main() {
 	configuration.Servers = stockline.ServerConfigurations{{URL: os.Getenv("STOCKLINE_URL")}}
 	client = stockline.NewAPIClient(configuration)
 	ctx = context.WithValue(context.Background(), stockline.ContextAccessToken, os.Getenv("STOCKLINE_TOKEN"))
-	item := "of-" + name
+	item := "of/" + name + " #1"
 	unknown := item + "-unknown"
 
 	first := sale(item, "1.5")

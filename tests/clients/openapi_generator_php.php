@@ -43,7 +43,7 @@ function sale(string $item, string $quantity): SellCommand
 }
 
 $name = 'php';
-$item = "of-$name";
+$item = "of/$name #1";
 $unknown = "$item-unknown";
 $configuration = (new Configuration())->setHost(getenv('STOCKLINE_URL'))->setAccessToken(getenv('STOCKLINE_TOKEN'));
 $commands = new CommandsApi(null, $configuration);

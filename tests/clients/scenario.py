@@ -11,7 +11,7 @@ class Sale:
 
 
 def run(client, till):
-    item = f"of-{client}"
+    item = f"of/{client} #1"
 
     def sale(quantity, item=item):
         return Sale(item, quantity, uuid.uuid4())

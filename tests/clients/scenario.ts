@@ -31,7 +31,7 @@ export const text = (time: string | Date | undefined): string | undefined =>
   time instanceof Date ? time.toISOString() : time;
 
 export async function run(client: string, till: Till): Promise<void> {
-  const item = `of-${client}`;
+  const item = `of/${client} #1`;
   const sale = (quantity: string): Sale => ({ id: randomUUID(), item, quantity });
 
   const first = sale('1.5');

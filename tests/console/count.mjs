@@ -53,6 +53,30 @@ await flow({
     same((await counts(3)).length, before + 1, "sent once");
   },
 
+  async "the page opens again without network, with what was typed, and sends it once when the network is back"() {
+    const { page, context, wrong } = await person("manager");
+    await page.goto(`${page.url()}/count?category=Back`);
+    await until(page, "the page is kept", async () => !!(await navigator.serviceWorker.getRegistration())?.active && !!(await caches.match(location.href)));
+    const before = (await counts(25)).length;
+    await context.setOffline(true);
+    await field(page, 25).fill("17");
+    await page.keyboard.press("Enter");
+    await until(page, "one waits", () => !document.querySelector("#outbox").hidden);
+    await page.reload();
+    same(await field(page, 25).inputValue(), "17", "what was typed is there");
+    await field(page, 26).fill("18");
+    await page.keyboard.press("Enter");
+    await until(page, "two wait", () => document.querySelector("#outbox").textContent === "2 not sent yet");
+    await context.setOffline(false);
+    await until(page, "all are sent", () => document.querySelector("#outbox").hidden);
+    same([(await counts(25)).length, await onHand("shelf-25"), await onHand("shelf-26")], [before + 1, "17", "18"], "once each");
+    await page.locator("details.person summary").click();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.locator("h1", { hasText: "You are signed out" }).waitFor();
+    await until(page, "no page is left behind", async () => !(await caches.keys()).length);
+    same(wrong, [], "errors of the page");
+  },
+
   async "two people on one list see each other's counts"() {
     const [anna, ben] = [await person("manager"), await person("manager")];
     for (const { page } of [anna, ben]) await page.goto(`${page.url()}/count?category=Front`);

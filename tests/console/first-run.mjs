@@ -1,5 +1,5 @@
 // The first run: from the link that the server prints to the first sale, with the keyboard alone.
-import { api, DESK, flow, link, ok, onHand, person, root, same, stockline } from "./harness.mjs";
+import { api, DESK, flow, link, ok, onHand, person, root, same, stockline, until } from "./harness.mjs";
 
 /** Moves the focus with the tab key until it is at this element. */
 async function tabTo(page, selector) {
@@ -14,6 +14,8 @@ await flow({
   async "the owner signs in, adds an item and sells it, without a mouse"() {
     const { page, wrong } = await person("manager", { size: DESK, signIn: false });
     await page.goto(link("manager", "--subject", "owner"));
+    // The browser gives the button its focus some time after the page has loaded.
+    await until(page, "the button has the focus", () => document.activeElement.matches("button.primary"));
     await page.keyboard.press("Enter");
     await page.waitForURL(/console$/);
     await tabTo(page, `.nav a[href="/console/today"]`);

@@ -5,7 +5,7 @@ import { chromium } from "playwright-core";
 
 const { SHOP_URL, SHOP_DATA, SHOP_PROGRAM, SHOP_PICTURES } = process.env;
 export const root = SHOP_URL;
-const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
 const executablePath = process.env.SHOP_CHROMIUM ?? "/usr/bin/chromium";
 // A profile of its own: `launch` makes one, and removes it.
 const browser = await chromium.launch({ executablePath, headless: true, args: flags });
@@ -63,7 +63,7 @@ export async function onHand(item_id, location_id = "main") {
 }
 
 /** Opens a browser of its own for one person, and signs them in. */
-export async function person(role = "manager", { at = [], size = PHONE, script = true, dark = false, locale = "en-GB", signIn = true } = {}) {
+export async function person(role = "manager", { at = [], size = PHONE, script = true, dark = false, locale = "en-GB", signIn = true, subject = role } = {}) {
   const context = await browser.newContext({ viewport: size, javaScriptEnabled: script, colorScheme: dark ? "dark" : "light", locale, hasTouch: size === PHONE });
   context.setDefaultTimeout(20_000);
   const page = await context.newPage();
@@ -74,7 +74,7 @@ export async function person(role = "manager", { at = [], size = PHONE, script =
     if (message.type() === "error" && !/Failed to load resource/.test(message.text())) wrong.push(message.text());
   });
   if (signIn) {
-    await page.goto(link(role, ...at.flatMap((location) => ["--location", location])));
+    await page.goto(link(role, "--subject", subject, ...at.flatMap((location) => ["--location", location])));
     await page.getByRole("button", { name: "Sign in" }).click();
     await page.waitForURL(/console$/);
   }
@@ -90,17 +90,38 @@ export async function until(page, what, holds, argument) {
   }
 }
 
-const scanners = new WeakMap();
+/** Does something that leads to a new page, and waits for that page. (What the page before shows proves nothing.) */
+export async function leads(page, act) {
+  await Promise.all([page.waitForEvent("load"), act()]);
+}
 
-/** Types as a scanner does: quickly, with Enter at the end, wherever the focus is. */
+/** Texts that would be markup or script where they are not escaped. */
+export const TRICKS = [`<script>window.hit=1</script>`, `"><img src=x onerror="window.hit=1">`, `'-window.hit=1-'`, `</title><svg onload=window.hit=1>`, `{{7*7}}\${7*7}`, `javascript:window.hit=1`, `&lt;b&gt;`];
+
+/** Fails if a text of others became markup or ran. */
+export async function clean(page, where) {
+  same(await page.evaluate(() => globalThis.hit), undefined, `${where}: a script ran`);
+  same(await page.locator("img, svg[onload], main script, b").count(), 0, `${where}: markup`);
+}
+
+const scanners = new WeakMap();
+const KEY_MS = 5;
+
+/** Types as a scanner does: a key each five milliseconds, with Enter at the end, wherever the focus is. The keys carry the times
+ * of such a scanner, as those of a keyboard carry the system's: a busy machine delivers them late, and tells when they were. */
 export async function scan(page, ...codes) {
   if (!scanners.has(page)) scanners.set(page, await page.context().newCDPSession(page));
   const scanner = scanners.get(page);
-  const press = (key, code, text) => [
-    scanner.send("Input.dispatchKeyEvent", { type: "keyDown", key, code, text, windowsVirtualKeyCode: key === "Enter" ? 13 : key.toUpperCase().charCodeAt(0) }),
-    scanner.send("Input.dispatchKeyEvent", { type: "keyUp", key, code }),
-  ];
-  await Promise.all(codes.flatMap((code) => [...[...code].flatMap((key) => press(key, "", key)), ...press("Enter", "Enter", "\r")]));
+  const keys = codes.flatMap((code) => [...[...code].map((key) => ({ key, code: "", text: key })), { key: "Enter", code: "Enter", text: "\r" }]);
+  const began = Date.now() - keys.length * KEY_MS;
+  await Promise.all(keys.flatMap(({ key, code, text }, n) => {
+    const timestamp = (began + n * KEY_MS) / 1000;
+    const windowsVirtualKeyCode = key === "Enter" ? 13 : key.toUpperCase().charCodeAt(0);
+    return [
+      scanner.send("Input.dispatchKeyEvent", { type: "keyDown", key, code, text, windowsVirtualKeyCode, timestamp }),
+      scanner.send("Input.dispatchKeyEvent", { type: "keyUp", key, code, timestamp }),
+    ];
+  }));
 }
 
 /** Takes a picture, if somebody wants pictures. */

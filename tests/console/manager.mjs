@@ -1,8 +1,10 @@
 // The manager's pages, and what holds on every page: accessibility, size, width.
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { api, apply, DESK, flow, item, ok, onHand, person, PHONE, picture, root, same } from "./harness.mjs";
+import { api, apply, DESK, flow, item, leads, ok, onHand, person, PHONE, picture, root, same, stockline, until } from "./harness.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 await api("PUT", "/v1/locations/store-2", { name: "Harbour store", time_zone: "Europe/Berlin" });
@@ -18,7 +20,7 @@ await refuse("rare");
 await refuse("colla");
 await refuse("nothing-of-ours");
 
-const PAGES = ["", "/today", "/count", "/count?blind=no", "/items", "/items?state=low", "/items/new", "/items/cola", "/refused", "/locations", "/people", "/operations", "/no-such-page"];
+const PAGES = ["", "/today", "/count", "/count?blind=no", "/items", "/items?state=low", "/items/new", "/items/cola", "/refused", "/import", "/export", "/reports", "/reports/sales", "/reports/value", "/reports/reorder", "/locations", "/people", "/operations", "/no-such-page"];
 
 await flow({
   async "axe finds nothing on any page, light and dark, on a phone and on a desk, and nothing scrolls sideways"() {
@@ -65,6 +67,19 @@ await flow({
     await page.close();
   },
 
+  async "nothing moves for who wants no motion"() {
+    const { page } = await person("manager");
+    const animation = () => page.evaluate(() => {
+      const line = document.querySelector("#list") ?? document.body;
+      line.classList.add("flash-good");
+      return getComputedStyle(line).animationName;
+    });
+    await page.goto(`${root}/console/items`);
+    same(await animation(), "flash-good", "a flash");
+    await page.emulateMedia({ reducedMotion: "reduce" });
+    same(await animation(), "none", "no flash");
+  },
+
   async "a manager adds an item, changes it, sets a threshold and archives it, and what is wrong is kept"() {
     const { page } = await person("manager", { size: DESK });
     await page.goto(`${root}/console/items/new`);
@@ -79,17 +94,62 @@ await flow({
     await page.locator("h1", { hasText: "Lemonade" }).waitFor();
     same(await onHand("lemo.5"), "12", "opening stock");
     await page.getByLabel("Threshold at Main").fill("15");
-    await page.locator("form.inline button").click();
+    await leads(page, () => page.locator("form.inline button").click());
     await page.locator(".notice.good").waitFor();
     same((await api("GET", "/v1/items/lemo.5")).levels[0].state, "low", "the threshold judges");
     await page.locator("summary", { hasText: "Change the item" }).click();
     await page.getByLabel("Category").fill("Drinks");
-    await page.locator("form.form button").click();
+    await leads(page, () => page.locator("form.form button").click());
     await page.locator(".notice.good").waitFor();
     await page.locator("summary", { hasText: "Change the item" }).click();
-    await page.getByRole("button", { name: "Archive" }).click();
+    await leads(page, () => page.getByRole("button", { name: "Archive" }).click());
     await page.locator(".notice.good").waitFor();
     same((await api("GET", "/v1/items/lemo.5")).archived, true, "archived");
+  },
+
+  async "chosen items are changed alike, once, archived and brought back"() {
+    for (const n of [1, 2, 3]) await item(`bulk-${n}`, `Bulk ${n}`, "5");
+    const { page, wrong } = await person("manager", { size: DESK });
+    const choose = async (act, value = "", numbers = [1, 2], of = "") => {
+      await page.goto(`${root}/console/items?q=Bulk${of}`);
+      for (const n of numbers) await page.getByLabel(`Choose Bulk ${n}`).check();
+      await page.getByLabel("What").selectOption({ label: act });
+      await page.getByLabel("Category or threshold").fill(value);
+      await page.getByRole("button", { name: "Change them" }).dblclick();
+      await page.locator(".notice").first().waitFor();
+      return (await page.locator(".notice").allInnerTexts()).join("\n");
+    };
+    same(await choose("Set the category", "Party"), "2 items changed", "the category");
+    same(await choose("Set the threshold", "7"), "2 items changed", "the threshold");
+    const read = async (n) => api("GET", `/v1/items/bulk-${n}`);
+    same([(await read(1)).category, (await read(2)).low_stock_threshold, (await read(3)).category], ["Party", "7", null], "only the chosen ones");
+    same((await read(1)).version, 3, "each change was made once");
+    await page.goto(`${root}/console/items?category=Party`);
+    same(await page.locator("#list li").count(), 2, "the filter by category");
+    same(await choose("Archive"), "2 items changed", "archived");
+    await page.goto(`${root}/console/items?q=Bulk`);
+    same(await page.locator("#list li").count(), 1, "archived items leave the list");
+    same(await choose("Bring back", "", [1, 2], "&archived=yes"), "2 items changed", "brought back");
+    same((await read(2)).archived, false, "back");
+    same(await choose("Archive", "", []), "Choose the items first.", "nothing chosen");
+    ok((await choose("Set the threshold", "many")).includes("low_stock_threshold"), "what is wrong is said");
+    same(wrong, [], "errors of the pages");
+  },
+
+  async "operations has the figures, and a command that was set aside is decided"() {
+    const { page } = await person("manager", { size: DESK });
+    await page.goto(`${root}/console/operations`);
+    for (const name of ["commands wait", "free on their disk", "last backup", "(p99)", "commands accepted per second"]) {
+      await page.locator(".figure", { hasText: name }).first().waitFor();
+    }
+    ok((await page.locator(".figure", { hasText: "last backup" }).innerText()).includes("never"), "no backup yet");
+    stockline("backup", join(mkdtempSync(join(tmpdir(), "backup-")), "shop.tar"));
+    await until(page, "the page is live", () => !document.querySelector("#operations").innerText.includes("never"));
+    await page.locator("h2", { hasText: "Items that move most" }).waitFor();
+    const gone = await page.request.post(`${root}/console/operations`, { form: { act: "retry", item: "cola", id: crypto.randomUUID() }, headers: { origin: root } });
+    ok((await gone.text()).includes("notice bad"), "what is no dead letter is said");
+    const staff = await person("staff");
+    same((await staff.page.request.post(`${root}/console/operations`, { form: { act: "discard", item: "cola", id: crypto.randomUUID() }, headers: { origin: root } })).status(), 403, "not by Staff");
   },
 
   async "a refused sale is corrected and sent again once"() {
@@ -104,7 +164,7 @@ await flow({
     same(await page.locator("li.refused", { hasText: "colla" }).count(), 0, "it left the list");
     const rare = page.locator("li.refused", { hasText: "rare" });
     await rare.getByLabel("Sell although").check();
-    await rare.getByRole("button", { name: "Send again" }).click();
+    await leads(page, () => rare.getByRole("button", { name: "Send again" }).click());
     await page.locator(".notice.good").waitFor();
     same(await onHand("rare"), "-3", "sold although there was too little");
   },

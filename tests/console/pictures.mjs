@@ -14,8 +14,9 @@ await flow({
   },
   async "the manager's pages"() {
     const { page } = await person("manager", { size: DESK });
-    for (const [path, name] of [["/today", "today"], ["/items/COLA-001", "item"]]) {
+    for (const [path, name] of [["/today", "today"], ["/items/COLA-001", "item"], ["/reports/sales?last=91d", "sales"]]) {
       await page.goto(`${root}/console${path}`);
+      if (name === "today") await page.locator("#orders .row, #orders .empty").first().waitFor();
       await picture(page, name);
     }
   },

@@ -1,5 +1,5 @@
 // Staff at the station: scan, sell, receive, move.
-import { api, DESK, flow, item, ok, onHand, person, picture, root, same, scan, until } from "./harness.mjs";
+import { api, DESK, flow, item, leads, ok, onHand, person, picture, root, same, scan, until } from "./harness.mjs";
 
 await api("PUT", "/v1/locations/store-2", { name: "Harbour store", time_zone: "Europe/Berlin" });
 await item("cola", "Cola 0.33 l", "100", { barcodes: ["4006381333931", { code: "14006381333938", quantity: "12" }], unit: "bottle", low_stock_threshold: "10", category: "Drinks" });
@@ -38,11 +38,8 @@ await flow({
 
   async "twenty codes within two seconds are neither lost nor doubled"() {
     const { page, wrong } = await person("staff");
-    const began = Date.now();
     await scan(page, ...Array.from({ length: 20 }, (_, n) => `BX2000${String(n).padStart(2, "0")}`));
-    const took = Date.now() - began;
     await until(page, "twenty lines", () => document.querySelectorAll("#lines .line").length === 20);
-    ok(took < 2_000, `the burst took ${took} ms`);
     same(await page.locator("[name=quantity]").evaluateAll((all) => all.map((one) => one.value)), Array(20).fill("1"), "quantities");
     await page.getByRole("button", { name: "Sell", exact: true }).click();
     await until(page, "twenty sales", () => document.querySelectorAll(".done .good").length === 20);
@@ -64,6 +61,55 @@ await flow({
     await scan(page, "BX200004");
     await page.locator(".line h2", { hasText: "Burst 4" }).waitFor();
     same(await quantity.inputValue(), "8", "the scan pressed no button");
+  },
+
+  async "two tabs of one person keep apart: a slip sells where it was begun"() {
+    const { page: one, context } = await person("manager", { size: DESK });
+    await one.locator("#code").waitFor();
+    await scan(one, "burst-7");
+    await one.locator(".line h2", { hasText: "Burst 7" }).waitFor();
+    const two = await context.newPage();
+    await two.goto(`${root}/console`);
+    await two.locator("details.place summary").click();
+    await two.getByRole("button", { name: "Harbour store" }).click();
+    await two.locator("details.place summary", { hasText: "Harbour store" }).waitFor();
+    await scan(two, "burst-7");
+    await two.locator(".line h2", { hasText: "Burst 7" }).waitFor();
+    const before = [await onHand("burst-7"), (await onHand("burst-7", "store-2")) ?? "0"].map(Number);
+    for (const page of [one, two]) {
+      await page.getByRole("button", { name: "Sell", exact: true }).click();
+      await page.locator(".done .good").waitFor();
+    }
+    same([await onHand("burst-7"), await onHand("burst-7", "store-2")].map(Number), [before[0] - 1, before[1] - 1], "one sale at each location");
+  },
+
+  async "a code that the camera sees is a scan, once for as long as it stays in view"() {
+    const { page, wrong } = await person("staff");
+    await page.addInitScript(() => {
+      globalThis.inView = "";
+      // The camera is chromium's own stand-in; only the reading of codes is made up.
+      globalThis.BarcodeDetector = class {
+        async detect(view) {
+          return view.videoWidth && globalThis.inView ? [{ rawValue: globalThis.inView }] : [];
+        }
+      };
+    });
+    await page.reload();
+    await page.getByRole("button", { name: "Scan with the camera" }).click();
+    await until(page, "a picture", () => document.querySelector("#camera-view").videoWidth > 0);
+    const show = (code) => page.evaluate((shown) => void (globalThis.inView = shown), code);
+    const quantity = () => page.evaluate(() => document.querySelector("[name=quantity]")?.value);
+    await show("4006381333931");
+    await page.locator(".line h2", { hasText: "Cola" }).waitFor();
+    await page.waitForTimeout(1_000);
+    same(await quantity(), "1", "it stays in view, and counts once");
+    await show("");
+    await page.waitForTimeout(1_700);
+    await show("4006381333931");
+    await until(page, "two", () => document.querySelector("[name=quantity]").value === "2");
+    await page.getByRole("button", { name: "Stop the camera" }).click();
+    ok(await page.evaluate(() => document.querySelector("#camera-view").hidden && document.querySelector("#camera-view").srcObject.getTracks().every((track) => track.readyState === "ended")), "the camera is off");
+    same(wrong, [], "errors of the page");
   },
 
   async "what is refused stays on the slip with the reason, and can be corrected"() {
@@ -100,11 +146,11 @@ await flow({
 
   async "without the script the station works as plain forms, and a reload sells once"() {
     const { page } = await person("staff", { script: false });
-    await page.locator("#code").fill("cola");
-    await page.keyboard.press("Enter");
-    await page.locator(".line h2", { hasText: "Cola" }).waitFor();
-    await page.locator("#code").fill("4006381333931");
-    await page.keyboard.press("Enter");
+    // Each scan sends the form, and the answer is a new page.
+    for (const code of ["cola", "4006381333931"]) {
+      await page.locator("#code").fill(code);
+      await leads(page, () => page.keyboard.press("Enter"));
+    }
     same(await page.getByLabel("Quantity of Cola").inputValue(), "2", "scanned twice");
     const before = Number(await onHand("cola"));
     const form = await page.locator("#slip input").evaluateAll((all) => all.map((one) => [one.name, one.value]));

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use stockline_core::domain::{Alert, AlertKind, Quantity};
+use stockline_core::domain::{Alert, AlertKind, Quantity, carried};
 use stockline_core::ports::Mail;
 use uuid::Uuid;
 
@@ -42,11 +42,11 @@ pub(crate) fn alert_mail(alerts: &[(Alert, &Contact)], to: &[String], public_url
     }
 }
 
-/// Returns the alert's id, or one made from all ids, so that the same alerts together are the same mail.
+/// Returns the alert's id as mails carry it, or one made from all ids, so that the same alerts together are the same mail.
 pub(super) fn mail_id(alerts: &[(Alert, &Contact)]) -> String {
     let ids: Vec<String> = alerts.iter().map(|(alert, _)| alert.id()).collect();
     match ids.as_slice() {
-        [id] => id.clone(),
+        [id] => carried(id).into_owned(),
         _ => format!("alerts:{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, ids.join("\n").as_bytes())),
     }
 }

@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use stockline_core::domain::{Action, Command, LocationId, MAIN_LOCATION, Quantity, Record};
+use stockline_core::domain::{Action, Command, LocationId, MAIN_LOCATION, Quantity, Record, carried};
 use stockline_core::ports::{Mail, RefusedNotice};
 
 use super::text::{escape, foot, link, name, one_line, page, subject};
@@ -46,7 +46,7 @@ pub(crate) fn notice_mail(
         let _ = writeln!(html, "<p style=\"margin:12px 0 0\">{}</p>", escape(paragraph));
     }
     Mail {
-        id: format!("refused:{}:{}", notice.location_id, notice.day),
+        id: carried(&format!("refused:{}:{}", notice.location_id.in_key(), notice.day)).into_owned(),
         to: contact.recipients.clone(),
         subject: subject(&format!("{title} [refused:{}:{}]", notice.location_id, notice.day)),
         text,
@@ -57,8 +57,11 @@ pub(crate) fn notice_mail(
 fn what_to_do(location_id: &LocationId, public_url: Option<&str>) -> String {
     let base = link(public_url).unwrap_or_default();
     // The notice of `main` also lists commands that name no registered location. A filter would hide them.
-    let only =
-        if location_id.as_str() == MAIN_LOCATION { String::new() } else { format!("&location_id={location_id}") };
+    let only = if location_id.as_str() == MAIN_LOCATION {
+        String::new()
+    } else {
+        format!("&location_id={}", location_id.in_path())
+    };
     format!(
         "What to do: correct the cause, then resubmit the commands with `stockline refused --resubmit`. \
          The whole list: GET {base}/v1/commands?status=rejected{only} (and status=dead_lettered)."

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::str::FromStr;
 
 use stockline_core::domain::{
     Barcode, Command, CommandKind, Fault, ItemId, Json, LocationId, LocationSettings, ParseContext, Quantity,
-    Timestamp, canonical_barcode, parse_command,
+    Timestamp, canonical_barcode, composed, folded, parse_command,
 };
 use uuid::Uuid;
 
@@ -30,13 +31,19 @@ const LIST_SEPARATORS: [char; 5] = [';', '|', ',', '\n', '\r'];
 const CELL_ERRORS: [&str; 7] = ["#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"];
 
 /// Returns a cell without the apostrophe that marks text in spreadsheets, and that an export puts before what a spreadsheet
-/// would take for a formula.
+/// would take for a formula, and before such an apostrophe that belongs to the text.
 pub(crate) fn unquoted(cell: &str) -> &str {
-    match cell.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(['=', '+', '-', '@', '\t', '\r']) => rest,
-        Some(rest) if !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()) => rest,
-        _ => cell,
-    }
+    let marked = |rest: &str| {
+        let text = rest.trim_start_matches('\'');
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        digits || text.starts_with(['=', '+', '-', '@', '\t', '\r'])
+    };
+    cell.strip_prefix('\'').filter(|rest| marked(rest)).unwrap_or(cell)
+}
+
+/// Reads an id from a cell. Spreadsheets of some systems write `ö` as `o` with a mark behind it; ids have one form.
+pub(crate) fn id<T: FromStr>(cell: &str) -> Result<T, T::Err> {
+    composed(cell).parse()
 }
 
 /// A barcode as a cell has it: the code, and behind `*` the quantity of one scan, as in `14006381333938*12`.
@@ -101,7 +108,7 @@ pub(crate) struct Judge<'a> {
     namespace: Uuid,
     name: recipe::Name,
     plan: Plan,
-    /// Lower-cased items, or items and places, with the line that has them.
+    /// Folded items, or items and places, with the line that has them.
     seen: HashMap<(String, String), u32>,
     seen_barcodes: HashMap<String, (String, u32)>,
     /// The locations of columns that name one.
@@ -312,7 +319,7 @@ impl<'a> Judge<'a> {
             );
             return None;
         }
-        match cell.parse() {
+        match id(&cell) {
             Ok(item_id) => Some(item_id),
             Err(error) => {
                 self.fault(draft, &Field::ItemId, "invalid_value", format!("{error}"));
@@ -323,7 +330,7 @@ impl<'a> Judge<'a> {
 
     /// Notes that a line is about this item and place, and finds the line that was before.
     fn only_once(&mut self, draft: &mut Draft<'a>, item: &str, place: &str) {
-        let key = (item.to_lowercase(), place.to_owned());
+        let key = (folded(item), place.to_owned());
         match self.seen.get(&key) {
             Some(first) => {
                 let detail = format!(

@@ -6,7 +6,7 @@ use stockline_core::domain::{Claim, ItemId, Level, LocationId, LocationSettings}
 use stockline_core::ports::ItemWithLevels;
 
 use crate::columns::{Columns, Options};
-use crate::judge::{barcodes, unquoted};
+use crate::judge::{barcodes, id, unquoted};
 use crate::kind::{Field, Kind, normalised};
 use crate::table::Table;
 
@@ -15,7 +15,7 @@ use crate::table::Table;
 pub struct Known {
     /// The items of the file that are registered.
     pub items: HashMap<ItemId, ItemWithLevels>,
-    /// Which item holds a barcode or a lower-cased id, of those in [`Needs::claims`].
+    /// Which item holds a barcode or a folded id, of those in [`Needs::claims`].
     pub holders: HashMap<Claim, ItemId>,
     /// All locations.
     pub locations: Vec<LocationSettings>,
@@ -34,7 +34,7 @@ impl Needs {
             return Vec::new();
         };
         let texts: BTreeSet<&str> = table.rows().map(|row| unquoted(row.cell(column))).collect();
-        texts.into_iter().filter_map(|text| text.parse().ok()).collect()
+        texts.into_iter().filter_map(|text| id(text).ok()).collect()
     }
 
     /// Returns the barcodes and ids whose holders are not known from the items themselves.
@@ -42,13 +42,13 @@ impl Needs {
         let mut claims = BTreeSet::new();
         for item_id in Self::items(table, columns, options) {
             if !known.items.contains_key(&item_id) {
-                claims.insert(Claim::ItemKey(item_id.lower_case()));
+                claims.insert(Claim::ItemKey(item_id.folded()));
             }
         }
         if let (Kind::Items, Some(column)) = (options.kind, columns.column(&Field::Barcodes)) {
             let item_column = columns.column(&Field::ItemId);
             for row in table.rows() {
-                let item_id = item_column.and_then(|column| unquoted(row.cell(column)).parse::<ItemId>().ok());
+                let item_id = item_column.and_then(|column| id::<ItemId>(unquoted(row.cell(column))).ok());
                 let own = item_id.and_then(|item_id| known.items.get(&item_id));
                 let is_own = |code: &str| {
                     own.is_some_and(|own| own.item.catalogue.barcodes.iter().any(|held| held.code == code))

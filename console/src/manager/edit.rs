@@ -197,13 +197,8 @@ async fn submit(visit: &Visit, command: &Value) -> Result<Result<(), Refused>, F
             (None, None) => Ok(()),
         }),
         Err(Fault::Problem(problem)) if [409, 422].contains(&problem.status) => {
-            let faults: Vec<String> = problem
-                .errors
-                .iter()
-                .map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.detail))
-                .collect();
-            let why = if faults.is_empty() { problem.detail } else { faults.join("; ") };
-            Ok(Err(Refused { why, is_final: problem.status == 409 }))
+            let is_final = problem.status == 409;
+            Ok(Err(Refused { why: problem.in_words(), is_final }))
         }
         Err(fault) => Err(fault),
     }

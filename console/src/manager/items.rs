@@ -5,9 +5,12 @@ use axum::extract::Query;
 use axum::response::Response;
 use serde::Deserialize;
 
+use super::bulk::{self, Told};
 use crate::api::{Item, ItemPage, Level, LevelPage, segment};
 use crate::fault::Fault;
+use crate::form::Form;
 use crate::page::{Frame, Section, page};
+use crate::texts::fill;
 use crate::visit::{Places, Visit};
 
 /// Items of a page of the list.
@@ -23,6 +26,24 @@ pub(crate) struct Wanted {
     /// `low`, `out` or `oversold`: only levels in this state; empty for all items.
     #[serde(default)]
     state: String,
+    #[serde(default)]
+    category: String,
+    /// `yes`: those that are archived.
+    #[serde(default)]
+    archived: String,
+}
+
+impl Wanted {
+    /// Returns what is added to the path of the API and to our own: the same words, but that of the name.
+    fn filters(&self, name: &str, archived: &str) -> String {
+        let pairs = [
+            (name, self.q.trim()),
+            ("category", self.category.trim()),
+            ("archived", if self.archived == "yes" { archived } else { "" }),
+        ];
+        let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+        pairs.map(|(name, value)| format!("&{name}={}", segment(value))).collect()
+    }
 }
 
 /// An item in the list.
@@ -36,15 +57,17 @@ pub(crate) struct Row {
     pub(crate) unit: String,
     pub(crate) state: String,
     pub(crate) state_text: &'static str,
+    /// What choosing it posts: the id of the command, and the item. Empty where it can't be chosen.
+    pub(crate) pick: String,
+    pub(crate) pick_label: String,
 }
 
 #[derive(Template)]
 #[template(path = "manager/items.html")]
 struct ItemsPage {
     frame: Frame,
-    q: String,
-    /// The chosen state; empty for all.
-    state: String,
+    wanted: Wanted,
+    told: Vec<Told>,
     states: [(&'static str, &'static str); 3],
     may_add: bool,
     rows: Vec<Row>,
@@ -62,35 +85,43 @@ struct ItemsPart {
 
 /// Lists the items.
 pub(crate) async fn items(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response, Fault> {
+    listed(&visit, wanted, Vec::new()).await
+}
+
+/// Changes the chosen items, and lists them again.
+pub(crate) async fn change(visit: Visit, Query(wanted): Query<Wanted>, form: Form) -> Result<Response, Fault> {
+    let told = bulk::change(&visit, &form).await?;
+    listed(&visit, wanted, told).await
+}
+
+async fn listed(visit: &Visit, wanted: Wanted, told: Vec<Told>) -> Result<Response, Fault> {
     let places = visit.places().await?;
     let q = wanted.q.trim().to_owned();
     if ["low", "out", "oversold"].contains(&wanted.state.as_str()) {
-        return short(&visit, &places, &wanted).await;
+        return short(visit, &places, wanted, told).await;
     }
-    let mut path = format!("/v1/items?limit={PAGE}");
-    if !q.is_empty() {
-        path.push_str(&format!("&name={}", segment(&q)));
-    }
+    let mut path = format!("/v1/items?limit={PAGE}{}", wanted.filters("name", "true"));
     if !wanted.cursor.is_empty() {
         path.push_str(&format!("&cursor={}", segment(&wanted.cursor)));
     }
     let found: ItemPage = visit.api.get(&path).await?;
     let mut items = found.items;
     if wanted.cursor.is_empty() && !q.is_empty() {
-        by_code(&visit, &q, &mut items).await?;
+        by_code(visit, &q, &mut items).await?;
     }
     let next = found.next_cursor.map(|cursor| {
         let root = &visit.app.config.base;
-        format!("{root}/console/items?q={}&cursor={}", segment(&q), segment(&cursor))
+        format!("{root}/console/items?cursor={}{}", segment(&cursor), wanted.filters("q", "yes"))
     });
-    let rows = items.iter().map(|item| Row::of(&visit, &places, item)).collect();
-    shown(&visit, &places, (q, String::new()), rows, next.unwrap_or_default())
+    let rows = items.iter().map(|item| Row::of(visit, &places, item)).collect();
+    shown(visit, &places, wanted, told, rows, next.unwrap_or_default())
 }
 
 fn shown(
     visit: &Visit,
     places: &Places,
-    (q, state): (String, String),
+    wanted: Wanted,
+    told: Vec<Told>,
     rows: Vec<Row>,
     next: String,
 ) -> Result<Response, Fault> {
@@ -99,11 +130,11 @@ fn shown(
         return page(&ItemsPart { frame, rows, next });
     }
     let states = ["low", "out", "oversold"].map(|state| (state, visit.t.state(state)));
-    page(&ItemsPage { frame, q, state, states, may_add: visit.session.person.is_manager, rows, next })
+    page(&ItemsPage { frame, wanted, told, states, may_add: visit.session.person.is_manager, rows, next })
 }
 
 /// Lists the levels in a state.
-async fn short(visit: &Visit, places: &Places, wanted: &Wanted) -> Result<Response, Fault> {
+async fn short(visit: &Visit, places: &Places, wanted: Wanted, told: Vec<Told>) -> Result<Response, Fault> {
     let cursor = if wanted.cursor.is_empty() { String::new() } else { format!("&cursor={}", segment(&wanted.cursor)) };
     let path = format!("/v1/stock?state={}&limit={PAGE}{cursor}", wanted.state);
     let found: LevelPage = visit.api.get(&path).await?;
@@ -111,7 +142,8 @@ async fn short(visit: &Visit, places: &Places, wanted: &Wanted) -> Result<Respon
     let next = found.next_cursor.map(|cursor| {
         format!("{}/console/items?state={}&cursor={}", visit.app.config.base, wanted.state, segment(&cursor))
     });
-    shown(visit, places, (String::new(), wanted.state.clone()), rows, next.unwrap_or_default())
+    let wanted = Wanted { state: wanted.state, ..Wanted::default() };
+    shown(visit, places, wanted, told, rows, next.unwrap_or_default())
 }
 
 /// Puts the item with this SKU or barcode first.
@@ -137,6 +169,8 @@ impl Row {
             unit: String::new(),
             state: level.state.clone(),
             state_text: visit.t.state(&level.state),
+            pick: String::new(),
+            pick_label: String::new(),
         }
     }
 
@@ -151,8 +185,13 @@ impl Row {
             category: item.category.clone().unwrap_or_default(),
             on_hand: visit.locale.number(&item.on_hand),
             unit: item.unit.clone(),
-            state: state.to_owned(),
+            state: if item.archived { "archived" } else { state }.to_owned(),
             state_text: if item.archived { visit.t.archived } else { visit.t.state(state) },
+            pick: match visit.session.person.is_manager {
+                true => format!("{} {}", visit.new_id(), item.item_id),
+                false => String::new(),
+            },
+            pick_label: fill(visit.t.bulk_pick, &[&item.name]),
         }
     }
 }

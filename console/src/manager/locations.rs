@@ -69,12 +69,7 @@ pub(crate) async fn put(visit: Visit, form: Form) -> Result<Response, Fault> {
     match visit.api.put::<Value>(&format!("/v1/locations/{}", segment(&edited.id)), &settings).await {
         Ok(_) => edited.saved = true,
         Err(Fault::Problem(problem)) if [400, 422].contains(&problem.status) => {
-            let faults: Vec<String> = problem
-                .errors
-                .iter()
-                .map(|error| format!("{} {}", error.pointer.trim_start_matches('/'), error.detail))
-                .collect();
-            edited.wrong = if faults.is_empty() { problem.detail } else { faults.join("; ") };
+            edited.wrong = problem.in_words();
         }
         Err(fault) => return Err(fault),
     }

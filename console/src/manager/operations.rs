@@ -1,16 +1,32 @@
-//! Operations: whether the parts of this installation do their work, and how busy they are.
+//! Operations: whether the parts of this installation do their work, how busy they are, and what was set aside.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-use crate::api::{CommandPage, Problem};
+use crate::api::{CommandPage, CommandStatus, MovementPage, Problem, segment};
 use crate::fault::Fault;
+use crate::form::Form;
 use crate::page::{Frame, Section, page};
-use crate::visit::Visit;
+use crate::texts::fill;
+use crate::upkeep::{Ended, LetterAct, Storage, Upkeep};
+use crate::visit::{Places, Visit};
 
-/// How long requests took.
+/// How long requests took, and how long commands took from their acceptance to their effect.
 const REQUESTS: &str = "stockline_ingress_request_duration_seconds";
+const SETTLED: &str = "stockline_worker_accept_to_applied_seconds";
+/// Counters of what was accepted and of what was decided.
+const ACCEPTED: &str = "stockline_ingress_commands_accepted_total";
+const DECIDED: [&str; 3] =
+    ["stockline_worker_applied_total", "stockline_worker_rejected_total", "stockline_worker_dead_lettered_total"];
+/// The latest movements, among which the hot items are found, and how many of these are shown.
+const LATEST: usize = 200;
+const HOT: usize = 5;
+/// Commands that were set aside, on this page.
+const LETTERS: usize = 50;
 
 /// The answer of `/readyz`.
 #[derive(Debug, Default, Deserialize)]
@@ -32,6 +48,26 @@ struct Figure {
     value: String,
 }
 
+/// A command that was set aside.
+#[derive(Debug)]
+struct Letter {
+    item_id: String,
+    command_id: String,
+    what: String,
+    when: String,
+    why: String,
+    retry_label: String,
+    discard_label: String,
+}
+
+/// An item that moves more than others.
+#[derive(Debug)]
+struct Hot {
+    path: String,
+    item_id: String,
+    text: String,
+}
+
 #[derive(Template)]
 #[template(path = "manager/operations.html")]
 struct OperationsPage {
@@ -39,14 +75,29 @@ struct OperationsPage {
     /// Why requests are not answered; empty if they are.
     unready: String,
     faults: Vec<PartFault>,
+    is_outage: bool,
     figures: Vec<Figure>,
-    set_aside: usize,
+    letters: Vec<Letter>,
+    may_decide: bool,
+    hot: Vec<Hot>,
+    told: Option<Ended>,
     version: &'static str,
 }
 
 /// Shows the page.
 pub(crate) async fn operations(visit: Visit) -> Result<Response, Fault> {
     let places = visit.places().await?;
+    shown(&visit, &places, None).await
+}
+
+/// Returns the machine, for a Manager who is bound to no location. The API has accepted the person's token in this request:
+/// it is asked for the locations.
+fn machine<'a>(visit: &'a Visit, _checked: &Places) -> Option<&'a Arc<dyn Upkeep>> {
+    let person = &visit.session.person;
+    visit.app.config.upkeep.as_ref().filter(|_| person.is_manager && person.bound_to.is_empty())
+}
+
+async fn shown(visit: &Visit, places: &Places, told: Option<Ended>) -> Result<Response, Fault> {
     if !visit.session.person.is_manager {
         return Err(Fault::Forbidden);
     }
@@ -58,16 +109,98 @@ pub(crate) async fn operations(visit: Visit) -> Result<Response, Fault> {
         }
         Err(fault) => return Err(fault),
     };
-    let aside: CommandPage = visit.api.get("/v1/commands?status=dead_lettered&limit=100").await?;
+    let aside: CommandPage = visit.api.get(&format!("/v1/commands?status=dead_lettered&limit={LETTERS}")).await?;
     let metrics = visit.app.config.metrics.as_ref().map(|metrics| metrics.text()).unwrap_or_default();
+    let machine = machine(visit, places);
+    let storage = match machine {
+        Some(machine) => machine.storage().await,
+        None => None,
+    };
+    let mut figures = figures(visit, &metrics);
+    figures.extend(storage.into_iter().flat_map(|storage| stored(visit, places, &storage)));
     page(&OperationsPage {
-        frame: visit.frame_at(visit.t.operations, Section::Operations, &places),
+        frame: visit.frame_at(visit.t.operations, Section::Operations, places),
         unready,
         faults: health.faults,
-        figures: figures(&visit, &metrics),
-        set_aside: aside.commands.len(),
+        is_outage: sum_of(&metrics, "stockline_worker_outage").is_some_and(|outage| outage > 0.0),
+        figures,
+        letters: aside.commands.iter().map(|command| Letter::of(visit, places, command)).collect(),
+        may_decide: machine.is_some(),
+        hot: hot(visit, places).await?,
+        told,
         version: env!("CARGO_PKG_VERSION"),
     })
+}
+
+/// Tries a command that was set aside again, or gives it up.
+pub(crate) async fn decide(visit: Visit, form: Form) -> Result<Response, Fault> {
+    let places = visit.places().await?;
+    let act = match form.text("act") {
+        "retry" => LetterAct::Retry,
+        "discard" => LetterAct::Discard,
+        _ => return Err(Fault::BadForm),
+    };
+    let machine = machine(&visit, &places).ok_or(Fault::Forbidden)?;
+    let ended = machine.letter(act, form.text("item"), form.text("id")).await;
+    shown(&visit, &places, Some(ended)).await
+}
+
+impl Letter {
+    fn of(visit: &Visit, places: &Places, status: &CommandStatus) -> Self {
+        let field = |field: &str| status.command.as_ref().and_then(|command| command[field].as_str());
+        let kind = status.kind.as_deref().unwrap_or_default().replace('_', " ");
+        let what = [kind.as_str(), field("quantity").unwrap_or_default(), &status.item_id];
+        let what = what.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+        Self {
+            item_id: status.item_id.clone(),
+            command_id: status.command_id.clone(),
+            when: status.settled_at.as_deref().map_or(String::new(), |at| visit.locale.moment(at, places.zone())),
+            why: status.dead_letter.as_ref().map_or(String::new(), |letter| letter.reason.clone()),
+            retry_label: format!("{}: {what}", visit.t.letter_retry),
+            discard_label: format!("{}: {what}", visit.t.letter_discard),
+            what,
+        }
+    }
+}
+
+/// Finds the items that moved most among the latest movements; none where these are not kept in one list.
+async fn hot(visit: &Visit, places: &Places) -> Result<Vec<Hot>, Fault> {
+    let latest: Option<MovementPage> = visit.api.find(&format!("/v1/movements?limit={LATEST}")).await?;
+    let Some(latest) = latest else { return Ok(Vec::new()) };
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for movement in &latest.movements {
+        *counts.entry(movement.item_id.as_deref().unwrap_or_default()).or_default() += 1;
+    }
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().filter(|(_, count)| *count > 1).collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    let since =
+        latest.movements.last().map_or(String::new(), |first| visit.locale.moment(&first.recorded_at, places.zone()));
+    let number = |count: usize| visit.locale.number(&count.to_string());
+    let hot = counts.into_iter().take(HOT).map(|(item_id, count)| Hot {
+        path: format!("{}/console/items/{}", visit.app.config.base, segment(item_id)),
+        item_id: item_id.to_owned(),
+        text: fill(visit.t.hot_moves, &[&number(count), &number(latest.movements.len()), &since]),
+    });
+    Ok(hot.collect())
+}
+
+/// Writes bytes in the unit that suits them.
+fn bytes(visit: &Visit, bytes: u64) -> String {
+    let (value, unit) = match bytes {
+        0..1_000_000_000 => (bytes as f64 / 1e6, "MB"),
+        _ => (bytes as f64 / 1e9, "GB"),
+    };
+    format!("{} {unit}", visit.locale.number(&format!("{value:.1}")))
+}
+
+fn stored(visit: &Visit, places: &Places, storage: &Storage) -> Vec<Figure> {
+    let t = visit.t;
+    let backup = storage.backup_at.as_deref().map(|at| visit.locale.moment(at, places.zone()));
+    vec![
+        Figure { name: t.disk_used, value: bytes(visit, storage.used_bytes) },
+        Figure { name: t.disk_free, value: bytes(visit, storage.free_bytes) },
+        Figure { name: t.last_backup, value: backup.unwrap_or_else(|| t.never.to_owned()) },
+    ]
 }
 
 fn figures(visit: &Visit, metrics: &str) -> Vec<Figure> {
@@ -76,19 +209,29 @@ fn figures(visit: &Visit, metrics: &str) -> Vec<Figure> {
     let gauge = |name: &'static str, metric: &str, decimals: usize| {
         sum_of(metrics, metric).map(|value| Figure { name, value: written(value, decimals) })
     };
-    let within = |name: &'static str, share: f64| {
-        let seconds = quantile(metrics, REQUESTS, share)?;
+    let within = |name: &'static str, histogram: &str, share: f64| {
+        let seconds = quantile(metrics, histogram, share)?;
         Some(Figure { name, value: format!("{} ms", written(seconds * 1_000.0, 0)) })
+    };
+    let decided = DECIDED.iter().filter_map(|metric| sum_of(metrics, metric)).reduce(|sum, value| sum + value);
+    let counters = sum_of(metrics, ACCEPTED).map(|accepted| [accepted, decided.unwrap_or(0.0)]);
+    let rates = counters.and_then(|counters| visit.app.rates.of(visit.app.config.clock.now(), counters));
+    let rate = |name: &'static str, at: usize| {
+        counters.map(|_| Figure { name, value: rates.map_or("…".to_owned(), |rates| written(rates[at], 1)) })
     };
     [
         gauge(t.queue_waiting, "stockline_queue_visible", 0),
         gauge(t.queue_working, "stockline_queue_in_flight", 0),
         gauge(t.queue_age, "stockline_queue_oldest_age_seconds", 1),
+        rate(t.rate_accepted, 0),
+        rate(t.rate_decided, 1),
+        within(t.settled_half, SETTLED, 0.5),
+        within(t.settled_slow, SETTLED, 0.99),
+        within(t.request_half, REQUESTS, 0.5),
+        within(t.request_slow, REQUESTS, 0.99),
         gauge(t.mails_in_queue, "stockline_alerts_waiting", 0),
         gauge(t.mails_sent, "stockline_mails_sent_total", 0),
         gauge(t.mail_failures, "stockline_mail_failures_total", 0),
-        within(t.request_half, 0.5),
-        within(t.request_slow, 0.99),
     ]
     .into_iter()
     .flatten()

@@ -84,7 +84,7 @@ async fn shown(visit: &Visit, places: &Places, people: &dyn People, with: Shown)
     page(&PeoplePage {
         frame: visit.frame_at(visit.t.people, Section::People, places),
         rows: issued.iter().map(|one| Row::of(visit, places, one, mine.as_deref())).collect(),
-        places: places.all.iter().map(|place| (place.location_id.clone(), place.name.clone())).collect(),
+        places: places.pairs(),
         made: with.made,
         subject: with.subject,
         till: with.till,

@@ -92,7 +92,7 @@ async fn shown(visit: &Visit, wanted: &Wanted, sent: Vec<Sent>) -> Result<Respon
         frame: visit.frame_at(visit.t.refused_list, Section::Refused, &places),
         rows,
         codes,
-        places: places.all.iter().map(|place| (place.location_id.clone(), place.name.clone())).collect(),
+        places: places.pairs(),
         sent,
         next: next.unwrap_or_default(),
     })

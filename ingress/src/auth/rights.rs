@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use percent_encoding::percent_decode_str;
 use stockline_core::domain::{Action, ClientRight, ClientSettings, Command, CommandKind, LocationId, Reach, Timestamp};
 
 use crate::staff_may::StaffMay;
@@ -83,6 +84,17 @@ fn is_about_location(name: &str) -> bool {
     name.starts_with(LOCATION_PREFIX) || name.starts_with("locations.")
 }
 
+/// Reads the location of a group or a scope. Neither may have every character of an id, so what is not a letter, a digit or
+/// one of `-._~` is percent-encoded: `location.Caf%C3%A9%202`. A letter beyond ASCII may stand as it is. So nothing that looks
+/// like a pattern or a path is understood.
+fn location_id(text: &str) -> Option<LocationId> {
+    let plain = |byte: u8| !byte.is_ascii() || byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+    if !text.bytes().all(plain) {
+        return None;
+    }
+    percent_decode_str(text).decode_utf8().ok()?.parse().ok()
+}
+
 /// What a token may do, and where. The rights of all its groups and scopes are united. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
@@ -119,7 +131,7 @@ impl Rights {
                 "Manager" => rights.unite(SubmitAs::Manager, ReadAs::Manager),
                 "Staff" => rights.unite(SubmitAs::Staff, ReadAs::Staff),
                 other if is_about_location(other) => {
-                    let id = other.strip_prefix(LOCATION_PREFIX).and_then(|id| id.parse().ok());
+                    let id = other.strip_prefix(LOCATION_PREFIX).and_then(location_id);
                     locations.get_or_insert_default().extend(id);
                 }
                 _ => {}
@@ -132,7 +144,7 @@ impl Rights {
                 Some("read") => rights.unite(SubmitAs::Nobody, ReadAs::Staff),
                 Some("manage") => rights.unite(SubmitAs::Manager, ReadAs::CommandStatus),
                 _ if scope.split('/').any(is_about_location) => {
-                    let id = name.unwrap_or(scope).strip_prefix(LOCATION_PREFIX).and_then(|id| id.parse().ok());
+                    let id = name.unwrap_or(scope).strip_prefix(LOCATION_PREFIX).and_then(location_id);
                     locations.get_or_insert_default().insert(id.ok_or_else(|| LocationScopeError(scope.into()))?);
                 }
                 _ => {}

@@ -190,6 +190,18 @@ fn an_invalid_location_binds_to_no_location_and_never_widens() {
         let error = rights.may_read_location(&at("main")).unwrap_err();
         assert!(error.code == "forbidden_location" && error.detail.contains("not a valid id"), "{error}");
     }
+    for (name, id) in [
+        ("location.Caf%C3%A9%202", "Café 2"),
+        ("location.Café%202", "Café 2"),
+        ("location.a%2Fb", "a/b"),
+        ("location.%2A", "*"),
+    ] {
+        let rights = token(&["Manager", name], "");
+        assert_eq!(rights.visible_locations(), Some(&BTreeSet::from([at(id)])), "{name}");
+    }
+    for bad in ["location.a%20%20b", "location.%FF", "location.a%00"] {
+        assert_eq!(token(&["Manager", bad], "").visible_locations().map(BTreeSet::len), Some(0), "{bad}");
+    }
     for scope in ["commands", "stockline/", "stockline/commands/x", "Stockline/commands", "other/commands"] {
         assert_eq!(token(&[], scope), Rights::NONE, "{scope}");
     }

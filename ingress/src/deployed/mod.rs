@@ -6,8 +6,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use stockline_aws::deployed::{self, StartChecks};
 use stockline_aws::{Clients, DynamoOptions, DynamoStore, SqsOptions, SqsQueue};
+use stockline_console::SessionKeys;
+use stockline_console::people::{Oidc, SignIn};
 use stockline_core::ports::Clock;
-use stockline_ingress::{Adapters, Config, Web, server};
+use stockline_ingress::{Adapters, Config, Pages, Web, server};
 use stockline_service::{CLOCK_REMEDY, EmfEmitter, GuardedClock, install_metrics_and_emf, on_termination};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +49,8 @@ pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let emitter = tokio::spawn(emitter.run(emitter_shutdown));
     let shutdown = CancellationToken::new();
     let trigger = shutdown.clone();
-    let mut serving = tokio::spawn(stockline_ingress::run(config(settings), adapters, listener, shutdown));
+    let config = config(settings, Arc::clone(&adapters.clock));
+    let mut serving = tokio::spawn(stockline_ingress::run(config, adapters, listener, shutdown));
     let ended = tokio::select! {
         ended = &mut serving => ended,
         signal = signal => {
@@ -80,7 +83,9 @@ async fn connect(settings: &Settings) -> anyhow::Result<Adapters> {
     Ok(Adapters { queue: Arc::new(queue), queries: store.clone(), clients: Some(store), clock })
 }
 
-fn config(settings: Settings) -> Config {
+fn config(settings: Settings, clock: Arc<dyn Clock>) -> Config {
+    let pages =
+        console(&settings, clock).map(|config| Pages::new(move |api| stockline_console::router(config.clone(), api)));
     Config {
         auth: settings.auth,
         login: settings.login,
@@ -90,11 +95,33 @@ fn config(settings: Settings) -> Config {
         scale_labels: settings.scale_labels,
         limits: settings.limits,
         tls: None,
-        web: Web { origins: settings.origins, ..Web::default() },
+        web: Web { origins: settings.origins, pages, ..Web::default() },
         retention_ms: stockline_core::ports::RETENTION_MS,
         linger: settings.linger,
         drain: DRAIN,
     }
+}
+
+/// Returns the configuration of the console; `None` without it. Its figures are in CloudWatch: those of one task would
+/// mislead.
+fn console(settings: &Settings, clock: Arc<dyn Clock>) -> Option<stockline_console::Config> {
+    let (public, login) = settings.console.clone().zip(settings.login.as_ref())?;
+    Some(stockline_console::Config {
+        base: String::new(),
+        public,
+        keys: SessionKeys::of(&settings.receipt_keys),
+        sign_in: SignIn::Oidc(Oidc {
+            authorization_endpoint: login.authorization_endpoint.clone(),
+            token_endpoint: login.token_endpoint.clone(),
+            logout_endpoint: login.logout_endpoint(),
+            client_id: login.client_id.clone(),
+            scope: login.scope.clone(),
+        }),
+        staff_may_count: settings.staff_may.count,
+        metrics: None,
+        upkeep: None,
+        clock,
+    })
 }
 
 fn listen(address: std::net::SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {

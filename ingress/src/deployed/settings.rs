@@ -36,6 +36,15 @@ const LOGIN_CLIENT_ID: Variable = Variable::optional(
     "STOCKLINE_LOGIN_CLIENT_ID",
     "the client that people log in with, one of STOCKLINE_CLIENT_IDS; with STOCKLINE_LOGIN_URL",
 );
+const CONSOLE: Variable = Variable::with_default(
+    "STOCKLINE_CONSOLE",
+    "false",
+    "true or false: serve the console, the pages for people, at /console? It needs STOCKLINE_PUBLIC_URL and the login",
+);
+const PUBLIC_URL: Variable = Variable::optional(
+    "STOCKLINE_PUBLIC_URL",
+    "the address at which people reach the API, such as https://stock.example.com; for the console",
+);
 const RECEIPT_KEYS: Variable = Variable::required(
     "STOCKLINE_RECEIPT_KEYS",
     "secret keys of receipts, each at least 32 bytes as base64, separated by commas; the first signs, all verify",
@@ -78,6 +87,8 @@ pub(crate) const VARIABLES: &[Variable] = &[
     CLIENT_IDS,
     LOGIN_URL,
     LOGIN_CLIENT_ID,
+    CONSOLE,
+    PUBLIC_URL,
     RECEIPT_KEYS,
     REQUIRE_LOCATION,
     STAFF_MAY,
@@ -100,6 +111,8 @@ pub(crate) struct Settings {
     pub(crate) queue_url: String,
     pub(crate) auth: AuthConfig,
     pub(crate) login: Option<LoginConfig>,
+    /// The address at which people reach the console; `None` without it.
+    pub(crate) console: Option<String>,
     pub(crate) receipt_keys: ReceiptKeys,
     pub(crate) require_location: bool,
     pub(crate) staff_may: StaffMay,
@@ -124,6 +137,7 @@ impl Settings {
         let queue_url = deployment.url(env_ref, &deployed::QUEUE_URL);
         let auth = auth(env_ref, deployment);
         let login = login(env_ref, deployment, auth.as_ref());
+        let console = console(env_ref, deployment, login.as_ref());
         let receipt_keys = receipt_keys(env_ref);
         let require_location = env_ref.switch(&REQUIRE_LOCATION);
         let staff_may = env_ref.value(&STAFF_MAY).unwrap_or_default();
@@ -140,6 +154,7 @@ impl Settings {
                 queue_url: queue_url?,
                 auth: auth?,
                 login,
+                console,
                 receipt_keys: receipt_keys?,
                 require_location: require_location?,
                 staff_may,
@@ -178,6 +193,21 @@ fn login(env: &mut Env, deployment: Deployment, auth: Option<&AuthConfig>) -> Op
         env.fault(format!("{} must be one of {}", LOGIN_CLIENT_ID.name, CLIENT_IDS.name));
     }
     LoginConfig::cognito(&url, &client_id).map_err(|error| env.fault(format!("{} {error}", LOGIN_URL.name))).ok()
+}
+
+/// Returns the address of the console; `None` without it, or if a fault was found.
+fn console(env: &mut Env, deployment: Deployment, login: Option<&LoginConfig>) -> Option<String> {
+    let public = deployment.url(env, &PUBLIC_URL);
+    if !env.switch(&CONSOLE)? {
+        return None;
+    }
+    if public.is_none() || login.is_none() {
+        env.fault(format!(
+            "{} needs {}, {} and {}",
+            CONSOLE.name, PUBLIC_URL.name, LOGIN_URL.name, LOGIN_CLIENT_ID.name
+        ));
+    }
+    public
 }
 
 fn receipt_keys(env: &mut Env) -> Option<ReceiptKeys> {
@@ -257,6 +287,22 @@ mod tests {
         ] {
             let text = Settings::read(env(&change)).unwrap_err().to_string();
             assert!(text.contains(fault) && !text.contains("s3cret"), "{fault}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_console_needs_its_address_and_the_login() {
+        let login = [
+            ("STOCKLINE_LOGIN_URL", "https://acme.auth.eu-central-1.amazoncognito.com"),
+            ("STOCKLINE_LOGIN_CLIENT_ID", "people"),
+        ];
+        let (on, public) = (("STOCKLINE_CONSOLE", "true"), ("STOCKLINE_PUBLIC_URL", "https://stock.example.com"));
+        assert_eq!(Settings::read(env(&[public, login[0], login[1]])).unwrap().console, None, "it is off");
+        let console = Settings::read(env(&[on, public, login[0], login[1]])).unwrap().console;
+        assert_eq!(console.as_deref(), Some(public.1));
+        for lacking in [vec![on, public], vec![on, login[0], login[1]]] {
+            let text = Settings::read(env(&lacking)).unwrap_err().to_string();
+            assert!(text.contains("STOCKLINE_CONSOLE needs STOCKLINE_PUBLIC_URL"), "{text}");
         }
     }
 

@@ -137,9 +137,9 @@ pub(crate) async fn put_location(
 /// Refuses a new id that people would take for one that is registered. The write itself refuses what another manager
 /// registers at the same moment, but on AWS only if that one was put since there are rows for it.
 async fn differs_by_more_than_case(app: &App, location_id: &LocationId) -> Result<(), Problem> {
-    let wanted = location_id.lower_case();
+    let wanted = location_id.folded();
     let all = app.queries.locations().await?;
-    let other = all.iter().find(|settings| settings.location_id.lower_case() == wanted);
+    let other = all.iter().find(|settings| settings.location_id.folded() == wanted);
     other.map_or(Ok(()), |other| Err(location_exists(&other.location_id, location_id)))
 }
 

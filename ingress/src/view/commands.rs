@@ -12,7 +12,7 @@ use utoipa::openapi::schema::{AdditionalProperties, Discriminator, Schema, Schem
 use utoipa::openapi::{Object, ObjectBuilder, OneOfBuilder, Ref, RefOr, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::values::{BALANCE, ITEM_ID, LOCATION_ID, MONEY, NOT_NEGATIVE, QUANTITY};
+use super::values::{BALANCE, ID, MONEY, NOT_NEGATIVE, QUANTITY, id_chars_max};
 use super::words::{ReasonWord, ShortagePolicyWord};
 
 /// The fields of all types of command.
@@ -22,7 +22,8 @@ struct Fields {
     /// You make one per command, and send the same one with every retry (version 7 recommended). A single command may have it in `Idempotency-Key` instead.
     #[schema(format = "uuid")]
     command_id: String,
-    /// The SKU: 1 to 64 of `A-Za-z0-9._-`, beginning with a letter or digit; case-sensitive.
+    /// The SKU, such as `cola-033` or `AB/12 x`: 1 to 64 letters, digits, punctuation, symbols and single inner spaces, in NFC;
+    /// not dots alone; case-sensitive. In a path, percent-encode it: `AB%2F12%20x`.
     item_id: String,
     /// The location; `main` by default if the installation allows it.
     location_id: String,
@@ -209,6 +210,9 @@ fn of_type(kind: CommandKind, field: &str, mut schema: RefOr<Schema>) -> RefOr<S
     let RefOr::T(Schema::Object(object)) = &mut schema else { return schema };
     let text = |text: &str| Some(text.to_owned());
     object.pattern = pattern(field).map(str::to_owned);
+    if let Some(chars_max) = id_chars_max(field) {
+        (object.min_length, object.max_length) = (Some(1), Some(chars_max));
+    }
     match (kind, field) {
         (CommandKind::UpdateItem, "category" | "low_stock_threshold" | "unit_cost")
         | (CommandKind::SetThreshold, "low_stock_threshold") => {
@@ -231,8 +235,7 @@ fn of_type(kind: CommandKind, field: &str, mut schema: RefOr<Schema>) -> RefOr<S
 
 fn pattern(field: &str) -> Option<&'static str> {
     Some(match field {
-        "item_id" => ITEM_ID,
-        "location_id" | "from_location_id" | "to_location_id" => LOCATION_ID,
+        "item_id" | "location_id" | "from_location_id" | "to_location_id" => ID,
         "quantity" | "counted" | "low_stock_threshold" => NOT_NEGATIVE,
         "unit_cost" | "amount" => MONEY,
         "expected_on_hand" => BALANCE,

@@ -1,5 +1,6 @@
 //! Schemas of the parameters, and the patterns of ids and numbers.
 
+use stockline_core::domain::{ItemId, LocationId};
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Type};
 
@@ -17,10 +18,24 @@ pub(super) const BALANCE: &str = "^-?[0-9]{1,16}([.][0-9]{1,3})?$";
 /// Money: the cost of one unit, or the total of a line.
 pub(super) const MONEY: &str = "^[0-9]{1,10}([.][0-9]{1,4})?$";
 
-/// As `domain::ItemId` reads it.
-pub(super) const ITEM_ID: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
-/// As `domain::LocationId` reads it.
-pub(super) const LOCATION_ID: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$";
+/// The spaces of an id: none at either end, and no two in a row. Patterns have no common word for the characters that
+/// `domain::ItemId` and `domain::LocationId` refuse.
+pub(super) const ID: &str = "^[^ ]+( [^ ]+)*$";
+
+/// Returns the most characters of a field with an id.
+pub(super) fn id_chars_max(field: &str) -> Option<usize> {
+    match field {
+        "item_id" => Some(ItemId::MAX_LEN),
+        "location_id" | "from_location_id" | "to_location_id" => Some(LocationId::MAX_LEN),
+        _ => None,
+    }
+}
+
+/// Describes the text of an item id or a location id.
+fn id(chars_max: usize) -> ObjectBuilder {
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(ID));
+    text.min_length(Some(1)).max_length(Some(chars_max))
+}
 /// The most days of a lead time, a review period, or without a sale.
 pub(crate) const DAYS_MAX: u16 = 3_650;
 /// The longest page by default.
@@ -30,8 +45,8 @@ const PAGE_MAX: usize = 1_000;
 pub(crate) fn of_parameter(path: &str, name: &str) -> Option<RefOr<Schema>> {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     Some(match name {
-        "item_id" => text().pattern(Some(ITEM_ID)).into(),
-        "location_id" => text().pattern(Some(LOCATION_ID)).into(),
+        "item_id" => id(ItemId::MAX_LEN).into(),
+        "location_id" => id(LocationId::MAX_LEN).into(),
         "code" if path.contains("/barcodes/") => text().min_length(Some(1)).into(),
         "limit" => {
             let number = ObjectBuilder::new().schema_type(Type::Integer);

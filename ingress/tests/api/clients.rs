@@ -117,7 +117,7 @@ async fn clients_are_listed_and_every_fault_of_their_settings_is_named() {
     for (body, faults) in [
         (json!({}), vec!["/name missing_field", "/rights missing_field", "/locations missing_field"]),
         (
-            json!({"name": "", "rights": ["sell", 1], "locations": ["a/b"], "disabled": 1, "x": 1}),
+            json!({"name": "", "rights": ["sell", 1], "locations": ["a  b"], "disabled": 1, "x": 1}),
             vec![
                 "/x unknown_field",
                 "/name invalid_value",

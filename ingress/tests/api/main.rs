@@ -9,6 +9,7 @@
 )]
 
 mod analytics;
+mod awkward;
 mod barcodes;
 mod batch;
 mod clients;

@@ -6,10 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stockline_core::domain::Reason;
+use stockline_core::domain::{Reason, path_segment};
 use stockline_ingress::{LoginConfig, StaffMay};
 
 use crate::server::{Answer, Client, Server, id, token_with};
+
+/// The ids of the item and the shops; the table calls the shops shop-1 and shop-2.
+const ITEM: &str = "AB/12 #7%";
+const SHOP_1: &str = "Café 1/2";
+const SHOP_2: &str = "b#c:2";
 
 const TABLE: &str = include_str!("rights.table");
 
@@ -48,7 +53,8 @@ fn rows(document: &Value) -> BTreeMap<String, Request> {
 
 /// Returns the requests of an operation: their names, addresses and bodies.
 fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, String, Option<Value>)> {
-    let at_item = path.replace("{item_id}", "cola").replace("{type}", "items").replace("{import_id}", &id(1));
+    let at_item =
+        path.replace("{item_id}", &path_segment(ITEM)).replace("{type}", "items").replace("{import_id}", &id(1));
     let at_item = at_item.replace("{code}", "4006381333931").replace("{report}", "velocity");
     let of = |n: u32| at_item.replace("{command_id}", &id(n));
     match path {
@@ -59,22 +65,20 @@ fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, Str
             };
             commands(document).into_iter().map(|(name, command)| (name, path.to_owned(), Some(body(command)))).collect()
         }
-        "/v1/imports" => [("at 1", "shop-1"), ("at 2", "shop-2")]
+        "/v1/imports" => [("at 1", SHOP_1), ("at 2", SHOP_2)]
             .map(|(name, shop)| {
-                let file = json!("item_id,counted\ncola,3\n");
-                (name.to_owned(), format!("{path}?type=counts&location_id={shop}"), Some(file))
+                let file = json!(format!("item_id,counted\n{ITEM},3\n"));
+                (name.to_owned(), format!("{path}?type=counts&location_id={}", path_segment(shop)), Some(file))
             })
             .to_vec(),
         "/v1/commands/status" => {
-            let line = |n: u32| json!({"commands": [{"item_id": "cola", "command_id": id(n)}]});
+            let line = |n: u32| json!({"commands": [{"item_id": ITEM, "command_id": id(n)}]});
             RECEIVED.map(|(of, n)| (format!("of {of}"), path.to_owned(), Some(line(n)))).to_vec()
         }
         _ if path.ends_with("/resubmit") => {
             let corrected = |shop: &str| Some(json!({ "location_id": shop }));
             let mut all = REFUSED.map(|(name, n)| (format!("of {name}"), of(n), None)).to_vec();
-            for (name, n, shop) in
-                [("1-to-1", 9_101, "shop-1"), ("1-to-2", 9_101, "shop-2"), ("2-to-1", 9_102, "shop-1")]
-            {
+            for (name, n, shop) in [("1-to-1", 9_101, SHOP_1), ("1-to-2", 9_101, SHOP_2), ("2-to-1", 9_102, SHOP_1)] {
                 all.push((format!("of {name}"), of(n), corrected(shop)));
             }
             all
@@ -85,27 +89,27 @@ fn variants(document: &Value, path: &str, operation: &Value) -> Vec<(String, Str
         }
         _ if path.contains("{command_id}") => RECEIVED.map(|(name, n)| (format!("of {name}"), of(n), None)).to_vec(),
         _ if path.contains("{client_id}") => {
-            let settings = json!({"name": "tills", "rights": ["commands"], "locations": ["shop-1"]});
+            let settings = json!({"name": "tills", "rights": ["commands"], "locations": [SHOP_1]});
             let body = operation["requestBody"].is_object().then_some(settings);
             vec![(String::new(), path.replace("{client_id}", "tills-1"), body)]
         }
         _ if path.contains("{location_id}") => {
             let writes = operation["requestBody"].is_object();
             let body = writes.then(|| json!({"name": "a shop", "alert_emails": ["a@example.com"]}));
-            let mut shops = vec![("1", "shop-1"), ("2", "shop-2")];
+            let mut shops = vec![("1", SHOP_1), ("2", SHOP_2)];
             shops.extend(writes.then_some(("new", "shop-new")));
-            let filled = |shop: &str| path.replace("{location_id}", shop);
+            let filled = |shop: &str| path.replace("{location_id}", &path_segment(shop));
             shops.into_iter().map(|(name, shop)| (format!("at {name}"), filled(shop), body.clone())).collect()
         }
         _ => {
             let parameters = operation["parameters"].as_array();
             let narrows = parameters.into_iter().flatten().any(|parameter| parameter["name"] == "location_id");
-            let places: &[(&str, &str)] = if narrows {
-                &[("", ""), ("at 1", "?location_id=shop-1"), ("at 2", "?location_id=shop-2")]
-            } else {
-                &[("", "")]
-            };
-            places.iter().map(|(name, query)| ((*name).to_owned(), format!("{at_item}{query}"), None)).collect()
+            let places = [("at 1", SHOP_1), ("at 2", SHOP_2)].into_iter().filter(|_| narrows);
+            let narrowed = places.map(|(name, shop)| (name, format!("{at_item}?location_id={}", path_segment(shop))));
+            std::iter::once(("", at_item.clone()))
+                .chain(narrowed)
+                .map(|(name, at)| (name.to_owned(), at, None))
+                .collect()
         }
     }
 }
@@ -117,12 +121,12 @@ fn commands(document: &Value) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     for kind in kinds.keys().map(String::as_str) {
         let mut add = |name: String, fields: Value| {
-            let mut command = json!({"type": kind, "command_id": id(1), "item_id": "cola"});
+            let mut command = json!({"type": kind, "command_id": id(1), "item_id": ITEM});
             command.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
             all.push((name, command));
         };
         let mut everywhere = |name: &str, fields: Value| {
-            for (place, shop) in [("main", None), ("1", Some("shop-1")), ("2", Some("shop-2"))] {
+            for (place, shop) in [("main", None), ("1", Some(SHOP_1)), ("2", Some(SHOP_2))] {
                 let mut fields = fields.clone();
                 shop.into_iter().for_each(|shop| fields["location_id"] = json!(shop));
                 add(format!("{name} at {place}"), fields);
@@ -145,7 +149,7 @@ fn commands(document: &Value) -> Vec<(String, Value)> {
             }
             "transfer" => {
                 for (place, from, to) in
-                    [("1-to-2", "shop-1", "shop-2"), ("2-to-1", "shop-2", "shop-1"), ("main-to-1", "main", "shop-1")]
+                    [("1-to-2", SHOP_1, SHOP_2), ("2-to-1", SHOP_2, SHOP_1), ("main-to-1", "main", SHOP_1)]
                 {
                     let fields = json!({"from_location_id": from, "to_location_id": to, "quantity": "1"});
                     add(format!("transfer at {place}"), fields);
@@ -188,8 +192,8 @@ impl Holder {
         // A group binds people, a scope binds machines.
         match (bound, holder.scopes.is_empty()) {
             (None, _) => {}
-            (Some("1"), true) => holder.groups.push("location.shop-1"),
-            (Some("1"), false) => holder.scopes.push("stockline/location.shop-1"),
+            (Some("1"), true) => holder.groups.push("location.Caf%C3%A9%201%2F2"),
+            (Some("1"), false) => holder.scopes.push("stockline/location.Caf%C3%A9%201%2F2"),
             (Some("none"), true) => holder.groups.push("location.*"),
             (Some(other), _) => panic!("bound to {other}"),
         }
@@ -252,14 +256,14 @@ fn cell(answer: &Answer) -> String {
 }
 
 fn shown(text: &str) -> String {
-    // As JSON has them, and as CSV does.
-    let marks = [
-        ("1", ["\"location_id\":\"shop-1\"", ",shop-1,"]),
-        ("2", ["\"location_id\":\"shop-2\"", ",shop-2,"]),
-        ("@", ["a@example.com"; 2]),
-    ];
-    let is_found = |(_, found): &&(&str, [&str; 2])| found.iter().any(|found| text.contains(found));
-    let mut shown: String = marks.iter().filter(is_found).map(|(mark, _)| *mark).collect();
+    // As JSON has it, and as CSV does.
+    let at = |shop: &str| [format!("\"location_id\":\"{shop}\""), format!(",{shop},")];
+    let marks = [(1, SHOP_1), (2, SHOP_2)].map(|(mark, shop)| (mark.to_string(), at(shop)));
+    let is_found = |(_, found): &&(String, [String; 2])| found.iter().any(|found| text.contains(found));
+    let mut shown: String = marks.iter().filter(is_found).map(|(mark, _)| &**mark).collect();
+    if text.contains("a@example.com") {
+        shown.push('@');
+    }
     // Whatever says what goods cost.
     if ["unit_cost", "cost", "revaluation", "average_cost", "value"]
         .iter()
@@ -278,26 +282,32 @@ fn is_done(cell: &str) -> bool {
 /// Starts a server with stock, an alert and a refused command of each kind at both shops, and stops its workers.
 async fn prepared(staff_may: StaffMay) -> Server {
     let login = LoginConfig::cognito("https://acme.example.com", "people").unwrap();
-    let server = Server::stocked_with(|config| (config.staff_may, config.login) = (staff_may, Some(login))).await;
+    let server = Server::stocked_as(ITEM, [SHOP_1, SHOP_2], |config| {
+        (config.staff_may, config.login) = (staff_may, Some(login))
+    })
+    .await;
     let manager = server.manager();
-    manager.sell(9_003, "shop-1", "20").await;
-    manager.sell(9_004, "shop-2", "6").await;
-    let tills = json!({"name": "tills", "rights": ["commands"], "locations": ["shop-1"]});
+    for (n, shop, quantity) in [(9_003, SHOP_1, "20"), (9_004, SHOP_2, "6")] {
+        let sale =
+            json!({"type": "sell", "command_id": id(n), "item_id": ITEM, "location_id": shop, "quantity": quantity});
+        assert_eq!(manager.post_waiting("/v1/commands", sale).await.status, 200);
+    }
+    let tills = json!({"name": "tills", "rights": ["commands"], "locations": [SHOP_1]});
     assert_eq!(manager.put("/v1/clients/tills-1", tills).await.status, 201);
     let refused = |n: u32, fields: Value| {
-        let mut command = json!({"command_id": id(n), "item_id": "cola", "unit_cost": "0.41"});
+        let mut command = json!({"command_id": id(n), "item_id": ITEM, "unit_cost": "0.41"});
         command.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         command
     };
     let half = |shop: &str| json!({"type": "receive", "location_id": shop, "quantity": "0.5"});
     for command in [
-        json!({"type": "receive", "command_id": id(9_005), "item_id": "cola", "location_id": "shop-2", "quantity": "1", "unit_cost": "0.41"}),
+        json!({"type": "receive", "command_id": id(9_005), "item_id": ITEM, "location_id": SHOP_2, "quantity": "1", "unit_cost": "0.41"}),
         refused(9_100, json!({"type": "register_item", "name": "Cola"})),
-        refused(9_101, half("shop-1")),
-        refused(9_102, half("shop-2")),
+        refused(9_101, half(SHOP_1)),
+        refused(9_102, half(SHOP_2)),
         refused(9_110, json!({"type": "register_item", "name": "Cola"})),
-        refused(9_111, half("shop-1")),
-        refused(9_112, half("shop-2")),
+        refused(9_111, half(SHOP_1)),
+        refused(9_112, half(SHOP_2)),
     ] {
         let answer = manager.post_waiting("/v1/commands", command).await;
         assert_eq!(answer.status, 200, "{answer:?}");

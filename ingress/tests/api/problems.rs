@@ -38,9 +38,9 @@ async fn each_fault_of_a_command_is_named_with_what_would_be_right() {
         (r#""quantity":"1","quantity":"2""#, "/quantity duplicate_field", "more than once"),
         (r#""occurred_at":"2026-01-31T08:15:00""#, "/occurred_at invalid_value", "with an offset, such as"),
         (r#""note":"a\u0007""#, "/note invalid_value", "control character"),
-        (r#""item_id":"..""#, "/item_id invalid_value", "begin with a letter or digit"),
+        (r#""item_id":"..""#, "/item_id invalid_value", "must not be dots alone"),
         (r#""item_id":7"#, "/item_id wrong_type", "must be a string"),
-        (r#""location_id":"a b""#, "/location_id invalid_value", "1 to 32 characters"),
+        (r#""location_id":"a  b""#, "/location_id invalid_value", "two in a row"),
         (r#""command_id":"7""#, "/command_id invalid_value", "must be a UUID such as"),
         (r#""type":"steal""#, "/type invalid_value", "must be one of register_item"),
         (r#""on_shortage":"maybe""#, "/on_shortage invalid_value", "must be one of allow, reject"),
@@ -149,12 +149,13 @@ async fn unknown_paths_methods_and_ids_are_problems() {
     assert!(allow.contains("GET") && allow.contains("POST"), "{allow}");
     let long = "x".repeat(65);
     for path in [
-        "/v1/items/%2e%2e%2f",
+        "/v1/items/%2e%2e%2e",
         "/v1/items/a%00b",
-        "/v1/items/a%20b/movements",
+        "/v1/items/a%20%20b/movements",
+        "/v1/items/Gro%CC%88%C3%9Fe",
         &format!("/v1/items/{long}"),
         "/v1/items/cola/commands/7",
-        "/v1/locations/-a",
+        "/v1/locations/%E2%80%AEa",
     ] {
         let answer = staff.get(path).await;
         assert_eq!((answer.status, answer.code()), (400, "invalid_id"), "{path}: {}", answer.text);
@@ -201,7 +202,7 @@ async fn unknown_or_wrong_query_parameters_are_refused() {
         ("/v1/stock?state=low,normal", "?state invalid_value", "must be one of low, out, oversold"),
         ("/v1/stock?state=", "?state invalid_value", "must be one of low, out, oversold"),
         ("/v1/stock?archived=true&archived=true", "?archived duplicate_parameter", "more than once"),
-        ("/v1/stock?location_id=a%20b", "?location_id invalid_value", "1 to 32"),
+        ("/v1/stock?location_id=a%20", "?location_id invalid_value", "end with a space"),
         ("/v1/items/cola/movements?from=yesterday", "?from invalid_value", "RFC 3339"),
         ("/v1/items/cola/movements?type=archive_item", "?type invalid_value", "must be one of receive, sell"),
         ("/v1/commands?status=queued", "?status invalid_value", "must be one of applied, rejected, dead_lettered"),

@@ -12,7 +12,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use stockline_core::domain::{CommandId, ReceiptKeys, Timestamp};
+use stockline_core::domain::{CommandId, ReceiptKeys, Timestamp, path_segment};
 use stockline_core::ports::FixedClock;
 use stockline_ingress::{Adapters, AuthConfig, Config, IngressError, JwksSource, run};
 
@@ -143,17 +143,22 @@ impl Server {
 
     /// Starts the same server with another configuration.
     pub async fn stocked_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::stocked_as("cola", ["shop-1", "shop-2"], change).await
+    }
+
+    /// Starts the same server with other ids.
+    pub async fn stocked_as(item: &str, shops: [&str; 2], change: impl FnOnce(&mut Config)) -> Self {
         let server = Self::with(change).await;
         let manager = server.manager();
-        for shop in ["shop-1", "shop-2"] {
+        for shop in shops {
             let settings = json!({"name": shop, "alert_emails": ["a@example.com"]});
-            assert_eq!(manager.put(&format!("/v1/locations/{shop}"), settings).await.status, 201);
+            assert_eq!(manager.put(&format!("/v1/locations/{}", path_segment(shop)), settings).await.status, 201);
         }
         let commands = json!({"commands": [
-            {"type": "register_item", "command_id": id(9_000), "item_id": "cola", "name": "Cola", "unit": "bottle",
+            {"type": "register_item", "command_id": id(9_000), "item_id": item, "name": "Cola", "unit": "bottle",
              "barcodes": ["4006381333931"], "low_stock_threshold": "6", "unit_cost": "0.41"},
-            {"type": "receive", "command_id": id(9_001), "item_id": "cola", "location_id": "shop-1", "quantity": "24", "unit_cost": "0.41"},
-            {"type": "receive", "command_id": id(9_002), "item_id": "cola", "location_id": "shop-2", "quantity": "10"},
+            {"type": "receive", "command_id": id(9_001), "item_id": item, "location_id": shops[0], "quantity": "24", "unit_cost": "0.41"},
+            {"type": "receive", "command_id": id(9_002), "item_id": item, "location_id": shops[1], "quantity": "10"},
         ]});
         let answer = manager.post("/v1/commands/batch", commands).await;
         assert_eq!(answer.body["queued"], 3, "{answer:?}");

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
+use stockline_core::domain::path_segment;
 use stockline_service::output;
 
 use super::{Client, Request};
@@ -50,7 +51,7 @@ const NAMES_AT_ONCE: usize = 8;
 pub(crate) async fn names(client: &Client, commands: &[Value]) -> BTreeMap<String, String> {
     let items: BTreeSet<String> = commands.iter().map(|command| text(command, "item_id")).take(NAMES_MAX).collect();
     let name = async |item: String| {
-        let found = client.send(&Request::get(format!("/v1/items/{item}"))).await.ok()?;
+        let found = client.send(&Request::get(format!("/v1/items/{}", path_segment(&item)))).await.ok()?;
         Some((item, text(&found.body, "name")))
     };
     stream::iter(items.into_iter().map(name)).buffered(NAMES_AT_ONCE).filter_map(async |found| found).collect().await

@@ -13,6 +13,7 @@ use stockline_service::{SystemClock, output};
 use crate::archive::{self, Owner, Source};
 use crate::args::BackupArgs;
 use crate::exit;
+use crate::files::{self, PUBLIC};
 use crate::folder::{Folder, MANIFEST, entry};
 use crate::issuer::keys;
 use crate::snapshot::Snapshot;
@@ -37,6 +38,10 @@ pub(crate) fn backup(args: &BackupArgs) -> anyhow::Result<u8> {
     bar.set_message("writing");
     let bytes = archive::write(&args.file, &files, created_at, Owner::of(folder.path())?)?;
     bar.finish_and_clear();
+    // The console shows it. The backup is good without it.
+    if let Err(error) = files::write_atomic(&folder.last_backup(), format!("{created_at}\n").as_bytes(), PUBLIC) {
+        output::note(format_args!("the time of the backup could not be noted: {error:#}"));
+    }
     output::line(format_args!("{} written: {} bytes, as of {created_at}", args.file.display(), bytes))?;
     Ok(exit::OK)
 }

@@ -32,7 +32,7 @@ async fn item_of_id(client: &Client, args: &ItemsArgs) -> anyhow::Result<Option<
     let Some(item_id) = args.text.as_ref().and_then(|text| text.parse::<stockline_core::domain::ItemId>().ok()) else {
         return Ok(None);
     };
-    let item = match client.send(&Request::get(format!("/v1/items/{item_id}"))).await {
+    let item = match client.send(&Request::get(format!("/v1/items/{}", item_id.in_path()))).await {
         Ok(answer) => answer.body,
         Err(error) if error.downcast_ref().is_some_and(|problem: &Problem| problem.code == "item_not_found") => {
             return Ok(None);

@@ -66,7 +66,7 @@ fn addresses(location: &Value) -> Option<&Vec<Value>> {
 /// Registers a location or changes what is named of it. If somebody else changes it at the same moment, the later change
 /// stands.
 async fn put(client: &Client, location_id: &LocationId, changes: &LocationChanges) -> anyhow::Result<()> {
-    let path = format!("/v1/locations/{location_id}");
+    let path = format!("/v1/locations/{}", location_id.in_path());
     let present = match client.send_until(&Request::get(path.clone()), PATIENCE).await {
         Ok(answer) => Some(answer.body),
         Err(error) if error.downcast_ref().is_some_and(|problem: &Problem| problem.code == "location_not_found") => {

@@ -5,6 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use stockline_core::domain::path_segment;
 use stockline_service::output;
 use tokio::time::Instant;
 
@@ -87,7 +88,7 @@ async fn dismiss(client: &Client, args: &RefusedArgs, commands: &[Value], reason
     let (mut code, mut dismissed, mut failed) = (exit::OK, Vec::new(), None);
     for command in commands.iter().rev() {
         let (item, id) = (text(command, "item_id"), text(command, "command_id"));
-        let request = Request::post(format!("/v1/items/{item}/commands/{id}/dismiss"), body.clone());
+        let request = Request::post(format!("/v1/items/{}/commands/{id}/dismiss", path_segment(&item)), body.clone());
         match client.send(&request).await {
             Ok(_) => dismissed.push(json!({"item_id": item, "command_id": id})),
             // A command that was settled meanwhile does not stop the others.
@@ -205,7 +206,7 @@ async fn resubmit(client: &Client, args: &RefusedArgs, commands: &[Value]) -> an
     let mut failed = None;
     for command in commands.iter().rev() {
         let (item, id) = (text(command, "item_id"), text(command, "command_id"));
-        let request = Request::post(format!("/v1/items/{item}/commands/{id}/resubmit"), body.clone());
+        let request = Request::post(format!("/v1/items/{}/commands/{id}/resubmit", path_segment(&item)), body.clone());
         let sent = async {
             let accepted = client.send_until(&request, RESUBMIT_PATIENCE).await?;
             outcome::settled(client, accepted, Instant::now() + RESUBMIT_PATIENCE).await

@@ -52,14 +52,14 @@ pub(crate) async fn stock(args: &StockArgs) -> anyhow::Result<u8> {
 
 /// Reads the levels of one item, with its id and name in each, as they are or as they were at a time.
 async fn levels_of(client: &Client, args: &StockArgs, item_id: &ItemId, times: &Times) -> anyhow::Result<Vec<Value>> {
-    let item = Request::get(format!("/v1/items/{item_id}"));
+    let item = Request::get(format!("/v1/items/{}", item_id.in_path()));
     let mut item = client.send(&item).await?.body;
     let mut levels = item["levels"].take();
     if let Some(when) = args.as_of {
         // The end of a day is the begin of the next one, whose movements do not belong to it.
         let (begin, end) = (times.begin(when), times.end(when));
         let at = if begin == end { end } else { end.plus_millis(-1) };
-        let request = Request::get(format!("/v1/items/{item_id}/stock")).query("as_of", Some(at));
+        let request = Request::get(format!("/v1/items/{}/stock", item_id.in_path())).query("as_of", Some(at));
         levels = client.send(&request).await?.body["levels"].take();
     }
     let mut levels = if let Value::Array(levels) = levels { levels } else { Vec::new() };
@@ -72,7 +72,7 @@ async fn levels_of(client: &Client, args: &StockArgs, item_id: &ItemId, times: &
 
 /// Fails if the location is not registered: an empty table would hide a typing error.
 async fn check_location(client: &Client, location_id: &LocationId) -> anyhow::Result<()> {
-    client.send(&Request::get(format!("/v1/locations/{location_id}"))).await.map(drop)
+    client.send(&Request::get(format!("/v1/locations/{}", location_id.in_path()))).await.map(drop)
 }
 
 /// Returns the value of the API's parameter.
@@ -83,7 +83,7 @@ fn states(states: &[StateFilter]) -> String {
 /// Runs `stockline status`.
 pub(crate) async fn status(args: &StatusArgs) -> anyhow::Result<u8> {
     let client = Client::new(&args.client)?;
-    let path = format!("/v1/items/{}/commands/{}", args.item_id, args.command_id);
+    let path = format!("/v1/items/{}/commands/{}", args.item_id.in_path(), args.command_id);
     let outcome = client.send(&Request::get(path).query("receipt", args.receipt.as_ref())).await?.body;
     outcome::print(&outcome, args.json)
 }
@@ -92,14 +92,14 @@ pub(crate) async fn status(args: &StatusArgs) -> anyhow::Result<u8> {
 pub(crate) async fn history(args: &HistoryArgs) -> anyhow::Result<u8> {
     let client = Client::new(&args.list.client)?;
     let times = Times::of(args.list.utc);
-    let request = Request::get(format!("/v1/items/{}/movements", args.item_id))
+    let request = Request::get(format!("/v1/items/{}/movements", args.item_id.in_path()))
         .query("location_id", args.location_id.as_ref())
         .query("from", args.from.map(|when| times.begin(when)))
         .query("to", args.to.map(|when| times.end(when)))
         .query("type", args.kind.map(|kind| kind.0.as_str()));
     let movements = lists::read(&client, request, "movements", args.list.limit as usize).await?;
     if !args.list.json {
-        let item = client.send(&Request::get(format!("/v1/items/{}", args.item_id))).await?.body;
+        let item = client.send(&Request::get(format!("/v1/items/{}", args.item_id.in_path()))).await?.body;
         output::line(format_args!("{}  {}", args.item_id, text(&item, "name")))?;
     }
     lists::print(&movements, &args.list, "no such movements", |movements| movements_table(movements, &times, args.ids))

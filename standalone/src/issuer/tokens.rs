@@ -170,7 +170,10 @@ fn sign(keys: &Keys, request: &TokenRequest, now: Timestamp) -> anyhow::Result<(
         iat: issued_s,
         nbf: issued_s,
         exp: expires_s,
-        groups: group.into_iter().chain(request.locations.iter().map(|id| format!("location.{id}"))).collect(),
+        groups: group
+            .into_iter()
+            .chain(request.locations.iter().map(|id| format!("location.{}", id.in_path())))
+            .collect(),
         scope: scope.clone(),
     };
     let expires_at = Timestamp::from_millis(expires_s.saturating_mul(1_000));

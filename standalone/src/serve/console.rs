@@ -11,6 +11,7 @@ use stockline_core::ports::Clock;
 use stockline_ingress::auth::FilesChanged;
 
 use super::Setup;
+use super::upkeep::Machine;
 use crate::args::Role;
 use crate::folder::Folder;
 use crate::issuer::keys::Keys;
@@ -47,6 +48,7 @@ pub(crate) fn config(setup: &Setup, receipt_keys: &ReceiptKeys, clock: Arc<dyn C
             let metrics = setup.metrics.clone();
             move || metrics.render()
         })),
+        upkeep: Some(Arc::new(Machine(setup.folder.clone()))),
         clock,
     }
 }
@@ -154,6 +156,7 @@ fn listed(token: &tokens::Issued) -> Issued {
         id: token.jti.clone(),
         subject: token.subject.clone(),
         role: token.role_name().to_owned(),
+        is_till: token.role == Role::Till,
         locations: token.locations.iter().map(LocationId::to_string).collect(),
         expires_at: token.expires_at.to_string(),
     }

@@ -31,6 +31,7 @@ mod mail_log;
 mod parts;
 mod reload;
 mod side_work;
+mod upkeep;
 mod watched_mailer;
 mod welcome;
 

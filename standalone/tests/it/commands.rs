@@ -35,6 +35,35 @@ fn a_sale_takes_stock_once_however_often_it_is_sent() {
 }
 
 #[test]
+fn every_command_takes_the_ids_that_a_shop_writes() {
+    let server = Server::start(&[]);
+    for (item, location) in
+        [("AB/12 x", "Café 1/2"), ("#7", "#1:2"), ("№5", "b#c"), ("Größe-L", "main"), ("りんご", "店")]
+    {
+        server.run(&["locations", "put", location, "--name", "a shop"]).ok();
+        server.run(&["submit", "register_item", "--item", item, "--name", "thing", "--low-stock-threshold", "5"]).ok();
+        server.run(&["submit", "receive", "--item", item, "--location", location, "--quantity", "9"]).ok();
+        let id = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b";
+        let words = ["submit", "sell", "--item", item, "--location", location, "--quantity", "5", "--id", id];
+        server.run(&words).ok();
+        assert_eq!(server.run(&["status", item, id, "--json"]).ok().json()["status"], "applied");
+        let history = server.run(&["history", item, "--location", location, "--json"]).ok().json();
+        assert_eq!((&history[0]["command_id"], &history[0]["location_id"]), (&json!(id), &json!(location)));
+        let stock = server.run(&["stock", item, "--json"]).ok().json();
+        assert_eq!((&stock[0]["item_id"], &stock[0]["on_hand"]), (&json!(item), &json!("4")));
+        let alerts = server.run(&["alerts", "--location", location, "--json"]).ok().json();
+        assert_eq!(alerts[0]["item_id"], item);
+        let refused = ["submit", "sell", "--item", item, "--location", "nowhere/#1", "--quantity", "1"];
+        assert!(server.run(&refused).stdout.contains("unknown_location"));
+        let words = ["refused", "--resubmit", "--to-location", location];
+        server.run(&words).ok();
+        assert!(server.run(&["items", item]).ok().stdout.contains(item));
+    }
+    let audit = server.run(&["audit"]).ok();
+    assert!(audit.stdout.contains("the ledger explains the stock"), "{audit:?}");
+}
+
+#[test]
 fn a_mistaken_sale_is_taken_back_once_and_history_shows_the_pair() {
     let server = with_cola(&[]);
     server.run(&["submit", "receive", "--item", "cola", "--quantity", "10", "--unit-cost", "0.41"]).ok();

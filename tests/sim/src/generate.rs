@@ -21,7 +21,7 @@ impl Scenario {
     /// Draws the scenario of a seed.
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed, 1);
-        let items: Vec<String> = ["cola", "tea", "oil-2", "Rice", "cola-x"][..3 + rng.below(3) as usize]
+        let items: Vec<String> = ["cola", "Öl #2", "tea", "Rice", "cola:a/1%"][..3 + rng.below(3) as usize]
             .iter()
             .map(|item| (*item).to_owned())
             .collect();

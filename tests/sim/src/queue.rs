@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use stockline_core::domain::item_of_carried;
 use stockline_core::ports::{CommandReceiver, CommandSender, Delivery, Handle, Pack, QueueDepth, QueueError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -24,6 +25,7 @@ const RECOGNISED_MS: u64 = 5 * 60_000;
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
     pub(crate) id: u64,
+    /// As the worker is told.
     pub(crate) group: Arc<str>,
     pub(crate) body: Arc<str>,
     /// When a worker first received it.
@@ -109,7 +111,7 @@ impl Queue {
         let (group, body): (Arc<str>, Arc<str>) = (group.into(), body.into());
         state.sent.push(Sent {
             id,
-            group: group.clone(),
+            group: item_of(&group, &body),
             body: body.clone(),
             received_ms: None,
             receives: 0,
@@ -196,7 +198,7 @@ impl Queue {
             taken.push(Delivery {
                 handle,
                 message_id: format!("m{id}").into(),
-                group: message.group.clone(),
+                group: item_of(&message.group, &message.body),
                 body: message.body.clone(),
                 receives: log.receives,
                 set_aside,
@@ -252,6 +254,11 @@ fn unavailable<T>() -> Result<T, QueueError> {
 }
 
 /// Returns whether an entry succeeds if only a part does: every second one.
+/// Returns the group as the worker is told: the item, where the message names the one that the group carries as a hash.
+fn item_of(group: &Arc<str>, body: &str) -> Arc<str> {
+    item_of_carried(group, body).map_or_else(|| group.clone(), |item_id| item_id.as_str().into())
+}
+
 fn is_left_out(kind: Option<Kind>, index: usize) -> bool {
     kind == Some(Kind::Partial) && index.is_multiple_of(2)
 }
@@ -269,7 +276,7 @@ impl CommandSender for QueueClient {
                     if is_left_out(kind, index) {
                         return if ignored { Ok(()) } else { unavailable() };
                     }
-                    queue.put(pack.item_id.as_str(), &pack.body, Some(pack.dedup_id));
+                    queue.put(&pack.item_id.carried(), &pack.body, Some(pack.dedup_id));
                     Ok(())
                 };
                 packs.iter().enumerate().map(send).collect()

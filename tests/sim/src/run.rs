@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stockline_alerter::{Alerter, MIN_LEASE};
 use stockline_aws::dynamodb::{DynamoOptions, DynamoStore};
-use stockline_core::domain::{CLOCK_SKEW_MAX_MS, FoldLimits, LocationSettings, Rules};
+use stockline_core::domain::{CLOCK_SKEW_MAX_MS, FoldLimits, LocationSettings, Rules, carried};
 use stockline_core::ports::{Clock, Locations};
 use stockline_worker::{Adapters, Config, Parking};
 use tokio::task::JoinSet;
@@ -243,7 +243,7 @@ impl Installation {
             let (at, queue) = (at(poison.at_ms), self.queue.clone());
             running.spawn(async move {
                 sleep_until(at).await;
-                queue.put(&poison.item, &poison.body, None);
+                queue.put(&carried(&poison.item), &poison.body, None);
             });
         }
         let (at, all) = (at(scenario.late_location_ms), self.clone());

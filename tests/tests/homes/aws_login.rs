@@ -60,7 +60,7 @@ async fn log_in(person: &Person, username: &str) -> String {
     printed
 }
 
-async fn sign_in(browser: &Client, address: &str, page: &str, username: &str, password: &str) -> Response {
+pub(crate) async fn sign_in(browser: &Client, address: &str, page: &str, username: &str, password: &str) -> Response {
     let action = Url::parse(address).unwrap().join("/login").unwrap();
     let mut form = action.clone();
     for field in page.split(r#"<input type="hidden" name=""#).skip(1) {

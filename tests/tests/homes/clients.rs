@@ -156,7 +156,7 @@ impl Workshop {
 async fn shop(data: &TempDir, clients: &[&str]) -> Server {
     let server = Server::start(data.path(), &[]).await;
     for client in clients {
-        let item = format!("of-{client}");
+        let item = format!("of/{client} #1");
         for command in [
             json!({"type": "register_item", "item_id": item, "name": client, "decimals": 1, "unit_cost": "0.41"}),
             json!({"type": "receive", "item_id": item, "quantity": "24", "unit_cost": "0.41"}),

@@ -68,6 +68,16 @@ async fn nobody_comes_in_or_acts_beyond_their_role() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_faulty_file_is_mended_and_applied_and_no_file_is_a_way_in() {
+    flow("exchange.mjs", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_tell_what_sold_and_what_to_order() {
+    flow("reports.mjs", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn from_the_first_link_to_the_first_sale_by_keyboard() {
     flow("first-run.mjs", &[]).await;
 }
@@ -100,7 +110,7 @@ fn the_demo_shop_is_complete_and_the_pictures_of_the_readme_are_taken_from_it() 
     node.arg(workshop.path().join("pictures.mjs")).current_dir(workshop.path()).env("SHOP_PICTURES", workshop.path());
     node.env("SHOP_URL", format!("http://{address}")).env("SHOP_DATA", &shop).env("SHOP_PROGRAM", stockline_binary());
     assert_ran(&node.output().unwrap(), "pictures.mjs");
-    for picture in ["scan", "today", "item"] {
+    for picture in ["scan", "today", "item", "sales"] {
         let (taken, shown) = (workshop.path().join(picture), pictures().join(picture));
         for path in [taken.with_extension("png"), shown.with_extension("png")] {
             assert!(std::fs::read(&path).unwrap().starts_with(b"\x89PNG"), "{}", path.display());
@@ -116,10 +126,12 @@ fn pictures() -> PathBuf {
 #[test]
 fn the_script_is_small_and_its_types_are_right() {
     let script = script();
-    let packed = Command::new("gzip").args(["-9", "-c"]).arg(&script).output().unwrap();
+    let worker = script.with_file_name("count-worker.js");
+    let packed = Command::new("gzip").args(["-9", "-c"]).args([&script, &worker]).output().unwrap();
     assert!(packed.status.success() && packed.stdout.len() <= SCRIPT_BYTES_MAX, "{} bytes", packed.stdout.len());
     let workshop = workshop();
     std::fs::copy(script, workshop.path().join("console.js")).unwrap();
+    std::fs::copy(worker, workshop.path().join("count-worker.js")).unwrap();
     let tsc =
         || Command::new("node").arg("node_modules/typescript/bin/tsc").current_dir(workshop.path()).output().unwrap();
     assert_ran(&tsc(), "tsc --checkJs");

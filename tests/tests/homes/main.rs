@@ -5,6 +5,7 @@
 
 mod analytics;
 mod aws_chaos;
+mod aws_console;
 mod aws_deploy;
 mod aws_e2e;
 mod aws_login;
@@ -21,6 +22,7 @@ mod docs_pages;
 mod drill;
 mod full_disk;
 mod images;
+mod proxy;
 mod schemathesis;
 mod standalone;
 mod start;

@@ -23,7 +23,7 @@ const ARROWS: [(&str, &[&str]); 6] = [
     ("stockline-service", &["stockline-core"]),
     ("stockline-sqlite", &["stockline-core"]),
     ("stockline-aws", &["stockline-core", "stockline-service"]),
-    ("stockline-console", &["stockline-core"]),
+    ("stockline-console", &["stockline-core", "stockline-import"]),
 ];
 
 const MANIFESTS: [&str; 10] = [

@@ -1,4 +1,5 @@
-//! Keys of rows. They are stored, so they must never change. No id contains `#`, so keys never collide.
+//! Keys of rows. They are stored, so they must never change. An id that has another part behind it is written by
+//! `in_key`, which escapes `#`, so keys never collide.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,7 +21,7 @@ pub(super) const LEDGER_PK_PREFIX: &str = "LEDGER#";
 pub(super) const RECORD_SK: &str = "CMD";
 /// The partition key of all location settings.
 pub(super) const LOCATION_PK: &str = "LOCATION";
-/// The partition key of the lower-cased ids of locations.
+/// The partition key of the folded ids of locations.
 pub(super) const LOCATION_KEY_PK: &str = "LOCATIONKEY";
 /// The sort key of a registered client.
 pub(super) const CLIENT_SK: &str = "CLIENT";
@@ -48,18 +49,18 @@ impl Key {
 
     /// Returns the partition of a level's chunks.
     pub(super) fn ledger_pk(item_id: &ItemId, location_id: &LocationId) -> String {
-        format!("{LEDGER_PK_PREFIX}{item_id}#{location_id}")
+        format!("{LEDGER_PK_PREFIX}{}#{location_id}", item_id.in_key())
     }
 
-    /// Returns the location of a chunk; `None` if this is no key of a chunk.
+    /// Returns the location of a chunk; `None` if this is no key of a chunk. No item in a key has a `#`.
     pub(super) fn ledger_location(&self) -> Option<LocationId> {
-        let (_, location_id) = self.pk.strip_prefix(LEDGER_PK_PREFIX)?.rsplit_once('#')?;
+        let (_, location_id) = self.pk.strip_prefix(LEDGER_PK_PREFIX)?.split_once('#')?;
         location_id.parse().ok()
     }
 
     /// Returns the partition of the marks on a level's entries that were taken back.
     pub(super) fn reversed_pk(item_id: &ItemId, location_id: &LocationId) -> String {
-        format!("REVERSED#{item_id}#{location_id}")
+        format!("REVERSED#{}#{location_id}", item_id.in_key())
     }
 
     /// Returns the sort key of a chunk, and of a mark on an entry. The order of the texts is the order of the numbers.
@@ -73,7 +74,7 @@ impl Key {
     }
 
     fn record_pk(item_id: &ItemId, command_id: CommandId) -> String {
-        format!("{RECORD_PK_PREFIX}{item_id}#{command_id}")
+        format!("{RECORD_PK_PREFIX}{}#{command_id}", item_id.in_key())
     }
 
     /// Returns the partition of a location's notices of refused commands.
@@ -116,7 +117,7 @@ impl Key {
         Self { pk: Self::record_pk(item_id, command_id), sk: format!("AT#{location_id}") }
     }
 
-    /// Returns the key of a claim on a barcode or on an item's lower-cased id.
+    /// Returns the key of a claim on a barcode or on an item's folded id.
     pub(super) fn claim(claim: &Claim) -> Self {
         let pk = match claim {
             Claim::Barcode(code) => format!("BARCODE#{code}"),
@@ -130,9 +131,9 @@ impl Key {
         Self { pk: LOCATION_PK.into(), sk: location_id.to_string() }
     }
 
-    /// Returns the key of the row that says which location has this lower-cased id.
+    /// Returns the key of the row that says which location has this folded id.
     pub(super) fn location_key(location_id: &LocationId) -> Self {
-        Self { pk: LOCATION_KEY_PK.into(), sk: location_id.lower_case() }
+        Self { pk: LOCATION_KEY_PK.into(), sk: location_id.folded() }
     }
 
     /// Returns the key of a registered client.
@@ -218,7 +219,7 @@ mod tests {
             Key::record(&item, id),
             Key::mark(&item, id, &place),
             Key::claim(&Claim::Barcode("40".into())),
-            Key::claim(&Claim::ItemKey(item.lower_case())),
+            Key::claim(&Claim::ItemKey(item.folded())),
             Key::location(&place),
             Key::location_key(&"Main".parse().unwrap()),
             Key::client(&"4tills".parse().unwrap()),
@@ -241,6 +242,30 @@ mod tests {
                 "CLIENT#4tills / CLIENT",
                 "ALERT / 2026-01",
                 "NOTICE#main / 2026-01-31",
+            ]
+        );
+        let (item, place): (ItemId, LocationId) = ("AB/12 #7%".parse().unwrap(), "Café:2#".parse().unwrap());
+        let keys = [
+            Key::item(&item),
+            Key::level(&item, &place),
+            Key::chunk(&item, &place, 41),
+            Key::reversed(&item, &place, 41),
+            Key::record(&item, id),
+            Key::mark(&item, id, &place),
+            Key::claim(&Claim::ItemKey("Größe#".parse::<ItemId>().unwrap().folded())),
+            Key::location_key(&"CAFÉ:2#".parse().unwrap()),
+        ];
+        assert_eq!(
+            keys.map(|key| key.to_string()),
+            [
+                "ITEM#AB/12 #7% / ITEM",
+                "ITEM#AB/12 #7% / LEVEL#Café:2#",
+                "LEDGER#AB/12 %237%25#Café:2# / 00000000000000000041",
+                "REVERSED#AB/12 %237%25#Café:2# / 00000000000000000041",
+                "CMD#AB/12 %237%25#9c5b94b1-35ad-49bb-b118-8e8fc24abf80 / CMD",
+                "CMD#AB/12 %237%25#9c5b94b1-35ad-49bb-b118-8e8fc24abf80 / AT#Café:2#",
+                "ITEMKEY#größe# / ITEMKEY#größe#",
+                "LOCATIONKEY / café:2#",
             ]
         );
         assert_eq!(millis(Timestamp::from_millis(7)), "0000000000007");

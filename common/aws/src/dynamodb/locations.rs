@@ -186,7 +186,7 @@ impl Locations for DynamoStore {
 
     async fn put_location(&self, settings: &LocationSettings) -> Result<LocationPut, StoreError> {
         let id = &settings.location_id;
-        if id.as_str() != MAIN_LOCATION && id.lower_case() == MAIN_LOCATION {
+        if id.as_str() != MAIN_LOCATION && id.folded() == MAIN_LOCATION {
             // `main` exists before it has a row.
             return Ok(LocationPut::Taken(LocationSettings::main().location_id));
         }

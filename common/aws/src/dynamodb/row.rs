@@ -174,7 +174,7 @@ pub(super) fn of_record(record: &Record) -> Result<Row, StoreError> {
         // The shard depends on the command, because many commands of one item may be refused at once.
         let refused = refused_partition(outcome.status, key::shard(id.as_bytes()));
         row.insert(REFUSED.partition.into(), text(refused));
-        let sort = format!("{}#{}#{id}", key::millis(outcome.settled_at), outcome.item_id);
+        let sort = format!("{}#{}#{id}", key::millis(outcome.settled_at), outcome.item_id.in_key());
         row.insert(REFUSED.sort.into(), text(sort));
     }
     if outcome.status == Status::DeadLettered && !record.is_settled_otherwise() {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::dlq_turns::Turn;
 use super::{MAX_RECEIVE, MAX_VISIBILITY_S, Source, SqsQueue, entries, whole_seconds};
+use stockline_core::domain::{ItemId, item_of_carried};
 use stockline_core::ports::{Delivery, QueueError};
 
 /// The longest wait of a receive at SQS, in seconds (SQS quotas).
@@ -107,10 +108,12 @@ fn delivery(message: Message, source: Source) -> Option<Delivery> {
         return None;
     };
     let receives = attribute(&MessageSystemAttributeName::ApproximateReceiveCount).and_then(|text| text.parse().ok());
+    // Only a standard queue has no groups, and `check` refuses it.
+    let group = attribute(&MessageSystemAttributeName::MessageGroupId).unwrap_or_default();
+    let item_id = item_of_carried(group, message.body.as_deref().unwrap_or_default());
     Some(Delivery {
         handle: source.handle(receipt),
-        // Only a standard queue has no groups, and `check` refuses it.
-        group: attribute(&MessageSystemAttributeName::MessageGroupId).unwrap_or_default().into(),
+        group: item_id.as_ref().map_or(group, ItemId::as_str).into(),
         receives: receives.unwrap_or(1),
         message_id: Arc::from(message.message_id.unwrap_or_default()),
         body: Arc::from(message.body.unwrap_or_default()),

@@ -25,7 +25,7 @@ async fn send_batch(queue: &SqsQueue, packs: &[Pack], bodies: &[Arc<str>]) -> Ve
         let entry = SendMessageBatchRequestEntry::builder()
             .id(entries::entry_id(place))
             .message_body(&**body)
-            .message_group_id(pack.item_id.as_str())
+            .message_group_id(pack.item_id.carried())
             .message_deduplication_id(pack.dedup_id.to_string())
             .build();
         match entry {

@@ -120,8 +120,9 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// Returns the id `{item}:{location}:{alert_no}`, which deduplicates everywhere.
+    /// Returns the id `{item}:{location}:{alert_no}`, which deduplicates everywhere. A `:` in an id is escaped
+    /// ([`in_key`](super::in_key)), so no two alerts have the same one.
     pub fn id(&self) -> String {
-        format!("{}:{}:{}", self.item_id, self.location_id, self.alert_no)
+        format!("{}:{}:{}", self.item_id.in_key(), self.location_id.in_key(), self.alert_no)
     }
 }

@@ -1,9 +1,12 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
+
+use super::printable::{self, PrintableFault};
 
 /// Why a text is not an id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -14,23 +17,25 @@ pub enum IdError {
         /// The longest allowed id, in characters.
         max: usize,
     },
+    /// The text can't be the id of an item or a location.
+    #[error(transparent)]
+    Printable(#[from] PrintableFault),
     /// The text is not a UUID.
     #[error("must be a UUID such as \"01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b\" (version 7 recommended)")]
     Uuid,
 }
 
 fn code(text: &str, max: usize) -> Result<Arc<str>, IdError> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    let begins_well = text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
-    if begins_well && text.len() <= max && text.bytes().all(allowed) {
-        Ok(text.into())
-    } else {
-        Err(IdError::Code { max })
-    }
+    if printable::is_plain(text) && text.len() <= max { Ok(text.into()) } else { Err(IdError::Code { max }) }
 }
 
-macro_rules! code_id {
-    ($(#[$doc:meta])* $name:ident, $max:literal) => {
+fn printable(text: &str, max: usize) -> Result<Arc<str>, IdError> {
+    printable::check(text, max)?;
+    Ok(text.into())
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $max:literal, $read:ident) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
@@ -49,7 +54,7 @@ macro_rules! code_id {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                code(text, $max).map(Self)
+                $read(text, $max).map(Self)
             }
         }
 
@@ -80,45 +85,66 @@ macro_rules! code_id {
     };
 }
 
-code_id!(
-    /// The id of an item: a SKU, case-sensitive (design.md §3).
+/// Gives the id of an item or a location its forms for the places that it is written to.
+macro_rules! printable_id {
+    ($(#[$doc:meta])* $name:ident, $max:literal) => {
+        text_id!($(#[$doc])* $name, $max, printable);
+
+        impl $name {
+            /// The longest id, in bytes of UTF-8.
+            pub const MAX_BYTES: usize = 4 * $max;
+
+            /// Returns the id as ids are compared for their uniqueness: by Unicode's simple case folding. No two that are
+            /// registered may have the same one.
+            pub fn folded(&self) -> String {
+                printable::folded(&self.0)
+            }
+
+            /// Returns the id as a part of a key that has other parts behind it. See [`in_key`](super::in_key).
+            pub fn in_key(&self) -> Cow<'_, str> {
+                super::in_key(&self.0)
+            }
+
+            /// Returns the id as one segment of a path. See [`path_segment`](super::path_segment).
+            pub fn in_path(&self) -> Cow<'_, str> {
+                super::path_segment(&self.0)
+            }
+
+            /// Returns the id for a carrier that allows less than an id. See [`carried`](super::carried).
+            pub fn carried(&self) -> Cow<'_, str> {
+                super::carried(&self.0)
+            }
+        }
+    };
+}
+
+printable_id!(
+    /// The id of an item: a SKU as the shop writes it, case-sensitive (design.md §3).
     ItemId,
     64
 );
-code_id!(
+printable_id!(
     /// The id of a location (design.md §3).
     LocationId,
     32
 );
-code_id!(
+text_id!(
     /// Names one request, by its client or by the ingress: the logs of a command are found by it.
     RequestId,
-    64
+    64,
+    code
 );
-code_id!(
+text_id!(
     /// The id that the issuer gave a client: the `client_id` of its tokens. Cognito's have at most 128 characters.
     ClientId,
-    128
+    128,
+    code
 );
 
 impl RequestId {
     /// Makes an id of 16 hexadecimal digits.
     pub fn from_number(number: u64) -> Self {
         Self(format!("{number:016x}").into())
-    }
-}
-
-impl ItemId {
-    /// Returns the lower-case id. No two items may have the same one.
-    pub fn lower_case(&self) -> String {
-        self.0.to_ascii_lowercase()
-    }
-}
-
-impl LocationId {
-    /// Returns the lower-case id. No two registered locations may have the same one.
-    pub fn lower_case(&self) -> String {
-        self.0.to_lowercase()
     }
 }
 
@@ -163,14 +189,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_plain_codes() {
-        for good in ["A", "4006381333931", "cola-0.33_l", &"x".repeat(64)] {
+    fn ids_are_what_a_shop_writes() {
+        for good in ["A", "4006381333931", "cola-0.33_l", "-a", "a b", "a/b", "ä", "№5", "#7", &"語".repeat(64)] {
             assert!(good.parse::<ItemId>().is_ok(), "{good}");
         }
-        for bad in ["", ".", "..", "-a", "a b", "a/b", "ä", "a\n", "a\0", &"x".repeat(65)] {
+        for bad in ["", ".", "..", " a", "a  b", "a\n", "a\0", &"x".repeat(65)] {
             assert!(bad.parse::<ItemId>().is_err(), "{bad:?}");
         }
+        assert!("é".repeat(32).parse::<LocationId>().is_ok());
         assert!("x".repeat(33).parse::<LocationId>().is_err());
+    }
+
+    #[test]
+    fn other_ids_are_plain_codes() {
+        for bad in ["", ".", "-a", "a b", "a/b", "ä", &"x".repeat(65)] {
+            assert!(bad.parse::<RequestId>().is_err(), "{bad:?}");
+        }
+        assert!("cola-0.33_l".parse::<ClientId>().is_ok());
         assert!("{01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b}".parse::<CommandId>().is_err());
         assert!("01936b2e7c4a7f108a5b3c9d2e1f4a6b".parse::<CommandId>().is_err());
     }

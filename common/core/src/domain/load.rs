@@ -61,7 +61,7 @@ impl LoadRequest {
         }
         match &queued.command.action {
             Action::RegisterItem(catalogue) => {
-                self.claims.insert(Claim::ItemKey(self.item_id.lower_case()));
+                self.claims.insert(Claim::ItemKey(self.item_id.folded()));
                 self.claims.extend(catalogue.barcodes.iter().flat_map(|barcode| Claim::of_barcode(&barcode.code)));
             }
             Action::UpdateItem(patch) => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::segment::HASHED;
 use super::{
     Command, CommandId, CommandKey, DeadLetter, ItemId, Json, ParseContext, Queued, Reach, Record, Seal, Slot,
     Timestamp, Trace, parse, parse_command, seal, seal_of, trace,
@@ -69,7 +70,7 @@ pub fn encode_command(queued: &Queued) -> String {
 }
 
 /// The most bytes of a message besides its commands and one comma after each.
-pub const MESSAGE_FRAME_BYTES: usize = 40 + ItemId::MAX_LEN;
+pub const MESSAGE_FRAME_BYTES: usize = 40 + ItemId::MAX_BYTES;
 
 /// Joins commands of one item, each written by [`encode_command`], into the body of one message.
 ///
@@ -77,10 +78,10 @@ pub const MESSAGE_FRAME_BYTES: usize = 40 + ItemId::MAX_LEN;
 pub fn join_message<S: AsRef<str>>(item_id: &ItemId, commands: &[S]) -> String {
     let bytes: usize = commands.iter().map(|command| command.as_ref().len() + 1).sum();
     let mut body = String::with_capacity(MESSAGE_FRAME_BYTES + bytes);
-    // An item id has no character that JSON escapes.
-    body.push_str(r#"{"v":1,"item_id":""#);
-    body.push_str(item_id.as_str());
-    body.push_str(r#"","commands":["#);
+    body.push_str(r#"{"v":1,"item_id":"#);
+    // A text has no failing Serialize.
+    body.push_str(&serde_json::to_string(item_id).unwrap_or_default());
+    body.push_str(r#","commands":["#);
     for (index, command) in commands.iter().enumerate() {
         if index > 0 {
             body.push(',');
@@ -155,6 +156,21 @@ pub fn decode_message(group: &ItemId, message_id: &str, body: &str, now: Timesta
         return Ok(found.into_iter().enumerate().map(slot).collect());
     }
     Ok(vec![poison(group, message_id, 0, body, "the message is not one of Stockline's".into(), now)])
+}
+
+/// Finds the item of a message whose group carries its id as a hash ([`carried`](super::carried)): the one that the message
+/// names and that has this hash. It is found in a damaged message too, as long as one of its commands names it. `None` if the
+/// group is the id itself, or if the message names no such item.
+pub fn item_of_carried(group: &str, body: &str) -> Option<ItemId> {
+    const NAME: &str = r#""item_id":"#;
+    if !group.starts_with(HASHED) {
+        return None;
+    }
+    let texts = body.match_indices(NAME).filter_map(|(at, _)| {
+        let behind = body.get(at + NAME.len()..)?;
+        serde_json::Deserializer::from_str(behind).into_iter::<String>().next()?.ok()
+    });
+    texts.filter_map(|text| text.parse::<ItemId>().ok()).find(|item_id| item_id.carried() == group)
 }
 
 /// Returns the commands of a message whose frame can't be read; together they have every byte but those of the frame.

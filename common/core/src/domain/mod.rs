@@ -22,6 +22,7 @@ mod message;
 mod occurrence;
 mod outcome;
 mod parse;
+mod printable;
 mod receipt;
 mod rejudge;
 mod rules;
@@ -53,18 +54,19 @@ pub use level::{Entry, EntryKind, Level};
 pub use load::{LoadRequest, Loaded, LoadedLevel};
 pub use message::{
     DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, MAX_PACK_BYTES, MAX_PACK_COMMANDS, MESSAGE_FRAME_BYTES, MessageError,
-    decode_message, encode_command, encode_message, item_of_message, join_message, set_message_aside,
+    decode_message, encode_command, encode_message, item_of_carried, item_of_message, join_message, set_message_aside,
 };
 pub use outcome::{
     DISMISSAL_REASON_MAX_CHARS, DeadLetter, Dismissal, Effect, Outcome, Record, RecordError, Rejection, RejectionCode,
     Status,
 };
 pub use parse::{Fault, ParseContext, fields_of, parse_command};
+pub use printable::{PrintableFault, composed, folded};
 pub use receipt::{NotKept, Receipt, ReceiptError, ReceiptKeys};
 pub use rejudge::rejudge;
 pub use rules::{CLOCK_SKEW_MAX_MS, FoldLimits, Rules};
 pub use scan::{Gs1Error, Mass, SCAN_MAX_BYTES, ScaleRuleError, ScaleRules, Scan, ScanError, ScanFacts, ScanKind};
-pub use segment::path_segment;
+pub use segment::{carried, in_key, path_segment};
 pub use slot::Slot;
 pub use time::{TimeError, Timestamp};
 pub use trace::Trace;

@@ -30,7 +30,7 @@ impl Default for Rules {
 pub struct FoldLimits {
     /// Rows written or checked. DynamoDB allows 100 in a transaction.
     pub max_actions: usize,
-    /// Bytes of all rows, as an upper estimate: 20,000 for each action plus the texts of dead letters. Without dead
+    /// Bytes of all rows, as an upper estimate: 24,000 for each action plus the texts of dead letters. Without dead
     /// letters the number of actions is the tighter limit. DynamoDB allows 4 MB in a transaction.
     pub max_bytes: usize,
     /// Bytes of one level's entries in binary, as an upper estimate. DynamoDB allows 400 KB in a row.
@@ -41,6 +41,6 @@ pub struct FoldLimits {
 
 impl Default for FoldLimits {
     fn default() -> Self {
-        Self { max_actions: 100, max_bytes: 2_000_000, max_level_bytes: 200_000, max_tail_bytes: 640 }
+        Self { max_actions: 100, max_bytes: 2_400_000, max_level_bytes: 200_000, max_tail_bytes: 640 }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod alerts;
+mod awkward;
 mod clients;
 mod gate;
 mod queries;
@@ -12,6 +13,7 @@ mod stock;
 mod store;
 
 pub use alerts::MemoryAlerts;
+pub use awkward::{AWKWARD_ITEMS, AWKWARD_PLACES};
 pub use gate::{Gate, Read};
 pub use queue::MemoryQueue;
 pub use shop::{Shop, alert, at, id, item_id, place, queued, submitted};

@@ -47,7 +47,8 @@ pub fn submitted(command: Command, accepted_at: Timestamp) -> Queued {
 
 /// Returns the command `{"type":…,"item_id":…}` with more fields, accepted at `now`.
 pub fn queued(id: CommandId, kind: &str, item: &str, fields: &str, now: Timestamp) -> Queued {
-    let json = format!(r#"{{"command_id":"{id}","type":"{kind}","item_id":"{item}"{fields}}}"#);
+    let item = serde_json::Value::from(item);
+    let json = format!(r#"{{"command_id":"{id}","type":"{kind}","item_id":{item}{fields}}}"#);
     submitted(serde_json::from_str(&json).unwrap(), now)
 }
 

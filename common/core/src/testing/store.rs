@@ -83,7 +83,7 @@ impl Locations for MemoryStore {
     async fn put_location(&self, settings: &LocationSettings) -> Result<LocationPut, StoreError> {
         let (mut stock, id) = (self.stock(), &settings.location_id);
         let main = LocationSettings::main().location_id;
-        let twin = |other: &&LocationId| *other != id && other.lower_case() == id.lower_case();
+        let twin = |other: &&LocationId| *other != id && other.folded() == id.folded();
         if let Some(other) =
             stock.locations.keys().chain([&main]).find(twin).filter(|_| !stock.locations.contains_key(id))
         {

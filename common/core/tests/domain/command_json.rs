@@ -17,12 +17,20 @@ fn text(max: usize) -> impl Strategy<Value = String> {
         .prop_filter("not blank", |text| !text.trim().is_empty())
 }
 
+/// Texts of which most are ids: plain codes, and codes with any character beside.
+fn printable(chars_max: usize) -> impl Strategy<Value = String> {
+    let code = "[A-Za-z0-9][A-Za-z0-9._-]{0,30}";
+    let any = (code, any::<char>(), "[ -~]{0,8}")
+        .prop_map(move |(code, char, end)| format!("{code}{char}{end}").chars().take(chars_max).collect::<String>());
+    prop_oneof![code, any]
+}
+
 fn location() -> impl Strategy<Value = LocationId> {
-    "[A-Za-z0-9][A-Za-z0-9._-]{0,31}".prop_map(|text| text.parse().unwrap())
+    printable(LocationId::MAX_LEN).prop_filter_map("an id", |text| text.parse().ok())
 }
 
 fn item() -> impl Strategy<Value = ItemId> {
-    "[A-Za-z0-9][A-Za-z0-9._-]{0,63}".prop_map(|text| text.parse().unwrap())
+    printable(ItemId::MAX_LEN).prop_filter_map("an id", |text| text.parse().ok())
 }
 
 fn time() -> impl Strategy<Value = Timestamp> {

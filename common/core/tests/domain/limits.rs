@@ -9,7 +9,7 @@ use stockline_core::domain::{
 
 use super::script::{read, slots, world};
 use super::spec::{T0, command_id, item_id};
-use super::worker::{Worker, rows, weigh};
+use super::worker::{KEYS_BYTES, Worker, rows, weigh};
 
 /// Makes a barcode with the longest quantity.
 fn pack(code: String) -> Barcode {
@@ -232,11 +232,11 @@ fn a_fold_ends_where_one_byte_more_would_be_too_many() {
     let (worker, sales) = scene("receive 9", "sell 1 | sell 1");
     let letters = || (0..3).map(|n| letter(n + 10, 997));
     let table = [
-        // 20,000 bytes for an action, and six for each byte of a dead letter's body and reason.
-        ("sales: two records, a level, a chunk", sales.clone(), 4 * 20_000),
-        ("dead letters", letters().collect(), 3 * 20_000 + 3 * 6_000),
-        ("a sale among them", letters().take(1).chain(sales[..1].to_vec()).collect(), 4 * 20_000 + 6_000),
-        ("one after a sale", sales[..1].iter().cloned().chain(letters().take(1)).collect(), 4 * 20_000 + 6_000),
+        // 24,000 bytes for an action, and six for each byte of a dead letter's body and reason.
+        ("sales: two records, a level, a chunk", sales.clone(), 4 * 24_000),
+        ("dead letters", letters().collect(), 3 * 24_000 + 3 * 6_000),
+        ("a sale among them", letters().take(1).chain(sales[..1].to_vec()).collect(), 4 * 24_000 + 6_000),
+        ("one after a sale", sales[..1].iter().cloned().chain(letters().take(1)).collect(), 4 * 24_000 + 6_000),
     ];
     for (claim, slots, max_bytes) in table {
         assert_eq!(taken(&worker, &slots, FoldLimits { max_bytes, ..NO_LIMITS }), slots.len(), "{claim}");
@@ -247,7 +247,7 @@ fn a_fold_ends_where_one_byte_more_would_be_too_many() {
 
 #[test]
 fn a_fold_ends_where_a_level_could_be_too_large_with_one_entry_more() {
-    // 176 bytes and the texts for an entry, 4,000 for the next one, which is the most, and the limit for the tail.
+    // 272 bytes and the texts for an entry, 4,096 for the next one, which is the most, and the limit for the tail.
     let text = |bytes: usize| Some("x".repeat(bytes));
     let with = |slot: &Slot, details: MovementDetails| {
         let Slot::Command(queued) = slot.clone() else { unreachable!() };
@@ -265,13 +265,13 @@ fn a_fold_ends_where_a_level_could_be_too_large_with_one_entry_more() {
     };
     let by = "till-1".len();
     let table = [
-        ("one each", slots.clone(), 176 + by, 1),
-        ("the first is longer", vec![with(&slots[0], long.clone()), slots[1].clone(), slots[2].clone()], 1_003 + by, 1),
-        ("the other level is fuller", vec![slots[0].clone(), with(&slots[1], long), slots[2].clone()], 1_003 + by, 2),
-        ("two of one level", vec![slots[0].clone(), slots[2].clone(), slots[1].clone()], 2 * (176 + by), 2),
+        ("one each", slots.clone(), 272 + by, 1),
+        ("the first is longer", vec![with(&slots[0], long.clone()), slots[1].clone(), slots[2].clone()], 1_099 + by, 1),
+        ("the other level is fuller", vec![slots[0].clone(), with(&slots[1], long), slots[2].clone()], 1_099 + by, 2),
+        ("two of one level", vec![slots[0].clone(), slots[2].clone(), slots[1].clone()], 2 * (272 + by), 2),
     ];
     for (claim, slots, fullest, fewer) in table {
-        let max_level_bytes = 640 + fullest + 4_000;
+        let max_level_bytes = 640 + fullest + 4_096;
         assert_eq!(taken(&worker, &slots, FoldLimits { max_level_bytes, ..NO_LIMITS }), 3, "{claim}");
         let less = FoldLimits { max_level_bytes: max_level_bytes - 1, ..NO_LIMITS };
         assert_eq!(taken(&worker, &slots, less), fewer, "{claim}");
@@ -286,7 +286,7 @@ fn written(slot: &Slot) -> Commit {
 }
 
 /// For the heaviest command of every kind: its rows, and thousands of bytes in all rows, of which each counts as
-/// 20,000.
+/// 24,000.
 #[test]
 fn no_row_exceeds_its_estimate() {
     let mut resubmission = heavy(1, 1);
@@ -294,12 +294,12 @@ fn no_row_exceeds_its_estimate() {
         queued.resubmits = Some(CommandKey { item_id: item_id(), command_id: command_id(9) });
     }
     for (claim, slot, row_count, kilobytes) in [
-        ("a sale, at a level that is new", heavy(10, 1), 4, 13),
-        ("a transfer, both levels new", heavy(1, 1), 6, 17),
-        ("a resubmission", resubmission, 7, 18),
-        ("an update that gives up 20 barcodes and takes 20", heavy(2, 1), 42, 50),
-        ("a restore", heavy(3, 1), 2, 12),
-        ("a dead letter that knows its command", read("sell 1 dead").remove(0).slot(), 1, 0),
+        ("a sale, at a level that is new", heavy(10, 1), 4, 15),
+        ("a transfer, both levels new", heavy(1, 1), 6, 21),
+        ("a resubmission", resubmission, 7, 22),
+        ("an update that gives up 20 barcodes and takes 20", heavy(2, 1), 42, 80),
+        ("a restore", heavy(3, 1), 2, 13),
+        ("a dead letter that knows its command", read("sell 1 dead").remove(0).slot(), 1, 1),
     ] {
         let commit = written(&slot);
         assert_eq!((rows(&commit), weigh(&commit) / 1_000), (row_count, kilobytes), "{claim}");
@@ -307,15 +307,22 @@ fn no_row_exceeds_its_estimate() {
 }
 
 #[test]
-fn a_record_and_its_entries_have_twenty_thousand_bytes_at_most() {
+fn a_record_and_its_entries_have_twenty_four_thousand_bytes_at_most() {
     let commit = written(&heavy(1, 1));
     let [record] = &commit.records[..] else { panic!("one command has one record") };
     assert_eq!((record.alerts.len(), record.outcome.effects.len(), commit.chunks.len()), (1, 2, 2));
+    let counterparts = 2 * 128;
     let entries: usize = commit.chunks.iter().map(|chunk| encode_entries(&chunk.entries).len()).sum();
-    let alert_where_both_levels_cross = serde_json::to_string(&record.alerts[0]).unwrap().len();
-    let record = weigh(&Commit { records: vec![record.clone()], ..Commit::new(item_id()) });
-    let bytes = record + alert_where_both_levels_cross + entries;
-    assert!((17_000..=20_000).contains(&bytes), "{bytes}");
+    let mut json = serde_json::to_string(record).unwrap();
+    json.push_str(&serde_json::to_string(&record.alerts[0]).unwrap());
+    // An item and two locations whose ids have four bytes a character.
+    for (short, chars) in [("cola", 64), ("main", 32), ("shop", 32)] {
+        let (short, long) = (format!("\"{short}\""), format!("\"{}\"", "𠮷".repeat(chars)));
+        assert!(json.contains(&short), "{short}");
+        json = json.replace(&short, &long);
+    }
+    let bytes = KEYS_BYTES + json.len() + entries + counterparts;
+    assert!((20_000..=24_000).contains(&bytes), "{bytes}");
 }
 
 #[test]
@@ -324,20 +331,20 @@ fn the_longest_entry_has_the_size_of_its_estimate() {
     entry.seq = u64::MAX;
     (entry.delta, entry.after) = (Quantity::from_raw(i64::MAX), Quantity::from_raw(i64::MIN));
     (entry.recorded_at, entry.occurred_at) = (Timestamp::from_millis(i64::MAX), Timestamp::EPOCH);
-    entry.counterpart = Some("x".repeat(32).parse().unwrap());
+    entry.counterpart = Some("𠮷".repeat(32).parse().unwrap());
     entry.reason = Some(Reason::Other);
     let most = Money::from_raw(i64::MIN);
     (entry.unit_cost, entry.amount, entry.cost, entry.revaluation) = (Some(most), Some(most), Some(most), most);
     entry.reverses = Some(entry.command_id);
     let bytes = encode_entries(&[entry]).len();
-    assert!((3_950..=4_000).contains(&bytes), "{bytes}");
+    assert!((4_046..=4_096).contains(&bytes), "{bytes}");
 }
 
 #[test]
 fn a_dead_letter_in_json_has_the_size_of_its_estimate() {
     for (body, least) in [("\u{1}", 370_000), ("x", 63_000)] {
         let letter = DeadLetter::of(body.repeat(DEAD_REASON_MAX_BYTES), body.repeat(DEAD_BODY_MAX_BYTES + 1));
-        let counted = 6 * (letter.reason.len() + letter.body.len()) + 20_000;
+        let counted = 6 * (letter.reason.len() + letter.body.len()) + 24_000;
         let id = (item_id(), command_id(99));
         let record = Record::dead_letter(None, letter, id, Timestamp::from_millis(T0));
         let bytes = weigh(&written(&Slot::Dead(Box::new(record))));

@@ -5,7 +5,7 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use stockline_core::domain::{
     Alert, CodecError, CommandId, Cost, DeadLetter, Entry, EntryKind, ItemId, MessageError, Quantity, Reason, Record,
-    Slot, Status, Timestamp, decode_entries, decode_message, encode_entries, encode_message, seal,
+    Slot, Status, Timestamp, decode_entries, decode_message, encode_entries, encode_message, item_of_carried, seal,
 };
 use uuid::Uuid;
 
@@ -228,5 +228,45 @@ proptest! {
         let record = Record { retry, ..Record::dead_letter(Some(&queued), letter, id, Timestamp::EPOCH) };
         let json = serde_json::to_string(&record).unwrap();
         prop_assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
+    }
+}
+
+#[test]
+fn a_hashed_group_leads_to_its_item_only() {
+    let one = stockline_core::testing::queued(
+        stockline_core::testing::id(1),
+        "sell",
+        "AB/12 x",
+        r#","quantity":1,"note":"x""#,
+        Timestamp::EPOCH,
+    );
+    let item = one.command.item_id.clone();
+    let body = encode_message(&item, [&one]);
+    assert!(body.starts_with(r#"{"v":1,"item_id":"AB/12 x","commands":["#), "{body}");
+    assert_eq!(item_of_carried(&item.carried(), &body), Some(item.clone()));
+    let damaged = body.replacen("item_id", "item_ix", 1);
+    assert_eq!(item_of_carried(&item.carried(), &damaged), Some(item.clone()), "a command names it too");
+    for (group, body) in
+        [("cola", &*body), ("AB/12 x", &body), ("~0", &body), (&*item.carried(), "{"), (&item.carried(), "")]
+    {
+        assert_eq!(item_of_carried(group, body), None, "{group} {body}");
+    }
+    let other = encode_message(&"#7".parse().unwrap(), [&one]).replace("AB/12 x", "#7");
+    assert_eq!(item_of_carried(&item.carried(), &other), None, "a message of another item");
+}
+
+#[test]
+fn every_character_of_an_id_survives_in_a_message() {
+    for item in stockline_core::testing::AWKWARD_ITEMS {
+        let queued = stockline_core::testing::queued(
+            stockline_core::testing::id(1),
+            "sell",
+            item,
+            r#","quantity":1"#,
+            Timestamp::EPOCH,
+        );
+        let body = encode_message(&queued.command.item_id, [&queued]);
+        let slots = decode_message(&queued.command.item_id, "m", &body, Timestamp::EPOCH).unwrap();
+        assert_eq!(slots, [Slot::Command(Box::new(queued))]);
     }
 }

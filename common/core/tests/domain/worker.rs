@@ -135,10 +135,12 @@ fn marks_of_reversals(commit: &Commit) -> usize {
     commit.reversed.iter().map(|reversal| 1 + reversal.entries.len()).sum()
 }
 
+/// The most bytes of the names, keys and index keys of a row.
+pub const KEYS_BYTES: usize = 1_000;
+
 /// Returns the most bytes of all rows of a commit: the values as written, and the greatest size of names, keys and
 /// index keys.
 pub fn weigh(commit: &Commit) -> usize {
-    const KEYS_BYTES: usize = 300;
     const NAME_KEY_BYTES: usize = 1_000;
     fn json(value: &impl serde::Serialize) -> usize {
         serde_json::to_string(value).unwrap().len() + KEYS_BYTES

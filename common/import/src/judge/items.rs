@@ -132,8 +132,7 @@ impl<'a> Judge<'a> {
 
     /// Registers an item. Returns its decimals.
     fn register(&mut self, draft: &mut Draft<'a>, item_id: &ItemId, fields: Fields<'_>) -> Option<u8> {
-        if let Some(other) =
-            self.known.holders.get(&Claim::ItemKey(item_id.lower_case())).filter(|other| *other != item_id)
+        if let Some(other) = self.known.holders.get(&Claim::ItemKey(item_id.folded())).filter(|other| *other != item_id)
         {
             let detail = format!("the item {other} is registered, and differs only by case");
             self.fault(draft, &Field::ItemId, "item_exists", detail);

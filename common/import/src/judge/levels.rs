@@ -19,7 +19,7 @@ impl<'a> Judge<'a> {
         let item_id = self.item_id(draft)?;
         let known = self.known;
         let Some(found) = known.items.get(&item_id) else {
-            let key = stockline_core::domain::Claim::ItemKey(item_id.lower_case());
+            let key = stockline_core::domain::Claim::ItemKey(item_id.folded());
             let detail = match known.holders.get(&key) {
                 Some(other) => format!("no item {item_id} is registered; {other} is, and ids are case-sensitive"),
                 None => format!("no item {item_id} is registered"),

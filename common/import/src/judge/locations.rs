@@ -2,7 +2,7 @@
 
 use stockline_core::domain::{LocationId, LocationSettings, Timestamp};
 
-use super::{Draft, Judge, LIST_SEPARATORS};
+use super::{Draft, Judge, LIST_SEPARATORS, id};
 use crate::kind::Field;
 use crate::plan::{Change, Step};
 
@@ -13,7 +13,7 @@ impl<'a> Judge<'a> {
         if cell.is_empty() {
             return self.fault(draft, &Field::LocationId, "missing_field", "is empty".into());
         }
-        let location_id: LocationId = match cell.parse() {
+        let location_id: LocationId = match id(&cell) {
             Ok(location_id) => location_id,
             Err(error) => {
                 return self.fault(draft, &Field::LocationId, "invalid_value", format!("{error}"));
@@ -22,8 +22,8 @@ impl<'a> Judge<'a> {
         self.only_once(draft, location_id.as_str(), "");
         let known = self.known;
         let now = known.location(&location_id);
-        let folded = location_id.as_str().to_lowercase();
-        let other = known.locations.iter().find(|other| other.location_id.as_str().to_lowercase() == folded);
+        let folded = location_id.folded();
+        let other = known.locations.iter().find(|other| other.location_id.folded() == folded);
         if let (None, Some(other)) = (now, other) {
             let detail = format!("{} is registered, and differs only by case", other.location_id);
             self.fault(draft, &Field::LocationId, "item_exists", detail);

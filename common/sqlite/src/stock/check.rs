@@ -264,7 +264,7 @@ fn item(connection: &Connection, row: &Row<'_>, id: &str) -> Result<(), Fault> {
         return damaged("what lists select by differs from its record");
     }
     let claims = catalogue.barcodes.iter().map(|barcode| Claim::Barcode(barcode.code.clone()));
-    for claim in claims.chain([Claim::ItemKey(item.item_id.lower_case())]) {
+    for claim in claims.chain([Claim::ItemKey(item.item_id.folded())]) {
         if super::load::holder(connection, &claim)?.as_ref() != Some(&item.item_id) {
             return damaged(&format!("{claim:?} is not its own"));
         }

@@ -156,7 +156,7 @@ pub(super) fn levels(
 /// Checks that an item that is not found by its id is not registered: such an item holds the claim on its own id, which
 /// is in another table. Else a sale would be refused because a bit has flipped.
 pub(super) fn is_no_item(connection: &Connection, item_id: &ItemId) -> Result<(), Fault> {
-    let holder = holder(connection, &Claim::ItemKey(item_id.lower_case()))?;
+    let holder = holder(connection, &Claim::ItemKey(item_id.folded()))?;
     if holder.as_ref() == Some(item_id) {
         return Err(Fault::Unreadable(format!("item {item_id} is registered, yet its row is not found")));
     }

@@ -132,12 +132,12 @@ pub(super) fn settings(connection: &Connection, location_id: &LocationId) -> Res
 pub(super) fn twin_of(connection: &Connection, location_id: &LocationId) -> Result<Option<LocationId>, Fault> {
     let mut statement = connection.prepare_cached("SELECT location_id FROM location WHERE settings IS NOT NULL")?;
     let ids = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
-    let (wanted, main) = (location_id.lower_case(), MAIN_LOCATION.to_owned());
+    let (wanted, main) = (location_id.folded(), MAIN_LOCATION.to_owned());
     if location_id.as_str() == MAIN_LOCATION || ids.iter().any(|id| *id == location_id.as_str()) {
         return Ok(None);
     }
     let registered = ids.into_iter().chain([main]).filter_map(|id| id.parse::<LocationId>().ok());
-    Ok({ registered }.find(|id| id.lower_case() == wanted))
+    Ok({ registered }.find(|id| id.folded() == wanted))
 }
 
 /// Reads settings from their text.

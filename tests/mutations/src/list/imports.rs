@@ -46,7 +46,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "an-export-runs-a-formula",
-        edits: &[edit("ingress/src/exports.rs", "        if formula {", "        if formula && text.is_empty() {")],
+        edits: &[edit("ingress/src/exports.rs", "        if marked {", "        if marked && text.is_empty() {")],
         suite: LIBRARY,
         killed_by: "exports::tests::a_text_that_a_spreadsheet_would_run_is_marked_as_text",
     },

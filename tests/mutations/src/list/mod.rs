@@ -3,6 +3,7 @@ use crate::{Edit, Mutation};
 mod alerter;
 mod analytics;
 mod clock;
+mod console;
 mod doors;
 mod fold;
 mod folder;
@@ -36,6 +37,7 @@ pub const ALL: &[&[Mutation]] = &[
     money::MUTATIONS,
     words::MUTATIONS,
     doors::MUTATIONS,
+    console::MUTATIONS,
 ];
 
 const fn edit(file: &'static str, from: &'static str, to: &'static str) -> Edit {

@@ -24,6 +24,22 @@ const LOAD: &str = "common/aws/src/dynamodb/load.rs";
 
 pub(super) const DYNAMODB: &[Mutation] = &[
     Mutation {
+        name: "a-separator-in-an-id-is-not-escaped-in-keys",
+        edits: &[edit(
+            "common/core/src/domain/segment.rs",
+            "if !text.contains(['#', ':', '%']) {",
+            "if !text.is_empty() {",
+        )],
+        suite: CONTRACT,
+        killed_by: "store_dynamodb::ids_that_a_shop_writes_are_kept_apart",
+    },
+    Mutation {
+        name: "the-item-of-a-hashed-group-is-taken-from-any-message",
+        edits: &[edit("common/core/src/domain/message.rs", ".find(|item_id| item_id.carried() == group)", ".next()")],
+        suite: DOMAIN,
+        killed_by: "wire::a_hashed_group_leads_to_its_item_only",
+    },
+    Mutation {
         name: "dynamodb-a-change-of-the-catalogue-is-not-listed-with-its-item",
         edits: &[edit(
             "common/aws/src/dynamodb/row.rs",

@@ -16,7 +16,7 @@ use super::super::table::Written;
 use super::compare::{alert, level_pair, outcome_faults};
 use super::level::{Alert, Item, Level};
 use super::predictor::{Decided, Predictor, Verdict};
-use super::read::{Outcomes, Place, json, places};
+use super::read::{Outcomes, Place, id_of, json, places};
 
 /// The places of each command by item and id, with the message if it kept its order.
 type Waiting = BTreeMap<(String, Uuid), Vec<(Place, Option<u64>)>>;
@@ -58,17 +58,17 @@ impl Fold {
         let mut item_id = None;
         for written in transaction.iter().filter(|written| written.key.0.starts_with("CMD#")) {
             let mut parts = written.key.0.splitn(3, '#').skip(1);
-            let (item, id) = (parts.next()?, parts.next()?);
+            let (item, id) = (id_of(parts.next()?), parts.next()?);
             let row = written.row.as_ref()?;
             match written.key.1.strip_prefix("AT#") {
                 Some(location) => {
-                    item_id = Some(item.to_owned());
+                    item_id = Some(item);
                     let mark = json(row, "mark");
                     let raised = mark.get("alert").filter(|alert| !alert.is_null()).map(alert);
                     judged = Some((id.to_owned(), location.to_owned(), raised));
                 }
                 None => {
-                    let key = (item.to_owned(), id.parse().ok()?);
+                    let key = (item, id.parse().ok()?);
                     let of_id = stored.get(&key)?;
                     // A mark may belong to another item.
                     if of_id.iter().any(|stored| stored.transaction == written.transaction && !stored.is_mark) {

@@ -12,7 +12,7 @@ use super::level::{Alert, Item, Level};
 use super::mails;
 use super::predict::Predicted;
 use super::predictor::{Verdict, significant};
-use super::read::{json as attribute, key, millis, places, thousandths};
+use super::read::{id_of, in_key, json as attribute, key, millis, places, thousandths};
 
 /// No message may be received more often than this, whatever the faults (P9). The queue sets aside after 1,000.
 const RECEIVES_MAX: u32 = 60;
@@ -136,7 +136,7 @@ fn pairs(evidence: &Evidence, predicted: &Predicted, faults: &mut Vec<String>) {
             }
             for effect in last.record["effects"].as_array().into_iter().flatten() {
                 let (location, seq) = (effect["location_id"].as_str().unwrap(), effect["seq"].as_u64().unwrap());
-                let place = key(format!("REVERSED#{item}#{location}"), &format!("{seq:020}"));
+                let place = key(format!("REVERSED#{}#{location}", in_key(item)), &format!("{seq:020}"));
                 let found = evidence.table.get(&place).and_then(|row| row["reversed_by"].as_s().ok());
                 if found != Some(&by.to_string()) {
                     faults.push(format!("{item} {id}: its entry {seq} at {location} is marked by {found:?}, not {by}"));
@@ -206,7 +206,7 @@ fn ledger(
     tail: Option<&aws_sdk_dynamodb::types::AttributeValue>,
     faults: &mut Vec<String>,
 ) {
-    let pk = format!("LEDGER#{item}#{location}");
+    let pk = format!("LEDGER#{}#{location}", in_key(item));
     let chunks = evidence.table.partition(&pk).filter_map(|(_, row)| row.get("entries"));
     let mut found = Vec::new();
     let mut last_recorded = 0;
@@ -242,7 +242,7 @@ fn marks(evidence: &Evidence, predicted: &Predicted, faults: &mut Vec<String>) {
     let mut found: BTreeMap<(String, String, String), Option<Alert>> = BTreeMap::new();
     for ((pk, sk), row) in evidence.table.all() {
         if let Some(location) = sk.strip_prefix("AT#") {
-            let mut parts = pk.splitn(3, '#').skip(1).map(str::to_owned);
+            let mut parts = pk.splitn(3, '#').skip(1).map(id_of);
             let mark = attribute(row, "mark");
             let raised = mark.get("alert").filter(|alert| !alert.is_null()).map(alert);
             found.insert((parts.next().unwrap(), parts.next().unwrap(), location.to_owned()), raised);

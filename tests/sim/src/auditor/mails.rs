@@ -8,7 +8,7 @@ use super::super::evidence::Evidence;
 use super::super::mail::SentMail;
 use super::super::world::EPOCH_MS;
 use super::level::Alert;
-use super::read::{json, thousandths};
+use super::read::{id_of, json, thousandths};
 
 /// The id of an alert: item, location, number.
 pub(super) type Of = (String, String, u64);
@@ -144,8 +144,8 @@ fn alerts_in(text: &str) -> BTreeSet<(Of, i128)> {
         } else if let Some(id) = value(line, "Alert ") {
             let mut parts = id.rsplitn(3, ':');
             let number = parts.next().unwrap().parse().unwrap();
-            let location = parts.next().unwrap().to_owned();
-            found.insert(((parts.next().unwrap().to_owned(), location, number), on_hand.take().unwrap()));
+            let location = id_of(parts.next().unwrap());
+            found.insert(((id_of(parts.next().unwrap()), location, number), on_hand.take().unwrap()));
         }
     }
     found

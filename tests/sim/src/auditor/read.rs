@@ -204,7 +204,7 @@ pub(crate) fn outcomes(table: &Table) -> (Outcomes, Vec<String>) {
     let (mut found, mut twice) = (Outcomes::new(), Vec::new());
     for written in table.log.iter().filter(|written| written.key.1 == "CMD") {
         let mut parts = written.key.0.splitn(3, '#').skip(1);
-        let (item, id): (_, Uuid) = (parts.next().unwrap().to_owned(), parts.next().unwrap().parse().unwrap());
+        let (item, id): (_, Uuid) = (id_of(parts.next().unwrap()), parts.next().unwrap().parse().unwrap());
         let of_id = found.entry((item.clone(), id)).or_default();
         let stored = Stored::of(written, of_id.last());
         if of_id.last().is_some_and(|before| !stored.may_follow(before)) {
@@ -214,6 +214,16 @@ pub(crate) fn outcomes(table: &Table) -> (Outcomes, Vec<String>) {
         of_id.push(stored);
     }
     (found, twice)
+}
+
+/// Reads an id from a key, in which separators are escaped.
+pub(crate) fn id_of(part: &str) -> String {
+    part.replace("%23", "#").replace("%3A", ":").replace("%25", "%")
+}
+
+/// Writes an id into a key that has other parts behind it.
+pub(crate) fn in_key(id: &str) -> String {
+    id.replace('%', "%25").replace('#', "%23").replace(':', "%3A")
 }
 
 /// Returns the key of a row.

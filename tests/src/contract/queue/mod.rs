@@ -155,6 +155,7 @@ macro_rules! queue_contract {
             sending: a_pack_sent_again_is_queued_once
                 packs_of_one_call_are_all_durable_and_each_answered
                 the_largest_packs_pass_together
+                a_message_names_its_item_whatever_the_carrier_allows
                 any_text_comes_back_as_the_same_json
                 a_receiver_that_waits_is_woken_by_a_send
                 a_receive_gives_no_more_than_it_was_asked_for

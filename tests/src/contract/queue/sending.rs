@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use stockline_core::domain::MAX_PACK_BYTES;
+use stockline_core::domain::{MAX_PACK_BYTES, Slot, decode_message, encode_message};
+use stockline_core::testing::{AWKWARD_ITEMS, at, id, item_id, queued};
 
 use super::{Home, LONG, NEVER_SET_ASIDE, bodies, fresh, pack};
 use crate::process::PATIENCE;
@@ -54,6 +55,34 @@ pub async fn the_largest_packs_pass_together(home: &impl Home) {
         let deliveries = queue.receive_some(10).await;
         assert!(deliveries.iter().all(|delivery| *delivery.body == *body));
         seen += deliveries.len();
+    }
+}
+
+/// A carrier that allows less than an id has a hash in its place. The receiver is told the item all the same, and messages
+/// of one item keep their order.
+pub async fn a_message_names_its_item_whatever_the_carrier_allows(home: &impl Home) {
+    let queue = home.open(LONG, NEVER_SET_ASIDE).await;
+    let mut awaited = BTreeSet::new();
+    for item in AWKWARD_ITEMS {
+        for n in 0..2_u128 {
+            let command = queued(id(n), "sell", item, r#","quantity":1"#, at(0));
+            let body = encode_message(&item_id(item), [&command]);
+            queue.sender.send(vec![pack(item, &body)]).await.remove(0).unwrap();
+            awaited.insert((item.to_owned(), n));
+        }
+    }
+    while !awaited.is_empty() {
+        for delivery in queue.receive_some(10).await {
+            let slots = decode_message(&item_id(&delivery.group), &delivery.message_id, &delivery.body, at(0)).unwrap();
+            let Slot::Command(received) = &slots[0] else { panic!("{slots:?}") };
+            let n = received.command.command_id.0.as_u128();
+            assert!(
+                n == 0 || !awaited.contains(&(delivery.group.to_string(), 0)),
+                "{} is out of order",
+                delivery.group
+            );
+            assert!(awaited.remove(&(delivery.group.to_string(), n)), "{}", delivery.group);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use serde_json::Value;
 use stockline_core::domain::{
     CommandId, CommandKey, Commit, Fold, FoldLimits, Level, LoadRequest, Loaded, LocationSettings, Queued, Record,
     Rules, Slot, Timestamp, fold,
@@ -18,6 +19,7 @@ pub use stockline_core::testing::{at, id, item_id, place, queued};
 use stockline_worker::audit::audit;
 
 pub mod alerts;
+pub mod awkward;
 pub mod commits;
 pub mod days;
 pub mod dead_letters;
@@ -170,12 +172,14 @@ impl Shop {
 
     /// Registers an item.
     pub async fn register(&self, item: &str, fields: &str) -> Record {
-        self.run("register_item", item, &format!(r#","name":"Item {item}"{fields}"#), at(0)).await
+        let name = Value::from(format!("Item {item}"));
+        self.run("register_item", item, &format!(r#","name":{name}{fields}"#), at(0)).await
     }
 
     /// Receives a quantity at a location.
     pub async fn receive(&self, item: &str, location: &str, quantity: i64, now: Timestamp) -> Record {
-        self.run("receive", item, &format!(r#","location_id":"{location}","quantity":{quantity}"#), now).await
+        let location = Value::from(location);
+        self.run("receive", item, &format!(r#","location_id":{location},"quantity":{quantity}"#), now).await
     }
 
     /// Returns a slot that sells a quantity at `main`.
@@ -255,6 +259,10 @@ macro_rules! store_contract {
                 a_days_notice_is_claimed_like_an_alert_and_says_how_far_it_told
                 what_a_clock_ahead_claimed_or_told_is_void
                 openings_are_listed_until_all_recipients_have_their_mail;
+            awkward: ids_that_a_shop_writes_are_kept_apart
+                lists_of_awkward_ids_page_in_the_order_of_their_bytes
+                alerts_of_ids_with_separators_are_kept_apart
+                an_id_that_differs_by_case_is_taken;
             commits: what_a_fold_wrote_is_loaded_as_it_was
                 a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did
                 a_duplicate_is_named_whatever_else_failed_and_nothing_is_written

@@ -47,7 +47,7 @@ impl Draft<'_> {
 
     fn register(&mut self, queued: &Queued, catalogue: &Catalogue) -> Decision {
         let item_id = self.item_id.clone();
-        let key = Claim::ItemKey(item_id.lower_case());
+        let key = Claim::ItemKey(item_id.folded());
         let exists = |held_by| {
             let detail = format!("item {held_by} is registered already (ids that differ only in case are one)");
             Rejection { held_by: Some(held_by), ..reject(RejectionCode::ItemExists, detail) }
@@ -83,7 +83,7 @@ impl Draft<'_> {
         let change = |held| move |barcode: Barcode| (Claim::Barcode(barcode.code), held);
         match (action, &self.item) {
             (Action::RegisterItem(catalogue), None) => {
-                let key = Claim::ItemKey(self.item_id.lower_case());
+                let key = Claim::ItemKey(self.item_id.folded());
                 held(&catalogue.barcodes).into_iter().map(change(true)).chain([(key, true)]).collect()
             }
             (Action::UpdateItem(CataloguePatch { barcodes: Some(new), .. }), Some(item)) => {

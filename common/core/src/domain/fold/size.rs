@@ -5,15 +5,16 @@ use super::super::parse::MAX_DETAILS_BYTES;
 use super::super::{Entry, Record};
 
 /// The most bytes that one row adds to a commit, without the texts of a dead letter. A chunk's entry counts with its
-/// record. A hundred such rows are the 2 MB of [`FoldLimits`](super::FoldLimits). The heaviest is a transfer's record
-/// with its two entries: 19 KB if every text is as long as `parse.rs` and `message.rs` allow.
-pub(super) const ACTION_MAX_BYTES: usize = 20_000;
+/// record. A hundred such rows are the 2.4 MB of [`FoldLimits`](super::FoldLimits). The heaviest is a transfer's record
+/// with its two entries: 23 KB if every text is as long as `parse.rs` and `message.rs` allow,
+/// and every id has four bytes a character.
+pub(super) const ACTION_MAX_BYTES: usize = 24_000;
 
 /// The most bytes that JSON makes of one byte: `\u0001`.
 const JSON_BYTES_PER_BYTE: usize = 6;
 
 /// A ledger entry in binary without its free texts, with the longest ids, numbers and times.
-const ENTRY_BASE_BYTES: usize = 176;
+const ENTRY_BASE_BYTES: usize = 272;
 
 /// The longest ledger entry in binary.
 pub(super) const ENTRY_MAX_BYTES: usize = ENTRY_BASE_BYTES + MAX_BY_BYTES + MAX_DETAILS_BYTES;
