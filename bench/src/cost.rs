@@ -42,7 +42,7 @@ pub(crate) struct CostOptions {
     /// Number of sale lines to use, from the first
     #[arg(long, default_value_t = 20_000)]
     till_lines: usize,
-    /// Run only these scenarios: uniform, till, hot, low-load, usual
+    /// Run only these scenarios: uniform, till, hot, low-load, usual, reports
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Print JSON
@@ -129,7 +129,11 @@ pub(crate) async fn run(options: &CostOptions) -> Result<()> {
         counted.push(count_usual().await?);
     }
     let poll = count_status_poll().await?;
-    if options.json { print::json(&counted, &poll) } else { print::table(&counted, &poll) }
+    if options.json {
+        return print::json(&counted, &poll);
+    }
+    print::table(&counted, &poll)?;
+    if wanted("reports") { crate::reports::count_on_aws().await } else { Ok(()) }
 }
 
 /// Counts one scenario with few commands.

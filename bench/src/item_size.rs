@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use stockline_aws::dynamodb::table::{INDEXES, PK, SK};
+use stockline_aws::dynamodb::table::{INDEXES, Index, PK, SK};
 
 use crate::prices::STORED_OVERHEAD_BYTES;
 
@@ -41,7 +41,7 @@ pub(crate) fn item_bytes(attributes: &HashMap<String, AttributeValue>) -> usize 
     attributes.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
 }
 
-/// Returns the stored bytes of a row in the indexes. They hold keys only; a row is in every index whose keys it has.
+/// Returns the stored bytes of a row in the indexes. A row is in every index whose keys it has.
 fn index_bytes(attributes: &HashMap<String, AttributeValue>) -> usize {
     let entry_bytes = |mut names: Vec<&str>| {
         names.sort_unstable();
@@ -50,7 +50,8 @@ fn index_bytes(attributes: &HashMap<String, AttributeValue>) -> usize {
         let all: Option<usize> = names.into_iter().map(bytes).sum();
         all.map(|all| all + STORED_OVERHEAD_BYTES)
     };
-    INDEXES.iter().filter_map(|index| entry_bytes(vec![PK, SK, index.partition, index.sort])).sum()
+    let names = |index: &Index| [&[PK, SK, index.partition, index.sort], index.holds].concat();
+    INDEXES.iter().filter_map(|index| entry_bytes(names(index))).sum()
 }
 
 fn value_bytes(value: &AttributeValue) -> usize {

@@ -27,6 +27,7 @@ mod quota;
 mod readers;
 mod reference;
 mod report;
+mod reports;
 mod rng;
 mod rows;
 mod scale;
@@ -114,6 +115,8 @@ enum Task {
     Overload(overload::OverloadOptions),
     /// Measure how long commands take beside readers of the heaviest lists
     Readers(readers::ReadersOptions),
+    /// Measure how long each report takes on a large store
+    Reports(reports::ReportsOptions),
     /// Measure how long the console's pages take while tills sell, and how much they slow settling
     Console(console::ConsoleOptions),
     /// How good the forecast of demand is, beside usual ones, on a year of sale lines
@@ -152,6 +155,10 @@ fn main() -> Result<()> {
         Some(Task::Readers(options)) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             return runtime.block_on(readers::run(options));
+        }
+        Some(Task::Reports(options)) => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+            return runtime.block_on(reports::run(options));
         }
         Some(Task::Console(options)) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -20,6 +20,7 @@ use crate::login::LoginConfig;
 use crate::metrics::{CommandMetrics, RequestMetrics};
 use crate::packer::{PACKER, Packer};
 use crate::receipt::Receipts;
+use crate::routes::KeptReports;
 use crate::staff_may::StaffMay;
 use crate::wait::Waiting;
 
@@ -39,6 +40,7 @@ pub(crate) struct App {
     pub(crate) list_turns: Arc<ListTurns>,
     /// One report is made at a time: it may need much memory.
     pub(crate) reports: Semaphore,
+    pub(crate) kept_reports: KeptReports,
     pub(crate) answer_budget: AnswerBudget,
     pub(crate) imports: Imports,
     /// A permit for each export that may run.

@@ -23,7 +23,10 @@ use crate::app::App;
 use crate::problem::{Problem, codes};
 use crate::view::Viewer;
 
+mod days;
 mod rows;
+
+pub(crate) use days::DaySource;
 
 /// Exports at once.
 pub(crate) const EXPORTS_AT_ONCE: usize = 2;
@@ -159,12 +162,40 @@ pub(crate) async fn answer<T: Row>(
     form: Form,
     pages: Pages<T>,
 ) -> Result<Response, Problem> {
-    let busy = || Problem::new(codes::OVERLOADED, "other exports are running; send the request again later");
-    let place = Arc::clone(&app.exports).try_acquire_owned().map_err(|_| busy())?;
+    let place = place(app)?;
     let (lists, as_of): (Arc<dyn Snapshot>, Option<Timestamp>) = match app.queries.snapshot().await? {
         Some(snapshot) => (snapshot, Some(app.clock.now())),
         None => (Arc::new(Live(Arc::clone(&app.queries))), None),
     };
+    send(place, viewer, form, pages, lists, as_of).await
+}
+
+/// As [`answer`], for pages that are each of a moment of their own.
+///
+/// # Errors
+/// As [`answer`].
+pub(crate) async fn answer_live<T: Row>(
+    app: &App,
+    viewer: Viewer,
+    form: Form,
+    pages: Pages<T>,
+) -> Result<Response, Problem> {
+    send(place(app)?, viewer, form, pages, Arc::new(Live(Arc::clone(&app.queries))), None).await
+}
+
+fn place(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
+    let busy = || Problem::new(codes::OVERLOADED, "other exports are running; send the request again later");
+    Arc::clone(&app.exports).try_acquire_owned().map_err(|_| busy())
+}
+
+async fn send<T: Row>(
+    place: OwnedSemaphorePermit,
+    viewer: Viewer,
+    form: Form,
+    pages: Pages<T>,
+    lists: Arc<dyn Snapshot>,
+    as_of: Option<Timestamp>,
+) -> Result<Response, Problem> {
     let export = Export { form, viewer, lists, pages, _place: place };
     let first = (export.pages)(Arc::clone(&export.lists), None).await?;
     let (sender, receiver) = mpsc::channel::<Result<Bytes, io::Error>>(PAGES_AHEAD);

@@ -122,6 +122,7 @@ impl Api {
             body_budget: BodyBudget::new(&limits),
             list_turns: ListTurns::new(&limits),
             reports: tokio::sync::Semaphore::new(1),
+            kept_reports: routes::KeptReports::default(),
             answer_budget: AnswerBudget::new(&limits),
             imports: Imports::new(&limits),
             exports: Arc::new(Semaphore::new(exports::EXPORTS_AT_ONCE)),

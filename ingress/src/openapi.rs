@@ -45,6 +45,7 @@ use crate::web::link;
         routes::stock::levels,
         routes::history::all_movements,
         routes::stock::alerts,
+        routes::analytics::days,
         routes::analytics::report,
         routes::locations::locations,
         routes::locations::location,

@@ -60,6 +60,7 @@ fn routes() -> Router<Arc<App>> {
         .route("/v1/stock", get(stock::levels))
         .route("/v1/movements", get(history::all_movements))
         .route("/v1/alerts", get(stock::alerts))
+        .route("/v1/analytics/days", get(analytics::days))
         .route("/v1/analytics/{report}", get(analytics::report))
         .route("/v1/locations", get(locations::locations))
         .route("/v1/locations/{location_id}", get(locations::location).put(locations::put_location))

@@ -13,8 +13,11 @@ pub(crate) mod items;
 pub(crate) mod locations;
 mod path;
 mod read;
+mod reports;
 pub(crate) mod resubmit;
 mod sent;
 pub(crate) mod status;
 pub(crate) mod stock;
 pub(crate) mod submit;
+
+pub(crate) use reports::KeptReports;

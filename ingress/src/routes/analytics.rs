@@ -1,30 +1,26 @@
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::http::HeaderValue;
 use axum::http::header::{ACCEPT, LINK, VARY};
 use axum::response::Response;
 use stockline_core::domain::analytics::{
-    Calendar, Cell, Excluded, Group, LocalDay, LocalDays, OrderTerms, PeriodWords, Question, Report, ReportBuilder,
-    ReportName, Stocked,
+    Cell, Group, LocalDay, LocalDays, OrderTerms, PeriodWords, Question, Report, ReportName,
 };
-use stockline_core::domain::{ItemId, LocationId, LocationSettings, Timestamp};
-use stockline_core::ports::{DaysFilter, LevelWithDays, PageRequest, cursor};
+use stockline_core::domain::{ItemId, LocationId, Timestamp};
+use stockline_core::ports::cursor;
 
 use super::path::InPath;
 use super::read::{Read, narrowed, no_location};
+use super::reports::{self, Places};
 use crate::access::Caller;
 use crate::answer;
+use crate::exports::{self, DaySource, Form, Pages};
 use crate::params::{Paging, Params};
 use crate::problem::{Problem, codes};
 use crate::view::values::DAYS_MAX;
-use crate::view::{CellsView, ReportView, Viewer, csv};
+use crate::view::{CellsView, ReportView, csv};
 
 const REPORT: &str = "report";
-/// The levels that are read at once. A page of them is added up on a thread that may block.
-const LEVELS_AT_ONCE: usize = 500;
-/// The most rows that a report is made of; each takes about a kilobyte until the report is answered.
-const REPORT_ROWS_MAX: usize = 200_000;
 
 const PARAMETERS: [&str; 18] = [
     "location_id",
@@ -54,7 +50,7 @@ const PARAMETERS: [&str; 18] = [
 /// of what has happened when they are asked for: rows may move between them while stock moves. With `Accept: text/csv` the
 /// answer is CSV, and `Link` leads to its next page. Managers only; a manager of some locations sees those.
 ///
-/// Only the standalone home has reports.
+/// On AWS a report is kept for five minutes: `as_of` says when it was made.
 #[utoipa::path(
     get,
     operation_id = "get_report",
@@ -85,7 +81,7 @@ const PARAMETERS: [&str; 18] = [
         (status = 200, description = "A page of the report", body = ReportView<'static>),
         (status = 400, description = "`invalid_parameter`, `cursor_invalid`, `invalid_id`"),
         (status = 403, description = "`forbidden`, `forbidden_location`"),
-        (status = 404, description = "`location_not_found`; `list_not_kept`: this installation has no reports"),
+        (status = 404, description = "`location_not_found`"),
     ),
 )]
 pub(crate) async fn report(caller: Caller, InPath(name): InPath<String>, read: Read) -> Result<Response, Problem> {
@@ -98,7 +94,7 @@ pub(crate) async fn report(caller: Caller, InPath(name): InPath<String>, read: R
     let mut params = read.params(&PARAMETERS);
     let location_id = params.parsed::<LocationId>("location_id");
     let viewer = caller.viewer();
-    let places = places(&read, &viewer, narrowed(&caller, location_id.clone())?, as_of).await?;
+    let places = Places::of(&read, &viewer, narrowed(&caller, location_id.clone())?, as_of).await?;
     let sort = params.text("sort");
     let question = question(report, &mut params, places.today(), as_of);
     let paging = read.paging(params)?;
@@ -110,11 +106,11 @@ pub(crate) async fn report(caller: Caller, InPath(name): InPath<String>, read: R
     let room = read.room_for_list(&paging).await?;
     let _report = read.app.reports.acquire().await;
     let (period, time_zone) = (question.period, places.time_zones());
-    let mut report_made = made(&caller, &read, question, &places).await?;
-    sorted(&mut report_made, sort.as_deref())?;
-    let page = Page::of(&report_made, first_row.unwrap_or(0), &paging);
+    let made = reports::made(&caller, &read, question, &places, sort.as_deref()).await?;
+    let (report_made, as_of) = (&made.report, made.as_of);
+    let page = Page::of(report_made, first_row.unwrap_or(0), &paging);
     if wants_csv(&read) {
-        return page.csv(room, &read, &report_made);
+        return page.csv(room, &read, report_made);
     }
     let cells = |cells| CellsView { columns: &report_made.columns, cells, only_known: false };
     let view = ReportView {
@@ -131,44 +127,6 @@ pub(crate) async fn report(caller: Caller, InPath(name): InPath<String>, read: R
         next_cursor: page.next_cursor.clone(),
     };
     vary_by_type(read.answer_in(room, &view))
-}
-
-/// The locations of a report.
-struct Places {
-    location_id: Option<LocationId>,
-    /// All that the caller sees.
-    known: BTreeMap<LocationId, LocationSettings>,
-    as_of: Timestamp,
-}
-
-async fn places(
-    read: &Read,
-    viewer: &Viewer,
-    location_id: Option<LocationId>,
-    as_of: Timestamp,
-) -> Result<Places, Problem> {
-    let all = read.app.queries.locations().await?;
-    let seen = all.into_iter().filter(|settings| viewer.sees(&settings.location_id));
-    let known = seen.map(|settings| (settings.location_id.clone(), settings)).collect();
-    Ok(Places { location_id, known, as_of })
-}
-
-impl Places {
-    fn zones(&self) -> BTreeSet<&str> {
-        let asked =
-            |settings: &&LocationSettings| self.location_id.as_ref().is_none_or(|only| *only == settings.location_id);
-        self.known.values().filter(asked).map(|settings| settings.time_zone.as_str()).collect()
-    }
-
-    fn time_zones(&self) -> String {
-        self.zones().into_iter().collect::<Vec<_>>().join(", ")
-    }
-
-    /// Returns the earliest of the present days, so that days before it are over everywhere.
-    fn today(&self) -> LocalDay {
-        let days = self.zones().into_iter().map(|zone| LocalDays::of_zone(zone).day(self.as_of)).min();
-        days.unwrap_or_else(|| LocalDays::of_zone("UTC").day(self.as_of))
-    }
 }
 
 /// Reads the parameters that say what the report is to show.
@@ -234,77 +192,57 @@ fn service_level(params: &mut Params) -> Option<u16> {
     level
 }
 
-/// Makes the report: reads the levels page by page, in the caller's turn for each, and adds them up.
-async fn made(caller: &Caller, read: &Read, question: Question, places: &Places) -> Result<Report, Problem> {
-    let time_zones = places.known.iter().map(|(id, settings)| (id.clone(), settings.time_zone.clone()));
-    let filter = DaysFilter { location_id: places.location_id.clone(), time_zones: Arc::new(time_zones.collect()) };
-    let calendars = places.known.values().map(|settings| {
-        let days = LocalDays::of_zone(&settings.time_zone);
-        (settings.location_id.clone(), (Calendar { days, as_of: question.as_of }, settings.closed))
+/// Exports the day totals of all levels, which reports are made of: a row for each level and local day that has movements.
+///
+/// A day is one of the location's time zone. A movement that comes late is in the row of its own day. Between two rows of a
+/// level the balance is the `closing` of the earlier one. `closing` and `out_of_stock_ms` are as the movements make them in
+/// order of their time. Each level is as of a moment of its own. The answer is CSV, or lines of JSON with
+/// `Accept: application/x-ndjson`. Managers only; a manager of some locations gets those.
+#[utoipa::path(
+    get,
+    operation_id = "export_days",
+    path = "/v1/analytics/days",
+    tag = "Analytics",
+    params(
+        ("location_id" = Option<String>, Query, description = "Only this location", example = "shop-1"),
+        ("from" = Option<String>, Query, description = "The first day", format = Date),
+        ("to" = Option<String>, Query, description = "The first day that is left out", format = Date),
+    ),
+    responses(
+        (status = 200, description = "All rows", content_type = "text/csv", body = String),
+        (status = 400, description = "`invalid_parameter`"),
+        (status = 403, description = "`forbidden`, `forbidden_location`"),
+        (status = 404, description = "`location_not_found`"),
+    ),
+)]
+pub(crate) async fn days(caller: Caller, read: Read) -> Result<Response, Problem> {
+    caller.may_read_analytics()?;
+    let mut params = read.params(&["location_id", "from", "to"]);
+    let form = Form::asked(&read.headers).unwrap_or(Form::Csv);
+    let location_id = params.parsed::<LocationId>("location_id");
+    let (from, to) = (params.parsed::<LocalDay>("from"), params.parsed::<LocalDay>("to"));
+    if from.zip(to).is_some_and(|(from, to)| from >= to) {
+        params.refuse("to", "must be behind from");
+    }
+    params.finish()?;
+    read.check_registered(location_id.as_ref()).await?;
+    let viewer = caller.viewer();
+    let places = Places::of(&read, &viewer, narrowed(&caller, location_id)?, read.app.clock.now()).await?;
+    // No zone is more than 14 hours ahead of UTC.
+    let since = from.map(|from| LocalDays::of_zone("UTC").begin(from.plus(-1)));
+    let queries = Arc::clone(&read.app.queries);
+    let source = Arc::new(DaySource {
+        filters: places.filters(since, queries.pays_for_days()),
+        queries,
+        calendars: places.calendars().into_iter().map(|(id, (calendar, _))| (id, calendar)).collect(),
+        from,
+        to,
     });
-    let calendars: Arc<BTreeMap<LocationId, (Calendar, bool)>> = Arc::new(calendars.collect());
-    let (mut builder, mut unreadable, mut next) = (ReportBuilder::new(question), 0, None::<String>);
-    loop {
-        let page = {
-            let _turn = read.list_turn(caller).await?;
-            read.app.queries.level_days(&filter, PageRequest::new(next.as_deref(), LEVELS_AT_ONCE)).await?
-        };
-        let page = page.ok_or_else(|| {
-            let detail = "this installation has no reports: they need the standalone home";
-            Problem::new(codes::LIST_NOT_KEPT, detail)
-        })?;
-        unreadable += page.unreadable;
-        next = page.next_cursor;
-        let calendars = Arc::clone(&calendars);
-        builder = apart(move || added(builder, &page.entries, &calendars)).await?;
-        if builder.rows() > REPORT_ROWS_MAX {
-            let detail = format!(
-                "the report has more than {REPORT_ROWS_MAX} rows; name a location or a category, or group it otherwise"
-            );
-            return Err(Problem::new(codes::INVALID_PARAMETER, detail));
-        }
-        if next.is_none() {
-            break;
-        }
-    }
-    let mut report = apart(move || builder.finish()).await?;
-    if unreadable > 0 {
-        let count = Cell::Whole(i64::try_from(unreadable).unwrap_or(i64::MAX));
-        report.excluded.push(Excluded { what: "levels that can't be read; run stockline audit", count });
-    }
-    Ok(report)
-}
-
-fn added(
-    mut builder: ReportBuilder,
-    levels: &[LevelWithDays],
-    calendars: &BTreeMap<LocationId, (Calendar, bool)>,
-) -> ReportBuilder {
-    for LevelWithDays { item, level, days } in levels {
-        // A location that the caller does not see has no calendar here.
-        if let Some((calendar, closed)) = calendars.get(&level.location_id) {
-            builder.add(&Stocked { item, level, days, closed: *closed }, calendar);
-        }
-    }
-    builder
-}
-
-/// Runs what takes long on a thread that may block.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(%error, "a report failed");
-        Problem::new(codes::INTERNAL_ERROR, "the report failed because of a fault of the server, which was logged")
-    })
-}
-
-fn sorted(report: &mut Report, sort: Option<&str>) -> Result<(), Problem> {
-    let Some(sort) = sort else { return Ok(()) };
-    let (column, descending) = sort.strip_prefix('-').map_or((sort, false), |column| (column, true));
-    if report.sort(column, descending) {
-        return Ok(());
-    }
-    let detail = format!("the report has no column {column} to sort by; it has {}", report.columns.join(", "));
-    Err(Problem::new(codes::INVALID_PARAMETER, detail))
+    let pages: Pages<_> = Box::new(move |_, cursor| {
+        let source = Arc::clone(&source);
+        Box::pin(async move { source.page(cursor.as_deref()).await })
+    });
+    exports::answer_live(&read.app, viewer, form, pages).await
 }
 
 /// The rows of one page.

@@ -115,3 +115,73 @@ async fn what_can_not_be_asked_for_is_refused_by_name() {
     assert_eq!((sorted.status, sorted.code()), (400, "invalid_parameter"));
     assert_eq!(server.staff().get("/v1/analytics/sales").await.code(), "forbidden");
 }
+
+#[tokio::test]
+async fn day_totals_are_exported_whole_to_those_who_see_reports() {
+    let server = sold().await;
+    let manager = server.manager();
+    manager.put("/v1/locations/shop-1", json!({"name": "shop-1", "time_zone": "Pacific/Auckland"})).await;
+    let csv = manager.get("/v1/analytics/days").await;
+    assert_eq!((csv.status, csv.header("content-type")), (200, "text/csv; charset=utf-8; header=present"));
+    let mut lines = csv.text.lines();
+    let headings: Vec<_> = lines.next().unwrap().split(',').collect();
+    assert_eq!(
+        headings[..8],
+        ["day", "location_id", "item_id", "category", "closing", "out_of_stock_ms", "sold", "returned"]
+    );
+    let rows: Vec<Vec<_>> = lines.map(|line| line.split(',').collect()).collect();
+    let cola = rows.iter().find(|row| row[1..3] == ["shop-1", "cola"]).unwrap();
+    assert_eq!((cola[0], cola[6], cola[7]), ("2027-01-15", "3", "1"));
+    let at = |name: &str| headings.iter().position(|heading| *heading == name).unwrap();
+    assert_eq!((cola[at("sold_cost")], cola[at("returned_cost")]), ("1.23", "0.41"));
+    assert!(rows.iter().any(|row| row[2] == "tea" && row[4] == "-1"), "{}", csv.text);
+
+    let lines = manager
+        .send(
+            manager
+                .request(reqwest::Method::GET, "/v1/analytics/days?location_id=shop-2&from=2027-01-15")
+                .header("accept", "application/x-ndjson"),
+        )
+        .await;
+    let lines: Vec<Value> = lines.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(!lines.is_empty() && lines.iter().all(|line| line["location_id"] == "shop-2"), "{lines:?}");
+    assert!(lines.iter().any(|line| line["item_id"] == "tea" && line["sold"] == "1" && line["category"] == "hot"));
+    let none = manager.get("/v1/analytics/days?to=2027-01-15").await;
+    assert_eq!(none.text.lines().count(), 1, "{}", none.text);
+    let bound = server.client(&["Manager", "location.shop-2"]).get("/v1/analytics/days").await;
+    assert!(bound.text.contains("shop-2") && !bound.text.contains("shop-1"), "{}", bound.text);
+    for (query, fault) in [("from=2027-01-15&to=2027-01-15", "?to"), ("from=soon", "?from"), ("limit=5", "?limit")] {
+        let refused = manager.get(&format!("/v1/analytics/days?{query}")).await;
+        assert!(
+            refused.code() == "invalid_parameter" && refused.faults()[0].starts_with(fault),
+            "{query}: {refused:?}"
+        );
+    }
+    assert_eq!(manager.get("/v1/analytics/days?location_id=moon").await.code(), "location_not_found");
+    assert_eq!(server.staff().get("/v1/analytics/days").await.code(), "forbidden");
+}
+
+#[tokio::test]
+async fn a_report_that_costs_reads_is_kept_for_five_minutes_for_those_who_see_the_same() {
+    let server = sold().await;
+    let (manager, bound) = (server.manager(), server.client(&["Manager", "location.shop-2"]));
+    let path = "/v1/analytics/sales?from=2027-01-15&group=location";
+    let free = manager.get(path).await.body;
+    server.memory.store.stock().pays_for_days = true;
+    let first = manager.get(path).await.body;
+    assert_eq!((&first["rows"], &first["totals"]), (&free["rows"], &free["totals"]), "location by location");
+
+    let sale =
+        json!({"type": "sell", "command_id": id(5), "item_id": "cola", "location_id": "shop-1", "quantity": "5"});
+    assert_eq!(manager.post_waiting("/v1/commands", sale).await.body["status"], "applied");
+    server.clock.advance_ms(299_000);
+    let kept = manager.get(path).await.body;
+    assert_eq!((&kept["rows"], &kept["as_of"]), (&first["rows"], &first["as_of"]));
+    let other = manager.get(&format!("{path}&sort=-net")).await.body;
+    assert_eq!(other["totals"]["sold"], "9", "another question is answered anew");
+    let theirs = bound.get(path).await.body;
+    assert_eq!(theirs["rows"].as_array().unwrap().len(), 1, "{theirs}");
+    server.clock.advance_ms(2_000);
+    let anew = manager.get(path).await.body;
+    assert_eq!((&anew["totals"]["sold"], anew["as_of"] != first["as_of"]), (&json!("9"), true));
+}

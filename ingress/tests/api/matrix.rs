@@ -256,9 +256,11 @@ fn cell(answer: &Answer) -> String {
 }
 
 fn shown(text: &str) -> String {
-    let marks =
-        [(1, SHOP_1), (2, SHOP_2)].map(|(mark, shop)| (mark.to_string(), format!("\"location_id\":\"{shop}\"")));
-    let mut shown: String = marks.iter().filter(|(_, found)| text.contains(found)).map(|(mark, _)| &**mark).collect();
+    // As JSON has it, and as CSV does.
+    let at = |shop: &str| [format!("\"location_id\":\"{shop}\""), format!(",{shop},")];
+    let marks = [(1, SHOP_1), (2, SHOP_2)].map(|(mark, shop)| (mark.to_string(), at(shop)));
+    let is_found = |(_, found): &&(String, [String; 2])| found.iter().any(|found| text.contains(found));
+    let mut shown: String = marks.iter().filter(is_found).map(|(mark, _)| &**mark).collect();
     if text.contains("a@example.com") {
         shown.push('@');
     }

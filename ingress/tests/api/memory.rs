@@ -16,7 +16,7 @@ use stockline_core::testing::{Gate, MemoryStore, Read, Stock, StoredClaim};
 /// The queue and the store in one.
 #[derive(Debug)]
 pub struct Memory {
-    store: MemoryStore,
+    pub store: MemoryStore,
     queued: Mutex<Vec<Pack>>,
     clock: Arc<FixedClock>,
     /// Whether commands are applied as soon as they are queued, as by an idle worker.

@@ -19,6 +19,8 @@ pub(crate) enum ExportList {
     Commands,
     /// Alerts, newest first
     Alerts,
+    /// Day totals: a row for each level and local day that has movements (managers)
+    Days,
 }
 
 impl ExportList {
@@ -30,6 +32,7 @@ impl ExportList {
             Self::Movements => "/v1/movements",
             Self::Commands => "/v1/commands",
             Self::Alerts => "/v1/alerts",
+            Self::Days => "/v1/analytics/days",
         }
     }
 }
@@ -59,9 +62,10 @@ impl ExportForm {
   stockline export stock > stock.csv
   stockline export stock --filter state=low,out --filter location_id=shop-1
   stockline export movements --filter from=2026-01-01T00:00:00Z --form ndjson --output january.ndjson
+  stockline export days --filter from=2026-01-01 --filter to=2026-02-01 --output january.csv
 
 The filters are the parameters of the API's lists (see /docs). In standalone an export is as of one moment, and takes at most
-two minutes; on AWS each page of 1,000 entries is of a moment of its own. A file of items or stock can be imported elsewhere.
+two minutes; on AWS each page of 1,000 entries is of a moment of its own. Of days, each level is of a moment of its own. A file of items or stock can be imported elsewhere.
 The output file is written when the export is complete; if it is cut off, there is none.")]
 pub(crate) struct ExportArgs {
     /// What to export

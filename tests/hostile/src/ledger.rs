@@ -1,9 +1,12 @@
 //! Target: a tail or a chunk of the ledger, as damaged bytes in the store.
 
-use stockline_core::domain::{decode_entries, encode_entries};
+use stockline_core::domain::{decode_entries, encode_entries, skim_entries};
 
 pub(crate) fn run(bytes: &[u8]) -> bool {
-    let Ok(entries) = decode_entries(bytes) else { return false };
+    let skimmed = skim_entries(bytes).map(|entries| entries.len());
+    let entries = decode_entries(bytes);
+    assert_eq!(skimmed, entries.as_ref().map(Vec::len).map_err(Clone::clone), "what is skimmed is what is read");
+    let Ok(entries) = entries else { return false };
     // Each version has exactly one encoding of a ledger, so every readable chunk is one that was written. Version 2 is
     // the same without money, and version 1 also without the checksum.
     let mut written = encode_entries(&entries);

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod clients;
+mod days_dynamodb;
 mod mail;
 mod queue_memory;
 mod queue_sqlite;

@@ -1,5 +1,5 @@
 //! Reports over a small till log are equal, digit by digit, to figures that an independent program computes from the log
-//! (`tests/analytics/figures.py`).
+//! (`tests/analytics/figures.py`), and to those that DuckDB adds up from the exported day totals (`tests/analytics/days.py`).
 //!
 //! The log has seven items at two shops in New York over both changes of the clock: sales, returns, receipts, transfers,
 //! adjustments, goods by weight, sales that arrive after later ones, and levels below zero. It has no counts: no server takes a
@@ -14,6 +14,7 @@ use stockline_tests::process::{Server, audit, stockline_ok, with_id};
 const REQUIREMENTS: &str = include_str!("../../analytics/requirements.txt");
 const TILLS: &str = include_str!("../../analytics/tills.csv");
 const FIGURES: &str = include_str!("../../analytics/figures.py");
+const DAYS: &str = include_str!("../../analytics/days.py");
 
 /// The item, its category, and its decimals.
 const ITEMS: [(&str, &str, u8); 7] = [
@@ -113,6 +114,8 @@ async fn every_report_over_a_till_log_is_what_an_independent_program_computes() 
     let csv = stockline_ok(&["report", "value", "--from", "2017-03-06", "--csv", "--url", &server.url], data.path());
     assert_eq!(csv.lines().next(), Some("item_id,location_id,name,on_hand,average_cost,value"), "{csv}");
 
+    let days = stockline_ok(&["export", "days", "--url", &server.url], data.path());
+
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -122,8 +125,13 @@ async fn every_report_over_a_till_log_is_what_an_independent_program_computes() 
     let python = python::environment("analytics", REQUIREMENTS);
     let script = file("figures.py", FIGURES);
     let (tills, answers) = (file("tills.csv", TILLS), file("answers.json", &Value::from(answers).to_string()));
-    let output = Command::new(python).args([&script, &tills, &answers]).output().unwrap();
+    let output = Command::new(&python).args([&script, &tills, &answers]).output().unwrap();
     assert_ran(&output, "figures.py");
+    println!("{}", String::from_utf8_lossy(&output.stdout).trim());
+
+    let (script, days) = (file("days.py", DAYS), file("days.csv", &days));
+    let output = Command::new(python).args([&script, &days, &answers]).output().unwrap();
+    assert_ran(&output, "days.py");
     println!("{}", String::from_utf8_lossy(&output.stdout).trim());
     audit(&server.stop());
 }

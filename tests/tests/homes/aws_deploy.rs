@@ -47,7 +47,10 @@ fn the_table_is_as_the_code_has_it(deployed: &TableDescription) {
     let expected = table::indexes();
     let expected: BTreeMap<&str, (&[KeySchemaElement], Option<&ProjectionType>)> = expected
         .iter()
-        .map(|index| (index.index_name(), (index.key_schema(), Some(&ProjectionType::KeysOnly))))
+        .map(|index| {
+            let projection = index.projection().and_then(|projection| projection.projection_type());
+            (index.index_name(), (index.key_schema(), projection))
+        })
         .collect();
     assert_eq!(indexes, expected);
 }

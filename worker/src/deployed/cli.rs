@@ -15,7 +15,7 @@ const EXAMPLES: &str = "Examples:
   worker dead-letters list
   worker dead-letters retry cola 01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b
 
-Exit codes of audit, dead-letters and clients: 0 success, 1 a fault was found or an order was refused, 2 the command line or the
+Exit codes of audit, backfill, dead-letters and clients: 0 success, 1 a fault was found or an order was refused, 2 the command line or the
 configuration is invalid, 3 the store or the queue can't be reached now.";
 
 /// Stockline's worker: applies queued commands to the stock, each exactly once
@@ -49,6 +49,20 @@ pub(crate) enum Operation {
 --repair without --apply only says what it would do. Its exit codes: 0 nothing is torn, or all of it was repaired; 1 something is
 torn, or an item could not be repaired.")]
     Audit(AuditArgs),
+    /// List the ledger's old chunks in the index of chunks, so that reports find them cheaply; workers may keep running
+    #[command(
+        after_help = "Run it once after the upgrade that adds the index `chunks` to the table. Reports are right without it, and
+read each old ledger by itself. It reads the whole table once. If it is interrupted, start it again: it goes on with what is
+missing.
+
+Example:
+  worker backfill"
+    )]
+    Backfill {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// List, retry or discard commands that were dead-lettered
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),

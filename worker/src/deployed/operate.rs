@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use serde_json::json;
+use stockline_aws::dynamodb::Backfilled;
 use stockline_aws::{Repair, RepairLine, RepairReport};
 use stockline_core::domain::Record;
 use stockline_core::ports::{CommandSender, Queries, StoreError};
@@ -111,6 +112,26 @@ fn repair_text(report: &RepairReport, applied: bool) -> String {
     });
     text.push(String::new());
     text.join("\n")
+}
+
+/// Runs `worker backfill` and returns the exit code.
+pub(crate) async fn run_backfill(connected: &Connected, json: bool) -> anyhow::Result<u8> {
+    let bar = ProgressBar::new_spinner();
+    let mut progress = |done: &Backfilled| {
+        bar.set_message(format!("{} MB of the table read, {} chunks listed", done.answers, done.listed));
+        bar.tick();
+    };
+    let done = match connected.store.list_old_chunks(&mut progress).await {
+        Ok(done) => done,
+        Err(error) => return Ok(unavailable(&error)),
+    };
+    bar.finish_and_clear();
+    if json {
+        output::json(&json!({"listed": done.listed, "unreadable": done.unreadable}))?;
+    } else {
+        output::line(format_args!("{} chunks listed, {} can't be read", done.listed, done.unreadable))?;
+    }
+    Ok(if done.unreadable == 0 { OK } else { FOUND })
 }
 
 /// Runs `worker smoke` and returns the exit code.

@@ -11,8 +11,9 @@ use super::call::{CALLS_AT_ONCE, NextKey, names};
 use super::fault::unavailable;
 use super::key::{self, Key, RECORD_PK_PREFIX, RECORD_SK};
 use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, Walk};
+use super::row::Row;
 use super::table::{BY_ID, PK, SK};
-use super::{DynamoStore, items, row};
+use super::{DynamoStore, Wire, items, row};
 use stockline_core::domain::{Entry, ItemId, LocationId, Record};
 use stockline_core::ports::cursor;
 use stockline_core::ports::{ItemWithLevels, LedgerPage, Page, PageRequest, Part, StoreError};
@@ -149,26 +150,41 @@ impl DynamoStore {
         look_at: usize,
     ) -> Result<(Vec<Record>, Option<NextKey>), StoreError> {
         let filter = format!("begins_with(#{PK}, :pk) AND #{SK} = :sk");
-        let number = |number: u32| (part.of > 1).then(|| i32::try_from(number).ok()).flatten();
-        let scan = ScanInputBuilder::default()
-            .table_name(&self.table)
-            .set_segment(number(part.number))
-            .set_total_segments(number(part.of))
+        let scan = self
+            .scan_of(part, from, &filter)
             .consistent_read(true)
-            .set_expression_attribute_names(Some(names(&filter)))
             .expression_attribute_values(":pk", AttributeValue::S(RECORD_PK_PREFIX.into()))
             .expression_attribute_values(":sk", AttributeValue::S(RECORD_SK.into()))
-            .filter_expression(filter)
-            .limit(i32::try_from(look_at).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(from);
+            .limit(i32::try_from(look_at).unwrap_or(i32::MAX));
         // Reading the answer takes more time than waiting for it, so the parts are read on all threads.
         let wire = Arc::clone(&self.wire);
         let reading = tokio::spawn(async move {
-            let answer = wire.scan(scan).await.map_err(|error| unavailable("Scan", &error))?;
-            let rows = answer.items.unwrap_or_default();
+            let (rows, next) = answer(&*wire, scan).await?;
             let records = rows.iter().map(row::record).collect::<Result<Vec<_>, _>>()?;
-            Ok((records, answer.last_evaluated_key.filter(|key| !key.is_empty())))
+            Ok((records, next))
         });
         reading.await.unwrap_or_else(|error| Err(StoreError::Unavailable(format!("Scan: {error}"))))
     }
+
+    /// Starts a scan of one part of the table behind a row.
+    pub(super) fn scan_of(&self, part: Part, from: Option<NextKey>, filter: &str) -> ScanInputBuilder {
+        let number = |number: u32| (part.of > 1).then(|| i32::try_from(number).ok()).flatten();
+        ScanInputBuilder::default()
+            .table_name(&self.table)
+            .set_segment(number(part.number))
+            .set_total_segments(number(part.of))
+            .set_expression_attribute_names(Some(names(filter)))
+            .filter_expression(filter)
+            .set_exclusive_start_key(from)
+    }
+
+    /// Reads one answer of a scan: the rows, and where the next begins.
+    pub(super) async fn scan(&self, scan: ScanInputBuilder) -> Result<(Vec<Row>, Option<NextKey>), StoreError> {
+        answer(&*self.wire, scan).await
+    }
+}
+
+async fn answer(wire: &dyn Wire, scan: ScanInputBuilder) -> Result<(Vec<Row>, Option<NextKey>), StoreError> {
+    let answer = wire.scan(scan).await.map_err(|error| unavailable("Scan", &error))?;
+    Ok((answer.items.unwrap_or_default(), answer.last_evaluated_key.filter(|key| !key.is_empty())))
 }

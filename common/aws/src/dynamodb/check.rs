@@ -61,7 +61,7 @@ fn compare(name: &str, table: &TableDescription) -> Result<(), StartError> {
 }
 
 fn compare_index(name: &str, table: &TableDescription, index: &Index) -> Result<(), StartError> {
-    let Index { name: index_name, partition, sort } = index;
+    let Index { name: index_name, partition, sort, .. } = index;
     let found = table.global_secondary_indexes().iter().find(|found| found.index_name() == Some(index_name));
     let Some(found) = found else {
         return Err(StartError::Missing(format!(

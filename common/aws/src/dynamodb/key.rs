@@ -15,6 +15,8 @@ pub(super) const ITEM_SK: &str = "ITEM";
 pub(super) const LEVEL_SK_PREFIX: &str = "LEVEL#";
 /// The prefix of the partition keys of outcomes.
 pub(super) const RECORD_PK_PREFIX: &str = "CMD#";
+/// The prefix of the partition keys of chunks.
+pub(super) const LEDGER_PK_PREFIX: &str = "LEDGER#";
 /// The sort key of an outcome.
 pub(super) const RECORD_SK: &str = "CMD";
 /// The partition key of all location settings.
@@ -82,7 +84,13 @@ impl Key {
 
     /// Returns the partition of a level's chunks.
     pub(super) fn ledger_pk(item_id: &ItemId, location_id: &LocationId) -> String {
-        format!("LEDGER#{}#{location_id}", item_id.in_key())
+        format!("{LEDGER_PK_PREFIX}{}#{location_id}", item_id.in_key())
+    }
+
+    /// Returns the location of a chunk; `None` if this is no key of a chunk. No item in a key has a `#`.
+    pub(super) fn ledger_location(&self) -> Option<LocationId> {
+        let (_, location_id) = self.pk.strip_prefix(LEDGER_PK_PREFIX)?.split_once('#')?;
+        location_id.parse().ok()
     }
 
     /// Returns the partition of the marks on a level's entries that were taken back.
@@ -93,6 +101,11 @@ impl Key {
     /// Returns the sort key of a chunk, and of a mark on an entry. The order of the texts is the order of the numbers.
     pub(super) fn chunk_sk(first_seq: u64) -> String {
         format!("{first_seq:020}")
+    }
+
+    /// Returns the partition of [`CHUNKS`](super::table::CHUNKS) for what was recorded at a location in a month, `2026-01`.
+    pub(super) fn chunk_month(location_id: &LocationId, month: &str) -> String {
+        format!("{location_id}#{month}")
     }
 
     fn record_pk(item_id: &ItemId, command_id: CommandId) -> String {

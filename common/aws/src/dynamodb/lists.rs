@@ -26,7 +26,7 @@ const KEYS_PER_READ_MAX: usize = 1_000;
 pub(super) const SORT_KEY_BYTES_MAX: usize = 1_024;
 
 /// The table itself, in the form of an index.
-pub(super) const TABLE: Index = Index { name: "", partition: PK, sort: SK };
+pub(super) const TABLE: Index = Index::of_keys("", PK, SK);
 
 /// A place in a list: by sort key, then by partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

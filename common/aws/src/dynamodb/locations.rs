@@ -68,7 +68,7 @@ impl KeptLocations {
 }
 
 /// Returns whether what was requested then is younger than `keep`. If the clock went back, it is too old.
-fn is_fresh(asked_at: Timestamp, now: Timestamp, keep: Duration) -> bool {
+pub(super) fn is_fresh(asked_at: Timestamp, now: Timestamp, keep: Duration) -> bool {
     let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
     (0..keep_ms).contains(&now.millis_since(asked_at))
 }

@@ -16,12 +16,14 @@ use stockline_core::ports::{Clock, CommitOutcome, PAGE_LEVELS_MAX, Refusals, Sto
 mod alert_book;
 mod alerts;
 mod audit;
+mod backfill;
 mod call;
 mod cancel;
 mod check;
 mod clients;
 mod commands;
 mod commit;
+mod days;
 mod fault;
 mod issuer_keys;
 mod items;
@@ -41,7 +43,9 @@ pub mod table;
 mod tests;
 mod wire;
 
+pub use backfill::Backfilled;
 use call::side_by_side;
+use days::KeptItems;
 use locations::KeptLocations;
 pub use repair::{Repair, RepairLine, RepairReport};
 pub use wire::Wire;
@@ -91,6 +95,7 @@ pub struct DynamoStore {
     options: DynamoOptions,
     clock: Arc<dyn Clock>,
     kept_locations: KeptLocations,
+    kept_items: KeptItems,
     /// Months that this process has listed as having alerts.
     noted_months: Mutex<HashSet<String>>,
 }
@@ -103,7 +108,15 @@ impl DynamoStore {
 
     /// Makes a store over any [`Wire`]; see [`DynamoStore::new`].
     pub fn over(wire: Arc<dyn Wire>, table: String, options: DynamoOptions, clock: Arc<dyn Clock>) -> Self {
-        Self { wire, table, options, clock, kept_locations: KeptLocations::default(), noted_months: Mutex::default() }
+        Self {
+            wire,
+            table,
+            options,
+            clock,
+            kept_locations: KeptLocations::default(),
+            kept_items: KeptItems::default(),
+            noted_months: Mutex::default(),
+        }
     }
 }
 

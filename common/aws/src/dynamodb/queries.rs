@@ -48,9 +48,12 @@ impl Queries for DynamoStore {
         Ok(None)
     }
 
-    /// Days are made of whole ledgers, and here each read of them is paid for.
-    async fn level_days(&self, _: &DaysFilter, _: PageRequest<'_>) -> Result<Option<DaysPage>, StoreError> {
-        Ok(None)
+    async fn level_days(&self, filter: &DaysFilter, asked: PageRequest<'_>) -> Result<Option<DaysPage>, StoreError> {
+        self.list_level_days(filter, asked).await.map(Some)
+    }
+
+    fn pays_for_days(&self) -> bool {
+        true
     }
 
     async fn stock_as_of(&self, item_id: &ItemId, at: Timestamp) -> Result<Option<Vec<Balance>>, StoreError> {

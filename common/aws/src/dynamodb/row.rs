@@ -4,7 +4,7 @@
 //! |---|---|
 //! | item | `item` (JSON), `version`, `threshold_version`, `item_shard`, `name_key` |
 //! | level | `level` (JSON), `version`, `tail` (entries; absent when empty, unless the level has an average cost), `location`, `unwell` (unless normal) |
-//! | chunk | `entries` |
+//! | chunk | `entries`, `chunk_month` (absent in chunks that are older than the index; `worker backfill` adds it) |
 //! | outcome | `record` (JSON); `dead`, the retry that made an open dead letter; `refused` and `refused_at`, unless it is an applied movement; `changed`, if it is an applied change of the catalogue; `resubmitted_as` (JSON), `reversed_by`, `discarded_at` and `dismissed` (JSON), which are set later and override the record |
 //! | entry taken back | `reversed_by` |
 //! | re-judging | `mark` (JSON) |
@@ -24,10 +24,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::key::{self, Key};
-use super::table::{BY_LOCATION, BY_NAME, CHANGES, LOW_LEVELS, REFUSED};
+use super::table::{BY_LOCATION, BY_NAME, CHANGES, CHUNKS, LOW_LEVELS, REFUSED};
 use stockline_core::domain::{
-    Alert, Chunk, ClientSettings, CommandId, CommandKey, Entry, Item, ItemId, Level, LocationId, LocationSettings,
-    Record, RecordError, RejudgeMark, Status, StockState, Timestamp, decode_entries, encode_entries, encode_tail,
+    Alert, Chunk, ClientSettings, CodecError, CommandId, CommandKey, Entry, Item, ItemId, Level, LocationId,
+    LocationSettings, Record, RecordError, RejudgeMark, Status, StockState, Timestamp, decode_entries, encode_entries,
+    encode_tail, skim_entries,
 };
 use stockline_core::ports::{AlertRecord, MailState, MailTally, RefusedNotice, StoreError};
 
@@ -149,7 +150,17 @@ pub(super) fn of_level(item_id: &ItemId, level: &Level) -> Result<Row, StoreErro
 /// Writes a chunk.
 pub(super) fn of_chunk(item_id: &ItemId, chunk: &Chunk) -> Row {
     let first_seq = chunk.entries.first().map_or(0, |entry| entry.seq);
-    row(&Key::chunk(item_id, &chunk.location_id, first_seq), [(ENTRIES, bytes(&chunk.entries))])
+    row(
+        &Key::chunk(item_id, &chunk.location_id, first_seq),
+        [(ENTRIES, bytes(&chunk.entries)), (CHUNKS.partition, text(chunk_month(&chunk.location_id, &chunk.entries)))],
+    )
+}
+
+/// Returns the partition of [`CHUNKS`] that lists a chunk: the month of its last entry. `recorded_at` never decreases along
+/// a ledger, and nothing is recorded before it occurs. So what occurred in a month is listed in that month or later.
+pub(super) fn chunk_month(location_id: &LocationId, entries: &[Entry]) -> String {
+    let last = entries.last().map_or(Timestamp::EPOCH, |entry| entry.recorded_at);
+    Key::chunk_month(location_id, &key::month(last))
 }
 
 /// Writes an outcome.
@@ -258,14 +269,19 @@ pub(super) fn item(row: &Row) -> Result<Item, StoreError> {
 pub(super) fn level(row: &Row) -> Result<Level, StoreError> {
     let mut level: Level = read_json(row, LEVEL)?;
     if row.contains_key(TAIL) {
-        level.tail = read_entries(row, TAIL)?;
+        level.tail = read_entries(row, TAIL, decode_entries)?;
     }
     Ok(level)
 }
 
 /// Reads a chunk.
 pub(super) fn chunk(row: &Row) -> Result<Vec<Entry>, StoreError> {
-    read_entries(row, ENTRIES)
+    read_entries(row, ENTRIES, decode_entries)
+}
+
+/// Reads a chunk without the texts of people.
+pub(super) fn skimmed_chunk(row: &Row) -> Result<Vec<Entry>, StoreError> {
+    read_entries(row, ENTRIES, skim_entries)
 }
 
 /// Reads an outcome with the attributes that override its record.
@@ -365,11 +381,15 @@ pub(super) fn read_json<T: DeserializeOwned>(row: &Row, name: &str) -> Result<T,
     serde_json::from_str(read_text(row, name)?).map_err(|error| unreadable(row, name, error))
 }
 
-fn read_entries(row: &Row, name: &str) -> Result<Vec<Entry>, StoreError> {
+fn read_entries(
+    row: &Row,
+    name: &str,
+    decode: fn(&[u8]) -> Result<Vec<Entry>, CodecError>,
+) -> Result<Vec<Entry>, StoreError> {
     let Some(AttributeValue::B(bytes)) = row.get(name) else {
         return Err(unreadable(row, name, "is missing or not binary"));
     };
-    decode_entries(bytes.as_ref())
+    decode(bytes.as_ref())
         .map_err(|error| if error.is_newer() { newer(row, name, error) } else { unreadable(row, name, error) })
 }
 

@@ -16,7 +16,8 @@
 //! | `ALERT` | `{yyyy-mm}` | the mark that this month has alerts |
 //! | `NOTICE#{location}` | `{yyyy-mm-dd}` | the daily notice of refused commands: its claim and the end of its period |
 //!
-//! The indexes hold keys only. Their keys don't change with the balance, so a movement pays nothing for them.
+//! The keys of the indexes don't change with the balance, so a movement pays nothing for them. All but [`CHUNKS`] hold keys
+//! only; that one is paid for with each chunk.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
@@ -34,6 +35,15 @@ pub struct Index {
     pub partition: &'static str,
     /// The attribute of the sort key.
     pub sort: &'static str,
+    /// The attributes that it holds beside the keys.
+    pub holds: &'static [&'static str],
+}
+
+impl Index {
+    /// Returns an index that holds keys only.
+    pub const fn of_keys(name: &'static str, partition: &'static str, sort: &'static str) -> Self {
+        Self { name, partition, sort, holds: &[] }
+    }
 }
 
 /// The table's partition key.
@@ -42,24 +52,29 @@ pub const PK: &str = "pk";
 pub const SK: &str = "sk";
 
 /// Items by lower-cased name, then id, in [`SHARDS`] shards. On ITEM rows: `item_shard`, `name_key`.
-pub const BY_NAME: Index = Index { name: "by_name", partition: "item_shard", sort: "name_key" };
+pub const BY_NAME: Index = Index::of_keys("by_name", "item_shard", "name_key");
 /// Items by id, in [`SHARDS`] shards. On ITEM rows: `item_shard`.
-pub const BY_ID: Index = Index { name: "by_id", partition: "item_shard", sort: PK };
+pub const BY_ID: Index = Index::of_keys("by_id", "item_shard", PK);
 /// Levels of a location by item. On LEVEL rows: `location`.
-pub const BY_LOCATION: Index = Index { name: "by_location", partition: "location", sort: PK };
+pub const BY_LOCATION: Index = Index::of_keys("by_location", "location", PK);
 /// The low, out and oversold levels of a location by item; sparse. On LEVEL rows: `unwell`, the location. The stored
 /// name stays `unwell`, because a live table would have to build a renamed index again.
-pub const LOW_LEVELS: Index = Index { name: "unwell", partition: "unwell", sort: PK };
+pub const LOW_LEVELS: Index = Index::of_keys("unwell", "unwell", PK);
 /// Refused commands by time, in [`SHARDS`] shards per status, and applied changes of the catalogue; sparse. On CMD rows:
 /// `refused` (`{status}#{shard}`), `refused_at` (`{settled_at, 13 digits}#{item}#{command id}`). One more partition lists
 /// the registered clients by id. On CLIENT rows: `refused`, always `clients`, and `refused_at`, the client.
-pub const REFUSED: Index = Index { name: "refused", partition: "refused", sort: "refused_at" };
+pub const REFUSED: Index = Index::of_keys("refused", "refused", "refused_at");
 
 /// Applied changes of an item's catalogue record and thresholds by time; sparse. On CMD rows: `changed`, the item.
-pub const CHANGES: Index = Index { name: "changes", partition: "changed", sort: "refused_at" };
+pub const CHANGES: Index = Index::of_keys("changes", "changed", "refused_at");
+
+/// Chunks of ledgers by location and month, with their entries: what reports are made of. On LEDGER rows: `chunk_month`,
+/// `{location}#{yyyy-mm}`, the month in which the chunk's last entry was recorded. A partition takes 1,000 chunks a second,
+/// about 8,000 movements of one location.
+pub const CHUNKS: Index = Index { name: "chunks", partition: "chunk_month", sort: PK, holds: &["entries"] };
 
 /// All indexes of the table.
-pub const INDEXES: [Index; 6] = [BY_NAME, BY_ID, BY_LOCATION, LOW_LEVELS, REFUSED, CHANGES];
+pub const INDEXES: [Index; 7] = [BY_NAME, BY_ID, BY_LOCATION, LOW_LEVELS, REFUSED, CHANGES, CHUNKS];
 
 /// The number of partitions of an index without a natural partition key. Each accepts 1,000 writes a second. Stored
 /// keys depend on it, so it must never change.
@@ -100,7 +115,19 @@ pub fn key_schema(partition: &str, sort: &str) -> Vec<KeySchemaElement> {
         .collect()
 }
 
-/// Returns the indexes for `CreateTable`, with keys only.
+/// Returns what an index holds.
+pub fn projection(index: Index) -> Projection {
+    let projection = Projection::builder();
+    match index.holds {
+        [] => projection.projection_type(ProjectionType::KeysOnly),
+        holds => holds.iter().fold(projection.projection_type(ProjectionType::Include), |projection, attribute| {
+            projection.non_key_attributes(*attribute)
+        }),
+    }
+    .build()
+}
+
+/// Returns the indexes for `CreateTable`.
 pub fn indexes() -> Vec<GlobalSecondaryIndex> {
     INDEXES
         .into_iter()
@@ -108,7 +135,7 @@ pub fn indexes() -> Vec<GlobalSecondaryIndex> {
             GlobalSecondaryIndex::builder()
                 .index_name(index.name)
                 .set_key_schema(Some(key_schema(index.partition, index.sort)))
-                .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+                .projection(projection(index))
                 .build()
                 .ok()
         })

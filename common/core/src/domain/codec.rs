@@ -167,6 +167,16 @@ fn unseal(bytes: &[u8], version: u8) -> Result<&[u8], CodecError> {
 
 /// Reads the bytes of [`encode_entries`], and those of versions 1 and 2. It refuses every other form of the same entries.
 pub fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
+    read_entries(bytes, false)
+}
+
+/// As [`decode_entries`], but leaves out what people have written: note, reference, device and operator. For sums over many
+/// ledgers, where to keep these texts takes most of the time.
+pub fn skim_entries(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
+    read_entries(bytes, true)
+}
+
+fn read_entries(bytes: &[u8], skims: bool) -> Result<Vec<Entry>, CodecError> {
     let Some((&version, _)) = bytes.split_first() else {
         return Ok(Vec::new());
     };
@@ -176,7 +186,7 @@ pub fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
         return Ok(Vec::new());
     }
     let flags = if version <= VERSION_WITHOUT_MONEY { FLAGS_WITHOUT_MONEY } else { ALL_FLAGS };
-    let mut reader = Reader { bytes, at: 1, flags };
+    let mut reader = Reader { bytes, at: 1, flags, skims };
     let mut seq = reader.unsigned()?;
     let mut entries: Vec<Entry> = Vec::new();
     loop {
@@ -211,6 +221,8 @@ struct Reader<'a> {
     at: usize,
     /// The flags of the version.
     flags: u64,
+    /// Whether texts of people are passed over.
+    skims: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -260,7 +272,8 @@ impl<'a> Reader<'a> {
     }
 
     fn some_text(&mut self, there: bool) -> Result<Option<String>, CodecError> {
-        there.then(|| self.text().map(str::to_owned)).transpose()
+        let text = there.then(|| self.text()).transpose()?;
+        Ok(text.filter(|_| !self.skims).map(str::to_owned))
     }
 
     fn some_money(&mut self, there: bool) -> Result<Option<Money>, CodecError> {
@@ -414,6 +427,19 @@ mod tests {
         assert_eq!(decode_entries(&without_money(&entries())), Ok(entries()));
         assert_eq!(hex(&encode_entries(&priced())), include_str!("codec.v3.golden"));
         assert_eq!(decode_entries(&encode_entries(&priced())), Ok(priced()));
+    }
+
+    #[test]
+    fn skimmed_entries_have_all_but_the_texts_of_people() {
+        let mut without = priced();
+        for entry in &mut without {
+            (entry.note, entry.reference, entry.device_id, entry.operator) = (None, None, None, None);
+        }
+        let bytes = encode_entries(&priced());
+        assert_eq!(skim_entries(&bytes), Ok(without));
+        for cut in 1..bytes.len() {
+            assert!(skim_entries(&bytes[..cut]).is_err(), "{cut}");
+        }
     }
 
     #[test]

@@ -221,6 +221,9 @@ pub struct DaysFilter {
     pub location_id: Option<LocationId>,
     /// The IANA time zones of the locations; a location without one has the days of UTC.
     pub time_zones: Arc<BTreeMap<LocationId, String>>,
+    /// Only days that begin at this moment or later need be whole. A store may sum up what occurred before, as
+    /// [`Tally::of_last_entries`](crate::domain::analytics::Tally::of_last_entries) does; `None` asks for all days.
+    pub since: Option<Timestamp>,
 }
 
 /// A level with its item and the totals of its local days.
@@ -230,7 +233,7 @@ pub struct LevelWithDays {
     pub item: Arc<Item>,
     /// The level.
     pub level: Level,
-    /// The days of its whole ledger, up to the level's seq.
+    /// The days of its ledger, up to the level's seq.
     pub days: Arc<LevelDays>,
 }
 
@@ -401,8 +404,14 @@ pub trait Queries: Locations + Refusals {
 
     /// Lists levels with the totals of their local days, archived items included, by item, then in an order of the
     /// store's own. Level and days of an entry are of one moment; the entries of different pages need not be. A ledger is
-    /// examined whole, however long it is. Returns `None` if the store has no days.
+    /// examined back to `since`, however long it is. Returns `None` if the store has no days.
     async fn level_days(&self, filter: &DaysFilter, asked: PageRequest<'_>) -> Result<Option<DaysPage>, StoreError>;
+
+    /// Returns whether each read of days is paid for. Then callers should name a location and a `since`, read several
+    /// locations side by side, and keep what they have made for some minutes.
+    fn pays_for_days(&self) -> bool {
+        false
+    }
 
     /// Lists refused commands, newest first.
     async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError>;

@@ -107,6 +107,10 @@ impl<G: Gate> Queries for G {
         self.pass(Read::Other, self.behind().level_days(filter, asked)).await
     }
 
+    fn pays_for_days(&self) -> bool {
+        self.behind().pays_for_days()
+    }
+
     async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
         self.pass(Read::Commands, self.behind().commands(filter, asked)).await
     }

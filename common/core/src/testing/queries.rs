@@ -193,6 +193,10 @@ impl Queries for MemoryStore {
         Ok(Some(DaysPage { entries, unreadable: 0, next_cursor }))
     }
 
+    fn pays_for_days(&self) -> bool {
+        self.stock().pays_for_days
+    }
+
     async fn commands(&self, filter: &CommandFilter, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
         let stock = self.stock();
         let wanted = |(_, record): &(&CommandKey, &Record)| {

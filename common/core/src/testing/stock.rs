@@ -29,6 +29,8 @@ pub struct Stock {
     pub alerts: BTreeMap<String, (Alert, StoredClaim)>,
     /// Notices of refused commands, by location and day.
     pub notices: BTreeMap<(LocationId, String), StoredClaim>,
+    /// The answer of [`Queries::pays_for_days`](crate::ports::Queries::pays_for_days).
+    pub pays_for_days: bool,
 }
 
 /// The alerter's claim on an alert or a notice.

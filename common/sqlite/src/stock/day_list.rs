@@ -201,7 +201,7 @@ fn days_of(
     while let Some(row) = rows.next()? {
         let first_seq = row.get::<_, i64>(0)?.cast_unsigned();
         let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-        for entry in sealed::read_chunk(&place.item_id, &place.location_id, first_seq, bytes)? {
+        for entry in sealed::skim_chunk(&place.item_id, &place.location_id, first_seq, bytes)? {
             // An entry may be in a chunk and in the tail.
             match entry.seq {
                 seq if seq < next || seq > level.seq => continue,

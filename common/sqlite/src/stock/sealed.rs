@@ -8,7 +8,8 @@ use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
 use stockline_core::domain::{
-    Entry, ItemId, Level, LocationId, Seal, checksum, decode_entries, encode_entries, encode_tail, seal_of,
+    CodecError, Entry, ItemId, Level, LocationId, Seal, checksum, decode_entries, encode_entries, encode_tail, seal_of,
+    skim_entries,
 };
 
 const MARK: u8 = 0xC5;
@@ -48,6 +49,26 @@ pub(super) fn read_chunk(
     first_seq: u64,
     bytes: &[u8],
 ) -> Result<Vec<Entry>, Fault> {
+    chunk_by(decode_entries, item_id, location_id, first_seq, bytes)
+}
+
+/// As [`read_chunk`], without the texts of people.
+pub(super) fn skim_chunk(
+    item_id: &ItemId,
+    location_id: &LocationId,
+    first_seq: u64,
+    bytes: &[u8],
+) -> Result<Vec<Entry>, Fault> {
+    chunk_by(skim_entries, item_id, location_id, first_seq, bytes)
+}
+
+fn chunk_by(
+    decode: fn(&[u8]) -> Result<Vec<Entry>, CodecError>,
+    item_id: &ItemId,
+    location_id: &LocationId,
+    first_seq: u64,
+    bytes: &[u8],
+) -> Result<Vec<Entry>, Fault> {
     let damaged = || {
         Fault::Unreadable(format!(
             "the ledger of {item_id} at {location_id}, entries from {first_seq}: their bytes have changed since they \
@@ -55,7 +76,7 @@ pub(super) fn read_chunk(
         ))
     };
     let place = [item_id.as_str().as_bytes(), location_id.as_str().as_bytes()];
-    let entries = decode_entries(open(&place, bytes).map_err(|()| damaged())?)?;
+    let entries = decode(open(&place, bytes).map_err(|()| damaged())?)?;
     if entries.first().is_none_or(|first| first.seq != first_seq) {
         return Err(damaged());
     }

@@ -6,6 +6,7 @@ use crate::{Mutation, Suite};
 const CORE: &Suite = &Suite { arguments: &["-p", "stockline-core", "--lib"], sources: "common/core/src" };
 const CONTRACT: &Suite =
     &Suite { arguments: &["-p", "stockline-tests", "--test", "contract"], sources: "tests/src/contract" };
+const AWS: &Suite = &Suite { arguments: &["-p", "stockline-aws", "--lib"], sources: "common/aws/src" };
 const API: &Suite = &Suite { arguments: &["-p", "stockline-ingress", "--test", "api"], sources: "ingress/tests/api" };
 
 const TOTALS: &str = "common/core/src/domain/analytics/totals.rs";
@@ -13,7 +14,45 @@ const DAY_LIST: &str = "common/sqlite/src/stock/day_list.rs";
 const DAYS_OF_SQLITE: &str =
     "store_sqlite::the_days_of_a_level_are_those_of_its_whole_ledger_in_the_zone_of_its_location";
 
+const DAYS_OF_DYNAMODB: &str = "days_dynamodb::days_are_those_of_the_ledger_whatever_the_index_of_chunks_shows";
+
 pub(super) const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        name: "reports-a-gap-in-the-index-of-chunks-is-taken-for-the-begin",
+        edits: &[edit(
+            "common/aws/src/dynamodb/days.rs",
+            "self.first == 1 || self.entries.front().is_some_and(early)",
+            "self.first > 0 || self.entries.front().is_some_and(early)",
+        )],
+        suite: CONTRACT,
+        killed_by: DAYS_OF_DYNAMODB,
+    },
+    Mutation {
+        name: "reports-a-chunk-is-listed-in-the-month-of-its-first-entry",
+        edits: &[edit(
+            "common/aws/src/dynamodb/row.rs",
+            "let last = entries.last().map_or(Timestamp::EPOCH",
+            "let last = entries.first().map_or(Timestamp::EPOCH",
+        )],
+        suite: AWS,
+        killed_by: "dynamodb::days::tests::a_chunk_is_listed_in_the_month_of_its_last_entry",
+    },
+    Mutation {
+        name: "reports-the-value-before-a-period-is-the-present-one",
+        edits: &[edit(TOTALS, "value = value.saturating_sub(entry.value());", "")],
+        suite: CONTRACT,
+        killed_by: "store_dynamodb::days_from_a_moment_on_are_those_of_the_whole_ledger",
+    },
+    Mutation {
+        name: "reports-kept-ones-are-shown-to-callers-of-other-locations",
+        edits: &[edit(
+            "ingress/src/routes/reports.rs",
+            "{:?} {sort:?}\", places.location_id, places.known);",
+            "{:?} {sort:?}\", places.location_id, ());",
+        )],
+        suite: API,
+        killed_by: "analytics::a_report_that_costs_reads_is_kept_for_five_minutes_for_those_who_see_the_same",
+    },
     Mutation {
         name: "reports-a-count-keeps-what-late-sales-explain",
         edits: &[edit(TOTALS, "if entry.late && entry.kind != EntryKind::Count {", "if false {")],

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stockline_core::domain::analytics::{LevelDays, LocalDays};
+use stockline_core::domain::Timestamp;
+use stockline_core::domain::analytics::{Calendar, DayTotals, LevelDays, LocalDays, Period, Seen, Sums};
 use stockline_core::ports::{DaysFilter, LevelWithDays, PageRequest};
 
 use super::{Shop, at, item_id, place};
@@ -50,7 +51,7 @@ pub async fn the_days_of_a_level_are_those_of_its_whole_ledger_in_the_zone_of_it
     }
     shop.run("archive_item", "tea", "", now).await;
     let zones = BTreeMap::from([(place("north"), "Pacific/Auckland".to_owned())]);
-    let everywhere = DaysFilter { location_id: None, time_zones: Arc::new(zones) };
+    let everywhere = DaysFilter { time_zones: Arc::new(zones), ..DaysFilter::default() };
     let Some(found) = all(&shop, &everywhere, 1).await else {
         return;
     };
@@ -79,4 +80,60 @@ pub async fn the_days_of_a_level_are_those_of_its_whole_ledger_in_the_zone_of_it
     assert_eq!(sold.entries.len() as u64, found[0].level.seq);
     let nowhere = DaysFilter { location_id: Some(place("south")), ..DaysFilter::default() };
     assert_eq!(all(&shop, &nowhere, 10).await, Some(vec![]));
+}
+
+/// Adds up a period of a level's days, as reports do.
+fn sums(entry: &LevelWithDays, zone: &str, period: Period, as_of: Timestamp) -> (Sums, Vec<DayTotals>) {
+    let calendar = Calendar { days: LocalDays::of_zone(zone), as_of };
+    let mut days = Vec::new();
+    let sums = calendar.sums(&entry.days, period, |seen| {
+        if let Seen::Day(day, _) = seen {
+            days.push(*day);
+        }
+    });
+    // A store that sums up what was before does not say when it was.
+    (Sums { last_sold: None, last_received: None, ..sums }, days)
+}
+
+pub async fn days_from_a_moment_on_are_those_of_the_whole_ledger(shop: Shop) {
+    const DAY: i64 = 24 * 3_600_000;
+    const ZONE: &str = "Pacific/Auckland";
+    for (item, cost) in [("cola", r#","unit_cost":"0.41""#), ("tea", r#","unit_cost":"1.1""#), ("water", "")] {
+        shop.register(item, cost).await;
+    }
+    // A year and a half: cola moves each week, tea stopped after the first months, water has just come.
+    let mut now = at(0);
+    for week in 0..80 {
+        now = now.plus_millis(7 * DAY);
+        shop.receive("cola", "main", 5, now).await;
+        shop.settle("cola", vec![shop.sale("cola", 2 + week % 7, now.plus_millis(DAY))], now.plus_millis(DAY)).await;
+        if week < 12 {
+            shop.settle("tea", vec![shop.sale("tea", 1, now)], now).await;
+        }
+        if week > 77 {
+            shop.receive("water", "main", 1, now).await;
+        }
+    }
+    let as_of = now.plus_millis(3 * DAY);
+    let time_zones = Arc::new(BTreeMap::from([(place("main"), ZONE.to_owned())]));
+    let whole = DaysFilter { location_id: Some(place("main")), time_zones, since: None };
+    let Some(wholes) = all(&shop, &whole, 2).await else {
+        return;
+    };
+    check(&shop, &whole, &wholes).await;
+    let days = LocalDays::of_zone(ZONE);
+    for back in [0, 1, 6, 13, 28, 60, 91, 364, 500, 700] {
+        let from = days.day(as_of.plus_millis(-back * DAY));
+        let filter = DaysFilter { since: Some(days.begin(from)), ..whole.clone() };
+        let found = all(&shop, &filter, 2).await.unwrap();
+        assert_eq!(found.len(), 3);
+        for to in [from.plus(1), from.plus(7), days.day(as_of).plus(1)] {
+            let period = Period { from, to };
+            for (one, other) in wholes.iter().zip(&found) {
+                assert_eq!(one.level, other.level);
+                let (one, other) = (sums(one, ZONE, period, as_of), sums(other, ZONE, period, as_of));
+                assert_eq!(one, other, "{back} days back, to {to}");
+            }
+        }
+    }
 }

@@ -275,7 +275,8 @@ macro_rules! store_contract {
                 a_level_is_rejudged_once_and_only_by_the_threshold_that_holds
                 every_level_has_a_mark_of_its_own
                 a_load_answers_each_request_by_itself;
-            days: the_days_of_a_level_are_those_of_its_whole_ledger_in_the_zone_of_its_location;
+            days: the_days_of_a_level_are_those_of_its_whole_ledger_in_the_zone_of_its_location
+                days_from_a_moment_on_are_those_of_the_whole_ledger;
             dead_letters: a_dead_letter_gives_way_to_a_later_retry_only
                 a_dead_letter_is_discarded_once_and_then_final
                 a_dismissed_rejection_leaves_the_list_and_can_still_be_resubmitted

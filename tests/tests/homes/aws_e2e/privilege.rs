@@ -107,6 +107,7 @@ pub(crate) async fn the_rest_of_the_api(home: &Installation) {
         "/v1/stock?location_id=main",
         "/v1/stock?location_id=main&state=low",
         "/v1/items/eggs/stock?as_of=2026-02-01T00:00:00Z",
+        "/v1/analytics/value",
     ] {
         home.get(list).await;
     }

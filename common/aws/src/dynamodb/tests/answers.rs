@@ -356,7 +356,7 @@ async fn a_table_of_another_shape_is_told_apart_from_ours() {
         (|table| table["KeySchema"][0]["AttributeName"] = json!("id"), wrong, "the keys id and sk"),
         (|table| drop(table["KeySchema"].as_array_mut().unwrap().pop()), wrong, "the keys pk and none"),
         (|table| table["AttributeDefinitions"][0]["AttributeType"] = json!("N"), wrong, "pk"),
-        (|table| drop(table["GlobalSecondaryIndexes"].as_array_mut().unwrap().pop()), missing, "index changes"),
+        (|table| drop(table["GlobalSecondaryIndexes"].as_array_mut().unwrap().pop()), missing, "index chunks"),
         (|table| table["GlobalSecondaryIndexes"][1]["IndexStatus"] = json!("CREATING"), wait, "by_id"),
     ];
     for (change, kind, part) in cases {

@@ -43,6 +43,13 @@ impl Calendar {
         end.millis_since(self.days.begin(from)).max(0)
     }
 
+    /// Returns the part of a day at or below zero that is past, in milliseconds.
+    pub fn past_out_ms(&self, day: &DayTotals) -> i64 {
+        let ahead = self.days.begin(day.day.plus(1)).millis_since(self.as_of).max(0);
+        let ahead = if day.closing.is_positive() { 0 } else { ahead };
+        (day.out_ms - ahead).max(0)
+    }
+
     /// Adds up the days of a level over a period. `each` sees every day of the period that has movements, and every run
     /// of days without any.
     pub fn sums(&self, of: &LevelDays, period: Period, mut each: impl FnMut(Seen<'_>)) -> Sums {
@@ -58,9 +65,7 @@ impl Calendar {
             self.quiet(&mut sums, period, (next, day.day), &mut each);
             sums.add_day(&day, period);
             if period.has(day.day) {
-                let ahead = self.days.begin(day.day.plus(1)).millis_since(self.as_of).max(0);
-                let ahead = if day.closing.is_positive() { 0 } else { ahead };
-                sums.out_ms += (day.out_ms - ahead).max(0);
+                sums.out_ms += self.past_out_ms(&day);
                 each(Seen::Day(&day, sums.value));
             }
             next = day.day.plus(1);

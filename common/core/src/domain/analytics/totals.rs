@@ -1,4 +1,4 @@
-use super::super::{CommandId, Cost, Entry, EntryKind, Money, Quantity, Reason, Timestamp};
+use super::super::{CommandId, Cost, Entry, EntryKind, Level, Money, Quantity, Reason, Timestamp};
 use super::{LocalDay, LocalDays};
 
 /// What is added up over a day. Each is a sum, so days, levels and locations can be added in any order.
@@ -137,7 +137,7 @@ impl Totals {
             self.put(Figure::Late, if out { quantity } else { quantity.saturating_neg() });
         }
         let cost = entry.cost.map_or(0, Money::raw);
-        self.put(Figure::Value, cost.saturating_add(entry.revaluation.raw()));
+        self.put(Figure::Value, entry.value());
         match entry.kind {
             EntryKind::Adjust => {
                 let up = entry.quantity.is_positive();
@@ -192,7 +192,20 @@ pub struct LevelDays {
 
 /// The movements of a level, until they are added up: about a hundred bytes each.
 #[derive(Debug, Default)]
-pub struct Tally(Vec<Moved>);
+pub struct Tally {
+    moved: Vec<Moved>,
+    earlier: Option<Earlier>,
+}
+
+/// What is known of a ledger whose oldest entries are not added: all that occurred at `since` or later are.
+#[derive(Debug, Clone, Copy)]
+struct Earlier {
+    since: Timestamp,
+    /// The present balance.
+    on_hand: Quantity,
+    /// The present value.
+    value: Money,
+}
 
 /// What the figures need of a ledger entry.
 #[derive(Debug, Clone, Copy)]
@@ -212,14 +225,22 @@ struct Moved {
 }
 
 impl Tally {
+    /// Begins a tally of the last entries of a ledger: all that occurred at `since` or later, and perhaps some before. Its
+    /// days are whole from the one that begins at `since` or later. What was before is the balance and the value at their
+    /// beginning, as if all of it had happened on one day.
+    pub const fn of_last_entries(level: &Level, since: Timestamp) -> Self {
+        let Level { on_hand, value, .. } = *level;
+        Self { moved: Vec::new(), earlier: Some(Earlier { since, on_hand, value }) }
+    }
+
     /// Adds a ledger entry, in order of seq.
     pub fn add(&mut self, entry: &Entry) {
         let Entry { occurred_at, kind, quantity, delta, late, reason, amount, cost, revaluation, .. } = entry;
         // An adjustment is taken back under its own reason, whatever the reversal says.
         let taken_back = entry.reverses.filter(|_| *kind == EntryKind::Adjust);
-        let original = taken_back.and_then(|of| self.0.iter().rev().find(|moved| moved.command_id == of));
+        let original = taken_back.and_then(|of| self.moved.iter().rev().find(|moved| moved.command_id == of));
         let reason = original.map_or(*reason, |original| original.reason);
-        self.0.push(Moved {
+        self.moved.push(Moved {
             occurred_at: *occurred_at,
             kind: *kind,
             quantity: *quantity,
@@ -237,8 +258,31 @@ impl Tally {
     /// Returns the totals of the days.
     pub fn days(mut self, days: &LocalDays) -> LevelDays {
         // The sort is stable: entries of one moment stay in their order.
-        self.0.sort_by_key(|entry| entry.occurred_at);
-        LevelDays::of_moved(&self.0, days)
+        self.moved.sort_by_key(|entry| entry.occurred_at);
+        LevelDays::of_moved(&self.moved, days, self.earlier.map(|earlier| earlier.day(&self.moved, days)))
+    }
+}
+
+impl Earlier {
+    /// Returns the day that stands for all that was before the entries.
+    fn day(self, in_time: &[Moved], days: &LocalDays) -> DayTotals {
+        let since = days.day(self.since);
+        let first = in_time.first().map_or(since, |entry| days.day(entry.occurred_at).min(since));
+        let (mut closing, mut value) = (self.on_hand.raw(), self.value.raw());
+        for entry in in_time {
+            closing = closing.saturating_sub(entry.delta.raw());
+            value = value.saturating_sub(entry.value());
+        }
+        let mut totals = Totals::default();
+        totals.put(Figure::Value, value);
+        DayTotals { day: first.plus(-1), totals, out_ms: 0, closing: Quantity::from_raw(closing) }
+    }
+}
+
+impl Moved {
+    /// Returns the change of the value of the stock.
+    fn value(&self) -> i64 {
+        self.cost.map_or(0, Money::raw).saturating_add(self.revaluation.raw())
     }
 }
 
@@ -250,9 +294,9 @@ impl LevelDays {
         tally.days(days)
     }
 
-    fn of_moved(in_time: &[Moved], days: &LocalDays) -> Self {
+    fn of_moved(in_time: &[Moved], days: &LocalDays, earlier: Option<DayTotals>) -> Self {
         let mut writer = Writer::default();
-        let mut open: Option<Open> = None;
+        let mut open = earlier.map(|day| Open::past(days, day));
         for entry in in_time {
             let now = match open.take() {
                 Some(mut open) if entry.occurred_at < open.end => {
@@ -269,7 +313,8 @@ impl LevelDays {
         if let Some(open) = open {
             writer.close(open);
         }
-        Self { bytes: writer.bytes.into(), begins_at: in_time.first().map(|entry| entry.occurred_at) }
+        let first = in_time.first().map(|entry| entry.occurred_at);
+        Self { bytes: writer.bytes.into(), begins_at: earlier.map(|day| days.begin(day.day)).or(first) }
     }
 
     /// Returns when the first movement occurred; `None` if there is none.
@@ -303,6 +348,12 @@ impl Open {
         let mut open = Self { totals, end, since: if is_later { begin } else { at } };
         open.until(at);
         open
+    }
+
+    /// Opens a day that is over.
+    fn past(days: &LocalDays, totals: DayTotals) -> Self {
+        let end = days.begin(totals.day.plus(1));
+        Self { totals, end, since: end }
     }
 
     /// The balance held until this moment.

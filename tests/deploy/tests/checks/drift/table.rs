@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::{KeySchemaElement, KeyType};
+use aws_sdk_dynamodb::types::{KeySchemaElement, KeyType, ProjectionType};
 use serde_json::{Value, json};
 use stockline_aws::dynamodb::table;
 
@@ -32,8 +32,13 @@ pub(crate) fn is_as_the_code_has_it(deployment: &Deployment) -> Faults {
         .into_iter()
         .map(|index| {
             let key = key(&table::key_schema(index.partition, index.sort));
-            let projection = json!({"ProjectionType": "KEYS_ONLY"});
-            (index.name, json!({"IndexName": index.name, "KeySchema": key, "Projection": projection}))
+            let projection = table::projection(index);
+            let mut projection_json =
+                json!({"ProjectionType": projection.projection_type().map(ProjectionType::as_str)});
+            if !index.holds.is_empty() {
+                projection_json["NonKeyAttributes"] = json!(index.holds);
+            }
+            (index.name, json!({"IndexName": index.name, "KeySchema": key, "Projection": projection_json}))
         })
         .collect();
     differs("the indexes", json!(found), json!(wanted));

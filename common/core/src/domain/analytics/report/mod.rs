@@ -17,8 +17,11 @@ use gather::{Gathered, Key};
 pub use names::{Group, ReportName};
 pub use order::OrderTerms;
 
-use super::{Calendar, Demand, Period, dispersion};
+use super::{Calendar, Demand, LocalDays, MEAN_WEEKS, Period, dispersion};
 use crate::domain::{LocationId, Timestamp};
+
+/// The days that a forecast looks back, with one more where the day is another one than in UTC.
+const DEMAND_DAYS: i32 = MEAN_WEEKS as i32 * 7 + 1;
 
 /// What a report is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +46,21 @@ pub struct Question {
     pub terms: OrderTerms,
     /// Reorder: whether to show the arithmetic, for items that need no order too.
     pub explain: bool,
+}
+
+impl Question {
+    /// Returns the moment from which the days must be whole, in every time zone; `None` if all days are needed.
+    pub fn since(&self) -> Option<Timestamp> {
+        let utc = LocalDays::of_zone("UTC");
+        let first = match self.report {
+            // The last sale may be of any day.
+            ReportName::DeadStock => return None,
+            report if report.forecasts() => self.period.from.min(utc.day(self.as_of).plus(-DEMAND_DAYS)),
+            _ => self.period.from,
+        };
+        // No zone is more than 14 hours ahead of UTC.
+        Some(utc.begin(first.plus(-1)))
+    }
 }
 
 /// What a report left out, and how much of it.
