@@ -32,7 +32,9 @@ mod scale;
 mod seeding;
 mod server;
 mod slow;
+mod spreadsheets;
 mod sqs_stub;
+mod sync;
 mod testbed;
 mod till;
 mod usual;
@@ -113,6 +115,10 @@ enum Task {
     Overload(overload::OverloadOptions),
     /// Measure how long commands take beside readers of the heaviest lists
     Readers(readers::ReadersOptions),
+    /// Measure what a till waits for that keeps its own list of the stock, while others sell
+    Sync(sync::SyncOptions),
+    /// Measure how long a shop waits for its spreadsheets
+    Spreadsheets(spreadsheets::SpreadsheetsOptions),
     /// How good the forecast of demand is, beside usual ones, on a year of sale lines
     Forecast(forecast::Options),
     /// Measure the CPU time per command of worker and ingress with the AWS adapters
@@ -149,6 +155,14 @@ fn main() -> Result<()> {
         Some(Task::Readers(options)) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             return runtime.block_on(readers::run(options));
+        }
+        Some(Task::Sync(options)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            return runtime.block_on(sync::run(options));
+        }
+        Some(Task::Spreadsheets(options)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            return runtime.block_on(spreadsheets::run(options));
         }
         Some(Task::Cpu(options)) => return cpu::run(options),
         Some(Task::Forecast(options)) => return forecast::run(options),

@@ -175,7 +175,7 @@ async fn read(address: String, token: String, first: usize, pages: Rc<Pages>) ->
 }
 
 /// Registers items and receives stock at each location.
-async fn fill(data: &Path, items: usize) -> Result<()> {
+pub(crate) async fn fill(data: &Path, items: usize) -> Result<()> {
     let folder = DataFolder::open(data)?;
     let store = SqliteStore::open(&folder.stock_db(), Default::default(), &Default::default())?;
     let (now, rules, mut rng) = (SystemClock.now(), Rules::default(), Rng::new(7));
