@@ -34,7 +34,9 @@ mod scale;
 mod seeding;
 mod server;
 mod slow;
+mod spreadsheets;
 mod sqs_stub;
+mod sync;
 mod testbed;
 mod till;
 mod usual;
@@ -119,6 +121,10 @@ enum Task {
     Reports(reports::ReportsOptions),
     /// Measure how long the console's pages take while tills sell, and how much they slow settling
     Console(console::ConsoleOptions),
+    /// Measure what a till waits for that keeps its own list of the stock, while others sell
+    Sync(sync::SyncOptions),
+    /// Measure how long a shop waits for its spreadsheets
+    Spreadsheets(spreadsheets::SpreadsheetsOptions),
     /// How good the forecast of demand is, beside usual ones, on a year of sale lines
     Forecast(forecast::Options),
     /// Measure the CPU time per command of worker and ingress with the AWS adapters
@@ -163,6 +169,14 @@ fn main() -> Result<()> {
         Some(Task::Console(options)) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             return runtime.block_on(console::run(options));
+        }
+        Some(Task::Sync(options)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            return runtime.block_on(sync::run(options));
+        }
+        Some(Task::Spreadsheets(options)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            return runtime.block_on(spreadsheets::run(options));
         }
         Some(Task::Cpu(options)) => return cpu::run(options),
         Some(Task::Forecast(options)) => return forecast::run(options),

@@ -15,7 +15,7 @@ use futures_util::stream;
 use stockline_core::domain::{LocationId, Record, Timestamp};
 use stockline_core::ports::{
     AlertRecord, ChangeFilter, CommandFilter, ItemFilter, ItemWithLevels, LevelFilter, LevelWithItem, Movement,
-    MovementFilter, Page, PageRequest, Queries, Snapshot, StoreError,
+    MovementFilter, Page, PageRequest, Queries, Since, Snapshot, StoreError,
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
@@ -145,6 +145,21 @@ struct Export<T> {
     lists: Arc<dyn Snapshot>,
     pages: Pages<T>,
     _place: OwnedSemaphorePermit,
+}
+
+/// Returns the time at or after which what is exported has changed.
+///
+/// # Errors
+/// `cursor_invalid`: the place of a reader of pages.
+pub(crate) fn since(since: Option<Since>) -> Result<Option<Timestamp>, Problem> {
+    match since {
+        None => Ok(None),
+        Some(Since::Time(at)) => Ok(Some(at)),
+        Some(Since::Mark(_)) => {
+            let detail = "next_updated_since is for pages; an export takes a time";
+            Err(Problem::new(codes::CURSOR_INVALID, detail))
+        }
+    }
 }
 
 /// Returns the page request of an export.

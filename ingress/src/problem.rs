@@ -195,7 +195,8 @@ impl From<StoreError> for Problem {
     /// Logs the failure of a read, and says what the caller can do.
     fn from(error: StoreError) -> Self {
         if matches!(error, StoreError::Cursor) {
-            let detail = "the cursor is not next_cursor of a page of this list; leave it out to begin again";
+            let detail = "the cursor is not next_cursor of a page of this list, or the server was restored from a \
+                          backup since; begin again: without a cursor, and with a time as updated_since";
             return Self::new(codes::CURSOR_INVALID, detail);
         }
         tracing::warn!(%error, "a read failed");

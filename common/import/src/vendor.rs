@@ -43,7 +43,8 @@ impl Vendor {
     /// The headings by which its files are known, normalised.
     const fn marks(self) -> &'static [&'static str] {
         match self {
-            WooCommerce => &["type", "sku", "name", "in stock?", "stock", "backorders allowed?"],
+            // Its export leaves out the columns that the owner does not choose.
+            WooCommerce => &["type", "sku", "name", "in stock?"],
             Shopify => &["handle", "title", "option1 value", "variant sku", "variant inventory policy"],
             ShopifyInventory => &["handle", "title", "option1 value", "sku", "location"],
             Square => &["token", "item name", "variation name", "sku"],

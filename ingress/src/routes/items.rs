@@ -1,6 +1,6 @@
 use axum::response::Response;
 use stockline_core::domain::{ItemId, Timestamp};
-use stockline_core::ports::ItemFilter;
+use stockline_core::ports::{ItemFilter, Since};
 
 use super::history::movement_filter;
 use super::path::{InPath, id};
@@ -13,7 +13,9 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
 /// Lists items with their levels, by name.
 ///
 /// A page may be short or empty and still have a `next_cursor`, because it ends once it has examined enough rows or has
-/// many levels; only a page without `next_cursor` is the last. The list may lag a little. If a token is bound to
+/// many levels; only a page without `next_cursor` is the last. The list may lag a little, but with `updated_since` no change
+/// is ever missed: begin with a time, and go on with the `next_updated_since` of the last page. `400 cursor_invalid` says that
+/// the server was restored from a backup: begin anew. If a token is bound to
 /// locations, every item shows only its levels there, and `on_hand` is their sum.
 #[utoipa::path(
     get,
@@ -26,7 +28,7 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
         ("name" = Option<String>, Query, description = "Items whose name contains this text; case does not matter", example = "cola"),
         ("category" = Option<String>, Query, description = "Items of this category", example = "drinks"),
         ("archived" = Option<bool>, Query, description = "`true`: archived items instead of active ones"),
-        ("updated_since" = Option<String>, Query, description = "Items whose catalogue record changed at or after this time", format = DateTime),
+        ("updated_since" = Option<String>, Query, description = "Items whose catalogue record has changed since then, in the order of the changes, archived ones too. A time (RFC 3339), or the `next_updated_since` of the reading before"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
     ),
@@ -46,11 +48,13 @@ pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Proble
         name_part: params.text("name"),
         category: params.text("category"),
         archived: params.flag("archived"),
-        updated_since: params.parsed("updated_since"),
+        ..ItemFilter::default()
     };
+    let since: Option<Since> = params.parsed("updated_since");
     let export = read.export(&mut params);
     let paging = read.paging(params)?;
     if let Some(form) = export {
+        let filter = ItemFilter { updated_since: exports::since(since)?, ..filter };
         let pages: Pages<_> = Box::new(move |lists, cursor| {
             let filter = filter.clone();
             Box::pin(async move { lists.items(&filter, exports::page(cursor.as_ref())).await })
@@ -59,10 +63,19 @@ pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Proble
     }
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_items(&paging).await?;
-    let page = read.app.queries.items(&filter, paging.request()).await?;
+    let queries = &read.app.queries;
+    let (page, next) = match since {
+        None => (queries.items(&filter, paging.request()).await?, None),
+        Some(since) => {
+            let changed = queries.changed_items(&filter, &since, read.app.clock.now(), paging.request()).await?;
+            (changed.page, Some(changed.next_updated_since))
+        }
+    };
     let viewer = caller.viewer();
     let items = page.entries.iter().map(|item| ItemView::of(item, &viewer)).collect();
-    read.answer_items(room, page.entries.len(), &ItemPage { items, next_cursor: page.next_cursor.as_deref() })
+    let next_cursor = page.next_cursor.as_deref();
+    let view = ItemPage { items, next_cursor, next_updated_since: next.as_deref() };
+    read.answer_items(room, page.entries.len(), &view)
 }
 
 /// Returns one item with all its levels, read in one transaction.

@@ -1,6 +1,6 @@
 use axum::response::Response;
 use stockline_core::domain::{LocationId, StockState};
-use stockline_core::ports::LevelFilter;
+use stockline_core::ports::{LevelFilter, Since};
 
 use super::read::{Read, narrowed};
 use crate::access::Caller;
@@ -14,7 +14,9 @@ use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
 /// of its own there. A level without any movement is `out`.
 ///
 /// A page may be short or empty and still have a `next_cursor`, because it ends once it has examined enough rows; only a
-/// page without `next_cursor` is the last. The list may lag a little.
+/// page without `next_cursor` is the last. The list may lag a little, but with `updated_since` no change is ever missed: begin
+/// with a time, and go on with the `next_updated_since` of the last page. `400 cursor_invalid` says that the server was
+/// restored from a backup: begin anew.
 #[utoipa::path(
     get,
     operation_id = "list_levels",
@@ -24,6 +26,7 @@ use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
         ("location_id" = Option<String>, Query, description = "Only levels at this location", example = "shop-1"),
         ("state" = Option<Vec<String>>, Query, description = "Only levels in one of these states; repeat the parameter, or put commas between", example = json!(["low", "out"])),
         ("archived" = Option<bool>, Query, description = "`true`: also levels of archived items"),
+        ("updated_since" = Option<String>, Query, description = "Levels that have changed since then, or whose item has, in the order of the changes, of archived items too. A time (RFC 3339), or the `next_updated_since` of the reading before"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
     ),
@@ -37,13 +40,15 @@ use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
 )]
 pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Problem> {
     caller.may_read()?;
-    let mut params = read.params(&["location_id", "state", "archived", "cursor", "limit"]);
+    let mut params = read.params(&["location_id", "state", "archived", "updated_since", "cursor", "limit"]);
     let states = [StockState::Low, StockState::Out, StockState::Oversold].map(|state| (state.as_str(), state));
     let mut filter = LevelFilter {
         location_id: params.parsed("location_id"),
         states: params.words("state", &states),
         archived: params.flag("archived"),
+        updated_since: None,
     };
+    let since: Option<Since> = params.parsed("updated_since");
     let export = read.export(&mut params);
     let paging = read.paging(params)?;
     let viewer = caller.viewer();
@@ -51,6 +56,7 @@ pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Probl
     filter.location_id = narrowed(&caller, filter.location_id)?;
     if let Some(form) = export {
         read.check_registered(asked.as_ref()).await?;
+        let filter = LevelFilter { updated_since: exports::since(since)?, ..filter };
         let pages: Pages<_> = Box::new(move |lists, cursor| {
             let filter = filter.clone();
             Box::pin(async move { lists.levels(&filter, exports::page(cursor.as_ref())).await })
@@ -59,11 +65,19 @@ pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Probl
     }
     let _turn = read.list_turn(&caller).await?;
     let room = read.room_for_list(&paging).await?;
-    let page = read.app.queries.levels(&filter, paging.request()).await?;
+    let queries = &read.app.queries;
+    let (page, next) = match since {
+        None => (queries.levels(&filter, paging.request()).await?, None),
+        Some(since) => {
+            let changed = queries.changed_levels(&filter, &since, read.app.clock.now(), paging.request()).await?;
+            (changed.page, Some(changed.next_updated_since))
+        }
+    };
     read.check_location(asked.as_ref(), &paging, &page).await?;
     let seen = page.entries.iter().filter(|view| viewer.sees(&view.level.location_id));
     let levels = seen.map(|view| LevelView::named(&view.item, &view.level, &viewer)).collect();
-    read.answer_in(room, &LevelPage { levels, next_cursor: page.next_cursor.as_deref() })
+    let next_cursor = page.next_cursor.as_deref();
+    read.answer_in(room, &LevelPage { levels, next_cursor, next_updated_since: next.as_deref() })
 }
 
 /// Lists alerts, newest first.

@@ -53,6 +53,10 @@ pub(crate) struct LevelView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "9.02", nullable)]
     value: Option<Option<Money>>,
+    /// `true` if the item is archived; else left out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    archived: bool,
 }
 
 impl<'a> LevelView<'a> {
@@ -71,12 +75,14 @@ impl<'a> LevelView<'a> {
             updated_at: level.updated_at,
             average_cost: viewer.costs.then_some(level.average_cost),
             value: viewer.costs.then_some(level.average_cost.map(|_| level.value)),
+            archived: false,
         }
     }
 
-    /// As [`Self::of`], with the item's name.
+    /// As [`Self::of`], with the item's name and whether it is archived.
     pub(crate) fn named(item: &'a Item, level: &'a Level, viewer: &Viewer) -> Self {
-        Self { item_name: Some(&item.catalogue.name), ..Self::of(item, level, viewer) }
+        let archived = item.is_archived();
+        Self { item_name: Some(&item.catalogue.name), archived, ..Self::of(item, level, viewer) }
     }
 }
 
@@ -207,6 +213,9 @@ pub(crate) struct ItemPage<'a> {
     /// The cursor of the next page; null at the end.
     #[schema(required = true)]
     pub(crate) next_cursor: Option<&'a str>,
+    /// Where the next reading with `updated_since` begins; only with `updated_since`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_updated_since: Option<&'a str>,
 }
 
 /// A page of levels.
@@ -217,6 +226,9 @@ pub(crate) struct LevelPage<'a> {
     /// The cursor of the next page; null at the end.
     #[schema(required = true)]
     pub(crate) next_cursor: Option<&'a str>,
+    /// Where the next reading with `updated_since` begins; only with `updated_since`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_updated_since: Option<&'a str>,
 }
 
 /// One balance at a point in time.

@@ -1,5 +1,6 @@
 //! Tests the reads of items, stock, movements, alerts and locations.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 use stockline_core::ports::Clock as _;
 
@@ -296,4 +297,34 @@ async fn a_damaged_or_foreign_cursor_is_refused_by_every_list() {
             assert_eq!((answer.status, answer.code()), (400, "cursor_invalid"), "{list} with a damaged cursor of {of}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_till_goes_on_where_its_last_reading_ended_and_an_unchanged_page_is_304() {
+    let server = Server::stocked().await;
+    let manager = server.manager();
+    let all = manager.get("/v1/stock?location_id=shop-1&updated_since=1970-01-01T00:00:00Z").await;
+    assert_eq!((all.body["levels"].as_array().unwrap().len(), &all.body["next_cursor"]), (1, &Value::Null));
+    let mark = all.body["next_updated_since"].as_str().unwrap();
+    let path = format!("/v1/stock?location_id=shop-1&updated_since={mark}");
+    let next = manager.get(&path).await;
+    let etag = next.header("etag").to_owned();
+    let again = manager.request(Method::GET, &path).header("if-none-match", etag);
+    assert_eq!(manager.send(again).await.status, 304);
+    manager.sell(9_050, "shop-1", "1").await;
+    let changed = manager.get(&path).await.body;
+    assert_eq!(changed["levels"][0]["on_hand"], "23");
+    let archive = json!({"type": "archive_item", "command_id": id(9_051), "item_id": "cola"});
+    manager.post_waiting("/v1/commands", archive).await;
+    assert_eq!(manager.get(&path).await.body["levels"][0]["archived"], true);
+    let items = manager.get("/v1/items?updated_since=1970-01-01T00:00:00Z").await.body;
+    assert_eq!((&items["items"][0]["archived"], items["next_updated_since"].is_string()), (&json!(true), true));
+    for (since, code) in [("yester day", "invalid_parameter"), ("WyJ4Il0", "cursor_invalid")] {
+        for list in ["items", "stock"] {
+            let answer = manager.get(&format!("/v1/{list}?updated_since={since}")).await;
+            assert_eq!((answer.status, answer.code()), (400, code), "{list} {since}");
+        }
+    }
+    let export = manager.request(Method::GET, &path).header("accept", "text/csv");
+    assert_eq!(manager.send(export).await.code(), "cursor_invalid");
 }

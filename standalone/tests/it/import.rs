@@ -114,6 +114,72 @@ fn one_file_imported_twice_at_once_takes_effect_once() {
 }
 
 #[test]
+fn counts_imported_while_tills_sell_end_at_what_the_ledger_explains() {
+    let server = started();
+    let counts = many(&server, 400);
+    let data = server.data();
+    let words = ["import", "counts", &counts, "--apply", "--json", "--data", data.to_str().unwrap()];
+    let mut importing = stockline(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut sold = 0;
+    while sold < 5 || importing.try_wait().unwrap().is_none() {
+        server.run(&["submit", "sell", "--item", "i399", "--location", "shop-1", "--quantity", "1"]).ok();
+        sold += 1;
+    }
+    let import = Ran::from(importing.wait_with_output().unwrap()).ok().json();
+    assert_eq!((&import["status"], &import["progress"]["refused"]), (&"applied".into(), &0.into()), "{import}");
+    let history = server.run(&["history", "i399", "--location", "shop-1", "--json"]).ok().json();
+    let of = |kind: &str| history.as_array().unwrap().iter().filter(|movement| movement["type"] == kind).count();
+    assert_eq!((of("sell"), of("count")), (sold, 1), "{history}");
+    let since = history.as_array().unwrap().iter().take_while(|movement| movement["type"] != "count").count();
+    let counted = 399 % 5 + 3;
+    assert_eq!(server.on_hand("i399", "shop-1"), (counted - i64::try_from(since).unwrap()).to_string());
+    server.run(&["audit"]).ok();
+}
+
+#[test]
+fn exports_that_are_cancelled_half_way_leave_room_for_the_next_one() {
+    use std::io::{Read as _, Write as _};
+    let server = started();
+    many(&server, 1_200);
+    let address = server.said("API").trim_start_matches("http://").trim_end_matches("/v1").to_owned();
+    let token = server.run(&["token", "--role", "manager"]).ok().stdout.trim().to_owned();
+    for _ in 0..8 {
+        let mut connection = std::net::TcpStream::connect(&address).unwrap();
+        let head = format!(
+            "GET /v1/movements HTTP/1.1\r\nhost: x\r\naccept: text/csv\r\nauthorization: Bearer {token}\r\n\r\n"
+        );
+        connection.write_all(head.as_bytes()).unwrap();
+        assert!(connection.read(&mut [0; 256]).unwrap() > 0);
+        drop(connection);
+        // The place is free again once the server has found that nobody reads.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while server.run(&["export", "movements"]).code != 0 {
+            assert!(std::time::Instant::now() < deadline, "cancelled exports keep their places");
+        }
+    }
+    assert_eq!(server.run(&["export", "movements"]).ok().stdout.lines().count(), 2_161);
+}
+
+#[test]
+fn an_export_that_is_cut_off_says_so_and_leaves_no_file() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let half = std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let _ = connection.read(&mut [0; 4_096]).unwrap();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/csv\r\ntransfer-encoding: chunked\r\n\r\n";
+        connection.write_all(format!("{head}8\r\nitem_id\n\r\n").as_bytes()).unwrap();
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("stock.csv");
+    let words = ["export", "stock", "--output", file.to_str().unwrap(), "--url", &url, "--token", "t"];
+    Ran::of(&words).refused(3, "was cut off");
+    half.join().unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "not even a part");
+}
+
+#[test]
 fn an_export_is_a_file_that_another_shop_imports() {
     let (server, other) = (started(), started());
     many(&server, 200);

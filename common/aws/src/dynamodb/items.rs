@@ -152,7 +152,7 @@ impl Items<'_> {
     fn keeps(&self, item: &Item) -> bool {
         let Self { filter, name_prefix, .. } = self;
         let name = item.catalogue.name.to_lowercase();
-        item.is_archived() == filter.archived
+        filter.wants_archived(item.is_archived())
             && name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix))
             && filter.has_part(&name)
             && filter.barcode.as_ref().is_none_or(|barcode| item.catalogue.barcode(barcode).is_some())

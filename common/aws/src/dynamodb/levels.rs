@@ -21,6 +21,7 @@ fn keeps(filter: &LevelFilter, view: &LevelWithItem) -> bool {
     (filter.archived || !view.item.is_archived())
         && filter.location_id.as_ref().is_none_or(|location_id| view.level.location_id == *location_id)
         && filter.wants(view.state())
+        && filter.is_recent(&view.item, &view.level)
 }
 
 /// The levels in an index of levels.

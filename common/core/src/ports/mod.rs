@@ -4,6 +4,7 @@
 //! `Err` always means infrastructure: the fault may pass, and the caller retries. A refusal is a value.
 
 mod alerts;
+mod changed;
 mod clients;
 mod clock;
 pub mod cursor;
@@ -18,6 +19,7 @@ pub use alerts::{
     AlertBook, AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, AlertRecord, Claimed, Gathered, Lease,
     MailState, MailStatus, MailTally, Opening, RefusedNotice, Rest, latest_lease_end,
 };
+pub use changed::{Changed, READ_BACK_MS, Since, SinceError};
 pub use clients::Clients;
 pub use clock::{Clock, FixedClock};
 pub use issuer_keys::IssuerKeys;

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{AlertRecord, StoreError};
+use super::changed::WalkByTime;
+use super::{AlertRecord, Changed, Since, StoreError};
 use crate::domain::analytics::LevelDays;
 use crate::domain::{Claim, Command, CommandKind, Cost};
 use crate::domain::{
@@ -159,9 +160,17 @@ pub struct ItemFilter {
     pub archived: bool,
     /// Only records that changed at or after this time.
     pub updated_since: Option<Timestamp>,
+    /// Whether to include items in use and archived ones, whatever `archived` says. Only [`Queries::changed_items`] asks so; a
+    /// store with a `changed_items` of its own need not heed it.
+    pub with_archived: bool,
 }
 
 impl ItemFilter {
+    /// Returns whether items are wanted that are archived, or are not.
+    pub const fn wants_archived(&self, archived: bool) -> bool {
+        self.with_archived || self.archived == archived
+    }
+
     /// Reports whether a lower-cased name contains the text that is asked for.
     pub fn has_part(&self, name: &str) -> bool {
         self.name_part.as_ref().is_none_or(|part| name.contains(&part.to_lowercase()))
@@ -200,9 +209,16 @@ pub struct LevelFilter {
     pub states: Vec<StockState>,
     /// Whether to include archived items.
     pub archived: bool,
+    /// Only levels that changed at or after this time, or whose item did.
+    pub updated_since: Option<Timestamp>,
 }
 
 impl LevelFilter {
+    /// Returns whether a level has changed late enough.
+    pub fn is_recent(&self, item: &Item, level: &Level) -> bool {
+        self.updated_since.is_none_or(|since| level.updated_at >= since || item.updated_at >= since)
+    }
+
     /// Returns whether levels in this state are wanted.
     pub fn wants(&self, state: StockState) -> bool {
         self.states.is_empty() || self.states.contains(&state)
@@ -375,6 +391,37 @@ pub trait Queries: Locations + Refusals {
     /// Lists items by lower-cased name, then id. A page has at least one item. It ends early with a cursor before its
     /// levels exceed [`PAGE_LEVELS_MAX`].
     async fn items(&self, filter: &ItemFilter, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError>;
+
+    /// Lists items whose catalogue record has changed, in an order of the store's own, archived ones too. The list never
+    /// misses a change that a commit makes while it is read or later, if its reader goes on from
+    /// [`Changed::next_updated_since`]. Of a store whose past is another than the reader's, as after a restore, it answers
+    /// [`StoreError::Cursor`]: the reader begins anew.
+    ///
+    /// This one is for stores that know of a change only when it was: it reads the last [`READ_BACK_MS`] again.
+    async fn changed_items(
+        &self,
+        filter: &ItemFilter,
+        since: &Since,
+        now: Timestamp,
+        asked: PageRequest<'_>,
+    ) -> Result<Changed<ItemWithLevels>, StoreError> {
+        let walk = WalkByTime::of(since, now, asked.cursor)?;
+        let filter = ItemFilter { updated_since: Some(walk.since()), with_archived: true, ..filter.clone() };
+        walk.changed(self.items(&filter, walk.asked(asked.limit)).await?)
+    }
+
+    /// As [`Queries::changed_items`], of levels: those that have changed, and all of an item that has.
+    async fn changed_levels(
+        &self,
+        filter: &LevelFilter,
+        since: &Since,
+        now: Timestamp,
+        asked: PageRequest<'_>,
+    ) -> Result<Changed<LevelWithItem>, StoreError> {
+        let walk = WalkByTime::of(since, now, asked.cursor)?;
+        let filter = LevelFilter { updated_since: Some(walk.since()), archived: true, ..filter.clone() };
+        walk.changed(self.levels(&filter, walk.asked(asked.limit)).await?)
+    }
 
     /// Lists movements of an item, newest recorded first (ties: higher seq first, then by location).
     async fn movements(

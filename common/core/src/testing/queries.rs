@@ -80,7 +80,7 @@ impl Queries for MemoryStore {
         let prefix = filter.name_prefix.as_ref().map(|prefix| prefix.to_lowercase());
         let after: Option<(String, ItemId)> = cursor::decode(ITEMS, cursor)?;
         let wanted = |item: &&Item| {
-            item.is_archived() == filter.archived
+            filter.wants_archived(item.is_archived())
                 && holder.is_none_or(|holder| holder == Some(&item.item_id))
                 && prefix.as_ref().is_none_or(|prefix| name(item).starts_with(prefix))
                 && filter.has_part(&name(item))
@@ -174,6 +174,7 @@ impl Queries for MemoryStore {
             (filter.archived || !view.item.is_archived())
                 && filter.location_id.as_ref().is_none_or(|only| *only == view.level.location_id)
                 && filter.wants(view.state())
+                && filter.is_recent(&view.item, &view.level)
         };
         page("levels", all.filter(wanted), asked, |view| (view.item.item_id.clone(), view.level.location_id.clone()))
     }

@@ -21,6 +21,8 @@ pub(super) struct WriterState {
     pub(super) locations: LocationNames,
     pub(super) keys: RecordIndex,
     pub(super) claims: Claims,
+    /// The number of the last change. A rolled back transaction leaves a gap.
+    pub(super) change_no: i64,
 }
 
 impl WriterState {

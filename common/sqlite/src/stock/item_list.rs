@@ -168,7 +168,7 @@ fn item_of_barcode(view: &mut View<'_>, filter: &ItemFilter, barcode: &str) -> R
         let item = &found.item;
         let name = item.catalogue.name.to_lowercase();
         item.catalogue.barcode(barcode).is_some()
-            && item.is_archived() == filter.archived
+            && filter.wants_archived(item.is_archived())
             && name.starts_with(&prefix)
             && filter.has_part(&name)
             && filter.category.as_ref().is_none_or(|category| item.catalogue.category.as_ref() == Some(category))

@@ -49,13 +49,20 @@ impl Open {
     }
 
     /// Adds the level of a row, which the filter keeps.
-    fn add(&mut self, connection: &Connection, names: &mut LocationNames, row: &Row<'_>) -> Result<(), Fault> {
+    fn add(
+        &mut self,
+        connection: &Connection,
+        names: &mut LocationNames,
+        row: &Row<'_>,
+        filter: &LevelFilter,
+    ) -> Result<(), Fault> {
         if self.item.is_none() && !self.is_unreadable {
             self.item = listed(self.read(row))?.map(Arc::new);
             self.is_unreadable = self.item.is_none();
         }
         if let Some(item) = &self.item {
-            self.levels.extend(listed(rows::level(connection, names, &item.item_id, row, LEVEL_AT))?);
+            let level = listed(rows::level(connection, names, &item.item_id, row, LEVEL_AT))?;
+            self.levels.extend(level.filter(|level| filter.is_recent(item, level)));
         }
         Ok(())
     }
@@ -116,7 +123,7 @@ pub(super) fn levels(
         budget.spend(1);
         let open = open.get_or_insert_with(|| Open::new(item_id));
         if listed(keeps(filter, row))?.unwrap_or(false) {
-            open.add(connection, names, row)?;
+            open.add(connection, names, row, filter)?;
         }
     }
     Ok(cursor::page(LEVELS, found, limit, |view| Place {

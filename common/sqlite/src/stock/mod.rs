@@ -23,6 +23,7 @@ use stockline_core::ports::{CommitOutcome, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Store
 
 mod alert_book;
 mod audit;
+mod change_list;
 mod check;
 mod command_lists;
 mod commit;
@@ -72,6 +73,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         include_str!("schema_v4.sql"),
         include_str!("schema_v5.sql"),
         include_str!("schema_v6.sql"),
+        include_str!("schema_v7.sql"),
     ],
     transient: &["record_key", "lists_to_fill"],
 };
@@ -149,6 +151,8 @@ impl SqliteStore {
         self.write(|connection, state| {
             let mut done = level_repair::repair(connection, &mut state.locations)?;
             done.extend(check::repair(connection)?);
+            change_list::forget_openings(connection)?;
+            state.change_no = change_list::last_change_no(connection)?;
             if command_lists::repair(connection, &mut state.locations)? {
                 done.push("the lists of movements and of changes are made anew".to_owned());
             }
@@ -171,6 +175,8 @@ impl SqliteStore {
             _ => SchemaError::NotADatabase { path: path.to_owned() },
         };
         command_lists::fill_new_lists(&connection).map_err(unusable)?;
+        change_list::note_opening(&connection).map_err(failed)?;
+        let change_no = change_list::last_change_no(&connection).map_err(failed)?;
         let keys = RecordIndex::open(&connection, record_index::PENDING_KEYS_MAX).map_err(unusable)?;
         let activity = Arc::new(WriteActivity::default());
         let page_rows_max = options.page_rows_max;
@@ -191,8 +197,13 @@ impl SqliteStore {
             lists: readers(options.list_connections)?,
             exports: readers(EXPORT_CONNECTIONS)?,
         };
-        let mut state =
-            WriterState { items: Default::default(), locations: Default::default(), keys, claims: Default::default() };
+        let mut state = WriterState {
+            items: Default::default(),
+            locations: Default::default(),
+            keys,
+            claims: Default::default(),
+            change_no,
+        };
         let apply = move |connection: &mut Connection, jobs| group_commit::apply(connection, &mut state, jobs);
         let writer = Writer::start("stock-writer", connection, apply)
             .map_err(|error| failed(rusqlite::Error::ToSqlConversionFailure(error.into())))?;

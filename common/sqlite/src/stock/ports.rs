@@ -9,17 +9,17 @@ use super::item_list::PageOf;
 use super::readers::View;
 use super::snapshot::OpenSnapshot;
 use super::{
-    alert_book, audit, command_lists, day_list, item_list, level_list, load, movements, queries, record_index, rows,
-    write,
+    alert_book, audit, change_list, command_lists, day_list, item_list, level_list, load, movements, queries,
+    record_index, rows, write,
 };
 use stockline_core::domain::{
     Alert, Claim, CommandKey, Dismissal, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp, seal,
 };
 use stockline_core::ports::{
-    AlertBook, AlertRecord, AuditReader, ChangeFilter, Claimed, CommandFilter, DaysFilter, DaysPage, Gathered,
+    AlertBook, AlertRecord, AuditReader, ChangeFilter, Changed, Claimed, CommandFilter, DaysFilter, DaysPage, Gathered,
     ItemFilter, ItemWithLevels, Lease, LedgerPage, LevelFilter, LevelWithItem, LocationPut, Locations, MailTally,
-    Movement, MovementFilter, Opening, Page, PageRequest, Queries, Refusals, RefusedNotice, Rest, Snapshot, StoreError,
-    StoreFault,
+    Movement, MovementFilter, Opening, Page, PageRequest, Queries, Refusals, RefusedNotice, Rest, Since, Snapshot,
+    StoreError, StoreFault,
 };
 
 #[async_trait]
@@ -112,6 +112,32 @@ impl Queries for SqliteStore {
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
         let most = PageOf { entries: limit, levels: self.options.page_levels_max };
         self.lanes.lists.read(move |view| item_list::items(view, &filter, cursor.as_deref(), most)).await
+    }
+
+    async fn changed_items(
+        &self,
+        filter: &ItemFilter,
+        since: &Since,
+        _now: Timestamp,
+        asked: PageRequest<'_>,
+    ) -> Result<Changed<ItemWithLevels>, StoreError> {
+        let (filter, since, cursor) = (filter.clone(), since.clone(), asked.cursor.map(str::to_owned));
+        let most = PageOf { entries: asked.limit, levels: self.options.page_levels_max };
+        let read = move |view: &mut View<'_>| change_list::items(view, &filter, &since, cursor.as_deref(), most);
+        self.lanes.lists.read(read).await
+    }
+
+    async fn changed_levels(
+        &self,
+        filter: &LevelFilter,
+        since: &Since,
+        _now: Timestamp,
+        asked: PageRequest<'_>,
+    ) -> Result<Changed<LevelWithItem>, StoreError> {
+        let PageRequest { cursor, limit } = asked;
+        let (filter, since, cursor) = (filter.clone(), since.clone(), cursor.map(str::to_owned));
+        let read = move |view: &mut View<'_>| change_list::levels(view, &filter, &since, cursor.as_deref(), limit);
+        self.lanes.lists.read(read).await
     }
 
     async fn movements(

@@ -3,7 +3,7 @@ use rusqlite::{Connection, params};
 use super::commit::{Checked, FoundLevel, Prepared, WriterState, claim_key};
 use super::fault::Fault;
 use super::item_summaries::ItemSummary;
-use super::{command_lists, rows};
+use super::{change_list, command_lists, rows};
 use stockline_core::domain::{ClaimChange, Item, ItemId, Level, Money, Quantity, Record, Status, StockState};
 
 /// Writes a commit after all its conditions were checked.
@@ -14,6 +14,8 @@ pub(super) fn write(
     checked: Checked,
 ) -> Result<(), Fault> {
     let commit = &prepared.commit;
+    state.change_no += 1;
+    let change_no = state.change_no;
     let mut summary = match checked.summary {
         Some(summary) => summary,
         None => {
@@ -25,14 +27,14 @@ pub(super) fn write(
     };
     if let (Some(put), Some(body)) = (&commit.item, &prepared.item) {
         let rejudge = summary.low_stock_threshold != put.item.catalogue.low_stock_threshold;
-        summary = put_item(connection, summary.item_no, &put.item, body)?;
+        summary = put_item(connection, (summary.item_no, change_no), &put.item, body)?;
         state.items.remember(&commit.item_id, summary);
         if rejudge {
             refresh_low_levels(connection, &commit.item_id, summary)?;
         }
     }
     for ((put, tail), found) in commit.levels.iter().zip(&prepared.tails).zip(&checked.levels) {
-        put_level(connection, &commit.item_id, summary, found, &put.level, tail)?;
+        put_level(connection, (&commit.item_id, change_no), summary, found, &put.level, tail)?;
     }
     for (chunk, entries) in commit.chunks.iter().zip(&prepared.chunks) {
         let location_no = state.locations.no_or_new(connection, &chunk.location_id)?;
@@ -81,12 +83,17 @@ pub(super) fn write(
     Ok(())
 }
 
-fn put_item(connection: &Connection, item_no: i64, item: &Item, body: &str) -> Result<ItemSummary, Fault> {
+fn put_item(
+    connection: &Connection,
+    (item_no, change_no): (i64, i64),
+    item: &Item,
+    body: &str,
+) -> Result<ItemSummary, Fault> {
     let catalogue = &item.catalogue;
     connection
         .prepare_cached(
             "UPDATE item SET name_key = ?2, category = ?3, archived = ?4, low_stock_threshold = ?5, updated_at = ?6, \
-             body = ?7 WHERE item_no = ?1",
+             body = ?7, change_no = ?8 WHERE item_no = ?1",
         )?
         .execute(params![
             item_no,
@@ -95,8 +102,10 @@ fn put_item(connection: &Connection, item_no: i64, item: &Item, body: &str) -> R
             item.is_archived(),
             catalogue.low_stock_threshold.map(Quantity::raw),
             item.updated_at.as_millis(),
-            body
+            body,
+            change_no
         ])?;
+    change_list::change_levels(connection, item_no, change_no)?;
     Ok(ItemSummary {
         item_no,
         version: Some(item.version),
@@ -107,7 +116,7 @@ fn put_item(connection: &Connection, item_no: i64, item: &Item, body: &str) -> R
 
 fn put_level(
     connection: &Connection,
-    item_id: &ItemId,
+    (item_id, change_no): (&ItemId, i64),
     summary: ItemSummary,
     found: &FoundLevel,
     level: &Level,
@@ -117,12 +126,12 @@ fn put_level(
         Some(_) => {
             "UPDATE level SET on_hand = ?3, seq = ?4, version = ?5, low_stock_threshold = ?6, state = ?7, \
              alerted = ?8, alert_no = ?9, alert_epoch = ?10, counted_at = ?11, updated_at = ?12, tail = ?13, \
-             value = ?14, average_cost = ?15, counted_seq = ?16 WHERE item_no = ?1 AND location_no = ?2"
+             value = ?14, average_cost = ?15, counted_seq = ?16, change_no = ?17 WHERE item_no = ?1 AND location_no = ?2"
         }
         None => {
             "INSERT INTO level (item_no, location_no, on_hand, seq, version, low_stock_threshold, state, alerted, \
-             alert_no, alert_epoch, counted_at, updated_at, tail, value, average_cost, counted_seq) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
+             alert_no, alert_epoch, counted_at, updated_at, tail, value, average_cost, counted_seq, \
+             change_no) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
         }
     };
     if found.stored.is_none() {
@@ -146,7 +155,8 @@ fn put_level(
         tail,
         level.value.raw(),
         level.average_cost.map(Money::raw),
-        level.counted_seq.cast_signed()
+        level.counted_seq.cast_signed(),
+        change_no
     ])?;
     if found.stored.is_none() {
         connection

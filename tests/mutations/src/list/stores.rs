@@ -349,6 +349,36 @@ pub(super) const READS: &[Mutation] = &[
 
 pub(super) const SQLITE: &[Mutation] = &[
     Mutation {
+        name: "a-reader-of-an-undone-past-goes-on",
+        edits: &[edit(
+            "common/sqlite/src/stock/change_list.rs",
+            "self.mark.key.0 > until",
+            "self.mark.key.0 > i64::MAX - 1 + until.signum()",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::changes::a_reader_of_a_past_that_a_restore_has_undone_begins_anew",
+    },
+    Mutation {
+        name: "a-renamed-item-does-not-change-its-levels",
+        edits: &[edit(
+            "common/sqlite/src/stock/write.rs",
+            "    change_list::change_levels(connection, item_no, change_no)?;",
+            "",
+        )],
+        suite: CONTRACT,
+        killed_by: "store_sqlite::archived_items_and_renamed_ones_are_among_the_changes",
+    },
+    Mutation {
+        name: "a-level-that-moves-keeps-its-place-among-the-changes",
+        edits: &[edit(
+            "common/sqlite/src/stock/write.rs",
+            "counted_seq = ?16, change_no = ?17 WHERE",
+            "counted_seq = ?16, change_no = min(change_no, ?17) WHERE",
+        )],
+        suite: CONTRACT,
+        killed_by: "store_sqlite::a_reader_that_follows_the_changes_ends_with_the_state_of_the_store",
+    },
+    Mutation {
         name: "sqlite-ids-are-put-without-a-condition",
         edits: &[edit(
             SQLITE_COMMIT,

@@ -20,6 +20,7 @@ use stockline_worker::audit::audit;
 
 pub mod alerts;
 pub mod awkward;
+pub mod changes;
 pub mod commits;
 pub mod days;
 pub mod dead_letters;
@@ -263,6 +264,9 @@ macro_rules! store_contract {
                 lists_of_awkward_ids_page_in_the_order_of_their_bytes
                 alerts_of_ids_with_separators_are_kept_apart
                 an_id_that_differs_by_case_is_taken;
+            changes: a_reader_that_follows_the_changes_ends_with_the_state_of_the_store
+                a_mark_of_another_store_makes_the_reader_begin_anew
+                archived_items_and_renamed_ones_are_among_the_changes;
             commits: what_a_fold_wrote_is_loaded_as_it_was
                 a_redelivered_sale_takes_stock_once_and_answers_as_the_first_did
                 a_duplicate_is_named_whatever_else_failed_and_nothing_is_written

@@ -1,8 +1,18 @@
 use super::*;
 use stockline_core::domain::StockState;
-use stockline_core::ports::PageRequest;
+use stockline_core::ports::{PageRequest, Since};
 
-/// Turns a file of today into one of schema version 5. None of its entries may have a cost.
+/// Turns a file of today into one of schema version 6.
+const TO_VERSION_6: &str = "
+    DROP TABLE opening;
+    DROP INDEX item_by_change;
+    DROP INDEX level_by_change;
+    ALTER TABLE item DROP COLUMN change_no;
+    ALTER TABLE level DROP COLUMN change_no;
+    PRAGMA user_version = 6;
+";
+
+/// Turns a file of version 6 into one of version 5. None of its entries may have a cost.
 const TO_VERSION_5: &str = "
     DROP TABLE reversed;
     ALTER TABLE level DROP COLUMN value;
@@ -78,7 +88,8 @@ async fn all_lists(shop: &Shop) -> String {
     }
     for location_id in [None, Some(place("main")), Some(place("north"))] {
         for states in [&[][..], &[StockState::Low], &[StockState::Normal]] {
-            let filter = LevelFilter { location_id: location_id.clone(), states: states.to_vec(), archived: false };
+            let filter =
+                LevelFilter { location_id: location_id.clone(), states: states.to_vec(), ..LevelFilter::default() };
             shown += &format!("{:?}", store.levels(&filter, PageRequest::first(9)).await.unwrap());
         }
         let filter =
@@ -108,7 +119,7 @@ async fn a_folder_of_version_2_is_migrated_with_every_list_as_it_was() {
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2].concat();
+        let back = [TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2].concat();
         Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
     assert_eq!(all_lists(&shop).await, lists);
@@ -139,7 +150,7 @@ async fn a_folder_of_version_1_is_migrated_with_its_lists_notices_and_record_key
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1].concat();
+        let back = [TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1].concat();
         Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
 
@@ -166,7 +177,7 @@ async fn a_folder_of_version_3_is_migrated_with_its_record_keys_and_levels() {
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_5, TO_VERSION_4, TO_VERSION_3].concat();
+        let back = [TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3].concat();
         Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
     assert_eq!(all_lists(&shop).await, lists);
@@ -196,7 +207,7 @@ async fn a_folder_of_version_4_is_migrated_with_its_movements_and_changes_and_wi
     shop.run("update_item", "cola", r#","name":"Cola""#, at(4)).await;
     let lists = all_lists(&shop).await;
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_5, TO_VERSION_4].concat();
+        let back = [TO_VERSION_6, TO_VERSION_5, TO_VERSION_4].concat();
         Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
     assert_eq!(all_lists(&shop).await, lists);
@@ -212,7 +223,7 @@ async fn a_folder_of_version_4_is_migrated_with_its_movements_and_changes_and_wi
     let shop = shop.reopened_after(|folder| {
         let damage = "UPDATE record SET body = replace(body, 'sell', 'selk') WHERE record_no = 3;";
         let connection = Connection::open(folder.path().join("stock.db")).unwrap();
-        connection.execute_batch(&[damage, TO_VERSION_5, TO_VERSION_4].concat()).unwrap();
+        connection.execute_batch(&[damage, TO_VERSION_6, TO_VERSION_5, TO_VERSION_4].concat()).unwrap();
     });
     let after: Vec<_> = movements(&shop).await;
     assert_eq!(after, before.into_iter().filter(|movement| movement.entry.operator.is_none()).collect::<Vec<_>>());
@@ -225,7 +236,10 @@ async fn a_folder_of_version_5_has_no_costs_until_its_next_movement_brings_one()
     shop.register("cola", "").await;
     shop.receive("cola", "main", 9, at(1)).await;
     let mut shop = shop.reopened_after(|folder| {
-        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(TO_VERSION_5).unwrap();
+        Connection::open(folder.path().join("stock.db"))
+            .unwrap()
+            .execute_batch(&[TO_VERSION_6, TO_VERSION_5].concat())
+            .unwrap();
     });
     let level = async |shop: &Shop| shop.store.item(&item_id("cola")).await.unwrap().unwrap().levels.remove(0);
     let before = level(&shop).await;
@@ -234,4 +248,29 @@ async fn a_folder_of_version_5_has_no_costs_until_its_next_movement_brings_one()
     let after = level(&shop).await;
     assert_eq!((after.average_cost.unwrap().to_string(), after.value.to_string()), ("0.5".into(), "5".into()));
     assert!(shop.folder.path().join("stock.db.v5.bak").exists());
+}
+
+#[tokio::test]
+async fn a_folder_of_version_6_shows_every_row_to_its_first_reader_and_then_only_changes() {
+    let mut shop = Shop::new();
+    for item in ["cola", "tea"] {
+        shop.register(item, "").await;
+        shop.receive(item, "main", 9, at(1)).await;
+    }
+    let mut shop = shop.reopened_after(|folder| {
+        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(TO_VERSION_6).unwrap();
+    });
+    let read = async |shop: &Shop, since: Since| {
+        let filter = LevelFilter::default();
+        let read = shop.store.changed_levels(&filter, &since, at(9), PageRequest::first(9)).await.unwrap();
+        let items = read.page.entries.iter().map(|found| found.item.item_id.to_string()).collect::<Vec<_>>();
+        (items, Since::Mark(read.next_updated_since))
+    };
+    let (all, next) = read(&shop, Since::Time(Timestamp::EPOCH)).await;
+    assert_eq!(all, ["cola", "tea"]);
+    shop.receive("cola", "main", 1, at(2)).await;
+    let (changed, next) = read(&shop, next).await;
+    assert_eq!(changed, ["cola"]);
+    assert!(read(&shop, next).await.0.is_empty());
+    assert!(shop.folder.path().join("stock.db.v6.bak").exists());
 }

@@ -12,6 +12,7 @@ use stockline_core::ports::{
 use stockline_core::testing::{self, at, item_id, place};
 
 mod alerts;
+mod changes;
 mod commits;
 mod durability;
 mod migration;

@@ -162,6 +162,7 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
             archived,
             name_prefix: name.then(|| "zzz".into()),
             name_part: None,
+            with_archived: false,
             category: category.then(|| "drinks".into()),
             updated_since: since.then(|| at(1_000_000)),
             barcode: barcode.then(|| "1".into()),
@@ -173,7 +174,12 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
         for archived in flags {
             use StockState::{Low, Normal, Out, Oversold};
             for states in [&[][..], &[Normal], &[Low], &[Out], &[Oversold], &[Low, Out], &[Normal, Low]] {
-                let filter = LevelFilter { location_id: location_id.clone(), states: states.to_vec(), archived };
+                let filter = LevelFilter {
+                    location_id: location_id.clone(),
+                    states: states.to_vec(),
+                    archived,
+                    updated_since: None,
+                };
                 list!(format!("{filter:?}"), store.levels(&filter, PageRequest::first(limit)));
             }
             for (status, code, since) in [(false, false, false), (true, false, true), (false, true, true)] {
@@ -309,8 +315,12 @@ async fn a_list_that_nothing_matches_answers_empty_pages_and_ends_behind_the_las
     let nothing_new = ItemFilter { updated_since: Some(at(1_000_000)), ..ItemFilter::default() };
     let of_item = MovementFilter { kind: Some(CommandKind::Count), ..MovementFilter::default() };
     let out = LevelFilter { states: vec![StockState::Out], ..LevelFilter::default() };
-    let oversold_here =
-        LevelFilter { location_id: Some(place("main")), states: vec![StockState::Oversold], archived: true };
+    let oversold_here = LevelFilter {
+        location_id: Some(place("main")),
+        states: vec![StockState::Oversold],
+        archived: true,
+        updated_since: None,
+    };
     let normal = LevelFilter { states: vec![StockState::Normal], ..LevelFilter::default() };
     let refused = CommandFilter {
         status: Status::Rejected,
