@@ -179,12 +179,14 @@ fn sort(
     let Some(key) = Key::of(&row) else { return Ok(()) };
     match key::row_of(&key) {
         Some(RowOf::Item(item_id)) => {
-            if row::item(&row)?.updated_at >= window.from || older.contains_key(&item_id) {
+            let changed_at = row::item(&row)?.updated_at;
+            if changed_at >= window.from || older.contains_key(&item_id) {
                 touched.item(item_id);
             }
         }
         Some(RowOf::Level(item_id, location_id)) => {
-            if row::level(&row)?.updated_at >= window.from || older.contains_key(&item_id) {
+            let changed_at = row::level(&row)?.updated_at;
+            if changed_at >= window.from || older.contains_key(&item_id) {
                 touched.item(item_id).places.insert(location_id);
             }
         }

@@ -24,14 +24,18 @@ async fn a_reader_of_a_past_that_a_restore_has_undone_begins_anew() {
     let file = |folder: &TempDir| folder.path().join("stock.db");
     let backup = tempfile::tempdir().unwrap();
     let kept = backup.path().join("stock.db");
-    let mut shop = shop.reopened_after(|folder| drop(std::fs::copy(file(folder), &kept).unwrap()));
+    let mut shop = shop.reopened_after(|folder| {
+        std::fs::copy(file(folder), &kept).unwrap();
+    });
     let (nothing, _) = changed(&shop, &before_backup).await;
     assert!(nothing.is_empty(), "a start alone changes nothing");
     shop.receive("cola", "main", 1, at(2)).await;
     let (again, lost) = changed(&shop, &before_backup).await;
     assert_eq!(again, ["cola"]);
 
-    let mut shop = shop.reopened_after(|folder| drop(std::fs::copy(&kept, file(folder)).unwrap()));
+    let mut shop = shop.reopened_after(|folder| {
+        std::fs::copy(&kept, file(folder)).unwrap();
+    });
     shop.receive("cola", "main", 2, at(3)).await;
     assert!(matches!(read(&shop, &lost).await, Err(StoreError::Cursor)), "that past is no more");
     assert_eq!(changed(&shop, &before_backup).await.0, ["cola"], "what was read before the backup still holds");
