@@ -250,8 +250,7 @@ async fn seeds(seeds: std::ops::Range<u64>, tears: u32, counts: bool) -> u32 {
 
 #[tokio::test]
 async fn any_subset_of_the_rows_of_the_last_transactions_is_mended_and_sending_all_again_sells_nothing_twice() {
-    let from = std::env::var("STOCKLINE_TORN_FROM").ok().and_then(|from| from.parse().ok()).unwrap_or(0);
-    assert!(seeds(from..from + 6, 5, false).await > 8, "most tears are seen by the audit");
+    assert!(seeds(0..6, 5, false).await > 8, "most tears are seen by the audit");
 }
 
 #[tokio::test]
