@@ -42,6 +42,9 @@ struct Walk {
     mark: Mark,
     /// Rows that changed before are left out.
     since_ms: Option<i64>,
+    /// The last change when the reading began. Later ones are for the next reading, so that this one ends however much is
+    /// written meanwhile.
+    until: i64,
 }
 
 /// Returns the number of the last change.
@@ -73,14 +76,14 @@ pub(super) fn forget_openings(connection: &Connection) -> Result<(), Fault> {
 
 impl Walk {
     fn of(connection: &Connection, list: &str, since: &Since, cursor: Option<&str>) -> Result<Self, Fault> {
-        let walk = match (cursor::decode(list, cursor)?, since) {
-            (Some(walk), _) => walk,
-            (None, Since::Time(at)) => {
-                Self { mark: Mark { opening_id: newest(connection)?, key: BEGINNING }, since_ms: Some(at.as_millis()) }
-            }
-            (None, Since::Mark(text)) => {
-                let mark = cursor::decode::<Mark>(&mark_of(list), Some(text))?.ok_or(CursorError)?;
-                Self { mark, since_ms: None }
+        let walk = match cursor::decode(list, cursor)? {
+            Some(walk) => walk,
+            None => {
+                let (mark, since_ms) = match since {
+                    Since::Time(at) => (Mark { opening_id: newest(connection)?, key: BEGINNING }, Some(at.as_millis())),
+                    Since::Mark(text) => (cursor::decode(&mark_of(list), Some(text))?.ok_or(CursorError)?, None),
+                };
+                Self { mark, since_ms, until: last_change_no(connection)? }
             }
         };
         walk.check(connection)?;
@@ -172,10 +175,10 @@ pub(super) fn items(
     let (connection, names) = parts(view);
     let from = Walk::of(connection, ITEMS, since, cursor)?;
     let mut statement = connection.prepare_cached(
-        "SELECT change_no, item_no, 0, body FROM item WHERE (change_no, item_no) > (?1, ?2) AND body IS NOT NULL \
-         ORDER BY change_no, item_no",
+        "SELECT change_no, item_no, 0, body FROM item WHERE (change_no, item_no) > (?1, ?2) AND change_no <= ?3 \
+         AND body IS NOT NULL ORDER BY change_no, item_no",
     )?;
-    let rows = statement.query((from.mark.key.0, from.mark.key.1))?;
+    let rows = statement.query((from.mark.key.0, from.mark.key.1, from.until))?;
     let mut levels = 0;
     let look = |row: &Row<'_>| {
         let item = listed(row.get_ref(3)?.as_str().map_err(|e| rusqlite::Error::from(e).into()).and_then(rows::item))?;
@@ -228,10 +231,11 @@ pub(super) fn levels(
         "SELECT level.change_no, item_no, location_no, body, ",
         level_columns!(),
         " FROM level CROSS JOIN item USING (item_no) \
-         WHERE (level.change_no, item_no, location_no) > (?1, ?2, ?3) \
+         WHERE (level.change_no, item_no, location_no) > (?1, ?2, ?3) AND level.change_no <= ?4 \
          ORDER BY level.change_no, item_no, location_no"
     ))?;
-    let rows = statement.query(from.mark.key)?;
+    let (change_no, item_no, location_no) = from.mark.key;
+    let rows = statement.query((change_no, item_no, location_no, from.until))?;
     // The levels of an item are near each other after its record has changed.
     let mut items: HashMap<i64, Option<Arc<Item>>> = HashMap::new();
     let look = |row: &Row<'_>| {
