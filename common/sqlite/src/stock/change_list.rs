@@ -47,12 +47,18 @@ struct Walk {
     until: i64,
 }
 
-/// Returns the number of the last change.
+/// Returns the number of the last change. Openings are numbered in the order of their changes.
 pub(super) fn last_change_no(connection: &Connection) -> rusqlite::Result<i64> {
-    let sql = "SELECT max(coalesce((SELECT max(change_no) FROM item), 0), \
-               coalesce((SELECT max(change_no) FROM level), 0), \
-               coalesce((SELECT max(from_change_no) FROM opening), 0))";
-    connection.query_row(sql, [], |row| row.get(0))
+    let mut last = 0;
+    for sql in [
+        "SELECT max(change_no) FROM item",
+        "SELECT max(change_no) FROM level",
+        "SELECT from_change_no FROM opening WHERE opening_no = (SELECT max(opening_no) FROM opening)",
+    ] {
+        let found = connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0)).optional()?;
+        last = last.max(found.flatten().unwrap_or(0));
+    }
+    Ok(last)
 }
 
 /// Notes that the file was opened. From here on its changes are of a past of their own.
@@ -92,8 +98,8 @@ impl Walk {
 
     /// Refuses a reader that has seen changes which this file does not have.
     fn check(&self, connection: &Connection) -> Result<(), Fault> {
-        let sql = "SELECT (SELECT min(from_change_no) FROM opening AS later WHERE later.opening_no > own.opening_no) \
-                   FROM opening AS own WHERE opening_id = ?1";
+        let sql = "SELECT (SELECT from_change_no FROM opening AS later WHERE later.opening_no > own.opening_no \
+                   ORDER BY opening_no LIMIT 1) FROM opening AS own WHERE opening_id = ?1";
         let until = connection
             .prepare_cached(sql)?
             .query_row([&self.mark.opening_id], |row| row.get::<_, Option<i64>>(0))
@@ -129,7 +135,7 @@ fn mark_of(list: &str) -> String {
 }
 
 fn newest(connection: &Connection) -> Result<String, Fault> {
-    let sql = "SELECT opening_id FROM opening ORDER BY opening_no DESC LIMIT 1";
+    let sql = "SELECT opening_id FROM opening WHERE opening_no = (SELECT max(opening_no) FROM opening)";
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 

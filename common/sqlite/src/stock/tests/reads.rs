@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
-use stockline_core::ports::PageRequest;
+use stockline_core::ports::{PageRequest, Since};
 
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
@@ -107,11 +107,11 @@ fn grow(shop: &Shop, copies: i64) {
         format!("WITH RECURSIVE n(n) AS (VALUES(1000) UNION ALL SELECT n + 1 FROM n WHERE n < 999 + {copies})");
     let sql = format!(
         "{numbers} INSERT INTO item SELECT n, 'i' || n, 'i' || n, category, archived, low_stock_threshold, updated_at,
-            replace(substr(body, 1, length(body) - length(',_crc_:_12345678_}}')) || '}}', 'cola', 'i' || n), levels
+            replace(substr(body, 1, length(body) - length(',_crc_:_12345678_}}')) || '}}', 'cola', 'i' || n), levels, n
             FROM n, item WHERE item_id = 'cola';
          {numbers} INSERT INTO level (item_no, location_no, on_hand, seq, version, low_stock_threshold, state, alerted,
-            alert_no, alert_epoch, counted_at, updated_at, tail) SELECT n, location_no, on_hand, seq, version, low_stock_threshold, state, alerted,
-            alert_no, alert_epoch, counted_at, updated_at, x'' FROM n, level WHERE item_no = 1;
+            alert_no, alert_epoch, counted_at, updated_at, tail, change_no) SELECT n, location_no, on_hand, seq, version, low_stock_threshold, state, alerted,
+            alert_no, alert_epoch, counted_at, updated_at, x'', n FROM n, level WHERE item_no = 1;
          {numbers} INSERT INTO level_by_location SELECT location_no, 'i' || n, n FROM n, level_by_location
             WHERE item_no = 1;
          {numbers} INSERT INTO low_levels SELECT location_no, 'i' || n, n FROM n, low_levels WHERE item_no = 1;
@@ -215,6 +215,14 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
             list!(format!("{filter:?}"), store.changes(&filter, PageRequest::first(limit)));
         }
         list!(format!("alerts {location_id:?}"), store.alerts(location_id.as_ref(), PageRequest::first(limit)));
+    }
+    for since in [Since::Time(at(0)), Since::Time(at(1_000_000))] {
+        let (items, levels) = (ItemFilter::default(), LevelFilter::default());
+        let asked = PageRequest::first(limit);
+        let read = async || store.changed_items(&items, &since, at(9), asked).await.map(|changed| changed.page);
+        list!(format!("changed items {since:?}"), read());
+        let read = async || store.changed_levels(&levels, &since, at(9), asked).await.map(|changed| changed.page);
+        list!(format!("changed levels {since:?}"), read());
     }
     list!("audit_items".into(), store.audit_items(PageRequest::first(limit)));
     list!("audit_records".into(), store.audit_records(PageRequest::first(limit)));
