@@ -6,6 +6,8 @@ use crate::{Mutation, Suite};
 const CORE: &Suite = &Suite { arguments: &["-p", "stockline-core", "--lib"], sources: "common/core/src" };
 const CONTRACT: &Suite =
     &Suite { arguments: &["-p", "stockline-tests", "--test", "contract"], sources: "tests/src/contract" };
+const CONTRACT_OF_DYNAMODB: &Suite =
+    &Suite { arguments: &["-p", "stockline-tests", "--test", "contract"], sources: "tests/tests/contract" };
 const AWS: &Suite = &Suite { arguments: &["-p", "stockline-aws", "--lib"], sources: "common/aws/src" };
 const API: &Suite = &Suite { arguments: &["-p", "stockline-ingress", "--test", "api"], sources: "ingress/tests/api" };
 
@@ -24,7 +26,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             "self.first == 1 || self.entries.front().is_some_and(early)",
             "self.first > 0 || self.entries.front().is_some_and(early)",
         )],
-        suite: CONTRACT,
+        suite: CONTRACT_OF_DYNAMODB,
         killed_by: DAYS_OF_DYNAMODB,
     },
     Mutation {
@@ -115,8 +117,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "reports-staff-read-them",
         edits: &[edit(
             "ingress/src/routes/analytics.rs",
-            "    caller.may_read_analytics()?;",
-            "    caller.may_read()?;",
+            "    caller.may_read_analytics()?;\n    let report",
+            "    caller.may_read()?;\n    let report",
         )],
         suite: API,
         killed_by: "analytics::what_can_not_be_asked_for_is_refused_by_name",

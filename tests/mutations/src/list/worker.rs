@@ -20,7 +20,7 @@ const PUBLISH: &str = "        round.publish(&mut steps).await;
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "items-that-are-new-beside-an-audit-are-faults",
-        edits: &[edit("worker/src/audit.rs", "for _ in 0..RUNS_MAX {", "for _ in 0..RUNS_MAX.min(1) {")],
+        edits: &[edit("worker/src/audit.rs", "for run in 0..RUNS_MAX {", "for run in 0..RUNS_MAX.min(1) {")],
         suite: WORKER,
         killed_by: "tests::audit::more_new_items_than_can_be_examined_are_no_faults_and_damage_among_them_is_found",
     },
