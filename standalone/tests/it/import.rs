@@ -84,7 +84,7 @@ fn a_server_killed_in_the_middle_of_an_import_ends_at_the_same_stock() {
     while server.on_hand("i1", "shop-1") == "1" {}
     server.kill();
     server.start_again();
-    let import = Ran::from(importing.join().unwrap()).ok().json();
+    let import = Ran::from(importing.wait_with_output().unwrap()).ok().json();
     assert_eq!((&import["status"], &import["progress"]["refused"]), (&"applied".into(), &0.into()), "{import}");
     for n in [0, 1, 749, 1_498, 1_499_usize] {
         assert_eq!(server.on_hand(&format!("i{n}"), "shop-1"), (n % 5 + 3).to_string());

@@ -38,7 +38,7 @@ async fn garbage_is_dead_lettered_in_its_place_and_its_neighbours_are_applied() 
 
 #[tokio::test(start_paused = true)]
 async fn a_group_that_is_no_item_is_kept_under_a_made_item() {
-    for group in ["", "..", "a/b", "ä", &"x".repeat(128)] {
+    for group in ["", "..", " a", "a\tb", &"x".repeat(128)] {
         let world = World::new();
         let body = encode_message(&item("cola"), &[sell(3, "cola", "main", 1)]);
         world.queue.put(group, &body);
