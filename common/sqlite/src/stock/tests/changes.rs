@@ -43,6 +43,26 @@ async fn a_reader_of_a_past_that_a_restore_has_undone_begins_anew() {
 }
 
 #[tokio::test]
+async fn a_reading_ends_at_the_change_that_was_the_last_when_it_began() {
+    let mut shop = Shop::new();
+    for item in ["cola", "tea"] {
+        shop.register(item, "").await;
+        shop.receive(item, "main", 9, at(1)).await;
+    }
+    let page = async |shop: &Shop, asked: PageRequest<'_>| {
+        let read = shop.store.changed_levels(&LevelFilter::default(), &ALL, at(9), asked).await.unwrap();
+        let items = read.page.entries.iter().map(|found| found.item.item_id.to_string()).collect::<Vec<_>>();
+        (items, read.page.next_cursor, Since::Mark(read.next_updated_since))
+    };
+    let (first, cursor, _) = page(&shop, PageRequest::first(1)).await;
+    assert_eq!(first, ["cola"]);
+    shop.receive("cola", "main", 1, at(2)).await;
+    let (second, end, mark) = page(&shop, PageRequest::new(cursor.as_deref(), 9)).await;
+    assert_eq!((second, end), (vec!["tea".to_owned()], None));
+    assert_eq!(changed(&shop, &mark).await.0, ["cola"], "what came meanwhile is for the next reading");
+}
+
+#[tokio::test]
 async fn a_reader_begins_anew_after_a_repair() {
     let mut shop = Shop::new();
     shop.register("cola", "").await;
