@@ -303,35 +303,7 @@ fn ledger_pk(view: &LevelWithItem) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stockline_core::domain::{CommandId, EntryKind, Money, Quantity};
-
-    fn entries(seqs: std::ops::RangeInclusive<u64>) -> Vec<Entry> {
-        let entry = |seq: u64| Entry {
-            seq,
-            kind: EntryKind::Sell,
-            command_id: CommandId(uuid::Uuid::nil()),
-            quantity: Quantity::ZERO,
-            delta: Quantity::ZERO,
-            after: Quantity::ZERO,
-            occurred_at: Timestamp::from_millis(seq as i64),
-            recorded_at: Timestamp::from_millis(seq as i64),
-            late: false,
-            clock_ahead: false,
-            submitted_by: "".into(),
-            counterpart: None,
-            unit_cost: None,
-            amount: None,
-            cost: None,
-            revaluation: Money::ZERO,
-            reverses: None,
-            reason: None,
-            note: None,
-            reference: None,
-            device_id: None,
-            operator: None,
-        };
-        seqs.map(entry).collect()
-    }
+    use crate::dynamodb::tests::entries;
 
     fn level(tail: std::ops::RangeInclusive<u64>) -> Level {
         let mut level = Level::new("main".parse().unwrap(), 1);

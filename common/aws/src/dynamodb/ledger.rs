@@ -303,33 +303,7 @@ mod tests {
 
     #[test]
     fn a_gap_between_chunks_is_reported() {
-        let chunk = |seqs: std::ops::RangeInclusive<u64>| {
-            let entry = stockline_core::domain::Entry {
-                seq: 0,
-                kind: stockline_core::domain::EntryKind::Sell,
-                command_id: stockline_core::domain::CommandId(uuid::Uuid::nil()),
-                quantity: Quantity::ZERO,
-                delta: Quantity::ZERO,
-                after: Quantity::ZERO,
-                occurred_at: Timestamp::EPOCH,
-                recorded_at: Timestamp::EPOCH,
-                late: false,
-                clock_ahead: false,
-                submitted_by: "".into(),
-                counterpart: None,
-                unit_cost: None,
-                amount: None,
-                cost: None,
-                revaluation: stockline_core::domain::Money::ZERO,
-                reverses: None,
-                reason: None,
-                note: None,
-                reference: None,
-                device_id: None,
-                operator: None,
-            };
-            seqs.map(|seq| Entry { seq, ..entry.clone() }).collect::<Vec<_>>()
-        };
+        let chunk = crate::dynamodb::tests::entries;
         assert_eq!(gap(&[chunk(7..=9), chunk(4..=6)], 9), None);
         assert_eq!(gap(&[chunk(7..=12), chunk(4..=8)], 9), None, "what overlaps is no gap");
         assert_eq!(gap(&[chunk(7..=9), chunk(3..=5)], 9), Some(6));

@@ -9,8 +9,8 @@ use super::key::Key;
 use super::row::Row;
 use super::*;
 use stockline_core::domain::{
-    CommandId, CommandKey, DeadLetter, FoldLimits, ItemId, LocationId, LocationSettings, Queued, Record, Rules, Slot,
-    fold,
+    CommandId, CommandKey, DeadLetter, Entry, EntryKind, FoldLimits, ItemId, LocationId, LocationSettings, Money,
+    Quantity, Queued, Record, Rules, Slot, Timestamp, fold,
 };
 use stockline_core::ports::{FixedClock, Locations};
 use stockline_core::testing::{self, at, id, item_id, place};
@@ -26,6 +26,35 @@ mod refused;
 mod rows;
 
 const TABLE: &str = "stockline";
+
+/// Returns entries of these seqs, each recorded its seq in milliseconds after the epoch.
+pub(super) fn entries(seqs: std::ops::RangeInclusive<u64>) -> Vec<Entry> {
+    let entry = |seq: u64| Entry {
+        seq,
+        kind: EntryKind::Sell,
+        command_id: CommandId(uuid::Uuid::nil()),
+        quantity: Quantity::ZERO,
+        delta: Quantity::ZERO,
+        after: Quantity::ZERO,
+        occurred_at: Timestamp::from_millis(seq as i64),
+        recorded_at: Timestamp::from_millis(seq as i64),
+        late: false,
+        clock_ahead: false,
+        submitted_by: "".into(),
+        counterpart: None,
+        unit_cost: None,
+        amount: None,
+        cost: None,
+        revaluation: Money::ZERO,
+        reverses: None,
+        reason: None,
+        note: None,
+        reference: None,
+        device_id: None,
+        operator: None,
+    };
+    seqs.map(entry).collect()
+}
 
 /// DynamoDB in this process, on a loopback port; it ends when dropped.
 struct Engine {
