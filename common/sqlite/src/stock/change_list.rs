@@ -63,9 +63,7 @@ pub(super) fn last_change_no(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// Notes that the file was opened. From here on its changes are of a past of their own.
 pub(super) fn note_opening(connection: &Connection) -> rusqlite::Result<()> {
-    let from = last_change_no(connection)?;
-    connection
-        .execute("INSERT INTO opening (opening_id, from_change_no) VALUES (lower(hex(randomblob(12))), ?1)", [from])?;
+    begin_past(connection, last_change_no(connection)?)?;
     let last = connection.last_insert_rowid();
     connection.execute("DELETE FROM opening WHERE opening_no <= ?1", [last - OPENINGS_MAX])?;
     Ok(())
@@ -75,9 +73,12 @@ pub(super) fn note_opening(connection: &Connection) -> rusqlite::Result<()> {
 pub(super) fn forget_openings(connection: &Connection) -> Result<(), Fault> {
     let from = last_change_no(connection)? + 1;
     connection.execute("DELETE FROM opening", [])?;
-    connection
-        .execute("INSERT INTO opening (opening_id, from_change_no) VALUES (lower(hex(randomblob(12))), ?1)", [from])?;
-    Ok(())
+    Ok(begin_past(connection, from)?)
+}
+
+fn begin_past(connection: &Connection, from_change_no: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO opening (opening_id, from_change_no) VALUES (lower(hex(randomblob(12))), ?1)";
+    connection.execute(sql, [from_change_no]).map(drop)
 }
 
 impl Walk {
