@@ -86,12 +86,16 @@ await flow({
     for (const [n, trick] of TRICKS.entries()) {
       await apply({ type: "register_item", item_id: `trick-${n}`, name: trick, unit: trick.slice(0, 16), category: trick.slice(0, 64), low_stock_threshold: "5" });
       await apply({ type: "receive", item_id: `trick-${n}`, location_id: "main", quantity: "3", note: trick, reference: trick, operator: trick.replaceAll(" ", "").slice(0, 64) });
+      await apply({ type: "register_item", item_id: trick, name: `The item of trick ${n}`, low_stock_threshold: "5" });
+      const place = trick.slice(0, 32).trim();
+      await api("PUT", `/v1/locations/${encodeURIComponent(place)}`, { name: `The place of trick ${n}`, time_zone: "UTC" });
+      await apply({ type: "receive", item_id: trick, location_id: place, quantity: "3" });
       const refused = await api("POST", "/v1/commands", { type: "sell", command_id: crypto.randomUUID(), item_id: `nothing-${n}`, location_id: "main", quantity: "1", note: trick, reference: trick, operator: trick.replaceAll(" ", "").slice(0, 64) }, { prefer: "wait=10" });
       same(refused.status, "rejected", trick);
       await api("PUT", `/v1/locations/trick-${n}`, { name: trick, time_zone: "UTC" });
     }
     const { page, wrong } = await person("manager", { size: DESK });
-    const pages = ["", "/today", "/count?blind=no", "/items", "/items/new", "/refused", "/locations", "/people", "/operations", "/import", "/export", "/reports", "/reports/value", "/reports/reorder", "/today/orders", ...TRICKS.map((_, n) => `/items/trick-${n}`)];
+    const pages = ["", "/today", "/count?blind=no", "/items", "/items/new", "/refused", "/locations", "/people", "/operations", "/import", "/export", "/reports", "/reports/value", "/reports/reorder", "/today/orders", ...TRICKS.map((_, n) => `/items/trick-${n}`), ...TRICKS.map((trick) => `/items/${encodeURIComponent(trick)}`)];
     for (const trick of TRICKS) pages.push(`?code=${encodeURIComponent(trick)}`, `/items?q=${encodeURIComponent(trick)}`, `/count?category=${encodeURIComponent(trick)}`, `/sign-in?next=${encodeURIComponent(trick)}`);
     for (const path of pages) {
       await page.goto(`${root}/console${path}`);
