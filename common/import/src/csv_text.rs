@@ -1,7 +1,7 @@
 //! Text with separators becomes a table.
 
 use crate::encoding;
-use crate::read::{FileError, Opened, Sheet};
+use crate::opened::{FileError, Opened, Sheet};
 use crate::separators::other_format;
 use crate::separators::{self, FirstLine};
 use crate::table::{Table, TooLarge};

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::str::FromStr;
 
 use stockline_core::domain::{
-    Barcode, Command, CommandKind, Fault, ItemId, Json, LocationId, LocationSettings, ParseContext, Quantity,
-    Timestamp, canonical_barcode, composed, folded, parse_command,
+    Command, CommandKind, Fault, ItemId, Json, LocationId, LocationSettings, ParseContext, Timestamp, folded,
+    parse_command,
 };
 use uuid::Uuid;
 
+use crate::cell::{id, unquoted};
 use crate::columns::{Columns, Options};
 use crate::format::Decimal;
 use crate::kind::{Field, Kind, normalised};
@@ -25,79 +25,13 @@ mod levels;
 mod locations;
 pub(crate) mod remedy;
 
-/// What separates the codes and addresses of one cell.
-const LIST_SEPARATORS: [char; 5] = [';', '|', ',', '\n', '\r'];
 /// The values of a spreadsheet's cell whose formula failed.
 const CELL_ERRORS: [&str; 7] = ["#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"];
-
-/// Returns a cell without the apostrophe that marks text in spreadsheets, and that an export puts before what a spreadsheet
-/// would take for a formula, and before such an apostrophe that belongs to the text.
-pub(crate) fn unquoted(cell: &str) -> &str {
-    let marked = |rest: &str| {
-        let text = rest.trim_start_matches('\'');
-        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        digits || text.starts_with(['=', '+', '-', '@', '\t', '\r'])
-    };
-    cell.strip_prefix('\'').filter(|rest| marked(rest)).unwrap_or(cell)
-}
-
-/// Reads an id from a cell. Spreadsheets of some systems write `ö` as `o` with a mark behind it; ids have one form.
-pub(crate) fn id<T: FromStr>(cell: &str) -> Result<T, T::Err> {
-    composed(cell).parse()
-}
-
-/// A barcode as a cell has it: the code, and behind `*` the quantity of one scan, as in `14006381333938*12`.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Written<'a> {
-    /// The code as it is written.
-    pub(crate) code: &'a str,
-    quantity: Option<&'a str>,
-}
-
-impl<'a> Written<'a> {
-    fn of(text: &'a str) -> Self {
-        let text = unquoted(text.trim());
-        let pack = text.rsplit_once('*').filter(|(_, quantity)| quantity.trim().parse::<Quantity>().is_ok());
-        pack.map_or(Self { code: text, quantity: None }, |(code, quantity)| Self {
-            code: code.trim(),
-            quantity: Some(quantity.trim()),
-        })
-    }
-
-    /// Returns the code in the form in which an item holds it.
-    pub(crate) fn held(&self) -> Cow<'a, str> {
-        canonical_barcode(self.code)
-    }
-
-    /// Returns whether the item's barcodes say this already. A cell without a quantity leaves it as it is.
-    pub(crate) fn is_among(&self, barcodes: &[Barcode]) -> bool {
-        let quantity = self.quantity.and_then(|quantity| quantity.parse::<Quantity>().ok());
-        let same = |own: &&Barcode| own.code == self.held();
-        barcodes.iter().find(same).is_some_and(|own| quantity.is_none_or(|quantity| quantity == own.quantity))
-    }
-
-    /// Returns the barcode as a command has it.
-    fn json(&self) -> Json<'a> {
-        let code = Json::Str(Cow::Borrowed(self.code));
-        match self.quantity {
-            None => code,
-            Some(quantity) => Json::Object(vec![
-                (Cow::Borrowed("code"), code),
-                (Cow::Borrowed("quantity"), Json::Str(Cow::Borrowed(quantity))),
-            ]),
-        }
-    }
-}
-
-/// Returns the barcodes of a cell.
-pub(crate) fn barcodes(cell: &str) -> impl Iterator<Item = Written<'_>> {
-    cell.split(LIST_SEPARATORS).map(Written::of).filter(|barcode| !barcode.code.is_empty())
-}
 
 /// The fields of a command before they are parsed.
 pub(crate) type Fields<'a> = Vec<(&'static str, Json<'a>)>;
 
-pub(crate) struct Judge<'a> {
+struct Judge<'a> {
     table: &'a Table,
     columns: &'a Columns,
     options: &'a Options,
@@ -116,6 +50,24 @@ pub(crate) struct Judge<'a> {
     carried: Carried,
     previous: Option<Timestamp>,
     shown: usize,
+}
+
+impl Plan {
+    /// Judges every line. `file_hash` is the SHA-256 of the file, which names counts without a time.
+    pub fn of(
+        table: &Table,
+        columns: &Columns,
+        options: &Options,
+        known: &Known,
+        may: &May<'_>,
+        file_hash: &[u8],
+    ) -> Self {
+        let mut judge = Judge::new(table, columns, options, known, may, file_hash);
+        for row in table.rows() {
+            judge.row(row);
+        }
+        judge.finish()
+    }
 }
 
 /// A line while it is judged.

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use stockline_core::domain::{Claim, ItemId, Level, LocationId, LocationSettings};
 use stockline_core::ports::ItemWithLevels;
 
+use crate::cell::{barcodes, id, unquoted};
 use crate::columns::{Columns, Options};
-use crate::judge::{barcodes, id, unquoted};
 use crate::kind::{Field, Kind, normalised};
 use crate::table::Table;
 

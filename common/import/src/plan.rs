@@ -1,14 +1,9 @@
-//! What a file would do: judged line by line, without doing it.
+//! What a file would do.
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 use stockline_core::domain::{Command, CommandId, CommandKey, LocationId, LocationSettings, Record, Status};
-
-use crate::columns::{Columns, Options};
-use crate::judge::Judge;
-use crate::known::Known;
-use crate::table::Table;
 
 /// The most lines whose effect is kept for people.
 const SHOWN_MAX: usize = 1_000;
@@ -154,22 +149,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Judges every line. `file_hash` is the SHA-256 of the file, which names counts without a time.
-    pub fn of(
-        table: &Table,
-        columns: &Columns,
-        options: &Options,
-        known: &Known,
-        may: &May<'_>,
-        file_hash: &[u8],
-    ) -> Self {
-        let mut judge = Judge::new(table, columns, options, known, may, file_hash);
-        for row in table.rows() {
-            judge.row(row);
-        }
-        judge.finish()
-    }
-
     /// Returns the commands that must be looked up before the plan is right: were they applied before?
     pub fn questions(&self) -> impl ExactSizeIterator<Item = &CommandKey> {
         self.questions.iter().map(|question| &question.key)

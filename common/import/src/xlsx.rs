@@ -4,7 +4,7 @@ use std::io::{Cursor, Read as _};
 
 use calamine::{DataRef, Reader as _, SheetVisible, Xlsx, XlsxError};
 
-use crate::read::{FileError, Opened, Sheet};
+use crate::opened::{FileError, Opened, Sheet};
 use crate::table::{COLUMNS_MAX, LINES_MAX, Table, TooLarge};
 
 /// The most bytes that all parts of a workbook may unpack to.

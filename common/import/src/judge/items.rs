@@ -6,7 +6,8 @@ use stockline_core::domain::{
     Action, Barcode, Catalogue, CataloguePatch, Claim, Command, CommandKind, Cost, Item, ItemId, Json, Quantity,
 };
 
-use super::{Draft, Fields, Judge, Written, barcodes};
+use super::{Draft, Fields, Judge};
+use crate::cell::{Written, barcodes};
 use crate::kind::Field;
 use crate::number;
 use crate::plan::Change;

@@ -2,7 +2,8 @@
 
 use stockline_core::domain::{LocationId, LocationSettings, Timestamp};
 
-use super::{Draft, Judge, LIST_SEPARATORS, id};
+use super::{Draft, Judge};
+use crate::cell::{LIST_SEPARATORS, id};
 use crate::kind::Field;
 use crate::plan::{Change, Step};
 
