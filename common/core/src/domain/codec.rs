@@ -62,16 +62,6 @@ const KIND_MASK: u64 = 0xf;
 const ALL_FLAGS: u64 = (1 << 18) - 1;
 const FLAGS_WITHOUT_MONEY: u64 = (1 << 14) - 1;
 
-const KINDS: [EntryKind; 7] = [
-    EntryKind::Receive,
-    EntryKind::Sell,
-    EntryKind::Return,
-    EntryKind::Adjust,
-    EntryKind::Count,
-    EntryKind::TransferOut,
-    EntryKind::TransferIn,
-];
-
 /// Writes the tail of a level, which may be empty. A program that does not know of the level's value must not write the
 /// level again, so there are bytes of the present version as soon as there is a value.
 pub fn encode_tail(level: &Level) -> Vec<u8> {
@@ -105,7 +95,7 @@ pub fn encode_entries(entries: &[Entry]) -> Vec<u8> {
 }
 
 fn put_entry(out: &mut Vec<u8>, entry: &Entry, recorded_before: i64, same_submitter: bool) {
-    let kind = KINDS.iter().position(|kind| *kind == entry.kind).unwrap_or(0) as u64;
+    let kind = EntryKind::ALL.iter().position(|kind| *kind == entry.kind).unwrap_or(0) as u64;
     let flag = |set: bool, bit: u64| if set { bit } else { 0 };
     let flags = kind
         | flag(entry.late, LATE)
@@ -290,7 +280,7 @@ impl<'a> Reader<'a> {
 
     fn entry(&mut self, seq: u64, before: Option<&Entry>) -> Result<Entry, CodecError> {
         let flags = self.unsigned()?;
-        let kind = *KINDS.get((flags & KIND_MASK) as usize).ok_or(self.damaged())?;
+        let kind = *EntryKind::ALL.get((flags & KIND_MASK) as usize).ok_or(self.damaged())?;
         if flags & !self.flags != 0 {
             return Err(self.damaged());
         }

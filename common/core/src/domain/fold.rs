@@ -12,6 +12,7 @@ mod costs;
 mod decide;
 mod decision;
 mod draft;
+mod leg;
 mod movements;
 mod reversal;
 mod room;

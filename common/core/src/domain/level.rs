@@ -27,6 +27,10 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
+    /// All kinds. An entry is stored with the place of its kind in this list, so a new kind goes to the end.
+    pub const ALL: [Self; 7] =
+        [Self::Receive, Self::Sell, Self::Return, Self::Adjust, Self::Count, Self::TransferOut, Self::TransferIn];
+
     /// Returns the command type of the kind; both legs are `transfer`. A reversal has the kind of what it takes back.
     pub const fn command_kind(self) -> CommandKind {
         match self {

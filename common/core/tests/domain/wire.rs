@@ -113,23 +113,13 @@ fn time() -> impl Strategy<Value = Timestamp> {
     (0..=253_402_300_799_999_i64).prop_map(Timestamp::from_millis)
 }
 
-const KINDS: [EntryKind; 7] = [
-    EntryKind::Receive,
-    EntryKind::Sell,
-    EntryKind::Return,
-    EntryKind::Adjust,
-    EntryKind::Count,
-    EntryKind::TransferOut,
-    EntryKind::TransferIn,
-];
-
 fn entry() -> impl Strategy<Value = Entry> {
     let amount = || any::<i64>().prop_map(Quantity::from_raw);
     let texts = || weighted(0.3, ".{0,30}");
     let money = || weighted(0.4, any::<i64>().prop_map(Cost::from_raw));
     let reason = prop::sample::select(Reason::ALL.to_vec());
     (
-        (prop::sample::select(KINDS.to_vec()), any::<u128>(), amount(), amount(), amount(), time(), time()),
+        (prop::sample::select(EntryKind::ALL.to_vec()), any::<u128>(), amount(), amount(), amount(), time(), time()),
         (any::<bool>(), any::<bool>(), prop::sample::select(vec!["", "till-1", "tïll-2"])),
         (weighted(0.3, "[a-z][a-z0-9]{0,31}"), weighted(0.3, any::<i64>()), weighted(0.3, reason)),
         (texts(), texts(), texts(), texts()),

@@ -569,19 +569,9 @@ mod tests {
         assert_eq!(of(&all, "UTC"), of(&[receive], "UTC"));
     }
 
-    const KINDS: [EntryKind; 7] = [
-        EntryKind::Receive,
-        EntryKind::Sell,
-        EntryKind::Return,
-        EntryKind::Adjust,
-        EntryKind::Count,
-        EntryKind::TransferOut,
-        EntryKind::TransferIn,
-    ];
-
     fn some_entry() -> impl Strategy<Value = Entry> {
         (0..7_usize, 1..50_000_i64, any::<bool>(), 10..400_i64).prop_map(|(kind, quantity, late, at)| {
-            let kind = KINDS[kind];
+            let kind = EntryKind::ALL[kind];
             let signed = if matches!(kind, EntryKind::Sell | EntryKind::TransferOut) { -quantity } else { quantity };
             let mut entry = entry(kind, quantity, if late { 0 } else { signed }, "1970-01-01T00:00:00Z");
             (entry.late, entry.occurred_at) = (late, Timestamp::from_millis(at * 86_400_000 + quantity * 1_700));

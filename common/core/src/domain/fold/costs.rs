@@ -4,7 +4,7 @@ use super::super::valuation::absolute;
 use super::super::{Basis, Cost, EntryKind, Item, Money, Quantity, Rejection, RejectionCode, Valuation};
 use super::decision::reject;
 use super::draft::Draft;
-use super::movements::{Judged, Leg, Price};
+use super::leg::{Judged, Leg, Price};
 
 /// A judged leg with its costs.
 pub(super) struct Priced {

@@ -10,7 +10,8 @@ use super::super::{
 };
 use super::decision::{Applied, Decision, reject};
 use super::draft::Draft;
-use super::movements::{Change, Judged, Leg, Price, overflow, quantity};
+use super::leg::{Change, Judged, Leg, Price};
+use super::movements::{overflow, quantity};
 
 impl Draft<'_> {
     /// Judges a reversal in the order of precedence, then takes back all legs of the movement or none.
