@@ -5,7 +5,7 @@ use std::fmt;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use crate::api::Problem;
+use crate::problem::Problem;
 
 /// Why a page can't be shown.
 #[derive(Debug)]

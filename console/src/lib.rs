@@ -61,8 +61,10 @@ use stockline_core::ports::Clock;
 use tokio::sync::Semaphore;
 
 mod api;
+mod asked;
 mod assets;
 mod chart;
+mod entrance;
 mod fault;
 mod form;
 mod guard;
@@ -71,10 +73,13 @@ mod manager;
 mod oidc;
 mod page;
 pub mod people;
+mod places;
+mod problem;
 mod rates;
 mod sealed;
 mod session;
 mod sign_in;
+mod sign_in_page;
 mod staff;
 mod texts;
 pub mod upkeep;
@@ -164,7 +169,7 @@ pub fn router(config: Config, api: Router) -> Router {
         rates: Rates::default(),
         uploads: Semaphore::new(UPLOADS_AT_ONCE),
     });
-    let signed = routes().layer(from_fn_with_state(Arc::clone(&app), session::required));
+    let signed = routes().layer(from_fn_with_state(Arc::clone(&app), entrance::required));
     signed
         .merge(sign_in::routes())
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
@@ -182,7 +187,7 @@ fn routes() -> Router<Arc<App>> {
         .route("/console/lookup", get(staff::lookup::lookup))
         .route("/console/suggest", get(staff::lookup::suggest))
         .route("/console/count", get(staff::count::list).post(staff::count::take))
-        .route("/console/place", post(session::choose_place))
+        .route("/console/place", post(entrance::choose_place))
         .route("/console/sign-out", post(sign_in::sign_out))
         .route("/console/today", get(manager::today::today))
         .route("/console/refused", get(manager::refused::refused).post(manager::refused::resubmit))

@@ -12,6 +12,7 @@ pub(crate) mod operations;
 pub(crate) mod orders;
 pub(crate) mod people;
 pub(crate) mod refused;
+mod report_cell;
 mod report_chart;
 pub(crate) mod report_csv;
 pub(crate) mod reports;

@@ -16,11 +16,11 @@ use form_urlencoded::Serializer;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
+use crate::asked::{locale_of, own_path};
 use crate::fault::Fault;
 use crate::people::{Oidc, SignIn};
 use crate::session::Session;
-use crate::sign_in::{Next, form_page, shown};
-use crate::visit::{locale_of, own_path};
+use crate::sign_in_page::{Next, form_page, shown};
 
 /// What the cookie of a sign-in in progress is sealed for.
 const SEALED_FOR: &str = "sign-in";

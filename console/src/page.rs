@@ -6,12 +6,13 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
 use crate::App;
+use crate::asked::Asked;
 use crate::assets;
 use crate::fault::{Fault, Unshown};
 use crate::people::SignIn;
+use crate::places::Places;
 use crate::session::{Person, Session};
 use crate::texts::Texts;
-use crate::visit::{Asked, Places};
 
 /// The sections of the console, as the navigation shows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,22 +1,13 @@
 //! The session of a person: a token of the API in a sealed cookie.
 
-use std::sync::Arc;
-
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use crate::api::segment;
-use crate::fault::{Fault, Unshown};
-use crate::form::Form;
-use crate::visit::{Asked, Visit};
-use crate::{App, FORM_BYTES_MAX, page, sign_in};
+use crate::App;
+use crate::fault::Fault;
 
 /// What the session's cookie is sealed for.
 const SEALED_FOR: &str = "session";
@@ -112,6 +103,12 @@ impl Session {
         self.kept.at.as_deref()
     }
 
+    /// Returns the session at another location.
+    pub(crate) fn at(mut self, location_id: &str) -> Self {
+        self.kept.at = Some(location_id.to_owned());
+        self
+    }
+
     /// Returns the header that stores the session until its token expires.
     pub(crate) fn cookie(&self, app: &App) -> Result<HeaderValue, Fault> {
         let text = serde_json::to_string(&self.kept).map_err(|error| Fault::broken(&error))?;
@@ -140,62 +137,6 @@ fn set_cookie(app: &App, value: &str, max_age_s: i64) -> Result<HeaderValue, Fau
         app.config.base
     );
     HeaderValue::from_str(&text).map_err(|error| Fault::broken(&error))
-}
-
-/// Lets signed-in people through, and makes pages of what the handlers could not do. A form that arrives without a session
-/// is shown again, with all that was typed.
-pub(crate) async fn required(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let asked = Asked::of(&request);
-    let session = Session::read(&app, request.headers());
-    let typed = match typed(&mut request).await {
-        Ok(typed) => typed,
-        Err(status) => return status.into_response(),
-    };
-    let response = match &session {
-        Some(session) => {
-            request.extensions_mut().insert(session.clone());
-            next.run(request).await
-        }
-        None => Fault::SignedOut.into_response(),
-    };
-    match response.extensions().get::<Unshown>().cloned() {
-        None => response,
-        Some(_) if response.status() == StatusCode::UNAUTHORIZED => signed_out(&app, &asked, typed),
-        Some(unshown) => page::of_fault(&app, &asked, session.as_ref(), response.status(), unshown),
-    }
-}
-
-/// Reads the form of a request, and leaves it there for the handler.
-async fn typed(request: &mut Request) -> Result<Form, StatusCode> {
-    let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    if request.method() != Method::POST || !kind.starts_with(b"application/x-www-form-urlencoded") {
-        return Ok(Form::default());
-    }
-    let body = std::mem::take(request.body_mut());
-    let bytes = to_bytes(body, FORM_BYTES_MAX).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
-    let form = Form::read(&bytes);
-    *request.body_mut() = Body::from(bytes);
-    Ok(form)
-}
-
-fn signed_out(app: &App, asked: &Asked, typed: Form) -> Response {
-    if asked.is_post || asked.wants_part {
-        return sign_in::again(app, asked, typed);
-    }
-    let back = format!("{}/console/sign-in?next={}", app.config.base, segment(&asked.path));
-    let Ok(back) = HeaderValue::from_str(&back) else { return StatusCode::BAD_REQUEST.into_response() };
-    (StatusCode::SEE_OTHER, [(LOCATION, back)]).into_response()
-}
-
-/// Chooses the location at which the person works, and goes back to the page.
-pub(crate) async fn choose_place(visit: Visit, form: Form) -> Result<Response, Fault> {
-    let places = visit.places().await?;
-    let place = places.named(form.text("place")).ok_or(Fault::BadForm)?;
-    let mut session = visit.session.clone();
-    session.kept.at = Some(place.location_id.clone());
-    let cookie = session.cookie(&visit.app)?;
-    let back = visit.back_to(form.text("next"));
-    Ok((StatusCode::SEE_OTHER, [(SET_COOKIE, cookie), (LOCATION, back)]).into_response())
 }
 
 #[cfg(test)]

@@ -9,18 +9,18 @@ use axum::http::header::{LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use serde::Deserialize;
 
 use crate::App;
-use crate::api::segment;
+use crate::asked::{locale_of, own_path};
 use crate::fault::Fault;
 use crate::form::Form;
 use crate::oidc;
-use crate::page::{Frame, page_with, signs_in_by_links};
+use crate::page::Frame;
 use crate::people::{PeopleError, Role};
 use crate::session::{Session, no_cookie};
+use crate::sign_in_page::{Next, form_page, shown};
 use crate::texts::{Texts, fill};
-use crate::visit::{Asked, Visit, locale_of, own_path};
+use crate::visit::Visit;
 
 /// The pages for people who are not signed in.
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -30,43 +30,6 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/console/sign-in/done", get(oidc::done))
         .route("/console/sign-in/{code}", get(confirm))
         .route("/console/signed-out", get(signed_out))
-}
-
-/// Where people go on after signing in.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Next {
-    #[serde(default)]
-    pub(crate) next: String,
-}
-
-#[derive(Template)]
-#[template(path = "sign_in.html")]
-pub(crate) struct SignInPage {
-    frame: Frame,
-    by_links: bool,
-    /// The address that leads to the issuer's page.
-    start: String,
-    next: String,
-    code: String,
-    /// Whom the link signs in, in words; empty before a link is known.
-    whom: String,
-    /// What is wrong with the link; empty if nothing is.
-    wrong: &'static str,
-}
-
-#[derive(Template)]
-#[template(path = "again.html")]
-struct AgainPage {
-    frame: Frame,
-    action: String,
-    typed: Vec<(String, String)>,
-}
-
-#[derive(Template)]
-#[template(path = "again_part.html")]
-struct AgainPart {
-    root: String,
-    t: &'static Texts,
 }
 
 #[derive(Template)]
@@ -81,22 +44,6 @@ async fn ask(State(app): State<Arc<App>>, Query(next): Query<Next>, headers: Hea
     shown(StatusCode::OK, &form_page(&app, t, &next.next, ""))
 }
 
-pub(crate) fn form_page(app: &App, t: &'static Texts, next: &str, wrong: &'static str) -> SignInPage {
-    SignInPage {
-        frame: Frame::bare(app, t, t.sign_in),
-        by_links: signs_in_by_links(app),
-        start: format!("{}/console/sign-in/start?next={}", app.config.base, segment(next)),
-        next: next.to_owned(),
-        code: String::new(),
-        whom: String::new(),
-        wrong,
-    }
-}
-
-pub(crate) fn shown(status: StatusCode, page: &impl Template) -> Response {
-    page_with(status, page).unwrap_or_else(IntoResponse::into_response)
-}
-
 /// Shows whom a link signs in, and asks for a press of a button: programs that look at links, such as mail scanners, must
 /// not use it up, and nobody is to be signed in unnoticed.
 async fn confirm(State(app): State<Arc<App>>, Path(code): Path<String>, headers: HeaderMap) -> Response {
@@ -109,7 +56,7 @@ async fn confirm(State(app): State<Arc<App>>, Path(code): Path<String>, headers:
                 [] => fill(t.sign_in_as, &[&grant.subject, role]),
                 some => fill(t.sign_in_as_at, &[&grant.subject, role, &some.join(", ")]),
             };
-            shown(StatusCode::OK, &SignInPage { code, whom, ..form_page(&app, t, "", "") })
+            shown(StatusCode::OK, &form_page(&app, t, "", "").of_link(code, whom))
         }
         Ok(None) => shown(StatusCode::GONE, &form_page(&app, t, "", t.link_gone)),
         Err(error) => failed(&app, t, &error),
@@ -139,21 +86,6 @@ async fn enter(State(app): State<Arc<App>>, headers: HeaderMap, form: Form) -> R
         }
         Err(fault) => fault.into_response(),
     }
-}
-
-/// Shows a form again that arrived without a session, with everything that was typed, and a way to sign in beside it.
-pub(crate) fn again(app: &App, asked: &Asked, typed: Form) -> Response {
-    let t = asked.locale.texts();
-    if asked.wants_part {
-        let part = AgainPart { root: app.config.base.clone(), t };
-        return shown(StatusCode::UNAUTHORIZED, &part);
-    }
-    let page = AgainPage {
-        frame: Frame::bare(app, t, t.session_over),
-        action: format!("{}{}", app.config.base, asked.path),
-        typed: typed.0,
-    };
-    shown(StatusCode::UNAUTHORIZED, &page)
 }
 
 /// Ends the session here, and revokes its token.

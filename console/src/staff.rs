@@ -2,6 +2,7 @@
 
 pub(crate) mod count;
 mod entry;
+mod line;
 pub(crate) mod lookup;
 pub(crate) mod slip;
 pub(crate) mod station;

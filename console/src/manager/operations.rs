@@ -7,10 +7,11 @@ use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
 
-use crate::api::{CommandPage, CommandStatus, MovementPage, Problem, segment};
+use crate::api::{CommandPage, CommandStatus, MovementPage, segment};
 use crate::fault::Fault;
 use crate::form::Form;
 use crate::page::{Frame, Section, page};
+use crate::problem::Problem;
 use crate::texts::fill;
 use crate::upkeep::{Ended, LetterAct, Storage, Upkeep};
 use crate::visit::{Places, Visit};

@@ -7,7 +7,8 @@ use axum::extract::Query;
 use axum::response::Response;
 use stockline_core::domain::analytics::ReportName;
 
-use super::reports::{Wanted, path, written};
+use super::report_cell::written;
+use super::reports::{Wanted, path};
 use crate::api::{ReportPage, segment};
 use crate::fault::Fault;
 use crate::page::{Frame, Section, page};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use stockline_core::domain::analytics::ReportName;
 
-use super::reports::written;
+use super::report_cell::written;
 use crate::api::ReportPage;
 use crate::chart::{self, Ends};
 use crate::texts::fill;

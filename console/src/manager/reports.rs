@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use stockline_core::domain::analytics::{Group, ReportName};
 
+use super::report_cell::{is_number, written};
 use super::report_chart;
 use crate::api::{ReportPage as Answer, segment};
 use crate::fault::Fault;
@@ -324,40 +325,4 @@ pub(crate) fn row_of(
         Cell { text: written(visit, places, name, text), is_number: is_number(name), link }
     };
     columns.iter().map(cell).collect()
-}
-
-/// Writes a cell as the person reads it.
-pub(crate) fn written(visit: &Visit, places: &Places, column: &str, text: &str) -> String {
-    match column {
-        "location_id" => places.name(text).to_owned(),
-        "day" | "stock_out" | "earliest" | "latest" | "order_by" | "last_sold" | "last_received"
-            if !text.is_empty() =>
-        {
-            visit.locale.day(&format!("{text}T12:00:00Z"), "UTC")
-        }
-        _ if is_number(column) => visit.locale.number(text),
-        _ => text.to_owned(),
-    }
-}
-
-/// Whether a column has numbers.
-fn is_number(column: &str) -> bool {
-    const TEXTS: [&str; 15] = [
-        "day",
-        "week",
-        "month",
-        "item_id",
-        "name",
-        "category",
-        "location_id",
-        "class",
-        "xyz",
-        "stock_out",
-        "earliest",
-        "latest",
-        "order_by",
-        "last_sold",
-        "last_received",
-    ];
-    !TEXTS.contains(&column)
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::api::{Item, ItemPage, Scan, segment};
 use crate::fault::Fault;
 use crate::page::page;
-use crate::staff::station::Line;
+use crate::staff::line::Line;
 use crate::texts::{Texts, fill};
 use crate::visit::{Places, Visit};
 

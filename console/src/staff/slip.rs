@@ -3,7 +3,8 @@
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::station::{Done, Line, Slip, shown};
+use super::line::Line;
+use super::station::{Done, Slip, shown};
 use crate::api::{BatchAnswer, BatchLine, CommandStatus, Item, segment};
 use crate::fault::Fault;
 use crate::form::Form;
