@@ -6,7 +6,7 @@ use serde_json::json;
 use stockline_service::output;
 use stockline_sqlite::FolderError;
 
-use crate::client::Problem;
+use crate::problem::Problem;
 
 /// Success.
 pub(crate) const OK: u8 = 0;

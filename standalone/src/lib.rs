@@ -25,6 +25,7 @@ pub mod lines;
 mod login;
 pub mod mail;
 mod mailer;
+mod problem;
 mod serve;
 mod snapshot;
 mod stores;

@@ -8,8 +8,9 @@ use serde_json::Value;
 use stockline_service::output;
 use tokio::time::Instant;
 
-use super::{Answer, Client, Request, told};
+use super::{Answer, Client, Request};
 use crate::exit::{self, Unavailable};
+use crate::problem::told;
 
 /// The longest `Prefer: wait` of one request, in seconds.
 pub(crate) const WAIT_S: u64 = 20;

@@ -9,8 +9,9 @@ use stockline_service::output;
 
 use crate::args::{ClientSettingsArgs, ClientsCommand};
 use crate::client::lists::{self, text};
-use crate::client::{Client, Problem, Request};
+use crate::client::{Client, Request};
 use crate::exit;
+use crate::problem::Problem;
 use crate::table::{Align, Table};
 
 /// How long to retry while the server is unreachable or asks to retry later.

@@ -5,7 +5,8 @@ use stockline_core::domain::canonical_barcode;
 
 use crate::args::ItemsArgs;
 use crate::client::lists::{self, text};
-use crate::client::{Client, Problem, Request};
+use crate::client::{Client, Request};
+use crate::problem::Problem;
 use crate::table::{Align, Table};
 
 /// Runs `stockline items`.

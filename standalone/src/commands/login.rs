@@ -10,10 +10,11 @@ use stockline_core::ports::Clock as _;
 use stockline_service::{SystemClock, output};
 
 use crate::args::{LoginArgs, ServerArgs};
-use crate::client::{Client, Problem, Request};
+use crate::client::{Client, Request};
 use crate::exit::{self, Usage};
 use crate::http;
 use crate::login::{Callback, Endpoints, Grant, Login, Logins, Proof, TokenError, origin, request_tokens};
+use crate::problem::Problem;
 
 /// Runs `stockline login`.
 pub(crate) async fn login(args: &LoginArgs) -> anyhow::Result<u8> {

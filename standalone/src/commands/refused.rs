@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use crate::args::RefusedArgs;
 use crate::client::lists::{self, text};
-use crate::client::{Client, Problem, Request, outcome, told};
+use crate::client::{Client, Request, outcome};
 use crate::exit::{self, Usage};
+use crate::problem::{Problem, told};
 use crate::table::{Align, Table};
 use crate::when::Times;
 

@@ -5,8 +5,8 @@
 //! (the newest first), `tokens.jsonl` (a record of each issued token, never the token) and `revoked`. The last part of
 //! the issuer's name is the folder's identity.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -15,10 +15,9 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use stockline_core::domain::Timestamp;
-use stockline_sqlite::{keep_owner, keep_owner_of};
+use stockline_sqlite::keep_owner_of;
 use uuid::Uuid;
 
-use super::{lists, receipt_keys};
 use crate::exit::Unavailable;
 use crate::files::{self, PUBLIC, SECRET};
 use crate::folder::Folder;
@@ -59,33 +58,6 @@ pub(crate) struct KeysLock {
 }
 
 impl Keys {
-    /// Opens the keys of a folder and creates what is missing, for the folder's first start. The flag says whether the
-    /// signing key is new.
-    pub(crate) fn open_or_create(folder: &Folder, id: Uuid, now: Timestamp) -> anyhow::Result<(Self, bool)> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder.keys())
-            .and_then(|()| keep_owner(&folder.keys()))
-            .with_context(|| format!("can't create {}", folder.keys().display()))?;
-        let _lock = lock(folder)?;
-        if files::read_if_exists(&issuer_path(folder))?.is_none() {
-            let issuer = format!("https://stockline.invalid/standalone/{id}");
-            files::write_atomic(&issuer_path(folder), issuer.as_bytes(), PUBLIC)?;
-        }
-        let created = newest_private(folder)?.is_none();
-        if created {
-            create_private(folder, now)?;
-        }
-        if files::read_if_exists(&receipt_keys::path(folder))?.is_none() {
-            files::write_atomic(&receipt_keys::path(folder), receipt_keys::line(now)?.as_bytes(), SECRET)?;
-        }
-        let keys = Self::open(folder)?;
-        keys.republish()?;
-        lists::create_lists(&keys)?;
-        Ok((keys, created))
-    }
-
     /// Publishes the newest key: a crash may have left a private key whose public key is not in `jwks.json`. The caller
     /// holds the lock.
     pub(crate) fn republish(&self) -> anyhow::Result<()> {
@@ -163,6 +135,10 @@ impl Keys {
     }
 }
 
+pub(super) fn receipt_keys_path(folder: &Folder) -> PathBuf {
+    folder.keys().join("receipt.keys")
+}
+
 /// Locks the keys and tokens of a folder; waits while another process holds the lock.
 pub(crate) fn lock(folder: &Folder) -> anyhow::Result<KeysLock> {
     let path = folder.keys().join(".lock");
@@ -181,7 +157,7 @@ pub(crate) fn lock(folder: &Folder) -> anyhow::Result<KeysLock> {
 /// Lists the files that are missing or empty, out of [`FILES`].
 pub(crate) fn missing(folder: &Folder) -> anyhow::Result<Vec<&'static str>> {
     let newest = newest_private(folder)?;
-    let paths = [Some(issuer_path(folder)), newest, Some(receipt_keys::path(folder)), Some(folder.jwks())];
+    let paths = [Some(issuer_path(folder)), newest, Some(receipt_keys_path(folder)), Some(folder.jwks())];
     let is_empty = |path: &Option<PathBuf>| {
         path.as_ref().and_then(|path| std::fs::metadata(path).ok()).is_none_or(|file| file.len() == 0)
     };
@@ -196,7 +172,7 @@ pub(crate) fn identity(folder: &Folder) -> anyhow::Result<Uuid> {
     id.with_context(|| format!("{} is damaged: restore the folder from a backup (stockline restore)", path.display()))
 }
 
-fn issuer_path(folder: &Folder) -> PathBuf {
+pub(super) fn issuer_path(folder: &Folder) -> PathBuf {
     folder.keys().join("issuer")
 }
 
@@ -222,7 +198,7 @@ fn private_keys(folder: &Folder) -> anyhow::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn newest_private(folder: &Folder) -> anyhow::Result<Option<PathBuf>> {
+pub(super) fn newest_private(folder: &Folder) -> anyhow::Result<Option<PathBuf>> {
     Ok(private_keys(folder)?.pop())
 }
 
@@ -233,7 +209,7 @@ fn created_at(path: &PathBuf) -> i64 {
     digits.parse().unwrap_or_default()
 }
 
-fn create_private(folder: &Folder, now: Timestamp) -> anyhow::Result<()> {
+pub(super) fn create_private(folder: &Folder, now: Timestamp) -> anyhow::Result<()> {
     let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| anyhow!("can't create an RSA key"))?;
     let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| anyhow!("can't encode the RSA key"))?;
     let pem = files::pem("PRIVATE KEY", der.as_ref());
@@ -288,7 +264,7 @@ mod tests {
         assert_eq!(missing(&folder).unwrap(), Vec::<&str>::new());
         let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&newest_private(&folder).unwrap().unwrap()), 0o600);
-        assert_eq!(mode(&receipt_keys::path(&folder)), 0o600);
+        assert_eq!(mode(&receipt_keys_path(&folder)), 0o600);
         assert_eq!(mode(&folder.keys()), 0o700);
         assert_eq!(kids(&folder), [first.kid]);
     }

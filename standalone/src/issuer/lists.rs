@@ -7,9 +7,13 @@ use anyhow::{anyhow, bail};
 use stockline_ingress::auth::RevokedList;
 
 use super::keys::{self, Keys};
-use super::tokens;
 use crate::files::{self, SECRET};
 use crate::folder::Folder;
+
+/// Returns the file of the issued tokens.
+pub(super) fn records_path(folder: &Folder) -> std::path::PathBuf {
+    folder.keys().join("tokens.jsonl")
+}
 
 /// Creates the list of revoked tokens and the records, where they are missing. A list of an earlier version gets its
 /// digest. The caller holds the lock.
@@ -19,8 +23,8 @@ pub(crate) fn create_lists(keys: &Keys) -> anyhow::Result<()> {
     if RevokedList::read(&keys.issuer, &revoked).is_err() {
         write_revoked(folder, &lines(&revoked))?;
     }
-    if !tokens::records_path(folder).exists() {
-        files::write_atomic(&tokens::records_path(folder), b"", SECRET)?;
+    if !records_path(folder).exists() {
+        files::write_atomic(&records_path(folder), b"", SECRET)?;
     }
     Ok(())
 }
@@ -45,7 +49,7 @@ pub(crate) fn revoke_also(folder: &Folder, ids: BTreeSet<String>) -> anyhow::Res
 /// One of them is missing, or the list is damaged: revoked tokens would be valid again.
 pub(crate) fn check_lists(keys: &Keys) -> anyhow::Result<()> {
     read_sealed(keys.folder(), &keys.issuer)?;
-    let records = tokens::records_path(keys.folder());
+    let records = records_path(keys.folder());
     if !records.exists() {
         bail!(
             "{} is missing: without it, no issued token can be found and revoked. Restore it from a backup; or make new \
@@ -62,8 +66,8 @@ pub(crate) fn mend_lists(keys: &Keys) -> anyhow::Result<()> {
     if read_sealed(keys.folder(), &keys.issuer).is_err() {
         write_revoked(keys.folder(), &BTreeSet::new())?;
     }
-    if !tokens::records_path(keys.folder()).exists() {
-        files::write_atomic(&tokens::records_path(keys.folder()), b"", SECRET)?;
+    if !records_path(keys.folder()).exists() {
+        files::write_atomic(&records_path(keys.folder()), b"", SECRET)?;
     }
     Ok(())
 }
@@ -116,7 +120,7 @@ mod tests {
 
     use super::*;
     use crate::args::Role;
-    use crate::issuer::tokens::TokenRequest;
+    use crate::issuer::tokens::{self, TokenRequest};
 
     fn now() -> Timestamp {
         Timestamp::from_millis(1_700_000_000_000)
@@ -168,7 +172,7 @@ mod tests {
         keys.rotate(now(), true, |_| false).unwrap();
         mend_lists(&Keys::open(&folder).unwrap()).unwrap();
         crate::folder::entry::enter(&folder, now()).unwrap();
-        std::fs::remove_file(tokens::records_path(&folder)).unwrap();
+        std::fs::remove_file(records_path(&folder)).unwrap();
         let text = crate::folder::entry::enter(&folder, now()).unwrap_err().to_string();
         assert!(text.contains("tokens.jsonl is missing"), "{text}");
     }

@@ -3,6 +3,7 @@
 pub(crate) mod keys;
 pub(crate) mod links;
 pub(crate) mod lists;
+mod opening;
 pub(crate) mod orders;
 pub(crate) mod receipt_keys;
 pub(crate) mod tokens;

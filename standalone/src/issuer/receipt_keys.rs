@@ -1,16 +1,13 @@
 //! The keys that sign receipts: `keys/receipt.keys`, a line of creation time and key each, the newest first.
 
-use std::path::PathBuf;
-
 use anyhow::anyhow;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use stockline_core::domain::{ReceiptKeys, Timestamp};
 
-use super::keys::Keys;
+use super::keys::{Keys, receipt_keys_path};
 use crate::files::{self, SECRET};
-use crate::folder::Folder;
 use crate::folder::manifest::Break;
 
 /// How long an old receipt key still verifies: longer than the queue and the dead letter queue keep a command.
@@ -21,7 +18,7 @@ const KEYS_MAX: usize = 64;
 impl Keys {
     /// Reads the keys that sign receipts, the newest first. A key that is older than a break knows of it.
     pub(crate) fn receipt_keys(&self, breaks: &[Break]) -> anyhow::Result<ReceiptKeys> {
-        let path = path(self.folder());
+        let path = receipt_keys_path(self.folder());
         let text = files::read_if_exists(&path)?.unwrap_or_default();
         let key = |line: &str| {
             let (made, key) = line.split_once(' ')?;
@@ -40,7 +37,7 @@ impl Keys {
     /// Makes a new receipt key and returns its time of creation, which is later than that of every other key. The caller
     /// holds the lock.
     pub(crate) fn rotate_receipts(&self, now: Timestamp) -> anyhow::Result<Timestamp> {
-        let path = path(self.folder());
+        let path = receipt_keys_path(self.folder());
         let present = files::read_if_exists(&path)?.unwrap_or_default();
         let made_at = |line: &str| line.split_once(' ').and_then(|(made, _)| made.parse::<i64>().ok());
         let newest = present
@@ -70,10 +67,6 @@ pub(crate) fn is_forgotten(superseded_at: Timestamp, now: Timestamp) -> bool {
     now.millis_since(superseded_at) > KEPT_MS
 }
 
-pub(super) fn path(folder: &Folder) -> PathBuf {
-    folder.keys().join("receipt.keys")
-}
-
 pub(super) fn line(now: Timestamp) -> anyhow::Result<String> {
     let mut key = [0_u8; ReceiptKeys::MIN_KEY_BYTES];
     SystemRandom::new().fill(&mut key).map_err(|_| anyhow!("the system provides no random numbers"))?;
@@ -85,6 +78,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::folder::Folder;
 
     fn at(millis: i64) -> Timestamp {
         Timestamp::from_millis(1_700_000_000_000 + millis)
@@ -126,6 +120,6 @@ mod tests {
         for _ in 0..KEYS_MAX {
             keys.rotate_receipts(at(3)).unwrap();
         }
-        assert_eq!(std::fs::read_to_string(path(&folder)).unwrap().lines().count(), KEYS_MAX);
+        assert_eq!(std::fs::read_to_string(receipt_keys_path(&folder)).unwrap().lines().count(), KEYS_MAX);
     }
 }

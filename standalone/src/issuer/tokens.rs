@@ -103,7 +103,7 @@ pub(crate) fn issue(keys: &Keys, request: &TokenRequest, now: Timestamp) -> anyh
     check_subject(&request.subject)?;
     let (token, issued) = sign(keys, request, now)?;
     let _lock = keys::lock(keys.folder())?;
-    let path = records_path(keys.folder());
+    let path = lists::records_path(keys.folder());
     let present = read_records(keys.folder())?;
     let stale = present.iter().filter(|entry| is_stale(entry, now)).count();
     // The file is rewritten once half of it is stale, so that its size follows the tokens in use.
@@ -239,16 +239,12 @@ pub(crate) fn key_is_needed(folder: &Folder, now: Timestamp) -> anyhow::Result<i
     Ok(move |kid: &str| kids.contains(kid))
 }
 
-pub(super) fn records_path(folder: &Folder) -> std::path::PathBuf {
-    folder.keys().join("tokens.jsonl")
-}
-
 fn is_stale(entry: &Issued, now: Timestamp) -> bool {
     now.millis_since(entry.expires_at) > LISTED_AFTER_EXPIRY_MS
 }
 
 fn read_records(folder: &Folder) -> anyhow::Result<Vec<Issued>> {
-    let path = records_path(folder);
+    let path = lists::records_path(folder);
     let text = files::read_if_exists(&path)?.unwrap_or_default();
     let complete = text.rfind('\n').map_or("", |end| &text[..end]);
     complete
@@ -327,7 +323,7 @@ mod tests {
         let (folder, keys) = started(temp.path());
         let token = issue(&keys, &request(Role::Manager, "boss"), now()).unwrap();
         issue(&keys, &request(Role::Till, "till-1"), now()).unwrap();
-        let text = std::fs::read_to_string(records_path(&folder)).unwrap();
+        let text = std::fs::read_to_string(lists::records_path(&folder)).unwrap();
         assert!(!text.contains(&token.jwt) && !text.contains(token.jwt.rsplit('.').next().unwrap()));
         let needed = key_is_needed(&folder, now()).unwrap();
         assert!(needed(&keys.kid));

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use stockline_alerter::test_mail;
@@ -22,6 +23,10 @@ fn mail(id: &str, text: &str) -> Mail {
         text: text.into(),
         html: format!("<p>{text}</p>"),
     }
+}
+
+fn plain_mailer(server: SocketAddr) -> SmtpMailer {
+    SmtpMailer::new(format!("smtp://{server}").parse().unwrap(), &SmtpOptions::default(), sender(), clock()).unwrap()
 }
 
 fn files(folder: &std::path::Path) -> Vec<String> {
@@ -86,8 +91,7 @@ async fn an_address_that_cannot_be_parsed_is_refused_without_being_named() {
 #[tokio::test]
 async fn refusals_and_outages_are_distinguished_by_the_smtp_answer() {
     let server = SmtpServer::start().await;
-    let url = format!("smtp://{}", server.address).parse().unwrap();
-    let mailer = SmtpMailer::new(url, &SmtpOptions::default(), sender(), clock()).unwrap();
+    let mailer = plain_mailer(server.address);
     mailer.send(&mail("a", "x")).await.unwrap();
     assert_eq!(server.received()[0].to, ["a@example.com", "b@example.com"]);
 
@@ -111,13 +115,7 @@ async fn refusals_and_outages_are_distinguished_by_the_smtp_answer() {
 #[tokio::test]
 async fn a_banner_that_refuses_is_a_refusal_and_a_drop_after_the_mail_an_outage() {
     let server = SmtpServer::start().await;
-    let mailer = SmtpMailer::new(
-        format!("smtp://{}", server.address).parse().unwrap(),
-        &SmtpOptions::default(),
-        sender(),
-        clock(),
-    )
-    .unwrap();
+    let mailer = plain_mailer(server.address);
     server.greet_with(Some("554 5.7.1 no service here"));
     let error = mailer.send(&mail("a", "x")).await.unwrap_err();
     assert!(!matches!(&error, MailError::Deferred(_)), "{error}");
@@ -133,13 +131,7 @@ async fn a_banner_that_refuses_is_a_refusal_and_a_drop_after_the_mail_an_outage(
 #[tokio::test]
 async fn a_failed_login_is_an_outage_and_no_refusal_of_the_mail() {
     let server = SmtpServer::start().await;
-    let mailer = SmtpMailer::new(
-        format!("smtp://{}", server.address).parse().unwrap(),
-        &SmtpOptions::default(),
-        sender(),
-        clock(),
-    )
-    .unwrap();
+    let mailer = plain_mailer(server.address);
     server.answer_mail_with("530 5.7.0 authentication required");
     let error = mailer.send(&mail("a", "x")).await.unwrap_err();
     assert!(matches!(&error, MailError::Unavailable(_)), "{error}");
@@ -148,13 +140,7 @@ async fn a_failed_login_is_an_outage_and_no_refusal_of_the_mail() {
 #[tokio::test]
 async fn a_subject_cannot_add_headers() {
     let server = SmtpServer::start().await;
-    let mailer = SmtpMailer::new(
-        format!("smtp://{}", server.address).parse().unwrap(),
-        &SmtpOptions::default(),
-        sender(),
-        clock(),
-    )
-    .unwrap();
+    let mailer = plain_mailer(server.address);
     let evil = "Milk\r\nBcc: eve@example.com\r\n\r\nhello";
     mailer.send(&Mail { subject: evil.into(), ..mail("SKU-1:main:1", "x") }).await.unwrap();
     let sent = server.received().remove(0);
@@ -166,13 +152,7 @@ async fn a_subject_cannot_add_headers() {
 #[tokio::test]
 async fn a_name_that_looks_like_an_encoded_word_is_shown_as_it_is_written() {
     let server = SmtpServer::start().await;
-    let mailer = SmtpMailer::new(
-        format!("smtp://{}", server.address).parse().unwrap(),
-        &SmtpOptions::default(),
-        sender(),
-        clock(),
-    )
-    .unwrap();
+    let mailer = plain_mailer(server.address);
     for name in
         ["=?utf-8?Q?Free_beer?=", "K\u{e4}se =?utf-8?B?eA==?= is low, and this is a long name of an item", "a =? b"]
     {
@@ -197,8 +177,7 @@ async fn a_missing_server_is_an_outage() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         listener.local_addr().unwrap()
     };
-    let mailer =
-        SmtpMailer::new(format!("smtp://{gone}").parse().unwrap(), &SmtpOptions::default(), sender(), clock()).unwrap();
+    let mailer = plain_mailer(gone);
     let error = mailer.send(&mail("a", "x")).await.unwrap_err();
     assert!(matches!(&error, MailError::Unavailable(_)), "{error}");
 }
@@ -226,8 +205,7 @@ async fn a_test_mail_arrives() {
 #[tokio::test]
 async fn an_international_domain_is_sent_in_its_ascii_form() {
     let server = SmtpServer::start().await;
-    let url = format!("smtp://{}", server.address).parse().unwrap();
-    let mailer = SmtpMailer::new(url, &SmtpOptions::default(), sender(), clock()).unwrap();
+    let mailer = plain_mailer(server.address);
     let to = vec!["Chef <chef@B\u{fc}ro.example>".into(), "a@xn--bro-hoa.example".into()];
     mailer.send(&Mail { to, ..mail("a", "x") }).await.unwrap();
     let sent = server.received().remove(0);

@@ -19,7 +19,6 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
 use super::mail_log::MailLog;
-use super::side_work::CONTROL;
 use crate::exit::{self, Unavailable};
 use crate::files::SECRET;
 use crate::folder::Folder;
@@ -27,6 +26,8 @@ use crate::issuer::links;
 use crate::issuer::orders::KeysOrder;
 use crate::issuer::tokens::TokenRequest;
 
+/// Orders of the command line.
+pub(super) const CONTROL: &str = "control";
 /// The longest order or answer, in bytes.
 const MAX_LINE_BYTES: u64 = 256 * 1024;
 /// The newest alerts among which the status of mails finds those that have not reached everybody.

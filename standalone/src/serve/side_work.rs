@@ -18,11 +18,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Listeners, Setup, control};
+use super::control::{self, CONTROL};
+use super::{Listeners, Setup};
 use crate::stores::Stores;
 
-/// Orders of the command line.
-pub(super) const CONTROL: &str = "control";
 /// `/metrics`.
 const METRICS: &str = "metrics";
 /// The measurements of the queue, and the watch over log and worker.

@@ -11,10 +11,11 @@ use serde_json::Value;
 use stockline_service::output;
 
 use crate::args::ImportArgs;
-use crate::client::{Client, Problem, Request};
+use crate::client::{Client, Request};
 use crate::commands::load::report;
 use crate::exit::{self, Usage};
 use crate::files;
+use crate::problem::Problem;
 
 mod show;
 

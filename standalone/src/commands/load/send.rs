@@ -16,8 +16,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::report::{MAX_REFUSED, Refused, Replaces, Tally};
-use crate::client::{Client, Problem, Request, told};
+use crate::client::{Client, Request};
 use crate::exit::Unavailable;
+use crate::problem::{Problem, told};
 
 /// The most bytes of one request, below the server's limit of 1 MiB.
 const BATCH_BYTES: usize = 900 * 1024;
@@ -449,7 +450,7 @@ mod tests {
 
     #[test]
     fn the_reason_names_the_field_without_its_place_in_the_request() {
-        let fault = crate::client::ProblemFault {
+        let fault = crate::problem::ProblemFault {
             pointer: "/commands/17/quantity".into(),
             code: "invalid_value".into(),
             detail: "must be above 0, not 0".into(),
