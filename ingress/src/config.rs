@@ -9,7 +9,7 @@ use stockline_core::ports::RETENTION_MS;
 
 use crate::auth::{FilesChanged, KeptKeys};
 use crate::login::LoginConfig;
-use crate::server::Certificates;
+use crate::server::certificates::Certificates;
 use crate::staff_may::StaffMay;
 use crate::web::Web;
 
@@ -177,13 +177,4 @@ impl Default for Limits {
             lists_waiting: 64,
         }
     }
-}
-
-/// A certificate chain and its private key, as PEM files.
-#[derive(Debug, Clone)]
-pub struct TlsFiles {
-    /// The certificate chain.
-    pub cert: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
 }

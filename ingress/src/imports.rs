@@ -25,7 +25,7 @@ use crate::config::Limits;
 mod apply;
 mod judge;
 
-pub(crate) use apply::{LOCATION_EXISTS, apply};
+pub(crate) use apply::apply;
 pub(crate) use judge::{Upload, judge};
 
 /// How long an import is kept after it was last asked for.

@@ -47,10 +47,11 @@ mod wait;
 mod web;
 
 pub use auth::KeptKeys;
-pub use config::{AuthConfig, Config, JwksSource, Limits, TlsFiles};
+pub use config::{AuthConfig, Config, JwksSource, Limits};
 pub use error::IngressError;
 pub use login::{LoginAddressError, LoginConfig};
 pub use metrics::metrics_router;
+pub use server::tls::TlsFiles;
 pub use staff_may::{StaffMay, StaffMayError};
 pub use stand_in::stand_in;
 pub use web::{BasePath, BasePathError, Origin, OriginError, Pages, Web};

@@ -12,8 +12,10 @@ use utoipa::OpenApi;
 mod complete;
 mod for_generators;
 mod guide;
+mod html;
 mod markdown;
 mod page;
+pub(crate) mod parameters;
 mod schema;
 mod served;
 

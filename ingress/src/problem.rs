@@ -12,7 +12,7 @@ use stockline_core::domain::Fault;
 use stockline_core::ports::StoreError;
 use utoipa::ToSchema;
 
-mod table;
+pub(crate) mod table;
 
 pub(crate) use table::{CODES, Code, FAULT_CODES, codes};
 

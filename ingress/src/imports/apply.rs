@@ -21,8 +21,6 @@ use crate::access::Caller;
 use crate::app::App;
 use crate::problem::{Problem, codes};
 
-/// The code of a location that another manager has registered meanwhile, in another case.
-pub(crate) const LOCATION_EXISTS: &str = "location_exists";
 /// Batches whose outcomes are awaited at once.
 const BATCHES_IN_FLIGHT: usize = 16;
 /// How long an import goes on without any progress.
@@ -138,7 +136,7 @@ impl Run<'_> {
             LocationPut::Taken(other) => {
                 state.progress.refused += 1;
                 let detail = format!("{other} is registered, and differs only by case");
-                state.refused.push(RefusedStep { index, line, code: LOCATION_EXISTS.to_owned(), detail });
+                state.refused.push(RefusedStep { index, line, code: codes::LOCATION_EXISTS.code.to_owned(), detail });
             }
             _ => state.progress.applied += 1,
         }

@@ -1,8 +1,8 @@
 //! The pages for people who begin: the first page, and how to connect a till. They link relatively, so that they also work
 //! behind a proxy with a path.
 
+use super::html::Html;
 use super::markdown;
-use super::page::Html;
 
 /// The one style sheet of all pages.
 pub(super) const STYLE: &str = include_str!("style.css");

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::guide::{Frame, contents_of};
+use super::html::{Html, array};
 use super::{markdown, schema};
 use crate::problem::CODES;
 
@@ -30,40 +31,6 @@ pub(super) fn render(document: &Value) -> String {
     problems(&mut html);
     let frame = Frame { title: "Stockline API", root: "./", contents: &contents(document, &tags) };
     frame.around(&html.into_text())
-}
-
-/// HTML that is being written. Texts are escaped.
-#[derive(Debug, Default)]
-pub(super) struct Html(String);
-
-impl Html {
-    pub(super) fn raw(&mut self, html: &str) {
-        self.0.push_str(html);
-    }
-
-    pub(super) fn text(&mut self, text: &str) {
-        markdown::escape(&mut self.0, text);
-    }
-
-    /// Writes an element whose text has inline Markdown.
-    pub(super) fn inline(&mut self, element: &str, text: &str) {
-        let _ = write!(self.0, "<{element}>");
-        self.raw_inline(text);
-        let _ = write!(self.0, "</{element}>");
-    }
-
-    /// Writes a text with inline Markdown.
-    pub(super) fn raw_inline(&mut self, text: &str) {
-        markdown::inline(&mut self.0, text);
-    }
-
-    pub(super) fn into_text(self) -> String {
-        self.0
-    }
-}
-
-pub(super) fn array(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// Returns the operations of a tag: path, method, operation.

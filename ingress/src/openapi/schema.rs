@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::page::{Html, array};
+use super::html::{Html, array};
 
 /// How deep the schemas of an example are nested.
 const MAX_EXAMPLE_DEPTH: usize = 6;

@@ -16,6 +16,7 @@ use crate::access::Caller;
 use crate::answer;
 use crate::app::{App, Shared};
 use crate::members::{self, Members};
+use crate::openapi::parameters;
 use crate::problem::{Problem, codes};
 use crate::view::{ClientPage, ClientView};
 
@@ -28,8 +29,7 @@ use crate::view::{ClientPage, ClientView};
     path = "/v1/clients",
     tag = "Clients",
     params(
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
+        parameters::Page,
     ),
     responses(
         (status = 200, description = "A page", body = ClientPage<'static>),

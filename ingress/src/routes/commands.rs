@@ -6,6 +6,7 @@ use super::history::{changes, kinds};
 use super::read::{Read, narrowed};
 use crate::access::Caller;
 use crate::exports::{self, Pages};
+use crate::openapi::parameters;
 use crate::problem::Problem;
 use crate::view::{CommandPage, StatusView};
 
@@ -28,8 +29,7 @@ use crate::view::{CommandPage, StatusView};
         ("location_id" = Option<String>, Query, description = "Only commands that name this location (the giving side of a transfer)", example = "shop-1"),
         ("since" = Option<String>, Query, description = "Only commands settled at or after this time", format = DateTime),
         ("all" = Option<bool>, Query, description = "`true`: also commands that were resubmitted, dismissed or discarded"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 unless given"),
+        parameters::Page,
     ),
     responses(
         (status = 200, description = "A page", body = CommandPage<'static>),

@@ -3,16 +3,16 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use stockline_core::domain::{
-    Command, CommandKey, DISMISSAL_REASON_MAX_CHARS, Dismissal, Json, Record, Rejection, Status,
-};
+use stockline_core::domain::{Command, DISMISSAL_REASON_MAX_CHARS, Dismissal, Json, Record, Rejection, Status};
 
 use super::path::{InPath, command_key};
 use super::sent::Sent;
+use super::status::decided;
 use crate::access::Caller;
 use crate::answer;
-use crate::app::{App, Shared};
+use crate::app::Shared;
 use crate::members::{self, Members};
+use crate::openapi::parameters;
 use crate::problem::{Problem, codes};
 use crate::receipt::status_url;
 use crate::view::StatusView;
@@ -28,8 +28,7 @@ use crate::view::StatusView;
     path = "/v1/items/{item_id}/commands/{command_id}/dismiss",
     tag = "Commands",
     params(
-        ("item_id" = String, Path, description = "The item of the refused command", example = "cola-033"),
-        ("command_id" = String, Path, description = "The refused command", format = "uuid", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b"),
+        parameters::CommandInPath,
     ),
     request_body(content = crate::view::DismissalSchema, content_type = "application/json"),
     responses(
@@ -52,7 +51,7 @@ pub(crate) async fn dismiss(
     let bytes = sent.body(&app).await?;
     let because = reason(&members::parse(&bytes)?)?;
     drop(bytes);
-    let record = find(&app, &caller, &key).await?;
+    let record = decided(&app, &caller, &key).await?;
     caller.may_submit(command(&record)?, &app.staff_may)?;
     let by = caller.submitted_by();
     if !is_open(&record, &because, &by)? {
@@ -60,18 +59,12 @@ pub(crate) async fn dismiss(
     }
     let dismissal = Dismissal { at: app.clock.now(), because, by: Some(by) };
     let dismissed = app.queries.dismiss(&key, &dismissal).await?;
-    let record = find(&app, &caller, &key).await?;
+    let record = decided(&app, &caller, &key).await?;
     if !dismissed && is_open(&record, &dismissal.because, &caller.submitted_by())? {
         // Only what another has decided meanwhile refuses the mark, and no decision is taken back.
         return Err(Problem::new(codes::INTERNAL_ERROR, "the command could not be dismissed, and nothing says why"));
     }
     answer::json(StatusCode::OK, &StatusView::of(&record, &caller.viewer()))
-}
-
-async fn find(app: &App, caller: &Caller, key: &CommandKey) -> Result<Record, Problem> {
-    let found = app.queries.records(std::slice::from_ref(key)).await?;
-    let found = found.into_iter().next().flatten().filter(|record| caller.viewer().sees_record(record));
-    found.ok_or_else(|| Problem::new(codes::COMMAND_NOT_FOUND, "no command with an outcome has this id"))
 }
 
 fn not_dismissable(detail: &'static str) -> Problem {

@@ -6,6 +6,7 @@ use super::path::{InPath, id};
 use super::read::{Read, narrowed};
 use crate::access::Caller;
 use crate::exports::{self, Form, Pages};
+use crate::openapi::parameters;
 use crate::params::{Paging, Params};
 use crate::problem::{Problem, codes};
 use crate::view::{CommandPage, MovementPage, MovementView, StatusView, Viewer};
@@ -27,13 +28,8 @@ pub(super) fn kinds(moves_stock: bool) -> Vec<(&'static str, CommandKind)> {
     path = "/v1/movements",
     tag = "Stock",
     params(
-        ("location_id" = Option<String>, Query, description = "Only movements at this location", example = "shop-1"),
-        ("from" = Option<String>, Query, description = "Recorded at or after this time", format = DateTime),
-        ("to" = Option<String>, Query, description = "Recorded before this time; now or later is no end", format = DateTime),
-        ("type" = Option<String>, Query, description = "Only movements of this command type", example = "sell"),
-        ("operator" = Option<String>, Query, description = "Only movements of this person at the till", example = "7"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
+        parameters::Movements,
+        parameters::Page,
     ),
     responses(
         (status = 200, description = "A page", body = MovementPage<'static>),
@@ -117,11 +113,10 @@ pub(super) fn movement_filter(read: &Read, mut params: Params) -> Result<(Moveme
     path = "/v1/items/{item_id}/changes",
     tag = "Stock",
     params(
-        ("item_id" = String, Path, description = "The item", example = "cola-033"),
+        parameters::ItemInPath,
         ("type" = Option<String>, Query, description = "Only changes of this type", example = "update_item"),
         ("since" = Option<String>, Query, description = "Only changes settled at or after this time", format = DateTime),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
+        parameters::Page,
     ),
     responses(
         (status = 200, description = "A page", body = CommandPage<'static>),

@@ -18,6 +18,7 @@ use crate::answer;
 use crate::app::{App, Shared};
 use crate::body;
 use crate::imports::{self, Import, Upload};
+use crate::openapi::parameters;
 use crate::params::Params;
 use crate::problem::{Problem, codes};
 use crate::view::ImportView;
@@ -98,7 +99,7 @@ pub(crate) async fn create(
     path = "/v1/imports/{import_id}",
     tag = "Imports",
     params(
-        ("import_id" = String, Path, description = "The import", example = "0b1f6c1e-7a7e-5d0c-9a52-0d9a7a3f1b11"),
+        parameters::ImportInPath,
         ("show" = Option<u64>, Query, description = "Faults and lines of the answer, 0 to 1,000; 100 by default"),
     ),
     responses(
@@ -132,7 +133,7 @@ pub(crate) async fn import(
     path = "/v1/imports/{import_id}/apply",
     tag = "Imports",
     params(
-        ("import_id" = String, Path, description = "The import", example = "0b1f6c1e-7a7e-5d0c-9a52-0d9a7a3f1b11"),
+        parameters::ImportInPath,
         ("faulty" = Option<String>, Query, description = "`skip`: lines with faults are left out, and stand in the result file; else they refuse all", example = "skip"),
     ),
     responses(
@@ -169,7 +170,7 @@ pub(crate) async fn apply(
     operation_id = "get_import_result",
     path = "/v1/imports/{import_id}/result",
     tag = "Imports",
-    params(("import_id" = String, Path, description = "The import", example = "0b1f6c1e-7a7e-5d0c-9a52-0d9a7a3f1b11")),
+    params(parameters::ImportInPath),
     responses(
         (status = 200, description = "The lines; only headings if there are none", content_type = "text/csv", body = String),
         (status = 404, description = "`import_not_found`: post the file again"),

@@ -7,6 +7,7 @@ use super::path::{InPath, id};
 use super::read::{Read, narrowed, no_item};
 use crate::access::Caller;
 use crate::exports::{self, Pages};
+use crate::openapi::parameters;
 use crate::problem::Problem;
 use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeView};
 
@@ -29,8 +30,7 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
         ("category" = Option<String>, Query, description = "Items of this category", example = "drinks"),
         ("archived" = Option<bool>, Query, description = "`true`: archived items instead of active ones"),
         ("updated_since" = Option<String>, Query, description = "Items whose catalogue record has changed since then, in the order of the changes, archived ones too. A time (RFC 3339), or the `next_updated_since` of the reading before"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
+        parameters::Page,
     ),
     responses(
         (status = 200, description = "A page", body = ItemPage<'static>),
@@ -87,7 +87,7 @@ pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Proble
     operation_id = "get_item",
     path = "/v1/items/{item_id}",
     tag = "Stock",
-    params(("item_id" = String, Path, description = "The item", example = "cola-033")),
+    params(parameters::ItemInPath),
     responses(
         (status = 200, description = "The item", body = ItemView<'static>),
         (status = 304, description = "Unchanged since the `ETag` in `If-None-Match`"),
@@ -115,14 +115,9 @@ pub(crate) async fn item(caller: Caller, InPath(item_id): InPath<String>, read: 
     path = "/v1/items/{item_id}/movements",
     tag = "Stock",
     params(
-        ("item_id" = String, Path, description = "The item", example = "cola-033"),
-        ("location_id" = Option<String>, Query, description = "Only movements at this location", example = "shop-1"),
-        ("from" = Option<String>, Query, description = "Recorded at or after this time", format = DateTime),
-        ("to" = Option<String>, Query, description = "Recorded before this time; now or later is no end", format = DateTime),
-        ("type" = Option<String>, Query, description = "Only movements of this command type", example = "sell"),
-        ("operator" = Option<String>, Query, description = "Only movements of this person at the till", example = "7"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
+        parameters::ItemInPath,
+        parameters::Movements,
+        parameters::Page,
     ),
     responses(
         (status = 200, description = "A page", body = MovementPage<'static>),
@@ -161,7 +156,7 @@ pub(crate) async fn movements(
     path = "/v1/items/{item_id}/stock",
     tag = "Stock",
     params(
-        ("item_id" = String, Path, description = "The item", example = "cola-033"),
+        parameters::ItemInPath,
         ("as_of" = Option<String>, Query, description = "The time; now by default, and now or later is the present stock", format = DateTime, example = "2026-01-31T08:15:00Z"),
     ),
     responses(

@@ -11,6 +11,7 @@ use crate::access::Caller;
 use crate::answer;
 use crate::app::{App, Shared};
 use crate::members::{self, Members};
+use crate::openapi::parameters;
 use crate::problem::{Problem, codes};
 use crate::view::{LocationPage, LocationView, Viewer};
 
@@ -26,8 +27,7 @@ const LIST: &str = "locations";
     path = "/v1/locations",
     tag = "Locations",
     params(
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
+        parameters::Page,
     ),
     responses(
         (status = 200, description = "A page", body = LocationPage<'static>),

@@ -9,10 +9,12 @@ use stockline_core::domain::{
 
 use super::path::{InPath, command_key};
 use super::sent::Sent;
+use super::status::decided;
 use crate::accept::accept;
 use crate::access::Caller;
 use crate::app::{App, Shared};
 use crate::members::{self, Members};
+use crate::openapi::parameters;
 use crate::problem::{Problem, codes};
 use crate::receipt::status_url;
 use crate::view::StatusView;
@@ -37,8 +39,7 @@ struct Correction {
     path = "/v1/items/{item_id}/commands/{command_id}/resubmit",
     tag = "Commands",
     params(
-        ("item_id" = String, Path, description = "The item of the refused command", example = "cola-033"),
-        ("command_id" = String, Path, description = "The refused command", format = "uuid", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b"),
+        parameters::CommandInPath,
         ("Prefer" = Option<String>, Header, description = "`wait=N`: waits up to N seconds (at most 20) for the outcome", example = "wait=5"),
     ),
     request_body(content = crate::view::CorrectionSchema, content_type = "application/json"),
@@ -60,11 +61,7 @@ pub(crate) async fn resubmit(
     caller.may_decide_refused()?;
     let key = command_key(&ids)?;
     let bytes = sent.body(&app).await?;
-    let found = app.queries.records(std::slice::from_ref(&key)).await?;
-    let viewer = caller.viewer();
-    let Some(record) = found.into_iter().next().flatten().filter(|record| viewer.sees_record(record)) else {
-        return Err(Problem::new(codes::COMMAND_NOT_FOUND, "no command with an outcome has this id"));
-    };
+    let record = decided(&app, &caller, &key).await?;
     let command = refused(&record)?;
     ends_its_chain(&app, &record).await?;
     let correction = match bytes.is_empty() {

@@ -11,6 +11,7 @@ use crate::accept::preference_applied;
 use crate::access::Caller;
 use crate::app::{App, Shared};
 use crate::members::{self, Members};
+use crate::openapi::parameters;
 use crate::problem::{Problem, codes};
 use crate::receipt::{Standing, status_url};
 use crate::view::{StatusAnswer, StatusLine, StatusView};
@@ -28,8 +29,7 @@ use crate::{answer, wait};
     path = "/v1/items/{item_id}/commands/{command_id}",
     tag = "Commands",
     params(
-        ("item_id" = String, Path, description = "The item", example = "cola-033"),
-        ("command_id" = String, Path, description = "The command", format = "uuid", example = "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b"),
+        parameters::CommandInPath,
         ("receipt" = Option<String>, Query, description = "The receipt from `status_url`"),
         ("Prefer" = Option<String>, Header, description = "`wait=N`: waits up to N seconds (at most 20) for the outcome of a queued command", example = "wait=5"),
     ),
@@ -88,6 +88,12 @@ pub(crate) async fn status(
 
 async fn record(app: &App, key: &CommandKey) -> Result<Option<Record>, Problem> {
     Ok(app.queries.records(std::slice::from_ref(key)).await?.pop().flatten())
+}
+
+/// Returns the record of a command that has its outcome and that the caller may see.
+pub(super) async fn decided(app: &App, caller: &Caller, key: &CommandKey) -> Result<Record, Problem> {
+    let found = record(app, key).await?.filter(|record| caller.viewer().sees_record(record));
+    found.ok_or_else(|| Problem::new(codes::COMMAND_NOT_FOUND, "no command with an outcome has this id"))
 }
 
 /// A command whose status is asked for.

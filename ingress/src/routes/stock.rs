@@ -5,6 +5,7 @@ use stockline_core::ports::{LevelFilter, Since};
 use super::read::{Read, narrowed};
 use crate::access::Caller;
 use crate::exports::{self, Pages};
+use crate::openapi::parameters;
 use crate::problem::Problem;
 use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
 
@@ -27,8 +28,7 @@ use crate::view::{AlertPage, AlertView, LevelPage, LevelView};
         ("state" = Option<Vec<String>>, Query, description = "Only levels in one of these states; repeat the parameter, or put commas between", example = json!(["low", "out"])),
         ("archived" = Option<bool>, Query, description = "`true`: also levels of archived items"),
         ("updated_since" = Option<String>, Query, description = "Levels that have changed since then, or whose item has, in the order of the changes, of archived items too. A time (RFC 3339), or the `next_updated_since` of the reading before"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
+        parameters::Page,
     ),
     responses(
         (status = 200, description = "A page", body = LevelPage<'static>),
@@ -90,8 +90,7 @@ pub(crate) async fn levels(caller: Caller, read: Read) -> Result<Response, Probl
     tag = "Stock",
     params(
         ("location_id" = Option<String>, Query, description = "Only alerts of this location", example = "shop-1"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u64>, Query, description = "Entries of a page, 1 to 1,000; 100 by default"),
+        parameters::Page,
     ),
     responses(
         (status = 200, description = "A page", body = AlertPage<'static>),

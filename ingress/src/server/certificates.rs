@@ -9,8 +9,7 @@ use stockline_service::{Faults, Severity};
 use tokio_util::sync::CancellationToken;
 
 use super::chain::Chain;
-use super::tls::Pem;
-use crate::config::TlsFiles;
+use super::tls::{Pem, TlsFiles};
 use crate::error::IngressError;
 use crate::metrics::CERTIFICATE_UNTIL;
 

@@ -1,12 +1,12 @@
 //! Serves HTTP/1.1 and HTTP/2, plain or over TLS, with a bound on the number of connections and on the time of each.
 
-mod certificates;
+pub(crate) mod certificates;
 mod chain;
 mod connection;
 mod host;
 mod open_files;
 mod sending;
-mod tls;
+pub(crate) mod tls;
 
 #[cfg(test)]
 mod tests;

@@ -9,9 +9,9 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::tls::TlsFiles;
 use super::*;
 use crate::auth::testing::pem;
-use crate::config::TlsFiles;
 
 const REQUEST: &[u8] = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 

@@ -12,7 +12,7 @@ use stockline_import::Kind;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::problem::{CODES, FAULT_CODES};
+use crate::problem::table::{CODES, FAULT_CODES, codes};
 
 macro_rules! words {
     ($($schema:ident = $name:literal, $about:literal, $words:expr;)*) => {$(
@@ -54,7 +54,7 @@ words! {
     ImportKindWord = "ImportType", "What is imported.", stockline_import::Kind::ALL.map(stockline_import::Kind::as_str);
     ImportFaultCodeWord = "ImportFaultCode", "What is wrong with a cell of a file.", import_fault_codes();
     ImportRefusalWord = "ImportRefusal", "Why a step of an import was refused: a rejection, `dead_lettered`, or `location_exists`.",
-        RejectionCode::ALL.map(RejectionCode::as_str).into_iter().chain(["dead_lettered", crate::imports::LOCATION_EXISTS]).collect::<Vec<_>>();
+        RejectionCode::ALL.map(RejectionCode::as_str).into_iter().chain(["dead_lettered", codes::LOCATION_EXISTS.code]).collect::<Vec<_>>();
     ImportStatusWord = "ImportStatus", "How far an import is.", ["planned", "applying", "applied", "stopped"];
     ImportEffectWord = "ImportEffect", "What a line does.", ["create", "change", "leave", "skip", "faulty"];
     HealthStatusWord = "HealthStatus",
