@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stockline_core::domain::{Alert, LocationId, Seal, Timestamp, seal_of};
-use stockline_core::ports::{Claimed, Lease, Mail, MailTally, Rest};
+use stockline_core::ports::{Claimed, Lease, Mail, MailTally, PartSent, Rest};
 use stockline_service::{Retry, trace};
 use tokio_util::sync::CancellationToken;
 
@@ -377,7 +377,7 @@ impl Alerts {
             let marked = if mail.missing.is_empty() {
                 book.mark_sent(alerts, mail.sent_at, mail.tally).await
             } else {
-                book.mark_part_sent(alerts, lease, mail.sent_at, &mail.rest()).await
+                book.mark_part_sent(alerts, PartSent { lease: lease, sent_at: mail.sent_at, rest: &mail.rest() }).await
             };
             match marked {
                 Ok(()) => {

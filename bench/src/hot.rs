@@ -14,7 +14,7 @@ use stockline_core::domain::{
     CommandId, ItemId, LocationId, LocationSettings, MAIN_LOCATION, MAX_PACK_COMMANDS, encode_message,
 };
 use stockline_core::ports::{
-    AuditReader, CommandReceiver, Delivery, Handle, Locations, Queries, QueueDepth, QueueError,
+    AuditReader, CommandReceiver, Delivery, Handle, LedgerFrom, Locations, Queries, QueueDepth, QueueError,
 };
 use uuid::Uuid;
 
@@ -258,7 +258,7 @@ async fn check_ledger(testbed: &Testbed, item_id: &ItemId, location_id: &Locatio
     // The opening stock is entry 1.
     let (mut next_seq, mut at) = (Some(2), 0);
     while let Some(from_seq) = next_seq {
-        let page = testbed.store.audit_ledger(item_id, location_id, from_seq, LEDGER_PAGE).await?;
+        let page = testbed.store.audit_ledger(LedgerFrom::new(item_id, location_id, from_seq, LEDGER_PAGE)).await?;
         for entry in &page.entries {
             ensure!(entry.seq == at as u64 + 2, "entry {} was found where entry {} was expected", entry.seq, at + 2);
             ensure!(

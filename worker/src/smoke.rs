@@ -11,7 +11,9 @@ use stockline_core::domain::{
     CommandId, CommandKey, Commit, DeadLetter, Dismissal, FoldLimits, ItemId, LoadRequest, LocationId, MAIN_LOCATION,
     Queued, Record, Rules, Slot, Status, encode_message, fold, rejudge,
 };
-use stockline_core::ports::{AuditReader, Clock, CommandSender, CommitOutcome, Pack, PageRequest, Queries, Store};
+use stockline_core::ports::{
+    AuditReader, Clock, CommandSender, CommitOutcome, LedgerFrom, Pack, PageRequest, Queries, Store,
+};
 use uuid::Uuid;
 
 use crate::dead_letters;
@@ -207,7 +209,8 @@ impl Test<'_> {
         self.note("the list of dead letters", commands.map_err(|error| error.to_string()));
         let items = audit.audit_items(PageRequest::first(1)).await;
         self.note("the audit's list of items", items.map_err(|error| error.to_string()));
-        let ledger = audit.audit_ledger(item_id, &self.main, 1, 1_000).await.map_err(|error| error.to_string());
+        let ledger =
+            audit.audit_ledger(LedgerFrom::new(item_id, &self.main, 1, 1_000)).await.map_err(|error| error.to_string());
         let whole = ledger.and_then(|page| match page.entries.len() {
             found if found > RECEIVES => Ok(()),
             found => Err(format!("it has {found} entries")),

@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 use stockline_core::domain::{Alert, CommandKey, LocationId, Record, Timestamp};
 use stockline_core::ports::{
-    AlertBook, Claimed, Gathered, Lease, MailState, MailStatus, MailTally, Opening, PageRequest, Queries,
-    RefusedNotice, Rest, StoreError,
+    AlertBook, Claimed, Gathered, Lease, MailState, MailStatus, MailTally, Opening, PageRequest, PartSent, Queries,
+    RefusedNotice, StoreError,
 };
 use stockline_core::testing::{Gate, MemoryStore, Read, Stock};
 use tokio::sync::Semaphore;
@@ -130,14 +130,8 @@ impl AlertBook for FaultyStore {
         self.may_mark().await?.mark_sent(alerts, sent_at, tally).await
     }
 
-    async fn mark_part_sent(
-        &self,
-        alerts: &[Alert],
-        lease: &Lease,
-        sent_at: Timestamp,
-        rest: &Rest,
-    ) -> Result<(), StoreError> {
-        self.may_mark().await?.mark_part_sent(alerts, lease, sent_at, rest).await
+    async fn mark_part_sent(&self, alerts: &[Alert], part: PartSent<'_>) -> Result<(), StoreError> {
+        self.may_mark().await?.mark_part_sent(alerts, part).await
     }
 
     async fn mark_unaddressed(&self, alerts: &[Alert]) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use stockline_core::domain::{CommandId, CommandKey, FoldLimits};
-use stockline_core::ports::{Clock, FixedClock, QueueDepth, Store};
+use stockline_core::ports::{Clock, FixedClock, LedgerFrom, QueueDepth, Store};
 use stockline_worker::{Adapters, Config};
 
 use super::line::{FileQueue, Line, VISIBILITY};
@@ -174,7 +174,8 @@ impl<'a> World<'a> {
             let mut levels = Vec::new();
             for level in &view.levels {
                 let reader = &ports.audit;
-                let page = reader.audit_ledger(&view.item.item_id, &level.location_id, 1, 100).await.unwrap();
+                let page =
+                    reader.audit_ledger(LedgerFrom::new(&view.item.item_id, &level.location_id, 1, 100)).await.unwrap();
                 levels.push(format!("{} {} {:?}", level.location_id, level.on_hand, page.entries));
             }
             let state = |command_id: &CommandId| CommandKey { item_id: item_id(&self.item), command_id: *command_id };

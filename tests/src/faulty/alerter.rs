@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use stockline_core::domain::{Alert, LocationId, Timestamp};
 use stockline_core::ports::{
     AlertBook, AlertDelivery, AlertHandle, AlertReceiver, Claimed, Gathered, Lease, Mail, MailError, MailTally, Mailer,
-    Opening, Queries, QueueError, RefusedNotice, Rest, StoreError,
+    Opening, PartSent, Queries, QueueError, RefusedNotice, StoreError,
 };
 use stockline_core::testing::{Gate, Read};
 use tokio::sync::watch;
@@ -149,14 +149,8 @@ impl AlertBook for FaultyAlerter {
         self.stored(Point::Mark, "mark alerts as sent", self.book.mark_sent(alerts, sent_at, tally)).await
     }
 
-    async fn mark_part_sent(
-        &self,
-        alerts: &[Alert],
-        lease: &Lease,
-        sent_at: Timestamp,
-        rest: &Rest,
-    ) -> Result<(), StoreError> {
-        let work = self.book.mark_part_sent(alerts, lease, sent_at, rest);
+    async fn mark_part_sent(&self, alerts: &[Alert], part: PartSent<'_>) -> Result<(), StoreError> {
+        let work = self.book.mark_part_sent(alerts, part);
         self.stored(Point::Mark, "mark alerts as sent to some", work).await
     }
 

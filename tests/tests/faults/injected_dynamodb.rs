@@ -10,8 +10,8 @@ use stockline_core::domain::{
     Alert, AlertKind, CommandKey, Commit, DeadLetter, Dismissal, LoadRequest, Quantity, Record, Slot, Status,
 };
 use stockline_core::ports::{
-    Claimed, CommandFilter, CommitOutcome, FixedClock, ItemFilter, Lease, LevelFilter, MailTally, MovementFilter,
-    PageRequest, RefusedNotice, Rest, StoreError,
+    Claimed, CommandFilter, CommitOutcome, FixedClock, ItemFilter, Lease, LedgerFrom, LevelFilter, MailTally,
+    MovementFilter, PageRequest, PartSent, RefusedNotice, Rest, StoreError,
 };
 use stockline_tests::contract::store::{Bounds, Home, Ports, Shop, at, id, item_id, place};
 use stockline_tests::dynoxide::Dynoxide;
@@ -258,11 +258,17 @@ async fn errors(shop: &Shop, commit: &Commit) -> Vec<(&'static str, Option<Store
         ("locations", queries.locations().await.err()),
         ("put_location", queries.put_location(&stockline_core::domain::LocationSettings::main()).await.err()),
         ("audit_items", audit.audit_items(PageRequest::first(10)).await.err()),
-        ("audit_ledger", audit.audit_ledger(&cola, &place("main"), 1, 10).await.err()),
+        ("audit_ledger", audit.audit_ledger(LedgerFrom::new(&cola, &place("main"), 1, 10)).await.err()),
         ("audit_records", audit.audit_records(PageRequest::first(10)).await.err()),
         ("claim", alerts.claim(&[alert()], &lease("a", 0, 1)).await.remove(0).err()),
         ("give_up", alerts.give_up(&[alert()], &lease("a", 0, 1)).await.err()),
-        ("mark_part_sent", alerts.mark_part_sent(&[alert()], &lease("a", 0, 1), at(0), &rest).await.err()),
+        (
+            "mark_part_sent",
+            alerts
+                .mark_part_sent(&[alert()], PartSent { lease: &lease("a", 0, 1), sent_at: at(0), rest: &rest })
+                .await
+                .err(),
+        ),
         ("mark_sent", alerts.mark_sent(&[alert()], at(0), MailTally::default()).await.err()),
         ("mark_unaddressed", alerts.mark_unaddressed(&[alert()]).await.err()),
         ("dismiss", queries.dismiss(&of_sale, &dismissal).await.err()),

@@ -8,7 +8,7 @@ use stockline_core::domain::{
     Entry, FoldLimits, LoadRequest, Money, Receipt, ReceiptKeys, Slot, Timestamp, decode_entries, decode_message,
     encode_entries, encode_message, seal,
 };
-use stockline_core::ports::{FixedClock, StoreError};
+use stockline_core::ports::{FixedClock, LedgerFrom, StoreError};
 use stockline_core::testing::MemoryQueue;
 use stockline_sqlite::{OpenOptions, SqliteStore, StoreOptions};
 use stockline_tests::contract::store::{Bounds, Home, Ports, Shop, at, id, item_id, place, queued};
@@ -78,7 +78,8 @@ async fn shop() -> (Shop, std::path::PathBuf) {
 
 async fn chunk_and_tail(shop: &Shop) -> (Vec<Entry>, Vec<Entry>) {
     let level = shop.levels("cola").await.into_iter().find(|level| level.location_id == place("main")).unwrap();
-    let page = shop.ports().audit.audit_ledger(&item_id("cola"), &place("main"), 1, 100).await.unwrap();
+    let page =
+        shop.ports().audit.audit_ledger(LedgerFrom::new(&item_id("cola"), &place("main"), 1, 100)).await.unwrap();
     let in_tail = |entry: &Entry| level.tail.iter().any(|other| other.seq == entry.seq);
     let (tail, chunk): (Vec<_>, Vec<_>) = page.entries.into_iter().partition(in_tail);
     (chunk, tail)

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use stockline_core::domain::{Entry, ItemId, Level, LocationId, Quantity, Timestamp, Valuation};
-use stockline_core::ports::{AuditReader, StoreError};
+use stockline_core::ports::{AuditReader, LedgerFrom, StoreError};
 
 use super::{Digest, PAGE};
 
@@ -26,7 +26,7 @@ impl Chain {
         let mut chain = Self { seq, stock, recorded_at, digest: Digest::default(), faults: Vec::new() };
         let mut from_seq = Some(1);
         while let Some(from) = from_seq {
-            let page = match reader.audit_ledger(item_id, &level.location_id, from, PAGE).await {
+            let page = match reader.audit_ledger(LedgerFrom::new(item_id, &level.location_id, from, PAGE)).await {
                 Ok(page) => page,
                 Err(StoreError::Unreadable(what)) => {
                     chain.fault(format!("the ledger can't be read from entry {from}: {what}"));

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use futures_util::StreamExt;
 use stockline_core::domain::{CommandId, CommandKey, ItemId, Level, LocationId, Status};
-use stockline_core::ports::{ItemWithLevels, StoreError};
+use stockline_core::ports::{ItemWithLevels, LedgerFrom, StoreError};
 
 use super::{Audit, Chain, PAGE, all_records, chain, level_faults, outcomes};
 
@@ -142,7 +142,7 @@ impl Audit<'_> {
         }
         let mut from_seq = Some(1);
         while let Some(from) = from_seq {
-            let Ok(page) = self.reader.audit_ledger(item_id, location_id, from, PAGE).await else {
+            let Ok(page) = self.reader.audit_ledger(LedgerFrom::new(item_id, location_id, from, PAGE)).await else {
                 return Ok(());
             };
             for entry in page.entries {

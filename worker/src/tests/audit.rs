@@ -3,8 +3,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use stockline_core::domain::{CommandKey, ItemId, LocationId, Quantity, Record, Status, StockState};
-use stockline_core::ports::{AuditReader, ItemWithLevels, LedgerPage, Page, PageRequest, Part, StoreError};
+use stockline_core::domain::{CommandKey, Quantity, Record, Status, StockState};
+use stockline_core::ports::{AuditReader, ItemWithLevels, LedgerFrom, LedgerPage, Page, PageRequest, Part, StoreError};
 use stockline_core::testing::{MemoryStore, Shop, Stock, at, id};
 
 use super::{receive, register, send_everything};
@@ -55,14 +55,8 @@ impl AuditReader for OneByOne {
         self.0.audit_items(PageRequest::new(asked.cursor, 1)).await
     }
 
-    async fn audit_ledger(
-        &self,
-        item_id: &ItemId,
-        location_id: &LocationId,
-        from_seq: u64,
-        limit: usize,
-    ) -> Result<LedgerPage, StoreError> {
-        self.0.audit_ledger(item_id, location_id, from_seq, limit).await
+    async fn audit_ledger(&self, from: LedgerFrom<'_>) -> Result<LedgerPage, StoreError> {
+        self.0.audit_ledger(from).await
     }
 
     async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
@@ -184,14 +178,8 @@ impl AuditReader for BesideABulkLoad {
         Ok(page)
     }
 
-    async fn audit_ledger(
-        &self,
-        item_id: &ItemId,
-        location_id: &LocationId,
-        from_seq: u64,
-        limit: usize,
-    ) -> Result<LedgerPage, StoreError> {
-        self.inner.audit_ledger(item_id, location_id, from_seq, limit).await
+    async fn audit_ledger(&self, from: LedgerFrom<'_>) -> Result<LedgerPage, StoreError> {
+        self.inner.audit_ledger(from).await
     }
 
     async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {

@@ -18,7 +18,8 @@ use super::key::{self, Key};
 use super::row::{self, Row};
 use stockline_core::domain::{Alert, LocationId, Timestamp};
 use stockline_core::ports::{
-    AlertBook, Claimed, Gathered, Lease, MailTally, Opening, RefusedNotice, Rest, StoreError, latest_lease_end,
+    AlertBook, Claimed, Gathered, Lease, MailTally, Opening, PartSent, RefusedNotice, Rest, StoreError,
+    latest_lease_end,
 };
 
 /// Absent, or unsent and free: past its lease, with a void lease, or an earlier claim of this holder. A put that arrives late
@@ -330,14 +331,9 @@ impl AlertBook for DynamoStore {
         side_by_side(marks).await.into_iter().collect()
     }
 
-    async fn mark_part_sent(
-        &self,
-        alerts: &[Alert],
-        lease: &Lease,
-        sent_at: Timestamp,
-        rest: &Rest,
-    ) -> Result<(), StoreError> {
-        let mark = |alert| async move { self.mark_one_part_sent(alert, lease, sent_at, rest).await }.boxed();
+    async fn mark_part_sent(&self, alerts: &[Alert], part: PartSent<'_>) -> Result<(), StoreError> {
+        let mark =
+            |alert| async move { self.mark_one_part_sent(alert, part.lease, part.sent_at, part.rest).await }.boxed();
         side_by_side(alerts.iter().map(mark).collect()).await.into_iter().collect()
     }
 

@@ -14,9 +14,9 @@ use super::lists::{self, Listing, Looked, Order, Place, Range, Scope, Spot, Walk
 use super::row::Row;
 use super::table::{BY_ID, PK, SK};
 use super::{DynamoStore, Wire, items, row};
-use stockline_core::domain::{Entry, ItemId, LocationId, Record};
+use stockline_core::domain::{Entry, Record};
 use stockline_core::ports::cursor;
-use stockline_core::ports::{ItemWithLevels, LedgerPage, Page, PageRequest, Part, StoreError};
+use stockline_core::ports::{ItemWithLevels, LedgerFrom, LedgerPage, Page, PageRequest, Part, StoreError};
 
 const ITEMS: &str = "audit_items";
 const RECORDS: &str = "audit_records";
@@ -74,13 +74,8 @@ impl DynamoStore {
 
     /// Reads the ledger of one level in whole pieces as they are stored. A page ends with the chunk that reaches
     /// `limit`, and the last page has the tail.
-    pub(super) async fn ledger_page(
-        &self,
-        item_id: &ItemId,
-        location_id: &LocationId,
-        from_seq: u64,
-        limit: usize,
-    ) -> Result<LedgerPage, StoreError> {
+    pub(super) async fn ledger_page(&self, from: LedgerFrom<'_>) -> Result<LedgerPage, StoreError> {
+        let LedgerFrom { item_id, location_id, seq: from_seq, limit } = from;
         // The level is read first. An entry that leaves its tail later is in both; one that left before is in a chunk.
         let level = self.get(&Key::level(item_id, location_id), true).await?;
         let tail = level.as_ref().map(row::level).transpose()?.map(|level| level.tail).unwrap_or_default();

@@ -9,7 +9,8 @@ use super::ledger::Balance;
 use stockline_core::domain::{CommandKey, ItemId, LocationId, MAIN_LOCATION, Record, Timestamp};
 use stockline_core::ports::{
     AlertRecord, AuditReader, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels,
-    LedgerPage, LevelFilter, LevelWithItem, Movement, MovementFilter, Page, PageRequest, Part, Queries, StoreError,
+    LedgerFrom, LedgerPage, LevelFilter, LevelWithItem, Movement, MovementFilter, Page, PageRequest, Part, Queries,
+    StoreError,
 };
 
 #[async_trait]
@@ -96,14 +97,8 @@ impl AuditReader for DynamoStore {
         self.all_items(asked).await
     }
 
-    async fn audit_ledger(
-        &self,
-        item_id: &ItemId,
-        location_id: &LocationId,
-        from_seq: u64,
-        limit: usize,
-    ) -> Result<LedgerPage, StoreError> {
-        self.ledger_page(item_id, location_id, from_seq, limit).await
+    async fn audit_ledger(&self, from: LedgerFrom<'_>) -> Result<LedgerPage, StoreError> {
+        self.ledger_page(from).await
     }
 
     async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {

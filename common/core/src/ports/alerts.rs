@@ -84,6 +84,17 @@ pub struct Rest {
     pub tally: MailTally,
 }
 
+/// A mail that some of its recipients have, as its sender marks it.
+#[derive(Debug, Clone, Copy)]
+pub struct PartSent<'a> {
+    /// The claim under which it was mailed.
+    pub lease: &'a Lease,
+    /// When the first of them got it.
+    pub sent_at: Timestamp,
+    /// Who still waits.
+    pub rest: &'a Rest,
+}
+
 /// What became of an alert's mail, without addresses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailState {
@@ -227,13 +238,7 @@ pub trait AlertBook: Send + Sync + std::fmt::Debug {
 
     /// Marks alerts as mailed, but for those who still wait, and ends the claims. Alerts that another has claimed since, or
     /// that nobody waits for, stay as they are.
-    async fn mark_part_sent(
-        &self,
-        alerts: &[Alert],
-        lease: &Lease,
-        sent_at: Timestamp,
-        rest: &Rest,
-    ) -> Result<(), StoreError>;
+    async fn mark_part_sent(&self, alerts: &[Alert], part: PartSent<'_>) -> Result<(), StoreError>;
 
     /// Notes that alerts had no recipient. They stay unsent; one that was mailed stays as it is.
     async fn mark_unaddressed(&self, alerts: &[Alert]) -> Result<(), StoreError>;

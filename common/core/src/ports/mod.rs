@@ -17,7 +17,7 @@ mod store;
 
 pub use alerts::{
     AlertBook, AlertDelivery, AlertHandle, AlertPublisher, AlertReceiver, AlertRecord, Claimed, Gathered, Lease,
-    MailState, MailStatus, MailTally, Opening, RefusedNotice, Rest, latest_lease_end,
+    MailState, MailStatus, MailTally, Opening, PartSent, RefusedNotice, Rest, latest_lease_end,
 };
 pub use changed::{Changed, READ_BACK_MS, Since, SinceError};
 pub use clients::Clients;
@@ -25,7 +25,7 @@ pub use clock::{Clock, FixedClock};
 pub use issuer_keys::IssuerKeys;
 pub use mail::{Mail, MailError, Mailer};
 pub use queries::{
-    AuditReader, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LedgerPage,
+    AuditReader, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LedgerFrom, LedgerPage,
     LevelFilter, LevelWithDays, LevelWithItem, LocationPut, Locations, Movement, MovementFilter, PAGE_LEVELS_MAX,
     PAGE_ROWS_MAX, Page, PageRequest, Part, Queries, Refusals, Snapshot, StoreFault,
 };

@@ -541,21 +541,35 @@ pub struct Part {
     pub of: u32,
 }
 
+/// Where the reading of a level's ledger begins, and when it ends.
+#[derive(Debug, Clone, Copy)]
+pub struct LedgerFrom<'a> {
+    /// The item of the level.
+    pub item_id: &'a ItemId,
+    /// Where the level is.
+    pub location_id: &'a LocationId,
+    /// The first entry; 1 is the first of the ledger.
+    pub seq: u64,
+    /// How many entries make a page full. A page may have more: it ends where a stored piece ends.
+    pub limit: usize,
+}
+
+impl<'a> LedgerFrom<'a> {
+    /// Names a level, the first entry and the size of a page.
+    pub const fn new(item_id: &'a ItemId, location_id: &'a LocationId, seq: u64, limit: usize) -> Self {
+        Self { item_id, location_id, seq, limit }
+    }
+}
+
 /// Reads a whole store, for `audit`. If an item changes meanwhile, its audit is repeated.
 #[async_trait]
 pub trait AuditReader: Send + Sync + std::fmt::Debug {
     /// Lists all items by id, archived ones included. Pages end early as in [`Queries::items`].
     async fn audit_items(&self, asked: PageRequest<'_>) -> Result<Page<ItemWithLevels>, StoreError>;
 
-    /// Returns the ledger of one level from `from_seq`, chunks and tail as stored. It does *not* repair duplicates and
+    /// Returns entries of one level's ledger, chunks and tail as stored. It does *not* repair duplicates and
     /// gaps.
-    async fn audit_ledger(
-        &self,
-        item_id: &ItemId,
-        location_id: &LocationId,
-        from_seq: u64,
-        limit: usize,
-    ) -> Result<LedgerPage, StoreError>;
+    async fn audit_ledger(&self, from: LedgerFrom<'_>) -> Result<LedgerPage, StoreError>;
 
     /// Lists all records, in any stable order.
     async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError>;

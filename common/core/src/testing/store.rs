@@ -7,9 +7,9 @@ use crate::domain::{
     Alert, CommandKey, Commit, Dismissal, ItemId, LoadRequest, Loaded, LocationId, LocationSettings, Record, Timestamp,
 };
 use crate::ports::{
-    AlertBook, AuditReader, Claimed, CommitOutcome, Gathered, ItemWithLevels, Lease, LedgerPage, LocationPut,
-    Locations, MailTally, Opening, PAGE_LEVELS_MAX, Page, PageRequest, Refusals, RefusedNotice, Rest, Store,
-    StoreError, cursor, latest_lease_end,
+    AlertBook, AuditReader, Claimed, CommitOutcome, Gathered, ItemWithLevels, Lease, LedgerFrom, LedgerPage,
+    LocationPut, Locations, MailTally, Opening, PAGE_LEVELS_MAX, Page, PageRequest, PartSent, Refusals, RefusedNotice,
+    Rest, Store, StoreError, cursor, latest_lease_end,
 };
 
 /// The number of entries that a late count looks back over, unless a test sets another.
@@ -188,13 +188,8 @@ impl AlertBook for MemoryStore {
         Ok(())
     }
 
-    async fn mark_part_sent(
-        &self,
-        alerts: &[Alert],
-        lease: &Lease,
-        sent_at: Timestamp,
-        rest: &Rest,
-    ) -> Result<(), StoreError> {
+    async fn mark_part_sent(&self, alerts: &[Alert], part: PartSent<'_>) -> Result<(), StoreError> {
+        let PartSent { lease, sent_at, rest } = part;
         let mut stock = self.stock();
         for alert in alerts {
             if let Some((_, claim)) = stock.alerts.get_mut(&alert.id())
@@ -259,17 +254,11 @@ impl AuditReader for MemoryStore {
         Ok(super::queries::page_of_items(AUDIT_ITEMS, views, limit, self.page_levels_max, |item| item.item_id.clone()))
     }
 
-    async fn audit_ledger(
-        &self,
-        item_id: &ItemId,
-        location_id: &LocationId,
-        from_seq: u64,
-        limit: usize,
-    ) -> Result<LedgerPage, StoreError> {
-        let ledger = self.stock().ledger(item_id, location_id);
-        let mut entries: Vec<_> = ledger.into_iter().filter(|entry| entry.seq >= from_seq).collect();
-        let next_seq = entries.get(limit).map(|entry| entry.seq);
-        entries.truncate(limit);
+    async fn audit_ledger(&self, from: LedgerFrom<'_>) -> Result<LedgerPage, StoreError> {
+        let ledger = self.stock().ledger(from.item_id, from.location_id);
+        let mut entries: Vec<_> = ledger.into_iter().filter(|entry| entry.seq >= from.seq).collect();
+        let next_seq = entries.get(from.limit).map(|entry| entry.seq);
+        entries.truncate(from.limit);
         Ok(LedgerPage { entries, next_seq })
     }
 

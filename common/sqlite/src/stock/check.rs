@@ -9,6 +9,7 @@ use rusqlite::{Connection, Row};
 use super::fault::Fault;
 use super::key_chain::{self, Key};
 use super::names::LocationNames;
+use super::readers::{View, parts};
 use super::rows::{self, level_columns};
 use super::{command_lists, index_repair, sealed};
 use stockline_core::domain::{Alert, Claim, Item, ItemId, Quantity, RejudgeMark, Status};
@@ -39,12 +40,17 @@ impl Found {
     }
 }
 
+impl View<'_> {
+    /// Checks all rows of the store. Call it before any other read of this view.
+    pub(super) fn check(&mut self) -> Result<Vec<StoreFault>, Fault> {
+        let pending = self.pending_keys();
+        let (connection, names) = parts(self);
+        all(connection, names, pending)
+    }
+}
+
 /// Checks all rows. `pending` are the keys that are not in the table of the index yet.
-pub(super) fn all(
-    connection: &Connection,
-    names: &mut LocationNames,
-    pending: Vec<Key>,
-) -> Result<Vec<StoreFault>, Fault> {
+fn all(connection: &Connection, names: &mut LocationNames, pending: Vec<Key>) -> Result<Vec<StoreFault>, Fault> {
     let mut found = Found::default();
     found.check("records", |found| records(connection, found))?;
     found.check("the index of records", |found| index(connection, pending, found))?;

@@ -5,9 +5,10 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::alert_book::Claims;
 use super::fault::Fault;
+use super::id_key::id_key;
 use super::item_summaries::{ItemSummaries, ItemSummary};
 use super::names::LocationNames;
-use super::record_index::{RecordIndex, id_key};
+use super::record_index::RecordIndex;
 use super::{rows, sealed};
 use stockline_core::domain::{
     Claim, ClaimChange, CommandId, CommandKey, Commit, ItemId, Quantity, Record, RejudgeMark, Status, seal,

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
 use super::fault::Fault;
+use super::id_key::id_key;
 use super::key_chain::{self, Key};
-use super::record_index::id_key;
 use stockline_core::domain::{CommandId, ItemId, Record};
 
 /// Reads the key of each record. Returns too which numbers have none.

@@ -8,6 +8,7 @@ use super::fault::Fault;
 use super::names::LocationNames;
 use super::rows::{self, level_columns};
 use super::sealed;
+use super::states::state_no;
 use stockline_core::domain::{
     Action, AlertKind, Entry, EntryKind, Item, ItemId, Level, LocationId, Money, Quantity, Record, Status, StockState,
 };
@@ -229,7 +230,7 @@ fn put(
             level.seq.cast_signed(),
             level.version.cast_signed(),
             level.low_stock_threshold.map(Quantity::raw),
-            rows::state_no(level.state),
+            state_no(level.state),
             level.alerted,
             level.alert_no.cast_signed(),
             level.alert_epoch.cast_signed(),

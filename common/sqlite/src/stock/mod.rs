@@ -30,6 +30,7 @@ mod commit;
 mod day_list;
 mod fault;
 mod group_commit;
+mod id_key;
 mod index_repair;
 mod item_list;
 mod item_summaries;
@@ -50,6 +51,7 @@ mod record_index;
 mod rows;
 mod sealed;
 mod snapshot;
+mod states;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -289,7 +291,7 @@ impl Store for SqliteStore {
     async fn discard(&self, command: &CommandKey, at: Timestamp) -> Result<bool, StoreError> {
         let CommandKey { item_id, command_id } = command.clone();
         self.write(move |connection, state| {
-            let key = record_index::id_key(&item_id, command_id);
+            let key = id_key::id_key(&item_id, command_id);
             let Some((record_no, mut record)) = state.find_record(connection, &item_id, command_id, key)? else {
                 return Ok(false);
             };

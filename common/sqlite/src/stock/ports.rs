@@ -9,17 +9,17 @@ use super::item_list::PageOf;
 use super::readers::View;
 use super::snapshot::OpenSnapshot;
 use super::{
-    alert_book, audit, change_list, command_lists, day_list, item_list, level_list, load, movements, queries,
-    record_index, rows, write,
+    alert_book, audit, change_list, command_lists, day_list, id_key, item_list, level_list, load, movements, queries,
+    rows, write,
 };
 use stockline_core::domain::{
     Alert, Claim, CommandKey, Dismissal, ItemId, LocationId, LocationSettings, Quantity, Record, Timestamp, seal,
 };
 use stockline_core::ports::{
     AlertBook, AlertRecord, AuditReader, ChangeFilter, Changed, Claimed, CommandFilter, DaysFilter, DaysPage, Gathered,
-    ItemFilter, ItemWithLevels, Lease, LedgerPage, LevelFilter, LevelWithItem, LocationPut, Locations, MailTally,
-    Movement, MovementFilter, Opening, Page, PageRequest, Queries, Refusals, RefusedNotice, Rest, Since, Snapshot,
-    StoreError, StoreFault,
+    ItemFilter, ItemWithLevels, Lease, LedgerFrom, LedgerPage, LevelFilter, LevelWithItem, LocationPut, Locations,
+    MailTally, Movement, MovementFilter, Opening, Page, PageRequest, PartSent, Queries, Refusals, RefusedNotice, Since,
+    Snapshot, StoreError, StoreFault,
 };
 
 #[async_trait]
@@ -57,7 +57,7 @@ impl Refusals for SqliteStore {
     async fn dismiss(&self, command: &CommandKey, dismissal: &Dismissal) -> Result<bool, StoreError> {
         let (CommandKey { item_id, command_id }, dismissal) = (command.clone(), dismissal.clone());
         self.write(move |connection, state| {
-            let key = record_index::id_key(&item_id, command_id);
+            let key = id_key::id_key(&item_id, command_id);
             let Some((record_no, mut record)) = state.find_record(connection, &item_id, command_id, key)? else {
                 return Ok(false);
             };
@@ -226,15 +226,10 @@ impl AuditReader for SqliteStore {
         self.lanes.lists.read(move |view| item_list::audit_items(view, cursor.as_deref(), most)).await
     }
 
-    async fn audit_ledger(
-        &self,
-        item_id: &ItemId,
-        location_id: &LocationId,
-        from_seq: u64,
-        limit: usize,
-    ) -> Result<LedgerPage, StoreError> {
-        let (item_id, location_id) = (item_id.clone(), location_id.clone());
-        self.lanes.lists.read(move |view| audit::ledger(view, &item_id, &location_id, from_seq, limit)).await
+    async fn audit_ledger(&self, from: LedgerFrom<'_>) -> Result<LedgerPage, StoreError> {
+        let LedgerFrom { seq, limit, .. } = from;
+        let (item_id, location_id) = (from.item_id.clone(), from.location_id.clone());
+        self.lanes.lists.read(move |view| audit::ledger(view, &item_id, &location_id, seq, limit)).await
     }
 
     async fn audit_records(&self, asked: PageRequest<'_>) -> Result<Page<Record>, StoreError> {
@@ -309,14 +304,8 @@ impl AlertBook for SqliteStore {
         .await
     }
 
-    async fn mark_part_sent(
-        &self,
-        alerts: &[Alert],
-        lease: &Lease,
-        sent_at: Timestamp,
-        rest: &Rest,
-    ) -> Result<(), StoreError> {
-        let (alerts, lease, rest) = (alerts.to_vec(), lease.clone(), rest.clone());
+    async fn mark_part_sent(&self, alerts: &[Alert], part: PartSent<'_>) -> Result<(), StoreError> {
+        let (alerts, lease, sent_at, rest) = (alerts.to_vec(), part.lease.clone(), part.sent_at, part.rest.clone());
         self.write(move |connection, state| {
             let claims = &mut state.claims;
             alerts

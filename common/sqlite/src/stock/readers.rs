@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, Transaction};
 use tokio::sync::Semaphore;
 
-use super::check;
 use super::fault::Fault;
-use super::key_chain;
+use super::id_key::id_key;
+use super::key_chain::{self, Key};
 use super::names::LocationNames;
 use super::page_budget::{PageBudget, WriteActivity};
-use super::record_index::{PendingKeys, id_key};
+use super::record_index::PendingKeys;
 use super::rows;
 use stockline_core::domain::{CommandId, ItemId, Record};
-use stockline_core::ports::{StoreError, StoreFault};
+use stockline_core::ports::StoreError;
 
 /// Who reads. Each kind has connections of its own: no list holds one that the write path or a single read needs.
 #[derive(Debug)]
@@ -134,11 +134,9 @@ impl View<'_> {
         PageBudget::begin(Arc::clone(&self.shared.activity), self.shared.page_rows_max)
     }
 
-    /// Checks all rows of the store. Call it before any other read of this view.
-    pub(super) fn check(&mut self) -> Result<Vec<StoreFault>, Fault> {
-        let pending = self.shared.pending.all();
-        let (connection, names) = parts(self);
-        check::all(connection, names, pending)
+    /// Returns the keys that are not in the table of the index yet. Call it before any other read of this view.
+    pub(super) fn pending_keys(&self) -> Vec<Key> {
+        self.shared.pending.all()
     }
 
     /// Reads records by item and id, in input order. Call it before any other read of this view, because the pending

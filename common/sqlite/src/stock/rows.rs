@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::fault::Fault;
 use super::names::LocationNames;
 use super::sealed;
+use super::states::state_of;
 use stockline_core::domain::{
-    CommandId, Item, ItemId, Level, LocationId, LocationSettings, MAIN_LOCATION, Money, Quantity, Record, StockState,
-    Timestamp,
+    CommandId, Item, ItemId, Level, LocationId, LocationSettings, MAIN_LOCATION, Money, Quantity, Record, Timestamp,
 };
 
 /// The columns of a level, in the order that [`level`] reads.
@@ -48,18 +48,6 @@ pub(super) fn level(
     let tail = sealed::read_tail(item_id, &level, tail)?;
     Ok(Level { tail, ..level })
 }
-
-const STATES: [StockState; 4] = [StockState::Normal, StockState::Low, StockState::Out, StockState::Oversold];
-
-/// Returns the stored number of a state, which must never change.
-pub(super) fn state_no(state: StockState) -> i64 {
-    STATES.iter().zip(0..).find_map(|(s, no)| (*s == state).then_some(no)).unwrap_or(0)
-}
-
-fn state_of(no: usize) -> Result<StockState, Fault> {
-    STATES.get(no).copied().ok_or_else(|| Fault::Unreadable(format!("a level has the unknown state {no}")))
-}
-
 /// Reads an item from its body.
 pub(super) fn item(body: &str) -> Result<Item, Fault> {
     sealed::read_json("the catalogue record of an item", body)

@@ -116,7 +116,7 @@ pub(super) fn level_columns(level: &Level) -> Vec<u8> {
     optional(Some(level.seq.cast_signed()));
     optional(Some(level.version.cast_signed()));
     optional(level.low_stock_threshold.map(stockline_core::domain::Quantity::raw));
-    optional(Some(super::rows::state_no(level.state)));
+    optional(Some(super::states::state_no(level.state)));
     optional(Some(level.alerted.into()));
     optional(Some(level.alert_no.cast_signed()));
     optional(Some(level.alert_epoch.cast_signed()));

@@ -3,7 +3,8 @@ use rusqlite::{Connection, params};
 use super::commit::{Checked, FoundLevel, Prepared, WriterState, claim_key};
 use super::fault::Fault;
 use super::item_summaries::ItemSummary;
-use super::{change_list, command_lists, rows};
+use super::states::state_no;
+use super::{change_list, command_lists};
 use stockline_core::domain::{ClaimChange, Item, ItemId, Level, Money, Quantity, Record, Status, StockState};
 
 /// Writes a commit after all its conditions were checked.
@@ -146,7 +147,7 @@ fn put_level(
         level.seq.cast_signed(),
         level.version.cast_signed(),
         level.low_stock_threshold.map(Quantity::raw),
-        rows::state_no(level.state),
+        state_no(level.state),
         level.alerted,
         level.alert_no.cast_signed(),
         level.alert_epoch.cast_signed(),

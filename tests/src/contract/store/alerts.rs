@@ -2,7 +2,7 @@
 
 use stockline_core::domain::{Alert, CLOCK_SKEW_MAX_MS};
 use stockline_core::ports::{
-    Claimed, Gathered, Lease, MailState, MailStatus, MailTally, PageRequest, RefusedNotice, Rest,
+    Claimed, Gathered, Lease, MailState, MailStatus, MailTally, PageRequest, PartSent, RefusedNotice, Rest,
 };
 use stockline_core::testing::alert;
 
@@ -74,7 +74,7 @@ pub async fn an_alert_that_some_have_is_claimed_for_the_others(shop: Shop) {
     let two = rest(&["x@example.com", "y@example.com"], 3);
     let first = lease("a", 0, 100);
     assert_eq!(claim(&first).await, Claimed::Ours);
-    book.mark_part_sent(&one, &first, at(5), &two).await.unwrap();
+    book.mark_part_sent(&one, PartSent { lease: &first, sent_at: at(5), rest: &two }).await.unwrap();
     let shown = async || shop.ports().queries.alerts(None, PageRequest::first(10)).await.unwrap().entries.remove(0);
     assert_eq!((shown().await.sent_at, shown().await.alert), (Some(at(5)), alert(1, "main", 0)));
     let mail = MailState { tally: Some(tally(3, 1)), waiting: 2, ..MailState::default() };
@@ -86,8 +86,12 @@ pub async fn an_alert_that_some_have_is_claimed_for_the_others(shop: Shop) {
     book.give_up(&one, &lease("b", 7, 107)).await.unwrap();
     let third = lease("a", 8, 108);
     assert_eq!(claim(&third).await, Claimed::OursFor(two.clone()));
-    book.mark_part_sent(&one, &second, at(9), &rest(&["z@example.com"], 9)).await.unwrap();
-    book.mark_part_sent(&one, &third, at(10), &rest(&["y@example.com"], 4)).await.unwrap();
+    book.mark_part_sent(&one, PartSent { lease: &second, sent_at: at(9), rest: &rest(&["z@example.com"], 9) })
+        .await
+        .unwrap();
+    book.mark_part_sent(&one, PartSent { lease: &third, sent_at: at(10), rest: &rest(&["y@example.com"], 4) })
+        .await
+        .unwrap();
     let last = lease("b", 11, 111);
     assert_eq!(
         claim(&last).await,
@@ -95,7 +99,12 @@ pub async fn an_alert_that_some_have_is_claimed_for_the_others(shop: Shop) {
         "a claim that has ended marks nothing"
     );
     book.mark_sent(&one, at(12), tally(5, 1)).await.unwrap();
-    book.mark_part_sent(&one, &lease("c", 8, 100), at(13), &rest(&["x@example.com"], 7)).await.unwrap();
+    book.mark_part_sent(
+        &one,
+        PartSent { lease: &lease("c", 8, 100), sent_at: at(13), rest: &rest(&["x@example.com"], 7) },
+    )
+    .await
+    .unwrap();
     assert_eq!(claim(&lease("a", 500, 600)).await, Claimed::Sent, "all have it, for good");
     assert_eq!(shown().await.sent_at, Some(at(5)), "the first mail");
     assert_eq!(shown().await.mail, MailState { tally: Some(tally(5, 1)), ..MailState::default() });
@@ -160,7 +169,9 @@ pub async fn openings_are_listed_until_all_recipients_have_their_mail(shop: Shop
     assert_eq!(ids().await, [1, 2]);
     book.mark_sent(std::slice::from_ref(first), at(31), tally(1, 0)).await.unwrap();
     let rest = Rest { missing: vec!["x@example.com".to_owned()], tally: tally(1, 0) };
-    book.mark_part_sent(std::slice::from_ref(second), &claim, at(31), &rest).await.unwrap();
+    book.mark_part_sent(std::slice::from_ref(second), PartSent { lease: &claim, sent_at: at(31), rest: &rest })
+        .await
+        .unwrap();
     assert_eq!(ids().await, [2], "one recipient has not got it");
     let again = book.gather(&all[1..3], at(32)).await;
     assert!(matches!(again[..], [Ok(Gathered::Sent), Ok(Gathered::Waiting)]), "{again:?}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stockline_core::domain::Timestamp;
 use stockline_core::domain::analytics::{Calendar, DayTotals, LevelDays, LocalDays, Period, Seen, Sums};
-use stockline_core::ports::{DaysFilter, LevelWithDays, PageRequest};
+use stockline_core::ports::{DaysFilter, LedgerFrom, LevelWithDays, PageRequest};
 
 use super::{Shop, at, item_id, place};
 
@@ -28,7 +28,7 @@ async fn all(shop: &Shop, filter: &DaysFilter, limit: usize) -> Option<Vec<Level
 async fn check(shop: &Shop, filter: &DaysFilter, found: &[LevelWithDays]) {
     for LevelWithDays { item, level, days } in found {
         let reader = &shop.ports().audit;
-        let ledger = reader.audit_ledger(&item.item_id, &level.location_id, 1, 100_000).await.unwrap();
+        let ledger = reader.audit_ledger(LedgerFrom::new(&item.item_id, &level.location_id, 1, 100_000)).await.unwrap();
         assert_eq!(ledger.entries.len() as u64, level.seq);
         let zone = filter.time_zones.get(&level.location_id).map_or("UTC", String::as_str);
         assert_eq!(**days, LevelDays::of_ledger(&ledger.entries, &LocalDays::of_zone(zone)), "{level:?}");
@@ -76,7 +76,8 @@ pub async fn the_days_of_a_level_are_those_of_its_whole_ledger_in_the_zone_of_it
     let found = all(&shop, &at_main, 1).await.unwrap();
     assert_eq!(names(&found), ["cola:main", "tea:main"]);
     check(&shop, &at_main, &found).await;
-    let sold = shop.ports().audit.audit_ledger(&item_id("cola"), &place("main"), 1, 100_000).await.unwrap();
+    let sold =
+        shop.ports().audit.audit_ledger(LedgerFrom::new(&item_id("cola"), &place("main"), 1, 100_000)).await.unwrap();
     assert_eq!(sold.entries.len() as u64, found[0].level.seq);
     let nowhere = DaysFilter { location_id: Some(place("south")), ..DaysFilter::default() };
     assert_eq!(all(&shop, &nowhere, 10).await, Some(vec![]));

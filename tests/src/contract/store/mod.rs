@@ -13,7 +13,7 @@ use stockline_core::domain::{
     Rules, Slot, Timestamp, fold,
 };
 use stockline_core::ports::{
-    AlertBook, AuditReader, CommitOutcome, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, Queries, Store, StoreError,
+    AlertBook, AuditReader, CommitOutcome, LedgerFrom, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, Queries, Store, StoreError,
 };
 pub use stockline_core::testing::{at, id, item_id, place, queued};
 use stockline_worker::audit::audit;
@@ -216,7 +216,8 @@ impl Shop {
         let (mut seqs, mut next) = (Vec::new(), Some(1));
         while let Some(from) = next {
             let reader = &self.ports().audit;
-            let page = reader.audit_ledger(&item_id(item), &place(location), from, limit).await.unwrap();
+            let page =
+                reader.audit_ledger(LedgerFrom::new(&item_id(item), &place(location), from, limit)).await.unwrap();
             seqs.extend(page.entries.iter().map(|entry| entry.seq));
             next = page.next_seq;
         }

@@ -1,7 +1,9 @@
 //! Reads of the ledger: movements, stock at a point in time, history for late counts, and the audit.
 
 use stockline_core::domain::{Claim, CommandKey, CommandKind, Entry, LoadRequest, LocationId, Quantity, Timestamp};
-use stockline_core::ports::{ItemFilter, LevelFilter, Movement, MovementFilter, PageRequest, Part, Snapshot};
+use stockline_core::ports::{
+    ItemFilter, LedgerFrom, LevelFilter, Movement, MovementFilter, PageRequest, Part, Snapshot,
+};
 
 use super::{Bounds, Shop, all_pages, at, id, item_id, place};
 
@@ -191,7 +193,8 @@ pub async fn the_audit_reads_every_entry_and_record_once(shop: Shop) {
             assert_eq!(shop.ledger_seqs("cola", location, limit).await, (1..=count).collect::<Vec<_>>());
         }
         let reader = &shop.ports().audit;
-        let late = reader.audit_ledger(&item_id("cola"), &place(location), count - 1, 5).await.unwrap();
+        let late =
+            reader.audit_ledger(LedgerFrom::new(&item_id("cola"), &place(location), count - 1, 5)).await.unwrap();
         assert_eq!(late.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [count - 1, count]);
     }
     for item in ["apple", "zebra"] {

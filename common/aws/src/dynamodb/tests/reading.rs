@@ -1,5 +1,5 @@
 use super::*;
-use stockline_core::ports::{AuditReader, MovementFilter, PageRequest, Queries, StoreError};
+use stockline_core::ports::{AuditReader, LedgerFrom, MovementFilter, PageRequest, Queries, StoreError};
 
 /// A level with chunks and a tail.
 async fn busy_shop() -> Shop {
@@ -25,7 +25,7 @@ async fn a_chunk_that_is_gone_is_reported_and_the_audit_mends_nothing() {
     let gone = Key::of(&chunks[2]).unwrap();
     let delete = shop.engine.client.delete_item().table_name(TABLE).set_key(Some(gone.attributes()));
     delete.send().await.unwrap();
-    let page = shop.store.audit_ledger(&item_id("cola"), &place("main"), 1, 1_000).await.unwrap();
+    let page = shop.store.audit_ledger(LedgerFrom::new(&item_id("cola"), &place("main"), 1, 1_000)).await.unwrap();
     let gapless = page.entries.iter().zip(1..).all(|(entry, n)| entry.seq == n);
     assert!(!gapless);
     let found = shop.store.movements(&item_id("cola"), &MovementFilter::default(), PageRequest::first(1_000)).await;

@@ -1,5 +1,5 @@
 use super::*;
-use stockline_core::ports::PageRequest;
+use stockline_core::ports::{PageRequest, PartSent};
 use stockline_core::testing::alert;
 
 /// Otherwise an alert that was being mailed when the machine lost power would wait for the end of its lease.
@@ -43,7 +43,7 @@ async fn who_is_missing_is_known_after_a_restart() {
     let lease = Lease { holder: "a".into(), from: at(0), until: at(100) };
     shop.store.claim(&one, &lease).await.remove(0).unwrap();
     let rest = Rest { missing: vec!["x@example.com".to_owned()], tally: MailTally { delivered: 2, refused: 1 } };
-    shop.store.mark_part_sent(&one, &lease, at(5), &rest).await.unwrap();
+    shop.store.mark_part_sent(&one, PartSent { lease: &lease, sent_at: at(5), rest: &rest }).await.unwrap();
     let shop = shop.reopened();
     let claimed = shop.store.claim(&one, &Lease { holder: "b".into(), ..lease.clone() }).await.remove(0).unwrap();
     assert_eq!(claimed, Claimed::OursFor(rest));

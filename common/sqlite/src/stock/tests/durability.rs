@@ -1,5 +1,5 @@
 use super::*;
-use stockline_core::ports::PageRequest;
+use stockline_core::ports::{LedgerFrom, PageRequest};
 
 /// A store whose file may grow by only `pages` pages, which behaves like a full disk.
 fn full_soon(folder: &TempDir, pages: i64) -> SqliteStore {
@@ -119,13 +119,13 @@ async fn the_audit_repairs_nothing() {
         .write(|connection, _| Ok(connection.execute_batch("DELETE FROM chunk WHERE chunk_no = 3;")?))
         .await
         .unwrap();
-    let page = shop.store.audit_ledger(&item_id("cola"), &place("main"), 1, 1_000).await.unwrap();
+    let page = shop.store.audit_ledger(LedgerFrom::new(&item_id("cola"), &place("main"), 1, 1_000)).await.unwrap();
     assert!(page.entries.iter().zip(1..).any(|(entry, n)| entry.seq != n));
     let read = shop.store.movements(&item_id("cola"), &MovementFilter::default(), PageRequest::first(1_000)).await;
     assert!(matches!(read, Err(StoreError::Unreadable(_))), "people are shown no history with a gap");
     let foreign = "UPDATE chunk SET entries = (SELECT entries FROM chunk WHERE chunk_no = 1) WHERE chunk_no = 5";
     shop.store.write(|connection, _| Ok(connection.execute(foreign, [])?)).await.unwrap();
-    let read = shop.store.audit_ledger(&item_id("cola"), &place("main"), 1, 1_000).await;
+    let read = shop.store.audit_ledger(LedgerFrom::new(&item_id("cola"), &place("main"), 1, 1_000)).await;
     assert!(matches!(read, Err(StoreError::Unreadable(_))), "a chunk under another key is damaged");
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
-use stockline_core::ports::{PageRequest, Since};
+use stockline_core::ports::{LedgerFrom, PageRequest, Since};
 
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
@@ -228,7 +228,7 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
     list!("audit_records".into(), store.audit_records(PageRequest::first(limit)));
     store.locations().await.unwrap();
     store.stock_as_of(&item_id("cola"), at(2)).await.unwrap();
-    store.audit_ledger(&item_id("cola"), &place("main"), 1, limit).await.unwrap();
+    store.audit_ledger(LedgerFrom::new(&item_id("cola"), &place("main"), 1, limit)).await.unwrap();
     lists
 }
 
