@@ -30,7 +30,7 @@ mod vendor;
 mod xlsx;
 
 pub use columns::{Columns, ColumnsError, Options};
-pub use judge::remedy::FAULT_CODES;
+pub use judge::{remedy::FAULT_CODES, unquoted};
 pub use kind::{Field, Kind};
 pub use known::{Known, Needs};
 pub use number::NumberFault;

@@ -1,7 +1,7 @@
 //! The load of `deploy/drill` against a server: it proves what it says, and it finds what is wrong.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
@@ -29,8 +29,8 @@ fn ended(drill: Child) -> (bool, String) {
 }
 
 /// Registers the load's items as the page says: by a Manager, from the CSV that the drill prints.
-fn register_items(server: &Server, data: &std::path::Path) {
-    let (works, items) = ended(drill(server, &["items", ITEMS]));
+fn register_items(server: &Server, data: &Path, prefix: &str) {
+    let (works, items) = ended(drill(server, &["items", ITEMS, "--prefix", prefix]));
     assert!(works, "{items}");
     let mut load = Command::new(stockline_binary())
         .args(["load", "-", "--type", "register_item", "--map", "item_id=item_id,name=name", "--id", "item_id"])
@@ -52,7 +52,7 @@ async fn a_load_proves_that_each_sale_took_effect_once_and_tells_when_the_stock_
     let (works, told) = ended(drill(&server, &["load", "50", "1", "--items", ITEMS]));
     assert!(!works && told.contains("item_not_found"), "without its items: {told}");
 
-    register_items(&server, data.path());
+    register_items(&server, data.path(), "drill");
     let shops: PathBuf = data.path().join("shops");
     std::fs::write(&shops, "main\nberlin\n").unwrap();
     let berlin = json!({"name": "Berlin", "time_zone": "Europe/Berlin"});
@@ -73,5 +73,68 @@ async fn a_load_proves_that_each_sale_took_effect_once_and_tells_when_the_stock_
     server.settle(json!({"type": "sell", "item_id": "drill-0", "quantity": "1"})).await;
     let (works, told) = ended(beside);
     assert!(!works && told.contains("drill-0 has") && told.contains("and should have"), "{told}");
+    audit(&server.stop());
+}
+
+/// Returns the loads of the page's load test: the number of the step, and the words behind `./drill load`.
+fn loads_of_the_page() -> Vec<(u32, Vec<String>)> {
+    let page = templates::folder().join("../docs/first-hour.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let table = page.split("## The load test").nth(1).unwrap();
+    let rows = table.lines().filter_map(|line| {
+        let (number, rest) = line.strip_prefix("| ")?.split_once(" | ")?;
+        Some((number.parse::<u32>().ok()?, rest))
+    });
+    let loads = rows.flat_map(|(number, row)| {
+        let commands = row.split('`').filter_map(|code| code.strip_prefix("./drill load "));
+        commands.map(move |words| (number, words.split(' ').map(str::to_owned).collect()))
+    });
+    loads.collect()
+}
+
+/// How long a load of the page lasts here.
+const SECONDS: &str = "2";
+/// From how many machines a step sends.
+const MACHINES: [(u32, usize); 5] = [(1, 1), (2, 2), (3, 10), (4, 1), (5, 1)];
+const LOCATIONS: usize = 500;
+
+/// The steps without a fault, at the rates of the page: 100, 1,000 from two machines, 1,000 from ten; one item at one location,
+/// and at 500. How fast a server takes them is measured elsewhere: here every command has its outcome in the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_load_of_the_page_runs_as_it_stands_there() {
+    let data = tempfile::tempdir().unwrap();
+    let server = Server::start(data.path(), &[]).await;
+    let shops: Vec<String> = (0..LOCATIONS).map(|number| format!("shop-{number}")).collect();
+    let put = Command::new(stockline_binary())
+        .args(["locations", "put", "--url", &server.url, "--token", &server.token(&["--role", "manager"])])
+        .args(&shops)
+        .output()
+        .unwrap();
+    assert!(put.status.success(), "{put:?}");
+    let file = data.path().join("shops");
+    std::fs::write(&file, shops.join("\n")).unwrap();
+
+    let loads = loads_of_the_page();
+    for (step, machines) in MACHINES {
+        let (_, words) = loads.iter().find(|(number, _)| *number == step).unwrap_or_else(|| panic!("step {step}"));
+        let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+        words[1] = SECONDS;
+        if let Some(place) = words.iter().position(|word| *word == "FILE") {
+            words[place] = file.to_str().unwrap();
+        }
+        if !words.contains(&"--items") {
+            words.extend(["--items", ITEMS]);
+        }
+        let prefixes: Vec<String> = (0..machines).map(|machine| format!("step-{step}-{machine}")).collect();
+        prefixes.iter().for_each(|prefix| register_items(&server, data.path(), prefix));
+        let running: Vec<Child> = prefixes
+            .iter()
+            .map(|prefix| drill(&server, &[&["load"], &words[..], &["--prefix", prefix]].concat()))
+            .collect();
+        for load in running {
+            let (works, told) = ended(load);
+            assert!(works && told.contains("what they make it"), "step {step}, {words:?}: {told}");
+        }
+    }
     audit(&server.stop());
 }
