@@ -6,17 +6,24 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
 use serde_json::json;
-use stockline_deploy_checks::templates;
-use stockline_tests::process::{PATIENCE, Server, audit, stockline_binary};
+use stockline_deploy_checks::ministack::aws_tests;
+use stockline_deploy_checks::python::assert_ran;
+use stockline_deploy_checks::{operator, templates};
+use stockline_tests::aws::{Installation, POLL_EVERY};
+use stockline_tests::process::{PATIENCE, Server, audit, stockline_binary, with_id};
 
 const ITEMS: &str = "5";
 
 fn drill(server: &Server, arguments: &[&str]) -> Child {
+    drill_at(&server.url, &server.token(&["--till", "drill"]), arguments)
+}
+
+fn drill_at(url: &str, token: &str, arguments: &[&str]) -> Child {
     Command::new("python3")
         .arg(templates::folder().join("drill"))
         .args(arguments)
-        .env("STOCKLINE_URL", &server.url)
-        .env("STOCKLINE_TOKEN", server.token(&["--till", "drill"]))
+        .env("STOCKLINE_URL", url)
+        .env("STOCKLINE_TOKEN", token)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -137,4 +144,50 @@ async fn each_load_of_the_page_runs_as_it_stands_there() {
         }
     }
     audit(&server.stop());
+}
+
+async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "{what}: it did not come to that");
+        tokio::time::sleep(POLL_EVERY).await;
+    }
+}
+
+/// Step 8: while an item's row is damaged, the others go on; after it is put back, its commands are applied too.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_that_is_stuck_in_a_load_holds_up_nobody_and_ends_as_the_others() {
+    if !aws_tests() {
+        return;
+    }
+    let home = Installation::deploy().await;
+    let (ingress, worker) = tokio::join!(home.ingress(), home.worker());
+    for item in ["drill-0", "drill-1"] {
+        home.settle(&home.manager, json!({"type": "register_item", "item_id": item, "name": "Drill"})).await;
+    }
+    let stuck = |act: &str| {
+        let done = operator::drill(&home.server, &["stuck", "stockline", "drill-0", act]).output().unwrap();
+        assert_ran(&done, "drill stuck");
+    };
+
+    let load = drill_at(&home.api, &home.till, &["load", "20", "30", "--items", "2"]);
+    until("the load sells", async || home.get("/v1/items/drill-0").await["on_hand"] != "0").await;
+    stuck("damage");
+    // Whether or not the load still sells: a command comes to each item, which leaves the load's own sum alone.
+    let renamed = |item: &str| json!({"type": "update_item", "item_id": item, "name": "Renamed"});
+    let waits = home.accept(&home.manager, &with_id(renamed("drill-0"))).await;
+    until("a worker tells it", async || {
+        let log = worker.log();
+        log.contains("an item can't be read") && log.contains("drill-0")
+    })
+    .await;
+    assert_eq!(home.settle(&home.manager, renamed("drill-1")).await["status"], "applied", "the others go on");
+    stuck("repair");
+    let outcome = home.outcome(&home.manager, waits["status_url"].as_str().unwrap()).await;
+    assert_eq!(outcome["status"], "applied", "{outcome}");
+    let (works, told) = tokio::task::spawn_blocking(|| ended(load)).await.unwrap();
+    assert!(works && told.contains(r#"{"applied": 602}"#) && told.contains("what they make it"), "{told}");
+    let audit = home.worker_command(&["audit"]).await;
+    assert!(audit.status.success(), "{}", String::from_utf8_lossy(&audit.stdout));
+    tokio::join!(ingress.stop(), worker.stop());
 }
