@@ -335,14 +335,40 @@ fn numbers_dates_and_places_are_said_or_refused() {
     assert_eq!(shop.tea(), "1250");
 }
 
+/// Runs the program at a terminal, where this is typed.
+fn at_a_terminal(typed: &str, words: &[&str]) -> Ran {
+    const TERMINAL: &str = "
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+os.write(terminal, sys.argv[1].encode())
+while True:
+    try:
+        shown = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not shown:
+        break
+    os.write(1, shown)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
+    let mut python = std::process::Command::new("python3");
+    let program = stockline(&[]).get_program().to_owned();
+    Ran::from(python.args(["-c", TERMINAL, typed]).arg(program).args(words).output().unwrap())
+}
+
 #[test]
-fn a_resubmission_takes_every_page_the_oldest_first() {
+fn a_resubmission_takes_every_page_the_oldest_first_and_asks_at_a_terminal() {
     let shop = Shop::open();
     let lines: String = (0..130).map(|n| format!("{n},jam,1\n")).collect();
     let sales = "--type sell --map item_id=sku,quantity=qty --id r";
     shop.load("s.csv", &format!("r,sku,qty\n{lines}"), sales).refused(1, "");
     shop.0.run(&["submit", "register_item", "--item", "jam", "--name", "Jam"]).ok();
-    shop.0.run(&["refused", "--resubmit"]).ok();
+    let data = shop.0.data();
+    let resubmit = ["refused", "--resubmit", "--data", data.to_str().unwrap()];
+    at_a_terminal("n\n", &resubmit).refused(2, "Resubmit all 130 commands, the oldest first?");
+    assert_eq!(shop.0.run(&["refused", "--json", "--limit", "1000"]).ok().json().as_array().unwrap().len(), 130);
+    at_a_terminal("y\n", &resubmit).refused(0, "130 of 130 resubmitted");
     assert_eq!(shop.0.on_hand("jam", "main"), "-130");
     assert_eq!(shop.0.run(&["refused", "--json"]).ok().json(), serde_json::json!([]));
 }
