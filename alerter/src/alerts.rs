@@ -419,7 +419,7 @@ impl Alerts {
             tracing::warn!(
                 alert = alert.id(),
                 location = %alert.location_id,
-                "an alert has no recipient: set the location's alert_emails (PUT /v1/locations/{{id}}) or the configured recipients"
+                "an alert has no recipient: set the location's alert_emails or the configured recipients"
             );
         }
         Ok(())

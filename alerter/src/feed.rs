@@ -44,7 +44,7 @@ pub async fn run(config: Config, adapters: Adapters, queue: Arc<dyn AlertReceive
     match feed.alerter.has_recipient().await {
         Ok(true) => {}
         Ok(false) => tracing::warn!(
-            "alerts have no recipient: configure recipients, or set alert_emails of a location (PUT /v1/locations/{{id}})"
+            "alerts have no recipient: start with --alert-email, or name addresses per location (stockline locations put LOCATION --alert-email ADDRESS)"
         ),
         Err(error) => tracing::warn!(%error, "the recipients of alerts can't be checked"),
     }

@@ -154,8 +154,9 @@ impl CommandReceiver for HotQueue {
     }
 }
 
-/// Measures, checks that no command was lost or reordered, and prints the result.
-pub(crate) async fn run(options: &HotOptions) -> Result<()> {
+/// Measures, checks that no command was lost or reordered, prints the result, and returns the write units of the item's
+/// partition a command.
+pub(crate) async fn run(options: &HotOptions) -> Result<f64> {
     let testbed = Testbed::start().await?;
     let item_id: ItemId = "item-0".parse()?;
     let mut location_ids = vec![MAIN_LOCATION.parse::<LocationId>()?];
@@ -200,18 +201,20 @@ pub(crate) async fn run(options: &HotOptions) -> Result<()> {
     print_rates(options, &queue, &store, sent.len(), elapsed);
     let written = testbed.meter.reset();
     let of_item = written.by_partition.get(&format!("ITEM#{item_id}")).copied().unwrap_or_default();
-    print_partition(of_item, sent.len());
-    check_ledgers(&testbed, &item_id, &location_ids, &sent).await
+    let per_command = print_partition(of_item, sent.len());
+    check_ledgers(&testbed, &item_id, &location_ids, &sent).await?;
+    Ok(per_command)
 }
 
 /// Prints what the item's partition, which holds its record and all its levels, is written, against AWS's limit of one.
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
-fn print_partition(units: f64, commands: usize) {
+fn print_partition(units: f64, commands: usize) -> f64 {
     let per_command = units / commands as f64;
     println!(
         "the item's partition: {per_command:.3} write units a command, so {PARTITION_WRU:.0} units a second are {:.0} commands/s",
         PARTITION_WRU / per_command
     );
+    per_command
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
@@ -279,10 +282,13 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_hot_item_takes_all_that_is_delivered_in_order() {
-        for locations in [1, 60] {
-            let options = HotOptions { seconds: 1, cycle_ms: 1, transaction_ms: 1, pack: 10, locations };
-            run(&options).await.unwrap();
+    async fn a_hot_item_takes_all_that_is_delivered_in_order_and_its_partition_as_much_as_the_quotas_say() {
+        // With one level, a fold of a hundred writes it once. Where each command is for another of 500 locations, each
+        // writes its own level, 2 units in a transaction: `deploy/quotas.md` takes 500 commands a second from that.
+        for (locations, at_least, at_most) in [(1, 0.01, 0.2), (500, 1.9, 2.1)] {
+            let options = HotOptions { seconds: 1, cycle_ms: 1, transaction_ms: 1, pack: 100, locations };
+            let per_command = run(&options).await.unwrap();
+            assert!((at_least..=at_most).contains(&per_command), "{locations} locations: {per_command}");
         }
     }
 }

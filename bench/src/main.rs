@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, reason = "a test fails by panicking; units are whole"))]
 
 mod api;
+mod audit;
 mod background_server;
 mod bill;
 mod canned;
@@ -111,6 +112,8 @@ enum Task {
     ScaleOut(scale::ScaleOptions),
     /// Measure how many commands a second one item sustains
     HotItem(hot::HotOptions),
+    /// Measure how fast the audit reads a store on AWS, and compute how long a billion rows take
+    Audit(audit::AuditOptions),
     /// Kill the standalone server again and again under load; fails if a promise is broken
     Chaos(chaos::ChaosOptions),
     /// Offer the standalone server ten times its capacity; measures goodput and recovery
@@ -152,7 +155,8 @@ fn main() -> Result<()> {
         Some(Task::Cost(options)) => return aws_runtime()?.block_on(cost::run(options)),
         Some(Task::Bill(options)) => return bill::run(options),
         Some(Task::ScaleOut(options)) => return aws_runtime()?.block_on(scale::run(options)),
-        Some(Task::HotItem(options)) => return aws_runtime()?.block_on(hot::run(options)),
+        Some(Task::HotItem(options)) => return aws_runtime()?.block_on(hot::run(options)).map(drop),
+        Some(Task::Audit(options)) => return aws_runtime()?.block_on(audit::run(options)),
         Some(Task::Chaos(options)) => return aws_runtime()?.block_on(chaos::run(options)),
         Some(Task::Overload(options)) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -84,8 +85,14 @@ async fn no_such_path() -> Problem {
     Problem::new(codes::NOT_FOUND, "there is nothing at this path; /docs lists every path")
 }
 
-async fn no_such_method(method: Method) -> Problem {
-    let detail = format!("this path does not accept {method}; the Allow header names the methods that it accepts");
+async fn no_such_method(method: Method, headers: HeaderMap) -> Problem {
+    let page = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).filter(|_| method == Method::OPTIONS);
+    let detail = match page {
+        Some(origin) => format!(
+            "no web page may call this API from {origin}; the operator allows an origin by --cors-origin (on AWS CorsOrigins)"
+        ),
+        None => format!("this path does not accept {method}; the Allow header names the methods that it accepts"),
+    };
     Problem::new(codes::METHOD_NOT_ALLOWED, detail)
 }
 

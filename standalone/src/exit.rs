@@ -16,7 +16,7 @@ pub(crate) const FOUND: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// The server or another service is unavailable; the same command may work later.
 pub(crate) const UNAVAILABLE: u8 = 3;
-/// `load` found that every line took effect earlier.
+/// `load` found that every line took effect earlier, or that lines did whose ids name no event.
 pub(crate) const NOTHING_NEW: u8 = 4;
 
 /// The arguments contradict each other or the files that they name.

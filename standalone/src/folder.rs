@@ -80,6 +80,11 @@ impl Folder {
         self.0.join("control.sock")
     }
 
+    /// Returns the journal of `load`: which file was loaded when.
+    pub(crate) fn loads(&self) -> PathBuf {
+        self.0.join("loads.jsonl")
+    }
+
     /// Returns the file with the address that the server last listened at; the command line reads it.
     pub(crate) fn address(&self) -> PathBuf {
         self.0.join("address")

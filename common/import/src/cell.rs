@@ -7,15 +7,16 @@ use stockline_core::domain::{Barcode, Json, Quantity, canonical_barcode, compose
 
 /// What separates the codes and addresses of one cell.
 pub(crate) const LIST_SEPARATORS: [char; 5] = [';', '|', ',', '\n', '\r'];
-/// Returns a cell without the apostrophe that marks text in spreadsheets, and that an export puts before what a spreadsheet
-/// would take for a formula, and before such an apostrophe that belongs to the text.
-pub(crate) fn unquoted(cell: &str) -> &str {
+/// Returns a cell without what marks text in spreadsheets: the apostrophe, which an export puts before what a spreadsheet would
+/// take for a formula, and before such an apostrophe that belongs to the text; or `="…"`, which keeps zeros at the beginning.
+pub fn unquoted(cell: &str) -> &str {
     let marked = |rest: &str| {
         let text = rest.trim_start_matches('\'');
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         digits || text.starts_with(['=', '+', '-', '@', '\t', '\r'])
     };
-    cell.strip_prefix('\'').filter(|rest| marked(rest)).unwrap_or(cell)
+    let formula = || cell.strip_prefix("=\"")?.strip_suffix('"').filter(|text| !text.contains('"'));
+    cell.strip_prefix('\'').filter(|rest| marked(rest)).or_else(formula).unwrap_or(cell)
 }
 
 /// Reads an id from a cell. Spreadsheets of some systems write `ö` as `o` with a mark behind it; ids have one form.

@@ -38,7 +38,7 @@ codes! {
     CURSOR_INVALID = "cursor_invalid", 400, false, "The cursor is not one of this list",
         "Send next_cursor of the page before exactly as it was. Cursors of other lists and of earlier versions are not valid; begin again without one.";
     INVALID_ID = "invalid_id", 400, false, "An id in the path is not valid",
-        "An item id has 1 to 64 characters, a location id 1 to 32, all of A-Z a-z 0-9 . _ - and the first a letter or digit. A command id is a UUID.";
+        "An item id has 1 to 64 characters, a location id 1 to 32: any printable ones, and single spaces inside. Percent-encode them: AB/12 x is AB%2F12%20x in a path. A command id is a UUID.";
     INVALID_BARCODE = "invalid_barcode", 400, false, "The code can't be read",
         "detail says what is wrong with it. Send the text as the scanner types it, percent-encoded.";
     INVALID_HEADER = "invalid_header", 400, false, "A header is not valid",

@@ -46,8 +46,19 @@ pub(crate) async fn barcode(caller: Caller, InPath(code): InPath<String>, read: 
     }
     Err(match &scan.fault {
         Some(fault) => invalid(fault),
-        None => Problem::new(codes::BARCODE_NOT_FOUND, format!("no item has the barcode {}", sought(&scan))),
+        None => {
+            let sought = sought(&scan);
+            let of_a_scale = read.app.scale_labels.is_empty() && is_of_a_shop(sought);
+            let label =
+                if of_a_scale { "; if it is a label of the shop's scale, the server needs --scale-labels" } else { "" };
+            Problem::new(codes::BARCODE_NOT_FOUND, format!("no item has the barcode {sought}{label}"))
+        }
     })
+}
+
+/// Reports whether a code is of the numbers that GS1 leaves to each shop: 02 and 20 to 29 of an EAN-13.
+fn is_of_a_shop(code: &str) -> bool {
+    matches!(code.len(), 12 | 13) && code.starts_with('2')
 }
 
 /// How often a code is looked for that its item gives up between the read of the claim and that of the item.

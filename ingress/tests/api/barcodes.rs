@@ -84,6 +84,16 @@ async fn a_code_that_is_nobodys_or_ruined_says_why() {
 }
 
 #[tokio::test]
+async fn a_label_of_a_scale_without_a_rule_names_the_rule() {
+    let server = Server::with(|_| {}).await;
+    for (code, told) in [("2340119005007", true), ("0212345012994", true), ("4006381333948", false)] {
+        let answer = scan(&server.staff(), code).await;
+        assert_eq!(answer.status, 404, "{answer:?}");
+        assert_eq!(answer.body["detail"].as_str().unwrap().contains("--scale-labels"), told, "{code}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_shows_every_barcode_with_its_quantity() {
     let server = shop().await;
     let both = json!([

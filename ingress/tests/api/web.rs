@@ -59,7 +59,10 @@ async fn the_pages_of_a_listed_origin_may_call_the_api_and_those_of_others_may_n
 #[tokio::test]
 async fn without_a_list_no_page_of_another_origin_may_call_the_api() {
     let server = Server::with(|_| {}).await;
-    assert_eq!(preflight(&server, TILL).await.status(), 405);
+    let refused = preflight(&server, TILL).await;
+    assert_eq!(refused.status(), 405);
+    let told = refused.text().await.unwrap();
+    assert!(told.contains(TILL) && told.contains("--cors-origin"), "the operator is told what to do: {told}");
     assert_eq!(header(&post(&server, "/v1/commands", sale(1)).await, "access-control-allow-origin"), "");
 }
 

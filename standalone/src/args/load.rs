@@ -18,6 +18,9 @@ use crate::lines::{mapping, recipe};
       --map item_id=product_id,location_id=store_id,quantity=quantity,occurred_at=sold_at --id basket_id,product_id
   stockline load products.csv --type register_item --map item_id=sku,name=title --id sku
   stockline load shelf.csv --type count --map item_id=sku,counted=pieces --set location_id=store-12 --id counted_on,sku
+  stockline load delivery.csv --type receive --map item_id=sku,quantity=pieces --id sku --batch delivery-4711
+  stockline load till.csv --type sell --map type=kind,item_id=sku,quantity=qty --id receipt,line \\
+      --word S=sell --word R=return --word V=skip --negative return
 
 How command ids are made (the same file makes the same ids, so that no line takes effect twice):
   command_id = UUIDv5(namespace, TYPE + US + value + US + value …)
@@ -34,22 +37,31 @@ Refused lines are written with their reasons to FILE.refused.csv; all other line
 that file as the first one: its column stockline_command_id keeps every line the same event. A file that is already there is
 never overwritten: the next one is FILE.refused-2.csv.
 
-Exit code 1 says that lines were refused, 4 that every line took effect earlier. If the ids of a file come again for other
-events (receipt numbers that begin anew each day, a nightly list of counts), name each file: --batch 2026-11-20.
+Ids must name the event: a receipt number, a time, or --batch NAME. Ids that say only what moved are refused, because the
+same line in the next delivery would be lost. Exit code 1 says that lines were refused, 4 that every line took effect earlier,
+or that counts did whose ids name no event. If the ids of a file come again for other events (receipt numbers that begin anew
+each day, a nightly list of counts), name each file: --batch 2026-11-20. A line of set_threshold or update_item that took
+effect earlier is set again if something else has been set since, so the item ends at what the file says.
 
 An item's lines take effect in the order of the file. Commas, semicolons or tabs may separate the columns; UTF-16 needs its
 byte order mark. Cells of decimals hold a number, cells of barcodes hold codes separated by semicolons. An empty cell leaves
-its field out; an empty location is refused. A line without any content is skipped. A date without a time means the end of
+its field out; none clears a threshold or a unit cost; an empty location is refused. A line without any content is skipped. A date without a time means the end of
 that day, or the moment of acceptance if the day is not over; a count needs --date-means.")]
 pub(crate) struct LoadArgs {
     /// The file: CSV with headings, plain or gzip; - reads standard input
     pub(crate) file: PathBuf,
-    /// The type of the commands
+    /// The type of the commands, unless a line says another
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: Kind,
-    /// The column of each of the command's fields
+    /// The column of each of the command's fields; type=COLUMN has the type of each line
     #[arg(long, value_name = "FIELD=COLUMN,…", required = true)]
     pub(crate) map: Vec<String>,
+    /// What a word in the column of the type means, as in R=return; V=skip leaves such lines out
+    #[arg(long, value_name = "WORD=TYPE")]
+    pub(crate) word: Vec<String>,
+    /// The type of lines whose quantity is negative; the quantity is taken without its sign
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) negative: Option<Kind>,
     /// A field with the same value for all lines; can be given several times
     #[arg(long, value_name = "FIELD=VALUE")]
     pub(crate) set: Vec<String>,

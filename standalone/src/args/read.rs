@@ -85,7 +85,7 @@ pub(crate) struct ScanArgs {
 #[command(after_help = "Examples:
   stockline stock
   stockline stock cola
-  stockline stock --location store-12 --state low --state out
+  stockline stock --location store-12 --state low --state out --state oversold
   stockline stock cola --as-of 2026-01-31
   stockline stock cola --as-of \"2026-01-31 18:30\"")]
 pub(crate) struct StockArgs {

@@ -200,6 +200,11 @@ impl Client {
         Ok(Self { http, base: base.clone(), folder: None, credentials })
     }
 
+    /// Returns the data folder, unless the server was named by its address.
+    pub(crate) const fn folder(&self) -> Option<&Folder> {
+        self.folder.as_ref()
+    }
+
     /// Reports whether the server is on this machine, so that both have the same clock.
     pub(crate) fn is_local(&self) -> bool {
         http::is_local(&self.base)

@@ -30,7 +30,8 @@ pub(crate) async fn stock(args: &StockArgs) -> anyhow::Result<u8> {
             check_location(&client, location_id).await?;
         }
     }
-    lists::print(&levels, &args.list, "no stock to show", |levels| {
+    let nothing = if args.states.is_empty() { "no stock to show" } else { "no stock in these states" };
+    lists::print(&levels, &args.list, nothing, |levels| {
         let columns = [
             ("ITEM", Align::Id),
             ("NAME", Align::Flexible(8)),

@@ -41,7 +41,7 @@ async fn send(command: &Value, wait: &OutcomeArgs) -> anyhow::Result<u8> {
 
 /// Makes a command id. It begins with the time, so that the store's keys stay in order.
 #[expect(clippy::disallowed_methods, reason = "the command line is the client that makes the id")]
-fn fresh_id() -> CommandId {
+pub(super) fn fresh_id() -> CommandId {
     CommandId(Uuid::now_v7())
 }
 

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use anyhow::bail;
 use jiff::tz::TimeZone;
-use stockline_core::domain::{CommandId, CommandKind, Json, ParseContext, Timestamp, parse_command};
+use stockline_core::domain::{CommandId, CommandKind, Json, ParseContext, Timestamp, fields_of, parse_command};
 
 use super::format::{Format, Unclear};
+use super::kinds::{Kinds, UnknownWord};
 use crate::exit::Usage;
 
 /// Separates the barcodes of one cell.
@@ -15,6 +16,11 @@ const BARCODE_SEPARATOR: char = ';';
 const NUMBERS: [&str; 6] = ["quantity", "counted", "low_stock_threshold", "unit_cost", "amount", "expected_on_hand"];
 /// The fields that hold a location. An empty cell is refused: without the field the command would mean `main`.
 const LOCATIONS: [&str; 3] = ["location_id", "from_location_id", "to_location_id"];
+/// The fields that say when or by which document something moved.
+const EVENTS: [&str; 2] = ["occurred_at", "reference"];
+/// The numbers that can be cleared, and the word that clears them.
+const CLEARABLE: [&str; 2] = ["low_stock_threshold", "unit_cost"];
+const NONE: &str = "none";
 
 /// The source of a field's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +32,9 @@ enum Source {
 /// Maps columns to the fields of a command.
 #[derive(Debug, Clone)]
 pub struct Mapping {
-    kind: CommandKind,
+    kinds: Kinds,
+    /// The column that says the type of a line.
+    kind: Option<usize>,
     fields: Vec<(String, Source)>,
     item: Source,
     format: Format,
@@ -107,7 +115,7 @@ pub fn zone(text: &str) -> Result<TimeZone, String> {
 impl Mapping {
     /// Checks fields and columns before a line is read.
     pub fn new(
-        kind: CommandKind,
+        kinds: impl Into<Kinds>,
         map: &[String],
         set: &[String],
         format: Format,
@@ -130,27 +138,34 @@ impl Mapping {
             if fields[..index].iter().any(|(earlier, _)| earlier == field) {
                 bail!(Usage(format!("the field {field} is mapped twice: remove one")));
             }
-            if matches!(field.as_str(), "type" | "command_id" | "sent_at") {
+            if matches!(field.as_str(), "command_id" | "sent_at") {
                 bail!(Usage(format!(
-                    "{field} can't be mapped: --type and --id define the type and the id, and a line has no time of sending"
+                    "{field} can't be mapped: --id defines the id, and a line has no time of sending"
                 )));
             }
         }
+        let kind = match fields.iter().position(|(field, _)| field == "type").map(|index| fields.remove(index).1) {
+            None => None,
+            Some(Source::Column(column)) => Some(column),
+            Some(Source::Fixed(_)) => bail!(Usage("--set type=… : --type is the type of all lines".into())),
+        };
         let Some(item) = fields.iter().position(|(field, _)| field == "item_id") else {
             bail!(Usage("no column holds the item: add --map item_id=COLUMN".into()));
         };
         let item = fields.remove(item).1;
-        let mapping = Self { kind, fields, item, format, previous: None };
-        mapping.check_fields(headers.len())?;
+        let mapping = Self { kinds: kinds.into(), kind, fields, item, format, previous: None };
+        for kind in mapping.kinds.all() {
+            mapping.check_fields(kind, headers.len())?;
+        }
         Ok(mapping)
     }
 
     /// Refuses unknown fields, and required fields that are not mapped: with either, every line would fail.
-    fn check_fields(&self, columns: usize) -> anyhow::Result<()> {
+    fn check_fields(&self, kind: CommandKind, columns: usize) -> anyhow::Result<()> {
         // A line without an empty cell. Its values do not matter.
         let line: csv::ByteRecord = std::iter::repeat_n("1", columns).collect::<Vec<_>>().into();
         let mut body = Vec::new();
-        self.clone().write(&line, CommandId(uuid::Uuid::nil()), &mut body);
+        self.clone().write(kind, &line, CommandId(uuid::Uuid::nil()), &mut body);
         let json: Json<'_> = serde_json::from_slice(&body)?;
         let Err(faults) = parse_command(&json, &ParseContext::submitted()) else { return Ok(()) };
         for fault in faults {
@@ -159,7 +174,7 @@ impl Mapping {
                 bail!(Usage(format!("{field} {}", fault.detail)));
             }
             if fault.code == "missing_field" {
-                let kind = self.kind.as_str();
+                let kind = kind.as_str();
                 bail!(Usage(format!(
                     "{kind} needs {field}: add --map {field}=COLUMN, or --set {field}=VALUE for all lines"
                 )));
@@ -179,13 +194,38 @@ impl Mapping {
         self.item != Source::Column(column) && fields.all(|(field, _)| field == "note")
     }
 
+    /// Returns the type of a line's command; `None` if the line is left out.
+    ///
+    /// # Errors
+    /// Fails with the column if its word is no type.
+    pub fn kind(&self, record: &csv::ByteRecord) -> Result<Option<CommandKind>, (usize, UnknownWord)> {
+        let word = self.kind.map_or(Cow::Borrowed(""), |column| text(record.get(column).unwrap_or_default()));
+        let quantity = self.fields.iter().find(|(field, _)| field == "quantity");
+        let quantity = quantity.map_or(Cow::Borrowed(""), |(_, source)| trimmed(self.value(source, record)));
+        self.kinds.of(&word, &quantity).map_err(|unknown| (self.kind.unwrap_or_default(), unknown))
+    }
+
+    /// Returns every type that a line can have.
+    pub fn kinds(&self) -> impl Iterator<Item = CommandKind> {
+        self.kinds.all()
+    }
+
+    /// Reports whether the cell of a column says when or by which document something moved: a column that is not mapped, a
+    /// time or a reference. Whatever says only what moved comes again with the next delivery.
+    pub fn names_an_event(&self, column: usize) -> bool {
+        let source = Source::Column(column);
+        let mut fields = self.fields.iter().filter(|(_, mapped)| *mapped == source).peekable();
+        let is_mapped = self.item == source || self.kind == Some(column) || fields.peek().is_some();
+        !is_mapped || fields.any(|(field, _)| EVENTS.contains(&field.as_str()))
+    }
+
     /// Returns the first column whose cell can't be read without being told more.
-    pub fn unclear(&self, record: &csv::ByteRecord) -> Option<(usize, Unclear)> {
+    pub fn unclear(&self, kind: CommandKind, record: &csv::ByteRecord) -> Option<(usize, Unclear)> {
         self.fields.iter().find_map(|(field, source)| {
             let Source::Column(index) = source else { return None };
             let value = text(record.get(*index)?);
             let unclear = match field.as_str() {
-                "occurred_at" => self.format.unclear_time(value.trim(), self.kind),
+                "occurred_at" => self.format.unclear_time(value.trim(), kind),
                 field if NUMBERS.contains(&field) => self.format.unclear_number(value.trim()),
                 _ => None,
             };
@@ -200,16 +240,17 @@ impl Mapping {
 
     fn value<'a>(&self, source: &'a Source, record: &'a csv::ByteRecord) -> Cow<'a, str> {
         match source {
-            Source::Column(index) => text(record.get(*index).unwrap_or_default()),
+            Source::Column(index) => unquoted(text(record.get(*index).unwrap_or_default())),
             Source::Fixed(value) => Cow::Borrowed(value),
         }
     }
 
     /// Writes the command of a line as JSON, without the fields of empty cells. Spaces around a cell are no part of it,
-    /// except in a note. Lines are written in the order of the file.
-    pub fn write(&mut self, record: &csv::ByteRecord, command_id: CommandId, body: &mut Vec<u8>) {
+    /// except in a note. A field that only other lines of the file can have is left out. Lines are written in the order of the
+    /// file.
+    pub fn write(&mut self, kind: CommandKind, record: &csv::ByteRecord, command_id: CommandId, body: &mut Vec<u8>) {
         body.extend_from_slice(b"{\"type\":\"");
-        body.extend_from_slice(self.kind.as_str().as_bytes());
+        body.extend_from_slice(kind.as_str().as_bytes());
         body.extend_from_slice(b"\",\"command_id\":\"");
         let mut buffer = uuid::Uuid::encode_buffer();
         body.extend_from_slice(command_id.0.hyphenated().encode_lower(&mut buffer).as_bytes());
@@ -220,7 +261,7 @@ impl Mapping {
             let cell = self.value(source, record);
             let value = if field == "note" { cell } else { trimmed(cell) };
             let required = LOCATIONS.contains(&field.as_str()) && matches!(source, Source::Column(_));
-            if value.is_empty() && !required {
+            if (value.is_empty() && !required) || self.is_of_others(kind, field) {
                 continue;
             }
             if field == "occurred_at" {
@@ -231,22 +272,37 @@ impl Mapping {
             body.push(b':');
             match moment {
                 Some(at) if field == "occurred_at" => write_json(body, &at),
-                _ => self.write_value(field, &value, body),
+                _ => self.write_value(field, self.unsigned(kind, field, &value), body),
             }
         }
         self.previous = moment.or(self.previous);
         body.push(b'}');
     }
 
+    /// Reports whether lines of this type can't have the field, but others of the file can.
+    fn is_of_others(&self, kind: CommandKind, field: &str) -> bool {
+        let has = |kind: CommandKind| fields_of(kind).any(|known| known == field);
+        !has(kind) && (self.kinds.all().any(has) || self.kind.is_some() && CommandKind::ALL.into_iter().any(has))
+    }
+
+    /// Takes the sign from the quantity that has decided the line's type.
+    fn unsigned<'a>(&self, kind: CommandKind, field: &str, value: &'a str) -> &'a str {
+        let by_sign = field == "quantity" && self.kinds.negative() == Some(kind);
+        if by_sign { value.strip_prefix('-').unwrap_or(value) } else { value }
+    }
+
     fn write_value(&self, field: &str, value: &str, body: &mut Vec<u8>) {
         match (field, value.parse::<i64>()) {
+            (field, _) if CLEARABLE.contains(&field) && value.eq_ignore_ascii_case(NONE) => {
+                body.extend_from_slice(b"null");
+            }
             ("decimals", Ok(number)) => body.extend_from_slice(number.to_string().as_bytes()),
             ("barcodes", _) => {
                 let codes: Vec<&str> = value.split(BARCODE_SEPARATOR).map(str::trim).collect();
                 write_json(body, &codes);
             }
             (field, _) if NUMBERS.contains(&field) => {
-                write_json(body, self.format.number(value).as_deref().unwrap_or(value));
+                write_json(body, &*plain(self.format.number(value).as_deref().unwrap_or(value)));
             }
             _ => write_json(body, value),
         }
@@ -258,6 +314,27 @@ fn trimmed(cell: Cow<'_, str>) -> Cow<'_, str> {
         Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
         Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
     }
+}
+
+/// Takes from a cell what only marks text in spreadsheets: `'0012`, `="0012"`.
+fn unquoted(cell: Cow<'_, str>) -> Cow<'_, str> {
+    match cell {
+        Cow::Borrowed(text) => Cow::Borrowed(stockline_import::unquoted(text)),
+        Cow::Owned(text) => Cow::Owned(stockline_import::unquoted(&text).to_owned()),
+    }
+}
+
+/// Writes a number as the API reads it: `+4` is `4`, `.5` is `0.5`.
+fn plain(number: &str) -> Cow<'_, str> {
+    let (sign, digits) = match number.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", number.strip_prefix('+').unwrap_or(number)),
+    };
+    let zero = if digits.starts_with('.') { "0" } else { "" };
+    if zero.is_empty() && sign.len() + digits.len() == number.len() {
+        return Cow::Borrowed(number);
+    }
+    Cow::Owned(format!("{sign}{zero}{digits}"))
 }
 
 /// Decodes a cell. The first pass has checked that every cell is UTF-8.
@@ -278,7 +355,7 @@ mod tests {
         csv::ByteRecord::from(values.to_vec())
     }
 
-    fn mapping(kind: CommandKind, map: &[&str], set: &[&str], time_zone: Option<&str>) -> anyhow::Result<Mapping> {
+    fn mapping(kind: impl Into<Kinds>, map: &[&str], set: &[&str], time_zone: Option<&str>) -> anyhow::Result<Mapping> {
         let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
         let headers = record(&["sold_at", "store", "product", "quantity", "codes"]);
         let zone = time_zone.map(|text| zone(text).unwrap());
@@ -288,7 +365,9 @@ mod tests {
 
     fn json(mapping: &Mapping, values: &[&str]) -> serde_json::Value {
         let mut body = Vec::new();
-        mapping.clone().write(&record(values), "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse().unwrap(), &mut body);
+        let line = record(values);
+        let kind = mapping.kind(&line).unwrap().expect("the line is left out");
+        mapping.clone().write(kind, &line, "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b".parse().unwrap(), &mut body);
         serde_json::from_slice(&body).unwrap()
     }
 
@@ -313,6 +392,60 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_means_what_the_sheet_shows() {
+        let items = mapping(CommandKind::RegisterItem, &["item_id=product", "name=store", "barcodes=codes"], &[], None);
+        let item = json(&items.unwrap(), &["", "'=1+1", "=\"0012\"", "", "'0012345678905"]);
+        assert_eq!((&item["item_id"], &item["name"]), (&"0012".into(), &"=1+1".into()));
+        assert_eq!(item["barcodes"], serde_json::json!(["0012345678905"]));
+        let adjusted = mapping(CommandKind::Adjust, &["item_id=product", "quantity=quantity"], &["reason=found"], None);
+        let adjusted = adjusted.unwrap();
+        for (cell, number) in [("+4", "4"), (".5", "0.5"), ("-.5", "-0.5"), ("-2", "-2"), ("4", "4"), ("x", "x")] {
+            assert_eq!(json(&adjusted, &["", "", "a", cell, ""])["quantity"], number, "{cell}");
+        }
+    }
+
+    #[test]
+    fn none_clears_a_number_that_can_be_cleared() {
+        let map = ["item_id=product", "low_stock_threshold=quantity", "location_id=store"];
+        let thresholds = mapping(CommandKind::SetThreshold, &map, &[], None).unwrap();
+        assert_eq!(
+            json(&thresholds, &["", "s1", "cola", " None ", ""])["low_stock_threshold"],
+            serde_json::Value::Null
+        );
+        assert_eq!(json(&thresholds, &["", "s1", "cola", "0", ""])["low_stock_threshold"], "0");
+        assert!(json(&thresholds, &["", "s1", "cola", "", ""]).get("low_stock_threshold").is_none(), "not said");
+        let sales = mapping(CommandKind::Sell, &["item_id=product", "quantity=quantity"], &[], None).unwrap();
+        assert_eq!(json(&sales, &["", "", "cola", "none", ""])["quantity"], "none", "refused, with the line");
+    }
+
+    #[test]
+    fn lines_of_several_types_have_the_fields_of_their_own() {
+        let words = ["R=return", "V=skip"].map(String::from);
+        let kinds = Kinds::from(CommandKind::Sell).with_negative(Some(CommandKind::Return)).unwrap();
+        let map = ["item_id=product", "quantity=quantity", "type=codes"];
+        let till = mapping(kinds.with_words(&words).unwrap(), &map, &["on_shortage=allow"], None).unwrap();
+        let sold = json(&till, &["", "", "cola", "2", ""]);
+        assert_eq!((&sold["type"], &sold["on_shortage"]), (&"sell".into(), &"allow".into()));
+        for (quantity, word) in [("-2", ""), ("2", "R"), ("2", "return")] {
+            let back = json(&till, &["", "", "cola", quantity, word]);
+            assert_eq!((&back["type"], &back["quantity"]), (&"return".into(), &"2".into()));
+            assert!(back.get("on_shortage").is_none(), "a return has no such field: {back}");
+        }
+        assert_eq!(till.kind(&record(&["", "", "cola", "2", "v"])), Ok(None));
+        assert_eq!(till.kind(&record(&["", "", "cola", "2", "X"])), Err((4, UnknownWord)));
+        let unknown = mapping(CommandKind::Sell, &map, &["price=1"], None).unwrap_err().to_string();
+        assert!(unknown.contains("price is not a field of sell"), "{unknown}");
+    }
+
+    #[test]
+    fn an_event_is_named_by_what_is_not_mapped_by_a_time_or_by_a_reference() {
+        let map = ["item_id=product", "location_id=store", "quantity=quantity", "occurred_at=sold_at"];
+        let sales = mapping(CommandKind::Sell, &map, &[], Some("UTC")).unwrap();
+        let names: Vec<bool> = (0..5).map(|column| sales.names_an_event(column)).collect();
+        assert_eq!(names, [true, false, false, false, true], "sold_at, store, product, quantity, codes");
+    }
+
+    #[test]
     fn a_local_time_is_converted_with_the_named_time_zone() {
         let map = ["item_id=product", "quantity=quantity", "occurred_at=sold_at"];
         let at = |place: &str, time: &str| {
@@ -325,8 +458,8 @@ mod tests {
         assert!(zone("Nowhere/Town").is_err() && zone("+1").is_err());
         let sales = mapping(CommandKind::Sell, &map, &[], None).unwrap();
         let local = record(&["2017-07-01T08:12:00", "", "cola", "1", ""]);
-        assert_eq!(sales.unclear(&local), Some((0, Unclear::Zone)));
-        assert_eq!(sales.unclear(&record(&["2017-07-01T08:12:00Z", "", "cola", "1", ""])), None);
+        assert_eq!(sales.unclear(CommandKind::Sell, &local), Some((0, Unclear::Zone)));
+        assert_eq!(sales.unclear(CommandKind::Sell, &record(&["2017-07-01T08:12:00Z", "", "cola", "1", ""])), None);
     }
 
     #[test]
@@ -375,5 +508,6 @@ mod tests {
         assert!(
             refused(&["item_id=product", "quantity=quantity", "command_id=codes"], &[]).contains("can't be mapped")
         );
+        assert!(refused(&["item_id=product", "quantity=quantity"], &["type=return"]).contains("--type is"));
     }
 }

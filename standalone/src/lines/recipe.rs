@@ -26,7 +26,6 @@ pub enum Part {
 #[derive(Debug, Clone)]
 pub struct Recipe {
     namespace: Uuid,
-    kind: CommandKind,
     parts: Vec<Part>,
     /// The column of a refused file that holds the id of each line.
     carried: Option<usize>,
@@ -36,9 +35,9 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Creates the recipe for commands of one type.
-    pub fn new(namespace: Uuid, kind: CommandKind, parts: Vec<Part>) -> Self {
-        Self { namespace, kind, parts, carried: None, occurrences: HashMap::new(), name: Name::default() }
+    /// Creates the recipe.
+    pub fn new(namespace: Uuid, parts: Vec<Part>) -> Self {
+        Self { namespace, parts, carried: None, occurrences: HashMap::new(), name: Name::default() }
     }
 
     /// Takes the id of a line from this column, where the line has one.
@@ -52,13 +51,26 @@ impl Recipe {
         (!cell.is_empty()).then(|| String::from_utf8_lossy(cell))
     }
 
-    /// Returns the id of the next line.
-    pub fn next(&mut self, record: &csv::ByteRecord) -> CommandId {
+    /// Reports whether the file has a column of ids, as a refused file has.
+    pub const fn carries(&self) -> bool {
+        self.carried.is_some()
+    }
+
+    /// Returns the columns that the ids are made of.
+    pub fn columns(&self) -> impl Iterator<Item = usize> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Column(column) => Some(*column),
+            Part::Occurrence => None,
+        })
+    }
+
+    /// Returns the id of the next line, whose command has this type.
+    pub fn next(&mut self, kind: CommandKind, record: &csv::ByteRecord) -> CommandId {
         if let Some(Ok(id)) = self.carried(record).map(|text| text.parse()) {
             return id;
         }
         let occurrence = if self.parts.contains(&Part::Occurrence) {
-            self.write_name(record, None);
+            self.write_name(kind, record, None);
             let key = first_64_bits(self.name.id(&self.namespace).0);
             let count = self.occurrences.entry(key).or_default();
             *count = count.saturating_add(1);
@@ -66,12 +78,12 @@ impl Recipe {
         } else {
             None
         };
-        self.write_name(record, occurrence);
+        self.write_name(kind, record, occurrence);
         self.name.id(&self.namespace)
     }
 
-    fn write_name(&mut self, record: &csv::ByteRecord, occurrence: Option<u32>) {
-        self.name.begin(self.kind);
+    fn write_name(&mut self, kind: CommandKind, record: &csv::ByteRecord, occurrence: Option<u32>) {
+        self.name.begin(kind);
         for part in &self.parts {
             match (part, occurrence) {
                 (Part::Column(index), _) => {
@@ -97,11 +109,11 @@ mod tests {
     #[test]
     fn the_published_test_vector_holds() {
         let parts = vec![Part::Column(0), Part::Column(1)];
-        let mut recipe = Recipe::new(NAMESPACE, CommandKind::Sell, parts);
+        let mut recipe = Recipe::new(NAMESPACE, parts);
         let line = record(&["31198570044", "1095275"]);
-        assert_eq!(recipe.next(&line).to_string(), "63f7ba12-5d93-5ae4-8784-fe2144f108da");
+        assert_eq!(recipe.next(CommandKind::Sell, &line).to_string(), "63f7ba12-5d93-5ae4-8784-fe2144f108da");
         assert_eq!(
-            recipe.next(&line).to_string(),
+            recipe.next(CommandKind::Sell, &line).to_string(),
             "63f7ba12-5d93-5ae4-8784-fe2144f108da",
             "the same values, the same id"
         );
@@ -110,29 +122,38 @@ mod tests {
     #[test]
     fn with_the_occurrence_number_repeated_lines_get_ids_of_their_own() {
         let parts = vec![Part::Column(0), Part::Column(1), Part::Occurrence];
-        let mut recipe = Recipe::new(NAMESPACE, CommandKind::Sell, parts.clone());
+        let mut recipe = Recipe::new(NAMESPACE, parts.clone());
         let line = record(&["31198570044", "1095275"]);
-        let first = recipe.next(&line);
-        recipe.next(&record(&["31198570044", "7"]));
-        assert_eq!(recipe.next(&line).to_string(), "797899cb-8620-57c4-af8f-c6f99cef7b27");
-        assert_eq!(Recipe::new(NAMESPACE, CommandKind::Sell, parts).next(&line), first, "again from the first line");
+        let first = recipe.next(CommandKind::Sell, &line);
+        recipe.next(CommandKind::Sell, &record(&["31198570044", "7"]));
+        assert_eq!(recipe.next(CommandKind::Sell, &line).to_string(), "797899cb-8620-57c4-af8f-c6f99cef7b27");
+        let again = Recipe::new(NAMESPACE, parts).next(CommandKind::Sell, &line);
+        assert_eq!(again, first, "again from the first line");
     }
 
     #[test]
     fn values_do_not_run_into_each_other() {
         let parts = vec![Part::Column(0), Part::Column(1)];
-        let mut recipe = Recipe::new(NAMESPACE, CommandKind::Sell, parts.clone());
-        assert_ne!(recipe.next(&record(&["1", "23"])), recipe.next(&record(&["12", "3"])));
-        let mut other = Recipe::new(NAMESPACE, CommandKind::Receive, parts);
-        assert_ne!(recipe.next(&record(&["1", "23"])), other.next(&record(&["1", "23"])), "the type is part of it");
+        let mut recipe = Recipe::new(NAMESPACE, parts.clone());
+        assert_ne!(
+            recipe.next(CommandKind::Sell, &record(&["1", "23"])),
+            recipe.next(CommandKind::Sell, &record(&["12", "3"]))
+        );
+        let line = record(&["1", "23"]);
+        let received = recipe.next(CommandKind::Receive, &line);
+        assert_ne!(recipe.next(CommandKind::Sell, &line), received, "the type is part of it");
     }
 
     #[test]
     fn a_line_of_a_refused_file_keeps_its_id() {
         let parts = vec![Part::Column(0), Part::Occurrence];
-        let mut recipe = Recipe::new(NAMESPACE, CommandKind::Sell, parts).with_carried(Some(1));
+        let mut recipe = Recipe::new(NAMESPACE, parts).with_carried(Some(1));
         let id = "797899cb-8620-57c4-af8f-c6f99cef7b27";
-        assert_eq!(recipe.next(&record(&["1", id])).to_string(), id);
-        assert_ne!(recipe.next(&record(&["1", ""])).to_string(), id, "a new line gets an id of its own");
+        assert_eq!(recipe.next(CommandKind::Sell, &record(&["1", id])).to_string(), id);
+        assert_ne!(
+            recipe.next(CommandKind::Sell, &record(&["1", ""])).to_string(),
+            id,
+            "a new line gets an id of its own"
+        );
     }
 }

@@ -163,7 +163,7 @@ fn explained(path: &Path, error: &csv::Error, line: u64) -> anyhow::Error {
 /// The result of the first pass.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// The number of lines after the headings.
+    /// The number of lines after the headings, without those that are left out by their type.
     pub lines: u64,
     /// The numbers of a repeated line and of the line that it repeats, for the first [`REPEATED_LISTED_MAX`].
     pub repeated: Vec<(u64, u64)>,
@@ -189,9 +189,14 @@ pub fn scan(path: &Path, mapping: &Mapping, mut recipe: Recipe, bar: &ProgressBa
                 bail!("{}: holds a line break; is its closing quote missing?", at(column));
             }
         }
-        if let Some((column, unclear)) = mapping.unclear(&record) {
+        let refused = |column: usize, advice: &dyn std::fmt::Display| {
             let value = String::from_utf8_lossy(record.get(column).unwrap_or_default());
-            bail!(Usage(format!("{}: {value:?} {}", at(column), unclear.advice())));
+            Usage(format!("{}: {value:?} {advice}", at(column)))
+        };
+        let kind = mapping.kind(&record).map_err(|(column, unknown)| refused(column, &unknown))?;
+        let Some(kind) = kind else { continue };
+        if let Some((column, unclear)) = mapping.unclear(kind, &record) {
+            bail!(refused(column, &unclear.advice()));
         }
         if let Some(id) = recipe.carried(&record).filter(|id| id.parse::<CommandId>().is_err()) {
             bail!(Usage(format!(
@@ -199,7 +204,7 @@ pub fn scan(path: &Path, mapping: &Mapping, mut recipe: Recipe, bar: &ProgressBa
                 path.display()
             )));
         }
-        let id = recipe.next(&record);
+        let id = recipe.next(kind, &record);
         let first = *first_lines.entry(first_64_bits(id.0)).or_insert(line);
         if first != line {
             found.repeated_count += 1;
@@ -230,7 +235,7 @@ mod tests {
         let map = ["item_id=item", "quantity=quantity", "occurred_at=at"].map(String::from);
         let format = Format { zone: None, decimal: None, date_means: None };
         let mapping = Mapping::new(CommandKind::Sell, &map, &[], format, &headers)?;
-        let recipe = Recipe::new(NAMESPACE, CommandKind::Sell, vec![Part::Column(0), Part::Column(1)]);
+        let recipe = Recipe::new(NAMESPACE, vec![Part::Column(0), Part::Column(1)]);
         scan(&path, &mapping, recipe, &ProgressBar::hidden())
     }
 

@@ -71,6 +71,8 @@ fn stocked(options: &[&str]) -> Server {
         "quantity=1000",
         "--id",
         "item,store",
+        "--batch",
+        "opening",
         "--json",
     ]);
     assert_eq!(opening.ok().json()["applied"], ITEMS * STORES);
@@ -311,7 +313,8 @@ fn the_same_lines_under_another_batch_are_other_events() {
     let content = "receipt,sku,qty\n1,tea,1\n2,tea,2\n";
     shop.load("mon.csv", content, &format!("{sales} --batch mon")).ok();
     let again = shop.load("tue.csv", content, &format!("{sales} --batch mon"));
-    again.refused(4, "--batch");
+    let again = again.refused(4, "--batch").refused(4, ", by ").refused(4, "mon.csv");
+    assert!(!again.stdout.contains("tue.csv"), "{again:?}");
     shop.load("tue.csv", content, &format!("{sales} --batch tue")).ok();
     assert_eq!(shop.tea(), "-6");
 }
@@ -332,14 +335,40 @@ fn numbers_dates_and_places_are_said_or_refused() {
     assert_eq!(shop.tea(), "1250");
 }
 
+/// Runs the program at a terminal, where this is typed.
+fn at_a_terminal(typed: &str, words: &[&str]) -> Ran {
+    const TERMINAL: &str = "
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+os.write(terminal, sys.argv[1].encode())
+while True:
+    try:
+        shown = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not shown:
+        break
+    os.write(1, shown)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))";
+    let mut python = std::process::Command::new("python3");
+    let program = stockline(&[]).get_program().to_owned();
+    Ran::from(python.args(["-c", TERMINAL, typed]).arg(program).args(words).output().unwrap())
+}
+
 #[test]
-fn a_resubmission_takes_every_page_the_oldest_first() {
+fn a_resubmission_takes_every_page_the_oldest_first_and_asks_at_a_terminal() {
     let shop = Shop::open();
     let lines: String = (0..130).map(|n| format!("{n},jam,1\n")).collect();
     let sales = "--type sell --map item_id=sku,quantity=qty --id r";
     shop.load("s.csv", &format!("r,sku,qty\n{lines}"), sales).refused(1, "");
     shop.0.run(&["submit", "register_item", "--item", "jam", "--name", "Jam"]).ok();
-    shop.0.run(&["refused", "--resubmit"]).ok();
+    let data = shop.0.data();
+    let resubmit = ["refused", "--resubmit", "--data", data.to_str().unwrap()];
+    at_a_terminal("n\n", &resubmit).refused(2, "Resubmit all 130 commands, the oldest first?");
+    assert_eq!(shop.0.run(&["refused", "--json", "--limit", "1000"]).ok().json().as_array().unwrap().len(), 130);
+    at_a_terminal("y\n", &resubmit).refused(0, "130 of 130 resubmitted");
     assert_eq!(shop.0.on_hand("jam", "main"), "-130");
     assert_eq!(shop.0.run(&["refused", "--json"]).ok().json(), serde_json::json!([]));
 }
@@ -383,5 +412,86 @@ fn a_refusal_is_dismissed_with_a_reason_and_kept() {
     shop.0.run(&["refused", "--dismiss", "all of it"]).refused(0, "1 of 1 dismissed");
     shop.0.run(&["refused"]).refused(0, "no refused commands");
     shop.0.run(&["refused", "--dismiss", "nothing"]).refused(2, "nothing to dismiss");
+    shop.0.run(&["audit"]).ok();
+}
+
+#[test]
+fn a_nightly_list_of_what_to_set_ends_at_what_it_says() {
+    let shop = Shop::open();
+    let set = "--type set_threshold --map item_id=sku,low_stock_threshold=min --id sku,min";
+    let minimum = || shop.0.run(&["items", "--json"]).ok().json()[0]["low_stock_threshold"].clone();
+    for (night, (min, code)) in
+        [("5", 0), ("8", 0), ("5", 0), ("5.0", 0), ("8", 0), ("8", 4), ("none", 0), ("8", 0)].iter().enumerate()
+    {
+        let ran = shop.load("t.csv", &format!("sku,min\ntea,{min}\n"), set);
+        assert_eq!(ran.code, *code, "night {night}: {ran:?}");
+        let expected = if *min == "none" { serde_json::Value::Null } else { min.trim_end_matches(".0").into() };
+        assert_eq!(minimum(), expected, "night {night}: {ran:?}");
+    }
+    shop.load("t.csv", "sku,min\ntea,8\n", set).refused(4, "the items are as it says");
+    // The last line of an item holds, also where it took effect earlier and the one before it is set again.
+    let twice = "sku,min\ntea,5\ntea,8\n";
+    let ran = shop.load("t.csv", twice, set).ok();
+    assert!(ran.stdout.contains("2 of them set again"), "{ran:?}");
+    assert_eq!(minimum(), "8");
+    let names = "--type update_item --map item_id=sku,name=name --id sku,name";
+    for name in ["A", "B", "A"] {
+        shop.load("n.csv", &format!("sku,name\ntea,{name}\n"), names).ok();
+        assert_eq!(shop.0.run(&["items", "--json"]).ok().json()[0]["name"], name);
+    }
+    shop.load("t.csv", "sku,min\ntea,\n", set).refused(1, "the word none clears the threshold");
+    shop.0.run(&["audit"]).ok();
+}
+
+#[test]
+fn lines_that_say_only_what_moved_need_a_name_and_a_count_that_was_known_is_told() {
+    let shop = Shop::open();
+    let delivery = "sku,pieces\ntea,10\n";
+    let receive = "--type receive --map item_id=sku,quantity=pieces";
+    for id in ["sku", "sku,pieces", "sku,#"] {
+        let refused = shop.load("monday.csv", delivery, &format!("{receive} --id {id}"));
+        refused.refused(2, "the same line in a later file would count as already applied").refused(2, "--batch");
+    }
+    shop.load("monday.csv", delivery, &format!("{receive} --id sku --batch monday")).ok();
+    shop.load("monday.csv", delivery, &format!("{receive} --id sku --batch tuesday")).ok();
+    let noted = "sku,pieces,note\ntea,1,4711\n";
+    shop.load("note.csv", noted, &format!("{receive} --id note")).ok();
+    assert_eq!(shop.tea(), "21");
+
+    let count = "--type count --map item_id=sku,counted=pieces --id sku,pieces";
+    shop.load("shelf.csv", "sku,pieces\ntea,50\n", count).ok();
+    shop.0.run(&["submit", "sell", "--item", "tea", "--quantity", "20"]).ok();
+    shop.0.run(&["submit", "register_item", "--item", "jam", "--name", "Jam"]).ok();
+    let partly = shop.load("shelf.csv", "sku,pieces\ntea,50\njam,7\n", count);
+    partly.refused(4, "1 line changed nothing").refused(4, "--batch");
+    assert_eq!((shop.tea().as_str(), shop.0.on_hand("jam", "main").as_str()), ("30", "7"));
+    shop.load("shelf.csv", "sku,pieces\ntea,50\njam,7\n", &format!("{count} --batch december")).ok();
+    assert_eq!(shop.tea(), "50");
+    shop.0.run(&["audit"]).ok();
+}
+
+#[test]
+fn a_tills_file_says_returns_by_the_sign_or_by_a_word() {
+    let shop = Shop::open();
+    let content = "receipt,line,sku,qty,kind\n1,1,tea,2,S\n1,2,tea,-1,R\n2,1,tea,1,V\n3,1,tea,4,R\n";
+    let till = "--type sell --map item_id=sku,quantity=qty --id receipt,line";
+    shop.load("plain.csv", content, &format!("{till} --batch plain")).refused(1, "--negative return");
+    shop.load("words.csv", content, &format!("{till} --map type=kind"))
+        .refused(2, "line 2, column kind")
+        .refused(2, "--word");
+    let words = format!("{till} --map type=kind --word S=sell --word R=return --word V=skip --negative return");
+    let before: i64 = shop.tea().parse().unwrap();
+    let loaded = shop.load("words.csv", content, &format!("{words} --json")).ok().json();
+    assert_eq!(
+        (&loaded["applied"], &loaded["skipped"], &loaded["unknown"]),
+        (&3.into(), &1.into(), &0.into()),
+        "{loaded}"
+    );
+    assert_eq!(shop.tea().parse::<i64>().unwrap(), before - 2 + 1 + 4);
+    shop.load("words.csv", content, &words).refused(4, "");
+    // The refused lines of the first file, as they are.
+    let refused = shop.read("plain.refused.csv");
+    shop.load("back.csv", &refused, "--type return --map item_id=sku,quantity=qty --id receipt --negative return").ok();
+    assert_eq!(shop.tea().parse::<i64>().unwrap(), before + 3 + 1);
     shop.0.run(&["audit"]).ok();
 }

@@ -148,6 +148,12 @@ fn what_root_does_while_the_service_runs_the_service_does_itself() {
     service.run(&["token", "revoke", "no-such-token"]).refused(1, "no token with the jti no-such-token");
     service.run(&["token", "--till", "two words"]).refused(2, "is not a subject");
     service.run(&["mail", "status"]).ok();
+    let items = service.home.path().join("items.csv");
+    std::fs::write(&items, "sku\ntea\n").unwrap();
+    let load =
+        ["load", items.to_str().unwrap(), "--type", "register_item", "--map", "item_id=sku,name=sku", "--id", "sku"];
+    service.run(&load).ok();
+    assert!(service.data().join("loads.jsonl").exists());
     service.is_all_its_own();
     service.stop();
     service.start();

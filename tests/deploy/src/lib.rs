@@ -10,6 +10,7 @@ pub mod metric_math;
 pub mod metric_names;
 pub mod ministack;
 pub mod node;
+pub mod operator;
 pub mod programs;
 pub mod python;
 pub mod templates;

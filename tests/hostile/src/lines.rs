@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use indicatif::ProgressBar;
 use stockline::lines::format::{Decimal, Format};
+use stockline::lines::kinds::Kinds;
 use stockline::lines::mapping::{self, Mapping};
 use stockline::lines::recipe::{NAMESPACE, Part, Recipe};
 use stockline::lines::source;
@@ -27,14 +28,16 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
 fn read(path: &std::path::Path) -> Result<bool, Box<dyn std::error::Error>> {
     let (headers, _) = source::open(path, None)?;
     let names: Vec<_> = headers.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
-    let fields = ["item_id", "quantity", "location_id", "occurred_at", "note"];
+    let fields = ["item_id", "quantity", "location_id", "occurred_at", "note", "type"];
     let map: Vec<_> = fields.iter().zip(&names).map(|(field, name)| format!("{field}={name}")).collect();
     let zone = (headers.len() % 2 == 0).then(|| mapping::zone("Europe/Berlin").unwrap());
     let decimal = (headers.len() % 3 == 0).then_some(Decimal::Comma);
     let format = Format { zone, decimal, date_means: None };
-    let mut mapping = Mapping::new(CommandKind::Sell, &map, &[], format, &headers)?;
+    let kinds = Kinds::from(CommandKind::Sell).with_negative(Some(CommandKind::Return))?;
+    let kinds = kinds.with_words(&["V=skip".to_owned(), "R=return".to_owned()])?;
+    let mut mapping = Mapping::new(kinds, &map, &[], format, &headers)?;
     let parts: Vec<_> = (0..headers.len()).map(Part::Column).chain([Part::Occurrence]).collect();
-    let mut recipe = Recipe::new(NAMESPACE, CommandKind::Sell, parts);
+    let mut recipe = Recipe::new(NAMESPACE, parts);
     let scan = source::scan(path, &mapping, recipe.clone(), &ProgressBar::hidden())?;
     assert_eq!((scan.repeated_count, scan.repeated.len()), (0, 0), "repeated lines differ by their number");
 
@@ -43,8 +46,9 @@ fn read(path: &std::path::Path) -> Result<bool, Box<dyn std::error::Error>> {
     let (mut record, mut count, mut commands) = (csv::ByteRecord::new(), 0, 0);
     while source::next(path, &mut lines, &mut record).expect("the first pass read it").is_some() {
         let mut body = Vec::new();
-        let command_id = recipe.next(&record);
-        mapping.write(&record, command_id, &mut body);
+        let Some(kind) = mapping.kind(&record).expect("the first pass knew each word") else { continue };
+        let command_id = recipe.next(kind, &record);
+        mapping.write(kind, &record, command_id, &mut body);
         let json: Json<'_> = serde_json::from_slice(&body).expect("a line becomes JSON, whatever is in its cells");
         match parse_command(&json, &ParseContext::submitted()) {
             Ok(command) => {

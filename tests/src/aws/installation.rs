@@ -124,9 +124,18 @@ impl Installation {
 
     /// Does the same as [`Installation::ingress`]; these variables are added or replace others.
     pub async fn ingress_with(&self, change: &[(&'static str, String)]) -> Program {
+        self.ingress_at(self.api_port, change).await
+    }
+
+    /// Starts a further ingress, at an address of its own.
+    pub async fn ingress_beside(&self, change: &[(&'static str, String)]) -> Program {
+        self.ingress_at(free_port(), change).await
+    }
+
+    async fn ingress_at(&self, port: u16, change: &[(&'static str, String)]) -> Program {
         let mut variables = self.variables("ingress");
         variables.extend([
-            ("STOCKLINE_LISTEN", format!("127.0.0.1:{}", self.api_port)),
+            ("STOCKLINE_LISTEN", format!("127.0.0.1:{port}")),
             ("STOCKLINE_ISSUER", self.stack.output("Issuer").to_owned()),
             ("STOCKLINE_JWKS_URL", cognito::jwks_url(&self.server, &self.stack)),
             ("STOCKLINE_CLIENT_IDS", self.stack.output("PeopleClient").to_owned()),
@@ -136,7 +145,7 @@ impl Installation {
         ]);
         variables.extend_from_slice(change);
         let command = self.programs.command("ingress");
-        Program::start("ingress", command, self.api_port, &variables, self.server.folder()).await
+        Program::start("ingress", command, port, &variables, self.server.folder()).await
     }
 
     /// Starts a worker.

@@ -29,7 +29,7 @@ pub const MAX_COMMAND_QUANTITY: Quantity = Quantity::from_raw(9_999_999_999);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FixedError {
     /// The text is not an optional minus, digits, and an optional point with digits.
-    #[error("is not a plain decimal number such as \"2\" or \"0.375\"")]
+    #[error("is not a plain decimal number: digits, and a point before decimals, as in \"2\" or \"0.375\"")]
     Syntax,
     /// The text has more decimals than are kept.
     #[error("has more decimals than the {0} that are kept")]

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use stockline_core::domain::Timestamp;
+use stockline_core::domain::{CommandKind, Timestamp};
 use stockline_core::ports::Clock as _;
 use stockline_service::{SystemClock, output};
 use tokio::sync::mpsc;
@@ -19,14 +19,18 @@ use crate::args::LoadArgs;
 use crate::client::{Client, Request};
 use crate::exit::{self, Usage};
 use crate::lines::format::Format;
+use crate::lines::kinds::Kinds;
 use crate::lines::mapping::{self, Mapping};
 use crate::lines::recipe::{self, Part, Recipe};
 use crate::lines::source;
 
+mod journal;
 pub(super) mod report;
 mod send;
+mod settings;
 
-use report::{COMMAND_ID, OWN_COLUMNS, RESUBMITS, RefusedFile, Replaces, Tally};
+use journal::{Journal, Run};
+use report::{COMMAND_ID, OWN_COLUMNS, RESUBMITS, RefusedFile, Replaces, Tally, Told};
 use send::{Line, Sender};
 
 /// The most lines that wait for a lane.
@@ -37,6 +41,18 @@ const REPEATED_SHOWN: usize = 20;
 impl LoadArgs {
     fn format(&self) -> Format {
         Format { zone: self.time_zone.clone(), decimal: self.decimal, date_means: self.date_means }
+    }
+
+    fn kinds(&self) -> anyhow::Result<Kinds> {
+        Kinds::from(self.kind.0).with_negative(self.negative.map(|kind| kind.0))?.with_words(&self.word)
+    }
+
+    /// Reports whether the ids tell one event from the next: by a name, by a column, or because the file has them.
+    fn names_events(&self, mapping: &Mapping, recipe: &Recipe) -> bool {
+        self.batch.is_some()
+            || self.namespace != recipe::NAMESPACE
+            || recipe.carries()
+            || recipe.columns().any(|column| mapping.names_an_event(column))
     }
 
     /// Returns how the ids of the lines are made.
@@ -58,7 +74,7 @@ impl LoadArgs {
             None => self.namespace,
         };
         let carried = headers.iter().position(|header| header == OWN_COLUMNS[COMMAND_ID].as_bytes());
-        Ok(Recipe::new(namespace, self.kind.0, parts).with_carried(carried))
+        Ok(Recipe::new(namespace, parts).with_carried(carried))
     }
 }
 
@@ -68,9 +84,19 @@ pub(crate) async fn load(mut args: LoadArgs) -> anyhow::Result<u8> {
     let on_disk = source::OnDisk::of(&args.file)?;
     let named = std::mem::replace(&mut args.file, on_disk.path.clone());
     let (headers, _) = source::open(&args.file, None)?;
-    let planned = Mapping::new(args.kind.0, &args.map, &args.set, args.format(), &headers)
+    let planned = Mapping::new(args.kinds()?, &args.map, &args.set, args.format(), &headers)
         .and_then(|mapping| Ok((mapping, args.recipe(&headers)?)));
     let (mapping, recipe) = planned.map_err(|error| source::with_place_of_headings(&args.file, error))?;
+    let names_events = args.names_events(&mapping, &recipe);
+    if !names_events && mapping.kinds().any(adds_up) {
+        bail!(Usage(format!(
+            "--id {} says what moved, and not by which event: the same line in a later file would count as already applied. \
+             Name the events of this file, as --batch {} or --batch opening, or add to --id the column of a receipt or \
+             delivery number, or of the time",
+            args.id.join(","),
+            today()
+        )));
+    }
     let client = Client::new(&args.client)?;
 
     let scan = {
@@ -100,13 +126,34 @@ pub(crate) async fn load(mut args: LoadArgs) -> anyhow::Result<u8> {
         bar: report::bar(scan.lines, "loading", false),
         tally: Mutex::new(Tally::default()),
     });
-    let as_json = args.json;
+    let told = Told {
+        may_be_another: !names_events && mapping.kinds().any(|kind| kind == CommandKind::Count),
+        sets: mapping.kinds().all(settings::sets),
+        as_json: args.json,
+    };
     let sent = send(args, mapping, recipe, sender.clone()).await;
     sender.bar.finish_and_clear();
     let mut tally = std::mem::take(&mut *sender.tally.lock().unwrap_or_else(PoisonError::into_inner));
-    let reported = report::report(&mut tally, scan.lines, started.elapsed(), &headers, &refused_file, as_json);
+    if let Some(journal) = sender.client.folder().map(Journal::of) {
+        tally.already_by = tally.already_between.map(|between| journal.files(between)).unwrap_or_default();
+        if tally.applied > 0 {
+            let file = named.display().to_string();
+            journal.note(&Run { from: sender.started_at, until: SystemClock.now(), file });
+        }
+    }
+    let reported = report::report(&mut tally, scan.lines, started.elapsed(), &headers, &refused_file, told);
     sent.with_context(|| format!("stopped: run the same command again to continue with {}", named.display()))?;
     reported
+}
+
+/// Reports whether a command of this type moves stock by a quantity: a second one is another movement.
+const fn adds_up(kind: CommandKind) -> bool {
+    kind.is_movement() && !matches!(kind, CommandKind::Count)
+}
+
+/// Returns the day, as an example of a batch's name.
+fn today() -> String {
+    SystemClock.now().to_string().chars().take("2026-11-20".len()).collect()
 }
 
 /// Names the lines whose ids repeat, and what to do.
@@ -179,18 +226,33 @@ fn read(
     let mut seen = HashSet::new();
     let mut record = csv::ByteRecord::new();
     while let Some(number) = source::next(&args.file, &mut lines, &mut record)? {
-        let command_id = recipe.next(&record);
+        // The first pass has refused every word that is no type.
+        let Ok(Some(kind)) = mapping.kind(&record) else {
+            sender.tally.lock().unwrap_or_else(PoisonError::into_inner).skipped += 1;
+            continue;
+        };
+        let command_id = recipe.next(kind, &record);
         if args.distinct && !seen.insert(recipe::first_64_bits(command_id.0)) {
             sender.tally.lock().unwrap_or_else(PoisonError::into_inner).repeated += 1;
             sender.bar.inc(1);
             continue;
         }
         let mut json = Vec::with_capacity(256);
-        mapping.write(&record, command_id, &mut json);
+        mapping.write(kind, &record, command_id, &mut json);
         let item = mapping.item(&record).into_owned();
         let lane = send::lane_of(&item, to_lanes.len());
         let replaces = replaces.and_then(|column| Replaces::of(record.get(column)?, command_id));
-        let line = Line { number, item, command_id, json, record: record.clone(), replaces, refused_before: None };
+        let line = Line {
+            number,
+            kind,
+            item,
+            command_id,
+            json,
+            record: record.clone(),
+            replaces,
+            refused_before: None,
+            set_again: false,
+        };
         if to_lanes[lane].blocking_send(line).is_err() {
             // The lane has ended and reports why.
             return Ok(());

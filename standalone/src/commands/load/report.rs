@@ -70,10 +70,16 @@ pub(super) struct Tally {
     pub(super) clock_ahead: u64,
     /// Lines of `applied` that are counts with movements after them, which were kept.
     pub(super) kept_later: u64,
+    /// Lines of `applied` that took effect before this run too, and something else was set since.
+    pub(super) set_again: u64,
+    /// Lines that their type left out.
+    pub(super) skipped: u64,
     /// Lines that took effect before this run: their ids were known.
     pub(super) already_applied: u64,
     /// When the first and the last of them were accepted.
     pub(super) already_between: Option<(Timestamp, Timestamp)>,
+    /// The files that were loaded then, as far as they are known.
+    pub(super) already_by: Vec<String>,
     /// Lines that `--distinct` left out.
     pub(super) repeated: u64,
     /// Lines that took no effect.
@@ -92,6 +98,17 @@ impl Tally {
     pub(super) fn settled(&self) -> u64 {
         self.applied + self.already_applied + self.repeated + self.refused.len() as u64
     }
+}
+
+/// How a load is told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Told {
+    /// Whether a line that took effect earlier may be meant as another event: a count whose id names none.
+    pub(super) may_be_another: bool,
+    /// Whether every line sets something, so that a line that changes nothing is as it should be.
+    pub(super) sets: bool,
+    /// Whether it is told to a program.
+    pub(super) as_json: bool,
 }
 
 /// The file for refused lines.
@@ -168,24 +185,33 @@ pub(super) fn report(
     took: Duration,
     headers: &csv::ByteRecord,
     file: &RefusedFile,
-    as_json: bool,
+    told: Told,
 ) -> anyhow::Result<u8> {
     tally.refused.sort_by_key(|refused| refused.line);
     let written = if tally.refused.is_empty() { None } else { Some(file.write(headers, &tally.refused)?) };
     let unknown = lines.saturating_sub(tally.settled());
     let nothing_new = tally.applied == 0 && tally.already_applied > 0 && tally.refused.is_empty() && unknown == 0;
-    if as_json {
+    // They may be those of another day: nobody can tell.
+    let unnamed = told.may_be_another && tally.already_applied > 0;
+    if told.as_json {
         print_json(tally, lines, unknown, took)?;
     } else {
         print_table(tally, lines, unknown, took, written.as_deref())?;
-        if nothing_new {
+        if nothing_new && told.sets {
+            output::line("nothing of this file is new: the items are as it says")?;
+        } else if nothing_new {
             output::line("nothing of this file is new: every id took effect before this run")?;
+        } else if unnamed {
+            let (count, noun) = (grouped(tally.already_applied), noun(tally.already_applied));
+            output::line(format_args!("{count} {noun} changed nothing: the same took effect before this run"))?;
+        }
+        if (nothing_new && !told.sets) || unnamed {
             output::line("if these are other events, name them: --batch NAME, such as --batch 2026-11-20")?;
         }
     }
     Ok(if !tally.refused.is_empty() {
         exit::FOUND
-    } else if nothing_new {
+    } else if nothing_new || unnamed {
         exit::NOTHING_NEW
     } else {
         exit::OK
@@ -203,7 +229,10 @@ fn print_json(tally: &Tally, lines: u64, unknown: u64, took: Duration) -> anyhow
         "late": tally.late,
         "clock_ahead": tally.clock_ahead,
         "kept_later": tally.kept_later,
+        "set_again": tally.set_again,
+        "skipped": tally.skipped,
         "already_applied": tally.already_applied,
+        "already_applied_by": tally.already_by,
         "repeated": tally.repeated,
         "refused": tally.refused.len(),
         "refused_earlier": tally.refused.iter().filter(|refused| refused.earlier.is_some()).count(),
@@ -217,8 +246,12 @@ fn print_json(tally: &Tally, lines: u64, unknown: u64, took: Duration) -> anyhow
 
 fn print_table(tally: &Tally, lines: u64, unknown: u64, took: Duration, written: Option<&Path>) -> anyhow::Result<()> {
     let per_second = grouped((lines as f64 / took.as_secs_f64().max(0.001)) as u64);
-    let noun = if lines == 1 { "line" } else { "lines" };
-    output::line(format_args!("{} {noun} in {:.1} s ({per_second} lines/s)", grouped(lines), took.as_secs_f64()))?;
+    output::line(format_args!(
+        "{} {} in {:.1} s ({per_second} lines/s)",
+        grouped(lines),
+        noun(lines),
+        took.as_secs_f64()
+    ))?;
     let row = |what: &str, count: u64, always: bool| {
         if count == 0 && !always {
             return Ok(());
@@ -230,6 +263,7 @@ fn print_table(tally: &Tally, lines: u64, unknown: u64, took: Duration, written:
         (tally.late, "late: a later count had included them, the stock did not change"),
         (tally.clock_ahead, "in the future: the time of their acceptance was taken"),
         (tally.kept_later, "counts of an earlier time: the movements since then were kept"),
+        (tally.set_again, "set again: they took effect earlier, and something else was set since"),
     ] {
         if count > 0 {
             output::line(format_args!("    {} of them {what}", grouped(count)))?;
@@ -237,9 +271,12 @@ fn print_table(tally: &Tally, lines: u64, unknown: u64, took: Duration, written:
     }
     row("already applied", tally.already_applied, true)?;
     if let Some((first, last)) = tally.already_between {
-        output::line(format_args!("    accepted {}", between(first, last)))?;
+        let by =
+            if tally.already_by.is_empty() { String::new() } else { format!(", by {}", tally.already_by.join(", ")) };
+        output::line(format_args!("    accepted {}{by}", between(first, last)))?;
     }
     row("repeated", tally.repeated, false)?;
+    row("left out", tally.skipped, false)?;
     let (earlier, now): (Vec<&Refused>, Vec<&Refused>) =
         tally.refused.iter().partition(|refused| refused.earlier.is_some());
     row("refused", now.len() as u64, true)?;
@@ -273,6 +310,10 @@ fn between(first: Timestamp, last: Timestamp) -> String {
     let times = Times::of(UtcArg::default());
     let [first, last] = [first, last].map(|time| times.second(&time.to_string()));
     if first == last { first } else { format!("between {first} and {last}") }
+}
+
+const fn noun(lines: u64) -> &'static str {
+    if lines == 1 { "line" } else { "lines" }
 }
 
 /// Formats `1234567` as `1,234,567`.
@@ -322,7 +363,15 @@ mod tests {
         };
         let mut tally = Tally { refused: vec![refused(7), refused(3)], ..Tally::default() };
         let headers = csv::ByteRecord::from(vec!["item", "quantity"]);
-        let code = report(&mut tally, 2, Duration::from_secs(1), &headers, &file, true).unwrap();
+        let code = report(
+            &mut tally,
+            2,
+            Duration::from_secs(1),
+            &headers,
+            &file,
+            Told { may_be_another: false, sets: false, as_json: true },
+        )
+        .unwrap();
         assert_eq!(code, exit::FOUND);
         let text = std::fs::read_to_string(&file.path).unwrap();
         let lines: Vec<_> = text.lines().collect();

@@ -3,6 +3,7 @@
 //! All lines of an item use the same lane, and a lane sends its next batch only when the batch before is durable in the
 //! queue. So an item's commands are queued in the order of the file.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,12 +11,14 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
 use serde::{Deserialize, Serialize};
-use stockline_core::domain::{CommandId, ItemId, Timestamp};
+use serde_json::{Value, json};
+use stockline_core::domain::{CommandId, CommandKind, ItemId, Timestamp};
 use stockline_service::Retry;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::report::{MAX_REFUSED, Refused, Replaces, Tally};
+use super::settings;
 use crate::client::{Client, Request};
 use crate::exit::Unavailable;
 use crate::problem::{Problem, told};
@@ -37,6 +40,7 @@ const RESEND_MOST: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) number: u64,
+    pub(super) kind: CommandKind,
     pub(super) item: String,
     pub(super) command_id: CommandId,
     /// The command as JSON.
@@ -48,6 +52,8 @@ pub(super) struct Line {
     /// How the line was refused in an earlier run. Its item and id are then those of the command that took its place, if
     /// there is one.
     pub(super) refused_before: Option<RefusedBefore>,
+    /// It took effect in an earlier run, and something else was set since.
+    pub(super) set_again: bool,
 }
 
 /// An earlier refusal of a line.
@@ -166,12 +172,13 @@ impl Sender {
     pub(super) async fn lane(self: Arc<Self>, mut lines: mpsc::Receiver<Line>) -> anyhow::Result<()> {
         let (accepted, mut to_settle) = mpsc::channel::<Vec<Accepted>>(UNSETTLED_BATCHES);
         let sending = async {
-            let mut carried_over = None;
+            let (mut carried_over, mut set) = (None, HashSet::new());
             loop {
-                let batch = self.next_batch(&mut lines, &mut carried_over).await;
+                let mut batch = self.next_batch(&mut lines, &mut carried_over).await;
                 if batch.is_empty() {
                     break;
                 }
+                self.set_again(&mut batch, &mut set).await?;
                 let batch = self.accept(batch).await?;
                 if accepted.send(batch).await.is_err() {
                     break;
@@ -207,6 +214,51 @@ impl Sender {
             batch.push(line);
         }
         batch
+    }
+
+    /// Gives a line that sets something a new id, where it took effect in an earlier run and something else has been set
+    /// since. So the item ends at what the file says, also if last week's file said the same and yesterday's another.
+    /// `set` has the items that lines before it have set.
+    async fn set_again(&self, batch: &mut [Line], set: &mut HashSet<String>) -> anyhow::Result<()> {
+        let mut setting: Vec<&mut Line> = batch.iter_mut().filter(|line| settings::sets(line.kind)).collect();
+        if setting.is_empty() {
+            return Ok(());
+        }
+        let answers = self.statuses(setting.iter().map(|line| (&**line, None))).await?;
+        for (line, answer) in setting.iter_mut().zip(answers) {
+            if answer.status == "applied" {
+                let differs = match set.contains(&line.item) {
+                    true => true,
+                    false => settings::differs(&line.json, &self.item(&line.item).await?),
+                };
+                if !differs {
+                    continue;
+                }
+                line.set_again = true;
+                settings::renew(&mut line.json, &mut line.command_id);
+            }
+            set.insert(line.item.clone());
+        }
+        Ok(())
+    }
+
+    /// Reads an item.
+    async fn item(&self, item: &str) -> anyhow::Result<Value> {
+        let path = item.parse::<ItemId>().map(|item_id| format!("/v1/items/{}", item_id.in_path()))?;
+        Ok(self.client.send_until(&Request::get(path), self.patience).await?.body)
+    }
+
+    /// Asks what became of lines, with the receipts of those that have one.
+    async fn statuses<'a>(
+        &self,
+        lines: impl Iterator<Item = (&'a Line, Option<&'a str>)>,
+    ) -> anyhow::Result<Vec<StatusAnswer>> {
+        let questions: Vec<_> = lines
+            .map(|(line, receipt)| StatusQuestion { item_id: &line.item, command_id: line.command_id, receipt })
+            .collect();
+        let body = serde_json::to_vec(&json!({ "commands": questions }))?;
+        let answer = self.client.send_raw(&Request::post("/v1/commands/status", body), self.patience).await?;
+        read(&answer.bytes, questions.len())
     }
 
     /// Sends a batch until every line of it is durable in the queue or refused.
@@ -248,17 +300,8 @@ impl Sender {
         let mut pauses = Retry::new(POLL_FIRST, POLL_MOST);
         let mut deadline = Instant::now() + self.patience;
         while !batch.is_empty() {
-            let questions: Vec<_> = batch
-                .iter()
-                .map(|Accepted { line, receipt }| StatusQuestion {
-                    item_id: &line.item,
-                    command_id: line.command_id,
-                    receipt: receipt.as_deref(),
-                })
-                .collect();
-            let body = serde_json::to_vec(&serde_json::json!({ "commands": questions }))?;
-            let answer = self.client.send_raw(&Request::post("/v1/commands/status", body), self.patience).await?;
-            let answers: Vec<StatusAnswer> = read(&answer.bytes, batch.len())?;
+            let answers =
+                self.statuses(batch.iter().map(|accepted| (&accepted.line, accepted.receipt.as_deref()))).await?;
             let before = batch.len();
             let mut queued = Vec::new();
             for (accepted, answer) in batch.drain(..).zip(answers) {
@@ -305,6 +348,7 @@ impl Sender {
                 Some(at) => tally.count_earlier(at),
                 None => {
                     tally.applied += 1;
+                    tally.set_again += u64::from(line.set_again);
                     let any = |is_so: fn(&Effect) -> bool| u64::from(outcome.effects.iter().any(is_so));
                     tally.late += any(|effect| effect.late);
                     tally.clock_ahead += any(|effect| effect.clock_ahead);
@@ -377,13 +421,32 @@ fn successor(line: Line, answer: StatusAnswer) -> Line {
 /// Returns the code and the text that say best why a line was refused: its faults, if the problem names them.
 fn reason_of(problem: &Problem) -> (String, String) {
     let Some(first) = problem.errors.first() else {
-        return (problem.code.clone(), told(&problem.detail));
+        let detail = match problem.code.as_str() {
+            "command_id_reused" => {
+                "an event of this id has other contents, and this line took no effect: if it is another \
+                 event, name this file's events with --batch NAME; else correct the line"
+                    .to_owned()
+            }
+            _ => told(&problem.detail),
+        };
+        return (problem.code.clone(), detail);
+    };
+    // What the API advises for JSON, for the cell of a file.
+    let of_a_file = |detail: &str| {
+        let detail = detail.replace("null clears", "the word none clears");
+        let advice = [
+            ("must be above 0, not -", "--negative return takes such lines as returns"),
+            ("is not a plain decimal number", "--decimal , reads 0,375 and 1.250,5"),
+            ("must be 1 to 32 characters", "an empty cell does not mean main"),
+        ];
+        let advice = advice.iter().find(|(fault, _)| detail.contains(fault));
+        advice.map_or(detail.clone(), |(_, advice)| format!("{detail} ({advice})"))
     };
     let faults = problem.errors.iter().map(|fault| {
         // A pointer such as `/commands/3/quantity` counts within the request, which the reader of a file does not see.
         let field = fault.pointer.strip_prefix("/commands/").and_then(|rest| rest.split_once('/'));
         let field = field.map_or(fault.pointer.trim_start_matches('/'), |(_, field)| field);
-        format!("{field} {}", fault.detail)
+        format!("{field} {}", of_a_file(&fault.detail))
     });
     (first.code.clone(), faults.collect::<Vec<_>>().join("; "))
 }
@@ -457,6 +520,9 @@ mod tests {
         };
         let problem = Problem { code: "invalid_command".into(), errors: vec![fault], ..Problem::default() };
         assert_eq!(reason_of(&problem), ("invalid_value".into(), "quantity must be above 0, not 0".into()));
+        let reused =
+            Problem { code: "command_id_reused".into(), detail: "another holds it".into(), ..Problem::default() };
+        assert!(reason_of(&reused).1.contains("--batch"), "a file names its events, and has no ids to change");
         let refused = Problem { code: "unknown_item".into(), detail: "no such item".into(), ..Problem::default() };
         assert_eq!(reason_of(&refused), ("unknown_item".into(), "no such item".into()));
     }

@@ -2,17 +2,14 @@
 //! network ACL belongs to: for `drill zone` a front of the command line keeps that. What a subnet without a way out does to
 //! the tasks in it, only AWS can show.
 
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use stockline_deploy_checks::cloudformation::create;
 use stockline_deploy_checks::ministack::{Ministack, aws_tests};
+use stockline_deploy_checks::operator::{command_line, drill, operator};
 use stockline_deploy_checks::python::assert_ran;
-use stockline_deploy_checks::templates;
-
-use super::scripts::{command_line, operator};
 
 /// How long a drill may take to be seen by the stand-in.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,12 +20,6 @@ fn started() -> Option<(tokio::runtime::Runtime, Ministack)> {
         let server = runtime.block_on(Ministack::start());
         (runtime, server)
     })
-}
-
-fn drill(server: &Ministack, arguments: &[&str]) -> Command {
-    let mut command = operator(Path::new("/usr/bin/env"), server);
-    command.arg("python3").arg(templates::folder().join("drill")).args(arguments).current_dir(server.folder());
-    command
 }
 
 fn drilled(server: &Ministack, arguments: &[&str]) -> Output {

@@ -1,38 +1,13 @@
 //! Runs the scripts of `deploy/` with the AWS command line against the stand-in.
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::json;
 use stockline_deploy_checks::cloudformation::create;
-use stockline_deploy_checks::ministack::{ACCESS_KEY_ID, Ministack, REGION, SECRET_ACCESS_KEY, aws_tests};
-use stockline_deploy_checks::python::{assert_ran, environment};
+use stockline_deploy_checks::ministack::{Ministack, aws_tests};
+use stockline_deploy_checks::operator::{command_line, operator};
+use stockline_deploy_checks::python::assert_ran;
 use stockline_deploy_checks::templates;
-
-const AWS: &str = include_str!("../../awscli.txt");
-
-/// Returns a command that runs a program of `deploy/` or the AWS command line in an operator's environment.
-pub(super) fn operator(program: &Path, server: &Ministack) -> Command {
-    let tools = environment("awscli", AWS);
-    let mut command = Command::new(program);
-    command
-        .current_dir(templates::folder())
-        .env_clear()
-        .env("PATH", format!("{}:/usr/bin:/bin", tools.parent().unwrap().display()))
-        .env("HOME", server.folder())
-        .env("LANG", "C.UTF-8")
-        .env("AWS_PAGER", "")
-        .env("AWS_ENDPOINT_URL", &server.url)
-        .env("AWS_DEFAULT_REGION", REGION)
-        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
-        .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
-    command
-}
-
-/// Returns the AWS command line.
-pub(super) fn command_line() -> std::path::PathBuf {
-    environment("awscli", AWS).with_file_name("aws")
-}
 
 fn receipt_keys(server: &Ministack, arguments: &[&str]) -> Output {
     operator(&templates::folder().join("receipt-keys"), server).args(arguments).output().unwrap()

@@ -17,6 +17,36 @@ const IN_A_BATCH: &str = "resubmit::a_batch_may_replace_refused_commands_with_an
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
+        name: "a-nightly-list-keeps-what-was-set-since",
+        edits: &[edit(
+            "standalone/src/commands/load/settings.rs",
+            "fields.into_iter().any(|(name, value)| !same(value, &of[name]))",
+            "fields.into_iter().any(|(name, value)| !same(value, &of[name]) && false)",
+        )],
+        suite: STANDALONE,
+        killed_by: "commands::load::settings::tests::a_line_differs_where_the_item_is_not_as_it_says",
+    },
+    Mutation {
+        name: "what-moved-names-an-event",
+        edits: &[edit(
+            "standalone/src/lines/mapping.rs",
+            "        !is_mapped || fields.any(",
+            "        is_mapped || fields.any(",
+        )],
+        suite: STANDALONE,
+        killed_by: "lines::mapping::tests::an_event_is_named_by_what_is_not_mapped_by_a_time_or_by_a_reference",
+    },
+    Mutation {
+        name: "a-negative-line-stays-a-sale",
+        edits: &[edit(
+            "standalone/src/lines/kinds.rs",
+            "has_quantity(kind) && quantity.starts_with('-')",
+            "has_quantity(kind) && quantity.starts_with('+')",
+        )],
+        suite: STANDALONE,
+        killed_by: "lines::kinds::tests::a_cell_or_the_sign_of_the_quantity_says_the_type",
+    },
+    Mutation {
         name: "control-characters-reach-the-terminal",
         edits: &[edit(OUTPUT, "        c => c.is_control(),", "        c => c == '\\u{1b}',")],
         suite: SERVICE,

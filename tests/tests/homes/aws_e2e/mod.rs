@@ -44,6 +44,7 @@ async fn the_aws_home_keeps_its_promises() {
     .await;
 
     timed("P10", people::p10_nobody_acts_beyond_their_role(&home)).await;
+    timed("P10: no way to the issuer", people::an_ingress_starts_without_a_way_to_the_issuer(&home)).await;
     timed("P5", promises::p5_no_oversell_where_the_policy_says_reject(&home)).await;
     timed("P2, P7", promises::p2_p7_a_replay_takes_stock_once_and_answers_as_the_first(&home)).await;
     timed("P8", promises::p8_one_bad_command_harms_only_itself(&home)).await;

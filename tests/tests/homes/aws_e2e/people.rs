@@ -1,7 +1,11 @@
+use std::time::Instant;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Value, json};
-use stockline_tests::aws::Installation;
+use stockline_tests::aws::{Installation, POLL_EVERY, Valve};
 use stockline_tests::cognito;
-use stockline_tests::process::with_id;
+use stockline_tests::process::{PATIENCE, with_id};
+use stockline_tests::sdk::clients;
 
 /// P10: rights come from Cognito's groups and scopes, and every entry names the person or machine that made it.
 pub(crate) async fn p10_nobody_acts_beyond_their_role(home: &Installation) {
@@ -67,6 +71,53 @@ async fn a_stolen_till_is_cut_off(home: &Installation, sale: &Value) {
 }
 
 /// Returns the same command without its id.
+/// P10, and design.md §1: an ingress that starts while no way leads to the issuer verifies tokens with the keys that another
+/// one has kept in the table, and accepts no other token.
+pub(crate) async fn an_ingress_starts_without_a_way_to_the_issuer(home: &Installation) {
+    let issuer = Valve::to(&home.server.url).await;
+    let keys = cognito::jwks_url(&home.server, &home.stack).replace(&home.server.url, &issuer.url);
+    let change = [("STOCKLINE_JWKS_URL", keys.clone())];
+    // Keys are kept under their address: nobody has kept any under the valve's yet.
+    let other = home.ingress_beside(&change).await;
+    are_kept(home, &keys).await;
+    other.stop().await;
+
+    issuer.shut();
+    let broken = issuer.broken();
+    let alone = home.ingress_beside(&change).await;
+    assert!(issuer.broken() > broken, "it has looked for the issuer");
+    let sale = with_id(json!({"type": "sell", "item_id": "apples", "location_id": "main", "quantity": "1"}));
+    let sold = async |token: &str| {
+        let request = reqwest::Client::new().post(format!("{}/v1/commands", alone.url)).bearer_auth(token);
+        let answer = request.header("prefer", "wait=20").json(&sale).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let (status, outcome) = sold(&home.till).await;
+    assert_eq!((status, &outcome["status"]), (200, &json!("applied")), "{outcome}");
+    // The same claims under another signature.
+    let (claims, signature) = home.till.rsplit_once('.').unwrap();
+    let forged = format!("{claims}.{}", signature.chars().rev().collect::<String>());
+    assert_eq!(sold(&forged).await.0, 401);
+    assert!(alone.log().contains("the keys that another process fetched"), "{}", alone.log());
+    alone.stop().await;
+}
+
+/// Waits until the keys of this address are kept.
+async fn are_kept(home: &Installation, address: &str) {
+    let dynamodb = clients(&home.server).dynamodb;
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let get = dynamodb.get_item().table_name(home.stack.output("Table")).consistent_read(true);
+        let row = get.key("pk", text("ISSUERKEYS")).key("sk", text(address)).send().await.unwrap();
+        if row.item.is_some() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the keys of {address} are not kept");
+        tokio::time::sleep(POLL_EVERY).await;
+    }
+}
+
 fn again(command: &Value) -> Value {
     let mut command = command.clone();
     command.as_object_mut().unwrap().remove("command_id");

@@ -162,6 +162,11 @@ impl Value {
 }
 
 impl ScaleRules {
+    /// Reports whether there is no rule.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Reads a label; `None` if no rule has its prefix, or if it is no EAN-13 with the right check digit.
     pub(super) fn read(&self, code: &str) -> Option<Label> {
         let canonical = barcode::canonical(code);
