@@ -24,14 +24,17 @@ use crate::lines::mapping::{self, Mapping};
 use crate::lines::recipe::{self, Part, Recipe};
 use crate::lines::source;
 
+mod answers;
 mod journal;
+mod line;
 pub(super) mod report;
 mod send;
 mod settings;
 
 use journal::{Journal, Run};
+use line::Line;
 use report::{COMMAND_ID, OWN_COLUMNS, RESUBMITS, RefusedFile, Replaces, Tally, Told};
-use send::{Line, Sender};
+use send::Sender;
 
 /// The most lines that wait for a lane.
 const LANE_LINES: usize = 1_000;

@@ -10,18 +10,19 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use indicatif::ProgressBar;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use stockline_core::domain::{CommandId, CommandKind, ItemId, Timestamp};
+use stockline_core::domain::Timestamp;
 use stockline_service::Retry;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::report::{MAX_REFUSED, Refused, Replaces, Tally};
+use super::answers::{BatchAnswer, Effect, StatusAnswer, StatusQuestion, problem_of, read, reason_of, receipt_of};
+use super::line::{Line, successor, under_next_id};
+use super::report::{MAX_REFUSED, Refused, Tally};
 use super::settings;
 use crate::client::{Client, Request};
 use crate::exit::Unavailable;
-use crate::problem::{Problem, told};
+use crate::problem::Problem;
 
 /// The most bytes of one request, below the server's limit of 1 MiB.
 const BATCH_BYTES: usize = 900 * 1024;
@@ -35,33 +36,6 @@ const POLL_MOST: Duration = Duration::from_millis(500);
 /// The first and the longest pause before lines that did not reach the queue are sent again.
 const RESEND_FIRST: Duration = Duration::from_millis(50);
 const RESEND_MOST: Duration = Duration::from_secs(2);
-
-/// A line to send.
-#[derive(Debug)]
-pub(super) struct Line {
-    pub(super) number: u64,
-    pub(super) kind: CommandKind,
-    pub(super) item: String,
-    pub(super) command_id: CommandId,
-    /// The command as JSON.
-    pub(super) json: Vec<u8>,
-    /// The original line.
-    pub(super) record: csv::ByteRecord,
-    /// The refused command that it replaces, if it is from a refused file.
-    pub(super) replaces: Option<Replaces>,
-    /// How the line was refused in an earlier run. Its item and id are then those of the command that took its place, if
-    /// there is one.
-    pub(super) refused_before: Option<RefusedBefore>,
-    /// It took effect in an earlier run, and something else was set since.
-    pub(super) set_again: bool,
-}
-
-/// An earlier refusal of a line.
-#[derive(Debug)]
-pub(super) struct RefusedBefore {
-    accepted_at: Timestamp,
-    problem: Problem,
-}
 
 /// A line that is durable in the queue.
 #[derive(Debug)]
@@ -90,81 +64,6 @@ pub(super) fn lane_of(item: &str, lanes: usize) -> usize {
     item.hash(&mut hasher);
     // The remainder is below `lanes`.
     usize::try_from(hasher.finish() % lanes.max(1) as u64).unwrap_or_default()
-}
-
-#[derive(Debug, Deserialize)]
-struct Answers<T> {
-    results: Vec<T>,
-}
-
-#[derive(Debug, Deserialize)]
-struct BatchAnswer {
-    status: String,
-    status_url: Option<String>,
-    problem: Option<Problem>,
-}
-
-#[derive(Debug, Serialize)]
-struct StatusQuestion<'a> {
-    item_id: &'a str,
-    command_id: CommandId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    receipt: Option<&'a str>,
-}
-
-#[derive(Debug, Deserialize)]
-struct StatusAnswer {
-    status: String,
-    outcome: Option<Outcome>,
-    problem: Option<Problem>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Outcome {
-    accepted_at: Timestamp,
-    #[serde(default)]
-    effects: Vec<Effect>,
-    rejection: Option<Rejection>,
-    dead_letter: Option<DeadLetter>,
-    resubmitted_as: Option<ResubmittedAs>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Effect {
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    quantity: String,
-    #[serde(default)]
-    after: String,
-    #[serde(default)]
-    late: bool,
-    #[serde(default)]
-    clock_ahead: bool,
-}
-
-impl Effect {
-    /// Reports whether it is a count that kept movements after it.
-    fn kept_later(&self) -> bool {
-        self.kind == "count" && !self.late && self.after != self.quantity
-    }
-}
-
-#[derive(Debug, Deserialize)]
-struct ResubmittedAs {
-    item_id: String,
-    command_id: CommandId,
-}
-
-#[derive(Debug, Deserialize)]
-struct Rejection {
-    code: String,
-    detail: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct DeadLetter {
-    reason: String,
 }
 
 impl Sender {
@@ -386,71 +285,6 @@ impl Sender {
     }
 }
 
-/// Returns what a refused command is told.
-fn problem_of(outcome: Outcome) -> Problem {
-    let (code, detail) = match (outcome.rejection, outcome.dead_letter) {
-        (Some(rejection), _) => (rejection.code, rejection.detail),
-        (None, letter) => ("dead_lettered".to_owned(), letter.map(|letter| letter.reason).unwrap_or_default()),
-    };
-    Problem { code, detail, ..Problem::default() }
-}
-
-/// Gives a line the id that a resubmission of it has. A rejection is final for its id; sent again from the refused file, the
-/// line can't take effect beside a resubmission.
-fn under_next_id(line: Line) -> Line {
-    match line.item.parse::<ItemId>() {
-        Ok(item_id) => {
-            let command_id = line.command_id.of_resubmission(&item_id);
-            Line { replaces: Some(Replaces { command_id: line.command_id, item_id }), command_id, ..line }
-        }
-        Err(_) => line,
-    }
-}
-
-/// Returns the line as the command that took the place of one that an earlier run was refused.
-fn successor(line: Line, answer: StatusAnswer) -> Line {
-    let Some(mut outcome) = answer.outcome else { return line };
-    let resubmitted = outcome.resubmitted_as.take();
-    let refused_before = Some(RefusedBefore { accepted_at: outcome.accepted_at, problem: problem_of(outcome) });
-    match resubmitted {
-        Some(by) => Line { item: by.item_id, command_id: by.command_id, refused_before, ..line },
-        None => Line { refused_before, ..under_next_id(line) },
-    }
-}
-
-/// Returns the code and the text that say best why a line was refused: its faults, if the problem names them.
-fn reason_of(problem: &Problem) -> (String, String) {
-    let Some(first) = problem.errors.first() else {
-        let detail = match problem.code.as_str() {
-            "command_id_reused" => {
-                "an event of this id has other contents, and this line took no effect: if it is another \
-                 event, name this file's events with --batch NAME; else correct the line"
-                    .to_owned()
-            }
-            _ => told(&problem.detail),
-        };
-        return (problem.code.clone(), detail);
-    };
-    // What the API advises for JSON, for the cell of a file.
-    let of_a_file = |detail: &str| {
-        let detail = detail.replace("null clears", "the word none clears");
-        let advice = [
-            ("must be above 0, not -", "--negative return takes such lines as returns"),
-            ("is not a plain decimal number", "--decimal , reads 0,375 and 1.250,5"),
-            ("must be 1 to 32 characters", "an empty cell does not mean main"),
-        ];
-        let advice = advice.iter().find(|(fault, _)| detail.contains(fault));
-        advice.map_or(detail.clone(), |(_, advice)| format!("{detail} ({advice})"))
-    };
-    let faults = problem.errors.iter().map(|fault| {
-        // A pointer such as `/commands/3/quantity` counts within the request, which the reader of a file does not see.
-        let field = fault.pointer.strip_prefix("/commands/").and_then(|rest| rest.split_once('/'));
-        let field = field.map_or(fault.pointer.trim_start_matches('/'), |(_, field)| field);
-        format!("{field} {}", of_a_file(&fault.detail))
-    });
-    (first.code.clone(), faults.collect::<Vec<_>>().join("; "))
-}
-
 fn batch_body(batch: &[Line]) -> Vec<u8> {
     let mut body = Vec::with_capacity(batch.iter().map(|line| line.json.len() + 1).sum::<usize>() + 16);
     body.extend_from_slice(b"{\"commands\":[");
@@ -475,23 +309,6 @@ fn batch_body(batch: &[Line]) -> Vec<u8> {
     body
 }
 
-/// Returns the receipt in a status address.
-fn receipt_of(status_url: Option<&str>) -> Option<String> {
-    let (_, query) = status_url?.split_once('?')?;
-    query.split('&').find_map(|pair| pair.strip_prefix("receipt=")).map(str::to_owned)
-}
-
-/// Parses the answers, one for each line.
-fn read<T: serde::de::DeserializeOwned>(bytes: &[u8], lines: usize) -> anyhow::Result<Vec<T>> {
-    let answers: Answers<T> =
-        serde_json::from_slice(bytes).context("the server's answer can't be read: is it a Stockline server?")?;
-    let count = answers.results.len();
-    if count != lines {
-        bail!("the server answered {count} lines of {lines}: is it a Stockline server?");
-    }
-    Ok(answers.results)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -502,28 +319,5 @@ mod tests {
         assert_eq!(lanes.len(), 8, "all lanes are used");
         assert_eq!(lane_of("cola", 8), lane_of("cola", 8));
         assert_eq!(lane_of("cola", 1), 0);
-    }
-
-    #[test]
-    fn a_receipt_is_found_in_the_status_address() {
-        let url = "/v1/items/cola/commands/x?receipt=AQAB_-c";
-        assert_eq!(receipt_of(Some(url)).as_deref(), Some("AQAB_-c"));
-        assert_eq!(receipt_of(Some("/v1/items/cola/commands/x")), None);
-    }
-
-    #[test]
-    fn the_reason_names_the_field_without_its_place_in_the_request() {
-        let fault = crate::problem::ProblemFault {
-            pointer: "/commands/17/quantity".into(),
-            code: "invalid_value".into(),
-            detail: "must be above 0, not 0".into(),
-        };
-        let problem = Problem { code: "invalid_command".into(), errors: vec![fault], ..Problem::default() };
-        assert_eq!(reason_of(&problem), ("invalid_value".into(), "quantity must be above 0, not 0".into()));
-        let reused =
-            Problem { code: "command_id_reused".into(), detail: "another holds it".into(), ..Problem::default() };
-        assert!(reason_of(&reused).1.contains("--batch"), "a file names its events, and has no ids to change");
-        let refused = Problem { code: "unknown_item".into(), detail: "no such item".into(), ..Problem::default() };
-        assert_eq!(reason_of(&refused), ("unknown_item".into(), "no such item".into()));
     }
 }

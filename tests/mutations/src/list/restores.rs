@@ -9,6 +9,7 @@ const WORKER: &Suite = &Suite { arguments: &["-p", "stockline-worker", "--lib"],
 const INGRESS: &Suite = &Suite { arguments: &["-p", "stockline-ingress", "--lib"], sources: "ingress/src" };
 
 const PLAN: &str = "common/aws/src/dynamodb/repair/plan.rs";
+const EVIDENCE: &str = "common/aws/src/dynamodb/repair/evidence.rs";
 const SCAN: &str = "common/aws/src/dynamodb/repair/scan.rs";
 const KEPT: &str = "ingress/src/auth/kept.rs";
 
@@ -18,7 +19,7 @@ const TORN: &str =
 pub(super) const REPAIR: &[Mutation] = &[
     Mutation {
         name: "repair-keeps-half-a-transfer",
-        edits: &[edit(PLAN, "of_it.len() + old >= wanted && of_it.iter()", "of_it.iter()")],
+        edits: &[edit(EVIDENCE, "of_it.len() + old >= wanted && of_it.iter()", "of_it.iter()")],
         suite: FAULTS,
         killed_by: TORN,
     },
@@ -30,7 +31,7 @@ pub(super) const REPAIR: &[Mutation] = &[
     },
     Mutation {
         name: "repair-forgets-what-only-an-outcome-proves",
-        edits: &[edit(PLAN, "of_ledgers.chain(of_records)", "of_ledgers.chain(of_records.take(0))")],
+        edits: &[edit(EVIDENCE, "of_ledgers.chain(of_records)", "of_ledgers.chain(of_records.take(0))")],
         suite: FAULTS,
         killed_by: TORN,
     },

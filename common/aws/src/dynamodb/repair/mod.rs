@@ -15,13 +15,14 @@ use stockline_core::ports::StoreError;
 use super::DynamoStore;
 
 mod claims;
+mod evidence;
 mod links;
 mod plan;
 mod remains;
 mod scan;
 mod write;
 
-use plan::Window;
+use evidence::Window;
 use scan::{FoundOfItem, Missing, Touched};
 
 /// How far clocks may differ, so how late a row can say that it was written.

@@ -8,7 +8,7 @@ use stockline_core::ports::StoreError;
 use super::super::key::{ITEM_SK, Key, LEVEL_SK_PREFIX};
 use super::super::row::{self, Row};
 use super::super::{DynamoStore, key};
-use super::plan::{Ledger, Remains, Window, entries_of};
+use super::evidence::{Ledger, Remains, Window, entries_of};
 use super::scan::FoundOfItem;
 
 /// The remains of an item with the rows that they were read from.

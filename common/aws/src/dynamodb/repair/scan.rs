@@ -15,7 +15,7 @@ use super::super::fault::unavailable;
 use super::super::key::{self, Key, RowOf};
 use super::super::row::{self, Row};
 use super::super::{DynamoStore, call::Found};
-use super::plan::{Window, entries_of};
+use super::evidence::{Window, entries_of};
 
 /// The most outcomes that one repair keeps in memory, some two kilobytes each.
 const RECORDS_MAX: usize = 500_000;
