@@ -165,19 +165,29 @@ async fn make(store: &dyn Queries, report: ReportName, location_id: Option<&Loca
     let (mut builder, mut levels) = (ReportBuilder::new(question), 0);
     let calendar = Calendar { days, as_of };
     for filter in &filters {
-        let mut cursor = None::<String>;
-        loop {
+        let read = async |cursor: Option<String>| {
             let asked = PageRequest::new(cursor.as_deref(), LEVELS_AT_ONCE);
-            let page = store.level_days(filter, asked).await?.context("the store has days")?;
+            store.level_days(filter, asked).await?.context("the store has days")
+        };
+        let mut next = Some(read(None).await?);
+        while let Some(page) = next {
             levels += page.entries.len();
-            for found in &page.entries {
-                let stocked = Stocked { item: &found.item, level: &found.level, days: &found.days, closed: false };
-                builder.add(&stocked, &calendar);
-            }
-            cursor = page.next_cursor;
-            if cursor.is_none() {
-                break;
-            }
+            let (cursor, calendar) = (page.next_cursor.clone(), calendar.clone());
+            let adding = tokio::task::spawn_blocking(move || {
+                for found in &page.entries {
+                    let stocked = Stocked { item: &found.item, level: &found.level, days: &found.days, closed: false };
+                    builder.add(&stocked, &calendar);
+                }
+                builder
+            });
+            let following = async {
+                match cursor {
+                    Some(cursor) => read(Some(cursor)).await.map(Some),
+                    None => Ok(None),
+                }
+            };
+            let (added, following) = tokio::join!(adding, following);
+            (builder, next) = (added?, following?);
         }
     }
     Ok((builder.finish().rows.len(), levels))

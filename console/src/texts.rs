@@ -78,7 +78,7 @@ table! {
     // Counting.
     count_list, count_longest, count_books, count_hidden, count_shown, count_start, count_nothing, count_nothing_advice, count_how,
     count_save, count_anyway, count_conflict, count_conflict_unknown, count_both, count_accepted, count_done, count_right,
-    count_differs, count_beyond, count_waiting, count_offline, count_saved, counted_of,
+    count_differs, count_beyond, count_next, count_waiting, count_offline, count_saved, counted_of,
     // States of a level.
     low, out, oversold, normal,
     // Today.

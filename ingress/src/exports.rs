@@ -338,11 +338,11 @@ impl<'a> Line<'a> {
         if marked {
             self.out.push(b'\'');
         }
-        for byte in text.bytes() {
-            if byte == b'"' {
-                self.out.push(b'"');
+        for (at, part) in text.split('"').enumerate() {
+            if at > 0 {
+                self.out.extend_from_slice(b"\"\"");
             }
-            self.out.push(byte);
+            self.out.extend_from_slice(part.as_bytes());
         }
         if quoted {
             self.out.push(b'"');

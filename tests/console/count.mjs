@@ -111,4 +111,28 @@ await flow({
     same([(await counts(20)).length, (await counts(21)).length], [a + 1, b + 1], "once, also after a reload");
     same([await onHand("shelf-20"), await onHand("shelf-21")], ["31", "32"], "counted");
   },
+
+  async "a shop with more items than a list is made of is counted part by part, and each category as a whole"() {
+    const three = (n) => String(n).padStart(3, "0");
+    const all = Array.from({ length: 500 }, (_, n) => ({ item_id: `wall-${n}`, name: `Wall ${three(n)}`, category: n < 498 ? "Wall" : "Far" }));
+    for (const [type, of] of [["register_item", (it) => it], ["receive", ({ item_id }) => ({ item_id, location_id: "main", quantity: "5" })]]) {
+      const commands = all.map((it) => ({ type, command_id: crypto.randomUUID(), ...of(it) }));
+      const { results } = await api("POST", "/v1/commands/batch", { commands }, { prefer: "wait=20" });
+      same(results.filter(({ outcome }) => outcome?.status === "applied").length, 500, type);
+    }
+    const { page } = await person("manager");
+    const lines = (prefix) => page.locator(`li.count-row[data-item^="${prefix}"]`).count();
+    await page.goto(`${page.url()}/count`);
+    same(await lines(""), 100, "lines of a list");
+    const next = page.getByRole("link", { name: "Next part of the shop" });
+    await next.click();
+    await page.waitForURL(/cursor=./);
+    same([await lines("wall-"), await lines("shelf-"), await next.count()], [30, 0, 0], "the last thirty by name");
+    await page.locator('li.count-row[data-item="wall-499"] input.counted').fill("4");
+    await page.keyboard.press("Enter");
+    await page.locator('li.count-row[data-item="wall-499"] .verdict .notice').waitFor();
+    same(await onHand("wall-499"), "4", "counted");
+    await page.goto(`${page.url().split("?")[0]}?category=Far`);
+    same([await lines("wall-"), await page.locator("#category option").count()], [2, 5], "the category, and all to choose from");
+  },
 });

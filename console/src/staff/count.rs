@@ -15,9 +15,10 @@ use crate::page::{Frame, Section, page};
 use crate::texts::fill;
 use crate::visit::{Places, Visit};
 
-/// Items that are read to make a list, in pages of [`PAGE`]. A shop with more items counts by category.
-const PAGES_MAX: usize = 4;
-const PAGE: usize = 500;
+/// Items of a part of the shop. A list is made of one part; a larger shop goes from part to part, or counts by category.
+const PART: usize = 500;
+/// The most reads for a part: a page of items with very many levels is short.
+const READS_MAX: usize = 4;
 /// Rows of a list.
 const ROWS_MAX: usize = 100;
 
@@ -29,7 +30,13 @@ pub(crate) struct Wanted {
     /// Whether the list hides what is on hand by the books.
     #[serde(default)]
     blind: String,
+    /// Where the part of the shop begins; empty for the first one.
+    #[serde(default)]
+    cursor: String,
 }
+
+/// Items, the cursor of the next part of the shop, and categories with their names for people.
+type StockedHere = (Vec<Item>, Option<String>, Vec<(String, String)>);
 
 /// A row of the list.
 #[derive(Debug)]
@@ -60,6 +67,8 @@ struct CountPage {
     rows: Vec<Row>,
     /// How many items are beyond the list, in words; empty if there are none.
     beyond: String,
+    /// The address of the next part of the shop; empty at the end.
+    next: String,
     action: String,
 }
 
@@ -97,19 +106,8 @@ async fn shown(
     wanted: &Wanted,
     mut verdicts: Vec<(Entry, Verdict)>,
 ) -> Result<Response, Fault> {
-    let (items, is_whole) = stocked_here(visit, places).await?;
-    let mut categories: BTreeMap<&str, usize> = BTreeMap::new();
-    for item in &items {
-        *categories.entry(item.category.as_deref().unwrap_or_default()).or_default() += 1;
-    }
-    let categories = categories
-        .into_iter()
-        .filter(|(category, _)| !category.is_empty())
-        .map(|(category, count)| (category.to_owned(), format!("{category} ({count})")))
-        .collect();
-    let of_category =
-        |item: &&Item| wanted.category.is_empty() || item.category.as_deref() == Some(wanted.category.as_str());
-    let mut chosen: Vec<&Item> = items.iter().filter(of_category).collect();
+    let (items, next, categories) = stocked_here(visit, places, wanted).await?;
+    let mut chosen: Vec<&Item> = items.iter().collect();
     let counted_at = |item: &Item| level_here(item, places).and_then(|level| level.counted_at.clone());
     chosen.sort_by_cached_key(|item| (counted_at(item), item.name.clone()));
     let beyond = chosen.len().saturating_sub(ROWS_MAX);
@@ -119,7 +117,15 @@ async fn shown(
         Row::of(visit, places, item, is_blind, at.map(|at| verdicts.swap_remove(at)))
     });
     let rows = rows.collect();
-    let count_text = if is_whole { visit.locale.number(&beyond.to_string()) } else { format!("{beyond}+") };
+    let path = |cursor: &str| {
+        format!(
+            "{}/console/count?category={}&blind={}&cursor={}",
+            visit.app.config.base,
+            segment(&wanted.category),
+            if is_blind { "yes" } else { "no" },
+            segment(cursor)
+        )
+    };
     page(&CountPage {
         frame: visit.frame_at(visit.t.count_list, Section::Count, places),
         at: places.here_id().to_owned(),
@@ -127,29 +133,64 @@ async fn shown(
         categories,
         is_blind,
         rows,
-        beyond: if beyond == 0 && is_whole { String::new() } else { fill(visit.t.count_beyond, &[&count_text]) },
-        action: format!(
-            "{}/console/count?category={}&blind={}",
-            visit.app.config.base,
-            segment(&wanted.category),
-            if is_blind { "yes" } else { "no" }
-        ),
+        beyond: match beyond {
+            0 => String::new(),
+            _ => fill(visit.t.count_beyond, &[&visit.locale.number(&beyond.to_string())]),
+        },
+        next: next.map_or(String::new(), |next| path(&next)),
+        action: path(&wanted.cursor),
     })
 }
 
-/// Reads the items that have a level here, and whether these are all.
-async fn stocked_here(visit: &Visit, places: &Places) -> Result<(Vec<Item>, bool), Fault> {
-    let mut items = Vec::new();
-    let mut cursor = String::new();
-    for _ in 0..PAGES_MAX {
-        let page: ItemPage = visit.api.get(&format!("/v1/items?limit={PAGE}{cursor}")).await?;
-        items.extend(page.items.into_iter().filter(|item| level_here(item, places).is_some()));
-        match page.next_cursor {
-            Some(next) => cursor = format!("&cursor={}", segment(&next)),
-            None => return Ok((items, true)),
+/// Reads the items to count that have a level here, the cursor of the next part, and the categories to choose from.
+async fn stocked_here(visit: &Visit, places: &Places, wanted: &Wanted) -> Result<StockedHere, Fault> {
+    let category = wanted.category.as_str();
+    let from = if category.is_empty() { wanted.cursor.as_str() } else { "" };
+    let (mut items, mut next) = part(visit, places, "", from).await?;
+    let mut categories = categories_of(&items);
+    if !category.is_empty() {
+        if next.is_some() {
+            (items, next) = part(visit, places, category, &wanted.cursor).await?;
+            categories.extend(categories_of(&items));
         }
+        items.retain(|item| item.category.as_deref() == Some(category));
     }
-    Ok((items, false))
+    let named = |(category, count): (String, usize)| {
+        let text = format!("{category} ({count})");
+        (category, text)
+    };
+    Ok((items, next, categories.into_iter().map(named).collect()))
+}
+
+fn categories_of(items: &[Item]) -> BTreeMap<String, usize> {
+    let mut categories = BTreeMap::new();
+    for category in items.iter().filter_map(|item| item.category.as_ref()) {
+        *categories.entry(category.clone()).or_default() += 1;
+    }
+    categories
+}
+
+/// Reads a part of the shop, or of a category, and the cursor of the next part.
+async fn part(
+    visit: &Visit,
+    places: &Places,
+    category: &str,
+    from: &str,
+) -> Result<(Vec<Item>, Option<String>), Fault> {
+    let with = |name: &str, value: &str| match value {
+        "" => String::new(),
+        _ => format!("&{name}={}", segment(value)),
+    };
+    let (mut items, mut cursor, mut left) = (Vec::new(), Some(from.to_owned()), PART);
+    for _ in 0..READS_MAX {
+        let Some(from) = cursor.take_if(|_| left > 0) else { break };
+        let (category, from) = (with("category", category), with("cursor", &from));
+        let page: ItemPage = visit.api.get(&format!("/v1/items?limit={left}{category}{from}")).await?;
+        left = left.saturating_sub(page.items.len());
+        items.extend(page.items.into_iter().filter(|item| level_here(item, places).is_some()));
+        cursor = page.next_cursor;
+    }
+    Ok((items, cursor))
 }
 
 fn level_here<'a>(item: &'a Item, places: &Places) -> Option<&'a crate::api::Level> {

@@ -110,6 +110,7 @@ pub(crate) const EN: Texts = Texts {
     count_right: "Counted. The books were right.",
     count_differs: "Counted. The books said {}: {}.",
     count_beyond: "{} more items are not on this list. Save, then show the list again; or choose a category.",
+    count_next: "Next part of the shop",
     count_waiting: "{} not sent yet",
     count_offline: "No network. Your entries are kept on this device, and are sent once each when it is back.",
     count_saved: "Kept",

@@ -151,10 +151,14 @@ async fn added_up(caller: &Caller, read: &Read, question: Question, places: &Pla
     let (mut builder, mut unreadable) = (ReportBuilder::new(question), 0);
     let each: Vec<_> = filters.into_iter().map(|filter| pages(caller, read, filter).boxed()).collect();
     let mut pages = stream::iter(each).flatten_unordered(LOCATIONS_AT_ONCE);
-    while let Some(page) = pages.try_next().await? {
+    let mut next = pages.try_next().await?;
+    while let Some(page) = next {
         unreadable += page.unreadable;
         let calendars = Arc::clone(&calendars);
-        builder = apart(move || added(builder, &page.entries, &calendars)).await?;
+        // The next page is read while this one is added up.
+        let adding = apart(move || added(builder, &page.entries, &calendars));
+        let (with_page, following) = tokio::join!(adding, pages.try_next());
+        (builder, next) = (with_page?, following?);
         if builder.rows() > REPORT_ROWS_MAX {
             let detail = format!(
                 "the report has more than {REPORT_ROWS_MAX} rows; name a location or a category, or group it otherwise"

@@ -44,7 +44,7 @@ struct Progress {
     begun: Instant,
     /// When a byte was last taken, in milliseconds after `begun`.
     moved_ms: AtomicU64,
-    /// Bytes of the whole answer, or as many as were begun.
+    /// Bytes of the whole answer; of one whose size is not known, as many as were begun.
     bytes: AtomicU64,
 }
 
@@ -72,7 +72,7 @@ impl Sending {
         let progress = Arc::new(Progress {
             begun: Instant::now(),
             moved_ms: AtomicU64::new(0),
-            bytes: AtomicU64::new(answer.body().size_hint().lower()),
+            bytes: AtomicU64::new(answer.body().size_hint().exact().unwrap_or(0)),
         });
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.retain(|answer| answer.strong_count() > 0);
@@ -81,7 +81,7 @@ impl Sending {
         if !self.is_watched.load(Ordering::Acquire) {
             self.begun.notify_one();
         }
-        answer.map(|body| Watched { body, progress })
+        answer.map(|body| Watched { is_sized: body.size_hint().exact().is_some(), body, progress })
     }
 
     /// Is the client too slow with any answer?
@@ -125,6 +125,7 @@ impl Sending {
 #[derive(Debug)]
 pub(super) struct Watched {
     body: Body,
+    is_sized: bool,
     progress: Arc<Progress>,
 }
 
@@ -158,7 +159,12 @@ impl hyper::body::Body for Watched {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let piece = |bytes| Piece { bytes, progress: Arc::clone(&self.progress) };
+        let piece = |bytes: Bytes| {
+            if !self.is_sized {
+                self.progress.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            }
+            Piece { bytes, progress: Arc::clone(&self.progress) }
+        };
         Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(piece))))
     }
 
@@ -168,5 +174,33 @@ impl hyper::body::Body for Watched {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    /// Takes pieces of a kilobyte of an answer whose size is not known, one after each pause. Returns whether the client
+    /// is late after a minute.
+    async fn is_late_after_a_minute(pause: Duration) -> bool {
+        let sending = Sending::new();
+        let pieces = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b'x'; 1_024])));
+        let mut body = sending.watch(Response::new(Body::from_stream(pieces))).into_body();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(60) {
+            let mut piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+            tokio::time::sleep(pause).await;
+            piece.advance(piece.remaining());
+        }
+        sending.is_late(USUAL)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_export_goes_on_as_long_as_its_client_takes_it() {
+        assert!(!is_late_after_a_minute(Duration::from_millis(50)).await, "20 KB a second");
+        assert!(is_late_after_a_minute(Duration::from_millis(500)).await, "2 KB a second");
     }
 }

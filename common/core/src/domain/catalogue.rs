@@ -86,6 +86,7 @@ pub struct CataloguePatch {
 
 /// The catalogue record of an item, as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "ItemFields")]
 pub struct Item {
     /// The SKU.
     pub item_id: ItemId,
@@ -93,7 +94,7 @@ pub struct Item {
     #[serde(flatten)]
     pub catalogue: Catalogue,
     /// When it was archived; `None` while it is in use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Timestamp>,
     /// Grows by 1 with every change of this record, from 1.
     pub version: u64,
@@ -105,6 +106,51 @@ pub struct Item {
     pub created_at: Timestamp,
     /// When this record last changed.
     pub updated_at: Timestamp,
+}
+
+/// The fields of a stored [`Item`], side by side for the reason of [`super::Record`]'s.
+#[derive(Deserialize)]
+struct ItemFields {
+    item_id: ItemId,
+    name: String,
+    unit: String,
+    decimals: u8,
+    #[serde(default)]
+    barcodes: Vec<Barcode>,
+    category: Option<String>,
+    low_stock_threshold: Option<Quantity>,
+    shortage_policy: ShortagePolicy,
+    unit_cost: Option<Cost>,
+    archived_at: Option<Timestamp>,
+    version: u64,
+    threshold_version: u64,
+    alert_epoch: u64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl From<ItemFields> for Item {
+    fn from(fields: ItemFields) -> Self {
+        Self {
+            item_id: fields.item_id,
+            catalogue: Catalogue {
+                name: fields.name,
+                unit: fields.unit,
+                decimals: fields.decimals,
+                barcodes: fields.barcodes,
+                category: fields.category,
+                low_stock_threshold: fields.low_stock_threshold,
+                shortage_policy: fields.shortage_policy,
+                unit_cost: fields.unit_cost,
+            },
+            archived_at: fields.archived_at,
+            version: fields.version,
+            threshold_version: fields.threshold_version,
+            alert_epoch: fields.alert_epoch,
+            created_at: fields.created_at,
+            updated_at: fields.updated_at,
+        }
+    }
 }
 
 impl Claim {

@@ -264,6 +264,7 @@ impl Outcome {
 
 /// The stored `CMD#` record: the outcome with the values that the protocol needs. It is never deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "RecordFields")]
 pub struct Record {
     /// The version of this layout, 1.
     pub v: u8,
@@ -271,29 +272,87 @@ pub struct Record {
     #[serde(flatten)]
     pub outcome: Outcome,
     /// The fingerprint of the parsed command; absent if it could not be decoded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
     /// The retry that made this record: 0 for the first decision (see [`super::Queued::retry`]).
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_zero")]
     pub retry: u32,
     /// The alerts that the command raised, published after the commit.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<Alert>,
     /// Whether a command that sets the default threshold changed it; see [`Record::rejudges`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_default: Option<bool>,
     /// The refused command that this one replaces.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resubmits: Option<CommandKey>,
     /// When the first submission of a resubmission was accepted; see [`super::Queued::first_accepted_at`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_accepted_at: Option<Timestamp>,
     /// In a dead letter of a reversal, what its submitter may take back; see [`super::Queued::reach`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reach: Option<Reach>,
     /// The command that replaces this one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resubmitted_as: Option<CommandKey>,
+}
+
+/// The fields of a stored [`Record`]. Serde would read a flattened outcome through a tree of all values, which takes as long
+/// as everything else about a record.
+#[derive(Deserialize)]
+struct RecordFields {
+    v: u8,
+    command_id: CommandId,
+    item_id: ItemId,
+    status: Status,
+    accepted_at: Timestamp,
+    settled_at: Timestamp,
+    submitted_by: Arc<str>,
+    command: Option<Command>,
+    #[serde(default)]
+    effects: Vec<Effect>,
+    reversed_by: Option<CommandId>,
+    rejection: Option<Rejection>,
+    dead_letter: Option<DeadLetter>,
+    fingerprint: Option<Fingerprint>,
+    #[serde(default)]
+    retry: u32,
+    #[serde(default)]
+    alerts: Vec<Alert>,
+    changed_default: Option<bool>,
+    resubmits: Option<CommandKey>,
+    first_accepted_at: Option<Timestamp>,
+    reach: Option<Reach>,
+    resubmitted_as: Option<CommandKey>,
+}
+
+impl From<RecordFields> for Record {
+    fn from(fields: RecordFields) -> Self {
+        Self {
+            v: fields.v,
+            outcome: Outcome {
+                command_id: fields.command_id,
+                item_id: fields.item_id,
+                status: fields.status,
+                accepted_at: fields.accepted_at,
+                settled_at: fields.settled_at,
+                submitted_by: fields.submitted_by,
+                command: fields.command,
+                effects: fields.effects,
+                reversed_by: fields.reversed_by,
+                rejection: fields.rejection,
+                dead_letter: fields.dead_letter,
+            },
+            fingerprint: fields.fingerprint,
+            retry: fields.retry,
+            alerts: fields.alerts,
+            changed_default: fields.changed_default,
+            resubmits: fields.resubmits,
+            first_accepted_at: fields.first_accepted_at,
+            reach: fields.reach,
+            resubmitted_as: fields.resubmitted_as,
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]

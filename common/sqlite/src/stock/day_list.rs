@@ -169,7 +169,7 @@ fn read(
         }
     };
     *open = Some(Arc::clone(&item));
-    let level = rows::level(connection, names, &item.item_id, row, LEVEL_AT)?;
+    let level = rows::skim_level(connection, names, &item.item_id, row, LEVEL_AT)?;
     let place = Place {
         item_no: row.get(0)?,
         location_no: row.get(LEVEL_AT)?,
@@ -188,7 +188,7 @@ fn days_of(
     days: &LocalDays,
     budget: &mut PageBudget,
 ) -> Result<LevelDays, Fault> {
-    let mut tally = Tally::default();
+    let mut tally = Tally::of_entries(usize::try_from(level.seq).unwrap_or(0));
     let mut statement = connection.prepare_cached(
         "SELECT first_seq, entries FROM chunk WHERE item_no = ?1 AND location_no = ?2 ORDER BY first_seq",
     )?;

@@ -43,6 +43,15 @@ struct Filling<'a, K> {
     levels: usize,
 }
 
+/// What a filter makes of a row.
+enum Looked {
+    /// The item with this number is in the list.
+    Kept(i64),
+    LeftOut,
+    /// The list ended before this row.
+    End,
+}
+
 impl<'a, K: Serialize + Clone> Filling<'a, K> {
     fn begin(view: &'a mut View<'_>, most: PageOf) -> Self {
         let budget = view.page_budget();
@@ -76,26 +85,29 @@ impl<'a, K: Serialize + Clone> Filling<'a, K> {
         Ok(ItemWithLevels { item, levels })
     }
 
-    /// Fills the page with the items of an ordered walk. `look` reads the key of a row, and the item's number if the
-    /// filter keeps it; it returns `None` where the list ends. `item_id` is in the key.
+    /// Fills the page with the items of an ordered walk. `look` says what the filter makes of a row, and `place` reads its key,
+    /// which has the `item_id`. A search leaves nearly all rows out, so it reads only their bytes.
     fn page(
         mut self,
         list: &str,
         mut rows: Rows<'_>,
-        look: impl Fn(&Row<'_>) -> Result<Option<(K, Option<i64>)>, Fault>,
+        look: impl Fn(&Row<'_>) -> Result<Looked, Fault>,
+        place: impl Fn(&Row<'_>) -> Result<K, Fault>,
         item_id: impl Fn(&K) -> &str,
     ) -> Result<Page<ItemWithLevels>, Fault> {
         while let Some(row) = rows.next()? {
-            let Some((place, kept)) = look(row)? else {
-                break;
-            };
-            if let Some(item_no) = kept
-                && !self.add(&place, item_id(&place), item_no)?
-            {
-                break;
+            match look(row)? {
+                Looked::End => break,
+                Looked::LeftOut => {}
+                Looked::Kept(item_no) => {
+                    let place = place(row)?;
+                    if !self.add(&place, item_id(&place), item_no)? {
+                        break;
+                    }
+                }
             }
             if !self.budget.spend(1) {
-                return Ok(of_places(cursor::page_until(list, self.views, Some(place))));
+                return Ok(of_places(cursor::page_until(list, self.views, Some(place(row)?))));
             }
         }
         Ok(of_places(cursor::page(list, self.views, self.most.entries, |(place, _)| place.clone())))
@@ -133,18 +145,21 @@ pub(super) fn items(
     let filling = Filling::begin(view, most);
     let mut statement = filling.connection.prepare_cached(sql)?;
     let rows = statement.query(params_from_iter(values))?;
+    let part = filter.name_part.as_ref().map(|part| part.to_lowercase());
     let look = |row: &Row<'_>| {
-        let place = (shown(row, 1)?, shown(row, 2)?);
-        if !place.0.starts_with(&prefix) {
-            return Ok(None);
+        let name = String::from_utf8_lossy(row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?);
+        if !name.starts_with(&prefix) {
+            return Ok(Looked::End);
+        }
+        if part.as_ref().is_some_and(|part| !name.contains(part)) {
+            return Ok(Looked::LeftOut);
         }
         // If the type of the time has changed, only a list that asks for it leaves the item out: its record is whole.
         let updated_at = listed(row.get::<_, i64>(3).map_err(Fault::from))?;
         let is_recent = updated_at.map_or(filter.updated_since.is_none(), |at| at >= since);
-        let kept = is_recent && filter.has_part(&place.0);
-        Ok(Some((place, kept.then(|| row.get(0)).transpose()?)))
+        Ok(if is_recent { Looked::Kept(row.get(0)?) } else { Looked::LeftOut })
     };
-    filling.page(ITEMS, rows, look, |(_, item_id)| item_id)
+    filling.page(ITEMS, rows, look, |row| Ok((shown(row, 1)?, shown(row, 2)?)), |(_, item_id)| item_id)
 }
 
 /// Returns the first of these codes that an item holds, with the item.
@@ -192,9 +207,8 @@ pub(super) fn audit_items(
         .prepare_cached("SELECT item_no, item_id, body IS NOT NULL FROM item WHERE item_id > ?1 ORDER BY item_id")?;
     let rows = statement.query([after.unwrap_or_default()])?;
     let look = |row: &Row<'_>| {
-        let place = shown(row, 1)?;
-        let kept: bool = row.get(2)?;
-        Ok(Some((place, kept.then(|| row.get(0)).transpose()?)))
+        let is_registered: bool = row.get(2)?;
+        Ok(if is_registered { Looked::Kept(row.get(0)?) } else { Looked::LeftOut })
     };
-    filling.page(AUDIT_ITEMS, rows, look, String::as_str)
+    filling.page(AUDIT_ITEMS, rows, look, |row| shown(row, 1), String::as_str)
 }

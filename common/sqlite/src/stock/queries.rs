@@ -53,7 +53,7 @@ pub(super) fn commands(
         "SELECT settled_at, record_no, settled_otherwise, code, location_id FROM refused \
          WHERE status = ?1 AND (settled_at, record_no) < (?2, ?3) ORDER BY settled_at DESC, record_no DESC",
     )?;
-    let mut record = view.prepare_cached(RECORD)?;
+    let mut record = view.prepare_cached(RECORD_OF_ITEM)?;
     let mut rows = statement.query((filter.status.as_str(), settled_at, record_no))?;
     let mut found: Vec<((i64, i64), Record)> = Vec::new();
     while let Some(row) = rows.next()? {
@@ -83,9 +83,12 @@ fn keeps(filter: &CommandFilter, row: &Row<'_>) -> Result<bool, Fault> {
         && filter.location_id.as_ref().is_none_or(|only| location_id == Some(only.as_str())))
 }
 
+/// The record of a row of a list.
+pub(super) const RECORD: &str = "SELECT body FROM record WHERE record_no = ?1";
+
 /// A record, and what the row around it says of it.
-pub(super) const RECORD: &str = "SELECT record.body, command_id, item_id FROM record LEFT JOIN item USING (item_no) \
-                      WHERE record_no = ?1";
+const RECORD_OF_ITEM: &str = "SELECT record.body, command_id, item_id FROM record LEFT JOIN item USING (item_no) \
+                              WHERE record_no = ?1";
 
 /// Reads the record of a refused command by its place in the list.
 fn refused(statement: &mut Statement<'_>, place: (i64, i64), status: Status) -> Result<Record, Fault> {

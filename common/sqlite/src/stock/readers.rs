@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::id_key::id_key;
 use super::key_chain::{self, Key};
 use super::names::LocationNames;
-use super::page_budget::{PageBudget, WriteActivity};
+use super::page_budget::{ListPace, PageBudget, WriteActivity};
 use super::record_index::PendingKeys;
 use super::rows;
 use stockline_core::domain::{CommandId, ItemId, Record};
@@ -59,6 +59,7 @@ pub(super) struct Shared {
 struct Reader {
     connection: Connection,
     names: LocationNames,
+    pace: Arc<ListPace>,
 }
 
 /// A reader in use by one call. Dropping it returns the reader, also after a panic.
@@ -78,6 +79,7 @@ impl Drop for ReaderInUse<'_> {
 pub(super) struct View<'a> {
     pub(super) connection: Transaction<'a>,
     pub(super) names: &'a mut LocationNames,
+    pace: &'a Arc<ListPace>,
     shared: &'a Shared,
 }
 
@@ -92,7 +94,10 @@ impl Deref for View<'_> {
 impl Readers {
     pub(super) fn new(connections: Vec<Connection>, shared: Shared) -> Self {
         let permits = Arc::new(Semaphore::new(connections.len()));
-        let reader = |connection| Reader { connection, names: LocationNames::default() };
+        let reader = |connection| {
+            let pace = Arc::new(ListPace::new(Arc::clone(&shared.activity)));
+            Reader { connection, names: LocationNames::default(), pace }
+        };
         Self { idle: Mutex::new(connections.into_iter().map(reader).collect()), permits, shared }
     }
 
@@ -115,12 +120,12 @@ impl Readers {
         let reader = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut in_use = ReaderInUse { readers: self, reader };
         // There are as many permits as readers, so one is idle.
-        let Some(Reader { connection, names }) = in_use.reader.as_mut() else {
+        let Some(Reader { connection, names, pace }) = in_use.reader.as_mut() else {
             return Err(Fault::Unreadable("no reader is idle".into()));
         };
         // The first statement takes the snapshot, not this line.
         let connection = connection.unchecked_transaction()?;
-        let answer = read(&mut View { connection, names, shared: &self.shared });
+        let answer = read(&mut View { connection, names, pace, shared: &self.shared });
         if matches!(answer, Err(Fault::Index(_))) {
             self.shared.index_damaged.store(true, Ordering::Relaxed);
         }
@@ -131,7 +136,7 @@ impl Readers {
 impl View<'_> {
     /// Begins a page of a list.
     pub(super) fn page_budget(&self) -> PageBudget {
-        PageBudget::begin(Arc::clone(&self.shared.activity), self.shared.page_rows_max)
+        PageBudget::begin(Arc::clone(self.pace), self.shared.page_rows_max)
     }
 
     /// Returns the keys that are not in the table of the index yet. Call it before any other read of this view.

@@ -7,7 +7,8 @@ use super::names::LocationNames;
 use super::sealed;
 use super::states::state_of;
 use stockline_core::domain::{
-    CommandId, Item, ItemId, Level, LocationId, LocationSettings, MAIN_LOCATION, Money, Quantity, Record, Timestamp,
+    CommandId, Entry, Item, ItemId, Level, LocationId, LocationSettings, MAIN_LOCATION, Money, Quantity, Record,
+    Timestamp,
 };
 
 /// The columns of a level, in the order that [`level`] reads.
@@ -27,6 +28,27 @@ pub(super) fn level(
     row: &Row<'_>,
     at: usize,
 ) -> Result<Level, Fault> {
+    level_by(sealed::read_tail, connection, names, item_id, (row, at))
+}
+
+/// As [`level`], without the texts of people in its tail.
+pub(super) fn skim_level(
+    connection: &Connection,
+    names: &mut LocationNames,
+    item_id: &ItemId,
+    row: &Row<'_>,
+    at: usize,
+) -> Result<Level, Fault> {
+    level_by(sealed::skim_tail, connection, names, item_id, (row, at))
+}
+
+fn level_by(
+    read_tail: fn(&ItemId, &Level, &[u8]) -> Result<Vec<Entry>, Fault>,
+    connection: &Connection,
+    names: &mut LocationNames,
+    item_id: &ItemId,
+    (row, at): (&Row<'_>, usize),
+) -> Result<Level, Fault> {
     let tail = row.get_ref(at + 11)?.as_blob().map_err(rusqlite::Error::from)?;
     let level = Level {
         location_id: names.id(connection, row.get(at)?)?,
@@ -45,7 +67,7 @@ pub(super) fn level(
         counted_seq: row.get::<_, i64>(at + 14)?.cast_unsigned(),
         tail: Vec::new(),
     };
-    let tail = sealed::read_tail(item_id, &level, tail)?;
+    let tail = read_tail(item_id, &level, tail)?;
     Ok(Level { tail, ..level })
 }
 /// Reads an item from its body.

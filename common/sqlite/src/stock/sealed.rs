@@ -27,6 +27,20 @@ pub(super) fn tail(item_id: &ItemId, level: &Level) -> Vec<u8> {
 
 /// Reads the tail of a level whose other columns are read, and checks the whole row.
 pub(super) fn read_tail(item_id: &ItemId, level: &Level, bytes: &[u8]) -> Result<Vec<Entry>, Fault> {
+    tail_by(decode_entries, item_id, level, bytes)
+}
+
+/// As [`read_tail`], without the texts of people.
+pub(super) fn skim_tail(item_id: &ItemId, level: &Level, bytes: &[u8]) -> Result<Vec<Entry>, Fault> {
+    tail_by(skim_entries, item_id, level, bytes)
+}
+
+fn tail_by(
+    decode: fn(&[u8]) -> Result<Vec<Entry>, CodecError>,
+    item_id: &ItemId,
+    level: &Level,
+    bytes: &[u8],
+) -> Result<Vec<Entry>, Fault> {
     let place = [item_id.as_str().as_bytes(), &level_columns(level)];
     let entries = open(&place, bytes).map_err(|()| {
         Fault::Unreadable(format!(
@@ -34,7 +48,7 @@ pub(super) fn read_tail(item_id: &ItemId, level: &Level, bytes: &[u8]) -> Result
             level.location_id
         ))
     })?;
-    Ok(decode_entries(entries)?)
+    Ok(decode(entries)?)
 }
 
 /// Writes the entries of a chunk with the checksum of its key.

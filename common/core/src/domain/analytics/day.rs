@@ -1,22 +1,31 @@
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use jiff::civil::{Date, ISOWeekDate, Weekday, date};
 use jiff::tz::TimeZone;
 
 use super::super::Timestamp;
 
-/// A local calendar day, written `2026-01-31`.
+/// A local calendar day, written `2026-01-31`. It is held as the days since 1970-01-01.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LocalDay(Date);
+pub struct LocalDay(i32);
 
 /// The text is not a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is not a day such as 2026-01-31, from 1970-01-01 to 9999-12-31")]
 pub struct DayError;
 
-const FIRST: LocalDay = LocalDay(date(1970, 1, 1));
-const LAST: LocalDay = LocalDay(date(9999, 12, 31));
+const FIRST: LocalDay = LocalDay(0);
+/// 9999-12-31.
+const LAST: LocalDay = LocalDay(2_932_896);
+/// The day with the number 0.
+const FIRST_DATE: Date = date(1970, 1, 1);
+/// The days from a Monday to 1970-01-01.
+const FIRST_SINCE_MONDAY: i32 = 3;
+const WEEK_DAYS: i32 = 7;
+const DAY_MS: i64 = 86_400_000;
 
 impl Default for LocalDay {
     fn default() -> Self {
@@ -31,43 +40,52 @@ impl LocalDay {
     /// Returns the day this many days later (earlier if negative), from 1970-01-01 to 9999-12-31.
     #[must_use]
     pub fn plus(self, days: i32) -> Self {
-        let bound = if days < 0 { FIRST } else { LAST };
-        let span = jiff::Span::new().try_days(days);
-        span.and_then(|span| self.0.checked_add(span)).map_or(bound, |day| Self(day).clamp(FIRST, LAST))
+        Self(self.0.saturating_add(days)).clamp(FIRST, LAST)
     }
 
     /// Returns the days from `earlier` to `self`.
-    pub fn days_since(self, earlier: Self) -> i32 {
-        earlier.0.until(self.0).map_or(0, |span| span.get_days())
+    pub const fn days_since(self, earlier: Self) -> i32 {
+        self.0 - earlier.0
+    }
+
+    /// Returns the day of a date; it may be outside the range.
+    fn of_date(date: Date) -> Self {
+        Self(FIRST_DATE.until(date).map_or(0, |span| span.get_days()))
+    }
+
+    fn date(self) -> Date {
+        let span = jiff::Span::new().try_days(self.0);
+        span.and_then(|span| FIRST_DATE.checked_add(span)).unwrap_or(FIRST_DATE)
     }
 
     /// Returns the Monday of the day's week.
     #[must_use]
     pub fn monday(self) -> Self {
-        self.plus(-i32::from(self.0.weekday().to_monday_zero_offset()))
+        self.plus(-(self.0 + FIRST_SINCE_MONDAY).rem_euclid(WEEK_DAYS))
     }
 
     /// Returns the first day of the day's month.
     #[must_use]
     pub fn month_begin(self) -> Self {
-        Self(self.0.first_of_month())
+        Self::of_date(self.date().first_of_month())
     }
 
     /// Returns the first day of the month after the day's month.
     #[must_use]
     pub fn next_month(self) -> Self {
-        Self(self.0.last_of_month()).plus(1)
+        Self::of_date(self.date().last_of_month()).plus(1)
     }
 
     /// Returns the ISO week, such as `2026-W05`.
     pub fn week(self) -> String {
-        let week = self.0.iso_week_date();
+        let week = self.date().iso_week_date();
         format!("{:04}-W{:02}", week.year(), week.week())
     }
 
     /// Returns the month, such as `2026-01`.
     pub fn month(self) -> String {
-        format!("{:04}-{:02}", self.0.year(), self.0.month())
+        let date = self.date();
+        format!("{:04}-{:02}", date.year(), date.month())
     }
 
     /// Returns the Monday of an ISO week such as `2026-W05`.
@@ -77,7 +95,7 @@ impl LocalDay {
             return None;
         }
         let week = ISOWeekDate::new(digits(year)?, digits(week)?, Weekday::Monday).ok()?;
-        Some(Self(week.date())).filter(|day| (FIRST..=LAST).contains(day))
+        Some(Self::of_date(week.date())).filter(|day| (FIRST..=LAST).contains(day))
     }
 
     /// Returns the first day of a month such as `2026-01`.
@@ -92,7 +110,7 @@ fn digits<T: FromStr>(text: &str) -> Option<T> {
 
 impl fmt::Display for LocalDay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        write!(f, "{}", self.date())
     }
 }
 
@@ -110,7 +128,7 @@ impl FromStr for LocalDay {
         if text.len() != 10 || !text.bytes().enumerate().all(|(at, byte)| shape(at, byte)) {
             return Err(DayError);
         }
-        let day = text.parse().map(Self).map_err(|_| DayError)?;
+        let day = text.parse().map(Self::of_date).map_err(|_| DayError)?;
         if (FIRST..=LAST).contains(&day) { Ok(day) } else { Err(DayError) }
     }
 }
@@ -120,23 +138,81 @@ impl FromStr for LocalDay {
 #[derive(Debug, Clone)]
 pub struct LocalDays {
     zone: TimeZone,
+    /// By time, without a gap.
+    spans: Arc<[Span]>,
 }
+
+/// A time in which the clock of a zone was not changed, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    from: i64,
+    /// The first moment behind it.
+    to: i64,
+    /// Local time less UTC.
+    offset: i64,
+}
+
+/// Spans are known up to 2100-01-01. What is later takes longer.
+const SPANS_UNTIL_MS: i64 = 4_102_444_800_000;
+
+/// The days of every zone that was asked for; there are some 600.
+static ZONES: LazyLock<Mutex<HashMap<String, LocalDays>>> = LazyLock::new(Mutex::default);
 
 impl LocalDays {
     /// Returns the days of an IANA time zone; those of UTC if the zone is unknown.
     pub fn of_zone(time_zone: &str) -> Self {
-        Self { zone: TimeZone::get(time_zone).unwrap_or(TimeZone::UTC) }
+        let mut zones = ZONES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(days) = zones.get(time_zone) {
+            return days.clone();
+        }
+        match TimeZone::get(time_zone) {
+            Ok(zone) => zones.entry(time_zone.to_owned()).or_insert(Self::of(zone)).clone(),
+            Err(_) => Self::of(TimeZone::UTC),
+        }
+    }
+
+    fn of(zone: TimeZone) -> Self {
+        let offset_ms = |offset: jiff::tz::Offset| i64::from(offset.seconds()) * 1_000;
+        let epoch = jiff::Timestamp::UNIX_EPOCH;
+        let mut open = Span { from: 0, to: SPANS_UNTIL_MS, offset: offset_ms(zone.to_offset(epoch)) };
+        let mut spans = Vec::new();
+        for change in zone.following(epoch) {
+            let at = change.timestamp().as_millisecond();
+            if at >= SPANS_UNTIL_MS {
+                break;
+            }
+            spans.push(Span { to: at, ..open });
+            open = Span { from: at, to: SPANS_UNTIL_MS, offset: offset_ms(change.offset()) };
+        }
+        spans.push(open);
+        Self { spans: spans.into(), zone }
+    }
+
+    fn span(&self, at: i64) -> Option<&Span> {
+        self.spans.get(self.spans.partition_point(|span| span.to <= at))
     }
 
     /// Returns the day of a moment.
     pub fn day(&self, at: Timestamp) -> LocalDay {
+        if let Some(span) = self.span(at.as_millis()) {
+            let days = (at.as_millis() + span.offset).div_euclid(DAY_MS);
+            return LocalDay(i32::try_from(days).unwrap_or(0)).clamp(FIRST, LAST);
+        }
         let at = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        LocalDay(self.zone.to_datetime(at).date()).clamp(FIRST, LAST)
+        LocalDay::of_date(self.zone.to_datetime(at).date()).clamp(FIRST, LAST)
     }
 
     /// Returns the moment at which a day begins.
     pub fn begin(&self, day: LocalDay) -> Timestamp {
-        let begin = day.0.to_zoned(self.zone.clone()).and_then(|zoned| zoned.start_of_day());
+        let midnight = i64::from(day.0) * DAY_MS;
+        if let Some(span) = self.span(midnight) {
+            let begin = midnight - span.offset;
+            // No clock is changed by as much as two days.
+            if (span.from + 2 * DAY_MS..span.to - 2 * DAY_MS).contains(&begin) {
+                return Timestamp::from_millis(begin);
+            }
+        }
+        let begin = day.date().to_zoned(self.zone.clone()).and_then(|zoned| zoned.start_of_day());
         Timestamp::from_millis(begin.map_or(0, |zoned| zoned.timestamp().as_millisecond()))
     }
 }
@@ -199,5 +275,44 @@ mod tests {
         }
         assert_eq!((day("9999-12-31").plus(1), day("1970-01-01").plus(i32::MIN)), (LAST, FIRST));
         assert_eq!(day("2024-03-01").days_since(day("2023-03-01")), 366);
+    }
+
+    #[test]
+    fn days_are_those_of_the_time_zone_library_in_every_year_and_beside_every_change_of_a_clock() {
+        for name in ["Europe/Berlin", "America/Sao_Paulo", "Pacific/Apia", "Asia/Kathmandu", "Africa/Casablanca", "UTC"]
+        {
+            let (days, zone) = (LocalDays::of_zone(name), TimeZone::get(name).unwrap());
+            let begin = |day: LocalDay| {
+                let zoned = day.date().to_zoned(zone.clone()).unwrap().start_of_day().unwrap();
+                Timestamp::from_millis(zoned.timestamp().as_millisecond())
+            };
+            let mut day = day("1970-01-01");
+            // The library knows some zones' rules without end, others' not.
+            while day < self::day("2105-01-01") {
+                let at = begin(day);
+                assert_eq!(days.begin(day), at, "{day} in {name}");
+                let in_zone = |at: Timestamp| {
+                    let at = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap();
+                    LocalDay::of_date(zone.to_datetime(at).date()).clamp(FIRST, LAST)
+                };
+                for moment in [at, at.plus_millis(-1), at.plus_millis(DAY_MS / 2), at.plus_millis(DAY_MS - 1)] {
+                    assert_eq!(days.day(moment), in_zone(moment), "{moment} in {name}");
+                }
+                day = day.plus(1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_day_has_its_number_and_its_monday() {
+        for (text, number, monday) in [
+            ("1970-01-08", 7, "1970-01-05"),
+            ("2026-01-31", 20_484, "2026-01-26"),
+            ("9999-12-31", 2_932_896, "9999-12-27"),
+        ] {
+            assert_eq!(day(text), LocalDay(number));
+            assert_eq!((day(text).to_string(), day(text).monday().to_string()), (text.to_owned(), monday.to_owned()));
+        }
+        assert_eq!(day("1970-01-01").monday(), day("1970-01-01"), "no day is earlier");
     }
 }

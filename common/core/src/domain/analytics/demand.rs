@@ -53,10 +53,10 @@ pub fn demand_weeks(days: &LevelDays, calendar: &Calendar) -> DemandWeeks {
         }
         Seen::Quiet { .. } => {}
     });
-    let whole = (0_i32..).zip(weeks).filter(|(week, _)| {
-        let begin = calendar.days.begin(period.from.plus(WEEK_DAYS * week));
-        begins_at <= begin
-    });
+    let first = calendar.days.day(begins_at);
+    let first_whole = if calendar.days.begin(first) < begins_at { first.plus(1) } else { first };
+    let first_whole = first_whole.days_since(period.from);
+    let whole = (0_i32..).zip(weeks).filter(|(week, _)| first_whole <= WEEK_DAYS * week);
     let whole: Vec<Week> = whole.map(|(_, week)| week).collect();
     let in_stock = whole.iter().filter(|week| week.out_ms < DAY_MS).count();
     let takes_all = in_stock < IN_STOCK_WEEKS_MIN;

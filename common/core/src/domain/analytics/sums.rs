@@ -45,8 +45,10 @@ impl Calendar {
 
     /// Returns the part of a day at or below zero that is past, in milliseconds.
     pub fn past_out_ms(&self, day: &DayTotals) -> i64 {
+        if day.out_ms == 0 || day.closing.is_positive() {
+            return day.out_ms;
+        }
         let ahead = self.days.begin(day.day.plus(1)).millis_since(self.as_of).max(0);
-        let ahead = if day.closing.is_positive() { 0 } else { ahead };
         (day.out_ms - ahead).max(0)
     }
 

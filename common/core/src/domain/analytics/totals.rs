@@ -197,6 +197,9 @@ pub struct Tally {
     earlier: Option<Earlier>,
 }
 
+/// The entries that a tally makes room for before they are there.
+const TALLY_AT_ONCE: usize = 1_024;
+
 /// What is known of a ledger whose oldest entries are not added: all that occurred at `since` or later are.
 #[derive(Debug, Clone, Copy)]
 struct Earlier {
@@ -225,6 +228,11 @@ struct Moved {
 }
 
 impl Tally {
+    /// Begins a tally of a whole ledger, which has so many entries.
+    pub fn of_entries(count: usize) -> Self {
+        Self { moved: Vec::with_capacity(count.min(TALLY_AT_ONCE)), earlier: None }
+    }
+
     /// Begins a tally of the last entries of a ledger: all that occurred at `since` or later, and perhaps some before. Its
     /// days are whole from the one that begins at `since` or later. What was before is the balance and the value at their
     /// beginning, as if all of it had happened on one day.
