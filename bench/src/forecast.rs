@@ -1,5 +1,6 @@
 //! How good the forecast of the report `reorder` is, beside usual ones, on real tills: mean pinball loss of quantiles of the
-//! demand of one and two weeks, at weeks that the forecast has never seen.
+//! demand of one and two weeks, at weeks that the forecast has never seen. Then what weekly orders by each of them cost, where
+//! a unit that is missing costs 1.00 and one that lies there 0.20 a week.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,6 +25,13 @@ const ACTIVE_WEEKS_MIN: usize = 10;
 const SHORT_WEEKS: usize = 12;
 /// Lines above this quantity are fuel by the thousandth, not pieces.
 const QUANTITY_MAX: f64 = 1_000.0;
+/// What a unit costs that is missing, and one that lies there for a week.
+const SHORTAGE: f64 = 1.0;
+const HOLDING: f64 = 0.2;
+/// The probability at which one more unit costs as much as it saves, SHORTAGE ÷ (SHORTAGE + HOLDING), with its z.
+const CRITICAL: (f64, f64) = (SHORTAGE / (SHORTAGE + HOLDING), 0.967_422);
+/// The weeks that an order must last: one until its goods come, and one until those of the next.
+const ORDER_WEEKS: usize = 2;
 const WEEK_MS: i64 = 7 * 86_400_000;
 
 #[derive(Debug, Args)]
@@ -44,26 +52,27 @@ type Series = BTreeMap<String, Vec<f64>>;
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let (stores, items) = read(&options.source)?;
-    println!("{:<38} {:>14} {:>14}", "mean pinball loss", "item × store", "item");
-    let [stores, items] = [stores, items].map(|series| losses(&active(series)));
-    let names = [
-        "12-week mean + z·σ (a)",
-        "12-week mean, Poisson (b)",
-        "12-week negative binomial (c)",
-        "Stockline, not pooled",
-        "Stockline",
-    ];
-    for (at, name) in names.iter().enumerate() {
-        let beside = |losses: &[f64; 5]| 100.0 * (losses[at] / losses[0] - 1.0);
-        println!(
-            "{name:<38} {:>6.4} {:>+6.1}% {:>6.4} {:>+6.1}%",
-            stores[at],
-            beside(&stores),
-            items[at],
-            beside(&items)
-        );
-    }
+    let series = [stores, items].map(active);
+    print("mean pinball loss", series.each_ref().map(|series| losses(series)));
+    print("cost of weekly orders, a series-week", series.each_ref().map(|series| costs(series)));
     Ok(())
+}
+
+const NAMES: [&str; 5] = [
+    "12-week mean + z·σ (a)",
+    "12-week mean, Poisson (b)",
+    "12-week negative binomial (c)",
+    "Stockline, not pooled",
+    "Stockline",
+];
+
+fn print(what: &str, [stores, items]: [[f64; NAMES.len()]; 2]) {
+    println!("{what:<38} {:>14} {:>14}", "item × store", "item");
+    for (at, name) in NAMES.iter().enumerate() {
+        let beside = |figures: &[f64; NAMES.len()]| 100.0 * (figures[at] / figures[0] - 1.0);
+        let (of_stores, of_items) = (beside(&stores), beside(&items));
+        println!("{name:<38} {:>6.4} {of_stores:>+6.1}% {:>6.4} {of_items:>+6.1}%", stores[at], items[at]);
+    }
 }
 
 /// Reads units per week of each item and store, and of each item.
@@ -100,26 +109,55 @@ fn active(series: Series) -> Vec<Vec<f64>> {
     series.into_values().filter(sells).collect()
 }
 
+/// Returns what each forecast says of one quantile of the demand of so many weeks, after the weeks that are known.
+fn told(known: &[f64], own: &Demand, pool: f64, weeks: usize, (probability, z): (f64, f64)) -> [f64; NAMES.len()] {
+    let short = short(&known[known.len() - SHORT_WEEKS..]);
+    let span = weeks as f64;
+    let normal = (short.mean * span + z * (short.variance * span).sqrt()).max(0.0);
+    let quantile = |demand: &Demand| demand.quantile(span, probability) as f64;
+    let poisson = Demand { variance: 0.0, ..short };
+    [normal, quantile(&poisson), quantile(&short), quantile(own), quantile(&own.pooled(pool))]
+}
+
+/// Returns the mean cost of a week if each forecast decides the orders: at the begin of each week the goods of the week before
+/// come, and an order fills the stock up to the critical quantile of two weeks. What is missing is not sold later.
+fn costs(series: &[Vec<f64>]) -> [f64; NAMES.len()] {
+    let weeks = series.first().map_or(0, Vec::len);
+    let (mut sums, mut count) = ([0.0; NAMES.len()], 0.0_f64);
+    let mut stocks: Vec<[Option<(f64, f64)>; NAMES.len()]> = vec![[None; NAMES.len()]; series.len()];
+    for now in SHORT_WEEKS..weeks {
+        let known: Vec<Demand> = series.iter().filter_map(|weeks| Demand::of_weeks(&weeks[..now])).collect();
+        let pool = dispersion(&known);
+        for ((weeks, own), stocks) in series.iter().zip(&known).zip(&mut stocks) {
+            let targets = told(&weeks[..now], own, pool, ORDER_WEEKS, CRITICAL);
+            for ((stock, target), sum) in stocks.iter_mut().zip(targets.map(f64::ceil)).zip(&mut sums) {
+                // Each begins with what it would have.
+                let (left, coming) = stock.unwrap_or((target, 0.0));
+                let on_hand = left + coming;
+                let order = (target - on_hand).max(0.0);
+                let sold = weeks[now].min(on_hand);
+                *sum += SHORTAGE * (weeks[now] - sold) + HOLDING * (on_hand - sold);
+                *stock = Some((on_hand - sold, order));
+            }
+            count += 1.0;
+        }
+    }
+    sums.map(|sum| sum / count.max(1.0))
+}
+
 /// Returns the mean loss of each forecast.
-fn losses(series: &[Vec<f64>]) -> [f64; 5] {
-    let (mut sums, mut count) = ([0.0; 5], 0.0_f64);
+fn losses(series: &[Vec<f64>]) -> [f64; NAMES.len()] {
+    let (mut sums, mut count) = ([0.0; NAMES.len()], 0.0_f64);
     let weeks = series.first().map_or(0, Vec::len);
     for now in FIRST_WEEKS..weeks {
         let known: Vec<Demand> = series.iter().filter_map(|weeks| Demand::of_weeks(&weeks[..now])).collect();
         let pool = dispersion(&known);
         for (weeks, own) in series.iter().zip(&known) {
-            let short = short(&weeks[now - SHORT_WEEKS..now]);
-            let pooled = own.pooled(pool);
             for ahead in AHEAD.into_iter().filter(|ahead| now + ahead <= weeks.len()) {
                 let sold: f64 = weeks[now..now + ahead].iter().sum();
-                let span = ahead as f64;
-                for (probability, z) in QUANTILES {
-                    let normal = (short.mean * span + z * (short.variance * span).sqrt()).max(0.0);
-                    let poisson = Demand { variance: 0.0, ..short };
-                    let quantile = |demand: &Demand| demand.quantile(span, probability) as f64;
-                    let told = [normal, quantile(&poisson), quantile(&short), quantile(own), quantile(&pooled)];
-                    for (sum, told) in sums.iter_mut().zip(told) {
-                        *sum += pinball(sold, told, probability);
+                for quantile in QUANTILES {
+                    for (sum, told) in sums.iter_mut().zip(told(&weeks[..now], own, pool, ahead, quantile)) {
+                        *sum += pinball(sold, told, quantile.0);
                     }
                     count += 1.0;
                 }
@@ -148,6 +186,15 @@ mod tests {
     fn a_quantile_that_is_told_too_low_costs_its_probability_and_one_too_high_the_rest() {
         assert!((pinball(10.0, 8.0, 0.9) - 1.8).abs() < 1e-12);
         assert!((pinball(8.0, 10.0, 0.9) - 0.2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn orders_of_a_demand_that_never_changes_cost_nothing_once_the_first_stock_is_sold() {
+        // Of the first ten five are left for a week; from then on the five come that are sold.
+        let [normal, poisson, ..] = costs(&[vec![5.0; 52]]);
+        let weeks = (52 - SHORT_WEEKS) as f64;
+        assert!((normal * weeks - 5.0 * HOLDING).abs() < 1e-12, "{normal}");
+        assert!(poisson > normal, "it keeps more than is sold: {poisson}");
     }
 
     #[test]

@@ -142,6 +142,7 @@ async fn make(store: &dyn Queries, report: ReportName, location_id: Option<&Loca
         period: Period { from: to.plus(-report.usual_days()), to },
         groups: report.usual_groups().to_vec(),
         category: None,
+        supplier: None,
         item_prefix: None,
         item_id: None,
         as_of,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use stockline_core::domain::{
-    Catalogue, FoldLimits, ItemId, LoadRequest, Rules, ShortagePolicy, Slot, Timestamp, fold,
+    Catalogue, FoldLimits, ItemId, LoadRequest, Planning, Rules, ShortagePolicy, Slot, Timestamp, fold,
 };
 use stockline_core::ports::{CommitOutcome, Store};
 
@@ -19,6 +19,7 @@ pub(crate) fn catalogue(item_id: &ItemId) -> Catalogue {
         low_stock_threshold: None,
         shortage_policy: ShortagePolicy::Allow,
         unit_cost: None,
+        planning: Planning::default(),
     }
 }
 

@@ -49,7 +49,8 @@ macro_rules! fields {
 }
 
 fields! {
-    item_id, name, unit, decimals, barcodes, category, low_stock_threshold, shortage_policy, unit_cost, on_hand, location_id,
+    item_id, name, unit, decimals, barcodes, category, low_stock_threshold, shortage_policy, unit_cost, supplier,
+    lead_time_days, order_multiple, order_minimum, service_level, on_hand, location_id,
     counted, counted_at, note, time_zone, alert_emails, closed,
     day, week, month, sold, returned, net, amount, cost, margin, days, days_in_stock, per_day, per_day_in_stock, cover_days,
     stock_out, earliest, latest, on_order, target, order, order_by, days_out, lost_units, lost_amount, start, received,
@@ -95,6 +96,7 @@ table! {
     new_item, all_items, add_item, save, archive_item, restore_item, edit_item, item_id_hint, unit, unit_hint, decimals,
     decimals_hint, barcodes_hint, threshold_hint, policy, policy_allow, policy_reject, saved, opening_stock,
     opening_hint, archived_not, archived_only, bulk, bulk_pick, bulk_none, bulk_done, bulk_category, bulk_threshold, bulk_reject, bulk_allow,
+    supplier, lead_time, order_multiple, order_minimum, service_level, planning, planning_how, planning_at, planning_at_how, bulk_supplier,
     bulk_value, bulk_value_hint, bulk_change, chart_stock, chart_sold, chart_table, day, sold, at_place,
     // Locations, people, operations.
     locations, people, operations, places_how, place_is_closed, place_closed, new_place, place_id, place_id_hint, add_place, time_zone, alert_emails, alert_emails_hint, everywhere, revoked, link_for, link_how, token_for, token_how, invite, subject, subject_hint, role, make_link, connect_till, till, till_hint, make_token, may_come_in, until, this_browser, revoke, parts_well, figures_elsewhere, figures_how, queue_waiting, queue_working, queue_age, mails_in_queue, mails_sent, mail_failures, request_half, request_slow, rate_accepted, rate_decided, settled_half, settled_slow, disk_used, disk_free, last_backup, outage, letters, letter_retry, letter_discard, hot_items, hot_moves, tills_silent, till_silent,

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import duckdb
 
 UNITS = ["sold", "returned"]
-GROUPS = {"day": "CAST(day AS VARCHAR)", "location": "location_id", "item": "item_id", "category": "category"}
+GROUPS = {"day": "CAST(day AS VARCHAR)", "location": "location_id", "item": "item_id", "category": "category", "supplier": "coalesce(supplier, '')"}
 
 
 def main():

@@ -130,6 +130,7 @@ def sales(period, levels, answer, keys):
                     "item_id": item,
                     "location_id": location,
                     "category": CATEGORIES[item],
+                    "supplier": supplier(item, location),
                 }
                 row = rows[tuple(names[key] for key in keys)]
                 if entry.kind in ("sell", "return"):
@@ -138,7 +139,7 @@ def sales(period, levels, answer, keys):
     # Levels have a row though they sold nothing.
     if not {"day", "week", "month"} & set(keys):
         for (item, location), ledger in levels.items():
-            names = {"item_id": item, "location_id": location, "category": CATEGORIES[item]}
+            names = {"item_id": item, "location_id": location, "category": CATEGORIES[item], "supplier": supplier(item, location)}
             rows[tuple(names[key] for key in keys)]
     return {
         key: {"sold": units(sold), "returned": units(returned), "net": units(sold - returned), "amount": rounded(amount)}
@@ -247,7 +248,7 @@ def shrinkage(period, levels, answer, keys):
 def grouped(levels, keys):
     groups = defaultdict(list)
     for (item, location), ledger in levels.items():
-        names = {"item_id": item, "location_id": location, "category": CATEGORIES[item]}
+        names = {"item_id": item, "location_id": location, "category": CATEGORIES[item], "supplier": supplier(item, location)}
         groups[tuple(names[key] for key in keys)].extend(ledger)
     return groups
 
@@ -300,6 +301,12 @@ CATEGORIES = {
     "lamp": "home",
     "dust": "home",
 }
+SUPPLIERS = {"apple": "Farm", "pear": "Farm", "cola": "Drinks Ltd", "tea": "Drinks Ltd", "soap": "Mill"}
+
+
+def supplier(item, location):
+    """Who delivers the item to the location; tea comes to Queens from somebody else."""
+    return "Next Door" if (item, location) == ("tea", "queens") else SUPPLIERS.get(item, "")
 
 
 def main():
@@ -309,7 +316,7 @@ def main():
     cells, wrong = 0, []
     for query, answer in answers.items():
         period = Period(answer)
-        keys = [name for name in answer["columns"] if name in ("day", "week", "month", "item_id", "category", "location_id")]
+        keys = [name for name in answer["columns"] if name in ("day", "week", "month", "item_id", "category", "supplier", "location_id")]
         expected = REPORTS[answer["report"]](period, levels, answer, keys)
         found = {tuple(row[key] for key in keys): row for row in answer["rows"]}
         if set(found) != set(expected) or not expected:

@@ -128,7 +128,9 @@ impl<'a> Judge<'a> {
             });
         }
         for (field, column) in &self.columns.fields {
-            let (Field::OnHandAt(place) | Field::ThresholdAt(place)) = field else { continue };
+            let (Field::OnHandAt(place) | Field::ThresholdAt(place) | Field::PlanningAt(_, place)) = field else {
+                continue;
+            };
             match self.known.place(place, self.options) {
                 Some(settings) => drop(self.places.insert(*column, settings.location_id.clone())),
                 None => self.plan.file_faults.push(LineFault {

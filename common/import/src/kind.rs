@@ -47,6 +47,11 @@ impl Kind {
                 F::LowStockThreshold,
                 F::ShortagePolicy,
                 F::UnitCost,
+                F::Supplier,
+                F::LeadTimeDays,
+                F::OrderMultiple,
+                F::OrderMinimum,
+                F::ServiceLevel,
                 F::OnHand,
                 F::LocationId,
             ],
@@ -102,6 +107,16 @@ pub enum Field {
     ShortagePolicy,
     /// The cost of one unit.
     UnitCost,
+    /// Who delivers the item.
+    Supplier,
+    /// Days from an order to its goods.
+    LeadTimeDays,
+    /// The quantity whose multiples can be ordered.
+    OrderMultiple,
+    /// The least quantity of an order.
+    OrderMinimum,
+    /// The probability in percent that the stock lasts.
+    ServiceLevel,
     /// The location, by id or name.
     LocationId,
     /// The stock.
@@ -122,7 +137,13 @@ pub enum Field {
     OnHandAt(String),
     /// The threshold at the location that the heading names.
     ThresholdAt(String),
+    /// One of [`PLANNING`], instead of the item's, at the location that the heading names.
+    PlanningAt(&'static str, String),
 }
+
+/// The fields by which an item is ordered.
+pub(crate) const PLANNING: [Field; 5] =
+    [Field::Supplier, Field::LeadTimeDays, Field::OrderMultiple, Field::OrderMinimum, Field::ServiceLevel];
 
 impl Field {
     /// Returns the field's name, which is also the heading of a template's column.
@@ -130,6 +151,7 @@ impl Field {
         match self {
             Self::OnHandAt(place) => format!("on_hand:{place}"),
             Self::ThresholdAt(place) => format!("low_stock_threshold:{place}"),
+            Self::PlanningAt(word, place) => format!("{word}:{place}"),
             other => other.word().to_owned(),
         }
     }
@@ -146,6 +168,12 @@ impl Field {
             Self::LowStockThreshold | Self::ThresholdAt(_) => "low_stock_threshold",
             Self::ShortagePolicy => "shortage_policy",
             Self::UnitCost => "unit_cost",
+            Self::Supplier => "supplier",
+            Self::LeadTimeDays => "lead_time_days",
+            Self::OrderMultiple => "order_multiple",
+            Self::OrderMinimum => "order_minimum",
+            Self::ServiceLevel => "service_level",
+            Self::PlanningAt(word, _) => word,
             Self::LocationId => "location_id",
             Self::OnHand | Self::OnHandAt(_) => "on_hand",
             Self::Counted => "counted",
@@ -196,6 +224,11 @@ impl Field {
             Self::UnitCost => {
                 &["cost", "cost price", "average cost", "cost per item", "purchase price", "einkaufspreis", "ek"]
             }
+            Self::Supplier => &["supplier name", "vendor", "lieferant", "hersteller"],
+            Self::LeadTimeDays => &["lead time", "delivery time", "lieferzeit"],
+            Self::OrderMultiple => &["pack size", "case size", "order unit", "verpackungseinheit", "ve"],
+            Self::OrderMinimum => &["minimum order", "minimum order quantity", "moq", "mindestbestellmenge"],
+            Self::ServiceLevel => &["servicegrad"],
             Self::LocationId => &["location", "store", "store id", "shop", "branch", "filiale", "lager", "outlet"],
             Self::OnHand => &[
                 "stock",
@@ -217,7 +250,7 @@ impl Field {
             Self::TimeZone => &["timezone", "zone", "zeitzone"],
             Self::AlertEmails => &["alert email", "email", "e mail", "emails"],
             Self::Closed => &[],
-            Self::OnHandAt(_) | Self::ThresholdAt(_) => &[],
+            Self::OnHandAt(_) | Self::ThresholdAt(_) | Self::PlanningAt(..) => &[],
         }
     }
 }
@@ -254,6 +287,10 @@ fn at_location(kind: Kind, heading: &str) -> Option<Field> {
     match (normalised(field).as_str(), place.is_empty()) {
         ("on hand" | "stock", false) => Some(Field::OnHandAt(place)),
         ("low stock threshold" | "threshold", false) => Some(Field::ThresholdAt(place)),
+        (word, false) => {
+            let found = PLANNING.iter().find(|field| normalised(field.word()) == word);
+            found.map(|field| Field::PlanningAt(field.word(), place))
+        }
         _ => None,
     }
 }

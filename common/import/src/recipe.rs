@@ -11,6 +11,7 @@
 //! | `register_item` | `new` | an item is registered once |
 //! | `update_item` | the item's version, then the fields as JSON | the same change of the same record happens once |
 //! | `set_threshold` | the location or nothing, the item's and the level's version, the threshold | likewise |
+//! | `set_planning` | the location, the item's version, then the fields as JSON | likewise |
 //! | `receive`, `adjust` | `opening`, the location | a level is opened once |
 //! | `count` | the location, the counted quantity, then the time, or without one the SHA-256 of the file | a count happens once |
 

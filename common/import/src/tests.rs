@@ -1,9 +1,10 @@
 //! Whole files: from their bytes to a plan.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use stockline_core::domain::{
-    Barcode, Catalogue, Claim, Command, Item, ItemId, Level, LocationSettings, Quantity, ShortagePolicy, Timestamp,
+    Barcode, Catalogue, Claim, Command, Item, ItemId, Level, LocationSettings, Planning, Quantity, ShortagePolicy,
+    Timestamp,
 };
 use stockline_core::ports::ItemWithLevels;
 
@@ -26,7 +27,9 @@ pub(crate) fn item(id: &str, name: &str, barcodes: &[&str]) -> Item {
             low_stock_threshold: None,
             shortage_policy: ShortagePolicy::Allow,
             unit_cost: None,
+            planning: Planning::default(),
         },
+        overrides: BTreeMap::new(),
         archived_at: None,
         version: 1,
         threshold_version: 1,
@@ -116,6 +119,57 @@ fn a_new_item_is_registered_and_opened_and_a_known_one_is_changed_where_it_diffe
     assert_eq!((&commands[1]["type"], &commands[1]["location_id"]), (&"receive".into(), &"shop-1".into()));
     let changes: Vec<_> = cola.changes.iter().map(|change| (change.field, change.from.as_deref())).collect();
     assert_eq!(changes, [("barcodes", Some("4006381333931")), ("category", None), ("on_hand", None)]);
+}
+
+#[test]
+fn items_have_a_planning_and_locations_what_they_have_instead_and_only_differences_are_sent() {
+    let text = "item_id,name,supplier,lead_time_days,order_multiple,order_minimum,service_level,lead_time_days:main,\
+                supplier:Main Street,service_level:Main Street,lead_time_days:Main Street\n\
+                cola,,Drinks Ltd,3,12,0,97.5,none,Next Door,99,\n\
+                tea,Tea,,,,,,2,,,4\n";
+    let mut known = known();
+    let cola = known.items.get_mut(&"cola".parse::<ItemId>().unwrap()).unwrap();
+    cola.item.catalogue.planning.lead_time_days = Some(3);
+    let own = Planning { supplier: Some("Next Door".into()), ..Planning::default() };
+    cola.item.overrides.insert("shop-1".parse().unwrap(), own);
+    let own = Planning { lead_time_days: Some(9), ..Planning::default() };
+    cola.item.overrides.insert("main".parse().unwrap(), own);
+    let plan = plan_with(&Options::of(Kind::Items), text, &known);
+    assert_eq!(codes(&plan), []);
+    let made: Vec<serde_json::Value> = commands(&plan)
+        .into_iter()
+        .map(|mut command| {
+            command.as_object_mut().unwrap().remove("command_id");
+            command
+        })
+        .collect();
+    let expected = serde_json::json!([
+        {"type": "update_item", "item_id": "cola", "supplier": "Drinks Ltd", "order_multiple": "12", "order_minimum": "0",
+            "service_level": "97.5"},
+        {"type": "set_planning", "item_id": "cola", "location_id": "main", "lead_time_days": null},
+        {"type": "set_planning", "item_id": "cola", "location_id": "shop-1", "service_level": "99"},
+        {"type": "register_item", "item_id": "tea", "name": "Tea", "unit": "piece", "decimals": 0, "shortage_policy": "allow"},
+        {"type": "set_planning", "item_id": "tea", "location_id": "main", "lead_time_days": 2},
+        {"type": "set_planning", "item_id": "tea", "location_id": "shop-1", "lead_time_days": 4},
+    ]);
+    assert_eq!(serde_json::Value::from(made), expected);
+    let changes: Vec<_> = plan.lines[0]
+        .changes
+        .iter()
+        .map(|change| (change.field, change.location_id.as_deref(), change.from.as_deref(), change.to.as_deref()))
+        .collect();
+    assert_eq!(changes.last(), Some(&("service_level", Some("shop-1"), None, Some("99"))));
+    assert!(changes.contains(&("lead_time_days", Some("main"), Some("9"), None)), "{changes:?}");
+
+    let wrong = "item_id,lead_time_days,service_level,order_multiple,lead_time_days:main,supplier:nowhere\n\
+                 cola,3.5,100,0,400,x\n";
+    let plan = plan_with(&Options::of(Kind::Items), wrong, &known);
+    assert_eq!(plan.file_faults.iter().map(|fault| fault.code).collect::<Vec<_>>(), ["unknown_location"]);
+    let found: Vec<_> = plan.faults.iter().map(|fault| (fault.column.as_deref().unwrap(), fault.code)).collect();
+    assert_eq!(
+        found,
+        [("lead_time_days", "wrong_type"), ("order_multiple", "invalid_value"), ("service_level", "invalid_value")]
+    );
 }
 
 #[test]

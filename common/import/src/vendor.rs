@@ -71,6 +71,7 @@ impl Vendor {
             }
             (WooCommerce | Square, "categories") | (Square, "category") | (Shopify, "type") => Field::Category,
             (Lightspeed, "product category") => Field::Category,
+            (Shopify, "vendor") | (Square, "default vendor name") | (Lightspeed, "supplier name") => Field::Supplier,
             (WooCommerce, "low stock amount") => Field::LowStockThreshold,
             (WooCommerce, "backorders allowed?") | (Shopify, "variant inventory policy") => Field::ShortagePolicy,
             (WooCommerce, "cost of goods") | (Shopify, "cost per item") => Field::UnitCost,

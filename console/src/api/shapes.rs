@@ -21,6 +21,10 @@ pub(crate) struct Item {
     pub(crate) category: Option<String>,
     pub(crate) low_stock_threshold: Option<String>,
     pub(crate) shortage_policy: String,
+    #[serde(flatten)]
+    pub(crate) planning: Planning,
+    #[serde(default)]
+    pub(crate) overrides: Vec<Override>,
     pub(crate) archived: bool,
     pub(crate) on_hand: String,
     pub(crate) levels: Vec<Level>,
@@ -35,6 +39,24 @@ impl Item {
         };
         self.barcodes.iter().map(written).collect()
     }
+}
+
+/// How an item is ordered.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Planning {
+    pub(crate) supplier: Option<String>,
+    pub(crate) lead_time_days: Option<u16>,
+    pub(crate) order_multiple: Option<String>,
+    pub(crate) order_minimum: Option<String>,
+    pub(crate) service_level: Option<String>,
+}
+
+/// What a location has instead of the item's planning.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Override {
+    pub(crate) location_id: String,
+    #[serde(flatten)]
+    pub(crate) planning: Planning,
 }
 
 /// A barcode, and the quantity that one scan of it means.

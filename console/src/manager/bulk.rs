@@ -60,6 +60,7 @@ fn command(visit: &Visit, form: &Form) -> Result<Value, Fault> {
         "archive" => json!({ "type": "archive_item" }),
         "restore" => json!({ "type": "restore_item" }),
         "category" => json!({ "type": "update_item", "category": text }),
+        "supplier" => json!({ "type": "update_item", "supplier": text }),
         "threshold" => {
             let level = if value.is_empty() { Value::Null } else { visit.locale.typed(value).into() };
             json!({ "type": "update_item", "low_stock_threshold": level })

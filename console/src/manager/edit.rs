@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::item::{self, Told};
-use crate::api::{CommandStatus, segment};
+use crate::api::{CommandStatus, Planning, segment};
 use crate::fault::Fault;
 use crate::form::Form;
 use crate::page::{Frame, Section, page};
@@ -38,6 +38,60 @@ pub(crate) struct Fields {
     pub(crate) barcodes: String,
     pub(crate) threshold: String,
     pub(crate) policy: String,
+    pub(crate) planning: PlanningFields,
+}
+
+/// How the item is ordered, as it is typed: in the item's form, or for a location.
+#[derive(Debug, Default)]
+pub(crate) struct PlanningFields {
+    pub(crate) supplier: String,
+    pub(crate) lead_time: String,
+    pub(crate) multiple: String,
+    pub(crate) minimum: String,
+    pub(crate) service: String,
+}
+
+impl PlanningFields {
+    fn typed(form: &Form) -> Self {
+        let text = |name| form.text(name).to_owned();
+        Self {
+            supplier: text("supplier"),
+            lead_time: text("lead_time"),
+            multiple: text("multiple"),
+            minimum: text("minimum"),
+            service: text("service"),
+        }
+    }
+
+    /// Returns the fields as a form shows them.
+    pub(crate) fn of(visit: &Visit, planning: &Planning) -> Self {
+        let number = |text: &Option<String>| text.as_deref().map_or(String::new(), |text| visit.locale.number(text));
+        Self {
+            supplier: planning.supplier.clone().unwrap_or_default(),
+            lead_time: planning.lead_time_days.map_or(String::new(), |days| days.to_string()),
+            multiple: number(&planning.order_multiple),
+            minimum: number(&planning.order_minimum),
+            service: number(&planning.service_level),
+        }
+    }
+
+    /// Adds the fields to a command; `clears` says whether an empty one removes what was there.
+    fn put(&self, visit: &Visit, clears: bool, command: &mut Map<String, Value>) {
+        let number = |typed: &str| Value::from(visit.locale.typed(typed));
+        let days = |typed: &str| typed.parse::<i64>().map_or_else(|_| typed.into(), Value::from);
+        let fields = [
+            ("supplier", &self.supplier, Value::from(self.supplier.as_str())),
+            ("lead_time_days", &self.lead_time, days(&self.lead_time)),
+            ("order_multiple", &self.multiple, number(&self.multiple)),
+            ("order_minimum", &self.minimum, number(&self.minimum)),
+            ("service_level", &self.service, number(&self.service)),
+        ];
+        for (name, typed, value) in fields {
+            if clears || !typed.is_empty() {
+                command.insert(name.to_owned(), if typed.is_empty() { Value::Null } else { value });
+            }
+        }
+    }
 }
 
 impl Fields {
@@ -52,6 +106,7 @@ impl Fields {
             barcodes: text("barcodes"),
             threshold: text("threshold"),
             policy: text("policy"),
+            planning: PlanningFields::typed(form),
         }
     }
 
@@ -83,6 +138,7 @@ impl Fields {
         if !self.policy.is_empty() {
             put("shortage_policy", self.policy.as_str().into());
         }
+        self.planning.put(visit, clears, &mut command);
         command
     }
 }
@@ -143,12 +199,20 @@ pub(crate) async fn register(visit: Visit, form: Form) -> Result<Response, Fault
     Ok((StatusCode::SEE_OTHER, [(LOCATION, visit.back_to(&to))]).into_response())
 }
 
-/// Changes an item: its fields, a threshold of one location, or whether it is archived; or reverses one of its movements.
+/// Changes an item: its fields, a threshold or the planning of one location, or whether it is archived; or reverses one of its movements.
 pub(crate) async fn change(visit: Visit, Path(item_id): Path<String>, form: Form) -> Result<Response, Fault> {
     let mut command = match form.text("act") {
         "archive" => Map::from_iter([("type".to_owned(), Value::from("archive_item"))]),
         "restore" => Map::from_iter([("type".to_owned(), Value::from("restore_item"))]),
         "threshold" => threshold(&visit, &form),
+        "planning" => {
+            let mut command = Map::from_iter([
+                ("type".to_owned(), Value::from("set_planning")),
+                ("location_id".to_owned(), form.text("at").into()),
+            ]);
+            PlanningFields::typed(&form).put(&visit, true, &mut command);
+            command
+        }
         "reverse" => Map::from_iter([
             ("type".to_owned(), Value::from("reverse")),
             ("reverses".to_owned(), form.text("reverses").into()),

@@ -1,12 +1,14 @@
 //! One item: its stock, and what moved it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
 use stockline_core::domain::Timestamp;
 
-use super::edit::Fields;
-use crate::api::{Item, Level, Movement, MovementPage, segment};
+use super::edit::{Fields, PlanningFields};
+use crate::api::{Item, Level, Movement, MovementPage, Planning, segment};
 use crate::chart::{self, Ends};
 use crate::fault::Fault;
 use crate::page::{Frame, Section, page};
@@ -79,6 +81,15 @@ struct Charts {
     sold_title: String,
 }
 
+/// What a location has instead of the item's planning, in a form.
+#[derive(Debug)]
+struct Plan {
+    id: String,
+    place: String,
+    command_id: String,
+    fields: PlanningFields,
+}
+
 #[derive(Template)]
 #[template(path = "manager/item.html")]
 struct ItemPage {
@@ -92,6 +103,8 @@ struct ItemPage {
     unit: String,
     on_hand: String,
     category: String,
+    supplier: String,
+    plans: Vec<Plan>,
     codes: String,
     archived: bool,
     scan: String,
@@ -116,6 +129,8 @@ pub(crate) async fn shown(visit: &Visit, item_id: &str, told: Option<Told>) -> R
         frame: visit.frame_at(&item.name, Section::Items, &places),
         on_hand: visit.locale.number(&item.on_hand),
         category: item.category.clone().unwrap_or_else(none),
+        supplier: item.planning.supplier.clone().unwrap_or_else(none),
+        plans: plans(visit, &places, &item),
         codes: Some(item.codes().join(", ")).filter(|codes| !codes.is_empty()).unwrap_or_else(none),
         archived: item.archived,
         charts,
@@ -154,6 +169,22 @@ impl At {
     }
 }
 
+/// Returns a form for each location that has the item, or a planning of its own for it.
+fn plans(visit: &Visit, places: &Places, item: &Item) -> Vec<Plan> {
+    let none = Planning::default();
+    let own: BTreeMap<&str, &Planning> =
+        item.overrides.iter().map(|own| (own.location_id.as_str(), &own.planning)).collect();
+    let all: BTreeSet<&str> =
+        own.keys().copied().chain(item.levels.iter().map(|level| level.location_id.as_str())).collect();
+    let plan = |id: &str| Plan {
+        id: id.to_owned(),
+        place: places.name(id).to_owned(),
+        command_id: visit.new_id(),
+        fields: PlanningFields::of(visit, own.get(id).unwrap_or(&&none)),
+    };
+    all.into_iter().map(plan).collect()
+}
+
 /// Returns the fields of an item as its form shows them.
 fn fields(visit: &Visit, item: &Item) -> Fields {
     Fields {
@@ -165,6 +196,7 @@ fn fields(visit: &Visit, item: &Item) -> Fields {
         barcodes: item.codes().join(" "),
         threshold: item.low_stock_threshold.as_deref().map_or(String::new(), |level| visit.locale.number(level)),
         policy: item.shortage_policy.clone(),
+        planning: PlanningFields::of(visit, &item.planning),
     }
 }
 

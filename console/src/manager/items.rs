@@ -28,6 +28,8 @@ pub(crate) struct Wanted {
     state: String,
     #[serde(default)]
     category: String,
+    #[serde(default)]
+    supplier: String,
     /// `yes`: those that are archived.
     #[serde(default)]
     archived: String,
@@ -39,6 +41,7 @@ impl Wanted {
         let pairs = [
             (name, self.q.trim()),
             ("category", self.category.trim()),
+            ("supplier", self.supplier.trim()),
             ("archived", if self.archived == "yes" { archived } else { "" }),
         ];
         let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());

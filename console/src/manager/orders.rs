@@ -45,8 +45,10 @@ struct Line {
     item_id: String,
     name: String,
     place: String,
+    supplier: String,
     on_hand: String,
     order: String,
+    unit: String,
     order_by: String,
 }
 
@@ -62,8 +64,10 @@ impl Line {
             item_id,
             name: text("name"),
             place: text("location_id"),
+            supplier: text("supplier"),
             on_hand: text("on_hand"),
             order: text("order"),
+            unit: text("unit"),
             order_by: text("order_by"),
         }
     }

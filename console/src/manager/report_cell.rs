@@ -18,13 +18,15 @@ pub(super) fn written(visit: &Visit, places: &Places, column: &str, text: &str) 
 
 /// Whether a column has numbers.
 pub(super) fn is_number(column: &str) -> bool {
-    const TEXTS: [&str; 15] = [
+    const TEXTS: [&str; 17] = [
         "day",
         "week",
         "month",
         "item_id",
         "name",
         "category",
+        "supplier",
+        "unit",
         "location_id",
         "class",
         "xyz",

@@ -51,8 +51,9 @@ pub(super) fn of(visit: &Visit, places: &Places, report: ReportName, sort: &str,
         ReportName::Shrinkage => column == "total",
         _ => false,
     };
-    let named =
-        ["name", "category", "location_id"].into_iter().find(|name| answer.columns.iter().any(|own| own == name));
+    let named = ["name", "category", "supplier", "location_id"]
+        .into_iter()
+        .find(|name| answer.columns.iter().any(|own| own == name));
     let (true, Some(named)) = (ranks, named) else { return String::new() };
     let rows = answer.rows.iter().take(RANKED).filter_map(|row| {
         let value = number(row, column).filter(|value| *value != 0.0)?;

@@ -27,6 +27,7 @@ const LASTS: [&str; 4] = ["7d", "28d", "91d", "365d"];
 pub(crate) struct Wanted {
     pub(crate) location: String,
     pub(crate) category: String,
+    pub(crate) supplier: String,
     pub(crate) last: String,
     /// Days; the last one is part of the period.
     pub(crate) from: String,
@@ -177,6 +178,7 @@ pub(crate) fn path(report: ReportName, wanted: &Wanted, rows: usize) -> String {
     };
     add("location_id", &wanted.location);
     add("category", wanted.category.trim());
+    add("supplier", wanted.supplier.trim());
     add("group", &wanted.group);
     if wanted.from.is_empty() {
         add("last", &wanted.last);
@@ -240,6 +242,7 @@ impl Wanted {
         let pairs = [
             ("location", self.location.as_str()),
             ("category", &self.category),
+            ("supplier", &self.supplier),
             ("last", &self.last),
             ("from", &self.from),
             ("to", &self.to),

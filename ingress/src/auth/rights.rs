@@ -251,7 +251,8 @@ impl Rights {
                 | CommandKind::UpdateItem
                 | CommandKind::ArchiveItem
                 | CommandKind::RestoreItem
-                | CommandKind::SetThreshold => false,
+                | CommandKind::SetThreshold
+                | CommandKind::SetPlanning => false,
             },
         }
     }

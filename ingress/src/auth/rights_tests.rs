@@ -32,6 +32,7 @@ fn commands() -> Vec<(Value, Option<&'static str>, SubmitAs)> {
         (json!({"type": "restore_item"}), None, Manager),
         (json!({"type": "set_threshold", "low_stock_threshold": "1"}), None, Manager),
         (json!({"type": "set_threshold", "location_id": "north", "low_stock_threshold": "1"}), Some("north"), Manager),
+        (json!({"type": "set_planning", "location_id": "north", "lead_time_days": 3}), Some("north"), Manager),
         (json!({"type": "receive", "location_id": "north", "quantity": "1"}), Some("north"), Staff),
         (json!({"type": "sell", "location_id": "north", "quantity": "1"}), Some("north"), Staff),
         (json!({"type": "sell", "quantity": "1"}), Some("main"), Staff),

@@ -60,7 +60,7 @@ const MONEY: [(&str, Figure); 13] = [
     ("value_change", Figure::Value),
 ];
 /// Those that say which day it is, and its end.
-const DAY: [&str; 6] = ["day", "location_id", "item_id", "category", "closing", "out_of_stock_ms"];
+const DAY: [&str; 7] = ["day", "location_id", "item_id", "category", "supplier", "closing", "out_of_stock_ms"];
 const HEADINGS: [&str; DAY.len() + UNITS.len() + MONEY.len()] = {
     let mut all = [""; DAY.len() + UNITS.len() + MONEY.len()];
     let mut at = 0;
@@ -90,6 +90,7 @@ impl Row for DayRow {
         line.text(self.location_id.as_str());
         line.text(self.item.item_id.as_str());
         line.optional_text(self.item.catalogue.category.as_deref());
+        line.optional_text(self.item.supplier_at(&self.location_id));
         line.plain(self.day.closing);
         line.plain(self.out_ms);
         UNITS.iter().for_each(|(_, figure)| line.plain(self.day.totals.units(*figure)));
@@ -104,6 +105,7 @@ impl Row for DayRow {
             text(&self.location_id),
             text(&self.item.item_id),
             self.item.catalogue.category.as_deref().into(),
+            self.item.supplier_at(&self.location_id).into(),
             text(&self.day.closing),
             self.out_ms.into(),
         ];

@@ -28,6 +28,11 @@ impl Row for ItemWithLevels {
         "low_stock_threshold",
         "shortage_policy",
         "unit_cost",
+        "supplier",
+        "lead_time_days",
+        "order_multiple",
+        "order_minimum",
+        "service_level",
         "archived",
         "version",
         "updated_at",
@@ -50,6 +55,12 @@ impl Row for ItemWithLevels {
         if viewer.costs {
             line.option(catalogue.unit_cost);
         }
+        let planning = &catalogue.planning;
+        line.optional_text(planning.supplier.as_deref());
+        line.option(planning.lead_time_days);
+        line.option(planning.order_multiple);
+        line.option(planning.order_minimum);
+        line.option(planning.service_level);
         line.plain(item.is_archived());
         line.plain(item.version);
         line.plain(item.updated_at);

@@ -6,7 +6,9 @@ use axum::response::Response;
 use stockline_core::domain::analytics::{
     Cell, Group, LocalDay, LocalDays, OrderTerms, PeriodWords, Question, Report, ReportName,
 };
-use stockline_core::domain::{ItemId, LocationId, Timestamp};
+use stockline_core::domain::{
+    ItemId, LocationId, MAX_LEAD_TIME_DAYS, MAX_SERVICE_LEVEL, MIN_SERVICE_LEVEL, Percent, Timestamp,
+};
 use stockline_core::ports::cursor;
 
 use super::path::InPath;
@@ -22,9 +24,10 @@ use crate::view::{CellsView, ReportView, csv};
 
 const REPORT: &str = "report";
 
-const PARAMETERS: [&str; 18] = [
+const PARAMETERS: [&str; 19] = [
     "location_id",
     "category",
+    "supplier",
     "item_id",
     "item_prefix",
     "from",
@@ -60,6 +63,7 @@ const PARAMETERS: [&str; 18] = [
         ("report" = String, Path, description = "The report", example = "sales"),
         ("location_id" = Option<String>, Query, description = "Only this location", example = "shop-1"),
         ("category" = Option<String>, Query, description = "Only items of this category", example = "drinks"),
+        ("supplier" = Option<String>, Query, description = "Only levels that this supplier delivers to: the location's own, else the item's", example = "Drinks Ltd"),
         ("item_id" = Option<String>, Query, description = "Only this item", example = "cola-033"),
         ("item_prefix" = Option<String>, Query, description = "Only items whose id begins with this text", example = "cola"),
         ("from" = Option<String>, Query, description = "The first day of the period", format = Date),
@@ -70,10 +74,10 @@ const PARAMETERS: [&str; 18] = [
         ("group" = Option<Vec<String>>, Query, description = "What the rows stand for; repeat the parameter, or put commas between", example = json!(["day", "location"])),
         ("sort" = Option<String>, Query, description = "The column to sort by; with `-` before it, greatest first", example = "-net"),
         ("days" = Option<u64>, Query, description = "`dead-stock`: days without a sale; 90 by default"),
-        ("lead_time_days" = Option<u64>, Query, description = "`reorder`: days from an order to its goods; 7 by default"),
+        ("lead_time_days" = Option<u64>, Query, description = "`reorder`: days from an order to its goods, of all items; by default the location's, else the item's, else 7"),
         ("review_days" = Option<u64>, Query, description = "`reorder`: days from one order to the next; 7 by default"),
-        ("service_level" = Option<String>, Query, description = "`reorder`: the probability that the stock lasts, 0.5 to 0.999; 0.95 by default", example = "0.95"),
-        ("explain" = Option<bool>, Query, description = "`reorder`: `true` shows the arithmetic of each row, and levels that need no order"),
+        ("service_level" = Option<String>, Query, description = "`reorder`: the probability in percent that the stock lasts, 50 to 99.9, of all items; by default the location's, else the item's, else 95", example = "97.5"),
+        ("explain" = Option<bool>, Query, description = "`reorder`: `true` shows the arithmetic of each row, where each of its terms comes from (`asked`, `location`, `item`, `default`), and levels that need no order"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("limit" = Option<u64>, Query, description = "Rows of a page, 1 to 1,000; 100 by default"),
     ),
@@ -141,20 +145,20 @@ fn question(report: ReportName, params: &mut Params, today: LocalDay, as_of: Tim
     };
     let period = words.on(today, report.usual_days());
     let groups = params.words("group", &Group::ALL.map(|group| (group.words().0, group)));
-    let usual = OrderTerms::default();
     let question = Question {
         report,
         period: period.clone().unwrap_or(stockline_core::domain::analytics::Period { from: today, to: today }),
         groups: if groups.is_empty() { report.usual_groups().to_vec() } else { groups },
         category: params.text("category"),
+        supplier: params.text("supplier"),
         item_prefix: params.text("item_prefix"),
         item_id: params.parsed::<ItemId>("item_id").map(|item_id| item_id.to_string()),
         as_of,
         dead_days: params.whole("days", 1..=DAYS_MAX).unwrap_or(90).into(),
         terms: OrderTerms {
-            lead_time_days: params.whole("lead_time_days", 0..=DAYS_MAX).unwrap_or(usual.lead_time_days),
-            review_days: params.whole("review_days", 1..=DAYS_MAX).unwrap_or(usual.review_days),
-            service_level_permille: service_level(params).unwrap_or(usual.service_level_permille),
+            lead_time_days: params.whole("lead_time_days", 0..=MAX_LEAD_TIME_DAYS),
+            review_days: params.whole("review_days", 1..=DAYS_MAX).unwrap_or(OrderTerms::default().review_days),
+            service_level: service_level(params),
         },
         explain: params.flag("explain"),
     };
@@ -181,13 +185,13 @@ fn check_groups(question: &Question, params: &mut Params) {
     }
 }
 
-/// Reads a probability from 0.5 to 0.999.
-fn service_level(params: &mut Params) -> Option<u16> {
+/// Reads a service level in percent.
+fn service_level(params: &mut Params) -> Option<Percent> {
     let text = params.text("service_level")?;
-    let level = text.parse::<stockline_core::domain::Quantity>().ok().map(stockline_core::domain::Quantity::raw);
-    let level = level.and_then(|level| u16::try_from(level).ok()).filter(|level| (500..=999).contains(level));
+    let level = text.parse().ok().filter(|level| (MIN_SERVICE_LEVEL..=MAX_SERVICE_LEVEL).contains(level));
     if level.is_none() {
-        params.refuse("service_level", "must be from 0.5 to 0.999, with at most 3 decimals");
+        let detail = format!("must be from {MIN_SERVICE_LEVEL} to {MAX_SERVICE_LEVEL} percent, with at most 1 decimal");
+        params.refuse("service_level", detail);
     }
     level
 }

@@ -28,6 +28,7 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
         ("name_prefix" = Option<String>, Query, description = "Items whose name begins with this text; case does not matter", example = "cola"),
         ("name" = Option<String>, Query, description = "Items whose name contains this text; case does not matter", example = "cola"),
         ("category" = Option<String>, Query, description = "Items of this category", example = "drinks"),
+        ("supplier" = Option<String>, Query, description = "Items whose own supplier this is", example = "Drinks Ltd"),
         ("archived" = Option<bool>, Query, description = "`true`: archived items instead of active ones"),
         ("updated_since" = Option<String>, Query, description = "Items whose catalogue record has changed since then, in the order of the changes, archived ones too. A time (RFC 3339), or the `next_updated_since` of the reading before"),
         parameters::Page,
@@ -40,13 +41,15 @@ use crate::view::{ItemPage, ItemView, MovementPage, MovementView, PointInTimeVie
 )]
 pub(crate) async fn items(caller: Caller, read: Read) -> Result<Response, Problem> {
     caller.may_read()?;
-    let known = ["barcode", "name_prefix", "name", "category", "archived", "updated_since", "cursor", "limit"];
+    let known =
+        ["barcode", "name_prefix", "name", "category", "supplier", "archived", "updated_since", "cursor", "limit"];
     let mut params = read.params(&known);
     let filter = ItemFilter {
         barcode: params.text("barcode"),
         name_prefix: params.text("name_prefix"),
         name_part: params.text("name"),
         category: params.text("category"),
+        supplier: params.text("supplier"),
         archived: params.flag("archived"),
         ..ItemFilter::default()
     };

@@ -214,7 +214,8 @@ fn corrected(old: &Command, outcome: &Outcome, correction: Correction) -> Comman
         Action::Receive { location_id, .. }
         | Action::Return { location_id, .. }
         | Action::Adjust { location_id, .. }
-        | Action::Count { location_id, .. } => replace(location_id, correction.location_id),
+        | Action::Count { location_id, .. }
+        | Action::SetPlanning { location_id, .. } => replace(location_id, correction.location_id),
         Action::SetThreshold { location_id: Some(location_id), .. } => replace(location_id, correction.location_id),
         _ => {}
     }

@@ -12,7 +12,7 @@ use utoipa::openapi::schema::{AdditionalProperties, Discriminator, Schema, Schem
 use utoipa::openapi::{Object, ObjectBuilder, OneOfBuilder, Ref, RefOr, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::values::{BALANCE, ID, MONEY, NOT_NEGATIVE, QUANTITY, id_chars_max};
+use super::values::{BALANCE, ID, MONEY, NOT_NEGATIVE, PERCENT, QUANTITY, id_chars_max};
 use super::words::{ReasonWord, ShortagePolicyWord};
 
 /// The fields of all types of command.
@@ -66,6 +66,19 @@ struct Fields {
     /// What happens to a sale without `on_shortage` if there is not enough stock; `allow` by default.
     #[schema(value_type = ShortagePolicyWord)]
     shortage_policy: String,
+    /// Who delivers the item.
+    #[schema(min_length = 1, max_length = 64)]
+    supplier: String,
+    /// Days from an order to its goods; 7 where nothing is set.
+    #[schema(minimum = 0, maximum = 365)]
+    lead_time_days: i32,
+    /// The quantity whose multiples can be ordered, a decimal string above 0; 1 where nothing is set.
+    order_multiple: String,
+    /// The least quantity of an order, a decimal string; 0 where nothing is set.
+    order_minimum: String,
+    /// The probability in percent that the stock lasts until the next goods, a decimal string from 50 to 99.9; 95 where nothing
+    /// is set.
+    service_level: String,
     /// When it happened, RFC 3339 with an offset; the time of acceptance by default.
     #[schema(format = DateTime)]
     occurred_at: String,
@@ -197,6 +210,7 @@ const fn required(kind: CommandKind) -> &'static [&'static str] {
         CommandKind::RegisterItem => &["name"],
         CommandKind::UpdateItem | CommandKind::ArchiveItem | CommandKind::RestoreItem => &[],
         CommandKind::SetThreshold => &["low_stock_threshold"],
+        CommandKind::SetPlanning => &["location_id"],
         CommandKind::Receive | CommandKind::Sell | CommandKind::Return => &["quantity"],
         CommandKind::Adjust => &["quantity", "reason"],
         CommandKind::Count => &["counted"],
@@ -215,11 +229,18 @@ fn of_type(kind: CommandKind, field: &str, mut schema: RefOr<Schema>) -> RefOr<S
     }
     match (kind, field) {
         (CommandKind::UpdateItem, "category" | "low_stock_threshold" | "unit_cost")
-        | (CommandKind::SetThreshold, "low_stock_threshold") => {
-            object.schema_type = SchemaType::Array(vec![Type::String, Type::Null]);
+        | (CommandKind::SetThreshold, "low_stock_threshold")
+        | (
+            CommandKind::UpdateItem | CommandKind::SetPlanning,
+            "supplier" | "lead_time_days" | "order_multiple" | "order_minimum" | "service_level",
+        ) => {
+            if let SchemaType::Type(kind) = &object.schema_type {
+                object.schema_type = SchemaType::Array(vec![kind.clone(), Type::Null]);
+            }
             let about = object.description.take().unwrap_or_default();
             object.description = Some(format!("{about} null removes it."));
         }
+        (CommandKind::SetPlanning, "location_id") => object.description = text("The location."),
         (CommandKind::SetThreshold, "location_id") => {
             object.description = text("The location; without it, the item's default is set.");
         }
@@ -236,7 +257,8 @@ fn of_type(kind: CommandKind, field: &str, mut schema: RefOr<Schema>) -> RefOr<S
 fn pattern(field: &str) -> Option<&'static str> {
     Some(match field {
         "item_id" | "location_id" | "from_location_id" | "to_location_id" => ID,
-        "quantity" | "counted" | "low_stock_threshold" => NOT_NEGATIVE,
+        "quantity" | "counted" | "low_stock_threshold" | "order_multiple" | "order_minimum" => NOT_NEGATIVE,
+        "service_level" => PERCENT,
         "unit_cost" | "amount" => MONEY,
         "expected_on_hand" => BALANCE,
         _ => return None,
@@ -253,6 +275,10 @@ pub(crate) const fn about(kind: CommandKind) -> &'static str {
         CommandKind::ArchiveItem => "Takes an item out of use. For Managers.",
         CommandKind::RestoreItem => "Puts an archived item back in use. For Managers.",
         CommandKind::SetThreshold => "Sets the threshold of an item, or of one of its locations. For Managers.",
+        CommandKind::SetPlanning => {
+            "Sets what one location has instead of the item's supplier, lead time, multiple, minimum and service level: the fields \
+             that it names, at least one. For Managers."
+        }
         CommandKind::Receive => "Goods arrived.",
         CommandKind::Sell => "Goods were sold.",
         CommandKind::Return => "A customer brought goods back.",
@@ -281,11 +307,13 @@ pub(crate) fn example(kind: CommandKind) -> Value {
         CommandKind::RegisterItem => json!({
             "name": "Cola 0.33 l", "unit": "bottle", "category": "drinks",
             "barcodes": ["4006381333931", {"code": "14006381333938", "quantity": "12"}],
-            "low_stock_threshold": "6", "unit_cost": "0.41"
+            "low_stock_threshold": "6", "unit_cost": "0.41", "supplier": "Drinks Ltd", "lead_time_days": 3,
+            "order_multiple": "12"
         }),
         CommandKind::UpdateItem => json!({"name": "Cola 0.33 l, glass", "category": null}),
         CommandKind::ArchiveItem | CommandKind::RestoreItem => json!({}),
         CommandKind::SetThreshold => json!({"location_id": "shop-1", "low_stock_threshold": "6"}),
+        CommandKind::SetPlanning => json!({"location_id": "shop-1", "lead_time_days": 5, "service_level": null}),
         CommandKind::Receive => {
             json!({"location_id": "shop-1", "quantity": "24", "unit_cost": "0.41", "reference": "order 17"})
         }

@@ -1,7 +1,7 @@
 use serde::Serialize;
 use stockline_core::domain::{
-    Barcode, Cost, Fixed, Item, ItemId, Level, LocationId, Money, Quantity, ShortagePolicy, StockState, Timestamp,
-    Valuation,
+    Barcode, Cost, Fixed, Item, ItemId, Level, LocationId, Money, Percent, Planning, Quantity, ShortagePolicy,
+    StockState, Timestamp, Valuation,
 };
 use stockline_core::ports;
 use utoipa::ToSchema;
@@ -104,6 +104,48 @@ impl<'a> BarcodeView<'a> {
     }
 }
 
+/// What a location has instead of the item's own. A field that is missing is the item's.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlanningOverride)]
+pub(crate) struct OverrideView<'a> {
+    /// The location.
+    #[schema(value_type = String, example = "shop-1")]
+    location_id: &'a LocationId,
+    /// Who delivers the item there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = "Next Door")]
+    supplier: Option<&'a str>,
+    /// Days from an order to its goods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, minimum = 0, maximum = 365, example = 1)]
+    lead_time_days: Option<u16>,
+    /// The quantity whose multiples can be ordered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, nullable = false, example = "6")]
+    order_multiple: Option<Quantity>,
+    /// The least quantity of an order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, nullable = false, example = "12")]
+    order_minimum: Option<Quantity>,
+    /// The probability in percent that the stock lasts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, nullable = false, example = "99")]
+    service_level: Option<Percent>,
+}
+
+impl<'a> OverrideView<'a> {
+    fn of((location_id, planning): (&'a LocationId, &'a Planning)) -> Self {
+        Self {
+            location_id,
+            supplier: planning.supplier.as_deref(),
+            lead_time_days: planning.lead_time_days,
+            order_multiple: planning.order_multiple,
+            order_minimum: planning.order_minimum,
+            service_level: planning.service_level,
+        }
+    }
+}
+
 /// An item with its levels.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Item)]
@@ -135,6 +177,24 @@ pub(crate) struct ItemView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "0.41", nullable)]
     unit_cost: Option<Option<Cost>>,
+    /// Who delivers the item.
+    #[schema(required = true, example = "Drinks Ltd")]
+    supplier: Option<&'a str>,
+    /// Days from an order to its goods, 0 to 365; 7 by default.
+    #[schema(required = true, minimum = 0, maximum = 365, example = 3)]
+    lead_time_days: Option<u16>,
+    /// The quantity whose multiples can be ordered; 1 by default.
+    #[schema(value_type = Option<String>, required = true, example = "12")]
+    order_multiple: Option<Quantity>,
+    /// The least quantity of an order; 0 by default.
+    #[schema(value_type = Option<String>, required = true, example = "24")]
+    order_minimum: Option<Quantity>,
+    /// The probability in percent that the stock lasts until the next goods, 50 to 99.9; 95 by default.
+    #[schema(value_type = Option<String>, required = true, example = "97.5")]
+    service_level: Option<Percent>,
+    /// What locations have instead, by location; at most 200.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    overrides: Vec<OverrideView<'a>>,
     /// Whether the item is archived.
     #[schema(example = false)]
     archived: bool,
@@ -163,6 +223,7 @@ pub(crate) struct ItemView<'a> {
 impl<'a> ItemView<'a> {
     pub(crate) fn of(view: &'a ports::ItemWithLevels, viewer: &Viewer) -> Self {
         let item = &view.item;
+        let planning = &item.catalogue.planning;
         let seen: Vec<_> = view.levels.iter().filter(|level| viewer.sees(&level.location_id)).collect();
         Self {
             item_id: &item.item_id,
@@ -174,6 +235,12 @@ impl<'a> ItemView<'a> {
             low_stock_threshold: item.catalogue.low_stock_threshold,
             shortage_policy: item.catalogue.shortage_policy,
             unit_cost: viewer.costs.then_some(item.catalogue.unit_cost),
+            supplier: planning.supplier.as_deref(),
+            lead_time_days: planning.lead_time_days,
+            order_multiple: planning.order_multiple,
+            order_minimum: planning.order_minimum,
+            service_level: planning.service_level,
+            overrides: item.overrides.iter().filter(|(at, _)| viewer.sees(at)).map(OverrideView::of).collect(),
             archived: item.is_archived(),
             version: item.version,
             updated_at: item.updated_at,

@@ -1,6 +1,6 @@
 //! Schemas of the parameters, and the patterns of ids and numbers.
 
-use stockline_core::domain::{ItemId, LocationId};
+use stockline_core::domain::{ItemId, LocationId, MAX_LEAD_TIME_DAYS};
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Type};
 
@@ -17,6 +17,8 @@ pub(super) const NOT_NEGATIVE: &str = "^[0-9]{1,7}([.][0-9]{1,3})?$";
 pub(super) const BALANCE: &str = "^-?[0-9]{1,16}([.][0-9]{1,3})?$";
 /// Money: the cost of one unit, or the total of a line.
 pub(super) const MONEY: &str = "^[0-9]{1,10}([.][0-9]{1,4})?$";
+/// A service level in percent.
+pub(super) const PERCENT: &str = "^[5-9][0-9]([.][0-9])?$";
 
 /// The spaces of an id: none at either end, and no two in a row. Patterns have no common word for the characters that
 /// `domain::ItemId` and `domain::LocationId` refuse.
@@ -36,7 +38,7 @@ fn id(chars_max: usize) -> ObjectBuilder {
     let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(ID));
     text.min_length(Some(1)).max_length(Some(chars_max))
 }
-/// The most days of a lead time, a review period, or without a sale.
+/// The most days of a review period, or without a sale.
 pub(crate) const DAYS_MAX: u16 = 3_650;
 /// The longest page by default.
 const PAGE_MAX: usize = 1_000;
@@ -53,7 +55,7 @@ pub(crate) fn of_parameter(path: &str, name: &str) -> Option<RefOr<Schema>> {
             number.minimum(Some(1)).maximum(Some(PAGE_MAX)).into()
         }
         "Prefer" | "Idempotency-Key" => text().into(),
-        "cursor" | "receipt" | "barcode" | "name_prefix" | "name" | "category" | "operator" => {
+        "cursor" | "receipt" | "barcode" | "name_prefix" | "name" | "category" | "supplier" | "operator" => {
             text().min_length(Some(1)).into()
         }
         "type" if path.ends_with("/movements") => named::<MovementTypeWord>(),
@@ -64,10 +66,15 @@ pub(crate) fn of_parameter(path: &str, name: &str) -> Option<RefOr<Schema>> {
         "state" => ArrayBuilder::new().items(named::<ListedStateWord>()).min_items(Some(1)).into(),
         "report" => named::<ReportWord>(),
         "group" => ArrayBuilder::new().items(named::<GroupWord>()).min_items(Some(1)).into(),
-        "days" | "lead_time_days" | "review_days" => {
+        "days" | "review_days" => {
             let number = ObjectBuilder::new().schema_type(Type::Integer);
-            number.minimum(Some(u8::from(name != "lead_time_days"))).maximum(Some(DAYS_MAX)).into()
+            number.minimum(Some(1)).maximum(Some(DAYS_MAX)).into()
         }
+        "lead_time_days" => {
+            let number = ObjectBuilder::new().schema_type(Type::Integer);
+            number.minimum(Some(0)).maximum(Some(MAX_LEAD_TIME_DAYS)).into()
+        }
+        "service_level" => text().pattern(Some(PERCENT)).into(),
         _ => return None,
     })
 }

@@ -53,6 +53,84 @@ async fn a_report_names_its_definition_period_zone_and_moment_and_what_it_left_o
 }
 
 #[tokio::test]
+async fn an_order_follows_the_planning_of_the_location_else_of_the_item_and_says_so() {
+    let server = sold().await;
+    let manager = server.manager();
+    for (n, command) in [
+        (
+            5,
+            json!({"type": "update_item", "item_id": "cola", "supplier": "Drinks Ltd", "lead_time_days": 3, "order_multiple": 6}),
+        ),
+        (
+            6,
+            json!({"type": "set_planning", "item_id": "cola", "location_id": "shop-2", "supplier": "Next Door", "lead_time_days": 0,
+            "service_level": "99.9"}),
+        ),
+    ] {
+        let mut command = command;
+        command["command_id"] = json!(id(n));
+        let answer = manager.post_waiting("/v1/commands", command).await;
+        assert_eq!(answer.body["status"], "applied", "{answer:?}");
+    }
+    // Six weeks later, with a sale each week.
+    for week in 0..6_u32 {
+        server.clock.advance_ms(7 * 86_400_000);
+        let sale = json!({"type": "sell", "command_id": id(10 + week), "item_id": "cola", "location_id": "shop-1", "quantity": "4"});
+        assert_eq!(manager.post_waiting("/v1/commands", sale).await.body["status"], "applied");
+    }
+    let explained = manager.get("/v1/analytics/reorder?explain=true&item_id=cola").await.body;
+    let row =
+        |place: &str| explained["rows"].as_array().unwrap().iter().find(|row| row["location_id"] == place).unwrap();
+    let terms = |place: &str| {
+        [
+            "supplier",
+            "supplier_from",
+            "lead_time_days",
+            "lead_time_from",
+            "service_level",
+            "service_level_from",
+            "order_multiple",
+            "order_multiple_from",
+            "order_minimum",
+            "order_minimum_from",
+        ]
+        .map(|name| row(place)[name].as_str().unwrap().to_owned())
+        .join(" ")
+    };
+    assert_eq!(terms("shop-1"), "Drinks Ltd item 3 item 95 default 6 item 0 default");
+    assert_eq!(terms("shop-2"), "Next Door location 0 location 99.9 location 6 item 0 default");
+    let order = row("shop-1")["order"].as_str().unwrap().parse::<u32>().unwrap();
+    let missing = row("shop-1")["missing"].as_str().unwrap().parse::<u32>().unwrap();
+    assert!(missing > 0 && order == missing.next_multiple_of(6), "{explained}");
+    let list = manager.get("/v1/analytics/reorder?supplier=Drinks+Ltd").await.body;
+    assert_eq!(list["rows"].as_array().unwrap().len(), 1, "{list}");
+    assert_eq!((&list["rows"][0]["supplier"], &list["rows"][0]["unit"]), (&json!("Drinks Ltd"), &json!("bottle")));
+    let asked = manager
+        .get("/v1/analytics/reorder?explain=true&lead_time_days=30&service_level=50&location_id=shop-2")
+        .await
+        .body;
+    assert_eq!(
+        (&asked["rows"][0]["lead_time_from"], &asked["rows"][0]["service_level"]),
+        (&json!("asked"), &json!("50"))
+    );
+    let by_supplier = manager.get("/v1/analytics/sales?from=2027-01-15&group=supplier").await.body;
+    let net: Vec<_> =
+        by_supplier["rows"].as_array().unwrap().iter().map(|row| (&row["supplier"], &row["net"])).collect();
+    let text = |supplier: &str, net: &str| (json!(supplier), json!(net));
+    let expected = [text("", "1"), text("Drinks Ltd", "26"), text("Next Door", "0")];
+    assert!(net.into_iter().eq(expected.iter().map(|(supplier, net)| (supplier, net))), "{by_supplier}");
+    let items = manager.get("/v1/items?supplier=Drinks+Ltd").await.body;
+    assert_eq!((items["items"].as_array().unwrap().len(), &items["items"][0]["lead_time_days"]), (1, &json!(3)));
+    assert_eq!(
+        items["items"][0]["overrides"],
+        json!([{"location_id": "shop-2", "supplier": "Next Door", "lead_time_days": 0,
+        "service_level": "99.9"}])
+    );
+    let bound = server.client(&["Manager", "location.shop-1"]).get("/v1/items/cola").await.body;
+    assert!(bound.get("overrides").is_none(), "what other locations have is not shown: {bound}");
+}
+
+#[tokio::test]
 async fn pages_go_on_and_csv_is_quoted_and_never_a_formula() {
     let server = sold().await;
     let manager = server.manager();
@@ -98,7 +176,9 @@ async fn what_can_not_be_asked_for_is_refused_by_name() {
         ("sales?group=item,item", "?group"),
         ("velocity?group=item", "?group"),
         ("abc?group=day", "?group"),
-        ("reorder?service_level=0.4", "?service_level"),
+        ("reorder?service_level=49.9", "?service_level"),
+        ("reorder?service_level=99.95", "?service_level"),
+        ("reorder?lead_time_days=366", "?lead_time_days"),
         ("reorder?review_days=0", "?review_days"),
         ("dead-stock?days=-1", "?days"),
         ("sales?colour=red", "?colour"),
@@ -126,15 +206,15 @@ async fn day_totals_are_exported_whole_to_those_who_see_reports() {
     let mut lines = csv.text.lines();
     let headings: Vec<_> = lines.next().unwrap().split(',').collect();
     assert_eq!(
-        headings[..8],
-        ["day", "location_id", "item_id", "category", "closing", "out_of_stock_ms", "sold", "returned"]
+        headings[..9],
+        ["day", "location_id", "item_id", "category", "supplier", "closing", "out_of_stock_ms", "sold", "returned"]
     );
     let rows: Vec<Vec<_>> = lines.map(|line| line.split(',').collect()).collect();
     let cola = rows.iter().find(|row| row[1..3] == ["shop-1", "cola"]).unwrap();
-    assert_eq!((cola[0], cola[6], cola[7]), ("2027-01-15", "3", "1"));
+    assert_eq!((cola[0], cola[7], cola[8]), ("2027-01-15", "3", "1"));
     let at = |name: &str| headings.iter().position(|heading| *heading == name).unwrap();
     assert_eq!((cola[at("sold_cost")], cola[at("returned_cost")]), ("1.23", "0.41"));
-    assert!(rows.iter().any(|row| row[2] == "tea" && row[4] == "-1"), "{}", csv.text);
+    assert!(rows.iter().any(|row| row[2] == "tea" && row[5] == "-1"), "{}", csv.text);
 
     let lines = manager
         .send(

@@ -63,7 +63,8 @@ async fn what_is_exported_is_imported_elsewhere_and_is_the_same() {
     let (there, here) = (from.manager(), to.manager());
     let commands = json!({"commands": [
         {"type": "register_item", "command_id": id(700), "item_id": "coal", "name": "+Charcoal, \"fine\"", "decimals": 3, "category": "garden",
-         "barcodes": ["96385074", "4006381333948"], "shortage_policy": "reject", "low_stock_threshold": "2.5", "unit_cost": "1.2050"},
+         "barcodes": ["96385074", "4006381333948"], "shortage_policy": "reject", "low_stock_threshold": "2.5", "unit_cost": "1.2050",
+         "supplier": "=Garden & Sons", "lead_time_days": 14, "order_multiple": "12.5", "order_minimum": 25, "service_level": "97.5"},
         {"type": "receive", "command_id": id(701), "item_id": "coal", "location_id": "shop-2", "quantity": "7.125"},
         {"type": "set_threshold", "command_id": id(702), "item_id": "coal", "location_id": "shop-2", "low_stock_threshold": "9"},
         {"type": "sell", "command_id": id(703), "item_id": "coal", "location_id": "shop-1", "quantity": "0.5", "on_shortage": "allow"},
@@ -88,7 +89,8 @@ async fn what_is_exported_is_imported_elsewhere_and_is_the_same() {
     };
     let (before, after) =
         (export(&there, "/v1/items", "text/csv").await.text, export(&here, "/v1/items", "text/csv").await.text);
-    assert_eq!(columns(&before, 9), columns(&after, 9));
+    assert!(before.contains("Garden & Sons,14,12.5,25,97.5"), "{before}");
+    assert_eq!(columns(&before, 15), columns(&after, 15));
     let (before, after) =
         (export(&there, "/v1/stock", "text/csv").await.text, export(&here, "/v1/stock", "text/csv").await.text);
     assert_eq!(columns(&before, 7), columns(&after, 7));

@@ -147,6 +147,12 @@ fn commands(document: &Value) -> Vec<(String, Value)> {
                 let main = all.iter_mut().find(|(name, _)| name == "set_threshold at main").unwrap();
                 main.0 = kind.to_owned();
             }
+            "set_planning" => {
+                everywhere(kind, json!({"lead_time_days": 3}));
+                // It always names its location.
+                let main = all.iter_mut().find(|(name, _)| name == "set_planning at main").unwrap();
+                main.1["location_id"] = json!("main");
+            }
             "transfer" => {
                 for (place, from, to) in
                     [("1-to-2", SHOP_1, SHOP_2), ("2-to-1", SHOP_2, SHOP_1), ("main-to-1", "main", SHOP_1)]

@@ -48,7 +48,8 @@ pub(crate) struct ListArgs {
   stockline items
   stockline items cola
   stockline items --barcode 4006381333931
-  stockline items --category drinks --archived")]
+  stockline items --category drinks --archived
+  stockline items --supplier \"Drinks Ltd\"")]
 pub(crate) struct ItemsArgs {
     /// Items whose name contains this text, in any case, and the item with this id
     #[arg(value_name = "TEXT")]
@@ -59,6 +60,9 @@ pub(crate) struct ItemsArgs {
     /// Only this category
     #[arg(long)]
     pub(crate) category: Option<String>,
+    /// Only items of this supplier
+    #[arg(long)]
+    pub(crate) supplier: Option<String>,
     /// Archived items instead of those in use
     #[arg(long)]
     pub(crate) archived: bool,

@@ -13,6 +13,7 @@ use super::ClientArgs;
   stockline report sales --month 2026-01 --group location
   stockline report sales --group week,category --csv
   stockline report reorder --location shop-1 --lead-time 3 --csv
+  stockline report reorder --supplier \"Drinks Ltd\" --csv
   stockline report reorder --item cola --explain
   stockline report abc --last 26w
   stockline report dead-stock --days 120 --sort=-value
@@ -29,6 +30,9 @@ pub(crate) struct ReportArgs {
     /// Only items of this category
     #[arg(long)]
     pub(crate) category: Option<String>,
+    /// Only what this supplier delivers
+    #[arg(long)]
+    pub(crate) supplier: Option<String>,
     /// Only this item
     #[arg(long = "item", value_name = "ITEM")]
     pub(crate) item_id: Option<ItemId>,
@@ -60,16 +64,16 @@ pub(crate) struct ReportArgs {
     /// dead-stock: days without a sale [default: 90]
     #[arg(long)]
     pub(crate) days: Option<u16>,
-    /// reorder: days from an order to its goods [default: 7]
+    /// reorder: days from an order to its goods, of all items [default: the location's, else the item's, else 7]
     #[arg(long = "lead-time", value_name = "DAYS")]
     pub(crate) lead_time_days: Option<u16>,
     /// reorder: days from one order to the next [default: 7]
     #[arg(long = "review", value_name = "DAYS")]
     pub(crate) review_days: Option<u16>,
-    /// reorder: the probability that the stock lasts, 0.5 to 0.999 [default: 0.95]
-    #[arg(long = "service-level", value_name = "P")]
+    /// reorder: the probability in percent that the stock lasts, 50 to 99.9 [default: the location's, else the item's, else 95]
+    #[arg(long = "service-level", value_name = "PERCENT")]
     pub(crate) service_level: Option<String>,
-    /// reorder: show the arithmetic of each row, and levels that need no order
+    /// reorder: show the arithmetic of each row, where its terms come from, and levels that need no order
     #[arg(long)]
     pub(crate) explain: bool,
     /// The most rows to show [default: 100; all with --csv]

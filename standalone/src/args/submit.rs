@@ -40,6 +40,7 @@ impl ValueEnum for Kind {
   stockline submit adjust --item cola --quantity=-1 --reason damaged
   stockline submit transfer --item cola --quantity 10 --from main --to store-12
   stockline submit set_threshold --item cola --threshold none
+  stockline submit set_planning --item cola --location store-12 --lead-time 2 --order-multiple none
 
 Exit code 1 means that the command was rejected. A command takes effect once, however often you send its --id.")]
 pub(crate) struct SubmitArgs {
@@ -118,6 +119,21 @@ pub(crate) struct SubmitArgs {
     /// Catalogue, receive: the cost of one unit
     #[arg(long)]
     pub(crate) unit_cost: Option<String>,
+    /// Catalogue, set_planning: who delivers the item; `none` removes it
+    #[arg(long, value_name = "NAME|none")]
+    pub(crate) supplier: Option<String>,
+    /// Catalogue, set_planning: days from an order to its goods, 0 to 365; `none` removes them
+    #[arg(long = "lead-time", visible_alias = "lead-time-days", value_name = "DAYS|none")]
+    pub(crate) lead_time_days: Option<String>,
+    /// Catalogue, set_planning: the quantity whose multiples can be ordered; `none` removes it
+    #[arg(long, value_name = "QUANTITY|none")]
+    pub(crate) order_multiple: Option<String>,
+    /// Catalogue, set_planning: the least quantity of an order; `none` removes it
+    #[arg(long, value_name = "QUANTITY|none")]
+    pub(crate) order_minimum: Option<String>,
+    /// Catalogue, set_planning: the probability in percent that the stock lasts, 50 to 99.9; `none` removes it
+    #[arg(long, value_name = "PERCENT|none")]
+    pub(crate) service_level: Option<String>,
     /// sell, return: the total of the line, as the customer paid it or got it back
     #[arg(long)]
     pub(crate) amount: Option<String>,

@@ -16,6 +16,7 @@ pub(crate) async fn items(args: &ItemsArgs) -> anyhow::Result<u8> {
         .query("name", args.text.as_ref())
         .query("barcode", args.barcode.as_ref())
         .query("category", args.category.as_ref())
+        .query("supplier", args.supplier.as_ref())
         .query("archived", args.archived.then_some(true));
     let limit = args.list.limit as usize;
     let mut items = lists::read(&client, request, "items", limit).await?;
@@ -46,7 +47,8 @@ async fn item_of_id(client: &Client, args: &ItemsArgs) -> anyhow::Result<Option<
     };
     let is_wanted = item["archived"] == args.archived
         && args.barcode.as_ref().is_none_or(has_barcode)
-        && args.category.as_ref().is_none_or(|category| item["category"] == category.as_str());
+        && args.category.as_ref().is_none_or(|category| item["category"] == category.as_str())
+        && args.supplier.as_ref().is_none_or(|supplier| item["supplier"] == supplier.as_str());
     Ok(is_wanted.then_some(item))
 }
 

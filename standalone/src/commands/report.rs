@@ -40,6 +40,7 @@ fn request(args: &ReportArgs) -> Request {
     Request::get(format!("/v1/analytics/{}", args.name))
         .query("location_id", args.location_id.as_ref())
         .query("category", args.category.as_ref())
+        .query("supplier", args.supplier.as_ref())
         .query("item_id", args.item_id.as_ref())
         .query("item_prefix", args.item_prefix.as_ref())
         .query("from", args.from)
@@ -99,7 +100,7 @@ fn csv(report: &Value) -> anyhow::Result<String> {
 }
 
 /// The columns that people have named: all others are numbers and days.
-const NAMED: [&str; 4] = ["item_id", "name", "category", "location_id"];
+const NAMED: [&str; 6] = ["item_id", "name", "category", "location_id", "supplier", "unit"];
 
 /// A spreadsheet would take a text that begins like a formula for one, so a space stands before it.
 fn unlike_a_formula(column: &str, text: String) -> String {
@@ -135,7 +136,8 @@ fn table(report: &Value) -> Table {
     let heading = |name: &str| name.replace('_', " ").to_uppercase();
     let align = |name: &&str| match *name {
         "item_id" => Align::Id,
-        "name" | "category" | "location_id" => Align::Flexible(8),
+        "name" | "category" | "location_id" | "supplier" => Align::Flexible(8),
+        "unit" => Align::Flexible(6),
         "day" | "week" | "month" | "class" | "xyz" => Align::Left,
         _ => Align::Right,
     };
@@ -144,7 +146,8 @@ fn table(report: &Value) -> Table {
     if bars.is_some() {
         headings.push((String::new(), Align::Left));
     }
-    let figures: Vec<String> = columns.iter().filter(|name| !NAMED.contains(*name)).map(|name| heading(name)).collect();
+    let may_be_empty = |name: &&&str| **name == "supplier" || !NAMED.contains(*name);
+    let figures: Vec<String> = columns.iter().filter(may_be_empty).map(|name| heading(name)).collect();
     let mut table = Table::of(headings).sparse_columns(figures);
     for row in rows(report) {
         let bar = bars.as_ref().map(|bars| bars.bar(row));

@@ -67,8 +67,19 @@ fn command(args: &SubmitArgs) -> Value {
     let packs = args.packs.chunks_exact(2).map(|pack| json!({"code": pack[0], "quantity": pack[1]}));
     let barcodes: Vec<Value> = args.barcodes.iter().map(|code| json!(code)).chain(packs).collect();
     set("barcodes", (!barcodes.is_empty()).then(|| json!(barcodes)));
-    let threshold = args.low_stock_threshold.as_deref();
-    set("low_stock_threshold", threshold.map(|text| if text == "none" { Value::Null } else { text.into() }));
+    for (name, value) in [
+        ("low_stock_threshold", &args.low_stock_threshold),
+        ("supplier", &args.supplier),
+        ("order_multiple", &args.order_multiple),
+        ("order_minimum", &args.order_minimum),
+        ("service_level", &args.service_level),
+    ] {
+        set(name, value.as_deref().map(|text| if text == "none" { Value::Null } else { text.into() }));
+    }
+    // The API refuses what is no number, and names it.
+    let days = |text: &str| text.parse::<i64>().map_or_else(|_| Value::from(text), Value::from);
+    let lead_time = args.lead_time_days.as_deref();
+    set("lead_time_days", lead_time.map(|text| if text == "none" { Value::Null } else { days(text) }));
     for (name, value) in [
         ("quantity", &args.quantity),
         ("counted", &args.counted),
@@ -123,7 +134,7 @@ mod tests {
     #[test]
     fn flags_become_the_command_that_the_domain_reads() {
         use stockline_core::domain::{Json, ParseContext, parse_command};
-        let cases: [&[&str]; 9] = [
+        let cases: [&[&str]; 11] = [
             &[
                 "register_item",
                 "--item",
@@ -148,11 +159,49 @@ mod tests {
             &["sell", "--item", "cola", "--quantity", "2", "--amount", "3.98"],
             &["receive", "--item", "cola", "--quantity", "24", "--unit-cost", "0.41"],
             &["reverse", "--item", "cola", "--reverses", "01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6b"],
+            &[
+                "set_planning",
+                "--item",
+                "cola",
+                "--location",
+                "a",
+                "--supplier",
+                "Drinks Ltd",
+                "--lead-time",
+                "3",
+                "--order-multiple",
+                "12",
+                "--order-minimum",
+                "24",
+                "--service-level",
+                "97.5",
+            ],
+            &[
+                "update_item",
+                "--item",
+                "cola",
+                "--supplier",
+                "none",
+                "--lead-time",
+                "none",
+                "--order-multiple",
+                "none",
+                "--order-minimum",
+                "none",
+                "--service-level",
+                "none",
+            ],
         ];
         for words in cases {
             let text = parsed(words).to_string();
             let json: Json<'_> = serde_json::from_str(&text).unwrap();
             assert!(parse_command(&json, &ParseContext::stored()).is_ok(), "{text}");
+        }
+        let planned = json!({"supplier": "Drinks Ltd", "lead_time_days": 3, "order_multiple": "12", "order_minimum": "24",
+            "service_level": "97.5"});
+        for (name, value) in planned.as_object().unwrap() {
+            assert_eq!((&parsed(cases[9])[name], &parsed(cases[10])[name]), (value, &Value::Null), "{name}");
+            assert!(parsed(cases[10]).as_object().unwrap().contains_key(name), "null clears {name}");
         }
         let pack = json!({"code": "3", "quantity": "12"});
         assert_eq!(parsed(cases[0])["barcodes"], json!(["1", "2", pack]));

@@ -13,7 +13,17 @@ use crate::exit::Usage;
 /// Separates the barcodes of one cell.
 const BARCODE_SEPARATOR: char = ';';
 /// The fields that hold a number.
-const NUMBERS: [&str; 6] = ["quantity", "counted", "low_stock_threshold", "unit_cost", "amount", "expected_on_hand"];
+const NUMBERS: [&str; 9] = [
+    "quantity",
+    "counted",
+    "low_stock_threshold",
+    "unit_cost",
+    "amount",
+    "expected_on_hand",
+    "order_multiple",
+    "order_minimum",
+    "service_level",
+];
 /// The fields that hold a location. An empty cell is refused: without the field the command would mean `main`.
 const LOCATIONS: [&str; 3] = ["location_id", "from_location_id", "to_location_id"];
 /// The fields that say when or by which document something moved.

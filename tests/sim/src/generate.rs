@@ -1,6 +1,6 @@
 //! Draws a scenario from a seed.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::faults::{Fault, Kind, Step};
@@ -63,6 +63,7 @@ impl Scenario {
         scenario.skews.extend(clock_steps(&mut Rng::new(seed, 5), workers + 2));
         scenario.add_money(&mut Rng::new(seed, 6));
         scenario.add_reversals(&mut Rng::new(seed, 7));
+        scenario.add_plannings(&mut Rng::new(seed, 9));
         scenario
     }
 
@@ -82,6 +83,29 @@ impl Scenario {
                 }
             }
             earlier.extend(request.lines.iter().map(|line| (line.item.clone(), line.id)));
+        }
+    }
+
+    /// Adds fields by which items are ordered to commands of the catalogue, and commands that set them for a location.
+    fn add_plannings(&mut self, rng: &mut Rng) {
+        let mut made = 0_u64;
+        for request in &mut self.requests {
+            for line in &mut request.lines {
+                let changes = line.body["type"] == "update_item";
+                if (changes || line.body["type"] == "register_item") && rng.percent(40) {
+                    plan(rng, changes, &mut line.body);
+                }
+            }
+            if let Some(item) = request.lines.first().map(|line| line.item.clone())
+                && rng.percent(8)
+            {
+                made += 1;
+                let id = Uuid::from_u128(u128::from(self.seed) << 64 | u128::from(800_000 + made));
+                let at = *rng.pick(&["main", "a", "b", "late", "mars"]);
+                let mut body = json!({"type": "set_planning", "command_id": id, "item_id": item, "location_id": at});
+                plan(rng, true, &mut body);
+                request.lines.push(Line { item, id, body, occurred_ago_ms: None, says_sent: rng.percent(30) });
+            }
         }
     }
 
@@ -123,6 +147,20 @@ impl Scenario {
         let mut writer = Writer::new(rng, self.seed, vec![NEW_ITEM.to_owned()], 500_000);
         self.requests.extend(writer.first_movements(self.tills, from_ms));
         self.tills += 1;
+    }
+}
+
+/// Sets a field by which an item is ordered, or clears it; sometimes two.
+fn plan(rng: &mut Rng, clears: bool, body: &mut Value) {
+    for _ in 0..rng.between(1, 2) {
+        let (field, value) = match rng.below(5) {
+            0 => ("supplier", json!(rng.pick::<&str>(&["Ltd", "Next Door"]))),
+            1 => ("lead_time_days", json!(rng.below(30))),
+            2 => ("order_multiple", json!(rng.pick::<&str>(&["6", "0.5", "2.125"]))),
+            3 => ("order_minimum", json!(rng.pick::<&str>(&["0", "24", "1.5"]))),
+            _ => ("service_level", json!(rng.pick::<&str>(&["90", "97.5"]))),
+        };
+        body[field] = if clears && rng.percent(30) { Value::Null } else { value };
     }
 }
 

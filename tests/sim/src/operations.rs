@@ -180,6 +180,7 @@ const fn location_of(action: &mut Action) -> Option<&mut LocationId> {
         | Action::Return { location_id, .. }
         | Action::Adjust { location_id, .. }
         | Action::Count { location_id, .. }
+        | Action::SetPlanning { location_id, .. }
         | Action::SetThreshold { location_id: Some(location_id), .. } => Some(location_id),
         _ => None,
     }

@@ -16,15 +16,15 @@ const TILLS: &str = include_str!("../../analytics/tills.csv");
 const FIGURES: &str = include_str!("../../analytics/figures.py");
 const DAYS: &str = include_str!("../../analytics/days.py");
 
-/// The item, its category, and its decimals.
-const ITEMS: [(&str, &str, u8); 7] = [
-    ("apple", "fruit", 0),
-    ("pear", "fruit", 3),
-    ("cola", "drinks", 0),
-    ("tea", "drinks", 0),
-    ("soap", "home", 0),
-    ("lamp", "home", 0),
-    ("dust", "home", 0),
+/// The item, its category, its decimals, and its supplier.
+const ITEMS: [(&str, &str, u8, Option<&str>); 7] = [
+    ("apple", "fruit", 0, Some("Farm")),
+    ("pear", "fruit", 3, Some("Farm")),
+    ("cola", "drinks", 0, Some("Drinks Ltd")),
+    ("tea", "drinks", 0, Some("Drinks Ltd")),
+    ("soap", "home", 0, Some("Mill")),
+    ("lamp", "home", 0, None),
+    ("dust", "home", 0, None),
 ];
 
 const SPRING: &str = "from=2017-03-06&to=2017-04-03";
@@ -37,11 +37,13 @@ async fn sell(server: &Server) {
         let (status, answer) = server.request("PUT", &format!("/v1/locations/{shop}"), Some(&settings)).await.unwrap();
         assert_eq!(status, 201, "{answer}");
     }
-    for (item, category, decimals) in ITEMS {
-        let item =
-            json!({"type": "register_item", "item_id": item, "name": item, "category": category, "decimals": decimals});
+    for (item, category, decimals, supplier) in ITEMS {
+        let item = json!({"type": "register_item", "item_id": item, "name": item, "category": category, "decimals": decimals,
+            "supplier": supplier});
         assert_eq!(server.settle(item).await["status"], "applied");
     }
+    let own = json!({"type": "set_planning", "item_id": "tea", "location_id": "queens", "supplier": "Next Door"});
+    assert_eq!(server.settle(own).await["status"], "applied");
     for line in TILLS.lines().skip(1) {
         let [at, kind, item, location, quantity, reason, to, amount] = line.split(',').collect::<Vec<_>>()[..] else {
             panic!("{line}")
@@ -68,19 +70,35 @@ async fn sell(server: &Server) {
 fn queries() -> Vec<String> {
     let mut queries = Vec::new();
     for period in [SPRING, AUTUMN, "from=2017-01-01&to=2018-01-01", "week=2017-W10", "month=2017-11"] {
-        for groups in
-            ["day", "week", "month", "location", "item", "category", "day,location", "week,category", "item,location"]
-        {
+        for groups in [
+            "day",
+            "week",
+            "month",
+            "location",
+            "item",
+            "category",
+            "supplier",
+            "day,location",
+            "week,category",
+            "item,location",
+        ] {
             queries.push(format!("sales?{period}&group={groups}"));
         }
-        for report in
-            ["velocity", "cover", "lost-sales", "sell-through", "abc", "value?group=location", "value?group=category"]
-        {
+        for report in [
+            "velocity",
+            "cover",
+            "lost-sales",
+            "sell-through",
+            "abc",
+            "value?group=location",
+            "value?group=category",
+            "value?group=supplier",
+        ] {
             let (name, more) =
                 report.split_once('?').map_or((report, String::new()), |(name, more)| (name, format!("&{more}")));
             queries.push(format!("{name}?{period}{more}"));
         }
-        for groups in ["location", "item,location", "category"] {
+        for groups in ["location", "item,location", "category", "supplier"] {
             queries.push(format!("shrinkage?{period}&group={groups}"));
         }
     }
@@ -113,6 +131,12 @@ async fn every_report_over_a_till_log_is_what_an_independent_program_computes() 
     assert!(shown.starts_with("sales, 2017-03-06 to 2017-03-12") && shown.contains('█'), "{shown}");
     let csv = stockline_ok(&["report", "value", "--from", "2017-03-06", "--csv", "--url", &server.url], data.path());
     assert_eq!(csv.lines().next(), Some("item_id,location_id,name,on_hand,average_cost,value"), "{csv}");
+
+    let orders = ["report", "reorder", "--supplier", "Next Door", "--explain", "--csv", "--url", &server.url];
+    let orders = stockline_ok(&orders, data.path());
+    let lines: Vec<&str> = orders.lines().collect();
+    assert!(lines.len() == 2 && lines[0].contains(",supplier,unit,on_hand,on_order,target,order,order_by"), "{orders}");
+    assert!(lines[1].starts_with("tea,queens,tea,Next Door,piece,"), "{orders}");
 
     let days = stockline_ok(&["export", "days", "--url", &server.url], data.path());
 

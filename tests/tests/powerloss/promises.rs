@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use stockline_core::domain::{
-    Action, Catalogue, Command, CommandId, CommandKey, FoldLimits, ItemId, MAIN_LOCATION, MovementDetails, Quantity,
-    Queued, Rules, ShortagePolicy, Status, encode_message,
+    Action, Catalogue, Command, CommandId, CommandKey, FoldLimits, ItemId, MAIN_LOCATION, MovementDetails, Planning,
+    Quantity, Queued, Rules, ShortagePolicy, Status, encode_message,
 };
 use stockline_core::ports::{Clock, CommandReceiver, CommandSender, Pack, Queries, QueueDepth};
 use stockline_service::SystemClock;
@@ -99,6 +99,7 @@ fn register(item_id: &ItemId) -> Queued {
         low_stock_threshold: None,
         shortage_policy: ShortagePolicy::Allow,
         unit_cost: None,
+        planning: Planning::default(),
     };
     queued(item_id, Action::RegisterItem(catalogue))
 }

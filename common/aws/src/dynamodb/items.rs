@@ -156,7 +156,7 @@ impl Items<'_> {
             && name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix))
             && filter.has_part(&name)
             && filter.barcode.as_ref().is_none_or(|barcode| item.catalogue.barcode(barcode).is_some())
-            && filter.category.as_ref().is_none_or(|category| item.catalogue.category.as_ref() == Some(category))
+            && filter.is_of(&item.catalogue)
             && filter.updated_since.is_none_or(|since| item.updated_at >= since)
     }
 
@@ -173,7 +173,7 @@ impl Listing for Items<'_> {
     type Entry = ItemWithLevels;
 
     fn levels(view: &ItemWithLevels) -> usize {
-        view.levels.len()
+        view.places()
     }
 
     async fn read(&self, spots: Vec<Spot>) -> Result<Looked<ItemWithLevels>, StoreError> {

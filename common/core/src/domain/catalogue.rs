@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Barcode, Cost, ItemId, LocationId, Quantity, Timestamp, barcode};
+use super::{Barcode, Cost, ItemId, LocationId, Planning, PlanningPatch, Quantity, Timestamp, barcode};
 
 /// The location of a command that names none. It always exists.
 pub const MAIN_LOCATION: &str = "main";
@@ -53,6 +55,9 @@ pub struct Catalogue {
     /// The cost of one unit for the company.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_cost: Option<Cost>,
+    /// How it is ordered, at every location without a planning of its own.
+    #[serde(flatten)]
+    pub planning: Planning,
 }
 
 impl Catalogue {
@@ -82,6 +87,8 @@ pub struct CataloguePatch {
     pub shortage_policy: Option<ShortagePolicy>,
     /// See [`Catalogue::unit_cost`].
     pub unit_cost: Option<Option<Cost>>,
+    /// See [`Catalogue::planning`].
+    pub planning: PlanningPatch,
 }
 
 /// The catalogue record of an item, as stored.
@@ -93,6 +100,10 @@ pub struct Item {
     /// The fields that managers choose.
     #[serde(flatten)]
     pub catalogue: Catalogue,
+    /// What locations have instead of [`Catalogue::planning`], field by field; at most [`super::MAX_OVERRIDES`]. It is here and
+    /// not in the level, because a level is written with every sale and a planning is read by reports only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<LocationId, Planning>,
     /// When it was archived; `None` while it is in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Timestamp>,
@@ -165,6 +176,12 @@ impl Item {
     /// Returns whether the item is archived, and so not in default lists and alerts.
     pub const fn is_archived(&self) -> bool {
         self.archived_at.is_some()
+    }
+
+    /// Returns who delivers the item to a location: the location's own supplier, else the item's.
+    pub fn supplier_at(&self, location_id: &LocationId) -> Option<&str> {
+        let own = self.overrides.get(location_id).and_then(|planning| planning.supplier.as_deref());
+        own.or(self.catalogue.planning.supplier.as_deref())
     }
 }
 

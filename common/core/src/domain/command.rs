@@ -4,7 +4,8 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Catalogue, CataloguePatch, CommandId, Cost, ItemId, LocationId, Money, Quantity, ShortagePolicy, Timestamp, Trace,
+    Catalogue, CataloguePatch, CommandId, Cost, ItemId, LocationId, Money, Planning, PlanningPatch, Quantity,
+    ShortagePolicy, Timestamp, Trace,
 };
 
 /// The types of command (design.md §4).
@@ -21,6 +22,8 @@ pub enum CommandKind {
     RestoreItem,
     /// Sets the default or a location's threshold.
     SetThreshold,
+    /// Sets how an item is ordered at a location.
+    SetPlanning,
     /// Goods came in.
     Receive,
     /// Goods were sold.
@@ -39,12 +42,13 @@ pub enum CommandKind {
 
 impl CommandKind {
     /// All types, in the order of design.md §4.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::RegisterItem,
         Self::UpdateItem,
         Self::ArchiveItem,
         Self::RestoreItem,
         Self::SetThreshold,
+        Self::SetPlanning,
         Self::Receive,
         Self::Sell,
         Self::Return,
@@ -62,6 +66,7 @@ impl CommandKind {
             Self::ArchiveItem => "archive_item",
             Self::RestoreItem => "restore_item",
             Self::SetThreshold => "set_threshold",
+            Self::SetPlanning => "set_planning",
             Self::Receive => "receive",
             Self::Sell => "sell",
             Self::Return => "return",
@@ -148,6 +153,13 @@ pub enum Action {
         /// The new threshold.
         low_stock_threshold: Option<Quantity>,
     },
+    /// Sets what a location has instead of the item's planning. A field that is cleared is the item's again.
+    SetPlanning {
+        /// The location.
+        location_id: LocationId,
+        /// The change.
+        planning: PlanningPatch,
+    },
     /// See [`CommandKind::Receive`].
     Receive {
         /// The location.
@@ -216,6 +228,7 @@ impl Action {
             Self::ArchiveItem => CommandKind::ArchiveItem,
             Self::RestoreItem => CommandKind::RestoreItem,
             Self::SetThreshold { .. } => CommandKind::SetThreshold,
+            Self::SetPlanning { .. } => CommandKind::SetPlanning,
             Self::Receive { .. } => CommandKind::Receive,
             Self::Sell { .. } => CommandKind::Sell,
             Self::Return { .. } => CommandKind::Return,
@@ -251,11 +264,20 @@ impl Action {
         }
     }
 
+    /// Returns whether the action changes the item's record, if it is applied.
+    pub const fn changes_item(&self) -> bool {
+        match self {
+            Self::SetThreshold { location_id, .. } => location_id.is_none(),
+            action => !action.kind().is_movement(),
+        }
+    }
+
     /// Returns the locations that the action names, the giving side first.
     pub fn locations(&self) -> impl Iterator<Item = &LocationId> {
         let (first, second) = match self {
             Self::SetThreshold { location_id, .. } => (location_id.as_ref(), None),
-            Self::Receive { location_id, .. }
+            Self::SetPlanning { location_id, .. }
+            | Self::Receive { location_id, .. }
             | Self::Sell { location_id, .. }
             | Self::Return { location_id, .. }
             | Self::Adjust { location_id, .. }
@@ -376,6 +398,22 @@ pub struct Queued {
     pub trace: Option<Trace>,
 }
 
+fn planning<M: SerializeMap>(map: &mut M, planning: &Planning) -> Result<(), M::Error> {
+    set(map, "supplier", planning.supplier.as_ref())?;
+    set(map, "lead_time_days", planning.lead_time_days.as_ref())?;
+    set(map, "order_multiple", planning.order_multiple.as_ref())?;
+    set(map, "order_minimum", planning.order_minimum.as_ref())?;
+    set(map, "service_level", planning.service_level.as_ref())
+}
+
+fn planning_patch<M: SerializeMap>(map: &mut M, patch: &PlanningPatch) -> Result<(), M::Error> {
+    set(map, "supplier", patch.supplier.as_ref())?;
+    set(map, "lead_time_days", patch.lead_time_days.as_ref())?;
+    set(map, "order_multiple", patch.order_multiple.as_ref())?;
+    set(map, "order_minimum", patch.order_minimum.as_ref())?;
+    set(map, "service_level", patch.service_level.as_ref())
+}
+
 fn set<M: SerializeMap, T: Serialize>(map: &mut M, key: &'static str, value: Option<&T>) -> Result<(), M::Error> {
     value.map_or(Ok(()), |value| map.serialize_entry(key, value))
 }
@@ -398,6 +436,7 @@ impl Serialize for Command {
                 set(&mut map, "low_stock_threshold", c.low_stock_threshold.as_ref())?;
                 map.serialize_entry("shortage_policy", &c.shortage_policy)?;
                 set(&mut map, "unit_cost", c.unit_cost.as_ref())?;
+                planning(&mut map, &c.planning)?;
             }
             Action::UpdateItem(p) => {
                 set(&mut map, "name", p.name.as_ref())?;
@@ -408,11 +447,16 @@ impl Serialize for Command {
                 set(&mut map, "low_stock_threshold", p.low_stock_threshold.as_ref())?;
                 set(&mut map, "shortage_policy", p.shortage_policy.as_ref())?;
                 set(&mut map, "unit_cost", p.unit_cost.as_ref())?;
+                planning_patch(&mut map, &p.planning)?;
             }
             Action::ArchiveItem | Action::RestoreItem => {}
             Action::SetThreshold { location_id, low_stock_threshold } => {
                 set(&mut map, "location_id", location_id.as_ref())?;
                 map.serialize_entry("low_stock_threshold", low_stock_threshold)?;
+            }
+            Action::SetPlanning { location_id, planning } => {
+                map.serialize_entry("location_id", location_id)?;
+                planning_patch(&mut map, planning)?;
             }
             Action::Receive { location_id, quantity, unit_cost } => {
                 map.serialize_entry("location_id", location_id)?;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use super::{Action, Barcode, Catalogue, CataloguePatch, Command, Fixed};
+use super::{Action, Barcode, Catalogue, CataloguePatch, Command, Fixed, Planning, PlanningPatch};
 
 /// The first 128 bits of a SHA-256 over a command's *parsed* values (design.md §5). `"2"`, `2` and `"2.0"` are equal;
 /// so are an omitted and a default value, and `Z` and `+00:00`. `sent_at`, the submitter and unset fields are left out,
@@ -69,6 +69,32 @@ impl Fields {
         self.some_fixed("low_stock_threshold", c.low_stock_threshold);
         self.text("shortage_policy", c.shortage_policy.as_str());
         self.some_fixed("unit_cost", c.unit_cost);
+        self.planning(&c.planning);
+    }
+
+    fn planning(&mut self, p: &Planning) {
+        self.some_text("supplier", p.supplier.as_deref());
+        if let Some(days) = p.lead_time_days {
+            self.number("lead_time_days", days.into());
+        }
+        self.some_fixed("order_multiple", p.order_multiple);
+        self.some_fixed("order_minimum", p.order_minimum);
+        self.some_fixed("service_level", p.service_level);
+    }
+
+    fn planning_patch(&mut self, p: &PlanningPatch) {
+        if let Some(supplier) = &p.supplier {
+            // An empty supplier can't be submitted either.
+            self.text("supplier", supplier.as_deref().unwrap_or(""));
+        }
+        match p.lead_time_days {
+            None => {}
+            Some(None) => self.text("lead_time_days", "null"),
+            Some(Some(days)) => self.number("lead_time_days", days.into()),
+        }
+        self.clearable_fixed("order_multiple", p.order_multiple);
+        self.clearable_fixed("order_minimum", p.order_minimum);
+        self.clearable_fixed("service_level", p.service_level);
     }
 
     fn patch(&mut self, p: &CataloguePatch) {
@@ -87,6 +113,7 @@ impl Fields {
         self.clearable_fixed("low_stock_threshold", p.low_stock_threshold);
         self.some_text("shortage_policy", p.shortage_policy.map(|policy| policy.as_str()));
         self.clearable_fixed("unit_cost", p.unit_cost);
+        self.planning_patch(&p.planning);
     }
 }
 
@@ -121,6 +148,10 @@ impl Fingerprint {
             Action::SetThreshold { location_id, low_stock_threshold } => {
                 fields.some_text("location_id", location_id.as_ref().map(|l| l.as_str()));
                 fields.clearable_fixed("low_stock_threshold", Some(*low_stock_threshold));
+            }
+            Action::SetPlanning { location_id, planning } => {
+                fields.text("location_id", location_id.as_str());
+                fields.planning_patch(planning);
             }
             Action::Receive { location_id, quantity, unit_cost } => {
                 fields.text("location_id", location_id.as_str());
@@ -265,6 +296,9 @@ mod tests {
             ("sell", format!(r#"{movement},"quantity":"1","amount":"3.98""#)),
             ("return", format!(r#"{movement},"quantity":"1","amount":"3.98""#)),
             ("reverse", r#""reverses":"01936b2e-7c4a-7f10-8a5b-3c9d2e1f4a6c","note":"n""#.to_owned()),
+            ("register_item", r#""name":"Cola","supplier":"Drinks Ltd","lead_time_days":3,"order_multiple":"12","order_minimum":24,"service_level":"97.5""#.to_owned()),
+            ("update_item", r#""supplier":null,"lead_time_days":null,"order_multiple":"6","service_level":null"#.to_owned()),
+            ("set_planning", r#""location_id":"shop-1","supplier":"Next Door","lead_time_days":0,"order_multiple":null,"order_minimum":null,"service_level":"99""#.to_owned()),
         ] {
             let comma = if fields.is_empty() { "" } else { "," };
             golden += &format!("{kind} {}\n", fingerprint(&format!(r#"{{"type":"{kind}",{ID}{comma}{fields}}}"#)));

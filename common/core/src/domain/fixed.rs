@@ -15,6 +15,9 @@ pub type Quantity = Fixed<3>;
 /// Money in ten-thousandths of the company's one currency (design.md §11).
 pub type Money = Fixed<4>;
 
+/// A share in percent, in tenths of a percent.
+pub type Percent = Fixed<1>;
+
 /// Money for one unit of an item.
 pub type Cost = Money;
 

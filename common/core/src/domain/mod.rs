@@ -22,6 +22,7 @@ mod message;
 mod occurrence;
 mod outcome;
 mod parse;
+mod planning;
 mod printable;
 mod receipt;
 mod rejudge;
@@ -46,7 +47,7 @@ pub use codec::{CodecError, decode_entries, encode_entries, encode_tail, skim_en
 pub use command::{Action, Command, CommandKey, CommandKind, MovementDetails, Queued, Reach, Reason};
 pub use commit::{Chunk, ClaimChange, Commit, ItemPut, LevelPut, RejudgeMark, Reversal};
 pub use fingerprint::Fingerprint;
-pub use fixed::{Cost, Fixed, FixedError, MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY, Money, Quantity};
+pub use fixed::{Cost, Fixed, FixedError, MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY, Money, Percent, Quantity};
 pub use fold::{Fold, fold};
 pub use ids::{ClientId, CommandId, IdError, ItemId, LocationId, RequestId};
 pub use json::{Json, JsonObject};
@@ -61,6 +62,7 @@ pub use outcome::{
     Status,
 };
 pub use parse::{Fault, ParseContext, fields_of, parse_command};
+pub use planning::{MAX_LEAD_TIME_DAYS, MAX_OVERRIDES, MAX_SERVICE_LEVEL, MIN_SERVICE_LEVEL, Planning, PlanningPatch};
 pub use printable::{PrintableFault, composed, folded};
 pub use receipt::{NotKept, Receipt, ReceiptError, ReceiptKeys};
 pub use rejudge::rejudge;

@@ -42,6 +42,7 @@ pub enum RejectionCode {
     LocationClosed,
     BarcodeTaken,
     DecimalsInUse,
+    TooManyOverrides,
     UnknownCommand,
     NotReversible,
     FractionalQuantity,
@@ -54,7 +55,7 @@ pub enum RejectionCode {
 
 impl RejectionCode {
     /// All codes, in order of precedence.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::UnknownItem,
         Self::ItemExists,
         Self::ItemArchived,
@@ -62,6 +63,7 @@ impl RejectionCode {
         Self::LocationClosed,
         Self::BarcodeTaken,
         Self::DecimalsInUse,
+        Self::TooManyOverrides,
         Self::UnknownCommand,
         Self::NotReversible,
         Self::FractionalQuantity,
@@ -82,6 +84,7 @@ impl RejectionCode {
             Self::LocationClosed => "location_closed",
             Self::BarcodeTaken => "barcode_taken",
             Self::DecimalsInUse => "decimals_in_use",
+            Self::TooManyOverrides => "too_many_overrides",
             Self::UnknownCommand => "unknown_command",
             Self::NotReversible => "not_reversible",
             Self::FractionalQuantity => "fractional_quantity",

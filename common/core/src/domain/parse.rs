@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     Action, Catalogue, CataloguePatch, Command, CommandId, CommandKind, ItemId, Json, LocationId, MAIN_LOCATION,
-    MovementDetails, Reason, Timestamp,
+    MovementDetails, Planning, PlanningPatch, Reason, Timestamp,
 };
 
 mod values;
@@ -60,6 +60,7 @@ pub(super) fn describe(faults: &[Fault]) -> String {
 const MAX_NAME_CHARS: usize = 200;
 const MAX_UNIT_CHARS: usize = 16;
 const MAX_CATEGORY_CHARS: usize = 64;
+const MAX_SUPPLIER_CHARS: usize = 64;
 const MAX_NOTE_CHARS: usize = 500;
 const MAX_REFERENCE_CHARS: usize = 200;
 const MAX_CODE_CHARS: usize = 64;
@@ -85,11 +86,26 @@ const fn shared_fields(kind: CommandKind) -> &'static [&'static str] {
 /// [`shared_fields`].
 const fn own_fields(kind: CommandKind) -> &'static [&'static str] {
     match kind {
-        CommandKind::RegisterItem | CommandKind::UpdateItem => {
-            &["name", "unit", "decimals", "barcodes", "category", "low_stock_threshold", "shortage_policy", "unit_cost"]
-        }
+        CommandKind::RegisterItem | CommandKind::UpdateItem => &[
+            "name",
+            "unit",
+            "decimals",
+            "barcodes",
+            "category",
+            "low_stock_threshold",
+            "shortage_policy",
+            "unit_cost",
+            "supplier",
+            "lead_time_days",
+            "order_multiple",
+            "order_minimum",
+            "service_level",
+        ],
         CommandKind::ArchiveItem | CommandKind::RestoreItem => &[],
         CommandKind::SetThreshold => &["location_id", "low_stock_threshold"],
+        CommandKind::SetPlanning => {
+            &["location_id", "supplier", "lead_time_days", "order_multiple", "order_minimum", "service_level"]
+        }
         CommandKind::Receive => &["location_id", "quantity", "unit_cost"],
         CommandKind::Sell => &["location_id", "quantity", "on_shortage", "amount"],
         CommandKind::Return => &["location_id", "quantity", "amount"],
@@ -275,6 +291,17 @@ impl<'a> Reader<'a> {
                 }
                 Some(Action::SetThreshold { location_id, low_stock_threshold: low_stock_threshold? })
             }
+            CommandKind::SetPlanning => {
+                let location_id = self.required("location_id", Self::id);
+                let faults_before = self.faults.len();
+                let planning = self.planning_patch();
+                if planning.is_empty() && self.faults.len() == faults_before {
+                    let detail =
+                        "set_planning needs at least one field to change; null clears it, so that the item's holds";
+                    self.fault("lead_time_days", "missing_field", detail);
+                }
+                Some(Action::SetPlanning { location_id: location_id?, planning })
+            }
             CommandKind::Receive => {
                 let (location_id, quantity) = (self.location("location_id"), self.positive_quantity());
                 let unit_cost = self.optional("unit_cost", Self::money);
@@ -332,6 +359,13 @@ impl<'a> Reader<'a> {
             low_stock_threshold: self.optional("low_stock_threshold", Self::threshold),
             shortage_policy: self.optional("shortage_policy", Self::policy).unwrap_or_default(),
             unit_cost: self.optional("unit_cost", Self::money),
+            planning: Planning {
+                supplier: self.optional("supplier", |r, f, j| r.text(f, j, MAX_SUPPLIER_CHARS, false)),
+                lead_time_days: self.optional("lead_time_days", Self::lead_time),
+                order_multiple: self.optional("order_multiple", Self::multiple),
+                order_minimum: self.optional("order_minimum", Self::threshold),
+                service_level: self.optional("service_level", Self::service_level),
+            },
         };
         Some(Catalogue { name: name?, ..catalogue })
     }
@@ -347,12 +381,23 @@ impl<'a> Reader<'a> {
             low_stock_threshold: self.clearable("low_stock_threshold", Self::threshold),
             shortage_policy: self.optional("shortage_policy", Self::policy),
             unit_cost: self.clearable("unit_cost", Self::money),
+            planning: self.planning_patch(),
         };
         if patch == CataloguePatch::default() && self.faults.len() == faults_before {
             self.fault("name", "missing_field", "update_item needs at least one field to change");
             return None;
         }
         Some(patch)
+    }
+
+    fn planning_patch(&mut self) -> PlanningPatch {
+        PlanningPatch {
+            supplier: self.clearable("supplier", |r, f, j| r.text(f, j, MAX_SUPPLIER_CHARS, false)),
+            lead_time_days: self.clearable("lead_time_days", Self::lead_time),
+            order_multiple: self.clearable("order_multiple", Self::multiple),
+            order_minimum: self.clearable("order_minimum", Self::threshold),
+            service_level: self.clearable("service_level", Self::service_level),
+        }
     }
 
     fn details(&mut self, kind: CommandKind) -> MovementDetails {

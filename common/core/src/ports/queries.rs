@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use super::changed::WalkByTime;
 use super::{AlertRecord, Changed, Since, StoreError};
 use crate::domain::analytics::LevelDays;
-use crate::domain::{Claim, Command, CommandKind, Cost};
+use crate::domain::{Catalogue, Claim, Command, CommandKind, Cost};
 use crate::domain::{
     CommandId, CommandKey, Dismissal, Effect, Entry, EntryKind, Item, ItemId, Level, LocationId, LocationSettings,
     Outcome, Quantity, Reason, Record, RejectionCode, Status, StockState, Timestamp,
 };
 
-/// The most levels in a page of items, unless its first item alone has more. An item of a chain has a level at each of
-/// its locations, and a page is built in memory.
+/// The most levels and overrides in a page of items, unless its first item alone has more. An item of a chain has a level at
+/// each of its locations, and a page is built in memory.
 pub const PAGE_LEVELS_MAX: usize = 10_000;
 
 /// The most rows that one page examines, whether they match its filter or not, before it ends early with a cursor.
@@ -56,6 +56,13 @@ pub struct ItemWithLevels {
     pub item: Item,
     /// The levels, by location.
     pub levels: Vec<Level>,
+}
+
+impl ItemWithLevels {
+    /// Returns at how many places it has something: its levels, and the overrides of its planning. A page counts them.
+    pub fn places(&self) -> usize {
+        self.levels.len() + self.item.overrides.len()
+    }
 }
 
 /// A level with the record of its item.
@@ -156,6 +163,8 @@ pub struct ItemFilter {
     pub name_part: Option<String>,
     /// Only this category.
     pub category: Option<String>,
+    /// Only this supplier of the item itself, whatever locations have instead.
+    pub supplier: Option<String>,
     /// Archived items instead of items in use.
     pub archived: bool,
     /// Only records that changed at or after this time.
@@ -169,6 +178,12 @@ impl ItemFilter {
     /// Returns whether items are wanted that are archived, or are not.
     pub const fn wants_archived(&self, archived: bool) -> bool {
         self.with_archived || self.archived == archived
+    }
+
+    /// Reports whether a record has the category and the supplier that are asked for.
+    pub fn is_of(&self, catalogue: &Catalogue) -> bool {
+        self.category.as_ref().is_none_or(|only| catalogue.category.as_ref() == Some(only))
+            && self.supplier.as_ref().is_none_or(|only| catalogue.planning.supplier.as_ref() == Some(only))
     }
 
     /// Reports whether a lower-cased name contains the text that is asked for.

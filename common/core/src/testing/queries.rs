@@ -42,7 +42,7 @@ pub(super) fn page_of_items<K: Serialize>(
     let mut limit = cursor::clamp(limit);
     let (mut entries, mut levels) = (Vec::new(), 0);
     for view in views.take(limit + 1) {
-        levels += view.levels.len();
+        levels += view.places();
         entries.push(view);
         if levels > levels_max && entries.len() > 1 {
             limit = limit.min(entries.len() - 1);
@@ -84,7 +84,7 @@ impl Queries for MemoryStore {
                 && holder.is_none_or(|holder| holder == Some(&item.item_id))
                 && prefix.as_ref().is_none_or(|prefix| name(item).starts_with(prefix))
                 && filter.has_part(&name(item))
-                && filter.category.as_ref().is_none_or(|category| item.catalogue.category.as_ref() == Some(category))
+                && filter.is_of(&item.catalogue)
                 && filter.updated_since.is_none_or(|since| item.updated_at >= since)
                 && after.as_ref().is_none_or(|after| key(item) > *after)
         };

@@ -1,5 +1,6 @@
 use stockline_core::domain::{
-    Action, Barcode, CataloguePatch, Claim, Command, CommandId, ItemId, MovementDetails, Queued, Slot, Timestamp,
+    Action, Barcode, CataloguePatch, Claim, Command, CommandId, ItemId, MAX_OVERRIDES, MovementDetails, Planning,
+    PlanningPatch, Queued, Slot, Timestamp,
 };
 use uuid::Uuid;
 
@@ -21,6 +22,9 @@ fn an_item_is_registered_once_and_changed_by_its_own_fields() {
         ("also of a location", "register dec:0 | low 1.5", "fractional_quantity"),
         ("a closed location has thresholds", "low 5 at:closed", "ok"),
         ("an unknown one has none", "low 5 at:mars", "unknown_location"),
+        ("a closed location has a planning", "multiple 5 at:closed", "ok"),
+        ("an unknown one has none", "multiple 5 at:mars", "unknown_location"),
+        ("a multiple must fit the decimals", "update dec:0 | multiple 1.5", "fractional_quantity"),
         ("a refused change changes nothing", "register dec:0 | update low:1.5 policy:reject | sell 1", "main -1 =-1"),
         ("whole numbers sell", "register dec:0 | sell 1", "main -1 =-1"),
         ("fractions do not", "register dec:0 | sell 0.5", "fractional_quantity"),
@@ -37,11 +41,121 @@ fn decimals_in_use_stay() {
         ("enough remain", "receive 0.5 | update dec:1", "ok"),
         ("of a location's threshold", "low 0.5 at:shop | update dec:0", "decimals_in_use"),
         ("cleared before", "low 0.5 at:shop | low none at:shop | update dec:0", "ok"),
+        ("of a location's multiple", "multiple 0.5 at:shop | update dec:0", "decimals_in_use"),
+        ("cleared before", "multiple 0.5 at:shop | multiple none at:shop | update dec:0", "ok"),
         ("of the default threshold", "default 0.5 | update dec:0", "decimals_in_use"),
         ("that goes with it", "default 0.5 | update dec:0 low:none", "ok"),
         ("that is replaced with it", "default 0.5 | update dec:0 low:1", "ok"),
         ("more are always fine", "register dec:0 | receive 1 | update dec:3", "ok"),
     ]);
+}
+
+/// Makes a change of the item's planning or, with a location, of what that has instead.
+fn planned(id: u128, at: Option<&str>, planning: PlanningPatch, decimals: Option<u8>) -> Slot {
+    let Slot::Command(mut queued) = registration("a", id, &[]) else { unreachable!() };
+    queued.command.action = match at {
+        Some(at) => Action::SetPlanning { location_id: at.parse().unwrap(), planning },
+        None => Action::UpdateItem(CataloguePatch { planning, decimals, ..CataloguePatch::default() }),
+    };
+    Slot::Command(queued)
+}
+
+#[test]
+fn a_planning_is_set_field_by_field_and_cleared_at_a_location_it_is_the_items() {
+    let mut worker = Worker::new(Timestamp::from_millis(T0));
+    let item_id: ItemId = "a".parse().unwrap();
+    worker.run(&item_id, &[registration("a", 1, &[])]);
+    let supplier = |name: Option<&str>| PlanningPatch { supplier: Some(name.map(Into::into)), ..Default::default() };
+    let days = |days: Option<u16>| PlanningPatch { lead_time_days: Some(days), ..Default::default() };
+    let run = |worker: &mut Worker, id: u128, slot: Slot| {
+        let levels = worker.store.levels.len();
+        worker.run(&item_id, &[slot]);
+        assert_eq!(worker.store.levels.len(), levels, "a planning makes no level");
+        show(&worker.store.record(&item_id, CommandId(Uuid::from_u128(id))).unwrap().outcome)
+    };
+    assert_eq!(run(&mut worker, 2, planned(2, None, supplier(Some("Ltd")), None)), "ok");
+    assert_eq!(run(&mut worker, 3, planned(3, None, days(Some(4)), None)), "ok");
+    assert_eq!(run(&mut worker, 4, planned(4, Some("shop"), days(Some(0)), None)), "ok");
+    assert_eq!(run(&mut worker, 5, planned(5, Some("shop"), supplier(Some("Next Door")), None)), "ok");
+    let item = &worker.store.items[&item_id];
+    assert_eq!(item.version, 5);
+    let of_item = Planning { supplier: Some("Ltd".into()), lead_time_days: Some(4), ..Planning::default() };
+    assert_eq!(item.catalogue.planning, of_item);
+    let of_shop = Planning { supplier: Some("Next Door".into()), lead_time_days: Some(0), ..Planning::default() };
+    assert_eq!(item.overrides, [("shop".parse().unwrap(), of_shop)].into());
+    assert_eq!(run(&mut worker, 6, planned(6, Some("shop"), days(None), None)), "ok");
+    assert_eq!(worker.store.items[&item_id].overrides.len(), 1, "its supplier is still its own");
+    assert_eq!(run(&mut worker, 7, planned(7, Some("shop"), supplier(None), None)), "ok");
+    assert!(
+        worker.store.items[&item_id].overrides.is_empty(),
+        "a location without a field of its own leaves the record"
+    );
+    assert_eq!(run(&mut worker, 8, planned(8, Some("shop"), supplier(None), None)), "ok", "clearing nothing is fine");
+}
+
+#[test]
+fn the_quantities_of_an_order_fit_the_decimals() {
+    let multiple = |q: &str| PlanningPatch { order_multiple: Some(Some(q.parse().unwrap())), ..Default::default() };
+    let minimum = |q: &str| PlanningPatch { order_minimum: Some(Some(q.parse().unwrap())), ..Default::default() };
+    let none = PlanningPatch::default;
+    for (claim, slots, expected) in [
+        ("whole", vec![planned(2, None, multiple("6"), None)], "ok"),
+        ("a fraction", vec![planned(2, None, multiple("0.5"), None)], "fractional_quantity"),
+        ("of the minimum", vec![planned(2, None, minimum("0.5"), None)], "fractional_quantity"),
+        ("with decimals for it", vec![planned(2, None, multiple("0.5"), Some(1))], "ok"),
+        (
+            "that go",
+            vec![planned(2, None, minimum("0.5"), Some(1)), planned(3, None, none(), Some(0))],
+            "decimals_in_use",
+        ),
+        ("with it", vec![planned(2, None, minimum("0.5"), Some(1)), planned(3, None, minimum("2"), Some(0))], "ok"),
+    ] {
+        let mut worker = Worker::new(Timestamp::from_millis(T0));
+        let item_id: ItemId = "a".parse().unwrap();
+        worker.run(&item_id, &[registration("a", 1, &[])]);
+        let last = CommandId(Uuid::from_u128(1 + slots.len() as u128));
+        worker.run(&item_id, &slots);
+        assert_eq!(show(&worker.store.record(&item_id, last).unwrap().outcome), expected, "{claim}");
+    }
+    let mut worker = Worker::new(Timestamp::from_millis(T0));
+    let Slot::Command(mut register) = registration("b", 1, &[]) else { unreachable!() };
+    if let Action::RegisterItem(catalogue) = &mut register.command.action {
+        catalogue.planning.order_multiple = Some("0.5".parse().unwrap());
+    }
+    let item_id: ItemId = "b".parse().unwrap();
+    worker.run(&item_id, &[Slot::Command(register)]);
+    let outcome = &worker.store.record(&item_id, CommandId(Uuid::from_u128(1))).unwrap().outcome;
+    assert_eq!(show(outcome), "fractional_quantity", "also at the registration");
+}
+
+#[test]
+fn so_many_locations_of_an_item_have_a_planning_of_their_own_and_no_more() {
+    let mut worker = Worker::new(Timestamp::from_millis(T0));
+    let item_id: ItemId = "a".parse().unwrap();
+    worker.run(&item_id, &[registration("a", 1, &[])]);
+    let own = || Planning { lead_time_days: Some(3), ..Planning::default() };
+    let item = worker.store.items.get_mut(&item_id).unwrap();
+    item.overrides = (0..MAX_OVERRIDES).map(|n| (format!("place-{n}").parse().unwrap(), own())).collect();
+    let days = |days: Option<u16>| PlanningPatch { lead_time_days: Some(days), ..Default::default() };
+    let mut outcome = |id: u128, at: &str, patch: PlanningPatch| {
+        worker.run(&item_id, &[planned(id, Some(at), patch, None)]);
+        show(&worker.store.record(&item_id, CommandId(Uuid::from_u128(id))).unwrap().outcome)
+    };
+    assert_eq!(outcome(2, "shop", days(Some(1))), "too_many_overrides");
+    assert_eq!(outcome(3, "mars", days(Some(1))), "unknown_location", "which comes before");
+    let fraction = PlanningPatch { order_multiple: Some(Some("0.5".parse().unwrap())), ..Default::default() };
+    assert_eq!(outcome(4, "shop", fraction), "too_many_overrides", "before a fraction");
+    assert_eq!(outcome(5, "shop", days(None)), "ok", "what clears adds none");
+    let item = worker.store.items.get_mut(&item_id).unwrap();
+    item.overrides.pop_last();
+    item.overrides.insert("shop".parse().unwrap(), own());
+    let mut outcome = |id: u128, at: &str, patch: PlanningPatch| {
+        worker.run(&item_id, &[planned(id, Some(at), patch, None)]);
+        show(&worker.store.record(&item_id, CommandId(Uuid::from_u128(id))).unwrap().outcome)
+    };
+    assert_eq!(outcome(6, "shop", days(Some(2))), "ok", "one that has its own may change it");
+    assert_eq!(outcome(7, "shop", days(None)), "ok");
+    assert_eq!(outcome(8, "main", days(Some(2))), "ok", "there is room again");
 }
 
 #[test]

@@ -5,7 +5,8 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use stockline_core::domain::{
     Action, Barcode, Catalogue, CataloguePatch, Command, CommandId, CommandKey, Cost, Fingerprint, ItemId, Json,
-    LocationId, MovementDetails, ParseContext, Quantity, Queued, Reason, ShortagePolicy, Timestamp, parse_command,
+    LocationId, MAX_LEAD_TIME_DAYS, MovementDetails, ParseContext, Percent, Planning, PlanningPatch, Quantity, Queued,
+    Reason, ShortagePolicy, Timestamp, parse_command,
 };
 use uuid::Uuid;
 
@@ -59,6 +60,34 @@ fn barcodes() -> impl Strategy<Value = Vec<Barcode>> {
     codes.prop_map(|codes| codes.into_iter().map(|(code, quantity)| Barcode { code, quantity }).collect())
 }
 
+fn planning() -> impl Strategy<Value = Planning> {
+    (
+        weighted(0.5, text(64)),
+        weighted(0.5, 0..=MAX_LEAD_TIME_DAYS),
+        weighted(0.5, positive()),
+        weighted(0.5, threshold()),
+        weighted(0.5, (500..=999_i64).prop_map(Percent::from_raw)),
+    )
+        .prop_map(|(supplier, lead_time_days, order_multiple, order_minimum, service_level)| Planning {
+            supplier,
+            lead_time_days,
+            order_multiple,
+            order_minimum,
+            service_level,
+        })
+}
+
+/// Keeps some fields of a planning, and sets or clears the others.
+fn planning_patch() -> impl Strategy<Value = PlanningPatch> {
+    (planning(), any::<[bool; 5]>()).prop_map(|(new, sets)| PlanningPatch {
+        supplier: sets[0].then_some(new.supplier),
+        lead_time_days: sets[1].then_some(new.lead_time_days),
+        order_multiple: sets[2].then_some(new.order_multiple),
+        order_minimum: sets[3].then_some(new.order_minimum),
+        service_level: sets[4].then_some(new.service_level),
+    })
+}
+
 fn catalogue() -> impl Strategy<Value = Catalogue> {
     (
         text(200),
@@ -69,10 +98,23 @@ fn catalogue() -> impl Strategy<Value = Catalogue> {
         weighted(0.5, threshold()),
         policy(),
         weighted(0.5, cost()),
+        planning(),
     )
-        .prop_map(|(name, unit, decimals, barcodes, category, low_stock_threshold, shortage_policy, unit_cost)| {
-            Catalogue { name, unit, decimals, barcodes, category, low_stock_threshold, shortage_policy, unit_cost }
-        })
+        .prop_map(
+            |(name, unit, decimals, barcodes, category, low_stock_threshold, shortage_policy, unit_cost, planning)| {
+                Catalogue {
+                    name,
+                    unit,
+                    decimals,
+                    barcodes,
+                    category,
+                    low_stock_threshold,
+                    shortage_policy,
+                    unit_cost,
+                    planning,
+                }
+            },
+        )
 }
 
 fn patch() -> impl Strategy<Value = CataloguePatch> {
@@ -85,10 +127,23 @@ fn patch() -> impl Strategy<Value = CataloguePatch> {
         weighted(0.5, weighted(0.5, threshold())),
         weighted(0.5, policy()),
         weighted(0.5, weighted(0.5, cost())),
+        planning_patch(),
     )
-        .prop_map(|(name, unit, decimals, barcodes, category, low_stock_threshold, shortage_policy, unit_cost)| {
-            CataloguePatch { name, unit, decimals, barcodes, category, low_stock_threshold, shortage_policy, unit_cost }
-        })
+        .prop_map(
+            |(name, unit, decimals, barcodes, category, low_stock_threshold, shortage_policy, unit_cost, planning)| {
+                CataloguePatch {
+                    name,
+                    unit,
+                    decimals,
+                    barcodes,
+                    category,
+                    low_stock_threshold,
+                    shortage_policy,
+                    unit_cost,
+                    planning,
+                }
+            },
+        )
         .prop_filter("a change", |patch| *patch != CataloguePatch::default())
 }
 
@@ -101,6 +156,8 @@ fn action() -> impl Strategy<Value = Action> {
         Just(Action::RestoreItem),
         (weighted(0.5, location()), weighted(0.5, threshold()))
             .prop_map(|(location_id, low_stock_threshold)| Action::SetThreshold { location_id, low_stock_threshold }),
+        (location(), planning_patch().prop_filter("a change", |patch| !patch.is_empty()))
+            .prop_map(|(location_id, planning)| Action::SetPlanning { location_id, planning }),
         (location(), positive(), weighted(0.5, cost()))
             .prop_map(|(location_id, quantity, unit_cost)| Action::Receive { location_id, quantity, unit_cost }),
         (location(), positive(), weighted(0.5, policy()), weighted(0.5, cost())).prop_map(

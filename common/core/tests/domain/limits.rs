@@ -4,7 +4,8 @@
 use proptest::prelude::*;
 use stockline_core::domain::{
     Action, Barcode, CataloguePatch, CommandKey, Commit, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, DeadLetter,
-    FoldLimits, Money, MovementDetails, Quantity, Reason, Record, Slot, Timestamp, encode_entries,
+    FoldLimits, MAX_OVERRIDES, Money, MovementDetails, Percent, Planning, Quantity, Reason, Record, Slot, Timestamp,
+    encode_entries,
 };
 
 use super::script::{read, slots, world};
@@ -16,6 +17,18 @@ fn pack(code: String) -> Barcode {
     Barcode { code, quantity: Quantity::from_raw(9_999_999_999) }
 }
 
+/// Makes the longest planning.
+fn full_planning() -> Planning {
+    let most = Some(Quantity::from_raw(9_999_999_999));
+    Planning {
+        supplier: Some("💶".repeat(64)),
+        lead_time_days: Some(365),
+        order_multiple: most,
+        order_minimum: most,
+        service_level: Some(Percent::from_raw(999)),
+    }
+}
+
 fn full_worker(limits: FoldLimits) -> Worker {
     let mut worker = Worker::new(Timestamp::from_millis(T0));
     let mut register = read("register")[0].queued();
@@ -23,6 +36,7 @@ fn full_worker(limits: FoldLimits) -> Worker {
         catalogue.name = "💶".repeat(200);
         catalogue.unit = "💶".repeat(16);
         catalogue.category = Some("💶".repeat(64));
+        catalogue.planning = full_planning();
         catalogue.low_stock_threshold = Some(Quantity::from_raw(9_999_999_999));
         catalogue.barcodes = (0..20).map(|n| pack(format!("{n:💶>64}"))).collect();
     }
@@ -82,6 +96,27 @@ proptest! {
         worker.run(&item_id(), &slots);
         prop_assert_eq!(worker.store.records.len(), kinds.len() + 1);
     }
+}
+
+#[test]
+fn an_item_with_all_its_overrides_fits_and_a_fold_ends_before_it_would_not() {
+    let script = "sell 1 | multiple 2 | sell 1";
+    let mut worker = world(script);
+    let item = worker.store.items.get_mut(&item_id()).unwrap();
+    let place = |n: usize| format!("{n:𠮷>32}").parse().unwrap();
+    item.overrides = (0..MAX_OVERRIDES).map(|n| (place(n), full_planning())).collect();
+    let bare = serde_json::to_string(&stockline_core::domain::Item { overrides: Default::default(), ..item.clone() });
+    let bytes = serde_json::to_string(item).unwrap().len() - bare.unwrap().len();
+    assert!((500 * MAX_OVERRIDES..=530 * MAX_OVERRIDES).contains(&bytes), "{bytes}");
+    item.overrides.pop_last();
+    // The records of a sale and of the change, a level, its chunk, and the item with its overrides.
+    let needed = 5 * 24_000 + 530 * MAX_OVERRIDES;
+    let slots = slots(&read(script));
+    assert_eq!(taken(&worker, &slots[..2], FoldLimits { max_bytes: needed, ..NO_LIMITS }), 2);
+    assert_eq!(taken(&worker, &slots[..2], FoldLimits { max_bytes: needed - 1, ..NO_LIMITS }), 1);
+    worker.limits.max_bytes = needed;
+    worker.run(&item_id(), &slots);
+    assert_eq!(worker.folds, 1 + 2);
 }
 
 #[test]
@@ -166,6 +201,7 @@ fn a_fold_ends_where_one_action_more_would_be_too_many() {
         ("the item, checked, is not put beside", "", "receive 1 | update policy:reject", 5),
         ("a threshold of a level leaves the item", "receive 9", "low 5 | low 4", 4),
         ("a default threshold changes the item", "receive 9", "sell 1 | default 5", 5),
+        ("a planning changes the item and no level", "receive 9", "sell 1 dead | multiple 5 | multiple 6 at:shop", 4),
         ("an item is registered with its id", "", "sell 1 dead | register", 4),
         ("barcodes are taken", "", "sell 1 dead | barcodes A,B", 5),
         ("barcodes given up and taken, not those that stay", "barcodes A,B", "sell 1 dead | barcodes B,C,D", 6),

@@ -8,7 +8,7 @@ use stockline_core::domain::Rules;
 use super::spec::{Act, Spec};
 
 /// The documented order of precedence.
-const PRECEDENCE: [&str; 15] = [
+const PRECEDENCE: [&str; 16] = [
     "unknown_item",
     "item_exists",
     "item_archived",
@@ -16,6 +16,7 @@ const PRECEDENCE: [&str; 15] = [
     "location_closed",
     "barcode_taken",
     "decimals_in_use",
+    "too_many_overrides",
     "unknown_command",
     "not_reversible",
     "fractional_quantity",
@@ -108,6 +109,7 @@ pub struct Model {
     item: Option<Item>,
     events: BTreeMap<&'static str, Vec<Event>>,
     own_threshold: BTreeMap<&'static str, i128>,
+    own_multiple: BTreeMap<&'static str, i128>,
     /// By id: the retry of a dead letter, or another decision.
     decided: BTreeMap<u32, (bool, u32)>,
 }
@@ -174,10 +176,10 @@ fn replay(events: &[Event]) -> Vec<Step> {
 
 impl Model {
     pub fn new(rules: &Rules) -> Self {
-        let (events, own_threshold, decided) = Default::default();
+        let (events, own_threshold, own_multiple, decided) = Default::default();
         let (max_age, late_count_max, skew_max) =
             (rules.max_age_ms, rules.late_count_max_age_ms, rules.clock_skew_max_ms);
-        Self { max_age, late_count_max, skew_max, item: None, events, own_threshold, decided }
+        Self { max_age, late_count_max, skew_max, item: None, events, own_threshold, own_multiple, decided }
     }
 
     /// Returns the stock of a level from before the test.
@@ -258,6 +260,7 @@ impl Model {
         let legs = legs(&spec.act);
         let places = legs.iter().map(|(at, _)| *at).chain(match spec.act {
             Act::Threshold { at, .. } => at,
+            Act::Multiple { at, .. } => Some(at),
             _ => None,
         });
         found.extend(places.filter(|at| *at == "mars").map(|_| "unknown_location"));
@@ -310,7 +313,9 @@ impl Model {
             Act::Update { decimals, threshold, .. } => {
                 (threshold.flatten().map(i128::from), decimals.unwrap_or(item.map_or(3, |item| item.decimals)))
             }
-            Act::Threshold { value, .. } => (value.map(i128::from), item.map_or(3, |item| item.decimals)),
+            Act::Threshold { value, .. } | Act::Multiple { value, .. } => {
+                (value.map(i128::from), item.map_or(3, |item| item.decimals))
+            }
             other => {
                 let quantity = legs(other).first().map(|(_, what)| match what {
                     What::By(quantity) | What::Count(quantity) | What::Found(quantity) => *quantity,
@@ -326,7 +331,8 @@ impl Model {
         {
             let kept_default = item.threshold.filter(|_| threshold.is_none());
             let balances = self.events.keys().map(|at| self.balance(at));
-            let mut used = balances.chain(self.own_threshold.values().copied()).chain(kept_default);
+            let own = self.own_threshold.values().chain(self.own_multiple.values()).copied();
+            let mut used = balances.chain(own).chain(kept_default);
             found.extend(used.any(|quantity| needs_more(quantity, *fewer)).then_some("decimals_in_use"));
         }
         found
@@ -369,6 +375,12 @@ impl Model {
                     None => self.own_threshold.remove(at),
                 };
                 look(self, at, told);
+            }
+            Act::Multiple { at, value } => {
+                match value {
+                    Some(value) => self.own_multiple.insert(at, (*value).into()),
+                    None => self.own_multiple.remove(at),
+                };
             }
             Act::Threshold { at: None, value } => self.set_default(*value, told, look),
             Act::Update { decimals, threshold, reject } => {

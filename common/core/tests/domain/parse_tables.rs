@@ -25,10 +25,15 @@ fn full(kind: CommandKind) -> Value {
     let own = match kind {
         CommandKind::RegisterItem | CommandKind::UpdateItem => json!({
             "name": "Cola", "unit": "bottle", "decimals": 1, "barcodes": ["4006381333931"], "category": "drinks",
-            "low_stock_threshold": "6", "shortage_policy": "reject", "unit_cost": "0.41",
+            "low_stock_threshold": "6", "shortage_policy": "reject", "unit_cost": "0.41", "supplier": "Drinks Ltd",
+            "lead_time_days": 3, "order_multiple": "12", "order_minimum": "24", "service_level": "97.5",
         }),
         CommandKind::ArchiveItem | CommandKind::RestoreItem => json!({}),
         CommandKind::SetThreshold => json!({ "location_id": "shop", "low_stock_threshold": "4" }),
+        CommandKind::SetPlanning => json!({
+            "location_id": "shop", "supplier": "Drinks Ltd", "lead_time_days": 3, "order_multiple": "12",
+            "order_minimum": "24", "service_level": "97.5",
+        }),
         CommandKind::Receive => json!({ "location_id": "shop", "quantity": "24", "unit_cost": "0.41" }),
         CommandKind::Sell => {
             json!({ "location_id": "shop", "quantity": "1", "on_shortage": "allow", "amount": "1.99" })
@@ -78,8 +83,17 @@ fn a_field_of_the_wrong_type_is_named_whatever_the_field_and_the_type() {
     for kind in CommandKind::ALL {
         for field in full(kind).as_object().unwrap().keys() {
             for value in &values {
-                let number_field =
-                    ["quantity", "counted", "unit_cost", "amount", "low_stock_threshold", "expected_on_hand"];
+                let number_field = [
+                    "quantity",
+                    "counted",
+                    "unit_cost",
+                    "amount",
+                    "low_stock_threshold",
+                    "expected_on_hand",
+                    "lead_time_days",
+                    "order_multiple",
+                    "order_minimum",
+                ];
                 let fine = match value {
                     Value::Number(n) if n.is_i64() => number_field.contains(&field.as_str()),
                     Value::Array(_) => field == "barcodes",
@@ -109,6 +123,8 @@ fn a_field_of_another_type_or_of_none_is_unknown() {
         (CommandKind::ArchiveItem, "note"),
         (CommandKind::RegisterItem, "location_id"),
         (CommandKind::SetThreshold, "occurred_at"),
+        (CommandKind::SetPlanning, "low_stock_threshold"),
+        (CommandKind::Receive, "supplier"),
         (CommandKind::Receive, "amount"),
         (CommandKind::Reverse, "occurred_at"),
         (CommandKind::Reverse, "quantity"),
@@ -123,6 +139,7 @@ fn a_missing_required_field_is_named_and_null_is_missing() {
     for (kind, required) in [
         (CommandKind::RegisterItem, vec!["name"]),
         (CommandKind::SetThreshold, vec!["low_stock_threshold"]),
+        (CommandKind::SetPlanning, vec!["location_id"]),
         (CommandKind::Receive, vec!["quantity"]),
         (CommandKind::Adjust, vec!["quantity", "reason"]),
         (CommandKind::Count, vec!["counted"]),
@@ -243,6 +260,27 @@ fn values_have_their_bounds() {
         (CommandKind::RegisterItem, "name", json!(""), false),
         (CommandKind::RegisterItem, "unit", long(17), false),
         (CommandKind::RegisterItem, "category", long(65), false),
+        (CommandKind::RegisterItem, "supplier", long(64), true),
+        (CommandKind::RegisterItem, "supplier", long(65), false),
+        (CommandKind::SetPlanning, "supplier", json!(""), false),
+        (CommandKind::RegisterItem, "lead_time_days", json!(0), true),
+        (CommandKind::RegisterItem, "lead_time_days", json!(365), true),
+        (CommandKind::RegisterItem, "lead_time_days", json!(366), false),
+        (CommandKind::SetPlanning, "lead_time_days", json!(-1), false),
+        (CommandKind::UpdateItem, "lead_time_days", json!("3"), false),
+        (CommandKind::UpdateItem, "order_multiple", json!("0.001"), true),
+        (CommandKind::UpdateItem, "order_multiple", json!(0), false),
+        (CommandKind::SetPlanning, "order_multiple", json!("-1"), false),
+        (CommandKind::RegisterItem, "order_multiple", json!("10000000"), false),
+        (CommandKind::RegisterItem, "order_minimum", json!(0), true),
+        (CommandKind::RegisterItem, "order_minimum", json!("9999999.999"), true),
+        (CommandKind::UpdateItem, "order_minimum", json!("-0.001"), false),
+        (CommandKind::RegisterItem, "service_level", json!(50), true),
+        (CommandKind::RegisterItem, "service_level", json!("99.9"), true),
+        (CommandKind::RegisterItem, "service_level", json!("49.9"), false),
+        (CommandKind::UpdateItem, "service_level", json!(100), false),
+        (CommandKind::SetPlanning, "service_level", json!("95.25"), false),
+        (CommandKind::SetPlanning, "service_level", json!(97.5), false),
         (
             CommandKind::RegisterItem,
             "barcodes",
@@ -351,6 +389,12 @@ fn an_update_without_a_change_says_so_beside_other_faults() {
     assert_eq!(faults(&text.replace(ID, "x")), ["/command_id invalid_value", "/name missing_field"]);
     let clears = text.replace("\"cola\"", "\"cola\",\"category\":null");
     assert!(parse(&clears).is_ok(), "null clears");
+    let planning = text.replace("update_item", "set_planning").replace("\"cola\"", "\"cola\",\"location_id\":\"a\"");
+    assert_eq!(faults(&planning), ["/lead_time_days missing_field"]);
+    for field in ["supplier", "lead_time_days", "order_multiple", "order_minimum", "service_level"] {
+        let clears = |text: &str| text.replace("\"cola\"", &format!("\"cola\",\"{field}\":null"));
+        assert!(parse(&clears(&planning)).is_ok() && parse(&clears(&text)).is_ok(), "null clears {field}");
+    }
 }
 
 #[test]

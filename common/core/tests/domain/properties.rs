@@ -61,6 +61,7 @@ fn catalogue_act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Archive),
         2 => Just(Act::Restore),
         4 => (weighted(0.6, place()), threshold()).prop_map(|(at, value)| Act::Threshold { at, value }),
+        2 => (place(), weighted(0.7, amount())).prop_map(|(at, value)| Act::Multiple { at, value }),
     ]
 }
 
@@ -88,7 +89,12 @@ fn command() -> impl Strategy<Value = Spec> {
     (act, details, delivery).prop_map(|(act, (occurred, sent, expect), (retry, dead))| {
         let movement = !matches!(
             act,
-            Act::Register { .. } | Act::Update { .. } | Act::Archive | Act::Restore | Act::Threshold { .. }
+            Act::Register { .. }
+                | Act::Update { .. }
+                | Act::Archive
+                | Act::Restore
+                | Act::Threshold { .. }
+                | Act::Multiple { .. }
         );
         let (occurred, expect) = if movement { (occurred, expect) } else { (None, None) };
         Spec { id: 0, act, accepted: 0, occurred, sent, expect, retry, dead }
@@ -340,6 +346,7 @@ fn random_sequences_meet_every_rule() {
         "Adjust told 1",
         "Threshold told 1",
         "Update told 1",
+        "Multiple applied",
         "Archive applied",
         "Restore applied",
         "Count applied",

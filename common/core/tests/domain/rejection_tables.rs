@@ -50,6 +50,7 @@ fn the_first_refusal_in_the_documented_order_is_the_one() {
         ("an existing item before its own fraction", "register dec:0 | register dec:0 low:1.5", "item_exists"),
         ("decimals in use before a fraction", "receive 0.5 | update dec:0 low:1.5", "decimals_in_use"),
         ("a threshold: unknown location before a fraction", "update dec:0 | low 1.5 at:mars", "unknown_location"),
+        ("a planning: unknown location before a fraction", "update dec:0 | multiple 1.5 at:mars", "unknown_location"),
     ]);
 }
 
@@ -65,6 +66,7 @@ fn an_archived_item_accepts_only_movements_from_before() {
         ("archived anew", "archive | restore | archive | sell 1 @-15s", "main -1 =-1"),
         ("its catalogue may change", "archive | update policy:reject", "ok"),
         ("its thresholds may change", "archive | low 5", "ok"),
+        ("its planning may change", "archive | multiple 5", "ok"),
         ("its id stays taken", "register | archive | register", "item_exists"),
         ("restoring what is in use is fine", "restore", "ok"),
     ]);

@@ -2,7 +2,7 @@
 //!
 //! Commands are separated by `|` and accepted ten seconds apart, the first at [`T0`]; the item is registered before.
 //! A command is its word and its number (`sell 3`, `count 8`, `move 2`, `reverse 3` for the third command, `low 5` for a threshold of a location,
-//! `default 5` for the item's, `none` clears; `register`, `update`, `archive`, `restore`, `barcodes A,B`), and then
+//! `default 5` for the item's, `multiple 6` for the order multiple of a location, `none` clears; `register`, `update`, `archive`, `restore`, `barcodes A,B`), and then
 //! `at:shop` `from:main` `to:shop` for places (main unless said), `@-30s` for `occurred_at` and `sent:-2s` for
 //! `sent_at`, both against the moment of acceptance, `expect:4`, `on:reject`, `policy:reject`, `dec:0`, `low:5`,
 //! `id:7`, `retry:1`, `dead`; `skew:-10s` moves the moment of acceptance, as another ingress's clock would.
@@ -81,6 +81,7 @@ impl Words<'_> {
             "restore" => Act::Restore,
             "low" => Act::Threshold { at: Some(at), value: maybe(self.0[1]) },
             "default" => Act::Threshold { at: None, value: maybe(self.0[1]) },
+            "multiple" => Act::Multiple { at, value: maybe(self.0[1]) },
             "receive" => Act::Receive { at, quantity: number() },
             "sell" => Act::Sell { at, quantity: number(), reject: self.reject("on") },
             "return" => Act::Return { at, quantity: number() },

@@ -1,8 +1,8 @@
 //! Commands in plain numbers, which tests write for the fold and for the model.
 
 use stockline_core::domain::{
-    Action, Barcode, Catalogue, CataloguePatch, Command, CommandId, DeadLetter, ItemId, MovementDetails, Quantity,
-    Queued, Reason, Record, ShortagePolicy, Slot, Timestamp,
+    Action, Barcode, Catalogue, CataloguePatch, Command, CommandId, DeadLetter, ItemId, MovementDetails, Planning,
+    PlanningPatch, Quantity, Queued, Reason, Record, ShortagePolicy, Slot, Timestamp,
 };
 use uuid::Uuid;
 
@@ -27,6 +27,11 @@ pub enum Act {
     Restore,
     Threshold {
         at: Option<&'static str>,
+        value: Option<i64>,
+    },
+    /// Sets the order multiple of a location.
+    Multiple {
+        at: &'static str,
         value: Option<i64>,
     },
     Receive {
@@ -94,6 +99,7 @@ pub fn catalogue(decimals: u8, threshold: Option<i64>, reject: bool) -> Catalogu
         low_stock_threshold: threshold.map(Quantity::from_raw),
         shortage_policy: policy(reject),
         unit_cost: None,
+        planning: Planning::default(),
     }
 }
 
@@ -117,6 +123,10 @@ fn action(act: &Act) -> Action {
         Act::Threshold { at, value } => {
             Action::SetThreshold { location_id: at.map(place), low_stock_threshold: value.map(amount) }
         }
+        Act::Multiple { at, value } => Action::SetPlanning {
+            location_id: place(at),
+            planning: PlanningPatch { order_multiple: Some(value.map(amount)), ..PlanningPatch::default() },
+        },
         Act::Receive { at, quantity } => {
             Action::Receive { location_id: place(at), quantity: amount(quantity), unit_cost: None }
         }

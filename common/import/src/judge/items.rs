@@ -1,11 +1,14 @@
 //! Lines of items.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use stockline_core::domain::{
-    Action, Barcode, Catalogue, CataloguePatch, Claim, Command, CommandKind, Cost, Item, ItemId, Json, Quantity,
+    Action, Barcode, Catalogue, CataloguePatch, Claim, Command, CommandKind, Cost, Item, ItemId, Json, LocationId,
+    Planning, PlanningPatch, Quantity,
 };
 
+use super::levels::CLEARS;
 use super::{Draft, Fields, Judge};
 use crate::cell::{Written, barcodes};
 use crate::kind::Field;
@@ -13,9 +16,17 @@ use crate::number;
 use crate::plan::Change;
 
 /// The fields that are texts.
-const TEXTS: [Field; 4] = [Field::Name, Field::Unit, Field::Category, Field::ShortagePolicy];
-/// The fields that are numbers, but for the decimals.
-const NUMBERS: [Field; 2] = [Field::LowStockThreshold, Field::UnitCost];
+const TEXTS: [Field; 5] = [Field::Name, Field::Unit, Field::Category, Field::ShortagePolicy, Field::Supplier];
+/// The fields that are decimal numbers.
+const NUMBERS: [Field; 5] =
+    [Field::LowStockThreshold, Field::UnitCost, Field::OrderMultiple, Field::OrderMinimum, Field::ServiceLevel];
+/// The fields that are whole numbers.
+const WHOLE: [Field; 2] = [Field::Decimals, Field::LeadTimeDays];
+
+/// Returns a cell as a whole number, or as the text that it is, which is refused.
+fn whole(cell: Cow<'_, str>) -> Json<'_> {
+    cell.parse().map_or(Json::Str(cell), Json::Int)
+}
 
 /// Returns a barcode that an item holds as a command has it.
 fn as_json<'a>(barcode: &Barcode) -> Json<'a> {
@@ -50,6 +61,7 @@ impl<'a> Judge<'a> {
         };
         if let Some(decimals) = decimals {
             self.thresholds_at_places(draft, &item_id);
+            self.plannings_at_places(draft, &item_id, registered);
             self.opening_stock(draft, &item_id, decimals);
         }
     }
@@ -73,9 +85,11 @@ impl<'a> Judge<'a> {
                 fields.push((field.word(), Json::Str(Cow::Owned(number))));
             }
         }
-        let decimals = self.cell(draft.row, &Field::Decimals);
-        if !decimals.is_empty() {
-            fields.push(("decimals", decimals.parse().map_or(Json::Str(decimals), Json::Int)));
+        for field in WHOLE {
+            let cell = self.cell(draft.row, &field);
+            if !cell.is_empty() {
+                fields.push((field.word(), whole(cell)));
+            }
         }
         let column = self.columns.column(&Field::Barcodes);
         let codes = column.map(|column| draft.row.cell(column)).unwrap_or_default();
@@ -187,6 +201,57 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Sets what locations have instead of the item's planning, by the columns that name a location. Of one location it is one
+    /// command.
+    fn plannings_at_places(&mut self, draft: &mut Draft<'a>, item_id: &ItemId, registered: Option<&Item>) {
+        let columns = self.columns;
+        let mut by_place: BTreeMap<LocationId, Fields<'a>> = BTreeMap::new();
+        for (field, column) in &columns.fields {
+            let (Field::PlanningAt(word, _), Some(location_id)) = (field, self.places.get(column).cloned()) else {
+                continue;
+            };
+            let cell = self.cell(draft.row, field);
+            if cell.is_empty() {
+                continue;
+            }
+            let value = if CLEARS.contains(&cell.to_lowercase().as_str()) {
+                Json::Null
+            } else if *word == Field::Supplier.word() {
+                Json::Str(cell)
+            } else if *word == Field::LeadTimeDays.word() {
+                whole(cell)
+            } else if let Some(number) = self.number(draft, field) {
+                Json::Str(Cow::Owned(number))
+            } else {
+                continue;
+            };
+            by_place.entry(location_id).or_default().push((word, value));
+        }
+        for (location_id, mut fields) in by_place {
+            fields.push(("location_id", Json::Str(Cow::Owned(location_id.to_string()))));
+            let Some(command) = self.command(draft, CommandKind::SetPlanning, item_id, fields) else { continue };
+            let Action::SetPlanning { planning, .. } = command.action else { continue };
+            let none = Planning::default();
+            let own = registered.and_then(|item| item.overrides.get(&location_id)).unwrap_or(&none);
+            let (planning, changes) = planning_differences(own, planning, Some(&location_id));
+            if changes.is_empty() {
+                continue;
+            }
+            draft.changes.extend(changes);
+            let action = Action::SetPlanning { location_id: location_id.clone(), planning };
+            let mut command = Command { action, ..command };
+            self.name.begin(CommandKind::SetPlanning);
+            let version = registered.map_or(0, |item| item.version).to_string();
+            for value in [item_id.as_str(), location_id.as_str(), &version] {
+                self.name.value(value.as_bytes());
+            }
+            // The id in it is the same for all, so the text is that of the fields.
+            self.name.value(&serde_json::to_vec(&command).unwrap_or_default());
+            command.command_id = self.name.id(&self.namespace);
+            self.submit(draft, command);
+        }
+    }
+
     /// Receives the stock of a line, where the item has not moved yet.
     fn opening_stock(&mut self, draft: &mut Draft<'a>, item_id: &ItemId, decimals: u8) {
         let columns = self.columns;
@@ -215,8 +280,18 @@ fn differences(now: &Catalogue, patch: CataloguePatch) -> (CataloguePatch, Vec<C
     let text = |value: &Option<String>| value.clone();
     let quantity = |value: &Option<Quantity>| value.map(|value| value.to_string());
     let cost = |value: &Option<Cost>| value.map(|value| value.to_string());
-    let CataloguePatch { name, unit, decimals, barcodes, category, low_stock_threshold, shortage_policy, unit_cost } =
-        patch;
+    let CataloguePatch {
+        name,
+        unit,
+        decimals,
+        barcodes,
+        category,
+        low_stock_threshold,
+        shortage_policy,
+        unit_cost,
+        planning,
+    } = patch;
+    let (planning, planned) = planning_differences(&now.planning, planning, None);
     let patch = CataloguePatch {
         name: name
             .filter(|new| *new != now.name)
@@ -242,6 +317,47 @@ fn differences(now: &Catalogue, patch: CataloguePatch) -> (CataloguePatch, Vec<C
         unit_cost: unit_cost
             .filter(|new| *new != now.unit_cost)
             .inspect(|new| note("unit_cost", cost(&now.unit_cost), cost(new))),
+        planning,
+    };
+    changes.extend(planned);
+    (patch, changes)
+}
+
+/// Returns what a patch changes of a planning, and the same as values for people.
+fn planning_differences(
+    now: &Planning,
+    patch: PlanningPatch,
+    location_id: Option<&LocationId>,
+) -> (PlanningPatch, Vec<Change>) {
+    fn changed<T: PartialEq + ToString>(
+        changes: &mut Vec<Change>,
+        (field, location_id): (&'static str, Option<&LocationId>),
+        now: &Option<T>,
+        new: Option<Option<T>>,
+    ) -> Option<Option<T>> {
+        let new = new.filter(|new| new != now)?;
+        let text = |value: &Option<T>| value.as_ref().map(ToString::to_string);
+        let location_id = location_id.map(ToString::to_string);
+        changes.push(Change { field, location_id, from: text(now), to: text(&new) });
+        Some(new)
+    }
+    let mut changes = Vec::new();
+    let patch = PlanningPatch {
+        supplier: changed(&mut changes, ("supplier", location_id), &now.supplier, patch.supplier),
+        lead_time_days: changed(
+            &mut changes,
+            ("lead_time_days", location_id),
+            &now.lead_time_days,
+            patch.lead_time_days,
+        ),
+        order_multiple: changed(
+            &mut changes,
+            ("order_multiple", location_id),
+            &now.order_multiple,
+            patch.order_multiple,
+        ),
+        order_minimum: changed(&mut changes, ("order_minimum", location_id), &now.order_minimum, patch.order_minimum),
+        service_level: changed(&mut changes, ("service_level", location_id), &now.service_level, patch.service_level),
     };
     (patch, changes)
 }

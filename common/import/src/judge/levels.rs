@@ -10,8 +10,8 @@ use crate::format::{Format, Unclear};
 use crate::kind::{Field, Kind};
 use crate::plan::{Change, Question, key_of};
 
-/// The words that clear a threshold.
-const CLEARS: [&str; 3] = ["none", "-", "null"];
+/// The words that clear a threshold, or what a location has instead of the item's planning.
+pub(super) const CLEARS: [&str; 3] = ["none", "-", "null"];
 
 impl<'a> Judge<'a> {
     /// Finds the registered item of a line.

@@ -193,8 +193,8 @@ pub(super) fn items(
             return Ok(Looked { entry: None, rows: 0 });
         };
         let found = listed(load::levels(connection, names, &item.item_id, row.get(1)?))?;
-        let rows = found.as_ref().map_or(0, Vec::len);
-        Ok(Looked { entry: found.map(|levels| ItemWithLevels { item, levels }), rows })
+        let entry = found.map(|levels| ItemWithLevels { item, levels });
+        Ok(Looked { rows: entry.as_ref().map_or(0, ItemWithLevels::places), entry })
     };
     let spend = |rows: usize| {
         levels += rows;
@@ -210,7 +210,7 @@ fn keeps(filter: &ItemFilter, item: &Item) -> bool {
     filter.barcode.as_ref().is_none_or(|code| catalogue.barcode(code).is_some())
         && filter.name_prefix.as_ref().is_none_or(|prefix| name.starts_with(&prefix.to_lowercase()))
         && filter.has_part(&name)
-        && filter.category.as_ref().is_none_or(|only| catalogue.category.as_ref() == Some(only))
+        && filter.is_of(catalogue)
 }
 
 /// Where the columns of the level begin.

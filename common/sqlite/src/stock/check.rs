@@ -235,7 +235,8 @@ fn index(connection: &Connection, pending: Vec<Key>, found: &mut Found) -> Resul
 fn items(connection: &Connection, found: &mut Found) -> Result<(), Fault> {
     let mut statement = connection.prepare(
         "SELECT item_id, body, name_key, category, archived, low_stock_threshold, updated_at, levels, \
-         (SELECT count(*) * 4294967296 + coalesce(sum(location_no), 0) FROM level WHERE level.item_no = item.item_no) \
+         (SELECT count(*) * 4294967296 + coalesce(sum(location_no), 0) FROM level WHERE level.item_no = item.item_no), \
+         supplier \
          FROM item",
     )?;
     let mut rows = statement.query([])?;
@@ -265,7 +266,8 @@ fn item(connection: &Connection, row: &Row<'_>, id: &str) -> Result<(), Fault> {
         && row.get::<_, Option<String>>(3)? == catalogue.category
         && row.get::<_, Option<bool>>(4)? == Some(item.is_archived())
         && row.get::<_, Option<i64>>(5)? == catalogue.low_stock_threshold.map(Quantity::raw)
-        && row.get::<_, Option<i64>>(6)? == Some(item.updated_at.as_millis());
+        && row.get::<_, Option<i64>>(6)? == Some(item.updated_at.as_millis())
+        && row.get::<_, Option<String>>(9)? == catalogue.planning.supplier;
     if !as_listed {
         return damaged("what lists select by differs from its record");
     }

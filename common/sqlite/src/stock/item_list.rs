@@ -66,8 +66,8 @@ impl<'a, K: Serialize + Clone> Filling<'a, K> {
         let Some(view) = listed(self.read(item_id, item_no))? else {
             return Ok(true);
         };
-        self.budget.spend(view.levels.len());
-        self.levels += view.levels.len();
+        self.budget.spend(view.places());
+        self.levels += view.places();
         self.views.push((place.clone(), view));
         if self.levels > self.most.levels && self.views.len() > 1 {
             self.most.entries = self.views.len() - 1;
@@ -130,20 +130,22 @@ pub(super) fn items(
     let prefix = filter.name_prefix.as_ref().map(|prefix| prefix.to_lowercase()).unwrap_or_default();
     let (name_key, item_id) = after.unwrap_or_default().max((prefix.clone(), String::new()));
     let mut values = vec![Value::Integer(filter.archived.into()), Value::Text(name_key), Value::Text(item_id)];
-    let sql = match &filter.category {
-        None => {
-            "SELECT item_no, name_key, item_id, updated_at FROM item \
-             WHERE archived = ?1 AND (name_key, item_id) > (?2, ?3) ORDER BY name_key, item_id"
-        }
-        Some(category) => {
-            values.push(Value::Text(category.clone()));
-            "SELECT item_no, name_key, item_id, updated_at FROM item \
-             WHERE category = ?4 AND archived = ?1 AND (name_key, item_id) > (?2, ?3) ORDER BY name_key, item_id"
-        }
+    values.extend(filter.category.as_ref().or(filter.supplier.as_ref()).cloned().map(Value::Text));
+    // The walk is along the index of the first of both; the second is looked up row by row, within the budget.
+    let (only, supplier) = match (&filter.category, &filter.supplier) {
+        (None, None) => ("", "NULL"),
+        (Some(_), None) => ("category = ?4 AND ", "NULL"),
+        (None, Some(_)) => ("supplier = ?4 AND ", "NULL"),
+        (Some(_), Some(_)) => ("category = ?4 AND ", "supplier"),
     };
+    let sql = format!(
+        "SELECT item_no, name_key, item_id, updated_at, {supplier} FROM item \
+         WHERE {only}archived = ?1 AND (name_key, item_id) > (?2, ?3) ORDER BY name_key, item_id"
+    );
+    let second = filter.supplier.as_ref().filter(|_| filter.category.is_some());
     let since = filter.updated_since.map_or(i64::MIN, |since| since.as_millis());
     let filling = Filling::begin(view, most);
-    let mut statement = filling.connection.prepare_cached(sql)?;
+    let mut statement = filling.connection.prepare_cached(&sql)?;
     let rows = statement.query(params_from_iter(values))?;
     let part = filter.name_part.as_ref().map(|part| part.to_lowercase());
     let look = |row: &Row<'_>| {
@@ -157,7 +159,13 @@ pub(super) fn items(
         // If the type of the time has changed, only a list that asks for it leaves the item out: its record is whole.
         let updated_at = listed(row.get::<_, i64>(3).map_err(Fault::from))?;
         let is_recent = updated_at.map_or(filter.updated_since.is_none(), |at| at >= since);
-        Ok(if is_recent { Looked::Kept(row.get(0)?) } else { Looked::LeftOut })
+        let is_of_second = match second {
+            None => true,
+            Some(wanted) => {
+                listed(row.get::<_, Option<String>>(4).map_err(Fault::from))?.flatten().as_ref() == Some(wanted)
+            }
+        };
+        Ok(if is_recent && is_of_second { Looked::Kept(row.get(0)?) } else { Looked::LeftOut })
     };
     filling.page(ITEMS, rows, look, |row| Ok((shown(row, 1)?, shown(row, 2)?)), |(_, item_id)| item_id)
 }
@@ -186,7 +194,7 @@ fn item_of_barcode(view: &mut View<'_>, filter: &ItemFilter, barcode: &str) -> R
             && filter.wants_archived(item.is_archived())
             && name.starts_with(&prefix)
             && filter.has_part(&name)
-            && filter.category.as_ref().is_none_or(|category| item.catalogue.category.as_ref() == Some(category))
+            && filter.is_of(&item.catalogue)
             && filter.updated_since.is_none_or(|since| item.updated_at >= since)
     };
     Ok(Page { entries: found.into_iter().filter(keeps).collect(), next_cursor: None })

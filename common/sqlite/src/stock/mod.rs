@@ -76,6 +76,7 @@ pub(crate) const SCHEMA: Schema = Schema {
         include_str!("schema_v5.sql"),
         include_str!("schema_v6.sql"),
         include_str!("schema_v7.sql"),
+        include_str!("schema_v8.sql"),
     ],
     transient: &["record_key", "lists_to_fill"],
 };

@@ -94,7 +94,7 @@ fn put_item(
     connection
         .prepare_cached(
             "UPDATE item SET name_key = ?2, category = ?3, archived = ?4, low_stock_threshold = ?5, updated_at = ?6, \
-             body = ?7, change_no = ?8 WHERE item_no = ?1",
+             body = ?7, change_no = ?8, supplier = ?9 WHERE item_no = ?1",
         )?
         .execute(params![
             item_no,
@@ -104,7 +104,8 @@ fn put_item(
             catalogue.low_stock_threshold.map(Quantity::raw),
             item.updated_at.as_millis(),
             body,
-            change_no
+            change_no,
+            catalogue.planning.supplier
         ])?;
     change_list::change_levels(connection, item_no, change_no)?;
     Ok(ItemSummary {

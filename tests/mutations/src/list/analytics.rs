@@ -11,6 +11,8 @@ const CONTRACT_OF_DYNAMODB: &Suite =
 const AWS: &Suite = &Suite { arguments: &["-p", "stockline-aws", "--lib"], sources: "common/aws/src" };
 const API: &Suite = &Suite { arguments: &["-p", "stockline-ingress", "--test", "api"], sources: "ingress/tests/api" };
 
+const ORDER: &str = "common/core/src/domain/analytics/report/order.rs";
+const TERMS: &str = "domain::analytics::report::tests::the_terms_of_an_order_are_as_asked_else_of_the_location_else_of_the_item_else_the_default";
 const TOTALS: &str = "common/core/src/domain/analytics/totals.rs";
 const DAY_LIST: &str = "common/sqlite/src/stock/day_list.rs";
 const DAYS_OF_SQLITE: &str =
@@ -100,6 +102,48 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         )],
         suite: CORE,
         killed_by: "domain::analytics::report::tests::an_order_does_not_depend_on_which_items_are_asked_for",
+    },
+    Mutation {
+        name: "reports-a-location-orders-as-the-item",
+        edits: &[edit(
+            ORDER,
+            "(item.overrides.get(location_id), &item.catalogue.planning)",
+            "(item.overrides.get(location_id).filter(|_| false), &item.catalogue.planning)",
+        )],
+        suite: CORE,
+        killed_by: TERMS,
+    },
+    Mutation {
+        name: "reports-what-is-asked-for-does-not-hold",
+        edits: &[edit(
+            ORDER,
+            "let found = asked.map(|value| (value, Source::Asked));",
+            "let found = asked.filter(|_| false).map(|value| (value, Source::Asked));",
+        )],
+        suite: CORE,
+        killed_by: TERMS,
+    },
+    Mutation {
+        name: "reports-an-order-is-not-in-multiples",
+        edits: &[edit(ORDER, "let multiple = self.multiple.value.raw().max(1);", "let multiple = ONE.raw();")],
+        suite: CORE,
+        killed_by: "domain::analytics::report::order::tests::an_order_is_whole_multiples_and_at_least_the_minimum",
+    },
+    Mutation {
+        name: "reports-an-order-is-below-the-minimum",
+        edits: &[edit(ORDER, "let least = missing.max(self.minimum.value).raw();", "let least = missing.raw();")],
+        suite: CORE,
+        killed_by: "domain::analytics::report::order::tests::an_order_is_whole_multiples_and_at_least_the_minimum",
+    },
+    Mutation {
+        name: "reports-another-supplier-is-not-left-out",
+        edits: &[edit(
+            "common/core/src/domain/analytics/report/gather.rs",
+            "question.supplier.as_ref().is_none_or(|only| self.supplier() == Some(only))",
+            "question.supplier.as_ref().is_none_or(|_| self.supplier().is_some())",
+        )],
+        suite: CORE,
+        killed_by: "domain::analytics::report::tests::a_supplier_is_a_filter_and_a_group_and_the_groups_add_up_to_the_whole",
     },
     Mutation {
         name: "reports-days-are-kept-though-something-moved",

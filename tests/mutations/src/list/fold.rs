@@ -41,6 +41,46 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "alert_tables::no_crossing_hides_inside_a_batch",
     },
     Mutation {
+        name: "a-cleared-planning-of-a-location-stays",
+        edits: &[edit(
+            CATALOGUE,
+            "        if !planning.is_empty() {\n            item.overrides.insert",
+            "        {\n            item.overrides.insert",
+        )],
+        suite: DOMAIN,
+        killed_by: "catalogue_tables::a_planning_is_set_field_by_field_and_cleared_at_a_location_it_is_the_items",
+    },
+    Mutation {
+        name: "overrides-have-no-bound",
+        edits: &[edit(
+            CATALOGUE,
+            "if !planning.is_empty() && item.overrides.len() >= MAX_OVERRIDES {",
+            "if item.overrides.len() > 10 * MAX_OVERRIDES {",
+        )],
+        suite: DOMAIN,
+        killed_by: "catalogue_tables::so_many_locations_of_an_item_have_a_planning_of_their_own_and_no_more",
+    },
+    Mutation {
+        name: "the-decimals-of-a-locations-multiple-are-taken-away",
+        edits: &[edit(
+            CATALOGUE,
+            "for (location_id, planning) in &item.overrides {",
+            "for (location_id, planning) in item.overrides.iter().take(0) {",
+        )],
+        suite: DOMAIN,
+        killed_by: "catalogue_tables::decimals_in_use_stay",
+    },
+    Mutation {
+        name: "a-fold-forgets-the-bytes-of-overrides",
+        edits: &[edit(
+            "common/core/src/domain/fold/room.rs",
+            "actions * ACTION_MAX_BYTES + self.overrides_bytes(slot) + self.letter_bytes",
+            "actions * ACTION_MAX_BYTES + 0 * self.overrides_bytes(slot) + self.letter_bytes",
+        )],
+        suite: DOMAIN,
+        killed_by: "limits::an_item_with_all_its_overrides_fits_and_a_fold_ends_before_it_would_not",
+    },
+    Mutation {
         name: "opening-stock-is-not-judged",
         edits: &[edit(DRAFT, "        if self.level.seq == 0 {\n            self.level.open();\n        }\n", "")],
         suite: DOMAIN,

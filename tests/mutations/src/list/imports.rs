@@ -25,6 +25,16 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         killed_by: "tests::every_fault_is_named_with_its_line_column_and_value",
     },
     Mutation {
+        name: "a-planning-that-does-not-differ-is-sent",
+        edits: &[edit(
+            "common/import/src/judge/items.rs",
+            "let new = new.filter(|new| new != now)?;",
+            "let new = new?;",
+        )],
+        suite: IMPORT,
+        killed_by: "tests::items_have_a_planning_and_locations_what_they_have_instead_and_only_differences_are_sent",
+    },
+    Mutation {
         name: "stock-that-has-moved-is-opened-again",
         edits: &[edit(
             "common/import/src/judge/levels.rs",

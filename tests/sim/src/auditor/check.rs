@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::super::evidence::Evidence;
 use super::compare::{alert, as_submitted, level_pair, outcome_faults};
-use super::level::{Alert, Item, Level};
+use super::level::{Alert, Item, Level, PLANNING};
 use super::mails;
 use super::predict::Predicted;
 use super::predictor::{Verdict, significant};
@@ -169,9 +169,20 @@ fn items(evidence: &Evidence, predicted: &Predicted, faults: &mut Vec<String>) {
         let threshold = found["low_stock_threshold"].as_str().map(thousandths);
         let archived_at = found["archived_at"].as_str().map(millis);
         let packs: Vec<(String, i128)> = found["barcodes"].as_array().into_iter().flatten().map(pack).collect();
-        let is = json!([found["decimals"], threshold, found["shortage_policy"] == "reject", archived_at, packs]);
-        let Item { decimals, threshold, rejects, archived_at, packs, .. } = wanted;
-        let must = json!([decimals, threshold, rejects, archived_at, packs]);
+        let planning: BTreeMap<&str, &Value> =
+            PLANNING.iter().filter_map(|name| Some((*name, found.get(*name)?))).collect();
+        let overrides = found.get("overrides").cloned().unwrap_or_else(|| json!({}));
+        let is = json!([
+            found["decimals"],
+            threshold,
+            found["shortage_policy"] == "reject",
+            archived_at,
+            packs,
+            planning,
+            overrides
+        ]);
+        let Item { decimals, threshold, rejects, archived_at, packs, planning, overrides, .. } = wanted;
+        let must = json!([decimals, threshold, rejects, archived_at, packs, planning, overrides]);
         if is != must {
             faults.push(format!("{item} must be {must}, and is {is}"));
         }

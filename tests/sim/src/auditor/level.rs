@@ -1,8 +1,19 @@
 //! One level, as design.md §4 (honest time) and §8 (alerts) define it.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::money::{Book, Cost, Price};
 
-/// The catalogue fields of an item that affect decisions.
+/// The fields by which an item is ordered. They decide nothing but whether its decimals suffice.
+pub(crate) const PLANNING: [&str; 5] =
+    ["supplier", "lead_time_days", "order_multiple", "order_minimum", "service_level"];
+
+/// Those of [`PLANNING`] that are set, as they are written.
+pub(crate) type Planning = BTreeMap<&'static str, Value>;
+
+/// The catalogue fields of an item that affect decisions, and its planning.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Item {
     pub(crate) decimals: u32,
@@ -17,6 +28,9 @@ pub(crate) struct Item {
     pub(crate) restored: u32,
     /// Each barcode, with the quantity of one scan in thousandths.
     pub(crate) packs: Vec<(String, i128)>,
+    pub(crate) planning: Planning,
+    /// What locations have instead.
+    pub(crate) overrides: BTreeMap<String, Planning>,
 }
 
 /// The change that a movement makes to a balance.

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::scenario::{MENDED_NOTE, PANIC_NOTE, REFUSED_NOTE};
 use super::compare::effects;
-use super::level::{Alert, Change, Entry, Item, Level, Occurrence};
+use super::level::{Alert, Change, Entry, Item, Level, Occurrence, PLANNING, Planning};
 use super::money::Price;
 use super::read::{Command, Outcomes, Place, Stored, thousandths};
 
@@ -183,6 +183,9 @@ impl Predictor<'_> {
         if packs(command).into_iter().flatten().any(|(_, quantity)| needs_more(quantity, decimals)) {
             found.push("fractional_quantity");
         }
+        if ORDERED.iter().filter_map(|name| command.amount(name)).any(|amount| needs_more(amount, decimals)) {
+            found.push("fractional_quantity");
+        }
         let Some(item) = item else {
             return found;
         };
@@ -282,7 +285,16 @@ impl Predictor<'_> {
         let amounts = levels.flat_map(|level| [Some(level.on_hand), level.own_threshold]);
         let kept_packs = if packs(command).is_some() { &[][..] } else { &item.packs };
         let kept_packs = kept_packs.iter().map(|(_, quantity)| Some(*quantity));
-        amounts.chain([kept_default]).chain(kept_packs).flatten().any(|amount| needs_more(amount, decimals))
+        let kept = |(name, _): &(&&str, &Value)| command.body.get(**name).is_none();
+        let planning = item.planning.iter().filter(kept).chain(item.overrides.values().flatten());
+        let planned =
+            planning.filter(|(name, _)| ORDERED.contains(*name)).map(|(_, value)| value.as_str().map(thousandths));
+        amounts
+            .chain([kept_default])
+            .chain(kept_packs)
+            .chain(planned)
+            .flatten()
+            .any(|amount| needs_more(amount, decimals))
     }
 
     fn apply(&mut self, place: &Place, command: &Command) -> Verdict {
@@ -329,6 +341,15 @@ impl Predictor<'_> {
                     alerts.extend(level.look(item));
                 }
             },
+            "set_planning" => {
+                let item = self.items.get_mut(&place.item).unwrap();
+                let location = command.text("location_id").unwrap().to_owned();
+                let own = item.overrides.entry(location.clone()).or_default();
+                plan(own, command);
+                if own.is_empty() {
+                    item.overrides.remove(&location);
+                }
+            }
             "archive_item" => {
                 let item = self.items.get_mut(&place.item).unwrap();
                 item.archived_at.get_or_insert(command.accepted);
@@ -352,6 +373,7 @@ impl Predictor<'_> {
         if command.body.get("unit_cost").is_some() {
             item.unit_cost = command.money("unit_cost");
         }
+        plan(&mut item.planning, command);
         if let Some(policy) = command.text("shortage_policy") {
             item.rejects = policy == "reject";
         }
@@ -423,6 +445,20 @@ fn packs(command: &Command) -> Option<Vec<(String, i128)>> {
 /// Returns a code without the leading zeros of a GTIN. The texts of the simulation are shorter than one.
 pub(super) fn significant(code: &str) -> String {
     if code.len() < 8 { code.to_owned() } else { code.trim_start_matches('0').to_owned() }
+}
+
+/// The quantities of a planning.
+const ORDERED: [&str; 2] = ["order_multiple", "order_minimum"];
+
+/// Sets the fields that a command names, and clears those that are null.
+fn plan(planning: &mut Planning, command: &Command) {
+    for name in PLANNING {
+        match command.body.get(name) {
+            None => {}
+            Some(Value::Null) => drop(planning.remove(name)),
+            Some(value) => drop(planning.insert(name, value.clone())),
+        }
+    }
 }
 
 fn needs_more(amount: i128, decimals: u32) -> bool {

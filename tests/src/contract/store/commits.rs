@@ -200,6 +200,37 @@ pub async fn a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine(shop: S
     assert_eq!(taken.outcome.rejection.unwrap().held_by, Some(item_id("fanta")));
 }
 
+pub async fn a_planning_with_what_locations_have_instead_is_loaded_as_it_was(shop: Shop) {
+    cola(&shop).await;
+    shop.open_location("north").await;
+    let of_item =
+        r#","supplier":"Ltd","lead_time_days":3,"order_multiple":"12","order_minimum":"24","service_level":"97.5""#;
+    let own = r#","location_id":"north","supplier":"Next Door","lead_time_days":0,"service_level":99"#;
+    for (n, (kind, fields)) in (2..).zip([("update_item", of_item), ("set_planning", own)]) {
+        let record = shop.run(kind, "cola", fields, at(n)).await;
+        assert_eq!(record.outcome.status, Status::Applied, "{record:?}");
+        assert_eq!(shop.record("cola", record.outcome.command_id).await, Some(record));
+    }
+    let stored = async |shop: &Shop| {
+        let loaded = shop.ports().store.load(&[LoadRequest::of(item_id("cola"))]).await.remove(0).unwrap();
+        let listed = shop.ports().queries.item(&item_id("cola")).await.unwrap().unwrap();
+        assert_eq!(loaded.item, Some(listed.item.clone()));
+        assert_eq!(listed.levels.len(), 1, "a planning makes no level");
+        listed.item
+    };
+    let item = stored(&shop).await;
+    let planning = serde_json::to_value(&item.catalogue.planning).unwrap();
+    let expected = serde_json::json!({"supplier": "Ltd", "lead_time_days": 3, "order_multiple": "12", "order_minimum": "24",
+        "service_level": "97.5"});
+    assert_eq!(planning, expected);
+    let overrides = serde_json::to_value(&item.overrides).unwrap();
+    let expected = serde_json::json!({"north": {"supplier": "Next Door", "lead_time_days": 0, "service_level": "99"}});
+    assert_eq!(overrides, expected);
+    shop.run("set_planning", "cola", r#","location_id":"north","supplier":null,"lead_time_days":null"#, at(5)).await;
+    let item = stored(&shop).await;
+    assert_eq!(serde_json::to_value(&item.overrides).unwrap(), serde_json::json!({"north": {"service_level": "99"}}));
+}
+
 pub async fn a_level_is_rejudged_once_and_only_by_the_threshold_that_holds(shop: Shop) {
     cola(&shop).await;
     let threshold = shop.run("set_threshold", "cola", r#","low_stock_threshold":20"#, at(2)).await;

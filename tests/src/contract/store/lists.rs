@@ -22,8 +22,8 @@ async fn item_ids(shop: &Shop, filter: &ItemFilter, limit: usize) -> Vec<String>
 pub async fn items_are_listed_by_name_whatever_its_case_and_by_every_filter(shop: Shop) {
     for (item, name, more) in [
         ("z", "apfel", r#","category":"fruit","barcodes":["1"]"#),
-        ("y", "Äpfel", r#","category":"fruit""#),
-        ("x", "Apfelsaft", r#","category":"drinks","barcodes":["2","3"]"#),
+        ("y", "Äpfel", r#","category":"fruit","supplier":"Ltd""#),
+        ("x", "Apfelsaft", r#","category":"drinks","supplier":"Ltd","barcodes":["2","3"]"#),
         ("b", "birne", r#","category":"fruit""#),
         ("a", "Birne", r#","category":"fruit""#),
     ] {
@@ -51,6 +51,10 @@ pub async fn items_are_listed_by_name_whatever_its_case_and_by_every_filter(shop
         (filter(|f| (f.name_part, f.name_prefix) = (Some("l".into()), Some("äp".into()))), vec!["y"]),
         (filter(|f| (f.name_part, f.barcode) = (Some("birne".into()), Some("3".into()))), vec![]),
         (filter(|f| f.category = Some("fruit".into())), vec!["z", "a", "y"]),
+        (filter(|f| f.supplier = Some("Ltd".into())), vec!["x", "y"]),
+        (filter(|f| f.supplier = Some("ltd".into())), vec![]),
+        (filter(|f| (f.supplier, f.category) = (Some("Ltd".into()), Some("fruit".into()))), vec!["y"]),
+        (filter(|f| (f.supplier, f.barcode) = (Some("Ltd".into()), Some("1".into()))), vec![]),
         (filter(|f| f.barcode = Some("3".into())), vec!["x"]),
         (filter(|f| f.barcode = Some("9".into())), vec![]),
         (filter(|f| f.barcode = Some("9".repeat(3_000))), vec![]),
@@ -294,6 +298,7 @@ pub async fn changes_of_the_catalogue_are_listed_newest_first_by_every_filter(sh
         ("update_item", r#","name":"Cola""#),
         ("set_threshold", r#","low_stock_threshold":"2""#),
         ("set_threshold", r#","location_id":"north","low_stock_threshold":"3""#),
+        ("set_planning", r#","location_id":"north","lead_time_days":3"#),
         ("archive_item", ""),
         ("restore_item", ""),
     ]) {
@@ -322,10 +327,10 @@ pub async fn changes_of_the_catalogue_are_listed_newest_first_by_every_filter(sh
     assert!(list(&of_nothing, 2).await.is_empty());
     for filter in [ChangeFilter::default(), of_item] {
         let thresholds = ChangeFilter { kind: Some(CommandKind::SetThreshold), ..filter.clone() };
-        assert_eq!(list(&thresholds, 1).await, of_cola[3..5]);
+        assert_eq!(list(&thresholds, 1).await, of_cola[4..6]);
         let north = ChangeFilter { location_id: Some(place("north")), ..filter.clone() };
-        assert_eq!(list(&north, 2).await, of_cola[3..4]);
-        assert_eq!(list(&ChangeFilter { since: Some(at(6)), ..filter }, 2).await, of_cola[..3]);
+        assert_eq!(list(&north, 2).await, of_cola[3..5]);
+        assert_eq!(list(&ChangeFilter { since: Some(at(6)), ..filter }, 2).await, of_cola[..4]);
     }
 }
 

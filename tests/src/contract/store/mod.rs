@@ -279,6 +279,7 @@ macro_rules! store_contract {
                 a_claim_is_taken_when_absent_or_mine_and_given_up_when_mine
                 a_level_is_rejudged_once_and_only_by_the_threshold_that_holds
                 every_level_has_a_mark_of_its_own
+                a_planning_with_what_locations_have_instead_is_loaded_as_it_was
                 a_load_answers_each_request_by_itself;
             days: the_days_of_a_level_are_those_of_its_whole_ledger_in_the_zone_of_its_location
                 days_from_a_moment_on_are_those_of_the_whole_ledger;

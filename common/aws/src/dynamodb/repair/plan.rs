@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use stockline_core::domain::{
     Action, CLOCK_SKEW_MAX_MS, Catalogue, Command, CommandId, CommandKey, DeadLetter, Effect, Entry, EntryKind,
     Fingerprint, FoldLimits, Item, ItemId, Level, Loaded, LoadedLevel, LocationId, LocationSettings, MovementDetails,
-    Outcome, Queued, Record, Rules, ShortagePolicy, Slot, Status, StockState, Timestamp, encode_command, fold,
+    Outcome, Planning, Queued, Record, Rules, ShortagePolicy, Slot, Status, StockState, Timestamp, encode_command,
+    fold,
 };
 
 use super::evidence::{Ledger, Legs, Proven, Remains, Window, counted_by};
@@ -368,7 +369,9 @@ fn nameless(item_id: &ItemId, remains: &Remains) -> Item {
             low_stock_threshold: None,
             shortage_policy: ShortagePolicy::Allow,
             unit_cost: None,
+            planning: Planning::default(),
         },
+        overrides: BTreeMap::new(),
         archived_at: None,
         version: 1,
         threshold_version: 1,

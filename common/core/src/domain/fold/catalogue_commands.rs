@@ -1,7 +1,8 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{
-    Action, Barcode, Catalogue, CataloguePatch, Claim, Item, LocationId, Quantity, Queued, Rejection, RejectionCode,
+    Action, Barcode, Catalogue, CataloguePatch, Claim, Item, LocationId, MAX_OVERRIDES, Planning, PlanningPatch,
+    Quantity, Queued, Rejection, RejectionCode,
 };
 use super::decision::{Applied, Decision, fractional, reject, unknown_item, unknown_location};
 use super::draft::Draft;
@@ -34,6 +35,7 @@ impl Draft<'_> {
                 let changed = set_default_threshold(&mut item, *low_stock_threshold);
                 Ok(Applied { ends_fold: changed, ..self.change(queued, item) })
             }
+            Action::SetPlanning { location_id, planning } => self.set_planning(queued, item, location_id, planning),
             _ => Ok(Applied::default()),
         }
     }
@@ -63,6 +65,7 @@ impl Draft<'_> {
         let item = Item {
             item_id,
             catalogue: Catalogue { barcodes: held(&catalogue.barcodes), ..catalogue.clone() },
+            overrides: BTreeMap::new(),
             archived_at: None,
             version: 1,
             threshold_version: 1,
@@ -72,6 +75,7 @@ impl Draft<'_> {
         };
         self.check_threshold(&item, catalogue.low_stock_threshold)?;
         check_packs(&item)?;
+        check_planning(&item, &item.catalogue.planning)?;
         let changes = self.claim_changes(&queued.command.action);
         self.claims.extend(changes);
         self.put_item(item);
@@ -109,11 +113,11 @@ impl Draft<'_> {
 
     /// Applies a patch to the record. Returns whether the default threshold changed.
     fn patch(&self, item: &mut Item, patch: &CataloguePatch) -> Result<bool, Box<Rejection>> {
-        let catalogue = &mut item.catalogue;
-        let lower = patch.decimals.filter(|decimals| *decimals < catalogue.decimals);
+        let lower = patch.decimals.filter(|decimals| *decimals < item.catalogue.decimals);
         if let Some(decimals) = lower {
-            self.check_decimals_unused(catalogue, patch, decimals)?;
+            self.check_decimals_unused(item, patch, decimals)?;
         }
+        let catalogue = &mut item.catalogue;
         if let Some(name) = &patch.name {
             catalogue.name.clone_from(name);
         }
@@ -135,10 +139,12 @@ impl Draft<'_> {
         if let Some(unit_cost) = patch.unit_cost {
             catalogue.unit_cost = unit_cost;
         }
+        catalogue.planning = patch.planning.applied_to(&catalogue.planning);
         if let Some(threshold) = patch.low_stock_threshold {
             self.check_threshold(item, threshold)?;
         }
         check_packs(item)?;
+        check_planning(item, &item.catalogue.planning)?;
         Ok(patch.low_stock_threshold.is_some_and(|threshold| set_default_threshold(item, threshold)))
     }
 
@@ -163,6 +169,36 @@ impl Draft<'_> {
         Ok(Applied { alerts, ..Applied::default() })
     }
 
+    /// Sets what a location has instead of the item's planning. A location that keeps nothing of its own leaves the record.
+    fn set_planning(
+        &mut self,
+        queued: &Queued,
+        item: Item,
+        location_id: &LocationId,
+        patch: &PlanningPatch,
+    ) -> Decision {
+        if !self.loaded.locations.contains_key(location_id) {
+            return Err(Box::new(unknown_location(location_id)));
+        }
+        let mut item = item;
+        let own = item.overrides.remove(location_id).unwrap_or_default();
+        let planning = patch.applied_to(&own);
+        if !planning.is_empty() && item.overrides.len() >= MAX_OVERRIDES {
+            let detail = format!(
+                "{MAX_OVERRIDES} locations have a planning of their own for item {}, which is the most; clear one, or set the \
+                 item's with update_item",
+                item.item_id
+            );
+            let rejection = reject(RejectionCode::TooManyOverrides, detail);
+            return Err(Box::new(Rejection { location_id: Some(location_id.clone()), ..rejection }));
+        }
+        check_planning(&item, &planning)?;
+        if !planning.is_empty() {
+            item.overrides.insert(location_id.clone(), planning);
+        }
+        Ok(self.change(queued, item))
+    }
+
     fn check_barcodes(&self, barcodes: &[Barcode]) -> Result<(), Box<Rejection>> {
         for Barcode { code, .. } in barcodes {
             let held = Claim::of_barcode(code).find_map(|claim| self.holder(&claim).filter(|h| *h != self.item_id));
@@ -176,12 +212,8 @@ impl Draft<'_> {
     }
 
     /// Refuses fewer decimals while a balance or a threshold needs more.
-    fn check_decimals_unused(
-        &self,
-        catalogue: &Catalogue,
-        patch: &CataloguePatch,
-        decimals: u8,
-    ) -> Result<(), Box<Rejection>> {
+    fn check_decimals_unused(&self, item: &Item, patch: &CataloguePatch, decimals: u8) -> Result<(), Box<Rejection>> {
+        let catalogue = &item.catalogue;
         let refuse = |what: String| {
             let detail = format!("{what} needs more than {decimals} decimals");
             Err(Box::new(reject(RejectionCode::DecimalsInUse, detail)))
@@ -197,6 +229,17 @@ impl Draft<'_> {
         let kept = if patch.barcodes.is_some() { &[][..] } else { &catalogue.barcodes };
         if let Some(Barcode { code, quantity }) = kept.iter().find(|pack| !pack.quantity.fits_decimals(decimals)) {
             return refuse(format!("the quantity {quantity} of barcode {code}"));
+        }
+        let kept = patch.planning.kept_of(&catalogue.planning);
+        if let Some((field, quantity)) = kept.quantities().find(|(_, quantity)| !quantity.fits_decimals(decimals)) {
+            return refuse(format!("the {field} {quantity}"));
+        }
+        for (location_id, planning) in &item.overrides {
+            if let Some((field, quantity)) =
+                planning.quantities().find(|(_, quantity)| !quantity.fits_decimals(decimals))
+            {
+                return refuse(format!("the {field} {quantity} at {location_id}"));
+            }
         }
         let default = patch.low_stock_threshold.is_none().then_some(catalogue.low_stock_threshold).flatten();
         match default.filter(|threshold| !threshold.fits_decimals(decimals)) {
@@ -234,6 +277,16 @@ fn check_packs(item: &Item) -> Result<(), Box<Rejection>> {
         Some(Barcode { code, quantity }) => {
             let detail = fractional(item, &format!("the quantity of barcode {code}"), *quantity);
             Err(Box::new(reject(RejectionCode::FractionalQuantity, detail)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Refuses a quantity of an order that the item's decimals can't write.
+fn check_planning(item: &Item, planning: &Planning) -> Result<(), Box<Rejection>> {
+    match planning.quantities().find(|(_, quantity)| !quantity.fits_decimals(item.catalogue.decimals)) {
+        Some((field, quantity)) => {
+            Err(Box::new(reject(RejectionCode::FractionalQuantity, fractional(item, field, quantity))))
         }
         None => Ok(()),
     }

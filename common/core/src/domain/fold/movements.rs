@@ -236,6 +236,7 @@ fn legs<'q>(queued: &'q Queued, item: &Item) -> Result<Vec<Leg<'q>>, Box<Rejecti
         | Action::ArchiveItem
         | Action::RestoreItem
         | Action::SetThreshold { .. }
+        | Action::SetPlanning { .. }
         | Action::Reverse { .. } => Vec::new(),
     })
 }
@@ -303,6 +304,7 @@ pub(super) fn quantity(action: &Action) -> Quantity {
         | Action::ArchiveItem
         | Action::RestoreItem
         | Action::SetThreshold { .. }
+        | Action::SetPlanning { .. }
         | Action::Reverse { .. } => Quantity::ZERO,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::{Action, CommandId, CommandKey, Effect, LocationId};
 use super::draft::{Draft, DraftLevel};
-use super::size::{ACTION_MAX_BYTES, ENTRY_MAX_BYTES, letter_bytes};
+use super::size::{ACTION_MAX_BYTES, ENTRY_MAX_BYTES, OVERRIDE_MAX_BYTES, letter_bytes};
 use super::{FoldLimits, Slot};
 
 impl Draft<'_> {
@@ -46,9 +46,18 @@ impl Draft<'_> {
         };
         let fullest = self.levels.values().map(|level| level.new_entries_bytes).max().unwrap_or(0);
         actions <= limits.max_actions
-            && actions * ACTION_MAX_BYTES + self.letter_bytes + new_letter_bytes <= limits.max_bytes
+            && actions * ACTION_MAX_BYTES + self.overrides_bytes(slot) + self.letter_bytes + new_letter_bytes
+                <= limits.max_bytes
             // The entries that were in the tail before go into the same chunk.
             && limits.max_tail_bytes + fullest + ENTRY_MAX_BYTES <= limits.max_level_bytes
+    }
+
+    /// Returns the most bytes that overrides of the item's planning add to its row, if this fold writes that.
+    fn overrides_bytes(&self, slot: &Slot) -> usize {
+        let changes_item = matches!(slot, Slot::Command(queued) if queued.command.action.changes_item());
+        let item = self.item.as_ref().filter(|_| self.item_changed || changes_item);
+        // The slot may add one.
+        item.map_or(0, |item| item.overrides.len() + 1).saturating_mul(OVERRIDE_MAX_BYTES)
     }
 
     /// Returns the effects that a reversal takes back, if it is applied.
@@ -71,14 +80,14 @@ impl Draft<'_> {
         marks += self.reversed.iter().map(|reversal| 1 + reversal.entries.len()).sum::<usize>();
         if let Slot::Command(queued) = slot {
             let action = &queued.command.action;
+            let changes_item = action.changes_item();
             let untouched = |location: &&LocationId| self.levels.get(*location).is_none_or(|level| !level.changed);
-            levels += action.locations().filter(untouched).count();
+            let moved = || action.locations().filter(|_| !changes_item);
+            levels += moved().filter(untouched).count();
             let taken_back = self.effects_taken_back(action);
             levels += taken_back.iter().map(|effect| &effect.location_id).filter(untouched).count();
             marks += if taken_back.is_empty() { 0 } else { 1 + taken_back.len() };
-            // Any other action without a location changes the item.
-            let changes_item = action.locations().next().is_none() && action.reverses().is_none();
-            item |= changes_item || action.locations().any(|location| !self.loaded.levels.contains_key(location));
+            item |= changes_item || moved().any(|location| !self.loaded.levels.contains_key(location));
             claims += self.claim_changes(action).len();
             marks += usize::from(queued.resubmits.is_some());
         }

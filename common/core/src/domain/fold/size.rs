@@ -10,6 +10,10 @@ use super::super::{Entry, Record};
 /// and every id has four bytes a character.
 pub(super) const ACTION_MAX_BYTES: usize = 24_000;
 
+/// The most bytes of one location's planning in the record of its item, in JSON: ids and suppliers have four bytes a
+/// character.
+pub(super) const OVERRIDE_MAX_BYTES: usize = 530;
+
 /// The most bytes that JSON makes of one byte: `\u0001`.
 const JSON_BYTES_PER_BYTE: usize = 6;
 

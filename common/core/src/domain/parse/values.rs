@@ -1,12 +1,15 @@
+use std::fmt::Display;
+
 use super::super::barcode::{ONE, canonical, check};
 use super::super::{
-    Barcode, Fixed, FixedError, Json, LocationId, MAX_BARCODES, MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY, Money,
-    Quantity, Reason, ShortagePolicy, Timestamp,
+    Barcode, Fixed, FixedError, Json, LocationId, MAX_BARCODES, MAX_COMMAND_MONEY, MAX_COMMAND_QUANTITY,
+    MAX_LEAD_TIME_DAYS, MAX_SERVICE_LEVEL, MIN_SERVICE_LEVEL, Money, Percent, Quantity, Reason, ShortagePolicy,
+    Timestamp,
 };
 use super::Reader;
 
 const MAX_BARCODE_CHARS: usize = 64;
-const MAX_DECIMALS: i64 = 3;
+const MAX_DECIMALS: u8 = 3;
 /// 2^63, the first float beyond an `i64`.
 const MAX_INTEGER: f64 = 9_223_372_036_854_775_808.0;
 
@@ -164,14 +167,34 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn decimals(&mut self, field: &str, json: &'a Json<'a>) -> Option<u8> {
-        match json {
-            Json::Int(n @ 0..=MAX_DECIMALS) => u8::try_from(*n).ok(),
-            other => {
-                let code = if matches!(other, Json::Int(_) | Json::Float(_)) { "invalid_value" } else { "wrong_type" };
-                self.fault(field, code, format!("must be a whole number from 0 to {MAX_DECIMALS}"));
-                None
-            }
+        self.whole(field, json, MAX_DECIMALS)
+    }
+
+    pub(super) fn lead_time(&mut self, field: &str, json: &'a Json<'a>) -> Option<u16> {
+        self.whole(field, json, MAX_LEAD_TIME_DAYS)
+    }
+
+    /// Reads a whole number from 0 to `most`.
+    fn whole<T: TryFrom<i64> + PartialOrd + Display>(&mut self, field: &str, json: &'a Json<'a>, most: T) -> Option<T> {
+        let number = match json {
+            Json::Int(n) => T::try_from(*n).ok().filter(|n| *n <= most),
+            _ => None,
+        };
+        if number.is_none() {
+            let code = if matches!(json, Json::Int(_) | Json::Float(_)) { "invalid_value" } else { "wrong_type" };
+            self.fault(field, code, format!("must be a whole number from 0 to {most}"));
         }
+        number
+    }
+
+    pub(super) fn service_level(&mut self, field: &str, json: &'a Json<'a>) -> Option<Percent> {
+        let level: Percent = self.fixed(field, json)?;
+        if level < MIN_SERVICE_LEVEL || level > MAX_SERVICE_LEVEL {
+            let detail = format!("must be from {MIN_SERVICE_LEVEL} to {MAX_SERVICE_LEVEL} percent, not {level}");
+            self.fault(field, "invalid_value", detail);
+            return None;
+        }
+        Some(level)
     }
 
     pub(super) fn barcodes(&mut self, field: &str, json: &'a Json<'a>) -> Option<Vec<Barcode>> {
@@ -240,7 +263,7 @@ impl<'a> Reader<'a> {
         let code = self.code(&format!("{path}/code"), code);
         let quantity = match quantity {
             None | Some(Json::Null) => Some(ONE),
-            Some(json) => self.pack_quantity(&format!("{path}/quantity"), json),
+            Some(json) => self.multiple(&format!("{path}/quantity"), json),
         };
         Some(Barcode { code: code?, quantity: quantity? })
     }
@@ -256,7 +279,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn pack_quantity(&mut self, path: &str, json: &'a Json<'a>) -> Option<Quantity> {
+    /// Reads a quantity above 0 that one scan or one step of an order means.
+    pub(super) fn multiple(&mut self, path: &str, json: &'a Json<'a>) -> Option<Quantity> {
         let quantity = self.quantity(path, json)?;
         if !quantity.is_positive() {
             self.fault(path, "invalid_value", format!("must be above 0, not {quantity}"));

@@ -2,7 +2,14 @@ use super::*;
 use stockline_core::domain::StockState;
 use stockline_core::ports::{PageRequest, Since};
 
-/// Turns a file of today into one of schema version 6.
+/// Turns a file of today into one of schema version 7.
+const TO_VERSION_7: &str = "
+    DROP INDEX item_by_supplier;
+    ALTER TABLE item DROP COLUMN supplier;
+    PRAGMA user_version = 7;
+";
+
+/// Turns a file of version 7 into one of version 6.
 const TO_VERSION_6: &str = "
     DROP TABLE opening;
     DROP INDEX item_by_change;
@@ -119,7 +126,7 @@ async fn a_folder_of_version_2_is_migrated_with_every_list_as_it_was() {
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2].concat();
+        let back = [TO_VERSION_7, TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2].concat();
         Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
     assert_eq!(all_lists(&shop).await, lists);
@@ -150,7 +157,8 @@ async fn a_folder_of_version_1_is_migrated_with_its_lists_notices_and_record_key
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1].concat();
+        let back =
+            [TO_VERSION_7, TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1].concat();
         Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
 
@@ -177,7 +185,7 @@ async fn a_folder_of_version_3_is_migrated_with_its_record_keys_and_levels() {
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3].concat();
+        let back = [TO_VERSION_7, TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3].concat();
         Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
     assert_eq!(all_lists(&shop).await, lists);
@@ -207,7 +215,7 @@ async fn a_folder_of_version_4_is_migrated_with_its_movements_and_changes_and_wi
     shop.run("update_item", "cola", r#","name":"Cola""#, at(4)).await;
     let lists = all_lists(&shop).await;
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_6, TO_VERSION_5, TO_VERSION_4].concat();
+        let back = [TO_VERSION_7, TO_VERSION_6, TO_VERSION_5, TO_VERSION_4].concat();
         Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
     });
     assert_eq!(all_lists(&shop).await, lists);
@@ -223,7 +231,7 @@ async fn a_folder_of_version_4_is_migrated_with_its_movements_and_changes_and_wi
     let shop = shop.reopened_after(|folder| {
         let damage = "UPDATE record SET body = replace(body, 'sell', 'selk') WHERE record_no = 3;";
         let connection = Connection::open(folder.path().join("stock.db")).unwrap();
-        connection.execute_batch(&[damage, TO_VERSION_6, TO_VERSION_5, TO_VERSION_4].concat()).unwrap();
+        connection.execute_batch(&[damage, TO_VERSION_7, TO_VERSION_6, TO_VERSION_5, TO_VERSION_4].concat()).unwrap();
     });
     let after: Vec<_> = movements(&shop).await;
     assert_eq!(after, before.into_iter().filter(|movement| movement.entry.operator.is_none()).collect::<Vec<_>>());
@@ -238,7 +246,7 @@ async fn a_folder_of_version_5_has_no_costs_until_its_next_movement_brings_one()
     let mut shop = shop.reopened_after(|folder| {
         Connection::open(folder.path().join("stock.db"))
             .unwrap()
-            .execute_batch(&[TO_VERSION_6, TO_VERSION_5].concat())
+            .execute_batch(&[TO_VERSION_7, TO_VERSION_6, TO_VERSION_5].concat())
             .unwrap();
     });
     let level = async |shop: &Shop| shop.store.item(&item_id("cola")).await.unwrap().unwrap().levels.remove(0);
@@ -258,7 +266,10 @@ async fn a_folder_of_version_6_shows_every_row_to_its_first_reader_and_then_only
         shop.receive(item, "main", 9, at(1)).await;
     }
     let mut shop = shop.reopened_after(|folder| {
-        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(TO_VERSION_6).unwrap();
+        Connection::open(folder.path().join("stock.db"))
+            .unwrap()
+            .execute_batch(&[TO_VERSION_7, TO_VERSION_6].concat())
+            .unwrap();
     });
     let read = async |shop: &Shop, since: Since| {
         let filter = LevelFilter::default();
@@ -273,4 +284,26 @@ async fn a_folder_of_version_6_shows_every_row_to_its_first_reader_and_then_only
     assert_eq!(changed, ["cola"]);
     assert!(read(&shop, next).await.0.is_empty());
     assert!(shop.folder.path().join("stock.db.v6.bak").exists());
+}
+
+#[tokio::test]
+async fn a_folder_of_version_7_lists_the_items_of_a_supplier_once_they_have_one() {
+    let mut shop = Shop::new();
+    for item in ["cola", "tea"] {
+        shop.register(item, "").await;
+    }
+    let mut shop = shop.reopened_after(|folder| {
+        let connection = Connection::open(folder.path().join("stock.db")).unwrap();
+        connection.execute_batch(TO_VERSION_7).unwrap();
+    });
+    let of = async |shop: &Shop| {
+        let filter = ItemFilter { supplier: Some("Ltd".into()), ..ItemFilter::default() };
+        let page = shop.store.items(&filter, PageRequest::first(9)).await.unwrap();
+        page.entries.iter().map(|view| view.item.item_id.to_string()).collect::<Vec<_>>()
+    };
+    assert!(of(&shop).await.is_empty());
+    shop.run("update_item", "tea", r#","supplier":"Ltd""#, at(1)).await;
+    assert_eq!(of(&shop).await, ["tea"]);
+    assert_eq!(shop.store.audit_rows().await.unwrap(), []);
+    assert!(shop.folder.path().join("stock.db.v7.bak").exists());
 }

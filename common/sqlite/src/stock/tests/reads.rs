@@ -107,7 +107,7 @@ fn grow(shop: &Shop, copies: i64) {
         format!("WITH RECURSIVE n(n) AS (VALUES(1000) UNION ALL SELECT n + 1 FROM n WHERE n < 999 + {copies})");
     let sql = format!(
         "{numbers} INSERT INTO item SELECT n, 'i' || n, 'i' || n, category, archived, low_stock_threshold, updated_at,
-            replace(substr(body, 1, length(body) - length(',_crc_:_12345678_}}')) || '}}', 'cola', 'i' || n), levels, n
+            replace(substr(body, 1, length(body) - length(',_crc_:_12345678_}}')) || '}}', 'cola', 'i' || n), levels, n, supplier
             FROM n, item WHERE item_id = 'cola';
          {numbers} INSERT INTO level (item_no, location_no, on_hand, seq, version, low_stock_threshold, state, alerted,
             alert_no, alert_epoch, counted_at, updated_at, tail, change_no) SELECT n, location_no, on_hand, seq, version, low_stock_threshold, state, alerted,
@@ -134,7 +134,7 @@ async fn one_of_everything(options: StoreOptions) -> Shop {
     let mut shop = Shop::with(options);
     shop.open_location("north").await;
     shop.open_location("empty").await;
-    shop.register("cola", r#","category":"drinks","low_stock_threshold":5,"barcodes":["1"]"#).await;
+    shop.register("cola", r#","category":"drinks","supplier":"Ltd","low_stock_threshold":5,"barcodes":["1"]"#).await;
     for location in ["main", "north"] {
         shop.receive("cola", location, 9, at(1)).await;
         let sold = shop.run("sell", "cola", &format!(r#","location_id":"{location}","quantity":6"#), at(2)).await;
@@ -157,13 +157,14 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
         }};
     }
     let flags = [false, true];
-    for (archived, name, category, since, barcode) in combinations() {
+    for (archived, name, category, since, barcode, supplier) in combinations() {
         let filter = ItemFilter {
             archived,
             name_prefix: name.then(|| "zzz".into()),
             name_part: None,
             with_archived: false,
             category: category.then(|| "drinks".into()),
+            supplier: supplier.then(|| "Ltd".into()),
             updated_since: since.then(|| at(1_000_000)),
             barcode: barcode.then(|| "1".into()),
         };
@@ -232,8 +233,8 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
     lists
 }
 
-fn combinations() -> impl Iterator<Item = (bool, bool, bool, bool, bool)> {
-    (0..32_u8).map(|n| (n & 1 > 0, n & 2 > 0, n & 4 > 0, n & 8 > 0, n & 16 > 0))
+fn combinations() -> impl Iterator<Item = (bool, bool, bool, bool, bool, bool)> {
+    (0..64_u8).map(|n| (n & 1 > 0, n & 2 > 0, n & 4 > 0, n & 8 > 0, n & 16 > 0, n & 32 > 0))
 }
 
 static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::super::{Calendar, DemandWeeks, Figure, LevelDays, LocalDay, Period, Seen, Sums, Totals};
+use super::order::LevelTerms;
 use super::{Group, Question, ReportName};
 use crate::domain::{Cost, Item, Level, LocationId, Quantity};
 
@@ -21,8 +22,13 @@ impl Stocked<'_> {
     pub(super) fn is_asked_for(&self, question: &Question) -> bool {
         let item_id = self.item.item_id.as_str();
         question.category.as_ref().is_none_or(|only| self.item.catalogue.category.as_ref() == Some(only))
+            && question.supplier.as_ref().is_none_or(|only| self.supplier() == Some(only))
             && question.item_prefix.as_ref().is_none_or(|prefix| item_id.starts_with(prefix.as_str()))
             && question.item_id.as_ref().is_none_or(|only| item_id == only)
+    }
+
+    fn supplier(&self) -> Option<&str> {
+        self.item.supplier_at(&self.level.location_id)
     }
 
     /// Returns the value of a balance, as the costs of its entries make it; `None` until a cost is known.
@@ -37,7 +43,7 @@ pub(super) type Key = Vec<String>;
 /// What the levels and days of one row add up to.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gathered {
-    /// The name and the category of the item, in rows of one item.
+    /// The name of the item, in rows of one item.
     pub(super) name: String,
     pub(super) location_id: Option<LocationId>,
     pub(super) sums: Sums,
@@ -54,6 +60,9 @@ pub(super) struct Gathered {
     /// Net units of each whole week of the period, in thousandths.
     pub(super) weeks: Vec<i64>,
     pub(super) demand: Option<DemandWeeks>,
+    /// Of a reorder: the unit of the item, and the terms of its orders.
+    pub(super) unit: String,
+    pub(super) terms: Option<LevelTerms>,
     pub(super) today: LocalDay,
     pub(super) begins: LocalDay,
 }
@@ -71,11 +80,15 @@ pub(super) fn gather(
     let period = question.period;
     let today = calendar.today();
     let end = period.to.min(today.plus(1));
+    let orders = question.report == ReportName::Reorder;
+    let location_id = &stocked.level.location_id;
     let mut own = Gathered {
+        unit: if orders { stocked.item.catalogue.unit.clone() } else { String::new() },
+        terms: orders.then(|| LevelTerms::of(&question.terms, stocked.item, location_id)),
         on_hand: stocked.level.on_hand,
         days: end.days_since(period.from).max(0),
         weeks: if question.report == ReportName::Abc { whole_weeks(period, end) } else { Vec::new() },
-        location_id: Some(stocked.level.location_id.clone()),
+        location_id: Some(location_id.clone()),
         name: stocked.item.catalogue.name.clone(),
         demand,
         today,
@@ -130,6 +143,7 @@ fn key(question: &Question, stocked: &Stocked<'_>, day: Option<LocalDay>) -> Key
         Group::Month => day.map(LocalDay::month).unwrap_or_default(),
         Group::Item => stocked.item.item_id.to_string(),
         Group::Category => stocked.item.catalogue.category.clone().unwrap_or_default(),
+        Group::Supplier => stocked.supplier().unwrap_or_default().to_owned(),
         Group::Location => stocked.level.location_id.to_string(),
     };
     question.groups.iter().map(text).collect()

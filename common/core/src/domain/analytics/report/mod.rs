@@ -34,6 +34,8 @@ pub struct Question {
     pub groups: Vec<Group>,
     /// Only items of this category.
     pub category: Option<String>,
+    /// Only levels that this supplier delivers to.
+    pub supplier: Option<String>,
     /// Only items whose id begins with this text.
     pub item_prefix: Option<String>,
     /// Only this item.
@@ -42,7 +44,7 @@ pub struct Question {
     pub as_of: Timestamp,
     /// Dead stock: the days without a sale.
     pub dead_days: i32,
-    /// Reorder: the terms.
+    /// Reorder: the terms of all orders.
     pub terms: OrderTerms,
     /// Reorder: whether to show the arithmetic, for items that need no order too.
     pub explain: bool,

@@ -25,11 +25,13 @@ pub enum Group {
     Item,
     Category,
     Location,
+    Supplier,
 }
 
 impl Group {
     /// All groups.
-    pub const ALL: [Self; 6] = [Self::Day, Self::Week, Self::Month, Self::Item, Self::Category, Self::Location];
+    pub const ALL: [Self; 7] =
+        [Self::Day, Self::Week, Self::Month, Self::Item, Self::Category, Self::Location, Self::Supplier];
 
     /// Returns the word of the parameter `group`, and the name of the column.
     pub const fn words(self) -> (&'static str, &'static str) {
@@ -40,6 +42,7 @@ impl Group {
             Self::Item => ("item", "item_id"),
             Self::Category => ("category", "category"),
             Self::Location => ("location", "location_id"),
+            Self::Supplier => ("supplier", "supplier"),
         }
     }
 
@@ -105,10 +108,12 @@ impl ReportName {
                  forecast of the report reorder"
             }
             Self::Reorder => {
-                "order = target − on hand − on order, at least the minimum, in multiples. target = the quantile of the \
-                 demand of lead time + review period at the service level: negative binomial, mean by exponential \
+                "order = target − on hand − on order, at least the minimum, in whole multiples. target = the quantile of \
+                 the demand of lead time + review period at the service level: negative binomial, mean by exponential \
                  smoothing (0.1) over 52 weeks, variance over 26 weeks, both in stock only, the variance of thin series \
-                 pooled with those of the location. order_by = the last day on which an order comes in time"
+                 pooled with those of the location. order_by = the last day on which an order comes in time. \
+                 Lead time, multiple, minimum and service level are as asked, else those of the location, else of the \
+                 item, else 7 days, 1, 0 and 95 %"
             }
             Self::LostSales => {
                 "lost_units = net units per day in stock × time at or below zero, only after 21 days in stock; \
@@ -137,10 +142,10 @@ impl ReportName {
 
     /// Returns the groups that the report can have.
     pub const fn groups(self) -> &'static [Group] {
-        use Group::{Category, Day, Item, Location, Month, Week};
+        use Group::{Category, Day, Item, Location, Month, Supplier, Week};
         match self {
-            Self::Sales | Self::Shrinkage => &[Day, Week, Month, Item, Category, Location],
-            Self::SellThrough | Self::Turnover | Self::Value => &[Item, Category, Location],
+            Self::Sales | Self::Shrinkage => &[Day, Week, Month, Item, Category, Location, Supplier],
+            Self::SellThrough | Self::Turnover | Self::Value => &[Item, Category, Location, Supplier],
             Self::Abc => &[Item],
             Self::Velocity | Self::Cover | Self::Reorder | Self::LostSales | Self::DeadStock => &[Item, Location],
         }

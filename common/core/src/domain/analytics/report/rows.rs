@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::super::{Demand, Figure};
 use super::cell::ratio;
 use super::gather::{Gathered, Key};
-use super::order::{AHEAD_DAYS, gone_after};
+use super::order::{AHEAD_DAYS, LevelTerms, Source, gone_after};
 use super::{Cell, Excluded, Group, Question, ReportName, abc, count};
 use crate::domain::{Cost, LocationId, Quantity, Reason};
 
@@ -132,7 +132,15 @@ fn columns(question: &Question) -> Vec<(&'static str, bool)> {
             ("latest", false),
         ],
         ReportName::Reorder => {
-            vec![("on_hand", true), ("on_order", true), ("target", true), ("order", true), ("order_by", false)]
+            vec![
+                ("supplier", false),
+                ("unit", false),
+                ("on_hand", true),
+                ("on_order", true),
+                ("target", true),
+                ("order", true),
+                ("order_by", false),
+            ]
         }
         ReportName::LostSales => {
             vec![("per_day_in_stock", false), ("days_out", false), ("lost_units", true), ("lost_amount", true)]
@@ -178,8 +186,18 @@ fn columns(question: &Question) -> Vec<(&'static str, bool)> {
                 "mean_per_week",
                 "variance",
                 "pooled_variance",
+                "supplier_from",
+                "lead_time_days",
+                "lead_time_from",
+                "review_days",
                 "days_ahead",
                 "service_level",
+                "service_level_from",
+                "missing",
+                "order_multiple",
+                "order_multiple_from",
+                "order_minimum",
+                "order_minimum_from",
             ]
             .map(|name| (name, false)),
         );
@@ -275,32 +293,34 @@ impl Row<'_> {
     }
 
     fn reorder(&self) -> Option<Vec<Cell>> {
-        let (of, terms) = (self.of, self.question.terms);
+        let (of, terms) = (self.of, self.of.terms.as_ref()?);
         let demand = self.demand();
         let target = demand.map_or(Quantity::ZERO, |demand| terms.target(&demand));
-        let need = target.raw().saturating_sub(of.on_hand.raw());
-        // A multiple of one unit.
-        let order = if need <= 0 { 0 } else { need.saturating_add(999) / 1_000 * 1_000 };
-        if (order == 0 || demand.is_none()) && !self.question.explain {
+        let missing = Quantity::from_raw(target.raw().saturating_sub(of.on_hand.raw()));
+        let order = terms.order(missing);
+        if (order.is_zero() || demand.is_none()) && !self.question.explain {
             return None;
         }
         let order_by = demand.map(|demand| of.today.plus(terms.days_left(&demand, of.on_hand)));
         let mut cells = vec![
+            terms.supplier.value.clone().map_or(Cell::Nothing, Cell::Text),
+            Cell::Text(of.unit.clone()),
             Cell::Units(of.on_hand),
             Cell::Units(Quantity::ZERO),
             Cell::Units(target),
-            Cell::Units(Quantity::from_raw(order)),
+            Cell::Units(order),
             Cell::day(order_by),
         ];
         if self.question.explain {
-            cells.extend(self.explained(demand));
+            cells.extend(self.explained(demand, terms, missing));
         }
         Some(cells)
     }
 
-    fn explained(&self, pooled: Option<Demand>) -> Vec<Cell> {
-        let (of, terms) = (self.of, self.question.terms);
-        let own = of.demand.as_ref();
+    /// Returns the arithmetic of an order, and where each of its terms comes from.
+    fn explained(&self, pooled: Option<Demand>, terms: &LevelTerms, missing: Quantity) -> Vec<Cell> {
+        let own = self.of.demand.as_ref();
+        let from = |source: Source| Cell::Text(source.as_str().to_owned());
         let weeks = own.map(|own| own.weeks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
         let number =
             |number: Option<f64>| Cell::number(number.and_then(|x| ratio((x * 1e6).round() as i128, 1_000_000)));
@@ -311,8 +331,19 @@ impl Row<'_> {
             number(plain.map(|demand| demand.mean)),
             number(plain.map(|demand| demand.variance)),
             number(pooled.map(|demand| demand.variance)),
-            Cell::Whole(i64::from(terms.lead_time_days) + i64::from(terms.review_days)),
-            number(Some(terms.service_level())),
+            from(terms.supplier.from),
+            Cell::Whole(terms.lead_time_days.value.into()),
+            from(terms.lead_time_days.from),
+            Cell::Whole(terms.review_days.into()),
+            Cell::Whole(terms.days_ahead()),
+            // Tenths of a percent are thousand ten-thousandths.
+            Cell::Number(Cost::from_raw(terms.service_level.value.raw() * 1_000)),
+            from(terms.service_level.from),
+            Cell::Units(missing),
+            Cell::Units(terms.multiple.value),
+            from(terms.multiple.from),
+            Cell::Units(terms.minimum.value),
+            from(terms.minimum.from),
         ]
     }
 

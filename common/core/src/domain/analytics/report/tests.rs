@@ -1,10 +1,13 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::super::{Calendar, LevelDays, LocalDays, PeriodWords};
 use super::{Cell, OrderTerms, Question, Report, ReportBuilder, ReportName, Stocked};
-use crate::domain::{Catalogue, CommandId, Entry, EntryKind, Item, Level, Money, Quantity, ShortagePolicy, Timestamp};
+use crate::domain::{
+    Catalogue, CommandId, Entry, EntryKind, Item, Level, Money, Percent, Planning, Quantity, ShortagePolicy, Timestamp,
+};
 
 const DAY_MS: i64 = 86_400_000;
 /// Ten-thousandths: each unit costs 0.50.
@@ -28,7 +31,9 @@ fn item(item_id: &str) -> Item {
             low_stock_threshold: None,
             shortage_policy: ShortagePolicy::Allow,
             unit_cost: Some("0.5".parse().unwrap()),
+            planning: Planning::default(),
         },
+        overrides: BTreeMap::new(),
         threshold_version: 0,
         version: 1,
         alert_epoch: 0,
@@ -84,6 +89,7 @@ impl Shop {
             period: PeriodWords::default().on(calendar.today(), 28).unwrap(),
             groups: report.usual_groups().to_vec(),
             category: None,
+            supplier: None,
             item_prefix: None,
             item_id: None,
             as_of: calendar.as_of,
@@ -128,9 +134,97 @@ fn an_order_covers_lead_time_and_review_period_and_says_how() {
     assert_eq!((cell("mean_per_week"), cell("variance")), ("14".into(), "0".into()));
     // Two weeks of 14, as if by Poisson: poisson.ppf(0.95, 28) = 37.
     assert_eq!((cell("target"), cell("order"), cell("order_by")), ("37".into(), "27".into(), "2026-03-12".into()));
-    let shorter = OrderTerms { lead_time_days: 0, review_days: 7, service_level_permille: 500 };
+    let shorter = OrderTerms { lead_time_days: Some(0), review_days: 7, service_level: Some(Percent::from_raw(500)) };
     let small = shop.report(ReportName::Reorder, |question| question.terms = shorter);
     assert_eq!(row(&small, "cola")("order"), "4", "poisson.ppf(0.5, 14) = 14");
+}
+
+#[test]
+fn the_terms_of_an_order_are_as_asked_else_of_the_location_else_of_the_item_else_the_default() {
+    let moves = [vec![(0, 1_000)], steady(0..70, 2), vec![(70, -850)]].concat();
+    let mut cola = item("cola");
+    let explained = |item: &Item, change: fn(&mut Question)| {
+        let shop = Shop { levels: vec![(item.clone(), moves.clone())], today: 70 };
+        let report = shop.report(ReportName::Reorder, |question| {
+            question.explain = true;
+            change(question);
+        });
+        let cell = row(&report, "cola");
+        let terms = [
+            "supplier",
+            "supplier_from",
+            "lead_time_days",
+            "lead_time_from",
+            "service_level",
+            "service_level_from",
+            "order_multiple",
+            "order_multiple_from",
+            "order_minimum",
+            "order_minimum_from",
+        ];
+        (terms.map(&cell).join(" "), cell("target"), cell("missing"), cell("order"))
+    };
+    let (terms, ..) = explained(&cola, |_| {});
+    assert_eq!(terms, " default 7 default 95 default 1 default 0 default");
+    cola.catalogue.planning = Planning {
+        supplier: Some("Ltd".into()),
+        lead_time_days: Some(0),
+        order_multiple: Some("12".parse().unwrap()),
+        order_minimum: Some("20".parse().unwrap()),
+        service_level: Some(Percent::from_raw(500)),
+    };
+    // poisson.ppf(0.5, 14) = 14; 4 are missing, 20 is the least, 24 the next multiple.
+    let (terms, target, missing, order) = explained(&cola, |_| {});
+    assert_eq!(terms, "Ltd item 0 item 50 item 12 item 20 item");
+    assert_eq!((target.as_str(), missing.as_str(), order.as_str()), ("14", "4", "24"));
+    let own = Planning {
+        supplier: Some("Next Door".into()),
+        service_level: Some(Percent::from_raw(950)),
+        ..Default::default()
+    };
+    cola.overrides.insert("main".parse().unwrap(), own.clone());
+    cola.overrides.insert("elsewhere".parse().unwrap(), Planning { lead_time_days: Some(9), ..own });
+    // poisson.ppf(0.95, 14) = 20.
+    let (terms, target, missing, order) = explained(&cola, |_| {});
+    assert_eq!(terms, "Next Door location 0 item 95 location 12 item 20 item");
+    assert_eq!((target.as_str(), missing.as_str(), order.as_str()), ("20", "10", "24"));
+    // What is asked for holds for all.
+    let (terms, target, ..) = explained(&cola, |question| {
+        question.terms.lead_time_days = Some(7);
+        question.terms.service_level = Some(Percent::from_raw(500));
+    });
+    assert_eq!(terms, "Next Door location 7 asked 50 asked 12 item 20 item");
+    assert_eq!(target, "28", "poisson.ppf(0.5, 28)");
+}
+
+#[test]
+fn a_supplier_is_a_filter_and_a_group_and_the_groups_add_up_to_the_whole() {
+    let of = |name: &str, supplier: Option<&str>, own: Option<&str>, units: i64| {
+        let mut item = item(name);
+        item.catalogue.planning.supplier = supplier.map(Into::into);
+        if let Some(own) = own {
+            let own = Planning { supplier: Some(own.into()), ..Planning::default() };
+            item.overrides.insert("main".parse().unwrap(), own);
+        }
+        (item, vec![(0, 100), (20, -units)])
+    };
+    let shop = Shop {
+        levels: vec![
+            of("cola", Some("Ltd"), None, 8),
+            of("tea", Some("Ltd"), Some("Next Door"), 4),
+            of("milk", Some("Next Door"), None, 2),
+            of("dust", None, None, 1),
+        ],
+        today: 28,
+    };
+    let grouped = shop.report(ReportName::Sales, |question| question.groups = vec![super::Group::Supplier]);
+    let net = |name: &str| row(&grouped, name)("net");
+    assert_eq!((net("Ltd"), net("Next Door"), net("")), ("8".into(), "6".into(), "1".into()));
+    assert_eq!(grouped.totals[grouped.columns.iter().position(|name| *name == "net").unwrap()].to_string(), "15");
+    let mine = shop.report(ReportName::Value, |question| question.supplier = Some("Next Door".into()));
+    assert_eq!(mine.rows.iter().map(|row| row[0].to_string()).collect::<Vec<_>>(), ["milk", "tea"]);
+    let none = shop.report(ReportName::Value, |question| question.supplier = Some("Nobody".into()));
+    assert!(none.rows.is_empty());
 }
 
 #[test]
