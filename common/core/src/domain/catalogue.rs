@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Barcode, Cost, ItemId, LocationId, Planning, PlanningPatch, Quantity, Timestamp, barcode};
+use super::{Barcode, Cost, ItemId, LocationId, Percent, Planning, PlanningPatch, Quantity, Timestamp, barcode};
 
 /// The location of a command that names none. It always exists.
 pub const MAIN_LOCATION: &str = "main";
@@ -132,6 +132,13 @@ struct ItemFields {
     low_stock_threshold: Option<Quantity>,
     shortage_policy: ShortagePolicy,
     unit_cost: Option<Cost>,
+    supplier: Option<String>,
+    lead_time_days: Option<u16>,
+    order_multiple: Option<Quantity>,
+    order_minimum: Option<Quantity>,
+    service_level: Option<Percent>,
+    #[serde(default)]
+    overrides: BTreeMap<LocationId, Planning>,
     archived_at: Option<Timestamp>,
     version: u64,
     threshold_version: u64,
@@ -153,7 +160,15 @@ impl From<ItemFields> for Item {
                 low_stock_threshold: fields.low_stock_threshold,
                 shortage_policy: fields.shortage_policy,
                 unit_cost: fields.unit_cost,
+                planning: Planning {
+                    supplier: fields.supplier,
+                    lead_time_days: fields.lead_time_days,
+                    order_multiple: fields.order_multiple,
+                    order_minimum: fields.order_minimum,
+                    service_level: fields.service_level,
+                },
             },
+            overrides: fields.overrides,
             archived_at: fields.archived_at,
             version: fields.version,
             threshold_version: fields.threshold_version,

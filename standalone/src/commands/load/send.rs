@@ -8,15 +8,17 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use indicatif::ProgressBar;
 use serde_json::{Value, json};
-use stockline_core::domain::Timestamp;
+use stockline_core::domain::{ItemId, Timestamp};
 use stockline_service::Retry;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::answers::{BatchAnswer, Effect, StatusAnswer, StatusQuestion, problem_of, read, reason_of, receipt_of};
+use super::answers::{
+    BatchAnswer, Effect, Outcome, StatusAnswer, StatusQuestion, problem_of, read, reason_of, receipt_of,
+};
 use super::line::{Line, successor, under_next_id};
 use super::report::{MAX_REFUSED, Refused, Tally};
 use super::settings;

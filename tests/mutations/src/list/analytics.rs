@@ -77,8 +77,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "reports-a-day-has-always-24-hours",
         edits: &[edit(
             "common/core/src/domain/analytics/day.rs",
-            "let begin = day.0.to_zoned(self.zone.clone()).and_then(|zoned| zoned.start_of_day());",
-            "let begin = day.0.to_zoned(TimeZone::UTC).and_then(|zoned| zoned.start_of_day());",
+            "let begin = day.date().to_zoned(self.zone.clone()).and_then(|zoned| zoned.start_of_day());",
+            "let begin = day.date().to_zoned(TimeZone::UTC).and_then(|zoned| zoned.start_of_day());",
         )],
         suite: CORE,
         killed_by: "domain::analytics::day::tests::a_day_has_23_or_25_hours_where_the_clock_is_changed",
