@@ -42,8 +42,11 @@ pub(super) fn skim_level(
     level_by(sealed::skim_tail, connection, names, item_id, (row, at))
 }
 
+/// Reads the tail of a level whose other columns are read.
+type ReadTail = fn(&ItemId, &Level, &[u8]) -> Result<Vec<Entry>, Fault>;
+
 fn level_by(
-    read_tail: fn(&ItemId, &Level, &[u8]) -> Result<Vec<Entry>, Fault>,
+    read_tail: ReadTail,
     connection: &Connection,
     names: &mut LocationNames,
     item_id: &ItemId,
