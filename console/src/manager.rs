@@ -5,6 +5,7 @@ pub(crate) mod edit;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod item;
+mod item_fields;
 pub(crate) mod items;
 pub(crate) mod locations;
 mod mapping;

@@ -7,7 +7,7 @@ use axum::extract::Path;
 use axum::response::Response;
 use stockline_core::domain::Timestamp;
 
-use super::edit::{Fields, PlanningFields};
+use super::item_fields::{Fields, PlanningFields};
 use crate::api::{Item, Level, Movement, MovementPage, Planning, segment};
 use crate::chart::{self, Ends};
 use crate::fault::Fault;
@@ -137,7 +137,7 @@ pub(crate) async fn shown(visit: &Visit, item_id: &str, told: Option<Told>) -> R
         told,
         may_manage: visit.session.person.is_manager,
         command_ids: [visit.new_id(), visit.new_id()],
-        fields: fields(visit, &item),
+        fields: Fields::of(visit, &item),
         scan: format!("{}/console?code={}", visit.app.config.base, segment(&item.item_id)),
         levels: item.levels.iter().map(|level| At::of(visit, &places, level)).collect(),
         movements: moved.movements.iter().map(|movement| Moved::of(visit, &places, movement)).collect(),
@@ -183,21 +183,6 @@ fn plans(visit: &Visit, places: &Places, item: &Item) -> Vec<Plan> {
         fields: PlanningFields::of(visit, own.get(id).unwrap_or(&&none)),
     };
     all.into_iter().map(plan).collect()
-}
-
-/// Returns the fields of an item as its form shows them.
-fn fields(visit: &Visit, item: &Item) -> Fields {
-    Fields {
-        item_id: item.item_id.clone(),
-        name: item.name.clone(),
-        unit: item.unit.clone(),
-        decimals: item.decimals.to_string(),
-        category: item.category.clone().unwrap_or_default(),
-        barcodes: item.codes().join(" "),
-        threshold: item.low_stock_threshold.as_deref().map_or(String::new(), |level| visit.locale.number(level)),
-        policy: item.shortage_policy.clone(),
-        planning: PlanningFields::of(visit, &item.planning),
-    }
 }
 
 /// Draws the last days at the location where the person works, as far as one page of movements reaches back.
