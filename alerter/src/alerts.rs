@@ -377,7 +377,7 @@ impl Alerts {
             let marked = if mail.missing.is_empty() {
                 book.mark_sent(alerts, mail.sent_at, mail.tally).await
             } else {
-                book.mark_part_sent(alerts, PartSent { lease: lease, sent_at: mail.sent_at, rest: &mail.rest() }).await
+                book.mark_part_sent(alerts, PartSent { lease, sent_at: mail.sent_at, rest: &mail.rest() }).await
             };
             match marked {
                 Ok(()) => {
