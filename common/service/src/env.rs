@@ -71,6 +71,8 @@ impl Variable {
 
 /// The prefix of all our variables.
 const PREFIX: &str = "STOCKLINE_";
+/// The prefix of the variables that tests are chosen by. A shell that has set one may start a program too.
+const OF_TESTS: &str = "STOCKLINE_TEST_";
 
 /// The variables that send the AWS SDK to another address, for all services or for one.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL";
@@ -95,6 +97,9 @@ impl Env {
     pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
         let (mut values, mut stand_ins, mut lambda) = (BTreeMap::new(), Vec::new(), Vec::new());
         for (name, value) in pairs {
+            if name.starts_with(OF_TESTS) {
+                continue;
+            }
             if name.starts_with(PREFIX) {
                 values.insert(name, value);
             } else if name.starts_with(ENDPOINT) && !value.is_empty() {
@@ -242,6 +247,11 @@ mod tests {
         assert!(text.contains("STOCKLINE_B is required: the number of things"), "{text}");
         assert!(text.contains("STOCKLINE_TYPO is not a variable"), "{text}");
         assert!(!text.contains("secret") && !text.contains("HOME"), "{text}");
+    }
+
+    #[test]
+    fn variables_of_the_tests_are_of_no_program() {
+        assert!(env(&[("STOCKLINE_TEST_IMAGES", "0")]).finish().is_ok());
     }
 
     #[test]
