@@ -79,7 +79,7 @@ async fn older_shop(debian: &Debian) {
     server.stock_up("cola", "10").await;
     server.stop();
     let stock = Connection::open(debian.path(DATA).join("stock.db")).unwrap();
-    for version in [6, 5, 4, 3] {
+    for version in [7, 6, 5, 4, 3] {
         let (_, rest) = MIGRATIONS.split_once(&format!("const TO_VERSION_{version}: &str = \"")).unwrap();
         stock.execute_batch(rest.split('"').next().unwrap()).unwrap();
     }
