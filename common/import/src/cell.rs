@@ -19,6 +19,11 @@ pub fn unquoted(cell: &str) -> &str {
     cell.strip_prefix('\'').filter(|rest| marked(rest)).or_else(formula).unwrap_or(cell)
 }
 
+/// Reports whether a cell clears what was set: `none`, `-` or `null`, in any case. An empty cell changes nothing.
+pub fn clears(cell: &str) -> bool {
+    ["none", "-", "null"].iter().any(|word| cell.eq_ignore_ascii_case(word))
+}
+
 /// Reads an id from a cell. Spreadsheets of some systems write `ö` as `o` with a mark behind it; ids have one form.
 pub(crate) fn id<T: FromStr>(cell: &str) -> Result<T, T::Err> {
     composed(cell).parse()

@@ -31,7 +31,7 @@ mod tests;
 mod vendor;
 mod xlsx;
 
-pub use cell::unquoted;
+pub use cell::{clears, unquoted};
 pub use columns::{Columns, ColumnsError, Options};
 pub use judge::remedy::FAULT_CODES;
 pub use kind::{Field, Kind};

@@ -28,9 +28,11 @@ const NUMBERS: [&str; 9] = [
 const LOCATIONS: [&str; 3] = ["location_id", "from_location_id", "to_location_id"];
 /// The fields that say when or by which document something moved.
 const EVENTS: [&str; 2] = ["occurred_at", "reference"];
-/// The numbers that can be cleared, and the word that clears them.
-const CLEARABLE: [&str; 2] = ["low_stock_threshold", "unit_cost"];
-const NONE: &str = "none";
+/// The fields that hold a whole number, which JSON has as a number.
+const WHOLE: [&str; 2] = ["decimals", "lead_time_days"];
+/// The numbers that can be cleared.
+const CLEARABLE: [&str; 6] =
+    ["low_stock_threshold", "unit_cost", "lead_time_days", "order_multiple", "order_minimum", "service_level"];
 
 /// The source of a field's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -303,10 +305,10 @@ impl Mapping {
 
     fn write_value(&self, field: &str, value: &str, body: &mut Vec<u8>) {
         match (field, value.parse::<i64>()) {
-            (field, _) if CLEARABLE.contains(&field) && value.eq_ignore_ascii_case(NONE) => {
+            (field, _) if CLEARABLE.contains(&field) && stockline_import::clears(value) => {
                 body.extend_from_slice(b"null");
             }
-            ("decimals", Ok(number)) => body.extend_from_slice(number.to_string().as_bytes()),
+            (field, Ok(number)) if WHOLE.contains(&field) => body.extend_from_slice(number.to_string().as_bytes()),
             ("barcodes", _) => {
                 let codes: Vec<&str> = value.split(BARCODE_SEPARATOR).map(str::trim).collect();
                 write_json(body, &codes);
@@ -426,6 +428,19 @@ mod tests {
         assert!(json(&thresholds, &["", "s1", "cola", "", ""]).get("low_stock_threshold").is_none(), "not said");
         let sales = mapping(CommandKind::Sell, &["item_id=product", "quantity=quantity"], &[], None).unwrap();
         assert_eq!(json(&sales, &["", "", "cola", "none", ""])["quantity"], "none", "refused, with the line");
+    }
+
+    #[test]
+    fn the_planning_of_an_item_is_written_as_the_api_takes_it() {
+        let map = ["item_id=product", "lead_time_days=quantity", "order_multiple=store"];
+        let items = mapping(CommandKind::UpdateItem, &map, &[], None).unwrap();
+        let line = json(&items, &["", "6", "cola", "14", ""]);
+        assert_eq!((&line["lead_time_days"], &line["order_multiple"]), (&14.into(), &"6".into()));
+        let line = json(&items, &["", "None", "cola", "-", ""]);
+        assert_eq!(
+            (&line["lead_time_days"], &line["order_multiple"]),
+            (&serde_json::Value::Null, &serde_json::Value::Null)
+        );
     }
 
     #[test]

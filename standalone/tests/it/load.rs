@@ -439,6 +439,18 @@ fn a_nightly_list_of_what_to_set_ends_at_what_it_says() {
         shop.load("n.csv", &format!("sku,name\ntea,{name}\n"), names).ok();
         assert_eq!(shop.0.run(&["items", "--json"]).ok().json()[0]["name"], name);
     }
+    let orders = "--type set_planning --map item_id=sku,location_id=place,lead_time_days=days --id sku,place,days";
+    for (days, expected) in [
+        ("3", serde_json::json!(3)),
+        ("5", serde_json::json!(5)),
+        ("3", serde_json::json!(3)),
+        ("none", serde_json::json!(null)),
+        ("3", serde_json::json!(3)),
+    ] {
+        shop.load("o.csv", &format!("sku,place,days\ntea,main,{days}\n"), orders).ok();
+        let item = &shop.0.run(&["items", "--json"]).ok().json()[0];
+        assert_eq!(item["overrides"][0]["lead_time_days"], expected, "{item}");
+    }
     shop.load("t.csv", "sku,min\ntea,\n", set).refused(1, "the word none clears the threshold");
     shop.0.run(&["audit"]).ok();
 }

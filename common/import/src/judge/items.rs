@@ -8,9 +8,8 @@ use stockline_core::domain::{
     Planning, PlanningPatch, Quantity,
 };
 
-use super::levels::CLEARS;
 use super::{Draft, Fields, Judge};
-use crate::cell::{Written, barcodes};
+use crate::cell::{Written, barcodes, clears};
 use crate::kind::Field;
 use crate::number;
 use crate::plan::Change;
@@ -214,7 +213,7 @@ impl<'a> Judge<'a> {
             if cell.is_empty() {
                 continue;
             }
-            let value = if CLEARS.contains(&cell.to_lowercase().as_str()) {
+            let value = if clears(&cell) {
                 Json::Null
             } else if *word == Field::Supplier.word() {
                 Json::Str(cell)

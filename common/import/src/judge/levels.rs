@@ -6,12 +6,10 @@ use jiff::tz::TimeZone;
 use stockline_core::domain::{Action, CommandKind, Item, ItemId, Json, LocationId, LocationSettings, Quantity, Reason};
 
 use super::{Draft, Fields, Judge};
+use crate::cell::clears;
 use crate::format::{Format, Unclear};
 use crate::kind::{Field, Kind};
 use crate::plan::{Change, Question, key_of};
-
-/// The words that clear a threshold, or what a location has instead of the item's planning.
-pub(super) const CLEARS: [&str; 3] = ["none", "-", "null"];
 
 impl<'a> Judge<'a> {
     /// Finds the registered item of a line.
@@ -227,8 +225,7 @@ impl<'a> Judge<'a> {
         field: &Field,
     ) {
         let cell = self.cell(draft.row, field);
-        let clears = CLEARS.contains(&cell.to_lowercase().as_str());
-        let value = match clears {
+        let value = match clears(&cell) {
             true => Json::Null,
             false => match self.number(draft, field) {
                 Some(number) => Json::Str(Cow::Owned(number)),

@@ -73,6 +73,7 @@ fn level_by(
     let tail = read_tail(item_id, &level, tail)?;
     Ok(Level { tail, ..level })
 }
+
 /// Reads an item from its body.
 pub(super) fn item(body: &str) -> Result<Item, Fault> {
     sealed::read_json("the catalogue record of an item", body)

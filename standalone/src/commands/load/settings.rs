@@ -1,4 +1,4 @@
-//! Lines that set something: a threshold, the fields of a catalogue record. What such a line says is how the item is to be,
+//! Lines that set something: a threshold, the fields of a catalogue record, what a location has instead of them. What such a line says is how the item is to be,
 //! whatever was set before.
 
 use serde_json::Value;
@@ -8,7 +8,7 @@ use crate::commands::submit::fresh_id;
 
 /// Reports whether commands of this type set something.
 pub(super) const fn sets(kind: CommandKind) -> bool {
-    matches!(kind, CommandKind::SetThreshold | CommandKind::UpdateItem)
+    matches!(kind, CommandKind::SetThreshold | CommandKind::UpdateItem | CommandKind::SetPlanning)
 }
 
 /// Reports whether a command as JSON would change an item, as the API shows it.
@@ -17,8 +17,10 @@ pub(super) fn differs(command: &[u8], item: &Value) -> bool {
     let of = match command.get("location_id") {
         None => item,
         Some(place) => {
-            let levels = item["levels"].as_array().map(Vec::as_slice).unwrap_or_default();
-            levels.iter().find(|level| level["location_id"] == *place).unwrap_or(&Value::Null)
+            let is_planning = command.get("type").is_some_and(|kind| kind == CommandKind::SetPlanning.as_str());
+            let places = &item[if is_planning { "overrides" } else { "levels" }];
+            let places = places.as_array().map(Vec::as_slice).unwrap_or_default();
+            places.iter().find(|at| at["location_id"] == *place).unwrap_or(&Value::Null)
         }
     };
     let fields =
@@ -59,7 +61,8 @@ mod tests {
     fn item() -> Value {
         json!({"item_id": "tea", "name": "Tea", "category": null, "low_stock_threshold": "5",
             "barcodes": [{"code": "4006381333931", "quantity": "1"}],
-            "levels": [{"location_id": "s1", "low_stock_threshold": "8"}]})
+            "levels": [{"location_id": "s1", "low_stock_threshold": "8"}],
+            "overrides": [{"location_id": "s1", "lead_time_days": 3}]})
     }
 
     #[test]
@@ -71,6 +74,8 @@ mod tests {
             json!({"location_id": "s2", "low_stock_threshold": null}),
             json!({"name": "Tea", "category": null, "barcodes": ["4006381333931"]}),
             json!({"barcodes": ["04006381333931"]}),
+            json!({"type": "set_planning", "location_id": "s1", "lead_time_days": 3, "supplier": null}),
+            json!({"type": "set_planning", "location_id": "s2", "lead_time_days": null}),
         ] {
             assert!(!differs(same.clone()), "{same}");
         }
@@ -81,6 +86,8 @@ mod tests {
             json!({"location_id": "s2", "low_stock_threshold": "8"}),
             json!({"name": "Green tea"}),
             json!({"barcodes": []}),
+            json!({"type": "set_planning", "location_id": "s1", "lead_time_days": 4}),
+            json!({"type": "set_planning", "location_id": "s2", "lead_time_days": 3}),
         ] {
             assert!(differs(other.clone()), "{other}");
         }
