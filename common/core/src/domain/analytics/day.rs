@@ -155,20 +155,17 @@ struct Span {
 /// Spans are known up to 2100-01-01. What is later takes longer.
 const SPANS_UNTIL_MS: i64 = 4_102_444_800_000;
 
-/// The days of every zone that was asked for; there are some 600.
+/// The days of every zone that was asked for, by its name; there are some 600.
 static ZONES: LazyLock<Mutex<HashMap<String, LocalDays>>> = LazyLock::new(Mutex::default);
 
 impl LocalDays {
     /// Returns the days of an IANA time zone; those of UTC if the zone is unknown.
     pub fn of_zone(time_zone: &str) -> Self {
+        let zone = TimeZone::get(time_zone).unwrap_or(TimeZone::UTC);
+        // A zone has one name, in whatever case it is asked for.
+        let name = zone.iana_name().unwrap_or_default().to_owned();
         let mut zones = ZONES.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(days) = zones.get(time_zone) {
-            return days.clone();
-        }
-        match TimeZone::get(time_zone) {
-            Ok(zone) => zones.entry(time_zone.to_owned()).or_insert(Self::of(zone)).clone(),
-            Err(_) => Self::of(TimeZone::UTC),
-        }
+        zones.entry(name).or_insert_with(|| Self::of(zone)).clone()
     }
 
     fn of(zone: TimeZone) -> Self {
