@@ -1,6 +1,7 @@
 use serde_json::json;
 use stockline_core::domain::{Alert, LocationSettings, Record};
 use stockline_core::ports::{Mail, RefusedNotice};
+use stockline_core::testing::record_of;
 
 use super::text::{SUBJECT_MAX_CHARS, link};
 use super::{alert_mail, notice_mail, openings_mail};
@@ -136,12 +137,11 @@ fn refused(n: u8, item: &str, action: serde_json::Value, code: &str, detail: &st
     let id = format!("01936b2e-7c4a-7f10-8a5b-0000000000{n:02}");
     let mut command = json!({"command_id": id, "item_id": item});
     command.as_object_mut().unwrap().extend(action.as_object().unwrap().clone());
-    serde_json::from_value(json!({
+    record_of(&json!({
         "v": 1, "command_id": id, "item_id": item, "status": "rejected", "accepted_at": "2026-01-31T04:00:00Z",
         "settled_at": format!("2026-01-31T04:00:{n:02}Z"), "submitted_by": "till-1", "command": command,
         "rejection": {"code": code, "detail": detail},
     }))
-    .unwrap()
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::json;
 use stockline_alerter::{Adapters, Alerter, Config, RecordFailure, RetryReason};
 use stockline_core::domain::{Alert, LocationSettings, Record, Timestamp};
 use stockline_core::ports::{Clock, FixedClock, Locations, Mailer};
+use stockline_core::testing::record_of;
 
 use crate::outbox::Outbox;
 use crate::store::FaultyStore;
@@ -110,10 +111,9 @@ pub(crate) fn refused(n: u32, location: Option<&str>, settled_at: &str) -> Recor
         }),
         None => json!({"type": "archive_item", "command_id": id, "item_id": "SKU-1"}),
     };
-    serde_json::from_value(json!({
+    record_of(&json!({
         "v": 1, "command_id": id, "item_id": "SKU-1", "status": "rejected", "accepted_at": settled_at,
         "settled_at": settled_at, "submitted_by": "till-1", "command": command,
         "rejection": {"code": "unknown_item", "detail": "no such item"},
     }))
-    .unwrap()
 }

@@ -7,6 +7,7 @@ use stockline_core::domain::{
     Timestamp,
 };
 use stockline_core::ports::ItemWithLevels;
+use stockline_core::testing::record_of;
 
 use crate::plan::{Effect, May, Plan, Step};
 use crate::{Columns, Kind, Known, Needs, Options, Vendor, read, template};
@@ -241,7 +242,7 @@ fn stock_that_has_moved_is_left_if_this_opened_it_and_refused_else() {
     let json = serde_json::json!({"v": 1, "command_id": key.command_id, "item_id": "cola", "status": "applied",
         "accepted_at": "2026-01-01T00:00:00Z", "settled_at": "2026-01-01T00:00:00Z", "submitted_by": "ann",
         "command": {"type": "receive", "command_id": key.command_id, "item_id": "cola", "location_id": "main", "quantity": "9"}});
-    opened.answer([Some(serde_json::from_value(json).unwrap())]);
+    opened.answer([Some(record_of(&json))]);
     assert_eq!((codes(&opened), opened.totals().leave), (vec![], 1));
 }
 

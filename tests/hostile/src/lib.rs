@@ -12,6 +12,7 @@ mod lines;
 mod message;
 pub mod mutate;
 mod receipt;
+mod record;
 mod scan;
 mod sheet;
 mod token;
@@ -20,11 +21,12 @@ mod token;
 pub type Target = fn(&[u8]) -> bool;
 
 /// All targets by the names of their seed folders.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("command", command::run),
     ("batch", batch::run),
     ("message", message::run),
     ("ledger", ledger::run),
+    ("record", record::run),
     ("receipt", receipt::run),
     ("token", token::run),
     ("lines", lines::run),

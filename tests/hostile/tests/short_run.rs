@@ -55,6 +55,11 @@ fn a_readable_ledger_is_one_that_was_written() {
 }
 
 #[test]
+fn a_readable_record_is_one_that_can_be_written() {
+    short_run("record", 200_000);
+}
+
+#[test]
 fn an_accepted_receipt_is_one_that_was_signed() {
     short_run("receipt", 20_000);
 }

@@ -9,6 +9,7 @@ use stockline_core::ports::{Clock, Queries};
 use stockline_worker::dead_letters::{self, Retried};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::auditor::read::record_of;
 use super::connection::{SimWire, TABLE};
 use super::queue::{Queue, QueueClient};
 use super::scenario::{Act, Operation};
@@ -55,8 +56,8 @@ impl Operators {
     /// Finds the command as a person would in a list.
     fn choose(&self, operation: &Operation) -> Option<CommandKey> {
         let table = self.table.lock().unwrap();
-        let texts = table.all().filter(|((_, sk), _)| sk == "CMD").filter_map(|(_, row)| row["record"].as_s().ok());
-        let mut found: Vec<Record> = texts.filter_map(|text| Record::from_json(text).ok()).collect();
+        let rows = table.all().filter(|((_, sk), _)| sk == "CMD");
+        let mut found: Vec<Record> = rows.filter_map(|(_, row)| record_of(row)).collect();
         found.retain(|record| match (operation.act, record.outcome.status) {
             (_, Status::Applied) => false,
             (Act::Resubmit, _) => record.outcome.command.is_some(),

@@ -1,8 +1,11 @@
 //! Removes one rule of the protocol, between the adapter and the model or in the fold. The simulation must notice.
 
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConditionCheck, Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
+use stockline_core::domain::Status;
 
+use super::auditor::read::record_of;
 use super::expression::Row;
 use super::table::key_of_action;
 
@@ -195,16 +198,22 @@ impl Tamper {
 
     /// Returns a reason of a cancelled transaction, as the adapter sees it.
     pub(crate) fn alter_reason(self, mut reason: CancellationReason) -> CancellationReason {
-        let (attribute, field) = match self {
-            Self::AlertsForgotten => ("record", "alerts"),
-            Self::MarkAlertForgotten => ("mark", "alert"),
-            _ => return reason,
-        };
-        let stored = reason.item.as_mut().and_then(|row| row.get_mut(attribute));
-        if let Some(AttributeValue::S(text)) = stored {
-            let mut json: serde_json::Value = serde_json::from_str(text).unwrap();
-            json.as_object_mut().unwrap().remove(field);
-            *text = json.to_string();
+        let Some(row) = reason.item.as_mut() else { return reason };
+        match self {
+            Self::AlertsForgotten => {
+                if let Some(mut record) = record_of(row) {
+                    record.alerts.clear();
+                    row.insert("record".into(), AttributeValue::B(Blob::new(record.to_bytes().unwrap())));
+                }
+            }
+            Self::MarkAlertForgotten => {
+                if let Some(AttributeValue::S(text)) = row.get_mut("mark") {
+                    let mut json: serde_json::Value = serde_json::from_str(text).unwrap();
+                    json.as_object_mut().unwrap().remove("alert");
+                    *text = json.to_string();
+                }
+            }
+            _ => {}
         }
         reason
     }
@@ -246,6 +255,6 @@ fn is_retry(action: &TransactWriteItem) -> bool {
 }
 
 fn is_rejection(action: &TransactWriteItem) -> bool {
-    let record = action.put().and_then(|put| put.item().get("record"));
-    record.is_some_and(|record| record.as_s().unwrap().contains(r#""status":"rejected""#))
+    let record = action.put().and_then(|put| record_of(put.item()));
+    record.is_some_and(|record| record.outcome.status == Status::Rejected)
 }

@@ -26,8 +26,11 @@ use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, KeysAndAttributes, TransactWriteItem};
 use stockline_aws::dynamodb::Wire;
+use stockline_core::domain::Status;
+use stockline_core::testing::record_json;
 use tokio::time::sleep;
 
+use super::auditor::read::record_of;
 use super::connection::{SimWire, TABLE, failed, lost, refused, throttled};
 use super::expression::{Bound, Row, holds};
 use super::faults::{Kind, Step};
@@ -278,8 +281,8 @@ fn cancelled(concerned: &[bool], code: &str) -> Vec<CancellationReason> {
 
 /// Returns whether the store accepts this outcome only as a dead letter.
 fn is_refused(action: &TransactWriteItem) -> bool {
-    let record = action.put().and_then(|put| put.item().get("record")).and_then(|record| record.as_s().ok());
-    record.is_some_and(|text| text.contains(REFUSED_NOTE) && !text.contains(r#""status":"dead_lettered""#))
+    let Some(record) = action.put().and_then(|put| record_of(put.item())) else { return false };
+    record.outcome.status != Status::DeadLettered && record_json(&record).to_string().contains(REFUSED_NOTE)
 }
 
 /// Runs a transaction: it locks its rows, and a moment later writes all of them or nothing.

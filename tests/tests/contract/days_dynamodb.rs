@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
-use stockline_aws::dynamodb::{Backfilled, table};
+use stockline_aws::dynamodb::{Backfill, Backfilled, table};
 use stockline_aws::{DynamoOptions, DynamoStore};
 use stockline_core::domain::Timestamp;
 use stockline_core::domain::analytics::{DayTotals, LocalDays};
@@ -120,9 +120,9 @@ async fn days_are_those_of_the_ledger_whatever_the_index_of_chunks_shows() {
         assert_eq!(served.days_since(since).await, recent);
         assert!(served.ledgers_read() > before, "what the index does not show is read from the ledger");
 
-        let done = served.store().list_old_chunks(&mut |done| listed = done.listed).await.unwrap();
-        assert_eq!((done.listed, done.unreadable, listed), (hidden.len() as u64, 0, hidden.len() as u64));
-        let again = served.store().list_old_chunks(&mut |_| ()).await.unwrap();
+        let done = served.store().backfill(Backfill::Chunks, &mut |done| listed = done.rows).await.unwrap();
+        assert_eq!((done.rows, done.unreadable, listed), (hidden.len() as u64, 0, hidden.len() as u64));
+        let again = served.store().backfill(Backfill::Chunks, &mut |_| ()).await.unwrap();
         assert_eq!(Backfilled { answers: 0, ..again }, Backfilled::default(), "nothing is left to do");
         let before = served.ledgers_read();
         assert_eq!(served.days(None).await, whole);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod alerts;
+mod backfill_dynamodb;
 mod clients;
 mod days_dynamodb;
 mod mail;

@@ -15,8 +15,9 @@ const SETTINGS: &str = "/etc/default/stockline";
 const DATA: &str = "var/lib/stockline";
 /// What systemd-analyze calls the exposure of a unit, times ten. Its own word for up to 50 is "MEDIUM", up to 20 "OK".
 const EXPOSURE_MAX: u32 = 20;
-/// Turns `stock.db` into one of an older version.
-const MIGRATIONS: &str = include_str!("../../../common/sqlite/src/stock/tests/migration.rs");
+
+#[path = "../../../common/sqlite/src/stock/tests/older.rs"]
+mod older;
 
 /// Returns what a unit says after `key=`.
 fn setting(unit: &str, key: &str) -> String {
@@ -79,10 +80,7 @@ async fn older_shop(debian: &Debian) {
     server.stock_up("cola", "10").await;
     server.stop();
     let stock = Connection::open(debian.path(DATA).join("stock.db")).unwrap();
-    for version in [7, 6, 5, 4, 3] {
-        let (_, rest) = MIGRATIONS.split_once(&format!("const TO_VERSION_{version}: &str = \"")).unwrap();
-        stock.execute_batch(rest.split('"').next().unwrap()).unwrap();
-    }
+    older::back_to(3, &stock);
     drop(stock);
     debian.ok("useradd --system stockline");
     std::fs::write(debian.path("/etc/systemd/system/stockline.service"), "[Service]\nExecStart=/bin/false\n").unwrap();

@@ -49,16 +49,21 @@ pub(crate) enum Operation {
 --repair without --apply only says what it would do. Its exit codes: 0 nothing is torn, or all of it was repaired; 1 something is
 torn, or an item could not be repaired.")]
     Audit(AuditArgs),
-    /// List the ledger's old chunks in the index of chunks, so that reports find them cheaply; workers may keep running
+    /// Bring rows of earlier releases into the present form; workers may keep running
     #[command(
-        after_help = "Run it once after the upgrade that adds the index `chunks` to the table. Reports are right without it, and
-read each old ledger by itself. It reads the whole table once. If it is interrupted, start it again: it goes on with what is
-missing.
+        after_help = "Without --records it lists the ledger's old chunks in the index of chunks, so that reports find them cheaply: run
+it once after the upgrade that adds the index `chunks` to the table. Reports are right without it, and read each old ledger by
+itself. With --records it writes old outcomes in their compact form: one write unit each, for a sixth of the stored bytes.
+Both read the whole table once. If it is interrupted, start it again: it goes on with what is missing.
 
-Example:
-  worker backfill"
+Examples:
+  worker backfill
+  worker backfill --records"
     )]
     Backfill {
+        /// Write old outcomes in their compact form
+        #[arg(long)]
+        records: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,

@@ -67,7 +67,10 @@ pub(crate) async fn run(operation: Operation, settings: Settings) -> anyhow::Res
             let options = AuditOptions { at_once: at_once as usize, resume, ..AuditOptions::default() };
             operate::run_audit(&connect(&settings).await?, options, json).await
         }
-        Operation::Backfill { json } => operate::run_backfill(&connect(&settings).await?, json).await,
+        Operation::Backfill { records, json } => {
+            let what = if records { Backfill::Records } else { Backfill::Chunks };
+            operate::run_backfill(&connect(&settings).await?, what, json).await
+        }
         Operation::Smoke { no_queue, json } => operate::run_smoke(&connect(&settings).await?, !no_queue, json).await,
         Operation::Clients(command) => clients::run_clients(&connect(&settings).await?, command).await,
         Operation::DeadLetters(command) => operate::run_dead_letters(&connect(&settings).await?, command).await,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use serde_json::json;
-use stockline_aws::dynamodb::Backfilled;
+use stockline_aws::dynamodb::{Backfill, Backfilled};
 use stockline_aws::{Repair, RepairLine, RepairReport};
 use stockline_core::domain::Record;
 use stockline_core::ports::{CommandSender, Queries, StoreError};
@@ -115,21 +115,25 @@ fn repair_text(report: &RepairReport, applied: bool) -> String {
 }
 
 /// Runs `worker backfill` and returns the exit code.
-pub(crate) async fn run_backfill(connected: &Connected, json: bool) -> anyhow::Result<u8> {
+pub(crate) async fn run_backfill(connected: &Connected, what: Backfill, json: bool) -> anyhow::Result<u8> {
+    let named = match what {
+        Backfill::Chunks => "chunks listed",
+        Backfill::Records => "outcomes made compact",
+    };
     let bar = ProgressBar::new_spinner();
     let mut progress = |done: &Backfilled| {
-        bar.set_message(format!("{} MB of the table read, {} chunks listed", done.answers, done.listed));
+        bar.set_message(format!("{} MB of the table read, {} {named}", done.answers, done.rows));
         bar.tick();
     };
-    let done = match connected.store.list_old_chunks(&mut progress).await {
+    let done = match connected.store.backfill(what, &mut progress).await {
         Ok(done) => done,
         Err(error) => return Ok(unavailable(&error)),
     };
     bar.finish_and_clear();
     if json {
-        output::json(&json!({"listed": done.listed, "unreadable": done.unreadable}))?;
+        output::json(&json!({"rows": done.rows, "unreadable": done.unreadable}))?;
     } else {
-        output::line(format_args!("{} chunks listed, {} can't be read", done.listed, done.unreadable))?;
+        output::line(format_args!("{} {named}, {} can't be read", done.rows, done.unreadable))?;
     }
     Ok(if done.unreadable == 0 { OK } else { FOUND })
 }

@@ -112,7 +112,7 @@ async fn a_body_too_large_to_keep_is_cut_and_says_so() {
         let letter = record.outcome.dead_letter.as_ref().unwrap();
         assert!(letter.body.len() > DEAD_BODY_MAX_BYTES - 4 && letter.body.len() <= DEAD_BODY_MAX_BYTES);
         assert!(letter.reason.contains(" bytes and is cut"), "{}", letter.reason);
-        let stored = serde_json::to_string(record).unwrap().len();
+        let stored = record.to_bytes().unwrap().len();
         assert!(stored < DYNAMODB_ITEM_BYTES * 98 / 100, "{stored}, with the attributes beside it");
     }
 }

@@ -185,7 +185,7 @@ impl DynamoStore {
     }
 
     /// Updates a row and returns whether its condition held.
-    async fn update_if(&self, update: UpdateItemInputBuilder) -> Result<bool, StoreError> {
+    pub(super) async fn update_if(&self, update: UpdateItemInputBuilder) -> Result<bool, StoreError> {
         match self.wire.update_item(update).await {
             Ok(_) => Ok(true),
             Err(SdkError::ServiceError(service)) if service.err().is_conditional_check_failed_exception() => Ok(false),

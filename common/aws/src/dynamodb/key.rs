@@ -7,7 +7,9 @@ use std::fmt;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::table::{PK, SHARDS, SK};
-use stockline_core::domain::{Alert, Claim, ClientId, CommandId, ItemId, LocationId, Timestamp, out_of_key};
+use stockline_core::domain::{
+    Alert, Claim, ClientId, CommandId, CommandKey, ItemId, LocationId, Timestamp, out_of_key,
+};
 
 /// The sort key of an item's catalogue record.
 pub(super) const ITEM_SK: &str = "ITEM";
@@ -106,6 +108,12 @@ impl Key {
     /// Returns the partition of [`CHUNKS`](super::table::CHUNKS) for what was recorded at a location in a month, `2026-01`.
     pub(super) fn chunk_month(location_id: &LocationId, month: &str) -> String {
         format!("{location_id}#{month}")
+    }
+
+    /// Returns the command of an outcome; `None` if this is no key of one.
+    pub(super) fn command(&self) -> Option<CommandKey> {
+        let (item_id, command_id) = self.pk.strip_prefix(RECORD_PK_PREFIX)?.rsplit_once('#')?;
+        Some(CommandKey { item_id: out_of_key(item_id).parse().ok()?, command_id: command_id.parse().ok()? })
     }
 
     fn record_pk(item_id: &ItemId, command_id: CommandId) -> String {

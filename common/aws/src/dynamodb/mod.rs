@@ -43,7 +43,7 @@ pub mod table;
 mod tests;
 mod wire;
 
-pub use backfill::Backfilled;
+pub use backfill::{Backfill, Backfilled};
 use call::side_by_side;
 use days::KeptItems;
 use locations::KeptLocations;

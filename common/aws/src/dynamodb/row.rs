@@ -5,7 +5,7 @@
 //! | item | `item` (JSON), `version`, `threshold_version`, `item_shard`, `name_key` |
 //! | level | `level` (JSON), `version`, `tail` (entries; absent when empty, unless the level has an average cost), `location`, `unwell` (unless normal) |
 //! | chunk | `entries`, `chunk_month` (absent in chunks that are older than the index; `worker backfill` adds it) |
-//! | outcome | `record` (JSON); `dead`, the retry that made an open dead letter; `refused` and `refused_at`, unless it is an applied movement; `changed`, if it is an applied change of the catalogue; `resubmitted_as` (JSON), `reversed_by`, `discarded_at` and `dismissed` (JSON), which are set later and override the record |
+//! | outcome | `record` (compact; JSON in rows of earlier programs); `dead`, the retry that made an open dead letter; `refused` and `refused_at`, unless it is an applied movement; `changed`, if it is an applied change of the catalogue; `resubmitted_as` (JSON), `reversed_by`, `discarded_at` and `dismissed` (JSON), which are set later and override the record |
 //! | entry taken back | `reversed_by` |
 //! | re-judging | `mark` (JSON) |
 //! | claim | `item_id` |
@@ -92,11 +92,11 @@ pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Result<AttributeValue, S
         .map_err(|error| StoreError::Unreadable(format!("a value can't be written as JSON: {error}")))
 }
 
-/// Makes the attribute of a record, with its checksum.
+/// Makes the attribute of a record.
 fn sealed(record: &Record) -> Result<AttributeValue, StoreError> {
     record
-        .to_json()
-        .map(AttributeValue::S)
+        .to_bytes()
+        .map(|bytes| AttributeValue::B(Blob::new(bytes)))
         .map_err(|error| StoreError::Unreadable(format!("a record can't be written as JSON: {error}")))
 }
 
@@ -286,9 +286,16 @@ pub(super) fn skimmed_chunk(row: &Row) -> Result<Vec<Entry>, StoreError> {
 
 /// Reads an outcome with the attributes that override its record.
 pub(super) fn record(row: &Row) -> Result<Record, StoreError> {
-    let mut record = Record::from_json(read_text(row, RECORD)?).map_err(|error| match error {
+    let bytes = match row.get(RECORD) {
+        Some(AttributeValue::B(bytes)) => bytes.as_ref(),
+        _ => read_text(row, RECORD)?.as_bytes(),
+    };
+    let key = Key::of(row).and_then(|key| key.command());
+    let mut record = Record::from_bytes(bytes, key).map_err(|error| match error {
         RecordError::Newer(_) => newer(row, RECORD, error),
-        RecordError::Damaged(_) | RecordError::Checksum => unreadable(row, RECORD, error),
+        RecordError::Text(_) | RecordError::Bytes(_) | RecordError::Checksum | RecordError::Key => {
+            unreadable(row, RECORD, error)
+        }
     })?;
     if row.contains_key(RESUBMITTED_AS) {
         record.resubmitted_as = Some(read_json::<CommandKey>(row, RESUBMITTED_AS)?);

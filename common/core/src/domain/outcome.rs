@@ -3,8 +3,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alert, Command, CommandId, CommandKey, Cost, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, EntryKind, Fingerprint,
-    ItemId, LocationId, Money, Quantity, Queued, Reach, Seal, Timestamp, level::is_nothing, seal, seal_of,
+    Alert, CodecError, Command, CommandId, CommandKey, Cost, DEAD_BODY_MAX_BYTES, DEAD_REASON_MAX_BYTES, EntryKind,
+    Fingerprint, ItemId, LocationId, Money, Quantity, Queued, Reach, Seal, Timestamp, codec::record, level::is_nothing,
+    seal_of,
 };
 
 /// The status of a decided command. `queued` is never stored: a receipt proves it while no record exists.
@@ -266,41 +267,29 @@ impl Outcome {
 }
 
 /// The stored `CMD#` record: the outcome with the values that the protocol needs. It is never deleted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "RecordFields")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The version of this layout, 1.
-    pub v: u8,
     /// The outcome of the command.
-    #[serde(flatten)]
     pub outcome: Outcome,
     /// The fingerprint of the parsed command; absent if it could not be decoded.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
     /// The retry that made this record: 0 for the first decision (see [`super::Queued::retry`]).
-    #[serde(skip_serializing_if = "is_zero")]
     pub retry: u32,
     /// The alerts that the command raised, published after the commit.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<Alert>,
     /// Whether a command that sets the default threshold changed it; see [`Record::rejudges`].
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_default: Option<bool>,
     /// The refused command that this one replaces.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub resubmits: Option<CommandKey>,
     /// When the first submission of a resubmission was accepted; see [`super::Queued::first_accepted_at`].
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_accepted_at: Option<Timestamp>,
     /// In a dead letter of a reversal, what its submitter may take back; see [`super::Queued::reach`].
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub reach: Option<Reach>,
     /// The command that replaces this one.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub resubmitted_as: Option<CommandKey>,
 }
 
-/// The fields of a stored [`Record`]. Serde would read a flattened outcome through a tree of all values, which takes as long
+/// The fields of a [`Record`] in JSON. Serde would read a flattened outcome through a tree of all values, which takes as long
 /// as everything else about a record.
 #[derive(Deserialize)]
 struct RecordFields {
@@ -332,7 +321,6 @@ struct RecordFields {
 impl From<RecordFields> for Record {
     fn from(fields: RecordFields) -> Self {
         Self {
-            v: fields.v,
             outcome: Outcome {
                 command_id: fields.command_id,
                 item_id: fields.item_id,
@@ -358,48 +346,76 @@ impl From<RecordFields> for Record {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
-fn is_zero(n: &u32) -> bool {
-    *n == 0
-}
-
 /// Why a stored record could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// A later version of this program wrote it.
-    #[error("the record of a command has version {0}; this program reads version {version}", version = Record::VERSION)]
+    #[error("the record of a command has version {0}; this program reads versions up to {known}", known = record::VERSION)]
     Newer(u64),
     /// The text is not a record.
     #[error("the record of a command: {0}")]
-    Damaged(#[from] serde_json::Error),
-    /// The bytes have changed since they were written.
+    Text(#[from] serde_json::Error),
+    /// The bytes are not a record.
+    #[error("the record of a command: {0}")]
+    Bytes(CodecError),
+    /// The bytes have changed since they were written, or are those of another command.
     #[error("the checksum of a command's record is wrong: its bytes have changed since it was written")]
     Checksum,
+    /// The row does not say which command it is of.
+    #[error("the record of a command lies in a row without the id of an item and a command")]
+    Key,
 }
 
-/// The part of a record that every version has.
+impl From<record::BytesError> for RecordError {
+    fn from(error: record::BytesError) -> Self {
+        match error {
+            record::BytesError::Codec(CodecError::Newer { found, .. }) => Self::Newer(found.into()),
+            record::BytesError::Codec(CodecError::Checksum) => Self::Checksum,
+            record::BytesError::Codec(error) => Self::Bytes(error),
+            record::BytesError::Json(error) => Self::Text(error),
+        }
+    }
+}
+
+/// The part of a record in JSON that every version has.
 #[derive(Deserialize)]
 struct RecordHead {
     v: u64,
 }
 
-impl Record {
-    /// The layout version that this program writes.
-    pub const VERSION: u8 = 1;
+/// The version of records in JSON, which earlier programs wrote.
+const JSON_VERSION: u8 = 1;
 
-    /// Writes the record as JSON with its checksum.
+/// The first byte of every record in JSON.
+const JSON_BEGINS: u8 = b'{';
+
+impl Record {
+    /// Returns the record in its stored form, with a checksum that covers its key too. The item and the command id are
+    /// stored beside it.
     ///
     /// # Errors
     /// Fails only if a value has no JSON form.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string(self).map(seal)
+    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        record::encode(self)
     }
 
-    /// Reads a record from its stored JSON. Records without a checksum are from earlier programs.
+    /// Reads a record from its stored form. `key` is what its row says; a record in JSON has its own.
     ///
     /// # Errors
     /// Returns [`RecordError::Newer`] for every later version whose checksum is right, whether or not the rest can be
     /// read.
+    pub fn from_bytes(bytes: &[u8], key: Option<CommandKey>) -> Result<Self, RecordError> {
+        if bytes.first() == Some(&JSON_BEGINS) {
+            return Self::from_json(&String::from_utf8_lossy(bytes));
+        }
+        let key = key.ok_or(RecordError::Key)?;
+        Ok(record::decode(bytes, key.item_id, key.command_id)?)
+    }
+
+    /// Reads a record of an earlier program from its JSON. The first ones have no checksum.
+    ///
+    /// # Errors
+    /// As [`Record::from_bytes`].
     pub fn from_json(text: &str) -> Result<Self, RecordError> {
         match seal_of(text) {
             Seal::Right => Self::from_sealed(text),
@@ -412,13 +428,13 @@ impl Record {
     }
 
     fn from_sealed(text: &str) -> Result<Self, RecordError> {
-        let error = match serde_json::from_str::<Self>(text) {
-            Ok(record) if record.v <= Self::VERSION => return Ok(record),
-            Ok(record) => return Err(RecordError::Newer(record.v.into())),
+        let error = match serde_json::from_str::<RecordFields>(text) {
+            Ok(fields) if fields.v <= JSON_VERSION => return Ok(fields.into()),
+            Ok(fields) => return Err(RecordError::Newer(fields.v.into())),
             Err(error) => error,
         };
         match serde_json::from_str::<RecordHead>(text) {
-            Ok(head) if head.v > u64::from(Self::VERSION) => Err(RecordError::Newer(head.v)),
+            Ok(head) if head.v > u64::from(JSON_VERSION) => Err(RecordError::Newer(head.v)),
             _ => Err(error.into()),
         }
     }
@@ -471,7 +487,6 @@ impl Record {
     /// Makes the record of a command that is set aside.
     pub fn dead_letter(queued: Option<&Queued>, letter: DeadLetter, id: (ItemId, CommandId), now: Timestamp) -> Self {
         Self {
-            v: Self::VERSION,
             outcome: Outcome {
                 command_id: id.1,
                 item_id: id.0,

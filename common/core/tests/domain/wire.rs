@@ -4,9 +4,11 @@ use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use stockline_core::domain::{
-    Alert, CodecError, CommandId, Cost, DeadLetter, Entry, EntryKind, ItemId, MessageError, Quantity, Reason, Record,
-    Slot, Status, Timestamp, decode_entries, decode_message, encode_entries, encode_message, item_of_carried, seal,
+    Alert, CodecError, CommandId, CommandKey, Cost, DeadLetter, Effect, Entry, EntryKind, ItemId, MessageError,
+    Quantity, Queued, Reason, Record, RecordError, Slot, Status, Timestamp, decode_entries, decode_message,
+    encode_entries, encode_message, item_of_carried, seal,
 };
+use stockline_core::testing::record_json;
 use uuid::Uuid;
 
 use super::command_json::queued;
@@ -151,6 +153,49 @@ fn entry() -> impl Strategy<Value = Entry> {
         })
 }
 
+/// Makes a record of a command with these movements, at the places beside them.
+fn record(
+    queued: &Queued,
+    entries: &[(Entry, String)],
+    letter: Option<String>,
+    retry: u32,
+    settled_at: Timestamp,
+) -> Record {
+    let body = DeadLetter { reason: "why".into(), body: letter.clone().unwrap_or_default(), discarded_at: None };
+    let id = (queued.command.item_id.clone(), queued.command.command_id);
+    let mut record = Record { retry, ..Record::dead_letter(Some(queued), body, id, settled_at) };
+    if letter.is_some() {
+        return record;
+    }
+    record.outcome.status = Status::Applied;
+    record.outcome.dead_letter = None;
+    record.outcome.effects = entries
+        .iter()
+        .map(|(entry, place)| Effect {
+            location_id: place.parse().unwrap(),
+            seq: entry.seq,
+            kind: entry.kind,
+            delta: entry.delta,
+            after: entry.after,
+            occurred_at: entry.occurred_at,
+            recorded_at: entry.recorded_at,
+            late: entry.late,
+            clock_ahead: entry.clock_ahead,
+            unit_cost: entry.unit_cost,
+            cost: entry.cost,
+            revaluation: entry.revaluation,
+            quantity: entry.late.then_some(entry.quantity),
+            amount: entry.amount,
+        })
+        .collect();
+    // One effect is where the command says, and recorded when it was settled.
+    let named = queued.command.action.locations().next().cloned();
+    if let (Some(effect), Some(named)) = (record.outcome.effects.first_mut(), named) {
+        (effect.location_id, effect.recorded_at) = (named, record.outcome.settled_at);
+    }
+    record
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -168,7 +213,7 @@ proptest! {
             bytes[0] = 1;
         }
         match decode_entries(&bytes) {
-            Err(CodecError::Version(version)) => prop_assert_eq!(version, bytes[0]),
+            Err(CodecError::Newer { found, .. }) => prop_assert_eq!(found, bytes[0]),
             Err(CodecError::Damaged(at)) => prop_assert!(at <= bytes.len()),
             Err(CodecError::Checksum) => prop_assert!(bytes[0] != 1),
             Ok(entries) => prop_assert!(entries.len() <= bytes.len() / 22),
@@ -212,12 +257,62 @@ proptest! {
     }
 
     #[test]
-    fn any_record_reads_back(queued in queued(), body in ".{0,100}", retry in 0..3_u32) {
-        let letter = DeadLetter { reason: "why".into(), body, discarded_at: None };
-        let id = (queued.command.item_id.clone(), queued.command.command_id);
-        let record = Record { retry, ..Record::dead_letter(Some(&queued), letter, id, Timestamp::EPOCH) };
-        let json = serde_json::to_string(&record).unwrap();
-        prop_assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
+    fn any_record_reads_back(
+        queued in queued(),
+        entries in vec((entry(), "[a-z]{1,8}"), 0..4),
+        letter in weighted(0.3, ".{0,100}"),
+        retry in 0..3_u32,
+        settled in 0..2_000_000_000_000_i64,
+    ) {
+        let record = record(&queued, &entries, letter, retry, Timestamp::from_millis(settled));
+        let bytes = record.to_bytes().unwrap();
+        prop_assert_eq!(&Record::from_bytes(&bytes, Some(record.reference())).unwrap(), &record);
+        prop_assert_eq!(record.to_bytes().unwrap(), bytes);
+        let json = seal(record_json(&record).to_string());
+        prop_assert_eq!(Record::from_bytes(json.as_bytes(), None).unwrap(), record);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_of_a_record_is_noticed(
+        queued in queued(),
+        entries in vec((entry(), "[a-z]{1,8}"), 0..3),
+        letter in weighted(0.3, ".{0,20}"),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let record = record(&queued, &entries, letter, 1, Timestamp::EPOCH);
+        let bytes = record.to_bytes().unwrap();
+        let read = |bytes: &[u8]| Record::from_bytes(bytes, Some(record.reference()));
+        let mut flipped = bytes.clone();
+        flipped[at.index(bytes.len())] ^= 1 << (at.index(64) % 8);
+        prop_assert!(!matches!(read(&flipped), Ok(_) | Err(RecordError::Newer(_))));
+        prop_assert!(read(&bytes[..at.index(bytes.len())]).is_err());
+        let other = CommandKey { command_id: CommandId(Uuid::from_u128(7)), ..record.reference() };
+        prop_assert!(matches!(Record::from_bytes(&bytes, Some(other)), Err(RecordError::Checksum)));
+    }
+
+    #[test]
+    fn arbitrary_bytes_under_a_right_checksum_are_a_record_or_an_error(bytes in vec(any::<u8>(), 1..200), version: bool) {
+        let mut bytes = bytes;
+        if version {
+            bytes[0] = 2;
+        }
+        let key = CommandKey { item_id: cola(), command_id: CommandId(Uuid::from_u128(1)) };
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&bytes);
+        for part in [key.item_id.as_str().as_bytes(), key.command_id.0.as_bytes()] {
+            hasher.update(part);
+            hasher.update(&(part.len() as u64).to_le_bytes());
+        }
+        let begins = bytes[0];
+        bytes.extend_from_slice(&hasher.finalize().to_le_bytes());
+        match Record::from_bytes(&bytes, Some(key.clone())) {
+            Err(RecordError::Newer(found)) => prop_assert!(found == u64::from(begins) && begins > 2),
+            Ok(record) => {
+                let again = record.to_bytes().unwrap();
+                prop_assert_eq!(Record::from_bytes(&again, Some(key)).unwrap(), record);
+            }
+            Err(_) => {}
+        }
     }
 }
 

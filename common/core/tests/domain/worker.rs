@@ -145,7 +145,7 @@ pub fn weigh(commit: &Commit) -> usize {
     fn json(value: &impl serde::Serialize) -> usize {
         serde_json::to_string(value).unwrap().len() + KEYS_BYTES
     }
-    let records: usize = commit.records.iter().map(json).sum();
+    let records: usize = commit.records.iter().map(|record| record.to_bytes().unwrap().len() + KEYS_BYTES).sum();
     let item = commit.item.as_ref().map_or(0, |put| json(&put.item) + NAME_KEY_BYTES);
     let levels: usize = commit.levels.iter().map(|put| json(&put.level) + encode_entries(&put.level.tail).len()).sum();
     let chunks: usize = commit.chunks.iter().map(|chunk| encode_entries(&chunk.entries).len() + KEYS_BYTES).sum();

@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::key_chain::{self, Key};
 use super::names::LocationNames;
 use super::readers::{View, parts};
-use super::rows::{self, level_columns};
+use super::rows::{self, level_columns, record_columns};
 use super::{command_lists, index_repair, sealed};
 use stockline_core::domain::{Alert, Claim, Item, ItemId, Quantity, RejudgeMark, Status};
 use stockline_core::ports::StoreFault;
@@ -173,11 +173,11 @@ fn records(connection: &Connection, found: &mut Found) -> Result<(), Fault> {
 }
 
 fn records_behind(connection: &Connection, after: &mut i64, found: &mut Found) -> Result<(), Fault> {
-    let mut statement = connection.prepare_cached(
-        "SELECT record_no, record.body, item_id, command_id, \
-         (SELECT status FROM refused WHERE refused.record_no = record.record_no) \
-         FROM record LEFT JOIN item USING (item_no) WHERE record_no > ?1 ORDER BY record_no",
-    )?;
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT record_no, (SELECT status FROM refused WHERE refused.record_no = record.record_no), ",
+        record_columns!(),
+        " WHERE record_no > ?1 ORDER BY record_no"
+    ))?;
     let mut rows = statement.query([*after])?;
     while let Some(row) = rows.next()? {
         let record_no: i64 = row.get(0)?;
@@ -185,11 +185,11 @@ fn records_behind(connection: &Connection, after: &mut i64, found: &mut Found) -
             found.add(None, format!("records {} to {} are missing", *after + 1, record_no - 1));
         }
         *after = record_no;
-        let item_id = row.get::<_, Option<String>>(2).ok().flatten();
-        match rows::record(row, 1) {
+        let key = rows::record_key(row, 3);
+        match rows::record(row, 2) {
             Ok(record) => {
                 let outcome = &record.outcome;
-                let listed: Option<String> = row.get(4).ok().flatten();
+                let listed: Option<String> = row.get(1).ok().flatten();
                 let refused = (outcome.status != Status::Applied).then(|| outcome.status.as_str());
                 if listed.as_deref() != refused {
                     let what = format!(
@@ -199,14 +199,14 @@ fn records_behind(connection: &Connection, after: &mut i64, found: &mut Found) -
                     );
                     found.add(Some(outcome.item_id.as_str()), what);
                 }
-                let id = row.get_ref(3)?.as_blob().ok();
-                if item_id.as_deref() != Some(outcome.item_id.as_str()) || id != Some(outcome.command_id.0.as_bytes()) {
+                if key.as_ref() != Some(&record.reference()) {
                     let what = format!("the row of command {} names another command", outcome.command_id);
                     found.add(Some(outcome.item_id.as_str()), what);
                 }
             }
             Err(Fault::Unreadable(what) | Fault::Newer(what)) => {
-                found.add(item_id.as_deref(), format!("record {record_no} can't be read: {what}"));
+                let item_id = key.as_ref().map(|key| key.item_id.as_str());
+                found.add(item_id, format!("record {record_no} can't be read: {what}"));
             }
             Err(fault) => return Err(fault),
         }
@@ -346,14 +346,15 @@ pub(super) fn repair(connection: &Connection) -> Result<Vec<String>, Fault> {
         "DELETE FROM refused WHERE NOT EXISTS (SELECT 1 FROM record WHERE record.record_no = refused.record_no)",
     )?;
     let mut listed = 0;
-    let mut statement = connection.prepare(
-        "SELECT record_no, body, (SELECT status FROM refused WHERE refused.record_no = record.record_no) FROM record",
-    )?;
+    let mut statement = connection.prepare(concat!(
+        "SELECT record_no, (SELECT status FROM refused WHERE refused.record_no = record.record_no), ",
+        record_columns!()
+    ))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let Ok(record) = rows::record(row, 1) else { continue };
+        let Ok(record) = rows::record(row, 2) else { continue };
         let refused = (record.outcome.status != Status::Applied).then(|| record.outcome.status.as_str());
-        if row.get::<_, Option<String>>(2).ok().flatten().as_deref() != refused {
+        if row.get::<_, Option<String>>(1).ok().flatten().as_deref() != refused {
             super::write::list_refused_again(connection, row.get(0)?, &record)?;
             listed += 1;
         }

@@ -9,7 +9,7 @@ use super::listed::{listed, two};
 use super::names::LocationNames;
 use super::queries::{RECORD, of_places, recorded};
 use super::readers::{View, parts};
-use super::rows;
+use super::rows::{self, record_columns};
 use stockline_core::domain::{Command, CommandId, Effect, Record, Status};
 use stockline_core::ports::cursor;
 use stockline_core::ports::{ChangeFilter, Movement, MovementFilter, Page};
@@ -156,8 +156,11 @@ fn applied_behind(
     after: &mut i64,
     work: &mut dyn FnMut(i64, i64, &Record) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut statement =
-        connection.prepare("SELECT record_no, item_no, body FROM record WHERE record_no > ?1 ORDER BY record_no")?;
+    let mut statement = connection.prepare(concat!(
+        "SELECT record_no, item_no, ",
+        record_columns!(),
+        " WHERE record_no > ?1 ORDER BY record_no"
+    ))?;
     let mut rows = statement.query([*after])?;
     while let Some(row) = rows.next()? {
         *after = row.get(0)?;

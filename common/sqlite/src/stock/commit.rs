@@ -56,7 +56,7 @@ pub(super) struct Prepared {
     pub(super) item: Option<String>,
     pub(super) tails: Vec<Vec<u8>>,
     pub(super) chunks: Vec<Vec<u8>>,
-    pub(super) records: Vec<(i64, String)>,
+    pub(super) records: Vec<(i64, Vec<u8>)>,
     pub(super) mark: Option<String>,
 }
 
@@ -76,7 +76,7 @@ impl Prepared {
                 .iter()
                 .map(|record| {
                     let key = id_key(&commit.item_id, record.outcome.command_id);
-                    record.to_json().map(|body| (key, body))
+                    record.to_bytes().map(|body| (key, body))
                 })
                 .collect::<Result<_, _>>()?,
             mark: commit.mark.as_ref().map(|mark| serde_json::to_string(mark).map(seal)).transpose()?,

@@ -68,7 +68,9 @@ impl From<RecordError> for Fault {
     fn from(error: RecordError) -> Self {
         match error {
             RecordError::Newer(_) => Self::Newer(error.to_string()),
-            RecordError::Damaged(_) | RecordError::Checksum => Self::Unreadable(error.to_string()),
+            RecordError::Text(_) | RecordError::Bytes(_) | RecordError::Checksum | RecordError::Key => {
+                Self::Unreadable(error.to_string())
+            }
         }
     }
 }

@@ -5,12 +5,11 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row};
-use uuid::Uuid;
 
 use super::fault::Fault;
 use super::id_key::id_key;
 use super::key_chain::{self, Key};
-use stockline_core::domain::{CommandId, ItemId, Record};
+use super::rows::{self, record_columns};
 
 /// Reads the key of each record. Returns too which numbers have none.
 ///
@@ -42,10 +41,11 @@ fn read_on(
     keys: &mut Vec<Key>,
     missing: &mut BTreeSet<i64>,
 ) -> Result<(), Fault> {
-    let mut statement = connection.prepare_cached(
-        "SELECT record_no, body, command_id, (SELECT item_id FROM item WHERE item.item_no = record.item_no) \
-         FROM record WHERE record_no > ?1 ORDER BY record_no",
-    )?;
+    let mut statement = connection.prepare_cached(concat!(
+        "SELECT record_no, ",
+        record_columns!(),
+        " WHERE record_no > ?1 ORDER BY record_no"
+    ))?;
     let mut rows = statement.query([*after])?;
     while let Some(row) = rows.next()? {
         let record_no: i64 = row.get(0)?;
@@ -59,15 +59,10 @@ fn read_on(
     Ok(())
 }
 
-/// Returns the key of a record by its body, else by its other columns.
+/// Returns the key of a record that can be read, else of the row that it lies in.
 fn key_of(row: &Row<'_>) -> Option<i64> {
-    let body = row.get_ref(1).ok()?.as_str().ok();
-    if let Some(Ok(record)) = body.map(Record::from_json) {
-        return Some(id_key(&record.outcome.item_id, record.outcome.command_id));
-    }
-    let command_id = CommandId(Uuid::from_slice(row.get_ref(2).ok()?.as_blob().ok()?).ok()?);
-    let item_id: ItemId = row.get_ref(3).ok()?.as_str().ok()?.parse().ok()?;
-    Some(id_key(&item_id, command_id))
+    let key = rows::record(row, 1).map(|record| record.reference()).ok().or_else(|| rows::record_key(row, 2))?;
+    Some(id_key(&key.item_id, key.command_id))
 }
 
 /// Replaces the index by one that is made of the records and of the keys `known` before. Returns its last key.

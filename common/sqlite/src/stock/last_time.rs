@@ -2,7 +2,7 @@ use std::path::Path;
 
 use stockline_core::domain::Timestamp;
 
-use super::rows;
+use super::rows::{self, record_columns};
 use crate::schema::{self, OpenOptions, SchemaError};
 
 /// How many records are read. A retried dead letter keeps its old time, so the last record alone may mislead.
@@ -13,8 +13,9 @@ const RECORDS_READ: usize = 64;
 pub fn last_accepted_at(path: &Path, open: &OpenOptions) -> Result<Option<Timestamp>, SchemaError> {
     let failed = |source| SchemaError::Sqlite { path: path.to_owned(), source };
     let connection = schema::open_reader(path, open)?;
-    let mut statement =
-        connection.prepare("SELECT body FROM record ORDER BY record_no DESC LIMIT ?1").map_err(failed)?;
+    let mut statement = connection
+        .prepare(concat!("SELECT ", record_columns!(), " ORDER BY record_no DESC LIMIT ?1"))
+        .map_err(failed)?;
     let mut rows = statement.query([RECORDS_READ]).map_err(failed)?;
     let mut last = None;
     while let Some(row) = rows.next().map_err(failed)? {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::fault::Fault;
 use super::names::LocationNames;
-use super::rows::{self, level_columns};
+use super::rows::{self, level_columns, record_columns};
 use super::sealed;
 use super::states::state_no;
 use stockline_core::domain::{
@@ -78,7 +78,7 @@ fn damaged_items(connection: &Connection, names: &mut LocationNames) -> Result<D
 }
 
 fn histories(connection: &Connection, damaged: &Damaged) -> Result<BTreeMap<(ItemId, LocationId), History>, Fault> {
-    let mut statement = connection.prepare("SELECT body FROM record ORDER BY record_no")?;
+    let mut statement = connection.prepare(concat!("SELECT ", record_columns!(), " ORDER BY record_no"))?;
     let mut rows = statement.query([])?;
     let mut histories: BTreeMap<(ItemId, LocationId), History> = BTreeMap::new();
     while let Some(row) = rows.next()? {

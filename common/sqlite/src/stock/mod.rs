@@ -48,6 +48,7 @@ mod ports;
 mod queries;
 mod readers;
 mod record_index;
+mod record_upgrade;
 mod rows;
 mod sealed;
 mod snapshot;
@@ -77,8 +78,9 @@ pub(crate) const SCHEMA: Schema = Schema {
         include_str!("schema_v6.sql"),
         include_str!("schema_v7.sql"),
         include_str!("schema_v8.sql"),
+        include_str!("schema_v9.sql"),
     ],
-    transient: &["record_key", "lists_to_fill"],
+    transient: &["record_key", "lists_to_fill", "record_json"],
 };
 
 /// The settings of the store.
@@ -177,6 +179,7 @@ impl SqliteStore {
             Fault::Sql(source) => failed(source),
             _ => SchemaError::NotADatabase { path: path.to_owned() },
         };
+        record_upgrade::move_json_records(&connection).map_err(unusable)?;
         command_lists::fill_new_lists(&connection).map_err(unusable)?;
         change_list::note_opening(&connection).map_err(failed)?;
         let change_no = change_list::last_change_no(&connection).map_err(failed)?;

@@ -3,16 +3,16 @@
 
 use rusqlite::types::Value;
 use rusqlite::{Row, Statement, params_from_iter};
-use uuid::Uuid;
 
+use super::alert_book;
 use super::fault::Fault;
 use super::ledger::{self, Place};
 use super::listed::{listed, shown, two};
 use super::load;
 use super::readers::{View, parts};
-use super::{alert_book, rows};
+use super::rows::{self, record_columns};
 use stockline_core::domain::{
-    CommandId, DeadLetter, ItemId, LocationId, LocationSettings, MAIN_LOCATION, Quantity, Record, Status, Timestamp,
+    DeadLetter, ItemId, LocationId, LocationSettings, MAIN_LOCATION, Quantity, Record, Status, Timestamp,
 };
 use stockline_core::ports::cursor;
 use stockline_core::ports::{AlertRecord, CommandFilter, Page};
@@ -53,7 +53,7 @@ pub(super) fn commands(
         "SELECT settled_at, record_no, settled_otherwise, code, location_id FROM refused \
          WHERE status = ?1 AND (settled_at, record_no) < (?2, ?3) ORDER BY settled_at DESC, record_no DESC",
     )?;
-    let mut record = view.prepare_cached(RECORD_OF_ITEM)?;
+    let mut record = view.prepare_cached(RECORD)?;
     let mut rows = statement.query((filter.status.as_str(), settled_at, record_no))?;
     let mut found: Vec<((i64, i64), Record)> = Vec::new();
     while let Some(row) = rows.next()? {
@@ -84,11 +84,7 @@ fn keeps(filter: &CommandFilter, row: &Row<'_>) -> Result<bool, Fault> {
 }
 
 /// The record of a row of a list.
-pub(super) const RECORD: &str = "SELECT body FROM record WHERE record_no = ?1";
-
-/// A record, and what the row around it says of it.
-const RECORD_OF_ITEM: &str = "SELECT record.body, command_id, item_id FROM record LEFT JOIN item USING (item_no) \
-                              WHERE record_no = ?1";
+pub(super) const RECORD: &str = concat!("SELECT ", record_columns!(), " WHERE record_no = ?1");
 
 /// Reads the record of a refused command by its place in the list.
 fn refused(statement: &mut Statement<'_>, place: (i64, i64), status: Status) -> Result<Record, Fault> {
@@ -110,14 +106,12 @@ fn missing(list: &str, record_no: i64) -> Fault {
 /// Shows a refused command whose record can't be read, as far as the row around it says which it is.
 fn unreadable_record(row: &Row<'_>, place: (i64, i64), status: Status, fault: Fault) -> Result<Record, Fault> {
     let Fault::Unreadable(what) = fault else { return Err(fault) };
-    let command_id = row.get_ref(1)?.as_blob().ok().and_then(|id| Uuid::from_slice(id).ok());
-    let item_id: Option<ItemId> = row.get_ref(2)?.as_str().ok().and_then(|id| id.parse().ok());
-    let (Some(command_id), Some(item_id)) = (command_id, item_id) else {
+    let Some(key) = rows::record_key(row, 1) else {
         return Err(Fault::Unreadable(what));
     };
     let letter = DeadLetter::of(format!("this record can't be read: {what}"), String::new());
     let settled_at = Timestamp::from_millis(place.0);
-    let mut record = Record::dead_letter(None, letter, (item_id, CommandId(command_id)), settled_at);
+    let mut record = Record::dead_letter(None, letter, (key.item_id, key.command_id), settled_at);
     record.outcome.status = status;
     Ok(record)
 }
@@ -133,8 +127,11 @@ const AUDIT_RECORDS: &str = "audit_records";
 pub(super) fn audit_records(view: &View<'_>, cursor: Option<&str>, limit: usize) -> Result<Page<Record>, Fault> {
     let limit = cursor::clamp(limit);
     let after: i64 = cursor::decode(AUDIT_RECORDS, cursor)?.unwrap_or(0);
-    let mut statement =
-        view.prepare_cached("SELECT record_no, body FROM record WHERE record_no > ?1 ORDER BY record_no LIMIT ?2")?;
+    let mut statement = view.prepare_cached(concat!(
+        "SELECT record_no, ",
+        record_columns!(),
+        " WHERE record_no > ?1 ORDER BY record_no LIMIT ?2"
+    ))?;
     let mut rows = statement.query((after, limit + 1))?;
     // The cursor counts those that can't be read too.
     let mut found = Vec::new();

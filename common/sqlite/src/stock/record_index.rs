@@ -308,7 +308,7 @@ mod tests {
         let transaction = connection.transaction().unwrap();
         for n in records {
             index.add(key(n), n as i64 + 1);
-            let sql = "INSERT INTO record (record_no, command_id, item_no, body) VALUES (?1, x'00', 1, '{}')";
+            let sql = "INSERT INTO record (record_no, command_id, item_no, body) VALUES (?1, x'00', 1, x'7b7d')";
             transaction.execute(sql, [n as i64 + 1]).unwrap();
         }
         index.write(&transaction).unwrap();
@@ -361,7 +361,7 @@ mod tests {
             let transaction = connection.transaction().unwrap();
             for n in step * 5 + 1..=step * 5 + 5 {
                 let id = command(n);
-                let sql = "INSERT INTO record (record_no, command_id, item_no, body) VALUES (?1, ?2, 1, '{}')";
+                let sql = "INSERT INTO record (record_no, command_id, item_no, body) VALUES (?1, ?2, 1, x'7b7d')";
                 transaction.execute(sql, (n as i64, id.0.as_bytes())).unwrap();
                 index.add(id_key(&"cola".parse().unwrap(), id), n as i64);
             }

@@ -1,14 +1,15 @@
 //! Reads rows.
 
 use rusqlite::{Connection, OptionalExtension, Row};
+use uuid::Uuid;
 
 use super::fault::Fault;
 use super::names::LocationNames;
 use super::sealed;
 use super::states::state_of;
 use stockline_core::domain::{
-    CommandId, Entry, Item, ItemId, Level, LocationId, LocationSettings, MAIN_LOCATION, Money, Quantity, Record,
-    Timestamp,
+    CommandId, CommandKey, Entry, Item, ItemId, Level, LocationId, LocationSettings, MAIN_LOCATION, Money, Quantity,
+    Record, Timestamp,
 };
 
 /// The columns of a level, in the order that [`level`] reads.
@@ -19,6 +20,14 @@ macro_rules! level_columns {
     };
 }
 pub(super) use level_columns;
+
+/// The columns of a record, in the order that [`record`] reads, and the tables that have them.
+macro_rules! record_columns {
+    () => {
+        "record.body, record.command_id, item.item_id FROM record LEFT JOIN item USING (item_no)"
+    };
+}
+pub(super) use record_columns;
 
 /// Reads a level of an item from its columns, which begin at `at`.
 pub(super) fn level(
@@ -94,8 +103,8 @@ pub(super) fn find_item(connection: &Connection, item_id: &ItemId) -> Result<Opt
     Ok(Some((row.get(0)?, found)))
 }
 
-/// Finds the record of this command among the candidates. Only its own body says which command a record is of. A record
-/// that can't be read may be this one, so it is never taken as absent.
+/// Finds the record of this command among the candidates. The checksum of a record covers its key, so a record that can be
+/// read is of the command that its row names. One that can't be read may be this one, so it is never taken as absent.
 pub(super) fn find_record(
     connection: &Connection,
     candidates: &[i64],
@@ -105,7 +114,7 @@ pub(super) fn find_record(
     if candidates.is_empty() {
         return Ok(None);
     }
-    let mut statement = connection.prepare_cached("SELECT body FROM record WHERE record_no = ?1")?;
+    let mut statement = connection.prepare_cached(concat!("SELECT ", record_columns!(), " WHERE record_no = ?1"))?;
     for record_no in candidates {
         let mut rows = statement.query([record_no])?;
         let Some(row) = rows.next()? else {
@@ -119,10 +128,17 @@ pub(super) fn find_record(
     Ok(None)
 }
 
-/// Reads a record from its body.
+/// Reads a record from [`record_columns`], which begin at `at`.
 pub(super) fn record(row: &Row<'_>, at: usize) -> Result<Record, Fault> {
-    let body = row.get_ref(at)?.as_str().map_err(rusqlite::Error::from)?;
-    Ok(Record::from_json(body)?)
+    let body = row.get_ref(at)?.as_blob().map_err(rusqlite::Error::from)?;
+    Ok(Record::from_bytes(body, record_key(row, at + 1))?)
+}
+
+/// Reads which command the row of a record is of; `None` if the row does not say it.
+pub(super) fn record_key(row: &Row<'_>, at: usize) -> Option<CommandKey> {
+    let command_id = CommandId(Uuid::from_slice(row.get_ref(at).ok()?.as_blob().ok()?).ok()?);
+    let item_id = row.get_ref(at + 1).ok()?.as_str().ok()?.parse().ok()?;
+    Some(CommandKey { item_id, command_id })
 }
 
 /// Reads the settings of a location. `main` always has some.

@@ -213,7 +213,7 @@ fn put_claims(connection: &Connection, item_no: i64, claims: &[ClaimChange]) -> 
     Ok(())
 }
 
-fn append_record(connection: &Connection, item_no: i64, record: &Record, body: &str) -> Result<i64, Fault> {
+fn append_record(connection: &Connection, item_no: i64, record: &Record, body: &[u8]) -> Result<i64, Fault> {
     connection
         .prepare_cached("INSERT INTO record (command_id, item_no, body) VALUES (?1, ?2, ?3)")?
         .execute(params![record.outcome.command_id.0.as_bytes(), item_no, body])?;
@@ -223,7 +223,7 @@ fn append_record(connection: &Connection, item_no: i64, record: &Record, body: &
 }
 
 /// Replaces an open dead letter by a record.
-fn replace_record(connection: &Connection, record_no: i64, record: &Record, body: &str) -> Result<(), Fault> {
+fn replace_record(connection: &Connection, record_no: i64, record: &Record, body: &[u8]) -> Result<(), Fault> {
     connection.prepare_cached("UPDATE record SET body = ?2 WHERE record_no = ?1")?.execute((record_no, body))?;
     list_refused_again(connection, record_no, record)
 }
@@ -236,7 +236,7 @@ pub(super) fn list_refused_again(connection: &Connection, record_no: i64, record
 
 /// Writes a record again after it was marked or discarded.
 pub(super) fn rewrite_record(connection: &Connection, record_no: i64, record: &Record) -> Result<(), Fault> {
-    let body = record.to_json().map_err(|error| Fault::record(record.outcome.item_id.as_str(), &error))?;
+    let body = record.to_bytes().map_err(|error| Fault::record(record.outcome.item_id.as_str(), &error))?;
     replace_record(connection, record_no, record, &body)
 }
 

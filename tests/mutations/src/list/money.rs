@@ -90,12 +90,12 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "money-an-earlier-version-may-have-money",
         edits: &[edit(
-            "common/core/src/domain/codec.rs",
+            "common/core/src/domain/codec/entries.rs",
             "if version <= VERSION_WITHOUT_MONEY { FLAGS_WITHOUT_MONEY } else { ALL_FLAGS }",
             "if version < 1 { FLAGS_WITHOUT_MONEY } else { ALL_FLAGS }",
         )],
         suite: CORE_CRATE,
-        killed_by: "domain::codec::tests::earlier_versions_have_no_money",
+        killed_by: "domain::codec::entries::tests::earlier_versions_have_no_money",
     },
     Mutation {
         name: "money-staff-see-the-value-of-a-level",

@@ -504,12 +504,38 @@ pub(super) const SQLITE: &[Mutation] = &[
     Mutation {
         name: "core-a-version-is-believed-without-its-checksum",
         edits: &[edit(
-            "common/core/src/domain/codec.rs",
-            "    if version == 0 || u32::from_le_bytes(*checksum) != crc32fast::hash(sealed) {",
-            "    if version == 0 || (version <= VERSION && u32::from_le_bytes(*checksum) != crc32fast::hash(sealed)) {",
+            "common/core/src/domain/codec/bytes.rs",
+            "    if found == 0 || u32::from_le_bytes(*checksum) != sum(sealed, key) {",
+            "    if found == 0 || (found <= known && u32::from_le_bytes(*checksum) != sum(sealed, key)) {",
         )],
         suite: CORE_CRATE,
-        killed_by: "domain::codec::tests::a_version_is_believed_only_with_the_right_checksum",
+        killed_by: "domain::codec::entries::tests::a_version_is_believed_only_with_the_right_checksum",
+    },
+    Mutation {
+        name: "core-a-record-is-read-under-the-key-of-another",
+        edits: &[edit("common/core/src/domain/codec/bytes.rs", "    for part in key {", "    for part in &key[..0] {")],
+        suite: DOMAIN,
+        killed_by: "wire::every_flipped_bit_and_every_cut_of_a_record_is_noticed",
+    },
+    Mutation {
+        name: "core-an-effect-forgets-when-it-was-recorded",
+        edits: &[edit(
+            "common/core/src/domain/codec/record.rs",
+            "    let when_settled = effect.recorded_at == settled_at;",
+            "    let when_settled = effect.recorded_at <= settled_at;",
+        )],
+        suite: DOMAIN,
+        killed_by: "wire::any_record_reads_back",
+    },
+    Mutation {
+        name: "sqlite-a-damaged-record-of-an-earlier-program-is-dropped",
+        edits: &[edit(
+            "common/sqlite/src/stock/record_upgrade.rs",
+            "coalesce(?2, CAST(body AS BLOB))",
+            "coalesce(?2, x'')",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::migration::the_records_of_a_folder_of_version_8_are_made_compact_and_one_that_can_not_be_read_stays_as_it_is",
     },
     Mutation {
         name: "core-a-command-whose-bytes-have-changed-is-applied",

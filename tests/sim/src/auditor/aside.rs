@@ -16,7 +16,7 @@ use super::super::table::Written;
 use super::compare::{alert, level_pair, outcome_faults};
 use super::level::{Alert, Item, Level};
 use super::predictor::{Decided, Predictor, Verdict};
-use super::read::{Outcomes, Place, id_of, json, places};
+use super::read::{Outcomes, Place, id_of, json, places, record};
 
 /// The places of each command by item and id, with the message if it kept its order.
 type Waiting = BTreeMap<(String, Uuid), Vec<(Place, Option<u64>)>>;
@@ -73,7 +73,7 @@ impl Fold {
                     // A mark may belong to another item.
                     if of_id.iter().any(|stored| stored.transaction == written.transaction && !stored.is_mark) {
                         item_id = Some(key.0);
-                        outcomes.push((key.1, json(row, "record")));
+                        outcomes.push((key.1, record(row)));
                     }
                 }
             }

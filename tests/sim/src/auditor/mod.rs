@@ -13,7 +13,7 @@ mod mails;
 mod money;
 mod predict;
 mod predictor;
-mod read;
+pub(crate) mod read;
 
 use std::collections::BTreeMap;
 
@@ -68,5 +68,5 @@ pub(crate) fn reversals(evidence: &Evidence, status: &str) -> u64 {
 }
 
 fn records(evidence: &Evidence) -> impl Iterator<Item = Value> {
-    evidence.table.all().filter(|((_, sk), _)| sk == "CMD").map(|(_, row)| read::json(row, "record"))
+    evidence.table.all().filter(|((_, sk), _)| sk == "CMD").map(|(_, row)| read::record(row))
 }

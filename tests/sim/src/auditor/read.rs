@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
+use stockline_core::domain::{CommandKey, Record};
+use stockline_core::testing::record_json;
 use uuid::Uuid;
 
 use super::super::expression::Row;
@@ -134,6 +137,22 @@ pub(crate) fn json(row: &Row, name: &str) -> Value {
     row.get(name).and_then(|value| value.as_s().ok()).map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
 }
 
+/// Returns the outcome in a row, in the JSON of the first version; `null` if there is none.
+pub(crate) fn record(row: &Row) -> Value {
+    record_of(row).as_ref().map_or(Value::Null, record_json)
+}
+
+/// Returns the outcome in a row.
+pub(crate) fn record_of(row: &Row) -> Option<Record> {
+    let bytes = match row.get("record")? {
+        AttributeValue::B(bytes) => bytes.as_ref(),
+        other => other.as_s().unwrap().as_bytes(),
+    };
+    let (item, id) = row["pk"].as_s().unwrap().strip_prefix("CMD#")?.rsplit_once('#')?;
+    let key = CommandKey { item_id: id_of(item).parse().unwrap(), command_id: id.parse().unwrap() };
+    Some(Record::from_bytes(bytes, Some(key)).unwrap())
+}
+
 /// Returns an item and the id of one of its commands from their JSON.
 fn reference(of: &Value) -> (String, Uuid) {
     (of["item_id"].as_str().unwrap().to_owned(), of["command_id"].as_str().unwrap().parse().unwrap())
@@ -156,7 +175,7 @@ pub(crate) struct Stored {
 impl Stored {
     fn of(written: &Written, before: Option<&Self>) -> Self {
         let row = written.row.as_ref();
-        let record = row.map_or(Value::Null, |row| json(row, "record"));
+        let record = row.map_or(Value::Null, |row| record(row));
         let resubmitted_as = row.map(|row| json(row, "resubmitted_as")).filter(|by| !by.is_null());
         let discarded = row.is_some_and(|row| row.contains_key("discarded_at"));
         let reversed_by = row.and_then(|row| row.get("reversed_by")?.as_s().ok()?.parse().ok());

@@ -461,7 +461,6 @@ fn as_if_allowed(queued: &Queued) -> Queued {
 fn applied(queued: &Queued, old: Option<&Record>, effects: Vec<Effect>, settled_at: Timestamp) -> Record {
     let command = &queued.command;
     Record {
-        v: Record::VERSION,
         outcome: Outcome {
             command_id: command.command_id,
             item_id: command.item_id.clone(),

@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::*;
 use stockline_core::domain::seal;
+use stockline_core::testing::record_json;
 
 /// One write unit is a row of up to 1 KB.
 const WRITE_UNIT_BYTES: usize = 1_024;
@@ -58,7 +59,7 @@ fn names_keys_and_keys_of_indexes_have_1_000_bytes_a_row_at_most() {
     let chunk = stockline_core::domain::Chunk { location_id: place, entries: Vec::new() };
     let claim = Key::claim(&stockline_core::domain::Claim::ItemKey(String::new()));
     let beside = [
-        ("a record", bytes(&row::of_record(&record).unwrap()) - serde_json::to_string(&record).unwrap().len()),
+        ("a record", bytes(&row::of_record(&record).unwrap()) - record.to_bytes().unwrap().len()),
         ("a level", bytes(&row::of_level(&item_id, &level).unwrap()) - serde_json::to_string(&level).unwrap().len()),
         ("a chunk", bytes(&row::of_chunk(&item_id, &chunk))),
         ("a claim", bytes(&row::of_holder(&claim, &item_id))),
@@ -126,6 +127,10 @@ async fn what_can_not_be_read_names_its_row_and_what_is_newer_says_so() {
     newer(row::record(&named(&cmd, "record", row::text(seal(r#"{"v":2,"other":1}"#.into())))).unwrap_err());
     damaged(row::record(&named(&cmd, "record", row::text(r#"{"v":2,"other":1}"#))).unwrap_err());
     damaged(row::record(&named(&cmd, "record", row::text(r#"{"v":1,"other":1}"#))).unwrap_err());
+    damaged(row::record(&named(&cmd, "record", blob(&[2, 0, 0, 0, 0, 0]))).unwrap_err());
+    damaged(row::record(&named(&cmd, "pk", row::text("CMD"))).unwrap_err());
+    let json = row::text(seal(record_json(&record).to_string()));
+    assert_eq!(row::record(&named(&cmd, "record", json)).unwrap(), record, "a row of an earlier program");
     damaged(row::record(&named(&cmd, "resubmitted_as", row::text("x"))).unwrap_err());
     damaged(row::chunk(&cmd).unwrap_err());
     damaged(row::holder(&named(&cmd, "item_id", row::text("no  id"))).unwrap_err());

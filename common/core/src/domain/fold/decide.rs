@@ -15,7 +15,6 @@ impl Draft<'_> {
         let settled_at =
             applied.effects.iter().map(|e| e.recorded_at).max().unwrap_or(self.now.max(queued.accepted_at));
         self.push(Record {
-            v: Record::VERSION,
             outcome: Outcome {
                 command_id: queued.command.command_id,
                 item_id: self.item_id.clone(),

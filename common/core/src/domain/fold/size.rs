@@ -6,7 +6,7 @@ use super::super::{Entry, Record};
 
 /// The most bytes that one row adds to a commit, without the texts of a dead letter. A chunk's entry counts with its
 /// record. A hundred such rows are the 2.4 MB of [`FoldLimits`](super::FoldLimits). The heaviest is a transfer's record
-/// with its two entries: 23 KB if every text is as long as `parse.rs` and `message.rs` allow,
+/// with its two entries: 17 KB if every text is as long as `parse.rs` and `message.rs` allow,
 /// and every id has four bytes a character.
 pub(super) const ACTION_MAX_BYTES: usize = 24_000;
 

@@ -1,5 +1,6 @@
 use super::*;
 use stockline_core::ports::{LedgerFrom, PageRequest};
+use stockline_core::testing::record_json;
 
 /// A store whose file may grow by only `pages` pages, which behaves like a full disk.
 fn full_soon(folder: &TempDir, pages: i64) -> SqliteStore {
@@ -84,10 +85,9 @@ async fn a_row_of_a_later_version_is_not_reported_as_damaged() {
     let mut tail = vec![4_u8, 0];
     tail.extend_from_slice(&crc32fast::hash(&tail).to_le_bytes());
     let mut tail = sealed::seal(&[b"a", &sealed::level_columns(&level)], &tail);
-    let later =
-        serde_json::to_string(&record).unwrap().replacen(r#""v":1"#, r#""v":2"#, 1).replace("applied", "pledged");
+    let later = record_json(&record).to_string().replacen(r#""v":1"#, r#""v":2"#, 1).replace("applied", "pledged");
     let rows = move |connection: &Connection, later: &str, tail: &[u8]| {
-        connection.execute("UPDATE record SET body = ?1", [later])?;
+        connection.execute("UPDATE record SET body = CAST(?1 AS BLOB)", [later])?;
         connection.execute("UPDATE level SET tail = ?1", [tail])?;
         Ok(())
     };
@@ -168,7 +168,8 @@ async fn a_refused_command_whose_record_can_not_be_read_is_listed_with_the_other
         let fields = r#","location_id":"main","quantity":9,"on_shortage":"reject""#;
         refused.push(shop.run("sell", "cola", fields, at(n)).await.outcome.command_id);
     }
-    let damage = "UPDATE record SET body = replace(body, 'insufficient', 'insufficiens') WHERE record_no = 3";
+    let damage =
+        "UPDATE record SET body = CAST(replace(body, 'insufficient', 'insufficiens') AS BLOB) WHERE record_no = 3";
     shop.store.write(move |connection, _| Ok(connection.execute(damage, [])?)).await.unwrap();
     let filter = CommandFilter {
         status: Status::Rejected,

@@ -1,84 +1,7 @@
+use super::older::back_to;
 use super::*;
 use stockline_core::domain::StockState;
 use stockline_core::ports::{PageRequest, Since};
-
-/// Turns a file of today into one of schema version 7.
-const TO_VERSION_7: &str = "
-    DROP INDEX item_by_supplier;
-    ALTER TABLE item DROP COLUMN supplier;
-    PRAGMA user_version = 7;
-";
-
-/// Turns a file of version 7 into one of version 6.
-const TO_VERSION_6: &str = "
-    DROP TABLE opening;
-    DROP INDEX item_by_change;
-    DROP INDEX level_by_change;
-    ALTER TABLE item DROP COLUMN change_no;
-    ALTER TABLE level DROP COLUMN change_no;
-    PRAGMA user_version = 6;
-";
-
-/// Turns a file of version 6 into one of version 5. None of its entries may have a cost.
-const TO_VERSION_5: &str = "
-    DROP TABLE reversed;
-    ALTER TABLE level DROP COLUMN value;
-    ALTER TABLE level DROP COLUMN average_cost;
-    ALTER TABLE level DROP COLUMN counted_seq;
-    PRAGMA user_version = 5;
-";
-
-/// Turns a file of version 5 into one of version 4.
-const TO_VERSION_4: &str = "
-    DROP TABLE movement;
-    DROP TABLE change;
-    PRAGMA user_version = 4;
-";
-
-/// Turns a file of version 4 into one of version 3.
-const TO_VERSION_3: &str = "
-    CREATE TABLE record_key (
-        id_key INTEGER NOT NULL, record_no INTEGER NOT NULL, PRIMARY KEY (id_key, record_no)
-    ) STRICT, WITHOUT ROWID;
-    INSERT INTO record_key SELECT id_key, record_no FROM key_chain WHERE record_no > 0;
-    DROP TABLE key_chain;
-    ALTER TABLE item DROP COLUMN levels;
-    PRAGMA user_version = 3;
-";
-
-/// Turns a file of version 3 into one of version 2.
-const TO_VERSION_2: &str = "
-    DROP TABLE level_by_location;
-    ALTER TABLE low_levels RENAME TO low_levels_v3;
-    CREATE TABLE low_levels (
-        item_no INTEGER NOT NULL, location_no INTEGER NOT NULL, PRIMARY KEY (item_no, location_no)
-    ) STRICT, WITHOUT ROWID;
-    INSERT INTO low_levels SELECT item_no, location_no FROM low_levels_v3;
-    DROP TABLE low_levels_v3;
-    DROP INDEX item_by_name;
-    CREATE INDEX item_by_name ON item (name_key, item_id) WHERE name_key IS NOT NULL;
-    DROP INDEX item_by_category;
-    CREATE INDEX item_by_category ON item (category, name_key, item_id) WHERE category IS NOT NULL;
-    DROP INDEX refused_by_status;
-    CREATE INDEX refused_by_time ON refused (settled_at, record_no);
-    PRAGMA user_version = 2;
-";
-
-/// Turns a file of version 2 into one of version 1, with its keys in both logs.
-const TO_VERSION_1: &str = "
-    ALTER TABLE low_levels RENAME TO unwell;
-    ALTER TABLE notice RENAME COLUMN notified_until TO told_until;
-    CREATE TABLE key_log_0 (
-        log_no INTEGER PRIMARY KEY, keys BLOB NOT NULL, position_key INTEGER, position_record_no INTEGER
-    ) STRICT;
-    CREATE TABLE key_log_1 (
-        log_no INTEGER PRIMARY KEY, keys BLOB NOT NULL, position_key INTEGER, position_record_no INTEGER
-    ) STRICT;
-    INSERT INTO key_log_0 SELECT log_no, keys, position_key, position_record_no FROM key_log WHERE log_no <= 3;
-    INSERT INTO key_log_1 SELECT log_no, keys, position_key, position_record_no FROM key_log WHERE log_no > 3;
-    DROP TABLE key_log;
-    PRAGMA user_version = 1;
-";
 
 async fn low(shop: &Shop) -> Vec<String> {
     let filter = LevelFilter { states: vec![StockState::Low], ..LevelFilter::default() };
@@ -126,8 +49,7 @@ async fn a_folder_of_version_2_is_migrated_with_every_list_as_it_was() {
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_7, TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2].concat();
-        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
+        back_to(2, &Connection::open(folder.path().join("stock.db")).unwrap());
     });
     assert_eq!(all_lists(&shop).await, lists);
 
@@ -157,9 +79,7 @@ async fn a_folder_of_version_1_is_migrated_with_its_lists_notices_and_record_key
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        let back =
-            [TO_VERSION_7, TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3, TO_VERSION_2, TO_VERSION_1].concat();
-        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
+        back_to(1, &Connection::open(folder.path().join("stock.db")).unwrap());
     });
 
     assert_eq!(all_lists(&shop).await, lists);
@@ -185,8 +105,7 @@ async fn a_folder_of_version_3_is_migrated_with_its_record_keys_and_levels() {
     let lists = all_lists(&shop).await;
 
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_7, TO_VERSION_6, TO_VERSION_5, TO_VERSION_4, TO_VERSION_3].concat();
-        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
+        back_to(3, &Connection::open(folder.path().join("stock.db")).unwrap());
     });
     assert_eq!(all_lists(&shop).await, lists);
     records.push(shop.receive("cola", "main", 1, at(2)).await);
@@ -215,8 +134,7 @@ async fn a_folder_of_version_4_is_migrated_with_its_movements_and_changes_and_wi
     shop.run("update_item", "cola", r#","name":"Cola""#, at(4)).await;
     let lists = all_lists(&shop).await;
     let mut shop = shop.reopened_after(|folder| {
-        let back = [TO_VERSION_7, TO_VERSION_6, TO_VERSION_5, TO_VERSION_4].concat();
-        Connection::open(folder.path().join("stock.db")).unwrap().execute_batch(&back).unwrap();
+        back_to(4, &Connection::open(folder.path().join("stock.db")).unwrap());
     });
     assert_eq!(all_lists(&shop).await, lists);
     assert_eq!(shop.store.audit_rows().await.unwrap(), []);
@@ -231,7 +149,8 @@ async fn a_folder_of_version_4_is_migrated_with_its_movements_and_changes_and_wi
     let shop = shop.reopened_after(|folder| {
         let damage = "UPDATE record SET body = replace(body, 'sell', 'selk') WHERE record_no = 3;";
         let connection = Connection::open(folder.path().join("stock.db")).unwrap();
-        connection.execute_batch(&[damage, TO_VERSION_7, TO_VERSION_6, TO_VERSION_5, TO_VERSION_4].concat()).unwrap();
+        back_to(4, &connection);
+        connection.execute_batch(damage).unwrap();
     });
     let after: Vec<_> = movements(&shop).await;
     assert_eq!(after, before.into_iter().filter(|movement| movement.entry.operator.is_none()).collect::<Vec<_>>());
@@ -244,10 +163,7 @@ async fn a_folder_of_version_5_has_no_costs_until_its_next_movement_brings_one()
     shop.register("cola", "").await;
     shop.receive("cola", "main", 9, at(1)).await;
     let mut shop = shop.reopened_after(|folder| {
-        Connection::open(folder.path().join("stock.db"))
-            .unwrap()
-            .execute_batch(&[TO_VERSION_7, TO_VERSION_6, TO_VERSION_5].concat())
-            .unwrap();
+        back_to(5, &Connection::open(folder.path().join("stock.db")).unwrap());
     });
     let level = async |shop: &Shop| shop.store.item(&item_id("cola")).await.unwrap().unwrap().levels.remove(0);
     let before = level(&shop).await;
@@ -266,10 +182,7 @@ async fn a_folder_of_version_6_shows_every_row_to_its_first_reader_and_then_only
         shop.receive(item, "main", 9, at(1)).await;
     }
     let mut shop = shop.reopened_after(|folder| {
-        Connection::open(folder.path().join("stock.db"))
-            .unwrap()
-            .execute_batch(&[TO_VERSION_7, TO_VERSION_6].concat())
-            .unwrap();
+        back_to(6, &Connection::open(folder.path().join("stock.db")).unwrap());
     });
     let read = async |shop: &Shop, since: Since| {
         let filter = LevelFilter::default();
@@ -293,8 +206,7 @@ async fn a_folder_of_version_7_lists_the_items_of_a_supplier_once_they_have_one(
         shop.register(item, "").await;
     }
     let mut shop = shop.reopened_after(|folder| {
-        let connection = Connection::open(folder.path().join("stock.db")).unwrap();
-        connection.execute_batch(TO_VERSION_7).unwrap();
+        back_to(7, &Connection::open(folder.path().join("stock.db")).unwrap());
     });
     let of = async |shop: &Shop| {
         let filter = ItemFilter { supplier: Some("Ltd".into()), ..ItemFilter::default() };
@@ -306,4 +218,65 @@ async fn a_folder_of_version_7_lists_the_items_of_a_supplier_once_they_have_one(
     assert_eq!(of(&shop).await, ["tea"]);
     assert_eq!(shop.store.audit_rows().await.unwrap(), []);
     assert!(shop.folder.path().join("stock.db.v7.bak").exists());
+}
+
+#[tokio::test]
+async fn the_records_of_a_folder_of_version_8_are_made_compact_and_one_that_can_not_be_read_stays_as_it_is() {
+    let mut shop = Shop::new();
+    let mut records = vec![shop.register("cola", r#","low_stock_threshold":5,"barcodes":["4006381333931"]"#).await];
+    records.push(
+        shop.run("receive", "cola", r#","quantity":9,"unit_cost":"0.5","note":"Käse","device_id":"t1""#, at(1)).await,
+    );
+    records.push(shop.run("sell", "cola", r#","quantity":99,"on_shortage":"reject""#, at(2)).await);
+    records.push(shop.run("sell", "cola", r#","quantity":6,"amount":"12.5""#, at(3)).await);
+    let undo = format!(r#","reverses":"{}""#, records[3].outcome.command_id);
+    records.push(shop.run("reverse", "cola", &undo, at(4)).await);
+    let sold = shop.record("cola", records[3].outcome.command_id).await.unwrap();
+    records[3] = sold;
+    let lists = all_lists(&shop).await;
+    let size = |folder: &tempfile::TempDir, what: &str| -> i64 {
+        let connection = Connection::open(folder.path().join("stock.db")).unwrap();
+        connection.query_row(&format!("SELECT sum(length({what})) FROM record"), [], |row| row.get(0)).unwrap()
+    };
+    let mut json = 0;
+    let mut shop = shop.reopened_after(|folder| {
+        back_to(8, &Connection::open(folder.path().join("stock.db")).unwrap());
+        json = size(folder, "CAST(body AS BLOB)");
+    });
+    assert_eq!(all_lists(&shop).await, lists);
+    for record in &records {
+        assert_eq!(shop.record("cola", record.outcome.command_id).await.as_ref(), Some(record));
+    }
+    assert_eq!(shop.store.audit_rows().await.unwrap(), []);
+    assert!(size(&shop.folder, "body") * 2 < json, "{json}");
+    shop.receive("cola", "main", 1, at(5)).await;
+    assert!(shop.folder.path().join("stock.db.v8.bak").exists());
+
+    // A start that was cut off in the middle goes on, and what is damaged is kept as evidence.
+    let shop = shop.reopened_after(|folder| {
+        let connection = Connection::open(folder.path().join("stock.db")).unwrap();
+        back_to(8, &connection);
+        connection.execute_batch(include_str!("../schema_v9.sql")).unwrap();
+        connection
+            .execute_batch(
+                "PRAGMA user_version = 9;
+                 UPDATE record_json SET body = replace(body, 'sell', 'selk') WHERE record_no = 4;
+                 INSERT INTO record SELECT record_no, command_id, item_no, CAST(body AS BLOB) FROM record_json
+                    WHERE record_no <= 2;
+                 DELETE FROM record_json WHERE record_no <= 2;",
+            )
+            .unwrap();
+    });
+    for record in &records[..3] {
+        assert_eq!(shop.record("cola", record.outcome.command_id).await.as_ref(), Some(record), "also in JSON");
+    }
+    let damaged = CommandKey { item_id: item_id("cola"), command_id: records[3].outcome.command_id };
+    let read = shop.store.records(&[damaged]).await;
+    assert!(matches!(&read, Err(StoreError::Unreadable(what)) if what.contains("checksum")), "{read:?}");
+    let found = shop.store.audit_rows().await.unwrap();
+    assert!(found.iter().any(|fault| format!("{fault:?}").contains("record 4")), "{found:?}");
+    let connection = Connection::open(shop.folder.path().join("stock.db")).unwrap();
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(number("SELECT count(*) FROM record WHERE record_no = 4 AND CAST(body AS TEXT) LIKE '%selk%'"), 1);
+    assert_eq!(number("SELECT count(*) FROM sqlite_schema WHERE name = 'record_json'"), 0);
 }

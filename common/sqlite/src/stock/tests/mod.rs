@@ -16,6 +16,7 @@ mod changes;
 mod commits;
 mod durability;
 mod migration;
+mod older;
 mod reads;
 
 /// A shop over a store in a folder of its own.

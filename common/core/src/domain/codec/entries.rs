@@ -1,30 +1,13 @@
 //! The compact binary form of ledger entries in tails and chunks (design.md §7).
 //!
 //! The bytes begin with the version and the `seq` of the first entry; the other entries follow it. Each entry is a
-//! flag word and the fields that its flags name. Integers are LEB128 varints (signed ones zigzag), texts have their
-//! length before them, and times are differences from the entry before. Version 2 ends with the CRC-32 of all bytes
-//! before it, and so does every later version: a version is believed only if that checksum is right. Version 1 has none.
+//! flag word and the fields that its flags name. Times are differences from the entry before. Version 1 has no checksum.
 //! Version 3 adds money and reversals: `amount`, `cost`, `revaluation` and `reverses`.
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
-use super::{CommandId, Cost, Entry, EntryKind, Level, Money, Quantity, Reason, Timestamp};
-
-/// Why bytes could not be read as entries.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CodecError {
-    /// This program does not read this version.
-    #[error("ledger entries of version {0}; this program reads versions 1 to 3")]
-    Version(u8),
-    /// The bytes break off or contradict themselves.
-    #[error("ledger entries are damaged at byte {0}")]
-    Damaged(usize),
-    /// The bytes have changed since they were written.
-    #[error("the checksum of ledger entries is wrong: their bytes have changed since they were written")]
-    Checksum,
-}
+use super::super::{Cost, Entry, EntryKind, Level, Reason, Timestamp};
+use super::bytes::{CodecError, Reader, flag, put_one_of, put_signed, put_text, put_time, put_unsigned, seal, unseal};
 
 const VERSION: u8 = 3;
 
@@ -33,15 +16,6 @@ const VERSION_WITHOUT_MONEY: u8 = 2;
 
 /// The version without a checksum.
 const VERSION_UNSEALED: u8 = 1;
-
-const CHECKSUM_BYTES: usize = 4;
-
-impl CodecError {
-    /// Returns whether a later version of this program wrote the bytes.
-    pub const fn is_newer(&self) -> bool {
-        matches!(self, Self::Version(version) if *version > VERSION)
-    }
-}
 
 const LATE: u64 = 1 << 4;
 const CLOCK_AHEAD: u64 = 1 << 5;
@@ -66,15 +40,9 @@ const FLAGS_WITHOUT_MONEY: u64 = (1 << 14) - 1;
 /// level again, so there are bytes of the present version as soon as there is a value.
 pub fn encode_tail(level: &Level) -> Vec<u8> {
     if level.tail.is_empty() && level.average_cost.is_some() {
-        return sealed(vec![VERSION]);
+        return seal(vec![VERSION], &[]);
     }
     encode_entries(&level.tail)
-}
-
-fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
-    let checksum = crc32fast::hash(&bytes);
-    bytes.extend_from_slice(&checksum.to_le_bytes());
-    bytes
 }
 
 /// Writes entries with consecutive `seq`, oldest first. No entries make no bytes.
@@ -85,18 +53,17 @@ pub fn encode_entries(entries: &[Entry]) -> Vec<u8> {
     let mut out = Vec::with_capacity(entries.len() * 64 + 16);
     out.push(VERSION);
     put_unsigned(&mut out, first.seq);
-    let (mut recorded, mut submitter): (i64, &str) = (0, "");
+    let (mut recorded, mut submitter) = (Timestamp::EPOCH, "");
     for entry in entries {
         put_entry(&mut out, entry, recorded, entry.submitted_by.as_ref() == submitter);
-        recorded = entry.recorded_at.as_millis();
+        recorded = entry.recorded_at;
         submitter = &entry.submitted_by;
     }
-    sealed(out)
+    seal(out, &[])
 }
 
-fn put_entry(out: &mut Vec<u8>, entry: &Entry, recorded_before: i64, same_submitter: bool) {
+fn put_entry(out: &mut Vec<u8>, entry: &Entry, recorded_before: Timestamp, same_submitter: bool) {
     let kind = EntryKind::ALL.iter().position(|kind| *kind == entry.kind).unwrap_or(0) as u64;
-    let flag = |set: bool, bit: u64| if set { bit } else { 0 };
     let flags = kind
         | flag(entry.late, LATE)
         | flag(entry.clock_ahead, CLOCK_AHEAD)
@@ -117,8 +84,8 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry, recorded_before: i64, same_submit
     put_signed(out, entry.quantity.raw());
     put_signed(out, entry.delta.raw());
     put_signed(out, entry.after.raw());
-    put_signed(out, entry.recorded_at.as_millis().wrapping_sub(recorded_before));
-    put_signed(out, entry.recorded_at.as_millis().wrapping_sub(entry.occurred_at.as_millis()));
+    put_time(out, entry.recorded_at, recorded_before);
+    put_time(out, entry.recorded_at, entry.occurred_at);
     if !same_submitter {
         put_text(out, &entry.submitted_by);
     }
@@ -129,7 +96,7 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry, recorded_before: i64, same_submit
         put_signed(out, cost.raw());
     }
     if let Some(reason) = entry.reason {
-        put_unsigned(out, Reason::ALL.iter().position(|r| *r == reason).unwrap_or(0) as u64);
+        put_one_of(out, &Reason::ALL, &reason);
     }
     for text in [&entry.note, &entry.reference, &entry.device_id, &entry.operator].into_iter().flatten() {
         put_text(out, text);
@@ -141,18 +108,6 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry, recorded_before: i64, same_submit
     if let Some(reversed) = entry.reverses {
         out.extend_from_slice(reversed.0.as_bytes());
     }
-}
-
-/// Returns the version and the bytes before the checksum, if that is right.
-fn unseal(bytes: &[u8], version: u8) -> Result<&[u8], CodecError> {
-    if version == VERSION_UNSEALED {
-        return Ok(bytes);
-    }
-    let (sealed, checksum) = bytes.split_last_chunk::<CHECKSUM_BYTES>().ok_or(CodecError::Checksum)?;
-    if version == 0 || u32::from_le_bytes(*checksum) != crc32fast::hash(sealed) {
-        return Err(CodecError::Checksum);
-    }
-    if version <= VERSION { Ok(sealed) } else { Err(CodecError::Version(version)) }
 }
 
 /// Reads the bytes of [`encode_entries`], and those of versions 1 and 2. It refuses every other form of the same entries.
@@ -170,173 +125,95 @@ fn read_entries(bytes: &[u8], skims: bool) -> Result<Vec<Entry>, CodecError> {
     let Some((&version, _)) = bytes.split_first() else {
         return Ok(Vec::new());
     };
-    let bytes = unseal(bytes, version)?;
+    let bytes = if version == VERSION_UNSEALED { bytes } else { unseal(bytes, &[], VERSION)? };
     // What is known of a level without a tail is of this version too.
     if bytes == [VERSION] {
         return Ok(Vec::new());
     }
     let flags = if version <= VERSION_WITHOUT_MONEY { FLAGS_WITHOUT_MONEY } else { ALL_FLAGS };
-    let mut reader = Reader { bytes, at: 1, flags, skims };
-    let mut seq = reader.unsigned()?;
+    let mut reader = EntryReader { bytes: Reader { bytes, at: 1 }, flags, skims };
+    let mut seq = reader.bytes.unsigned()?;
     let mut entries: Vec<Entry> = Vec::new();
     loop {
         let entry = reader.entry(seq, entries.last())?;
         entries.push(entry);
-        if reader.at == bytes.len() {
+        if reader.bytes.at == bytes.len() {
             return Ok(entries);
         }
-        seq = seq.checked_add(1).ok_or(reader.damaged())?;
+        seq = seq.checked_add(1).ok_or(reader.bytes.damaged())?;
     }
 }
 
-fn put_unsigned(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn put_signed(out: &mut Vec<u8>, value: i64) {
-    put_unsigned(out, ((value << 1) ^ (value >> 63)) as u64);
-}
-
-fn put_text(out: &mut Vec<u8>, text: &str) {
-    put_unsigned(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
+struct EntryReader<'a> {
+    bytes: Reader<'a>,
     /// The flags of the version.
     flags: u64,
     /// Whether texts of people are passed over.
     skims: bool,
 }
 
-impl<'a> Reader<'a> {
-    const fn damaged(&self) -> CodecError {
-        CodecError::Damaged(self.at)
-    }
-
-    fn take(&mut self, count: usize) -> Result<&'a [u8], CodecError> {
-        let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len()).ok_or(self.damaged())?;
-        let taken = &self.bytes[self.at..end];
-        self.at = end;
-        Ok(taken)
-    }
-
-    fn unsigned(&mut self) -> Result<u64, CodecError> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.take(1)?[0];
-            let part = u64::from(byte & 0x7f);
-            if shift == 63 && part > 1 {
-                return Err(self.damaged());
-            }
-            value |= part << shift;
-            if byte < 0x80 {
-                // A last byte of zero would make the number longer than necessary.
-                return if byte == 0 && shift > 0 { Err(self.damaged()) } else { Ok(value) };
-            }
-        }
-        Err(self.damaged())
-    }
-
-    fn signed(&mut self) -> Result<i64, CodecError> {
-        let value = self.unsigned()?;
-        Ok(((value >> 1) as i64) ^ -((value & 1) as i64))
-    }
-
-    /// Reads a time within the range. Times outside it would be clamped silently.
-    fn time(&self, millis: i64) -> Result<Timestamp, CodecError> {
-        let time = Timestamp::from_millis(millis);
-        if time.as_millis() == millis { Ok(time) } else { Err(self.damaged()) }
-    }
-
-    fn text(&mut self) -> Result<&'a str, CodecError> {
-        let len = usize::try_from(self.unsigned()?).map_err(|_| self.damaged())?;
-        let bytes = self.take(len)?;
-        std::str::from_utf8(bytes).map_err(|_| self.damaged())
-    }
-
+impl EntryReader<'_> {
+    /// Reads a text of people.
     fn some_text(&mut self, there: bool) -> Result<Option<String>, CodecError> {
-        let text = there.then(|| self.text()).transpose()?;
-        Ok(text.filter(|_| !self.skims).map(str::to_owned))
-    }
-
-    fn some_money(&mut self, there: bool) -> Result<Option<Money>, CodecError> {
-        there.then(|| self.signed().map(Money::from_raw)).transpose()
-    }
-
-    /// Reads a revaluation. One of zero is not written.
-    fn revaluation(&mut self, there: bool) -> Result<Money, CodecError> {
-        match self.some_money(there)? {
-            Some(nothing) if nothing.is_zero() => Err(self.damaged()),
-            revaluation => Ok(revaluation.unwrap_or_default()),
+        if self.skims && there {
+            return self.bytes.text().map(|_| None);
         }
+        self.bytes.some_text(there)
     }
 
     fn entry(&mut self, seq: u64, before: Option<&Entry>) -> Result<Entry, CodecError> {
-        let flags = self.unsigned()?;
-        let kind = *EntryKind::ALL.get((flags & KIND_MASK) as usize).ok_or(self.damaged())?;
+        let bytes = &mut self.bytes;
+        let flags = bytes.unsigned()?;
+        let kind = *EntryKind::ALL.get((flags & KIND_MASK) as usize).ok_or(bytes.damaged())?;
         if flags & !self.flags != 0 {
-            return Err(self.damaged());
+            return Err(bytes.damaged());
         }
         let has = |bit: u64| flags & bit != 0;
-        let id = Uuid::from_slice(self.take(16)?).map_err(|_| self.damaged())?;
-        let (quantity, delta, after) = (self.signed()?, self.signed()?, self.signed()?);
-        let recorded_before = before.map_or(0, |entry| entry.recorded_at.as_millis());
-        let recorded = recorded_before.wrapping_add(self.signed()?);
-        let occurred = recorded.wrapping_sub(self.signed()?);
+        let command_id = bytes.command_id()?;
+        let (quantity, delta, after) = (bytes.quantity()?, bytes.quantity()?, bytes.quantity()?);
+        let recorded_at = bytes.time_since(before.map_or(Timestamp::EPOCH, |entry| entry.recorded_at))?;
+        let occurred = recorded_at.as_millis().wrapping_sub(bytes.signed()?);
+        let occurred_at = bytes.time(occurred)?;
         let submitter_before = before.map_or_else(|| Arc::from(""), |before| before.submitted_by.clone());
-        let submitted_by = if has(SAME_SUBMITTER) { submitter_before.clone() } else { Arc::from(self.text()?) };
+        let submitted_by = if has(SAME_SUBMITTER) { submitter_before.clone() } else { bytes.shared_text()? };
         if !has(SAME_SUBMITTER) && submitted_by == submitter_before {
-            return Err(self.damaged());
+            return Err(bytes.damaged());
         }
-        let counterpart = match has(COUNTERPART) {
-            true => Some(self.text()?.parse().map_err(|_| self.damaged())?),
-            false => None,
-        };
-        let unit_cost = if has(UNIT_COST) { Some(Cost::from_raw(self.signed()?)) } else { None };
-        let reason = match has(REASON) {
-            true => Some(*Reason::ALL.get(self.unsigned()? as usize).ok_or(self.damaged())?),
-            false => None,
-        };
         Ok(Entry {
             seq,
             kind,
-            command_id: CommandId(id),
-            quantity: Quantity::from_raw(quantity),
-            delta: Quantity::from_raw(delta),
-            after: Quantity::from_raw(after),
-            occurred_at: self.time(occurred)?,
-            recorded_at: self.time(recorded)?,
+            command_id,
+            quantity,
+            delta,
+            after,
+            occurred_at,
+            recorded_at,
             late: has(LATE),
             clock_ahead: has(CLOCK_AHEAD),
             submitted_by,
-            counterpart,
-            unit_cost,
-            reason,
+            counterpart: has(COUNTERPART).then(|| bytes.location_id()).transpose()?,
+            unit_cost: if has(UNIT_COST) { Some(Cost::from_raw(bytes.signed()?)) } else { None },
+            reason: has(REASON).then(|| bytes.one_of(&Reason::ALL)).transpose()?,
             note: self.some_text(has(NOTE))?,
             reference: self.some_text(has(REFERENCE))?,
             device_id: self.some_text(has(DEVICE))?,
             operator: self.some_text(has(OPERATOR))?,
-            amount: self.some_money(has(AMOUNT))?,
-            cost: self.some_money(has(COST))?,
-            revaluation: self.revaluation(has(REVALUATION))?,
-            reverses: match has(REVERSES) {
-                true => Some(CommandId(Uuid::from_slice(self.take(16)?).map_err(|_| self.damaged())?)),
-                false => None,
-            },
+            amount: self.bytes.some_money(has(AMOUNT))?,
+            cost: self.bytes.some_money(has(COST))?,
+            revaluation: self.bytes.revaluation(has(REVALUATION))?,
+            reverses: has(REVERSES).then(|| self.bytes.command_id()).transpose()?,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+    use crate::domain::{CommandId, Money, Quantity};
+
+    const CHECKSUM_BYTES: usize = 4;
 
     fn entries() -> Vec<Entry> {
         let plain = |seq: u64, kind, delta: i64, after: i64| Entry {
@@ -394,7 +271,7 @@ mod tests {
         let mut bytes = encode_entries(entries);
         bytes.truncate(bytes.len() - CHECKSUM_BYTES);
         bytes[0] = VERSION_WITHOUT_MONEY;
-        sealed(bytes)
+        seal(bytes, &[])
     }
 
     /// Returns the bytes in version 1.
@@ -411,11 +288,11 @@ mod tests {
 
     #[test]
     fn golden_bytes_of_every_version_still_read() {
-        assert_eq!(hex(&unsealed(&entries())), include_str!("codec.golden"));
+        assert_eq!(hex(&unsealed(&entries())), include_str!("entries.v1.golden"));
         assert_eq!(decode_entries(&unsealed(&entries())), Ok(entries()));
-        assert_eq!(hex(&without_money(&entries())), include_str!("codec.v2.golden"));
+        assert_eq!(hex(&without_money(&entries())), include_str!("entries.v2.golden"));
         assert_eq!(decode_entries(&without_money(&entries())), Ok(entries()));
-        assert_eq!(hex(&encode_entries(&priced())), include_str!("codec.v3.golden"));
+        assert_eq!(hex(&encode_entries(&priced())), include_str!("entries.v3.golden"));
         assert_eq!(decode_entries(&encode_entries(&priced())), Ok(priced()));
     }
 
@@ -443,7 +320,7 @@ mod tests {
         let at = bytes.len() - CHECKSUM_BYTES - 16 - 1;
         let mut zero = bytes[..bytes.len() - CHECKSUM_BYTES].to_vec();
         assert_eq!(std::mem::replace(&mut zero[at], 0), 2);
-        assert!(decode_entries(&sealed(zero)).is_err(), "a revaluation of zero is not written");
+        assert!(decode_entries(&seal(zero, &[])).is_err(), "a revaluation of zero is not written");
     }
 
     #[test]
@@ -453,7 +330,7 @@ mod tests {
         level.average_cost = Some(Money::from_raw(4_100));
         let bytes = encode_tail(&level);
         assert_eq!((bytes[0], decode_entries(&bytes)), (VERSION, Ok(vec![])));
-        assert_eq!(decode_entries(&sealed(vec![VERSION_WITHOUT_MONEY])), Err(CodecError::Damaged(1)));
+        assert_eq!(decode_entries(&seal(vec![VERSION_WITHOUT_MONEY], &[])), Err(CodecError::Damaged(1)));
         level.tail = priced();
         assert_eq!(encode_tail(&level), encode_entries(&priced()));
     }
@@ -471,7 +348,7 @@ mod tests {
         later[0] = 4;
         let checksum = crc32fast::hash(&later).to_le_bytes();
         later.extend_from_slice(&checksum);
-        assert_eq!(decode_entries(&later), Err(CodecError::Version(4)));
+        assert_eq!(decode_entries(&later), Err(CodecError::Newer { found: 4, known: 3 }));
     }
 
     #[test]
