@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use stockline_aws::deployed::{self, StartChecks};
+use stockline_aws::dynamodb::Backfill;
 use stockline_aws::{Clients, DynamoOptions, DynamoStore, Repair, SnsPublisher, SqsOptions, SqsQueue, StartError};
 use stockline_core::domain::FoldLimits;
 use stockline_core::ports::Clock;
