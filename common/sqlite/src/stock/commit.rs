@@ -1,10 +1,13 @@
 //! Checks every condition of a commit by reading, before `write.rs` writes all of it. Nothing has to be undone unless
 //! SQLite itself fails.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, OptionalExtension};
 
 use super::alert_book::Claims;
 use super::fault::Fault;
+use super::hot_rows::{HotLevel, HotRows};
 use super::id_key::id_key;
 use super::item_summaries::{ItemSummaries, ItemSummary};
 use super::names::LocationNames;
@@ -24,6 +27,9 @@ pub(super) struct WriterState {
     pub(super) claims: Claims,
     /// The number of the last change. A rolled back transaction leaves a gap.
     pub(super) change_no: i64,
+    pub(super) hot: Arc<HotRows>,
+    /// Whether a task of the open transaction has changed an item, a level or a location.
+    pub(super) rows_changed: bool,
 }
 
 impl WriterState {
@@ -32,6 +38,8 @@ impl WriterState {
         self.items.forget();
         self.locations.forget();
         self.keys.rolled_back();
+        self.rows_changed = false;
+        self.hot.clear();
         // `claims` may stay: without a stored row, a claim is free in any case.
     }
 
@@ -54,7 +62,7 @@ impl WriterState {
 pub(super) struct Prepared {
     pub(super) commit: Commit,
     pub(super) item: Option<String>,
-    pub(super) tails: Vec<Vec<u8>>,
+    pub(super) levels: Vec<Arc<HotLevel>>,
     pub(super) chunks: Vec<Vec<u8>>,
     pub(super) records: Vec<(i64, Vec<u8>)>,
     pub(super) mark: Option<String>,
@@ -62,10 +70,12 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// Converts the rows into their stored form.
-    pub(super) fn new(commit: Commit) -> Result<Self, serde_json::Error> {
+    pub(super) fn new(mut commit: Commit) -> Result<Self, serde_json::Error> {
+        let puts = commit.levels.iter_mut();
+        let levels = puts.map(|put| Arc::new(HotLevel::of(&commit.item_id, &mut put.level))).collect();
         Ok(Self {
             item: commit.item.as_ref().map(|put| serde_json::to_string(&put.item).map(seal)).transpose()?,
-            tails: commit.levels.iter().map(|put| sealed::tail(&commit.item_id, &put.level)).collect(),
+            levels,
             chunks: commit
                 .chunks
                 .iter()

@@ -204,6 +204,18 @@ fn transaction(
     state.keys.write(&transaction).map_err(Stop::of)?;
     transaction.commit().map_err(all)?;
     state.keys.committed();
+    if std::mem::take(&mut state.rows_changed) {
+        state.hot.clear();
+    }
+    for call in calls.iter() {
+        for (prepared, settled) in call.prepared.iter().zip(&call.settled) {
+            let Ok(prepared) = prepared else { continue };
+            match settled {
+                Some(Ok(CommitOutcome::Committed)) => state.hot.committed(prepared),
+                _ => state.hot.forget(&prepared.commit.item_id),
+            }
+        }
+    }
     Ok(())
 }
 

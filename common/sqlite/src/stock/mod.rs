@@ -30,6 +30,7 @@ mod commit;
 mod day_list;
 mod fault;
 mod group_commit;
+mod hot_rows;
 mod id_key;
 mod index_repair;
 mod item_list;
@@ -62,6 +63,7 @@ pub use last_time::last_accepted_at;
 use commit::{Prepared, WriterState};
 use fault::Fault;
 use group_commit::{Call, Job};
+use hot_rows::HotRows;
 use page_budget::WriteActivity;
 use readers::{Lanes, Readers, Shared};
 use record_index::RecordIndex;
@@ -98,6 +100,8 @@ pub struct StoreOptions {
     pub page_levels_max: usize,
     /// The most rows that a page examines before it ends early.
     pub page_rows_max: usize,
+    /// The memory for rows that folds need again, in bytes; 0 keeps none.
+    pub hot_bytes_max: usize,
 }
 
 /// Lists may use half of the cores, and never need more than this many.
@@ -113,6 +117,7 @@ impl Default for StoreOptions {
             list_connections: (cores / 2).clamp(1, LIST_CONNECTIONS_MAX),
             page_levels_max: PAGE_LEVELS_MAX,
             page_rows_max: PAGE_ROWS_MAX,
+            hot_bytes_max: 16 * 1024 * 1024,
         }
     }
 }
@@ -141,6 +146,7 @@ pub struct SqliteStore {
     writer: Writer<Job>,
     activity: Arc<WriteActivity>,
     days: Arc<day_list::DayCache>,
+    hot: Arc<HotRows>,
     options: StoreOptions,
 }
 
@@ -163,6 +169,7 @@ impl SqliteStore {
             }
             state.keys.rebuild(connection, "a repair was asked for")?;
             state.items.forget();
+            state.rows_changed = true;
             done.push("the index of records is made anew".to_owned());
             Ok(done)
         })
@@ -203,17 +210,20 @@ impl SqliteStore {
             lists: readers(options.list_connections)?,
             exports: readers(EXPORT_CONNECTIONS)?,
         };
+        let hot = Arc::new(HotRows::new(options.hot_bytes_max));
         let mut state = WriterState {
             items: Default::default(),
             locations: Default::default(),
             keys,
             claims: Default::default(),
             change_no,
+            hot: Arc::clone(&hot),
+            rows_changed: false,
         };
         let apply = move |connection: &mut Connection, jobs| group_commit::apply(connection, &mut state, jobs);
         let writer = Writer::start("stock-writer", connection, apply)
             .map_err(|error| failed(rusqlite::Error::ToSqlConversionFailure(error.into())))?;
-        Ok(Self { lanes, writer, activity, days: Arc::default(), options })
+        Ok(Self { lanes, writer, activity, days: Arc::default(), hot, options })
     }
 
     /// Waits until the thread that writes the file has ended by itself, and returns why. From then on the store refuses
@@ -262,21 +272,32 @@ fn writer_gone() -> StoreError {
 #[async_trait]
 impl Store for SqliteStore {
     async fn load(&self, requests: &[LoadRequest]) -> Vec<Result<Loaded, StoreError>> {
-        let (count, requests, max) = (requests.len(), requests.to_vec(), self.options.late_count_entries_max);
-        let requests: Arc<[LoadRequest]> = requests.into();
+        let _writing = self.activity.begin();
+        let changes = self.hot.changes();
+        let mut hot: Vec<Option<Loaded>> = requests.iter().map(|request| self.hot.load(request)).collect();
+        let missing = requests.iter().zip(&hot).filter(|(_, hot)| hot.is_none()).map(|(request, _)| request.clone());
+        let (requests, max): (Arc<[LoadRequest]>, _) = (missing.collect(), self.options.late_count_entries_max);
+        if requests.is_empty() {
+            return hot.into_iter().flatten().map(Ok).collect();
+        }
         let read = || {
             let requests = Arc::clone(&requests);
             self.lanes.write_path.read(move |view| load::load(view, &requests, max))
         };
-        let _writing = self.activity.begin();
         let answers = match read().await {
             Err(_) if self.heal_index().await => read().await,
             answers => answers,
         };
-        match answers {
-            Ok(answers) => answers,
-            Err(error) => vec![Err(error); count],
+        let answers = answers.unwrap_or_else(|error| vec![Err(error); requests.len()]);
+        for (request, answer) in requests.iter().zip(&answers) {
+            if let Ok(loaded) = answer {
+                self.hot.keep(request, loaded, changes);
+            }
         }
+        let mut answers = answers.into_iter();
+        let mut next =
+            || answers.next().unwrap_or_else(|| Err(StoreError::Unavailable("a load was not answered".into())));
+        hot.iter_mut().map(|hot| hot.take().map_or_else(&mut next, Ok)).collect()
     }
 
     async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<CommitOutcome, StoreError>> {

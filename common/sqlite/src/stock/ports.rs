@@ -46,6 +46,7 @@ impl Locations for SqliteStore {
             connection
                 .prepare_cached("UPDATE location SET settings = ?2 WHERE location_no = ?1")?
                 .execute((location_no, &text))?;
+            state.rows_changed = true;
             Ok(LocationPut::Done)
         })
         .await

@@ -34,8 +34,8 @@ pub(super) fn write(
             refresh_low_levels(connection, &commit.item_id, summary)?;
         }
     }
-    for ((put, tail), found) in commit.levels.iter().zip(&prepared.tails).zip(&checked.levels) {
-        put_level(connection, (&commit.item_id, change_no), summary, found, &put.level, tail)?;
+    for (level, found) in prepared.levels.iter().zip(&checked.levels) {
+        put_level(connection, (&commit.item_id, change_no), summary, found, &level.bare, &level.tail)?;
     }
     for (chunk, entries) in commit.chunks.iter().zip(&prepared.chunks) {
         let location_no = state.locations.no_or_new(connection, &chunk.location_id)?;

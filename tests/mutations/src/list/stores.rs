@@ -528,6 +528,46 @@ pub(super) const SQLITE: &[Mutation] = &[
         killed_by: "wire::any_record_reads_back",
     },
     Mutation {
+        name: "sqlite-a-conflict-leaves-what-is-kept",
+        edits: &[edit(
+            "common/sqlite/src/stock/group_commit.rs",
+            "                _ => state.hot.forget(&prepared.commit.item_id),",
+            "                _ => {}",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::hot::a_commit_that_meets_other_rows_forgets_its_item_so_that_the_next_load_reads_them",
+    },
+    Mutation {
+        name: "sqlite-a-changed-location-stays-as-it-was-kept",
+        edits: &[edit(
+            "common/sqlite/src/stock/ports.rs",
+            "            state.rows_changed = true;",
+            "            state.rows_changed = false;",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::hot::kept_rows_are_those_of_the_file_after_any_history_and_with_any_room",
+    },
+    Mutation {
+        name: "sqlite-a-load-keeps-an-item-that-has-changed-meanwhile",
+        edits: &[edit(
+            "common/sqlite/src/stock/hot_rows.rs",
+            "        if state.changes != changes {",
+            "        if state.changes < changes {",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::hot::a_load_that_a_change_of_an_item_or_a_location_overtakes_keeps_nothing",
+    },
+    Mutation {
+        name: "sqlite-a-commit-does-not-renew-what-is-kept",
+        edits: &[edit(
+            "common/sqlite/src/stock/hot_rows.rs",
+            "            prepared.levels.iter().for_each(|level| hot.put(Arc::clone(level)));",
+            "            prepared.levels.iter().filter(|_| hot.levels.is_empty()).for_each(|level| hot.put(Arc::clone(level)));",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::hot::kept_rows_are_those_of_the_file_after_any_history_and_with_any_room",
+    },
+    Mutation {
         name: "sqlite-a-damaged-record-of-an-earlier-program-is-dropped",
         edits: &[edit(
             "common/sqlite/src/stock/record_upgrade.rs",

@@ -132,7 +132,7 @@ async fn the_audit_repairs_nothing() {
 /// As a damaged page of a B-tree does, which leads a look-up astray.
 #[tokio::test]
 async fn what_is_there_and_not_found_is_noticed_and_never_begins_anew() {
-    let mut shop = Shop::new();
+    let mut shop = Shop::with(StoreOptions { hot_bytes_max: 0, ..StoreOptions::default() });
     shop.register("cola", "").await;
     shop.register("tea", "").await;
     shop.open_location("north").await;

@@ -15,6 +15,7 @@ mod alerts;
 mod changes;
 mod commits;
 mod durability;
+mod hot;
 mod migration;
 mod older;
 mod reads;
@@ -42,6 +43,12 @@ impl Shop {
 
     fn reopened(self) -> Self {
         self.reopened_after(|_| {})
+    }
+
+    fn reopened_with(self, options: StoreOptions) -> Self {
+        let Self { folder, shop } = self;
+        let shop = shop.reopened(|| open(&folder, options));
+        Self { folder, shop }
     }
 
     /// Opens the store again after a change to the closed folder.
