@@ -22,10 +22,9 @@ const PAGE_MS_MAX: f64 = 50.0;
 const SETTLE_TIMES_MAX: f64 = 1.2;
 
 /// The pages. Reports read every level with its days, so they are measured and have no target.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 14] = [
     "",
     "/today",
-    "/today/tills",
     "/count",
     "/items",
     "/items?q=item-77",

@@ -282,8 +282,8 @@ function runCamera(station, scan) {
   const name = button.getAttribute("aria-label") ?? "";
   /** @type {MediaStream | undefined} */
   let stream;
-  /** The code in view, and when it was last seen: a code counts again once it was out of view. */
-  let seen = { code: "", at: 0 };
+  /** The code in view, when it was last seen, and whether it was missed since: a code counts again once it was out of view. */
+  let seen = { code: "", at: 0, isMissed: false };
   const detector = new Detector();
   const stop = () => {
     for (const track of stream?.getTracks() ?? []) track.stop();
@@ -293,10 +293,13 @@ function runCamera(station, scan) {
   };
   const look = async () => {
     if (!stream) return;
-    for (const { rawValue } of await detector.detect(view).catch(() => [])) {
+    const codes = await detector.detect(view).catch(() => []);
+    seen.isMissed ||= !codes.length;
+    for (const { rawValue } of codes) {
       const now = performance.now();
-      if (rawValue !== seen.code || now - seen.at > 1500) scan(rawValue);
-      seen = { code: rawValue, at: now };
+      // Looks of a busy browser lie far apart.
+      if (rawValue !== seen.code || (seen.isMissed && now - seen.at > 1500)) scan(rawValue);
+      seen = { code: rawValue, at: now, isMissed: false };
     }
     setTimeout(look, 150);
   };
@@ -468,7 +471,7 @@ function runCount(form) {
     if (row) input(row, "counted").value = input(row, "counted").dataset.taken = counted;
   }
   // The view comes first.
-  setTimeout(() => keepPage(form.dataset.worker ?? ""), 1000);
+  addEventListener("load", () => keepPage(form.dataset.worker ?? ""));
   addEventListener("online", send);
   setInterval(send, 5000);
   keep(kept());
@@ -551,12 +554,13 @@ async function postPart(event) {
  */
 function keepLive(element) {
   const every = Number(element.dataset.live) * 1000;
+  const isUsed = () => element.contains(document.activeElement) && document.activeElement !== document.body;
   const turns = setInterval(async () => {
-    const isUsed = element.contains(document.activeElement) && document.activeElement !== document.body;
-    if (document.hidden || isUsed || !element.id) return;
+    if (document.hidden || isUsed() || !element.id) return;
     const { ok, part } = await ask(location.href).catch(() => ({ ok: false, part: null }));
     const next = ok && part && find(part, `#${element.id}`, HTMLElement);
-    if (!next) return;
+    // A button that was pressed while the answer was on its way must stay until it is released.
+    if (!next || isUsed()) return;
     element.replaceChildren(...next.childNodes);
     // What has come to its end changes no more.
     if (next.dataset.live === undefined) clearInterval(turns);
@@ -587,6 +591,14 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("submit", postPart);
+
+// The second click of a double click may fall on the page that the first one led to, where another form has come to this
+// place. It submits nothing.
+let clicks = 0;
+document.addEventListener("click", (event) => (clicks = event.detail), true);
+document.addEventListener("submit", (event) => {
+  if (clicks > 1) event.preventDefault();
+});
 // Who signs out leaves no page behind.
 if (location.pathname.endsWith("/console/signed-out")) window.caches?.delete(PAGES);
 const station = find(document, "#station", HTMLElement);

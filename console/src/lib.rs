@@ -210,7 +210,6 @@ fn routes() -> Router<Arc<App>> {
         .route("/console/export", get(manager::export::lists))
         .route("/console/export/{list}", get(manager::export::list))
         .route("/console/operations", get(manager::operations::operations).post(manager::operations::decide))
-        .route("/console/today/tills", get(manager::tills::silent))
         .route("/console/{*rest}", get(page::not_found))
         .route("/console/items/{item_id}", get(manager::item::item).post(manager::edit::change))
 }

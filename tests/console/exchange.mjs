@@ -1,17 +1,15 @@
 // Import and export: a faulty file is mended and applied, and no file is a way in.
-import { api, apply, DESK, flow, item, ok, onHand, person, picture, root, same, stockline, link, TRICKS, clean } from "./harness.mjs";
+import { api, becomes, DESK, flow, item, leads, ok, onHand, person, picture, root, same, stockline, link, TRICKS, clean } from "./harness.mjs";
 
 await api("PUT", "/v1/locations/store-2", { name: "Harbour store", time_zone: "Europe/Berlin" });
 await item("cola", "Cola 0.33 l", "10");
 
 const file = (name, text) => ({ name, mimeType: "text/csv", buffer: Buffer.from(text) });
 const choose = (page, ...chosen) => page.getByLabel("File", { exact: true }).setInputFiles(file(...chosen));
-/** Checks what is chosen, and waits for the answer. */
+/** Checks what is chosen, and waits until the answer is shown: the form is busy from the click until then. */
 async function check(page, name = "Check the file") {
-  const answer = page.waitForResponse((response) => response.request().method() === "POST" && response.url().endsWith("/console/import"));
   await page.getByRole("button", { name, exact: true }).click();
-  await answer;
-  await page.waitForTimeout(50);
+  await page.locator("#upload:not(.is-busy)").waitFor();
 }
 const faults = (page) => page.locator("table.faults tbody tr").evaluateAll((rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent)));
 const applied = (page) => page.locator(".notice.good", { hasText: "It is applied." }).waitFor();
@@ -62,7 +60,7 @@ await flow({
     same(await onHand("more-1"), "1", "the good line");
     const result = await (await page.request.get(root + (await page.getByRole("link", { name: "Get the file of faults" }).getAttribute("href")))).text();
     ok(result.includes("more-2,Two,two") && !result.includes("more-1"), result);
-    await page.getByRole("link", { name: "Another file" }).click();
+    await leads(page, () => page.getByRole("link", { name: "Another file" }).click());
     await choose(page, "result.csv", result.replace("more-2,Two,two", "more-2,Two,2"));
     await check(page);
     await page.getByRole("button", { name: "Apply", exact: true }).click();
@@ -74,10 +72,10 @@ await flow({
     const { page } = await person("manager", { size: DESK, script: false });
     await page.goto(`${root}/console/import`);
     await choose(page, "plain.csv", "SKU,Name,Stock\nplain-1,Plain,3\n");
-    await page.getByRole("button", { name: "Check the file" }).click();
-    await page.getByRole("button", { name: "Apply", exact: true }).click();
-    await page.locator("h2", { hasText: "plain.csv" }).waitFor();
-    for (let n = 0; n < 50 && !(await page.locator(".notice.good").count()); n++) await page.reload();
+    await leads(page, () => page.getByRole("button", { name: "Check the file" }).click());
+    await leads(page, () => page.getByRole("button", { name: "Apply", exact: true }).click());
+    const shown = async () => (await page.reload()) && page.locator(".notice").allInnerTexts();
+    await becomes(shown, (notices) => notices.includes("It is applied."), "applied");
     same(await onHand("plain-1"), "3", "applied");
     await page.goto(`${root}/console/import/0b1f6c1e-7a7e-5d0c-9a52-0d9a7a3f1b11`);
     ok((await page.locator(".notice.bad").innerText()).includes("not known any more"), "an unknown import");

@@ -1,5 +1,5 @@
 // The first run: from the link that the server prints to the first sale, with the keyboard alone.
-import { api, DESK, flow, link, ok, onHand, person, root, same, stockline, until } from "./harness.mjs";
+import { api, DESK, flow, leads, link, ok, person, root, same, stocked, stockline, until } from "./harness.mjs";
 
 /** Moves the focus with the tab key until it is at this element. */
 async function tabTo(page, selector) {
@@ -32,11 +32,10 @@ await flow({
     await page.keyboard.type("4006381333931");
     await tabTo(page, "#quantity");
     await page.keyboard.type("24");
-    await page.keyboard.press("Enter");
+    await leads(page, () => page.keyboard.press("Enter"));
     await page.locator("h1", { hasText: "Cola" }).waitFor();
     await tabTo(page, `.nav a[href="/console"]`);
-    await page.keyboard.press("Enter");
-    await page.locator("#code").waitFor();
+    await leads(page, () => page.keyboard.press("Enter"));
     await tabTo(page, "#code");
     await page.keyboard.type("4006381333931");
     await page.keyboard.press("Enter");
@@ -44,7 +43,7 @@ await flow({
     await tabTo(page, `button[value="sell"]`);
     await page.keyboard.press("Enter");
     await page.locator(".done .good").waitFor();
-    same(await onHand("cola"), "23", "the first sale");
+    await stocked("cola", "23", "the first sale");
     same(wrong, [], "errors of the pages");
   },
 
@@ -55,7 +54,7 @@ await flow({
     await page.getByLabel("Code").fill("store-12");
     await page.locator("#name-new").fill("Harbour store");
     await page.locator("#zone-new").fill("Europe/Atlantis");
-    await page.getByRole("button", { name: "Add the location" }).click();
+    await leads(page, () => page.getByRole("button", { name: "Add the location" }).click());
     await page.locator(".notice.bad").waitFor();
     same(await page.locator("#name-new").inputValue(), "Harbour store", "what was typed is kept");
     await page.locator("#zone-new").fill("Europe/Berlin");
@@ -77,7 +76,7 @@ await flow({
     await page.getByRole("button", { name: "Make a token" }).click();
     const token = await page.locator("#token").innerText();
     const sale = { type: "sell", command_id: crypto.randomUUID(), item_id: "cola", quantity: "1" };
-    const answer = await fetch(`${root}/v1/commands`, { method: "POST", body: JSON.stringify(sale), headers: { authorization: `Bearer ${token}`, "content-type": "application/json", prefer: "wait=10" } });
+    const answer = await fetch(`${root}/v1/commands`, { method: "POST", body: JSON.stringify(sale), headers: { authorization: `Bearer ${token}`, "content-type": "application/json", prefer: "wait=20" } });
     same((await answer.json()).status, "applied", "a sale of the till");
     ok(stockline("token", "list").includes("till-3"), "the command line lists it too");
   },

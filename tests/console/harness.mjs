@@ -9,6 +9,8 @@ const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-ru
 const executablePath = process.env.SHOP_CHROMIUM ?? "/usr/bin/chromium";
 // A profile of its own: `launch` makes one, and removes it.
 const browser = await chromium.launch({ executablePath, headless: true, args: flags });
+/** The time after which a flow fails. It is long, because a flow without faults never reaches it. */
+const PATIENCE_MS = 60_000;
 export const PHONE = { width: 390, height: 844 };
 export const DESK = { width: 1280, height: 900 };
 
@@ -43,9 +45,15 @@ export async function api(method, path, body, more = {}) {
   return json;
 }
 
+/** Returns the outcome of a command. Until there is one, the same command is sent again. */
+export async function settle(command) {
+  const sent = { command_id: crypto.randomUUID(), ...command };
+  return becomes(() => api("POST", "/v1/commands", sent, { prefer: "wait=20" }), (outcome) => outcome.status !== "queued", JSON.stringify(sent));
+}
+
 /** Applies a command. */
 export async function apply(command) {
-  const outcome = await api("POST", "/v1/commands", { command_id: crypto.randomUUID(), ...command }, { prefer: "wait=10" });
+  const outcome = await settle(command);
   same(outcome.status, "applied", JSON.stringify(command));
   return outcome;
 }
@@ -62,10 +70,26 @@ export async function onHand(item_id, location_id = "main") {
   return found.levels.find((level) => level.location_id === location_id)?.on_hand;
 }
 
+/** Reads until what was read holds, and returns it. */
+export async function becomes(read, holds, what) {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const found = await read();
+    if (holds(found)) return found;
+    if (Date.now() > deadline) throw new Error(`${what}: it never came, but ${JSON.stringify(found)}`);
+    await new Promise((done) => setTimeout(done, 20));
+  }
+}
+
+/** Waits until this much is on hand. A page waits 5 s for what it submits, and then says that it is accepted. */
+export async function stocked(item_id, quantity, what, location_id = "main") {
+  await becomes(() => onHand(item_id, location_id), (found) => found === quantity, `${what}: ${item_id} at ${location_id}, expected ${quantity}`);
+}
+
 /** Opens a browser of its own for one person, and signs them in. */
 export async function person(role = "manager", { at = [], size = PHONE, script = true, dark = false, locale = "en-GB", signIn = true, subject = role } = {}) {
   const context = await browser.newContext({ viewport: size, javaScriptEnabled: script, colorScheme: dark ? "dark" : "light", locale, hasTouch: size === PHONE });
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const wrong = [];
   page.on("pageerror", (error) => wrong.push(String(error)));
@@ -83,16 +107,16 @@ export async function person(role = "manager", { at = [], size = PHONE, script =
 
 /** Waits until something holds on the page. (The page's policy forbids what playwright's own `waitForFunction` does.) */
 export async function until(page, what, holds, argument) {
-  const deadline = Date.now() + 20_000;
-  while (!(await page.evaluate(holds, argument))) {
-    if (Date.now() > deadline) throw new Error(`${what}: it never came`);
-    await new Promise((done) => setTimeout(done, 20));
-  }
+  await becomes(() => page.evaluate(holds, argument), Boolean, what);
 }
 
-/** Does something that leads to a new page, and waits for that page. (What the page before shows proves nothing.) */
+/** Does something that leads to a new page, and waits until that page is loaded and its script has run. What the page before
+ * shows proves nothing, and neither does its `load` event, which may come late. So the page before is marked. */
 export async function leads(page, act) {
-  await Promise.all([page.waitForEvent("load"), act()]);
+  await page.evaluate(() => void (document.documentElement.dataset.before = "yes"));
+  await act();
+  await page.locator("html:not([data-before])").waitFor({ state: "attached" });
+  await page.waitForLoadState("load");
 }
 
 /** Texts that would be markup or script where they are not escaped. */
@@ -126,7 +150,7 @@ export async function scan(page, ...codes) {
 
 /** Takes a picture, if somebody wants pictures. */
 export async function picture(page, name) {
-  if (SHOP_PICTURES) await page.screenshot({ path: join(SHOP_PICTURES, `${name}.png`) });
+  if (SHOP_PICTURES) await page.screenshot({ path: join(SHOP_PICTURES, `${name}.png`), animations: "disabled" });
 }
 
 /** Runs the parts of a flow one after the other, and ends. */
@@ -138,7 +162,7 @@ export async function flow(parts) {
       console.log(`ok ${name}`);
     } catch (error) {
       failed += 1;
-      console.log(`FAILED ${name}\n${error.stack}`);
+      console.log(`FAILED ${name}: ${error.message.replace(/\x1b\[\d+m/g, "").replace(/\s+/g, " ").slice(0, 300)}\n${error.stack}`);
     }
   }
   await browser.close();

@@ -9,7 +9,6 @@ await flow({
     await scan(page, "COLA-001");
     await scan(page, "LEMO-006");
     await page.locator("li.line").nth(1).waitFor();
-    await page.waitForTimeout(700);
     await picture(page, "scan");
   },
   async "the manager's pages"() {

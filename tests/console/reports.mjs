@@ -1,5 +1,5 @@
 // Reports: what sold, what to order, as tables, charts and CSV.
-import { api, apply, clean, DESK, flow, item, ok, person, PHONE, picture, root, same, TRICKS } from "./harness.mjs";
+import { api, apply, clean, DESK, flow, item, leads, ok, person, PHONE, picture, root, same, TRICKS } from "./harness.mjs";
 
 const DAY = 24 * 3_600_000;
 const at = (days) => new Date(Date.now() - days * DAY).toISOString();
@@ -17,7 +17,7 @@ await flow({
   async "sales are shown by day with a chart and sums, by item, and as the same CSV"() {
     const { page, wrong } = await person("manager", { size: DESK });
     await page.goto(`${root}/console/reports`);
-    await page.getByRole("link", { name: "Sales Units" }).click();
+    await leads(page, () => page.getByRole("link", { name: "Sales Units" }).click());
     await page.locator("h1", { hasText: "Sales" }).waitFor();
     ok(await page.locator(".chart svg rect").count() > 20, "a bar for each day");
     const days = await cells(page);
@@ -25,13 +25,13 @@ await flow({
     const net = days.reduce((sum, row) => sum + Number(row[3]), 0);
     same((await cells(page, "tfoot"))[0][3], String(net), "the sum of the days");
     await page.getByLabel("By", { exact: true }).selectOption({ label: "SKU" });
-    await page.getByRole("button", { name: "Show" }).click();
+    await leads(page, () => page.getByRole("button", { name: "Show" }).click());
     await page.locator("td", { hasText: "Cola 0.33 l" }).waitFor();
     const rows = await cells(page);
     same(rows.map((row) => row[0]).slice(0, 3), ["cola", "tea", "soap"], "the greatest first");
     same(rows.reduce((sum, row) => sum + Number(row[4]), 0), net, "the same units by item");
     ok((await page.locator(".chart text").allTextContents()).includes("Green tea"), "the chart names them");
-    await page.getByRole("link", { name: "Sold", exact: true }).click();
+    await leads(page, () => page.getByRole("link", { name: "Sold", exact: true }).click());
     await page.locator(`th[aria-sort="descending"]`, { hasText: "Sold" }).waitFor();
     await picture(page, "report-sales");
     const csv = await (await page.request.get(root + (await page.getByRole("link", { name: "CSV" }).getAttribute("href")))).text();
@@ -63,16 +63,16 @@ await flow({
     const { page } = await person("manager", { size: DESK });
     await page.goto(`${root}/console/today`);
     await page.locator("#orders .row", { hasText: "Cola" }).waitFor();
-    await page.locator("#orders").getByRole("link", { name: "Order list" }).click();
+    await leads(page, () => page.locator("#orders").getByRole("link", { name: "Order list" }).click());
     await page.locator("table.orders").waitFor();
     const few = parseFloat((await cells(page)).find(([name]) => name.startsWith("Cola"))[4]);
     ok(few > 4 * 7, `${few} Cola`);
     await page.getByLabel("Days from order to order").fill("28");
-    await page.getByRole("button", { name: "Show" }).click();
+    await leads(page, () => page.getByRole("button", { name: "Show" }).click());
     const many = parseFloat((await cells(page)).find(([name]) => name.startsWith("Cola"))[4]);
     ok(many > few, `${many} Cola for a longer time`);
     await page.getByLabel("Probability").fill("2");
-    await page.getByRole("button", { name: "Show" }).click();
+    await leads(page, () => page.getByRole("button", { name: "Show" }).click());
     ok((await page.locator(".notice.bad").innerText()).includes("service_level"), "what is wrong is said");
     same(await page.getByLabel("Probability").inputValue(), "2", "and what was typed is kept");
     await page.goto(`${root}/console/reports/reorder`);

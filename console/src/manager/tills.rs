@@ -2,15 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use askama::Template;
-use axum::response::Response;
 use stockline_core::domain::Timestamp;
 
 use crate::api::{Movement, MovementPage};
 use crate::fault::Fault;
-use crate::page::page;
-use crate::texts::{Texts, fill};
-use crate::visit::Visit;
+use crate::texts::fill;
+use crate::visit::{Places, Visit};
 
 /// The latest movements that are looked at.
 const LATEST: usize = 1_000;
@@ -19,18 +16,10 @@ const SILENT_MS: i64 = 2 * 3_600_000;
 /// Another till sells if it sent something within this time, in milliseconds.
 const SELLS_MS: i64 = 30 * 60_000;
 
-#[derive(Template)]
-#[template(path = "manager/tills_part.html")]
-struct TillsPart {
-    t: &'static Texts,
-    silent: Vec<String>,
-}
-
-/// Shows the tills that sent nothing lately, though others did.
-pub(crate) async fn silent(visit: Visit) -> Result<Response, Fault> {
-    let places = visit.places().await?;
+/// Says which tills sent nothing lately, though others did. Only managers are told.
+pub(crate) async fn silent(visit: &Visit, places: &Places) -> Result<Vec<String>, Fault> {
     if !visit.session.person.is_manager {
-        return Err(Fault::Forbidden);
+        return Ok(Vec::new());
     }
     let latest: Option<MovementPage> = visit.api.find(&format!("/v1/movements?limit={LATEST}")).await?;
     let movements = latest.map(|page| page.movements).unwrap_or_default();
@@ -45,7 +34,7 @@ pub(crate) async fn silent(visit: Visit) -> Result<Response, Fault> {
     let silent = silent
         .into_iter()
         .map(|(till, at)| fill(visit.t.till_silent, &[&till, &visit.locale.moment(&at.to_string(), places.zone())]));
-    page(&TillsPart { t: visit.t, silent: silent.collect() })
+    Ok(silent.collect())
 }
 
 /// Returns the tills that fell silent, with the time of their last movement. A till is what names itself as a device, or

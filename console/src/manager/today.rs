@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::response::Response;
 
+use super::tills;
 use crate::api::{Alert, AlertPage, CommandPage, ItemPage, Level, LevelPage, segment};
 use crate::fault::Fault;
 use crate::page::{Frame, Section, page};
@@ -54,6 +55,8 @@ struct TodayPage {
     figures: Vec<Figure>,
     shorts: Vec<Short>,
     alerts: Vec<Told>,
+    /// The tills that fell silent.
+    silent: Vec<String>,
     is_new: bool,
     is_well: bool,
 }
@@ -103,6 +106,7 @@ pub(crate) async fn today(visit: Visit) -> Result<Response, Fault> {
         figures,
         shorts: levels.into_iter().take(ROWS).map(|level| Short::of(&visit, &places, level)).collect(),
         alerts: alerts.alerts.iter().take(ROWS).map(|alert| Told::of(&visit, &places, alert)).collect(),
+        silent: tills::silent(&visit, &places).await?,
     })
 }
 

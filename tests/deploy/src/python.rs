@@ -1,5 +1,6 @@
 //! Installs Python programs for tests, once. Each set of fixed versions has its own environment under `target/`.
 
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -32,13 +33,35 @@ fn install(environment: &Path, python: &Path, requirements: &str) {
     assert_ran(&installed, "pip install (it needs the network once)");
 }
 
-/// Asserts that a program succeeded. Otherwise it panics with the program's output.
+/// Asserts that a program succeeded. Otherwise it panics with the program's output. The lines that begin with `FAILED` come
+/// again at the end, because a long log is often kept without its middle; for the same reason there is no backtrace.
+#[track_caller]
+#[expect(clippy::disallowed_macros, reason = "the test harness takes what the macro prints")]
 pub fn assert_ran(output: &Output, what: &str) {
-    assert!(
-        output.status.success(),
-        "{what} ended with {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    if output.status.success() {
+        return;
+    }
+    let [stdout, stderr] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    let failed = stdout.lines().filter(|line| line.starts_with("FAILED"));
+    let failed: String = failed.map(|line| format!("{what}: {line}\n")).collect();
+    let at = Location::caller();
+    let message = format!("{at}: {what} ended with {}\n{stdout}{stderr}\n{failed}", output.status);
+    eprintln!("{message}");
+    // Unlike `panic!`, this prints no backtrace.
+    std::panic::resume_unwind(Box::new(message));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_programs_failed_parts_stand_at_the_end() {
+        let script = "echo ok first; echo FAILED second: too late; echo '    at flow'; echo said >&2; exit 1";
+        let output = Command::new("sh").args(["-c", script]).output().unwrap();
+        let panicked = std::panic::catch_unwind(|| assert_ran(&output, "flow.mjs")).unwrap_err();
+        let message = panicked.downcast_ref::<String>().unwrap();
+        assert!(message.contains("ok first") && message.contains("said"), "{message}");
+        assert!(message.ends_with("\nflow.mjs: FAILED second: too late\n"), "{message}");
+    }
 }
