@@ -57,7 +57,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderValue;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
-use stockline_core::ports::Clock;
+use stockline_core::ports::{Clock, Lately};
 use tokio::sync::Semaphore;
 
 mod api;
@@ -117,6 +117,8 @@ pub struct Config {
     pub metrics: Option<Metrics>,
     /// The machine, where the console may look after it.
     pub upkeep: Option<Arc<dyn Upkeep>>,
+    /// What was accepted lately; `None` where several processes accept.
+    pub lately: Option<Arc<Lately>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
 }

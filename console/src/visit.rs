@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
+use stockline_core::domain::LocationId;
 use uuid::Uuid;
 
 use crate::App;
@@ -63,6 +64,12 @@ impl Visit {
     /// Whether the person may count.
     pub(crate) fn may_count(&self) -> bool {
         self.session.person.is_manager || self.app.config.staff_may_count
+    }
+
+    /// Whether the person may see what is at a location.
+    pub(crate) fn sees(&self, at: &LocationId) -> bool {
+        let bound = &self.session.person.bound_to;
+        bound.is_empty() || bound.iter().any(|only| only == at.as_str())
     }
 
     /// Reads the locations.

@@ -87,6 +87,7 @@ impl Installation {
             staff_may_count: false,
             metrics: None,
             upkeep: None,
+            lately: None,
             clock: Arc::new(FixedClock::at(Timestamp::from_millis(NOW_S * 1_000))),
         };
         let console = stockline_console::router(config, Router::new().route("/v1/locations", get(locations)));

@@ -42,6 +42,9 @@ pub(crate) async fn queue(
         return Ok(Vec::new());
     }
     let accepted_at = app.clock.now();
+    if let Some(lately) = &app.lately {
+        lately.note(&commands, &caller.submitted_by(), accepted_at);
+    }
     let (accepted, packing): (Vec<_>, Vec<_>) = commands
         .into_iter()
         .map(|command| {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::State;
 use stockline_core::domain::{LocationId, ScaleRules};
-use stockline_core::ports::{Clients, Clock, Queries};
+use stockline_core::ports::{Clients, Clock, Lately, Queries};
 use stockline_service::Faults;
 use tokio::sync::Semaphore;
 
@@ -51,6 +51,8 @@ pub(crate) struct App {
     pub(crate) queries: Arc<dyn Queries>,
     /// `None` where only configured clients are accepted.
     pub(crate) clients: Option<Arc<dyn Clients>>,
+    /// `None` where this process does not accept everything.
+    pub(crate) lately: Option<Arc<Lately>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) draining: AtomicBool,
     /// The parts of this process that do not work now.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stockline_core::domain::{ReceiptKeys, ScaleRules};
-use stockline_core::ports::RETENTION_MS;
+use stockline_core::ports::{Lately, RETENTION_MS};
 
 use crate::auth::{FilesChanged, KeptKeys};
 use crate::login::LoginConfig;
@@ -37,6 +37,8 @@ pub struct Config {
     /// How long a command can wait in the queue and the dead letter queue together, in milliseconds. If a receipt is
     /// older and its command has no outcome, the status is `outcome_missing`.
     pub retention_ms: i64,
+    /// Notes what is accepted; `None` where several processes accept, so that none of them knows it.
+    pub lately: Option<Arc<Lately>>,
     /// How long messages of different items wait for each other before they are sent in one call, so that the queue's calls
     /// are paid for less often. Zero sends at once.
     pub linger: Duration,
@@ -59,6 +61,7 @@ impl Config {
             tls: None,
             web: Web::default(),
             retention_ms: RETENTION_MS,
+            lately: None,
             linger: Duration::ZERO,
             drain: Duration::from_secs(5),
         }

@@ -111,6 +111,7 @@ impl Api {
             limits,
             web,
             retention_ms,
+            lately,
             linger,
             ..
         } = config;
@@ -141,6 +142,7 @@ impl Api {
             packer,
             queries,
             clients,
+            lately,
             clock,
         });
         Ok(Self { app, packing, web })

@@ -114,9 +114,6 @@ pub(crate) struct Location {
 /// A ledger entry.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Movement {
-    /// Only in lists of several items.
-    #[serde(default)]
-    pub(crate) item_id: Option<String>,
     pub(crate) location_id: String,
     pub(crate) command_id: String,
     /// The command that took this movement back.
@@ -129,11 +126,8 @@ pub(crate) struct Movement {
     pub(crate) before: String,
     pub(crate) after: String,
     pub(crate) occurred_at: String,
-    pub(crate) recorded_at: String,
     pub(crate) late: bool,
     pub(crate) submitted_by: String,
-    #[serde(default)]
-    pub(crate) device_id: Option<String>,
     #[serde(default)]
     pub(crate) operator: Option<String>,
     #[serde(default)]

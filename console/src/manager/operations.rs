@@ -1,13 +1,13 @@
 //! Operations: whether the parts of this installation do their work, how busy they are, and what was set aside.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::response::Response;
 use serde::Deserialize;
+use stockline_core::domain::ItemId;
 
-use crate::api::{CommandPage, CommandStatus, MovementPage, segment};
+use crate::api::{CommandPage, CommandStatus, segment};
 use crate::fault::Fault;
 use crate::form::Form;
 use crate::page::{Frame, Section, page};
@@ -23,8 +23,7 @@ const SETTLED: &str = "stockline_worker_accept_to_applied_seconds";
 const ACCEPTED: &str = "stockline_ingress_commands_accepted_total";
 const DECIDED: [&str; 3] =
     ["stockline_worker_applied_total", "stockline_worker_rejected_total", "stockline_worker_dead_lettered_total"];
-/// The latest movements, among which the hot items are found, and how many of these are shown.
-const LATEST: usize = 200;
+/// How many of the items that move most are shown.
 const HOT: usize = 5;
 /// Commands that were set aside, on this page.
 const LETTERS: usize = 50;
@@ -127,7 +126,7 @@ async fn shown(visit: &Visit, places: &Places, told: Option<Ended>) -> Result<Re
         figures,
         letters: aside.commands.iter().map(|command| Letter::of(visit, places, command)).collect(),
         may_decide: machine.is_some(),
-        hot: hot(visit, places).await?,
+        hot: hot(visit, places),
         told,
         version: env!("CARGO_PKG_VERSION"),
     })
@@ -164,25 +163,20 @@ impl Letter {
     }
 }
 
-/// Finds the items that moved most among the latest movements; none where these are not kept in one list.
-async fn hot(visit: &Visit, places: &Places) -> Result<Vec<Hot>, Fault> {
-    let latest: Option<MovementPage> = visit.api.find(&format!("/v1/movements?limit={LATEST}")).await?;
-    let Some(latest) = latest else { return Ok(Vec::new()) };
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    for movement in &latest.movements {
-        *counts.entry(movement.item_id.as_deref().unwrap_or_default()).or_default() += 1;
-    }
-    let mut counts: Vec<(&str, usize)> = counts.into_iter().filter(|(_, count)| *count > 1).collect();
-    counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-    let since =
-        latest.movements.last().map_or(String::new(), |first| visit.locale.moment(&first.recorded_at, places.zone()));
+/// Finds the items that moved most among the latest movements; none where these are not known.
+fn hot(visit: &Visit, places: &Places) -> Vec<Hot> {
+    let Some(lately) = &visit.app.config.lately else { return Vec::new() };
+    let latest = lately.moves(|at| visit.sees(at));
+    let mut counts: Vec<(ItemId, usize)> = latest.by_item.into_iter().filter(|(_, count)| *count > 1).collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let since = latest.since.map_or(String::new(), |since| visit.locale.moment(&since.to_string(), places.zone()));
     let number = |count: usize| visit.locale.number(&count.to_string());
     let hot = counts.into_iter().take(HOT).map(|(item_id, count)| Hot {
-        path: format!("{}/console/items/{}", visit.app.config.base, segment(item_id)),
-        item_id: item_id.to_owned(),
-        text: fill(visit.t.hot_moves, &[&number(count), &number(latest.movements.len()), &since]),
+        path: format!("{}/console/items/{}", visit.app.config.base, segment(item_id.as_str())),
+        item_id: item_id.to_string(),
+        text: fill(visit.t.hot_moves, &[&number(count), &number(latest.movements), &since]),
     });
-    Ok(hot.collect())
+    hot.collect()
 }
 
 /// Writes bytes in the unit that suits them.

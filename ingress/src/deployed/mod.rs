@@ -98,6 +98,7 @@ fn config(settings: Settings, kept_keys: KeptKeys, clock: Arc<dyn Clock>) -> Con
         tls: None,
         web: Web { origins: settings.origins, pages, ..Web::default() },
         retention_ms: stockline_core::ports::RETENTION_MS,
+        lately: None,
         linger: settings.linger,
         drain: DRAIN,
     }
@@ -121,6 +122,7 @@ fn console(settings: &Settings, clock: Arc<dyn Clock>) -> Option<stockline_conso
         staff_may_count: settings.staff_may.count,
         metrics: None,
         upkeep: None,
+        lately: None,
         clock,
     })
 }

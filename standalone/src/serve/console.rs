@@ -49,6 +49,7 @@ pub(crate) fn config(setup: &Setup, receipt_keys: &ReceiptKeys, clock: Arc<dyn C
             move || metrics.render()
         })),
         upkeep: Some(Arc::new(Machine(setup.folder.clone()))),
+        lately: Some(Arc::clone(&setup.lately)),
         clock,
     }
 }

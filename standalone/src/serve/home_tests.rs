@@ -41,6 +41,7 @@ fn setup(data: &std::path::Path) -> Setup {
         public: "http://127.0.0.1".to_owned(),
         certificates: None,
         changed: stockline_ingress::auth::FilesChanged::default(),
+        lately: Arc::default(),
         mails: Arc::new(super::super::mail_log::MailLog::open(&Folder::at(&args.data.data))),
         args: *args,
     }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use stockline_core::domain::{FoldLimits, ReceiptKeys, Rules};
-use stockline_core::ports::Clock;
+use stockline_core::ports::{Clock, Lately, MovementFilter, PageRequest, Queries as _};
 use stockline_ingress::auth::FilesChanged;
 use stockline_ingress::server::Certificates;
 use stockline_ingress::{AuthConfig, JwksSource, Limits, Pages, StaffMay, TlsFiles, Web, server};
@@ -51,6 +51,8 @@ const WORKER_RECEIVE_MAX: usize = 512;
 const WORKER_RECEIVE_WAIT: Duration = Duration::from_millis(500);
 /// How long a claim on an alert holds: longer than a slow mail server takes for a batch of mails.
 const ALERT_LEASE: Duration = Duration::from_secs(300);
+/// The movements that a start recalls: a page.
+const RECALLED: usize = 1_000;
 /// The usual address of an OpenTelemetry or Prometheus exporter.
 const METRICS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_464);
 
@@ -84,6 +86,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
         public: String::new(),
         certificates,
         changed: FilesChanged::default(),
+        lately: Arc::default(),
         args,
     };
     let stores = OpenStores::open(&setup).await?;
@@ -95,6 +98,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     files::write_atomic(&setup.folder.address(), format!("{address_for_clients}\n").as_bytes(), PUBLIC)?;
     let (is_new, mail) = (stores.stores.entered.is_new, stores.mail_description.clone());
     let has_location_mail = location_mail(&stores.stores).await;
+    recall(&setup.lately, &stores.stores).await;
     let sign_in = console::first_link(&setup, is_new, stores.stores.clock.now());
     let home = Home::start(&setup, &listeners, stores)?;
     welcome::print(&Welcome {
@@ -132,6 +136,8 @@ pub(crate) struct Setup {
     changed: FilesChanged,
     /// What became of the mails.
     mails: Arc<MailLog>,
+    /// What was accepted lately.
+    lately: Arc<Lately>,
 }
 
 /// The sockets. They stay open while a home is closed and opened again, so that no client meets a closed port.
@@ -162,6 +168,15 @@ impl Listeners {
 async fn location_mail(stores: &Stores) -> bool {
     use stockline_core::ports::Locations as _;
     stores.store.locations().await.is_ok_and(|locations| locations.iter().any(|l| !l.alert_emails.is_empty()))
+}
+
+/// Makes a beginning of what was accepted lately. Without it, the pages that show it fill up with the next sales.
+async fn recall(lately: &Lately, stores: &Stores) {
+    let page = stores.store.all_movements(&MovementFilter::default(), PageRequest::first(RECALLED)).await;
+    match page {
+        Ok(page) => lately.recall(page.map(|page| page.entries).unwrap_or_default()),
+        Err(error) => tracing::warn!(%error, "the latest movements can't be read"),
+    }
 }
 
 fn worker_config(args: &ServeArgs) -> stockline_worker::Config {
@@ -214,6 +229,7 @@ fn ingress_config(
             base_path: args.base_path.clone(),
             pages: Some(Pages::new(move |api| stockline_console::router(console.clone(), api))),
         },
+        lately: Some(Arc::clone(&setup.lately)),
         drain: DRAIN,
         ..stockline_ingress::Config::new(auth, receipt_keys)
     })

@@ -9,6 +9,7 @@ mod clients;
 mod clock;
 pub mod cursor;
 mod issuer_keys;
+mod lately;
 mod mail;
 mod queries;
 mod queue;
@@ -23,6 +24,7 @@ pub use changed::{Changed, READ_BACK_MS, Since, SinceError};
 pub use clients::Clients;
 pub use clock::{Clock, FixedClock};
 pub use issuer_keys::IssuerKeys;
+pub use lately::{Lately, LatestMoves, Sender};
 pub use mail::{Mail, MailError, Mailer};
 pub use queries::{
     AuditReader, ChangeFilter, CommandFilter, DaysFilter, DaysPage, ItemFilter, ItemWithLevels, LedgerFrom, LedgerPage,

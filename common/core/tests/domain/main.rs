@@ -7,6 +7,7 @@
 mod alert_tables;
 mod catalogue_tables;
 mod command_json;
+mod lately;
 mod limits;
 mod model;
 mod money;

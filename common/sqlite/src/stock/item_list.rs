@@ -47,7 +47,8 @@ struct Filling<'a, K> {
 enum Looked {
     /// The item with this number is in the list.
     Kept(i64),
-    LeftOut,
+    /// The row stands for so many that are not in the list.
+    LeftOut(usize),
     /// The list ended before this row.
     End,
 }
@@ -86,7 +87,7 @@ impl<'a, K: Serialize + Clone> Filling<'a, K> {
     }
 
     /// Fills the page with the items of an ordered walk. `look` says what the filter makes of a row, and `place` reads its key,
-    /// which has the `item_id`. A search leaves nearly all rows out, so it reads only their bytes.
+    /// which has the `item_id`.
     fn page(
         mut self,
         list: &str,
@@ -96,17 +97,18 @@ impl<'a, K: Serialize + Clone> Filling<'a, K> {
         item_id: impl Fn(&K) -> &str,
     ) -> Result<Page<ItemWithLevels>, Fault> {
         while let Some(row) = rows.next()? {
-            match look(row)? {
+            let examined = match look(row)? {
                 Looked::End => break,
-                Looked::LeftOut => {}
+                Looked::LeftOut(rows) => rows,
                 Looked::Kept(item_no) => {
                     let place = place(row)?;
                     if !self.add(&place, item_id(&place), item_no)? {
                         break;
                     }
+                    1
                 }
-            }
-            if !self.budget.spend(1) {
+            };
+            if !self.budget.spend(examined) {
                 return Ok(of_places(cursor::page_until(list, self.views, Some(place(row)?))));
             }
         }
@@ -115,6 +117,10 @@ impl<'a, K: Serialize + Clone> Filling<'a, K> {
 }
 
 const ITEMS: &str = "items";
+
+/// How many rows a search leaves out for each one that it shows to the page's budget. The engine skips the others by
+/// themselves, which takes a tenth of the time.
+const ROWS_PER_SAMPLE: usize = 64;
 
 /// Items by lower-cased name, then id.
 pub(super) fn items(
@@ -138,23 +144,30 @@ pub(super) fn items(
         (None, Some(_)) => ("supplier = ?4 AND ", "NULL"),
         (Some(_), Some(_)) => ("category = ?4 AND ", "supplier"),
     };
+    let part = filter.name_part.as_ref().map(|part| part.to_lowercase());
+    let has_part = match &part {
+        Some(part) => {
+            values.push(Value::Text(part.clone()));
+            format!(" AND (instr(name_key, ?{}) > 0 OR item_no % {ROWS_PER_SAMPLE} = 0)", values.len())
+        }
+        None => String::new(),
+    };
     let sql = format!(
         "SELECT item_no, name_key, item_id, updated_at, {supplier} FROM item \
-         WHERE {only}archived = ?1 AND (name_key, item_id) > (?2, ?3) ORDER BY name_key, item_id"
+         WHERE {only}archived = ?1 AND (name_key, item_id) > (?2, ?3){has_part} ORDER BY name_key, item_id"
     );
     let second = filter.supplier.as_ref().filter(|_| filter.category.is_some());
     let since = filter.updated_since.map_or(i64::MIN, |since| since.as_millis());
     let filling = Filling::begin(view, most);
     let mut statement = filling.connection.prepare_cached(&sql)?;
     let rows = statement.query(params_from_iter(values))?;
-    let part = filter.name_part.as_ref().map(|part| part.to_lowercase());
     let look = |row: &Row<'_>| {
         let name = String::from_utf8_lossy(row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?);
         if !name.starts_with(&prefix) {
             return Ok(Looked::End);
         }
         if part.as_ref().is_some_and(|part| !name.contains(part)) {
-            return Ok(Looked::LeftOut);
+            return Ok(Looked::LeftOut(ROWS_PER_SAMPLE));
         }
         // If the type of the time has changed, only a list that asks for it leaves the item out: its record is whole.
         let updated_at = listed(row.get::<_, i64>(3).map_err(Fault::from))?;
@@ -165,7 +178,7 @@ pub(super) fn items(
                 listed(row.get::<_, Option<String>>(4).map_err(Fault::from))?.flatten().as_ref() == Some(wanted)
             }
         };
-        Ok(if is_recent && is_of_second { Looked::Kept(row.get(0)?) } else { Looked::LeftOut })
+        Ok(if is_recent && is_of_second { Looked::Kept(row.get(0)?) } else { Looked::LeftOut(1) })
     };
     filling.page(ITEMS, rows, look, |row| Ok((shown(row, 1)?, shown(row, 2)?)), |(_, item_id)| item_id)
 }
@@ -216,7 +229,7 @@ pub(super) fn audit_items(
     let rows = statement.query([after.unwrap_or_default()])?;
     let look = |row: &Row<'_>| {
         let is_registered: bool = row.get(2)?;
-        Ok(if is_registered { Looked::Kept(row.get(0)?) } else { Looked::LeftOut })
+        Ok(if is_registered { Looked::Kept(row.get(0)?) } else { Looked::LeftOut(1) })
     };
     filling.page(AUDIT_ITEMS, rows, look, |row| shown(row, 1), String::as_str)
 }

@@ -157,11 +157,12 @@ async fn every_list(shop: &Shop, limit: usize, steps: &AtomicU64) -> Vec<(String
         }};
     }
     let flags = [false, true];
-    for (archived, name, category, since, barcode, supplier) in combinations() {
+    let searched = flags.into_iter().flat_map(|part| combinations().map(move |filter| (part, filter)));
+    for (part, (archived, name, category, since, barcode, supplier)) in searched {
         let filter = ItemFilter {
             archived,
             name_prefix: name.then(|| "zzz".into()),
-            name_part: None,
+            name_part: part.then(|| "zz".into()),
             with_archived: false,
             category: category.then(|| "drinks".into()),
             supplier: supplier.then(|| "Ltd".into()),
@@ -321,6 +322,7 @@ async fn a_list_that_nothing_matches_answers_empty_pages_and_ends_behind_the_las
     let options = StoreOptions { list_connections: 1, page_rows_max: 100, ..StoreOptions::default() };
     let shop = one_of_everything(options).await;
     grow(&shop, 450);
+    let unknown = ItemFilter { name_part: Some("zz".into()), ..ItemFilter::default() };
     let nothing_new = ItemFilter { updated_since: Some(at(1_000_000)), ..ItemFilter::default() };
     let of_item = MovementFilter { kind: Some(CommandKind::Count), ..MovementFilter::default() };
     let out = LevelFilter { states: vec![StockState::Out], ..LevelFilter::default() };
@@ -355,9 +357,30 @@ async fn a_list_that_nothing_matches_answers_empty_pages_and_ends_behind_the_las
     }
     let store = &shop.store;
     assert_eq!(pages!(cursor => store.items(&nothing_new, PageRequest::new(cursor, 9))), 5);
+    assert_eq!(pages!(cursor => store.items(&unknown, PageRequest::new(cursor, 9))), 4);
     assert_eq!(pages!(cursor => store.levels(&out, PageRequest::new(cursor, 9))), 10);
     assert_eq!(pages!(cursor => store.levels(&oversold_here, PageRequest::new(cursor, 9))), 5);
     assert_eq!(pages!(cursor => store.levels(&normal, PageRequest::new(cursor, 9))), 10);
     assert_eq!(pages!(cursor => store.commands(&refused, PageRequest::new(cursor, 9))), 5);
     assert_eq!(pages!(cursor => store.movements(&item_id("cola"), &of_item, PageRequest::new(cursor, 9))), 1);
+}
+
+#[tokio::test]
+async fn a_search_finds_every_name_with_the_text_however_many_pages_it_takes() {
+    let options = StoreOptions { list_connections: 1, page_rows_max: 100, ..StoreOptions::default() };
+    let shop = one_of_everything(options).await;
+    grow(&shop, 900);
+    let (mut found, mut pages, mut next) = (Vec::new(), 0, None::<String>);
+    loop {
+        let filter = ItemFilter { name_part: Some("I17".into()), ..ItemFilter::default() };
+        let page = shop.store.items(&filter, PageRequest::new(next.as_deref(), 30)).await.unwrap();
+        found.extend(page.entries.into_iter().map(|entry| entry.item.item_id.to_string()));
+        pages += 1;
+        next = page.next_cursor;
+        if next.is_none() {
+            break;
+        }
+    }
+    let expected: Vec<String> = (1_700..1_800).map(|n| format!("i{n}")).collect();
+    assert!(found == expected && pages > 5, "{pages} pages: {found:?}");
 }
