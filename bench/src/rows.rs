@@ -14,6 +14,7 @@ use crate::rng::Rng;
 /// Commands per transaction: about as many as 16 connections with batches of 100 keep in flight.
 const COMMANDS_PER_COMMIT: usize = 800;
 const MESSAGE_BYTES: usize = 330;
+/// An outcome in JSON, as a usual program stores it. Stockline's own are smaller.
 const RECORD_BYTES: usize = 620;
 const TAIL_BYTES: usize = 320;
 const CHUNK_BYTES: usize = 640;
