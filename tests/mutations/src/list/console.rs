@@ -34,7 +34,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "a-till-is-silent-though-the-shop-is-closed",
         edits: &[edit(TILLS, "let others_sell = last.values().any(", "let others_sell = !last.values().all(")],
         suite: LIBRARY,
-        killed_by: "manager::tills::tests::a_till_is_silent_only_while_another_one_sells",
+        killed_by: "manager::tills::tests::a_till_is_silent_only_while_another_one_sells_and_only_for_a_week",
     },
     Mutation {
         name: "an-export-leaves-out-its-last-day",
