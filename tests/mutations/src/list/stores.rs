@@ -562,7 +562,7 @@ pub(super) const SQLITE: &[Mutation] = &[
         edits: &[edit(
             "common/sqlite/src/stock/hot_rows.rs",
             "            prepared.levels.iter().for_each(|level| hot.put(Arc::clone(level)));",
-            "            prepared.levels.iter().filter(|_| hot.levels.is_empty()).for_each(|level| hot.put(Arc::clone(level)));",
+            "            let is_new = hot.levels.is_empty();\n            prepared.levels.iter().filter(|_| is_new).for_each(|level| hot.put(Arc::clone(level)));",
         )],
         suite: SQLITE_CRATE,
         killed_by: "stock::tests::hot::kept_rows_are_those_of_the_file_after_any_history_and_with_any_room",

@@ -92,13 +92,11 @@ async fn a_load_that_a_change_of_an_item_or_a_location_overtakes_keeps_nothing()
     let old = shop.store.load(std::slice::from_ref(&request)).await.remove(0).unwrap();
     shop.run("update_item", "cola", r#","name":"Cola""#, at(2)).await;
     shop.store.hot.keep(&request, &old, before);
-    agree(&shop, "cola").await;
     assert_eq!(shop.load("cola", &[]).await.item.unwrap().catalogue.name, "Cola");
     let before = shop.store.hot.changes();
     let settings = LocationSettings { location_id: place("main"), name: "Shop".into(), ..LocationSettings::main() };
     shop.store.put_location(&settings).await.unwrap();
     shop.store.hot.keep(&request, &old, before);
-    agree(&shop, "cola").await;
     let loaded = shop.store.load(&[request]).await.remove(0).unwrap();
     assert_eq!(loaded.locations[&place("main")].name, "Shop");
 }
