@@ -413,10 +413,7 @@ impl Record {
     }
 
     /// Reads a record of an earlier program from its JSON. The first ones have no checksum.
-    ///
-    /// # Errors
-    /// As [`Record::from_bytes`].
-    pub fn from_json(text: &str) -> Result<Self, RecordError> {
+    fn from_json(text: &str) -> Result<Self, RecordError> {
         match seal_of(text) {
             Seal::Right => Self::from_sealed(text),
             Seal::Absent => Self::from_sealed(text).map_err(|error| match error {

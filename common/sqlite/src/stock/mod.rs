@@ -274,7 +274,7 @@ impl Store for SqliteStore {
     async fn load(&self, requests: &[LoadRequest]) -> Vec<Result<Loaded, StoreError>> {
         let _writing = self.activity.begin();
         let changes = self.hot.changes();
-        let mut hot: Vec<Option<Loaded>> = requests.iter().map(|request| self.hot.load(request)).collect();
+        let hot: Vec<Option<Loaded>> = requests.iter().map(|request| self.hot.load(request)).collect();
         let missing = requests.iter().zip(&hot).filter(|(_, hot)| hot.is_none()).map(|(request, _)| request.clone());
         let (requests, max): (Arc<[LoadRequest]>, _) = (missing.collect(), self.options.late_count_entries_max);
         if requests.is_empty() {
@@ -297,7 +297,7 @@ impl Store for SqliteStore {
         let mut answers = answers.into_iter();
         let mut next =
             || answers.next().unwrap_or_else(|| Err(StoreError::Unavailable("a load was not answered".into())));
-        hot.iter_mut().map(|hot| hot.take().map_or_else(&mut next, Ok)).collect()
+        hot.into_iter().map(|hot| hot.map_or_else(&mut next, Ok)).collect()
     }
 
     async fn commit(&self, commits: Vec<Commit>) -> Vec<Result<CommitOutcome, StoreError>> {

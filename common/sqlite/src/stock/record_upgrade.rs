@@ -1,12 +1,12 @@
 //! Moves the outcomes of earlier programs, which are in JSON, to the table of compact ones. Each step is a transaction, so a
 //! start that was cut off goes on where it ended.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use super::fault::Fault;
 use super::rows;
 
-/// How many records a step moves. It bounds the memory and the log of a step.
+/// How many records a step moves at most. It bounds the memory and the log of a step.
 const STEP_RECORDS: i64 = 10_000;
 
 /// After how many records the log says how far it is.
@@ -20,16 +20,18 @@ pub(super) fn move_json_records(connection: &Connection) -> Result<(), Fault> {
     }
     let last: i64 =
         connection.query_row("SELECT coalesce(max(record_no), 0) FROM record_json", [], |row| row.get(0))?;
-    let (mut after, mut skipped, mut told) = (0, 0, 0);
+    let (mut after, mut told, mut step) = (0, 0, STEP_RECORDS);
+    let (mut jump, mut is_whole) = (1, true);
     while after < last {
-        match in_transaction(connection, || move_behind(connection, after)) {
+        match move_behind(connection, after, step) {
             Ok(None) => break,
-            Ok(Some(moved_to)) => after = moved_to,
-            // A page can't be read: go on behind it. Its records stay where they are, and read as missing.
+            Ok(Some(moved_to)) => (after, step, jump) = (moved_to, STEP_RECORDS.min(2 * step), 1),
+            // First come close to the page that can't be read.
+            Err(Fault::Unreadable(_)) if step > 1 => step /= 2,
+            // Then go on behind it. Its records stay where they are, and read as missing.
             Err(Fault::Unreadable(what)) => {
                 tracing::error!(what, after, "records of an earlier program can't be read, and are not moved");
-                skipped += 1;
-                after += 1 << skipped.min(20);
+                (after, jump, is_whole) = (after + jump, 2 * jump, false);
             }
             Err(fault) => return Err(fault),
         }
@@ -38,23 +40,15 @@ pub(super) fn move_json_records(connection: &Connection) -> Result<(), Fault> {
             told = after;
         }
     }
-    if skipped == 0 {
+    if is_whole {
         connection.execute_batch("DROP TABLE record_json")?;
     }
     Ok(())
 }
 
-fn in_transaction<T>(connection: &Connection, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let done = work().and_then(|done| Ok(connection.execute_batch("COMMIT").map(|()| done)?));
-    if done.is_err() {
-        connection.execute_batch("ROLLBACK")?;
-    }
-    done
-}
-
-/// Moves the next records. Returns the number of the last one.
-fn move_behind(connection: &Connection, after: i64) -> Result<Option<i64>, Fault> {
+/// Moves the next records in a transaction, which a fault rolls back. Returns the number of the last one.
+fn move_behind(connection: &Connection, after: i64, step: i64) -> Result<Option<i64>, Fault> {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     let mut read = connection.prepare_cached(
         "SELECT CAST(record_json.body AS BLOB), command_id, item_id, record_no \
          FROM record_json LEFT JOIN item USING (item_no) WHERE record_no > ?1 ORDER BY record_no LIMIT ?2",
@@ -65,7 +59,7 @@ fn move_behind(connection: &Connection, after: i64) -> Result<Option<i64>, Fault
     )?;
     let mut remove = connection.prepare_cached("DELETE FROM record_json WHERE record_no = ?1")?;
     let mut moved = Vec::new();
-    let mut found = read.query((after, STEP_RECORDS))?;
+    let mut found = read.query((after, step))?;
     while let Some(row) = found.next()? {
         // What can't be read stays as it is. So does a record whose row names another command.
         let compact = rows::record(row, 0)
@@ -79,5 +73,7 @@ fn move_behind(connection: &Connection, after: i64) -> Result<Option<i64>, Fault
     for record_no in &moved {
         remove.execute([record_no])?;
     }
+    drop(found);
+    transaction.commit()?;
     Ok(moved.last().copied())
 }
