@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::schema::{self, OpenOptions, Schema, SchemaError};
@@ -23,6 +24,7 @@ use stockline_core::ports::{CommitOutcome, PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Store
 
 mod alert_book;
 mod audit;
+mod background;
 mod change_list;
 mod check;
 mod command_lists;
@@ -60,6 +62,7 @@ mod write;
 
 pub use last_time::last_accepted_at;
 
+use background::BackgroundThreads;
 use commit::{Prepared, WriterState};
 use fault::Fault;
 use group_commit::{Call, Job};
@@ -117,7 +120,7 @@ impl Default for StoreOptions {
             list_connections: (cores / 2).clamp(1, LIST_CONNECTIONS_MAX),
             page_levels_max: PAGE_LEVELS_MAX,
             page_rows_max: PAGE_ROWS_MAX,
-            hot_bytes_max: 16 * 1024 * 1024,
+            hot_bytes_max: 32 * 1024 * 1024,
         }
     }
 }
@@ -195,20 +198,24 @@ impl SqliteStore {
         let page_rows_max = options.page_rows_max;
         let (pending, index_damaged) = (keys.pending(), Arc::default());
         let shared = Shared { pending, activity: Arc::clone(&activity), index_damaged, page_rows_max };
-        let readers = |count: usize| {
+        let background = BackgroundThreads::new(options.list_connections + EXPORT_CONNECTIONS)
+            .map_err(|error| failed(rusqlite::Error::ToSqlConversionFailure(error.into())))?;
+        let readers = |count: usize, threads: Option<Handle>| {
             let connections = (0..count.max(1)).map(|_| {
                 let reader = schema::open_reader(path, open)?;
                 reader.pragma_update(None, "cache_size", -READER_CACHE_KIB).map_err(failed)?;
                 reader.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
                 Ok(reader)
             });
-            Ok(Arc::new(Readers::new(connections.collect::<Result<_, SchemaError>>()?, shared.clone())))
+            let connections = connections.collect::<Result<_, SchemaError>>()?;
+            Ok(Arc::new(Readers::new(connections, shared.clone(), threads)))
         };
         let lanes = Lanes {
-            write_path: readers(options.load_connections)?,
-            points: readers(options.point_connections)?,
-            lists: readers(options.list_connections)?,
-            exports: readers(EXPORT_CONNECTIONS)?,
+            write_path: readers(options.load_connections, None)?,
+            points: readers(options.point_connections, None)?,
+            lists: readers(options.list_connections, background.handle())?,
+            exports: readers(EXPORT_CONNECTIONS, background.handle())?,
+            _background: background,
         };
         let hot = Arc::new(HotRows::new(options.hot_bytes_max));
         let mut state = WriterState {

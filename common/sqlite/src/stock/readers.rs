@@ -3,8 +3,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use super::background::BackgroundThreads;
 use super::fault::Fault;
 use super::id_key::id_key;
 use super::key_chain::{self, Key};
@@ -26,6 +28,8 @@ pub(super) struct Lanes {
     pub(super) lists: Arc<Readers>,
     /// Exports, whose transactions stay open from page to page.
     pub(super) exports: Arc<Readers>,
+    /// The threads of lists and exports.
+    pub(super) _background: BackgroundThreads,
 }
 
 impl Lanes {
@@ -42,6 +46,8 @@ pub(super) struct Readers {
     idle: Mutex<Vec<Reader>>,
     permits: Arc<Semaphore>,
     shared: Shared,
+    /// The threads that read; without them, those of the caller's runtime that may block.
+    threads: Option<Handle>,
 }
 
 /// What all readers of a store share.
@@ -92,13 +98,13 @@ impl Deref for View<'_> {
 }
 
 impl Readers {
-    pub(super) fn new(connections: Vec<Connection>, shared: Shared) -> Self {
+    pub(super) fn new(connections: Vec<Connection>, shared: Shared, threads: Option<Handle>) -> Self {
         let permits = Arc::new(Semaphore::new(connections.len()));
         let reader = |connection| {
             let pace = Arc::new(ListPace::new(Arc::clone(&shared.activity)));
             Reader { connection, names: LocationNames::default(), pace }
         };
-        Self { idle: Mutex::new(connections.into_iter().map(reader).collect()), permits, shared }
+        Self { idle: Mutex::new(connections.into_iter().map(reader).collect()), permits, shared, threads }
     }
 
     /// Runs a read in one transaction, on a thread that may block.
@@ -109,7 +115,8 @@ impl Readers {
         let closed = |what: &str| StoreError::Unavailable(format!("the read did not finish: {what}"));
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| closed("the store is closed"))?;
         let readers = self.clone();
-        let done = tokio::task::spawn_blocking(move || {
+        let threads = self.threads.clone().unwrap_or_else(Handle::current);
+        let done = threads.spawn_blocking(move || {
             let _permit = permit;
             readers.read_now(read)
         });

@@ -528,6 +528,16 @@ pub(super) const SQLITE: &[Mutation] = &[
         killed_by: "wire::any_record_reads_back",
     },
     Mutation {
+        name: "sqlite-lists-are-read-before-sales",
+        edits: &[edit(
+            "common/sqlite/src/stock/background.rs",
+            "rustix::process::nice(NICE)",
+            "rustix::process::nice(0)",
+        )],
+        suite: SQLITE_CRATE,
+        killed_by: "stock::tests::reads::lists_and_exports_are_read_at_a_lower_priority_than_what_a_till_waits_for",
+    },
+    Mutation {
         name: "sqlite-a-conflict-leaves-what-is-kept",
         edits: &[edit(
             "common/sqlite/src/stock/group_commit.rs",

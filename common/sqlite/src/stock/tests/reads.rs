@@ -384,3 +384,21 @@ async fn a_search_finds_every_name_with_the_text_however_many_pages_it_takes() {
     let expected: Vec<String> = (1_700..1_800).map(|n| format!("i{n}")).collect();
     assert!(found == expected && pages > 5, "{pages} pages: {found:?}");
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn lists_and_exports_are_read_at_a_lower_priority_than_what_a_till_waits_for() {
+    let shop = Shop::new();
+    let priority = |_: &mut View<'_>| Ok(rustix::process::getpriority_process(None).unwrap());
+    let lanes = &shop.store.lanes;
+    let read = |readers: &Arc<Readers>| {
+        let readers = Arc::clone(readers);
+        async move { readers.read(priority).await.unwrap() }
+    };
+    let (of_sales, of_points) = (read(&lanes.write_path).await, read(&lanes.points).await);
+    assert_eq!(of_sales, of_points);
+    // A larger number is a lower priority; 19 is the lowest.
+    for of_lists in [read(&lanes.lists).await, read(&lanes.exports).await] {
+        assert!(of_lists > of_sales || of_sales == 19, "{of_lists}, and sales {of_sales}");
+    }
+}
