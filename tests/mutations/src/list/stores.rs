@@ -281,8 +281,8 @@ pub(super) const READS: &[Mutation] = &[
         name: "sqlite-lists-hold-the-connections-of-the-write-path",
         edits: &[edit(
             STOCK,
-            "            exports: readers(EXPORT_CONNECTIONS)?,\n        };",
-            "            exports: readers(EXPORT_CONNECTIONS)?,\n        };
+            "            _background: background,\n        };",
+            "            _background: background,\n        };
         let lanes = Lanes { write_path: Arc::clone(&lanes.lists), ..lanes };",
         )],
         suite: SQLITE_CRATE,
@@ -292,8 +292,8 @@ pub(super) const READS: &[Mutation] = &[
         name: "sqlite-lists-hold-the-connections-of-single-reads",
         edits: &[edit(
             STOCK,
-            "            exports: readers(EXPORT_CONNECTIONS)?,\n        };",
-            "            exports: readers(EXPORT_CONNECTIONS)?,\n        };
+            "            _background: background,\n        };",
+            "            _background: background,\n        };
         let lanes = Lanes { points: Arc::clone(&lanes.lists), ..lanes };",
         )],
         suite: SQLITE_CRATE,
