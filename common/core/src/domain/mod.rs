@@ -25,6 +25,7 @@ mod parse;
 mod planning;
 mod printable;
 mod receipt;
+mod record;
 mod rejudge;
 mod rules;
 mod scan;
@@ -58,13 +59,13 @@ pub use message::{
     decode_message, encode_command, encode_message, item_of_carried, item_of_message, join_message, set_message_aside,
 };
 pub use outcome::{
-    DISMISSAL_REASON_MAX_CHARS, DeadLetter, Dismissal, Effect, Outcome, Record, RecordError, Rejection, RejectionCode,
-    Status,
+    DISMISSAL_REASON_MAX_CHARS, DeadLetter, Dismissal, Effect, Outcome, Rejection, RejectionCode, Status,
 };
 pub use parse::{Fault, ParseContext, fields_of, parse_command};
 pub use planning::{MAX_LEAD_TIME_DAYS, MAX_OVERRIDES, MAX_SERVICE_LEVEL, MIN_SERVICE_LEVEL, Planning, PlanningPatch};
 pub use printable::{PrintableFault, composed, folded};
 pub use receipt::{NotKept, Receipt, ReceiptError, ReceiptKeys};
+pub use record::{Record, RecordError};
 pub use rejudge::rejudge;
 pub use rules::{CLOCK_SKEW_MAX_MS, FoldLimits, Rules};
 pub use scan::{Gs1Error, Mass, SCAN_MAX_BYTES, ScaleRuleError, ScaleRules, Scan, ScanError, ScanFacts, ScanKind};

@@ -11,7 +11,7 @@ const DRAFT: &str = "common/core/src/domain/fold/draft.rs";
 const MOVEMENTS: &str = "common/core/src/domain/fold/movements.rs";
 const OCCURRENCE: &str = "common/core/src/domain/occurrence.rs";
 const LEVEL: &str = "common/core/src/domain/level.rs";
-const OUTCOME: &str = "common/core/src/domain/outcome.rs";
+const RECORD: &str = "common/core/src/domain/record.rs";
 const BARCODE: &str = "common/core/src/domain/barcode.rs";
 const RECORDS: &str = "common/core/src/domain/catalogue.rs";
 const VALUES: &str = "common/core/src/domain/parse/values.rs";
@@ -367,7 +367,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a-dead-letter-blocks-its-own-retry",
         edits: &[edit(
-            OUTCOME,
+            RECORD,
             "!(open_dead_letter && self.retry < retry)",
             "!(open_dead_letter && self.retry < retry && false)",
         )],

@@ -396,7 +396,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "the-ingress-dates-a-resubmission-by-the-previous-acceptance",
         edits: &[edit(
-            "common/core/src/domain/outcome.rs",
+            "common/core/src/domain/record.rs",
             "self.first_accepted_at.unwrap_or(self.outcome.accepted_at)",
             "self.outcome.accepted_at",
         )],

@@ -121,7 +121,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a-rejection-is-dismissed-twice",
         edits: &[edit(
-            "common/core/src/domain/outcome.rs",
+            "common/core/src/domain/record.rs",
             "self.outcome.status == Status::Rejected && !self.is_settled_otherwise();",
             "self.outcome.status == Status::Rejected;",
         )],

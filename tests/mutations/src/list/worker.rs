@@ -159,7 +159,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "a-change-recorded-by-an-earlier-version-judges-no-level",
         edits: &[edit(
-            "common/core/src/domain/outcome.rs",
+            "common/core/src/domain/record.rs",
             "self.changed_default.unwrap_or_else(sets_default)",
             "self.changed_default.unwrap_or_else(|| sets_default() && false)",
         )],

@@ -18,6 +18,7 @@ mod claims;
 mod evidence;
 mod links;
 mod plan;
+mod remade;
 mod remains;
 mod scan;
 mod write;
