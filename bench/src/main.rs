@@ -22,6 +22,7 @@ mod item_size;
 mod load;
 mod meter;
 mod overload;
+mod peers;
 mod prefill;
 mod prices;
 mod quota;
@@ -118,6 +119,8 @@ enum Task {
     Chaos(chaos::ChaosOptions),
     /// Offer the standalone server ten times its capacity; measures goodput and recovery
     Overload(overload::OverloadOptions),
+    /// Sell the same sales on Stockline and on a service of the usual design: Express and PostgreSQL
+    Peers(peers::PeersOptions),
     /// Measure how long commands take beside readers of the heaviest lists
     Readers(readers::ReadersOptions),
     /// Measure how long each report takes on a large store
@@ -161,6 +164,10 @@ fn main() -> Result<()> {
         Some(Task::Overload(options)) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             return runtime.block_on(overload::run(options));
+        }
+        Some(Task::Peers(options)) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            return runtime.block_on(peers::run(options));
         }
         Some(Task::Readers(options)) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

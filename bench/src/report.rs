@@ -28,12 +28,19 @@ const BATCH: usize = 100;
 const BATCH_CONNECTIONS: usize = 16;
 
 /// The figures of one load.
-struct Measured {
+pub(crate) struct Measured {
     accepted: Accepted,
-    applied_per_s: f64,
+    pub(crate) applied_per_s: f64,
     settle_us: Vec<u32>,
     cpu_us_per_command: f64,
     rss_mb: f64,
+}
+
+impl Measured {
+    /// Returns a percentile of the times from sending a command to its outcome, in milliseconds.
+    pub(crate) fn settle_ms(&self, percentile: f64) -> f64 {
+        percentile_ms(&self.settle_us, percentile)
+    }
 }
 
 /// Runs all measurements and prints them.
@@ -97,7 +104,7 @@ pub(crate) async fn run(data: &Path, settings: &Settings) -> Result<()> {
 }
 
 /// Sends the load and waits for the backlog, while one more connection samples settle times.
-async fn measure(server: &Server, load: &Load) -> Result<Measured> {
+pub(crate) async fn measure(server: &Server, load: &Load) -> Result<Measured> {
     let (applied_before, cpu_before, started) = (server.applied(), server.cpu_seconds(), Instant::now());
     let sampler = settle_times(load);
     let (accepted, settle_us) = tokio::join!(load::run(load), sampler);
@@ -161,8 +168,8 @@ fn line(name: &str, measured: &Measured) {
         measured.applied_per_s,
         measured.accepted.percentile_ms(50.0),
         measured.accepted.percentile_ms(99.0),
-        percentile_ms(&measured.settle_us, 50.0),
-        percentile_ms(&measured.settle_us, 99.0),
+        measured.settle_ms(50.0),
+        measured.settle_ms(99.0),
         measured.cpu_us_per_command,
         measured.rss_mb,
     );

@@ -71,7 +71,7 @@ impl Server {
     /// Polls until the server is ready.
     fn until_ready(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while self.get(&self.address, "/readyz").is_none_or(|(status, _)| status != 200) {
+        while Self::get(&self.address, "/readyz").is_none_or(|(status, _)| status != 200) {
             if Instant::now() > deadline {
                 bail!("the server was not ready within 60 s");
             }
@@ -82,7 +82,7 @@ impl Server {
     }
 
     /// Sends a GET without an async runtime; `None` if nothing answers.
-    pub(crate) fn get(&self, address: &str, path: &str) -> Option<(u16, String)> {
+    pub(crate) fn get(address: &str, path: &str) -> Option<(u16, String)> {
         use std::io::{Read, Write};
         let mut stream = std::net::TcpStream::connect(address).ok()?;
         write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").ok()?;
@@ -113,7 +113,7 @@ impl Server {
 
     /// Returns the sum of a counter over its labels, or 0 if it does not exist.
     fn counter(&self, name: &str) -> f64 {
-        let text = self.get(&self.metrics, "/metrics").map(|(_, body)| body).unwrap_or_default();
+        let text = Self::get(&self.metrics, "/metrics").map(|(_, body)| body).unwrap_or_default();
         let value = |line: &str| -> Option<f64> {
             let rest = line.strip_prefix(name)?;
             let labelled = rest.starts_with('{') || rest.starts_with(' ');
