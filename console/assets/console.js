@@ -30,6 +30,18 @@ async function ask(address, how = {}) {
 }
 
 /**
+ * Returns a function that asks as `ask` does, and gives up what it asked before: a search that nobody waits for ends.
+ */
+function asker() {
+  let before = new AbortController();
+  return (/** @type {string} */ address) => {
+    before.abort();
+    before = new AbortController();
+    return ask(address, { signal: before.signal }).catch(() => ({ ok: false, part: null }));
+  };
+}
+
+/**
  * Returns the fields of a form, as if this button had been pressed.
  * @param {HTMLFormElement} form
  * @param {HTMLElement | null} [by]
@@ -147,22 +159,24 @@ function runStation(station) {
     show();
   };
 
-  /** @param {string} code */
-  const scan = (code) => {
+  /** @param {string} name @param {string} text */
+  const look = (name, text) => {
     suggested += 1;
     clearTimeout(typing);
     then(async () => {
-      const { ok, part } = await ask(`${station.dataset.lookup}?code=${encodeURIComponent(code)}`);
+      const { ok, part } = await ask(`${station.dataset.lookup}?${name}=${encodeURIComponent(text)}`);
       const line = part.querySelector("li.line");
       if (line) {
         line.remove();
         put(line);
       }
       found.replaceChildren(part);
-      sound(ok && (line || found.querySelector(".choices")) ? "good" : "bad");
+      sound(ok && (line || found.querySelector(".choice")) ? "good" : "bad");
     });
   };
+  const scan = (/** @type {string} */ code) => look("code", code);
 
+  const latest = asker();
   let typing = 0;
   let suggested = 0;
   field.addEventListener("input", () => {
@@ -171,7 +185,7 @@ function runStation(station) {
     const turn = (suggested += 1);
     if (text.length < 2) return void (text || found.replaceChildren());
     typing = window.setTimeout(async () => {
-      const { ok, part } = await ask(`${station.dataset.suggest}?code=${encodeURIComponent(text)}`).catch(() => ({ ok: false, part: null }));
+      const { ok, part } = await latest(`${station.dataset.suggest}?code=${encodeURIComponent(text)}`);
       if (ok && part && turn === suggested) found.replaceChildren(part);
     }, 180);
   });
@@ -232,6 +246,9 @@ function runStation(station) {
     } else if (by.name === "code") {
       field.value = "";
       scan(by.value);
+      arm();
+    } else if (by.name === "further") {
+      look("further", by.value);
       arm();
     } else if (by.value === "add") {
       const code = field.value.trim();
@@ -502,6 +519,7 @@ async function keepPage(worker) {
  */
 function runSearch(form) {
   const list = document.querySelector(form.dataset.search ?? "");
+  const latest = asker();
   let waiting = 0;
   let turn = 0;
   form.addEventListener("input", () => {
@@ -509,7 +527,7 @@ function runSearch(form) {
     const mine = (turn += 1);
     waiting = window.setTimeout(async () => {
       const address = `${form.action}?${body(form)}`;
-      const { ok, part } = await ask(address).catch(() => ({ ok: false, part: null }));
+      const { ok, part } = await latest(address);
       if (!ok || !part || mine !== turn) return;
       list?.replaceChildren(part);
       history.replaceState(null, "", address);

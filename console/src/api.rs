@@ -16,10 +16,12 @@ use tower::ServiceExt as _;
 use crate::fault::Fault;
 use crate::problem::Problem;
 
+mod gather;
 mod imports;
 mod reports;
 mod shapes;
 
+pub(crate) use gather::*;
 pub(crate) use imports::*;
 pub(crate) use reports::*;
 pub(crate) use shapes::*;

@@ -40,6 +40,7 @@
 //!   that was typed is shown again with a button to send it once more.
 //! - A form that submits a command has the command's id in it (`visit.new_id()`): a double click, a reload and the back
 //!   button then do it once. Show what was refused beside its field, and keep what was typed.
+//! - `visit.api.gather` fills a screen from a list. One page of the API may be empty and not the last one.
 //! - The script swaps parts of a page: `<form data-part="#target">` is posted in the background, and the answer takes the
 //!   place of `#target`. Such a request has `Visit::wants_part`; answer it with the part alone.
 //! - `data-live="30"` on an element reloads it every 30 seconds while somebody looks.

@@ -91,7 +91,7 @@ table! {
     again_all, again_all_advice, again_done, again_refused, again_sent, set_aside_advice,
     dismiss, dismiss_why, dismissed,
     // Items.
-    search, search_hint, no_items, no_items_advice, name, sku, on_hand, category, more_items, stock_by_location, threshold,
+    search, search_hint, search_cut, search_on, search_none_yet, search_no_more, no_items, no_items_advice, name, sku, on_hand, category, more_items, stock_by_location, threshold,
     state, last_counted, never, movements, no_movements, when, what, by, after, barcodes, sell_this, none_set, filter,
     new_item, all_items, add_item, save, archive_item, restore_item, edit_item, item_id_hint, unit, unit_hint, decimals,
     decimals_hint, barcodes_hint, threshold_hint, policy, policy_allow, policy_reject, saved, opening_stock,

@@ -9,14 +9,14 @@ use stockline_core::domain::LocationId;
 use uuid::Uuid;
 
 use crate::App;
-use crate::api::{Caller, Location, LocationPage};
+use crate::api::{Caller, GATHER_S, Location, LocationPage};
 use crate::asked::{locale_of, own_path, wants_part};
 use crate::fault::Fault;
 use crate::locale::Locale;
 use crate::page::{Frame, Section};
 pub(crate) use crate::places::Places;
 use crate::session::Session;
-use crate::texts::Texts;
+use crate::texts::{Texts, fill};
 
 /// A person at a page: what a handler needs.
 #[derive(Debug)]
@@ -88,6 +88,11 @@ impl Visit {
     /// Makes the frame around a page.
     pub(crate) fn frame_at(&self, title: &str, section: Section, places: &Places) -> Frame {
         Frame::of_person(&self.app, self.t, &self.session.person, places, section, title, &self.path)
+    }
+
+    /// Says how far a search has come that was cut; returns nothing of one that was not.
+    pub(crate) fn cut_text(&self, is_cut: bool) -> String {
+        if is_cut { fill(self.t.search_cut, &[&GATHER_S.to_string()]) } else { String::new() }
     }
 
     /// Returns the address of a page of ours that a form names, or the first page.

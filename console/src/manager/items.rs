@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::bulk::{self, Told};
-use crate::api::{Item, ItemPage, Level, LevelPage, segment};
+use crate::api::{Gathered, Item, ItemPage, Level, LevelPage, segment};
 use crate::fault::Fault;
 use crate::form::Form;
 use crate::page::{Frame, Section, page};
@@ -73,17 +73,24 @@ struct ItemsPage {
     told: Vec<Told>,
     states: [(&'static str, &'static str); 3],
     may_add: bool,
-    rows: Vec<Row>,
-    /// The address of the next page; empty at the end.
-    next: String,
+    listed: Listed,
 }
 
 #[derive(Template)]
 #[template(path = "manager/items_list.html")]
 struct ItemsPart {
     frame: Frame,
+    listed: Listed,
+}
+
+/// What fills the list.
+#[derive(Debug)]
+struct Listed {
     rows: Vec<Row>,
+    /// The address of the next page; empty at the end.
     next: String,
+    /// Says that the search has not seen the whole list; empty if the page is full, or the list ends.
+    cut: String,
 }
 
 /// Lists the items.
@@ -103,62 +110,54 @@ async fn listed(visit: &Visit, wanted: Wanted, told: Vec<Told>) -> Result<Respon
     if ["low", "out", "oversold"].contains(&wanted.state.as_str()) {
         return short(visit, &places, wanted, told).await;
     }
-    let mut path = format!("/v1/items?limit={PAGE}{}", wanted.filters("name", "true"));
-    if !wanted.cursor.is_empty() {
-        path.push_str(&format!("&cursor={}", segment(&wanted.cursor)));
-    }
-    let found: ItemPage = visit.api.get(&path).await?;
-    let mut items = found.items;
+    let filters = wanted.filters("name", "true");
+    let row = |item: &Item| Row::of(visit, &places, item);
+    let mut found = visit.api.gather::<ItemPage, _>("/v1/items", &filters, &wanted.cursor, PAGE, row).await?;
     if wanted.cursor.is_empty() && !q.is_empty() {
-        by_code(visit, &q, &mut items).await?;
+        for item in by_code(visit, &q).await? {
+            found.rows.retain(|row| row.item_id != item.item_id);
+            found.rows.insert(0, row(&item));
+        }
     }
-    let next = found.next_cursor.map(|cursor| {
-        let root = &visit.app.config.base;
-        format!("{root}/console/items?cursor={}{}", segment(&cursor), wanted.filters("q", "yes"))
-    });
-    let rows = items.iter().map(|item| Row::of(visit, &places, item)).collect();
-    shown(visit, &places, wanted, told, rows, next.unwrap_or_default())
+    let listed = Listed::of(visit, found, &wanted.filters("q", "yes"));
+    shown(visit, &places, wanted, told, listed)
 }
 
-fn shown(
-    visit: &Visit,
-    places: &Places,
-    wanted: Wanted,
-    told: Vec<Told>,
-    rows: Vec<Row>,
-    next: String,
-) -> Result<Response, Fault> {
+fn shown(visit: &Visit, places: &Places, wanted: Wanted, told: Vec<Told>, listed: Listed) -> Result<Response, Fault> {
     let frame = visit.frame_at(visit.t.items, Section::Items, places);
     if visit.wants_part {
-        return page(&ItemsPart { frame, rows, next });
+        return page(&ItemsPart { frame, listed });
     }
     let states = ["low", "out", "oversold"].map(|state| (state, visit.t.state(state)));
-    page(&ItemsPage { frame, wanted, told, states, may_add: visit.session.person.is_manager, rows, next })
+    page(&ItemsPage { frame, wanted, told, states, may_add: visit.session.person.is_manager, listed })
 }
 
 /// Lists the levels in a state.
 async fn short(visit: &Visit, places: &Places, wanted: Wanted, told: Vec<Told>) -> Result<Response, Fault> {
-    let cursor = if wanted.cursor.is_empty() { String::new() } else { format!("&cursor={}", segment(&wanted.cursor)) };
-    let path = format!("/v1/stock?state={}&limit={PAGE}{cursor}", wanted.state);
-    let found: LevelPage = visit.api.get(&path).await?;
-    let rows = found.levels.iter().map(|level| Row::of_level(visit, places, level)).collect();
-    let next = found.next_cursor.map(|cursor| {
-        format!("{}/console/items?state={}&cursor={}", visit.app.config.base, wanted.state, segment(&cursor))
-    });
+    let filters = format!("&state={}", wanted.state);
+    let row = |level: &Level| Row::of_level(visit, places, level);
+    let found = visit.api.gather::<LevelPage, _>("/v1/stock", &filters, &wanted.cursor, PAGE, row).await?;
+    let listed = Listed::of(visit, found, &filters);
     let wanted = Wanted { state: wanted.state, ..Wanted::default() };
-    shown(visit, places, wanted, told, rows, next.unwrap_or_default())
+    shown(visit, places, wanted, told, listed)
 }
 
-/// Puts the item with this SKU or barcode first.
-async fn by_code(visit: &Visit, code: &str, items: &mut Vec<Item>) -> Result<(), Fault> {
+/// Returns the items with this SKU and with this barcode.
+async fn by_code(visit: &Visit, code: &str) -> Result<Vec<Item>, Fault> {
     let code = segment(code);
     let by_sku = visit.api.find::<Item>(&format!("/v1/items/{code}")).await?;
     let by_barcode: ItemPage = visit.api.get(&format!("/v1/items?barcode={code}&limit=1")).await?;
-    for item in by_sku.into_iter().chain(by_barcode.items) {
-        items.retain(|other| other.item_id != item.item_id);
-        items.insert(0, item);
+    Ok(by_sku.into_iter().chain(by_barcode.items).collect())
+}
+
+impl Listed {
+    /// Says where the list goes on. `filters` are those of our own addresses.
+    fn of(visit: &Visit, found: Gathered<Row>, filters: &str) -> Self {
+        let Gathered { rows, next, is_cut } = found;
+        let next =
+            next.map(|cursor| format!("{}/console/items?cursor={}{filters}", visit.app.config.base, segment(&cursor)));
+        Self { rows, next: next.unwrap_or_default(), cut: visit.cut_text(is_cut) }
     }
-    Ok(())
 }
 
 impl Row {

@@ -69,14 +69,15 @@ pub(crate) async fn refused(visit: Visit, Query(wanted): Query<Wanted>) -> Resul
 
 async fn shown(visit: &Visit, wanted: &Wanted, sent: Vec<Sent>) -> Result<Response, Fault> {
     let places = visit.places().await?;
-    let cursor = if wanted.cursor.is_empty() { String::new() } else { format!("&cursor={}", segment(&wanted.cursor)) };
-    let refused: CommandPage = visit.api.get(&format!("/v1/commands?status=rejected&limit={PAGE}{cursor}")).await?;
-    let mut commands = refused.commands;
+    let listed = async |status: &str, cursor: &str| {
+        let (filters, row) = (format!("&status={status}"), |command: &CommandStatus| Row::of(visit, &places, command));
+        visit.api.gather::<CommandPage, _>("/v1/commands", &filters, cursor, PAGE, row).await
+    };
+    let refused = listed("rejected", &wanted.cursor).await?;
+    let mut rows = refused.rows;
     if wanted.cursor.is_empty() {
-        let aside: CommandPage = visit.api.get(&format!("/v1/commands?status=dead_lettered&limit={PAGE}")).await?;
-        commands.splice(0..0, aside.commands);
+        rows.splice(0..0, listed("dead_lettered", "").await?.rows);
     }
-    let rows: Vec<Row> = commands.iter().map(|command| Row::of(visit, &places, command)).collect();
     let mut codes: Vec<(String, usize)> = Vec::new();
     for row in rows.iter().filter(|row| !row.code.is_empty()) {
         match codes.iter_mut().find(|(code, _)| *code == row.code) {
@@ -85,9 +86,8 @@ async fn shown(visit: &Visit, wanted: &Wanted, sent: Vec<Sent>) -> Result<Respon
         }
     }
     codes.retain(|(_, count)| *count > 1);
-    let next = refused
-        .next_cursor
-        .map(|cursor| format!("{}/console/refused?cursor={}", visit.app.config.base, segment(&cursor)));
+    let next =
+        refused.next.map(|cursor| format!("{}/console/refused?cursor={}", visit.app.config.base, segment(&cursor)));
     page(&RefusedPage {
         frame: visit.frame_at(visit.t.refused_list, Section::Refused, &places),
         rows,
@@ -121,10 +121,10 @@ pub(crate) async fn resubmit(visit: Visit, form: Form) -> Result<Response, Fault
 }
 
 async fn all(visit: &Visit, code: &str) -> Result<Vec<Sent>, Fault> {
-    let path = format!("/v1/commands?status=rejected&code={}&limit={ALL_MAX}", segment(code));
-    let commands: CommandPage = visit.api.get(&path).await?;
+    let filters = format!("&status=rejected&code={}", segment(code));
+    let found = visit.api.gather::<CommandPage, _>("/v1/commands", &filters, "", ALL_MAX, CommandStatus::clone).await?;
     let (mut done, mut refused) = (0_usize, 0_usize);
-    for command in commands.commands {
+    for command in found.rows {
         let sent = one(visit, &command.item_id, &command.command_id, &json!({})).await?;
         *(if sent.is_good { &mut done } else { &mut refused }) += 1;
     }

@@ -12,6 +12,8 @@ use crate::visit::{Places, Visit};
 
 /// Levels that are read. A longer list is told as "more than".
 const LEVELS: usize = 200;
+/// Refused commands that are read. More are told as "more than".
+const COMMANDS: usize = 100;
 /// Rows of a list on this page.
 const ROWS: usize = 12;
 
@@ -65,7 +67,7 @@ struct TodayPage {
 pub(crate) async fn today(visit: Visit) -> Result<Response, Fault> {
     let places = visit.places().await?;
     let short: LevelPage = visit.api.get(&format!("/v1/stock?state=low,out,oversold&limit={LEVELS}")).await?;
-    let refused: CommandPage = visit.api.get("/v1/commands?status=rejected&limit=100").await?;
+    let refused = visit.api.gather::<CommandPage, _>("/v1/commands", "&status=rejected", "", COMMANDS, |_| ()).await?;
     let aside: CommandPage = visit.api.get("/v1/commands?status=dead_lettered&limit=100").await?;
     let alerts: AlertPage = visit.api.get("/v1/alerts?limit=50").await?;
     let items: ItemPage = visit.api.get("/v1/items?limit=1").await?;
@@ -82,12 +84,7 @@ pub(crate) async fn today(visit: Visit) -> Result<Response, Fault> {
         figure(count(of_state("oversold"), false), t.level_oversold, "oversold", "/console/items?state=oversold"),
         figure(count(of_state("out"), more), t.level_out, "out", "/console/items?state=out"),
         figure(count(of_state("low"), more), t.level_low, "low", "/console/items?state=low"),
-        figure(
-            count(refused.commands.len(), refused.next_cursor.is_some()),
-            t.refused_open,
-            "refused",
-            "/console/refused",
-        ),
+        figure(count(refused.rows.len(), refused.next.is_some()), t.refused_open, "refused", "/console/refused"),
         figure(count(aside.commands.len(), false), t.set_aside, "refused", "/console/refused"),
         figure(count(unsent, false), t.mails_waiting, "refused", "/console/today"),
     ];
@@ -102,7 +99,7 @@ pub(crate) async fn today(visit: Visit) -> Result<Response, Fault> {
     page(&TodayPage {
         frame: visit.frame_at(t.today, Section::Today, &places),
         is_well: figures.is_empty(),
-        is_new: items.items.is_empty(),
+        is_new: items.items.is_empty() && items.next_cursor.is_none(),
         figures,
         shorts: levels.into_iter().take(ROWS).map(|level| Short::of(&visit, &places, level)).collect(),
         alerts: alerts.alerts.iter().take(ROWS).map(|alert| Told::of(&visit, &places, alert)).collect(),

@@ -4,6 +4,7 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use super::line::Line;
+use super::lookup::Wanted;
 use super::station::{Done, Slip, shown};
 use crate::api::{BatchAnswer, BatchLine, CommandStatus, Item, segment};
 use crate::fault::Fault;
@@ -63,7 +64,7 @@ pub(crate) async fn slip(visit: Visit, form: Form) -> Result<Response, Fault> {
     places.be_at(form.text("at"))?;
     let mut slip = read(&visit, &places, &form).await?;
     match Act::named(form.text("act")) {
-        None => slip.add(&visit, &places, form.text("code")).await?,
+        None => slip.add(&visit, &places, &Wanted::of_form(&form)).await?,
         Some(_) if slip.lines.is_empty() => slip.wrong = visit.t.nothing_to_do,
         Some(Act::Transfer) if places.named(&slip.target).is_none() => slip.wrong = visit.t.choose_target,
         Some(act) => carry_out(&visit, &places, act, &mut slip).await?,

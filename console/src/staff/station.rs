@@ -6,10 +6,9 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::line::Line;
-use super::lookup::{Found, find};
+use super::lookup::{Choices, Found, Wanted, find};
 use crate::fault::Fault;
 use crate::page::{Frame, Section, page};
-use crate::texts::fill;
 use crate::visit::{Places, Visit};
 
 /// What became of a line.
@@ -29,7 +28,7 @@ pub(crate) struct Slip {
     /// What is wrong with the whole; empty if nothing is.
     pub(crate) wrong: &'static str,
     pub(crate) unknown: String,
-    pub(crate) choices: Vec<super::lookup::Choice>,
+    pub(crate) choices: Choices,
     /// The location at which everything on the slip happens.
     pub(crate) at: String,
     /// The other locations.
@@ -48,7 +47,7 @@ impl Slip {
             done: Vec::new(),
             wrong: if here.is_empty() { visit.t.no_place } else { "" },
             unknown: String::new(),
-            choices: Vec::new(),
+            choices: Choices::default(),
             at: here.to_owned(),
             targets: others.map(|place| (place.location_id.clone(), place.name.clone())).collect(),
             target: String::new(),
@@ -57,8 +56,8 @@ impl Slip {
     }
 
     /// Adds what was scanned or typed. A second scan of an item adds to its line; the newest line is the first.
-    pub(crate) async fn add(&mut self, visit: &Visit, places: &Places, code: &str) -> Result<(), Fault> {
-        match find(visit, code).await? {
+    pub(crate) async fn add(&mut self, visit: &Visit, places: &Places, wanted: &Wanted) -> Result<(), Fault> {
+        match find(visit, places, wanted).await? {
             Found::Item(item, step) => {
                 let line = match self.lines.iter().position(|line| line.item_id == item.item_id) {
                     Some(at) => {
@@ -70,10 +69,8 @@ impl Slip {
                 };
                 self.lines.insert(0, line);
             }
-            Found::Several(items) => {
-                self.choices = items.iter().map(|item| super::lookup::Choice::of(visit, places, item)).collect();
-            }
-            Found::Nothing => self.unknown = fill(visit.t.unknown_code, &[code.trim()]),
+            Found::Several(choices) => self.choices = choices,
+            Found::Nothing(text) => self.unknown = text,
         }
         Ok(())
     }
@@ -116,7 +113,7 @@ pub(crate) async fn home(visit: Visit, Query(start): Query<Start>) -> Result<Res
     let places = visit.places().await?;
     let mut slip = Slip::empty(&visit, &places);
     if !start.code.is_empty() {
-        slip.add(&visit, &places, &start.code).await?;
+        slip.add(&visit, &places, &Wanted::of_code(&start.code)).await?;
     }
     shown(&visit, &places, slip)
 }

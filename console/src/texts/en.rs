@@ -164,6 +164,10 @@ pub(crate) const EN: Texts = Texts {
 
     search: "Search",
     search_hint: "A part of the name, a SKU or a barcode",
+    search_cut: "The search has stopped after {} s. There is more of the list behind it.",
+    search_on: "Search on",
+    search_none_yet: "Nothing found so far",
+    search_no_more: "Nothing more is known as “{}”",
     no_items: "No items found",
     no_items_advice: "Try a shorter part of the name.",
     name: "Name",

@@ -5,7 +5,9 @@ use crate::{Mutation, Suite};
 
 const LIBRARY: &Suite = &Suite { arguments: &["-p", "stockline-console", "--lib"], sources: "console/src" };
 const OIDC: &Suite = &Suite { arguments: &["-p", "stockline-console", "--test", "oidc"], sources: "console/tests" };
+const SEARCH: &Suite = &Suite { arguments: &["-p", "stockline-console", "--test", "search"], sources: "console/tests" };
 
+const GATHER: &str = "console/src/api/gather.rs";
 const GUARD: &str = "console/src/guard.rs";
 const SIGN_IN: &str = "console/src/oidc.rs";
 const TILLS: &str = "console/src/manager/tills.rs";
@@ -61,6 +63,28 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edits: &[edit("console/src/chart.rs", ".replace('<', \"&lt;\")", "")],
         suite: LIBRARY,
         killed_by: "chart::tests::a_chart_has_its_label_and_no_markup_of_others",
+    },
+    Mutation {
+        name: "a-search-ends-with-an-empty-page",
+        edits: &[edit(GATHER, "if is_cut && Instant::now() < until", "if is_cut && Instant::now() > until")],
+        suite: SEARCH,
+        killed_by: "an_item_behind_many_empty_pages_is_on_the_first_screen",
+    },
+    Mutation {
+        name: "a-search-that-was-cut-looks-complete",
+        edits: &[edit(
+            GATHER,
+            "let is_cut = next.is_some() && rows.len() < most;",
+            "let is_cut = next.is_some() && rows.len() > most;",
+        )],
+        suite: SEARCH,
+        killed_by: "a_search_that_takes_too_long_says_so_and_goes_on_from_there",
+    },
+    Mutation {
+        name: "a-search-that-goes-on-begins-anew",
+        edits: &[edit("console/src/staff/lookup.rs", "&filters, cursor, CHOICES_MAX", "&filters, \"\", CHOICES_MAX")],
+        suite: SEARCH,
+        killed_by: "the_station_finds_a_name_behind_empty_pages_and_searches_on_when_asked",
     },
     Mutation {
         name: "an-answer-for-another-browser-signs-in",
