@@ -63,6 +63,14 @@ function body(form, by) {
   return data;
 }
 
+/**
+ * Returns the words of an element.
+ * @param {Element | null} element
+ */
+function words(element) {
+  return (element?.textContent ?? "").trim().replace(/\s+/g, " ");
+}
+
 /** @type {AudioContext | undefined} */
 let audio;
 
@@ -116,6 +124,7 @@ const SCANNER_CHARS = 5;
 function runStation(station) {
   const field = /** @type {HTMLInputElement} */ (find(station, "#code", HTMLInputElement));
   const found = /** @type {HTMLElement} */ (find(station, "#found", HTMLElement));
+  const heard = /** @type {HTMLElement} */ (find(station, "#heard", HTMLElement));
   const slip = () => /** @type {HTMLFormElement} */ (find(station, "#slip", HTMLFormElement));
   const lines = () => /** @type {HTMLElement} */ (find(station, "#lines", HTMLElement));
   /** Work is done one after the other, so that no scan overtakes another. */
@@ -123,14 +132,26 @@ function runStation(station) {
   let isSending = false;
   const then = (/** @type {() => Promise<void>} */ step) => {
     work = work.then(step).catch(() => {
-      say(`<p class="notice bad" role="alert"></p>`, station.dataset.notSent ?? "");
+      const notice = document.createElement("p");
+      notice.className = "notice bad";
+      notice.textContent = station.dataset.notSent ?? "";
+      found.replaceChildren(notice);
+      hear(told(found));
       sound("bad");
     });
   };
-  const say = (/** @type {string} */ html, /** @type {string} */ text) => {
-    found.innerHTML = html;
-    if (found.firstElementChild) found.firstElementChild.textContent = text;
+  /** Says it to who can't see it. The region stays in the page, and the text is new each time: only then is it read aloud. */
+  const hear = (/** @type {string[]} */ texts) => {
+    const text = document.createElement("span");
+    text.textContent = texts.map((one) => (/[.?!]$/.test(one) ? one : `${one}.`)).join(" ");
+    heard.replaceChildren(text);
   };
+  /** Returns what a part of the page tells. What is wrong with a line has its name. (An alert is read aloud by itself.) */
+  const told = (/** @type {ParentNode} */ part) =>
+    [...part.querySelectorAll(".notice:not([role=alert]), .choices p, .choice span")].map((one) => {
+      const name = one.closest("li.line")?.querySelector("h2");
+      return `${name ? `${words(name)}: ` : ""}${words(one)}`;
+    });
   const arm = () => field.focus({ preventScroll: true });
 
   const show = () => {
@@ -152,6 +173,8 @@ function runStation(station) {
       if (quantity) quantity.value = added(quantity.value, step);
     }
     const shown = same ?? line;
+    const quantity = find(shown, "[name=quantity]", HTMLInputElement);
+    hear([`${quantity?.value} × ${words(shown.querySelector("h2"))}`, words(shown.querySelector(".here"))]);
     if (lines().firstElementChild !== shown) lines().prepend(shown);
     shown.classList.remove("flash-good");
     requestAnimationFrame(() => shown.classList.add("flash-good"));
@@ -171,6 +194,7 @@ function runStation(station) {
         put(line);
       }
       found.replaceChildren(part);
+      if (!line) hear(told(found));
       sound(ok && (line || found.querySelector(".choice")) ? "good" : "bad");
     });
   };
@@ -186,7 +210,9 @@ function runStation(station) {
     if (text.length < 2) return void (text || found.replaceChildren());
     typing = window.setTimeout(async () => {
       const { ok, part } = await latest(`${station.dataset.suggest}?code=${encodeURIComponent(text)}`);
-      if (ok && part && turn === suggested) found.replaceChildren(part);
+      if (!ok || !part || turn !== suggested) return;
+      found.replaceChildren(part);
+      hear(told(found));
     }, 180);
   });
 
@@ -270,6 +296,7 @@ function runStation(station) {
           } else {
             found.replaceChildren(answer.part);
           }
+          hear(told(station));
           sound(station.querySelector(".notice.bad") ? "bad" : "good");
           show();
           if (!(document.activeElement instanceof HTMLInputElement)) arm();

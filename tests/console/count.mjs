@@ -1,5 +1,5 @@
 // Counting a list: without network in the middle, and with a second person beside.
-import { api, apply, becomes, flow, item, leads, ok, onHand, person, picture, same, scan, stocked, until } from "./harness.mjs";
+import { api, apply, becomes, DESK, flow, item, leads, ok, onHand, person, picture, same, scan, stocked, until } from "./harness.mjs";
 
 const name = (n) => `Shelf ${String(n).padStart(2, "0")}`;
 for (let n = 0; n < 30; n++) await item(`shelf-${n}`, name(n), "10", { category: n < 5 ? "Front" : "Back", barcodes: [`SX3000${String(n).padStart(2, "0")}`] });
@@ -94,6 +94,29 @@ await flow({
     same(await onHand("shelf-1"), "8", "the decision counts");
   },
 
+  async "the list is printed with its place, its lines and room to write, and nothing else"() {
+    const { page } = await person("manager", { size: DESK, dark: true });
+    await page.goto(`${page.url()}/count?category=Back`);
+    await page.evaluate(() => void (globalThis.print = () => (globalThis.printed = true)));
+    await page.getByRole("button", { name: "Print" }).click();
+    ok(await page.evaluate(() => globalThis.printed), "the button prints");
+    ok(!(await page.locator(".on-paper").isVisible()), "what only the paper needs is not on the screen");
+    await page.emulateMedia({ media: "print" });
+    const [title, of, ...lines] = (await page.evaluate(() => document.body.innerText)).split("\n").filter((line) => line.trim());
+    same(title, "Count", "the title");
+    ok(/^Main · Back · \d+\/\d\d\/\d{4} \d\d:\d\d$/.test(of), `of what, and when: ${of}`);
+    const expected = Array.from({ length: 25 }, (_, n) => [name(n + 5), `shelf-${n + 5} · Last counted`, "piece"]).flat();
+    same(lines.map((line) => line.replace(/: .*/, "")).sort(), expected.sort(), "the lines, and nothing else");
+    const rooms = await page.locator("input.counted").evaluateAll((all) => all.map((one) => [one.offsetWidth >= 96, one.offsetHeight >= 30, getComputedStyle(one).borderBottomWidth]));
+    same(rooms, Array(25).fill([true, true, "1px"]), "room to write");
+    const colours = await page.evaluate(() => [getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector(".count-row strong")).color, getComputedStyle(document.querySelector(".count-row")).breakInside]);
+    same(colours, ["rgb(255, 255, 255)", "rgb(0, 0, 0)", "avoid"], "black on white also for who has it dark, and no line is torn");
+    await picture(page, "count-paper");
+    const pdf = (await page.pdf({ format: "A4" })).toString("latin1");
+    const pages = pdf.match(/\/Type\s*\/Page\b/g)?.length;
+    ok(pdf.startsWith("%PDF") && pages <= 2, `25 lines are on ${pages} pages`);
+  },
+
   async "a scan leads to the line, and without the script the list is a form"() {
     const { page } = await person("manager");
     await page.goto(`${page.url()}/count`);
@@ -124,7 +147,7 @@ await flow({
     const { page } = await person("manager");
     const lines = (prefix) => page.locator(prefix ? `li.count-row[data-item^="${prefix}"]` : "li.count-row").count();
     await page.goto(`${page.url()}/count`);
-    same(await lines(""), 100, "lines of a list");
+    same([await lines(""), await lines("shelf-")], [100, 0], "the lines of a list: what was never counted comes first");
     const next = page.getByRole("link", { name: "Next part of the shop" });
     await next.click();
     await page.waitForURL(/cursor=./);

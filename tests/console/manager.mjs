@@ -123,6 +123,25 @@ await flow({
     await becomes(read, ({ archived }) => archived, "archived");
   },
 
+  async "items are searched while somebody types, and what nobody waits for any more is given up"() {
+    const { page, wrong } = await person("manager", { size: DESK });
+    await page.goto(`${root}/console/items`);
+    const given = [];
+    page.on("requestfailed", (request) => given.push(request.url()));
+    // The first search is slow.
+    await page.route("**/console/items?q=gre&*", () => {});
+    const [asked] = await Promise.all([page.waitForRequest("**/console/items?q=gre&*"), page.locator("#q").fill("gre")]);
+    await page.locator("#q").fill("rare");
+    await until(page, "only what is searched", () => [...document.querySelectorAll("#list strong")].map((one) => one.textContent).join() === "Rare thing");
+    same(given, [asked.url()], "the search before");
+    ok(page.url().includes("q=rare"), "the address can be kept");
+    await page.locator("#q").fill("4006381333931");
+    await page.locator("#list strong", { hasText: "Cola" }).waitFor();
+    await page.locator("#q").fill("no such thing");
+    await page.locator("#list .empty", { hasText: "No items found" }).waitFor();
+    same(wrong, [], "errors of the page");
+  },
+
   async "chosen items are changed alike, once, archived and brought back"() {
     for (const n of [1, 2, 3]) await item(`bulk-${n}`, `Bulk ${n}`, "5");
     const { page, wrong } = await person("manager", { size: DESK });

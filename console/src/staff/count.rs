@@ -65,6 +65,8 @@ struct CountPage {
     categories: Vec<(String, String)>,
     is_blind: bool,
     rows: Vec<Row>,
+    /// What the list is of, and when it was made: the paper does not have the rest of the page.
+    on_paper: String,
     /// How many items are beyond the list, in words; empty if there are none.
     beyond: String,
     /// The address of the next part of the shop; empty at the end.
@@ -133,6 +135,7 @@ async fn shown(
         categories,
         is_blind,
         rows,
+        on_paper: on_paper(visit, places, &wanted.category),
         beyond: match beyond {
             0 => String::new(),
             _ => fill(visit.t.count_beyond, &[&visit.locale.number(&beyond.to_string())]),
@@ -140,6 +143,12 @@ async fn shown(
         next: next.map_or(String::new(), |next| path(&next)),
         action: path(&wanted.cursor),
     })
+}
+
+fn on_paper(visit: &Visit, places: &Places, category: &str) -> String {
+    let what = if category.is_empty() { visit.t.count_longest } else { category };
+    let when = visit.locale.moment(&visit.app.config.clock.now().to_string(), places.zone());
+    format!("{} · {what} · {when}", places.name(places.here_id()))
 }
 
 /// Reads the items to count that have a level here, the cursor of the next part, and the categories to choose from.
