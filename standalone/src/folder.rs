@@ -40,6 +40,12 @@ impl Folder {
         self.0.join("mail-status.json")
     }
 
+    /// Returns the file with who sent movements lately. It is no part of the folder: without it, a till that fell silent long
+    /// ago is not told.
+    pub(crate) fn senders(&self) -> PathBuf {
+        self.0.join("senders.json")
+    }
+
     /// Returns the file with the time of the newest backup. It is no part of the folder.
     pub(crate) fn last_backup(&self) -> PathBuf {
         self.0.join("last-backup")

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use stockline_core::domain::Timestamp;
-use stockline_core::ports::Sender;
+use stockline_core::ports::{SENDER_USED_MS, Sender};
 
 use crate::fault::Fault;
 use crate::texts::fill;
@@ -13,8 +13,6 @@ use crate::visit::{Places, Visit};
 const SILENT_MS: i64 = 2 * 3_600_000;
 /// Another till sells if it sent something within this time, in milliseconds.
 const SELLS_MS: i64 = 30 * 60_000;
-/// A till that was silent for longer is out of use, in milliseconds.
-const USED_MS: i64 = 7 * 24 * 3_600_000;
 
 /// Says which tills sent nothing lately, though others did. Only managers are told, and only where one process accepts what
 /// all tills send.
@@ -41,7 +39,7 @@ pub(crate) async fn silent(visit: &Visit, places: &Places) -> Result<Vec<String>
 }
 
 fn is_silent(last: Timestamp, now: Timestamp) -> bool {
-    (SILENT_MS + 1..=USED_MS).contains(&now.millis_since(last))
+    (SILENT_MS + 1..=SENDER_USED_MS).contains(&now.millis_since(last))
 }
 
 /// Returns the tills that fell silent, with the time of their last movement. A till is what names itself as a device, or

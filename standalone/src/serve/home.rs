@@ -146,11 +146,12 @@ impl Home {
     }
 
     /// Stops the parts in order.
-    async fn stop(self) -> anyhow::Result<()> {
+    async fn stop(self, setup: &Setup) -> anyhow::Result<()> {
         tracing::info!("stopping");
         let Self { parts, side, stores } = self;
         let ended = parts.stop().await;
         side.end().await;
+        side_work::save_senders(&setup.senders, stores.clock.now()).await;
         drop(stores);
         ended
     }
@@ -221,7 +222,7 @@ pub(crate) async fn keep(
                 // From here on a client that connects is refused at once.
                 drop(listeners);
                 signal.context("can't wait for signals")?;
-                return home.stop().await;
+                return home.stop(setup).await;
             }
             died = home.parts.first_death() => died,
         };

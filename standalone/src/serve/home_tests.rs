@@ -33,7 +33,9 @@ fn setup(data: &std::path::Path) -> Setup {
     let data = data.to_str().unwrap();
     let cli = Cli::parse_from(["stockline", "serve", "--data", data, "--listen", "127.0.0.1:0"]);
     let Command::Serve(args) = cli.command else { panic!("serve was asked for") };
+    let lately = Arc::default();
     Setup {
+        senders: Arc::new(super::super::SenderLog::of(&Folder::at(&args.data.data), Arc::clone(&lately))),
         folder: Folder::at(&args.data.data),
         staff_may: StaffMay::default(),
         metrics: PrometheusBuilder::new().build_recorder().handle(),
@@ -41,7 +43,7 @@ fn setup(data: &std::path::Path) -> Setup {
         public: "http://127.0.0.1".to_owned(),
         certificates: None,
         changed: stockline_ingress::auth::FilesChanged::default(),
-        lately: Arc::default(),
+        lately,
         mails: Arc::new(super::super::mail_log::MailLog::open(&Folder::at(&args.data.data))),
         args: *args,
     }

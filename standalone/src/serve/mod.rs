@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use stockline_core::domain::{FoldLimits, ReceiptKeys, Rules};
-use stockline_core::ports::{Clock, Lately, MovementFilter, PageRequest, Queries as _};
+use stockline_core::ports::{Clock, Lately};
 use stockline_ingress::auth::FilesChanged;
 use stockline_ingress::server::Certificates;
 use stockline_ingress::{AuthConfig, JwksSource, Limits, Pages, StaffMay, TlsFiles, Web, server};
@@ -30,6 +30,7 @@ mod home;
 mod mail_log;
 mod parts;
 mod reload;
+mod sender_log;
 mod side_work;
 mod upkeep;
 mod watched_mailer;
@@ -37,6 +38,7 @@ mod welcome;
 
 use home::{Home, OpenStores};
 use mail_log::MailLog;
+use sender_log::SenderLog;
 use welcome::Welcome;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -51,8 +53,6 @@ const WORKER_RECEIVE_MAX: usize = 512;
 const WORKER_RECEIVE_WAIT: Duration = Duration::from_millis(500);
 /// How long a claim on an alert holds: longer than a slow mail server takes for a batch of mails.
 const ALERT_LEASE: Duration = Duration::from_secs(300);
-/// The movements that a start recalls: a page.
-const RECALLED: usize = 1_000;
 /// The usual address of an OpenTelemetry or Prometheus exporter.
 const METRICS_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_464);
 
@@ -77,16 +77,18 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
 
     let certificates = tls_files(&args).map(Certificates::open).transpose()?;
     let parts = [&stockline_ingress::PARTS[..], &home::PARTS, &side_work::PARTS].concat();
+    let (folder, lately) = (Folder::at(&args.data.data), Arc::new(Lately::default()));
     let mut setup = Setup {
-        mails: Arc::new(MailLog::open(&Folder::at(&args.data.data))),
-        folder: Folder::at(&args.data.data),
+        mails: Arc::new(MailLog::open(&folder)),
+        senders: Arc::new(SenderLog::of(&folder, Arc::clone(&lately))),
+        folder,
         staff_may,
         metrics,
         faults: Arc::new(Faults::of(&parts)),
         public: String::new(),
         certificates,
         changed: FilesChanged::default(),
-        lately: Arc::default(),
+        lately,
         args,
     };
     let stores = OpenStores::open(&setup).await?;
@@ -98,7 +100,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     files::write_atomic(&setup.folder.address(), format!("{address_for_clients}\n").as_bytes(), PUBLIC)?;
     let (is_new, mail) = (stores.stores.entered.is_new, stores.mail_description.clone());
     let has_location_mail = location_mail(&stores.stores).await;
-    recall(&setup.lately, &stores.stores).await;
+    setup.senders.recall(&*stores.stores.store, stores.stores.clock.now()).await;
     let sign_in = console::first_link(&setup, is_new, stores.stores.clock.now());
     let home = Home::start(&setup, &listeners, stores)?;
     welcome::print(&Welcome {
@@ -138,6 +140,8 @@ pub(crate) struct Setup {
     mails: Arc<MailLog>,
     /// What was accepted lately.
     lately: Arc<Lately>,
+    /// Keeps it over a restart.
+    senders: Arc<SenderLog>,
 }
 
 /// The sockets. They stay open while a home is closed and opened again, so that no client meets a closed port.
@@ -168,15 +172,6 @@ impl Listeners {
 async fn location_mail(stores: &Stores) -> bool {
     use stockline_core::ports::Locations as _;
     stores.store.locations().await.is_ok_and(|locations| locations.iter().any(|l| !l.alert_emails.is_empty()))
-}
-
-/// Makes a beginning of what was accepted lately. Without it, the pages that show it fill up with the next sales.
-async fn recall(lately: &Lately, stores: &Stores) {
-    let page = stores.store.all_movements(&MovementFilter::default(), PageRequest::first(RECALLED)).await;
-    match page {
-        Ok(page) => lately.recall(page.map(|page| page.entries).unwrap_or_default()),
-        Err(error) => tracing::warn!(%error, "the latest movements can't be read"),
-    }
 }
 
 fn worker_config(args: &ServeArgs) -> stockline_worker::Config {

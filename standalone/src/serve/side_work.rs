@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use metrics_exporter_prometheus::PrometheusHandle;
-use stockline_core::domain::ItemId;
+use stockline_core::domain::{ItemId, Timestamp};
 use stockline_core::ports::{Clock as _, CommandReceiver};
 use stockline_ingress::metrics_router;
 use stockline_service::{Faults, GuardedClock, Retry, Severity, lines_lost, lines_written};
@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::control::{self, CONTROL};
+use super::sender_log::{SAVE_INTERVAL, SenderLog};
 use super::{Listeners, Setup};
 use crate::stores::Stores;
 
@@ -122,8 +123,11 @@ pub(crate) fn start(
             setup.metrics.clone(),
             Arc::clone(faults),
         );
-        let clock = Arc::clone(&stores.clock);
-        move || measure(queues.clone(), Arc::clone(&clock), metrics.clone(), Arc::clone(&faults), Arc::clone(&health))
+        let (clock, senders) = (Arc::clone(&stores.clock), Arc::clone(&setup.senders));
+        move || {
+            let kept = (Arc::clone(&clock), Arc::clone(&senders));
+            measure(queues.clone(), kept, metrics.clone(), Arc::clone(&faults), Arc::clone(&health))
+        }
     }));
     let serve = tokio::spawn(keep_up(METRICS, Arc::clone(faults), shutdown, {
         let (listener, metrics, faults) = (Arc::clone(&listeners.metrics), setup.metrics.clone(), Arc::clone(faults));
@@ -167,15 +171,25 @@ async fn serve_metrics(
     Ok(axum::serve(listener, metrics_router(move || metrics.render())).await?)
 }
 
-/// Measures the queue, and watches what can't watch itself: the log and the worker.
+/// Keeps who sent movements over a restart. Sales do not depend on it.
+pub(super) async fn save_senders(senders: &Arc<SenderLog>, now: Timestamp) {
+    let senders = Arc::clone(senders);
+    let saved = tokio::task::spawn_blocking(move || senders.save(now)).await;
+    if let Err(error) = saved.map_err(anyhow::Error::from).flatten() {
+        tracing::debug!("who sent movements can't be kept for after a restart: {error:#}");
+    }
+}
+
+/// Measures the queue, watches what can't watch itself (the log and the worker), and keeps who sent movements.
 async fn measure(
     (queue, alerts): (Arc<dyn CommandReceiver>, Arc<SqliteAlertQueue>),
-    clock: Arc<GuardedClock>,
+    (clock, senders): (Arc<GuardedClock>, Arc<SenderLog>),
     metrics: PrometheusHandle,
     faults: Arc<Faults>,
     health: Arc<Health>,
 ) -> anyhow::Result<()> {
     let mut ticks = tokio::time::interval(DEPTH_INTERVAL);
+    let mut saves = tokio::time::interval(SAVE_INTERVAL);
     let mut condition = health.subscribe();
     let mut log = LogWatch::default();
     loop {
@@ -193,6 +207,7 @@ async fn measure(
                 metrics::gauge!(ALERTS_WAITING).set(alerts.waiting() as f64);
                 faults.over(MEASURE);
             }
+            _ = saves.tick() => save_senders(&senders, clock.now()).await,
             // The worker's end is another part's death.
             Ok(()) = condition.changed() => {}
         }

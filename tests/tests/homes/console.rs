@@ -5,10 +5,12 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use serde_json::json;
 use stockline_deploy_checks::node;
 use stockline_deploy_checks::python::assert_ran;
 use stockline_tests::browser::browser_tests;
 use stockline_tests::process::{Server, audit, free_address, stockline_binary};
+use stockline_tests::wrong_clock::WrongClock;
 
 /// The most bytes of the script, compressed.
 const SCRIPT_BYTES_MAX: usize = 20 * 1024;
@@ -39,12 +41,17 @@ async fn flow(name: &str, arguments: &[&str]) {
     let (data, workshop) = (tempfile::tempdir().unwrap(), workshop());
     let arguments = [&["--alert-email", "owner@example.com"][..], arguments].concat();
     let server = Server::start(data.path(), &arguments).await;
+    step(name, 0, workshop.path(), &server).await;
+    audit(&server.stop());
+}
+
+/// Runs a step of a flow against this server.
+async fn step(name: &str, number: usize, workshop: &Path, server: &Server) {
     let mut node = Command::new("node");
-    node.arg(workshop.path().join(name)).current_dir(workshop.path());
+    node.arg(workshop.join(name)).current_dir(workshop).env("SHOP_STEP", number.to_string());
     node.env("SHOP_URL", &server.url).env("SHOP_DATA", &server.data).env("SHOP_PROGRAM", stockline_binary());
     let output = tokio::task::spawn_blocking(move || node.output()).await.unwrap().unwrap();
     assert_ran(&output, name);
-    audit(&server.stop());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,6 +87,31 @@ async fn reports_tell_what_sold_and_what_to_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn from_the_first_link_to_the_first_sale_by_keyboard() {
     flow("first-run.mjs", &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_till_that_fell_silent_is_on_today_over_restarts_until_it_sells_again() {
+    if !browser_tests() {
+        return;
+    }
+    let (data, workshop, clock) = (tempfile::tempdir().unwrap(), workshop(), WrongClock::new());
+    clock.set(-3 * 3_600);
+    let server = Server::start_by(clock.command(stockline_binary()), data.path(), &[]).await;
+    server.stock_up("cola", "5000").await;
+    let sale = json!({"type": "sell", "item_id": "cola", "quantity": "1", "device_id": "till-1"});
+    assert_eq!(server.settle(sale).await["status"], "applied");
+    server.stop();
+    let mut server = Server::start(data.path(), &[]).await;
+    step("tills.mjs", 0, workshop.path(), &server).await;
+    server.kill();
+    server = Server::start(data.path(), &[]).await;
+    for number in [1, 2] {
+        step("tills.mjs", number, workshop.path(), &server).await;
+    }
+    server.stop();
+    server = Server::start(data.path(), &[]).await;
+    step("tills.mjs", 3, workshop.path(), &server).await;
+    audit(&server.stop());
 }
 
 /// A process that is killed when dropped.

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde::{Deserialize, Serialize};
+
 use super::Movement;
 use crate::domain::{Command, ItemId, LocationId, Timestamp};
 
@@ -11,13 +13,28 @@ const SENDERS_MAX: usize = 10_000;
 /// The latest movements whose items are remembered.
 const MOVES_MAX: usize = 1_000;
 
+/// A sender that sent nothing for longer is out of use, in milliseconds.
+pub const SENDER_USED_MS: i64 = 7 * 24 * 3_600_000;
+
 /// Who sent a movement.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Sender {
     /// The device that the movement names.
     Device(String),
     /// The holder of the token, where the movement names no device.
     Subject(Arc<str>),
+}
+
+/// A sender at a location, with the time of its last movement there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastSent {
+    /// Who sent it.
+    pub by: Sender,
+    /// Where it was moved.
+    pub location_id: LocationId,
+    /// When it was accepted.
+    pub at: Timestamp,
 }
 
 /// The items that the latest movements moved.
@@ -32,8 +49,8 @@ pub struct LatestMoves {
 }
 
 /// Remembers who sent movements to this process, and which items they moved, whatever became of them. It costs a sale no read
-/// and no write, and is lost with the process: then [`Lately::recall`] makes a beginning. It tells of a whole installation
-/// only where one process accepts everything.
+/// and no write. It is in memory: what [`Lately::last_sent`] returns is kept over a restart, and [`Lately::recall`] adds what was
+/// recorded since. It tells of a whole installation only where one process accepts everything.
 #[derive(Debug, Default)]
 pub struct Lately(Mutex<Kept>);
 
@@ -64,6 +81,22 @@ impl Lately {
         for Movement { item_id, location_id, entry, .. } in movements.into_iter().rev() {
             let sender = sender(entry.device_id.as_deref(), &entry.submitted_by);
             kept.put(sender, item_id, location_id, entry.recorded_at);
+        }
+    }
+
+    /// Returns what is to be kept over a restart: all senders that are in use.
+    pub fn last_sent(&self, now: Timestamp) -> Vec<LastSent> {
+        let kept = self.kept();
+        let last = kept.senders.iter().filter(|(_, at)| now.millis_since(**at) <= SENDER_USED_MS);
+        last.map(|((by, location_id), at)| LastSent { by: by.clone(), location_id: location_id.clone(), at: *at })
+            .collect()
+    }
+
+    /// Notes what was kept over a restart. A time after `now` is of a wrong clock, and is left out.
+    pub fn resume(&self, last_sent: Vec<LastSent>, now: Timestamp) {
+        let mut kept = self.kept();
+        for LastSent { by, location_id, at } in last_sent.into_iter().filter(|last| last.at <= now) {
+            kept.put_sender(by, location_id, at);
         }
     }
 
@@ -101,6 +134,10 @@ impl Kept {
             self.moves.pop_front();
         }
         self.moves.push_back((item_id, location_id.clone(), at));
+        self.put_sender(sender, location_id, at);
+    }
+
+    fn put_sender(&mut self, sender: Sender, location_id: LocationId, at: Timestamp) {
         let last = self.senders.entry((sender, location_id)).or_insert(at);
         *last = at.max(*last);
         if self.senders.len() > SENDERS_MAX {

@@ -31,7 +31,7 @@ pub use clients::Clients;
 pub use clock::{Clock, FixedClock};
 pub use filters::{ChangeFilter, CommandFilter, DaysFilter, ItemFilter, LevelFilter, MovementFilter};
 pub use issuer_keys::IssuerKeys;
-pub use lately::{Lately, LatestMoves, Sender};
+pub use lately::{LastSent, Lately, LatestMoves, SENDER_USED_MS, Sender};
 pub use locations::{LocationPut, Locations};
 pub use mail::{Mail, MailError, Mailer};
 pub use page::{PAGE_LEVELS_MAX, PAGE_ROWS_MAX, Page, PageRequest};

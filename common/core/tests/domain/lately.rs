@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use stockline_core::domain::{Command, LocationId, Timestamp};
-use stockline_core::ports::{Lately, LatestMoves, Movement, Sender};
+use stockline_core::ports::{LastSent, Lately, LatestMoves, Movement, SENDER_USED_MS, Sender};
 use stockline_core::testing::{MemoryStore, Shop, at, id, item_id, place, queued};
 
 fn command(kind: &str, item: &str, fields: &str) -> Command {
@@ -83,4 +83,25 @@ async fn a_start_recalls_what_was_recorded_before() {
     assert_eq!(moves.by_item, HashMap::from([(item_id("cola"), 1), (item_id("tea"), 2)]));
     let by = Sender::Subject(records[1].outcome.submitted_by.clone());
     assert_eq!(lately.senders(all)[&by], at(9));
+}
+
+#[test]
+fn what_is_kept_over_a_restart_is_every_sender_in_use_and_never_a_time_to_come() {
+    let before = noted(&[
+        (&[sold("cola", "main", "till-1")], "anna", at(5)),
+        (&[sold("cola", "store-2", "till-1"), sold("tea", "main", "")], "anna", at(9)),
+    ]);
+    let (last_day, a_week_later) = (at(9).plus_millis(SENDER_USED_MS), at(5).plus_millis(SENDER_USED_MS + 1));
+    assert_eq!((before.last_sent(at(9)).len(), before.last_sent(a_week_later).len()), (3, 2));
+    assert!(before.last_sent(last_day.plus_millis(1)).is_empty(), "they are out of use");
+    let text = serde_json::to_string(&before.last_sent(at(9))).unwrap();
+    let after = noted(&[(&[sold("cola", "main", "till-1")], "anna", at(7))]);
+    let last_sent: Vec<LastSent> = serde_json::from_str(&text).unwrap();
+    after.resume(last_sent.clone(), at(9));
+    assert_eq!(after.senders(all), before.senders(all));
+    assert_eq!(after.senders(|location| *location == place("main"))[&Sender::Device("till-1".into())], at(7));
+    let wrong = Lately::default();
+    wrong.resume(last_sent, at(8));
+    assert_eq!(wrong.senders(all), HashMap::from([(Sender::Device("till-1".into()), at(5))]));
+    assert_eq!(wrong.moves(all), LatestMoves::default(), "items are not kept");
 }

@@ -6,9 +6,11 @@ use crate::{Mutation, Suite};
 const LIBRARY: &Suite = &Suite { arguments: &["-p", "stockline-console", "--lib"], sources: "console/src" };
 const OIDC: &Suite = &Suite { arguments: &["-p", "stockline-console", "--test", "oidc"], sources: "console/tests" };
 const SEARCH: &Suite = &Suite { arguments: &["-p", "stockline-console", "--test", "search"], sources: "console/tests" };
+const STANDALONE: &Suite = &Suite { arguments: &["-p", "stockline", "--lib"], sources: "standalone/src" };
 
 const GATHER: &str = "console/src/api/gather.rs";
 const GUARD: &str = "console/src/guard.rs";
+const SENDER_LOG: &str = "standalone/src/serve/sender_log.rs";
 const SIGN_IN: &str = "console/src/oidc.rs";
 const TILLS: &str = "console/src/manager/tills.rs";
 
@@ -37,6 +39,18 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         edits: &[edit(TILLS, "let others_sell = last.values().any(", "let others_sell = !last.values().all(")],
         suite: LIBRARY,
         killed_by: "manager::tills::tests::a_till_is_silent_only_while_another_one_sells_and_only_for_a_week",
+    },
+    Mutation {
+        name: "a-restart-forgets-who-fell-silent",
+        edits: &[edit(SENDER_LOG, "saved.map(|saved| saved.senders)", "saved.map(|_| Vec::new())")],
+        suite: STANDALONE,
+        killed_by: "serve::sender_log::tests::a_till_that_fell_silent_is_remembered_over_a_restart_however_much_others_sent_since",
+    },
+    Mutation {
+        name: "a-start-reads-one-page-of-movements",
+        edits: &[edit(SENDER_LOG, "last.entry.recorded_at < since)", "last.entry.recorded_at != since)")],
+        suite: STANDALONE,
+        killed_by: "serve::sender_log::tests::a_till_that_fell_silent_is_remembered_over_a_restart_however_much_others_sent_since",
     },
     Mutation {
         name: "an-export-leaves-out-its-last-day",
