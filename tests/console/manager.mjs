@@ -183,6 +183,7 @@ await flow({
       await page.locator(".figure", { hasText: name }).first().waitFor();
     }
     ok((await page.locator(".figure", { hasText: "last backup" }).innerText()).includes("never"), "no backup yet");
+    ok(/Stockline \d+\.\d+\.\d+/.test(await page.locator("#operations").innerText()), "the version");
     stockline("backup", join(mkdtempSync(join(tmpdir(), "backup-")), "shop.tar"));
     await until(page, "the page is live", () => !document.querySelector("#operations").innerText.includes("never"));
     await page.locator("h2", { hasText: "Items that move most" }).waitFor();
@@ -194,7 +195,10 @@ await flow({
 
   async "a refused sale is corrected and sent again once, and a double click sends nothing that came to its place"() {
     const { page } = await person("manager", { size: DESK });
-    await page.goto(`${root}/console/refused`);
+    await page.goto(`${root}/console/today`);
+    const open = page.locator(`a.figure[href$="/console/refused"]`, { hasText: "refused" });
+    ok(Number(await open.locator("strong").innerText()) >= 3, "Today counts them");
+    await leads(page, () => open.click());
     const posts = [];
     page.on("request", (request) => request.method() === "POST" && posts.push(request.url()));
     const card = page.locator("li.refused", { hasText: "colla" });
@@ -215,6 +219,51 @@ await flow({
     await page.locator(".notice.good").waitFor();
     await stocked("rare", "-3", "sold although there was too little");
     same(posts.length, 2, "a form for each double click and each click");
+  },
+
+  async "refused sales of one reason are sent again all alike, once"() {
+    const sale = (item_id) => settle({ type: "sell", item_id, location_id: "main", quantity: "2" });
+    for (const item_id of ["twin-1", "twin-2"]) same((await sale(item_id)).rejection.code, "unknown_item", item_id);
+    for (const item_id of ["twin-1", "twin-2"]) await item(item_id, `Twin ${item_id}`, "10");
+    const { page } = await person("manager", { size: DESK });
+    await page.goto(`${root}/console/refused`);
+    const alike = page.locator("form.card", { hasText: "unknown_item" });
+    await leads(page, () => alike.getByRole("button", { name: "Send all of these again" }).dblclick());
+    await page.locator(".notice").first().waitFor();
+    for (const item_id of ["twin-1", "twin-2"]) {
+      await stocked(item_id, "8", "sold once");
+      same(await page.locator("li.refused", { hasText: item_id }).count(), 0, `${item_id} left the list`);
+    }
+  },
+
+  async "an item tells Managers what it costs, and all that moved it, page by page"() {
+    await item("busy", "Busy thing", "");
+    const commands = Array.from({ length: 60 }, (_, n) => ({ type: "receive", command_id: crypto.randomUUID(), item_id: "busy", location_id: "main", quantity: "1", unit_cost: n < 30 ? "0.40" : "0.50", operator: "anna", note: `box ${n}` }));
+    await becomes(() => api("POST", "/v1/commands/batch", { commands }, { prefer: "wait=20" }), ({ results }) => results.every(({ outcome }) => outcome?.status === "applied"), "60 boxes");
+    await apply({ type: "sell", item_id: "busy", location_id: "main", quantity: "4" });
+    const { page } = await person("manager", { size: DESK });
+    await page.goto(`${root}/console/items/busy`);
+    await page.locator("summary", { hasText: "Change the item" }).click();
+    await page.getByLabel("Unit cost").fill("0.45");
+    await leads(page, () => page.locator("form.form button").click());
+    await page.locator(".notice.good").waitFor();
+    await becomes(() => api("GET", "/v1/items/busy"), ({ unit_cost }) => unit_cost === "0.45", "the cost is saved");
+    await page.goto(`${root}/console/items/busy`);
+    const facts = () => page.locator(".facts div").evaluateAll((all) => all.map((one) => one.innerText.replace(/\s+/g, " ")));
+    same((await facts()).slice(-3), ["Unit cost 0.45", "Average cost 0.45", "Value 25.2"], "what it costs");
+    await page.locator("summary", { hasText: "The same as a table" }).click();
+    const days = await page.locator("details[open] tbody tr").evaluateAll((rows) => rows.map((row) => [...row.querySelectorAll("td")].map((cell) => cell.innerText)));
+    same([days.at(0), await page.locator("figure.chart svg").count()], [["4", "56"], 2], "the charts of stock and sales, and their table");
+    const boxes = () => page.locator("tr", { hasText: "box" }).evaluateAll((rows) => rows.map((row) => /box (\d+)/.exec(row.innerText)[1]));
+    const first = await boxes();
+    ok((await page.locator("tr", { hasText: "box 59" }).innerText()).includes("anna"), "who");
+    await leads(page, () => page.getByRole("link", { name: "More" }).click());
+    const all = [...first, ...(await boxes())].map(Number);
+    same([first.length, all], [49, Array.from({ length: 60 }, (_, n) => 59 - n)], "every movement once, the newest first (the sale is before them)");
+    same(await page.getByRole("link", { name: "More" }).count(), 0, "the end");
+    const staff = await person("staff", { size: DESK });
+    await staff.page.goto(`${root}/console/items/busy`);
+    same(await staff.page.locator(".facts dt", { hasText: "cost" }).count(), 0, "Staff are not told");
   },
 
   async "what needs nothing is taken off the list, with the reason"() {

@@ -79,7 +79,7 @@ await flow({
     const { headers } = await fetch(`${root}/console/sign-in`);
     const policy = headers.get("content-security-policy");
     ok(policy.includes("default-src 'none'") && policy.includes("frame-ancestors 'none'") && !policy.includes("unsafe"), policy);
-    same([headers.get("x-frame-options"), headers.get("x-content-type-options"), headers.get("cache-control")], ["DENY", "nosniff", "no-store"], "headers");
+    same([headers.get("x-frame-options"), headers.get("x-content-type-options"), headers.get("cache-control"), headers.get("referrer-policy")], ["DENY", "nosniff", "no-store", "same-origin"], "headers");
   },
 
   async "no text of others is markup, on any page"() {

@@ -128,6 +128,21 @@ await flow({
     await stocked("rare", "0", "sold after the correction");
   },
 
+  async "goods come back, and the slip counts what is there"() {
+    await item("jar", "Glass jar", "5");
+    const { page } = await person("manager", { size: DESK });
+    await scan(page, "jar");
+    await page.getByLabel("Quantity of Glass jar").fill("2");
+    await page.getByRole("button", { name: "Return", exact: true }).click();
+    await page.locator(".done .good").waitFor();
+    await stocked("jar", "7", "returned");
+    await scan(page, "jar");
+    await page.getByLabel("Quantity of Glass jar").fill("3");
+    await page.getByRole("button", { name: "Count", exact: true }).click();
+    await page.locator(".done .good").waitFor();
+    await stocked("jar", "3", "counted");
+  },
+
   async "a name is found while it is typed, a wrong code says so, and goods move"() {
     const { page } = await person("staff", { size: DESK });
     await page.locator("#code").pressSequentially("flou", { delay: 60 });
@@ -146,9 +161,22 @@ await flow({
     ok((await page.locator(".unknown").innerText()).includes("“no-such-thing”"), "the code is named");
   },
 
-  async "the station says what is found, unknown, refused and sold, in one region that stays"() {
+  async "the station says and sounds what is found, unknown, refused and sold, in one region that stays"() {
     await item("bell", "Brass bell", "2", { shortage_policy: "reject", unit: "piece" });
     const { page, wrong } = await person("staff");
+    await page.addInitScript(() => {
+      globalThis.tones = [];
+      globalThis.AudioContext = class {
+        currentTime = 0;
+        createOscillator() {
+          return { frequency: { set value(pitch) { globalThis.tones.push(pitch); } }, connect: (to) => to, start() {}, stop() {} };
+        }
+        createGain() {
+          return { gain: { setValueAtTime() {}, exponentialRampToValueAtTime() {} }, connect: (to) => to };
+        }
+      };
+    });
+    await page.reload();
     same(await page.locator("#station").getByRole("status").count(), 1, "one region");
     await page.evaluate(() => {
       const region = document.querySelector("#station [role=status]");
@@ -173,6 +201,9 @@ await flow({
     await hears(() => scan(page, "Brass"), "Which one is it? Brass bell.");
     await page.context().setOffline(true);
     await hears(() => scan(page, "bell"), /^There is no connection to the server/);
+    const [good, bad] = [[1320], [220, 180]];
+    const sounds = [good, good, bad, bad, bad, good, good, bad].flat();
+    await becomes(() => page.evaluate(() => globalThis.tones), (tones) => JSON.stringify(tones) === JSON.stringify(sounds), `the sounds ${sounds}`);
     same(wrong, [], "errors of the page");
   },
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::{Caller, CommandPage, CommandStatus, Item, ItemPage, Level, LevelPage, segment};
+use super::{Caller, CommandPage, CommandStatus, Item, ItemPage, Level, LevelPage, Movement, MovementPage, segment};
 use crate::fault::Fault;
 
 /// How long a list is read on for one screen. After this time no further page is begun.
@@ -41,6 +41,14 @@ impl ListPage for CommandPage {
 
     fn into_parts(self) -> (Vec<CommandStatus>, Option<String>) {
         (self.commands, self.next_cursor)
+    }
+}
+
+impl ListPage for MovementPage {
+    type Entry = Movement;
+
+    fn into_parts(self) -> (Vec<Movement>, Option<String>) {
+        (self.movements, self.next_cursor)
     }
 }
 

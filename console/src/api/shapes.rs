@@ -21,6 +21,11 @@ pub(crate) struct Item {
     pub(crate) category: Option<String>,
     pub(crate) low_stock_threshold: Option<String>,
     pub(crate) shortage_policy: String,
+    /// The catalogue's cost of one. Only Managers are told what things cost.
+    #[serde(default)]
+    pub(crate) unit_cost: Option<String>,
+    #[serde(flatten)]
+    pub(crate) worth: Worth,
     #[serde(flatten)]
     pub(crate) planning: Planning,
     #[serde(default)]
@@ -28,6 +33,15 @@ pub(crate) struct Item {
     pub(crate) archived: bool,
     pub(crate) on_hand: String,
     pub(crate) levels: Vec<Level>,
+}
+
+/// What stock has cost, as far as it is known.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct Worth {
+    #[serde(default)]
+    pub(crate) average_cost: Option<String>,
+    #[serde(default)]
+    pub(crate) value: Option<String>,
 }
 
 impl Item {
@@ -85,6 +99,8 @@ pub(crate) struct Level {
     pub(crate) low_stock_threshold: Option<String>,
     pub(crate) state: String,
     pub(crate) counted_at: Option<String>,
+    #[serde(flatten)]
+    pub(crate) worth: Worth,
 }
 
 /// A page of levels.

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use axum::response::Response;
+use serde::Deserialize;
 use stockline_core::domain::Timestamp;
 
 use super::item_fields::{Fields, PlanningFields};
@@ -35,6 +36,8 @@ struct At {
     state: String,
     state_text: &'static str,
     counted: String,
+    average_cost: String,
+    value: String,
 }
 
 /// A movement.
@@ -108,21 +111,43 @@ struct ItemPage {
     codes: String,
     archived: bool,
     scan: String,
+    /// The name and the amount of what it costs and is worth; empty for Staff.
+    costs: Vec<(&'static str, String)>,
     levels: Vec<At>,
     movements: Vec<Moved>,
+    /// The address of earlier movements; empty if these are the first.
+    earlier: String,
+}
+
+/// Which movements are shown.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Wanted {
+    /// Where the movements begin; empty for the newest.
+    #[serde(default)]
+    cursor: String,
 }
 
 /// Shows an item.
-pub(crate) async fn item(visit: Visit, Path(item_id): Path<String>) -> Result<Response, Fault> {
-    shown(&visit, &item_id, None).await
+pub(crate) async fn item(
+    visit: Visit,
+    Path(item_id): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Fault> {
+    page_of(&visit, &item_id, &wanted, None).await
 }
 
-/// Shows an item, after a change with what became of it.
+/// Shows an item after a change, with what became of it.
 pub(crate) async fn shown(visit: &Visit, item_id: &str, told: Option<Told>) -> Result<Response, Fault> {
+    page_of(visit, item_id, &Wanted::default(), told).await
+}
+
+async fn page_of(visit: &Visit, item_id: &str, wanted: &Wanted, told: Option<Told>) -> Result<Response, Fault> {
     let places = visit.places().await?;
     let path = format!("/v1/items/{}", segment(item_id));
     let item: Item = visit.api.get(&path).await?;
-    let moved: MovementPage = visit.api.get(&format!("{path}/movements?limit={MOVEMENTS}")).await?;
+    let (list, row) = (format!("{path}/movements"), |movement: &Movement| Moved::of(visit, &places, movement));
+    let moved = visit.api.gather::<MovementPage, _>(&list, "", &wanted.cursor, MOVEMENTS, row).await?;
+    let address = format!("{}/console/items/{}", visit.app.config.base, segment(&item.item_id));
     let charts = charts(visit, &places, &path, &item).await?;
     let none = || visit.t.none_set.to_owned();
     page(&ItemPage {
@@ -140,10 +165,30 @@ pub(crate) async fn shown(visit: &Visit, item_id: &str, told: Option<Told>) -> R
         fields: Fields::of(visit, &item),
         scan: format!("{}/console?code={}", visit.app.config.base, segment(&item.item_id)),
         levels: item.levels.iter().map(|level| At::of(visit, &places, level)).collect(),
-        movements: moved.movements.iter().map(|movement| Moved::of(visit, &places, movement)).collect(),
+        movements: moved.rows,
+        earlier: moved.next.map_or(String::new(), |cursor| format!("{address}?cursor={}", segment(&cursor))),
+        costs: costs(visit, &item),
         unit: item.unit,
         item_id: item.item_id,
     })
+}
+
+fn amount(visit: &Visit, amount: Option<&String>) -> String {
+    amount.map_or(visit.t.none_set.to_owned(), |amount| visit.locale.number(amount))
+}
+
+fn costs(visit: &Visit, item: &Item) -> Vec<(&'static str, String)> {
+    if !visit.session.person.is_manager {
+        return Vec::new();
+    }
+    let fields = &visit.t.fields;
+    [
+        (fields.unit_cost, &item.unit_cost),
+        (fields.average_cost, &item.worth.average_cost),
+        (fields.value, &item.worth.value),
+    ]
+    .map(|(name, known)| (name, amount(visit, known.as_ref())))
+    .into()
 }
 
 impl At {
@@ -161,6 +206,8 @@ impl At {
             threshold: threshold.map_or(t.none_set.to_owned(), |threshold| visit.locale.number(threshold)),
             state: level.state.clone(),
             state_text: t.state(&level.state),
+            average_cost: amount(visit, level.worth.average_cost.as_ref()),
+            value: amount(visit, level.worth.value.as_ref()),
             counted: level
                 .counted_at
                 .as_deref()

@@ -16,6 +16,7 @@ pub(crate) struct Fields {
     pub(crate) category: String,
     pub(crate) barcodes: String,
     pub(crate) threshold: String,
+    pub(crate) unit_cost: String,
     pub(crate) policy: String,
     pub(crate) planning: PlanningFields,
 }
@@ -77,6 +78,7 @@ impl PlanningFields {
 impl Fields {
     /// Returns the fields of an item as its form shows them.
     pub(crate) fn of(visit: &Visit, item: &Item) -> Self {
+        let number = |text: &Option<String>| text.as_deref().map_or(String::new(), |text| visit.locale.number(text));
         Self {
             item_id: item.item_id.clone(),
             name: item.name.clone(),
@@ -84,7 +86,8 @@ impl Fields {
             decimals: item.decimals.to_string(),
             category: item.category.clone().unwrap_or_default(),
             barcodes: item.codes().join(" "),
-            threshold: item.low_stock_threshold.as_deref().map_or(String::new(), |level| visit.locale.number(level)),
+            threshold: number(&item.low_stock_threshold),
+            unit_cost: number(&item.unit_cost),
             policy: item.shortage_policy.clone(),
             planning: PlanningFields::of(visit, &item.planning),
         }
@@ -101,6 +104,7 @@ impl Fields {
             category: text("category"),
             barcodes: text("barcodes"),
             threshold: text("threshold"),
+            unit_cost: text("unit_cost"),
             policy: text("policy"),
             planning: PlanningFields::typed(form),
         }
@@ -122,10 +126,12 @@ impl Fields {
             ("", true) => drop(put("category", Value::Null)),
             (category, _) => drop(put("category", category.into())),
         }
-        match (self.threshold.as_str(), clears) {
-            ("", false) => {}
-            ("", true) => drop(put("low_stock_threshold", Value::Null)),
-            (threshold, _) => drop(put("low_stock_threshold", visit.locale.typed(threshold).into())),
+        for (name, typed) in [("low_stock_threshold", &self.threshold), ("unit_cost", &self.unit_cost)] {
+            match (typed.as_str(), clears) {
+                ("", false) => {}
+                ("", true) => drop(put(name, Value::Null)),
+                (typed, _) => drop(put(name, visit.locale.typed(typed).into())),
+            }
         }
         let codes: Vec<Value> = self.barcodes.split_whitespace().map(barcode).collect();
         if clears || !codes.is_empty() {

@@ -47,7 +47,8 @@ fn storage(folder: &Folder) -> anyhow::Result<Storage> {
     let disk = rustix::fs::statvfs(folder.path())?;
     let mut used_bytes = 0;
     for entry in std::fs::read_dir(folder.path())? {
-        let found = entry?.metadata()?;
+        // A file that is being replaced may be gone already.
+        let Ok(found) = entry?.metadata() else { continue };
         used_bytes += if found.is_file() { found.len() } else { 0 };
     }
     let noted = std::fs::read_to_string(folder.last_backup()).ok();

@@ -70,6 +70,12 @@ async fn a_manager_looks_after_the_shop_and_every_page_is_accessible_and_small()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mails_that_are_not_sent_stand_on_today() {
+    // Nobody listens at this port.
+    flow("mail.mjs", &["--smtp-url", &format!("smtp://{}", free_address())]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_comes_in_or_acts_beyond_their_role() {
     flow("security.mjs", &[]).await;
 }
