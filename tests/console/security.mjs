@@ -1,4 +1,6 @@
 // Who may come in, and what others can't do to those who are in.
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { api, apply, clean, DESK, flow, item, leads, link, ok, onHand, person, root, same, scan, settle, stocked, stockline, TRICKS, until } from "./harness.mjs";
 
 await api("PUT", "/v1/locations/store-2", { name: "Harbour store", time_zone: "Europe/Berlin" });
@@ -23,6 +25,15 @@ await flow({
     same((await cookies(second.context)).length, 0, "nobody is signed in");
     await second.page.goto(`${root}/console/sign-in/AAAAAAAAAAAAAAAAAAAAAAAA`);
     await second.page.locator(".notice.bad").waitFor();
+    const late = link("staff", "--subject", "anna");
+    // A quarter of an hour goes by for all links that wait.
+    const file = join(process.env.SHOP_DATA, "keys", "links.json");
+    const earlier = (time) => new Date(Date.parse(time) - 15 * 60_000).toISOString();
+    writeFileSync(file, JSON.stringify(JSON.parse(readFileSync(file, "utf8")).map((one) => ({ ...one, made_at: earlier(one.made_at), expires_at: earlier(one.expires_at) }))));
+    await second.page.goto(late);
+    ok((await second.page.locator(".notice.bad").innerText()).includes("older than 15 minutes"), "expired");
+    const posted = await fetch(`${root}/console/sign-in`, { method: "POST", redirect: "manual", headers: { origin: root, "content-type": "application/x-www-form-urlencoded" }, body: new URLSearchParams({ code: late.split("/").at(-1) }) });
+    same([posted.status, posted.headers.get("set-cookie")], [410, null], "an expired link signs nobody in");
     await second.page.getByLabel("Sign-in link").fill(link("staff"));
     await second.page.getByRole("button", { name: "Sign in" }).click();
     await second.page.waitForURL(/console$/);
