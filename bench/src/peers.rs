@@ -160,16 +160,17 @@ impl Peer {
             "127.0.0.1",
             "-p",
             &port.to_string(),
-            "-c",
-            "log_min_messages=fatal",
         ]);
-        let postgres = postgres.stdout(Stdio::null()).spawn().context("can't start postgres")?;
+        let log = folder.path().join("postgres.log");
+        let errors = std::fs::File::create(&log)?;
+        let postgres = postgres.stdout(Stdio::null()).stderr(errors).spawn().context("can't start postgres")?;
         let mut peer = Self { postgres, service: None, address: format!("127.0.0.1:{}", free_port()?), folder };
         peer.until("PostgreSQL", || {
             let mut ready = Command::new(programs.postgres.join("pg_isready"));
             ready.args(["-q", "-U", "peer", "-d", "postgres", "-h", "127.0.0.1", "-p", &port.to_string()]);
             ready.status().is_ok_and(|status| status.success())
-        })?;
+        })
+        .with_context(|| std::fs::read_to_string(&log).unwrap_or_default())?;
         let levels = format!(
             "INSERT INTO level SELECT 'item-' || n, 'main', {ON_HAND}, NULL FROM generate_series(0, {items}) AS n;\nANALYZE;"
         );
