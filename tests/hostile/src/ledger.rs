@@ -1,11 +1,18 @@
 //! Target: a tail or a chunk of the ledger, as damaged bytes in the store.
 
-use stockline_core::domain::{decode_entries, encode_entries, skim_entries};
+use stockline_core::domain::analytics::Moved;
+use stockline_core::domain::{decode_entries, encode_entries, skim_entries, skim_movements};
 
 pub(crate) fn run(bytes: &[u8]) -> bool {
     let skimmed = skim_entries(bytes).map(|entries| entries.len());
     let entries = decode_entries(bytes);
     assert_eq!(skimmed, entries.as_ref().map(Vec::len).map_err(Clone::clone), "what is skimmed is what is read");
+    let mut moved = Vec::new();
+    let skimmed = skim_movements(bytes, |seq, one| moved.push((seq, one)));
+    assert_eq!(skimmed.is_ok(), entries.is_ok(), "what is shown is what is read");
+    if let Ok(entries) = &entries {
+        assert!(moved.iter().copied().eq(entries.iter().map(|entry| (entry.seq, Moved::of(entry)))));
+    }
     let Ok(entries) = entries else { return false };
     // Each version has exactly one encoding of a ledger, so every readable chunk is one that was written. Version 2 is
     // the same without money, and version 1 also without the checksum.

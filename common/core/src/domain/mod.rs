@@ -44,7 +44,7 @@ pub use catalogue::{
 };
 pub use checksum::{Seal, checksum, seal, seal_of};
 pub use client::{CLIENT_LOCATIONS_MAX, ClientRight, ClientSettings};
-pub use codec::{CodecError, decode_entries, encode_entries, encode_tail, skim_entries};
+pub use codec::{CodecError, decode_entries, encode_entries, encode_tail, skim_entries, skim_movements};
 pub use command::{Action, Command, CommandKey, CommandKind, MovementDetails, Queued, Reach, Reason};
 pub use commit::{Chunk, ClaimChange, Commit, ItemPut, LevelPut, RejudgeMark, Reversal};
 pub use fingerprint::Fingerprint;

@@ -115,7 +115,7 @@ impl Movement {
 pub struct LevelWithDays {
     /// The catalogue record.
     pub item: Arc<Item>,
-    /// The level.
+    /// The level. A store may leave out its tail, which is in the days.
     pub level: Level,
     /// The days of its ledger, up to the level's seq.
     pub days: Arc<LevelDays>,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, Row, Statement, params_from_iter};
 
 use super::fault::Fault;
 use super::ledger::Place;
@@ -13,8 +13,8 @@ use super::page_budget::PageBudget;
 use super::readers::{View, parts};
 use super::rows::{self, level_columns};
 use super::sealed;
-use stockline_core::domain::analytics::{LevelDays, LocalDays, Tally};
-use stockline_core::domain::{Item, Level, LocationId};
+use stockline_core::domain::analytics::{LevelDays, LocalDays, Moved, Tally};
+use stockline_core::domain::{Item, Level, LocationId, skim_movements};
 use stockline_core::ports::{DaysFilter, DaysPage, LevelWithDays, cursor};
 
 const DAYS: &str = "level_days";
@@ -100,17 +100,19 @@ pub(super) fn level_days(
     }
     let mut zones = Zones { names: &filter.time_zones, days: HashMap::new() };
     let mut open: Option<Arc<Item>> = None;
+    let mut chunks = connection.prepare_cached(
+        "SELECT first_seq, entries FROM chunk WHERE item_no = ?1 AND location_no = ?2 ORDER BY first_seq",
+    )?;
     let mut statement = connection.prepare_cached(statement(filter.location_id.is_some()))?;
     let mut rows = statement.query(params_from_iter(values))?;
     while let Some(row) = rows.next()? {
-        let place: (String, i64) = (shown(row, 1)?, row.get(LEVEL_AT)?);
         budget.spend(1);
-        let read = read(connection, names, &mut open, row, |place, level| {
+        let read = read(connection, names, &mut open, row, |place, level, tail| {
             let (zone, days) = zones.of(&level.location_id);
             match cache.find(place, level.seq, zone) {
                 Some(days) => Ok(days),
                 None => {
-                    let made = Arc::new(days_of(connection, place, level, days, &mut budget)?);
+                    let made = Arc::new(days_of(&mut chunks, (place, level, tail), days, &mut budget)?);
                     let kept = KeptDays { seq: level.seq, zone: Arc::clone(zone), days: Arc::clone(&made) };
                     cache.keep(place, kept);
                     Ok(made)
@@ -122,6 +124,7 @@ pub(super) fn level_days(
             None => page.unreadable += 1,
         }
         if page.entries.len() >= limit || budget.is_spent() {
+            let place: (String, i64) = (shown(row, 1)?, row.get(LEVEL_AT)?);
             page.next_cursor = cursor::encode(DAYS, &place);
             break;
         }
@@ -155,71 +158,73 @@ fn read(
     names: &mut super::names::LocationNames,
     open: &mut Option<Arc<Item>>,
     row: &Row<'_>,
-    days: impl FnOnce(&Place, &Level) -> Result<Arc<LevelDays>, Fault>,
+    days: impl FnOnce(&Place, &Level, &[u8]) -> Result<Arc<LevelDays>, Fault>,
 ) -> Result<LevelWithDays, Fault> {
-    let item_id = shown(row, 1)?;
-    let item = match open.take().filter(|item| item.item_id.as_str() == item_id) {
+    let item_id = row.get_ref(1)?.as_bytes().map_err(rusqlite::Error::from)?;
+    let item = match open.take().filter(|item| item.item_id.as_str().as_bytes() == item_id) {
         Some(item) => item,
         None => {
             let item = rows::item(row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?)?;
-            if item.item_id.as_str() != item_id {
-                return Err(Fault::Unreadable(format!("the row of item {item_id} holds item {}", item.item_id)));
+            if item.item_id.as_str().as_bytes() != item_id {
+                let row_of = String::from_utf8_lossy(item_id);
+                return Err(Fault::Unreadable(format!("the row of item {row_of} holds item {}", item.item_id)));
             }
             Arc::new(item)
         }
     };
     *open = Some(Arc::clone(&item));
-    let level = rows::skim_level(connection, names, &item.item_id, row, LEVEL_AT)?;
+    let (level, tail) = rows::level_and_tail(connection, names, &item.item_id, row, LEVEL_AT)?;
     let place = Place {
         item_no: row.get(0)?,
         location_no: row.get(LEVEL_AT)?,
         item_id: item.item_id.clone(),
         location_id: level.location_id.clone(),
     };
-    let days = days(&place, &level)?;
+    let days = days(&place, &level, tail)?;
     Ok(LevelWithDays { item, level, days })
 }
 
-/// Adds up the whole ledger of a level. It gives way to the write path between two chunks.
+/// Adds up the whole ledger of a level, whose tail is encoded beside it. It gives way to the write path between two chunks.
 fn days_of(
-    connection: &Connection,
-    place: &Place,
-    level: &Level,
+    chunks: &mut Statement<'_>,
+    (place, level, tail): (&Place, &Level, &[u8]),
     days: &LocalDays,
     budget: &mut PageBudget,
 ) -> Result<LevelDays, Fault> {
-    let mut tally = Tally::of_entries(usize::try_from(level.seq).unwrap_or(0));
-    let mut statement = connection.prepare_cached(
-        "SELECT first_seq, entries FROM chunk WHERE item_no = ?1 AND location_no = ?2 ORDER BY first_seq",
-    )?;
-    let mut rows = statement.query((place.item_no, place.location_no))?;
-    let mut next = 1;
-    let gap = |seq: u64| {
-        let Place { item_id, location_id, .. } = place;
-        Fault::Unreadable(format!("the ledger of {item_id} at {location_id}: entry {seq} is missing"))
-    };
+    let entries = usize::try_from(level.seq).unwrap_or(0);
+    let mut sum = LedgerSum { tally: Tally::of_entries(entries), next: 1, last: level.seq };
+    let mut rows = chunks.query((place.item_no, place.location_no))?;
     while let Some(row) = rows.next()? {
         let first_seq = row.get::<_, i64>(0)?.cast_unsigned();
         let bytes = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-        for entry in sealed::skim_chunk(&place.item_id, &place.location_id, first_seq, bytes)? {
-            // An entry may be in a chunk and in the tail.
-            match entry.seq {
-                seq if seq < next || seq > level.seq => continue,
-                seq if seq > next => return Err(gap(next)),
-                _ => next += 1,
-            }
-            tally.add(&entry);
-            budget.spend(1);
+        let before = sum.next;
+        sealed::skim_chunk(&place.item_id, &place.location_id, first_seq, bytes, |seq, moved| sum.add(seq, moved))?;
+        budget.spend(usize::try_from(sum.next - before).unwrap_or(0));
+    }
+    skim_movements(tail, |seq, moved| sum.add(seq, moved))?;
+    if sum.next <= level.seq {
+        let Place { item_id, location_id, .. } = place;
+        let missing = sum.next;
+        return Err(Fault::Unreadable(format!("the ledger of {item_id} at {location_id}: entry {missing} is missing")));
+    }
+    Ok(sum.tally.days(days))
+}
+
+/// The sum of a ledger up to the first entry that is missing.
+struct LedgerSum {
+    tally: Tally,
+    /// The seq of the next entry.
+    next: u64,
+    /// The last entry.
+    last: u64,
+}
+
+impl LedgerSum {
+    /// Adds the next entry. An entry may be in a chunk and in the tail, and one behind a gap is not added.
+    fn add(&mut self, seq: u64, moved: Moved) {
+        if seq == self.next && seq <= self.last {
+            self.next += 1;
+            self.tally.add_moved(moved);
         }
     }
-    for entry in &level.tail {
-        match entry.seq {
-            seq if seq < next => continue,
-            seq if seq > next => return Err(gap(next)),
-            _ => next += 1,
-        }
-        tally.add(entry);
-        budget.spend(1);
-    }
-    if next <= level.seq { Err(gap(next)) } else { Ok(tally.days(days)) }
 }

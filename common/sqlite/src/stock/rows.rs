@@ -8,8 +8,8 @@ use super::names::LocationNames;
 use super::sealed;
 use super::states::state_of;
 use stockline_core::domain::{
-    CommandId, CommandKey, Entry, Item, ItemId, Level, LocationId, LocationSettings, MAIN_LOCATION, Money, Quantity,
-    Record, Timestamp,
+    CommandId, CommandKey, Item, ItemId, Level, LocationId, LocationSettings, MAIN_LOCATION, Money, Quantity, Record,
+    Timestamp,
 };
 
 /// The columns of a level, in the order that [`level`] reads.
@@ -37,30 +37,31 @@ pub(super) fn level(
     row: &Row<'_>,
     at: usize,
 ) -> Result<Level, Fault> {
-    level_by(sealed::read_tail, connection, names, item_id, (row, at))
+    let (level, tail) = columns(connection, names, row, at)?;
+    let tail = sealed::read_tail(item_id, &level, tail)?;
+    Ok(Level { tail, ..level })
 }
 
-/// As [`level`], without the texts of people in its tail.
-pub(super) fn skim_level(
+/// As [`level`], but leaves its tail encoded beside it.
+pub(super) fn level_and_tail<'r>(
     connection: &Connection,
     names: &mut LocationNames,
     item_id: &ItemId,
-    row: &Row<'_>,
+    row: &'r Row<'_>,
     at: usize,
-) -> Result<Level, Fault> {
-    level_by(sealed::skim_tail, connection, names, item_id, (row, at))
+) -> Result<(Level, &'r [u8]), Fault> {
+    let (level, tail) = columns(connection, names, row, at)?;
+    let tail = sealed::open_tail(item_id, &level, tail)?;
+    Ok((level, tail))
 }
 
-/// Reads the tail of a level whose other columns are read.
-type ReadTail = fn(&ItemId, &Level, &[u8]) -> Result<Vec<Entry>, Fault>;
-
-fn level_by(
-    read_tail: ReadTail,
+/// Reads the columns of a level: its tail is as it is stored, and the checksum is not checked.
+fn columns<'r>(
     connection: &Connection,
     names: &mut LocationNames,
-    item_id: &ItemId,
-    (row, at): (&Row<'_>, usize),
-) -> Result<Level, Fault> {
+    row: &'r Row<'_>,
+    at: usize,
+) -> Result<(Level, &'r [u8]), Fault> {
     let tail = row.get_ref(at + 11)?.as_blob().map_err(rusqlite::Error::from)?;
     let level = Level {
         location_id: names.id(connection, row.get(at)?)?,
@@ -79,8 +80,7 @@ fn level_by(
         counted_seq: row.get::<_, i64>(at + 14)?.cast_unsigned(),
         tail: Vec::new(),
     };
-    let tail = read_tail(item_id, &level, tail)?;
-    Ok(Level { tail, ..level })
+    Ok((level, tail))
 }
 
 /// Reads an item from its body.

@@ -7,15 +7,19 @@
 use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
+use stockline_core::domain::analytics::Moved;
 use stockline_core::domain::{
-    CodecError, Entry, ItemId, Level, LocationId, Seal, checksum, decode_entries, encode_entries, encode_tail, seal_of,
-    skim_entries,
+    Entry, ItemId, Level, LocationId, Seal, checksum, decode_entries, encode_entries, encode_tail, seal_of,
+    skim_movements,
 };
 
 const MARK: u8 = 0xC5;
 
 /// The mark and the CRC-32.
 const SEAL_BYTES: usize = 5;
+
+/// Room for the columns of a level beside its tail.
+const LEVEL_COLUMNS_BYTES: usize = 192;
 
 /// The first byte of entries without a checksum.
 const UNSEALED: u8 = 1;
@@ -27,28 +31,18 @@ pub(super) fn tail(item_id: &ItemId, level: &Level) -> Vec<u8> {
 
 /// Reads the tail of a level whose other columns are read, and checks the whole row.
 pub(super) fn read_tail(item_id: &ItemId, level: &Level, bytes: &[u8]) -> Result<Vec<Entry>, Fault> {
-    tail_by(decode_entries, item_id, level, bytes)
+    Ok(decode_entries(open_tail(item_id, level, bytes)?)?)
 }
 
-/// As [`read_tail`], without the texts of people.
-pub(super) fn skim_tail(item_id: &ItemId, level: &Level, bytes: &[u8]) -> Result<Vec<Entry>, Fault> {
-    tail_by(skim_entries, item_id, level, bytes)
-}
-
-fn tail_by(
-    decode: fn(&[u8]) -> Result<Vec<Entry>, CodecError>,
-    item_id: &ItemId,
-    level: &Level,
-    bytes: &[u8],
-) -> Result<Vec<Entry>, Fault> {
+/// Checks the whole row of a level whose other columns are read, and returns what is encoded in its tail.
+pub(super) fn open_tail<'a>(item_id: &ItemId, level: &Level, bytes: &'a [u8]) -> Result<&'a [u8], Fault> {
     let place = [item_id.as_str().as_bytes(), &level_columns(level)];
-    let entries = open(&place, bytes).map_err(|()| {
+    open(&place, bytes).map_err(|()| {
         Fault::Unreadable(format!(
             "the checksum of the level of {item_id} at {} is wrong: its bytes have changed since it was written",
             level.location_id
         ))
-    })?;
-    Ok(decode(entries)?)
+    })
 }
 
 /// Writes the entries of a chunk with the checksum of its key.
@@ -63,38 +57,40 @@ pub(super) fn read_chunk(
     first_seq: u64,
     bytes: &[u8],
 ) -> Result<Vec<Entry>, Fault> {
-    chunk_by(decode_entries, item_id, location_id, first_seq, bytes)
+    let damaged = || damaged_chunk(item_id, location_id, first_seq);
+    let entries = decode_entries(open_chunk(item_id, location_id, bytes).ok_or_else(damaged)?)?;
+    if entries.first().is_none_or(|first| first.seq != first_seq) {
+        return Err(damaged());
+    }
+    Ok(entries)
 }
 
-/// As [`read_chunk`], without the texts of people.
+/// Reads what sums need of the entries of a chunk. The first has `first_seq`. Some may be shown before a fault is found.
 pub(super) fn skim_chunk(
     item_id: &ItemId,
     location_id: &LocationId,
     first_seq: u64,
     bytes: &[u8],
-) -> Result<Vec<Entry>, Fault> {
-    chunk_by(skim_entries, item_id, location_id, first_seq, bytes)
+    mut each: impl FnMut(u64, Moved),
+) -> Result<(), Fault> {
+    let damaged = || damaged_chunk(item_id, location_id, first_seq);
+    let mut first = None;
+    skim_movements(open_chunk(item_id, location_id, bytes).ok_or_else(damaged)?, |seq, moved| {
+        first.get_or_insert(seq);
+        each(seq, moved);
+    })?;
+    if first == Some(first_seq) { Ok(()) } else { Err(damaged()) }
 }
 
-fn chunk_by(
-    decode: fn(&[u8]) -> Result<Vec<Entry>, CodecError>,
-    item_id: &ItemId,
-    location_id: &LocationId,
-    first_seq: u64,
-    bytes: &[u8],
-) -> Result<Vec<Entry>, Fault> {
-    let damaged = || {
-        Fault::Unreadable(format!(
-            "the ledger of {item_id} at {location_id}, entries from {first_seq}: their bytes have changed since they \
-             were written"
-        ))
-    };
-    let place = [item_id.as_str().as_bytes(), location_id.as_str().as_bytes()];
-    let entries = decode(open(&place, bytes).map_err(|()| damaged())?)?;
-    if entries.first().is_none_or(|first| first.seq != first_seq) {
-        return Err(damaged());
-    }
-    Ok(entries)
+fn open_chunk<'a>(item_id: &ItemId, location_id: &LocationId, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    open(&[item_id.as_str().as_bytes(), location_id.as_str().as_bytes()], bytes).ok()
+}
+
+fn damaged_chunk(item_id: &ItemId, location_id: &LocationId, first_seq: u64) -> Fault {
+    Fault::Unreadable(format!(
+        "the ledger of {item_id} at {location_id}, entries from {first_seq}: their bytes have changed since they were \
+         written"
+    ))
 }
 
 pub(super) fn seal(key: &[&[u8]], bytes: &[u8]) -> Vec<u8> {
@@ -121,7 +117,8 @@ fn sum(key: &[&[u8]], bytes: &[u8]) -> u32 {
 
 /// Returns every column of a level but its tail.
 pub(super) fn level_columns(level: &Level) -> Vec<u8> {
-    let mut bytes = level.location_id.as_str().as_bytes().to_vec();
+    let mut bytes = Vec::with_capacity(LEVEL_COLUMNS_BYTES);
+    bytes.extend_from_slice(level.location_id.as_str().as_bytes());
     let mut optional = |number: Option<i64>| {
         bytes.push(number.is_some().into());
         bytes.extend_from_slice(&number.unwrap_or(0).to_le_bytes());

@@ -67,8 +67,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "reports-a-reversal-counts-again",
         edits: &[edit(
             TOTALS,
-            "let quantity = if entry.reverses { entry.quantity.raw().saturating_neg() } else { entry.quantity.raw() };",
-            "let quantity = entry.quantity.raw();",
+            "if entry.reverses.is_some() { entry.quantity.raw().saturating_neg() } else { entry.quantity.raw() };",
+            "entry.quantity.raw();",
         )],
         suite: CORE,
         killed_by: "domain::analytics::totals::tests::a_reversal_takes_the_same_figures_back_on_the_day_of_the_movement",

@@ -27,6 +27,7 @@ pub mod dead_letters;
 pub mod homes;
 pub mod lists;
 pub mod money;
+pub mod overrides;
 pub mod racing;
 pub mod reading;
 pub mod sizes;
@@ -308,6 +309,8 @@ macro_rules! store_contract {
                 a_reversal_is_written_only_while_no_other_took_the_movement_back
                 a_reversal_of_what_took_no_effect_is_a_conflict
                 of_many_reversals_of_one_movement_one_is_applied;
+            overrides: a_page_of_items_counts_what_locations_have_instead_and_the_next_goes_on
+                a_page_of_changed_items_counts_what_locations_have_instead;
             racing: many_buyers_never_oversell
                 an_item_is_never_shown_in_the_middle_of_a_transfer
                 movements_page_rightly_while_the_ledger_moves

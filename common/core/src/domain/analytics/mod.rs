@@ -14,4 +14,4 @@ pub use forecast::{Demand, MEAN_WEEKS, VARIANCE_WEEKS, dispersion};
 pub use period::{PERIOD_DAYS_MAX, Period, PeriodFault, PeriodWords};
 pub use report::{Cell, Excluded, Group, OrderTerms, Question, Report, ReportBuilder, ReportName, Stocked};
 pub use sums::{Calendar, Seen, Sums};
-pub use totals::{DayTotals, Figure, LevelDays, Tally, Totals};
+pub use totals::{DayTotals, Figure, LevelDays, Moved, Tally, Totals};

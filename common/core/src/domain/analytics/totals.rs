@@ -118,7 +118,8 @@ impl Totals {
     /// Adds an entry. A reversal takes the same figures back on the day of the movement; its amount and its cost have the
     /// opposite sign already.
     fn add_entry(&mut self, entry: &Moved) {
-        let quantity = if entry.reverses { entry.quantity.raw().saturating_neg() } else { entry.quantity.raw() };
+        let quantity =
+            if entry.reverses.is_some() { entry.quantity.raw().saturating_neg() } else { entry.quantity.raw() };
         let out = matches!(entry.kind, EntryKind::Sell | EntryKind::TransferOut);
         let reason = entry.reason.unwrap_or(Reason::Other);
         self.put(
@@ -197,6 +198,9 @@ pub struct Tally {
     earlier: Option<Earlier>,
 }
 
+/// The bytes of a day with one movement, about.
+const ENTRY_BYTES: usize = 16;
+
 /// The entries that a tally makes room for before they are there.
 const TALLY_AT_ONCE: usize = 1_024;
 
@@ -211,20 +215,20 @@ struct Earlier {
 }
 
 /// What the figures need of a ledger entry.
-#[derive(Debug, Clone, Copy)]
-struct Moved {
-    occurred_at: Timestamp,
-    kind: EntryKind,
-    quantity: Quantity,
-    delta: Quantity,
-    late: bool,
-    reason: Option<Reason>,
-    command_id: CommandId,
-    /// Whether it takes another entry back.
-    reverses: bool,
-    amount: Option<Money>,
-    cost: Option<Money>,
-    revaluation: Money,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    pub(in crate::domain) occurred_at: Timestamp,
+    pub(in crate::domain) kind: EntryKind,
+    pub(in crate::domain) quantity: Quantity,
+    pub(in crate::domain) delta: Quantity,
+    pub(in crate::domain) late: bool,
+    pub(in crate::domain) reason: Option<Reason>,
+    pub(in crate::domain) command_id: CommandId,
+    /// The entry that it takes back.
+    pub(in crate::domain) reverses: Option<CommandId>,
+    pub(in crate::domain) amount: Option<Money>,
+    pub(in crate::domain) cost: Option<Money>,
+    pub(in crate::domain) revaluation: Money,
 }
 
 impl Tally {
@@ -243,24 +247,16 @@ impl Tally {
 
     /// Adds a ledger entry, in order of seq.
     pub fn add(&mut self, entry: &Entry) {
-        let Entry { occurred_at, kind, quantity, delta, late, reason, amount, cost, revaluation, .. } = entry;
+        self.add_moved(Moved::of(entry));
+    }
+
+    /// Adds what the figures need of a ledger entry, in order of seq.
+    pub fn add_moved(&mut self, mut entry: Moved) {
         // An adjustment is taken back under its own reason, whatever the reversal says.
-        let taken_back = entry.reverses.filter(|_| *kind == EntryKind::Adjust);
+        let taken_back = entry.reverses.filter(|_| entry.kind == EntryKind::Adjust);
         let original = taken_back.and_then(|of| self.moved.iter().rev().find(|moved| moved.command_id == of));
-        let reason = original.map_or(*reason, |original| original.reason);
-        self.moved.push(Moved {
-            occurred_at: *occurred_at,
-            kind: *kind,
-            quantity: *quantity,
-            delta: *delta,
-            late: *late,
-            reason,
-            command_id: entry.command_id,
-            reverses: entry.reverses.is_some(),
-            amount: *amount,
-            cost: *cost,
-            revaluation: *revaluation,
-        });
+        entry.reason = original.map_or(entry.reason, |original| original.reason);
+        self.moved.push(entry);
     }
 
     /// Returns the totals of the days.
@@ -288,6 +284,23 @@ impl Earlier {
 }
 
 impl Moved {
+    /// Returns what the figures need of an entry.
+    pub const fn of(entry: &Entry) -> Self {
+        Self {
+            occurred_at: entry.occurred_at,
+            kind: entry.kind,
+            quantity: entry.quantity,
+            delta: entry.delta,
+            late: entry.late,
+            reason: entry.reason,
+            command_id: entry.command_id,
+            reverses: entry.reverses,
+            amount: entry.amount,
+            cost: entry.cost,
+            revaluation: entry.revaluation,
+        }
+    }
+
     /// Returns the change of the value of the stock.
     fn value(&self) -> i64 {
         self.cost.map_or(0, Money::raw).saturating_add(self.revaluation.raw())
@@ -303,7 +316,7 @@ impl LevelDays {
     }
 
     fn of_moved(in_time: &[Moved], days: &LocalDays, earlier: Option<DayTotals>) -> Self {
-        let mut writer = Writer::default();
+        let mut writer = Writer { bytes: Vec::with_capacity(in_time.len() * ENTRY_BYTES), ..Writer::default() };
         let mut open = earlier.map(|day| Open::past(days, day));
         for entry in in_time {
             let now = match open.take() {
@@ -392,14 +405,14 @@ impl Writer {
     fn close(&mut self, mut open: Open) -> Quantity {
         open.until(open.end);
         let DayTotals { day, totals, out_ms, closing } = open.totals;
-        let mask =
-            totals.0.iter().enumerate().filter(|(_, sum)| **sum != 0).fold(0_i64, |mask, (at, _)| mask | 1 << at);
+        let bits = totals.0.iter().zip(0..).map(|(sum, at)| u64::from(*sum != 0) << at);
+        let mask = bits.fold(0, |mask, bit| mask | bit);
         self.put(day.days_since(self.day).into());
         self.put(out_ms);
         self.put(closing.raw());
-        self.put(mask);
-        for sum in totals.0.iter().filter(|sum| **sum != 0) {
-            self.put(*sum);
+        self.put(mask.cast_signed());
+        for at in set_bits(mask) {
+            self.put(totals.0[at]);
         }
         self.day = day;
         self.written = true;
@@ -415,6 +428,12 @@ impl Writer {
         }
         self.bytes.push(rest as u8);
     }
+}
+
+/// Returns the places of the bits that are set. Few of the figures of a day are not zero.
+fn set_bits(mask: u64) -> impl Iterator<Item = usize> {
+    let rests = std::iter::successors(Some(mask), |rest| Some(rest & rest.wrapping_sub(1)));
+    rests.take_while(|rest| *rest != 0).map(|rest| rest.trailing_zeros() as usize)
 }
 
 struct Reader<'a> {
@@ -444,10 +463,8 @@ impl Iterator for Reader<'_> {
         self.day = self.day.plus(i32::try_from(self.take()?).ok()?);
         let (out_ms, closing, mask) = (self.take()?, self.take()?, self.take()?);
         let mut totals = Totals::default();
-        for (at, sum) in totals.0.iter_mut().enumerate() {
-            if mask & (1 << at) != 0 {
-                *sum = self.take()?;
-            }
+        for at in set_bits(mask.cast_unsigned()) {
+            *totals.0.get_mut(at)? = self.take()?;
         }
         Some(DayTotals { day: self.day, totals, out_ms, closing: Quantity::from_raw(closing) })
     }

@@ -150,8 +150,12 @@ impl<'a> Reader<'a> {
         self.text().map(Arc::from)
     }
 
+    pub(super) fn text_if(&mut self, there: bool) -> Result<Option<&'a str>, CodecError> {
+        there.then(|| self.text()).transpose()
+    }
+
     pub(super) fn some_text(&mut self, there: bool) -> Result<Option<String>, CodecError> {
-        there.then(|| self.text().map(str::to_owned)).transpose()
+        self.text_if(there).map(|text| text.map(str::to_owned))
     }
 
     pub(super) fn quantity(&mut self) -> Result<Quantity, CodecError> {

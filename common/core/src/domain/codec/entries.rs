@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use super::super::{Cost, Entry, EntryKind, Level, Reason, Timestamp};
+use super::super::analytics::Moved;
+use super::super::{CommandId, Cost, Entry, EntryKind, Level, LocationId, Money, Quantity, Reason, Timestamp};
 use super::bytes::{CodecError, Reader, flag, put_one_of, put_signed, put_text, put_time, put_unsigned, seal, unseal};
 
 const VERSION: u8 = 3;
@@ -112,35 +113,104 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry, recorded_before: Timestamp, same_
 
 /// Reads the bytes of [`encode_entries`], and those of versions 1 and 2. It refuses every other form of the same entries.
 pub fn decode_entries(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
-    read_entries(bytes, false)
+    own_entries(bytes, |written, submitted_by| written.entry(submitted_by))
 }
 
 /// As [`decode_entries`], but leaves out what people have written: note, reference, device and operator. For sums over many
 /// ledgers, where to keep these texts takes most of the time.
 pub fn skim_entries(bytes: &[u8]) -> Result<Vec<Entry>, CodecError> {
-    read_entries(bytes, true)
+    own_entries(bytes, |written, submitted_by| Written { texts: [None; 4], ..written }.entry(submitted_by))
 }
 
-fn read_entries(bytes: &[u8], skims: bool) -> Result<Vec<Entry>, CodecError> {
-    let Some((&version, _)) = bytes.split_first() else {
-        return Ok(Vec::new());
-    };
-    let bytes = if version == VERSION_UNSEALED { bytes } else { unseal(bytes, &[], VERSION)? };
-    // What is known of a level without a tail is of this version too.
-    if bytes == [VERSION] {
-        return Ok(Vec::new());
+/// Reads what [`decode_entries`] reads, and shows `each` entry's seq with what sums are made of. Nothing is copied: for sums
+/// over very many ledgers. Entries before a damaged byte are shown before the error is returned.
+pub fn skim_movements(bytes: &[u8], mut each: impl FnMut(u64, Moved)) -> Result<(), CodecError> {
+    let Some(mut reader) = EntryReader::begin(bytes)? else { return Ok(()) };
+    while let Some(written) = reader.next()? {
+        each(written.seq, written.moved());
     }
-    let flags = if version <= VERSION_WITHOUT_MONEY { FLAGS_WITHOUT_MONEY } else { ALL_FLAGS };
-    let mut reader = EntryReader { bytes: Reader { bytes, at: 1 }, flags, skims };
-    let mut seq = reader.bytes.unsigned()?;
+    Ok(())
+}
+
+fn own_entries(bytes: &[u8], own: impl Fn(Written<'_>, Arc<str>) -> Entry) -> Result<Vec<Entry>, CodecError> {
     let mut entries: Vec<Entry> = Vec::new();
-    loop {
-        let entry = reader.entry(seq, entries.last())?;
-        entries.push(entry);
-        if reader.bytes.at == bytes.len() {
-            return Ok(entries);
+    let Some(mut reader) = EntryReader::begin(bytes)? else { return Ok(entries) };
+    while let Some(written) = reader.next()? {
+        let same =
+            entries.last().map(|before| &before.submitted_by).filter(|before| ***before == *written.submitted_by);
+        let submitted_by = same.map_or_else(|| Arc::from(written.submitted_by), Arc::clone);
+        entries.push(own(written, submitted_by));
+    }
+    Ok(entries)
+}
+
+/// An entry whose texts are still where they are written.
+struct Written<'a> {
+    seq: u64,
+    kind: EntryKind,
+    command_id: CommandId,
+    quantity: Quantity,
+    delta: Quantity,
+    after: Quantity,
+    occurred_at: Timestamp,
+    recorded_at: Timestamp,
+    late: bool,
+    clock_ahead: bool,
+    submitted_by: &'a str,
+    counterpart: Option<LocationId>,
+    unit_cost: Option<Cost>,
+    reason: Option<Reason>,
+    /// What people have written: note, reference, device and operator.
+    texts: [Option<&'a str>; 4],
+    amount: Option<Money>,
+    cost: Option<Money>,
+    revaluation: Money,
+    reverses: Option<CommandId>,
+}
+
+impl Written<'_> {
+    fn entry(self, submitted_by: Arc<str>) -> Entry {
+        let [note, reference, device_id, operator] = self.texts.map(|text| text.map(str::to_owned));
+        Entry {
+            seq: self.seq,
+            kind: self.kind,
+            command_id: self.command_id,
+            quantity: self.quantity,
+            delta: self.delta,
+            after: self.after,
+            occurred_at: self.occurred_at,
+            recorded_at: self.recorded_at,
+            late: self.late,
+            clock_ahead: self.clock_ahead,
+            submitted_by,
+            counterpart: self.counterpart,
+            unit_cost: self.unit_cost,
+            reason: self.reason,
+            note,
+            reference,
+            device_id,
+            operator,
+            amount: self.amount,
+            cost: self.cost,
+            revaluation: self.revaluation,
+            reverses: self.reverses,
         }
-        seq = seq.checked_add(1).ok_or(reader.bytes.damaged())?;
+    }
+
+    const fn moved(&self) -> Moved {
+        Moved {
+            occurred_at: self.occurred_at,
+            kind: self.kind,
+            quantity: self.quantity,
+            delta: self.delta,
+            late: self.late,
+            reason: self.reason,
+            command_id: self.command_id,
+            reverses: self.reverses,
+            amount: self.amount,
+            cost: self.cost,
+            revaluation: self.revaluation,
+        }
     }
 }
 
@@ -148,20 +218,45 @@ struct EntryReader<'a> {
     bytes: Reader<'a>,
     /// The flags of the version.
     flags: u64,
-    /// Whether texts of people are passed over.
-    skims: bool,
+    /// The seq of the next entry; `None` if there can be no more.
+    seq: Option<u64>,
+    begun: bool,
+    /// Of the entry before.
+    recorded_at: Timestamp,
+    submitted_by: &'a str,
 }
 
-impl EntryReader<'_> {
-    /// Reads a text of people.
-    fn some_text(&mut self, there: bool) -> Result<Option<String>, CodecError> {
-        if self.skims && there {
-            return self.bytes.text().map(|_| None);
+impl<'a> EntryReader<'a> {
+    /// Begins to read; `None` if there are no entries.
+    fn begin(bytes: &'a [u8]) -> Result<Option<Self>, CodecError> {
+        let Some((&version, _)) = bytes.split_first() else {
+            return Ok(None);
+        };
+        let bytes = if version == VERSION_UNSEALED { bytes } else { unseal(bytes, &[], VERSION)? };
+        // What is known of a level without a tail is of this version too.
+        if bytes == [VERSION] {
+            return Ok(None);
         }
-        self.bytes.some_text(there)
+        let flags = if version <= VERSION_WITHOUT_MONEY { FLAGS_WITHOUT_MONEY } else { ALL_FLAGS };
+        let mut bytes = Reader { bytes, at: 1 };
+        let seq = Some(bytes.unsigned()?);
+        Ok(Some(Self { bytes, flags, seq, begun: false, recorded_at: Timestamp::EPOCH, submitted_by: "" }))
     }
 
-    fn entry(&mut self, seq: u64, before: Option<&Entry>) -> Result<Entry, CodecError> {
+    /// Reads the next entry; `None` behind the last. There is at least one.
+    fn next(&mut self) -> Result<Option<Written<'a>>, CodecError> {
+        if self.begun && self.bytes.at == self.bytes.bytes.len() {
+            return Ok(None);
+        }
+        let seq = self.seq.ok_or(self.bytes.damaged())?;
+        let written = self.entry(seq)?;
+        self.begun = true;
+        (self.recorded_at, self.submitted_by) = (written.recorded_at, written.submitted_by);
+        self.seq = seq.checked_add(1);
+        Ok(Some(written))
+    }
+
+    fn entry(&mut self, seq: u64) -> Result<Written<'a>, CodecError> {
         let bytes = &mut self.bytes;
         let flags = bytes.unsigned()?;
         let kind = *EntryKind::ALL.get((flags & KIND_MASK) as usize).ok_or(bytes.damaged())?;
@@ -171,15 +266,14 @@ impl EntryReader<'_> {
         let has = |bit: u64| flags & bit != 0;
         let command_id = bytes.command_id()?;
         let (quantity, delta, after) = (bytes.quantity()?, bytes.quantity()?, bytes.quantity()?);
-        let recorded_at = bytes.time_since(before.map_or(Timestamp::EPOCH, |entry| entry.recorded_at))?;
+        let recorded_at = bytes.time_since(self.recorded_at)?;
         let occurred = recorded_at.as_millis().wrapping_sub(bytes.signed()?);
         let occurred_at = bytes.time(occurred)?;
-        let submitter_before = before.map_or_else(|| Arc::from(""), |before| before.submitted_by.clone());
-        let submitted_by = if has(SAME_SUBMITTER) { submitter_before.clone() } else { bytes.shared_text()? };
-        if !has(SAME_SUBMITTER) && submitted_by == submitter_before {
+        let submitted_by = if has(SAME_SUBMITTER) { self.submitted_by } else { bytes.text()? };
+        if !has(SAME_SUBMITTER) && submitted_by == self.submitted_by {
             return Err(bytes.damaged());
         }
-        Ok(Entry {
+        Ok(Written {
             seq,
             kind,
             command_id,
@@ -194,14 +288,16 @@ impl EntryReader<'_> {
             counterpart: has(COUNTERPART).then(|| bytes.location_id()).transpose()?,
             unit_cost: if has(UNIT_COST) { Some(Cost::from_raw(bytes.signed()?)) } else { None },
             reason: has(REASON).then(|| bytes.one_of(&Reason::ALL)).transpose()?,
-            note: self.some_text(has(NOTE))?,
-            reference: self.some_text(has(REFERENCE))?,
-            device_id: self.some_text(has(DEVICE))?,
-            operator: self.some_text(has(OPERATOR))?,
-            amount: self.bytes.some_money(has(AMOUNT))?,
-            cost: self.bytes.some_money(has(COST))?,
-            revaluation: self.bytes.revaluation(has(REVALUATION))?,
-            reverses: has(REVERSES).then(|| self.bytes.command_id()).transpose()?,
+            texts: [
+                bytes.text_if(has(NOTE))?,
+                bytes.text_if(has(REFERENCE))?,
+                bytes.text_if(has(DEVICE))?,
+                bytes.text_if(has(OPERATOR))?,
+            ],
+            amount: bytes.some_money(has(AMOUNT))?,
+            cost: bytes.some_money(has(COST))?,
+            revaluation: bytes.revaluation(has(REVALUATION))?,
+            reverses: has(REVERSES).then(|| bytes.command_id()).transpose()?,
         })
     }
 }
@@ -304,8 +400,13 @@ mod tests {
         }
         let bytes = encode_entries(&priced());
         assert_eq!(skim_entries(&bytes), Ok(without));
+        let mut moved = Vec::new();
+        skim_movements(&bytes, |seq, one| moved.push((seq, one))).unwrap();
+        let expected: Vec<_> = priced().iter().map(|entry| (entry.seq, Moved::of(entry))).collect();
+        assert_eq!(moved, expected);
         for cut in 1..bytes.len() {
             assert!(skim_entries(&bytes[..cut]).is_err(), "{cut}");
+            assert!(skim_movements(&bytes[..cut], |_, _| ()).is_err(), "{cut}");
         }
     }
 

@@ -8,4 +8,4 @@ mod entries;
 pub(super) mod record;
 
 pub use bytes::CodecError;
-pub use entries::{decode_entries, encode_entries, encode_tail, skim_entries};
+pub use entries::{decode_entries, encode_entries, encode_tail, skim_entries, skim_movements};
