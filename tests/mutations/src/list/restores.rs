@@ -9,6 +9,7 @@ const WORKER: &Suite = &Suite { arguments: &["-p", "stockline-worker", "--lib"],
 const INGRESS: &Suite = &Suite { arguments: &["-p", "stockline-ingress", "--lib"], sources: "ingress/src" };
 
 const PLAN: &str = "common/aws/src/dynamodb/repair/plan.rs";
+const REMADE: &str = "common/aws/src/dynamodb/repair/remade.rs";
 const EVIDENCE: &str = "common/aws/src/dynamodb/repair/evidence.rs";
 const SCAN: &str = "common/aws/src/dynamodb/repair/scan.rs";
 const KEPT: &str = "ingress/src/auth/kept.rs";
@@ -38,7 +39,7 @@ pub(super) const REPAIR: &[Mutation] = &[
     Mutation {
         name: "repair-lets-a-shortage-refuse-what-was-sold",
         edits: &[edit(
-            PLAN,
+            REMADE,
             "        *on_shortage = Some(ShortagePolicy::Allow);",
             "        *on_shortage = Some(ShortagePolicy::Reject);",
         )],
