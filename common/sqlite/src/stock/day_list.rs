@@ -201,7 +201,9 @@ fn days_of(
         sealed::skim_chunk(&place.item_id, &place.location_id, first_seq, bytes, |seq, moved| sum.add(seq, moved))?;
         budget.spend(usize::try_from(sum.next - before).unwrap_or(0));
     }
+    let before = sum.next;
     skim_movements(tail, |seq, moved| sum.add(seq, moved))?;
+    budget.spend(usize::try_from(sum.next - before).unwrap_or(0));
     if sum.next <= level.seq {
         let Place { item_id, location_id, .. } = place;
         let missing = sum.next;

@@ -14,6 +14,7 @@ const API: &Suite = &Suite { arguments: &["-p", "stockline-ingress", "--test", "
 const ORDER: &str = "common/core/src/domain/analytics/report/order.rs";
 const TERMS: &str = "domain::analytics::report::tests::the_terms_of_an_order_are_as_asked_else_of_the_location_else_of_the_item_else_the_default";
 const TOTALS: &str = "common/core/src/domain/analytics/totals.rs";
+const TALLY: &str = "common/core/src/domain/analytics/tally.rs";
 const DAY_LIST: &str = "common/sqlite/src/stock/day_list.rs";
 const DAYS_OF_SQLITE: &str =
     "store_sqlite::the_days_of_a_level_are_those_of_its_whole_ledger_in_the_zone_of_its_location";
@@ -43,7 +44,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "reports-the-value-before-a-period-is-the-present-one",
-        edits: &[edit(TOTALS, "value = value.saturating_sub(entry.value());", "")],
+        edits: &[edit(TALLY, "value = value.saturating_sub(entry.value());", "")],
         suite: CONTRACT,
         killed_by: "store_dynamodb::days_from_a_moment_on_are_those_of_the_whole_ledger",
     },

@@ -1,5 +1,5 @@
-use super::super::{CommandId, Cost, Entry, EntryKind, Level, Money, Quantity, Reason, Timestamp};
-use super::{LocalDay, LocalDays};
+use super::super::{Cost, EntryKind, Money, Quantity, Reason};
+use super::{LocalDay, Moved};
 
 /// What is added up over a day. Each is a sum, so days, levels and locations can be added in any order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Figure {
 
 /// Sums of [`Figure`]s. A sum stops at the bounds of 64 bits, which take 900 million movements of the largest quantity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Totals([i64; FIGURES]);
+pub struct Totals(pub(super) [i64; FIGURES]);
 
 impl Totals {
     /// Returns a sum of units.
@@ -99,7 +99,7 @@ impl Totals {
         }
     }
 
-    const fn put(&mut self, figure: Figure, raw: i64) {
+    pub(super) const fn put(&mut self, figure: Figure, raw: i64) {
         let sum = &mut self.0[figure.index()];
         *sum = sum.saturating_add(raw);
     }
@@ -117,7 +117,7 @@ impl Totals {
 
     /// Adds an entry. A reversal takes the same figures back on the day of the movement; its amount and its cost have the
     /// opposite sign already.
-    fn add_entry(&mut self, entry: &Moved) {
+    pub(super) fn add_entry(&mut self, entry: &Moved) {
         let quantity =
             if entry.reverses.is_some() { entry.quantity.raw().saturating_neg() } else { entry.quantity.raw() };
         let out = matches!(entry.kind, EntryKind::Sell | EntryKind::TransferOut);
@@ -181,301 +181,14 @@ pub struct DayTotals {
     pub closing: Quantity,
 }
 
-/// The totals of all days of one level that have movements, oldest first, in a compact form: about a dozen bytes a day.
-///
-/// A movement belongs to the local day on which it occurred. The balance holds from the moment of one movement to that of
-/// the next one in order of time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LevelDays {
-    bytes: Box<[u8]>,
-    begins_at: Option<Timestamp>,
-}
-
-/// The movements of a level, until they are added up: about a hundred bytes each.
-#[derive(Debug, Default)]
-pub struct Tally {
-    moved: Vec<Moved>,
-    earlier: Option<Earlier>,
-}
-
-/// The bytes of a day with one movement, about.
-const ENTRY_BYTES: usize = 16;
-
-/// The entries that a tally makes room for before they are there.
-const TALLY_AT_ONCE: usize = 1_024;
-
-/// What is known of a ledger whose oldest entries are not added: all that occurred at `since` or later are.
-#[derive(Debug, Clone, Copy)]
-struct Earlier {
-    since: Timestamp,
-    /// The present balance.
-    on_hand: Quantity,
-    /// The present value.
-    value: Money,
-}
-
-/// What the figures need of a ledger entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moved {
-    pub(in crate::domain) occurred_at: Timestamp,
-    pub(in crate::domain) kind: EntryKind,
-    pub(in crate::domain) quantity: Quantity,
-    pub(in crate::domain) delta: Quantity,
-    pub(in crate::domain) late: bool,
-    pub(in crate::domain) reason: Option<Reason>,
-    pub(in crate::domain) command_id: CommandId,
-    /// The entry that it takes back.
-    pub(in crate::domain) reverses: Option<CommandId>,
-    pub(in crate::domain) amount: Option<Money>,
-    pub(in crate::domain) cost: Option<Money>,
-    pub(in crate::domain) revaluation: Money,
-}
-
-impl Tally {
-    /// Begins a tally of a whole ledger, which has so many entries.
-    pub fn of_entries(count: usize) -> Self {
-        Self { moved: Vec::with_capacity(count.min(TALLY_AT_ONCE)), earlier: None }
-    }
-
-    /// Begins a tally of the last entries of a ledger: all that occurred at `since` or later, and perhaps some before. Its
-    /// days are whole from the one that begins at `since` or later. What was before is the balance and the value at their
-    /// beginning, as if all of it had happened on one day.
-    pub const fn of_last_entries(level: &Level, since: Timestamp) -> Self {
-        let Level { on_hand, value, .. } = *level;
-        Self { moved: Vec::new(), earlier: Some(Earlier { since, on_hand, value }) }
-    }
-
-    /// Adds a ledger entry, in order of seq.
-    pub fn add(&mut self, entry: &Entry) {
-        self.add_moved(Moved::of(entry));
-    }
-
-    /// Adds what the figures need of a ledger entry, in order of seq.
-    pub fn add_moved(&mut self, mut entry: Moved) {
-        // An adjustment is taken back under its own reason, whatever the reversal says.
-        let taken_back = entry.reverses.filter(|_| entry.kind == EntryKind::Adjust);
-        let original = taken_back.and_then(|of| self.moved.iter().rev().find(|moved| moved.command_id == of));
-        entry.reason = original.map_or(entry.reason, |original| original.reason);
-        self.moved.push(entry);
-    }
-
-    /// Returns the totals of the days.
-    pub fn days(mut self, days: &LocalDays) -> LevelDays {
-        // The sort is stable: entries of one moment stay in their order.
-        self.moved.sort_by_key(|entry| entry.occurred_at);
-        LevelDays::of_moved(&self.moved, days, self.earlier.map(|earlier| earlier.day(&self.moved, days)))
-    }
-}
-
-impl Earlier {
-    /// Returns the day that stands for all that was before the entries.
-    fn day(self, in_time: &[Moved], days: &LocalDays) -> DayTotals {
-        let since = days.day(self.since);
-        let first = in_time.first().map_or(since, |entry| days.day(entry.occurred_at).min(since));
-        let (mut closing, mut value) = (self.on_hand.raw(), self.value.raw());
-        for entry in in_time {
-            closing = closing.saturating_sub(entry.delta.raw());
-            value = value.saturating_sub(entry.value());
-        }
-        let mut totals = Totals::default();
-        totals.put(Figure::Value, value);
-        DayTotals { day: first.plus(-1), totals, out_ms: 0, closing: Quantity::from_raw(closing) }
-    }
-}
-
-impl Moved {
-    /// Returns what the figures need of an entry.
-    pub const fn of(entry: &Entry) -> Self {
-        Self {
-            occurred_at: entry.occurred_at,
-            kind: entry.kind,
-            quantity: entry.quantity,
-            delta: entry.delta,
-            late: entry.late,
-            reason: entry.reason,
-            command_id: entry.command_id,
-            reverses: entry.reverses,
-            amount: entry.amount,
-            cost: entry.cost,
-            revaluation: entry.revaluation,
-        }
-    }
-
-    /// Returns the change of the value of the stock.
-    fn value(&self) -> i64 {
-        self.cost.map_or(0, Money::raw).saturating_add(self.revaluation.raw())
-    }
-}
-
-impl LevelDays {
-    /// Adds up the ledger of a level.
-    pub fn of_ledger(entries: &[Entry], days: &LocalDays) -> Self {
-        let mut tally = Tally::default();
-        entries.iter().for_each(|entry| tally.add(entry));
-        tally.days(days)
-    }
-
-    fn of_moved(in_time: &[Moved], days: &LocalDays, earlier: Option<DayTotals>) -> Self {
-        let mut writer = Writer { bytes: Vec::with_capacity(in_time.len() * ENTRY_BYTES), ..Writer::default() };
-        let mut open = earlier.map(|day| Open::past(days, day));
-        for entry in in_time {
-            let now = match open.take() {
-                Some(mut open) if entry.occurred_at < open.end => {
-                    open.until(entry.occurred_at);
-                    open
-                }
-                earlier => {
-                    let balance = earlier.map_or(Quantity::ZERO, |open| writer.close(open));
-                    Open::begin(days, entry.occurred_at, balance, writer.written)
-                }
-            };
-            open = Some(now.with(entry));
-        }
-        if let Some(open) = open {
-            writer.close(open);
-        }
-        let first = in_time.first().map(|entry| entry.occurred_at);
-        Self { bytes: writer.bytes.into(), begins_at: earlier.map(|day| days.begin(day.day)).or(first) }
-    }
-
-    /// Returns when the first movement occurred; `None` if there is none.
-    pub const fn begins_at(&self) -> Option<Timestamp> {
-        self.begins_at
-    }
-
-    /// Returns the days that have movements, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = DayTotals> + '_ {
-        Reader { bytes: &self.bytes, day: LocalDay::EPOCH }
-    }
-
-    /// Returns the bytes that it occupies, about.
-    pub const fn size(&self) -> usize {
-        self.bytes.len() + size_of::<Self>()
-    }
-}
-
-/// A day whose movements are being added.
-struct Open {
-    totals: DayTotals,
-    end: Timestamp,
-    since: Timestamp,
-}
-
-impl Open {
-    fn begin(days: &LocalDays, at: Timestamp, balance: Quantity, is_later: bool) -> Self {
-        let day = days.day(at);
-        let (begin, end) = (days.begin(day), days.begin(day.plus(1)));
-        let totals = DayTotals { day, totals: Totals::default(), out_ms: 0, closing: balance };
-        let mut open = Self { totals, end, since: if is_later { begin } else { at } };
-        open.until(at);
-        open
-    }
-
-    /// Opens a day that is over.
-    fn past(days: &LocalDays, totals: DayTotals) -> Self {
-        let end = days.begin(totals.day.plus(1));
-        Self { totals, end, since: end }
-    }
-
-    /// The balance held until this moment.
-    fn until(&mut self, at: Timestamp) {
-        if !self.totals.closing.is_positive() {
-            self.totals.out_ms += at.millis_since(self.since).max(0);
-        }
-        self.since = at;
-    }
-
-    fn with(mut self, entry: &Moved) -> Self {
-        self.totals.totals.add_entry(entry);
-        let closing = self.totals.closing;
-        self.totals.closing = Quantity::from_raw(closing.raw().saturating_add(entry.delta.raw()));
-        self
-    }
-}
-
-#[derive(Default)]
-struct Writer {
-    bytes: Vec<u8>,
-    day: LocalDay,
-    written: bool,
-}
-
-impl Writer {
-    /// Writes the day and returns its closing balance.
-    fn close(&mut self, mut open: Open) -> Quantity {
-        open.until(open.end);
-        let DayTotals { day, totals, out_ms, closing } = open.totals;
-        let bits = totals.0.iter().zip(0..).map(|(sum, at)| u64::from(*sum != 0) << at);
-        let mask = bits.fold(0, |mask, bit| mask | bit);
-        self.put(day.days_since(self.day).into());
-        self.put(out_ms);
-        self.put(closing.raw());
-        self.put(mask.cast_signed());
-        for at in set_bits(mask) {
-            self.put(totals.0[at]);
-        }
-        self.day = day;
-        self.written = true;
-        closing
-    }
-
-    /// Writes a LEB128 varint of the zigzag form.
-    fn put(&mut self, value: i64) {
-        let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
-        while rest >= 0x80 {
-            self.bytes.push((rest & 0x7f) as u8 | 0x80);
-            rest >>= 7;
-        }
-        self.bytes.push(rest as u8);
-    }
-}
-
-/// Returns the places of the bits that are set. Few of the figures of a day are not zero.
-fn set_bits(mask: u64) -> impl Iterator<Item = usize> {
-    let rests = std::iter::successors(Some(mask), |rest| Some(rest & rest.wrapping_sub(1)));
-    rests.take_while(|rest| *rest != 0).map(|rest| rest.trailing_zeros() as usize)
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-    day: LocalDay,
-}
-
-impl Reader<'_> {
-    fn take(&mut self) -> Option<i64> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let (byte, rest) = self.bytes.split_first()?;
-            self.bytes = rest;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
-            }
-        }
-        None
-    }
-}
-
-impl Iterator for Reader<'_> {
-    type Item = DayTotals;
-
-    fn next(&mut self) -> Option<DayTotals> {
-        self.day = self.day.plus(i32::try_from(self.take()?).ok()?);
-        let (out_ms, closing, mask) = (self.take()?, self.take()?, self.take()?);
-        let mut totals = Totals::default();
-        for at in set_bits(mask.cast_unsigned()) {
-            *totals.0.get_mut(at)? = self.take()?;
-        }
-        Some(DayTotals { day: self.day, totals, out_ms, closing: Quantity::from_raw(closing) })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
+    use super::super::{LevelDays, LocalDays};
     use super::*;
+    use crate::domain::{CommandId, Entry, Timestamp};
 
     fn entry(kind: EntryKind, quantity: i64, delta: i64, at: &str) -> Entry {
         Entry {
